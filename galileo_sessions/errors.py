@@ -1,0 +1,335 @@
+"""
+Everything this package raises, in one tree.
+
+::
+
+    GalileoError                      raised by a request: .query .attempts .elapsed
+    ├─ ConfigurationError             also a ValueError
+    ├─ FilterError                    also a ValueError
+    │  ├─ FilterTypeError             also a TypeError
+    │  ├─ FilterTooLargeError
+    │  ├─ FilterDecodeError           .path
+    │  └─ FilterParseError            .text .offset
+    ├─ TransportError
+    │  ├─ ConnectError ─ TLSError
+    │  ├─ DisconnectedError
+    │  ├─ AttemptTimeoutError         also a TimeoutError; .phase
+    │  └─ ProtocolError
+    ├─ DeadlineExceededError          also a TimeoutError; .last
+    ├─ ResponseError                  .status .headers .body
+    │  ├─ RedirectError               3xx
+    │  ├─ BadRequestError             400
+    │  ├─ AuthenticationError         401 ─ LoginError
+    │  ├─ PermissionDeniedError       403
+    │  ├─ NotFoundError               404
+    │  ├─ ValidationError             422; .issues
+    │  ├─ RateLimitedError            429; .retry_after
+    │  └─ ServerError                 5xx
+    └─ DecodeError                    200, but not a count
+
+Every error pickles and comes back equal; none holds a credential.
+"""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:  # for annotations alone: at run time nothing here looks uphill
+    from galileo_sessions.filters import Filter
+    from galileo_sessions.query import CountQuery
+
+
+class _Brief(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = 80
+        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 4
+        self.maxlevel = 3
+
+    def repr_int(self, x: int, level: int) -> str:
+        return str(x) if x.bit_length() < 200 else f"<an int of {x.bit_length():,} bits>"
+
+
+_BRIEF = _Brief()
+
+
+def brief(value: object) -> str:
+    """
+    A value as its owner wrote it, shortened to fit into a message.
+
+    Returns:
+        At most a few hundred characters, whatever the value.
+    """
+    text = _BRIEF.repr(value)
+    return text if len(text) <= 240 else f"{text[:237]}..."
+
+
+class GalileoError(Exception):
+    """
+    The root of the tree: `except GalileoError` catches all that this package raises.
+
+    Attributes:
+        query: What was being counted, when a request raised this.
+        attempts: The attempts that were made for it, oldest first.
+        elapsed: Seconds from the call to this error.
+    """
+
+    query: CountQuery | None = None
+    attempts: tuple[Attempt, ...] = ()
+    elapsed: float | None = None
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self.args == other.args and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.args))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # BaseException would call __init__ with args alone and miss the keywords.
+        return _rebuild, (type(self), self.args), self.__dict__
+
+
+def _rebuild(cls: type[GalileoError], args: tuple[Any, ...]) -> GalileoError:
+    return cls.__new__(cls, *args)
+
+
+@frozen
+class Attempt:
+    """One request that was sent, or tried to be."""
+
+    number: int
+    """1 for the first."""
+    status: int | None
+    """The HTTP status, or None where no answer came."""
+    error: GalileoError | None
+    """What went wrong, or None."""
+    waited: float
+    """Seconds waited before it: for a place, a pause, or a backoff."""
+    elapsed: float
+    """Seconds from admission to the last byte, or to the error."""
+
+
+class ConfigurationError(GalileoError, ValueError):
+    """The client can't work as it was set up; the text says what to set."""
+
+
+class FilterError(GalileoError, ValueError):
+    """A filter that can't be built, or that can't be sent."""
+
+
+class FilterTypeError(FilterError, TypeError):
+    """A value or an operand of a kind that a filter can't hold."""
+
+
+class FilterTooLargeError(FilterError):
+    """A tree deeper than 100 levels or with more than 10,000 leaves."""
+
+
+class FilterDecodeError(FilterError):
+    """
+    Plain data that isn't a filter.
+
+    Attributes:
+        path: The keys and positions that lead to the fault, outermost first.
+    """
+
+    path: tuple[str | int, ...]
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class FilterParseError(FilterError):
+    """
+    Text that isn't a filter.
+
+    Attributes:
+        text: The text.
+        offset: Where in it the fault begins, in characters from 0.
+    """
+
+    text: str
+    offset: int
+
+    def __init__(self, message: str, *, text: str, offset: int) -> None:
+        super().__init__(message)
+        self.text = text
+        self.offset = offset
+
+
+class QueueScopedFilterWarning(UserWarning):
+    """A filter that means something in annotation queues only."""
+
+
+class TransportError(GalileoError):
+    """No whole answer came; the request may be sent again, for counting changes nothing."""
+
+
+class ConnectError(TransportError):
+    """No connection: the host is unknown, refuses, or this process has no socket left."""
+
+
+class TLSError(ConnectError):
+    """The server's certificate isn't trusted, or isn't for this host."""
+
+
+class DisconnectedError(TransportError):
+    """The connection ended before the answer did."""
+
+
+class AttemptTimeoutError(TransportError, TimeoutError):
+    """
+    One attempt took longer than `Timeouts` allows.
+
+    Attributes:
+        phase: "connect", "response" (waiting for its head) or "body".
+    """
+
+    phase: Literal["connect", "response", "body"]
+
+    def __init__(self, message: str, *, phase: Literal["connect", "response", "body"]) -> None:
+        super().__init__(message)
+        self.phase = phase
+
+
+class ProtocolError(TransportError):
+    """The answer isn't HTTP, or is larger than any count can be."""
+
+
+class DeadlineExceededError(GalileoError, TimeoutError):
+    """
+    The time given by `timeout=` ran out.
+
+    Attributes:
+        last: What the last attempt met, or None if there was none.
+    """
+
+    last: GalileoError | None
+
+    def __init__(self, message: str, *, last: GalileoError | None = None) -> None:
+        super().__init__(message)
+        self.last = last
+
+
+class ResponseError(GalileoError):
+    """
+    The server answered, but not with a count.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The answer's headers by lower-case name, without cookies.
+        body: The beginning of its body as text, at most 2 KiB.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        body: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = dict(headers)
+        self.body = body
+
+
+class RedirectError(ResponseError):
+    """3xx: the client follows no redirects, for they could carry the key elsewhere."""
+
+
+class BadRequestError(ResponseError):
+    """400."""
+
+
+class AuthenticationError(ResponseError):
+    """401: the service doesn't know the credentials."""
+
+
+class LoginError(AuthenticationError):
+    """The login was refused, or answered with no token."""
+
+
+class PermissionDeniedError(ResponseError):
+    """403: the credentials are known, but may not read this project."""
+
+
+class NotFoundError(ResponseError):
+    """404: no such project, or the base URL isn't the API's."""
+
+
+@frozen
+class Issue:
+    """One complaint of a 422, as FastAPI words it."""
+
+    loc: tuple[str | int, ...]
+    """Where in the request: ("body", "filter_tree", …)."""
+    msg: str
+    type: str
+    node: Filter | None = field(default=None)
+    """The part of the filter that `loc` leads to, where it can be found."""
+
+
+class ValidationError(ResponseError):
+    """
+    422: the service can't read the request.
+
+    Attributes:
+        issues: Each entry of the answer's `detail`; empty where it has no such list.
+    """
+
+    issues: tuple[Issue, ...]
+
+    def __init__(self, message: str, *, issues: tuple[Issue, ...] = (), **response: Any) -> None:
+        super().__init__(message, **response)
+        self.issues = issues
+
+
+class RateLimitedError(ResponseError):
+    """
+    429: too many requests.
+
+    Attributes:
+        retry_after: Seconds that the service asked to wait, or None.
+    """
+
+    retry_after: float | None
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **response: Any) -> None:
+        super().__init__(message, **response)
+        self.retry_after = retry_after
+
+
+class ServerError(ResponseError):
+    """5xx."""
+
+
+class DecodeError(GalileoError):
+    """
+    A 200 whose body isn't `{"total_count": n}` with an integer n of 0 or more.
+
+    Attributes:
+        body: The beginning of the body as text, at most 2 KiB.
+    """
+
+    body: str
+
+    def __init__(self, message: str, *, body: str = "") -> None:
+        super().__init__(message)
+        self.body = body

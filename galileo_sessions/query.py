@@ -1,0 +1,172 @@
+"""One count: which sessions, of which project; and the same as the bytes that travel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from copy import copy
+from typing import Any, Self, cast
+from uuid import UUID
+
+from attrs import field, frozen
+
+from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
+from galileo_sessions.filters import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or
+from galileo_sessions.wire import dump_filter, dump_leaf, load_filter, load_leaf
+
+_SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
+
+
+def _uuid(name: str, value: object) -> str:
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, str):
+        try:
+            return str(UUID(value))
+        except ValueError:
+            pass
+    raise ConfigurationError(f"{name} {brief(value)} is no UUID such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")
+
+
+def _project_id(value: UUID | str) -> str:
+    return _uuid("project_id", value)
+
+
+def _log_stream_id(value: UUID | str | None) -> str | None:
+    return None if value is None else _uuid("log_stream_id", value)
+
+
+def _experiment_id(value: UUID | str | None) -> str | None:
+    return None if value is None else _uuid("experiment_id", value)
+
+
+def _metrics_testing_id(value: UUID | str | None) -> str | None:
+    return None if value is None else _uuid("metrics_testing_id", value)
+
+
+def _where(value: Filter | None) -> Filter:
+    if value is None:
+        return ALWAYS
+    if isinstance(value, Filter):
+        return value
+    if isinstance(value, Mapping):
+        hint = "load_filter({...}) for a filter_tree as plain data"
+    elif hasattr(value, "column_id"):
+        hint = f"a comparison, such as {brief(value)}.eq(...)"
+    else:
+        hint = 'one, such as Col("input").contains("x")'
+    raise FilterTypeError(f"where takes a filter, got {brief(value)}. Write {hint}")
+
+
+def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
+    leaves = (filters,) if isinstance(filters, Filter) else tuple(filters)
+    for leaf in leaves:
+        if not isinstance(leaf, Filter) or isinstance(leaf, And | Or | Not):
+            raise FilterTypeError(
+                f"filters is the API's flat list of leaves, so it can't hold {brief(leaf)}. "
+                "Write where=... for filters combined with &, | and ~"
+            )
+    return cast("tuple[LeafFilter, ...]", leaves)
+
+
+@frozen
+class CountQuery:
+    """
+    One count: the sessions of a project, of a scope within it, that satisfy a filter.
+
+    Raises:
+        ConfigurationError: if an id is no UUID.
+        FilterError: if the filter can't be sent: it holds an empty `And` or `Or`, or `filters` stands beside `where`.
+    """
+
+    project_id: str = field(converter=_project_id)
+    """A UUID; also taken as `uuid.UUID`."""
+    where: Filter = field(default=None, converter=_where)
+    """The filter; None and `ALWAYS` mean all sessions."""
+    filters: tuple[LeafFilter, ...] = field(default=(), kw_only=True, converter=_leaves)
+    """The API's flat list of leaves; `where` excludes it, for how the service combines the two isn't documented."""
+    log_stream_id: str | None = field(default=None, kw_only=True, converter=_log_stream_id)
+    experiment_id: str | None = field(default=None, kw_only=True, converter=_experiment_id)
+    metrics_testing_id: str | None = field(default=None, kw_only=True, converter=_metrics_testing_id)
+    tag: Any = field(default=None, kw_only=True, eq=False)
+    """Anything that helps to recognise the result; it isn't sent, and queries compare without it."""
+    body: bytes = field(init=False, eq=False, repr=False)
+    """The JSON that travels."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.filters and self.where is not ALWAYS and self.where != ALWAYS:
+            raise FilterError(
+                "where and filters exclude each other, for nobody has said how the service combines them. "
+                "Write where=where & all_of(filters)"
+            )
+        if self.where != ALWAYS:
+            _refuse_empty(self.where)
+        data = dump_query(self)
+        del data["project_id"]
+        data.pop("tag", None)
+        object.__setattr__(self, "body", json.dumps(data, allow_nan=False, separators=(",", ":")).encode("ascii"))
+
+    def for_project(self, project_id: UUID | str) -> Self:
+        """The same question to another project; the filter isn't checked or encoded again."""
+        query = copy(self)
+        object.__setattr__(query, "project_id", _project_id(project_id))
+        return query
+
+
+def _refuse_empty(where: Filter) -> None:
+    if where == NEVER:
+        raise FilterError("NEVER asks for no session: the count is 0 without a request")
+    nodes = [where]
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, Not):
+            nodes.append(node.child)
+        elif isinstance(node, And | Or):
+            if not node.children:
+                raise FilterError(
+                    f"{node!r} stands inside this filter, and nobody has said what the service makes of an empty "
+                    f"{type(node).__name__}. Write the filter with &, | and ~, which fold it away"
+                )
+            nodes.extend(node.children)
+
+
+def dump_query(query: CountQuery) -> dict[str, Any]:
+    """
+    A query as plain data: the API's request body, with the `project_id` that travels in the path, and the `tag`.
+
+    What isn't set is left out. `load_query` makes an equal query of it.
+    """
+    data: dict[str, Any] = {"project_id": query.project_id}
+    if query.where != ALWAYS:
+        data["filter_tree"] = dump_filter(query.where)
+    if query.filters:
+        data["filters"] = [dump_leaf(leaf) for leaf in query.filters]
+    data |= {name: value for name in _SCOPE if (value := getattr(query, name)) is not None}
+    return data if query.tag is None else {**data, "tag": query.tag}
+
+
+def load_query(data: object) -> CountQuery:
+    """
+    The query that plain data stands for: what `dump_query` makes, or an API request body with its `project_id`.
+
+    Raises:
+        FilterDecodeError: if it isn't one, with the path to the fault.
+        ConfigurationError: if an id is no UUID.
+        FilterError: if the query can't be sent; see `CountQuery`.
+    """
+    if not isinstance(data, Mapping):
+        raise FilterDecodeError(f"expected a query, which is a JSON object; got {brief(data)}")
+    entries = dict(cast("Mapping[Any, Any]", data))  # type: ignore[redundant-cast]  # pyright knows less
+    unknown = [key for key in entries if key not in ("project_id", "filter_tree", "filters", "tag", *_SCOPE)]
+    if unknown:
+        raise FilterDecodeError(
+            f"a query has no key {brief(unknown[0])}; it has filter_tree, filters, {', '.join(_SCOPE)}"
+        )
+    if "project_id" not in entries:
+        raise FilterDecodeError("a query needs its project_id, for it says which sessions are counted")
+    tree = entries.pop("filter_tree", None)
+    flat: object = entries.pop("filters", None) or ()
+    if not isinstance(flat, list | tuple):
+        raise FilterDecodeError(f"filters is a list of leaves, got {brief(flat)}", ("filters",))
+    leaves = [load_leaf(item, ("filters", i)) for i, item in enumerate(cast("Iterable[object]", flat))]
+    return CountQuery(where=None if tree is None else load_filter(tree), filters=leaves, **entries)

@@ -1,0 +1,197 @@
+"""
+Filters as the API's JSON, and back.
+
+The API's words: a leaf is `{"filter": {…, "type": …}}`, a node `{"and": […]}`, `{"or": […]}` or `{"not": …}`.
+`type`, `operator` and `case_sensitive` are always written, so that a changed default cannot change a query.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache, partial
+from typing import Any, cast, get_args
+
+from attrs import fields
+from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from galileo_sessions.errors import FilterDecodeError, FilterError, FilterTypeError, brief
+from galileo_sessions.filters import (
+    MAX_DEPTH,
+    And,
+    Filter,
+    FullyAnnotatedFilter,
+    LeafFilter,
+    Not,
+    Or,
+    check_operator,
+)
+
+Path = tuple[str | int, ...]
+
+_NODES = ("filter", "and", "or", "not")
+_LEAF: tuple[type[LeafFilter], ...] = get_args(LeafFilter)
+_LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in _LEAF}
+_converter = Converter()
+
+
+def dump_filter(where: Filter) -> dict[str, Any]:
+    """
+    The API's `filter_tree` for a filter, as dicts, lists and JSON's scalars.
+
+    Raises:
+        FilterTypeError: for anything but a filter.
+    """
+    if type(where) is And:
+        return {"and": [dump_filter(child) for child in where.children]}
+    if type(where) is Or:
+        return {"or": [dump_filter(child) for child in where.children]}
+    if type(where) is Not:
+        return {"not": dump_filter(where.child)}
+    return {"filter": dump_leaf(where)}
+
+
+def dump_leaf(leaf: Filter) -> dict[str, Any]:
+    """An entry of the API's flat `filters`: a filter that is no `And`, `Or` or `Not`."""
+    if not isinstance(leaf, _LEAF):
+        raise FilterTypeError(f"expected a filter, got {brief(leaf)}")
+    data = _dumper(leaf.type)(leaf)
+    data["type"] = leaf.type
+    return data
+
+
+def load_filter(tree: object) -> Filter:
+    """
+    The filter that a `filter_tree` stands for: what `dump_filter` makes, or anybody's that fits the API's schema.
+
+    A leaf may call its column `name`, as the API's own example does.
+    Keys that the API doesn't have are refused, for a misspelt one would be dropped in silence.
+
+    Raises:
+        FilterDecodeError: with the path to the first fault, as in `.and[1].filter.operator`.
+    """
+    return _load_node(tree, (), 1)
+
+
+def load_leaf(data: object, path: Path) -> LeafFilter:
+    """The leaf that an entry of the flat `filters` stands for; `path` leads to it, for errors."""
+    entries = _object(data, path, "a filter")
+    leaf_type = _pop_type(entries, path)
+    if leaf_type != "fully_annotated" and "name" in entries:
+        if entries.setdefault("column_id", entries["name"]) != entries.pop("name"):
+            raise _fault((*path, "name"), "name and column_id differ; the API knows column_id only")
+    elif leaf_type == "fully_annotated" and entries.pop("column_id", "fully_annotated") != "fully_annotated":
+        raise _fault((*path, "column_id"), "a fully_annotated filter has no column but fully_annotated")
+    try:
+        return _loader(leaf_type)(entries, None)
+    except ClassValidationError as errors:
+        fault = _first_fault(errors, leaf_type, path)
+    raise fault
+
+
+def _load_node(data: object, path: Path, depth: int) -> Filter:
+    if depth > MAX_DEPTH:
+        raise _fault(path, f"deeper than {MAX_DEPTH} levels")
+    entries = _object(data, path, "a node")
+    if len(entries) != 1 or next(iter(entries)) not in _NODES:
+        raise _fault(path, f"a node has exactly one of {', '.join(_NODES)}; got {brief(list(entries))}")
+    (key, value), *_ = entries.items()
+    below = (*path, key)
+    if key == "filter":
+        return load_leaf(value, below)
+    if key == "not":
+        return _made(Not, _load_node(value, below, depth + 1), path)
+    if not isinstance(value, list | tuple):
+        raise _fault(below, f"expected a list of nodes, got {brief(value)}")
+    items = enumerate(cast("list[object]", value))
+    return _made(And if key == "and" else Or, [_load_node(item, (*below, i), depth + 1) for i, item in items], path)
+
+
+def _made(node: Callable[[Any], Filter], children: object, path: Path) -> Filter:
+    try:
+        return node(children)
+    except FilterError as error:
+        fault = _fault(path, str(error))
+    raise fault
+
+
+def _object(data: object, path: Path, what: str) -> dict[Any, Any]:
+    if isinstance(data, Mapping):
+        return dict(cast("Mapping[Any, Any]", data))  # type: ignore[redundant-cast]  # pyright knows less
+    raise _fault(path, f"expected {what}, which is a JSON object; got {brief(data)}")
+
+
+def _pop_type(entries: dict[Any, Any], path: Path) -> str:
+    if "type" not in entries:
+        raise _fault(path, f"a filter needs its type, one of {', '.join(_LEAVES)}")
+    leaf_type = entries.pop("type")
+    if not isinstance(leaf_type, str) or leaf_type not in _LEAVES:
+        raise _fault((*path, "type"), f"no filter has the type {brief(leaf_type)}; there are {', '.join(_LEAVES)}")
+    return leaf_type
+
+
+# ---- cattrs, whose functions for a class are written on first use ----------------------------------------------------
+
+
+def _plain(value: Any) -> Any:
+    if type(value) is str:  # the most frequent first
+        return value
+    if isinstance(value, tuple):
+        return list(cast("tuple[object, ...]", value))
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+@cache
+def _dumper(leaf_type: str) -> Callable[[Any], dict[str, Any]]:
+    leaf = _LEAVES[leaf_type]
+    names = ("user_ids",) if leaf is FullyAnnotatedFilter else ("value",)
+    hooks: dict[str, Any] = {name: override(unstruct_hook=_plain) for name in names}
+    dump = make_dict_unstructure_fn(leaf, _converter, _cattrs_omit_if_default=leaf is FullyAnnotatedFilter, **hooks)
+    return (lambda x: {"column_id": "fully_annotated"} | dump(x)) if leaf is FullyAnnotatedFilter else dump
+
+
+@cache
+def _loader(leaf_type: str) -> Callable[[Any, Any], LeafFilter]:
+    """Each field goes through the constructor's own converter, so that a fault is known by its field's name."""
+    leaf = _LEAVES[leaf_type]
+    converters: dict[str, Any] = {a.name: a.converter for a in fields(leaf) if a.converter}
+    hooks: dict[str, Any] = {name: override(struct_hook=partial(_convert, c)) for name, c in converters.items()}
+    if "operator" in _names(leaf):
+        hooks["operator"] = override(struct_hook=partial(_operator, leaf))
+    load = make_dict_structure_fn(leaf, _converter, _cattrs_forbid_extra_keys=True, **hooks)
+    return cast("Callable[[Any, Any], LeafFilter]", load)
+
+
+def _names(leaf: type[LeafFilter]) -> list[str]:
+    return [attribute.name for attribute in fields(leaf)]
+
+
+def _convert(convert: Callable[[object], object], value: object, _: object) -> object:
+    return convert(value)
+
+
+def _operator(leaf: type[LeafFilter], value: object, _: object) -> object:
+    check_operator(leaf, None, value)
+    return value
+
+
+def _fault(path: Path, message: str) -> FilterDecodeError:
+    written = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path[-12:])
+    return FilterDecodeError(f"at {'…' if len(path) > 12 else ''}{written or 'the top'}: {message}", path)
+
+
+def _first_fault(errors: ClassValidationError, leaf_type: str, path: Path) -> FilterDecodeError:
+    noted, others = errors.group_exceptions()
+    for error, note in noted:
+        if isinstance(error, KeyError):
+            return _fault(path, f"a {leaf_type} filter needs {note.name}")
+        return _fault((*path, note.name), str(error))
+    known = _names(_LEAVES[leaf_type])
+    extra = min(
+        str(key) for error in others if isinstance(error, ForbiddenExtraKeysError) for key in error.extra_fields
+    )
+    close = difflib.get_close_matches(extra, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)} and type"
+    return _fault(path, f"a {leaf_type} filter has no key {brief(extra)}; {hint}")
