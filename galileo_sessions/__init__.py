@@ -6,6 +6,8 @@ Count Galileo sessions from asyncio.
         print(await galileo.count(project_id, where))
 """
 
+from galileo_sessions.auth import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
+from galileo_sessions.client import GalileoSessions
 from galileo_sessions.columns import (
     BooleanCol,
     Col,
@@ -65,16 +67,20 @@ from galileo_sessions.filters import (
     any_of,
 )
 from galileo_sessions.query import CountQuery, dump_query, load_query
+from galileo_sessions.transport import Timeouts
 from galileo_sessions.wire import dump_filter, load_filter
 
 __all__ = [
     "ALWAYS",
     "NEVER",
     "And",
+    "ApiKeyAuth",
     "Attempt",
     "AttemptTimeoutError",
     "AuthenticationError",
     "BadRequestError",
+    "BasicAuth",
+    "BearerAuth",
     "BooleanCol",
     "BooleanFilter",
     "Col",
@@ -96,6 +102,7 @@ __all__ = [
     "FilterTypeError",
     "FullyAnnotatedFilter",
     "GalileoError",
+    "GalileoSessions",
     "IdCol",
     "IdFilter",
     "Issue",
@@ -105,6 +112,7 @@ __all__ = [
     "NumberCol",
     "NumberFilter",
     "Or",
+    "PasswordAuth",
     "PermissionDeniedError",
     "ProtocolError",
     "QueueScopedFilterWarning",
@@ -115,6 +123,7 @@ __all__ = [
     "TLSError",
     "TextCol",
     "TextFilter",
+    "Timeouts",
     "TransportError",
     "ValidationError",
     "all_of",

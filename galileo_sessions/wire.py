@@ -8,14 +8,12 @@ The API's words: a leaf is `{"filter": {…, "type": …}}`, a node `{"and": [�
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, partial
 from typing import Any, cast, get_args
 
 from attrs import fields
-from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from galileo_sessions.errors import FilterDecodeError, FilterError, FilterTypeError, brief
 from galileo_sessions.filters import (
@@ -34,7 +32,6 @@ Path = tuple[str | int, ...]
 _NODES = ("filter", "and", "or", "not")
 _LEAF: tuple[type[LeafFilter], ...] = get_args(LeafFilter)
 _LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in _LEAF}
-_converter = Converter()
 
 
 def dump_filter(where: Filter) -> dict[str, Any]:
@@ -84,11 +81,7 @@ def load_leaf(data: object, path: Path) -> LeafFilter:
             raise _fault((*path, "name"), "name and column_id differ; the API knows column_id only")
     elif leaf_type == "fully_annotated" and entries.pop("column_id", "fully_annotated") != "fully_annotated":
         raise _fault((*path, "column_id"), "a fully_annotated filter has no column but fully_annotated")
-    try:
-        return _loader(leaf_type)(entries, None)
-    except ClassValidationError as errors:
-        fault = _first_fault(errors, leaf_type, path)
-    raise fault
+    return _loader(leaf_type)(entries, path)
 
 
 def _load_node(data: object, path: Path, depth: int) -> Filter:
@@ -132,7 +125,7 @@ def _pop_type(entries: dict[Any, Any], path: Path) -> str:
     return leaf_type
 
 
-# ---- cattrs, whose functions for a class are written on first use ----------------------------------------------------
+# ---- cattrs: imported, and its functions for a class written, on first use: an `import` need not pay 6 ms for it -----
 
 
 def _plain(value: Any) -> Any:
@@ -145,23 +138,39 @@ def _plain(value: Any) -> Any:
 
 @cache
 def _dumper(leaf_type: str) -> Callable[[Any], dict[str, Any]]:
+    from cattrs import Converter  # noqa: PLC0415  # see above
+    from cattrs.gen import make_dict_unstructure_fn, override  # noqa: PLC0415
+
     leaf = _LEAVES[leaf_type]
-    names = ("user_ids",) if leaf is FullyAnnotatedFilter else ("value",)
-    hooks: dict[str, Any] = {name: override(unstruct_hook=_plain) for name in names}
-    dump = make_dict_unstructure_fn(leaf, _converter, _cattrs_omit_if_default=leaf is FullyAnnotatedFilter, **hooks)
-    return (lambda x: {"column_id": "fully_annotated"} | dump(x)) if leaf is FullyAnnotatedFilter else dump
+    if leaf is FullyAnnotatedFilter:
+        hooks = {"user_ids": override(unstruct_hook=_plain, omit_if_default=True)}
+        dump: Any = make_dict_unstructure_fn(leaf, Converter(), **hooks)  # type: ignore[arg-type]  # typed for options only
+        return lambda instance: {"column_id": instance.column_id, **dump(instance)}
+    hooks = {"value": override(unstruct_hook=_plain)}
+    return make_dict_unstructure_fn(leaf, Converter(), **hooks)  # type: ignore[arg-type]  # as above
 
 
 @cache
-def _loader(leaf_type: str) -> Callable[[Any, Any], LeafFilter]:
+def _loader(leaf_type: str) -> Callable[[dict[Any, Any], Path], LeafFilter]:
     """Each field goes through the constructor's own converter, so that a fault is known by its field's name."""
+    from cattrs import ClassValidationError, Converter  # noqa: PLC0415  # see above
+    from cattrs.gen import make_dict_structure_fn, override  # noqa: PLC0415
+
     leaf = _LEAVES[leaf_type]
     converters: dict[str, Any] = {a.name: a.converter for a in fields(leaf) if a.converter}
     hooks: dict[str, Any] = {name: override(struct_hook=partial(_convert, c)) for name, c in converters.items()}
     if "operator" in _names(leaf):
         hooks["operator"] = override(struct_hook=partial(_operator, leaf))
-    load = make_dict_structure_fn(leaf, _converter, _cattrs_forbid_extra_keys=True, **hooks)
-    return cast("Callable[[Any, Any], LeafFilter]", load)
+    structure: Any = make_dict_structure_fn(leaf, Converter(), _cattrs_forbid_extra_keys=True, **hooks)
+
+    def load(entries: dict[Any, Any], path: Path) -> LeafFilter:
+        try:
+            return cast("LeafFilter", structure(entries, leaf))
+        except ClassValidationError as errors:
+            fault = _first_fault(errors.exceptions, leaf, path)
+        raise fault
+
+    return load
 
 
 def _names(leaf: type[LeafFilter]) -> list[str]:
@@ -177,21 +186,20 @@ def _operator(leaf: type[LeafFilter], value: object, _: object) -> object:
     return value
 
 
+def _first_fault(errors: Sequence[Exception], leaf: type[LeafFilter], path: Path) -> FilterDecodeError:
+    """cattrs gives an error for each field, with a note that knows the field's name, and one for all unknown keys."""
+    error = errors[0]
+    names = [note.name for note in getattr(error, "__notes__", ()) if hasattr(note, "name")]
+    if names and isinstance(error, KeyError):
+        return _fault(path, f"a {leaf.type} filter needs {names[0]}")
+    if names:
+        return _fault((*path, names[0]), str(error))
+    extra = min(map(str, getattr(error, "extra_fields", ())))
+    close = difflib.get_close_matches(extra, _names(leaf), n=1)
+    hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(_names(leaf))} and type"
+    return _fault(path, f"a {leaf.type} filter has no key {brief(extra)}; {hint}")
+
+
 def _fault(path: Path, message: str) -> FilterDecodeError:
     written = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path[-12:])
     return FilterDecodeError(f"at {'…' if len(path) > 12 else ''}{written or 'the top'}: {message}", path)
-
-
-def _first_fault(errors: ClassValidationError, leaf_type: str, path: Path) -> FilterDecodeError:
-    noted, others = errors.group_exceptions()
-    for error, note in noted:
-        if isinstance(error, KeyError):
-            return _fault(path, f"a {leaf_type} filter needs {note.name}")
-        return _fault((*path, note.name), str(error))
-    known = _names(_LEAVES[leaf_type])
-    extra = min(
-        str(key) for error in others if isinstance(error, ForbiddenExtraKeysError) for key in error.extra_fields
-    )
-    close = difflib.get_close_matches(extra, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)} and type"
-    return _fault(path, f"a {leaf_type} filter has no key {brief(extra)}; {hint}")

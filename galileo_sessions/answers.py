@@ -1,0 +1,181 @@
+"""What an HTTP answer means: a count, or an error that says what to do. Pure functions over values."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, NoReturn, cast
+
+from attrs import frozen
+
+from galileo_sessions.errors import (
+    AuthenticationError,
+    BadRequestError,
+    DecodeError,
+    Issue,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitedError,
+    RedirectError,
+    ResponseError,
+    ServerError,
+    ValidationError,
+    brief,
+)
+
+_COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*')
+_MAX_COUNT = 2**63 - 1
+_KEPT = 2048  # characters of a body that stay in an error
+
+_ERRORS: dict[int, tuple[type[ResponseError], str]] = {
+    400: (BadRequestError, ""),
+    401: (AuthenticationError, "Check the key, and that it belongs to the deployment that base_url names"),
+    403: (PermissionDeniedError, "The credentials are known, but may not read this project"),
+    404: (NotFoundError, "Check the project_id, and that base_url is the API's, not the console's"),
+    429: (RateLimitedError, ""),
+}
+
+Scrub = Callable[[str], str]
+"""Takes credentials out of text: a server may repeat what it was sent."""
+
+
+@frozen
+class Answer:
+    """An HTTP answer, read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    """The body, or as much of it as the transport was asked to read."""
+
+
+def total_count(body: bytes) -> int:
+    """
+    The count in the body of a 200.
+
+    Raises:
+        DecodeError: unless it is a JSON object whose one `total_count` is an integer from 0 to 2**63 - 1.
+            Other keys are ignored, for the API may grow.
+    """
+    match = _COUNT.fullmatch(body)
+    if match is not None:
+        return int(match[1])
+    data = load_json(body)
+    count = cast("dict[str, object]", data).get("total_count") if isinstance(data, dict) else None
+    if type(count) is not int or not 0 <= count <= _MAX_COUNT:
+        raise _undecodable(body, 'expected {"total_count": n} with an integer n of 0 or more')
+    return count
+
+
+def load_json(body: bytes) -> object:
+    """
+    The JSON in the body of a 200, strictly: UTF-8, no NaN or Infinity, no key twice.
+
+    Raises:
+        DecodeError: with the beginning of the body.
+    """
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        problem = "too deep" if isinstance(error, RecursionError) else str(error)
+    raise _undecodable(body, problem)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise ValueError("a key stands twice")
+    return entries
+
+
+def _undecodable(body: bytes, problem: str) -> DecodeError:
+    return DecodeError(
+        f"the service answered 200, but not with a count: {problem}; got {_excerpt(body)}", body=_text(body)
+    )
+
+
+def _text(body: bytes) -> str:
+    return body[:_KEPT].decode("utf-8", "replace")[:_KEPT]
+
+
+def _excerpt(body: bytes) -> str:
+    return brief(_text(body)) if body else "an empty body"
+
+
+def error_of(answer: Answer, scrub: Scrub = str) -> ResponseError:
+    """The error that an answer other than 200 stands for; `scrub` keeps credentials out of it."""
+    status = answer.status
+    kind, hint = _ERRORS.get(status, (ResponseError, ""))
+    kept: dict[str, Any] = {
+        "status": status,
+        "headers": {k.lower(): scrub(v) for k, v in answer.headers.items() if k.lower() != "set-cookie"},
+        "body": scrub(_text(answer.body)),
+    }
+    if 300 <= status < 400:
+        to = brief(scrub(answer.headers.get("Location", "nowhere")))
+        return RedirectError(
+            f"{_title(status)}: to {to}. Redirects could carry the key elsewhere; set base_url", **kept
+        )
+    detail = _detail(answer.body)
+    if status == 422:
+        issues = _issues(detail, scrub)
+        complaint = scrub(_complaint(issues, detail, answer.body))
+        return ValidationError(f"{_title(status)}: {complaint}", issues=issues, **kept)
+    if status >= 500:
+        kind = ServerError
+    said = brief(scrub(detail)) if isinstance(detail, str) else scrub(_excerpt(answer.body))
+    return kind(f"{_title(status)}: {said}{'. ' if hint else ''}{hint}", **kept)
+
+
+def _title(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _detail(body: bytes) -> object:
+    """FastAPI's `detail`, or the message of Galileo's `standard_error`, or None."""
+    try:
+        data: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(data, dict):
+        return None
+    entries = cast("dict[str, Any]", data)
+    if "detail" in entries:
+        return cast("object", entries["detail"])
+    standard = entries.get("standard_error")
+    return cast("dict[str, object]", standard).get("message") if isinstance(standard, dict) else None
+
+
+def _issues(detail: object, scrub: Scrub) -> tuple[Issue, ...]:
+    """The entries of a 422 that have FastAPI's form, at most 1,000; a service may send anything."""
+    if not isinstance(detail, list):
+        return ()
+    made = [_issue(entry, scrub) for entry in cast("Iterable[object]", detail[:1000])]
+    return tuple([issue for issue in made if issue])
+
+
+def _issue(entry: Any, scrub: Scrub) -> Issue | None:
+    try:
+        loc, msg, kind = entry["loc"], entry["msg"], entry.get("type", "")
+    except (AttributeError, KeyError, TypeError):
+        return None
+    if not isinstance(loc, list) or not all(isinstance(step, str | int) for step in cast("list[object]", loc)):
+        return None
+    return Issue(loc=tuple(cast("list[str | int]", loc)), msg=scrub(str(msg))[:_KEPT], type=str(kind)[:_KEPT])
+
+
+def _complaint(issues: tuple[Issue, ...], detail: object, body: bytes) -> str:
+    """The useful one of a 422's entries: a pydantic server reports each branch that it tried, the right one deepest."""
+    if not issues:
+        return brief(detail) if isinstance(detail, str) else _excerpt(body)
+    deepest = max(issues, key=lambda issue: len(issue.loc))
+    return f"{'.'.join(map(str, deepest.loc))[:300]}: {deepest.msg[:300]}"

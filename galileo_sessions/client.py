@@ -1,0 +1,165 @@
+"""What users hold: a client that counts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
+
+from galileo_sessions.address import base_url as resolve_base_url
+from galileo_sessions.auth import Auth, credentials, static_headers
+from galileo_sessions.counting import Counter
+from galileo_sessions.errors import Attempt, ConfigurationError
+from galileo_sessions.filters import Filter
+from galileo_sessions.query import CountQuery
+from galileo_sessions.transport import SSL, Timeouts, Transport
+
+if TYPE_CHECKING:  # for annotations alone: only the transport calls aiohttp
+    import aiohttp
+
+VERSION = "0.1.0"  # pyproject.toml reads it here, for importlib.metadata would cost 30 ms at import
+
+_OURS = ("content-type", "content-length", "transfer-encoding", "accept-encoding", "host", "authorization")
+
+
+class GalileoSessions:
+    """
+    Counts the sessions of Galileo projects.
+
+    Making one does no I/O and needs no event loop; leaving its `async with`, or `await close()`, ends its connections.
+    It may be used by any number of tasks of one event loop.
+
+    Args:
+        api_key: The API key; without it and `auth`, GALILEO_API_KEY of the environment,
+            else GALILEO_USERNAME with GALILEO_PASSWORD.
+        auth: Other credentials: `ApiKeyAuth`, `BearerAuth`, `PasswordAuth` or `BasicAuth`.
+        base_url: The API's URL, https unless its host is loopback; a path in it is kept, for gateways.
+            Without it GALILEO_API_URL, else GALILEO_CONSOLE_URL turned into its API host, else https://api.galileo.ai.
+        session: An `aiohttp.ClientSession` to use; it is never closed here. Its own timeouts, redirects and
+            `raise_for_status` don't apply.
+        timeouts: How long one attempt may take.
+        proxy: The URL of a proxy.
+        trust_env: Whether to use the proxies that the environment names. A netrc file is never read.
+        ssl: As aiohttp takes it: an `ssl.SSLContext`, a fingerprint, or False for no verification.
+        headers: More headers for each request.
+        on_attempt: Called with each `Attempt` when it is over; what it raises is logged, never raised.
+
+    Raises:
+        ConfigurationError: if there are no credentials or two, or if one of the arguments can't work.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        auth: Auth | None = None,
+        base_url: str | None = None,
+        session: aiohttp.ClientSession | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
+        proxy: str | None = None,
+        trust_env: bool = False,
+        ssl: SSL | None = None,
+        headers: Mapping[str, str] | None = None,
+        on_attempt: Callable[[Attempt], object] | None = None,
+    ) -> None:
+        who = credentials(api_key, auth, os.environ)
+        self._base_url = resolve_base_url(base_url, os.environ)
+        self._transport = Transport(
+            self._base_url,
+            session,
+            timeouts=timeouts,
+            ssl=True if ssl is None else ssl,
+            proxy=proxy,
+            trust_env=trust_env,
+        )
+        self._counter = Counter(self._transport, who, _headers(headers or {}, who), timeouts.attempt, on_attempt)
+
+    async def count(
+        self,
+        project_id: UUID | str,
+        where: Filter | None = None,
+        *,
+        filters: Iterable[Filter] = (),
+        log_stream_id: UUID | str | None = None,
+        experiment_id: UUID | str | None = None,
+        metrics_testing_id: UUID | str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # a promised part of the interface
+    ) -> int:
+        """
+        The number of sessions in a project that satisfy a filter.
+
+        Args:
+            project_id: The project, a UUID.
+            where: The filter; None counts all sessions.
+            filters: The API's flat list of leaves, in place of `where`.
+            log_stream_id: Count in this log stream only.
+            experiment_id: Count in this experiment only.
+            metrics_testing_id: Count in this metrics testing run only.
+            timeout: Seconds for the whole call; None sets no limit beyond that of each attempt.
+
+        Raises:
+            ConfigurationError: before a request, if an id is no UUID, or the client can't be used here.
+            FilterError: before a request, if the filter can't be sent.
+            ResponseError: if the service refuses; its subclasses tell why.
+            TransportError: if no whole answer came.
+            DeadlineExceededError: if `timeout` ran out.
+            DecodeError: if the answer is not a count.
+        """
+        query = CountQuery(
+            project_id,
+            where,
+            filters=filters,
+            log_stream_id=log_stream_id,
+            experiment_id=experiment_id,
+            metrics_testing_id=metrics_testing_id,
+        )
+        counted = await self._counter.count(query, _deadline(timeout))
+        return counted.total_count
+
+    async def close(self) -> None:
+        """Ends the connections; a session given as `session=` stays open. Closing twice does nothing more."""
+        await self._counter.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"GalileoSessions(base_url={self._base_url!r})"
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        transport: Transport | None = getattr(self, "_transport", None)  # None if __init__ raised
+        if transport is not None and transport.unclosed:
+            _warn(f"unclosed {self!r}; write `async with`, or await its close()", ResourceWarning, source=self)
+            transport.abandon()
+
+
+def _deadline(timeout: Any) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise ConfigurationError(f"timeout={timeout!r}: seconds, more than 0, or None for no limit")
+    return asyncio.get_running_loop().time() + timeout
+
+
+def _headers(extra: Mapping[str, str], auth: Auth) -> dict[str, str]:
+    """What each request carries beside its credentials and the content's type."""
+    taken = {*_OURS, *(name.lower() for name in static_headers(auth))}
+    for name, value in extra.items():
+        if not isinstance(name, str) or not isinstance(value, str) or not (name + value).isprintable():
+            raise ConfigurationError(f"headers= takes printable text, which {name!r} or its value isn't")
+        if name.lower() in taken:
+            raise ConfigurationError(
+                f"headers= can't set {name}, which this client sets itself. For credentials use auth="
+            )
+    agent = f"galileo-sessions/{VERSION} Python/{platform.python_version()}"
+    return {"User-Agent": agent, "Accept": "application/json", "Accept-Encoding": "identity", **extra}

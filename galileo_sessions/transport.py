@@ -1,0 +1,243 @@
+"""One attempt: bytes out, an answer in, or an error of ours. Only this file and the local server call aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl as tls
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Literal, TypeAlias
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from attrs import frozen
+from yarl import URL
+
+from galileo_sessions.answers import Answer
+from galileo_sessions.errors import (
+    AttemptTimeoutError,
+    ConfigurationError,
+    ConnectError,
+    DisconnectedError,
+    ProtocolError,
+    TLSError,
+    TransportError,
+)
+
+SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
+Phase: TypeAlias = Literal["connect", "response", "body"]
+
+MAX_BODY = 64 * 1024  # bytes of an answer that are read; a count has about 20
+_LARGE = 1 << 20  # aiohttp warns of longer bodies given as bytes
+
+
+@frozen
+class Timeouts:
+    """
+    How long one attempt may take; a whole call has `timeout=`.
+
+    Raises:
+        ConfigurationError: unless each is more than 0 and at most a day.
+    """
+
+    connect: float = 10.0
+    """Seconds until a connection stands, TLS included."""
+    attempt: float = 30.0
+    """Seconds from admission to the last byte."""
+
+    def __attrs_post_init__(self) -> None:
+        for name, seconds in (("connect", self.connect), ("attempt", self.attempt)):
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 86_400:
+                raise ConfigurationError(f"Timeouts({name}={seconds!r}): seconds, more than 0 and at most 86400")
+
+
+class Transport:
+    """
+    The way to one origin: it sends requests there and nowhere else, follows no redirect and retries nothing.
+
+    Args:
+        base_url: Where paths begin, without a slash at its end.
+        session: A session to use and to leave open; None means one of its own, made on first use.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        session: aiohttp.ClientSession | None,
+        *,
+        timeouts: Timeouts,
+        ssl: SSL,
+        proxy: str | None,
+        trust_env: bool,
+    ) -> None:
+        self._base = base_url
+        self._session = session
+        self._owns = session is None
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect)
+        self._ssl = ssl
+        self._proxy = proxy or (_environment_proxy(base_url) if trust_env else None)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        if session is not None:
+            _check_injected(session)
+
+    async def post(
+        self, path: str, body: bytes, headers: Mapping[str, str], *, until: float, limit: int = MAX_BODY
+    ) -> Answer:
+        """
+        What the server answers to a POST.
+
+        Args:
+            path: From the base URL on, encoded, beginning with a slash.
+            body: What is sent.
+            headers: All that the request carries, the credentials among them.
+            until: When the attempt ends, on the loop's clock.
+            limit: Bytes of a 200's body at most; of other answers as much is kept.
+
+        Raises:
+            TransportError: if no whole answer came.
+            ConfigurationError: if the session is closed, or belongs to another event loop.
+        """
+        session = self._ready()
+        phase: Phase = "response"
+        try:
+            async with asyncio.timeout_at(until):
+                async with session.post(
+                    URL(self._base + path, encoded=True),
+                    data=body if len(body) < _LARGE else BytesIO(body),
+                    headers=headers,
+                    allow_redirects=False,
+                    raise_for_status=False,
+                    timeout=self._timeout,
+                    ssl=self._ssl,
+                    proxy=self._proxy,
+                    auto_decompress=False,
+                ) as response:
+                    phase = "body"
+                    return Answer(response.status, response.headers, await _read(response, limit))
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
+            problem = _translated(error, phase, self._base)
+        raise problem  # outside the except block, so that no header hangs on as __context__
+
+    def _ready(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise ConfigurationError(
+                "this GalileoSessions belongs to another event loop, perhaps of an earlier asyncio.run(). "
+                "Make one in each, with `async with GalileoSessions() as galileo:`"
+            )
+        if self._closed:
+            raise ConfigurationError("this GalileoSessions is closed. Make a new one, or count inside its `async with`")
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),  # how many at once is decided above, in one queue
+                cookie_jar=aiohttp.DummyCookieJar(),  # /login sets a cookie
+            )
+        if self._session.closed:
+            raise ConfigurationError("the aiohttp.ClientSession given as session= is closed")
+        return self._session
+
+    @property
+    def unclosed(self) -> bool:
+        """Whether it has a session of its own that nobody has closed."""
+        return self._owns and self._session is not None and not self._closed
+
+    async def close(self) -> None:
+        """Closes the session, if it is its own."""
+        self._closed = True
+        if self._owns and self._session is not None:
+            await self._session.close()
+
+    def abandon(self) -> None:
+        """What a finaliser can do of `close`: it can't wait."""
+        session = self._session
+        if self.unclosed and session is not None and session.connector is not None:
+            connector = session.connector
+            session.detach()  # or it would warn as well, naming aiohttp's class
+            connector.__exit__(None, None, None)  # the one way to close it without awaiting
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        response.close()
+        raise ProtocolError("the service compressed its answer though identity was asked for; it was not read")
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            response.close()
+            if response.status == 200:
+                raise ProtocolError(f"the service's answer is longer than {limit:,} bytes; the rest was not read")
+            return bytes(body[:limit])
+    return bytes(body)
+
+
+def _translated(error: Exception, phase: Phase, base: str) -> TransportError | ConfigurationError:
+    """An error of ours, whose text names the origin and holds nothing of request or response."""
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return AttemptTimeoutError(f"no connection to {base} within Timeouts(connect=...)", phase="connect")
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
+            return TLSError(f"the certificate of {base} isn't trusted: {_reason(error)}. {_CERTIFICATE_HINT}")
+        case aiohttp.ClientConnectorError() if error.os_error.errno in (errno.EMFILE, errno.ENFILE):
+            return ConnectError(
+                f"no file descriptor left to connect to {base}. "
+                "Raise the limit (ulimit -n), or lower Limits(maximum=...)"
+            )
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            return ConnectError(f"the proxy refuses to connect to {base}: {_reason(error)}. Check proxy=, or trust_env")
+        case aiohttp.ClientConnectorError():
+            return ConnectError(f"can't connect to {base}: {_reason(error)}. Check base_url and the network")
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return ConfigurationError(f"{base} is no URL that can be requested. Check base_url")
+        case aiohttp.ServerTimeoutError() | TimeoutError():
+            return AttemptTimeoutError(
+                f"{base} took longer than Timeouts(attempt=...) or timeout= allow, in phase {phase}", phase=phase
+            )
+        case aiohttp.ClientPayloadError() if _is_cut_short(error):
+            return DisconnectedError(f"{base} closed the connection in the middle of its answer")
+        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
+            return ProtocolError(f"what {base} answered is not HTTP ({type(error).__name__})")
+        case aiohttp.ClientConnectionError() | OSError():
+            return DisconnectedError(f"{base} closed the connection before its answer was complete")
+        case _:
+            return ProtocolError(f"the request to {base} failed in aiohttp ({type(error).__name__})")
+
+
+_CERTIFICATE_HINT = "Give ssl=ssl.create_default_context(cafile=...) for a private CA"
+
+
+def _is_cut_short(error: aiohttp.ClientPayloadError) -> bool:
+    return str(error).startswith("Response payload is not completed")
+
+
+def _reason(error: Exception) -> str:
+    """The system's words for what happened; aiohttp's own would print a proxy's password."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            reason: object = getattr(error.certificate_error, "verify_message", None)
+        case aiohttp.ClientConnectorError():
+            reason = error.os_error.strerror
+        case aiohttp.ClientHttpProxyError():
+            reason = f"status {error.status}"
+        case _:
+            reason = None
+    return str(reason)[:200] if reason else "no reason given"
+
+
+def _check_injected(session: object) -> None:
+    if not isinstance(session, aiohttp.ClientSession):
+        raise ConfigurationError(f"session is an aiohttp.ClientSession, got {type(session).__name__}")
+    if session.auth is not None:
+        raise ConfigurationError(
+            "the session given as session= has auth= of its own. Leave it out there; give auth= here"
+        )
+
+
+def _environment_proxy(base_url: str) -> str | None:
+    """What HTTPS_PROXY, NO_PROXY and their like say, asked once: aiohttp would ask for each request, in a thread."""
+    url = URL(base_url)
+    return None if proxy_bypass(url.host or "") else getproxies().get(url.scheme)
