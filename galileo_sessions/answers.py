@@ -51,7 +51,7 @@ class Answer:
     """The body, or as much of it as the transport was asked to read."""
 
 
-def total_count(body: bytes) -> int:
+def total_count(body: bytes, scrub: Scrub = str) -> int:
     """
     The count in the body of a 200.
 
@@ -62,14 +62,14 @@ def total_count(body: bytes) -> int:
     match = _COUNT.fullmatch(body)
     if match is not None:
         return int(match[1])
-    data = load_json(body)
+    data = load_json(body, scrub)
     count = cast("dict[str, object]", data).get("total_count") if isinstance(data, dict) else None
     if type(count) is not int or not 0 <= count <= _MAX_COUNT:
-        raise _undecodable(body, 'expected {"total_count": n} with an integer n of 0 or more')
+        raise _undecodable(body, scrub, 'expected {"total_count": n} with an integer n of 0 or more')
     return count
 
 
-def load_json(body: bytes) -> object:
+def load_json(body: bytes, scrub: Scrub = str) -> object:
     """
     The JSON in the body of a 200, strictly: UTF-8, no NaN or Infinity, no key twice.
 
@@ -80,7 +80,7 @@ def load_json(body: bytes) -> object:
         return json.loads(body.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         problem = "too deep" if isinstance(error, RecursionError) else str(error)
-    raise _undecodable(body, problem)
+    raise _undecodable(body, scrub, problem)
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -94,10 +94,9 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return entries
 
 
-def _undecodable(body: bytes, problem: str) -> DecodeError:
-    return DecodeError(
-        f"the service answered 200, but not with a count: {problem}; got {_excerpt(body)}", body=_text(body)
-    )
+def _undecodable(body: bytes, scrub: Scrub, problem: str) -> DecodeError:
+    message = f"the service answered 200, but not with what was asked for: {problem}; got {scrub(_excerpt(body))}"
+    return DecodeError(message, body=scrub(_text(body)))
 
 
 def _text(body: bytes) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Coroutine, Mapping
 from copy import copy
@@ -19,7 +20,7 @@ from urllib.parse import quote_plus, urlencode
 from attrs import field, frozen
 
 from galileo_sessions.answers import Answer, error_of
-from galileo_sessions.errors import ConfigurationError, GalileoError, LoginError
+from galileo_sessions.errors import ConfigurationError, GalileoError, LoginError, brief
 
 _REFUSED_FOR = 30.0  # seconds during which a refused password isn't tried again
 _REFRESH_BEFORE = 300.0  # seconds before a token's end; half its life if that is less
@@ -53,6 +54,18 @@ def _token(value: str) -> Secret:
     return _secret("the token", value)
 
 
+def _header(value: str) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", value):
+        raise ConfigurationError(f"header {brief(value)} is no name of an HTTP header")
+    return value
+
+
+def _basic_username(value: str) -> str:
+    if not isinstance(value, str) or ":" in value:
+        raise ConfigurationError("a username of HTTP Basic authentication is text without a colon")
+    return value
+
+
 def _password(value: str) -> Secret:
     if not isinstance(value, str) or not value:
         raise ConfigurationError("the password is text that isn't empty")
@@ -70,7 +83,7 @@ class ApiKeyAuth:
     """
 
     key: str = field(converter=_key)
-    header: str = "Galileo-API-Key"
+    header: str = field(default="Galileo-API-Key", converter=_header)
 
 
 @frozen
@@ -84,7 +97,7 @@ class BearerAuth:
 class BasicAuth:
     """A user name and a password, sent with each request as HTTP Basic authentication."""
 
-    username: str
+    username: str = field(converter=_basic_username)
     password: str = field(converter=_password)
 
 
@@ -136,7 +149,7 @@ def static_headers(auth: Auth) -> dict[str, str]:
             return bearer(token)
         case BasicAuth(username, password):
             return {"Authorization": Secret(f"Basic {_basic(username, password)}")}
-        case PasswordAuth():
+        case _:
             return {}
 
 
@@ -154,8 +167,8 @@ def secrets_of(auth: Auth) -> list[str]:
     match auth:
         case ApiKeyAuth(secret) | BearerAuth(secret):
             return [secret]
-        case BasicAuth(username, password) | PasswordAuth(username, password):
-            return [_basic(username, password), quote_plus(password), password]
+        case _:
+            return [_basic(auth.username, auth.password), quote_plus(auth.password), auth.password]
 
 
 class Tokens:
@@ -188,7 +201,7 @@ class Tokens:
             GalileoError: if the login fails otherwise.
         """
         if stale is not None and stale == self._token:
-            self._token = None
+            self._renew_at = -inf
         if self._token is not None and self._clock() < self._renew_at:
             return self._token
         if self._refusal is not None and self._clock() < self._refused_until:

@@ -138,9 +138,8 @@ class GalileoSessions:
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         transport: Transport | None = getattr(self, "_transport", None)  # None if __init__ raised
-        if transport is not None and transport.unclosed:
+        if transport is not None and transport.abandon():
             _warn(f"unclosed {self!r}; write `async with`, or await its close()", ResourceWarning, source=self)
-            transport.abandon()
 
 
 def _deadline(timeout: Any) -> float | None:

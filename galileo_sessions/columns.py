@@ -86,14 +86,15 @@ class _Column:
 
         def __hash__(self):
             raise FilterTypeError(
-                f"looking {self!r} up in a set or a dict asks Python, not the service. "
-                f"For 'one of these values' write {self!r}.one_of([...])"
+                f"looking {brief(self)} up in a set or a dict asks Python, not the service. "
+                f"For 'one of these values' write {brief(self)}.one_of([...])"
             )
 
         def __contains__(self, item):
+            column, value = brief(self), brief(item)
             raise FilterTypeError(
-                f"`{brief(item)} in {self!r}` asks Python, not the service. Write {self!r}.contains({brief(item)}), "
-                f"or Col.collection({self.column_id!r}).contains({brief(item)}) for a collection such as tags"
+                f"`{value} in {column}` asks Python, not the service. Write {column}.contains({value}), "
+                f"or Col.collection({brief(self.column_id)}).contains({value}) for a collection such as tags"
             )
 
         __iter__ = None
@@ -120,20 +121,21 @@ class _Column:
 
     def _no_condition(self, where: str) -> FilterTypeError:
         return FilterTypeError(
-            f"{self!r} is a column, not yet a filter, so it can't stand with {where}. "
-            f"Compare it first: {self!r}.eq(...), or Col.boolean({self.column_id!r}).is_true()"
+            f"{brief(self)} is a column, not yet a filter, so it can't stand with {where}. "
+            f"Compare it first: {brief(self)}.eq(...), or Col.boolean({brief(self.column_id)}).is_true()"
         )
 
 
 def _no_such_method(column: _Column, name: str) -> str:
-    has = _METHODS[column.filter_type]
-    message = f"{column!r} has no {name}{f' ({_SYMBOLS[name]})' if name in _SYMBOLS else ''}; it has {', '.join(has)}"
+    has, written, column_id = _METHODS[column.filter_type], brief(column), brief(column.column_id)
+    asked = f"{name} ({_SYMBOLS[name]})" if name in _SYMBOLS else name[:80]
+    message = f"{written} has no {asked}; it has {', '.join(has)}"
     if name == "ne":
-        return f"{message}. Write {column!r}.not_in([...]) or ~{column!r}.eq(...)"
+        return f"{message}. Write {written}.not_in([...]) or ~{written}.eq(...)"
     homes = [kind for kind in OPERATORS if name in _METHODS[kind]]
     if homes:
-        return f"{message}. Write " + " or ".join(f"Col.{kind}({column.column_id!r}).{name}(...)" for kind in homes)
-    close = difflib.get_close_matches(name, has, n=1)
+        return f"{message}. Write " + " or ".join(f"Col.{kind}({column_id}).{name}(...)" for kind in homes)
+    close = difflib.get_close_matches(name[:80], has, n=1)
     return f"{message}. Did you mean {close[0]}?" if close else message
 
 
@@ -156,7 +158,10 @@ class _Equality(_Column, Generic[V]):
     def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # as above
         return self._leaf("ne", other)
 
-    __hash__ = _Column.__hash__
+    if TYPE_CHECKING:
+        __hash__: ClassVar[None]  # pyright: ignore[reportIncompatibleMethodOverride]  # as in _Column
+    else:
+        __hash__ = _Column.__hash__  # which a class that defines == doesn't inherit
 
 
 class _Ordering(_Column, Generic[V]):
@@ -217,7 +222,10 @@ class _Text(_Column, Generic[V, Vs]):
     def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
         return self._leaf("eq", other)
 
-    __hash__ = _Column.__hash__
+    if TYPE_CHECKING:
+        __hash__: ClassVar[None]  # pyright: ignore[reportIncompatibleMethodOverride]  # as in _Column
+    else:
+        __hash__ = _Column.__hash__  # which a class that defines == doesn't inherit
 
 
 @final
@@ -379,6 +387,5 @@ def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
         QueueScopedFilterWarning,
         stacklevel=2,
     )
-    if user_ids is None or isinstance(user_ids, str):
-        return FullyAnnotatedFilter(user_ids)
-    return FullyAnnotatedFilter(list(user_ids))
+    ids = leaves.items_of(user_ids)
+    return FullyAnnotatedFilter(user_ids if ids is None else ids)

@@ -15,7 +15,7 @@ from galileo_sessions.errors import Attempt, AttemptTimeoutError, DeadlineExceed
 from galileo_sessions.query import CountQuery
 from galileo_sessions.transport import Transport
 
-logger = logging.getLogger("galileo_sessions")
+logger: logging.Logger = logging.getLogger("galileo_sessions")
 
 OnAttempt = Callable[[Attempt], object]
 
@@ -95,7 +95,7 @@ class Counter:
         path = f"/v2/projects/{query.project_id}/sessions/count"
         answer = await self._transport.post(path, query.body, headers, until=until)
         if answer.status == 200:
-            return total_count(answer.body)
+            return total_count(answer.body, self._scrub)
         raise error_of(answer, self._scrub)
 
     async def _with_token(self, tokens: Tokens, until: float) -> Mapping[str, str]:

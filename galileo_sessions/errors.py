@@ -63,10 +63,10 @@ def brief(value: object) -> str:
     A value as its owner wrote it, shortened to fit into a message.
 
     Returns:
-        At most a few hundred characters, whatever the value.
+        At most 120 characters, whatever the value.
     """
     text = _BRIEF.repr(value)
-    return text if len(text) <= 240 else f"{text[:237]}..."
+    return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 class GalileoError(Exception):
@@ -100,7 +100,9 @@ class GalileoError(Exception):
 
 
 def _rebuild(cls: type[GalileoError], args: tuple[Any, ...]) -> GalileoError:
-    return cls.__new__(cls, *args)
+    error = cls.__new__(cls, *args)
+    error.args = args  # OSError, a base of TimeoutError, sets them in __init__ only
+    return error
 
 
 @frozen

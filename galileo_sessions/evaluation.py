@@ -26,6 +26,7 @@ from galileo_sessions.filters import (
     Or,
     TextFilter,
     instant,
+    text,
 )
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -81,7 +82,7 @@ def _truth(where: Filter, record: Mapping[str, object]) -> bool | None:
 
 
 def _text_truth(leaf: TextFilter | CollectionFilter | IdFilter, have: object) -> bool | None:
-    fold = _as_id if isinstance(leaf, IdFilter) else str if leaf.case_sensitive else str.casefold
+    fold = str.lower if isinstance(leaf, IdFilter) else text if leaf.case_sensitive else str.casefold
     wanted = [fold(value) for value in ((leaf.value,) if isinstance(leaf.value, str) else leaf.value)]
     if isinstance(leaf, CollectionFilter):
         if isinstance(have, str) or not isinstance(have, Collection):
@@ -97,10 +98,6 @@ def _text_truth(leaf: TextFilter | CollectionFilter | IdFilter, have: object) ->
     if leaf.operator == "contains":
         return any(value in fold(have) for value in wanted)
     return (fold(have) in wanted) is (leaf.operator in ("eq", "one_of"))
-
-
-def _as_id(value: str) -> str:
-    return value.lower()
 
 
 def _number_truth(operator: str, value: float | tuple[float, ...], have: object) -> bool | None:

@@ -9,6 +9,7 @@ What can be done with a filter is a function elsewhere, never a method here.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import ClassVar, Literal, Never, NoReturn, Self, TypeAlias, cast, final, get_args
@@ -22,6 +23,8 @@ MAX_DEPTH = 100
 MAX_LEAVES = 10_000
 
 _MAX_BITS = 14_280  # of an int that still has at most 4,300 digits, the most that Python reads or writes as text
+_HEX = "[0-9a-fA-F]"
+UUID_TEXT = re.compile(f"(?:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
 _INFIX = 8  # more operands than this print as all_of([…]), for Python nests one level deeper with each &
 
 IdOperator: TypeAlias = Literal["eq", "ne", "contains", "one_of", "not_in"]
@@ -39,7 +42,7 @@ OPERATORS: dict[str, tuple[str, ...]] = {
     "collection": get_args(CollectionOperator),
     "text": get_args(TextOperator),
 }
-"""Each filter type's operators, as the API's document lists them."""
+"""Each filter type's operators, those that the API's document lists."""
 
 
 class Filter:
@@ -232,13 +235,14 @@ def _user_ids(value: object) -> tuple[str, ...] | None:
         raise FilterTypeError(f"user_ids takes a list of UUIDs, got {brief(value)}")
     if not items:
         raise FilterError("user_ids takes at least one UUID; leave it out to mean all members")
-    ids = tuple([_id(item) for item in items])
-    for user_id in ids:
-        try:
-            _ = UUID(user_id)
-        except ValueError:
-            raise FilterError(f"{brief(user_id)} is not a UUID") from None
-    return ids
+    return tuple([_user_id(_id(item)) for item in items])
+
+
+def _user_id(written: str) -> str:
+    match = UUID_TEXT.fullmatch(written)
+    if match is None:
+        raise FilterError(f"user_ids: {brief(written)} is not a UUID such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")
+    return written if len(written) == 36 else str(UUID(match[1]))
 
 
 # ---- leaves ----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ Here is the sense beyond it: values that could not mean what somebody wrote don'
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -57,8 +58,8 @@ def leaf(column: Column, filter_type: str, operator: str, value: object, case_se
     try:
         if operator in _MANY:
             value = _several(filter_type, operator, value)
-        elif type(value) is str and not value.isascii() and not sendable(value):
-            raise FilterError(_NO_SURROGATES)  # noqa: TRY301  # a function more would be felt in each leaf
+        elif type(value) is not str or not value.isascii():  # what remains needs no check, and is the most frequent
+            _check_single(operator, value)
         if case_sensitive is not True:
             _check_case_sensitive(filter_type, case_sensitive)
         return _MAKERS[filter_type](column.column_id, operator, value, case_sensitive)
@@ -75,7 +76,7 @@ def inferred(column: Column, operator: str, value: object) -> str:
         FilterTypeError: if it stands for none, or its type has no such operator.
     """
     if operator in _MANY:
-        return "id" if {filter_type_of(item) for item in _items(value)} == {"id"} else "text"
+        return "id" if {filter_type_of(item) for item in items_of(value) or ()} == {"id"} else "text"
     filter_type = filter_type_of(value)
     if filter_type is None or operator not in OPERATORS[filter_type]:
         raise _refusal(column, operator, (value,), FilterTypeError(""))
@@ -126,6 +127,13 @@ def on_day(column: Column, day: object, tz: object) -> Filter:
 # ---- values ----------------------------------------------------------------------------------------------------------
 
 
+def _check_single(operator: str, value: object) -> None:
+    if isinstance(value, list | tuple):
+        raise FilterTypeError(f"{operator} takes a single value")
+    if not sendable(value):
+        raise FilterError(_NO_SURROGATES)
+
+
 def _check_case_sensitive(filter_type: str, case_sensitive: object) -> None:
     if case_sensitive is not False or filter_type not in ("text", "collection"):
         raise FilterError(f"case_sensitive={brief(case_sensitive)}: it is True or False, for text and collections")
@@ -166,16 +174,23 @@ def _exact(value: Any) -> Any:
     """A number as JSON will carry it: only `Decimal` and numpy scalars have to change for that."""
     if type(value) is int or type(value) is float:
         return value
-    if isinstance(value, Decimal) and value.is_finite():
-        if value.adjusted() < 4_300 and value == value.to_integral_value():
-            return int(value)
-        rounded = float(value)
-        if Decimal(repr(rounded)) != value:
-            raise FilterError(f"a JSON number would lose digits. Write float(...), which rounds to {rounded}")
-        return rounded
-    if isinstance(value, Decimal) or _numpy_kind(value) in ("i", "u", "f"):
-        return float(value) if _numpy_kind(value) in ("", "f") else int(value)
-    return value
+    if isinstance(value, Decimal):
+        return _exact_decimal(value)
+    kind = _numpy_kind(value)
+    return float(value) if kind == "f" else int(value) if kind in ("i", "u") else value
+
+
+def _exact_decimal(value: Decimal) -> int | float:
+    if not value.is_finite():
+        raise FilterError(f"{value} is not a number that JSON can carry")
+    if value.adjusted() < 4_300 and value == value.to_integral_value():
+        return int(value)
+    rounded = float(value)
+    if math.isinf(rounded):
+        raise FilterError("a number of more than 4,300 digits can't be sent")
+    if Decimal(repr(rounded)) != value:
+        raise FilterError(f"a JSON number would lose digits. Write float(...), which rounds to {rounded}")
+    return rounded
 
 
 def _instant(value: object) -> datetime:
@@ -215,20 +230,26 @@ def _check_order(low: Any, high: Any) -> None:
         raise FilterError("the lower or earlier one comes first. Swap the two")
 
 
-def _items(values: object) -> tuple[object, ...]:
-    """The items of what was given as a list; a set's in sorted order, so that one filter has one JSON."""
-    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        return ()
-    items = tuple(cast("Iterable[object]", values))
-    return tuple(sorted(items, key=str)) if isinstance(values, Set) else items
+def items_of(values: object) -> tuple[object, ...] | None:
+    """
+    The items of what was given as a list, or None if it is none.
+
+    A set's come in sorted order, so that one filter has one JSON.
+    """
+    if isinstance(values, str | bytes | Mapping):
+        return None
+    try:
+        iterator = iter(cast("Iterable[object]", values))
+    except TypeError:  # asking for the type isn't enough: a numpy array without dimensions is Iterable
+        return None
+    return tuple(sorted(iterator, key=str)) if isinstance(values, Set) else tuple(iterator)
 
 
 def _several(filter_type: str, operator: str, values: object) -> tuple[object, ...]:
-    if isinstance(values, str | bytes | UUID):
-        raise FilterTypeError(f"{operator} takes a list. For one value write {operator}([{brief(values)}])")
-    items = _items(values)
-    if not isinstance(values, Iterable) or isinstance(values, Mapping):
-        raise FilterTypeError(f"{operator} takes a list of text")
+    items = items_of(values)
+    if items is None:
+        single = f". For one value write {operator}([{brief(values)}])" if isinstance(values, str | UUID) else ""
+        raise FilterTypeError(f"{operator} takes a list of text{single}")
     if not items:
         instead = "NEVER" if operator == "one_of" else "ALWAYS"
         raise FilterError(f"nobody has said what the service does with an empty list. Write {instead} instead")
@@ -259,30 +280,33 @@ def _refusal(column: Column, operator: str, arguments: tuple[object, ...], probl
     if isinstance(problem, FilterTypeError):
         advice = [_advice(column.column_id, operator, value) for value in arguments]
         reason = next(filter(None, advice), reason)
-    return type(problem)(f"{column!r}.{operator}({', '.join(map(brief, arguments))}): {reason}")
+    return type(problem)(f"{brief(column)}.{operator}({', '.join(map(brief, arguments))}): {reason}")
+
+
+_A = {filter_type: f"{'an' if filter_type == 'id' else 'a'} {filter_type}" for filter_type in OPERATORS}
 
 
 def _advice(column_id: str, operator: str, value: object) -> str:
     """What to write instead of a value of the wrong kind; "" where the complaint says it already."""
+    if isinstance(value, bytes | bytearray):
+        return "bytes are not text. Write value.decode() if they are UTF-8"
     if operator in (*_MANY, "on"):
         return ""
     if value is None:
         return "the API has no test for a missing value. Leave this condition out, or write a value"
     if hasattr(value, "column_id"):
         return "the API compares a column with a value, not with another column or a filter"
-    if isinstance(value, bytes | bytearray):
-        return "bytes are not text. Write value.decode() if they are UTF-8"
     if isinstance(value, list | tuple | Set | Mapping):
         return f"{operator} takes single values. For a list write one_of([...])"
     filter_type = filter_type_of(value)
     if filter_type is None and isinstance(value, date):
-        rewrite = f"Col.date({column_id!r}).on({str(value)!r}, tz=...)"
+        rewrite = f"Col.date({brief(column_id)}).on({str(value)!r}, tz=...)"
         return f"a bare date is a different day in each time zone. Write {rewrite}, or a datetime with tzinfo"
     if filter_type is None:
         return f"{type(value).__name__} is no type for a filter. Write text, a number, a bool, a datetime or a UUID"
     if operator in OPERATORS[filter_type]:
-        rewrite = f"Col.{filter_type}({column_id!r}).{operator}(...)"
-        return f"{brief(value)} makes a {filter_type} filter. If that is meant, write {rewrite}"
+        rewrite = f"Col.{filter_type}({brief(column_id)}).{operator}(...)"
+        return f"{brief(value)} makes {_A[filter_type]} filter. If that is meant, write {rewrite}"
     if filter_type == "text" and operator in (*OPERATORS["date"], "between"):
-        return f"text has no order. For a date in ISO 8601 write Col.date({column_id!r}).{operator}(...)"
-    return f"{brief(value)} makes a {filter_type} filter, which has only {', '.join(OPERATORS[filter_type])}"
+        return f"text has no order. For a date in ISO 8601 write Col.date({brief(column_id)}).{operator}(...)"
+    return f"{brief(value)} makes {_A[filter_type]} filter, which has only {', '.join(OPERATORS[filter_type])}"

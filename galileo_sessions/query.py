@@ -11,8 +11,8 @@ from uuid import UUID
 from attrs import field, frozen
 
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
-from galileo_sessions.filters import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or
-from galileo_sessions.wire import dump_filter, dump_leaf, load_filter, load_leaf
+from galileo_sessions.filters import ALWAYS, NEVER, UUID_TEXT, And, Filter, LeafFilter, Not, Or
+from galileo_sessions.wire import dump_filter, dump_leaf, load_leaf, load_node
 
 _SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 
@@ -21,10 +21,9 @@ def _uuid(name: str, value: object) -> str:
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, str):
-        try:
-            return str(UUID(value))
-        except ValueError:
-            pass
+        match = UUID_TEXT.fullmatch(value)
+        if match is not None:
+            return str(UUID(match[1]))
     raise ConfigurationError(f"{name} {brief(value)} is no UUID such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")
 
 
@@ -58,7 +57,9 @@ def _where(value: Filter | None) -> Filter:
     raise FilterTypeError(f"where takes a filter, got {brief(value)}. Write {hint}")
 
 
-def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
+def _leaves(filters: Iterable[Filter] | Filter) -> tuple[LeafFilter, ...]:
+    if not isinstance(filters, Iterable | Filter):
+        raise FilterTypeError(f"filters is the API's flat list of leaves, got {brief(filters)}. Write filters=[...]")
     leaves = (filters,) if isinstance(filters, Filter) else tuple(filters)
     for leaf in leaves:
         if not isinstance(leaf, Filter) or isinstance(leaf, And | Or | Not):
@@ -165,8 +166,8 @@ def load_query(data: object) -> CountQuery:
     if "project_id" not in entries:
         raise FilterDecodeError("a query needs its project_id, for it says which sessions are counted")
     tree = entries.pop("filter_tree", None)
-    flat: object = entries.pop("filters", None) or ()
+    flat: object = entries.pop("filters", ())
     if not isinstance(flat, list | tuple):
         raise FilterDecodeError(f"filters is a list of leaves, got {brief(flat)}", ("filters",))
     leaves = [load_leaf(item, ("filters", i)) for i, item in enumerate(cast("Iterable[object]", flat))]
-    return CountQuery(where=None if tree is None else load_filter(tree), filters=leaves, **entries)
+    return CountQuery(where=None if tree is None else load_node(tree, ("filter_tree",)), filters=leaves, **entries)

@@ -140,24 +140,20 @@ class Transport:
             raise ConfigurationError("the aiohttp.ClientSession given as session= is closed")
         return self._session
 
-    @property
-    def unclosed(self) -> bool:
-        """Whether it has a session of its own that nobody has closed."""
-        return self._owns and self._session is not None and not self._closed
-
     async def close(self) -> None:
         """Closes the session, if it is its own."""
         self._closed = True
         if self._owns and self._session is not None:
             await self._session.close()
 
-    def abandon(self) -> None:
-        """What a finaliser can do of `close`: it can't wait."""
-        session = self._session
-        if self.unclosed and session is not None and session.connector is not None:
-            connector = session.connector
-            session.detach()  # or it would warn as well, naming aiohttp's class
-            connector.__exit__(None, None, None)  # the one way to close it without awaiting
+    def abandon(self) -> bool:
+        """Drops a session of its own that nobody closed, and tells whether there was one; finalisers can't await."""
+        connector = self._session.connector if self._owns and self._session is not None else None
+        if self._session is None or connector is None:
+            return False
+        self._session.detach()  # or it would warn as well, naming aiohttp's class
+        connector.__exit__(None, None, None)  # the one way to close it without awaiting
+        return True
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -181,7 +177,8 @@ def _translated(error: Exception, phase: Phase, base: str) -> TransportError | C
         case aiohttp.ConnectionTimeoutError():
             return AttemptTimeoutError(f"no connection to {base} within Timeouts(connect=...)", phase="connect")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-            return TLSError(f"the certificate of {base} isn't trusted: {_reason(error)}. {_CERTIFICATE_HINT}")
+            hint = "Give ssl=ssl.create_default_context(cafile=...) for a CA of your own"
+            return TLSError(f"no trusted TLS connection to {base}: {_reason(error)}. {hint}")
         case aiohttp.ClientConnectorError() if error.os_error.errno in (errno.EMFILE, errno.ENFILE):
             return ConnectError(
                 f"no file descriptor left to connect to {base}. "
@@ -205,9 +202,6 @@ def _translated(error: Exception, phase: Phase, base: str) -> TransportError | C
             return DisconnectedError(f"{base} closed the connection before its answer was complete")
         case _:
             return ProtocolError(f"the request to {base} failed in aiohttp ({type(error).__name__})")
-
-
-_CERTIFICATE_HINT = "Give ssl=ssl.create_default_context(cafile=...) for a private CA"
 
 
 def _is_cut_short(error: aiohttp.ClientPayloadError) -> bool:

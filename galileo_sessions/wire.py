@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from functools import cache, partial
 from typing import Any, cast, get_args
 
@@ -19,11 +18,14 @@ from galileo_sessions.errors import FilterDecodeError, FilterError, FilterTypeEr
 from galileo_sessions.filters import (
     MAX_DEPTH,
     And,
+    CollectionFilter,
+    DateFilter,
     Filter,
     FullyAnnotatedFilter,
     LeafFilter,
     Not,
     Or,
+    TextFilter,
     check_operator,
 )
 
@@ -32,6 +34,7 @@ Path = tuple[str | int, ...]
 _NODES = ("filter", "and", "or", "not")
 _LEAF: tuple[type[LeafFilter], ...] = get_args(LeafFilter)
 _LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in _LEAF}
+_TEXT = (TextFilter, CollectionFilter)
 
 
 def dump_filter(where: Filter) -> dict[str, Any]:
@@ -54,9 +57,21 @@ def dump_leaf(leaf: Filter) -> dict[str, Any]:
     """An entry of the API's flat `filters`: a filter that is no `And`, `Or` or `Not`."""
     if not isinstance(leaf, _LEAF):
         raise FilterTypeError(f"expected a filter, got {brief(leaf)}")
-    data = _dumper(leaf.type)(leaf)
+    if isinstance(leaf, FullyAnnotatedFilter):
+        members = {} if leaf.user_ids is None else {"user_ids": list(leaf.user_ids)}
+        return {"column_id": leaf.column_id, **members, "type": leaf.type}
+    value: object = leaf.value
+    if type(value) is not str:  # the most frequent first
+        value = leaf.value.isoformat() if isinstance(leaf, DateFilter) else _plain(value)
+    data = {"column_id": leaf.column_id, "operator": leaf.operator, "value": value}
+    if isinstance(leaf, _TEXT):
+        data["case_sensitive"] = leaf.case_sensitive
     data["type"] = leaf.type
     return data
+
+
+def _plain(value: object) -> object:
+    return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
 
 
 def load_filter(tree: object) -> Filter:
@@ -69,7 +84,7 @@ def load_filter(tree: object) -> Filter:
     Raises:
         FilterDecodeError: with the path to the first fault, as in `.and[1].filter.operator`.
     """
-    return _load_node(tree, (), 1)
+    return load_node(tree, ())
 
 
 def load_leaf(data: object, path: Path) -> LeafFilter:
@@ -81,10 +96,13 @@ def load_leaf(data: object, path: Path) -> LeafFilter:
             raise _fault((*path, "name"), "name and column_id differ; the API knows column_id only")
     elif leaf_type == "fully_annotated" and entries.pop("column_id", "fully_annotated") != "fully_annotated":
         raise _fault((*path, "column_id"), "a fully_annotated filter has no column but fully_annotated")
+    if leaf_type in ("id", "boolean"):
+        entries.setdefault("operator", "eq")  # the schema's default, which other types don't have
     return _loader(leaf_type)(entries, path)
 
 
-def _load_node(data: object, path: Path, depth: int) -> Filter:
+def load_node(data: object, path: Path, depth: int = 1) -> Filter:
+    """The filter that a node of a `filter_tree` stands for; `path` leads to it, for errors."""
     if depth > MAX_DEPTH:
         raise _fault(path, f"deeper than {MAX_DEPTH} levels")
     entries = _object(data, path, "a node")
@@ -95,11 +113,11 @@ def _load_node(data: object, path: Path, depth: int) -> Filter:
     if key == "filter":
         return load_leaf(value, below)
     if key == "not":
-        return _made(Not, _load_node(value, below, depth + 1), path)
+        return _made(Not, load_node(value, below, depth + 1), path)
     if not isinstance(value, list | tuple):
         raise _fault(below, f"expected a list of nodes, got {brief(value)}")
     items = enumerate(cast("list[object]", value))
-    return _made(And if key == "and" else Or, [_load_node(item, (*below, i), depth + 1) for i, item in items], path)
+    return _made(And if key == "and" else Or, [load_node(item, (*below, i), depth + 1) for i, item in items], path)
 
 
 def _made(node: Callable[[Any], Filter], children: object, path: Path) -> Filter:
@@ -125,29 +143,7 @@ def _pop_type(entries: dict[Any, Any], path: Path) -> str:
     return leaf_type
 
 
-# ---- cattrs: imported, and its functions for a class written, on first use: an `import` need not pay 6 ms for it -----
-
-
-def _plain(value: Any) -> Any:
-    if type(value) is str:  # the most frequent first
-        return value
-    if isinstance(value, tuple):
-        return list(cast("tuple[object, ...]", value))
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-@cache
-def _dumper(leaf_type: str) -> Callable[[Any], dict[str, Any]]:
-    from cattrs import Converter  # noqa: PLC0415  # see above
-    from cattrs.gen import make_dict_unstructure_fn, override  # noqa: PLC0415
-
-    leaf = _LEAVES[leaf_type]
-    if leaf is FullyAnnotatedFilter:
-        hooks = {"user_ids": override(unstruct_hook=_plain, omit_if_default=True)}
-        dump: Any = make_dict_unstructure_fn(leaf, Converter(), **hooks)  # type: ignore[arg-type]  # typed for options only
-        return lambda instance: {"column_id": instance.column_id, **dump(instance)}
-    hooks = {"value": override(unstruct_hook=_plain)}
-    return make_dict_unstructure_fn(leaf, Converter(), **hooks)  # type: ignore[arg-type]  # as above
+# ---- cattrs is imported on first use: an `import` of this package and a count need not pay 6 ms for it ---------------
 
 
 @cache

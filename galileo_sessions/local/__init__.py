@@ -1,0 +1,12 @@
+"""
+A local Galileo: a server on loopback that counts sessions it holds, for development, tests and demos.
+
+    async with LocalGalileo(sample_sessions()) as server:
+        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+            print(await galileo.count(project_id, where))
+"""
+
+from galileo_sessions.local.sample import load_sessions, sample_sessions
+from galileo_sessions.local.server import LocalGalileo
+
+__all__ = ["LocalGalileo", "load_sessions", "sample_sessions"]

@@ -1,0 +1,146 @@
+"""Sessions to count: a fixed sample, or JSON lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TypeVar, cast
+from uuid import UUID
+
+from galileo_sessions.errors import brief
+from galileo_sessions.local.schema import SCOPE, judge_uuid
+
+T = TypeVar("T")
+
+_START = datetime(2026, 4, 2, tzinfo=UTC)
+_SCORER = "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42"
+_SUBJECTS = {
+    "support": ("a refund", "a lost parcel", "an invoice sent twice", "a locked account", "a tax receipt"),
+    "travel": ("the night train to Vienna", "a visa extension", "hand luggage", "a cancelled flight", "Mexico in May"),
+    "code": ("a regular expression", "a race condition", "a mutex", "an index in SQL", "async context managers"),
+    "medicine": ("a flu vaccine", "ibuprofen", "an X-ray of the wrist", "high blood pressure", "a toxic mushroom"),
+    "law": ("a rental contract", "a tax exemption", "a parking fine", "parental leave", "a small claims case"),
+    "cooking": ("sourdough bread", "a vegan curry", "mixing a dressing", "oxtail soup", "leftover rice"),
+    "banking": ("a mortgage rate", "an exchange fee", "a savings plan", "a blocked card", "a fixed deposit"),
+    "learning": ("a maths exam", "the French subjunctive", "a reading list", "long division", "a text on whales"),
+    "fitness": ("a marathon plan", "box jumps", "a rest day", "a sore knee", "relaxing after work"),
+    "gardening": ("tomato blight", "a boxwood hedge", "compost", "a small pond", "winter pruning"),
+    "shopping": ("a good camera", "express delivery", "a gift box", "shoe sizes", "an extended warranty"),
+    "energy": ("a heat pump", "solar panels", "a fixed tariff", "a high bill", "the fuse box"),
+}
+_QUESTIONS = (
+    "Can you explain {}?",
+    "What do I need to know about {}?",
+    "Give me an example of {}.",
+    "I have a problem with {}. What now?",
+    "What happens next with {}?",
+    "Write a short note on {}.",
+    "Is {} the right choice for me?",
+    "Who can help me with {}?",
+)
+_ANSWERS = (
+    "Here is a short overview of {}.",
+    "I'm sorry, I can't help with {}.",
+    "Sure. For {}, follow these three steps.",
+    "That depends: {} differs from case to case.",
+    "An expert should have a look at {} first.",
+    "The most important thing about {} is not to hurry.",
+)
+_TAGS = ("vip", "beta", "regression", "needs-review", "mobile")
+
+
+def sample_sessions() -> list[dict[str, object]]:
+    """
+    About 3,000 sessions of a dozen projects, over the 90 days up to 2026-06-30; the same on each call and machine.
+
+    Each has its `project_id` and a `log_stream_id`, `experiment_id` or `metrics_testing_id`, and values by column id:
+    `id`, `name`, `external_id`, `input`, `output`, `error_message`, `score` (0 to 5), `metrics/…` (0 to 1),
+    `num_traces`, `is_complete`, `tags`, `created_at` (ISO 8601, UTC). As in life, some are missing.
+    """
+    rng = Random(20260630)  # noqa: S311  # a sample has to be the same each time
+    sessions: list[dict[str, object]] = []
+    for i, (subject, topics) in enumerate(_SUBJECTS.items()):
+        project_id = f"{0x74AEC44E + i * 0x0A1B2C3D:x}-ec21-4c9f-a3e2-b2ab2b81b4db"  # the first is the documents' own
+        scopes = [(name, _uuid(rng)) for name in ("log_stream_id", "log_stream_id", *SCOPE)]
+        for _ in range(120 + _below(rng, 250)):
+            scope, scope_id = _pick(rng, scopes)
+            session = _session(rng, subject, _pick(rng, topics))
+            sessions.append({"project_id": project_id, scope: scope_id, **session})
+    return sessions
+
+
+def _session(rng: Random, subject: str, topic: str) -> dict[str, object]:
+    number, failed = _below(rng, 100_000), rng.random() < 0.04
+    session: dict[str, object] = {
+        "id": _uuid(rng),
+        "name": f"{subject}-{number:05}",
+        "external_id": f"chat-{number:05}",
+        "input": _pick(rng, _QUESTIONS).format(topic),
+        "output": "" if failed else _pick(rng, _ANSWERS).format(topic),
+        "created_at": (_START + timedelta(seconds=_below(rng, 90 * 86_400))).isoformat(),
+        "tags": [subject, *(tag for tag in _TAGS if rng.random() < 0.2)],
+        "num_traces": 1 + _below(rng, 9),
+        "is_complete": rng.random() < 0.9,
+        "metrics/toxicity": _below(rng, 101) * _below(rng, 101) / 10_000,
+    }
+    if failed:
+        session["error_message"] = "The model did not answer in time"
+    elif rng.random() < 0.93:
+        session["score"] = max(_below(rng, 51), _below(rng, 51)) / 10
+    if rng.random() < 0.5:
+        session[_SCORER] = _below(rng, 101) / 100
+    return session
+
+
+def _below(rng: Random, limit: int) -> int:
+    return int(rng.random() * limit)  # Python promises the same numbers for random() alone
+
+
+def _pick(rng: Random, items: Sequence[T]) -> T:
+    return items[_below(rng, len(items))]
+
+
+def _uuid(rng: Random) -> str:
+    return str(UUID(int=_below(rng, 2**53) << 75 | _below(rng, 2**53) << 22 | _below(rng, 2**22), version=4))
+
+
+def load_sessions(lines: Iterable[str]) -> list[dict[str, object]]:
+    """
+    Sessions from JSON lines, such as an open file. Empty lines are skipped.
+
+    Raises:
+        ValueError: naming the line, from 1 on, that isn't JSON, is no object, or whose ids are no version 4 UUIDs.
+    """
+    sessions: list[dict[str, object]] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            if line.strip():
+                sessions.append(read_session(json.loads(line)))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"line {number} is not JSON: {error.msg} at column {error.colno}") from None
+        except ValueError as error:
+            raise ValueError(f"line {number}: {error}") from None
+    return sessions
+
+
+def read_session(record: object) -> dict[str, object]:
+    """
+    A copy of a session's record, its ids as lower-case text.
+
+    Raises:
+        ValueError: if it is no mapping, has no `project_id`, or an id is no version 4 UUID: none could ask for it.
+    """
+    if not isinstance(record, Mapping):
+        raise ValueError(f"a session maps column ids to values, got {brief(record)}")  # noqa: TRY004  # one error a line
+    session = dict(cast("Mapping[str, object]", record))
+    for name in ("project_id", *SCOPE):
+        value = session.get(name)
+        if value is None and name == "project_id":
+            raise ValueError("a session needs its project_id")
+        if value is not None:
+            if judge_uuid(str(value), ()):
+                raise ValueError(f"a session's {name} is a version 4 UUID, got {brief(value)}")
+            session[name] = str(UUID(str(value)))
+    return session

@@ -1,0 +1,60 @@
+"""What every test stands on: no credentials from outside, no blocking call, nothing left behind."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
+
+import aiohttp
+import pytest
+from aioresponses import aioresponses
+from blockbuster import BlockBuster, blockbuster_ctx
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of this machine's reaches a test."""
+    for name in [*os.environ]:
+        if name.startswith("GALILEO_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_blocking_call() -> Iterator[BlockBuster | None]:
+    """A call that would block the event loop raises; reading files is allowed to tests themselves."""
+    with blockbuster_ctx("galileo_sessions") as blockbuster:
+        yield blockbuster
+
+
+@pytest.fixture
+async def _no_task_left() -> AsyncIterator[None]:
+    """A test ends with the tasks that it began with."""
+    before = asyncio.all_tasks()
+    yield
+    await asyncio.sleep(0)
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    assert not left
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(request: pytest.FixtureRequest) -> None:
+    """Asks `_no_task_left` of each test that has an event loop."""
+    if request.node.get_closest_marker("asyncio"):
+        request.getfixturevalue("_no_task_left")
+
+
+class MendedResponse(aiohttp.ClientResponse):
+    """aioresponses 0.7.9 doesn't give what aiohttp 3.14 asks for."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        kwargs.setdefault("stream_writer", SimpleNamespace(output_size=0))
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed on as they came
+
+
+@pytest.fixture
+def shapes(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
+    """Answers requests without a socket: for their shape only, since it knows no timeouts and no trouble."""
+    if tuple(map(int, aiohttp.__version__.split(".")[:2])) >= (3, 14):
+        monkeypatch.setattr("aioresponses.core.ClientResponse", MendedResponse)
+    with aioresponses() as mocked:
+        yield mocked

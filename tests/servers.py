@@ -1,0 +1,90 @@
+"""Small honest servers on 127.0.0.1, down to the bytes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+
+
+def http(status: int = 200, body: bytes | str = b'{"total_count":7}', **headers: str) -> bytes:
+    """An HTTP answer; `Retry_After="1"` makes the header Retry-After."""
+    body = body.encode() if isinstance(body, str) else body
+    fields = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode() + body
+
+
+@dataclass
+class RawServer:
+    """What a raw server saw."""
+
+    url: str
+    requests: list[bytes] = field(default_factory=list)
+    connections: int = 0
+    open: int = 0
+
+
+Behaviour = Callable[[int, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def raw_server(behave: Behaviour | bytes, *, ssl=None) -> AsyncIterator[RawServer]:
+    """A server that reads requests and lets `behave(number, writer)` answer; bytes answer each request alike."""
+
+    async def one_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        state.connections += 1
+        state.open += 1
+        tasks.add(asyncio.current_task())
+        try:
+            while not writer.is_closing():
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:")
+                state.requests.append(head + await reader.readexactly(length))
+                if isinstance(behave, bytes):
+                    writer.write(behave)
+                    await writer.drain()
+                else:
+                    await behave(len(state.requests), writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            state.open -= 1
+            writer.transport.abort()
+            tasks.discard(asyncio.current_task())
+
+    tasks: set[asyncio.Task] = set()
+    server = await asyncio.start_server(one_connection, "127.0.0.1", 0, ssl=ssl, backlog=2048)
+    scheme = "http" if ssl is None else "https"
+    state = RawServer(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    try:
+        yield state
+    finally:
+        server.close()
+        for task in tasks.copy():
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await asyncio.sleep(0)
+        await server.wait_closed()
+
+
+def answers(*sequence: bytes) -> Behaviour:
+    """Answers in this order; the last one again and again."""
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(sequence[min(number, len(sequence)) - 1])
+        await writer.drain()
+
+    return behave
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Waits until the condition holds, at most five seconds."""
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come about within five seconds")

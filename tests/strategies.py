@@ -1,0 +1,337 @@
+"""What the tests share: the API's schema, programs run as users write them, filters and JSON drawn at random."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import operator
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+import galileo_sessions
+from galileo_sessions import (
+    ALWAYS,
+    NEVER,
+    And,
+    BooleanFilter,
+    Col,
+    CollectionFilter,
+    DateFilter,
+    Filter,
+    FullyAnnotatedFilter,
+    IdFilter,
+    Not,
+    NumberFilter,
+    Or,
+    TextFilter,
+)
+
+SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("api_schema.json").read_text(encoding="utf-8"))
+LEAVES: dict[str, dict[str, Any]] = {
+    SCHEMA["$defs"][name]["properties"]["type"]["const"]: SCHEMA["$defs"][name]
+    for name in (ref["$ref"].rpartition("/")[2] for ref in SCHEMA["$defs"]["Leaf"]["oneOf"])
+}
+OPERATORS: dict[str, list[str]] = {
+    kind: leaf["properties"]["operator"]["enum"] for kind, leaf in LEAVES.items() if kind != "fully_annotated"
+}
+PAIRS = [(kind, name) for kind, names in OPERATORS.items() for name in names]
+
+PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+USER = "0b7a2f0e-5d4c-4b3a-9f1e-2d3c4b5a6f70"
+
+
+# ---- programs --------------------------------------------------------------------------------------------------------
+
+
+class Level(IntEnum):
+    """An enumeration of numbers."""
+
+    LOW = 1
+    HIGH = 3
+
+
+class Mood(StrEnum):
+    """An enumeration of text."""
+
+    GOOD = "good"
+    BAD = "bad"
+
+
+class Berlin(datetime.tzinfo):
+    """The clock of Berlin in 2026, for not every machine has time zone data."""
+
+    def utcoffset(self, at: datetime.datetime | None) -> datetime.timedelta:
+        """Two hours in summer, else one."""
+        summer = at is not None and datetime.datetime(2026, 3, 29, 2) <= at.replace(tzinfo=None) < datetime.datetime(  # noqa: DTZ001
+            2026, 10, 25, 3
+        )
+        return datetime.timedelta(hours=2 if summer else 1)
+
+    def tzname(self, _: datetime.datetime | None) -> str:
+        """The zone's name."""
+        return "Berlin"
+
+    def dst(self, _: datetime.datetime | None) -> None:
+        """Not told."""
+
+
+STAR_IMPORT = {name: getattr(galileo_sessions, name) for name in galileo_sessions.__all__}
+NAMES = STAR_IMPORT | {
+    "UTC": datetime.UTC,
+    "UUID": UUID,
+    "Berlin": Berlin,
+    "Decimal": Decimal,
+    "Level": Level,
+    "Mood": Mood,
+    "PROJECT": PROJECT,
+    "USER": USER,
+    "date": datetime.date,
+    "datetime": datetime.datetime,
+    "np": np,
+    "timedelta": datetime.timedelta,
+    "timezone": datetime.timezone,
+}
+
+
+def run(program: str, **names: object) -> Any:
+    """What an expression gives, with the package's names, the usual ones and `names` at hand."""
+    return eval(program, NAMES | names)  # each program stands in a test
+
+
+def check_message(message: str) -> None:
+    """A message fits a screen and says nothing of how the package is built."""
+    assert 0 < len(message) <= 700
+    for internal in ("galileo_sessions.", "attrs", "Traceback"):  # "cattrs" has "attrs" in it
+        assert internal not in message
+
+
+def refused(program: str, error: type[Exception], **names: object) -> str:
+    """The message with which a program is refused by exactly this error."""
+    with pytest.raises(error) as caught:
+        run(program, **names)
+    assert error is type(caught.value)
+    check_message(str(caught.value))
+    return str(caught.value)
+
+
+# ---- values ----------------------------------------------------------------------------------------------------------
+
+HOSTILE = list("\"'\\\0\n\r\t\x85\u2028{}[]()%&|~,.aß😀")
+SURROGATES = ["\ud800", "\udbff", "\udfff"]
+
+sendable_texts = st.text(st.sampled_from(HOSTILE) | st.characters(codec="utf-8"), max_size=6)
+texts = st.text(st.sampled_from(HOSTILE + SURROGATES) | st.characters(), max_size=6)
+uuids = st.uuids() | st.uuids().map(lambda value: UUID(int=value.int & (1 << 64) - 1))
+numbers = (
+    st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from([0, -0.0, 10**400, -(10**4000), 5e-324, 1.7976931348623157e308])
+)
+offsets = st.integers(-1439, 1439).map(lambda minutes: datetime.timezone(datetime.timedelta(minutes=minutes)))
+moments = st.datetimes(timezones=offsets) | st.datetimes(timezones=st.just(datetime.UTC))
+
+
+def _or_several(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return values | st.lists(values, max_size=3)
+
+
+def _operator(kind: str) -> st.SearchStrategy[Any]:
+    return st.sampled_from(OPERATORS[kind])
+
+
+# ---- filters ---------------------------------------------------------------------------------------------------------
+
+leaves: st.SearchStrategy[Filter] = st.one_of(
+    st.builds(TextFilter, texts, _operator("text"), _or_several(texts), st.booleans()),
+    st.builds(NumberFilter, texts, _operator("number"), _or_several(numbers)),
+    st.builds(DateFilter, texts, _operator("date"), moments),
+    st.builds(BooleanFilter, texts, _operator("boolean"), st.booleans()),
+    st.builds(CollectionFilter, texts, _operator("collection"), _or_several(texts), st.booleans()),
+    st.builds(IdFilter, texts, _operator("id"), _or_several(uuids | texts)),
+    st.builds(FullyAnnotatedFilter, st.none() | st.lists(uuids, min_size=1, max_size=3)),
+)
+"""All leaves that the constructors hold."""
+
+
+def _nodes(children: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
+    several = st.lists(children, max_size=3)
+    return st.builds(And, several) | st.builds(Or, several) | st.builds(Not, children)
+
+
+constructed: st.SearchStrategy[Filter] = st.recursive(leaves, _nodes, max_leaves=6)
+"""All trees that the constructors hold, also those that no operator makes."""
+
+_columns = sendable_texts.filter(bool)
+_several = st.lists(sendable_texts, min_size=1, max_size=3)
+_fold = st.booleans()
+
+compared: st.SearchStrategy[Filter] = st.one_of(
+    st.builds(lambda c, v, fold: Col(c).contains(v, case_sensitive=fold), _columns, sendable_texts, _fold),
+    st.builds(lambda c, v, fold: Col.text(c).one_of(v, case_sensitive=fold), _columns, _several, _fold),
+    st.builds(lambda c, v, fold: Col.collection(c).not_in(v, case_sensitive=fold), _columns, _several, _fold),
+    st.builds(lambda c, v: Col(c).gt(v), _columns, numbers),
+    st.builds(lambda c, v: Col.number(c).between(*sorted(v)), _columns, st.tuples(numbers, numbers)),
+    st.builds(lambda c, v: Col(c).lte(v), _columns, moments),
+    st.builds(lambda c, v: Col(c).eq(v), _columns, st.booleans()),
+    st.builds(lambda c, v: Col(c).one_of(v), _columns, st.lists(uuids, min_size=1, max_size=3)),
+)
+"""Leaves that columns make."""
+
+
+def _combined(children: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
+    pairs = st.tuples(children, children)
+    return (
+        pairs.map(lambda pair: pair[0] & pair[1])
+        | pairs.map(lambda pair: pair[0] | pair[1])
+        | children.map(operator.invert)
+    )
+
+
+combined: st.SearchStrategy[Filter] = st.recursive(
+    compared | st.sampled_from([ALWAYS, NEVER]), _combined, max_leaves=10
+)
+"""Trees that columns and operators make."""
+
+filters = constructed | combined
+
+_STEPS: list[Any] = [
+    Not,
+    operator.invert,
+    lambda tree: And([tree]),
+    lambda tree: Or([tree]),
+    lambda tree: And([NumberFilter("n", "gt", 1), tree]),
+    lambda tree: Or([tree, TextFilter("t", "one_of", ["x", "'"])]),
+    lambda tree: And([tree, *[BooleanFilter("b", "eq", value=True)] * 9]),
+]
+
+
+def _grown(tree: Filter, steps: list[Any]) -> Filter:
+    for step in steps:
+        taller = step(tree)
+        tree = taller if taller.depth > tree.depth else Not(tree)
+    return tree
+
+
+deepest: st.SearchStrategy[Filter] = st.builds(
+    _grown, leaves, st.lists(st.sampled_from(_STEPS), min_size=99, max_size=99)
+)
+"""Trees of exactly 100 levels."""
+
+
+# ---- filters over few columns with few values, so that records often meet them ---------------------------------------
+
+_SMALL: list[Filter] = [
+    *[NumberFilter("n", name, 1) for name in OPERATORS["number"] if name != "between"],
+    NumberFilter("n", "between", [0, 1]),
+    *[TextFilter("t", name, "a") for name in OPERATORS["text"]],
+    TextFilter("t", "eq", "A", case_sensitive=False),
+    *[CollectionFilter("c", name, ["a", "b"]) for name in OPERATORS["collection"]],
+    *[DateFilter("d", name, "2026-01-31T00:00:00Z") for name in OPERATORS["date"]],
+    *[BooleanFilter("b", name, value=True) for name in OPERATORS["boolean"]],
+    *[IdFilter("i", name, PROJECT) for name in OPERATORS["id"]],
+    FullyAnnotatedFilter(),
+]
+small: st.SearchStrategy[Filter] = st.recursive(st.sampled_from(_SMALL), _nodes, max_leaves=8)
+
+records = st.fixed_dictionaries(
+    {},
+    optional={
+        "n": st.sampled_from([0, 1, 2, 1.0, float("nan"), None, "1", True]),
+        "t": st.sampled_from(["a", "A", "ab", "", None, 1, ["a"]]),
+        "c": st.sampled_from([["a"], ["a", "b"], [], ("b",), {"A"}, None, "a"]),
+        "d": st.sampled_from(["2026-01-30T23:00:00-01:00", "2026-02-01T00:00:00Z", "2026-01-01", None, 1]),
+        "b": st.sampled_from([True, False, None, 1, "true"]),
+        "i": st.sampled_from([PROJECT, PROJECT.upper(), USER, UUID(PROJECT), None, 1]),
+    },
+)
+
+
+# ---- JSON, with no help from the package -----------------------------------------------------------------------------
+
+
+@st.composite
+def _date_times(draw: st.DrawFn) -> str:
+    """RFC 3339 in its variety: either case, any offset, up to six digits and more zeros after the second."""
+    day, _, time = draw(st.datetimes()).isoformat(timespec="microseconds").partition("T")
+    time = draw(st.sampled_from([time[:8], time[:10], time, f"{time}000"]))
+    zone = draw(st.sampled_from(["Z", "z", "-00:00"]) | offsets.map(_written))
+    return f"{day}{draw(st.sampled_from('Tt'))}{time}{zone}"
+
+
+def _written(zone: datetime.timezone) -> str:
+    return datetime.datetime(2026, 1, 1, tzinfo=zone).isoformat()[-6:]
+
+
+_uuid_texts = uuids.map(str) | uuids.map(lambda value: str(value).upper())
+_JSON_VALUES = {
+    "id": _or_several(_uuid_texts | texts),
+    "date": _date_times(),
+    "number": _or_several(numbers),
+    "boolean": st.booleans(),
+    "collection": _or_several(texts),
+    "text": _or_several(texts),
+}
+
+
+def _json_leaf(kind: str) -> st.SearchStrategy[dict[str, Any]]:
+    required = set(LEAVES[kind]["required"])
+    entries = {"type": st.just(kind), "column_id": texts, "operator": _operator(kind), "value": _JSON_VALUES[kind]}
+    optional = {name: values for name, values in entries.items() if name not in required}
+    if "case_sensitive" in LEAVES[kind]["properties"]:
+        optional["case_sensitive"] = st.booleans()
+    return st.fixed_dictionaries({name: entries[name] for name in entries if name in required}, optional=optional)
+
+
+json_leaves = st.one_of(
+    *[_json_leaf(kind) for kind in OPERATORS],
+    st.fixed_dictionaries(
+        {"type": st.just("fully_annotated")},
+        optional={
+            "column_id": st.just("fully_annotated"),
+            "user_ids": st.none() | st.lists(_uuid_texts, min_size=1, max_size=3),
+        },
+    ),
+)
+"""Leaves that fit the API's schema, each optional key there or not."""
+
+
+def _json_nodes(children: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    several = st.lists(children, max_size=3)
+    return (
+        st.fixed_dictionaries({"and": several})
+        | st.fixed_dictionaries({"or": several})
+        | st.fixed_dictionaries({"not": children})
+    )
+
+
+json_trees = st.recursive(st.fixed_dictionaries({"filter": json_leaves}), _json_nodes, max_leaves=6)
+"""Trees that fit the API's schema."""
+
+_KEYS = ["filter", "and", "or", "not", "type", "column_id", "name", "operator", "value", "case_sensitive", "user_ids"]
+_WORDS = [*OPERATORS, *{name for _, name in PAIRS}, "fully_annotated", "2026-01-31T00:00:00Z", PROJECT]
+
+anything = st.recursive(
+    st.none() | st.booleans() | numbers | st.floats() | texts | st.sampled_from(_WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS) | texts, inner, max_size=4),
+    max_leaves=12,
+)
+"""Whatever JSON can say, and NaN; it often looks like a filter."""
+
+
+def with_defaults(tree: Any) -> Any:
+    """A tree as the schema understands it: the defaults of absent keys filled in, null user_ids left out."""
+    if "filter" in tree:
+        properties = LEAVES[tree["filter"]["type"]]["properties"]
+        defaults = {name: rule["default"] for name, rule in properties.items() if "default" in rule}
+        return {"filter": defaults | {name: value for name, value in tree["filter"].items() if value is not None}}
+    return {
+        name: with_defaults(below) if name == "not" else [with_defaults(child) for child in below]
+        for name, below in tree.items()
+    }

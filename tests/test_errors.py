@@ -1,0 +1,320 @@
+"""The tree of errors: its shape, and that each survives a pickle."""
+
+# ruff: noqa: SIM300  # expected == actual
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import re
+import sys
+from collections import deque
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+from strategies import PROJECT
+
+from galileo_sessions import Col, CountQuery, errors
+from galileo_sessions.errors import Attempt, GalileoError, Issue, brief
+
+RESPONSE: dict[str, Any] = {"status": 418, "headers": MappingProxyType({"x-trace": "t1"}), "body": "no"}
+CLASSES = [cls for cls in vars(errors).values() if inspect.isclass(cls) and issubclass(cls, GalileoError)]
+ISSUE = Issue(("body", "filter_tree", 0), "Field required", "missing", node=Col("a").eq(1))
+
+ARGUMENTS: dict[type[GalileoError], dict[str, Any]] = {
+    errors.FilterDecodeError: {"path": ("and", 1)},
+    errors.FilterParseError: {"text": "Col(", "offset": 4},
+    errors.AttemptTimeoutError: {"phase": "body"},
+    errors.DeadlineExceededError: {"last": errors.DisconnectedError("gone")},
+    errors.ValidationError: {"issues": (ISSUE,)},
+    errors.RateLimitedError: {"retry_after": 1.5},
+    errors.DecodeError: {"body": "[]"},
+}
+
+
+def built(cls: type[GalileoError]) -> GalileoError:
+    """The error with a value in each attribute."""
+    response = RESPONSE if issubclass(cls, errors.ResponseError) else {}
+    error = cls("what went wrong", **response, **ARGUMENTS.get(cls, {}))
+    error.query = CountQuery(PROJECT, Col("a").gt(1), tag="t")
+    error.attempts = (
+        Attempt(1, 503, errors.ServerError("busy", **RESPONSE), waited=0.5, elapsed=1.0),
+        Attempt(2, None, errors.DisconnectedError("gone"), waited=0.0, elapsed=30.0),
+    )
+    error.elapsed = 31.5
+    error.add_note("a note")
+    return error
+
+
+def state(error: GalileoError) -> dict[str, Any]:
+    """All that an error says of itself."""
+    names = [name for cls in type(error).__mro__ for name in vars(cls).get("__annotations__", {})]
+    return {name: getattr(error, name) for name in [*names, "args", "__notes__"]} | {"text": (str(error), repr(error))}
+
+
+# ---- pickle ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
+def test_each_error_survives_a_pickle(cls: type[GalileoError], protocol: int) -> None:
+    """It comes back equal, with its text and all attributes."""
+    error = built(cls)
+    again = pickle.loads(pickle.dumps(error, protocol))
+    assert cls is type(again)
+    assert state(error) == state(again)
+    assert error == again
+    assert hash(error) == hash(again)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
+def test_each_error_survives_a_copy(cls: type[GalileoError], copied: Any) -> None:
+    """As above."""
+    error = built(cls)
+    assert state(error) == state(copied(error))
+    assert error == copied(error)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_an_error_says_what_it_was_told(cls: type[GalileoError]) -> None:
+    """Its text is the message; as an attribute it has what its class documents."""
+    error = built(cls)
+    assert "what went wrong" == str(error)
+    assert ("what went wrong",) == error.args
+    for name, value in ARGUMENTS.get(cls, {}).items():
+        assert value == getattr(error, name)
+    if isinstance(error, errors.ResponseError):
+        assert (418, {"x-trace": "t1"}, "no") == (error.status, error.headers, error.body)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_errors_are_equal_by_what_they_say(cls: type[GalileoError]) -> None:
+    """Another text or another attribute is another error."""
+    error, other = built(cls), built(cls)
+    assert error == other
+    other.elapsed = 0.0
+    assert error != other
+    other.elapsed, other.args = error.elapsed, ("another",)
+    assert error != other
+    assert error != "what went wrong"
+
+
+def test_errors_of_two_classes_differ() -> None:
+    """Even where both say the same."""
+    assert errors.ConfigurationError("m") != errors.FilterError("m")
+    assert errors.FilterError("m") != errors.FilterTypeError("m")
+    assert errors.NotFoundError("m", status=404) != errors.ServerError("m", status=404)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (errors.FilterDecodeError("m"), {"path": ()}),
+        (errors.DeadlineExceededError("m"), {"last": None}),
+        (errors.NotFoundError("m", status=404), {"status": 404, "headers": {}, "body": ""}),
+        (errors.ValidationError("m", status=422), {"issues": (), "body": ""}),
+        (errors.RateLimitedError("m", status=429), {"retry_after": None}),
+        (errors.DecodeError("m"), {"body": ""}),
+        (GalileoError("m"), {"query": None, "attempts": (), "elapsed": None}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_not_known_is_empty(error: GalileoError, expected: dict[str, Any]) -> None:
+    """An attribute is always there."""
+    assert expected == {name: getattr(error, name) for name in expected}
+
+
+def test_headers_are_a_copy() -> None:
+    """What becomes of the response afterwards doesn't reach the error."""
+    headers = {"x-trace": "t1"}
+    error = errors.ServerError("m", status=500, headers=headers)
+    headers.clear()
+    assert {"x-trace": "t1"} == error.headers
+
+
+@pytest.mark.parametrize("value", [built(GalileoError).attempts[0], ISSUE], ids=["Attempt", "Issue"])
+def test_what_errors_hold_is_frozen(value: Any) -> None:
+    """Attempts and issues are values."""
+    assert value == copy.deepcopy(value) == pickle.loads(pickle.dumps(value))
+    with pytest.raises(AttributeError):
+        value.number = value.msg = 1
+
+
+# ---- the tree --------------------------------------------------------------------------------------------------------
+
+
+def drawn() -> dict[str, tuple[str, list[str], list[str]]]:
+    """The drawing in the module's docstring: each class with its parent, its builtin bases and its attributes."""
+    tree: dict[str, tuple[str, list[str], list[str]]] = {}
+    above: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        row = re.match(r"\s{4}([│├└─ ]*)(\w+Error)(.*)", line)
+        if row is None:
+            continue
+        branch, name, rest = row.groups()
+        above[len(branch) // 3 :] = [name]
+        bases, attributes = re.findall(r"also an? (\w+)", rest), re.findall(r"\.(\w+)", rest)
+        tree[name] = (above[-2] if len(above) > 1 else "Exception", bases, attributes)
+        for child in re.findall(r"─ (\w+Error)", rest):
+            tree[child] = (name, [], [])
+    return tree
+
+
+def test_the_tree_is_as_drawn() -> None:
+    """Each class stands in the drawing, under its parent, with the builtins that it also is."""
+    tree = drawn()
+    assert {cls.__name__ for cls in CLASSES} == set(tree)
+    for cls in CLASSES:
+        parent, builtins, _ = tree[cls.__name__]
+        assert [parent, *builtins] == [base.__name__ for base in cls.__bases__]
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_attributes_are_as_drawn(cls: type[GalileoError]) -> None:
+    """What the drawing lists beside a class is there."""
+    _, _, attributes = drawn()[cls.__name__]
+    assert [] == [name for name in attributes if not hasattr(built(cls), name)]
+
+
+@pytest.mark.parametrize(
+    ("cls", "builtin"),
+    [
+        (errors.ConfigurationError, ValueError),
+        (errors.FilterError, ValueError),
+        (errors.FilterTypeError, TypeError),
+        (errors.FilterTypeError, ValueError),
+        (errors.FilterDecodeError, ValueError),
+        (errors.AttemptTimeoutError, TimeoutError),
+        (errors.DeadlineExceededError, TimeoutError),
+    ],
+)
+def test_some_errors_are_pythons_too(cls: type[GalileoError], builtin: type[Exception]) -> None:
+    """Code that knows nothing of this package may catch them."""
+    with pytest.raises(builtin):
+        raise built(cls)
+
+
+def test_the_warning_is_the_users() -> None:
+    """It can be silenced by its class, and is no error."""
+    assert issubclass(errors.QueueScopedFilterWarning, UserWarning)
+
+
+# ---- brief -----------------------------------------------------------------------------------------------------------
+
+
+class Hostile:
+    """A value that can't be printed."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+class Endless:
+    """A value that prints itself in itself."""
+
+    def __repr__(self) -> str:
+        return f"<{self!r}>"
+
+
+class Long:
+    """A value that prints a megabyte."""
+
+    def __repr__(self) -> str:
+        return "x" * 1_000_000
+
+
+class NoText:
+    """A value whose repr is no text."""
+
+    def __repr__(self) -> str:
+        return 1
+
+
+class HugeInt(int):
+    """An int by another name."""
+
+
+def nested(levels: int) -> list[Any]:
+    """A list in a list in a list."""
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+LOOP: list[Any] = []
+LOOP.append(LOOP)
+
+VALUES: dict[str, Any] = {
+    "no repr": Hostile(),
+    "no reprs": {Hostile(): [Hostile()] * 9},
+    "endless": Endless(),
+    "long": Long(),
+    "no text": NoText(),
+    "int": 10**1_000_000,
+    "negative": -(10**1_000_000),
+    "ints": [10**10_000] * 9,
+    "int class": HugeInt(10**10_000),
+    "numpy": np.zeros((1000, 1000)),
+    "fraction": Fraction(1, 10**10_000),
+    "decimal": Decimal(10**10_000),
+    "text": "\ud800" * 1_000_000,
+    "bytes": b"\0" * 1_000_000,
+    "bytearray": bytearray(1_000_000),
+    "list": ["a" * 1_000] * 1_000_000,
+    "tuple": (("a" * 1_000,) * 9,) * 9,
+    "dict": {i: {i: "a" * 1_000} for i in range(10_000)},
+    "unsortable": {"a", 1, None, (2,)},
+    "deque": deque(["a" * 1_000] * 1_000),
+    "deep": nested(100_000),
+    "loop": LOOP,
+    "class": Hostile,
+    "function": nested,
+    "error": built(errors.ValidationError),
+    "filter": Col("a").one_of(["a" * 1_000] * 1_000),
+}
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_brief_is_brief(value: object) -> None:
+    """Whatever the value is, at most 120 characters stand for it, and nothing is raised."""
+    text = brief(value)
+    assert 0 < len(text) <= 120
+    assert "\n" not in text or isinstance(value, np.ndarray)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        1,
+        -1.5,
+        2**198,
+        "it's",
+        b"x",
+        ["a", 1],
+        {"a": [1]},
+        ("x",),
+        {1, 2},
+        datetime(2026, 1, 31, tzinfo=UTC),
+        Col("a"),
+    ],
+    ids=repr,
+)
+def test_brief_shows_small_values_as_they_are(value: object) -> None:
+    """As its owner wrote it."""
+    assert repr(value) == brief(value)
+
+
+def test_brief_shows_how_large_a_number_is() -> None:
+    """Python refuses to print it, which is no reason to say nothing."""
+    assert "<an int of 33,220 bits>" == brief(10**10_000)
+    assert sys.get_int_max_str_digits() < 10_000

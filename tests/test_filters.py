@@ -1,0 +1,512 @@
+"""The nodes: what they hold, refuse, print, compare and measure."""
+
+# ruff: noqa: SIM300  # expected == actual
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+import pytest
+from strategies import PROJECT, USER, check_message, refused, run
+
+from galileo_sessions import (
+    ALWAYS,
+    NEVER,
+    And,
+    BooleanFilter,
+    Col,
+    CollectionFilter,
+    DateFilter,
+    Filter,
+    FilterError,
+    FilterTooLargeError,
+    FilterTypeError,
+    FullyAnnotatedFilter,
+    IdFilter,
+    Not,
+    NumberFilter,
+    Or,
+    QueueScopedFilterWarning,
+    TextFilter,
+    all_of,
+    any_of,
+    fully_annotated,
+)
+
+A = TextFilter("a", "eq", "x")
+B = NumberFilter("b", "gt", 1)
+C = BooleanFilter("c", "eq", value=True)
+
+LEAVES: list[Filter] = [
+    A,
+    B,
+    C,
+    DateFilter("d", "lt", "2026-01-31T09:00:00Z"),
+    CollectionFilter("e", "one_of", ["x"], case_sensitive=False),
+    IdFilter("f", "contains", "74aec"),
+    FullyAnnotatedFilter([USER]),
+]
+NODES: list[Filter] = [And([A, B]), Or([A, B]), Not(A), ALWAYS, NEVER]
+
+
+# ---- constructors ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("program", "value"),
+    [
+        ("TextFilter('a', 'eq', ['x', 'y'])", ("x", "y")),
+        ("TextFilter('a', 'one_of', 'x')", "x"),
+        ("TextFilter('a', 'not_in', [])", ()),
+        ("TextFilter('', 'eq', '')", ""),
+        ("TextFilter('a', 'eq', '\\ud800')", "\ud800"),
+        ("TextFilter('a', 'eq', Mood.GOOD)", "good"),
+        ("CollectionFilter('a', 'contains', ('x', 'y'))", ("x", "y")),
+        ("CollectionFilter('a', 'one_of', 'x', case_sensitive=False)", "x"),
+        ("NumberFilter('a', 'between', 1)", 1),
+        ("NumberFilter('a', 'between', [2, 1])", (2, 1)),
+        ("NumberFilter('a', 'between', [1])", (1,)),
+        ("NumberFilter('a', 'gt', [])", ()),
+        ("NumberFilter('a', 'gt', Level.HIGH)", 3),
+        ("NumberFilter('a', 'gt', np.float64(0.5))", 0.5),
+        ("DateFilter('a', 'eq', '2026-01-31T09:00:00Z')", datetime(2026, 1, 31, 9, tzinfo=UTC)),
+        (
+            "DateFilter('a', 'eq', '2026-01-31t09:00:00.120000000z')",
+            datetime(2026, 1, 31, 9, 0, 0, 120_000, tzinfo=UTC),
+        ),
+        ("DateFilter('a', 'eq', '2026-01-31T09:00:00,5+00:00')", datetime(2026, 1, 31, 9, 0, 0, 500_000, tzinfo=UTC)),
+        ("BooleanFilter('a', 'ne', False)", False),
+        ("IdFilter('a', 'eq', 'not a UUID')", "not a UUID"),
+        ("IdFilter('a', 'eq', UUID(PROJECT))", PROJECT),
+        ("IdFilter('a', 'contains', [UUID(PROJECT), 'x'])", (PROJECT, "x")),
+    ],
+)
+def test_a_constructor_holds_what_the_schema_allows(program: str, value: object) -> None:
+    """The schema knows no link between operator and value, so neither do the constructors; lists become tuples."""
+    held = run(program).value
+    assert value == held
+    assert type(value) is type(held)
+
+
+def test_an_offset_with_seconds_becomes_utc() -> None:
+    """RFC 3339 has no seconds in an offset, some zones before 1900 have."""
+    made = run("DateFilter('a', 'eq', datetime(1890, 1, 1, tzinfo=timezone(timedelta(minutes=53, seconds=28))))")
+    assert "1889-12-31T23:06:32+00:00" == made.value.isoformat()
+
+
+@pytest.mark.parametrize(
+    ("program", "error", "words"),
+    [
+        ("TextFilter('a', 'gt', 'x')", FilterError, ["text filter has no operator 'gt'", "eq, ne, contains"]),
+        ("TextFilter('a', ['eq'], 'x')", FilterError, ["no operator ['eq']"]),
+        ("TextFilter('a', None, 'x')", FilterError, ["no operator None"]),
+        ("TextFilter('a', 'eq', 1)", FilterTypeError, ["text or a list of text", "1"]),
+        ("TextFilter('a', 'eq', ['x', 1])", FilterTypeError, ["text", "1"]),
+        ("TextFilter('a', 'eq', {'x'})", FilterTypeError, ["text or a list of text", "{'x'}"]),
+        ("TextFilter('a', 'eq', [['x']])", FilterTypeError, ["text", "['x']"]),
+        ("TextFilter(1, 'eq', 'x')", FilterTypeError, ["text", "1"]),
+        ("TextFilter('a', 'eq', 'x', 1)", FilterTypeError, ["True or False", "1"]),
+        ("CollectionFilter('a', 'ne', 'x')", FilterError, ["collection filter has no operator 'ne'", "not_in"]),
+        ("CollectionFilter('a', 'eq', b'x')", FilterTypeError, ["text", "b'x'"]),
+        ("CollectionFilter('a', 'eq', 'x', case_sensitive=None)", FilterTypeError, ["True or False", "None"]),
+        ("NumberFilter('a', 'contains', 1)", FilterError, ["number filter has no operator 'contains'"]),
+        ("NumberFilter('a', 'eq', True)", FilterTypeError, ["a number", "True"]),
+        ("NumberFilter('a', 'eq', '1')", FilterTypeError, ["a number", "'1'"]),
+        ("NumberFilter('a', 'eq', None)", FilterTypeError, ["a number", "None"]),
+        ("NumberFilter('a', 'eq', [1, False])", FilterTypeError, ["a number", "False"]),
+        ("NumberFilter('a', 'eq', float('nan'))", FilterError, ["nan is not a number"]),
+        ("NumberFilter('a', 'between', [1, float('inf')])", FilterError, ["inf is not a number"]),
+        ("NumberFilter('a', 'eq', 10**5000)", FilterError, ["4,300 digits"]),
+        ("DateFilter('a', 'contains', '2026-01-31T09:00:00Z')", FilterError, ["date filter has no operator"]),
+        ("DateFilter('a', 'eq', '2026-01-31')", FilterError, ["'2026-01-31'", "UTC offset"]),
+        ("DateFilter('a', 'eq', datetime(2026, 1, 31))", FilterError, ["2026-01-31 00:00:00", "UTC offset"]),
+        ("DateFilter('a', 'eq', 'soon')", FilterError, ["'soon'", "ISO 8601"]),
+        ("DateFilter('a', 'eq', '2026-01-31T09:00:00.0000001Z')", FilterError, ["microsecond"]),
+        ("DateFilter('a', 'eq', '2026-01-31T09:00:00,0000001Z')", FilterError, ["microsecond"]),
+        ("DateFilter('a', 'eq', 1)", FilterTypeError, ["datetime or ISO 8601", "1"]),
+        ("DateFilter('a', 'eq', date(2026, 1, 31))", FilterTypeError, ["datetime or ISO 8601"]),
+        (
+            "DateFilter('a', 'eq', datetime(1, 1, 1, tzinfo=timezone(timedelta(minutes=53, seconds=28))))",
+            FilterError,
+            ["1 to 9999"],
+        ),
+        ("BooleanFilter('a', 'gt', True)", FilterError, ["boolean filter has no operator 'gt'", "eq, ne"]),
+        ("BooleanFilter('a', 'eq', 1)", FilterTypeError, ["True or False", "1"]),
+        ("IdFilter('a', 'lt', 'x')", FilterError, ["id filter has no operator 'lt'"]),
+        ("IdFilter('a', 'eq', 1)", FilterTypeError, ["text", "1"]),
+        ("FullyAnnotatedFilter([])", FilterError, ["at least one"]),
+        ("FullyAnnotatedFilter('x')", FilterTypeError, ["a list of UUIDs", "'x'"]),
+        ("FullyAnnotatedFilter(['x'])", FilterError, ["'x' is not a UUID"]),
+        ("FullyAnnotatedFilter([1])", FilterTypeError, ["text", "1"]),
+        ("And(Col('a').eq(1))", FilterTypeError, ["a list of filters", "Col.number('a').eq(1)"]),
+        ("And(1)", FilterTypeError, ["a list of filters", "1"]),
+        ("And([1])", FilterTypeError, ["a filter", "1"]),
+        ("Or([Col('a')])", FilterTypeError, ["a filter", "Col('a')"]),
+        ("Or(None)", FilterTypeError, ["a list of filters", "None"]),
+        ("Not(True)", FilterTypeError, ["a filter", "True"]),
+        ("Not([Col('a').eq(1)])", FilterTypeError, ["a filter", "[Col.number('a').eq(1)]"]),
+    ],
+)
+def test_a_constructor_refuses_what_the_schema_forbids(program: str, error: type[Exception], words: list[str]) -> None:
+    """Operators of other types, values of other types, and what JSON can't carry."""
+    message = refused(program, error)
+    assert [] == [word for word in words if word not in message]
+
+
+def test_nodes_are_made_as_written() -> None:
+    """The constructors neither flatten nor fold: that is what the operators do."""
+    assert (A,) == And([A]).children
+    assert (And([A, B]), C) == And([And([A, B]), C]).children
+    assert (ALWAYS, A) == Or(iter([ALWAYS, A])).children
+    assert Not(A) == Not(Not(A)).child
+
+
+@pytest.mark.parametrize(
+    ("program", "written"),
+    [
+        ("a & b & c", And([A, B, C])),
+        ("a & (b & c)", And([A, B, C])),
+        ("a | b | c", Or([A, B, C])),
+        ("a & (b | c)", And([A, Or([B, C])])),
+        ("a & b | c", Or([And([A, B]), C])),
+        ("~a & b", And([Not(A), B])),
+        ("~(a & b)", Not(And([A, B]))),
+        ("~~a", A),
+        ("~~(a | b)", Or([A, B])),
+        ("a & a", And([A, A])),
+        ("And([a]) & b", And([A, B])),
+        ("a & And([b])", And([A, B])),
+        ("Or([a]) & b", And([Or([A]), B])),
+        ("a & ALWAYS", A),
+        ("a & And([])", A),
+        ("a & NEVER", NEVER),
+        ("NEVER & a & b", NEVER),
+        ("a | NEVER", A),
+        ("ALWAYS | a", ALWAYS),
+        ("~ALWAYS", NEVER),
+        ("~NEVER", ALWAYS),
+        ("~And([])", NEVER),
+        ("~Or([])", ALWAYS),
+        ("ALWAYS & ALWAYS", ALWAYS),
+        ("NEVER | NEVER", NEVER),
+        ("ALWAYS & NEVER", NEVER),
+        ("ALWAYS | NEVER", ALWAYS),
+        ("all_of([])", ALWAYS),
+        ("any_of([])", NEVER),
+        ("all_of([a])", A),
+        ("any_of(f for f in [a, b, c])", Or([A, B, C])),
+        ("all_of((a, any_of({b}), ALWAYS))", And([A, B])),
+    ],
+)
+def test_operators_make_normal_form(program: str, written: Filter) -> None:
+    """Same connectives flatten, a lone child stands alone, ALWAYS and NEVER fold away; nothing else is rewritten."""
+    assert written == run(program, a=A, b=B, c=C)
+
+
+def test_always_and_never_are_the_empty_nodes() -> None:
+    """They are values as any other filter."""
+    assert And([]) == ALWAYS == all_of([])
+    assert Or([]) == NEVER == any_of([])
+    assert ALWAYS != NEVER
+    assert A is (A & ALWAYS)
+
+
+# ---- immutability ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", [*LEAVES, *NODES], ids=repr)
+def test_a_filter_cannot_be_changed(where: Filter) -> None:
+    """No attribute can be set, deleted or added."""
+    names = [attribute.name for attribute in attrs.fields(type(where))]
+    assert names
+    for name in [*names, "type", "depth", "other"]:
+        with pytest.raises(AttributeError):
+            setattr(where, name, None)
+        with pytest.raises(AttributeError):
+            delattr(where, name)
+
+
+def test_lists_are_copied() -> None:
+    """What happens to a list afterwards doesn't reach the filter made of it."""
+    texts, users, children = ["x"], [USER], [A]
+    made: list[Filter] = [
+        TextFilter("a", "one_of", texts),
+        Col("a").one_of(texts),
+        FullyAnnotatedFilter(users),
+        And(children),
+        all_of(children),
+    ]
+    before = [repr(where) for where in made]
+    for changed in (texts, users, children):
+        changed.clear()
+    assert before == [repr(where) for where in made]
+
+
+def test_filter_is_a_name_only() -> None:
+    """`Filter` itself can't be made; the error says where filters come from."""
+    with pytest.raises(FilterTypeError, match="Begin with a column"):
+        Filter()
+
+
+# ---- match -----------------------------------------------------------------------------------------------------------
+
+
+def test_filters_match_by_position() -> None:
+    """`match` takes the fields in the order of the constructors."""
+    seen: list[Any] = []
+    for where in [*LEAVES, *NODES]:
+        match where:
+            case TextFilter(column_id, operator, value, case_sensitive):
+                seen.append((column_id, operator, value, case_sensitive))
+            case CollectionFilter(column_id, operator, value, case_sensitive):
+                seen.append((column_id, operator, value, case_sensitive))
+            case NumberFilter(column_id, operator, value) | IdFilter(column_id, operator, value):
+                seen.append((column_id, operator, value))
+            case DateFilter(column_id, operator, value):
+                seen.append((column_id, operator, value.isoformat()))
+            case BooleanFilter(column_id, operator, value):
+                seen.append((column_id, operator, value))
+            case FullyAnnotatedFilter(user_ids):
+                seen.append(user_ids)
+            case And(children) | Or(children):
+                seen.append(children)
+            case Not(child):
+                seen.append(child)
+    assert [
+        ("a", "eq", "x", True),
+        ("b", "gt", 1),
+        ("c", "eq", True),
+        ("d", "lt", "2026-01-31T09:00:00+00:00"),
+        ("e", "one_of", ("x",), False),
+        ("f", "contains", "74aec"),
+        (USER,),
+        (A, B),
+        (A, B),
+        A,
+        (),
+        (),
+    ] == seen
+
+
+def test_each_leaf_knows_its_type_and_column() -> None:
+    """`type` is the API's word, on the class too; fully_annotated has its own column."""
+    types = ["text", "number", "boolean", "date", "collection", "id", "fully_annotated"]
+    assert types == [leaf.type for leaf in LEAVES]
+    assert types == [type(leaf).type for leaf in LEAVES]
+    assert ["a", "b", "c", "d", "e", "f", "fully_annotated"] == [leaf.column_id for leaf in LEAVES]
+
+
+# ---- measure ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "depth", "size"),
+    [
+        (A, 1, 1),
+        (FullyAnnotatedFilter(), 1, 1),
+        (ALWAYS, 1, 1),
+        (NEVER, 1, 1),
+        (Not(A), 2, 1),
+        (Not(NEVER), 2, 1),
+        (A & B, 2, 2),
+        (A & (B | C), 3, 3),
+        (A & B & ~(B | C), 4, 4),
+        (And([And([And([A])])]), 4, 1),
+        (And([ALWAYS, NEVER]), 2, 2),
+        (all_of([A] * 10_000), 2, 10_000),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_depth_and_size_are_known(where: Filter, depth: int, size: int) -> None:
+    """A leaf has one level; an empty connective counts as one leaf."""
+    assert (depth, size) == (where.depth, where.size)
+
+
+def grown(levels: int, wrap: Any) -> Filter:
+    """A tree of so many levels."""
+    where: Filter = A
+    for _ in range(levels - 1):
+        where = wrap(where)
+    return where
+
+
+WRAPS = {"Not": Not, "And": lambda where: And([where]), "Or": lambda where: Or([B, where])}
+
+
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
+def test_the_101st_level_cannot_be_built(wrap: Any) -> None:
+    """100 levels are the most; the error says what to do."""
+    tallest = grown(100, wrap)
+    assert 100 == tallest.depth
+    with pytest.raises(FilterTooLargeError, match=r"101 levels deep; 100 is the most.*all_of") as caught:
+        wrap(tallest)
+    check_message(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("program", "top"),
+    [
+        ("a & deep", "Not"),
+        ("deep & a", "Or"),
+        ("a | deep", "Not"),
+        ("deep | a", "And"),
+        ("a & b & deep", "Not"),
+        ("~deep", "And"),
+        ("all_of([a, deep])", "Or"),
+        ("any_of([deep, a])", "And"),
+    ],
+)
+def test_operators_cannot_build_the_101st_level(program: str, top: str) -> None:
+    """Neither can & | ~, all_of and any_of."""
+    refused(program, FilterTooLargeError, a=A, b=B, deep=grown(100, WRAPS[top]))
+
+
+def test_flattening_adds_no_level() -> None:
+    """A tree at the limit may still grow in breadth."""
+    deep = grown(100, WRAPS["And"])
+    assert (100, 2) == ((deep & A).depth, (deep & A).size)
+    assert 99 == (~grown(100, WRAPS["Not"])).depth
+
+
+MANY = all_of([A] * 10_000)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "many & a",
+        "a & many",
+        "many | a",
+        "many & (a | a)",
+        "all_of([many, a])",
+        "And([many, a])",
+        "And([a] * 10_001)",
+        "any_of([a] * 10_001)",
+        "many & many",
+        "Or([many, NEVER])",
+    ],
+)
+def test_the_10_001st_leaf_cannot_be_added(program: str) -> None:
+    """10,000 leaves are the most; the error says what to do."""
+    assert 10_000 == MANY.size
+    message = refused(program, FilterTooLargeError, a=A, many=MANY)
+    assert "10,000 is the most" in message
+    assert "one_of([...])" in message
+
+
+def test_the_largest_filter_is_fine() -> None:
+    """10,000 leaves print, compare, hash and negate."""
+    assert 10_000 == (~MANY).size
+    assert MANY == eval(repr(MANY), {"all_of": all_of, "Col": Col})
+    assert hash(MANY) == hash(all_of([A] * 10_000))
+    assert MANY is (MANY & ALWAYS)
+
+
+@pytest.mark.parametrize("start", [ALWAYS, NEVER], ids=repr)
+def test_a_loop_builds_10_000_leaves_in_well_under_a_second(start: Filter) -> None:
+    """&= and |= in a loop take time that hardly grows with the filter."""
+    where, began = start, time.perf_counter()
+    for _ in range(10_000):
+        if start is ALWAYS:
+            where &= A
+        else:
+            where |= A
+    assert 10_000 == where.size
+    assert time.perf_counter() - began < 2  # 0.3 s on a machine that has nothing else to do
+
+
+# ---- repr ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "where"),
+    [
+        ("Col.text('a').eq('x')", A),
+        ("Col.text('a').contains('x', case_sensitive=False)", TextFilter("a", "contains", "x", case_sensitive=False)),
+        ("Col.text('a').one_of(['x', 'y'])", TextFilter("a", "one_of", ["x", "y"])),
+        ("Col.collection('a').not_in(['x'])", CollectionFilter("a", "not_in", ["x"])),
+        ("Col.number('b').gt(1)", B),
+        ("Col.number('b').gt(1.5)", NumberFilter("b", "gt", 1.5)),
+        ("Col.number('b').between(1, 2.5)", NumberFilter("b", "between", [1, 2.5])),
+        ("Col.date('d').gte('2026-01-31T09:00:00+05:30')", DateFilter("d", "gte", "2026-01-31T09:00:00+05:30")),
+        (
+            "Col.date('d').gte('2026-01-31T09:00:00.000001+00:00')",
+            DateFilter("d", "gte", "2026-01-31T09:00:00.000001Z"),
+        ),
+        ("Col.boolean('c').eq(True)", C),
+        (f"Col.id('f').eq('{PROJECT}')", IdFilter("f", "eq", PROJECT)),
+        ("FullyAnnotatedFilter()", FullyAnnotatedFilter()),
+        (f"FullyAnnotatedFilter(user_ids=['{USER}'])", FullyAnnotatedFilter([USER])),
+        ("TextFilter('a', 'eq', ['x'])", TextFilter("a", "eq", ["x"])),
+        ("TextFilter('a', 'one_of', 'x', case_sensitive=False)", TextFilter("a", "one_of", "x", case_sensitive=False)),
+        ("TextFilter('a', 'one_of', [])", TextFilter("a", "one_of", [])),
+        ("TextFilter('', 'eq', 'x')", TextFilter("", "eq", "x")),
+        ("TextFilter('a', 'eq', '\\ud800')", TextFilter("a", "eq", "\ud800")),
+        ("TextFilter('a', 'one_of', ['\\ud800'])", TextFilter("a", "one_of", ["\ud800"])),
+        ("NumberFilter('b', 'between', [2, 1])", NumberFilter("b", "between", [2, 1])),
+        ("NumberFilter('b', 'between', 1)", NumberFilter("b", "between", 1)),
+        ("NumberFilter('b', 'gt', [1])", NumberFilter("b", "gt", [1])),
+        ("ALWAYS", And([])),
+        ("NEVER", Or([])),
+        ("Col.text('a').eq('x') & Col.number('b').gt(1)", And([A, B])),
+        ("Col.text('a').eq('x') | Col.number('b').gt(1)", Or([A, B])),
+        ("Col.text('a').eq('x') & (Col.number('b').gt(1) | Col.boolean('c').eq(True))", A & (B | C)),
+        ("(Col.text('a').eq('x') & Col.number('b').gt(1)) | Col.boolean('c').eq(True)", (A & B) | C),
+        ("~Col.text('a').eq('x')", ~A),
+        ("~(Col.text('a').eq('x') & Col.number('b').gt(1))", ~(A & B)),
+        ("Not(~Col.text('a').eq('x'))", Not(Not(A))),
+        ("Not(ALWAYS)", Not(ALWAYS)),
+        ("And([Col.text('a').eq('x')])", And([A])),
+        ("~And([Col.text('a').eq('x')])", Not(And([A]))),
+        ("Or([NEVER, Col.text('a').eq('x')])", Or([NEVER, A])),
+        ("And([Col.text('a').eq('x') & Col.number('b').gt(1), Col.boolean('c').eq(True)])", And([And([A, B]), C])),
+        ("all_of([" + ", ".join(["Col.boolean('c').eq(True)"] * 9) + "])", And([C] * 9)),
+        ("~any_of([" + ", ".join(["Col.boolean('c').eq(True)"] * 9) + "])", ~Or([C] * 9)),
+    ],
+)
+def test_a_filter_prints_as_the_program_that_makes_it(written: str, where: Filter) -> None:
+    """Columns and operators where they make it, else constructors; as few parentheses as tell it apart."""
+    assert written == repr(where) == str(where)
+    assert where == run(written)
+
+
+# ---- equality --------------------------------------------------------------------------------------------------------
+
+
+def test_equality_is_by_structure() -> None:
+    """Two filters made apart are one key; type, column, operator, value, case and order all count."""
+    assert A == Col("a").eq("x") == (Col.text("a") == "x")
+    assert A & B == Col.text("a").eq("x") & Col("b").gt(1)
+    assert 1 == len({A & B, Col.text("a").eq("x") & Col("b").gt(1)})
+    others = [
+        TextFilter("b", "eq", "x"),
+        TextFilter("a", "ne", "x"),
+        TextFilter("a", "eq", "y"),
+        TextFilter("a", "eq", ["x"]),
+        TextFilter("a", "eq", "x", case_sensitive=False),
+        CollectionFilter("a", "eq", "x"),
+        IdFilter("a", "eq", "x"),
+        Not(A),
+        And([A]),
+        Or([A]),
+    ]
+    assert 11 == len({A, *others})
+    assert And([A, B]) != And([B, A])
+    assert A != "x"
+    assert DateFilter("d", "eq", "2026-01-31T09:00:00Z") == DateFilter("d", "eq", "2026-01-31T10:00:00+01:00")
+    assert And([A, B]) == A & B
+    assert (A & B) & C == all_of([A, B, C])
+
+
+# ---- fully_annotated -------------------------------------------------------------------------------------------------
+
+
+def test_fully_annotated_combines_as_any_filter() -> None:
+    """It warns once for each call, and never when the filter is used further."""
+    with pytest.warns(QueueScopedFilterWarning, match="works only in searches of an annotation queue") as caught:
+        made = fully_annotated()
+    assert And([A, FullyAnnotatedFilter()]) == A & made
+    assert 1 == len(caught)

@@ -1,0 +1,213 @@
+"""Laws of filters, over trees drawn at random."""
+
+# ruff: noqa: SIM300  # expected == actual
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from functools import reduce
+from operator import and_, or_
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import STAR_IMPORT, combined, constructed, deepest, filters, records, small
+
+from galileo_sessions import (
+    ALWAYS,
+    NEVER,
+    And,
+    Filter,
+    Not,
+    Or,
+    all_of,
+    any_of,
+    dump_filter,
+    load_filter,
+    matches,
+)
+
+laws = settings(deadline=None, max_examples=200)
+slow_laws = settings(deadline=None, max_examples=30)
+Record = dict[str, Any]
+Truth = bool | None
+
+
+# ---- forms -----------------------------------------------------------------------------------------------------------
+
+
+def check_forms(where: Filter) -> None:
+    """A filter survives as JSON, as a program, as a pickle and as a copy."""
+    tree = dump_filter(where)
+    loaded = load_filter(json.loads(json.dumps(tree)))
+    evaluated = eval(repr(where), dict(STAR_IMPORT))  # that this is safe to do is the promise
+    for again in (loaded, evaluated, pickle.loads(pickle.dumps(where)), copy.deepcopy(where), copy.copy(where)):
+        assert where == again
+        assert hash(where) == hash(again)
+        assert type(where) is type(again)
+        assert (where.depth, where.size, repr(where)) == (again.depth, again.size, repr(again))
+        assert json.dumps(tree) == json.dumps(dump_filter(again))
+
+
+@given(constructed)
+@laws
+def test_what_constructors_make_survives_in_each_form(where: Filter) -> None:
+    """load_filter(dump_filter(f)), eval(repr(f)), pickle and copy give f again, whatever text it holds."""
+    check_forms(where)
+
+
+@given(combined)
+@laws
+def test_what_operators_make_survives_in_each_form(where: Filter) -> None:
+    """The same for what users write."""
+    check_forms(where)
+
+
+@given(deepest)
+@slow_laws
+def test_the_deepest_trees_survive_in_each_form(where: Filter) -> None:
+    """The same at the limit of 100 levels."""
+    assert 100 == where.depth
+    check_forms(where)
+
+
+@given(filters | small, filters | small)
+@laws
+def test_filters_that_differ_are_unequal_and_dump_otherwise(one: Filter, other: Filter) -> None:
+    """Equality is that of what is sent: numbers as Python compares them, dates as instants."""
+    if one == other:
+        assert hash(one) == hash(other)
+        assert type(one) is type(other)
+    else:
+        assert json.dumps(dump_filter(one)) != json.dumps(dump_filter(other))
+
+
+# ---- connectives -----------------------------------------------------------------------------------------------------
+
+
+@given(filters, filters, filters)
+@laws
+def test_joining_is_associative(one: Filter, two: Filter, three: Filter) -> None:
+    """How filters are grouped under one connective makes no difference."""
+    assert (one & two) & three == one & (two & three)
+    assert (one | two) | three == one | (two | three)
+
+
+@given(combined)
+@laws
+def test_a_double_negation_is_the_filter_itself(where: Filter) -> None:
+    """~~f is f."""
+    assert where == ~~where
+    if not isinstance(where, Not) and where not in (ALWAYS, NEVER):
+        assert where is ~~where
+
+
+@given(filters)
+@laws
+def test_always_and_never_fold_away(where: Filter) -> None:
+    """ALWAYS is neutral to & and absorbs |, NEVER the other way round."""
+    assert where == (where & ALWAYS) == (ALWAYS & where) == (where | NEVER) == (NEVER | where)
+    assert NEVER == (where & NEVER) == (NEVER & where)
+    assert ALWAYS == (where | ALWAYS) == (ALWAYS | where)
+
+
+def is_normal(where: Filter, above: type[Filter] | None = None) -> bool:
+    """Whether a tree has no nested connective of one kind, no lone child, no double negation, nothing empty within."""
+    match where:
+        case And(children) | Or(children):
+            lone = len(children) == 1 or (not children and above is not None)
+            return type(where) is not above and not lone and all(is_normal(child, type(where)) for child in children)
+        case Not(child):
+            return above is not Not and is_normal(child, Not)
+        case _:
+            return True
+
+
+@given(combined)
+@laws
+def test_operators_make_normal_form(where: Filter) -> None:
+    """Same connectives flatten, a lone child stands alone, ALWAYS and NEVER are never inside."""
+    assert is_normal(where)
+
+
+@given(st.lists(filters | st.sampled_from([ALWAYS, NEVER]), max_size=4))
+@laws
+def test_all_of_and_any_of_are_the_operators_repeated(several: list[Filter]) -> None:
+    """all_of is a & b & …, any_of is a | b | …; for one filter both are that filter."""
+    assert reduce(and_, several, ALWAYS) == all_of(several) == all_of(iter(several))
+    assert reduce(or_, several, NEVER) == any_of(several) == any_of(iter(several))
+
+
+@given(filters)
+@laws
+def test_one_alone_is_itself(where: Filter) -> None:
+    """all_of([f]) and any_of([f]) are f."""
+    assert all_of([where]) is where or where == ALWAYS
+    assert any_of([where]) is where or where == NEVER
+
+
+@given(filters | deepest)
+@settings(deadline=None, max_examples=60)
+def test_depth_and_size_are_those_of_the_tree(where: Filter) -> None:
+    """Levels and leaves are known on every node; an empty connective counts as a leaf."""
+
+    def measured(node: Filter) -> tuple[int, int]:
+        below = node.children if isinstance(node, And | Or) else (node.child,) if isinstance(node, Not) else ()
+        measures = [measured(child) for child in below]
+        return 1 + max((depth for depth, _ in measures), default=0), sum(size for _, size in measures) or 1
+
+    assert measured(where) == (where.depth, where.size)
+
+
+# ---- truth -----------------------------------------------------------------------------------------------------------
+
+
+def truth(where: Filter, record: Record) -> Truth:
+    """What `matches` says of a filter and of its negation, taken together: true, false or, for None, unknown."""
+    yes, no = matches(where, record), matches(Not(where), record)
+    assert not (yes and no)
+    return True if yes else False if no else None
+
+
+def kleene(where: Filter, record: Record) -> Truth:
+    """Kleene's strong logic by arithmetic: false 0, unknown 1, true 2; `and` is min, `or` is max, `not` is 2 - x."""
+
+    def rank(node: Filter) -> int:
+        if isinstance(node, And):
+            return min([rank(child) for child in node.children], default=2)
+        if isinstance(node, Or):
+            return max([rank(child) for child in node.children], default=0)
+        if isinstance(node, Not):
+            return 2 - rank(node.child)
+        return {False: 0, None: 1, True: 2}[truth(node, record)]
+
+    return (False, None, True)[rank(where)]
+
+
+@given(small, small, records)
+@settings(deadline=None, max_examples=300)
+def test_matches_is_three_valued_logic(one: Filter, other: Filter, record: Record) -> None:
+    """The truth of a & b, a | b and ~a, and of any tree, is Kleene's: a missing value makes neither true nor false."""
+    assert kleene(one, record) == truth(one, record)
+    ranks = {False: 0, None: 1, True: 2}
+    left, right = ranks[truth(one, record)], ranks[truth(other, record)]
+    assert (False, None, True)[min(left, right)] == truth(one & other, record)
+    assert (False, None, True)[max(left, right)] == truth(one | other, record)
+    assert (False, None, True)[2 - left] == truth(~one, record)
+
+
+@given(filters, st.dictionaries(st.text(max_size=2), st.integers() | st.text(max_size=3) | st.none()))
+@laws
+def test_matches_has_an_answer_for_any_record(where: Filter, record: Record) -> None:
+    """Whatever a record holds, a filter and its negation aren't both satisfied, and nothing is raised."""
+    assert kleene(where, record) == truth(where, record)
+
+
+@pytest.mark.parametrize("record", [{}, {"n": 1}], ids=["empty", "one value"])
+def test_always_and_never_are_certain(record: Record) -> None:
+    """ALWAYS is true of any session, NEVER of none."""
+    assert truth(ALWAYS, record) is True
+    assert truth(NEVER, record) is False

@@ -1,0 +1,510 @@
+"""What the local server says of a request body: a question, or FastAPI's complaints."""
+
+# ruff: noqa: SIM300  # expected == actual
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from strategies import SCHEMA, anything, constructed, deepest, json_leaves, json_trees, leaves, with_defaults
+
+from galileo_sessions import (
+    ALWAYS,
+    NEVER,
+    And,
+    BooleanFilter,
+    Col,
+    DateFilter,
+    Filter,
+    FullyAnnotatedFilter,
+    IdFilter,
+    TextFilter,
+    all_of,
+    dump_filter,
+    load_filter,
+)
+from galileo_sessions.filters import OPERATORS
+from galileo_sessions.local.schema import Question, read, validate
+
+UUID4 = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+MISSING = "Field required"
+NUMBER_OPERATORS = "Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'"
+TAGS = "'id', 'date', 'number', 'boolean', 'collection', 'text', 'fully_annotated'"
+NO_OBJECT = "Input should be a valid dictionary or object to extract fields from"
+
+TEXT = {"column_id": "input", "operator": "contains", "value": "x", "case_sensitive": True, "type": "text"}
+SCORE = {"column_id": "score", "operator": "gt", "value": 3, "type": "number"}
+
+
+def asked(body: object) -> Question:
+    question = validate(body)
+    assert isinstance(question, Question), question
+    return question
+
+
+def where(leaf: dict[str, Any]) -> Filter:
+    return asked({"filter_tree": {"filter": leaf}}).where
+
+
+def complaints(body: object) -> list[tuple[str, str, str]]:
+    """Type, loc below "body" and msg of each entry."""
+    entries = validate(body)
+    assert isinstance(entries, list)
+    assert {"body"} == {entry["loc"][0] for entry in entries}
+    return [(entry["type"], " ".join(map(str, entry["loc"][1:])), entry["msg"]) for entry in entries]
+
+
+def leaf_complaints(leaf: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return complaints({"filters": [leaf]})
+
+
+def nested(*below: dict[str, Any]) -> dict[str, Any]:
+    return {"filter_tree": {"and": [{"filter": TEXT}, *below]}}
+
+
+def missing(*locs: str) -> list[tuple[str, str, str]]:
+    return [("missing", loc, MISSING) for loc in locs]
+
+
+# ---- the noise of a real FastAPI server, entry by entry --------------------------------------------------------------
+
+TREE = "filter_tree"
+SECOND = "filter_tree AndNode and 1"
+INNER = f"{SECOND} NotNode not"
+THIRD = f"{SECOND} OrNode or 1"
+VALUE = f"{THIRD} FilterLeaf filter number value"
+
+BROKEN: dict[str, tuple[dict[str, Any], list[tuple[str, str, str]]]] = {
+    "bad operator under not": (
+        nested({"not": {"filter": SCORE | {"operator": "contains"}}}),
+        [
+            *missing(f"{TREE} FilterLeaf filter", f"{SECOND} FilterLeaf filter"),
+            *missing(f"{SECOND} AndNode and", f"{SECOND} OrNode or"),
+            ("enum", f"{INNER} FilterLeaf filter number operator", NUMBER_OPERATORS),
+            *missing(f"{INNER} AndNode and", f"{INNER} OrNode or", f"{INNER} NotNode not"),
+            *missing(f"{TREE} OrNode or", f"{TREE} NotNode not"),
+        ],
+    ),
+    "bad value in a nested or": (
+        nested({"or": [{"filter": SCORE}, {"filter": SCORE | {"value": "high"}}]}),
+        [
+            *missing(f"{TREE} FilterLeaf filter", f"{SECOND} FilterLeaf filter", f"{SECOND} AndNode and"),
+            ("int_parsing", f"{VALUE} int", "Input should be a valid integer, unable to parse string as an integer"),
+            ("float_parsing", f"{VALUE} float", "Input should be a valid number, unable to parse string as a number"),
+            ("list_type", f"{VALUE} list[int]", "Input should be a valid list"),
+            ("list_type", f"{VALUE} list[float]", "Input should be a valid list"),
+            *missing(f"{THIRD} AndNode and", f"{THIRD} OrNode or", f"{THIRD} NotNode not"),
+            *missing(f"{SECOND} NotNode not", f"{TREE} OrNode or", f"{TREE} NotNode not"),
+        ],
+    ),
+    "unknown type": (
+        nested({"filter": SCORE | {"type": "numeric"}}),
+        [
+            *missing(f"{TREE} FilterLeaf filter"),
+            (
+                "union_tag_invalid",
+                f"{SECOND} FilterLeaf filter",
+                f"Input tag 'numeric' found using 'type' does not match any of the expected tags: {TAGS}",
+            ),
+            *missing(f"{SECOND} AndNode and", f"{SECOND} OrNode or", f"{SECOND} NotNode not"),
+            *missing(f"{TREE} OrNode or", f"{TREE} NotNode not"),
+        ],
+    ),
+    "missing column_id": (
+        nested({"filter": {"name": "input", "operator": "eq", "value": "x", "type": "text"}}),
+        [
+            *missing(f"{TREE} FilterLeaf filter", f"{SECOND} FilterLeaf filter text column_id"),
+            *missing(f"{SECOND} AndNode and", f"{SECOND} OrNode or", f"{SECOND} NotNode not"),
+            *missing(f"{TREE} OrNode or", f"{TREE} NotNode not"),
+        ],
+    ),
+    "bad log_stream_id": (
+        {"log_stream_id": "not-a-uuid", "filter_tree": {"filter": TEXT}},
+        [("uuid_parsing", "log_stream_id", "Input should be a valid UUID, invalid character: found `n` at 0")],
+    ),
+    "bad flat filter": (
+        {"filters": [TEXT, SCORE | {"operator": "one_of"}]},
+        [("enum", "filters 1 number operator", NUMBER_OPERATORS)],
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), BROKEN.values(), ids=BROKEN)
+def test_broken_filters_make_the_noise_of_fastapi(body: dict[str, Any], expected: list[tuple[str, str, str]]) -> None:
+    """Types, places, texts and order are those that a real FastAPI server answered."""
+    assert expected == complaints(body)
+
+
+def test_an_entry_has_the_fields_of_fastapi() -> None:
+    """An entry holds the faulty input and, as pydantic does, what its text was made of."""
+    expected = {
+        "type": "enum",
+        "loc": ["body", "filters", 0, "number", "operator"],
+        "msg": NUMBER_OPERATORS,
+        "input": "one_of",
+        "ctx": {"expected": NUMBER_OPERATORS.removeprefix("Input should be ")},
+    }
+    assert [expected] == validate({"filters": [SCORE | {"operator": "one_of"}]})
+
+
+# ---- what is valid ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [{}, {"filter_tree": None, "filters": [], "log_stream_id": None}], ids=["no", "null"])
+def test_no_filter_asks_for_all(body: dict[str, Any]) -> None:
+    """Whatever is left out or null narrows nothing down."""
+    question = asked(body)
+    assert (ALWAYS, (), {}) == (question.where, question.filters, question.scope)
+
+
+def test_scope_ids_are_written_one_way() -> None:
+    """A UUID in capitals or without hyphens is the same UUID."""
+    body = {"log_stream_id": UUID4.upper(), "experiment_id": UUID4.replace("-", ""), "metrics_testing_id": UUID4}
+    assert dict.fromkeys(["log_stream_id", "experiment_id", "metrics_testing_id"], UUID4) == asked(body).scope
+
+
+def test_flat_filters_hold_together() -> None:
+    """Flat filters are ANDed, with one another and with a tree."""
+    tree = {"or": [{"filter": TEXT}, {"filter": SCORE}]}
+    x, high = Col("input").contains("x"), Col("score").gt(3)
+    flat = asked({"filters": [TEXT, SCORE]})
+    both = asked({"filters": [TEXT, SCORE], "filter_tree": tree})
+    assert (x & high, (x, high)) == (flat.where, flat.filters)
+    assert (x & high & (x | high), ()) == (both.where, both.filters)
+
+
+def test_defaults_are_the_schemas() -> None:
+    """An id and a boolean compare with eq, text minds its case, fully_annotated has its own column."""
+    assert IdFilter("id", "eq", "a") == where({"type": "id", "column_id": "id", "value": "a"})
+    assert BooleanFilter("b", "eq", True) == where({"type": "boolean", "column_id": "b", "value": True})
+    assert TextFilter("t", "eq", "a") == where({"type": "text", "column_id": "t", "operator": "eq", "value": "a"})
+    assert FullyAnnotatedFilter() == where({"type": "fully_annotated"})
+    assert FullyAnnotatedFilter([UUID4]) == where({"type": "fully_annotated", "user_ids": [UUID4]})
+
+
+def test_unknown_keys_are_ignored() -> None:
+    """A key that the schema doesn't have changes nothing, at any level."""
+    leaf = SCORE | {"case_sensitive": "maybe", "name": 3}
+    question = asked({"sort": 1, "filter_tree": {"filter": leaf, "nand": []}})
+    assert Col("score").gt(3) == question.where
+
+
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [
+        ({"and": [], "filter": SCORE}, Col("score").gt(3)),
+        ({"or": [{"filter": TEXT}], "and": [{"filter": SCORE}]}, And([Col("score").gt(3)])),
+        ({"not": {"filter": TEXT}, "or": []}, NEVER),
+        ({"filter": {"type": "text"}, "and": 3, "not": {"filter": SCORE}}, ~Col("score").gt(3)),
+    ],
+    ids=["filter", "and", "or", "the valid one"],
+)
+def test_of_several_kinds_in_a_node_the_first_valid_counts(node: dict[str, Any], expected: Filter) -> None:
+    """In the order filter, and, or, not: the rest is dropped, as a pydantic server does in silence."""
+    assert expected == asked({"filter_tree": node}).where
+
+
+# ---- values ----------------------------------------------------------------------------------------------------------
+
+INT, FLOAT = "Input should be a valid integer", "Input should be a valid number"
+STRING, LIST = "Input should be a valid string", "Input should be a valid list"
+VALUES: list[tuple[str, object, list[tuple[str, str, str]]]] = [
+    (
+        "number",
+        None,
+        [
+            *(("int_type", " int", INT), ("float_type", " float", FLOAT)),
+            *(("list_type", f" list[{kind}]", LIST) for kind in ("int", "float")),
+        ],
+    ),
+    (
+        "number",
+        [1, True],
+        [
+            *(("int_type", " int", INT), ("float_type", " float", FLOAT)),
+            *(("int_type", " list[int] 1", INT), ("float_type", " list[float] 1", FLOAT)),
+        ],
+    ),
+    ("text", 3, [("string_type", " str", STRING), ("list_type", " list[str]", LIST)]),
+    ("collection", ["a", None], [("string_type", " str", STRING), ("string_type", " list[str] 1", STRING)]),
+    (
+        "id",
+        [3],
+        [
+            ("uuid_type", " uuid", "UUID input should be a string, bytes or UUID object"),
+            (
+                "uuid_type",
+                " list[union[uuid,str]] 0 uuid",
+                "UUID input should be a string, bytes or UUID object",
+            ),
+            ("string_type", " list[union[uuid,str]] 0 str", STRING),
+            ("string_type", " str", STRING),
+        ],
+    ),
+    ("boolean", 1, [("bool_type", "", "Input should be a valid boolean")]),
+    ("boolean", "maybe", [("bool_parsing", "", "Input should be a valid boolean, unable to interpret input")]),
+    ("date", 1_767_225_600, [("datetime_type", "", "Input should be a valid datetime")]),
+]
+
+
+@pytest.mark.parametrize(("leaf_type", "value", "expected"), VALUES, ids=[f"{t} {v!r}" for t, v, _ in VALUES])
+def test_values_of_the_wrong_kind(leaf_type: str, value: object, expected: list[tuple[str, str, str]]) -> None:
+    """Each alternative of the schema complains by its own name."""
+    operator = OPERATORS[leaf_type][0]
+    found = leaf_complaints({"type": leaf_type, "column_id": "c", "operator": operator, "value": value})
+    assert [(code, f"filters 0 {leaf_type} value{loc}", msg) for code, loc, msg in expected] == found
+
+
+@pytest.mark.parametrize("value", ["2026-01-31T09:00:00Z", "2026-01-31 10:00:00.000+01:00", "2026-01-31t09:00:00z"])
+def test_dates_are_rfc_3339(value: str) -> None:
+    """A time of RFC 3339 is an instant, however it is spelt."""
+    leaf = {"type": "date", "column_id": "c", "operator": "lt", "value": value}
+    assert DateFilter("c", "lt", datetime(2026, 1, 31, 9, tzinfo=UTC)) == where(leaf)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("2026-01-31T09:00:00", "has no UTC offset"),
+        ("2026-13-31T09:00:00Z", "is not an ISO 8601 time"),
+        ("20260131T090000Z", "not RFC 3339"),
+        ("yesterday", "is not an ISO 8601 time"),
+    ],
+)
+def test_other_dates_are_refused(value: str, reason: str) -> None:
+    """The text says why it names no instant."""
+    [(code, loc, msg)] = leaf_complaints({"type": "date", "column_id": "c", "operator": "lt", "value": value})
+    assert ("datetime_from_date_parsing", "filters 0 date value") == (code, loc)
+    assert reason in msg
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "msg"),
+    [
+        (3, "uuid_type", "UUID input should be a string, bytes or UUID object"),
+        ("", "uuid_parsing", "Input should be a valid UUID, invalid length: found 0"),
+        (UUID4 + "0", "uuid_parsing", "Input should be a valid UUID, invalid length: found 37"),
+        (UUID4.replace("b", "g"), "uuid_parsing", "Input should be a valid UUID, invalid character: found `g` at 24"),
+        (UUID4.replace("-4", "-1"), "uuid_version", "UUID version 4 expected"),
+    ],
+    ids=["number", "empty", "too long", "letter", "version"],
+)
+def test_ids_are_version_4_uuids(value: object, code: str, msg: str) -> None:
+    """The schema says uuid4, of the scope and of the members of a queue."""
+    queue = {"type": "fully_annotated", "user_ids": [UUID4, value]}
+    assert [(code, "experiment_id", msg)] == complaints({"experiment_id": value})
+    assert [(code, "filters 0 fully_annotated user_ids 1", msg)] == leaf_complaints(queue)
+
+
+def test_a_queue_has_members() -> None:
+    """An empty list of users and another column are both refused."""
+    expected = [
+        ("literal_error", "filters 0 fully_annotated column_id", "Input should be 'fully_annotated'"),
+        ("too_short", "filters 0 fully_annotated user_ids", "List should have at least 1 item after validation, not 0"),
+    ]
+    assert expected == leaf_complaints({"type": "fully_annotated", "column_id": "x", "user_ids": []})
+
+
+def test_all_faults_of_a_leaf_are_listed() -> None:
+    """Not only the first: what is missing and what is wrong."""
+    expected = [
+        ("string_type", "filters 0 text column_id", STRING),
+        *missing("filters 0 text operator", "filters 0 text value"),
+        ("bool_type", "filters 0 text case_sensitive", "Input should be a valid boolean"),
+    ]
+    assert expected == leaf_complaints({"type": "text", "column_id": 3, "case_sensitive": None})
+
+
+@pytest.mark.parametrize("tag", [3, None, [], "Text"])
+def test_a_type_is_one_of_seven(tag: object) -> None:
+    """Anything else is no tag, text or not."""
+    msg = f"Input tag '{tag}' found using 'type' does not match any of the expected tags: {TAGS}"
+    assert [("union_tag_invalid", "filters 0", msg)] == leaf_complaints({"type": tag})
+
+
+def test_the_type_is_always_needed() -> None:
+    """It has a default in each leaf, but without it nobody knows which leaf."""
+    msg = "Unable to extract tag using discriminator 'type'"
+    assert [("union_tag_not_found", "filters 0", msg)] == leaf_complaints({"column_id": "input"})
+
+
+@pytest.mark.parametrize("odd", [None, 3, "x", []], ids=repr)
+def test_what_is_no_object(odd: object) -> None:
+    """A body, a leaf and a node are objects; a node complains once for each kind it could have been."""
+    error = "model_attributes_type"
+    kinds = ("FilterLeaf", "AndNode", "OrNode", "NotNode")
+    outer = missing("filter_tree FilterLeaf filter", "filter_tree AndNode and", "filter_tree OrNode or")
+    assert [(error, "", NO_OBJECT)] == complaints(odd)
+    assert [(error, "filters 0", NO_OBJECT)] == complaints({"filters": [odd]})
+    assert [*outer, *((error, f"filter_tree NotNode not {kind}", NO_OBJECT) for kind in kinds)] == complaints(
+        {"filter_tree": {"not": odd}}
+    )
+
+
+@pytest.mark.parametrize("odd", [None, 3, "x", {}], ids=repr)
+def test_what_is_no_list(odd: object) -> None:
+    """`filters` may be left out but not null; and, or need their lists."""
+    assert [("list_type", "filters", LIST)] == complaints({"filters": odd})
+    assert ("list_type", "filter_tree OrNode or", LIST) in complaints({"filter_tree": {"or": odd}})
+
+
+# ---- limits ----------------------------------------------------------------------------------------------------------
+
+
+def chain(levels: int, leaf: dict[str, Any] = TEXT) -> dict[str, Any]:
+    """A tree of that many levels, and and not by turns."""
+    tree: dict[str, Any] = {"filter": leaf}
+    for level in range(levels - 1):
+        tree = {"and": [tree]} if level % 2 else {"not": tree}
+    return {"filter_tree": tree}
+
+
+def ands(levels: int, leaf: dict[str, Any] = TEXT) -> dict[str, Any]:
+    tree: dict[str, Any] = {"filter": leaf}
+    for _ in range(levels - 1):
+        tree = {"and": [tree]}
+    return {"filter_tree": tree}
+
+
+def test_a_hundred_levels_are_taken() -> None:
+    """That is as deep as a filter of this package can be, in any shape; also its faults are found."""
+    assert 100 == asked(chain(100)).where.depth
+    assert 100 == asked(ands(100, TEXT | {"operator": "one_of", "value": ["x"]})).where.depth
+    assert 300 < len(complaints(ands(100, {"type": "text"})))
+
+
+@pytest.mark.parametrize(
+    ("body", "limit"),
+    [
+        (chain(101), "100 is the most"),
+        ({"filter_tree": {"or": [{"filter": SCORE}] * 10_001}}, "10,000 is the most"),
+        ({"filters": [SCORE] * 10_001}, "10,000 is the most"),
+    ],
+    ids=["depth", "leaves", "flat"],
+)
+def test_larger_trees_get_one_entry(body: dict[str, Any], limit: str) -> None:
+    """A tree that is too deep or too large is refused in one sentence that names the limit."""
+    [(code, loc, msg)] = complaints(body)
+    assert ("value_error", "") == (code, loc)
+    assert limit in msg
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"[" * 300 + b"]" * 300, json.dumps(ands(120)).encode()])
+def test_bodies_too_deep_to_be_judged_get_one_entry(body: bytes) -> None:
+    """JSON deeper than any valid request is refused before anything recurses over it."""
+    expected = {
+        "type": "value_error",
+        "loc": ["body"],
+        "msg": "Value error, deeper than 210 levels of JSON",
+        "input": None,
+        "ctx": {"error": "deeper than 210 levels of JSON"},
+    }
+    assert [expected] == read(body)
+
+
+# ---- bytes -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "position"),
+    [(b"", 0), (b'{"filters": [}', 13), (b"{} x", 3), (b"\xff\xfe\xfd", 0), (b"1" * 5_000, 0)],
+    ids=["empty", "broken", "more", "latin", "digits"],
+)
+def test_what_is_no_json(body: bytes, position: int) -> None:
+    """The entry says where in the body the fault is, if Python's JSON knows."""
+    entries = read(body)
+    assert isinstance(entries, list)
+    [entry] = entries
+    assert ("json_invalid", "JSON decode error", {}) == (entry["type"], entry["msg"], entry["input"])
+    assert position == 0 or ["body", position] == entry["loc"]
+    assert entry["ctx"]["error"]
+
+
+def test_json_by_another_name_is_text() -> None:
+    """Without its content type, JSON isn't read: `json=` sets it, `data=` doesn't."""
+    entries = read(b"{}", "text/plain")
+    assert [{"type": "model_attributes_type", "loc": ["body"], "msg": NO_OBJECT, "input": "{}"}] == entries
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"1e999", b"[1, NaN]"])
+def test_numbers_beyond_json_are_refused(number: bytes) -> None:
+    """Python reads them, but they are no numbers that JSON can carry."""
+    leaf = b'{"type": "number", "column_id": "score", "operator": "gt", "value": ' + number + b"}"
+    entries = read(b'{"filters": [' + leaf + b"]}")
+    assert isinstance(entries, list)
+    assert ["value_error"] == [entry["type"] for entry in entries]
+    assert "JSON can carry" in entries[0]["msg"]
+
+
+# ---- laws ------------------------------------------------------------------------------------------------------------
+
+laws = settings(deadline=None)
+JUDGE = Draft202012Validator(SCHEMA)
+FORMATS = {"uuid_parsing", "uuid_version", "datetime_from_date_parsing", "value_error"}  # what JUDGE doesn't look at
+
+nodes = st.recursive(
+    st.fixed_dictionaries({"filter": json_leaves | anything}) | anything,
+    lambda below: st.dictionaries(
+        st.sampled_from(["and", "or", "not"]), below | st.lists(below, max_size=3), max_size=2
+    ),
+    max_leaves=6,
+)
+bodies = st.fixed_dictionaries(
+    {},
+    optional={
+        "filter_tree": json_trees | nodes,
+        "filters": st.lists(json_leaves | anything, max_size=3) | anything,
+        "log_stream_id": st.just(UUID4) | anything,
+    },
+)
+
+
+@laws
+@given(constructed | deepest)
+def test_any_filter_arrives_as_it_left(tree: Filter) -> None:
+    """What `dump_filter` writes is read back as an equal filter; only a queue's members can be of another version."""
+    verdict = read(json.dumps({"filter_tree": dump_filter(tree)}).encode())
+    if isinstance(verdict, Question):
+        assert tree == verdict.where
+    else:
+        assert {"missing", "uuid_version"} >= {entry["type"] for entry in verdict}
+
+
+@laws
+@given(json_trees)
+def test_any_tree_of_the_schema_is_read_as_load_filter_does(tree: dict[str, Any]) -> None:
+    """Two readers that know nothing of one another agree, once the schema's defaults are filled in."""
+    verdict = validate({"filter_tree": tree})
+    if isinstance(verdict, Question):
+        assert load_filter(with_defaults(tree)) == verdict.where
+    else:
+        assert "uuid_version" in {entry["type"] for entry in verdict}
+
+
+@laws
+@given(st.lists(leaves, max_size=3))
+def test_any_flat_list_arrives_as_it_left(flat: list[Filter]) -> None:
+    """Leaves in `filters` are the same leaves, in their order."""
+    verdict = validate({"filters": [dump_filter(leaf)["filter"] for leaf in flat]})
+    if isinstance(verdict, Question):
+        assert (tuple(flat), all_of(flat)) == (verdict.filters, verdict.where)
+    else:
+        assert {"uuid_version"} == {entry["type"] for entry in verdict}
+
+
+@laws
+@given(bodies | anything)
+def test_the_document_is_the_judge(body: Any) -> None:
+    """JSON of any shape is asked if the API's schema allows it, and complained about if not: no exception, no third."""
+    verdict = validate(body)
+    if isinstance(verdict, Question):
+        assert JUDGE.is_valid(body)
+    else:
+        assert isinstance(json.dumps(verdict), str)
+        assert not JUDGE.is_valid(body) or FORMATS & {entry["type"] for entry in verdict}

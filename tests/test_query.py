@@ -1,0 +1,397 @@
+"""One count as a value: its ids, what it refuses, and the bytes that travel."""
+
+# ruff: noqa: SIM300  # expected == actual
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from typing import Any
+from uuid import UUID
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import PROJECT, USER, check_message, filters, leaves, refused, run, uuids
+
+from galileo_sessions import (
+    ALWAYS,
+    And,
+    Col,
+    ConfigurationError,
+    CountQuery,
+    Filter,
+    FilterDecodeError,
+    FilterError,
+    FilterTypeError,
+    FullyAnnotatedFilter,
+    Not,
+    Or,
+    dump_query,
+    load_query,
+)
+
+HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
+LEAF = Col("a").eq("x")
+IDS = ["project_id", "log_stream_id", "experiment_id", "metrics_testing_id"]
+
+
+# ---- ids -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", IDS)
+@pytest.mark.parametrize(
+    "written",
+    [PROJECT, PROJECT.upper(), UUID(PROJECT), f"urn:uuid:{PROJECT}", "{" + PROJECT + "}", PROJECT.replace("-", "")],
+    ids=["text", "upper case", "UUID", "urn", "braces", "no hyphens"],
+)
+def test_an_id_may_be_written_in_any_form_of_a_uuid(name: str, written: str | UUID) -> None:
+    """It is held as the text that the API documents."""
+    query = CountQuery(**{"project_id": USER} | {name: written})
+    assert PROJECT == getattr(query, name)
+
+
+@pytest.mark.parametrize("name", IDS)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "abc",
+        "../../evil",
+        f"{PROJECT}/",
+        f" {PROJECT}",
+        f"{PROJECT}\n",
+        PROJECT[:-1],
+        "0x" + 30 * "a",
+        "a" + 15 * "_a" + "a",
+        "١" * 32,
+        "\ud800",
+        5,
+        b"74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db",
+        [PROJECT],
+        10**10_000,
+        "a" * 1_000_000,
+    ],
+    ids=lambda wrong: ascii(wrong)[:24] if not isinstance(wrong, int) else "int",
+)
+def test_what_is_no_uuid_is_refused_by_its_fields_name(name: str, wrong: Any) -> None:
+    """An id goes into the path of a request, so nothing else gets there."""
+    with pytest.raises(ConfigurationError) as caught:
+        CountQuery(**{"project_id": USER} | {name: wrong})
+    check_message(str(caught.value))
+    assert str(caught.value).startswith(f"{name} ")
+    assert PROJECT in str(caught.value)
+
+
+def test_a_project_is_needed_and_a_scope_is_not() -> None:
+    """None is no project; for the scope it means all."""
+    message = refused("CountQuery(None)", ConfigurationError)
+    assert message.startswith("project_id None")
+    query = CountQuery(PROJECT)
+    assert [None, None, None] == [query.log_stream_id, query.experiment_id, query.metrics_testing_id]
+
+
+# ---- body ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_headline_filter_travels_as_these_bytes() -> None:
+    """Compact ASCII JSON in the API's words, with type, operator and case_sensitive always there."""
+    expected = (
+        b'{"filter_tree":{"and":['
+        b'{"filter":{"column_id":"input","operator":"contains","value":"x","case_sensitive":true,"type":"text"}},'
+        b'{"not":{"filter":{"column_id":"score","operator":"gt","value":3,"type":"number"}}}'
+        b"]}}"
+    )
+    assert expected == CountQuery(PROJECT, HEADLINE).body
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ("CountQuery(PROJECT)", {}),
+        ("CountQuery(PROJECT, None)", {}),
+        ("CountQuery(PROJECT, ALWAYS)", {}),
+        ("CountQuery(PROJECT, And([]))", {}),
+        ("CountQuery(PROJECT, ~NEVER)", {}),
+        ("CountQuery(PROJECT, filters=[])", {}),
+        ("CountQuery(PROJECT, tag='t')", {}),
+        ("CountQuery(PROJECT, log_stream_id=USER)", {"log_stream_id": USER}),
+        ("CountQuery(PROJECT, experiment_id=UUID(USER))", {"experiment_id": USER}),
+        ("CountQuery(PROJECT, metrics_testing_id=USER.upper())", {"metrics_testing_id": USER}),
+        (
+            "CountQuery(PROJECT, filters=[Col('a').gt(1), FullyAnnotatedFilter()])",
+            {
+                "filters": [
+                    {"column_id": "a", "operator": "gt", "value": 1, "type": "number"},
+                    {"column_id": "fully_annotated", "type": "fully_annotated"},
+                ]
+            },
+        ),
+        (
+            "CountQuery(PROJECT, ALWAYS, filters=iter([Col('a').is_true()]), log_stream_id=USER)",
+            {
+                "filters": [{"column_id": "a", "operator": "eq", "value": True, "type": "boolean"}],
+                "log_stream_id": USER,
+            },
+        ),
+        (
+            "CountQuery(PROJECT, filters=Col('a').is_true())",
+            {"filters": [{"column_id": "a", "operator": "eq", "value": True, "type": "boolean"}]},
+        ),
+    ],
+)
+def test_a_body_holds_what_is_set_and_no_more(query: str, body: dict[str, Any]) -> None:
+    """ALWAYS sends no filter; the project travels in the path, the tag not at all."""
+    assert body == json.loads(run(query).body)
+
+
+def test_any_text_travels() -> None:
+    """What UTF-8 has no bytes for is escaped as JSON does, as everything else beyond ASCII."""
+    where = And([Col("é").eq("😀\0"), Not(And([run("TextFilter('\\ud800', 'eq', '')")])), Col("n").gt(10**400)])
+    body = CountQuery(PROJECT, where).body
+    assert body.isascii()
+    assert {"filter_tree": dump_query(CountQuery(PROJECT, where))["filter_tree"]} == json.loads(body)
+
+
+# ---- refused ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("program", "error", "words"),
+    [
+        (
+            "CountQuery(PROJECT, leaf, filters=[leaf])",
+            FilterError,
+            ["exclude each other", "where=where & all_of(filters)"],
+        ),
+        ("CountQuery(PROJECT, NEVER)", FilterError, ["NEVER", "the count is 0"]),
+        ("CountQuery(PROJECT, leaf & NEVER)", FilterError, ["NEVER"]),
+        ("CountQuery(PROJECT, ~ALWAYS)", FilterError, ["NEVER"]),
+        ("CountQuery(PROJECT, And([leaf, ALWAYS]))", FilterError, ["ALWAYS stands inside", "empty And", "&, | and ~"]),
+        ("CountQuery(PROJECT, Or([leaf, Not(Not(NEVER))]))", FilterError, ["NEVER stands inside", "empty Or"]),
+        ("CountQuery(PROJECT, Not(ALWAYS))", FilterError, ["ALWAYS stands inside", "empty And"]),
+        ("CountQuery(PROJECT, Or([And([Or([])])]))", FilterError, ["NEVER stands inside", "empty Or"]),
+        ("CountQuery(PROJECT, filters=[leaf & leaf])", FilterTypeError, ["flat list of leaves", "where=..."]),
+        ("CountQuery(PROJECT, filters=[leaf | leaf])", FilterTypeError, ["flat list of leaves", "where=..."]),
+        (
+            "CountQuery(PROJECT, filters=[~leaf])",
+            FilterTypeError,
+            ["flat list of leaves", "~Col.text('a')", "where=..."],
+        ),
+        ("CountQuery(PROJECT, filters=[ALWAYS])", FilterTypeError, ["flat list of leaves", "ALWAYS"]),
+        ("CountQuery(PROJECT, filters=leaf & leaf)", FilterTypeError, ["flat list of leaves", "where=..."]),
+        ("CountQuery(PROJECT, filters=[Col('a')])", FilterTypeError, ["flat list of leaves", "Col('a')"]),
+        ("CountQuery(PROJECT, filters=[None])", FilterTypeError, ["flat list of leaves", "None"]),
+        ("CountQuery(PROJECT, filters='ab')", FilterTypeError, ["flat list of leaves"]),
+        ("CountQuery(PROJECT, filters={'filter': 1})", FilterTypeError, ["flat list of leaves"]),
+        ("CountQuery(PROJECT, filters=None)", FilterTypeError, ["flat list of leaves", "None"]),
+        ("CountQuery(PROJECT, filters=5)", FilterTypeError, ["flat list of leaves", "5"]),
+        ("CountQuery(PROJECT, filters=Col('a'))", FilterTypeError, ["flat list of leaves", "Col('a')"]),
+        ("CountQuery(PROJECT, {'and': []})", FilterTypeError, ["where takes a filter", "{'and': []}", "load_filter("]),
+        ("CountQuery(PROJECT, \"Col('a') == 1\")", FilterTypeError, ["where takes a filter", "Col('a') == 1", "Col("]),
+        ("CountQuery(PROJECT, Col('a'))", FilterTypeError, ["where takes a filter", "Col('a')", "Col('a').eq(...)"]),
+        ("CountQuery(PROJECT, True)", FilterTypeError, ["where takes a filter", "True", 'Col("input").contains("x")']),
+        ("CountQuery(PROJECT, [leaf])", FilterTypeError, ["where takes a filter", "[Col.text('a').eq('x')]"]),
+        ("CountQuery(PROJECT, UUID(USER))", FilterTypeError, ["where takes a filter", USER]),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_before_a_request(
+    program: str, error: type[Exception], words: list[str]
+) -> None:
+    """Whatever the API's document leaves unsaid, and everything that is no filter, with what to write instead."""
+    message = refused(program, error, leaf=LEAF)
+    assert [] == [word for word in words if word not in message]
+
+
+# ---- values ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_query_is_a_frozen_value() -> None:
+    """Equal by what is counted: the tag, which only its owner understands, is left out."""
+    query = CountQuery(PROJECT, HEADLINE, log_stream_id=USER, tag=["mine"])
+    assert CountQuery(UUID(PROJECT), HEADLINE, log_stream_id=USER.upper(), tag="other") == query
+    assert 1 == len({CountQuery(PROJECT, LEAF), CountQuery(PROJECT, LEAF, tag=1)})
+    assert CountQuery(PROJECT) == CountQuery(PROJECT, ALWAYS)
+    assert CountQuery(PROJECT, LEAF) != CountQuery(PROJECT, filters=[LEAF])
+    assert CountQuery(PROJECT, LEAF) != CountQuery(USER, LEAF)
+    assert CountQuery(PROJECT, LEAF) != CountQuery(PROJECT, LEAF, experiment_id=USER)
+    for field in attrs.fields(CountQuery):
+        with pytest.raises(AttributeError):
+            setattr(query, field.name, None)
+
+
+def test_a_query_pickles_and_copies() -> None:
+    """To another process, say, with tag and body."""
+    query = CountQuery(PROJECT, HEADLINE, experiment_id=USER, tag={"row": 1})
+    for again in (pickle.loads(pickle.dumps(query)), copy.copy(query), copy.deepcopy(query)):
+        assert query == again
+        assert (query.body, query.tag) == (again.body, again.tag)
+
+
+def test_a_querys_repr_shows_what_is_counted() -> None:
+    """And not the body, which says the same again."""
+    written = repr(CountQuery(PROJECT, HEADLINE, tag="t"))
+    for word in (PROJECT, "Col.text('input').contains('x') & ~Col.number('score').gt(3)", "tag='t'"):
+        assert word in written
+    assert "filter_tree" not in written
+
+
+def test_another_projects_query_shares_the_body() -> None:
+    """The same question to many projects is encoded once."""
+    query = CountQuery(PROJECT, HEADLINE, log_stream_id=PROJECT, tag="t")
+    other = query.for_project(UUID(USER))
+    assert CountQuery(USER, HEADLINE, log_stream_id=PROJECT) == other
+    assert query.body is other.body
+    assert query.where is other.where
+    assert (PROJECT, "t") == (query.project_id, other.tag)
+    with pytest.raises(ConfigurationError, match="project_id 'x' is no UUID"):
+        query.for_project("x")
+
+
+# ---- plain data ------------------------------------------------------------------------------------------------------
+
+
+def has_empty(where: Filter) -> bool:
+    """Whether an and/or without children stands somewhere."""
+    match where:
+        case And(children) | Or(children):
+            return not children or any(map(has_empty, children))
+        case Not(child):
+            return has_empty(child)
+        case _:
+            return False
+
+
+scopes = st.fixed_dictionaries({name: st.none() | uuids for name in IDS[1:]})
+tags = st.none() | st.integers() | st.text() | st.lists(st.text())
+queries = st.builds(
+    lambda project, where, scope, tag: CountQuery(project, where, tag=tag, **scope),
+    uuids,
+    st.just(ALWAYS) | filters.filter(lambda where: not has_empty(where)),
+    scopes,
+    tags,
+) | st.builds(
+    lambda project, flat, scope, tag: CountQuery(project, filters=flat, tag=tag, **scope),
+    uuids,
+    st.lists(leaves, max_size=3),
+    scopes,
+    tags,
+)
+
+
+@given(queries)
+@settings(deadline=None, max_examples=100)
+def test_a_query_survives_as_plain_data(query: CountQuery) -> None:
+    """load_query(dump_query(q)) == q, through JSON as well, with its tag and to the byte."""
+    data = dump_query(query)
+    for again in (load_query(data), load_query(json.loads(json.dumps(data)))):
+        assert query == again
+        assert (query.tag, query.body) == (again.tag, again.body)
+    assert json.loads(query.body) == {name: value for name, value in data.items() if name not in ("project_id", "tag")}
+
+
+def test_plain_data_holds_what_is_set() -> None:
+    """The request's own keys, with project and tag beside them."""
+    assert {"project_id": PROJECT} == dump_query(CountQuery(PROJECT))
+    leaf = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
+    assert {
+        "project_id": PROJECT,
+        "filter_tree": {"filter": leaf},
+        "experiment_id": USER,
+        "tag": 1,
+    } == dump_query(CountQuery(PROJECT, LEAF, experiment_id=USER, tag=1))
+    assert {"project_id": PROJECT, "filters": [leaf]} == dump_query(CountQuery(PROJECT, filters=[LEAF]))
+
+
+def test_nulls_of_a_request_mean_nothing_is_set() -> None:
+    """The schema takes null for the ids and for filter_tree."""
+    nulls = dict.fromkeys(["filter_tree", *IDS[1:]])
+    assert CountQuery(PROJECT) == load_query({"project_id": PROJECT, "filters": []} | nulls)
+
+
+def test_the_documents_own_example_loads() -> None:
+    """It calls the column `name`, which the schema beside it doesn't have."""
+    example = {
+        "filters": [
+            {"case_sensitive": True, "name": "input", "operator": "eq", "type": "text", "value": "example input"}
+        ],
+        "log_stream_id": "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db",
+    }
+    expected = CountQuery(USER, filters=[Col("input").eq("example input")], log_stream_id=PROJECT)
+    assert expected == load_query(example | {"project_id": USER})
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "words"),
+    [
+        pytest.param(None, [], ["a JSON object", "None"], id="null"),
+        pytest.param([], [], ["a JSON object", "[]"], id="list"),
+        pytest.param({}, [], ["needs its project_id"], id="empty"),
+        pytest.param({"filter_tree": None}, [], ["needs its project_id"], id="no project"),
+        pytest.param({"project_id": PROJECT, "where": 1}, [], ["no key 'where'", "filter_tree, filters"], id="where"),
+        pytest.param({"project_id": PROJECT, 1: 1}, [], ["no key 1"], id="a key that is no text"),
+        pytest.param({"project_id": PROJECT, "body": "{}"}, [], ["no key 'body'"], id="body"),
+        pytest.param(
+            {"project_id": PROJECT, "filter_tree": {"and": [{"xor": []}]}},
+            ["filter_tree", "and", 0],
+            ["at .filter_tree.and[0]", "'xor'"],
+            id="node",
+        ),
+        pytest.param(
+            {"project_id": PROJECT, "filter_tree": {}},
+            ["filter_tree"],
+            ["at .filter_tree", "exactly one of"],
+            id="empty node",
+        ),
+        pytest.param(
+            {"project_id": PROJECT, "filters": [{"type": "text"}]},
+            ["filters", 0],
+            ["at .filters[0]", "text filter needs"],
+            id="leaf",
+        ),
+        pytest.param(
+            {"project_id": PROJECT, "filters": [{"filter": {}}]},
+            ["filters", 0],
+            ["at .filters[0]", "needs its type"],
+            id="tree in the flat list",
+        ),
+        pytest.param({"project_id": PROJECT, "filters": 1}, ["filters"], ["a list of leaves", "1"], id="number"),
+        pytest.param({"project_id": PROJECT, "filters": {"a": 1}}, ["filters"], ["a list of leaves"], id="object"),
+        pytest.param({"project_id": PROJECT, "filters": {}}, ["filters"], ["a list of leaves"], id="empty object"),
+        pytest.param({"project_id": PROJECT, "filters": ""}, ["filters"], ["a list of leaves"], id="empty text"),
+        pytest.param({"project_id": PROJECT, "filters": False}, ["filters"], ["a list of leaves"], id="false"),
+        pytest.param({"project_id": PROJECT, "filters": 0}, ["filters"], ["a list of leaves"], id="zero"),
+    ],
+)
+def test_what_is_no_query_is_refused_with_its_path(data: object, path: list[str | int], words: list[str]) -> None:
+    """The path leads from the top of the data to the fault."""
+    with pytest.raises(FilterDecodeError) as caught:
+        load_query(data)
+    check_message(str(caught.value))
+    assert [] == [word for word in words if word not in str(caught.value)]
+    assert tuple(path) == caught.value.path
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "words"),
+    [
+        ({"project_id": None}, ConfigurationError, "project_id None"),
+        ({"project_id": "x"}, ConfigurationError, "project_id 'x'"),
+        ({"project_id": PROJECT, "log_stream_id": 1}, ConfigurationError, "log_stream_id 1"),
+        ({"project_id": PROJECT, "filter_tree": {"or": []}}, FilterError, "NEVER"),
+        ({"project_id": PROJECT, "filter_tree": {"not": {"and": []}}}, FilterError, "empty And"),
+        (
+            dump_query(CountQuery(PROJECT, LEAF)) | dump_query(CountQuery(PROJECT, filters=[FullyAnnotatedFilter()])),
+            FilterError,
+            "exclude each other",
+        ),
+    ],
+    ids=["no project", "project", "log stream", "NEVER", "empty and", "both"],
+)
+def test_loading_refuses_what_building_refuses(data: object, error: type[Exception], words: str) -> None:
+    """Plain data is no way around the checks."""
+    with pytest.raises(error, match=words) as caught:
+        load_query(data)
+    assert error is type(caught.value)

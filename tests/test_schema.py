@@ -1,0 +1,284 @@
+"""The API's own schema judges what the package sends, and what it has to read."""
+
+# ruff: noqa: SIM300  # expected == actual
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from jsonschema import Draft202012Validator, FormatChecker
+from strategies import OPERATORS, PAIRS, PROJECT, SCHEMA, USER, combined, filters, json_leaves, json_trees, leaves
+from strategies import with_defaults as understood
+
+from galileo_sessions import (
+    NEVER,
+    And,
+    Col,
+    CountQuery,
+    Filter,
+    FilterError,
+    Not,
+    Or,
+    QueueScopedFilterWarning,
+    dump_filter,
+    dump_query,
+    fully_annotated,
+    load_filter,
+    load_query,
+)
+from galileo_sessions.filters import OPERATORS as OURS
+
+FORMATS = FormatChecker(formats=())
+
+
+@FORMATS.checks("uuid4")
+def is_uuid(value: object) -> bool:
+    """As pydantic, which the service runs on, understands uuid4 in a schema: a UUID, here of any version."""
+    return (
+        not isinstance(value, str)
+        or re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value) is not None
+    )
+
+
+@FORMATS.checks("date-time")
+def is_date_time(value: object) -> bool:
+    """RFC 3339."""
+    shape = r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)"
+    return not isinstance(value, str) or re.fullmatch(shape, value, re.ASCII) is not None
+
+
+def closed(schema: Any) -> Any:
+    """The schema with no keys but its own, for a misspelt key would pass as an additional one."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    rules = {name: closed(rule) for name, rule in schema.items()}
+    return rules | {"additionalProperties": False} if schema.get("type") == "object" else rules
+
+
+JUDGE = Draft202012Validator(closed(SCHEMA), format_checker=FORMATS)
+
+VALUES: dict[str, Any] = {
+    "id": UUID(PROJECT),
+    "date": datetime(2026, 1, 31, 9, tzinfo=UTC),
+    "number": 3.5,
+    "boolean": True,
+    "collection": "urgent",
+    "text": "x",
+}
+
+
+def body_of(where: Filter) -> Any:
+    """What travels for a filter."""
+    return json.loads(CountQuery(PROJECT, where).body)
+
+
+def has_empty(where: Filter) -> bool:
+    """Whether an and/or without children stands somewhere, which no query may send."""
+    match where:
+        case And(children) | Or(children):
+            return not children or any(map(has_empty, children))
+        case Not(child):
+            return has_empty(child)
+        case _:
+            return False
+
+
+# ---- the judge -------------------------------------------------------------------------------------------------------
+
+
+def test_the_package_knows_the_operators_of_the_schema() -> None:
+    """Each filter type has the operators that the schema lists, 29 in all."""
+    Draft202012Validator.check_schema(SCHEMA)
+    assert {kind: set(names) for kind, names in OPERATORS.items()} == {kind: set(names) for kind, names in OURS.items()}
+    assert 29 == len(PAIRS)
+
+
+TEXT = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        pytest.param({"column_id": "a", "operator": "eq", "value": "x"}, id="no type"),
+        pytest.param({"name": "a", "operator": "eq", "value": "x", "type": "text"}, id="name"),
+        pytest.param(TEXT | {"operator": "gt"}, id="operator"),
+        pytest.param(TEXT | {"value": [1]}, id="list of numbers"),
+        pytest.param(TEXT | {"case_sensitve": True}, id="misspelt"),
+        pytest.param({"column_id": "a", "operator": "eq", "value": True, "type": "number"}, id="boolean as number"),
+        pytest.param(
+            {"column_id": "a", "operator": "eq", "value": "2026-01-31T09:00:00", "type": "date"}, id="no offset"
+        ),
+        pytest.param({"column_id": "fully_annotated", "user_ids": [], "type": "fully_annotated"}, id="no user"),
+        pytest.param({"user_ids": [f"urn:uuid:{USER}"], "type": "fully_annotated"}, id="urn"),
+    ],
+)
+def test_the_judge_convicts_a_broken_leaf(leaf: dict[str, object]) -> None:
+    """The schema, as the tests hold it, refuses what it has to, so that its approval means something."""
+    assert JUDGE.is_valid({"filter_tree": {"filter": TEXT}})
+    assert not JUDGE.is_valid({"filter_tree": {"filter": leaf}})
+    assert not JUDGE.is_valid({"filters": [leaf]})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"filter_tree": {}}, id="empty node"),
+        pytest.param({"filter_tree": {"and": [], "or": []}}, id="two connectives"),
+        pytest.param({"filter_tree": {"not": [{"filter": TEXT}]}}, id="not of a list"),
+        pytest.param({"filters": None}, id="null filters"),
+        pytest.param({"log_stream_id": "x"}, id="id"),
+        pytest.param({"tag": 1}, id="tag"),
+    ],
+)
+def test_the_judge_convicts_a_broken_body(body: dict[str, object]) -> None:
+    """As above, for what stands around leaves."""
+    assert not JUDGE.is_valid(body)
+
+
+# ---- what is sent ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "name"), PAIRS, ids=[f"{kind}-{name}" for kind, name in PAIRS])
+def test_each_operator_of_each_type_is_sent_as_the_schema_says(kind: str, name: str) -> None:
+    """A column's method makes the leaf of its type and operator, valid in a tree and in the flat list."""
+    value = VALUES[kind]
+    arguments = {"one_of": [[value]], "not_in": [[value]], "between": [1, value]}.get(name, [value])
+    made = getattr(getattr(Col, kind)("a"), name)(*arguments)
+    body = body_of(made)
+    JUDGE.validate(body)
+    JUDGE.validate(json.loads(CountQuery(PROJECT, filters=[made]).body))
+    leaf = body["filter_tree"]["filter"]
+    assert (kind, name, "a") == (leaf["type"], leaf["operator"], leaf["column_id"])
+    assert (leaf.get("case_sensitive") is True) is (kind in ("text", "collection"))
+
+
+@pytest.mark.parametrize(
+    "user_ids",
+    [
+        pytest.param(None, id="all"),
+        pytest.param([USER, UUID(PROJECT)], id="two"),
+        pytest.param([USER.upper()], id="upper case"),
+        pytest.param([f"urn:uuid:{USER}"], id="urn"),
+        pytest.param(["{" + USER + "}"], id="braces"),
+        pytest.param([USER.replace("-", "")], id="no hyphens"),
+    ],
+)
+def test_fully_annotated_is_sent_as_the_schema_says(user_ids: list[str | UUID] | None) -> None:
+    """The seventh leaf is valid with and without users, in whichever way they are written."""
+    with pytest.warns(QueueScopedFilterWarning):
+        made = fully_annotated(user_ids)
+    body = body_of(made)
+    JUDGE.validate(body)
+    leaf = body["filter_tree"]["filter"]
+    assert ("fully_annotated", "fully_annotated") == (leaf["type"], leaf["column_id"])
+
+
+@given(combined)
+@settings(deadline=None, max_examples=60)
+def test_what_columns_and_operators_make_is_sent_as_the_schema_says(where: Filter) -> None:
+    """Any tree that users build is a valid body, or no session at all."""
+    if where == NEVER:
+        with pytest.raises(FilterError):
+            _ = CountQuery(PROJECT, where)
+    else:
+        JUDGE.validate(body_of(where))
+
+
+@given(filters)
+@settings(deadline=None, max_examples=100)
+def test_what_constructors_hold_is_dumped_as_the_schema_says(where: Filter) -> None:
+    """Any tree is valid when dumped; as a body too, unless it holds an empty and/or."""
+    JUDGE.validate({"filter_tree": dump_filter(where)})
+    if not has_empty(where):
+        JUDGE.validate(body_of(where))
+
+
+@given(leaves)
+@settings(deadline=None, max_examples=60)
+def test_a_flat_list_is_sent_as_the_schema_says(leaf: Filter) -> None:
+    """Any leaf is valid in the flat list."""
+    JUDGE.validate(json.loads(CountQuery(PROJECT, filters=[leaf, leaf]).body))
+
+
+def test_scope_ids_are_sent_as_the_schema_says() -> None:
+    """All keys of the request are the schema's."""
+    query = CountQuery(PROJECT, log_stream_id=UUID(USER), experiment_id=USER.upper(), metrics_testing_id=PROJECT)
+    body = json.loads(query.body)
+    JUDGE.validate(body)
+    assert {"log_stream_id": USER, "experiment_id": USER, "metrics_testing_id": PROJECT} == body
+
+
+# ---- what is read ----------------------------------------------------------------------------------------------------
+
+
+def as_instants(tree: Any) -> Any:
+    """The tree with each date as the instant it names, which is all of it that survives."""
+    if isinstance(tree, list):
+        return [as_instants(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    if tree.get("type") == "date":
+        return tree | {"value": datetime.fromisoformat(tree["value"].upper())}
+    return {name: as_instants(value) for name, value in tree.items()}
+
+
+@given(json_trees)
+@settings(deadline=None, max_examples=200)
+def test_any_valid_tree_loads_and_dumps_back_unchanged(tree: Any) -> None:
+    """Whatever the schema allows is held as it is: odd combinations, empty lists, absent keys by their defaults."""
+    JUDGE.validate({"filter_tree": tree})
+    assert as_instants(understood(tree)) == as_instants(dump_filter(load_filter(tree)))
+
+
+@given(json_leaves)
+@settings(deadline=None, max_examples=100)
+def test_any_valid_flat_list_loads_and_dumps_back_unchanged(leaf: Any) -> None:
+    """The same for the flat list of a whole request."""
+    request = {"project_id": PROJECT, "filters": [leaf], "log_stream_id": None, "experiment_id": USER}
+    dumped = dump_query(load_query(request))
+    expected = {"project_id": PROJECT, "experiment_id": USER, "filters": [understood({"filter": leaf})["filter"]]}
+    assert as_instants(expected) == as_instants(dumped)
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    [
+        {"type": "text", "column_id": "a", "operator": "eq", "value": ["x", "y"], "case_sensitive": False},
+        {"type": "text", "column_id": "a", "operator": "one_of", "value": "x", "case_sensitive": True},
+        {"type": "text", "column_id": "", "operator": "not_in", "value": [], "case_sensitive": True},
+        {"type": "collection", "column_id": "a", "operator": "contains", "value": ["x"], "case_sensitive": True},
+        {"type": "number", "column_id": "a", "operator": "between", "value": 1},
+        {"type": "number", "column_id": "a", "operator": "between", "value": [2, 1.5, 1]},
+        {"type": "number", "column_id": "a", "operator": "gt", "value": []},
+        {"type": "id", "column_id": "a", "operator": "contains", "value": "not a UUID"},
+        {"type": "id", "column_id": "a", "operator": "eq", "value": [PROJECT, ""]},
+        {"type": "fully_annotated", "column_id": "fully_annotated", "user_ids": [USER.upper()]},
+    ],
+    ids=lambda leaf: f"{leaf['type']} {leaf.get('operator')} {leaf.get('value')}",
+)
+def test_an_odd_but_valid_leaf_loads_and_dumps_back_unchanged(leaf: dict[str, object]) -> None:
+    """What no column makes is held nevertheless, to the byte."""
+    tree = {"not": {"and": [{"filter": leaf}, {"or": []}]}}
+    JUDGE.validate({"filter_tree": tree})
+    dumped = dump_filter(load_filter(tree))
+    assert tree == dumped
+    assert json.dumps(tree, sort_keys=True) == json.dumps(dumped, sort_keys=True)
+
+
+@pytest.mark.parametrize("kind", ["id", "boolean"])
+def test_an_absent_operator_is_eq_where_the_schema_says_so(kind: str) -> None:
+    """The schema requires no operator of these two types, so none has to be there."""
+    value: object = PROJECT if kind == "id" else True
+    tree = {"filter": {"type": kind, "column_id": "a", "value": value}}
+    JUDGE.validate({"filter_tree": tree})
+    assert {"filter": {"type": kind, "column_id": "a", "operator": "eq", "value": value}} == dump_filter(
+        load_filter(tree)
+    )

@@ -1,0 +1,74 @@
+"""What mypy and basedpyright say of programs that use filters."""
+
+# ruff: noqa: SIM300  # expected == actual
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = Path(__file__).parent / "typing"
+MARK = re.compile(r"# E(?:: (\w+))?$")
+
+
+def marked(checker: str) -> set[int]:
+    """The lines of rejected.py that a checker has to report."""
+    lines = (PROGRAMS / "rejected.py").read_text(encoding="utf-8").splitlines()
+    marks = [(number, MARK.search(line)) for number, line in enumerate(lines, 1)]
+    return {number for number, mark in marks if mark is not None and mark[1] in (None, checker)}
+
+
+def run(module: str, *arguments: str) -> str:
+    """What a checker prints of both programs."""
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is in the extra `check`")
+    command = [sys.executable, "-m", module, *arguments, "accepted.py", "rejected.py"]
+    finished = subprocess.run(command, cwd=PROGRAMS, capture_output=True, text=True, timeout=120, check=False)
+    assert finished.returncode == 1, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+@pytest.fixture(scope="module")
+def mypy(tmp_path_factory: pytest.TempPathFactory) -> set[tuple[str, int]]:
+    """Each file and line with an error."""
+    cache = tmp_path_factory.mktemp("mypy")
+    printed = run("mypy", "--strict", "--warn-unreachable", "--config-file=", f"--cache-dir={cache}")
+    return {(name, int(line)) for name, line in re.findall(r"^(\w+\.py):(\d+): error:", printed, re.MULTILINE)}
+
+
+@pytest.fixture(scope="module")
+def pyright() -> set[tuple[str, int]]:
+    """Each file and line with an error."""
+    printed = run("basedpyright", "--outputjson", "--pythonpath", sys.executable)
+    reports = json.loads(printed)["generalDiagnostics"]
+    return {
+        (Path(report["file"]).name, report["range"]["start"]["line"] + 1)
+        for report in reports
+        if report["severity"] == "error"
+    }
+
+
+CHECKERS = pytest.mark.parametrize("checker", ["mypy", "pyright"])
+
+
+@CHECKERS
+def test_what_users_write_is_accepted(checker: str, request: pytest.FixtureRequest) -> None:
+    """accepted.py has no error, in strict mode."""
+    reported = request.getfixturevalue(checker)
+    assert [] == sorted(line for name, line in reported if name == "accepted.py")
+
+
+@CHECKERS
+def test_what_cannot_work_is_rejected(checker: str, request: pytest.FixtureRequest) -> None:
+    """Each marked line of rejected.py has an error, and no other line."""
+    reported = {line for name, line in request.getfixturevalue(checker) if name == "rejected.py"}
+    expected = marked(checker)
+    assert len(expected) > 50
+    assert [] == sorted(expected - reported)
+    assert [] == sorted(reported - expected)

@@ -1,0 +1,351 @@
+"""Plain data as filters, and each way in which it isn't one."""
+
+# ruff: noqa: SIM300  # expected == actual
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from strategies import PROJECT, USER, anything, check_message
+
+from galileo_sessions import (
+    Col,
+    Filter,
+    FilterDecodeError,
+    FilterTypeError,
+    FullyAnnotatedFilter,
+    Not,
+    TextFilter,
+    all_of,
+    dump_filter,
+    load_filter,
+)
+
+TEXT = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
+NUMBER = {"column_id": "a", "operator": "gt", "value": 1, "type": "number"}
+DATE = {"column_id": "a", "operator": "gt", "value": "2026-01-31T09:00:00+00:00", "type": "date"}
+BOOLEAN = {"column_id": "a", "operator": "eq", "value": True, "type": "boolean"}
+ID = {"column_id": "a", "operator": "eq", "value": PROJECT, "type": "id"}
+ANNOTATED = {"column_id": "fully_annotated", "type": "fully_annotated"}
+
+
+def without(leaf: dict[str, Any], name: str) -> dict[str, Any]:
+    """The leaf with a key less."""
+    return {key: value for key, value in leaf.items() if key != name}
+
+
+def decode_error(tree: object) -> FilterDecodeError:
+    """The error with which a tree is refused."""
+    with pytest.raises(FilterDecodeError) as caught:
+        load_filter(tree)
+    check_message(str(caught.value))
+    assert isinstance(caught.value.path, tuple)
+    return caught.value
+
+
+# ---- read and written ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "tree"),
+    [
+        (Col("a").eq("x"), {"filter": TEXT}),
+        (Col("a").eq("x", case_sensitive=False), {"filter": TEXT | {"case_sensitive": False}}),
+        (Col("a").one_of(["x", "y"]), {"filter": TEXT | {"operator": "one_of", "value": ["x", "y"]}}),
+        (Col.collection("a").eq("x"), {"filter": TEXT | {"type": "collection"}}),
+        (Col("a").gt(1), {"filter": NUMBER}),
+        (Col("a").between(1, 2), {"filter": NUMBER | {"operator": "between", "value": [1, 2]}}),
+        (Col.date("a").gt("2026-01-31T09:00:00Z"), {"filter": DATE}),
+        (Col("a").is_true(), {"filter": BOOLEAN}),
+        (Col.id("a").eq(PROJECT), {"filter": ID}),
+        (FullyAnnotatedFilter(), {"filter": ANNOTATED}),
+        (FullyAnnotatedFilter([USER]), {"filter": ANNOTATED | {"user_ids": [USER]}}),
+        (~Col("a").gt(1), {"not": {"filter": NUMBER}}),
+        (Col("a").gt(1) & Col("a").eq("x"), {"and": [{"filter": NUMBER}, {"filter": TEXT}]}),
+        (Col("a").gt(1) | Col("a").eq("x"), {"or": [{"filter": NUMBER}, {"filter": TEXT}]}),
+    ],
+    ids=repr,
+)
+def test_a_filter_is_the_apis_json(where: Filter, tree: dict[str, Any]) -> None:
+    """`type`, `operator` and `case_sensitive` are always written; what was dumped loads again."""
+    dumped = dump_filter(where)
+    assert tree == dumped
+    assert tree == json.loads(json.dumps(dumped))
+    assert where == load_filter(tree)
+
+
+def test_what_is_dumped_is_the_callers() -> None:
+    """To change it changes neither the filter nor what is dumped next."""
+    where = Col("a").one_of(["x"]) & Col("b").gt(1)
+    first = dump_filter(where)
+    first["and"][0]["filter"]["value"].append("y")
+    first["and"].clear()
+    assert [["x"], 1] == [node["filter"]["value"] for node in dump_filter(where)["and"]]
+
+
+def test_loading_leaves_the_data_as_it_is() -> None:
+    """The caller's dicts and lists are read only; tuples and other mappings do as well."""
+    tree = {"and": [{"filter": without(TEXT, "column_id") | {"name": "a"}}]}
+    before = json.dumps(tree)
+    assert load_filter(tree) == load_filter({"and": tuple(tree["and"])})
+    assert before == json.dumps(tree)
+
+
+@pytest.mark.parametrize("leaf", [TEXT, NUMBER, DATE, BOOLEAN, ID], ids=lambda leaf: leaf["type"])
+def test_a_column_may_be_called_name(leaf: dict[str, Any]) -> None:
+    """The API's own example says `name`; somebody's saved filter may."""
+    assert load_filter({"filter": leaf}) == load_filter({"filter": without(leaf, "column_id") | {"name": "a"}})
+    assert load_filter({"filter": leaf}) == load_filter({"filter": leaf | {"name": "a"}})
+
+
+@pytest.mark.parametrize("leaf", [{"type": "fully_annotated"}, ANNOTATED | {"user_ids": None}], ids=["least", "null"])
+def test_fully_annotated_needs_its_type_only(leaf: dict[str, Any]) -> None:
+    """The schema gives defaults for the rest, and takes null for all users."""
+    assert FullyAnnotatedFilter() == load_filter({"filter": leaf})
+
+
+@pytest.mark.parametrize("where", [None, 1, "Col('a').eq(1)", Col("a"), {"filter": TEXT}, [Col("a").eq(1)]], ids=str)
+def test_only_filters_are_dumped(where: Any) -> None:
+    """Anything else is refused by its repr."""
+    with pytest.raises(FilterTypeError, match="expected a filter") as caught:
+        dump_filter(where)
+    check_message(str(caught.value))
+
+
+# ---- refused ---------------------------------------------------------------------------------------------------------
+
+NODES: dict[str, tuple[object, list[str | int], list[str]]] = {
+    "null": (None, [], ["at the top", "a JSON object", "None"]),
+    "list": ([{"filter": TEXT}], [], ["a JSON object"]),
+    "text": ("{}", [], ["a JSON object", "'{}'"]),
+    "none of the keys": ({}, [], ["exactly one of filter, and, or, not"]),
+    "another key": ({"nand": []}, [], ["exactly one of filter, and, or, not", "nand"]),
+    "and beside or": ({"and": [], "or": []}, [], ["exactly one of", "'and', 'or'"]),
+    "filter beside not": ({"filter": TEXT, "not": {"filter": TEXT}}, [], ["exactly one of", "'filter', 'not'"]),
+    "a key too many": ({"and": [], "id": 1}, [], ["exactly one of", "'id'"]),
+    "a leaf alone": (TEXT, [], ["exactly one of", "'column_id'"]),
+    "a key that is no text": ({1: []}, [], ["exactly one of", "1"]),
+    "and of null": ({"and": None}, ["and"], ["at .and", "a list of nodes", "None"]),
+    "or of an object": ({"or": {"filter": TEXT}}, ["or"], ["at .or", "a list of nodes"]),
+    "and of text": ({"and": "ab"}, ["and"], ["a list of nodes", "'ab'"]),
+    "not of a list": ({"not": [{"filter": TEXT}]}, ["not"], ["at .not", "a JSON object"]),
+    "not of null": ({"not": None}, ["not"], ["at .not", "None"]),
+    "filter of null": ({"filter": None}, ["filter"], ["at .filter", "a JSON object", "None"]),
+    "filter of a list": ({"filter": [TEXT]}, ["filter"], ["at .filter", "a JSON object"]),
+    "null in and": ({"and": [{"filter": TEXT}, None]}, ["and", 1], ["at .and[1]", "a JSON object"]),
+    "far below": (
+        {"and": [{"or": []}, {"not": {"or": [{"filter": TEXT}, {"xor": []}]}}]},
+        ["and", 1, "not", "or", 1],
+        ["at .and[1].not.or[1]", "'xor'"],
+    ),
+}
+
+LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
+    "no type": (without(TEXT, "type"), [], ["needs its type", "text", "fully_annotated"]),
+    "unknown type": (TEXT | {"type": "texts"}, ["type"], ["'texts'", "text"]),
+    "null type": (TEXT | {"type": None}, ["type"], ["None"]),
+    "list as type": (TEXT | {"type": ["text"]}, ["type"], ["['text']"]),
+    "empty": ({}, [], ["needs its type"]),
+    "no column": (without(TEXT, "column_id"), [], ["text filter needs column_id"]),
+    "no operator": (without(TEXT, "operator"), [], ["text filter needs operator"]),
+    "no value": (without(TEXT, "value"), [], ["text filter needs value"]),
+    "unknown operator": (TEXT | {"operator": "gt"}, ["operator"], ["no operator 'gt'", "eq, ne, contains"]),
+    "null operator": (TEXT | {"operator": None}, ["operator"], ["no operator None"]),
+    "list as operator": (TEXT | {"operator": []}, ["operator"], ["no operator []"]),
+    "ne on a collection": (TEXT | {"type": "collection", "operator": "ne"}, ["operator"], ["collection", "'ne'"]),
+    "number as column": (TEXT | {"column_id": 1}, ["column_id"], ["text", "1"]),
+    "null column": (NUMBER | {"column_id": None}, ["column_id"], ["text", "None"]),
+    "number as text": (TEXT | {"value": 1}, ["value"], ["text", "1"]),
+    "numbers as text": (TEXT | {"value": ["x", 1]}, ["value"], ["text", "1"]),
+    "null value": (TEXT | {"value": None}, ["value"], ["None"]),
+    "object value": (TEXT | {"value": {}}, ["value"], ["{}"]),
+    "null case": (TEXT | {"case_sensitive": None}, ["case_sensitive"], ["True or False", "None"]),
+    "number as case": (TEXT | {"case_sensitive": 1}, ["case_sensitive"], ["True or False", "1"]),
+    "text as number": (NUMBER | {"value": "1"}, ["value"], ["a number", "'1'"]),
+    "boolean as number": (NUMBER | {"value": True}, ["value"], ["a number", "True"]),
+    "booleans as numbers": (NUMBER | {"value": [1, True]}, ["value"], ["a number", "True"]),
+    "NaN": (NUMBER | {"value": float("nan")}, ["value"], ["nan"]),
+    "infinity": (NUMBER | {"value": [1, float("-inf")]}, ["value"], ["-inf"]),
+    "huge number": (NUMBER | {"value": 10**5000}, ["value"], ["4,300 digits"]),
+    "number as date": (DATE | {"value": 1}, ["value"], ["ISO 8601", "1"]),
+    "dates": (DATE | {"value": ["2026-01-31T09:00:00Z"]}, ["value"], ["ISO 8601"]),
+    "no date": (DATE | {"value": "soon"}, ["value"], ["'soon'"]),
+    "no offset": (DATE | {"value": "2026-01-31T09:00:00"}, ["value"], ["UTC offset", "+00:00"]),
+    "number as boolean": (BOOLEAN | {"value": 1}, ["value"], ["True or False", "1"]),
+    "text as boolean": (BOOLEAN | {"value": "true"}, ["value"], ["True or False", "'true'"]),
+    "number as id": (ID | {"value": 1}, ["value"], ["text", "1"]),
+    "case on a number": (
+        NUMBER | {"case_sensitive": True},
+        [],
+        ["number filter has no key 'case_sensitive'", "operator"],
+    ),
+    "misspelt operator": (without(TEXT, "operator") | {"operater": "eq"}, [], ["operator"]),
+    "misspelt case": (
+        without(TEXT, "case_sensitive") | {"case_sensitve": False},
+        [],
+        ["text filter has no key 'case_sensitve'", "did you mean case_sensitive?"],
+    ),
+    "misspelt users": (ANNOTATED | {"user_id": [USER]}, [], ["no key 'user_id'", "did you mean user_ids?"]),
+    "unrelated key": (NUMBER | {"zzz": 1}, [], ["no key 'zzz'", "column_id, operator, value and type"]),
+    "two unrelated keys": (NUMBER | {"zzz": 1, "yyy": 2}, [], ["no key 'yyy'"]),
+    "empty key": (NUMBER | {"": 1}, [], ["no key ''"]),
+    "a key that is no text": (NUMBER | {1: 1}, [], ["no key", "1"]),
+    "another name": (TEXT | {"name": "b"}, ["name"], ["name and column_id differ"]),
+    "number as name": (without(TEXT, "column_id") | {"name": 1}, ["column_id"], ["text", "1"]),
+    "column of fully_annotated": (ANNOTATED | {"column_id": "a"}, ["column_id"], ["no column but fully_annotated"]),
+    "null column of fully_annotated": (ANNOTATED | {"column_id": None}, ["column_id"], ["fully_annotated"]),
+    "name of fully_annotated": (ANNOTATED | {"name": "fully_annotated"}, [], ["no key 'name'"]),
+    "operator of fully_annotated": (ANNOTATED | {"operator": "eq"}, [], ["no key 'operator'"]),
+    "no users": (ANNOTATED | {"user_ids": []}, ["user_ids"], ["at least one"]),
+    "user": (ANNOTATED | {"user_ids": USER}, ["user_ids"], ["a list of UUIDs"]),
+    "user that is no UUID": (ANNOTATED | {"user_ids": ["x"]}, ["user_ids"], ["'x' is not a UUID"]),
+}
+
+
+@pytest.mark.parametrize(("tree", "path", "words"), NODES.values(), ids=NODES)
+def test_a_broken_node_is_refused_with_its_path(tree: object, path: list[str | int], words: list[str]) -> None:
+    """Exactly one of filter, and, or, not, with the right thing below it."""
+    error = decode_error(tree)
+    assert tuple(path) == error.path
+    assert [] == [word for word in words if word not in str(error)]
+
+
+@pytest.mark.parametrize(("leaf", "path", "words"), LEAVES.values(), ids=LEAVES)
+def test_a_broken_leaf_is_refused_with_its_path(leaf: object, path: list[str | int], words: list[str]) -> None:
+    """Strictly what the API's schema has, for a misspelt key would be dropped in silence."""
+    error = decode_error({"and": [{"filter": TEXT}, {"not": {"filter": leaf}}]})
+    assert ("and", 1, "not", "filter", *path) == error.path
+    assert str(error).startswith("at .and[1].not.filter")
+    assert [] == [word for word in words if word not in str(error)]
+
+
+# ---- size ------------------------------------------------------------------------------------------------------------
+
+
+def nested(levels: int, key: str) -> Any:
+    """A tree of so many levels."""
+    tree: Any = {"filter": TEXT}
+    for _ in range(levels - 1):
+        tree = {key: tree if key == "not" else [tree]}
+    return tree
+
+
+@pytest.mark.parametrize("key", ["and", "or", "not"])
+def test_100_levels_load(key: str) -> None:
+    """The limit is that of filters themselves."""
+    where = load_filter(nested(100, key))
+    assert 100 == where.depth
+    assert nested(100, key) == dump_filter(where)
+
+
+@pytest.mark.parametrize("key", ["and", "or", "not"])
+@pytest.mark.parametrize("levels", [101, 1_000, 100_000])
+def test_more_levels_are_refused(key: str, levels: int) -> None:
+    """However deep the data is, it is an error with a path, not a crash."""
+    error = decode_error(nested(levels, key))
+    assert "100 levels" in str(error)
+    assert 100 <= len(error.path) <= 200
+
+
+def test_more_than_10_000_leaves_are_refused() -> None:
+    """The limit is that of filters themselves, and the path leads to the node that breaks it."""
+    leaves = [{"filter": NUMBER}] * 10_001
+    assert 10_000 == load_filter({"or": leaves[1:]}).size
+    error = decode_error({"not": {"or": leaves}})
+    assert ("not",) == error.path
+    assert "10,000" in str(error)
+
+
+# ---- hostile ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", ["\0", "\ud800", "\udfff\ud800", "😀", "'\"\\", "\u2028", "a" * 1_000_000], ids=lambda t: ascii(t[:9])
+)
+def test_any_text_is_held(text: str) -> None:
+    """JSON knows no forbidden text; what columns refuse, somebody's saved filter may have."""
+    where = load_filter({"filter": TEXT | {"column_id": text, "value": [text]}})
+    assert TextFilter(text, "eq", [text]) == where
+    assert where == load_filter(json.loads(json.dumps(dump_filter(where))))
+
+
+@pytest.mark.parametrize(
+    "number", [0, -0.0, 10**4000, -(2**64), 5e-324, 1.7976931348623157e308], ids=lambda n: str(n)[:9]
+)
+def test_any_finite_number_is_held(number: float) -> None:
+    """Up to 4,300 digits, which is what Python reads."""
+    where = load_filter({"filter": NUMBER | {"value": number}})
+    assert repr(number) == repr(json.loads(json.dumps(dump_filter(where)))["filter"]["value"])
+
+
+@pytest.mark.parametrize("key", ["column_id", "operator", "value", "type", "case_sensitive", "zzz", "name"])
+@pytest.mark.parametrize(
+    "value", [["a" * 10**6] * 9 + [1], 10**100_000, {"a": [[[[[[1]]]]]]}], ids=["text", "int", "nested"]
+)
+def test_no_message_is_long(key: str, value: object) -> None:
+    """A megabyte in a leaf doesn't end up in a log line."""
+    decode_error({"filter": TEXT | {key: value}})
+    decode_error({"filter": TEXT | {"b" * 10**6: value}})
+    decode_error({key: value, "b" * 10**6: value})
+
+
+@given(anything)
+@settings(deadline=None, max_examples=300)
+def test_any_json_is_a_filter_or_a_decode_error(data: Any) -> None:
+    """Nothing else is raised, and what loads dumps back."""
+    try:
+        where = load_filter(data)
+    except FilterDecodeError as error:
+        check_message(str(error))
+    else:
+        assert where == load_filter(dump_filter(where))
+
+
+def places(data: Any) -> list[tuple[Any, Any]]:
+    """Each container with each of its keys or positions."""
+    below = list(data.items()) if isinstance(data, dict) else list(enumerate(data)) if isinstance(data, list) else []
+    return [(data, key) for key, _ in below] + [place for _, value in below for place in places(value)]
+
+
+def test_a_filter_broken_anywhere_is_a_filter_or_a_decode_error() -> None:
+    """The same for trees that were valid, each with one place replaced, removed or renamed."""
+    chance = random.Random(1)
+    where = Not(all_of([Col("a").eq("x"), Col("a").gt(1) | Col("a").between(1, 2), Col.id("i").one_of([PROJECT])]))
+    where &= FullyAnnotatedFilter([USER]) | Col.date("d").gt("2026-01-31T09:00:00Z") | Col("b").is_true()
+    spares: list[Any] = [
+        None,
+        True,
+        0,
+        float("nan"),
+        10**5000,
+        "",
+        "eq",
+        "and",
+        [],
+        {},
+        {"filter": TEXT},
+        [[]],
+        "\ud800",
+    ]
+    outcomes = set()
+    for _ in range(2_000):
+        tree = json.loads(json.dumps(dump_filter(where)))
+        container, key = chance.choice(places(tree))
+        change = chance.choice(["replace", "remove", "rename"])
+        value = container.pop(key) if change != "replace" else chance.choice(spares)
+        if change == "replace":
+            container[key] = value
+        elif change == "rename" and isinstance(container, dict):
+            container[chance.choice(["filter", "and", "not", "type", "name", "", "zzz"])] = value
+        try:
+            load_filter(tree)
+        except FilterDecodeError as error:
+            check_message(str(error))
+            outcomes.add("refused")
+        else:
+            outcomes.add("loaded")
+    assert {"refused", "loaded"} == outcomes

@@ -1,0 +1,143 @@
+"""What type checkers have to accept: programs as users write them. It is checked, never run."""
+# pyright: strict
+# ruff: noqa: SIM300
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import assert_type
+from uuid import UUID
+
+from galileo_sessions import (
+    ALWAYS,
+    NEVER,
+    And,
+    BooleanCol,
+    Col,
+    CollectionCol,
+    CountQuery,
+    DateCol,
+    DateFilter,
+    Filter,
+    IdCol,
+    Not,
+    NumberCol,
+    NumberFilter,
+    Or,
+    TextCol,
+    TextFilter,
+    all_of,
+    any_of,
+    dump_filter,
+    dump_query,
+    fully_annotated,
+    load_filter,
+    load_query,
+    matches,
+)
+
+NOW = datetime.now(UTC)
+ID = UUID("74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")
+
+# Columns know their types.
+assert_type(Col.text("a"), TextCol)
+assert_type(Col.number("a"), NumberCol)
+assert_type(Col.date("a"), DateCol)
+assert_type(Col.boolean("a"), BooleanCol)
+assert_type(Col.collection("a"), CollectionCol)
+assert_type(Col.id("a"), IdCol)
+assert_type(Col("a").column_id, str)
+
+# Every comparison is a filter.
+assert_type(Col("a") == 1, Filter)
+assert_type(Col("a") != "x", Filter)
+assert_type(Col("a") < NOW, Filter)
+assert_type(Col("a") >= Decimal(1), Filter)
+assert_type(1 < Col("a"), Filter)
+assert_type(Col("a").eq(True), Filter)
+assert_type(Col("a").eq(ID), Filter)
+assert_type(Col("a").ne("x", case_sensitive=False), Filter)
+assert_type(Col("a").contains("x"), Filter)
+assert_type(Col("a").one_of(["x"], case_sensitive=False), Filter)
+assert_type(Col("a").one_of({"x", "y"}), Filter)
+assert_type(Col("a").one_of([ID]), Filter)
+assert_type(Col("a").not_in(("x", "y")), Filter)
+assert_type(Col("a").between(1, 2.5), Filter)
+assert_type(Col("a").between(NOW, NOW), Filter)
+assert_type(Col("a").on("2026-01-31", tz=UTC), Filter)
+assert_type(Col("a").is_true(), Filter)
+
+assert_type(Col.text("a") == "x", Filter)
+assert_type(Col.text("a") != "x", Filter)
+assert_type(Col.text("a").one_of(frozenset({"x"})), Filter)
+assert_type(Col.number("a") == 1, Filter)
+assert_type(Col.number("a") != 1.5, Filter)
+assert_type(Col.number("a") > Decimal(1), Filter)
+assert_type(Col.number("a").lte(Fraction(1, 2)), Filter)
+assert_type(Col.number("a").between(1, Decimal(2)), Filter)
+assert_type(Col.date("a") >= NOW, Filter)
+assert_type(Col.date("a").lt("2026-01-31T09:00:00Z"), Filter)
+assert_type(Col.date("a").between("2026-01-31T09:00:00Z", NOW), Filter)
+assert_type(Col.date("a").on(date(2026, 1, 31), tz=UTC), Filter)
+assert_type(Col.boolean("a") == True, Filter)  # noqa: E712  # a comparison makes a filter
+assert_type(Col.boolean("a").ne(False), Filter)
+assert_type(Col.boolean("a").is_false(), Filter)
+assert_type(Col.collection("a") == "x", Filter)
+assert_type(Col.collection("a").contains("x", case_sensitive=False), Filter)
+assert_type(Col.collection("a").not_in(["x"]), Filter)
+assert_type(Col.id("a") != ID, Filter)
+assert_type(Col.id("a").contains("74aec"), Filter)
+assert_type(Col.id("a").one_of((ID, "x")), Filter)
+assert_type(Col.id("a").not_in({ID}), Filter)
+
+# Filters combine to filters.
+f, g = Col("a").eq(1), Col("b").contains("x")
+assert_type(f & g, Filter)
+assert_type(f | ~g, Filter)
+assert_type((Col("a") == 1) & (Col("b") == 2), Filter)
+assert_type(all_of([f, g]), Filter)
+assert_type(any_of(Col("a").eq(value) for value in (1, 2)), Filter)
+assert_type(f == g, bool)
+assert_type({f: 1}[f], int)
+assert_type(f.depth + f.size, int)
+f &= g
+f |= NEVER
+assert_type(f if g is not ALWAYS else g, Filter)
+assert_type(fully_annotated([ID, "x"]), Filter)
+
+
+def names(where: Filter) -> Iterable[str]:
+    """What `match` binds has the fields' types."""
+    match where:
+        case And(children) | Or(children):
+            assert_type(children, tuple[Filter, ...])
+        case Not(child):
+            assert_type(child, Filter)
+        case TextFilter(column_id, _, value, case_sensitive):
+            assert_type(value, str | tuple[str, ...])
+            assert_type(case_sensitive, bool)
+            yield column_id
+        case NumberFilter(column_id, _, number):
+            assert_type(number, int | float | tuple[int | float, ...])
+            yield column_id
+        case DateFilter(column_id, _, moment):
+            assert_type(moment, datetime)
+            yield column_id
+        case _:
+            pass
+
+
+# Constructors and consumers.
+assert_type(And([f, g]), And)
+assert_type(TextFilter("a", "one_of", ["x"], case_sensitive=False).value, str | tuple[str, ...])
+assert_type(DateFilter("a", "lt", NOW).value, datetime)
+assert_type(load_filter(dump_filter(f)), Filter)
+assert_type(matches(f, {"a": 1}), bool)
+query = CountQuery(ID, f, log_stream_id=str(ID), tag=1)
+assert_type(CountQuery(str(ID), filters=[f]), CountQuery)
+assert_type(query.project_id, str)
+assert_type(query.where, Filter)
+assert_type(query.body, bytes)
+assert_type(query.for_project(ID), CountQuery)
+assert_type(load_query(dump_query(query)), CountQuery)

@@ -1,0 +1,138 @@
+"""
+What type checkers have to reject, where a line ends with E; all other lines they have to accept. It is never run.
+
+`# E: pyright` and `# E: mypy` mark what one of the two sees.
+"""
+# pyright: strict
+# ruff: noqa: B018, FURB110, FURB171
+
+from galileo_sessions import Col, CountQuery, Filter, all_of, load_filter
+
+f, g = Col("a").eq(1), Col("b").eq(2)
+PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+
+# Operators that a type doesn't have.
+_ = Col.number("a").contains("x")  # E
+_ = Col.number("a").one_of([1])  # E
+_ = Col.number("a").is_true()  # E
+_ = Col.text("a").gt("b")  # E
+_ = Col.text("a") < "b"  # E
+_ = Col.text("a").between(1, 2)  # E
+_ = Col.boolean("a") > True  # E
+_ = Col.boolean("a").contains("x")  # E
+_ = Col.date("a").contains("x")  # E
+_ = Col.date("a").one_of(["x"])  # E
+_ = Col.id("a") >= "x"  # E
+_ = Col.collection("a").ne("x")  # E
+_ = Col.collection("a").lt("x")  # E
+_ = Col("a").like("x")  # E
+
+# `!=` alone can't be rejected: Python, and so both checkers, fall back to `str.__ne__`. What it gives is no filter.
+where: Filter = Col.collection("a") != "x"  # E
+_ = CountQuery(PROJECT, Col.collection("a") != "x")  # E
+_ = f & (Col.collection("a") != "x")  # E
+
+# Values that a type doesn't take.
+_ = Col("a").eq(None)  # E
+_ = Col("a").eq(b"x")  # E
+_ = Col("a").eq(["x"])  # E
+_ = Col("a").eq(Col("b"))  # E
+_ = Col("a").gt("x")  # E
+_ = Col.text("a").eq(1)  # E
+_ = Col.number("a").gt("1")  # E
+_ = Col.boolean("a").eq("true")  # E
+_ = Col.date("a").lt(1)  # E
+_ = Col.collection("a").contains(["x"])  # E
+_ = Col.number("a").eq(1, case_sensitive=False)  # E
+_ = Col.number("a").between()  # E
+_ = Col.number("a").between(1)  # E
+_ = Col.number("a").between(1, 2, 3)  # E
+_ = Col.number("a").between([1, 2])  # E
+_ = Col("a").between(1)  # E
+_ = Col.date("a").on("2026-01-31")  # E
+_ = Col("a").one_of("abc")  # E
+_ = Col("a").one_of([1, 2])  # E
+_ = Col("a").one_of(None)  # E
+_ = Col.text("a").one_of("abc")  # E
+_ = Col.collection("a").not_in("abc")  # E
+_ = Col.id("a").one_of("abc")  # E
+
+# What stands beside & and |.
+_ = Col("a") == 1 & Col("b") == 2  # E
+_ = Col("a") == "x" | Col("b") == "y"  # E
+_ = Col("a") > 1 & Col("b") > 2  # E
+_ = f & None  # E
+_ = None | f  # E
+_ = f & True  # E
+_ = f & g.depth  # E
+_ = f & Col("a")  # E
+_ = Col("a") | f  # E
+_ = Col("a") & Col("b")  # E
+_ = ~Col("a")  # E
+_ = all_of([f, None])  # E
+_ = all_of(f)  # E
+_ = CountQuery(PROJECT, Col("a"))  # E
+_ = CountQuery(PROJECT, {"and": []})  # E
+
+# A column is no container, and a key for nothing. mypy asks of no key whether it can be hashed.
+_ = "x" in Col("a")  # E
+_ = list(Col("a"))  # E
+_ = {Col("a")}  # E: pyright
+_ = {Col.number("a"): 1}  # E: pyright
+
+
+# A filter has no truth value. Its __bool__ gives Never: pyright rejects a condition by this, mypy only knows that
+# nothing after it is reached, and says so with --warn-unreachable, at the place that isn't.
+def asked_by_if() -> None:
+    if f:  # E: pyright
+        print()  # E: mypy
+
+
+def asked_by_while() -> None:
+    while f:  # E: pyright
+        print()  # E: mypy
+
+
+def asked_by_not() -> None:
+    _ = not f  # E: pyright
+
+
+def asked_by_assert() -> None:
+    assert f  # E: pyright
+    print()  # E: mypy
+
+
+def asked_by_a_choice() -> Filter:
+    return f if f else g  # E: pyright
+
+
+def asked_by_a_comprehension() -> list[Filter]:
+    return [each for each in [f] if each]  # E: pyright
+
+
+def asked_by_and_in_if() -> None:
+    if f and g:  # E
+        print()  # E: mypy
+
+
+# pyright looks at conditions only, so it takes these; mypy sees that the right side is never evaluated.
+def asked_by_and() -> Filter:
+    return f and g  # E: mypy
+
+
+def asked_by_or() -> Filter:
+    return f or g  # E: mypy
+
+
+# What neither sees, the error at run time has to explain.
+def asked_by_a_chain() -> Filter:
+    return 1 < Col("a") < 3
+
+
+def asked_by_in() -> bool:
+    return Col("a") in ["x"]
+
+
+def changed() -> None:
+    f.size = 2  # E
+    load_filter({}).column_id  # E
