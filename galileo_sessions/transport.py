@@ -116,7 +116,7 @@ class Transport:
                 ) as response:
                     phase = "body"
                     return Answer(response.status, response.headers, await _read(response, limit))
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:  # TimeoutError is an OSError
             problem = _translated(error, phase, self._base)
         raise problem  # outside the except block, so that no header hangs on as __context__
 
@@ -188,7 +188,7 @@ def _translated(error: Exception, phase: Phase, base: str) -> TransportError | C
             return ConnectError(f"the proxy refuses to connect to {base}: {_reason(error)}. Check proxy=, or trust_env")
         case aiohttp.ClientConnectorError():
             return ConnectError(f"can't connect to {base}: {_reason(error)}. Check base_url and the network")
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | UnicodeError():
             return ConfigurationError(f"{base} is no URL that can be requested. Check base_url")
         case aiohttp.ServerTimeoutError() | TimeoutError():
             return AttemptTimeoutError(

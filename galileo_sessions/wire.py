@@ -90,6 +90,9 @@ def load_filter(tree: object) -> Filter:
 def load_leaf(data: object, path: Path) -> LeafFilter:
     """The leaf that an entry of the flat `filters` stands for; `path` leads to it, for errors."""
     entries = _object(data, path, "a filter")
+    for key in entries:
+        if not isinstance(key, str):
+            raise _fault(path, f"a filter has no key {brief(key)}; keys are text")
     leaf_type = _pop_type(entries, path)
     if leaf_type != "fully_annotated" and "name" in entries:
         if entries.setdefault("column_id", entries["name"]) != entries.pop("name"):

@@ -235,7 +235,7 @@ async def test_an_idle_connection_that_the_server_closed_is_not_used():
 
 async def test_a_url_that_aiohttp_refuses():
     """A base URL that only aiohttp finds wrong is a ConfigurationError all the same."""
-    async with GalileoSessions("k", base_url="https://2130706433") as galileo:
+    async with GalileoSessions("k", base_url="https://x..y") as galileo:
         with pytest.raises(gs.ConfigurationError, match="base_url"):
             await galileo.count(PROJECT)
 
