@@ -49,6 +49,7 @@ from galileo_sessions.errors import (
     ValidationError,
 )
 from galileo_sessions.evaluation import matches
+from galileo_sessions.fanout import CountReport, CountResult, CountStream, Progress
 from galileo_sessions.filters import (
     ALWAYS,
     NEVER,
@@ -66,7 +67,9 @@ from galileo_sessions.filters import (
     all_of,
     any_of,
 )
+from galileo_sessions.limiter import Limits
 from galileo_sessions.query import CountQuery, dump_query, load_query
+from galileo_sessions.retry import Retry
 from galileo_sessions.transport import Timeouts
 from galileo_sessions.wire import dump_filter, load_filter
 
@@ -89,6 +92,9 @@ __all__ = [
     "ConfigurationError",
     "ConnectError",
     "CountQuery",
+    "CountReport",
+    "CountResult",
+    "CountStream",
     "DateCol",
     "DateFilter",
     "DeadlineExceededError",
@@ -106,6 +112,7 @@ __all__ = [
     "IdCol",
     "IdFilter",
     "Issue",
+    "Limits",
     "LoginError",
     "Not",
     "NotFoundError",
@@ -114,11 +121,13 @@ __all__ = [
     "Or",
     "PasswordAuth",
     "PermissionDeniedError",
+    "Progress",
     "ProtocolError",
     "QueueScopedFilterWarning",
     "RateLimitedError",
     "RedirectError",
     "ResponseError",
+    "Retry",
     "ServerError",
     "TLSError",
     "TextCol",

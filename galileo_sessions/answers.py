@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, NoReturn, cast
 
@@ -115,6 +117,7 @@ def error_of(answer: Answer, scrub: Scrub = str) -> ResponseError:
         "status": status,
         "headers": {k.lower(): scrub(v) for k, v in answer.headers.items() if k.lower() != "set-cookie"},
         "body": scrub(_text(answer.body)),
+        "retry_after": retry_after(answer.headers.get("Retry-After"), datetime.now(UTC)),
     }
     if 300 <= status < 400:
         to = brief(scrub(answer.headers.get("Location", "nowhere")))
@@ -130,6 +133,24 @@ def error_of(answer: Answer, scrub: Scrub = str) -> ResponseError:
         kind = ServerError
     said = brief(scrub(detail)) if isinstance(detail, str) else scrub(_excerpt(answer.body))
     return kind(f"{_title(status)}: {said}{'. ' if hint else ''}{hint}", **kept)
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """
+    Seconds that a Retry-After header asks to wait, by RFC 9110: a number, or a date.
+
+    Returns:
+        0 for a date that is past; None for no header, and for what is neither number nor date.
+    """
+    if value is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value.strip()):
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
 
 
 def _title(status: int) -> str:

@@ -6,17 +6,20 @@ import asyncio
 import os
 import platform
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 from uuid import UUID
 
 from galileo_sessions.address import base_url as resolve_base_url
 from galileo_sessions.auth import Auth, credentials, static_headers
 from galileo_sessions.counting import Counter
-from galileo_sessions.errors import Attempt, ConfigurationError
+from galileo_sessions.errors import Attempt, ConfigurationError, brief
+from galileo_sessions.fanout import CountReport, CountStream, OnProgress, Targets
 from galileo_sessions.filters import Filter
+from galileo_sessions.limiter import Gate, Limits
 from galileo_sessions.query import CountQuery
+from galileo_sessions.retry import Retry
 from galileo_sessions.transport import SSL, Timeouts, Transport
 
 if TYPE_CHECKING:  # for annotations alone: only the transport calls aiohttp
@@ -25,6 +28,19 @@ if TYPE_CHECKING:  # for annotations alone: only the transport calls aiohttp
 VERSION = "0.1.0"  # pyproject.toml reads it here, for importlib.metadata would cost 30 ms at import
 
 _OURS = ("content-type", "content-length", "transfer-encoding", "accept-encoding", "host", "authorization")
+
+
+class FanOut(TypedDict, total=False):
+    """The keywords of `count_all`."""
+
+    filters: Iterable[Filter]
+    log_stream_id: UUID | str | None
+    experiment_id: UUID | str | None
+    metrics_testing_id: UUID | str | None
+    concurrency: int | None
+    fail_fast: bool
+    timeout: float | None
+    on_progress: OnProgress | None
 
 
 class GalileoSessions:
@@ -43,6 +59,8 @@ class GalileoSessions:
         session: An `aiohttp.ClientSession` to use; it is never closed here. Its own timeouts, redirects and
             `raise_for_status` don't apply.
         timeouts: How long one attempt may take.
+        retry: How often and how patiently to try again.
+        limits: How many requests may be under way at once.
         proxy: The URL of a proxy.
         trust_env: Whether to use the proxies that the environment names. A netrc file is never read.
         ssl: As aiohttp takes it: an `ssl.SSLContext`, a fingerprint, or False for no verification.
@@ -61,6 +79,8 @@ class GalileoSessions:
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
+        retry: Retry = Retry(),  # noqa: B008  # frozen
+        limits: Limits = Limits(),  # noqa: B008  # frozen
         proxy: str | None = None,
         trust_env: bool = False,
         ssl: SSL | None = None,
@@ -77,7 +97,16 @@ class GalileoSessions:
             proxy=proxy,
             trust_env=trust_env,
         )
-        self._counter = Counter(self._transport, who, _headers(headers or {}, who), timeouts.attempt, on_attempt)
+        self._limits = limits
+        self._counter = Counter(
+            self._transport,
+            who,
+            _headers(headers or {}, who),
+            attempt=timeouts.attempt,
+            retry=retry,
+            gate=Gate(limits),
+            on_attempt=on_attempt,
+        )
 
     async def count(
         self,
@@ -118,8 +147,82 @@ class GalileoSessions:
             experiment_id=experiment_id,
             metrics_testing_id=metrics_testing_id,
         )
-        counted = await self._counter.count(query, _deadline(timeout))
-        return counted.total_count
+        seconds = _seconds(timeout)
+        deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        total, _ = await self._counter.count(query, deadline)
+        return total
+
+    def count_many(
+        self,
+        targets: Targets,
+        where: Filter | None = None,
+        *,
+        filters: Iterable[Filter] = (),
+        log_stream_id: UUID | str | None = None,
+        experiment_id: UUID | str | None = None,
+        metrics_testing_id: UUID | str | None = None,
+        concurrency: int | None = None,
+        ordered: bool = False,
+        fail_fast: bool = False,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> CountStream:
+        """
+        Counts in many projects, or many queries, at once: `async with galileo.count_many(ids, where) as stream:`.
+
+        Args:
+            targets: Project ids, or `CountQuery` objects that bring all of their own; an iterable, also an
+                asynchronous one, of any length. It is pulled as places get free.
+            where: The filter for each project id; likewise `filters` and the ids of the scope.
+            concurrency: Targets under way at once; `Limits.maximum` unless given.
+            ordered: Whether results come in the order of the targets; a slow one then holds back those after it,
+                up to twice `concurrency` of them.
+            fail_fast: Whether the first error ends it all.
+            timeout: Seconds for it all; targets not counted by then have a `DeadlineExceededError` as their result.
+            on_progress: Called with a `Progress` after each result; what it raises is logged, never raised.
+
+        Raises:
+            ConfigurationError: if an argument can't work.
+            FilterError: if the filter can't be sent.
+        """
+        if isinstance(targets, str | UUID | CountQuery) or not isinstance(targets, Iterable | AsyncIterable):
+            raise ConfigurationError(f"targets is a list of project ids or queries, got {brief(targets)}. Write [...]")
+        if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
+            raise ConfigurationError(f"concurrency={concurrency!r}: a whole number, 1 or more")
+        template = CountQuery(
+            UUID(int=0),
+            where,
+            filters=filters,
+            log_stream_id=log_stream_id,
+            experiment_id=experiment_id,
+            metrics_testing_id=metrics_testing_id,
+        )
+        return CountStream(
+            self._counter,
+            targets,
+            template,
+            workers=concurrency or self._limits.maximum,
+            ordered=ordered,
+            fail_fast=fail_fast,
+            timeout=_seconds(timeout),
+            on_progress=on_progress,
+        )
+
+    async def count_all(self, targets: Targets, where: Filter | None = None, **options: Unpack[FanOut]) -> CountReport:
+        """
+        Counts like `count_many`, and gives all results in the order of the targets.
+
+        Args:
+            targets: As for `count_many`.
+            where: As for `count_many`.
+            options: The keywords of `count_many`, `ordered` aside.
+
+        Raises:
+            GalileoError: what a stream raises; errors of single targets are in the report.
+        """
+        async with self.count_many(targets, where, **options) as stream:
+            results = [result async for result in stream]
+            return CountReport(tuple(sorted(results, key=lambda result: result.index)), stream.progress)
 
     async def close(self) -> None:
         """Ends the connections; a session given as `session=` stays open. Closing twice does nothing more."""
@@ -142,12 +245,10 @@ class GalileoSessions:
             _warn(f"unclosed {self!r}; write `async with`, or await its close()", ResourceWarning, source=self)
 
 
-def _deadline(timeout: Any) -> float | None:
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+def _seconds(timeout: Any) -> float | None:
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0):
         raise ConfigurationError(f"timeout={timeout!r}: seconds, more than 0, or None for no limit")
-    return asyncio.get_running_loop().time() + timeout
+    return timeout
 
 
 def _headers(extra: Mapping[str, str], auth: Auth) -> dict[str, str]:

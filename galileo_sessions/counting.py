@@ -1,32 +1,69 @@
-"""One count, from the query to the number: credentials, attempts, deadline, and what is told of them."""
+"""One count, from the query to the number: its place in the queue, its attempts, its deadline."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Mapping
 from copy import copy
+from math import inf
 
-from attrs import frozen
+from attrs import define
 
 from galileo_sessions.answers import error_of, total_count
 from galileo_sessions.auth import Auth, PasswordAuth, Tokens, bearer, login_form, secrets_of, static_headers, token_of
-from galileo_sessions.errors import Attempt, AttemptTimeoutError, DeadlineExceededError, DecodeError, GalileoError
+from galileo_sessions.errors import (
+    Attempt,
+    AttemptTimeoutError,
+    AuthenticationError,
+    DeadlineExceededError,
+    DecodeError,
+    GalileoError,
+    ResponseError,
+    TransportError,
+)
+from galileo_sessions.limiter import Gate
 from galileo_sessions.query import CountQuery
+from galileo_sessions.retry import Budget, Retry, Retrying, is_overload
 from galileo_sessions.transport import Transport
 
 logger: logging.Logger = logging.getLogger("galileo_sessions")
 
+_LINE = "POST /v2/projects/{project_id}/sessions/count: attempt %d, status %s, %.0f ms"
+
 OnAttempt = Callable[[Attempt], object]
 
 
-@frozen
-class Counted:
-    """A count that came, and the attempts that it took."""
+@define
+class _Call:
+    """One call of `Counter.count`, while it lasts."""
 
-    total_count: int
-    attempts: tuple[Attempt, ...]
-    elapsed: float
+    query: CountQuery
+    started: float
+    deadline: float | None
+    idle_since: float
+    """When the wait for the next attempt began."""
+    attempts: tuple[Attempt, ...] = ()
+    retrying: Retrying | None = None
+    token: str | None = None
+    refused_token: str | None = None
+    """A token that met a 401; there is one login to replace it."""
+
+    def failed(self, error: GalileoError, now: float) -> GalileoError:
+        """What to raise: the last real answer rather than network trouble after it; a copy, for an attempt lists it."""
+        if isinstance(error, TransportError):
+            real = [attempt.error for attempt in self.attempts if isinstance(attempt.error, ResponseError)]
+            error = real[-1] if real else error
+        final = copy(error)
+        final.query, final.attempts, final.elapsed = self.query, self.attempts, now - self.started
+        return final
+
+    def late(self, now: float) -> GalileoError:
+        """The error for a deadline that has passed, or that the next attempt would pass."""
+        last = self.attempts[-1].error if self.attempts else None
+        made = f"after {len(self.attempts)} attempts" if self.attempts else "before a request could be sent"
+        return self.failed(DeadlineExceededError(f"timeout= ran out {made}; give more time", last=last), now)
 
 
 class Counter:
@@ -37,23 +74,37 @@ class Counter:
         transport: The way to the service.
         auth: The credentials.
         headers: What each request carries beside them.
-        attempt: Seconds that one attempt may take.
+        attempt: Seconds that one attempt may take, from its admission on.
+        retry: Whether to try again.
+        gate: Who may send.
         on_attempt: Called after each attempt; what it raises is logged.
     """
 
     def __init__(
-        self, transport: Transport, auth: Auth, headers: Mapping[str, str], attempt: float, on_attempt: OnAttempt | None
+        self,
+        transport: Transport,
+        auth: Auth,
+        headers: Mapping[str, str],
+        *,
+        attempt: float,
+        retry: Retry,
+        gate: Gate,
+        on_attempt: OnAttempt | None,
     ) -> None:
+        self.gate = gate
         self._transport = transport
         self._auth = auth
         self._attempt_time = attempt
+        self._retry = retry
+        self._budget = Budget()
+        self._draw: Callable[[float], float] = _draw
         self._on_attempt = on_attempt
         self._headers = {**headers, "Content-Type": "application/json", **static_headers(auth)}
         self._tokens = Tokens(self._login) if isinstance(auth, PasswordAuth) else None
 
-    async def count(self, query: CountQuery, deadline: float | None) -> Counted:
+    async def count(self, query: CountQuery, deadline: float | None) -> tuple[int, tuple[Attempt, ...]]:
         """
-        The count for a query.
+        The count for a query, and the attempts that it took.
 
         Args:
             query: What to count.
@@ -63,26 +114,26 @@ class Counter:
             GalileoError: with `query`, `attempts` and `elapsed`.
         """
         clock = asyncio.get_running_loop().time
-        started = clock()
-        until = started + self._attempt_time
-        if deadline is not None:
-            until = min(until, deadline)
-        try:
-            count = await self._attempt(query, until)
-        except GalileoError as error:
-            problem = error
-        else:
-            attempt = Attempt(1, 200, None, 0.0, clock() - started)
-            self._tell(attempt)
-            return Counted(count, (attempt,), attempt.elapsed)
-        status = 200 if isinstance(problem, DecodeError) else getattr(problem, "status", None)
-        attempt = Attempt(1, status, problem, 0.0, clock() - started)
-        self._tell(attempt)
-        final = copy(problem)  # so that the attempt's own error lists no attempts
-        if isinstance(problem, AttemptTimeoutError) and until == deadline:
-            final = DeadlineExceededError("timeout= ran out before a count came", last=problem)
-        final.query, final.attempts, final.elapsed = query, (attempt,), clock() - started
-        raise final
+        called = clock()
+        call = _Call(query, called, deadline, idle_since=called)
+        while True:
+            total = await self._try(call, clock)
+            error = call.attempts[-1].error
+            if error is None:
+                self._budget.give_back(1) if call.retrying is None else call.retrying.succeeded()
+                return total, call.attempts
+            now = call.idle_since
+            if deadline is not None and now >= deadline and isinstance(error, AttemptTimeoutError):
+                raise call.late(now)
+            if self._wants_new_token(call, error):
+                continue
+            call.retrying = call.retrying or Retrying(self._retry, self._budget, self._draw)
+            wait = call.retrying.wait_after(error, inf if deadline is None else deadline - now)
+            if wait is None:
+                raise call.failed(error, now)
+            if wait == inf:
+                raise call.late(now)
+            await asyncio.sleep(wait)
 
     async def close(self) -> None:
         """Ends a login under way, and the transport."""
@@ -90,21 +141,71 @@ class Counter:
             await self._tokens.close()
         await self._transport.close()
 
-    async def _attempt(self, query: CountQuery, until: float) -> int:
-        headers = self._headers if self._tokens is None else await self._with_token(self._tokens, until)
-        path = f"/v2/projects/{query.project_id}/sessions/count"
-        answer = await self._transport.post(path, query.body, headers, until=until)
-        if answer.status == 200:
-            return total_count(answer.body, self._scrub)
-        raise error_of(answer, self._scrub)
+    async def _try(self, call: _Call, clock: Callable[[], float]) -> int:
+        """One attempt, noted in `call`; gives the count, or 0 if there is an error."""
+        place = self.gate.enter_at_once()
+        if place is None:
+            place = await self._enter(call)
+        begun = clock()
+        until = begun + self._attempt_time
+        if call.deadline is not None and call.deadline < until:
+            until = call.deadline
+        total, error = 0, None
+        try:
+            headers = self._headers if self._tokens is None else await self._with_token(call, self._tokens, until)
+            path = f"/v2/projects/{call.query.project_id}/sessions/count"
+            answer = await self._transport.post(path, call.query.body, headers, until=until)
+            if answer.status != 200:
+                raise error_of(answer, self._scrub)  # a function more would be felt in each count
+            total = total_count(answer.body, self._scrub)
+        except GalileoError as problem:
+            error = problem
+        finally:
+            self.gate.leave(place, ok=error is None, overloaded=self._learn(error, until == call.deadline))
+        status = error.status if isinstance(error, ResponseError) else None
+        if error is None or isinstance(error, DecodeError):
+            status = 200
+        ended = clock()
+        attempt = Attempt(len(call.attempts) + 1, status, error, begun - call.idle_since, ended - begun)
+        call.attempts += (attempt,)
+        call.idle_since = ended
+        self._tell(attempt)
+        return total
 
-    async def _with_token(self, tokens: Tokens, until: float) -> Mapping[str, str]:
+    def _learn(self, error: GalileoError | None, was_cut_short: bool) -> bool:
+        """Whether an error says that the service has too much to do; if it asks for a pause, all keep it."""
+        if error is None:
+            return False
+        asked = error.retry_after if isinstance(error, ResponseError) else None
+        if asked is not None and asked <= self._retry.max_retry_after:
+            self.gate.pause(asked)
+        return is_overload(error) and not was_cut_short
+
+    async def _enter(self, call: _Call) -> int:
+        if call.deadline is None:
+            return await self.gate.enter()
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                return await self.gate.enter()
+        except TimeoutError:
+            late = call.late(asyncio.get_running_loop().time())
+        raise late
+
+    async def _with_token(self, call: _Call, tokens: Tokens, until: float) -> Mapping[str, str]:
         try:
             async with asyncio.timeout_at(until):
-                return {**self._headers, **bearer(await tokens.get())}
+                call.token = await tokens.get(stale=call.refused_token)
+                return {**self._headers, **bearer(call.token)}
         except TimeoutError:
             problem = AttemptTimeoutError("the login took longer than the attempt may", phase="response")
         raise problem
+
+    def _wants_new_token(self, call: _Call, error: GalileoError) -> bool:
+        """Whether a 401 may be the token's fault: once a call, a login is worth a try."""
+        if self._tokens is None or type(error) is not AuthenticationError or call.refused_token is not None:
+            return False
+        call.refused_token = call.token
+        return True
 
     async def _login(self) -> str:
         assert isinstance(self._auth, PasswordAuth)  # noqa: S101  # only then are there tokens
@@ -118,15 +219,16 @@ class Counter:
         return text
 
     def _tell(self, attempt: Attempt) -> None:
-        logger.debug(
-            "POST /v2/projects/{project_id}/sessions/count: attempt %d, status %s, %.0f ms",
-            attempt.number,
-            attempt.status,
-            attempt.elapsed * 1000,
-        )
+        if logger.isEnabledFor(logging.DEBUG):
+            milliseconds = attempt.elapsed * 1000
+            logger.debug(_LINE, attempt.number, attempt.status, milliseconds)
         if self._on_attempt is None:
             return
         try:
             self._on_attempt(attempt)
         except Exception:  # somebody else's code, whose failure must not lose a count
             logger.exception("on_attempt raised; the count goes on")
+
+
+def _draw(most: float) -> float:
+    return random.uniform(0, most)  # noqa: S311  # spreads retries, protects nothing

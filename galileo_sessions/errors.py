@@ -16,14 +16,14 @@ Everything this package raises, in one tree.
     │  ├─ AttemptTimeoutError         also a TimeoutError; .phase
     │  └─ ProtocolError
     ├─ DeadlineExceededError          also a TimeoutError; .last
-    ├─ ResponseError                  .status .headers .body
+    ├─ ResponseError                  .status .headers .body .retry_after
     │  ├─ RedirectError               3xx
     │  ├─ BadRequestError             400
     │  ├─ AuthenticationError         401 ─ LoginError
     │  ├─ PermissionDeniedError       403
     │  ├─ NotFoundError               404
     │  ├─ ValidationError             422; .issues
-    │  ├─ RateLimitedError            429; .retry_after
+    │  ├─ RateLimitedError            429
     │  └─ ServerError                 5xx
     └─ DecodeError                    200, but not a count
 
@@ -232,11 +232,13 @@ class ResponseError(GalileoError):
         status: The HTTP status.
         headers: The answer's headers by lower-case name, without cookies.
         body: The beginning of its body as text, at most 2 KiB.
+        retry_after: Seconds that the service asked to wait, or None.
     """
 
     status: int
     headers: Mapping[str, str]
     body: str
+    retry_after: float | None
 
     def __init__(
         self,
@@ -245,11 +247,13 @@ class ResponseError(GalileoError):
         status: int,
         headers: Mapping[str, str] = MappingProxyType({}),
         body: str = "",
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.headers = dict(headers)
         self.body = body
+        self.retry_after = retry_after
 
 
 class RedirectError(ResponseError):
@@ -304,18 +308,7 @@ class ValidationError(ResponseError):
 
 
 class RateLimitedError(ResponseError):
-    """
-    429: too many requests.
-
-    Attributes:
-        retry_after: Seconds that the service asked to wait, or None.
-    """
-
-    retry_after: float | None
-
-    def __init__(self, message: str, *, retry_after: float | None = None, **response: Any) -> None:
-        super().__init__(message, **response)
-        self.retry_after = retry_after
+    """429: too many requests; `retry_after` tells how long to wait, if the service does."""
 
 
 class ServerError(ResponseError):

@@ -22,7 +22,7 @@ from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterType
 MAX_DEPTH = 100
 MAX_LEAVES = 10_000
 
-_MAX_BITS = 14_280  # of an int that still has at most 4,300 digits, the most that Python reads or writes as text
+_TOO_LARGE = 10**4_300  # Python reads and writes no int of more than 4,300 digits as text
 _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
 _INFIX = 8  # more operands than this print as all_of([…]), for Python nests one level deeper with each &
@@ -160,24 +160,23 @@ def number(value: object) -> int | float:
         FilterError: for NaN, an infinity, or an int of more than 4,300 digits.
         FilterTypeError: for anything else, `bool` included.
     """
-    exact: int | float
-    if type(value) is float or type(value) is int:
+    if type(value) is int:
+        exact: int | float = value
+    elif type(value) is float:
         exact = value
-    elif isinstance(value, float):
-        exact = float(value)
-    elif isinstance(value, int) and not isinstance(value, bool):
-        exact = int(value)
-    else:
+    elif isinstance(value, bool) or not isinstance(value, int | float):
         raise FilterTypeError(f"expected a number, got {brief(value)}")
+    else:
+        exact = float(value) if isinstance(value, float) else int(value)
     if type(exact) is float and not math.isfinite(exact):
         raise FilterError(f"{exact} is not a number that JSON can carry")
-    if type(exact) is int and exact.bit_length() > _MAX_BITS:
+    if type(exact) is int and not -_TOO_LARGE < exact < _TOO_LARGE:
         raise FilterError("a number of more than 4,300 digits can't be sent")
     return exact
 
 
 def _number_or_numbers(value: object) -> int | float | tuple[int | float, ...]:
-    items = _listed(value)
+    items = None if type(value) is int or type(value) is float else _listed(value)
     return number(value) if items is None else tuple([number(item) for item in items])
 
 

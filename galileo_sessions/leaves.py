@@ -29,6 +29,7 @@ from galileo_sessions.filters import (
 )
 
 _MANY = ("one_of", "not_in")
+_PLAIN = (int, float, bool, datetime)  # these and ASCII text are the most frequent, and need no check
 _TYPES: dict[type[object], str] = {
     bool: "boolean",
     int: "number",
@@ -58,7 +59,7 @@ def leaf(column: Column, filter_type: str, operator: str, value: object, case_se
     try:
         if operator in _MANY:
             value = _several(filter_type, operator, value)
-        elif type(value) is not str or not value.isascii():  # what remains needs no check, and is the most frequent
+        elif type(value) not in _PLAIN and not (type(value) is str and value.isascii()):
             _check_single(operator, value)
         if case_sensitive is not True:
             _check_case_sensitive(filter_type, case_sensitive)

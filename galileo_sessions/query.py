@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
-from copy import copy
-from typing import Any, Self, cast
+from typing import Any, cast
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
 from galileo_sessions.filters import ALWAYS, NEVER, UUID_TEXT, And, Filter, LeafFilter, Not, Or
 from galileo_sessions.wire import dump_filter, dump_leaf, load_leaf, load_node
 
+_CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 
 
 def _uuid(name: str, value: object) -> str:
+    if type(value) is str and _CANONICAL.fullmatch(value):  # the most frequent first
+        return value
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, str):
@@ -107,11 +110,16 @@ class CountQuery:
         data.pop("tag", None)
         object.__setattr__(self, "body", json.dumps(data, allow_nan=False, separators=(",", ":")).encode("ascii"))
 
-    def for_project(self, project_id: UUID | str) -> Self:
+    def for_project(self, project_id: UUID | str) -> CountQuery:
         """The same question to another project; the filter isn't checked or encoded again."""
-        query = copy(self)
+        query = CountQuery.__new__(CountQuery)
+        for name in _FIELDS:
+            object.__setattr__(query, name, getattr(self, name))
         object.__setattr__(query, "project_id", _project_id(project_id))
         return query
+
+
+_FIELDS = tuple(attribute.name for attribute in fields(CountQuery))
 
 
 def _refuse_empty(where: Filter) -> None:

@@ -160,15 +160,16 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         response.close()
         raise ProtocolError("the service compressed its answer though identity was asked for; it was not read")
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            response.close()
-            if response.status == 200:
-                raise ProtocolError(f"the service's answer is longer than {limit:,} bytes; the rest was not read")
-            return bytes(body[:limit])
-    return bytes(body)
+    content = response.content
+    body = await content.readany()
+    while len(body) <= limit and not content.at_eof():
+        body += await content.readany()  # a count comes in one piece
+    if len(body) <= limit:
+        return body
+    response.close()
+    if response.status == 200:
+        raise ProtocolError(f"the service's answer is longer than {limit:,} bytes; the rest was not read")
+    return body[:limit]
 
 
 def _translated(error: Exception, phase: Phase, base: str) -> TransportError | ConfigurationError:

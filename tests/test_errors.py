@@ -1,7 +1,5 @@
 """The tree of errors: its shape, and that each survives a pickle."""
 
-# ruff: noqa: SIM300  # expected == actual
-
 from __future__ import annotations
 
 import copy

@@ -1,7 +1,5 @@
 """The nodes: what they hold, refuse, print, compare and measure."""
 
-# ruff: noqa: SIM300  # expected == actual
-
 from __future__ import annotations
 
 import time

@@ -1,7 +1,5 @@
 """Laws of filters, over trees drawn at random."""
 
-# ruff: noqa: SIM300  # expected == actual
-
 from __future__ import annotations
 
 import copy

@@ -1,7 +1,5 @@
 """The local server as its users meet it: over HTTP on loopback."""
 
-# ruff: noqa: SIM300  # expected == actual
-
 from __future__ import annotations
 
 import asyncio

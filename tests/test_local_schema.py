@@ -1,7 +1,5 @@
 """What the local server says of a request body: a question, or FastAPI's complaints."""
 
-# ruff: noqa: SIM300  # expected == actual
-
 from __future__ import annotations
 
 import json

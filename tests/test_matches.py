@@ -1,7 +1,5 @@
 """What a filter says of one session: each operator of each type on a hit, a miss, and what is neither."""
 
-# ruff: noqa: SIM300  # expected == actual
-
 from __future__ import annotations
 
 from collections import deque

@@ -1,7 +1,5 @@
 """One count as a value: its ids, what it refuses, and the bytes that travel."""
 
-# ruff: noqa: SIM300  # expected == actual
-
 from __future__ import annotations
 
 import copy

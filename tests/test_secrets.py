@@ -19,6 +19,7 @@ from galileo_sessions import (
     GalileoError,
     GalileoSessions,
     PasswordAuth,
+    Retry,
     Timeouts,
 )
 
@@ -95,7 +96,9 @@ async def test_no_error_holds_a_secret(auth, behave, caplog):
     """Whatever the server does, the error and the log hold no credential, even if the server repeats it."""
     caplog.set_level(logging.DEBUG, "galileo_sessions")
     async with raw_server(behave) as server:
-        async with GalileoSessions(auth=auth, base_url=server.url, timeouts=Timeouts(attempt=0.1)) as galileo:
+        async with GalileoSessions(
+            auth=auth, base_url=server.url, timeouts=Timeouts(attempt=0.1), retry=Retry(attempts=1)
+        ) as galileo:
             with pytest.raises(GalileoError) as caught:
                 await galileo.count(PROJECT, Col("input").contains("x"))
     told = everything(caught.value) + caplog.text
@@ -115,7 +118,7 @@ def test_no_repr_holds_a_secret(auth):
 async def test_refused_connections_hold_none():
     """Errors of the connection name the origin only, also behind a proxy with a password."""
     for arguments in ({}, {"proxy": "http://ann:pr0xy-pw@127.0.0.1:9"}):
-        async with GalileoSessions(KEY, base_url="http://127.0.0.1:9", **arguments) as galileo:
+        async with GalileoSessions(KEY, base_url="http://127.0.0.1:9", retry=Retry(attempts=1), **arguments) as galileo:
             with pytest.raises(GalileoError) as caught:
                 await galileo.count(PROJECT)
         told = everything(caught.value)

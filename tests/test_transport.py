@@ -14,7 +14,9 @@ import trustme
 from servers import PROJECT, answers, http, raw_server
 
 import galileo_sessions as gs
-from galileo_sessions import Col, GalileoSessions, Timeouts
+from galileo_sessions import Col, GalileoSessions, Retry, Timeouts
+
+ONCE = Retry(attempts=1)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,7 @@ async def test_a_port_that_refuses_and_a_host_that_is_unknown():
         unused.bind(("127.0.0.1", 0))
         refused = f"http://127.0.0.1:{unused.getsockname()[1]}"
         for url in (refused, "https://nowhere.invalid"):
-            async with GalileoSessions("k", base_url=url) as galileo:
+            async with GalileoSessions("k", base_url=url, retry=ONCE) as galileo:
                 with pytest.raises(gs.ConnectError, match="base_url") as caught:
                     await galileo.count(PROJECT)
             assert url in str(caught.value)
@@ -94,7 +96,7 @@ async def test_a_full_backlog_is_a_timeout_in_phase_connect():
             blockers.append(blocker)
         timeouts = Timeouts(connect=0.1)
         async with GalileoSessions(
-            "k", base_url=f"http://127.0.0.1:{full.getsockname()[1]}", timeouts=timeouts
+            "k", base_url=f"http://127.0.0.1:{full.getsockname()[1]}", timeouts=timeouts, retry=ONCE
         ) as galileo:
             with pytest.raises(gs.AttemptTimeoutError) as caught:
                 await galileo.count(PROJECT)
@@ -105,7 +107,7 @@ async def test_a_full_backlog_is_a_timeout_in_phase_connect():
 
 async def test_no_file_descriptor_left():
     """Running out of sockets says so, and what to lower or to raise."""
-    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
+    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url, retry=ONCE) as galileo:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         taken = []
         try:
@@ -165,7 +167,9 @@ TROUBLES = {
 async def test_broken_answers(behave, error, injected):
     """What is no whole answer is a TransportError of its kind, which shows nothing of it, at once."""
     async with raw_server(behave) as server, aiohttp.ClientSession() as session:
-        async with GalileoSessions("k", base_url=server.url, session=session if injected else None) as galileo:
+        async with GalileoSessions(
+            "k", base_url=server.url, session=session if injected else None, retry=ONCE
+        ) as galileo:
             async with asyncio.timeout(1):
                 with pytest.raises(gs.TransportError) as caught:
                     await galileo.count(PROJECT)
@@ -265,7 +269,7 @@ async def test_a_login_that_fails_otherwise():
     )
     expected = [gs.ServerError, gs.LoginError, gs.LoginError]
     async with raw_server(troubled) as server:
-        async with GalileoSessions(auth=gs.PasswordAuth("ann", "pa55"), base_url=server.url) as galileo:
+        async with GalileoSessions(auth=gs.PasswordAuth("ann", "pa55"), base_url=server.url, retry=ONCE) as galileo:
             for error in expected:
                 with pytest.raises(gs.GalileoError) as caught:
                     await galileo.count(PROJECT)

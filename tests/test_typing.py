@@ -1,7 +1,5 @@
 """What mypy and basedpyright say of programs that use filters."""
 
-# ruff: noqa: SIM300  # expected == actual
-
 from __future__ import annotations
 
 import importlib.util

@@ -1,7 +1,5 @@
 """Plain data as filters, and each way in which it isn't one."""
 
-# ruff: noqa: SIM300  # expected == actual
-
 from __future__ import annotations
 
 import json

@@ -1,6 +1,5 @@
 """What type checkers have to accept: programs as users write them. It is checked, never run."""
 # pyright: strict
-# ruff: noqa: SIM300
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime

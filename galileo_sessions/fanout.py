@@ -1,0 +1,289 @@
+"""Many counts: targets pulled as they are needed, results handed out as they come, and every worker joined."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Self, TypeAlias, cast
+from uuid import UUID
+
+from attrs import frozen
+
+from galileo_sessions.counting import Counter
+from galileo_sessions.errors import (
+    Attempt,
+    AuthenticationError,
+    ConfigurationError,
+    GalileoError,
+)
+from galileo_sessions.query import CountQuery
+
+logger = logging.getLogger("galileo_sessions")
+
+Target: TypeAlias = CountQuery | UUID | str
+Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
+
+
+@frozen
+class CountResult:
+    """What became of one target: a count, or an error."""
+
+    index: int
+    """Its place among the targets, from 0."""
+    query: CountQuery
+    total_count: int | None
+    """The count, or None if there is an error."""
+    error: GalileoError | None
+    attempts: tuple[Attempt, ...]
+    elapsed: float
+    """Seconds since the target was pulled."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the count came."""
+        return self.error is None
+
+    def unwrap(self) -> int:
+        """
+        The count.
+
+        Raises:
+            GalileoError: the error, if there is one.
+        """
+        if self.error is not None:
+            raise self.error
+        return cast("int", self.total_count)
+
+
+@frozen
+class Progress:
+    """How far a fan-out is."""
+
+    done: int
+    """Targets that have a result."""
+    failed: int
+    """Those of them that have an error."""
+    total: int | None
+    """All targets, if their number can be asked for."""
+    in_flight: int
+    """Requests under way, of the whole client."""
+    limit: int
+    """Requests that may be under way, now."""
+    elapsed: float
+    """Seconds since the first target was pulled."""
+
+
+OnProgress: TypeAlias = Callable[[Progress], object]
+
+
+@frozen
+class CountReport:
+    """All results of a fan-out, in the order of the targets."""
+
+    results: tuple[CountResult, ...]
+    progress: Progress
+    """How it stood at the end."""
+
+    @property
+    def counts(self) -> tuple[int | None, ...]:
+        """Each target's count, None where it failed."""
+        return tuple([result.total_count for result in self.results])
+
+    @property
+    def errors(self) -> tuple[GalileoError, ...]:
+        """The errors of those that failed; `error.query` tells which."""
+        return tuple([result.error for result in self.results if result.error is not None])
+
+    @property
+    def total(self) -> int:
+        """The sum of the counts that came."""
+        return sum([result.total_count or 0 for result in self.results])
+
+    def raise_for_errors(self) -> None:
+        """
+        Raises what failed, if anything did.
+
+        Raises:
+            ExceptionGroup: of the errors.
+        """
+        if self.errors:
+            raise ExceptionGroup(f"{len(self.errors)} of {len(self.results)} counts failed", self.errors)
+
+
+class CountStream:
+    """
+    Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in stream:`.
+
+    Targets are pulled as places get free; a slow consumer slows the pulling down.
+    A result whose `error` is set is data; the loop itself raises what the source of the targets raises,
+    `AuthenticationError` since no other count can succeed either, and with `fail_fast` the first error.
+    Leaving the block by any door ends all requests, and joins every task, before it returns.
+    """
+
+    def __init__(
+        self,
+        counter: Counter,
+        targets: Targets,
+        template: CountQuery,
+        *,
+        workers: int,
+        ordered: bool,
+        fail_fast: bool,
+        timeout: float | None,
+        on_progress: OnProgress | None,
+    ) -> None:
+        self._counter = counter
+        self._targets = targets
+        self._template = template
+        self._most = workers
+        self._fail_fast = fail_fast
+        self._timeout = timeout
+        self._deadline: float | None = None
+        self._on_progress = on_progress
+        self._source: Iterator[Target] | AsyncIterator[Target] | None = None
+        self._iterator: Iterator[Target] | None = None  # the source, if it can be pulled without awaiting
+        self._pulling = asyncio.Lock()
+        self._room = asyncio.Semaphore(2 * workers)  # targets pulled whose results nobody has taken
+        self._workers: set[asyncio.Task[None]] = set()
+        self._early: dict[int, CountResult] | None = {} if ordered else None
+        self._ready: deque[CountResult] = deque()
+        self._awaited: asyncio.Future[None] | None = None
+        self._failure: Exception | None = None
+        self._pulled = self._handed = self._done = self._failed = 0
+        self._started = 0.0
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is, now."""
+        total = len(self._targets) if hasattr(self._targets, "__len__") else None  # type: ignore[arg-type]  # asked just now
+        gate = self._counter.gate
+        elapsed = asyncio.get_running_loop().time() - self._started
+        return Progress(self._done, self._failed, total, gate.in_flight, gate.width, elapsed)
+
+    async def __aenter__(self) -> Self:
+        if self._source is not None:
+            raise ConfigurationError("this stream has been entered before. Call count_many again for another pass")
+        source = self._targets
+        self._source = aiter(source) if isinstance(source, AsyncIterable) else iter(source)
+        self._iterator = self._source if isinstance(self._source, Iterator) else None
+        self._started = asyncio.get_running_loop().time()
+        self._deadline = None if self._timeout is None else self._started + self._timeout
+        self._hire()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        cancelled = False
+        self._dismiss()
+        while self._workers:  # again, should this task be cancelled meanwhile: nothing may be left behind
+            try:
+                await asyncio.wait(self._workers)
+            except asyncio.CancelledError:
+                cancelled = True
+        if cancelled and error is None:
+            raise asyncio.CancelledError
+
+    def __aiter__(self) -> Self:
+        if self._source is None:
+            raise ConfigurationError("enter the stream first: async with galileo.count_many(...) as stream")
+        return self
+
+    async def __anext__(self) -> CountResult:
+        while not self._ready:
+            if not self._workers:
+                if self._failure is not None:
+                    raise self._failure
+                raise StopAsyncIteration
+            self._awaited = asyncio.get_running_loop().create_future()
+            await self._awaited
+        self._room.release()
+        return self._ready.popleft()
+
+    def _wake(self) -> None:
+        if self._awaited is not None and not self._awaited.done():
+            self._awaited.set_result(None)
+
+    # ---- workers -----------------------------------------------------------------------------------------------------
+
+    def _hire(self) -> None:
+        """One worker more, while there are fewer than allowed: each hires the next once it has something to do."""
+        if len(self._workers) < self._most:
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._left)
+
+    def _dismiss(self) -> None:
+        for worker in self._workers:
+            if worker is not asyncio.current_task():
+                worker.cancel()
+
+    def _left(self, worker: asyncio.Task[None]) -> None:
+        self._workers.discard(worker)
+        if not worker.cancelled() and (error := worker.exception()) is not None:
+            raise error
+        self._wake()
+
+    async def _work(self) -> None:
+        clock = asyncio.get_running_loop().time
+        hired = False
+        while self._failure is None:
+            await self._room.acquire()
+            query = await self._pull()
+            if query is None:
+                return
+            index = self._pulled
+            self._pulled += 1
+            if not hired:
+                self._hire()
+                hired = True
+            started = clock()
+            try:
+                total, attempts = await self._counter.count(query, self._deadline)
+            except GalileoError as error:
+                if self._fail_fast or isinstance(error, AuthenticationError):
+                    self._fail(error)
+                    self._dismiss()
+                    return
+                result = CountResult(index, query, None, error, error.attempts, clock() - started)
+            else:
+                result = CountResult(index, query, total, None, attempts, clock() - started)
+            self._hand(result)
+
+    async def _pull(self) -> CountQuery | None:
+        """The next target, or None at the end; what the source raises goes to the consumer."""
+        try:
+            if self._iterator is not None:
+                target = next(self._iterator)
+            else:
+                async with self._pulling, asyncio.timeout_at(self._deadline):
+                    target = await anext(cast("AsyncIterator[Target]", self._source))
+            return target if isinstance(target, CountQuery) else self._template.for_project(target)
+        except (StopIteration, StopAsyncIteration):
+            return None
+        except Exception as error:  # noqa: BLE001  # the source is the consumer's, and so is what it raises
+            self._fail(error)
+            return None
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = self._failure or error
+
+    def _hand(self, result: CountResult) -> None:
+        self._done += 1
+        self._failed += result.error is not None
+        if self._early is None:
+            self._ready.append(result)
+        else:
+            self._early[result.index] = result
+            while self._handed in self._early:
+                self._ready.append(self._early.pop(self._handed))
+                self._handed += 1
+        self._wake()
+        if self._on_progress is not None:
+            try:
+                self._on_progress(self.progress)
+            except Exception:  # somebody else's code, whose failure must not lose a count
+                logger.exception("on_progress raised; the counts go on")
