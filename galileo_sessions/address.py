@@ -48,6 +48,25 @@ def _checked(name: str, url: str) -> str:
     return url.rstrip("/")
 
 
+def proxy_url(argument: str | None) -> str | None:
+    """
+    The URL of a proxy as it was given; it may hold credentials, and so no error shows it.
+
+    Raises:
+        ConfigurationError: if it is no http(s) URL.
+    """
+    if argument is None:
+        return None
+    try:
+        parts = urlsplit(argument)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except (ValueError, AttributeError, TypeError):
+        usable = False
+    if not usable:
+        raise ConfigurationError("proxy= is no http(s) URL. Write one such as http://proxy.example.com:8080")
+    return argument
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

@@ -97,16 +97,19 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _undecodable(body: bytes, scrub: Scrub, problem: str) -> DecodeError:
-    message = f"the service answered 200, but not with what was asked for: {problem}; got {scrub(_excerpt(body))}"
-    return DecodeError(message, body=scrub(_text(body)))
+    text = _text(body, scrub)
+    return DecodeError(
+        f"the service answered 200, but not with what was asked for: {problem}; got {_excerpt(text)}", body=text
+    )
 
 
-def _text(body: bytes) -> str:
-    return body[:_KEPT].decode("utf-8", "replace")[:_KEPT]
+def _text(body: bytes, scrub: Scrub) -> str:
+    """The beginning of a body; credentials are taken out before the cut, which could leave a part of one."""
+    return scrub(body.decode("utf-8", "replace"))[:_KEPT]
 
 
-def _excerpt(body: bytes) -> str:
-    return brief(_text(body)) if body else "an empty body"
+def _excerpt(text: str) -> str:
+    return brief(text) if text else "an empty body"
 
 
 def error_of(answer: Answer, scrub: Scrub = str) -> ResponseError:
@@ -116,7 +119,7 @@ def error_of(answer: Answer, scrub: Scrub = str) -> ResponseError:
     kept: dict[str, Any] = {
         "status": status,
         "headers": {k.lower(): scrub(v) for k, v in answer.headers.items() if k.lower() != "set-cookie"},
-        "body": scrub(_text(answer.body)),
+        "body": _text(answer.body, scrub),
         "retry_after": retry_after(answer.headers.get("Retry-After"), datetime.now(UTC)),
     }
     if 300 <= status < 400:
@@ -127,11 +130,11 @@ def error_of(answer: Answer, scrub: Scrub = str) -> ResponseError:
     detail = _detail(answer.body)
     if status == 422:
         issues = _issues(detail, scrub)
-        complaint = scrub(_complaint(issues, detail, answer.body))
+        complaint = _complaint(issues, scrub(detail) if isinstance(detail, str) else kept["body"])
         return ValidationError(f"{_title(status)}: {complaint}", issues=issues, **kept)
     if status >= 500:
         kind = ServerError
-    said = brief(scrub(detail)) if isinstance(detail, str) else scrub(_excerpt(answer.body))
+    said = _excerpt(scrub(detail) if isinstance(detail, str) else kept["body"])
     return kind(f"{_title(status)}: {said}{'. ' if hint else ''}{hint}", **kept)
 
 
@@ -144,11 +147,11 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     """
     if value is None:
         return None
-    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value.strip()):
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value.strip(" \t")):
         return float(value)
     try:
         date = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
 
@@ -190,12 +193,13 @@ def _issue(entry: Any, scrub: Scrub) -> Issue | None:
         return None
     if not isinstance(loc, list) or not all(isinstance(step, str | int) for step in cast("list[object]", loc)):
         return None
-    return Issue(loc=tuple(cast("list[str | int]", loc)), msg=scrub(str(msg))[:_KEPT], type=str(kind)[:_KEPT])
+    steps = [scrub(step) if isinstance(step, str) else step for step in cast("list[str | int]", loc)]
+    return Issue(loc=tuple(steps), msg=scrub(str(msg))[:_KEPT], type=scrub(str(kind))[:_KEPT])
 
 
-def _complaint(issues: tuple[Issue, ...], detail: object, body: bytes) -> str:
+def _complaint(issues: tuple[Issue, ...], text: str) -> str:
     """The useful one of a 422's entries: a pydantic server reports each branch that it tried, the right one deepest."""
     if not issues:
-        return brief(detail) if isinstance(detail, str) else _excerpt(body)
+        return _excerpt(text)
     deepest = max(issues, key=lambda issue: len(issue.loc))
     return f"{'.'.join(map(str, deepest.loc))[:300]}: {deepest.msg[:300]}"

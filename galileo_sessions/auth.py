@@ -10,16 +10,17 @@ import asyncio
 import json
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Coroutine, Mapping
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from copy import copy
 from math import inf
 from time import time
 from typing import Any, TypeAlias
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 from attrs import field, frozen
 
-from galileo_sessions.answers import Answer, error_of
+from galileo_sessions.answers import Answer, Scrub, error_of
 from galileo_sessions.errors import ConfigurationError, GalileoError, LoginError, brief
 
 _REFUSED_FOR = 30.0  # seconds during which a refused password isn't tried again
@@ -163,12 +164,20 @@ def _basic(username: str, password: str) -> str:
 
 
 def secrets_of(auth: Auth) -> list[str]:
-    """What must not be shown, longest first, as a server could repeat it."""
+    """What must not be shown."""
     match auth:
         case ApiKeyAuth(secret) | BearerAuth(secret):
             return [secret]
         case _:
-            return [_basic(auth.username, auth.password), quote_plus(auth.password), auth.password]
+            return [_basic(auth.username, auth.password), auth.password]
+
+
+def forms_of(secrets: Iterable[str]) -> list[str]:
+    """The forms in which a server may repeat what it was sent, the longest first: plain, quoted, as JSON."""
+    forms = {
+        form for secret in secrets for form in (secret, quote(secret), quote_plus(secret), json.dumps(secret)[1:-1])
+    }
+    return sorted(forms | {repr(str(secret))[1:-1] for secret in forms}, key=len, reverse=True)
 
 
 class Tokens:
@@ -186,6 +195,9 @@ class Tokens:
         self._token: Secret | None = None
         self._renew_at = inf
         self._task: asyncio.Task[Secret] | None = None
+        self._waiting = 0
+        self.known: deque[str] = deque(maxlen=8)
+        """The last tokens, which a server may still repeat."""
         self._refusal: LoginError | None = None
         self._refused_until = -inf
 
@@ -200,8 +212,8 @@ class Tokens:
             LoginError: if the login is refused, and for 30 s after that without asking again.
             GalileoError: if the login fails otherwise.
         """
-        if stale is not None and stale == self._token:
-            self._renew_at = -inf
+        if stale is not None:
+            self.refused(stale)
         if self._token is not None and self._clock() < self._renew_at:
             return self._token
         if self._refusal is not None and self._clock() < self._refused_until:
@@ -209,16 +221,27 @@ class Tokens:
         if self._task is None:
             self._task = asyncio.create_task(self._renew())
             self._task.add_done_callback(self._done)
+        login = self._task
+        self._waiting += 1
         try:
-            return await asyncio.shield(self._task)  # whoever is cancelled here doesn't cancel it for the others
+            return await asyncio.shield(login)  # whoever is cancelled here doesn't cancel it for the others
         except GalileoError as error:
-            problem = copy(error)
+            problem: GalileoError = copy(error)
+        except asyncio.CancelledError:
+            if not login.cancelled():
+                raise
+            problem = ConfigurationError("this GalileoSessions was closed while it logged in")
+        finally:
+            self._waiting -= 1
+            if not self._waiting and login is self._task:  # nobody wants it any more
+                login.cancel()
+                self._task = None
         raise problem
 
-    @property
-    def latest(self) -> list[str]:
-        """The token last obtained, as a list of one or none."""
-        return [] if self._token is None else [self._token]
+    def refused(self, token: str) -> None:
+        """Tells that the service has refused a token; if it is still in use, the next one who asks logs in."""
+        if token == self._token:
+            self._renew_at = -inf
 
     async def close(self) -> None:
         """Ends a login under way."""
@@ -235,10 +258,12 @@ class Tokens:
         life = lifetime(token, self._clock())
         self._renew_at = self._clock() + life - min(_REFRESH_BEFORE, life / 2)
         self._token, self._refusal = token, None
+        self.known.append(token)
         return token
 
     def _done(self, task: asyncio.Task[Secret]) -> None:
-        self._task = None
+        if self._task is task:
+            self._task = None
         if not task.cancelled():
             task.exception()  # looked at, in case that nobody waits any more
 
@@ -259,7 +284,7 @@ def login_form(auth: PasswordAuth) -> bytes:
     return urlencode({"username": auth.username, "password": auth.password}).encode("ascii")
 
 
-def token_of(answer: Answer) -> str:
+def token_of(answer: Answer, scrub: Scrub = str) -> str:
     """
     The token in the answer to POST /login; of its body nothing else is kept, for a 422 repeats the password.
 
@@ -273,8 +298,8 @@ def token_of(answer: Answer) -> str:
             return _secret("the token", data["access_token"])
         except (ValueError, RecursionError, TypeError, KeyError):
             problem = "answered 200 without an access_token. Check that base_url is the API's, not the console's"
-    elif answer.status == 429 or not 400 <= answer.status < 500:
-        raise error_of(Answer(answer.status, answer.headers, b""))
+    elif answer.status in (408, 425, 429) or not 400 <= answer.status < 500:
+        raise error_of(Answer(answer.status, answer.headers, b""), scrub)
     else:
         problem = f"answered {answer.status}. Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)"
     raise LoginError(f"the login {problem}", status=answer.status)

@@ -7,9 +7,12 @@ import os
 import platform
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from operator import is_
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 from uuid import UUID
+
+from attrs import evolve
 
 from galileo_sessions.address import base_url as resolve_base_url
 from galileo_sessions.auth import Auth, credentials, static_headers
@@ -57,7 +60,7 @@ class GalileoSessions:
         base_url: The API's URL, https unless its host is loopback; a path in it is kept, for gateways.
             Without it GALILEO_API_URL, else GALILEO_CONSOLE_URL turned into its API host, else https://api.galileo.ai.
         session: An `aiohttp.ClientSession` to use; it is never closed here. Its own timeouts, redirects and
-            `raise_for_status` don't apply.
+            `raise_for_status` don't apply; the limits of its connector do.
         timeouts: How long one attempt may take.
         retry: How often and how patiently to try again.
         limits: How many requests may be under way at once.
@@ -97,14 +100,15 @@ class GalileoSessions:
             proxy=proxy,
             trust_env=trust_env,
         )
-        self._limits = limits
+        self._limits = _within(limits, self._transport.connections)
+        self._latest: tuple[tuple[object, ...], CountQuery] | None = None
         self._counter = Counter(
             self._transport,
             who,
             _headers(headers or {}, who),
             attempt=timeouts.attempt,
             retry=retry,
-            gate=Gate(limits),
+            gate=Gate(self._limits),
             on_attempt=on_attempt,
         )
 
@@ -139,14 +143,19 @@ class GalileoSessions:
             DeadlineExceededError: if `timeout` ran out.
             DecodeError: if the answer is not a count.
         """
-        query = CountQuery(
-            project_id,
-            where,
-            filters=filters,
-            log_stream_id=log_stream_id,
-            experiment_id=experiment_id,
-            metrics_testing_id=metrics_testing_id,
-        )
+        asked = (where, filters, log_stream_id, experiment_id, metrics_testing_id)
+        if self._latest is not None and all(map(is_, asked, self._latest[0])):  # often the same filter again and again
+            query = self._latest[1].for_project(project_id)
+        else:
+            query = CountQuery(
+                project_id,
+                where,
+                filters=filters,
+                log_stream_id=log_stream_id,
+                experiment_id=experiment_id,
+                metrics_testing_id=metrics_testing_id,
+            )
+            self._latest = (asked, query) if filters == () else None  # a list may change
         seconds = _seconds(timeout)
         deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
         total, _ = await self._counter.count(query, deadline)
@@ -243,6 +252,14 @@ class GalileoSessions:
         transport: Transport | None = getattr(self, "_transport", None)  # None if __init__ raised
         if transport is not None and transport.abandon():
             _warn(f"unclosed {self!r}; write `async with`, or await its close()", ResourceWarning, source=self)
+
+
+def _within(limits: Limits, connections: float) -> Limits:
+    """Limits that a connector can keep: else it would be a second queue, whose waiting counts as the attempt's."""
+    if limits.maximum <= connections:
+        return limits
+    most = int(connections)
+    return evolve(limits, maximum=most, initial=min(limits.initial, most), minimum=min(limits.minimum, most))
 
 
 def _seconds(timeout: Any) -> float | None:

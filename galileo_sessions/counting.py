@@ -12,7 +12,17 @@ from math import inf
 from attrs import define
 
 from galileo_sessions.answers import error_of, total_count
-from galileo_sessions.auth import Auth, PasswordAuth, Tokens, bearer, login_form, secrets_of, static_headers, token_of
+from galileo_sessions.auth import (
+    Auth,
+    PasswordAuth,
+    Tokens,
+    bearer,
+    forms_of,
+    login_form,
+    secrets_of,
+    static_headers,
+    token_of,
+)
 from galileo_sessions.errors import (
     Attempt,
     AttemptTimeoutError,
@@ -125,9 +135,10 @@ class Counter:
             now = call.idle_since
             if deadline is not None and now >= deadline and isinstance(error, AttemptTimeoutError):
                 raise call.late(now)
-            if self._wants_new_token(call, error):
-                continue
             call.retrying = call.retrying or Retrying(self._retry, self._budget, self._draw)
+            if self._wants_new_token(call, error):
+                call.retrying.made += 1
+                continue
             wait = call.retrying.wait_after(error, inf if deadline is None else deadline - now)
             if wait is None:
                 raise call.failed(error, now)
@@ -150,7 +161,10 @@ class Counter:
         until = begun + self._attempt_time
         if call.deadline is not None and call.deadline < until:
             until = call.deadline
-        total, error = 0, None
+            if until <= begun:
+                self.gate.leave(place, ok=False)
+                raise call.late(begun)
+        total, error, came = 0, None, False
         try:
             headers = self._headers if self._tokens is None else await self._with_token(call, self._tokens, until)
             path = f"/v2/projects/{call.query.project_id}/sessions/count"
@@ -158,10 +172,13 @@ class Counter:
             if answer.status != 200:
                 raise error_of(answer, self._scrub)  # a function more would be felt in each count
             total = total_count(answer.body, self._scrub)
+            came = True
         except GalileoError as problem:
             error = problem
         finally:
-            self.gate.leave(place, ok=error is None, overloaded=self._learn(error, until == call.deadline))
+            if error is not None:
+                self._learn(place, error, was_cut_short=until == call.deadline)
+            self.gate.leave(place, ok=came)
         status = error.status if isinstance(error, ResponseError) else None
         if error is None or isinstance(error, DecodeError):
             status = 200
@@ -172,50 +189,56 @@ class Counter:
         self._tell(attempt)
         return total
 
-    def _learn(self, error: GalileoError | None, was_cut_short: bool) -> bool:
-        """Whether an error says that the service has too much to do; if it asks for a pause, all keep it."""
-        if error is None:
-            return False
+    def _learn(self, place: int, error: GalileoError, *, was_cut_short: bool) -> None:
+        """Tells the gate that the service has too much to do, and for how long it asked to be left alone."""
         asked = error.retry_after if isinstance(error, ResponseError) else None
-        if asked is not None and asked <= self._retry.max_retry_after:
-            self.gate.pause(asked)
-        return is_overload(error) and not was_cut_short
+        if asked is not None and asked > self._retry.max_retry_after:
+            asked = None
+        if is_overload(error) and not was_cut_short:
+            self.gate.shrink(place, asked)
 
     async def _enter(self, call: _Call) -> int:
         if call.deadline is None:
             return await self.gate.enter()
+        timeout = asyncio.timeout_at(call.deadline)
         try:
-            async with asyncio.timeout_at(call.deadline):
+            async with timeout:
                 return await self.gate.enter()
         except TimeoutError:
-            late = call.late(asyncio.get_running_loop().time())
-        raise late
+            if not timeout.expired():  # then it is not ours, but of Limits(rate=...)
+                raise
+        raise call.late(asyncio.get_running_loop().time())
 
     async def _with_token(self, call: _Call, tokens: Tokens, until: float) -> Mapping[str, str]:
+        timeout = asyncio.timeout_at(until)
         try:
-            async with asyncio.timeout_at(until):
+            async with timeout:
                 call.token = await tokens.get(stale=call.refused_token)
                 return {**self._headers, **bearer(call.token)}
         except TimeoutError:
-            problem = AttemptTimeoutError("the login took longer than the attempt may", phase="response")
-        raise problem
+            if not timeout.expired():  # then it is the login's own
+                raise
+        raise AttemptTimeoutError("the login took longer than the attempt may", phase="response")
 
     def _wants_new_token(self, call: _Call, error: GalileoError) -> bool:
-        """Whether a 401 may be the token's fault: once a call, a login is worth a try."""
-        if self._tokens is None or type(error) is not AuthenticationError or call.refused_token is not None:
+        """Whether a 401 may be the token's fault: once a call, a login is worth an attempt."""
+        if self._tokens is None or type(error) is not AuthenticationError or call.token is None:
             return False
+        self._tokens.refused(call.token)
+        first = call.refused_token is None
         call.refused_token = call.token
-        return True
+        return first and len(call.attempts) < self._retry.attempts
 
     async def _login(self) -> str:
         assert isinstance(self._auth, PasswordAuth)  # noqa: S101  # only then are there tokens
         until = asyncio.get_running_loop().time() + self._attempt_time
         headers = {**self._headers, "Content-Type": "application/x-www-form-urlencoded"}
-        return token_of(await self._transport.post("/login", login_form(self._auth), headers, until=until))
+        return token_of(await self._transport.post("/login", login_form(self._auth), headers, until=until), self._scrub)
 
     def _scrub(self, text: str) -> str:
-        for secret in secrets_of(self._auth) + (self._tokens.latest if self._tokens else []):
-            text = text.replace(secret, "***")
+        tokens = self._tokens.known if self._tokens is not None else ()
+        for form in forms_of([*secrets_of(self._auth), *tokens]):
+            text = text.replace(form, "***")
         return text
 
     def _tell(self, attempt: Attempt) -> None:

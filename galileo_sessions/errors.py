@@ -195,7 +195,7 @@ class AttemptTimeoutError(TransportError, TimeoutError):
     One attempt took longer than `Timeouts` allows.
 
     Attributes:
-        phase: "connect", "response" (waiting for its head) or "body".
+        phase: "connect" where `Timeouts.connect` ran out, "response" before the answer's head, or "body".
     """
 
     phase: Literal["connect", "response", "body"]
@@ -206,7 +206,18 @@ class AttemptTimeoutError(TransportError, TimeoutError):
 
 
 class ProtocolError(TransportError):
-    """The answer isn't HTTP, or is larger than any count can be."""
+    """
+    The answer isn't HTTP, or can't be a count: it is too long, or compressed though that wasn't asked for.
+
+    Attributes:
+        worth_retrying: Whether another attempt may fare better; where the answer is too long or compressed it won't.
+    """
+
+    worth_retrying: bool
+
+    def __init__(self, message: str, *, worth_retrying: bool = True) -> None:
+        super().__init__(message)
+        self.worth_retrying = worth_retrying
 
 
 class DeadlineExceededError(GalileoError, TimeoutError):

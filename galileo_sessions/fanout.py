@@ -17,6 +17,7 @@ from galileo_sessions.errors import (
     Attempt,
     AuthenticationError,
     ConfigurationError,
+    DeadlineExceededError,
     GalileoError,
 )
 from galileo_sessions.query import CountQuery
@@ -146,13 +147,15 @@ class CountStream:
         self._source: Iterator[Target] | AsyncIterator[Target] | None = None
         self._iterator: Iterator[Target] | None = None  # the source, if it can be pulled without awaiting
         self._pulling = asyncio.Lock()
-        self._room = asyncio.Semaphore(2 * workers)  # targets pulled whose results nobody has taken
+        self._window = 2 * workers  # targets that may be claimed beyond the results that somebody has taken
+        self._full: deque[asyncio.Future[None]] = deque()  # workers that wait for the consumer
         self._workers: set[asyncio.Task[None]] = set()
         self._early: dict[int, CountResult] | None = {} if ordered else None
         self._ready: deque[CountResult] = deque()
-        self._awaited: asyncio.Future[None] | None = None
-        self._failure: Exception | None = None
-        self._pulled = self._handed = self._done = self._failed = 0
+        self._consumers: list[asyncio.Future[None]] = []
+        self._failure: BaseException | None = None
+        self._exhausted = self._dismissed = False
+        self._claimed = self._pulled = self._taken = self._handed = self._done = self._failed = 0
         self._started = 0.0
 
     @property
@@ -198,14 +201,24 @@ class CountStream:
                 if self._failure is not None:
                     raise self._failure
                 raise StopAsyncIteration
-            self._awaited = asyncio.get_running_loop().create_future()
-            await self._awaited
-        self._room.release()
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._consumers.append(waiting)
+            await waiting
+        self._taken += 1
+        if self._full and not (worker := self._full.popleft()).done():
+            worker.set_result(None)
         return self._ready.popleft()
 
+    async def _wait_for_consumer(self) -> None:
+        room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._full.append(room)
+        await room
+
     def _wake(self) -> None:
-        if self._awaited is not None and not self._awaited.done():
-            self._awaited.set_result(None)
+        for waiting in self._consumers:
+            if not waiting.done():
+                waiting.set_result(None)
+        self._consumers.clear()
 
     # ---- workers -----------------------------------------------------------------------------------------------------
 
@@ -217,22 +230,28 @@ class CountStream:
             worker.add_done_callback(self._left)
 
     def _dismiss(self) -> None:
+        self._dismissed = True
         for worker in self._workers:
             if worker is not asyncio.current_task():
                 worker.cancel()
 
     def _left(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
-        if not worker.cancelled() and (error := worker.exception()) is not None:
-            raise error
+        if not worker.cancelled():
+            self._fail(worker.exception())
+        elif not self._dismissed:  # not by us: the source, or somebody else's code below a count, has cancelled it
+            self._fail(asyncio.CancelledError("a worker of this stream was cancelled"))
         self._wake()
 
     async def _work(self) -> None:
         clock = asyncio.get_running_loop().time
         hired = False
-        while self._failure is None:
-            await self._room.acquire()
-            query = await self._pull()
+        while self._failure is None and not self._exhausted:
+            if self._claimed - self._taken >= self._window:
+                await self._wait_for_consumer()
+                continue
+            self._claimed += 1
+            query = self._pull() if self._iterator is not None else await self._pull_async()
             if query is None:
                 return
             index = self._pulled
@@ -253,22 +272,34 @@ class CountStream:
                 result = CountResult(index, query, total, None, attempts, clock() - started)
             self._hand(result)
 
-    async def _pull(self) -> CountQuery | None:
+    def _pull(self) -> CountQuery | None:
         """The next target, or None at the end; what the source raises goes to the consumer."""
         try:
-            if self._iterator is not None:
-                target = next(self._iterator)
-            else:
-                async with self._pulling, asyncio.timeout_at(self._deadline):
-                    target = await anext(cast("AsyncIterator[Target]", self._source))
-            return target if isinstance(target, CountQuery) else self._template.for_project(target)
-        except (StopIteration, StopAsyncIteration):
-            return None
+            return self._query(next(cast("Iterator[Target]", self._iterator)))
+        except StopIteration:
+            self._exhausted = True
         except Exception as error:  # noqa: BLE001  # the source is the consumer's, and so is what it raises
             self._fail(error)
-            return None
+        return None
 
-    def _fail(self, error: Exception) -> None:
+    async def _pull_async(self) -> CountQuery | None:
+        """Likewise, from a source that has to be awaited: one worker at a time, and not beyond the deadline."""
+        timeout = asyncio.timeout_at(self._deadline)
+        try:
+            async with self._pulling, timeout:
+                if not self._exhausted and self._failure is None:  # it may have ended while the others pulled
+                    return self._query(await anext(cast("AsyncIterator[Target]", self._source)))
+        except StopAsyncIteration:
+            self._exhausted = True
+        except Exception as error:  # noqa: BLE001  # as above
+            ours = isinstance(error, TimeoutError) and timeout.expired()
+            self._fail(DeadlineExceededError("timeout= ran out before the targets ended") if ours else error)
+        return None
+
+    def _query(self, target: Target) -> CountQuery:
+        return target if isinstance(target, CountQuery) else self._template.for_project(target)
+
+    def _fail(self, error: BaseException | None) -> None:
         self._failure = self._failure or error
 
     def _hand(self, result: CountResult) -> None:

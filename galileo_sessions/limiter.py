@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -22,6 +22,7 @@ class Limits:
 
     The width begins at `initial`, doubles until the first refusal, then grows by one per window while at least half
     of it is used, and shrinks to 0.7 of itself when the service is overloaded (429, 503, 504, timeouts).
+    A Retry-After stops all requests for its time, and begins anew at `initial` at most.
 
     Raises:
         ConfigurationError: unless 1 <= minimum <= initial <= maximum <= 10,000.
@@ -59,8 +60,9 @@ class Gate:
         self._doubling = True
         self._generation = 0
         self._in_flight = 0
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: OrderedDict[asyncio.Future[None], None] = OrderedDict()
         self._paused_until = 0.0
+        self._growing_from = 0.0
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
 
     @property
@@ -99,45 +101,57 @@ class Gate:
             raise
         return self._generation
 
-    def leave(self, generation: int, *, ok: bool, overloaded: bool) -> None:
+    def leave(self, generation: int, *, ok: bool) -> None:
         """
-        Gives the place back, and learns from what happened.
+        Gives the place back.
 
         Args:
             generation: What `enter` gave.
-            ok: Whether a count came.
-            overloaded: Whether the service has too much to do; of all requests let in before a shrink, one shrinks.
+            ok: Whether a count came; then there may be room for more.
         """
-        if overloaded:
-            self._doubling = False
-            if generation == self._generation:
-                self._generation += 1
-                self._width = max(float(self._limits.minimum), self._width * _SHRINK)
-        elif ok and self._in_flight * 2 >= int(self._width):
-            growth = 1.0 if self._doubling else 1.0 / self._width
-            self._width = min(float(self._limits.maximum), self._width + growth)
+        if ok and self._in_flight * 2 >= int(self._width) < self._limits.maximum:
+            self._grow()
         self._give_place()
 
-    def pause(self, seconds: float) -> None:
-        """Lets nobody in for so long."""
-        self._paused_until = max(self._paused_until, self._clock() + seconds)
+    def shrink(self, generation: int, pause: float | None) -> None:
+        """
+        Learns that the service has too much to do; of all requests let in before a shrink, one shrinks.
+
+        Args:
+            generation: What `enter` gave.
+            pause: Seconds for which nobody is let in, if the service asked for that. It then counts requests per
+                time, so that more at once would only meet the next refusal with more: the width begins anew, and
+                doesn't grow before another such time has passed.
+        """
+        self._doubling = False
+        if pause is not None:
+            self._paused_until = max(self._paused_until, self._clock() + pause)
+            self._growing_from = self._paused_until + pause
+        if generation == self._generation:
+            self._generation += 1
+            begin = self._width if pause is None else min(self._width, self._limits.initial / _SHRINK)
+            self._width = max(float(self._limits.minimum), begin * _SHRINK)
+
+    def _grow(self) -> None:
+        if self._growing_from == 0.0 or self._clock() >= self._growing_from:
+            growth = 1.0 if self._doubling else 1.0 / self._width
+            self._width = min(float(self._limits.maximum), self._width + growth)
 
     async def _wait_for_place(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        self._waiters[waiter] = None
         try:
             await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():  # the place came at the same moment
                 self._give_place()
-            elif waiter in self._waiters:
-                self._waiters.remove(waiter)
+            self._waiters.pop(waiter, None)
             raise
 
     def _give_place(self) -> None:
         self._in_flight -= 1
         while self._waiters and self._in_flight < int(self._width):
-            waiter = self._waiters.popleft()
+            waiter, _ = self._waiters.popitem(last=False)
             if not waiter.done():
                 waiter.set_result(None)
                 self._in_flight += 1

@@ -12,6 +12,7 @@ from galileo_sessions.errors import (
     ConfigurationError,
     DisconnectedError,
     GalileoError,
+    ProtocolError,
     ResponseError,
     TLSError,
     TransportError,
@@ -88,7 +89,7 @@ class Retrying:
     policy: Retry
     budget: Budget
     draw: Callable[[float], float]
-    _failures: int = field(default=0, init=False)
+    made: int = field(default=0, init=False)
     _paid: int = field(default=0, init=False)
     _gateway_timeouts: int = field(default=0, init=False)
 
@@ -100,8 +101,8 @@ class Retrying:
             error: What the last attempt met.
             left: Seconds to the deadline.
         """
-        self._failures += 1
-        if self._failures >= self.policy.attempts or not self._is_worth_it(error):
+        self.made += 1
+        if not self._is_worth_it(error) or self.made >= self.policy.attempts:
             return None
         wait = self._wait(error)
         if wait >= left:
@@ -121,15 +122,17 @@ class Retrying:
             self._gateway_timeouts += error.status == 504
             in_time = error.retry_after is None or error.retry_after <= self.policy.max_retry_after
             return error.status in _STATUSES and self._gateway_timeouts < 2 and in_time
+        if isinstance(error, ProtocolError):
+            return error.worth_retrying
         return isinstance(error, TransportError) and not isinstance(error, TLSError)
 
     def _wait(self, error: GalileoError) -> float:
         asked = error.retry_after if isinstance(error, ResponseError) else None
         if asked is not None:
             return asked + self.draw(min(_GRACE, asked))
-        if self._failures == 1 and isinstance(error, DisconnectedError):
+        if self.made == 1 and isinstance(error, DisconnectedError):
             return self.draw(_QUICK)
-        return self.draw(min(self.policy.max_backoff, self.policy.backoff * 2 ** (self._failures - 1)))
+        return self.draw(min(self.policy.max_backoff, self.policy.backoff * 2 ** (self.made - 1)))
 
 
 def _status(error: GalileoError) -> int | None:

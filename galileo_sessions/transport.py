@@ -7,6 +7,7 @@ import errno
 import ssl as tls
 from collections.abc import Mapping
 from io import BytesIO
+from math import inf
 from typing import Literal, TypeAlias
 from urllib.request import getproxies, proxy_bypass
 
@@ -14,6 +15,7 @@ import aiohttp
 from attrs import frozen
 from yarl import URL
 
+from galileo_sessions.address import proxy_url
 from galileo_sessions.answers import Answer
 from galileo_sessions.errors import (
     AttemptTimeoutError,
@@ -28,7 +30,7 @@ from galileo_sessions.errors import (
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
 Phase: TypeAlias = Literal["connect", "response", "body"]
 
-MAX_BODY = 64 * 1024  # bytes of an answer that are read; a count has about 20
+MAX_BODY = 256 * 1024  # bytes of an answer that are read; a count has about 20
 _LARGE = 1 << 20  # aiohttp warns of longer bodies given as bytes
 
 
@@ -72,15 +74,25 @@ class Transport:
         trust_env: bool,
     ) -> None:
         self._base = base_url
+        self._url = URL(base_url)
+        self._path = self._url.raw_path.rstrip("/")
         self._session = session
         self._owns = session is None
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect)
+        connect = min(timeouts.connect, timeouts.attempt * 0.99)  # so that a timeout knows its phase
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect)
         self._ssl = ssl
-        self._proxy = proxy or (_environment_proxy(base_url) if trust_env else None)
+        self._proxy = proxy_url(proxy) or (_environment_proxy(base_url) if trust_env else None)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         if session is not None:
             _check_injected(session)
+
+    @property
+    def connections(self) -> float:
+        """How many connections the connector of an injected session allows; infinite where it sets no limit."""
+        connector = None if self._owns or self._session is None else self._session.connector
+        limits = (connector.limit, connector.limit_per_host) if connector is not None else ()
+        return min((limit for limit in limits if limit), default=inf)
 
     async def post(
         self, path: str, body: bytes, headers: Mapping[str, str], *, until: float, limit: int = MAX_BODY
@@ -104,7 +116,7 @@ class Transport:
         try:
             async with asyncio.timeout_at(until):
                 async with session.post(
-                    URL(self._base + path, encoded=True),
+                    self._url.with_path(self._path + path, encoded=True),
                     data=body if len(body) < _LARGE else BytesIO(body),
                     headers=headers,
                     allow_redirects=False,
@@ -159,7 +171,8 @@ class Transport:
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         response.close()
-        raise ProtocolError("the service compressed its answer though identity was asked for; it was not read")
+        problem = "the service compressed its answer though identity was asked for; it was not read"
+        raise ProtocolError(problem, worth_retrying=False)
     content = response.content
     body = await content.readany()
     while len(body) <= limit and not content.at_eof():
@@ -168,7 +181,8 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
         return body
     response.close()
     if response.status == 200:
-        raise ProtocolError(f"the service's answer is longer than {limit:,} bytes; the rest was not read")
+        problem = f"the service's answer is longer than {limit:,} bytes; the rest was not read"
+        raise ProtocolError(problem, worth_retrying=False)
     return body[:limit]
 
 

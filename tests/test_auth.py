@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
-from galileo_sessions import ConnectError, LoginError
+from galileo_sessions import ConfigurationError, ConnectError, LoginError
 from galileo_sessions.auth import Tokens, lifetime
 
 
@@ -94,16 +94,18 @@ async def test_a_cancelled_waiter_takes_nothing_from_the_others():
     assert service.logins == 1
 
 
-async def test_a_login_fails_unnoticed_when_nobody_waits():
-    """An error that nobody awaits is no warning; the next one asks again."""
-    service = Service(ConnectError("no"), "token")
+async def test_a_login_that_nobody_waits_for_ends():
+    """When the last waiter is cancelled, nothing is left under way; the next one asks again."""
+    service = Service("token")
     service.release.clear()
     only = asyncio.create_task(service.tokens.get())
     await asyncio.sleep(0)
     only.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await only
     service.release.set()
-    await asyncio.sleep(0.01)
     assert await service.tokens.get() == "token"
+    assert service.logins == 2
 
 
 async def test_a_refused_token_is_replaced_once():
@@ -113,7 +115,7 @@ async def test_a_refused_token_is_replaced_once():
     assert await asyncio.gather(*(service.tokens.get(stale=old) for _ in range(100))) == ["new"] * 100
     assert await service.tokens.get(stale=old) == "new"
     assert service.logins == 2
-    assert service.tokens.latest == ["new"]
+    assert list(service.tokens.known) == ["old", "new"]
 
 
 async def test_a_refused_password_is_remembered_for_30_seconds():
@@ -137,5 +139,5 @@ async def test_closing_ends_a_login_under_way():
     waiter = asyncio.create_task(service.tokens.get())
     await asyncio.sleep(0)
     await service.tokens.close()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(ConfigurationError, match="closed"):
         await waiter

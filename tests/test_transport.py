@@ -15,6 +15,7 @@ from servers import PROJECT, answers, http, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import Col, GalileoSessions, Retry, Timeouts
+from galileo_sessions.transport import MAX_BODY
 
 ONCE = Retry(attempts=1)
 
@@ -157,7 +158,7 @@ TROUBLES = {
     "gzip": (http(200, gzip.compress(b"{}"), Content_Encoding="gzip"), gs.ProtocolError),
     "broken gzip": (http(200, b"\x1f\x8bs3cret", Content_Encoding="gzip"), gs.ProtocolError),
     "bomb": (http(200, gzip.compress(bytes(50_000_000)), Content_Encoding="gzip"), gs.ProtocolError),
-    "long body": (http(200, b" " * 65_537), gs.ProtocolError),
+    "long body": (http(200, b" " * (MAX_BODY + 1)), gs.ProtocolError),
     "1 GiB body": (http(200, b" " * 1_000_000, Content_Length="1073741824"), gs.ProtocolError),
 }
 
@@ -179,8 +180,8 @@ async def test_broken_answers(behave, error, injected):
 
 
 async def test_a_body_of_just_the_limit_is_read():
-    """64 KiB are read; one byte more isn't."""
-    body = b'{"total_count":7' + b" " * (65_536 - 17) + b"}"
+    """A body as long as the limit is read; one byte more isn't."""
+    body = b'{"total_count":7' + b" " * (MAX_BODY - 17) + b"}"
     async with raw_server(http(200, body)) as server, GalileoSessions("k", base_url=server.url) as galileo:
         assert await galileo.count(PROJECT) == 7
 

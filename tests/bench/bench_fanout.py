@@ -1,0 +1,286 @@
+"""
+What a count costs, beside what it could cost; run by hand: `python tests/bench/bench_fanout.py`.
+
+All figures of one run are of one machine, against one server in a process of its own, in turns, the best of several.
+"""
+
+import argparse
+import asyncio
+import importlib.util
+import json
+import multiprocessing
+import time
+import tracemalloc
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from uuid import UUID
+
+import aiohttp
+
+from galileo_sessions import Col, CountQuery, GalileoSessions
+
+WHERE = Col("input").contains("x") & ~Col("score").gt(3)
+PROJECTS = [str(UUID(int=0x74AEC44EEC214C9FA3E2B2AB2B81B4DB + number)) for number in range(100_000)]
+QUERY = CountQuery(PROJECTS[0], WHERE)
+HEADERS = {"Galileo-API-Key": "k", "Content-Type": "application/json"}
+OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 17\r\n\r\n{"total_count":7}'
+
+
+def refusal(status: int, extra: str = "") -> bytes:
+    """An answer that is no count."""
+    return f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n{extra}\r\n".encode()
+
+
+# ---- servers, each in a process of its own ---------------------------------------------------------------------------
+
+
+class Server(asyncio.Protocol):
+    """Answers as its `kind` does, and counts the requests."""
+
+    requests = busy = admitted = 0
+    window = 0.0
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.data = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+        end = self.data.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head = self.data[:end].lower()
+        length = head.find(b"content-length:")
+        whole = end + 4 + (int(head[length + 15 :].split(b"\r\n")[0]) if length >= 0 else 0)
+        if len(self.data) < whole:
+            return
+        self.data = self.data[whole:]
+        if head.startswith(b"get /requests"):
+            body = str(Server.requests).encode()
+            Server.requests = 0
+            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            return
+        Server.requests += 1
+        self.answer()
+
+    def answer(self) -> None:
+        if self.kind == "fast":
+            self.transport.write(OK)
+        elif self.kind == "dead":
+            self.transport.write(refusal(503))
+        elif self.kind == "healthy":
+            asyncio.get_running_loop().call_later(0.02, self.transport.write, OK)
+        elif self.kind == "capacity 20":
+            if Server.busy >= 20:
+                self.transport.write(refusal(429))
+            else:
+                Server.busy += 1
+                asyncio.get_running_loop().call_later(0.02, self.done)
+        else:  # 200 a second
+            now = time.monotonic()
+            if now - Server.window >= 1:
+                Server.window, Server.admitted = now, 0
+            Server.admitted += 1
+            self.transport.write(OK if Server.admitted <= 200 else refusal(429, "Retry-After: 1\r\n"))
+
+    def done(self) -> None:
+        Server.busy -= 1
+        self.transport.write(OK)
+
+
+def serve(kind: str, ports: "multiprocessing.Queue[int]") -> None:
+    """The server's process."""
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Server(kind), "127.0.0.1", 0, backlog=4096)
+        ports.put(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(run())
+
+
+@contextmanager
+def server(kind: str) -> Iterator[str]:
+    """The URL of a server of that kind."""
+    ports: multiprocessing.Queue[int] = multiprocessing.Queue()
+    process = multiprocessing.Process(target=serve, args=(kind, ports), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{ports.get(timeout=10)}"
+    finally:
+        process.terminate()
+        process.join()
+
+
+# ---- contenders ------------------------------------------------------------------------------------------------------
+
+
+async def in_turn(projects: list[str], width: int, one: Callable[[str], Awaitable[object]]) -> None:
+    """Workers on one shared iterator."""
+    shared = iter(projects)
+
+    async def work() -> None:
+        for project in shared:
+            await one(project)
+
+    await asyncio.gather(*(work() for _ in range(width)))
+
+
+class Client(asyncio.Protocol):
+    """An HTTP client that knows just this server."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.answered.set_result(data)
+
+    async def post(self, head: str) -> int:
+        self.answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.transport.write(head.encode() + QUERY.body)
+        return int(json.loads((await self.answered).partition(b"\r\n\r\n")[2])["total_count"])
+
+
+async def protocol(url: str, projects: list[str], width: int) -> None:
+    port = int(url.rpartition(":")[2])
+    loop = asyncio.get_running_loop()
+    rest = f" HTTP/1.1\r\nHost: x\r\nGalileo-API-Key: k\r\nContent-Length: {len(QUERY.body)}\r\n\r\n"
+    clients = [(await loop.create_connection(Client, "127.0.0.1", port))[1] for _ in range(width)]
+
+    async def one(project: str) -> None:
+        client = clients.pop()
+        await client.post(f"POST /v2/projects/{project}/sessions/count{rest}")
+        clients.append(client)
+
+    await in_turn(projects, width, one)
+    for client in clients:
+        client.transport.close()
+
+
+async def bare(url: str, projects: list[str], width: int) -> None:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def one(project: str) -> None:
+            target = f"{url}/v2/projects/{project}/sessions/count"
+            async with session.post(target, data=QUERY.body, headers=HEADERS) as response:
+                json.loads(await response.read())["total_count"]
+
+        await in_turn(projects, width, one)
+
+
+async def by_hand(url: str, projects: list[str], width: int) -> None:
+    data = json.loads(QUERY.body)
+    async with aiohttp.ClientSession(headers={"Galileo-API-Key": "k"}) as session:
+        semaphore = asyncio.Semaphore(width)
+
+        async def one(project: str) -> int:
+            async with semaphore, session.post(f"{url}/v2/projects/{project}/sessions/count", json=data) as response:
+                return (await response.json())["total_count"]
+
+        await asyncio.gather(*(one(project) for project in projects))
+
+
+async def count(url: str, projects: list[str], width: int) -> None:
+    async with GalileoSessions("k", base_url=url) as galileo:
+        await in_turn(projects, width, lambda project: galileo.count(project, WHERE))
+
+
+async def count_many(url: str, projects: list[str], width: int) -> None:
+    async with GalileoSessions("k", base_url=url) as galileo:
+        async with galileo.count_many(projects, WHERE, concurrency=width) as stream:
+            async for result in stream:
+                assert result.ok
+
+
+CONTENDERS = [protocol, bare, by_hand, count, count_many]
+
+
+def costs(url: str, width: int, number: int, rounds: int) -> dict[str, tuple[float, float]]:
+    """Microseconds of CPU and of wall time per count, the best of several rounds taken in turns."""
+    best: dict[str, tuple[float, float]] = {}
+    for _ in range(rounds):
+        for contender in CONTENDERS:
+            cpu, wall = time.process_time(), time.perf_counter()
+            asyncio.run(contender(url, PROJECTS[:number], width))
+            took = (time.process_time() - cpu) / number * 1e6, (time.perf_counter() - wall) / number * 1e6
+            best[contender.__name__] = min(best.get(contender.__name__, took), took)
+    return best
+
+
+def sdk(url: str, number: int) -> float | None:
+    """Microseconds of CPU per count of Galileo's own SDK, one after another, if it is installed."""
+    if importlib.util.find_spec("galileo") is None:
+        return None
+    from galileo.resources.api.trace import count_sessions_projects_project_id_sessions_count_post as endpoint
+    from galileo.resources.models import LogRecordsQueryCountRequest
+    from galileo_core.helpers.api_client import ApiClient
+    from pydantic import SecretStr
+
+    client = ApiClient(host=url, jwt_token=SecretStr("k"))
+    body = LogRecordsQueryCountRequest.from_dict(json.loads(QUERY.body))
+    started = time.process_time()
+    for project in PROJECTS[:number]:
+        assert endpoint.sync(project, client=client, body=body).total_count == 7
+    return (time.process_time() - started) / number * 1e6
+
+
+# ---- what is printed -------------------------------------------------------------------------------------------------
+
+
+async def large(url: str, number: int) -> tuple[float, float, float]:
+    """MB added at the most, seconds to the first result, seconds in all."""
+    async with GalileoSessions("k", base_url=url) as galileo:
+        await galileo.count(PROJECTS[0], WHERE)
+        started, first = time.perf_counter(), 0.0
+        tracemalloc.start()
+        seen = bytearray(number)
+        async with galileo.count_many(islice(PROJECTS, number), WHERE) as stream:
+            async for result in stream:
+                first = first or time.perf_counter() - started
+                seen[result.index] += 1
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert seen == b"\x01" * number
+        return peak / 1e6, first, time.perf_counter() - started
+
+
+async def under_trouble(url: str, number: int) -> tuple[int, float, float]:
+    """Failures, requests per count, seconds."""
+    async with GalileoSessions("k", base_url=url) as galileo:
+        started = time.perf_counter()
+        report = await galileo.count_all(PROJECTS[:number], WHERE)
+        took = time.perf_counter() - started
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/requests") as response:
+        return len(report.errors), int(await response.text()) / number, took
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--number", type=int, default=10_000, help="counts per round")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with server("fast") as url:
+        for width, number in ((1, arguments.number // 4), (64, arguments.number)):
+            best = costs(url, width, number, arguments.rounds)
+            print(f"\n{width} in flight        CPU µs   of bare   wall µs")
+            for name, (cpu, wall) in best.items():
+                print(f"{name:<16} {cpu:8.1f} {cpu / best['bare'][0]:8.2f}x {wall:9.1f}")
+        spent = sdk(url, 300)
+        told = "not installed" if spent is None else f"{spent:8.1f} {spent / best['bare'][0]:8.2f}x, one at a time"
+        print(f"{'Galileo SDK':<16} {told}")
+        peak, first, took = asyncio.run(large(url, 100_000))
+        print(f"\n100,000 counts: {peak:.1f} MB at the most, first result after {first:.3f} s, {took:.0f} s traced")
+    print("\nserver            counts   failed   requests per count   seconds")
+    for kind, number in (("capacity 20", 5_000), ("200 a second", 1_000), ("healthy", 5_000), ("dead", 1_000)):
+        with server(kind) as url:
+            failed, requests, took = asyncio.run(under_trouble(url, number))
+            print(f"{kind:<16} {number:8,} {failed:8} {requests:20.3f} {took:9.2f}")
+
+
+if __name__ == "__main__":
+    main()
