@@ -57,8 +57,14 @@ class _Call:
     attempts: tuple[Attempt, ...] = ()
     retrying: Retrying | None = None
     token: str | None = None
+    at_deadline: bool = False
+    """Whether the attempt ends with the deadline, before its own time is over."""
     refused_token: str | None = None
     """A token that met a 401; there is one login to replace it."""
+
+    def is_cut_short(self, error: GalileoError) -> bool:
+        """Whether a timeout says nothing of the service: the caller's time was over, not the attempt's."""
+        return self.at_deadline and isinstance(error, AttemptTimeoutError)
 
     def failed(self, error: GalileoError, now: float) -> GalileoError:
         """What to raise: the last real answer rather than network trouble after it; a copy, for an attempt lists it."""
@@ -133,7 +139,7 @@ class Counter:
                 self._budget.give_back(1) if call.retrying is None else call.retrying.succeeded()
                 return total, call.attempts
             now = call.idle_since
-            if deadline is not None and now >= deadline and isinstance(error, AttemptTimeoutError):
+            if call.is_cut_short(error):
                 raise call.late(now)
             call.retrying = call.retrying or Retrying(self._retry, self._budget, self._draw)
             if self._wants_new_token(call, error):
@@ -159,7 +165,8 @@ class Counter:
             place = await self._enter(call)
         begun = clock()
         until = begun + self._attempt_time
-        if call.deadline is not None and call.deadline < until:
+        call.at_deadline = call.deadline is not None and call.deadline < until
+        if call.deadline is not None and call.at_deadline:
             until = call.deadline
             if until <= begun:
                 self.gate.leave(place, ok=False)
@@ -177,7 +184,7 @@ class Counter:
             error = problem
         finally:
             if error is not None:
-                self._learn(place, error, was_cut_short=until == call.deadline)
+                self._learn(call, place, error)
             self.gate.leave(place, ok=came)
         status = error.status if isinstance(error, ResponseError) else None
         if error is None or isinstance(error, DecodeError):
@@ -189,12 +196,12 @@ class Counter:
         self._tell(attempt)
         return total
 
-    def _learn(self, place: int, error: GalileoError, *, was_cut_short: bool) -> None:
+    def _learn(self, call: _Call, place: int, error: GalileoError) -> None:
         """Tells the gate that the service has too much to do, and for how long it asked to be left alone."""
         asked = error.retry_after if isinstance(error, ResponseError) else None
         if asked is not None and asked > self._retry.max_retry_after:
             asked = None
-        if is_overload(error) and not was_cut_short:
+        if is_overload(error) and not call.is_cut_short(error):
             self.gate.shrink(place, asked)
 
     async def _enter(self, call: _Call) -> int:

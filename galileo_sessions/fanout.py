@@ -163,7 +163,7 @@ class CountStream:
         """How far it is, now."""
         total = len(self._targets) if hasattr(self._targets, "__len__") else None  # type: ignore[arg-type]  # asked just now
         gate = self._counter.gate
-        elapsed = asyncio.get_running_loop().time() - self._started
+        elapsed = 0.0 if self._source is None else asyncio.get_running_loop().time() - self._started
         return Progress(self._done, self._failed, total, gate.in_flight, gate.width, elapsed)
 
     async def __aenter__(self) -> Self:

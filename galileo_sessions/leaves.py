@@ -281,7 +281,8 @@ def _refusal(column: Column, operator: str, arguments: tuple[object, ...], probl
     if isinstance(problem, FilterTypeError):
         advice = [_advice(column.column_id, operator, value) for value in arguments]
         reason = next(filter(None, advice), reason)
-    return type(problem)(f"{brief(column)}.{operator}({', '.join(map(brief, arguments))}): {reason}")
+    written = ", ".join(map(brief, arguments[:3])) + (", ..." if len(arguments) > 3 else "")
+    return type(problem)(f"{brief(column)}.{operator}({written}): {reason}")
 
 
 _A = {filter_type: f"{'an' if filter_type == 'id' else 'a'} {filter_type}" for filter_type in OPERATORS}

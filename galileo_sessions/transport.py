@@ -78,7 +78,7 @@ class Transport:
         self._path = self._url.raw_path.rstrip("/")
         self._session = session
         self._owns = session is None
-        connect = min(timeouts.connect, timeouts.attempt * 0.99)  # so that a timeout knows its phase
+        connect = min(timeouts.connect, timeouts.attempt * 0.9)  # so that a timeout knows its phase
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect)
         self._ssl = ssl
         self._proxy = proxy_url(proxy) or (_environment_proxy(base_url) if trust_env else None)

@@ -855,3 +855,10 @@ def test_fully_annotated_refuses_what_is_no_list_of_uuids(
     """A lone id, an empty list and other things are refused in the caller's terms."""
     message = refused(f"fully_annotated({argument})", error)
     assert [] == [word for word in words if word not in message]
+
+
+def test_between_with_a_thousand_bounds_is_short() -> None:
+    """However many arguments there are, a message shows three."""
+    with pytest.raises(FilterError) as caught:
+        Col("a").between(*range(1000))  # type: ignore[call-arg]  # what a type checker refuses
+    assert str(caught.value).startswith("Col('a').between(0, 1, 2, ...): between takes two numbers")

@@ -436,6 +436,7 @@ async def test_progress_tells_how_far_it_is():
 async def test_progress_can_be_asked_for():
     """`stream.progress` tells the same at any time; the total of a generator isn't known."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        assert galileo.count_many(ids(3)).progress.elapsed == 0
         async with galileo.count_many(target for target in ids(3)) as stream:
             assert (stream.progress.done, stream.progress.total) == (0, None)
             async for _ in stream:
@@ -661,8 +662,8 @@ async def test_a_deadline_ends_all_that_is_not_counted_by_then():
     assert len(report.results) == 600
     assert {type(error) for error in report.errors} == {DeadlineExceededError}
     assert 8 <= sum(result.ok for result in report.results) <= 48
-    assert took < 1.0
-    assert [at - began for at in arrived if at > began + 0.35] == []
+    assert took < 2
+    assert [at - began for at in arrived if at > began + 0.5] == []
 
 
 async def test_a_deadline_ends_the_wait_for_a_source():

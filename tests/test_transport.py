@@ -84,8 +84,9 @@ async def test_a_port_that_refuses_and_a_host_that_is_unknown():
             assert type(caught.value) is gs.ConnectError
 
 
-async def test_a_full_backlog_is_a_timeout_in_phase_connect():
-    """A connection that doesn't come about ends after `Timeouts(connect=)`."""
+@pytest.mark.parametrize("timeouts", [Timeouts(connect=0.1), Timeouts(attempt=0.3)], ids=["connect", "attempt"])
+async def test_a_full_backlog_is_a_timeout_in_phase_connect(timeouts):
+    """A connection that doesn't come about ends after `Timeouts(connect=)`, or before an attempt's time is over."""
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -95,7 +96,6 @@ async def test_a_full_backlog_is_a_timeout_in_phase_connect():
             blocker.setblocking(False)
             blocker.connect_ex(full.getsockname())
             blockers.append(blocker)
-        timeouts = Timeouts(connect=0.1)
         async with GalileoSessions(
             "k", base_url=f"http://127.0.0.1:{full.getsockname()[1]}", timeouts=timeouts, retry=ONCE
         ) as galileo:
