@@ -6,7 +6,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
-from galileo_sessions import ConfigurationError, ConnectError, LoginError
+from galileo_sessions import ConfigurationError, LoginError
 from galileo_sessions.auth import Tokens, lifetime
 
 
