@@ -18,6 +18,7 @@ from galileo_sessions.columns import (
     TextCol,
     fully_annotated,
 )
+from galileo_sessions.drawing import draw_filter
 from galileo_sessions.errors import (
     Attempt,
     AttemptTimeoutError,
@@ -68,6 +69,7 @@ from galileo_sessions.filters import (
     any_of,
 )
 from galileo_sessions.limiter import Limits
+from galileo_sessions.parsing import parse_filter
 from galileo_sessions.query import CountQuery, dump_query, load_query
 from galileo_sessions.retry import Retry
 from galileo_sessions.transport import Timeouts
@@ -137,10 +139,12 @@ __all__ = [
     "ValidationError",
     "all_of",
     "any_of",
+    "draw_filter",
     "dump_filter",
     "dump_query",
     "fully_annotated",
     "load_filter",
     "load_query",
     "matches",
+    "parse_filter",
 ]

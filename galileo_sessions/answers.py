@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, NoReturn, cast
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from galileo_sessions.drawing import explain, node_at
 from galileo_sessions.errors import (
     AuthenticationError,
     BadRequestError,
@@ -26,6 +27,8 @@ from galileo_sessions.errors import (
     ValidationError,
     brief,
 )
+from galileo_sessions.filters import ALWAYS, Filter
+from galileo_sessions.query import CountQuery
 
 _COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*')
 _MAX_COUNT = 2**63 - 1
@@ -112,8 +115,8 @@ def _excerpt(text: str) -> str:
     return brief(text) if text else "an empty body"
 
 
-def error_of(answer: Answer, scrub: Scrub = str) -> ResponseError:
-    """The error that an answer other than 200 stands for; `scrub` keeps credentials out of it."""
+def error_of(answer: Answer, scrub: Scrub = str, query: CountQuery | None = None) -> ResponseError:
+    """The error that an answer other than 200 to `query` stands for; `scrub` keeps credentials out of it."""
     status = answer.status
     kind, hint = _ERRORS.get(status, (ResponseError, ""))
     kept: dict[str, Any] = {
@@ -129,8 +132,12 @@ def error_of(answer: Answer, scrub: Scrub = str) -> ResponseError:
         )
     detail = _detail(answer.body)
     if status == 422:
-        issues = _issues(detail, scrub)
-        complaint = _complaint(issues, scrub(detail) if isinstance(detail, str) else kept["body"])
+        where, filters = (query.where, query.filters) if query else (ALWAYS, ())
+        issues = _issues(detail, scrub, where, filters)
+        complaint = explain(issues, where, filters)
+        complaint = (
+            scrub(complaint) if complaint else _excerpt(scrub(detail) if isinstance(detail, str) else kept["body"])
+        )
         return ValidationError(f"{_title(status)}: {complaint}", issues=issues, **kept)
     if status >= 500:
         kind = ServerError
@@ -178,12 +185,13 @@ def _detail(body: bytes) -> object:
     return cast("dict[str, object]", standard).get("message") if isinstance(standard, dict) else None
 
 
-def _issues(detail: object, scrub: Scrub) -> tuple[Issue, ...]:
+def _issues(detail: object, scrub: Scrub, where: Filter, filters: Sequence[Filter]) -> tuple[Issue, ...]:
     """The entries of a 422 that have FastAPI's form, at most 1,000; a service may send anything."""
     if not isinstance(detail, list):
         return ()
     made = [_issue(entry, scrub) for entry in cast("Iterable[object]", detail[:1000])]
-    return tuple([issue for issue in made if issue])
+    found = [(issue, node_at(where, filters, issue.loc)) for issue in made if issue]
+    return tuple([evolve(issue, node=at[0]) if at else issue for issue, at in found])
 
 
 def _issue(entry: Any, scrub: Scrub) -> Issue | None:
@@ -195,11 +203,3 @@ def _issue(entry: Any, scrub: Scrub) -> Issue | None:
         return None
     steps = [scrub(step) if isinstance(step, str) else step for step in cast("list[str | int]", loc)]
     return Issue(loc=tuple(steps), msg=scrub(str(msg))[:_KEPT], type=scrub(str(kind))[:_KEPT])
-
-
-def _complaint(issues: tuple[Issue, ...], text: str) -> str:
-    """The useful one of a 422's entries: a pydantic server reports each branch that it tried, the right one deepest."""
-    if not issues:
-        return _excerpt(text)
-    deepest = max(issues, key=lambda issue: len(issue.loc))
-    return f"{'.'.join(map(str, deepest.loc))[:300]}: {deepest.msg[:300]}"

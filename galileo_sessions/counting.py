@@ -177,7 +177,7 @@ class Counter:
             path = f"/v2/projects/{call.query.project_id}/sessions/count"
             answer = await self._transport.post(path, call.query.body, headers, until=until)
             if answer.status != 200:
-                raise error_of(answer, self._scrub)  # a function more would be felt in each count
+                raise error_of(answer, self._scrub, call.query)  # a function more would be felt in each count
             total = total_count(answer.body, self._scrub)
             came = True
         except GalileoError as problem:

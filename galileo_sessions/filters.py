@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import ClassVar, Literal, Never, NoReturn, Self, TypeAlias, cast, final, get_args
 from uuid import UUID
@@ -54,6 +54,8 @@ class Filter:
     """
 
     __slots__ = ()
+
+    _repr_html_: ClassVar[Callable[[Filter], str]]  # set by drawing, which may import filters, not the other way round
 
     @property
     def depth(self) -> int:

@@ -413,6 +413,29 @@ async def test_422_in_all_its_forms(body, issues, words):
     assert len(str(caught.value)) < 1000
 
 
+async def test_a_422_is_drawn_on_the_filter():
+    """The useful entry of a 422 marks the guilty leaf; the noise stays in `.issues`."""
+    loc = ["body", "filter_tree", "AndNode", "and", 1, "NotNode", "not", "FilterLeaf", "filter", "number", "value"]
+    detail = [
+        {"loc": ["body", "filter_tree", "FilterLeaf", "filter"], "msg": "Field required", "type": "missing"},
+        {"loc": loc, "msg": "too large for this column", "type": "value_error"},
+        {"loc": ["body", "filter_tree", "OrNode", "or"], "msg": "Field required", "type": "missing"},
+    ]
+    async with raw_server(http(422, json.dumps({"detail": detail}))) as server:
+        async with GalileoSessions("k", base_url=server.url) as galileo:
+            with pytest.raises(gs.ValidationError) as caught:
+                await galileo.count(PROJECT, HEADLINE)
+    assert str(caught.value) == (
+        "422 Unprocessable Entity: value: too large for this column\n"
+        "and\n"
+        "├─ input contains 'x'   text\n"
+        "└─ not\n"
+        "   └─ score > 3         number\n"
+        "      ↑ value"
+    )
+    assert [issue.node for issue in caught.value.issues][1] == Col("score").gt(3)
+
+
 # ---- deadlines -------------------------------------------------------------------------------------------------------
 
 
