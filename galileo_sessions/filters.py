@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from typing import ClassVar, Literal, Never, NoReturn, Self, TypeAlias, cast, final, get_args
+from typing import Any, ClassVar, Literal, Never, NoReturn, Self, TypeAlias, cast, final, get_args
 from uuid import UUID
 
 from attrs import field, frozen
@@ -256,9 +256,18 @@ def check_operator(leaf: LeafFilter | type[LeafFilter], _: object, operator: obj
         raise FilterError(f"a {leaf.type} filter has no operator {brief(operator)}; it has {', '.join(allowed)}")
 
 
+class _Comparison(Filter):
+    """What all leaves but one share: they compare a column with a value, and print as the call that does."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return _leaf_repr(cast("Any", self))
+
+
 @final
 @frozen(repr=False)
-class TextFilter(Filter):
+class TextFilter(_Comparison):
     """A text column compared with text; `one_of` and `not_in` take several."""
 
     type: ClassVar[Literal["text"]] = "text"
@@ -267,13 +276,10 @@ class TextFilter(Filter):
     value: str | tuple[str, ...] = field(converter=_text_or_texts)
     case_sensitive: bool = field(default=True, converter=_boolean)
 
-    def __repr__(self) -> str:
-        return _leaf_repr(self)
-
 
 @final
 @frozen(repr=False)
-class NumberFilter(Filter):
+class NumberFilter(_Comparison):
     """A number column compared with a finite number; `between` takes two, both inclusive."""
 
     type: ClassVar[Literal["number"]] = "number"
@@ -281,13 +287,10 @@ class NumberFilter(Filter):
     operator: NumberOperator = field(validator=check_operator)
     value: int | float | tuple[int | float, ...] = field(converter=_number_or_numbers)
 
-    def __repr__(self) -> str:
-        return _leaf_repr(self)
-
 
 @final
 @frozen(repr=False)
-class DateFilter(Filter):
+class DateFilter(_Comparison):
     """A date column compared with an instant; `value` is an aware `datetime`."""
 
     type: ClassVar[Literal["date"]] = "date"
@@ -295,13 +298,10 @@ class DateFilter(Filter):
     operator: DateOperator = field(validator=check_operator)
     value: datetime = field(converter=instant)
 
-    def __repr__(self) -> str:
-        return _leaf_repr(self)
-
 
 @final
 @frozen(repr=False)
-class BooleanFilter(Filter):
+class BooleanFilter(_Comparison):
     """A boolean column compared with True or False."""
 
     type: ClassVar[Literal["boolean"]] = "boolean"
@@ -309,13 +309,10 @@ class BooleanFilter(Filter):
     operator: BooleanOperator = field(validator=check_operator)
     value: bool = field(converter=_boolean)
 
-    def __repr__(self) -> str:
-        return _leaf_repr(self)
-
 
 @final
 @frozen(repr=False)
-class CollectionFilter(Filter):
+class CollectionFilter(_Comparison):
     """A collection column, such as tags, asked for text; `one_of` and `not_in` take several."""
 
     type: ClassVar[Literal["collection"]] = "collection"
@@ -324,22 +321,16 @@ class CollectionFilter(Filter):
     value: str | tuple[str, ...] = field(converter=_text_or_texts)
     case_sensitive: bool = field(default=True, converter=_boolean)
 
-    def __repr__(self) -> str:
-        return _leaf_repr(self)
-
 
 @final
 @frozen(repr=False)
-class IdFilter(Filter):
+class IdFilter(_Comparison):
     """An id column compared with ids, held as text; `one_of` and `not_in` take several."""
 
     type: ClassVar[Literal["id"]] = "id"
     column_id: str = field(converter=text)
     operator: IdOperator = field(validator=check_operator)
     value: str | tuple[str, ...] = field(converter=_id_or_ids)
-
-    def __repr__(self) -> str:
-        return _leaf_repr(self)
 
 
 @final
