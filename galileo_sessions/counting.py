@@ -181,7 +181,7 @@ class Counter:
             total = total_count(answer.body, self._scrub)
             came = True
         except GalileoError as problem:
-            error = problem
+            error = problem.with_traceback(None)  # which would keep the whole answer alive
         finally:
             if error is not None:
                 self._learn(call, place, error)

@@ -267,7 +267,8 @@ class CountStream:
                     self._fail(error)
                     self._dismiss()
                     return
-                result = CountResult(index, query, None, error, error.attempts, clock() - started)
+                data = error.with_traceback(None)  # which would keep its frames alive
+                result = CountResult(index, query, None, data, error.attempts, clock() - started)
             else:
                 result = CountResult(index, query, total, None, attempts, clock() - started)
             self._hand(result)
