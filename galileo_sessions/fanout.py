@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
@@ -12,7 +11,7 @@ from uuid import UUID
 
 from attrs import frozen
 
-from galileo_sessions.counting import Counter
+from galileo_sessions.counting import Counter, logger
 from galileo_sessions.errors import (
     Attempt,
     AuthenticationError,
@@ -21,8 +20,6 @@ from galileo_sessions.errors import (
     GalileoError,
 )
 from galileo_sessions.query import CountQuery
-
-logger = logging.getLogger("galileo_sessions")
 
 Target: TypeAlias = CountQuery | UUID | str
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
@@ -317,5 +314,5 @@ class CountStream:
         if self._on_progress is not None:
             try:
                 self._on_progress(self.progress)
-            except Exception:  # somebody else's code, whose failure must not lose a count
+            except Exception:  # noqa: BLE001  # somebody else's code, whose failure must not lose a count
                 logger.exception("on_progress raised; the counts go on")
