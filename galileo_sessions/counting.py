@@ -139,13 +139,12 @@ class Counter:
                 self._budget.give_back(1) if call.retrying is None else call.retrying.succeeded()
                 return total, call.attempts
             now = call.idle_since
-            if call.is_cut_short(error):
-                raise call.late(now)
             call.retrying = call.retrying or Retrying(self._retry, self._budget, self._draw)
             if self._wants_new_token(call, error):
                 call.retrying.made += 1
                 continue
-            wait = call.retrying.wait_after(error, inf if deadline is None else deadline - now)
+            left = inf if deadline is None else deadline - now
+            wait = inf if call.is_cut_short(error) else call.retrying.wait_after(error, left)
             if wait is None:
                 raise call.failed(error, now)
             if wait == inf:
