@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import operator
+import re
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from pathlib import Path
@@ -127,7 +128,10 @@ HOSTILE = list("\"'\\\0\n\r\t\x85\u2028{}[]()%&|~,.aß😀")
 SURROGATES = ["\ud800", "\udbff", "\udfff"]
 
 sendable_texts = st.text(st.sampled_from(HOSTILE) | st.characters(codec="utf-8"), max_size=6)
-texts = st.text(st.sampled_from(HOSTILE + SURROGATES) | st.characters(), max_size=6)
+# JSON joins a high surrogate and a low one behind it into one character, so that such text is no other than that.
+texts = st.text(st.sampled_from(HOSTILE + SURROGATES) | st.characters(), max_size=6).filter(
+    lambda text: not re.search("[\ud800-\udbff][\udc00-\udfff]", text)
+)
 uuids = st.uuids() | st.uuids().map(lambda value: UUID(int=value.int & (1 << 64) - 1))
 numbers = (
     st.integers()
