@@ -310,8 +310,8 @@ async def test_silence_ends_after_30_seconds(begins_with, then, phase):
     assert service.requests == 2
     assert type(error) is AttemptTimeoutError
     assert error.phase == phase
-    assert [30 <= attempt.elapsed < 33 for attempt in error.attempts] == [True] * 2
-    assert 60 <= error.elapsed < 66
+    assert [30 <= attempt.elapsed < 36 for attempt in error.attempts] == [True] * 2
+    assert 60 <= error.elapsed < 72
 
 
 @contextmanager
@@ -329,7 +329,7 @@ def full_backlog() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("timeouts", "seconds"), [(Timeouts(), 10)], ids=["connect"])
-@fast(speed=50)
+@fast(speed=20)
 async def test_a_full_backlog(timeouts, seconds):
     """An AttemptTimeoutError in phase connect, after 10 s or what the attempt may take; tried 4 times."""
     with full_backlog() as url:
@@ -337,7 +337,7 @@ async def test_a_full_backlog(timeouts, seconds):
             error = await failure(galileo)
             assert idle(galileo)
     assert type(error) is AttemptTimeoutError
-    assert [seconds <= attempt.elapsed < seconds + 2 for attempt in error.attempts] == [True] * 4
+    assert [seconds <= attempt.elapsed < seconds + 4 for attempt in error.attempts] == [True] * 4  # aiohttp rounds up
     assert [attempt.error.phase for attempt in error.attempts] == ["connect"] * 4
 
 
