@@ -7,6 +7,7 @@ Count Galileo sessions from asyncio.
 """
 
 from galileo_sessions.auth import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
+from galileo_sessions.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
 from galileo_sessions.client import GalileoSessions
 from galileo_sessions.columns import (
     BooleanCol,
@@ -29,6 +30,7 @@ from galileo_sessions.errors import (
     DeadlineExceededError,
     DecodeError,
     DisconnectedError,
+    FilterCheckError,
     FilterDecodeError,
     FilterError,
     FilterParseError,
@@ -47,6 +49,7 @@ from galileo_sessions.errors import (
     ServerError,
     TLSError,
     TransportError,
+    UnknownColumnError,
     ValidationError,
 )
 from galileo_sessions.evaluation import matches
@@ -91,6 +94,8 @@ __all__ = [
     "Col",
     "CollectionCol",
     "CollectionFilter",
+    "ColumnCatalog",
+    "ColumnInfo",
     "ConfigurationError",
     "ConnectError",
     "CountQuery",
@@ -103,6 +108,7 @@ __all__ = [
     "DecodeError",
     "DisconnectedError",
     "Filter",
+    "FilterCheckError",
     "FilterDecodeError",
     "FilterError",
     "FilterParseError",
@@ -136,13 +142,16 @@ __all__ = [
     "TextFilter",
     "Timeouts",
     "TransportError",
+    "UnknownColumnError",
     "ValidationError",
     "all_of",
     "any_of",
     "draw_filter",
+    "dump_catalog",
     "dump_filter",
     "dump_query",
     "fully_annotated",
+    "load_catalog",
     "load_filter",
     "load_query",
     "matches",

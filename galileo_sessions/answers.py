@@ -1,4 +1,4 @@
-"""What an HTTP answer means: a count, or an error that says what to do. Pure functions over values."""
+"""What an HTTP answer means: a count, columns, or an error that says what to do. Pure functions over values."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from typing import Any, NoReturn, cast
 
 from attrs import evolve, frozen
 
+from galileo_sessions.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.drawing import explain, node_at
 from galileo_sessions.errors import (
     AuthenticationError,
     BadRequestError,
     DecodeError,
+    FilterDecodeError,
     Issue,
     NotFoundError,
     PermissionDeniedError,
@@ -72,6 +74,20 @@ def total_count(body: bytes, scrub: Scrub = str) -> int:
     if type(count) is not int or not 0 <= count <= _MAX_COUNT:
         raise _undecodable(body, scrub, 'expected {"total_count": n} with an integer n of 0 or more')
     return count
+
+
+def column_catalog(body: bytes, scrub: Scrub = str) -> ColumnCatalog:
+    """
+    The columns in the body of a 200.
+
+    Raises:
+        DecodeError: unless it is a JSON object that `load_catalog` reads.
+    """
+    try:
+        return load_catalog(load_json(body, scrub))
+    except FilterDecodeError as error:
+        problem = str(error)
+    raise _undecodable(body, scrub, scrub(problem))
 
 
 def load_json(body: bytes, scrub: Scrub = str) -> object:

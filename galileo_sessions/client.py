@@ -1,4 +1,4 @@
-"""What users hold: a client that counts."""
+"""What users hold: a client that counts, and knows columns."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import platform
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from datetime import datetime
 from operator import is_
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
@@ -16,12 +17,13 @@ from attrs import evolve
 
 from galileo_sessions.address import base_url as resolve_base_url
 from galileo_sessions.auth import Auth, credentials, static_headers
-from galileo_sessions.counting import Counter
+from galileo_sessions.catalog import ColumnCatalog
+from galileo_sessions.counting import COLUMNS, Counter
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
 from galileo_sessions.fanout import CountReport, CountStream, OnProgress, Targets
 from galileo_sessions.filters import Filter
 from galileo_sessions.limiter import Gate, Limits
-from galileo_sessions.query import CountQuery
+from galileo_sessions.query import CountQuery, columns_body
 from galileo_sessions.retry import Retry
 from galileo_sessions.transport import SSL, Timeouts, Transport
 
@@ -156,10 +158,46 @@ class GalileoSessions:
                 metrics_testing_id=metrics_testing_id,
             )
             self._latest = (asked, query) if filters == () else None  # a list may change
-        seconds = _seconds(timeout)
-        deadline = None if seconds is None else asyncio.get_running_loop().time() + seconds
-        total, _ = await self._counter.count(query, deadline)
+        total, _ = await self._counter.count(query, _deadline(timeout))
         return total
+
+    async def columns(
+        self,
+        project_id: UUID | str,
+        *,
+        log_stream_id: UUID | str | None = None,
+        experiment_id: UUID | str | None = None,
+        metrics_testing_id: UUID | str | None = None,
+        start_time: datetime | str | None = None,
+        end_time: datetime | str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # as count has it
+    ) -> ColumnCatalog:
+        """
+        The columns that a project's sessions have: what can be filtered, and how.
+
+        Args:
+            project_id: The project, a UUID.
+            log_stream_id: Those in this log stream only; likewise the other two ids.
+            experiment_id: Those in this experiment only.
+            metrics_testing_id: Those in this metrics testing run only.
+            start_time: Those of this time and later only: an aware `datetime`, or ISO 8601 text with an offset.
+            end_time: Those of this time and earlier only.
+            timeout: Seconds for the whole call; None sets no limit beyond that of each attempt.
+
+        Raises:
+            ConfigurationError: before a request, if an id is no UUID, a time names no instant,
+                or the client can't be used here.
+            GalileoError: as `count` does.
+        """
+        query = CountQuery(
+            project_id,
+            log_stream_id=log_stream_id,
+            experiment_id=experiment_id,
+            metrics_testing_id=metrics_testing_id,
+        )
+        body = columns_body(query, start_time, end_time)
+        catalog, _ = await self._counter.ask(COLUMNS, query, body, _deadline(timeout))
+        return catalog
 
     def count_many(
         self,
@@ -266,6 +304,11 @@ def _seconds(timeout: Any) -> float | None:
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0):
         raise ConfigurationError(f"timeout={timeout!r}: seconds, more than 0, or None for no limit")
     return timeout
+
+
+def _deadline(timeout: float | None) -> float | None:
+    seconds = _seconds(timeout)
+    return None if seconds is None else asyncio.get_running_loop().time() + seconds
 
 
 def _headers(extra: Mapping[str, str], auth: Auth) -> dict[str, str]:

@@ -1,17 +1,18 @@
-"""One count, from the query to the number: its place in the queue, its attempts, its deadline."""
+"""One question, from the query to the answer: its place in the queue, its attempts, its deadline."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from copy import copy
 from math import inf
+from typing import Any, Generic, TypeVar
 
-from attrs import define
+from attrs import define, frozen
 
-from galileo_sessions.answers import error_of, total_count
+from galileo_sessions.answers import Scrub, column_catalog, error_of, total_count
 from galileo_sessions.auth import (
     Auth,
     PasswordAuth,
@@ -23,6 +24,7 @@ from galileo_sessions.auth import (
     static_headers,
     token_of,
 )
+from galileo_sessions.catalog import ColumnCatalog
 from galileo_sessions.errors import (
     Attempt,
     AttemptTimeoutError,
@@ -36,20 +38,40 @@ from galileo_sessions.errors import (
 from galileo_sessions.limiter import Gate
 from galileo_sessions.query import CountQuery
 from galileo_sessions.retry import Budget, Retry, Retrying, is_overload
-from galileo_sessions.transport import Transport
+from galileo_sessions.transport import MAX_BODY, Transport
+
+T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger("galileo_sessions")
 
-_LINE = "POST /v2/projects/{project_id}/sessions/count: attempt %d, status %s, %.0f ms"
+_LINE = "POST /v2/projects/{project_id}/sessions/%s: attempt %d, status %s, %.0f ms"
 
 OnAttempt = Callable[[Attempt], object]
 
 
+@frozen
+class Asked(Generic[T]):
+    """What can be asked of a project's sessions."""
+
+    name: str
+    """The last part of its path."""
+    decode: Callable[[bytes, Scrub], T]
+    """What the body of a 200 says."""
+    limit: int
+    """Bytes that such a body may have."""
+
+
+COUNT: Asked[int] = Asked("count", total_count, MAX_BODY)
+COLUMNS: Asked[ColumnCatalog] = Asked("available_columns", column_catalog, 8 << 20)
+
+
 @define
 class _Call:
-    """One call of `Counter.count`, while it lasts."""
+    """One call of `Counter.ask`, while it lasts."""
 
+    asked: Asked[Any]
     query: CountQuery
+    body: bytes
     started: float
     deadline: float | None
     idle_since: float
@@ -84,7 +106,7 @@ class _Call:
 
 class Counter:
     """
-    Sends queries and reads counts.
+    Sends queries and reads what the service answers.
 
     Args:
         transport: The way to the service.
@@ -118,12 +140,20 @@ class Counter:
         self._headers = {**headers, "Content-Type": "application/json", **static_headers(auth)}
         self._tokens = Tokens(self._login) if isinstance(auth, PasswordAuth) else None
 
-    async def count(self, query: CountQuery, deadline: float | None) -> tuple[int, tuple[Attempt, ...]]:
+    def count(self, query: CountQuery, deadline: float | None) -> Coroutine[Any, Any, tuple[int, tuple[Attempt, ...]]]:
+        """The count for a query, and the attempts that it took; as `ask`."""
+        return self.ask(COUNT, query, query.body, deadline)
+
+    async def ask(
+        self, asked: Asked[T], query: CountQuery, body: bytes, deadline: float | None
+    ) -> tuple[T, tuple[Attempt, ...]]:
         """
-        The count for a query, and the attempts that it took.
+        The answer to a question, and the attempts that it took.
 
         Args:
-            query: What to count.
+            asked: What to ask.
+            query: Of which project; errors carry it.
+            body: What is sent.
             deadline: When to give up, on the loop's clock.
 
         Raises:
@@ -131,13 +161,13 @@ class Counter:
         """
         clock = asyncio.get_running_loop().time
         called = clock()
-        call = _Call(query, called, deadline, idle_since=called)
+        call = _Call(asked, query, body, called, deadline, idle_since=called)
         while True:
-            total = await self._try(call, clock)
+            answer = await self._try(call, clock)
             error = call.attempts[-1].error
             if error is None:
                 self._budget.give_back(1) if call.retrying is None else call.retrying.succeeded()
-                return total, call.attempts
+                return answer, call.attempts
             now = call.idle_since
             call.retrying = call.retrying or Retrying(self._retry, self._budget, self._draw)
             if self._wants_new_token(call, error):
@@ -157,8 +187,8 @@ class Counter:
             await self._tokens.close()
         await self._transport.close()
 
-    async def _try(self, call: _Call, clock: Callable[[], float]) -> int:
-        """One attempt, noted in `call`; gives the count, or 0 if there is an error."""
+    async def _try(self, call: _Call, clock: Callable[[], float]) -> Any:
+        """One attempt, noted in `call`; gives what the answer says, or None if there is an error."""
         place = self.gate.enter_at_once()
         if place is None:
             place = await self._enter(call)
@@ -170,14 +200,14 @@ class Counter:
             if until <= begun:
                 self.gate.leave(place, ok=False)
                 raise call.late(begun)
-        total, error, came = 0, None, False
+        said, error, came = None, None, False
         try:
             headers = self._headers if self._tokens is None else await self._with_token(call, self._tokens, until)
-            path = f"/v2/projects/{call.query.project_id}/sessions/count"
-            answer = await self._transport.post(path, call.query.body, headers, until=until)
+            path = f"/v2/projects/{call.query.project_id}/sessions/{call.asked.name}"
+            answer = await self._transport.post(path, call.body, headers, until=until, limit=call.asked.limit)
             if answer.status != 200:
                 raise error_of(answer, self._scrub, call.query)  # a function more would be felt in each count
-            total = total_count(answer.body, self._scrub)
+            said = call.asked.decode(answer.body, self._scrub)
             came = True
         except GalileoError as problem:
             error = problem.with_traceback(None)  # which would keep the whole answer alive
@@ -192,8 +222,8 @@ class Counter:
         attempt = Attempt(len(call.attempts) + 1, status, error, begun - call.idle_since, ended - begun)
         call.attempts += (attempt,)
         call.idle_since = ended
-        self._tell(attempt)
-        return total
+        self._tell(call.asked.name, attempt)
+        return said
 
     def _learn(self, call: _Call, place: int, error: GalileoError) -> None:
         """Tells the gate that the service has too much to do, and for how long it asked to be left alone."""
@@ -247,10 +277,10 @@ class Counter:
             text = text.replace(form, "***")
         return text
 
-    def _tell(self, attempt: Attempt) -> None:
+    def _tell(self, name: str, attempt: Attempt) -> None:
         if logger.isEnabledFor(logging.DEBUG):
             milliseconds = attempt.elapsed * 1000
-            logger.debug(_LINE, attempt.number, attempt.status, milliseconds)
+            logger.debug(_LINE, name, attempt.number, attempt.status, milliseconds)
         if self._on_attempt is None:
             return
         try:

@@ -9,7 +9,9 @@ Everything this package raises, in one tree.
     │  ├─ FilterTypeError             also a TypeError
     │  ├─ FilterTooLargeError
     │  ├─ FilterDecodeError           .path
-    │  └─ FilterParseError            .text .offset
+    │  ├─ FilterParseError            .text .offset
+    │  ├─ FilterCheckError            .issues
+    │  └─ UnknownColumnError          also a KeyError
     ├─ TransportError
     │  ├─ ConnectError ─ TLSError
     │  ├─ DisconnectedError
@@ -25,7 +27,7 @@ Everything this package raises, in one tree.
     │  ├─ ValidationError             422; .issues
     │  ├─ RateLimitedError            429
     │  └─ ServerError                 5xx
-    └─ DecodeError                    200, but not a count
+    └─ DecodeError                    200, but not a count, or no columns
 
 Every error pickles and comes back equal; none holds a credential.
 """
@@ -170,6 +172,28 @@ class FilterParseError(FilterError):
         self.offset = offset
 
 
+class FilterCheckError(FilterError):
+    """
+    A filter that doesn't fit a project's columns; the text draws it with each leaf that doesn't.
+
+    Attributes:
+        issues: One for each of those leaves; `loc` is the way to it in `dump_filter(where)`, `node` the leaf.
+    """
+
+    issues: tuple[Issue, ...]
+
+    def __init__(self, message: str, *, issues: tuple[Issue, ...] = ()) -> None:
+        super().__init__(message)
+        self.issues = issues
+
+
+class UnknownColumnError(FilterError, KeyError):
+    """A column id that a project's catalog doesn't have."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # KeyError's own would be in quotes
+
+
 class QueueScopedFilterWarning(UserWarning):
     """A filter that means something in annotation queues only."""
 
@@ -207,7 +231,7 @@ class AttemptTimeoutError(TransportError, TimeoutError):
 
 class ProtocolError(TransportError):
     """
-    The answer isn't HTTP, or can't be a count: it is too long, or compressed though that wasn't asked for.
+    The answer isn't HTTP, or can't be what was asked for: it is too long, or compressed though that wasn't asked for.
 
     Attributes:
         worth_retrying: Whether another attempt may fare better; where the answer is too long or compressed it won't.
@@ -293,10 +317,10 @@ class NotFoundError(ResponseError):
 
 @frozen
 class Issue:
-    """One complaint of a 422, as FastAPI words it."""
+    """One complaint of a 422, as FastAPI words it, or of a catalog's check."""
 
     loc: tuple[str | int, ...]
-    """Where in the request: ("body", "filter_tree", …)."""
+    """Where in the request: ("body", "filter_tree", …); of a check, where in the filter."""
     msg: str
     type: str
     node: Filter | None = field(default=None)
@@ -328,7 +352,7 @@ class ServerError(ResponseError):
 
 class DecodeError(GalileoError):
     """
-    A 200 whose body isn't `{"total_count": n}` with an integer n of 0 or more.
+    A 200 whose body isn't `{"total_count": n}` with an integer n of 0 or more, or isn't a list of columns.
 
     Attributes:
         body: The beginning of the body as text, at most 2 KiB.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 from attrs import field, fields, frozen
 
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
-from galileo_sessions.filters import ALWAYS, NEVER, UUID_TEXT, And, Filter, LeafFilter, Not, Or
+from galileo_sessions.filters import ALWAYS, NEVER, UUID_TEXT, And, Filter, LeafFilter, Not, Or, instant
 from galileo_sessions.wire import dump_filter, dump_leaf, load_leaf, load_node
 
 _CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -105,10 +106,7 @@ class CountQuery:
             )
         if self.where != ALWAYS:
             _refuse_empty(self.where)
-        data = dump_query(self)
-        del data["project_id"]
-        data.pop("tag", None)
-        object.__setattr__(self, "body", json.dumps(data, allow_nan=False, separators=(",", ":")).encode("ascii"))
+        object.__setattr__(self, "body", _encoded(self))
 
     def for_project(self, project_id: UUID | str) -> CountQuery:
         """The same question to another project; the filter isn't checked or encoded again."""
@@ -123,6 +121,29 @@ class CountQuery:
 _set_project_id = vars(CountQuery)["project_id"].__set__
 _SLOTS = [vars(CountQuery)[attribute.name] for attribute in fields(CountQuery) if attribute.name != "project_id"]
 _SHARED = [(slot.__get__, slot.__set__) for slot in _SLOTS]
+
+
+def columns_body(query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None) -> bytes:
+    """
+    The JSON that asks which columns a query's scope has, between two times.
+
+    Raises:
+        ConfigurationError: if a time has no offset, or isn't one.
+    """
+    times: dict[str, str] = {}
+    for name, value in (("start_time", start_time), ("end_time", end_time)):
+        try:
+            times |= {} if value is None else {name: instant(value).isoformat()}
+        except FilterError as error:
+            raise ConfigurationError(f"{name}: {error}") from None
+    return _encoded(query, **times)
+
+
+def _encoded(query: CountQuery, **more: str) -> bytes:
+    data = {**dump_query(query), **more}
+    del data["project_id"]
+    data.pop("tag", None)
+    return json.dumps(data, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def _refuse_empty(where: Filter) -> None:

@@ -28,6 +28,7 @@ ISSUE = Issue(("body", "filter_tree", 0), "Field required", "missing", node=Col(
 ARGUMENTS: dict[type[GalileoError], dict[str, Any]] = {
     errors.FilterDecodeError: {"path": ("and", 1)},
     errors.FilterParseError: {"text": "Col(", "offset": 4},
+    errors.FilterCheckError: {"issues": (ISSUE,)},
     errors.AttemptTimeoutError: {"phase": "body"},
     errors.DeadlineExceededError: {"last": errors.DisconnectedError("gone")},
     errors.ValidationError: {"issues": (ISSUE,)},
@@ -115,6 +116,7 @@ def test_errors_of_two_classes_differ() -> None:
     ("error", "expected"),
     [
         (errors.FilterDecodeError("m"), {"path": ()}),
+        (errors.FilterCheckError("m"), {"issues": ()}),
         (errors.DeadlineExceededError("m"), {"last": None}),
         (errors.NotFoundError("m", status=404), {"status": 404, "headers": {}, "body": ""}),
         (errors.ValidationError("m", status=422), {"issues": (), "body": ""}),

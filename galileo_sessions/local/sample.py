@@ -1,16 +1,19 @@
-"""Sessions to count: a fixed sample, or JSON lines."""
+"""Sessions to count: a fixed sample, or JSON lines; and the columns that they have."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TypeVar, cast
 from uuid import UUID
 
+from galileo_sessions.catalog import ColumnCatalog
+from galileo_sessions.columns import Col
 from galileo_sessions.errors import brief
-from galileo_sessions.local.schema import SCOPE, judge_uuid
+from galileo_sessions.leaves import filter_type_of
+from galileo_sessions.local.schema import SCOPE, judge_date, judge_uuid
 
 T = TypeVar("T")
 
@@ -48,6 +51,7 @@ _ANSWERS = (
     "An expert should have a look at {} first.",
     "The most important thing about {} is not to hurry.",
 )
+_IDS = ("id", "session_id", "project_id", "run_id", "trace_id", "parent_id")  # those of the document's example
 _TAGS = ("vip", "beta", "regression", "needs-review", "mobile")
 
 
@@ -130,11 +134,11 @@ def read_session(record: object) -> dict[str, object]:
     A copy of a session's record, its ids as lower-case text.
 
     Raises:
-        ValueError: if it is no mapping, has no `project_id`, or an id is no version 4 UUID: none could ask for it.
+        ValueError: if it is no mapping, has no `project_id`, or has an id or a column id that none could ask for.
     """
     if not isinstance(record, Mapping):
         raise ValueError(f"a session maps column ids to values, got {brief(record)}")  # noqa: TRY004  # one error a line
-    session = dict(cast("Mapping[str, object]", record))
+    session = {Col(column_id).column_id: value for column_id, value in cast("Mapping[str, object]", record).items()}
     for name in ("project_id", *SCOPE):
         value = session.get(name)
         if value is None and name == "project_id":
@@ -144,3 +148,21 @@ def read_session(record: object) -> dict[str, object]:
                 raise ValueError(f"a session's {name} is a version 4 UUID, got {brief(value)}")
             session[name] = str(UUID(str(value)))
     return session
+
+
+def columns_of(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
+    """The columns of sessions, each of the filter type that its values have, text where they differ."""
+    types: dict[str, set[str]] = {}
+    for session in sessions:
+        for column_id, value in session.items():
+            if value is not None and column_id not in SCOPE:
+                types.setdefault(column_id, set()).add(_filter_type(column_id, value))
+    return ColumnCatalog.of({name: kinds.pop() if len(kinds) == 1 else "text" for name, kinds in types.items()})
+
+
+def _filter_type(column_id: str, value: object) -> str:
+    if isinstance(value, str):
+        if column_id.endswith("_at") and not judge_date(value, ()):
+            return "date"
+        return "id" if column_id in _IDS and not judge_uuid(value, ()) else "text"
+    return "collection" if isinstance(value, Collection) else filter_type_of(value) or "text"

@@ -17,9 +17,22 @@ from uuid import UUID
 from attrs import fields, frozen
 
 from galileo_sessions.errors import FilterError
-from galileo_sessions.filters import ALWAYS, MAX_DEPTH, OPERATORS, And, Filter, LeafFilter, Not, Or, all_of, instant
+from galileo_sessions.filters import (
+    MAX_DEPTH,
+    OPERATORS,
+    And,
+    DateFilter,
+    DateOperator,
+    Filter,
+    LeafFilter,
+    Not,
+    Or,
+    all_of,
+    instant,
+)
 
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
+_TIMES: tuple[tuple[str, DateOperator], ...] = (("start_time", "gte"), ("end_time", "lte"))  # of created_at
 
 Loc: TypeAlias = tuple[str | int, ...]
 Entry: TypeAlias = dict[str, Any]
@@ -61,47 +74,60 @@ class Question:
     """What a valid body asks."""
 
     where: Filter
-    """The tree and the flat filters together; that both must hold is this server's choice, the service's is unknown."""
+    """Tree, flat filters and times together; that all must hold is this server's choice, the service's is unknown."""
     filters: tuple[Filter, ...]
     """The flat filters, where no tree stands beside them."""
     scope: dict[str, Any]
     """The ids that narrow the project down, by the names in `SCOPE`."""
 
 
-def read(body: bytes, content_type: str = "application/json") -> Question | list[Entry]:
-    """What the body of a request asks, or the entries of the 422 that answers it."""
+def read(body: bytes, content_type: str = "application/json", asked: str = "count") -> Question | list[Entry]:
+    """What the body of a request asks, for one of `ASKED`, or the entries of the 422 that answers it."""
+    data, faults = _decoded(body, content_type)
+    return faults or validate(data, asked)
+
+
+def read_api_key(body: bytes, content_type: str) -> str | list[Entry]:
+    """The key that the body of a login brings, or the entries of the 422 that answers it."""
+    data, faults = _decoded(body, content_type)
+    faults = faults or judge_texts(("api_key",), data, ("body",))
+    return faults or str(cast("dict[str, Any]", data)["api_key"])
+
+
+def _decoded(body: bytes, content_type: str) -> tuple[object, list[Entry]]:
     if content_type != "application/json":
-        return _fault("model_attributes_type", ("body",), body.decode(errors="replace"))
+        return None, _fault("model_attributes_type", ("body",), body.decode(errors="replace"))
     try:
         data = json.loads(body)
         _check_levels(data)
     except RecursionError:
-        return _fault("value_error", ("body",), None, error=f"deeper than {_MAX_LEVELS} levels of JSON")
+        return None, _fault("value_error", ("body",), None, error=f"deeper than {_MAX_LEVELS} levels of JSON")
     except ValueError as error:  # broken JSON, broken UTF-8, a number of more than 4,300 digits
-        return _fault("json_invalid", ("body", getattr(error, "pos", 0)), {}, error=str(error))
-    return validate(data)
+        return None, _fault("json_invalid", ("body", getattr(error, "pos", 0)), {}, error=str(error))
+    return data, []
 
 
-def validate(body: object) -> Question | list[Entry]:
+def validate(body: object, asked: str = "count") -> Question | list[Entry]:
     """
-    What a decoded body asks, or the entries of FastAPI's `detail`.
+    What a decoded body asks, for one of `ASKED`, or the entries of FastAPI's `detail`.
 
     Keys that the schema doesn't have are ignored, as pydantic does.
     Of a node with several of filter, and, or, not, the first that is valid counts.
     A tree of more than 100 levels or 10,000 leaves gets one entry; the service's own limits are unknown.
     """
-    faults = _body(body, ("body",))
+    faults = _model(ASKED[asked], tuple(ASKED[asked]), body, ("body",))
     if faults:
         return faults
-    data = cast("dict[str, Any]", body)
-    tree = data.get("filter_tree")
+    given = cast("dict[str, Any]", body)
+    data = {name: given[name] for name in ASKED[asked] if given.get(name) is not None}
     try:
         flat = tuple([_load_leaf(leaf) for leaf in data.get("filters", ())])
-        where = all_of([*flat, ALWAYS if tree is None else _load_node(tree)])
+        tree = [_load_node(data["filter_tree"])] if "filter_tree" in data else []
+        times = [DateFilter("created_at", operator, data[name]) for name, operator in _TIMES if name in data]
+        where = all_of([*flat, *tree, *times])
     except FilterError as error:  # too large, or NaN or an infinity, which Python's JSON knows
         return _fault("value_error", ("body",), body, error=str(error))
-    scope = {name: str(UUID(data[name])) for name in SCOPE if data.get(name) is not None}
-    return Question(where, flat if tree is None else (), scope)
+    return Question(where, () if tree else flat, {name: str(UUID(data[name])) for name in SCOPE if name in data})
 
 
 def _check_levels(data: object) -> None:
@@ -143,7 +169,8 @@ def _scalar(code: str, kinds: tuple[type, ...], value: object, loc: Loc) -> list
     return _fault(f"{code}_{'parsing' if isinstance(value, str) else 'type'}", loc, value)
 
 
-def _date(value: object, loc: Loc) -> list[Entry]:
+def judge_date(value: object, loc: Loc) -> list[Entry]:
+    """What is wrong with a value that must be an instant as RFC 3339 text; nothing if it is one."""
     if not isinstance(value, str):
         return _fault("datetime_type", loc, value)
     try:
@@ -163,6 +190,11 @@ def judge_uuid(value: object, loc: Loc) -> list[Entry]:
         reason = f"invalid character: found `{stray[0]}` at {stray.start()}" if stray else length
         return _fault("uuid_parsing", loc, value, error=reason)
     return [] if UUID(value).version == 4 else _fault("uuid_version", loc, value, expected_version=4)
+
+
+def judge_texts(names: tuple[str, ...], value: object, loc: Loc) -> list[Entry]:
+    """What is wrong with a value that must be an object with text under these names; nothing if it is one."""
+    return _model(dict.fromkeys(names, _text), (), value, loc)
 
 
 def _one_of(code: str, allowed: tuple[str, ...], value: object, loc: Loc) -> list[Entry]:
@@ -252,7 +284,7 @@ _queue: dict[str, Judge] = {
 }
 _LEAF: dict[str, Judge] = {
     "id": _column("id", _ids, "operator"),
-    "date": _column("date", _date),
+    "date": _column("date", judge_date),
     "number": _column("number", _numbers),
     "boolean": _column("boolean", _boolean, "operator"),
     "collection": _column("collection", _texts, "case_sensitive"),
@@ -266,6 +298,9 @@ _NODE["OrNode"] = partial(_model, {"or": partial(_items, _node, 0)}, ())
 _NODE["NotNode"] = partial(_model, {"not": _node}, ())
 _NODES: dict[str, Judge] = dict(zip(("filter", "and", "or", "not"), _NODE.values(), strict=True))
 _scoped: dict[str, Judge] = dict.fromkeys(SCOPE, partial(_nullable, judge_uuid))
-_fields = _scoped | {"filters": partial(_items, _leaf, 0), "filter_tree": partial(_nullable, _node)}
-_body = partial(_model, _fields, tuple(_fields))
+ASKED: dict[str, dict[str, Judge]] = {
+    "count": _scoped | {"filters": partial(_items, _leaf, 0), "filter_tree": partial(_nullable, _node)},
+    "available_columns": _scoped | {name: partial(_nullable, judge_date) for name, _ in _TIMES},
+}
+"""What can be asked of a project's sessions, each with the fields of its body."""
 _LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in get_args(LeafFilter)}

@@ -18,13 +18,21 @@ from uuid import UUID
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from galileo_sessions.catalog import dump_catalog
 from galileo_sessions.errors import FilterError
 from galileo_sessions.evaluation import matches
-from galileo_sessions.local.sample import read_session
-from galileo_sessions.local.schema import Question, judge_uuid, read
+from galileo_sessions.local.sample import columns_of, read_session
+from galileo_sessions.local.schema import ASKED, Entry, Question, judge_texts, judge_uuid, read, read_api_key
 from galileo_sessions.query import CountQuery
 
-_COUNT = "/projects/{project_id}/sessions/count"
+_SESSIONS = f"/projects/{{project_id}}/sessions/{{asked:{'|'.join(ASKED)}}}"
+_USER = {
+    "id": "5e7c1f0a-2b8d-4c63-9a4e-d1f0b6a3c852",
+    "role": "user",
+    "organization_id": "c2a9e4d6-7b1f-4e05-8d3c-6f9a0b5e1d74",
+    "organization_name": "Local Galileo",
+    **dict.fromkeys(("created_at", "updated_at"), "2026-04-02T00:00:00+00:00"),
+}
 
 
 class LocalGalileo:
@@ -67,7 +75,7 @@ class LocalGalileo:
         self._troubles: deque[partial[web.Response]] = deque()
         self._asked: deque[tuple[str, Question]] = deque(maxlen=10_000)
         self._read = lru_cache(maxsize=64)(read)  # a fan-out asks each project the same
-        self._total = lru_cache(maxsize=10_000)(self._count)  # and a benchmark asks the same again
+        self._answer = lru_cache(maxsize=10_000)(self._look)  # and a benchmark asks the same again
 
     async def __aenter__(self) -> Self:
         if self._running is not None:
@@ -111,7 +119,7 @@ class LocalGalileo:
         self, status: int = 429, *, headers: Mapping[str, str] | None = None, body: object = None, times: int = 1
     ) -> None:
         """
-        Scripts trouble: the next `times` count requests get this answer, whatever they ask. Calls queue up.
+        Scripts trouble: the next `times` requests for a count or columns get this answer. Calls queue up.
 
         Args:
             status: The HTTP status; 200 with a `body` scripts an answer that is no count.
@@ -127,31 +135,37 @@ class LocalGalileo:
         self._troubles.extend(repeat(partial(web.Response, status=status, headers=merged, body=payload), times))
 
     def _routes(self) -> list[web.RouteDef]:
-        counts = [web.post(prefix + _COUNT, self._answer_count) for prefix in ("", "/v2", "/public/v2")]
-        return [*counts, web.post("/login", self._answer_login)]
+        return [
+            *(web.post(prefix + _SESSIONS, self._answer_question) for prefix in ("", "/v2", "/public/v2")),
+            web.post("/login", self._answer_login),
+            web.post("/login/api_key", self._answer_api_key),
+            web.get("/healthcheck", self._answer_healthcheck),
+            web.get("/current_user", self._answer_current_user),
+        ]
 
-    # ---- counting ----------------------------------------------------------------------------------------------------
+    # ---- sessions ----------------------------------------------------------------------------------------------------
 
-    async def _answer_count(self, request: web.Request) -> web.Response:
-        project_id = request.match_info["project_id"]
+    async def _answer_question(self, request: web.Request) -> web.Response:
+        project_id, asked = request.match_info["project_id"], request.match_info["asked"]
         faults = judge_uuid(project_id, ("path", "project_id"))
-        question = self._read(await request.read(), request.content_type)
+        question = self._read(await request.read(), request.content_type, asked)
         if isinstance(question, Question) and not faults:
             project_id = str(UUID(project_id))
-            self._asked.append((project_id, question))
+            if asked == "count":
+                self._asked.append((project_id, question))
         if self._troubles:
             return self._troubles.popleft()()
         if not self._knows(request):
-            return web.json_response({"detail": "Invalid credentials"}, status=401)
+            return _unauthorized()
         if isinstance(question, list) or faults:
-            faults += question if isinstance(question, list) else []
-            return web.json_response({"detail": faults}, status=422)
-        return web.json_response({"total_count": self._total(project_id, question)})
+            return _unprocessable(faults + (question if isinstance(question, list) else []))
+        return web.json_response(self._answer(asked, project_id, question))
 
-    def _count(self, project_id: str, question: Question) -> int:
+    def _look(self, asked: str, project_id: str, question: Question) -> dict[str, Any]:
         scope = question.scope.items()
         scoped = (s for s in self._sessions.get(project_id, ()) if all(s.get(name) == value for name, value in scope))
-        return sum(matches(question.where, session) for session in scoped)
+        found = (session for session in scoped if matches(question.where, session))
+        return {"total_count": sum(1 for _ in found)} if asked == "count" else dump_catalog(columns_of(found))
 
     # ---- credentials -------------------------------------------------------------------------------------------------
 
@@ -166,14 +180,24 @@ class LocalGalileo:
         return scheme.lower() == "basic" and _same(given, basic)
 
     async def _answer_login(self, request: web.Request) -> web.Response:
-        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-        absent = [name for name in ("username", "password") if not form.get(name)]
-        if absent:  # `input` echoes a password, as the service does
-            fault = {"type": "missing", "msg": "Field required", "input": form}
-            return web.json_response({"detail": [{**fault, "loc": ["body", name]} for name in absent]}, status=422)
-        if not (_same(form["username"], self.username) & _same(form["password"], self.password)):
-            return web.json_response({"detail": "Invalid credentials"}, status=401)
-        return web.json_response({"access_token": self._token(), "token_type": "bearer"})
+        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str) and value}
+        faults = judge_texts(("username", "password"), form, ("body",))  # they echo a password, as the service does
+        if faults:
+            return _unprocessable(faults)
+        return self._answer_token(_same(form["username"], self.username) & _same(form["password"], self.password))
+
+    async def _answer_api_key(self, request: web.Request) -> web.Response:
+        key = read_api_key(await request.read(), request.content_type)
+        return _unprocessable(key) if isinstance(key, list) else self._answer_token(_same(key, self.api_key))
+
+    def _answer_token(self, known: bool) -> web.Response:
+        return web.json_response({"access_token": self._token(), "token_type": "bearer"}) if known else _unauthorized()
+
+    async def _answer_healthcheck(self, _: web.Request) -> web.Response:
+        return web.json_response({"api_version": "local", "message": "healthy", "version": "local"})
+
+    async def _answer_current_user(self, request: web.Request) -> web.Response:
+        return web.json_response(_USER | {"email": self.username}) if self._knows(request) else _unauthorized()
 
     def _token(self) -> str:
         """Shaped like a JWT, for clients read its `exp`; it is good because this server remembers it."""
@@ -192,6 +216,14 @@ def _query(project_id: str, question: Question) -> CountQuery | None:
         return CountQuery(project_id, question.where, **question.scope)
     except FilterError:
         return None
+
+
+def _unauthorized() -> web.Response:
+    return web.json_response({"detail": "Invalid credentials"}, status=401)
+
+
+def _unprocessable(entries: list[Entry]) -> web.Response:
+    return web.json_response({"detail": entries}, status=422)
 
 
 def _same(given: str, expected: str) -> bool:

@@ -15,10 +15,13 @@ from galileo_sessions import (
     BooleanCol,
     Col,
     CollectionCol,
+    ColumnCatalog,
+    ColumnInfo,
     CountQuery,
     DateCol,
     DateFilter,
     Filter,
+    GalileoSessions,
     IdCol,
     Not,
     NumberCol,
@@ -28,9 +31,11 @@ from galileo_sessions import (
     TextFilter,
     all_of,
     any_of,
+    dump_catalog,
     dump_filter,
     dump_query,
     fully_annotated,
+    load_catalog,
     load_filter,
     load_query,
     matches,
@@ -140,3 +145,16 @@ assert_type(query.where, Filter)
 assert_type(query.body, bytes)
 assert_type(query.for_project(ID), CountQuery)
 assert_type(load_query(dump_query(query)), CountQuery)
+
+
+# A project's columns.
+async def check_columns(galileo: GalileoSessions) -> None:
+    catalog = await galileo.columns(ID, log_stream_id=str(ID), start_time=NOW, timeout=5)
+    assert_type(catalog, ColumnCatalog)
+    assert_type(catalog.check(f), Filter)
+    assert_type(catalog.info("a"), ColumnInfo)
+    assert_type(await galileo.count(ID, catalog.check(catalog["a"] > 1)), int)
+    assert_type(load_catalog(dump_catalog(catalog)), ColumnCatalog)
+    assert_type(ColumnCatalog.of({"metrics/a": "number"}, b="text"), ColumnCatalog)
+    for column_id in catalog:
+        assert_type(column_id, str)

@@ -1,0 +1,411 @@
+"""
+A project's own columns: what each is called, what it holds, and whether a filter fits it.
+
+The fields are those of the API's `LogRecordsColumnInfo`; its enums are kept as text, for they grow.
+"""
+
+from __future__ import annotations
+
+import difflib
+import html
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
+from typing import Any, Self, TypeAlias, cast, final
+
+from attrs import Factory, field, fields, frozen
+from attrs.converters import optional
+
+from galileo_sessions import leaves
+from galileo_sessions.columns import BooleanCol, Col, CollectionCol, DateCol, IdCol, NumberCol, TextCol
+from galileo_sessions.drawing import draw
+from galileo_sessions.errors import (
+    FilterCheckError,
+    FilterDecodeError,
+    FilterError,
+    FilterTypeError,
+    Issue,
+    UnknownColumnError,
+    brief,
+)
+from galileo_sessions.filters import (
+    OPERATORS,
+    And,
+    BooleanFilter,
+    CollectionFilter,
+    DateFilter,
+    Filter,
+    IdFilter,
+    Not,
+    NumberFilter,
+    Or,
+    TextFilter,
+    text,
+)
+
+_Comparison: TypeAlias = TextFilter | NumberFilter | DateFilter | BooleanFilter | CollectionFilter | IdFilter
+_Loc: TypeAlias = tuple[str | int, ...]
+
+_COLUMNS: dict[str | None, Callable[[str], Any]] = {
+    column.filter_type: column for column in (IdCol, DateCol, NumberCol, BooleanCol, CollectionCol, TextCol)
+}
+_DATA_TYPES = {
+    "id": "uuid",
+    "date": "timestamp",
+    "number": "floating_point",
+    "boolean": "boolean",
+    "collection": "string_list",
+    "text": "text",
+}
+_EXACT = ("eq", "ne", "contains", "one_of", "not_in")  # the others order
+_LISTED: dict[str, set[type]] = {"text": {str}, "collection": {str}, "number": {int, float}, "boolean": {bool}}
+_MAX_ROWS = 200  # of a table in a notebook
+_MAX_CELL = 200
+_MAX_SHOWN = 10  # leaves of a refused filter that are drawn and get a hint; `.issues` has all
+_MAX_NAME = 100  # what is compared of a name: the cost grows with its square
+
+
+# ---- one column ------------------------------------------------------------------------------------------------------
+
+
+def _column_id(value: object) -> str:
+    return Col(text(value)).column_id
+
+
+def _flag(value: object) -> bool:
+    if value is True or value is False:
+        return value
+    raise FilterTypeError(f"expected true or false, got {brief(value)}")
+
+
+def _items(value: object) -> tuple[object, ...]:
+    if isinstance(value, list | tuple):
+        return tuple(cast("Iterable[object]", value))
+    raise FilterTypeError(f"expected a list, got {brief(value)}")
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple([text(item) for item in _items(value)])
+
+
+@frozen
+class ColumnInfo:
+    """
+    What the API says of a column. Enums are text, so that members which this version doesn't know survive.
+
+    Raises:
+        FilterError: if a field is of the wrong kind, or no column can have this `id`.
+    """
+
+    id: str = field(converter=_column_id)
+    category: str = field(default="standard", converter=text)
+    """Such as standard, metric, user_metadata, feedback."""
+    filter_type: str | None = field(default=None, converter=optional(text))
+    """id, date, number, boolean, collection or text; None if no filter can be asked."""
+    data_type: str | None = field(default=None, converter=optional(text))
+    """Such as text, integer, floating_point, timestamp, string_list."""
+    data_unit: str | None = field(default=None, converter=optional(text))
+    """Such as percentage, nano_seconds, dollars."""
+    label: str | None = field(default=None, converter=optional(text))
+    """Its name in Galileo's console."""
+    group_label: str | None = field(default=None, converter=optional(text))
+    description: str | None = field(default=None, converter=optional(text))
+    allowed_values: tuple[Any, ...] | None = field(default=None, converter=optional(_items), hash=False)
+    """The only values that it has; None or none where there is no such list."""
+    applicable_types: tuple[str, ...] = field(default=(), converter=_texts)
+    """What has the column, such as session, trace, llm."""
+    filterable: bool = field(default=True, converter=_flag)
+    multi_valued: bool = field(default=False, converter=_flag)
+    is_empty: bool = field(default=False, converter=_flag)
+    """Whether nothing has a value in it."""
+    is_optional: bool = field(default=False, converter=_flag)
+    metric_key_alias: str | None = field(default=None, converter=optional(text))
+    """The older name of a metric whose id is its scorer's UUID."""
+
+
+_CONVERTERS: dict[str, Any] = {attribute.name: attribute.converter for attribute in fields(ColumnInfo)}
+
+
+# ---- all of them -----------------------------------------------------------------------------------------------------
+
+
+def _columns(value: object) -> tuple[ColumnInfo, ...]:
+    if not isinstance(value, Iterable):
+        raise FilterTypeError(f"expected a list of ColumnInfo, got {brief(value)}")
+    infos: dict[str, ColumnInfo] = {}
+    for info in cast("Iterable[object]", value):
+        if not isinstance(info, ColumnInfo):
+            raise FilterTypeError(f"expected a ColumnInfo, got {brief(info)}")
+        infos[info.id] = info
+    return tuple(infos.values())
+
+
+def _by_id(catalog: ColumnCatalog) -> dict[str, ColumnInfo]:
+    return {info.id: info for info in catalog.columns}
+
+
+@final
+@frozen(repr=False)
+class ColumnCatalog(Mapping[str, Any]):
+    """
+    The columns of a project: a mapping from column id to the column, typed by its filter type.
+
+    `catalog["score"]` is a `NumberCol` where the project has it so; type checkers know it as Any.
+    A column with no filter type, or with one that this version doesn't know, is a `Col`.
+    Of several columns with one id the last counts, as in a dict.
+
+    Raises:
+        FilterTypeError: for anything but an iterable of `ColumnInfo`.
+    """
+
+    columns: tuple[ColumnInfo, ...] = field(converter=_columns)
+    """What is known of each, in the service's order."""
+    _infos: dict[str, ColumnInfo] = field(init=False, eq=False, default=Factory(_by_id, takes_self=True))
+
+    @classmethod
+    def of(cls, columns: Mapping[str, str] | None = None, /, **more: str) -> Self:
+        """
+        A catalog made by hand from filter types: `ColumnCatalog.of({"metrics/toxicity": "number"}, input="text")`.
+
+        Raises:
+            FilterError: for a filter type that the API doesn't have, or an id that no column can have.
+        """
+        infos: list[ColumnInfo] = []
+        for column_id, kind in {**(columns or {}), **more}.items():
+            if not isinstance(kind, str) or kind not in OPERATORS:
+                raise FilterError(
+                    f"{brief(column_id)} can't be {brief(kind)}; a filter type is one of {', '.join(OPERATORS)}"
+                )
+            category = "metric" if text(column_id).startswith("metrics/") else "standard"
+            infos.append(ColumnInfo(column_id, category, kind, _DATA_TYPES[kind], multi_valued=kind == "collection"))
+        return cls(infos)
+
+    def info(self, column_id: str) -> ColumnInfo:
+        """
+        What the API says of a column.
+
+        Raises:
+            UnknownColumnError: which is a `KeyError`, and names the column that is called most like this.
+        """
+        info = self._infos.get(column_id)
+        if info is None:
+            raise UnknownColumnError(_unknown(column_id, _closest(self.columns, column_id)))
+        return info
+
+    def check(self, where: Filter) -> Filter:
+        """
+        The filter itself, if it fits the columns: `await galileo.count(project_id, catalog.check(where))`.
+
+        `FullyAnnotatedFilter` asks no column, and always fits.
+
+        Raises:
+            FilterCheckError: for all leaves at once whose column is unknown, can't be filtered, has another type,
+                lacks the operator, or never has the value.
+            FilterTypeError: for anything but a filter.
+        """
+        if not isinstance(where, Filter):
+            raise FilterTypeError(f"check takes a filter, got {brief(where)}")
+        closest = cache(partial(_closest, self.columns))
+        issues: list[Issue] = []
+        for leaf, loc in _comparisons(where, (), []):
+            info, hints = self._infos.get(leaf.column_id), len(issues) < _MAX_SHOWN
+            if info is None:
+                hint = closest(leaf.column_id) if hints else ""
+                issues.append(Issue(loc, _unknown(leaf.column_id, hint), "unknown_column", leaf))
+            elif (misfit := _misfit(info, leaf, hints=hints)) is not None:
+                issues.append(Issue(loc, misfit[1], misfit[0], leaf))
+        if issues:
+            marks = {_positions(issue.loc): issue.msg for issue in issues[:_MAX_SHOWN]}
+            several = "leaf doesn't" if len(issues) == 1 else "leaves don't"
+            first = f", of which the first {_MAX_SHOWN} are marked" if len(issues) > _MAX_SHOWN else ""
+            message = f"{len(issues):,} {several} fit the columns{first}:\n{draw(where, marks)}"
+            raise FilterCheckError(message, issues=tuple(issues))
+        return where
+
+    def __getitem__(self, column_id: str) -> Any:
+        return _COLUMNS.get(self.info(column_id).filter_type, Col)(column_id)
+
+    def __contains__(self, column_id: object) -> bool:
+        return column_id in self._infos  # the mixin's would look for a hint first
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._infos)
+
+    def __len__(self) -> int:
+        return len(self._infos)
+
+    def __repr__(self) -> str:
+        return f"<ColumnCatalog of {len(self):,} columns: {brief(list(self))}>"
+
+    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
+        """A table for notebooks, in which nothing of the service's text is markup."""
+        rows = [_row("th", ("id", "filter type", "label", "allowed values", "description"))]
+        rows += [_row("td", _cells(info)) for info in self.columns[:_MAX_ROWS]]
+        more = f"<p>… {len(self) - _MAX_ROWS:,} more</p>" if len(self) > _MAX_ROWS else ""
+        return f"<table>{''.join(rows)}</table>{more}"
+
+
+def _cells(info: ColumnInfo) -> tuple[str, ...]:
+    kind = info.filter_type if info.filterable else None
+    allowed = ", ".join([value if isinstance(value, str) else brief(value) for value in info.allowed_values or ()])
+    return info.id, kind or "not filterable", info.label or "", allowed, info.description or ""
+
+
+def _row(tag: str, cells: Iterable[str]) -> str:
+    short = [cell if len(cell) <= _MAX_CELL else f"{cell[: _MAX_CELL - 1]}…" for cell in cells]
+    written = [html.escape(cell.encode("utf-8", "replace").decode()) for cell in short]  # no lone surrogates
+    return f"<tr>{''.join([f'<{tag}>{cell}</{tag}>' for cell in written])}</tr>"
+
+
+# ---- does a filter fit? ----------------------------------------------------------------------------------------------
+
+
+def _comparisons(where: Filter, loc: _Loc, found: list[tuple[_Comparison, _Loc]]) -> list[tuple[_Comparison, _Loc]]:
+    """Each leaf that asks a column, with the keys and positions that lead to it in `dump_filter(where)`."""
+    if isinstance(where, _Comparison):
+        found.append((where, (*loc, "filter")))
+    elif isinstance(where, Not):
+        _ = _comparisons(where.child, (*loc, "not"), found)
+    elif isinstance(where, And | Or):
+        key = "and" if isinstance(where, And) else "or"
+        for i, child in enumerate(where.children):
+            _ = _comparisons(child, (*loc, key, i), found)
+    return found
+
+
+def _positions(loc: _Loc) -> tuple[int, ...]:
+    """The same way as `draw` has it: positions of children, of which a Not has one."""
+    return tuple([step if isinstance(step, int) else 0 for step in loc if step == "not" or isinstance(step, int)])
+
+
+def _unknown(column_id: object, hint: str) -> str:
+    return f"there is no column {brief(column_id)}" + (f"; did you mean {_plain(hint)}?" if hint else "")
+
+
+def _plain(name: str) -> str:
+    return name if name.isprintable() and len(name) <= _MAX_NAME else brief(name)
+
+
+def _closest(infos: tuple[ColumnInfo, ...], asked: object) -> str:
+    """The id of the column that is called most like this, or ""; its label is a name of it too."""
+    names = {
+        name[:_MAX_NAME].casefold(): info.id
+        for info in infos
+        for name in (info.label, info.metric_key_alias, info.id.rpartition("/")[2])
+        if name
+    }
+    names |= {info.id[:_MAX_NAME].casefold(): info.id for info in infos}
+    return names.get(_close(asked.casefold(), names), "") if isinstance(asked, str) else ""
+
+
+def _close(asked: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(asked[:_MAX_NAME], names, n=1)
+    return close[0] if close else ""
+
+
+def _misfit(info: ColumnInfo, leaf: _Comparison, *, hints: bool) -> tuple[str, str] | None:
+    """Why a column can't be asked this, as code and text; None if it can."""
+    kind, allowed = info.filter_type, info.allowed_values
+    if kind == leaf.type and info.filterable and (not allowed or leaf.value in allowed):
+        return None
+    name = brief(info.id)
+    if kind is None or not info.filterable:
+        return "not_filterable", f"{name} can't be filtered"
+    if kind == leaf.type:
+        problem = _stray(allowed or (), leaf, hints=hints)
+        return ("not_allowed", f"{name} {problem}") if problem else None
+    if kind not in OPERATORS:
+        return "wrong_type", f"{name} is filtered as {brief(kind)}, which this version doesn't know"
+    problem = f"{name} is filtered as {kind}"
+    if leaf.operator in OPERATORS[kind]:
+        return "wrong_type", f"{problem}, not as {leaf.type}. Write {_rewrite(info.id, kind, leaf.operator, leaf)}"
+    problem = f"{problem}, which has no {leaf.operator}; it has {', '.join(OPERATORS[kind])}"
+    instead = f". Write {_rewrite(info.id, kind, 'not_in', leaf)}" if leaf.operator == "ne" else ""
+    return "no_operator", f"{problem}{instead}"
+
+
+def _rewrite(column_id: str, kind: str, operator: str, leaf: _Comparison) -> str:
+    column, value = _COLUMNS[kind](column_id), leaf.value if operator == leaf.operator else [leaf.value]
+    case_sensitive = kind not in ("text", "collection") or getattr(leaf, "case_sensitive", True)
+    try:
+        return brief(leaves.leaf(column, kind, operator, value, case_sensitive))
+    except FilterError:
+        return f"{brief(column)}.{operator}(...)"
+
+
+def _stray(allowed: tuple[Any, ...], leaf: _Comparison, *, hints: bool) -> str:
+    """What is wrong with a leaf's value where a column has a few only, or "" if nothing can be said against it."""
+    kinds = _LISTED.get(leaf.type)
+    if kinds is None or leaf.operator not in _EXACT or not kinds.issuperset(map(type, allowed)):
+        return ""
+    fold = getattr(leaf, "case_sensitive", True) is False
+    have = [value.casefold() for value in allowed] if fold else allowed
+    values: tuple[Any, ...] = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
+    for value in values:
+        wanted = value.casefold() if fold else value
+        if leaf.operator == "contains":
+            if not any(wanted in one for one in have):
+                return f"has no value that contains {brief(value)}; it has {brief(list(allowed))}"
+        elif wanted not in have:
+            close = _close(value, allowed) if hints and isinstance(value, str) else ""
+            hint = f"did you mean {_plain(close)}?" if close else f"it has {brief(list(allowed))}"
+            return f"has no value {brief(value)}; {hint}"
+    return ""
+
+
+# ---- plain data ------------------------------------------------------------------------------------------------------
+
+
+def dump_catalog(catalog: ColumnCatalog) -> dict[str, Any]:
+    """
+    A catalog as plain data, in the form of the API's answer: `{"columns": [...]}`, for a cache or work offline.
+
+    Raises:
+        FilterTypeError: for anything but a catalog.
+    """
+    if not isinstance(catalog, ColumnCatalog):
+        raise FilterTypeError(f"expected a ColumnCatalog, got {brief(catalog)}")
+    return {"columns": [{name: _listed(getattr(info, name)) for name in _CONVERTERS} for info in catalog.columns]}
+
+
+def _listed(value: object) -> object:
+    return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
+
+
+def load_catalog(data: object) -> ColumnCatalog:
+    """
+    The catalog that plain data stands for: what `dump_catalog` makes, or what the service answers.
+
+    Keys that this version doesn't know are ignored, and so is null where the API allows it; of one id the last counts.
+
+    Raises:
+        FilterDecodeError: with the path to the first fault, as in `.columns[3].id`.
+    """
+    columns = _mapping(data, ()).get("columns")
+    if not isinstance(columns, list | tuple):
+        raise _fault(("columns",), f"expected a list of columns, got {brief(columns)}")
+    return ColumnCatalog(_load(item, ("columns", i)) for i, item in enumerate(cast("Iterable[object]", columns)))
+
+
+def _load(data: object, path: _Loc) -> ColumnInfo:
+    entries = _mapping(data, path)
+    given = {name: entries[name] for name in _CONVERTERS if entries.get(name) is not None}
+    for name in ("id", "category"):
+        if name not in given:
+            raise _fault(path, f"a column needs its {name}")
+    for name, value in given.items():
+        try:
+            given[name] = _CONVERTERS[name](value)
+        except FilterError as error:
+            raise _fault((*path, name), str(error)) from None
+    return ColumnInfo(**given)
+
+
+def _mapping(data: object, path: _Loc) -> Mapping[Any, Any]:
+    if isinstance(data, Mapping):
+        return cast("Mapping[Any, Any]", data)  # type: ignore[redundant-cast]  # pyright knows less
+    raise _fault(path, f"expected a JSON object, got {brief(data)}")
+
+
+def _fault(path: _Loc, message: str) -> FilterDecodeError:
+    written = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return FilterDecodeError(f"at {written or 'the top'}: {message}", path)

@@ -1,0 +1,167 @@
+"""What GalileoSessions promises of a project's columns; the catalog itself is in test_catalog."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from servers import PROJECT, answers, http, raw_server
+from yarl import URL
+
+from galileo_sessions import (
+    AuthenticationError,
+    Col,
+    ColumnCatalog,
+    ConfigurationError,
+    DeadlineExceededError,
+    DecodeError,
+    FilterCheckError,
+    GalileoSessions,
+    NotFoundError,
+    NumberCol,
+    PasswordAuth,
+    ProtocolError,
+    ServerError,
+    dump_catalog,
+)
+from galileo_sessions.local import LocalGalileo, sample_sessions
+
+BY_HAND = ColumnCatalog.of({"metrics/toxicity": "number"}, input="text", tags="collection")
+ANSWER = json.dumps(dump_catalog(BY_HAND))
+COLUMNS_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/available_columns"
+
+
+async def test_columns_are_asked_as_documented(shapes: Any) -> None:
+    """A POST to the documented path, with the key and an empty object; the answer is a catalog."""
+    shapes.post(COLUMNS_URL, body=ANSWER)
+    async with GalileoSessions("the-key") as galileo:
+        assert BY_HAND == await galileo.columns(PROJECT)
+    ((method, url),) = shapes.requests
+    assert ("POST", URL(COLUMNS_URL)) == (method, url)
+    (call,) = shapes.requests[method, url]
+    assert {} == json.loads(call.kwargs["data"])
+    assert "the-key" == call.kwargs["headers"]["Galileo-API-Key"]
+
+
+async def test_the_scope_and_the_times_travel(shapes: Any) -> None:
+    """Under the API's names; a time as ISO 8601 with its offset."""
+    shapes.post(COLUMNS_URL, body=ANSWER)
+    scope = dict.fromkeys(("log_stream_id", "experiment_id", "metrics_testing_id"), PROJECT)
+    async with GalileoSessions("the-key") as galileo:
+        await galileo.columns(
+            PROJECT, **scope, start_time="2026-01-31T09:00:00+02:00", end_time=datetime(2026, 2, 1, tzinfo=UTC)
+        )
+    ((call,),) = shapes.requests.values()
+    times = {"start_time": "2026-01-31T09:00:00+02:00", "end_time": "2026-02-01T00:00:00+00:00"}
+    assert scope | times == json.loads(call.kwargs["data"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"start_time": datetime(2026, 1, 31)}, ["start_time", "offset"]),  # noqa: DTZ001  # that is the mistake
+        ({"end_time": "2026-01-31T09:00:00"}, ["end_time", "offset", "+00:00"]),
+        ({"end_time": "yesterday"}, ["end_time", "'yesterday'", "ISO 8601"]),
+        ({"start_time": 5}, ["start_time", "got 5"]),
+        ({"project_id": "mine"}, ["project_id 'mine'"]),
+        ({"log_stream_id": "mine"}, ["log_stream_id 'mine'"]),
+        ({"timeout": 0}, ["timeout=0"]),
+    ],
+)
+async def test_what_cannot_be_asked_is_a_configuration_error(arguments: dict[str, Any], words: list[str]) -> None:
+    """It names the argument, and nothing is sent."""
+    async with raw_server(http(body=ANSWER)) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        with pytest.raises(ConfigurationError) as caught:
+            await galileo.columns(**{"project_id": PROJECT, **arguments})
+        assert [] == server.requests
+    assert [] == [word for word in words if word not in str(caught.value)]
+
+
+async def test_a_filter_is_checked_and_counted() -> None:
+    """The catalog hands a fitting filter on to the count, and names what doesn't fit before anything is sent."""
+    async with LocalGalileo(sample_sessions()) as server:
+        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+            project = str(sample_sessions()[0]["project_id"])
+            catalog = await galileo.columns(project)
+            assert isinstance(catalog["score"], NumberCol)
+            assert 0 < await galileo.count(project, catalog.check(catalog["score"] > 3))
+            with pytest.raises(FilterCheckError, match="did you mean score"):
+                await galileo.count(project, catalog.check(Col("scroe") > 3))
+        assert 1 == len(server.requests)
+
+
+async def test_trouble_is_met_as_by_counts() -> None:
+    """A 503 is tried again, a 401 and a 404 are errors that know their query and attempts."""
+    async with LocalGalileo(sample_sessions()) as server:
+        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+            project = str(sample_sessions()[0]["project_id"])
+            server.fail_next(503)
+            assert "input" in await galileo.columns(project)
+            for status, error in ((404, NotFoundError), (401, AuthenticationError)):
+                server.fail_next(status)
+                with pytest.raises(error) as caught:
+                    await galileo.columns(project, timeout=5)
+                assert (project, 1) == (getattr(caught.value.query, "project_id", None), len(caught.value.attempts))
+            server.fail_next(503, times=4)
+            with pytest.raises(ServerError) as server_error:
+                await galileo.columns(project)
+            assert 4 == len(server_error.value.attempts)
+            server.fail_next(429, headers={"Retry-After": "30"})
+            with pytest.raises(DeadlineExceededError):
+                await galileo.columns(project, timeout=0.5)
+
+
+async def test_a_password_serves_columns_too() -> None:
+    """One login for counts and columns."""
+    async with LocalGalileo(sample_sessions()) as server:
+        auth = PasswordAuth(server.username, server.password)
+        async with GalileoSessions(auth=auth, base_url=server.url) as galileo:
+            project = str(sample_sessions()[0]["project_id"])
+            assert "score" in await galileo.columns(project)
+            assert 0 < await galileo.count(project)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("[]", "at the top: expected a JSON object"),
+        ('{"columns": [{"id": "x"}]}', "at .columns[0]: a column needs its category"),
+        ('{"columns": NaN}', "NaN is not JSON"),
+        ('{"total_count": 3}', "at .columns: expected a list of columns"),
+        ("", "an empty body"),
+        ('{"columns": [{"category": "standard", "id": ["the-secret-key"]}]}', "at .columns[0].id: expected text"),
+    ],
+)
+async def test_a_200_without_columns_is_a_decode_error(body: str, words: str) -> None:
+    """With the way to the fault, and no credential that the service echoes."""
+    async with raw_server(http(body=body)) as server:
+        async with GalileoSessions("the-secret-key", base_url=server.url) as galileo:
+            with pytest.raises(DecodeError) as caught:
+                await galileo.columns(PROJECT)
+    assert words in str(caught.value)
+    assert "the-secret-key" not in f"{caught.value!r} {caught.value.body}"
+    assert caught.value.__context__ is None
+
+
+async def test_many_columns_are_read() -> None:
+    """A list of columns may be longer than a count, up to 8 MiB; what is longer isn't read or asked again."""
+    long = json.dumps({"columns": [{"id": f"metrics/{i}", "category": "metric"} for i in range(50_000)]})
+    too_long = json.dumps({"columns": [], "more": "x" * (8 << 20)})
+    async with raw_server(answers(http(body=long), http(body=too_long))) as server:
+        async with GalileoSessions("k", base_url=server.url) as galileo:
+            assert 50_000 == len(await galileo.columns(PROJECT))
+            with pytest.raises(ProtocolError, match="8,388,608 bytes"):
+                await galileo.columns(PROJECT)
+            assert 2 == len(server.requests)
+
+
+async def test_a_debug_line_names_the_path(caplog: pytest.LogCaptureFixture) -> None:
+    """That of the columns."""
+    caplog.set_level(logging.DEBUG, "galileo_sessions")
+    async with raw_server(http(body=ANSWER)) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        await galileo.columns(PROJECT)
+    (record,) = [record for record in caplog.records if record.name == "galileo_sessions"]
+    assert record.getMessage().startswith("POST /v2/projects/{project_id}/sessions/available_columns: attempt 1")
