@@ -13,8 +13,7 @@ from galileo_sessions import __main__ as demo
 def test_the_demonstration_counts_and_ends(capsys, monkeypatch):
     """It prints the filter, the JSON that travels, the counts, and how to go on."""
     monkeypatch.setattr(sys, "argv", ["galileo_sessions"])
-    monkeypatch.delitem(sys.modules, "galileo_sessions.__main__", raising=False)
-    runpy.run_module("galileo_sessions", run_name="__main__")
+    runpy.run_path(demo.__file__, run_name="__main__")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("Col.text('input').contains('x') & ~Col.number('score').gt(3)")
     assert '"filter": {"column_id": "input"' in lines[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import json
@@ -9,9 +10,10 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from functools import lru_cache, partial
 from itertools import repeat
+from threading import Thread
 from typing import Any, Self
 from uuid import UUID
 
@@ -40,6 +42,7 @@ class LocalGalileo:
     A Galileo of your own on 127.0.0.1, which counts the sessions it was given.
 
     `async with LocalGalileo(sessions) as server` starts it; leaving the block closes its sockets.
+    `with` runs it in a thread of its own, for code that isn't asynchronous, or has an event loop somewhere else.
     It knows the API key, the username with the password (as Basic, or at /login), and the tokens from /login.
     A project without sessions counts 0; what the service answers to an unknown project isn't documented.
 
@@ -68,6 +71,7 @@ class LocalGalileo:
         self.token_lifetime = token_lifetime
         self._port = port
         self._running: AsyncExitStack | None = None
+        self._thread = ExitStack()
         self._sessions: dict[str, list[dict[str, object]]] = {}
         for session in map(read_session, sessions):
             self._sessions.setdefault(str(session["project_id"]), []).append(session)
@@ -96,6 +100,22 @@ class LocalGalileo:
         if running is not None:
             await running.aclose()
 
+    def __enter__(self) -> Self:
+        loop = asyncio.new_event_loop()
+        thread = Thread(target=loop.run_forever, name="LocalGalileo", daemon=True)
+        thread.start()
+        with ExitStack() as stack:
+            stack.callback(loop.close)
+            stack.callback(thread.join)
+            stack.callback(loop.call_soon_threadsafe, loop.stop)
+            _ = asyncio.run_coroutine_threadsafe(self.__aenter__(), loop).result()
+            stack.callback(lambda: asyncio.run_coroutine_threadsafe(self.__aexit__(), loop).result())
+            self._thread = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.close()
+
     @property
     def url(self) -> str:
         """The base URL, such as http://127.0.0.1:8080; before the start, a RuntimeError if the port is to be found."""
@@ -111,9 +131,10 @@ class LocalGalileo:
         Not among them is what the schema refuses, or what `CountQuery` can't hold: an empty and/or.
         Where flat filters stood beside a tree, both are in `where`.
         """
-        queries = {question: _query(project_id, question) for project_id, question in self._asked}
-        asked = [(queries[question], project_id) for project_id, question in self._asked]
-        return [query.for_project(project_id) for query, project_id in asked if query is not None]
+        asked = tuple(self._asked)  # from a thread of its own the server may add to them
+        queries = {question: _query(project_id, question) for project_id, question in asked}
+        found = [(queries[question], project_id) for project_id, question in asked]
+        return [query.for_project(project_id) for query, project_id in found if query is not None]
 
     def fail_next(
         self, status: int = 429, *, headers: Mapping[str, str] | None = None, body: object = None, times: int = 1

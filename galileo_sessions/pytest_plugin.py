@@ -1,0 +1,48 @@
+"""Fixtures for the tests of an app that counts sessions; pytest finds them where this package is installed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+
+import pytest
+
+from galileo_sessions.client import GalileoSessions
+from galileo_sessions.local import LocalGalileo, sample_sessions
+
+
+@pytest.fixture
+def local_galileo_sessions() -> Iterable[Mapping[str, object]]:
+    """What `local_galileo` counts: the fixed sample. Define a fixture of this name for sessions of your own."""
+    return sample_sessions()
+
+
+@pytest.fixture
+def local_galileo(
+    local_galileo_sessions: Iterable[Mapping[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[LocalGalileo]:
+    """
+    A running `LocalGalileo`, which the environment names: the app's own `GalileoSessions()` counts there.
+
+    It runs in a thread of its own, so the app may run in the test's event loop, in another, or in a process.
+    """
+    with LocalGalileo(local_galileo_sessions) as server:
+        for name in ("GALILEO_CONSOLE_URL", "GALILEO_USERNAME", "GALILEO_PASSWORD"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
+        yield server
+
+
+# Without pytest-asyncio another plugin for asynchronous fixtures, such as anyio's, may take it.
+_async_fixture: Callable[[Callable[..., AsyncIterator[GalileoSessions]]], object] = (
+    import_module("pytest_asyncio").fixture if find_spec("pytest_asyncio") else pytest.fixture
+)
+
+
+@_async_fixture
+async def galileo_sessions_client(local_galileo: LocalGalileo) -> AsyncIterator[GalileoSessions]:
+    """A `GalileoSessions` that counts in `local_galileo`, and is closed after the test; needs pytest-asyncio."""
+    async with GalileoSessions(local_galileo.api_key, base_url=local_galileo.url) as galileo:
+        yield galileo

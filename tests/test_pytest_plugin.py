@@ -1,0 +1,132 @@
+"""The fixtures for tests of other people's apps, as those people use them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from galileo_sessions import Col, CountQuery, GalileoSessions
+from galileo_sessions.local import LocalGalileo, sample_sessions
+
+PROJECT = str(sample_sessions()[0]["project_id"])
+WHERE = Col("score") > 3
+
+
+async def app() -> int:
+    """An app: it knows nothing of the test."""
+    async with GalileoSessions() as galileo:
+        return await galileo.count(PROJECT, WHERE)
+
+
+# ---- in this process -------------------------------------------------------------------------------------------------
+
+
+async def test_an_app_counts_in_the_local_server(local_galileo: LocalGalileo) -> None:
+    """Found by the environment alone; the test sees what was asked, as filters."""
+    assert 0 < await app() < 312
+    assert [CountQuery(PROJECT, WHERE)] == local_galileo.requests
+
+
+def test_an_app_may_have_a_loop_of_its_own(local_galileo: LocalGalileo) -> None:
+    """The server is in a thread of its own, so a test that blocks doesn't stop it."""
+    local_galileo.fail_next(503)
+    assert 0 < asyncio.run(app())
+    assert [CountQuery(PROJECT, WHERE)] * 2 == local_galileo.requests
+
+
+async def test_the_client_counts_there_too(
+    galileo_sessions_client: GalileoSessions, local_galileo: LocalGalileo
+) -> None:
+    """For tests that ask by themselves."""
+    assert 312 == await galileo_sessions_client.count(PROJECT)
+    assert "score" in await galileo_sessions_client.columns(PROJECT)
+    assert [CountQuery(PROJECT)] == local_galileo.requests
+
+
+@pytest.mark.parametrize("name", ["GALILEO_CONSOLE_URL", "GALILEO_USERNAME", "GALILEO_PASSWORD", "GALILEO_API_KEY"])
+def test_no_other_setting_stays(name: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """What the developer's own environment holds can't carry a test to the real service."""
+    monkeypatch.setenv(name, "https://console.example.com")
+    request.getfixturevalue("local_galileo")
+    assert 0 < asyncio.run(app())
+
+
+# ---- a thread of its own ---------------------------------------------------------------------------------------------
+
+
+def test_a_server_in_a_thread_ends_with_its_block() -> None:
+    """The thread is gone, and so is the port."""
+    before = threading.active_count()
+    with LocalGalileo(sample_sessions()) as server:
+        assert before + 1 == threading.active_count()
+        url = server.url
+    assert before == threading.active_count()
+    with LocalGalileo(port=int(url.rpartition(":")[2])) as server:
+        assert url == server.url
+
+
+def test_a_server_that_cannot_start_leaves_no_thread() -> None:
+    """A port that is taken is an OSError in the caller's own thread."""
+    with LocalGalileo() as server:
+        before = threading.active_count()
+        with pytest.raises(OSError, match="address already in use"):
+            LocalGalileo(port=int(server.url.rpartition(":")[2])).__enter__()
+        assert before == threading.active_count()
+
+
+# ---- in somebody's own project ---------------------------------------------------------------------------------------
+
+CONFTEST = """
+import pytest
+
+@pytest.fixture
+def local_galileo_sessions():
+    return [{"project_id": "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db", "score": score} for score in (1, 5)]
+"""
+TESTS = """
+import pytest
+from galileo_sessions import Col, GalileoSessions
+
+PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+
+@pytest.mark.asyncio
+async def test_my_app(local_galileo):
+    async with GalileoSessions() as galileo:
+        assert await galileo.count(PROJECT, Col("score") > 3) == 1
+    assert [query.where for query in local_galileo.requests] == [Col("score") > 3]
+
+@pytest.mark.asyncio
+async def test_my_client(galileo_sessions_client):
+    assert await galileo_sessions_client.count(PROJECT) == 2
+"""
+
+
+def run(folder: Path, *arguments: str, before: str = "pass") -> subprocess.CompletedProcess[str]:
+    """pytest in a project of its own, with nothing set up there."""
+    (folder / "conftest.py").write_text(CONFTEST)
+    (folder / "test_app.py").write_text(TESTS)
+    program = f"import sys, pytest; {before}; sys.exit(pytest.main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "-q", "-W", "error", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=folder, env={**os.environ}, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("mode", ["strict", "auto"])
+def test_it_works_out_of_the_box(tmp_path: Path, mode: str) -> None:
+    """Installing is all; in either mode of pytest-asyncio, with sessions of one's own, and without a warning."""
+    ran = run(tmp_path, f"--asyncio-mode={mode}", "-o", "asyncio_default_fixture_loop_scope=function")
+    assert (0, True) == (ran.returncode, "2 passed" in ran.stdout), ran.stdout
+
+
+def test_without_pytest_asyncio_the_rest_works(tmp_path: Path) -> None:
+    """Only the client needs it."""
+    hidden = "import importlib.util as u; find = u.find_spec; "
+    hidden += "u.find_spec = lambda name, *more: None if name == 'pytest_asyncio' else find(name, *more)"
+    (tmp_path / "test_sync.py").write_text("def test_url(local_galileo): assert local_galileo.url\n")
+    ran = run(tmp_path, "-p", "no:asyncio", "test_sync.py", before=hidden)
+    assert (0, True) == (ran.returncode, "1 passed" in ran.stdout), ran.stdout
