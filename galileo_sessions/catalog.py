@@ -27,23 +27,10 @@ from galileo_sessions.errors import (
     UnknownColumnError,
     brief,
 )
-from galileo_sessions.filters import (
-    OPERATORS,
-    And,
-    BooleanFilter,
-    CollectionFilter,
-    DateFilter,
-    Filter,
-    IdFilter,
-    Not,
-    NumberFilter,
-    Or,
-    TextFilter,
-    text,
-)
+from galileo_sessions.filters import OPERATORS, And, Comparison, Filter, Not, Or, text
 
-_Comparison: TypeAlias = TextFilter | NumberFilter | DateFilter | BooleanFilter | CollectionFilter | IdFilter
 _Loc: TypeAlias = tuple[str | int, ...]
+_Found: TypeAlias = tuple[Comparison, _Loc]
 
 _COLUMNS: dict[str | None, Callable[[str], Any]] = {
     column.filter_type: column for column in (IdCol, DateCol, NumberCol, BooleanCol, CollectionCol, TextCol)
@@ -259,9 +246,9 @@ def _row(tag: str, cells: Iterable[str]) -> str:
 # ---- does a filter fit? ----------------------------------------------------------------------------------------------
 
 
-def _comparisons(where: Filter, loc: _Loc, found: list[tuple[_Comparison, _Loc]]) -> list[tuple[_Comparison, _Loc]]:
+def _comparisons(where: Filter, loc: _Loc, found: list[_Found]) -> list[_Found]:
     """Each leaf that asks a column, with the keys and positions that lead to it in `dump_filter(where)`."""
-    if isinstance(where, _Comparison):
+    if isinstance(where, Comparison):
         found.append((where, (*loc, "filter")))
     elif isinstance(where, Not):
         _ = _comparisons(where.child, (*loc, "not"), found)
@@ -302,7 +289,7 @@ def _close(asked: str, names: Iterable[str]) -> str:
     return close[0] if close else ""
 
 
-def _misfit(info: ColumnInfo, leaf: _Comparison, *, hints: bool) -> tuple[str, str] | None:
+def _misfit(info: ColumnInfo, leaf: Comparison, *, hints: bool) -> tuple[str, str] | None:
     """Why a column can't be asked this, as code and text; None if it can."""
     kind, allowed = info.filter_type, info.allowed_values
     if kind == leaf.type and info.filterable and (not allowed or leaf.value in allowed):
@@ -323,7 +310,7 @@ def _misfit(info: ColumnInfo, leaf: _Comparison, *, hints: bool) -> tuple[str, s
     return "no_operator", f"{problem}{instead}"
 
 
-def _rewrite(column_id: str, kind: str, operator: str, leaf: _Comparison) -> str:
+def _rewrite(column_id: str, kind: str, operator: str, leaf: Comparison) -> str:
     column, value = _COLUMNS[kind](column_id), leaf.value if operator == leaf.operator else [leaf.value]
     case_sensitive = kind not in ("text", "collection") or getattr(leaf, "case_sensitive", True)
     try:
@@ -332,7 +319,7 @@ def _rewrite(column_id: str, kind: str, operator: str, leaf: _Comparison) -> str
         return f"{brief(column)}.{operator}(...)"
 
 
-def _stray(allowed: tuple[Any, ...], leaf: _Comparison, *, hints: bool) -> str:
+def _stray(allowed: tuple[Any, ...], leaf: Comparison, *, hints: bool) -> str:
     """What is wrong with a leaf's value where a column has a few only, or "" if nothing can be said against it."""
     kinds = _LISTED.get(leaf.type)
     if kinds is None or leaf.operator not in _EXACT or not kinds.issuperset(map(type, allowed)):

@@ -191,7 +191,7 @@ class UnknownColumnError(FilterError, KeyError):
     """A column id that a project's catalog doesn't have."""
 
     def __str__(self) -> str:
-        return Exception.__str__(self)  # KeyError's own would be in quotes
+        return Exception.__str__(self)  # KeyError's would print the text in quotes
 
 
 class QueueScopedFilterWarning(UserWarning):

@@ -130,8 +130,8 @@ def text(value: object) -> str:
     raise FilterTypeError(f"expected text, got {brief(value)}")
 
 
-def _listed(value: object) -> Sequence[object] | None:
-    return cast("Sequence[object]", value) if isinstance(value, list | tuple) else None
+def _listed(value: object) -> Sequence[Any] | None:
+    return cast("Sequence[Any]", value) if isinstance(value, list | tuple) else None
 
 
 def _text_or_texts(value: object) -> str | tuple[str, ...]:
@@ -256,22 +256,51 @@ def check_operator(leaf: LeafFilter | type[LeafFilter], _: object, operator: obj
         raise FilterError(f"a {leaf.type} filter has no operator {brief(operator)}; it has {', '.join(allowed)}")
 
 
-class _Comparison(Filter):
+@frozen(repr=False)
+class Comparison(Filter):
     """What all leaves but one share: they compare a column with a value, and print as the call that does."""
 
-    __slots__ = ()
+    type: ClassVar[str]
+    column_id: str = field(converter=text)
+    operator: str
+    value: str | float | datetime | tuple[str | float, ...]
 
     def __repr__(self) -> str:
-        return _leaf_repr(cast("Any", self))
+        items = _listed(self.value)
+        value = self.value.isoformat() if isinstance(self.value, datetime) else self.value
+        written = repr(value if items is None else list(items))
+        fold = "" if getattr(self, "case_sensitive", True) else ", case_sensitive=False"
+        if not self._columns_make_it():
+            return f"{type(self).__name__}({self.column_id!r}, {self.operator!r}, {written}{fold})"
+        if self.operator == "between":
+            written = written[1:-1]
+        return f"Col.{self.type}({self.column_id!r}).{self.operator}({written}{fold})"
+
+    def _columns_make_it(self) -> bool:
+        """Whether the methods of columns, which have more sense than the schema, would make this leaf."""
+        operator, items = self.operator, _listed(self.value)
+        if not self.column_id or not sendable(self.column_id):
+            return False
+        if items is None:
+            return operator not in ("one_of", "not_in", "between") and sendable(self.value)
+        if operator == "between":
+            return len(items) == 2 and items[0] <= items[1]
+        return operator in ("one_of", "not_in") and bool(items) and all(map(sendable, items))
+
+
+def sendable(value: object) -> bool:
+    """Whether UTF-8 has it: text with a lone surrogate can't be sent."""
+    if not isinstance(value, str) or value.isascii():
+        return True
+    return not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 @final
 @frozen(repr=False)
-class TextFilter(_Comparison):
+class TextFilter(Comparison):
     """A text column compared with text; `one_of` and `not_in` take several."""
 
     type: ClassVar[Literal["text"]] = "text"
-    column_id: str = field(converter=text)
     operator: TextOperator = field(validator=check_operator)
     value: str | tuple[str, ...] = field(converter=_text_or_texts)
     case_sensitive: bool = field(default=True, converter=_boolean)
@@ -279,44 +308,40 @@ class TextFilter(_Comparison):
 
 @final
 @frozen(repr=False)
-class NumberFilter(_Comparison):
+class NumberFilter(Comparison):
     """A number column compared with a finite number; `between` takes two, both inclusive."""
 
     type: ClassVar[Literal["number"]] = "number"
-    column_id: str = field(converter=text)
     operator: NumberOperator = field(validator=check_operator)
     value: int | float | tuple[int | float, ...] = field(converter=_number_or_numbers)
 
 
 @final
 @frozen(repr=False)
-class DateFilter(_Comparison):
+class DateFilter(Comparison):
     """A date column compared with an instant; `value` is an aware `datetime`."""
 
     type: ClassVar[Literal["date"]] = "date"
-    column_id: str = field(converter=text)
     operator: DateOperator = field(validator=check_operator)
     value: datetime = field(converter=instant)
 
 
 @final
 @frozen(repr=False)
-class BooleanFilter(_Comparison):
+class BooleanFilter(Comparison):
     """A boolean column compared with True or False."""
 
     type: ClassVar[Literal["boolean"]] = "boolean"
-    column_id: str = field(converter=text)
     operator: BooleanOperator = field(validator=check_operator)
     value: bool = field(converter=_boolean)
 
 
 @final
 @frozen(repr=False)
-class CollectionFilter(_Comparison):
+class CollectionFilter(Comparison):
     """A collection column, such as tags, asked for text; `one_of` and `not_in` take several."""
 
     type: ClassVar[Literal["collection"]] = "collection"
-    column_id: str = field(converter=text)
     operator: CollectionOperator = field(validator=check_operator)
     value: str | tuple[str, ...] = field(converter=_text_or_texts)
     case_sensitive: bool = field(default=True, converter=_boolean)
@@ -324,11 +349,10 @@ class CollectionFilter(_Comparison):
 
 @final
 @frozen(repr=False)
-class IdFilter(_Comparison):
+class IdFilter(Comparison):
     """An id column compared with ids, held as text; `one_of` and `not_in` take several."""
 
     type: ClassVar[Literal["id"]] = "id"
-    column_id: str = field(converter=text)
     operator: IdOperator = field(validator=check_operator)
     value: str | tuple[str, ...] = field(converter=_id_or_ids)
 
@@ -351,36 +375,6 @@ LeafFilter: TypeAlias = (
 )
 
 
-def _leaf_repr(leaf: TextFilter | NumberFilter | DateFilter | BooleanFilter | CollectionFilter | IdFilter) -> str:
-    value: object = leaf.value.isoformat() if isinstance(leaf.value, datetime) else leaf.value
-    written = repr(list(leaf.value)) if isinstance(leaf.value, tuple) else repr(value)
-    fold = ", case_sensitive=False" if getattr(leaf, "case_sensitive", True) is False else ""
-    if not _columns_make(leaf):
-        return f"{type(leaf).__name__}({leaf.column_id!r}, {leaf.operator!r}, {written}{fold})"
-    if leaf.operator == "between":
-        written = written[1:-1]
-    return f"Col.{leaf.type}({leaf.column_id!r}).{leaf.operator}({written}{fold})"
-
-
-def _columns_make(leaf: TextFilter | NumberFilter | DateFilter | BooleanFilter | CollectionFilter | IdFilter) -> bool:
-    """Whether the methods of columns, which have more sense than the schema, would make this leaf."""
-    value, operator = leaf.value, leaf.operator
-    if not leaf.column_id or not sendable(leaf.column_id):
-        return False
-    if not isinstance(value, tuple):
-        return operator not in ("one_of", "not_in", "between") and sendable(value)
-    if isinstance(leaf, NumberFilter) and isinstance(leaf.value, tuple):
-        return operator == "between" and len(leaf.value) == 2 and leaf.value[0] <= leaf.value[1]
-    return operator in ("one_of", "not_in") and bool(value) and all(sendable(item) for item in value)
-
-
-def sendable(value: object) -> bool:
-    """Whether UTF-8 has it: text with a lone surrogate can't be sent."""
-    if not isinstance(value, str) or value.isascii():
-        return True
-    return not any("\ud800" <= char <= "\udfff" for char in value)
-
-
 # ---- nodes -----------------------------------------------------------------------------------------------------------
 
 
@@ -396,26 +390,33 @@ def _filters(value: object) -> tuple[Filter, ...]:
     return tuple([_filter(item) for item in cast("Iterable[object]", value)])
 
 
-def _check_limits(depth: int, size: int) -> None:
-    if depth > MAX_DEPTH:
-        raise FilterTooLargeError(
-            f"this filter would be {depth} levels deep; {MAX_DEPTH} is the most. "
-            "all_of([...]) and any_of([...]) put any number of filters on one level"
-        )
-    if size > MAX_LEAVES:
-        raise FilterTooLargeError(
-            f"this filter would have {size:,} leaves; {MAX_LEAVES:,} is the most. "
-            "Many values of one column fit into one leaf: one_of([...])"
-        )
+@frozen(repr=False)
+class _Node(Filter):
+    """What `And`, `Or` and `Not` share: how deep and large they are, which is asked more often than they are made."""
+
+    depth: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]  # read-only all the same
+    size: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    def _measure(self, depth: int, size: int) -> None:
+        if depth > MAX_DEPTH:
+            raise FilterTooLargeError(
+                f"this filter would be {depth} levels deep; {MAX_DEPTH} is the most. "
+                "all_of([...]) and any_of([...]) put any number of filters on one level"
+            )
+        if size > MAX_LEAVES:
+            raise FilterTooLargeError(
+                f"this filter would have {size:,} leaves; {MAX_LEAVES:,} is the most. "
+                "Many values of one column fit into one leaf: one_of([...])"
+            )
+        object.__setattr__(self, "depth", depth)
+        object.__setattr__(self, "size", size)
 
 
 @frozen(repr=False)
-class _Branch(Filter):
-    """What `And` and `Or` share: any number of children, and how deep and large they are together."""
+class _Branch(_Node):
+    """What `And` and `Or` share: any number of children."""
 
     children: tuple[Filter, ...] = field(converter=_filters)
-    _depth: int = field(init=False, eq=False)
-    _size: int = field(init=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         depth = 1 + max([child.depth for child in self.children], default=0)
@@ -428,19 +429,6 @@ class _Branch(Filter):
         node._measure(depth, size)
         object.__setattr__(node, "children", children)
         return node
-
-    def _measure(self, depth: int, size: int) -> None:
-        _check_limits(depth, size)
-        object.__setattr__(self, "_depth", depth)
-        object.__setattr__(self, "_size", size)
-
-    @property
-    def depth(self) -> int:
-        return self._depth
-
-    @property
-    def size(self) -> int:
-        return self._size
 
 
 @final
@@ -463,21 +451,13 @@ class Or(_Branch):
 
 @final
 @frozen(repr=False)
-class Not(Filter):
+class Not(_Node):
     """The child doesn't hold. Made as written: only `~` removes a double negation."""
 
     child: Filter = field(converter=_filter)
 
     def __attrs_post_init__(self) -> None:
-        _check_limits(self.depth, self.size)
-
-    @property
-    def depth(self) -> int:
-        return 1 + self.child.depth
-
-    @property
-    def size(self) -> int:
-        return self.child.size
+        self._measure(1 + self.child.depth, self.child.size)
 
     def __repr__(self) -> str:
         if isinstance(self.child, Not) or self.child in (ALWAYS, NEVER):
