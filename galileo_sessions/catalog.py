@@ -20,7 +20,6 @@ from galileo_sessions.columns import BooleanCol, Col, CollectionCol, DateCol, Id
 from galileo_sessions.drawing import draw
 from galileo_sessions.errors import (
     FilterCheckError,
-    FilterDecodeError,
     FilterError,
     FilterTypeError,
     Issue,
@@ -28,9 +27,9 @@ from galileo_sessions.errors import (
     brief,
 )
 from galileo_sessions.filters import OPERATORS, And, Comparison, Filter, Not, Or, text
+from galileo_sessions.wire import Path, fault_at, plain
 
-_Loc: TypeAlias = tuple[str | int, ...]
-_Found: TypeAlias = tuple[Comparison, _Loc]
+_Found: TypeAlias = tuple[Comparison, Path]
 
 _COLUMNS: dict[str | None, Callable[[str], Any]] = {
     column.filter_type: column for column in (IdCol, DateCol, NumberCol, BooleanCol, CollectionCol, TextCol)
@@ -246,7 +245,7 @@ def _row(tag: str, cells: Iterable[str]) -> str:
 # ---- does a filter fit? ----------------------------------------------------------------------------------------------
 
 
-def _comparisons(where: Filter, loc: _Loc, found: list[_Found]) -> list[_Found]:
+def _comparisons(where: Filter, loc: Path, found: list[_Found]) -> list[_Found]:
     """Each leaf that asks a column, with the keys and positions that lead to it in `dump_filter(where)`."""
     if isinstance(where, Comparison):
         found.append((where, (*loc, "filter")))
@@ -259,7 +258,7 @@ def _comparisons(where: Filter, loc: _Loc, found: list[_Found]) -> list[_Found]:
     return found
 
 
-def _positions(loc: _Loc) -> tuple[int, ...]:
+def _positions(loc: Path) -> tuple[int, ...]:
     """The same way as `draw` has it: positions of children, of which a Not has one."""
     return tuple([step if isinstance(step, int) else 0 for step in loc if step == "not" or isinstance(step, int)])
 
@@ -351,11 +350,7 @@ def dump_catalog(catalog: ColumnCatalog) -> dict[str, Any]:
     """
     if not isinstance(catalog, ColumnCatalog):
         raise FilterTypeError(f"expected a ColumnCatalog, got {brief(catalog)}")
-    return {"columns": [{name: _listed(getattr(info, name)) for name in _CONVERTERS} for info in catalog.columns]}
-
-
-def _listed(value: object) -> object:
-    return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
+    return {"columns": [{name: plain(getattr(info, name)) for name in _CONVERTERS} for info in catalog.columns]}
 
 
 def load_catalog(data: object) -> ColumnCatalog:
@@ -369,30 +364,25 @@ def load_catalog(data: object) -> ColumnCatalog:
     """
     columns = _mapping(data, ()).get("columns")
     if not isinstance(columns, list | tuple):
-        raise _fault(("columns",), f"expected a list of columns, got {brief(columns)}")
+        raise fault_at(("columns",), f"expected a list of columns, got {brief(columns)}")
     return ColumnCatalog(_load(item, ("columns", i)) for i, item in enumerate(cast("Iterable[object]", columns)))
 
 
-def _load(data: object, path: _Loc) -> ColumnInfo:
+def _load(data: object, path: Path) -> ColumnInfo:
     entries = _mapping(data, path)
     given = {name: entries[name] for name in _CONVERTERS if entries.get(name) is not None}
     for name in ("id", "category"):
         if name not in given:
-            raise _fault(path, f"a column needs its {name}")
+            raise fault_at(path, f"a column needs its {name}")
     for name, value in given.items():
         try:
             given[name] = _CONVERTERS[name](value)
         except FilterError as error:
-            raise _fault((*path, name), str(error)) from None
+            raise fault_at((*path, name), str(error)) from None
     return ColumnInfo(**given)
 
 
-def _mapping(data: object, path: _Loc) -> Mapping[Any, Any]:
+def _mapping(data: object, path: Path) -> Mapping[Any, Any]:
     if isinstance(data, Mapping):
         return cast("Mapping[Any, Any]", data)  # type: ignore[redundant-cast]  # pyright knows less
-    raise _fault(path, f"expected a JSON object, got {brief(data)}")
-
-
-def _fault(path: _Loc, message: str) -> FilterDecodeError:
-    written = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return FilterDecodeError(f"at {written or 'the top'}: {message}", path)
+    raise fault_at(path, f"expected a JSON object, got {brief(data)}")

@@ -8,7 +8,7 @@ The words: columns, whose comparisons make filters.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
@@ -48,6 +48,13 @@ def _check_column_id(_: object, __: object, value: str) -> None:
         raise FilterError(f"the column id {brief(value)} has a lone surrogate, which can't be sent as UTF-8")
 
 
+def _lacking(name: str) -> Callable[[_Column, object], Never]:
+    def refuse(self: _Column, _: object) -> Never:
+        raise FilterTypeError(_no_such_method(self, name))
+
+    return refuse
+
+
 @frozen(eq=False, repr=False)
 class _Column:
     """What all columns share: an id, and guards, for a column alone is no condition."""
@@ -65,14 +72,11 @@ class _Column:
     def __and__(self, other: Never) -> NoReturn:
         raise operand_error(self, "&")
 
-    def __rand__(self, other: Never) -> NoReturn:
-        raise operand_error(self, "&")
-
     def __or__(self, other: Never) -> NoReturn:
         raise operand_error(self, "|")
 
-    def __ror__(self, other: Never) -> NoReturn:
-        raise operand_error(self, "|")
+    __rand__ = __and__
+    __ror__ = __or__
 
     def __bool__(self) -> Never:
         raise self._no_condition("if, and, or, not, in")
@@ -97,27 +101,12 @@ class _Column:
                 f"or Col.collection({brief(self.column_id)}).contains({value}) for a collection such as tags"
             )
 
-        __iter__ = None
-
         def __getattr__(self, name):
             if name.startswith("__"):
                 raise AttributeError(name)
             raise AttributeError(_no_such_method(self, name), name=name, obj=self)
 
-        def __ne__(self, other):
-            raise FilterTypeError(_no_such_method(self, "ne"))
-
-        def __lt__(self, other):
-            raise FilterTypeError(_no_such_method(self, "lt"))
-
-        def __le__(self, other):
-            raise FilterTypeError(_no_such_method(self, "lte"))
-
-        def __gt__(self, other):
-            raise FilterTypeError(_no_such_method(self, "gt"))
-
-        def __ge__(self, other):
-            raise FilterTypeError(_no_such_method(self, "gte"))
+        __ne__, __gt__, __ge__, __lt__, __le__ = map(_lacking, _SYMBOLS)
 
     def _no_condition(self, where: str) -> FilterTypeError:
         return FilterTypeError(
@@ -185,17 +174,10 @@ class _Ordering(_Column, Generic[V]):
         """The session's value is `value`, or less, or earlier."""
         return self._leaf("lte", value)
 
-    def __gt__(self, other: V) -> Filter:
-        return self._leaf("gt", other)
-
-    def __ge__(self, other: V) -> Filter:
-        return self._leaf("gte", other)
-
-    def __lt__(self, other: V) -> Filter:
-        return self._leaf("lt", other)
-
-    def __le__(self, other: V) -> Filter:
-        return self._leaf("lte", other)
+    __gt__ = gt
+    __ge__ = gte
+    __lt__ = lt
+    __le__ = lte
 
 
 class _Text(_Column, Generic[V, Vs]):

@@ -65,8 +65,7 @@ def leaf(column: Column, filter_type: str, operator: str, value: object, case_se
             _check_case_sensitive(filter_type, case_sensitive)
         return _MAKERS[filter_type](column.column_id, operator, value, case_sensitive)
     except FilterError as error:
-        problem = error
-    raise _refusal(column, operator, (value,), problem)
+        raise _refusal(column, operator, (value,), error) from None
 
 
 def inferred(column: Column, operator: str, value: object) -> str:
@@ -96,10 +95,8 @@ def between_numbers(column: Column, bounds: tuple[object, ...]) -> Filter:
         made = NumberFilter(column.column_id, "between", [low, high])
         _check_order(low, high)
     except FilterError as error:
-        problem = error
-    else:
-        return made
-    raise _refusal(column, "between", bounds, problem)
+        raise _refusal(column, "between", bounds, error) from None
+    return made
 
 
 def between_dates(column: Column, bounds: tuple[object, ...]) -> Filter:
@@ -108,10 +105,8 @@ def between_dates(column: Column, bounds: tuple[object, ...]) -> Filter:
         start, end = [_instant(bound) for bound in _pair(bounds, "dates")]
         _check_order(start, end)
     except FilterError as error:
-        problem = error
-    else:
-        return DateFilter(column.column_id, "gte", start) & DateFilter(column.column_id, "lte", end)
-    raise _refusal(column, "between", bounds, problem)
+        raise _refusal(column, "between", bounds, error) from None
+    return DateFilter(column.column_id, "gte", start) & DateFilter(column.column_id, "lte", end)
 
 
 def on_day(column: Column, day: object, tz: object) -> Filter:
@@ -119,10 +114,8 @@ def on_day(column: Column, day: object, tz: object) -> Filter:
     try:
         start, end = _midnights(day, tz)
     except FilterError as error:
-        problem = error
-    else:
-        return DateFilter(column.column_id, "gte", start) & DateFilter(column.column_id, "lt", end)
-    raise _refusal(column, "on", (day,), problem)
+        raise _refusal(column, "on", (day,), error) from None
+    return DateFilter(column.column_id, "gte", start) & DateFilter(column.column_id, "lt", end)
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------

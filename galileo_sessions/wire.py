@@ -62,7 +62,7 @@ def dump_leaf(leaf: Filter) -> dict[str, Any]:
         return {"column_id": leaf.column_id, **members, "type": leaf.type}
     value: object = leaf.value
     if type(value) is not str:  # the most frequent first
-        value = leaf.value.isoformat() if isinstance(leaf, DateFilter) else _plain(value)
+        value = leaf.value.isoformat() if isinstance(leaf, DateFilter) else plain(value)
     data = {"column_id": leaf.column_id, "operator": leaf.operator, "value": value}
     if isinstance(leaf, _TEXT):
         data["case_sensitive"] = leaf.case_sensitive
@@ -70,7 +70,8 @@ def dump_leaf(leaf: Filter) -> dict[str, Any]:
     return data
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """A field's value as JSON has it: a tuple is a list."""
     return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
 
 
@@ -92,13 +93,13 @@ def load_leaf(data: object, path: Path) -> LeafFilter:
     entries = _object(data, path, "a filter")
     for key in entries:
         if not isinstance(key, str):
-            raise _fault(path, f"a filter has no key {brief(key)}; keys are text")
+            raise fault_at(path, f"a filter has no key {brief(key)}; keys are text")
     leaf_type = _pop_type(entries, path)
     if leaf_type != "fully_annotated" and "name" in entries:
         if entries.setdefault("column_id", entries["name"]) != entries.pop("name"):
-            raise _fault((*path, "name"), "name and column_id differ; the API knows column_id only")
+            raise fault_at((*path, "name"), "name and column_id differ; the API knows column_id only")
     elif leaf_type == "fully_annotated" and entries.pop("column_id", "fully_annotated") != "fully_annotated":
-        raise _fault((*path, "column_id"), "a fully_annotated filter has no column but fully_annotated")
+        raise fault_at((*path, "column_id"), "a fully_annotated filter has no column but fully_annotated")
     if leaf_type in ("id", "boolean"):
         entries.setdefault("operator", "eq")  # the schema's default, which other types don't have
     return _loader(leaf_type)(entries, path)
@@ -107,10 +108,10 @@ def load_leaf(data: object, path: Path) -> LeafFilter:
 def load_node(data: object, path: Path, depth: int = 1) -> Filter:
     """The filter that a node of a `filter_tree` stands for; `path` leads to it, for errors."""
     if depth > MAX_DEPTH:
-        raise _fault(path, f"deeper than {MAX_DEPTH} levels")
+        raise fault_at(path, f"deeper than {MAX_DEPTH} levels")
     entries = _object(data, path, "a node")
     if len(entries) != 1 or next(iter(entries)) not in _NODES:
-        raise _fault(path, f"a node has exactly one of {', '.join(_NODES)}; got {brief(list(entries))}")
+        raise fault_at(path, f"a node has exactly one of {', '.join(_NODES)}; got {brief(list(entries))}")
     (key, value), *_ = entries.items()
     below = (*path, key)
     if key == "filter":
@@ -118,7 +119,7 @@ def load_node(data: object, path: Path, depth: int = 1) -> Filter:
     if key == "not":
         return _made(Not, load_node(value, below, depth + 1), path)
     if not isinstance(value, list | tuple):
-        raise _fault(below, f"expected a list of nodes, got {brief(value)}")
+        raise fault_at(below, f"expected a list of nodes, got {brief(value)}")
     items = enumerate(cast("list[object]", value))
     return _made(And if key == "and" else Or, [load_node(item, (*below, i), depth + 1) for i, item in items], path)
 
@@ -127,22 +128,21 @@ def _made(node: Callable[[Any], Filter], children: object, path: Path) -> Filter
     try:
         return node(children)
     except FilterError as error:
-        fault = _fault(path, str(error))
-    raise fault
+        raise fault_at(path, str(error)) from None
 
 
 def _object(data: object, path: Path, what: str) -> dict[Any, Any]:
     if isinstance(data, Mapping):
         return dict(cast("Mapping[Any, Any]", data))  # type: ignore[redundant-cast]  # pyright knows less
-    raise _fault(path, f"expected {what}, which is a JSON object; got {brief(data)}")
+    raise fault_at(path, f"expected {what}, which is a JSON object; got {brief(data)}")
 
 
 def _pop_type(entries: dict[Any, Any], path: Path) -> str:
     if "type" not in entries:
-        raise _fault(path, f"a filter needs its type, one of {', '.join(_LEAVES)}")
+        raise fault_at(path, f"a filter needs its type, one of {', '.join(_LEAVES)}")
     leaf_type = entries.pop("type")
     if not isinstance(leaf_type, str) or leaf_type not in _LEAVES:
-        raise _fault((*path, "type"), f"no filter has the type {brief(leaf_type)}; there are {', '.join(_LEAVES)}")
+        raise fault_at((*path, "type"), f"no filter has the type {brief(leaf_type)}; there are {', '.join(_LEAVES)}")
     return leaf_type
 
 
@@ -166,8 +166,7 @@ def _loader(leaf_type: str) -> Callable[[dict[Any, Any], Path], LeafFilter]:
         try:
             return cast("LeafFilter", structure(entries, leaf))
         except ClassValidationError as errors:
-            fault = _first_fault(errors.exceptions, leaf, path)
-        raise fault
+            raise _first_fault(errors.exceptions, leaf, path) from None
 
     return load
 
@@ -190,15 +189,16 @@ def _first_fault(errors: Sequence[Exception], leaf: type[LeafFilter], path: Path
     error = errors[0]
     names = [note.name for note in getattr(error, "__notes__", ()) if hasattr(note, "name")]
     if names and isinstance(error, KeyError):
-        return _fault(path, f"a {leaf.type} filter needs {names[0]}")
+        return fault_at(path, f"a {leaf.type} filter needs {names[0]}")
     if names:
-        return _fault((*path, names[0]), str(error))
+        return fault_at((*path, names[0]), str(error))
     extra = min(map(str, getattr(error, "extra_fields", ())))
     close = difflib.get_close_matches(extra, _names(leaf), n=1)
     hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(_names(leaf))} and type"
-    return _fault(path, f"a {leaf.type} filter has no key {brief(extra)}; {hint}")
+    return fault_at(path, f"a {leaf.type} filter has no key {brief(extra)}; {hint}")
 
 
-def _fault(path: Path, message: str) -> FilterDecodeError:
+def fault_at(path: Path, message: str) -> FilterDecodeError:
+    """The error for plain data with a fault at a path."""
     written = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path[-12:])
     return FilterDecodeError(f"at {'…' if len(path) > 12 else ''}{written or 'the top'}: {message}", path)
