@@ -23,7 +23,7 @@ from galileo_sessions.errors import Attempt, ConfigurationError, brief
 from galileo_sessions.fanout import CountReport, CountStream, OnProgress, Targets
 from galileo_sessions.filters import Filter
 from galileo_sessions.limiter import Gate, Limits
-from galileo_sessions.query import CountQuery, columns_body
+from galileo_sessions.query import CountQuery, columns_body, scoped
 from galileo_sessions.retry import Retry
 from galileo_sessions.transport import SSL, Timeouts, Transport
 
@@ -149,14 +149,7 @@ class GalileoSessions:
         if self._latest is not None and all(map(is_, asked, self._latest[0])):  # often the same filter again and again
             query = self._latest[1].for_project(project_id)
         else:
-            query = CountQuery(
-                project_id,
-                where,
-                filters=filters,
-                log_stream_id=log_stream_id,
-                experiment_id=experiment_id,
-                metrics_testing_id=metrics_testing_id,
-            )
+            query = scoped(project_id, *asked)
             self._latest = (asked, query) if filters == () else None  # a list may change
         total, _ = await self._counter.count(query, _deadline(timeout))
         return total
@@ -189,12 +182,7 @@ class GalileoSessions:
                 or the client can't be used here.
             GalileoError: as `count` does.
         """
-        query = CountQuery(
-            project_id,
-            log_stream_id=log_stream_id,
-            experiment_id=experiment_id,
-            metrics_testing_id=metrics_testing_id,
-        )
+        query = scoped(project_id, None, (), log_stream_id, experiment_id, metrics_testing_id)
         body = columns_body(query, start_time, end_time)
         catalog, _ = await self._counter.ask(COLUMNS, query, body, _deadline(timeout))
         return catalog
@@ -236,14 +224,7 @@ class GalileoSessions:
             raise ConfigurationError(f"targets is a list of project ids or queries, got {brief(targets)}. Write [...]")
         if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
             raise ConfigurationError(f"concurrency={concurrency!r}: a whole number, 1 or more")
-        template = CountQuery(
-            UUID(int=0),
-            where,
-            filters=filters,
-            log_stream_id=log_stream_id,
-            experiment_id=experiment_id,
-            metrics_testing_id=metrics_testing_id,
-        )
+        template = scoped(UUID(int=0), where, filters, log_stream_id, experiment_id, metrics_testing_id)
         return CountStream(
             self._counter,
             targets,

@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from copy import copy
+from functools import partial
 from math import inf
 from typing import Any, Generic, TypeVar
 
@@ -47,6 +48,14 @@ logger: logging.Logger = logging.getLogger("galileo_sessions")
 _LINE = "POST /v2/projects/{project_id}/sessions/%s: attempt %d, status %s, %.0f ms"
 
 OnAttempt = Callable[[Attempt], object]
+
+
+def tell(call: Callable[[], object], complaint: str) -> None:
+    """Calls somebody else's code, whose failure is logged: it must not lose a count."""
+    try:
+        call()
+    except Exception:
+        logger.exception(complaint)
 
 
 @frozen
@@ -281,12 +290,8 @@ class Counter:
         if logger.isEnabledFor(logging.DEBUG):
             milliseconds = attempt.elapsed * 1000
             logger.debug(_LINE, name, attempt.number, attempt.status, milliseconds)
-        if self._on_attempt is None:
-            return
-        try:
-            self._on_attempt(attempt)
-        except Exception:  # somebody else's code, whose failure must not lose a count
-            logger.exception("on_attempt raised; the count goes on")
+        if self._on_attempt is not None:
+            tell(partial(self._on_attempt, attempt), "on_attempt raised; the count goes on")
 
 
 def _draw(most: float) -> float:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from attrs import frozen
 
-from galileo_sessions.counting import Counter, logger
+from galileo_sessions.counting import Counter, tell
 from galileo_sessions.errors import (
     Attempt,
     AuthenticationError,
@@ -311,8 +311,6 @@ class CountStream:
                 self._ready.append(self._early.pop(self._handed))
                 self._handed += 1
         self._wake()
-        if self._on_progress is not None:
-            try:
-                self._on_progress(self.progress)
-            except Exception:  # noqa: BLE001  # somebody else's code, whose failure must not lose a count
-                logger.exception("on_progress raised; the counts go on")
+        report = self._on_progress
+        if report is not None:
+            tell(lambda: report(self.progress), "on_progress raised; the counts go on")

@@ -16,7 +16,7 @@ from galileo_sessions.filters import ALWAYS, NEVER, UUID_TEXT, And, Filter, Leaf
 from galileo_sessions.wire import dump_filter, dump_leaf, load_leaf, load_node
 
 _CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
+SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 
 
 def _uuid(name: str, value: object) -> str:
@@ -117,6 +117,13 @@ class CountQuery:
         return query
 
 
+def scoped(
+    project_id: UUID | str, where: Filter | None, filters: Iterable[Filter], *scope: UUID | str | None
+) -> CountQuery:
+    """The query for what a client is given, the ids in the order of `SCOPE`."""
+    return CountQuery(project_id, where, filters=filters, **dict(zip(SCOPE, scope, strict=True)))
+
+
 # A fan-out makes tens of thousands of queries that differ in one field: slots are copied without attrs' guard.
 _set_project_id = vars(CountQuery)["project_id"].__set__
 _SLOTS = [vars(CountQuery)[attribute.name] for attribute in fields(CountQuery) if attribute.name != "project_id"]
@@ -174,7 +181,7 @@ def dump_query(query: CountQuery) -> dict[str, Any]:
         data["filter_tree"] = dump_filter(query.where)
     if query.filters:
         data["filters"] = [dump_leaf(leaf) for leaf in query.filters]
-    data |= {name: value for name in _SCOPE if (value := getattr(query, name)) is not None}
+    data |= {name: value for name in SCOPE if (value := getattr(query, name)) is not None}
     return data if query.tag is None else {**data, "tag": query.tag}
 
 
@@ -190,10 +197,10 @@ def load_query(data: object) -> CountQuery:
     if not isinstance(data, Mapping):
         raise FilterDecodeError(f"expected a query, which is a JSON object; got {brief(data)}")
     entries = dict(cast("Mapping[Any, Any]", data))  # type: ignore[redundant-cast]  # pyright knows less
-    unknown = [key for key in entries if key not in ("project_id", "filter_tree", "filters", "tag", *_SCOPE)]
+    unknown = [key for key in entries if key not in ("project_id", "filter_tree", "filters", "tag", *SCOPE)]
     if unknown:
         raise FilterDecodeError(
-            f"a query has no key {brief(unknown[0])}; it has filter_tree, filters, {', '.join(_SCOPE)}"
+            f"a query has no key {brief(unknown[0])}; it has filter_tree, filters, {', '.join(SCOPE)}"
         )
     if "project_id" not in entries:
         raise FilterDecodeError("a query needs its project_id, for it says which sessions are counted")

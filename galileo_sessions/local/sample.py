@@ -13,7 +13,8 @@ from galileo_sessions.catalog import ColumnCatalog
 from galileo_sessions.columns import Col
 from galileo_sessions.errors import brief
 from galileo_sessions.leaves import filter_type_of
-from galileo_sessions.local.schema import SCOPE, judge_date, judge_uuid
+from galileo_sessions.local.schema import judge_date, judge_uuid
+from galileo_sessions.query import SCOPE
 
 T = TypeVar("T")
 

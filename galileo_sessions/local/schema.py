@@ -30,8 +30,8 @@ from galileo_sessions.filters import (
     all_of,
     instant,
 )
+from galileo_sessions.query import SCOPE
 
-SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 _TIMES: tuple[tuple[str, DateOperator], ...] = (("start_time", "gte"), ("end_time", "lte"))  # of created_at
 
 Loc: TypeAlias = tuple[str | int, ...]
@@ -78,7 +78,7 @@ class Question:
     filters: tuple[Filter, ...]
     """The flat filters, where no tree stands beside them."""
     scope: dict[str, Any]
-    """The ids that narrow the project down, by the names in `SCOPE`."""
+    """The ids that narrow the project down, by their names."""
 
 
 def read(body: bytes, content_type: str = "application/json", asked: str = "count") -> Question | list[Entry]:
