@@ -147,17 +147,14 @@ def error_of(answer: Answer, scrub: Scrub = str, query: CountQuery | None = None
             f"{_title(status)}: to {to}. Redirects could carry the key elsewhere; set base_url", **kept
         )
     detail = _detail(answer.body)
+    said = _excerpt(scrub(detail) if isinstance(detail, str) else kept["body"])
     if status == 422:
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())
         issues = _issues(detail, scrub, where, filters)
         complaint = explain(issues, where, filters)
-        complaint = (
-            scrub(complaint) if complaint else _excerpt(scrub(detail) if isinstance(detail, str) else kept["body"])
-        )
-        return ValidationError(f"{_title(status)}: {complaint}", issues=issues, **kept)
+        return ValidationError(f"{_title(status)}: {scrub(complaint) if complaint else said}", issues=issues, **kept)
     if status >= 500:
         kind = ServerError
-    said = _excerpt(scrub(detail) if isinstance(detail, str) else kept["body"])
     return kind(f"{_title(status)}: {said}{'. ' if hint else ''}{hint}", **kept)
 
 

@@ -147,8 +147,6 @@ class FilterDecodeError(FilterError):
         path: The keys and positions that lead to the fault, outermost first.
     """
 
-    path: tuple[str | int, ...]
-
     def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
         super().__init__(message)
         self.path = path
@@ -163,9 +161,6 @@ class FilterParseError(FilterError):
         offset: Where in it the fault begins, in characters from 0.
     """
 
-    text: str
-    offset: int
-
     def __init__(self, message: str, *, text: str, offset: int) -> None:
         super().__init__(message)
         self.text = text
@@ -179,8 +174,6 @@ class FilterCheckError(FilterError):
     Attributes:
         issues: One for each of those leaves; `loc` is the way to it in `dump_filter(where)`, `node` the leaf.
     """
-
-    issues: tuple[Issue, ...]
 
     def __init__(self, message: str, *, issues: tuple[Issue, ...] = ()) -> None:
         super().__init__(message)
@@ -222,8 +215,6 @@ class AttemptTimeoutError(TransportError, TimeoutError):
         phase: "connect" where `Timeouts.connect` ran out, "response" before the answer's head, or "body".
     """
 
-    phase: Literal["connect", "response", "body"]
-
     def __init__(self, message: str, *, phase: Literal["connect", "response", "body"]) -> None:
         super().__init__(message)
         self.phase = phase
@@ -237,8 +228,6 @@ class ProtocolError(TransportError):
         worth_retrying: Whether another attempt may fare better; where the answer is too long or compressed it won't.
     """
 
-    worth_retrying: bool
-
     def __init__(self, message: str, *, worth_retrying: bool = True) -> None:
         super().__init__(message)
         self.worth_retrying = worth_retrying
@@ -251,8 +240,6 @@ class DeadlineExceededError(GalileoError, TimeoutError):
     Attributes:
         last: What the last attempt met, or None if there was none.
     """
-
-    last: GalileoError | None
 
     def __init__(self, message: str, *, last: GalileoError | None = None) -> None:
         super().__init__(message)
@@ -270,11 +257,6 @@ class ResponseError(GalileoError):
         retry_after: Seconds that the service asked to wait, or None.
     """
 
-    status: int
-    headers: Mapping[str, str]
-    body: str
-    retry_after: float | None
-
     def __init__(
         self,
         message: str,
@@ -286,7 +268,7 @@ class ResponseError(GalileoError):
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.headers = dict(headers)
+        self.headers: Mapping[str, str] = dict(headers)
         self.body = body
         self.retry_after = retry_after
 
@@ -335,8 +317,6 @@ class ValidationError(ResponseError):
         issues: Each entry of the answer's `detail`; empty where it has no such list.
     """
 
-    issues: tuple[Issue, ...]
-
     def __init__(self, message: str, *, issues: tuple[Issue, ...] = (), **response: Any) -> None:
         super().__init__(message, **response)
         self.issues = issues
@@ -357,8 +337,6 @@ class DecodeError(GalileoError):
     Attributes:
         body: The beginning of the body as text, at most 2 KiB.
     """
-
-    body: str
 
     def __init__(self, message: str, *, body: str = "") -> None:
         super().__init__(message)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any, cast
 from uuid import UUID
 
@@ -29,14 +30,7 @@ from galileo_sessions.filters import (
     text,
 )
 
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": lambda have, want: have == want,
-    "ne": lambda have, want: have != want,
-    "gt": lambda have, want: have > want,
-    "gte": lambda have, want: have >= want,
-    "lt": lambda have, want: have < want,
-    "lte": lambda have, want: have <= want,
-}
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {"eq": eq, "ne": ne, "gt": gt, "gte": ge, "lt": lt, "lte": le}
 
 
 def matches(where: Filter, record: Mapping[str, object]) -> bool:
