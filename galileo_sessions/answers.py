@@ -12,23 +12,9 @@ from typing import Any, NoReturn, cast
 
 from attrs import evolve, frozen
 
+from galileo_sessions import errors
 from galileo_sessions.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.drawing import explain, node_at
-from galileo_sessions.errors import (
-    AuthenticationError,
-    BadRequestError,
-    DecodeError,
-    FilterDecodeError,
-    Issue,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitedError,
-    RedirectError,
-    ResponseError,
-    ServerError,
-    ValidationError,
-    brief,
-)
 from galileo_sessions.filters import ALWAYS, Filter
 from galileo_sessions.query import CountQuery
 
@@ -36,12 +22,12 @@ _COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*'
 _MAX_COUNT = 2**63 - 1
 _KEPT = 2048  # characters of a body that stay in an error
 
-_ERRORS: dict[int, tuple[type[ResponseError], str]] = {
-    400: (BadRequestError, ""),
-    401: (AuthenticationError, "Check the key, and that it belongs to the deployment that base_url names"),
-    403: (PermissionDeniedError, "The credentials are known, but may not read this project"),
-    404: (NotFoundError, "Check the project_id, and that base_url is the API's, not the console's"),
-    429: (RateLimitedError, ""),
+_ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
+    400: (errors.BadRequestError, ""),
+    401: (errors.AuthenticationError, "Check the key, and that it belongs to the deployment that base_url names"),
+    403: (errors.PermissionDeniedError, "The credentials are known, but may not read this project"),
+    404: (errors.NotFoundError, "Check the project_id, and that base_url is the API's, not the console's"),
+    429: (errors.RateLimitedError, ""),
 }
 
 Scrub = Callable[[str], str]
@@ -85,7 +71,7 @@ def column_catalog(body: bytes, scrub: Scrub = str) -> ColumnCatalog:
     """
     try:
         return load_catalog(load_json(body, scrub))
-    except FilterDecodeError as error:
+    except errors.FilterDecodeError as error:
         problem = str(error)
     raise _undecodable(body, scrub, scrub(problem))
 
@@ -115,9 +101,9 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return entries
 
 
-def _undecodable(body: bytes, scrub: Scrub, problem: str) -> DecodeError:
+def _undecodable(body: bytes, scrub: Scrub, problem: str) -> errors.DecodeError:
     text = _text(body, scrub)
-    return DecodeError(
+    return errors.DecodeError(
         f"the service answered 200, but not with what was asked for: {problem}; got {_excerpt(text)}", body=text
     )
 
@@ -128,13 +114,13 @@ def _text(body: bytes, scrub: Scrub) -> str:
 
 
 def _excerpt(text: str) -> str:
-    return brief(text) if text else "an empty body"
+    return errors.brief(text) if text else "an empty body"
 
 
-def error_of(answer: Answer, scrub: Scrub = str, query: CountQuery | None = None) -> ResponseError:
+def error_of(answer: Answer, scrub: Scrub = str, query: CountQuery | None = None) -> errors.ResponseError:
     """The error that an answer other than 200 to `query` stands for; `scrub` keeps credentials out of it."""
     status = answer.status
-    kind, hint = _ERRORS.get(status, (ResponseError, ""))
+    kind, hint = _ERRORS.get(status, (errors.ResponseError, ""))
     kept: dict[str, Any] = {
         "status": status,
         "headers": {k.lower(): scrub(v) for k, v in answer.headers.items() if k.lower() != "set-cookie"},
@@ -142,8 +128,8 @@ def error_of(answer: Answer, scrub: Scrub = str, query: CountQuery | None = None
         "retry_after": retry_after(answer.headers.get("Retry-After"), datetime.now(UTC)),
     }
     if 300 <= status < 400:
-        to = brief(scrub(answer.headers.get("Location", "nowhere")))
-        return RedirectError(
+        to = errors.brief(scrub(answer.headers.get("Location", "nowhere")))
+        return errors.RedirectError(
             f"{_title(status)}: to {to}. Redirects could carry the key elsewhere; set base_url", **kept
         )
     detail = _detail(answer.body)
@@ -152,9 +138,10 @@ def error_of(answer: Answer, scrub: Scrub = str, query: CountQuery | None = None
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())
         issues = _issues(detail, scrub, where, filters)
         complaint = explain(issues, where, filters)
-        return ValidationError(f"{_title(status)}: {scrub(complaint) if complaint else said}", issues=issues, **kept)
+        said = scrub(complaint) if complaint else said
+        return errors.ValidationError(f"{_title(status)}: {said}", issues=issues, **kept)
     if status >= 500:
-        kind = ServerError
+        kind = errors.ServerError
     return kind(f"{_title(status)}: {said}{'. ' if hint else ''}{hint}", **kept)
 
 
@@ -198,7 +185,7 @@ def _detail(body: bytes) -> object:
     return cast("dict[str, object]", standard).get("message") if isinstance(standard, dict) else None
 
 
-def _issues(detail: object, scrub: Scrub, where: Filter, filters: Sequence[Filter]) -> tuple[Issue, ...]:
+def _issues(detail: object, scrub: Scrub, where: Filter, filters: Sequence[Filter]) -> tuple[errors.Issue, ...]:
     """The entries of a 422 that have FastAPI's form, at most 1,000; a service may send anything."""
     if not isinstance(detail, list):
         return ()
@@ -207,7 +194,7 @@ def _issues(detail: object, scrub: Scrub, where: Filter, filters: Sequence[Filte
     return tuple([evolve(issue, node=at[0]) if at else issue for issue, at in found])
 
 
-def _issue(entry: Any, scrub: Scrub) -> Issue | None:
+def _issue(entry: Any, scrub: Scrub) -> errors.Issue | None:
     try:
         loc, msg, kind = entry["loc"], entry["msg"], entry.get("type", "")
     except (AttributeError, KeyError, TypeError):
@@ -215,4 +202,4 @@ def _issue(entry: Any, scrub: Scrub) -> Issue | None:
     if not isinstance(loc, list) or not all(isinstance(step, str | int) for step in cast("list[object]", loc)):
         return None
     steps = [scrub(step) if isinstance(step, str) else step for step in cast("list[str | int]", loc)]
-    return Issue(loc=tuple(steps), msg=scrub(str(msg))[:_KEPT], type=scrub(str(kind))[:_KEPT])
+    return errors.Issue(loc=tuple(steps), msg=scrub(str(msg))[:_KEPT], type=scrub(str(kind))[:_KEPT])

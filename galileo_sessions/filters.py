@@ -73,18 +73,16 @@ class Filter:
         return super().__new__(cls)
 
     def __and__(self, other: Filter) -> Filter:
-        return _join_two(And, Or, self, other, "&")
+        return _join_two(And, self, other, "&")
 
     def __or__(self, other: Filter) -> Filter:
-        return _join_two(Or, And, self, other, "|")
+        return _join_two(Or, self, other, "|")
 
     def __invert__(self) -> Filter:
-        if type(self) is Not:
+        if isinstance(self, Not):
             return self.child
-        if self == ALWAYS:
-            return NEVER
-        if self == NEVER:
-            return ALWAYS
+        if _is_empty(self):
+            return NEVER if isinstance(self, And) else ALWAYS
         return Not(self)
 
     def __rand__(self, other: Never) -> NoReturn:
@@ -373,6 +371,7 @@ class FullyAnnotatedFilter(Filter):
 LeafFilter: TypeAlias = (
     TextFilter | NumberFilter | DateFilter | BooleanFilter | CollectionFilter | IdFilter | FullyAnnotatedFilter
 )
+LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in get_args(LeafFilter)}
 
 
 # ---- nodes -----------------------------------------------------------------------------------------------------------
@@ -460,9 +459,14 @@ class Not(_Node):
         self._measure(1 + self.child.depth, self.child.size)
 
     def __repr__(self) -> str:
-        if isinstance(self.child, Not) or self.child in (ALWAYS, NEVER):
+        if isinstance(self.child, Not) or _is_empty(self.child):
             return f"Not({self.child!r})"
         return f"~{_operand_repr(self.child)}"
+
+
+def _is_empty(node: Filter) -> bool:
+    """Whether it is ALWAYS or NEVER, by structure."""
+    return isinstance(node, _Branch) and not node.children
 
 
 def _branch_repr(branch: And | Or, empty: str, infix: str, function: str) -> str:
@@ -477,9 +481,8 @@ def _branch_repr(branch: And | Or, empty: str, infix: str, function: str) -> str
 
 def _operators_make(branch: And | Or) -> bool:
     """Whether `&` and `|`, which flatten and fold, would leave these children as they are."""
-    return len(branch.children) > 1 and not any(
-        type(child) is type(branch) or child in (ALWAYS, NEVER) for child in branch.children
-    )
+    children = branch.children
+    return len(children) > 1 and not any(type(child) is type(branch) or _is_empty(child) for child in children)
 
 
 def _operand_repr(operand: Filter) -> str:
@@ -488,15 +491,15 @@ def _operand_repr(operand: Filter) -> str:
     return f"({operand!r})" if infix else repr(operand)
 
 
-def _join_two(kind: type[And | Or], other_kind: type[And | Or], left: Filter, right: Filter, symbol: str) -> Filter:
+def _join_two(kind: type[And | Or], left: Filter, right: Filter, symbol: str) -> Filter:
     """Like `_join`, but growing by a leaf, as `f &= leaf` does in a loop, copies the children once only."""
     if isinstance(left, kind) and left.children and isinstance(right, Filter) and not isinstance(right, _Branch):
         children = left.children + (right,)  # noqa: RUF005  # a third faster than unpacking
         return kind.joined(children, max(left.depth, right.depth + 1), left.size + right.size)
-    return _join(kind, other_kind, (left, right), symbol)
+    return _join(kind, (left, right), symbol)
 
 
-def _join(kind: type[And | Or], other_kind: type[And | Or], parts: Iterable[Filter], symbol: str) -> Filter:
+def _join(kind: type[And | Or], parts: Iterable[Filter], symbol: str) -> Filter:
     """The parts under one connective: its own kind flattened, ALWAYS and NEVER folded away."""
     children: list[Filter] = []
     kept: list[Filter] = []
@@ -508,7 +511,7 @@ def _join(kind: type[And | Or], other_kind: type[And | Or], parts: Iterable[Filt
                 continue
             children.extend(part.children)
             depth = max(depth, part.depth)
-        elif isinstance(part, other_kind) and not part.children:
+        elif isinstance(part, _Branch) and not part.children:
             absorbing = part
             continue
         elif isinstance(part, Filter):
@@ -543,7 +546,7 @@ def all_of(filters: Iterable[Filter]) -> Filter:
         FilterTypeError: if one of them is no filter.
         FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
-    return _join(And, Or, _several(filters, "all_of"), "&")
+    return _join(And, _several(filters, "all_of"), "&")
 
 
 def any_of(filters: Iterable[Filter]) -> Filter:
@@ -557,7 +560,7 @@ def any_of(filters: Iterable[Filter]) -> Filter:
         FilterTypeError: if one of them is no filter.
         FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
-    return _join(Or, And, _several(filters, "any_of"), "|")
+    return _join(Or, _several(filters, "any_of"), "|")
 
 
 def _several(filters: Iterable[Filter], function: str) -> Iterable[Filter]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from attrs import fields
 
 from galileo_sessions.errors import FilterDecodeError, FilterError, FilterTypeError, brief
 from galileo_sessions.filters import (
+    LEAVES,
     MAX_DEPTH,
     And,
     CollectionFilter,
@@ -32,8 +33,7 @@ from galileo_sessions.filters import (
 Path = tuple[str | int, ...]
 
 _NODES = ("filter", "and", "or", "not")
-_LEAF: tuple[type[LeafFilter], ...] = get_args(LeafFilter)
-_LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in _LEAF}
+_LEAF = tuple(LEAVES.values())
 _TEXT = (TextFilter, CollectionFilter)
 
 
@@ -139,10 +139,10 @@ def _object(data: object, path: Path, what: str) -> dict[Any, Any]:
 
 def _pop_type(entries: dict[Any, Any], path: Path) -> str:
     if "type" not in entries:
-        raise fault_at(path, f"a filter needs its type, one of {', '.join(_LEAVES)}")
+        raise fault_at(path, f"a filter needs its type, one of {', '.join(LEAVES)}")
     leaf_type = entries.pop("type")
-    if not isinstance(leaf_type, str) or leaf_type not in _LEAVES:
-        raise fault_at((*path, "type"), f"no filter has the type {brief(leaf_type)}; there are {', '.join(_LEAVES)}")
+    if not isinstance(leaf_type, str) or leaf_type not in LEAVES:
+        raise fault_at((*path, "type"), f"no filter has the type {brief(leaf_type)}; there are {', '.join(LEAVES)}")
     return leaf_type
 
 
@@ -155,11 +155,8 @@ def _loader(leaf_type: str) -> Callable[[dict[Any, Any], Path], LeafFilter]:
     from cattrs import ClassValidationError, Converter  # noqa: PLC0415  # see above
     from cattrs.gen import make_dict_structure_fn, override  # noqa: PLC0415
 
-    leaf = _LEAVES[leaf_type]
-    converters: dict[str, Any] = {a.name: a.converter for a in fields(leaf) if a.converter}
-    hooks: dict[str, Any] = {name: override(struct_hook=partial(_convert, c)) for name, c in converters.items()}
-    if "operator" in _names(leaf):
-        hooks["operator"] = override(struct_hook=partial(_operator, leaf))
+    leaf = LEAVES[leaf_type]
+    hooks: dict[str, Any] = {a.name: override(struct_hook=partial(_convert, leaf, a.converter)) for a in fields(leaf)}
     structure: Any = make_dict_structure_fn(leaf, Converter(), _cattrs_forbid_extra_keys=True, **hooks)
 
     def load(entries: dict[Any, Any], path: Path) -> LeafFilter:
@@ -175,13 +172,11 @@ def _names(leaf: type[LeafFilter]) -> list[str]:
     return [attribute.name for attribute in fields(leaf)]
 
 
-def _convert(convert: Callable[[object], object], value: object, _: object) -> object:
+def _convert(leaf: type[LeafFilter], convert: Callable[[object], object] | None, value: object, _: object) -> object:
+    if convert is None:  # the operator has a validator instead
+        check_operator(leaf, None, value)
+        return value
     return convert(value)
-
-
-def _operator(leaf: type[LeafFilter], value: object, _: object) -> object:
-    check_operator(leaf, None, value)
-    return value
 
 
 def _first_fault(errors: Sequence[Exception], leaf: type[LeafFilter], path: Path) -> FilterDecodeError:

@@ -11,13 +11,14 @@ import json
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias, cast, get_args
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 from attrs import fields, frozen
 
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters import (
+    LEAVES,
     MAX_DEPTH,
     OPERATORS,
     And,
@@ -150,7 +151,7 @@ def _load_node(data: dict[str, Any]) -> Filter:
 
 
 def _load_leaf(data: dict[str, Any]) -> LeafFilter:
-    leaf = _LEAVES[data["type"]]
+    leaf = LEAVES[data["type"]]
     defaults: dict[str, Any] = {"operator": "eq"} if leaf.type in ("id", "boolean") else {}
     return leaf(**defaults | {field.name: data[field.name] for field in fields(leaf) if field.name in data})
 
@@ -208,10 +209,7 @@ def _items(each: Judge, minimum: int, value: object, loc: Loc) -> list[Entry]:
         return _fault("list_type", loc, value)
     if len(items) < minimum:
         return _fault("too_short", loc, value, field_type="List", min_length=minimum, actual_length=len(items))
-    faults: list[Entry] = []
-    for i, item in enumerate(items):
-        faults += each(item, (*loc, i))
-    return faults
+    return [fault for i, item in enumerate(items) for fault in each(item, (*loc, i))]
 
 
 def _nullable(judge: Judge, value: object, loc: Loc) -> list[Entry]:
@@ -303,4 +301,3 @@ ASKED: dict[str, dict[str, Judge]] = {
     "available_columns": _scoped | {name: partial(_nullable, judge_date) for name, _ in _TIMES},
 }
 """What can be asked of a project's sessions, each with the fields of its body."""
-_LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in get_args(LeafFilter)}
