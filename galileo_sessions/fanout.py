@@ -142,7 +142,6 @@ class CountStream:
         self._deadline: float | None = None
         self._on_progress = on_progress
         self._source: Iterator[Target] | AsyncIterator[Target] | None = None
-        self._iterator: Iterator[Target] | None = None  # the source, if it can be pulled without awaiting
         self._pulling = asyncio.Lock()
         self._window = 2 * workers  # targets that may be claimed beyond the results that somebody has taken
         self._full: deque[asyncio.Future[None]] = deque()  # workers that wait for the consumer
@@ -168,7 +167,6 @@ class CountStream:
             raise ConfigurationError("this stream has been entered before. Call count_many again for another pass")
         source = self._targets
         self._source = aiter(source) if isinstance(source, AsyncIterable) else iter(source)
-        self._iterator = self._source if isinstance(self._source, Iterator) else None
         self._started = asyncio.get_running_loop().time()
         self._deadline = None if self._timeout is None else self._started + self._timeout
         self._hire()
@@ -248,7 +246,7 @@ class CountStream:
                 await self._wait_for_consumer()
                 continue
             self._claimed += 1
-            query = self._pull() if self._iterator is not None else await self._pull_async()
+            query = await self._pull()
             if query is None:
                 return
             index = self._pulled
@@ -270,26 +268,22 @@ class CountStream:
                 result = CountResult(index, query, total, None, attempts, clock() - started)
             self._hand(result)
 
-    def _pull(self) -> CountQuery | None:
-        """The next target, or None at the end; what the source raises goes to the consumer."""
-        try:
-            return self._query(next(cast("Iterator[Target]", self._iterator)))
-        except StopIteration:
-            self._exhausted = True
-        except Exception as error:  # noqa: BLE001  # the source is the consumer's, and so is what it raises
-            self._fail(error)
-        return None
+    async def _pull(self) -> CountQuery | None:
+        """
+        The next target, or None at the end; what the source raises goes to the consumer.
 
-    async def _pull_async(self) -> CountQuery | None:
-        """Likewise, from a source that has to be awaited: one worker at a time, and not beyond the deadline."""
+        A source that has to be awaited is asked by one worker at a time, and not beyond the deadline.
+        """
         timeout = asyncio.timeout_at(self._deadline)
         try:
+            if isinstance(self._source, Iterator):
+                return self._query(next(self._source))
             async with self._pulling, timeout:
                 if not self._exhausted and self._failure is None:  # it may have ended while the others pulled
                     return self._query(await anext(cast("AsyncIterator[Target]", self._source)))
-        except StopAsyncIteration:
+        except (StopIteration, StopAsyncIteration):
             self._exhausted = True
-        except Exception as error:  # noqa: BLE001  # as above
+        except Exception as error:  # noqa: BLE001  # the source is the consumer's, and so is what it raises
             ours = isinstance(error, TimeoutError) and timeout.expired()
             self._fail(DeadlineExceededError("timeout= ran out before the targets ended") if ours else error)
         return None
