@@ -143,15 +143,14 @@ class CountStream:
         self._on_progress = on_progress
         self._source: Iterator[Target] | AsyncIterator[Target] | None = None
         self._pulling = asyncio.Lock()
-        self._window = 2 * workers  # targets that may be claimed beyond the results that somebody has taken
-        self._full: deque[asyncio.Future[None]] = deque()  # workers that wait for the consumer
+        self._room = asyncio.Semaphore(2 * workers)  # targets beyond the results that somebody has taken
         self._workers: set[asyncio.Task[None]] = set()
         self._early: dict[int, CountResult] | None = {} if ordered else None
         self._ready: deque[CountResult] = deque()
-        self._consumers: list[asyncio.Future[None]] = []
+        self._news = asyncio.Event()  # a result, or the end
         self._failure: BaseException | None = None
         self._exhausted = self._dismissed = False
-        self._claimed = self._pulled = self._taken = self._handed = self._done = self._failed = 0
+        self._pulled = self._handed = self._done = self._failed = 0
         self._started = 0.0
 
     @property
@@ -196,24 +195,10 @@ class CountStream:
                 if self._failure is not None:
                     raise self._failure
                 raise StopAsyncIteration
-            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._consumers.append(waiting)
-            await waiting
-        self._taken += 1
-        if self._full and not (worker := self._full.popleft()).done():
-            worker.set_result(None)
+            self._news.clear()
+            await self._news.wait()
+        self._room.release()
         return self._ready.popleft()
-
-    async def _wait_for_consumer(self) -> None:
-        room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._full.append(room)
-        await room
-
-    def _wake(self) -> None:
-        for waiting in self._consumers:
-            if not waiting.done():
-                waiting.set_result(None)
-        self._consumers.clear()
 
     # ---- workers -----------------------------------------------------------------------------------------------------
 
@@ -236,16 +221,13 @@ class CountStream:
             self._fail(worker.exception())
         elif not self._dismissed:  # not by us: the source, or somebody else's code below a count, has cancelled it
             self._fail(asyncio.CancelledError("a worker of this stream was cancelled"))
-        self._wake()
+        self._news.set()
 
     async def _work(self) -> None:
         clock = asyncio.get_running_loop().time
         hired = False
-        while self._failure is None and not self._exhausted:
-            if self._claimed - self._taken >= self._window:
-                await self._wait_for_consumer()
-                continue
-            self._claimed += 1
+        while True:
+            await self._room.acquire()
             query = await self._pull()
             if query is None:
                 return
@@ -275,6 +257,8 @@ class CountStream:
         A source that has to be awaited is asked by one worker at a time, and not beyond the deadline.
         """
         timeout = asyncio.timeout_at(self._deadline)
+        if self._exhausted or self._failure is not None:
+            return None
         try:
             if isinstance(self._source, Iterator):
                 return self._query(next(self._source))
@@ -304,7 +288,7 @@ class CountStream:
             while self._handed in self._early:
                 self._ready.append(self._early.pop(self._handed))
                 self._handed += 1
-        self._wake()
+        self._news.set()
         report = self._on_progress
         if report is not None:
             tell(lambda: report(self.progress), "on_progress raised; the counts go on")
