@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Self, TypeAlias, cast
 from uuid import UUID
 
@@ -171,9 +170,7 @@ class CountStream:
         self._hire()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         cancelled = False
         self._dismiss()
         while self._workers:  # again, should this task be cancelled meanwhile: nothing may be left behind

@@ -415,6 +415,8 @@ class _Node(Filter):
 class _Branch(_Node):
     """What `And` and `Or` share: any number of children."""
 
+    _words: ClassVar[tuple[str, str, str]]
+    """What it prints as: the empty one's name, the operator, the function."""
     children: tuple[Filter, ...] = field(converter=_filters)
 
     def __attrs_post_init__(self) -> None:
@@ -429,14 +431,28 @@ class _Branch(_Node):
         object.__setattr__(node, "children", children)
         return node
 
+    def __repr__(self) -> str:
+        empty, operator, function = self._words
+        if not self.children:
+            return empty
+        if not self.operators_make_it():
+            return f"{type(self).__name__}({list(self.children)!r})"
+        if len(self.children) > _INFIX:
+            return f"{function}({list(self.children)!r})"
+        return f" {operator} ".join([_operand_repr(child) for child in self.children])
+
+    def operators_make_it(self) -> bool:
+        """Whether `&` and `|`, which flatten and fold, would leave the children as they are."""
+        children = self.children
+        return len(children) > 1 and not any(type(child) is type(self) or _is_empty(child) for child in children)
+
 
 @final
 @frozen(repr=False)
 class And(_Branch):
     """All of the children hold. Made as written: the constructor neither flattens nor folds."""
 
-    def __repr__(self) -> str:
-        return _branch_repr(self, "ALWAYS", " & ", "all_of")
+    _words = ("ALWAYS", "&", "all_of")
 
 
 @final
@@ -444,8 +460,7 @@ class And(_Branch):
 class Or(_Branch):
     """At least one of the children holds. Made as written: the constructor neither flattens nor folds."""
 
-    def __repr__(self) -> str:
-        return _branch_repr(self, "NEVER", " | ", "any_of")
+    _words = ("NEVER", "|", "any_of")
 
 
 @final
@@ -469,25 +484,9 @@ def _is_empty(node: Filter) -> bool:
     return isinstance(node, _Branch) and not node.children
 
 
-def _branch_repr(branch: And | Or, empty: str, infix: str, function: str) -> str:
-    if not branch.children:
-        return empty
-    if not _operators_make(branch):
-        return f"{type(branch).__name__}({list(branch.children)!r})"
-    if len(branch.children) > _INFIX:
-        return f"{function}({list(branch.children)!r})"
-    return infix.join([_operand_repr(child) for child in branch.children])
-
-
-def _operators_make(branch: And | Or) -> bool:
-    """Whether `&` and `|`, which flatten and fold, would leave these children as they are."""
-    children = branch.children
-    return len(children) > 1 and not any(type(child) is type(branch) or _is_empty(child) for child in children)
-
-
 def _operand_repr(operand: Filter) -> str:
     """An operand of `&`, `|` or `~`: in parentheses where it prints with an infix of its own."""
-    infix = isinstance(operand, And | Or) and _operators_make(operand) and len(operand.children) <= _INFIX
+    infix = isinstance(operand, _Branch) and operand.operators_make_it() and len(operand.children) <= _INFIX
     return f"({operand!r})" if infix else repr(operand)
 
 

@@ -209,7 +209,7 @@ def _translated(error: Exception, phase: Phase, base: str) -> TransportError | C
             return AttemptTimeoutError(
                 f"{base} took longer than Timeouts(attempt=...) or timeout= allow, in phase {phase}", phase=phase
             )
-        case aiohttp.ClientPayloadError() if _is_cut_short(error):
+        case aiohttp.ClientPayloadError() if str(error).startswith("Response payload is not completed"):
             return DisconnectedError(f"{base} closed the connection in the middle of its answer")
         case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
             return ProtocolError(f"what {base} answered is not HTTP ({type(error).__name__})")
@@ -217,10 +217,6 @@ def _translated(error: Exception, phase: Phase, base: str) -> TransportError | C
             return DisconnectedError(f"{base} closed the connection before its answer was complete")
         case _:
             return ProtocolError(f"the request to {base} failed in aiohttp ({type(error).__name__})")
-
-
-def _is_cut_short(error: aiohttp.ClientPayloadError) -> bool:
-    return str(error).startswith("Response payload is not completed")
 
 
 def _reason(error: Exception) -> str:
