@@ -1,42 +1,30 @@
-"""`python -m galileo_sessions`: the whole path, from a filter to a count, against a local server."""
+"""`galileo-sessions`, and `python -m galileo_sessions`: the command line, or without its packages the demo alone."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import json
+import sys
+from io import TextIOWrapper
 
-from galileo_sessions.client import GalileoSessions
-from galileo_sessions.columns import Col
-from galileo_sessions.local import LocalGalileo, sample_sessions
-from galileo_sessions.wire import dump_filter
-
-_REAL = """\
-To count in the real service: export GALILEO_API_KEY=..., and write GalileoSessions() without arguments."""
-
-
-async def _demo() -> None:
-    sessions = sample_sessions()
-    projects = sorted({str(session["project_id"]) for session in sessions})
-    where = Col("input").contains("x") & ~Col("score").gt(3)
-    print(f"The filter    {where!r}")
-    print(f"as JSON       {json.dumps(dump_filter(where))}")
-    async with (
-        LocalGalileo(sessions) as server,
-        GalileoSessions(server.api_key, base_url=server.url) as galileo,
-    ):
-        print(f"One project   {await galileo.count(projects[0], where)} of {await galileo.count(projects[0])} sessions")
-        counts = [await galileo.count(project, where) for project in projects]
-        total = [await galileo.count(project) for project in projects]
-        print(f"All {len(projects)}        {sum(counts)} of {sum(total):,} sessions, in {server.url}")
-    print(_REAL)
+from galileo_sessions.demo import show
 
 
 def main() -> None:
-    """Runs the demonstration; a wrong argument is named, with exit status 2."""
-    parser = argparse.ArgumentParser("python -m galileo_sessions", description="Count a sample with a filter.")
-    parser.parse_args()
-    asyncio.run(_demo())
+    """Runs what the arguments say; bad usage is named on stderr, with exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # not every terminal's encoding has what is drawn
+    try:
+        from galileo_sessions.cli import program  # noqa: PLC0415  # click and rich may be missing
+    except ModuleNotFoundError as error:
+        if error.name not in ("click", "rich"):
+            raise
+        if sys.argv[1:] not in ([], ["demo"]):
+            message = f"This needs {error.name}, which isn't installed: pip install 'galileo-sessions[cli]'"
+            print(message, file=sys.stderr)
+            sys.exit(2)
+        show()
+    else:
+        program()
 
 
 if __name__ == "__main__":

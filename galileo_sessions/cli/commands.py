@@ -1,0 +1,290 @@
+"""The commands, their options, and what they exit with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TextIO, TypeVar
+from uuid import UUID
+
+import click
+from click.exceptions import Exit
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from galileo_sessions.catalog import ColumnCatalog, dump_catalog
+from galileo_sessions.cli.counts import FORMATS, Tally, count_to, failure
+from galileo_sessions.cli.projects import queries
+from galileo_sessions.cli.screen import Screen, inert
+from galileo_sessions.client import VERSION, GalileoSessions
+from galileo_sessions.demo import show
+from galileo_sessions.drawing import draw_filter
+from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError, brief
+from galileo_sessions.filters import Filter
+from galileo_sessions.limiter import Limits
+from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
+from galileo_sessions.parsing import parse_filter
+from galileo_sessions.query import CountQuery
+from galileo_sessions.wire import dump_filter, load_filter
+
+F = TypeVar("F", bound=Callable[..., object])
+
+_FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
+_PROJECT = "GALILEO_PROJECT_ID"
+_WIDE = 10_000  # columns, where no terminal sets a limit: a line for each row
+_STATUS = """\
+Exit status: 0 if all went well; 1 if a count failed; 2 for bad usage, or a filter, an id or settings that can't be;
+130 after Ctrl-C; 141 if the reader of stdout left, as in `| head -1`.
+"""
+
+
+class _Command(click.Command):
+    """A command whose errors are told in the library's own words, and whose reader may leave."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            outcome = super().invoke(ctx)
+            sys.stdout.flush()
+        except (ConfigurationError, FilterError) as error:
+            raise click.UsageError(inert(str(error)), ctx) from None
+        except GalileoError as error:
+            raise click.ClickException(failure(error)) from None
+        except KeyboardInterrupt:
+            raise Exit(128 + signal.SIGINT) from None
+        except BrokenPipeError:
+            _give_up(sys.stdout, sys.stderr)
+            raise Exit(141) from None  # as shells report tools that SIGPIPE ended
+        except OSError as error:  # such as a full disk, or a port that is taken
+            _give_up(sys.stdout)
+            raise click.ClickException(f"{error.strerror}") from None
+        return outcome
+
+
+def _give_up(*streams: TextIO) -> None:
+    """What Python holds back for these goes nowhere; it would try to write it once more at the end, and complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+class _Program(click.Group):
+    command_class: type[click.Command] | None = _Command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["demo"])
+
+
+def _all(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+_scope = _all(
+    click.option(
+        "--log-stream",
+        "log_stream_id",
+        metavar="ID",
+        envvar="GALILEO_LOG_STREAM_ID",
+        show_envvar=True,
+        help="In this log stream only.",
+    ),
+    click.option("--experiment", "experiment_id", metavar="ID", help="In this experiment only."),
+    click.option("--metrics-testing", "metrics_testing_id", metavar="ID", help="In this metrics testing run only."),
+)
+_filter = _all(
+    click.option(
+        "--where", metavar="TEXT", help="""A filter, such as 'Col("input").contains("x") & (Col("score") > 3)'."""
+    ),
+    click.option("--where-json", type=_FILE, metavar="FILE", help="A filter as the API's filter_tree; - is stdin."),
+)
+
+
+def _where(text: str | None, path: str | None) -> Filter | None:
+    if text is not None and path is not None:
+        raise click.UsageError("--where and --where-json exclude each other.")
+    if path is None:
+        return None if text is None else parse_filter(text)
+    try:
+        with click.open_file(path, encoding="utf-8") as file:
+            tree = json.load(file)
+    except (ValueError, RecursionError) as error:
+        raise click.UsageError(f"{path} is not JSON: {error}") from None
+    return load_filter(tree)
+
+
+@click.group(cls=_Program, epilog=_STATUS)
+@click.version_option(VERSION)
+def program() -> None:
+    """
+    Counts the sessions of Galileo projects; without a command, shows the demo.
+
+    Credentials and address come from the environment alone, where no other user of the machine sees them:
+    GALILEO_API_KEY, or GALILEO_USERNAME with GALILEO_PASSWORD; GALILEO_API_URL, else GALILEO_CONSOLE_URL.
+    """
+
+
+@program.command(epilog=_STATUS)
+@click.argument("projects", metavar="[PROJECT]...", nargs=-1)
+@click.option(
+    "--projects-from", type=_FILE, metavar="FILE", help="Project ids, one a line, # begins a comment; - is stdin."
+)
+@_filter
+@_scope
+@click.option("--format", "output", type=click.Choice([*FORMATS]), default="table", show_default=True)
+@click.option("--concurrency", type=click.IntRange(1, 10_000), metavar="N", help="Requests at once, at most; else 64.")
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all of it; none unless given."
+)
+@click.option("--fail-fast", is_flag=True, help="End with the first count that fails.")
+def count(
+    *,
+    projects: tuple[str, ...],
+    projects_from: str | None,
+    where: str | None,
+    where_json: str | None,
+    output: str,
+    concurrency: int | None,
+    timeout: float | None,
+    fail_fast: bool,
+    **scope: Any,
+) -> None:
+    """
+    Counts the sessions of each PROJECT that satisfy a filter.
+
+    Without PROJECT and --projects-from, it is GALILEO_PROJECT_ID.
+    Results are written as they come, in no order. Each failure is named on stderr.
+
+    \b
+    table  for people: with the total below
+    json   for programs: an object a line, {"project_id": ..., "total_count": ...}
+           or {"project_id": ..., "error": {"type": ..., "message": ...}}
+    csv    for spreadsheets: project_id,total_count,error
+    With json and csv, the total is on stderr.
+    """
+    if projects_from == where_json == "-":
+        raise click.UsageError("--projects-from and --where-json can't both read stdin.")
+    template = CountQuery(UUID(int=0), _where(where, where_json), **scope)  # checks all that the projects share
+    targets = _targets(projects, projects_from, template)
+    galileo = GalileoSessions(limits=Limits(min(10, concurrency), concurrency) if concurrency else Limits())
+    options: dict[str, Any] = {"concurrency": concurrency, "timeout": timeout, "fail_fast": fail_fast}
+    tally = Tally(len(targets) if isinstance(targets, list) else None)
+    try:
+        with Screen() as screen:
+            asyncio.run(count_to(screen, targets, tally, output, galileo, **options))
+    except BrokenPipeError:
+        raise
+    except BaseException as error:
+        click.echo(f"{'interrupted' if isinstance(error, KeyboardInterrupt) else 'stopped'}; {tally}", err=True)
+        raise
+    click.echo(f"{'total':36}  {tally.total:>14,}" if output == "table" else tally, err=output != "table")
+    if tally.failed:
+        raise Exit(1)
+
+
+def _targets(
+    projects: tuple[str, ...], path: str | None, template: CountQuery
+) -> list[CountQuery] | AsyncIterator[CountQuery]:
+    if path is not None and projects:
+        raise click.UsageError("PROJECT and --projects-from exclude each other.")
+    if path is not None:
+        return queries(path, template)
+    listed = [template.for_project(project) for project in projects or os.environ.get(_PROJECT, "").split()]
+    if not listed:
+        raise click.UsageError(f"no project. Give PROJECT, or --projects-from, or set {_PROJECT}.")
+    return listed
+
+
+@program.command()
+@click.argument("project")
+@_scope
+@click.option("--format", "output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def columns(project: str, output: str, **scope: Any) -> None:
+    """Lists the columns of a PROJECT's sessions: what a filter can ask."""
+    catalog = asyncio.run(_columns(project, **scope))
+    if output == "json":
+        click.echo(json.dumps(dump_catalog(catalog), indent=2))
+        return
+    table = Table("id", "filter type", "label", "allowed values", "description")
+    for column in table.columns:
+        column.overflow = "fold"
+    for info in catalog.columns:
+        kind = info.filter_type if info.filterable else None
+        allowed = ", ".join([value if isinstance(value, str) else brief(value) for value in info.allowed_values or ()])
+        cells = (info.id, kind or "not filterable", info.label or "", allowed, info.description or "")
+        table.add_row(*[Text(inert(cell)) for cell in cells])
+    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    with console.capture() as drawn:  # rich itself would exit with 1 where the reader has left
+        console.print(table)
+    click.echo(drawn.get(), nl=False)
+
+
+async def _columns(project: str, **scope: Any) -> ColumnCatalog:
+    async with GalileoSessions() as galileo:
+        return await galileo.columns(project, **scope)
+
+
+@program.command()
+@_filter
+@click.option("--project", metavar="ID", help="Check the filter against this project's columns.")
+def explain(where: str | None, where_json: str | None, project: str | None) -> None:
+    """Shows a filter as a drawing and as JSON, and how large it is."""
+    asked = _where(where, where_json)
+    if asked is None:
+        raise click.UsageError("no filter. Give --where or --where-json.")
+    if project is not None:
+        asked = asyncio.run(_columns(project)).check(asked)
+    click.echo(f"{draw_filter(asked)}\n\n{json.dumps(dump_filter(asked), indent=2)}\n")
+    click.echo(f"size {asked.size:,}, depth {asked.depth}" + ("" if project is None else f"; fits project {project}"))
+
+
+@program.command()
+@click.option("--data", type=_FILE, metavar="FILE", help="Sessions as JSON lines; a fixed sample unless given.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=0,
+    metavar="N",
+    help="Where to listen; any free port unless given.",
+)
+def serve(data: str | None, port: int) -> None:
+    """
+    Runs a Galileo of your own on 127.0.0.1, until Ctrl-C or SIGTERM.
+
+    What it prints can be sourced by a shell.
+    """
+    try:
+        if data is None:
+            sessions = sample_sessions()
+        else:
+            with click.open_file(data, encoding="utf-8") as file:
+                sessions = load_sessions(file)
+    except ValueError as error:
+        raise click.UsageError(inert(f"{data}, {error}")) from None
+    asyncio.run(_serve(LocalGalileo(sessions, port=port), len(sessions)))
+
+
+async def _serve(server: LocalGalileo, number: int) -> None:
+    ended = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, ended.set)
+    async with server:
+        lines = f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={server.api_key}"
+        await asyncio.to_thread(click.echo, f"# {number:,} sessions at {server.url}, until Ctrl-C\n{lines}")
+        await ended.wait()
+
+
+@program.command()
+def demo() -> None:
+    """Counts a sample in a local server, to show what it looks like."""
+    with Screen() as screen:
+        show(screen.on_progress)

@@ -1,0 +1,75 @@
+"""A file of project ids, read as they are needed, from a pipe too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from functools import partial
+from io import FileIO
+from threading import Thread
+from typing import TypeVar
+
+import click
+
+from galileo_sessions.errors import ConfigurationError
+from galileo_sessions.query import CountQuery
+
+T = TypeVar("T")
+
+_CHUNK = 65_536  # bytes; no line is longer
+
+
+async def queries(path: str, template: CountQuery) -> AsyncIterator[CountQuery]:
+    """
+    The template's question to each project of a file, which has one id a line.
+
+    Empty lines are skipped, and lines that begin with #.
+
+    Args:
+        path: The file, or `-` for stdin.
+        template: What to ask.
+
+    Raises:
+        click.UsageError: naming the line that is no project id, or why the file can't be read.
+    """
+    name = "stdin" if path == "-" else path
+    number, rest, chunk = 0, b"", b"..."
+    try:
+        with await _in_thread(partial(_open, path)) as file:
+            coming = _in_thread(partial(file.read, _CHUNK))
+            while chunk:
+                chunk = await coming
+                if chunk:  # ahead of its need, since workers that have to wait here once go on in single file
+                    coming = _in_thread(partial(file.read, _CHUNK))
+                *lines, rest = (rest + chunk).split(b"\n")
+                if not chunk or len(rest) > _CHUNK:
+                    lines, rest = [*lines, rest], b""
+                for line in lines:
+                    number += 1
+                    text = line.decode("utf-8-sig", "replace").strip()
+                    if text and not text.startswith("#"):
+                        yield template.for_project(text)
+    except ConfigurationError as error:
+        raise click.UsageError(f"{name}, line {number}: {error}") from None
+    except OSError as error:
+        raise click.UsageError(f"{name}: {error.strerror}") from None
+
+
+def _open(path: str) -> FileIO:
+    return FileIO(0, closefd=False) if path == "-" else FileIO(path)
+
+
+def _in_thread(call: Callable[[], T]) -> asyncio.Future[T]:
+    """What a call gives that may wait for a pipe; after Ctrl-C, `asyncio.to_thread` would go on waiting for it."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except Exception as error:  # noqa: BLE001  # the loop raises it
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return asyncio.wrap_future(future)

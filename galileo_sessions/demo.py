@@ -1,0 +1,55 @@
+"""The whole path, from a filter to counts, against a local server that ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from galileo_sessions.client import GalileoSessions
+from galileo_sessions.columns import Col
+from galileo_sessions.fanout import CountReport, OnProgress
+from galileo_sessions.filters import Filter
+from galileo_sessions.local import LocalGalileo, sample_sessions
+from galileo_sessions.wire import dump_filter
+
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_WIDTH = 32  # of the longest bar; beside a project's id it keeps to 80 columns
+_REAL = "The same in the real service: export GALILEO_API_KEY=..., and GalileoSessions()"
+
+
+def show(on_progress: OnProgress | None = None) -> None:
+    """
+    Prints a filter, its JSON, and what it counts in a sample.
+
+    Args:
+        on_progress: Called as by `count_many` while all projects are counted.
+    """
+    where = Col("input").contains("x") & ~Col("score").gt(3)
+    print(f"The filter    {where!r}")
+    print(f"as JSON       {json.dumps(dump_filter(where))}")
+    found, everything, url = asyncio.run(_count(where, on_progress))
+    counts = [result.unwrap() for result in found.results]
+    print(f"One project   {counts[0]} of {everything.counts[0]} sessions")
+    print(f"All {len(counts)}        {found.total} of {everything.total:,} sessions, in {url}")
+    for result, count in zip(found.results, counts, strict=True):
+        print(f"{result.query.project_id}  {bar(count / max(counts))} {count}")
+    print(_REAL)
+
+
+async def _count(where: Filter, on_progress: OnProgress | None) -> tuple[CountReport, CountReport, str]:
+    sessions = sample_sessions()
+    projects = sorted({str(session["project_id"]) for session in sessions})
+    async with LocalGalileo(sessions) as server, GalileoSessions(server.api_key, base_url=server.url) as galileo:
+        found = await galileo.count_all(projects, where, on_progress=on_progress)
+        return found, await galileo.count_all(projects), server.url
+
+
+def bar(part: float) -> str:
+    """
+    A horizontal bar, to an eighth of a column.
+
+    Args:
+        part: From 0 to 1, of the longest.
+    """
+    full, rest = divmod(round(part * _WIDTH * len(_EIGHTHS)), len(_EIGHTHS))
+    return ("█" * full + _EIGHTHS[rest]).rstrip()
