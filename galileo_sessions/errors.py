@@ -278,7 +278,7 @@ class RedirectError(ResponseError):
 
 
 class BadRequestError(ResponseError):
-    """400."""
+    """400: the request can't be understood; a gateway in between is the usual author."""
 
 
 class AuthenticationError(ResponseError):
@@ -327,7 +327,7 @@ class RateLimitedError(ResponseError):
 
 
 class ServerError(ResponseError):
-    """5xx."""
+    """5xx: the service or its gateway is in trouble."""
 
 
 class DecodeError(GalileoError):

@@ -2,37 +2,66 @@
 
 import ast
 import asyncio
+import contextlib
 import doctest
 import importlib
+import importlib.util
 import inspect
+import io
+import os
 import pkgutil
 import re
+import subprocess
 import sys
+import textwrap
+import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 import galileo_sessions
-from galileo_sessions.local import LocalGalileo
+import galileo_sessions.local
+from galileo_sessions import GalileoError, TransportError, errors
+from galileo_sessions.local import LocalGalileo, sample_sessions
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 MODULES = [
-    importlib.import_module(found.name)
+    found.name
     for found in pkgutil.walk_packages(galileo_sessions.__path__, "galileo_sessions.")
     if not found.name.endswith("__main__")
 ]
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
+PYTEST = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
+PYTEST += ["-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"]
+PLUGINS = ["-p", "pytest_asyncio.plugin", "-p", "galileo_sessions.pytest_plugin"]  # by name, installed or not
 
 
-def blocks(page: Path) -> list[str]:
-    """The Python blocks of a page, moved down to their own lines, so that errors name them."""
-    text = page.read_text(encoding="utf-8")
-    found = re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    return ["\n" * (text[: match.start(1)].count("\n")) + match[1] for match in found]
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
 
 
-async def run(block: str, page: Path, namespace: dict[str, object]) -> None:
-    """Executes a block: a session of the interactive interpreter, or a program, which may await."""
+def blocks(page: Path) -> list[tuple[str, str | None]]:
+    """The Python blocks of a page, at their own lines, so that errors name them; and the output shown right below."""
+    text = text_of(page)
+    return [("\n" * text[: found.start(1)].count("\n") + found[1], found[2]) for found in BLOCK.finditer(text)]
+
+
+async def printed_by(*arguments: str, **environment: str) -> str:
+    """What a Python process of its own prints, if it ends well."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, stdout=-1, stderr=-1, env={**os.environ, **environment}
+    )
+    output, said = await process.communicate()
+    assert process.returncode == 0, output.decode() + said.decode()
+    return output.decode()
+
+
+async def run(block: str, page: Path, namespace: dict[str, object]) -> str:
+    """Executes a block, a session of the interactive interpreter or a program which may await; gives what it prints."""
+    printed = io.StringIO()
     if ">>> " in block:
         test = doctest.DocTestParser().get_doctest(block, namespace, page.name, str(page), 0)
         report: list[str] = []
@@ -41,31 +70,43 @@ async def run(block: str, page: Path, namespace: dict[str, object]) -> None:
         assert results.failed == 0, "".join(report)
     else:
         code = compile(block, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        outcome = eval(code, namespace)
-        if inspect.isawaitable(outcome):
-            await outcome
+        with contextlib.redirect_stdout(printed):
+            outcome = eval(code, namespace)
+            if inspect.isawaitable(outcome):
+                await outcome
+    return printed.getvalue()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-async def test_pages_are_true(page, monkeypatch):
-    """Every Python block of a page runs, one after another, as if in one session."""
+async def test_pages_are_true(page, monkeypatch, tmp_path):
+    """Every Python block of a page runs, one after another, as if in one session, and prints what is shown below it."""
     namespace: dict[str, object] = {"__name__": "__main__"}
     async with LocalGalileo() as server:
-        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        for name in ("GALILEO_API_URL", "GALILEO_CONSOLE_URL"):  # Galileo's SDK wants both
+            monkeypatch.setenv(name, server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
-        for block in blocks(page):
-            if "asyncio.run(" in block:  # a whole program, with an event loop of its own
-                process = await asyncio.create_subprocess_exec(sys.executable, "-W", "error", "-c", block, stdout=-1)
-                output, _ = await process.communicate()
-                assert (process.returncode, output.decode().strip()) == (0, "0")
+        for block, shown in blocks(page):
+            if "def test_" in block:
+                file = tmp_path / "test_block.py"
+                file.write_text(block, encoding="utf-8")
+                tests = block.count("def test_")
+                arguments = [*PYTEST, *PLUGINS, "--rootdir", str(tmp_path), str(file)]
+                assert f"{tests} passed" in await printed_by(*arguments, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+            elif "asyncio.run(" in block:  # a whole program, with an event loop of its own
+                assert await printed_by("-W", "error", "-c", block) == (shown or "0\n")
+            elif "from galileo." in block:  # Galileo's SDK keeps threads and connections until its process ends
+                compile(block, str(page), "exec")
+                if importlib.util.find_spec("galileo"):
+                    assert await printed_by("-c", block, GALILEO_HOME_DIR=str(tmp_path)) == "0\n"
             else:
-                await run(block, page, namespace)
+                printed = await run(block, page, namespace)
+                assert shown in (None, printed)
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
-def test_docstrings_are_true(module):
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings_are_true(name):
     """Examples in docstrings give what they show."""
-    assert doctest.testmod(module, optionflags=doctest.ELLIPSIS).failed == 0
+    assert doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS).failed == 0
 
 
 def test_every_public_name_is_documented():
@@ -80,20 +121,100 @@ def test_every_public_name_is_documented():
     assert bare == []
 
 
+def test_every_public_name_stands_on_the_page_of_names():
+    """Once, and nothing else does."""
+    listed = re.findall(r"^\.\. (?:auto\w+|py:data):: galileo_sessions\.(\S+)$", text_of(DOCS / "api.md"), re.MULTILINE)
+    local = [f"local.{name}" for name in galileo_sessions.local.__all__]
+    assert sorted(listed) == sorted([*galileo_sessions.__all__, *local])
+
+
+def test_every_error_has_its_advice():
+    """The page of errors draws the same tree as the module, and has a row for each class that is raised."""
+    page = text_of(DOCS / "errors.md")
+    tree = textwrap.dedent((errors.__doc__ or "").partition("::\n\n")[2].partition("\n\n")[0])
+    assert f"```text\n{tree}\n```" in page
+    raised, above = {GalileoError}, {GalileoError}
+    while above:
+        above = {child for cls in above for child in cls.__subclasses__()}
+        raised |= above
+    rows = re.findall(r"^\| `(\w+Error)` \|", page, re.MULTILINE)
+    assert sorted(rows) == sorted(cls.__name__ for cls in raised - {GalileoError, TransportError})
+
+
+def test_every_file_has_its_line():
+    """The page on architecture has each layer that import-linter knows, in the same order."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    layers = [re.split(r"[ :|]+", layer) for layer in settings["tool"]["importlinter"]["contracts"][0]["layers"]]
+    rows = re.findall(r"^\| (`.*?) \|", text_of(DOCS / "architecture.md"), re.MULTILINE)
+    lines = {name: i for i, row in enumerate(rows) for name in re.findall(r"`(\w+)/?`", row)}
+    places = [[lines.get(name, 0) for name in layer] for layer in layers]
+    assert sorted(lines) == sorted(name for layer in layers for name in layer)
+    assert all(max(above) <= min(below) for above, below in pairwise(places))
+
+
 def test_links_lead_somewhere():
-    """Relative links of the pages name files that exist."""
-    broken = [
-        f"{page.name}: {link}"
-        for page in PAGES
-        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
-        if not (page.parent / link).exists()
-    ]
+    """Relative links of the pages name files that exist, and headings that their pages have."""
+    broken = []
+    for page in PAGES:
+        for file, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]+))?\)", text_of(page)):
+            target = page.parent / file if file else page
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                broken.append(f"{page.name}: {file}#{anchor}")
     assert broken == []
+
+
+def anchors(page: Path) -> list[str]:
+    """What GitHub calls the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", text_of(page), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 def test_readme_is_short():
     """README has at most 120 lines, a program by line 30, and exactly two set-up commands."""
-    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    lines = text_of(ROOT / "README.md").splitlines()
     assert len(lines) <= 120
     assert "```python" in lines[:30]
     assert sum(line.startswith("python3 -m venv ") for line in lines) == 2
+
+
+@pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("sphinx", "furo", "myst_parser"))),
+    reason="what builds the site isn't installed: pip install -e '.[docs]'",
+)
+def test_the_site_builds(tmp_path):
+    """Without a warning, and without a network."""
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", DOCS, tmp_path]
+    built = subprocess.run(command, capture_output=True, text=True)
+    assert (built.returncode, built.stdout, built.stderr) == (0, "", "")
+    assert {page.stem for page in DOCS.glob("*.md")} <= {page.stem for page in tmp_path.glob("*.html")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+async def test_commands_print_what_is_shown(page, monkeypatch, tmp_path):
+    """Each line of a console block that begins with $ runs in a shell, and prints what stands below it."""
+    sessions = sample_sessions()
+    projects = ["74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db", "7ec9f08b-ec21-4c9f-a3e2-b2ab2b81b4db"]
+    projects.append("d9be7eb0-ec21-4c9f-a3e2-b2ab2b81b4db")
+    (tmp_path / "ids.txt").write_text("\n".join(["# the largest", *projects]))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    async with LocalGalileo(sessions) as server:
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
+        for block in re.findall(r"^```console\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE):
+            for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
+                process = await asyncio.create_subprocess_shell(command, stdout=-1, stderr=asyncio.subprocess.STDOUT)
+                printed, _ = await process.communicate()
+                assert printed.decode() == shown
+
+
+def test_what_does_not_run_is_setting_up():
+    """Blocks of other languages hold output; those of a shell install, set variables, or serve until Ctrl-C."""
+    kinds, lines = set(), []
+    for page in PAGES:
+        found = re.findall(r"^```(\S+)\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE)
+        kinds |= {kind for kind, _ in found}
+        lines += [line for kind, block in found if kind == "sh" for line in block.splitlines()]
+    assert kinds == {"python", "text", "console", "sh", "{toctree}", "{eval-rst}"}
+    setting_up = ("pip install ", "export GALILEO_", "python3 -m venv .venv && ", "galileo-sessions serve ")
+    assert [line for line in lines if not line.startswith(setting_up)] == []

@@ -1,0 +1,96 @@
+"""
+The documentation's build: `python -m sphinx -W --keep-going -q docs OUT`, without a network.
+
+It is nitpicky about names of this package; those of other packages stay text, for no inventory is downloaded.
+"""
+
+import re
+from typing import Any, get_args
+
+import attrs
+from sphinx.util import inspect
+
+import galileo_sessions
+import galileo_sessions.client
+import galileo_sessions.local
+
+project = "galileo_sessions"
+release = galileo_sessions.client.VERSION
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["examples/*"]
+nitpicky = True
+nitpick_ignore_regex = [(r"py:class", r"galileo_sessions\.(client\.FanOut|columns\.Vs?)")]  # no public names
+
+myst_heading_anchors = 3  # as GitHub makes them
+
+autodoc_member_order = "bysource"
+maximum_signature_line_length = 120
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+python_use_unqualified_type_names = True
+
+smartquotes_action = "D"  # dashes; quotes here are mostly Python's
+
+html_theme = "furo"
+html_title = "galileo_sessions"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_copyright = False
+html_show_sphinx = False
+
+PUBLIC = {name: f"galileo_sessions.{name}" for name in galileo_sessions.__all__}
+PUBLIC |= {name: f"galileo_sessions.local.{name}" for name in galileo_sessions.local.__all__}
+
+
+def keep_colons(_: Any, what: str, *given: Any) -> None:
+    """Napoleon takes what stands before a colon in a field's first line for its type; an empty comment has none."""
+    if what in ("attribute", "property"):
+        given[-1][:0] = ["..", ""]
+
+
+def mark_up(*given: Any) -> None:
+    """Docstrings write code in single backticks: a public name becomes a link, all else is code."""
+    lines: list[str] = given[-1]
+    for i, line in enumerate(lines):
+        lines[i] = re.sub(r"(?<![`:\w])`([^`]+)`(?!`)", _code, line)
+
+
+def _code(found: re.Match[str]) -> str:
+    first = re.split(r"\W", found[1])[0]
+    return f":py:obj:`{found[1]} <{PUBLIC[first]}>`" if first in PUBLIC else f"``{found[1]}``"
+
+
+def sign(_: Any, what: str, name: str, thing: Any, *given: Any) -> tuple[str, None] | None:
+    """No signature for what its readers never call, and the fields' types where converters take any object."""
+    signature = given[1]
+    if signature and (what == "exception" or name in (PUBLIC["CountStream"], PUBLIC["Filter"])):
+        return "", None
+    if not attrs.has(thing):
+        return None
+    written = inspect.signature(thing.__init__, bound_method=True)
+    types = {field.alias: field.type for field in attrs.fields(thing)}
+    parameters = [
+        parameter.replace(annotation=types[parameter.name])
+        if object in (parameter.annotation, *get_args(parameter.annotation))
+        else parameter
+        for parameter in written.parameters.values()
+    ]
+    return inspect.stringify_signature(written.replace(parameters=parameters), show_return_annotation=False), None
+
+
+def find(app: Any, env: Any, node: Any, shown: Any) -> Any:
+    """A public name where annotations have its module's, `galileo_sessions.filters.Filter`; others' names as text."""
+    target = node.get("reftarget", "")
+    name = target.rpartition(".")[2]
+    if name in PUBLIC and target != PUBLIC[name]:
+        return env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, "obj", PUBLIC[name], node, shown)
+    return None if target.startswith("galileo_sessions") else shown
+
+
+def setup(app: Any) -> None:
+    """Sphinx calls this."""
+    app.connect("autodoc-process-docstring", keep_colons, priority=400)  # before napoleon's 500
+    app.connect("autodoc-process-docstring", mark_up)
+    app.connect("autodoc-process-signature", sign)
+    app.connect("missing-reference", find)

@@ -1,0 +1,39 @@
+"""
+Which condition costs the sessions? Counts each clause of a filter alone, and together with those before it:
+
+    python funnel.py PROJECT_ID "Col('input').contains('refund') & (Col('score') > 3)"
+"""
+
+import asyncio
+import sys
+
+from galileo_sessions import ALWAYS, And, CountQuery, Filter, GalileoError, GalileoSessions, all_of, parse_filter
+
+
+def clauses_of(where: Filter) -> list[Filter]:
+    match where:
+        case And(children):
+            return list(children)
+        case _:
+            return [where]
+
+
+async def main(project_id: str, where: Filter) -> None:
+    clauses = [ALWAYS, *clauses_of(where)]
+    queries = [CountQuery(project_id, clause, tag=("alone", i)) for i, clause in enumerate(clauses)]
+    queries += [CountQuery(project_id, all_of(clauses[: i + 1]), tag=("so far", i)) for i in range(len(clauses))]
+    counts: dict[tuple[str, int], int] = {}
+    async with GalileoSessions() as galileo, galileo.count_many(queries, fail_fast=True, timeout=60) as stream:
+        async for result in stream:
+            counts[result.query.tag] = result.unwrap()
+    print(f"{'alone':>8}{'so far':>8}  clause")
+    for i, clause in enumerate(clauses):
+        name = "all sessions" if clause == ALWAYS else repr(clause)
+        print(f"{counts['alone', i]:>8,}{counts['so far', i]:>8,}  {name}")
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main(sys.argv[1], parse_filter(sys.argv[2])))
+    except GalileoError as problem:
+        sys.exit(str(problem))

@@ -1,0 +1,239 @@
+"""The programs of docs/examples, as they stand: their environment alone leads them to a local server."""
+
+import ast
+import asyncio
+import csv
+import importlib.util
+import inspect
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from galileo_sessions import ALWAYS, Col, CountQuery, Filter, matches
+from galileo_sessions.local import LocalGalileo, sample_sessions
+
+EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
+SESSIONS = sample_sessions()
+PROJECTS = list(dict.fromkeys(str(session["project_id"]) for session in SESSIONS))
+PROJECT = PROJECTS[0]
+COMPLETE, REFUND, LIKED = Col("is_complete").eq(True), Col("input").contains("refund"), Col("score") > 3
+
+
+def counted(where: Filter, project: str = PROJECT) -> int:
+    return sum(session["project_id"] == project and matches(where, session) for session in SESSIONS)
+
+
+def needs(*modules: str) -> pytest.MarkDecorator:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"pip install -e '.[examples]' would bring {', '.join(missing)}")
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalGalileo]:
+    async with LocalGalileo(SESSIONS) as server:
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
+        yield server
+
+
+async def run(name: str, *arguments: str, typed: str = "") -> tuple[int | None, str, str]:
+    """The exit status of an example, what it prints, and what it complains of."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments]
+    process = await asyncio.create_subprocess_exec(*command, stdin=-1, stdout=-1, stderr=-1)
+    printed, said = await process.communicate(typed.encode())
+    return process.returncode, printed.decode(), said.decode()
+
+
+def test_examples_are_short_and_listed() -> None:
+    """At most 60 lines each, and on the page of examples."""
+    page = (EXAMPLES.parent / "examples.md").read_text(encoding="utf-8")
+    files = [path for path in EXAMPLES.iterdir() if path.is_file()]
+    assert [] == [path.name for path in files if f"(examples/{path.name})" not in page]
+    programs = [path for path in files if path.suffix == ".py"]
+    assert [] == [path.name for path in programs if len(path.read_text(encoding="utf-8").splitlines()) > 60]
+
+
+# ---- nightly_csv.py --------------------------------------------------------------------------------------------------
+
+
+async def test_nightly_csv_counts_every_project(server: LocalGalileo) -> None:
+    """In the order in which they were given; status 0."""
+    status, printed, said = await run("nightly_csv.py", "Col('score') > 3", typed="\n".join(PROJECTS))
+    rows = [[project, str(counted(LIKED, project)), ""] for project in PROJECTS]
+    assert (0, "12 counted, 0 failed\n") == (status, said)
+    assert [["project_id", "total_count", "error"], *rows] == list(csv.reader(printed.splitlines()))
+
+
+async def test_nightly_csv_has_failures_as_rows(server: LocalGalileo) -> None:
+    """One project that may not be read costs one row, and status 1."""
+    server.fail_next(403)
+    status, printed, said = await run("nightly_csv.py", "Col('score') > 3", typed="\n".join(PROJECTS))
+    failed = [row for row in csv.DictReader(printed.splitlines()) if row["error"]]
+    assert (1, "11 counted, 1 failed\n") == (status, said)
+    assert [""] == [row["total_count"] for row in failed]
+    assert failed[0]["error"].startswith("PermissionDeniedError: 403 Forbidden")
+
+
+@pytest.mark.parametrize(
+    ("where", "typed", "key"),
+    [("score > 3", PROJECT, ""), ("Col('score') > 3", "no-uuid", ""), ("Col('score') > 3", PROJECT, "a-wrong-key")],
+    ids=["filter", "project", "key"],
+)
+async def test_nightly_csv_gives_up(
+    server: LocalGalileo, monkeypatch: pytest.MonkeyPatch, where: str, typed: str, key: str
+) -> None:
+    """Status 2 and an explanation, where no row could be right."""
+    monkeypatch.setenv("GALILEO_API_KEY", key or server.api_key)
+    status, _, said = await run("nightly_csv.py", where, typed=typed)
+    assert 2 == status
+    assert "Traceback" not in said
+    assert server.api_key not in said
+    assert 1 <= len(said.splitlines()) <= 3
+
+
+# ---- alert.py --------------------------------------------------------------------------------------------------------
+
+
+async def test_alert_compares_with_a_threshold(server: LocalGalileo) -> None:
+    """Status 0 in silence up to it; above it 1, with the count and the filter."""
+    total = counted(LIKED)
+    arguments = (PROJECT, "Col('score') > 3", "--hours", "400000", "--above")
+    assert (0, "", "") == await run("alert.py", *arguments, str(total))
+    status, printed, said = await run("alert.py", *arguments, str(total - 1))
+    assert (1, "") == (status, said)
+    assert printed.startswith(f"{total} sessions in 400000 hours, more than {total - 1}:\nand\n├─ created_at >= ")
+
+
+async def test_alert_looks_back_only_so_far(server: LocalGalileo) -> None:
+    """The hours are part of the filter."""
+    status, _, _ = await run("alert.py", PROJECT, "Col('score') >= 0", "--hours", "0.1")
+    assert 0 == status
+    assert "Col.date('created_at').gte(" in repr(server.requests[-1].where)
+
+
+@pytest.mark.parametrize("trouble", ["filter", "service"])
+async def test_alert_says_that_it_cannot_tell(server: LocalGalileo, trouble: str) -> None:
+    """Status 2, which is neither well nor an alert."""
+    server.fail_next(403)
+    status, printed, said = await run("alert.py", PROJECT, "score > 3" if trouble == "filter" else "Col('score') > 3")
+    assert (2, "") == (status, printed)
+    assert said.startswith("can't tell: ")
+
+
+# ---- funnel.py -------------------------------------------------------------------------------------------------------
+
+
+async def test_funnel_counts_clauses_alone_and_together(server: LocalGalileo) -> None:
+    """A row for all sessions, and one for each clause."""
+    status, printed, said = await run("funnel.py", PROJECT, repr(COMPLETE & REFUND & LIKED))
+    alone = [counted(clause) for clause in (ALWAYS, COMPLETE, REFUND, LIKED)]
+    so_far = [counted(where) for where in (ALWAYS, COMPLETE, COMPLETE & REFUND, COMPLETE & REFUND & LIKED)]
+    names = ["all sessions", repr(COMPLETE), repr(REFUND), repr(LIKED)]
+    rows = [f"{a:>8,}{b:>8,}  {name}" for a, b, name in zip(alone, so_far, names, strict=True)]
+    assert (0, "") == (status, said)
+    assert ["   alone  so far  clause", *rows] == printed.splitlines()
+
+
+async def test_funnel_explains_what_it_cannot_read(server: LocalGalileo) -> None:
+    """In a few lines, with status 1."""
+    status, printed, said = await run("funnel.py", PROJECT, "Col('a') and Col('b')")
+    assert (1, "") == (status, printed)
+    assert "would drop a condition" in said
+    assert "Traceback" not in said
+
+
+# ---- fastapi_app.py --------------------------------------------------------------------------------------------------
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(Path(name).stem, EXAMPLES / name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@needs("fastapi", "httpx")
+async def test_fastapi_app_counts_and_explains(server: LocalGalileo) -> None:
+    """Two counts in one answer; and what goes wrong has a status of its own."""
+    import httpx
+
+    app = load("fastapi_app.py").app
+    path = f"/projects/{PROJECT}/sessions"
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://testserver") as visitor,
+    ):
+        answer = await visitor.get(path, params={"where": "Col('score') > 3"})
+        assert (200, {"all": counted(ALWAYS), "matching": counted(LIKED)}) == (answer.status_code, answer.json())
+        assert [CountQuery(PROJECT), CountQuery(PROJECT, LIKED)] == sorted(server.requests, key=lambda q: len(q.body))
+
+        answer = await visitor.get(path, params={"where": "Col('score') > 3 and Col('x') > 1"})
+        assert 400 == answer.status_code
+        assert "would drop a condition" in answer.json()["detail"]
+        assert 422 == (await visitor.get("/projects/no-uuid/sessions", params={"where": "ALWAYS"})).status_code
+
+
+@needs("fastapi", "httpx")
+@pytest.mark.parametrize(
+    ("status", "headers", "expected"),
+    [(403, {}, 502), (404, {}, 404), (422, {}, 400), (429, {"Retry-After": "90"}, 503)],
+)
+async def test_fastapi_app_has_a_status_for_each_trouble(
+    server: LocalGalileo, status: int, headers: dict[str, str], expected: int
+) -> None:
+    """A visitor isn't told of what only the app's owner can mend."""
+    import httpx
+
+    app = load("fastapi_app.py").app
+    server.fail_next(status, headers=headers, times=2)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as visitor,
+    ):
+        answer = await visitor.get(f"/projects/{PROJECT}/sessions", params={"where": "Col('score') > 3"})
+    assert (expected, headers.get("Retry-After")) == (answer.status_code, answer.headers.get("Retry-After"))
+
+
+# ---- notebook.ipynb --------------------------------------------------------------------------------------------------
+
+
+def cells() -> list[dict[str, object]]:
+    notebook = json.loads((EXAMPLES / "notebook.ipynb").read_text(encoding="utf-8"))
+    assert (4, 5) == (notebook["nbformat"], notebook["nbformat_minor"])
+    return list(notebook["cells"])
+
+
+def test_the_notebook_stores_no_output() -> None:
+    """Each cell has what format 4.5 asks for, and nothing that running it leaves behind."""
+    ids = [cell["id"] for cell in cells()]
+    code = [cell for cell in cells() if cell["cell_type"] == "code"]
+    assert len(ids) == len(set(ids))
+    assert [(None, [])] * len(code) == [(cell["execution_count"], cell["outputs"]) for cell in code]
+    assert all(set(cell) == {"cell_type", "id", "metadata", "source"} for cell in cells() if cell not in code)
+
+
+@needs("matplotlib")
+async def test_the_notebook_plots_counts(server: LocalGalileo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its cells run from top to bottom; the bars are the counts."""
+    monkeypatch.setenv("GALILEO_PROJECT_IDS", " ".join(PROJECTS))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    namespace: dict[str, object] = {}
+    for cell in cells():
+        if cell["cell_type"] == "code":
+            source = "".join(cell["source"])  # type: ignore[arg-type]  # JSON
+            outcome = eval(compile(source, str(cell["id"]), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), namespace)
+            if inspect.isawaitable(outcome):
+                await outcome
+    widths = [int(bar.get_width()) for bar in namespace["axes"].patches]  # type: ignore[attr-defined]
+    where = namespace["where"]
+    assert [counted(ALWAYS, project) for project in PROJECTS] == widths[:12]
+    assert [counted(where, project) for project in PROJECTS] == widths[12:]  # type: ignore[arg-type]
+    assert sum(widths[12:]) > 0
+    namespace["plt"].close("all")  # type: ignore[attr-defined]
