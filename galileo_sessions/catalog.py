@@ -225,19 +225,20 @@ class ColumnCatalog(Mapping[str, Any]):
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         """A table for notebooks, in which nothing of the service's text is markup."""
         rows = [_row("th", ("id", "filter type", "label", "allowed values", "description"))]
-        rows += [_row("td", _cells(info)) for info in self.columns[:_MAX_ROWS]]
+        rows += [_row("td", cells(info)) for info in self.columns[:_MAX_ROWS]]
         more = f"<p>… {len(self) - _MAX_ROWS:,} more</p>" if len(self) > _MAX_ROWS else ""
         return f"<table>{''.join(rows)}</table>{more}"
 
 
-def _cells(info: ColumnInfo) -> tuple[str, ...]:
+def cells(info: ColumnInfo) -> tuple[str, ...]:
+    """What a table shows of a column: its id, filter type, label, allowed values and description."""
     kind = info.filter_type if info.filterable else None
     allowed = ", ".join([value if isinstance(value, str) else brief(value) for value in info.allowed_values or ()])
     return info.id, kind or "not filterable", info.label or "", allowed, info.description or ""
 
 
-def _row(tag: str, cells: Iterable[str]) -> str:
-    short = [cell if len(cell) <= _MAX_CELL else f"{cell[: _MAX_CELL - 1]}…" for cell in cells]
+def _row(tag: str, texts: Iterable[str]) -> str:
+    short = [cell if len(cell) <= _MAX_CELL else f"{cell[: _MAX_CELL - 1]}…" for cell in texts]
     written = [html.escape(cell.encode("utf-8", "replace").decode()) for cell in short]  # no lone surrogates
     return f"<tr>{''.join([f'<{tag}>{cell}</{tag}>' for cell in written])}</tr>"
 

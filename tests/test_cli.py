@@ -153,6 +153,23 @@ def objects(out: str) -> list[dict]:
     return [json.loads(line) for line in out.splitlines()]
 
 
+def slow_after(number: int):
+    """Answers so many requests, and leaves the others waiting."""
+
+    async def behave(index, writer):
+        if index <= number:
+            writer.write(http(body='{"total_count":100}'))
+        else:
+            await asyncio.sleep(60)
+
+    return behave
+
+
+@pytest.fixture
+def _key(monkeypatch):
+    monkeypatch.setenv("GALILEO_API_KEY", "k")
+
+
 # ---- count -----------------------------------------------------------------------------------------------------------
 
 
@@ -209,6 +226,15 @@ async def test_filter_and_scope_travel(server, run, tmp_path, monkeypatch):
     assert (first.project_id, second.project_id, second.log_stream_id) == (IDS[0], IDS[1], scope[3])
 
 
+async def test_a_log_stream_of_the_environment_is_named(server, run, monkeypatch):
+    """Who has forgotten that it is set would take the 0 of another project for the truth."""
+    monkeypatch.setenv("GALILEO_LOG_STREAM_ID", PROJECT)
+    note = f"in log stream {PROJECT} only, as GALILEO_LOG_STREAM_ID says\n"
+    assert (await run("count", IDS[0])).err == note
+    assert (await run("count", IDS[0], "--log-stream", PROJECT)).err == ""
+    assert (await run("columns", IDS[0])).err == note
+
+
 async def test_failures_are_named_and_the_rest_goes_on(server, run):
     """What failed is named on stderr with the whole reason; the exit status is 1."""
     server.fail_next(422, body={"detail": [{"loc": ["body", "filter_tree"], "msg": "not yours", "type": "x"}]})
@@ -254,6 +280,30 @@ async def test_a_json_error_has_type_and_message(server, run):
     assert row["project_id"] == IDS[0]
     assert row["error"]["type"] == "BadRequestError"
     assert row["error"]["message"].startswith("400")
+
+
+@pytest.mark.usefixtures("_key")
+async def test_timeout_is_for_all_of_it(monkeypatch):
+    """What isn't counted by then has failed."""
+    async with raw_server(slow_after(1)) as server:
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        status, out, err = await outcome("count", *MANY[:3], "--format", "csv", "--timeout", "0.5")
+    assert status == 1
+    assert [line.split(",")[1] for line in out.splitlines()] == ["total_count", "100", "", ""]
+    assert out.count("DeadlineExceededError") == 2
+    assert err.endswith("1 of 3 counted, 2 failed, total 100\n")
+
+
+async def test_what_an_encoding_lacks_is_escaped(server, monkeypatch):
+    """No terminal and no pipe is too old."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    server.fail_next(400, body="caf\u00e9")
+    counted = await outcome("count", IDS[0], "--format", "csv")
+    assert r"caf\xe9" in counted.out
+    assert r"caf\xe9" in counted.err
+    demo = await outcome("demo")
+    assert (demo.status, demo.err) == (0, "")
+    assert r"\u2588\u2588" in demo.out
 
 
 # ---- projects from a file --------------------------------------------------------------------------------------------
@@ -309,23 +359,6 @@ async def test_a_slow_pipe_stops_nothing(server):
 
 
 # ---- the end ---------------------------------------------------------------------------------------------------------
-
-
-def slow_after(number: int):
-    """Answers so many requests, and leaves the others waiting."""
-
-    async def behave(index, writer):
-        if index <= number:
-            writer.write(http(body='{"total_count":100}'))
-        else:
-            await asyncio.sleep(60)
-
-    return behave
-
-
-@pytest.fixture
-def _key(monkeypatch):
-    monkeypatch.setenv("GALILEO_API_KEY", "k")
 
 
 @pytest.mark.usefixtures("_key")
@@ -567,7 +600,7 @@ def test_without_the_extra_inside(monkeypatch, capsys):
 # ---- columns, explain, serve -----------------------------------------------------------------------------------------
 
 
-async def test_columns_as_a_table_and_as_json(server, run):
+async def test_columns_as_a_table_and_as_json(server, run, monkeypatch):
     """The table has a row for each column, whole where no terminal is narrow; JSON is the service's own form."""
     status, table, err = await run("columns", IDS[0])
     assert (status, err) == (0, "")
@@ -575,6 +608,8 @@ async def test_columns_as_a_table_and_as_json(server, run):
     assert "│ metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42 │ number " in table
     status, out, _ = await run("columns", IDS[0], "--format", "json", "--log-stream", PROJECT)
     assert (status, json.loads(out)) == (0, {"columns": []})
+    monkeypatch.setenv("GALILEO_PROJECT_ID", IDS[0])
+    assert (await run("columns")).out == table
 
 
 HOSTILE = "\x1b]0;owned\x07[red]\x1b[2J[link=http://x]y\u202e"

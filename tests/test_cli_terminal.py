@@ -125,7 +125,7 @@ async def test_counts_on_a_terminal(show, server):
     status, written = await show("count", *IDS[:4], "--concurrency", "1")
     assert status == 1
     assert "4 of 4, " in written
-    assert " 1 failed, limit 1" in written
+    assert " 1 failed, limit 1\r\n" in written
     check("count.txt", written)
 
 

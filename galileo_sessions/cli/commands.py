@@ -12,19 +12,20 @@ from typing import Any, TextIO, TypeVar
 from uuid import UUID
 
 import click
+from click.core import ParameterSource
 from click.exceptions import Exit
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from galileo_sessions.catalog import ColumnCatalog, dump_catalog
+from galileo_sessions.catalog import ColumnCatalog, cells, dump_catalog
 from galileo_sessions.cli.counts import FORMATS, Tally, count_to, failure
 from galileo_sessions.cli.projects import queries
 from galileo_sessions.cli.screen import Screen, inert
 from galileo_sessions.client import VERSION, GalileoSessions
 from galileo_sessions.demo import show
 from galileo_sessions.drawing import draw_filter
-from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError, brief
+from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError
 from galileo_sessions.filters import Filter
 from galileo_sessions.limiter import Limits
 from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
@@ -89,6 +90,13 @@ def _all(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+def _said(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The value; where the environment sets it, it is named, for a count of another project's stream is 0."""
+    if value is not None and ctx.get_parameter_source(str(parameter.name)) is ParameterSource.ENVIRONMENT:
+        click.echo(inert(f"in log stream {value} only, as GALILEO_LOG_STREAM_ID says"), err=True)
+    return value
+
+
 _scope = _all(
     click.option(
         "--log-stream",
@@ -96,6 +104,7 @@ _scope = _all(
         metavar="ID",
         envvar="GALILEO_LOG_STREAM_ID",
         show_envvar=True,
+        callback=_said,
         help="In this log stream only.",
     ),
     click.option("--experiment", "experiment_id", metavar="ID", help="In this experiment only."),
@@ -176,11 +185,10 @@ def count(
     template = CountQuery(UUID(int=0), _where(where, where_json), **scope)  # checks all that the projects share
     targets = _targets(projects, projects_from, template)
     galileo = GalileoSessions(limits=Limits(min(10, concurrency), concurrency) if concurrency else Limits())
-    options: dict[str, Any] = {"concurrency": concurrency, "timeout": timeout, "fail_fast": fail_fast}
     tally = Tally(len(targets) if isinstance(targets, list) else None)
     try:
         with Screen() as screen:
-            asyncio.run(count_to(screen, targets, tally, output, galileo, **options))
+            asyncio.run(count_to(screen, targets, tally, output, galileo, timeout=timeout, fail_fast=fail_fast))
     except BrokenPipeError:
         raise
     except BaseException as error:
@@ -205,11 +213,11 @@ def _targets(
 
 
 @program.command()
-@click.argument("project")
+@click.argument("project", envvar=_PROJECT)
 @_scope
 @click.option("--format", "output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def columns(project: str, output: str, **scope: Any) -> None:
-    """Lists the columns of a PROJECT's sessions: what a filter can ask."""
+    """Lists the columns of a PROJECT's sessions, or of GALILEO_PROJECT_ID's: what a filter can ask."""
     catalog = asyncio.run(_columns(project, **scope))
     if output == "json":
         click.echo(json.dumps(dump_catalog(catalog), indent=2))
@@ -218,10 +226,7 @@ def columns(project: str, output: str, **scope: Any) -> None:
     for column in table.columns:
         column.overflow = "fold"
     for info in catalog.columns:
-        kind = info.filter_type if info.filterable else None
-        allowed = ", ".join([value if isinstance(value, str) else brief(value) for value in info.allowed_values or ()])
-        cells = (info.id, kind or "not filterable", info.label or "", allowed, info.description or "")
-        table.add_row(*[Text(inert(cell)) for cell in cells])
+        table.add_row(*[Text(inert(cell)) for cell in cells(info)])
     console = Console(width=None if sys.stdout.isatty() else _WIDE)
     with console.capture() as drawn:  # rich itself would exit with 1 where the reader has left
         console.print(table)
