@@ -39,7 +39,8 @@ class Secret(str):
 def _secret(name: str, value: object) -> Secret:
     """`value` as a header can carry it; the error never shows it."""
     if not isinstance(value, str) or not value:
-        raise ConfigurationError(f"{name} is text that isn't empty, got {type(value).__name__}")
+        got = "empty text" if isinstance(value, str) else type(value).__name__
+        raise ConfigurationError(f"{name} is text that isn't empty, got {got}")
     if value != value.strip():
         raise ConfigurationError(f"{name} begins or ends with white space, perhaps a line break from a file. Strip it")
     if not value.isprintable() or not value.isascii():

@@ -104,7 +104,7 @@ class _Column:
         def __getattr__(self, name):
             if name.startswith("__"):
                 raise AttributeError(name)
-            raise AttributeError(_no_such_method(self, name), name=name, obj=self)
+            raise AttributeError(_no_such_method(self, name), name=name)  # with obj, Python would add a guess
 
         __ne__, __gt__, __ge__, __lt__, __le__ = map(_lacking, _SYMBOLS)
 

@@ -8,8 +8,9 @@ Here is the sense beyond it: values that could not mean what somebody wrote don'
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, Protocol, cast
 from uuid import UUID
@@ -278,6 +279,21 @@ def _refusal(column: Column, operator: str, arguments: tuple[object, ...], probl
     return type(problem)(f"{brief(column)}.{operator}({written}): {reason}")
 
 
+def _ordered(column_id: str, operator: str, written: str) -> str:
+    """What to write instead of text beside an operator that needs an order; between has two values, not shown here."""
+    column = brief(column_id)
+    if re.fullmatch(r"\s*-?[0-9]{1,40}(\.[0-9]{1,40})?\s*", written):
+        return (
+            f"For a number write Col.number({column}).{operator}({'...' if operator == 'between' else written.strip()})"
+        )
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        return f"For a date in ISO 8601 write Col.date({column}).{operator}(...)"
+    aware = repr(moment.replace(tzinfo=moment.tzinfo or UTC).isoformat())
+    return f"For a date write Col.date({column}).{operator}({'...' if operator == 'between' else aware})"
+
+
 _A = {filter_type: f"{'an' if filter_type == 'id' else 'a'} {filter_type}" for filter_type in OPERATORS}
 
 
@@ -303,5 +319,5 @@ def _advice(column_id: str, operator: str, value: object) -> str:
         rewrite = f"Col.{filter_type}({brief(column_id)}).{operator}(...)"
         return f"{brief(value)} makes {_A[filter_type]} filter. If that is meant, write {rewrite}"
     if filter_type == "text" and operator in (*OPERATORS["date"], "between"):
-        return f"text has no order. For a date in ISO 8601 write Col.date({brief(column_id)}).{operator}(...)"
+        return f"text has no order. {_ordered(column_id, operator, str(value))}"
     return f"{brief(value)} makes {_A[filter_type]} filter, which has only {', '.join(OPERATORS[filter_type])}"

@@ -247,6 +247,8 @@ def _wording(message: str) -> str:
         return "a backslash begins an escape here that isn't complete. Write two for a backslash in text"
     if "limit" in message:
         return "a number of more than 4,300 digits can't be sent"
+    if message.startswith("leading zeros"):
+        return 'no number begins with 0. A date is text: Col.date("created_at").gte("2026-01-31T09:00:00Z")'
     if message.startswith("invalid syntax") and "==" not in message:
         return f"this can't be read. {_LOOK}. {_JOIN}"
     return message

@@ -28,7 +28,9 @@ def _uuid(name: str, value: object) -> str:
         match = UUID_TEXT.fullmatch(value)
         if match is not None:
             return str(UUID(match[1]))
-    raise ConfigurationError(f"{name} {brief(value)} is no UUID such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")
+    several = ". For several write count_all([...])" if type(value) in (list, tuple, set) else ""
+    example = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+    raise ConfigurationError(f"{name} {brief(value)} is no UUID such as {example}{several}")
 
 
 def _project_id(value: UUID | str) -> str:

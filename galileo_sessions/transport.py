@@ -192,8 +192,11 @@ def _translated(error: Exception, phase: Phase, base: str) -> TransportError | C
         case aiohttp.ConnectionTimeoutError():
             return AttemptTimeoutError(f"no connection to {base} within Timeouts(connect=...)", phase="connect")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
+            reason = _reason(error)
             hint = "Give ssl=ssl.create_default_context(cafile=...) for a CA of your own"
-            return TLSError(f"no trusted TLS connection to {base}: {_reason(error)}. {hint}")
+            if "WRONG_VERSION_NUMBER" in reason:
+                hint = "This port may have no TLS; a server on loopback may be asked with http://"
+            return TLSError(f"no trusted TLS connection to {base}: {reason}. {hint}")
         case aiohttp.ClientConnectorError() if error.os_error.errno in (errno.EMFILE, errno.ENFILE):
             return ConnectError(
                 f"no file descriptor left to connect to {base}. "

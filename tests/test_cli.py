@@ -235,6 +235,16 @@ async def test_a_log_stream_of_the_environment_is_named(server, run, monkeypatch
     assert (await run("columns", IDS[0])).err == note
 
 
+async def test_a_filter_is_checked_before_it_is_counted(server, run):
+    """With --check, a column that isn't there is an error and not a 0; nothing was counted."""
+    status, out, err = await run("count", *IDS[:2], "--check", "--where", 'Col("tags").contains("vip")')
+    assert (status, out) == (2, "")
+    assert "Col.collection('tags').contains('vip')" in err
+    assert server.requests == []
+    assert (await run("count", IDS[0], "--check", "--where", 'Col("score") > 3')).status == 0
+    assert len(server.requests) == 1
+
+
 async def test_failures_are_named_and_the_rest_goes_on(server, run):
     """What failed is named on stderr with the whole reason; the exit status is 1."""
     server.fail_next(422, body={"detail": [{"loc": ["body", "filter_tree"], "msg": "not yours", "type": "x"}]})
@@ -528,6 +538,7 @@ async def test_a_full_disk_is_a_message(server):
         (["count", PROJECT, "--concurrency", "0"], "0 is not in the range 1<=x<=10000."),
         (["count", PROJECT], NOBODY),
         (["columns", PROJECT], NOBODY),
+        (["count", "--projects-from", "-", "--check"], "--check needs PROJECT. For a file write explain --project."),
         (["explain"], "Error: no filter. Give --where or --where-json."),
         (["explain", "--where", "Col('a') == 1 & Col('b') == 2"], "binds tighter than =="),
         (["serve", "--data", "-"], "Error: -, line 2: a session needs its project_id"),
@@ -661,11 +672,11 @@ async def test_serve_prints_what_a_shell_can_source(signum, tmp_path):
     """The lines it prints point the tool at it; SIGINT and SIGTERM end it with 0."""
     (tmp_path / "data.jsonl").write_text(json.dumps(SESSIONS[0]))
     async with process("serve", "--data", str(tmp_path / "data.jsonl")) as running:
-        lines = [(await running.stdout.readline()).decode() for _ in range(3)]
+        lines = [(await running.stdout.readline()).decode() for _ in range(5)]
         script = f"{''.join(lines)}exec {sys.executable} -m galileo_sessions count {IDS[0]} --format json"
         counted = await outcome("-c", script, command=["sh"])
         assert objects(counted.out) == [{"project_id": IDS[0], "total_count": 1}]
-        assert lines[0].startswith("# 1 sessions at http://127.0.0.1:")
+        assert lines[:2] == ["# 1 sessions; of them\n", f"# {IDS[0]} has 1\n"]
         running.send_signal(signum)
         assert await running.communicate() == (b"", b"")
         assert running.returncode == 0
@@ -678,7 +689,7 @@ def test_serve_inside(monkeypatch, tmp_path):
         presser = interrupt_when(lambda: "KEY" in (tmp_path / "out").read_text())
         assert inside("serve") == 0
         presser.join()
-    assert (tmp_path / "out").read_text().startswith(f"# {len(SESSIONS):,} sessions at ")
+    assert (tmp_path / "out").read_text().startswith(f"# {len(SESSIONS):,} sessions; of them\n# ")
 
 
 def test_serve_inside_where_the_port_is_taken(monkeypatch, capfd):

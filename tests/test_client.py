@@ -226,7 +226,7 @@ def test_loopback_may_go_without_tls(url):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        pytest.param(lambda: ApiKeyAuth(""), ["API key", "empty"], id="empty"),
+        pytest.param(lambda: ApiKeyAuth(""), ["API key", "got empty text"], id="empty"),
         pytest.param(lambda: ApiKeyAuth("s3cret\n"), ["API key", "line break", "Strip"], id="line-break"),
         pytest.param(lambda: ApiKeyAuth("s3cr\x00et"), ["API key", "ASCII"], id="nul"),
         pytest.param(lambda: BearerAuth("s3cr€t"), ["token", "ASCII"], id="not-ascii"),

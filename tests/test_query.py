@@ -244,6 +244,8 @@ def test_another_projects_query_shares_the_body() -> None:
     assert query.body is other.body
     assert query.where is other.where
     assert (PROJECT, "t") == (query.project_id, other.tag)
+    with pytest.raises(ConfigurationError, match=r"count_all\(\[...\]\)"):
+        CountQuery([PROJECT, PROJECT])  # type: ignore[arg-type]  # that is the mistake
     with pytest.raises(ConfigurationError, match="project_id 'x' is no UUID"):
         query.for_project("x")
 

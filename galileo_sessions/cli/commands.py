@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TextIO, TypeVar
 from uuid import UUID
@@ -37,6 +38,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 _PROJECT = "GALILEO_PROJECT_ID"
+_LISTED = 12  # projects that serve names
 _WIDE = 10_000  # columns, where no terminal sets a limit: a line for each row
 _STATUS = """\
 Exit status: 0 if all went well; 1 if a count failed; 2 for bad usage, or a filter, an id or settings that can't be;
@@ -155,6 +157,11 @@ def program() -> None:
     "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all of it; none unless given."
 )
 @click.option("--fail-fast", is_flag=True, help="End with the first count that fails.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="First hold the filter against the columns of the first PROJECT; what no column fits may count 0 in silence.",
+)
 def count(
     *,
     projects: tuple[str, ...],
@@ -165,6 +172,7 @@ def count(
     concurrency: int | None,
     timeout: float | None,
     fail_fast: bool,
+    check: bool,
     **scope: Any,
 ) -> None:
     """
@@ -184,6 +192,10 @@ def count(
         raise click.UsageError("--projects-from and --where-json can't both read stdin.")
     template = CountQuery(UUID(int=0), _where(where, where_json), **scope)  # checks all that the projects share
     targets = _targets(projects, projects_from, template)
+    if check:
+        if not isinstance(targets, list):
+            raise click.UsageError("--check needs PROJECT. For a file write explain --project.")
+        _ = asyncio.run(_columns(targets[0].project_id, **scope)).check(template.where)
     galileo = GalileoSessions(limits=Limits(min(10, concurrency), concurrency) if concurrency else Limits())
     tally = Tally(len(targets) if isinstance(targets, list) else None)
     try:
@@ -275,16 +287,18 @@ def serve(data: str | None, port: int) -> None:
                 sessions = load_sessions(file)
     except ValueError as error:
         raise click.UsageError(inert(f"{data}, {error}")) from None
-    asyncio.run(_serve(LocalGalileo(sessions, port=port), len(sessions)))
+    projects = Counter(str(session["project_id"]) for session in sessions).most_common(_LISTED)
+    listed = "".join(f"# {project} has {number:,}\n" for project, number in projects)
+    asyncio.run(_serve(LocalGalileo(sessions, port=port), f"# {len(sessions):,} sessions; of them\n{listed}"))
 
 
-async def _serve(server: LocalGalileo, number: int) -> None:
+async def _serve(server: LocalGalileo, about: str) -> None:
     ended = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, ended.set)
     async with server:
         lines = f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={server.api_key}"
-        await asyncio.to_thread(click.echo, f"# {number:,} sessions at {server.url}, until Ctrl-C\n{lines}")
+        await asyncio.to_thread(click.echo, f"{about}# Until Ctrl-C, with a new key each time, at\n{lines}")
         await ended.wait()
 
 

@@ -116,6 +116,10 @@ class LocalGalileo:
     def __exit__(self, *_: object) -> None:
         self._thread.close()
 
+    def __repr__(self) -> str:
+        number = sum(map(len, self._sessions.values()))
+        return f"<LocalGalileo with {number:,} sessions{f' at {self.url}' if self._port else ''}>"
+
     @property
     def url(self) -> str:
         """The base URL, such as http://127.0.0.1:8080; before the start, a RuntimeError if the port is to be found."""
