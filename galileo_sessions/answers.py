@@ -69,11 +69,13 @@ def column_catalog(body: bytes, scrub: Scrub = str) -> ColumnCatalog:
     Raises:
         DecodeError: unless it is a JSON object that `load_catalog` reads.
     """
+    _ = load_json(body, scrub)  # judged as it came; what is quoted below is cut, and could leave a part of a credential
+    clean = scrub(body.decode()).encode()
     try:
-        return load_catalog(load_json(body, scrub))
+        return load_catalog(load_json(clean, scrub))
     except errors.FilterDecodeError as error:
         problem = str(error)
-    raise _undecodable(body, scrub, scrub(problem))
+    raise _undecodable(clean, scrub, problem)
 
 
 def load_json(body: bytes, scrub: Scrub = str) -> object:

@@ -43,11 +43,18 @@ _DATA_TYPES = {
     "text": "text",
 }
 _EXACT = ("eq", "ne", "contains", "one_of", "not_in")  # the others order
-_LISTED: dict[str, set[type]] = {"text": {str}, "collection": {str}, "number": {int, float}, "boolean": {bool}}
+_LISTED: dict[str, tuple[type, ...]] = {
+    "text": (str,),
+    "collection": (str,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+_MAX_REWRITE = 300  # characters of code that can still be copied; a longer one is cut
 _MAX_ROWS = 200  # of a table in a notebook
 _MAX_CELL = 200
 _MAX_SHOWN = 10  # leaves of a refused filter that are drawn and get a hint; `.issues` has all
 _MAX_NAME = 100  # what is compared of a name: the cost grows with its square
+_MAX_NAMES = 1_000  # with which a wrong one is compared
 
 
 # ---- one column ------------------------------------------------------------------------------------------------------
@@ -86,7 +93,7 @@ class ColumnInfo:
     category: str = field(default="standard", converter=text)
     """Such as standard, metric, user_metadata, feedback."""
     filter_type: str | None = field(default=None, converter=optional(text))
-    """id, date, number, boolean, collection or text; None if no filter can be asked."""
+    """id, date, number, boolean, collection, text or fully_annotated; None if the service doesn't say."""
     data_type: str | None = field(default=None, converter=optional(text))
     """Such as text, integer, floating_point, timestamp, string_list."""
     data_unit: str | None = field(default=None, converter=optional(text))
@@ -156,7 +163,7 @@ class ColumnCatalog(Mapping[str, Any]):
             FilterError: for a filter type that the API doesn't have, or an id that no column can have.
         """
         infos: list[ColumnInfo] = []
-        for column_id, kind in {**(columns or {}), **more}.items():
+        for column_id, kind in dict(columns or {}, **more).items():
             if not isinstance(kind, str) or kind not in OPERATORS:
                 raise FilterError(
                     f"{brief(column_id)} can't be {brief(kind)}; a filter type is one of {', '.join(OPERATORS)}"
@@ -174,7 +181,7 @@ class ColumnCatalog(Mapping[str, Any]):
         """
         info = self._infos.get(column_id)
         if info is None:
-            raise UnknownColumnError(_unknown(column_id, _closest(self.columns, column_id)))
+            raise UnknownColumnError(_unknown(column_id, _closest(_names(self.columns), column_id)))
         return info
 
     def check(self, where: Filter) -> Filter:
@@ -190,12 +197,12 @@ class ColumnCatalog(Mapping[str, Any]):
         """
         if not isinstance(where, Filter):
             raise FilterTypeError(f"check takes a filter, got {brief(where)}")
-        closest = cache(partial(_closest, self.columns))
+        names = cache(partial(_names, self.columns))
         issues: list[Issue] = []
         for leaf, loc in _comparisons(where, (), []):
             info, hints = self._infos.get(leaf.column_id), len(issues) < _MAX_SHOWN
             if info is None:
-                hint = closest(leaf.column_id) if hints else ""
+                hint = _closest(names(), leaf.column_id) if hints else ""
                 issues.append(Issue(loc, _unknown(leaf.column_id, hint), "unknown_column", leaf))
             elif (misfit := _misfit(info, leaf, hints=hints)) is not None:
                 issues.append(Issue(loc, misfit[1], misfit[0], leaf))
@@ -210,8 +217,12 @@ class ColumnCatalog(Mapping[str, Any]):
     def __getitem__(self, column_id: str) -> Any:
         return _COLUMNS.get(self.info(column_id).filter_type, Col)(column_id)
 
+    def get(self, column_id: str, default: Any = None, /) -> Any:
+        """The column, or `default` where there is none."""
+        return self[column_id] if column_id in self else default  # noqa: SIM401  # it is what get does
+
     def __contains__(self, column_id: object) -> bool:
-        return column_id in self._infos  # the mixin's would look for a hint first
+        return column_id in self._infos  # the mixin's would look for a hint first, and so would its get
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._infos)
@@ -232,9 +243,9 @@ class ColumnCatalog(Mapping[str, Any]):
 
 def cells(info: ColumnInfo) -> tuple[str, ...]:
     """What a table shows of a column: its id, filter type, label, allowed values and description."""
-    kind = info.filter_type if info.filterable else None
+    kind = info.filter_type or "" if info.filterable else "not filterable"
     allowed = ", ".join([value if isinstance(value, str) else brief(value) for value in info.allowed_values or ()])
-    return info.id, kind or "not filterable", info.label or "", allowed, info.description or ""
+    return info.id, kind, info.label or "", allowed, info.description or ""
 
 
 def _row(tag: str, texts: Iterable[str]) -> str:
@@ -272,21 +283,23 @@ def _plain(name: str) -> str:
     return name if name.isprintable() and len(name) <= _MAX_NAME else brief(name)
 
 
-def _closest(infos: tuple[ColumnInfo, ...], asked: object) -> str:
-    """The id of the column that is called most like this, or ""; its label is a name of it too."""
-    names = {
-        name[:_MAX_NAME].casefold(): info.id
-        for info in infos
-        for name in (info.label, info.metric_key_alias, info.id.rpartition("/")[2])
-        if name
-    }
-    names |= {info.id[:_MAX_NAME].casefold(): info.id for info in infos}
-    return names.get(_close(asked.casefold(), names), "") if isinstance(asked, str) else ""
+def _names(infos: tuple[ColumnInfo, ...]) -> dict[str, str]:
+    """What columns are called, in labels and older names too, each with its id."""
+    few = infos[:_MAX_NAMES]
+    called = [(name, info.id) for info in few for name in (info.label, info.metric_key_alias, info.id.split("/")[-1])]
+    return _folded([(name, column_id) for name, column_id in called if name] + [(info.id, info.id) for info in few])
 
 
-def _close(asked: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(asked[:_MAX_NAME], names, n=1)
-    return close[0] if close else ""
+def _folded(names: Iterable[tuple[str, str]]) -> dict[str, str]:
+    return {name[:_MAX_NAME].casefold(): meant for name, meant in names}
+
+
+def _closest(names: Mapping[str, str], asked: object) -> str:
+    """What is meant by the name that is most like this, or ""; case isn't told apart."""
+    if not isinstance(asked, str):
+        return ""
+    close = difflib.get_close_matches(asked[:_MAX_NAME].casefold(), names, n=1)
+    return names[close[0]] if close else ""
 
 
 def _misfit(info: ColumnInfo, leaf: Comparison, *, hints: bool) -> tuple[str, str] | None:
@@ -295,47 +308,59 @@ def _misfit(info: ColumnInfo, leaf: Comparison, *, hints: bool) -> tuple[str, st
     if kind == leaf.type and info.filterable and (not allowed or leaf.value in allowed):
         return None
     name = brief(info.id)
-    if kind is None or not info.filterable:
+    if not info.filterable:
         return "not_filterable", f"{name} can't be filtered"
+    if kind is None:
+        return None  # the service doesn't say
     if kind == leaf.type:
         problem = _stray(allowed or (), leaf, hints=hints)
         return ("not_allowed", f"{name} {problem}") if problem else None
+    if kind == "fully_annotated":
+        return "wrong_type", f"{name} is asked by fully_annotated()"
     if kind not in OPERATORS:
         return "wrong_type", f"{name} is filtered as {brief(kind)}, which this version doesn't know"
     problem = f"{name} is filtered as {kind}"
     if leaf.operator in OPERATORS[kind]:
         return "wrong_type", f"{problem}, not as {leaf.type}. Write {_rewrite(info.id, kind, leaf.operator, leaf)}"
     problem = f"{problem}, which has no {leaf.operator}; it has {', '.join(OPERATORS[kind])}"
-    instead = f". Write {_rewrite(info.id, kind, 'not_in', leaf)}" if leaf.operator == "ne" else ""
-    return "no_operator", f"{problem}{instead}"
+    if leaf.operator == "ne":
+        problem += f". Write {_rewrite(info.id, kind, 'not_in', leaf)}"
+    elif (kind, leaf.operator) == ("date", "between"):
+        problem += f". Write {brief(DateCol(info.id))}.between(...), which makes two leaves"
+    return "no_operator", problem
 
 
 def _rewrite(column_id: str, kind: str, operator: str, leaf: Comparison) -> str:
     column, value = _COLUMNS[kind](column_id), leaf.value if operator == leaf.operator else [leaf.value]
     case_sensitive = kind not in ("text", "collection") or getattr(leaf, "case_sensitive", True)
     try:
-        return brief(leaves.leaf(column, kind, operator, value, case_sensitive))
+        written = repr(leaves.leaf(column, kind, operator, value, case_sensitive))
     except FilterError:
         return f"{brief(column)}.{operator}(...)"
+    return written if len(written) <= _MAX_REWRITE else f"{brief(column)}.{operator}({brief(value)})"
 
 
 def _stray(allowed: tuple[Any, ...], leaf: Comparison, *, hints: bool) -> str:
     """What is wrong with a leaf's value where a column has a few only, or "" if nothing can be said against it."""
-    kinds = _LISTED.get(leaf.type)
-    if kinds is None or leaf.operator not in _EXACT or not kinds.issuperset(map(type, allowed)):
+    kinds, listed = _LISTED.get(leaf.type), [value for value in allowed if value is not None]
+    if kinds is None or leaf.operator not in _EXACT or not listed:
         return ""
+    if not all(isinstance(value, kinds) and isinstance(value, bool) == (kinds == (bool,)) for value in listed):
+        return ""  # a list that nobody can explain
     fold = getattr(leaf, "case_sensitive", True) is False
-    have = [value.casefold() for value in allowed] if fold else allowed
+    have = [value.casefold() for value in listed] if fold else listed
     values: tuple[Any, ...] = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
-    for value in values:
-        wanted = value.casefold() if fold else value
-        if leaf.operator == "contains":
-            if not any(wanted in one for one in have):
-                return f"has no value that contains {brief(value)}; it has {brief(list(allowed))}"
-        elif wanted not in have:
-            close = _close(value, allowed) if hints and isinstance(value, str) else ""
-            hint = f"did you mean {_plain(close)}?" if close else f"it has {brief(list(allowed))}"
-            return f"has no value {brief(value)}; {hint}"
+    wanted = [value.casefold() for value in values] if fold else values
+    if leaf.operator == "contains":
+        found = (any(want in one for one in have) for want in wanted)
+    else:
+        known = frozenset(have)
+        found = (want in known for want in wanted)
+    for value, is_there in zip(values, found, strict=True):
+        if not is_there:
+            names = _folded((str(one), str(one)) for one in listed[:_MAX_NAMES]) if hints else {}
+            hint = f"did you mean {_plain(close)}?" if (close := _closest(names, value)) else f"it has {brief(listed)}"
+            return f"has no value {'that contains ' * (leaf.operator == 'contains')}{brief(value)}; {hint}"
     return ""
 
 

@@ -108,7 +108,9 @@ class _Drawing:
 
     def _complain(self, complaint: str, below: str) -> None:
         width = max(40, _WIDTH - 2 - len(below))
-        lines = textwrap.wrap(_printable(complaint), width, max_lines=4, placeholder=" …")
+        lines = textwrap.wrap(
+            _printable(complaint), width, max_lines=8, placeholder=" …", break_on_hyphens=False, break_long_words=False
+        )
         self.rows += [(f"{below}{'  ' if i else '↑ '}{line}", "") for i, line in enumerate(lines)]
 
 

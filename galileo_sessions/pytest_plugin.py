@@ -43,6 +43,10 @@ _async_fixture: Callable[[Callable[..., AsyncIterator[GalileoSessions]]], object
 
 @_async_fixture
 async def galileo_sessions_client(local_galileo: LocalGalileo) -> AsyncIterator[GalileoSessions]:
-    """A `GalileoSessions` that counts in `local_galileo`, and is closed after the test; needs pytest-asyncio."""
+    """
+    A `GalileoSessions` that counts in `local_galileo`, and is closed after the test; needs pytest-asyncio.
+
+    Its event loop is that of the test, so pytest-asyncio's loop scopes of fixtures and of tests have to be the same.
+    """
     async with GalileoSessions(local_galileo.api_key, base_url=local_galileo.url) as galileo:
         yield galileo

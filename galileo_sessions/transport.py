@@ -155,7 +155,9 @@ class Transport:
     async def close(self) -> None:
         """Closes the session, if it is its own."""
         self._closed = True
-        if self._owns and self._session is not None:
+        if self._loop not in (None, asyncio.get_running_loop()):
+            _ = self.abandon()  # of another event loop's connections nothing can be awaited here
+        elif self._owns and self._session is not None:
             await self._session.close()
 
     def abandon(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 import time
 from collections.abc import Mapping
 from html.parser import HTMLParser
@@ -32,6 +33,7 @@ from galileo_sessions.errors import (
     brief,
 )
 from galileo_sessions.filters import ALWAYS, NEVER, And, Filter, FullyAnnotatedFilter, Not, Or, TextFilter, all_of
+from galileo_sessions.parsing import parse_filter
 from galileo_sessions.wire import dump_filter
 
 # ---- the API document's own example, without its prose ---------------------------------------------------------------
@@ -348,6 +350,18 @@ def test_an_unknown_column_is_a_key_error(asked: Any) -> None:
         CATALOG.info(asked)
 
 
+def test_asking_whether_it_is_there_is_quick() -> None:
+    """Neither `in` nor get looks for a hint, which takes long among many columns."""
+    catalog = ColumnCatalog.of({f"metrics/{i:032x}": "number" for i in range(20_000)})
+    began = time.perf_counter()
+    assert [None] * 1_000 == [catalog.get(f"metrics/{i:031x}") for i in range(1_000)]
+    assert 5 == catalog.get("none", 5)
+    assert Col.number("metrics/" + "0" * 32).gt(1) == catalog.get("metrics/" + "0" * 32).gt(1)
+    with pytest.raises(UnknownColumnError):
+        catalog["metrics/x"]
+    assert time.perf_counter() - began < 2
+
+
 def test_a_column_without_a_type_infers_it() -> None:
     """The service may have columns that no filter asks, and types that this version doesn't know."""
     catalog = ColumnCatalog([ColumnInfo("a"), ColumnInfo("b", filter_type="zodiac")])
@@ -399,11 +413,14 @@ ODD = ColumnCatalog(
         ColumnInfo("secret", filter_type="text", filterable=False),
         ColumnInfo("opaque"),
         ColumnInfo("sign", filter_type="zodiac"),
+        ColumnInfo("done", filter_type="fully_annotated"),
         ColumnInfo("stars", filter_type="number", allowed_values=(1, 2, 3)),
         ColumnInfo("flag", filter_type="boolean", allowed_values=(True,)),
         ColumnInfo("labels", filter_type="collection", allowed_values=("Good", "Bad")),
         ColumnInfo("mixed", filter_type="text", allowed_values=("a", 1)),
         ColumnInfo("free", filter_type="text", allowed_values=()),
+        ColumnInfo("null", filter_type="text", allowed_values=("a", "b", None)),
+        ColumnInfo("nothing", filter_type="text", allowed_values=(None,)),
         ColumnInfo("day", filter_type="date", allowed_values=("2026-01-01",)),
         ColumnInfo("key", filter_type="id", allowed_values=("a",)),
     ]
@@ -413,7 +430,7 @@ MISFITS: dict[str, tuple[Filter, str, str]] = {
     "typo": (Col("inptu").eq("x"), "unknown_column", "there is no column 'inptu'; did you mean input?"),
     "nothing like it": (Col("zzzzzz").eq("x"), "unknown_column", "there is no column 'zzzzzz'"),
     "not filterable": (Col("secret").eq("x"), "not_filterable", "'secret' can't be filtered"),
-    "no filter type": (Col("opaque").eq("x"), "not_filterable", "'opaque' can't be filtered"),
+    "annotated": (Col("done").eq("x"), "wrong_type", "'done' is asked by fully_annotated()"),
     "new filter type": (
         Col("sign").eq("x"),
         "wrong_type",
@@ -477,7 +494,15 @@ MISFITS: dict[str, tuple[Filter, str, str]] = {
         "not_allowed",
         "'check_stage' has no value 'never'; it has ['post', 'pre']",
     ),
-    "case": (Col("type").ne("LLM"), "not_allowed", "'type' has no value 'LLM'; it has ['control', 'tool', "),
+    "case": (Col("type").ne("LLM"), "not_allowed", "'type' has no value 'LLM'; did you mean llm?"),
+    "nothing like them": (Col("type").ne("x"), "not_allowed", "'type' has no value 'x'; it has ['control', 'tool', "),
+    "one of them null": (Col("null").eq("c"), "not_allowed", "'null' has no value 'c'; it has ['a', 'b']"),
+    "no between": (
+        Col("created_at").between(1, 2),
+        "no_operator",
+        "'created_at' is filtered as date, which has no between; it has eq, ne, gt, gte, lt, lte. "
+        "Write Col.date('created_at').between(...), which makes two leaves",
+    ),
     "contains": (
         Col("check_stage").contains("x"),
         "not_allowed",
@@ -514,6 +539,8 @@ def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str, 
         Col.collection("labels").eq("bAD", case_sensitive=False),
         Col("mixed").eq("b"),
         Col("free").eq("x"),
+        Col("nothing").eq("x"),
+        Col("opaque").eq("x"),
         Col.date("day").eq("2026-01-02T00:00Z"),
         Col.id("key").eq("b"),
     ],
@@ -588,6 +615,42 @@ def test_messages_are_short() -> None:
     assert 4 == len(caught.value.issues)
     assert [] == [issue.msg for issue in caught.value.issues if len(issue.msg) > 600]
     assert len(str(caught.value)) < 10_000
+
+
+SCORER = "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42"
+
+
+@pytest.mark.parametrize("levels", [0, 20])
+def test_a_rewrite_can_be_copied(levels: int) -> None:
+    """Also for ids as long as those of scorers, and deep in a tree: it is read as a filter that fits."""
+    catalog = ColumnCatalog.of({SCORER: "collection"}, a="number")
+    where: Filter = Col(SCORER).contains("hallucination of a longer kind")
+    for _ in range(levels):
+        where = Or([And([where, Col("a").gt(1)]), Col("a").lt(1)])
+    with pytest.raises(FilterCheckError) as caught:
+        catalog.check(where)
+    said = re.sub(r"\n[│├└─ ]*", " ", str(caught.value))
+    rewrite = parse_filter(re.findall(r"Write (.*? kind'\))", said)[0])
+    assert Col.collection(SCORER).contains("hallucination of a longer kind") == catalog.check(rewrite)
+
+
+def test_a_rewrite_too_long_to_copy_is_cut() -> None:
+    """And no message is long for it."""
+    with pytest.raises(FilterCheckError) as caught:
+        CATALOG.check(Col("tags").contains("x" * 10_000))
+    assert "Write Col.collection('tags').contains('xxx" in caught.value.issues[0].msg
+    assert len(caught.value.issues[0].msg) < 300
+
+
+def test_long_lists_of_values_are_quick() -> None:
+    """30,000 values, all asked for, and one that isn't there."""
+    values = tuple(f"value {i}" for i in range(30_000))
+    catalog = ColumnCatalog([ColumnInfo("a", filter_type="text", allowed_values=values)])
+    began = time.perf_counter()
+    assert 1 == catalog.check(Col("a").one_of(values)).size
+    with pytest.raises(FilterCheckError, match="has no value 'valve 9'"):
+        catalog.check(Col("a").one_of([*values, "valve 9"]))
+    assert time.perf_counter() - began < 2
 
 
 def test_many_values_are_quick() -> None:

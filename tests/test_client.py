@@ -28,6 +28,7 @@ from galileo_sessions import (
     PasswordAuth,
     Timeouts,
 )
+from galileo_sessions.local import LocalGalileo
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
@@ -553,6 +554,17 @@ def test_a_second_event_loop_is_a_clear_error():
     with pytest.raises(ConfigurationError, match="another event loop"):
         asyncio.run(galileo.count(PROJECT))
     asyncio.run(galileo.close())
+
+
+def test_closing_in_another_event_loop_ends_the_connections():
+    """As fixtures of a wider scope do; nothing is left to warn of."""
+    with LocalGalileo() as server:
+        with asyncio.Runner() as first, asyncio.Runner() as second:
+            galileo = GalileoSessions(server.api_key, base_url=server.url)
+            assert first.run(galileo.count(PROJECT)) == 0
+            second.run(galileo.close())
+            first.run(asyncio.sleep(0.01))
+    gc.collect()
 
 
 async def test_never_closed_is_one_warning_that_names_our_class():

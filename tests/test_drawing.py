@@ -151,7 +151,7 @@ filters
 └─ score > 3            number
    ↑ here"""
     assert expected == draw((X, SCORE), {(1,): "here"})
-    assert len(draw(X, {(): "x " * 1000}).splitlines()) == 5
+    assert len(draw(X, {(): "x " * 1000}).splitlines()) == 9
 
 
 def test_marked_leaves_are_drawn_wherever_the_tree_is_cut() -> None:

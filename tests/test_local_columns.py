@@ -250,6 +250,23 @@ async def test_it_knows_who_asks(server: LocalGalileo, web: Web) -> None:
     assert UNAUTHORIZED == await web.ask(server, "/current_user", "GET", headers={})
 
 
+FORM = "application/x-www-form-urlencoded"
+BROKEN = {
+    "charset": ("/login", f"{FORM}; charset=bogus", b"username=a&password=b", 400),
+    "bytes": ("/login", FORM, b"username=a&password=\xff", 400),
+    "multipart": ("/login", "multipart/form-data", b"x", 400),
+    "surrogate": ("/login/api_key", "application/json", b'{"api_key": "\\ud800"}', 401),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+async def test_a_broken_login_is_refused(server: LocalGalileo, web: Web, broken: tuple[str, str, bytes, int]) -> None:
+    """As what it is, and not as the server's own fault."""
+    path, content_type, data, expected = broken
+    status, answer = await web.ask(server, path, headers={"Content-Type": content_type}, data=data)
+    assert (expected, ["detail"]) == (status, list(answer))
+
+
 async def test_an_empty_password_is_missing(server: LocalGalileo, web: Web) -> None:
     """As FastAPI has it for forms."""
     status, answer = await web.ask(server, "/login", headers={}, data={"username": server.username, "password": ""})

@@ -108,6 +108,22 @@ async def test_no_error_holds_a_secret(auth, behave, caplog):
     assert [secret for secret in mine if secret in told] == []
 
 
+LONG = "kD9" + "".join(f"{number:x}" for number in range(1_000, 1_020))
+
+
+@pytest.mark.parametrize("before", range(0, 120, 10))
+@pytest.mark.parametrize("form", ['{"columns": "%s"}', '{"columns": [{"category": "x", "id": ["%s"]}]}', '"%s"', "%s"])
+async def test_what_is_cut_leaves_no_part_of_a_secret(form, before):
+    """Wherever in an answer a long key stands, no piece of it is quoted."""
+    async with raw_server(http(body=form % ("." * before + LONG + "." * 20))) as server:
+        async with GalileoSessions(LONG, base_url=server.url) as galileo:
+            for asked in (galileo.columns, galileo.count):
+                with pytest.raises(GalileoError) as caught:
+                    await asked(PROJECT)
+                told = everything(caught.value)
+                assert [at for at in range(len(LONG) - 8) if LONG[at : at + 8] in told] == []
+
+
 @pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
 def test_no_repr_holds_a_secret(auth):
     """Credentials and clients don't show them."""

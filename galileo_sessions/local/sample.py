@@ -163,7 +163,7 @@ def columns_of(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
 
 def _filter_type(column_id: str, value: object) -> str:
     if isinstance(value, str):
-        if column_id.endswith("_at") and not judge_date(value, ()):
+        if not judge_date(value, ()):
             return "date"
         return "id" if column_id in _IDS and not judge_uuid(value, ()) else "text"
     return "collection" if isinstance(value, Collection) else filter_type_of(value) or "text"

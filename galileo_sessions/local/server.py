@@ -205,7 +205,11 @@ class LocalGalileo:
         return scheme.lower() == "basic" and _same(given, basic)
 
     async def _answer_login(self, request: web.Request) -> web.Response:
-        form = {name: value for name, value in (await request.post()).items() if isinstance(value, str) and value}
+        try:
+            posted = await request.post()
+        except (LookupError, ValueError):  # an unknown charset, bytes that it hasn't, a broken multipart body
+            return web.json_response({"detail": "There was an error parsing the body"}, status=400)
+        form = {name: value for name, value in posted.items() if isinstance(value, str) and value}
         faults = judge_texts(("username", "password"), form, ("body",))  # they echo a password, as the service does
         if faults:
             return _unprocessable(faults)
@@ -252,7 +256,7 @@ def _unprocessable(entries: list[Entry]) -> web.Response:
 
 
 def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode(errors="surrogateescape"), expected.encode())
+    return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode())
 
 
 @web.middleware
