@@ -651,19 +651,19 @@ async def test_a_deadline_ends_all_that_is_not_counted_by_then():
 
     async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
         arrived.append(clock())
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
         writer.write(http())
 
     async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url) as galileo:
         began = clock()
-        report = await galileo.count_all(ids(600), concurrency=8, timeout=0.3)
+        report = await galileo.count_all(ids(600), concurrency=8, timeout=1)
         took = clock() - began
         assert idle(galileo)
     assert len(report.results) == 600
     assert {type(error) for error in report.errors} == {DeadlineExceededError}
-    assert 8 <= sum(result.ok for result in report.results) <= 48
-    assert took < 2
-    assert [at - began for at in arrived if at > began + 0.5] == []
+    assert 8 <= sum(result.ok for result in report.results) <= 80
+    assert took < 3
+    assert [at - began for at in arrived if at > began + 1.3] == []
 
 
 async def test_a_deadline_ends_the_wait_for_a_source():
