@@ -141,15 +141,17 @@ class CountStream:
         self._deadline: float | None = None
         self._on_progress = on_progress
         self._source: Iterator[Target] | AsyncIterator[Target] | None = None
+        self._iterator: Iterator[Target] | None = None  # the source, if it can be pulled without awaiting
         self._pulling = asyncio.Lock()
-        self._room = asyncio.Semaphore(2 * workers)  # targets beyond the results that somebody has taken
+        self._window = 2 * workers  # targets that may be claimed beyond the results that somebody has taken
+        self._full: deque[asyncio.Future[None]] = deque()  # workers that wait for the consumer
         self._workers: set[asyncio.Task[None]] = set()
         self._early: dict[int, CountResult] | None = {} if ordered else None
         self._ready: deque[CountResult] = deque()
-        self._news = asyncio.Event()  # a result, or the end
+        self._consumers: list[asyncio.Future[None]] = []
         self._failure: BaseException | None = None
         self._exhausted = self._dismissed = False
-        self._pulled = self._handed = self._done = self._failed = 0
+        self._claimed = self._pulled = self._taken = self._handed = self._done = self._failed = 0
         self._started = 0.0
 
     @property
@@ -165,6 +167,7 @@ class CountStream:
             raise ConfigurationError("this stream has been entered before. Call count_many again for another pass")
         source = self._targets
         self._source = aiter(source) if isinstance(source, AsyncIterable) else iter(source)
+        self._iterator = self._source if isinstance(self._source, Iterator) else None
         self._started = asyncio.get_running_loop().time()
         self._deadline = None if self._timeout is None else self._started + self._timeout
         self._hire()
@@ -192,10 +195,24 @@ class CountStream:
                 if self._failure is not None:
                     raise self._failure
                 raise StopAsyncIteration
-            self._news.clear()
-            await self._news.wait()
-        self._room.release()
+            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._consumers.append(waiting)
+            await waiting
+        self._taken += 1
+        if self._full and not (worker := self._full.popleft()).done():
+            worker.set_result(None)
         return self._ready.popleft()
+
+    async def _wait_for_consumer(self) -> None:
+        room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._full.append(room)
+        await room
+
+    def _wake(self) -> None:
+        for waiting in self._consumers:
+            if not waiting.done():
+                waiting.set_result(None)
+        self._consumers.clear()
 
     # ---- workers -----------------------------------------------------------------------------------------------------
 
@@ -218,14 +235,17 @@ class CountStream:
             self._fail(worker.exception())
         elif not self._dismissed:  # not by us: the source, or somebody else's code below a count, has cancelled it
             self._fail(asyncio.CancelledError("a worker of this stream was cancelled"))
-        self._news.set()
+        self._wake()
 
     async def _work(self) -> None:
         clock = asyncio.get_running_loop().time
         hired = False
-        while True:
-            await self._room.acquire()
-            query = await self._pull()
+        while self._failure is None and not self._exhausted:
+            if self._claimed - self._taken >= self._window:
+                await self._wait_for_consumer()
+                continue
+            self._claimed += 1
+            query = self._pull() if self._iterator is not None else await self._pull_async()
             if query is None:
                 return
             index = self._pulled
@@ -247,24 +267,26 @@ class CountStream:
                 result = CountResult(index, query, total, None, attempts, clock() - started)
             self._hand(result)
 
-    async def _pull(self) -> CountQuery | None:
-        """
-        The next target, or None at the end; what the source raises goes to the consumer.
-
-        A source that has to be awaited is asked by one worker at a time, and not beyond the deadline.
-        """
-        timeout = asyncio.timeout_at(self._deadline)
-        if self._exhausted or self._failure is not None:
-            return None
+    def _pull(self) -> CountQuery | None:
+        """The next target, or None at the end; what the source raises goes to the consumer."""
         try:
-            if isinstance(self._source, Iterator):
-                return self._query(next(self._source))
+            return self._query(next(cast("Iterator[Target]", self._iterator)))
+        except StopIteration:
+            self._exhausted = True
+        except Exception as error:  # noqa: BLE001  # the source is the consumer's, and so is what it raises
+            self._fail(error)
+        return None
+
+    async def _pull_async(self) -> CountQuery | None:
+        """Likewise, from a source that has to be awaited: one worker at a time, and not beyond the deadline."""
+        timeout = asyncio.timeout_at(self._deadline)
+        try:
             async with self._pulling, timeout:
                 if not self._exhausted and self._failure is None:  # it may have ended while the others pulled
                     return self._query(await anext(cast("AsyncIterator[Target]", self._source)))
-        except (StopIteration, StopAsyncIteration):
+        except StopAsyncIteration:
             self._exhausted = True
-        except Exception as error:  # noqa: BLE001  # the source is the consumer's, and so is what it raises
+        except Exception as error:  # noqa: BLE001  # as above
             ours = isinstance(error, TimeoutError) and timeout.expired()
             self._fail(DeadlineExceededError("timeout= ran out before the targets ended") if ours else error)
         return None
@@ -285,7 +307,7 @@ class CountStream:
             while self._handed in self._early:
                 self._ready.append(self._early.pop(self._handed))
                 self._handed += 1
-        self._news.set()
+        self._wake()
         report = self._on_progress
         if report is not None:
             tell(lambda: report(self.progress), "on_progress raised; the counts go on")

@@ -95,11 +95,11 @@ def load_leaf(data: object, path: Path) -> LeafFilter:
         if not isinstance(key, str):
             raise fault_at(path, f"a filter has no key {brief(key)}; keys are text")
     leaf_type = _pop_type(entries, path)
-    if leaf_type == "fully_annotated":
-        if entries.pop("column_id", leaf_type) != leaf_type:
-            raise fault_at((*path, "column_id"), "a fully_annotated filter has no column but fully_annotated")
-    elif "name" in entries and entries.setdefault("column_id", entries["name"]) != entries.pop("name"):
-        raise fault_at((*path, "name"), "name and column_id differ; the API knows column_id only")
+    if leaf_type != "fully_annotated" and "name" in entries:
+        if entries.setdefault("column_id", entries["name"]) != entries.pop("name"):
+            raise fault_at((*path, "name"), "name and column_id differ; the API knows column_id only")
+    elif leaf_type == "fully_annotated" and entries.pop("column_id", "fully_annotated") != "fully_annotated":
+        raise fault_at((*path, "column_id"), "a fully_annotated filter has no column but fully_annotated")
     if leaf_type in ("id", "boolean"):
         entries.setdefault("operator", "eq")  # the schema's default, which other types don't have
     return _loader(leaf_type)(entries, path)
