@@ -6,8 +6,6 @@ The fields are those of the API's `LogRecordsColumnInfo`; its enums are kept as 
 
 from __future__ import annotations
 
-import difflib
-import html
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import Any, Self, TypeAlias, cast, final
@@ -197,14 +195,14 @@ class ColumnCatalog(Mapping[str, Any]):
         """
         if not isinstance(where, Filter):
             raise FilterTypeError(f"check takes a filter, got {brief(where)}")
-        names = cache(partial(_names, self.columns))
+        names, lists = cache(partial(_names, self.columns)), _Lists()
         issues: list[Issue] = []
         for leaf, loc in _comparisons(where, (), []):
             info, hints = self._infos.get(leaf.column_id), len(issues) < _MAX_SHOWN
             if info is None:
                 hint = _closest(names(), leaf.column_id) if hints else ""
                 issues.append(Issue(loc, _unknown(leaf.column_id, hint), "unknown_column", leaf))
-            elif (misfit := _misfit(info, leaf, hints=hints)) is not None:
+            elif (misfit := _misfit(info, leaf, lists, hints=hints)) is not None:
                 issues.append(Issue(loc, misfit[1], misfit[0], leaf))
         if issues:
             marks = {_positions(issue.loc): issue.msg for issue in issues[:_MAX_SHOWN]}
@@ -249,6 +247,8 @@ def cells(info: ColumnInfo) -> tuple[str, ...]:
 
 
 def _row(tag: str, texts: Iterable[str]) -> str:
+    import html  # noqa: PLC0415  # for notebooks alone
+
     short = [cell if len(cell) <= _MAX_CELL else f"{cell[: _MAX_CELL - 1]}…" for cell in texts]
     written = [html.escape(cell.encode("utf-8", "replace").decode()) for cell in short]  # no lone surrogates
     return f"<tr>{''.join([f'<{tag}>{cell}</{tag}>' for cell in written])}</tr>"
@@ -298,11 +298,13 @@ def _closest(names: Mapping[str, str], asked: object) -> str:
     """What is meant by the name that is most like this, or ""; case isn't told apart."""
     if not isinstance(asked, str):
         return ""
+    import difflib  # noqa: PLC0415  # for mistakes alone
+
     close = difflib.get_close_matches(asked[:_MAX_NAME].casefold(), names, n=1)
     return names[close[0]] if close else ""
 
 
-def _misfit(info: ColumnInfo, leaf: Comparison, *, hints: bool) -> tuple[str, str] | None:
+def _misfit(info: ColumnInfo, leaf: Comparison, lists: _Lists, *, hints: bool) -> tuple[str, str] | None:
     """Why a column can't be asked this, as code and text; None if it can."""
     kind, allowed = info.filter_type, info.allowed_values
     if kind == leaf.type and info.filterable and (not allowed or leaf.value in allowed):
@@ -313,7 +315,7 @@ def _misfit(info: ColumnInfo, leaf: Comparison, *, hints: bool) -> tuple[str, st
     if kind is None:
         return None  # the service doesn't say
     if kind == leaf.type:
-        problem = _stray(allowed or (), leaf, hints=hints)
+        problem = _stray(info, leaf, lists, hints=hints)
         return ("not_allowed", f"{name} {problem}") if problem else None
     if kind == "fully_annotated":
         return "wrong_type", f"{name} is asked by fully_annotated()"
@@ -340,27 +342,40 @@ def _rewrite(column_id: str, kind: str, operator: str, leaf: Comparison) -> str:
     return written if len(written) <= _MAX_REWRITE else f"{brief(column)}.{operator}({brief(value)})"
 
 
-def _stray(allowed: tuple[Any, ...], leaf: Comparison, *, hints: bool) -> str:
+class _Lists(dict[tuple[str, bool], "tuple[list[Any], list[Any], frozenset[Any]]"]):
+    """Allowed values by column and whether case is folded: as they are, as they are compared, and the same as a set."""
+
+    def of(self, info: ColumnInfo, *, fold: bool) -> tuple[list[Any], list[Any], frozenset[Any]]:
+        """For one column; empty where nothing can be said, for there is no list, or one that nobody can explain."""
+        if (info.id, fold) not in self:
+            kinds, listed = (
+                _LISTED.get(info.filter_type or "", ()),
+                [v for v in info.allowed_values or () if v is not None],
+            )
+            if not all(isinstance(value, kinds) and isinstance(value, bool) == (kinds == (bool,)) for value in listed):
+                listed = []
+            have = [value.casefold() for value in listed] if fold else listed
+            self[info.id, fold] = listed, have, frozenset(have)
+        return self[info.id, fold]
+
+
+def _stray(info: ColumnInfo, leaf: Comparison, lists: _Lists, *, hints: bool) -> str:
     """What is wrong with a leaf's value where a column has a few only, or "" if nothing can be said against it."""
-    kinds, listed = _LISTED.get(leaf.type), [value for value in allowed if value is not None]
-    if kinds is None or leaf.operator not in _EXACT or not listed:
+    if leaf.operator not in _EXACT:
         return ""
-    if not all(isinstance(value, kinds) and isinstance(value, bool) == (kinds == (bool,)) for value in listed):
-        return ""  # a list that nobody can explain
     fold = getattr(leaf, "case_sensitive", True) is False
-    have = [value.casefold() for value in listed] if fold else listed
+    listed, have, known = lists.of(info, fold=fold)
+    if not listed:
+        return ""
     values: tuple[Any, ...] = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
-    wanted = [value.casefold() for value in values] if fold else values
-    if leaf.operator == "contains":
-        found = (any(want in one for one in have) for want in wanted)
-    else:
-        known = frozenset(have)
-        found = (want in known for want in wanted)
-    for value, is_there in zip(values, found, strict=True):
-        if not is_there:
-            names = _folded((str(one), str(one)) for one in listed[:_MAX_NAMES]) if hints else {}
-            hint = f"did you mean {_plain(close)}?" if (close := _closest(names, value)) else f"it has {brief(listed)}"
-            return f"has no value {'that contains ' * (leaf.operator == 'contains')}{brief(value)}; {hint}"
+    for value in values:
+        wanted = value.casefold() if fold else value
+        contains = leaf.operator == "contains"
+        if any(wanted in one for one in have) if contains else wanted in known:
+            continue
+        names = _folded((str(one), str(one)) for one in listed[:_MAX_NAMES]) if hints else {}
+        hint = f"did you mean {_plain(close)}?" if (close := _closest(names, value)) else f"it has {brief(listed)}"
+        return f"has no value {'that contains ' if contains else ''}{brief(value)}; {hint}"
     return ""
 
 

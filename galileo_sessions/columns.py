@@ -7,7 +7,6 @@ The words: columns, whose comparisons make filters.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, tzinfo
@@ -124,6 +123,8 @@ def _no_such_method(column: _Column, name: str) -> str:
     homes = [kind for kind in OPERATORS if name in _METHODS[kind]]
     if homes:
         return f"{message}. Write " + " or ".join(f"Col.{kind}({column_id}).{name}(...)" for kind in homes)
+    import difflib  # noqa: PLC0415  # for mistakes alone
+
     close = difflib.get_close_matches(name[:80], has, n=1)
     return f"{message}. Did you mean {close[0]}?" if close else message
 

@@ -12,7 +12,6 @@ A filter as an indented tree, and the guilty leaf of a 422 in it.
 
 from __future__ import annotations
 
-import html
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,6 +55,8 @@ def draw_filter(where: Filter) -> str:
 
 def html_of_filter(where: Filter) -> str:
     """What `draw_filter` makes, for notebooks: escaped, so that nothing in the filter is read as HTML."""
+    import html  # noqa: PLC0415  # for notebooks alone
+
     return f"<pre>{html.escape(draw_filter(where))}</pre>"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import Self, TypeAlias, cast
 from uuid import UUID
 
@@ -279,7 +280,7 @@ class CountStream:
 
     async def _pull_async(self) -> CountQuery | None:
         """Likewise, from a source that has to be awaited: one worker at a time, and not beyond the deadline."""
-        timeout = asyncio.timeout_at(self._deadline)
+        timeout = nullcontext() if self._deadline is None else asyncio.timeout_at(self._deadline)
         try:
             async with self._pulling, timeout:
                 if not self._exhausted and self._failure is None:  # it may have ended while the others pulled
@@ -287,7 +288,7 @@ class CountStream:
         except StopAsyncIteration:
             self._exhausted = True
         except Exception as error:  # noqa: BLE001  # as above
-            ours = isinstance(error, TimeoutError) and timeout.expired()
+            ours = isinstance(timeout, asyncio.Timeout) and isinstance(error, TimeoutError) and timeout.expired()
             self._fail(DeadlineExceededError("timeout= ran out before the targets ended") if ours else error)
         return None
 
