@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 
@@ -9,6 +10,14 @@ import aiohttp
 import pytest
 from aioresponses import aioresponses
 from blockbuster import BlockBuster, blockbuster_ctx
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c() -> Iterator[None]:
+    """Ctrl-C works as in a terminal: what a script's shell starts with & would ignore it, with all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
