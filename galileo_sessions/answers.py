@@ -69,10 +69,12 @@ def column_catalog(body: bytes, scrub: Scrub = str) -> ColumnCatalog:
     Raises:
         DecodeError: unless it is a JSON object that `load_catalog` reads.
     """
-    _ = load_json(body, scrub)  # judged as it came; what is quoted below is cut, and could leave a part of a credential
+    data = load_json(body, scrub)
     clean = scrub(body.decode()).encode()
+    if clean != body:  # what is quoted below is cut, and could leave a part of a credential
+        data = load_json(clean, scrub)
     try:
-        return load_catalog(load_json(clean, scrub))
+        return load_catalog(data)
     except errors.FilterDecodeError as error:
         problem = str(error)
     raise _undecodable(clean, scrub, problem)

@@ -348,10 +348,8 @@ class _Lists(dict[tuple[str, bool], "tuple[list[Any], list[Any], frozenset[Any]]
     def of(self, info: ColumnInfo, *, fold: bool) -> tuple[list[Any], list[Any], frozenset[Any]]:
         """For one column; empty where nothing can be said, for there is no list, or one that nobody can explain."""
         if (info.id, fold) not in self:
-            kinds, listed = (
-                _LISTED.get(info.filter_type or "", ()),
-                [v for v in info.allowed_values or () if v is not None],
-            )
+            kinds = _LISTED.get(info.filter_type or "", ())
+            listed = [value for value in info.allowed_values or () if value is not None]
             if not all(isinstance(value, kinds) and isinstance(value, bool) == (kinds == (bool,)) for value in listed):
                 listed = []
             have = [value.casefold() for value in listed] if fold else listed

@@ -108,7 +108,7 @@ async def server() -> AsyncIterator[LocalGalileo]:
 
 
 async def test_columns_have_the_types_of_their_values(server: LocalGalileo, web: Web) -> None:
-    """Text that is an instant or a UUID is a date or an id only under the names that the API gives those."""
+    """Text that is an instant is a date; that is a UUID an id, only under the names that the API gives those."""
     assert EVERYTHING == await web.types(server)
 
 
