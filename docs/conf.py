@@ -11,15 +11,15 @@ import attrs
 from sphinx.util import inspect
 
 import galileo_sessions
-import galileo_sessions.client
+import galileo_sessions.client.client
 import galileo_sessions.local
 
 project = "galileo_sessions"
-release = galileo_sessions.client.VERSION
+release = galileo_sessions.client.client.VERSION
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["examples/*"]
 nitpicky = True
-nitpick_ignore_regex = [(r"py:class", r"galileo_sessions\.(client\.FanOut|columns\.Vs?)")]  # no public names
+nitpick_ignore_regex = [(r"py:class", r"galileo_sessions\.(client\.client\.FanOut|filters\.columns\.Vs?)")]  # no public names
 
 myst_heading_anchors = 3  # as GitHub makes them
 

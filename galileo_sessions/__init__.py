@@ -6,20 +6,13 @@ Count Galileo sessions from asyncio.
         print(await galileo.count(project_id, where))
 """
 
-from galileo_sessions.auth import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
-from galileo_sessions.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
-from galileo_sessions.client import GalileoSessions
-from galileo_sessions.columns import (
-    BooleanCol,
-    Col,
-    CollectionCol,
-    DateCol,
-    IdCol,
-    NumberCol,
-    TextCol,
-    fully_annotated,
-)
-from galileo_sessions.drawing import draw_filter
+from galileo_sessions.client.client import GalileoSessions
+from galileo_sessions.client.credentials import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
+from galileo_sessions.client.fanout import CountReport, CountResult, CountStream, Progress
+from galileo_sessions.client.limiter import Limits
+from galileo_sessions.client.query import CountQuery, dump_query, load_query
+from galileo_sessions.client.retry import Retry
+from galileo_sessions.client.transport import Timeouts
 from galileo_sessions.errors import (
     Attempt,
     AttemptTimeoutError,
@@ -52,9 +45,20 @@ from galileo_sessions.errors import (
     UnknownColumnError,
     ValidationError,
 )
-from galileo_sessions.evaluation import matches
-from galileo_sessions.fanout import CountReport, CountResult, CountStream, Progress
-from galileo_sessions.filters import (
+from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
+from galileo_sessions.filters.columns import (
+    BooleanCol,
+    Col,
+    CollectionCol,
+    DateCol,
+    IdCol,
+    NumberCol,
+    TextCol,
+    fully_annotated,
+)
+from galileo_sessions.filters.drawing import draw_filter
+from galileo_sessions.filters.evaluation import matches
+from galileo_sessions.filters.nodes import (
     ALWAYS,
     NEVER,
     And,
@@ -71,12 +75,8 @@ from galileo_sessions.filters import (
     all_of,
     any_of,
 )
-from galileo_sessions.limiter import Limits
-from galileo_sessions.parsing import parse_filter
-from galileo_sessions.query import CountQuery, dump_query, load_query
-from galileo_sessions.retry import Retry
-from galileo_sessions.transport import Timeouts
-from galileo_sessions.wire import dump_filter, load_filter
+from galileo_sessions.filters.parsing import parse_filter
+from galileo_sessions.filters.serialization import dump_filter, load_filter
 
 __all__ = [
     "ALWAYS",

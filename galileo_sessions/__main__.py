@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from io import TextIOWrapper
 
-from galileo_sessions.demo import show
+from galileo_sessions.cli.demo import show
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # not every terminal's encoding has what is drawn
     try:
-        from galileo_sessions.cli import program  # noqa: PLC0415  # click and rich may be missing
+        from galileo_sessions.cli.commands import program  # noqa: PLC0415  # click and rich may be missing
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise

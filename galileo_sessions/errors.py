@@ -42,8 +42,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import field, frozen
 
 if TYPE_CHECKING:  # for annotations alone: at run time nothing here looks uphill
-    from galileo_sessions.filters import Filter
-    from galileo_sessions.query import CountQuery
+    from galileo_sessions.client.query import CountQuery
+    from galileo_sessions.filters.nodes import Filter
 
 
 class _Brief(reprlib.Repr):

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from galileo_sessions.client import GalileoSessions
+from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
 

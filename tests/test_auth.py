@@ -7,7 +7,7 @@ from base64 import urlsafe_b64encode
 import pytest
 
 from galileo_sessions import ConfigurationError, LoginError
-from galileo_sessions.auth import Tokens, lifetime
+from galileo_sessions.client.credentials import Tokens, lifetime
 
 
 def jwt(**claims: object) -> str:

@@ -16,14 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import anything
 
-from galileo_sessions import catalog as module
-from galileo_sessions.catalog import (
-    ColumnCatalog,
-    ColumnInfo,
-    dump_catalog,
-    load_catalog,
-)
-from galileo_sessions.columns import BooleanCol, Col, CollectionCol, DateCol, IdCol, NumberCol, TextCol
 from galileo_sessions.errors import (
     FilterCheckError,
     FilterDecodeError,
@@ -32,9 +24,17 @@ from galileo_sessions.errors import (
     UnknownColumnError,
     brief,
 )
-from galileo_sessions.filters import ALWAYS, NEVER, And, Filter, FullyAnnotatedFilter, Not, Or, TextFilter, all_of
-from galileo_sessions.parsing import parse_filter
-from galileo_sessions.wire import dump_filter
+from galileo_sessions.filters import catalog as module
+from galileo_sessions.filters.catalog import (
+    ColumnCatalog,
+    ColumnInfo,
+    dump_catalog,
+    load_catalog,
+)
+from galileo_sessions.filters.columns import BooleanCol, Col, CollectionCol, DateCol, IdCol, NumberCol, TextCol
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, FullyAnnotatedFilter, Not, Or, TextFilter, all_of
+from galileo_sessions.filters.parsing import parse_filter
+from galileo_sessions.filters.serialization import dump_filter
 
 # ---- the API document's own example, without its prose ---------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from galileo_sessions import __main__ as program
-from galileo_sessions.demo import bar, show
+from galileo_sessions.cli.demo import bar, show
 
 
 def test_the_demonstration_counts_and_ends(capsys, monkeypatch):

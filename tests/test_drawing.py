@@ -28,7 +28,7 @@ from galileo_sessions import (
     all_of,
     any_of,
 )
-from galileo_sessions.drawing import draw, draw_filter, explain, html_of_filter, node_at
+from galileo_sessions.filters.drawing import draw, draw_filter, explain, html_of_filter, node_at
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 Path = tuple[int, ...]

@@ -408,7 +408,7 @@ class Noon(datetime):
 )
 def test_429_with_retry_after(monkeypatch, asked, luck, expected):
     """It is waited for, never less and at most 0.1 s more; what is no Retry-After leaves the usual backoff."""
-    monkeypatch.setattr("galileo_sessions.answers.datetime", Noon)
+    monkeypatch.setattr("galileo_sessions.client.responses.datetime", Noon)
     times: list[float] = []
 
     async def behave(number: int, writer: asyncio.StreamWriter) -> None:

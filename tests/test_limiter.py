@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from galileo_sessions import ConfigurationError, Limits
-from galileo_sessions.limiter import Gate
+from galileo_sessions.client.limiter import Gate
 
 
 def overloaded(gate: Gate, place: int, pause: float | None = None) -> None:

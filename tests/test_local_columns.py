@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 
 from galileo_sessions import Col, dump_filter
-from galileo_sessions.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.errors import FilterCheckError
+from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
 
 PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"

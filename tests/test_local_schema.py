@@ -27,7 +27,7 @@ from galileo_sessions import (
     dump_filter,
     load_filter,
 )
-from galileo_sessions.filters import OPERATORS
+from galileo_sessions.filters.nodes import OPERATORS
 from galileo_sessions.local.schema import Question, read, validate
 
 UUID4 = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"

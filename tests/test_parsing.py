@@ -28,7 +28,7 @@ from galileo_sessions import (
     all_of,
     any_of,
 )
-from galileo_sessions.parsing import MAX_TEXT, parse_filter
+from galileo_sessions.filters.parsing import MAX_TEXT, parse_filter
 
 A, B, C = Col("a").gt(1), Col("b").lt(2), Col("c").eq("x")
 

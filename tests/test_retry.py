@@ -36,8 +36,8 @@ from galileo_sessions import (
     TLSError,
     ValidationError,
 )
-from galileo_sessions.answers import Answer, error_of, retry_after
-from galileo_sessions.retry import Budget, Retrying, is_overload
+from galileo_sessions.client.responses import Answer, error_of, retry_after
+from galileo_sessions.client.retry import Budget, Retrying, is_overload
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 TRANSPORT = {

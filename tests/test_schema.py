@@ -30,7 +30,7 @@ from galileo_sessions import (
     load_filter,
     load_query,
 )
-from galileo_sessions.filters import OPERATORS as OURS
+from galileo_sessions.filters.nodes import OPERATORS as OURS
 
 FORMATS = FormatChecker(formats=())
 

@@ -15,7 +15,7 @@ from servers import PROJECT, answers, http, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import Col, GalileoSessions, Retry, Timeouts
-from galileo_sessions.transport import MAX_BODY
+from galileo_sessions.client.transport import MAX_BODY
 
 ONCE = Retry(attempts=1)
 
@@ -259,7 +259,7 @@ async def test_a_url_that_aiohttp_refuses():
 )
 def test_errors_that_no_server_here_can_cause(error, expected):
     """The rest of aiohttp's errors has a place in our tree too."""
-    from galileo_sessions.transport import _translated
+    from galileo_sessions.client.transport import _translated
 
     assert type(_translated(error, "response", "https://api.x.io")) is expected
 

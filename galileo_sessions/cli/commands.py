@@ -19,20 +19,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from galileo_sessions.catalog import ColumnCatalog, cells, dump_catalog
 from galileo_sessions.cli.counts import FORMATS, Tally, count_to, failure
+from galileo_sessions.cli.demo import show
 from galileo_sessions.cli.projects import queries
 from galileo_sessions.cli.screen import Screen, inert
-from galileo_sessions.client import VERSION, GalileoSessions
-from galileo_sessions.demo import show
-from galileo_sessions.drawing import draw_filter
+from galileo_sessions.client.client import VERSION, GalileoSessions
+from galileo_sessions.client.limiter import Limits
+from galileo_sessions.client.query import CountQuery
 from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError
-from galileo_sessions.filters import Filter
-from galileo_sessions.limiter import Limits
+from galileo_sessions.filters.catalog import ColumnCatalog, cells, dump_catalog
+from galileo_sessions.filters.drawing import draw_filter
+from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.parsing import parse_filter
+from galileo_sessions.filters.serialization import dump_filter, load_filter
 from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
-from galileo_sessions.parsing import parse_filter
-from galileo_sessions.query import CountQuery
-from galileo_sessions.wire import dump_filter, load_filter
 
 F = TypeVar("F", bound=Callable[..., object])
 

@@ -11,9 +11,9 @@ from typing import Any
 from attrs import define
 
 from galileo_sessions.cli.screen import Screen, inert
-from galileo_sessions.client import GalileoSessions
+from galileo_sessions.client.client import GalileoSessions
+from galileo_sessions.client.fanout import CountResult, Targets
 from galileo_sessions.errors import GalileoError
-from galileo_sessions.fanout import CountResult, Targets
 
 
 def _table_row(result: CountResult) -> str:

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import click
 
+from galileo_sessions.client.query import CountQuery
 from galileo_sessions.errors import ConfigurationError
-from galileo_sessions.query import CountQuery
 
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from galileo_sessions.fanout import OnProgress, Progress
+from galileo_sessions.client.fanout import OnProgress, Progress
 
 _MOST = 1_000  # lines that may wait for a slow reader
 _PAUSE = 0.02  # seconds; to wake the thread for each line would cost as much as the count

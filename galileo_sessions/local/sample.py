@@ -9,12 +9,12 @@ from random import Random
 from typing import TypeVar, cast
 from uuid import UUID
 
-from galileo_sessions.catalog import ColumnCatalog
-from galileo_sessions.columns import Col
+from galileo_sessions.client.query import SCOPE
 from galileo_sessions.errors import brief
-from galileo_sessions.leaves import filter_type_of
+from galileo_sessions.filters.catalog import ColumnCatalog
+from galileo_sessions.filters.coercion import filter_type_of
+from galileo_sessions.filters.columns import Col
 from galileo_sessions.local.schema import judge_date, judge_uuid
-from galileo_sessions.query import SCOPE
 
 T = TypeVar("T")
 

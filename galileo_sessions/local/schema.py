@@ -16,8 +16,9 @@ from uuid import UUID
 
 from attrs import fields, frozen
 
+from galileo_sessions.client.query import SCOPE
 from galileo_sessions.errors import FilterError
-from galileo_sessions.filters import (
+from galileo_sessions.filters.nodes import (
     LEAVES,
     MAX_DEPTH,
     OPERATORS,
@@ -31,7 +32,6 @@ from galileo_sessions.filters import (
     all_of,
     instant,
 )
-from galileo_sessions.query import SCOPE
 
 _TIMES: tuple[tuple[str, DateOperator], ...] = (("start_time", "gte"), ("end_time", "lte"))  # of created_at
 

@@ -20,12 +20,12 @@ from uuid import UUID
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from galileo_sessions.catalog import dump_catalog
+from galileo_sessions.client.query import CountQuery
 from galileo_sessions.errors import FilterError
-from galileo_sessions.evaluation import matches
+from galileo_sessions.filters.catalog import dump_catalog
+from galileo_sessions.filters.evaluation import matches
 from galileo_sessions.local.sample import columns_of, read_session
 from galileo_sessions.local.schema import ASKED, Entry, Question, judge_texts, judge_uuid, read, read_api_key
-from galileo_sessions.query import CountQuery
 
 _SESSIONS = f"/projects/{{project_id}}/sessions/{{asked:{'|'.join(ASKED)}}}"
 _USER = {

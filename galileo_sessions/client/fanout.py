@@ -11,7 +11,8 @@ from uuid import UUID
 
 from attrs import frozen
 
-from galileo_sessions.counting import Counter, tell
+from galileo_sessions.client.query import CountQuery
+from galileo_sessions.client.request import Counter, tell
 from galileo_sessions.errors import (
     Attempt,
     AuthenticationError,
@@ -19,7 +20,6 @@ from galileo_sessions.errors import (
     DeadlineExceededError,
     GalileoError,
 )
-from galileo_sessions.query import CountQuery
 
 Target: TypeAlias = CountQuery | UUID | str
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]

@@ -15,8 +15,8 @@ import aiohttp
 from attrs import frozen
 from yarl import URL
 
-from galileo_sessions.address import proxy_url
-from galileo_sessions.answers import Answer
+from galileo_sessions.client.address import proxy_url
+from galileo_sessions.client.responses import Answer
 from galileo_sessions.errors import (
     AttemptTimeoutError,
     ConfigurationError,

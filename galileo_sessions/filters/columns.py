@@ -17,9 +17,9 @@ from warnings import warn
 
 from attrs import field, frozen
 
-from galileo_sessions import leaves
 from galileo_sessions.errors import FilterError, FilterTypeError, QueueScopedFilterWarning, brief
-from galileo_sessions.filters import OPERATORS, Filter, FullyAnnotatedFilter, operand_error, sendable, text
+from galileo_sessions.filters import coercion as leaves
+from galileo_sessions.filters.nodes import OPERATORS, Filter, FullyAnnotatedFilter, operand_error, sendable, text
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = list[str] | tuple[str, ...] | AbstractSet[str]  # not Iterable[str], for a lone str is one

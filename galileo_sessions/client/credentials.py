@@ -20,7 +20,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 from attrs import field, frozen
 
-from galileo_sessions.answers import Answer, Scrub, error_of
+from galileo_sessions.client.responses import Answer, Scrub, error_of
 from galileo_sessions.errors import ConfigurationError, GalileoError, LoginError, brief
 
 _REFUSED_FOR = 30.0  # seconds during which a refused password isn't tried again

@@ -13,9 +13,6 @@ from typing import Any, Self, TypeAlias, cast, final
 from attrs import Factory, field, fields, frozen
 from attrs.converters import optional
 
-from galileo_sessions import leaves
-from galileo_sessions.columns import BooleanCol, Col, CollectionCol, DateCol, IdCol, NumberCol, TextCol
-from galileo_sessions.drawing import draw
 from galileo_sessions.errors import (
     FilterCheckError,
     FilterError,
@@ -24,8 +21,11 @@ from galileo_sessions.errors import (
     UnknownColumnError,
     brief,
 )
-from galileo_sessions.filters import OPERATORS, And, Comparison, Filter, Not, Or, text
-from galileo_sessions.wire import Path, fault_at, plain
+from galileo_sessions.filters import coercion as leaves
+from galileo_sessions.filters.columns import BooleanCol, Col, CollectionCol, DateCol, IdCol, NumberCol, TextCol
+from galileo_sessions.filters.drawing import draw
+from galileo_sessions.filters.nodes import OPERATORS, And, Comparison, Filter, Not, Or, text
+from galileo_sessions.filters.serialization import Path, fault_at, plain
 
 _Found: TypeAlias = tuple[Comparison, Path]
 

@@ -14,17 +14,17 @@ from uuid import UUID
 
 from attrs import evolve
 
-from galileo_sessions.address import base_url as resolve_base_url
-from galileo_sessions.auth import Auth, credentials, static_headers
-from galileo_sessions.catalog import ColumnCatalog
-from galileo_sessions.counting import COLUMNS, Counter
+from galileo_sessions.client.address import base_url as resolve_base_url
+from galileo_sessions.client.credentials import Auth, credentials, static_headers
+from galileo_sessions.client.fanout import CountReport, CountStream, OnProgress, Targets
+from galileo_sessions.client.limiter import Gate, Limits
+from galileo_sessions.client.query import CountQuery, columns_body, scoped
+from galileo_sessions.client.request import COLUMNS, Counter
+from galileo_sessions.client.retry import Retry
+from galileo_sessions.client.transport import SSL, Timeouts, Transport
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
-from galileo_sessions.fanout import CountReport, CountStream, OnProgress, Targets
-from galileo_sessions.filters import Filter
-from galileo_sessions.limiter import Gate, Limits
-from galileo_sessions.query import CountQuery, columns_body, scoped
-from galileo_sessions.retry import Retry
-from galileo_sessions.transport import SSL, Timeouts, Transport
+from galileo_sessions.filters.catalog import ColumnCatalog
+from galileo_sessions.filters.nodes import Filter
 
 if TYPE_CHECKING:  # for annotations alone: only the transport calls aiohttp
     import aiohttp

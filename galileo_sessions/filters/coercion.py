@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 from uuid import UUID
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
-from galileo_sessions.filters import (
+from galileo_sessions.filters.nodes import (
     OPERATORS,
     BooleanFilter,
     CollectionFilter,

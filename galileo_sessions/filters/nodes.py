@@ -2,7 +2,7 @@
 The sentences: a closed family of frozen nodes, with the API's field names.
 
 The constructors hold what the API's schema allows and nothing else.
-Common sense beyond the schema lives in `galileo_sessions.columns`, normal form in the operators `&`, `|` and `~`.
+Common sense beyond the schema lives in the columns, normal form in the operators `&`, `|` and `~`.
 What can be done with a filter is a function elsewhere, never a method here.
 """
 

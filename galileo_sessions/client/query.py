@@ -12,8 +12,8 @@ from uuid import UUID
 from attrs import field, fields, frozen
 
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
-from galileo_sessions.filters import ALWAYS, NEVER, UUID_TEXT, And, Filter, LeafFilter, Not, Or, instant
-from galileo_sessions.wire import dump_filter, dump_leaf, load_leaf, load_node
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, UUID_TEXT, And, Filter, LeafFilter, Not, Or, instant
+from galileo_sessions.filters.serialization import dump_filter, dump_leaf, load_leaf, load_node
 
 _CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")

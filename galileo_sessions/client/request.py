@@ -13,8 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define, frozen
 
-from galileo_sessions.answers import Scrub, column_catalog, error_of, total_count
-from galileo_sessions.auth import (
+from galileo_sessions.client.credentials import (
     Auth,
     PasswordAuth,
     Tokens,
@@ -25,7 +24,11 @@ from galileo_sessions.auth import (
     static_headers,
     token_of,
 )
-from galileo_sessions.catalog import ColumnCatalog
+from galileo_sessions.client.limiter import Gate
+from galileo_sessions.client.query import CountQuery
+from galileo_sessions.client.responses import Scrub, column_catalog, error_of, total_count
+from galileo_sessions.client.retry import Budget, Retry, Retrying, is_overload
+from galileo_sessions.client.transport import MAX_BODY, Transport
 from galileo_sessions.errors import (
     Attempt,
     AttemptTimeoutError,
@@ -36,10 +39,7 @@ from galileo_sessions.errors import (
     ResponseError,
     TransportError,
 )
-from galileo_sessions.limiter import Gate
-from galileo_sessions.query import CountQuery
-from galileo_sessions.retry import Budget, Retry, Retrying, is_overload
-from galileo_sessions.transport import MAX_BODY, Transport
+from galileo_sessions.filters.catalog import ColumnCatalog
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from galileo_sessions.errors import FilterError
-from galileo_sessions.filters import (
+from galileo_sessions.filters.nodes import (
     And,
     BooleanFilter,
     CollectionFilter,

@@ -13,10 +13,10 @@ from typing import Any, NoReturn, cast
 from attrs import evolve, frozen
 
 from galileo_sessions import errors
-from galileo_sessions.catalog import ColumnCatalog, load_catalog
-from galileo_sessions.drawing import explain, node_at
-from galileo_sessions.filters import ALWAYS, Filter
-from galileo_sessions.query import CountQuery
+from galileo_sessions.client.query import CountQuery
+from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
+from galileo_sessions.filters.drawing import explain, node_at
+from galileo_sessions.filters.nodes import ALWAYS, Filter
 
 _COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*')
 _MAX_COUNT = 2**63 - 1

@@ -15,7 +15,7 @@ from typing import Any, cast
 from attrs import fields
 
 from galileo_sessions.errors import FilterDecodeError, FilterError, FilterTypeError, brief
-from galileo_sessions.filters import (
+from galileo_sessions.filters.nodes import (
     LEAVES,
     MAX_DEPTH,
     And,

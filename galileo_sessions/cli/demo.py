@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 
-from galileo_sessions.client import GalileoSessions
-from galileo_sessions.columns import Col
-from galileo_sessions.fanout import CountReport, OnProgress
-from galileo_sessions.filters import Filter
+from galileo_sessions.client.client import GalileoSessions
+from galileo_sessions.client.fanout import CountReport, OnProgress
+from galileo_sessions.filters.columns import Col
+from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.serialization import dump_filter
 from galileo_sessions.local import LocalGalileo, sample_sessions
-from galileo_sessions.wire import dump_filter
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _WIDTH = 32  # of the longest bar; beside a project's id it keeps to 80 columns

@@ -17,10 +17,10 @@ from operator import eq, ge, gt, invert, le, lt, ne
 from typing import Any, get_args
 from unicodedata import east_asian_width
 
-from galileo_sessions import filters
-from galileo_sessions.columns import Col
 from galileo_sessions.errors import FilterError, FilterParseError, brief
-from galileo_sessions.filters import MAX_DEPTH, OPERATORS, Filter, all_of, any_of, operand_error
+from galileo_sessions.filters import nodes as filters
+from galileo_sessions.filters.columns import Col
+from galileo_sessions.filters.nodes import MAX_DEPTH, OPERATORS, Filter, all_of, any_of, operand_error
 
 MAX_TEXT = 2**20  # characters; Python's parser takes up to 500 bytes for each
 

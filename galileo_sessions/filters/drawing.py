@@ -21,7 +21,7 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 
 from galileo_sessions.errors import FilterTypeError, Issue, brief
-from galileo_sessions.filters import And, Filter, FullyAnnotatedFilter, Not, Or
+from galileo_sessions.filters.nodes import And, Filter, FullyAnnotatedFilter, Not, Or
 
 Path: TypeAlias = tuple[int, ...]
 """Positions of children from the root to a node; the child of a `Not` is its 0."""

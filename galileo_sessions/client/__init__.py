@@ -1,0 +1,1 @@
+"""The session layer: queries, credentials, retries, and the client that sends them."""
