@@ -19,7 +19,9 @@ release = galileo_sessions.client.client.VERSION
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["examples/*"]
 nitpicky = True
-nitpick_ignore_regex = [(r"py:class", r"galileo_sessions\.(client\.client\.FanOut|filters\.columns\.Vs?)")]  # no public names
+nitpick_ignore_regex = [
+    (r"py:class", r"galileo_sessions\.(client\.client\.FanOut|filters\.columns\.Vs?)")
+]  # no public names
 
 myst_heading_anchors = 3  # as GitHub makes them
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from strategies import PROJECT
+from support.strategies import PROJECT
 
 from galileo_sessions import Col, CountQuery, errors
 from galileo_sessions.errors import Attempt, GalileoError, Issue, brief

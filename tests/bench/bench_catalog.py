@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # for the document's example
+sys.path.insert(0, str(Path(__file__).parents[1] / "filters"))  # for the document's example
 
 from bench_filters import fastest
 from test_catalog import CATALOG

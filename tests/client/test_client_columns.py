@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from servers import PROJECT, answers, http, raw_server
+from support.servers import PROJECT, answers, http, raw_server
 from yarl import URL
 
 from galileo_sessions import (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from strategies import PROJECT, USER, anything, check_message
+from support.strategies import PROJECT, USER, anything, check_message
 
 from galileo_sessions import (
     Col,

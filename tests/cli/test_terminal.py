@@ -1,7 +1,7 @@
 """
-What people see on a terminal 80 columns wide, beside recordings in tests/snapshots.
+What people see on a terminal 80 columns wide, beside recordings in tests/cli/snapshots.
 
-`SNAPSHOTS=new python -m pytest tests/test_cli_terminal.py` records them anew.
+`SNAPSHOTS=new python -m pytest tests/cli/test_terminal.py` records them anew.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from test_cli import IDS, SESSIONS, inside, objects, process
+from test_commands import IDS, SESSIONS, inside, objects, process
 
 from galileo_sessions.local import LocalGalileo
 

@@ -16,7 +16,7 @@ import pytest
 from galileo_sessions import ALWAYS, Col, CountQuery, Filter, matches
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
-EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 SESSIONS = sample_sessions()
 PROJECTS = list(dict.fromkeys(str(session["project_id"]) for session in SESSIONS))
 PROJECT = PROJECTS[0]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from strategies import PROJECT, USER, combined, constructed, deepest
+from support.strategies import PROJECT, USER, combined, constructed, deepest
 
 from galileo_sessions import (
     ALWAYS,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from strategies import PAIRS, PROJECT, USER, Mood, run
+from support.strategies import PAIRS, PROJECT, USER, Mood, run
 
 from galileo_sessions import Filter, Not, matches
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import pytest
-from servers import PROJECT, http, raw_server, until
+from support.servers import PROJECT, http, raw_server, until
 
 from galileo_sessions import Col, dump_filter
 from galileo_sessions.__main__ import main
@@ -533,7 +533,10 @@ async def test_a_full_disk_is_a_message(server):
             ["count", PROJECT, "--where-json", "-"],
             "Error: at the top: a node has exactly one of filter, and, or, not; got []",
         ),
-        (["count", PROJECT, "--where-json", __file__], "test_cli.py is not JSON: Extra data: line 1 column 3 (char 2)"),
+        (
+            ["count", PROJECT, "--where-json", __file__],
+            "test_commands.py is not JSON: Extra data: line 1 column 3 (char 2)",
+        ),
         (["count", PROJECT, "--timeout", "-1"], "-1.0 is not in the range x>0."),
         (["count", PROJECT, "--concurrency", "0"], "0 is not in the range 1<=x<=10000."),
         (["count", PROJECT], NOBODY),

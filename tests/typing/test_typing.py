@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PROGRAMS = Path(__file__).parent / "typing"
+PROGRAMS = Path(__file__).parent
 MARK = re.compile(r"# E(?:: (\w+))?$")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import anything
+from support.strategies import anything
 
 from galileo_sessions.errors import (
     FilterCheckError,

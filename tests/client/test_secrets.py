@@ -9,7 +9,7 @@ from base64 import b64encode
 import attrs
 import cattrs
 import pytest
-from servers import PROJECT, http, raw_server
+from support.servers import PROJECT, http, raw_server
 
 from galileo_sessions import (
     ApiKeyAuth,

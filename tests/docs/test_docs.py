@@ -24,7 +24,7 @@ import galileo_sessions.local
 from galileo_sessions import GalileoError, TransportError, errors
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 MODULES = [

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from clock import run
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from servers import PROJECT
+from support.clock import run
+from support.servers import PROJECT
 
 from galileo_sessions import (
     ApiKeyAuth,

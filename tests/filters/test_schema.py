@@ -11,8 +11,19 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator, FormatChecker
-from strategies import OPERATORS, PAIRS, PROJECT, SCHEMA, USER, combined, filters, json_leaves, json_trees, leaves
-from strategies import with_defaults as understood
+from support.strategies import (
+    OPERATORS,
+    PAIRS,
+    PROJECT,
+    SCHEMA,
+    USER,
+    combined,
+    filters,
+    json_leaves,
+    json_trees,
+    leaves,
+)
+from support.strategies import with_defaults as understood
 
 from galileo_sessions import (
     NEVER,

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from servers import PROJECT, RawServer, http, raw_server, until
+from support.servers import PROJECT, RawServer, http, raw_server, until
 
 import galileo_sessions as gs
 from galileo_sessions import (
@@ -84,7 +84,7 @@ def ours() -> list[asyncio.Task]:
     files = [
         (task, Path(coro.cr_code.co_filename)) for task, coro in coroutines if isinstance(coro, types.CoroutineType)
     ]
-    return [task for task, file in files if file.parent.name == "galileo_sessions"]
+    return [task for task, file in files if "galileo_sessions" in file.parts]
 
 
 def idle(galileo: GalileoSessions) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import USER, anything, deepest, filters, leaves
+from support.strategies import USER, anything, deepest, filters, leaves
 
 from galileo_sessions import (
     ALWAYS,

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import OPERATORS, PROJECT, USER, Berlin, Level, Mood, anything, check_message, refused, run
+from support.strategies import OPERATORS, PROJECT, USER, Berlin, Level, Mood, anything, check_message, refused, run
 
 from galileo_sessions import (
     ALWAYS,

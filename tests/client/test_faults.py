@@ -24,8 +24,8 @@ from uuid import UUID
 import aiohttp
 import pytest
 import trustme
-from clock import fast
-from servers import PROJECT, answers, http, raw_server, until
+from support.clock import fast
+from support.servers import PROJECT, answers, http, raw_server, until
 from test_client import NOT_COUNTS
 from test_fanout import DOORS, failing, idle, ids, number_of, numbered, one_by_one, ours, slowly, take_all
 from test_secrets import everything

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import STAR_IMPORT, combined, constructed, deepest, filters, records, small
+from support.strategies import STAR_IMPORT, combined, constructed, deepest, filters, records, small
 
 from galileo_sessions import (
     ALWAYS,

@@ -12,7 +12,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import PROJECT, USER, check_message, filters, leaves, refused, run, uuids
+from support.strategies import PROJECT, USER, check_message, filters, leaves, refused, run, uuids
 
 from galileo_sessions import (
     ALWAYS,

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
-from strategies import PROJECT, USER, check_message, refused, run
+from support.strategies import PROJECT, USER, check_message, refused, run
 
 from galileo_sessions import (
     ALWAYS,

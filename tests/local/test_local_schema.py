@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from strategies import SCHEMA, anything, constructed, deepest, json_leaves, json_trees, leaves, with_defaults
+from support.strategies import SCHEMA, anything, constructed, deepest, json_leaves, json_trees, leaves, with_defaults
 
 from galileo_sessions import (
     ALWAYS,

@@ -5,9 +5,9 @@ import itertools
 from contextlib import asynccontextmanager
 
 import pytest
-from clock import fast, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.clock import fast, run
 
 from galileo_sessions import ConfigurationError, Limits
 from galileo_sessions.client.limiter import Gate

@@ -11,7 +11,7 @@ import ssl
 import aiohttp
 import pytest
 import trustme
-from servers import PROJECT, answers, http, raw_server
+from support.servers import PROJECT, answers, http, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import Col, GalileoSessions, Retry, Timeouts

@@ -12,7 +12,7 @@ from base64 import b64encode
 
 import aiohttp
 import pytest
-from servers import PROJECT, answers, http, raw_server, until
+from support.servers import PROJECT, answers, http, raw_server, until
 from yarl import URL
 
 import galileo_sessions as gs
