@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "filters"))  # for the document's example
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench_filters import fastest
-from test_catalog import CATALOG
+from support.catalogs import CATALOG
 
 from galileo_sessions import Col, Filter, FilterCheckError, all_of, any_of, dump_filter
 
