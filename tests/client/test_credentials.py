@@ -1,143 +1,113 @@
-"""The life of a login's token, with a clock of the test's own."""
+"""Who asks: credentials, from arguments and from the environment, in the headers of a request."""
 
-import asyncio
-import json
-from base64 import urlsafe_b64encode
+from base64 import b64encode
 
 import pytest
+from support.servers import PROJECT
 
-from galileo_sessions import ConfigurationError, LoginError
-from galileo_sessions.client.credentials import Tokens, lifetime
+from galileo_sessions import (
+    ApiKeyAuth,
+    BasicAuth,
+    BearerAuth,
+    ConfigurationError,
+    GalileoSessions,
+    PasswordAuth,
+)
 
-
-def jwt(**claims: object) -> str:
-    """A token whose claims can be read."""
-    part = urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
-    return f"e30.{part}.x"
-
-
-class Service:
-    """A login that is counted, and a clock that is set."""
-
-    def __init__(self, *outcomes: object, now: float = 1000.0) -> None:
-        self.outcomes = list(outcomes)
-        self.now = now
-        self.logins = 0
-        self.release = asyncio.Event()
-        self.release.set()
-        self.tokens = Tokens(self.login, lambda: self.now)
-
-    async def login(self) -> str:
-        """Gives the outcomes one after another, the last one for ever."""
-        self.logins += 1
-        await self.release.wait()
-        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
-        if isinstance(outcome, Exception):
-            raise outcome
-        return str(outcome)
+COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
 
 
 @pytest.mark.parametrize(
-    ("token", "expected"),
+    ("auth", "header", "value"),
     [
-        (jwt(exp=1600), 600),
-        (jwt(exp=1600.5), 600.5),
-        (jwt(exp="1600"), 600),
-        (jwt(exp=900), float("inf")),
-        (jwt(exp=None), float("inf")),
-        (jwt(exp="soon"), float("inf")),
-        (jwt(exp=float("nan")), float("inf")),
-        (jwt(), float("inf")),
-        ("opaque", float("inf")),
-        ("a.b.c", float("inf")),
-        ("a.é.c", float("inf")),
-        ("a." + urlsafe_b64encode(b"[1]").decode() + ".c", float("inf")),
-        ("a." + urlsafe_b64encode(b"[" * 100_000).decode() + ".c", float("inf")),
+        pytest.param(ApiKeyAuth("k-1"), "Galileo-API-Key", "k-1", id="api-key"),
+        pytest.param(ApiKeyAuth("k-1", header="Splunk-AO-API-Key"), "Splunk-AO-API-Key", "k-1", id="renamed-header"),
+        pytest.param(BearerAuth("t-1"), "Authorization", "Bearer t-1", id="bearer"),
+        pytest.param(BasicAuth("ann", "p:w"), "Authorization", f"Basic {b64encode(b'ann:p:w').decode()}", id="basic"),
     ],
-    ids=lambda value: str(value)[:12],
 )
-def test_the_life_of_a_token_is_read_from_its_exp(token, expected):
-    """`exp` says when a JWT ends; whatever says nothing of use doesn't end."""
-    assert lifetime(token, 1000) == expected
+async def test_ways_to_authenticate(shapes, auth, header, value):
+    """Each kind of credentials travels in its own header."""
+    shapes.post(COUNT_URL, body='{"total_count": 1}')
+    async with GalileoSessions(auth=auth) as galileo:
+        await galileo.count(PROJECT)
+    ((call,),) = shapes.requests.values()
+    assert call.kwargs["headers"][header] == value
 
 
-@pytest.mark.parametrize(("life", "renewed_after"), [(3600, 3300), (600, 300), (200, 100)])
-async def test_a_token_is_renewed_before_its_end(life, renewed_after):
-    """A token is renewed 300 s before its end, or after half its life if that is later."""
-    service = Service(jwt(exp=1000 + life), "second")
-    first = await service.tokens.get()
-    service.now = 1000 + renewed_after - 1
-    assert await service.tokens.get() == first
-    service.now = 1000 + renewed_after
-    assert await service.tokens.get() == "second"
-    assert service.logins == 2
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        pytest.param({"GALILEO_API_KEY": "k"}, {"Galileo-API-Key": "k"}, id="key"),
+        pytest.param(
+            {"GALILEO_API_KEY": "k", "GALILEO_USERNAME": "u", "GALILEO_PASSWORD": "p"},
+            {"Galileo-API-Key": "k"},
+            id="key-before-password",
+        ),
+    ],
+)
+async def test_credentials_from_the_environment(shapes, monkeypatch, environment, expected):
+    """The environment's key is used, before a user name and a password."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    shapes.post(COUNT_URL, body='{"total_count": 1}')
+    async with GalileoSessions() as galileo:
+        await galileo.count(PROJECT)
+    ((call,),) = shapes.requests.values()
+    assert expected.items() <= call.kwargs["headers"].items()
 
 
-async def test_one_login_however_many_wait():
-    """Those who ask while a login is under way get its token."""
-    service = Service("token")
-    assert await asyncio.gather(*(service.tokens.get() for _ in range(100))) == ["token"] * 100
-    assert service.logins == 1
+async def test_user_name_and_password_from_the_environment(shapes, monkeypatch):
+    """GALILEO_USERNAME with GALILEO_PASSWORD logs in."""
+    monkeypatch.setenv("GALILEO_USERNAME", "ann")
+    monkeypatch.setenv("GALILEO_PASSWORD", "pw")
+    shapes.post("https://api.galileo.ai/login", body='{"access_token": "t"}')
+    shapes.post(COUNT_URL, body='{"total_count": 1}')
+    async with GalileoSessions() as galileo:
+        assert await galileo.count(PROJECT) == 1
 
 
-async def test_a_cancelled_waiter_takes_nothing_from_the_others():
-    """Even the one who began the login may be cancelled."""
-    service = Service("token")
-    service.release.clear()
-    first, second = (asyncio.create_task(service.tokens.get()) for _ in range(2))
-    await asyncio.sleep(0)
-    first.cancel()
-    await asyncio.sleep(0)
-    service.release.set()
-    assert await second == "token"
-    assert first.cancelled()
-    assert service.logins == 1
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param({}, ["no credentials", "GALILEO_API_KEY", "api_key="], id="none"),
+        pytest.param({"api_key": "k", "auth": BearerAuth("t")}, ["api_key", "auth", "one of them"], id="two"),
+        pytest.param({"auth": "k"}, ["ApiKeyAuth(...)"], id="auth-as-text"),
+    ],
+)
+def test_no_credentials_or_too_many_are_refused(arguments, words):
+    """None, two at once, or something else: the error says what to write."""
+    with pytest.raises(ConfigurationError) as caught:
+        GalileoSessions(**arguments)
+    assert [word for word in words if word not in str(caught.value)] == []
 
 
-async def test_a_login_that_nobody_waits_for_ends():
-    """When the last waiter is cancelled, nothing is left under way; the next one asks again."""
-    service = Service("token")
-    service.release.clear()
-    only = asyncio.create_task(service.tokens.get())
-    await asyncio.sleep(0)
-    only.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await only
-    service.release.set()
-    assert await service.tokens.get() == "token"
-    assert service.logins == 2
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        pytest.param(lambda: ApiKeyAuth(""), ["API key", "got empty text"], id="empty"),
+        pytest.param(lambda: ApiKeyAuth("s3cret\n"), ["API key", "line break", "Strip"], id="line-break"),
+        pytest.param(lambda: ApiKeyAuth("s3cr\x00et"), ["API key", "ASCII"], id="nul"),
+        pytest.param(lambda: BearerAuth("s3cr€t"), ["token", "ASCII"], id="not-ascii"),
+        pytest.param(lambda: ApiKeyAuth(None), ["API key", "NoneType"], id="none"),
+        pytest.param(lambda: PasswordAuth("u", ""), ["password", "empty"], id="password"),
+        pytest.param(lambda: BasicAuth("a:b", "p"), ["username", "colon"], id="colon"),
+        pytest.param(lambda: ApiKeyAuth("s3cret", header="bad header"), ["header", "'bad header'"], id="header-name"),
+    ],
+)
+def test_bad_credentials_are_refused_without_showing_them(make, words):
+    """Credentials that a header can't carry are refused when made."""
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert "s3cr" not in str(caught.value)
 
 
-async def test_a_refused_token_is_replaced_once():
-    """All who met a 401 with the same token share one new login; a newer token isn't thrown away."""
-    service = Service("old", "new")
-    old = await service.tokens.get()
-    assert await asyncio.gather(*(service.tokens.get(stale=old) for _ in range(100))) == ["new"] * 100
-    assert await service.tokens.get(stale=old) == "new"
-    assert service.logins == 2
-    assert list(service.tokens.known) == ["old", "new"]
-
-
-async def test_a_refused_password_is_remembered_for_30_seconds():
-    """Each waiter gets an error of its own, and the service isn't asked again for 30 s."""
-    service = Service(LoginError("no", status=401), "token")
-    results = await asyncio.gather(*(service.tokens.get() for _ in range(100)), return_exceptions=True)
-    assert results == [LoginError("no", status=401)] * 100
-    assert len({id(result) for result in results}) == 100
-    service.now += 29.9
-    with pytest.raises(LoginError):
-        await service.tokens.get()
-    assert service.logins == 1
-    service.now += 0.1
-    assert await service.tokens.get() == "token"
-
-
-async def test_closing_ends_a_login_under_way():
-    """Nothing is left of a login when its client closes."""
-    service = Service("token")
-    service.release.clear()
-    waiter = asyncio.create_task(service.tokens.get())
-    await asyncio.sleep(0)
-    await service.tokens.close()
-    with pytest.raises(ConfigurationError, match="closed"):
-        await waiter
+@pytest.mark.parametrize("missing", ["GALILEO_USERNAME", "GALILEO_PASSWORD"])
+def test_half_a_login_is_named(monkeypatch, missing):
+    """A user name without a password, or the reverse, says which is missing."""
+    monkeypatch.setenv("GALILEO_USERNAME", "ann")
+    monkeypatch.setenv("GALILEO_PASSWORD", "pw")
+    monkeypatch.delenv(missing)
+    with pytest.raises(ConfigurationError, match=missing):
+        GalileoSessions()

@@ -3,11 +3,12 @@
 import asyncio
 import itertools
 from contextlib import asynccontextmanager
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.clock import fast, run
+from support.clock import run, virtual_time
 
 from galileo_sessions import ConfigurationError, Limits
 from galileo_sessions.client.limiter import Gate
@@ -254,7 +255,7 @@ async def test_the_rate_is_entered_before_each_request():
     assert told == ["entered", "left", "sent"] * 3
 
 
-@fast(speed=20)
+@virtual_time
 async def test_a_pause_holds_everybody_up():
     """Nobody is let in before the pause ends: neither those who wait already, nor those who come."""
     clock = asyncio.get_running_loop().time
@@ -274,7 +275,7 @@ async def test_a_pause_holds_everybody_up():
     assert clock() - began < 3.0
 
 
-@fast(speed=20)
+@virtual_time
 async def test_a_pause_may_be_prolonged_while_somebody_waits():
     """A second Retry-After makes the pause longer for those who wait already; a shorter one doesn't shorten it."""
     clock = asyncio.get_running_loop().time
@@ -289,7 +290,7 @@ async def test_a_pause_may_be_prolonged_while_somebody_waits():
     assert 2.5 <= clock() - began < 3.5
 
 
-@fast(speed=20)
+@virtual_time
 async def test_a_pause_that_is_over_is_over():
     """After a pause the first request is let in at once."""
     gate = Gate(Limits())
@@ -371,11 +372,11 @@ async def test_many_waiters_may_all_be_cancelled_quickly():
     place = await gate.enter()
     waiters = [asyncio.create_task(gate.enter()) for _ in range(20_000)]
     await turn()
-    began = asyncio.get_running_loop().time()
+    began = process_time()
     for waiter in reversed(waiters):
         waiter.cancel()
     await asyncio.wait(waiters)
-    assert asyncio.get_running_loop().time() - began < 1
+    assert process_time() - began < 1
     gate.leave(place, ok=False)
     assert gate.in_flight == 0
     assert gate.enter_at_once() is not None

@@ -1,16 +1,23 @@
 """No key, token or password is reachable from what the package raises, logs or prints."""
 
 import asyncio
+import json
 import logging
 import pickle
-import traceback
 from base64 import b64encode
+from uuid import UUID
 
-import attrs
-import cattrs
 import pytest
-from support.servers import PROJECT, http, raw_server
+from support.clients import ANN, client, failure
+from support.inside import (
+    state,
+)
+from support.projects import ids, number_of
+from support.servers import PROJECT, http, raw_server, until
+from support.troubles import cut, hang_up, reset, silence
+from support.visible import visible_text
 
+import galileo_sessions as gs
 from galileo_sessions import (
     ApiKeyAuth,
     BasicAuth,
@@ -21,37 +28,19 @@ from galileo_sessions import (
     PasswordAuth,
     Retry,
     Timeouts,
+    ValidationError,
 )
 
 KEY, TOKEN, PASSWORD = "k3y-5f0c", "t0ken-77aa", "pa55 word&"
+
 SECRETS = [KEY, TOKEN, PASSWORD, "pa55+word%26", b64encode(f"ann:{PASSWORD}".encode()).decode()]
+
 AUTHS = {
     "key": ApiKeyAuth(KEY),
     "bearer": BearerAuth(TOKEN),
     "basic": BasicAuth("ann", PASSWORD),
     "password": PasswordAuth("ann", PASSWORD),
 }
-
-
-def everything(error: BaseException) -> str:
-    """
-    All text that tools make of an error: with local variables, with what it came from, pickled, as plain data.
-
-    Only what a server sent is passed over in local variables, for it may have sent anything.
-    """
-    texts = [repr(error), str(error), repr(pickle.dumps(error)), repr(vars(error)), repr(cattrs.unstructure(error))]
-    texts += traceback.format_exception(error)
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_globals["__name__"].startswith(("galileo_sessions", "aiohttp")):
-            texts += [repr(value) for name, value in frame.f_locals.items() if name not in ("answer", "body", "data")]
-    texts += [repr(attrs.asdict(attempt)) for attempt in getattr(error, "attempts", ())]
-    for linked in (error.__cause__, error.__context__, getattr(error, "last", None)):
-        if linked is not None:
-            texts.append(everything(linked))
-    for attempt in getattr(error, "attempts", ()):
-        if attempt.error is not None:
-            texts.append(everything(attempt.error))
-    return "\n".join(texts)
 
 
 async def echo(number: int, writer: asyncio.StreamWriter) -> None:
@@ -66,16 +55,6 @@ async def echo(number: int, writer: asyncio.StreamWriter) -> None:
 async def echo_at_once(number: int, writer: asyncio.StreamWriter) -> None:
     """The same without a login."""
     await echo(2, writer)
-
-
-async def silence(number: int, writer: asyncio.StreamWriter) -> None:
-    """Never answers."""
-    await asyncio.sleep(60)
-
-
-async def hang_up(number: int, writer: asyncio.StreamWriter) -> None:
-    """Closes the connection."""
-    writer.close()
 
 
 BEHAVIOURS = {
@@ -101,7 +80,7 @@ async def test_no_error_holds_a_secret(auth, behave, caplog):
         ) as galileo:
             with pytest.raises(GalileoError) as caught:
                 await galileo.count(PROJECT, Col("input").contains("x"))
-    told = everything(caught.value) + caplog.text
+    told = visible_text(caught.value) + caplog.text
     known = SECRETS[1:] if behave is echo else SECRETS[2:]  # the token, once a login has brought it
     ours = {"key": [KEY], "bearer": [TOKEN], "basic": SECRETS[2:], "password": known}
     mine = next(secrets for name, secrets in ours.items() if AUTHS[name] is auth)
@@ -112,7 +91,11 @@ LONG = "kD9" + "".join(f"{number:x}" for number in range(1_000, 1_020))
 
 
 @pytest.mark.parametrize("before", range(0, 120, 10))
-@pytest.mark.parametrize("form", ['{"columns": "%s"}', '{"columns": [{"category": "x", "id": ["%s"]}]}', '"%s"', "%s"])
+@pytest.mark.parametrize(
+    "form",
+    ['{"columns": "%s"}', '{"columns": [{"category": "x", "id": ["%s"]}]}', '"%s"', "%s"],
+    ids=["object", "column", "text", "bare"],
+)
 async def test_what_is_cut_leaves_no_part_of_a_secret(form, before):
     """Wherever in an answer a long key stands, no piece of it is quoted."""
     async with raw_server(http(body=form % ("." * before + LONG + "." * 20))) as server:
@@ -120,14 +103,14 @@ async def test_what_is_cut_leaves_no_part_of_a_secret(form, before):
             for asked in (galileo.columns, galileo.count):
                 with pytest.raises(GalileoError) as caught:
                     await asked(PROJECT)
-                told = everything(caught.value)
+                told = visible_text(caught.value)
                 assert [at for at in range(len(LONG) - 8) if LONG[at : at + 8] in told] == []
 
 
 @pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
 def test_no_repr_holds_a_secret(auth):
     """Credentials and clients don't show them."""
-    told = repr(auth) + str(auth) + repr(GalileoSessions(auth=auth)) + repr(vars(GalileoSessions(auth=auth)._counter))
+    told = repr(auth) + str(auth) + repr(GalileoSessions(auth=auth)) + state(GalileoSessions(auth=auth))
     assert [secret for secret in SECRETS if secret in told] == []
 
 
@@ -137,5 +120,120 @@ async def test_refused_connections_hold_none():
         async with GalileoSessions(KEY, base_url="http://127.0.0.1:9", retry=Retry(attempts=1), **arguments) as galileo:
             with pytest.raises(GalileoError) as caught:
                 await galileo.count(PROJECT)
-        told = everything(caught.value)
+        told = visible_text(caught.value)
         assert (KEY in told, "pr0xy-pw" in told) == (False, False)
+
+
+# ---- after retries and logins ----------------------------------------------------------------------------------------
+
+
+LONG_KEY = "k3y-0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def forms(secret: str) -> set[str]:
+    """A secret as it is, and as quotes and JSON would have it."""
+    return {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]}
+
+
+def all_told(report: gs.CountReport) -> str:
+    """All that may be seen of a report."""
+    texts = [repr(report), repr(pickle.dumps(report)), *(visible_text(error) for error in report.errors)]
+    with pytest.raises(ExceptionGroup) as caught:
+        report.raise_for_errors()
+    return "\n".join([*texts, visible_text(caught.value)])
+
+
+TROUBLE = {
+    "503 that repeats": http(503, f"{PASSWORD} {LONG_KEY}", X_Echo=f"{PASSWORD} {LONG_KEY}"),
+    "429 that repeats": http(429, f'{{"detail": "{PASSWORD} {LONG_KEY}"}}', Retry_After="0"),
+    "429 above the cap": http(429, f"{PASSWORD} {LONG_KEY}", Retry_After="100"),
+    "FIN": hang_up,
+    "RST": reset,
+    "garbage": cut(f"{PASSWORD} {LONG_KEY}\r\n\r\n".encode()),
+    "too long": http(200, f"{PASSWORD} {LONG_KEY}" * 10_000),
+    "no count": http(200, f'{{"{LONG_KEY}": "{PASSWORD}"}}'),
+    "silence": silence,
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
+@pytest.mark.parametrize("auth", [gs.ApiKeyAuth(LONG_KEY), BasicAuth("ann", PASSWORD)], ids=["key", "basic"])
+async def test_no_secret_in_what_retries_tell(auth, trouble, caplog):
+    """However many attempts an error lists, and however many errors a report, they hold no credential."""
+    caplog.set_level(logging.DEBUG, "galileo_sessions")
+    heard: list[gs.Attempt] = []
+    arguments = {"auth": auth, "timeouts": Timeouts(attempt=0.05), "retry": Retry(attempts=2)}
+    async with raw_server(trouble) as server, client(server.url, on_attempt=heard.append, **arguments) as galileo:
+        report = await galileo.count_all(ids(3), Col("input").contains("x"))
+    assert len(report.errors) == 3
+    told = all_told(report) + caplog.text + repr(heard)
+    secret = LONG_KEY if isinstance(auth, gs.ApiKeyAuth) else PASSWORD
+    assert [form for form in forms(secret) if form in told] == []
+
+
+LOGIN_TROUBLE = {
+    "redirect": http(302, "", Location="https://x.io/login?user=ann&password=pa55+word%26"),
+    "redirect unquoted": http(302, "", Location=f"https://x.io/login?password={PASSWORD}"),
+    "503": http(503, PASSWORD, X_Echo=PASSWORD),
+    "429": http(429, PASSWORD, X_Echo=PASSWORD, Retry_After="0"),
+    "422": http(422, f'{{"detail": [{{"loc": ["body", "password"], "msg": "{PASSWORD}", "type": "x"}}]}}'),
+    "no token": http(200, PASSWORD, X_Echo=PASSWORD),
+    "garbage": cut(f"{PASSWORD}\r\n\r\n".encode()),
+}
+
+
+@pytest.mark.parametrize("trouble", LOGIN_TROUBLE.values(), ids=LOGIN_TROUBLE)
+async def test_no_password_in_what_a_login_meets(trouble, caplog):
+    """Whatever /login answers, be it the password itself, it isn't told."""
+    caplog.set_level(logging.DEBUG, "galileo_sessions")
+    async with raw_server(trouble) as server, client(server.url, auth=PasswordAuth("ann", PASSWORD)) as galileo:
+        told = visible_text(await failure(galileo)) + caplog.text
+    assert [form for form in (PASSWORD, "pa55+word%26") if form in told] == []
+
+
+@pytest.mark.parametrize("before", [0, 8, 16, 24, 40, 2_004, 2_012, 2_028, 2_044])
+async def test_no_part_of_a_key_that_a_cut_goes_through(before):
+    """A key that the shortening of a body cuts through isn't told in part."""
+    body = "." * before + LONG_KEY + "." * 300
+    async with raw_server(http(400, body)) as server, client(server.url, auth=gs.ApiKeyAuth(LONG_KEY)) as galileo:
+        error = await failure(galileo)
+    told = str(error) + error.body
+    assert [LONG_KEY[at : at + 8] for at in range(len(LONG_KEY) - 8) if LONG_KEY[at : at + 8] in told] == []
+
+
+@pytest.mark.parametrize("secret", ["pa'5\\5", 'pa"55', "pa\\55", "'\"pa55"], ids=repr)
+@pytest.mark.parametrize("kind", ["text", "JSON"])
+async def test_no_secret_with_quotes(secret, kind):
+    """A password that quoting changes isn't told in its quoted form."""
+    body = f"is {secret} right?" if kind == "text" else json.dumps({"detail": f"is {secret} right?"})
+    async with raw_server(http(400, body)) as server, client(server.url, auth=BasicAuth("ann", secret)) as galileo:
+        told = visible_text(await failure(galileo))
+    assert [form for form in forms(secret) | {repr(json.dumps(secret))[2:-2]} if form in told] == []
+
+
+async def test_no_token_of_yesterday():
+    """A token that has been replaced in the meantime isn't told either."""
+    hold = asyncio.Event()
+    logins = 0
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        nonlocal logins
+        request = server.requests[number - 1]
+        if request.startswith(b"POST /login "):
+            logins += 1
+            writer.write(http(200, f'{{"access_token": "t0ken-{logins}-77aa"}}'))
+        elif number_of(request) == 1:
+            await hold.wait()
+            writer.write(http(422, '{"detail": "what is t0ken-1-77aa?"}'))
+        else:
+            writer.write(http(401, "") if b"t0ken-1-77aa" in request else http())
+
+    async with raw_server(behave) as server, client(server.url, auth=ANN) as galileo:
+        held = asyncio.create_task(galileo.count(UUID(int=1)))
+        await until(lambda: len(server.requests) == 2)
+        assert await galileo.count(UUID(int=2)) == 7
+        assert logins == 2
+        hold.set()
+        with pytest.raises(ValidationError) as caught:
+            await held
+    assert "t0ken-1-77aa" not in visible_text(caught.value)

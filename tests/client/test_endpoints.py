@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from support.clients import client
 from support.servers import PROJECT, answers, http, raw_server
 from yarl import URL
 
@@ -96,7 +97,7 @@ async def test_a_filter_is_checked_and_counted() -> None:
 async def test_trouble_is_met_as_by_counts() -> None:
     """A 503 is tried again, a 401 and a 404 are errors that know their query and attempts."""
     async with LocalGalileo(sample_sessions()) as server:
-        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+        async with client(server.url, api_key=server.api_key) as galileo:
             project = str(sample_sessions()[0]["project_id"])
             server.fail_next(503)
             assert "input" in await galileo.columns(project)

@@ -1,0 +1,101 @@
+"""Counts that are cancelled, or that a timeout of the caller's own ends: nothing is left of them."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from support.clients import ANN, client
+from support.clock import virtual_time
+from support.inside import (
+    idle,
+    in_flight,
+    our_tasks,
+    width,
+)
+from support.servers import PROJECT, http, raw_server, until
+from support.troubles import full_backlog, half_a_body, silence
+
+from galileo_sessions import (
+    GalileoSessions,
+    Limits,
+)
+
+
+@asynccontextmanager
+async def stuck(phase: str) -> AsyncIterator[tuple[GalileoSessions, Callable[[], object]]]:
+    """A client whose next count gets stuck in a phase, and what tells that it is there, once it has begun."""
+    async with contextlib.AsyncExitStack() as stack:
+        if phase == "connecting":
+            galileo = await stack.enter_async_context(client(stack.enter_context(full_backlog())))
+            yield galileo, lambda: in_flight(galileo)
+            return
+        behave = {"body": half_a_body, "backoff": http(503, "")}.get(phase, silence)
+        server = await stack.enter_async_context(raw_server(behave))
+        auth = {"auth": ANN} if phase == "login" else {}
+        limits = Limits(initial=1, maximum=1) if phase == "queue" else Limits()
+        galileo = await stack.enter_async_context(client(server.url, jitter=1, limits=limits, **auth))
+        if phase == "queue":
+            first = asyncio.create_task(galileo.count(PROJECT))
+            await until(lambda: server.requests)
+            yield galileo, lambda: True  # it waits as soon as it begins, for its only place is taken
+            assert our_tasks() == [first]
+            assert (in_flight(galileo), len(server.requests)) == (1, 1)
+            first.cancel()
+            await asyncio.wait([first])
+        elif phase == "backoff":
+            yield galileo, lambda: server.requests and not in_flight(galileo)
+        else:
+            yield galileo, lambda: server.requests
+
+
+PHASES = ["queue", "connecting", "head", "body", "backoff", "login"]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@virtual_time
+async def test_cancelled_in(phase):
+    """CancelledError passes; then nothing is in flight, no connection is held and no task is left."""
+    async with stuck(phase) as (galileo, reached):
+        before = width(galileo)
+        task = asyncio.create_task(galileo.count(PROJECT))
+        await asyncio.sleep(0.02)
+        await until(reached)
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0)
+        if phase != "queue":
+            assert our_tasks() == []
+            assert idle(galileo)
+        assert width(galileo) <= before
+    assert idle(galileo)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@virtual_time
+async def test_the_callers_own_timeout_is_shorter(phase):
+    """The caller's TimeoutError is raised, not one of ours."""
+    async with stuck(phase) as (galileo, _):
+        with pytest.raises(TimeoutError) as caught:
+            async with asyncio.timeout(0.1):
+                await galileo.count(PROJECT)
+        assert type(caught.value) is TimeoutError
+    assert idle(galileo)
+
+
+async def test_counts_that_nobody_waited_for_are_no_successes():
+    """A service that hangs while its callers give up is not asked for more at once."""
+    async with raw_server(silence) as server, client(server.url) as galileo:
+        at_once = width(galileo)
+        for _ in range(3):
+            tasks = [asyncio.create_task(galileo.count(PROJECT)) for _ in range(at_once)]
+            before = len(server.requests)
+            await until(lambda before=before: len(server.requests) == before + at_once)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        assert width(galileo) == at_once
+        assert idle(galileo)

@@ -1,0 +1,183 @@
+"""Connections: made, trusted, kept, and lost."""
+
+import asyncio
+import socket
+import ssl
+
+import pytest
+import trustme
+from support.clients import client, failure, statuses
+from support.clock import virtual_time
+from support.inside import (
+    idle,
+    set_jitter,
+)
+from support.servers import PROJECT, http, raw_server
+from support.troubles import accept_and_close, full_backlog, hang_up, reset
+
+import galileo_sessions as gs
+from galileo_sessions import (
+    AttemptTimeoutError,
+    ConnectError,
+    DisconnectedError,
+    GalileoSessions,
+    Timeouts,
+    TLSError,
+)
+
+
+async def test_connections_are_kept():
+    """Counts one after another go over one connection."""
+    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        for _ in range(5):
+            await galileo.count(PROJECT)
+        assert (server.connections, len(server.requests)) == (1, 5)
+
+
+async def test_idle_keep_alive_closed_then_reused():
+    """A connection that ended while it was idle costs no attempt."""
+
+    async def once(number: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(http())
+        await writer.drain()
+        writer.close()
+
+    heard: list[gs.Attempt] = []
+    async with raw_server(once) as server, client(server.url, on_attempt=heard.append) as galileo:
+        for _ in range(3):
+            assert await galileo.count(PROJECT) == 7
+            await asyncio.sleep(0.02)
+    assert [(attempt.number, attempt.status) for attempt in heard] == [(1, 200)] * 3
+    assert (server.connections, len(server.requests)) == (3, 3)
+
+
+@pytest.mark.parametrize("trouble", [hang_up, reset], ids=["FIN", "RST"])
+async def test_fin_or_rst_once(trouble):
+    """A connection that ends as the request arrives: success on the 2nd attempt, within 100 ms."""
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        if number % 2:
+            await trouble(number, writer)
+        else:
+            writer.write(http())
+
+    async with raw_server(behave) as server, client(server.url, jitter=1) as galileo:
+        report = await galileo.count_all([PROJECT] * 5, concurrency=1)
+    for result in report.results:
+        assert [(attempt.number, attempt.status) for attempt in result.attempts] == [(1, None), (2, 200)]
+        assert type(result.attempts[0].error) is DisconnectedError
+        assert result.attempts[1].waited >= 0.05
+    assert min(result.elapsed for result in report.results) < 0.1  # the quickest, for this machine may be busy
+
+
+@pytest.mark.parametrize("trouble", [hang_up, reset], ids=["FIN", "RST"])
+async def test_fin_or_rst_for_ever(trouble):
+    """A DisconnectedError after 4 attempts, each of them listed, with waits of 50 ms, 0.5 s and 1 s at most."""
+    waits: list[float] = []
+    async with raw_server(trouble) as server, client(server.url) as galileo:
+        set_jitter(galileo, lambda longest: waits.append(longest) or 0.0)
+        error = await failure(galileo)
+        assert idle(galileo)
+    assert type(error) is DisconnectedError
+    assert [(attempt.number, type(attempt.error)) for attempt in error.attempts] == [
+        (number, DisconnectedError) for number in (1, 2, 3, 4)
+    ]
+    assert len(server.requests) == 4
+    assert waits == [0.05, 0.5, 1.0]
+
+
+async def test_a_server_that_accepts_and_closes():
+    """A DisconnectedError after 4 attempts."""
+    async with accept_and_close() as url, client(url) as galileo:
+        error = await failure(galileo)
+    assert type(error) is DisconnectedError
+    assert statuses(error) == [None] * 4
+    assert {type(attempt.error) for attempt in error.attempts} == {DisconnectedError}
+
+
+@pytest.mark.parametrize("where", ["refused port", "unknown host"])
+async def test_a_refused_port_and_an_unknown_host(where):
+    """A ConnectError after 4 attempts, which names the URL and what to check."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        url = f"http://127.0.0.1:{port}" if where == "refused port" else "https://nowhere.invalid"
+        async with client(url) as galileo:
+            error = await failure(galileo)
+    assert type(error) is ConnectError
+    assert statuses(error) == [None] * 4
+    assert [word for word in (url, "base_url") if word not in str(error)] == []
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "seconds"),
+    [(Timeouts(), 10), (Timeouts(connect=0.1), 0.1), (Timeouts(attempt=0.3), 0.27)],
+    ids=["by default", "connect", "attempt"],
+)
+@virtual_time
+async def test_a_full_backlog(timeouts, seconds):
+    """An AttemptTimeoutError in phase connect, after 10 s or just before the attempt's time is over; tried 4 times."""
+    with full_backlog() as url:
+        async with client(url, timeouts=timeouts) as galileo:
+            error = await failure(galileo)
+            assert idle(galileo)
+    assert type(error) is AttemptTimeoutError
+    assert [seconds <= attempt.elapsed < seconds + 4 for attempt in error.attempts] == [True] * 4  # aiohttp rounds up
+    assert [attempt.error.phase for attempt in error.attempts] == ["connect"] * 4
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """A certificate authority that nobody trusts unless told."""
+    return trustme.CA()
+
+
+def served_as(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    """A server's TLS for one name."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+async def test_tls_that_is_trusted(authority):
+    """A CA of one's own is given as `ssl=`."""
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with raw_server(http(), ssl=served_as(authority, "127.0.0.1")) as server:
+        async with GalileoSessions("k", base_url=server.url, ssl=trusting) as galileo:
+            assert await galileo.count(PROJECT) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "trusts"),
+    [("127.0.0.1", False), ("elsewhere.example", True)],
+    ids=["unknown CA", "wrong name"],
+)
+async def test_tls_that_is_not_trusted(authority, name, trusts):
+    """An unknown CA and a wrong name are TLSErrors, with one attempt and no request."""
+    context = ssl.create_default_context()
+    if trusts:
+        authority.configure_trust(context)
+    async with raw_server(http(), ssl=served_as(authority, name)) as server:
+        async with GalileoSessions("k", base_url=server.url, ssl=context) as galileo:
+            with pytest.raises(gs.TLSError, match="ssl=") as caught:
+                await galileo.count(PROJECT)
+    assert type(caught.value) is TLSError
+    assert (len(server.requests), len(caught.value.attempts)) == (0, 1)
+
+
+async def test_tls_to_a_server_without():
+    """A server that doesn't speak TLS is a TLSError."""
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 what\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(plain, "127.0.0.1", 0)
+    async with (
+        server,
+        GalileoSessions("k", base_url=f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}") as galileo,
+    ):
+        with pytest.raises(gs.TLSError) as caught:
+            await galileo.count(PROJECT)
+    assert "http://" in str(caught.value) or "WRONG_VERSION" not in str(caught.value)

@@ -1,0 +1,136 @@
+"""How long an attempt and a count may take."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from support.clients import client, failure
+from support.clock import virtual_time
+from support.inside import (
+    idle,
+    width,
+)
+from support.servers import PROJECT, http, raw_server, until
+from support.services import Service, serving
+from support.troubles import half_a_body, silence
+
+import galileo_sessions as gs
+from galileo_sessions import (
+    AttemptTimeoutError,
+    ConfigurationError,
+    DeadlineExceededError,
+    Limits,
+    Retry,
+    Timeouts,
+)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        pytest.param(lambda: Timeouts(connect=0), ["connect=0", "seconds"], id="connect"),
+        pytest.param(lambda: Timeouts(attempt=float("nan")), ["attempt=nan"], id="attempt"),
+    ],
+)
+def test_timeouts_that_cannot_be_are_refused(make, words):
+    """Timeouts are seconds, more than 0; the error names the one that isn't."""
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+class Dawdling(Service):
+    """Answers with nothing, with a head alone, or with a byte a second."""
+
+    def __init__(self, begins_with: bytes, then: bytes) -> None:
+        super().__init__()
+        self.begins_with = begins_with
+        self.then = then
+
+    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
+        """Begins."""
+        answer(self.begins_with)
+        if self.then:
+            self.go_on(answer)
+
+    def go_on(self, answer: Callable[[bytes], None]) -> None:
+        """Sends a little each second."""
+        answer(self.then)
+        asyncio.get_running_loop().call_later(1, self.go_on, answer)
+
+
+@pytest.mark.parametrize(
+    ("begins_with", "then", "phase"),
+    [(b"", b"", "response"), (http()[:-17], b"", "body"), (http(200, b" " * 99)[:-99], b" ", "body")],
+    ids=["silence", "head, then silence", "one byte a second"],
+)
+@virtual_time
+async def test_silence_ends_after_30_seconds(begins_with, then, phase):
+    """An AttemptTimeoutError at 30 s, tried again like any, and each connection is dropped."""
+    async with serving(Dawdling(begins_with, then)) as service:
+        async with client(service.url, retry=Retry(attempts=2)) as galileo:
+            error = await failure(galileo)
+            assert idle(galileo)
+            await until(lambda: not service.connections)
+    assert service.requests == 2
+    assert type(error) is AttemptTimeoutError
+    assert error.phase == phase
+    assert [30 <= attempt.elapsed < 36 for attempt in error.attempts] == [True] * 2
+    assert 60 <= error.elapsed < 72
+
+
+@pytest.mark.parametrize(
+    ("behave", "phase"), [(silence, "response"), (half_a_body, "body")], ids=["silence", "half a body"]
+)
+@virtual_time
+async def test_an_attempt_ends_by_itself(behave, phase):
+    """An attempt that takes longer than `Timeouts(attempt=)` is an error that says in which phase."""
+    async with raw_server(behave) as server:
+        async with client(server.url, timeouts=Timeouts(attempt=0.1)) as galileo:
+            error = await failure(galileo)
+    assert (type(error), error.phase) == (AttemptTimeoutError, phase)
+    assert [0.1 <= attempt.elapsed < 0.2 for attempt in error.attempts] == [True] * 4
+
+
+@virtual_time
+async def test_a_deadline_in_the_middle_of_an_attempt():
+    """count(timeout=1) ends at 1.0 s, though the attempt might have 30 s."""
+    async with raw_server(silence) as server, client(server.url) as galileo:
+        error = await failure(galileo, timeout=1)
+        assert idle(galileo)
+        assert width(galileo) == 10
+    assert type(error) is DeadlineExceededError
+    assert isinstance(error, TimeoutError)
+    assert "timeout=" in str(error)
+    assert 1.0 <= error.elapsed < 1.2
+    assert type(error.last) is AttemptTimeoutError
+
+
+@virtual_time
+async def test_a_timeout_behind_a_full_queue():
+    """count(timeout=1) that gets no place is a DeadlineExceededError at 1.0 s, and was never sent."""
+    async with raw_server(silence) as server, client(server.url, limits=Limits(initial=1, maximum=1)) as galileo:
+        first = asyncio.create_task(galileo.count(PROJECT))
+        await until(lambda: server.requests)
+        error = await failure(galileo, timeout=1)
+        first.cancel()
+        await asyncio.wait([first])
+    assert type(error) is DeadlineExceededError
+    assert 1.0 <= error.elapsed < 1.2
+    assert (error.attempts, error.last) == ((), None)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "timeout"),
+    [(http(503, ""), 0.25), (http(429, "", Retry_After="5"), 1), (http(503, "", Retry_After="60"), 59)],
+    ids=["backoff", "Retry-After", "long Retry-After"],
+)
+async def test_a_backoff_that_would_pass_the_deadline(answer, timeout):
+    """A DeadlineExceededError at once, without sleeping, that tells what the last attempt met."""
+    async with raw_server(answer) as server, client(server.url, jitter=1) as galileo:
+        error = await failure(galileo, timeout=timeout)
+    assert type(error) is DeadlineExceededError
+    assert error.elapsed < 0.1
+    assert isinstance(error.last, gs.ResponseError)
+    assert (len(error.attempts), len(server.requests)) == (1, 1)

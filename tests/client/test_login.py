@@ -1,0 +1,375 @@
+"""The life of a login's token: obtained once for all, renewed in time, replaced when refused."""
+
+import asyncio
+import contextlib
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+from time import time
+
+import pytest
+from support.clients import ANN, client, failure, statuses
+from support.clock import virtual_time
+from support.inside import (
+    idle,
+)
+from support.projects import ids
+from support.servers import PROJECT, answers, http, raw_server, until
+from support.services import Service, serving
+from support.troubles import full_backlog, silence
+from support.visible import visible_text
+from yarl import URL
+
+import galileo_sessions as gs
+from galileo_sessions import (
+    AttemptTimeoutError,
+    ConfigurationError,
+    GalileoSessions,
+    Limits,
+    LoginError,
+    PasswordAuth,
+    RedirectError,
+    Retry,
+)
+from galileo_sessions.client.credentials import Tokens, lifetime
+
+COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
+
+WIDE = Limits(initial=100, maximum=100)
+
+
+# ---- the token, with a clock of the test's own -----------------------------------------------------------------------
+
+
+def jwt(**claims: object) -> str:
+    """A token whose claims can be read."""
+    part = urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    return f"e30.{part}.x"
+
+
+class Login:
+    """A login that is counted, and a clock that is set."""
+
+    def __init__(self, *outcomes: object, now: float = 1000.0) -> None:
+        self.outcomes = list(outcomes)
+        self.now = now
+        self.logins = 0
+        self.release = asyncio.Event()
+        self.release.set()
+        self.tokens = Tokens(self.log_in, lambda: self.now)
+
+    async def log_in(self) -> str:
+        """Gives the outcomes one after another, the last one for ever."""
+        self.logins += 1
+        await self.release.wait()
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return str(outcome)
+
+
+@pytest.mark.parametrize(
+    ("token", "expected"),
+    [
+        (jwt(exp=1600), 600),
+        (jwt(exp=1600.5), 600.5),
+        (jwt(exp="1600"), 600),
+        (jwt(exp=900), float("inf")),
+        (jwt(exp=None), float("inf")),
+        (jwt(exp="soon"), float("inf")),
+        (jwt(exp=float("nan")), float("inf")),
+        (jwt(), float("inf")),
+        ("opaque", float("inf")),
+        ("a.b.c", float("inf")),
+        ("a.é.c", float("inf")),
+        ("a." + urlsafe_b64encode(b"[1]").decode() + ".c", float("inf")),
+        ("a." + urlsafe_b64encode(b"[" * 100_000).decode() + ".c", float("inf")),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_the_life_of_a_token_is_read_from_its_exp(token, expected):
+    """`exp` says when a JWT ends; whatever says nothing of use doesn't end."""
+    assert lifetime(token, 1000) == expected
+
+
+@pytest.mark.parametrize(("life", "renewed_after"), [(3600, 3300), (600, 300), (200, 100)])
+async def test_a_token_is_renewed_before_its_end(life, renewed_after):
+    """A token is renewed 300 s before its end, or after half its life if that is later."""
+    service = Login(jwt(exp=1000 + life), "second")
+    first = await service.tokens.get()
+    service.now = 1000 + renewed_after - 1
+    assert await service.tokens.get() == first
+    service.now = 1000 + renewed_after
+    assert await service.tokens.get() == "second"
+    assert service.logins == 2
+
+
+async def test_one_login_however_many_wait():
+    """Those who ask while a login is under way get its token."""
+    service = Login("token")
+    assert await asyncio.gather(*(service.tokens.get() for _ in range(100))) == ["token"] * 100
+    assert service.logins == 1
+
+
+async def test_a_cancelled_waiter_takes_nothing_from_the_others():
+    """Even the one who began the login may be cancelled."""
+    service = Login("token")
+    service.release.clear()
+    first, second = (asyncio.create_task(service.tokens.get()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    service.release.set()
+    assert await second == "token"
+    assert first.cancelled()
+    assert service.logins == 1
+
+
+async def test_a_login_that_nobody_waits_for_ends():
+    """When the last waiter is cancelled, nothing is left under way; the next one asks again."""
+    service = Login("token")
+    service.release.clear()
+    only = asyncio.create_task(service.tokens.get())
+    await asyncio.sleep(0)
+    only.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await only
+    service.release.set()
+    assert await service.tokens.get() == "token"
+    assert service.logins == 2
+
+
+async def test_a_refused_token_is_replaced_once():
+    """All who met a 401 with the same token share one new login; a newer token isn't thrown away."""
+    service = Login("old", "new")
+    old = await service.tokens.get()
+    assert await asyncio.gather(*(service.tokens.get(stale=old) for _ in range(100))) == ["new"] * 100
+    assert await service.tokens.get(stale=old) == "new"
+    assert service.logins == 2
+    assert list(service.tokens.known) == ["old", "new"]
+
+
+async def test_a_refused_password_is_remembered_for_30_seconds():
+    """Each waiter gets an error of its own, and the service isn't asked again for 30 s."""
+    service = Login(LoginError("no", status=401), "token")
+    results = await asyncio.gather(*(service.tokens.get() for _ in range(100)), return_exceptions=True)
+    assert results == [LoginError("no", status=401)] * 100
+    assert len({id(result) for result in results}) == 100
+    service.now += 29.9
+    with pytest.raises(LoginError):
+        await service.tokens.get()
+    assert service.logins == 1
+    service.now += 0.1
+    assert await service.tokens.get() == "token"
+
+
+async def test_closing_ends_a_login_under_way():
+    """Nothing is left of a login when its client closes."""
+    service = Login("token")
+    service.release.clear()
+    waiter = asyncio.create_task(service.tokens.get())
+    await asyncio.sleep(0)
+    await service.tokens.close()
+    with pytest.raises(ConfigurationError, match="closed"):
+        await waiter
+
+
+# ---- logins over the network -----------------------------------------------------------------------------------------
+
+
+def token(number: int, **claims: object) -> str:
+    """A JWT."""
+    part = urlsafe_b64encode(json.dumps({"n": number, **claims}).encode()).rstrip(b"=").decode()
+    return f"e30.{part}.sig"
+
+
+class Guarded(Service):
+    """Gives a new token for each login, and takes the newest."""
+
+    def __init__(self, lifetime: float = 86_400) -> None:
+        super().__init__()
+        self.logins = 0
+        self.lifetime = lifetime
+        self.waiting: list[Callable[[bytes], None]] = []
+        self.hold_until = 0
+        self.good = ""
+        self.status = 200
+
+    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
+        """Answers logins a little later, and counts at once, or all together once enough are there."""
+        if request.startswith(b"POST /login "):
+            self.logins += 1
+            asyncio.get_running_loop().call_later(0.02, self.log_in, answer)
+        elif self.hold_until:
+            self.waiting.append(answer)
+            if len(self.waiting) == self.hold_until:
+                self.hold_until = 0
+                for one in self.waiting:
+                    one(http(401, "old"))
+        else:
+            answer(http() if self.good and self.good.encode() in request else http(401, "old"))
+
+    def log_in(self, answer: Callable[[bytes], None]) -> None:
+        """Makes a token, or refuses."""
+        if self.status != 200:
+            answer(http(self.status, "pa55-word is wrong"))
+            return
+        self.good = token(self.logins, exp=time() + self.lifetime)
+        answer(http(200, json.dumps({"access_token": self.good})))
+
+
+async def test_password_logs_in_once(shapes):
+    """PasswordAuth exchanges the password for a token at /login, and counts with the token."""
+    shapes.post("https://api.galileo.ai/login", body='{"access_token": "t-2", "token_type": "bearer"}')
+    shapes.post(COUNT_URL, body='{"total_count": 1}', repeat=True)
+    async with GalileoSessions(auth=PasswordAuth("ann@example.com", "p w&1")) as galileo:
+        counts = await asyncio.gather(*(galileo.count(PROJECT) for _ in range(3)))
+    assert counts == [1, 1, 1]
+    (login,) = shapes.requests["POST", URL("https://api.galileo.ai/login")]
+    assert login.kwargs["data"] == b"username=ann%40example.com&password=p+w%261"
+    assert login.kwargs["headers"]["Content-Type"] == "application/x-www-form-urlencoded"
+    counted = shapes.requests["POST", URL(COUNT_URL)]
+    assert [call.kwargs["headers"]["Authorization"] for call in counted] == ["Bearer t-2"] * 3
+
+
+async def test_401_once_with_100_in_flight():
+    """A token that 100 counts find refused is replaced by exactly 1 login, and all 100 succeed."""
+    asyncio.get_running_loop().set_debug(False)
+    async with serving(Guarded()) as service, client(service.url, auth=ANN, limits=WIDE) as galileo:
+        assert await galileo.count(PROJECT) == 7
+        assert service.logins == 1
+        service.good, service.hold_until = "", 100
+        assert await asyncio.gather(*(galileo.count(PROJECT) for _ in range(100))) == [7] * 100
+        assert idle(galileo)
+    assert service.logins == 2
+    assert len(service.waiting) == 100
+
+
+async def test_401_for_ever():
+    """A token that is refused again after one new login is an AuthenticationError, for each login made one count."""
+    service = Guarded()
+    async with serving(service), client(service.url, auth=ANN) as galileo:
+        service.log_in = lambda answer: answer(http(200, '{"access_token": "never-good"}'))
+        error = await failure(galileo)
+    assert type(error) is gs.AuthenticationError
+    assert (statuses(error), service.logins) == ([401, 401], 2)
+
+
+async def test_401_without_a_retry_is_not_for_ever():
+    """A client that makes no second attempt still doesn't hold on to a token that was refused."""
+    async with serving(Guarded()) as service, client(service.url, auth=ANN, retry=Retry(attempts=1)) as galileo:
+        assert await galileo.count(PROJECT) == 7
+        service.good = ""
+        with contextlib.suppress(gs.AuthenticationError):
+            await galileo.count(PROJECT)
+        assert await galileo.count(PROJECT) == 7
+    assert service.logins == 2
+
+
+@pytest.mark.parametrize("limits", [Limits(), WIDE], ids=["10 at once", "100 at once"])
+async def test_wrong_password_with_100_in_flight(limits):
+    """1 login, 100 LoginErrors, and no password anywhere."""
+    service = Guarded()
+    service.status = 401
+    async with serving(service), client(service.url, auth=ANN, limits=limits) as galileo:
+        outcomes = await asyncio.gather(*(galileo.count(PROJECT) for _ in range(100)), return_exceptions=True)
+        assert idle(galileo)
+    assert [type(outcome) for outcome in outcomes] == [LoginError] * 100
+    assert (service.logins, service.requests) == (1, 1)
+    assert "pa55-word" not in "".join(visible_text(outcome) for outcome in outcomes[::10])
+
+
+async def test_login_hangs_and_its_first_waiter_is_cancelled():
+    """The others get the token of the login that the first one began."""
+    release = asyncio.Event()
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        if server.requests[number - 1].startswith(b"POST /login "):
+            await release.wait()
+            writer.write(http(200, '{"access_token": "t"}'))
+        else:
+            writer.write(http())
+
+    async with raw_server(behave) as server, client(server.url, auth=ANN) as galileo:
+        first, *others = (asyncio.create_task(galileo.count(PROJECT)) for _ in range(5))
+        await until(lambda: server.requests)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        release.set()
+        assert await asyncio.gather(*others) == [7] * 4
+        assert idle(galileo)
+    assert len([request for request in server.requests if request.startswith(b"POST /login ")]) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [http(200, "<html>log in</html>"), http(200, "{}"), http(200, '{"access_token": null}'), http(404, "")],
+    ids=["HTML", "no token", "null", "404"],
+)
+async def test_login_answers_html_or_no_token(answer):
+    """A LoginError, after one login."""
+    async with raw_server(answer) as server, client(server.url, auth=ANN) as galileo:
+        error = await failure(galileo)
+    assert (type(error), len(server.requests)) == (LoginError, 1)
+
+
+async def test_login_answers_a_redirect():
+    """A RedirectError; the other server never sees the password."""
+    async with raw_server(http()) as other, raw_server(http(307, "", Location=f"{other.url}/login")) as server:
+        async with client(server.url, auth=ANN) as galileo:
+            error = await failure(galileo)
+    assert (type(error), len(server.requests), other.connections) == (RedirectError, 1, 0)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 529])
+async def test_login_is_in_trouble_once(status):
+    """What is tried again for a count is tried again for a login: it says nothing of the password."""
+    async with raw_server(answers(http(status, ""), http(200, '{"access_token": "t"}'), http())) as server:
+        async with client(server.url, auth=ANN) as galileo:
+            assert await galileo.count(PROJECT) == 7
+    assert len(server.requests) == 3
+
+
+@virtual_time
+async def test_login_that_never_comes_about_says_where():
+    """A login that can't connect is an AttemptTimeoutError in phase connect, as a count would be."""
+    with full_backlog() as url:
+        async with client(url, auth=ANN, retry=Retry(attempts=1)) as galileo:
+            error = await failure(galileo)
+            assert idle(galileo)
+    assert (type(error), error.phase) == (AttemptTimeoutError, "connect")
+
+
+async def test_a_token_that_lives_200_seconds():
+    """1,000 counts need 1 login."""
+    asyncio.get_running_loop().set_debug(False)
+    async with serving(Guarded(200)) as service, client(service.url, auth=ANN) as galileo:
+        report = await galileo.count_all(ids(1_000))
+    assert (report.total, service.logins, service.requests) == (7_000, 1, 1_001)
+
+
+async def test_a_login_that_fails_otherwise():
+    """A login may meet what a count may: it is told as it is, and isn't remembered."""
+    troubled = answers(
+        http(503, "pa55"), http(200, "{}"), http(302, "", Location="/x"), http(429, "pa55"), http(401, "pa55")
+    )
+    expected = [gs.ServerError, gs.LoginError, gs.LoginError]
+    async with raw_server(troubled) as server:
+        async with client(server.url, auth=PasswordAuth("ann", "pa55"), retry=Retry(attempts=1)) as galileo:
+            for error in expected:
+                with pytest.raises(gs.GalileoError) as caught:
+                    await galileo.count(PROJECT)
+                assert type(caught.value) is error
+                assert "pa55" not in repr(caught.value)
+    assert len(server.requests) == 2  # the refusal is remembered for 30 s
+
+
+async def test_a_login_that_hangs_is_a_timeout_and_ends_with_the_client():
+    """Who waits for a login waits no longer than the attempt may take, and closing ends the login."""
+
+    async with raw_server(silence) as server:
+        galileo = GalileoSessions(auth=gs.PasswordAuth("a", "b"), base_url=server.url)
+        with pytest.raises(gs.DeadlineExceededError):
+            await galileo.count(PROJECT, timeout=0.1)
+        await galileo.close()

@@ -1,0 +1,260 @@
+"""A service that refuses or fails: what it is asked, and what retries may cost it."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+from support.clients import client, failure, statuses
+from support.clock import virtual_time
+from support.decisions import TRANSPORT, retrying, status
+from support.inside import (
+    idle,
+    width,
+)
+from support.projects import ids
+from support.servers import PROJECT, answers, http, raw_server
+from support.services import Service, serving
+from support.troubles import reset
+
+from galileo_sessions import (
+    AuthenticationError,
+    BadRequestError,
+    DeadlineExceededError,
+    DecodeError,
+    DisconnectedError,
+    GalileoSessions,
+    NotFoundError,
+    PermissionDeniedError,
+    RedirectError,
+    Retry,
+    ServerError,
+    ValidationError,
+)
+from galileo_sessions.client.retry import Budget, is_overload
+
+# ---- the budget of retries -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "price"),
+    [
+        (status(503), 5),
+        (status(429, Retry_After="1"), 5),
+        (status(504), 10),
+        (TRANSPORT["timeout"], 10),
+        (TRANSPORT["disconnect"], 5),
+        (TRANSPORT["connect"], 5),
+        (TRANSPORT["protocol"], 5),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_what_a_retry_costs(error, price):
+    """A retry costs 5 tokens, 10 after a timeout or a 504; success on the retry gives the price back."""
+    budget = Budget()
+    decisions = retrying(budget=budget)
+    decisions.wait_after(error)
+    assert budget.tokens == 500 - price
+    decisions.succeeded()
+    assert budget.tokens == 500
+
+
+@pytest.mark.parametrize(
+    ("tokens", "error", "allowed"),
+    [(5, 503, True), (4, 503, False), (10, 504, True), (9, 504, False), (0, 429, False)],
+    ids=str,
+)
+def test_without_tokens_there_is_no_retry(tokens, error, allowed):
+    """Whoever can't pay gives up; a budget is never overdrawn."""
+    budget = Budget(tokens=tokens)
+    assert (retrying(budget=budget).wait_after(status(error)) is not None) is allowed
+    assert budget.tokens == (0 if allowed else tokens)
+
+
+def test_a_dead_service_is_asked_a_hundred_times_more_at_most():
+    """All counts together spend the 500 tokens once."""
+    budget = Budget()
+    waits = [retrying(budget=budget).wait_after(status(503)) for _ in range(1_000)]
+    assert sum(wait is not None for wait in waits) == 100
+
+
+def test_successes_fill_the_budget_up_again():
+    """Each plain success gives one token back, up to what there was at the beginning."""
+    budget = Budget(tokens=3)
+    for _ in range(10):
+        budget.give_back(1)
+    assert budget.tokens == 13
+    budget.give_back(10_000)
+    assert budget.tokens == 500
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RedirectError, BadRequestError, AuthenticationError, PermissionDeniedError, NotFoundError, ValidationError],
+)
+def test_what_the_service_refuses_for_good_costs_nothing(error):
+    """An error that isn't tried again takes nothing from the budget."""
+    budget = Budget()
+    code = {RedirectError: 302, BadRequestError: 400, AuthenticationError: 401, PermissionDeniedError: 403}
+    code |= {NotFoundError: 404, ValidationError: 422}
+    made = status(code[error])
+    assert type(made) is error
+    assert retrying(budget=budget).wait_after(made) is None
+    assert budget.tokens == 500
+
+
+@pytest.mark.parametrize(
+    ("error", "overload"),
+    [(status(number), number in (429, 503, 504)) for number in (400, 408, 429, 500, 502, 503, 504, 520, 529)]
+    + [(error, name == "timeout") for name, error in TRANSPORT.items()]
+    + [(DecodeError("x"), False), (DeadlineExceededError("x"), False)],
+    ids=lambda value: f"{type(value).__name__} {getattr(value, 'status', '')}" if isinstance(value, Exception) else "",
+)
+def test_what_means_overload(error, overload):
+    """429, 503, 504 and attempt timeouts make the queue narrower; nothing else does."""
+    assert is_overload(error) is overload
+
+
+# ---- refusals once or for ever ---------------------------------------------------------------------------------------
+
+
+async def test_500_twice_then_200():
+    """Success, with 3 attempts listed."""
+    async with raw_server(answers(http(500, "a"), http(500, "b"), http())) as server, client(server.url) as galileo:
+        ((result),) = (await galileo.count_all([PROJECT])).results
+    assert result.unwrap() == 7
+    assert [(attempt.number, attempt.status) for attempt in result.attempts] == [(1, 500), (2, 500), (3, 200)]
+    assert [type(attempt.error) for attempt in result.attempts] == [ServerError, ServerError, type(None)]
+
+
+async def test_504_twice():
+    """A ServerError after 2 attempts."""
+    async with raw_server(answers(http(504, ""), http(504, ""), http())) as server, client(server.url) as galileo:
+        error = await failure(galileo)
+    assert (type(error), statuses(error), len(server.requests)) == (ServerError, [504, 504], 2)
+
+
+async def test_503_then_rst_for_ever():
+    """The last real answer is raised rather than the trouble after it, and the attempts show both."""
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        if number == 1:
+            writer.write(http(503, "busy"))
+        else:
+            await reset(number, writer)
+
+    async with raw_server(behave) as server, client(server.url) as galileo:
+        error = await failure(galileo)
+    assert (type(error), error.status) == (ServerError, 503)
+    assert statuses(error) == [503, None, None, None]
+    assert [type(attempt.error) for attempt in error.attempts] == [ServerError] + [DisconnectedError] * 3
+
+
+@pytest.mark.parametrize("status", [429, 503, 504])
+async def test_a_deadline_hides_no_overload(status):
+    """A refusal makes the queue narrower also for a count that has a `timeout=`: the service said so, not the clock."""
+    async with raw_server(http(status, "")) as server, client(server.url, retry=Retry(attempts=1)) as galileo:
+        await failure(galileo, timeout=5)
+        assert width(galileo) == 7
+
+
+# ---- refusals under load ---------------------------------------------------------------------------------------------
+
+
+class Quota(Service):
+    """Takes so many requests a second, and refuses the rest with Retry-After: 1."""
+
+    def __init__(self, a_second: int, window: str) -> None:
+        super().__init__()
+        self.a_second = a_second
+        self.window = window
+        self.taken: list[float] = []
+        self.refused: list[float] = []
+        self.arrived: list[float] = []
+
+    def used(self, now: float) -> int:
+        """Requests taken in the second that counts: the current one of the clock, or the last one."""
+        begin = int(now) if self.window == "fixed" else now - 1
+        return sum(1 for at in self.taken[-self.a_second :] if at >= begin)
+
+    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
+        """Takes the request, or doesn't."""
+        now = asyncio.get_running_loop().time()
+        self.arrived.append(now)
+        if self.used(now) < self.a_second:
+            self.taken.append(now)
+            asyncio.get_running_loop().call_later(0.02, answer, http())
+        else:
+            self.refused.append(now)
+            answer(http(429, "", Retry_After="1"))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("window", ["fixed", "sliding"])
+@virtual_time
+async def test_429_storm(window):
+    """200 a second, 1,000 counts: none fails, at most 1.1 requests per count, none is sent during a pause."""
+    asyncio.get_running_loop().set_debug(False)
+    async with serving(Quota(200, window)) as service, GalileoSessions("k", base_url=service.url) as galileo:
+        report = await galileo.count_all(ids(1_000))
+        assert idle(galileo)
+    assert report.errors == ()
+    assert report.total == 7_000
+    late = 0.1  # what may be on its way as the refusal is: 33 ms of the wall's
+    assert [at for at in service.arrived for no in service.refused if no + late < at < no + 1] == []
+    assert service.requests <= 1_100
+
+
+class Capacity(Service):
+    """Takes so many requests at once, each of which takes a while, and refuses the rest."""
+
+    def __init__(self, at_once: int, seconds: float) -> None:
+        super().__init__()
+        self.at_once = at_once
+        self.seconds = seconds
+        self.busy = self.most = 0
+
+    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
+        """Takes the request, or doesn't."""
+        if self.busy >= self.at_once:
+            answer(http(429, ""))
+            return
+        self.busy += 1
+        self.most = max(self.most, self.busy)
+        asyncio.get_running_loop().call_later(self.seconds, self.done, answer)
+
+    def done(self, answer: Callable[[bytes], None]) -> None:
+        """Answers, and has room again."""
+        self.busy -= 1
+        answer(http())
+
+
+@pytest.mark.heavy
+async def test_capacity_20():
+    """20 at once, the rest 429, 5,000 counts: none fails, at most 1.05 requests per count."""
+    asyncio.get_running_loop().set_debug(False)
+    async with serving(Capacity(20, 0.006)) as service, GalileoSessions("k", base_url=service.url) as galileo:
+        report = await galileo.count_all(ids(5_000))
+        assert idle(galileo)
+    assert report.errors == ()
+    assert (report.total, service.most) == (35_000, 20)
+    assert service.requests <= 5_250
+
+
+class Dead(Service):
+    """Answers 503 for ever."""
+
+    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
+        """Refuses, after a while."""
+        asyncio.get_running_loop().call_later(0.002, answer, http(503, ""))
+
+
+@virtual_time
+async def test_503_for_ever():
+    """1,000 counts: at most 1.15 requests per count, and each count has its ServerError."""
+    asyncio.get_running_loop().set_debug(False)
+    async with serving(Dead()) as service, GalileoSessions("k", base_url=service.url) as galileo:
+        report = await galileo.count_all(ids(1_000))
+        assert idle(galileo)
+    assert [type(error) for error in report.errors] == [ServerError] * 1_000
+    assert service.requests <= 1_150
+    assert service.requests == sum(len(error.attempts) for error in report.errors)

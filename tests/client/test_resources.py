@@ -1,0 +1,149 @@
+"""Limits of the machine: sockets and memory."""
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import socket
+import sys
+from collections.abc import Callable
+
+import pytest
+from support.clients import client
+from support.servers import PROJECT, http, raw_server
+from support.services import Service, serving
+
+import galileo_sessions as gs
+from galileo_sessions import (
+    Retry,
+)
+
+
+async def run_program(program: str, *arguments: str) -> dict:
+    """What a program prints, as JSON; it must print nothing else."""
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-W", "error", "-c", program, *arguments],
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert (process.returncode, err.decode()) == (0, "")
+    return json.loads(out)
+
+
+async def test_no_file_descriptor_left():
+    """Running out of sockets says so, and what to lower or to raise."""
+    async with raw_server(http()) as server, client(server.url, retry=Retry(attempts=1)) as galileo:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        taken = []
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, hard))
+            with contextlib.suppress(OSError):
+                for _ in range(1_000):
+                    taken.append(socket.socket())  # noqa: PERF401  # those before the one that fails are kept
+            with pytest.raises(gs.ConnectError, match=r"ulimit.*Limits"):
+                await galileo.count(PROJECT)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for one in taken:
+                one.close()
+
+
+FEW_SOCKETS = """
+import asyncio, json, resource, sys, time
+from galileo_sessions import ConnectError, GalileoSessions, Limits
+
+async def main(url, project):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    async with GalileoSessions("k", base_url=url, limits=Limits(initial=200, maximum=200)) as galileo:
+        began = time.perf_counter()
+        report = await galileo.count_all([project] * 400, concurrency=200)
+        took = time.perf_counter() - began
+    print(json.dumps({
+        "took": took,
+        "good": sum(result.ok for result in report.results),
+        "kinds": sorted({type(error).__name__ for error in report.errors}),
+        "hinted": all("ulimit" in str(error) and "Limits" in str(error) for error in report.errors),
+        "attempts": sum(len(result.attempts) for result in report.results),
+    }))
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+class Slow(Service):
+    """Takes 50 ms for each request, so that nobody's connection is free."""
+
+    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
+        """Counts 7, later."""
+        asyncio.get_running_loop().call_later(0.05, answer, http())
+
+
+async def test_64_file_descriptors_with_concurrency_200():
+    """What finds no socket is a ConnectError with the hint; there is no storm of attempts."""
+    asyncio.get_running_loop().set_debug(False)
+    async with serving(Slow()) as service:
+        told = await run_program(FEW_SOCKETS, service.url, PROJECT)
+    assert told["kinds"] in ([], ["ConnectError"])
+    assert told["hinted"]
+    assert told["good"] >= 50
+    assert told["good"] == service.requests
+    assert told["attempts"] <= 400 + (500 + told["good"]) / 5
+    assert told["took"] < 5
+
+
+# Counts 100,000 times over a stream, as a process of its own, so that its memory is nobody else's.
+FLOOD = """
+import asyncio, json, os, sys, time
+from uuid import UUID
+from galileo_sessions import GalileoSessions
+
+def memory():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+async def main(url, how_many):
+    async with GalileoSessions("k", base_url=url) as galileo:
+        await galileo.count_all(str(UUID(int=number)) for number in range(2_000))
+        before = most = memory()
+        seen, first, began = bytearray(how_many), None, time.perf_counter()
+        async with galileo.count_many(str(UUID(int=number)) for number in range(how_many)) as stream:
+            async for result in stream:
+                if first is None:
+                    first = time.perf_counter() - began
+                seen[result.index] += result.unwrap() == result.query.project_id.endswith(f"{result.index:x}") + 6
+                if result.index % 1_000 == 0:
+                    most = max(most, memory())
+        took = time.perf_counter() - began
+    print(json.dumps({"once": seen == b"\\1" * how_many, "first": first, "took": took, "memory": most - before}))
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+class Tallying(Service):
+    """Notes how often each project was asked for."""
+
+    def __init__(self, how_many: int) -> None:
+        super().__init__()
+        self.seen = bytearray(how_many)
+        self.answers = http()
+
+    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
+        """Counts 7."""
+        self.seen[int(request[36:54].replace(b"-", b""), 16)] += 1
+        answer(self.answers)
+
+
+@pytest.mark.heavy
+async def test_100_000_counts():
+    """At most 20 MB of memory more, the first result within 0.2 s, and every index exactly once."""
+    asyncio.get_running_loop().set_debug(False)
+    how_many = 100_000
+    async with serving(Tallying(how_many)) as service:
+        told = await run_program(FLOOD, service.url, str(how_many))
+    assert told["once"]
+    assert set(service.seen[2_000:]) == {1}
+    assert told["memory"] <= 20_000_000
+    assert told["first"] <= 0.2

@@ -1,0 +1,140 @@
+"""What an HTTP answer means: a count, or the error of its status."""
+
+import asyncio
+import gc
+import tracemalloc
+
+import pytest
+from support.clients import client, statuses
+from support.projects import ids
+from support.servers import PROJECT, http, raw_server
+
+import galileo_sessions as gs
+from galileo_sessions import (
+    Col,
+    CountQuery,
+    GalileoSessions,
+)
+
+HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [
+        (300, gs.RedirectError, ["300"]),
+        (304, gs.RedirectError, ["304"]),
+        (400, gs.BadRequestError, ["400 Bad Request", "why"]),
+        (401, gs.AuthenticationError, ["401", "why", "key"]),
+        (403, gs.PermissionDeniedError, ["403", "project"]),
+        (404, gs.NotFoundError, ["404", "project_id", "base_url"]),
+        (409, gs.ResponseError, ["409 Conflict", "why"]),
+        (422, gs.ValidationError, ["422", "why"]),
+        (429, gs.RateLimitedError, ["429"]),
+        (500, gs.ServerError, ["500"]),
+        (501, gs.ServerError, ["501"]),
+        (599, gs.ServerError, ["599"]),
+    ],
+)
+async def test_statuses_are_mapped(status, error, words):
+    """Each status has its error, which says what to do and knows query, attempts and time; two are retried."""
+    body = "" if status == 304 else '{"detail": "why"}'
+    async with raw_server(http(status, body, X_Trace="t1", Set_Cookie="c=1")) as server:
+        async with client(server.url) as galileo:
+            with pytest.raises(gs.GalileoError) as caught:
+                await galileo.count(PROJECT, HEADLINE, timeout=5)
+    assert type(caught.value) is error
+    assert caught.value.status == status
+    assert caught.value.body == body
+    assert caught.value.headers["x-trace"] == "t1"
+    assert "set-cookie" not in caught.value.headers
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert caught.value.query == CountQuery(PROJECT, HEADLINE)
+    assert statuses(caught.value) == [status] * (4 if status in (429, 500) else 1)
+    assert len(server.requests) == len(caught.value.attempts)
+    assert 0 < caught.value.elapsed < 5
+
+
+@pytest.mark.parametrize("path", ["/x", "http://{other}/v2"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_the_key_never_follows_a_redirect(status, path):
+    """A redirect is an error, and the server that it leads to sees no request."""
+    async with raw_server(http()) as other:
+        location = path.format(other=other.url.removeprefix("http://"))
+        async with raw_server(http(status, "", Location=location)) as server:
+            async with GalileoSessions("k", base_url=server.url) as galileo:
+                with pytest.raises(gs.RedirectError, match="base_url") as caught:
+                    await galileo.count(PROJECT)
+    assert location in str(caught.value)
+    assert type(caught.value) is gs.RedirectError
+    assert statuses(caught.value) == [status]
+    assert (len(server.requests), other.connections) == (1, 0)
+
+
+NOT_COUNTS = {
+    "true": b'{"total_count": true}',
+    "float": b'{"total_count": 3.0}',
+    "text": b'{"total_count": "3"}',
+    "negative": b'{"total_count": -1}',
+    "too large": b'{"total_count": 9223372036854775808}',
+    "nan": b'{"total_count": NaN}',
+    "infinity": b'{"total_count": 1, "x": Infinity}',
+    "twice": b'{"total_count": 1, "total_count": 2}',
+    "no key": b'{"count": 1}',
+    "null": b"null",
+    "null count": b'{"total_count": null}',
+    "list": b"[]",
+    "empty": b"",
+    "latin-1": '{"total_count": 1, "é": 2}'.encode("latin-1"),
+    "utf-16": '{"total_count": 1}'.encode("utf-16"),
+    "deep": b'{"total_count": 1, "x": ' + b"[" * 30_000 + b"]" * 30_000 + b"}",
+    "100,000 levels": b'{"total_count": 1, "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "digits": b'{"total_count": ' + b"9" * 5_000 + b"}",
+    "html": b"<html>hello</html>",
+    "bom": b'\xef\xbb\xbf{"total_count": 1}',
+}
+
+
+@pytest.mark.parametrize("body", NOT_COUNTS.values(), ids=NOT_COUNTS)
+async def test_a_200_that_is_no_count_is_a_decode_error(body):
+    """Only a non-negative integer is a count; anything else isn't asked for again, for it would be the same."""
+    async with raw_server(http(200, body)) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        with pytest.raises(gs.DecodeError) as caught:
+            await galileo.count(PROJECT)
+    assert caught.value.body == body[:2048].decode("utf-8", "replace")
+    assert len(str(caught.value)) < 500
+    assert type(caught.value) is gs.DecodeError
+    assert (statuses(caught.value), len(server.requests)) == ([200], 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "count"),
+    [
+        (b'{"total_count":0}', 0),
+        (b' {\n"total_count" :\t12 } ', 12),
+        (b'{"total_count": 9223372036854775807}', 2**63 - 1),
+        (b'{"more": [1, {"total_count": 5}], "total_count": 3}', 3),
+    ],
+    ids=["zero", "white space", "the largest", "more keys"],
+)
+async def test_counts_in_any_valid_json(body, count):
+    """White space and keys that the API may add don't matter, nor does the content type."""
+    answer = http(200, body, Content_Type="text/plain; charset=latin-1")
+    async with raw_server(answer) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        assert await galileo.count(PROJECT) == count
+
+
+async def test_what_a_failure_keeps_is_bounded():
+    """A result that failed keeps 2 KiB of the answer, not the whole of it by way of a traceback."""
+    asyncio.get_running_loop().set_debug(False)
+    async with raw_server(http(404, "x" * 100_000)) as server, client(server.url) as galileo:
+        await galileo.count_all(ids(20))
+        tracemalloc.start()
+        try:
+            report = await galileo.count_all(ids(200))
+            gc.collect()
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert len(report.errors) == 200
+    assert kept / 200 < 20_000

@@ -1,0 +1,223 @@
+"""Retry-After: how it is read, how long it is waited for, and for whom."""
+
+import asyncio
+import math
+from datetime import timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from support.clients import client, failure
+from support.clock import virtual_time
+from support.decisions import NOW, retrying, status
+from support.inside import (
+    stop_wall_clock,
+)
+from support.projects import ids
+from support.servers import PROJECT, http, raw_server, until
+
+from galileo_sessions import (
+    Limits,
+    RateLimitedError,
+    Retry,
+)
+from galileo_sessions.client.responses import retry_after
+from galileo_sessions.client.retry import Budget
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("0", 0),
+        ("1", 1),
+        (" 120 ", 120),
+        ("1.5", 1.5),
+        ("999999999", 999_999_999),
+        ("Tue, 24 Nov 2026 12:00:01 GMT", 1),
+        ("Tue, 24 Nov 2026 12:01:00 +0000", 60),
+        ("Tue, 24 Nov 2026 14:00:05 +0200", 5),
+        ("Tue, 24 Nov 2026 12:00:07 -0000", 7),
+        ("Tuesday, 24-Nov-26 12:00:02 GMT", 2),
+        ("Tue Nov 24 12:00:03 2026", 3),
+        ("Tue, 24 Nov 2026 11:59:59 GMT", 0),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 0),
+        ("Sun Nov  6 08:49:37 1994", 0),
+        ("", None),
+        (" ", None),
+        ("-5", None),
+        ("+5", None),
+        ("abc", None),
+        ("inf", None),
+        ("nan", None),
+        ("1e9", None),
+        ("0x10", None),
+        ("1_000", None),
+        ("1,5", None),
+        ("1 2", None),
+        (".5", None),
+        ("٣", None),
+        ("²", None),
+        ("\x1c1", None),
+        ("9" * 5000, None),
+        ("Tue, 24 Nov 2026 25:00:00 GMT", None),
+        ("Tue, 31 Feb 2026 12:00:00 GMT", None),
+        ("Tue, 24 Nov 99999 12:00:00 GMT", None),
+        ("Tue, 24 Nov 2026 12:00:00 +99999999999999999999", None),
+    ],
+    ids=lambda value: str(value)[:32],
+)
+def test_retry_after_in_all_its_forms(value, seconds):
+    """Seconds and the three forms of a date are read; everything else is as if it were not there."""
+    assert retry_after(value, NOW) == seconds
+
+
+@given(st.integers(0, 3600))
+def test_a_date_gives_the_seconds_until_then(seconds):
+    """A date is waited for to the second, never less."""
+    assert retry_after(format_datetime(NOW + timedelta(seconds=seconds), usegmt=True), NOW) == seconds
+
+
+ODD_DATES = st.builds(
+    "{}{} {} {} {}:{}:{} {}".format,
+    st.sampled_from(["", "Tue, ", "Tue ", "Tuesday, "]),
+    st.integers(-1, 99),
+    st.sampled_from(["Nov", "nov", "13", "November", ""]),
+    st.integers(-1, 10**12),
+    st.integers(0, 99),
+    st.integers(0, 99),
+    st.integers(0, 10**30),
+    st.one_of(st.just("GMT"), st.integers(-(10**30), 10**30).map("{:+05d}".format)),
+)
+
+
+@settings(max_examples=300)
+@example("Tue, 24 Nov 2026 12:00:00 -99999999999999999999")
+@given(st.one_of(st.text(max_size=40), ODD_DATES, st.from_regex(r"[-+]?[0-9]{0,40}(\.[0-9]*)?(e[0-9]+)?")))
+def test_a_retry_after_of_any_text_is_seconds_or_nothing(value):
+    """Whatever a service writes there, it is read as finite seconds of 0 or more, or passed over."""
+    seconds = retry_after(value, NOW)
+    assert seconds is None or 0 <= seconds < math.inf
+
+
+# ---- waiting ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [429, 503, 500])
+@pytest.mark.parametrize(("jitter", "expected"), [(0.0, 1.0), (1.0, 1.1)], ids=["earliest", "latest"])
+def test_a_retry_after_is_waited_for_never_less(number, jitter, expected):
+    """Retry-After: 1 is a wait of 1 to 1.1 s."""
+    decisions = retrying(draw=lambda bound: bound * jitter)
+    assert decisions.wait_after(status(number, Retry_After="1")) == pytest.approx(expected)
+
+
+def test_a_retry_after_of_nothing_is_at_once():
+    """A date that is past, or 0, means now."""
+    assert retrying().wait_after(status(503, Retry_After="0")) == 0
+    assert retrying().wait_after(status(503, Retry_After="Sun, 06 Nov 1994 08:49:37 GMT")) == 0
+
+
+@pytest.mark.parametrize(("asked", "waits"), [("60", True), ("60.1", False), ("61", False), ("999999999", False)])
+def test_above_the_cap_there_is_no_retry_and_the_error_carries_the_number(asked, waits):
+    """More than 60 s are not waited; the caller can read how long it would be."""
+    error = status(429, Retry_After=asked)
+    budget = Budget()
+    assert (retrying(budget=budget).wait_after(error) is not None) is waits
+    assert error.retry_after == float(asked)
+    assert budget.tokens == (495 if waits else 500)
+
+
+@pytest.mark.parametrize("cap", [0, 5, 86_400])
+def test_the_cap_is_a_setting(cap):
+    """`max_retry_after` decides."""
+    policy = Retry(max_retry_after=cap)
+    assert retrying(policy).wait_after(status(429, Retry_After=str(cap))) is not None
+    assert retrying(policy).wait_after(status(429, Retry_After=str(cap + 1))) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "jitter", "expected"),
+    [
+        pytest.param("1", 0, 1.0, id="1 s, earliest"),
+        pytest.param("1", 1, 1.1, id="1 s, latest"),
+        pytest.param(format_datetime(NOW + timedelta(seconds=1), usegmt=True), 0, 1.0, id="a date, earliest"),
+        pytest.param(format_datetime(NOW + timedelta(seconds=1), usegmt=True), 1, 1.1, id="a date, latest"),
+        pytest.param("Sun, 06 Nov 1994 08:49:37 GMT", 1, 0.0, id="a past date"),
+        pytest.param("0", 1, 0.0, id="0"),
+        *[pytest.param(odd, 1, 0.25, id=odd or "empty") for odd in ("-5", "abc", "inf", "1e9", "")],
+        pytest.param("Sun, 06 Nov 2094 08:49:37 +99999999999999999999", 1, 0.25, id="a date in no time zone"),
+    ],
+)
+def test_429_with_retry_after(monkeypatch, asked, jitter, expected):
+    """It is waited for, never less and at most 0.1 s more; what is no Retry-After leaves the usual backoff."""
+    stop_wall_clock(monkeypatch, NOW)
+    times: list[float] = []
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        times.append(asyncio.get_running_loop().time())
+        writer.write(http(429, "", Retry_After=asked) if number == 1 else http())
+
+    @virtual_time
+    async def count() -> None:
+        async with raw_server(behave) as server, client(server.url, jitter=jitter) as galileo:
+            assert await galileo.count(PROJECT) == 7
+
+    count()
+    assert len(times) == 2
+    assert expected <= times[1] - times[0] < expected + 0.25
+
+
+@pytest.mark.parametrize("asked", ["61", "999999999", "Sun, 06 Nov 2094 08:49:37 GMT"], ids=["61", "a lot", "a date"])
+async def test_429_with_a_retry_after_above_the_cap(asked):
+    """It is refused at once, and the error carries the number."""
+    async with raw_server(http(429, "", Retry_After=asked)) as server, client(server.url) as galileo:
+        error = await failure(galileo)
+    assert type(error) is RateLimitedError
+    assert error.retry_after > 60
+    assert asked.startswith("Sun") or error.retry_after == float(asked)
+    assert (len(error.attempts), len(server.requests)) == (1, 1)
+
+
+# ---- for everybody ---------------------------------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_a_retry_after_holds_for_everybody():
+    """While one count waits for a Retry-After, no other one is sent, whether it waited already or comes later."""
+    times: list[float] = []
+    clock = asyncio.get_running_loop().time
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        times.append(clock())
+        writer.write(http(429, "", Retry_After="2") if number == 1 else http())
+
+    async with raw_server(behave) as server, client(server.url, limits=Limits(initial=1)) as galileo:
+        first = asyncio.create_task(galileo.count_all(ids(10)))
+        await until(lambda: len(times) == 1)
+        await asyncio.sleep(1)
+        second = await galileo.count_all(ids(10))
+        assert ((await first).errors, second.errors) == ((), ())
+    assert len(times) == 21
+    assert min(times[1:]) - times[0] >= 2
+
+
+@virtual_time
+async def test_a_retry_after_holds_for_everybody_within_a_deadline():
+    """Counts that have a `timeout=` keep the shared pause like any other."""
+    times: list[float] = []
+    clock = asyncio.get_running_loop().time
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        times.append(clock())
+        writer.write(http(429, "", Retry_After="2") if number == 1 else http())
+
+    async with raw_server(behave) as server, client(server.url) as galileo:
+        first = asyncio.create_task(galileo.count(PROJECT, timeout=20))
+        await until(lambda: len(times) == 1)
+        await asyncio.sleep(0.5)
+        assert await asyncio.gather(first, galileo.count(PROJECT, timeout=20)) == [7, 7]
+    assert len(times) == 3
+    assert times[1] - times[0] >= 2

@@ -1,0 +1,139 @@
+"""Sessions and event loops: one's own, injected, closed, forgotten."""
+
+import asyncio
+import gc
+import warnings
+
+import aiohttp
+import pytest
+from support.clients import client, failure
+from support.clock import virtual_time
+from support.projects import ids, numbered, slowly
+from support.servers import PROJECT, answers, http, raw_server, until
+
+import galileo_sessions as gs
+from galileo_sessions import (
+    ConfigurationError,
+    ConnectError,
+    GalileoSessions,
+    NotFoundError,
+    Timeouts,
+)
+from galileo_sessions.local import LocalGalileo
+
+
+async def test_an_injected_session_is_used_and_stays_open():
+    """A session given by the caller is used with our rules, not its own, and isn't closed."""
+    async with raw_server(answers(http(), http(500, "sorry"))) as server:
+        timeout = aiohttp.ClientTimeout(total=0.000_001)
+        async with aiohttp.ClientSession("http://127.0.0.1:9", raise_for_status=True, timeout=timeout) as session:
+            async with client(server.url, session=session) as galileo:
+                assert await galileo.count(PROJECT) == 7
+                with pytest.raises(gs.ServerError):
+                    await galileo.count(PROJECT, timeout=5)
+            assert not session.closed
+            with pytest.raises(ConfigurationError, match="closed"):
+                await galileo.count(PROJECT)
+        with pytest.raises(ConfigurationError, match="session= is closed"):
+            await GalileoSessions("k", base_url=server.url, session=session).count(PROJECT)
+
+
+@pytest.mark.parametrize("setting", ["base_url", "raise_for_status", "total", "limit", "limit_per_host"])
+@virtual_time
+async def test_injected_session_with(setting):
+    """Our rules win over the session's, which stays open."""
+    settings = {
+        "base_url": {"base_url": "http://127.0.0.1:9"},
+        "raise_for_status": {"raise_for_status": True},
+        "total": {"timeout": aiohttp.ClientTimeout(total=0.01)},
+        "limit": {"connector": aiohttp.TCPConnector(limit=1)},
+        "limit_per_host": {"connector": aiohttp.TCPConnector(limit_per_host=1)},
+    }[setting]
+    special = {number: slowly(0.05, number) for number in range(1, 20)} | {0: http(404, "gone")}
+    async with numbered(special) as server, aiohttp.ClientSession(**settings) as session:
+        async with client(server.url, session=session, timeouts=Timeouts(attempt=0.6)) as galileo:
+            report = await galileo.count_all(ids(20))
+        assert not session.closed
+    assert [type(error) for error in report.errors] == [NotFoundError]
+    assert report.counts[1:] == tuple(range(1, 20))
+    assert {len(result.attempts) for result in report.results} == {1}
+    assert len(server.requests) == 20
+
+
+async def test_injected_session_with_auth_or_closed():
+    """A session that would send credentials of its own, and a closed one, are ConfigurationErrors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # aiohttp deprecates what is tested
+        session = aiohttp.ClientSession(auth=aiohttp.BasicAuth("u", "p"))
+    async with session:
+        with pytest.raises(ConfigurationError, match="auth="):
+            GalileoSessions("k", session=session)
+    closed = aiohttp.ClientSession()
+    await closed.close()
+    async with raw_server(http()) as server, client(server.url, session=closed) as galileo:
+        error = await failure(galileo)
+        assert (type(error), len(error.attempts)) == (ConfigurationError, 1)
+        report = await galileo.count_all(ids(2))
+    assert [type(error) for error in report.errors] == [ConfigurationError] * 2
+    assert server.connections == 0
+
+
+async def test_its_own_session_closes():
+    """Leaving the block closes the connections; closing again does nothing, counting again is an error."""
+    async with raw_server(http()) as server:
+        async with GalileoSessions("k", base_url=server.url) as galileo:
+            await galileo.count(PROJECT)
+        await galileo.close()
+        await until(lambda: not server.open)
+        with pytest.raises(ConfigurationError, match="closed"):
+            await galileo.count(PROJECT)
+
+
+def test_second_asyncio_run():
+    """A client that was used in one event loop says so in another, one count or many; it may be made outside of any."""
+    galileo = client("http://127.0.0.1:9")
+
+    async def use() -> list[type]:
+        return [type(error) for error in (await galileo.count_all(ids(2))).errors]
+
+    assert asyncio.run(use()) == [ConnectError] * 2
+    assert asyncio.run(use()) == [ConfigurationError] * 2
+    with pytest.raises(ConfigurationError, match="another event loop"):
+        asyncio.run(galileo.count(PROJECT))
+    asyncio.run(galileo.close())
+
+
+def test_closing_in_another_event_loop_ends_the_connections():
+    """As fixtures of a wider scope do; nothing is left to warn of."""
+    with LocalGalileo() as server:
+        with asyncio.Runner() as first, asyncio.Runner() as second:
+            galileo = GalileoSessions(server.api_key, base_url=server.url)
+            assert first.run(galileo.count(PROJECT)) == 0
+            second.run(galileo.close())
+            first.run(asyncio.sleep(0.01))
+    gc.collect()
+
+
+@pytest.mark.parametrize("counts", ["one count", "many counts"])
+async def test_never_closed_is_one_warning_that_names_our_class(counts):
+    """A client that is forgotten warns once, by its own name, and lets its connections go."""
+    async with raw_server(http()) as server:
+        galileo = client(server.url)
+        if counts == "one count":
+            assert await galileo.count(PROJECT) == 7
+        else:
+            assert (await galileo.count_all(ids(5))).total == 35
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            del galileo
+            gc.collect()
+            await until(lambda: not server.open)
+            gc.collect()
+    assert [(w.category, "unclosed GalileoSessions(" in str(w.message)) for w in caught] == [(ResourceWarning, True)]
+
+
+def test_never_used_needs_no_closing():
+    """A client that has made no connection may be dropped in silence."""
+    galileo = GalileoSessions("k")
+    del galileo
+    gc.collect()

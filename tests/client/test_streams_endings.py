@@ -1,0 +1,261 @@
+"""How a stream ends: the first error, a deadline, or being left, and nothing of it is left behind."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from support.clock import virtual_time
+from support.inside import (
+    idle,
+)
+from support.projects import ids, numbered, one_by_one, slowly, take_all
+from support.servers import PROJECT, http, raw_server, until
+
+import galileo_sessions as gs
+from galileo_sessions import (
+    AuthenticationError,
+    ConfigurationError,
+    DeadlineExceededError,
+    GalileoSessions,
+    NotFoundError,
+    PasswordAuth,
+)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_fail_fast_ends_at_the_first_error(ordered):
+    """The results that came are delivered, then the first error is raised, and what is under way is ended."""
+    special = {4: http(404, "gone"), 5: slowly(60), 6: slowly(60)}
+    async with numbered(special) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        got: list[gs.CountResult] = []
+        async with galileo.count_many(ids(1000), concurrency=4, fail_fast=True, ordered=ordered) as stream:
+            with pytest.raises(NotFoundError) as caught:
+                await take_all(stream, got)
+            assert idle(galileo)
+            with pytest.raises(NotFoundError):
+                await anext(stream)
+        assert caught.value.query.project_id == ids(5)[4]
+    assert {0, 1, 2, 3} >= {result.index for result in got}
+    assert len(server.requests) < 20
+    async with numbered(special) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        with pytest.raises(NotFoundError):
+            await galileo.count_all(ids(1000), concurrency=4, fail_fast=True)
+        assert idle(galileo)
+
+
+async def test_bad_credentials_end_a_stream_at_once():
+    """A 401 is raised rather than repeated for each of the targets."""
+    async with raw_server(http(401, "who?")) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        with pytest.raises(AuthenticationError) as caught:
+            await galileo.count_all(ids(40_000))
+        assert idle(galileo)
+    assert caught.value.status == 401
+    assert len(server.requests) <= 10
+
+
+async def test_a_refused_login_ends_a_stream_at_once():
+    """A wrong password is tried once, whatever the number of targets."""
+    async with raw_server(http(401, "who?")) as server:
+        async with GalileoSessions(auth=PasswordAuth("ann", "pw"), base_url=server.url) as galileo:
+            with pytest.raises(gs.LoginError):
+                await galileo.count_all(ids(40_000))
+            assert idle(galileo)
+    assert len(server.requests) == 1
+
+
+# ---- the deadline for all --------------------------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_a_deadline_ends_all_that_is_not_counted_by_then():
+    """What came in time is a count; each other target has a DeadlineExceededError, and nothing more is sent for it."""
+    clock = asyncio.get_running_loop().time
+    arrived: list[float] = []
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        arrived.append(clock())
+        await asyncio.sleep(0.1)
+        writer.write(http())
+
+    async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        began = clock()
+        report = await galileo.count_all(ids(600), concurrency=8, timeout=1)
+        took = clock() - began
+        assert idle(galileo)
+    assert len(report.results) == 600
+    assert {type(error) for error in report.errors} == {DeadlineExceededError}
+    assert {result.total_count for result in report.results if result.ok} == {7}
+    assert 8 <= sum(result.ok for result in report.results) <= 80
+    assert took < 3
+    assert [at - began for at in arrived if at > began + 1.3] == []
+
+
+@virtual_time
+async def test_a_deadline_ends_the_wait_for_a_source():
+    """A source that brings nothing more in time ends the stream with an error of ours, after the results that came."""
+
+    async def stuck() -> AsyncIterator[str]:
+        yield PROJECT
+        await asyncio.sleep(60)
+
+    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        got: list[gs.CountResult] = []
+        async with galileo.count_many(stuck(), timeout=0.2) as stream:
+            with pytest.raises(DeadlineExceededError):
+                await take_all(stream, got)
+        assert idle(galileo)
+    assert [result.unwrap() for result in got] == [7]
+
+
+async def test_a_deadline_that_is_not_reached_changes_nothing():
+    """Counts that come in time come as they would."""
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all(one_by_one(ids(10)), timeout=30)
+    assert report.counts == tuple(range(10))
+
+
+# ---- leaving ---------------------------------------------------------------------------------------------------------
+
+
+async def leave_by_break(stream: gs.CountStream) -> None:
+    """Takes one result."""
+    async for _ in stream:
+        break
+
+
+async def leave_by_error(stream: gs.CountStream) -> None:
+    """Fails on the first result."""
+    async for _ in stream:
+        raise KeyError("in the body")
+
+
+async def leave_at_once(stream: gs.CountStream) -> None:
+    """Takes nothing."""
+
+
+async def leave_by_cancelling_oneself(stream: gs.CountStream) -> None:
+    """Is cancelled at the next await."""
+    asyncio.current_task().cancel()
+    await asyncio.sleep(0)
+
+
+DOORS = {
+    "break": (leave_by_break, None),
+    "exception": (leave_by_error, KeyError),
+    "at once": (leave_at_once, None),
+    "cancel": (leave_by_cancelling_oneself, asyncio.CancelledError),
+}
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize(("door", "error"), DOORS.values(), ids=DOORS)
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_leaving_by_any_door_joins_all(door, error, kind, ordered):
+    """When the block is left, no task, no place and no connection of it is under way, and the client counts on."""
+    special = {number: slowly(60) for number in range(1, 500)}
+    async with numbered(special) as server, GalileoSessions("k", base_url=server.url) as galileo:
+
+        async def use() -> None:
+            targets = ids(500) if kind == "sync" else one_by_one(ids(500))
+            async with galileo.count_many(targets, ordered=ordered) as stream:
+                await until(lambda: len(server.requests) > 5)
+                await door(stream)
+
+        (outcome,) = await asyncio.gather(asyncio.create_task(use()), return_exceptions=True)
+        assert idle(galileo)
+        assert type(outcome) is (error or type(None))
+        assert await galileo.count(ids(1)[0]) == 0
+
+
+async def test_a_return_from_the_block_joins_all():
+    """`return` in the middle of the loop is a door like any other."""
+    async with numbered({5: slowly(60)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
+
+        async def first() -> int:
+            async with galileo.count_many(ids(100)) as stream:
+                async for result in stream:
+                    return result.unwrap()
+            return -1
+
+        assert await first() >= 0
+        assert idle(galileo)
+
+
+async def test_cancelled_while_joining_still_joins_all():
+    """A second cancellation, as the block is being left, neither is lost nor leaves a worker behind."""
+    async with numbered({0: slowly(60)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
+
+        async def use() -> None:
+            async with galileo.count_many(ids(1)):
+                await until(lambda: server.requests)
+                asyncio.get_running_loop().call_soon(task.cancel)
+
+        task = asyncio.create_task(use())
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert idle(galileo)
+
+
+@virtual_time
+async def test_the_callers_own_timeout_around_a_stream():
+    """The caller's asyncio.timeout ends a stream as it would end anything, with the caller's TimeoutError."""
+    special = {number: slowly(60) for number in range(20)}
+    async with numbered(special) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        with pytest.raises(TimeoutError) as caught:
+            async with asyncio.timeout(0.1):
+                await galileo.count_all(ids(20))
+        assert type(caught.value) is TimeoutError
+        assert idle(galileo)
+
+
+# ---- entering and closing --------------------------------------------------------------------------------------------
+
+
+async def test_a_stream_is_entered_once():
+    """A second pass needs a second call."""
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        stream = galileo.count_many(ids(2))
+        async with stream:
+            with pytest.raises(ConfigurationError, match="count_many again"):
+                async with stream:
+                    pass
+            assert len([result async for result in stream]) == 2
+            assert [result async for result in stream] == []
+        with pytest.raises(ConfigurationError, match="count_many again"):
+            async with stream:
+                pass
+
+
+async def test_a_stream_is_entered_before_it_is_iterated():
+    """Iterating without `async with` says what to write."""
+    galileo = GalileoSessions("k")
+    with pytest.raises(ConfigurationError, match="async with"):
+        async for _ in galileo.count_many(ids(2)):
+            pass
+
+
+async def test_a_closed_client_says_so_for_each_target():
+    """A fan-out over a client that is closed has its ConfigurationError as results, and ends."""
+    async with raw_server(http()) as server:
+        async with GalileoSessions("k", base_url=server.url) as galileo:
+            pass
+        report = await galileo.count_all(ids(3))
+    assert [type(error) for error in report.errors] == [ConfigurationError] * 3
+    assert server.connections == 0
+
+
+async def test_closing_the_client_during_a_login_loses_no_target_in_silence():
+    """A client that is closed under a stream ends it with an error or with errors as results, never early and well."""
+    login = asyncio.Event()
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        login.set()
+        await asyncio.sleep(60)
+
+    async with raw_server(behave) as server:
+        galileo = GalileoSessions(auth=PasswordAuth("ann", "pw"), base_url=server.url)
+        counting = asyncio.create_task(galileo.count_all(ids(30)))
+        await login.wait()
+        await galileo.close()
+        (outcome,) = await asyncio.gather(counting, return_exceptions=True)
+    assert isinstance(outcome, BaseException) or len(outcome.errors) == 30

@@ -1,0 +1,288 @@
+"""What a stream gives: results in order or as they come, reports and progress."""
+
+import asyncio
+import logging
+import pickle
+import random
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+from support.clients import client
+from support.clock import virtual_time
+from support.inside import (
+    idle,
+)
+from support.projects import Source, ids, number_of, numbered, slowly, when
+from support.servers import PROJECT, http, raw_server, until
+from support.services import Service, serving
+
+import galileo_sessions as gs
+from galileo_sessions import (
+    Col,
+    CountQuery,
+    GalileoError,
+    GalileoSessions,
+    Limits,
+    NotFoundError,
+    Retry,
+    ServerError,
+    Timeouts,
+)
+
+WHERE = Col("input").contains("x")
+
+
+@virtual_time
+async def test_results_come_as_they_complete():
+    """A slow target holds nothing up: its result comes last."""
+    async with numbered({0: slowly(0.2)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        async with galileo.count_many(ids(12), concurrency=4) as stream:
+            indices = [result.index async for result in stream]
+    assert sorted(indices) == list(range(12))
+    assert indices[-1] == 0
+
+
+@virtual_time
+async def test_ordered_results_come_in_the_order_of_the_targets():
+    """With `ordered` a slow target holds those after it back, within a window of twice `concurrency`."""
+    release = asyncio.Event()
+    source = Source(ids(40))
+    async with numbered({1: when(release, 1)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        async with galileo.count_many(source, concurrency=4, ordered=True) as stream:
+            assert (await anext(stream)).index == 0
+            await until(lambda: source.pulled == 9)
+            await asyncio.sleep(0.05)
+            assert source.pulled == 9
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(stream), 0.02)
+            release.set()
+            results = [result async for result in stream]
+    assert [result.index for result in results] == list(range(1, 40))
+    assert [result.total_count for result in results] == list(range(1, 40))
+
+
+@virtual_time
+async def test_a_report_is_in_the_order_of_the_targets():
+    """`count_all` sorts what came in any order."""
+    async with numbered({0: slowly(0.1, 5)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all(ids(4))
+    assert [result.index for result in report.results] == [0, 1, 2, 3]
+    assert report.counts == (5, 1, 2, 3)
+
+
+async def test_a_failure_is_data():
+    """One target's error is its result; the others are counted."""
+    async with numbered({3: http(404, "gone")}) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all(ids(6), WHERE)
+    assert report.counts == (0, 1, 2, None, 4, 5)
+    assert report.total == 12
+    (error,) = report.errors
+    assert type(error) is NotFoundError
+    assert error.query == CountQuery(UUID(int=3), WHERE)
+    failed = report.results[3]
+    assert (failed.ok, failed.error, failed.total_count) == (False, error, None)
+    assert failed.attempts == error.attempts
+    assert [attempt.status for attempt in failed.attempts] == [404]
+    with pytest.raises(NotFoundError) as caught:
+        failed.unwrap()
+    assert caught.value is error
+    good = report.results[4]
+    assert (good.ok, good.error, good.unwrap()) == (True, None, 4)
+    assert [attempt.status for attempt in good.attempts] == [200]
+    assert 0 < good.elapsed < 5
+    with pytest.raises(ExceptionGroup, match="1 of 6 counts failed") as group:
+        report.raise_for_errors()
+    assert group.value.exceptions == (error,)
+
+
+async def test_unwrap_of_zero_is_zero():
+    """A count of 0 is a count."""
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all(ids(1))
+    assert (report.results[0].ok, report.results[0].unwrap(), report.counts, report.total) == (True, 0, (0,), 0)
+
+
+async def test_attempts_of_a_result_show_its_retries():
+    """A result that took two attempts lists both."""
+    seen: list[int] = []
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        number = number_of(server.requests[nth - 1])
+        writer.write(http(503, "") if number == 2 and number not in seen else http())
+        seen.append(number)
+
+    async with raw_server(behave) as server, client(server.url) as galileo:
+        report = await galileo.count_all(ids(4))
+    assert [[attempt.status for attempt in result.attempts] for result in report.results] == [
+        [200],
+        [200],
+        [503, 200],
+        [200],
+    ]
+
+
+async def test_results_and_reports_can_be_pickled():
+    """They come back equal, errors, attempts and tags with them."""
+    special = {0: http(404, "gone"), 1: http(200, "no count"), 2: http(503, "")}
+    async with numbered(special) as server:
+        async with GalileoSessions("k", base_url=server.url, retry=Retry(attempts=2, backoff=0)) as galileo:
+            report = await galileo.count_all([*ids(4), CountQuery(UUID(int=9), WHERE, tag="a tag")], WHERE)
+    assert [type(error) for error in report.errors] == [NotFoundError, gs.DecodeError, ServerError]
+    again = pickle.loads(pickle.dumps(report))
+    assert again == report
+    assert again.results[4].query.tag == "a tag"
+    assert again.results[0].query.body == report.results[0].query.body
+    for result in report.results:
+        assert pickle.loads(pickle.dumps(result)) == result
+
+
+# ---- progress --------------------------------------------------------------------------------------------------------
+
+
+async def test_progress_tells_how_far_it_is():
+    """`on_progress` hears of each result, with numbers that grow to the end."""
+    heard: list[gs.Progress] = []
+    async with numbered({2: http(404, "")}) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all(ids(10), concurrency=3, on_progress=heard.append)
+    assert [progress.done for progress in heard] == list(range(1, 11))
+    assert {progress.total for progress in heard} == {10}
+    assert sorted(progress.failed for progress in heard) == [progress.failed for progress in heard]
+    assert heard[-1].failed == 1
+    assert max(progress.in_flight for progress in heard) < 3
+    assert min(progress.limit for progress in heard) >= 10
+    assert sorted(progress.elapsed for progress in heard) == [progress.elapsed for progress in heard]
+    assert (report.progress.done, report.progress.failed, report.progress.in_flight) == (10, 1, 0)
+
+
+async def test_progress_can_be_asked_for():
+    """`stream.progress` tells the same at any time; the total of a generator isn't known."""
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        assert galileo.count_many(ids(3)).progress.elapsed == 0
+        async with galileo.count_many(target for target in ids(3)) as stream:
+            assert (stream.progress.done, stream.progress.total) == (0, None)
+            async for _ in stream:
+                pass
+            assert (stream.progress.done, stream.progress.failed, stream.progress.total) == (3, 0, None)
+
+
+async def test_a_progress_callback_that_raises_is_logged(caplog):
+    """What `on_progress` raises loses no count."""
+
+    def broken(progress: gs.Progress) -> None:
+        raise RuntimeError("the listener broke")
+
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all(ids(4), on_progress=broken)
+        assert idle(galileo)
+    assert report.counts == (0, 1, 2, 3)
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.getMessage() for record in warnings] == ["on_progress raised; the counts go on"] * 4
+    assert all(record.name == "galileo_sessions" and record.exc_info for record in warnings)
+
+
+# ---- consumers and streams side by side ------------------------------------------------------------------------------
+
+
+async def test_waiting_for_one_result_may_be_cancelled():
+    """A result whose wait timed out isn't lost: the next one who asks gets it."""
+    release = asyncio.Event()
+    async with numbered({0: when(release)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        async with galileo.count_many(ids(1)) as stream:
+            for _ in range(3):
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(anext(stream), 0.02)
+            release.set()
+            assert [result.index async for result in stream] == [0]
+
+
+@virtual_time
+async def test_two_tasks_may_share_a_stream():
+    """Several consumers take turns, each result goes to one of them, and all of them come to the end."""
+    special = {number: slowly(0.005, number) for number in range(40)}
+    async with numbered(special) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        async with galileo.count_many(ids(40), concurrency=3) as stream:
+
+            async def consume() -> list[int]:
+                return [result.unwrap() async for result in stream]
+
+            async with asyncio.timeout(5):
+                shares = await asyncio.gather(consume(), consume())
+    assert sorted(shares[0] + shares[1]) == list(range(40))
+
+
+@virtual_time
+async def test_several_streams_share_one_queue():
+    """Fan-outs of one client side by side keep its width together."""
+    running = most = 0
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.005)
+        running -= 1
+        writer.write(http())
+
+    async with raw_server(behave) as server:
+        async with GalileoSessions("k", base_url=server.url, limits=Limits(initial=4, maximum=4)) as galileo:
+            reports = await asyncio.gather(*(galileo.count_all(ids(20)) for _ in range(3)))
+            assert idle(galileo)
+    assert [report.total for report in reports] == [140] * 3
+    assert most == 4
+
+
+class Chaotic(Service):
+    """Does something else with each request, the same in each run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.random = random.Random(7)
+
+    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
+        """Answers well, late, badly, in part or not at all."""
+        later = asyncio.get_running_loop().call_later
+        match self.random.randrange(12):
+            case 0:
+                answer(http(503, ""))
+            case 1:
+                answer(http(429, "", Retry_After="0"))
+            case 2:
+                answer(b"garbage\r\n\r\n")
+            case 3:
+                answer.__self__.transport.abort()
+            case 4:
+                answer(http()[:-3])
+                later(0.001, answer.__self__.transport.close)
+            case 5:
+                answer(http()[:-3])  # and nothing more
+            case 6:
+                later(0.01, answer, http())
+            case _:
+                answer(http())
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@virtual_time
+async def test_all_troubles_at_once(ordered):
+    """Each target has one result, a count or an error of the tree, and nothing is left when all is over."""
+    asyncio.get_running_loop().set_debug(False)
+    arguments = {"timeouts": Timeouts(attempt=0.1), "limits": Limits(initial=30), "retry": Retry(backoff=0.01)}
+    async with serving(Chaotic()) as service, client(service.url, jitter=0.5, **arguments) as galileo:
+        singles = [asyncio.create_task(galileo.count(PROJECT)) for _ in range(60)]
+        for number, single in enumerate(singles[::2]):
+            asyncio.get_running_loop().call_later(number * 0.003, single.cancel)
+        async with galileo.count_many(ids(200), ordered=ordered) as stream:
+            results = [result async for result in stream]
+        outcomes = await asyncio.gather(*singles, return_exceptions=True)
+        assert idle(galileo)
+        await until(lambda: len(service.connections) <= 64)
+    indices = [result.index for result in results]
+    assert (indices if ordered else sorted(indices)) == list(range(200))
+    assert {result.total_count for result in results if result.ok} == {7}
+    assert all(isinstance(result.error, GalileoError) for result in results if not result.ok)
+    assert all(1 <= len(result.attempts) <= 4 for result in results)
+    assert {type(outcome) for outcome in outcomes if not isinstance(outcome, GalileoError)} <= {
+        int,
+        asyncio.CancelledError,
+    }

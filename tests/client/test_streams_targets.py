@@ -1,0 +1,364 @@
+"""Where a stream's targets come from: any source, pulled as far as it is needed, which may fail."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from uuid import UUID
+
+import pytest
+from support.clients import client
+from support.clock import virtual_time
+from support.inside import (
+    idle,
+)
+from support.projects import Source, ids, number_of, numbered, one_by_one, slowly, take_all
+from support.servers import PROJECT, http, raw_server, until
+
+import galileo_sessions as gs
+from galileo_sessions import (
+    Col,
+    ConfigurationError,
+    CountQuery,
+    GalileoSessions,
+    Limits,
+)
+
+WHERE = Col("input").contains("x")
+
+
+class Awaited:
+    """An async iterable that is no generator."""
+
+    def __init__(self, targets: list) -> None:
+        self.targets = iter(targets)
+
+    def __aiter__(self) -> "Awaited":
+        return self
+
+    async def __anext__(self) -> object:
+        for target in self.targets:
+            return target
+        raise StopAsyncIteration
+
+
+@pytest.mark.parametrize(
+    "make",
+    [list, tuple, iter, dict.fromkeys, set, lambda targets: (target for target in targets), one_by_one, Awaited],
+    ids=["list", "tuple", "iterator", "dict", "set", "generator", "async generator", "async iterator"],
+)
+async def test_targets_of_every_kind(make):
+    """Targets come from any iterable or async iterable, and each is counted once."""
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all(make(ids(30)), WHERE)
+    assert sorted(report.counts) == list(range(30))
+    assert sorted(number_of(request) for request in server.requests) == list(range(30))
+    assert [result.index for result in report.results] == list(range(30))
+
+
+async def test_ids_and_queries_may_be_mixed():
+    """A query brings all of its own, tag and scope; an id takes the filter and the scope of the call."""
+    own = CountQuery(UUID(int=1), Col("score").gt(3), experiment_id=PROJECT, tag={"row": 7})
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all([ids(1)[0], own, UUID(int=2)], WHERE, log_stream_id=PROJECT)
+    assert report.counts == (0, 1, 2)
+    assert report.results[0].query == CountQuery(UUID(int=0), WHERE, log_stream_id=PROJECT)
+    assert report.results[1].query is own
+    assert report.results[1].query.tag == {"row": 7}
+    sent = {number_of(request): json.loads(request.split(b"\r\n\r\n")[1]) for request in server.requests}
+    assert sent[0] == sent[2]
+    assert sent[0]["log_stream_id"] == PROJECT
+    assert (sent[0]["filter_tree"]["filter"]["column_id"], sent[1]["filter_tree"]["filter"]["column_id"]) == (
+        "input",
+        "score",
+    )
+    assert (sent[1]["experiment_id"], "log_stream_id" in sent[1]) == (PROJECT, False)
+
+
+async def test_flat_filters_fan_out_too():
+    """`filters` takes the place of `where`."""
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all(ids(2), filters=[Col("score").gt(3)])
+    assert report.counts == (0, 1)
+    assert [list(json.loads(request.split(b"\r\n\r\n")[1])) for request in server.requests] == [["filters"]] * 2
+
+
+async def test_the_body_is_encoded_once():
+    """All queries of one fan-out share the same bytes."""
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all(ids(20), WHERE)
+    assert len({id(result.query.body) for result in report.results}) == 1
+    assert report.results[3].query == CountQuery(UUID(int=3), WHERE)
+    assert report.results[3].query.body == CountQuery(UUID(int=3), WHERE).body
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"targets": PROJECT}, "targets is a list"),
+        ({"targets": UUID(PROJECT)}, "targets is a list"),
+        ({"targets": CountQuery(PROJECT)}, "targets is a list"),
+        ({"targets": 3}, "targets is a list"),
+        ({"targets": None}, "targets is a list"),
+        ({"concurrency": 0}, "concurrency=0"),
+        ({"concurrency": -1}, "concurrency=-1"),
+        ({"concurrency": 2.0}, "concurrency=2.0"),
+        ({"concurrency": True}, "concurrency=True"),
+        ({"timeout": 0}, "timeout=0"),
+        ({"timeout": float("nan")}, "timeout=nan"),
+        ({"log_stream_id": "x"}, "log_stream_id"),
+        ({"where": gs.NEVER}, "NEVER"),
+        ({"where": {"filter": {}}}, "load_filter"),
+        ({"where": WHERE, "filters": [WHERE]}, "exclude"),
+    ],
+    ids=lambda value: ", ".join(value) if isinstance(value, dict) else None,
+)
+def test_what_cannot_work_is_refused_before_anything_is_sent(arguments, words):
+    """A single target in place of a list, and arguments out of range, are errors of the call itself."""
+    galileo = GalileoSessions("k")
+    with pytest.raises(gs.GalileoError) as caught:
+        galileo.count_many(**{"targets": [PROJECT], **arguments})
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [list, one_by_one], ids=["list", "async generator"])
+@pytest.mark.parametrize("ordered", [False, True])
+async def test_empty_one_and_duplicates(ordered, make):
+    """No target is no result, one is one, and the same target twice is counted twice."""
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        for targets in ([], ids(1), [PROJECT] * 5):
+            async with galileo.count_many(make(targets), ordered=ordered) as stream:
+                results = [result async for result in stream]
+            assert sorted(result.index for result in results) == list(range(len(targets)))
+            assert {result.query.project_id for result in results} == set(targets)
+            assert idle(galileo)
+        report = await galileo.count_all(make([]))
+    assert len(server.requests) == 6
+    assert (report.results, report.counts, report.errors, report.total) == ((), (), (), 0)
+    report.raise_for_errors()
+
+
+# ---- laziness --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize("ordered", [False, True])
+@virtual_time
+async def test_targets_are_pulled_as_they_are_needed(kind, ordered):
+    """A consumer that holds stops the pulling after twice `concurrency` targets; each result taken pulls one more."""
+    source = Source(ids(100))
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        targets = source if kind == "sync" else source.later()
+        async with galileo.count_many(targets, concurrency=4, ordered=ordered) as stream:
+            await until(lambda: source.pulled == 8)
+            await asyncio.sleep(0.05)
+            assert source.pulled == 8
+            for taken in range(1, 21):
+                await anext(stream)
+                await asyncio.sleep(0.01)
+                assert source.pulled <= 8 + taken
+            assert source.pulled == 28
+    assert len(server.requests) <= 28
+
+
+async def test_nothing_is_pulled_before_the_block_is_entered():
+    """A stream that is never entered pulls nothing, sends nothing and warns of nothing."""
+    source = Source(ids(3))
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        galileo.count_many(source)
+        await asyncio.sleep(0.01)
+    assert (source.pulled, server.connections) == (0, 0)
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 200])
+@virtual_time
+async def test_concurrency_is_kept(concurrency):
+    """No more targets than `concurrency` are under way at once, and no more than the client's width."""
+    at_once: list[int] = []
+    running = 0
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        nonlocal running
+        running += 1
+        at_once.append(running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        writer.write(http())
+
+    async with raw_server(behave) as server:
+        async with GalileoSessions("k", base_url=server.url, limits=Limits(initial=5, maximum=5)) as galileo:
+            report = await galileo.count_all(ids(40), concurrency=concurrency)
+    assert report.counts == (7,) * 40
+    assert max(at_once) == min(concurrency, 5)
+
+
+async def test_an_endless_source_may_be_left():
+    """A source without an end is pulled as far as its results are taken."""
+
+    def forever() -> Iterator[str]:
+        while True:
+            yield PROJECT
+
+    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        taken = 0
+        async with galileo.count_many(forever(), concurrency=4) as stream:
+            async for _ in stream:
+                taken += 1
+                if taken == 50:
+                    break
+        assert idle(galileo)
+    assert len(server.requests) < 70
+
+
+async def test_stream_with_a_slow_consumer():
+    """Nothing is lost, and no more than the window is ever sent ahead."""
+    async with numbered() as server, client(server.url) as galileo:
+        counts = []
+        async with galileo.count_many(ids(30), concurrency=3) as stream:
+            async for result in stream:
+                await asyncio.sleep(0.005)
+                counts.append(result.unwrap())
+                assert len(server.requests) <= len(counts) + 6
+        assert idle(galileo)
+    assert sorted(counts) == list(range(30))
+
+
+# ---- sources that fail -----------------------------------------------------------------------------------------------
+
+
+def failing(how: str, at: int, error: BaseException) -> object:
+    """Targets that fail after some."""
+
+    def sync() -> Iterator[str]:
+        yield from ids(at)
+        raise error
+
+    async def later() -> AsyncIterator[str]:
+        for target in ids(at):
+            yield target
+        await asyncio.sleep(0)
+        raise error
+
+    class Stubborn:
+        """Raises once, and would go on."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+
+        def __iter__(self) -> "Stubborn":
+            return self
+
+        def __next__(self) -> str:
+            self.asked += 1
+            if self.asked == at + 1:
+                raise error
+            return ids(self.asked)[-1]
+
+    class StubbornLater(Stubborn):
+        """Likewise, to be awaited."""
+
+        def __aiter__(self) -> "StubbornLater":
+            return self
+
+        async def __anext__(self) -> str:
+            await asyncio.sleep(0)
+            return next(self)
+
+        __iter__ = None
+
+    kinds = {"sync": sync, "async": later, "sync, goes on": Stubborn, "async, goes on": StubbornLater}
+    return kinds[how]()
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("how", ["sync", "async", "sync, goes on", "async, goes on"])
+async def test_a_failing_source_raises_its_own_error_after_the_results(how, ordered):
+    """What was pulled before the source failed is counted and delivered; then comes the source's own exception."""
+    error = LookupError("the database is gone")
+    async with numbered({2: slowly(0.05, 2)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        got: list[gs.CountResult] = []
+        async with galileo.count_many(failing(how, 5, error), concurrency=3, ordered=ordered) as stream:
+            with pytest.raises(LookupError) as caught:
+                await take_all(stream, got)
+        assert caught.value is error
+        assert idle(galileo)
+    counts = [result.unwrap() for result in got]
+    assert sorted(counts) == [0, 1, 2, 3, 4]
+    assert not ordered or counts == sorted(counts)
+
+
+@pytest.mark.parametrize("how", ["sync", "async"])
+@pytest.mark.parametrize("error", [TimeoutError("theirs"), RuntimeError("theirs"), ConnectionError("theirs")], ids=repr)
+async def test_a_source_may_fail_with_anything(how, error):
+    """The source's exception comes through as it is, even one that the package itself knows."""
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        with pytest.raises(type(error), match="theirs") as caught:
+            await galileo.count_all(failing(how, 3, error), timeout=5)
+        assert caught.value is error
+        assert idle(galileo)
+
+
+async def test_a_source_that_was_cancelled_is_no_end():
+    """A source that ends with a CancelledError of its own must not look like one that is exhausted."""
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        with pytest.raises(BaseException) as caught:  # noqa: PT011  # which one it is matters less than that there is one
+            await asyncio.wait_for(galileo.count_all(failing("async", 3, asyncio.CancelledError())), 5)
+        assert not isinstance(caught.value, TimeoutError)
+        assert idle(galileo)
+
+
+async def test_an_exhausted_source_is_not_asked_again():
+    """A source that ends once, such as a queue with an end mark, is left alone after its end."""
+
+    class FromQueue:
+        def __init__(self) -> None:
+            self.queue: asyncio.Queue[str | None] = asyncio.Queue()
+
+        def __aiter__(self) -> "FromQueue":
+            return self
+
+        async def __anext__(self) -> str:
+            target = await self.queue.get()
+            if target is None:
+                raise StopAsyncIteration
+            return target
+
+    source = FromQueue()
+    for target in [*ids(5), None]:
+        source.queue.put_nowait(target)
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        async with asyncio.timeout(3):
+            assert (await galileo.count_all(source)).counts == (0, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("target", ["not-a-uuid", "../../evil", 3, None, b"x"], ids=repr)
+async def test_a_target_that_is_no_uuid_ends_the_stream(target):
+    """It is named, after the results of those before it; nothing is sent for it."""
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        got: list[gs.CountResult] = []
+        async with galileo.count_many([*ids(3), target, *ids(3)], concurrency=2) as stream:
+            with pytest.raises(ConfigurationError, match="project_id") as caught:
+                await take_all(stream, got)
+        assert idle(galileo)
+    assert sorted(result.index for result in got) == [0, 1, 2]
+    assert repr(target) in str(caught.value)
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("kind", ["RuntimeError", "OSError", "TimeoutError"])
+async def test_a_rate_that_fails_loses_no_target_in_silence(kind):
+    """What the rate's context manager raises reaches the consumer; no target is missing without a word."""
+    error = {"RuntimeError": RuntimeError, "OSError": OSError, "TimeoutError": TimeoutError}[kind]("the rate broke")
+
+    class Broken:
+        async def __aenter__(self) -> None:
+            raise error
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+    async with raw_server(http()) as server:
+        async with GalileoSessions("k", base_url=server.url, limits=Limits(rate=Broken())) as galileo:
+            async with asyncio.timeout(3):
+                with pytest.raises(type(error), match="the rate broke"):
+                    await galileo.count_all(ids(5), timeout=60)
+            assert idle(galileo)

@@ -1,0 +1,38 @@
+"""The decisions of retries, without a clock: errors to decide about, and who decides."""
+
+from datetime import UTC, datetime
+
+from galileo_sessions import (
+    AttemptTimeoutError,
+    ConnectError,
+    DisconnectedError,
+    ProtocolError,
+    ResponseError,
+    Retry,
+)
+from galileo_sessions.client.responses import Answer, error_of
+from galileo_sessions.client.retry import Budget, Retrying
+
+NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+
+TRANSPORT = {
+    "connect": ConnectError("x"),
+    "disconnect": DisconnectedError("x"),
+    "timeout": AttemptTimeoutError("x", phase="response"),
+    "protocol": ProtocolError("x"),
+}
+
+
+def status(number: int, **headers: str) -> ResponseError:
+    """The error that an answer stands for; `Retry_After="1"` makes the header Retry-After."""
+    return error_of(Answer(number, {name.replace("_", "-"): value for name, value in headers.items()}, b""))
+
+
+def most(seconds: float) -> float:
+    """The longest wait that may be drawn."""
+    return seconds
+
+
+def retrying(policy: Retry = Retry(), budget: Budget | None = None, draw=most) -> Retrying:  # noqa: B008  # frozen
+    """The decisions for one count, that draw the longest waits unless told otherwise."""
+    return Retrying(policy, budget or Budget(), draw)
