@@ -52,6 +52,7 @@ async def test_idle_keep_alive_closed_then_reused():
 
 
 @pytest.mark.parametrize("trouble", [hang_up, reset], ids=["FIN", "RST"])
+@virtual_time
 async def test_fin_or_rst_once(trouble):
     """A connection that ends as the request arrives: success on the 2nd attempt, within 100 ms."""
 
@@ -67,7 +68,7 @@ async def test_fin_or_rst_once(trouble):
         assert [(attempt.number, attempt.status) for attempt in result.attempts] == [(1, None), (2, 200)]
         assert type(result.attempts[0].error) is DisconnectedError
         assert result.attempts[1].waited >= 0.05
-    assert min(result.elapsed for result in report.results) < 0.1  # the quickest, for this machine may be busy
+        assert result.elapsed < 0.1
 
 
 @pytest.mark.parametrize("trouble", [hang_up, reset], ids=["FIN", "RST"])

@@ -126,6 +126,7 @@ async def test_a_timeout_behind_a_full_queue():
     [(http(503, ""), 0.25), (http(429, "", Retry_After="5"), 1), (http(503, "", Retry_After="60"), 59)],
     ids=["backoff", "Retry-After", "long Retry-After"],
 )
+@virtual_time
 async def test_a_backoff_that_would_pass_the_deadline(answer, timeout):
     """A DeadlineExceededError at once, without sleeping, that tells what the last attempt met."""
     async with raw_server(answer) as server, client(server.url, jitter=1) as galileo:

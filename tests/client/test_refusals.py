@@ -229,6 +229,7 @@ class Capacity(Service):
 
 
 @pytest.mark.heavy
+@virtual_time
 async def test_capacity_20():
     """20 at once, the rest 429, 5,000 counts: none fails, at most 1.05 requests per count."""
     asyncio.get_running_loop().set_debug(False)

@@ -7,6 +7,7 @@ import tracemalloc
 import aiohttp
 import pytest
 from support.clients import client, failure
+from support.clock import virtual_time
 from support.inside import (
     MAX_BODY,
     idle,
@@ -46,6 +47,7 @@ TROUBLES = {
 
 @pytest.mark.parametrize(("behave", "error", "attempts"), TROUBLES.values(), ids=TROUBLES)
 @pytest.mark.parametrize("injected", [False, True], ids=["own session", "injected session"])
+@virtual_time
 async def test_broken_answers(behave, error, attempts, injected):
     """What is no whole answer is a TransportError of its kind, which shows nothing of it; some are retried."""
     async with raw_server(behave) as server, aiohttp.ClientSession() as session:
