@@ -1,4 +1,4 @@
-"""Where the API is: `base_url=`, the environment's URLs, and what is refused."""
+"""Where the API is: `base_url=`, the URLs in the environment, and what is refused."""
 
 import pytest
 from support.servers import PROJECT, http, raw_server
@@ -28,14 +28,14 @@ from galileo_sessions import (
     ],
 )
 def test_where_the_api_is(monkeypatch, environment, url):
-    """The environment names the API, or its console, whose host alone is turned into the API's."""
+    """The environment names the API, or its console, whose host is turned into the API's host."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert repr(GalileoSessions("k")) == f"GalileoSessions(base_url='{url}')"
 
 
 async def test_a_base_path_is_kept():
-    """A gateway's path stands before the API's."""
+    """A path in the base URL, as gateways have it, precedes the path of the API."""
     async with raw_server(http()) as server, GalileoSessions("k", base_url=f"{server.url}/gate/way/") as galileo:
         assert await galileo.count(PROJECT) == 7
     assert server.requests[0].startswith(f"POST /gate/way/v2/projects/{PROJECT}/sessions/count HTTP/1.1".encode())
@@ -53,7 +53,7 @@ async def test_a_base_path_is_kept():
     ],
 )
 def test_a_base_url_that_cannot_be_is_refused(arguments, words):
-    """A mistake in the URL is named, with what to write instead, and without its password."""
+    """The error names the mistake in the URL, says what to write instead, and shows no password."""
     with pytest.raises(ConfigurationError) as caught:
         GalileoSessions(**arguments)
     assert [word for word in words if word not in str(caught.value)] == []
@@ -62,12 +62,12 @@ def test_a_base_url_that_cannot_be_is_refused(arguments, words):
 
 @pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.9", "http://[::1]:8", "HTTPS://X.io"])
 def test_loopback_may_go_without_tls(url):
-    """http is taken for this machine's loopback."""
+    """http is accepted if the host is loopback."""
     assert GalileoSessions("k", base_url=url)
 
 
 async def test_a_url_that_aiohttp_refuses():
-    """A base URL that only aiohttp finds wrong is a ConfigurationError all the same."""
+    """A base URL that only aiohttp rejects raises a ConfigurationError, too."""
     async with GalileoSessions("k", base_url="https://x..y") as galileo:
         with pytest.raises(gs.ConfigurationError, match="base_url"):
             await galileo.count(PROJECT)

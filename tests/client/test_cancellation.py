@@ -1,4 +1,4 @@
-"""Counts that are cancelled, or that a timeout of the caller's own ends: nothing is left of them."""
+"""Counts that are cancelled, or ended by the caller's own timeout, leave nothing behind."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ from galileo_sessions import (
 
 @asynccontextmanager
 async def stuck(phase: str) -> AsyncIterator[tuple[GalileoSessions, Callable[[], object]]]:
-    """A client whose next count gets stuck in a phase, and what tells that it is there, once it has begun."""
+    """Gives a client whose next count gets stuck in a phase, and a condition that holds once it is stuck."""
     async with contextlib.AsyncExitStack() as stack:
         if phase == "connecting":
             galileo = await stack.enter_async_context(client(stack.enter_context(full_backlog())))
@@ -56,7 +56,7 @@ PHASES = ["queue", "connecting", "head", "body", "backoff", "login"]
 @pytest.mark.parametrize("phase", PHASES)
 @virtual_time
 async def test_cancelled_in(phase):
-    """CancelledError passes; then nothing is in flight, no connection is held and no task is left."""
+    """A cancelled count raises CancelledError and leaves no request, no connection and no task."""
     async with stuck(phase) as (galileo, reached):
         before = width(galileo)
         task = asyncio.create_task(galileo.count(PROJECT))
@@ -77,7 +77,7 @@ async def test_cancelled_in(phase):
 @pytest.mark.parametrize("phase", PHASES)
 @virtual_time
 async def test_the_callers_own_timeout_is_shorter(phase):
-    """The caller's TimeoutError is raised, not one of ours."""
+    """If the caller's asyncio.timeout ends a count, the caller's TimeoutError is raised."""
     async with stuck(phase) as (galileo, _):
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.1):
@@ -87,7 +87,7 @@ async def test_the_callers_own_timeout_is_shorter(phase):
 
 
 async def test_counts_that_nobody_waited_for_are_no_successes():
-    """A service that hangs while its callers give up is not asked for more at once."""
+    """Counts that their callers cancelled don't raise the limit of requests at once."""
     async with raw_server(silence) as server, client(server.url) as galileo:
         at_once = width(galileo)
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Connections: made, trusted, kept, and lost."""
+"""Connections that are made, trusted, kept and lost."""
 
 import asyncio
 import socket
@@ -27,7 +27,7 @@ from galileo_sessions import (
 
 
 async def test_connections_are_kept():
-    """Counts one after another go over one connection."""
+    """Consecutive counts use the same connection."""
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
         for _ in range(5):
             await galileo.count(PROJECT)
@@ -35,7 +35,7 @@ async def test_connections_are_kept():
 
 
 async def test_idle_keep_alive_closed_then_reused():
-    """A connection that ended while it was idle costs no attempt."""
+    """A connection that the server closed while it was idle costs no attempt."""
 
     async def once(number: int, writer: asyncio.StreamWriter) -> None:
         writer.write(http())
@@ -54,7 +54,7 @@ async def test_idle_keep_alive_closed_then_reused():
 @pytest.mark.parametrize("trouble", [hang_up, reset], ids=["FIN", "RST"])
 @virtual_time
 async def test_fin_or_rst_once(trouble):
-    """A connection that ends as the request arrives: success on the 2nd attempt, within 100 ms."""
+    """If the connection ends as a request arrives, the second attempt succeeds within 100 ms."""
 
     async def behave(number: int, writer: asyncio.StreamWriter) -> None:
         if number % 2:
@@ -73,7 +73,7 @@ async def test_fin_or_rst_once(trouble):
 
 @pytest.mark.parametrize("trouble", [hang_up, reset], ids=["FIN", "RST"])
 async def test_fin_or_rst_for_ever(trouble):
-    """A DisconnectedError after 4 attempts, each of them listed, with waits of 50 ms, 0.5 s and 1 s at most."""
+    """If every connection ends, 4 attempts are made and listed, with waits of 50 ms, 0.5 s and 1 s at most."""
     waits: list[float] = []
     async with raw_server(trouble) as server, client(server.url) as galileo:
         set_jitter(galileo, lambda longest: waits.append(longest) or 0.0)
@@ -88,7 +88,7 @@ async def test_fin_or_rst_for_ever(trouble):
 
 
 async def test_a_server_that_accepts_and_closes():
-    """A DisconnectedError after 4 attempts."""
+    """A server that accepts connections and closes them is a DisconnectedError after 4 attempts."""
     async with accept_and_close() as url, client(url) as galileo:
         error = await failure(galileo)
     assert type(error) is DisconnectedError
@@ -98,7 +98,7 @@ async def test_a_server_that_accepts_and_closes():
 
 @pytest.mark.parametrize("where", ["refused port", "unknown host"])
 async def test_a_refused_port_and_an_unknown_host(where):
-    """A ConnectError after 4 attempts, which names the URL and what to check."""
+    """Both are a ConnectError after 4 attempts, which names the URL and what to check."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -117,7 +117,7 @@ async def test_a_refused_port_and_an_unknown_host(where):
 )
 @virtual_time
 async def test_a_full_backlog(timeouts, seconds):
-    """An AttemptTimeoutError in phase connect, after 10 s or just before the attempt's time is over; tried 4 times."""
+    """A connection that is never accepted times out in phase connect, in each of 4 attempts."""
     with full_backlog() as url:
         async with client(url, timeouts=timeouts) as galileo:
             error = await failure(galileo)
@@ -129,19 +129,19 @@ async def test_a_full_backlog(timeouts, seconds):
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """A certificate authority that nobody trusts unless told."""
+    """A certificate authority that nobody trusts by default."""
     return trustme.CA()
 
 
 def served_as(authority: trustme.CA, name: str) -> ssl.SSLContext:
-    """A server's TLS for one name."""
+    """The TLS context of a server with this name."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(name).configure_cert(context)
     return context
 
 
 async def test_tls_that_is_trusted(authority):
-    """A CA of one's own is given as `ssl=`."""
+    """`ssl=` takes a context that trusts a CA of one's own."""
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     async with raw_server(http(), ssl=served_as(authority, "127.0.0.1")) as server:
@@ -155,7 +155,7 @@ async def test_tls_that_is_trusted(authority):
     ids=["unknown CA", "wrong name"],
 )
 async def test_tls_that_is_not_trusted(authority, name, trusts):
-    """An unknown CA and a wrong name are TLSErrors, with one attempt and no request."""
+    """An unknown CA or a wrong host name raises TLSError after one attempt, before a request is sent."""
     context = ssl.create_default_context()
     if trusts:
         authority.configure_trust(context)
@@ -168,7 +168,7 @@ async def test_tls_that_is_not_trusted(authority, name, trusts):
 
 
 async def test_tls_to_a_server_without():
-    """A server that doesn't speak TLS is a TLSError."""
+    """A server that doesn't speak TLS raises TLSError."""
 
     async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 what\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Who asks: credentials, from arguments and from the environment, in the headers of a request."""
+"""Credentials, from arguments and from the environment, and the headers that they become."""
 
 from base64 import b64encode
 
@@ -27,7 +27,7 @@ COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
     ],
 )
 async def test_ways_to_authenticate(shapes, auth, header, value):
-    """Each kind of credentials travels in its own header."""
+    """Each kind of credentials is sent in its own header."""
     shapes.post(COUNT_URL, body='{"total_count": 1}')
     async with GalileoSessions(auth=auth) as galileo:
         await galileo.count(PROJECT)
@@ -47,7 +47,7 @@ async def test_ways_to_authenticate(shapes, auth, header, value):
     ],
 )
 async def test_credentials_from_the_environment(shapes, monkeypatch, environment, expected):
-    """The environment's key is used, before a user name and a password."""
+    """The key in the environment takes precedence over a user name and a password."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     shapes.post(COUNT_URL, body='{"total_count": 1}')
@@ -76,7 +76,7 @@ async def test_user_name_and_password_from_the_environment(shapes, monkeypatch):
     ],
 )
 def test_no_credentials_or_too_many_are_refused(arguments, words):
-    """None, two at once, or something else: the error says what to write."""
+    """Missing, ambiguous or mistyped credentials raise an error that says what to write."""
     with pytest.raises(ConfigurationError) as caught:
         GalileoSessions(**arguments)
     assert [word for word in words if word not in str(caught.value)] == []
@@ -96,7 +96,7 @@ def test_no_credentials_or_too_many_are_refused(arguments, words):
     ],
 )
 def test_bad_credentials_are_refused_without_showing_them(make, words):
-    """Credentials that a header can't carry are refused when made."""
+    """Credentials that a header can't carry are rejected when they are made."""
     with pytest.raises(ConfigurationError) as caught:
         make()
     assert [word for word in words if word not in str(caught.value)] == []
@@ -105,7 +105,7 @@ def test_bad_credentials_are_refused_without_showing_them(make, words):
 
 @pytest.mark.parametrize("missing", ["GALILEO_USERNAME", "GALILEO_PASSWORD"])
 def test_half_a_login_is_named(monkeypatch, missing):
-    """A user name without a password, or the reverse, says which is missing."""
+    """If only the user name or only the password is set, the error names the other one."""
     monkeypatch.setenv("GALILEO_USERNAME", "ann")
     monkeypatch.setenv("GALILEO_PASSWORD", "pw")
     monkeypatch.delenv(missing)

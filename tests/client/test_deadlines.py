@@ -33,14 +33,14 @@ from galileo_sessions import (
     ],
 )
 def test_timeouts_that_cannot_be_are_refused(make, words):
-    """Timeouts are seconds, more than 0; the error names the one that isn't."""
+    """Timeouts are more than 0 seconds; the error names the wrong one."""
     with pytest.raises(ConfigurationError) as caught:
         make()
     assert [word for word in words if word not in str(caught.value)] == []
 
 
 class Dawdling(Service):
-    """Answers with nothing, with a head alone, or with a byte a second."""
+    """Answers with nothing, with a head alone, or with one byte per second."""
 
     def __init__(self, begins_with: bytes, then: bytes) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Dawdling(Service):
 )
 @virtual_time
 async def test_silence_ends_after_30_seconds(begins_with, then, phase):
-    """An AttemptTimeoutError at 30 s, tried again like any, and each connection is dropped."""
+    """An attempt times out after 30 s, is retried, and its connection is closed."""
     async with serving(Dawdling(begins_with, then)) as service:
         async with client(service.url, retry=Retry(attempts=2)) as galileo:
             error = await failure(galileo)
@@ -84,7 +84,7 @@ async def test_silence_ends_after_30_seconds(begins_with, then, phase):
 )
 @virtual_time
 async def test_an_attempt_ends_by_itself(behave, phase):
-    """An attempt that takes longer than `Timeouts(attempt=)` is an error that says in which phase."""
+    """`Timeouts(attempt=)` limits each attempt; the error says in which phase it was."""
     async with raw_server(behave) as server:
         async with client(server.url, timeouts=Timeouts(attempt=0.1)) as galileo:
             error = await failure(galileo)
@@ -94,7 +94,7 @@ async def test_an_attempt_ends_by_itself(behave, phase):
 
 @virtual_time
 async def test_a_deadline_in_the_middle_of_an_attempt():
-    """count(timeout=1) ends at 1.0 s, though the attempt might have 30 s."""
+    """count(timeout=1) ends after 1.0 s, though an attempt may take 30 s."""
     async with raw_server(silence) as server, client(server.url) as galileo:
         error = await failure(galileo, timeout=1)
         assert idle(galileo)
@@ -108,7 +108,7 @@ async def test_a_deadline_in_the_middle_of_an_attempt():
 
 @virtual_time
 async def test_a_timeout_behind_a_full_queue():
-    """count(timeout=1) that gets no place is a DeadlineExceededError at 1.0 s, and was never sent."""
+    """count(timeout=1) that gets no permit raises DeadlineExceededError after 1.0 s, and sends nothing."""
     async with raw_server(silence) as server, client(server.url, limits=Limits(initial=1, maximum=1)) as galileo:
         first = asyncio.create_task(galileo.count(PROJECT))
         await until(lambda: server.requests)
@@ -128,7 +128,7 @@ async def test_a_timeout_behind_a_full_queue():
 )
 @virtual_time
 async def test_a_backoff_that_would_pass_the_deadline(answer, timeout):
-    """A DeadlineExceededError at once, without sleeping, that tells what the last attempt met."""
+    """If the next wait would pass the deadline, the count fails at once with the last attempt's error."""
     async with raw_server(answer) as server, client(server.url, jitter=1) as galileo:
         error = await failure(galileo, timeout=timeout)
     assert type(error) is DeadlineExceededError

@@ -1,4 +1,4 @@
-"""What GalileoSessions promises of a project's columns; the catalog itself is in test_catalog."""
+"""What GalileoSessions promises of a project's columns; test_catalog.py tests the catalog itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ COLUMNS_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/available_
 
 
 async def test_columns_are_asked_as_documented(shapes: Any) -> None:
-    """A POST to the documented path, with the key and an empty object; the answer is a catalog."""
+    """`columns` POSTs an empty object to the documented path, with the key, and returns a catalog."""
     shapes.post(COLUMNS_URL, body=ANSWER)
     async with GalileoSessions("the-key") as galileo:
         assert BY_HAND == await galileo.columns(PROJECT)
@@ -48,7 +48,7 @@ async def test_columns_are_asked_as_documented(shapes: Any) -> None:
 
 
 async def test_the_scope_and_the_times_travel(shapes: Any) -> None:
-    """Under the API's names; a time as ISO 8601 with its offset."""
+    """The body has the scope ids and the times, as ISO 8601 with an offset, under the API's names."""
     shapes.post(COLUMNS_URL, body=ANSWER)
     scope = dict.fromkeys(("log_stream_id", "experiment_id", "metrics_testing_id"), PROJECT)
     async with GalileoSessions("the-key") as galileo:
@@ -71,9 +71,10 @@ async def test_the_scope_and_the_times_travel(shapes: Any) -> None:
         ({"log_stream_id": "mine"}, ["log_stream_id 'mine'"]),
         ({"timeout": 0}, ["timeout=0"]),
     ],
+    ids=["a naive time", "a time without an offset", "no time", "a number", "project", "log stream", "timeout"],
 )
 async def test_what_cannot_be_asked_is_a_configuration_error(arguments: dict[str, Any], words: list[str]) -> None:
-    """It names the argument, and nothing is sent."""
+    """The error names the argument, and nothing is sent."""
     async with raw_server(http(body=ANSWER)) as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(ConfigurationError) as caught:
             await galileo.columns(**{"project_id": PROJECT, **arguments})
@@ -82,7 +83,7 @@ async def test_what_cannot_be_asked_is_a_configuration_error(arguments: dict[str
 
 
 async def test_a_filter_is_checked_and_counted() -> None:
-    """The catalog hands a fitting filter on to the count, and names what doesn't fit before anything is sent."""
+    """The catalog passes a valid filter on to the count, and rejects an invalid one before a request."""
     async with LocalGalileo(sample_sessions()) as server:
         async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
             project = str(sample_sessions()[0]["project_id"])
@@ -95,7 +96,7 @@ async def test_a_filter_is_checked_and_counted() -> None:
 
 
 async def test_trouble_is_met_as_by_counts() -> None:
-    """A 503 is tried again, a 401 and a 404 are errors that know their query and attempts."""
+    """Columns are retried like counts, and their errors know the query and the attempts."""
     async with LocalGalileo(sample_sessions()) as server:
         async with client(server.url, api_key=server.api_key) as galileo:
             project = str(sample_sessions()[0]["project_id"])
@@ -116,7 +117,7 @@ async def test_trouble_is_met_as_by_counts() -> None:
 
 
 async def test_a_password_serves_columns_too() -> None:
-    """One login for counts and columns."""
+    """Counts and columns share one login."""
     async with LocalGalileo(sample_sessions()) as server:
         auth = PasswordAuth(server.username, server.password)
         async with GalileoSessions(auth=auth, base_url=server.url) as galileo:
@@ -135,9 +136,10 @@ async def test_a_password_serves_columns_too() -> None:
         ("", "an empty body"),
         ('{"columns": [{"category": "standard", "id": ["the-secret-key"]}]}', "at .columns[0].id: expected text"),
     ],
+    ids=["list", "no category", "NaN", "a count", "empty", "an id that is no text"],
 )
 async def test_a_200_without_columns_is_a_decode_error(body: str, words: str) -> None:
-    """With the way to the fault, and no credential that the service echoes."""
+    """The error names the place of the fault, and holds no credential that the service echoed."""
     async with raw_server(http(body=body)) as server:
         async with GalileoSessions("the-secret-key", base_url=server.url) as galileo:
             with pytest.raises(DecodeError) as caught:
@@ -148,7 +150,7 @@ async def test_a_200_without_columns_is_a_decode_error(body: str, words: str) ->
 
 
 async def test_many_columns_are_read() -> None:
-    """A list of columns may be longer than a count, up to 8 MiB; what is longer isn't read or asked again."""
+    """A list of columns may have 8 MiB; a longer one is neither read nor requested again."""
     long = json.dumps({"columns": [{"id": f"metrics/{i}", "category": "metric"} for i in range(50_000)]})
     too_long = json.dumps({"columns": [], "more": "x" * (8 << 20)})
     async with raw_server(answers(http(body=long), http(body=too_long))) as server:
@@ -160,7 +162,7 @@ async def test_many_columns_are_read() -> None:
 
 
 async def test_a_debug_line_names_the_path(caplog: pytest.LogCaptureFixture) -> None:
-    """That of the columns."""
+    """The debug line of an attempt names the path of the columns."""
     caplog.set_level(logging.DEBUG, "galileo_sessions")
     async with raw_server(http(body=ANSWER)) as server, GalileoSessions("k", base_url=server.url) as galileo:
         await galileo.columns(PROJECT)

@@ -1,4 +1,4 @@
-"""The queue of a client: how wide it is, who comes next, and that no place is ever lost."""
+"""The queue of a client: how many requests it lets in, in which order, and that no permit is lost."""
 
 import asyncio
 import itertools
@@ -15,18 +15,18 @@ from galileo_sessions.client.limiter import Gate
 
 
 def overloaded(gate: Gate, place: int, pause: float | None = None) -> None:
-    """Ends a request that met an overloaded service."""
+    """Ends a request that an overloaded service refused."""
     gate.shrink(place, pause)
     gate.leave(place, ok=False)
 
 
 async def enter_all(gate: Gate) -> list[int]:
-    """Takes all places that are free."""
+    """Takes all permits that are free."""
     return [await gate.enter() for _ in range(gate.width - gate.in_flight)]
 
 
 async def turn() -> None:
-    """Lets all tasks go as far as they can."""
+    """Lets all tasks run as far as they can."""
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -46,28 +46,28 @@ async def turn() -> None:
         ({"maximum": None}, "maximum=None"),
         ({"rate": 200}, "rate=...) takes an async context manager, got int"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_limits_that_cannot_be_are_refused(arguments, words):
-    """Limits are whole numbers with 1 <= minimum <= initial <= maximum <= 10,000, and the rate is a context manager."""
+    """Limits are integers with 1 <= minimum <= initial <= maximum <= 10,000; the rate is a context manager."""
     with pytest.raises(ConfigurationError) as caught:
         Limits(**arguments)
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("arguments", [{}, {"initial": 1, "maximum": 1}, {"initial": 64}, {"maximum": 10_000}])
+@pytest.mark.parametrize("arguments", [{}, {"initial": 1, "maximum": 1}, {"initial": 64}, {"maximum": 10_000}], ids=str)
 def test_limits_that_can_be(arguments):
-    """The bounds themselves are allowed, and limits compare as the values that they are."""
+    """The bounds themselves are allowed, and equal limits compare equal."""
     assert Limits(**arguments) == Limits(**arguments)
 
 
 def test_the_defaults():
-    """A client begins with 10 at once, and goes from 1 to 64."""
+    """A client starts with 10 requests at once, and adapts between 1 and 64."""
     assert Limits() == Limits(initial=10, maximum=64, minimum=1, rate=None)
 
 
 async def a_round(gate: Gate) -> None:
-    """As many successes as there are places, all of them in use."""
+    """As many successes as there are permits, all of which are in use."""
     places = await enter_all(gate)
     for place in places:
         gate.leave(place, ok=True)
@@ -87,7 +87,7 @@ async def test_the_width_doubles_until_the_first_refusal():
 
 
 async def test_after_a_refusal_the_width_grows_by_one_a_round():
-    """Once the service has refused, the width is 0.7 of itself, and a round of successes adds about one."""
+    """A refusal shrinks the width to 0.7 of itself; afterwards a round of successes adds about one."""
     gate = Gate(Limits(initial=20, maximum=64))
     overloaded(gate, await gate.enter())
     widths = [gate.width]
@@ -100,7 +100,7 @@ async def test_after_a_refusal_the_width_grows_by_one_a_round():
 
 
 async def test_of_one_generation_one_request_shrinks():
-    """However many requests of those under way are refused, the width shrinks once; the next generation again."""
+    """However many of the requests in flight are refused, the width shrinks once; later ones shrink it again."""
     gate = Gate(Limits(initial=20, maximum=64))
     for place in await enter_all(gate):
         overloaded(gate, place)
@@ -111,7 +111,7 @@ async def test_of_one_generation_one_request_shrinks():
 
 
 async def test_the_width_never_shrinks_below_the_minimum():
-    """A service that refuses for ever is asked by `minimum` requests at once."""
+    """A service that always refuses still gets `minimum` requests at once."""
     gate = Gate(Limits(initial=10, minimum=3))
     for _ in range(20):
         overloaded(gate, await gate.enter())
@@ -120,7 +120,7 @@ async def test_the_width_never_shrinks_below_the_minimum():
 
 @pytest.mark.parametrize(("busy", "grows"), [(4, False), (5, True)])
 async def test_the_width_grows_only_while_half_of_it_is_used(busy, grows):
-    """Successes of few requests at once say nothing of what more would do."""
+    """Successes don't raise the width unless at least half of it is in use."""
     gate = Gate(Limits(initial=10, maximum=64))
     places = [await gate.enter() for _ in range(busy)]
     gate.leave(places[0], ok=True)
@@ -128,7 +128,7 @@ async def test_the_width_grows_only_while_half_of_it_is_used(busy, grows):
 
 
 async def test_a_failure_that_is_no_overload_changes_nothing():
-    """A 404 says nothing of how much the service can take."""
+    """An error that doesn't mean overload, such as a 404, leaves the width as it is."""
     gate = Gate(Limits(initial=10))
     for place in await enter_all(gate):
         gate.leave(place, ok=False)
@@ -136,7 +136,7 @@ async def test_a_failure_that_is_no_overload_changes_nothing():
 
 
 async def test_first_come_first_served():
-    """Those who wait are let in in the order of their coming, and nobody passes them by."""
+    """Waiters are admitted in the order in which they came."""
     gate = Gate(Limits(initial=1, maximum=1))
     order: list[int] = []
 
@@ -152,7 +152,7 @@ async def test_first_come_first_served():
 
 
 async def test_entering_at_once_passes_nobody_by():
-    """A free place is taken at once only if nobody waits for one, nobody pauses, and no rate is to be asked."""
+    """A permit is given without waiting only if there is no queue, no pause and no rate."""
     gate = Gate(Limits(initial=1, maximum=1))
     first = gate.enter_at_once()
     assert first is not None
@@ -170,7 +170,7 @@ async def test_entering_at_once_passes_nobody_by():
 
 @pytest.mark.parametrize("when", ["before its place came", "as its place came"])
 async def test_a_cancelled_waiter_leaks_no_place(when):
-    """A waiter may be cancelled before its place came or at the same moment: the next in the queue gets it."""
+    """If a waiter is cancelled, even as it gets its permit, the next one gets the permit."""
     gate = Gate(Limits(initial=1, maximum=1))
     held = await gate.enter()
     first, second = (asyncio.create_task(gate.enter()) for _ in range(2))
@@ -191,7 +191,7 @@ async def test_a_cancelled_waiter_leaks_no_place(when):
 
 @pytest.mark.parametrize("where", ["pause", "rate", "leaving the rate"])
 async def test_a_waiter_cancelled_behind_its_place_gives_it_back(where):
-    """Whoever is cancelled while the pause or the rate holds it up gives its place to the next."""
+    """A waiter that is cancelled during the pause or the rate releases its permit."""
     reached = asyncio.Event()
 
     class Rate:
@@ -220,7 +220,7 @@ async def test_a_waiter_cancelled_behind_its_place_gives_it_back(where):
 
 
 async def test_a_rate_that_fails_gives_the_place_back():
-    """What the rate's context manager raises reaches whoever entered, and the place is free again."""
+    """An error of the rate's context manager is raised to the waiter, and the permit is released."""
 
     class Broken:
         async def __aenter__(self) -> None:
@@ -237,7 +237,7 @@ async def test_a_rate_that_fails_gives_the_place_back():
 
 
 async def test_the_rate_is_entered_before_each_request():
-    """The context manager given as `rate` is entered and left once for each request, before it is let in."""
+    """The context manager given as `rate` is entered and left once before each request."""
     told: list[str] = []
 
     class Rate:
@@ -257,7 +257,7 @@ async def test_the_rate_is_entered_before_each_request():
 
 @virtual_time
 async def test_a_pause_holds_everybody_up():
-    """Nobody is let in before the pause ends: neither those who wait already, nor those who come."""
+    """Nobody is admitted during a pause, neither those who wait already nor those who come."""
     clock = asyncio.get_running_loop().time
     gate = Gate(Limits(initial=2, maximum=2))
     first, second = await gate.enter(), await gate.enter()
@@ -277,7 +277,7 @@ async def test_a_pause_holds_everybody_up():
 
 @virtual_time
 async def test_a_pause_may_be_prolonged_while_somebody_waits():
-    """A second Retry-After makes the pause longer for those who wait already; a shorter one doesn't shorten it."""
+    """A longer Retry-After prolongs the pause for all who wait; a shorter one doesn't shorten it."""
     clock = asyncio.get_running_loop().time
     gate = Gate(Limits(initial=4))
     began = clock()
@@ -292,7 +292,7 @@ async def test_a_pause_may_be_prolonged_while_somebody_waits():
 
 @virtual_time
 async def test_a_pause_that_is_over_is_over():
-    """After a pause the first request is let in at once."""
+    """After a pause the next request is admitted without waiting."""
     gate = Gate(Limits())
     gate.shrink(0, 0.5)
     assert gate.enter_at_once() is None
@@ -315,7 +315,7 @@ BOUNDS = st.tuples(st.integers(1, 6), st.integers(0, 6), st.integers(0, 8)).map(
 @settings(max_examples=200, deadline=None)
 @given(limits=BOUNDS, operations=OPERATIONS)
 def test_the_width_stays_within_its_bounds_and_no_place_is_lost(limits, operations):
-    """For any sequence of events the width keeps its bounds, and in the end all places are free for those who wait."""
+    """For any sequence of events the width keeps its bounds, and all permits come back."""
 
     async def play() -> None:
         now = 0.0
@@ -366,7 +366,7 @@ def test_the_width_stays_within_its_bounds_and_no_place_is_lost(limits, operatio
 
 
 async def test_many_waiters_may_all_be_cancelled_quickly():
-    """Cancelling 20,000 waiters, the last first, takes no more time than there are of them."""
+    """Cancelling 20,000 waiters, the last one first, takes linear time."""
     asyncio.get_running_loop().set_debug(False)
     gate = Gate(Limits(initial=1, maximum=1))
     place = await gate.enter()

@@ -1,4 +1,4 @@
-"""The life of a login's token: obtained once for all, renewed in time, replaced when refused."""
+"""The token of a login: obtained once for all, renewed in time, replaced when the service refuses it."""
 
 import asyncio
 import contextlib
@@ -42,13 +42,13 @@ WIDE = Limits(initial=100, maximum=100)
 
 
 def jwt(**claims: object) -> str:
-    """A token whose claims can be read."""
+    """A token with claims that can be read."""
     part = urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
     return f"e30.{part}.x"
 
 
 class Login:
-    """A login that is counted, and a clock that is set."""
+    """Counts logins, by a clock that the test sets."""
 
     def __init__(self, *outcomes: object, now: float = 1000.0) -> None:
         self.outcomes = list(outcomes)
@@ -85,10 +85,24 @@ class Login:
         ("a." + urlsafe_b64encode(b"[1]").decode() + ".c", float("inf")),
         ("a." + urlsafe_b64encode(b"[" * 100_000).decode() + ".c", float("inf")),
     ],
-    ids=lambda value: str(value)[:12],
+    ids=[
+        "seconds",
+        "a fraction",
+        "text",
+        "past",
+        "null",
+        "no number",
+        "NaN",
+        "no exp",
+        "opaque",
+        "no Base64",
+        "not ASCII",
+        "a list",
+        "too deep",
+    ],
 )
 def test_the_life_of_a_token_is_read_from_its_exp(token, expected):
-    """`exp` says when a JWT ends; whatever says nothing of use doesn't end."""
+    """`exp` limits the life of a JWT; a token without a usable one doesn't expire."""
     assert lifetime(token, 1000) == expected
 
 
@@ -105,14 +119,14 @@ async def test_a_token_is_renewed_before_its_end(life, renewed_after):
 
 
 async def test_one_login_however_many_wait():
-    """Those who ask while a login is under way get its token."""
+    """All who ask while a login is under way get its token."""
     service = Login("token")
     assert await asyncio.gather(*(service.tokens.get() for _ in range(100))) == ["token"] * 100
     assert service.logins == 1
 
 
 async def test_a_cancelled_waiter_takes_nothing_from_the_others():
-    """Even the one who began the login may be cancelled."""
+    """Cancelling a waiter, even the one who started the login, doesn't end the login for the others."""
     service = Login("token")
     service.release.clear()
     first, second = (asyncio.create_task(service.tokens.get()) for _ in range(2))
@@ -126,7 +140,7 @@ async def test_a_cancelled_waiter_takes_nothing_from_the_others():
 
 
 async def test_a_login_that_nobody_waits_for_ends():
-    """When the last waiter is cancelled, nothing is left under way; the next one asks again."""
+    """When the last waiter is cancelled, the login ends; the next one who asks starts another."""
     service = Login("token")
     service.release.clear()
     only = asyncio.create_task(service.tokens.get())
@@ -140,7 +154,7 @@ async def test_a_login_that_nobody_waits_for_ends():
 
 
 async def test_a_refused_token_is_replaced_once():
-    """All who met a 401 with the same token share one new login; a newer token isn't thrown away."""
+    """All who got a 401 with the same token share one new login, and a newer token is kept."""
     service = Login("old", "new")
     old = await service.tokens.get()
     assert await asyncio.gather(*(service.tokens.get(stale=old) for _ in range(100))) == ["new"] * 100
@@ -150,7 +164,7 @@ async def test_a_refused_token_is_replaced_once():
 
 
 async def test_a_refused_password_is_remembered_for_30_seconds():
-    """Each waiter gets an error of its own, and the service isn't asked again for 30 s."""
+    """Each waiter gets its own error, and for 30 s no other login is sent."""
     service = Login(LoginError("no", status=401), "token")
     results = await asyncio.gather(*(service.tokens.get() for _ in range(100)), return_exceptions=True)
     assert results == [LoginError("no", status=401)] * 100
@@ -164,7 +178,7 @@ async def test_a_refused_password_is_remembered_for_30_seconds():
 
 
 async def test_closing_ends_a_login_under_way():
-    """Nothing is left of a login when its client closes."""
+    """Closing cancels a login under way."""
     service = Login("token")
     service.release.clear()
     waiter = asyncio.create_task(service.tokens.get())
@@ -184,7 +198,7 @@ def token(number: int, **claims: object) -> str:
 
 
 class Guarded(Service):
-    """Gives a new token for each login, and takes the newest."""
+    """Issues a new token for each login, and accepts only the newest."""
 
     def __init__(self, lifetime: float = 86_400) -> None:
         super().__init__()
@@ -233,7 +247,7 @@ async def test_password_logs_in_once(shapes):
 
 
 async def test_401_once_with_100_in_flight():
-    """A token that 100 counts find refused is replaced by exactly 1 login, and all 100 succeed."""
+    """If 100 counts get a 401 for the same token, one login replaces it and all 100 succeed."""
     asyncio.get_running_loop().set_debug(False)
     async with serving(Guarded()) as service, client(service.url, auth=ANN, limits=WIDE) as galileo:
         assert await galileo.count(PROJECT) == 7
@@ -246,7 +260,7 @@ async def test_401_once_with_100_in_flight():
 
 
 async def test_401_for_ever():
-    """A token that is refused again after one new login is an AuthenticationError, for each login made one count."""
+    """A 401 after the one new login of a count raises AuthenticationError."""
     service = Guarded()
     async with serving(service), client(service.url, auth=ANN) as galileo:
         service.log_in = lambda answer: answer(http(200, '{"access_token": "never-good"}'))
@@ -256,7 +270,7 @@ async def test_401_for_ever():
 
 
 async def test_401_without_a_retry_is_not_for_ever():
-    """A client that makes no second attempt still doesn't hold on to a token that was refused."""
+    """A client without retries replaces a refused token before the next count."""
     async with serving(Guarded()) as service, client(service.url, auth=ANN, retry=Retry(attempts=1)) as galileo:
         assert await galileo.count(PROJECT) == 7
         service.good = ""
@@ -268,7 +282,7 @@ async def test_401_without_a_retry_is_not_for_ever():
 
 @pytest.mark.parametrize("limits", [Limits(), WIDE], ids=["10 at once", "100 at once"])
 async def test_wrong_password_with_100_in_flight(limits):
-    """1 login, 100 LoginErrors, and no password anywhere."""
+    """A wrong password costs 1 login, raises 100 LoginErrors, and appears in none of them."""
     service = Guarded()
     service.status = 401
     async with serving(service), client(service.url, auth=ANN, limits=limits) as galileo:
@@ -280,7 +294,7 @@ async def test_wrong_password_with_100_in_flight(limits):
 
 
 async def test_login_hangs_and_its_first_waiter_is_cancelled():
-    """The others get the token of the login that the first one began."""
+    """If the count that started a login is cancelled, the other counts get its token."""
     release = asyncio.Event()
 
     async def behave(number: int, writer: asyncio.StreamWriter) -> None:
@@ -308,14 +322,14 @@ async def test_login_hangs_and_its_first_waiter_is_cancelled():
     ids=["HTML", "no token", "null", "404"],
 )
 async def test_login_answers_html_or_no_token(answer):
-    """A LoginError, after one login."""
+    """An answer without a token raises LoginError after one login."""
     async with raw_server(answer) as server, client(server.url, auth=ANN) as galileo:
         error = await failure(galileo)
     assert (type(error), len(server.requests)) == (LoginError, 1)
 
 
 async def test_login_answers_a_redirect():
-    """A RedirectError; the other server never sees the password."""
+    """A redirected login raises RedirectError, and the other server gets no request."""
     async with raw_server(http()) as other, raw_server(http(307, "", Location=f"{other.url}/login")) as server:
         async with client(server.url, auth=ANN) as galileo:
             error = await failure(galileo)
@@ -324,7 +338,7 @@ async def test_login_answers_a_redirect():
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 529])
 async def test_login_is_in_trouble_once(status):
-    """What is tried again for a count is tried again for a login: it says nothing of the password."""
+    """The statuses that are retried for a count are retried for a login."""
     async with raw_server(answers(http(status, ""), http(200, '{"access_token": "t"}'), http())) as server:
         async with client(server.url, auth=ANN) as galileo:
             assert await galileo.count(PROJECT) == 7
@@ -333,7 +347,7 @@ async def test_login_is_in_trouble_once(status):
 
 @virtual_time
 async def test_login_that_never_comes_about_says_where():
-    """A login that can't connect is an AttemptTimeoutError in phase connect, as a count would be."""
+    """A login that can't connect raises AttemptTimeoutError in phase connect."""
     with full_backlog() as url:
         async with client(url, auth=ANN, retry=Retry(attempts=1)) as galileo:
             error = await failure(galileo)
@@ -342,7 +356,7 @@ async def test_login_that_never_comes_about_says_where():
 
 
 async def test_a_token_that_lives_200_seconds():
-    """1,000 counts need 1 login."""
+    """1,000 counts need 1 login, even if the token lives only 200 s."""
     asyncio.get_running_loop().set_debug(False)
     async with serving(Guarded(200)) as service, client(service.url, auth=ANN) as galileo:
         report = await galileo.count_all(ids(1_000))
@@ -350,7 +364,7 @@ async def test_a_token_that_lives_200_seconds():
 
 
 async def test_a_login_that_fails_otherwise():
-    """A login may meet what a count may: it is told as it is, and isn't remembered."""
+    """A failed login raises the error of its answer; only a refusal is remembered."""
     troubled = answers(
         http(503, "pa55"), http(200, "{}"), http(302, "", Location="/x"), http(429, "pa55"), http(401, "pa55")
     )
@@ -366,7 +380,7 @@ async def test_a_login_that_fails_otherwise():
 
 
 async def test_a_login_that_hangs_is_a_timeout_and_ends_with_the_client():
-    """Who waits for a login waits no longer than the attempt may take, and closing ends the login."""
+    """A count waits for a login no longer than its timeout, and closing the client ends the login."""
 
     async with raw_server(silence) as server:
         galileo = GalileoSessions(auth=gs.PasswordAuth("a", "b"), base_url=server.url)

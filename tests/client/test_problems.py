@@ -1,4 +1,4 @@
-"""A 422 explained: its issues, in all the forms that a service may send, on the filter that was sent."""
+"""A 422 explained: its issues, in all forms that a service may send, marked on the filter."""
 
 import json
 import pickle
@@ -41,7 +41,7 @@ ISSUE = {"loc": ["body", "filters", 0, "number", "value"], "msg": "not a number"
     ],
 )
 async def test_422_in_all_its_forms(body, issues, words):
-    """A 422 gives its useful entry, or its raw text, never more than 2 KiB of it, and isn't tried again."""
+    """A 422 shows its issue, or at most 2 KiB of its text, and isn't retried."""
     async with raw_server(http(422, body)) as server, client(server.url) as galileo:
         error = await failure(galileo)
     assert (type(error), len(error.issues), statuses(error)) == (ValidationError, issues, [422])
@@ -53,7 +53,7 @@ async def test_422_in_all_its_forms(body, issues, words):
 
 
 async def test_a_422_is_drawn_on_the_filter():
-    """The useful entry of a 422 marks the guilty leaf; the noise stays in `.issues`."""
+    """The useful issue of a 422 marks the leaf at fault; `.issues` has all of them."""
     loc = ["body", "filter_tree", "AndNode", "and", 1, "NotNode", "not", "FilterLeaf", "filter", "number", "value"]
     detail = [
         {"loc": ["body", "filter_tree", "FilterLeaf", "filter"], "msg": "Field required", "type": "missing"},

@@ -1,4 +1,4 @@
-"""Proxies: given, named by the environment, and refusing."""
+"""Proxies given as an argument, named by the environment, and refusing."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from galileo_sessions import (
 
 @pytest.mark.parametrize("how", ["argument", "environment", "ignored", "bypassed"])
 async def test_proxies(monkeypatch, how, tmp_path):
-    """A proxy is used when given, or when the environment names one and `trust_env` is set; a netrc never is."""
+    """A proxy is used if given, or if the environment names one and `trust_env` is set; netrc is never used."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login ann password netrc-password")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     async with (
@@ -36,7 +36,7 @@ async def test_proxies(monkeypatch, how, tmp_path):
 
 
 async def test_a_proxy_that_refuses():
-    """A proxy that doesn't connect, or doesn't let through, is a ConnectError without its password."""
+    """A proxy that can't be reached raises ConnectError without its password; a 407 is a ResponseError."""
     async with raw_server(http(407, "no")) as server:
         closed = client("https://api.x.io", proxy="http://ann:pr0xy-pw@127.0.0.1:9")
         asked = client("http://127.0.0.1:9", proxy=server.url)
@@ -49,7 +49,7 @@ async def test_a_proxy_that_refuses():
 
 
 async def test_a_proxy_that_refuses_the_tunnel():
-    """A proxy's refusal of CONNECT is a ConnectError that gives the status."""
+    """If a proxy refuses CONNECT, the ConnectError has its status."""
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -66,7 +66,7 @@ async def test_a_proxy_that_refuses_the_tunnel():
 
 @pytest.mark.parametrize("proxy", [3, "nonsense", "127.0.0.1:8080"], ids=repr)
 async def test_a_proxy_that_cannot_be(proxy):
-    """What is no URL of a proxy is a ConfigurationError that names `proxy`, not the base URL."""
+    """A `proxy` that is no URL raises a ConfigurationError that names it."""
     with pytest.raises(ConfigurationError, match="proxy"):
         async with client("http://127.0.0.1:9", proxy=proxy) as galileo:
             await galileo.count(PROJECT)

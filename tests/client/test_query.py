@@ -1,4 +1,4 @@
-"""One count as a value: its ids, what it refuses, and the bytes that travel."""
+"""CountQuery as a value: its ids, the bytes that are sent, and what it rejects."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ IDS = ["project_id", "log_stream_id", "experiment_id", "metrics_testing_id"]
     ids=["text", "upper case", "UUID", "urn", "braces", "no hyphens"],
 )
 def test_an_id_may_be_written_in_any_form_of_a_uuid(name: str, written: str | UUID) -> None:
-    """It is held as the text that the API documents."""
+    """An id may be written in any form of a UUID, and is kept as the text that the API documents."""
     query = CountQuery(**{"project_id": USER} | {name: written})
     assert PROJECT == getattr(query, name)
 
@@ -72,10 +72,27 @@ def test_an_id_may_be_written_in_any_form_of_a_uuid(name: str, written: str | UU
         10**10_000,
         "a" * 1_000_000,
     ],
-    ids=lambda wrong: ascii(wrong)[:24] if not isinstance(wrong, int) else "int",
+    ids=[
+        "empty",
+        "no UUID",
+        "a path",
+        "with a slash",
+        "with a space",
+        "with a line break",
+        "too short",
+        "0x",
+        "underscores",
+        "Arabic digits",
+        "surrogate",
+        "int",
+        "bytes",
+        "list",
+        "huge int",
+        "long text",
+    ],
 )
 def test_what_is_no_uuid_is_refused_by_its_fields_name(name: str, wrong: Any) -> None:
-    """An id goes into the path of a request, so nothing else gets there."""
+    """Anything but a UUID raises an error that names the field, for ids become part of a URL."""
     with pytest.raises(ConfigurationError) as caught:
         CountQuery(**{"project_id": USER} | {name: wrong})
     check_message(str(caught.value))
@@ -84,7 +101,7 @@ def test_what_is_no_uuid_is_refused_by_its_fields_name(name: str, wrong: Any) ->
 
 
 def test_a_project_is_needed_and_a_scope_is_not() -> None:
-    """None is no project; for the scope it means all."""
+    """A query needs a project; an id of the scope that is None sets no limit."""
     message = refused("CountQuery(None)", ConfigurationError)
     assert message.startswith("project_id None")
     query = CountQuery(PROJECT)
@@ -95,7 +112,7 @@ def test_a_project_is_needed_and_a_scope_is_not() -> None:
 
 
 def test_the_headline_filter_travels_as_these_bytes() -> None:
-    """Compact ASCII JSON in the API's words, with type, operator and case_sensitive always there."""
+    """The body is compact ASCII JSON that always has type, operator and case_sensitive."""
     expected = (
         b'{"filter_tree":{"and":['
         b'{"filter":{"column_id":"input","operator":"contains","value":"x","case_sensitive":true,"type":"text"}},'
@@ -141,12 +158,12 @@ def test_the_headline_filter_travels_as_these_bytes() -> None:
     ],
 )
 def test_a_body_holds_what_is_set_and_no_more(query: str, body: dict[str, Any]) -> None:
-    """ALWAYS sends no filter; the project travels in the path, the tag not at all."""
+    """The body has only what is set; ALWAYS sends no filter, and neither project nor tag is in it."""
     assert body == json.loads(run(query).body)
 
 
 def test_any_text_travels() -> None:
-    """What UTF-8 has no bytes for is escaped as JSON does, as everything else beyond ASCII."""
+    """Everything beyond ASCII is escaped, even what UTF-8 can't encode."""
     where = And([Col("é").eq("😀\0"), Not(And([run("TextFilter('\\ud800', 'eq', '')")])), Col("n").gt(10**400)])
     body = CountQuery(PROJECT, where).body
     assert body.isascii()
@@ -198,7 +215,7 @@ def test_any_text_travels() -> None:
 def test_what_cannot_be_sent_is_refused_before_a_request(
     program: str, error: type[Exception], words: list[str]
 ) -> None:
-    """Whatever the API's document leaves unsaid, and everything that is no filter, with what to write instead."""
+    """What the API doesn't document, or what is no filter, raises an error that says what to write."""
     message = refused(program, error, leaf=LEAF)
     assert [] == [word for word in words if word not in message]
 
@@ -207,7 +224,7 @@ def test_what_cannot_be_sent_is_refused_before_a_request(
 
 
 def test_a_query_is_a_frozen_value() -> None:
-    """Equal by what is counted: the tag, which only its owner understands, is left out."""
+    """Queries are immutable, and equal if they count the same; the tag doesn't matter."""
     query = CountQuery(PROJECT, HEADLINE, log_stream_id=USER, tag=["mine"])
     assert CountQuery(UUID(PROJECT), HEADLINE, log_stream_id=USER.upper(), tag="other") == query
     assert 1 == len({CountQuery(PROJECT, LEAF), CountQuery(PROJECT, LEAF, tag=1)})
@@ -221,7 +238,7 @@ def test_a_query_is_a_frozen_value() -> None:
 
 
 def test_a_query_pickles_and_copies() -> None:
-    """To another process, say, with tag and body."""
+    """A pickled or copied query has the same tag and body."""
     query = CountQuery(PROJECT, HEADLINE, experiment_id=USER, tag={"row": 1})
     for again in (pickle.loads(pickle.dumps(query)), copy.copy(query), copy.deepcopy(query)):
         assert query == again
@@ -229,7 +246,7 @@ def test_a_query_pickles_and_copies() -> None:
 
 
 def test_a_querys_repr_shows_what_is_counted() -> None:
-    """And not the body, which says the same again."""
+    """The repr shows project, filter and tag, but not the body."""
     written = repr(CountQuery(PROJECT, HEADLINE, tag="t"))
     for word in (PROJECT, "Col.text('input').contains('x') & ~Col.number('score').gt(3)", "tag='t'"):
         assert word in written
@@ -237,7 +254,7 @@ def test_a_querys_repr_shows_what_is_counted() -> None:
 
 
 def test_another_projects_query_shares_the_body() -> None:
-    """The same question to many projects is encoded once."""
+    """`for_project` shares the encoded body."""
     query = CountQuery(PROJECT, HEADLINE, log_stream_id=PROJECT, tag="t")
     other = query.for_project(UUID(USER))
     assert CountQuery(USER, HEADLINE, log_stream_id=PROJECT) == other
@@ -254,7 +271,7 @@ def test_another_projects_query_shares_the_body() -> None:
 
 
 def has_empty(where: Filter) -> bool:
-    """Whether an and/or without children stands somewhere."""
+    """Whether an `And` or `Or` without children is in the tree."""
     match where:
         case And(children) | Or(children):
             return not children or any(map(has_empty, children))
@@ -284,7 +301,7 @@ queries = st.builds(
 @given(queries)
 @settings(deadline=None, max_examples=100)
 def test_a_query_survives_as_plain_data(query: CountQuery) -> None:
-    """load_query(dump_query(q)) == q, through JSON as well, with its tag and to the byte."""
+    """load_query(dump_query(q)) == q, also through JSON, with the same tag and body."""
     data = dump_query(query)
     for again in (load_query(data), load_query(json.loads(json.dumps(data)))):
         assert query == again
@@ -293,7 +310,7 @@ def test_a_query_survives_as_plain_data(query: CountQuery) -> None:
 
 
 def test_plain_data_holds_what_is_set() -> None:
-    """The request's own keys, with project and tag beside them."""
+    """Plain data has the keys of the request, with the project and the tag."""
     assert {"project_id": PROJECT} == dump_query(CountQuery(PROJECT))
     leaf = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
     assert {
@@ -306,13 +323,13 @@ def test_plain_data_holds_what_is_set() -> None:
 
 
 def test_nulls_of_a_request_mean_nothing_is_set() -> None:
-    """The schema takes null for the ids and for filter_tree."""
+    """A null means that nothing is set, as in the API's schema."""
     nulls = dict.fromkeys(["filter_tree", *IDS[1:]])
     assert CountQuery(PROJECT) == load_query({"project_id": PROJECT, "filters": []} | nulls)
 
 
 def test_the_documents_own_example_loads() -> None:
-    """It calls the column `name`, which the schema beside it doesn't have."""
+    """The example of the API's document loads, though it calls the column `name`."""
     example = {
         "filters": [
             {"case_sensitive": True, "name": "input", "operator": "eq", "type": "text", "value": "example input"}
@@ -366,7 +383,7 @@ def test_the_documents_own_example_loads() -> None:
     ],
 )
 def test_what_is_no_query_is_refused_with_its_path(data: object, path: list[str | int], words: list[str]) -> None:
-    """The path leads from the top of the data to the fault."""
+    """The error has the path from the top of the data to the fault."""
     with pytest.raises(FilterDecodeError) as caught:
         load_query(data)
     check_message(str(caught.value))
@@ -391,7 +408,7 @@ def test_what_is_no_query_is_refused_with_its_path(data: object, path: list[str 
     ids=["no project", "project", "log stream", "NEVER", "empty and", "both"],
 )
 def test_loading_refuses_what_building_refuses(data: object, error: type[Exception], words: str) -> None:
-    """Plain data is no way around the checks."""
+    """`load_query` rejects what `CountQuery` rejects."""
     with pytest.raises(error, match=words) as caught:
         load_query(data)
     assert error is type(caught.value)

@@ -1,4 +1,4 @@
-"""A service that refuses or fails: what it is asked, and what retries may cost it."""
+"""A service that refuses or fails: which requests it gets, and how many retries it may cost."""
 
 import asyncio
 from collections.abc import Callable
@@ -49,7 +49,7 @@ from galileo_sessions.client.retry import Budget, is_overload
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
 def test_what_a_retry_costs(error, price):
-    """A retry costs 5 tokens, 10 after a timeout or a 504; success on the retry gives the price back."""
+    """A retry costs 5 tokens, 10 after a timeout or a 504; its success gives them back."""
     budget = Budget()
     decisions = retrying(budget=budget)
     decisions.wait_after(error)
@@ -64,21 +64,21 @@ def test_what_a_retry_costs(error, price):
     ids=str,
 )
 def test_without_tokens_there_is_no_retry(tokens, error, allowed):
-    """Whoever can't pay gives up; a budget is never overdrawn."""
+    """Without enough tokens there is no retry, and the budget is never overdrawn."""
     budget = Budget(tokens=tokens)
     assert (retrying(budget=budget).wait_after(status(error)) is not None) is allowed
     assert budget.tokens == (0 if allowed else tokens)
 
 
 def test_a_dead_service_is_asked_a_hundred_times_more_at_most():
-    """All counts together spend the 500 tokens once."""
+    """All counts of a client share 500 tokens, which pay for 100 retries."""
     budget = Budget()
     waits = [retrying(budget=budget).wait_after(status(503)) for _ in range(1_000)]
     assert sum(wait is not None for wait in waits) == 100
 
 
 def test_successes_fill_the_budget_up_again():
-    """Each plain success gives one token back, up to what there was at the beginning."""
+    """Each success without a retry gives one token back, up to 500."""
     budget = Budget(tokens=3)
     for _ in range(10):
         budget.give_back(1)
@@ -92,7 +92,7 @@ def test_successes_fill_the_budget_up_again():
     [RedirectError, BadRequestError, AuthenticationError, PermissionDeniedError, NotFoundError, ValidationError],
 )
 def test_what_the_service_refuses_for_good_costs_nothing(error):
-    """An error that isn't tried again takes nothing from the budget."""
+    """An error that isn't retried costs no token."""
     budget = Budget()
     code = {RedirectError: 302, BadRequestError: 400, AuthenticationError: 401, PermissionDeniedError: 403}
     code |= {NotFoundError: 404, ValidationError: 422}
@@ -110,7 +110,7 @@ def test_what_the_service_refuses_for_good_costs_nothing(error):
     ids=lambda value: f"{type(value).__name__} {getattr(value, 'status', '')}" if isinstance(value, Exception) else "",
 )
 def test_what_means_overload(error, overload):
-    """429, 503, 504 and attempt timeouts make the queue narrower; nothing else does."""
+    """429, 503, 504 and attempt timeouts mean overload; nothing else does."""
     assert is_overload(error) is overload
 
 
@@ -118,7 +118,7 @@ def test_what_means_overload(error, overload):
 
 
 async def test_500_twice_then_200():
-    """Success, with 3 attempts listed."""
+    """A count that succeeds after two errors lists 3 attempts."""
     async with raw_server(answers(http(500, "a"), http(500, "b"), http())) as server, client(server.url) as galileo:
         ((result),) = (await galileo.count_all([PROJECT])).results
     assert result.unwrap() == 7
@@ -127,14 +127,14 @@ async def test_500_twice_then_200():
 
 
 async def test_504_twice():
-    """A ServerError after 2 attempts."""
+    """A second 504 raises ServerError after 2 attempts."""
     async with raw_server(answers(http(504, ""), http(504, ""), http())) as server, client(server.url) as galileo:
         error = await failure(galileo)
     assert (type(error), statuses(error), len(server.requests)) == (ServerError, [504, 504], 2)
 
 
 async def test_503_then_rst_for_ever():
-    """The last real answer is raised rather than the trouble after it, and the attempts show both."""
+    """The last answer is raised rather than the disconnects after it, and the attempts list both."""
 
     async def behave(number: int, writer: asyncio.StreamWriter) -> None:
         if number == 1:
@@ -151,7 +151,7 @@ async def test_503_then_rst_for_ever():
 
 @pytest.mark.parametrize("status", [429, 503, 504])
 async def test_a_deadline_hides_no_overload(status):
-    """A refusal makes the queue narrower also for a count that has a `timeout=`: the service said so, not the clock."""
+    """A refusal shrinks the limit also if the count has a `timeout=`."""
     async with raw_server(http(status, "")) as server, client(server.url, retry=Retry(attempts=1)) as galileo:
         await failure(galileo, timeout=5)
         assert width(galileo) == 7
@@ -161,7 +161,7 @@ async def test_a_deadline_hides_no_overload(status):
 
 
 class Quota(Service):
-    """Takes so many requests a second, and refuses the rest with Retry-After: 1."""
+    """Accepts a number of requests per second, and refuses the rest with Retry-After: 1."""
 
     def __init__(self, a_second: int, window: str) -> None:
         super().__init__()
@@ -192,7 +192,7 @@ class Quota(Service):
 @pytest.mark.parametrize("window", ["fixed", "sliding"])
 @virtual_time
 async def test_429_storm(window):
-    """200 a second, 1,000 counts: none fails, at most 1.1 requests per count, none is sent during a pause."""
+    """At a quota of 200 per second 1,000 counts succeed with 1,100 requests at most, none during a pause."""
     asyncio.get_running_loop().set_debug(False)
     async with serving(Quota(200, window)) as service, GalileoSessions("k", base_url=service.url) as galileo:
         report = await galileo.count_all(ids(1_000))
@@ -205,7 +205,7 @@ async def test_429_storm(window):
 
 
 class Capacity(Service):
-    """Takes so many requests at once, each of which takes a while, and refuses the rest."""
+    """Accepts a number of requests at once, and refuses the rest."""
 
     def __init__(self, at_once: int, seconds: float) -> None:
         super().__init__()
@@ -231,7 +231,7 @@ class Capacity(Service):
 @pytest.mark.heavy
 @virtual_time
 async def test_capacity_20():
-    """20 at once, the rest 429, 5,000 counts: none fails, at most 1.05 requests per count."""
+    """At a capacity of 20 at once 5,000 counts succeed with 5,250 requests at most."""
     asyncio.get_running_loop().set_debug(False)
     async with serving(Capacity(20, 0.006)) as service, GalileoSessions("k", base_url=service.url) as galileo:
         report = await galileo.count_all(ids(5_000))
@@ -251,7 +251,7 @@ class Dead(Service):
 
 @virtual_time
 async def test_503_for_ever():
-    """1,000 counts: at most 1.15 requests per count, and each count has its ServerError."""
+    """A dead service gets 1,150 requests for 1,000 counts at most, and each count has its ServerError."""
     asyncio.get_running_loop().set_debug(False)
     async with serving(Dead()) as service, GalileoSessions("k", base_url=service.url) as galileo:
         report = await galileo.count_all(ids(1_000))

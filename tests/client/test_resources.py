@@ -1,4 +1,4 @@
-"""Limits of the machine: sockets and memory."""
+"""Limits of the machine: file descriptors and memory."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from galileo_sessions import (
 
 
 async def run_program(program: str, *arguments: str) -> dict:
-    """What a program prints, as JSON; it must print nothing else."""
+    """Runs a program, which must print nothing but JSON, and returns that."""
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, "-W", "error", "-c", program, *arguments],
         stdout=asyncio.subprocess.PIPE,
@@ -33,7 +33,7 @@ async def run_program(program: str, *arguments: str) -> dict:
 
 
 async def test_no_file_descriptor_left():
-    """Running out of sockets says so, and what to lower or to raise."""
+    """Without a free file descriptor the error says what to raise or to lower."""
     async with raw_server(http()) as server, client(server.url, retry=Retry(attempts=1)) as galileo:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         taken = []
@@ -73,7 +73,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 class Slow(Service):
-    """Takes 50 ms for each request, so that nobody's connection is free."""
+    """Takes 50 ms for each request, so that each needs a connection."""
 
     def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
         """Counts 7, later."""
@@ -81,7 +81,7 @@ class Slow(Service):
 
 
 async def test_64_file_descriptors_with_concurrency_200():
-    """What finds no socket is a ConnectError with the hint; there is no storm of attempts."""
+    """Too few file descriptors raise a ConnectError with a hint, and cause no storm of attempts."""
     asyncio.get_running_loop().set_debug(False)
     async with serving(Slow()) as service:
         told = await run_program(FEW_SOCKETS, service.url, PROJECT)
@@ -123,7 +123,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 
 
 class Tallying(Service):
-    """Notes how often each project was asked for."""
+    """Notes how often each project was requested."""
 
     def __init__(self, how_many: int) -> None:
         super().__init__()
@@ -138,7 +138,7 @@ class Tallying(Service):
 
 @pytest.mark.heavy
 async def test_100_000_counts():
-    """At most 20 MB of memory more, the first result within 0.2 s, and every index exactly once."""
+    """A stream needs at most 20 MB, gives its first result within 0.2 s, and each index exactly once."""
     asyncio.get_running_loop().set_debug(False)
     how_many = 100_000
     async with serving(Tallying(how_many)) as service:

@@ -35,9 +35,10 @@ HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
         (501, gs.ServerError, ["501"]),
         (599, gs.ServerError, ["599"]),
     ],
+    ids=lambda value: str(value) if isinstance(value, int) else "",
 )
 async def test_statuses_are_mapped(status, error, words):
-    """Each status has its error, which says what to do and knows query, attempts and time; two are retried."""
+    """Each status raises its error, which says what to do and has the query, the attempts and the time."""
     body = "" if status == 304 else '{"detail": "why"}'
     async with raw_server(http(status, body, X_Trace="t1", Set_Cookie="c=1")) as server:
         async with client(server.url) as galileo:
@@ -55,10 +56,10 @@ async def test_statuses_are_mapped(status, error, words):
     assert 0 < caught.value.elapsed < 5
 
 
-@pytest.mark.parametrize("path", ["/x", "http://{other}/v2"])
+@pytest.mark.parametrize("path", ["/x", "http://{other}/v2"], ids=["same server", "other server"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_the_key_never_follows_a_redirect(status, path):
-    """A redirect is an error, and the server that it leads to sees no request."""
+    """A redirect raises RedirectError, and the server that it names gets no request."""
     async with raw_server(http()) as other:
         location = path.format(other=other.url.removeprefix("http://"))
         async with raw_server(http(status, "", Location=location)) as server:
@@ -97,7 +98,7 @@ NOT_COUNTS = {
 
 @pytest.mark.parametrize("body", NOT_COUNTS.values(), ids=NOT_COUNTS)
 async def test_a_200_that_is_no_count_is_a_decode_error(body):
-    """Only a non-negative integer is a count; anything else isn't asked for again, for it would be the same."""
+    """A body without a non-negative integer raises DecodeError, and isn't requested again."""
     async with raw_server(http(200, body)) as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(gs.DecodeError) as caught:
             await galileo.count(PROJECT)
@@ -118,14 +119,14 @@ async def test_a_200_that_is_no_count_is_a_decode_error(body):
     ids=["zero", "white space", "the largest", "more keys"],
 )
 async def test_counts_in_any_valid_json(body, count):
-    """White space and keys that the API may add don't matter, nor does the content type."""
+    """White space, additional keys and the content type don't matter."""
     answer = http(200, body, Content_Type="text/plain; charset=latin-1")
     async with raw_server(answer) as server, GalileoSessions("k", base_url=server.url) as galileo:
         assert await galileo.count(PROJECT) == count
 
 
 async def test_what_a_failure_keeps_is_bounded():
-    """A result that failed keeps 2 KiB of the answer, not the whole of it by way of a traceback."""
+    """A failed result keeps 2 KiB of the answer, and no traceback that holds the rest."""
     asyncio.get_running_loop().set_debug(False)
     async with raw_server(http(404, "x" * 100_000)) as server, client(server.url) as galileo:
         await galileo.count_all(ids(20))

@@ -1,4 +1,4 @@
-"""Retry-After: how it is read, how long it is waited for, and for whom."""
+"""Retry-After: how it is read, how long it delays a retry, and that it holds for all counts."""
 
 import asyncio
 import math
@@ -71,13 +71,13 @@ from galileo_sessions.client.retry import Budget
     ids=lambda value: str(value)[:32],
 )
 def test_retry_after_in_all_its_forms(value, seconds):
-    """Seconds and the three forms of a date are read; everything else is as if it were not there."""
+    """Seconds and the three forms of a date are read; everything else is ignored."""
     assert retry_after(value, NOW) == seconds
 
 
 @given(st.integers(0, 3600))
 def test_a_date_gives_the_seconds_until_then(seconds):
-    """A date is waited for to the second, never less."""
+    """A date means the exact number of seconds until then."""
     assert retry_after(format_datetime(NOW + timedelta(seconds=seconds), usegmt=True), NOW) == seconds
 
 
@@ -98,7 +98,7 @@ ODD_DATES = st.builds(
 @example("Tue, 24 Nov 2026 12:00:00 -99999999999999999999")
 @given(st.one_of(st.text(max_size=40), ODD_DATES, st.from_regex(r"[-+]?[0-9]{0,40}(\.[0-9]*)?(e[0-9]+)?")))
 def test_a_retry_after_of_any_text_is_seconds_or_nothing(value):
-    """Whatever a service writes there, it is read as finite seconds of 0 or more, or passed over."""
+    """Any text is read as finite seconds of 0 or more, or ignored."""
     seconds = retry_after(value, NOW)
     assert seconds is None or 0 <= seconds < math.inf
 
@@ -109,20 +109,20 @@ def test_a_retry_after_of_any_text_is_seconds_or_nothing(value):
 @pytest.mark.parametrize("number", [429, 503, 500])
 @pytest.mark.parametrize(("jitter", "expected"), [(0.0, 1.0), (1.0, 1.1)], ids=["earliest", "latest"])
 def test_a_retry_after_is_waited_for_never_less(number, jitter, expected):
-    """Retry-After: 1 is a wait of 1 to 1.1 s."""
+    """After Retry-After: 1 the wait is from 1 to 1.1 s."""
     decisions = retrying(draw=lambda bound: bound * jitter)
     assert decisions.wait_after(status(number, Retry_After="1")) == pytest.approx(expected)
 
 
 def test_a_retry_after_of_nothing_is_at_once():
-    """A date that is past, or 0, means now."""
+    """A past date or 0 means no wait."""
     assert retrying().wait_after(status(503, Retry_After="0")) == 0
     assert retrying().wait_after(status(503, Retry_After="Sun, 06 Nov 1994 08:49:37 GMT")) == 0
 
 
 @pytest.mark.parametrize(("asked", "waits"), [("60", True), ("60.1", False), ("61", False), ("999999999", False)])
 def test_above_the_cap_there_is_no_retry_and_the_error_carries_the_number(asked, waits):
-    """More than 60 s are not waited; the caller can read how long it would be."""
+    """A Retry-After of more than 60 s isn't waited for; the error has it as a number."""
     error = status(429, Retry_After=asked)
     budget = Budget()
     assert (retrying(budget=budget).wait_after(error) is not None) is waits
@@ -132,7 +132,7 @@ def test_above_the_cap_there_is_no_retry_and_the_error_carries_the_number(asked,
 
 @pytest.mark.parametrize("cap", [0, 5, 86_400])
 def test_the_cap_is_a_setting(cap):
-    """`max_retry_after` decides."""
+    """`max_retry_after` sets the longest Retry-After that is waited for."""
     policy = Retry(max_retry_after=cap)
     assert retrying(policy).wait_after(status(429, Retry_After=str(cap))) is not None
     assert retrying(policy).wait_after(status(429, Retry_After=str(cap + 1))) is None
@@ -152,7 +152,7 @@ def test_the_cap_is_a_setting(cap):
     ],
 )
 def test_429_with_retry_after(monkeypatch, asked, jitter, expected):
-    """It is waited for, never less and at most 0.1 s more; what is no Retry-After leaves the usual backoff."""
+    """A retry waits for Retry-After and at most 0.1 s more; without a valid one it waits as usual."""
     stop_wall_clock(monkeypatch, NOW)
     times: list[float] = []
 
@@ -172,7 +172,7 @@ def test_429_with_retry_after(monkeypatch, asked, jitter, expected):
 
 @pytest.mark.parametrize("asked", ["61", "999999999", "Sun, 06 Nov 2094 08:49:37 GMT"], ids=["61", "a lot", "a date"])
 async def test_429_with_a_retry_after_above_the_cap(asked):
-    """It is refused at once, and the error carries the number."""
+    """A Retry-After above the cap raises the error at once, with the number."""
     async with raw_server(http(429, "", Retry_After=asked)) as server, client(server.url) as galileo:
         error = await failure(galileo)
     assert type(error) is RateLimitedError
@@ -186,7 +186,7 @@ async def test_429_with_a_retry_after_above_the_cap(asked):
 
 @virtual_time
 async def test_a_retry_after_holds_for_everybody():
-    """While one count waits for a Retry-After, no other one is sent, whether it waited already or comes later."""
+    """During a Retry-After no count sends a request, neither one that waits already nor a later one."""
     times: list[float] = []
     clock = asyncio.get_running_loop().time
 
@@ -206,7 +206,7 @@ async def test_a_retry_after_holds_for_everybody():
 
 @virtual_time
 async def test_a_retry_after_holds_for_everybody_within_a_deadline():
-    """Counts that have a `timeout=` keep the shared pause like any other."""
+    """Counts with a `timeout=` keep the shared pause, too."""
     times: list[float] = []
     clock = asyncio.get_running_loop().time
 

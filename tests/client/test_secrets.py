@@ -1,4 +1,4 @@
-"""No key, token or password is reachable from what the package raises, logs or prints."""
+"""No key, token or password can be reached from what the package raises, logs or prints."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ AUTHS = {
 
 
 async def echo(number: int, writer: asyncio.StreamWriter) -> None:
-    """Repeats all that could be secret, in the body and in the headers, after a login that works."""
+    """Repeats all that could be secret, in the body and in a header, after a successful login."""
     if number == 1:
         writer.write(http(200, f'{{"access_token": "{TOKEN}"}}'))
         return
@@ -72,7 +72,7 @@ BEHAVIOURS = {
 @pytest.mark.parametrize("behave", BEHAVIOURS.values(), ids=BEHAVIOURS)
 @pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
 async def test_no_error_holds_a_secret(auth, behave, caplog):
-    """Whatever the server does, the error and the log hold no credential, even if the server repeats it."""
+    """Neither the error nor the log has a credential, even if the server repeats it."""
     caplog.set_level(logging.DEBUG, "galileo_sessions")
     async with raw_server(behave) as server:
         async with GalileoSessions(
@@ -97,7 +97,7 @@ LONG = "kD9" + "".join(f"{number:x}" for number in range(1_000, 1_020))
     ids=["object", "column", "text", "bare"],
 )
 async def test_what_is_cut_leaves_no_part_of_a_secret(form, before):
-    """Wherever in an answer a long key stands, no piece of it is quoted."""
+    """No part of a long key is quoted, wherever in an answer it is."""
     async with raw_server(http(body=form % ("." * before + LONG + "." * 20))) as server:
         async with GalileoSessions(LONG, base_url=server.url) as galileo:
             for asked in (galileo.columns, galileo.count):
@@ -109,13 +109,13 @@ async def test_what_is_cut_leaves_no_part_of_a_secret(form, before):
 
 @pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
 def test_no_repr_holds_a_secret(auth):
-    """Credentials and clients don't show them."""
+    """The repr of credentials, of a client and of all that it holds shows no secret."""
     told = repr(auth) + str(auth) + repr(GalileoSessions(auth=auth)) + state(GalileoSessions(auth=auth))
     assert [secret for secret in SECRETS if secret in told] == []
 
 
 async def test_refused_connections_hold_none():
-    """Errors of the connection name the origin only, also behind a proxy with a password."""
+    """Errors of the connection name only the origin, also with a proxy that has a password."""
     for arguments in ({}, {"proxy": "http://ann:pr0xy-pw@127.0.0.1:9"}):
         async with GalileoSessions(KEY, base_url="http://127.0.0.1:9", retry=Retry(attempts=1), **arguments) as galileo:
             with pytest.raises(GalileoError) as caught:
@@ -131,12 +131,12 @@ LONG_KEY = "k3y-0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def forms(secret: str) -> set[str]:
-    """A secret as it is, and as quotes and JSON would have it."""
+    """A secret in plain text, and as repr and JSON write it."""
     return {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]}
 
 
 def all_told(report: gs.CountReport) -> str:
-    """All that may be seen of a report."""
+    """All text that a report can show."""
     texts = [repr(report), repr(pickle.dumps(report)), *(visible_text(error) for error in report.errors)]
     with pytest.raises(ExceptionGroup) as caught:
         report.raise_for_errors()
@@ -159,7 +159,7 @@ TROUBLE = {
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)
 @pytest.mark.parametrize("auth", [gs.ApiKeyAuth(LONG_KEY), BasicAuth("ann", PASSWORD)], ids=["key", "basic"])
 async def test_no_secret_in_what_retries_tell(auth, trouble, caplog):
-    """However many attempts an error lists, and however many errors a report, they hold no credential."""
+    """Neither the attempts of an error nor the errors of a report have a credential."""
     caplog.set_level(logging.DEBUG, "galileo_sessions")
     heard: list[gs.Attempt] = []
     arguments = {"auth": auth, "timeouts": Timeouts(attempt=0.05), "retry": Retry(attempts=2)}
@@ -184,7 +184,7 @@ LOGIN_TROUBLE = {
 
 @pytest.mark.parametrize("trouble", LOGIN_TROUBLE.values(), ids=LOGIN_TROUBLE)
 async def test_no_password_in_what_a_login_meets(trouble, caplog):
-    """Whatever /login answers, be it the password itself, it isn't told."""
+    """Whatever /login answers, the error and the log don't show the password."""
     caplog.set_level(logging.DEBUG, "galileo_sessions")
     async with raw_server(trouble) as server, client(server.url, auth=PasswordAuth("ann", PASSWORD)) as galileo:
         told = visible_text(await failure(galileo)) + caplog.text
@@ -193,7 +193,7 @@ async def test_no_password_in_what_a_login_meets(trouble, caplog):
 
 @pytest.mark.parametrize("before", [0, 8, 16, 24, 40, 2_004, 2_012, 2_028, 2_044])
 async def test_no_part_of_a_key_that_a_cut_goes_through(before):
-    """A key that the shortening of a body cuts through isn't told in part."""
+    """If a body is cut in the middle of a key, no part of the key remains."""
     body = "." * before + LONG_KEY + "." * 300
     async with raw_server(http(400, body)) as server, client(server.url, auth=gs.ApiKeyAuth(LONG_KEY)) as galileo:
         error = await failure(galileo)
@@ -204,7 +204,7 @@ async def test_no_part_of_a_key_that_a_cut_goes_through(before):
 @pytest.mark.parametrize("secret", ["pa'5\\5", 'pa"55', "pa\\55", "'\"pa55"], ids=repr)
 @pytest.mark.parametrize("kind", ["text", "JSON"])
 async def test_no_secret_with_quotes(secret, kind):
-    """A password that quoting changes isn't told in its quoted form."""
+    """A password isn't shown in its quoted form either."""
     body = f"is {secret} right?" if kind == "text" else json.dumps({"detail": f"is {secret} right?"})
     async with raw_server(http(400, body)) as server, client(server.url, auth=BasicAuth("ann", secret)) as galileo:
         told = visible_text(await failure(galileo))
@@ -212,7 +212,7 @@ async def test_no_secret_with_quotes(secret, kind):
 
 
 async def test_no_token_of_yesterday():
-    """A token that has been replaced in the meantime isn't told either."""
+    """A token that has been replaced isn't shown either."""
     hold = asyncio.Event()
     logins = 0
 

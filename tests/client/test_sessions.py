@@ -1,4 +1,4 @@
-"""Sessions and event loops: one's own, injected, closed, forgotten."""
+"""Sessions of aiohttp and event loops: a session of the client's own, an injected one, a closed one."""
 
 import asyncio
 import gc
@@ -23,7 +23,7 @@ from galileo_sessions.local import LocalGalileo
 
 
 async def test_an_injected_session_is_used_and_stays_open():
-    """A session given by the caller is used with our rules, not its own, and isn't closed."""
+    """An injected session is used with the client's settings, and stays open."""
     async with raw_server(answers(http(), http(500, "sorry"))) as server:
         timeout = aiohttp.ClientTimeout(total=0.000_001)
         async with aiohttp.ClientSession("http://127.0.0.1:9", raise_for_status=True, timeout=timeout) as session:
@@ -41,7 +41,7 @@ async def test_an_injected_session_is_used_and_stays_open():
 @pytest.mark.parametrize("setting", ["base_url", "raise_for_status", "total", "limit", "limit_per_host"])
 @virtual_time
 async def test_injected_session_with(setting):
-    """Our rules win over the session's, which stays open."""
+    """The client's settings override those of an injected session, which stays open."""
     settings = {
         "base_url": {"base_url": "http://127.0.0.1:9"},
         "raise_for_status": {"raise_for_status": True},
@@ -61,7 +61,7 @@ async def test_injected_session_with(setting):
 
 
 async def test_injected_session_with_auth_or_closed():
-    """A session that would send credentials of its own, and a closed one, are ConfigurationErrors."""
+    """An injected session with credentials of its own, or a closed one, raises ConfigurationError."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # aiohttp deprecates what is tested
         session = aiohttp.ClientSession(auth=aiohttp.BasicAuth("u", "p"))
@@ -79,7 +79,7 @@ async def test_injected_session_with_auth_or_closed():
 
 
 async def test_its_own_session_closes():
-    """Leaving the block closes the connections; closing again does nothing, counting again is an error."""
+    """Leaving the block closes the connections; closing twice is harmless, counting afterwards is an error."""
     async with raw_server(http()) as server:
         async with GalileoSessions("k", base_url=server.url) as galileo:
             await galileo.count(PROJECT)
@@ -90,7 +90,7 @@ async def test_its_own_session_closes():
 
 
 def test_second_asyncio_run():
-    """A client that was used in one event loop says so in another, one count or many; it may be made outside of any."""
+    """A client that was used in one event loop raises ConfigurationError in another one."""
     galileo = client("http://127.0.0.1:9")
 
     async def use() -> list[type]:
@@ -104,7 +104,7 @@ def test_second_asyncio_run():
 
 
 def test_closing_in_another_event_loop_ends_the_connections():
-    """As fixtures of a wider scope do; nothing is left to warn of."""
+    """A client may be closed in another event loop, and nothing warns afterwards."""
     with LocalGalileo() as server:
         with asyncio.Runner() as first, asyncio.Runner() as second:
             galileo = GalileoSessions(server.api_key, base_url=server.url)
@@ -116,7 +116,7 @@ def test_closing_in_another_event_loop_ends_the_connections():
 
 @pytest.mark.parametrize("counts", ["one count", "many counts"])
 async def test_never_closed_is_one_warning_that_names_our_class(counts):
-    """A client that is forgotten warns once, by its own name, and lets its connections go."""
+    """A client that isn't closed causes one ResourceWarning that names its class, and its connections end."""
     async with raw_server(http()) as server:
         galileo = client(server.url)
         if counts == "one count":
@@ -133,7 +133,7 @@ async def test_never_closed_is_one_warning_that_names_our_class(counts):
 
 
 def test_never_used_needs_no_closing():
-    """A client that has made no connection may be dropped in silence."""
+    """A client that never connected needs no closing."""
     galileo = GalileoSessions("k")
     del galileo
     gc.collect()

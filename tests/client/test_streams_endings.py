@@ -1,4 +1,4 @@
-"""How a stream ends: the first error, a deadline, or being left, and nothing of it is left behind."""
+"""How a stream ends: by an error, by a deadline, or by leaving it; nothing of it remains."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ from galileo_sessions import (
 
 @pytest.mark.parametrize("ordered", [False, True])
 async def test_fail_fast_ends_at_the_first_error(ordered):
-    """The results that came are delivered, then the first error is raised, and what is under way is ended."""
+    """With `fail_fast` the first error is raised after the results before it, and ends all requests."""
     special = {4: http(404, "gone"), 5: slowly(60), 6: slowly(60)}
     async with numbered(special) as server, GalileoSessions("k", base_url=server.url) as galileo:
         got: list[gs.CountResult] = []
@@ -44,7 +44,7 @@ async def test_fail_fast_ends_at_the_first_error(ordered):
 
 
 async def test_bad_credentials_end_a_stream_at_once():
-    """A 401 is raised rather than repeated for each of the targets."""
+    """A 401 is raised, rather than repeated for each target."""
     async with raw_server(http(401, "who?")) as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(AuthenticationError) as caught:
             await galileo.count_all(ids(40_000))
@@ -54,7 +54,7 @@ async def test_bad_credentials_end_a_stream_at_once():
 
 
 async def test_a_refused_login_ends_a_stream_at_once():
-    """A wrong password is tried once, whatever the number of targets."""
+    """A wrong password is sent once, however many targets there are."""
     async with raw_server(http(401, "who?")) as server:
         async with GalileoSessions(auth=PasswordAuth("ann", "pw"), base_url=server.url) as galileo:
             with pytest.raises(gs.LoginError):
@@ -68,7 +68,7 @@ async def test_a_refused_login_ends_a_stream_at_once():
 
 @virtual_time
 async def test_a_deadline_ends_all_that_is_not_counted_by_then():
-    """What came in time is a count; each other target has a DeadlineExceededError, and nothing more is sent for it."""
+    """At the deadline each target without a count gets a DeadlineExceededError, and no request follows."""
     clock = asyncio.get_running_loop().time
     arrived: list[float] = []
 
@@ -92,7 +92,7 @@ async def test_a_deadline_ends_all_that_is_not_counted_by_then():
 
 @virtual_time
 async def test_a_deadline_ends_the_wait_for_a_source():
-    """A source that brings nothing more in time ends the stream with an error of ours, after the results that came."""
+    """A source that gives nothing more in time ends the stream with DeadlineExceededError, after the results."""
 
     async def stuck() -> AsyncIterator[str]:
         yield PROJECT
@@ -108,7 +108,7 @@ async def test_a_deadline_ends_the_wait_for_a_source():
 
 
 async def test_a_deadline_that_is_not_reached_changes_nothing():
-    """Counts that come in time come as they would."""
+    """A deadline that isn't reached changes no result."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         report = await galileo.count_all(one_by_one(ids(10)), timeout=30)
     assert report.counts == tuple(range(10))
@@ -151,7 +151,7 @@ DOORS = {
 @pytest.mark.parametrize(("door", "error"), DOORS.values(), ids=DOORS)
 @pytest.mark.parametrize("kind", ["sync", "async"])
 async def test_leaving_by_any_door_joins_all(door, error, kind, ordered):
-    """When the block is left, no task, no place and no connection of it is under way, and the client counts on."""
+    """However the block is left, no task, permit or connection remains, and the client still counts."""
     special = {number: slowly(60) for number in range(1, 500)}
     async with numbered(special) as server, GalileoSessions("k", base_url=server.url) as galileo:
 
@@ -168,7 +168,7 @@ async def test_leaving_by_any_door_joins_all(door, error, kind, ordered):
 
 
 async def test_a_return_from_the_block_joins_all():
-    """`return` in the middle of the loop is a door like any other."""
+    """`return` in the loop leaves nothing behind."""
     async with numbered({5: slowly(60)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
 
         async def first() -> int:
@@ -182,7 +182,7 @@ async def test_a_return_from_the_block_joins_all():
 
 
 async def test_cancelled_while_joining_still_joins_all():
-    """A second cancellation, as the block is being left, neither is lost nor leaves a worker behind."""
+    """A second cancellation while the block is left is raised, and leaves no worker behind."""
     async with numbered({0: slowly(60)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
 
         async def use() -> None:
@@ -198,7 +198,7 @@ async def test_cancelled_while_joining_still_joins_all():
 
 @virtual_time
 async def test_the_callers_own_timeout_around_a_stream():
-    """The caller's asyncio.timeout ends a stream as it would end anything, with the caller's TimeoutError."""
+    """The caller's asyncio.timeout around a stream raises the caller's TimeoutError."""
     special = {number: slowly(60) for number in range(20)}
     async with numbered(special) as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(TimeoutError) as caught:
@@ -212,7 +212,7 @@ async def test_the_callers_own_timeout_around_a_stream():
 
 
 async def test_a_stream_is_entered_once():
-    """A second pass needs a second call."""
+    """Entering a stream twice raises an error that says to call count_many again."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         stream = galileo.count_many(ids(2))
         async with stream:
@@ -227,7 +227,7 @@ async def test_a_stream_is_entered_once():
 
 
 async def test_a_stream_is_entered_before_it_is_iterated():
-    """Iterating without `async with` says what to write."""
+    """Iterating without `async with` raises an error that says what to write."""
     galileo = GalileoSessions("k")
     with pytest.raises(ConfigurationError, match="async with"):
         async for _ in galileo.count_many(ids(2)):
@@ -235,7 +235,7 @@ async def test_a_stream_is_entered_before_it_is_iterated():
 
 
 async def test_a_closed_client_says_so_for_each_target():
-    """A fan-out over a client that is closed has its ConfigurationError as results, and ends."""
+    """With a closed client each target gets a ConfigurationError."""
     async with raw_server(http()) as server:
         async with GalileoSessions("k", base_url=server.url) as galileo:
             pass
@@ -245,7 +245,7 @@ async def test_a_closed_client_says_so_for_each_target():
 
 
 async def test_closing_the_client_during_a_login_loses_no_target_in_silence():
-    """A client that is closed under a stream ends it with an error or with errors as results, never early and well."""
+    """If the client is closed during a stream, no target is missing without an error."""
     login = asyncio.Event()
 
     async def behave(nth: int, writer: asyncio.StreamWriter) -> None:

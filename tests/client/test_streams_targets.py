@@ -1,4 +1,4 @@
-"""Where a stream's targets come from: any source, pulled as far as it is needed, which may fail."""
+"""The targets of a stream: any source, pulled no further than needed, which may fail."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ WHERE = Col("input").contains("x")
 
 
 class Awaited:
-    """An async iterable that is no generator."""
+    """An async iterable that isn't a generator."""
 
     def __init__(self, targets: list) -> None:
         self.targets = iter(targets)
@@ -56,7 +56,7 @@ async def test_targets_of_every_kind(make):
 
 
 async def test_ids_and_queries_may_be_mixed():
-    """A query brings all of its own, tag and scope; an id takes the filter and the scope of the call."""
+    """A query keeps its own filter and scope; an id gets those of the call."""
     own = CountQuery(UUID(int=1), Col("score").gt(3), experiment_id=PROJECT, tag={"row": 7})
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         report = await galileo.count_all([ids(1)[0], own, UUID(int=2)], WHERE, log_stream_id=PROJECT)
@@ -75,7 +75,7 @@ async def test_ids_and_queries_may_be_mixed():
 
 
 async def test_flat_filters_fan_out_too():
-    """`filters` takes the place of `where`."""
+    """`filters` may replace `where`."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         report = await galileo.count_all(ids(2), filters=[Col("score").gt(3)])
     assert report.counts == (0, 1)
@@ -110,10 +110,10 @@ async def test_the_body_is_encoded_once():
         ({"where": {"filter": {}}}, "load_filter"),
         ({"where": WHERE, "filters": [WHERE]}, "exclude"),
     ],
-    ids=lambda value: ", ".join(value) if isinstance(value, dict) else None,
+    ids=lambda value: repr(value)[1:-1] if isinstance(value, dict) else "",
 )
 def test_what_cannot_work_is_refused_before_anything_is_sent(arguments, words):
-    """A single target in place of a list, and arguments out of range, are errors of the call itself."""
+    """A single target instead of a list, or an argument out of range, raises in the call itself."""
     galileo = GalileoSessions("k")
     with pytest.raises(gs.GalileoError) as caught:
         galileo.count_many(**{"targets": [PROJECT], **arguments})
@@ -123,7 +123,7 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(arguments, words):
 @pytest.mark.parametrize("make", [list, one_by_one], ids=["list", "async generator"])
 @pytest.mark.parametrize("ordered", [False, True])
 async def test_empty_one_and_duplicates(ordered, make):
-    """No target is no result, one is one, and the same target twice is counted twice."""
+    """There are as many results as targets, also if there is none, or if targets repeat."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         for targets in ([], ids(1), [PROJECT] * 5):
             async with galileo.count_many(make(targets), ordered=ordered) as stream:
@@ -144,7 +144,7 @@ async def test_empty_one_and_duplicates(ordered, make):
 @pytest.mark.parametrize("ordered", [False, True])
 @virtual_time
 async def test_targets_are_pulled_as_they_are_needed(kind, ordered):
-    """A consumer that holds stops the pulling after twice `concurrency` targets; each result taken pulls one more."""
+    """At most twice `concurrency` targets are pulled ahead; each result that is taken allows one more."""
     source = Source(ids(100))
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         targets = source if kind == "sync" else source.later()
@@ -161,7 +161,7 @@ async def test_targets_are_pulled_as_they_are_needed(kind, ordered):
 
 
 async def test_nothing_is_pulled_before_the_block_is_entered():
-    """A stream that is never entered pulls nothing, sends nothing and warns of nothing."""
+    """A stream that is never entered pulls nothing, sends nothing and doesn't warn."""
     source = Source(ids(3))
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         galileo.count_many(source)
@@ -172,7 +172,7 @@ async def test_nothing_is_pulled_before_the_block_is_entered():
 @pytest.mark.parametrize("concurrency", [1, 3, 200])
 @virtual_time
 async def test_concurrency_is_kept(concurrency):
-    """No more targets than `concurrency` are under way at once, and no more than the client's width."""
+    """At most `concurrency` targets are under way at once, and no more than the client allows."""
     at_once: list[int] = []
     running = 0
 
@@ -192,7 +192,7 @@ async def test_concurrency_is_kept(concurrency):
 
 
 async def test_an_endless_source_may_be_left():
-    """A source without an end is pulled as far as its results are taken."""
+    """A stream over an endless source can be left."""
 
     def forever() -> Iterator[str]:
         while True:
@@ -210,7 +210,7 @@ async def test_an_endless_source_may_be_left():
 
 
 async def test_stream_with_a_slow_consumer():
-    """Nothing is lost, and no more than the window is ever sent ahead."""
+    """A slow consumer gets every result, and no more than the window is sent ahead."""
     async with numbered() as server, client(server.url) as galileo:
         counts = []
         async with galileo.count_many(ids(30), concurrency=3) as stream:
@@ -226,7 +226,7 @@ async def test_stream_with_a_slow_consumer():
 
 
 def failing(how: str, at: int, error: BaseException) -> object:
-    """Targets that fail after some."""
+    """Targets that raise after a few."""
 
     def sync() -> Iterator[str]:
         yield from ids(at)
@@ -254,7 +254,7 @@ def failing(how: str, at: int, error: BaseException) -> object:
             return ids(self.asked)[-1]
 
     class StubbornLater(Stubborn):
-        """Likewise, to be awaited."""
+        """The same as an async iterator."""
 
         def __aiter__(self) -> "StubbornLater":
             return self
@@ -272,7 +272,7 @@ def failing(how: str, at: int, error: BaseException) -> object:
 @pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize("how", ["sync", "async", "sync, goes on", "async, goes on"])
 async def test_a_failing_source_raises_its_own_error_after_the_results(how, ordered):
-    """What was pulled before the source failed is counted and delivered; then comes the source's own exception."""
+    """If the source raises, the stream gives the results before that, and then the same exception."""
     error = LookupError("the database is gone")
     async with numbered({2: slowly(0.05, 2)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
         got: list[gs.CountResult] = []
@@ -289,7 +289,7 @@ async def test_a_failing_source_raises_its_own_error_after_the_results(how, orde
 @pytest.mark.parametrize("how", ["sync", "async"])
 @pytest.mark.parametrize("error", [TimeoutError("theirs"), RuntimeError("theirs"), ConnectionError("theirs")], ids=repr)
 async def test_a_source_may_fail_with_anything(how, error):
-    """The source's exception comes through as it is, even one that the package itself knows."""
+    """The exception of a source is raised unchanged, even one that the package handles itself."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(type(error), match="theirs") as caught:
             await galileo.count_all(failing(how, 3, error), timeout=5)
@@ -298,7 +298,7 @@ async def test_a_source_may_fail_with_anything(how, error):
 
 
 async def test_a_source_that_was_cancelled_is_no_end():
-    """A source that ends with a CancelledError of its own must not look like one that is exhausted."""
+    """A source that raises CancelledError doesn't look like an exhausted one."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(BaseException) as caught:  # noqa: PT011  # which one it is matters less than that there is one
             await asyncio.wait_for(galileo.count_all(failing("async", 3, asyncio.CancelledError())), 5)
@@ -307,7 +307,7 @@ async def test_a_source_that_was_cancelled_is_no_end():
 
 
 async def test_an_exhausted_source_is_not_asked_again():
-    """A source that ends once, such as a queue with an end mark, is left alone after its end."""
+    """A source isn't asked again after its end."""
 
     class FromQueue:
         def __init__(self) -> None:
@@ -332,7 +332,7 @@ async def test_an_exhausted_source_is_not_asked_again():
 
 @pytest.mark.parametrize("target", ["not-a-uuid", "../../evil", 3, None, b"x"], ids=repr)
 async def test_a_target_that_is_no_uuid_ends_the_stream(target):
-    """It is named, after the results of those before it; nothing is sent for it."""
+    """A target that is no UUID raises an error that names it, after the results before it."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         got: list[gs.CountResult] = []
         async with galileo.count_many([*ids(3), target, *ids(3)], concurrency=2) as stream:
@@ -346,7 +346,7 @@ async def test_a_target_that_is_no_uuid_ends_the_stream(target):
 
 @pytest.mark.parametrize("kind", ["RuntimeError", "OSError", "TimeoutError"])
 async def test_a_rate_that_fails_loses_no_target_in_silence(kind):
-    """What the rate's context manager raises reaches the consumer; no target is missing without a word."""
+    """An error of the rate's context manager is raised, so that no target goes missing unnoticed."""
     error = {"RuntimeError": RuntimeError, "OSError": OSError, "TimeoutError": TimeoutError}[kind]("the rate broke")
 
     class Broken:

@@ -1,4 +1,4 @@
-"""What the transport makes of answers that are broken or too much, down to the bytes."""
+"""What the transport makes of broken or oversized answers, down to the bytes."""
 
 import asyncio
 import gzip
@@ -49,7 +49,7 @@ TROUBLES = {
 @pytest.mark.parametrize("injected", [False, True], ids=["own session", "injected session"])
 @virtual_time
 async def test_broken_answers(behave, error, attempts, injected):
-    """What is no whole answer is a TransportError of its kind, which shows nothing of it; some are retried."""
+    """An incomplete or malformed answer raises its TransportError, which shows nothing of the answer."""
     async with raw_server(behave) as server, aiohttp.ClientSession() as session:
         async with client(server.url, session=session if injected else None) as galileo:
             async with asyncio.timeout(1):
@@ -64,7 +64,7 @@ async def test_broken_answers(behave, error, attempts, injected):
 
 
 async def test_garbage_once():
-    """Malformed HTTP is retried: a proxy on the way may have had a bad moment."""
+    """Malformed HTTP is retried, for a proxy may cause it once."""
 
     async def behave(number: int, writer: asyncio.StreamWriter) -> None:
         await cut(b"garbage\r\n\r\n")(number, writer) if number == 1 else writer.write(http())
@@ -75,7 +75,7 @@ async def test_garbage_once():
 
 
 async def a_gibibyte(number: int, writer: asyncio.StreamWriter) -> None:
-    """Sends 1 GiB, for as long as somebody listens."""
+    """Sends 1 GiB, as long as the client reads."""
     writer.write(http(200, b"", Content_Length=str(1 << 30)))
     chunk = b" " * 65_536
     for _ in range(1 << 14):
@@ -92,7 +92,7 @@ TOO_MUCH = {
 
 @pytest.mark.parametrize("trouble", TOO_MUCH.values(), ids=TOO_MUCH)
 async def test_bodies_that_are_too_much(trouble):
-    """A ProtocolError within 1 s, whatever is drawn, and at most 5 MB of memory for it."""
+    """An oversized or compressed body raises ProtocolError within 1 s, and needs 5 MB of memory at most."""
     async with raw_server(trouble) as server, client(server.url, jitter=1) as galileo:
         tracemalloc.start()
         try:
@@ -109,14 +109,14 @@ async def test_bodies_that_are_too_much(trouble):
 
 
 async def test_a_body_of_just_the_limit_is_read():
-    """A body as long as the limit is read; one byte more isn't."""
+    """A body as long as the limit is read."""
     body = b'{"total_count":7' + b" " * (MAX_BODY - 17) + b"}"
     async with raw_server(http(200, body)) as server, GalileoSessions("k", base_url=server.url) as galileo:
         assert await galileo.count(PROJECT) == 7
 
 
 async def test_a_large_filter_travels_without_a_warning():
-    """A body over 1 MiB is sent as it is, though aiohttp warns of such bytes."""
+    """A body over 1 MiB is sent without aiohttp's warning."""
     where = Col("input").one_of([f"{number:0500}" for number in range(2_500)])
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
         assert await galileo.count(PROJECT, where) == 7
@@ -135,5 +135,5 @@ async def test_a_large_filter_travels_without_a_warning():
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value.__name__,
 )
 def test_errors_that_no_server_here_can_cause(error, expected):
-    """The rest of aiohttp's errors has a place in our tree too."""
+    """Each other error of aiohttp becomes one of the package's errors."""
     assert type(translated(error)) is expected

@@ -1,4 +1,4 @@
-"""Clients as the tests make them, and the error that a count ends with."""
+"""Clients for tests, and the error that a count raises."""
 
 import pytest
 
@@ -14,7 +14,7 @@ ANN = PasswordAuth("ann", "pa55-word")
 
 
 def client(url: str, *, jitter: float = 0.0, **arguments: object) -> GalileoSessions:
-    """A client whose waits are `jitter` times the longest that may be drawn: by default it doesn't wait."""
+    """A client whose waits are `jitter` times the longest possible wait; by default it doesn't wait."""
     if "auth" not in arguments:
         arguments.setdefault("api_key", "k")
     galileo = GalileoSessions(base_url=url, **arguments)
@@ -23,12 +23,12 @@ def client(url: str, *, jitter: float = 0.0, **arguments: object) -> GalileoSess
 
 
 async def failure(galileo: GalileoSessions, **arguments: object) -> GalileoError:
-    """The error that one count ends with."""
+    """Returns the error that one count raises."""
     with pytest.raises(GalileoError) as caught:
         await galileo.count(PROJECT, **arguments)
     return caught.value
 
 
 def statuses(error: GalileoError) -> list[int | None]:
-    """The statuses of an error's attempts."""
+    """The status of each attempt of an error."""
     return [attempt.status for attempt in error.attempts]

@@ -1,4 +1,4 @@
-"""The decisions of retries, without a clock: errors to decide about, and who decides."""
+"""Decisions about retries without a clock: errors, and what decides about them."""
 
 from datetime import UTC, datetime
 
@@ -24,15 +24,15 @@ TRANSPORT = {
 
 
 def status(number: int, **headers: str) -> ResponseError:
-    """The error that an answer stands for; `Retry_After="1"` makes the header Retry-After."""
+    """The error of an answer; `Retry_After="1"` sets the header Retry-After."""
     return error_of(Answer(number, {name.replace("_", "-"): value for name, value in headers.items()}, b""))
 
 
 def most(seconds: float) -> float:
-    """The longest wait that may be drawn."""
+    """Chooses the longest wait."""
     return seconds
 
 
 def retrying(policy: Retry = Retry(), budget: Budget | None = None, draw=most) -> Retrying:  # noqa: B008  # frozen
-    """The decisions for one count, that draw the longest waits unless told otherwise."""
+    """The decisions for one count, with the longest waits by default."""
     return Retrying(policy, budget or Budget(), draw)

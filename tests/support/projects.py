@@ -1,4 +1,4 @@
-"""Projects that are numbered from 0, and a server that counts n sessions in project n."""
+"""Projects numbered from 0, and a server that counts n sessions in project n."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -23,7 +23,7 @@ def number_of(request: bytes) -> int:
 
 @asynccontextmanager
 async def numbered(special: dict[int, Doing] | None = None) -> AsyncIterator[RawServer]:
-    """A server that counts n sessions in project n, and does something special for some."""
+    """A server that counts n sessions in project n, with other behaviour for some projects."""
 
     async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
         number = number_of(server.requests[nth - 1])
@@ -48,7 +48,7 @@ def slowly(seconds: float, count: int = 0) -> Doing:
 
 
 def when(event: asyncio.Event, count: int = 0) -> Doing:
-    """Answers once the event has come."""
+    """Answers once the event is set."""
 
     async def behave(writer: asyncio.StreamWriter) -> None:
         await event.wait()
@@ -64,7 +64,7 @@ async def one_by_one(targets: list) -> AsyncIterator:
 
 
 class Source:
-    """Targets that tell how far they were pulled."""
+    """Targets that know how many of them were pulled."""
 
     def __init__(self, targets: list) -> None:
         self.targets = targets
@@ -76,13 +76,13 @@ class Source:
             yield target
 
     async def later(self) -> AsyncIterator:
-        """The same, to be awaited."""
+        """The same as an async iterator."""
         for target in self:
             await asyncio.sleep(0)
             yield target
 
 
 async def take_all(stream: gs.CountStream, into: list[gs.CountResult]) -> None:
-    """Takes results until there are no more; those before an error are kept."""
+    """Appends all results to a list, which keeps those before an error."""
     async for result in stream:
         into.append(result)  # noqa: PERF401  # a comprehension would lose them

@@ -1,4 +1,4 @@
-"""Small honest servers on 127.0.0.1, down to the bytes."""
+"""Small servers on 127.0.0.1 that control each byte."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,7 +33,7 @@ Behaviour = Callable[[int, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def raw_server(behave: Behaviour | bytes, *, ssl=None) -> AsyncIterator[RawServer]:
-    """A server that reads requests and lets `behave(number, writer)` answer; bytes answer each request alike."""
+    """A server that reads requests and calls `behave(number, writer)`; bytes are the answer to every request."""
 
     async def one_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         state.connections += 1
@@ -73,7 +73,7 @@ async def raw_server(behave: Behaviour | bytes, *, ssl=None) -> AsyncIterator[Ra
 
 
 def answers(*sequence: bytes) -> Behaviour:
-    """Answers in this order; the last one again and again."""
+    """Gives these answers in order, the last one repeatedly."""
 
     async def behave(number: int, writer: asyncio.StreamWriter) -> None:
         writer.write(sequence[min(number, len(sequence)) - 1])
@@ -83,7 +83,7 @@ def answers(*sequence: bytes) -> Behaviour:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Waits until the condition holds, at most thirty seconds of the wall's, whatever the loop's clock tells."""
+    """Waits until the condition holds, for at most thirty seconds of real time."""
     end = monotonic() + 30
     while not condition():
         assert monotonic() < end, "it did not come about within thirty seconds"

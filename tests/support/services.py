@@ -1,4 +1,4 @@
-"""A server for many requests, as fast as can be."""
+"""A fast server for many requests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -8,7 +8,7 @@ from support.servers import http
 
 
 class Service:
-    """A server as fast as can be: `serve(request, answer)` gets each request, and calls `answer` with the bytes."""
+    """A fast server; `serve(request, answer)` gets each request, and calls `answer` with the bytes to send."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -28,16 +28,16 @@ class Connection(asyncio.Protocol):
         self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Notes the connection."""
+        """Adds the connection."""
         self.transport = transport
         self.service.connections.add(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Forgets the connection."""
+        """Removes the connection."""
         self.service.connections.discard(self.transport)
 
     def data_received(self, data: bytes) -> None:
-        """Takes requests out of the stream of bytes."""
+        """Splits the bytes into requests."""
         self.buffer += data
         while (end := self.buffer.find(b"\r\n\r\n") + 4) > 3:
             head = self.buffer[:end]
@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
             self.service.serve(request, self.answer)
 
     def answer(self, data: bytes) -> None:
-        """Sends the bytes, if somebody is still there."""
+        """Sends the bytes, unless the connection is closing."""
         if not self.transport.is_closing():
             self.transport.write(data)
 

@@ -1,4 +1,4 @@
-"""What servers and networks do wrong, for `raw_server` and without one."""
+"""Faults of servers and networks."""
 
 import asyncio
 import contextlib
@@ -15,23 +15,23 @@ async def silence(number: int, writer: asyncio.StreamWriter) -> None:
 
 
 async def half_a_body(number: int, writer: asyncio.StreamWriter) -> None:
-    """Begins to answer, and stops."""
+    """Sends a part of the answer, and nothing more."""
     writer.write(http()[:-5])
     await asyncio.sleep(100_000)
 
 
 async def hang_up(number: int, writer: asyncio.StreamWriter) -> None:
-    """Closes as the request arrives."""
+    """Closes the connection when a request arrives."""
     writer.close()
 
 
 async def reset(number: int, writer: asyncio.StreamWriter) -> None:
-    """Resets as the request arrives."""
+    """Resets the connection when a request arrives."""
     writer.transport.abort()
 
 
 def cut(data: bytes):
-    """Sends this much, and closes."""
+    """Sends these bytes, and closes the connection."""
 
     async def behave(number: int, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -46,7 +46,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 @asynccontextmanager
 async def accept_and_close() -> AsyncIterator[str]:
-    """A server that hangs up on everybody."""
+    """A server that accepts connections and closes them."""
 
     async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
@@ -58,7 +58,7 @@ async def accept_and_close() -> AsyncIterator[str]:
 
 @contextmanager
 def full_backlog() -> Iterator[str]:
-    """A port that takes no more connections."""
+    """A port that accepts no more connections."""
     with contextlib.ExitStack() as stack:
         full = stack.enter_context(socket.socket())
         full.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""All that tools show of an error, where no credential may stand."""
+"""All text that tools show of an error, in which no credential may be."""
 
 import pickle
 import traceback
