@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-import platform
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime
-from operator import is_
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from attrs import evolve
 
 from galileo_sessions.client.address import base_url as resolve_base_url
-from galileo_sessions.client.credentials import Auth, credentials, static_headers
+from galileo_sessions.client.authentication import Authentication
+from galileo_sessions.client.credentials import Auth, find_credentials
+from galileo_sessions.client.endpoints import COLUMNS
 from galileo_sessions.client.fanout import CountReport, CountStream, OnProgress, Targets
-from galileo_sessions.client.limiter import Gate, Limits
-from galileo_sessions.client.query import CountQuery, columns_body, scoped
-from galileo_sessions.client.request import COLUMNS, Counter
+from galileo_sessions.client.headers import request_headers
+from galileo_sessions.client.limiter import AdaptiveLimiter, Limits
+from galileo_sessions.client.query import CountQuery, build_query, columns_body
+from galileo_sessions.client.request import Requester
 from galileo_sessions.client.retry import Retry
 from galileo_sessions.client.transport import SSL, Timeouts, Transport
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
@@ -28,23 +29,6 @@ from galileo_sessions.filters.nodes import Filter
 
 if TYPE_CHECKING:  # for annotations alone: only the transport calls aiohttp
     import aiohttp
-
-VERSION = "0.1.0"  # pyproject.toml reads it here, for importlib.metadata would cost 30 ms at import
-
-_OURS = ("content-type", "content-length", "transfer-encoding", "accept-encoding", "host", "authorization")
-
-
-class FanOut(TypedDict, total=False):
-    """The keywords of `count_all`."""
-
-    filters: Iterable[Filter]
-    log_stream_id: UUID | str | None
-    experiment_id: UUID | str | None
-    metrics_testing_id: UUID | str | None
-    concurrency: int | None
-    fail_fast: bool
-    timeout: float | None
-    on_progress: OnProgress | None
 
 
 class GalileoSessions:
@@ -91,7 +75,7 @@ class GalileoSessions:
         headers: Mapping[str, str] | None = None,
         on_attempt: Callable[[Attempt], object] | None = None,
     ) -> None:
-        who = credentials(api_key, auth, os.environ)
+        found = find_credentials(api_key, auth, os.environ)
         self._base_url = resolve_base_url(base_url, os.environ)
         self._transport = Transport(
             self._base_url,
@@ -102,20 +86,19 @@ class GalileoSessions:
             trust_env=trust_env,
         )
         self._limits = _within(limits, self._transport.connections)
-        self._latest: tuple[tuple[object, ...], CountQuery] | None = None
-        self._counter = Counter(
+        sent = request_headers(headers or {}, found)
+        self._requester = Requester(
             self._transport,
-            who,
-            _headers(headers or {}, who),
-            attempt=timeouts.attempt,
+            Authentication(found, sent, self._transport, timeouts.attempt),
+            attempt_timeout=timeouts.attempt,
             retry=retry,
-            gate=Gate(self._limits),
+            limiter=AdaptiveLimiter(self._limits),
             on_attempt=on_attempt,
         )
 
     async def count(
         self,
-        project_id: UUID | str,
+        project_id: UUID | str | CountQuery,
         where: Filter | None = None,
         *,
         filters: Iterable[Filter] = (),
@@ -128,7 +111,7 @@ class GalileoSessions:
         The number of sessions in a project that satisfy a filter.
 
         Args:
-            project_id: The project, a UUID.
+            project_id: The project, a UUID; or a `CountQuery`, which brings its filter and scope.
             where: The filter; None counts all sessions.
             filters: The API's flat list of leaves, in place of `where`.
             log_stream_id: Count in this log stream only.
@@ -144,13 +127,13 @@ class GalileoSessions:
             DeadlineExceededError: if `timeout` ran out.
             DecodeError: if the answer is not a count.
         """
-        asked = (where, filters, log_stream_id, experiment_id, metrics_testing_id)
-        if self._latest is not None and all(map(is_, asked, self._latest[0])):  # often the same filter again and again
-            query = self._latest[1].for_project(project_id)
+        if isinstance(project_id, CountQuery):
+            if (where, filters, log_stream_id, experiment_id, metrics_testing_id) != (None, (), None, None, None):
+                raise ConfigurationError("a CountQuery brings its filter and scope; leave the other arguments out")
+            query = project_id
         else:
-            query = scoped(project_id, *asked)
-            self._latest = (asked, query) if filters == () else None  # a list may change
-        total, _ = await self._counter.count(query, _deadline(timeout))
+            query = build_query(project_id, where, filters, log_stream_id, experiment_id, metrics_testing_id)
+        total, _ = await self._requester.count(query, _deadline(timeout))
         return total
 
     async def columns(
@@ -181,9 +164,9 @@ class GalileoSessions:
                 or the client can't be used here.
             GalileoError: as `count` does.
         """
-        query = scoped(project_id, None, (), log_stream_id, experiment_id, metrics_testing_id)
+        query = build_query(project_id, None, (), log_stream_id, experiment_id, metrics_testing_id)
         body = columns_body(query, start_time, end_time)
-        catalog, _ = await self._counter.ask(COLUMNS, query, body, _deadline(timeout))
+        catalog, _ = await self._requester.send(COLUMNS, query, body, _deadline(timeout))
         return catalog
 
     def count_many(
@@ -223,9 +206,9 @@ class GalileoSessions:
             raise ConfigurationError(f"targets is a list of project ids or queries, got {brief(targets)}. Write [...]")
         if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
             raise ConfigurationError(f"concurrency={concurrency!r}: a whole number, 1 or more")
-        template = scoped(UUID(int=0), where, filters, log_stream_id, experiment_id, metrics_testing_id)
+        template = build_query(UUID(int=0), where, filters, log_stream_id, experiment_id, metrics_testing_id)
         return CountStream(
-            self._counter,
+            self._requester,
             targets,
             template,
             workers=concurrency or self._limits.maximum,
@@ -235,25 +218,47 @@ class GalileoSessions:
             on_progress=on_progress,
         )
 
-    async def count_all(self, targets: Targets, where: Filter | None = None, **options: Unpack[FanOut]) -> CountReport:
+    async def count_all(
+        self,
+        targets: Targets,
+        where: Filter | None = None,
+        *,
+        filters: Iterable[Filter] = (),
+        log_stream_id: UUID | str | None = None,
+        experiment_id: UUID | str | None = None,
+        metrics_testing_id: UUID | str | None = None,
+        concurrency: int | None = None,
+        fail_fast: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109  # as count has it
+        on_progress: OnProgress | None = None,
+    ) -> CountReport:
         """
-        Counts like `count_many`, and gives all results in the order of the targets.
+        Counts like `count_many`, and returns all results in the order of the targets.
 
-        Args:
-            targets: As for `count_many`.
-            where: As for `count_many`.
-            options: The keywords of `count_many`, `ordered` aside.
+        Takes the arguments of `count_many`, except `ordered`.
 
         Raises:
             GalileoError: what a stream raises; errors of single targets are in the report.
         """
-        async with self.count_many(targets, where, **options) as stream:
+        stream = self.count_many(
+            targets,
+            where,
+            filters=filters,
+            log_stream_id=log_stream_id,
+            experiment_id=experiment_id,
+            metrics_testing_id=metrics_testing_id,
+            concurrency=concurrency,
+            fail_fast=fail_fast,
+            timeout=timeout,
+            on_progress=on_progress,
+        )
+        async with stream:
             results = [result async for result in stream]
-            return CountReport(tuple(sorted(results, key=lambda result: result.index)), stream.progress)
+        return CountReport(tuple(sorted(results, key=lambda result: result.index)), stream.progress)
 
     async def close(self) -> None:
         """Ends the connections; a session given as `session=` stays open. Closing twice does nothing more."""
-        await self._counter.close()
+        await self._requester.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -287,17 +292,3 @@ def _seconds(timeout: Any) -> float | None:
 def _deadline(timeout: float | None) -> float | None:
     seconds = _seconds(timeout)
     return None if seconds is None else asyncio.get_running_loop().time() + seconds
-
-
-def _headers(extra: Mapping[str, str], auth: Auth) -> dict[str, str]:
-    """What each request carries beside its credentials and the content's type."""
-    taken = {*_OURS, *(name.lower() for name in static_headers(auth))}
-    for name, value in extra.items():
-        if not isinstance(name, str) or not isinstance(value, str) or not (name + value).isprintable():
-            raise ConfigurationError(f"headers= takes printable text, which {name!r} or its value isn't")
-        if name.lower() in taken:
-            raise ConfigurationError(
-                f"headers= can't set {name}, which this client sets itself. For credentials use auth="
-            )
-    agent = f"galileo-sessions/{VERSION} Python/{platform.python_version()}"
-    return {"User-Agent": agent, "Accept": "application/json", "Accept-Encoding": "identity", **extra}

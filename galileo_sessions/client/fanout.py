@@ -1,18 +1,47 @@
-"""Many counts: targets pulled as they are needed, results handed out as they come, and every worker joined."""
+"""
+Many counts at once: targets are pulled as they are needed, results are delivered as they come.
+
+Theory of operation
+===================
+
+A stream has a source of targets, up to `concurrency` workers, and a queue of results that the consumer takes from::
+
+    source ──pull──> worker ── Requester.count ──> results ──> consumer
+       ^                                                          │
+       └────────────────────── room <─────────────────────────────┘
+
+Room. Two results a worker may be pulled and not yet taken. Whoever pulls a target first takes one unit of room; the
+consumer gives it back with each result that it takes. So a slow consumer slows the pulling down, and memory is bounded.
+
+Pulling. A worker pulls a plain iterator itself, since that can't be interrupted. An asynchronous source is pulled by a
+task of its own, the feeder, for timeouts, task groups and context variables inside it belong to one task.
+
+Workers. The stream begins with one worker. Each spawns the next one when it has got its first target, so three targets
+don't start 256 tasks. A worker ends when there are no more targets.
+
+Ends. Where the source is exhausted or fails, the counts in progress are completed and delivered first. Where the block
+is left, `fail_fast` or a 401 makes an error final, or a worker fails with something that isn't a result, all tasks are
+cancelled. In each case the queue of results ends with a mark once the last task is done::
+
+    pulled      1 2 3 4 (source fails)
+    results     2 1 4 3 mark           consumer: 2 1 4 3, then the failure is raised
+
+Invariants. Every target that was pulled has exactly one result, unless the tasks were cancelled. No task outlives the
+block. After a cancellation no request starts, even if the source swallows the cancellation.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
-from contextlib import nullcontext
-from typing import Self, TypeAlias, cast
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sized
+from functools import partial
+from typing import Any, Self, TypeAlias, cast
 from uuid import UUID
 
 from attrs import frozen
 
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.request import Counter, tell
+from galileo_sessions.client.request import Requester, call_safely
 from galileo_sessions.errors import (
     Attempt,
     AuthenticationError,
@@ -23,6 +52,8 @@ from galileo_sessions.errors import (
 
 Target: TypeAlias = CountQuery | UUID | str
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
+
+_PATIENCE = 1.0  # seconds until a task that swallowed its cancellation is cancelled again
 
 
 @frozen
@@ -115,15 +146,15 @@ class CountStream:
     """
     Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in stream:`.
 
-    Targets are pulled as places get free; a slow consumer slows the pulling down.
+    Targets are pulled as permits get free; a slow consumer slows the pulling down.
     A result whose `error` is set is data; the loop itself raises what the source of the targets raises,
     `AuthenticationError` since no other count can succeed either, and with `fail_fast` the first error.
-    Leaving the block by any door ends all requests, and joins every task, before it returns.
+    Leaving the block in any way cancels all requests, and joins every task, before it returns.
     """
 
     def __init__(
         self,
-        counter: Counter,
+        requester: Requester,
         targets: Targets,
         template: CountQuery,
         *,
@@ -133,182 +164,183 @@ class CountStream:
         timeout: float | None,
         on_progress: OnProgress | None,
     ) -> None:
-        self._counter = counter
+        self._requester = requester
         self._targets = targets
         self._template = template
-        self._most = workers
+        self._most_workers = workers
         self._fail_fast = fail_fast
         self._timeout = timeout
-        self._deadline: float | None = None
         self._on_progress = on_progress
-        self._source: Iterator[Target] | AsyncIterator[Target] | None = None
-        self._iterator: Iterator[Target] | None = None  # the source, if it can be pulled without awaiting
-        self._pulling = asyncio.Lock()
-        self._window = 2 * workers  # targets that may be claimed beyond the results that somebody has taken
-        self._full: deque[asyncio.Future[None]] = deque()  # workers that wait for the consumer
-        self._workers: set[asyncio.Task[None]] = set()
+        self._started: float | None = None
+        self._deadline: float | None = None
+        self._iterator: Iterator[Target] | None = None
+        self._queries: asyncio.Queue[CountQuery | None] = asyncio.Queue()  # from the feeder; None is the end
+        self._room = asyncio.Semaphore(2 * workers)
+        self._tasks: set[asyncio.Task[None]] = set()  # the workers and the feeder
+        self._results: asyncio.Queue[CountResult | None] = asyncio.Queue()  # None is the end
         self._early: dict[int, CountResult] | None = {} if ordered else None
-        self._ready: deque[CountResult] = deque()
-        self._consumers: list[asyncio.Future[None]] = []
         self._failure: BaseException | None = None
-        self._exhausted = self._dismissed = False
-        self._claimed = self._pulled = self._taken = self._handed = self._done = self._failed = 0
-        self._started = 0.0
+        self._exhausted = self._cancelled = False
+        self._spawned = self._pulled = self._delivered = self._done = self._failed = 0
 
     @property
     def progress(self) -> Progress:
         """How far it is, now."""
-        total = len(self._targets) if hasattr(self._targets, "__len__") else None  # type: ignore[arg-type]  # asked just now
-        gate = self._counter.gate
-        elapsed = 0.0 if self._source is None else asyncio.get_running_loop().time() - self._started
-        return Progress(self._done, self._failed, total, gate.in_flight, gate.width, elapsed)
+        total = len(self._targets) if isinstance(self._targets, Sized) else None
+        elapsed = 0.0 if self._started is None else asyncio.get_running_loop().time() - self._started
+        limiter = self._requester.limiter
+        return Progress(self._done, self._failed, total, limiter.in_flight, limiter.width, elapsed)
 
     async def __aenter__(self) -> Self:
-        if self._source is not None:
+        if self._started is not None:
             raise ConfigurationError("this stream has been entered before. Call count_many again for another pass")
-        source = self._targets
-        self._source = aiter(source) if isinstance(source, AsyncIterable) else iter(source)
-        self._iterator = self._source if isinstance(self._source, Iterator) else None
         self._started = asyncio.get_running_loop().time()
         self._deadline = None if self._timeout is None else self._started + self._timeout
-        self._hire()
+        if isinstance(self._targets, AsyncIterable):
+            self._spawn(self._feed(aiter(self._targets)))
+        else:
+            self._iterator = iter(self._targets)
+        self._spawn(self._work())
+        self._spawned = 1
         return self
 
-    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         cancelled = False
-        self._dismiss()
-        while self._workers:  # again, should this task be cancelled meanwhile: nothing may be left behind
+        self._cancel_tasks()
+        while self._tasks:
             try:
-                await asyncio.wait(self._workers)
+                await asyncio.wait(self._tasks, timeout=_PATIENCE)
             except asyncio.CancelledError:
                 cancelled = True
-        if cancelled and error is None:
+            else:
+                self._cancel_tasks()
+        if cancelled:
             raise asyncio.CancelledError
 
     def __aiter__(self) -> Self:
-        if self._source is None:
+        if self._started is None:
             raise ConfigurationError("enter the stream first: async with galileo.count_many(...) as stream")
         return self
 
     async def __anext__(self) -> CountResult:
-        while not self._ready:
-            if not self._workers:
-                if self._failure is not None:
-                    raise self._failure
-                raise StopAsyncIteration
-            waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._consumers.append(waiting)
-            await waiting
-        self._taken += 1
-        if self._full and not (worker := self._full.popleft()).done():
-            worker.set_result(None)
-        return self._ready.popleft()
+        result = await self._results.get()
+        if result is None:
+            self._results.put_nowait(None)  # for whoever asks next
+            if self._failure is not None:
+                raise self._failure
+            raise StopAsyncIteration
+        self._room.release()
+        return result
 
-    async def _wait_for_consumer(self) -> None:
-        room: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._full.append(room)
-        await room
+    # ---- tasks -------------------------------------------------------------------------------------------------------
 
-    def _wake(self) -> None:
-        for waiting in self._consumers:
-            if not waiting.done():
-                waiting.set_result(None)
-        self._consumers.clear()
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_done)
 
-    # ---- workers -----------------------------------------------------------------------------------------------------
+    def _spawn_worker(self) -> None:
+        if self._tasks and self._spawned < self._most_workers and not self._exhausted:
+            self._spawned += 1
+            self._spawn(self._work())
 
-    def _hire(self) -> None:
-        """One worker more, while there are fewer than allowed: each hires the next once it has something to do."""
-        if len(self._workers) < self._most:
-            worker = asyncio.create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._left)
+    def _cancel_tasks(self) -> None:
+        self._exhausted = self._cancelled = True
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
 
-    def _dismiss(self) -> None:
-        self._dismissed = True
-        for worker in self._workers:
-            if worker is not asyncio.current_task():
-                worker.cancel()
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            if not self._cancelled:  # not by this stream: the source, or code below a count, has cancelled it
+                self._fail(asyncio.CancelledError("a worker of this stream was cancelled"))
+        elif (error := task.exception()) is not None:
+            self._fail(error)
+            self._cancel_tasks()
+        if not self._tasks:
+            self._results.put_nowait(None)
 
-    def _left(self, worker: asyncio.Task[None]) -> None:
-        self._workers.discard(worker)
-        if not worker.cancelled():
-            self._fail(worker.exception())
-        elif not self._dismissed:  # not by us: the source, or somebody else's code below a count, has cancelled it
-            self._fail(asyncio.CancelledError("a worker of this stream was cancelled"))
-        self._wake()
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        self._exhausted = True
 
-    async def _work(self) -> None:
-        clock = asyncio.get_running_loop().time
-        hired = False
-        while self._failure is None and not self._exhausted:
-            if self._claimed - self._taken >= self._window:
-                await self._wait_for_consumer()
-                continue
-            self._claimed += 1
-            query = self._pull() if self._iterator is not None else await self._pull_async()
-            if query is None:
-                return
-            index = self._pulled
-            self._pulled += 1
-            if not hired:
-                self._hire()
-                hired = True
-            started = clock()
-            try:
-                total, attempts = await self._counter.count(query, self._deadline)
-            except GalileoError as error:
-                if self._fail_fast or isinstance(error, AuthenticationError):
-                    self._fail(error)
-                    self._dismiss()
-                    return
-                data = error.with_traceback(None)  # which would keep its frames alive
-                result = CountResult(index, query, None, data, error.attempts, clock() - started)
-            else:
-                result = CountResult(index, query, total, None, attempts, clock() - started)
-            self._hand(result)
+    # ---- targets -----------------------------------------------------------------------------------------------------
 
-    def _pull(self) -> CountQuery | None:
-        """The next target, or None at the end; what the source raises goes to the consumer."""
+    async def _feed(self, source: AsyncIterator[Target]) -> None:
+        """Pulls an asynchronous source, not beyond the deadline; the queue of queries then ends with None."""
+        timeout = asyncio.timeout_at(self._deadline)
         try:
-            return self._query(next(cast("Iterator[Target]", self._iterator)))
+            async with timeout:
+                while await self._room.acquire() and not self._exhausted:
+                    self._queries.put_nowait(self._query(await anext(source)))
+        except StopAsyncIteration:
+            pass
+        except TimeoutError as error:
+            late = DeadlineExceededError("timeout= ran out before the targets ended")
+            self._failure = self._failure or (late if timeout.expired() else error)
+        except Exception as error:  # noqa: BLE001  # the source is the consumer's, and so is what it raises
+            self._failure = self._failure or error
+        finally:
+            self._queries.put_nowait(None)
+
+    async def _next_query(self) -> CountQuery | None:
+        """The next query, or None at the end of the targets."""
+        if self._iterator is None:
+            query = await self._queries.get()
+            if query is None:
+                self._queries.put_nowait(None)  # for the other workers
+            return query
+        await self._room.acquire()
+        if self._exhausted:
+            self._room.release()
+            return None
+        try:
+            return self._query(next(self._iterator))
         except StopIteration:
             self._exhausted = True
         except Exception as error:  # noqa: BLE001  # the source is the consumer's, and so is what it raises
             self._fail(error)
-        return None
-
-    async def _pull_async(self) -> CountQuery | None:
-        """Likewise, from a source that has to be awaited: one worker at a time, and not beyond the deadline."""
-        timeout = nullcontext() if self._deadline is None else asyncio.timeout_at(self._deadline)
-        try:
-            async with self._pulling, timeout:
-                if not self._exhausted and self._failure is None:  # it may have ended while the others pulled
-                    return self._query(await anext(cast("AsyncIterator[Target]", self._source)))
-        except StopAsyncIteration:
-            self._exhausted = True
-        except Exception as error:  # noqa: BLE001  # as above
-            ours = isinstance(timeout, asyncio.Timeout) and isinstance(error, TimeoutError) and timeout.expired()
-            self._fail(DeadlineExceededError("timeout= ran out before the targets ended") if ours else error)
+        self._room.release()
         return None
 
     def _query(self, target: Target) -> CountQuery:
         return target if isinstance(target, CountQuery) else self._template.for_project(target)
 
-    def _fail(self, error: BaseException | None) -> None:
-        self._failure = self._failure or error
+    # ---- counts ------------------------------------------------------------------------------------------------------
 
-    def _hand(self, result: CountResult) -> None:
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        first = True
+        while (query := await self._next_query()) is not None and not self._cancelled:
+            index = self._pulled
+            self._pulled += 1
+            if first:
+                loop.call_soon(self._spawn_worker)  # not at once: an eager task would begin inside this one
+                first = False
+            started = loop.time()
+            try:
+                total, attempts = await self._requester.count(query, self._deadline)
+            except GalileoError as error:
+                if self._fail_fast or isinstance(error, AuthenticationError):
+                    self._fail(error)
+                    self._cancel_tasks()
+                    return
+                data = error.with_traceback(None)  # which would keep its frames alive
+                result = CountResult(index, query, None, data, error.attempts, loop.time() - started)
+            else:
+                result = CountResult(index, query, total, None, attempts, loop.time() - started)
+            self._deliver(result)
+
+    def _deliver(self, result: CountResult) -> None:
         self._done += 1
         self._failed += result.error is not None
         if self._early is None:
-            self._ready.append(result)
+            self._results.put_nowait(result)
         else:
             self._early[result.index] = result
-            while self._handed in self._early:
-                self._ready.append(self._early.pop(self._handed))
-                self._handed += 1
-        self._wake()
-        report = self._on_progress
-        if report is not None:
-            tell(lambda: report(self.progress), "on_progress raised; the counts go on")
+            while (following := self._early.pop(self._delivered, None)) is not None:
+                self._results.put_nowait(following)
+                self._delivered += 1
+        if self._on_progress is not None:
+            call_safely(partial(self._on_progress, self.progress), "on_progress raised; the counts go on")

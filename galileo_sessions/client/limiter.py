@@ -45,9 +45,11 @@ class Limits:
             raise ConfigurationError(f"Limits(rate=...) takes an async context manager, got {type(self.rate).__name__}")
 
 
-class Gate:
+class AdaptiveLimiter:
     """
-    Lets requests in, first come, first served.
+    Gives permits to send, first come, first served.
+
+    A permit is the number of the generation in which it was given; each cut begins a new one.
 
     Args:
         limits: The bounds.
@@ -58,7 +60,7 @@ class Gate:
         self._limits = limits
         self._width = float(limits.initial)
         self._doubling = True
-        self._generation = 0
+        self._generation = 1
         self._in_flight = 0
         self._waiters: OrderedDict[asyncio.Future[None], None] = OrderedDict()
         self._paused_until = 0.0
@@ -67,16 +69,16 @@ class Gate:
 
     @property
     def width(self) -> int:
-        """Requests that may be under way at once, now."""
+        """Requests that may be in flight at once, now."""
         return int(self._width)
 
     @property
     def in_flight(self) -> int:
-        """Requests that are let in, now."""
+        """Requests that have a permit, now."""
         return self._in_flight
 
-    def enter_at_once(self) -> int | None:
-        """Like `enter` where nothing has to be waited for; None where something has."""
+    def try_acquire(self) -> int | None:
+        """A permit, if there is one without waiting."""
         if self._waiters or self._in_flight >= int(self._width) or self._limits.rate is not None:
             return None
         if self._paused_until > 0 and self._clock() < self._paused_until:
@@ -84,10 +86,10 @@ class Gate:
         self._in_flight += 1
         return self._generation
 
-    async def enter(self) -> int:
-        """Waits for a place, for the rate, and for the end of a pause; gives what `leave` wants back."""
+    async def acquire(self) -> int:
+        """A permit, after the wait for the width, for the rate, and for the end of a pause."""
         if self._waiters or self._in_flight >= int(self._width):
-            await self._wait_for_place()
+            await self._wait_in_line()
         else:
             self._in_flight += 1
         try:
@@ -97,58 +99,51 @@ class Gate:
             while (pause := self._paused_until - self._clock()) > 0:  # noqa: ASYNC110  # it may be prolonged meanwhile
                 await asyncio.sleep(pause)
         except BaseException:
-            self._give_place()
+            self._free_permit()
             raise
         return self._generation
 
-    def leave(self, generation: int, *, ok: bool) -> None:
-        """
-        Gives the place back.
-
-        Args:
-            generation: What `enter` gave.
-            ok: Whether a count came; then there may be room for more.
-        """
-        if ok and self._in_flight * 2 >= int(self._width) < self._limits.maximum:
+    def release(self, permit: int, *, succeeded: bool) -> None:
+        """Takes the permit back; after a success there may be room for more."""
+        if succeeded and self._in_flight * 2 >= int(self._width) < self._limits.maximum:
             self._grow()
-        self._give_place()
+        self._free_permit()
 
-    def shrink(self, generation: int, pause: float | None) -> None:
+    def overloaded(self, permit: int, pause: float | None) -> None:
         """
-        Learns that the service has too much to do; of all requests let in before a shrink, one shrinks.
+        Learns that the service has too much to do; of all permits of one generation, the first cuts.
 
         Args:
-            generation: What `enter` gave.
-            pause: Seconds for which nobody is let in, if the service asked for that. It then counts requests per
-                time, so that more at once would only meet the next refusal with more: the width begins anew, and
-                doesn't grow before another such time has passed.
+            permit: With which the refused request was sent.
+            pause: Seconds for which no request is sent, if the service asked for that. It then limits requests per
+                time: the width begins anew, and doesn't grow before another such time has passed.
         """
         self._doubling = False
         if pause is not None:
             self._paused_until = max(self._paused_until, self._clock() + pause)
             self._growing_from = self._paused_until + pause
-        if generation == self._generation:
+        if permit == self._generation:
             self._generation += 1
-            begin = self._width if pause is None else min(self._width, self._limits.initial / _SHRINK)
-            self._width = max(float(self._limits.minimum), begin * _SHRINK)
+            before = self._width if pause is None else min(self._width, self._limits.initial / _SHRINK)
+            self._width = max(float(self._limits.minimum), before * _SHRINK)
 
     def _grow(self) -> None:
         if self._growing_from == 0.0 or self._clock() >= self._growing_from:
             growth = 1.0 if self._doubling else 1.0 / self._width
             self._width = min(float(self._limits.maximum), self._width + growth)
 
-    async def _wait_for_place(self) -> None:
+    async def _wait_in_line(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = None
         try:
             await waiter
         except asyncio.CancelledError:
-            if not waiter.cancelled():  # the place came at the same moment
-                self._give_place()
+            if not waiter.cancelled():  # the permit came at the same moment
+                self._free_permit()
             self._waiters.pop(waiter, None)
             raise
 
-    def _give_place(self) -> None:
+    def _free_permit(self) -> None:
         self._in_flight -= 1
         while self._waiters and self._in_flight < int(self._width):
             waiter, _ = self._waiters.popitem(last=False)

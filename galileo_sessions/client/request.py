@@ -1,166 +1,136 @@
-"""One question, from the query to the answer: its place in the queue, its attempts, its deadline."""
+"""
+One question to the service, from the query to the answer: the wait for a permit, the attempts, the deadline.
+
+A question makes attempts until one brings the answer, the retry policy gives up, or the deadline passes.
+An attempt begins when the limiter gives a permit, and ends with the last byte or an error.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from copy import copy
 from functools import partial
 from math import inf
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from attrs import define, frozen
+from attrs import define
 
-from galileo_sessions.client.credentials import (
-    Auth,
-    PasswordAuth,
-    Tokens,
-    bearer,
-    forms_of,
-    login_form,
-    secrets_of,
-    static_headers,
-    token_of,
-)
-from galileo_sessions.client.limiter import Gate
+from galileo_sessions import errors
+from galileo_sessions.client.authentication import Authentication
+from galileo_sessions.client.endpoints import COUNT, Endpoint
+from galileo_sessions.client.limiter import AdaptiveLimiter
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.responses import Scrub, column_catalog, error_of, total_count
-from galileo_sessions.client.retry import Budget, Retry, Retrying, is_overload
-from galileo_sessions.client.transport import MAX_BODY, Transport
-from galileo_sessions.errors import (
-    Attempt,
-    AttemptTimeoutError,
-    AuthenticationError,
-    DeadlineExceededError,
-    DecodeError,
-    GalileoError,
-    ResponseError,
-    TransportError,
-)
-from galileo_sessions.filters.catalog import ColumnCatalog
+from galileo_sessions.client.responses import error_of
+from galileo_sessions.client.retry import Retry, RetryBudget, RetryDecisions, is_overload
+from galileo_sessions.client.transport import Transport
 
 T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger("galileo_sessions")
 
-_LINE = "POST /v2/projects/{project_id}/sessions/%s: attempt %d, status %s, %.0f ms"
+_LINE = "POST %s: attempt %d, status %s, %.0f ms"
 
-OnAttempt = Callable[[Attempt], object]
+Attempts = tuple[errors.Attempt, ...]
+OnAttempt = Callable[[errors.Attempt], object]
 
 
-def tell(call: Callable[[], object], complaint: str) -> None:
-    """Calls somebody else's code, whose failure is logged: it must not lose a count."""
+def call_safely(call: Callable[[], object], complaint: str) -> None:
+    """Calls a callback of the user's; a failure is logged, for it must not lose a count."""
     try:
         call()
     except Exception:
         logger.exception(complaint)
 
 
-@frozen
-class Asked(Generic[T]):
-    """What can be asked of a project's sessions."""
-
-    name: str
-    """The last part of its path."""
-    decode: Callable[[bytes, Scrub], T]
-    """What the body of a 200 says."""
-    limit: int
-    """Bytes that such a body may have."""
-
-
-COUNT: Asked[int] = Asked("count", total_count, MAX_BODY)
-COLUMNS: Asked[ColumnCatalog] = Asked("available_columns", column_catalog, 8 << 20)
-
-
 @define
-class _Call:
-    """One call of `Counter.ask`, while it lasts."""
+class RequestState:
+    """One call of `Requester.send`, while it lasts."""
 
-    asked: Asked[Any]
+    endpoint: Endpoint[Any]
     query: CountQuery
     body: bytes
-    started: float
     deadline: float | None
-    idle_since: float
+    started: float
+    waiting_since: float
     """When the wait for the next attempt began."""
-    attempts: tuple[Attempt, ...] = ()
-    retrying: Retrying | None = None
-    token: str | None = None
-    at_deadline: bool = False
-    """Whether the attempt ends with the deadline, before its own time is over."""
-    refused_token: str | None = None
-    """A token that met a 401; there is one login to replace it."""
+    decisions: RetryDecisions
+    attempts: Attempts = ()
+    cut_short: bool = False
+    """Whether the last attempt had to end with the deadline, before its own time was over."""
+    new_token: bool = False
+    """Whether the last attempt's token was refused, so that the next one has a new one."""
 
-    def is_cut_short(self, error: GalileoError) -> bool:
+    def time_left(self, now: float) -> float:
+        """Seconds until the deadline."""
+        return inf if self.deadline is None else self.deadline - now
+
+    def is_cut_short(self, error: errors.GalileoError) -> bool:
         """Whether a timeout says nothing of the service: the caller's time was over, not the attempt's."""
-        return self.at_deadline and isinstance(error, AttemptTimeoutError)
+        return self.cut_short and isinstance(error, errors.AttemptTimeoutError)
 
-    def failed(self, error: GalileoError, now: float) -> GalileoError:
-        """What to raise: the last real answer rather than network trouble after it; a copy, for an attempt lists it."""
-        if isinstance(error, TransportError):
-            real = [attempt.error for attempt in self.attempts if isinstance(attempt.error, ResponseError)]
-            error = real[-1] if real else error
+    def failure(self, error: errors.GalileoError, now: float) -> errors.GalileoError:
+        """What to raise: the last response rather than network trouble after it; a copy, for an attempt lists it."""
+        if isinstance(error, errors.TransportError):
+            responses = [attempt.error for attempt in self.attempts if isinstance(attempt.error, errors.ResponseError)]
+            error = responses[-1] if responses else error
         final = copy(error)
         final.query, final.attempts, final.elapsed = self.query, self.attempts, now - self.started
         return final
 
-    def late(self, now: float) -> GalileoError:
+    def too_late(self, now: float) -> errors.GalileoError:
         """The error for a deadline that has passed, or that the next attempt would pass."""
         last = self.attempts[-1].error if self.attempts else None
         made = f"after {len(self.attempts)} attempts" if self.attempts else "before a request could be sent"
-        return self.failed(DeadlineExceededError(f"timeout= ran out {made}; give more time", last=last), now)
+        return self.failure(errors.DeadlineExceededError(f"timeout= ran out {made}; give more time", last=last), now)
 
 
-class Counter:
+class Requester:
     """
-    Sends queries and reads what the service answers.
+    Sends queries and reads the responses.
 
     Args:
-        transport: The way to the service.
-        auth: The credentials.
-        headers: What each request carries beside them.
-        attempt: Seconds that one attempt may take, from its admission on.
+        transport: Sends one request.
+        authentication: The headers of a request.
+        attempt_timeout: Seconds that one attempt may take.
         retry: Whether to try again.
-        gate: Who may send.
+        limiter: Gives the permits.
         on_attempt: Called after each attempt; what it raises is logged.
     """
 
     def __init__(
         self,
         transport: Transport,
-        auth: Auth,
-        headers: Mapping[str, str],
+        authentication: Authentication,
         *,
-        attempt: float,
+        attempt_timeout: float,
         retry: Retry,
-        gate: Gate,
+        limiter: AdaptiveLimiter,
         on_attempt: OnAttempt | None,
     ) -> None:
-        self.gate = gate
+        self.limiter = limiter
+        self.jitter: Callable[[float], float] = _jitter
         self._transport = transport
-        self._auth = auth
-        self._attempt_time = attempt
+        self._authentication = authentication
+        self._attempt_timeout = attempt_timeout
         self._retry = retry
-        self._budget = Budget()
-        self._draw: Callable[[float], float] = _draw
+        self._budget = RetryBudget()
         self._on_attempt = on_attempt
-        self._headers = {**headers, "Content-Type": "application/json", **static_headers(auth)}
-        self._tokens = Tokens(self._login) if isinstance(auth, PasswordAuth) else None
 
-    def count(self, query: CountQuery, deadline: float | None) -> Coroutine[Any, Any, tuple[int, tuple[Attempt, ...]]]:
-        """The count for a query, and the attempts that it took; as `ask`."""
-        return self.ask(COUNT, query, query.body, deadline)
+    def count(self, query: CountQuery, deadline: float | None) -> Coroutine[Any, Any, tuple[int, Attempts]]:
+        """The count for a query, and the attempts that it took; as `send`."""
+        return self.send(COUNT, query, query.body, deadline)
 
-    async def ask(
-        self, asked: Asked[T], query: CountQuery, body: bytes, deadline: float | None
-    ) -> tuple[T, tuple[Attempt, ...]]:
+    async def send(
+        self, endpoint: Endpoint[T], query: CountQuery, body: bytes, deadline: float | None
+    ) -> tuple[T, Attempts]:
         """
         The answer to a question, and the attempts that it took.
 
         Args:
-            asked: What to ask.
+            endpoint: What to ask.
             query: Of which project; errors carry it.
             body: What is sent.
             deadline: When to give up, on the loop's clock.
@@ -168,131 +138,98 @@ class Counter:
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
         """
-        clock = asyncio.get_running_loop().time
-        called = clock()
-        call = _Call(asked, query, body, called, deadline, idle_since=called)
+        now = asyncio.get_running_loop().time()
+        decisions = RetryDecisions(self._retry, self._budget, self.jitter)
+        state = RequestState(endpoint, query, body, deadline, now, now, decisions)
         while True:
-            answer = await self._try(call, clock)
-            error = call.attempts[-1].error
+            answer, error = await self._attempt(state)
             if error is None:
-                self._budget.give_back(1) if call.retrying is None else call.retrying.succeeded()
-                return answer, call.attempts
-            now = call.idle_since
-            call.retrying = call.retrying or Retrying(self._retry, self._budget, self._draw)
-            if self._wants_new_token(call, error):
-                call.retrying.made += 1
-                continue
-            left = inf if deadline is None else deadline - now
-            wait = inf if call.is_cut_short(error) else call.retrying.wait_after(error, left)
-            if wait is None:
-                raise call.failed(error, now)
-            if wait == inf:
-                raise call.late(now)
-            await asyncio.sleep(wait)
+                decisions.succeeded()
+                return answer, state.attempts
+            await self._wait_for_retry(state, error)
 
     async def close(self) -> None:
-        """Ends a login under way, and the transport."""
-        if self._tokens is not None:
-            await self._tokens.close()
+        """Cancels a login that is in progress, and closes the transport."""
+        await self._authentication.close()
         await self._transport.close()
 
-    async def _try(self, call: _Call, clock: Callable[[], float]) -> Any:
-        """One attempt, noted in `call`; gives what the answer says, or None if there is an error."""
-        place = self.gate.enter_at_once()
-        if place is None:
-            place = await self._enter(call)
+    async def _attempt(self, state: RequestState) -> tuple[Any, errors.GalileoError | None]:
+        """One attempt, recorded in `state`: the answer, or an error."""
+        permit = self.limiter.try_acquire() or await self._acquire(state)
+        clock = asyncio.get_running_loop().time
         begun = clock()
-        until = begun + self._attempt_time
-        call.at_deadline = call.deadline is not None and call.deadline < until
-        if call.deadline is not None and call.at_deadline:
-            until = call.deadline
-            if until <= begun:
-                self.gate.leave(place, ok=False)
-                raise call.late(begun)
-        said, error, came = None, None, False
+        until = begun + self._attempt_timeout
+        if state.deadline is not None and state.deadline < until:
+            until, state.cut_short = state.deadline, True
+        answer: Any = None
+        error: errors.GalileoError | None = None
         try:
-            headers = self._headers if self._tokens is None else await self._with_token(call, self._tokens, until)
-            path = f"/v2/projects/{call.query.project_id}/sessions/{call.asked.name}"
-            answer = await self._transport.post(path, call.body, headers, until=until, limit=call.asked.limit)
-            if answer.status != 200:
-                raise error_of(answer, self._scrub, call.query)  # a function more would be felt in each count
-            said = call.asked.decode(answer.body, self._scrub)
-            came = True
-        except GalileoError as problem:
-            error = problem.with_traceback(None)  # which would keep the whole answer alive
+            if until <= begun:
+                raise state.too_late(begun)
+            answer = await self._exchange(state, until)
+        except errors.DeadlineExceededError:
+            raise
+        except errors.GalileoError as problem:
+            error = problem.with_traceback(None)  # which would keep the whole response alive
+            self._report_overload(state, permit, error)
         finally:
-            if error is not None:
-                self._learn(call, place, error)
-            self.gate.leave(place, ok=came)
-        status = error.status if isinstance(error, ResponseError) else None
-        if error is None or isinstance(error, DecodeError):
-            status = 200
-        ended = clock()
-        attempt = Attempt(len(call.attempts) + 1, status, error, begun - call.idle_since, ended - begun)
-        call.attempts += (attempt,)
-        call.idle_since = ended
-        self._tell(call.asked.name, attempt)
-        return said
+            self.limiter.release(permit, succeeded=answer is not None)
+        self._record(state, error, begun, clock())
+        return answer, error
 
-    def _learn(self, call: _Call, place: int, error: GalileoError) -> None:
-        """Tells the gate that the service has too much to do, and for how long it asked to be left alone."""
-        asked = error.retry_after if isinstance(error, ResponseError) else None
-        if asked is not None and asked > self._retry.max_retry_after:
-            asked = None
-        if is_overload(error) and not call.is_cut_short(error):
-            self.gate.shrink(place, asked)
+    async def _exchange(self, state: RequestState, until: float) -> Any:
+        headers = await self._authentication.headers(until)
+        endpoint = state.endpoint
+        path = endpoint.path.format(project_id=state.query.project_id)
+        response = await self._transport.post(path, state.body, headers, until=until, max_body=endpoint.max_body)
+        if response.status == 200:
+            return endpoint.decode(response.body, self._authentication.redact)
+        error = error_of(response, self._authentication.redact, state.query)
+        state.new_token = self._authentication.refused(error, headers)
+        raise error
 
-    async def _enter(self, call: _Call) -> int:
-        if call.deadline is None:
-            return await self.gate.enter()
-        timeout = asyncio.timeout_at(call.deadline)
+    async def _acquire(self, state: RequestState) -> int:
+        timeout = asyncio.timeout_at(state.deadline)
         try:
             async with timeout:
-                return await self.gate.enter()
+                return await self.limiter.acquire()
         except TimeoutError:
             if not timeout.expired():  # then it is not ours, but of Limits(rate=...)
                 raise
-        raise call.late(asyncio.get_running_loop().time())
+        raise state.too_late(asyncio.get_running_loop().time())
 
-    async def _with_token(self, call: _Call, tokens: Tokens, until: float) -> Mapping[str, str]:
-        timeout = asyncio.timeout_at(until)
-        try:
-            async with timeout:
-                call.token = await tokens.get(stale=call.refused_token)
-                return {**self._headers, **bearer(call.token)}
-        except TimeoutError:
-            if not timeout.expired():  # then it is the login's own
-                raise
-        raise AttemptTimeoutError("the login took longer than the attempt may", phase="response")
+    def _report_overload(self, state: RequestState, permit: int, error: errors.GalileoError) -> None:
+        """Tells the limiter that the service has too much to do, and for how long it asked to be left alone."""
+        pause = error.retry_after if isinstance(error, errors.ResponseError) else None
+        if pause is not None and pause > self._retry.max_retry_after:
+            pause = None
+        if is_overload(error) and not state.is_cut_short(error):
+            self.limiter.overloaded(permit, pause)
 
-    def _wants_new_token(self, call: _Call, error: GalileoError) -> bool:
-        """Whether a 401 may be the token's fault: once a call, a login is worth an attempt."""
-        if self._tokens is None or type(error) is not AuthenticationError or call.token is None:
-            return False
-        self._tokens.refused(call.token)
-        first = call.refused_token is None
-        call.refused_token = call.token
-        return first and len(call.attempts) < self._retry.attempts
-
-    async def _login(self) -> str:
-        assert isinstance(self._auth, PasswordAuth)  # noqa: S101  # only then are there tokens
-        until = asyncio.get_running_loop().time() + self._attempt_time
-        headers = {**self._headers, "Content-Type": "application/x-www-form-urlencoded"}
-        return token_of(await self._transport.post("/login", login_form(self._auth), headers, until=until), self._scrub)
-
-    def _scrub(self, text: str) -> str:
-        tokens = self._tokens.known if self._tokens is not None else ()
-        for form in forms_of([*secrets_of(self._auth), *tokens]):
-            text = text.replace(form, "***")
-        return text
-
-    def _tell(self, name: str, attempt: Attempt) -> None:
+    def _record(self, state: RequestState, error: errors.GalileoError | None, begun: float, ended: float) -> None:
+        status = error.status if isinstance(error, errors.ResponseError) else None
+        if error is None or isinstance(error, errors.DecodeError):
+            status = 200
+        attempt = errors.Attempt(len(state.attempts) + 1, status, error, begun - state.waiting_since, ended - begun)
+        state.attempts += (attempt,)
+        state.waiting_since = ended
         if logger.isEnabledFor(logging.DEBUG):
-            milliseconds = attempt.elapsed * 1000
-            logger.debug(_LINE, name, attempt.number, attempt.status, milliseconds)
+            logger.debug(_LINE, state.endpoint.path, attempt.number, status, attempt.elapsed * 1000)
         if self._on_attempt is not None:
-            tell(partial(self._on_attempt, attempt), "on_attempt raised; the count goes on")
+            call_safely(partial(self._on_attempt, attempt), "on_attempt raised; the count goes on")
+
+    async def _wait_for_retry(self, state: RequestState, error: errors.GalileoError) -> None:
+        now = state.waiting_since
+        if state.is_cut_short(error):
+            raise state.too_late(now)
+        wait = state.decisions.wait_after(error, left=state.time_left(now), new_token=state.new_token)
+        if wait is None:
+            raise state.failure(error, now)
+        if wait == inf:
+            raise state.too_late(now)
+        if wait > 0:
+            await asyncio.sleep(wait)
 
 
-def _draw(most: float) -> float:
+def _jitter(most: float) -> float:
     return random.uniform(0, most)  # noqa: S311  # spreads retries, protects nothing

@@ -1,22 +1,22 @@
-"""What an HTTP answer means: a count, columns, or an error that says what to do. Pure functions over values."""
+"""What a response means: a count, a project's columns, or an error that says what to do. Pure functions."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, NoReturn, cast
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from galileo_sessions import errors
+from galileo_sessions.client.problems import explain, issues_of
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
-from galileo_sessions.filters.drawing import explain, node_at
-from galileo_sessions.filters.nodes import ALWAYS, Filter
+from galileo_sessions.filters.nodes import ALWAYS
 
 _COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*')
 _MAX_COUNT = 2**63 - 1
@@ -24,19 +24,19 @@ _KEPT = 2048  # characters of a body that stay in an error
 
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     400: (errors.BadRequestError, ""),
-    401: (errors.AuthenticationError, "Check the key, and that it belongs to the deployment that base_url names"),
-    403: (errors.PermissionDeniedError, "The credentials are known, but may not read this project"),
-    404: (errors.NotFoundError, "Check the project_id, and that base_url is the API's, not the console's"),
+    401: (errors.AuthenticationError, ". Check the key, and that it belongs to the deployment that base_url names"),
+    403: (errors.PermissionDeniedError, ". The credentials are known, but may not read this project"),
+    404: (errors.NotFoundError, ". Check the project_id, and that base_url is the API's, not the console's"),
     429: (errors.RateLimitedError, ""),
 }
 
-Scrub = Callable[[str], str]
+Redact = Callable[[str], str]
 """Takes credentials out of text: a server may repeat what it was sent."""
 
 
 @frozen
-class Answer:
-    """An HTTP answer, read."""
+class Response:
+    """An HTTP response whose body was read."""
 
     status: int
     headers: Mapping[str, str]
@@ -44,7 +44,7 @@ class Answer:
     """The body, or as much of it as the transport was asked to read."""
 
 
-def total_count(body: bytes, scrub: Scrub = str) -> int:
+def total_count(body: bytes, redact: Redact = str) -> int:
     """
     The count in the body of a 200.
 
@@ -55,32 +55,32 @@ def total_count(body: bytes, scrub: Scrub = str) -> int:
     match = _COUNT.fullmatch(body)
     if match is not None:
         return int(match[1])
-    data = load_json(body, scrub)
+    data = load_json(body, redact)
     count = cast("dict[str, object]", data).get("total_count") if isinstance(data, dict) else None
     if type(count) is not int or not 0 <= count <= _MAX_COUNT:
-        raise _undecodable(body, scrub, 'expected {"total_count": n} with an integer n of 0 or more')
+        raise _undecodable(body, redact, 'expected {"total_count": n} with an integer n of 0 or more')
     return count
 
 
-def column_catalog(body: bytes, scrub: Scrub = str) -> ColumnCatalog:
+def column_catalog(body: bytes, redact: Redact = str) -> ColumnCatalog:
     """
     The columns in the body of a 200.
 
     Raises:
         DecodeError: unless it is a JSON object that `load_catalog` reads.
     """
-    data = load_json(body, scrub)
-    clean = scrub(body.decode()).encode()
+    data = load_json(body, redact)
+    clean = redact(body.decode()).encode()
     if clean != body:  # what is quoted below is cut, and could leave a part of a credential
-        data = load_json(clean, scrub)
+        data = load_json(clean, redact)
     try:
         return load_catalog(data)
     except errors.FilterDecodeError as error:
         problem = str(error)
-    raise _undecodable(clean, scrub, problem)
+    raise _undecodable(clean, redact, problem)
 
 
-def load_json(body: bytes, scrub: Scrub = str) -> object:
+def load_json(body: bytes, redact: Redact = str) -> object:
     """
     The JSON in the body of a 200, strictly: UTF-8, no NaN or Infinity, no key twice.
 
@@ -88,65 +88,66 @@ def load_json(body: bytes, scrub: Scrub = str) -> object:
         DecodeError: with the beginning of the body.
     """
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse, object_pairs_hook=_once)
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         problem = "too deep" if isinstance(error, RecursionError) else str(error)
-    raise _undecodable(body, scrub, problem)
+    raise _undecodable(body, redact, problem)
 
 
-def _refuse(constant: str) -> NoReturn:
+def _refuse_constant(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     entries = dict(pairs)
     if len(entries) != len(pairs):
         raise ValueError("a key stands twice")
     return entries
 
 
-def _undecodable(body: bytes, scrub: Scrub, problem: str) -> errors.DecodeError:
-    text = _text(body, scrub)
+def _undecodable(body: bytes, redact: Redact, problem: str) -> errors.DecodeError:
+    text = _beginning(body, redact)
     return errors.DecodeError(
         f"the service answered 200, but not with what was asked for: {problem}; got {_excerpt(text)}", body=text
     )
 
 
-def _text(body: bytes, scrub: Scrub) -> str:
+def _beginning(body: bytes, redact: Redact) -> str:
     """The beginning of a body; credentials are taken out before the cut, which could leave a part of one."""
-    return scrub(body.decode("utf-8", "replace"))[:_KEPT]
+    return redact(body.decode("utf-8", "replace"))[:_KEPT]
 
 
 def _excerpt(text: str) -> str:
     return errors.brief(text) if text else "an empty body"
 
 
-def error_of(answer: Answer, scrub: Scrub = str, query: CountQuery | None = None) -> errors.ResponseError:
-    """The error that an answer other than 200 to `query` stands for; `scrub` keeps credentials out of it."""
-    status = answer.status
-    kind, hint = _ERRORS.get(status, (errors.ResponseError, ""))
+def error_of(response: Response, redact: Redact = str, query: CountQuery | None = None) -> errors.ResponseError:
+    """The error that a response other than 200 to `query` stands for, without credentials."""
+    status, headers = response.status, response.headers
+    body = _beginning(response.body, redact)
     kept: dict[str, Any] = {
         "status": status,
-        "headers": {k.lower(): scrub(v) for k, v in answer.headers.items() if k.lower() != "set-cookie"},
-        "body": _text(answer.body, scrub),
-        "retry_after": retry_after(answer.headers.get("Retry-After"), datetime.now(UTC)),
+        "headers": {name.lower(): redact(value) for name, value in headers.items() if name.lower() != "set-cookie"},
+        "body": body,
+        "retry_after": retry_after(headers.get("Retry-After"), datetime.now(UTC)),
     }
+    title = _title(status)
     if 300 <= status < 400:
-        to = errors.brief(scrub(answer.headers.get("Location", "nowhere")))
+        location = errors.brief(redact(headers.get("Location", "nowhere")))
         return errors.RedirectError(
-            f"{_title(status)}: to {to}. Redirects could carry the key elsewhere; set base_url", **kept
+            f"{title}: to {location}. Redirects could carry the key elsewhere; set base_url", **kept
         )
-    detail = _detail(answer.body)
-    said = _excerpt(scrub(detail) if isinstance(detail, str) else kept["body"])
+    detail = _detail(response.body)
+    said = _excerpt(redact(detail) if isinstance(detail, str) else body)
     if status == 422:
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())
-        issues = _issues(detail, scrub, where, filters)
-        complaint = explain(issues, where, filters)
-        said = scrub(complaint) if complaint else said
-        return errors.ValidationError(f"{_title(status)}: {said}", issues=issues, **kept)
-    if status >= 500:
-        kind = errors.ServerError
-    return kind(f"{_title(status)}: {said}{'. ' if hint else ''}{hint}", **kept)
+        issues = issues_of(detail, redact, where, filters)
+        explanation = explain(issues, where, filters)
+        said = redact(explanation) if explanation else said
+        return errors.ValidationError(f"{title}: {said}", issues=issues, **kept)
+    other = errors.ServerError if status >= 500 else errors.ResponseError
+    kind, hint = _ERRORS.get(status, (other, ""))
+    return kind(f"{title}: {said}{hint}", **kept)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
@@ -154,7 +155,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     Seconds that a Retry-After header asks to wait, by RFC 9110: a number, or a date.
 
     Returns:
-        0 for a date that is past; None for no header, and for what is neither number nor date.
+        0 for a date in the past; None without a header, and for what is neither a number nor a date.
     """
     if value is None:
         return None
@@ -187,23 +188,3 @@ def _detail(body: bytes) -> object:
         return cast("object", entries["detail"])
     standard = entries.get("standard_error")
     return cast("dict[str, object]", standard).get("message") if isinstance(standard, dict) else None
-
-
-def _issues(detail: object, scrub: Scrub, where: Filter, filters: Sequence[Filter]) -> tuple[errors.Issue, ...]:
-    """The entries of a 422 that have FastAPI's form, at most 1,000; a service may send anything."""
-    if not isinstance(detail, list):
-        return ()
-    made = [_issue(entry, scrub) for entry in cast("Iterable[object]", detail[:1000])]
-    found = [(issue, node_at(where, filters, issue.loc)) for issue in made if issue]
-    return tuple([evolve(issue, node=at[0]) if at else issue for issue, at in found])
-
-
-def _issue(entry: Any, scrub: Scrub) -> errors.Issue | None:
-    try:
-        loc, msg, kind = entry["loc"], entry["msg"], entry.get("type", "")
-    except (AttributeError, KeyError, TypeError):
-        return None
-    if not isinstance(loc, list) or not all(isinstance(step, str | int) for step in cast("list[object]", loc)):
-        return None
-    steps = [scrub(step) if isinstance(step, str) else step for step in cast("list[str | int]", loc)]
-    return errors.Issue(loc=tuple(steps), msg=scrub(str(msg))[:_KEPT], type=scrub(str(kind))[:_KEPT])

@@ -7,16 +7,7 @@ from math import inf
 
 from attrs import define, field, frozen
 
-from galileo_sessions.errors import (
-    AttemptTimeoutError,
-    ConfigurationError,
-    DisconnectedError,
-    GalileoError,
-    ProtocolError,
-    ResponseError,
-    TLSError,
-    TransportError,
-)
+from galileo_sessions import errors
 
 _STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _OVERLOAD = frozenset({429, 503, 504})
@@ -46,15 +37,15 @@ class Retry:
 
     def __attrs_post_init__(self) -> None:
         if type(self.attempts) is not int or not 1 <= self.attempts <= 20:
-            raise ConfigurationError(f"Retry(attempts={self.attempts!r}): a whole number from 1 to 20")
+            raise errors.ConfigurationError(f"Retry(attempts={self.attempts!r}): a whole number from 1 to 20")
         for name in ("backoff", "max_backoff", "max_retry_after"):
             seconds = getattr(self, name)
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 86_400:
-                raise ConfigurationError(f"Retry({name}={seconds!r}): seconds from 0 to 86400")
+                raise errors.ConfigurationError(f"Retry({name}={seconds!r}): seconds from 0 to 86400")
 
 
 @define
-class Budget:
+class RetryBudget:
     """
     What all counts of a client may spend on retries together, so that a dead service isn't asked four times as often.
 
@@ -76,69 +67,76 @@ class Budget:
 
 
 @define
-class Retrying:
+class RetryDecisions:
     """
-    The decisions for one count.
+    The decisions for one question.
 
     Args:
         policy: How often and how patiently.
-        budget: Shared by all counts.
-        draw: Gives a random number from 0 to its argument.
+        budget: Shared by all questions of a client.
+        jitter: Returns a random number from 0 to its argument.
     """
 
     policy: Retry
-    budget: Budget
-    draw: Callable[[float], float]
+    budget: RetryBudget
+    jitter: Callable[[float], float]
     made: int = field(default=0, init=False)
-    _paid: int = field(default=0, init=False)
+    _refund: int = field(default=1, init=False)
     _gateway_timeouts: int = field(default=0, init=False)
+    _new_tokens: int = field(default=0, init=False)
 
-    def wait_after(self, error: GalileoError, left: float = inf) -> float | None:
+    def wait_after(self, error: errors.GalileoError, left: float = inf, *, new_token: bool = False) -> float | None:
         """
         Seconds to wait before the next attempt; None if there is none; infinite if the wait would pass the deadline.
 
         Args:
             error: What the last attempt met.
             left: Seconds to the deadline.
+            new_token: Whether the next attempt has a new token; after a 401 that is worth an attempt, once.
         """
         self.made += 1
-        if not self._is_worth_it(error) or self.made >= self.policy.attempts:
+        if self.made >= self.policy.attempts:
+            return None
+        if new_token and not self._new_tokens:
+            self._new_tokens += 1
+            return 0.0
+        if not self._is_worth_it(error):
             return None
         wait = self._wait(error)
         if wait >= left:
             return inf
-        price = _DEAR_PRICE if isinstance(error, AttemptTimeoutError) or _status(error) == 504 else _PRICE
+        price = _DEAR_PRICE if isinstance(error, errors.AttemptTimeoutError) or _status(error) == 504 else _PRICE
         if not self.budget.take(price):
             return None
-        self._paid = price
+        self._refund = price
         return wait
 
     def succeeded(self) -> None:
-        """Tells that the count came, on a retry: the price of the retry comes back."""
-        self.budget.give_back(self._paid)
+        """Gives tokens back: 1 after success at once, the price of the retry after success on a retry."""
+        self.budget.give_back(self._refund)
 
-    def _is_worth_it(self, error: GalileoError) -> bool:
-        if isinstance(error, ResponseError):
+    def _is_worth_it(self, error: errors.GalileoError) -> bool:
+        if isinstance(error, errors.ResponseError):
             self._gateway_timeouts += error.status == 504
             in_time = error.retry_after is None or error.retry_after <= self.policy.max_retry_after
             return error.status in _STATUSES and self._gateway_timeouts < 2 and in_time
-        if isinstance(error, ProtocolError):
+        if isinstance(error, errors.ProtocolError):
             return error.worth_retrying
-        return isinstance(error, TransportError) and not isinstance(error, TLSError)
+        return isinstance(error, errors.TransportError) and not isinstance(error, errors.TLSError)
 
-    def _wait(self, error: GalileoError) -> float:
-        asked = error.retry_after if isinstance(error, ResponseError) else None
+    def _wait(self, error: errors.GalileoError) -> float:
+        asked = error.retry_after if isinstance(error, errors.ResponseError) else None
         if asked is not None:
-            return asked + self.draw(min(_GRACE, asked))
-        if self.made == 1 and isinstance(error, DisconnectedError):
-            return self.draw(_QUICK)
-        return self.draw(min(self.policy.max_backoff, self.policy.backoff * 2 ** (self.made - 1)))
+            return asked + self.jitter(min(_GRACE, asked))
+        if self.made == 1 and isinstance(error, errors.DisconnectedError):
+            return self.jitter(_QUICK)
+        return self.jitter(min(self.policy.max_backoff, self.policy.backoff * 2 ** (self.made - 1)))
 
 
-def _status(error: GalileoError) -> int | None:
-    return error.status if isinstance(error, ResponseError) else None
+def _status(error: errors.GalileoError) -> int | None:
+    return error.status if isinstance(error, errors.ResponseError) else None
 
 
-def is_overload(error: GalileoError) -> bool:
+def is_overload(error: errors.GalileoError) -> bool:
     """Whether an error says that the service has too much to do."""
-    return isinstance(error, AttemptTimeoutError) or _status(error) in _OVERLOAD
+    return isinstance(error, errors.AttemptTimeoutError) or _status(error) in _OVERLOAD

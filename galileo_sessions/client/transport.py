@@ -1,4 +1,4 @@
-"""One attempt: bytes out, an answer in, or an error of ours. Only this file and the local server call aiohttp."""
+"""One attempt: a request sent, and its response or an error of ours. Only this file and `local` call aiohttp."""
 
 from __future__ import annotations
 
@@ -15,22 +15,14 @@ import aiohttp
 from attrs import frozen
 from yarl import URL
 
+from galileo_sessions import errors
 from galileo_sessions.client.address import proxy_url
-from galileo_sessions.client.responses import Answer
-from galileo_sessions.errors import (
-    AttemptTimeoutError,
-    ConfigurationError,
-    ConnectError,
-    DisconnectedError,
-    ProtocolError,
-    TLSError,
-    TransportError,
-)
+from galileo_sessions.client.responses import Response
 
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
 Phase: TypeAlias = Literal["connect", "response", "body"]
 
-MAX_BODY = 256 * 1024  # bytes of an answer that are read; a count has about 20
+MAX_BODY = 256 * 1024  # bytes of a response that are read, unless the endpoint says otherwise
 _LARGE = 1 << 20  # aiohttp warns of longer bodies given as bytes
 
 
@@ -51,7 +43,7 @@ class Timeouts:
     def __attrs_post_init__(self) -> None:
         for name, seconds in (("connect", self.connect), ("attempt", self.attempt)):
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 86_400:
-                raise ConfigurationError(f"Timeouts({name}={seconds!r}): seconds, more than 0 and at most 86400")
+                raise errors.ConfigurationError(f"Timeouts({name}={seconds!r}): seconds, more than 0 and at most 86400")
 
 
 class Transport:
@@ -95,8 +87,8 @@ class Transport:
         return min((limit for limit in limits if limit), default=inf)
 
     async def post(
-        self, path: str, body: bytes, headers: Mapping[str, str], *, until: float, limit: int = MAX_BODY
-    ) -> Answer:
+        self, path: str, body: bytes, headers: Mapping[str, str], *, until: float, max_body: int = MAX_BODY
+    ) -> Response:
         """
         What the server answers to a POST.
 
@@ -105,13 +97,14 @@ class Transport:
             body: What is sent.
             headers: All that the request carries, the credentials among them.
             until: When the attempt ends, on the loop's clock.
-            limit: Bytes of a 200's body at most; of other answers as much is kept.
+            max_body: Bytes of the body that are read. A longer body of a 200 is an error; of others the
+                beginning is kept.
 
         Raises:
             TransportError: if no whole answer came.
             ConfigurationError: if the session is closed, or belongs to another event loop.
         """
-        session = self._ready()
+        session = self._open_session()
         phase: Phase = "response"
         try:
             async with asyncio.timeout_at(until):
@@ -127,29 +120,31 @@ class Transport:
                     auto_decompress=False,
                 ) as response:
                     phase = "body"
-                    return Answer(response.status, response.headers, await _read(response, limit))
+                    return Response(response.status, response.headers, await _read(response, max_body))
         except (aiohttp.ClientError, OSError, UnicodeError) as error:  # TimeoutError is an OSError
-            problem = _translated(error, phase, self._base)
+            problem = _translate(error, phase, self._base)
         raise problem  # outside the except block, so that no header hangs on as __context__
 
-    def _ready(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
-            raise ConfigurationError(
+            raise errors.ConfigurationError(
                 "this GalileoSessions belongs to another event loop, perhaps of an earlier asyncio.run(). "
                 "Make one in each, with `async with GalileoSessions() as galileo:`"
             )
         if self._closed:
-            raise ConfigurationError("this GalileoSessions is closed. Make a new one, or count inside its `async with`")
+            raise errors.ConfigurationError(
+                "this GalileoSessions is closed. Make a new one, or count inside its `async with`"
+            )
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),  # how many at once is decided above, in one queue
                 cookie_jar=aiohttp.DummyCookieJar(),  # /login sets a cookie
             )
         if self._session.closed:
-            raise ConfigurationError("the aiohttp.ClientSession given as session= is closed")
+            raise errors.ConfigurationError("the aiohttp.ClientSession given as session= is closed")
         return self._session
 
     async def close(self) -> None:
@@ -174,7 +169,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         response.close()
         problem = "the service compressed its answer though identity was asked for; it was not read"
-        raise ProtocolError(problem, worth_retrying=False)
+        raise errors.ProtocolError(problem, worth_retrying=False)
     content = response.content
     body = await content.readany()
     while len(body) <= limit and not content.at_eof():
@@ -184,44 +179,46 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     response.close()
     if response.status == 200:
         problem = f"the service's answer is longer than {limit:,} bytes; the rest was not read"
-        raise ProtocolError(problem, worth_retrying=False)
+        raise errors.ProtocolError(problem, worth_retrying=False)
     return body[:limit]
 
 
-def _translated(error: Exception, phase: Phase, base: str) -> TransportError | ConfigurationError:
+def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportError | errors.ConfigurationError:
     """An error of ours, whose text names the origin and holds nothing of request or response."""
     match error:
         case aiohttp.ConnectionTimeoutError():
-            return AttemptTimeoutError(f"no connection to {base} within Timeouts(connect=...)", phase="connect")
+            return errors.AttemptTimeoutError(f"no connection to {base} within Timeouts(connect=...)", phase="connect")
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
             reason = _reason(error)
             hint = "Give ssl=ssl.create_default_context(cafile=...) for a CA of your own"
             if "WRONG_VERSION_NUMBER" in reason:
                 hint = "This port may have no TLS; a server on loopback may be asked with http://"
-            return TLSError(f"no trusted TLS connection to {base}: {reason}. {hint}")
+            return errors.TLSError(f"no trusted TLS connection to {base}: {reason}. {hint}")
         case aiohttp.ClientConnectorError() if error.os_error.errno in (errno.EMFILE, errno.ENFILE):
-            return ConnectError(
+            return errors.ConnectError(
                 f"no file descriptor left to connect to {base}. "
                 "Raise the limit (ulimit -n), or lower Limits(maximum=...)"
             )
         case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-            return ConnectError(f"the proxy refuses to connect to {base}: {_reason(error)}. Check proxy=, or trust_env")
+            return errors.ConnectError(
+                f"the proxy refuses to connect to {base}: {_reason(error)}. Check proxy=, or trust_env"
+            )
         case aiohttp.ClientConnectorError():
-            return ConnectError(f"can't connect to {base}: {_reason(error)}. Check base_url and the network")
+            return errors.ConnectError(f"can't connect to {base}: {_reason(error)}. Check base_url and the network")
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError() | UnicodeError():
-            return ConfigurationError(f"{base} is no URL that can be requested. Check base_url")
+            return errors.ConfigurationError(f"{base} is no URL that can be requested. Check base_url")
         case aiohttp.ServerTimeoutError() | TimeoutError():
-            return AttemptTimeoutError(
+            return errors.AttemptTimeoutError(
                 f"{base} took longer than Timeouts(attempt=...) or timeout= allow, in phase {phase}", phase=phase
             )
         case aiohttp.ClientPayloadError() if str(error).startswith("Response payload is not completed"):
-            return DisconnectedError(f"{base} closed the connection in the middle of its answer")
+            return errors.DisconnectedError(f"{base} closed the connection in the middle of its answer")
         case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
-            return ProtocolError(f"what {base} answered is not HTTP ({type(error).__name__})")
+            return errors.ProtocolError(f"what {base} answered is not HTTP ({type(error).__name__})")
         case aiohttp.ClientConnectionError() | OSError():
-            return DisconnectedError(f"{base} closed the connection before its answer was complete")
+            return errors.DisconnectedError(f"{base} closed the connection before its answer was complete")
         case _:
-            return ProtocolError(f"the request to {base} failed in aiohttp ({type(error).__name__})")
+            return errors.ProtocolError(f"the request to {base} failed in aiohttp ({type(error).__name__})")
 
 
 def _reason(error: Exception) -> str:
@@ -240,9 +237,9 @@ def _reason(error: Exception) -> str:
 
 def _check_injected(session: object) -> None:
     if not isinstance(session, aiohttp.ClientSession):
-        raise ConfigurationError(f"session is an aiohttp.ClientSession, got {type(session).__name__}")
+        raise errors.ConfigurationError(f"session is an aiohttp.ClientSession, got {type(session).__name__}")
     if session.auth is not None:
-        raise ConfigurationError(
+        raise errors.ConfigurationError(
             "the session given as session= has auth= of its own. Leave it out there; give auth= here"
         )
 

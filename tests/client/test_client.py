@@ -15,6 +15,7 @@ from galileo_sessions import (
     Attempt,
     Col,
     ConfigurationError,
+    CountQuery,
     GalileoSessions,
 )
 
@@ -153,3 +154,13 @@ def test_import_starts_nothing_and_reads_no_environment():
         [sys.executable, "-W", "error", "-c", program], env=environment, capture_output=True, text=True
     )
     assert (run.stdout, run.stderr) == ("True\n", "")
+
+
+async def test_count_takes_a_query():
+    """A `CountQuery` brings its filter and scope; another argument beside it is refused before a request."""
+    query = CountQuery(PROJECT, Col("score") > 3, log_stream_id=PROJECT)
+    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        assert await galileo.count(query) == 7
+        with pytest.raises(ConfigurationError, match="CountQuery brings its filter"):
+            await galileo.count(query, Col("score") > 3)
+    assert [request.split(b"\r\n\r\n")[1] for request in server.requests] == [query.body]

@@ -31,7 +31,7 @@ from galileo_sessions import (
     RedirectError,
     Retry,
 )
-from galileo_sessions.client.credentials import Tokens, lifetime
+from galileo_sessions.client.login import TokenCache, lifetime
 
 COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
 
@@ -56,7 +56,7 @@ class Login:
         self.logins = 0
         self.release = asyncio.Event()
         self.release.set()
-        self.tokens = Tokens(self.log_in, lambda: self.now)
+        self.tokens = TokenCache(self.log_in, lambda: self.now)
 
     async def log_in(self) -> str:
         """Gives the outcomes one after another, the last one for ever."""
@@ -157,10 +157,12 @@ async def test_a_refused_token_is_replaced_once():
     """All who got a 401 with the same token share one new login, and a newer token is kept."""
     service = Login("old", "new")
     old = await service.tokens.get()
-    assert await asyncio.gather(*(service.tokens.get(stale=old) for _ in range(100))) == ["new"] * 100
-    assert await service.tokens.get(stale=old) == "new"
+    service.tokens.invalidate(old)
+    assert await asyncio.gather(*(service.tokens.get() for _ in range(100))) == ["new"] * 100
+    service.tokens.invalidate(old)
+    assert await service.tokens.get() == "new"
     assert service.logins == 2
-    assert list(service.tokens.known) == ["old", "new"]
+    assert list(service.tokens.recent) == ["old", "new"]
 
 
 async def test_a_refused_password_is_remembered_for_30_seconds():

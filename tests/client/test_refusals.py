@@ -30,7 +30,7 @@ from galileo_sessions import (
     ServerError,
     ValidationError,
 )
-from galileo_sessions.client.retry import Budget, is_overload
+from galileo_sessions.client.retry import RetryBudget, is_overload
 
 # ---- the budget of retries -------------------------------------------------------------------------------------------
 
@@ -50,7 +50,7 @@ from galileo_sessions.client.retry import Budget, is_overload
 )
 def test_what_a_retry_costs(error, price):
     """A retry costs 5 tokens, 10 after a timeout or a 504; its success gives them back."""
-    budget = Budget()
+    budget = RetryBudget()
     decisions = retrying(budget=budget)
     decisions.wait_after(error)
     assert budget.tokens == 500 - price
@@ -65,21 +65,21 @@ def test_what_a_retry_costs(error, price):
 )
 def test_without_tokens_there_is_no_retry(tokens, error, allowed):
     """Without enough tokens there is no retry, and the budget is never overdrawn."""
-    budget = Budget(tokens=tokens)
+    budget = RetryBudget(tokens=tokens)
     assert (retrying(budget=budget).wait_after(status(error)) is not None) is allowed
     assert budget.tokens == (0 if allowed else tokens)
 
 
 def test_a_dead_service_is_asked_a_hundred_times_more_at_most():
     """All counts of a client share 500 tokens, which pay for 100 retries."""
-    budget = Budget()
+    budget = RetryBudget()
     waits = [retrying(budget=budget).wait_after(status(503)) for _ in range(1_000)]
     assert sum(wait is not None for wait in waits) == 100
 
 
 def test_successes_fill_the_budget_up_again():
     """Each success without a retry gives one token back, up to 500."""
-    budget = Budget(tokens=3)
+    budget = RetryBudget(tokens=3)
     for _ in range(10):
         budget.give_back(1)
     assert budget.tokens == 13
@@ -93,7 +93,7 @@ def test_successes_fill_the_budget_up_again():
 )
 def test_what_the_service_refuses_for_good_costs_nothing(error):
     """An error that isn't retried costs no token."""
-    budget = Budget()
+    budget = RetryBudget()
     code = {RedirectError: 302, BadRequestError: 400, AuthenticationError: 401, PermissionDeniedError: 403}
     code |= {NotFoundError: 404, ValidationError: 422}
     made = status(code[error])

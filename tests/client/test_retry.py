@@ -26,8 +26,8 @@ from galileo_sessions import (
     ServerError,
     TLSError,
 )
-from galileo_sessions.client.responses import Answer
-from galileo_sessions.client.retry import Budget
+from galileo_sessions.client.responses import Response
+from galileo_sessions.client.retry import RetryBudget
 
 
 def test_the_defaults():
@@ -160,7 +160,7 @@ def test_drawn_waits_keep_their_bounds(failures, jitter):
 @pytest.mark.parametrize("asked", [None, "7"], ids=["backoff", "Retry-After"])
 def test_a_wait_that_would_pass_the_deadline_is_infinite_and_free(asked):
     """A wait that would pass the deadline is infinite, and costs no token."""
-    budget = Budget()
+    budget = RetryBudget()
     error = status(503) if asked is None else status(503, Retry_After=asked)
     wait = 0.25 if asked is None else 7.1
     assert retrying(budget=budget).wait_after(error, left=wait) == math.inf
@@ -190,7 +190,7 @@ ERRORS = st.one_of(
 )
 def test_for_any_sequence_of_answers(sequences, tokens, left, jitter):
     """For any errors there are 4 attempts at most, the budget keeps its bounds, and waits end before the deadline."""
-    budget = Budget(tokens=tokens)
+    budget = RetryBudget(tokens=tokens)
     for sequence in sequences:
         decisions, time_left = retrying(budget=budget, draw=lambda bound: bound * jitter), left
         attempts = 0
@@ -209,13 +209,13 @@ def test_for_any_sequence_of_answers(sequences, tokens, left, jitter):
         assert attempts <= 4
 
 
-COUNT = Answer(200, {}, b'{"total_count": 7}')
+COUNT = Response(200, {}, b'{"total_count": 7}')
 
 OUTCOMES = st.one_of(
     st.just(COUNT),
     st.sampled_from([*TRANSPORT.values(), TLSError("x")]),
     st.builds(
-        lambda number, asked: Answer(number, {} if asked is None else {"Retry-After": asked}, b"{}"),
+        lambda number, asked: Response(number, {} if asked is None else {"Retry-After": asked}, b"{}"),
         st.sampled_from([200, 302, 400, 401, 403, 404, 422, 429, 500, 503, 504]),
         st.sampled_from([None, "0", "61", "x"]),
     ),
@@ -223,8 +223,8 @@ OUTCOMES = st.one_of(
 
 
 @settings(max_examples=200, deadline=None)
-@example([Answer(401, {}, b""), *[Answer(503, {}, b"")] * 5], True)
-@example([Answer(503, {}, b""), Answer(401, {}, b""), COUNT], True)
+@example([Response(401, {}, b""), *[Response(503, {}, b"")] * 5], True)
+@example([Response(503, {}, b""), Response(401, {}, b""), COUNT], True)
 @given(outcomes=st.lists(OUTCOMES, min_size=6, max_size=6), logs_in=st.booleans())
 def test_a_count_makes_four_requests_at_most_whatever_is_answered(outcomes, logs_in):
     """For any answers, 401 and a new login among them, a count makes and lists 1 to 4 attempts."""
@@ -233,9 +233,9 @@ def test_a_count_makes_four_requests_at_most_whatever_is_answered(outcomes, logs
         sent: list[str] = []
         heard: list[Attempt] = []
 
-        async def post(path: str) -> Answer:
+        async def post(path: str) -> Response:
             if path == "/login":
-                return Answer(200, {}, b'{"access_token": "t"}')
+                return Response(200, {}, b'{"access_token": "t"}')
             sent.append(path)
             outcome = outcomes[len(sent) - 1]
             if isinstance(outcome, Exception):

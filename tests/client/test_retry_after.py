@@ -23,7 +23,7 @@ from galileo_sessions import (
     Retry,
 )
 from galileo_sessions.client.responses import retry_after
-from galileo_sessions.client.retry import Budget
+from galileo_sessions.client.retry import RetryBudget
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
 
@@ -124,7 +124,7 @@ def test_a_retry_after_of_nothing_is_at_once():
 def test_above_the_cap_there_is_no_retry_and_the_error_carries_the_number(asked, waits):
     """A Retry-After of more than 60 s isn't waited for; the error has it as a number."""
     error = status(429, Retry_After=asked)
-    budget = Budget()
+    budget = RetryBudget()
     assert (retrying(budget=budget).wait_after(error) is not None) is waits
     assert error.retry_after == float(asked)
     assert budget.tokens == (495 if waits else 500)

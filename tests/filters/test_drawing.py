@@ -28,7 +28,8 @@ from galileo_sessions import (
     all_of,
     any_of,
 )
-from galileo_sessions.filters.drawing import draw, draw_filter, explain, html_of_filter, node_at
+from galileo_sessions.client.problems import explain, node_at
+from galileo_sessions.filters.drawing import draw, draw_filter, html_of_filter
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 Path = tuple[int, ...]

@@ -10,8 +10,8 @@ from galileo_sessions import (
     ResponseError,
     Retry,
 )
-from galileo_sessions.client.responses import Answer, error_of
-from galileo_sessions.client.retry import Budget, Retrying
+from galileo_sessions.client.responses import Response, error_of
+from galileo_sessions.client.retry import RetryBudget, RetryDecisions
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 
@@ -25,7 +25,7 @@ TRANSPORT = {
 
 def status(number: int, **headers: str) -> ResponseError:
     """The error of an answer; `Retry_After="1"` sets the header Retry-After."""
-    return error_of(Answer(number, {name.replace("_", "-"): value for name, value in headers.items()}, b""))
+    return error_of(Response(number, {name.replace("_", "-"): value for name, value in headers.items()}, b""))
 
 
 def most(seconds: float) -> float:
@@ -33,6 +33,6 @@ def most(seconds: float) -> float:
     return seconds
 
 
-def retrying(policy: Retry = Retry(), budget: Budget | None = None, draw=most) -> Retrying:  # noqa: B008  # frozen
+def retrying(policy: Retry = Retry(), budget: RetryBudget | None = None, draw=most) -> RetryDecisions:  # noqa: B008  # frozen
     """The decisions for one count, with the longest waits by default."""
-    return Retrying(policy, budget or Budget(), draw)
+    return RetryDecisions(policy, budget or RetryBudget(), draw)

@@ -16,7 +16,7 @@ import pytest
 
 from galileo_sessions import GalileoSessions
 from galileo_sessions.client import responses, transport
-from galileo_sessions.client.responses import Answer
+from galileo_sessions.client.responses import Response
 
 MAX_BODY = transport.MAX_BODY
 """Bytes of a count's answer that are read at most."""
@@ -34,12 +34,12 @@ def width(galileo: GalileoSessions) -> int:
 
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:
     """Has `jitter` choose each wait of a client's retries, between 0 and its argument, in place of chance."""
-    galileo._counter._draw = jitter
+    galileo._requester.jitter = jitter
 
 
 def retry_tokens(galileo: GalileoSessions) -> int:
     """What the retry budget of a client still holds."""
-    return galileo._counter._budget.tokens
+    return galileo._requester._budget.tokens
 
 
 def open_connections(galileo: GalileoSessions) -> int:
@@ -48,10 +48,10 @@ def open_connections(galileo: GalileoSessions) -> int:
     return len(session.connector._acquired) if session is not None and session.connector is not None else 0
 
 
-def replace_post(galileo: GalileoSessions, post: Callable[[str], Awaitable[Answer]]) -> None:
+def replace_post(galileo: GalileoSessions, post: Callable[[str], Awaitable[Response]]) -> None:
     """Has `post(path)` answer each attempt of a client, logins among them, in place of the network."""
 
-    async def answer(path: str, *_: object, **__: object) -> Answer:
+    async def answer(path: str, *_: object, **__: object) -> Response:
         return await post(path)
 
     galileo._transport.post = answer
@@ -59,7 +59,7 @@ def replace_post(galileo: GalileoSessions, post: Callable[[str], Awaitable[Answe
 
 def translated(error: Exception) -> Exception:
     """The error of the package's tree that one of aiohttp's becomes, in phase response."""
-    return transport._translated(error, "response", "https://api.x.io")
+    return transport._translate(error, "response", "https://api.x.io")
 
 
 def stop_wall_clock(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:

@@ -1,0 +1,73 @@
+"""Authentication of requests: their headers, what a 401 means for them, and the secrets kept out of texts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from galileo_sessions.client.credentials import Auth, PasswordAuth, bearer, redact, secrets_of, static_headers
+from galileo_sessions.client.login import TokenCache, login_form, token_of
+from galileo_sessions.client.transport import Transport
+from galileo_sessions.errors import AttemptTimeoutError, AuthenticationError, GalileoError
+
+
+class Authentication:
+    """
+    The credentials of a client at work.
+
+    Args:
+        auth: The credentials.
+        headers: What each request carries beside them.
+        transport: Sends a login.
+        timeout: Seconds that a login may take.
+    """
+
+    def __init__(self, auth: Auth, headers: Mapping[str, str], transport: Transport, timeout: float) -> None:
+        self._secrets = secrets_of(auth)
+        self._headers = {**headers, **static_headers(auth)}
+        self._tokens: TokenCache | None = None
+        if isinstance(auth, PasswordAuth):
+            self._tokens = TokenCache(partial(self._login, auth, transport, timeout))
+
+    async def headers(self, until: float) -> Mapping[str, str]:
+        """
+        All headers of a request; where there is no valid token, a login comes first.
+
+        Args:
+            until: When the attempt ends, on the loop's clock.
+
+        Raises:
+            GalileoError: if the login fails, or takes longer than the attempt may.
+        """
+        if self._tokens is None:
+            return self._headers
+        timeout = asyncio.timeout_at(until)
+        try:
+            async with timeout:
+                return self._headers | bearer(await self._tokens.get())
+        except TimeoutError:
+            if not timeout.expired():  # it is the login's own
+                raise
+        raise AttemptTimeoutError("the login took longer than the attempt may", phase="response")
+
+    def refused(self, error: GalileoError, headers: Mapping[str, str]) -> bool:
+        """Whether an error may be the fault of the token in these headers; then the next `headers` has a new one."""
+        if self._tokens is None or type(error) is not AuthenticationError:
+            return False
+        self._tokens.invalidate(headers["Authorization"].removeprefix("Bearer "))
+        return True
+
+    def redact(self, text: str) -> str:
+        """The text without secrets: a server may repeat what it was sent."""
+        return redact(text, [*self._secrets, *(self._tokens.recent if self._tokens is not None else ())])
+
+    async def close(self) -> None:
+        """Cancels a login that is in progress."""
+        if self._tokens is not None:
+            await self._tokens.close()
+
+    async def _login(self, auth: PasswordAuth, transport: Transport, seconds: float) -> str:
+        until = asyncio.get_running_loop().time() + seconds
+        headers = {**self._headers, "Content-Type": "application/x-www-form-urlencoded"}
+        return token_of(await transport.post("/login", login_form(auth), headers, until=until), self.redact)
