@@ -1,4 +1,4 @@
-"""An event loop in virtual time, for waits that no test has the time for and bounds that no busy machine may break."""
+"""An event loop in virtual time: long waits take no time, and a busy machine exceeds no bound."""
 
 import asyncio
 import functools
@@ -12,14 +12,14 @@ _LATE = 1e-6  # seconds that a timer is late, as a real one is: what is waited f
 
 
 class _JumpingSelector:
-    """A selector that doesn't wait for timers: when no socket is ready, the clock jumps to the next one."""
+    """A selector that doesn't wait for timers: if no socket is ready, the clock jumps to the next timer."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self.now = time.monotonic()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """What is ready; without a timer the wait is a real one."""
+        """The sockets that are ready; without a timer it really waits."""
         if timeout is None or timeout <= 0:
             return self._selector.select(timeout)
         ready = self._selector.select(min(timeout / 10, _GRACE))
@@ -33,9 +33,9 @@ class _JumpingSelector:
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """
-    An event loop whose sockets are real and whose time isn't.
+    An event loop with real sockets and virtual time.
 
-    Time stands while a callback runs, however busy the machine is, and while data is on its way.
+    Time stands still while callbacks run, however busy the machine is, and while data arrives.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, Any], *, debug: bool = True) -> Any:
-    """Runs `main` in virtual time on a loop of its own, which must end with no task left."""
+    """Runs `main` in virtual time on an event loop of its own, and asserts that it leaves no task."""
 
     async def checked() -> Any:
         before = asyncio.all_tasks()
@@ -64,7 +64,7 @@ def run(main: Coroutine[Any, Any, Any], *, debug: bool = True) -> Any:
 
 
 def virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Makes a test of a coroutine function, which runs in virtual time."""
+    """Makes a coroutine function a test that runs in virtual time."""
 
     @functools.wraps(test)
     def run_test(*args: Any, **kwargs: Any) -> None:

@@ -1,7 +1,7 @@
 """
-The one place where tests reach into the package's private parts: what has no public way, under names that stay.
+The one module in which tests use private attributes of the package, for what has no public access.
 
-Whoever renames an internal changes this file, and no test. What a client shows is asked of its `Progress`.
+Renaming an internal changes this file, and no test. What a client shows in public is read from its `Progress`.
 """
 
 import asyncio
@@ -19,37 +19,37 @@ from galileo_sessions.client import responses, transport
 from galileo_sessions.client.responses import Response
 
 MAX_BODY = transport.MAX_BODY
-"""Bytes of a count's answer that are read at most."""
+"""The longest answer to a count that is read, in bytes."""
 
 
 def in_flight(galileo: GalileoSessions) -> int:
-    """Requests that a client has under way; public, as any stream of the client tells it."""
+    """The number of requests that a client has in flight; public, for any stream of the client has it."""
     return galileo.count_many(()).progress.in_flight
 
 
 def width(galileo: GalileoSessions) -> int:
-    """Requests that a client may have under way at once, now; public likewise."""
+    """The number of requests that a client may have in flight, now; public as well."""
     return galileo.count_many(()).progress.limit
 
 
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:
-    """Has `jitter` choose each wait of a client's retries, between 0 and its argument, in place of chance."""
+    """Replaces the random choice of each retry's wait: `jitter` gets the longest wait, and returns the one to use."""
     galileo._requester.jitter = jitter
 
 
 def retry_tokens(galileo: GalileoSessions) -> int:
-    """What the retry budget of a client still holds."""
+    """The tokens that are left in a client's retry budget."""
     return galileo._requester._budget.tokens
 
 
 def open_connections(galileo: GalileoSessions) -> int:
-    """Connections of a client that a request holds; those that are kept for the next request don't count."""
+    """The number of connections that a client's requests use, without those kept for later requests."""
     session = galileo._transport._session
     return len(session.connector._acquired) if session is not None and session.connector is not None else 0
 
 
 def replace_post(galileo: GalileoSessions, post: Callable[[str], Awaitable[Response]]) -> None:
-    """Has `post(path)` answer each attempt of a client, logins among them, in place of the network."""
+    """Replaces the network: `post(path)` returns the answer to each attempt of a client, logins included."""
 
     async def answer(path: str, *_: object, **__: object) -> Response:
         return await post(path)
@@ -58,12 +58,12 @@ def replace_post(galileo: GalileoSessions, post: Callable[[str], Awaitable[Respo
 
 
 def translated(error: Exception) -> Exception:
-    """The error of the package's tree that one of aiohttp's becomes, in phase response."""
+    """The package's error for an error of aiohttp, in phase response."""
     return transport._translate(error, "response", "https://api.x.io")
 
 
 def stop_wall_clock(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
-    """Stops the clock by which a Retry-After date is read."""
+    """Stops the clock with which a Retry-After date is compared."""
 
     class Stopped(datetime):
         @classmethod
@@ -74,11 +74,11 @@ def stop_wall_clock(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
 
 
 def state(galileo: GalileoSessions) -> str:
-    """The repr of all that a client holds, through every object of the package that it leads to."""
+    """The repr of all attributes of a client, and of each object of the package that they lead to."""
     texts: list[str] = []
     found: list[Any] = [galileo]
-    for thing in found:  # grows meanwhile
-        names = [field.name for field in attrs.fields(type(thing))] if attrs.has(type(thing)) else thing.__dict__
+    for thing in found:  # which grows meanwhile
+        names = [field.name for field in attrs.fields(type(thing))] if attrs.has(type(thing)) else vars(thing)
         values = [getattr(thing, name) for name in names]
         texts.append(repr(values))
         found += [
@@ -92,7 +92,7 @@ def state(galileo: GalileoSessions) -> str:
 
 
 def our_tasks() -> list[asyncio.Task[Any]]:
-    """The tasks of this event loop that run a coroutine of the package."""
+    """The tasks of the running event loop that run a coroutine of the package."""
     coroutines = [(task, task.get_coro()) for task in asyncio.all_tasks()]
     return [
         task
@@ -103,5 +103,5 @@ def our_tasks() -> list[asyncio.Task[Any]]:
 
 
 def idle(galileo: GalileoSessions) -> bool:
-    """Whether no task of the package is left, and a client has no request and no connection under way."""
+    """Whether the package has no task, and a client has no request in flight and no connection in use."""
     return not our_tasks() and in_flight(galileo) == 0 and open_connections(galileo) == 0
