@@ -54,9 +54,6 @@ def html_of_filter(where: Filter) -> str:
     return f"<pre>{html.escape(draw_filter(where))}</pre>"
 
 
-Filter._repr_html_ = html_of_filter  # pyright: ignore[reportPrivateUsage]  # notebooks ask for it
-
-
 def draw(tree: Tree, marks: Mapping[Path, str]) -> str:
     """The drawing with an arrow and a complaint under each marked node, which is shown wherever the rest is cut."""
     drawing = _Drawing(marks)

@@ -1,17 +1,13 @@
 """
-What a filter says of one session, without asking the service.
+Whether one session satisfies a filter, without asking the service.
 
-Where the API's documents are silent, this module decides, and docs/filters.md says so:
+Where the API's documents are silent, this module decides, and docs/filters.md lists the decisions:
 a missing value, `contains` with a list, the members of a collection.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
-from operator import eq, ge, gt, le, lt, ne
-from typing import Any, cast
+from typing import assert_never, cast
 from uuid import UUID
 
 from galileo_sessions.errors import FilterError
@@ -21,16 +17,15 @@ from galileo_sessions.filters.nodes import (
     CollectionFilter,
     DateFilter,
     Filter,
+    FullyAnnotatedFilter,
     IdFilter,
+    Node,
     Not,
     NumberFilter,
     Or,
     TextFilter,
-    instant,
-    text,
 )
-
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {"eq": eq, "ne": ne, "gt": gt, "gte": ge, "lt": lt, "lte": le}
+from galileo_sessions.filters.values import instant, text
 
 
 def matches(where: Filter, record: Mapping[str, object]) -> bool:
@@ -52,7 +47,8 @@ def matches(where: Filter, record: Mapping[str, object]) -> bool:
 
 def _truth(where: Filter, record: Mapping[str, object]) -> bool | None:
     """Kleene's logic: None is 'unknown'."""
-    match where:
+    node = cast("Node", where)
+    match node:
         case And(children):
             truths = [_truth(child, record) for child in children]
             return False if False in truths else None if None in truths else True
@@ -62,51 +58,114 @@ def _truth(where: Filter, record: Mapping[str, object]) -> bool | None:
         case Not(child):
             truth = _truth(child, record)
             return None if truth is None else not truth
-        case TextFilter(column_id) | CollectionFilter(column_id) | IdFilter(column_id):
-            return _text_truth(where, record.get(column_id))
-        case NumberFilter(column_id, operator, value):
-            return _number_truth(operator, value, record.get(column_id))
-        case DateFilter(column_id, operator, value):
-            return _date_truth(operator, value, record.get(column_id))
-        case BooleanFilter(column_id, operator, value):
-            have = record.get(column_id)
-            return _COMPARE[operator](have, value) if isinstance(have, bool) else None
+        case TextFilter() | IdFilter():
+            return _text_truth(node, record.get(node.column_id))
+        case CollectionFilter():
+            return _collection_truth(node, record.get(node.column_id))
+        case NumberFilter():
+            return _number_truth(node, record.get(node.column_id))
+        case DateFilter():
+            return _date_truth(node, record.get(node.column_id))
+        case BooleanFilter():
+            return _boolean_truth(node, record.get(node.column_id))
+        case FullyAnnotatedFilter():
+            return None
         case _:
-            return None
+            assert_never(node)
 
 
-def _text_truth(leaf: TextFilter | CollectionFilter | IdFilter, have: object) -> bool | None:
+def _folded(leaf: TextFilter | CollectionFilter | IdFilter) -> tuple[Callable[[str], str], list[str]]:
+    """How text is made comparable, and the leaf's values in that form; case never matters in an id."""
     fold = str.lower if isinstance(leaf, IdFilter) else text if leaf.case_sensitive else str.casefold
-    wanted = [fold(value) for value in ((leaf.value,) if isinstance(leaf.value, str) else leaf.value)]
-    if isinstance(leaf, CollectionFilter):
-        if isinstance(have, str) or not isinstance(have, Collection):
-            return None
-        members = {fold(item) for item in cast("Collection[object]", have) if isinstance(item, str)}
-        if leaf.operator == "eq":
-            return members == set(wanted)
-        return members.isdisjoint(wanted) is (leaf.operator == "not_in")
-    if isinstance(have, UUID):
-        have = str(have)
+    values = (leaf.value,) if isinstance(leaf.value, str) else leaf.value
+    return fold, [fold(value) for value in values]
+
+
+def _text_truth(leaf: TextFilter | IdFilter, have: object) -> bool | None:
+    fold, wanted = _folded(leaf)
+    have = str(have) if isinstance(have, UUID) else have
     if not isinstance(have, str):
         return None
-    if leaf.operator == "contains":
-        return any(value in fold(have) for value in wanted)
-    return (fold(have) in wanted) is (leaf.operator in ("eq", "one_of"))
+    have = fold(have)
+    match leaf.operator:
+        case "eq" | "one_of":
+            return have in wanted
+        case "ne" | "not_in":
+            return have not in wanted
+        case "contains":
+            return any(value in have for value in wanted)
+        case _:
+            assert_never(leaf.operator)
 
 
-def _number_truth(operator: str, value: float | tuple[float, ...], have: object) -> bool | None:
+def _collection_truth(leaf: CollectionFilter, have: object) -> bool | None:
+    fold, wanted = _folded(leaf)
+    if isinstance(have, str) or not isinstance(have, Collection):
+        return None
+    members = {fold(item) for item in cast("Collection[object]", have) if isinstance(item, str)}
+    match leaf.operator:
+        case "eq":
+            return members == set(wanted)
+        case "contains" | "one_of":
+            return not members.isdisjoint(wanted)
+        case "not_in":
+            return members.isdisjoint(wanted)
+        case _:
+            assert_never(leaf.operator)
+
+
+def _number_truth(leaf: NumberFilter, have: object) -> bool | None:
     if not isinstance(have, int | float) or isinstance(have, bool) or (isinstance(have, float) and math.isnan(have)):
         return None
-    if operator == "between":
-        return isinstance(value, tuple) and len(value) == 2 and value[0] <= have <= value[1]
-    wanted = value if isinstance(value, tuple) else (value,)
-    if operator == "ne":
-        return have not in wanted
-    return any(_COMPARE[operator](have, item) for item in wanted)
+    wanted: tuple[float, ...] = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
+    match leaf.operator:
+        case "eq":
+            return have in wanted
+        case "ne":
+            return have not in wanted
+        case "gt":
+            return any(have > value for value in wanted)
+        case "gte":
+            return any(have >= value for value in wanted)
+        case "lt":
+            return any(have < value for value in wanted)
+        case "lte":
+            return any(have <= value for value in wanted)
+        case "between":
+            return len(wanted) == 2 and wanted[0] <= have <= wanted[1]
+        case _:
+            assert_never(leaf.operator)
 
 
-def _date_truth(operator: str, value: datetime, have: object) -> bool | None:
+def _date_truth(leaf: DateFilter, have: object) -> bool | None:
     try:
-        return _COMPARE[operator](instant(have), value)
+        moment = instant(have)
     except FilterError:
         return None
+    match leaf.operator:
+        case "eq":
+            return moment == leaf.value
+        case "ne":
+            return moment != leaf.value
+        case "gt":
+            return moment > leaf.value
+        case "gte":
+            return moment >= leaf.value
+        case "lt":
+            return moment < leaf.value
+        case "lte":
+            return moment <= leaf.value
+        case _:
+            assert_never(leaf.operator)
+
+
+def _boolean_truth(leaf: BooleanFilter, have: object) -> bool | None:
+    if not isinstance(have, bool):
+        return None
+    match leaf.operator:
+        case "eq":
+            return have is leaf.value
+        case "ne":
+            return have is not leaf.value
+        case _:
+            assert_never(leaf.operator)

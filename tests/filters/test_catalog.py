@@ -25,13 +25,13 @@ from galileo_sessions.errors import (
     UnknownColumnError,
     brief,
 )
-from galileo_sessions.filters import catalog as module
+from galileo_sessions.filters import checking
 from galileo_sessions.filters.catalog import (
     ColumnCatalog,
-    ColumnInfo,
     dump_catalog,
     load_catalog,
 )
+from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import BooleanCol, Col, CollectionCol, DateCol, IdCol, NumberCol, TextCol
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, FullyAnnotatedFilter, Not, Or, TextFilter, all_of
 from galileo_sessions.filters.parsing import parse_filter
@@ -332,7 +332,7 @@ def test_a_filter_that_fits_is_handed_back(where: Filter) -> None:
 def marks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Filter, dict[tuple[int, ...], str]]]:
     """What was drawn, instead of the drawing."""
     drawn: list[tuple[Filter, dict[tuple[int, ...], str]]] = []
-    monkeypatch.setattr(module, "draw", lambda where, marks: drawn.append((where, dict(marks))) or "the drawing")
+    monkeypatch.setattr(checking, "draw", lambda where, marks: drawn.append((where, dict(marks))) or "the drawing")
     return drawn
 
 

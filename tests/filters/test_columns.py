@@ -392,10 +392,10 @@ VALUES: Refusals = [
     ("Col.number('a').gt([1, 2])", FilterTypeError, ["Col.number('a').gt([1, 2])", "single values"]),
     ("Col.number('a') == []", FilterTypeError, ["Col.number('a').eq([])", "single values"]),
     ("Col.id('a').eq([PROJECT])", FilterTypeError, ["Col.id('a').eq([", "single values", "one_of([...])"]),
-    ("Col('a').between()", FilterError, ["Col('a').between()", "two numbers", "Got 0"]),
-    ("Col('a').between(1)", FilterError, ["Col('a').between(1)", "two numbers", "Got 1"]),
-    ("Col('a').between([1, 2])", FilterError, ["Col('a').between([1, 2])", "two numbers"]),
-    ("Col.number('a').between(1, 2, 3)", FilterError, ["Col.number('a').between(1, 2, 3)", "two numbers", "Got 3"]),
+    ("Col('a').between()", TypeError, ["between()", "'low' and 'high'"]),
+    ("Col('a').between(1)", TypeError, ["between()", "'high'"]),
+    ("Col('a').between([1, 2])", TypeError, ["between()", "'high'"]),
+    ("Col.number('a').between(1, 2, 3)", TypeError, ["between()", "but 4 were given"]),
     ("Col('a').between(2, 1)", FilterError, ["Col('a').between(2, 1)", "Swap"]),
     ("Col('a').between(1, float('nan'))", FilterError, ["Col('a').between(1, nan)", "not a number"]),
     ("Col('a').between(None, 1)", FilterTypeError, ["Col('a').between(None, 1)", "missing value"]),
@@ -406,7 +406,7 @@ VALUES: Refusals = [
     ),
     ("Col('a').between(False, True)", FilterTypeError, ["Col('a').between(False, True)", "boolean"]),
     ("Col('a').between([1], [2])", FilterTypeError, ["Col('a').between([1], [2])"]),
-    ("Col.date('a').between('2026-01-31T09:00:00Z')", FilterError, ["Col.date('a').between(", "two dates", "Got 1"]),
+    ("Col.date('a').between('2026-01-31T09:00:00Z')", TypeError, ["between()", "'end'"]),
     (
         "Col.date('a').between('2026-01-31T09:00:00Z', '2026-01-31T09:00:00+01:00')",
         FilterError,
@@ -681,7 +681,7 @@ HUGE: dict[str, Any] = {
         "Col('a').on(value, tz=value)",
         "Col('a').eq('x', case_sensitive=value)",
         "Col.date('a').eq(value)",
-        "Col.number('a').between(value, value, value)",
+        "Col.number('a').between(value, value)",
         "Col.id('a').not_in([[value]])",
         "Col.boolean('a') == value",
         "Col('a').eq(1) & value",
@@ -861,10 +861,3 @@ def test_fully_annotated_refuses_what_is_no_list_of_uuids(
     """A lone id, an empty list and other things are refused in the caller's terms."""
     message = refused(f"fully_annotated({argument})", error)
     assert [] == [word for word in words if word not in message]
-
-
-def test_between_with_a_thousand_bounds_is_short() -> None:
-    """However many arguments there are, a message shows three."""
-    with pytest.raises(FilterError) as caught:
-        Col("a").between(*range(1000))  # type: ignore[call-arg]  # what a type checker refuses
-    assert str(caught.value).startswith("Col('a').between(0, 1, 2, ...): between takes two numbers")
