@@ -86,6 +86,13 @@ def no_operand(other: object, symbol: str) -> FilterTypeError:
     )
 
 
+def no_filters(other: object, function: str) -> FilterTypeError:
+    """The error for something that all_of or any_of can't take as a list of filters."""
+    if hasattr(other, "size"):
+        return FilterTypeError(f"{function} takes one list of filters: write {function}([a, b]), not {function}(a)")
+    return FilterTypeError(f"{function} takes a list of filters, got {brief(other)}")
+
+
 def no_truth_value() -> FilterTypeError:
     """The error for `bool` of a filter."""
     return FilterTypeError(

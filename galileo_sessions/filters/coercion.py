@@ -12,24 +12,15 @@ from decimal import Decimal
 from typing import Any, assert_never, cast
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
-from galileo_sessions.filters import advice
+from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.advice import Column
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, numpy_kind
-from galileo_sessions.filters.nodes import (
-    BooleanFilter,
-    CollectionFilter,
-    DateFilter,
-    Filter,
-    IdFilter,
-    NumberFilter,
-    TextFilter,
-)
 from galileo_sessions.filters.values import instant, sendable
 
 
 def leaf(
     column: Column, filter_type: FilterType | None, operator: str, value: object, case_sensitive: object = True
-) -> Filter:
+) -> nodes.Filter:
     """
     The leaf that compares `column` with `value`; without a filter type, of the type that the value stands for.
 
@@ -54,51 +45,51 @@ def leaf(
         raise advice.refusal(column, operator, (value,), error) from None
 
 
-def _made(filter_type: FilterType, column_id: str, operator: Any, value: Any, case_sensitive: Any) -> Filter:
+def _made(filter_type: FilterType, column_id: str, operator: Any, value: Any, case_sensitive: Any) -> nodes.Filter:
     match filter_type:
         case FilterType.TEXT:
-            return TextFilter(column_id, operator, value, case_sensitive)
+            return nodes.TextFilter(column_id, operator, value, case_sensitive)
         case FilterType.NUMBER:
-            return NumberFilter(column_id, operator, exact_number(value))
+            return nodes.NumberFilter(column_id, operator, exact_number(value))
         case FilterType.DATE:
-            return DateFilter(column_id, operator, aware_instant(value))
+            return nodes.DateFilter(column_id, operator, aware_instant(value))
         case FilterType.BOOLEAN:
-            return BooleanFilter(column_id, operator, bool(value) if numpy_kind(value) == "b" else value)
+            return nodes.BooleanFilter(column_id, operator, bool(value) if numpy_kind(value) == "b" else value)
         case FilterType.COLLECTION:
-            return CollectionFilter(column_id, operator, value, case_sensitive)
+            return nodes.CollectionFilter(column_id, operator, value, case_sensitive)
         case FilterType.ID:
-            return IdFilter(column_id, operator, value)
+            return nodes.IdFilter(column_id, operator, value)
         case _:
             assert_never(filter_type)
 
 
-def between_numbers(column: Column, low: object, high: object) -> Filter:
+def between_numbers(column: Column, low: object, high: object) -> nodes.Filter:
     """The leaf for two numbers, the lower one first, both included."""
     try:
-        made = NumberFilter(column.column_id, "between", [exact_number(low), exact_number(high)])
+        made = nodes.NumberFilter(column.column_id, "between", [exact_number(low), exact_number(high)])
         _check_order(*cast("tuple[float, float]", made.value))
     except FilterError as error:
         raise advice.refusal(column, "between", (low, high), error) from None
     return made
 
 
-def between_dates(column: Column, start: object, end: object) -> Filter:
+def between_dates(column: Column, start: object, end: object) -> nodes.Filter:
     """Two leaves for two instants, the earlier one first, both included: the API has no `between` for dates."""
     try:
         first, last = aware_instant(start), aware_instant(end)
         _check_order(first, last)
     except FilterError as error:
         raise advice.refusal(column, "between", (start, end), error) from None
-    return DateFilter(column.column_id, "gte", first) & DateFilter(column.column_id, "lte", last)
+    return nodes.DateFilter(column.column_id, "gte", first) & nodes.DateFilter(column.column_id, "lte", last)
 
 
-def on_day(column: Column, day: object, tz: object) -> Filter:
+def on_day(column: Column, day: object, tz: object) -> nodes.Filter:
     """Two leaves for a calendar day in a time zone: from its midnight to before the next."""
     try:
         start, end = _midnights(day, tz)
     except FilterError as error:
         raise advice.refusal(column, "on", (day,), error) from None
-    return DateFilter(column.column_id, "gte", start) & DateFilter(column.column_id, "lt", end)
+    return nodes.DateFilter(column.column_id, "gte", start) & nodes.DateFilter(column.column_id, "lt", end)
 
 
 # ---- single values ---------------------------------------------------------------------------------------------------

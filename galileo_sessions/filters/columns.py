@@ -10,18 +10,7 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from functools import partialmethod
-from typing import (
-    TYPE_CHECKING,
-    ClassVar,
-    Generic,
-    Never,
-    NoReturn,
-    SupportsFloat,
-    TypeAlias,
-    TypeVar,
-    assert_never,
-    final,
-)
+from typing import TYPE_CHECKING, ClassVar, Generic, Never, SupportsFloat, TypeAlias, TypeVar, assert_never, final
 from uuid import UUID
 from warnings import warn
 
@@ -36,10 +25,13 @@ from galileo_sessions.filters.values import sendable, text
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = list[str] | tuple[str, ...] | AbstractSet[str]  # not Iterable[str], for a lone str is one
 Ids: TypeAlias = list[UUID] | list[str] | list[UUID | str] | tuple[UUID | str, ...] | AbstractSet[UUID | str]
+Instant: TypeAlias = datetime | str
+Value: TypeAlias = Number | datetime | UUID | str
 Day: TypeAlias = date | str
 
 V = TypeVar("V")
 Vs = TypeVar("Vs")
+Ordered = TypeVar("Ordered")
 
 
 def _check_column_id(_: object, __: object, value: str) -> None:
@@ -52,7 +44,7 @@ def _check_column_id(_: object, __: object, value: str) -> None:
 
 
 @frozen(eq=False, repr=False)
-class _Column:
+class _Column(Generic[V]):
     """The base of all columns: an id, and guards, for a column alone is no condition."""
 
     filter_type: ClassVar[FilterType | None] = None
@@ -64,10 +56,13 @@ class _Column:
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
         return coercion.leaf(self, self.filter_type, operator, value, case_sensitive)
 
-    def __and__(self, other: Never) -> NoReturn:
+    def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
+        return self._leaf("eq", other)
+
+    def __and__(self, other: Never) -> Never:
         raise advice.no_operand(self, "&")
 
-    def __or__(self, other: Never) -> NoReturn:
+    def __or__(self, other: Never) -> Never:
         raise advice.no_operand(self, "|")
 
     __rand__ = __and__
@@ -105,7 +100,7 @@ class _Column:
         __le__ = partialmethod(_lacks, "lte")
 
 
-class _Equality(_Column, Generic[V]):
+class _Equality(_Column[V]):
     """eq and ne, as methods and as == and !=."""
 
     __slots__ = ()
@@ -118,36 +113,28 @@ class _Equality(_Column, Generic[V]):
         """The session's value isn't `value`."""
         return self._leaf("ne", value)
 
-    def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
-        return self._leaf("eq", other)
-
-    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # as above
+    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # as ==
         return self._leaf("ne", other)
 
-    if TYPE_CHECKING:
-        __hash__: ClassVar[None]  # pyright: ignore[reportIncompatibleMethodOverride]  # as in _Column
-    else:
-        __hash__ = _Column.__hash__  # which a class that defines == doesn't inherit
 
-
-class _Ordering(_Column, Generic[V]):
+class _Ordering(_Column[V], Generic[V, Ordered]):
     """gt, gte, lt and lte, as methods and as > >= < <=."""
 
     __slots__ = ()
 
-    def gt(self, value: V) -> Filter:
+    def gt(self, value: Ordered) -> Filter:
         """The session's value is greater than `value`, or later."""
         return self._leaf("gt", value)
 
-    def gte(self, value: V) -> Filter:
+    def gte(self, value: Ordered) -> Filter:
         """The session's value is `value`, or greater, or later."""
         return self._leaf("gte", value)
 
-    def lt(self, value: V) -> Filter:
+    def lt(self, value: Ordered) -> Filter:
         """The session's value is less than `value`, or earlier."""
         return self._leaf("lt", value)
 
-    def lte(self, value: V) -> Filter:
+    def lte(self, value: Ordered) -> Filter:
         """The session's value is `value`, or less, or earlier."""
         return self._leaf("lte", value)
 
@@ -157,7 +144,7 @@ class _Ordering(_Column, Generic[V]):
     __le__ = lte
 
 
-class _Text(_Column, Generic[V, Vs]):
+class _Text(_Column[V], Generic[V, Vs]):
     """eq, contains, one_of and not_in, each with `case_sensitive`."""
 
     __slots__ = ()
@@ -177,14 +164,6 @@ class _Text(_Column, Generic[V, Vs]):
     def not_in(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
         """The session's value is none of `values`, of which there is at least one."""
         return self._leaf("not_in", values, case_sensitive)
-
-    def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
-        return self._leaf("eq", other)
-
-    if TYPE_CHECKING:
-        __hash__: ClassVar[None]  # pyright: ignore[reportIncompatibleMethodOverride]  # as in _Column
-    else:
-        __hash__ = _Column.__hash__  # which a class that defines == doesn't inherit
 
 
 class _UnequalText(_Text[V, Vs]):
@@ -222,7 +201,7 @@ class CollectionCol(_Text[str, Texts]):
 
 
 @final
-class NumberCol(_Equality[Number], _Ordering[Number]):
+class NumberCol(_Equality[Number], _Ordering[Number, Number]):
     """A number column, `Col.number("score")`: eq, ne, gt, gte, lt, lte, between."""
 
     __slots__ = ()
@@ -234,13 +213,13 @@ class NumberCol(_Equality[Number], _Ordering[Number]):
 
 
 @final
-class DateCol(_Equality[datetime | str], _Ordering[datetime | str]):
+class DateCol(_Equality[Instant], _Ordering[Instant, Instant]):
     """A date column, `Col.date("created_at")`: eq, ne, gt, gte, lt, lte, between, on."""
 
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.DATE
 
-    def between(self, start: datetime | str, end: datetime | str) -> Filter:
+    def between(self, start: Instant, end: Instant) -> Filter:
         """The session's instant lies between two, both included: two leaves."""
         return coercion.between_dates(self, start, end)
 
@@ -255,7 +234,7 @@ class DateCol(_Equality[datetime | str], _Ordering[datetime | str]):
         return coercion.on_day(self, day, tz)
 
 
-class _Truth(_Column):
+class _Truth(_Column[V]):
     """is_true and is_false."""
 
     __slots__ = ()
@@ -270,7 +249,7 @@ class _Truth(_Column):
 
 
 @final
-class BooleanCol(_Equality[bool], _Truth):
+class BooleanCol(_Equality[bool], _Truth[bool]):
     """A boolean column, `Col.boolean("is_complete")`: eq, ne, is_true, is_false."""
 
     __slots__ = ()
@@ -298,7 +277,7 @@ class IdCol(_Equality[UUID | str]):
 
 
 @final
-class Col(_UnequalText[Number | datetime | UUID | str, Texts | Ids], _Ordering[Number | datetime], _Truth):
+class Col(_UnequalText[Value, Texts | Ids], _Ordering[Value, Number | datetime], _Truth[Value]):
     """
     A column whose filter type is inferred from each value.
 

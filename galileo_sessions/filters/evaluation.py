@@ -7,28 +7,18 @@ a missing value, `contains` with a list, the members of a collection.
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from typing import assert_never, cast
+from typing import Any, TypeAlias, assert_never, cast
 from uuid import UUID
 
 from galileo_sessions.errors import FilterError
-from galileo_sessions.filters.nodes import (
-    And,
-    BooleanFilter,
-    CollectionFilter,
-    DateFilter,
-    Filter,
-    FullyAnnotatedFilter,
-    IdFilter,
-    Node,
-    Not,
-    NumberFilter,
-    Or,
-    TextFilter,
-)
+from galileo_sessions.filters import nodes
+from galileo_sessions.filters.kinds import DateOperator
 from galileo_sessions.filters.values import instant, text
 
+_Textual: TypeAlias = nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter
 
-def matches(where: Filter, record: Mapping[str, object]) -> bool:
+
+def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
     """
     Whether a session satisfies a filter, by three-valued logic.
 
@@ -45,60 +35,95 @@ def matches(where: Filter, record: Mapping[str, object]) -> bool:
     return _truth(where, record) is True
 
 
-def _truth(where: Filter, record: Mapping[str, object]) -> bool | None:
+def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
     """Kleene's logic: None is 'unknown'."""
-    node = cast("Node", where)
+    node = cast("nodes.Node", where)
     match node:
-        case And(children):
+        case nodes.And(children):
             truths = [_truth(child, record) for child in children]
             return False if False in truths else None if None in truths else True
-        case Or(children):
+        case nodes.Or(children):
             truths = [_truth(child, record) for child in children]
             return True if True in truths else None if None in truths else False
-        case Not(child):
+        case nodes.Not(child):
             truth = _truth(child, record)
             return None if truth is None else not truth
-        case TextFilter() | IdFilter():
+        case nodes.TextFilter() | nodes.IdFilter():
             return _text_truth(node, record.get(node.column_id))
-        case CollectionFilter():
+        case nodes.CollectionFilter():
             return _collection_truth(node, record.get(node.column_id))
-        case NumberFilter():
+        case nodes.NumberFilter():
             return _number_truth(node, record.get(node.column_id))
-        case DateFilter():
-            return _date_truth(node, record.get(node.column_id))
-        case BooleanFilter():
-            return _boolean_truth(node, record.get(node.column_id))
-        case FullyAnnotatedFilter():
+        case nodes.DateFilter(column_id, operator, moment):
+            have = _instant_or_none(record.get(column_id))
+            return None if have is None else _compare(operator, have, moment)
+        case nodes.BooleanFilter(column_id, operator, value):
+            have = record.get(column_id)
+            return _compare(operator, have, value) if isinstance(have, bool) else None
+        case nodes.FullyAnnotatedFilter():
             return None
         case _:
             assert_never(node)
 
 
-def _folded(leaf: TextFilter | CollectionFilter | IdFilter) -> tuple[Callable[[str], str], list[str]]:
-    """How text is made comparable, and the leaf's values in that form; case never matters in an id."""
-    fold = str.lower if isinstance(leaf, IdFilter) else text if leaf.case_sensitive else str.casefold
-    values = (leaf.value,) if isinstance(leaf.value, str) else leaf.value
-    return fold, [fold(value) for value in values]
+def _compare(operator: DateOperator, have: Any, value: Any) -> bool:
+    match operator:
+        case "eq":
+            return bool(have == value)
+        case "ne":
+            return bool(have != value)
+        case "gt":
+            return bool(have > value)
+        case "gte":
+            return bool(have >= value)
+        case "lt":
+            return bool(have < value)
+        case "lte":
+            return bool(have <= value)
+        case _:
+            assert_never(operator)
 
 
-def _text_truth(leaf: TextFilter | IdFilter, have: object) -> bool | None:
-    fold, wanted = _folded(leaf)
-    have = str(have) if isinstance(have, UUID) else have
-    if not isinstance(have, str):
+def _number_truth(leaf: nodes.NumberFilter, have: object) -> bool | None:
+    if not isinstance(have, int | float) or isinstance(have, bool) or (isinstance(have, float) and math.isnan(have)):
         return None
-    have = fold(have)
+    wanted = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
+    if leaf.operator == "between":
+        return len(wanted) == 2 and wanted[0] <= have <= wanted[1]
+    truths = [_compare(leaf.operator, have, value) for value in wanted]
+    return all(truths) if leaf.operator == "ne" else any(truths)
+
+
+def _instant_or_none(have: object) -> object:
+    try:
+        return instant(have)
+    except FilterError:
+        return None
+
+
+def _folded(leaf: _Textual) -> tuple[Callable[[str], str], list[str]]:
+    """How text is made comparable, and the leaf's values in that form; case never matters in an id."""
+    fold = str.lower if isinstance(leaf, nodes.IdFilter) else text if leaf.case_sensitive else str.casefold
+    return fold, [fold(value) for value in ((leaf.value,) if isinstance(leaf.value, str) else leaf.value)]
+
+
+def _text_truth(leaf: nodes.TextFilter | nodes.IdFilter, have: object) -> bool | None:
+    fold, wanted = _folded(leaf)
+    if not isinstance(have, str | UUID):
+        return None
+    folded = fold(have if isinstance(have, str) else str(have))
     match leaf.operator:
         case "eq" | "one_of":
-            return have in wanted
+            return folded in wanted
         case "ne" | "not_in":
-            return have not in wanted
+            return folded not in wanted
         case "contains":
-            return any(value in have for value in wanted)
+            return any(value in folded for value in wanted)
         case _:
             assert_never(leaf.operator)
 
 
-def _collection_truth(leaf: CollectionFilter, have: object) -> bool | None:
+def _collection_truth(leaf: nodes.CollectionFilter, have: object) -> bool | None:
     fold, wanted = _folded(leaf)
     if isinstance(have, str) or not isinstance(have, Collection):
         return None
@@ -110,62 +135,5 @@ def _collection_truth(leaf: CollectionFilter, have: object) -> bool | None:
             return not members.isdisjoint(wanted)
         case "not_in":
             return members.isdisjoint(wanted)
-        case _:
-            assert_never(leaf.operator)
-
-
-def _number_truth(leaf: NumberFilter, have: object) -> bool | None:
-    if not isinstance(have, int | float) or isinstance(have, bool) or (isinstance(have, float) and math.isnan(have)):
-        return None
-    wanted: tuple[float, ...] = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
-    match leaf.operator:
-        case "eq":
-            return have in wanted
-        case "ne":
-            return have not in wanted
-        case "gt":
-            return any(have > value for value in wanted)
-        case "gte":
-            return any(have >= value for value in wanted)
-        case "lt":
-            return any(have < value for value in wanted)
-        case "lte":
-            return any(have <= value for value in wanted)
-        case "between":
-            return len(wanted) == 2 and wanted[0] <= have <= wanted[1]
-        case _:
-            assert_never(leaf.operator)
-
-
-def _date_truth(leaf: DateFilter, have: object) -> bool | None:
-    try:
-        moment = instant(have)
-    except FilterError:
-        return None
-    match leaf.operator:
-        case "eq":
-            return moment == leaf.value
-        case "ne":
-            return moment != leaf.value
-        case "gt":
-            return moment > leaf.value
-        case "gte":
-            return moment >= leaf.value
-        case "lt":
-            return moment < leaf.value
-        case "lte":
-            return moment <= leaf.value
-        case _:
-            assert_never(leaf.operator)
-
-
-def _boolean_truth(leaf: BooleanFilter, have: object) -> bool | None:
-    if not isinstance(have, bool):
-        return None
-    match leaf.operator:
-        case "eq":
-            return have is leaf.value
-        case "ne":
-            return have is not leaf.value
         case _:
             assert_never(leaf.operator)

@@ -13,17 +13,8 @@ from typing import ClassVar, Literal, Never, NoReturn, Self, TypeAlias, cast, fi
 from attrs import field, frozen
 
 from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError, brief
-from galileo_sessions.filters import advice, values
-from galileo_sessions.filters.kinds import (
-    LIST_OPERATORS,
-    BooleanOperator,
-    CollectionOperator,
-    DateOperator,
-    FilterType,
-    IdOperator,
-    NumberOperator,
-    TextOperator,
-)
+from galileo_sessions.filters import advice, kinds, values
+from galileo_sessions.filters.kinds import FilterType
 
 MAX_DEPTH = 100
 MAX_LEAVES = 10_000
@@ -105,9 +96,8 @@ class Comparison(Filter):
     value: str | float | datetime | tuple[str | float, ...]
 
     def __repr__(self) -> str:
-        items = values.as_sequence(self.value)
-        value = self.value.isoformat() if isinstance(self.value, datetime) else self.value
-        written = repr(value if items is None else list(items))
+        value = list(self.value) if isinstance(self.value, tuple) else self.value
+        written = repr(value.isoformat() if isinstance(value, datetime) else value)
         case = "" if getattr(self, "case_sensitive", True) else ", case_sensitive=False"
         if not self._is_made_by_a_column():
             return f"{type(self).__name__}({self.column_id!r}, {self.operator!r}, {written}{case})"
@@ -117,14 +107,13 @@ class Comparison(Filter):
 
     def _is_made_by_a_column(self) -> bool:
         """Whether a column's method, which is stricter than the schema, would make this leaf."""
-        operator, items = self.operator, values.as_sequence(self.value)
-        if not self.column_id or not values.sendable(self.column_id):
+        items = values.as_sequence(self.value)
+        held = (self.value,) if items is None else items
+        if not self.column_id or not all(map(values.sendable, (self.column_id, *held))):
             return False
-        if items is None:
-            return operator not in (*LIST_OPERATORS, "between") and values.sendable(self.value)
-        if operator == "between":
-            return len(items) == 2 and items[0] <= items[1]
-        return operator in LIST_OPERATORS and bool(items) and all(map(values.sendable, items))
+        if self.operator == "between":
+            return items is not None and len(items) == 2 and items[0] <= items[1]
+        return bool(items) if self.operator in kinds.LIST_OPERATORS else items is None
 
 
 @final
@@ -134,7 +123,7 @@ class TextFilter(Comparison):
 
     type: ClassVar[Literal["text"]] = "text"
     filter_type: ClassVar[FilterType] = FilterType.TEXT
-    operator: TextOperator = field(validator=_check_operator)
+    operator: kinds.TextOperator = field(validator=_check_operator)
     value: str | tuple[str, ...] = field(converter=values.text_or_texts)
     case_sensitive: bool = field(default=True, converter=values.boolean)
 
@@ -146,7 +135,7 @@ class NumberFilter(Comparison):
 
     type: ClassVar[Literal["number"]] = "number"
     filter_type: ClassVar[FilterType] = FilterType.NUMBER
-    operator: NumberOperator = field(validator=_check_operator)
+    operator: kinds.NumberOperator = field(validator=_check_operator)
     value: int | float | tuple[int | float, ...] = field(converter=values.number_or_numbers)
 
 
@@ -157,7 +146,7 @@ class DateFilter(Comparison):
 
     type: ClassVar[Literal["date"]] = "date"
     filter_type: ClassVar[FilterType] = FilterType.DATE
-    operator: DateOperator = field(validator=_check_operator)
+    operator: kinds.DateOperator = field(validator=_check_operator)
     value: datetime = field(converter=values.instant)
 
 
@@ -168,7 +157,7 @@ class BooleanFilter(Comparison):
 
     type: ClassVar[Literal["boolean"]] = "boolean"
     filter_type: ClassVar[FilterType] = FilterType.BOOLEAN
-    operator: BooleanOperator = field(validator=_check_operator)
+    operator: kinds.BooleanOperator = field(validator=_check_operator)
     value: bool = field(converter=values.boolean)
 
 
@@ -179,7 +168,7 @@ class CollectionFilter(Comparison):
 
     type: ClassVar[Literal["collection"]] = "collection"
     filter_type: ClassVar[FilterType] = FilterType.COLLECTION
-    operator: CollectionOperator = field(validator=_check_operator)
+    operator: kinds.CollectionOperator = field(validator=_check_operator)
     value: str | tuple[str, ...] = field(converter=values.text_or_texts)
     case_sensitive: bool = field(default=True, converter=values.boolean)
 
@@ -191,7 +180,7 @@ class IdFilter(Comparison):
 
     type: ClassVar[Literal["id"]] = "id"
     filter_type: ClassVar[FilterType] = FilterType.ID
-    operator: IdOperator = field(validator=_check_operator)
+    operator: kinds.IdOperator = field(validator=_check_operator)
     value: str | tuple[str, ...] = field(converter=values.id_or_ids)
 
 
@@ -257,7 +246,7 @@ class _Junction(_Connective):
     """The base of `And` and `Or`, which have any number of children."""
 
     symbol: ClassVar[str]
-    _function: ClassVar[str]
+    function: ClassVar[str]
     _empty: ClassVar[str]
     children: tuple[Filter, ...] = field(converter=_filters)
 
@@ -271,7 +260,7 @@ class _Junction(_Connective):
         if not self._is_normal():
             return f"{type(self).__name__}({list(self.children)!r})"
         if not self.is_infix():
-            return f"{self._function}({list(self.children)!r})"
+            return f"{self.function}({list(self.children)!r})"
         return f" {self.symbol} ".join([_operand_repr(child) for child in self.children])
 
     def is_infix(self) -> bool:
@@ -289,7 +278,7 @@ class _Junction(_Connective):
 class And(_Junction):
     """All of the children hold. Made as written: the constructor neither flattens nor folds."""
 
-    symbol, _function, _empty = "&", "all_of", "ALWAYS"
+    symbol, function, _empty = "&", "all_of", "ALWAYS"
 
 
 @final
@@ -297,7 +286,7 @@ class And(_Junction):
 class Or(_Junction):
     """At least one of the children holds. Made as written: the constructor neither flattens nor folds."""
 
-    symbol, _function, _empty = "|", "any_of", "NEVER"
+    symbol, function, _empty = "|", "any_of", "NEVER"
 
 
 @final
@@ -341,6 +330,8 @@ def _operand_repr(operand: Filter) -> str:
 
 def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
     """The parts under one connective: its own kind flattened, ALWAYS and NEVER folded away."""
+    if isinstance(parts, Filter) or not isinstance(parts, Iterable):
+        raise advice.no_filters(parts, kind.function)
     kept: list[Filter] = []
     absorbing: Filter | None = None
     for part in parts:
@@ -376,7 +367,7 @@ def all_of(filters: Iterable[Filter]) -> Filter:
         FilterTypeError: if one of them is no filter.
         FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
-    return _join(And, _several(filters, "all_of"))
+    return _join(And, filters)
 
 
 def any_of(filters: Iterable[Filter]) -> Filter:
@@ -390,12 +381,4 @@ def any_of(filters: Iterable[Filter]) -> Filter:
         FilterTypeError: if one of them is no filter.
         FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
-    return _join(Or, _several(filters, "any_of"))
-
-
-def _several(filters: Iterable[Filter], function: str) -> Iterable[Filter]:
-    if isinstance(filters, Filter):
-        raise FilterTypeError(f"{function} takes one list of filters: write {function}([a, b]), not {function}(a)")
-    if not isinstance(filters, Iterable):
-        raise FilterTypeError(f"{function} takes a list of filters, got {brief(filters)}")
-    return filters
+    return _join(Or, filters)
