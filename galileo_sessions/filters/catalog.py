@@ -11,7 +11,7 @@ from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import Col, column_class
 from galileo_sessions.filters.kinds import FILTER_TYPES
 from galileo_sessions.filters.nodes import Filter
-from galileo_sessions.filters.serialization import checked_list, dump, fault_at, json_object, load
+from galileo_sessions.filters.serialization import checked_list, dump, json_object, load
 from galileo_sessions.filters.values import text
 
 _MAX_ROWS = 200  # of a table in a notebook
@@ -162,8 +162,5 @@ def load_catalog(data: object) -> ColumnCatalog:
     Raises:
         FilterDecodeError: with the path to the first fault, as in `.columns[3].id`.
     """
-    entries = json_object(data)
-    if entries is None:
-        raise fault_at((), f"expected a JSON object, got {brief(data)}")
-    columns = checked_list(entries.get("columns"), "columns", ("columns",))
+    columns = checked_list(json_object(data, ()).get("columns"), "columns", ("columns",))
     return ColumnCatalog(load(columns, list[ColumnInfo], ("columns",)))

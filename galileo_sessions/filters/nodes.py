@@ -70,9 +70,12 @@ class Filter:
         raise advice.no_truth_value()
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        from galileo_sessions.filters.drawing import html_of_filter  # noqa: PLC0415  # which needs the nodes itself
+        """The drawing, escaped, so that nothing in the filter is read as HTML."""
+        import html  # noqa: PLC0415  # for notebooks alone
 
-        return html_of_filter(self)
+        from galileo_sessions.filters.drawing import draw_filter  # noqa: PLC0415  # which imports the nodes
+
+        return f"<pre>{html.escape(draw_filter(self))}</pre>"
 
 
 # ---- leaves ----------------------------------------------------------------------------------------------------------

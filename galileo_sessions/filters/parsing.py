@@ -14,29 +14,18 @@ from typing import Any, get_args
 from unicodedata import east_asian_width
 
 from galileo_sessions.errors import FilterError, FilterParseError
-from galileo_sessions.filters import advice, values
+from galileo_sessions.filters import advice, nodes, values
 from galileo_sessions.filters.columns import Col, TypedCol, column_class
 from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS
-from galileo_sessions.filters.nodes import (
-    ALWAYS,
-    MAX_DEPTH,
-    NEVER,
-    And,
-    Filter,
-    LeafFilter,
-    Not,
-    Or,
-    all_of,
-    any_of,
-)
+from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
 
 MAX_TEXT = 2**20  # characters; Python's parser takes up to 500 bytes for each
 _MAX_LINE = 80
 _MAX_PROBLEM = 400
 
-_JOINING = (all_of, any_of, And, Or)
-_FUNCTIONS: dict[str, Any] = {f.__name__: f for f in (Col, *_JOINING, Not, *get_args(LeafFilter))}
-_CONSTANTS = {"ALWAYS": ALWAYS, "NEVER": NEVER}
+_JOINING = (all_of, any_of, nodes.And, nodes.Or)
+_FUNCTIONS: dict[str, Any] = {f.__name__: f for f in (Col, *_JOINING, nodes.Not, *get_args(nodes.LeafFilter))}
+_CONSTANTS = {"ALWAYS": nodes.ALWAYS, "NEVER": nodes.NEVER}
 _NAMES = (*_FUNCTIONS, *_CONSTANTS, "True", "False", "None")
 _COLUMNS = (Col, *get_args(TypedCol))
 _METHODS = tuple(name for name in METHODS if name != "on")  # whose time zone can't be written without an import
@@ -147,14 +136,14 @@ class _Parser:
                 problem = advice.unknown_name(name, FILTER_TYPES, f"Col has {', '.join(FILTER_TYPES)}")
             case ast.Attribute(owner, name):
                 column = self._value(owner, depth)
-                problem = advice.unknown_method(name, _METHODS)
-                if name in _METHODS and isinstance(column, _COLUMNS):
-                    try:
-                        return getattr(column, name)
-                    except AttributeError as error:
-                        problem = str(error)
-                elif name in _METHODS:
+                if name not in _METHODS:
+                    problem = advice.unknown_method(name, _METHODS)
+                elif not isinstance(column, _COLUMNS):
                     problem = f"{name} is a method of columns. Join filters with & and |"
+                elif hasattr(column, name):
+                    return getattr(column, name)
+                else:
+                    problem = advice.no_such_method(column, column.filter_type, name)
             case _:
                 self._value(node, depth)
                 raise self.fault(node, "this is a value, which can't be called")

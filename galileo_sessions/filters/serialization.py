@@ -67,9 +67,7 @@ def load_node(data: object, path: Path, depth: int = 1) -> Filter:
     """The filter that a node of a `filter_tree` stands for; `path` leads to it, for errors."""
     if depth > MAX_DEPTH:
         raise fault_at(path, f"deeper than {MAX_DEPTH} levels")
-    entries = json_object(data)
-    if entries is None:
-        raise fault_at(path, f"expected a node, which is a JSON object; got {brief(data)}")
+    entries = json_object(data, path, "a node as a JSON object")
     if len(entries) != 1 or next(iter(entries)) not in _NODES:
         raise fault_at(path, f"a node has exactly one of {', '.join(_NODES)}; got {brief(list(entries))}")
     [(key, value)] = entries.items()
@@ -89,11 +87,12 @@ def _connective(node: Callable[[Any], Filter], children: object, path: Path) -> 
         raise fault_at(path, str(error)) from None
 
 
-def json_object(data: object) -> dict[Any, Any] | None:
-    """A copy of the data if it is a JSON object, else None."""
-    if not isinstance(data, Mapping):
-        return None
-    return dict(cast("Mapping[Any, Any]", data))  # type: ignore[redundant-cast]  # pyright knows less
+def json_object(data: object, path: Path | None = None, what: str = "a JSON object") -> dict[Any, Any]:
+    """A copy of the data, if it is a JSON object; in the converter, which knows the path, it is left out."""
+    if isinstance(data, Mapping):
+        return dict(cast("Mapping[Any, Any]", data))  # type: ignore[redundant-cast]  # pyright knows less
+    problem = f"expected {what}, got {brief(data)}"
+    raise FilterError(problem) if path is None else fault_at(path, problem)
 
 
 def checked_list(data: object, noun: str, path: Path) -> list[object]:
@@ -175,12 +174,8 @@ def _converter() -> "Converter":
         required = [a.name for a in fields(cls) if a.default is NOTHING or a.metadata.get("required")]
         return partial(_column, made, cls, required)
 
-    def structure_leaf(data: object, _: object) -> Any:
-        leaf, entries = _leaf_entries(data)
-        return converter.structure(entries, leaf)
-
     converter.register_structure_hook_factory(has, structure)
-    converter.register_structure_hook_func(lambda shape: shape == LeafFilter, structure_leaf)
+    converter.register_structure_hook_func(lambda shape: shape == LeafFilter, partial(_structure_leaf, converter))
     converter.register_unstructure_hook_factory(has, _dump_function)
     converter.register_unstructure_hook(datetime, datetime.isoformat)
     converter.register_unstructure_hook_func(_may_be_tuple, _tuple_as_list)
@@ -214,11 +209,9 @@ def _field_value(cls: Any, attribute: Any, value: object, _: object) -> object:
     return value
 
 
-def _leaf_entries(data: object) -> tuple[type[LeafFilter], dict[str, Any]]:
-    """The class of the leaf that a JSON object stands for, and its fields."""
-    entries = json_object(data)
-    if entries is None:
-        raise FilterError(f"expected a filter, which is a JSON object; got {brief(data)}")
+def _structure_leaf(converter: "Converter", data: object, _: object) -> LeafFilter:
+    """The leaf that a JSON object stands for, of the class that its type says."""
+    entries = json_object(data, what="a filter as a JSON object")
     for key in entries:
         if not isinstance(key, str):
             raise FilterError(f"a filter has no key {brief(key)}; keys are text")
@@ -235,15 +228,12 @@ def _leaf_entries(data: object) -> tuple[type[LeafFilter], dict[str, Any]]:
         raise FilterDecodeError("name and column_id differ; the API knows column_id only", ("name",))
     if leaf_type in _EQ_BY_DEFAULT:
         entries.setdefault("operator", "eq")
-    return leaf, entries
+    return converter.structure(entries, leaf)
 
 
 def _column(made: Callable[[Any, Any], T], cls: type[T], required: Sequence[str], data: object, _: object) -> T:
     """A catalog's column, in which null means the same as no key."""
-    entries = json_object(data)
-    if entries is None:
-        raise FilterError(f"expected a JSON object, got {brief(data)}")
-    given = {key: value for key, value in entries.items() if value is not None}
+    given = {key: value for key, value in json_object(data).items() if value is not None}
     for name in required:
         if name not in given:
             raise FilterError(f"a column needs its {name}")

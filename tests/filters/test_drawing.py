@@ -25,7 +25,7 @@ from galileo_sessions import (
     all_of,
     any_of,
 )
-from galileo_sessions.filters.drawing import draw, draw_filter, html_of_filter
+from galileo_sessions.filters.drawing import draw, draw_filter
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 Path = tuple[int, ...]
@@ -204,7 +204,7 @@ EVIL = ["<script>alert(1)</script>", "</pre><img src=x onerror=alert(1)>", "\"'>
 def test_html_is_inert(text: str) -> None:
     """Hostile column ids and values are text, and read as they were written."""
     where = Col(text).eq(text) & Col.collection(text).one_of([text, text])
-    html = Tags(html_of_filter(where))
+    html = Tags(where._repr_html_())
     assert ([("pre", [])], draw_filter(where)) == (html.tags, html.text)
 
 
@@ -212,5 +212,5 @@ def test_html_is_inert(text: str) -> None:
 @settings(deadline=None, max_examples=50)
 def test_html_of_any_filter_is_its_drawing(where: Filter) -> None:
     """In one pre."""
-    html = Tags(html_of_filter(where))
+    html = Tags(where._repr_html_())
     assert ([("pre", [])], draw_filter(where)) == (html.tags, html.text)
