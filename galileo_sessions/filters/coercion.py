@@ -17,6 +17,8 @@ from galileo_sessions.filters.advice import Column
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, numpy_kind
 from galileo_sessions.filters.values import instant, sendable
 
+_PLAIN = (int, float, bool, datetime)  # these and ASCII text are the most frequent, and need no check
+
 
 def leaf(
     column: Column, filter_type: FilterType | None, operator: str, value: object, case_sensitive: object = True
@@ -37,7 +39,8 @@ def leaf(
             value = items
         else:
             filter_type = filter_type or _type_of(operator, value)
-            _check_single(operator, value)
+            if type(value) not in _PLAIN and not (type(value) is str and value.isascii()):
+                _check_single(operator, value)
         if case_sensitive is not True:
             _check_case_sensitive(filter_type, case_sensitive)
         return _made(filter_type, column.column_id, operator, value, case_sensitive)

@@ -13,7 +13,10 @@ from uuid import UUID
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
 
-_TOO_LARGE = 10**4_300  # Python reads and writes no int of more than 4,300 digits as text
+_SMALLEST, _LARGEST = (
+    -(10**4_300) + 1,
+    10**4_300 - 1,
+)  # Python reads and writes no int of more than 4,300 digits as text
 _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
 
@@ -34,6 +37,8 @@ def text(value: object) -> str:
 
 def text_or_texts(value: object) -> str | tuple[str, ...]:
     """A `str`, or a tuple of them from a list."""
+    if type(value) is str:  # the most frequent first
+        return value
     if isinstance(value, str):
         return text(value)
     items = as_sequence(value)
@@ -85,16 +90,17 @@ def number(value: object) -> int | float:
         FilterError: for NaN, an infinity, or an int of more than 4,300 digits.
         FilterTypeError: for anything else, `bool` included.
     """
-    exact: Any = value
-    if type(value) not in (int, float):
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise FilterTypeError(f"expected a number, got {brief(value)}")
+    if type(value) is int or type(value) is float:
+        exact: int | float = value
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        raise FilterTypeError(f"expected a number, got {brief(value)}")
+    else:
         exact = float(value) if isinstance(value, float) else int(value)
-    if not -_TOO_LARGE < exact < _TOO_LARGE:  # which NaN isn't either
+    if not _SMALLEST <= exact <= _LARGEST:  # which NaN isn't either
         if type(exact) is int:
             raise FilterError("a number of more than 4,300 digits can't be sent")
         raise FilterError(f"{exact} is not a number that JSON can carry")
-    return cast("float", exact)
+    return exact
 
 
 def number_or_numbers(value: object) -> int | float | tuple[int | float, ...]:
