@@ -45,7 +45,8 @@ from galileo_sessions.errors import (
     UnknownColumnError,
     ValidationError,
 )
-from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
+from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog, load_catalog
+from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import (
     BooleanCol,
     Col,

@@ -32,8 +32,6 @@ Everything this package raises, in one tree.
 Every error pickles and comes back equal; none holds a credential.
 """
 
-from __future__ import annotations
-
 import reprlib
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -81,8 +79,8 @@ class GalileoError(Exception):
         elapsed: Seconds from the call to this error.
     """
 
-    query: CountQuery | None = None
-    attempts: tuple[Attempt, ...] = ()
+    query: "CountQuery | None" = None
+    attempts: tuple["Attempt", ...] = ()
     elapsed: float | None = None
 
     def __init__(self, message: str) -> None:
@@ -175,7 +173,7 @@ class FilterCheckError(FilterError):
         issues: One for each of those leaves; `loc` is the way to it in `dump_filter(where)`, `node` the leaf.
     """
 
-    def __init__(self, message: str, *, issues: tuple[Issue, ...] = ()) -> None:
+    def __init__(self, message: str, *, issues: tuple["Issue", ...] = ()) -> None:
         super().__init__(message)
         self.issues = issues
 
@@ -305,7 +303,7 @@ class Issue:
     """Where in the request: ("body", "filter_tree", …); of a check, where in the filter."""
     msg: str
     type: str
-    node: Filter | None = field(default=None)
+    node: "Filter | None" = field(default=None)
     """The part of the filter that `loc` leads to, where it can be found."""
 
 

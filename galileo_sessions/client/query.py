@@ -13,8 +13,9 @@ from uuid import UUID
 from attrs import field, frozen
 
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, UUID_TEXT, And, Filter, LeafFilter, Not, Or, instant
-from galileo_sessions.filters.serialization import dump_filter, dump_leaf, load_leaf, load_node
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or
+from galileo_sessions.filters.serialization import checked_list, dump, dump_filter, load, load_node
+from galileo_sessions.filters.values import UUID_TEXT, instant
 
 _CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
@@ -175,7 +176,7 @@ def dump_query(query: CountQuery) -> dict[str, Any]:
     if query.where != ALWAYS:
         data["filter_tree"] = dump_filter(query.where)
     if query.filters:
-        data["filters"] = [dump_leaf(leaf) for leaf in query.filters]
+        data["filters"] = dump(query.filters)
     data |= {name: value for name in SCOPE if (value := getattr(query, name)) is not None}
     return data if query.tag is None else {**data, "tag": query.tag}
 
@@ -200,8 +201,6 @@ def load_query(data: object) -> CountQuery:
     if "project_id" not in entries:
         raise FilterDecodeError("a query needs its project_id, for it says which sessions are counted")
     tree = entries.pop("filter_tree", None)
-    flat: object = entries.pop("filters", ())
-    if not isinstance(flat, list | tuple):
-        raise FilterDecodeError(f"filters is a list of leaves, got {brief(flat)}", ("filters",))
-    leaves = [load_leaf(item, ("filters", i)) for i, item in enumerate(cast("Iterable[object]", flat))]
+    flat = checked_list(entries.pop("filters", ()), "leaves", ("filters",))
+    leaves = load(flat, list[LeafFilter], ("filters",))
     return CountQuery(where=None if tree is None else load_node(tree, ("filter_tree",)), filters=leaves, **entries)

@@ -1,44 +1,40 @@
 """
-The words: columns, whose comparisons make filters.
+Columns, whose comparisons make filters.
 
 `Col("score")` infers the filter type from the value.
 `Col.number("score")` states it, and has only the operators that the API gives this type.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar, Generic, Never, NoReturn, SupportsFloat, TypeAlias, TypeVar, final
+from functools import partialmethod
+from typing import TYPE_CHECKING, ClassVar, Generic, Never, SupportsFloat, TypeAlias, TypeVar, assert_never, final
 from uuid import UUID
 from warnings import warn
 
 from attrs import field, frozen
 
 from galileo_sessions.errors import FilterError, FilterTypeError, QueueScopedFilterWarning, brief
-from galileo_sessions.filters import coercion as leaves
-from galileo_sessions.filters.nodes import OPERATORS, Filter, FullyAnnotatedFilter, operand_error, sendable, text
+from galileo_sessions.filters import advice, coercion
+from galileo_sessions.filters.kinds import FilterType, filter_type_of
+from galileo_sessions.filters.nodes import Filter, FullyAnnotatedFilter
+from galileo_sessions.filters.values import sendable, text
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = list[str] | tuple[str, ...] | AbstractSet[str]  # not Iterable[str], for a lone str is one
 Ids: TypeAlias = list[UUID] | list[str] | list[UUID | str] | tuple[UUID | str, ...] | AbstractSet[UUID | str]
-
+Instant: TypeAlias = datetime | str
+Value: TypeAlias = Number | datetime | UUID | str
 Day: TypeAlias = date | str
 
 V = TypeVar("V")
 Vs = TypeVar("Vs")
-
-_SUGAR = {"boolean": ("is_true", "is_false"), "date": ("between", "on")}
-_METHODS: dict[str | None, tuple[str, ...]] = {kind: (*OPERATORS[kind], *_SUGAR.get(kind, ())) for kind in OPERATORS}
-_METHODS[None] = tuple(dict.fromkeys(name for methods in _METHODS.values() for name in methods))
-_SYMBOLS = {"ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+Ordered = TypeVar("Ordered")
 
 
 def _check_column_id(_: object, __: object, value: str) -> None:
-    if type(value) is str and value and value.isascii():  # the most frequent first
-        return
     if not isinstance(value, str):
         raise FilterTypeError(f"a column id is text, got {brief(value)}")
     if not value:
@@ -47,89 +43,64 @@ def _check_column_id(_: object, __: object, value: str) -> None:
         raise FilterError(f"the column id {brief(value)} has a lone surrogate, which can't be sent as UTF-8")
 
 
-def _lacking(name: str) -> Callable[[_Column, object], Never]:
-    def refuse(self: _Column, _: object) -> Never:
-        raise FilterTypeError(_no_such_method(self, name))
-
-    return refuse
-
-
 @frozen(eq=False, repr=False)
-class _Column:
-    """What all columns share: an id, and guards, for a column alone is no condition."""
+class _Column(Generic[V]):
+    """The base of all columns: an id, and guards, for a column alone is no condition."""
 
+    filter_type: ClassVar[FilterType | None] = None
     column_id: str = field(validator=_check_column_id)
-    filter_type: ClassVar[str | None] = None
 
     def __repr__(self) -> str:
         return f"Col{'.' if self.filter_type else ''}{self.filter_type or ''}({text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
-        filter_type = self.filter_type or leaves.inferred(self, operator, value)
-        return leaves.leaf(self, filter_type, operator, value, case_sensitive)
+        return coercion.leaf(self, self.filter_type, operator, value, case_sensitive)
 
-    def __and__(self, other: Never) -> NoReturn:
-        raise operand_error(self, "&")
+    def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
+        return self._leaf("eq", other)
 
-    def __or__(self, other: Never) -> NoReturn:
-        raise operand_error(self, "|")
+    def __and__(self, other: Never) -> Never:
+        raise advice.no_operand(self, "&")
+
+    def __or__(self, other: Never) -> Never:
+        raise advice.no_operand(self, "|")
 
     __rand__ = __and__
     __ror__ = __or__
 
     def __bool__(self) -> Never:
-        raise self._no_condition("if, and, or, not, in")
+        raise advice.no_condition(self, "if, and, or, not, in")
 
     if TYPE_CHECKING:
         __hash__: ClassVar[None]  # type: ignore[assignment]  # a set would look up, not ask
-    else:  # what type checkers shall reject, and those without one shall have explained
+    else:  # type checkers reject these; at run time they explain themselves
 
         def __invert__(self):
-            raise self._no_condition("~")
+            raise advice.no_condition(self, "~")
 
         def __hash__(self):
-            raise FilterTypeError(
-                f"looking {brief(self)} up in a set or a dict asks Python, not the service. "
-                f"For 'one of these values' write {brief(self)}.one_of([...])"
-            )
+            raise advice.no_lookup(self)
 
         def __contains__(self, item):
-            column, value = brief(self), brief(item)
-            raise FilterTypeError(
-                f"`{value} in {column}` asks Python, not the service. Write {column}.contains({value}), "
-                f"or Col.collection({brief(self.column_id)}).contains({value}) for a collection such as tags"
-            )
+            raise advice.no_container(self, item)
 
         def __getattr__(self, name):
             if name.startswith("__"):
                 raise AttributeError(name)
-            raise AttributeError(_no_such_method(self, name), name=name)  # with obj, Python would add a guess
+            problem = advice.no_such_method(self, self.filter_type, name)
+            raise AttributeError(problem, name=name)  # with obj, Python would add a guess
 
-        __ne__, __gt__, __ge__, __lt__, __le__ = map(_lacking, _SYMBOLS)
+        def _lacks(self, operator, _):
+            raise FilterTypeError(advice.no_such_method(self, self.filter_type, operator))
 
-    def _no_condition(self, where: str) -> FilterTypeError:
-        return FilterTypeError(
-            f"{brief(self)} is a column, not yet a filter, so it can't stand with {where}. "
-            f"Compare it first: {brief(self)}.eq(...), or Col.boolean({brief(self.column_id)}).is_true()"
-        )
-
-
-def _no_such_method(column: _Column, name: str) -> str:
-    has, written, column_id = _METHODS[column.filter_type], brief(column), brief(column.column_id)
-    asked = f"{name} ({_SYMBOLS[name]})" if name in _SYMBOLS else name[:80]
-    message = f"{written} has no {asked}; it has {', '.join(has)}"
-    if name == "ne":
-        return f"{message}. Write {written}.not_in([...]) or ~{written}.eq(...)"
-    homes = [kind for kind in OPERATORS if name in _METHODS[kind]]
-    if homes:
-        return f"{message}. Write " + " or ".join(f"Col.{kind}({column_id}).{name}(...)" for kind in homes)
-    import difflib  # noqa: PLC0415  # for mistakes alone
-
-    close = difflib.get_close_matches(name[:80], has, n=1)
-    return f"{message}. Did you mean {close[0]}?" if close else message
+        __ne__ = partialmethod(_lacks, "ne")
+        __gt__ = partialmethod(_lacks, "gt")
+        __ge__ = partialmethod(_lacks, "gte")
+        __lt__ = partialmethod(_lacks, "lt")
+        __le__ = partialmethod(_lacks, "lte")
 
 
-class _Equality(_Column, Generic[V]):
+class _Equality(_Column[V]):
     """eq and ne, as methods and as == and !=."""
 
     __slots__ = ()
@@ -142,36 +113,28 @@ class _Equality(_Column, Generic[V]):
         """The session's value isn't `value`."""
         return self._leaf("ne", value)
 
-    def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
-        return self._leaf("eq", other)
-
-    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # as above
+    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # as ==
         return self._leaf("ne", other)
 
-    if TYPE_CHECKING:
-        __hash__: ClassVar[None]  # pyright: ignore[reportIncompatibleMethodOverride]  # as in _Column
-    else:
-        __hash__ = _Column.__hash__  # which a class that defines == doesn't inherit
 
-
-class _Ordering(_Column, Generic[V]):
+class _Ordering(_Column[V], Generic[V, Ordered]):
     """gt, gte, lt and lte, as methods and as > >= < <=."""
 
     __slots__ = ()
 
-    def gt(self, value: V) -> Filter:
+    def gt(self, value: Ordered) -> Filter:
         """The session's value is greater than `value`, or later."""
         return self._leaf("gt", value)
 
-    def gte(self, value: V) -> Filter:
+    def gte(self, value: Ordered) -> Filter:
         """The session's value is `value`, or greater, or later."""
         return self._leaf("gte", value)
 
-    def lt(self, value: V) -> Filter:
+    def lt(self, value: Ordered) -> Filter:
         """The session's value is less than `value`, or earlier."""
         return self._leaf("lt", value)
 
-    def lte(self, value: V) -> Filter:
+    def lte(self, value: Ordered) -> Filter:
         """The session's value is `value`, or less, or earlier."""
         return self._leaf("lte", value)
 
@@ -181,7 +144,7 @@ class _Ordering(_Column, Generic[V]):
     __le__ = lte
 
 
-class _Text(_Column, Generic[V, Vs]):
+class _Text(_Column[V], Generic[V, Vs]):
     """eq, contains, one_of and not_in, each with `case_sensitive`."""
 
     __slots__ = ()
@@ -196,34 +159,32 @@ class _Text(_Column, Generic[V, Vs]):
 
     def one_of(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
         """The session's value is one of `values`, of which there is at least one."""
-        return self._leaf("one_of", leaves.listed(values), case_sensitive)
+        return self._leaf("one_of", values, case_sensitive)
 
     def not_in(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
         """The session's value is none of `values`, of which there is at least one."""
-        return self._leaf("not_in", leaves.listed(values), case_sensitive)
-
-    def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
-        return self._leaf("eq", other)
-
-    if TYPE_CHECKING:
-        __hash__: ClassVar[None]  # pyright: ignore[reportIncompatibleMethodOverride]  # as in _Column
-    else:
-        __hash__ = _Column.__hash__  # which a class that defines == doesn't inherit
+        return self._leaf("not_in", values, case_sensitive)
 
 
-@final
-class TextCol(_Text[str, Texts]):
-    """A text column, `Col.text("input")`: eq, ne, contains, one_of, not_in."""
+class _UnequalText(_Text[V, Vs]):
+    """ne beside them, with `case_sensitive`."""
 
     __slots__ = ()
-    filter_type: ClassVar[str | None] = "text"
 
-    def ne(self, value: str, *, case_sensitive: bool = True) -> Filter:
+    def ne(self, value: V, *, case_sensitive: bool = True) -> Filter:
         """The session's value isn't `value`."""
         return self._leaf("ne", value, case_sensitive)
 
-    def __ne__(self, other: str) -> Filter:  # type: ignore[override]  # a comparison makes a filter
+    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
         return self._leaf("ne", other)
+
+
+@final
+class TextCol(_UnequalText[str, Texts]):
+    """A text column, `Col.text("input")`: eq, ne, contains, one_of, not_in."""
+
+    __slots__ = ()
+    filter_type: ClassVar[FilterType | None] = FilterType.TEXT
 
 
 @final
@@ -231,7 +192,7 @@ class CollectionCol(_Text[str, Texts]):
     """A collection column, `Col.collection("tags")`: eq, contains, one_of, not_in; the API has no ne for it."""
 
     __slots__ = ()
-    filter_type: ClassVar[str | None] = "collection"
+    filter_type: ClassVar[FilterType | None] = FilterType.COLLECTION
 
     if TYPE_CHECKING:
 
@@ -240,27 +201,27 @@ class CollectionCol(_Text[str, Texts]):
 
 
 @final
-class NumberCol(_Equality[Number], _Ordering[Number]):
+class NumberCol(_Equality[Number], _Ordering[Number, Number]):
     """A number column, `Col.number("score")`: eq, ne, gt, gte, lt, lte, between."""
 
     __slots__ = ()
-    filter_type: ClassVar[str | None] = "number"
+    filter_type: ClassVar[FilterType | None] = FilterType.NUMBER
 
-    def between(self, *bounds: *tuple[Number, Number]) -> Filter:
-        """The session's value lies between two numbers, the lower one first, both included."""
-        return leaves.between_numbers(self, bounds)
+    def between(self, low: Number, high: Number) -> Filter:
+        """The session's value lies between two numbers, both included."""
+        return coercion.between_numbers(self, low, high)
 
 
 @final
-class DateCol(_Equality[datetime | str], _Ordering[datetime | str]):
+class DateCol(_Equality[Instant], _Ordering[Instant, Instant]):
     """A date column, `Col.date("created_at")`: eq, ne, gt, gte, lt, lte, between, on."""
 
     __slots__ = ()
-    filter_type: ClassVar[str | None] = "date"
+    filter_type: ClassVar[FilterType | None] = FilterType.DATE
 
-    def between(self, *bounds: *tuple[datetime | str, datetime | str]) -> Filter:
-        """The session's instant lies between two, the earlier one first, both included: two leaves."""
-        return leaves.between_dates(self, bounds)
+    def between(self, start: Instant, end: Instant) -> Filter:
+        """The session's instant lies between two, both included: two leaves."""
+        return coercion.between_dates(self, start, end)
 
     def on(self, day: Day, *, tz: tzinfo) -> Filter:
         """
@@ -270,23 +231,29 @@ class DateCol(_Equality[datetime | str], _Ordering[datetime | str]):
             day: A `date`, or its text such as "2026-01-31".
             tz: The time zone whose day is meant, such as `timezone.utc`.
         """
-        return leaves.on_day(self, day, tz)
+        return coercion.on_day(self, day, tz)
 
 
-@final
-class BooleanCol(_Equality[bool]):
-    """A boolean column, `Col.boolean("is_complete")`: eq, ne, is_true, is_false."""
+class _Truth(_Column[V]):
+    """is_true and is_false."""
 
     __slots__ = ()
-    filter_type: ClassVar[str | None] = "boolean"
 
     def is_true(self) -> Filter:
-        """The session's value is true."""
+        """The session's value is true: a boolean leaf."""
         return self._leaf("eq", value=True)
 
     def is_false(self) -> Filter:
-        """The session's value is false."""
+        """The session's value is false: a boolean leaf."""
         return self._leaf("eq", value=False)
+
+
+@final
+class BooleanCol(_Equality[bool], _Truth[bool]):
+    """A boolean column, `Col.boolean("is_complete")`: eq, ne, is_true, is_false."""
+
+    __slots__ = ()
+    filter_type: ClassVar[FilterType | None] = FilterType.BOOLEAN
 
 
 @final
@@ -294,7 +261,7 @@ class IdCol(_Equality[UUID | str]):
     """An id column, `Col.id("id")`: eq, ne, contains, one_of, not_in."""
 
     __slots__ = ()
-    filter_type: ClassVar[str | None] = "id"
+    filter_type: ClassVar[FilterType | None] = FilterType.ID
 
     def contains(self, value: UUID | str) -> Filter:
         """The session's id has `value` in it."""
@@ -302,15 +269,15 @@ class IdCol(_Equality[UUID | str]):
 
     def one_of(self, values: Ids) -> Filter:
         """The session's id is one of `values`, of which there is at least one."""
-        return self._leaf("one_of", leaves.listed(values))
+        return self._leaf("one_of", values)
 
     def not_in(self, values: Ids) -> Filter:
         """The session's id is none of `values`, of which there is at least one."""
-        return self._leaf("not_in", leaves.listed(values))
+        return self._leaf("not_in", values)
 
 
 @final
-class Col(_Text[Number | datetime | UUID | str, Texts | Ids], _Ordering[Number | datetime]):
+class Col(_UnequalText[Value, Texts | Ids], _Ordering[Value, Number | datetime], _Truth[Value]):
     """
     A column whose filter type is inferred from each value.
 
@@ -330,29 +297,37 @@ class Col(_Text[Number | datetime | UUID | str, Texts | Ids], _Ordering[Number |
     collection = CollectionCol
     id = IdCol
 
-    def ne(self, value: Number | datetime | UUID | str, *, case_sensitive: bool = True) -> Filter:
-        """The session's value isn't `value`."""
-        return self._leaf("ne", value, case_sensitive)
-
-    def __ne__(self, other: Number | datetime | UUID | str) -> Filter:  # type: ignore[override]  # makes a filter
-        return self._leaf("ne", other)
-
-    def between(self, *bounds: *tuple[Number | datetime, Number | datetime]) -> Filter:
-        """The session's number or instant lies between two, the lower one first, both included."""
-        dates = any(leaves.filter_type_of(bound) == "date" for bound in bounds)
-        return leaves.between_dates(self, bounds) if dates else leaves.between_numbers(self, bounds)
+    def between(self, low: Number | datetime, high: Number | datetime) -> Filter:
+        """The session's number or instant lies between two, both included."""
+        if FilterType.DATE in (filter_type_of(low), filter_type_of(high)):
+            return coercion.between_dates(self, low, high)
+        return coercion.between_numbers(self, low, high)
 
     def on(self, day: Day, *, tz: tzinfo) -> Filter:
         """The session's instant lies on a calendar day in `tz`: two date leaves."""
-        return leaves.on_day(self, day, tz)
+        return coercion.on_day(self, day, tz)
 
-    def is_true(self) -> Filter:
-        """The session's value is true: a boolean leaf."""
-        return self._leaf("eq", value=True)
 
-    def is_false(self) -> Filter:
-        """The session's value is false: a boolean leaf."""
-        return self._leaf("eq", value=False)
+TypedCol: TypeAlias = TextCol | NumberCol | DateCol | BooleanCol | CollectionCol | IdCol
+
+
+def column_class(filter_type: FilterType) -> type[TypedCol]:
+    """The class of the columns that have a filter type."""
+    match filter_type:
+        case FilterType.TEXT:
+            return TextCol
+        case FilterType.NUMBER:
+            return NumberCol
+        case FilterType.DATE:
+            return DateCol
+        case FilterType.BOOLEAN:
+            return BooleanCol
+        case FilterType.COLLECTION:
+            return CollectionCol
+        case FilterType.ID:
+            return IdCol
+        case _:
+            assert_never(filter_type)
 
 
 def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
@@ -370,5 +345,5 @@ def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
         QueueScopedFilterWarning,
         stacklevel=2,
     )
-    ids = leaves.items_of(user_ids)
+    ids = coercion.items_of(user_ids)
     return FullyAnnotatedFilter(user_ids if ids is None else ids)

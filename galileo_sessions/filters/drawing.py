@@ -1,5 +1,5 @@
 """
-A filter as an indented tree, and the guilty leaf of a 422 in it.
+A filter as an indented tree, with complaints at marked nodes.
 
 ::
 
@@ -10,16 +10,15 @@ A filter as an indented tree, and the guilty leaf of a 422 in it.
           ↑ value
 """
 
-from __future__ import annotations
-
 import re
 import textwrap
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias, cast
 
 from galileo_sessions.errors import FilterTypeError, brief
-from galileo_sessions.filters.nodes import And, Filter, FullyAnnotatedFilter, Not, Or
+from galileo_sessions.filters.kinds import SYMBOLS
+from galileo_sessions.filters.nodes import And, Comparison, Filter, FullyAnnotatedFilter, Node, Not, Or
 
 Path: TypeAlias = tuple[int, ...]
 """Positions of children from the root to a node; the child of a `Not` is its 0."""
@@ -28,7 +27,6 @@ Tree: TypeAlias = Filter | tuple[Filter, ...]
 
 _WIDTH = 80
 _LINES = 60
-_SIGNS = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 def draw_filter(where: Filter) -> str:
@@ -45,16 +43,6 @@ def draw_filter(where: Filter) -> str:
     if not isinstance(where, Filter):
         raise FilterTypeError(f"expected a filter, got {brief(where)}")
     return draw(where, {})
-
-
-def html_of_filter(where: Filter) -> str:
-    """What `draw_filter` makes, for notebooks: escaped, so that nothing in the filter is read as HTML."""
-    import html  # noqa: PLC0415  # for notebooks alone
-
-    return f"<pre>{html.escape(draw_filter(where))}</pre>"
-
-
-Filter._repr_html_ = html_of_filter  # pyright: ignore[reportPrivateUsage]  # notebooks ask for it
 
 
 def draw(tree: Tree, marks: Mapping[Path, str]) -> str:
@@ -80,7 +68,7 @@ class _Drawing:
         children = children_of(node)
         kept = len(children) > 1  # a line to say what is cut
         self._left -= 1 + kept
-        words, kind = _words(node)
+        words, kind = _label(node)
         self.rows.append((before + shorten(words, _WIDTH - 3 - len(before) - len(kind)), kind))
         if path in self._marks:
             self._complain(self._marks[path], below + ("│  " if children else ""))
@@ -110,13 +98,15 @@ class _Drawing:
 
 
 def children_of(node: Tree) -> tuple[Filter, ...]:
+    """The nodes below a node; a leaf has none."""
     if isinstance(node, tuple):
         return node
     return node.children if isinstance(node, And | Or) else (node.child,) if isinstance(node, Not) else ()
 
 
-def _words(node: Tree) -> tuple[str, str]:
+def _label(tree: Tree) -> tuple[str, str]:
     """What a node says, and its filter type if it is a leaf."""
+    node = cast("Node | tuple[Filter, ...]", tree)
     match node:
         case And(children):
             return "and" if children else "always", ""
@@ -129,26 +119,36 @@ def _words(node: Tree) -> tuple[str, str]:
         case FullyAnnotatedFilter(user_ids):
             return f"annotated by {'all members' if user_ids is None else brief(list(user_ids))}", node.type
         case _:
-            leaf: Any = node
-    column = leaf.column_id if re.fullmatch(r"[\w./:-]{1,48}", leaf.column_id) else brief(leaf.column_id)
-    sign = _SIGNS.get(leaf.operator, leaf.operator.replace("_", " "))
+            kind = node.type if getattr(node, "case_sensitive", True) else f"{node.type}, any case"
+            return f"{_column(node.column_id)} {_sign(node.operator)} {_written(node)}", kind
+
+
+def _column(column_id: str) -> str:
+    return column_id if re.fullmatch(r"[\w./:-]{1,48}", column_id) else brief(column_id)
+
+
+def _sign(operator: str) -> str:
+    return SYMBOLS.get(operator, operator.replace("_", " "))
+
+
+def _written(leaf: Comparison) -> str:
     match leaf.value:
         case datetime() as moment:
-            written = moment.isoformat()
+            return moment.isoformat()
         case (low, high) if leaf.operator == "between":
-            written = f"{brief(low)} and {brief(high)}"
-        case [*several]:
-            written = brief(several)
+            return f"{brief(low)} and {brief(high)}"
+        case tuple(several):
+            return brief(list(several))
         case single:
-            written = brief(single)
-    kind = leaf.type if getattr(leaf, "case_sensitive", True) else f"{leaf.type}, any case"
-    return f"{column} {sign} {written}", kind
+            return brief(single)
 
 
 def shorten(text: str, width: int) -> str:
+    """At most `width` characters, or 30 where that is less."""
     width = max(30, width)
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def printable(text: str) -> str:
+    """The text, escaped where something in it can't be printed."""
     return text if text.isprintable() else repr(text)[1:-1]

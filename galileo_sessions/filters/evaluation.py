@@ -1,39 +1,24 @@
 """
-What a filter says of one session, without asking the service.
+Whether one session satisfies a filter, without asking the service.
 
-Where the API's documents are silent, this module decides, and docs/filters.md says so:
+Where the API's documents are silent, this module decides, and docs/filters.md lists the decisions:
 a missing value, `contains` with a list, the members of a collection.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
-from operator import eq, ge, gt, le, lt, ne
-from typing import Any, cast
+from typing import Any, TypeAlias, assert_never, cast
 from uuid import UUID
 
 from galileo_sessions.errors import FilterError
-from galileo_sessions.filters.nodes import (
-    And,
-    BooleanFilter,
-    CollectionFilter,
-    DateFilter,
-    Filter,
-    IdFilter,
-    Not,
-    NumberFilter,
-    Or,
-    TextFilter,
-    instant,
-    text,
-)
+from galileo_sessions.filters import nodes
+from galileo_sessions.filters.kinds import DateOperator
+from galileo_sessions.filters.values import instant, text
 
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {"eq": eq, "ne": ne, "gt": gt, "gte": ge, "lt": lt, "lte": le}
+_Textual: TypeAlias = nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter
 
 
-def matches(where: Filter, record: Mapping[str, object]) -> bool:
+def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
     """
     Whether a session satisfies a filter, by three-valued logic.
 
@@ -50,63 +35,105 @@ def matches(where: Filter, record: Mapping[str, object]) -> bool:
     return _truth(where, record) is True
 
 
-def _truth(where: Filter, record: Mapping[str, object]) -> bool | None:
+def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
     """Kleene's logic: None is 'unknown'."""
-    match where:
-        case And(children):
+    node = cast("nodes.Node", where)
+    match node:
+        case nodes.And(children):
             truths = [_truth(child, record) for child in children]
             return False if False in truths else None if None in truths else True
-        case Or(children):
+        case nodes.Or(children):
             truths = [_truth(child, record) for child in children]
             return True if True in truths else None if None in truths else False
-        case Not(child):
+        case nodes.Not(child):
             truth = _truth(child, record)
             return None if truth is None else not truth
-        case TextFilter(column_id) | CollectionFilter(column_id) | IdFilter(column_id):
-            return _text_truth(where, record.get(column_id))
-        case NumberFilter(column_id, operator, value):
-            return _number_truth(operator, value, record.get(column_id))
-        case DateFilter(column_id, operator, value):
-            return _date_truth(operator, value, record.get(column_id))
-        case BooleanFilter(column_id, operator, value):
+        case nodes.TextFilter() | nodes.IdFilter():
+            return _text_truth(node, record.get(node.column_id))
+        case nodes.CollectionFilter():
+            return _collection_truth(node, record.get(node.column_id))
+        case nodes.NumberFilter():
+            return _number_truth(node, record.get(node.column_id))
+        case nodes.DateFilter(column_id, operator, moment):
+            have = _instant_or_none(record.get(column_id))
+            return None if have is None else _compare(operator, have, moment)
+        case nodes.BooleanFilter(column_id, operator, value):
             have = record.get(column_id)
-            return _COMPARE[operator](have, value) if isinstance(have, bool) else None
+            return _compare(operator, have, value) if isinstance(have, bool) else None
+        case nodes.FullyAnnotatedFilter():
+            return None
         case _:
-            return None
+            assert_never(node)
 
 
-def _text_truth(leaf: TextFilter | CollectionFilter | IdFilter, have: object) -> bool | None:
-    fold = str.lower if isinstance(leaf, IdFilter) else text if leaf.case_sensitive else str.casefold
-    wanted = [fold(value) for value in ((leaf.value,) if isinstance(leaf.value, str) else leaf.value)]
-    if isinstance(leaf, CollectionFilter):
-        if isinstance(have, str) or not isinstance(have, Collection):
-            return None
-        members = {fold(item) for item in cast("Collection[object]", have) if isinstance(item, str)}
-        if leaf.operator == "eq":
-            return members == set(wanted)
-        return members.isdisjoint(wanted) is (leaf.operator == "not_in")
-    if isinstance(have, UUID):
-        have = str(have)
-    if not isinstance(have, str):
-        return None
-    if leaf.operator == "contains":
-        return any(value in fold(have) for value in wanted)
-    return (fold(have) in wanted) is (leaf.operator in ("eq", "one_of"))
+def _compare(operator: DateOperator, have: Any, value: Any) -> bool:
+    match operator:
+        case "eq":
+            return bool(have == value)
+        case "ne":
+            return bool(have != value)
+        case "gt":
+            return bool(have > value)
+        case "gte":
+            return bool(have >= value)
+        case "lt":
+            return bool(have < value)
+        case "lte":
+            return bool(have <= value)
+        case _:
+            assert_never(operator)
 
 
-def _number_truth(operator: str, value: float | tuple[float, ...], have: object) -> bool | None:
+def _number_truth(leaf: nodes.NumberFilter, have: object) -> bool | None:
     if not isinstance(have, int | float) or isinstance(have, bool) or (isinstance(have, float) and math.isnan(have)):
         return None
-    if operator == "between":
-        return isinstance(value, tuple) and len(value) == 2 and value[0] <= have <= value[1]
-    wanted = value if isinstance(value, tuple) else (value,)
-    if operator == "ne":
-        return have not in wanted
-    return any(_COMPARE[operator](have, item) for item in wanted)
+    wanted = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
+    if leaf.operator == "between":
+        return len(wanted) == 2 and wanted[0] <= have <= wanted[1]
+    truths = [_compare(leaf.operator, have, value) for value in wanted]
+    return all(truths) if leaf.operator == "ne" else any(truths)
 
 
-def _date_truth(operator: str, value: datetime, have: object) -> bool | None:
+def _instant_or_none(have: object) -> object:
     try:
-        return _COMPARE[operator](instant(have), value)
+        return instant(have)
     except FilterError:
         return None
+
+
+def _folded(leaf: _Textual) -> tuple[Callable[[str], str], list[str]]:
+    """How text is made comparable, and the leaf's values in that form; case never matters in an id."""
+    fold = str.lower if isinstance(leaf, nodes.IdFilter) else text if leaf.case_sensitive else str.casefold
+    return fold, [fold(value) for value in ((leaf.value,) if isinstance(leaf.value, str) else leaf.value)]
+
+
+def _text_truth(leaf: nodes.TextFilter | nodes.IdFilter, have: object) -> bool | None:
+    fold, wanted = _folded(leaf)
+    if not isinstance(have, str | UUID):
+        return None
+    folded = fold(have if isinstance(have, str) else str(have))
+    match leaf.operator:
+        case "eq" | "one_of":
+            return folded in wanted
+        case "ne" | "not_in":
+            return folded not in wanted
+        case "contains":
+            return any(value in folded for value in wanted)
+        case _:
+            assert_never(leaf.operator)
+
+
+def _collection_truth(leaf: nodes.CollectionFilter, have: object) -> bool | None:
+    fold, wanted = _folded(leaf)
+    if isinstance(have, str) or not isinstance(have, Collection):
+        return None
+    members = {fold(item) for item in cast("Collection[object]", have) if isinstance(item, str)}
+    match leaf.operator:
+        case "eq":
+            return members == set(wanted)
+        case "contains" | "one_of":
+            return not members.isdisjoint(wanted)
+        case "not_in":
+            return members.isdisjoint(wanted)
+        case _:
+            assert_never(leaf.operator)

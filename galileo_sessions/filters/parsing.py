@@ -4,45 +4,34 @@ The text that `repr` of a filter prints, as a filter again.
 Python's grammar reads the text, and nothing runs it: this module walks the tree with a closed list of names.
 """
 
-from __future__ import annotations
-
 import ast
-import difflib
 import inspect
 import re
 import warnings
-from collections.abc import Iterable
 from functools import cache
 from operator import eq, ge, gt, invert, le, lt, ne
 from typing import Any, get_args
 from unicodedata import east_asian_width
 
-from galileo_sessions.errors import FilterError, FilterParseError, brief
-from galileo_sessions.filters import nodes as filters
-from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.nodes import MAX_DEPTH, OPERATORS, Filter, all_of, any_of, operand_error
+from galileo_sessions.errors import FilterError, FilterParseError
+from galileo_sessions.filters import advice, nodes, values
+from galileo_sessions.filters.columns import Col, TypedCol, column_class
+from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS
+from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
 
 MAX_TEXT = 2**20  # characters; Python's parser takes up to 500 bytes for each
+_MAX_LINE = 80
+_MAX_PROBLEM = 400
 
-_LISTING = (all_of, any_of, filters.And, filters.Or)
-_MAKERS: dict[str, Any] = {make.__name__: make for make in (Col, *_LISTING, filters.Not, *get_args(filters.LeafFilter))}
-_VALUES = {"ALWAYS": filters.ALWAYS, "NEVER": filters.NEVER}
-_KINDS: dict[str, Any] = {kind: getattr(Col, kind) for kind in OPERATORS}
-_COLUMNS = (Col, *_KINDS.values())
-_METHODS = (*dict.fromkeys(name for names in OPERATORS.values() for name in names), "is_true", "is_false")
+_JOINING = (all_of, any_of, nodes.And, nodes.Or)
+_FUNCTIONS: dict[str, Any] = {f.__name__: f for f in (Col, *_JOINING, nodes.Not, *get_args(nodes.LeafFilter))}
+_CONSTANTS = {"ALWAYS": nodes.ALWAYS, "NEVER": nodes.NEVER}
+_NAMES = (*_FUNCTIONS, *_CONSTANTS, "True", "False", "None")
+_COLUMNS = (Col, *get_args(TypedCol))
+_METHODS = tuple(name for name in METHODS if name != "on")  # whose time zone can't be written without an import
 _COMPARE: dict[type[ast.cmpop], Any] = {ast.Eq: eq, ast.NotEq: ne, ast.Lt: lt, ast.LtE: le, ast.Gt: gt, ast.GtE: ge}
+_JOIN: dict[type[ast.operator], Any] = {ast.BitAnd: ("&", all_of), ast.BitOr: ("|", any_of)}
 _signature = cache(inspect.signature)
-
-_LOOK = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
-_JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
-_HAS = f"A column has {', '.join(_METHODS)}"
-_DEEP = f"nested too deeply: a filter has at most {MAX_DEPTH} levels. Write all_of([a, b, ...]) for a long chain"
-_INSTEAD = {
-    "datetime": 'Write a time as text: Col.date("created_at").gt("2026-01-31T09:00:00+00:00")',
-    "UUID": 'Write an id as text: Col.id("id").eq("74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")',
-    "fully_annotated": "Write FullyAnnotatedFilter(user_ids=[...])",
-    "on": "A day needs its time zone: write gte(...) & lt(...)",
-}
 
 
 def parse_filter(text: str) -> Filter:
@@ -58,15 +47,15 @@ def parse_filter(text: str) -> Filter:
             The message shows the place, `offset` is its position.
         FilterTypeError: if it is no text.
     """
-    reader = _Reader(filters.text(text))
+    parser = _Parser(values.text(text))
     try:
-        return reader.operand(reader.tree(), 0)
+        return parser.operand(parser.tree(), 0)
     except (MemoryError, RecursionError):  # from Python's parser, long before either is used up
-        fault = reader.fault(0, _DEEP)
+        fault = parser.fault(0, advice.TOO_DEEP)
     raise fault
 
 
-class _Reader:
+class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self._lead = len(text) - len(text.lstrip())
@@ -82,61 +71,46 @@ class _Reader:
                 return ast.parse(self.text[self._lead :], mode="eval").body
         except SyntaxError as error:
             at = self._offset(error.lineno or 1, (error.offset or 1) - 1)
-            problem = _wording(error.msg) if self.text.strip() else f"the text is empty. {_LOOK}"
+            problem = advice.unreadable(error.msg if self.text.strip() else "")
         raise self.fault(at, problem)
 
     def operand(self, node: ast.expr, depth: int, symbol: str = "") -> Filter:
         """The filter at a node, which may stand beside `&`, `|` or `~`."""
-        value = self._read(node, depth)
+        value = self._value(node, depth)
         if isinstance(value, Filter):
             return value
-        if symbol == "~":
-            problem = (
-                f'~ stands before a filter, and binds tighter than ==. Write ~(Col("a") == 1), not ~{brief(value)}'
-            )
-        elif symbol:
-            problem = str(operand_error(value, symbol))
-        elif isinstance(value, _COLUMNS):
-            problem = f"{brief(value)} is a column, not yet a filter. Compare it: {brief(value)}.eq(...)"
-        else:
-            problem = f"{brief(value)} is a value, not a filter. {_LOOK}"
-        raise self.fault(node, problem)
+        raise self.fault(node, advice.no_filter(value, symbol))
 
-    def _read(self, node: ast.expr, depth: int) -> Any:
+    def _value(self, node: ast.expr, depth: int) -> Any:
         """The filter, column or literal at a node; below a filter's own levels are two more, of columns and values."""
         if depth > MAX_DEPTH + 2:
-            raise self.fault(node, _DEEP)
+            raise self.fault(node, advice.TOO_DEEP)
         match node:
             case ast.Constant(value):
                 return value
             case ast.UnaryOp(ast.USub() | ast.UAdd() as sign, ast.Constant(int() | float() as number)):
                 return -number if isinstance(sign, ast.USub) else number
             case ast.List(items) | ast.Tuple(items):
-                return [self._read(item, depth) for item in items]
-            case ast.Name(name) if name in _VALUES:
-                return _VALUES[name]
-            case ast.Call(function, arguments, keywords):
-                make = self._maker(function, depth + 1)
-                listed = [self._read(item, depth + 1) for item in arguments]
-                named = {keyword.arg or "**": self._read(keyword.value, depth + 1) for keyword in keywords}
-                if len(named) < len(keywords) or "**" in named:
-                    raise self.fault(node, "a keyword stands once in a call, by its name")
-                return self._made(node, make, *listed, **named)
+                return [self._value(item, depth) for item in items]
+            case ast.Name(name) if name in _CONSTANTS:
+                return _CONSTANTS[name]
+            case ast.Call():
+                return self._call(node, depth + 1)
             case ast.Compare(left, [sign], [right]) if type(sign) in _COMPARE:
-                sides = self._read(left, depth + 1), self._read(right, depth + 1)
+                sides = self._value(left, depth + 1), self._value(right, depth + 1)
                 if not any(isinstance(side, _COLUMNS) for side in sides):
                     raise self.fault(node, 'one side of a comparison is a column, as in Col("score") > 3')
                 return self._made(node, _COMPARE[type(sign)], *sides)
             case ast.UnaryOp(ast.Invert(), inner):
                 return self._made(node, invert, self.operand(inner, depth + 1, "~"))
-            case ast.BinOp(op=ast.BitAnd() | ast.BitOr()):
-                return self._join(node, depth + 1)
+            case ast.BinOp() if type(node.op) in _JOIN:
+                return self._joined(node, depth + 1)
             case _:
                 raise self._unreadable(node, depth)
 
-    def _join(self, node: ast.BinOp, depth: int) -> Any:
+    def _joined(self, node: ast.BinOp, depth: int) -> Any:
         """`a & b & c` is one level, however long: Python nests it to the left."""
-        symbol, join = ("&", all_of) if isinstance(node.op, ast.BitAnd) else ("|", any_of)
+        symbol, join = _JOIN[type(node.op)]
         nodes: list[ast.expr] = []
         left: ast.expr = node
         while isinstance(left, ast.BinOp) and type(left.op) is type(node.op):
@@ -144,39 +118,47 @@ class _Reader:
             left = left.left
         return self._made(node, join, [self.operand(part, depth, symbol) for part in (left, *reversed(nodes))])
 
-    def _maker(self, node: ast.expr, depth: int) -> Any:
+    def _call(self, node: ast.Call, depth: int) -> Any:
+        function = self._function(node.func, depth)
+        positional = [self._value(item, depth) for item in node.args]
+        named = {keyword.arg or "**": self._value(keyword.value, depth) for keyword in node.keywords}
+        if len(named) < len(node.keywords) or "**" in named:
+            raise self.fault(node, "a keyword stands once in a call, by its name")
+        return self._made(node, function, *positional, **named)
+
+    def _function(self, node: ast.expr, depth: int) -> Any:
         match node:
-            case ast.Name(name) if name in _MAKERS:
-                return _MAKERS[name]
-            case ast.Attribute(ast.Name("Col"), name) if name in _KINDS:
-                return _KINDS[name]
+            case ast.Name(name) if name in _FUNCTIONS:
+                return _FUNCTIONS[name]
             case ast.Attribute(ast.Name("Col"), name):
-                problem = _unknown(name, _KINDS, f"Col has {', '.join(_KINDS)}")
+                if name in FILTER_TYPES:
+                    return column_class(FILTER_TYPES[name])
+                problem = advice.unknown_name(name, FILTER_TYPES, f"Col has {', '.join(FILTER_TYPES)}")
             case ast.Attribute(owner, name):
-                column = self._read(owner, depth)
-                problem = _unknown(name, _METHODS, _HAS)
-                if name in _METHODS and isinstance(column, _COLUMNS):
-                    try:
-                        return getattr(column, name)
-                    except AttributeError as error:
-                        problem = str(error)
-                elif name in _METHODS:
+                column = self._value(owner, depth)
+                if name not in _METHODS:
+                    problem = advice.unknown_method(name, _METHODS)
+                elif not isinstance(column, _COLUMNS):
                     problem = f"{name} is a method of columns. Join filters with & and |"
+                elif hasattr(column, name):
+                    return getattr(column, name)
+                else:
+                    problem = advice.no_such_method(column, column.filter_type, name)
             case _:
-                self._read(node, depth)
+                self._value(node, depth)
                 raise self.fault(node, "this is a value, which can't be called")
         raise self.fault(self._end(node) - len(name), problem)
 
-    def _made(self, node: ast.expr, make: Any, *arguments: object, **keywords: object) -> Any:
-        function = getattr(make, "__func__", make)
-        column = () if function is make else (None,)
+    def _made(self, node: ast.expr, function: Any, *arguments: object, **keywords: object) -> Any:
+        plain = getattr(function, "__func__", function)
+        column = () if plain is function else (None,)
         try:
-            _signature(function).bind(*column, *arguments, **keywords)
-            return make(*arguments, **keywords)
+            _signature(plain).bind(*column, *arguments, **keywords)
+            return function(*arguments, **keywords)
         except FilterError as error:
             problem = str(error)
         except TypeError as error:
-            problem = f"{error}. Write {make.__name__}([a, b])" if make in _LISTING else str(error)
+            problem = f"{error}. Write {function.__name__}([a, b])" if function in _JOINING else str(error)
         raise self.fault(node, problem)
 
     # ---- faults ------------------------------------------------------------------------------------------------------
@@ -184,32 +166,24 @@ class _Reader:
     def _unreadable(self, node: ast.expr, depth: int) -> FilterParseError:
         at: ast.expr | int = node
         match node:
-            case ast.Name(name) if name in _MAKERS:
-                problem = f"{name} stands alone. Write {name}(...)"
+            case ast.Name(name) if name in _FUNCTIONS:
+                problem = advice.stands_alone(name)
             case ast.Name(name):
-                hint = f'Write Col("{name[:40]}") for a column, "{name[:40]}" for text. The names are '
-                names = (*_MAKERS, *_VALUES, "True", "False", "None")
-                problem = _unknown(name, names, hint + ", ".join(names))
+                problem = advice.unknown_variable(name, _NAMES)
             case ast.Attribute(_, name):
-                at, problem = self._end(node) - len(name), _unknown(name, _METHODS, _HAS)
-                if name in _METHODS or name in _KINDS:
-                    problem = f"{name} stands alone. Write {name}(...)"
+                at, known = self._end(node) - len(name), name in _METHODS or name in FILTER_TYPES
+                problem = advice.stands_alone(name) if known else advice.unknown_method(name, _METHODS)
             case ast.BoolOp(op, [first, *_]):
                 word = "and" if isinstance(op, ast.And) else "or"
-                at, problem = self.text.find(word, self._end(first)), f"`{word}` would drop a condition. {_JOIN}"
+                at, problem = self.text.find(word, self._end(first)), advice.drops(word)
             case ast.UnaryOp(ast.Not()):
-                problem = f"`not` would drop a condition. {_JOIN}"
-            case ast.Compare(left, _, [_, *more] as sides):
+                problem = advice.drops("not")
+            case ast.Compare(left, operators, sides):
                 for side in (left, *sides):
-                    self._read(side, depth + 1)  # a == 1 & b == 2 is a chain too, and its middle says so
-                problem = (
-                    'write two comparisons for a chain: (Col("x") > 1) & (Col("x") < 3)'
-                    if more
-                    else 'write Col.collection("tags").contains("x") for `"x" in Col("tags")`, '
-                    'Col("x").one_of([...]) for `in [...]`, ~(...) for `not in`, and == for `is`'
-                )
+                    self._value(side, depth + 1)  # a == 1 & b == 2 is a chain too, and its middle says so
+                problem = advice.CHAIN if len(operators) > 1 else advice.MEMBERSHIP
             case _:
-                problem = f"this can't stand in a filter. {_LOOK}"
+                problem = f"this can't stand in a filter. {advice.EXAMPLE}"
         return self.fault(at, problem)
 
     def _end(self, node: ast.expr) -> int:
@@ -228,27 +202,13 @@ class _Reader:
         if isinstance(at, ast.expr):
             at = self._offset(at.lineno, at.col_offset, in_bytes=True)
         at = max(0, min(at, len(self.text)))
-        before = re.split("[\r\n]", self.text[max(0, at - 40) : at])[-1]
-        line = before + re.split("[\r\n]", self.text[at : at + 80 - len(before)])[0]
-        shown = "".join(char if char.isprintable() else " " if char.isspace() else "\ufffd" for char in line)
-        caret = "".join("\u3000" if east_asian_width(char) in "WF" else " " for char in shown[: len(before)])
-        problem = problem if len(problem) <= 400 else f"{problem[:397]}..."
+        before = re.split("[\r\n]", self.text[max(0, at - _MAX_LINE // 2) : at])[-1]
+        after = re.split("[\r\n]", self.text[at : at + _MAX_LINE - len(before)])[0]
+        shown = "".join([_printable(char) for char in before + after])
+        caret = "".join(["\u3000" if east_asian_width(char) in "WF" else " " for char in shown[: len(before)]])
+        problem = problem if len(problem) <= _MAX_PROBLEM else f"{problem[: _MAX_PROBLEM - 3]}..."
         return FilterParseError(f"{problem}\n  {shown}\n  {caret}^", text=self.text, offset=at)
 
 
-def _unknown(name: str, known: Iterable[str], otherwise: str) -> str:
-    close = difflib.get_close_matches(name[:40], known, n=1)
-    return f"{name[:40]} is unknown. {_INSTEAD.get(name) or (f'Did you mean {close[0]}?' if close else otherwise)}"
-
-
-def _wording(message: str) -> str:
-    """What Python says of a syntax error, where that helps with a filter."""
-    if "unicode error" in message:
-        return "a backslash begins an escape here that isn't complete. Write two for a backslash in text"
-    if "limit" in message:
-        return "a number of more than 4,300 digits can't be sent"
-    if message.startswith("leading zeros"):
-        return 'no number begins with 0. A date is text: Col.date("created_at").gte("2026-01-31T09:00:00Z")'
-    if message.startswith("invalid syntax") and "==" not in message:
-        return f"this can't be read. {_LOOK}. {_JOIN}"
-    return message
+def _printable(char: str) -> str:
+    return char if char.isprintable() else " " if char.isspace() else "\ufffd"

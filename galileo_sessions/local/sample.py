@@ -12,8 +12,8 @@ from uuid import UUID
 from galileo_sessions.client.query import SCOPE
 from galileo_sessions.errors import brief
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.coercion import filter_type_of
 from galileo_sessions.filters.columns import Col
+from galileo_sessions.filters.kinds import filter_type_of
 from galileo_sessions.local.schema import judge_date, judge_uuid
 
 T = TypeVar("T")

@@ -18,20 +18,19 @@ from attrs import fields, frozen
 
 from galileo_sessions.client.query import SCOPE
 from galileo_sessions.errors import FilterError
+from galileo_sessions.filters.kinds import FILTER_TYPES, DateOperator
 from galileo_sessions.filters.nodes import (
     LEAVES,
     MAX_DEPTH,
-    OPERATORS,
     And,
     DateFilter,
-    DateOperator,
     Filter,
     LeafFilter,
     Not,
     Or,
     all_of,
-    instant,
 )
+from galileo_sessions.filters.values import instant
 
 _TIMES: tuple[tuple[str, DateOperator], ...] = (("start_time", "gte"), ("end_time", "lte"))  # of created_at
 
@@ -264,7 +263,7 @@ def _list(data: object) -> list[Any] | None:
 
 
 def _column(filter_type: str, value: Judge, *optional: str) -> Judge:
-    operator = partial(_one_of, "enum", OPERATORS[filter_type])
+    operator = partial(_one_of, "enum", FILTER_TYPES[filter_type].operators)
     case_sensitive = {"case_sensitive": _boolean} if "case_sensitive" in optional else {}
     return partial(_model, {"column_id": _text, "operator": operator, "value": value, **case_sensitive}, optional)
 

@@ -27,7 +27,7 @@ from galileo_sessions import (
     dump_filter,
     load_filter,
 )
-from galileo_sessions.filters.nodes import OPERATORS
+from galileo_sessions.filters.kinds import FILTER_TYPES
 from galileo_sessions.local.schema import Question, read, validate
 
 UUID4 = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
@@ -254,7 +254,7 @@ VALUES: list[tuple[str, object, list[tuple[str, str, str]]]] = [
 @pytest.mark.parametrize(("leaf_type", "value", "expected"), VALUES, ids=[f"{t} {v!r}" for t, v, _ in VALUES])
 def test_values_of_the_wrong_kind(leaf_type: str, value: object, expected: list[tuple[str, str, str]]) -> None:
     """Each alternative of the schema complains by its own name."""
-    operator = OPERATORS[leaf_type][0]
+    operator = FILTER_TYPES[leaf_type].operators[0]
     found = leaf_complaints({"type": leaf_type, "column_id": "c", "operator": operator, "value": value})
     assert [(code, f"filters 0 {leaf_type} value{loc}", msg) for code, loc, msg in expected] == found
 

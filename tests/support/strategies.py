@@ -122,6 +122,33 @@ def refused(program: str, error: type[Exception], **names: object) -> str:
     return str(caught.value)
 
 
+COLUMNS = ["Col", "Col.text", "Col.number", "Col.date", "Col.boolean", "Col.collection", "Col.id"]
+"""The programs that make a column of each type, without the id."""
+
+Refusals = list[tuple[str, type[Exception], list[str]]]
+"""Programs, the errors that refuse them, and words of the messages."""
+
+
+def refusal_ids(refusals: Refusals) -> list[str]:
+    """Each program, as pytest may print it."""
+    return [ascii(program) for program, _, _ in refusals]
+
+
+class Silent:
+    """A value that can't even be printed."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+def nested_list(levels: int) -> list[Any]:
+    """A list in a list in a list."""
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 # ---- values ----------------------------------------------------------------------------------------------------------
 
 HOSTILE = list("\"'\\\0\n\r\t\x85\u2028{}[]()%&|~,.aß😀")

@@ -1,0 +1,300 @@
+"""
+What to write instead: the words of refusals, apart from the code that does the work.
+
+Everything here runs after something was refused, and may take its time.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Set
+from datetime import UTC, date, datetime
+from itertools import islice
+from types import MappingProxyType
+from typing import Protocol
+
+from galileo_sessions.errors import FilterError, FilterTypeError, brief
+from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, SYMBOLS, FilterType, filter_type_of
+
+EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
+JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
+TOO_DEEP = "nested too deeply: a filter has at most 100 levels. Write all_of([a, b, ...]) for a long chain"
+NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
+
+_MAX_NAME = 100  # what is compared of a name: the cost grows with its square
+_MAX_NAMES = 2_000
+_NAMES_INSTEAD = {
+    "datetime": 'Write a time as text: Col.date("created_at").gt("2026-01-31T09:00:00+00:00")',
+    "UUID": 'Write an id as text: Col.id("id").eq("74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")',
+    "fully_annotated": "Write FullyAnnotatedFilter(user_ids=[...])",
+    "on": "A day needs its time zone: write gte(...) & lt(...)",
+}
+_NUMBER_TEXT = re.compile(r"\s*-?[0-9]{1,40}(\.[0-9]{1,40})?\s*")
+
+
+class Column(Protocol):
+    """A column; its repr is the call that makes it."""
+
+    @property
+    def column_id(self) -> str: ...
+
+
+# ---- names -----------------------------------------------------------------------------------------------------------
+
+
+def did_you_mean(
+    name: object, known: Iterable[str], otherwise: str = "", meanings: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """
+    The question whether the known name is meant that is most like this one, case aside; or `otherwise`.
+
+    Args:
+        name: What was written; nothing but text is like a name.
+        known: The names, of which at most 2,000 are compared.
+        otherwise: What to return where none of them is similar.
+        meanings: What to write for a name, where that isn't the name itself.
+    """
+    by_key: dict[str, str] = {}
+    for each in islice(known, _MAX_NAMES):
+        by_key.setdefault(each[:_MAX_NAME].casefold(), meanings.get(each, each))
+    key = name[:_MAX_NAME].casefold() if isinstance(name, str) else ""
+    for match in difflib.get_close_matches(key, by_key, n=1):
+        close = by_key[match]
+        return f"did you mean {close if close.isprintable() and len(close) <= _MAX_NAME else brief(close)}?"
+    return otherwise
+
+
+def _sentence(hint: str) -> str:
+    return hint[:1].upper() + hint[1:]
+
+
+# ---- columns and filters as Python values ----------------------------------------------------------------------------
+
+
+def no_operand(other: object, symbol: str) -> FilterTypeError:
+    """The error for an operand of `&` or `|` that isn't a filter."""
+    if other is None:
+        return FilterTypeError(f"None is not a filter. For 'no condition' write ALWAYS: f {symbol} ALWAYS is f")
+    if hasattr(other, "column_id"):
+        return FilterTypeError(
+            f"{brief(other)} is a column, not yet a filter: {symbol} binds tighter than == and <. "
+            f'Put each comparison into parentheses: (Col("a") == 1) {symbol} (Col("b") == 2)'
+        )
+    return FilterTypeError(
+        f"{brief(other)} is not a filter, so it can't stand beside {symbol}. If it belongs to a comparison, "
+        f"note that {symbol} binds tighter than == and <: "
+        f'write (Col("a") == 1) {symbol} (Col("b") == 2), or Col("a").eq(1) {symbol} Col("b").eq(2)'
+    )
+
+
+def no_filters(other: object, function: str) -> FilterTypeError:
+    """The error for something that all_of or any_of can't take as a list of filters."""
+    if hasattr(other, "size"):
+        return FilterTypeError(f"{function} takes one list of filters: write {function}([a, b]), not {function}(a)")
+    return FilterTypeError(f"{function} takes a list of filters, got {brief(other)}")
+
+
+def no_truth_value() -> FilterTypeError:
+    """The error for `bool` of a filter."""
+    return FilterTypeError(
+        "a filter has no truth value, so this would silently drop a condition. "
+        "Write a & b for `a and b`, a | b for `a or b`, ~a for `not a`, "
+        '(Col("x") > 1) & (Col("x") < 3) for `1 < Col("x") < 3`, Col("x").one_of([...]) for `in [...]`, '
+        "and `f is not None` to ask whether there is a filter"
+    )
+
+
+def no_condition(column: Column, where: str) -> FilterTypeError:
+    """The error for a column where a filter is needed."""
+    return FilterTypeError(
+        f"{brief(column)} is a column, not yet a filter, so it can't stand with {where}. "
+        f"Compare it first: {brief(column)}.eq(...), or Col.boolean({brief(column.column_id)}).is_true()"
+    )
+
+
+def no_lookup(column: Column) -> FilterTypeError:
+    """The error for `hash` of a column."""
+    return FilterTypeError(
+        f"looking {brief(column)} up in a set or a dict asks Python, not the service. "
+        f"For 'one of these values' write {brief(column)}.one_of([...])"
+    )
+
+
+def no_container(column: Column, item: object) -> FilterTypeError:
+    """The error for `item in column`."""
+    written, value = brief(column), brief(item)
+    return FilterTypeError(
+        f"`{value} in {written}` asks Python, not the service. Write {written}.contains({value}), "
+        f"or Col.collection({brief(column.column_id)}).contains({value}) for a collection such as tags"
+    )
+
+
+def no_such_method(column: Column, filter_type: FilterType | None, name: str) -> str:
+    """The text for a method that a type of column doesn't have, with the types that have it."""
+    has = filter_type.methods if filter_type else METHODS
+    written, column_id = brief(column), brief(column.column_id)
+    asked = f"{name} ({SYMBOLS[name]})" if name in SYMBOLS else name[:80]
+    homes = [f"Col.{kind}({column_id}).{name}(...)" for kind in FilterType if name in kind.methods]
+    if name == "ne":
+        hint = f"Write {written}.not_in([...]) or ~{written}.eq(...)"
+    elif homes:
+        hint = f"Write {' or '.join(homes)}"
+    else:
+        hint = _sentence(did_you_mean(name, has))
+    return f"{written} has no {asked}; it has {', '.join(has)}. {hint}".removesuffix(". ")
+
+
+# ---- values ----------------------------------------------------------------------------------------------------------
+
+
+def refusal(column: Column, operator: str, arguments: tuple[object, ...], problem: FilterError) -> FilterError:
+    """The error that begins with the call as it was written, with advice on values of the wrong type."""
+    reason = str(problem)
+    if isinstance(problem, FilterTypeError):
+        instead = [_instead_of_value(column.column_id, operator, value) for value in arguments]
+        reason = next(filter(None, instead), reason)
+    return type(problem)(f"{brief(column)}.{operator}({', '.join(map(brief, arguments))}): {reason}")
+
+
+def _instead_of_value(column_id: str, operator: str, value: object) -> str:
+    """What to write instead of a value of the wrong type; "" where the problem's own text is better."""
+    filter_type = filter_type_of(value)
+    if isinstance(value, bytes | bytearray):
+        return "bytes are not text. Write value.decode() if they are UTF-8"
+    if operator in (*LIST_OPERATORS, "on"):
+        return ""
+    if value is None:
+        return "the API has no test for a missing value. Leave this condition out, or write a value"
+    if hasattr(value, "column_id"):
+        return "the API compares a column with a value, not with another column or a filter"
+    if isinstance(value, list | tuple | Set | Mapping):
+        return f"{operator} takes single values. For a list write one_of([...])"
+    if filter_type is None and isinstance(value, date):
+        rewrite = f"Col.date({brief(column_id)}).on({str(value)!r}, tz=...)"
+        return f"a bare date is a different day in each time zone. Write {rewrite}, or a datetime with tzinfo"
+    if filter_type is None:
+        return f"{type(value).__name__} is no type for a filter. Write text, a number, a bool, a datetime or a UUID"
+    made = f"{brief(value)} makes {'an' if filter_type == 'id' else 'a'} {filter_type} filter"
+    if operator in filter_type.operators:
+        return f"{made}. If that is meant, write Col.{filter_type}({brief(column_id)}).{operator}(...)"
+    if filter_type is FilterType.TEXT:  # which has all operators that don't need an order
+        return f"text has no order. {_instead_of_text(column_id, operator, str(value))}"
+    return f"{made}, which has only {', '.join(filter_type.operators)}"
+
+
+def _instead_of_text(column_id: str, operator: str, written: str) -> str:
+    """What to write instead of text with an operator that needs an order; of between's two values none is shown."""
+    if _NUMBER_TEXT.fullmatch(written):
+        kind, what, value = FilterType.NUMBER, "a number", written.strip()
+    else:
+        try:
+            moment = datetime.fromisoformat(written)
+            kind, what = FilterType.DATE, "a date"
+            value = repr(moment.replace(tzinfo=moment.tzinfo or UTC).isoformat())
+        except ValueError:
+            kind, what, value = FilterType.DATE, "a date in ISO 8601", "..."
+    return f"For {what} write Col.{kind}({brief(column_id)}).{operator}({'...' if operator == 'between' else value})"
+
+
+def no_list(operator: str, value: object, filter_type: FilterType | None) -> FilterTypeError:
+    """The error for something that one_of or not_in can't take as a list."""
+    single = f". For one value write {operator}([{brief(value)}])" if filter_type in ("text", "id") else ""
+    return FilterTypeError(f"{operator} takes a list of text{single}")
+
+
+def empty_list(operator: str) -> FilterError:
+    """The error for one_of or not_in with no value."""
+    instead = "NEVER" if operator == "one_of" else "ALWAYS"
+    return FilterError(f"it isn't documented what the service does with an empty list. Write {instead} instead")
+
+
+def wrong_items(operator: str, types: set[FilterType | None]) -> FilterTypeError:
+    """The error for items of other types than one_of or not_in takes."""
+    if types == {FilterType.ID}:
+        return FilterTypeError(f"these are UUIDs. If the column is an id, write Col.id(...).{operator}([...])")
+    if len(types) > 1 or None in types:
+        return FilterTypeError(f"{operator} takes a list of text only, or of UUIDs only")
+    loop = "any_of([column.eq(value) for value in values])"
+    rewrite = loop if operator == "one_of" else f"~{loop}"
+    return FilterTypeError(f"the API has no {operator} for a {types.pop()}. Write {rewrite}")
+
+
+# ---- a catalog's columns ---------------------------------------------------------------------------------------------
+
+
+def unknown_column(column_id: object, hint: str) -> str:
+    """The text for a column that a catalog doesn't have."""
+    return f"there is no column {brief(column_id)}" + (f"; {hint}" if hint else "")
+
+
+def wrong_type(column_id: str, filter_type: str, leaf_type: str, rewrite: str) -> str:
+    """The text for a leaf of another type than its column."""
+    return f"{brief(column_id)} is filtered as {filter_type}, not as {leaf_type}. Write {rewrite}"
+
+
+def no_operator(column_id: str, filter_type: FilterType, operator: str, rewrite: str | None) -> str:
+    """The text for an operator that the column's type doesn't have."""
+    problem = f"{brief(column_id)} is filtered as {filter_type}, which has no {operator}"
+    return f"{problem}; it has {', '.join(filter_type.operators)}" + (f". Write {rewrite}" if rewrite else "")
+
+
+# ---- texts that aren't filters ---------------------------------------------------------------------------------------
+
+CHAIN = 'write two comparisons for a chain: (Col("x") > 1) & (Col("x") < 3)'
+MEMBERSHIP = (
+    'write Col.collection("tags").contains("x") for `"x" in Col("tags")`, '
+    'Col("x").one_of([...]) for `in [...]`, ~(...) for `not in`, and == for `is`'
+)
+
+
+def unknown_name(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The text for a name that isn't known."""
+    hint = _NAMES_INSTEAD.get(name) or _sentence(did_you_mean(name, known, otherwise))
+    return f"{name[:40]} is unknown. {hint}"
+
+
+def unknown_variable(name: str, known: Iterable[str]) -> str:
+    """The text for a name that isn't known and may be meant for a column or for text."""
+    names = ", ".join(known)
+    hint = f'Write Col("{name[:40]}") for a column, "{name[:40]}" for text. The names are {names}'
+    return unknown_name(name, known, hint)
+
+
+def unknown_method(name: str, known: Iterable[str]) -> str:
+    """The text for a method that no column has."""
+    return unknown_name(name, known, f"A column has {', '.join(known)}")
+
+
+def stands_alone(name: str) -> str:
+    """The text for a function or a method that isn't called."""
+    return f"{name} stands alone. Write {name}(...)"
+
+
+def drops(word: str) -> str:
+    """The text for Python's `and`, `or` and `not`."""
+    return f"`{word}` would drop a condition. {JOIN}"
+
+
+def no_filter(value: object, symbol: str) -> str:
+    """The text for a value where a filter is needed: beside `&`, `|` or `~`, or, without a symbol, alone."""
+    if symbol == "~":
+        return f'~ stands before a filter, and binds tighter than ==. Write ~(Col("a") == 1), not ~{brief(value)}'
+    if symbol:
+        return str(no_operand(value, symbol))
+    if hasattr(value, "column_id"):
+        return f"{brief(value)} is a column, not yet a filter. Compare it: {brief(value)}.eq(...)"
+    return f"{brief(value)} is a value, not a filter. {EXAMPLE}"
+
+
+def unreadable(message: str) -> str:
+    """What Python says of a syntax error, or better advice where a filter is meant."""
+    if not message:
+        return f"the text is empty. {EXAMPLE}"
+    if "unicode error" in message:
+        return "a backslash begins an escape here that isn't complete. Write two for a backslash in text"
+    if "limit" in message:
+        return "a number of more than 4,300 digits can't be sent"
+    if message.startswith("leading zeros"):
+        return 'no number begins with 0. A date is text: Col.date("created_at").gte("2026-01-31T09:00:00Z")'
+    if message.startswith("invalid syntax") and "==" not in message:
+        return f"this can't be read. {EXAMPLE}. {JOIN}"
+    return message

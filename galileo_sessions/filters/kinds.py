@@ -1,0 +1,86 @@
+"""
+The table of filter types: what the API lets each be asked, and which Python values stand for it.
+
+Columns, leaves, the evaluator, catalogs and the local server derive from it what differs from type to type.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal, Self, TypeAlias, get_args
+from uuid import UUID
+
+IdOperator: TypeAlias = Literal["eq", "ne", "contains", "one_of", "not_in"]
+DateOperator: TypeAlias = Literal["eq", "ne", "gt", "gte", "lt", "lte"]
+NumberOperator: TypeAlias = Literal["eq", "ne", "gt", "gte", "lt", "lte", "between"]
+BooleanOperator: TypeAlias = Literal["eq", "ne"]
+CollectionOperator: TypeAlias = Literal["eq", "contains", "one_of", "not_in"]
+TextOperator: TypeAlias = Literal["eq", "ne", "contains", "one_of", "not_in"]
+
+LIST_OPERATORS = ("one_of", "not_in")
+"""The operators that take a list of values."""
+SYMBOLS = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+"""The operators that Python has a symbol for."""
+
+
+class FilterType(StrEnum):
+    """A type of filter that compares a column with values; its value is the API's word for it."""
+
+    operators: tuple[str, ...]
+    """Those that the API's document lists."""
+    shortcuts: tuple[str, ...]
+    """Further methods of its column, which make leaves with other operators."""
+    python_types: tuple[type, ...]
+    """A value of one of these makes `Col` infer this type."""
+    numpy_kinds: str
+    """The same for numpy scalars, by the letters that numpy gives their dtypes."""
+    data_type: str
+    """What a column of this type usually holds, in the API's words."""
+    allowed_types: tuple[type, ...]
+    """The types of a column's allowed values that a filter's values can be compared with."""
+
+    ID = "id", get_args(IdOperator), (), (UUID,), "", "uuid", ()
+    DATE = "date", get_args(DateOperator), ("between", "on"), (datetime,), "", "timestamp", ()
+    NUMBER = "number", get_args(NumberOperator), (), (int, float, Decimal), "iuf", "floating_point", (int, float)
+    BOOLEAN = "boolean", get_args(BooleanOperator), ("is_true", "is_false"), (bool,), "b", "boolean", (bool,)
+    COLLECTION = "collection", get_args(CollectionOperator), (), (), "", "string_list", (str,)
+    TEXT = "text", get_args(TextOperator), (), (str,), "", "text", (str,)
+
+    def __new__(cls, name: str, *row: Any) -> Self:
+        """A member that is its name, with the row's cells as attributes."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.operators, member.shortcuts, member.python_types = row[:3]
+        member.numpy_kinds, member.data_type, member.allowed_types = row[3:]
+        return member
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods of a column of this type."""
+        return (*self.operators, *self.shortcuts)
+
+
+FILTER_TYPES: dict[str, FilterType] = {kind.value: kind for kind in FilterType}
+"""The table by the API's words."""
+METHODS = tuple(dict.fromkeys(name for kind in FilterType for name in kind.methods))
+"""The methods of all columns, which `Col` has."""
+
+_BY_PYTHON_TYPE = {python_type: kind for kind in FilterType for python_type in kind.python_types}
+_BY_NUMPY_KIND = {letter: kind for kind in FilterType for letter in kind.numpy_kinds}
+
+
+def filter_type_of(value: object) -> FilterType | None:
+    """The filter type that a single value stands for, or None."""
+    exact = _BY_PYTHON_TYPE.get(type(value))  # a bool stops here, so it never counts as an int
+    if exact is not None:
+        return exact
+    for python_type, kind in _BY_PYTHON_TYPE.items():
+        if isinstance(value, python_type):
+            return kind
+    return _BY_NUMPY_KIND.get(numpy_kind(value))
+
+
+def numpy_kind(value: object) -> str:
+    """The kind letter of a numpy scalar's dtype, "" for all else; numpy itself is never imported."""
+    dtype = getattr(value, "dtype", None) if getattr(value, "shape", None) == () else None
+    return str(getattr(dtype, "kind", ""))

@@ -1,0 +1,318 @@
+"""A filter held against a project's columns."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import time
+from typing import Any
+
+import pytest
+from support.catalogs import CATALOG
+
+from galileo_sessions.errors import (
+    FilterCheckError,
+    FilterTypeError,
+)
+from galileo_sessions.filters import checking
+from galileo_sessions.filters.catalog import (
+    ColumnCatalog,
+)
+from galileo_sessions.filters.column_info import ColumnInfo
+from galileo_sessions.filters.columns import Col
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, FullyAnnotatedFilter, Not, Or, TextFilter, all_of
+from galileo_sessions.filters.parsing import parse_filter
+from galileo_sessions.filters.serialization import dump_filter
+
+FULLY = FullyAnnotatedFilter()
+FITTING = [
+    Col("input").contains("x") & ~Col("metrics/toxicity").gt(0.3),
+    Col.collection("tags").one_of(["vip"]) | Col.date("created_at").between("2026-01-01T00:00Z", "2026-02-01T00:00Z"),
+    Col.id("id").eq("x") & Col("is_complete").eq(True) & Col("step_number").between(1, 3),
+    Col("type").one_of(["session", "trace"]) & Col("type").ne("LLM", case_sensitive=False),
+    Col("type").contains("tri") & Col("agent_type").not_in(["judge"]),
+    FULLY,
+    ~FULLY & Col("name").eq("x"),
+    ALWAYS,
+    NEVER,
+    And([Or([]), Not(Not(Col("input").eq("x")))]),
+]
+
+
+@pytest.mark.parametrize("where", FITTING, ids=repr)
+def test_a_filter_that_fits_is_handed_back(where: Filter) -> None:
+    """Itself, so that it can be handed on to a count; what has no column always fits."""
+    assert where is CATALOG.check(where)
+
+
+@pytest.fixture
+def marks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Filter, dict[tuple[int, ...], str]]]:
+    """What was drawn, instead of the drawing."""
+    drawn: list[tuple[Filter, dict[tuple[int, ...], str]]] = []
+    monkeypatch.setattr(checking, "draw", lambda where, marks: drawn.append((where, dict(marks))) or "the drawing")
+    return drawn
+
+
+ODD = ColumnCatalog(
+    [
+        *CATALOG.columns,
+        ColumnInfo("secret", filter_type="text", filterable=False),
+        ColumnInfo("opaque"),
+        ColumnInfo("sign", filter_type="zodiac"),
+        ColumnInfo("done", filter_type="fully_annotated"),
+        ColumnInfo("stars", filter_type="number", allowed_values=(1, 2, 3)),
+        ColumnInfo("flag", filter_type="boolean", allowed_values=(True,)),
+        ColumnInfo("labels", filter_type="collection", allowed_values=("Good", "Bad")),
+        ColumnInfo("mixed", filter_type="text", allowed_values=("a", 1)),
+        ColumnInfo("free", filter_type="text", allowed_values=()),
+        ColumnInfo("null", filter_type="text", allowed_values=("a", "b", None)),
+        ColumnInfo("nothing", filter_type="text", allowed_values=(None,)),
+        ColumnInfo("day", filter_type="date", allowed_values=("2026-01-01",)),
+        ColumnInfo("key", filter_type="id", allowed_values=("a",)),
+    ]
+)
+
+MISFITS: dict[str, tuple[Filter, str, str]] = {
+    "typo": (Col("inptu").eq("x"), "unknown_column", "there is no column 'inptu'; did you mean input?"),
+    "nothing like it": (Col("zzzzzz").eq("x"), "unknown_column", "there is no column 'zzzzzz'"),
+    "not filterable": (Col("secret").eq("x"), "not_filterable", "'secret' can't be filtered"),
+    "annotated": (Col("done").eq("x"), "wrong_type", "'done' is asked by fully_annotated()"),
+    "new filter type": (
+        Col("sign").eq("x"),
+        "wrong_type",
+        "'sign' is filtered as 'zodiac', which this version doesn't know",
+    ),
+    "text for a collection": (
+        Col("tags").contains("vip", case_sensitive=False),
+        "wrong_type",
+        "'tags' is filtered as collection, not as text. "
+        "Write Col.collection('tags').contains('vip', case_sensitive=False)",
+    ),
+    "list for a collection": (
+        Col("tags").not_in(["a", "b"]),
+        "wrong_type",
+        "'tags' is filtered as collection, not as text. Write Col.collection('tags').not_in(['a', 'b'])",
+    ),
+    "text for an id": (
+        Col("id").ne("x", case_sensitive=False),
+        "wrong_type",
+        "'id' is filtered as id, not as text. Write Col.id('id').ne('x')",
+    ),
+    "text for a date": (
+        Col("created_at").eq("2026-01-31T09:00Z"),
+        "wrong_type",
+        "'created_at' is filtered as date, not as text. Write Col.date('created_at').eq('2026-01-31T09:00:00+00:00')",
+    ),
+    "text for a number": (
+        Col("step_number").eq("3"),
+        "wrong_type",
+        "'step_number' is filtered as number, not as text. Write Col.number('step_number').eq(...)",
+    ),
+    "number for a boolean": (
+        Col("is_complete").eq(1),
+        "wrong_type",
+        "'is_complete' is filtered as boolean, not as number. Write Col.boolean('is_complete').eq(...)",
+    ),
+    "no ne": (
+        Col("tags").ne("vip"),
+        "no_operator",
+        "'tags' is filtered as collection, which has no ne; it has eq, contains, one_of, not_in. "
+        "Write Col.collection('tags').not_in(['vip'])",
+    ),
+    "no ne, and no text": (
+        Col("tags").ne(3),
+        "no_operator",
+        "'tags' is filtered as collection, which has no ne; it has eq, contains, one_of, not_in. "
+        "Write Col.collection('tags').not_in(...)",
+    ),
+    "no contains": (
+        Col("created_at").contains("2026"),
+        "no_operator",
+        "'created_at' is filtered as date, which has no contains; it has eq, ne, gt, gte, lt, lte",
+    ),
+    "not allowed": (
+        Col("check_stage").eq("posst"),
+        "not_allowed",
+        "'check_stage' has no value 'posst'; did you mean post?",
+    ),
+    "one of them not allowed": (
+        Col("check_stage").one_of(["pre", "never"]),
+        "not_allowed",
+        "'check_stage' has no value 'never'; it has ['post', 'pre']",
+    ),
+    "case": (Col("type").ne("LLM"), "not_allowed", "'type' has no value 'LLM'; did you mean llm?"),
+    "nothing like them": (Col("type").ne("x"), "not_allowed", "'type' has no value 'x'; it has ['control', 'tool', "),
+    "one of them null": (Col("null").eq("c"), "not_allowed", "'null' has no value 'c'; it has ['a', 'b']"),
+    "no between": (
+        Col("created_at").between(1, 2),
+        "no_operator",
+        "'created_at' is filtered as date, which has no between; it has eq, ne, gt, gte, lt, lte. "
+        "Write Col.date('created_at').between(...), which makes two leaves",
+    ),
+    "contains": (
+        Col("check_stage").contains("x"),
+        "not_allowed",
+        "'check_stage' has no value that contains 'x'; it has ['post', 'pre']",
+    ),
+    "collection": (
+        Col.collection("labels").contains("ugly"),
+        "not_allowed",
+        "'labels' has no value that contains 'ugly'; it has ['Good', 'Bad']",
+    ),
+    "number": (Col("stars").eq(4), "not_allowed", "'stars' has no value 4; it has [1, 2, 3]"),
+    "boolean": (Col("flag").eq(False), "not_allowed", "'flag' has no value False; it has [True]"),
+}
+
+
+@pytest.mark.parametrize(("where", "code", "message"), MISFITS.values(), ids=MISFITS)
+def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str, marks: list[Any]) -> None:
+    """With what to write instead, where that is known."""
+    with pytest.raises(FilterCheckError) as caught:
+        ODD.check(where)
+    [issue] = caught.value.issues
+    assert (code, where, ("filter",)) == (issue.type, issue.node, issue.loc)
+    assert issue.msg.startswith(message)
+    assert [(where, {(): issue.msg})] == marks
+    assert "1 leaf doesn't fit the columns:\nthe drawing" == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        Col("stars").gt(7),
+        Col("stars").between(0, 9),
+        Col("stars").ne(2.0),
+        Col.collection("labels").eq("bAD", case_sensitive=False),
+        Col("mixed").eq("b"),
+        Col("free").eq("x"),
+        Col("nothing").eq("x"),
+        Col("opaque").eq("x"),
+        Col.date("day").eq("2026-01-02T00:00Z"),
+        Col.id("key").eq("b"),
+    ],
+    ids=repr,
+)
+def test_values_are_judged_only_where_that_is_safe(where: Filter) -> None:
+    """Not where an operator orders, where allowed values are of other kinds, or where there are none."""
+    assert where is ODD.check(where)
+
+
+def test_all_leaves_are_judged_at_once(marks: list[Any]) -> None:
+    """The error has an issue for each that doesn't fit, in their order; `loc` leads to it in `dump_filter(where)`."""
+    a, b, c, good = Col("inptu").eq("x"), Col("tags").eq("x"), Col("step_number").eq("x"), Col("input").eq("x")
+    where = good & (~a | good | (b & ~(good & c))) & FULLY
+    with pytest.raises(FilterCheckError) as caught:
+        CATALOG.check(where)
+    assert [a, b, c] == [issue.node for issue in caught.value.issues]
+    for issue in caught.value.issues:
+        found: Any = dump_filter(where)
+        for step in issue.loc:
+            found = found[step]
+        assert dump_filter(issue.node)["filter"] == found
+    assert [(1, 0, 0), (1, 2, 0), (1, 2, 1, 0, 1)] == list(marks[0][1])
+    assert str(caught.value).startswith("3 leaves don't fit the columns:\n")
+    assert caught.value == pickle.loads(pickle.dumps(caught.value))
+
+
+def test_the_error_shows_the_filter() -> None:
+    """As it is drawn elsewhere, with a mark at each leaf that doesn't fit."""
+    with pytest.raises(FilterCheckError) as caught:
+        CATALOG.check(Col("input").eq("x") & ~Col("inptu").eq("y"))
+    shown = str(caught.value)
+    assert shown.index("1 leaf doesn't fit") < shown.index("input") < shown.index("there is no column 'inptu'")
+
+
+def test_only_filters_are_checked() -> None:
+    """A column, a dict or None is no filter."""
+    for other in (Col("input"), {}, None):
+        with pytest.raises(FilterTypeError, match="check takes a filter, got"):
+            CATALOG.check(other)  # type: ignore[arg-type]
+
+
+def test_the_largest_filter_is_checked() -> None:
+    """10,000 leaves, and 100 levels; also where none fits, and every id is another."""
+    fits = all_of([Col("input").eq(str(i)) for i in range(10_000)])
+    assert fits is CATALOG.check(fits)
+    deep: Filter = Col("inptu").eq("x")
+    for _ in range(99):
+        deep = And([deep])
+    with pytest.raises(FilterCheckError) as caught:
+        CATALOG.check(deep)
+    assert (*("and", 0) * 99, "filter") == caught.value.issues[0].loc
+    many = ColumnCatalog([ColumnInfo(f"column {i}", label=f"Column number {i}") for i in range(500)])
+    began = time.perf_counter()
+    with pytest.raises(FilterCheckError) as caught:
+        many.check(all_of([Col(f"kolumn {i}").eq("x") for i in range(10_000)]))
+    assert time.perf_counter() - began < 5
+    assert 10_000 == len(caught.value.issues)
+    assert str(caught.value).startswith("10,000 leaves don't fit the columns, of which the first 10 are marked:\n")
+    assert len(str(caught.value)) < 10_000
+    assert 10 == sum("did you mean" in issue.msg for issue in caught.value.issues)
+
+
+def test_messages_are_short() -> None:
+    """Whatever ids and values are."""
+    long = "x" * 100_000
+    many = ColumnInfo("b", filter_type="text", allowed_values=(long,) * 1000)
+    catalog = ColumnCatalog([ColumnInfo(long, filter_type="collection"), many])
+    where = all_of([Col(long).ne(long), Col(long).eq(long), Col(long + "y").eq(long), Col("b").eq(long + "y")])
+    with pytest.raises(FilterCheckError) as caught:
+        catalog.check(where)
+    assert 4 == len(caught.value.issues)
+    assert [] == [issue.msg for issue in caught.value.issues if len(issue.msg) > 600]
+    assert len(str(caught.value)) < 10_000
+
+
+SCORER = "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42"
+
+
+@pytest.mark.parametrize("levels", [0, 20])
+def test_a_rewrite_can_be_copied(levels: int) -> None:
+    """Also for ids as long as those of scorers, and deep in a tree: it is read as a filter that fits."""
+    catalog = ColumnCatalog.of({SCORER: "collection"}, a="number")
+    where: Filter = Col(SCORER).contains("hallucination of a longer kind")
+    for _ in range(levels):
+        where = Or([And([where, Col("a").gt(1)]), Col("a").lt(1)])
+    with pytest.raises(FilterCheckError) as caught:
+        catalog.check(where)
+    said = re.sub(r"\n[│├└─ ]*", " ", str(caught.value))
+    rewrite = parse_filter(re.findall(r"Write (.*? kind'\))", said)[0])
+    assert Col.collection(SCORER).contains("hallucination of a longer kind") == catalog.check(rewrite)
+
+
+def test_a_rewrite_too_long_to_copy_is_cut() -> None:
+    """And no message is long for it."""
+    with pytest.raises(FilterCheckError) as caught:
+        CATALOG.check(Col("tags").contains("x" * 10_000))
+    assert "Write Col.collection('tags').contains('xxx" in caught.value.issues[0].msg
+    assert len(caught.value.issues[0].msg) < 300
+
+
+def test_long_lists_of_values_are_quick() -> None:
+    """30,000 values, all asked for, and one that isn't there."""
+    values = tuple(f"value {i}" for i in range(30_000))
+    catalog = ColumnCatalog([ColumnInfo("a", filter_type="text", allowed_values=values)])
+    began = time.perf_counter()
+    assert 1 == catalog.check(Col("a").one_of(values)).size
+    with pytest.raises(FilterCheckError, match="has no value 'valve 9'"):
+        catalog.check(Col("a").one_of([*values, "valve 9"]))
+    assert time.perf_counter() - began < 2
+
+
+def test_many_values_are_quick() -> None:
+    """1,000 leaves, each with a value that isn't among 1,000; ten of them get a hint."""
+    values = tuple(f"value {i}" for i in range(1_000))
+    catalog = ColumnCatalog([ColumnInfo("a", filter_type="text", allowed_values=values)])
+    began = time.perf_counter()
+    with pytest.raises(FilterCheckError) as caught:
+        catalog.check(all_of([Col("a").eq(f"valve {i}") for i in range(1_000)]))
+    assert time.perf_counter() - began < 5
+    assert 10 == sum("did you mean" in issue.msg for issue in caught.value.issues)
+
+
+def test_a_leaf_that_no_column_makes_is_checked_too() -> None:
+    """What the constructors allow beyond the columns' sense is judged by its type and operator."""
+    fits = TextFilter("input", "contains", ["a", "b"])
+    assert fits is CATALOG.check(fits)
+    with pytest.raises(FilterCheckError, match="Write"):
+        CATALOG.check(TextFilter("tags", "eq", ["a", "b"]))

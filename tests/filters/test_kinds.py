@@ -1,0 +1,72 @@
+"""The table of filter types, and that each part of the language has what it lists."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from support.strategies import LEAVES as SCHEMA_LEAVES
+from support.strategies import OPERATORS, PROJECT, Level, Mood
+
+from galileo_sessions import Col
+from galileo_sessions.filters.columns import column_class
+from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, FilterType, filter_type_of
+from galileo_sessions.filters.nodes import LEAVES
+
+TYPES = pytest.mark.parametrize("filter_type", FilterType, ids=str)
+
+
+def test_the_table_has_the_schemas_filter_types() -> None:
+    """All that the schema lists; fully_annotated compares nothing, so it is a leaf without a row."""
+    assert set(SCHEMA_LEAVES) == {*FILTER_TYPES, "fully_annotated"} == set(LEAVES)
+    ours = {name: sorted(kind.operators) for name, kind in FILTER_TYPES.items()}
+    assert ours == {name: sorted(operators) for name, operators in OPERATORS.items()}
+
+
+@TYPES
+def test_each_filter_type_has_its_leaf_and_its_column(filter_type: FilterType) -> None:
+    """Both know their row; Col has the column by the API's word, with each method of the row and no other's."""
+    leaf: Any = LEAVES[filter_type]
+    assert (filter_type, filter_type.value) == (leaf.filter_type, leaf.type)
+    column = getattr(Col, filter_type)
+    assert column is column_class(filter_type)
+    assert filter_type is column.filter_type
+    assert list(filter_type.methods) == [name for name in filter_type.methods if callable(getattr(column, name, None))]
+    assert [] == [name for name in METHODS if name not in filter_type.methods and hasattr(column("a"), name)]
+
+
+def test_col_has_all_methods() -> None:
+    """It makes leaves of each type whose value it can tell."""
+    assert list(METHODS) == [name for name in METHODS if callable(getattr(Col, name, None))]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (True, FilterType.BOOLEAN),
+        (np.bool_(True), FilterType.BOOLEAN),
+        (1, FilterType.NUMBER),
+        (1.5, FilterType.NUMBER),
+        (Decimal(1), FilterType.NUMBER),
+        (Level.HIGH, FilterType.NUMBER),
+        (np.float32(1), FilterType.NUMBER),
+        (np.uint8(1), FilterType.NUMBER),
+        (datetime(2026, 1, 31, tzinfo=UTC), FilterType.DATE),
+        (UUID(PROJECT), FilterType.ID),
+        ("x", FilterType.TEXT),
+        (Mood.GOOD, FilterType.TEXT),
+        (None, None),
+        (b"x", None),
+        (["x"], None),
+        (np.array([1]), None),
+        (np.complex128(1), None),
+    ],
+    ids=ascii,
+)
+def test_a_value_stands_for_a_filter_type(value: object, expected: FilterType | None) -> None:
+    """The one whose Python types it is an instance of; a bool is no number."""
+    assert expected is filter_type_of(value)
