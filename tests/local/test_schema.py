@@ -7,10 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
-from support.strategies import SCHEMA, anything, constructed, deepest, json_leaves, json_trees, leaves, with_defaults
 
 from galileo_sessions import (
     ALWAYS,
@@ -21,9 +17,6 @@ from galileo_sessions import (
     FullyAnnotatedFilter,
     IdFilter,
     TextFilter,
-    all_of,
-    dump_filter,
-    load_filter,
 )
 from galileo_sessions.filters.nodes import OPERATORS
 from galileo_sessions.local.schema import RequestError, SessionsRequest, read_sessions_request
@@ -59,18 +52,14 @@ def refusal(body: bytes, content_type: str = "application/json") -> Any:
 
 
 def complaints(body: object) -> list[tuple[str, str, str]]:
-    """Type, loc below "body" and msg of each entry."""
+    """Type, loc below "body" and msg of each entry; of a broken UUID, each release of pydantic has its own reason."""
     entries = refusal(json.dumps(body).encode())
     assert {"body"} == {entry["loc"][0] for entry in entries}
+    for entry in entries:
+        if entry["type"] == "uuid_parsing":
+            entry["msg"], _, reason = entry["msg"].partition(", ")
+            assert reason
     return [(entry["type"], " ".join(map(str, entry["loc"][1:])), entry["msg"]) for entry in entries]
-
-
-def verdict(body: object) -> SessionsRequest | set[str]:
-    """The question, or the types of the entries."""
-    try:
-        return asked(body)
-    except RequestError as error:
-        return {entry["type"] for entry in error.detail if isinstance(entry, dict)}
 
 
 def leaf_complaints(leaf: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -139,7 +128,7 @@ BROKEN: dict[str, tuple[dict[str, Any], list[tuple[str, str, str]]]] = {
     ),
     "bad log_stream_id": (
         {"log_stream_id": "not-a-uuid", "filter_tree": {"filter": TEXT}},
-        [("uuid_parsing", "log_stream_id", "Input should be a valid UUID, invalid character: found `n` at 0")],
+        [("uuid_parsing", "log_stream_id", "Input should be a valid UUID")],
     ),
     "bad flat filter": (
         {"filters": [TEXT, SCORE | {"operator": "one_of"}]},
@@ -208,17 +197,10 @@ def test_unknown_keys_are_ignored() -> None:
     assert Col("score").gt(3) == question.where
 
 
-@pytest.mark.parametrize(
-    ("node", "expected"),
-    [
-        ({"and": [], "filter": SCORE}, Col("score").gt(3)),
-        ({"filter": {"type": "text"}, "and": 3, "not": {"filter": SCORE}}, ~Col("score").gt(3)),
-    ],
-    ids=["filter", "the valid one"],
-)
-def test_of_several_kinds_in_a_node_one_counts(node: dict[str, Any], expected: Filter) -> None:
+def test_of_several_kinds_in_a_node_the_valid_one_counts() -> None:
     """The rest is dropped, as a pydantic server does in silence."""
-    assert expected == asked({"filter_tree": node}).where
+    node = {"filter": {"type": "text"}, "and": 3, "not": {"filter": SCORE}}
+    assert ~Col("score").gt(3) == asked({"filter_tree": node}).where
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------
@@ -329,13 +311,9 @@ def test_other_dates_are_refused(value: str, reason: str) -> None:
     ("value", "code", "msg"),
     [
         (3, "uuid_type", "UUID input should be a string, bytes or UUID object"),
-        ("", "uuid_parsing", "Input should be a valid UUID, invalid length: found 0"),
-        (
-            UUID4 + "0",
-            "uuid_parsing",
-            "Input should be a valid UUID, invalid group length in group 4: expected 12, found 13",
-        ),
-        (UUID4.replace("b", "g"), "uuid_parsing", "Input should be a valid UUID, invalid character: found `g` at 24"),
+        ("", "uuid_parsing", "Input should be a valid UUID"),
+        (UUID4 + "0", "uuid_parsing", "Input should be a valid UUID"),
+        (UUID4.replace("b", "g"), "uuid_parsing", "Input should be a valid UUID"),
         (UUID4.replace("-4", "-1"), "uuid_version", "UUID version 4 expected"),
     ],
     ids=["number", "empty", "too long", "letter", "version"],
@@ -490,84 +468,3 @@ def test_numbers_beyond_json_are_refused(number: bytes) -> None:
     [entry] = refusal(b'{"filters": [' + leaf + b"]}")
     assert "value_error" == entry["type"]
     assert "JSON can carry" in entry["msg"]
-
-
-# ---- laws ------------------------------------------------------------------------------------------------------------
-
-laws = settings(deadline=None)
-JUDGE = Draft202012Validator(SCHEMA)
-NOT_READ = {
-    *("uuid_parsing", "uuid_version", "datetime_from_date_parsing"),  # formats, at which JUDGE doesn't look
-    *("string_unicode", "value_error"),  # lone surrogates, and numbers that JSON can't carry
-}
-
-nodes = st.recursive(
-    st.fixed_dictionaries({"filter": json_leaves | anything}) | anything,
-    lambda below: st.dictionaries(
-        st.sampled_from(["and", "or", "not"]), below | st.lists(below, max_size=3), max_size=2
-    ),
-    max_leaves=6,
-)
-bodies = st.fixed_dictionaries(
-    {},
-    optional={
-        "filter_tree": json_trees | nodes,
-        "filters": st.lists(json_leaves | anything, max_size=3) | anything,
-        "log_stream_id": st.just(UUID4) | anything,
-    },
-)
-
-
-def keeps_numbers(data: object) -> bool:
-    """Whether pydantic changes no number: it reads a list with a float in it as floats."""
-    if isinstance(data, dict):
-        return all(map(keeps_numbers, data.values()))
-    if not isinstance(data, list):
-        return True
-    large = any(isinstance(item, int) and abs(item) > 2**53 for item in data)
-    return all(map(keeps_numbers, data)) and not (large and any(isinstance(item, float) for item in data))
-
-
-@laws
-@given(constructed | deepest)
-def test_any_filter_arrives_as_it_left(tree: Filter) -> None:
-    """What `dump_filter` writes is read back as an equal filter, unless the document doesn't allow it."""
-    assume(keeps_numbers(dump_filter(tree)))
-    found = verdict({"filter_tree": dump_filter(tree)})
-    if isinstance(found, SessionsRequest):
-        assert tree == found.where
-    else:
-        assert {"missing"} | NOT_READ >= found
-
-
-@laws
-@given(json_trees)
-def test_any_tree_of_the_schema_is_read_as_load_filter_does(tree: dict[str, Any]) -> None:
-    """pydantic changes no value of a valid tree; it fills in the schema's defaults."""
-    assume(keeps_numbers(tree))
-    found = verdict({"filter_tree": tree})
-    if isinstance(found, SessionsRequest):
-        assert load_filter(with_defaults(tree)) == found.where
-    else:
-        assert NOT_READ & found
-
-
-@laws
-@given(st.lists(leaves, max_size=3))
-def test_any_flat_list_arrives_as_it_left(flat: list[Filter]) -> None:
-    """Leaves in `filters` are the same leaves, in their order."""
-    data = [dump_filter(leaf)["filter"] for leaf in flat]
-    assume(keeps_numbers(data))
-    found = verdict({"filters": data})
-    if isinstance(found, SessionsRequest):
-        assert (tuple(flat), all_of(flat)) == (found.filters, found.where)
-    else:
-        assert NOT_READ >= found
-
-
-@laws
-@given(bodies | anything)
-def test_what_the_document_allows_is_read(body: Any) -> None:
-    """JSON of any shape is a question if the API's schema allows it; if not, pydantic may still make sense of it."""
-    found = verdict(body)
-    assert isinstance(found, SessionsRequest) or not JUDGE.is_valid(body) or NOT_READ & found
