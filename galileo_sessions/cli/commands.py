@@ -109,9 +109,7 @@ _scope = _options(
     click.option("--metrics-testing", "metrics_testing_id", metavar="ID", help="In this metrics testing run only."),
 )
 _filter = _options(
-    click.option(
-        "--where", metavar="TEXT", help="""A filter, such as 'Col("input").contains("x") & (Col("score") > 3)'."""
-    ),
+    click.option("--where", metavar="TEXT", help="""A filter: 'Col("input").contains("x") & (Col("score") > 3)'."""),
     click.option("--where-json", type=_FILE, metavar="FILE", help="A filter as the API's filter_tree; - is stdin."),
 )
 
@@ -142,22 +140,14 @@ def program() -> None:
 
 @program.command(epilog=_STATUS)
 @click.argument("projects", metavar="[PROJECT]...", nargs=-1)
-@click.option(
-    "--projects-from", type=_FILE, metavar="FILE", help="Project ids, one a line, # begins a comment; - is stdin."
-)
+@click.option("--projects-from", type=_FILE, metavar="FILE", help="Project ids, one a line, # comments; - is stdin.")
 @_filter
 @_scope
 @click.option("--format", "output", type=click.Choice([*FORMATS]), default="table", show_default=True)
 @click.option("--concurrency", type=click.IntRange(1, 10_000), metavar="N", help="Requests at once, at most; else 64.")
-@click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all of it; none unless given."
-)
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all counts together.")
 @click.option("--fail-fast", is_flag=True, help="End with the first count that fails.")
-@click.option(
-    "--check",
-    is_flag=True,
-    help="First check the filter against the columns of the first PROJECT; without, a misspelt column counts 0.",
-)
+@click.option("--check", is_flag=True, help="First check the filter against the columns of the first PROJECT.")
 def count(
     *,
     projects: tuple[str, ...],
@@ -176,6 +166,7 @@ def count(
 
     Without PROJECT and --projects-from, it is GALILEO_PROJECT_ID.
     Results are written as they arrive, in no particular order. Failures are reported on stderr.
+    A filter on a column that doesn't exist may count 0 without an error; --check refuses it.
 
     \b
     table  for people: with the total below
@@ -262,13 +253,7 @@ def explain(where: str | None, where_json: str | None, project: str | None) -> N
 
 @program.command()
 @click.option("--data", type=_FILE, metavar="FILE", help="Sessions as JSON lines; a fixed sample unless given.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65_535),
-    default=0,
-    metavar="N",
-    help="Where to listen; any free port unless given.",
-)
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="Any free one unless given.")
 def serve(data: str | None, port: int) -> None:
     """
     Runs a Galileo of your own on 127.0.0.1, until Ctrl-C or SIGTERM.

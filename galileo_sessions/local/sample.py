@@ -166,18 +166,13 @@ def columns_of(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
 
 
 def _filter_type(column_id: str, value: object) -> str:
-    if isinstance(value, str) and _is_instant(value):
-        return "date"
-    if isinstance(value, str) and column_id in _IDS and UUID_TEXT.fullmatch(value):
-        return "id"
-    if isinstance(value, Collection) and not isinstance(value, str):
-        return "collection"
-    return filter_type_of(value) or "text"
+    if isinstance(value, str):
+        return _text_type(column_id, value)
+    return "collection" if isinstance(value, Collection) else filter_type_of(value) or "text"
 
 
-def _is_instant(value: str) -> bool:
-    try:
+def _text_type(column_id: str, value: str) -> str:
+    with suppress(FilterError):
         _ = instant(value)
-    except FilterError:
-        return False
-    return True
+        return "date"
+    return "id" if column_id in _IDS and UUID_TEXT.fullmatch(value) else "text"

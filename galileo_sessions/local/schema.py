@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any, Literal, TypeAlias, Union
+from typing import Annotated, Any, Literal, Union
 
 from attrs import fields_dict, frozen
 
@@ -28,9 +28,6 @@ except ModuleNotFoundError:
     message = "The local server needs pydantic, which isn't installed: pip install 'galileo-sessions[local]'"
     raise ModuleNotFoundError(message, name="pydantic") from None
 
-Entry: TypeAlias = dict[str, Any]
-"""One entry of a 422's `detail`."""
-
 _MAX_LEVELS = 2 * MAX_DEPTH + 10  # of JSON: each level of a tree is an object and a list
 _CREATED = Col.date("created_at")
 _TIMES = {"start_time": _CREATED.gte, "end_time": _CREATED.lte}
@@ -45,7 +42,7 @@ class RequestError(Exception):
         status: The HTTP status.
     """
 
-    def __init__(self, detail: list[Entry] | str, status: int = 422) -> None:
+    def __init__(self, detail: list[dict[str, Any]] | str, status: int = 422) -> None:
         super().__init__(detail, status)
         self.detail = detail
         self.status = status

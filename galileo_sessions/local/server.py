@@ -33,7 +33,8 @@ _USER = {
     "role": "user",
     "organization_id": "c2a9e4d6-7b1f-4e05-8d3c-6f9a0b5e1d74",
     "organization_name": "Local Galileo",
-    **dict.fromkeys(("created_at", "updated_at"), "2026-04-02T00:00:00+00:00"),
+    "created_at": "2026-04-02T00:00:00+00:00",
+    "updated_at": "2026-04-02T00:00:00+00:00",
 }
 
 
@@ -168,10 +169,9 @@ class LocalGalileo:
 
     async def _count_or_columns(self, request: web.Request) -> web.Response:
         endpoint, project_id = request.match_info["endpoint"], request.match_info["project_id"]
-        body = await request.read()
         asked: schema.SessionsRequest | schema.RequestError
         try:
-            asked = schema.read_sessions_request(endpoint, project_id, body, request.content_type)
+            asked = schema.read_sessions_request(endpoint, project_id, await request.read(), request.content_type)
             if endpoint == "count":
                 self._remember(asked)
         except schema.RequestError as error:
@@ -191,18 +191,15 @@ class LocalGalileo:
             self._counts.append(CountQuery(asked.project_id, where, filters=asked.filters, **asked.scope))
 
     def _find(self, asked: schema.SessionsRequest) -> list[Mapping[str, object]]:
-        return [
-            session
-            for session in self._sessions.get(asked.project_id, ())
-            if asked.scope.items() <= session.items() and matches(asked.where, session)
-        ]
+        sessions, scope = self._sessions.get(asked.project_id, []), asked.scope.items()
+        return [session for session in sessions if scope <= session.items() and matches(asked.where, session)]
 
     # ---- credentials -------------------------------------------------------------------------------------------------
 
     def _check_credentials(self, request: web.Request) -> None:
-        for header in ("Galileo-API-Key", "Splunk-AO-API-Key"):
-            if header in request.headers:
-                return _check(_same(request.headers[header], self.api_key))
+        key = request.headers.get("Galileo-API-Key", request.headers.get("Splunk-AO-API-Key"))
+        if key is not None:
+            return _check(_same(key, self.api_key))
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return _check(time.time() < self._tokens.get(given, 0))
