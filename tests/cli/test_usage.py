@@ -1,6 +1,8 @@
 """Bad usage, and packages that aren't installed, are reported on stderr with exit status 2."""
 
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 from support.processes import WHERE, Outcome, inside, outcome
@@ -110,6 +112,13 @@ async def test_another_missing_module_is_no_missing_extra():
     done = await without("rich.live", ["demo"])
     assert (done.status, done.out) == (1, "")
     assert done.err.endswith("ModuleNotFoundError: No module named 'rich.live'\n")
+
+
+def test_a_stream_may_be_anything():
+    """Also one that has no encoding, as where the program is called from Python."""
+    with redirect_stdout(StringIO()) as out:
+        assert inside("--version") == 0
+    assert "version" in out.getvalue()
 
 
 def test_without_the_extra_inside(monkeypatch, capsys):

@@ -68,9 +68,10 @@ def test_sessions_load_from_json_lines() -> None:
         ("[1]", "line 2: a session maps column ids to values, got [1]"),
         ('{"input": "x"}', "line 2: a session needs its project_id"),
         ('{"project_id": "mine"}', "line 2: a session's project_id is a version 4 UUID, got 'mine'"),
+        (json.dumps({"project_id": PROJECT.replace("-4", "-1")}), "line 2: a session's project_id is a version 4 UUID"),
         (json.dumps({"project_id": PROJECT, "experiment_id": 3}), "line 2: a session's experiment_id is a version 4"),
     ],
-    ids=["json", "object", "no project", "project", "experiment"],
+    ids=["json", "object", "no project", "project", "version", "experiment"],
 )
 def test_a_bad_line_is_named(line: str, problem: str) -> None:
     """By its number, and by what is wrong with it."""

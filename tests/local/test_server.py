@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import importlib
 import io
 import json
 import socket
@@ -411,6 +412,15 @@ def test_without_pydantic_it_says_what_to_install() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     expected = "The local server needs pydantic, which isn't installed: pip install 'galileo-sessions[local]'"
     assert (1, f"ModuleNotFoundError: {expected}") == (done.returncode, done.stderr.splitlines()[-1])
+
+
+def test_without_pydantic_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same in this process."""
+    monkeypatch.delitem(sys.modules, "galileo_sessions.local.schema")
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    with pytest.raises(ModuleNotFoundError, match="local server needs pydantic") as caught:
+        importlib.import_module("galileo_sessions.local.schema")
+    assert "pydantic" == caught.value.name
 
 
 def test_there_is_no_url_before_the_port() -> None:
