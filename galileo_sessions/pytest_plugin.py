@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import pytest
 
 from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.local import LocalGalileo, sample_sessions
+
+if TYPE_CHECKING:  # every run of pytest loads this file, also where no test needs a server or pydantic is missing
+    from galileo_sessions.local import LocalGalileo
 
 
 @pytest.fixture
 def local_galileo_sessions() -> Iterable[Mapping[str, object]]:
-    """What `local_galileo` counts: the fixed sample. Define a fixture of this name for sessions of your own."""
+    """The sessions that `local_galileo` holds: the fixed sample. Define a fixture of this name for your own."""
+    from galileo_sessions.local import sample_sessions  # noqa: PLC0415
+
     return sample_sessions()
 
 
@@ -27,6 +32,8 @@ def local_galileo(
 
     It runs in a thread of its own, so the app may run in the test's event loop, in another, or in a process.
     """
+    from galileo_sessions.local import LocalGalileo  # noqa: PLC0415
+
     with LocalGalileo(local_galileo_sessions) as server:
         for name in ("GALILEO_CONSOLE_URL", "GALILEO_USERNAME", "GALILEO_PASSWORD"):
             monkeypatch.delenv(name, raising=False)
@@ -35,7 +42,7 @@ def local_galileo(
         yield server
 
 
-# Without pytest-asyncio another plugin for asynchronous fixtures, such as anyio's, may take it.
+# Without pytest-asyncio another plugin for asynchronous fixtures, such as anyio's, may run it.
 _async_fixture: Callable[[Callable[..., AsyncIterator[GalileoSessions]]], object] = (
     import_module("pytest_asyncio").fixture if find_spec("pytest_asyncio") else pytest.fixture
 )

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TextIO, TypeVar
 from uuid import UUID
@@ -20,7 +19,6 @@ from rich.table import Table
 from rich.text import Text
 
 from galileo_sessions.cli.counts import FORMATS, Tally, count_to, failure
-from galileo_sessions.cli.demo import show
 from galileo_sessions.cli.projects import queries
 from galileo_sessions.cli.screen import Screen, inert
 from galileo_sessions.client.client import GalileoSessions
@@ -32,23 +30,21 @@ from galileo_sessions.filters.drawing import draw_filter
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.parsing import parse_filter
 from galileo_sessions.filters.serialization import dump_filter, load_filter
-from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
 from galileo_sessions.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])
 
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 _PROJECT = "GALILEO_PROJECT_ID"
-_LISTED = 12  # projects that serve names
-_WIDE = 10_000  # columns, where no terminal sets a limit: a line for each row
+_WIDE = 10_000  # characters: without a terminal, each row of a table is one line
 _STATUS = """\
-Exit status: 0 if all went well; 1 if a count failed; 2 for bad usage, or a filter, an id or settings that can't be;
-130 after Ctrl-C; 141 if the reader of stdout left, as in `| head -1`.
+Exit status: 0 for success; 1 if a count failed; 2 for bad usage, or an invalid filter, id or setting;
+130 after Ctrl-C; 141 if the reader of stdout closed it, as in `| head -1`.
 """
 
 
 class _Command(click.Command):
-    """A command whose errors are told in the library's own words, and whose reader may leave."""
+    """A command that reports the library's errors as click's, and ends quietly when the reader closes the pipe."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -61,20 +57,20 @@ class _Command(click.Command):
         except KeyboardInterrupt:
             raise Exit(128 + signal.SIGINT) from None
         except BrokenPipeError:
-            _give_up(sys.stdout, sys.stderr)
+            _discard_output(sys.stdout, sys.stderr)
             raise Exit(141) from None  # as shells report tools that SIGPIPE ended
         except OSError as error:  # such as a full disk, or a port that is taken
-            _give_up(sys.stdout)
+            _discard_output(sys.stdout)
             raise click.ClickException(f"{error.strerror}") from None
         return outcome
 
 
-def _give_up(*streams: TextIO) -> None:
-    """What Python holds back for these goes nowhere; it would try to write it once more at the end, and complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+def _discard_output(*streams: TextIO) -> None:
+    """Sends what is still buffered to /dev/null; at exit, Python would try to write it again, and report that."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
     for stream in streams:
-        os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+        os.dup2(devnull, stream.fileno())
+    os.close(devnull)
 
 
 class _Program(click.Group):
@@ -84,7 +80,7 @@ class _Program(click.Group):
         return super().parse_args(ctx, args or ["demo"])
 
 
-def _all(*decorators: Callable[[F], F]) -> Callable[[F], F]:
+def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     def decorate(function: F) -> F:
         for decorator in reversed(decorators):
             function = decorator(function)
@@ -93,35 +89,33 @@ def _all(*decorators: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
-def _said(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """The value; where the environment sets it, it is named, for a count of another project's stream is 0."""
+def _announce(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Names a log stream that the environment sets: in another project than its own, everything counts 0."""
     if value is not None and ctx.get_parameter_source(str(parameter.name)) is ParameterSource.ENVIRONMENT:
         click.echo(inert(f"in log stream {value} only, as GALILEO_LOG_STREAM_ID says"), err=True)
     return value
 
 
-_scope = _all(
+_scope = _options(
     click.option(
         "--log-stream",
         "log_stream_id",
         metavar="ID",
         envvar="GALILEO_LOG_STREAM_ID",
         show_envvar=True,
-        callback=_said,
+        callback=_announce,
         help="In this log stream only.",
     ),
     click.option("--experiment", "experiment_id", metavar="ID", help="In this experiment only."),
     click.option("--metrics-testing", "metrics_testing_id", metavar="ID", help="In this metrics testing run only."),
 )
-_filter = _all(
-    click.option(
-        "--where", metavar="TEXT", help="""A filter, such as 'Col("input").contains("x") & (Col("score") > 3)'."""
-    ),
+_filter = _options(
+    click.option("--where", metavar="TEXT", help="""A filter: 'Col("input").contains("x") & (Col("score") > 3)'."""),
     click.option("--where-json", type=_FILE, metavar="FILE", help="A filter as the API's filter_tree; - is stdin."),
 )
 
 
-def _where(text: str | None, path: str | None) -> Filter | None:
+def _read_filter(text: str | None, path: str | None) -> Filter | None:
     if text is not None and path is not None:
         raise click.UsageError("--where and --where-json exclude each other.")
     if path is None:
@@ -147,22 +141,14 @@ def program() -> None:
 
 @program.command(epilog=_STATUS)
 @click.argument("projects", metavar="[PROJECT]...", nargs=-1)
-@click.option(
-    "--projects-from", type=_FILE, metavar="FILE", help="Project ids, one a line, # begins a comment; - is stdin."
-)
+@click.option("--projects-from", type=_FILE, metavar="FILE", help="Project ids, one a line, # comments; - is stdin.")
 @_filter
 @_scope
 @click.option("--format", "output", type=click.Choice([*FORMATS]), default="table", show_default=True)
 @click.option("--concurrency", type=click.IntRange(1, 10_000), metavar="N", help="Requests at once, at most; else 64.")
-@click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all of it; none unless given."
-)
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all counts together.")
 @click.option("--fail-fast", is_flag=True, help="End with the first count that fails.")
-@click.option(
-    "--check",
-    is_flag=True,
-    help="First hold the filter against the columns of the first PROJECT; what no column fits may count 0 in silence.",
-)
+@click.option("--check", is_flag=True, help="First check the filter against the columns of the first PROJECT.")
 def count(
     *,
     projects: tuple[str, ...],
@@ -180,7 +166,8 @@ def count(
     Counts the sessions of each PROJECT that satisfy a filter.
 
     Without PROJECT and --projects-from, it is GALILEO_PROJECT_ID.
-    Results are written as they come, in no order. Each failure is named on stderr.
+    Results are written as they arrive, in no particular order. Failures are reported on stderr.
+    A filter on a column that doesn't exist may count 0 without an error; --check refuses it.
 
     \b
     table  for people: with the total below
@@ -191,12 +178,12 @@ def count(
     """
     if projects_from == where_json == "-":
         raise click.UsageError("--projects-from and --where-json can't both read stdin.")
-    template = CountQuery(UUID(int=0), _where(where, where_json), **scope)  # checks all that the projects share
+    template = CountQuery(UUID(int=0), _read_filter(where, where_json), **scope)  # one check for all projects
     targets = _targets(projects, projects_from, template)
     if check:
         if not isinstance(targets, list):
             raise click.UsageError("--check needs PROJECT. For a file write explain --project.")
-        _ = asyncio.run(_columns(targets[0].project_id, **scope)).check(template.where)
+        _ = asyncio.run(_fetch_columns(targets[0].project_id, **scope)).check(template.where)
     galileo = GalileoSessions(limits=Limits(min(10, concurrency), concurrency) if concurrency else Limits())
     tally = Tally(len(targets) if isinstance(targets, list) else None)
     try:
@@ -230,8 +217,8 @@ def _targets(
 @_scope
 @click.option("--format", "output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def columns(project: str, output: str, **scope: Any) -> None:
-    """Lists the columns of a PROJECT's sessions, or of GALILEO_PROJECT_ID's: what a filter can ask."""
-    catalog = asyncio.run(_columns(project, **scope))
+    """Lists the columns that a filter can use in a PROJECT, or in GALILEO_PROJECT_ID."""
+    catalog = asyncio.run(_fetch_columns(project, **scope))
     if output == "json":
         click.echo(json.dumps(dump_catalog(catalog), indent=2))
         return
@@ -241,12 +228,12 @@ def columns(project: str, output: str, **scope: Any) -> None:
     for info in catalog.columns:
         table.add_row(*[Text(inert(cell)) for cell in cells(info)])
     console = Console(width=None if sys.stdout.isatty() else _WIDE)
-    with console.capture() as drawn:  # rich itself would exit with 1 where the reader has left
+    with console.capture() as drawn:  # rich itself would exit with 1 when the reader closes the pipe
         console.print(table)
     click.echo(drawn.get(), nl=False)
 
 
-async def _columns(project: str, **scope: Any) -> ColumnCatalog:
+async def _fetch_columns(project: str, **scope: Any) -> ColumnCatalog:
     async with GalileoSessions() as galileo:
         return await galileo.columns(project, **scope)
 
@@ -255,56 +242,34 @@ async def _columns(project: str, **scope: Any) -> ColumnCatalog:
 @_filter
 @click.option("--project", metavar="ID", help="Check the filter against this project's columns.")
 def explain(where: str | None, where_json: str | None, project: str | None) -> None:
-    """Shows a filter as a drawing and as JSON, and how large it is."""
-    asked = _where(where, where_json)
-    if asked is None:
+    """Shows a filter as a drawing and as JSON, with its size and depth."""
+    found = _read_filter(where, where_json)
+    if found is None:
         raise click.UsageError("no filter. Give --where or --where-json.")
     if project is not None:
-        asked = asyncio.run(_columns(project)).check(asked)
-    click.echo(f"{draw_filter(asked)}\n\n{json.dumps(dump_filter(asked), indent=2)}\n")
-    click.echo(f"size {asked.size:,}, depth {asked.depth}" + ("" if project is None else f"; fits project {project}"))
+        asyncio.run(_fetch_columns(project)).check(found)
+    click.echo(f"{draw_filter(found)}\n\n{json.dumps(dump_filter(found), indent=2)}\n")
+    click.echo(f"size {found.size:,}, depth {found.depth}" + ("" if project is None else f"; fits project {project}"))
 
 
 @program.command()
 @click.option("--data", type=_FILE, metavar="FILE", help="Sessions as JSON lines; a fixed sample unless given.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65_535),
-    default=0,
-    metavar="N",
-    help="Where to listen; any free port unless given.",
-)
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="Any free one unless given.")
 def serve(data: str | None, port: int) -> None:
     """
     Runs a Galileo of your own on 127.0.0.1, until Ctrl-C or SIGTERM.
 
-    What it prints can be sourced by a shell.
+    A shell can source what it prints.
     """
-    try:
-        if data is None:
-            sessions = sample_sessions()
-        else:
-            with click.open_file(data, encoding="utf-8") as file:
-                sessions = load_sessions(file)
-    except ValueError as error:
-        raise click.UsageError(inert(f"{data}, {error}")) from None
-    projects = Counter(str(session["project_id"]) for session in sessions).most_common(_LISTED)
-    listed = "".join(f"# {project} has {number:,}\n" for project, number in projects)
-    asyncio.run(_serve(LocalGalileo(sessions, port=port), f"# {len(sessions):,} sessions; of them\n{listed}"))
+    from galileo_sessions.cli.serving import run_server  # noqa: PLC0415  # loads pydantic
 
-
-async def _serve(server: LocalGalileo, about: str) -> None:
-    ended = asyncio.Event()
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(signum, ended.set)
-    async with server:
-        lines = f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={server.api_key}"
-        await asyncio.to_thread(click.echo, f"{about}# Until Ctrl-C, with a new key each time, at\n{lines}")
-        await ended.wait()
+    run_server(data, port)
 
 
 @program.command()
 def demo() -> None:
-    """Counts a sample in a local server, to show what it looks like."""
+    """Counts a sample in a local server, to show what the library does."""
+    from galileo_sessions.cli.demo import show  # noqa: PLC0415  # loads pydantic
+
     with Screen() as screen:
         show(screen.on_progress)

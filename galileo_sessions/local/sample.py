@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TypeVar, cast
 from uuid import UUID
 
 from galileo_sessions.client.query import SCOPE
-from galileo_sessions.errors import brief
+from galileo_sessions.errors import FilterError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.kinds import filter_type_of
-from galileo_sessions.local.schema import judge_date, judge_uuid
+from galileo_sessions.filters.values import UUID_TEXT, instant
 
 T = TypeVar("T")
 
 _START = datetime(2026, 4, 2, tzinfo=UTC)
 _SCORER = "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42"
 _SUBJECTS = {
-    "support": ("a refund", "a lost parcel", "an invoice sent twice", "a locked account", "a tax receipt"),
-    "travel": ("the night train to Vienna", "a visa extension", "hand luggage", "a cancelled flight", "Mexico in May"),
-    "code": ("a regular expression", "a race condition", "a mutex", "an index in SQL", "async context managers"),
-    "medicine": ("a flu vaccine", "ibuprofen", "an X-ray of the wrist", "high blood pressure", "a toxic mushroom"),
-    "law": ("a rental contract", "a tax exemption", "a parking fine", "parental leave", "a small claims case"),
-    "cooking": ("sourdough bread", "a vegan curry", "mixing a dressing", "oxtail soup", "leftover rice"),
-    "banking": ("a mortgage rate", "an exchange fee", "a savings plan", "a blocked card", "a fixed deposit"),
-    "learning": ("a maths exam", "the French subjunctive", "a reading list", "long division", "a text on whales"),
-    "fitness": ("a marathon plan", "box jumps", "a rest day", "a sore knee", "relaxing after work"),
-    "gardening": ("tomato blight", "a boxwood hedge", "compost", "a small pond", "winter pruning"),
-    "shopping": ("a good camera", "express delivery", "a gift box", "shoe sizes", "an extended warranty"),
-    "energy": ("a heat pump", "solar panels", "a fixed tariff", "a high bill", "the fuse box"),
+    "support": "a refund, a lost parcel, an invoice sent twice, a locked account, a tax receipt",
+    "travel": "the night train to Vienna, a visa extension, hand luggage, a cancelled flight, Mexico in May",
+    "code": "a regular expression, a race condition, a mutex, an index in SQL, async context managers",
+    "medicine": "a flu vaccine, ibuprofen, an X-ray of the wrist, high blood pressure, a toxic mushroom",
+    "law": "a rental contract, a tax exemption, a parking fine, parental leave, a small claims case",
+    "cooking": "sourdough bread, a vegan curry, mixing a dressing, oxtail soup, leftover rice",
+    "banking": "a mortgage rate, an exchange fee, a savings plan, a blocked card, a fixed deposit",
+    "learning": "a maths exam, the French subjunctive, a reading list, long division, a text on whales",
+    "fitness": "a marathon plan, box jumps, a rest day, a sore knee, relaxing after work",
+    "gardening": "tomato blight, a boxwood hedge, compost, a small pond, winter pruning",
+    "shopping": "a good camera, express delivery, a gift box, shoe sizes, an extended warranty",
+    "energy": "a heat pump, solar panels, a fixed tariff, a high bill, the fuse box",
 }
 _QUESTIONS = (
     "Can you explain {}?",
@@ -71,7 +72,7 @@ def sample_sessions() -> list[dict[str, object]]:
         scopes = [(name, _uuid(rng)) for name in ("log_stream_id", "log_stream_id", *SCOPE)]
         for _ in range(120 + _below(rng, 250)):
             scope, scope_id = _pick(rng, scopes)
-            session = _session(rng, subject, _pick(rng, topics))
+            session = _session(rng, subject, _pick(rng, topics.split(", ")))
             sessions.append({"project_id": project_id, scope: scope_id, **session})
     return sessions
 
@@ -140,15 +141,18 @@ def read_session(record: object) -> dict[str, object]:
     if not isinstance(record, Mapping):
         raise ValueError(f"a session maps column ids to values, got {brief(record)}")  # noqa: TRY004  # one error a line
     session = {Col(column_id).column_id: value for column_id, value in cast("Mapping[str, object]", record).items()}
-    for name in ("project_id", *SCOPE):
-        value = session.get(name)
-        if value is None and name == "project_id":
-            raise ValueError("a session needs its project_id")
-        if value is not None:
-            if judge_uuid(str(value), ()):
-                raise ValueError(f"a session's {name} is a version 4 UUID, got {brief(value)}")
-            session[name] = str(UUID(str(value)))
-    return session
+    if session.get("project_id") is None:
+        raise ValueError("a session needs its project_id")
+    given = [name for name in ("project_id", *SCOPE) if session.get(name) is not None]
+    return session | {name: _uuid4(name, session[name]) for name in given}
+
+
+def _uuid4(name: str, value: object) -> str:
+    with suppress(ValueError):
+        parsed = UUID(str(value))
+        if parsed.version == 4:
+            return str(parsed)
+    raise ValueError(f"a session's {name} is a version 4 UUID, got {brief(value)}")
 
 
 def columns_of(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
@@ -163,7 +167,12 @@ def columns_of(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
 
 def _filter_type(column_id: str, value: object) -> str:
     if isinstance(value, str):
-        if not judge_date(value, ()):
-            return "date"
-        return "id" if column_id in _IDS and not judge_uuid(value, ()) else "text"
+        return _text_type(column_id, value)
     return "collection" if isinstance(value, Collection) else filter_type_of(value) or "text"
+
+
+def _text_type(column_id: str, value: str) -> str:
+    with suppress(FilterError):
+        _ = instant(value)
+        return "date"
+    return "id" if column_id in _IDS and UUID_TEXT.fullmatch(value) else "text"

@@ -12,9 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from test_commands import IDS, SESSIONS, inside, objects, process
-
-from galileo_sessions.local import LocalGalileo
+from support.processes import IDS, inside, objects, process
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -90,15 +88,6 @@ def show(request, monkeypatch):
         return status, terminal.close()
 
     return run
-
-
-@pytest.fixture
-async def server(monkeypatch):
-    """A server that holds the sample; the environment names it."""
-    async with LocalGalileo(SESSIONS) as local:
-        monkeypatch.setenv("GALILEO_API_URL", local.url)
-        monkeypatch.setenv("GALILEO_API_KEY", local.api_key)
-        yield local
 
 
 def check(name: str, written: str) -> None:

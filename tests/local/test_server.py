@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import importlib
 import io
 import json
 import socket
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -18,7 +21,7 @@ import aiohttp
 import pytest
 
 from galileo_sessions import ALWAYS, NEVER, And, Col, CountQuery, Filter, Or, dump_filter, matches
-from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
+from galileo_sessions.local import LocalGalileo, sample_sessions
 
 PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 OTHER = "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e"
@@ -377,83 +380,51 @@ async def test_a_port_in_use_is_an_oserror() -> None:
         assert server.url.startswith("http://127.0.0.1:")
 
 
+SMALL_STACK = """
+import asyncio, threading
+from galileo_sessions import And, Col, CountQuery, GalileoSessions
+from galileo_sessions.local import LocalGalileo
+
+async def main():
+    where = Col("input").contains("x")
+    for _ in range(99):
+        where = And([where])
+    async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+        print(await galileo.count("74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db", where))
+
+threading.stack_size(256 * 1024)
+with LocalGalileo() as server:
+    assert threading.stack_size() == 256 * 1024
+    asyncio.run(main())
+"""
+
+
+def test_the_deepest_filter_fits_the_stack_of_its_thread() -> None:
+    """pydantic recurses, and would end the process in a thread with a small stack."""
+    done = subprocess.run([sys.executable, "-c", SMALL_STACK], capture_output=True, text=True, timeout=60)
+    assert (0, "0\n", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_without_pydantic_it_says_what_to_install() -> None:
+    """The rest of the package doesn't need it."""
+    program = "import sys; sys.modules['pydantic'] = None; import galileo_sessions, galileo_sessions.pytest_plugin; "
+    program += "import galileo_sessions.local"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    expected = "The local server needs pydantic, which isn't installed: pip install 'galileo-sessions[local]'"
+    assert (1, f"ModuleNotFoundError: {expected}") == (done.returncode, done.stderr.splitlines()[-1])
+
+
+def test_without_pydantic_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same in this process."""
+    monkeypatch.delitem(sys.modules, "galileo_sessions.local.schema")
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    with pytest.raises(ModuleNotFoundError, match="local server needs pydantic") as caught:
+        importlib.import_module("galileo_sessions.local.schema")
+    assert "pydantic" == caught.value.name
+
+
 def test_there_is_no_url_before_the_port() -> None:
     """The error says where it is known; a chosen port is known at once."""
     with pytest.raises(RuntimeError, match="async with LocalGalileo"):
         _ = LocalGalileo().url
     assert "http://127.0.0.1:8088" == LocalGalileo(port=8088).url
-
-
-# ---- sessions --------------------------------------------------------------------------------------------------------
-
-
-FIRST: dict[str, object] = {
-    "project_id": "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db",
-    "experiment_id": "33a1413b-3f9b-4835-84ca-3325c3d62917",
-    "id": "0e36d0fc-ad29-40a7-9893-724da5a1a919",
-    "name": "support-43521",
-    "external_id": "chat-43521",
-    "input": "What happens next with an invoice sent twice?",
-    "output": "I'm sorry, I can't help with an invoice sent twice.",
-    "created_at": "2026-06-10T08:59:39+00:00",
-    "tags": ["support"],
-    "num_traces": 3,
-    "is_complete": True,
-    "metrics/toxicity": 0.6132,
-    "score": 4.7,
-}
-
-
-def test_the_sample_is_always_the_same() -> None:
-    """About 3,000 sessions of a dozen projects, made anew on each call."""
-    sessions = sample_sessions()
-    assert sessions == sample_sessions()
-    assert 12 == len({session["project_id"] for session in sessions})
-    assert 2_500 < len(sessions) < 3_500
-    assert PROJECT == sessions[0]["project_id"]
-    assert FIRST == sessions[0]
-
-
-def test_the_sample_is_worth_asking() -> None:
-    """In each project the headline filter counts some sessions, but not all; columns have values of their types."""
-    sessions = sample_sessions()
-    projects = Counter(session["project_id"] for session in sessions)
-    found = Counter(session["project_id"] for session in sessions if matches(WHERE, session))
-    assert all(0 < found[project_id] < total / 2 for project_id, total in projects.items())
-    spring = Col.date("created_at").between("2026-04-02T00:00:00Z", "2026-06-30T23:59:59Z")
-    tagged, safe = Col.collection("tags").one_of(["vip", "beta"]), Col("metrics/toxicity").between(0, 1)
-    assert len(sessions) == sum(matches(spring & safe, session) for session in sessions)
-    for where in (tagged, Col("is_complete").eq(False), Col("error_message").contains("time"), Col("num_traces").eq(9)):
-        assert 0 < sum(matches(where, session) for session in sessions) < len(sessions)
-
-
-def test_sessions_load_from_json_lines() -> None:
-    """Empty lines are skipped, ids come as lower-case text, columns as they are."""
-    lines = ["\n", json.dumps({"project_id": PROJECT.upper(), "score": 3, "log_stream_id": None}) + "\n"]
-    assert [{"project_id": PROJECT, "score": 3, "log_stream_id": None}] == load_sessions(lines)
-    sample = sample_sessions()
-    assert sample == load_sessions(map(json.dumps, sample))
-
-
-@pytest.mark.parametrize(
-    ("line", "problem"),
-    [
-        ('{"a": }', "line 2 is not JSON: Expecting value at column 7"),
-        ("[1]", "line 2: a session maps column ids to values, got [1]"),
-        ('{"input": "x"}', "line 2: a session needs its project_id"),
-        ('{"project_id": "mine"}', "line 2: a session's project_id is a version 4 UUID, got 'mine'"),
-        (json.dumps({"project_id": PROJECT, "experiment_id": 3}), "line 2: a session's experiment_id is a version 4"),
-    ],
-    ids=["json", "object", "no project", "project", "experiment"],
-)
-def test_a_bad_line_is_named(line: str, problem: str) -> None:
-    """By its number, and by what is wrong with it."""
-    with pytest.raises(ValueError, match="line 2") as caught:
-        load_sessions([json.dumps({"project_id": PROJECT}), line])
-    assert str(caught.value).startswith(problem)
-
-
-def test_a_bad_session_is_refused_at_once() -> None:
-    """Not when it is counted."""
-    with pytest.raises(ValueError, match="a session needs its project_id"):
-        LocalGalileo([{"input": "x"}])

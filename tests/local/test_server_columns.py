@@ -154,7 +154,7 @@ async def test_what_asks_for_columns_is_judged(server: LocalGalileo, web: Web) -
     """By the schema of this request, which knows no filters; keys that it doesn't have are ignored."""
     filters = {"filters": 3, "filter_tree": 3}
     assert EVERYTHING == await web.types(server, **filters)
-    bad = {"log_stream_id": "mine", "start_time": "yesterday", "end_time": 5}
+    bad = {"log_stream_id": "mine", "start_time": "yesterday", "end_time": []}
     status, answer = await web.ask(server, json=bad)
     assert (422, [["body", name] for name in bad]) == (status, [entry["loc"] for entry in answer["detail"]])
     status, answer = await web.ask(server, COLUMNS.replace(PROJECT, "mine"), json=[])

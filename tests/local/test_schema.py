@@ -1,4 +1,4 @@
-"""What the local server says of a request body: a question, or FastAPI's complaints."""
+"""What the local server reads in a request: a question about sessions, or the entries of a 422."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
-from support.strategies import SCHEMA, anything, constructed, deepest, json_leaves, json_trees, leaves, with_defaults
 
 from galileo_sessions import (
     ALWAYS,
-    NEVER,
-    And,
     BooleanFilter,
     Col,
     DateFilter,
@@ -23,12 +17,9 @@ from galileo_sessions import (
     FullyAnnotatedFilter,
     IdFilter,
     TextFilter,
-    all_of,
-    dump_filter,
-    load_filter,
 )
 from galileo_sessions.filters.kinds import FILTER_TYPES
-from galileo_sessions.local.schema import Question, read, validate
+from galileo_sessions.local.schema import RequestError, SessionsRequest, read_sessions_request
 
 UUID4 = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 MISSING = "Field required"
@@ -40,21 +31,34 @@ TEXT = {"column_id": "input", "operator": "contains", "value": "x", "case_sensit
 SCORE = {"column_id": "score", "operator": "gt", "value": 3, "type": "number"}
 
 
-def asked(body: object) -> Question:
-    question = validate(body)
-    assert isinstance(question, Question), question
-    return question
+def read(body: bytes, content_type: str = "application/json") -> SessionsRequest:
+    return read_sessions_request("count", UUID4, body, content_type)
+
+
+def asked(body: object) -> SessionsRequest:
+    return read(json.dumps(body).encode())
 
 
 def where(leaf: dict[str, Any]) -> Filter:
     return asked({"filter_tree": {"filter": leaf}}).where
 
 
+def refusal(body: bytes, content_type: str = "application/json") -> Any:
+    """The detail of the answer to a body that is refused."""
+    with pytest.raises(RequestError) as caught:
+        read(body, content_type)
+    assert caught.value.status == (400 if isinstance(caught.value.detail, str) else 422)
+    return json.loads(json.dumps(caught.value.detail))
+
+
 def complaints(body: object) -> list[tuple[str, str, str]]:
-    """Type, loc below "body" and msg of each entry."""
-    entries = validate(body)
-    assert isinstance(entries, list)
+    """Type, loc below "body" and msg of each entry; of a broken UUID, each release of pydantic has its own reason."""
+    entries = refusal(json.dumps(body).encode())
     assert {"body"} == {entry["loc"][0] for entry in entries}
+    for entry in entries:
+        if entry["type"] == "uuid_parsing":
+            entry["msg"], _, reason = entry["msg"].partition(", ")
+            assert reason
     return [(entry["type"], " ".join(map(str, entry["loc"][1:])), entry["msg"]) for entry in entries]
 
 
@@ -124,7 +128,7 @@ BROKEN: dict[str, tuple[dict[str, Any], list[tuple[str, str, str]]]] = {
     ),
     "bad log_stream_id": (
         {"log_stream_id": "not-a-uuid", "filter_tree": {"filter": TEXT}},
-        [("uuid_parsing", "log_stream_id", "Input should be a valid UUID, invalid character: found `n` at 0")],
+        [("uuid_parsing", "log_stream_id", "Input should be a valid UUID")],
     ),
     "bad flat filter": (
         {"filters": [TEXT, SCORE | {"operator": "one_of"}]},
@@ -148,7 +152,7 @@ def test_an_entry_has_the_fields_of_fastapi() -> None:
         "input": "one_of",
         "ctx": {"expected": NUMBER_OPERATORS.removeprefix("Input should be ")},
     }
-    assert [expected] == validate({"filters": [SCORE | {"operator": "one_of"}]})
+    assert [expected] == refusal(json.dumps({"filters": [SCORE | {"operator": "one_of"}]}).encode())
 
 
 # ---- what is valid ---------------------------------------------------------------------------------------------------
@@ -193,19 +197,10 @@ def test_unknown_keys_are_ignored() -> None:
     assert Col("score").gt(3) == question.where
 
 
-@pytest.mark.parametrize(
-    ("node", "expected"),
-    [
-        ({"and": [], "filter": SCORE}, Col("score").gt(3)),
-        ({"or": [{"filter": TEXT}], "and": [{"filter": SCORE}]}, And([Col("score").gt(3)])),
-        ({"not": {"filter": TEXT}, "or": []}, NEVER),
-        ({"filter": {"type": "text"}, "and": 3, "not": {"filter": SCORE}}, ~Col("score").gt(3)),
-    ],
-    ids=["filter", "and", "or", "the valid one"],
-)
-def test_of_several_kinds_in_a_node_the_first_valid_counts(node: dict[str, Any], expected: Filter) -> None:
-    """In the order filter, and, or, not: the rest is dropped, as a pydantic server does in silence."""
-    assert expected == asked({"filter_tree": node}).where
+def test_of_several_kinds_in_a_node_the_valid_one_counts() -> None:
+    """The rest is dropped, as a pydantic server does in silence."""
+    node = {"filter": {"type": "text"}, "and": 3, "not": {"filter": SCORE}}
+    assert ~Col("score").gt(3) == asked({"filter_tree": node}).where
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------
@@ -223,7 +218,7 @@ VALUES: list[tuple[str, object, list[tuple[str, str, str]]]] = [
     ),
     (
         "number",
-        [1, True],
+        [1, None],
         [
             *(("int_type", " int", INT), ("float_type", " float", FLOAT)),
             *(("int_type", " list[int] 1", INT), ("float_type", " list[float] 1", FLOAT)),
@@ -245,9 +240,9 @@ VALUES: list[tuple[str, object, list[tuple[str, str, str]]]] = [
             ("string_type", " str", STRING),
         ],
     ),
-    ("boolean", 1, [("bool_type", "", "Input should be a valid boolean")]),
+    ("boolean", [1], [("bool_type", "", "Input should be a valid boolean")]),
     ("boolean", "maybe", [("bool_parsing", "", "Input should be a valid boolean, unable to interpret input")]),
-    ("date", 1_767_225_600, [("datetime_type", "", "Input should be a valid datetime")]),
+    ("date", [1_767_225_600], [("datetime_type", "", "Input should be a valid datetime")]),
 ]
 
 
@@ -259,20 +254,50 @@ def test_values_of_the_wrong_kind(leaf_type: str, value: object, expected: list[
     assert [(code, f"filters 0 {leaf_type} value{loc}", msg) for code, loc, msg in expected] == found
 
 
-@pytest.mark.parametrize("value", ["2026-01-31T09:00:00Z", "2026-01-31 10:00:00.000+01:00", "2026-01-31t09:00:00z"])
-def test_dates_are_rfc_3339(value: str) -> None:
-    """A time of RFC 3339 is an instant, however it is spelt."""
+@pytest.mark.parametrize(
+    ("leaf_type", "value", "expected"),
+    [
+        *(("number", value, 3) for value in (3, 3.0, "3", " 3 ", "3.0")),
+        *(("number", value, (1, 2)) for value in ([1, "2"], [True, 2])),
+        *(("boolean", value, True) for value in (True, 1, "yes", "on", "T", "1")),
+        *(("boolean", value, False) for value in (False, 0, "no", "off", "f")),
+    ],
+    ids=repr,
+)
+def test_values_are_converted_as_pydantic_does(leaf_type: str, value: object, expected: object) -> None:
+    """The service's lax mode takes numbers and booleans as text, and one for the other."""
+    leaf = where({"type": leaf_type, "column_id": "c", "operator": "eq", "value": value})
+    assert expected == getattr(leaf, "value", None)
+
+
+NINE = datetime(2026, 1, 31, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        *((value, NINE) for value in ("2026-01-31T09:00:00Z", "2026-01-31 10:00:00.000+01:00", "2026-01-31t09:00:00z")),
+        *(
+            (value, NINE)
+            for value in ("2026-01-31T09:00:00", "2026-01-31 09:00", 1769850000, "1769850000", 1769850000e3)
+        ),
+        ("2026-01-31", datetime(2026, 1, 31, tzinfo=UTC)),
+        ("2026-01-31T09:00:00.0000009Z", NINE),
+    ],
+    ids=repr,
+)
+def test_dates_are_those_of_pydantic(value: object, expected: datetime) -> None:
+    """RFC 3339, a day, or seconds or milliseconds since 1970; without an offset, a time is UTC."""
     leaf = {"type": "date", "column_id": "c", "operator": "lt", "value": value}
-    assert DateFilter("c", "lt", datetime(2026, 1, 31, 9, tzinfo=UTC)) == where(leaf)
+    assert DateFilter("c", "lt", expected) == where(leaf)
 
 
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("2026-01-31T09:00:00", "has no UTC offset"),
-        ("2026-13-31T09:00:00Z", "is not an ISO 8601 time"),
-        ("20260131T090000Z", "not RFC 3339"),
-        ("yesterday", "is not an ISO 8601 time"),
+        ("2026-13-31T09:00:00Z", "month value is outside expected range of 1-12"),
+        ("20260131T090000Z", "invalid date separator, expected `-`"),
+        ("yesterday", "input is too short"),
     ],
 )
 def test_other_dates_are_refused(value: str, reason: str) -> None:
@@ -286,9 +311,9 @@ def test_other_dates_are_refused(value: str, reason: str) -> None:
     ("value", "code", "msg"),
     [
         (3, "uuid_type", "UUID input should be a string, bytes or UUID object"),
-        ("", "uuid_parsing", "Input should be a valid UUID, invalid length: found 0"),
-        (UUID4 + "0", "uuid_parsing", "Input should be a valid UUID, invalid length: found 37"),
-        (UUID4.replace("b", "g"), "uuid_parsing", "Input should be a valid UUID, invalid character: found `g` at 24"),
+        ("", "uuid_parsing", "Input should be a valid UUID"),
+        (UUID4 + "0", "uuid_parsing", "Input should be a valid UUID"),
+        (UUID4.replace("b", "g"), "uuid_parsing", "Input should be a valid UUID"),
         (UUID4.replace("-4", "-1"), "uuid_version", "UUID version 4 expected"),
     ],
     ids=["number", "empty", "too long", "letter", "version"],
@@ -380,7 +405,7 @@ def test_a_hundred_levels_are_taken() -> None:
 @pytest.mark.parametrize(
     ("body", "limit"),
     [
-        (chain(101), "100 is the most"),
+        (chain(101), "deeper than 100 levels"),
         ({"filter_tree": {"or": [{"filter": SCORE}] * 10_001}}, "10,000 is the most"),
         ({"filters": [SCORE] * 10_001}, "10,000 is the most"),
     ],
@@ -403,106 +428,43 @@ def test_bodies_too_deep_to_be_judged_get_one_entry(body: bytes) -> None:
         "input": None,
         "ctx": {"error": "deeper than 210 levels of JSON"},
     }
-    assert [expected] == read(body)
+    assert [expected] == refusal(body)
 
 
 # ---- bytes -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("body", "position"),
-    [(b"", 0), (b'{"filters": [}', 13), (b"{} x", 3), (b"\xff\xfe\xfd", 0), (b"1" * 5_000, 0)],
-    ids=["empty", "broken", "more", "latin", "digits"],
-)
+@pytest.mark.parametrize(("body", "position"), [(b"{", 1), (b'{"filters": [}', 13), (b"{} x", 3)])
 def test_what_is_no_json(body: bytes, position: int) -> None:
-    """The entry says where in the body the fault is, if Python's JSON knows."""
-    entries = read(body)
-    assert isinstance(entries, list)
-    [entry] = entries
+    """The entry says where in the body the fault is."""
+    [entry] = refusal(body)
     assert ("json_invalid", "JSON decode error", {}) == (entry["type"], entry["msg"], entry["input"])
-    assert position == 0 or ["body", position] == entry["loc"]
+    assert ["body", position] == entry["loc"]
     assert entry["ctx"]["error"]
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe\xfd", b"1" * 5_000], ids=["latin", "digits"])
+def test_what_python_cannot_read(body: bytes) -> None:
+    """As in FastAPI, it is a 400 and not a 422."""
+    assert "There was an error parsing the body" == refusal(body)
+
+
+def test_no_body_is_a_missing_one() -> None:
+    """An empty body isn't read as JSON."""
+    assert [{"type": "missing", "loc": ["body"], "msg": MISSING, "input": None}] == refusal(b"")
 
 
 def test_json_by_another_name_is_text() -> None:
     """Without its content type, JSON isn't read: `json=` sets it, `data=` doesn't."""
-    entries = read(b"{}", "text/plain")
+    entries = refusal(b"{}", "text/plain")
     assert [{"type": "model_attributes_type", "loc": ["body"], "msg": NO_OBJECT, "input": "{}"}] == entries
+    assert {} == read(b"{}", "application/problem+json").scope
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"1e999", b"[1, NaN]"])
 def test_numbers_beyond_json_are_refused(number: bytes) -> None:
     """Python reads them, but they are no numbers that JSON can carry."""
     leaf = b'{"type": "number", "column_id": "score", "operator": "gt", "value": ' + number + b"}"
-    entries = read(b'{"filters": [' + leaf + b"]}")
-    assert isinstance(entries, list)
-    assert ["value_error"] == [entry["type"] for entry in entries]
-    assert "JSON can carry" in entries[0]["msg"]
-
-
-# ---- laws ------------------------------------------------------------------------------------------------------------
-
-laws = settings(deadline=None)
-JUDGE = Draft202012Validator(SCHEMA)
-FORMATS = {"uuid_parsing", "uuid_version", "datetime_from_date_parsing", "value_error"}  # what JUDGE doesn't look at
-
-nodes = st.recursive(
-    st.fixed_dictionaries({"filter": json_leaves | anything}) | anything,
-    lambda below: st.dictionaries(
-        st.sampled_from(["and", "or", "not"]), below | st.lists(below, max_size=3), max_size=2
-    ),
-    max_leaves=6,
-)
-bodies = st.fixed_dictionaries(
-    {},
-    optional={
-        "filter_tree": json_trees | nodes,
-        "filters": st.lists(json_leaves | anything, max_size=3) | anything,
-        "log_stream_id": st.just(UUID4) | anything,
-    },
-)
-
-
-@laws
-@given(constructed | deepest)
-def test_any_filter_arrives_as_it_left(tree: Filter) -> None:
-    """What `dump_filter` writes is read back as an equal filter; only a queue's members can be of another version."""
-    verdict = read(json.dumps({"filter_tree": dump_filter(tree)}).encode())
-    if isinstance(verdict, Question):
-        assert tree == verdict.where
-    else:
-        assert {"missing", "uuid_version"} >= {entry["type"] for entry in verdict}
-
-
-@laws
-@given(json_trees)
-def test_any_tree_of_the_schema_is_read_as_load_filter_does(tree: dict[str, Any]) -> None:
-    """Two readers that know nothing of one another agree, once the schema's defaults are filled in."""
-    verdict = validate({"filter_tree": tree})
-    if isinstance(verdict, Question):
-        assert load_filter(with_defaults(tree)) == verdict.where
-    else:
-        assert "uuid_version" in {entry["type"] for entry in verdict}
-
-
-@laws
-@given(st.lists(leaves, max_size=3))
-def test_any_flat_list_arrives_as_it_left(flat: list[Filter]) -> None:
-    """Leaves in `filters` are the same leaves, in their order."""
-    verdict = validate({"filters": [dump_filter(leaf)["filter"] for leaf in flat]})
-    if isinstance(verdict, Question):
-        assert (tuple(flat), all_of(flat)) == (verdict.filters, verdict.where)
-    else:
-        assert {"uuid_version"} == {entry["type"] for entry in verdict}
-
-
-@laws
-@given(bodies | anything)
-def test_the_document_is_the_judge(body: Any) -> None:
-    """JSON of any shape is asked if the API's schema allows it, and complained about if not: no exception, no third."""
-    verdict = validate(body)
-    if isinstance(verdict, Question):
-        assert JUDGE.is_valid(body)
-    else:
-        assert isinstance(json.dumps(verdict), str)
-        assert not JUDGE.is_valid(body) or FORMATS & {entry["type"] for entry in verdict}
+    [entry] = refusal(b'{"filters": [' + leaf + b"]}")
+    assert "value_error" == entry["type"]
+    assert "JSON can carry" in entry["msg"]

@@ -1,0 +1,45 @@
+"""`serve` runs the local server until a signal ends it."""
+
+import json
+import signal
+import sys
+
+import pytest
+from support.processes import IDS, SESSIONS, inside, interrupt_when, objects, outcome, process
+
+from galileo_sessions.local import LocalGalileo
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+async def test_serve_prints_what_a_shell_can_source(signum, tmp_path):
+    """The lines it prints point the tool at it; SIGINT and SIGTERM end it with 0."""
+    (tmp_path / "data.jsonl").write_text(json.dumps(SESSIONS[0]))
+    async with process("serve", "--data", str(tmp_path / "data.jsonl")) as running:
+        lines = [(await running.stdout.readline()).decode() for _ in range(5)]
+        script = f"{''.join(lines)}exec {sys.executable} -m galileo_sessions count {IDS[0]} --format json"
+        counted = await outcome("-c", script, command=["sh"])
+        assert objects(counted.out) == [{"project_id": IDS[0], "total_count": 1}]
+        assert lines[:2] == ["# 1 sessions; of them\n", f"# {IDS[0]} has 1\n"]
+        running.send_signal(signum)
+        assert await running.communicate() == (b"", b"")
+        assert running.returncode == 0
+
+
+def test_serve_inside(monkeypatch, tmp_path):
+    """The same in this process, with the sample."""
+    with (tmp_path / "out").open("w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        presser = interrupt_when(lambda: "KEY" in (tmp_path / "out").read_text())
+        assert inside("serve") == 0
+        presser.join()
+    assert (tmp_path / "out").read_text().startswith(f"# {len(SESSIONS):,} sessions; of them\n# ")
+
+
+def test_serve_inside_where_the_port_is_taken(monkeypatch, capfd):
+    """Somebody else's port is a message, with status 1."""
+    with LocalGalileo() as taken:
+        assert inside("serve", "--port", taken.url.rpartition(":")[2]) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.startswith("Error: ")
+    assert "in use" in err

@@ -1,0 +1,135 @@
+"""Bad usage, and packages that aren't installed, are reported on stderr with exit status 2."""
+
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
+
+import pytest
+from support.processes import WHERE, Outcome, inside, outcome
+from support.servers import PROJECT
+
+from galileo_sessions.__main__ import main
+
+NOBODY = "Error: no credentials. Set GALILEO_API_KEY in the environment"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bogus"], "Error: No such command 'bogus'."),
+        (["serve", "--port", "65536"], "65536 is not in the range 0<=x<=65535."),
+        (["count"], "Error: no project. Give PROJECT, or --projects-from, or set GALILEO_PROJECT_ID."),
+        (["count", "nope"], "Error: project_id 'nope' is no UUID such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"),
+        (["count", PROJECT, "--experiment", "x"], "Error: experiment_id 'x' is no UUID"),
+        (["count", PROJECT, "--projects-from", "-"], "Error: PROJECT and --projects-from exclude each other."),
+        (["count", "--projects-from", "-", "--where-json", "-"], "can't both read stdin."),
+        (["count", "--projects-from", "/nowhere"], "File '/nowhere' does not exist."),
+        (
+            ["count", PROJECT, "--where", WHERE, "--where-json", "-"],
+            "Error: --where and --where-json exclude each other.",
+        ),
+        (["count", PROJECT, "--where", "Col("], "Error: '(' was never closed\n  Col(\n     ^\n"),
+        (["count", PROJECT, "--where", "NEVER"], "Error: NEVER asks for no session"),
+        (
+            ["count", PROJECT, "--where-json", "-"],
+            "Error: at the top: a node has exactly one of filter, and, or, not; got []",
+        ),
+        (
+            ["count", PROJECT, "--where-json", __file__],
+            "test_usage.py is not JSON: Extra data: line 1 column 3 (char 2)",
+        ),
+        (["count", PROJECT, "--timeout", "-1"], "-1.0 is not in the range x>0."),
+        (["count", PROJECT, "--concurrency", "0"], "0 is not in the range 1<=x<=10000."),
+        (["count", PROJECT], NOBODY),
+        (["columns", PROJECT], NOBODY),
+        (["count", "--projects-from", "-", "--check"], "--check needs PROJECT. For a file write explain --project."),
+        (["explain"], "Error: no filter. Give --where or --where-json."),
+        (["explain", "--where", "Col('a') == 1 & Col('b') == 2"], "binds tighter than =="),
+        (["serve", "--data", "-"], "Error: -, line 2: a session needs its project_id"),
+        (["demo", "bogus"], "Got unexpected extra argument (bogus)"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+async def test_bad_usage_is_told_with_status_2(run, monkeypatch, arguments, message):
+    """In click's form and the library's words, on stderr; nothing was sent."""
+    if message != NOBODY:
+        monkeypatch.setenv("GALILEO_API_KEY", "k")
+    status, out, err = await run(*arguments, stdin="\n{} ")
+    assert (status, out) == (2, "")
+    assert message in err.replace("\n\n", "\n")
+    assert err.startswith("Usage: ")
+    assert "Traceback" not in err
+
+
+WITHOUT = """
+import runpy, sys
+
+class Finder:
+    def find_spec(name, path, target=None):
+        if name == {!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Finder)
+for arguments in {!r}:
+    sys.argv[1:] = arguments
+    try:
+        runpy.run_module("galileo_sessions", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        print("exit status", ended.code, flush=True)
+"""
+
+
+async def without(missing: str, *commands: list[str]) -> Outcome:
+    """What commands leave, one after the other in one process, where a module can't be imported."""
+    return await outcome(command=(sys.executable, "-W", "error", "-c", WITHOUT.format(missing, commands)))
+
+
+@pytest.mark.parametrize(
+    ("missing", "commands"),
+    [
+        ("click", [[], ["demo"], ["count", PROJECT], ["--help"], ["demo", "bogus"]]),
+        ("rich", [[], ["count", PROJECT], ["--help"]]),
+        ("pydantic", [[], ["demo"], ["serve"]]),
+    ],
+)
+async def test_without_the_extra_it_says_what_to_install(missing, commands):
+    """Whatever was asked, the exit status is 2."""
+    done = await without(missing, *commands)
+    message = f"This needs {missing}, which isn't installed: pip install 'galileo-sessions[cli]'\n"
+    assert done == Outcome(0, "exit status 2\n" * len(commands), message * len(commands))
+
+
+async def test_without_the_local_server_the_other_commands_work():
+    """Only the demo and `serve` need pydantic."""
+    done = await without("pydantic", ["--version"], ["explain", "--where", WHERE], ["count", PROJECT])
+    statuses = [line for line in done.out.splitlines() if line.startswith("exit status")]
+    assert statuses == ["exit status 0", "exit status 0", "exit status 2"]
+    assert NOBODY in done.err
+
+
+async def test_another_missing_module_is_no_missing_extra():
+    """What is broken isn't called missing."""
+    done = await without("rich.live", ["demo"])
+    assert (done.status, done.out) == (1, "")
+    assert done.err.endswith("ModuleNotFoundError: No module named 'rich.live'\n")
+
+
+def test_a_stream_may_be_anything():
+    """Also one that has no encoding, as where the program is called from Python."""
+    with redirect_stdout(StringIO()) as out:
+        assert inside("--version") == 0
+    assert "version" in out.getvalue()
+
+
+def test_without_the_extra_inside(monkeypatch, capsys):
+    """The same in this process."""
+    for name in [*sys.modules]:
+        if name.startswith("galileo_sessions.cli"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "click", None)
+    assert inside("count", PROJECT) == 2
+    assert capsys.readouterr().err.endswith("pip install 'galileo-sessions[cli]'\n")
+    monkeypatch.delitem(sys.modules, "click")
+    monkeypatch.setitem(sys.modules, "rich.live", None)
+    with pytest.raises(ModuleNotFoundError, match="rich.live"):
+        main()

@@ -1,0 +1,86 @@
+"""Sessions to count: the fixed sample, and JSON lines."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+from galileo_sessions import Col, matches
+from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
+
+PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+WHERE = Col("input").contains("x") & ~Col("score").gt(3)
+
+FIRST: dict[str, object] = {
+    "project_id": "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db",
+    "experiment_id": "33a1413b-3f9b-4835-84ca-3325c3d62917",
+    "id": "0e36d0fc-ad29-40a7-9893-724da5a1a919",
+    "name": "support-43521",
+    "external_id": "chat-43521",
+    "input": "What happens next with an invoice sent twice?",
+    "output": "I'm sorry, I can't help with an invoice sent twice.",
+    "created_at": "2026-06-10T08:59:39+00:00",
+    "tags": ["support"],
+    "num_traces": 3,
+    "is_complete": True,
+    "metrics/toxicity": 0.6132,
+    "score": 4.7,
+}
+
+
+def test_the_sample_is_always_the_same() -> None:
+    """About 3,000 sessions of a dozen projects, made anew on each call."""
+    sessions = sample_sessions()
+    assert sessions == sample_sessions()
+    assert 12 == len({session["project_id"] for session in sessions})
+    assert 2_500 < len(sessions) < 3_500
+    assert PROJECT == sessions[0]["project_id"]
+    assert FIRST == sessions[0]
+
+
+def test_the_sample_is_worth_asking() -> None:
+    """In each project the headline filter counts some sessions, but not all; columns have values of their types."""
+    sessions = sample_sessions()
+    projects = Counter(session["project_id"] for session in sessions)
+    found = Counter(session["project_id"] for session in sessions if matches(WHERE, session))
+    assert all(0 < found[project_id] < total / 2 for project_id, total in projects.items())
+    spring = Col.date("created_at").between("2026-04-02T00:00:00Z", "2026-06-30T23:59:59Z")
+    tagged, safe = Col.collection("tags").one_of(["vip", "beta"]), Col("metrics/toxicity").between(0, 1)
+    assert len(sessions) == sum(matches(spring & safe, session) for session in sessions)
+    for where in (tagged, Col("is_complete").eq(False), Col("error_message").contains("time"), Col("num_traces").eq(9)):
+        assert 0 < sum(matches(where, session) for session in sessions) < len(sessions)
+
+
+def test_sessions_load_from_json_lines() -> None:
+    """Empty lines are skipped, ids come as lower-case text, columns as they are."""
+    lines = ["\n", json.dumps({"project_id": PROJECT.upper(), "score": 3, "log_stream_id": None}) + "\n"]
+    assert [{"project_id": PROJECT, "score": 3, "log_stream_id": None}] == load_sessions(lines)
+    sample = sample_sessions()
+    assert sample == load_sessions(map(json.dumps, sample))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"a": }', "line 2 is not JSON: Expecting value at column 7"),
+        ("[1]", "line 2: a session maps column ids to values, got [1]"),
+        ('{"input": "x"}', "line 2: a session needs its project_id"),
+        ('{"project_id": "mine"}', "line 2: a session's project_id is a version 4 UUID, got 'mine'"),
+        (json.dumps({"project_id": PROJECT.replace("-4", "-1")}), "line 2: a session's project_id is a version 4 UUID"),
+        (json.dumps({"project_id": PROJECT, "experiment_id": 3}), "line 2: a session's experiment_id is a version 4"),
+    ],
+    ids=["json", "object", "no project", "project", "version", "experiment"],
+)
+def test_a_bad_line_is_named(line: str, problem: str) -> None:
+    """By its number, and by what is wrong with it."""
+    with pytest.raises(ValueError, match="line 2") as caught:
+        load_sessions([json.dumps({"project_id": PROJECT}), line])
+    assert str(caught.value).startswith(problem)
+
+
+def test_a_bad_session_is_refused_at_once() -> None:
+    """Not when it is counted."""
+    with pytest.raises(ValueError, match="a session needs its project_id"):
+        LocalGalileo([{"input": "x"}])
