@@ -88,7 +88,7 @@ async def test_a_second_ctrl_c_waits_for_no_reader(monkeypatch, tmp_path):
             os.close(write)
             await until(lambda: len(server.requests) > 1_500)
             for _ in range(2):
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.3)
                 running.send_signal(signal.SIGINT)
             err = (await running.stderr.read()).decode()
             assert await running.wait() == 130
