@@ -1,4 +1,4 @@
-"""The commands, their options, and what they exit with."""
+"""The commands, their options and exit statuses."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rich.text import Text
 
 from galileo_sessions.cli.counts import FORMATS, Tally, count_to, failure
 from galileo_sessions.cli.projects import queries
-from galileo_sessions.cli.screen import Screen, inert
+from galileo_sessions.cli.screen import Screen, printable
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.limiter import Limits
 from galileo_sessions.client.query import CountQuery
@@ -51,7 +51,7 @@ class _Command(click.Command):
             outcome = super().invoke(ctx)
             sys.stdout.flush()
         except (ConfigurationError, FilterError) as error:
-            raise click.UsageError(inert(str(error)), ctx) from None
+            raise click.UsageError(printable(str(error)), ctx) from None
         except GalileoError as error:
             raise click.ClickException(failure(error)) from None
         except KeyboardInterrupt:
@@ -92,7 +92,7 @@ def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
 def _announce(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """Names a log stream that the environment sets: in another project than its own, everything counts 0."""
     if value is not None and ctx.get_parameter_source(str(parameter.name)) is ParameterSource.ENVIRONMENT:
-        click.echo(inert(f"in log stream {value} only, as GALILEO_LOG_STREAM_ID says"), err=True)
+        click.echo(printable(f"in log stream {value} only, as GALILEO_LOG_STREAM_ID says"), err=True)
     return value
 
 
@@ -226,7 +226,7 @@ def columns(project: str, output: str, **scope: Any) -> None:
     for column in table.columns:
         column.overflow = "fold"
     for info in catalog.columns:
-        table.add_row(*[Text(inert(cell)) for cell in cells(info)])
+        table.add_row(*[Text(printable(cell)) for cell in cells(info)])
     console = Console(width=None if sys.stdout.isatty() else _WIDE)
     with console.capture() as drawn:  # rich itself would exit with 1 when the reader closes the pipe
         console.print(table)

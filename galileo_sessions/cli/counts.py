@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define
 
-from galileo_sessions.cli.screen import Screen, inert
+from galileo_sessions.cli.screen import Screen, printable
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.fanout import CountResult, Targets
 from galileo_sessions.errors import GalileoError
@@ -32,7 +32,9 @@ def _json_row(result: CountResult) -> str:
 
 
 def _csv_row(result: CountResult) -> str:
-    error = "" if result.error is None else inert(" ".join(f"{type(result.error).__name__}: {result.error}".split()))
+    error = (
+        "" if result.error is None else printable(" ".join(f"{type(result.error).__name__}: {result.error}".split()))
+    )
     line = StringIO()
     csv.writer(line, lineterminator="").writerow((result.query.project_id, result.total_count, error))
     return line.getvalue()
@@ -43,15 +45,15 @@ FORMATS: dict[str, tuple[str | None, Callable[[CountResult], str]]] = {
     "json": (None, _json_row),
     "csv": ("project_id,total_count,error", _csv_row),
 }
-"""A header, and what makes a line of a result."""
+"""Each format's header, and the function that makes a line of a result."""
 
 
 @define
 class Tally:
-    """What has been counted so far."""
+    """The counts so far."""
 
     expected: int | None
-    """All projects, if their number is known."""
+    """The number of projects, if it is known."""
     counted: int = 0
     failed: int = 0
     total: int = 0
@@ -66,10 +68,10 @@ async def count_to(
     screen: Screen, targets: Targets, tally: Tally, output: str, galileo: GalileoSessions, **options: Any
 ) -> None:
     """
-    Counts, and has each result written as it comes: its line to stdout, and why it failed to stderr.
+    Counts, and writes each result as it arrives: its line to stdout, and the reason of a failure to stderr.
 
     Raises:
-        GalileoError: what ends the stream.
+        GalileoError: if the stream ends early.
         OSError: if stdout or stderr can't be written.
     """
     header, row = FORMATS[output]
@@ -87,6 +89,6 @@ async def count_to(
 
 
 def failure(error: GalileoError) -> str:
-    """Which project an error is about, and what it says; further lines of it are indented."""
+    """An error's project and message; further lines are indented."""
     project = f"{error.query.project_id}: " if error.query is not None else ""
-    return inert(f"{project}{error}").replace("\n", "\n  ")
+    return printable(f"{project}{error}").replace("\n", "\n  ")

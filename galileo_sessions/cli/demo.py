@@ -1,4 +1,4 @@
-"""The whole path, from a filter to counts, against a local server that ends with it."""
+"""The demo: from a filter to counts, against a local server of its own."""
 
 from __future__ import annotations
 

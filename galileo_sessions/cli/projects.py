@@ -1,4 +1,4 @@
-"""A file of project ids, read as they are needed, from a pipe too."""
+"""Project ids from a file or a pipe, read as they are needed."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _CHUNK = 65_536  # bytes; no line is longer
 
 async def queries(path: str, template: CountQuery) -> AsyncIterator[CountQuery]:
     """
-    The template's question to each project of a file, which has one id a line.
+    The template's query for each project of a file, which has one id a line.
 
     Empty lines are skipped, and lines that begin with #.
 
     Args:
         path: The file, or `-` for stdin.
-        template: What to ask.
+        template: The query, with any project id.
 
     Raises:
-        click.UsageError: naming the line that is no project id, or why the file can't be read.
+        click.UsageError: naming the line that isn't a project id, or the reason why the file can't be read.
     """
     name = "stdin" if path == "-" else path
     number, rest, chunk = 0, b"", b"..."
     try:
         with await _in_thread(partial(_open, path)) as file:
-            coming = _in_thread(partial(file.read, _CHUNK))
+            next_chunk = _in_thread(partial(file.read, _CHUNK))
             while chunk:
-                chunk = await coming
-                if chunk:  # ahead of its need, since workers that have to wait here once go on in single file
-                    coming = _in_thread(partial(file.read, _CHUNK))
+                chunk = await next_chunk
+                if chunk:  # read ahead: workers that once wait here would go on one after the other
+                    next_chunk = _in_thread(partial(file.read, _CHUNK))
                 *lines, rest = (rest + chunk).split(b"\n")
                 if not chunk or len(rest) > _CHUNK:
                     lines, rest = [*lines, rest], b""
@@ -61,7 +61,7 @@ def _open(path: str) -> FileIO:
 
 
 def _in_thread(call: Callable[[], T]) -> asyncio.Future[T]:
-    """What a call gives that may wait for a pipe; after Ctrl-C, `asyncio.to_thread` would go on waiting for it."""
+    """The result of a call that may block on a pipe; after Ctrl-C, `asyncio.to_thread` would still wait for it."""
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()
 

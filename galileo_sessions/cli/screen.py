@@ -1,4 +1,4 @@
-"""What people and scripts see: lines, and on a terminal a bar below them while counts are under way."""
+"""Output: lines, and on a terminal a progress bar below them while counts are under way."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from rich.text import Text
 
 from galileo_sessions.client.fanout import OnProgress, Progress
 
-_MOST = 1_000  # lines that may wait for a slow reader
-_PAUSE = 0.02  # seconds; to wake the thread for each line would cost as much as the count
+_MAX_WAITING = 1_000  # lines that may wait for a slow reader
+_INTERVAL = 0.02  # seconds; waking the thread for each line would cost as much as the count
 
 
-def inert(text: str) -> str:
-    """Text in which a terminal finds no command, whoever wrote it: lines stay, what else isn't printable is escaped."""
+def printable(text: str) -> str:
+    """The text without anything that a terminal would obey: all that isn't printable is escaped, but for line ends."""
     return "".join([c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text])
 
 
 class Screen:
     """
-    Writes from an event loop, which neither waits for a reader nor for a terminal: threads do.
+    Writes lines from an event loop without blocking it: threads wait for slow readers and for the terminal.
 
-    Where stderr is a terminal, a bar at its bottom shows how far a fan-out is.
+    If stderr is a terminal, a bar at its bottom shows the progress of a fan-out.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Screen:
         self._bar: Live | None = None
         self._terminals = (sys.stdout.isatty(), sys.stderr.isatty())
         if self._terminals[1]:
-            both = self._terminals[0]  # on one terminal, the lines and the bar must know of each other
+            both = self._terminals[0]  # on one terminal, one console must draw the lines and the bar
             console = Console(stderr=not both)
             self._bar = Live(console=console, get_renderable=self._draw, transient=True, redirect_stdout=both)
 
@@ -66,19 +66,19 @@ class Screen:
 
     async def put(self, line: str, *, err: bool = False) -> None:
         """
-        Has a line written to stdout or stderr; waits only while many lines do.
+        Queues a line for stdout or stderr; waits only while too many lines are queued.
 
         Raises:
-            OSError: what an earlier line met, such as a `BrokenPipeError`.
+            OSError: if an earlier line could not be written, such as a `BrokenPipeError`.
         """
         self._lines.append((err, f"{line}\n"))
-        while len(self._lines) > _MOST and self._error is None:  # noqa: ASYNC110  # a thread takes them
+        while len(self._lines) > _MAX_WAITING and self._error is None:  # noqa: ASYNC110  # a thread takes them
             await asyncio.sleep(0.01)
         self._check()
 
     @property
     def on_progress(self) -> OnProgress | None:
-        """What a fan-out tells how far it is; None where nobody would see it."""
+        """The callback for a fan-out's progress; None without a terminal to show it."""
         return None if self._bar is None else self._update
 
     def _update(self, progress: Progress) -> None:
@@ -92,7 +92,7 @@ class Screen:
         ended = False
         try:
             while not ended:
-                ended = self._ended.wait(_PAUSE)
+                ended = self._ended.wait(_INTERVAL)
                 batch = [self._lines.popleft() for _ in range(len(self._lines))]
                 for err, lines in groupby(batch, key=itemgetter(0)):
                     self._write(err, "".join([line for _, line in lines]))
@@ -105,7 +105,7 @@ class Screen:
             return
         stream = sys.stderr if err else sys.stdout
         left = text.encode(stream.encoding, "backslashreplace")
-        while left:  # past Python's buffer: after Ctrl-C, the end would wait for its lock as long as nobody reads
+        while left:  # past Python's buffer, whose lock would delay the exit after Ctrl-C while nobody reads
             left = left[os.write(stream.fileno(), left) :]
 
     def _draw(self) -> Table:

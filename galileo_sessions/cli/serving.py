@@ -8,7 +8,7 @@ from collections import Counter
 
 import click
 
-from galileo_sessions.cli.screen import inert
+from galileo_sessions.cli.screen import printable
 from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
 
 _LISTED = 12  # projects named in the output
@@ -39,7 +39,7 @@ def _read_sessions(path: str | None) -> list[dict[str, object]]:
         with click.open_file(path, encoding="utf-8") as file:
             return load_sessions(file)
     except ValueError as error:
-        raise click.UsageError(inert(f"{path}, {error}")) from None
+        raise click.UsageError(printable(f"{path}, {error}")) from None
 
 
 async def _serve(server: LocalGalileo, about: str) -> None:

@@ -45,7 +45,7 @@ async def test_csv_for_spreadsheets(server, run):
     assert err.endswith(f"\n1 of 2 counted, 1 failed, total {COUNTS[IDS[1]]}\n")
 
 
-async def test_filter_and_scope_travel(server, run_both, tmp_path, monkeypatch):
+async def test_filter_and_scope_travel(server, run, tmp_path, monkeypatch):
     """A filter as text, from a file or stdin, and the ids of a scope reach the service; the environment's too."""
     scope = [str(UUID(int=number, version=4)) for number in range(4)]
     monkeypatch.setenv("GALILEO_LOG_STREAM_ID", scope[3])
@@ -57,7 +57,7 @@ async def test_filter_and_scope_travel(server, run_both, tmp_path, monkeypatch):
         (["--where-json", str(tmp_path / "where.json")], ""),
         (["--where-json", "-"], tree),
     ):
-        assert (await run_both("count", *arguments, stdin=stdin)).status == 0
+        assert (await run("count", *arguments, stdin=stdin)).status == 0
     first, second, third = server.requests
     assert first.where == second.where == third.where == (Col("score") > 3)
     assert [first.log_stream_id, first.experiment_id, first.metrics_testing_id] == scope[:3]

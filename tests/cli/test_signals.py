@@ -88,7 +88,7 @@ async def test_a_second_ctrl_c_waits_for_no_reader(monkeypatch, tmp_path):
             os.close(write)
             await until(lambda: len(server.requests) > 1_500)
             for _ in range(2):
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.3)
                 running.send_signal(signal.SIGINT)
             err = (await running.stderr.read()).decode()
             assert await running.wait() == 130
@@ -142,7 +142,7 @@ def test_a_reader_may_leave_inside(monkeypatch, tmp_path):
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         monkeypatch.setattr(sys, "stdout", out)
         monkeypatch.setattr(sys, "stderr", err)
-        monkeypatch.setattr("galileo_sessions.cli.screen._MOST", 10)
+        monkeypatch.setattr("galileo_sessions.cli.screen._MAX_WAITING", 10)
         leaver = Thread(target=lambda: (wait(lambda: len(server.requests) > 800), time.sleep(0.2), os.close(read)))
         leaver.start()
         assert inside("count", *MANY, "--format", "json") == 141

@@ -69,15 +69,15 @@ class Terminal:
         return self._written.decode()
 
 
-@pytest.fixture(params=["process", "inside"])
+@pytest.fixture
 def show(request, monkeypatch):
-    """Runs a command on a terminal; gives its exit status and what it wrote."""
+    """Runs a command on a terminal, here or as a process of its own; gives its exit status and what it wrote."""
     for name, value in (("TERM", "xterm-256color"), ("COLUMNS", "80"), ("LINES", "24")):
         monkeypatch.setenv(name, value)
 
     async def run(*arguments: str, stdout=None) -> tuple[int, str]:
         terminal = Terminal()
-        if request.param == "process":
+        if getattr(request, "param", "") == "process":
             async with process(*arguments, stdout=stdout or terminal.follower, stderr=terminal.follower) as running:
                 status = await running.wait()
         else:
@@ -99,6 +99,7 @@ def check(name: str, written: str) -> None:
     assert max(map(len, shown.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("show", ["process", "inside"], indirect=True)
 async def test_the_demo_on_a_terminal(show):
     """The demonstration, with a bar while it counts that is gone in the end."""
     status, written = await show()
@@ -107,6 +108,7 @@ async def test_the_demo_on_a_terminal(show):
     check("demo.txt", written)
 
 
+@pytest.mark.parametrize("show", ["process", "inside"], indirect=True)
 async def test_counts_on_a_terminal(show, server):
     """Results above the bar, a failure with its reason below its row, the total last."""
     server.fail_next(200, body={"total_count": 1_234_567})
