@@ -11,11 +11,10 @@ import attrs
 from sphinx.util import inspect
 
 import galileo_sessions
-import galileo_sessions.client.client
 import galileo_sessions.local
 
 project = "galileo_sessions"
-release = galileo_sessions.client.client.VERSION
+release = galileo_sessions.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["examples/*"]
 nitpicky = True

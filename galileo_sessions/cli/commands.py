@@ -23,7 +23,7 @@ from galileo_sessions.cli.counts import FORMATS, Tally, count_to, failure
 from galileo_sessions.cli.demo import show
 from galileo_sessions.cli.projects import queries
 from galileo_sessions.cli.screen import Screen, inert
-from galileo_sessions.client.client import VERSION, GalileoSessions
+from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.limiter import Limits
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError
@@ -33,6 +33,7 @@ from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.parsing import parse_filter
 from galileo_sessions.filters.serialization import dump_filter, load_filter
 from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
+from galileo_sessions.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -134,7 +135,7 @@ def _where(text: str | None, path: str | None) -> Filter | None:
 
 
 @click.group(cls=_Program, epilog=_STATUS)
-@click.version_option(VERSION)
+@click.version_option(__version__)
 def program() -> None:
     """
     Counts the sessions of Galileo projects; without a command, shows the demo.

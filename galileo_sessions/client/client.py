@@ -25,11 +25,10 @@ from galileo_sessions.client.transport import SSL, Timeouts, Transport
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.version import __version__
 
 if TYPE_CHECKING:  # for annotations alone: only the transport calls aiohttp
     import aiohttp
-
-VERSION = "0.1.0"  # pyproject.toml reads it here, for importlib.metadata would cost 30 ms at import
 
 _OURS = ("content-type", "content-length", "transfer-encoding", "accept-encoding", "host", "authorization")
 
@@ -299,5 +298,5 @@ def _headers(extra: Mapping[str, str], auth: Auth) -> dict[str, str]:
             raise ConfigurationError(
                 f"headers= can't set {name}, which this client sets itself. For credentials use auth="
             )
-    agent = f"galileo-sessions/{VERSION} Python/{platform.python_version()}"
+    agent = f"galileo-sessions/{__version__} Python/{platform.python_version()}"
     return {"User-Agent": agent, "Accept": "application/json", "Accept-Encoding": "identity", **extra}
