@@ -12,14 +12,13 @@ from sphinx.util import inspect
 
 import galileo_sessions
 import galileo_sessions.local
-import galileo_sessions.version
 
 project = "galileo_sessions"
-release = galileo_sessions.version.__version__
+release = galileo_sessions.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["examples/*"]
 nitpicky = True
-nitpick_ignore_regex = [(r"py:class", r"galileo_sessions\.filters\.columns\.Vs?")]  # no public names
+nitpick_ignore_regex = [(r"py:class", r"galileo_sessions\.filters\.columns\.(Vs?|Ordered)")]  # no public names
 
 myst_heading_anchors = 3  # as GitHub makes them
 

@@ -78,6 +78,7 @@ from galileo_sessions.filters.nodes import (
 )
 from galileo_sessions.filters.parsing import parse_filter
 from galileo_sessions.filters.serialization import dump_filter, load_filter
+from galileo_sessions.version import __version__ as __version__
 
 __all__ = [
     "ALWAYS",

@@ -12,8 +12,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench_filters import fastest
 from support.catalogs import CATALOG
+from support.timing import fastest
 
 from galileo_sessions import Col, Filter, FilterCheckError, all_of, any_of, dump_filter
 

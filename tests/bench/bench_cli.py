@@ -12,9 +12,13 @@ import tempfile
 import time
 from collections import deque
 from pathlib import Path
+from uuid import UUID
 
-from bench_fanout import PROJECTS, server
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support.bench_servers import server
+
+PROJECTS = [str(UUID(int=0x74AEC44EEC214C9FA3E2B2AB2B81B4DB + number)) for number in range(10_000)]
 COMMAND = [sys.executable, "-m", "galileo_sessions", "count", "--format", "json", "--projects-from"]
 PROGRAM = """
 import asyncio, sys, time

@@ -10,12 +10,15 @@ import json
 import subprocess
 import sys
 import timeit
-from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support.timing import fastest
 
 from galileo_sessions import ALWAYS, Col, all_of, dump_filter
 
 SIZES = (1, 10, 100, 1_000)
-ROUNDS = 30
 
 
 def typed(size: int) -> str:
@@ -60,13 +63,6 @@ def plain(size: int) -> str:
         for i in range(size)
     ]
     return json.dumps({"and": leaves} if size > 1 else leaves[0])
-
-
-def fastest(rivals: dict[str, Callable[[], object]], number: int) -> dict[str, float]:
-    """The best seconds of each, measured in turns so that a busy moment hits all alike."""
-    timers = {name: timeit.Timer(rival) for name, rival in rivals.items()}
-    rounds = [{name: timer.timeit(number) / number for name, timer in timers.items()} for _ in range(ROUNDS)]
-    return {name: min(times[name] for times in rounds) for name in rivals}
 
 
 def grow() -> None:

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from support.strategies import PROJECT, SCHEMA, anything, json_leaves, json_trees
 
@@ -116,7 +116,9 @@ _bodies = st.fixed_dictionaries(
 @given(_bodies | anything.filter(lambda body: body is not None))  # FastAPI's releases differ in what null is
 def test_any_body_is_answered_as_fastapi_answers_it(body: Any) -> None:
     """What pydantic takes is counted; what it refuses gets the same entries."""
-    check(json.dumps(body).encode())
+    text = json.dumps(body)
+    assume("\\ud" not in text)  # FastAPI can't write the 422 that echoes a lone surrogate, and answers 500
+    check(text.encode())
 
 
 @settings(max_examples=100, deadline=None)
