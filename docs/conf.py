@@ -19,7 +19,7 @@ release = galileo_sessions.version.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["examples/*"]
 nitpicky = True
-nitpick_ignore_regex = [(r"py:class", r"galileo_sessions\.filters\.columns\.Vs?")]  # no public names
+nitpick_ignore_regex = [(r"py:class", r"galileo_sessions\.filters\.columns\.V[os]?")]  # no public names
 
 myst_heading_anchors = 3  # as GitHub makes them
 
