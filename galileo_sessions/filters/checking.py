@@ -32,7 +32,8 @@ def check(infos: Mapping[str, ColumnInfo], where: Filter) -> Filter:
     """
     if not isinstance(where, Filter):
         raise FilterTypeError(f"check takes a filter, got {brief(where)}")
-    checker, issues = _Checker(infos), list[Issue]()
+    checker = _Checker(infos)
+    issues: list[Issue] = []
     for leaf, loc in _comparisons(where, (), []):
         problem = checker.problem(leaf, hints=len(issues) < _MAX_SHOWN)
         if problem is not None:
@@ -110,7 +111,7 @@ class _Checker:
 
     def _value_problem(self, info: ColumnInfo, leaf: Comparison, *, hints: bool) -> tuple[str, str] | None:
         fold = getattr(leaf, "case_sensitive", True) is False
-        allowed = self._allowed_of(info, fold=fold)
+        allowed = self._allowed_of(info, leaf.filter_type, fold=fold)
         values: tuple[Any, ...] = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
         for value in values if allowed.values else ():
             compared = value.casefold() if fold else value
@@ -123,10 +124,10 @@ class _Checker:
             return "not_allowed", f"{brief(info.id)} has no {what} {brief(value)}; {hint}"
         return None
 
-    def _allowed_of(self, info: ColumnInfo, *, fold: bool) -> _Allowed:
+    def _allowed_of(self, info: ColumnInfo, filter_type: FilterType, *, fold: bool) -> _Allowed:
         """A column's allowed values; none where one of them is of another type than its filters' values."""
         if (info.id, fold) not in self._allowed:
-            types = FILTER_TYPES[info.filter_type or ""].allowed_types
+            types = filter_type.allowed_types
             values = [value for value in info.allowed_values or () if value is not None]
             if not all(isinstance(value, types) and isinstance(value, bool) == (bool in types) for value in values):
                 values = []

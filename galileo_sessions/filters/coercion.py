@@ -29,10 +29,9 @@ def leaf(
     Raises:
         FilterError: naming the call as it was written, the reason, and what to write instead.
     """
-    if operator in LIST_OPERATORS and isinstance(value, Iterator):
-        value = tuple(cast("Iterator[object]", value))  # a message shows it again
     try:
         if operator in LIST_OPERATORS:
+            value = _read_once(value)
             items = _items(operator, value)
             filter_type = filter_type or _type_of_items(items)
             _check_items(filter_type, operator, items)
@@ -188,6 +187,11 @@ def items_of(values: object) -> tuple[object, ...] | None:
     except TypeError:  # asking for the type isn't enough: a numpy array without dimensions is Iterable
         return None
     return tuple(sorted(iterator, key=str)) if isinstance(values, Set) else tuple(iterator)
+
+
+def _read_once(values: object) -> object:
+    """A tuple of what can be iterated only once, for a message shows it again."""
+    return tuple(cast("Iterator[object]", values)) if isinstance(values, Iterator) else values
 
 
 def _items(operator: str, values: object) -> tuple[object, ...]:

@@ -29,9 +29,9 @@ Instant: TypeAlias = datetime | str
 Value: TypeAlias = Number | datetime | UUID | str
 Day: TypeAlias = date | str
 
-V = TypeVar("V")
+V = TypeVar("V")  # what is equal; below: lists of it, and what has an order
 Vs = TypeVar("Vs")
-Ordered = TypeVar("Ordered")
+Vo = TypeVar("Vo")
 
 
 def _check_column_id(_: object, __: object, value: str) -> None:
@@ -117,24 +117,24 @@ class _Equality(_Column[V]):
         return self._leaf("ne", other)
 
 
-class _Ordering(_Column[V], Generic[V, Ordered]):
+class _Ordering(_Column[V], Generic[V, Vo]):
     """gt, gte, lt and lte, as methods and as > >= < <=."""
 
     __slots__ = ()
 
-    def gt(self, value: Ordered) -> Filter:
+    def gt(self, value: Vo) -> Filter:
         """The session's value is greater than `value`, or later."""
         return self._leaf("gt", value)
 
-    def gte(self, value: Ordered) -> Filter:
+    def gte(self, value: Vo) -> Filter:
         """The session's value is `value`, or greater, or later."""
         return self._leaf("gte", value)
 
-    def lt(self, value: Ordered) -> Filter:
+    def lt(self, value: Vo) -> Filter:
         """The session's value is less than `value`, or earlier."""
         return self._leaf("lt", value)
 
-    def lte(self, value: Ordered) -> Filter:
+    def lte(self, value: Vo) -> Filter:
         """The session's value is `value`, or less, or earlier."""
         return self._leaf("lte", value)
 
