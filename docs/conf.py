@@ -5,6 +5,8 @@ It is nitpicky about names of this package; those of other packages stay text, f
 """
 
 import re
+import sys
+from pathlib import Path
 from typing import Any, get_args
 
 import attrs
@@ -37,6 +39,12 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
+
+# Public classes say that they are from `galileo_sessions`; their attributes' docstrings stand where they are defined.
+for name, module in list(sys.modules.items()):
+    if name.startswith("galileo_sessions.") and getattr(module, "__file__", None):
+        for found in re.findall(r"^class (\w+)", Path(str(module.__file__)).read_text(encoding="utf-8"), re.MULTILINE):
+            getattr(module, found).__module__ = name
 
 PUBLIC = {name: f"galileo_sessions.{name}" for name in galileo_sessions.__all__}
 PUBLIC |= {name: f"galileo_sessions.local.{name}" for name in galileo_sessions.local.__all__}

@@ -159,3 +159,11 @@ __all__ = [
     "matches",
     "parse_filter",
 ]
+
+for _public in [globals()[name] for name in __all__]:
+    if isinstance(_public, type):  # pickles, tracebacks and reprs name what users import, wherever it is defined
+        _public.__module__ = __name__
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -4,8 +4,6 @@ Credentials: what they are, where they come from, and how an attempt carries the
 A secret is a `str` that doesn't show itself: its repr, and so every traceback with local variables, holds `***`.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from base64 import b64encode

@@ -30,8 +30,6 @@ Invariants. Every target that was pulled has exactly one result, unless the task
 block. After a cancellation no request starts, even if the source swallows the cancellation.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sized
 from functools import partial

@@ -1,7 +1,5 @@
 """How many requests at once: the one queue of a client, whose width follows what the service can take."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable

@@ -1,13 +1,11 @@
 """One count: which sessions, of which project; and the same as the bytes that travel."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping
 from copy import copy
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Self, cast
 from uuid import UUID
 
 from attrs import field, frozen
@@ -112,7 +110,7 @@ class CountQuery:
             _refuse_empty(self.where)
         object.__setattr__(self, "body", _encoded(self))
 
-    def for_project(self, project_id: UUID | str) -> CountQuery:
+    def for_project(self, project_id: UUID | str) -> Self:
         """The same question to another project; the filter isn't checked or encoded again."""
         query = copy(self)
         object.__setattr__(query, "project_id", _project_id(project_id))

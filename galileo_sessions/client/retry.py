@@ -1,7 +1,5 @@
 """Whether to try again, and when: decisions over values, without a clock, a socket or a sleep of their own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import inf
 

@@ -1,7 +1,5 @@
 """One attempt: a request sent, and its response or an error of ours. Only this file and `local` call aiohttp."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import ssl as tls
