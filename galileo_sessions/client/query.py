@@ -3,12 +3,11 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from copy import copy
 from datetime import datetime
 from typing import Any, Self, cast
 from uuid import UUID
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or
@@ -112,9 +111,14 @@ class CountQuery:
 
     def for_project(self, project_id: UUID | str) -> Self:
         """The same question to another project; the filter isn't checked or encoded again."""
-        query = copy(self)
+        query = type(self).__new__(type(self))
+        for name in _SHARED:  # copy.copy would take 3 % of a count longer
+            object.__setattr__(query, name, getattr(self, name))
         object.__setattr__(query, "project_id", _project_id(project_id))
         return query
+
+
+_SHARED = [attribute.name for attribute in fields(CountQuery) if attribute.name != "project_id"]
 
 
 def build_query(
