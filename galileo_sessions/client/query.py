@@ -15,6 +15,7 @@ from galileo_sessions.filters.serialization import checked_list, dump, dump_filt
 from galileo_sessions.filters.values import UUID_TEXT, instant
 
 _CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 
 
@@ -148,7 +149,7 @@ def _encoded(query: CountQuery, **more: str) -> bytes:
     data = {**dump_query(query), **more}
     del data["project_id"]
     data.pop("tag", None)
-    return json.dumps(data, allow_nan=False, separators=(",", ":")).encode("ascii")
+    return _JSON.encode(data).encode("ascii")
 
 
 def _refuse_empty(where: Filter) -> None:
