@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
 
-if TYPE_CHECKING:  # for annotations alone: at run time nothing here looks uphill
+if TYPE_CHECKING:  # for annotations alone: at run time this module imports no other
     from galileo_sessions.client.query import CountQuery
     from galileo_sessions.filters.nodes import Filter
 
@@ -116,7 +116,7 @@ class Attempt:
     error: GalileoError | None
     """What went wrong, or None."""
     waited: float
-    """Seconds waited before it: for a place, a pause, or a backoff."""
+    """Seconds waited before it: for a permit, a pause, or a backoff."""
     elapsed: float
     """Seconds from admission to the last byte, or to the error."""
 

@@ -128,7 +128,8 @@ class GalileoSessions:
             DecodeError: if the answer is not a count.
         """
         if isinstance(project_id, CountQuery):
-            if (where, filters, log_stream_id, experiment_id, metrics_testing_id) != (None, (), None, None, None):
+            scope = (log_stream_id, experiment_id, metrics_testing_id)
+            if where is not None or filters or any(one is not None for one in scope):
                 raise ConfigurationError("a CountQuery brings its filter and scope; leave the other arguments out")
             query = project_id
         else:
@@ -189,7 +190,8 @@ class GalileoSessions:
 
         Args:
             targets: Project ids, or `CountQuery` objects that bring all of their own; an iterable, also an
-                asynchronous one, of any length. It is pulled as places get free.
+                asynchronous one, of any length. Up to twice `concurrency` of them are pulled before their
+                results are taken.
             where: The filter for each project id; likewise `filters` and the ids of the scope.
             concurrency: Targets under way at once; `Limits.maximum` unless given.
             ordered: Whether results come in the order of the targets; a slow one then holds back those after it,

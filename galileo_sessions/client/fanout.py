@@ -10,8 +10,9 @@ A stream has a source of targets, up to `concurrency` workers, and a queue of re
        ^                                                          │
        └────────────────────── room <─────────────────────────────┘
 
-Room. Two results a worker may be pulled and not yet taken. Whoever pulls a target first takes one unit of room; the
-consumer gives it back with each result that it takes. So a slow consumer slows the pulling down, and memory is bounded.
+Room. For each worker, at most two targets may be pulled whose results the consumer hasn't taken. Whoever pulls a target
+first takes one unit of room; the consumer gives it back with each result that it takes. So a slow consumer slows the
+pulling down, and memory is bounded.
 
 Pulling. A worker pulls a plain iterator itself, since that can't be interrupted. An asynchronous source is pulled by a
 task of its own, the feeder, for timeouts, task groups and context variables inside it belong to one task.
@@ -31,8 +32,7 @@ block. After a cancellation no request starts, even if the source swallows the c
 """
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sized
-from functools import partial
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sized
 from typing import Any, Self, TypeAlias, cast
 from uuid import UUID
 
@@ -51,7 +51,7 @@ from galileo_sessions.errors import (
 Target: TypeAlias = CountQuery | UUID | str
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 
-_PATIENCE = 1.0  # seconds until a task that swallowed its cancellation is cancelled again
+_PATIENCE = 5.0  # seconds that a source has to clean up; a task that swallowed its cancellation is cancelled again
 
 
 @frozen
@@ -66,7 +66,7 @@ class CountResult:
     error: GalileoError | None
     attempts: tuple[Attempt, ...]
     elapsed: float
-    """Seconds since the target was pulled."""
+    """Seconds from when a worker took the target."""
 
     @property
     def ok(self) -> bool:
@@ -144,7 +144,7 @@ class CountStream:
     """
     Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in stream:`.
 
-    Targets are pulled as permits get free; a slow consumer slows the pulling down.
+    Up to twice `concurrency` targets are pulled before their results are taken, so a slow consumer slows the pulling.
     A result whose `error` is set is data; the loop itself raises what the source of the targets raises,
     `AuthenticationError` since no other count can succeed either, and with `fail_fast` the first error.
     Leaving the block in any way cancels all requests, and joins every task, before it returns.
@@ -192,12 +192,13 @@ class CountStream:
     async def __aenter__(self) -> Self:
         if self._started is not None:
             raise ConfigurationError("this stream has been entered before. Call count_many again for another pass")
+        source = aiter(self._targets) if isinstance(self._targets, AsyncIterable) else iter(self._targets)
         self._started = asyncio.get_running_loop().time()
         self._deadline = None if self._timeout is None else self._started + self._timeout
-        if isinstance(self._targets, AsyncIterable):
-            self._spawn(self._feed(aiter(self._targets)))
+        if isinstance(source, AsyncIterator):
+            self._spawn(self._feed(source))
         else:
-            self._iterator = iter(self._targets)
+            self._iterator = source
         self._spawn(self._work())
         self._spawned = 1
         return self
@@ -216,11 +217,11 @@ class CountStream:
             raise asyncio.CancelledError
 
     def __aiter__(self) -> Self:
-        if self._started is None:
-            raise ConfigurationError("enter the stream first: async with galileo.count_many(...) as stream")
         return self
 
     async def __anext__(self) -> CountResult:
+        if self._started is None:
+            raise ConfigurationError("enter the stream first: async with galileo.count_many(...) as stream")
         result = await self._results.get()
         if result is None:
             self._results.put_nowait(None)  # for whoever asks next
@@ -253,6 +254,7 @@ class CountStream:
         if task.cancelled():
             if not self._cancelled:  # not by this stream: the source, or code below a count, has cancelled it
                 self._fail(asyncio.CancelledError("a worker of this stream was cancelled"))
+                self._cancel_tasks()
         elif (error := task.exception()) is not None:
             self._fail(error)
             self._cancel_tasks()
@@ -266,12 +268,13 @@ class CountStream:
     # ---- targets -----------------------------------------------------------------------------------------------------
 
     async def _feed(self, source: AsyncIterator[Target]) -> None:
-        """Pulls an asynchronous source, not beyond the deadline; the queue of queries then ends with None."""
+        """Pulls an asynchronous source, waits for it until the deadline, and closes it if it is a generator."""
         timeout = asyncio.timeout_at(self._deadline)
         try:
-            async with timeout:
-                while await self._room.acquire() and not self._exhausted:
-                    self._queries.put_nowait(self._query(await anext(source)))
+            while await self._room.acquire() and not self._exhausted:
+                async with (timeout := asyncio.timeout_at(self._deadline)):
+                    target = await anext(source)
+                self._queries.put_nowait(self._query(target))
         except StopAsyncIteration:
             pass
         except TimeoutError as error:
@@ -281,6 +284,8 @@ class CountStream:
             self._failure = self._failure or error
         finally:
             self._queries.put_nowait(None)
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()  # in this task, to which its timeouts and task groups belong
 
     async def _next_query(self) -> CountQuery | None:
         """The next query, or None at the end of the targets."""
@@ -340,5 +345,5 @@ class CountStream:
             while (following := self._early.pop(self._delivered, None)) is not None:
                 self._results.put_nowait(following)
                 self._delivered += 1
-        if self._on_progress is not None:
-            call_safely(partial(self._on_progress, self.progress), "on_progress raised; the counts go on")
+        if (report := self._on_progress) is not None:
+            call_safely(lambda: report(self.progress), "on_progress raised; the counts go on")

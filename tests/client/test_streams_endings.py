@@ -7,6 +7,7 @@ import pytest
 from support.clock import virtual_time
 from support.inside import (
     idle,
+    replace_post,
 )
 from support.projects import ids, numbered, one_by_one, slowly, take_all
 from support.servers import PROJECT, http, raw_server, until
@@ -20,6 +21,7 @@ from galileo_sessions import (
     NotFoundError,
     PasswordAuth,
 )
+from galileo_sessions.client.responses import Response
 
 
 @pytest.mark.parametrize("ordered", [False, True])
@@ -259,3 +261,76 @@ async def test_closing_the_client_during_a_login_loses_no_target_in_silence():
         await galileo.close()
         (outcome,) = await asyncio.gather(counting, return_exceptions=True)
     assert isinstance(outcome, BaseException) or len(outcome.errors) == 30
+
+
+async def test_a_deadline_leaves_the_results_of_an_asynchronous_source():
+    """With `timeout=` each target of an asynchronous source has a result, as those of a list have."""
+    targets = {"list": ids(40), "async": one_by_one(ids(40))}
+    async with numbered({number: slowly(0.2, number) for number in range(40)}) as server:
+        async with GalileoSessions("k", base_url=server.url) as galileo:
+            for kind in targets.values():
+                report = await galileo.count_all(kind, concurrency=4, timeout=0.5)
+                assert len(report.results) == 40
+                assert {type(error) for error in report.errors} == {DeadlineExceededError}
+
+
+async def test_a_source_may_take_its_time_to_clean_up():
+    """The cleanup of an asynchronous source isn't cancelled again, and ends before the block is left."""
+    ended: list[str] = []
+
+    async def source() -> AsyncIterator[str]:
+        try:
+            yield PROJECT
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(1.2)
+            ended.append("cleaned up")
+
+    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        async with galileo.count_many(source()) as stream:
+            await anext(stream)
+        assert ended == ["cleaned up"]
+
+
+async def test_a_generator_is_closed_by_the_task_that_pulled_it():
+    """An async generator may hold a timeout across its yields, also where the block is left early."""
+    ended: list[str] = []
+
+    async def source() -> AsyncIterator[str]:
+        async with asyncio.timeout(30):
+            try:
+                for target in ids(500):
+                    yield target
+            finally:
+                ended.append("closed")
+
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        async with galileo.count_many(source(), concurrency=3) as stream:
+            async for _ in stream:
+                break
+        assert ended == ["closed"]
+        assert len((await galileo.count_all(source())).results) == 500
+
+
+async def test_a_worker_that_is_cancelled_ends_the_stream():
+    """A CancelledError from below a count ends the stream, also while its source has nothing to offer."""
+
+    async def source() -> AsyncIterator[str]:
+        yield PROJECT
+        await asyncio.sleep(60)
+
+    async def post(path: str) -> Response:
+        raise asyncio.CancelledError
+
+    galileo = GalileoSessions("k")
+    replace_post(galileo, post)
+    async with asyncio.timeout(5):
+        with pytest.raises(asyncio.CancelledError):
+            await galileo.count_all(source())
+    assert idle(galileo)
+
+
+async def test_a_result_is_asked_for_inside_the_block():
+    """`anext` on a stream that wasn't entered says what to write."""
+    with pytest.raises(ConfigurationError, match="async with"):
+        await anext(GalileoSessions("k").count_many(ids(2)))
