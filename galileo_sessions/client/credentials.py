@@ -8,7 +8,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 from urllib.parse import quote, quote_plus
 
 from attrs import field, frozen
@@ -147,6 +147,8 @@ def static_headers(auth: Auth) -> dict[str, str]:
             return {"Authorization": Secret(f"Basic {_basic(username, password)}")}
         case PasswordAuth():
             return {}
+        case _:
+            assert_never(auth)
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -165,6 +167,8 @@ def secrets_of(auth: Auth) -> list[str]:
             return [secret]
         case BasicAuth(username, password) | PasswordAuth(username, password):
             return [_basic(username, password), password]
+        case _:
+            assert_never(auth)
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

@@ -281,7 +281,9 @@ class _Junction(_Connective):
 class And(_Junction):
     """All of the children hold. Made as written: the constructor neither flattens nor folds."""
 
-    symbol, function, _empty = "&", "all_of", "ALWAYS"
+    symbol: ClassVar[str] = "&"
+    function: ClassVar[str] = "all_of"
+    _empty: ClassVar[str] = "ALWAYS"
 
 
 @final
@@ -289,7 +291,9 @@ class And(_Junction):
 class Or(_Junction):
     """At least one of the children holds. Made as written: the constructor neither flattens nor folds."""
 
-    symbol, function, _empty = "|", "any_of", "NEVER"
+    symbol: ClassVar[str] = "|"
+    function: ClassVar[str] = "any_of"
+    _empty: ClassVar[str] = "NEVER"
 
 
 @final

@@ -1,6 +1,7 @@
 """How a stream ends: by an error, by a deadline, or by leaving it; nothing of it remains."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -290,6 +291,23 @@ async def test_a_source_may_take_its_time_to_clean_up():
         async with galileo.count_many(source()) as stream:
             await anext(stream)
         assert ended == ["cleaned up"]
+
+
+async def test_a_source_that_swallows_its_cancellation_sends_nothing_more():
+    """After the block is left no request starts, even if the source goes on as if nothing had happened."""
+
+    async def source() -> AsyncIterator[str]:
+        yield PROJECT
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        for target in ids(100):
+            yield target
+
+    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        async with galileo.count_many(source()) as stream:
+            await anext(stream)
+        assert idle(galileo)
+    assert len(server.requests) == 1
 
 
 async def test_a_generator_is_closed_by_the_task_that_pulled_it():
