@@ -271,10 +271,12 @@ class CountStream:
         """Pulls an asynchronous source, waits for it until the deadline, and closes it if it is a generator."""
         timeout = asyncio.timeout_at(self._deadline)
         try:
-            while await self._room.acquire() and not self._exhausted:
+            await self._room.acquire()
+            while not self._exhausted:
                 async with (timeout := asyncio.timeout_at(self._deadline)):
                     target = await anext(source)
                 self._queries.put_nowait(self._query(target))
+                await self._room.acquire()
         except StopAsyncIteration:
             pass
         except TimeoutError as error:
