@@ -1,4 +1,25 @@
-"""How many requests at once: the one queue of a client, whose width follows what the service can take."""
+"""
+How many requests at once: the one line of a client, whose width follows what the service can take.
+
+Theory of operation
+===================
+
+Whoever sends needs a permit. There are `width` of them; who finds none waits in line, first come, first served. The
+width is learned like the window of TCP: it starts at `initial`, grows by one with each success until the first refusal,
+so that it doubles per round, and by 1/width afterwards; a refusal multiplies it by 0.7::
+
+    width       doubling . cut
+      |           . '    |' . . - growth by one per round . cut
+      |       . '        |                                |' . .
+      |   . '
+      +------------------------------------------------------------> time
+
+Requests that were in flight together are refused together, and say one thing only. So a permit carries the number of
+its generation: each cut begins a new one, and a refusal of an older generation cuts nothing. The width grows only while
+at least half of it is used, for an idle client learns nothing. A Retry-After holds every permit back until it is over.
+
+Invariants: minimum <= width <= maximum; in flight <= width when a permit is given; each permit is released once.
+"""
 
 import asyncio
 from collections import OrderedDict

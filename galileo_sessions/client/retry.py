@@ -1,4 +1,25 @@
-"""Whether to try again, and when: decisions over values, without a clock, a socket or a sleep of their own."""
+"""
+Whether to try again, and when: decisions over values, without a clock, a socket or a sleep of their own.
+
+Theory of operation
+===================
+
+Each question has a `RetryDecisions`; all questions of a client share a `RetryBudget`. After each failed attempt the
+first one decides, in this order: a new attempt at once after a 401 if a new token may help, once; no attempt for errors
+that would come again; a wait; no attempt if the budget can't pay for it::
+
+    503          429, Retry-After: 1      200
+    attempt 1 ── jitter up to 0.25 s ── attempt 2 ── 1 to 1.1 s ── attempt 3
+         budget -5                 budget -5                 budget +5
+
+Waits are random, from 0 to a bound that doubles, so that clients which failed together don't return together. The first
+retry after a lost connection is quick, for often only a kept connection was stale. A Retry-After is never cut short.
+
+The budget keeps retries from multiplying the load of a failing service: it starts full at 500 tokens, a retry takes 5
+or 10, and success gives tokens back. An empty budget means that each question is asked once, until successes refill it.
+
+Invariants: at most `attempts` attempts for a question; 0 <= tokens <= 500; no wait that would pass the deadline.
+"""
 
 from collections.abc import Callable
 from math import inf
