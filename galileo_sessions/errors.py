@@ -3,7 +3,7 @@ Everything this package raises, in one tree.
 
 ::
 
-    GalileoError                      raised by a request: .query .attempts .elapsed
+    GalileoError                      raised by a request: .query .attempts .elapsed; by count_all: .report
     ├─ ConfigurationError             also a ValueError
     ├─ FilterError                    also a ValueError
     │  ├─ FilterTypeError             also a TypeError
@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import field, frozen
 
 if TYPE_CHECKING:  # for annotations alone: at run time this module imports no other
+    from galileo_sessions.client.fanout import CountReport
     from galileo_sessions.client.query import CountQuery
     from galileo_sessions.filters.nodes import Filter
 
@@ -77,11 +78,13 @@ class GalileoError(Exception):
         query: What was being counted, when a request raised this.
         attempts: The attempts that were made for it, oldest first.
         elapsed: Seconds from the call to this error.
+        report: What `count_all` had counted until it raised this.
     """
 
     query: "CountQuery | None" = None
     attempts: tuple["Attempt", ...] = ()
     elapsed: float | None = None
+    report: "CountReport | None" = None
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

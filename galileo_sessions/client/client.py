@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from inspect import signature
+from math import inf
+from typing import TYPE_CHECKING, Any, Never, NoReturn, Self
 from uuid import UUID
 
 from attrs import evolve
 
 from galileo_sessions.client.address import base_url as resolve_base_url
+from galileo_sessions.client.advice import unknown_argument
 from galileo_sessions.client.authentication import Authentication
+from galileo_sessions.client.column_checks import ColumnChecks
 from galileo_sessions.client.credentials import Auth, find_credentials
 from galileo_sessions.client.endpoints import COLUMNS
-from galileo_sessions.client.fanout import CountReport, CountStream, OnProgress, Targets
+from galileo_sessions.client.fanout import Count, CountReport, CountStream, OnProgress, Targets, report_of
 from galileo_sessions.client.headers import request_headers
 from galileo_sessions.client.limiter import AdaptiveLimiter, Limits
-from galileo_sessions.client.query import CountQuery, build_query, columns_body
+from galileo_sessions.client.query import CountQuery, build_query, columns_body, narrowed
 from galileo_sessions.client.request import Requester
 from galileo_sessions.client.retry import Retry
 from galileo_sessions.client.transport import SSL, Timeouts, Transport
@@ -54,6 +59,8 @@ class GalileoSessions:
         ssl: As aiohttp takes it: an `ssl.SSLContext`, a fingerprint, or False for no verification.
         headers: More headers for each request.
         on_attempt: Called with each `Attempt` when it is over; what it raises is logged, never raised.
+        check: Whether each filter is held against its project's columns before it is counted, unless a call says
+            otherwise. A project's columns are asked for once, and kept for five minutes.
 
     Raises:
         ConfigurationError: if there are no credentials or two, or if one of the arguments can't work.
@@ -74,7 +81,10 @@ class GalileoSessions:
         ssl: SSL | None = None,
         headers: Mapping[str, str] | None = None,
         on_attempt: Callable[[Attempt], object] | None = None,
+        check: bool = False,
+        **unknown: Never,
     ) -> None:
+        _refuse(GalileoSessions, unknown)
         found = find_credentials(api_key, auth, os.environ)
         self._base_url = resolve_base_url(base_url, os.environ)
         self._transport = Transport(
@@ -95,6 +105,8 @@ class GalileoSessions:
             limiter=AdaptiveLimiter(self._limits),
             on_attempt=on_attempt,
         )
+        self._checks = ColumnChecks(self._requester)
+        self._check = _flag(check)
 
     async def count(
         self,
@@ -106,35 +118,39 @@ class GalileoSessions:
         experiment_id: UUID | str | None = None,
         metrics_testing_id: UUID | str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  # a promised part of the interface
+        check: bool | None = None,
+        **unknown: Never,
     ) -> int:
         """
         The number of sessions in a project that satisfy a filter.
 
         Args:
-            project_id: The project, a UUID; or a `CountQuery`, which brings its filter and scope.
-            where: The filter; None counts all sessions.
+            project_id: The project, a UUID; or a `CountQuery`, whose own filter and scope hold as well.
+            where: The filter; None counts all sessions, and `NEVER` is 0 without a request.
             filters: The API's flat list of leaves, in place of `where`.
             log_stream_id: Count in this log stream only.
             experiment_id: Count in this experiment only.
             metrics_testing_id: Count in this metrics testing run only.
             timeout: Seconds for the whole call; None sets no limit beyond that of each attempt.
+            check: Whether the filter is held against the project's columns first, for a column that a project
+                doesn't have counts 0; None means what the client was made with.
 
         Raises:
             ConfigurationError: before a request, if an id is no UUID, or the client can't be used here.
             FilterError: before a request, if the filter can't be sent.
+            FilterCheckError: before the count, if the filter doesn't fit the columns, and `check` is set.
             ResponseError: if the service refuses; its subclasses tell why.
             TransportError: if no whole answer came.
             DeadlineExceededError: if `timeout` ran out.
             DecodeError: if the answer is not a count.
         """
+        _refuse(GalileoSessions.count, unknown)
+        scope = (log_stream_id, experiment_id, metrics_testing_id)
         if isinstance(project_id, CountQuery):
-            scope = (log_stream_id, experiment_id, metrics_testing_id)
-            if where is not None or filters or any(one is not None for one in scope):
-                raise ConfigurationError("a CountQuery brings its filter and scope; leave the other arguments out")
-            query = project_id
+            query = narrowed(project_id, build_query(UUID(int=0), where, filters, *scope))
         else:
-            query = build_query(project_id, where, filters, log_stream_id, experiment_id, metrics_testing_id)
-        total, _ = await self._requester.count(query, _deadline(timeout))
+            query = build_query(project_id, where, filters, *scope)
+        total, _ = await self._counter(check)(query, _deadline(timeout))
         return total
 
     async def columns(
@@ -184,35 +200,41 @@ class GalileoSessions:
         fail_fast: bool = False,
         timeout: float | None = None,
         on_progress: OnProgress | None = None,
+        check: bool | None = None,
+        **unknown: Never,
     ) -> CountStream:
         """
         Counts in many projects, or many queries, at once: `async with galileo.count_many(ids, where) as stream:`.
 
         Args:
-            targets: Project ids, or `CountQuery` objects that bring all of their own; an iterable, also an
-                asynchronous one, of any length. Up to twice `concurrency` of them are pulled before their
-                results are taken.
-            where: The filter for each project id; likewise `filters` and the ids of the scope.
+            targets: Project ids, or `CountQuery` objects; an iterable, also an asynchronous one, of any length.
+                Up to twice `concurrency` of them are pulled before their results are taken.
+            where: The filter for each target; a `CountQuery` counts the sessions that satisfy its own as well.
+                Likewise `filters` and the ids of the scope.
             concurrency: Targets under way at once; `Limits.maximum` unless given.
             ordered: Whether results come in the order of the targets; a slow one then holds back those after it,
                 up to twice `concurrency` of them.
             fail_fast: Whether the first error ends it all.
             timeout: Seconds for it all; targets not counted by then have a `DeadlineExceededError` as their result.
+                Targets without a length, as of a generator, aren't pulled after that: the loop then raises it too.
             on_progress: Called with a `Progress` after each result; what it raises is logged, never raised.
+            check: As `count` has it, for each target and its project; a filter that doesn't fit is that target's error.
 
         Raises:
             ConfigurationError: if an argument can't work.
             FilterError: if the filter can't be sent.
         """
+        _refuse(GalileoSessions.count_many, unknown)
         if isinstance(targets, str | UUID | CountQuery) or not isinstance(targets, Iterable | AsyncIterable):
             raise ConfigurationError(f"targets is a list of project ids or queries, got {brief(targets)}. Write [...]")
         if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
             raise ConfigurationError(f"concurrency={concurrency!r}: a whole number, 1 or more")
         template = build_query(UUID(int=0), where, filters, log_stream_id, experiment_id, metrics_testing_id)
         return CountStream(
-            self._requester,
             targets,
             template,
+            count=self._counter(check),
+            limiter=self._requester.limiter,
             workers=concurrency or self._limits.maximum,
             ordered=ordered,
             fail_fast=fail_fast,
@@ -233,6 +255,8 @@ class GalileoSessions:
         fail_fast: bool = False,
         timeout: float | None = None,  # noqa: ASYNC109  # as count has it
         on_progress: OnProgress | None = None,
+        check: bool | None = None,
+        **unknown: Never,
     ) -> CountReport:
         """
         Counts like `count_many`, and returns all results in the order of the targets.
@@ -240,8 +264,10 @@ class GalileoSessions:
         Takes the arguments of `count_many`, except `ordered`.
 
         Raises:
-            GalileoError: what a stream raises; errors of single targets are in the report.
+            GalileoError: what a stream raises; errors of single targets are in the report. What was counted until
+                then is the `report` of the exception, also where the targets' source has raised it.
         """
+        _refuse(GalileoSessions.count_all, unknown)
         stream = self.count_many(
             targets,
             where,
@@ -253,10 +279,9 @@ class GalileoSessions:
             fail_fast=fail_fast,
             timeout=timeout,
             on_progress=on_progress,
+            check=check,
         )
-        async with stream:
-            results = [result async for result in stream]
-        return CountReport(tuple(sorted(results, key=lambda result: result.index)), stream.progress)
+        return await report_of(stream)
 
     async def close(self) -> None:
         """Ends the connections; a session given as `session=` stays open. Closing twice does nothing more."""
@@ -268,8 +293,25 @@ class GalileoSessions:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def __enter__(self) -> NoReturn:
+        raise ConfigurationError("a client is asynchronous. Write `async with GalileoSessions(...) as galileo:`")
+
+    def __exit__(self, *_: object) -> None:
+        """There for `with` to find; `__enter__` says what to write."""
+
+    def __reduce__(self) -> NoReturn:
+        raise ConfigurationError(
+            "a GalileoSessions can't be copied or pickled, for its connections belong to one event loop, and its "
+            "credentials to one process. Make one in each worker, and send CountQuery objects to it"
+        )
+
+    def _counter(self, check: bool | None) -> Count:
+        checked = self._check if check is None else _flag(check)
+        return self._checks.count if checked else self._requester.count
+
     def __repr__(self) -> str:
-        return f"GalileoSessions(base_url={self._base_url!r})"
+        url = getattr(self, "_base_url", None)  # a traceback may show one whose __init__ has raised
+        return f"GalileoSessions(base_url={url!r})"
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         transport: Transport | None = getattr(self, "_transport", None)  # None if __init__ raised
@@ -285,10 +327,27 @@ def _within(limits: Limits, connections: float) -> Limits:
     return evolve(limits, maximum=most, initial=min(limits.initial, most), minimum=min(limits.minimum, most))
 
 
+def _refuse(method: Callable[..., Any], unknown: dict[str, Never]) -> None:
+    """Says what to write instead of arguments that a method doesn't have."""
+    if unknown:
+        known = [name for name in signature(method).parameters if name not in ("self", "unknown")]
+        error = unknown_argument(method.__name__, unknown, known)
+        unknown.clear()  # one may be a secret, which no frame of a traceback is to hold
+        raise error
+
+
+def _flag(check: object) -> bool:
+    if not isinstance(check, bool):
+        raise ConfigurationError(f"check={brief(check)}: True or False")
+    return check
+
+
 def _seconds(timeout: Any) -> float | None:
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0):
-        raise ConfigurationError(f"timeout={timeout!r}: seconds, more than 0, or None for no limit")
-    return timeout
+    if timeout is None or timeout == inf:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= sys.float_info.max:
+        raise ConfigurationError(f"timeout={brief(timeout)}: seconds, more than 0, or None for no limit")
+    return float(timeout)
 
 
 def _deadline(timeout: float | None) -> float | None:

@@ -20,8 +20,9 @@ task of its own, the feeder, for timeouts, task groups and context variables ins
 Workers. The stream begins with one worker. Each spawns the next one when it has got its first target, so three targets
 don't start 256 tasks. A worker ends when there are no more targets.
 
-Ends. Where the source is exhausted or fails, the counts in progress are completed and delivered first. Where the block
-is left, `fail_fast` or a 401 makes an error final, or a worker fails with something that isn't a result, all tasks are
+Ends. Where the source is exhausted or fails, the counts in progress are completed and delivered first. So they are at
+the deadline, which ends the pulling of a source that has no length, for it may be endless. Where the block is left,
+`fail_fast` or a 401 makes an error final, or a worker fails with something that isn't a result, all tasks are
 cancelled. In each case the queue of results ends with a mark once the last task is done::
 
     pulled      1 2 3 4 (source fails)
@@ -33,13 +34,16 @@ block. After a cancellation no request starts, even if the source swallows the c
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sized
-from typing import Any, Self, TypeAlias, cast
+from copy import copy
+from typing import Any, NoReturn, Self, TypeAlias, cast
 from uuid import UUID
 
 from attrs import frozen
 
-from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.request import Requester, call_safely
+from galileo_sessions.client.callbacks import Callback
+from galileo_sessions.client.limiter import AdaptiveLimiter
+from galileo_sessions.client.query import CountQuery, narrowed, narrows
+from galileo_sessions.client.request import Attempts
 from galileo_sessions.errors import (
     Attempt,
     AuthenticationError,
@@ -50,6 +54,8 @@ from galileo_sessions.errors import (
 
 Target: TypeAlias = CountQuery | UUID | str
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
+Count: TypeAlias = Callable[[CountQuery, float | None], Coroutine[Any, Any, tuple[int, Attempts]]]
+"""What counts a query, until a deadline on the loop's clock."""
 
 _PATIENCE = 5.0  # seconds that a source has to clean up; a task that swallowed its cancellation is cancelled again
 
@@ -81,7 +87,7 @@ class CountResult:
             GalileoError: the error, if there is one.
         """
         if self.error is not None:
-            raise self.error
+            raise copy(self.error)  # for each raise adds its frames to what it raises
         return cast("int", self.total_count)
 
 
@@ -100,7 +106,7 @@ class Progress:
     limit: int
     """Requests that may be under way, now."""
     elapsed: float
-    """Seconds since the first target was pulled."""
+    """Seconds from when the stream was entered to now, or to its end."""
 
 
 OnProgress: TypeAlias = Callable[[Progress], object]
@@ -152,24 +158,28 @@ class CountStream:
 
     def __init__(
         self,
-        requester: Requester,
         targets: Targets,
         template: CountQuery,
         *,
+        count: Count,
+        limiter: AdaptiveLimiter,
         workers: int,
         ordered: bool,
         fail_fast: bool,
         timeout: float | None,
         on_progress: OnProgress | None,
     ) -> None:
-        self._requester = requester
+        self._count = count
+        self._limiter = limiter
         self._targets = targets
         self._template = template
+        self._narrows = narrows(template)
         self._most_workers = workers
         self._fail_fast = fail_fast
         self._timeout = timeout
-        self._on_progress = on_progress
+        self._on_progress = None if on_progress is None else Callback("on_progress", on_progress)
         self._started: float | None = None
+        self._ended: float | None = None
         self._deadline: float | None = None
         self._iterator: Iterator[Target] | None = None
         self._queries: asyncio.Queue[CountQuery | None] = asyncio.Queue()  # from the feeder; None is the end
@@ -185,9 +195,29 @@ class CountStream:
     def progress(self) -> Progress:
         """How far it is, now."""
         total = len(self._targets) if isinstance(self._targets, Sized) else None
-        elapsed = 0.0 if self._started is None else asyncio.get_running_loop().time() - self._started
-        limiter = self._requester.limiter
-        return Progress(self._done, self._failed, total, limiter.in_flight, limiter.width, elapsed)
+        limiter = self._limiter
+        return Progress(self._done, self._failed, total, limiter.in_flight, limiter.width, self._elapsed())
+
+    def _elapsed(self) -> float:
+        if self._started is None:
+            return 0.0
+        ended = asyncio.get_running_loop().time() if self._ended is None else self._ended
+        return ended - self._started
+
+    def __await__(self) -> NoReturn:
+        raise ConfigurationError(
+            "a stream isn't awaited. Write `report = await galileo.count_all(...)`, or "
+            "`async with galileo.count_many(...) as stream:` and `async for result in stream:`"
+        )
+
+    def __iter__(self) -> NoReturn:
+        raise ConfigurationError("a stream is asynchronous. Write `async for result in stream:`")
+
+    def __enter__(self) -> NoReturn:
+        raise ConfigurationError("a stream is asynchronous. Write `async with galileo.count_many(...) as stream:`")
+
+    def __exit__(self, *_: object) -> None:
+        """There for `with` to find; `__enter__` says what to write."""
 
     async def __aenter__(self) -> Self:
         if self._started is not None:
@@ -259,6 +289,7 @@ class CountStream:
             self._fail(error)
             self._cancel_tasks()
         if not self._tasks:
+            self._ended = asyncio.get_running_loop().time()
             self._results.put_nowait(None)
 
     def _fail(self, error: BaseException) -> None:
@@ -268,28 +299,45 @@ class CountStream:
     # ---- targets -----------------------------------------------------------------------------------------------------
 
     async def _feed(self, source: AsyncIterator[Target]) -> None:
-        """Pulls an asynchronous source, waits for it until the deadline, and closes it if it is a generator."""
-        timeout = asyncio.timeout_at(self._deadline)
+        """Pulls an asynchronous source, and closes it if it is a generator."""
         try:
             await self._room.acquire()
             while (
                 not self._exhausted
             ):  # pragma: no branch  # it ends so after a cancellation, which 3.11 does not trace
-                async with (timeout := asyncio.timeout_at(self._deadline)):
-                    target = await anext(source)
+                target = await self._pull(source)
                 self._queries.put_nowait(self._query(target))
                 await self._room.acquire()
         except StopAsyncIteration:
             pass
-        except TimeoutError as error:
-            late = DeadlineExceededError("timeout= ran out before the targets ended")
-            self._failure = self._failure or (late if timeout.expired() else error)
         except Exception as error:  # noqa: BLE001  # the source is the consumer's, and so is what it raises
             self._failure = self._failure or error
         finally:
             self._queries.put_nowait(None)
             if isinstance(source, AsyncGenerator):
                 await source.aclose()  # in this task, to which its timeouts and task groups belong
+
+    async def _pull(self, source: AsyncIterator[Target]) -> Target:
+        """The next target of an asynchronous source, which is waited for until the deadline."""
+        if self._is_late():  # a source that never waits doesn't let a timeout happen
+            raise self._too_late()
+        timeout = asyncio.timeout_at(self._deadline)
+        try:
+            async with timeout:
+                return await anext(source)
+        except TimeoutError:
+            if not timeout.expired():  # then it is the source's own
+                raise
+        raise self._too_late()
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline
+
+    def _too_late(self) -> DeadlineExceededError:
+        return DeadlineExceededError(
+            f"timeout= ran out before the targets ended. The {self._pulled:,} that were pulled by then have a result; "
+            "give more time, or fewer targets"
+        )
 
     async def _next_query(self) -> CountQuery | None:
         """The next query, or None at the end of the targets."""
@@ -299,6 +347,8 @@ class CountStream:
                 self._queries.put_nowait(None)  # for the other workers
             return query
         await self._room.acquire()
+        if not self._exhausted and self._is_late() and not isinstance(self._targets, Sized):
+            self._fail(self._too_late())
         if self._exhausted:
             self._room.release()
             return None
@@ -312,7 +362,9 @@ class CountStream:
         return None
 
     def _query(self, target: Target) -> CountQuery:
-        return target if isinstance(target, CountQuery) else self._template.for_project(target)
+        if not isinstance(target, CountQuery):
+            return self._template.for_project(target)
+        return narrowed(target, self._template) if self._narrows else target
 
     # ---- counts ------------------------------------------------------------------------------------------------------
 
@@ -327,7 +379,7 @@ class CountStream:
                 first = False
             started = loop.time()
             try:
-                total, attempts = await self._requester.count(query, self._deadline)
+                total, attempts = await self._count(query, self._deadline)
             except GalileoError as error:
                 if self._fail_fast or isinstance(error, AuthenticationError):
                     self._fail(error)
@@ -349,5 +401,27 @@ class CountStream:
             while (following := self._early.pop(self._delivered, None)) is not None:
                 self._results.put_nowait(following)
                 self._delivered += 1
-        if (report := self._on_progress) is not None:
-            call_safely(lambda: report(self.progress), "on_progress raised; the counts go on")
+        if self._on_progress is not None:
+            self._on_progress(self.progress)
+
+
+async def report_of(stream: CountStream) -> CountReport:
+    """
+    All results of a stream.
+
+    Raises:
+        Exception: what the stream raises, with what was counted until then as its `report`.
+    """
+    results: list[CountResult] = []
+
+    def report() -> CountReport:
+        return CountReport(tuple(sorted(results, key=lambda result: result.index)), stream.progress)
+
+    try:
+        async with stream:
+            async for result in stream:
+                results.append(result)  # noqa: PERF401  # a comprehension would lose them to an exception
+    except Exception as error:
+        error.report = report()  # type: ignore[attr-defined]  # a source's own error has it as well
+        raise
+    return report()

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any, Self, cast
 from uuid import UUID
 
-from attrs import field, fields, frozen
+from attrs import evolve, field, fields, frozen
 
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or, all_of
 from galileo_sessions.filters.serialization import checked_list, dump, dump_filter, load, load_node
 from galileo_sessions.filters.values import UUID_TEXT, instant
 
@@ -84,6 +84,8 @@ class CountQuery:
     Raises:
         ConfigurationError: if an id is no UUID.
         FilterError: if the filter can't be sent: it holds an empty `And` or `Or`, or `filters` stands beside `where`.
+
+    A query whose `where` is `NEVER` asks for no session: its count is 0 without a request.
     """
 
     project_id: str = field(converter=_project_id)
@@ -98,7 +100,7 @@ class CountQuery:
     tag: Any = field(default=None, kw_only=True, eq=False)
     """Anything that helps to recognise the result; it isn't sent, and queries compare without it."""
     body: bytes = field(init=False, eq=False, repr=False)
-    """The JSON that travels."""
+    """The JSON that travels; empty where the answer is known to be 0."""
 
     def __attrs_post_init__(self) -> None:
         if self.filters and self.where is not ALWAYS and self.where != ALWAYS:
@@ -106,6 +108,9 @@ class CountQuery:
                 "where and filters exclude each other, for nobody has said how the service combines them. "
                 "Write where=where & all_of(filters)"
             )
+        if self.where == NEVER:
+            object.__setattr__(self, "body", b"")
+            return
         if self.where != ALWAYS:
             _refuse_empty(self.where)
         object.__setattr__(self, "body", _encoded(self))
@@ -127,6 +132,32 @@ def build_query(
 ) -> CountQuery:
     """The query for a client's arguments; `scope` has the ids in the order of `SCOPE`."""
     return CountQuery(project_id, where, filters=filters, **dict(zip(SCOPE, scope, strict=True)))
+
+
+def narrows(template: CountQuery) -> bool:
+    """Whether a query asks for less than all sessions of its project."""
+    return template.where != ALWAYS or bool(template.filters) or any(getattr(template, name) for name in SCOPE)
+
+
+def narrowed(query: CountQuery, template: CountQuery) -> CountQuery:
+    """
+    The query, of the sessions that satisfy the template's filter as well, in its scope.
+
+    Raises:
+        ConfigurationError: if both have the same part of a scope, but not the same id.
+        FilterError: if the filters together can't be sent.
+    """
+    scope = {name: getattr(query, name) or getattr(template, name) for name in SCOPE}
+    for name, used in scope.items():
+        given = getattr(template, name)
+        if given is not None and given != used:
+            raise ConfigurationError(
+                f"{name}={given!r} beside a CountQuery of {name} {used!r}: no session is in both. Leave one of them out"
+            )
+    if not template.filters and template.where == ALWAYS:
+        return evolve(query, **scope)
+    where = all_of([query.where, *query.filters, template.where, *template.filters])
+    return evolve(query, where=where, filters=(), **scope)
 
 
 def columns_body(query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None) -> bytes:
@@ -153,8 +184,6 @@ def _encoded(query: CountQuery, **more: str) -> bytes:
 
 
 def _refuse_empty(where: Filter) -> None:
-    if where == NEVER:
-        raise FilterError("NEVER asks for no session: the count is 0 without a request")
     nodes = [where]
     while nodes:
         node = nodes.pop()
@@ -206,4 +235,14 @@ def load_query(data: object) -> CountQuery:
     tree = entries.pop("filter_tree", None)
     flat = checked_list(entries.pop("filters", ()), "leaves", ("filters",))
     leaves = load(flat, list[LeafFilter], ("filters",))
-    return CountQuery(where=None if tree is None else load_node(tree, ("filter_tree",)), filters=leaves, **entries)
+    return CountQuery(where=None if tree is None else _load_tree(tree), filters=leaves, **entries)
+
+
+def _load_tree(tree: object) -> Filter:
+    where = load_node(tree, ("filter_tree",))
+    if where == ALWAYS:
+        raise FilterDecodeError(
+            "an and without conditions would count all sessions. To count them all, leave filter_tree out",
+            path=("filter_tree", "and"),
+        )
+    return where

@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from copy import copy
-from functools import partial
 from math import inf
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from attrs import define
 
 from galileo_sessions import errors
 from galileo_sessions.client.authentication import Authentication
+from galileo_sessions.client.callbacks import Callback
 from galileo_sessions.client.endpoints import COUNT, Endpoint
 from galileo_sessions.client.limiter import AdaptiveLimiter
 from galileo_sessions.client.query import CountQuery
@@ -35,14 +35,6 @@ _LINE = "POST %s: attempt %d, status %s, %.0f ms"
 
 Attempts = tuple[errors.Attempt, ...]
 OnAttempt = Callable[[errors.Attempt], object]
-
-
-def call_safely(call: Callable[[], object], complaint: str) -> None:
-    """Calls a callback of the user's; a failure is logged, for it must not lose a count."""
-    try:
-        call()
-    except Exception:
-        logger.exception(complaint)
 
 
 @define
@@ -117,11 +109,13 @@ class Requester:
         self._attempt_timeout = attempt_timeout
         self._retry = retry
         self._budget = RetryBudget()
-        self._on_attempt = on_attempt
+        self._on_attempt = None if on_attempt is None else Callback("on_attempt", on_attempt)
 
-    def count(self, query: CountQuery, deadline: float | None) -> Coroutine[Any, Any, tuple[int, Attempts]]:
+    async def count(self, query: CountQuery, deadline: float | None) -> tuple[int, Attempts]:
         """The count for a query, and the attempts that it took; as `send`."""
-        return self.send(COUNT, query, query.body, deadline)
+        if not query.body:  # it asks for no session
+            return 0, ()
+        return await self.send(COUNT, query, query.body, deadline)
 
     async def send(
         self, endpoint: Endpoint[T], query: CountQuery, body: bytes, deadline: float | None
@@ -138,9 +132,13 @@ class Requester:
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
         """
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         decisions = RetryDecisions(self._retry, self._budget, self.jitter)
         state = RequestState(endpoint, query, body, deadline, now, now, decisions)
+        refusal = self._transport.refusal(loop)
+        if refusal is not None:  # before it waits for a place
+            raise state.failure(refusal, now)
         while True:
             answer, error = await self._attempt(state)
             if error is None:
@@ -216,7 +214,7 @@ class Requester:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(_LINE, state.endpoint.path, attempt.number, status, attempt.elapsed * 1000)
         if self._on_attempt is not None:
-            call_safely(partial(self._on_attempt, attempt), "on_attempt raised; the count goes on")
+            self._on_attempt(attempt)
 
     async def _wait_for_retry(self, state: RequestState, error: errors.GalileoError) -> None:
         now = state.waiting_since

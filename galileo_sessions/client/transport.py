@@ -123,19 +123,25 @@ class Transport:
             problem = _translate(error, phase, self._base)
         raise problem  # outside the except block, so that no header hangs on as __context__
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        loop = asyncio.get_running_loop()
+    def refusal(self, loop: asyncio.AbstractEventLoop) -> errors.ConfigurationError | None:
+        """Why nothing can be sent from this event loop, if it can't; the first one that asks is the client's."""
         if self._loop is None:
             self._loop = loop
         elif self._loop is not loop:
-            raise errors.ConfigurationError(
+            return errors.ConfigurationError(
                 "this GalileoSessions belongs to another event loop, perhaps of an earlier asyncio.run(). "
                 "Make one in each, with `async with GalileoSessions() as galileo:`"
             )
         if self._closed:
-            raise errors.ConfigurationError(
+            return errors.ConfigurationError(
                 "this GalileoSessions is closed. Make a new one, or count inside its `async with`"
             )
+        return None
+
+    def _open_session(self) -> aiohttp.ClientSession:
+        refusal = self.refusal(asyncio.get_running_loop())
+        if refusal is not None:
+            raise refusal
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),  # how many at once is decided above, in one queue

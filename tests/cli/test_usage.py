@@ -29,7 +29,6 @@ NOBODY = "Error: no credentials. Set GALILEO_API_KEY in the environment"
             "Error: --where and --where-json exclude each other.",
         ),
         (["count", PROJECT, "--where", "Col("], "Error: '(' was never closed\n  Col(\n     ^\n"),
-        (["count", PROJECT, "--where", "NEVER"], "Error: NEVER asks for no session"),
         (
             ["count", PROJECT, "--where-json", "-"],
             "Error: at the top: a node has exactly one of filter, and, or, not; got []",

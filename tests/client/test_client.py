@@ -109,8 +109,6 @@ async def test_a_bad_query_sends_nothing():
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(ConfigurationError, match="project_id '../../evil'"):
             await galileo.count("../../evil")
-        with pytest.raises(gs.FilterError, match="NEVER"):
-            await galileo.count(PROJECT, gs.NEVER)
         with pytest.raises(gs.FilterTypeError, match="where takes a filter"):
             await galileo.count(PROJECT, Col("a"))
     assert server.connections == 0
@@ -132,7 +130,7 @@ async def test_on_attempt_hears_of_each_attempt_and_may_fail(caplog):
     assert [(a.number, a.status, type(a.error)) for a in heard] == [(1, 200, type(None)), (1, 404, gs.NotFoundError)]
     assert caught.value.attempts == (heard[1],)
     records = [record for record in caplog.records if record.name == "galileo_sessions"]
-    assert [record.getMessage() for record in records] == ["on_attempt raised; the count goes on"] * 2
+    assert [record.getMessage() for record in records] == ["on_attempt raised; the counts go on"]
     assert all(record.levelno >= logging.WARNING for record in records)
 
 
@@ -157,10 +155,8 @@ def test_import_starts_nothing_and_reads_no_environment():
 
 
 async def test_count_takes_a_query():
-    """A `CountQuery` brings its filter and scope; another argument beside it is refused before a request."""
+    """A `CountQuery` counts the sessions of its own filter and scope."""
     query = CountQuery(PROJECT, Col("score") > 3, log_stream_id=PROJECT)
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
         assert await galileo.count(query) == 7
-        with pytest.raises(ConfigurationError, match="CountQuery brings its filter"):
-            await galileo.count(query, Col("score") > 3)
     assert [request.split(b"\r\n\r\n")[1] for request in server.requests] == [query.body]

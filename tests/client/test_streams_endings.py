@@ -17,7 +17,6 @@ import galileo_sessions as gs
 from galileo_sessions import (
     AuthenticationError,
     ConfigurationError,
-    DeadlineExceededError,
     GalileoSessions,
     NotFoundError,
     PasswordAuth,
@@ -64,57 +63,6 @@ async def test_a_refused_login_ends_a_stream_at_once():
                 await galileo.count_all(ids(40_000))
             assert idle(galileo)
     assert len(server.requests) == 1
-
-
-# ---- the deadline for all --------------------------------------------------------------------------------------------
-
-
-@virtual_time
-async def test_a_deadline_ends_all_that_is_not_counted_by_then():
-    """At the deadline each target without a count gets a DeadlineExceededError, and no request follows."""
-    clock = asyncio.get_running_loop().time
-    arrived: list[float] = []
-
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        arrived.append(clock())
-        await asyncio.sleep(0.1)
-        writer.write(http())
-
-    async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        began = clock()
-        report = await galileo.count_all(ids(600), concurrency=8, timeout=1)
-        took = clock() - began
-        assert idle(galileo)
-    assert len(report.results) == 600
-    assert {type(error) for error in report.errors} == {DeadlineExceededError}
-    assert {result.total_count for result in report.results if result.ok} == {7}
-    assert 8 <= sum(result.ok for result in report.results) <= 80
-    assert took < 3
-    assert [at - began for at in arrived if at > began + 1.3] == []
-
-
-@virtual_time
-async def test_a_deadline_ends_the_wait_for_a_source():
-    """A source that gives nothing more in time ends the stream with DeadlineExceededError, after the results."""
-
-    async def stuck() -> AsyncIterator[str]:
-        yield PROJECT
-        await asyncio.sleep(60)
-
-    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        got: list[gs.CountResult] = []
-        async with galileo.count_many(stuck(), timeout=0.2) as stream:
-            with pytest.raises(DeadlineExceededError):
-                await take_all(stream, got)
-        assert idle(galileo)
-    assert [result.unwrap() for result in got] == [7]
-
-
-async def test_a_deadline_that_is_not_reached_changes_nothing():
-    """A deadline that isn't reached changes no result."""
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        report = await galileo.count_all(one_by_one(ids(10)), timeout=30)
-    assert report.counts == tuple(range(10))
 
 
 # ---- leaving ---------------------------------------------------------------------------------------------------------
@@ -262,17 +210,6 @@ async def test_closing_the_client_during_a_login_loses_no_target_in_silence():
         await galileo.close()
         (outcome,) = await asyncio.gather(counting, return_exceptions=True)
     assert isinstance(outcome, BaseException) or len(outcome.errors) == 30
-
-
-async def test_a_deadline_leaves_the_results_of_an_asynchronous_source():
-    """With `timeout=` each target of an asynchronous source has a result, as those of a list have."""
-    targets = {"list": ids(40), "async": one_by_one(ids(40))}
-    async with numbered({number: slowly(0.2, number) for number in range(40)}) as server:
-        async with GalileoSessions("k", base_url=server.url) as galileo:
-            for kind in targets.values():
-                report = await galileo.count_all(kind, concurrency=4, timeout=0.5)
-                assert len(report.results) == 40
-                assert {type(error) for error in report.errors} == {DeadlineExceededError}
 
 
 async def test_a_source_may_take_its_time_to_clean_up():

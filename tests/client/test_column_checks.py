@@ -1,0 +1,204 @@
+"""`check=True`: filters held against their project's columns, which are asked for once and kept."""
+
+import asyncio
+import json
+from collections import Counter
+
+import pytest
+from support.clock import virtual_time
+from support.inside import idle
+from support.projects import ids, number_of
+from support.servers import RawServer, http, raw_server
+
+from galileo_sessions import (
+    Col,
+    ColumnCatalog,
+    CountQuery,
+    DeadlineExceededError,
+    FilterCheckError,
+    GalileoSessions,
+    NotFoundError,
+    dump_catalog,
+)
+
+GOOD, TYPO, WRONG_TYPE = Col("input").contains("x"), Col("imput").contains("x"), Col.text("score").eq("3")
+FEW = ColumnCatalog.of(input="text", score="number")
+MORE = ColumnCatalog.of(input="text", score="number", imput="text")
+
+
+class Service:
+    """Answers for columns and for counts, and keeps the time of each question."""
+
+    def __init__(self, *catalogs: ColumnCatalog, wait: float = 0.0, status: int = 200) -> None:
+        self.catalogs = [json.dumps(dump_catalog(catalog)) for catalog in catalogs]
+        self.wait = wait
+        self.status = status
+        self.columns: Counter[int] = Counter()
+        self.counts: Counter[int] = Counter()
+        self.server: RawServer
+
+    async def behave(self, nth: int, writer: asyncio.StreamWriter) -> None:
+        """Answers one request."""
+        request = self.server.requests[nth - 1]
+        number = number_of(request)
+        if b"/available_columns" not in request.split(b"\r\n")[0]:
+            self.counts[number] += 1
+            writer.write(http())
+            return
+        self.columns[number] += 1
+        await asyncio.sleep(self.wait)
+        body = self.catalogs[min(self.columns[number], len(self.catalogs)) - 1]
+        writer.write(http(self.status, body if self.status == 200 else "gone"))
+
+
+async def use(service: Service, then) -> None:
+    """Runs `then(galileo)` with a client that checks."""
+    async with raw_server(service.behave) as service.server:
+        async with GalileoSessions("k", base_url=service.server.url, check=True) as galileo:
+            await then(galileo)
+            assert idle(galileo)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (CountQuery(ids(1)[0], TYPO), "imput.*input"),
+        (CountQuery(ids(1)[0], WRONG_TYPE), "score"),
+        (CountQuery(ids(1)[0], filters=[TYPO]), "imput.*input"),
+    ],
+    ids=["typo", "wrong type", "flat list"],
+)
+async def test_a_filter_that_does_not_fit_is_refused_before_the_count(query, message):
+    """A column that isn't there, or that has another type, is named; nothing is counted."""
+    service = Service(FEW)
+
+    async def then(galileo: GalileoSessions) -> None:
+        with pytest.raises(FilterCheckError, match=message) as caught:
+            await galileo.count(query)
+        assert caught.value.query == query
+
+    await use(service, then)
+    assert (service.columns, service.counts) == ({0: 1}, {})
+
+
+async def test_a_call_may_check_or_not():
+    """`check=` of a call goes before the client's; what asks for all sessions needs no columns."""
+    service = Service(FEW)
+
+    async def then(galileo: GalileoSessions) -> None:
+        assert await galileo.count(ids(1)[0], TYPO, check=False) == 7
+        assert await galileo.count(ids(1)[0]) == 7
+        assert service.columns == {}
+        assert await galileo.count(ids(1)[0], GOOD) == 7
+        async with GalileoSessions("k", base_url=service.server.url) as other:
+            assert await other.count(ids(1)[0], TYPO) == 7
+            with pytest.raises(FilterCheckError):
+                await other.count(ids(1)[0], TYPO, check=True)
+            (result,) = (await other.count_all(ids(1), TYPO, check=True)).results
+            assert type(result.error) is FilterCheckError
+
+    await use(service, then)
+
+
+async def test_columns_are_asked_for_once_by_a_project():
+    """However many counts wait for a project's columns, they are asked for once; each project has its own."""
+    service = Service(FEW, wait=0.02)
+    queries = [CountQuery(project, GOOD) for project in ids(3) for _ in range(50)]
+
+    async def then(galileo: GalileoSessions) -> None:
+        report = await galileo.count_all(queries)
+        assert report.counts == (7,) * 150
+
+    await use(service, then)
+    assert service.columns == {0: 1, 1: 1, 2: 1}
+
+
+@virtual_time
+async def test_columns_are_kept_for_five_minutes():
+    """After five minutes they are asked for again."""
+    service = Service(FEW)
+
+    async def then(galileo: GalileoSessions) -> None:
+        for seconds, asked in ((0, 1), (299, 1), (2, 2)):
+            await asyncio.sleep(seconds)
+            assert await galileo.count(ids(1)[0], GOOD) == 7
+            assert service.columns == {0: asked}
+
+    await use(service, then)
+
+
+@virtual_time
+async def test_a_new_column_is_found_before_a_filter_is_refused():
+    """A filter that doesn't fit columns of more than ten seconds ago is held against those of now."""
+    service = Service(FEW, MORE)
+
+    async def then(galileo: GalileoSessions) -> None:
+        with pytest.raises(FilterCheckError):
+            await galileo.count(ids(1)[0], TYPO)
+        with pytest.raises(FilterCheckError):
+            await galileo.count(ids(1)[0], TYPO)
+        assert service.columns == {0: 1}
+        await asyncio.sleep(11)
+        assert await galileo.count(ids(1)[0], TYPO) == 7
+
+    await use(service, then)
+    assert service.columns == {0: 2}
+
+
+@virtual_time
+async def test_failures_are_shared_by_those_who_wait_and_not_kept():
+    """If the columns can't be had, all that wait for them hear why; the next count asks again."""
+    service = Service(FEW, wait=0.5, status=404)
+
+    async def then(galileo: GalileoSessions) -> None:
+        report = await galileo.count_all([CountQuery(ids(1)[0], GOOD, tag=n) for n in range(5)])
+        assert {type(error) for error in report.errors} == {NotFoundError}
+        assert [error.query.tag for error in report.errors] == [0, 1, 2, 3, 4]
+        assert service.columns == {0: 1}
+        service.status = 200
+        assert await galileo.count(ids(1)[0], GOOD) == 7
+
+    await use(service, then)
+
+
+@virtual_time
+async def test_a_deadline_holds_while_columns_are_waited_for():
+    """Whoever's time is over gives up alone; the next in line asks."""
+    service = Service(FEW, wait=3)
+
+    async def then(galileo: GalileoSessions) -> None:
+        hasty = [galileo.count(ids(1)[0], GOOD, timeout=seconds) for seconds in (1, 0.5)]
+        patient = galileo.count(ids(1)[0], GOOD)
+        outcomes = await asyncio.gather(*hasty, patient, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [DeadlineExceededError, DeadlineExceededError, int]
+
+    await use(service, then)
+    assert service.columns == {0: 2}
+
+
+@virtual_time
+async def test_a_cancelled_count_leaves_the_question_to_the_next():
+    """Cancelling the one that asks neither cancels nor fails those who wait with it."""
+    service = Service(FEW, wait=3)
+
+    async def then(galileo: GalileoSessions) -> None:
+        first, second = [asyncio.create_task(galileo.count(ids(1)[0], GOOD)) for _ in range(2)]
+        await asyncio.sleep(1)
+        first.cancel()
+        assert await second == 7
+        assert first.cancelled()
+
+    await use(service, then)
+
+
+async def test_the_columns_of_many_projects_are_bounded(monkeypatch):
+    """Only the columns of the projects that were counted last are kept."""
+    monkeypatch.setattr("galileo_sessions.client.column_checks._MOST", 2)
+    service = Service(FEW)
+
+    async def then(galileo: GalileoSessions) -> None:
+        for number in (0, 1, 0, 2, 0, 1):
+            assert await galileo.count(ids(3)[number], GOOD) == 7
+
+    await use(service, then)
+    assert service.columns == {0: 1, 1: 2, 2: 1}

@@ -1,0 +1,157 @@
+"""Event loops of all kinds: eager tasks, a second loop, and clients that are closed meanwhile."""
+
+import asyncio
+import contextvars
+from collections.abc import AsyncIterator
+
+import pytest
+from support.inside import idle
+from support.projects import ids, numbered, one_by_one
+from support.servers import PROJECT, http, raw_server, until
+
+from galileo_sessions import ConfigurationError, GalileoSessions, Limits, PasswordAuth
+
+EAGER = getattr(asyncio, "eager_task_factory", None)
+eagerly = pytest.mark.skipif(EAGER is None, reason="asyncio has eager tasks since Python 3.12")
+
+
+@eagerly
+@pytest.mark.parametrize("kind", [list, one_by_one], ids=["sync", "async"])
+@pytest.mark.parametrize("concurrency", [1, 2, 3, 4, 64, 256])
+async def test_eager_tasks_keep_every_promise(concurrency, kind):
+    """With eager tasks all targets are counted, `concurrency` is kept, and wide streams don't recurse."""
+    running, most = 0, 0
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.001)
+        running -= 1
+        writer.write(http())
+
+    asyncio.get_running_loop().set_task_factory(EAGER)
+    async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        async with asyncio.timeout(20):
+            report = await galileo.count_all(kind(ids(300)), concurrency=concurrency)
+            assert report.counts == (7,) * 300
+            assert most <= concurrency
+            assert idle(galileo)
+            async with galileo.count_many(kind(ids(300)), concurrency=concurrency) as stream:
+                async for _ in stream:
+                    break
+            assert idle(galileo)
+
+
+async def test_a_source_may_hold_task_groups_and_context_variables():
+    """An async generator is pulled by one task: task groups, timeouts and context variables hold across its yields."""
+    current = contextvars.ContextVar("current", default="unset")
+    seen: list[str] = []
+
+    async def source() -> AsyncIterator[str]:
+        token = current.set("source")
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            for target in ids(100):
+                await group.create_task(asyncio.sleep(0))
+                yield target
+                seen.append(current.get())
+        current.reset(token)
+
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all(source(), concurrency=8)
+    assert report.counts == tuple(range(100))
+    assert seen == ["source"] * 100
+
+
+async def test_a_queue_as_source_may_be_left():
+    """`wait_for(queue.get())` in a source, whose cancellation Python 3.11 can lose, doesn't keep the block open."""
+    queue: asyncio.Queue[str] = asyncio.Queue()
+
+    async def source() -> AsyncIterator[str]:
+        while True:
+            yield await asyncio.wait_for(queue.get(), 5)
+
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        async with asyncio.timeout(4):
+            async with galileo.count_many(source(), concurrency=4) as stream:
+                for target in ids(20):
+                    queue.put_nowait(target)
+                async for _ in stream:
+                    queue.put_nowait(PROJECT)
+                    break
+            assert idle(galileo)
+
+
+async def test_a_second_event_loop_is_told_before_it_waits():
+    """A client that is used in another loop says so at once, also where the first loop left it no place."""
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    async def second(galileo: GalileoSessions) -> None:
+        async with asyncio.timeout(2):
+            with pytest.raises(ConfigurationError, match="another event loop"):
+                await galileo.count(PROJECT)
+            report = await galileo.count_all(ids(3))
+        assert ["another event loop" in str(error) for error in report.errors] == [True] * 3
+        assert report.errors[0].query.project_id == ids(1)[0]
+
+    limits = Limits(1, 1)
+    async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url, limits=limits) as galileo:
+        counting = asyncio.create_task(galileo.count(PROJECT))
+        try:
+            await until(lambda: server.requests)
+            await asyncio.to_thread(asyncio.run, second(galileo))
+        finally:
+            counting.cancel()
+            await asyncio.wait([counting])
+
+
+@pytest.mark.parametrize("auth", [None, PasswordAuth("ann", "pw")], ids=["key", "password"])
+async def test_two_close_at_once(auth):
+    """Closing twice, also at the same time and during a login, ends once and leaves nothing."""
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    async with raw_server(behave) as server:
+        galileo = GalileoSessions("k" if auth is None else None, auth=auth, base_url=server.url)
+        counting = asyncio.create_task(galileo.count(PROJECT))
+        await until(lambda: server.requests)
+        async with asyncio.timeout(5):
+            await asyncio.gather(galileo.close(), galileo.close())
+            await galileo.close()
+            (outcome,) = await asyncio.gather(counting, return_exceptions=True)
+        assert isinstance(outcome, Exception)
+        assert idle(galileo)
+        with pytest.raises(ConfigurationError, match="closed"):
+            await galileo.count(PROJECT)
+
+
+async def test_a_cancellation_while_joining_after_the_body_raised_is_not_lost():
+    """A cancellation that comes while the block is left because of an error is raised in its place."""
+    ending = asyncio.Event()
+
+    async def source() -> AsyncIterator[str]:
+        try:
+            yield PROJECT
+            await asyncio.sleep(60)
+        finally:
+            ending.set()
+            await asyncio.sleep(0.2)
+
+    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
+
+        async def use() -> None:
+            async with galileo.count_many(source()) as stream:
+                await anext(stream)
+                raise KeyError("in the body")
+
+        task = asyncio.create_task(use())
+        await ending.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        assert idle(galileo)
+    assert task.cancelled()
+    assert isinstance(caught.value.__context__, KeyError | asyncio.CancelledError)

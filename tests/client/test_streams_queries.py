@@ -1,0 +1,117 @@
+"""Targets that are queries, the filter and scope given beside them, and queries that need no request."""
+
+import json
+
+import pytest
+from support.projects import ids, numbered
+from support.servers import PROJECT, RawServer, http, raw_server
+
+from galileo_sessions import (
+    ALWAYS,
+    NEVER,
+    Col,
+    ConfigurationError,
+    CountQuery,
+    Filter,
+    FilterDecodeError,
+    GalileoSessions,
+    any_of,
+    dump_filter,
+    dump_query,
+    load_query,
+)
+
+A, B = Col.text("a").eq("x"), Col.number("b").gt(1)
+STREAM, OTHER = ids(8)[6:]
+
+
+def sent(server: RawServer) -> list[dict[str, object]]:
+    """The JSON of each request."""
+    return [json.loads(request.split(b"\r\n\r\n")[1]) for request in server.requests]
+
+
+@pytest.mark.parametrize(
+    ("query", "arguments", "tree"),
+    [
+        (CountQuery(PROJECT, A, tag="t"), {"where": B}, A & B),
+        (CountQuery(PROJECT, tag="t"), {"where": B}, B),
+        (CountQuery(PROJECT, filters=[A], tag="t"), {"where": B}, A & B),
+        (CountQuery(PROJECT, A, tag="t"), {"filters": [B]}, A & B),
+        (CountQuery(PROJECT, filters=[A], tag="t"), {"filters": [B]}, A & B),
+        (CountQuery(PROJECT, A | B, tag="t"), {"where": ~B}, (A | B) & ~B),
+    ],
+    ids=["where, where", "nothing, where", "filters, where", "where, filters", "filters, filters", "or, not"],
+)
+async def test_a_filter_beside_queries_holds_for_each(query, arguments, tree):
+    """A `where` or `filters` beside a `CountQuery` narrows it; its tag remains."""
+    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all([query], **arguments)
+        async with galileo.count_many([query], **arguments) as stream:
+            streamed = [result async for result in stream]
+        assert await galileo.count(query, **arguments) == 7
+    expected = {"filter_tree": dump_filter(tree)}
+    assert sent(server) == [expected] * 3
+    assert [result.query.tag for result in (*report.results, *streamed)] == ["t", "t"]
+
+
+async def test_a_scope_beside_queries_holds_for_each():
+    """Ids of the scope that a query lacks are added; its own filter, flat or not, stays as it is."""
+    queries = [CountQuery(PROJECT, A), CountQuery(PROJECT, filters=[A]), CountQuery(PROJECT, log_stream_id=STREAM)]
+    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        async with galileo.count_many(queries, log_stream_id=STREAM, ordered=True, concurrency=1) as stream:
+            async for _ in stream:
+                pass
+    assert sent(server) == [
+        {"filter_tree": dump_filter(A), "log_stream_id": STREAM},
+        {"filters": [dump_filter(A)["filter"]], "log_stream_id": STREAM},
+        {"log_stream_id": STREAM},
+    ]
+
+
+async def test_a_scope_that_contradicts_a_querys_is_refused():
+    """Another log stream than the query's own is refused, before its request."""
+    query = CountQuery(PROJECT, A, log_stream_id=STREAM)
+    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
+        for call in (galileo.count(query, log_stream_id=OTHER), galileo.count_all([query], log_stream_id=OTHER)):
+            with pytest.raises(ConfigurationError, match=f"log_stream_id='{OTHER}' beside .* '{STREAM}'"):
+                await call
+    assert server.connections == 0
+
+
+# ---- queries that need no request ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", [NEVER, any_of([]), A & NEVER, ~ALWAYS], ids=repr)
+async def test_never_is_zero_without_a_request(where: Filter):
+    """A filter that holds for no session counts 0, alone, in a fan-out and beside queries, with no attempts."""
+    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url, check=True) as galileo:
+        assert await galileo.count(PROJECT, where) == 0
+        report = await galileo.count_all([*ids(3), CountQuery(PROJECT, where), CountQuery(PROJECT, A)], where)
+    assert report.counts == (0,) * 5
+    assert {(result.attempts, result.ok) for result in report.results} == {((), True)}
+    assert (report.progress.done, report.progress.failed) == (5, 0)
+    assert server.connections == 0
+
+
+async def test_never_among_other_targets():
+    """A fan-out over words may have none for some project; the others are counted."""
+    words = {0: ["x"], 1: [], 2: ["y", "z"]}
+    queries = [CountQuery(ids(3)[n], any_of([Col("a").contains(word) for word in words[n]])) for n in words]
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        assert (await galileo.count_all(queries)).counts == (0, 0, 2)
+    assert len(server.requests) == 2
+
+
+def test_never_travels_as_plain_data():
+    """An `or` without conditions is `NEVER`, and comes back as a query that is."""
+    query = CountQuery(PROJECT, NEVER, tag=1)
+    assert dump_query(query) == {"project_id": PROJECT, "filter_tree": {"or": []}, "tag": 1}
+    assert load_query(dump_query(query)) == query
+    assert query.for_project(STREAM).body == b""
+
+
+def test_an_and_without_conditions_does_not_count_all():
+    """Plain data with an empty `and` is refused: it would count all sessions."""
+    with pytest.raises(FilterDecodeError, match="would count all sessions.*leave filter_tree out") as caught:
+        load_query({"project_id": PROJECT, "filter_tree": {"and": []}})
+    assert caught.value.path == ("filter_tree", "and")
