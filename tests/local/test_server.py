@@ -316,9 +316,11 @@ async def test_flat_filters_are_remembered(server: LocalGalileo, web: Web) -> No
 
 
 async def test_what_no_query_holds_is_not_remembered(server: LocalGalileo, web: Web) -> None:
-    """An empty or is answered, but `CountQuery` refuses it."""
-    assert 0 == await web.count(server, NEVER)
+    """An empty or inside a filter is answered, but `CountQuery` refuses it; alone it is `NEVER`."""
+    assert 0 == await web.count(server, And([WHERE, NEVER]))
     assert [] == server.requests
+    assert 0 == await web.count(server, NEVER)
+    assert [CountQuery(PROJECT, NEVER)] == server.requests
 
 
 # ---- its life --------------------------------------------------------------------------------------------------------
