@@ -31,7 +31,6 @@ from galileo_sessions import (
     Col,
     CountQuery,
     Filter,
-    FilterError,
     Not,
     Or,
     QueueScopedFilterWarning,
