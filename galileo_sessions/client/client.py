@@ -7,20 +7,22 @@ import os
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from attrs import evolve
 
 from galileo_sessions.client.address import base_url as resolve_base_url
+from galileo_sessions.client.admission import Admission
 from galileo_sessions.client.authentication import Authentication
 from galileo_sessions.client.credentials import Auth, find_credentials
 from galileo_sessions.client.endpoints import COLUMNS
 from galileo_sessions.client.fanout import CountReport, CountStream, OnProgress, Targets
 from galileo_sessions.client.headers import request_headers
-from galileo_sessions.client.limiter import AdaptiveLimiter, Limits
+from galileo_sessions.client.limiter import Limits
 from galileo_sessions.client.query import CountQuery, build_query, columns_body
-from galileo_sessions.client.request import Requester
+from galileo_sessions.client.request import Requester, logger
 from galileo_sessions.client.retry import Retry
 from galileo_sessions.client.transport import SSL, Timeouts, Transport
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
@@ -92,7 +94,7 @@ class GalileoSessions:
             Authentication(found, sent, self._transport, timeouts.attempt),
             attempt_timeout=timeouts.attempt,
             retry=retry,
-            limiter=AdaptiveLimiter(self._limits),
+            admission=Admission(self._limits, retry.patience, partial(logger.debug, "limits: %s")),
             on_attempt=on_attempt,
         )
 
@@ -282,7 +284,7 @@ def _within(limits: Limits, connections: float) -> Limits:
     if limits.maximum <= connections:
         return limits
     most = int(connections)
-    return evolve(limits, maximum=most, initial=min(limits.initial, most), minimum=min(limits.minimum, most))
+    return evolve(limits, maximum=most, initial=min(limits.initial, most))
 
 
 def _seconds(timeout: Any) -> float | None:

@@ -97,10 +97,19 @@ class Progress:
     """All targets, if their number can be asked for."""
     in_flight: int
     """Requests under way, of the whole client."""
-    limit: int
-    """Requests that may be under way, now."""
+    width: int
+    """Requests that may be under way at once, now."""
     elapsed: float
     """Seconds since the first target was pulled."""
+    rate: float
+    """Requests that may be sent a second, now."""
+    closed: bool
+    """Whether the service accepts nothing at present, so that the client waits, and sends single probes."""
+
+    @property
+    def limit(self) -> int:
+        """The former name of `width`."""
+        return self.width
 
 
 OnProgress: TypeAlias = Callable[[Progress], object]
@@ -186,8 +195,9 @@ class CountStream:
         """How far it is, now."""
         total = len(self._targets) if isinstance(self._targets, Sized) else None
         elapsed = 0.0 if self._started is None else asyncio.get_running_loop().time() - self._started
-        limiter = self._requester.limiter
-        return Progress(self._done, self._failed, total, limiter.in_flight, limiter.width, elapsed)
+        now = self._requester.admission
+        counts = (self._done, self._failed, total, now.in_flight)
+        return Progress(*counts, now.width, elapsed, now.rate, closed=self._started is not None and now.is_closed)
 
     async def __aenter__(self) -> Self:
         if self._started is not None:
@@ -327,7 +337,7 @@ class CountStream:
                 first = False
             started = loop.time()
             try:
-                total, attempts = await self._requester.count(query, self._deadline)
+                total, attempts = await self._requester.count(query, self._deadline, single=False)
             except GalileoError as error:
                 if self._fail_fast or isinstance(error, AuthenticationError):
                     self._fail(error)

@@ -29,7 +29,7 @@ def in_flight(galileo: GalileoSessions) -> int:
 
 def width(galileo: GalileoSessions) -> int:
     """The number of requests that a client may have in flight, now; public as well."""
-    return galileo.count_many(()).progress.limit
+    return galileo.count_many(()).progress.width
 
 
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:
