@@ -1,21 +1,41 @@
-"""How many requests at once, and how many a second: learned from what a service accepts. Pure, O(1), no clock."""
+"""
+How many requests at once, and how many a second: both learned from what a service accepts.
+
+Pure decisions over `now`, in seconds of any clock that never goes back; O(1) each.
+"""
 
 from collections.abc import Callable
+from enum import Enum
 from math import inf, sqrt
 
-from attrs import frozen
+from attrs import define, frozen
 
-_TICK, _FIRM, _STEP = 0.1, 64, 1.5  # s and answers in a round, at least; growth that has to pay
-_FIRST, _CUT, _NARROW = 0.7, 0.85, 0.9  # the rate after the first refusal, after later ones; the width after one
-_HOLD, _ENOUGH, _BELOW = 0.5, 20, 0.95  # for so many s and successes, 0.95 of the refused rate is not passed
-_SPEED, _SHARE = 2.0, 0.25  # growth a second: 2 sqrt(x), x/4 at most
-_SPARE, _EVERY = 5.0, 50  # refusals that change nothing: one in 50 successes, 5 saved up at most
-_CLOSED, _LONGEST, _DOUBT = 8, 2.0, 5.0  # refused in a row: a closed door; longest pause; s of hope
+_ROUND = 0.1  # seconds that a round takes at least; slow start doubles the rate in one
+_TIMER = 0.0002  # seconds; timers are no finer
+_CATCH_UP = 0.002  # seconds of the pace that may be made up for
+_FIRST_CUT, _LATER_CUT, _NARROWED = 0.7, 0.85, 0.9  # what is left of a limit after a refusal
+_HOLD, _ENOUGH, _BELOW = 0.5, 20, 0.95  # for so many seconds and successes, 0.95 of the refused rate isn't passed
+_FASTER_AFTER = 1.0  # seconds without a refusal
+_SPARED, _SAVED = 1 / 50, 5.0  # refusals that are anybody's: one in 50 successes, 5 saved up
+_ROW = 8  # refused, one after another
+_LONGEST_PAUSE, _DOUBT = 2.0, 5.0  # seconds between two probes; of hope, if the service never answered
+_GRACE = 1.0  # seconds after the end of a pause within which those who wait ask
+_LOWEST_RATE = 0.5
+_STEP = 1.5  # growth that must have paid
+_FLOOR = 0.01  # seconds of latency that tell nothing of the service
 
 
 @frozen
 class Permit:
-    """What one request was sent with."""
+    """
+    What a request was sent with; it goes back with its answer.
+
+    Args:
+        at: When it was sent.
+        number: How many had been sent, itself included.
+        cuts: How often the limits had been cut; -1 in the first burst, which tells nothing of a rate.
+        at_once: How many were under way, itself included.
+    """
 
     at: float
     number: int
@@ -23,8 +43,130 @@ class Permit:
     at_once: int
 
 
+class _Waited(Enum):
+    """What was waited for last."""
+
+    NOT = "not"
+    WIDTH = "width"
+    RATE = "rate"
+
+
+@define
+class _Limit:
+    """A width or a rate: what is allowed now, and what isn't passed before things have settled."""
+
+    value: float
+    refused: float = inf
+
+    def grow(self, seconds: float, quiet_for: float, *, settled: bool) -> None:
+        """Grows for so many seconds, faster after a quiet second."""
+        x = self.value
+        speed = min(2.0 * sqrt(x), x / 4) + x * min(2.0, max(0.0, quiet_for - _FASTER_AFTER))
+        grown = x + seconds * speed
+        self.value = grown if settled else max(x, min(grown, self.refused))
+
+
+@define
+class _Door:
+    """Closed while nobody passes: one probe at a time, with pauses between them."""
+
+    last_passed: float
+    row: int = 0
+    last_refused: int = -1
+    is_closed: bool = False
+    probing: bool = False
+    closed_at: float = 0.0
+    opens_at: float = -inf
+
+    def count_refusal(self, number: int) -> None:
+        """Counts how many of those sent last were refused, without one between them that passed."""
+        self.row = self.row + 1 if number == self.last_refused + 1 else 1
+        self.last_refused = number
+
+    def pause(self, now: float, retry_after: float | None) -> None:
+        """Closes the door, or keeps it closed: until a probe's Retry-After, or for half of the silence so far."""
+        silence = (now - self.last_passed) / 2
+        usual = min(_LONGEST_PAUSE, max(_ROUND, silence))
+        self.shut(now, retry_after if retry_after and self.is_closed else usual)
+
+    def shut(self, now: float, seconds: float) -> None:
+        """Closes the door for at least so long."""
+        if not self.is_closed:
+            self.is_closed, self.closed_at = True, now
+        self.opens_at, self.probing = max(self.opens_at, now + seconds), False
+
+    def passed(self, now: float, number: int) -> bool:
+        """Opens the door for one who was sent after all that were refused; whether it was closed."""
+        self.last_passed = now
+        if number <= self.last_refused:
+            return False
+        opened, self.row, self.is_closed, self.probing = self.is_closed, 0, False, False
+        return opened
+
+    def outlasts(self, patience: float) -> bool:
+        """Whether it stays closed for longer than that, without a pause's difference."""
+        return self.is_closed and self.opens_at - self.closed_at > patience + _LONGEST_PAUSE
+
+
+@define
+class _Rounds:
+    """Rounds of answers: how many were under way on average, and how long they took (Little's law)."""
+
+    at: float
+    area_at: float
+    area: float = 0.0
+    began_with: float = 0.0
+    answers: int = 0
+    sent_before: int = 0
+    paid_width: float = 0.0
+    paid_latency: float = 0.0
+
+    def under_way(self, now: float, requests: int) -> None:
+        """So many have been under way until now."""
+        self.area += requests * (now - self.area_at)
+        self.area_at = now
+
+    def forget(self, number: int) -> None:
+        """Begins anew, with those that are sent after this one: the limits have changed."""
+        self.sent_before, self.paid_width = number, 0.0
+
+    def is_over(self, now: float, number: int, enough: int, latency: float) -> bool:
+        """Counts an answer; whether there are enough, over more than their latency."""
+        if number <= self.sent_before:
+            self.begin(now)
+            return False
+        self.answers += 1
+        return self.answers >= enough and now - self.at >= max(latency, _ROUND)
+
+    def begin(self, now: float) -> None:
+        """Begins a round."""
+        self.at, self.began_with, self.answers = now, self.area, 0
+
+    def paid(self, now: float) -> bool:
+        """Growth must pay: with half as many again under way, latency may grow by the root of that."""
+        area = self.area - self.began_with
+        width, latency = area / (now - self.at), max(_FLOOR, area / self.answers)
+        grown = self.paid_width and width >= max(4, _STEP * self.paid_width)
+        if grown and latency > self.paid_latency * sqrt(width / self.paid_width):
+            return False
+        if grown or not self.paid_width or width < self.paid_width or latency < self.paid_latency:
+            self.paid_width, self.paid_latency = width, latency
+        return True
+
+
 class FlowControl:
-    """The width and the rate at which one client sends."""
+    """
+    The width and the rate at which one client sends, and the door.
+
+    Args:
+        maximum: Requests that may be under way at once, at most.
+        now: When it begins.
+        initial: Requests at once to begin with; as many are sent without regard to the rate.
+        rate: Requests a second to begin with.
+        patience: Seconds that a closed door is waited at, if the service ever answered.
+        is_busy: Whether the caller itself is what makes answers slow.
+        on_change: Called with one sentence for each change of the limits.
+    """
 
     def __init__(
         self,
@@ -37,136 +179,200 @@ class FlowControl:
         is_busy: Callable[[], bool] | None = None,
         on_change: Callable[[str], None] | None = None,
     ) -> None:
-        self._width, self._rate, self._maximum, self._burst = float(initial), rate, maximum, initial
-        self._patience, self._is_busy, self._on_change = patience, is_busy or (lambda: False), on_change
-        self.in_flight = self._number = self._cuts = self._quiet = self._round_n = self._round_from = 0
-        self._slow_start, self._paid_latency = True, 0.0
-        self._latency = self._spare = self._mean = self._spread = self._area = self._round_area = self._paid_n = 0.0
-        self._refused_width = self._refused_rate = inf
-        self._cut_at = self._grown_at = self._last_ok = self._shut_until = self._round_at = self._area_at = now
-        self._last_sent, self._binding = -inf, ""
-        self._row, self._row_end, self.is_closed, self._closed_at = 0, -1, False, 0.0
-        self._probing = self._alive = False
-        self._left, self._left_until = 0, -inf
+        self._maximum, self._patience = maximum, patience
+        self._is_busy, self._on_change = is_busy, on_change
+        self._width, self._rate = _Limit(float(min(initial, maximum))), _Limit(rate)
+        self._door, self._rounds = _Door(now), _Rounds(now, now)
+        self._burst = min(initial, maximum)
+        self._in_flight = self._number = self._settled = 0
+        self._cuts = self._quiet = 0
+        self._slow_start, self._answered = True, False
+        self._latency = self._spare = self._mean = self._spread = 0.0
+        self._cut_at = self._grown_at = now
+        self._last_sent, self._waited = -inf, _Waited.NOT
+        self._left, self._resets_at, self._left_since = 0, -inf, 0
+        self.last_success: float | None = None
 
     @property
     def width(self) -> int:
-        """Requests that may be under way."""
-        return int(self._width + 0.5)
+        """Requests that may be under way at once, now."""
+        return int(self._width.value + 0.5)
 
     @property
     def rate(self) -> float:
-        """Requests a second."""
-        return self._rate
+        """Requests a second, now."""
+        return self._rate.value
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are under way, now."""
+        return self._in_flight
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody passes, so that one probe at a time is sent."""
+        return self._door.is_closed
+
+    def seconds_closed(self, now: float) -> float:
+        """For how long the door has been closed; 0 while it's open."""
+        return now - self._door.closed_at if self._door.is_closed else 0.0
+
+    def is_hopeless(self, now: float) -> bool:
+        """Whether the door has been closed for so long that all who wait had better hear it, until the next probe."""
+        return self._is_past_hope() and now < self._door.opens_at + _GRACE
 
     def wait(self, now: float) -> float:
         """Seconds until one may be sent; 0: now; infinite: ask again when something has come back."""
-        if now < self._shut_until:
-            return self._shut_until - now
-        if self._probing if self.is_closed else self.in_flight >= int(self._width + 0.5):
-            self._binding = "width"
+        door = self._door
+        if now < door.opens_at:
+            return door.opens_at - now
+        if door.probing if door.is_closed else self._in_flight >= int(self._width.value + 0.5):
+            self._waited = _Waited.WIDTH
             return inf
-        if self._left <= 0 and now < self._left_until:
-            return self._left_until - now
-        pace = self._last_sent + 1 / self._rate - now
-        if pace <= 0.0002 or self._burst:  # timers are no finer
+        if now < self._resets_at and self._in_flight >= self._left:
+            return self._resets_at - now
+        pace = self._last_sent + 1 / self._rate.value - now
+        if pace <= _TIMER or self._burst:
             return 0.0
-        self._binding = "rate"
+        self._waited = _Waited.RATE
         return pace
 
     def sent(self, now: float) -> Permit:
-        """Counts one that is sent."""
-        self._count(now, +1)
-        self._left -= 1
-        self._number, self._probing = self._number + 1, self.is_closed
-        self._last_sent = max(self._last_sent + 1 / self._rate, now - 0.002)
-        cuts, self._burst = -1 if self._burst else self._cuts, max(0, self._burst - 1)
-        return Permit(now, self._number, cuts, self.in_flight)
+        """Counts a request that is sent; its permit goes back once, with what came of it."""
+        self._rounds.under_way(now, self._in_flight)
+        if self._is_past_hope():  # all who waited have heard it; this one begins to wait
+            self._door.closed_at = now
+        self._door.probing = self._door.is_closed
+        self._in_flight += 1
+        self._number += 1
+        self._last_sent = max(self._last_sent + 1 / self._rate.value, now - _CATCH_UP)
+        cuts = self._cuts
+        if self._burst:
+            self._burst, cuts = self._burst - 1, -1
+        return Permit(now, self._number, cuts, self._in_flight)
 
     def succeeded(self, now: float, permit: Permit) -> None:
-        """Learns from an answer."""
-        self._count(now, -1)
-        self._last_ok, self._alive, self._spare = now, True, min(_SPARE, self._spare + 1 / _EVERY)
+        """The service did what it was asked for."""
+        self._settle(now, permit)
+        self.last_success, self._answered = now, True
+        if self._door.passed(now, permit.number):
+            self._say("the door opens: a probe has passed")
+        self._spare = min(_SAVED, self._spare + _SPARED)
         self._latency += (now - permit.at - self._latency) / (16 if self._latency else 1)
-        if permit.number > self._row_end:
-            self._row, self.is_closed, self._probing = 0, False, False
         if permit.cuts in (self._cuts, -1):
-            self._quiet += 1
-            self._mean += (permit.at_once - self._mean) / (25 if self._mean else 1)
-            self._spread += (abs(permit.at_once - self._mean) - self._spread) / 25
-        self._grow(now, min(0.25, now - self._grown_at), permit.at_once)
-        if permit.number <= self._round_from:
-            self._round_at, self._round_area, self._round_n = now, self._area, -1
-        self._round_n, lasted, area = self._round_n + 1, now - self._round_at, self._area - self._round_area
-        if self._round_n >= (16 if self._slow_start else _FIRM) and lasted >= max(self._latency, _TICK):
-            self._judge(now, area / lasted, area / self._round_n)
-
-    def released(self, now: float, permit: Permit) -> None:
-        """No word on the load: a 404, a cancellation."""
-        self._count(now, -1)
-        self._probing = False
+            self._accepted(permit.at_once)
+        self._grow(now, permit.at_once)
+        enough = 16 if self._slow_start else 64
+        if self._rounds.is_over(now, permit.number, enough, self._latency):
+            self._judge(now)
 
     def refused(self, now: float, permit: Permit, retry_after: float | None = None, *, told: bool = False) -> None:
-        """503, 504, 529, a time-out; told to come later: a 429, or whatever has a Retry-After."""
-        self._count(now, -1)
-        self._alive = self._alive or told
-        self._grown_at, self._round_from, self._paid_n = now, self._number, 0.0
-        self._row, self._row_end = self._row + 1 if permit.number == self._row_end + 1 else 1, permit.number
-        if self._row >= _CLOSED and permit.cuts >= 0:
-            pause = min(_LONGEST, max(_TICK, (now - self._last_ok) / 2))
-            pause = retry_after if retry_after and self.is_closed else pause
-            self._closed_at = self._closed_at if self.is_closed else now
-            self._shut_until, self.is_closed, self._probing = max(self._shut_until, now + pause), True, False
-        if permit.cuts != self._cuts or self._spare >= 1:
-            self._spare -= permit.cuts == self._cuts
+        """
+        The service had too much to do: a 429, 503, 504, a connect error, a reset, a time-out.
+
+        Args:
+            now: When it came.
+            permit: What it was sent with.
+            retry_after: Seconds, if the answer had them.
+            told: Whether the service answered on purpose: with a 429, or with a Retry-After.
+        """
+        self._settle(now, permit)
+        self._answered = self._answered or told
+        self._grown_at = now
+        self._rounds.forget(self._number)
+        self._door.count_refusal(permit.number)
+        if self._door.row >= _ROW and permit.cuts >= 0:
+            self._close(now, retry_after)
+        if permit.cuts != self._cuts:  # cut since then
             return
-        if self._row < _CLOSED:
-            late = not self._slow_start and now - self._cut_at > _HOLD
-            if late and 3 < permit.at_once >= min(self._mean + 1 + self._spread, self._width - 0.5):
-                self._refused_width, self._width = permit.at_once - 0.5, max(1.0, _NARROW * (permit.at_once - 1))
-            else:
-                cut = _FIRST if self._slow_start else _CUT
-                self._refused_rate, self._rate = _BELOW * self._rate, max(0.5, self._rate * cut)
-            if self._on_change is not None:
-                self._on_change(f"width {self.width}, {self.rate:.3g} a second: refused")
+        if self._spare >= 1:
+            self._spare -= 1
+            return
+        if self._door.row < _ROW:
+            self._cut(now, permit)
         self._cuts, self._cut_at, self._quiet, self._slow_start = self._cuts + 1, now, 0, False
 
+    def released(self, now: float, permit: Permit) -> None:
+        """What came says nothing on the load: a 404, a 500, a cancellation."""
+        self._settle(now, permit)
+        self._door.probing = False
+
     def shut(self, now: float, seconds: float) -> None:
-        """Closes the door for all."""
-        self._shut_until = max(self._shut_until, now + seconds)
+        """Closes the door for all, for at least so many seconds; one probe comes then."""
+        self._door.shut(now, seconds)
+        self._say(f"the door closes for {seconds:.1f} s: the service asked for it")
 
     def allowance(self, now: float, remaining: int, seconds: float) -> None:
-        """What may be sent until the reset."""
-        self._left, self._left_until = remaining - self.in_flight, now + seconds
+        """
+        The service says, with the answer that was settled last, what remains until a reset; this never raises a limit.
 
-    def is_hopeless(self, now: float) -> bool:
-        """Whether the door has been closed for so long that those who wait had better hear it."""
-        return self.is_closed and now - self._closed_at > (self._patience if self._alive else _DOUBT)
+        Args:
+            now: When it came.
+            remaining: Requests that it takes until the reset, of all that it hadn't seen then.
+            seconds: Until the reset.
+        """
+        if now >= self._resets_at or self._settled > self._left_since:
+            self._left, self._left_since = remaining, self._number
+        else:
+            self._left = min(self._left + 1, remaining)
+        self._resets_at = now + seconds
 
-    def _count(self, now: float, change: int) -> None:
-        self._area += self.in_flight * (now - self._area_at)
-        self._area_at, self.in_flight = now, self.in_flight + change
+    def _settle(self, now: float, permit: Permit) -> None:
+        self._rounds.under_way(now, self._in_flight)
+        self._in_flight -= 1
+        self._settled = permit.number
+        self._left -= 1  # used; an allowance that comes with the answer says so itself
 
-    def _climb(self, x: float, refused: float, dt: float, since: float) -> float:
-        y = x + dt * (min(_SPEED * sqrt(x), _SHARE * x) + x * min(2.0, max(0.0, since - 1)))
-        return y if since > _HOLD and self._quiet >= _ENOUGH else max(x, min(y, refused))
+    def _is_past_hope(self) -> bool:
+        return self._door.outlasts(self._patience if self._answered else _DOUBT)
 
-    def _grow(self, now: float, dt: float, at_once: int) -> None:
+    def _accepted(self, at_once: int) -> None:
+        self._quiet += 1
+        self._mean += (at_once - self._mean) / (25 if self._mean else 1)
+        self._spread += (abs(at_once - self._mean) - self._spread) / 25
+
+    def _grow(self, now: float, at_once: int) -> None:
+        seconds, quiet_for = min(0.25, now - self._grown_at), now - self._cut_at
+        settled = quiet_for > _HOLD and self._quiet >= _ENOUGH
+        width, rate = self._width, self._rate
         if self._slow_start:
-            self._width += at_once * 2 >= self._width
-            self._rate *= 2 ** (dt / max(self._latency, _TICK)) if self._binding == "rate" else 1
-        elif self._binding == "width":
-            self._width = min(self._width + 0.25, self._climb(self._width, self._refused_width, dt, now - self._cut_at))
-        elif self._binding == "rate":
-            self._rate = self._climb(self._rate, self._refused_rate, dt, now - self._cut_at)
-        self._width, self._binding, self._grown_at = min(self._width, self._maximum), "", now
+            width.value += at_once * 2 >= width.value
+            rate.value *= 2 ** (seconds / max(self._latency, _ROUND)) if self._waited is _Waited.RATE else 1
+        elif self._waited is _Waited.WIDTH:
+            most = width.value + 0.25
+            width.grow(seconds, quiet_for, settled=settled)
+            width.value = min(width.value, most)
+        elif self._waited is _Waited.RATE:
+            rate.grow(seconds, quiet_for, settled=settled)
+        width.value = min(width.value, self._maximum)
+        self._waited, self._grown_at = _Waited.NOT, now
 
-    def _judge(self, now: float, n: float, latency: float) -> None:
-        """Growth must pay: with half as many again under way, latency may grow by the root of that, not more."""
-        self._round_at, self._round_area, self._round_n = now, self._area, 0
-        grown = self._paid_n and n >= max(4, _STEP * self._paid_n)
-        if grown and latency > self._paid_latency * sqrt(n / self._paid_n) and not self._is_busy():
-            self._refused_width, self._width = self._paid_n, max(1.0, min(self._width, _NARROW * self._paid_n))
-            self._slow_start, self._cut_at, self._round_from = False, now, self._number
-        elif grown or not self._paid_n or n < self._paid_n or latency < self._paid_latency:
-            self._paid_n, self._paid_latency = n, latency
+    def _judge(self, now: float) -> None:
+        """Goes back to the width that paid, if the growth since then hasn't."""
+        rounds, width = self._rounds, self._width
+        if (self._is_busy is None or not self._is_busy()) and not rounds.paid(now):
+            width.refused = rounds.paid_width
+            width.value = max(1.0, min(width.value, _NARROWED * rounds.paid_width))
+            self._slow_start, self._cut_at, rounds.sent_before = False, now, self._number
+            self._say(f"width {self.width}: more at once only took longer")
+        rounds.begin(now)
+
+    def _close(self, now: float, retry_after: float | None) -> None:
+        self._door.pause(now, retry_after)
+        self._say(f"the door is closed for {self._door.opens_at - now:.1f} s: {self._door.row} refused in a row")
+
+    def _cut(self, now: float, permit: Permit) -> None:
+        """Blames the width for a refusal that stood high among those accepted, else the rate."""
+        at_once, width, rate = permit.at_once, self._width, self._rate
+        late = not self._slow_start and now - self._cut_at > _HOLD
+        if late and 3 < at_once >= min(self._mean + 1 + self._spread, width.value - 0.5):
+            width.refused, width.value = at_once - 0.5, max(1.0, _NARROWED * (at_once - 1))
+            self._say(f"width {self.width}: refused with {at_once} at once")
+        else:
+            cut = _FIRST_CUT if self._slow_start else _LATER_CUT
+            rate.refused, rate.value = _BELOW * rate.value, max(_LOWEST_RATE, rate.value * cut)
+            self._say(f"rate {rate.value:.1f} a second: refused with {at_once} at once")
+
+    def _say(self, reason: str) -> None:
+        if self._on_change is not None:
+            self._on_change(reason)
