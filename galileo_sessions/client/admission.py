@@ -62,19 +62,16 @@ class Admission:
         self._patience = patience
         self._on_change = on_change
         self._flow = self._new_flow(0.0)
-        self._has_begun = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._single: _Line = OrderedDict()
         self._many: _Line = OrderedDict()
         self._later: list[tuple[float, int, _Waiter, _Line, float]] = []
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
-        self._closed_since = inf
         self._sent_away_until = -inf
         self._refusal: errors.GalileoError = _NO_ANSWER
         self._lag = self._lag_from = 0.0
         self._measures_lag = self._is_busy = False
-        self.last_answer = -inf
-        """When the service last answered, on the loop's clock."""
 
     @property
     def width(self) -> int:
@@ -94,7 +91,12 @@ class Admission:
     @property
     def is_closed(self) -> bool:
         """Whether the service accepts nothing, and is sent single probes, or nothing at all."""
-        return self._flow.is_closed or self._is_sent_away(_now())
+        return self._flow.is_closed
+
+    @property
+    def last_success(self) -> float:
+        """When the service last did what it was asked for, on the loop's clock."""
+        return -inf if self._flow.last_success is None else self._flow.last_success
 
     # ---- permits -----------------------------------------------------------------------------------------------------
 
@@ -102,9 +104,12 @@ class Admission:
         """A permit, if there is one without waiting."""
         if self._single or (self._many and not single) or self._limits.rate is not None:
             return None
-        now = _now()
-        flow = self._flow if self._has_begun else self._begin(now)
-        return None if flow.wait(now) > 0 else flow.sent(now)
+        loop = asyncio.get_running_loop()
+        flow = self._flow if self._loop is loop else self._begin(loop)
+        now = loop.time()
+        if flow.wait(now) > 0 or (flow.is_closed and not single and flow.is_hopeless(now)):
+            return None
+        return flow.sent(now)
 
     async def acquire(
         self, *, single: bool, patience: float, ahead: bool = False, not_before: float = -inf
@@ -122,12 +127,13 @@ class Admission:
             await asyncio.sleep(not_before - _now())
             async with self._limits.rate:
                 pass
-        now = _now()
-        flow = self._flow if self._has_begun else self._begin(now)
-        if self._is_sent_away(now) or (self._is_final(now, patience) and flow.wait(now) > 0):
+        loop = asyncio.get_running_loop()
+        flow = self._flow if self._loop is loop else self._begin(loop)
+        now = loop.time()
+        if self._is_final(now, patience) and (flow.wait(now) > 0 or not single):
             return self._farewell(now)
         line = self._single if single else self._many
-        waiter: _Waiter = asyncio.get_running_loop().create_future()
+        waiter: _Waiter = loop.create_future()
         if not_before > now:
             heappush(self._later, (not_before, next(self._numbers), waiter, line, patience))
         else:
@@ -152,7 +158,7 @@ class Admission:
         """Takes the permit of a request back that was answered with what it asked for."""
         now = _now()
         self._flow.succeeded(now, permit)
-        self.last_answer, self._refusal, self._closed_since = now, _NO_ANSWER, inf
+        self._refusal = _NO_ANSWER
         if not self._measures_lag:
             self._measures_lag = True
             _ = asyncio.get_running_loop().call_soon(self._measure_lag, now)
@@ -164,7 +170,6 @@ class Admission:
         if self._flow.is_closed:
             self.succeeded(permit)
         else:
-            self.last_answer = _now()
             self.released(permit)
 
     def released(self, permit: Permit) -> None:
@@ -203,9 +208,13 @@ class Admission:
 
     # ---- the queue ---------------------------------------------------------------------------------------------------
 
-    def _begin(self, now: float) -> FlowControl:
-        """A limiter that knows the time: a client may have been made long before, and without an event loop."""
-        self._has_begun, self._lag_from, self._flow = True, now, self._new_flow(now)
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> FlowControl:
+        """Begins with the clock of an event loop; what waited in another one is gone with it."""
+        now = self._lag_from = loop.time()
+        self._loop, self._flow, self._timer = loop, self._new_flow(now), None
+        self._single.clear()
+        self._many.clear()
+        self._later.clear()
         return self._flow
 
     def _new_flow(self, now: float) -> FlowControl:
@@ -251,21 +260,14 @@ class Admission:
     # ---- the closed door ---------------------------------------------------------------------------------------------
 
     def _after_failure(self, now: float) -> None:
-        if not self._flow.is_closed:
-            self._closed_since = inf
-        elif self._closed_since == inf:
-            self._closed_since = now
-        else:
+        if self._flow.is_closed:
             self._dismiss(now, lambda patience: self._is_final(now, patience))
         if self._single or self._many or self._later:
             self._pump(now)
 
-    def _is_sent_away(self, now: float) -> bool:
-        return now < self._sent_away_until
-
     def _is_final(self, now: float, patience: float) -> bool:
         flow = self._flow
-        return flow.is_closed and (flow.is_hopeless(now) or now - self._closed_since > patience)
+        return flow.is_closed and (flow.is_hopeless(now) or flow.seconds_closed(now) > patience)
 
     def _dismiss(self, now: float, is_over: Callable[[float], bool]) -> None:
         """Tells those whose patience is over, together."""
@@ -281,11 +283,11 @@ class Admission:
     def _farewell(self, now: float) -> errors.GalileoError:
         """The last refusal, a real answer rather than network trouble, and since when there were only such."""
         error = copy(self._refusal)
-        if self._is_sent_away(now):
+        if now < self._sent_away_until:
             seconds = self._sent_away_until - now
             said = f"it asks for more time than Retry(max_retry_after=...): nothing is sent for {seconds:,.0f} s"
         else:
-            said = f"nothing has been accepted for {now - self._closed_since:,.0f} s, so this was not sent again"
+            said = f"nothing has been accepted for {self._flow.seconds_closed(now):,.0f} s, so this was not sent again"
         error.args = (f"{error}; {said}",)
         return error
 

@@ -14,7 +14,7 @@ from galileo_sessions.client.responses import answered_at
 
 _ITEM = re.compile(r"""(?:"[^"]*"|[^",])+""")  # of a list, at whose commas outside quotes it is split
 _PARAMETER = re.compile(r"(?:^|[;,\s])([a-z]+)\s*=\s*(\d{1,15})(?![\d.])")
-_NUMBER = re.compile(r"\s*(\d{1,15})(?:\.\d+)?\s*(?:[,;].*)?")
+_NUMBER = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*(?:[,;].*)?")
 _PAIRS = (("RateLimit-Remaining", "RateLimit-Reset"), ("X-RateLimit-Remaining", "X-RateLimit-Reset"))
 _EPOCH, _MILLISECONDS = 10**9, 10**12  # a reset so large is a time since 1970, in seconds or in milliseconds
 
@@ -54,4 +54,4 @@ def _of_pair(remaining: str, reset: str, headers: Mapping[str, str]) -> tuple[in
 
 
 def _both(remaining: str | None, reset: str | None) -> tuple[int, float] | None:
-    return None if remaining is None or reset is None else (int(remaining), float(reset))
+    return None if remaining is None or reset is None else (int(float(remaining)), float(reset))

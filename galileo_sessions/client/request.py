@@ -278,7 +278,7 @@ class Requester:
         if is_told(error) and _asked(error) > self._retry.max_retry_after:
             raise state.failure(self.admission.send_away(_asked(error)), now)
         left = state.time_left(now)
-        wait = state.decisions.wait_after_refusal(error, now, self.admission.last_answer, left)
+        wait = state.decisions.wait_after_refusal(error, now, self.admission.last_success, left)
         if wait is None:
             wait = state.decisions.wait_after(error, left, new_token=state.new_token)
         if wait is None:

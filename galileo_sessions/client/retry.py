@@ -14,9 +14,9 @@ Each question has a `RetryDecisions`; all of a client share a `RetryBudget`. A f
 A refusal is backpressure. It costs no attempt while there is reason for hope: the service said "later" itself (429,
 Retry-After), or another answer came within the last `patience` seconds, or the question belongs to a fan-out, which is
 told by the limiter's closed door when hope is over. The refused question returns to the head of the queue, and the
-limiter decides when it is sent; after a Retry-After not before that time is over. From the fifth refusal on a question
-also waits on its own, or one project that is always refused would take the place of the others. A question that has
-been refused for longer than `patience` has no more free attempts::
+limiter decides when it is sent; after a Retry-After not before that time is over. A question that is refused again and
+again while others succeed also waits on its own, or one project that is always refused would take the others' place.
+A question that has been refused for longer than `patience` has no more free attempts::
 
     500          429, Retry-After: 1      503          200
     attempt 1 ── jitter up to 0.25 s ── · ── 1 to 1.1 s ── · ── at once ── ·
@@ -46,7 +46,7 @@ _REFUSALS = frozenset({429, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _STATUSES = _OWN_TROUBLE | _REFUSALS
 _QUICK = 0.05  # seconds within which the first retry after a disconnect begins: often it was only a stale connection
 _GRACE = 0.1  # seconds over which those who wait for the same Retry-After come back
-_AT_ONCE = 4  # refusals of one question after which it returns without a wait of its own
+_AT_ONCE = 4  # times that others succeed between refusals of a question, before it waits on its own
 
 _FULL, _PRICE, _DEAR_PRICE = 500, 5, 10
 
@@ -125,36 +125,36 @@ class RetryDecisions:
     trusts_door: bool = False
     made: int = field(default=0, init=False)
     _refusals: int = field(default=0, init=False)
-    _first_refusal: float = field(default=0.0, init=False)
+    _overtaken: int = field(default=0, init=False)
+    _first_refusal: float | None = field(default=None, init=False)
+    _last_refusal: float = field(default=0.0, init=False)
     _refund: int = field(default=1, init=False)
     _gateway_timeouts: int = field(default=0, init=False)
     _new_tokens: int = field(default=0, init=False)
 
     def wait_after_refusal(
-        self, error: errors.GalileoError, now: float, last_answer: float, left: float = inf
+        self, error: errors.GalileoError, now: float, last_success: float, left: float = inf
     ) -> float | None:
         """
-        Seconds to wait before a refused question may be sent again, as far as it is free; None if it isn't.
+        Seconds to wait before a refused question may be sent again, if that is free; None if it isn't.
 
         Args:
             error: What the last attempt met.
             now: Seconds on any clock.
-            last_answer: When the service last answered any question, on the same clock.
+            last_success: When any question last succeeded, on the same clock.
             left: Seconds to the deadline; the wait is infinite if it would pass it.
         """
         if not is_refusal(error) or self.policy.attempts == 1 or not self._is_in_time(error):
             return None
-        self._refusals += 1
-        if self._refusals == 1:
-            self._first_refusal = now
-        hope = self.trusts_door or is_told(error) or now - last_answer < self.patience
+        if self._first_refusal is None:
+            self._first_refusal = self._last_refusal = now
+        hope = self.trusts_door or is_told(error) or now - last_success < self.patience
         if not hope or now - self._first_refusal >= self.patience:
             return None
-        wait = _asked(error)
-        if wait is not None:
-            wait += self.jitter(min(_GRACE, wait))
-        else:
-            wait = self._backoff(self._refusals - _AT_ONCE) if self._refusals > _AT_ONCE else 0.0
+        self._overtaken += last_success > self._last_refusal
+        self._last_refusal = now
+        self._refusals += 1
+        wait = self._wait_of_refusal(error)
         return wait if wait < left else inf
 
     def wait_after(self, error: errors.GalileoError, left: float = inf, *, new_token: bool = False) -> float | None:
@@ -198,11 +198,17 @@ class RetryDecisions:
     def _is_in_time(self, error: errors.GalileoError) -> bool:
         return (_asked(error) or 0.0) <= self.policy.max_retry_after
 
+    def _wait_of_refusal(self, error: errors.GalileoError) -> float:
+        if self._overtaken >= _AT_ONCE and _asked(error) is None:
+            return self._backoff(self._overtaken - _AT_ONCE + 1)
+        is_first = self._refusals == 1 and isinstance(error, errors.DisconnectedError)
+        return self._wait(error) if is_first or _asked(error) is not None else 0.0
+
     def _wait(self, error: errors.GalileoError) -> float:
         asked = _asked(error)
         if asked is not None:
             return asked + self.jitter(min(_GRACE, asked))
-        if self.made == 1 and isinstance(error, errors.DisconnectedError):
+        if self.made <= 1 and isinstance(error, errors.DisconnectedError):
             return self.jitter(_QUICK)
         return self._backoff(self.made)
 

@@ -32,6 +32,11 @@ def width(galileo: GalileoSessions) -> int:
     return galileo.count_many(()).progress.width
 
 
+def rate(galileo: GalileoSessions) -> float:
+    """The requests that a client may send a second, now; public as well."""
+    return galileo.count_many(()).progress.rate
+
+
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:
     """Replaces the random choice of each retry's wait: `jitter` gets the longest wait, and returns the one to use."""
     galileo._requester.jitter = jitter
