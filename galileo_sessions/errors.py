@@ -122,6 +122,12 @@ class Attempt:
     """Seconds waited before it: for a permit, a pause, or a backoff."""
     elapsed: float
     """Seconds from admission to the last byte, or to the error."""
+    width: int = 0
+    """Requests that the client let be under way at once, after this one."""
+    rate: float = 0.0
+    """Requests that it sent a second at most, after this one."""
+    closed: bool = False
+    """Whether the service accepted nothing, after this one, so that the client sent single probes only."""
 
 
 class ConfigurationError(GalileoError, ValueError):

@@ -145,7 +145,7 @@ def program() -> None:
 @_filter
 @_scope
 @click.option("--format", "output", type=click.Choice([*FORMATS]), default="table", show_default=True)
-@click.option("--concurrency", type=click.IntRange(1, 10_000), metavar="N", help="Requests at once, at most; else 64.")
+@click.option("--concurrency", type=click.IntRange(1, 10_000), metavar="N", help="Requests at once, at most; else 256.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all counts together.")
 @click.option("--fail-fast", is_flag=True, help="End with the first count that fails.")
 @click.option("--check", is_flag=True, help="First check the filter against the columns of the first PROJECT.")
@@ -184,7 +184,7 @@ def count(
         if not isinstance(targets, list):
             raise click.UsageError("--check needs PROJECT. For a file write explain --project.")
         _ = asyncio.run(_fetch_columns(targets[0].project_id, **scope)).check(template.where)
-    galileo = GalileoSessions(limits=Limits(min(10, concurrency), concurrency) if concurrency else Limits())
+    galileo = GalileoSessions(limits=Limits(concurrency) if concurrency else Limits())
     tally = Tally(len(targets) if isinstance(targets, list) else None)
     try:
         with Screen() as screen:

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from inspect import signature
 from math import inf
 from typing import TYPE_CHECKING, Any, Never, NoReturn, Self
@@ -16,16 +17,17 @@ from uuid import UUID
 from attrs import evolve
 
 from galileo_sessions.client.address import base_url as resolve_base_url
+from galileo_sessions.client.admission import Admission
 from galileo_sessions.client.advice import unknown_argument
 from galileo_sessions.client.authentication import Authentication
 from galileo_sessions.client.column_checks import ColumnChecks
 from galileo_sessions.client.credentials import Auth, find_credentials
 from galileo_sessions.client.endpoints import COLUMNS
-from galileo_sessions.client.fanout import Count, CountReport, CountStream, OnProgress, Targets, report_of
+from galileo_sessions.client.fanout import CountReport, CountStream, OnProgress, Targets, report_of
 from galileo_sessions.client.headers import request_headers
-from galileo_sessions.client.limiter import AdaptiveLimiter, Limits
+from galileo_sessions.client.limiter import Limits
 from galileo_sessions.client.query import CountQuery, build_query, columns_body, narrowed
-from galileo_sessions.client.request import Requester
+from galileo_sessions.client.request import Count, Requester, logger
 from galileo_sessions.client.retry import Retry
 from galileo_sessions.client.transport import SSL, Timeouts, Transport
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
@@ -102,7 +104,7 @@ class GalileoSessions:
             Authentication(found, sent, self._transport, timeouts.attempt),
             attempt_timeout=timeouts.attempt,
             retry=retry,
-            limiter=AdaptiveLimiter(self._limits),
+            admission=Admission(self._limits, retry.patience, partial(logger.debug, "limits: %s")),
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester)
@@ -234,7 +236,7 @@ class GalileoSessions:
             targets,
             template,
             count=self._counter(check),
-            limiter=self._requester.limiter,
+            admission=self._requester.admission,
             workers=concurrency or self._limits.maximum,
             ordered=ordered,
             fail_fast=fail_fast,
@@ -324,7 +326,7 @@ def _within(limits: Limits, connections: float) -> Limits:
     if limits.maximum <= connections:
         return limits
     most = int(connections)
-    return evolve(limits, maximum=most, initial=min(limits.initial, most), minimum=min(limits.minimum, most))
+    return evolve(limits, maximum=most, initial=min(limits.initial, most))
 
 
 def _refuse(method: Callable[..., Any], unknown: dict[str, Never]) -> None:

@@ -49,7 +49,7 @@ class ColumnChecks:
         self._requester = requester
         self._projects: OrderedDict[str, _Columns] = OrderedDict()
 
-    async def count(self, query: CountQuery, deadline: float | None) -> tuple[int, Attempts]:
+    async def count(self, query: CountQuery, deadline: float | None, *, single: bool = True) -> tuple[int, Attempts]:
         """
         The count for a query whose filter fits its project's columns; as `Requester.count`.
 
@@ -64,7 +64,7 @@ class ColumnChecks:
             except GalileoError as error:
                 error.query = query
                 raise
-        return await self._requester.count(query, deadline)
+        return await self._requester.count(query, deadline, single=single)
 
     async def _check(self, query: CountQuery, where: Filter, deadline: float | None) -> None:
         try:

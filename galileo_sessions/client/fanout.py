@@ -40,10 +40,10 @@ from uuid import UUID
 
 from attrs import frozen
 
+from galileo_sessions.client.admission import Admission
 from galileo_sessions.client.callbacks import Callback
-from galileo_sessions.client.limiter import AdaptiveLimiter
 from galileo_sessions.client.query import CountQuery, narrowed, narrows
-from galileo_sessions.client.request import Attempts
+from galileo_sessions.client.request import Count
 from galileo_sessions.errors import (
     Attempt,
     AuthenticationError,
@@ -54,8 +54,6 @@ from galileo_sessions.errors import (
 
 Target: TypeAlias = CountQuery | UUID | str
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
-Count: TypeAlias = Callable[[CountQuery, float | None], Coroutine[Any, Any, tuple[int, Attempts]]]
-"""What counts a query, until a deadline on the loop's clock."""
 
 _PATIENCE = 5.0  # seconds that a source has to clean up; a task that swallowed its cancellation is cancelled again
 
@@ -103,10 +101,19 @@ class Progress:
     """All targets, if their number can be asked for."""
     in_flight: int
     """Requests under way, of the whole client."""
-    limit: int
-    """Requests that may be under way, now."""
+    width: int
+    """Requests that may be under way at once, now."""
     elapsed: float
     """Seconds from when the stream was entered to now, or to its end."""
+    rate: float
+    """Requests that may be sent a second, now."""
+    closed: bool
+    """Whether the service accepts nothing at present, so that the client waits, and sends single probes."""
+
+    @property
+    def limit(self) -> int:
+        """The former name of `width`."""
+        return self.width
 
 
 OnProgress: TypeAlias = Callable[[Progress], object]
@@ -162,7 +169,7 @@ class CountStream:
         template: CountQuery,
         *,
         count: Count,
-        limiter: AdaptiveLimiter,
+        admission: Admission,
         workers: int,
         ordered: bool,
         fail_fast: bool,
@@ -170,7 +177,7 @@ class CountStream:
         on_progress: OnProgress | None,
     ) -> None:
         self._count = count
-        self._limiter = limiter
+        self._admission = admission
         self._targets = targets
         self._template = template
         self._narrows = narrows(template)
@@ -195,8 +202,10 @@ class CountStream:
     def progress(self) -> Progress:
         """How far it is, now."""
         total = len(self._targets) if isinstance(self._targets, Sized) else None
-        limiter = self._limiter
-        return Progress(self._done, self._failed, total, limiter.in_flight, limiter.width, self._elapsed())
+        now = self._admission
+        counts = (self._done, self._failed, total, now.in_flight)
+        closed = self._started is not None and now.is_closed
+        return Progress(*counts, now.width, self._elapsed(), now.rate, closed=closed)
 
     def _elapsed(self) -> float:
         if self._started is None:
@@ -379,7 +388,7 @@ class CountStream:
                 first = False
             started = loop.time()
             try:
-                total, attempts = await self._count(query, self._deadline)
+                total, attempts = await self._count(query, self._deadline, single=False)
             except GalileoError as error:
                 if self._fail_fast or isinstance(error, AuthenticationError):
                     self._fail(error)

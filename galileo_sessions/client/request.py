@@ -2,7 +2,7 @@
 One question to the service, from the query to the answer: the wait for a permit, the attempts, the deadline.
 
 A question makes attempts until one brings the answer, the retry policy gives up, or the deadline passes.
-An attempt begins when the limiter gives a permit, and ends with the last byte or an error.
+An attempt begins with the permit to send, and ends with the last byte or an error.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ import random
 from collections.abc import Callable
 from copy import copy
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from attrs import define
 
 from galileo_sessions import errors
+from galileo_sessions.client.admission import Admission
+from galileo_sessions.client.allowance import allowance
 from galileo_sessions.client.authentication import Authentication
 from galileo_sessions.client.callbacks import Callback
 from galileo_sessions.client.endpoints import COUNT, Endpoint
-from galileo_sessions.client.limiter import AdaptiveLimiter
+from galileo_sessions.client.flow import Permit
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.client.responses import error_of
-from galileo_sessions.client.retry import Retry, RetryBudget, RetryDecisions, is_overload
+from galileo_sessions.client.retry import Retry, RetryBudget, RetryDecisions, is_overload, is_told, is_trouble
 from galileo_sessions.client.transport import Transport
 
 T = TypeVar("T")
@@ -32,9 +34,24 @@ T = TypeVar("T")
 logger: logging.Logger = logging.getLogger("galileo_sessions")
 
 _LINE = "POST %s: attempt %d, status %s, %.0f ms"
+_A_PERSONS_PATIENCE = 10.0
+"""
+Seconds that a single question waits for a service that refuses everything, unless it has a deadline of its own.
+
+That is about how long somebody who waits keeps their attention (Miller 1968, Nielsen 1993), it outlasts a restart or a
+failover of some seconds, and it is less than the 30 s after which most gateways in front of the caller would give up.
+"""
 
 Attempts = tuple[errors.Attempt, ...]
 OnAttempt = Callable[[errors.Attempt], object]
+
+
+class Count(Protocol):
+    """What counts a query, until a deadline on the loop's clock; `single` if it is asked alone, not by a fan-out."""
+
+    async def __call__(
+        self, query: CountQuery, deadline: float | None, *, single: bool = True
+    ) -> tuple[int, Attempts]: ...
 
 
 @define
@@ -45,11 +62,17 @@ class RequestState:
     query: CountQuery
     body: bytes
     deadline: float | None
+    single: bool
+    """Whether it is asked alone, not by a fan-out."""
     started: float
     waiting_since: float
     """When the wait for the next attempt began."""
     decisions: RetryDecisions
     attempts: Attempts = ()
+    not_before: float = -inf
+    """When the next attempt may begin, on the loop's clock."""
+    allowance: tuple[int, float] | None = None
+    """What the last answer says of how many requests the service will take, and for how many seconds."""
     cut_short: bool = False
     """Whether the last attempt had to end with the deadline, before its own time was over."""
     new_token: bool = False
@@ -88,7 +111,7 @@ class Requester:
         authentication: The headers of a request.
         attempt_timeout: Seconds that one attempt may take.
         retry: Whether to try again.
-        limiter: Gives the permits.
+        admission: Gives the permits.
         on_attempt: Called after each attempt; what it raises is logged.
     """
 
@@ -99,10 +122,10 @@ class Requester:
         *,
         attempt_timeout: float,
         retry: Retry,
-        limiter: AdaptiveLimiter,
+        admission: Admission,
         on_attempt: OnAttempt | None,
     ) -> None:
-        self.limiter = limiter
+        self.admission = admission
         self.jitter: Callable[[float], float] = _jitter
         self._transport = transport
         self._authentication = authentication
@@ -111,14 +134,14 @@ class Requester:
         self._budget = RetryBudget()
         self._on_attempt = None if on_attempt is None else Callback("on_attempt", on_attempt)
 
-    async def count(self, query: CountQuery, deadline: float | None) -> tuple[int, Attempts]:
+    async def count(self, query: CountQuery, deadline: float | None, *, single: bool = True) -> tuple[int, Attempts]:
         """The count for a query, and the attempts that it took; as `send`."""
         if not query.body:  # it asks for no session
             return 0, ()
-        return await self.send(COUNT, query, query.body, deadline)
+        return await self.send(COUNT, query, query.body, deadline, single=single)
 
     async def send(
-        self, endpoint: Endpoint[T], query: CountQuery, body: bytes, deadline: float | None
+        self, endpoint: Endpoint[T], query: CountQuery, body: bytes, deadline: float | None, *, single: bool = True
     ) -> tuple[T, Attempts]:
         """
         The answer to a question, and the attempts that it took.
@@ -128,14 +151,18 @@ class Requester:
             query: Of which project; errors carry it.
             body: What is sent.
             deadline: When to give up, on the loop's clock.
+            single: Whether it is asked alone: it is sent before the targets of fan-outs, and has less patience.
 
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        decisions = RetryDecisions(self._retry, self._budget, self.jitter)
-        state = RequestState(endpoint, query, body, deadline, now, now, decisions)
+        patience = self._retry.patience
+        if single and deadline is None:
+            patience = min(patience, _A_PERSONS_PATIENCE)
+        decisions = RetryDecisions(self._retry, self._budget, self.jitter, patience, not single)
+        state = RequestState(endpoint, query, body, deadline, single, now, now, decisions)
         refusal = self._transport.refusal(loop)
         if refusal is not None:  # before it waits for a place
             raise state.failure(refusal, now)
@@ -144,7 +171,7 @@ class Requester:
             if error is None:
                 decisions.succeeded()
                 return answer, state.attempts
-            await self._wait_for_retry(state, error)
+            self._prepare_retry(state, error)
 
     async def close(self) -> None:
         """Cancels a login that is in progress, and closes the transport."""
@@ -153,7 +180,8 @@ class Requester:
 
     async def _attempt(self, state: RequestState) -> tuple[Any, errors.GalileoError | None]:
         """One attempt, recorded in `state`: the answer, or an error."""
-        permit = self.limiter.try_acquire() or await self._acquire(state)
+        permit = None if state.attempts else self.admission.try_acquire(single=state.single)
+        permit = permit or await self._acquire(state)
         clock = asyncio.get_running_loop().time
         begun = clock()
         until = begun + self._attempt_timeout
@@ -169,9 +197,8 @@ class Requester:
             raise
         except errors.GalileoError as problem:
             error = problem.with_traceback(None)  # which would keep the whole response alive
-            self._report_overload(state, permit, error)
         finally:
-            self.limiter.release(permit, succeeded=answer is not None)
+            self._give_back(state, permit, answer, error)
         self._record(state, error, begun, clock())
         return answer, error
 
@@ -180,35 +207,66 @@ class Requester:
         endpoint = state.endpoint
         path = endpoint.path.format(project_id=state.query.project_id)
         response = await self._transport.post(path, state.body, headers, until=until, max_body=endpoint.max_body)
+        state.allowance = allowance(response.headers)
         if response.status == 200:
             return endpoint.decode(response.body, self._authentication.redact)
         error = error_of(response, self._authentication.redact, state.query)
         state.new_token = self._authentication.refused(error, headers)
         raise error
 
-    async def _acquire(self, state: RequestState) -> int:
+    async def _acquire(self, state: RequestState) -> Permit:
         timeout = asyncio.timeout_at(state.deadline)
         try:
             async with timeout:
-                return await self.limiter.acquire()
+                permit = await self.admission.acquire(
+                    single=state.single,
+                    patience=state.decisions.patience,
+                    ahead=bool(state.attempts),
+                    not_before=state.not_before,
+                )
         except TimeoutError:
             if not timeout.expired():  # then it is not ours, but of Limits(rate=...)
                 raise
+        else:
+            if isinstance(permit, Permit):
+                return permit
+            raise state.failure(permit, asyncio.get_running_loop().time())
         raise state.too_late(asyncio.get_running_loop().time())
 
-    def _report_overload(self, state: RequestState, permit: int, error: errors.GalileoError) -> None:
-        """Tells the limiter that the service has too much to do, and for how long it asked to be left alone."""
-        pause = error.retry_after if isinstance(error, errors.ResponseError) else None
-        if pause is not None and pause > self._retry.max_retry_after:
-            pause = None
-        if is_overload(error) and not state.is_cut_short(error):
-            self.limiter.overloaded(permit, pause)
+    def _give_back(
+        self, state: RequestState, permit: Permit, answer: object, error: errors.GalileoError | None
+    ) -> None:
+        """Takes the permit back, and tells what the answer says of the service."""
+        if answer is not None:
+            self.admission.succeeded(permit)
+        elif error is None or state.is_cut_short(error):
+            self.admission.released(permit)
+        elif is_overload(error):
+            self.admission.refused(permit, error, told=is_told(error))
+        elif is_trouble(error):
+            self.admission.released(permit)
+        else:
+            self.admission.answered(permit)
+        if state.allowance is not None:
+            remaining, seconds = state.allowance
+            state.allowance = None
+            self.admission.allow(remaining, min(seconds, self._retry.max_retry_after))
 
     def _record(self, state: RequestState, error: errors.GalileoError | None, begun: float, ended: float) -> None:
         status = error.status if isinstance(error, errors.ResponseError) else None
         if error is None or isinstance(error, errors.DecodeError):
             status = 200
-        attempt = errors.Attempt(len(state.attempts) + 1, status, error, begun - state.waiting_since, ended - begun)
+        admission = self.admission
+        attempt = errors.Attempt(
+            len(state.attempts) + 1,
+            status,
+            error,
+            begun - state.waiting_since,
+            ended - begun,
+            admission.width,
+            admission.rate,
+            admission.is_closed,
+        )
         state.attempts += (attempt,)
         state.waiting_since = ended
         if logger.isEnabledFor(logging.DEBUG):
@@ -216,17 +274,26 @@ class Requester:
         if self._on_attempt is not None:
             self._on_attempt(attempt)
 
-    async def _wait_for_retry(self, state: RequestState, error: errors.GalileoError) -> None:
+    def _prepare_retry(self, state: RequestState, error: errors.GalileoError) -> None:
+        """Decides when the next attempt may begin, or raises what the question ends with."""
         now = state.waiting_since
         if state.is_cut_short(error):
             raise state.too_late(now)
-        wait = state.decisions.wait_after(error, left=state.time_left(now), new_token=state.new_token)
+        if is_told(error) and _asked(error) > self._retry.max_retry_after:
+            raise state.failure(self.admission.send_away(_asked(error)), now)
+        left = state.time_left(now)
+        wait = state.decisions.wait_after_refusal(error, now, self.admission.last_success, left)
+        if wait is None:
+            wait = state.decisions.wait_after(error, left, new_token=state.new_token)
         if wait is None:
             raise state.failure(error, now)
         if wait == inf:
             raise state.too_late(now)
-        if wait > 0:
-            await asyncio.sleep(wait)
+        state.not_before = now + wait if wait else -inf
+
+
+def _asked(error: errors.GalileoError) -> float:
+    return (error.retry_after or 0.0) if isinstance(error, errors.ResponseError) else 0.0
 
 
 def _jitter(most: float) -> float:

@@ -129,7 +129,7 @@ def error_of(response: Response, redact: Redact = str, query: CountQuery | None 
         "status": status,
         "headers": {name.lower(): redact(value) for name, value in headers.items() if name.lower() != "set-cookie"},
         "body": body,
-        "retry_after": retry_after(headers.get("Retry-After"), datetime.now(UTC)),
+        "retry_after": retry_after(headers.get("Retry-After"), answered_at(headers)),
     }
     title = _title(status)
     if 300 <= status < 400:
@@ -166,6 +166,15 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
+
+
+def answered_at(headers: Mapping[str, str]) -> datetime:
+    """When the service wrote an answer, by its own clock, the answer's Date header; without one, by this machine's."""
+    try:
+        date = parsedate_to_datetime(headers["Date"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return datetime.now(UTC)
+    return date.replace(tzinfo=date.tzinfo or UTC)
 
 
 def _title(status: int) -> str:

@@ -96,7 +96,7 @@ async def test_a_second_event_loop_is_told_before_it_waits():
         assert ["another event loop" in str(error) for error in report.errors] == [True] * 3
         assert report.errors[0].query.project_id == ids(1)[0]
 
-    limits = Limits(1, 1)
+    limits = Limits(1)
     async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url, limits=limits) as galileo:
         counting = asyncio.create_task(galileo.count(PROJECT))
         try:

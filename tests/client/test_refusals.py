@@ -9,7 +9,7 @@ from support.clock import virtual_time
 from support.decisions import TRANSPORT, retrying, status
 from support.inside import (
     idle,
-    width,
+    rate,
 )
 from support.projects import ids
 from support.servers import PROJECT, answers, http, raw_server
@@ -23,11 +23,13 @@ from galileo_sessions import (
     DecodeError,
     DisconnectedError,
     GalileoSessions,
+    Limits,
     NotFoundError,
     PermissionDeniedError,
     RedirectError,
     Retry,
     ServerError,
+    TLSError,
     ValidationError,
 )
 from galileo_sessions.client.retry import RetryBudget, is_overload
@@ -70,10 +72,10 @@ def test_without_tokens_there_is_no_retry(tokens, error, allowed):
     assert budget.tokens == (0 if allowed else tokens)
 
 
-def test_a_dead_service_is_asked_a_hundred_times_more_at_most():
+def test_a_service_in_trouble_is_asked_a_hundred_times_more_at_most():
     """All counts of a client share 500 tokens, which pay for 100 retries."""
     budget = RetryBudget()
-    waits = [retrying(budget=budget).wait_after(status(503)) for _ in range(1_000)]
+    waits = [retrying(budget=budget).wait_after(status(500)) for _ in range(1_000)]
     assert sum(wait is not None for wait in waits) == 100
 
 
@@ -104,13 +106,14 @@ def test_what_the_service_refuses_for_good_costs_nothing(error):
 
 @pytest.mark.parametrize(
     ("error", "overload"),
-    [(status(number), number in (429, 503, 504)) for number in (400, 408, 429, 500, 502, 503, 504, 520, 529)]
-    + [(error, name == "timeout") for name, error in TRANSPORT.items()]
-    + [(DecodeError("x"), False), (DeadlineExceededError("x"), False)],
+    [(status(number), number not in (400, 408, 500)) for number in (400, 408, 429, 500, 502, 503, 504, 520, 529)]
+    + [(status(number, Retry_After="1"), number != 404) for number in (404, 408, 500)]
+    + [(error, name != "protocol") for name, error in TRANSPORT.items()]
+    + [(DecodeError("x"), False), (DeadlineExceededError("x"), False), (TLSError("x"), False)],
     ids=lambda value: f"{type(value).__name__} {getattr(value, 'status', '')}" if isinstance(value, Exception) else "",
 )
 def test_what_means_overload(error, overload):
-    """429, 503, 504 and attempt timeouts mean overload; nothing else does."""
+    """Refusals, lost connections, attempt timeouts and a Retry-After mean overload; nothing else does."""
     assert is_overload(error) is overload
 
 
@@ -151,10 +154,13 @@ async def test_503_then_rst_for_ever():
 
 @pytest.mark.parametrize("status", [429, 503, 504])
 async def test_a_deadline_hides_no_overload(status):
-    """A refusal shrinks the limit also if the count has a `timeout=`."""
-    async with raw_server(http(status, "")) as server, client(server.url, retry=Retry(attempts=1)) as galileo:
+    """A refusal lowers the rate also if the count has a `timeout=`."""
+    arguments = {"retry": Retry(attempts=1), "limits": Limits(initial=1)}
+    async with raw_server(http(status, "")) as server, client(server.url, **arguments) as galileo:
+        await failure(galileo)  # the first one tells nothing of the rate
+        before = rate(galileo)
         await failure(galileo, timeout=5)
-        assert width(galileo) == 7
+        assert rate(galileo) < before
 
 
 # ---- refusals under load ---------------------------------------------------------------------------------------------
@@ -168,8 +174,6 @@ class Quota(Service):
         self.a_second = a_second
         self.window = window
         self.taken: list[float] = []
-        self.refused: list[float] = []
-        self.arrived: list[float] = []
 
     def used(self, now: float) -> int:
         """Requests taken in the second that counts: the current one of the clock, or the last one."""
@@ -179,12 +183,10 @@ class Quota(Service):
     def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
         """Takes the request, or doesn't."""
         now = asyncio.get_running_loop().time()
-        self.arrived.append(now)
         if self.used(now) < self.a_second:
             self.taken.append(now)
             asyncio.get_running_loop().call_later(0.02, answer, http())
         else:
-            self.refused.append(now)
             answer(http(429, "", Retry_After="1"))
 
 
@@ -192,15 +194,13 @@ class Quota(Service):
 @pytest.mark.parametrize("window", ["fixed", "sliding"])
 @virtual_time
 async def test_429_storm(window):
-    """At a quota of 200 per second 1,000 counts succeed with 1,100 requests at most, none during a pause."""
+    """At a quota of 200 per second 1,000 counts succeed with 1,100 requests at most."""
     asyncio.get_running_loop().set_debug(False)
     async with serving(Quota(200, window)) as service, GalileoSessions("k", base_url=service.url) as galileo:
         report = await galileo.count_all(ids(1_000))
         assert idle(galileo)
     assert report.errors == ()
     assert report.total == 7_000
-    late = 0.1  # what may be on its way as the refusal is: 33 ms of the wall's
-    assert [at for at in service.arrived for no in service.refused if no + late < at < no + 1] == []
     assert service.requests <= 1_100
 
 
@@ -239,23 +239,3 @@ async def test_capacity_20():
     assert report.errors == ()
     assert (report.total, service.most) == (35_000, 20)
     assert service.requests <= 5_250
-
-
-class Dead(Service):
-    """Answers 503 for ever."""
-
-    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
-        """Refuses, after a while."""
-        asyncio.get_running_loop().call_later(0.002, answer, http(503, ""))
-
-
-@virtual_time
-async def test_503_for_ever():
-    """A dead service gets 1,150 requests for 1,000 counts at most, and each count has its ServerError."""
-    asyncio.get_running_loop().set_debug(False)
-    async with serving(Dead()) as service, GalileoSessions("k", base_url=service.url) as galileo:
-        report = await galileo.count_all(ids(1_000))
-        assert idle(galileo)
-    assert [type(error) for error in report.errors] == [ServerError] * 1_000
-    assert service.requests <= 1_150
-    assert service.requests == sum(len(error.attempts) for error in report.errors)

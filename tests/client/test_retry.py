@@ -31,8 +31,8 @@ from galileo_sessions.client.retry import RetryBudget
 
 
 def test_the_defaults():
-    """Four attempts, waits from 0.25 s to 8 s, and at most 60 s of Retry-After."""
-    assert Retry() == Retry(attempts=4, backoff=0.25, max_backoff=8.0, max_retry_after=60.0)
+    """Four attempts, waits from 0.25 s to 8 s, at most 60 s of Retry-After, and 90 s of patience."""
+    assert Retry() == Retry(attempts=4, backoff=0.25, max_backoff=8.0, max_retry_after=60.0, patience=90.0)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,8 @@ def test_the_defaults():
         ({"max_backoff": True}, "max_backoff=True"),
         ({"max_retry_after": 86_401}, "max_retry_after=86401"),
         ({"max_retry_after": None}, "max_retry_after=None"),
+        ({"patience": -1}, "patience=-1"),
+        ({"patience": math.nan}, "patience=nan"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -216,8 +218,8 @@ OUTCOMES = st.one_of(
     st.sampled_from([*TRANSPORT.values(), TLSError("x")]),
     st.builds(
         lambda number, asked: Response(number, {} if asked is None else {"Retry-After": asked}, b"{}"),
-        st.sampled_from([200, 302, 400, 401, 403, 404, 422, 429, 500, 503, 504]),
-        st.sampled_from([None, "0", "61", "x"]),
+        st.sampled_from([200, 302, 400, 401, 403, 404, 422, 500, 503, 504]),
+        st.sampled_from([None, "x"]),
     ),
 )
 
@@ -227,7 +229,7 @@ OUTCOMES = st.one_of(
 @example([Response(503, {}, b""), Response(401, {}, b""), COUNT], True)
 @given(outcomes=st.lists(OUTCOMES, min_size=6, max_size=6), logs_in=st.booleans())
 def test_a_count_makes_four_requests_at_most_whatever_is_answered(outcomes, logs_in):
-    """For any answers, 401 and a new login among them, a count makes and lists 1 to 4 attempts."""
+    """For any answers of a service that never said "later", new logins among them, a count makes 1 to 4 attempts."""
 
     async def play() -> None:
         sent: list[str] = []
@@ -255,7 +257,7 @@ def test_a_count_makes_four_requests_at_most_whatever_is_answered(outcomes, logs
             assert 1 <= len(sent) <= 4
             assert [attempt.number for attempt in heard] == list(range(1, len(sent) + 1))
             assert 0 <= retry_tokens(galileo) <= 500
-            assert 1 <= width(galileo) <= 64
+            assert 1 <= width(galileo) <= 256
             assert in_flight(galileo) == 0
 
     run(play(), debug=False)

@@ -1,6 +1,7 @@
 """Retry-After: how it is read, how long it delays a retry, and that it holds for all counts."""
 
 import asyncio
+import itertools
 import math
 from datetime import timedelta
 from email.utils import format_datetime
@@ -15,7 +16,7 @@ from support.inside import (
     stop_wall_clock,
 )
 from support.projects import ids
-from support.servers import PROJECT, http, raw_server, until
+from support.servers import PROJECT, http, raw_server
 
 from galileo_sessions import (
     Limits,
@@ -147,12 +148,12 @@ def test_the_cap_is_a_setting(cap):
         pytest.param(format_datetime(NOW + timedelta(seconds=1), usegmt=True), 1, 1.1, id="a date, latest"),
         pytest.param("Sun, 06 Nov 1994 08:49:37 GMT", 1, 0.0, id="a past date"),
         pytest.param("0", 1, 0.0, id="0"),
-        *[pytest.param(odd, 1, 0.25, id=odd or "empty") for odd in ("-5", "abc", "inf", "1e9", "")],
-        pytest.param("Sun, 06 Nov 2094 08:49:37 +99999999999999999999", 1, 0.25, id="a date in no time zone"),
+        *[pytest.param(odd, 1, 0, id=odd or "empty") for odd in ("-5", "abc", "inf", "1e9", "")],
+        pytest.param("Sun, 06 Nov 2094 08:49:37 +99999999999999999999", 1, 0, id="a date in no time zone"),
     ],
 )
 def test_429_with_retry_after(monkeypatch, asked, jitter, expected):
-    """A retry waits for Retry-After and at most 0.1 s more; without a valid one it waits as usual."""
+    """A refused count waits for Retry-After and at most 0.1 s more; without a valid one it is sent again at once."""
     stop_wall_clock(monkeypatch, NOW)
     times: list[float] = []
 
@@ -181,43 +182,100 @@ async def test_429_with_a_retry_after_above_the_cap(asked):
     assert (len(error.attempts), len(server.requests)) == (1, 1)
 
 
-# ---- for everybody ---------------------------------------------------------------------------------------------------
+# ---- by whose clock --------------------------------------------------------------------------------------------------
+
+
+def test_a_date_is_measured_against_the_answers_own(monkeypatch):
+    """Where the answer has a Date header, a Retry-After date is measured against it, whatever this machine's clock."""
+    stop_wall_clock(monkeypatch, NOW + timedelta(hours=3))
+    later = format_datetime(NOW + timedelta(seconds=5), usegmt=True)
+    assert status(503, Retry_After=later, Date=format_datetime(NOW, usegmt=True)).retry_after == 5
+    assert status(503, Retry_After=later, Date="Tue, 24 Nov 2026 14:00:00 +0200").retry_after == 5
+    assert status(503, Retry_After=later).retry_after == 0
+
+
+@pytest.mark.parametrize("date", ["", "now", "Tue, 24 Nov 2026 25:00:00 GMT", "Tue, 24 Nov 2026 12:00:00 +9999999999"])
+def test_a_date_header_that_is_none_is_ignored(monkeypatch, date):
+    """With a Date header that can't be read, this machine's clock is used."""
+    stop_wall_clock(monkeypatch, NOW)
+    later = format_datetime(NOW + timedelta(seconds=5), usegmt=True)
+    assert status(503, Retry_After=later, Date=date).retry_after == 5
+
+
+# ---- for whom --------------------------------------------------------------------------------------------------------
 
 
 @virtual_time
-async def test_a_retry_after_holds_for_everybody():
-    """During a Retry-After no count sends a request, neither one that waits already nor a later one."""
-    times: list[float] = []
+async def test_a_retry_after_holds_for_the_refused_count_while_others_pass():
+    """The refused count waits for its Retry-After; the others are sent meanwhile."""
+    times: dict[str, list[float]] = {}
     clock = asyncio.get_running_loop().time
 
     async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        times.append(clock())
-        writer.write(http(429, "", Retry_After="2") if number == 1 else http())
-
-    async with raw_server(behave) as server, client(server.url, limits=Limits(initial=1)) as galileo:
-        first = asyncio.create_task(galileo.count_all(ids(10)))
-        await until(lambda: len(times) == 1)
-        await asyncio.sleep(1)
-        second = await galileo.count_all(ids(10))
-        assert ((await first).errors, second.errors) == ((), ())
-    assert len(times) == 21
-    assert min(times[1:]) - times[0] >= 2
-
-
-@virtual_time
-async def test_a_retry_after_holds_for_everybody_within_a_deadline():
-    """Counts with a `timeout=` keep the shared pause, too."""
-    times: list[float] = []
-    clock = asyncio.get_running_loop().time
-
-    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        times.append(clock())
+        times.setdefault("refused" if number == 1 else "others", []).append(clock())
         writer.write(http(429, "", Retry_After="2") if number == 1 else http())
 
     async with raw_server(behave) as server, client(server.url) as galileo:
-        first = asyncio.create_task(galileo.count(PROJECT, timeout=20))
-        await until(lambda: len(times) == 1)
-        await asyncio.sleep(0.5)
-        assert await asyncio.gather(first, galileo.count(PROJECT, timeout=20)) == [7, 7]
-    assert len(times) == 3
-    assert times[1] - times[0] >= 2
+        report = await galileo.count_all(ids(50))
+    assert report.errors == ()
+    (again,) = [result for result in report.results if len(result.attempts) == 2]
+    assert 2 <= again.attempts[1].waited < 2.2
+    assert times["others"][-2] - times["refused"][0] < 1
+
+
+@virtual_time
+async def test_a_retry_after_holds_for_everybody_when_nobody_passes():
+    """Where all are refused with Retry-After: 2, one request is sent every 2 s, whoever waits."""
+    clock = asyncio.get_running_loop().time
+    times: list[float] = []
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        times.append(clock() - began)
+        writer.write(http(429, "", Retry_After="2") if times[-1] < 9 else http())
+
+    async with raw_server(behave) as server, client(server.url) as galileo:
+        began = clock()
+        report = await galileo.count_all(ids(100))
+    assert report.errors == ()
+    probes = [at for at in times if 1 < at < 9]
+    assert 3 <= len(probes) <= 5
+    assert min(later - before for before, later in itertools.pairwise(probes)) >= 2
+
+
+@virtual_time
+async def test_a_retry_after_above_the_cap_closes_the_door_for_all():
+    """A service that asks for an hour gets no further request in that hour, and every error says so."""
+    async with raw_server(http(429, "", Retry_After="3600")) as server, client(server.url) as galileo:
+        report = await galileo.count_all(ids(2_000))
+        assert len(server.requests) <= 10
+        assert {type(error) for error in report.errors} == {RateLimitedError}
+        assert {error.retry_after for error in report.errors} == {3600}
+        assert all("max_retry_after" in str(error) for error in report.errors)
+        assert len({error.query.project_id for error in report.errors}) == len(report.errors) == 2_000
+        await asyncio.sleep(3_500)
+        late = await failure(galileo)
+        assert "nothing is sent for" in str(late)
+        assert late.attempts == ()
+        sent = len(server.requests)
+        assert sent <= 10
+        await asyncio.sleep(101)
+        await failure(galileo)
+        assert len(server.requests) == sent + 1
+
+
+@virtual_time
+async def test_who_waits_hears_of_a_retry_after_above_the_cap():
+    """Counts that wait for a place, a backoff or a shorter Retry-After fail when the door closes for an hour."""
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        if number == 2:
+            await asyncio.sleep(1)
+        writer.write(http(429, "", Retry_After="30" if number == 1 else "3600"))
+
+    async with raw_server(behave) as server, client(server.url, limits=Limits(1)) as galileo:
+        began = asyncio.get_running_loop().time()
+        report = await galileo.count_all(ids(50), concurrency=10)
+        assert asyncio.get_running_loop().time() - began < 3
+    assert len(server.requests) == 2
+    assert len(report.errors) == 50
+    assert all("max_retry_after" in str(error) for error in report.errors)

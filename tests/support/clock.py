@@ -14,15 +14,16 @@ _LATE = 1e-6  # seconds that a timer is late, as a real one is: what is waited f
 class _JumpingSelector:
     """A selector that doesn't wait for timers: if no socket is ready, the clock jumps to the next timer."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float) -> None:
         self._selector = selectors.DefaultSelector()
+        self._grace = grace
         self.now = time.monotonic()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """The sockets that are ready; without a timer it really waits."""
         if timeout is None or timeout <= 0:
             return self._selector.select(timeout)
-        ready = self._selector.select(min(timeout / 10, _GRACE))
+        ready = self._selector.select(min(timeout / 10, self._grace))
         if not ready:
             self.now += timeout + _LATE
         return ready
@@ -36,10 +37,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     An event loop with real sockets and virtual time.
 
     Time stands still while callbacks run, however busy the machine is, and while data arrives.
+
+    Args:
+        grace: Seconds of the wall's for which sockets are waited for before the clock jumps; 0 where there are none.
     """
 
-    def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
+    def __init__(self, grace: float = _GRACE) -> None:
+        self._jumping = _JumpingSelector(grace)
         super().__init__(self._jumping)
         self.slow_callback_duration = float("inf")  # it would be measured on the virtual clock
 
@@ -48,7 +52,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._jumping.now
 
 
-def run(main: Coroutine[Any, Any, Any], *, debug: bool = True) -> Any:
+def run(main: Coroutine[Any, Any, Any], *, debug: bool = True, grace: float = _GRACE) -> Any:
     """Runs `main` in virtual time on an event loop of its own, and asserts that it leaves no task."""
 
     async def checked() -> Any:
@@ -59,7 +63,7 @@ def run(main: Coroutine[Any, Any, Any], *, debug: bool = True) -> Any:
         assert not asyncio.all_tasks() - before
         return result
 
-    with asyncio.Runner(loop_factory=VirtualLoop, debug=debug) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(grace), debug=debug) as runner:
         return runner.run(checked())
 
 

@@ -29,7 +29,12 @@ def in_flight(galileo: GalileoSessions) -> int:
 
 def width(galileo: GalileoSessions) -> int:
     """The number of requests that a client may have in flight, now; public as well."""
-    return galileo.count_many(()).progress.limit
+    return galileo.count_many(()).progress.width
+
+
+def rate(galileo: GalileoSessions) -> float:
+    """The requests that a client may send a second, now; public as well."""
+    return galileo.count_many(()).progress.rate
 
 
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:

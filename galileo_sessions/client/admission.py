@@ -1,0 +1,312 @@
+"""
+Who may send, and when: the queue of a client, between its questions and the limiter.
+
+Theory of operation
+===================
+
+The limiter (`flow`) says whether one more request may be sent now. Where it may and nobody waits, a question takes its
+permit by a plain call. Else it waits here, in one of three places::
+
+    later    not before a time: a Retry-After, a backoff      ── time comes ──┐
+    single   questions asked one at a time                    <───────────────┤ to the head of its line
+    many     the targets of fan-outs                          <───────────────┘
+
+Permits go to `single` first, then to `many`: a person who asks one question doesn't wait behind forty thousand. Within
+a line it is first come, first served, but who has been refused comes back to its head, so that the oldest question is
+answered first. One timer, at most, wakes the queue: when the limiter's pace allows the next request, or when the first
+of `later` is ripe. Else it is woken by what comes back from the service.
+
+When nothing is accepted any more, the limiter's door is closed and lets single probes through. When it stays closed for
+too long, all who wait are told so together, with the last real answer, and so are those who come, unless they may send
+the next probe themselves. Thus a dead service sees some dozens of requests, however many wait. A single question has
+less patience than a fan-out, so it may be told before.
+
+Invariants: each permit comes back exactly once, also where a question is cancelled as it gets one; whoever waits is in
+one place; there is a timer whenever somebody waits for a time.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from copy import copy
+from heapq import heappop, heappush
+from itertools import count
+from math import inf
+from typing import TypeAlias
+
+from galileo_sessions import errors
+from galileo_sessions.client.flow import FlowControl, Permit
+from galileo_sessions.client.limiter import Limits
+
+_NO_ANSWER = errors.TransportError("the service accepts nothing")
+_WINDOW = 0.1  # seconds, at least, over which the share of busy time is taken
+_BUSY = 0.5  # share of the time from which on the event loop, not the service, is what makes answers slow
+
+_Waiter: TypeAlias = "asyncio.Future[Permit | errors.GalileoError]"
+_Line: TypeAlias = OrderedDict[_Waiter, float]
+"""Those who wait, and the patience of each."""
+
+
+class Admission:
+    """
+    Gives permits to send.
+
+    Args:
+        limits: What the user allows.
+        patience: Seconds after which a closed door is final, if the service ever answered.
+        on_change: Called with the reason of each change of the limits.
+    """
+
+    def __init__(self, limits: Limits, patience: float, on_change: Callable[[str], None] | None = None) -> None:
+        self._limits = limits
+        self._patience = patience
+        self._on_change = on_change
+        self._flow = self._new_flow(0.0)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._single: _Line = OrderedDict()
+        self._many: _Line = OrderedDict()
+        self._later: list[tuple[float, int, _Waiter, _Line, float]] = []
+        self._numbers = count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._sent_away_until = -inf
+        self._refusal: errors.GalileoError = _NO_ANSWER
+        self._lag = self._lag_from = 0.0
+        self._measures_lag = self._is_busy = False
+
+    @property
+    def width(self) -> int:
+        """Requests that may be in flight at once, now."""
+        return self._flow.width
+
+    @property
+    def rate(self) -> float:
+        """Requests that may be sent a second, now."""
+        return self._flow.rate
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have a permit, now."""
+        return self._flow.in_flight
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the service accepts nothing, and is sent single probes, or nothing at all."""
+        return self._flow.is_closed
+
+    @property
+    def last_success(self) -> float:
+        """When the service last did what it was asked for, on the loop's clock."""
+        return -inf if self._flow.last_success is None else self._flow.last_success
+
+    # ---- permits -----------------------------------------------------------------------------------------------------
+
+    def try_acquire(self, *, single: bool) -> Permit | None:
+        """A permit, if there is one without waiting."""
+        if self._single or (self._many and not single) or self._limits.rate is not None:
+            return None
+        loop = asyncio.get_running_loop()
+        flow = self._flow if self._loop is loop else self._begin(loop)
+        now = loop.time()
+        if flow.wait(now) > 0 or (flow.is_closed and not single and flow.is_hopeless(now)):
+            return None
+        return flow.sent(now)
+
+    async def acquire(
+        self, *, single: bool, patience: float, ahead: bool = False, not_before: float = -inf
+    ) -> Permit | errors.GalileoError:
+        """
+        A permit, after the wait for it; or, where there is no hope, the error that says so.
+
+        Args:
+            single: Whether the question is asked alone, not by a fan-out.
+            patience: Seconds for which it waits at a closed door, at most.
+            ahead: Whether it waits at the head of its line, for it was sent before.
+            not_before: When it may be sent at the earliest, on the loop's clock.
+        """
+        if self._limits.rate is not None:
+            await asyncio.sleep(not_before - _now())
+            async with self._limits.rate:
+                pass
+        loop = asyncio.get_running_loop()
+        flow = self._flow if self._loop is loop else self._begin(loop)
+        now = loop.time()
+        if self._is_final(now, patience) and (flow.wait(now) > 0 or not single):
+            return self._farewell(now)
+        line = self._single if single else self._many
+        waiter: _Waiter = loop.create_future()
+        if not_before > now:
+            heappush(self._later, (not_before, next(self._numbers), waiter, line, patience))
+        else:
+            line[waiter] = patience
+            if ahead:
+                line.move_to_end(waiter, last=False)
+        self._pump(now)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            _ = line.pop(waiter, None)
+            result = waiter.result() if not waiter.cancelled() else None  # it came at the same moment
+            if isinstance(result, Permit):
+                self.released(result)
+            else:
+                self._pump(_now())
+            raise
+
+    # ---- what comes back ---------------------------------------------------------------------------------------------
+
+    def succeeded(self, permit: Permit) -> None:
+        """Takes the permit of a request back that was answered with what it asked for."""
+        now = _now()
+        self._flow.succeeded(now, permit)
+        self._refusal = _NO_ANSWER
+        if not self._measures_lag:
+            self._measures_lag = True
+            _ = asyncio.get_running_loop().call_soon(self._measure_lag, now)
+        if self._single or self._many:
+            self._pump(now)
+
+    def answered(self, permit: Permit) -> None:
+        """Takes a permit back after an error of the question's own, such as a 404: the service is well."""
+        if self._flow.is_closed:
+            self.succeeded(permit)
+        else:
+            self.released(permit)
+
+    def released(self, permit: Permit) -> None:
+        """Takes a permit back that says nothing of the service, such as that of a cancelled request."""
+        now = _now()
+        self._flow.released(now, permit)
+        self._after_failure(now)
+
+    def refused(self, permit: Permit, error: errors.GalileoError, *, told: bool) -> None:
+        """
+        Takes the permit of a refused request back.
+
+        Args:
+            permit: With which it was sent.
+            error: What came.
+            told: Whether the service itself said to come later.
+        """
+        now = _now()
+        if isinstance(error, errors.ResponseError) or not isinstance(self._refusal, errors.ResponseError):
+            self._refusal = error
+        retry_after = error.retry_after if isinstance(error, errors.ResponseError) else None
+        self._flow.refused(now, permit, retry_after, told=told)
+        self._after_failure(now)
+
+    def send_away(self, seconds: float) -> errors.GalileoError:
+        """Sends nothing for a time that is too long to wait for; returns the error that says so to all who wait."""
+        now = _now()
+        self._sent_away_until = max(self._sent_away_until, now + seconds)
+        self._flow.shut(now, seconds)
+        self._dismiss(now, lambda _: True)
+        return self._farewell(now)
+
+    def allow(self, remaining: int, seconds: float) -> None:
+        """Learns from the service how many requests it will take, and until when."""
+        self._flow.allowance(_now(), remaining, seconds)
+
+    # ---- the queue ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> FlowControl:
+        """Begins with the clock of an event loop; what waited in another one is gone with it."""
+        now = self._lag_from = loop.time()
+        self._loop, self._flow, self._timer = loop, self._new_flow(now), None
+        self._single.clear()
+        self._many.clear()
+        self._later.clear()
+        return self._flow
+
+    def _new_flow(self, now: float) -> FlowControl:
+        return FlowControl(
+            self._limits.maximum,
+            now=now,
+            initial=self._limits.initial,
+            patience=self._patience,
+            is_busy=lambda: self._is_busy,
+            on_change=self._on_change,
+        )
+
+    def _pump(self, now: float) -> None:
+        """Gives permits to those whose turn it is, and sees that it is called again in time."""
+        while self._later and (self._later[0][0] <= now or self._later[0][2].done()):
+            _, _, waiter, line, patience = heappop(self._later)
+            if not waiter.done():
+                line[waiter] = patience
+                line.move_to_end(waiter, last=False)
+        flow, wait = self._flow, inf
+        while line := self._single or self._many:
+            wait = flow.wait(now)
+            if wait > 0:
+                break
+            waiter, _ = line.popitem(last=False)
+            if not waiter.done():
+                waiter.set_result(flow.sent(now))
+        ripe = self._later[0][0] if self._later else inf
+        self._wake_at(now, min(now + wait if line else inf, ripe))
+
+    def _wake_at(self, now: float, when: float) -> None:
+        timer = self._timer
+        if timer is not None and now < timer.when() <= when < inf:
+            return  # it comes first, and asks again
+        if timer is not None:
+            timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(when, self._wake) if when < inf else None
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._pump(_now())
+
+    # ---- the closed door ---------------------------------------------------------------------------------------------
+
+    def _after_failure(self, now: float) -> None:
+        if self._flow.is_closed:
+            self._dismiss(now, lambda patience: self._is_final(now, patience))
+        if self._single or self._many or self._later:
+            self._pump(now)
+
+    def _is_final(self, now: float, patience: float) -> bool:
+        flow = self._flow
+        return flow.is_closed and (flow.is_hopeless(now) or flow.seconds_closed(now) > patience)
+
+    def _dismiss(self, now: float, is_over: Callable[[float], bool]) -> None:
+        """Tells those whose patience is over, together."""
+        farewell = self._farewell(now)
+        for line in (self._single, self._many):
+            for waiter in [waiter for waiter, patience in line.items() if is_over(patience)]:
+                del line[waiter]
+                _tell(waiter, farewell)
+        for _, _, waiter, _, patience in self._later:
+            if is_over(patience):
+                _tell(waiter, farewell)
+
+    def _farewell(self, now: float) -> errors.GalileoError:
+        """The last refusal, a real answer rather than network trouble, and since when there were only such."""
+        error = copy(self._refusal)
+        if now < self._sent_away_until:
+            seconds = self._sent_away_until - now
+            said = f"it asks for more time than Retry(max_retry_after=...): nothing is sent for {seconds:,.0f} s"
+        else:
+            said = f"nothing has been accepted for {self._flow.seconds_closed(now):,.0f} s, so this was not sent again"
+        error.args = (f"{error}; {said}",)
+        return error
+
+    # ---- the event loop ----------------------------------------------------------------------------------------------
+
+    def _measure_lag(self, begun: float) -> None:
+        """Adds up the time that callbacks take: where it is most of all time, the loop makes answers look slow."""
+        now = _now()
+        self._measures_lag = False
+        self._lag += now - begun
+        if (window := now - self._lag_from) >= _WINDOW:
+            self._is_busy = self._lag > _BUSY * window
+            self._lag, self._lag_from = 0.0, now
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _tell(waiter: _Waiter, error: errors.GalileoError) -> None:
+    if not waiter.done():
+        waiter.set_result(error)

@@ -1,0 +1,378 @@
+"""
+How many requests at once, and how many a second: both learned from what a service accepts.
+
+Pure decisions over `now`, in seconds of any clock that never goes back; O(1) each.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from math import inf, sqrt
+
+from attrs import define, frozen
+
+_ROUND = 0.1  # seconds that a round takes at least; slow start doubles the rate in one
+_TIMER = 0.0002  # seconds; timers are no finer
+_CATCH_UP = 0.002  # seconds of the pace that may be made up for
+_FIRST_CUT, _LATER_CUT, _NARROWED = 0.7, 0.85, 0.9  # what is left of a limit after a refusal
+_HOLD, _ENOUGH, _BELOW = 0.5, 20, 0.95  # for so many seconds and successes, 0.95 of the refused rate isn't passed
+_FASTER_AFTER = 1.0  # seconds without a refusal
+_SPARED, _SAVED = 1 / 50, 5.0  # refusals that are anybody's: one in 50 successes, 5 saved up
+_ROW = 8  # refused, one after another
+_LONGEST_PAUSE, _DOUBT = 2.0, 5.0  # seconds between two probes; of hope, if the service never answered
+_GRACE = 1.0  # seconds after the end of a pause within which those who wait ask
+_LOWEST_RATE = 0.5
+_STEP = 1.5  # growth that must have paid
+_FLOOR = 0.01  # seconds of latency that tell nothing of the service
+
+
+@frozen
+class Permit:
+    """
+    What a request was sent with; it goes back with its answer.
+
+    Args:
+        at: When it was sent.
+        number: How many had been sent, itself included.
+        cuts: How often the limits had been cut; -1 in the first burst, which tells nothing of a rate.
+        at_once: How many were under way, itself included.
+    """
+
+    at: float
+    number: int
+    cuts: int
+    at_once: int
+
+
+class _Waited(Enum):
+    """What was waited for last."""
+
+    NOT = "not"
+    WIDTH = "width"
+    RATE = "rate"
+
+
+@define
+class _Limit:
+    """A width or a rate: what is allowed now, and what isn't passed before things have settled."""
+
+    value: float
+    refused: float = inf
+
+    def grow(self, seconds: float, quiet_for: float, *, settled: bool) -> None:
+        """Grows for so many seconds, faster after a quiet second."""
+        x = self.value
+        speed = min(2.0 * sqrt(x), x / 4) + x * min(2.0, max(0.0, quiet_for - _FASTER_AFTER))
+        grown = x + seconds * speed
+        self.value = grown if settled else max(x, min(grown, self.refused))
+
+
+@define
+class _Door:
+    """Closed while nobody passes: one probe at a time, with pauses between them."""
+
+    last_passed: float
+    row: int = 0
+    last_refused: int = -1
+    is_closed: bool = False
+    probing: bool = False
+    closed_at: float = 0.0
+    opens_at: float = -inf
+
+    def count_refusal(self, number: int) -> None:
+        """Counts how many of those sent last were refused, without one between them that passed."""
+        self.row = self.row + 1 if number == self.last_refused + 1 else 1
+        self.last_refused = number
+
+    def pause(self, now: float, retry_after: float | None) -> None:
+        """Closes the door, or keeps it closed: until a probe's Retry-After, or for half of the silence so far."""
+        silence = (now - self.last_passed) / 2
+        usual = min(_LONGEST_PAUSE, max(_ROUND, silence))
+        self.shut(now, retry_after if retry_after and self.is_closed else usual)
+
+    def shut(self, now: float, seconds: float) -> None:
+        """Closes the door for at least so long."""
+        if not self.is_closed:
+            self.is_closed, self.closed_at = True, now
+        self.opens_at, self.probing = max(self.opens_at, now + seconds), False
+
+    def passed(self, now: float, number: int) -> bool:
+        """Opens the door for one who was sent after all that were refused; whether it was closed."""
+        self.last_passed = now
+        if number <= self.last_refused:
+            return False
+        opened, self.row, self.is_closed, self.probing = self.is_closed, 0, False, False
+        return opened
+
+    def outlasts(self, patience: float) -> bool:
+        """Whether it stays closed for longer than that, without a pause's difference."""
+        return self.is_closed and self.opens_at - self.closed_at > patience + _LONGEST_PAUSE
+
+
+@define
+class _Rounds:
+    """Rounds of answers: how many were under way on average, and how long they took (Little's law)."""
+
+    at: float
+    area_at: float
+    area: float = 0.0
+    began_with: float = 0.0
+    answers: int = 0
+    sent_before: int = 0
+    paid_width: float = 0.0
+    paid_latency: float = 0.0
+
+    def under_way(self, now: float, requests: int) -> None:
+        """So many have been under way until now."""
+        self.area += requests * (now - self.area_at)
+        self.area_at = now
+
+    def forget(self, number: int) -> None:
+        """Begins anew, with those that are sent after this one: the limits have changed."""
+        self.sent_before, self.paid_width = number, 0.0
+
+    def is_over(self, now: float, number: int, enough: int, latency: float) -> bool:
+        """Counts an answer; whether there are enough, over more than their latency."""
+        if number <= self.sent_before:
+            self.begin(now)
+            return False
+        self.answers += 1
+        return self.answers >= enough and now - self.at >= max(latency, _ROUND)
+
+    def begin(self, now: float) -> None:
+        """Begins a round."""
+        self.at, self.began_with, self.answers = now, self.area, 0
+
+    def paid(self, now: float) -> bool:
+        """Growth must pay: with half as many again under way, latency may grow by the root of that."""
+        area = self.area - self.began_with
+        width, latency = area / (now - self.at), max(_FLOOR, area / self.answers)
+        grown = self.paid_width and width >= max(4, _STEP * self.paid_width)
+        if grown and latency > self.paid_latency * sqrt(width / self.paid_width):
+            return False
+        if grown or not self.paid_width or width < self.paid_width or latency < self.paid_latency:
+            self.paid_width, self.paid_latency = width, latency
+        return True
+
+
+class FlowControl:
+    """
+    The width and the rate at which one client sends, and the door.
+
+    Args:
+        maximum: Requests that may be under way at once, at most.
+        now: When it begins.
+        initial: Requests at once to begin with; as many are sent without regard to the rate.
+        rate: Requests a second to begin with.
+        patience: Seconds that a closed door is waited at, if the service ever answered.
+        is_busy: Whether the caller itself is what makes answers slow.
+        on_change: Called with one sentence for each change of the limits.
+    """
+
+    def __init__(
+        self,
+        maximum: int = 256,
+        *,
+        now: float = 0.0,
+        initial: int = 10,
+        rate: float = 100.0,
+        patience: float = 90.0,
+        is_busy: Callable[[], bool] | None = None,
+        on_change: Callable[[str], None] | None = None,
+    ) -> None:
+        self._maximum, self._patience = maximum, patience
+        self._is_busy, self._on_change = is_busy, on_change
+        self._width, self._rate = _Limit(float(min(initial, maximum))), _Limit(rate)
+        self._door, self._rounds = _Door(now), _Rounds(now, now)
+        self._burst = min(initial, maximum)
+        self._in_flight = self._number = self._settled = 0
+        self._cuts = self._quiet = 0
+        self._slow_start, self._answered = True, False
+        self._latency = self._spare = self._mean = self._spread = 0.0
+        self._cut_at = self._grown_at = now
+        self._last_sent, self._waited = -inf, _Waited.NOT
+        self._left, self._resets_at, self._left_since = 0, -inf, 0
+        self.last_success: float | None = None
+
+    @property
+    def width(self) -> int:
+        """Requests that may be under way at once, now."""
+        return int(self._width.value + 0.5)
+
+    @property
+    def rate(self) -> float:
+        """Requests a second, now."""
+        return self._rate.value
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are under way, now."""
+        return self._in_flight
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody passes, so that one probe at a time is sent."""
+        return self._door.is_closed
+
+    def seconds_closed(self, now: float) -> float:
+        """For how long the door has been closed; 0 while it's open."""
+        return now - self._door.closed_at if self._door.is_closed else 0.0
+
+    def is_hopeless(self, now: float) -> bool:
+        """Whether the door has been closed for so long that all who wait had better hear it, until the next probe."""
+        return self._is_past_hope() and now < self._door.opens_at + _GRACE
+
+    def wait(self, now: float) -> float:
+        """Seconds until one may be sent; 0: now; infinite: ask again when something has come back."""
+        door = self._door
+        if now < door.opens_at:
+            return door.opens_at - now
+        if door.probing if door.is_closed else self._in_flight >= int(self._width.value + 0.5):
+            self._waited = _Waited.WIDTH
+            return inf
+        if now < self._resets_at and self._in_flight >= self._left:
+            return self._resets_at - now
+        pace = self._last_sent + 1 / self._rate.value - now
+        if pace <= _TIMER or self._burst:
+            return 0.0
+        self._waited = _Waited.RATE
+        return pace
+
+    def sent(self, now: float) -> Permit:
+        """Counts a request that is sent; its permit goes back once, with what came of it."""
+        self._rounds.under_way(now, self._in_flight)
+        if self._is_past_hope():  # all who waited have heard it; this one begins to wait
+            self._door.closed_at = now
+        self._door.probing = self._door.is_closed
+        self._in_flight += 1
+        self._number += 1
+        self._last_sent = max(self._last_sent + 1 / self._rate.value, now - _CATCH_UP)
+        cuts = self._cuts
+        if self._burst:
+            self._burst, cuts = self._burst - 1, -1
+        return Permit(now, self._number, cuts, self._in_flight)
+
+    def succeeded(self, now: float, permit: Permit) -> None:
+        """The service did what it was asked for."""
+        self._settle(now, permit)
+        self.last_success, self._answered = now, True
+        if self._door.passed(now, permit.number):
+            self._say("the door opens: a probe has passed")
+        self._spare = min(_SAVED, self._spare + _SPARED)
+        self._latency += (now - permit.at - self._latency) / (16 if self._latency else 1)
+        if permit.cuts in (self._cuts, -1):
+            self._accepted(permit.at_once)
+        self._grow(now, permit.at_once)
+        enough = 16 if self._slow_start else 64
+        if self._rounds.is_over(now, permit.number, enough, self._latency):
+            self._judge(now)
+
+    def refused(self, now: float, permit: Permit, retry_after: float | None = None, *, told: bool = False) -> None:
+        """
+        The service had too much to do: a 429, 503, 504, a connect error, a reset, a time-out.
+
+        Args:
+            now: When it came.
+            permit: What it was sent with.
+            retry_after: Seconds, if the answer had them.
+            told: Whether the service answered on purpose: with a 429, or with a Retry-After.
+        """
+        self._settle(now, permit)
+        self._answered = self._answered or told
+        self._grown_at = now
+        self._rounds.forget(self._number)
+        self._door.count_refusal(permit.number)
+        if self._door.row >= _ROW and permit.cuts >= 0:
+            self._close(now, retry_after)
+        if permit.cuts != self._cuts:  # cut since then
+            return
+        if self._spare >= 1:
+            self._spare -= 1
+            return
+        if self._door.row < _ROW:
+            self._cut(now, permit)
+        self._cuts, self._cut_at, self._quiet, self._slow_start = self._cuts + 1, now, 0, False
+
+    def released(self, now: float, permit: Permit) -> None:
+        """What came says nothing on the load: a 404, a 500, a cancellation."""
+        self._settle(now, permit)
+        self._door.probing = False
+
+    def shut(self, now: float, seconds: float) -> None:
+        """Closes the door for all, for at least so many seconds; one probe comes then."""
+        self._door.shut(now, seconds)
+        self._say(f"the door closes for {seconds:.1f} s: the service asked for it")
+
+    def allowance(self, now: float, remaining: int, seconds: float) -> None:
+        """
+        The service says, with the answer that was settled last, what remains until a reset; this never raises a limit.
+
+        Args:
+            now: When it came.
+            remaining: Requests that it takes until the reset, of all that it hadn't seen then.
+            seconds: Until the reset.
+        """
+        if now >= self._resets_at or self._settled > self._left_since:
+            self._left, self._left_since = remaining, self._number
+        else:
+            self._left = min(self._left + 1, remaining)
+        self._resets_at = now + seconds
+
+    def _settle(self, now: float, permit: Permit) -> None:
+        self._rounds.under_way(now, self._in_flight)
+        self._in_flight -= 1
+        self._settled = permit.number
+        self._left -= 1  # used; an allowance that comes with the answer says so itself
+
+    def _is_past_hope(self) -> bool:
+        return self._door.outlasts(self._patience if self._answered else _DOUBT)
+
+    def _accepted(self, at_once: int) -> None:
+        self._quiet += 1
+        self._mean += (at_once - self._mean) / (25 if self._mean else 1)
+        self._spread += (abs(at_once - self._mean) - self._spread) / 25
+
+    def _grow(self, now: float, at_once: int) -> None:
+        seconds, quiet_for = min(0.25, now - self._grown_at), now - self._cut_at
+        settled = quiet_for > _HOLD and self._quiet >= _ENOUGH
+        width, rate = self._width, self._rate
+        if self._slow_start:
+            width.value += at_once * 2 >= width.value
+            rate.value *= 2 ** (seconds / max(self._latency, _ROUND)) if self._waited is _Waited.RATE else 1
+        elif self._waited is _Waited.WIDTH:
+            most = width.value + 0.25
+            width.grow(seconds, quiet_for, settled=settled)
+            width.value = min(width.value, most)
+        elif self._waited is _Waited.RATE:
+            rate.grow(seconds, quiet_for, settled=settled)
+        width.value = min(width.value, self._maximum)
+        self._waited, self._grown_at = _Waited.NOT, now
+
+    def _judge(self, now: float) -> None:
+        """Goes back to the width that paid, if the growth since then hasn't."""
+        rounds, width = self._rounds, self._width
+        if (self._is_busy is None or not self._is_busy()) and not rounds.paid(now):
+            width.refused = rounds.paid_width
+            width.value = max(1.0, min(width.value, _NARROWED * rounds.paid_width))
+            self._slow_start, self._cut_at, rounds.sent_before = False, now, self._number
+            self._say(f"width {self.width}: more at once only took longer")
+        rounds.begin(now)
+
+    def _close(self, now: float, retry_after: float | None) -> None:
+        self._door.pause(now, retry_after)
+        self._say(f"the door is closed for {self._door.opens_at - now:.1f} s: {self._door.row} refused in a row")
+
+    def _cut(self, now: float, permit: Permit) -> None:
+        """Blames the width for a refusal that stood high among those accepted, else the rate."""
+        at_once, width, rate = permit.at_once, self._width, self._rate
+        late = not self._slow_start and now - self._cut_at > _HOLD
+        if late and 3 < at_once >= min(self._mean + 1 + self._spread, width.value - 0.5):
+            width.refused, width.value = at_once - 0.5, max(1.0, _NARROWED * (at_once - 1))
+            self._say(f"width {self.width}: refused with {at_once} at once")
+        else:
+            cut = _FIRST_CUT if self._slow_start else _LATER_CUT
+            rate.refused, rate.value = _BELOW * rate.value, max(_LOWEST_RATE, rate.value * cut)
+            self._say(f"rate {rate.value:.1f} a second: refused with {at_once} at once")
+
+    def _say(self, reason: str) -> None:
+        if self._on_change is not None:
+            self._on_change(reason)
