@@ -154,7 +154,7 @@ def crowds() -> dict[str, Weather]:
     for clients, stagger in ((2, 2.0), (3, 2.0), (4, 1.0), (8, 1.0)):
         shared = {"requests": 1.12, "wall": 1.3, "clients": clients, "stagger": stagger}
         table[f"{clients} share 200 a second"] = Weather(lambda: Bucket(200, 20), 12_000, 60.0, **shared)
-        table[f"{clients} share 40 at once"] = Weather(lambda: Capacity(40, 0.1), 16_000, 40.0, **shared)
+        table[f"{clients} share 40 at once"] = Weather(lambda: Capacity(40, 0.1), 24_000, 60.0, **shared)
     return table
 
 
