@@ -37,6 +37,7 @@ from typing import TypeAlias
 from galileo_sessions import errors
 from galileo_sessions.client.flow import FlowControl, Permit
 from galileo_sessions.client.limiter import Limits
+from galileo_sessions.client.retry import Retry
 
 _NO_ANSWER = errors.TransportError("the service accepts nothing")
 _WINDOW = 0.1  # seconds, at least, over which the share of busy time is taken
@@ -53,13 +54,13 @@ class Admission:
 
     Args:
         limits: What the user allows.
-        patience: Seconds after which a closed door is final, if the service ever answered.
+        retry: How patient: for how long a closed door, and which Retry-After, is waited for.
         on_change: Called with the reason of each change of the limits.
     """
 
-    def __init__(self, limits: Limits, patience: float, on_change: Callable[[str], None] | None = None) -> None:
+    def __init__(self, limits: Limits, retry: Retry, on_change: Callable[[str], None] | None = None) -> None:
         self._limits = limits
-        self._patience = patience
+        self._retry = retry
         self._on_change = on_change
         self._flow = self._new_flow(0.0)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -131,7 +132,7 @@ class Admission:
         flow = self._flow if self._loop is loop else self._begin(loop)
         now = loop.time()
         if self._is_final(now, patience) and (flow.wait(now) > 0 or not single):
-            return self._farewell(now)
+            return self.farewell()
         line = self._single if single else self._many
         waiter: _Waiter = loop.create_future()
         if not_before > now:
@@ -180,7 +181,7 @@ class Admission:
 
     def refused(self, permit: Permit, error: errors.GalileoError, *, told: bool) -> None:
         """
-        Takes the permit of a refused request back.
+        Takes the permit of a refused request back. After a Retry-After that is too long, nothing is sent for as long.
 
         Args:
             permit: With which it was sent.
@@ -192,15 +193,11 @@ class Admission:
             self._refusal = error
         retry_after = error.retry_after if isinstance(error, errors.ResponseError) else None
         self._flow.refused(now, permit, retry_after, told=told)
+        if retry_after is not None and retry_after > self._retry.max_retry_after:
+            self._sent_away_until = max(self._sent_away_until, now + retry_after)
+            self._flow.shut(now, retry_after)
+            self._dismiss(now, lambda _: True)
         self._after_failure(now)
-
-    def send_away(self, seconds: float) -> errors.GalileoError:
-        """Sends nothing for a time that is too long to wait for; returns the error that says so to all who wait."""
-        now = _now()
-        self._sent_away_until = max(self._sent_away_until, now + seconds)
-        self._flow.shut(now, seconds)
-        self._dismiss(now, lambda _: True)
-        return self._farewell(now)
 
     def allow(self, remaining: int, seconds: float) -> None:
         """Learns from the service how many requests it will take, and until when."""
@@ -222,7 +219,7 @@ class Admission:
             self._limits.maximum,
             now=now,
             initial=self._limits.initial,
-            patience=self._patience,
+            patience=self._retry.patience,
             is_busy=lambda: self._is_busy,
             on_change=self._on_change,
         )
@@ -271,7 +268,7 @@ class Admission:
 
     def _dismiss(self, now: float, is_over: Callable[[float], bool]) -> None:
         """Tells those whose patience is over, together."""
-        farewell = self._farewell(now)
+        farewell = self.farewell()
         for line in (self._single, self._many):
             for waiter in [waiter for waiter, patience in line.items() if is_over(patience)]:
                 del line[waiter]
@@ -280,8 +277,9 @@ class Admission:
             if is_over(patience):
                 _tell(waiter, farewell)
 
-    def _farewell(self, now: float) -> errors.GalileoError:
-        """The last refusal, a real answer rather than network trouble, and since when there were only such."""
+    def farewell(self) -> errors.GalileoError:
+        """What those are told who wait no longer: the last refusal, a real answer rather than network trouble."""
+        now = _now()
         error = copy(self._refusal)
         if now < self._sent_away_until:
             seconds = self._sent_away_until - now

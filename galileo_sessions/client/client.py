@@ -104,7 +104,7 @@ class GalileoSessions:
             Authentication(found, sent, self._transport, timeouts.attempt),
             attempt_timeout=timeouts.attempt,
             retry=retry,
-            admission=Admission(self._limits, retry.patience, partial(logger.debug, "limits: %s")),
+            admission=Admission(self._limits, retry, partial(logger.debug, "limits: %s")),
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester)

@@ -13,12 +13,14 @@ from attrs import define, frozen
 _ROUND = 0.1  # seconds that a round takes at least; slow start doubles the rate in one
 _TIMER = 0.0002  # seconds; timers are no finer
 _CATCH_UP = 0.002  # seconds of the pace that may be made up for
-_FIRST_CUT, _LATER_CUT, _NARROWED = 0.7, 0.85, 0.9  # what is left of a limit after a refusal
+_FIRST_CUT, _NEXT_CUT, _LATER_CUT = 0.7, 0.8, 0.88  # of the rate is left: after slow start, soon again, after quiet
+_NARROWED = 0.9  # of the width is left
 _HOLD, _ENOUGH, _BELOW = 0.5, 20, 0.95  # for so many seconds and successes, 0.95 of the refused rate isn't passed
+_SPEED = 1.4  # growth a second is this times the square root
 _FASTER_AFTER = 1.0  # seconds without a refusal
-_SPARED, _SAVED = 1 / 50, 5.0  # refusals that are anybody's: one in 50 successes, 5 saved up
+_SPARED, _SAVED = 1 / 64, 5.0  # refusals that are anybody's: one in 64 successes, 5 saved up
 _ROW = 8  # refused, one after another
-_LONGEST_PAUSE, _DOUBT = 2.0, 5.0  # seconds between two probes; of hope, if the service never answered
+_LONGEST_PAUSE, _DOUBT = 2.0, 3.0  # seconds between two probes; of hope, if the service never answered
 _GRACE = 1.0  # seconds after the end of a pause within which those who wait ask
 _LOWEST_RATE = 0.5
 _STEP = 1.5  # growth that must have paid
@@ -61,7 +63,7 @@ class _Limit:
     def grow(self, seconds: float, quiet_for: float, *, settled: bool) -> None:
         """Grows for so many seconds, faster after a quiet second."""
         x = self.value
-        speed = min(2.0 * sqrt(x), x / 4) + x * min(2.0, max(0.0, quiet_for - _FASTER_AFTER))
+        speed = min(_SPEED * sqrt(x), x / 4) + x * min(2.0, max(0.0, quiet_for - _FASTER_AFTER))
         grown = x + seconds * speed
         self.value = grown if settled else max(x, min(grown, self.refused))
 
@@ -85,9 +87,9 @@ class _Door:
 
     def pause(self, now: float, retry_after: float | None) -> None:
         """Closes the door, or keeps it closed: until a probe's Retry-After, or for half of the silence so far."""
-        silence = (now - self.last_passed) / 2
+        silence = (now - self.last_passed) / 6
         usual = min(_LONGEST_PAUSE, max(_ROUND, silence))
-        self.shut(now, retry_after if retry_after and self.is_closed else usual)
+        self.shut(now, retry_after if retry_after and retry_after != 1 and self.is_closed else usual)
 
     def shut(self, now: float, seconds: float) -> None:
         """Closes the door for at least so long."""
@@ -110,48 +112,51 @@ class _Door:
 
 @define
 class _Rounds:
-    """Rounds of answers: how many were under way on average, and how long they took (Little's law)."""
+    """Rounds of answers: among how many they were sent on average, and how long they took."""
 
     at: float
-    area_at: float
-    area: float = 0.0
-    began_with: float = 0.0
     answers: int = 0
     sent_before: int = 0
+    total_width: float = 0.0
+    total_latency: float = 0.0
     paid_width: float = 0.0
     paid_latency: float = 0.0
-
-    def under_way(self, now: float, requests: int) -> None:
-        """So many have been under way until now."""
-        self.area += requests * (now - self.area_at)
-        self.area_at = now
 
     def forget(self, number: int) -> None:
         """Begins anew, with those that are sent after this one: the limits have changed."""
         self.sent_before, self.paid_width = number, 0.0
 
-    def is_over(self, now: float, number: int, enough: int, latency: float) -> bool:
-        """Counts an answer; whether there are enough, over more than their latency."""
-        if number <= self.sent_before:
-            self.begin(now)
-            return False
-        self.answers += 1
-        return self.answers >= enough and now - self.at >= max(latency, _ROUND)
-
     def begin(self, now: float) -> None:
         """Begins a round."""
-        self.at, self.began_with, self.answers = now, self.area, 0
+        self.at, self.answers, self.total_width, self.total_latency = now, 0, 0.0, 0.0
 
-    def paid(self, now: float) -> bool:
-        """Growth must pay: with half as many again under way, latency may grow by the root of that."""
-        area = self.area - self.began_with
-        width, latency = area / (now - self.at), max(_FLOOR, area / self.answers)
+    def count(self, now: float, permit: Permit) -> None:
+        """Counts an answer, if it was sent under the limits of this round."""
+        if permit.number <= self.sent_before:
+            self.begin(now)
+        else:
+            self.answers += 1
+            self.total_width += permit.at_once
+            self.total_latency += now - permit.at
+
+    def is_over(self, now: float, enough: int, latency: float) -> bool:
+        """Whether there are enough answers, over more than their latency."""
+        return self.answers >= enough and now - self.at >= max(latency, _ROUND)
+
+    def too_wide(self) -> float | None:
+        """
+        Growth must pay: with half as many again under way, latency may grow by the root of that.
+
+        Returns:
+            None, or if it has grown by more the width that keeps up the throughput with the latency of before.
+        """
+        width, latency = self.total_width / self.answers, max(_FLOOR, self.total_latency / self.answers)
         grown = self.paid_width and width >= max(4, _STEP * self.paid_width)
         if grown and latency > self.paid_latency * sqrt(width / self.paid_width):
-            return False
+            return max(self.paid_width, width * self.paid_latency / latency)
         if grown or not self.paid_width or width < self.paid_width or latency < self.paid_latency:
             self.paid_width, self.paid_latency = width, latency
-        return True
+        return None
 
 
 class FlowControl:
@@ -182,12 +187,13 @@ class FlowControl:
         self._maximum, self._patience = maximum, patience
         self._is_busy, self._on_change = is_busy, on_change
         self._width, self._rate = _Limit(float(min(initial, maximum))), _Limit(rate)
-        self._door, self._rounds = _Door(now), _Rounds(now, now)
+        self._door, self._rounds = _Door(now), _Rounds(now)
         self._burst = min(initial, maximum)
         self._in_flight = self._number = self._settled = 0
         self._cuts = self._quiet = 0
         self._slow_start, self._answered = True, False
-        self._latency = self._spare = self._mean = self._spread = 0.0
+        self._latency = self._mean = self._spread = 0.0
+        self._spare = 1.0
         self._cut_at = self._grown_at = now
         self._last_sent, self._waited = -inf, _Waited.NOT
         self._left, self._resets_at, self._left_since = 0, -inf, 0
@@ -239,7 +245,6 @@ class FlowControl:
 
     def sent(self, now: float) -> Permit:
         """Counts a request that is sent; its permit goes back once, with what came of it."""
-        self._rounds.under_way(now, self._in_flight)
         if self._is_past_hope():  # all who waited have heard it; this one begins to wait
             self._door.closed_at = now
         self._door.probing = self._door.is_closed
@@ -253,7 +258,7 @@ class FlowControl:
 
     def succeeded(self, now: float, permit: Permit) -> None:
         """The service did what it was asked for."""
-        self._settle(now, permit)
+        self._settle(permit)
         self.last_success, self._answered = now, True
         if self._door.passed(now, permit.number):
             self._say("the door opens: a probe has passed")
@@ -263,7 +268,8 @@ class FlowControl:
             self._accepted(permit.at_once)
         self._grow(now, permit.at_once)
         enough = 16 if self._slow_start else 64
-        if self._rounds.is_over(now, permit.number, enough, self._latency):
+        self._rounds.count(now, permit)
+        if self._rounds.is_over(now, enough, self._latency):
             self._judge(now)
 
     def refused(self, now: float, permit: Permit, retry_after: float | None = None, *, told: bool = False) -> None:
@@ -276,12 +282,12 @@ class FlowControl:
             retry_after: Seconds, if the answer had them.
             told: Whether the service answered on purpose: with a 429, or with a Retry-After.
         """
-        self._settle(now, permit)
+        self._settle(permit)
         self._answered = self._answered or told
         self._grown_at = now
         self._rounds.forget(self._number)
         self._door.count_refusal(permit.number)
-        if self._door.row >= _ROW and permit.cuts >= 0:
+        if self._door.row >= _ROW and (permit.cuts >= 0 or self.last_success is None):
             self._close(now, retry_after)
         if permit.cuts != self._cuts:  # cut since then
             return
@@ -294,7 +300,7 @@ class FlowControl:
 
     def released(self, now: float, permit: Permit) -> None:
         """What came says nothing on the load: a 404, a 500, a cancellation."""
-        self._settle(now, permit)
+        self._settle(permit)
         self._door.probing = False
 
     def shut(self, now: float, seconds: float) -> None:
@@ -317,8 +323,7 @@ class FlowControl:
             self._left = min(self._left + 1, remaining)
         self._resets_at = now + seconds
 
-    def _settle(self, now: float, permit: Permit) -> None:
-        self._rounds.under_way(now, self._in_flight)
+    def _settle(self, permit: Permit) -> None:
         self._in_flight -= 1
         self._settled = permit.number
         self._left -= 1  # used; an allowance that comes with the answer says so itself
@@ -333,7 +338,7 @@ class FlowControl:
 
     def _grow(self, now: float, at_once: int) -> None:
         seconds, quiet_for = min(0.25, now - self._grown_at), now - self._cut_at
-        settled = quiet_for > _HOLD and self._quiet >= _ENOUGH
+        settled = quiet_for > _FASTER_AFTER or (quiet_for > _HOLD and self._quiet >= _ENOUGH)
         width, rate = self._width, self._rate
         if self._slow_start:
             width.value += at_once * 2 >= width.value
@@ -350,10 +355,11 @@ class FlowControl:
     def _judge(self, now: float) -> None:
         """Goes back to the width that paid, if the growth since then hasn't."""
         rounds, width = self._rounds, self._width
-        if (self._is_busy is None or not self._is_busy()) and not rounds.paid(now):
-            width.refused = rounds.paid_width
-            width.value = max(1.0, min(width.value, _NARROWED * rounds.paid_width))
-            self._slow_start, self._cut_at, rounds.sent_before = False, now, self._number
+        enough = rounds.too_wide() if self._is_busy is None or not self._is_busy() else None
+        if enough is not None:
+            width.refused, width.value = enough, max(1.0, min(width.value, _NARROWED * enough))
+            self._slow_start, self._cut_at = False, now
+            rounds.forget(self._number)
             self._say(f"width {self.width}: more at once only took longer")
         rounds.begin(now)
 
@@ -369,7 +375,7 @@ class FlowControl:
             width.refused, width.value = at_once - 0.5, max(1.0, _NARROWED * (at_once - 1))
             self._say(f"width {self.width}: refused with {at_once} at once")
         else:
-            cut = _FIRST_CUT if self._slow_start else _LATER_CUT
+            cut = _FIRST_CUT if self._slow_start else _LATER_CUT if late else _NEXT_CUT
             rate.refused, rate.value = _BELOW * rate.value, max(_LOWEST_RATE, rate.value * cut)
             self._say(f"rate {rate.value:.1f} a second: refused with {at_once} at once")
 

@@ -280,7 +280,7 @@ class Requester:
         if state.is_cut_short(error):
             raise state.too_late(now)
         if is_told(error) and _asked(error) > self._retry.max_retry_after:
-            raise state.failure(self.admission.send_away(_asked(error)), now)
+            raise state.failure(self.admission.farewell(), now)
         left = state.time_left(now)
         wait = state.decisions.wait_after_refusal(error, now, self.admission.last_success, left)
         if wait is None:

@@ -16,6 +16,7 @@ import pytest
 
 from galileo_sessions import GalileoSessions
 from galileo_sessions.client import responses, transport
+from galileo_sessions.client.admission import Admission
 from galileo_sessions.client.responses import Response
 
 MAX_BODY = transport.MAX_BODY
@@ -35,6 +36,12 @@ def width(galileo: GalileoSessions) -> int:
 def rate(galileo: GalileoSessions) -> float:
     """The requests that a client may send a second, now; public as well."""
     return galileo.count_many(()).progress.rate
+
+
+def awaited_timers(admission: Admission) -> int:
+    """The number of timers that would wake a client's queue."""
+    loop = asyncio.get_running_loop()
+    return sum(not timer.cancelled() and timer._callback == admission._wake for timer in loop._scheduled)
 
 
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:

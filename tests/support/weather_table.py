@@ -1,0 +1,166 @@
+"""The weathers that the flow control must stand, each with what it may cost."""
+
+import math
+from collections.abc import Callable
+
+from attrs import frozen
+
+from support.simulation import NETWORK, TURN
+from support.weathers import Away, Bucket, Capacity, Flapping, Melt, Mixed, Queue, Service, Window
+
+WIDEST = 256
+ROUND_TRIP = NETWORK + 2 * TURN  # seconds in which a place at the service is empty, whatever the client knows
+
+
+@frozen
+class Weather:
+    """
+    A service, a fan-out, and what it may cost.
+
+    Args:
+        service: Makes it anew.
+        counts: Of the fan-out, or of several together.
+        ideal: Seconds, if everything were known from the beginning.
+        requests: Per count, at most.
+        wall: Of the ideal, at most.
+        away: Seconds during which the service is away, which come on top.
+        clients: That share the service.
+        stagger: Seconds between their beginnings.
+        lone: The 99th percentile of a lone count's seconds meanwhile, at most.
+    """
+
+    service: Callable[[], Service]
+    counts: int
+    ideal: float
+    requests: float
+    wall: float
+    away: float = 0.0
+    clients: int = 1
+    stagger: float = 0.0
+    lone: float | None = None
+
+
+def unlimited(counts: int, latency: float) -> float:
+    """Seconds with 256 at once, or as fast as the client's own loop turns."""
+    return max(counts * (latency + ROUND_TRIP) / WIDEST, counts * 2 * TURN) + latency
+
+
+def suffix(retry_after: float | str | None) -> str:
+    """How a name says what the Retry-After is."""
+    return "" if retry_after is None else f", Retry-After {retry_after}"
+
+
+def weathers() -> dict[str, Weather]:
+    """All of them by name."""
+    return plain() | capacities() | buckets() | windows() | troubles() | crowds() | lone_counts()
+
+
+def plain() -> dict[str, Weather]:
+    """No refusals: latencies, queues, and a service that melts."""
+    table = {
+        f"latency {round(1000 * latency)} ms": Weather(
+            lambda latency=latency: Service(latency), counts, unlimited(counts, latency), 1.0, 1.25
+        )
+        for latency, counts in ((0.005, 10_000), (0.05, 20_000), (0.2, 10_000))
+    }
+    return table | {
+        "queue 8 x 20 ms": Weather(lambda: Queue(8, 0.02), 4_000, 10.0, 1.0, 1.15),
+        "queue 8 x 20 ms, spread": Weather(lambda: Queue(8, 0.02, spread=1.0), 4_000, 10.0, 1.0, 1.15),
+        "queue 200 x 100 ms": Weather(lambda: Queue(200, 0.1), 20_000, 10.1, 1.0, 1.15),
+        "melts beyond 16": Weather(Melt, 8_000, 8_000 * 0.02 / 16, 1.02, 1.4),
+        "1 % slow by 20 times": Weather(
+            lambda: Mixed(0.01, times=20), 20_000, unlimited(20_000, 0.05 * 1.19) + 1.0, 1.02, 1.2
+        ),
+    }
+
+
+def capacities() -> dict[str, Weather]:
+    """So many at once."""
+    table = {
+        f"at most {capacity} at once": Weather(
+            lambda capacity=capacity, latency=latency: Capacity(capacity, latency),
+            counts,
+            counts * (latency + ROUND_TRIP) / capacity + latency,
+            1.06,
+            1.25,
+        )
+        for capacity, latency, counts in ((5, 0.05, 1_000), (20, 0.1, 2_000), (200, 0.1, 20_000))
+    }
+    dropped = ((3.0, 8), (6.0, 64))
+    return table | {
+        "at most 20 at once, spread": Weather(lambda: Capacity(20, 0.1, spread=1.0), 2_000, 10.4, 1.06, 1.25),
+        "64 at once, an eighth for 3 s": Weather(
+            lambda: Capacity(64, 0.05, changes=dropped), 10_000, 6 + (10_000 - 3 * (1_280 + 160)) / 1_280, 1.05, 1.35
+        ),
+    }
+
+
+def buckets() -> dict[str, Weather]:
+    """So many a second."""
+    table = {}
+    for rate, burst, latency, counts in (
+        (20, 1, 0.03, 200),
+        (20, 100, 0.005, 300),
+        (50, 50, 0.005, 300),
+        (50, 50, 0.005, 2_000),
+        (200, 1, 0.05, 2_000),
+        (200, 20, 0.005, 1_000),
+        (200, 20, 0.05, 10_000),
+        (1_000, 100, 0.02, 10_000),
+    ):
+        ideal = (counts - burst) / rate + latency + 0.005
+        requests = 1.2 if counts <= 300 else 1.1
+        for retry_after, wall in ((None, 1.15), (1.0, 1.25), ("exact", 1.15)):
+            name = f"{rate} a second, burst {burst}, {counts} counts" + f", Retry-After {retry_after}" * bool(
+                retry_after
+            )
+            table[name] = Weather(
+                lambda args=(rate, burst, retry_after, latency): Bucket(*args), counts, ideal, requests, wall
+            )
+    return table
+
+
+def windows() -> dict[str, Weather]:
+    """So many in each second, or in each minute."""
+    table = {}
+    for quota, seconds, counts, wall in ((100, 1, 1_000, 1.3), (600, 60, 1_500, 1.05)):
+        ideal = (0.7 + math.ceil(counts / quota) - 2) * seconds + 0.05
+        for retry_after in (None, "whole", "exact"):
+            name = f"{quota} in {seconds} s" + suffix(retry_after)
+            table[name] = Weather(lambda args=(quota, seconds, retry_after): Window(*args), counts, ideal, 1.1, wall)
+    return table
+
+
+def troubles() -> dict[str, Weather]:
+    """Faults and outages."""
+    counts = 20_000
+    ideal = unlimited(counts, 0.05)
+    table = {
+        "1 % 500": Weather(lambda: Mixed(0.01, "error"), counts, ideal + 0.5, 1.02, 1.2),
+        "1 % 503": Weather(lambda: Mixed(0.01, "refused"), counts, ideal + 0.5, 1.02, 1.6),
+        "5 s up, 5 s away": Weather(lambda: Flapping(5.0), 3 * counts // 2, 1.5 * ideal, 1.05, 1.3, away=5.0),
+    }
+    for seconds in (0.5, 3, 20):
+        for how in ("refused", "reset"):
+            table[f"away for {seconds} s, {how}"] = Weather(
+                lambda args=(2.0, seconds, how): Away(Service(), *args), 2 * counts, 2 * ideal, 1.05, 1.3, away=seconds
+            )
+    return table
+
+
+def crowds() -> dict[str, Weather]:
+    """Several clients at one service."""
+    table = {}
+    for clients, stagger in ((2, 2.0), (3, 2.0), (4, 1.0), (8, 1.0)):
+        shared = {"requests": 1.12, "wall": 1.3, "clients": clients, "stagger": stagger}
+        table[f"{clients} share 200 a second"] = Weather(lambda: Bucket(200, 20), 12_000, 60.0, **shared)
+        table[f"{clients} share 40 at once"] = Weather(lambda: Capacity(40, 0.1), 24_000, 60.0, **shared)
+    return table
+
+
+def lone_counts() -> dict[str, Weather]:
+    """Somebody waits for one count, while the same client fans out."""
+    return {
+        "lone counts, queue 8 x 20 ms": Weather(lambda: Queue(8, 0.02), 20_000, 50.0, 1.05, 1.2, lone=0.1),
+        "lone counts, 200 a second": Weather(lambda: Bucket(200, 20, None, 0.005), 10_000, 50.0, 1.1, 1.2, lone=0.05),
+    }

@@ -1,0 +1,193 @@
+"""Services in virtual time, each with a weather of its own: they answer, queue, refuse, melt, fail or are away."""
+
+import heapq
+import math
+import random
+from collections.abc import Iterator
+
+from attrs import frozen
+
+
+@frozen
+class Reply:
+    """What a service does with a request: what the client sees, after how many seconds, and with what Retry-After."""
+
+    kind: str = "ok"
+    seconds: float = 0.001
+    retry_after: float | None = None
+
+
+class Service:
+    """Answers each request after its latency, with a log-normal spread around it."""
+
+    def __init__(self, latency: float = 0.05, spread: float = 0.1) -> None:
+        self.latency, self.spread = latency, spread
+        self.random = random.Random(1)
+
+    def duration(self) -> float:
+        """Seconds of work for one request."""
+        return self.latency * math.exp(self.random.gauss(-(self.spread**2) / 2, self.spread))
+
+    def arrive(self, now: float) -> Reply:
+        """What comes of a request that arrives now."""
+        return Reply("ok", self.duration())
+
+
+class Queue(Service):
+    """So many workers, first come, first served; nothing is refused."""
+
+    def __init__(self, workers: int, latency: float, spread: float = 0.1) -> None:
+        super().__init__(latency, spread)
+        self.free_at = [0.0] * workers
+
+    def arrive(self, now: float) -> Reply:
+        end = max(now, self.free_at[0]) + self.duration()
+        heapq.heapreplace(self.free_at, end)
+        return Reply("ok", end - now)
+
+
+class Capacity(Service):
+    """So many at once, and other numbers from given times on; the rest is refused."""
+
+    def __init__(
+        self, capacity: int, latency: float, spread: float = 0.1, changes: tuple[tuple[float, int], ...] = ()
+    ) -> None:
+        super().__init__(latency, spread)
+        self.capacity, self.changes, self.ends = capacity, list(changes), Ends()
+
+    def arrive(self, now: float) -> Reply:
+        while self.changes and now >= self.changes[0][0]:
+            self.capacity = self.changes.pop(0)[1]
+        if self.ends.under_way(now) >= self.capacity:
+            return Reply("refused")
+        return Reply("ok", self.ends.add(now, self.duration()))
+
+
+class Bucket(Service):
+    """A token bucket: so many a second, so many in a burst; Retry-After is absent, a number, or "exact"."""
+
+    def __init__(
+        self,
+        rate: float,
+        burst: int,
+        retry_after: float | str | None = None,
+        latency: float = 0.03,
+        spread: float = 0.1,
+    ) -> None:
+        super().__init__(latency, spread)
+        self.rate, self.burst, self.retry_after = rate, burst, retry_after
+        self.tokens, self.filled_at = float(burst), 0.0
+
+    def arrive(self, now: float) -> Reply:
+        self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate)
+        self.filled_at = now
+        if self.tokens < 1:
+            exact = (1 - self.tokens) / self.rate
+            return Reply("refused", retry_after=exact if self.retry_after == "exact" else self.retry_after)
+        self.tokens -= 1
+        return Reply("ok", self.duration())
+
+
+class Window(Service):
+    """A quota in each window of so many seconds, the first of which is over by 0.3 when the clients begin."""
+
+    def __init__(self, quota: int, seconds: float, retry_after: str | None = None, latency: float = 0.03) -> None:
+        super().__init__(latency)
+        self.quota, self.seconds, self.retry_after = quota, seconds, retry_after
+        self.number, self.used = -1, 0
+
+    def arrive(self, now: float) -> Reply:
+        number, position = divmod(now / self.seconds + 0.3, 1)
+        if number != self.number:
+            self.number, self.used = number, 0
+        if self.used >= self.quota:
+            left = (1 - position) * self.seconds
+            return Reply("refused", retry_after={None: None, "exact": left, "whole": math.ceil(left)}[self.retry_after])
+        self.used += 1
+        return Reply("ok", self.duration())
+
+
+class Melt(Service):
+    """Fast up to so many at once; beyond, each takes longer by the square of the overload, and nothing is refused."""
+
+    def __init__(self, knee: int = 16, latency: float = 0.02) -> None:
+        super().__init__(latency)
+        self.knee, self.ends = knee, Ends()
+
+    def arrive(self, now: float) -> Reply:
+        overload = max(0, self.ends.under_way(now) + 1 - self.knee) / (self.knee / 2)
+        return Reply("ok", self.ends.add(now, self.duration() * (1 + overload**2)))
+
+
+class Mixed(Service):
+    """A share of the requests takes so many times as long, or gets another answer, whatever the load."""
+
+    def __init__(self, share: float, kind: str = "ok", times: float = 1.0, latency: float = 0.05) -> None:
+        super().__init__(latency)
+        self.share, self.kind, self.times = share, kind, times
+
+    def arrive(self, now: float) -> Reply:
+        if self.random.random() >= self.share:
+            return super().arrive(now)
+        return Reply(self.kind, self.duration() * self.times if self.kind == "ok" else 0.005)
+
+
+class Away(Service):
+    """
+    Another service that is away for a while.
+
+    Args:
+        service: What it is the rest of the time.
+        since: From when it's away.
+        seconds: For how long.
+        how: "refused": each request is refused (503, or no connection); "reset": what is under way is lost, too;
+            "silent": nothing is answered.
+    """
+
+    def __init__(self, service: Service, since: float = 0.0, seconds: float = math.inf, how: str = "refused") -> None:
+        super().__init__()
+        self.service, self.since, self.until, self.how = service, since, since + seconds, how
+
+    def arrive(self, now: float) -> Reply:
+        if self.since <= now < self.until:
+            return Reply("ok", math.inf) if self.how == "silent" else Reply("refused")
+        reply = self.service.arrive(now)
+        if self.how == "reset" and now < self.since < now + reply.seconds:
+            return Reply("refused", self.since - now)
+        return reply
+
+
+class Flapping(Service):
+    """Up for so many seconds, then away for as many."""
+
+    def __init__(self, seconds: float, latency: float = 0.05) -> None:
+        super().__init__(latency)
+        self.seconds = seconds
+
+    def arrive(self, now: float) -> Reply:
+        return Reply("refused") if now % (2 * self.seconds) >= self.seconds else super().arrive(now)
+
+
+class Ends:
+    """When the requests under way end."""
+
+    def __init__(self) -> None:
+        self._heap: list[float] = []
+
+    def under_way(self, now: float) -> int:
+        """How many haven't ended."""
+        while self._heap and self._heap[0] <= now:
+            heapq.heappop(self._heap)
+        return len(self._heap)
+
+    def add(self, now: float, seconds: float) -> float:
+        """One more, that takes so long; returns how long."""
+        heapq.heappush(self._heap, now + seconds)
+        return seconds
+
+
+def parts(service: Service) -> Iterator[Service]:
+    """The service, and those inside it."""
+    yield service
+    if isinstance(service, Away):
+        yield from parts(service.service)
