@@ -168,7 +168,8 @@ WRAPPED = """[...document.querySelectorAll(".highlight-text pre, .highlight-cons
     const text = pre.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom)
     return pre.clientHeight && text > (lines + 0.5) * parseFloat(style.lineHeight)
 }).map(pre => pre.innerText)"""
-TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+TOO_WIDE = """Math.max(...[document.documentElement, ...document.querySelectorAll(".content")]
+    .map(box => box.scrollWidth - box.clientWidth))"""  # on a telephone, it is the content that furo lets scroll
 BROKEN = "[...document.images].filter(image => !image.naturalWidth).map(image => image.src)"
 OPEN = "document.querySelectorAll('details').forEach(folded => folded.open = true)"
 UNSTYLED = "document.querySelectorAll('.sidebar-tree .caption').length < 3"

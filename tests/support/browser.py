@@ -31,9 +31,9 @@ class Tab:
         return message["result"]
 
     async def resize(self, width: int, height: int = 900) -> None:
-        """The size of the window, in CSS pixels; a narrow one is a telephone's."""
+        """The size of the window, in CSS pixels; unlike a telephone's, it doesn't zoom out for what is too wide."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1}
-        await self.do("Emulation.setDeviceMetricsOverride", mobile=width < 500, **size)
+        await self.do("Emulation.setDeviceMetricsOverride", mobile=False, **size)
 
     async def open(self, url: str) -> None:
         """Returns once the page and its pictures are loaded."""
