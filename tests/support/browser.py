@@ -41,8 +41,8 @@ class Tab:
         await self.wait_for(f"location.href === {json.dumps(url)} && document.readyState === 'complete'")
 
     async def wait_for(self, expression: str) -> None:
-        """Returns once a JavaScript expression is true; asks for at most ten seconds."""
-        async with asyncio.timeout(10):
+        """Returns once a JavaScript expression is true; asks for at most half a minute."""
+        async with asyncio.timeout(30):
             while not await self.ask(expression):
                 await asyncio.sleep(0.02)
 
