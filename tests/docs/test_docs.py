@@ -33,7 +33,7 @@ MODULES = [
 ]
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
 PROMPT = "# python -m asyncio\n"
-OTHERS = ("counting.md", "fanout.md", "filters.md", "from-the-sdk.md", "testing.md", "tutorial.md")
+OTHERS = ("fanout.md", "filters.md", "testing.md")
 WHOLE = [page for page in PAGES if page.name not in OTHERS]  # each block of these can be pasted alone
 SDK = importlib.util.find_spec("galileo") is not None
 PYTEST = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
@@ -127,7 +127,7 @@ def test_blocks_are_whole(page):
     """Each is a program, a test, an interpreter's session, or says how to paste it; output is shown, not asserted."""
     for block, shown in blocks(page):
         if "def test_" not in block and ">>> " not in block:
-            assert "asyncio.run(" in block or block.lstrip().startswith(PROMPT)
+            assert any(mark in block for mark in ("asyncio.run(", "from galileo.")) or block.lstrip().startswith(PROMPT)
             assert shown is not None
             assert "assert " not in block
 
