@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any, get_args
 
 import attrs
-from sphinx.util import inspect
+from sphinx.util import inspect, logging
 
 import galileo_sessions
 import galileo_sessions.local
 
+sys.path.insert(0, str(Path(__file__).parent))
+import pictures
+
 project = "galileo_sessions"
 release = galileo_sessions.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["examples/*"]
 nitpicky = True
 nitpick_ignore_regex = [(r"py:class", r"galileo_sessions\.filters\.columns\.V[os]?")]  # no public names
@@ -31,6 +34,10 @@ napoleon_use_rtype = False
 python_use_unqualified_type_names = True
 
 smartquotes_action = "D"  # dashes; quotes here are mostly Python's
+
+copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"  # output isn't to be pasted
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 html_theme = "furo"
 html_title = "galileo_sessions"
@@ -95,8 +102,15 @@ def find(app: Any, env: Any, node: Any, shown: Any) -> Any:
     return None if target.startswith("galileo_sessions") else shown
 
 
+def draw(_: Any) -> None:
+    """Draws the pictures that README and the pages show."""
+    for file in pictures.changed():
+        logging.getLogger(__name__).warning("%s has changed; look at it, and commit it", file.name)
+
+
 def setup(app: Any) -> None:
     """Sphinx calls this."""
+    app.connect("builder-inited", draw)
     app.connect("autodoc-process-docstring", keep_colons, priority=400)  # before napoleon's 500
     app.connect("autodoc-process-docstring", mark_up)
     app.connect("autodoc-process-signature", sign)

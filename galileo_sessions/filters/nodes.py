@@ -70,12 +70,13 @@ class Filter:
         raise advice.no_truth_value()
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        """The drawing, escaped, so that nothing in the filter is read as HTML."""
+        """The drawing, monospaced; escaped, so that nothing in the filter is read as HTML."""
         import html  # noqa: PLC0415  # for notebooks alone
 
         from galileo_sessions.filters.drawing import draw_filter  # noqa: PLC0415  # which imports the nodes
 
-        return f"<pre>{html.escape(draw_filter(self))}</pre>"
+        style = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
+        return f"<pre style='{style}'>{html.escape(draw_filter(self))}</pre>"
 
 
 # ---- leaves ----------------------------------------------------------------------------------------------------------

@@ -11,13 +11,12 @@ import io
 import os
 import pkgutil
 import re
-import subprocess
 import sys
-import textwrap
 import tomllib
 from pathlib import Path
 
 import pytest
+from support.prompt import paste
 
 import galileo_sessions
 import galileo_sessions.local
@@ -33,6 +32,10 @@ MODULES = [
     if not found.name.endswith("__main__")
 ]
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
+PROMPT = "# python -m asyncio\n"
+OTHERS = ("fanout.md", "filters.md", "testing.md")
+WHOLE = [page for page in PAGES if page.name not in OTHERS]  # each block of these can be pasted alone
+SDK = importlib.util.find_spec("galileo") is not None
 PYTEST = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
 PYTEST += ["-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function"]
 PLUGINS = ["-p", "pytest_asyncio.plugin", "-p", "galileo_sessions.pytest_plugin"]  # by name, installed or not
@@ -58,48 +61,75 @@ async def printed_by(*arguments: str, **environment: str) -> str:
     return output.decode()
 
 
+async def run_examples(block: str, page: Path, namespace: dict[str, object]) -> None:
+    """Executes a session of the interactive interpreter, which holds its own outputs."""
+    test = doctest.DocTestParser().get_doctest(block, namespace, page.name, str(page), 0)
+    report: list[str] = []
+    results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append, clear_globs=False)
+    namespace.update(test.globs)
+    assert results.failed == 0, "".join(report)
+
+
 async def run(block: str, page: Path, namespace: dict[str, object]) -> str:
-    """Executes a block, a session of the interactive interpreter or a program which may await; gives what it prints."""
+    """Executes a block that may await, as if it were a file; gives what it prints."""
     printed = io.StringIO()
-    if ">>> " in block:
-        test = doctest.DocTestParser().get_doctest(block, namespace, page.name, str(page), 0)
-        report: list[str] = []
-        results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append, clear_globs=False)
-        namespace.update(test.globs)
-        assert results.failed == 0, "".join(report)
-    else:
-        code = compile(block, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        with contextlib.redirect_stdout(printed):
-            outcome = eval(code, namespace)
-            if inspect.isawaitable(outcome):
-                await outcome
+    code = compile(block, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    with contextlib.redirect_stdout(printed):
+        outcome = eval(code, namespace)
+        if inspect.isawaitable(outcome):
+            await outcome
     return printed.getvalue()
+
+
+async def run_tests(block: str, folder: Path) -> None:
+    """Executes a block of tests, with the plugin as installed."""
+    file = folder / "test_block.py"
+    file.write_text(block, encoding="utf-8")
+    arguments = [*PYTEST, *PLUGINS, "--rootdir", str(folder), str(file)]
+    printed = await printed_by(*arguments, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    assert f"{block.count('def test_')} passed" in printed
+
+
+async def execute(block: str, page: Path, namespace: dict[str, object], folder: Path) -> str | None:
+    """What a block prints, run as its page says; None if the block shows its own outputs, or can't run here."""
+    if "def test_" in block:
+        return await run_tests(block, folder)
+    if "asyncio.run(" in block:  # a whole program, with an event loop of its own
+        return await printed_by("-W", "error", "-c", block)
+    if "from galileo." in block:  # Galileo's SDK keeps threads and connections until its process ends
+        compile(block, str(page), "exec")
+        return await printed_by("-c", block, GALILEO_HOME_DIR=str(folder)) if SDK else None
+    if ">>> " in block:
+        return await run_examples(block, page, namespace)
+    if block.lstrip().startswith(PROMPT):
+        return await paste(block, {})
+    return await run(block, page, namespace)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_pages_are_true(page, monkeypatch, tmp_path):
-    """Every Python block of a page runs, one after another, as if in one session, and prints what is shown below it."""
+    """Every Python block of a page runs, and prints what is shown below it; one that isn't whole follows on others."""
     namespace: dict[str, object] = {"__name__": "__main__"}
-    async with LocalGalileo() as server:
+    async with LocalGalileo(sample_sessions()) as server:
         for name in ("GALILEO_API_URL", "GALILEO_CONSOLE_URL"):  # Galileo's SDK wants both
             monkeypatch.setenv(name, server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
         for block, shown in blocks(page):
-            if "def test_" in block:
-                file = tmp_path / "test_block.py"
-                file.write_text(block, encoding="utf-8")
-                tests = block.count("def test_")
-                arguments = [*PYTEST, *PLUGINS, "--rootdir", str(tmp_path), str(file)]
-                assert f"{tests} passed" in await printed_by(*arguments, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-            elif "asyncio.run(" in block:  # a whole program, with an event loop of its own
-                assert await printed_by("-W", "error", "-c", block) == (shown or "0\n")
-            elif "from galileo." in block:  # Galileo's SDK keeps threads and connections until its process ends
-                compile(block, str(page), "exec")
-                if importlib.util.find_spec("galileo"):
-                    assert await printed_by("-c", block, GALILEO_HOME_DIR=str(tmp_path)) == "0\n"
-            else:
-                printed = await run(block, page, namespace)
-                assert shown in (None, printed)
+            if page in WHOLE:
+                namespace = {"__name__": "__main__"}
+            printed = await execute(block, page, namespace, tmp_path)
+            if printed is not None and (shown is not None or page in WHOLE or "asyncio.run(" in block):
+                assert printed == shown
+
+
+@pytest.mark.parametrize("page", WHOLE, ids=lambda page: page.name)
+def test_blocks_are_whole(page):
+    """Each is a program, a test, an interpreter's session, or says how to paste it; output is shown, not asserted."""
+    for block, shown in blocks(page):
+        if "def test_" not in block and ">>> " not in block:
+            assert any(mark in block for mark in ("asyncio.run(", "from galileo.")) or block.lstrip().startswith(PROMPT)
+            assert shown is not None
+            assert "assert " not in block
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -128,14 +158,20 @@ def test_every_public_name_stands_on_the_page_of_names():
 
 
 def test_every_error_has_its_advice():
-    """The page of errors draws the same tree as the module, and has a row for each class that is raised."""
+    """The page of errors lists the same tree as the module draws, and has a row for each class that is raised."""
     page = text_of(DOCS / "errors.md")
-    tree = textwrap.dedent((errors.__doc__ or "").partition("::\n\n")[2].partition("\n\n")[0])
-    assert f"```text\n{tree}\n```" in page
-    raised, above = {GalileoError}, {GalileoError}
+    tree = (errors.__doc__ or "").partition("::\n\n")[2].partition("\n\n")[0]
+    listed = re.findall(r"^( *)\* `(\w+)`", page, re.MULTILINE)
+    assert [name for _, name in listed] == re.findall(r"(?<!also a )\b[A-Z]\w+Error\b", tree)
+    above: list[type] = []
+    for indent, name in listed:
+        del above[len(indent) // 2 :]
+        assert getattr(errors, name).__bases__[:1] == tuple(above[-1:] or [Exception])
+        above.append(getattr(errors, name))
+    raised, above = {GalileoError}, [GalileoError]
     while above:
-        above = {child for cls in above for child in cls.__subclasses__()}
-        raised |= above
+        above = [child for cls in above for child in cls.__subclasses__()]
+        raised |= {*above}
     rows = re.findall(r"^\| `(\w+Error)` \|", page, re.MULTILINE)
     assert sorted(rows) == sorted(cls.__name__ for cls in raised - {GalileoError, TransportError})
 
@@ -176,18 +212,6 @@ def test_readme_is_short():
     assert len(lines) <= 120
     assert "```python" in lines[:30]
     assert sum(line.startswith("python3 -m venv ") for line in lines) == 2
-
-
-@pytest.mark.skipif(
-    not all(map(importlib.util.find_spec, ("sphinx", "furo", "myst_parser"))),
-    reason="what builds the site isn't installed: pip install -e '.[docs]'",
-)
-def test_the_site_builds(tmp_path):
-    """Without a warning, and without a network."""
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", DOCS, tmp_path]
-    built = subprocess.run(command, capture_output=True, text=True)
-    assert (built.returncode, built.stdout, built.stderr) == (0, "", "")
-    assert {page.stem for page in DOCS.glob("*.md")} <= {page.stem for page in tmp_path.glob("*.html")}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,0 +1,226 @@
+"""The site: it builds, its pictures show what they were drawn from, and it can be read and searched."""
+
+import fcntl
+import html
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+import pytest
+from aiohttp import web
+from support.browser import CHROMIUM, Tab, browser
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+TEXT = "{http://www.w3.org/2000/svg}text"
+WIDTHS = (1280, 390)
+QUESTIONS = {
+    "install": "install",
+    "429": "questions",
+    "API reference": "questions",
+    "Jupyter": "recipes",
+    "is_null": "questions",
+    "progress bar": "questions",
+    "rate limit": "questions",
+}
+
+pytestmark = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("sphinx", "furo", "myst_parser", "sphinx_copybutton"))),
+    reason="what builds the site isn't installed: pip install -e '.[docs]'",
+)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built once for all workers of a run; it builds without a warning, and without a network."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "site"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.joinpath("built").exists():
+            command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-E", DOCS, folder]
+            built = subprocess.run(command, capture_output=True, text=True)
+            assert (built.returncode, built.stdout, built.stderr) == (0, "", "")
+            folder.joinpath("built").touch()
+    return folder
+
+
+def test_the_site_builds(site: Path) -> None:
+    """Each page of docs/ is there."""
+    assert {page.stem for page in DOCS.glob("*.md")} <= {page.stem for page in site.glob("*.html")}
+
+
+def links(page: Path) -> list[str]:
+    """Where a page of the site leads, other sites and the search aside."""
+    found = re.findall(r'(?:href|src)="([^"]+)"', page.read_text(encoding="utf-8"))
+    return [html.unescape(link) for link in found if not re.match(r"[a-z]+:|//", link)]
+
+
+def test_links_of_the_site_lead_somewhere(site: Path) -> None:
+    """Each has its file, and its anchor in that file."""
+    ids = {page: set(re.findall(r'\bid="([^"]+)"', page.read_text(encoding="utf-8"))) for page in site.glob("*.html")}
+    broken = []
+    for page in ids:
+        for link in links(page):
+            file, _, anchor = link.partition("#")
+            target = site / file.partition("?")[0] if file else page
+            if not target.exists() or (anchor and anchor not in ids.get(target, ())):
+                broken.append(f"{page.name}: {link}")
+    assert broken == []
+
+
+# ---- pictures --------------------------------------------------------------------------------------------------------
+
+
+def drawer() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("pictures", DOCS / "pictures.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def words(svg: str) -> list[str]:
+    """The texts of a picture, in their order."""
+    texts = ["".join(element.itertext()) for element in ElementTree.fromstring(svg).iter(TEXT)]
+    return [text.replace("\xa0", " ") for text in texts if text.strip()]
+
+
+def test_pictures_show_what_they_are_drawn_from() -> None:
+    """What is committed is what would be drawn now; and every picture is on a page."""
+    module = drawer()
+    drawn = {name: draw() for name, draw in module.PICTURES.items()}
+    assert drawn == {file.name: file.read_text(encoding="utf-8") for file in (DOCS / "pictures").iterdir()}
+    pages = "".join(page.read_text(encoding="utf-8") for page in [*DOCS.glob("*.md"), ROOT / "README.md"])
+    assert [name for name in drawn if f"pictures/{name})" not in pages] == []
+
+
+def test_the_terminal_holds_what_the_command_prints() -> None:
+    """Line by line, as far as 80 columns go; the same on each draw, though the server's port is another one."""
+    printed = subprocess.run([sys.executable, "-m", "galileo_sessions", "demo"], capture_output=True, check=True)
+    expected = re.sub(r":\d+$", ":8080", printed.stdout.decode(), flags=re.MULTILINE).splitlines()
+    shown = words((DOCS / "pictures" / "terminal.svg").read_text(encoding="utf-8"))
+    assert shown[0] == "$ galileo-sessions demo"
+    assert shown[1:] == [line if len(line) <= 80 else f"{line[:79]}…" for line in expected]
+
+
+def test_the_rooms_hold_every_module() -> None:
+    """As many boxes as the package has rooms, and modules in those that have layers."""
+    package = ROOT / "galileo_sessions"
+    modules = [file.stem for room in ("client", "filters") for file in package.joinpath(room).glob("[!_]*.py")]
+    shown = words((DOCS / "pictures" / "rooms.svg").read_text(encoding="utf-8"))
+    assert [module for module in modules if module not in shown] == []
+    assert {"cli", "local", "client", "filters"} <= set(shown)
+
+
+def test_charts_follow_their_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another figure in the page makes another bar."""
+    module = drawer()
+    chart, read = module.PICTURES["performance_cli.svg"], module.Path.read_text
+    before = chart()
+    monkeypatch.setattr(module.Path, "read_text", lambda self, **how: read(self, **how).replace("| 1.35 |", "| 9.99 |"))
+    assert "9.99" in words(chart())
+    assert before != chart()
+
+
+# ---- search ----------------------------------------------------------------------------------------------------------
+
+
+def search(index: dict[str, Any], query: str) -> set[str]:
+    """The pages that the site's search finds: by a title not over twice as long as the query, or by all its words."""
+    names, found = index["docnames"], set()
+    for title, places in index["alltitles"].items():
+        if query.lower() in title.lower() and 2 * len(query) >= len(title):
+            found |= {names[document] for document, _ in places}
+    from sphinx.search.en import SearchEnglish
+
+    stem, pages = SearchEnglish({}).stem, set(names)
+    for word in re.findall(r"\w+", query.lower()):
+        places = [index[kind].get(stem(word), []) for kind in ("terms", "titleterms")]
+        at = {names[n] for place in places for n in (place if isinstance(place, list) else [place])}
+        pages &= set() if word.isdigit() else at  # the search skips numbers
+    return found | pages
+
+
+@pytest.mark.parametrize("query", QUESTIONS)
+def test_search_finds(site: Path, query: str) -> None:
+    """What people type leads to the page that answers."""
+    text = site.joinpath("searchindex.js").read_text(encoding="utf-8")
+    index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
+    assert QUESTIONS[query] in search(index, query)
+
+
+# ---- screens ---------------------------------------------------------------------------------------------------------
+
+WRAPPED = """[...document.querySelectorAll(".highlight-text pre, .highlight-console pre")].filter(pre => {
+    const style = getComputedStyle(pre), lines = pre.innerText.replace(/\\n$/, "").split("\\n").length
+    const text = pre.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom)
+    return pre.clientHeight && text > (lines + 0.5) * parseFloat(style.lineHeight)
+}).map(pre => pre.innerText)"""
+TOO_WIDE = """Math.max(...[document.documentElement, ...document.querySelectorAll(".content")]
+    .map(box => box.scrollWidth - box.clientWidth))"""  # on a telephone, it is the content that furo lets scroll
+BROKEN = "[...document.images].filter(image => !image.naturalWidth).map(image => image.src)"
+OPEN = "document.querySelectorAll('details').forEach(folded => folded.open = true)"
+UNSTYLED = "document.querySelectorAll('.sidebar-tree .caption').length < 3"
+
+
+@asynccontextmanager
+async def served(site: Path) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_static("/", site)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def troubles(tab: Tab, name: str, width: int) -> list[str]:
+    """What is wrong with the page that the tab shows."""
+    await tab.ask(OPEN)
+    found = {
+        "scrolls sideways by": await tab.ask(TOO_WIDE),
+        "wraps": await tab.ask(WRAPPED),
+        "has broken pictures": await tab.ask(BROKEN),
+        "lacks the captions of its sidebar": await tab.ask(UNSTYLED),
+    }
+    return [f"{name} at {width}: {what} {value}" for what, value in found.items() if value]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
+async def test_screens_are_whole(site: Path, tmp_path: Path) -> None:
+    """On a desk and on a telephone no page scrolls sideways, no drawing is wrapped, and no picture is missing."""
+    found = []
+    async with served(site) as place, browser(tmp_path) as tab:
+        for width in WIDTHS:
+            await tab.resize(width)
+            for page in sorted(site.glob("*.html")):
+                await tab.open(f"{place}/{page.name}")
+                found += await troubles(tab, page.name, width)
+    assert found == []
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
+async def test_the_search_of_the_site_finds(site: Path, tmp_path: Path) -> None:
+    """In a browser, with the site's own scripts."""
+    found = {}
+    async with served(site) as place, browser(tmp_path) as tab:
+        for query in QUESTIONS:
+            await tab.open(f"{place}/search.html?q={quote(query)}")
+            await tab.wait_for("document.querySelector('#search-results .search-summary')?.innerText.match(/found/)")
+            results = "[...document.querySelectorAll('#search-results li a')].map(a => a.getAttribute('href'))"
+            found[query] = {str(link).partition(".html")[0] for link in await tab.ask(results)}
+    assert [query for query, page in QUESTIONS.items() if page not in found[query]] == []
