@@ -33,7 +33,8 @@ class Sky:
         self.requests += 1
         self.arrivals.append(now)
         reply = self.service.arrive(now + NETWORK / 2)
-        await asyncio.sleep(min(reply.seconds + NETWORK, TIMEOUT))
+        in_order = self.requests * 1e-6  # requests that are sent in the same moment don't end so
+        await asyncio.sleep(min(reply.seconds + NETWORK, TIMEOUT) + in_order)
         return self._response(reply)
 
     def _response(self, reply: Reply) -> Response:

@@ -1,0 +1,281 @@
+"""The whole client under the weathers of services, in virtual time: nothing is lost, and little is wasted."""
+
+import asyncio
+import logging
+
+import pytest
+from support.inside import idle
+from support.projects import ids
+from support.servers import PROJECT
+from support.skies import Sky, under
+from support.weather_table import weathers
+from support.weathers import Away, Bucket, Capacity, Mixed, Queue, Service, Window
+
+from galileo_sessions import AttemptTimeoutError, CountReport, GalileoError, RateLimitedError, ServerError
+from galileo_sessions.client.responses import Response
+
+WEATHERS = [
+    "latency 5 ms",
+    "queue 8 x 20 ms",
+    "at most 5 at once",
+    "at most 20 at once",
+    "64 at once, an eighth for 3 s",
+    "20 a second, burst 1, 200 counts",
+    "50 a second, burst 50, 2000 counts, Retry-After 1.0",
+    "200 a second, burst 20, 1000 counts",
+    "200 a second, burst 1, 2000 counts, Retry-After exact",
+    "100 in 1 s",
+    "600 in 60 s, Retry-After whole",
+]
+
+
+def counted(sky: Sky, counts: int, **arguments: object) -> tuple[CountReport, float]:
+    """The report of a fan-out with the defaults, and the seconds that it took."""
+
+    async def main() -> tuple[CountReport, float]:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        async with sky.client(**arguments) as galileo:
+            report = await galileo.count_all(ids(counts))
+            assert idle(galileo)
+        return report, clock() - began
+
+    return under(sky, main)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("name", WEATHERS)
+def test_nothing_is_lost_and_little_is_wasted(name, status):
+    """Under each weather all counts succeed, within the table's bounds on requests and on time."""
+    weather = weathers()[name]
+    sky = Sky(weather.service(), status)
+    report, seconds = counted(sky, weather.counts)
+    assert report.errors == ()
+    assert sky.requests <= weather.requests * weather.counts
+    assert seconds <= weather.wall * weather.ideal + weather.away
+    assert sum(len(result.attempts) for result in report.results) == sky.requests
+
+
+@pytest.mark.parametrize("how", ["refused", "reset"])
+@pytest.mark.parametrize("status", [502, 503])
+@pytest.mark.parametrize("seconds", [0.5, 3, 20])
+def test_an_outage_costs_its_time_and_nothing_else(seconds, status, how):
+    """A service that is away in the middle of a fan-out loses no count, and is sent few requests meanwhile."""
+    sky = Sky(Away(Service(0.05), 1.0, seconds, how), status)
+    report, took = counted(sky, 8_000)
+    assert report.errors == ()
+    assert sky.requests <= 1.05 * 8_000
+    assert took <= seconds * 1.15 + 1.3 * 3
+    assert len([at for at in sky.arrivals if 1.5 < at < 1 + seconds]) <= 30
+
+
+@pytest.mark.parametrize(("kind", "status"), [("error", 500), ("refused", 503)])
+def test_a_hundredth_of_random_trouble_costs_nothing(kind, status):
+    """Where one in 100 requests fails whatever the load, all counts succeed."""
+    sky = Sky(Mixed(0.01, kind), status)
+    report, _ = counted(sky, 3_000)
+    assert report.errors == ()
+    assert sky.requests <= 1.03 * 3_000
+
+
+DEAD = {
+    "429": (Sky(Capacity(0, 0.05), 429), RateLimitedError, 100),
+    "503": (Sky(Capacity(0, 0.05)), ServerError, 10),
+    "502": (Sky(Capacity(0, 0.05), 502), ServerError, 10),
+    "Retry-After": (Sky(Bucket(1e-9, 0, 1.0)), RateLimitedError, 100),
+    "no answer": (Sky(Away(Service(), how="silent")), AttemptTimeoutError, 70),
+}
+
+
+@pytest.mark.parametrize("how", DEAD)
+def test_a_dead_service_sees_dozens_of_requests(how):
+    """Of 2,000 counts at a service that is dead from the start all fail with its last answer, after few requests."""
+    sky, error, seconds = DEAD[how]
+    report, took = counted(sky, 2_000)
+    assert {type(one) for one in report.errors} == {error}
+    assert len(report.errors) == 2_000
+    assert sky.requests < (100 if seconds == 100 else 50)
+    assert took < seconds
+    never_sent = [result for result in report.results if not result.attempts]
+    assert len(never_sent) > 1_900
+    assert all("nothing has been accepted for" in str(result.error) for result in never_sent)
+
+
+def test_a_dead_service_sees_no_more_from_twenty_times_as_many():
+    """From 40,000 counts it sees dozens of requests, too."""
+    sky = Sky(Capacity(0, 0.05))
+    report, _ = counted(sky, 40_000)
+    assert len(report.errors) == 40_000
+    assert sky.requests < 50
+
+
+def test_all_who_wait_hear_of_it_together():
+    """The counts that wait when patience is over fail in the same moment."""
+    sky = Sky(Away(Service(0.05), 1.0))
+
+    async def main() -> list[float]:
+        clock = asyncio.get_running_loop().time
+        async with sky.client() as galileo, galileo.count_many(ids(20_000)) as stream:
+            return [clock() - sky.began async for result in stream if not result.ok]
+
+    failed = under(sky, main)
+    assert len(failed) > 10_000
+    assert 90 < failed[0] <= failed[-1] < 95
+    assert failed[-1] - failed[0] < 0.1
+    assert sky.requests - (20_000 - len(failed)) < 400  # 256 were under way
+
+
+# ---- single counts ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("service", "bound", "counts"),
+    [(lambda: Queue(8, 0.02), 0.1, 8_000), (lambda: Bucket(200, 20), 0.05, 4_000)],
+    ids=["queue 8 x 20 ms", "200 a second"],
+)
+def test_a_single_count_passes_a_fan_out(service, bound, counts):
+    """While a fan-out runs, 99 of 100 single counts take less than 100 ms, or 50 ms where a bucket limits it."""
+    sky = Sky(service())
+
+    async def main() -> list[float]:
+        clock = asyncio.get_running_loop().time
+        took: list[float] = []
+        async with sky.client() as galileo:
+            fan_out = asyncio.create_task(galileo.count_all(ids(counts)))
+            await asyncio.sleep(1.05)
+            while not fan_out.done():
+                began = clock()
+                assert await galileo.count(PROJECT) == 7
+                took.append(clock() - began)
+                await asyncio.sleep(0.1)
+            assert (await fan_out).errors == ()
+        return sorted(took)
+
+    took = under(sky, main)
+    assert len(took) > 100
+    assert took[int(0.99 * len(took))] < bound
+
+
+@pytest.mark.parametrize(
+    ("away", "timeout", "succeeds", "least"),
+    [(3, None, True, 3), (9, None, True, 9), (60, None, False, 10), (60, 20, False, 20), (60, 80, True, 60)],
+    ids=["3 s", "9 s", "a minute", "a minute, timeout=20", "a minute, timeout=80"],
+)
+def test_the_patience_of_a_single_count(away, timeout, succeeds, least):
+    """A single count waits 10 s for a service that answered before; one with `timeout=` as long as that says."""
+    sky = Sky(Away(Service(0.05), 1.0, away))
+
+    async def main() -> tuple[bool, float]:
+        clock = asyncio.get_running_loop().time
+        async with sky.client() as galileo:
+            assert await galileo.count(PROJECT) == 7
+            await asyncio.sleep(1.01 - clock() + sky.began)
+            began = clock()
+            outcome = (await asyncio.gather(galileo.count(PROJECT, timeout=timeout), return_exceptions=True))[0]
+            assert outcome == 7 or "503" in str(getattr(outcome, "last", outcome))
+            return outcome == 7, clock() - began
+
+    succeeded, took = under(sky, main)
+    assert succeeded is succeeds
+    assert least <= took < least + 3.1
+    assert sky.requests <= 20 + took
+
+
+def test_a_single_count_at_a_service_that_never_answered():
+    """With no answer before, a refusal costs an attempt: a count ends with the fourth, within seconds."""
+    sky = Sky(Capacity(0, 0.05))
+
+    async def main() -> GalileoError:
+        async with sky.client() as galileo:
+            with pytest.raises(ServerError) as caught:
+                await galileo.count(PROJECT)
+            return caught.value
+
+    error = under(sky, main)
+    assert (len(error.attempts), sky.requests) == (4, 4)
+    assert error.elapsed < 2
+
+
+def test_a_project_that_is_always_refused_ends():
+    """One project that gets 503 while all others are counted fails in the end, and takes nobody's place."""
+    bad = ids(5_000)[100]
+    asked: list[str] = []
+
+    class Partial(Sky):
+        async def post(self, path: str) -> Response:
+            response = await super().post(path)
+            if bad not in path:
+                return response
+            asked.append(path)
+            return Response(503, {}, b"")
+
+    sky = Partial(Service(0.05))
+    report, took = counted(sky, 5_000)
+    assert [error.query.project_id for error in report.errors] == [bad]
+    assert type(report.errors[0]) is ServerError
+    assert len(asked) < 60
+    assert took < 120
+
+
+# ---- several clients -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("service", "clients", "counts"),
+    [(lambda: Bucket(200, 20), 2, 3_000), (lambda: Bucket(200, 20), 4, 2_000), (lambda: Capacity(40, 0.1), 4, 4_000)],
+    ids=["bucket, 2", "bucket, 4", "capacity, 4"],
+)
+def test_clients_share_a_limit(service, clients, counts):
+    """Several clients that know nothing of each other lose nothing, and get about the same share."""
+    sky = Sky(service())
+
+    async def main() -> tuple[list[CountReport], list[int]]:
+        done = [0] * clients
+        shares: list[int] = []
+
+        async def fan_out(number: int) -> CountReport:
+            def report(progress: object) -> None:
+                done[number] = progress.done
+                if progress.done == progress.total and not shares:
+                    shares.extend(done)
+
+            async with sky.client() as galileo:
+                return await galileo.count_all(ids(counts), on_progress=report)
+
+        return await asyncio.gather(*(fan_out(number) for number in range(clients))), shares
+
+    reports, shares = under(sky, main)
+    assert [report.errors for report in reports] == [()] * clients
+    assert sum(shares) ** 2 / (clients * sum(share**2 for share in shares)) > 0.9
+    assert sky.requests <= 1.12 * counts * clients
+
+
+# ---- seen through ----------------------------------------------------------------------------------------------------
+
+
+def test_progress_attempts_and_log_show_the_limits(caplog):
+    """Progress and attempts have the width, the rate and whether the door is closed; the log has the reasons."""
+    sky = Sky(Away(Window(100, 1), 1.0, 3))
+    caplog.set_level(logging.DEBUG, "galileo_sessions")
+
+    async def main() -> tuple[CountReport, object, object]:
+        async with sky.client() as galileo, galileo.count_many(ids(600)) as stream:
+            before = stream.progress
+            results = [anext(stream) for _ in range(600)]
+            task = asyncio.create_task(take(results))
+            await asyncio.sleep(2.5)
+            during = stream.progress
+            return await task, before, during
+
+    async def take(results: list) -> list:
+        return [await result for result in results]
+
+    results, before, during = under(sky, main)
+    assert (before.width, before.limit, before.rate, before.closed) == (10, 10, 100.0, False)
+    assert during.closed
+    attempts = [attempt for result in results for attempt in result.attempts]
+    assert {attempt.closed for attempt in attempts} == {False, True}
+    assert all(1 <= attempt.width <= 256 and attempt.rate > 0 for attempt in attempts)
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("limits: ")]
+    assert any("refused" in line for line in lines)
+    assert any("door" in line for line in lines)
