@@ -14,6 +14,14 @@ from galileo_sessions.client.client import GalileoSessions
 if TYPE_CHECKING:  # every run of pytest loads this file, also where no test needs a server or pydantic is missing
     from galileo_sessions.local import LocalGalileo
 
+_STRICT = "galileo_sessions_strict"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the ini option, which `-o galileo_sessions_strict=false` sets for one run."""
+    text = "whether the fixture local_galileo answers 422 to a filter on a column that its sessions don't have"
+    parser.addini(_STRICT, text, type="bool", default=True)
+
 
 @pytest.fixture
 def local_galileo_sessions() -> Iterable[Mapping[str, object]]:
@@ -24,8 +32,20 @@ def local_galileo_sessions() -> Iterable[Mapping[str, object]]:
 
 
 @pytest.fixture
+def local_galileo_strict(pytestconfig: pytest.Config) -> bool:
+    """
+    Whether `local_galileo` refuses a filter that doesn't fit its sessions' columns: the ini option of this plugin.
+
+    Define a fixture of this name for one module or class.
+    """
+    return bool(pytestconfig.getini(_STRICT))
+
+
+@pytest.fixture
 def local_galileo(
-    local_galileo_sessions: Iterable[Mapping[str, object]], monkeypatch: pytest.MonkeyPatch
+    local_galileo_sessions: Iterable[Mapping[str, object]],
+    local_galileo_strict: bool,  # a fixture is passed by its name
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[LocalGalileo]:
     """
     A running `LocalGalileo`, which the environment names: the app's own `GalileoSessions()` counts there.
@@ -34,7 +54,7 @@ def local_galileo(
     """
     from galileo_sessions.local import LocalGalileo  # noqa: PLC0415
 
-    with LocalGalileo(local_galileo_sessions) as server:
+    with LocalGalileo(local_galileo_sessions, strict=local_galileo_strict) as server:
         for name in ("GALILEO_CONSOLE_URL", "GALILEO_USERNAME", "GALILEO_PASSWORD"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("GALILEO_API_URL", server.url)

@@ -130,3 +130,36 @@ def test_without_pytest_asyncio_the_rest_works(tmp_path: Path) -> None:
     (tmp_path / "test_sync.py").write_text("def test_url(local_galileo): assert local_galileo.url\n")
     ran = run(tmp_path, "-p", "no:asyncio", "test_sync.py", before=hidden)
     assert (0, True) == (ran.returncode, "1 passed" in ran.stdout), ran.stdout
+
+
+TYPO = """
+import asyncio
+import pytest
+from galileo_sessions import Col, GalileoSessions, ValidationError
+
+async def count():
+    async with GalileoSessions() as galileo:
+        return await galileo.count("74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db", Col("scroe") > 3)
+
+def test_zero(local_galileo):
+    assert asyncio.run(count()) == 0
+
+class TestLenient:
+    @pytest.fixture
+    def local_galileo_strict(self):
+        return False
+
+    def test_one_class(self, local_galileo):
+        assert asyncio.run(count()) == 0
+"""
+
+
+def test_a_typo_fails_a_test(tmp_path: Path) -> None:
+    """A count of 0 would let it pass; a fixture and the ini option, here on the command line, turn the check off."""
+    (tmp_path / "test_typo.py").write_text(TYPO)
+    scope = ("-o", "asyncio_default_fixture_loop_scope=function")
+    strict = run(tmp_path, "test_typo.py", *scope)
+    assert (1, True) == (strict.returncode, "1 failed, 1 passed" in strict.stdout), strict.stdout
+    assert "did you mean score?" in strict.stdout
+    lenient = run(tmp_path, "test_typo.py", "-o", "galileo_sessions_strict=false", *scope)
+    assert (0, True) == (lenient.returncode, "2 passed" in lenient.stdout), lenient.stdout

@@ -6,7 +6,8 @@ A local Galileo: a server on loopback that counts sessions it holds, for develop
             print(await galileo.count(project_id, where))
 """
 
-from galileo_sessions.local.sample import load_sessions, sample_sessions
+from galileo_sessions.local.records import load_sessions
+from galileo_sessions.local.sample import sample_sessions
 from galileo_sessions.local.server import LocalGalileo
 
 __all__ = ["LocalGalileo", "load_sessions", "sample_sessions"]

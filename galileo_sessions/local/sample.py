@@ -1,21 +1,14 @@
-"""Sessions to count: a fixed sample, or JSON lines; and the columns that they have."""
+"""Sessions to count: a fixed sample."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import TypeVar, cast
+from typing import TypeVar
 from uuid import UUID
 
 from galileo_sessions.client.query import SCOPE
-from galileo_sessions.errors import FilterError, brief
-from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.kinds import filter_type_of
-from galileo_sessions.filters.values import UUID_TEXT, instant
 
 T = TypeVar("T")
 
@@ -53,7 +46,6 @@ _ANSWERS = (
     "An expert should have a look at {} first.",
     "The most important thing about {} is not to hurry.",
 )
-_IDS = ("id", "session_id", "project_id", "run_id", "trace_id", "parent_id")  # those of the document's example
 _TAGS = ("vip", "beta", "regression", "needs-review", "mobile")
 
 
@@ -110,69 +102,3 @@ def _pick(rng: Random, items: Sequence[T]) -> T:
 
 def _uuid(rng: Random) -> str:
     return str(UUID(int=_below(rng, 2**53) << 75 | _below(rng, 2**53) << 22 | _below(rng, 2**22), version=4))
-
-
-def load_sessions(lines: Iterable[str]) -> list[dict[str, object]]:
-    """
-    Sessions from JSON lines, such as an open file. Empty lines are skipped.
-
-    Raises:
-        ValueError: naming the line, from 1 on, that isn't JSON, is no object, or whose ids are no version 4 UUIDs.
-    """
-    sessions: list[dict[str, object]] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            if line.strip():
-                sessions.append(read_session(json.loads(line)))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"line {number} is not JSON: {error.msg} at column {error.colno}") from None
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from None
-    return sessions
-
-
-def read_session(record: object) -> dict[str, object]:
-    """
-    A copy of a session's record, its ids as lower-case text.
-
-    Raises:
-        ValueError: if it is no mapping, has no `project_id`, or has an id or a column id that none could ask for.
-    """
-    if not isinstance(record, Mapping):
-        raise ValueError(f"a session maps column ids to values, got {brief(record)}")  # noqa: TRY004  # one error a line
-    session = {Col(column_id).column_id: value for column_id, value in cast("Mapping[str, object]", record).items()}
-    if session.get("project_id") is None:
-        raise ValueError("a session needs its project_id")
-    given = [name for name in ("project_id", *SCOPE) if session.get(name) is not None]
-    return session | {name: _uuid4(name, session[name]) for name in given}
-
-
-def _uuid4(name: str, value: object) -> str:
-    with suppress(ValueError):
-        parsed = UUID(str(value))
-        if parsed.version == 4:
-            return str(parsed)
-    raise ValueError(f"a session's {name} is a version 4 UUID, got {brief(value)}")
-
-
-def columns_of(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
-    """The columns of sessions, each of the filter type that its values have, text where they differ."""
-    types: dict[str, set[str]] = {}
-    for session in sessions:
-        for column_id, value in session.items():
-            if value is not None and column_id not in SCOPE:
-                types.setdefault(column_id, set()).add(_filter_type(column_id, value))
-    return ColumnCatalog.of({name: kinds.pop() if len(kinds) == 1 else "text" for name, kinds in types.items()})
-
-
-def _filter_type(column_id: str, value: object) -> str:
-    if isinstance(value, str):
-        return _text_type(column_id, value)
-    return "collection" if isinstance(value, Collection) else filter_type_of(value) or "text"
-
-
-def _text_type(column_id: str, value: str) -> str:
-    with suppress(FilterError):
-        _ = instant(value)
-        return "date"
-    return "id" if column_id in _IDS and UUID_TEXT.fullmatch(value) else "text"

@@ -12,16 +12,17 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, Union, cast
 
 from attrs import fields_dict, frozen
 
 from galileo_sessions.client.query import SCOPE
-from galileo_sessions.errors import FilterError
+from galileo_sessions.errors import FilterCheckError, FilterError, Issue
+from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.kinds import FILTER_TYPES
 from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, Filter, LeafFilter, all_of
-from galileo_sessions.filters.serialization import load, load_filter
+from galileo_sessions.filters.serialization import dump_filter, load, load_filter
 
 try:
     from pydantic import UUID4, AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -117,6 +118,7 @@ ENDPOINTS: dict[str, Any] = {
     "available_columns": _model("ColumnsRequest", path=(_Path, ...), body=(_ColumnsBody, ...)),
 }
 """What can be asked of a project's sessions, with the model of the request."""
+_ProjectRequest = _model("ProjectRequest", path=(_Path, ...))
 _LoginRequest = _model("LoginRequest", body=(_Login, ...))
 _ApiKeyLoginRequest = _model("ApiKeyLoginRequest", body=(_ApiKeyLogin, ...))
 
@@ -131,8 +133,10 @@ class SessionsRequest:
     project_id: str
     where: Filter
     """Tree, flat filters and times, all of which must hold; how the service combines them isn't documented."""
-    filters: tuple[LeafFilter, ...]
-    """The flat filters, unless a tree stands beside them."""
+    tree: Filter | None
+    """The tree alone."""
+    flat: tuple[LeafFilter, ...]
+    """The flat filters alone."""
     scope: dict[str, str]
     """The ids that narrow the project down, by name."""
 
@@ -151,13 +155,49 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes, content_t
     data = request["body"]
     try:
         flat: list[LeafFilter] = load(data.get("filters", []), list[LeafFilter], ("filters",))
-        tree = [load_filter(data["filter_tree"])] if "filter_tree" in data else []
+        tree = load_filter(data["filter_tree"]) if "filter_tree" in data else None
         times = [compare(data[name]) for name, compare in _TIMES.items() if name in data]
-        where = all_of([*flat, *tree, *times])
+        where = all_of([*flat, *([] if tree is None else [tree]), *times])
     except FilterError as error:  # too large, or NaN or an infinity, which Python's JSON has
         raise _value_error(str(error)) from None
     scope = {name: str(data[name]) for name in SCOPE if name in data}
-    return SessionsRequest(str(request["path"]["project_id"]), where, () if tree else tuple(flat), scope)
+    return SessionsRequest(str(request["path"]["project_id"]), where, tree, tuple(flat), scope)
+
+
+def read_project_id(project_id: str) -> str:
+    """
+    A project's id in lower case.
+
+    Raises:
+        RequestError: if it is no version 4 UUID.
+    """
+    return str(_validated(_ProjectRequest, path={"project_id": project_id})["path"]["project_id"])
+
+
+def check_columns(request: SessionsRequest, columns: ColumnCatalog) -> None:
+    """
+    Checks that a request's filters fit columns.
+
+    Raises:
+        RequestError: with an entry for each leaf that doesn't; its `loc` leads to the leaf as FastAPI's would.
+    """
+    parts: list[tuple[tuple[str | int, ...], Filter]] = [(("filters", i), leaf) for i, leaf in enumerate(request.flat)]
+    parts += [] if request.tree is None else [(("filter_tree",), request.tree)]
+    entries: list[dict[str, Any]] = []
+    for loc, where in parts:
+        try:
+            _ = columns.check(where)
+        except FilterCheckError as error:
+            entries += [_misfit(loc, issue) for issue in error.issues]
+    if entries:
+        raise RequestError(entries)
+
+
+def _misfit(loc: tuple[str | int, ...], issue: Issue) -> dict[str, Any]:
+    leaf = dump_filter(cast("Filter", issue.node))["filter"]
+    steps = () if loc[0] == "filters" else issue.loc
+    key = {"unknown_column": "column_id", "no_operator": "operator"}.get(issue.type, "type")
+    return {"type": issue.type, "loc": ("body", *loc, *steps, leaf["type"], key), "msg": issue.msg, "input": leaf[key]}
 
 
 def read_login(form: Mapping[str, object]) -> tuple[str, str]:

@@ -10,7 +10,8 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, suppress
 from functools import partial
 from itertools import repeat
@@ -22,20 +23,12 @@ from aiohttp.typedefs import Handler
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import dump_catalog
-from galileo_sessions.filters.evaluation import matches
-from galileo_sessions.local import schema
-from galileo_sessions.local.sample import columns_of, read_session
+from galileo_sessions.local import pages, schema
+from galileo_sessions.local.store import SessionStore
 
 _SESSIONS = f"/projects/{{project_id}}/sessions/{{endpoint:{'|'.join(schema.ENDPOINTS)}}}"
 _STACK = 16 * 2**20  # bytes; pydantic takes about one MiB for a tree of 100 levels
-_USER = {
-    "id": "5e7c1f0a-2b8d-4c63-9a4e-d1f0b6a3c852",
-    "role": "user",
-    "organization_id": "c2a9e4d6-7b1f-4e05-8d3c-6f9a0b5e1d74",
-    "organization_name": "Local Galileo",
-    "created_at": "2026-04-02T00:00:00+00:00",
-    "updated_at": "2026-04-02T00:00:00+00:00",
-}
+_SHALLOW = 64  # brackets in a body that the stack of any thread is enough for
 
 
 class LocalGalileo:
@@ -46,6 +39,7 @@ class LocalGalileo:
     `with` runs it in a thread of its own, for code that isn't asynchronous, or has an event loop somewhere else.
     It accepts the API key, the username with the password (as Basic, or at /login), and the tokens from /login.
     A project without sessions counts 0; what the service answers to an unknown project isn't documented.
+    With `strict`, a filter must fit the columns of all its sessions, so that a test can't pass on a typo.
 
     Args:
         sessions: Mappings of column id to text, number, boolean, aware datetime or its ISO 8601 text, or list of text.
@@ -53,6 +47,8 @@ class LocalGalileo:
         api_key: What requests must send as Galileo-API-Key or Splunk-AO-API-Key; a random one unless given.
         port: The port to listen on; any free port unless given.
         token_lifetime: Seconds until a token from /login expires.
+        strict: Whether a count gets a 422 if a leaf asks a column that no session of any project has, or as another
+            type than its values have. Without sessions there is nothing to check against.
 
     Raises:
         ValueError: if an id of a session is no version 4 UUID.
@@ -65,17 +61,17 @@ class LocalGalileo:
         api_key: str | None = None,
         port: int = 0,
         token_lifetime: float = 3600.0,
+        strict: bool = False,
     ) -> None:
         self.api_key: str = secrets.token_urlsafe() if api_key is None else api_key
         self.username = "developer@example.com"
         self.password: str = secrets.token_urlsafe()
         self.token_lifetime = token_lifetime
+        self.strict = strict
         self._port = port
         self._running: AsyncExitStack | None = None
         self._thread = ExitStack()
-        self._sessions: dict[str, list[dict[str, object]]] = {}
-        for session in map(read_session, sessions):
-            self._sessions.setdefault(str(session["project_id"]), []).append(session)
+        self._store = SessionStore(sessions)
         self._tokens: dict[str, float] = {}
         self._scripted: deque[partial[web.Response]] = deque()
         self._counts: deque[CountQuery] = deque(maxlen=10_000)
@@ -89,8 +85,7 @@ class LocalGalileo:
                 *(web.post(prefix + _SESSIONS, self._count_or_columns) for prefix in ("", "/v2", "/public/v2")),
                 web.post("/login", self._login),
                 web.post("/login/api_key", self._login_with_key),
-                web.get("/healthcheck", self._healthcheck),
-                web.get("/current_user", self._current_user),
+                *pages.routes(self._store, self.username, self._check_credentials),
             ]
         )
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -110,9 +105,7 @@ class LocalGalileo:
     def __enter__(self) -> Self:
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, name="LocalGalileo", daemon=True)
-        before = threading.stack_size(_STACK)
         thread.start()
-        threading.stack_size(before)
         with ExitStack() as stack:
             stack.callback(loop.close)
             stack.callback(thread.join)
@@ -126,8 +119,7 @@ class LocalGalileo:
         self._thread.close()
 
     def __repr__(self) -> str:
-        number = sum(map(len, self._sessions.values()))
-        return f"<LocalGalileo with {number:,} sessions{f' at {self.url}' if self._port else ''}>"
+        return f"<LocalGalileo with {len(self._store):,} sessions{f' at {self.url}' if self._port else ''}>"
 
     @property
     def url(self) -> str:
@@ -168,10 +160,14 @@ class LocalGalileo:
     # ---- sessions ----------------------------------------------------------------------------------------------------
 
     async def _count_or_columns(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        return await _answered(body, partial(self._count_or_columns_of, request, body))
+
+    def _count_or_columns_of(self, request: web.Request, body: bytes) -> web.Response:
         endpoint, project_id = request.match_info["endpoint"], request.match_info["project_id"]
         asked: schema.SessionsRequest | schema.RequestError
         try:
-            asked = schema.read_sessions_request(endpoint, project_id, await request.read(), request.content_type)
+            asked = schema.read_sessions_request(endpoint, project_id, body, request.content_type)
             if endpoint == "count":
                 self._remember(asked)
         except schema.RequestError as error:
@@ -181,18 +177,17 @@ class LocalGalileo:
         self._check_credentials(request)
         if isinstance(asked, schema.RequestError):
             raise asked
-        found = self._find(asked)
-        answer = {"total_count": len(found)} if endpoint == "count" else dump_catalog(columns_of(found))
-        return web.json_response(answer)
+        if endpoint != "count":
+            return web.json_response(dump_catalog(self._store.columns(asked)))
+        if self.strict and len(self._store):
+            schema.check_columns(asked, self._store.all_columns)
+        return web.json_response({"total_count": self._store.count(asked)})
 
     def _remember(self, asked: schema.SessionsRequest) -> None:
-        where = None if asked.filters else asked.where
+        flat = asked.flat if asked.tree is None else ()
         with suppress(FilterError):  # a query can't hold an empty and/or
-            self._counts.append(CountQuery(asked.project_id, where, filters=asked.filters, **asked.scope))
-
-    def _find(self, asked: schema.SessionsRequest) -> list[Mapping[str, object]]:
-        sessions, scope = self._sessions.get(asked.project_id, []), asked.scope.items()
-        return [session for session in sessions if scope <= session.items() and matches(asked.where, session)]
+            where = None if flat else asked.where
+            self._counts.append(CountQuery(asked.project_id, where, filters=flat, **asked.scope))
 
     # ---- credentials -------------------------------------------------------------------------------------------------
 
@@ -216,24 +211,22 @@ class LocalGalileo:
         return self._token_response()
 
     async def _login_with_key(self, request: web.Request) -> web.Response:
-        _check(_same(schema.read_api_key(await request.read(), request.content_type), self.api_key))
+        body = await request.read()
+        return await _answered(body, partial(self._login_with_key_of, request, body))
+
+    def _login_with_key_of(self, request: web.Request, body: bytes) -> web.Response:
+        _check(_same(schema.read_api_key(body, request.content_type), self.api_key))
         return self._token_response()
 
     def _token_response(self) -> web.Response:
         """A token that looks like a JWT, because clients read its `exp`; the server itself keeps a list."""
-        expiry = time.time() + self.token_lifetime
+        now = time.time()
+        expiry = now + self.token_lifetime
         claims = {"sub": self.username, "exp": expiry}
         parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in ({"alg": "none"}, claims)]
         token = ".".join([*(part.rstrip("=") for part in parts), secrets.token_urlsafe()])
-        self._tokens[token] = expiry
+        self._tokens = {old: end for old, end in self._tokens.items() if now < end} | {token: expiry}
         return web.json_response({"access_token": token, "token_type": "bearer"})
-
-    async def _healthcheck(self, _: web.Request) -> web.Response:
-        return web.json_response({"api_version": "local", "message": "healthy", "version": "local"})
-
-    async def _current_user(self, request: web.Request) -> web.Response:
-        self._check_credentials(request)
-        return web.json_response(_USER | {"email": self.username})
 
 
 def _check(known: bool) -> None:
@@ -245,12 +238,44 @@ def _same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode(errors="surrogatepass"), expected.encode())
 
 
+def _refusal(error: schema.RequestError) -> web.Response:
+    return web.json_response({"detail": error.detail}, status=error.status)
+
+
+async def _answered(body: bytes, answer: Callable[[], web.Response]) -> web.Response:
+    """
+    What `answer` returns, or the refusal that it raises.
+
+    Reading, counting and echoing recurse as deep as a body does, which would end the process in a small stack.
+    """
+
+    def answer_or_refuse() -> web.Response:
+        try:
+            return answer()
+        except schema.RequestError as error:
+            return _refusal(error)
+
+    if body.count(b"{") + body.count(b"[") <= _SHALLOW:
+        return answer_or_refuse()
+    executor = ThreadPoolExecutor(1, "LocalGalileo")
+    before = threading.stack_size(_STACK)
+    try:
+        answering = asyncio.get_running_loop().run_in_executor(executor, answer_or_refuse)  # starts the thread
+    finally:
+        threading.stack_size(before)
+        executor.shutdown(wait=False)
+    return await answering
+
+
 @web.middleware
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refusals in FastAPI's shape, also those of aiohttp itself, such as for an unknown path."""
     try:
         return await handler(request)
     except schema.RequestError as error:
-        return web.json_response({"detail": error.detail}, status=error.status)
+        return _refusal(error)
+    except (ConnectionError, web.RequestPayloadError):  # cut off in the middle, or not encoded as its head says
+        return _refusal(schema.unreadable_body())
     except web.HTTPException as error:
-        return web.json_response({"detail": error.reason}, status=error.status)
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return web.json_response({"detail": error.reason}, status=error.status, headers=headers)

@@ -79,6 +79,16 @@ answer = columns.sync(project_id, client=client, body=LogRecordsAvailableColumns
 print(json.dumps({column.id: column.filter_type.value for column in answer.columns}))
 """
 
+LOG_STREAMS = """
+from galileo.log_stream import LogStream
+found = [
+    LogStream.get(name="default", project_id=project_id),
+    LogStream.get(name=given["stream"], project_name=project_id),
+    LogStream.get(name="none", project_id=project_id),
+]
+print(json.dumps([stream and [stream.name, stream.id, stream.project_id] for stream in found]))
+"""
+
 contains_x, above_3 = Col("input").contains("x"), Col("score").gt(3)
 toxic, vip = Col("metrics/toxicity").between(0.25, 1), Col.collection("tags").one_of(["vip", "beta"])
 complete, may = Col("is_complete").eq(True), Col("created_at").gte(datetime(2026, 5, 1, tzinfo=UTC))
@@ -160,3 +170,12 @@ async def test_columns_are_alike(tmp_path: Path) -> None:
         catalog = await galileo.columns(PROJECT, log_stream_id=STREAM)
     assert {info.id: info.filter_type for info in catalog.columns} == theirs
     assert {"text", "number", "boolean", "date", "collection", "id"} == set(theirs.values())
+
+
+async def test_the_sdk_finds_log_streams(tmp_path: Path) -> None:
+    """By name, from a project by id or name; those that the sessions of the project have."""
+    found = [session.get("log_stream_id") for session in SESSIONS if session["project_id"] == PROJECT]
+    streams = list(dict.fromkeys(filter(None, found)))
+    async with LocalGalileo(SESSIONS) as server:
+        found = await sdk(server, tmp_path, LOG_STREAMS, stream=streams[-1])
+    assert [["default", streams[0], PROJECT], [streams[-1], streams[-1], PROJECT], None] == found

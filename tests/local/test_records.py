@@ -1,0 +1,93 @@
+"""The values of records: those of numpy, pandas and decimal are taken as filters take them."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from galileo_sessions import Col, Filter, GalileoSessions
+from galileo_sessions.local import LocalGalileo
+
+PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+
+
+class NaTType(datetime):
+    """Stands for pandas' NaT, which is a datetime that can't be compared, where pandas isn't installed."""
+
+    def utcoffset(self) -> timedelta:
+        raise ValueError("NaTType does not support utcoffset")
+
+
+class NAType:
+    """Stands for pandas' NA, which has no truth value."""
+
+    def __bool__(self) -> bool:
+        raise TypeError("boolean value of NA is ambiguous")
+
+
+async def count(value: object, where: Filter) -> tuple[int, str | None]:
+    """The count over one session with `value` as its c, and the filter type of c."""
+    async with (
+        LocalGalileo([{"project_id": PROJECT, "c": value}]) as server,
+        GalileoSessions(server.api_key, base_url=server.url) as galileo,
+    ):
+        columns = {info.id: info.filter_type for info in (await galileo.columns(PROJECT)).columns}
+        return await galileo.count(PROJECT, where), columns.get("c")
+
+
+@pytest.mark.parametrize(
+    ("value", "where", "kind"),
+    [
+        (np.float32(0.5), Col("c").eq(0.5), "number"),
+        (np.int64(3), Col("c").gt(2), "number"),
+        (np.array(3), Col("c").eq(3), "number"),
+        (np.bool_(True), Col("c").is_true(), "boolean"),
+        (np.str_("x"), Col("c").eq("x"), "text"),
+        (np.array(["a", "b"]), Col.collection("c").contains("b"), "collection"),
+        ({"a"}, Col.collection("c").eq("a"), "collection"),
+        (Decimal("2.5"), Col("c").eq(2.5), "number"),
+        (Decimal("Infinity"), Col.text("project_id").eq(PROJECT), "number"),
+        (UUID(PROJECT), Col("c").eq(UUID(PROJECT)), "id"),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+async def test_a_value_counts_as_pythons_own(value: Any, where: Filter, kind: str) -> None:
+    """Also in a record that came from a DataFrame."""
+    assert (1, kind) == await count(value, where)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, math.nan, np.float64("nan"), Decimal("NaN"), NaTType(1, 1, 1), NAType()],
+    ids=["None", "NaN", "numpy's", "Decimal's", "NaT", "NA"],
+)
+async def test_a_missing_value_is_none(value: object) -> None:
+    """It satisfies no leaf and no negation, and makes no column."""
+    where = Col.number("c").gt(3) | ~Col.number("c").gt(3) | Col.text("c").eq("x") | ~Col.text("c").eq("x")
+    assert (0, None) == await count(value, where)
+
+
+async def test_the_values_of_pandas_are_taken() -> None:
+    """A Timestamp is a date, a NaT is missing, in each row of a DataFrame."""
+    pd = pytest.importorskip("pandas", reason="pandas isn't installed")
+    later = Col.date("c").gt("2026-01-01T00:00:00Z")
+    assert (1, "date") == await count(pd.Timestamp("2026-05-01", tz="UTC"), later)
+    assert (0, None) == await count(pd.NaT, later | ~later)
+    assert (0, None) == await count(pd.NA, later | ~later)
+
+
+async def test_a_list_is_copied() -> None:
+    """What the caller does with a record's list changes no count."""
+    tags = ["a"]
+    async with (
+        LocalGalileo([{"project_id": PROJECT, "tags": tags}]) as server,
+        GalileoSessions(server.api_key, base_url=server.url) as galileo,
+    ):
+        tags.append("b")
+        assert 0 == await galileo.count(PROJECT, Col.collection("tags").contains("b"))

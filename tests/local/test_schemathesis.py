@@ -1,0 +1,72 @@
+"""
+Schemathesis against the local server: requests made from the API's document, valid and broken, answers judged by it.
+
+`tests/support/openapi.json` is the part of the document that the server serves, without texts, permissions and scorers.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from galileo_sessions.local import LocalGalileo, sample_sessions
+
+pytestmark = [
+    pytest.mark.heavy,
+    pytest.mark.skipif(
+        importlib.util.find_spec("schemathesis") is None,
+        reason="Schemathesis isn't installed: tox -e schemathesis installs and runs it",
+    ),
+]
+
+DOCUMENT = Path(__file__).parents[1] / "support" / "openapi.json"
+UNFIT = {
+    "negative_data_rejection": "pydantic, and so FastAPI, takes more than the document says, such as a time in seconds",
+    "positive_data_acceptance": "a strict server knows its columns, which the document doesn't",
+}
+UUID4 = "^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+EXPLAINED = {
+    "400": "FastAPI's answer to a body that isn't text, which no document of FastAPI's lists",
+    "401": "to other credentials, which the document leaves out",
+}
+
+
+def explained(rule: Any) -> Any:
+    """The document with what Schemathesis can't know: uuid4, that a discriminator is required, and EXPLAINED."""
+    if isinstance(rule, list):
+        return [explained(each) for each in rule]
+    if not isinstance(rule, dict):
+        return rule
+    made = {key: explained(value) for key, value in rule.items()}
+    if made.get("format") == "uuid4":
+        made["pattern"] = UUID4
+    if "const" in made.get("properties", {}).get("type", {}):
+        made["required"] = sorted({*made.get("required", ()), "type"})
+    if "responses" in made:
+        made["responses"] |= {status: {"description": why} for status, why in EXPLAINED.items()}
+    return made
+
+
+@pytest.mark.parametrize(
+    ("strict", "phase", "seconds"),
+    [(False, "coverage", 60), (False, "fuzzing", 30), (True, "fuzzing", 15)],
+    ids=["coverage", "fuzzing", "strict"],
+)
+def test_schemathesis_finds_nothing(tmp_path: Path, strict: bool, phase: str, seconds: int) -> None:
+    """Neither a 5xx nor a status, a header or an answer that the document and what is explained here don't allow."""
+    document = tmp_path / "openapi.json"
+    document.write_text(json.dumps(explained(json.loads(DOCUMENT.read_text(encoding="utf-8")))))
+    options = ["--phases", phase, "--max-time", str(seconds), "--continue-on-failure", "--no-shrink", "--seed", "1"]
+    options += ["--exclude-checks", ",".join(list(UNFIT)[: 1 + strict])]
+    command = [sys.executable, "-m", "schemathesis.cli", "run", str(document), *options]
+    with LocalGalileo(sample_sessions(), strict=strict) as server:
+        command += ["--url", server.url, "--header", f"Galileo-API-Key: {server.api_key}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=seconds + 20)
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "6 selected / 6 total" in done.stdout

@@ -1,0 +1,105 @@
+"""The strict local server: an app's test can't pass on a typo."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+from galileo_sessions import Col, Filter, FullyAnnotatedFilter, GalileoSessions, ValidationError, dump_filter
+from galileo_sessions.local import LocalGalileo
+
+PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+OTHER = "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e"
+STREAM = "600085a1-8e78-4a69-bff3-11ab0f301443"
+SESSIONS: list[dict[str, Any]] = [
+    {"project_id": PROJECT, "log_stream_id": STREAM, "input": "x", "score": 2.5, "created_at": "2026-06-01T00:00:00Z"},
+    {"project_id": PROJECT, "mixed": "one", "rating": None, "tags": ["a"]},
+    {"project_id": OTHER, "mixed": 1, "is_complete": True},
+]
+
+
+async def ask(where: Filter | None = None, *, strict: bool = True, **body: Any) -> tuple[int, Any]:
+    """Status and JSON, as any client gets them."""
+    tree = {} if where is None else {"filter_tree": dump_filter(where)}
+    async with LocalGalileo(SESSIONS, strict=strict) as server, aiohttp.ClientSession() as session:
+        path, headers = f"/v2/projects/{PROJECT}/sessions/count", {"Galileo-API-Key": server.api_key}
+        async with session.post(server.url + path, headers=headers, json=tree | body) as response:
+            return response.status, await response.json()
+
+
+UNKNOWN = {
+    "type": "unknown_column",
+    "loc": ["body", "filter_tree", "and", 1, "not", "filter", "number", "column_id"],
+    "msg": "there is no column 'scroe'; did you mean score?",
+    "input": "scroe",
+}
+
+
+async def test_an_unknown_column_is_a_422() -> None:
+    """In FastAPI's shape, with the way to the leaf and the column that is meant; otherwise it counts 0."""
+    where = Col("input").contains("x") & ~Col("scroe").gt(3)
+    assert (422, {"detail": [UNKNOWN]}) == await ask(where)
+    assert (200, {"total_count": 0}) == await ask(where, strict=False)
+
+
+async def test_another_type_is_a_422() -> None:
+    """A time as text beside == is the mistake that is made most; each wrong leaf has an entry, flat ones too."""
+    as_text = Col.text("created_at").eq("2026-06-01T00:00:00Z")
+    leaves = [Col("score").gt(1), as_text, Col("tags").contains("a"), Col.number("created_at").between(1, 2)]
+    status, answer = await ask(Col.text("input").eq("x"), filters=[dump_filter(leaf)["filter"] for leaf in leaves])
+    assert 422 == status
+    assert [
+        (["body", "filters", 1, "text", "type"], "wrong_type", "text"),
+        (["body", "filters", 2, "text", "type"], "wrong_type", "text"),
+        (["body", "filters", 3, "number", "operator"], "no_operator", "between"),
+    ] == [(entry["loc"], entry["type"], entry["input"]) for entry in answer["detail"]]
+    assert (
+        "'created_at' is filtered as date, not as text. Write Col.date('created_at').eq(" in answer["detail"][0]["msg"]
+    )
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        Col("is_complete").is_true(),
+        Col.id("log_stream_id").eq(STREAM),
+        Col("mixed").eq("one") | Col("mixed").eq(1),
+        Col.number("rating").gt(3) | Col.text("rating").eq("x"),
+        FullyAnnotatedFilter(),
+    ],
+    ids=["another project's", "the scope", "of two types", "without a value", "no column"],
+)
+async def test_a_column_that_some_session_has_is_counted(where: Filter) -> None:
+    """Whichever project has it; a column without a value, or with values of several types, may be asked as any."""
+    status, answer = await ask(where)
+    assert (200, ["total_count"]) == (status, list(answer))
+
+
+async def test_without_sessions_any_column_is_counted() -> None:
+    """There is nothing to be wrong about."""
+    async with (
+        LocalGalileo(strict=True) as server,
+        GalileoSessions(server.api_key, base_url=server.url) as galileo,
+    ):
+        assert 0 == await galileo.count(PROJECT, Col("scroe").gt(3))
+
+
+async def test_the_client_draws_the_mistake() -> None:
+    """The error that an app's test shows marks the leaf, and says what to write."""
+    async with (
+        LocalGalileo(SESSIONS, strict=True) as server,
+        GalileoSessions(server.api_key, base_url=server.url) as galileo,
+    ):
+        with pytest.raises(ValidationError, match="did you mean score") as caught:
+            await galileo.count(PROJECT, Col("input").contains("x") & Col("scroe").gt(3))
+    assert [Col("scroe").gt(3)] == [issue.node for issue in caught.value.issues]
+
+
+async def test_credentials_come_before_columns() -> None:
+    """As all that a request says is judged after who sends it."""
+    async with LocalGalileo(SESSIONS, strict=True) as server, aiohttp.ClientSession() as session:
+        body = {"filter_tree": dump_filter(Col("scroe").gt(3))}
+        async with session.post(f"{server.url}/v2/projects/{PROJECT}/sessions/count", json=body) as response:
+            assert 401 == response.status
