@@ -7,13 +7,14 @@ import os
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast, overload
 from uuid import UUID
 
 from attrs import evolve
 
 from galileo_sessions.client.address import base_url as resolve_base_url
 from galileo_sessions.client.authentication import Authentication
+from galileo_sessions.client.counts import CountsBy, CountsTable, PartQueries, Projects
 from galileo_sessions.client.credentials import Auth, find_credentials
 from galileo_sessions.client.endpoints import COLUMNS
 from galileo_sessions.client.fanout import CountReport, CountStream, OnProgress, Targets
@@ -257,6 +258,75 @@ class GalileoSessions:
         async with stream:
             results = [result async for result in stream]
         return CountReport(tuple(sorted(results, key=lambda result: result.index)), stream.progress)
+
+    @overload
+    async def count_by(
+        self,
+        project_id: UUID | str,
+        partition: Mapping[str, Filter],
+        where: Filter | None = None,
+        *,
+        log_stream_id: UUID | str | None = None,
+        experiment_id: UUID | str | None = None,
+        metrics_testing_id: UUID | str | None = None,
+        concurrency: int | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # as count has it
+        on_progress: OnProgress | None = None,
+    ) -> CountsBy: ...
+    @overload
+    async def count_by(
+        self,
+        project_id: Projects,
+        partition: Mapping[str, Filter],
+        where: Filter | None = None,
+        *,
+        log_stream_id: UUID | str | None = None,
+        experiment_id: UUID | str | None = None,
+        metrics_testing_id: UUID | str | None = None,
+        concurrency: int | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # as count has it
+        on_progress: OnProgress | None = None,
+    ) -> CountsTable: ...
+    async def count_by(
+        self,
+        project_id: UUID | str | Projects,
+        partition: Mapping[str, Filter],
+        where: Filter | None = None,
+        *,
+        log_stream_id: UUID | str | None = None,
+        experiment_id: UUID | str | None = None,
+        metrics_testing_id: UUID | str | None = None,
+        concurrency: int | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # as count has it
+        on_progress: OnProgress | None = None,
+    ) -> CountsBy | CountsTable:
+        """
+        Counts by something: one count for each label of a partition, many at once.
+
+        Args:
+            project_id: The project; or several, in a list, a tuple or a set.
+            partition: What a column makes, such as `Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")`,
+                or another mapping of label to filter.
+            where: A filter that all sessions satisfy which are counted; likewise the ids of the scope.
+            concurrency: As `count_many` takes it; likewise `timeout` and `on_progress`.
+
+        Returns:
+            `CountsBy`, a mapping of label to count; for several projects `CountsTable`, in which a project that failed
+            isn't, but its errors are.
+
+        Raises:
+            GalileoError: what `count` raises, for one project if any of its counts fails; the others are cancelled.
+            FilterError: before a request, if the partition is no mapping of label to filter.
+        """
+        several = isinstance(project_id, Iterable) and not isinstance(project_id, str)
+        projects = cast("Projects", project_id if several else (project_id,))
+        template = build_query(UUID(int=0), where, (), log_stream_id, experiment_id, metrics_testing_id)
+        queries = PartQueries(projects, partition, template)
+        report = await self.count_all(
+            queries, concurrency=concurrency, fail_fast=not several, timeout=timeout, on_progress=on_progress
+        )
+        table = queries.table(report.results)
+        return table if several else next(iter(table.values()))
 
     async def close(self) -> None:
         """Ends the connections; a session given as `session=` stays open. Closing twice does nothing more."""
