@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 import attrs
+import click
 from sphinx.util import inspect
+from sphinx.util.docutils import SphinxDirective
 
 import galileo_sessions
 import galileo_sessions.local
+from galileo_sessions.cli.commands import program as galileo_program
 
 project = "galileo_sessions"
 release = galileo_sessions.__version__
@@ -95,8 +98,42 @@ def find(app: Any, env: Any, node: Any, shown: Any) -> Any:
     return None if target.startswith("galileo_sessions") else shown
 
 
+class Commands(SphinxDirective):
+    """`.. commands::` is a section for each command of the command line, as its help has it."""
+
+    def run(self) -> list[Any]:
+        """The sections' nodes."""
+        lines: list[str] = []
+        for name, command in (("", galileo_program), *galileo_program.commands.items()):
+            lines += _manual(name, command)
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+def _manual(name: str, command: click.Command) -> list[str]:
+    """A command as reStructuredText: usage, text, options, exit status."""
+    full = f"galileo-sessions {name}".strip()
+    context = click.Context(command, info_name=full)
+    lines = [full, "-" * len(full), "", "::", "", f"   {full} {' '.join(command.collect_usage_pieces(context))}", ""]
+    for paragraph in inspect.getdoc(command.callback).split("\n\n"):
+        table = paragraph.startswith("\b")
+        text = paragraph.removeprefix("\b").strip("\n")
+        lines += ["::", "", *[f"   {line}" for line in text.splitlines()], ""] if table else [_literal(text), ""]
+    lines += [f".. program:: {full}", ""]
+    for option in command.get_params(context):
+        record = option.get_help_record(context)
+        if record is not None:
+            lines += [f".. option:: {record[0]}", "", f"   {_literal(record[1])}", ""]
+    return [*lines, _literal(click.unstyle(command.epilog or "")), ""]
+
+
+def _literal(text: str) -> str:
+    """The text, in which only what stands in backticks is marked."""
+    return re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", re.sub(r"([*|\\_])", r"\\\1", text))
+
+
 def setup(app: Any) -> None:
     """Sphinx calls this."""
+    app.add_directive("commands", Commands)
     app.connect("autodoc-process-docstring", keep_colons, priority=400)  # before napoleon's 500
     app.connect("autodoc-process-docstring", mark_up)
     app.connect("autodoc-process-signature", sign)

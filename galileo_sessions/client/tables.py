@@ -35,12 +35,17 @@ def sparkline(counts: Sequence[int], width: int = 26) -> str:
 
 
 def chart(counts: Sequence[tuple[str, int | None]], width: int = 80) -> str:
-    """A line for each label: its count, or `failed`, and a bar; as many columns as `width`, but for long labels."""
+    """
+    A line for each label: its count, or `failed`, and a bar.
+
+    Args:
+        width: The columns of the longest line, but where labels are long; 0 draws no bars.
+    """
     labels = [shortened(label) for label, _ in counts]
     numbers = ["failed" if count is None else f"{count:,}" for _, count in counts]
     left, middle = (max(map(len, texts), default=0) for texts in (labels, numbers))
     top = max([count or 0 for _, count in counts], default=0) or 1
-    space = max(8, width - left - middle - 4)
+    space = max(8, width - left - middle - 4) if width else 0
     lines = [
         f"{label:{left}}  {number:>{middle}}  {_bar_of(count, top, space)}".rstrip()
         for label, number, (_, count) in zip(labels, numbers, counts, strict=True)
@@ -50,7 +55,7 @@ def chart(counts: Sequence[tuple[str, int | None]], width: int = 80) -> str:
 
 def _bar_of(count: int | None, top: int, width: int) -> str:
     """The bar of a count, which shows that there is one, however small beside the longest."""
-    return bar(max(count / top, 1 / len(_EIGHTHS) / width), width) if count else ""
+    return bar(max(count / top, 1 / len(_EIGHTHS) / width), width) if count and width else ""
 
 
 def html_table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], left_out: int) -> str:

@@ -158,11 +158,11 @@ async def test_what_an_encoding_lacks_is_escaped(server, monkeypatch):
 
 
 async def test_projects_come_from_a_file(server, run, tmp_path):
-    """One id a line; what is empty or begins with # is skipped; the last line needs no end."""
-    (tmp_path / "ids").write_text(f"\ufeff{IDS[0]}\r\n\n# all\n  {IDS[1]}\n#{IDS[2]}\n{IDS[3]}")
+    """One id a line; what is empty or follows a # is skipped; the last line needs no end; all are counted first."""
+    (tmp_path / "ids").write_text(f"\ufeff{IDS[0]}\r\n\n# all\n  {IDS[1]}  # the second\n#{IDS[2]}\n{IDS[3]}")
     status, out, err = await run("count", "--projects-from", str(tmp_path / "ids"), "--format", "json")
     assert {row["project_id"] for row in objects(out)} == {IDS[0], IDS[1], IDS[3]}
-    assert (status, err) == (0, f"3 counted, total {COUNTS[IDS[0]] + COUNTS[IDS[1]] + COUNTS[IDS[3]]:,}\n")
+    assert (status, err) == (0, f"3 of 3 counted, total {COUNTS[IDS[0]] + COUNTS[IDS[1]] + COUNTS[IDS[3]]:,}\n")
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,13 @@ import textwrap
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 
 import galileo_sessions
 import galileo_sessions.local
 from galileo_sessions import GalileoError, TransportError, errors
+from galileo_sessions.cli.commands import program
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
 ROOT = Path(__file__).parents[2]
@@ -188,6 +190,10 @@ def test_the_site_builds(tmp_path):
     built = subprocess.run(command, capture_output=True, text=True)
     assert (built.returncode, built.stdout, built.stderr) == (0, "", "")
     assert {page.stem for page in DOCS.glob("*.md")} <= {page.stem for page in tmp_path.glob("*.html")}
+    commands = (tmp_path / "commands.html").read_text(encoding="utf-8")
+    for command in program.commands.values():
+        options = [name for option in command.params if isinstance(option, click.Option) for name in option.opts]
+        assert [] == [name for name in options if f">{name}<" not in commands]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -218,4 +224,5 @@ def test_what_does_not_run_is_setting_up():
         lines += [line for kind, block in found if kind == "sh" for line in block.splitlines()]
     assert kinds == {"python", "text", "console", "sh", "{toctree}", "{eval-rst}"}
     setting_up = ("pip install ", "export GALILEO_", "python3 -m venv .venv && ", "galileo-sessions serve ")
+    setting_up += ('eval "$(_GALILEO_SESSIONS_COMPLETE=', "_GALILEO_SESSIONS_COMPLETE=")  # tests/cli/test_completion.py
     assert [line for line in lines if not line.startswith(setting_up)] == []

@@ -119,6 +119,8 @@ def test_days_have_23_or_25_hours_where_clocks_change() -> None:
     autumn = CREATED.hours("2026-10-25", "2026-10-26", tz=BERLIN)
     assert [*autumn][1:5] == ["2026-10-25 01:00", "2026-10-25 02:00", "2026-10-25 02:00+01:00", "2026-10-25 03:00"]
     assert {*lengths(autumn).values()} == {hour}
+    ragged = CREATED.hours("2026-05-01T09:30", "2026-05-01T11:15", tz="Asia/Kolkata")
+    assert [*ragged] == ["2026-05-01 09:30", "2026-05-01 10:00", "2026-05-01 11:00"]
 
 
 def test_weeks_begin_on_monday_and_months_by_the_calendar() -> None:
