@@ -6,6 +6,7 @@ It is nitpicky about names of this package; those of other packages stay text, f
 
 import re
 import sys
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args
 
@@ -103,32 +104,34 @@ class Commands(SphinxDirective):
 
     def run(self) -> list[Any]:
         """The sections' nodes."""
-        lines: list[str] = []
-        for name, command in (("", galileo_program), *galileo_program.commands.items()):
-            lines += _manual(name, command)
+        top = galileo_program.make_context("galileo-sessions", ["demo"], resilient_parsing=True)
+        lines = _manual("galileo-sessions", galileo_program, top)
+        for name, command in galileo_program.commands.items():
+            lines += _manual(f"galileo-sessions {name}", command, click.Context(command, top, info_name=name))
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
-def _manual(name: str, command: click.Command) -> list[str]:
+def _manual(name: str, command: click.Command, context: click.Context) -> list[str]:
     """A command as reStructuredText: usage, text, options, exit status."""
-    full = f"galileo-sessions {name}".strip()
-    context = click.Context(command, info_name=full)
-    lines = [full, "-" * len(full), "", "::", "", f"   {full} {' '.join(command.collect_usage_pieces(context))}", ""]
-    for paragraph in inspect.getdoc(command.callback).split("\n\n"):
-        table = paragraph.startswith("\b")
-        text = paragraph.removeprefix("\b").strip("\n")
-        lines += ["::", "", *[f"   {line}" for line in text.splitlines()], ""] if table else [_literal(text), ""]
-    lines += [f".. program:: {full}", ""]
+    lines = [name, "-" * len(name), "", *_verbatim(f"{name} {' '.join(command.collect_usage_pieces(context))}")]
+    for paragraph in cleandoc(command.help or "").split("\n\n"):
+        lines += _verbatim(paragraph[2:]) if paragraph.startswith("\b\n") else [_marked(paragraph), ""]
+    lines += [f".. program:: {name}", ""]
     for option in command.get_params(context):
         record = option.get_help_record(context)
-        if record is not None:
-            lines += [f".. option:: {record[0]}", "", f"   {_literal(record[1])}", ""]
-    return [*lines, _literal(click.unstyle(command.epilog or "")), ""]
+        if isinstance(option, click.Option) and record is not None:
+            lines += [f".. option:: {record[0]}", "", f"   {_marked(record[1])}", ""]
+    return [*lines, _marked(command.epilog or ""), ""]
 
 
-def _literal(text: str) -> str:
-    """The text, in which only what stands in backticks is marked."""
-    return re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", re.sub(r"([*|\\_])", r"\\\1", text))
+def _verbatim(text: str) -> list[str]:
+    return ["::", "", *[f"   {line}" for line in text.splitlines()], ""]
+
+
+def _marked(text: str) -> str:
+    """The text, in which code, options and variables of the environment are literal."""
+    code = r"`[^`]+`|'Col\([^']*'|'Col\.[^']*'|--[a-z][a-z-]*|GALILEO_[A-Z_]+"
+    return re.sub(code, lambda found: f"``{found[0].strip('`')}``", text.replace("*", r"\*"))
 
 
 def setup(app: Any) -> None:

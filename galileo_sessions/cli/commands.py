@@ -89,7 +89,7 @@ class _Program(click.Group):
     command_class: type[click.Command] | None = _Command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, args or ["demo"])
+        return super().parse_args(ctx, args or ([] if ctx.resilient_parsing else ["demo"]))  # which completion asks for
 
 
 def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
