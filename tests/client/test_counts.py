@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import pickle
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -184,6 +185,8 @@ def test_counts_compare_and_hash_by_value():
     given_counts["a"] = 2
     assert counts == CountsBy(PROJECT, {"a": 1}) != CountsBy(PROJECT, {"a": 2})
     assert hash(counts) == hash(CountsBy(PROJECT, {"a": 1}))
+    table = CountsTable({PROJECT: counts}, (gs.NotFoundError("404", status=404),))
+    assert pickle.loads(pickle.dumps((counts, table))) == (counts, table)
 
 
 def test_a_report_prints_short_and_has_rows():
