@@ -6,14 +6,18 @@ It is nitpicky about names of this package; those of other packages stay text, f
 
 import re
 import sys
+from inspect import cleandoc
 from pathlib import Path
 from typing import Any, get_args
 
 import attrs
+import click
 from sphinx.util import inspect, logging
+from sphinx.util.docutils import SphinxDirective
 
 import galileo_sessions
 import galileo_sessions.local
+from galileo_sessions.cli.commands import program as galileo_program
 
 sys.path.insert(0, str(Path(__file__).parent))
 import pictures
@@ -108,9 +112,45 @@ def draw(_: Any) -> None:
         logging.getLogger(__name__).warning("%s has changed; look at it, and commit it", file.name)
 
 
+class Commands(SphinxDirective):
+    """`.. commands::` is a section for each command of the command line, as its help has it."""
+
+    def run(self) -> list[Any]:
+        """The sections' nodes."""
+        top = galileo_program.make_context("galileo-sessions", ["demo"], resilient_parsing=True)
+        lines = _manual("galileo-sessions", galileo_program, top)
+        for name, command in galileo_program.commands.items():
+            lines += _manual(f"galileo-sessions {name}", command, click.Context(command, top, info_name=name))
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+def _manual(name: str, command: click.Command, context: click.Context) -> list[str]:
+    """A command as reStructuredText: usage, text, options, exit status."""
+    lines = [name, "-" * len(name), "", *_verbatim(f"{name} {' '.join(command.collect_usage_pieces(context))}")]
+    for paragraph in cleandoc(command.help or "").split("\n\n"):
+        lines += _verbatim(paragraph[2:]) if paragraph.startswith("\b\n") else [_marked(paragraph), ""]
+    lines += [f".. program:: {name}", ""]
+    for option in command.get_params(context):
+        record = option.get_help_record(context)
+        if isinstance(option, click.Option) and record is not None:
+            lines += [f".. option:: {record[0]}", "", f"   {_marked(record[1])}", ""]
+    return [*lines, _marked(command.epilog or ""), ""]
+
+
+def _verbatim(text: str) -> list[str]:
+    return ["::", "", *[f"   {line}" for line in text.splitlines()], ""]
+
+
+def _marked(text: str) -> str:
+    """The text, in which code, options and variables of the environment are literal."""
+    code = r"`[^`]+`|'Col\([^']*'|'Col\.[^']*'|--[a-z][a-z-]*|GALILEO_[A-Z_]+"
+    return re.sub(code, lambda found: f"``{found[0].strip('`')}``", text.replace("*", r"\*"))
+
+
 def setup(app: Any) -> None:
     """Sphinx calls this."""
     app.connect("builder-inited", draw)
+    app.add_directive("commands", Commands)
     app.connect("autodoc-process-docstring", keep_colons, priority=400)  # before napoleon's 500
     app.connect("autodoc-process-docstring", mark_up)
     app.connect("autodoc-process-signature", sign)

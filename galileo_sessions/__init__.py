@@ -7,6 +7,7 @@ Count Galileo sessions from asyncio.
 """
 
 from galileo_sessions.client.client import GalileoSessions
+from galileo_sessions.client.counts import CountsBy, CountsTable
 from galileo_sessions.client.credentials import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
 from galileo_sessions.client.fanout import CountReport, CountResult, CountStream, Progress
 from galileo_sessions.client.limiter import Limits
@@ -76,7 +77,8 @@ from galileo_sessions.filters.nodes import (
     all_of,
     any_of,
 )
-from galileo_sessions.filters.parsing import parse_filter
+from galileo_sessions.filters.parsing import parse_filter, parse_partition
+from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.serialization import dump_filter, load_filter
 from galileo_sessions.version import __version__ as __version__
 
@@ -104,6 +106,8 @@ __all__ = [
     "CountReport",
     "CountResult",
     "CountStream",
+    "CountsBy",
+    "CountsTable",
     "DateCol",
     "DateFilter",
     "DeadlineExceededError",
@@ -129,6 +133,7 @@ __all__ = [
     "NumberCol",
     "NumberFilter",
     "Or",
+    "Partition",
     "PasswordAuth",
     "PermissionDeniedError",
     "Progress",
@@ -158,6 +163,7 @@ __all__ = [
     "load_query",
     "matches",
     "parse_filter",
+    "parse_partition",
 ]
 
 for _public in [globals()[name] for name in __all__]:

@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, Callable, Coroutine, Sized
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TextIO, TypeVar
 from uuid import UUID
 
@@ -18,10 +20,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from galileo_sessions.cli.counts import FORMATS, Tally, count_to, failure
-from galileo_sessions.cli.projects import queries
+from galileo_sessions.cli.counts import FORMATS, Charts, Rows, Tally, count_to
+from galileo_sessions.cli.failures import Failures, failure, message
+from galileo_sessions.cli.parts import read_partition
+from galileo_sessions.cli.projects import KnownNumber, count_ids, queries
 from galileo_sessions.cli.screen import Screen, printable
 from galileo_sessions.client.client import GalileoSessions
+from galileo_sessions.client.counts import PartQueries
 from galileo_sessions.client.limiter import Limits
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError
@@ -33,14 +38,21 @@ from galileo_sessions.filters.serialization import dump_filter, load_filter
 from galileo_sessions.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])
+T = TypeVar("T")
 
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 _PROJECT = "GALILEO_PROJECT_ID"
-_WIDE = 10_000  # characters: without a terminal, each row of a table is one line
+_COLUMNS = ("id", "filter type", "label", "allowed values", "description")
 _STATUS = """\
 Exit status: 0 for success; 1 if a count failed; 2 for bad usage, or an invalid filter, id or setting;
 130 after Ctrl-C; 141 if the reader of stdout closed it, as in `| head -1`.
 """
+
+
+class _Refused(click.ClickException):
+    """A filter, an id or a setting that can't be used; the message says all, so no usage stands before it."""
+
+    exit_code = 2
 
 
 class _Command(click.Command):
@@ -51,7 +63,7 @@ class _Command(click.Command):
             outcome = super().invoke(ctx)
             sys.stdout.flush()
         except (ConfigurationError, FilterError) as error:
-            raise click.UsageError(printable(str(error)), ctx) from None
+            raise _Refused(message(error)) from None
         except GalileoError as error:
             raise click.ClickException(failure(error)) from None
         except KeyboardInterrupt:
@@ -77,7 +89,7 @@ class _Program(click.Group):
     command_class: type[click.Command] | None = _Command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, args or ["demo"])
+        return super().parse_args(ctx, args or ([] if ctx.resilient_parsing else ["demo"]))  # which completion asks for
 
 
 def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
@@ -114,21 +126,42 @@ _filter = _options(
     click.option("--where-json", type=_FILE, metavar="FILE", help="A filter as the API's filter_tree; - is stdin."),
 )
 
+_parts = _options(
+    click.option(
+        "--by",
+        metavar="PARTS",
+        help="""A count for each part: created_at:day with --since, or 'Col.number("score").bins(0, 1)'.""",
+    ),
+    click.option(
+        "--since", metavar="TIME", help="For --by COLUMN:UNIT: a date, an ISO 8601 time, today, 30d, 12h, 8w."
+    ),
+    click.option("--until", metavar="TIME", help="The end, not included; now unless given."),
+    click.option("--tz", metavar="ZONE", help="The time zone of --by COLUMN:UNIT, such as Europe/Berlin; else UTC."),
+)
+
 
 def _read_filter(text: str | None, path: str | None) -> Filter | None:
     if text is not None and path is not None:
         raise click.UsageError("--where and --where-json exclude each other.")
     if path is None:
-        return None if text is None else parse_filter(text)
+        return None if text is None else _named("--where", parse_filter, text)
     try:
         with click.open_file(path, encoding="utf-8") as file:
             tree = json.load(file)
     except (ValueError, RecursionError) as error:
         raise click.UsageError(f"{path} is not JSON: {error}") from None
-    return load_filter(tree)
+    return _named("--where-json", load_filter, tree)
 
 
-@click.group(cls=_Program, epilog=_STATUS)
+def _named(option: str, read: Callable[..., T], *values: object) -> T:
+    """What an option means; an error says which option it was."""
+    try:
+        return read(*values)
+    except FilterError as error:
+        raise _Refused(printable(f"{option}: {error}")) from None
+
+
+@click.group(cls=_Program, epilog=_STATUS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def program() -> None:
     """
@@ -143,21 +176,32 @@ def program() -> None:
 @click.argument("projects", metavar="[PROJECT]...", nargs=-1)
 @click.option("--projects-from", type=_FILE, metavar="FILE", help="Project ids, one a line, # comments; - is stdin.")
 @_filter
+@_parts
 @_scope
 @click.option("--format", "output", type=click.Choice([*FORMATS]), default="table", show_default=True)
 @click.option("--concurrency", type=click.IntRange(1, 10_000), metavar="N", help="Requests at once, at most; else 256.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all counts together.")
+@click.option("--ordered", is_flag=True, help="Write results in the order of the projects.")
+@click.option(
+    "--errors", type=click.File("w", "utf-8", lazy=False), metavar="FILE", help="All failures, as JSON lines."
+)
 @click.option("--fail-fast", is_flag=True, help="End with the first count that fails.")
-@click.option("--check", is_flag=True, help="First check the filter against the columns of the first PROJECT.")
+@click.option("--check", is_flag=True, help="Hold the filter against each project's columns first.")
 def count(
     *,
     projects: tuple[str, ...],
     projects_from: str | None,
     where: str | None,
     where_json: str | None,
+    by: str | None,
+    since: str | None,
+    until: str | None,
+    tz: str | None,
     output: str,
     concurrency: int | None,
     timeout: float | None,
+    ordered: bool,
+    errors: TextIO | None,
     fail_fast: bool,
     check: bool,
     **scope: Any,
@@ -166,7 +210,7 @@ def count(
     Counts the sessions of each PROJECT that satisfy a filter.
 
     Without PROJECT and --projects-from, it is GALILEO_PROJECT_ID.
-    Results are written as they arrive, in no particular order. Failures are reported on stderr.
+    Results are written as they arrive, in no particular order. Failures are reported on stderr, three of each kind.
     A filter on a column that doesn't exist may count 0 without an error; --check refuses it.
 
     \b
@@ -175,38 +219,72 @@ def count(
            or {"project_id": ..., "error": {"type": ..., "message": ...}}
     csv    for spreadsheets: project_id,total_count,error
     With json and csv, the total is on stderr.
+    With --by, each has its label; on a terminal, the table is a chart.
     """
     if projects_from == where_json == "-":
         raise click.UsageError("--projects-from and --where-json can't both read stdin.")
     template = CountQuery(UUID(int=0), _read_filter(where, where_json), **scope)  # one check for all projects
-    targets = _targets(projects, projects_from, template)
-    if check:
-        if not isinstance(targets, list):
-            raise click.UsageError("--check needs PROJECT. For a file write explain --project.")
-        _ = asyncio.run(_fetch_columns(targets[0].project_id, **scope)).check(template.where)
+    queries = _queries(template, by, since, until, tz)
+    targets = _targets(projects, projects_from, queries)
+    if check and isinstance(targets, list):  # a mistake ends it before a row is written
+        _ = asyncio.run(_fetch_columns(targets[0].project_id, **scope)).check(targets[0].where)
+    rows: Rows | Charts = Rows(output, parts=by is not None)
+    if by is not None and output == "table":
+        alone = isinstance(targets, list) and len(targets) == len(queries)
+        rows = Charts(len(queries), alone, Console().width if sys.stdout.isatty() else 0)
     galileo = GalileoSessions(limits=Limits(concurrency) if concurrency else Limits())
-    tally = Tally(len(targets) if isinstance(targets, list) else None)
+    tally = Tally(len(targets) if isinstance(targets, Sized) else None)
+    options: dict[str, Any] = {
+        "ordered": ordered or by is not None,
+        "timeout": timeout,
+        "fail_fast": fail_fast,
+        "check": check,
+    }
+    _count(tally, Failures(errors), partial(count_to, targets=targets, rows=rows, galileo=galileo, **options))
+    click.echo(rows.total(tally.total) if output == "table" else tally, err=output != "table")
+    if tally.failed:
+        raise Exit(1)
+
+
+def _count(tally: Tally, failures: Failures, counts: Callable[..., Coroutine[Any, Any, None]]) -> None:
+    """Runs the counts, and tells in the end what was left out of their failures, however they end."""
     try:
         with Screen() as screen:
-            asyncio.run(count_to(screen, targets, tally, output, galileo, timeout=timeout, fail_fast=fail_fast))
+            asyncio.run(counts(screen, tally=tally, failures=failures))
     except BrokenPipeError:
         raise
     except BaseException as error:
         click.echo(f"{'interrupted' if isinstance(error, KeyboardInterrupt) else 'stopped'}; {tally}", err=True)
         raise
-    click.echo(f"{'total':36}  {tally.total:>14,}" if output == "table" else tally, err=output != "table")
-    if tally.failed:
-        raise Exit(1)
+    finally:
+        failures.write()
+        for line in failures.summary():
+            click.echo(line, err=True)
+
+
+def _queries(
+    template: CountQuery, by: str | None, since: str | None, until: str | None, tz: str | None
+) -> list[CountQuery]:
+    """What is asked of each project: the template, or with `--by` the same about each part."""
+    if by is not None:
+        partition = _named("--by", partial(read_partition, by, since, until, tz, datetime.now(UTC)))
+        return PartQueries((), partition, template).queries
+    if since or until or tz:
+        raise click.UsageError("--since, --until and --tz go with --by COLUMN:UNIT, such as --by created_at:day.")
+    return [template]
 
 
 def _targets(
-    projects: tuple[str, ...], path: str | None, template: CountQuery
-) -> list[CountQuery] | AsyncIterator[CountQuery]:
+    projects: tuple[str, ...], path: str | None, templates: list[CountQuery]
+) -> list[CountQuery] | AsyncIterable[CountQuery]:
     if path is not None and projects:
         raise click.UsageError("PROJECT and --projects-from exclude each other.")
     if path is not None:
-        return queries(path, template)
-    listed = [template.for_project(project) for project in projects or os.environ.get(_PROJECT, "").split()]
+        number = count_ids(path)
+        source = queries(path, templates)
+        return source if number is None else KnownNumber(source, number * len(templates))
+    named = projects or os.environ.get(_PROJECT, "").split()
+    listed = [template.for_project(project) for project in named for template in templates]
     if not listed:
         raise click.UsageError(f"no project. Give PROJECT, or --projects-from, or set {_PROJECT}.")
     return listed
@@ -217,17 +295,25 @@ def _targets(
 @_scope
 @click.option("--format", "output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def columns(project: str, output: str, **scope: Any) -> None:
-    """Lists the columns that a filter can use in a PROJECT, or in GALILEO_PROJECT_ID."""
+    """
+    Lists the columns that a filter can use in a PROJECT, or in GALILEO_PROJECT_ID.
+
+    In a pipe, the table is a header and rows, with tabs between the cells.
+    """
     catalog = asyncio.run(_fetch_columns(project, **scope))
     if output == "json":
         click.echo(json.dumps(dump_catalog(catalog), indent=2))
         return
-    table = Table("id", "filter type", "label", "allowed values", "description")
+    if not sys.stdout.isatty():
+        for row in (_COLUMNS, *map(cells, catalog.columns)):
+            click.echo("\t".join([printable(cell).replace("\n", "\\n") for cell in row]))
+        return
+    table = Table(*_COLUMNS)
     for column in table.columns:
         column.overflow = "fold"
     for info in catalog.columns:
         table.add_row(*[Text(printable(cell)) for cell in cells(info)])
-    console = Console(width=None if sys.stdout.isatty() else _WIDE)
+    console = Console()
     with console.capture() as drawn:  # rich itself would exit with 1 when the reader closes the pipe
         console.print(table)
     click.echo(drawn.get(), nl=False)

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
-from attrs import define
+from attrs import Factory, define
 
+from galileo_sessions.cli.failures import Failures, error_row, message
 from galileo_sessions.cli.screen import Screen, printable
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.fanout import CountResult, Targets
-from galileo_sessions.errors import GalileoError
+from galileo_sessions.client.tables import chart, shortened, sparkline
 
 
 def _table_row(result: CountResult) -> str:
@@ -23,29 +24,82 @@ def _table_row(result: CountResult) -> str:
 
 
 def _json_row(result: CountResult) -> str:
-    row: dict[str, object] = {"project_id": result.query.project_id}
-    if result.error is None:
-        row["total_count"] = result.total_count
-    else:
-        row["error"] = {"type": type(result.error).__name__, "message": str(result.error)}
-    return json.dumps(row)
+    if result.error is not None:
+        return json.dumps(error_row(result, result.error))
+    label = {} if result.query.tag is None else {"label": result.query.tag}
+    return json.dumps({"project_id": result.query.project_id, **label, "total_count": result.total_count})
 
 
 def _csv_row(result: CountResult) -> str:
-    error = (
-        "" if result.error is None else printable(" ".join(f"{type(result.error).__name__}: {result.error}".split()))
-    )
+    error = result.error
+    told = "" if error is None else " ".join(f"{type(error).__name__}: {message(error)}".split())
+    label = () if result.query.tag is None else (result.query.tag,)
     line = StringIO()
-    csv.writer(line, lineterminator="").writerow((result.query.project_id, result.total_count, error))
+    csv.writer(line, lineterminator="").writerow((result.query.project_id, *label, result.total_count, told))
     return line.getvalue()
 
 
-FORMATS: dict[str, tuple[str | None, Callable[[CountResult], str]]] = {
+_ROWS: dict[str, tuple[str, Callable[[CountResult], str]]] = {
     "table": (f"{'project id':36}  {'sessions':>14}", _table_row),
-    "json": (None, _json_row),
+    "json": ("", _json_row),
     "csv": ("project_id,total_count,error", _csv_row),
 }
-"""Each format's header, and the function that makes a line of a result."""
+FORMATS = tuple(_ROWS)
+_TOTAL = "{:36}  {:>14,}"
+
+
+class Rows:
+    """A line for each result, in one of the formats."""
+
+    def __init__(self, output: str, *, parts: bool = False) -> None:
+        header, self._row = _ROWS[output]
+        self.header = header.replace("_id,", "_id,label,") if parts else header
+
+    def lines(self, result: CountResult) -> list[str]:
+        """The lines that a result brings."""
+        return [self._row(result)]
+
+    def total(self, total: int) -> str:
+        """The last line of a table."""
+        return _TOTAL.format("total", total)
+
+
+@define
+class Charts:
+    """Counts by something, for people: a chart of one project; of several, a line each with a sparkline."""
+
+    parts: int
+    """How many results a project has; they come one after the other."""
+    alone: bool
+    width: int
+    """Columns of the terminal; 0 draws neither bars nor sparklines."""
+    header: str = ""
+    _left: int = 5  # columns of the labels
+    _own: list[CountResult] = Factory(list[CountResult])
+
+    def lines(self, result: CountResult) -> list[str]:
+        """The lines that a result brings: those of its project, if it is the last one of it."""
+        self._own.append(result)
+        if len(self._own) < self.parts:
+            return []
+        own, self._own = self._own, []
+        if self.alone:
+            self._left = max([5, *(len(shortened(str(each.query.tag))) for each in own)])
+            return chart([(str(each.query.tag), each.total_count) for each in own], self.width).splitlines()
+        if not self.width:
+            return [f"{each.query.project_id}  {_count_of(each):>14}  {printable(str(each.query.tag))}" for each in own]
+        counts = [each.total_count or 0 for each in own]
+        failed = sum(each.error is not None for each in own)
+        drawn = f"{failed:,} failed" if failed else sparkline(counts, max(8, self.width - 54))
+        return [f"{result.query.project_id}  {sum(counts):>14,}  {drawn}"]
+
+    def total(self, total: int) -> str:
+        """The last line."""
+        return f"{'total':{self._left}}  {total:,}" if self.alone else _TOTAL.format("total", total)
+
+
+def _count_of(result: CountResult) -> str:
+    return "failed" if result.total_count is None else f"{result.total_count:,}"
 
 
 @define
@@ -65,7 +119,14 @@ class Tally:
 
 
 async def count_to(
-    screen: Screen, targets: Targets, tally: Tally, output: str, galileo: GalileoSessions, **options: Any
+    screen: Screen,
+    *,
+    targets: Targets,
+    tally: Tally,
+    rows: Rows | Charts,
+    failures: Failures,
+    galileo: GalileoSessions,
+    **options: Any,
 ) -> None:
     """
     Counts, and writes each result as it arrives: its line to stdout, and the reason of a failure to stderr.
@@ -74,21 +135,17 @@ async def count_to(
         GalileoError: if the stream ends early.
         OSError: if stdout or stderr can't be written.
     """
-    header, row = FORMATS[output]
     async with galileo, galileo.count_many(targets, on_progress=screen.on_progress, **options) as stream:
-        if header is not None:
-            await screen.put(header)
+        if rows.header:
+            await screen.put(rows.header)
         async for result in stream:
-            await screen.put(row(result))
+            for line in rows.lines(result):
+                await screen.put(line)
             if result.error is None:
                 tally.counted += 1
                 tally.total += result.unwrap()
-            else:
-                tally.failed += 1
-                await screen.put(failure(result.error), err=True)
-
-
-def failure(error: GalileoError) -> str:
-    """An error's project and message; further lines are indented."""
-    project = f"{error.query.project_id}: " if error.query is not None else ""
-    return printable(f"{project}{error}").replace("\n", "\n  ")
+                continue
+            tally.failed += 1
+            told = failures.add(result, result.error)
+            if told is not None:
+                await screen.put(told, err=True)

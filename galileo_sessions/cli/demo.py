@@ -7,13 +7,12 @@ import json
 
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.fanout import CountReport, OnProgress
+from galileo_sessions.client.tables import bar
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.serialization import dump_filter
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
-_EIGHTHS = " ▏▎▍▌▋▊▉"
-_WIDTH = 32  # of the longest bar; beside a project's id it keeps to 80 columns
 _REAL = "The same in the real service: export GALILEO_API_KEY=..., and GalileoSessions()"
 
 
@@ -42,14 +41,3 @@ async def _count(where: Filter, on_progress: OnProgress | None) -> tuple[CountRe
     async with LocalGalileo(sessions) as server, GalileoSessions(server.api_key, base_url=server.url) as galileo:
         found = await galileo.count_all(projects, where, on_progress=on_progress)
         return found, await galileo.count_all(projects), server.url
-
-
-def bar(part: float) -> str:
-    """
-    A horizontal bar, to an eighth of a column.
-
-    Args:
-        part: From 0 to 1, of the longest.
-    """
-    full, rest = divmod(round(part * _WIDTH * len(_EIGHTHS)), len(_EIGHTHS))
-    return ("█" * full + _EIGHTHS[rest]).rstrip()

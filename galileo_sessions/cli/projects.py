@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from io import FileIO
+from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 
 import click
+from attrs import frozen
 
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.errors import ConfigurationError
@@ -20,15 +22,45 @@ T = TypeVar("T")
 _CHUNK = 65_536  # bytes; no line is longer
 
 
-async def queries(path: str, template: CountQuery) -> AsyncIterator[CountQuery]:
-    """
-    The template's query for each project of a file, which has one id a line.
+@frozen
+class KnownNumber:
+    """Queries whose number is known before they are pulled."""
 
-    Empty lines are skipped, and lines that begin with #.
+    source: AsyncIterator[CountQuery]
+    number: int
+
+    def __aiter__(self) -> AsyncIterator[CountQuery]:
+        return self.source
+
+    def __len__(self) -> int:
+        return self.number
+
+
+def count_ids(path: str) -> int | None:
+    """How many project ids a file has; None if it can be read only once, as a pipe, or not at all."""
+    if path == "-" or not Path(path).is_file():
+        return None
+    try:
+        with Path(path).open("rb") as file:
+            return sum([bool(_project_of(line)) for line in iter(partial(file.readline, _CHUNK), b"")])
+    except OSError:  # who reads the projects will meet it again
+        return None
+
+
+def _project_of(line: bytes) -> str:
+    """What stands in a line before a comment."""
+    return line.decode("utf-8-sig", "replace").partition("#")[0].strip()
+
+
+async def queries(path: str, templates: Sequence[CountQuery]) -> AsyncIterator[CountQuery]:
+    """
+    The templates' queries for each project of a file, which has one id a line.
+
+    Empty lines are skipped, and what follows a #.
 
     Args:
         path: The file, or `-` for stdin.
-        template: The query, with any project id.
+        templates: The queries, with any project id.
 
     Raises:
         click.UsageError: naming the line that isn't a project id, or the reason why the file can't be read.
@@ -47,9 +79,9 @@ async def queries(path: str, template: CountQuery) -> AsyncIterator[CountQuery]:
                     lines, rest = [*lines, rest], b""
                 for line in lines:
                     number += 1
-                    text = line.decode("utf-8-sig", "replace").strip()
-                    if text and not text.startswith("#"):
-                        yield template.for_project(text)
+                    if project := _project_of(line):
+                        for template in templates:
+                            yield template.for_project(project)
     except ConfigurationError as error:
         raise click.UsageError(f"{name}, line {number}: {error}") from None
     except OSError as error:

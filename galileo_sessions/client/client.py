@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import partial
 from inspect import signature
 from math import inf
-from typing import TYPE_CHECKING, Any, Never, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Never, NoReturn, Self, cast, overload
 from uuid import UUID
 
 from attrs import evolve
@@ -21,6 +21,7 @@ from galileo_sessions.client.admission import Admission
 from galileo_sessions.client.advice import unknown_argument
 from galileo_sessions.client.authentication import Authentication
 from galileo_sessions.client.column_checks import ColumnChecks
+from galileo_sessions.client.counts import CountsBy, CountsTable, PartQueries, Projects
 from galileo_sessions.client.credentials import Auth, find_credentials
 from galileo_sessions.client.endpoints import COLUMNS
 from galileo_sessions.client.fanout import CountReport, CountStream, OnProgress, Targets, report_of
@@ -284,6 +285,87 @@ class GalileoSessions:
             check=check,
         )
         return await report_of(stream)
+
+    @overload
+    async def count_by(
+        self,
+        project_id: UUID | str,
+        partition: Mapping[str, Filter],
+        where: Filter | None = None,
+        *,
+        log_stream_id: UUID | str | None = None,
+        experiment_id: UUID | str | None = None,
+        metrics_testing_id: UUID | str | None = None,
+        concurrency: int | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # as count has it
+        on_progress: OnProgress | None = None,
+        check: bool | None = None,
+        **unknown: Never,
+    ) -> CountsBy: ...
+    @overload
+    async def count_by(
+        self,
+        project_id: Projects,
+        partition: Mapping[str, Filter],
+        where: Filter | None = None,
+        *,
+        log_stream_id: UUID | str | None = None,
+        experiment_id: UUID | str | None = None,
+        metrics_testing_id: UUID | str | None = None,
+        concurrency: int | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # as count has it
+        on_progress: OnProgress | None = None,
+        check: bool | None = None,
+        **unknown: Never,
+    ) -> CountsTable: ...
+    async def count_by(
+        self,
+        project_id: UUID | str | Projects,
+        partition: Mapping[str, Filter],
+        where: Filter | None = None,
+        *,
+        log_stream_id: UUID | str | None = None,
+        experiment_id: UUID | str | None = None,
+        metrics_testing_id: UUID | str | None = None,
+        concurrency: int | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # as count has it
+        on_progress: OnProgress | None = None,
+        check: bool | None = None,
+        **unknown: Never,
+    ) -> CountsBy | CountsTable:
+        """
+        Counts by something: one count for each label of a partition, many at once.
+
+        Args:
+            project_id: The project; or several, in a list, a tuple or a set.
+            partition: What a column makes, such as `Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")`,
+                or another mapping of label to filter.
+            where: A filter that all sessions satisfy which are counted; likewise the ids of the scope.
+            concurrency: As `count_many` takes it; likewise `timeout`, `on_progress` and `check`.
+
+        Returns:
+            `CountsBy`, a mapping of label to count; for several projects `CountsTable`, in which a project that failed
+            isn't, but its errors are.
+
+        Raises:
+            GalileoError: what `count` raises, for one project if any of its counts fails; the others are cancelled.
+            FilterError: before a request, if the partition is no mapping of label to filter.
+        """
+        _refuse(GalileoSessions.count_by, unknown)
+        several = isinstance(project_id, Iterable) and not isinstance(project_id, str)
+        projects = cast("Projects", project_id if several else (project_id,))
+        template = build_query(UUID(int=0), where, (), log_stream_id, experiment_id, metrics_testing_id)
+        queries = PartQueries(projects, partition, template)
+        report = await self.count_all(
+            queries,
+            concurrency=concurrency,
+            fail_fast=not several,
+            timeout=timeout,
+            on_progress=on_progress,
+            check=check,
+        )
+        table = queries.table(report.results)
+        return table if several else next(iter(table.values()))
 
     async def close(self) -> None:
         """Ends the connections; a session given as `session=` stays open. Closing twice does nothing more."""

@@ -44,6 +44,7 @@ from galileo_sessions.client.admission import Admission
 from galileo_sessions.client.callbacks import Callback
 from galileo_sessions.client.query import CountQuery, narrowed, narrows
 from galileo_sessions.client.request import Count
+from galileo_sessions.client.tables import html_chart
 from galileo_sessions.errors import (
     Attempt,
     AuthenticationError,
@@ -119,9 +120,9 @@ class Progress:
 OnProgress: TypeAlias = Callable[[Progress], object]
 
 
-@frozen
+@frozen(repr=False)
 class CountReport:
-    """All results of a fan-out, in the order of the targets."""
+    """All results of a fan-out, in the order of the targets; it prints short."""
 
     results: tuple[CountResult, ...]
     progress: Progress
@@ -141,6 +142,28 @@ class CountReport:
     def total(self) -> int:
         """The sum of the counts that came."""
         return sum([result.total_count or 0 for result in self.results])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A dict for each result, as pandas and csv take them: `project_id`, `tag`, `total_count` and `error`."""
+        return [
+            {
+                "project_id": result.query.project_id,
+                "tag": result.query.tag,
+                "total_count": result.total_count,
+                "error": None if result.error is None else f"{type(result.error).__name__}: {result.error}",
+            }
+            for result in self.results
+        ]
+
+    def __repr__(self) -> str:
+        counted = f"{len(self.results):,} result{'' if len(self.results) == 1 else 's'}"
+        failed = len(self.errors)
+        return f"<CountReport: {counted}, total {self.total:,}{f', {failed:,} failed' if failed else ''}>"
+
+    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
+        """The first results as a table with bars."""
+        named = [(f"{result.query.project_id} {result.query.tag or ''}", result.total_count) for result in self.results]
+        return html_chart(repr(self)[1:-1], ("project id", "sessions"), named)
 
     def raise_for_errors(self) -> None:
         """

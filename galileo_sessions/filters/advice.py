@@ -13,9 +13,12 @@ from types import MappingProxyType
 from typing import Protocol
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
-from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, SYMBOLS, FilterType, filter_type_of
+from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, PARTITIONS, SYMBOLS, FilterType, filter_type_of
 
 EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
+PARTITION_EXAMPLE = (
+    'Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC") or Col.number("score").bins(0, 1, 2)'
+)
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
 TOO_DEEP = "nested too deeply: a filter has at most 100 levels. Write all_of([a, b, ...]) for a long chain"
 NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
@@ -27,6 +30,7 @@ _NAMES_INSTEAD = {
     "UUID": 'Write an id as text: Col.id("id").eq("74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")',
     "fully_annotated": "Write FullyAnnotatedFilter(user_ids=[...])",
     "on": "A day needs its time zone: write gte(...) & lt(...)",
+    **dict.fromkeys(PARTITIONS, "It makes parts to count by, for count_by(...) and --by, and no filter"),
 }
 _NUMBER_TEXT = re.compile(r"\s*-?[0-9]{1,40}(\.[0-9]{1,40})?\s*")
 
@@ -133,13 +137,13 @@ def no_such_method(column: Column, filter_type: FilterType | None, name: str) ->
     has = filter_type.methods if filter_type else METHODS
     written, column_id = brief(column), brief(column.column_id)
     asked = f"{name} ({SYMBOLS[name]})" if name in SYMBOLS else name[:80]
-    homes = [f"Col.{kind}({column_id}).{name}(...)" for kind in FilterType if name in kind.methods]
+    homes = [f"Col.{kind}({column_id}).{name}(...)" for kind in FilterType if name in kind.methods + kind.partitions]
     if name == "ne":
         hint = f"Write {written}.not_in([...]) or ~{written}.eq(...)"
     elif homes:
         hint = f"Write {' or '.join(homes)}"
     else:
-        hint = _sentence(did_you_mean(name, has))
+        hint = _sentence(did_you_mean(name, (*has, *(filter_type.partitions if filter_type else ()))))
     return f"{written} has no {asked}; it has {', '.join(has)}. {hint}".removesuffix(". ")
 
 
@@ -160,7 +164,7 @@ def _instead_of_value(column_id: str, operator: str, value: object) -> str:
     filter_type = filter_type_of(value)
     if isinstance(value, bytes | bytearray):
         return "bytes are not text. Write value.decode() if they are UTF-8"
-    if operator in (*LIST_OPERATORS, "on"):
+    if operator in (*LIST_OPERATORS, "on", *PARTITIONS):
         return ""
     if value is None:
         return "the API has no test for a missing value. Leave this condition out, or write a value"
@@ -283,6 +287,12 @@ def no_filter(value: object, symbol: str) -> str:
     if hasattr(value, "column_id"):
         return f"{brief(value)} is a column, not yet a filter. Compare it: {brief(value)}.eq(...)"
     return f"{brief(value)} is a value, not a filter. {EXAMPLE}"
+
+
+def no_partition(value: object) -> str:
+    """The text for a filter, a column or a value where a partition is needed."""
+    what = "a filter" if hasattr(value, "depth") else "a column" if hasattr(value, "column_id") else "a value"
+    return f"{brief(value)} is {what}, not parts to count by. Write {PARTITION_EXAMPLE}"
 
 
 def unreadable(message: str) -> str:

@@ -1,7 +1,7 @@
 """A project's own columns, typed, and as plain data."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self, cast, final
+from collections.abc import Iterable, Iterator, Mapping, ValuesView
+from typing import Any, Self, cast, final, overload
 
 from attrs import Factory, field, frozen
 
@@ -11,6 +11,7 @@ from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import Col, column_class
 from galileo_sessions.filters.kinds import FILTER_TYPES
 from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.serialization import checked_list, dump, json_object, load
 from galileo_sessions.filters.values import text
 
@@ -97,6 +98,32 @@ class ColumnCatalog(Mapping[str, Any]):
             FilterTypeError: for anything but a filter.
         """
         return checking.check(self._infos, where)
+
+    @overload
+    def values(self) -> ValuesView[Any]: ...
+    @overload
+    def values(self, column_id: str) -> Partition: ...
+    def values(self, column_id: str | None = None) -> ValuesView[Any] | Partition:
+        """
+        A part for each allowed value of a column, to count by them: `catalog.values("status")`.
+
+        Without a column id, it is all columns, as of any mapping.
+
+        Raises:
+            UnknownColumnError: if there is no such column.
+            FilterError: if the service lists no values for it, or no filter can compare them.
+        """
+        return super().values() if column_id is None else self._values(self.info(column_id))
+
+    def _values(self, info: ColumnInfo) -> Partition:
+        column = self[info.id]
+        allowed = [value for value in info.allowed_values or () if value is not None]
+        if allowed and hasattr(column, "values"):
+            return cast("Partition", column.values(allowed))
+        raise FilterError(
+            f"the service lists no values of {brief(info.id)} that can be counted by. "
+            f"Write the values yourself: {brief(column)}.values([...])"
+        )
 
     def __getitem__(self, column_id: str) -> Any:
         filter_type = FILTER_TYPES.get(self.info(column_id).filter_type or "")

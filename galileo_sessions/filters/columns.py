@@ -17,9 +17,10 @@ from warnings import warn
 from attrs import field, frozen
 
 from galileo_sessions.errors import FilterError, FilterTypeError, QueueScopedFilterWarning, brief
-from galileo_sessions.filters import advice, coercion
+from galileo_sessions.filters import advice, coercion, partitions
 from galileo_sessions.filters.kinds import FilterType, filter_type_of
 from galileo_sessions.filters.nodes import Filter, FullyAnnotatedFilter
+from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.values import sendable, text
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
@@ -186,6 +187,10 @@ class TextCol(_UnequalText[str, Texts]):
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.TEXT
 
+    def values(self, values: Texts) -> Partition:
+        """A part for each of `values`: the sessions that have it."""
+        return partitions.values(self, FilterType.TEXT, values)
+
 
 @final
 class CollectionCol(_Text[str, Texts]):
@@ -193,6 +198,10 @@ class CollectionCol(_Text[str, Texts]):
 
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.COLLECTION
+
+    def values(self, values: Texts) -> Partition:
+        """A part for each of `values`: the sessions that have it as a member. One with two is in both parts."""
+        return partitions.values(self, FilterType.COLLECTION, values)
 
     if TYPE_CHECKING:
 
@@ -210,6 +219,19 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
     def between(self, low: Number, high: Number) -> Filter:
         """The session's value lies between two numbers, both included."""
         return coercion.between_numbers(self, low, high)
+
+    def bins(self, *edges: Number) -> Partition:
+        """
+        A part for the numbers between each two edges, with the lower one; one below the first, and one from the last.
+
+        Args:
+            edges: At least one, each greater than the one before it.
+        """
+        return partitions.bins(self, edges)
+
+    def values(self, values: Iterable[Number]) -> Partition:
+        """A part for each of `values`: the sessions that have it."""
+        return partitions.values(self, FilterType.NUMBER, values)
 
 
 @final
@@ -233,6 +255,37 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant]):
         """
         return coercion.on_day(self, day, tz)
 
+    def hours(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
+        """A part for each hour, labelled "2026-05-01 09:00"; as `days`. What the clocks show twice has its offset."""
+        return partitions.times(self, "hours", start, end, tz)
+
+    def days(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
+        """
+        A part for each calendar day of a time, labelled "2026-05-01".
+
+        Each part has its beginning and not its end, so an instant is in exactly one; where clocks are changed, a day
+        has 23 or 25 hours. Where `start` or `end` lies within a day, that day's part is the shorter.
+
+        Args:
+            start: The first instant: a `date` or text such as "2026-05-01", which mean the beginning of a day,
+                an aware `datetime`, or ISO 8601 text; without an offset it is what clocks in `tz` show.
+            end: The first instant after it, in the same forms: "2026-06-01" for the time until the end of May.
+            tz: The time zone whose days are meant, or its name such as "Europe/Berlin", "UTC" or "+02:00".
+                It may be left out if `start` and `end` are datetimes of one time zone.
+
+        Raises:
+            FilterError: if `end` isn't after `start`, or the parts would be more than 10,000.
+        """
+        return partitions.times(self, "days", start, end, tz)
+
+    def weeks(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
+        """A part for each week, which begins on Monday, labelled with its first day in the time; as `days`."""
+        return partitions.times(self, "weeks", start, end, tz)
+
+    def months(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
+        """A part for each month of the calendar, labelled "2026-05"; as `days`."""
+        return partitions.times(self, "months", start, end, tz)
+
 
 class _Truth(_Column[V]):
     """is_true and is_false."""
@@ -255,6 +308,10 @@ class BooleanCol(_Equality[bool], _Truth[bool]):
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.BOOLEAN
 
+    def values(self, values: Iterable[bool] = (True, False)) -> Partition:
+        """Two parts, "true" and "false"; or one of them."""
+        return partitions.values(self, FilterType.BOOLEAN, values)
+
 
 @final
 class IdCol(_Equality[UUID | str]):
@@ -274,6 +331,10 @@ class IdCol(_Equality[UUID | str]):
     def not_in(self, values: Ids) -> Filter:
         """The session's id is none of `values`, of which there is at least one."""
         return self._leaf("not_in", values)
+
+    def values(self, values: Ids) -> Partition:
+        """A part for each of `values`: the sessions that have it."""
+        return partitions.values(self, FilterType.ID, values)
 
 
 @final

@@ -22,6 +22,10 @@ LIST_OPERATORS = ("one_of", "not_in")
 SYMBOLS = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 """The operators that Python has a symbol for."""
 
+_UNITS = ("hours", "days", "weeks", "months")
+_NUMBERS = (int, float, Decimal)
+_TRUTH = ("is_true", "is_false")
+
 
 class FilterType(StrEnum):
     """A type of filter that compares a column with values; its value is the API's word for it."""
@@ -38,20 +42,22 @@ class FilterType(StrEnum):
     """What a column of this type usually holds, in the API's words."""
     allowed_types: tuple[type, ...]
     """The types of a column's allowed values that a filter's values can be compared with."""
+    partitions: tuple[str, ...]
+    """The methods of its column that make partitions, to count by something."""
 
-    ID = "id", get_args(IdOperator), (), (UUID,), "", "uuid", ()
-    DATE = "date", get_args(DateOperator), ("between", "on"), (datetime,), "", "timestamp", ()
-    NUMBER = "number", get_args(NumberOperator), (), (int, float, Decimal), "iuf", "floating_point", (int, float)
-    BOOLEAN = "boolean", get_args(BooleanOperator), ("is_true", "is_false"), (bool,), "b", "boolean", (bool,)
-    COLLECTION = "collection", get_args(CollectionOperator), (), (), "", "string_list", (str,)
-    TEXT = "text", get_args(TextOperator), (), (str,), "", "text", (str,)
+    ID = "id", get_args(IdOperator), (), (UUID,), "", "uuid", (), ("values",)
+    DATE = "date", get_args(DateOperator), ("between", "on"), (datetime,), "", "timestamp", (), _UNITS
+    NUMBER = "number", get_args(NumberOperator), (), _NUMBERS, "iuf", "floating_point", (int, float), ("bins", "values")
+    BOOLEAN = "boolean", get_args(BooleanOperator), _TRUTH, (bool,), "b", "boolean", (bool,), ("values",)
+    COLLECTION = "collection", get_args(CollectionOperator), (), (), "", "string_list", (str,), ("values",)
+    TEXT = "text", get_args(TextOperator), (), (str,), "", "text", (str,), ("values",)
 
     def __new__(cls, name: str, *row: Any) -> Self:
         """A member that is its name, with the row's cells as attributes."""
         member = str.__new__(cls, name)
         member._value_ = name
         member.operators, member.shortcuts, member.python_types = row[:3]
-        member.numpy_kinds, member.data_type, member.allowed_types = row[3:]
+        member.numpy_kinds, member.data_type, member.allowed_types, member.partitions = row[3:]
         return member
 
     @property
@@ -64,6 +70,9 @@ FILTER_TYPES: dict[str, FilterType] = {kind.value: kind for kind in FilterType}
 """The table by the API's words."""
 METHODS = tuple(dict.fromkeys(name for kind in FilterType for name in kind.methods))
 """The methods of all columns, which `Col` has."""
+
+PARTITIONS = tuple(dict.fromkeys(name for kind in FilterType for name in kind.partitions))
+"""The methods of typed columns that make partitions."""
 
 _BY_PYTHON_TYPE = {python_type: kind for kind in FilterType for python_type in kind.python_types}
 _BY_NUMPY_KIND = {letter: kind for kind in FilterType for letter in kind.numpy_kinds}

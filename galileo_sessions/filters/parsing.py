@@ -16,8 +16,9 @@ from unicodedata import east_asian_width
 from galileo_sessions.errors import FilterError, FilterParseError
 from galileo_sessions.filters import advice, nodes, values
 from galileo_sessions.filters.columns import Col, TypedCol, column_class
-from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS
+from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, PARTITIONS
 from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
+from galileo_sessions.filters.partitions import Partition
 
 MAX_TEXT = 2**20  # characters; Python's parser takes up to 500 bytes for each
 _MAX_LINE = 80
@@ -55,9 +56,34 @@ def parse_filter(text: str) -> Filter:
     raise fault
 
 
+def parse_partition(text: str) -> Partition:
+    """
+    The partition that a text stands for: what its `repr` prints, such as `Col.number("score").bins(0, 1, 2)`.
+
+    Args:
+        text: A typed column and one of the methods that make partitions, with literal values; as `parse_filter`.
+
+    Raises:
+        FilterParseError: for any other text, and for what the column refuses.
+        FilterTypeError: if it is no text.
+    """
+    parser = _Parser(values.text(text), (*_METHODS, *PARTITIONS))
+    try:
+        tree = parser.tree()
+        value = parser.value(tree, 0)
+    except (MemoryError, RecursionError):  # as in parse_filter
+        fault = parser.fault(0, advice.TOO_DEEP)
+    else:
+        if isinstance(value, Partition):
+            return value
+        fault = parser.fault(tree, advice.no_partition(value))
+    raise fault
+
+
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, methods: tuple[str, ...] = _METHODS) -> None:
         self.text = text
+        self._methods = methods
         self._lead = len(text) - len(text.lstrip())
 
     def tree(self) -> ast.expr:
@@ -76,12 +102,12 @@ class _Parser:
 
     def operand(self, node: ast.expr, depth: int, symbol: str = "") -> Filter:
         """The filter at a node, which may stand beside `&`, `|` or `~`."""
-        value = self._value(node, depth)
+        value = self.value(node, depth)
         if isinstance(value, Filter):
             return value
         raise self.fault(node, advice.no_filter(value, symbol))
 
-    def _value(self, node: ast.expr, depth: int) -> Any:
+    def value(self, node: ast.expr, depth: int) -> Any:
         """The filter, column or literal at a node; below a filter's own levels are two more, of columns and values."""
         if depth > MAX_DEPTH + 2:
             raise self.fault(node, advice.TOO_DEEP)
@@ -91,13 +117,13 @@ class _Parser:
             case ast.UnaryOp(ast.USub() | ast.UAdd() as sign, ast.Constant(int() | float() as number)):
                 return -number if isinstance(sign, ast.USub) else number
             case ast.List(items) | ast.Tuple(items):
-                return [self._value(item, depth) for item in items]
+                return [self.value(item, depth) for item in items]
             case ast.Name(name) if name in _CONSTANTS:
                 return _CONSTANTS[name]
             case ast.Call():
                 return self._call(node, depth + 1)
             case ast.Compare(left, [sign], [right]) if type(sign) in _COMPARE:
-                sides = self._value(left, depth + 1), self._value(right, depth + 1)
+                sides = self.value(left, depth + 1), self.value(right, depth + 1)
                 if not any(isinstance(side, _COLUMNS) for side in sides):
                     raise self.fault(node, 'one side of a comparison is a column, as in Col("score") > 3')
                 return self._made(node, _COMPARE[type(sign)], *sides)
@@ -120,8 +146,8 @@ class _Parser:
 
     def _call(self, node: ast.Call, depth: int) -> Any:
         function = self._function(node.func, depth)
-        positional = [self._value(item, depth) for item in node.args]
-        named = {keyword.arg or "**": self._value(keyword.value, depth) for keyword in node.keywords}
+        positional = [self.value(item, depth) for item in node.args]
+        named = {keyword.arg or "**": self.value(keyword.value, depth) for keyword in node.keywords}
         if len(named) < len(node.keywords) or "**" in named:
             raise self.fault(node, "a keyword stands once in a call, by its name")
         return self._made(node, function, *positional, **named)
@@ -135,9 +161,9 @@ class _Parser:
                     return column_class(FILTER_TYPES[name])
                 problem = advice.unknown_name(name, FILTER_TYPES, f"Col has {', '.join(FILTER_TYPES)}")
             case ast.Attribute(owner, name):
-                column = self._value(owner, depth)
-                if name not in _METHODS:
-                    problem = advice.unknown_method(name, _METHODS)
+                column = self.value(owner, depth)
+                if name not in self._methods:
+                    problem = advice.unknown_method(name, self._methods)
                 elif not isinstance(column, _COLUMNS):
                     problem = f"{name} is a method of columns. Join filters with & and |"
                 elif hasattr(column, name):
@@ -145,7 +171,7 @@ class _Parser:
                 else:
                     problem = advice.no_such_method(column, column.filter_type, name)
             case _:
-                self._value(node, depth)
+                self.value(node, depth)
                 raise self.fault(node, "this is a value, which can't be called")
         raise self.fault(self._end(node) - len(name), problem)
 
@@ -171,8 +197,8 @@ class _Parser:
             case ast.Name(name):
                 problem = advice.unknown_variable(name, _NAMES)
             case ast.Attribute(_, name):
-                at, known = self._end(node) - len(name), name in _METHODS or name in FILTER_TYPES
-                problem = advice.stands_alone(name) if known else advice.unknown_method(name, _METHODS)
+                at, known = self._end(node) - len(name), name in self._methods or name in FILTER_TYPES
+                problem = advice.stands_alone(name) if known else advice.unknown_method(name, self._methods)
             case ast.BoolOp(op, [first, *_]):
                 word = "and" if isinstance(op, ast.And) else "or"
                 at, problem = self.text.find(word, self._end(first)), advice.drops(word)
@@ -180,7 +206,7 @@ class _Parser:
                 problem = advice.drops("not")
             case ast.Compare(left, operators, sides):
                 for side in (left, *sides):
-                    self._value(side, depth + 1)  # a == 1 & b == 2 is a chain too, and its middle says so
+                    self.value(side, depth + 1)  # a == 1 & b == 2 is a chain too, and its middle says so
                 problem = advice.CHAIN if len(operators) > 1 else advice.MEMBERSHIP
             case _:
                 problem = f"this can't stand in a filter. {advice.EXAMPLE}"

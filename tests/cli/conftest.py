@@ -1,10 +1,12 @@
 """Fixtures for tests of the command line."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
-from support.processes import Outcome, inside, outcome, stdin_holding
+from support.processes import Outcome, inside, outcome, process, stdin_holding
+from support.terminal import Terminal
 
 from galileo_sessions.local import LocalGalileo
 
@@ -38,3 +40,24 @@ def run_both(request, run) -> Run:
 @pytest.fixture
 def _key(monkeypatch):
     monkeypatch.setenv("GALILEO_API_KEY", "k")
+
+
+@pytest.fixture
+def show(request, monkeypatch):
+    """Runs a command on a terminal, here or as a process of its own; gives its exit status and what it wrote."""
+    for name, value in (("TERM", "xterm-256color"), ("COLUMNS", "80"), ("LINES", "24")):
+        monkeypatch.setenv(name, value)
+
+    async def run(*arguments: str, stdout=None) -> tuple[int, str]:
+        terminal = Terminal()
+        if getattr(request, "param", "") == "process":
+            async with process(*arguments, stdout=stdout or terminal.follower, stderr=terminal.follower) as running:
+                status = await running.wait()
+        else:
+            with open(terminal.follower, "w", closefd=False) as stream, pytest.MonkeyPatch.context() as patch:
+                patch.setattr(sys, "stdout", stdout or stream)
+                patch.setattr(sys, "stderr", stream)
+                status = await asyncio.to_thread(inside, *arguments)
+        return status, terminal.close()
+
+    return run

@@ -1,5 +1,6 @@
 """`columns` lists what a filter can use, and lets no text of a server command the terminal."""
 
+import csv
 import json
 
 from support.processes import IDS
@@ -7,11 +8,13 @@ from support.servers import PROJECT
 
 
 async def test_columns_as_a_table_and_as_json(server, run, monkeypatch):
-    """The table has a row for each column, whole where no terminal is narrow; JSON is the service's own form."""
+    """In a pipe, the table is a row for each column with tabs between the cells; JSON is the service's own form."""
     status, table, err = await run("columns", IDS[0])
     assert (status, err) == (0, "")
-    assert "│ score" in table
-    assert "│ metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42 │ number " in table
+    header, *rows = csv.reader(table.splitlines(), delimiter="\t")
+    assert header == ["id", "filter type", "label", "allowed values", "description"]
+    assert ["score", "number", "", "", ""] in rows
+    assert "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42" in [row[0] for row in rows]
     status, out, _ = await run("columns", IDS[0], "--format", "json", "--log-stream", PROJECT)
     assert (status, json.loads(out)) == (0, {"columns": []})
     monkeypatch.setenv("GALILEO_PROJECT_ID", IDS[0])
@@ -23,12 +26,13 @@ HOSTILE = "\x1b]0;owned\x07[red]\x1b[2J[link=http://x]y\u202e"
 
 async def test_hostile_text_is_inert(server, run):
     """Neither escapes nor markup of a server's text reach the terminal as such."""
-    column = {"id": "a[bold]b\x1b[31m", "category": "standard", "label": HOSTILE, "description": f"{HOSTILE}\nend"}
+    column = {"id": "a[bold]b\x1b[31m", "category": "standard", "label": HOSTILE, "description": f"{HOSTILE}\n\tend"}
     server.fail_next(200, body={"columns": [column | {"allowed_values": [HOSTILE, 3], "filter_type": "text"}]})
     status, table, _ = await run("columns", IDS[0])
     assert status == 0
-    assert r"│ a[bold]b\x1b[31m │ text " in table
-    assert r"\x1b]0;owned\x07[red]\x1b[2J[link=http://x]y\u202e" in table
+    (row,) = table.splitlines()[1:]
+    shown = r"\x1b]0;owned\x07[red]\x1b[2J[link=http://x]y\u202e"
+    assert row.split("\t") == [r"a[bold]b\x1b[31m", "text", shown, f"{shown}, 3", rf"{shown}\n\tend"]
     for output in ("table", "json", "csv"):
         server.fail_next(400, body=HOSTILE)
         done = await run("count", IDS[0], "--format", output)

@@ -83,6 +83,15 @@ async def test_a_filter_is_checked_before_it_is_counted(server, run):
     assert len(server.requests) == 1
 
 
+async def test_a_filter_is_checked_for_each_project_of_a_file(server, run):
+    """With --check and a file, a filter that doesn't fit is a failure of each project; nothing was counted."""
+    arguments = ("count", "--projects-from", "-", "--check", "--where", 'Col("tags").contains("vip")')
+    status, out, err = await run(*arguments, stdin="\n".join(IDS[:2]))
+    assert (status, out.count("FilterCheckError")) == (1, 2)
+    assert "Col.collection('tags').contains('vip')" in err
+    assert server.requests == []
+
+
 async def test_failures_are_named_and_the_rest_goes_on(server, run_both):
     """What failed is named on stderr with the whole reason; the exit status is 1."""
     server.fail_next(422, body={"detail": [{"loc": ["body", "filter_tree"], "msg": "not yours", "type": "x"}]})
@@ -158,11 +167,11 @@ async def test_what_an_encoding_lacks_is_escaped(server, monkeypatch):
 
 
 async def test_projects_come_from_a_file(server, run, tmp_path):
-    """One id a line; what is empty or begins with # is skipped; the last line needs no end."""
-    (tmp_path / "ids").write_text(f"\ufeff{IDS[0]}\r\n\n# all\n  {IDS[1]}\n#{IDS[2]}\n{IDS[3]}")
+    """One id a line; what is empty or follows a # is skipped; the last line needs no end; all are counted first."""
+    (tmp_path / "ids").write_text(f"\ufeff{IDS[0]}\r\n\n# all\n  {IDS[1]}  # the second\n#{IDS[2]}\n{IDS[3]}")
     status, out, err = await run("count", "--projects-from", str(tmp_path / "ids"), "--format", "json")
     assert {row["project_id"] for row in objects(out)} == {IDS[0], IDS[1], IDS[3]}
-    assert (status, err) == (0, f"3 counted, total {COUNTS[IDS[0]] + COUNTS[IDS[1]] + COUNTS[IDS[3]]:,}\n")
+    assert (status, err) == (0, f"3 of 3 counted, total {COUNTS[IDS[0]] + COUNTS[IDS[1]] + COUNTS[IDS[3]]:,}\n")
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,26 @@ from galileo_sessions.__main__ import main
 NOBODY = "Error: no credentials. Set GALILEO_API_KEY in the environment"
 
 
+NO_UUID = "Error: project_id 'nope' is no UUID such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+REFUSED = (
+    NOBODY,
+    NO_UUID,
+    "Error: --experiment 'x' is no UUID",
+    "Error: --where: '(' was never closed\n  Col(\n     ^\n",
+    "Error: --where-json: at the top: a node has exactly one of filter, and, or, not; got []",
+    "binds tighter than ==",
+    "Error: NEVER asks for no session",
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["bogus"], "Error: No such command 'bogus'."),
         (["serve", "--port", "65536"], "65536 is not in the range 0<=x<=65535."),
         (["count"], "Error: no project. Give PROJECT, or --projects-from, or set GALILEO_PROJECT_ID."),
-        (["count", "nope"], "Error: project_id 'nope' is no UUID such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"),
-        (["count", PROJECT, "--experiment", "x"], "Error: experiment_id 'x' is no UUID"),
+        (["count", "nope"], NO_UUID),
+        (["count", PROJECT, "--experiment", "x"], "Error: --experiment 'x' is no UUID"),
         (["count", PROJECT, "--projects-from", "-"], "Error: PROJECT and --projects-from exclude each other."),
         (["count", "--projects-from", "-", "--where-json", "-"], "can't both read stdin."),
         (["count", "--projects-from", "/nowhere"], "File '/nowhere' does not exist."),
@@ -28,10 +40,10 @@ NOBODY = "Error: no credentials. Set GALILEO_API_KEY in the environment"
             ["count", PROJECT, "--where", WHERE, "--where-json", "-"],
             "Error: --where and --where-json exclude each other.",
         ),
-        (["count", PROJECT, "--where", "Col("], "Error: '(' was never closed\n  Col(\n     ^\n"),
+        (["count", PROJECT, "--where", "Col("], "Error: --where: '(' was never closed\n  Col(\n     ^\n"),
         (
             ["count", PROJECT, "--where-json", "-"],
-            "Error: at the top: a node has exactly one of filter, and, or, not; got []",
+            "Error: --where-json: at the top: a node has exactly one of filter, and, or, not; got []",
         ),
         (
             ["count", PROJECT, "--where-json", __file__],
@@ -41,7 +53,6 @@ NOBODY = "Error: no credentials. Set GALILEO_API_KEY in the environment"
         (["count", PROJECT, "--concurrency", "0"], "0 is not in the range 1<=x<=10000."),
         (["count", PROJECT], NOBODY),
         (["columns", PROJECT], NOBODY),
-        (["count", "--projects-from", "-", "--check"], "--check needs PROJECT. For a file write explain --project."),
         (["explain"], "Error: no filter. Give --where or --where-json."),
         (["explain", "--where", "Col('a') == 1 & Col('b') == 2"], "binds tighter than =="),
         (["serve", "--data", "-"], "Error: -, line 2: a session needs its project_id"),
@@ -50,13 +61,13 @@ NOBODY = "Error: no credentials. Set GALILEO_API_KEY in the environment"
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 async def test_bad_usage_is_told_with_status_2(run, monkeypatch, arguments, message):
-    """In click's form and the library's words, on stderr; nothing was sent."""
+    """On stderr, with the usage where an option is wrong, not before what a filter, an id or a setting lacks."""
     if message != NOBODY:
         monkeypatch.setenv("GALILEO_API_KEY", "k")
     status, out, err = await run(*arguments, stdin="\n{} ")
     assert (status, out) == (2, "")
     assert message in err.replace("\n\n", "\n")
-    assert err.startswith("Usage: ")
+    assert err.startswith("Error: " if message in REFUSED else "Usage: ")
     assert "Traceback" not in err
 
 

@@ -16,9 +16,12 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
+import click
 import pytest
 from aiohttp import web
 from support.browser import CHROMIUM, Tab, browser
+
+from galileo_sessions.cli.commands import program
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -58,6 +61,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_site_builds(site: Path) -> None:
     """Each page of docs/ is there."""
     assert {page.stem for page in DOCS.glob("*.md")} <= {page.stem for page in site.glob("*.html")}
+
+
+def test_each_option_of_the_command_line_is_in_the_manual(site: Path) -> None:
+    """The page of commands is made from the commands themselves."""
+    commands = (site / "commands.html").read_text(encoding="utf-8")
+    for command in program.commands.values():
+        options = [name for option in command.params if isinstance(option, click.Option) for name in option.opts]
+        assert [] == [name for name in options if f">{name}<" not in commands]
 
 
 def links(page: Path) -> list[str]:

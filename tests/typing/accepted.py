@@ -18,6 +18,8 @@ from galileo_sessions import (
     ColumnCatalog,
     ColumnInfo,
     CountQuery,
+    CountsBy,
+    CountsTable,
     DateCol,
     DateFilter,
     Filter,
@@ -27,6 +29,7 @@ from galileo_sessions import (
     NumberCol,
     NumberFilter,
     Or,
+    Partition,
     TextCol,
     TextFilter,
     all_of,
@@ -158,3 +161,20 @@ async def check_columns(galileo: GalileoSessions) -> None:
     assert_type(ColumnCatalog.of({"metrics/a": "number"}, b="text"), ColumnCatalog)
     for column_id in catalog:
         assert_type(column_id, str)
+
+
+# Counts by something.
+async def count_by_parts(galileo: GalileoSessions, catalog: ColumnCatalog) -> None:
+    days = Col.date("created_at").days("2026-05-01", NOW, tz="UTC")
+    assert_type(days, Partition)
+    assert_type(days["2026-05-01"] & f, Filter)
+    assert_type(Col.number("a").bins(0, 1.5), Partition)
+    assert_type(Col.text("a").values(["x"]), Partition)
+    assert_type(Col.boolean("a").values(), Partition)
+    assert_type(Col.collection("a").values({"x"}), Partition)
+    assert_type(catalog.values("a"), Partition)
+    counts = await galileo.count_by(ID, days, f, log_stream_id=ID)
+    assert_type(counts, CountsBy)
+    assert_type(counts["2026-05-01"] + counts.total, int)
+    assert_type(await galileo.count_by((ID, str(ID)), {"a": f}), CountsTable)
+    assert_type(await galileo.count_by([str(ID)], days), CountsTable)

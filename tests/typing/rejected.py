@@ -57,6 +57,13 @@ _ = Col.text("a").one_of("abc")  # E
 _ = Col.collection("a").not_in("abc")  # E
 _ = Col.id("a").one_of("abc")  # E
 
+# Parts that a type can't be counted by.
+_ = Col("a").days("2026-05-01", "2026-06-01", tz="UTC")  # E
+_ = Col.text("a").bins(1, 2)  # E
+_ = Col.number("a").bins("1")  # E
+_ = Col.date("a").days(1, 2)  # E
+_ = Col.text("a").values("abc")  # E
+
 # What stands beside & and |.
 _ = Col("a") == 1 & Col("b") == 2  # E
 _ = Col("a") == "x" | Col("b") == "y"  # E

@@ -1,0 +1,158 @@
+"""Counts by something: a count for each label of a partition, of one project or of several."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Any, TypeAlias, final
+from uuid import UUID
+
+from attrs import evolve, field, frozen
+
+from galileo_sessions.client import tables
+from galileo_sessions.client.fanout import CountResult
+from galileo_sessions.client.query import CountQuery
+from galileo_sessions.errors import FilterTypeError, GalileoError, brief
+from galileo_sessions.filters.nodes import Filter, all_of
+
+Projects: TypeAlias = list[str] | list[UUID] | list[UUID | str] | tuple[UUID | str, ...] | AbstractSet[UUID | str]
+"""Several projects; not Iterable, for a lone str is one."""
+
+
+def _copy(counts: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(counts)
+
+
+@final
+@frozen(repr=False)
+class CountsBy(Mapping[str, int]):
+    """
+    A mapping from each label of a partition to its count; `print` draws it as bars.
+
+    `dict(counts)` is plain data. It is equal to counts of the same project and the same labels.
+    """
+
+    project_id: str
+    _counts: dict[str, int] = field(converter=_copy, hash=False)
+
+    @property
+    def total(self) -> int:
+        """The sum of the counts. Where parts overlap, as values of a collection do, it counts a session in each."""
+        return sum(self._counts.values())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A dict for each label, with `project_id`, `label` and `total_count`, as pandas and csv take them."""
+        return [{"project_id": self.project_id, "label": label, "total_count": count} for label, count in self.items()]
+
+    def __getitem__(self, label: str) -> int:
+        return self._counts[label]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._counts)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __repr__(self) -> str:
+        first = ", ".join([f"{tables.shortened(label)}: {count:,}" for label, count in [*self.items()][:3]])
+        more = ", ..." if len(self) > 3 else ""
+        return f"<CountsBy: {_some(len(self), 'label')}, total {self.total:,}; {first}{more}>"
+
+    def __str__(self) -> str:
+        return tables.chart([*self.items()])
+
+    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
+        return tables.html_chart(f"total {self.total:,}", ("label", "sessions"), [*self.items()])
+
+
+@final
+@frozen(repr=False)
+class CountsTable(Mapping[str, CountsBy]):
+    """
+    Counts by something of several projects: a mapping from project id to `CountsBy`, in the order of the projects.
+
+    A project with a count that failed isn't in it; `errors` has why.
+    """
+
+    _tables: dict[str, CountsBy] = field(converter=_copy, hash=False)
+    errors: tuple[GalileoError, ...] = ()
+    """What failed; `error.query` has the project, and the label as its `tag`."""
+
+    @property
+    def total(self) -> int:
+        """The sum of the counts, of the projects that are in it."""
+        return sum([counts.total for counts in self.values()])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of each project's counts, one project after the other."""
+        return [row for counts in self.values() for row in counts.rows()]
+
+    def raise_for_errors(self) -> None:
+        """
+        Raises what failed, if anything did.
+
+        Raises:
+            ExceptionGroup: of the errors.
+        """
+        if self.errors:
+            raise ExceptionGroup(f"{_some(len(self.errors), 'count')} failed", self.errors)
+
+    def __getitem__(self, project_id: str) -> CountsBy:
+        return self._tables[project_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def __repr__(self) -> str:
+        failed = f", {len(self.errors):,} failed" if self.errors else ""
+        return f"<CountsTable: {_some(len(self), 'project')}, total {self.total:,}{failed}>"
+
+    def __str__(self) -> str:
+        return "\n".join([f"{counts.project_id}  {counts.total:>14,}  {_sparks(counts)}" for counts in self.values()])
+
+    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
+        shown = [*self.values()][: tables.MAX_ROWS]
+        rows = [(counts.project_id, f"{counts.total:,}", _sparks(counts)) for counts in shown]
+        return tables.html_table(repr(self)[1:-1], ("project id", "sessions", ""), rows, len(self) - len(shown))
+
+
+def _some(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _sparks(counts: CountsBy) -> str:
+    return tables.sparkline([*counts.values()])
+
+
+class PartQueries:
+    """The queries of each project for each label, which is their tag; made as they are needed."""
+
+    def __init__(self, projects: Iterable[UUID | str], parts: Mapping[str, Filter], template: CountQuery) -> None:
+        if not isinstance(parts, Mapping):
+            raise FilterTypeError(
+                f"count_by takes a partition, or another mapping of label to filter, got {brief(parts)}. "
+                'Write Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC"), or the like'
+            )
+        self.queries = [
+            evolve(template, where=all_of([template.where, part]), tag=label) for label, part in parts.items()
+        ]
+        self._projects = dict.fromkeys([template.for_project(project).project_id for project in projects])
+
+    def __len__(self) -> int:
+        return len(self._projects) * len(self.queries)
+
+    def __iter__(self) -> Iterator[CountQuery]:
+        return (query.for_project(project) for project in self._projects for query in self.queries)
+
+    def table(self, results: Iterable[CountResult]) -> CountsTable:
+        """What came of them: all results, in the order of the queries."""
+        counts: dict[str, dict[str, int]] = {project: {} for project in self._projects}
+        errors: list[GalileoError] = []
+        for result in results:
+            if result.error is None:
+                counts[result.query.project_id][result.query.tag] = result.unwrap()
+            else:
+                errors.append(result.error)
+        whole = {project: CountsBy(project, own) for project, own in counts.items() if len(own) == len(self.queries)}
+        return CountsTable(whole, tuple(errors))

@@ -1,0 +1,68 @@
+"""The shells complete commands and options, with the lines that docs/command-line.md has."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
+SCRIPTS = Path(sys.executable).parent
+ASK = {
+    "bash": "COMP_WORDS=(_ count --pro); COMP_CWORD=2; _galileo_sessions_completion galileo-sessions; echo $COMPREPLY",
+    "zsh": "print -l $functions[_galileo_sessions_completion] | grep -c zsh_complete",
+    "fish": 'complete -C "galileo-sessions count --pro"',
+}
+
+
+def shell(name: str, program: str, **environment: str) -> str:
+    """What a program prints in a shell."""
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} isn't installed here")
+    environment = {**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", **environment}
+    done = subprocess.run([name, "-c", program], env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ASK)
+def test_the_line_of_the_page_completes(name):
+    """In each shell that this machine has: an option of `count`."""
+    (line,) = re.findall(rf"^.*={name}_source .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    told = shell(name, f"{'autoload -U compinit; compinit; ' * (name == 'zsh')}{line}\n{ASK[name]}")
+    assert ("1" if name == "zsh" else "--projects-from") in told
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "number", "expected"),
+    [
+        ("bash", "galileo-sessions co", "1", ["plain,columns", "plain,count"]),
+        ("bash", "galileo-sessions count --format ", "3", ["plain,table", "plain,json", "plain,csv"]),
+        (
+            "zsh",
+            "galileo-sessions count --or",
+            "2",
+            ["plain", "--ordered", "Write results in the order of the projects."],
+        ),
+        (
+            "fish",
+            "galileo-sessions count --or",
+            "--or",
+            ["plain,--ordered\tWrite results in the order of the projects."],
+        ),
+    ],
+    ids=["commands", "choices", "zsh", "fish"],
+)
+def test_each_shell_is_answered_in_its_form(name, words, number, expected):
+    """By the program itself, whether or not the shell is here."""
+    told = shell(
+        "sh",
+        "galileo-sessions",
+        _GALILEO_SESSIONS_COMPLETE=f"{name}_complete",
+        COMP_WORDS=words,
+        COMP_CWORD=number,
+    )
+    assert told.splitlines() == expected

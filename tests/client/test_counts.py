@@ -1,0 +1,231 @@
+"""`count_by`: a count for each label of a partition; and how counts and reports are shown."""
+
+import asyncio
+import csv
+import io
+import pickle
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.clients import client
+from support.processes import COUNTS, IDS, SESSIONS
+from support.projects import ids, numbered
+from support.servers import PROJECT, http
+
+import galileo_sessions as gs
+from galileo_sessions import Col, CountsBy, CountsTable
+from galileo_sessions.client.tables import bar, chart, sparkline
+from galileo_sessions.local import LocalGalileo
+
+CREATED = Col.date("created_at")
+YEAR = CREATED.days("2025-07-15", "2026-07-15", tz="Europe/Berlin")
+
+
+@pytest.fixture
+async def galileo(local_galileo):
+    """A client of a server that holds the sample."""
+    async with client(local_galileo.url, api_key=local_galileo.api_key) as made:
+        yield made
+
+
+async def test_each_session_is_in_one_of_365_days(galileo, local_galileo):
+    """The days of a year have what their dates say, and add up to the project."""
+    counts = await galileo.count_by(IDS[0], YEAR)
+    assert isinstance(counts, CountsBy)
+    assert (len(counts), counts.total, [*counts]) == (365, COUNTS[IDS[0]], [*YEAR])
+    assert len(local_galileo.requests) == 365
+    times = [session["created_at"] for session in SESSIONS if session["project_id"] == IDS[0]]
+    days = Counter(str(datetime.fromisoformat(time).astimezone(ZoneInfo("Europe/Berlin")).date()) for time in times)
+    assert {day: count for day, count in counts.items() if count} == days
+
+
+async def test_where_and_scope_hold_for_all_parts(galileo, local_galileo):
+    """Each part is asked together with the filter, in the scope."""
+    where, bins = Col("input").contains("x"), Col.number("score").bins(3)
+    counts = await galileo.count_by(IDS[0], bins, where)
+    assert [*counts.values()] == [await galileo.count(IDS[0], where & part) for part in bins.values()]
+    await galileo.count_by(IDS[0], bins, log_stream_id=PROJECT)
+    assert local_galileo.requests[-1].log_stream_id == PROJECT
+
+
+HOURS = st.integers(-30, 80 * 24)
+
+
+@given(
+    st.sampled_from(["Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "UTC", "Africa/Casablanca"]),
+    st.sampled_from(["days", "weeks", "months"]),
+    HOURS,
+    st.integers(1, 40 * 24),
+)
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_sum_is_the_count_over_the_range(zone, unit, first, length):
+    """Whatever the zone, the unit and the range, against a server that counts."""
+    start = datetime(2026, 4, 1, tzinfo=UTC) + timedelta(hours=first)
+    end = start + timedelta(hours=length)
+
+    async def both():
+        async with LocalGalileo(SESSIONS) as server, client(server.url, api_key=server.api_key) as made:
+            counts = await made.count_by(IDS[1], getattr(CREATED, unit)(start, end, tz=zone))
+            return counts.total, await made.count(IDS[1], CREATED.gte(start) & CREATED.lt(end))
+
+    total, expected = asyncio.run(both())
+    assert total == expected
+    assert total or length < 240
+
+
+async def test_several_projects_give_a_table(galileo):
+    """A mapping of project id to counts, in the order of the projects, each of them once."""
+    bins = Col.number("score").bins(1, 2.5)
+    table = await galileo.count_by([IDS[1], IDS[0], IDS[1].upper()], bins)
+    assert isinstance(table, CountsTable)
+    assert [*table] == [IDS[1], IDS[0]]
+    assert table[IDS[0]] == await galileo.count_by(IDS[0], bins)
+    assert (table.total, table.errors) == (sum(counts.total for counts in table.values()), ())
+    assert table.rows() == [*table[IDS[1]].rows(), *table[IDS[0]].rows()]
+    table.raise_for_errors()
+    assert repr(table) == f"<CountsTable: 2 projects, total {table.total}>"
+    first, second = str(table).splitlines()
+    assert first.startswith(f"{IDS[1]}  {table[IDS[1]].total:>14}  ")
+    assert len(second.split()[-1]) == 3
+    assert IDS[0] in table._repr_html_()
+    assert await galileo.count_by([], bins) == CountsTable({}, ())
+
+
+async def test_any_mapping_of_filters_is_counted_by(galileo):
+    """A dict made by hand; an empty one asks nothing."""
+    high = Col("score") > 3
+    counts = await galileo.count_by(IDS[0], {"high": high, "all": gs.ALWAYS})
+    assert dict(counts) == {"high": await galileo.count(IDS[0], high), "all": COUNTS[IDS[0]]}
+    assert dict(await galileo.count_by(IDS[0], {})) == {}
+
+
+async def test_one_project_is_counted_whole_or_not_at_all(galileo, local_galileo):
+    """The first error is raised, and says which label it was."""
+    local_galileo.fail_next(404)
+    with pytest.raises(gs.NotFoundError) as raised:
+        await galileo.count_by(IDS[0], YEAR, concurrency=1)
+    assert raised.value.query.tag == "2025-07-15"
+    assert len(local_galileo.requests) < 10
+
+
+async def test_a_project_that_fails_is_not_in_the_table():
+    """Its errors are, and the other projects are counted."""
+    parts = Col.boolean("is_complete").values()
+    async with numbered({1: http(404)}) as server, client(server.url) as galileo:
+        table = await galileo.count_by(ids(3), parts, on_progress=(told := []).append)
+    assert [*table] == [ids(3)[0], ids(3)[2]]
+    assert [(error.query.project_id, error.query.tag) for error in table.errors] == [
+        (ids(3)[1], "true"),
+        (ids(3)[1], "false"),
+    ]
+    assert (told[-1].done, told[-1].total) == (6, 6)
+    assert repr(table) == "<CountsTable: 2 projects, total 4, 2 failed>"
+    with pytest.raises(ExceptionGroup, match="2 counts failed"):
+        table.raise_for_errors()
+
+
+@pytest.mark.parametrize(
+    ("project", "partition", "error"),
+    [
+        (PROJECT, CREATED, "count_by takes a partition, or another mapping of label to filter, got Col.date"),
+        (PROJECT, {"a": None}, "None is not a filter"),
+        (PROJECT, {"a": gs.NEVER}, "NEVER asks for no session"),
+        ("nope", YEAR, "project_id 'nope' is no UUID"),
+        (3, YEAR, "project_id 3 is no UUID"),
+        ([3], YEAR, "project_id 3 is no UUID"),
+    ],
+)
+async def test_a_mistake_is_told_before_a_request(galileo, local_galileo, project, partition, error):
+    """In the words of the call."""
+    with pytest.raises((gs.FilterError, gs.ConfigurationError), match=error):
+        await galileo.count_by(project, partition)
+    assert local_galileo.requests == []
+
+
+# ---- shown -----------------------------------------------------------------------------------------------------------
+
+COUNTED = CountsBy(PROJECT, {"2026-05-01": 1_200, "<b>": 600, "c": 0, "d": 1})
+
+
+def test_counts_print_short_and_draw_bars():
+    """The repr has the first labels, print the bars, a notebook a table in which nothing is markup."""
+    assert repr(COUNTED) == "<CountsBy: 4 labels, total 1,801; 2026-05-01: 1,200, <b>: 600, c: 0, ...>"
+    assert repr(CountsBy(PROJECT, {"a": 1})) == "<CountsBy: 1 label, total 1; a: 1>"
+    assert str(COUNTED).splitlines() == [
+        "2026-05-01  1,200  " + "█" * 61,
+        "<b>           600  " + "█" * 30 + "▌",
+        "c               0",
+        "d               1  ▏",
+    ]
+    shown = COUNTED._repr_html_()
+    assert "&lt;b&gt;" in shown
+    assert "<b>" not in shown
+    assert "█" * 32 in shown
+
+
+def test_rows_are_what_csv_takes():
+    """Plain dicts."""
+    rows = COUNTED.rows()
+    out = io.StringIO()
+    writer = csv.DictWriter(out, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    assert out.getvalue().splitlines()[:2] == ["project_id,label,total_count", f"{PROJECT},2026-05-01,1200"]
+
+
+def test_counts_compare_and_hash_by_value():
+    """What was given is copied."""
+    given_counts = {"a": 1}
+    counts = CountsBy(PROJECT, given_counts)
+    given_counts["a"] = 2
+    assert counts == CountsBy(PROJECT, {"a": 1}) != CountsBy(PROJECT, {"a": 2})
+    assert hash(counts) == hash(CountsBy(PROJECT, {"a": 1}))
+    table = CountsTable({PROJECT: counts}, (gs.NotFoundError("404", status=404),))
+    assert pickle.loads(pickle.dumps((counts, table))) == (counts, table)
+
+
+def test_a_report_prints_short_and_has_rows():
+    """2,000 results are a line, and 40 rows of a notebook's table."""
+    template = gs.CountQuery(PROJECT, tag="t")
+    error = gs.NotFoundError("404 Not Found", status=404)
+    results = [gs.CountResult(i, template.for_project(UUID(int=i)), i, None, (), 0.1) for i in range(2_000)]
+    results[1] = gs.CountResult(1, results[1].query, None, error, (), 0.1)
+    progress = gs.Progress(2_000, 1, 2_000, 0, 10, 1.0)
+    report, one = gs.CountReport(tuple(results), progress), gs.CountReport(tuple(results[:1]), progress)
+    assert repr(report) == f"<CountReport: 2,000 results, total {sum(range(2_000)) - 1:,}, 1 failed>"
+    assert repr(one) == "<CountReport: 1 result, total 0>"
+    assert len(report._repr_html_()) < 10_000
+    assert "<p>… 1,960 more</p>" in report._repr_html_()
+    assert "more" not in one._repr_html_()
+    first, second, *_ = report.rows()
+    assert first == {"project_id": str(UUID(int=0)), "tag": "t", "total_count": 0, "error": None}
+    assert (second["total_count"], second["error"]) == (None, "NotFoundError: 404 Not Found")
+
+
+def test_a_chart_keeps_to_its_width():
+    """Long labels are cut, what isn't printable is escaped, and what failed says so."""
+    assert chart([]) == ""
+    drawn = chart([("a", None), ("b\n", 2), ("x" * 200, 1)], 120)
+    assert max(map(len, drawn.splitlines())) <= 120
+    assert drawn.splitlines()[0].split() == ["a", "failed"]
+    assert r"b\n" in drawn
+    assert all(len(line) <= 40 for line in chart([("2026-05-01", 10**9), ("b", 3)], 40).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("counts", "width", "drawn"),
+    [([], 5, ""), ([0, 0], 5, "▁▁"), ([0, 1, 7], 5, "▁▂█"), ([1, 1, 2, 2, 4], 3, "▅██"), ([3], 1, "█")],
+)
+def test_sparklines_share_columns(counts, width, drawn):
+    """Nothing is the lowest, and one of many is more than nothing."""
+    assert sparkline(counts, width) == drawn
+
+
+def test_bars_have_the_width_that_is_asked_for():
+    """To an eighth of a column."""
+    assert (bar(1, 4), bar(0.5, 3), bar(0, 3)) == ("████", "█▌", "")

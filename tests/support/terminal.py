@@ -1,0 +1,69 @@
+"""A terminal 80 columns wide, and recordings of what it shows."""
+
+import os
+import re
+from pathlib import Path
+from threading import Thread
+
+SNAPSHOTS = Path(__file__).parents[1] / "cli" / "snapshots"
+
+
+def screen(written: str, width: int = 80) -> str:
+    """What a terminal shows in the end; it knows the few sequences that are used here, and no others."""
+    rows: list[str] = [""]
+    row = column = 0
+    for match in re.finditer(r"\x1b\[([0-9;?]*)([a-zA-Z])|(\r)|(\n)|([^\x1b\r\n])|([^\0])", written):
+        number, order, back, down, letter, unknown = match.groups()
+        assert unknown is None, f"what would a terminal do with {written[match.start() :][:20]!r}?"
+        if back:
+            column = 0
+        elif down:
+            row += 1
+        elif order == "A":
+            row -= int(number or 1)
+        elif order == "K":
+            assert number == "2"
+            rows[row] = ""
+        elif letter:
+            if column == width:
+                row, column = row + 1, 0
+            rows += [""] * (row + 1 - len(rows))
+            rows[row] = f"{rows[row]:{column}}"[:column] + letter + rows[row][column + 1 :]
+            column += 1
+        else:
+            assert order == "m" or (number, order) in (("?25", "l"), ("?25", "h")), match[0]
+        rows += [""] * (row + 1 - len(rows))
+    return "\n".join(line.rstrip() for line in rows).rstrip() + "\n"
+
+
+class Terminal:
+    """A pseudo-terminal, and all that was written to it."""
+
+    def __init__(self) -> None:
+        self.leader, self.follower = os.openpty()
+        self._written = bytearray()
+        self._reader = Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        try:
+            while chunk := os.read(self.leader, 65_536):
+                self._written += chunk
+        except OSError:  # Linux says so when nobody has it open any more
+            pass
+
+    def close(self) -> str:
+        """Ends it, and tells what was written."""
+        os.close(self.follower)
+        self._reader.join(10)
+        os.close(self.leader)
+        return self._written.decode()
+
+
+def check(name: str, written: str) -> None:
+    """The final screen is the recorded one, but for the port; no line is wider than the terminal."""
+    shown = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", screen(written))
+    if os.environ.get("SNAPSHOTS") == "new":
+        (SNAPSHOTS / name).write_text(shown, encoding="utf-8")
+    assert shown == (SNAPSHOTS / name).read_text(encoding="utf-8")
+    assert max(map(len, shown.splitlines())) <= 80
