@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime
@@ -22,7 +21,8 @@ from galileo_sessions.client.limiter import AdaptiveLimiter, Limits
 from galileo_sessions.client.query import CountQuery, build_query, columns_body
 from galileo_sessions.client.request import Requester
 from galileo_sessions.client.retry import Retry
-from galileo_sessions.client.transport import SSL, Timeouts, Transport
+from galileo_sessions.client.secret import Secret, hide
+from galileo_sessions.client.transport import SSL, Timeouts, Transport, as_timeouts
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
@@ -46,7 +46,7 @@ class GalileoSessions:
             Without it GALILEO_API_URL, else GALILEO_CONSOLE_URL turned into its API host, else https://api.galileo.ai.
         session: An `aiohttp.ClientSession` to use; it is never closed here. Its own timeouts, redirects and
             `raise_for_status` don't apply; the limits of its connector do.
-        timeouts: How long one attempt may take.
+        timeouts: How long one attempt may take: `Timeouts`, or the seconds of an attempt.
         retry: How often and how patiently to try again.
         limits: How many requests may be under way at once.
         proxy: The URL of a proxy.
@@ -61,12 +61,12 @@ class GalileoSessions:
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: str | Secret[str] | None = None,
         *,
         auth: Auth | None = None,
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
+        timeouts: Timeouts | float = Timeouts(),  # noqa: B008  # frozen
         retry: Retry = Retry(),  # noqa: B008  # frozen
         limits: Limits = Limits(),  # noqa: B008  # frozen
         proxy: str | None = None,
@@ -75,22 +75,25 @@ class GalileoSessions:
         headers: Mapping[str, str] | None = None,
         on_attempt: Callable[[Attempt], object] | None = None,
     ) -> None:
-        found = find_credentials(api_key, auth, os.environ)
-        self._base_url = resolve_base_url(base_url, os.environ)
+        key, auths, address, way, extra = map(_hidden, (api_key, auth, base_url, proxy, headers))
+        del api_key, auth, base_url, proxy, headers  # tracebacks show local variables
+        found = find_credentials(key, auths)
+        self._base_url = resolve_base_url(address)
+        patience = as_timeouts(timeouts)
         self._transport = Transport(
             self._base_url,
             session,
-            timeouts=timeouts,
+            timeouts=patience,
             ssl=True if ssl is None else ssl,
-            proxy=proxy,
+            proxy=way,
             trust_env=trust_env,
         )
         self._limits = _within(limits, self._transport.connections)
-        sent = request_headers(headers or {}, found)
+        sent = request_headers(extra, found)
         self._requester = Requester(
             self._transport,
-            Authentication(found, sent, self._transport, timeouts.attempt),
-            attempt_timeout=timeouts.attempt,
+            Authentication(found, sent, self._transport, patience.attempt),
+            attempt_timeout=patience.attempt,
             retry=retry,
             limiter=AdaptiveLimiter(self._limits),
             on_attempt=on_attempt,
@@ -269,12 +272,16 @@ class GalileoSessions:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"GalileoSessions(base_url={self._base_url!r})"
+        return f"GalileoSessions(base_url={getattr(self, '_base_url', None)!r})"  # None while __init__ raises
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         transport: Transport | None = getattr(self, "_transport", None)  # None if __init__ raised
         if transport is not None and transport.abandon():
             _warn(f"unclosed {self!r}; write `async with`, or await its close()", ResourceWarning, source=self)
+
+
+def _hidden(argument: Any) -> Secret[Any] | None:
+    return None if argument is None else hide(argument)
 
 
 def _within(limits: Limits, connections: float) -> Limits:

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, NoReturn, cast
 
-from attrs import frozen
+from attrs import field, frozen
 
 from galileo_sessions import errors
 from galileo_sessions.client.problems import explain, issues_of
@@ -21,6 +21,9 @@ from galileo_sessions.filters.nodes import ALWAYS
 _COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*')
 _MAX_COUNT = 2**63 - 1
 _KEPT = 2048  # characters of a body that stay in an error
+_REDACTED = (
+    64 * 1024
+)  # bytes at the beginning of a body that are searched for credentials, which are shorter than 16 KiB
 
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     400: (errors.BadRequestError, ""),
@@ -36,12 +39,14 @@ Redact = Callable[[str], str]
 
 @frozen
 class Response:
-    """An HTTP response whose body was read."""
+    """An HTTP response whose body was read. Its repr shows neither headers nor body, which may repeat credentials."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     """The body, or as much of it as the transport was asked to read."""
+    origin: str = ""
+    """The base URL that was asked."""
 
 
 def total_count(body: bytes, redact: Redact = str) -> int:
@@ -113,8 +118,9 @@ def _undecodable(body: bytes, redact: Redact, problem: str) -> errors.DecodeErro
 
 
 def _beginning(body: bytes, redact: Redact) -> str:
-    """The beginning of a body; credentials are taken out before the cut, which could leave a part of one."""
-    return redact(body.decode("utf-8", "replace"))[:_KEPT]
+    """The beginning of a body; credentials are taken out before the cuts, which could leave a part of one."""
+    clean = redact(body[:_REDACTED].decode("utf-8", "replace"))
+    return (clean if len(body) <= _REDACTED else clean[: -_REDACTED // 4])[:_KEPT]
 
 
 def _excerpt(text: str) -> str:
