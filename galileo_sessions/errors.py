@@ -73,6 +73,8 @@ class GalileoError(Exception):
     """
     The root of the tree: `except GalileoError` catches all that this package raises.
 
+    Its text ends with the number of attempts and the seconds waited, if there were several.
+
     Attributes:
         query: What was being counted, when a request raised this.
         attempts: The attempts that were made for it, oldest first.
@@ -85,6 +87,14 @@ class GalileoError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
+
+    def __str__(self) -> str:
+        text = Exception.__str__(self)  # KeyError's would print it in quotes
+        if len(self.attempts) < 2:
+            return text
+        waited = sum(attempt.waited for attempt in self.attempts)
+        first, line_break, drawing = text.partition("\n")
+        return f"{first} ({len(self.attempts)} attempts, {waited:.1f} s waited){line_break}{drawing}"
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -180,9 +190,6 @@ class FilterCheckError(FilterError):
 
 class UnknownColumnError(FilterError, KeyError):
     """A column id that a project's catalog doesn't have."""
-
-    def __str__(self) -> str:
-        return Exception.__str__(self)  # KeyError's would print the text in quotes
 
 
 class QueueScopedFilterWarning(UserWarning):

@@ -187,8 +187,8 @@ def token_of(response: Response, redact: Redact) -> Secret[str]:
     elif 400 <= status < 500 and status not in _TRY_LATER:
         problem = f"answered {status}. Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)"
     else:
-        raise error_of(evolve(response, body=b""), redact)
-    raise LoginError(f"the login {problem}", status=status)
+        raise error_of(evolve(response, body=b"", origin=f"the login at {response.origin}"), redact)
+    raise LoginError(f"the login at {response.origin} {problem}", status=status)
 
 
 def _token_in(response: Response) -> Secret[str] | None:

@@ -83,8 +83,8 @@ class RequestState:
     def too_late(self, now: float) -> errors.GalileoError:
         """The error for a deadline that has passed, or that the next attempt would pass."""
         last = self.attempts[-1].error if self.attempts else None
-        made = f"after {len(self.attempts)} attempts" if self.attempts else "before a request could be sent"
-        return self.failure(errors.DeadlineExceededError(f"timeout= ran out {made}; give more time", last=last), now)
+        made = "" if self.attempts else " before a request could be sent"
+        return self.failure(errors.DeadlineExceededError(f"timeout= ran out{made}; give more time", last=last), now)
 
 
 class Requester:

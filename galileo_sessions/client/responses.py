@@ -21,9 +21,7 @@ from galileo_sessions.filters.nodes import ALWAYS
 _COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*')
 _MAX_COUNT = 2**63 - 1
 _KEPT = 2048  # characters of a body that stay in an error
-_REDACTED = (
-    64 * 1024
-)  # bytes at the beginning of a body that are searched for credentials, which are shorter than 16 KiB
+_REDACTED = 64 * 1024  # bytes of a body's beginning that are searched for credentials, which are under 16 KiB
 
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     400: (errors.BadRequestError, ""),
@@ -137,7 +135,7 @@ def error_of(response: Response, redact: Redact = str, query: CountQuery | None 
         "body": body,
         "retry_after": retry_after(headers.get("Retry-After"), datetime.now(UTC)),
     }
-    title = _title(status)
+    title = _title(status) + (f" from {response.origin}" if response.origin else "")
     if 300 <= status < 400:
         location = errors.brief(redact(headers.get("Location", "nowhere")))
         return errors.RedirectError(
@@ -153,7 +151,10 @@ def error_of(response: Response, redact: Redact = str, query: CountQuery | None 
         return errors.ValidationError(f"{title}: {said}", issues=issues, **kept)
     other = errors.ServerError if status >= 500 else errors.ResponseError
     kind, hint = _ERRORS.get(status, (other, ""))
-    return kind(f"{title}: {said}{hint}", **kept)
+    title = f"{title}, project {query.project_id}" if query else title
+    wait = kept["retry_after"]
+    asked = f". It asks to wait {wait:,.0f} s" if wait else ""
+    return kind(f"{title}: {said}{asked}{hint}", **kept)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
