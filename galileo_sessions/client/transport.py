@@ -15,6 +15,7 @@ from yarl import URL
 
 from galileo_sessions import errors
 from galileo_sessions.client.address import proxy_of
+from galileo_sessions.client.echo import EntriesOf422
 from galileo_sessions.client.responses import Response
 from galileo_sessions.client.secret import Secret
 
@@ -22,6 +23,7 @@ SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
 Phase: TypeAlias = Literal["connect", "response", "body"]
 
 MAX_BODY = 256 * 1024  # bytes of a response that are read, unless the endpoint says otherwise
+_MAX_ECHO = 16 << 20  # bytes of a 422 that are read, of which MAX_BODY are kept
 _LARGE = 1 << 20  # aiohttp warns of longer bodies given as bytes
 
 
@@ -123,7 +125,7 @@ class Transport:
             headers: All that the request carries, the credentials among them.
             until: When the attempt ends, on the loop's clock.
             max_body: Bytes of the body that are read. A longer body of a 200 is an error; of others the
-                beginning is kept.
+                beginning is kept, and of a 422 all entries that fit without their `input`.
 
         Raises:
             TransportError: if no whole answer came.
@@ -208,12 +210,26 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     body = await content.readany()
     while len(body) <= limit and not content.at_eof():
         body += await content.readany()  # a count comes in one piece
+    if len(body) > limit and response.status == 422 and coding == "identity":
+        return await _entries(response, body, limit)
     if len(body) > limit:
         response.close()
         if response.status == 200:
             problem = f"the service's answer is longer than {limit:,} bytes; the rest was not read"
             raise errors.ProtocolError(problem, worth_retrying=False)
     return body[:limit] if coding == "identity" else _decompressed(body, coding, limit)
+
+
+async def _entries(response: aiohttp.ClientResponse, chunk: bytes, limit: int) -> bytes:
+    """A long 422 without what its entries repeat; in a thread, for each chunk takes milliseconds."""
+    entries, read = EntriesOf422(limit), 0
+    while chunk and read < _MAX_ECHO and not entries.full:
+        read += len(chunk)
+        await asyncio.to_thread(entries.feed, chunk)
+        chunk = await response.content.readany()
+    if chunk:
+        response.close()
+    return entries.result()
 
 
 def _decompressed(body: bytes, coding: str, limit: int) -> bytes:
