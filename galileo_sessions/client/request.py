@@ -22,6 +22,7 @@ from galileo_sessions import errors
 from galileo_sessions.client.authentication import Authentication
 from galileo_sessions.client.endpoints import COUNT, Endpoint
 from galileo_sessions.client.limiter import AdaptiveLimiter
+from galileo_sessions.client.problems import Explanations
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.client.responses import error_of
 from galileo_sessions.client.retry import Retry, RetryBudget, RetryDecisions, is_overload
@@ -117,6 +118,7 @@ class Requester:
         self._attempt_timeout = attempt_timeout
         self._retry = retry
         self._budget = RetryBudget()
+        self._explanations = Explanations()
         self._on_attempt = on_attempt
 
     def count(self, query: CountQuery, deadline: float | None) -> Coroutine[Any, Any, tuple[int, Attempts]]:
@@ -184,7 +186,7 @@ class Requester:
         response = await self._transport.post(path, state.body, headers, until=until, max_body=endpoint.max_body)
         if response.status == 200:
             return endpoint.decode(response.body, self._authentication.redact)
-        error = error_of(response, self._authentication.redact, state.query)
+        error = error_of(response, self._authentication.redact, state.query, self._explanations)
         state.new_token = self._authentication.refused(error, headers)
         raise error
 
