@@ -13,6 +13,7 @@ from galileo_sessions.client.fanout import CountReport, CountResult, CountStream
 from galileo_sessions.client.limiter import Limits
 from galileo_sessions.client.query import CountQuery, dump_query, load_query
 from galileo_sessions.client.retry import Retry
+from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.transport import Timeouts
 from galileo_sessions.errors import (
     Attempt,
@@ -143,6 +144,7 @@ __all__ = [
     "RedirectError",
     "ResponseError",
     "Retry",
+    "Secret",
     "ServerError",
     "TLSError",
     "TextCol",

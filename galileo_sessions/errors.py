@@ -33,7 +33,7 @@ Every error pickles and comes back equal; none holds a credential.
 """
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,6 +43,9 @@ if TYPE_CHECKING:  # for annotations alone: at run time this module imports no o
     from galileo_sessions.client.fanout import CountReport
     from galileo_sessions.client.query import CountQuery
     from galileo_sessions.filters.nodes import Filter
+
+
+_ARGS: Any = BaseException.args  # where exceptions keep them
 
 
 class _Brief(reprlib.Repr):
@@ -74,6 +77,8 @@ class GalileoError(Exception):
     """
     The root of the tree: `except GalileoError` catches all that this package raises.
 
+    Its text ends with the number of attempts and the seconds waited, if there were several.
+
     Attributes:
         query: What was being counted, when a request raised this.
         attempts: The attempts that were made for it, oldest first.
@@ -88,6 +93,14 @@ class GalileoError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
+
+    def __str__(self) -> str:
+        text = Exception.__str__(self)  # KeyError's would print it in quotes
+        if len(self.attempts) < 2:
+            return text
+        waited = sum(attempt.waited for attempt in self.attempts)
+        first, line_break, drawing = text.partition("\n")
+        return f"{first} ({len(self.attempts)} attempts, {waited:.1f} s waited){line_break}{drawing}"
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -189,9 +202,6 @@ class FilterCheckError(FilterError):
 
 class UnknownColumnError(FilterError, KeyError):
     """A column id that a project's catalog doesn't have."""
-
-    def __str__(self) -> str:
-        return Exception.__str__(self)  # KeyError's would print the text in quotes
 
 
 class QueueScopedFilterWarning(UserWarning):
@@ -324,9 +334,40 @@ class ValidationError(ResponseError):
         issues: Each entry of the answer's `detail`; empty where it has no such list.
     """
 
-    def __init__(self, message: str, *, issues: tuple[Issue, ...] = (), **response: Any) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        issues: tuple[Issue, ...] = (),
+        explain: Callable[[], str] | None = None,
+        **response: Any,
+    ) -> None:
         super().__init__(message, **response)
         self.issues = issues
+        if explain is not None:
+            self._explain = explain  # the rest of the message, drawn when it is first looked at: a fan-out has many
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The message, as any exception has it."""
+        if explain := self.__dict__.pop("_explain", None):
+            _ARGS.__set__(self, (f"{_ARGS.__get__(self)[0]}: {explain()}",))
+        return _ARGS.__get__(self)  # type: ignore[no-any-return]  # a descriptor that no type checker knows
+
+    @args.setter
+    def args(self, args: tuple[Any, ...]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # as settable
+        _ARGS.__set__(self, args)
+
+    def __str__(self) -> str:
+        return super().__str__() if self.args else ""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.args))})"
+
+    def __copy__(self) -> "ValidationError":
+        again = type(self).__new__(type(self), *_ARGS.__get__(self))
+        again.__dict__.update(self.__dict__)  # with `_explain`: each request copies its error once
+        return again
 
 
 class RateLimitedError(ResponseError):

@@ -83,14 +83,28 @@ def test_each_error_survives_a_copy(cls: type[GalileoError], copied: Any) -> Non
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_an_error_says_what_it_was_told(cls: type[GalileoError]) -> None:
-    """Its text is the message; as an attribute it has what its class documents."""
+    """Its text is the message and how often it was tried; as an attribute it has what its class documents."""
     error = built(cls)
-    assert "what went wrong" == str(error)
+    assert "what went wrong (2 attempts, 0.5 s waited)" == str(error)
     assert ("what went wrong",) == error.args
     for name, value in ARGUMENTS.get(cls, {}).items():
         assert value == getattr(error, name)
     if isinstance(error, errors.ResponseError):
         assert (418, {"x-trace": "t1"}, "no") == (error.status, error.headers, error.body)
+
+
+def test_a_text_tells_the_attempts_once_there_were_several() -> None:
+    """The number of attempts and the sum of the waits end the first line; a drawing stays below it."""
+    error = errors.ServerError("503: busy\nand\n└─ x", status=503)
+    attempts = [errors.Attempt(number, 503, None, waited, 9.0) for number, waited in ((1, 0.25), (2, 0.5), (3, 1.0))]
+    assert str(error) == "503: busy\nand\n└─ x"
+    error.attempts = tuple(attempts[:1])
+    assert str(error) == "503: busy\nand\n└─ x"
+    error.attempts = tuple(attempts)
+    assert str(error) == "503: busy (3 attempts, 1.8 s waited)\nand\n└─ x"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert repr(error) == "ServerError('503: busy\\nand\\n└─ x')"
+    assert error.args == ("503: busy\nand\n└─ x",)
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)

@@ -24,6 +24,7 @@ _WORDS = (
     (r"\bexperiment_id (?=')", "--experiment "),
     (r"\bmetrics_testing_id (?=')", "--metrics-testing "),
     (r"the project_id\b", "the project's id"),
+    (r", project [0-9a-f-]{36}(?=:)", ""),  # each line begins with it
     (r"\. For several write count_all\(\[\.\.\.\]\)", ""),
 )
 """What the library says of Python's arguments, and what the command line calls them."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
 from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+from galileo_sessions.client.secret import Secret, from_environment
 from galileo_sessions.errors import ConfigurationError, brief
 
 PUBLIC = "https://api.galileo.ai"
 
 
-def base_url(argument: str | None, environ: Mapping[str, str]) -> str:
+def base_url(argument: Secret[str] | None) -> str:
     """
     The API's URL without a slash at its end: the argument, else GALILEO_API_URL,
     else GALILEO_CONSOLE_URL turned into its API host, else the public service.
@@ -22,52 +24,80 @@ def base_url(argument: str | None, environ: Mapping[str, str]) -> str:
     """
     if argument is not None:
         return _checked("base_url", argument)
-    for name in ("GALILEO_API_URL", "GALILEO_CONSOLE_URL"):
-        if environ.get(name):
-            url = _checked(name, environ[name])
-            return url if name == "GALILEO_API_URL" else _api_of_console(url)
-    return PUBLIC
+    api, console = (from_environment(name) for name in ("GALILEO_API_URL", "GALILEO_CONSOLE_URL"))
+    if api is not None:
+        return _checked("GALILEO_API_URL", api)
+    return PUBLIC if console is None else _api_of_console(_checked("GALILEO_CONSOLE_URL", console))
 
 
-def _checked(name: str, url: str) -> str:
+def _checked(name: str, url: Secret[str]) -> str:
+    problem = _problem(url)
+    if problem is not None:
+        raise ConfigurationError(f"{name} {problem}")
+    return url.reveal().rstrip("/")
+
+
+def _problem(hidden: Secret[str]) -> str | None:
+    """What is wrong with a base URL, in words that show no password and no query."""
+    url = hidden.reveal()
+    shown = brief(url if not isinstance(url, str) else re.split(r"[?#]", url.rpartition("@")[2])[0])
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except (ValueError, AttributeError, TypeError):
-        raise ConfigurationError(f"{name} {brief(url)} is no URL. Write one such as {PUBLIC}") from None
-    if parts.username is not None or parts.password is not None:  # not shown, for it may be a real password
-        raise ConfigurationError(f"{name} holds credentials. Leave them out of the URL, and give auth=BasicAuth(...)")
+        return f"{shown} is no URL. Write one such as {PUBLIC}"
+    if "@" in parts.netloc:
+        return "holds credentials. Leave them out of the URL, and give auth=BasicAuth(...)"
     if parts.scheme not in ("http", "https") or not host or any(c <= " " for c in url):
-        raise ConfigurationError(f"{name} {brief(url)} is no http(s) URL. Write one such as {PUBLIC}")
+        return f"{shown} is no http(s) URL. Write one such as {PUBLIC}"
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"{name} {brief(url)} has a query or a fragment. Leave out what follows the path")
-    if parts.scheme == "http" and not _is_loopback(host):
-        raise ConfigurationError(
-            f"{name} {brief(url)} would send the key unencrypted. Write https://; http is for loopback only"
-        )
-    return url.rstrip("/")
+        return f"{shown} has a query or a fragment, which isn't shown here. Leave out what follows the path"
+    if parts.scheme == "http" and not is_loopback(host):
+        return f"{shown} would send the key unencrypted. Write https://; http is for loopback only"
+    return None
 
 
-def proxy_url(argument: str | None) -> str | None:
+def proxy_of(target: str, argument: Secret[str] | None, *, trust_env: bool) -> Secret[str] | None:
     """
-    The URL of a proxy as it was given; it may hold credentials, and so no error shows it.
+    The proxy for an origin: the argument, else, with `trust_env`, the one that the environment names.
+
+    None for loopback, where a proxy would lead away from this machine, or to itself.
+    The environment is asked once: aiohttp would ask for each request, in a thread.
 
     Raises:
-        ConfigurationError: if it is no http(s) URL.
+        ConfigurationError: if it is no http(s) URL, or if the target isn't https, for then the proxy could read
+            the key. It doesn't show the proxy, which may hold credentials.
     """
-    if argument is None:
+    parts = urlsplit(target)
+    host = parts.hostname or ""
+    name, proxy = "proxy=", argument
+    if proxy is None and trust_env and not proxy_bypass(host):
+        name, proxy = f"{parts.scheme.upper()}_PROXY", _environment_proxy(parts.scheme)
+    if proxy is not None and not _is_http(proxy):
+        raise ConfigurationError(f"{name} is no http(s) URL. Write one such as http://proxy.example.com:8080")
+    if proxy is None or is_loopback(host):
         return None
+    if parts.scheme != "https":
+        raise ConfigurationError(f"{target} would send the key through a proxy unencrypted. Write https://")
+    return proxy
+
+
+def _environment_proxy(scheme: str) -> Secret[str] | None:
+    """Without a scheme of its own a proxy is one for http, as curl has it."""
+    url = getproxies().get(scheme)
+    return Secret(url if "://" in url else f"http://{url}") if url else None
+
+
+def _is_http(url: Secret[str]) -> bool:
     try:
-        parts = urlsplit(argument)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        parts = urlsplit(url.reveal())
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except (ValueError, AttributeError, TypeError):
-        usable = False
-    if not usable:
-        raise ConfigurationError("proxy= is no http(s) URL. Write one such as http://proxy.example.com:8080")
-    return argument
+        return False
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, by its name or address."""
     if host == "localhost":
         return True
     try:

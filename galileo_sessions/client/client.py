@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
@@ -30,7 +29,8 @@ from galileo_sessions.client.limiter import Limits
 from galileo_sessions.client.query import CountQuery, build_query, columns_body, narrowed
 from galileo_sessions.client.request import Count, Requester, logger
 from galileo_sessions.client.retry import Retry
-from galileo_sessions.client.transport import SSL, Timeouts, Transport
+from galileo_sessions.client.secret import Secret, hide
+from galileo_sessions.client.transport import SSL, Timeouts, Transport, as_timeouts
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
@@ -54,7 +54,7 @@ class GalileoSessions:
             Without it GALILEO_API_URL, else GALILEO_CONSOLE_URL turned into its API host, else https://api.galileo.ai.
         session: An `aiohttp.ClientSession` to use; it is never closed here. Its own timeouts, redirects and
             `raise_for_status` don't apply; the limits of its connector do.
-        timeouts: How long one attempt may take.
+        timeouts: How long one attempt may take: `Timeouts`, or the seconds of an attempt.
         retry: How often and how patiently to try again.
         limits: How many requests may be under way at once.
         proxy: The URL of a proxy.
@@ -71,12 +71,12 @@ class GalileoSessions:
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: str | Secret[str] | None = None,
         *,
         auth: Auth | None = None,
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
+        timeouts: Timeouts | float = Timeouts(),  # noqa: B008  # frozen
         retry: Retry = Retry(),  # noqa: B008  # frozen
         limits: Limits = Limits(),  # noqa: B008  # frozen
         proxy: str | None = None,
@@ -87,23 +87,26 @@ class GalileoSessions:
         check: bool = False,
         **unknown: Never,
     ) -> None:
+        key, auths, address, way, extra = map(_hidden, (api_key, auth, base_url, proxy, headers))
+        del api_key, auth, base_url, proxy, headers  # tracebacks show local variables
         _refuse(GalileoSessions, unknown)
-        found = find_credentials(api_key, auth, os.environ)
-        self._base_url = resolve_base_url(base_url, os.environ)
+        found = find_credentials(key, auths)
+        self._base_url = resolve_base_url(address)
+        patience = as_timeouts(timeouts)
         self._transport = Transport(
             self._base_url,
             session,
-            timeouts=timeouts,
+            timeouts=patience,
             ssl=True if ssl is None else ssl,
-            proxy=proxy,
+            proxy=way,
             trust_env=trust_env,
         )
         self._limits = _within(limits, self._transport.connections)
-        sent = request_headers(headers or {}, found)
+        sent = request_headers(extra, found)
         self._requester = Requester(
             self._transport,
-            Authentication(found, sent, self._transport, timeouts.attempt),
-            attempt_timeout=timeouts.attempt,
+            Authentication(found, sent, self._transport, patience.attempt),
+            attempt_timeout=patience.attempt,
             retry=retry,
             admission=Admission(self._limits, retry, partial(logger.debug, "limits: %s")),
             on_attempt=on_attempt,
@@ -394,13 +397,16 @@ class GalileoSessions:
         return self._checks.count if checked else self._requester.count
 
     def __repr__(self) -> str:
-        url = getattr(self, "_base_url", None)  # a traceback may show one whose __init__ has raised
-        return f"GalileoSessions(base_url={url!r})"
+        return f"GalileoSessions(base_url={getattr(self, '_base_url', None)!r})"  # None while __init__ raises
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
         transport: Transport | None = getattr(self, "_transport", None)  # None if __init__ raised
         if transport is not None and transport.abandon():
             _warn(f"unclosed {self!r}; write `async with`, or await its close()", ResourceWarning, source=self)
+
+
+def _hidden(argument: Any) -> Secret[Any] | None:
+    return None if argument is None else hide(argument)
 
 
 def _within(limits: Limits, connections: float) -> Limits:

@@ -1,74 +1,63 @@
 """
 Credentials: what they are, where they come from, and how an attempt carries them.
 
-A secret is a `str` that doesn't show itself: its repr, and so every traceback with local variables, holds `***`.
+No local variable of a frame that raises holds a plain secret: problems are found by functions that return text.
 """
 
-import json
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
 from typing import TypeAlias, assert_never
-from urllib.parse import quote, quote_plus
 
-from attrs import field, frozen
+from attrs import frozen
 
+from galileo_sessions.client.secret import Secret, from_environment, hide
 from galileo_sessions.errors import ConfigurationError, brief
 
-
-class Secret(str):
-    """Text that can be sent but isn't shown."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
-def header_secret(name: str, value: object) -> Secret:
+def header_name(name: object) -> str:
     """
-    The secret, if a header can carry it.
+    The name of an HTTP header, as RFC 9110 has it.
 
     Raises:
-        ConfigurationError: otherwise; it names the secret by `name` and never shows it.
+        ConfigurationError: if it is none.
     """
+    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        raise ConfigurationError(f"header {brief(name)} is no name of an HTTP header")
+    return name
+
+
+def header_problem(secret: Secret[object]) -> str | None:
+    """Why a header can't carry a secret, in words that don't show it; None if it can."""
+    value = secret.reveal()
     if not isinstance(value, str) or not value:
-        got = "empty text" if isinstance(value, str) else type(value).__name__
-        raise ConfigurationError(f"{name} is text that isn't empty, got {got}")
+        return f"is text that isn't empty, got {'empty text' if isinstance(value, str) else type(value).__name__}"
     if value != value.strip():
-        raise ConfigurationError(f"{name} begins or ends with white space, perhaps a line break from a file. Strip it")
+        return "begins or ends with white space, perhaps a line break from a file. Strip it"
     if not value.isprintable() or not value.isascii():
-        raise ConfigurationError(f"{name} has a character that a header can't carry; it is printable ASCII")
-    return Secret(value)
+        return "has a character that a header can't carry; it is printable ASCII"
+    return None
 
 
-def _api_key(value: str) -> Secret:
-    return header_secret("the API key", value)
-
-
-def _token(value: str) -> Secret:
-    return header_secret("the token", value)
-
-
-def _header_name(value: str) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", value):
-        raise ConfigurationError(f"header {brief(value)} is no name of an HTTP header")
-    return value
-
-
-def _basic_username(value: str) -> str:
-    if not isinstance(value, str) or ":" in value:
-        raise ConfigurationError("a username of HTTP Basic authentication is text without a colon")
-    return value
-
-
-def _password(value: str) -> Secret:
+def _text_problem(secret: Secret[object]) -> str | None:
+    """Why a secret can't be sent as text, in words that don't show it."""
+    value = secret.reveal()
     if not isinstance(value, str) or not value:
-        raise ConfigurationError("the password is text that isn't empty")
-    return Secret(value)
+        return "is text that isn't empty"
+    return None if _is_unicode(value) else "isn't valid UTF-8. Check how the environment or the file was encoded"
 
 
-@frozen
+def _is_unicode(text: str) -> bool:
+    """Whether text can be encoded: what the environment holds beside UTF-8 comes as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+# Each constructor hides what it was given before it looks at it, and then forgets it: tracebacks show local variables,
+# those of an __init__ that attrs would generate as well. Fields are set first, for tracebacks show `self` too.
+
+
+@frozen(init=False)
 class ApiKeyAuth:
     """
     An API key, as the console makes it; it needs no login.
@@ -78,37 +67,77 @@ class ApiKeyAuth:
         header: Its header's name; newer deployments call it Splunk-AO-API-Key.
     """
 
-    key: str = field(converter=_api_key)
-    header: str = field(default="Galileo-API-Key", converter=_header_name)
+    key: Secret[str]
+    header: str = "Galileo-API-Key"
+
+    def __init__(self, key: str | Secret[str], header: str = "Galileo-API-Key") -> None:
+        hidden = hide(key)
+        del key
+        _set(self, key=hidden, header=header)
+        _refuse("the API key", header_problem(hidden))
+        _ = header_name(header)
 
 
-@frozen
+@frozen(init=False)
 class BearerAuth:
     """A token that something else has obtained; it isn't refreshed."""
 
-    token: str = field(converter=_token)
+    token: Secret[str]
+
+    def __init__(self, token: str | Secret[str]) -> None:
+        hidden = hide(token)
+        del token
+        _set(self, token=hidden)
+        _refuse("the token", header_problem(hidden))
 
 
-@frozen
+@frozen(init=False)
 class BasicAuth:
     """A user name and a password, sent with each request as HTTP Basic authentication."""
 
-    username: str = field(converter=_basic_username)
-    password: str = field(converter=_password)
+    username: str
+    password: Secret[str]
+
+    def __init__(self, username: str, password: str | Secret[str]) -> None:
+        name, hidden = Secret(username), hide(password)
+        del username, password
+        _set(self, username=name, password=hidden)
+        if _text_problem(name) or ":" in name.reveal():
+            raise ConfigurationError("a username of HTTP Basic authentication is text without a colon")
+        _refuse("the password", _text_problem(hidden))
+        _set(self, username=name.reveal())
 
 
-@frozen
+@frozen(init=False)
 class PasswordAuth:
     """A user name and a password, exchanged for a token at POST /login when first needed."""
 
     username: str
-    password: str = field(converter=_password)
+    password: Secret[str]
+
+    def __init__(self, username: str, password: str | Secret[str]) -> None:
+        name, hidden = Secret(username), hide(password)
+        del username, password
+        _set(self, username=name, password=hidden)
+        _refuse("the user name", _text_problem(name))
+        _refuse("the password", _text_problem(hidden))
+        _set(self, username=name.reveal())
+
+
+def _refuse(name: str, problem: str | None) -> None:
+    if problem is not None:
+        raise ConfigurationError(f"{name} {problem}")
+
+
+def _set(auth: object, **fields: object) -> None:
+    for name, value in fields.items():
+        object.__setattr__(auth, name, value)  # it is frozen
 
 
 Auth: TypeAlias = ApiKeyAuth | BearerAuth | BasicAuth | PasswordAuth
 
 
-def find_credentials(api_key: str | None, auth: Auth | None, environ: Mapping[str, str]) -> Auth:
+def find_credentials(api_key: Secret[str] | None, auth: Secret[object] | None) -> Auth:
     """
     The credentials: `api_key`, `auth`, else GALILEO_API_KEY, else GALILEO_USERNAME with GALILEO_PASSWORD.
 
@@ -120,47 +149,52 @@ def find_credentials(api_key: str | None, auth: Auth | None, environ: Mapping[st
     if api_key is not None:
         return ApiKeyAuth(api_key)
     if auth is not None:
-        if not isinstance(auth, Auth):
-            raise ConfigurationError("auth is ApiKeyAuth(...), BearerAuth(...), PasswordAuth(...) or BasicAuth(...)")
-        return auth
-    key, username, password = (environ.get(f"GALILEO_{name}") for name in ("API_KEY", "USERNAME", "PASSWORD"))
-    if key:
+        return _checked(auth)
+    key, username, password = (from_environment(f"GALILEO_{name}") for name in ("API_KEY", "USERNAME", "PASSWORD"))
+    if key is not None:
         return ApiKeyAuth(key)
-    if username and password:
-        return PasswordAuth(username, password)
-    if username or password:
-        missing = "GALILEO_PASSWORD" if username else "GALILEO_USERNAME"
+    if username is not None and password is not None:
+        return PasswordAuth(username.reveal(), password)
+    if username is not None or password is not None:
+        missing = "GALILEO_PASSWORD" if username is not None else "GALILEO_USERNAME"
         raise ConfigurationError(f"{missing} isn't set; GALILEO_USERNAME and GALILEO_PASSWORD go together")
     raise ConfigurationError(
         "no credentials. Set GALILEO_API_KEY in the environment, or write GalileoSessions(api_key=...)"
     )
 
 
-def static_headers(auth: Auth) -> dict[str, str]:
+def _checked(auth: Secret[object]) -> Auth:
+    if isinstance(found := auth.reveal(), Auth):
+        return found
+    del found  # perhaps a key, given in the wrong place
+    raise ConfigurationError("auth is ApiKeyAuth(...), BearerAuth(...), PasswordAuth(...) or BasicAuth(...)")
+
+
+def static_headers(auth: Auth) -> dict[str, Secret[str]]:
     """The header that authenticates each request; empty for a `PasswordAuth`, which logs in first."""
     match auth:
         case ApiKeyAuth(key, header):
             return {header: key}
         case BearerAuth(token):
-            return bearer(token)
+            return {"Authorization": bearer(token)}
         case BasicAuth(username, password):
-            return {"Authorization": Secret(f"Basic {_basic(username, password)}")}
+            return {"Authorization": Secret(f"Basic {_basic(username, password).reveal()}")}
         case PasswordAuth():
             return {}
         case _:
             assert_never(auth)
 
 
-def bearer(token: str) -> dict[str, str]:
-    """The header for a token."""
-    return {"Authorization": Secret(f"Bearer {token}")}
+def bearer(token: Secret[str]) -> Secret[str]:
+    """The value of the Authorization header for a token."""
+    return Secret(f"Bearer {token.reveal()}")
 
 
-def _basic(username: str, password: str) -> Secret:
-    return Secret(b64encode(f"{username}:{password}".encode()).decode("ascii"))
+def _basic(username: str, password: Secret[str]) -> Secret[str]:
+    return Secret(b64encode(f"{username}:{password.reveal()}".encode()).decode("ascii"))
 
 
-def secrets_of(auth: Auth) -> list[str]:
+def secrets_of(auth: Auth) -> list[Secret[str]]:
     """What must not be shown."""
     match auth:
         case ApiKeyAuth(secret) | BearerAuth(secret):
@@ -169,13 +203,3 @@ def secrets_of(auth: Auth) -> list[str]:
             return [_basic(username, password), password]
         case _:
             assert_never(auth)
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """The text with each secret replaced by `***`: plain, percent-encoded, or written as JSON or Python would."""
-    forms = {
-        form for secret in secrets for form in (secret, quote(secret), quote_plus(secret), json.dumps(secret)[1:-1])
-    }
-    for form in sorted(forms | {repr(str(form))[1:-1] for form in forms}, key=len, reverse=True):
-        text = text.replace(form, "***")
-    return text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from operator import itemgetter
 from typing import Any, TypeAlias, cast
 
-from attrs import evolve
+from attrs import define, evolve
 
 from galileo_sessions.errors import Issue
 from galileo_sessions.filters.drawing import Path, children_of, draw, printable, shorten
@@ -31,6 +32,48 @@ def issues_of(
     made = [_issue(entry, redact) for entry in cast("Iterable[object]", detail[:1000])]
     found = [(issue, node_at(where, filters, issue.loc)) for issue in made if issue]
     return tuple([evolve(issue, node=at[0]) if at else issue for issue, at in found])
+
+
+@define(eq=False, repr=False)
+class Explanation:
+    """What an answer says of a question: the entries, and the drawing, which is made when it is first asked for."""
+
+    where: Filter
+    filters: Sequence[Filter]
+    answer: bytes
+    """A digest of the body, which itself would be kept for as long as an error is."""
+    redact: Callable[[str], str]
+    issues: tuple[Issue, ...]
+    excerpt: str
+    """What is said where nothing can be drawn."""
+    beginning: str
+    """What errors keep of the body."""
+    _text: str | None = None
+
+    def text(self) -> str:
+        """The drawing with what is wrong, or the beginning of the body, without credentials."""
+        if self._text is None:
+            explanation = explain(self.issues, self.where, self.filters)
+            self._text = self.redact(explanation) if explanation else self.excerpt
+        return self._text
+
+
+class Explanations:
+    """The last explanations: in a fan-out, many answers to one question are the same, and share one."""
+
+    def __init__(self) -> None:
+        self._last: deque[Explanation] = deque(maxlen=4)
+
+    def find(self, where: Filter, filters: Sequence[Filter], answer: bytes) -> Explanation | None:
+        """The one for this very question and an equal answer."""
+        for one in self._last:
+            if one.where is where and one.filters is filters and one.answer == answer:
+                return one
+        return None
+
+    def add(self, explanation: Explanation) -> None:
+        """Keeps one, in place of the oldest."""
+        self._last.append(explanation)
 
 
 def _issue(entry: Any, redact: Callable[[str], str]) -> Issue | None:

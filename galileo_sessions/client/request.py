@@ -24,6 +24,7 @@ from galileo_sessions.client.authentication import Authentication
 from galileo_sessions.client.callbacks import Callback
 from galileo_sessions.client.endpoints import COUNT, Endpoint
 from galileo_sessions.client.flow import Permit
+from galileo_sessions.client.problems import Explanations
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.client.responses import error_of
 from galileo_sessions.client.retry import Retry, RetryBudget, RetryDecisions, is_overload, is_told, is_trouble
@@ -98,8 +99,8 @@ class RequestState:
     def too_late(self, now: float) -> errors.GalileoError:
         """The error for a deadline that has passed, or that the next attempt would pass."""
         last = self.attempts[-1].error if self.attempts else None
-        made = f"after {len(self.attempts)} attempts" if self.attempts else "before a request could be sent"
-        return self.failure(errors.DeadlineExceededError(f"timeout= ran out {made}; give more time", last=last), now)
+        made = "" if self.attempts else " before a request could be sent"
+        return self.failure(errors.DeadlineExceededError(f"timeout= ran out{made}; give more time", last=last), now)
 
 
 class Requester:
@@ -133,6 +134,7 @@ class Requester:
         self._retry = retry
         self._budget = RetryBudget()
         self._on_attempt = None if on_attempt is None else Callback("on_attempt", on_attempt)
+        self._explanations = Explanations()
 
     async def count(self, query: CountQuery, deadline: float | None, *, single: bool = True) -> tuple[int, Attempts]:
         """The count for a query, and the attempts that it took; as `send`."""
@@ -210,7 +212,7 @@ class Requester:
         state.allowance = allowance(response.headers)
         if response.status == 200:
             return endpoint.decode(response.body, self._authentication.redact)
-        error = error_of(response, self._authentication.redact, state.query)
+        error = error_of(response, self._authentication.redact, state.query, self._explanations)
         state.new_token = self._authentication.refused(error, headers)
         raise error
 

@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from hashlib import blake2b
 from http import HTTPStatus
 from typing import Any, NoReturn, cast
 
-from attrs import frozen
+from attrs import field, frozen
 
 from galileo_sessions import errors
-from galileo_sessions.client.problems import explain, issues_of
+from galileo_sessions.client.problems import Explanation, Explanations, issues_of
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.filters.nodes import ALWAYS
@@ -21,6 +22,7 @@ from galileo_sessions.filters.nodes import ALWAYS
 _COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*')
 _MAX_COUNT = 2**63 - 1
 _KEPT = 2048  # characters of a body that stay in an error
+_REDACTED = 64 * 1024  # bytes of a body's beginning that are searched for credentials, which are under 16 KiB
 
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     400: (errors.BadRequestError, ""),
@@ -36,12 +38,14 @@ Redact = Callable[[str], str]
 
 @frozen
 class Response:
-    """An HTTP response whose body was read."""
+    """An HTTP response whose body was read. Its repr shows neither headers nor body, which may repeat credentials."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     """The body, or as much of it as the transport was asked to read."""
+    origin: str = ""
+    """The base URL that was asked."""
 
 
 def total_count(body: bytes, redact: Redact = str) -> int:
@@ -113,41 +117,70 @@ def _undecodable(body: bytes, redact: Redact, problem: str) -> errors.DecodeErro
 
 
 def _beginning(body: bytes, redact: Redact) -> str:
-    """The beginning of a body; credentials are taken out before the cut, which could leave a part of one."""
-    return redact(body.decode("utf-8", "replace"))[:_KEPT]
+    """The beginning of a body; credentials are taken out before the cuts, which could leave a part of one."""
+    clean = redact(body[:_REDACTED].decode("utf-8", "replace"))
+    return (clean if len(body) <= _REDACTED else clean[: -_REDACTED // 4])[:_KEPT]
 
 
 def _excerpt(text: str) -> str:
     return errors.brief(text) if text else "an empty body"
 
 
-def error_of(response: Response, redact: Redact = str, query: CountQuery | None = None) -> errors.ResponseError:
-    """The error that a response other than 200 to `query` stands for, without credentials."""
+def error_of(
+    response: Response,
+    redact: Redact = str,
+    query: CountQuery | None = None,
+    explanations: Explanations | None = None,
+) -> errors.ResponseError:
+    """
+    The error that a response other than 200 to `query` stands for, without credentials.
+
+    Args:
+        response: The response.
+        redact: Takes credentials out of its texts.
+        query: What was asked.
+        explanations: Those of earlier 422s, with which a new one may share its own.
+    """
     status, headers = response.status, response.headers
-    body = _beginning(response.body, redact)
+    explanation = _explanation(response, redact, query, explanations or Explanations()) if status == 422 else None
+    body = explanation.beginning if explanation else _beginning(response.body, redact)
     kept: dict[str, Any] = {
         "status": status,
         "headers": {name.lower(): redact(value) for name, value in headers.items() if name.lower() != "set-cookie"},
         "body": body,
         "retry_after": retry_after(headers.get("Retry-After"), answered_at(headers)),
     }
-    title = _title(status)
+    title = _title(status) + (f" from {response.origin}" if response.origin else "")
     if 300 <= status < 400:
         location = errors.brief(redact(headers.get("Location", "nowhere")))
         return errors.RedirectError(
             f"{title}: to {location}. Redirects could carry the key elsewhere; set base_url", **kept
         )
-    detail = _detail(response.body)
-    said = _excerpt(redact(detail) if isinstance(detail, str) else body)
-    if status == 422:
-        where, filters = (query.where, query.filters) if query else (ALWAYS, ())
-        issues = issues_of(detail, redact, where, filters)
-        explanation = explain(issues, where, filters)
-        said = redact(explanation) if explanation else said
-        return errors.ValidationError(f"{title}: {said}", issues=issues, **kept)
+    if explanation:
+        return errors.ValidationError(title, issues=explanation.issues, explain=explanation.text, **kept)
+    said = _said(_detail(response.body), body, redact)
     other = errors.ServerError if status >= 500 else errors.ResponseError
     kind, hint = _ERRORS.get(status, (other, ""))
-    return kind(f"{title}: {said}{hint}", **kept)
+    title = f"{title}, project {query.project_id}" if query else title
+    wait = kept["retry_after"]
+    asked = f". It asks to wait {wait:,.0f} s" if wait else ""
+    return kind(f"{title}: {said}{asked}{hint}", **kept)
+
+
+def _said(detail: object, body: str, redact: Redact) -> str:
+    return _excerpt(redact(detail) if isinstance(detail, str) else body)
+
+
+def _explanation(response: Response, redact: Redact, query: CountQuery | None, known: Explanations) -> Explanation:
+    where, filters = (query.where, query.filters) if query else (ALWAYS, ())
+    answer = blake2b(response.body).digest()
+    found = known.find(where, filters, answer)
+    if found is None:
+        detail, body = _detail(response.body), _beginning(response.body, redact)
+        issues, excerpt = issues_of(detail, redact, where, filters), _said(detail, body, redact)
+        found = Explanation(where, filters, answer, redact, issues, excerpt, body)
+        known.add(found)
+    return found
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

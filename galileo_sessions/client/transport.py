@@ -3,24 +3,27 @@
 import asyncio
 import errno
 import ssl as tls
+import zlib
 from collections.abc import Mapping
 from io import BytesIO
 from math import inf
 from typing import Literal, TypeAlias
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from attrs import frozen
 from yarl import URL
 
 from galileo_sessions import errors
-from galileo_sessions.client.address import proxy_url
+from galileo_sessions.client.address import proxy_of
+from galileo_sessions.client.echo import EntriesOf422
 from galileo_sessions.client.responses import Response
+from galileo_sessions.client.secret import Secret
 
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
 Phase: TypeAlias = Literal["connect", "response", "body"]
 
 MAX_BODY = 256 * 1024  # bytes of a response that are read, unless the endpoint says otherwise
+_MAX_ECHO = 16 << 20  # bytes of a 422 that are read, of which MAX_BODY are kept
 _LARGE = 1 << 20  # aiohttp warns of longer bodies given as bytes
 
 
@@ -34,7 +37,10 @@ class Timeouts:
     """
 
     connect: float = 10.0
-    """Seconds until a connection stands, TLS included."""
+    """
+    Seconds until a connection stands: all addresses of the host, the proxy and TLS included; with a session of your
+    own, also the wait for a place in its pool.
+    """
     attempt: float = 30.0
     """Seconds from admission to the last byte."""
 
@@ -42,6 +48,23 @@ class Timeouts:
         for name, seconds in (("connect", self.connect), ("attempt", self.attempt)):
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 86_400:
                 raise errors.ConfigurationError(f"Timeouts({name}={seconds!r}): seconds, more than 0 and at most 86400")
+
+
+def as_timeouts(value: object) -> Timeouts:
+    """
+    What `timeouts=` was given: `Timeouts`, or the seconds that one attempt may take.
+
+    Raises:
+        ConfigurationError: if it is neither.
+    """
+    if isinstance(value, Timeouts):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Timeouts(attempt=value)
+    raise errors.ConfigurationError(
+        f"timeouts={errors.brief(value)}: Timeouts(connect=..., attempt=...), or the seconds of one attempt. "
+        "A whole call has timeout="
+    )
 
 
 class Transport:
@@ -60,7 +83,7 @@ class Transport:
         *,
         timeouts: Timeouts,
         ssl: SSL,
-        proxy: str | None,
+        proxy: Secret[str] | None,
         trust_env: bool,
     ) -> None:
         self._base = base_url
@@ -69,9 +92,9 @@ class Transport:
         self._session = session
         self._owns = session is None
         connect = min(timeouts.connect, timeouts.attempt * 0.9)  # so that a timeout knows its phase
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect)
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=inf)  # which rounds nothing
         self._ssl = ssl
-        self._proxy = proxy_url(proxy) or (_environment_proxy(base_url) if trust_env else None)
+        self._proxy = proxy_of(base_url, proxy, trust_env=trust_env)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         if session is not None:
@@ -85,7 +108,13 @@ class Transport:
         return min((limit for limit in limits if limit), default=inf)
 
     async def post(
-        self, path: str, body: bytes, headers: Mapping[str, str], *, until: float, max_body: int = MAX_BODY
+        self,
+        path: str,
+        body: bytes | Secret[bytes],
+        headers: Secret[Mapping[str, str]],
+        *,
+        until: float,
+        max_body: int = MAX_BODY,
     ) -> Response:
         """
         What the server answers to a POST.
@@ -96,7 +125,7 @@ class Transport:
             headers: All that the request carries, the credentials among them.
             until: When the attempt ends, on the loop's clock.
             max_body: Bytes of the body that are read. A longer body of a 200 is an error; of others the
-                beginning is kept.
+                beginning is kept, and of a 422 all entries that fit without their `input`.
 
         Raises:
             TransportError: if no whole answer came.
@@ -108,19 +137,21 @@ class Transport:
             async with asyncio.timeout_at(until):
                 async with session.post(
                     self._url.with_path(self._path + path, encoded=True),
-                    data=body if len(body) < _LARGE else BytesIO(body),
-                    headers=headers,
+                    data=_data(body),
+                    headers=headers.reveal(),
                     allow_redirects=False,
                     raise_for_status=False,
                     timeout=self._timeout,
                     ssl=self._ssl,
-                    proxy=self._proxy,
+                    proxy=self._proxy and self._proxy.reveal(),
                     auto_decompress=False,
                 ) as response:
                     phase = "body"
-                    return Response(response.status, response.headers, await _read(response, max_body))
+                    return Response(response.status, response.headers, await _read(response, max_body), self._base)
         except (aiohttp.ClientError, OSError, UnicodeError) as error:  # TimeoutError is an OSError
             problem = _translate(error, phase, self._base)
+        except asyncio.CancelledError as cancelled:
+            raise cancelled.with_traceback(None)  # noqa: B904  # the same one, without aiohttp's frames, which hold headers
         raise problem  # outside the except block, so that no header hangs on as __context__
 
     def refusal(self, loop: asyncio.AbstractEventLoop) -> errors.ConfigurationError | None:
@@ -169,8 +200,15 @@ class Transport:
         return True
 
 
+def _data(body: bytes | Secret[bytes]) -> bytes | BytesIO:
+    data = body.reveal() if isinstance(body, Secret) else body
+    return data if len(data) < _LARGE else BytesIO(data)
+
+
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+    """The body; of one that isn't a 200's, what can be read of it, for the status is what counts."""
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding != "identity" and response.status == 200:
         response.close()
         problem = "the service compressed its answer though identity was asked for; it was not read"
         raise errors.ProtocolError(problem, worth_retrying=False)
@@ -178,13 +216,36 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
     body = await content.readany()
     while len(body) <= limit and not content.at_eof():
         body += await content.readany()  # a count comes in one piece
-    if len(body) <= limit:
-        return body
-    response.close()
-    if response.status == 200:
-        problem = f"the service's answer is longer than {limit:,} bytes; the rest was not read"
-        raise errors.ProtocolError(problem, worth_retrying=False)
-    return body[:limit]
+    if len(body) > limit and response.status == 422 and coding == "identity":
+        return await _entries(response, body, limit)
+    if len(body) > limit:
+        response.close()
+        if response.status == 200:
+            problem = f"the service's answer is longer than {limit:,} bytes; the rest was not read"
+            raise errors.ProtocolError(problem, worth_retrying=False)
+    return body[:limit] if coding == "identity" else _decompressed(body, coding, limit)
+
+
+async def _entries(response: aiohttp.ClientResponse, chunk: bytes, limit: int) -> bytes:
+    """A long 422 without what its entries repeat; in a thread, for each chunk takes milliseconds."""
+    entries, read = EntriesOf422(limit), 0
+    while chunk and read < _MAX_ECHO and not entries.full:
+        read += len(chunk)
+        await asyncio.to_thread(entries.feed, chunk)
+        chunk = await response.content.readany()
+    if chunk:
+        response.close()
+    return entries.result()
+
+
+def _decompressed(body: bytes, coding: str, limit: int) -> bytes:
+    """The beginning of a body that a gateway compressed; empty for what can't be read without more libraries."""
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        return b""
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, limit)  # 32: gzip or zlib, as it comes
+    except zlib.error:
+        return b""
 
 
 def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportError | errors.ConfigurationError:
@@ -242,13 +303,11 @@ def _reason(error: Exception) -> str:
 def _check_injected(session: object) -> None:
     if not isinstance(session, aiohttp.ClientSession):
         raise errors.ConfigurationError(f"session is an aiohttp.ClientSession, got {type(session).__name__}")
-    if session.auth is not None:
+    if session.auth is not None or "Authorization" in session.headers:
         raise errors.ConfigurationError(
-            "the session given as session= has auth= of its own. Leave it out there; give auth= here"
+            "the session given as session= has credentials of its own. Leave them out there; give auth= here"
         )
-
-
-def _environment_proxy(base_url: str) -> str | None:
-    """What HTTPS_PROXY, NO_PROXY and their like say, asked once: aiohttp would ask for each request, in a thread."""
-    url = URL(base_url)
-    return None if proxy_bypass(url.host or "") else getproxies().get(url.scheme)
+    if session.trust_env:  # it would ask for a proxy, and send the password of a netrc file, with each request
+        raise errors.ConfigurationError(
+            "the session given as session= has trust_env=True. Leave it out there; give trust_env=True here"
+        )

@@ -4,8 +4,10 @@ import asyncio
 import socket
 import ssl
 
+import aiohttp
 import pytest
 import trustme
+from aiohttp.abc import AbstractResolver, ResolveResult
 from support.clients import client, failure, statuses
 from support.clock import virtual_time
 from support.inside import (
@@ -21,6 +23,7 @@ from galileo_sessions import (
     ConnectError,
     DisconnectedError,
     GalileoSessions,
+    Retry,
     Timeouts,
     TLSError,
 )
@@ -123,8 +126,58 @@ async def test_a_full_backlog(timeouts, seconds):
             error = await failure(galileo)
             assert idle(galileo)
     assert type(error) is AttemptTimeoutError
-    assert [seconds <= attempt.elapsed < seconds + 4 for attempt in error.attempts] == [True] * 4  # aiohttp rounds up
+    assert [seconds <= attempt.elapsed < seconds + 0.05 for attempt in error.attempts] == [True] * 4
     assert [attempt.error.phase for attempt in error.attempts] == ["connect"] * 4
+
+
+class Addresses(AbstractResolver):
+    """Finds the same addresses for each host."""
+
+    def __init__(self, *addresses: tuple[str, int]) -> None:
+        self.addresses = addresses
+
+    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:
+        """All addresses, whatever is asked."""
+        return [
+            ResolveResult(hostname=host, host=address, port=real, family=socket.AF_INET, proto=0, flags=0)
+            for address, real in self.addresses
+        ]
+
+    async def close(self) -> None:
+        """Does nothing."""
+
+
+@virtual_time
+async def test_several_dead_addresses_share_the_time_to_connect():
+    """`Timeouts.connect` holds for all addresses of a host together."""
+    with full_backlog() as first, full_backlog() as second, full_backlog() as third:
+        ports = [int(url.rpartition(":")[2]) for url in (first, second, third)]
+        connector = aiohttp.TCPConnector(resolver=Addresses(*(("127.0.0.1", port) for port in ports)))
+        async with aiohttp.ClientSession(connector=connector) as session:
+            arguments = {"session": session, "timeouts": Timeouts(connect=6.3), "retry": Retry(attempts=1)}
+            async with client("https://api.x.io", **arguments) as galileo:
+                error = await failure(galileo)
+    assert (type(error), error.phase) == (AttemptTimeoutError, "connect")
+    assert 6.3 <= error.attempts[0].elapsed < 6.35
+
+
+@virtual_time
+async def test_a_proxy_that_does_not_answer_connect():
+    """`Timeouts.connect` holds for a proxy's tunnel too."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1_000):
+            pass
+        writer.close()
+
+    proxy = await asyncio.start_server(silent, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+    async with proxy:
+        arguments = {"proxy": url, "timeouts": Timeouts(connect=6.3), "retry": Retry(attempts=1)}
+        async with client("https://api.x.io", **arguments) as galileo:
+            error = await failure(galileo)
+    assert (type(error), error.phase) == (AttemptTimeoutError, "connect")
+    assert 6.3 <= error.attempts[0].elapsed < 6.35
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Credentials, from arguments and from the environment, and the headers that they become."""
 
+import os
 from base64 import b64encode
 
 import pytest
@@ -101,6 +102,18 @@ def test_bad_credentials_are_refused_without_showing_them(make, words):
         make()
     assert [word for word in words if word not in str(caught.value)] == []
     assert "s3cr" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["GALILEO_USERNAME", "GALILEO_PASSWORD"])
+def test_a_password_of_the_environment_that_is_no_utf_8(monkeypatch, name):
+    """Bytes of the environment that aren't UTF-8 are refused, and aren't in the error's arguments."""
+    monkeypatch.setenv("GALILEO_USERNAME", "ann")
+    monkeypatch.setenv("GALILEO_PASSWORD", "pw")
+    monkeypatch.setenv(name, os.fsdecode(b"s3cr\xe4t"))
+    with pytest.raises(ConfigurationError, match="UTF-8") as caught:
+        GalileoSessions()
+    assert "s3cr" not in repr(caught.value.args)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
 @pytest.mark.parametrize("missing", ["GALILEO_USERNAME", "GALILEO_PASSWORD"])

@@ -23,7 +23,6 @@ from yarl import URL
 import galileo_sessions as gs
 from galileo_sessions import (
     AttemptTimeoutError,
-    ConfigurationError,
     GalileoSessions,
     Limits,
     LoginError,
@@ -31,166 +30,10 @@ from galileo_sessions import (
     RedirectError,
     Retry,
 )
-from galileo_sessions.client.login import TokenCache, lifetime
 
 COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
 
 WIDE = Limits(initial=100, maximum=100)
-
-
-# ---- the token, with a clock of the test's own -----------------------------------------------------------------------
-
-
-def jwt(**claims: object) -> str:
-    """A token with claims that can be read."""
-    part = urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
-    return f"e30.{part}.x"
-
-
-class Login:
-    """Counts logins, by a clock that the test sets."""
-
-    def __init__(self, *outcomes: object, now: float = 1000.0) -> None:
-        self.outcomes = list(outcomes)
-        self.now = now
-        self.logins = 0
-        self.release = asyncio.Event()
-        self.release.set()
-        self.tokens = TokenCache(self.log_in, lambda: self.now)
-
-    async def log_in(self) -> str:
-        """Gives the outcomes one after another, the last one for ever."""
-        self.logins += 1
-        await self.release.wait()
-        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
-        if isinstance(outcome, Exception):
-            raise outcome
-        return str(outcome)
-
-
-@pytest.mark.parametrize(
-    ("token", "expected"),
-    [
-        (jwt(exp=1600), 600),
-        (jwt(exp=1600.5), 600.5),
-        (jwt(exp="1600"), 600),
-        (jwt(exp=900), float("inf")),
-        (jwt(exp=None), float("inf")),
-        (jwt(exp="soon"), float("inf")),
-        (jwt(exp=float("nan")), float("inf")),
-        (jwt(), float("inf")),
-        ("opaque", float("inf")),
-        ("a.b.c", float("inf")),
-        ("a.é.c", float("inf")),
-        ("a." + urlsafe_b64encode(b"[1]").decode() + ".c", float("inf")),
-        ("a." + urlsafe_b64encode(b"[" * 100_000).decode() + ".c", float("inf")),
-    ],
-    ids=[
-        "seconds",
-        "a fraction",
-        "text",
-        "past",
-        "null",
-        "no number",
-        "NaN",
-        "no exp",
-        "opaque",
-        "no Base64",
-        "not ASCII",
-        "a list",
-        "too deep",
-    ],
-)
-def test_the_life_of_a_token_is_read_from_its_exp(token, expected):
-    """`exp` limits the life of a JWT; a token without a usable one doesn't expire."""
-    assert lifetime(token, 1000) == expected
-
-
-@pytest.mark.parametrize(("life", "renewed_after"), [(3600, 3300), (600, 300), (200, 100)])
-async def test_a_token_is_renewed_before_its_end(life, renewed_after):
-    """A token is renewed 300 s before its end, or after half its life if that is later."""
-    service = Login(jwt(exp=1000 + life), "second")
-    first = await service.tokens.get()
-    service.now = 1000 + renewed_after - 1
-    assert await service.tokens.get() == first
-    service.now = 1000 + renewed_after
-    assert await service.tokens.get() == "second"
-    assert service.logins == 2
-
-
-async def test_one_login_however_many_wait():
-    """All who ask while a login is under way get its token."""
-    service = Login("token")
-    assert await asyncio.gather(*(service.tokens.get() for _ in range(100))) == ["token"] * 100
-    assert service.logins == 1
-
-
-async def test_a_cancelled_waiter_takes_nothing_from_the_others():
-    """Cancelling a waiter, even the one who started the login, doesn't end the login for the others."""
-    service = Login("token")
-    service.release.clear()
-    first, second = (asyncio.create_task(service.tokens.get()) for _ in range(2))
-    await asyncio.sleep(0)
-    first.cancel()
-    await asyncio.sleep(0)
-    service.release.set()
-    assert await second == "token"
-    assert first.cancelled()
-    assert service.logins == 1
-
-
-async def test_a_login_that_nobody_waits_for_ends():
-    """When the last waiter is cancelled, the login ends; the next one who asks starts another."""
-    service = Login("token")
-    service.release.clear()
-    only = asyncio.create_task(service.tokens.get())
-    await asyncio.sleep(0)
-    only.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await only
-    service.release.set()
-    assert await service.tokens.get() == "token"
-    assert service.logins == 2
-
-
-async def test_a_refused_token_is_replaced_once():
-    """All who got a 401 with the same token share one new login, and a newer token is kept."""
-    service = Login("old", "new")
-    old = await service.tokens.get()
-    service.tokens.invalidate(old)
-    assert await asyncio.gather(*(service.tokens.get() for _ in range(100))) == ["new"] * 100
-    service.tokens.invalidate(old)
-    assert await service.tokens.get() == "new"
-    assert service.logins == 2
-    assert list(service.tokens.recent) == ["old", "new"]
-
-
-async def test_a_refused_password_is_remembered_for_30_seconds():
-    """Each waiter gets its own error, and for 30 s no other login is sent."""
-    service = Login(LoginError("no", status=401), "token")
-    results = await asyncio.gather(*(service.tokens.get() for _ in range(100)), return_exceptions=True)
-    assert results == [LoginError("no", status=401)] * 100
-    assert len({id(result) for result in results}) == 100
-    service.now += 29.9
-    with pytest.raises(LoginError):
-        await service.tokens.get()
-    assert service.logins == 1
-    service.now += 0.1
-    assert await service.tokens.get() == "token"
-
-
-async def test_closing_ends_a_login_under_way():
-    """Closing cancels a login under way."""
-    service = Login("token")
-    service.release.clear()
-    waiter = asyncio.create_task(service.tokens.get())
-    await asyncio.sleep(0)
-    await service.tokens.close()
-    with pytest.raises(ConfigurationError, match="closed"):
-        await waiter
-
-
-# ---- logins over the network -----------------------------------------------------------------------------------------
 
 
 def token(number: int, **claims: object) -> str:
@@ -389,3 +232,15 @@ async def test_a_login_that_hangs_is_a_timeout_and_ends_with_the_client():
         with pytest.raises(gs.DeadlineExceededError):
             await galileo.count(PROJECT, timeout=0.1)
         await galileo.close()
+
+
+async def test_a_fan_out_does_not_storm_a_login_service_that_is_down():
+    """While logins fail with 503, a fan-out of 300 sends few of them, and all results carry the 503."""
+    asyncio.get_running_loop().set_debug(False)
+    service = Guarded()
+    service.status = 503
+    async with serving(service), client(service.url, auth=ANN, limits=WIDE) as galileo:
+        report = await galileo.count_all(ids(300), timeout=20)
+    assert {type(error) for error in report.errors} == {gs.ServerError}
+    assert len(report.errors) == 300
+    assert service.logins <= 6

@@ -2,10 +2,11 @@
 
 import asyncio
 import gc
+import re
 import tracemalloc
 
 import pytest
-from support.clients import client, statuses
+from support.clients import ANN, client, statuses
 from support.projects import ids
 from support.servers import PROJECT, http, raw_server
 
@@ -52,6 +53,10 @@ async def test_statuses_are_mapped(status, error, words):
     assert caught.value.headers["x-trace"] == "t1"
     assert "set-cookie" not in caught.value.headers
     assert [word for word in words if word not in str(caught.value)] == []
+    asked = [server.url] if status in (300, 304, 422) else [server.url, f"project {PROJECT}"]
+    assert [word for word in asked if word not in str(caught.value)] == []
+    tried = re.search(r" \(4 attempts, [0-9]\.[0-9] s waited\)$", str(caught.value))
+    assert bool(tried) == (status in (429, 500))
     assert caught.value.query == CountQuery(PROJECT, HEADLINE)
     assert statuses(caught.value) == [status] * (4 if status == 500 else 1)
     assert len(server.requests) == len(caught.value.attempts)
@@ -72,6 +77,27 @@ async def test_the_key_never_follows_a_redirect(status, path):
     assert type(caught.value) is gs.RedirectError
     assert statuses(caught.value) == [status]
     assert (len(server.requests), other.connections) == (1, 0)
+
+
+@pytest.mark.parametrize(("asked", "words"), [("120", ". It asks to wait 120 s"), ("0", "429 Too Many"), ("x", "429")])
+async def test_a_refusal_says_how_long_to_wait(asked, words):
+    """The Retry-After stands in the message, if there is one to wait for."""
+    async with raw_server(http(429, "no", Retry_After=asked)) as server:
+        async with client(server.url) as galileo:
+            with pytest.raises(gs.RateLimitedError) as caught:
+                await galileo.count(PROJECT)
+    assert words in str(caught.value)
+    assert ("It asks" in str(caught.value)) == (asked == "120")
+
+
+@pytest.mark.parametrize("status", [401, 503])
+async def test_a_failed_login_names_the_address(status):
+    """The error of a login says that it is one, and where."""
+    async with raw_server(http(status, "")) as server:
+        async with client(server.url, auth=ANN) as galileo:
+            with pytest.raises(gs.ResponseError) as caught:
+                await galileo.count(PROJECT)
+    assert f"the login at {server.url}" in str(caught.value)
 
 
 NOT_COUNTS = {

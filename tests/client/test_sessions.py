@@ -78,6 +78,53 @@ async def test_injected_session_with_auth_or_closed():
     assert server.connections == 0
 
 
+async def test_what_an_injected_session_adds():
+    """Its default headers and cookies reach the service, except where the client sets the same header."""
+    mine = {"X-Team": "blue", "ACCEPT": "text/html", "accept-encoding": "gzip"}
+    answer = http(200, '{"total_count": 7}', Set_Cookie="seen=yes")
+    jar = aiohttp.CookieJar(unsafe=True)  # which takes the cookies of addresses too
+    async with raw_server(answer) as server, aiohttp.ClientSession(headers=mine, cookie_jar=jar) as session:
+        session.cookie_jar.update_cookies({"mine": "too"})
+        async with client(server.url, session=session, headers={"x-team": "red"}) as galileo:
+            await galileo.count(PROJECT)
+            await galileo.count(PROJECT)
+    heads = [request.partition(b"\r\n\r\n")[0].decode().lower().split("\r\n") for request in server.requests]
+    wanted = ("accept:", "accept-encoding:", "x-team:")
+    assert sorted(line for line in heads[0] if line.startswith(wanted)) == [
+        "accept-encoding: identity",
+        "accept: application/json",
+        "x-team: red",
+    ]
+    cookies = [sorted(line[8:].split("; ")) for head in heads for line in head if line.startswith("cookie: ")]
+    assert cookies == [["mine=too"], ["mine=too", "seen=yes"]]
+
+
+async def test_its_own_session_keeps_no_cookie():
+    """A client's own session sends back no cookie."""
+    async with raw_server(http(200, '{"total_count": 7}', Set_Cookie="seen=yes")) as server:
+        async with client(server.url.replace("127.0.0.1", "localhost")) as galileo:
+            await galileo.count(PROJECT)
+            await galileo.count(PROJECT)
+    assert b"cookie" not in b"".join(server.requests).lower()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        pytest.param({"trust_env": True}, ["trust_env=True", "give trust_env=True here"], id="trust_env"),
+        pytest.param({"headers": {"authorization": "Bearer x"}}, ["credentials", "give auth= here"], id="header"),
+    ],
+)
+async def test_an_injected_session_with_other_credentials_is_refused(monkeypatch, tmp_path, settings, words):
+    """A session that would send a netrc's password, or an Authorization header, beside the key is refused."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ann password netrc-password")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    async with aiohttp.ClientSession(**settings) as session:
+        with pytest.raises(ConfigurationError) as caught:
+            GalileoSessions("k", session=session)
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
 async def test_its_own_session_closes():
     """Leaving the block closes the connections; closing twice is harmless, counting afterwards is an error."""
     async with raw_server(http()) as server:

@@ -1,0 +1,274 @@
+"""Tracebacks with local variables: no frame of the package holds a plain secret or the environment."""
+
+import asyncio
+import pickle
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+import pytest
+from rich.pretty import traverse
+from support.clients import client
+from support.servers import PROJECT, http, raw_server, until
+from support.troubles import silence
+
+from galileo_sessions import (
+    ApiKeyAuth,
+    BasicAuth,
+    BearerAuth,
+    ConfigurationError,
+    GalileoError,
+    GalileoSessions,
+    LoginError,
+    PasswordAuth,
+    Retry,
+    Secret,
+)
+
+SECRET = "s3cr3t-" + "".join(f"{number:x}" for number in range(1_000, 1_040))
+ELSEWHERE = "an0ther-variable-of-the-environment"
+PARTS = [SECRET[:10], SECRET[40:50], SECRET[-10:], ELSEWHERE]
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    monkeypatch.setenv("OTHER_SECRET", ELSEWHERE)
+
+
+def our_frames(error: BaseException | None) -> Iterator[Any]:
+    """The frames of the package, of what attrs generates for it, and of aiohttp, in an error and all behind it."""
+    if error is None:
+        return
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        name = frame.f_globals.get("__name__", "")
+        generated = frame.f_code.co_filename.startswith("<attrs generated")
+        if generated or name.startswith(("galileo_sessions", "aiohttp")):
+            yield frame
+    yield from our_frames(error.__cause__)
+    yield from our_frames(error.__context__)
+
+
+def serialized(value: object, depth: int = 6) -> str:
+    """What an error reporter sends: containers and records entry by entry, all else as its repr."""
+    if not depth:
+        return repr(value)
+    if isinstance(value, dict):
+        return " ".join(f"{key!r} {serialized(one, depth - 1)}" for key, one in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return " ".join(serialized(one, depth - 1) for one in value)
+    if attrs.has(type(value)):
+        return serialized(attrs.asdict(value, recurse=False), depth - 1)  # type: ignore[arg-type]
+    return repr(value)
+
+
+def by_traceback(error: BaseException) -> str:
+    """What `traceback` captures of local variables."""
+    frames = [*our_frames(error)]
+    found = traceback.StackSummary.extract(((frame, frame.f_lineno) for frame in frames), capture_locals=True)
+    return "\n".join(str(summary.locals) for summary in found)
+
+
+def by_rich(error: BaseException) -> str:
+    """What rich draws with show_locals, which cuts text by slicing it."""
+    return "\n".join(
+        f"{name} {traverse(value, max_length=10, max_string=80)}"
+        for frame in our_frames(error)
+        for name, value in frame.f_locals.items()
+    )
+
+
+def by_reporter(error: BaseException) -> str:
+    """What an error reporter takes from `f_locals`."""
+    return "\n".join(serialized(dict(frame.f_locals)) for frame in our_frames(error))
+
+
+WALKERS: list[Callable[[BaseException], str]] = [by_traceback, by_rich, by_reporter]
+
+
+def told_of(error: BaseException) -> list[str]:
+    """The secrets that any of the ways shows."""
+    told = "\n".join([*(walk(error) for walk in WALKERS), str(error), repr(error.args)])
+    return [part for part in PARTS if part in told]
+
+
+CONSTRUCTORS: dict[str, Callable[[], object]] = {
+    "key, line break": lambda: GalileoSessions(SECRET + "\n"),
+    "key, not ASCII": lambda: GalileoSessions(api_key=SECRET + "é"),
+    "key as bytes": lambda: GalileoSessions(SECRET.encode()),  # type: ignore[arg-type]
+    "key as list": lambda: GalileoSessions([SECRET]),  # type: ignore[arg-type]
+    "key as auth": lambda: GalileoSessions(auth=SECRET),  # type: ignore[arg-type]
+    "key and auth": lambda: GalileoSessions(SECRET, auth=BearerAuth(SECRET)),
+    "key and a bad timeout": lambda: GalileoSessions(SECRET, timeouts="5"),  # type: ignore[arg-type]
+    "key and a bad session": lambda: GalileoSessions(SECRET, session="x"),  # type: ignore[arg-type]
+    "key auth": lambda: ApiKeyAuth(SECRET + " "),
+    "key auth, header": lambda: ApiKeyAuth(SECRET, header="a b"),
+    "bearer": lambda: BearerAuth(SECRET + "\n"),
+    "basic, user name": lambda: BasicAuth(f"ann:{SECRET}", SECRET),
+    "basic, no UTF-8": lambda: BasicAuth("ann", SECRET + "\udcff"),
+    "password, no UTF-8": lambda: PasswordAuth("ann", SECRET + "\udcff"),
+    "user name, no UTF-8": lambda: PasswordAuth(SECRET + "\udcff", SECRET),
+    "password as bytes": lambda: PasswordAuth("ann", SECRET.encode()),  # type: ignore[arg-type]
+    "password in base_url": lambda: GalileoSessions("k", base_url=f"https://ann:{SECRET}@api.x.io"),
+    "user in base_url": lambda: GalileoSessions("k", base_url=f"https://{SECRET}@api.x.io"),
+    "base_url without a scheme": lambda: GalileoSessions("k", base_url=f"ann:{SECRET}@api.x.io"),
+    "base_url with a bad port": lambda: GalileoSessions("k", base_url=f"https://ann:{SECRET}@api.x.io:port"),
+    "key in base_url's query": lambda: GalileoSessions("k", base_url=f"https://api.x.io/?key={SECRET}"),
+    "key in base_url's fragment": lambda: GalileoSessions("k", base_url=f"ftp://api.x.io/#{SECRET}"),
+    "proxy of another scheme": lambda: GalileoSessions("k", proxy=f"socks5://ann:{SECRET}@proxy.x.io"),
+    "proxy with a bad port": lambda: GalileoSessions("k", proxy=f"http://ann:{SECRET}@proxy.x.io:port"),
+    "header name": lambda: GalileoSessions("k", headers={"X-Key": SECRET, "a b": SECRET}),
+    "header value": lambda: GalileoSessions("k", headers={"X-Key": SECRET + "\n"}),
+    "header twice": lambda: GalileoSessions("k", headers={"X-Key": SECRET, "x-key": SECRET}),
+    "header reserved": lambda: GalileoSessions("k", headers={"X-Key": SECRET, "authorization": SECRET}),
+    "headers as text": lambda: GalileoSessions("k", headers=SECRET),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("make", CONSTRUCTORS.values(), ids=CONSTRUCTORS)
+def test_no_frame_of_a_constructor_holds_a_secret(make):
+    """Whatever a constructor refuses, its frames show neither the value, nor the environment."""
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert [*our_frames(caught.value)]
+    assert told_of(caught.value) == []
+
+
+ENVIRONMENTS: dict[str, dict[str, str]] = {
+    "key, line break": {"GALILEO_API_KEY": SECRET + "\n"},
+    "no user name": {"GALILEO_PASSWORD": SECRET},
+    "no password": {"GALILEO_USERNAME": "ann", "UNRELATED": SECRET},
+    "password, no UTF-8": {"GALILEO_USERNAME": "ann", "GALILEO_PASSWORD": SECRET + "\udcff"},
+    "password in a URL": {"GALILEO_API_KEY": SECRET, "GALILEO_API_URL": f"https://ann:{SECRET}@api.x.io"},
+    "password in the console's": {"GALILEO_API_KEY": SECRET, "GALILEO_CONSOLE_URL": f"https://ann:{SECRET}@x.io"},
+    "no scheme": {"GALILEO_API_KEY": SECRET, "GALILEO_API_URL": f"ann:{SECRET}@api.x.io"},
+    "proxy": {"GALILEO_API_KEY": SECRET, "HTTPS_PROXY": f"socks5://ann:{SECRET}@proxy.x.io"},
+}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+def test_no_frame_holds_the_environment(monkeypatch, environment):
+    """What is refused in the environment is named by its variable, and not shown; nor is another variable."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=r"API key|GALILEO_|password|HTTPS_PROXY") as caught:
+        GalileoSessions(trust_env=True)
+    assert [*our_frames(caught.value)]
+    assert told_of(caught.value) == []
+
+
+AUTHS = {
+    "key": ApiKeyAuth(SECRET),
+    "bearer": BearerAuth(SECRET),
+    "basic": BasicAuth("ann", SECRET),
+    "password": PasswordAuth("ann", SECRET),
+}
+
+
+@pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
+@pytest.mark.parametrize("how", ["cancelled", "timeout"])
+async def test_no_frame_of_a_cancelled_request_holds_a_secret(auth, how):
+    """A cancellation, also that of the caller's timeout, comes without the frames that hold headers or a login."""
+
+    async def count() -> None:
+        async with asyncio.timeout(None) as timeout:
+            asyncio.get_running_loop().call_later(0.1, timeout.reschedule, 0 if how == "timeout" else None)
+            await galileo.count(PROJECT)
+
+    arguments = {"headers": {"X-Gateway": SECRET}}
+    async with raw_server(silence) as server, client(server.url, auth=auth, **arguments) as galileo:
+        counting = asyncio.create_task(count())
+        await until(lambda: server.requests)
+        if how == "cancelled":
+            counting.cancel()
+        with pytest.raises((asyncio.CancelledError, TimeoutError)) as caught:
+            await counting
+    assert [*our_frames(caught.value)]
+    assert told_of(caught.value) == []
+
+
+@pytest.mark.parametrize("trouble", ["401", "echo", "closed", "refused", "redirect", "no token"])
+@pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
+async def test_no_frame_of_a_failed_request_holds_a_secret(auth, trouble):
+    """Nor does a request that fails, in whichever way, also if the server repeats the secret."""
+    behave = {
+        "401": http(401, SECRET, X_Echo=SECRET),
+        "echo": http(200, f'{{"{SECRET}": "{SECRET}"}}', X_Echo=SECRET),
+        "closed": http(),
+        "refused": http(),
+        "redirect": http(302, SECRET, Location=f"https://x.io/{SECRET}"),
+        "no token": http(200, f'{{"access_token": "{SECRET} \\u00e9"}}'),
+    }[trouble]
+    async with raw_server(behave) as server:
+        url = "http://127.0.0.1:9" if trouble == "refused" else server.url
+        async with client(url, auth=auth, retry=Retry(attempts=1), headers={"X-Gateway": SECRET}) as galileo:
+            if trouble == "closed":
+                await galileo.close()
+            with pytest.raises(GalileoError) as caught:
+                await galileo.count(PROJECT)
+    assert told_of(caught.value) == []
+
+
+async def test_no_frame_of_a_proxied_request_holds_a_secret():
+    """Nor does a request through a proxy with a password, nor one that is cancelled while it connects to it."""
+    async with raw_server(silence) as server:
+        way = {"proxy": f"http://ann:{SECRET}@{server.url.removeprefix('http://')}"}
+        for proxy in (way, {"proxy": f"http://ann:{SECRET}@127.0.0.1:9"}):
+            async with client("https://api.x.io", auth=ApiKeyAuth(SECRET), retry=Retry(attempts=1), **proxy) as galileo:
+                with pytest.raises((TimeoutError, GalileoError)) as caught:
+                    await asyncio.wait_for(galileo.count(PROJECT), 0.1)
+            assert told_of(caught.value) == []
+
+
+async def test_no_frame_of_a_login_holds_a_secret():
+    """A refused login, and one that the second waiter shares, shows neither the password nor the form."""
+    async with raw_server(http(422, SECRET)) as server, client(server.url, auth=AUTHS["password"]) as galileo:
+        counts = (galileo.count(PROJECT), galileo.count(PROJECT))
+        first, second = await asyncio.gather(*counts, return_exceptions=True)
+    assert (type(first), type(second)) == (LoginError, LoginError)
+    assert told_of(first) + told_of(second) == []
+
+
+# ---- Secret ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_secret_has_no_part_that_can_be_shown():
+    """Text, formats and reprs of a Secret are `***`; slices, joins, lengths and sums are type errors."""
+    secret = Secret(SECRET)
+    shown = [repr(secret), str(secret), f"{secret}", f"{secret!r:.5}", f"{secret:>200}", "%s" % secret, repr([secret])]  # noqa: UP031
+    assert {text.strip("[]'") for text in shown} == {"***"}
+    impossible: list[Callable[[], object]] = [
+        lambda: secret[:3],  # type: ignore[index]
+        lambda: "".join([secret]),  # type: ignore[list-item]
+        lambda: len(secret),  # type: ignore[arg-type]
+        lambda: "Bearer " + secret,  # type: ignore[operator]
+        lambda: [*secret],  # type: ignore[misc]
+        lambda: vars(secret),
+    ]
+    for use in impossible:
+        with pytest.raises(TypeError) as caught:
+            use()
+        assert SECRET[:5] not in str(caught.value)
+    assert not isinstance(secret, str)
+    assert secret.reveal() == SECRET
+
+
+def test_a_secret_compares_and_pickles():
+    """Secrets are equal to secrets of the same value alone, and pickled credentials come back equal."""
+    assert Secret("a") == Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
+    for auth in AUTHS.values():
+        assert pickle.loads(pickle.dumps(auth)) == auth
+        assert attrs.evolve(auth) == auth
+        assert SECRET not in repr(attrs.asdict(auth))
+    assert ApiKeyAuth(SECRET).key.reveal() == SECRET
+    assert ApiKeyAuth(Secret(SECRET)) == ApiKeyAuth(SECRET)
+
+
+async def test_a_secret_can_be_given_as_the_key():
+    """`api_key=` takes a Secret, so that the caller's frames hold no plain key either."""
+    async with raw_server(http()) as server:
+        async with GalileoSessions(Secret("k3y-5f0c"), base_url=server.url) as galileo:
+            assert await galileo.count(PROJECT) == 7
+    assert b"\r\nGalileo-API-Key: k3y-5f0c\r\n" in server.requests[0]
