@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
-from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, SYMBOLS, FilterType, filter_type_of
+from galileo_sessions.filters.kinds import FILTER_TYPES, LIST_OPERATORS, METHODS, SYMBOLS, FilterType, filter_type_of
 
 EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
@@ -28,6 +28,23 @@ _NAMES_INSTEAD = {
     "fully_annotated": "Write FullyAnnotatedFilter(user_ids=[...])",
     "on": "A day needs its time zone: write gte(...) & lt(...)",
 }
+_NO_PATTERN = "The API has no test for patterns, or for how text begins or ends; it has contains, for text"
+_NO_MISSING = "The API has no test for a missing value. Leave this condition out, or compare with a value"
+_METHODS_INSTEAD = {
+    "one_of": ("is_in", "isin", "in_", "any_of"),
+    "not_in": ("notin", "notin_", "nin", "is_not_in"),
+    "contains": ("has", "includes", "icontains"),
+    "between": ("is_between",),
+    "eq": ("equals", "equal_to"),
+    "ne": ("neq", "not_equal", "not_equals"),
+    "gte": ("ge", "geq", "greater_equal"),
+    "lte": ("le", "leq", "less_equal"),
+    _NO_PATTERN: ("starts_with", "startswith", "ends_with", "endswith", "like", "ilike", "match", "rlike", "regex"),
+    _NO_MISSING: ("is_null", "is_not_null", "isnull", "notnull", "isna", "notna", "is_none", "is_", "is_not", "exists"),
+    JOIN: ("and_", "or_", "not_"),
+}
+"""What polars, pandas, SQLAlchemy and Django call a method, under the method here or what to say instead."""
+_ELSEWHERE = {name: instead for instead, names in _METHODS_INSTEAD.items() for name in names}
 _NUMBER_TEXT = re.compile(r"\s*-?[0-9]{1,40}(\.[0-9]{1,40})?\s*")
 
 
@@ -131,16 +148,40 @@ def no_container(column: Column, item: object) -> FilterTypeError:
 def no_such_method(column: Column, filter_type: FilterType | None, name: str) -> str:
     """The text for a method that a type of column doesn't have, with the types that have it."""
     has = filter_type.methods if filter_type else METHODS
-    written, column_id = brief(column), brief(column.column_id)
     asked = f"{name} ({SYMBOLS[name]})" if name in SYMBOLS else name[:80]
-    homes = [f"Col.{kind}({column_id}).{name}(...)" for kind in FilterType if name in kind.methods]
-    if name == "ne":
-        hint = f"Write {written}.not_in([...]) or ~{written}.eq(...)"
-    elif homes:
-        hint = f"Write {' or '.join(homes)}"
-    else:
-        hint = _sentence(did_you_mean(name, has))
-    return f"{written} has no {asked}; it has {', '.join(has)}. {hint}".removesuffix(". ")
+    hint = _instead_of_method(column, filter_type, name) or _sentence(did_you_mean(name, has))
+    return f"{brief(column)} has no {asked}; it has {', '.join(has)}. {hint}".removesuffix(". ")
+
+
+def _instead_of_method(column: Column, filter_type: FilterType | None, name: str) -> str:
+    """What to write for a method of another type or of another library; "" where nothing is known of it."""
+    written, column_id = brief(column), brief(column.column_id)
+    if name in FILTER_TYPES:
+        return f"Write Col.{name}({column_id})"
+    method = _ELSEWHERE.get(name, name)
+    if method not in METHODS:
+        return "" if method == name else method
+    if method in (filter_type.methods if filter_type else METHODS):
+        return f"Write {written}.{method}(...)"
+    if method == "ne":
+        return f"Write {written}.not_in([...]) or ~{written}.eq(...)"
+    homes = " or ".join([f"Col.{kind}({column_id}).{method}(...)" for kind in FilterType if method in kind.methods])
+    if method in LIST_OPERATORS:
+        loop = f"any_of([{written}.eq(value) for value in values])"
+        return f"Write {loop if method == 'one_of' else f'~{loop}'}, or {homes}"
+    ordered = filter_type is FilterType.TEXT and method in FilterType.NUMBER.methods
+    return f"{'Text has no order. ' if ordered else ''}Write {homes}"
+
+
+def no_factory(name: str) -> str:
+    """The text for an attribute that `Col` itself doesn't have."""
+    shown = name[:80]
+    if name in _ELSEWHERE:
+        instead = _ELSEWHERE[name]
+        return f"Col has no {shown}. " + (f'Write Col("input").{instead}(...)' if instead in METHODS else instead)
+    meant = did_you_mean(name, FILTER_TYPES, meanings={kind: f"Col.{kind}" for kind in FILTER_TYPES})
+    hint = f'Write Col("{shown}") for the column. {_sentence(meant)}'
+    return f"Col has no {shown}; it has {', '.join(FILTER_TYPES)}. {hint}".removesuffix(". ")
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------

@@ -75,13 +75,13 @@ def between_numbers(column: Column, low: object, high: object) -> nodes.Filter:
     return made
 
 
-def between_dates(column: Column, start: object, end: object) -> nodes.Filter:
+def between_dates(column: Column, low: object, high: object) -> nodes.Filter:
     """Two leaves for two instants, the earlier one first, both included: the API has no `between` for dates."""
     try:
-        first, last = aware_instant(start), aware_instant(end)
+        first, last = aware_instant(low), aware_instant(high)
         _check_order(first, last)
     except FilterError as error:
-        raise advice.refusal(column, "between", (start, end), error) from None
+        raise advice.refusal(column, "between", (low, high), error) from None
     return nodes.DateFilter(column.column_id, "gte", first) & nodes.DateFilter(column.column_id, "lte", last)
 
 

@@ -136,7 +136,7 @@ VALUES: Refusals = [
     ),
     ("Col('a').between(False, True)", FilterTypeError, ["Col('a').between(False, True)", "boolean"]),
     ("Col('a').between([1], [2])", FilterTypeError, ["Col('a').between([1], [2])"]),
-    ("Col.date('a').between('2026-01-31T09:00:00Z')", TypeError, ["between()", "'end'"]),
+    ("Col.date('a').between('2026-01-31T09:00:00Z')", TypeError, ["between()", "'high'"]),
     (
         "Col.date('a').between('2026-01-31T09:00:00Z', '2026-01-31T09:00:00+01:00')",
         FilterError,
