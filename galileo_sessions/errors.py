@@ -134,7 +134,7 @@ class FilterTypeError(FilterError, TypeError):
 
 
 class FilterTooLargeError(FilterError):
-    """A tree deeper than 100 levels or with more than 10,000 leaves."""
+    """A tree deeper than 100 levels, or with more than 10,000 leaves or 40,000 nodes."""
 
 
 class FilterDecodeError(FilterError):

@@ -103,6 +103,50 @@ def no_operand(other: object, symbol: str) -> FilterTypeError:
     )
 
 
+def several_filters(function: str, what: str) -> FilterTypeError:
+    """The error for filters as arguments of their own."""
+    instead = "~all_of([a, b])" if function == "Not" else f"{function}([a, b])"
+    return FilterTypeError(f"{function} takes one {what}. Write {instead}, not {function}(a, b)")
+
+
+def no_child(value: object) -> FilterTypeError:
+    """The error for something that a constructor can't take as a filter."""
+    if hasattr(value, "column_id"):
+        return FilterTypeError(f"{brief(value)} is a column, not yet a filter. Compare it: {brief(value)}.eq(...)")
+    return FilterTypeError(f"expected a filter, got {brief(value)}")
+
+
+def no_children(value: object) -> FilterTypeError:
+    """The error for something that And or Or can't take as a list of filters."""
+    return FilterTypeError(
+        f"expected a list of filters, got {brief(value)}. Write it in brackets: And([...]), Or([...])"
+    )
+
+
+def too_deep(depth: int, most: int) -> str:
+    """The text for a filter of too many levels."""
+    return (
+        f"this filter would be {depth} levels deep; {most} is the most. "
+        "all_of([...]) and any_of([...]) put any number of filters on one level"
+    )
+
+
+def too_many_leaves(size: int, most: int) -> str:
+    """The text for a filter of too many leaves."""
+    return (
+        f"this filter would have {size:,} leaves; {most:,} is the most. "
+        "Many values of one column fit into one leaf: one_of([...])"
+    )
+
+
+def too_many_nodes(count: int, most: int) -> str:
+    """The text for a filter of too many nodes."""
+    return (
+        f"this filter would have {count:,} nodes; {most:,} is the most: leaves, and each And, Or and Not. "
+        "&, | and ~ need fewer than the constructors, for they flatten"
+    )
+
+
 def no_filters(other: object, function: str) -> FilterTypeError:
     """The error for something that all_of or any_of can't take as a list of filters."""
     if hasattr(other, "size"):

@@ -174,7 +174,7 @@ def _midnights(day: object, tz: object) -> tuple[datetime, datetime]:
 # ---- lists -----------------------------------------------------------------------------------------------------------
 
 
-def items_of(values: object) -> tuple[object, ...] | None:
+def items_of(values: object) -> tuple[Any, ...] | None:
     """
     The items of what was given as a list, or None if it is none.
 

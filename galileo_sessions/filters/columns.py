@@ -10,7 +10,19 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from functools import partialmethod
-from typing import TYPE_CHECKING, ClassVar, Generic, Never, SupportsFloat, TypeAlias, TypeVar, assert_never, final
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Never,
+    SupportsFloat,
+    TypeAlias,
+    TypeVar,
+    assert_never,
+    cast,
+    final,
+)
 from uuid import UUID
 from warnings import warn
 
@@ -20,11 +32,11 @@ from galileo_sessions.errors import FilterError, FilterTypeError, QueueScopedFil
 from galileo_sessions.filters import advice, coercion
 from galileo_sessions.filters.kinds import FilterType, filter_type_of
 from galileo_sessions.filters.nodes import Filter, FullyAnnotatedFilter
-from galileo_sessions.filters.values import sendable, text
+from galileo_sessions.filters.values import Several, sendable, text
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
-Texts: TypeAlias = list[str] | tuple[str, ...] | AbstractSet[str]  # not Iterable[str], for a lone str is one
-Ids: TypeAlias = list[UUID] | list[str] | list[UUID | str] | tuple[UUID | str, ...] | AbstractSet[UUID | str]
+Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], for a lone str is one
+Ids: TypeAlias = Several[UUID | str] | AbstractSet[UUID | str]
 Instant: TypeAlias = datetime | str
 Value: TypeAlias = Number | datetime | UUID | str
 Day: TypeAlias = date | str
@@ -304,7 +316,7 @@ class _ColType(type):
 
 @final
 class Col(
-    _UnequalText[Value, str | UUID, Texts | Ids],
+    _UnequalText[Value, str | UUID, Ids],
     _Ordering[Value, Number | datetime],
     _Truth[Value],
     metaclass=_ColType,
@@ -377,4 +389,4 @@ def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
         stacklevel=2,
     )
     ids = coercion.items_of(user_ids)
-    return FullyAnnotatedFilter(user_ids if ids is None else ids)
+    return FullyAnnotatedFilter(cast("Any", user_ids) if ids is None else ids)

@@ -167,7 +167,7 @@ def _converter() -> "Converter":
     converter = Converter(unstruct_collection_overrides={tuple: list})
 
     def structure(cls: Any) -> Any:
-        hooks: dict[str, Any] = {a.name: override(struct_hook=partial(_field_value, cls, a)) for a in fields(cls)}
+        hooks: dict[str, Any] = {a.name: override(struct_hook=partial(_field_value, a)) for a in fields(cls)}
         if issubclass(cls, Filter):
             return make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **hooks)
         made: Any = make_dict_structure_fn(cls, converter, **hooks)
@@ -201,12 +201,9 @@ def _dump_function(cls: Any) -> Callable[[Any], dict[str, Any]]:
     return fields_of if filter_type is None else with_type if issubclass(cls, Comparison) else with_column
 
 
-def _field_value(cls: Any, attribute: Any, value: object, _: object) -> object:
+def _field_value(attribute: Any, value: object, _: object) -> object:
     """A field's value checked where cattrs knows the field, so that it's named in a fault."""
-    if attribute.converter is not None:
-        return attribute.converter(value)
-    attribute.validator(cls, attribute, value)  # of an operator, which has this instead
-    return value
+    return attribute.converter(value)
 
 
 def _structure_leaf(converter: "Converter", data: object, _: object) -> LeafFilter:

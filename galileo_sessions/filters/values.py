@@ -6,9 +6,9 @@ Subclasses such as a `StrEnum`'s members become plain `str`, `int` and `float`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
@@ -19,6 +19,23 @@ _SMALLEST, _LARGEST = (
 )  # Python reads and writes no int of more than 4,300 digits as text
 _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
+
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Several(Protocol[T_co]):
+    """
+    A sequence for type checkers, but no lone `str`: what `str.__contains__` takes sets it apart.
+
+    This is `SequenceNotStr` of the package useful-types.
+    """
+
+    def __contains__(self, value: object, /) -> bool: ...
+    def __getitem__(self, index: int, /) -> T_co: ...
+    def __iter__(self) -> Iterator[T_co]: ...
+    def __len__(self) -> int: ...
+    def __reversed__(self) -> Iterator[T_co]: ...
 
 
 def as_sequence(value: object) -> Sequence[Any] | None:

@@ -205,7 +205,7 @@ def test_people_type_filters_in_more_ways_than_repr_prints(text: str, expected: 
         ("Col.text('a').eq(**{})", "{}", "this can't stand in a filter"),
         ("Col.text('a').eq(**1)", "Col", "a keyword stands once in a call, by its name"),
         ("Col.text('a').eq(*['x'])", "*", "this can't stand in a filter"),
-        ("all_of(Col('a').eq(1), Col('b').eq(2))", "all_of", "too many positional arguments. Write all_of([a, b])"),
+        ("all_of(Col('a').eq(1), Col('b').eq(2))", "all_of", "takes one list of filters. Write all_of([a, b]), not"),
         # what columns and constructors refuse
         ("ALWAYS & Col('a').eq(None)", "Col", "the API has no test for a missing value"),
         ("Col.text('a').gt(3)", "gt", "Col.text('a') has no gt (>); it has eq"),
