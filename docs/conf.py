@@ -20,7 +20,9 @@ release = galileo_sessions.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["examples/*"]
 nitpicky = True
-nitpick_ignore_regex = [(r"py:class", r"galileo_sessions\.filters\.(columns\.(V[cos]?|C)|values\.Several)")]  # no public names
+nitpick_ignore_regex = [
+    (r"py:class", r"galileo_sessions\.filters\.(columns\.(V[cos]?|C)|values\.Several)")
+]  # no public names
 
 myst_heading_anchors = 3  # as GitHub makes them
 

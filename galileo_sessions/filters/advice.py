@@ -13,7 +13,15 @@ from types import MappingProxyType
 from typing import Protocol
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
-from galileo_sessions.filters.kinds import FILTER_TYPES, LIST_OPERATORS, METHODS, SYMBOLS, FilterType, filter_type_of
+from galileo_sessions.filters.kinds import (
+    FILTER_TYPES,
+    LIST_OPERATORS,
+    METHODS,
+    SYMBOLS,
+    FilterType,
+    filter_type_of,
+    is_missing,
+)
 
 EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
@@ -22,12 +30,6 @@ NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
 
 _MAX_NAME = 100  # what is compared of a name: the cost grows with its square
 _MAX_NAMES = 2_000
-_NAMES_INSTEAD = {
-    "datetime": 'Write a time as text: Col.date("created_at").gt("2026-01-31T09:00:00+00:00")',
-    "UUID": 'Write an id as text: Col.id("id").eq("74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")',
-    "fully_annotated": "Write FullyAnnotatedFilter(user_ids=[...])",
-    "on": "A day needs its time zone: write gte(...) & lt(...)",
-}
 _NO_PATTERN = "The API has no test for patterns, or for how text begins or ends; it has contains, for text"
 _NO_MISSING = "The API has no test for a missing value. Leave this condition out, or compare with a value"
 _METHODS_INSTEAD = {
@@ -80,7 +82,8 @@ def did_you_mean(
     return otherwise
 
 
-def _sentence(hint: str) -> str:
+def sentence(hint: str) -> str:
+    """A hint with a capital letter."""
     return hint[:1].upper() + hint[1:]
 
 
@@ -193,7 +196,7 @@ def no_such_method(column: Column, filter_type: FilterType | None, name: str) ->
     """The text for a method that a type of column doesn't have, with the types that have it."""
     has = filter_type.methods if filter_type else METHODS
     asked = f"{name} ({SYMBOLS[name]})" if name in SYMBOLS else name[:80]
-    hint = _instead_of_method(column, filter_type, name) or _sentence(did_you_mean(name, has))
+    hint = _instead_of_method(column, filter_type, name) or sentence(did_you_mean(name, has))
     return f"{brief(column)} has no {asked}; it has {', '.join(has)}. {hint}".removesuffix(". ")
 
 
@@ -224,7 +227,7 @@ def no_factory(name: str) -> str:
         instead = _ELSEWHERE[name]
         return f"Col has no {shown}. " + (f'Write Col("input").{instead}(...)' if instead in METHODS else instead)
     meant = did_you_mean(name, FILTER_TYPES, meanings={kind: f"Col.{kind}" for kind in FILTER_TYPES})
-    hint = f'Write Col("{shown}") for the column. {_sentence(meant)}'
+    hint = f'Write Col("{shown}") for the column. {sentence(meant)}'
     return f"Col has no {shown}; it has {', '.join(FILTER_TYPES)}. {hint}".removesuffix(". ")
 
 
@@ -247,7 +250,7 @@ def _instead_of_value(column_id: str, operator: str, value: object) -> str:
         return "bytes are not text. Write value.decode() if they are UTF-8"
     if operator in (*LIST_OPERATORS, "on"):
         return ""
-    if value is None:
+    if is_missing(value):
         return "the API has no test for a missing value. Leave this condition out, or write a value"
     if hasattr(value, "column_id"):
         return "the API compares a column with a value, not with another column or a filter"
@@ -278,6 +281,31 @@ def _instead_of_text(column_id: str, operator: str, written: str) -> str:
         except ValueError:
             kind, what, value = FilterType.DATE, "a date in ISO 8601", "..."
     return f"For {what} write Col.{kind}({brief(column_id)}).{operator}({'...' if operator == 'between' else value})"
+
+
+NAIVE = (
+    "a datetime without a time zone is a different instant in each. "
+    "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time"
+)
+
+
+def not_localized(value: datetime) -> str:
+    """The text for a datetime that was given a zone of pytz as its tzinfo."""
+    offset = brief(value.isoformat()[-6:])
+    return (
+        f"with tzinfo= a zone of pytz means local mean time, here {offset}. Write zone.localize(...), or use zoneinfo"
+    )
+
+
+def loses_digits(rounded: float) -> str:
+    """The text for a number that no float is equal to."""
+    return f"a JSON number would lose digits. Write float(...), which rounds to {rounded}"
+
+
+def no_zone(tz: object) -> str:
+    """The text for something that is no time zone."""
+    zones = 'timezone.utc, ZoneInfo("Europe/Berlin"), or its text: "Europe/Berlin", "+01:00"'
+    return f"tz is a time zone like {zones}; not {brief(tz)}"
 
 
 def no_list(operator: str, value: object, filter_type: FilterType | None) -> FilterTypeError:
@@ -320,66 +348,3 @@ def no_operator(column_id: str, filter_type: FilterType, operator: str, rewrite:
     """The text for an operator that the column's type doesn't have."""
     problem = f"{brief(column_id)} is filtered as {filter_type}, which has no {operator}"
     return f"{problem}; it has {', '.join(filter_type.operators)}" + (f". Write {rewrite}" if rewrite else "")
-
-
-# ---- texts that aren't filters ---------------------------------------------------------------------------------------
-
-CHAIN = 'write two comparisons for a chain: (Col("x") > 1) & (Col("x") < 3)'
-MEMBERSHIP = (
-    'write Col.collection("tags").contains("x") for `"x" in Col("tags")`, '
-    'Col("x").one_of([...]) for `in [...]`, ~(...) for `not in`, and == for `is`'
-)
-
-
-def unknown_name(name: str, known: Iterable[str], otherwise: str) -> str:
-    """The text for a name that isn't known."""
-    hint = _NAMES_INSTEAD.get(name) or _sentence(did_you_mean(name, known, otherwise))
-    return f"{name[:40]} is unknown. {hint}"
-
-
-def unknown_variable(name: str, known: Iterable[str]) -> str:
-    """The text for a name that isn't known and may be meant for a column or for text."""
-    names = ", ".join(known)
-    hint = f'Write Col("{name[:40]}") for a column, "{name[:40]}" for text. The names are {names}'
-    return unknown_name(name, known, hint)
-
-
-def unknown_method(name: str, known: Iterable[str]) -> str:
-    """The text for a method that no column has."""
-    return unknown_name(name, known, f"A column has {', '.join(known)}")
-
-
-def stands_alone(name: str) -> str:
-    """The text for a function or a method that isn't called."""
-    return f"{name} stands alone. Write {name}(...)"
-
-
-def drops(word: str) -> str:
-    """The text for Python's `and`, `or` and `not`."""
-    return f"`{word}` would drop a condition. {JOIN}"
-
-
-def no_filter(value: object, symbol: str) -> str:
-    """The text for a value where a filter is needed: beside `&`, `|` or `~`, or, without a symbol, alone."""
-    if symbol == "~":
-        return f'~ stands before a filter, and binds tighter than ==. Write ~(Col("a") == 1), not ~{brief(value)}'
-    if symbol:
-        return str(no_operand(value, symbol))
-    if hasattr(value, "column_id"):
-        return f"{brief(value)} is a column, not yet a filter. Compare it: {brief(value)}.eq(...)"
-    return f"{brief(value)} is a value, not a filter. {EXAMPLE}"
-
-
-def unreadable(message: str) -> str:
-    """What Python says of a syntax error, or better advice where a filter is meant."""
-    if not message:
-        return f"the text is empty. {EXAMPLE}"
-    if "unicode error" in message:
-        return "a backslash begins an escape here that isn't complete. Write two for a backslash in text"
-    if "limit" in message:
-        return "a number of more than 4,300 digits can't be sent"
-    if message.startswith("leading zeros"):
-        return 'no number begins with 0. A date is text: Col.date("created_at").gte("2026-01-31T09:00:00Z")'
-    if message.startswith("invalid syntax") and "==" not in message:
-        return f"this can't be read. {EXAMPLE}. {JOIN}"
-    return message

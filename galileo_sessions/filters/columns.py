@@ -240,13 +240,14 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant]):
         """The session's instant lies between two, both included: two leaves."""
         return coercion.between_dates(self, low, high)
 
-    def on(self, day: Day, *, tz: tzinfo) -> Filter:
+    def on(self, day: Day, *, tz: tzinfo | str) -> Filter:
         """
         The session's instant lies on a calendar day: from its midnight in `tz` to before the next, two leaves.
 
         Args:
             day: A `date`, or its text such as "2026-01-31".
-            tz: The time zone whose day is meant, such as `timezone.utc`.
+            tz: The time zone whose day is meant: such as `timezone.utc` or a zone of pytz,
+                or the text of a zone's name or UTC offset: "Europe/Berlin", "+01:00".
         """
         return coercion.on_day(self, day, tz)
 
@@ -346,7 +347,7 @@ class Col(
             return coercion.between_dates(self, low, high)
         return coercion.between_numbers(self, low, high)
 
-    def on(self, day: Day, *, tz: tzinfo) -> Filter:
+    def on(self, day: Day, *, tz: tzinfo | str) -> Filter:
         """The session's instant lies on a calendar day in `tz`: two date leaves."""
         return coercion.on_day(self, day, tz)
 

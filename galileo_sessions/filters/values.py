@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
+from galileo_sessions.filters.kinds import is_missing
 
 _SMALLEST, _LARGEST = (
     -(10**4_300) + 1,
@@ -141,8 +142,12 @@ def instant(value: object) -> datetime:
         FilterError: without an offset, or with more than six digits after the second's point.
         FilterTypeError: for anything but a `datetime` or text.
     """
+    if is_missing(value):
+        raise FilterTypeError(f"expected a datetime or ISO 8601 text, got {brief(value)}")
     if isinstance(value, datetime):
         moment = value
+        if getattr(moment, "nanosecond", 0):  # of pandas' Timestamp
+            raise FilterError(f"{brief(str(value))} is finer than a microsecond, which would be lost")
     elif isinstance(value, str):
         moment = _parse_instant(value)
     else:
