@@ -20,6 +20,7 @@ from galileo_sessions.errors import (
     BadRequestError,
     ConfigurationError,
     ConnectError,
+    DateAsTextWarning,
     DeadlineExceededError,
     DecodeError,
     DisconnectedError,
@@ -69,6 +70,7 @@ from galileo_sessions.filters.nodes import (
     Filter,
     FullyAnnotatedFilter,
     IdFilter,
+    LeafFilter,
     Not,
     NumberFilter,
     Or,
@@ -78,6 +80,7 @@ from galileo_sessions.filters.nodes import (
 )
 from galileo_sessions.filters.parsing import parse_filter
 from galileo_sessions.filters.serialization import dump_filter, load_filter
+from galileo_sessions.filters.traversal import leaves_of, map_leaves
 from galileo_sessions.version import __version__ as __version__
 
 __all__ = [
@@ -104,6 +107,7 @@ __all__ = [
     "CountReport",
     "CountResult",
     "CountStream",
+    "DateAsTextWarning",
     "DateCol",
     "DateFilter",
     "DeadlineExceededError",
@@ -122,6 +126,7 @@ __all__ = [
     "IdCol",
     "IdFilter",
     "Issue",
+    "LeafFilter",
     "Limits",
     "LoginError",
     "Not",
@@ -153,9 +158,11 @@ __all__ = [
     "dump_filter",
     "dump_query",
     "fully_annotated",
+    "leaves_of",
     "load_catalog",
     "load_filter",
     "load_query",
+    "map_leaves",
     "matches",
     "parse_filter",
 ]

@@ -189,6 +189,10 @@ class QueueScopedFilterWarning(UserWarning):
     """A filter that means something in annotation queues only."""
 
 
+class DateAsTextWarning(UserWarning):
+    """A time as text beside a column of no type, which compares text: `Col("created_at") == "2026-05-03T00:00Z"`."""
+
+
 class TransportError(GalileoError):
     """No whole answer came; the request may be sent again, for counting changes nothing."""
 

@@ -157,6 +157,21 @@ def no_filters(other: object, function: str) -> FilterTypeError:
     return FilterTypeError(f"{function} takes a list of filters, got {brief(other)}")
 
 
+def swapped(where: object, record: object) -> FilterTypeError:
+    """The error for arguments of matches that aren't a filter and a session."""
+    if hasattr(record, "size") and not hasattr(where, "size"):
+        return FilterTypeError("the filter comes first: matches(where, record)")
+    if not hasattr(where, "size") or hasattr(where, "keys"):
+        return FilterTypeError(f"matches takes a filter and a session's values, got {brief(where)} as the filter")
+    row = ". For a row of a table write row.to_dict()" if hasattr(record, "to_dict") else ""
+    return FilterTypeError(f"a session is a mapping from column ids to values, not {brief(record)}{row}")
+
+
+def no_mapped_leaf(leaf: object, made: object) -> str:
+    """The text for a function of map_leaves that doesn't return a filter."""
+    return f"the function made {brief(made)} of {brief(leaf)}. Return a filter; the leaf itself to keep it"
+
+
 def no_truth_value() -> FilterTypeError:
     """The error for `bool` of a filter."""
     return FilterTypeError(
@@ -308,8 +323,22 @@ def no_zone(tz: object) -> str:
     return f"tz is a time zone like {zones}; not {brief(tz)}"
 
 
+def date_as_text(column: Column, operator: str, value: str) -> str:
+    """The text of the warning that a time beside a column of no type is compared as text."""
+    typed = f"Col.{{}}({brief(column.column_id)}).{operator}({brief(value)})"
+    return (
+        f"{brief(column)}.{operator}({brief(value)}) compares text with a time as it is written. "
+        f"Write {typed.format('date')} for the instant, or {typed.format('text')} if the column is text"
+    )
+
+
 def no_list(operator: str, value: object, filter_type: FilterType | None) -> FilterTypeError:
     """The error for something that one_of or not_in can't take as a list."""
+    if getattr(value, "ndim", 0) > 1:
+        return FilterTypeError(
+            f"{operator} takes a list of text, not a table, which would give its column names. "
+            f'Write {operator}(table["column"])'
+        )
     single = f". For one value write {operator}([{brief(value)}])" if filter_type in ("text", "id") else ""
     return FilterTypeError(f"{operator} takes a list of text{single}")
 
@@ -331,6 +360,32 @@ def wrong_items(operator: str, types: set[FilterType | None]) -> FilterTypeError
     return FilterTypeError(f"the API has no {operator} for a {types.pop()}. Write {rewrite}")
 
 
+# ---- plain data that isn't a filter ---
+
+
+def instead_of_node(data: object) -> str:
+    """What to write where plain data isn't a node of a filter_tree; "" where nothing is known of it."""
+    if isinstance(data, str | bytes | bytearray):
+        is_json = data[:1] in ("{", "[", b"{", b"[")
+        return ". Write load_filter(json.loads(text))" if is_json else ". parse_filter reads filters as text"
+    if isinstance(data, list | tuple):
+        return '. Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
+    if hasattr(data, "size"):
+        return ". This is a filter already"
+    if not isinstance(data, Mapping):
+        return ""
+    if "filter_tree" in data:
+        return '. Write load_filter(data["filter_tree"]), or load_query(data) for a whole query'
+    if "filters" in data or "project_id" in data:
+        return ". load_query(data) reads a whole query"
+    if "type" in data or "column_id" in data:
+        return '. Write {"filter": {...}} around a leaf'
+    return ""
+
+
+EMPTY_AND = 'an empty and would count all sessions. Leave out "filter_tree" if that is meant'
+
+
 # ---- a catalog's columns ---------------------------------------------------------------------------------------------
 
 
@@ -342,6 +397,13 @@ def unknown_column(column_id: object, hint: str) -> str:
 def wrong_type(column_id: str, filter_type: str, leaf_type: str, rewrite: str) -> str:
     """The text for a leaf of another type than its column."""
     return f"{brief(column_id)} is filtered as {filter_type}, not as {leaf_type}. Write {rewrite}"
+
+
+def other_type(column_id: str, filter_type: str) -> str:
+    """The text for a column that is asked of a catalog as another type than it has."""
+    if filter_type not in FILTER_TYPES:
+        return f"{brief(column_id)} is filtered as {brief(filter_type)}, which this version doesn't know"
+    return f"{brief(column_id)} is filtered as {filter_type}. Write catalog.{filter_type}({brief(column_id)})"
 
 
 def no_operator(column_id: str, filter_type: FilterType, operator: str, rewrite: str | None) -> str:

@@ -5,21 +5,25 @@ The constructors of leaves hold what the API's schema allows.
 The rules here are stricter: a value that could not mean what was written doesn't become a filter.
 """
 
+import inspect
 import math
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, assert_never, cast
 from zoneinfo import ZoneInfo
 
-from galileo_sessions.errors import FilterError, FilterTypeError, brief
+from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, brief
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.advice import Column
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, is_missing, numpy_kind
 from galileo_sessions.filters.values import instant, sendable
 
 _OFFSET = re.compile(r"[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]")
+_TIME_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
+_PACKAGE = __name__.partition(".")[0]
 _MAX_ZONE = 100  # characters of a time zone's name
 _PLAIN = (int, float, bool, datetime)  # these and ASCII text are the most frequent, and need no check
 
@@ -41,7 +45,10 @@ def leaf(
             _check_items(filter_type, operator, items)
             value = items
         else:
-            filter_type = filter_type or _type_of(operator, value)
+            if filter_type is None:
+                filter_type = _type_of(operator, value)
+                if filter_type is FilterType.TEXT and operator in ("eq", "ne") and _TIME_TEXT.match(str(value)):
+                    _warn_of_date(column, operator, str(value))
             if type(value) not in _PLAIN and not (type(value) is str and value.isascii()):
                 _check_single(operator, value)
         if case_sensitive is not True:
@@ -49,6 +56,14 @@ def leaf(
         return _made(filter_type, column.column_id, operator, value, case_sensitive)
     except FilterError as error:
         raise advice.refusal(column, operator, (value,), error) from None
+
+
+def _warn_of_date(column: Column, operator: str, value: str) -> None:
+    """Warns at the line of the caller, however many of this package's functions are in between."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(advice.date_as_text(column, operator, value), DateAsTextWarning, stacklevel=level)
 
 
 def _made(filter_type: FilterType, column_id: str, operator: Any, value: Any, case_sensitive: Any) -> nodes.Filter:
@@ -224,7 +239,7 @@ def items_of(values: object) -> tuple[Any, ...] | None:
 
     Those of a set are sorted, so that one filter has one JSON.
     """
-    if isinstance(values, str | bytes | Mapping):
+    if isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) != 1:  # a table gives its column names
         return None
     try:
         iterator = iter(cast("Iterable[object]", values))

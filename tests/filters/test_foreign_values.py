@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.strategies import check_message
 
-from galileo_sessions import Col, FilterError, FilterTypeError, NumberFilter
+from galileo_sessions import Col, Filter, FilterError, FilterTypeError, NumberFilter, matches
 
 np: Any = pytest.importorskip("numpy", reason="numpy isn't installed; it is in the extra `test`")
 
@@ -152,3 +152,99 @@ def test_a_missing_value_is_no_bound(pandas: Any) -> None:
     """Of between either."""
     with pytest.raises(FilterTypeError, match="missing value"):
         Col("d").between(pandas.NaT, pandas.Timestamp("2026-01-31T09:00:00Z"))
+
+
+@pytest.mark.parametrize("operator", ["one_of", "not_in"])
+def test_a_table_is_no_list(pandas: Any, operator: str) -> None:
+    """It would give its column names."""
+    table = pandas.DataFrame({"user": ["x", "y"]})
+    for values in (table, np.array([["x"]])):
+        message = refused(lambda values=values: getattr(Col("a"), operator)(values))
+        assert f'not a table, which would give its column names. Write {operator}(table["column"])' in message
+    assert ("x", "y") == made(getattr(Col("a"), operator)(table["user"]))
+
+
+# ---- records ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "expected"),
+    [
+        (Col("a") > 1, np.int64(2), True),
+        (Col("a") > 1, np.float32(0.5), False),
+        (Col("a") > 1, np.array(2), True),
+        (Col("a") > 1, Decimal("1.5"), True),
+        (Col("a").eq(0.1), Decimal("0.1"), False),  # as Python compares them: exactly
+        (Col("a").eq(2**53), np.int64(2**53 + 1), False),
+        (Col("a").between(0, 3), np.uint8(3), True),
+        (Col("a") > 1, np.float64("nan"), None),
+        (Col("a") > 1, np.float64("inf"), True),
+        (Col("a") > 1, Decimal("NaN"), None),
+        (Col("a") > 1, Decimal("Infinity"), True),
+        (Col("a") > 1, np.bool_(True), None),
+        (Col("a") > 1, np.str_("2"), None),
+        (Col("a").is_true(), np.bool_(True), True),
+        (Col("a").is_true(), np.bool_(False), False),
+        (Col("a").is_true(), np.int64(1), None),
+        (Col("a").eq("x"), np.str_("x"), True),
+        (Col.collection("a").contains("x"), np.array(["x", "y"]), True),
+        (Col.collection("a").contains("x"), np.array("x"), None),
+        (Col.date("a") > "2026-01-31T00:00Z", np.datetime64("2026-02-01"), None),
+    ],
+    ids=repr,
+)
+def test_a_record_may_hold_values_as_filters_take_them(where: Filter, value: object, expected: bool | None) -> None:
+    """Scalars of numpy and Decimal compare exactly; what is missing satisfies neither a leaf nor its negation."""
+    assert (expected is True, expected is False) == (matches(where, {"a": value}), matches(~where, {"a": value}))
+
+
+def test_a_longdouble_of_a_record_compares_with_all_its_digits() -> None:
+    """Not rounded to a float."""
+    if np.finfo(np.longdouble).nmant <= 52:
+        pytest.skip("a longdouble is a float on this machine")
+    assert matches(Col("a") > 2**63, {"a": np.longdouble(2**63) + np.longdouble(1)})
+    assert not matches(Col("a") > 2**63 + 1, {"a": np.longdouble(2**63) + np.longdouble(1)})
+
+
+@pytest.mark.parametrize("name", ["NaT", "NA"])
+def test_a_missing_value_of_pandas_is_missing(pandas: Any, name: str) -> None:
+    """As None is."""
+    record = {"a": getattr(pandas, name)}
+    for where in (Col("a") > 1, Col("a").eq("x"), Col.date("a") > "2026-01-31T00:00Z", Col("a").is_true()):
+        assert (False, False) == (matches(where, record), matches(~where, record))
+
+
+def test_a_timestamp_of_a_record_compares_with_its_nanoseconds(pandas: Any) -> None:
+    """One without a time zone names no instant."""
+    where = Col.date("a").gt("2026-01-31T09:00:00Z")
+    assert matches(where, {"a": pandas.Timestamp("2026-01-31T09:00:00.000000001Z")})
+    assert not matches(where, {"a": pandas.Timestamp("2026-01-31T09:00:00Z")})
+    naive = {"a": pandas.Timestamp("2026-01-31T10:00:00.000000001")}
+    assert (False, False) == (matches(where, naive), matches(~where, naive))
+
+
+@pytest.mark.parametrize(
+    ("where", "record", "words"),
+    [
+        ({"a": 1}, Col("a").eq(1), "the filter comes first: matches(where, record)"),
+        (None, {"a": 1}, "got None as the filter"),
+        (Col("a"), {"a": 1}, "got Col('a') as the filter"),
+        ({"a": 1}, {"a": 1}, "got {'a': 1} as the filter"),
+        (Col("a").eq(1), [1], "a session is a mapping from column ids to values, not [1]"),
+        (Col("a").eq(1), None, "a session is a mapping from column ids to values, not None"),
+        (Col("a").eq(1), Col("a").eq(1), "a session is a mapping from column ids to values, not Col.number"),
+    ],
+    ids=str,
+)
+def test_arguments_that_are_swapped_are_refused_in_words(where: Any, record: Any, words: str) -> None:
+    """Rather than False for each session."""
+    with pytest.raises(FilterTypeError) as caught:
+        matches(where, record)
+    assert words in str(caught.value)
+    check_message(str(caught.value))
+
+
+def test_a_row_of_a_table_is_explained(pandas: Any) -> None:
+    """A Series is no mapping."""
+    with pytest.raises(FilterTypeError, match=r"For a row of a table write row.to_dict\(\)"):
+        matches(Col("a") > 1, pandas.Series({"a": 2}))  # type: ignore[arg-type]

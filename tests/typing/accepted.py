@@ -22,8 +22,10 @@ from galileo_sessions import (
     DateCol,
     DateFilter,
     Filter,
+    FullyAnnotatedFilter,
     GalileoSessions,
     IdCol,
+    LeafFilter,
     Not,
     NumberCol,
     NumberFilter,
@@ -36,9 +38,11 @@ from galileo_sessions import (
     dump_filter,
     dump_query,
     fully_annotated,
+    leaves_of,
     load_catalog,
     load_filter,
     load_query,
+    map_leaves,
     matches,
 )
 
@@ -115,6 +119,12 @@ assert_type(Col.id("a").contains("74aec"), Filter)
 assert_type(Col.id("a").one_of((ID, "x")), Filter)
 assert_type(Col.id("a").not_in({ID}), Filter)
 
+
+def renamed(leaf: LeafFilter) -> Filter:
+    """A leaf's own fields."""
+    return leaf if isinstance(leaf, FullyAnnotatedFilter) else Col.text(leaf.column_id).eq(leaf.operator)
+
+
 # Filters combine to filters.
 f, g = Col("a").eq(1), Col("b").contains("x")
 assert_type(f & g, Filter)
@@ -129,6 +139,9 @@ f &= g
 f |= NEVER
 assert_type(f if g is not ALWAYS else g, Filter)
 assert_type(fully_annotated([ID, "x"]), Filter)
+assert_type(leaves_of(f), tuple[LeafFilter, ...])
+assert_type(map_leaves(f, renamed), Filter)
+assert_type(Col("a").on("2026-01-31", tz="+01:00"), Filter)
 
 
 def names(where: Filter) -> Iterable[str]:
@@ -176,6 +189,12 @@ async def check_columns(galileo: GalileoSessions) -> None:
     assert_type(catalog, ColumnCatalog)
     assert_type(catalog.check(f), Filter)
     assert_type(catalog.info("a"), ColumnInfo)
+    assert_type(catalog.text("a"), TextCol)
+    assert_type(catalog.number("a"), NumberCol)
+    assert_type(catalog.date("a"), DateCol)
+    assert_type(catalog.boolean("a"), BooleanCol)
+    assert_type(catalog.collection("a"), CollectionCol)
+    assert_type(catalog.id("a"), IdCol)
     assert_type(await galileo.count(ID, catalog.check(catalog["a"] > 1)), int)
     assert_type(load_catalog(dump_catalog(catalog)), ColumnCatalog)
     assert_type(ColumnCatalog.of({"metrics/a": "number"}, b="text"), ColumnCatalog)

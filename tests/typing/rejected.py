@@ -21,7 +21,10 @@ from galileo_sessions import (
     TextFilter,
     all_of,
     any_of,
+    leaves_of,
     load_filter,
+    map_leaves,
+    matches,
 )
 
 f, g = Col("a").eq(1), Col("b").eq(2)
@@ -106,6 +109,9 @@ _ = all_of([f, None])  # E
 _ = all_of(f)  # E
 _ = all_of(f, g)  # E
 _ = any_of(f, g)  # E
+_ = map_leaves(f, lambda leaf: leaf.column_id)  # E
+_ = leaves_of(Col("a"))  # E
+_ = matches({"a": 1}, f)  # E
 _ = And([Col("a")])  # E
 _ = And(f, g)  # E
 _ = And(f)  # E
