@@ -309,7 +309,9 @@ class _Factory(Generic[C]):
 class _ColType(type):
     """The type of `Col`, which explains `Col.score`."""
 
-    if not TYPE_CHECKING:
+    if TYPE_CHECKING:
+        pass
+    else:  # type checkers reject Col.score
 
         def __getattr__(cls, name):
             raise AttributeError(name if name.startswith("_") else advice.no_factory(name), name=name)

@@ -352,7 +352,7 @@ def test_html_is_bounded() -> None:
 # ---- columns with a type that type checkers know ---------------------------------------------------------------------
 
 
-KINDS = {
+TYPED = {
     "text": (TextCol, "input"),
     "number": (NumberCol, "step_number"),
     "date": (DateCol, "created_at"),
@@ -362,13 +362,13 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", TYPED)
 def test_a_column_is_asked_by_its_type(name: str) -> None:
     """Another type is refused with the right call; a typo as everywhere."""
-    made, column_id = KINDS[name]
+    made, column_id = TYPED[name]
     column = getattr(CATALOG, name)(column_id)
     assert (made, column_id) == (type(column), column.column_id)
-    for other in KINDS.keys() - {name}:
+    for other in TYPED.keys() - {name}:
         with pytest.raises(FilterTypeError) as caught:
             getattr(CATALOG, other)(column_id)
         assert f"{column_id!r} is filtered as {name}. Write catalog.{name}({column_id!r})" == str(caught.value)
