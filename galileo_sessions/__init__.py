@@ -22,6 +22,7 @@ from galileo_sessions.errors import (
     BadRequestError,
     ConfigurationError,
     ConnectError,
+    DateAsTextWarning,
     DeadlineExceededError,
     DecodeError,
     DisconnectedError,
@@ -71,6 +72,7 @@ from galileo_sessions.filters.nodes import (
     Filter,
     FullyAnnotatedFilter,
     IdFilter,
+    LeafFilter,
     Not,
     NumberFilter,
     Or,
@@ -81,6 +83,7 @@ from galileo_sessions.filters.nodes import (
 from galileo_sessions.filters.parsing import parse_filter, parse_partition
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.serialization import dump_filter, load_filter
+from galileo_sessions.filters.traversal import leaves_of, map_leaves
 from galileo_sessions.version import __version__ as __version__
 
 __all__ = [
@@ -109,6 +112,7 @@ __all__ = [
     "CountStream",
     "CountsBy",
     "CountsTable",
+    "DateAsTextWarning",
     "DateCol",
     "DateFilter",
     "DeadlineExceededError",
@@ -127,6 +131,7 @@ __all__ = [
     "IdCol",
     "IdFilter",
     "Issue",
+    "LeafFilter",
     "Limits",
     "LoginError",
     "Not",
@@ -160,9 +165,11 @@ __all__ = [
     "dump_filter",
     "dump_query",
     "fully_annotated",
+    "leaves_of",
     "load_catalog",
     "load_filter",
     "load_query",
+    "map_leaves",
     "matches",
     "parse_filter",
     "parse_partition",

@@ -156,7 +156,7 @@ class FilterTypeError(FilterError, TypeError):
 
 
 class FilterTooLargeError(FilterError):
-    """A tree deeper than 100 levels or with more than 10,000 leaves."""
+    """A tree deeper than 100 levels, or with more than 10,000 leaves or 40,000 nodes."""
 
 
 class FilterDecodeError(FilterError):
@@ -206,6 +206,10 @@ class UnknownColumnError(FilterError, KeyError):
 
 class QueueScopedFilterWarning(UserWarning):
     """A filter that means something in annotation queues only."""
+
+
+class DateAsTextWarning(UserWarning):
+    """A time as text beside a column of no type, which compares text: `Col("created_at") == "2026-05-03T00:00Z"`."""
 
 
 class TransportError(GalileoError):

@@ -10,8 +10,9 @@ from uuid import UUID
 from attrs import evolve, field, fields, frozen
 
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
+from galileo_sessions.filters.advice import EMPTY_AND
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or, all_of
-from galileo_sessions.filters.serialization import checked_list, dump, dump_filter, load, load_node
+from galileo_sessions.filters.serialization import checked_list, dump, dump_filter, fault_at, load, load_node
 from galileo_sessions.filters.values import UUID_TEXT, instant
 
 _CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -218,7 +219,8 @@ def load_query(data: object) -> CountQuery:
     The query that plain data stands for: what `dump_query` makes, or an API request body with its `project_id`.
 
     Raises:
-        FilterDecodeError: if it isn't one, with the path to the fault.
+        FilterDecodeError: if it isn't one, with the path to the fault. An empty `and` as its filter_tree is none
+            either: a query for all sessions has no filter_tree.
         ConfigurationError: if an id is no UUID.
         FilterError: if the query can't be sent; see `CountQuery`.
     """
@@ -235,14 +237,7 @@ def load_query(data: object) -> CountQuery:
     tree = entries.pop("filter_tree", None)
     flat = checked_list(entries.pop("filters", ()), "leaves", ("filters",))
     leaves = load(flat, list[LeafFilter], ("filters",))
-    return CountQuery(where=None if tree is None else _load_tree(tree), filters=leaves, **entries)
-
-
-def _load_tree(tree: object) -> Filter:
-    where = load_node(tree, ("filter_tree",))
+    where = None if tree is None else load_node(tree, ("filter_tree",))
     if where == ALWAYS:
-        raise FilterDecodeError(
-            "an and without conditions would count all sessions. To count them all, leave filter_tree out",
-            path=("filter_tree", "and"),
-        )
-    return where
+        raise fault_at(("filter_tree",), EMPTY_AND)
+    return CountQuery(where=where, filters=leaves, **entries)

@@ -13,7 +13,16 @@ from types import MappingProxyType
 from typing import Protocol
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
-from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, PARTITIONS, SYMBOLS, FilterType, filter_type_of
+from galileo_sessions.filters.kinds import (
+    FILTER_TYPES,
+    LIST_OPERATORS,
+    METHODS,
+    PARTITIONS,
+    SYMBOLS,
+    FilterType,
+    filter_type_of,
+    is_missing,
+)
 
 EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 PARTITION_EXAMPLE = (
@@ -25,13 +34,23 @@ NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
 
 _MAX_NAME = 100  # what is compared of a name: the cost grows with its square
 _MAX_NAMES = 2_000
-_NAMES_INSTEAD = {
-    "datetime": 'Write a time as text: Col.date("created_at").gt("2026-01-31T09:00:00+00:00")',
-    "UUID": 'Write an id as text: Col.id("id").eq("74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")',
-    "fully_annotated": "Write FullyAnnotatedFilter(user_ids=[...])",
-    "on": "A day needs its time zone: write gte(...) & lt(...)",
-    **dict.fromkeys(PARTITIONS, "It makes parts to count by, for count_by(...) and --by, and no filter"),
+_NO_PATTERN = "The API has no test for patterns, or for how text begins or ends; it has contains, for text"
+_NO_MISSING = "The API has no test for a missing value. Leave this condition out, or compare with a value"
+_METHODS_INSTEAD = {
+    "one_of": ("is_in", "isin", "in_", "any_of"),
+    "not_in": ("notin", "notin_", "nin", "is_not_in"),
+    "contains": ("has", "includes", "icontains"),
+    "between": ("is_between",),
+    "eq": ("equals", "equal_to"),
+    "ne": ("neq", "not_equal", "not_equals"),
+    "gte": ("ge", "geq", "greater_equal"),
+    "lte": ("le", "leq", "less_equal"),
+    _NO_PATTERN: ("starts_with", "startswith", "ends_with", "endswith", "like", "ilike", "match", "rlike", "regex"),
+    _NO_MISSING: ("is_null", "is_not_null", "isnull", "notnull", "isna", "notna", "is_none", "is_", "is_not", "exists"),
+    JOIN: ("and_", "or_", "not_"),
 }
+"""What polars, pandas, SQLAlchemy and Django call a method, under the method here or what to say instead."""
+_ELSEWHERE = {name: instead for instead, names in _METHODS_INSTEAD.items() for name in names}
 _NUMBER_TEXT = re.compile(r"\s*-?[0-9]{1,40}(\.[0-9]{1,40})?\s*")
 
 
@@ -67,7 +86,8 @@ def did_you_mean(
     return otherwise
 
 
-def _sentence(hint: str) -> str:
+def sentence(hint: str) -> str:
+    """A hint with a capital letter."""
     return hint[:1].upper() + hint[1:]
 
 
@@ -90,11 +110,70 @@ def no_operand(other: object, symbol: str) -> FilterTypeError:
     )
 
 
+def several_filters(function: str, what: str) -> FilterTypeError:
+    """The error for filters as arguments of their own."""
+    instead = "~all_of([a, b])" if function == "Not" else f"{function}([a, b])"
+    return FilterTypeError(f"{function} takes one {what}. Write {instead}, not {function}(a, b)")
+
+
+def no_child(value: object) -> FilterTypeError:
+    """The error for something that a constructor can't take as a filter."""
+    if hasattr(value, "column_id"):
+        return FilterTypeError(f"{brief(value)} is a column, not yet a filter. Compare it: {brief(value)}.eq(...)")
+    return FilterTypeError(f"expected a filter, got {brief(value)}")
+
+
+def no_children(value: object) -> FilterTypeError:
+    """The error for something that And or Or can't take as a list of filters."""
+    return FilterTypeError(
+        f"expected a list of filters, got {brief(value)}. Write it in brackets: And([...]), Or([...])"
+    )
+
+
+def too_deep(depth: int, most: int) -> str:
+    """The text for a filter of too many levels."""
+    return (
+        f"this filter would be {depth} levels deep; {most} is the most. "
+        "all_of([...]) and any_of([...]) put any number of filters on one level"
+    )
+
+
+def too_many_leaves(size: int, most: int) -> str:
+    """The text for a filter of too many leaves."""
+    return (
+        f"this filter would have {size:,} leaves; {most:,} is the most. "
+        "Many values of one column fit into one leaf: one_of([...])"
+    )
+
+
+def too_many_nodes(count: int, most: int) -> str:
+    """The text for a filter of too many nodes."""
+    return (
+        f"this filter would have {count:,} nodes; {most:,} is the most: leaves, and each And, Or and Not. "
+        "&, | and ~ need fewer than the constructors, for they flatten"
+    )
+
+
 def no_filters(other: object, function: str) -> FilterTypeError:
     """The error for something that all_of or any_of can't take as a list of filters."""
     if hasattr(other, "size"):
         return FilterTypeError(f"{function} takes one list of filters: write {function}([a, b]), not {function}(a)")
     return FilterTypeError(f"{function} takes a list of filters, got {brief(other)}")
+
+
+def swapped(where: object, record: object) -> FilterTypeError:
+    """The error for arguments of matches that aren't a filter and a session."""
+    if hasattr(record, "size") and not hasattr(where, "size"):
+        return FilterTypeError("the filter comes first: matches(where, record)")
+    if not hasattr(where, "size") or hasattr(where, "keys"):
+        return FilterTypeError(f"matches takes a filter and a session's values, got {brief(where)} as the filter")
+    row = ". For a row of a table write row.to_dict()" if hasattr(record, "to_dict") else ""
+    return FilterTypeError(f"a session is a mapping from column ids to values, not {brief(record)}{row}")
+
+
+def no_mapped_leaf(leaf: object, made: object) -> str:
+    """The text for a function of map_leaves that doesn't return a filter."""
+    return f"the function made {brief(made)} of {brief(leaf)}. Return a filter; the leaf itself to keep it"
 
 
 def no_truth_value() -> FilterTypeError:
@@ -135,16 +214,44 @@ def no_container(column: Column, item: object) -> FilterTypeError:
 def no_such_method(column: Column, filter_type: FilterType | None, name: str) -> str:
     """The text for a method that a type of column doesn't have, with the types that have it."""
     has = filter_type.methods if filter_type else METHODS
-    written, column_id = brief(column), brief(column.column_id)
     asked = f"{name} ({SYMBOLS[name]})" if name in SYMBOLS else name[:80]
-    homes = [f"Col.{kind}({column_id}).{name}(...)" for kind in FilterType if name in kind.methods + kind.partitions]
-    if name == "ne":
-        hint = f"Write {written}.not_in([...]) or ~{written}.eq(...)"
-    elif homes:
-        hint = f"Write {' or '.join(homes)}"
-    else:
-        hint = _sentence(did_you_mean(name, (*has, *(filter_type.partitions if filter_type else ()))))
-    return f"{written} has no {asked}; it has {', '.join(has)}. {hint}".removesuffix(". ")
+    known = (*has, *(filter_type.partitions if filter_type else ()))
+    hint = _instead_of_method(column, filter_type, name) or sentence(did_you_mean(name, known))
+    return f"{brief(column)} has no {asked}; it has {', '.join(has)}. {hint}".removesuffix(". ")
+
+
+def _instead_of_method(column: Column, filter_type: FilterType | None, name: str) -> str:
+    """What to write for a method of another type or of another library; "" where nothing is known of it."""
+    written, column_id = brief(column), brief(column.column_id)
+    if name in FILTER_TYPES:
+        return f"Write Col.{name}({column_id})"
+    method = _ELSEWHERE.get(name, name)
+    if method in PARTITIONS:
+        makers = [f"Col.{kind}({column_id}).{method}(...)" for kind in FilterType if method in kind.partitions]
+        return f"Write {' or '.join(makers)}"
+    if method not in METHODS:
+        return "" if method == name else method
+    if method in (filter_type.methods if filter_type else METHODS):
+        return f"Write {written}.{method}(...)"
+    if method == "ne":
+        return f"Write {written}.not_in([...]) or ~{written}.eq(...)"
+    homes = " or ".join([f"Col.{kind}({column_id}).{method}(...)" for kind in FilterType if method in kind.methods])
+    if method in LIST_OPERATORS:
+        loop = f"any_of([{written}.eq(value) for value in values])"
+        return f"Write {loop if method == 'one_of' else f'~{loop}'}, or {homes}"
+    ordered = filter_type is FilterType.TEXT and method in FilterType.NUMBER.methods
+    return f"{'Text has no order. ' if ordered else ''}Write {homes}"
+
+
+def no_factory(name: str) -> str:
+    """The text for an attribute that `Col` itself doesn't have."""
+    shown = name[:80]
+    if name in _ELSEWHERE:
+        instead = _ELSEWHERE[name]
+        return f"Col has no {shown}. " + (f'Write Col("input").{instead}(...)' if instead in METHODS else instead)
+    meant = did_you_mean(name, FILTER_TYPES, meanings={kind: f"Col.{kind}" for kind in FILTER_TYPES})
+    hint = f'Write Col("{shown}") for the column. {sentence(meant)}'
+    return f"Col has no {shown}; it has {', '.join(FILTER_TYPES)}. {hint}".removesuffix(". ")
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------
@@ -166,7 +273,7 @@ def _instead_of_value(column_id: str, operator: str, value: object) -> str:
         return "bytes are not text. Write value.decode() if they are UTF-8"
     if operator in (*LIST_OPERATORS, "on", *PARTITIONS):
         return ""
-    if value is None:
+    if is_missing(value):
         return "the API has no test for a missing value. Leave this condition out, or write a value"
     if hasattr(value, "column_id"):
         return "the API compares a column with a value, not with another column or a filter"
@@ -199,8 +306,47 @@ def _instead_of_text(column_id: str, operator: str, written: str) -> str:
     return f"For {what} write Col.{kind}({brief(column_id)}).{operator}({'...' if operator == 'between' else value})"
 
 
+NAIVE = (
+    "a datetime without a time zone is a different instant in each. "
+    "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time"
+)
+
+
+def not_localized(value: datetime) -> str:
+    """The text for a datetime that was given a zone of pytz as its tzinfo."""
+    offset = brief(value.isoformat()[-6:])
+    return (
+        f"with tzinfo= a zone of pytz means local mean time, here {offset}. Write zone.localize(...), or use zoneinfo"
+    )
+
+
+def loses_digits(rounded: float) -> str:
+    """The text for a number that no float is equal to."""
+    return f"a JSON number would lose digits. Write float(...), which rounds to {rounded}"
+
+
+def no_zone(tz: object) -> str:
+    """The text for something that is no time zone."""
+    zones = 'timezone.utc, ZoneInfo("Europe/Berlin"), or its text: "Europe/Berlin", "+01:00"'
+    return f"tz is a time zone like {zones}; not {brief(tz)}"
+
+
+def date_as_text(column: Column, operator: str, value: str) -> str:
+    """The text of the warning that a time beside a column of no type is compared as text."""
+    typed = f"Col.{{}}({brief(column.column_id)}).{operator}({brief(value)})"
+    return (
+        f"{brief(column)}.{operator}({brief(value)}) compares text with a time as it is written. "
+        f"Write {typed.format('date')} for the instant, or {typed.format('text')} if the column is text"
+    )
+
+
 def no_list(operator: str, value: object, filter_type: FilterType | None) -> FilterTypeError:
     """The error for something that one_of or not_in can't take as a list."""
+    if getattr(value, "ndim", 0) > 1:
+        return FilterTypeError(
+            f"{operator} takes a list of text, not a table, which would give its column names. "
+            f'Write {operator}(table["column"])'
+        )
     single = f". For one value write {operator}([{brief(value)}])" if filter_type in ("text", "id") else ""
     return FilterTypeError(f"{operator} takes a list of text{single}")
 
@@ -222,6 +368,32 @@ def wrong_items(operator: str, types: set[FilterType | None]) -> FilterTypeError
     return FilterTypeError(f"the API has no {operator} for a {types.pop()}. Write {rewrite}")
 
 
+# ---- plain data that isn't a filter ---
+
+
+def instead_of_node(data: object) -> str:
+    """What to write where plain data isn't a node of a filter_tree; "" where nothing is known of it."""
+    if isinstance(data, str | bytes | bytearray):
+        is_json = data[:1] in ("{", "[", b"{", b"[")
+        return ". Write load_filter(json.loads(text))" if is_json else ". parse_filter reads filters as text"
+    if isinstance(data, list | tuple):
+        return '. Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
+    if hasattr(data, "size"):
+        return ". This is a filter already"
+    if not isinstance(data, Mapping):
+        return ""
+    if "filter_tree" in data:
+        return '. Write load_filter(data["filter_tree"]), or load_query(data) for a whole query'
+    if "filters" in data or "project_id" in data:
+        return ". load_query(data) reads a whole query"
+    if "type" in data or "column_id" in data:
+        return '. Write {"filter": {...}} around a leaf'
+    return ""
+
+
+EMPTY_AND = 'an empty and would count all sessions. Leave out "filter_tree" if that is meant'
+
+
 # ---- a catalog's columns ---------------------------------------------------------------------------------------------
 
 
@@ -235,76 +407,14 @@ def wrong_type(column_id: str, filter_type: str, leaf_type: str, rewrite: str) -
     return f"{brief(column_id)} is filtered as {filter_type}, not as {leaf_type}. Write {rewrite}"
 
 
+def other_type(column_id: str, filter_type: str) -> str:
+    """The text for a column that is asked of a catalog as another type than it has."""
+    if filter_type not in FILTER_TYPES:
+        return f"{brief(column_id)} is filtered as {brief(filter_type)}, which this version doesn't know"
+    return f"{brief(column_id)} is filtered as {filter_type}. Write catalog.{filter_type}({brief(column_id)})"
+
+
 def no_operator(column_id: str, filter_type: FilterType, operator: str, rewrite: str | None) -> str:
     """The text for an operator that the column's type doesn't have."""
     problem = f"{brief(column_id)} is filtered as {filter_type}, which has no {operator}"
     return f"{problem}; it has {', '.join(filter_type.operators)}" + (f". Write {rewrite}" if rewrite else "")
-
-
-# ---- texts that aren't filters ---------------------------------------------------------------------------------------
-
-CHAIN = 'write two comparisons for a chain: (Col("x") > 1) & (Col("x") < 3)'
-MEMBERSHIP = (
-    'write Col.collection("tags").contains("x") for `"x" in Col("tags")`, '
-    'Col("x").one_of([...]) for `in [...]`, ~(...) for `not in`, and == for `is`'
-)
-
-
-def unknown_name(name: str, known: Iterable[str], otherwise: str) -> str:
-    """The text for a name that isn't known."""
-    hint = _NAMES_INSTEAD.get(name) or _sentence(did_you_mean(name, known, otherwise))
-    return f"{name[:40]} is unknown. {hint}"
-
-
-def unknown_variable(name: str, known: Iterable[str]) -> str:
-    """The text for a name that isn't known and may be meant for a column or for text."""
-    names = ", ".join(known)
-    hint = f'Write Col("{name[:40]}") for a column, "{name[:40]}" for text. The names are {names}'
-    return unknown_name(name, known, hint)
-
-
-def unknown_method(name: str, known: Iterable[str]) -> str:
-    """The text for a method that no column has."""
-    return unknown_name(name, known, f"A column has {', '.join(known)}")
-
-
-def stands_alone(name: str) -> str:
-    """The text for a function or a method that isn't called."""
-    return f"{name} stands alone. Write {name}(...)"
-
-
-def drops(word: str) -> str:
-    """The text for Python's `and`, `or` and `not`."""
-    return f"`{word}` would drop a condition. {JOIN}"
-
-
-def no_filter(value: object, symbol: str) -> str:
-    """The text for a value where a filter is needed: beside `&`, `|` or `~`, or, without a symbol, alone."""
-    if symbol == "~":
-        return f'~ stands before a filter, and binds tighter than ==. Write ~(Col("a") == 1), not ~{brief(value)}'
-    if symbol:
-        return str(no_operand(value, symbol))
-    if hasattr(value, "column_id"):
-        return f"{brief(value)} is a column, not yet a filter. Compare it: {brief(value)}.eq(...)"
-    return f"{brief(value)} is a value, not a filter. {EXAMPLE}"
-
-
-def no_partition(value: object) -> str:
-    """The text for a filter, a column or a value where a partition is needed."""
-    what = "a filter" if hasattr(value, "depth") else "a column" if hasattr(value, "column_id") else "a value"
-    return f"{brief(value)} is {what}, not parts to count by. Write {PARTITION_EXAMPLE}"
-
-
-def unreadable(message: str) -> str:
-    """What Python says of a syntax error, or better advice where a filter is meant."""
-    if not message:
-        return f"the text is empty. {EXAMPLE}"
-    if "unicode error" in message:
-        return "a backslash begins an escape here that isn't complete. Write two for a backslash in text"
-    if "limit" in message:
-        return "a number of more than 4,300 digits can't be sent"
-    if message.startswith("leading zeros"):
-        return 'no number begins with 0. A date is text: Col.date("created_at").gte("2026-01-31T09:00:00Z")'
-    if message.startswith("invalid syntax") and "==" not in message:
-        return f"this can't be read. {EXAMPLE}. {JOIN}"
-    return message

@@ -1,19 +1,31 @@
 """A project's own columns, typed, and as plain data."""
 
 from collections.abc import Iterable, Iterator, Mapping, ValuesView
-from typing import Any, Self, cast, final, overload
+from typing import Any, Self, TypeVar, cast, final, overload
 
 from attrs import Factory, field, frozen
 
 from galileo_sessions.errors import FilterError, FilterTypeError, UnknownColumnError, brief
 from galileo_sessions.filters import advice, checking
 from galileo_sessions.filters.column_info import ColumnInfo
-from galileo_sessions.filters.columns import Col, column_class
+from galileo_sessions.filters.columns import (
+    BooleanCol,
+    Col,
+    CollectionCol,
+    DateCol,
+    IdCol,
+    NumberCol,
+    TextCol,
+    TypedCol,
+    column_class,
+)
 from galileo_sessions.filters.kinds import FILTER_TYPES
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.serialization import checked_list, dump, json_object, load
 from galileo_sessions.filters.values import text
+
+T = TypeVar("T", bound=TypedCol)
 
 _MAX_ROWS = 200  # of a table in a notebook
 _MAX_CELL = 200
@@ -128,6 +140,42 @@ class ColumnCatalog(Mapping[str, Any]):
     def __getitem__(self, column_id: str) -> Any:
         filter_type = FILTER_TYPES.get(self.info(column_id).filter_type or "")
         return Col(column_id) if filter_type is None else column_class(filter_type)(column_id)
+
+    def text(self, column_id: str) -> TextCol:
+        """
+        The column, typed for type checkers; so are `number`, `date`, `boolean`, `collection` and `id`.
+
+        Raises:
+            FilterTypeError: if the column has another type; one of no type is as it is asked for.
+            UnknownColumnError: if there is no such column.
+        """
+        return self._typed(column_id, TextCol)
+
+    def number(self, column_id: str) -> NumberCol:
+        """The column, if it is a number; see `text`."""
+        return self._typed(column_id, NumberCol)
+
+    def date(self, column_id: str) -> DateCol:
+        """The column, if it is a date; see `text`."""
+        return self._typed(column_id, DateCol)
+
+    def boolean(self, column_id: str) -> BooleanCol:
+        """The column, if it is a boolean; see `text`."""
+        return self._typed(column_id, BooleanCol)
+
+    def collection(self, column_id: str) -> CollectionCol:
+        """The column, if it is a collection; see `text`."""
+        return self._typed(column_id, CollectionCol)
+
+    def id(self, column_id: str) -> IdCol:
+        """The column, if it is an id; see `text`."""
+        return self._typed(column_id, IdCol)
+
+    def _typed(self, column_id: str, made: type[T]) -> T:
+        filter_type = self.info(column_id).filter_type
+        if filter_type not in (None, made.filter_type):
+            raise FilterTypeError(advice.other_type(column_id, str(filter_type)))
+        return made(column_id)
 
     def get(self, column_id: str, default: Any = None, /) -> Any:
         """The column, or `default` where there is none."""

@@ -1,7 +1,8 @@
 """
 Whether a filter fits a project's columns, and what is wrong with each leaf that doesn't.
 
-Values are compared with a column's allowed values only where both are of the same type and the operator has no order.
+Values are compared with a column's allowed values only where they are asked for, as in `==` and `~(!=)`, and both are
+of the same type.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,9 @@ from galileo_sessions.filters.kinds import FILTER_TYPES, FilterType
 from galileo_sessions.filters.nodes import And, Comparison, Filter, Not, Or
 from galileo_sessions.filters.serialization import Path
 
-_UNORDERED = ("eq", "ne", "contains", "one_of", "not_in")
+_ASKING = ("eq", "contains", "one_of")
+_ASKING_NEGATED = ("ne", "not_in")
+"""What asks for its values under an odd number of nots."""
 _MAX_REWRITE = 300  # characters of code that can still be copied; a longer one is cut
 _MAX_SHOWN = 10  # leaves of a refused filter that are drawn and get a hint; `.issues` has all
 
@@ -35,7 +38,7 @@ def check(infos: Mapping[str, ColumnInfo], where: Filter) -> Filter:
     checker = _Checker(infos)
     issues: list[Issue] = []
     for leaf, loc in _comparisons(where, (), []):
-        problem = checker.problem(leaf, hints=len(issues) < _MAX_SHOWN)
+        problem = checker.problem(leaf, loc, hints=len(issues) < _MAX_SHOWN)
         if problem is not None:
             issues.append(Issue(loc, problem[1], problem[0], leaf))
     if not issues:
@@ -74,6 +77,11 @@ def _positions(loc: Path) -> tuple[int, ...]:
     return tuple([step if isinstance(step, int) else 0 for step in loc if step == "not" or isinstance(step, int)])
 
 
+def _asks(leaf: Comparison, loc: Path) -> bool:
+    """Whether sessions with the leaf's values are asked for, rather than those without them."""
+    return leaf.operator in (_ASKING_NEGATED if loc.count("not") % 2 else _ASKING)
+
+
 class _Allowed(NamedTuple):
     """A column's allowed values: as they are, as they are compared, and the latter as a set."""
 
@@ -93,7 +101,7 @@ class _Checker:
     def _names(self) -> dict[str, str]:
         return names_of(self._infos)
 
-    def problem(self, leaf: Comparison, *, hints: bool) -> tuple[str, str] | None:
+    def problem(self, leaf: Comparison, loc: Path, *, hints: bool) -> tuple[str, str] | None:
         """Why the columns can't be asked this, as code and text; None if they can."""
         info = self._infos.get(leaf.column_id)
         if info is None:
@@ -105,7 +113,7 @@ class _Checker:
             return None
         if info.filter_type != leaf.type:
             return _type_problem(info, leaf)
-        if not info.allowed_values or leaf.operator not in _UNORDERED or leaf.value in info.allowed_values:
+        if not info.allowed_values or not _asks(leaf, loc) or leaf.value in info.allowed_values:
             return None
         return self._value_problem(info, leaf, hints=hints)
 

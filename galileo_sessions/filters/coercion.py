@@ -5,18 +5,26 @@ The constructors of leaves hold what the API's schema allows.
 The rules here are stricter: a value that could not mean what was written doesn't become a filter.
 """
 
+import inspect
 import math
+import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Set
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, assert_never, cast
+from zoneinfo import ZoneInfo
 
-from galileo_sessions.errors import FilterError, FilterTypeError, brief
+from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, brief
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.advice import Column
-from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, numpy_kind
+from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, is_missing, numpy_kind
 from galileo_sessions.filters.values import instant, sendable
 
+_OFFSET = re.compile(r"[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]")
+_TIME_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
+_PACKAGE = __name__.partition(".")[0]
+_MAX_ZONE = 100  # characters of a time zone's name
 _PLAIN = (int, float, bool, datetime)  # these and ASCII text are the most frequent, and need no check
 
 
@@ -37,7 +45,10 @@ def leaf(
             _check_items(filter_type, operator, items)
             value = items
         else:
-            filter_type = filter_type or _type_of(operator, value)
+            if filter_type is None:
+                filter_type = _type_of(operator, value)
+                if filter_type is FilterType.TEXT and operator in ("eq", "ne") and _TIME_TEXT.match(str(value)):
+                    _warn_of_date(column, operator, str(value))
             if type(value) not in _PLAIN and not (type(value) is str and value.isascii()):
                 _check_single(operator, value)
         if case_sensitive is not True:
@@ -45,6 +56,14 @@ def leaf(
         return _made(filter_type, column.column_id, operator, value, case_sensitive)
     except FilterError as error:
         raise advice.refusal(column, operator, (value,), error) from None
+
+
+def _warn_of_date(column: Column, operator: str, value: str) -> None:
+    """Warns at the line of the caller, however many of this package's functions are in between."""
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(advice.date_as_text(column, operator, value), DateAsTextWarning, stacklevel=level)
 
 
 def _made(filter_type: FilterType, column_id: str, operator: Any, value: Any, case_sensitive: Any) -> nodes.Filter:
@@ -75,13 +94,13 @@ def between_numbers(column: Column, low: object, high: object) -> nodes.Filter:
     return made
 
 
-def between_dates(column: Column, start: object, end: object) -> nodes.Filter:
+def between_dates(column: Column, low: object, high: object) -> nodes.Filter:
     """Two leaves for two instants, the earlier one first, both included: the API has no `between` for dates."""
     try:
-        first, last = aware_instant(start), aware_instant(end)
+        first, last = aware_instant(low), aware_instant(high)
         _check_order(first, last)
     except FilterError as error:
-        raise advice.refusal(column, "between", (start, end), error) from None
+        raise advice.refusal(column, "between", (low, high), error) from None
     return nodes.DateFilter(column.column_id, "gte", first) & nodes.DateFilter(column.column_id, "lte", last)
 
 
@@ -128,7 +147,17 @@ def exact_number(value: Any) -> Any:
     if isinstance(value, Decimal):
         return _exact_decimal(value)
     kind = numpy_kind(value)
-    return float(value) if kind == "f" else int(value) if kind in ("i", "u") else value
+    return _exact_float(value) if kind == "f" else int(value) if kind in ("i", "u") else value
+
+
+def _exact_float(value: Any) -> int | float:
+    """A numpy float as one of Python's, of which a longdouble may have more digits than fit."""
+    rounded = float(value)
+    if rounded == value or not math.isfinite(value):
+        return rounded
+    if value == int(value):
+        return int(value)
+    raise FilterError(advice.loses_digits(rounded))
 
 
 def _exact_decimal(value: Decimal) -> int | float:
@@ -140,18 +169,24 @@ def _exact_decimal(value: Decimal) -> int | float:
     if math.isinf(rounded):
         raise FilterError("a number of more than 4,300 digits can't be sent")
     if Decimal(repr(rounded)) != value:
-        raise FilterError(f"a JSON number would lose digits. Write float(...), which rounds to {rounded}")
+        raise FilterError(advice.loses_digits(rounded))
     return rounded
 
 
 def aware_instant(value: object) -> datetime:
     """What `instant` returns, with advice for a naive `datetime`."""
-    if isinstance(value, datetime) and value.utcoffset() is None:
-        raise FilterError(
-            "a datetime without a time zone is a different instant in each. "
-            "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time"
-        )
+    if isinstance(value, datetime) and not is_missing(value):
+        if value.utcoffset() is None:
+            raise FilterError(advice.NAIVE)
+        if value.tzname() == "LMT" and _is_not_localized(value):
+            raise FilterError(advice.not_localized(value))
     return instant(value)
+
+
+def _is_not_localized(value: Any) -> bool:
+    """Whether `tzinfo=` was given a zone of pytz, which then means the local mean time before the first clocks."""
+    localize = getattr(value.tzinfo, "localize", None)
+    return localize is not None and bool(localize(value.replace(tzinfo=None)).utcoffset() != value.utcoffset())
 
 
 def _midnights(day: object, tz: object) -> tuple[datetime, datetime]:
@@ -162,25 +197,49 @@ def _midnights(day: object, tz: object) -> tuple[datetime, datetime]:
             raise FilterError("this is not a date such as 2026-01-31") from None
     if not isinstance(day, date) or isinstance(day, datetime):
         raise FilterTypeError("on takes a date, or its text such as 2026-01-31. For an instant write eq")
-    if not isinstance(tz, tzinfo):
-        raise FilterTypeError(f'tz is a time zone like timezone.utc or ZoneInfo("Europe/Berlin"), not {brief(tz)}')
-    start = datetime(day.year, day.month, day.day, tzinfo=tz)
+    zone = _zone(tz)
+    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001  # its time zone follows
     try:
-        return instant(start), instant(start + timedelta(days=1))
+        return instant(_localized(midnight, zone)), instant(_localized(midnight + timedelta(days=1), zone))
     except OverflowError:
         raise FilterError("the day after is out of range: years go from 1 to 9999") from None
+
+
+def _zone(tz: object) -> tzinfo:
+    """A time zone, or the one that a name or a UTC offset stands for."""
+    if isinstance(tz, tzinfo):
+        return tz
+    if not isinstance(tz, str):
+        raise FilterTypeError(advice.no_zone(tz))
+    written = tz if len(tz) <= _MAX_ZONE else ""
+    if written.upper() in ("Z", "UTC"):
+        return UTC
+    if _OFFSET.fullmatch(written):
+        return cast("tzinfo", datetime.fromisoformat(f"2026-01-31T00:00{written}").tzinfo)
+    try:
+        return ZoneInfo(written)
+    except (KeyError, ValueError, OSError):  # unknown; no name, such as a path; a folder of names
+        raise FilterError(advice.no_zone(tz)) from None
+
+
+def _localized(midnight: datetime, zone: Any) -> datetime:
+    """The first instant of a day; pytz alone has to be asked for the offset, by a method of its own."""
+    if not hasattr(zone, "localize"):
+        return midnight.replace(tzinfo=zone)
+    first, second = zone.localize(midnight, is_dst=True), zone.localize(midnight, is_dst=False)
+    return cast("datetime", first if zone.normalize(first).replace(tzinfo=None) == midnight else second)
 
 
 # ---- lists -----------------------------------------------------------------------------------------------------------
 
 
-def items_of(values: object) -> tuple[object, ...] | None:
+def items_of(values: object) -> tuple[Any, ...] | None:
     """
     The items of what was given as a list, or None if it is none.
 
     Those of a set are sorted, so that one filter has one JSON.
     """
-    if isinstance(values, str | bytes | Mapping):
+    if isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) != 1:  # a table gives its column names
         return None
     try:
         iterator = iter(cast("Iterable[object]", values))

@@ -10,7 +10,19 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from functools import partialmethod
-from typing import TYPE_CHECKING, ClassVar, Generic, Never, SupportsFloat, TypeAlias, TypeVar, assert_never, final
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Never,
+    SupportsFloat,
+    TypeAlias,
+    TypeVar,
+    assert_never,
+    cast,
+    final,
+)
 from uuid import UUID
 from warnings import warn
 
@@ -21,18 +33,20 @@ from galileo_sessions.filters import advice, coercion, partitions
 from galileo_sessions.filters.kinds import FilterType, filter_type_of
 from galileo_sessions.filters.nodes import Filter, FullyAnnotatedFilter
 from galileo_sessions.filters.partitions import Partition
-from galileo_sessions.filters.values import sendable, text
+from galileo_sessions.filters.values import Several, sendable, text
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
-Texts: TypeAlias = list[str] | tuple[str, ...] | AbstractSet[str]  # not Iterable[str], for a lone str is one
-Ids: TypeAlias = list[UUID] | list[str] | list[UUID | str] | tuple[UUID | str, ...] | AbstractSet[UUID | str]
+Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], for a lone str is one
+Ids: TypeAlias = Several[UUID | str] | AbstractSet[UUID | str]
 Instant: TypeAlias = datetime | str
 Value: TypeAlias = Number | datetime | UUID | str
 Day: TypeAlias = date | str
 
-V = TypeVar("V")  # what is equal; below: lists of it, and what has an order
+V = TypeVar("V")  # what is equal; below: what is contained, lists of it, and what has an order
+Vc = TypeVar("Vc")
 Vs = TypeVar("Vs")
 Vo = TypeVar("Vo")
+C = TypeVar("C")
 
 
 def _check_column_id(_: object, __: object, value: str) -> None:
@@ -101,6 +115,9 @@ class _Column(Generic[V]):
         __le__ = partialmethod(_lacks, "lte")
 
 
+vars(_Column)["__init__"].__defaults__ = ("",)  # type checkers reject Col(); at run time it's refused as Col("") is
+
+
 class _Equality(_Column[V]):
     """eq and ne, as methods and as == and !=."""
 
@@ -145,7 +162,7 @@ class _Ordering(_Column[V], Generic[V, Vo]):
     __le__ = lte
 
 
-class _Text(_Column[V], Generic[V, Vs]):
+class _Text(_Column[V], Generic[V, Vc, Vs]):
     """eq, contains, one_of and not_in, each with `case_sensitive`."""
 
     __slots__ = ()
@@ -154,7 +171,7 @@ class _Text(_Column[V], Generic[V, Vs]):
         """The session's value is `value`."""
         return self._leaf("eq", value, case_sensitive)
 
-    def contains(self, value: V, *, case_sensitive: bool = True) -> Filter:
+    def contains(self, value: Vc, *, case_sensitive: bool = True) -> Filter:
         """The session's text has `value` in it; a collection has it as a member."""
         return self._leaf("contains", value, case_sensitive)
 
@@ -167,7 +184,7 @@ class _Text(_Column[V], Generic[V, Vs]):
         return self._leaf("not_in", values, case_sensitive)
 
 
-class _UnequalText(_Text[V, Vs]):
+class _UnequalText(_Text[V, Vc, Vs]):
     """ne beside them, with `case_sensitive`."""
 
     __slots__ = ()
@@ -181,7 +198,7 @@ class _UnequalText(_Text[V, Vs]):
 
 
 @final
-class TextCol(_UnequalText[str, Texts]):
+class TextCol(_UnequalText[str, str, Texts]):
     """A text column, `Col.text("input")`: eq, ne, contains, one_of, not_in."""
 
     __slots__ = ()
@@ -193,7 +210,7 @@ class TextCol(_UnequalText[str, Texts]):
 
 
 @final
-class CollectionCol(_Text[str, Texts]):
+class CollectionCol(_Text[str, str, Texts]):
     """A collection column, `Col.collection("tags")`: eq, contains, one_of, not_in; the API has no ne for it."""
 
     __slots__ = ()
@@ -241,17 +258,18 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant]):
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.DATE
 
-    def between(self, start: Instant, end: Instant) -> Filter:
+    def between(self, low: Instant, high: Instant) -> Filter:
         """The session's instant lies between two, both included: two leaves."""
-        return coercion.between_dates(self, start, end)
+        return coercion.between_dates(self, low, high)
 
-    def on(self, day: Day, *, tz: tzinfo) -> Filter:
+    def on(self, day: Day, *, tz: tzinfo | str) -> Filter:
         """
         The session's instant lies on a calendar day: from its midnight in `tz` to before the next, two leaves.
 
         Args:
             day: A `date`, or its text such as "2026-01-31".
-            tz: The time zone whose day is meant, such as `timezone.utc`.
+            tz: The time zone whose day is meant: such as `timezone.utc` or a zone of pytz,
+                or the text of a zone's name or UTC offset: "Europe/Berlin", "+01:00".
         """
         return coercion.on_day(self, day, tz)
 
@@ -337,8 +355,36 @@ class IdCol(_Equality[UUID | str]):
         return partitions.values(self, FilterType.ID, values)
 
 
+class _Factory(Generic[C]):
+    """A class of columns as an attribute of `Col` itself: `Col("a").text("b")` would ask another column than `a`."""
+
+    def __init__(self, made: type[C]) -> None:
+        self._made = made
+
+    def __get__(self, instance: None, owner: object) -> type[C]:
+        if instance is not None:
+            raise AttributeError  # so that Python asks __getattr__, which explains it
+        return self._made
+
+
+class _ColType(type):
+    """The type of `Col`, which explains `Col.score`."""
+
+    if TYPE_CHECKING:
+        pass
+    else:  # type checkers reject Col.score
+
+        def __getattr__(cls, name):
+            raise AttributeError(name if name.startswith("_") else advice.no_factory(name), name=name)
+
+
 @final
-class Col(_UnequalText[Value, Texts | Ids], _Ordering[Value, Number | datetime], _Truth[Value]):
+class Col(
+    _UnequalText[Value, str | UUID, Ids],
+    _Ordering[Value, Number | datetime],
+    _Truth[Value],
+    metaclass=_ColType,
+):
     """
     A column whose filter type is inferred from each value.
 
@@ -351,12 +397,12 @@ class Col(_UnequalText[Value, Texts | Ids], _Ordering[Value, Number | datetime],
     """
 
     __slots__ = ()
-    text = TextCol
-    number = NumberCol
-    date = DateCol
-    boolean = BooleanCol
-    collection = CollectionCol
-    id = IdCol
+    text = _Factory(TextCol)
+    number = _Factory(NumberCol)
+    date = _Factory(DateCol)
+    boolean = _Factory(BooleanCol)
+    collection = _Factory(CollectionCol)
+    id = _Factory(IdCol)
 
     def between(self, low: Number | datetime, high: Number | datetime) -> Filter:
         """The session's number or instant lies between two, both included."""
@@ -364,7 +410,7 @@ class Col(_UnequalText[Value, Texts | Ids], _Ordering[Value, Number | datetime],
             return coercion.between_dates(self, low, high)
         return coercion.between_numbers(self, low, high)
 
-    def on(self, day: Day, *, tz: tzinfo) -> Filter:
+    def on(self, day: Day, *, tz: tzinfo | str) -> Filter:
         """The session's instant lies on a calendar day in `tz`: two date leaves."""
         return coercion.on_day(self, day, tz)
 
@@ -407,4 +453,4 @@ def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
         stacklevel=2,
     )
     ids = coercion.items_of(user_ids)
-    return FullyAnnotatedFilter(user_ids if ids is None else ids)
+    return FullyAnnotatedFilter(cast("Any", user_ids) if ids is None else ids)

@@ -7,12 +7,14 @@ a missing value, `contains` with a list, the members of a collection.
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from fractions import Fraction
 from typing import Any, TypeAlias, assert_never, cast
 from uuid import UUID
 
 from galileo_sessions.errors import FilterError
-from galileo_sessions.filters import nodes
-from galileo_sessions.filters.kinds import DateOperator
+from galileo_sessions.filters import advice, nodes
+from galileo_sessions.filters.kinds import DateOperator, FilterType, filter_type_of, is_missing, numpy_kind
 from galileo_sessions.filters.values import instant, text
 
 _Textual: TypeAlias = nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter
@@ -22,7 +24,8 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
     """
     Whether a session satisfies a filter, by three-valued logic.
 
-    A value that is missing, None, NaN or of another type than the filter's satisfies neither a leaf nor its negation.
+    A value that is missing, None, NaN or NaT, or has another type than the filter's, satisfies neither a leaf nor its
+    negation.
     A leaf with a list where the API documents none holds if any of its items does; `ne` with a list, if none does.
     A collection contains a text if one of its members is that text.
     `FullyAnnotatedFilter` needs an annotation queue, so it is never satisfied, nor is its negation.
@@ -30,8 +33,13 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
     Args:
         where: The filter.
         record: A session's values by column id: text, numbers, booleans, aware datetimes or ISO 8601 text,
-            collections of text.
+            collections of text; numpy's and pandas' scalars and `Decimal` as filters take them.
+
+    Raises:
+        FilterTypeError: if the first isn't a filter, or the second no mapping.
     """
+    if not isinstance(where, nodes.Filter) or not isinstance(record, Mapping):
+        raise advice.swapped(where, record)
     return _truth(where, record) is True
 
 
@@ -58,8 +66,8 @@ def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
             have = _instant_or_none(record.get(column_id))
             return None if have is None else _compare(operator, have, moment)
         case nodes.BooleanFilter(column_id, operator, value):
-            have = record.get(column_id)
-            return _compare(operator, have, value) if isinstance(have, bool) else None
+            have = _boolean_or_none(record.get(column_id))
+            return None if have is None else _compare(operator, have, value)
         case nodes.FullyAnnotatedFilter():
             return None
         case _:
@@ -84,8 +92,9 @@ def _compare(operator: DateOperator, have: Any, value: Any) -> bool:
             assert_never(operator)
 
 
-def _number_truth(leaf: nodes.NumberFilter, have: object) -> bool | None:
-    if not isinstance(have, int | float) or isinstance(have, bool) or (isinstance(have, float) and math.isnan(have)):
+def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
+    have = _number_or_none(value)
+    if have is None:
         return None
     wanted = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
     if leaf.operator == "between":
@@ -94,7 +103,26 @@ def _number_truth(leaf: nodes.NumberFilter, have: object) -> bool | None:
     return all(truths) if leaf.operator == "ne" else any(truths)
 
 
+def _boolean_or_none(value: object) -> bool | None:
+    return bool(value) if isinstance(value, bool) or numpy_kind(value) == "b" else None
+
+
+def _number_or_none(value: Any) -> Any:
+    """A number that compares exactly with Python's, or None for NaN and what is no number."""
+    if filter_type_of(value) is not FilterType.NUMBER or value != value:  # noqa: PLR0124  # NaN alone is so
+        return None
+    match numpy_kind(value):
+        case "i" | "u":
+            return int(value)
+        case "f" if math.isfinite(value):
+            return Fraction(*value.as_integer_ratio())  # a longdouble has more digits than a float
+        case _:
+            return value
+
+
 def _instant_or_none(have: object) -> object:
+    if getattr(have, "nanosecond", 0) and not is_missing(have):  # pandas' Timestamp compares exactly with a datetime
+        return have if cast("datetime", have).utcoffset() is not None else None
     try:
         return instant(have)
     except FilterError:
@@ -127,7 +155,10 @@ def _collection_truth(leaf: nodes.CollectionFilter, have: object) -> bool | None
     fold, wanted = _folded(leaf)
     if isinstance(have, str) or not isinstance(have, Collection):
         return None
-    members = {fold(item) for item in cast("Collection[object]", have) if isinstance(item, str)}
+    try:
+        members = {fold(item) for item in cast("Collection[object]", have) if isinstance(item, str)}
+    except TypeError:  # a numpy array without dimensions
+        return None
     match leaf.operator:
         case "eq":
             return members == set(wanted)

@@ -89,7 +89,14 @@ def filter_type_of(value: object) -> FilterType | None:
     return _BY_NUMPY_KIND.get(numpy_kind(value))
 
 
+def is_missing(value: object) -> bool:
+    """Whether it is None, or what pandas puts in its place: `NaT`, which is a datetime, and `NA`."""
+    return value is None or type(value).__name__ in ("NaTType", "NAType")
+
+
 def numpy_kind(value: object) -> str:
     """The kind letter of a numpy scalar's dtype, "" for all else; numpy itself is never imported."""
+    if type(value).__module__ != "numpy":
+        return ""
     dtype = getattr(value, "dtype", None) if getattr(value, "shape", None) == () else None
     return str(getattr(dtype, "kind", ""))

@@ -8,16 +8,19 @@ What can be done with a filter is a function in another module, not a method her
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import ClassVar, Literal, Never, NoReturn, Self, TypeAlias, cast, final, get_args
+from typing import ClassVar, Literal, Never, NoReturn, Self, TypeAlias, TypeVar, cast, final, get_args
+from uuid import UUID
 
 from attrs import field, frozen
 
 from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError, brief
 from galileo_sessions.filters import advice, kinds, values
 from galileo_sessions.filters.kinds import FilterType
+from galileo_sessions.filters.values import Several
 
 MAX_DEPTH = 100
 MAX_LEAVES = 10_000
+MAX_NODES = 40_000
 
 _MAX_INFIX = 8  # more operands than this print as all_of([…]), for Python nests one level deeper with each &
 
@@ -41,6 +44,15 @@ class Filter:
     def size(self) -> int:
         """Leaves of the tree, 1 to 10,000; an empty `And` or `Or` counts as one."""
         return 1
+
+    @property
+    def node_count(self) -> int:
+        """Nodes of the tree, 1 to 40,000: its leaves, and each `And`, `Or` and `Not`."""
+        return 1
+
+    def __init_subclass__(cls) -> None:
+        if cls.__module__ != __name__:
+            raise FilterTypeError(f"{cls.__name__} can't be a filter: the API knows no others. {advice.EXAMPLE}")
 
     def __new__(cls, *_: object, **__: object) -> Self:
         if cls is Filter:
@@ -82,11 +94,70 @@ class Filter:
 # ---- leaves ----------------------------------------------------------------------------------------------------------
 
 
-def _check_operator(leaf: "type[Comparison] | Comparison", _: object, operator: object) -> None:
-    if operator not in leaf.filter_type.operators:
+# The converters' parameters are what type checkers let the constructors take.
+
+T = TypeVar("T")
+
+
+def _known(filter_type: FilterType, operator: T) -> T:
+    """The operator as a plain `str`, if the filter type has it."""
+    if not isinstance(operator, str) or operator not in filter_type.operators:
         raise FilterError(
-            f"a {leaf.type} filter has no operator {brief(operator)}; it has {', '.join(leaf.filter_type.operators)}"
+            f"a {filter_type} filter has no operator {brief(operator)}; it has {', '.join(filter_type.operators)}"
         )
+    return cast("T", str.__str__(operator))
+
+
+def _column_id(value: str) -> str:
+    return values.text(value)
+
+
+def _text_operator(operator: kinds.TextOperator) -> kinds.TextOperator:
+    return _known(FilterType.TEXT, operator)
+
+
+def _number_operator(operator: kinds.NumberOperator) -> kinds.NumberOperator:
+    return _known(FilterType.NUMBER, operator)
+
+
+def _date_operator(operator: kinds.DateOperator) -> kinds.DateOperator:
+    return _known(FilterType.DATE, operator)
+
+
+def _boolean_operator(operator: kinds.BooleanOperator) -> kinds.BooleanOperator:
+    return _known(FilterType.BOOLEAN, operator)
+
+
+def _collection_operator(operator: kinds.CollectionOperator) -> kinds.CollectionOperator:
+    return _known(FilterType.COLLECTION, operator)
+
+
+def _id_operator(operator: kinds.IdOperator) -> kinds.IdOperator:
+    return _known(FilterType.ID, operator)
+
+
+def _text_value(value: str | Several[str]) -> str | tuple[str, ...]:
+    return values.text_or_texts(value)
+
+
+def _number_value(value: int | float | Several[int | float]) -> int | float | tuple[int | float, ...]:
+    return values.number_or_numbers(value)
+
+
+def _date_value(value: datetime | str) -> datetime:
+    return values.instant(value)
+
+
+def _boolean_value(value: bool) -> bool:
+    return values.boolean(value)
+
+
+def _id_value(value: UUID | str | Several[UUID | str]) -> str | tuple[str, ...]:
+    return values.id_or_ids(value)
+
+
+def _user_ids(value: Several[UUID | str] | None) -> tuple[str, ...] | None:
+    return values.user_ids(value)
 
 
 @frozen(repr=False)
@@ -95,7 +166,7 @@ class Comparison(Filter):
 
     type: ClassVar[str]
     filter_type: ClassVar[FilterType]
-    column_id: str = field(converter=values.text)
+    column_id: str = field(converter=_column_id)
     operator: str
     value: str | float | datetime | tuple[str | float, ...]
 
@@ -127,9 +198,9 @@ class TextFilter(Comparison):
 
     type: ClassVar[Literal["text"]] = "text"
     filter_type: ClassVar[FilterType] = FilterType.TEXT
-    operator: kinds.TextOperator = field(validator=_check_operator)
-    value: str | tuple[str, ...] = field(converter=values.text_or_texts)
-    case_sensitive: bool = field(default=True, converter=values.boolean)
+    operator: kinds.TextOperator = field(converter=_text_operator)
+    value: str | tuple[str, ...] = field(converter=_text_value)
+    case_sensitive: bool = field(default=True, converter=_boolean_value)
 
 
 @final
@@ -139,8 +210,8 @@ class NumberFilter(Comparison):
 
     type: ClassVar[Literal["number"]] = "number"
     filter_type: ClassVar[FilterType] = FilterType.NUMBER
-    operator: kinds.NumberOperator = field(validator=_check_operator)
-    value: int | float | tuple[int | float, ...] = field(converter=values.number_or_numbers)
+    operator: kinds.NumberOperator = field(converter=_number_operator)
+    value: int | float | tuple[int | float, ...] = field(converter=_number_value)
 
 
 @final
@@ -150,8 +221,8 @@ class DateFilter(Comparison):
 
     type: ClassVar[Literal["date"]] = "date"
     filter_type: ClassVar[FilterType] = FilterType.DATE
-    operator: kinds.DateOperator = field(validator=_check_operator)
-    value: datetime = field(converter=values.instant)
+    operator: kinds.DateOperator = field(converter=_date_operator)
+    value: datetime = field(converter=_date_value)
 
 
 @final
@@ -161,8 +232,8 @@ class BooleanFilter(Comparison):
 
     type: ClassVar[Literal["boolean"]] = "boolean"
     filter_type: ClassVar[FilterType] = FilterType.BOOLEAN
-    operator: kinds.BooleanOperator = field(validator=_check_operator)
-    value: bool = field(converter=values.boolean)
+    operator: kinds.BooleanOperator = field(converter=_boolean_operator)
+    value: bool = field(converter=_boolean_value)
 
 
 @final
@@ -172,9 +243,9 @@ class CollectionFilter(Comparison):
 
     type: ClassVar[Literal["collection"]] = "collection"
     filter_type: ClassVar[FilterType] = FilterType.COLLECTION
-    operator: kinds.CollectionOperator = field(validator=_check_operator)
-    value: str | tuple[str, ...] = field(converter=values.text_or_texts)
-    case_sensitive: bool = field(default=True, converter=values.boolean)
+    operator: kinds.CollectionOperator = field(converter=_collection_operator)
+    value: str | tuple[str, ...] = field(converter=_text_value)
+    case_sensitive: bool = field(default=True, converter=_boolean_value)
 
 
 @final
@@ -184,8 +255,8 @@ class IdFilter(Comparison):
 
     type: ClassVar[Literal["id"]] = "id"
     filter_type: ClassVar[FilterType] = FilterType.ID
-    operator: kinds.IdOperator = field(validator=_check_operator)
-    value: str | tuple[str, ...] = field(converter=values.id_or_ids)
+    operator: kinds.IdOperator = field(converter=_id_operator)
+    value: str | tuple[str, ...] = field(converter=_id_value)
 
 
 @final
@@ -195,7 +266,7 @@ class FullyAnnotatedFilter(Filter):
 
     type: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
     column_id: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
-    user_ids: tuple[str, ...] | None = field(default=None, converter=values.user_ids)
+    user_ids: tuple[str, ...] | None = field(default=None, converter=_user_ids)
 
     def __repr__(self) -> str:
         return f"FullyAnnotatedFilter({'' if self.user_ids is None else f'user_ids={list(self.user_ids)}'})"
@@ -210,39 +281,42 @@ LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in get_args(Leaf
 # ---- connectives -----------------------------------------------------------------------------------------------------
 
 
-def _filter(value: object) -> Filter:
+def _filter(value: Filter) -> Filter:
     if isinstance(value, Filter):
         return value
-    raise FilterTypeError(f"expected a filter, got {brief(value)}")
+    raise advice.no_child(value)
 
 
-def _filters(value: object) -> tuple[Filter, ...]:
+def _filters(value: Iterable[Filter]) -> tuple[Filter, ...]:
     if isinstance(value, Filter) or not isinstance(value, Iterable):
-        raise FilterTypeError(f"expected a list of filters, got {brief(value)}")
-    return tuple([_filter(item) for item in cast("Iterable[object]", value)])
+        raise advice.no_children(value)
+    return tuple([_filter(item) for item in value])
 
 
 @frozen(repr=False)
 class _Connective(Filter):
-    """The base of `And`, `Or` and `Not`, which store their depth and size."""
+    """The base of `And`, `Or` and `Not`, which store their depth, size and count of nodes."""
 
     depth: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]  # read-only all the same
     size: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]
+    node_count: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    def __new__(cls, *given: object, **_: object) -> Self:
+        if len(given) > 1:
+            raise advice.several_filters(cls.__name__, "filter" if cls.__name__ == "Not" else "list of filters")
+        return object.__new__(cls)
 
 
-def _measure(node: _Connective, depth: int, size: int) -> None:
+def _measure(node: _Connective, depth: int, size: int, node_count: int) -> None:
     if depth > MAX_DEPTH:
-        raise FilterTooLargeError(
-            f"this filter would be {depth} levels deep; {MAX_DEPTH} is the most. "
-            "all_of([...]) and any_of([...]) put any number of filters on one level"
-        )
+        raise FilterTooLargeError(advice.too_deep(depth, MAX_DEPTH))
     if size > MAX_LEAVES:
-        raise FilterTooLargeError(
-            f"this filter would have {size:,} leaves; {MAX_LEAVES:,} is the most. "
-            "Many values of one column fit into one leaf: one_of([...])"
-        )
+        raise FilterTooLargeError(advice.too_many_leaves(size, MAX_LEAVES))
+    if node_count > MAX_NODES:
+        raise FilterTooLargeError(advice.too_many_nodes(node_count, MAX_NODES))
     object.__setattr__(node, "depth", depth)
     object.__setattr__(node, "size", size)
+    object.__setattr__(node, "node_count", node_count)
 
 
 @frozen(repr=False)
@@ -256,7 +330,7 @@ class _Junction(_Connective):
 
     def __attrs_post_init__(self) -> None:
         depth = 1 + max([child.depth for child in self.children], default=0)
-        _measure(self, depth, sum([child.size for child in self.children]) or 1)
+        _measure(self, depth, sum([child.size for child in self.children]) or 1, 1 + _nodes_of(self.children))
 
     def __repr__(self) -> str:
         if not self.children:
@@ -275,6 +349,10 @@ class _Junction(_Connective):
         """Whether `&` and `|`, which flatten and fold, would leave the children as they are."""
         children = self.children
         return len(children) > 1 and not any(type(child) is type(self) or _is_empty(child) for child in children)
+
+
+def _nodes_of(filters: Iterable[Filter]) -> int:
+    return sum([each.node_count for each in filters])
 
 
 @final
@@ -305,7 +383,7 @@ class Not(_Connective):
     child: Filter = field(converter=_filter)
 
     def __attrs_post_init__(self) -> None:
-        _measure(self, 1 + self.child.depth, self.child.size)
+        _measure(self, 1 + self.child.depth, self.child.size, 1 + self.child.node_count)
 
     def __repr__(self) -> str:
         if isinstance(self.child, Not) or _is_empty(self.child):
@@ -359,12 +437,14 @@ def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
     # The constructor would look at each child again, so that &= in a loop of 10,000 took 5 s instead of 0.2 s.
     node: And | Or = object.__new__(kind)
     depths = [part.depth if isinstance(part, kind) else part.depth + 1 for part in kept]
-    _measure(node, max(depths, default=1), sum([part.size for part in kept]) or 1)
+    flattened = sum([isinstance(part, kind) for part in kept])
+    size = sum([part.size for part in kept]) or 1
+    _measure(node, max(depths, default=1), size, 1 + _nodes_of(kept) - flattened)
     object.__setattr__(node, "children", tuple(children))
     return node
 
 
-def all_of(filters: Iterable[Filter]) -> Filter:
+def all_of(filters: Iterable[Filter], *more: Never) -> Filter:
     """
     All of the filters hold, like the builtin `all`.
 
@@ -373,12 +453,14 @@ def all_of(filters: Iterable[Filter]) -> Filter:
 
     Raises:
         FilterTypeError: if one of them is no filter.
-        FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
+        FilterTooLargeError: if the result would have more than 10,000 leaves, 40,000 nodes or 100 levels.
     """
+    if more:
+        raise advice.several_filters("all_of", "list of filters")
     return _join(And, filters)
 
 
-def any_of(filters: Iterable[Filter]) -> Filter:
+def any_of(filters: Iterable[Filter], *more: Never) -> Filter:
     """
     At least one of the filters holds, like the builtin `any`.
 
@@ -387,6 +469,8 @@ def any_of(filters: Iterable[Filter]) -> Filter:
 
     Raises:
         FilterTypeError: if one of them is no filter.
-        FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
+        FilterTooLargeError: if the result would have more than 10,000 leaves, 40,000 nodes or 100 levels.
     """
+    if more:
+        raise advice.several_filters("any_of", "list of filters")
     return _join(Or, filters)

@@ -1,38 +1,41 @@
 """
 The text that `repr` of a filter prints, as a filter again.
 
-Python's grammar reads the text, and nothing runs it: this module walks the tree with a closed list of names.
+The texts are Python's, but nothing runs them: a precedence parser makes each part with a closed list of names.
+It keeps what is open on lists of its own, so that no text, however deep, uses up the stack of a thread.
 """
 
-import ast
-import inspect
 import re
-import warnings
-from functools import cache
-from operator import eq, ge, gt, invert, le, lt, ne
-from typing import Any, get_args
-from unicodedata import east_asian_width
+from keyword import iskeyword
+from operator import eq, ge, gt, invert, le, lt, ne, neg, pos
+from typing import Any, NoReturn, get_args
+
+from attrs import define, field, frozen
 
 from galileo_sessions.errors import FilterError, FilterParseError
-from galileo_sessions.filters import advice, nodes, values
+from galileo_sessions.filters import advice, nodes, text_advice, values
 from galileo_sessions.filters.columns import Col, TypedCol, column_class
 from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, PARTITIONS
 from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
 from galileo_sessions.filters.partitions import Partition
+from galileo_sessions.filters.tokens import Token, tokens_of
 
-MAX_TEXT = 2**20  # characters; Python's parser takes up to 500 bytes for each
-_MAX_LINE = 80
-_MAX_PROBLEM = 400
+MAX_TEXT = 2**16  # characters
+_MAX_BRACKETS = 2 * MAX_DEPTH + 8  # a level of the tree takes two, a leaf a few more
 
-_JOINING = (all_of, any_of, nodes.And, nodes.Or)
-_FUNCTIONS: dict[str, Any] = {f.__name__: f for f in (Col, *_JOINING, nodes.Not, *get_args(nodes.LeafFilter))}
-_CONSTANTS = {"ALWAYS": nodes.ALWAYS, "NEVER": nodes.NEVER}
-_NAMES = (*_FUNCTIONS, *_CONSTANTS, "True", "False", "None")
+_FUNCTIONS: dict[str, Any] = {
+    **{function.__name__: function for function in (Col, all_of, any_of, *get_args(nodes.Node))},
+    "fully_annotated": nodes.FullyAnnotatedFilter,  # without its warning, as load_filter reads it
+}
+_CONSTANTS: dict[str, Any] = {"ALWAYS": nodes.ALWAYS, "NEVER": nodes.NEVER, "True": True, "False": False, "None": None}
+_NAMES = (*_FUNCTIONS, *_CONSTANTS)
 _COLUMNS = (Col, *get_args(TypedCol))
-_METHODS = tuple(name for name in METHODS if name != "on")  # whose time zone can't be written without an import
-_COMPARE: dict[type[ast.cmpop], Any] = {ast.Eq: eq, ast.NotEq: ne, ast.Lt: lt, ast.LtE: le, ast.Gt: gt, ast.GtE: ge}
-_JOIN: dict[type[ast.operator], Any] = {ast.BitAnd: ("&", all_of), ast.BitOr: ("|", any_of)}
-_signature = cache(inspect.signature)
+_CLOSING = {"(": ")", "[": "]"}
+_SIGNS: dict[str, Any] = {"-": neg, "+": pos}
+_COMPARE: dict[str, Any] = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
+_JOIN: dict[str, Any] = {"&": all_of, "|": any_of}
+_LEVELS = {**dict.fromkeys(_COMPARE, 1), "|": 2, "&": 3}
+_PREFIX = 4  # of ~ - +, which bind tightest
 
 
 def parse_filter(text: str) -> Filter:
@@ -40,20 +43,17 @@ def parse_filter(text: str) -> Filter:
     The filter that a text stands for: what `repr` prints, or the like as people type it, such as `Col("score") > 3`.
 
     Args:
-        text: At most 1,048,576 characters. Nothing in it is evaluated or imported: it may hold columns and their
-            comparisons, literal values, `&`, `|`, `~`, `all_of`, `any_of`, `ALWAYS`, `NEVER` and the constructors.
+        text: At most 65,536 characters, and 16,384 words: names, marks, and values, of which a list of literals is
+            one. Nothing in it is evaluated or imported: it may hold columns and their
+            comparisons, literal values, `&`, `|`, `~`, `all_of`, `any_of`, `ALWAYS`, `NEVER`, `fully_annotated`
+            and the constructors. Times and ids are text; `on` takes its time zone as text.
 
     Raises:
         FilterParseError: for any other text, and for what columns and constructors refuse.
             The message shows the place, `offset` is its position.
         FilterTypeError: if it is no text.
     """
-    parser = _Parser(values.text(text))
-    try:
-        return parser.operand(parser.tree(), 0)
-    except (MemoryError, RecursionError):  # from Python's parser, long before either is used up
-        fault = parser.fault(0, advice.TOO_DEEP)
-    raise fault
+    return _Parser(values.text(text), METHODS).filter()
 
 
 def parse_partition(text: str) -> Partition:
@@ -67,174 +67,311 @@ def parse_partition(text: str) -> Partition:
         FilterParseError: for any other text, and for what the column refuses.
         FilterTypeError: if it is no text.
     """
-    parser = _Parser(values.text(text), (*_METHODS, *PARTITIONS))
-    try:
-        tree = parser.tree()
-        value = parser.value(tree, 0)
-    except (MemoryError, RecursionError):  # as in parse_filter
-        fault = parser.fault(0, advice.TOO_DEEP)
-    else:
-        if isinstance(value, Partition):
-            return value
-        fault = parser.fault(tree, advice.no_partition(value))
-    raise fault
+    return _Parser(values.text(text), (*METHODS, *PARTITIONS)).partition()
+
+
+@frozen
+class _Function:
+    """What has to be called next."""
+
+    name: str
+    call: Any
+    start: int
+    """The offset of its name."""
+
+
+@define
+class _Operator:
+    """An operator that waits for its last operand; `a & b & c` is one with three, however long."""
+
+    level: int
+    symbol: str
+    start: int
+    operands: int
+
+
+@define
+class _Bracket:
+    """An open bracket, or the text itself: what stands in it so far."""
+
+    opening: str
+    start: int
+    function: _Function | None = None
+    call_start: int = 0
+    items: list[Any] = field(factory=list[Any])
+    """What commas or the end of the bracket made complete."""
+    named: dict[str, Any] = field(factory=dict[str, Any])
+    keyword: str = ""
+    is_tuple: bool = False
+    operands: list[tuple[Any, int]] = field(factory=list[tuple[Any, int]])
+    """Values of what isn't complete, and the offsets where they begin."""
+    operators: list[_Operator] = field(factory=list[_Operator])
 
 
 class _Parser:
-    def __init__(self, text: str, methods: tuple[str, ...] = _METHODS) -> None:
-        self.text = text
+    def __init__(self, text: str, methods: tuple[str, ...]) -> None:
+        self._text = text
         self._methods = methods
-        self._lead = len(text) - len(text.lstrip())
+        self._open = _Bracket("", 0)
+        self._outer: list[_Bracket] = []
 
-    def tree(self) -> ast.expr:
-        unreadable = re.search("[\0\ud800-\udfff]", self.text)
-        if len(self.text) > MAX_TEXT:
-            raise self.fault(MAX_TEXT, f"more than {MAX_TEXT:,} characters. load_filter reads large filters from JSON")
+    def filter(self) -> Filter:
+        """The filter that the whole text stands for."""
+        return self._filter(*self._value())
+
+    def partition(self) -> Partition:
+        """The partition that the whole text stands for."""
+        value, start = self._value()
+        if isinstance(value, Partition):
+            return value
+        raise self._fault(start, text_advice.no_partition(value))
+
+    def _value(self) -> tuple[Any, int]:
+        """What the whole text stands for, and where it begins."""
+        if len(self._text) > MAX_TEXT:
+            raise self._fault(MAX_TEXT, text_advice.too_long(MAX_TEXT))
+        unreadable = re.search("[\0\ud800-\udfff]", self._text)
         if unreadable:
-            raise self.fault(unreadable.start(), r"this character can't be read. Write it as an escape, such as \x00")
-        try:
-            with warnings.catch_warnings(action="ignore"):  # Python warns of "\d" and of 1and
-                return ast.parse(self.text[self._lead :], mode="eval").body
-        except SyntaxError as error:
-            at = self._offset(error.lineno or 1, (error.offset or 1) - 1)
-            problem = advice.unreadable(error.msg if self.text.strip() else "")
-        raise self.fault(at, problem)
+            raise self._fault(unreadable.start(), text_advice.NOT_READABLE)
+        has_operand = False  # whether an operand stands before the next token, or has to come
+        for token in tokens_of(self._text):
+            has_operand = self._after_operand(token) if has_operand else self._operand(token)
+        [found] = self._open.operands
+        return found
 
-    def operand(self, node: ast.expr, depth: int, symbol: str = "") -> Filter:
-        """The filter at a node, which may stand beside `&`, `|` or `~`."""
-        value = self.value(node, depth)
+    def _filter(self, value: object, start: int, symbol: str = "") -> Filter:
+        """The value, if it is a filter, which may stand beside `&`, `|` or `~`."""
         if isinstance(value, Filter):
             return value
-        raise self.fault(node, advice.no_filter(value, symbol))
+        raise self._fault(start, text_advice.no_filter(value, symbol))
 
-    def value(self, node: ast.expr, depth: int) -> Any:
-        """The filter, column or literal at a node; below a filter's own levels are two more, of columns and values."""
-        if depth > MAX_DEPTH + 2:
-            raise self.fault(node, advice.TOO_DEEP)
-        match node:
-            case ast.Constant(value):
-                return value
-            case ast.UnaryOp(ast.USub() | ast.UAdd() as sign, ast.Constant(int() | float() as number)):
-                return -number if isinstance(sign, ast.USub) else number
-            case ast.List(items) | ast.Tuple(items):
-                return [self.value(item, depth) for item in items]
-            case ast.Name(name) if name in _CONSTANTS:
-                return _CONSTANTS[name]
-            case ast.Call():
-                return self._call(node, depth + 1)
-            case ast.Compare(left, [sign], [right]) if type(sign) in _COMPARE:
-                sides = self.value(left, depth + 1), self.value(right, depth + 1)
-                if not any(isinstance(side, _COLUMNS) for side in sides):
-                    raise self.fault(node, 'one side of a comparison is a column, as in Col("score") > 3')
-                return self._made(node, _COMPARE[type(sign)], *sides)
-            case ast.UnaryOp(ast.Invert(), inner):
-                return self._made(node, invert, self.operand(inner, depth + 1, "~"))
-            case ast.BinOp() if type(node.op) in _JOIN:
-                return self._joined(node, depth + 1)
-            case _:
-                raise self._unreadable(node, depth)
+    # ---- tokens; each method returns whether an operand stands before the next one -----------------------------------
 
-    def _joined(self, node: ast.BinOp, depth: int) -> Any:
-        """`a & b & c` is one level, however long: Python nests it to the left."""
-        symbol, join = _JOIN[type(node.op)]
-        nodes: list[ast.expr] = []
-        left: ast.expr = node
-        while isinstance(left, ast.BinOp) and type(left.op) is type(node.op):
-            nodes.append(left.right)
-            left = left.left
-        return self._made(node, join, [self.operand(part, depth, symbol) for part in (left, *reversed(nodes))])
+    def _operand(self, token: Token) -> bool:
+        """Takes a token where an operand begins, or a bracket with nothing more in it ends."""
+        kind, value, start = token
+        if kind == "value":
+            self._open.operands.append((value, start))
+        elif kind == "name":
+            self._open.operands.append((self._named(str(value), start), start))
+        elif kind == "mark" and value in _CLOSING:
+            return self._enter(str(value), start)
+        elif kind == "mark" and value in ("~", "-", "+"):
+            return self._prefix(str(value), start)
+        elif kind == "mark" and value in (")", "]") and not self._is_begun():
+            self._close(str(value), start)
+        elif kind == "keyword" and self._open.function and not self._is_begun():
+            self._open.keyword = str(value)
+            return False
+        else:
+            self._refuse_operand(token)
+        return True
 
-    def _call(self, node: ast.Call, depth: int) -> Any:
-        function = self._function(node.func, depth)
-        positional = [self.value(item, depth) for item in node.args]
-        named = {keyword.arg or "**": self.value(keyword.value, depth) for keyword in node.keywords}
-        if len(named) < len(node.keywords) or "**" in named:
-            raise self.fault(node, "a keyword stands once in a call, by its name")
-        return self._made(node, function, *positional, **named)
+    def _after_operand(self, token: Token) -> bool:
+        """Takes a token behind an operand."""
+        kind, symbol, start = token
+        value, value_start = self._open.operands[-1]
+        if kind == "attribute":
+            self._open.operands[-1] = self._attribute(value, str(symbol), start), value_start
+        elif symbol == "(" and kind == "mark":
+            return self._enter_call(value, value_start, start)
+        elif isinstance(value, _Function):
+            raise self._fault(value.start, text_advice.stands_alone(value.name))
+        elif kind == "mark" and symbol in _LEVELS:
+            return self._infix(str(symbol), start)
+        elif kind == "mark" and symbol == "," and self._outer:
+            self._complete()
+            self._open.is_tuple = True
+            return False
+        elif kind == "mark" and symbol in (")", "]"):
+            self._complete_and_close(str(symbol), start)
+        elif kind == "end" and not self._outer:
+            self._reduce(0)
+        else:
+            self._refuse_operator(token)
+        return True
 
-    def _function(self, node: ast.expr, depth: int) -> Any:
-        match node:
-            case ast.Name(name) if name in _FUNCTIONS:
-                return _FUNCTIONS[name]
-            case ast.Attribute(ast.Name("Col"), name):
-                if name in FILTER_TYPES:
-                    return column_class(FILTER_TYPES[name])
-                problem = advice.unknown_name(name, FILTER_TYPES, f"Col has {', '.join(FILTER_TYPES)}")
-            case ast.Attribute(owner, name):
-                column = self.value(owner, depth)
-                if name not in self._methods:
-                    problem = advice.unknown_method(name, self._methods)
-                elif not isinstance(column, _COLUMNS):
-                    problem = f"{name} is a method of columns. Join filters with & and |"
-                elif hasattr(column, name):
-                    return getattr(column, name)
-                else:
-                    problem = advice.no_such_method(column, column.filter_type, name)
-            case _:
-                self.value(node, depth)
-                raise self.fault(node, "this is a value, which can't be called")
-        raise self.fault(self._end(node) - len(name), problem)
+    def _named(self, name: str, start: int) -> Any:
+        if name in _CONSTANTS:
+            return _CONSTANTS[name]
+        if name in _FUNCTIONS:
+            return _Function(name, _FUNCTIONS[name], start)
+        if name == "not":
+            raise self._fault(start, text_advice.drops("not"))
+        if iskeyword(name):
+            raise self._fault(start, text_advice.CANT_STAND)
+        raise self._fault(start, text_advice.unknown_variable(name, _NAMES))
 
-    def _made(self, node: ast.expr, function: Any, *arguments: object, **keywords: object) -> Any:
-        plain = getattr(function, "__func__", function)
-        column = () if plain is function else (None,)
+    def _attribute(self, owner: Any, name: str, start: int) -> _Function:
+        """The method of a column, or the class of columns that `Col.text` is."""
+        if isinstance(owner, _Function):
+            if owner.call is not Col:
+                raise self._fault(owner.start, text_advice.stands_alone(owner.name))
+            if name in FILTER_TYPES:
+                return _Function(name, column_class(FILTER_TYPES[name]), start)
+            has = f"Col has {', '.join(FILTER_TYPES)}"
+            raise self._fault(start, text_advice.unknown_name(name, FILTER_TYPES, has))
+        if not isinstance(owner, _COLUMNS):
+            raise self._fault(start, text_advice.no_method(name, self._methods))
+        if name not in self._methods or not hasattr(owner, name):
+            raise self._fault(start, advice.no_such_method(owner, owner.filter_type, name))
+        return _Function(name, getattr(owner, name), start)
+
+    # ---- operators ---------------------------------------------------------------------------------------------------
+
+    def _prefix(self, symbol: str, start: int) -> bool:
+        operators = self._open.operators
+        if len(operators) > MAX_DEPTH:
+            raise self._fault(start, advice.TOO_DEEP)
+        operators.append(_Operator(_PREFIX, symbol, start, 1))
+        return False
+
+    def _infix(self, symbol: str, start: int) -> bool:
+        """Makes what binds tighter than an operator, which then waits for its right side."""
+        level = _LEVELS[symbol]
+        self._reduce(level + 1)
+        value, value_start = self._open.operands[-1]
+        if symbol in _JOIN:
+            self._filter(value, value_start, symbol)
+        last = self._open.operators[-1] if self._open.operators else None
+        if last is None or last.level < level:
+            self._open.operators.append(_Operator(level, symbol, start, 2))
+        elif symbol in _JOIN:
+            last.operands += 1
+        else:
+            raise self._fault(self._open.operands[-2][1], text_advice.CHAIN)
+        return False
+
+    def _reduce(self, level: int) -> None:
+        """Makes what the operators of this level, and those that bind tighter, stand for."""
+        operands, operators = self._open.operands, self._open.operators
+        while operators and operators[-1].level >= level:
+            operator = operators.pop()
+            taken = operands[-operator.operands :]
+            del operands[-operator.operands :]
+            start = operator.start if operator.level == _PREFIX else taken[0][1]
+            operands.append((self._applied(operator, taken, start), start))
+
+    def _applied(self, operator: _Operator, operands: list[tuple[Any, int]], start: int) -> Any:
+        symbol = operator.symbol
+        if symbol in _JOIN:
+            filters = [self._filter(value, value_start, symbol) for value, value_start in operands]
+            return self._made(start, _JOIN[symbol], [filters])
+        given = [value for value, _ in operands]
+        if symbol == "~":
+            self._filter(*operands[0], "~")
+            return self._made(operands[0][1], invert, given)
+        if operator.level == _PREFIX:
+            if not isinstance(given[0], int | float):
+                raise self._fault(start, text_advice.CANT_STAND)
+            return _SIGNS[symbol](given[0])
+        if not any(isinstance(side, _COLUMNS) for side in given):
+            raise self._fault(start, text_advice.NO_SIDE)
+        return self._made(start, _COMPARE[symbol], given)
+
+    # ---- brackets ----------------------------------------------------------------------------------------------------
+
+    def _enter(self, opening: str, start: int) -> bool:
+        if len(self._outer) >= _MAX_BRACKETS:
+            raise self._fault(start, advice.TOO_DEEP)
+        if opening == "[" == self._open.opening:
+            raise self._fault(start, text_advice.NO_LIST_IN_LIST)
+        self._outer.append(self._open)
+        self._open = _Bracket(opening, start)
+        return False
+
+    def _enter_call(self, function: object, call_start: int, start: int) -> bool:
+        if not isinstance(function, _Function):
+            raise self._fault(call_start, text_advice.NO_CALL)
+        self._open.operands.pop()
+        self._enter("(", start)
+        self._open.function, self._open.call_start = function, call_start
+        return False
+
+    def _is_begun(self) -> bool:
+        """Whether something stands in the bracket behind its last comma, or behind its beginning."""
+        return bool(self._open.operators or self._open.keyword)
+
+    def _complete(self) -> None:
+        """Makes what stands before a comma or the end of the bracket an item of it, or a named argument."""
+        self._reduce(0)
+        bracket = self._open
+        value, start = bracket.operands.pop()
+        if bracket.keyword in bracket.named:
+            raise self._fault(bracket.call_start, text_advice.ONE_KEYWORD)
+        if bracket.keyword:
+            bracket.named[bracket.keyword] = value
+            bracket.keyword = ""
+        elif bracket.named:
+            raise self._fault(start, text_advice.KEYWORDS_LAST)
+        else:
+            bracket.items.append(value)
+
+    def _complete_and_close(self, closing: str, start: int) -> None:
+        self._check_closing(closing, start)
+        self._complete()
+        self._close(closing, start)
+
+    def _check_closing(self, closing: str, start: int) -> None:
+        if closing != _CLOSING.get(self._open.opening):
+            raise self._fault(start, text_advice.unmatched(closing, self._open.opening))
+
+    def _close(self, closing: str, start: int) -> None:
+        """Makes the bracket an operand of the one around it: a call, a value in parentheses, or a list."""
+        self._check_closing(closing, start)
+        bracket, self._open = self._open, self._outer.pop()
+        if bracket.function is not None:
+            made = self._made(bracket.call_start, bracket.function.call, bracket.items, bracket.named)
+            self._open.operands.append((made, bracket.call_start))
+        elif bracket.opening == "(" and bracket.items and not bracket.is_tuple:
+            self._open.operands.append((bracket.items[0], bracket.start))
+        else:
+            self._open.operands.append((bracket.items, bracket.start))
+
+    def _made(self, start: int, function: Any, given: list[Any], named: dict[str, Any] | None = None) -> Any:
         try:
-            _signature(plain).bind(*column, *arguments, **keywords)
-            return function(*arguments, **keywords)
+            return function(*given, **(named or {}))
         except FilterError as error:
             problem = str(error)
         except TypeError as error:
-            problem = f"{error}. Write {function.__name__}([a, b])" if function in _JOINING else str(error)
-        raise self.fault(node, problem)
+            problem = text_advice.wrong_arguments(function, given, named or {}, error)
+        raise self._fault(start, problem)
 
     # ---- faults ------------------------------------------------------------------------------------------------------
 
-    def _unreadable(self, node: ast.expr, depth: int) -> FilterParseError:
-        at: ast.expr | int = node
-        match node:
-            case ast.Name(name) if name in _FUNCTIONS:
-                problem = advice.stands_alone(name)
-            case ast.Name(name):
-                problem = advice.unknown_variable(name, _NAMES)
-            case ast.Attribute(_, name):
-                at, known = self._end(node) - len(name), name in self._methods or name in FILTER_TYPES
-                problem = advice.stands_alone(name) if known else advice.unknown_method(name, self._methods)
-            case ast.BoolOp(op, [first, *_]):
-                word = "and" if isinstance(op, ast.And) else "or"
-                at, problem = self.text.find(word, self._end(first)), advice.drops(word)
-            case ast.UnaryOp(ast.Not()):
-                problem = advice.drops("not")
-            case ast.Compare(left, operators, sides):
-                for side in (left, *sides):
-                    self.value(side, depth + 1)  # a == 1 & b == 2 is a chain too, and its middle says so
-                problem = advice.CHAIN if len(operators) > 1 else advice.MEMBERSHIP
-            case _:
-                problem = f"this can't stand in a filter. {advice.EXAMPLE}"
-        return self.fault(at, problem)
+    def _refuse_operand(self, token: Token) -> NoReturn:
+        kind, value, start = token
+        if kind == "end":
+            self._refuse_end(start)
+        if kind == "keyword":
+            raise self._fault(start, text_advice.NO_ASSIGNMENT)
+        if value == "**":
+            raise self._fault(start, text_advice.ONE_KEYWORD)
+        if kind == "mark" and str(value) in "*{@%/^:;":
+            raise self._fault(start, text_advice.CANT_STAND)
+        raise self._fault(start, text_advice.CANT_BE_READ)
 
-    def _end(self, node: ast.expr) -> int:
-        return self._offset(node.end_lineno or 1, node.end_col_offset or 0, in_bytes=True)
+    def _refuse_operator(self, token: Token) -> NoReturn:
+        kind, value, start = token
+        if kind == "end":
+            self._refuse_end(start)
+        if kind == "name" and value in ("and", "or"):
+            raise self._fault(start, text_advice.drops(str(value)))
+        if kind == "name" and value in ("in", "is", "not"):
+            self._reduce(2)
+            raise self._fault(self._open.operands[-1][1], text_advice.MEMBERSHIP)
+        if kind == "mark" and value == "=":
+            raise self._fault(start, text_advice.NO_ASSIGNMENT)
+        if (kind == "mark" and value not in (",", "~")) or (kind == "name" and iskeyword(str(value))):
+            raise self._fault(start, text_advice.CANT_STAND)
+        raise self._fault(start, text_advice.CANT_BE_READ)
 
-    def _offset(self, line: int, column: int, *, in_bytes: bool = False) -> int:
-        """The position of a column that Python counts in characters, or in its tree in UTF-8's bytes."""
-        starts = [self._lead, *(end.end() for end in re.compile("\r\n?|\n").finditer(self.text, self._lead))]
-        start = starts[min(line, len(starts)) - 1]
-        if in_bytes:
-            column = len(self.text[start : start + column].encode()[:column].decode(errors="ignore"))
-        return start + column
+    def _refuse_end(self, end: int) -> NoReturn:
+        if not self._text.strip():
+            raise self._fault(0, text_advice.EMPTY)
+        if self._outer:
+            raise self._fault(self._open.start, text_advice.never_closed(self._open.opening))
+        raise self._fault(end, text_advice.ENDS_EARLY)
 
-    def fault(self, at: ast.expr | int, problem: str) -> FilterParseError:
-        """The error with the problem, and below it the place: at most 80 characters of its line, and a caret."""
-        if isinstance(at, ast.expr):
-            at = self._offset(at.lineno, at.col_offset, in_bytes=True)
-        at = max(0, min(at, len(self.text)))
-        before = re.split("[\r\n]", self.text[max(0, at - _MAX_LINE // 2) : at])[-1]
-        after = re.split("[\r\n]", self.text[at : at + _MAX_LINE - len(before)])[0]
-        shown = "".join([_printable(char) for char in before + after])
-        caret = "".join(["\u3000" if east_asian_width(char) in "WF" else " " for char in shown[: len(before)]])
-        problem = problem if len(problem) <= _MAX_PROBLEM else f"{problem[: _MAX_PROBLEM - 3]}..."
-        return FilterParseError(f"{problem}\n  {shown}\n  {caret}^", text=self.text, offset=at)
-
-
-def _printable(char: str) -> str:
-    return char if char.isprintable() else " " if char.isspace() else "\ufffd"
+    def _fault(self, start: int, problem: str) -> FilterParseError:
+        return text_advice.fault(self._text, start, problem)

@@ -67,9 +67,12 @@ def load_node(data: object, path: Path, depth: int = 1) -> Filter:
     """The filter that a node of a `filter_tree` stands for; `path` leads to it, for errors."""
     if depth > MAX_DEPTH:
         raise fault_at(path, f"deeper than {MAX_DEPTH} levels")
-    entries = json_object(data, path, "a node as a JSON object")
+    if not isinstance(data, Mapping):
+        raise _no_node(path, data, f"expected a node as a JSON object, got {brief(data)}")
+    entries = json_object(cast("object", data))
     if len(entries) != 1 or next(iter(entries)) not in _NODES:
-        raise fault_at(path, f"a node has exactly one of {', '.join(_NODES)}; got {brief(list(entries))}")
+        problem = f"a node has exactly one of {', '.join(_NODES)}; got {brief(list(entries))}"
+        raise _no_node(path, entries, problem)
     [(key, value)] = entries.items()
     below = (*path, key)
     if key == "filter":
@@ -78,6 +81,10 @@ def load_node(data: object, path: Path, depth: int = 1) -> Filter:
         return _connective(Not, load_node(value, below, depth + 1), path)
     children = [load_node(item, (*below, i), depth + 1) for i, item in enumerate(checked_list(value, "nodes", below))]
     return _connective(And if key == "and" else Or, children, path)
+
+
+def _no_node(path: Path, data: object, problem: str) -> FilterDecodeError:
+    return fault_at(path, problem + advice.instead_of_node(data))
 
 
 def _connective(node: Callable[[Any], Filter], children: object, path: Path) -> Filter:
@@ -167,7 +174,7 @@ def _converter() -> "Converter":
     converter = Converter(unstruct_collection_overrides={tuple: list})
 
     def structure(cls: Any) -> Any:
-        hooks: dict[str, Any] = {a.name: override(struct_hook=partial(_field_value, cls, a)) for a in fields(cls)}
+        hooks: dict[str, Any] = {a.name: override(struct_hook=partial(_field_value, a)) for a in fields(cls)}
         if issubclass(cls, Filter):
             return make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **hooks)
         made: Any = make_dict_structure_fn(cls, converter, **hooks)
@@ -201,12 +208,9 @@ def _dump_function(cls: Any) -> Callable[[Any], dict[str, Any]]:
     return fields_of if filter_type is None else with_type if issubclass(cls, Comparison) else with_column
 
 
-def _field_value(cls: Any, attribute: Any, value: object, _: object) -> object:
+def _field_value(attribute: Any, value: object, _: object) -> object:
     """A field's value checked where cattrs knows the field, so that it's named in a fault."""
-    if attribute.converter is not None:
-        return attribute.converter(value)
-    attribute.validator(cls, attribute, value)  # of an operator, which has this instead
-    return value
+    return attribute.converter(value)
 
 
 def _structure_leaf(converter: "Converter", data: object, _: object) -> LeafFilter:

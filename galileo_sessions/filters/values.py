@@ -6,12 +6,13 @@ Subclasses such as a `StrEnum`'s members become plain `str`, `int` and `float`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
+from galileo_sessions.filters.kinds import is_missing
 
 _SMALLEST, _LARGEST = (
     -(10**4_300) + 1,
@@ -19,6 +20,23 @@ _SMALLEST, _LARGEST = (
 )  # Python reads and writes no int of more than 4,300 digits as text
 _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
+
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Several(Protocol[T_co]):
+    """
+    A sequence for type checkers, but no lone `str`: what `str.__contains__` takes sets it apart.
+
+    This is `SequenceNotStr` of the package useful-types.
+    """
+
+    def __contains__(self, value: object, /) -> bool: ...
+    def __getitem__(self, index: int, /) -> T_co: ...
+    def __iter__(self) -> Iterator[T_co]: ...
+    def __len__(self) -> int: ...
+    def __reversed__(self) -> Iterator[T_co]: ...
 
 
 def as_sequence(value: object) -> Sequence[Any] | None:
@@ -124,8 +142,12 @@ def instant(value: object) -> datetime:
         FilterError: without an offset, or with more than six digits after the second's point.
         FilterTypeError: for anything but a `datetime` or text.
     """
+    if is_missing(value):
+        raise FilterTypeError(f"expected a datetime or ISO 8601 text, got {brief(value)}")
     if isinstance(value, datetime):
         moment = value
+        if getattr(moment, "nanosecond", 0):  # of pandas' Timestamp
+            raise FilterError(f"{brief(str(value))} is finer than a microsecond, which would be lost")
     elif isinstance(value, str):
         moment = _parse_instant(value)
     else:

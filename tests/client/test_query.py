@@ -376,6 +376,12 @@ def test_the_documents_own_example_loads() -> None:
         pytest.param({"project_id": PROJECT, "filters": {}}, ["filters"], ["a list of leaves"], id="empty object"),
         pytest.param({"project_id": PROJECT, "filters": ""}, ["filters"], ["a list of leaves"], id="empty text"),
         pytest.param({"project_id": PROJECT, "filters": False}, ["filters"], ["a list of leaves"], id="false"),
+        pytest.param(
+            {"project_id": PROJECT, "filter_tree": {"and": []}},
+            ["filter_tree"],
+            ["an empty and would count all sessions", 'Leave out "filter_tree"'],
+            id="all sessions by an empty and",
+        ),
         pytest.param({"project_id": PROJECT, "filters": 0}, ["filters"], ["a list of leaves"], id="zero"),
     ],
 )

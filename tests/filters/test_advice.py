@@ -59,7 +59,7 @@ METHODS_MISSING: Refusals = [
     ("Col.collection('a').lte('x')", AttributeError, ["Col.collection('a')", "lte (<=)"]),
     ("Col.number('a').betwen(1, 2)", AttributeError, ["Col.number('a')", "betwen", "Did you mean between?"]),
     ("Col('a').contain('x')", AttributeError, ["Col('a')", "contain", "Did you mean contains?"]),
-    ("Col('a').like('x')", AttributeError, ["Col('a') has no like", "contains"]),
+    ("Col('a').like('x')", AttributeError, ["Col('a') has no like", "no test for patterns", "it has contains"]),
     ("Col.text('a') < 'x'", FilterTypeError, ["Col.text('a')", "lt (<)", "Col.number('a').lt(", "Col.date('a').lt("]),
     ("Col.text('a') >= 'x'", FilterTypeError, ["Col.text('a')", "gte (>=)"]),
     ("'x' < Col.text('a')", FilterTypeError, ["Col.text('a')", "gt (>)"]),
@@ -71,6 +71,34 @@ METHODS_MISSING: Refusals = [
     ),
     ("Col.collection('a') <= 'x'", FilterTypeError, ["Col.collection('a')", "lte (<=)"]),
     ("Col.id('a') >= 'x'", FilterTypeError, ["Col.id('a')", "gte (>=)"]),
+]
+
+ELSEWHERE: Refusals = [
+    ("Col('a').is_in(['x'])", AttributeError, ["Col('a') has no is_in", "Write Col('a').one_of(...)"]),
+    ("Col('a').isin(['x'])", AttributeError, ["Write Col('a').one_of(...)"]),
+    ("Col.text('a').in_(['x'])", AttributeError, ["Write Col.text('a').one_of(...)"]),
+    ("Col.number('a').is_in([1])", AttributeError, ["Write any_of([Col.number('a').eq(value) for value in values])"]),
+    ("Col.number('a').not_in([1])", AttributeError, ["Write ~any_of([Col.number('a').eq(value) for value in values])"]),
+    ("Col('a').starts_with('x')", AttributeError, ["no test for patterns, or for how text begins", "it has contains"]),
+    ("Col('a').startswith('x')", AttributeError, ["no test for patterns"]),
+    ("Col('a').is_null()", AttributeError, ["no test for a missing value", "Leave this condition out"]),
+    ("Col.date('a').is_not_null()", AttributeError, ["no test for a missing value"]),
+    (
+        "Col.text('a').between('a', 'b')",
+        AttributeError,
+        ["Text has no order. Write Col.date('a').between(...) or Col."],
+    ),
+    ("Col.text('a').ge('b')", AttributeError, ["Text has no order. Write Col.date('a').gte(...) or Col.number('a')"]),
+    ("Col.date('a').ge('b')", AttributeError, ["Write Col.date('a').gte(...)"]),
+    ("Col.collection('a').neq('b')", AttributeError, ["Write Col.collection('a').not_in([...]) or ~Col.collection("]),
+    ("Col('a').not_()", AttributeError, ["Write & for and, | for or, ~ for not"]),
+    ("Col()", FilterError, ["can't be empty", 'such as Col("input")']),
+    ("Col.number()", FilterError, ["can't be empty"]),
+    ("Col.score", AttributeError, ["Col has no score", 'Write Col("score") for the column']),
+    ("Col.numbr('a')", AttributeError, ['Write Col("numbr") for the column. Did you mean Col.number?']),
+    ("Col.is_in(['x'])", AttributeError, ['Col has no is_in. Write Col("input").one_of(...)']),
+    ("Col.is_null()", AttributeError, ["Col has no is_null. The API has no test for a missing value"]),
+    ("Col._made", AttributeError, ["_made"]),
 ]
 
 PARENTHESES = ['(Col("a") == 1) & (Col("b") == 2)', "binds tighter"]
@@ -144,7 +172,7 @@ GUARDS: Refusals = [
 ]
 
 
-ALL = [*COLUMN_IDS, *METHODS_MISSING, *GUARDS]
+ALL = [*COLUMN_IDS, *METHODS_MISSING, *ELSEWHERE, *GUARDS]
 
 
 @pytest.mark.parametrize(("program", "error", "words"), ALL, ids=refusal_ids(ALL))

@@ -347,3 +347,39 @@ def test_html_is_bounded() -> None:
     assert (201, 1) == (read.tags.count("tr"), read.tags.count("p"))
     assert "… 1,034 more" == read.texts[-1]
     assert 200 == max(map(len, read.texts))
+
+
+# ---- columns with a type that type checkers know ---------------------------------------------------------------------
+
+
+TYPED = {
+    "text": (TextCol, "input"),
+    "number": (NumberCol, "step_number"),
+    "date": (DateCol, "created_at"),
+    "boolean": (BooleanCol, "is_complete"),
+    "collection": (CollectionCol, "tags"),
+    "id": (IdCol, "id"),
+}
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_a_column_is_asked_by_its_type(name: str) -> None:
+    """Another type is refused with the right call; a typo as everywhere."""
+    made, column_id = TYPED[name]
+    column = getattr(CATALOG, name)(column_id)
+    assert (made, column_id) == (type(column), column.column_id)
+    for other in TYPED.keys() - {name}:
+        with pytest.raises(FilterTypeError) as caught:
+            getattr(CATALOG, other)(column_id)
+        assert f"{column_id!r} is filtered as {name}. Write catalog.{name}({column_id!r})" == str(caught.value)
+    with pytest.raises(UnknownColumnError, match="did you mean input"):
+        getattr(CATALOG, name)("inptu")
+
+
+def test_a_column_of_no_type_is_as_it_is_asked_for() -> None:
+    """The service doesn't say; one of a type that this version doesn't know can't be asked."""
+    catalog = ColumnCatalog([ColumnInfo("opaque"), ColumnInfo("sign", filter_type="zodiac")])
+    assert isinstance(catalog.number("opaque"), NumberCol)
+    assert isinstance(catalog.text("opaque"), TextCol)
+    with pytest.raises(FilterTypeError, match="'sign' is filtered as 'zodiac', which this version doesn't know"):
+        catalog.text("sign")

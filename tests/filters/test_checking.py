@@ -99,7 +99,7 @@ MISFITS: dict[str, tuple[Filter, str, str]] = {
         "'id' is filtered as id, not as text. Write Col.id('id').ne('x')",
     ),
     "text for a date": (
-        Col("created_at").eq("2026-01-31T09:00Z"),
+        Col.text("created_at").eq("2026-01-31T09:00Z"),
         "wrong_type",
         "'created_at' is filtered as date, not as text. Write Col.date('created_at').eq('2026-01-31T09:00:00+00:00')",
     ),
@@ -140,8 +140,8 @@ MISFITS: dict[str, tuple[Filter, str, str]] = {
         "not_allowed",
         "'check_stage' has no value 'never'; it has ['post', 'pre']",
     ),
-    "case": (Col("type").ne("LLM"), "not_allowed", "'type' has no value 'LLM'; did you mean llm?"),
-    "nothing like them": (Col("type").ne("x"), "not_allowed", "'type' has no value 'x'; it has ['control', 'tool', "),
+    "case": (Col("type").eq("LLM"), "not_allowed", "'type' has no value 'LLM'; did you mean llm?"),
+    "nothing like them": (Col("type").eq("x"), "not_allowed", "'type' has no value 'x'; it has ['control', 'tool', "),
     "one of them null": (Col("null").eq("c"), "not_allowed", "'null' has no value 'c'; it has ['a', 'b']"),
     "no between": (
         Col("created_at").between(1, 2),
@@ -195,6 +195,27 @@ def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str, 
 def test_values_are_judged_only_where_that_is_safe(where: Filter) -> None:
     """Not where an operator orders, where allowed values are of other kinds, or where there are none."""
     assert where is ODD.check(where)
+
+
+@pytest.mark.parametrize(
+    "leaf", [Col("type").eq("x"), Col("type").contains("x"), Col("type").one_of(["llm", "x"])], ids=repr
+)
+def test_values_are_judged_where_they_are_asked_for(leaf: Filter) -> None:
+    """Not under an odd number of nots, where sessions without them are asked for."""
+    for asking in (leaf, Not(Not(leaf)), Not(FULLY & Not(leaf)), FULLY | leaf):
+        with pytest.raises(FilterCheckError, match="'type' has no value"):
+            CATALOG.check(asking)
+    for where in (~leaf, ~(FULLY & leaf), Not(Not(Not(leaf)))):
+        assert where is CATALOG.check(where)
+
+
+@pytest.mark.parametrize("leaf", [Col("type").ne("x"), Col("type").not_in(["llm", "x"])], ids=repr)
+def test_values_to_be_left_out_need_not_exist(leaf: Filter) -> None:
+    """`Col("env") != "test"` makes sense where nothing is a test; its negation asks for tests."""
+    for where in (leaf, FULLY & leaf, Not(Not(leaf))):
+        assert where is CATALOG.check(where)
+    with pytest.raises(FilterCheckError, match="'type' has no value 'x'"):
+        CATALOG.check(~leaf)
 
 
 def test_all_leaves_are_judged_at_once(marks: list[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections import deque
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -33,10 +34,12 @@ from galileo_sessions import (
     ALWAYS,
     Col,
     CountQuery,
+    DateAsTextWarning,
     FilterError,
     FilterTypeError,
     dump_query,
     load_query,
+    parse_filter,
 )
 
 NINE = datetime(2026, 1, 31, 9, tzinfo=UTC)
@@ -136,7 +139,7 @@ VALUES: Refusals = [
     ),
     ("Col('a').between(False, True)", FilterTypeError, ["Col('a').between(False, True)", "boolean"]),
     ("Col('a').between([1], [2])", FilterTypeError, ["Col('a').between([1], [2])"]),
-    ("Col.date('a').between('2026-01-31T09:00:00Z')", TypeError, ["between()", "'end'"]),
+    ("Col.date('a').between('2026-01-31T09:00:00Z')", TypeError, ["between()", "'high'"]),
     (
         "Col.date('a').between('2026-01-31T09:00:00Z', '2026-01-31T09:00:00+01:00')",
         FilterError,
@@ -156,7 +159,7 @@ VALUES: Refusals = [
     ("Col.date('a').on(datetime(2026, 1, 31), tz=UTC)", FilterTypeError, ["Col.date('a').on(", "a date", "eq"]),
     ("Col.date('a').on('31.1.2026', tz=UTC)", FilterError, ["Col.date('a').on('31.1.2026')", "2026-01-31"]),
     ("Col.date('a').on(None, tz=UTC)", FilterTypeError, ["Col.date('a').on(None)", "2026-01-31"]),
-    ("Col.date('a').on('2026-01-31', tz='UTC')", FilterTypeError, ["Col.date('a').on(", "timezone.utc", "ZoneInfo("]),
+    ("Col.date('a').on('2026-01-31', tz=5)", FilterTypeError, ["Col.date('a').on(", "timezone.utc", "ZoneInfo("]),
     ("Col.date('a').on('9999-12-31', tz=UTC)", FilterError, ["Col.date('a').on('9999-12-31')", "1 to 9999"]),
     (
         "Col.date('a').on('0001-01-01', tz=timezone(timedelta(minutes=53, seconds=28)))",
@@ -204,6 +207,33 @@ VALUES: Refusals = [
     ),
     ("Col.text('a').eq('x', case_sensitive=0)", FilterError, ["Col.text('a').eq('x')", "case_sensitive=0"]),
 ]
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["Col('a') == '2026-05-03T00:00:00Z'", "Col('a') != '2026-05-03 09:00+02:00'", "Col('a').eq('2026-05-03t09:00')"],
+)
+def test_a_time_as_text_beside_a_column_of_no_type_warns(program: str) -> None:
+    """It would be compared as it is written; the warning is at the line that writes it, also through parse_filter."""
+    with pytest.warns(DateAsTextWarning, match=r"Write Col.date\('a'\)\..*, or Col.text\('a'\)") as caught:
+        _ = run(program), parse_filter(program)
+    assert ["<string>", __file__] == [warning.filename for warning in caught]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "Col.text('a') == '2026-05-03T00:00:00Z'",
+        "Col.date('a') == '2026-05-03T00:00:00Z'",
+        "Col('a') == '2026-05-03'",
+        "Col('a').contains('2026-05-03T00:00:00Z')",
+        "Col('a').eq('on 2026-05-03T00:00:00Z')",
+    ],
+)
+def test_other_texts_do_not_warn(program: str) -> None:
+    """A day, a part of text, and columns whose type was said."""
+    with warnings.catch_warnings(action="error"):
+        run(program)
 
 
 @pytest.mark.parametrize(("program", "error", "words"), VALUES, ids=refusal_ids(VALUES))

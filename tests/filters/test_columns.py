@@ -167,7 +167,7 @@ INFERRED: dict[str, Filter] = {
     "Col('a').eq('x')": TextFilter("a", "eq", "x"),
     "Col('a').ne('x', case_sensitive=False)": TextFilter("a", "ne", "x", case_sensitive=False),
     "Col('a').eq(PROJECT)": TextFilter("a", "eq", PROJECT),
-    "Col('a').eq('2026-01-31T09:00:00Z')": TextFilter("a", "eq", "2026-01-31T09:00:00Z"),
+    "Col('a').eq('2026-01-31')": TextFilter("a", "eq", "2026-01-31"),
     "Col('a').eq(Mood.GOOD)": TextFilter("a", "eq", "good"),
     "Col('a').eq(np.str_('x'))": TextFilter("a", "eq", "x"),
     "Col('a').contains('x')": TextFilter("a", "contains", "x"),
@@ -302,6 +302,24 @@ def test_a_column_cannot_be_changed(name: str) -> None:
         column.column_id = "b"
     with pytest.raises(AttributeError):
         column.other = "b"
+
+
+@pytest.mark.parametrize("made", COLUMNS)
+@pytest.mark.parametrize("name", ["text", "number", "date", "boolean", "collection", "id"])
+def test_the_factories_belong_to_the_class(made: str, name: str) -> None:
+    """`Col("created_at").date("2026-05-01")` would ask a column of another name, so it's refused."""
+    message = refused(f"{made}('created_at').{name}('2026-05-01')", AttributeError)
+    assert f"{made}('created_at') has no {name}" in message
+    assert message.endswith(f"Write Col.{name}('created_at')")
+    assert not hasattr(run(f"{made}('created_at')"), name)
+
+
+def test_between_has_the_same_names_everywhere() -> None:
+    """`low` and `high`, for numbers and for instants."""
+    for column in (Col("a"), Col.date("a")):
+        assert column.between(NINE, TEN) == column.between(low=NINE, high=TEN)
+    for column in (Col("a"), Col.number("a")):
+        assert column.between(1, 2) == column.between(high=2, low=1)
 
 
 def test_on_needs_a_time_zone() -> None:

@@ -184,7 +184,7 @@ def test_a_leaf_is_true_false_or_unknown(
         ("Col.collection('c').contains('a')", {"c": [None, 1, "a"]}, True),
         ("Col.collection('c').eq('a')", {"c": [1, "a"]}, True),
         ("Col.text('c').eq(PROJECT)", {"c": UUID(PROJECT)}, True),
-        ("Col.number('c').gt(1)", {"c": Decimal(2)}, None),
+        ("Col.number('c').gt(1)", {"c": Decimal(2)}, True),
         ("Col.number('metrics/a b')==1", {"metrics/a b": 1}, True),
         ("Col.number('c').gt(1)", MappingProxyType({"c": 2}), True),
     ],

@@ -392,3 +392,33 @@ def test_a_filter_broken_anywhere_is_a_filter_or_a_decode_error() -> None:
         else:
             outcomes.add("loaded")
     assert {"refused", "loaded"} == outcomes
+
+
+LEAF = {"column_id": "a", "type": "number", "operator": "gt", "value": 1}
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ('{"filter": {}}', "Write load_filter(json.loads(text))"),
+        (b'[{"filter": {}}]', "Write load_filter(json.loads(text))"),
+        ("Col('a').gt(1)", "parse_filter reads filters as text"),
+        ([{"filter": LEAF}], 'Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of'),
+        (LEAF, 'Write {"filter": {...}} around a leaf'),
+        ({"and": [LEAF]}, "at .and[0]: a node has exactly one of filter, and, or, not"),
+        ({"type": "fully_annotated"}, 'Write {"filter": {...}} around a leaf'),
+        ({"filter_tree": {"filter": LEAF}}, 'Write load_filter(data["filter_tree"]), or load_query(data)'),
+        ({"filters": [LEAF]}, "load_query(data) reads a whole query"),
+        (Col("a").gt(1), "This is a filter already"),
+        (Col("a"), "got Col('a')"),
+        ({}, "got []"),
+        (None, "got None"),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_what_is_no_filter_tree_is_told_what_to_write(data: object, words: str) -> None:
+    """A JSON text, a list, a leaf alone, and the whole of a query."""
+    with pytest.raises(FilterDecodeError) as caught:
+        load_filter(data)
+    assert words in str(caught.value)
+    check_message(str(caught.value))

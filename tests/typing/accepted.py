@@ -1,11 +1,12 @@
 """What type checkers have to accept: programs as users write them. It is checked, never run."""
 # pyright: strict
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from fractions import Fraction
-from typing import assert_type
+from typing import Literal, assert_type
 from uuid import UUID
 
 from galileo_sessions import (
@@ -23,8 +24,10 @@ from galileo_sessions import (
     DateCol,
     DateFilter,
     Filter,
+    FullyAnnotatedFilter,
     GalileoSessions,
     IdCol,
+    LeafFilter,
     Not,
     NumberCol,
     NumberFilter,
@@ -38,14 +41,27 @@ from galileo_sessions import (
     dump_filter,
     dump_query,
     fully_annotated,
+    leaves_of,
     load_catalog,
     load_filter,
     load_query,
+    map_leaves,
     matches,
 )
 
 NOW = datetime.now(UTC)
 ID = UUID("74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")
+
+
+class Mood(StrEnum):
+    """Its members are text."""
+
+    GOOD = "good"
+
+
+MOODS: list[Mood] = [Mood.GOOD]
+LITERALS: list[Literal["x", "y"]] = ["x", "y"]
+WORDS: Sequence[str] = ["x", "y"]
 
 # Columns know their types.
 assert_type(Col.text("a"), TextCol)
@@ -70,6 +86,14 @@ assert_type(Col("a").one_of(["x"], case_sensitive=False), Filter)
 assert_type(Col("a").one_of({"x", "y"}), Filter)
 assert_type(Col("a").one_of([ID]), Filter)
 assert_type(Col("a").not_in(("x", "y")), Filter)
+assert_type(Col("a").contains(ID), Filter)
+assert_type(Col("a").one_of(list(Mood)), Filter)
+assert_type(Col.text("a").one_of(MOODS), Filter)
+assert_type(Col("a").not_in(LITERALS), Filter)
+assert_type(Col.collection("a").one_of(LITERALS), Filter)
+assert_type(Col.id("a").one_of(WORDS), Filter)
+assert_type(Col.text("a").not_in(WORDS), Filter)
+assert_type(Col("a").one_of({"x": 1}.keys()), Filter)
 assert_type(Col("a").between(1, 2.5), Filter)
 assert_type(Col("a").between(NOW, NOW), Filter)
 assert_type(Col("a").on("2026-01-31", tz=UTC), Filter)
@@ -98,6 +122,12 @@ assert_type(Col.id("a").contains("74aec"), Filter)
 assert_type(Col.id("a").one_of((ID, "x")), Filter)
 assert_type(Col.id("a").not_in({ID}), Filter)
 
+
+def renamed(leaf: LeafFilter) -> Filter:
+    """A leaf's own fields."""
+    return leaf if isinstance(leaf, FullyAnnotatedFilter) else Col.text(leaf.column_id).eq(leaf.operator)
+
+
 # Filters combine to filters.
 f, g = Col("a").eq(1), Col("b").contains("x")
 assert_type(f & g, Filter)
@@ -106,12 +136,15 @@ assert_type((Col("a") == 1) & (Col("b") == 2), Filter)
 assert_type(all_of([f, g]), Filter)
 assert_type(any_of(Col("a").eq(value) for value in (1, 2)), Filter)
 assert_type(f == g, bool)
-assert_type({f: 1}[f], int)
+assert_type({f: str(f)}[f], str)
 assert_type(f.depth + f.size, int)
 f &= g
 f |= NEVER
 assert_type(f if g is not ALWAYS else g, Filter)
 assert_type(fully_annotated([ID, "x"]), Filter)
+assert_type(leaves_of(f), tuple[LeafFilter, ...])
+assert_type(map_leaves(f, renamed), Filter)
+assert_type(Col("a").on("2026-01-31", tz="+01:00"), Filter)
 
 
 def names(where: Filter) -> Iterable[str]:
@@ -139,6 +172,9 @@ def names(where: Filter) -> Iterable[str]:
 assert_type(And([f, g]), And)
 assert_type(TextFilter("a", "one_of", ["x"], case_sensitive=False).value, str | tuple[str, ...])
 assert_type(DateFilter("a", "lt", NOW).value, datetime)
+assert_type(DateFilter("a", "lt", "2026-01-31T09:00:00Z").operator, Literal["eq", "ne", "gt", "gte", "lt", "lte"])
+assert_type(NumberFilter("a", "between", (1, 2.5)).value, int | float | tuple[int | float, ...])
+assert_type(Or(each for each in (f, g)), Or)
 assert_type(load_filter(dump_filter(f)), Filter)
 assert_type(matches(f, {"a": 1}), bool)
 query = CountQuery(ID, f, log_stream_id=str(ID), tag=1)
@@ -156,6 +192,12 @@ async def check_columns(galileo: GalileoSessions) -> None:
     assert_type(catalog, ColumnCatalog)
     assert_type(catalog.check(f), Filter)
     assert_type(catalog.info("a"), ColumnInfo)
+    assert_type(catalog.text("a"), TextCol)
+    assert_type(catalog.number("a"), NumberCol)
+    assert_type(catalog.date("a"), DateCol)
+    assert_type(catalog.boolean("a"), BooleanCol)
+    assert_type(catalog.collection("a"), CollectionCol)
+    assert_type(catalog.id("a"), IdCol)
     assert_type(await galileo.count(ID, catalog.check(catalog["a"] > 1)), int)
     assert_type(load_catalog(dump_catalog(catalog)), ColumnCatalog)
     assert_type(ColumnCatalog.of({"metrics/a": "number"}, b="text"), ColumnCatalog)

@@ -1,12 +1,31 @@
 """
 What type checkers have to reject, where a line ends with E; all other lines they have to accept. It is never run.
 
-`# E: pyright` and `# E: mypy` mark what one of the two sees.
+`# E: pyright`, `# E: mypy` and `# E: mypy pyright` mark what only these see of mypy, basedpyright, ty and pyrefly.
 """
 # pyright: strict
 # ruff: noqa: B018, FURB110, FURB171
 
-from galileo_sessions import Col, CountQuery, Filter, all_of, load_filter
+from galileo_sessions import (
+    And,
+    BooleanFilter,
+    Col,
+    CountQuery,
+    DateFilter,
+    Filter,
+    FullyAnnotatedFilter,
+    IdFilter,
+    Not,
+    NumberFilter,
+    Or,
+    TextFilter,
+    all_of,
+    any_of,
+    leaves_of,
+    load_filter,
+    map_leaves,
+    matches,
+)
 
 f, g = Col("a").eq(1), Col("b").eq(2)
 PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
@@ -26,6 +45,11 @@ _ = Col.id("a") >= "x"  # E
 _ = Col.collection("a").ne("x")  # E
 _ = Col.collection("a").lt("x")  # E
 _ = Col("a").like("x")  # E
+_ = Col("a").date("b")  # E
+_ = Col.number("a").text("b")  # E
+_ = Col()  # E
+_ = Col.number()  # E
+_ = Col.score  # E
 
 # `!=` alone can't be rejected: Python, and so both checkers, fall back to `str.__ne__`. What it gives is no filter.
 where: Filter = Col.collection("a") != "x"  # E
@@ -53,6 +77,18 @@ _ = Col.date("a").on("2026-01-31")  # E
 _ = Col("a").one_of("abc")  # E
 _ = Col("a").one_of([1, 2])  # E
 _ = Col("a").one_of(None)  # E
+_ = Col("a").one_of({"x": 1})  # E
+_ = Col("a").contains(3)  # E
+_ = Col("a").contains(True)  # E
+_ = NumberFilter("a", "gt", "3")  # E
+_ = NumberFilter("a", "like", 3)  # E
+_ = NumberFilter(1, "gt", 3)  # E
+_ = TextFilter("a", "eq", 3)  # E
+_ = TextFilter("a", "eq", "x", case_sensitive="no")  # E
+_ = BooleanFilter("a", "eq", "true")  # E
+_ = DateFilter("a", "eq", 3)  # E
+_ = IdFilter("a", "eq", 3)  # E
+_ = FullyAnnotatedFilter("abc")  # E
 _ = Col.text("a").one_of("abc")  # E
 _ = Col.collection("a").not_in("abc")  # E
 _ = Col.id("a").one_of("abc")  # E
@@ -78,10 +114,21 @@ _ = Col("a") & Col("b")  # E
 _ = ~Col("a")  # E
 _ = all_of([f, None])  # E
 _ = all_of(f)  # E
+_ = all_of(f, g)  # E
+_ = any_of(f, g)  # E
+_ = map_leaves(f, lambda leaf: leaf.column_id)  # E
+_ = leaves_of(Col("a"))  # E
+_ = matches({"a": 1}, f)  # E
+_ = And([Col("a")])  # E
+_ = And(f, g)  # E
+_ = And(f)  # E
+_ = Or([f, None])  # E
+_ = Not(Col("a"))  # E
+_ = Not([f])  # E
 _ = CountQuery(PROJECT, Col("a"))  # E
 _ = CountQuery(PROJECT, {"and": []})  # E
 
-# A column is no container, and a key for nothing. mypy asks of no key whether it can be hashed.
+# A column is no container, and a key for nothing. Only pyright asks of a key whether it can be hashed.
 _ = "x" in Col("a")  # E
 _ = list(Col("a"))  # E
 _ = {Col("a")}  # E: pyright
@@ -118,7 +165,7 @@ def asked_by_a_comprehension() -> list[Filter]:
 
 
 def asked_by_and_in_if() -> None:
-    if f and g:  # E
+    if f and g:  # E: mypy pyright
         print()  # E: mypy
 
 

@@ -1,4 +1,4 @@
-"""What mypy and basedpyright say of programs that use filters."""
+"""What mypy, basedpyright, ty and pyrefly say of programs that use filters."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = Path(__file__).parent
-MARK = re.compile(r"# E(?:: (\w+))?$")
+MARK = re.compile(r"# E(?:: ([a-z ]+))?$")
 
 
 def marked(checker: str) -> set[int]:
     """The lines of rejected.py that a checker has to report."""
     lines = (PROGRAMS / "rejected.py").read_text(encoding="utf-8").splitlines()
     marks = [(number, MARK.search(line)) for number, line in enumerate(lines, 1)]
-    return {number for number, mark in marks if mark is not None and mark[1] in (None, checker)}
+    return {number for number, mark in marks if mark is not None and checker in (mark[1] or checker)}
 
 
 def run(module: str, *arguments: str) -> str:
     """What a checker prints of both programs."""
     if importlib.util.find_spec(module) is None:
-        pytest.skip(f"{module} is in the extra `check`")
+        pytest.skip(f"{module} isn't installed; mypy and basedpyright are in the extra `check`")
     command = [sys.executable, "-m", module, *arguments, "accepted.py", "rejected.py"]
     finished = subprocess.run(command, cwd=PROGRAMS, capture_output=True, text=True, timeout=120, check=False)
     assert finished.returncode == 1, finished.stdout + finished.stderr
@@ -52,7 +52,24 @@ def pyright() -> set[tuple[str, int]]:
     }
 
 
-CHECKERS = pytest.mark.parametrize("checker", ["mypy", "pyright"])
+@pytest.fixture(scope="module")
+def ty() -> set[tuple[str, int]]:
+    """Each file and line with an error."""
+    return lines_of(run("ty", "check", "--python", sys.prefix, "--output-format", "concise"))
+
+
+@pytest.fixture(scope="module")
+def pyrefly() -> set[tuple[str, int]]:
+    """Each file and line with an error."""
+    return lines_of(run("pyrefly", "check", "--python-interpreter-path", sys.executable, "--output-format", "min-text"))
+
+
+def lines_of(printed: str) -> set[tuple[str, int]]:
+    """Each file and line of a checker's concise report."""
+    return {(name, int(line)) for name, line in re.findall(r"\b(\w+\.py):(\d+):", printed)}
+
+
+CHECKERS = pytest.mark.parametrize("checker", ["mypy", "pyright", "ty", "pyrefly"])
 
 
 @CHECKERS

@@ -1,0 +1,250 @@
+"""Values of numpy, pandas and pytz, beside columns and in records."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from support.strategies import check_message
+
+from galileo_sessions import Col, Filter, FilterError, FilterTypeError, NumberFilter, matches
+
+np: Any = pytest.importorskip("numpy", reason="numpy isn't installed; it is in the extra `test`")
+
+
+def refused(make: Any) -> str:
+    """The message with which a comparison is refused."""
+    with pytest.raises(FilterError) as caught:
+        make()
+    check_message(str(caught.value))
+    return str(caught.value)
+
+
+@pytest.fixture
+def pandas() -> Any:
+    """pandas, where it is installed; no extra has it."""
+    return pytest.importorskip("pandas", reason="pandas isn't installed: pip install pandas")
+
+
+@pytest.fixture
+def pytz() -> Any:
+    """pytz, where it is installed; no extra has it."""
+    return pytest.importorskip("pytz", reason="pytz isn't installed: pip install pytz")
+
+
+# ---- time zones ------------------------------------------------------------------------------------------------------
+
+
+def days(where: Any) -> list[str]:
+    """The instants of the two leaves of a day."""
+    return [leaf.value.isoformat() for leaf in where.children]
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "start", "end"),
+    [
+        ("Europe/Berlin", "2026-01-31", "2026-01-31T00:00:00+01:00", "2026-02-01T00:00:00+01:00"),
+        ("Europe/Berlin", "2026-03-29", "2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00"),
+        ("America/Havana", "2024-11-03", "2024-11-03T00:00:00-04:00", "2024-11-04T00:00:00-05:00"),  # midnight twice
+        ("Asia/Beirut", "2026-03-29", "2026-03-29T00:00:00+02:00", "2026-03-30T00:00:00+03:00"),  # no midnight
+    ],
+)
+def test_a_day_of_pytz_has_the_offsets_of_its_midnights(pytz: Any, zone: str, day: str, start: str, end: str) -> None:
+    """A pytz zone as `tzinfo` would mean the local mean time: +00:53 in Berlin."""
+    made = Col("d").on(day, tz=pytz.timezone(zone))
+    assert [start, end] == days(made)
+    assert made == Col("d").on(day, tz=zone)
+
+
+def test_a_datetime_that_pytz_has_not_localized_is_refused(pytz: Any) -> None:
+    """One that it has is taken, also where the local mean time was the time."""
+    berlin = pytz.timezone("Europe/Berlin")
+    message = refused(lambda: Col("d") > datetime(2026, 1, 31, tzinfo=berlin))
+    assert "a zone of pytz means local mean time, here '+00:53'. Write zone.localize(...)" in message
+    assert datetime(2026, 1, 31, 8, tzinfo=UTC) == made(
+        Col("d") > berlin.localize(datetime.fromisoformat("2026-01-31T09:00"))
+    )
+    assert datetime(1880, 1, 1, 8, 7, tzinfo=UTC) == made(
+        Col("d") > berlin.localize(datetime.fromisoformat("1880-01-01T09:00"))
+    )
+
+
+def made(where: Any) -> Any:
+    """The value that a leaf holds."""
+    return where.value
+
+
+@pytest.mark.parametrize(
+    ("tz", "start"),
+    [
+        ("UTC", "2026-01-31T00:00:00+00:00"),
+        ("z", "2026-01-31T00:00:00+00:00"),
+        ("+05:30", "2026-01-31T00:00:00+05:30"),
+        ("-23:59", "2026-01-31T00:00:00-23:59"),
+        ("America/New_York", "2026-01-31T00:00:00-05:00"),
+    ],
+)
+def test_a_time_zone_may_be_text(tz: str, start: str) -> None:
+    """A zone's name or a UTC offset, so that text can hold it too."""
+    assert start == days(Col("d").on("2026-01-31", tz=tz))[0]
+    assert days(Col.date("d").on(date(2026, 1, 31), tz=tz)) == days(Col("d").on("2026-01-31", tz=tz))
+
+
+@pytest.mark.parametrize(
+    "tz",
+    ["Berlin", "", "+25:00", "+1:00", "+01:00:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500, 3, None],
+)
+def test_text_that_is_no_time_zone_is_refused(tz: Any) -> None:
+    """Paths and folders of the time zone data too."""
+    assert 'ZoneInfo("Europe/Berlin"), or its text: "Europe/Berlin", "+01:00"' in refused(
+        lambda: Col("d").on("2026-01-31", tz=tz)
+    )
+
+
+# ---- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_longdouble_is_exact_or_refused() -> None:
+    """Where it has more digits than a float, whole numbers are ints, and all else is refused."""
+    if np.finfo(np.longdouble).nmant <= 52:
+        pytest.skip("a longdouble is a float on this machine")
+    large = np.longdouble(2**63) + np.longdouble(1)
+    assert NumberFilter("a", "gt", 2**63 + 1) == (Col("a") > large)
+    assert NumberFilter("a", "gt", 0.5) == (Col("a") > np.longdouble("0.5"))
+    assert "would lose digits. Write float(...)" in refused(lambda: Col("a") > np.longdouble("0.1"))
+    assert "not a number that JSON can carry" in refused(lambda: Col("a") > np.longdouble("nan"))
+    assert "not a number that JSON can carry" in refused(lambda: Col("a") > np.longdouble("inf"))
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, 2**63 - 1, -(2**63)])
+def test_large_ints_stay_whole(value: int) -> None:
+    """No way through a float."""
+    assert value == made(Col("a").eq(np.int64(value)))
+    assert value == made(Col("a").eq(Decimal(value)))
+    assert 2**64 - 1 == made(Col("a").eq(np.uint64(2**64 - 1)))
+
+
+# ---- pandas ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_timestamp_is_an_instant_of_microseconds(pandas: Any) -> None:
+    """Nanoseconds would be lost, so they are refused."""
+    assert datetime(2026, 1, 31, 9, 0, 0, 1, tzinfo=UTC) == made(
+        Col("d") > pandas.Timestamp("2026-01-31T09:00:00.000001Z")
+    )
+    assert datetime is type(made(Col("d") > pandas.Timestamp("2026-01-31T09:00:00Z")))
+    fine = pandas.Timestamp("2026-01-31T09:00:00.000000001Z")
+    assert "finer than a microsecond, which would be lost" in refused(lambda: Col("d") > fine)
+
+
+@pytest.mark.parametrize("name", ["NaT", "NA"])
+@pytest.mark.parametrize("column", ["Col", "date", "number", "text"])
+def test_a_missing_value_of_pandas_is_refused_as_none_is(pandas: Any, name: str, column: str) -> None:
+    """In words, not with pandas' own errors."""
+    asked: Any = Col("d") if column == "Col" else getattr(Col, column)("d")
+    message = refused(lambda: asked.eq(getattr(pandas, name)))
+    assert "no test for a missing value" in message
+
+
+def test_a_missing_value_is_no_bound(pandas: Any) -> None:
+    """Of between either."""
+    with pytest.raises(FilterTypeError, match="missing value"):
+        Col("d").between(pandas.NaT, pandas.Timestamp("2026-01-31T09:00:00Z"))
+
+
+@pytest.mark.parametrize("operator", ["one_of", "not_in"])
+def test_a_table_is_no_list(pandas: Any, operator: str) -> None:
+    """It would give its column names."""
+    table = pandas.DataFrame({"user": ["x", "y"]})
+    for values in (table, np.array([["x"]])):
+        message = refused(lambda values=values: getattr(Col("a"), operator)(values))
+        assert f'not a table, which would give its column names. Write {operator}(table["column"])' in message
+    assert ("x", "y") == made(getattr(Col("a"), operator)(table["user"]))
+
+
+# ---- records ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "expected"),
+    [
+        (Col("a") > 1, np.int64(2), True),
+        (Col("a") > 1, np.float32(0.5), False),
+        (Col("a") > 1, np.array(2), True),
+        (Col("a") > 1, Decimal("1.5"), True),
+        (Col("a").eq(0.1), Decimal("0.1"), False),  # as Python compares them: exactly
+        (Col("a").eq(2**53), np.int64(2**53 + 1), False),
+        (Col("a").between(0, 3), np.uint8(3), True),
+        (Col("a") > 1, np.float64("nan"), None),
+        (Col("a") > 1, np.float64("inf"), True),
+        (Col("a") > 1, Decimal("NaN"), None),
+        (Col("a") > 1, Decimal("Infinity"), True),
+        (Col("a") > 1, np.bool_(True), None),
+        (Col("a") > 1, np.str_("2"), None),
+        (Col("a").is_true(), np.bool_(True), True),
+        (Col("a").is_true(), np.bool_(False), False),
+        (Col("a").is_true(), np.int64(1), None),
+        (Col("a").eq("x"), np.str_("x"), True),
+        (Col.collection("a").contains("x"), np.array(["x", "y"]), True),
+        (Col.collection("a").contains("x"), np.array("x"), None),
+        (Col.date("a") > "2026-01-31T00:00Z", np.datetime64("2026-02-01"), None),
+    ],
+    ids=repr,
+)
+def test_a_record_may_hold_values_as_filters_take_them(where: Filter, value: object, expected: bool | None) -> None:
+    """Scalars of numpy and Decimal compare exactly; what is missing satisfies neither a leaf nor its negation."""
+    assert (expected is True, expected is False) == (matches(where, {"a": value}), matches(~where, {"a": value}))
+
+
+def test_a_longdouble_of_a_record_compares_with_all_its_digits() -> None:
+    """Not rounded to a float."""
+    if np.finfo(np.longdouble).nmant <= 52:
+        pytest.skip("a longdouble is a float on this machine")
+    assert matches(Col("a") > 2**63, {"a": np.longdouble(2**63) + np.longdouble(1)})
+    assert not matches(Col("a") > 2**63 + 1, {"a": np.longdouble(2**63) + np.longdouble(1)})
+
+
+@pytest.mark.parametrize("name", ["NaT", "NA"])
+def test_a_missing_value_of_pandas_is_missing(pandas: Any, name: str) -> None:
+    """As None is."""
+    record = {"a": getattr(pandas, name)}
+    for where in (Col("a") > 1, Col("a").eq("x"), Col.date("a") > "2026-01-31T00:00Z", Col("a").is_true()):
+        assert (False, False) == (matches(where, record), matches(~where, record))
+
+
+def test_a_timestamp_of_a_record_compares_with_its_nanoseconds(pandas: Any) -> None:
+    """One without a time zone names no instant."""
+    where = Col.date("a").gt("2026-01-31T09:00:00Z")
+    assert matches(where, {"a": pandas.Timestamp("2026-01-31T09:00:00.000000001Z")})
+    assert not matches(where, {"a": pandas.Timestamp("2026-01-31T09:00:00Z")})
+    naive = {"a": pandas.Timestamp("2026-01-31T10:00:00.000000001")}
+    assert (False, False) == (matches(where, naive), matches(~where, naive))
+
+
+@pytest.mark.parametrize(
+    ("where", "record", "words"),
+    [
+        ({"a": 1}, Col("a").eq(1), "the filter comes first: matches(where, record)"),
+        (None, {"a": 1}, "got None as the filter"),
+        (Col("a"), {"a": 1}, "got Col('a') as the filter"),
+        ({"a": 1}, {"a": 1}, "got {'a': 1} as the filter"),
+        (Col("a").eq(1), [1], "a session is a mapping from column ids to values, not [1]"),
+        (Col("a").eq(1), None, "a session is a mapping from column ids to values, not None"),
+        (Col("a").eq(1), Col("a").eq(1), "a session is a mapping from column ids to values, not Col.number"),
+    ],
+    ids=str,
+)
+def test_arguments_that_are_swapped_are_refused_in_words(where: Any, record: Any, words: str) -> None:
+    """Rather than False for each session."""
+    with pytest.raises(FilterTypeError) as caught:
+        matches(where, record)
+    assert words in str(caught.value)
+    check_message(str(caught.value))
+
+
+def test_a_row_of_a_table_is_explained(pandas: Any) -> None:
+    """A Series is no mapping."""
+    with pytest.raises(FilterTypeError, match=r"For a row of a table write row.to_dict\(\)"):
+        matches(Col("a") > 1, pandas.Series({"a": 2}))  # type: ignore[arg-type]

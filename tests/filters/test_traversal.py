@@ -1,0 +1,97 @@
+"""The leaves of a filter, and the same tree with others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from support.strategies import combined, constructed, deepest
+
+from galileo_sessions import (
+    ALWAYS,
+    NEVER,
+    And,
+    Col,
+    Filter,
+    FilterTooLargeError,
+    FilterTypeError,
+    FullyAnnotatedFilter,
+    LeafFilter,
+    Not,
+    Or,
+    leaves_of,
+    map_leaves,
+)
+
+A, B, C = Col("a").gt(1), Col("b").lt(2), Col("c").eq("x")
+
+
+def renamed(leaf: LeafFilter) -> Filter:
+    """The leaf with another column, where it has one."""
+    return leaf if isinstance(leaf, FullyAnnotatedFilter) else attrs.evolve(leaf, column_id=f"metrics/{leaf.column_id}")
+
+
+def test_leaves_come_in_their_order() -> None:
+    """From left to right, each as often as it stands there; ALWAYS and NEVER have none."""
+    assert (A, B, A, C) == leaves_of(A & (B | ~A) & Not(Not(C)))
+    assert (A,) == leaves_of(A)
+    assert () == leaves_of(ALWAYS)
+    assert () == leaves_of(And([Or([]), Not(NEVER)]))
+
+
+@given(constructed | deepest)
+@settings(deadline=None, max_examples=60)
+def test_leaves_are_mapped_in_the_order_of_leaves_of(where: Filter) -> None:
+    """Each once."""
+    seen: list[Filter] = []
+
+    def see(leaf: LeafFilter) -> Filter:
+        seen.append(leaf)
+        return leaf
+
+    assert where is map_leaves(where, see)
+    assert leaves_of(where) == tuple(seen)
+
+
+@given(combined)
+@settings(deadline=None, max_examples=60)
+def test_the_tree_stays(where: Filter) -> None:
+    """Only the leaves are others."""
+    made = map_leaves(where, renamed)
+    assert tuple(map(renamed, leaves_of(where))) == leaves_of(made)
+    assert (where.depth, where.node_count) == (made.depth, made.node_count)
+
+
+def test_a_leaf_may_become_any_filter() -> None:
+    """It is put where the leaf was, and nothing is folded away."""
+    assert And([Or([B, C]), Not(Or([B, C]))]) == map_leaves(A & ~A, lambda _: B | C)
+    assert And([ALWAYS, B]) == map_leaves(A & B, lambda leaf: ALWAYS if leaf == A else leaf)
+    assert Not(C) == map_leaves(~A, lambda _: C)
+    assert C is map_leaves(A, lambda _: C)
+
+
+def test_the_unchanged_part_is_the_very_object() -> None:
+    """So that a large filter isn't copied for one leaf."""
+    changed = map_leaves(all_three := (A | B) & (B | C), lambda leaf: leaf if leaf != A else C)
+    assert isinstance(changed, And)
+    assert isinstance(all_three, And)
+    assert changed.children[1] is all_three.children[1]
+    assert changed.children[0] == Or([C, B])
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    """No filter, a function that forgets to return, and a tree that grows too tall."""
+    nothing: Any = lambda _: None  # noqa: E731
+    with pytest.raises(FilterTypeError, match=r"the function made None of Col.number\('a'\).gt\(1\). Return a filter"):
+        map_leaves(A & B, nothing)
+    column: Any = Col("a")
+    for function in (leaves_of, lambda where: map_leaves(where, renamed)):
+        with pytest.raises(FilterTypeError, match=r"expected a filter, got Col\('a'\)"):
+            function(column)
+    tall: Filter = A
+    for _ in range(99):
+        tall = Not(tall)
+    with pytest.raises(FilterTooLargeError, match="101 levels"):
+        map_leaves(tall, Not)
