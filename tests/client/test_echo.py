@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clients import client, failure
-from support.inside import MAX_BODY, idle
+from support.inside import idle
 from support.servers import http, raw_server
 
 from galileo_sessions import And, Col, Filter, ValidationError, all_of, dump_filter
@@ -152,6 +152,4 @@ async def test_a_422_without_an_end_is_left():
         error = await failure(galileo, where=where)
         assert idle(galileo)
     assert isinstance(error, ValidationError)
-    assert 16 * 1024 * 1024 // len(chunk) <= len(error.issues) + 8
-    assert len(error.issues) < 320
-    assert MAX_BODY < 16 << 20
+    assert 250 < len(error.issues) < 320  # 16 MiB in entries of 60 kB

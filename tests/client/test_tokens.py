@@ -1,6 +1,7 @@
 """The life of a token, with clocks of the test's own."""
 
 import asyncio
+import gc
 import json
 from base64 import urlsafe_b64encode
 
@@ -136,6 +137,37 @@ async def test_a_renewal_that_fails_costs_no_count():
     service.release.set()
     await idling()
     assert await service.get() == "second"
+
+
+async def test_a_renewal_that_nobody_waits_for_fails_in_silence():
+    """The error of a background renewal is retrieved: the event loop complains of nothing."""
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    service = Login(jwt(exp=2000), ServerError("503", status=503))
+    await service.get()
+    service.now += 800
+    await service.get()
+    await idling()
+    gc.collect()
+    assert (service.logins, complaints) == (2, [])
+
+
+@pytest.mark.parametrize("how", ["cancelled", "closed"])
+async def test_a_login_ends_with_its_last_waiter_or_the_client(how):
+    """When the last waiter is cancelled, or the client is closed, no login stays under way."""
+    before = asyncio.all_tasks()
+    service = Login("token")
+    service.release.clear()
+    waiter = asyncio.create_task(service.get())
+    await idling()
+    if how == "closed":
+        await service.tokens.close()
+        assert asyncio.all_tasks() - before <= {waiter}
+    else:
+        waiter.cancel()
+    await asyncio.wait([waiter])
+    await idling()
+    assert asyncio.all_tasks() == before
 
 
 async def test_a_token_past_its_end_is_waited_for():

@@ -159,6 +159,14 @@ async def test_a_body_of_just_the_limit_is_read():
         assert await galileo.count(PROJECT) == 7
 
 
+async def test_a_long_page_is_the_error_of_its_status():
+    """Of a page that is longer than the limit, its beginning is kept, and the connection isn't."""
+    async with raw_server(http(404, "x" * (2 * MAX_BODY))) as server, client(server.url) as galileo:
+        error = await failure(galileo)
+        assert idle(galileo)
+    assert (error.status, error.body) == (404, "x" * 2048)
+
+
 async def test_a_large_filter_travels_without_a_warning():
     """A body over 1 MiB is sent without aiohttp's warning."""
     where = Col("input").one_of([f"{number:0500}" for number in range(2_500)])
