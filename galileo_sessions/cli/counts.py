@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 from collections.abc import Callable
@@ -76,16 +77,20 @@ async def count_to(
     """
     header, row = FORMATS[output]
     async with galileo, galileo.count_many(targets, on_progress=screen.on_progress, **options) as stream:
-        if header is not None:
-            await screen.put(header)
-        async for result in stream:
-            await screen.put(row(result))
-            if result.error is None:
-                tally.counted += 1
-                tally.total += result.unwrap()
-            else:
-                tally.failed += 1
-                await screen.put(failure(result.error), err=True)
+        watching = asyncio.create_task(screen.watch(stream))
+        try:
+            if header is not None:
+                await screen.put(header)
+            async for result in stream:
+                await screen.put(row(result))
+                if result.error is None:
+                    tally.counted += 1
+                    tally.total += result.unwrap()
+                else:
+                    tally.failed += 1
+                    await screen.put(failure(result.error), err=True)
+        finally:
+            watching.cancel()
 
 
 def failure(error: GalileoError) -> str:
