@@ -20,12 +20,12 @@ _SPEED = 1.4  # growth a second is this times the square root
 _FASTER_AFTER = 1.0  # seconds without a refusal
 _SPARED, _SAVED = 1 / 64, 5.0  # refusals that are anybody's: one in 64 successes, 5 saved up
 _ROW = 8  # refused, one after another
-_LONGEST_PAUSE, _DOUBT = 2.0, 3.0  # seconds between two probes; of hope, if the service never answered
+_LONGEST_PAUSE, _DOUBT = 2.0, 6.0  # seconds between two probes; of hope, if the service never answered
 _GRACE = 1.0  # seconds after the end of a pause within which those who wait ask
 _LOWEST_RATE = 0.5
 _STEP = 1.5  # growth that must have paid
 _COLLAPSED, _FORGETTING = 4, 1.05  # times the lowest latency, which rises by so much a round
-_SLOW = 1.0  # seconds, at least, after which a refusal says that too many are under way
+_LATE, _TOO_LATE = 1.0, 10.0  # seconds after which a refusal may say, and says, that too many are under way
 _FLOOR = 0.01  # seconds of latency that tell nothing of the service
 
 
@@ -332,7 +332,7 @@ class FlowControl:
         if self._spare >= 1:
             self._spare -= 1
             return
-        if now - permit.at > max(_SLOW, _COLLAPSED * min(self._latency, self._rounds.lowest)):
+        if now - permit.at > min(_TOO_LATE, max(_LATE, _COLLAPSED * min(self._latency, self._rounds.lowest))):
             self._halve(permit.at_once)
         elif self._door.row < _ROW:
             self._cut(now, permit)

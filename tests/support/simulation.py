@@ -187,7 +187,8 @@ class Client:
             self.control.released(now, permit)
             self._try_again(count)
         else:
-            self.control.refused(now, permit, reply.retry_after, told=reply.retry_after is not None)
+            told = reply.kind == "limited" or reply.retry_after is not None
+            self.control.refused(now, permit, reply.retry_after, told=told)
             self._refused(count, reply)
         self.pump()
 
@@ -196,7 +197,7 @@ class Client:
             self._try_again(count, reply.retry_after)
         elif reply.retry_after is not None:
             self._put_back(count, reply.retry_after + self.random.uniform(0, min(0.1, reply.retry_after)))
-        elif reply.kind == "refused" and self.control.forgives(self.events.now):
+        elif reply.kind == "limited" or (reply.kind == "refused" and self.control.forgives(self.events.now)):
             self._ready.appendleft(count)
         else:
             self._try_again(count)

@@ -10,7 +10,14 @@ from attrs import frozen
 
 @frozen
 class Reply:
-    """What a service does with a request: what the client sees, after how many seconds, and with what Retry-After."""
+    """
+    What a service does with a request: what the client sees, after how many seconds, and with what Retry-After.
+
+    Args:
+        kind: "ok", "error" (500), "refused" (503, or no connection), or "limited" (429).
+        seconds: After which it's seen.
+        retry_after: Seconds, if the answer has them.
+    """
 
     kind: str = "ok"
     seconds: float = 0.001
@@ -113,7 +120,7 @@ class Window(Service):
             self.number, self.used = number, 0
         if self.used >= self.quota:
             left = (1 - position) * self.seconds
-            return Reply("refused", retry_after={None: None, "exact": left, "whole": math.ceil(left)}[self.retry_after])
+            return Reply("limited", retry_after={None: None, "exact": left, "whole": math.ceil(left)}[self.retry_after])
         self.used += 1
         return Reply("ok", self.duration())
 
