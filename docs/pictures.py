@@ -127,14 +127,14 @@ def rooms() -> str:
 _ONE_COUNT = """\
 your code > request: count(project, where)
 request: the query as bytes, encoded once
-request: limiter: wait for a permit
+request: admission: wait for a permit
 request: the attempt's 30 s begin here
 request: authentication: the headers
 request > transport: bytes, headers
 transport > Galileo: POST
 Galileo > transport: 429
 transport > request: status, headers, body
-request: limiter: send less; retry: wait
+request: flow: send less; admission: first in line
 request > transport: the same bytes again
 transport > Galileo: POST
 Galileo > transport: 200
@@ -179,7 +179,7 @@ def _bars(heading: str, column: int, title: str, ours: str, goal: float | None =
     """A chart of one column: a row's label, and below it a bar and the cell; `ours` marks the bars of this package."""
 
     def draw() -> str:
-        rows = [(row[0].replace("`", ""), row[column]) for row in _table(heading) if row[column]]
+        rows = [(row[0].replace("`", ""), row[column]) for row in _table(heading) if re.search(r"\d", row[column])]
         values = [float(re.findall(r"[\d.]+", cell.replace(",", ""))[-1]) for _, cell in rows]
         longest = max([*values, goal or 0])
         parts, height = [_text(16, 28, title, "name")], 50 + 50 * len(rows)
@@ -206,7 +206,7 @@ PICTURES: dict[str, Callable[[], str]] = {
     "performance_count.svg": _bars(
         "A count beside what it could cost", 4, "CPU of a count at 64 in flight; bare aiohttp is 1", "^count"
     ),
-    "performance_trouble.svg": _bars("Servers in trouble", 3, "Requests per count; without trouble it is 1", ".", 1),
+    "performance_trouble.svg": _bars("Services in trouble", 4, "Seconds, in multiples of the ideal", ".", 1),
     "performance_filters.svg": _bars(
         "A filter beside plain dicts", 2, "Building a filter of so many leaves, beside plain dicts", ".", 3
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 from collections.abc import Callable
@@ -136,16 +137,20 @@ async def count_to(
         OSError: if stdout or stderr can't be written.
     """
     async with galileo, galileo.count_many(targets, on_progress=screen.on_progress, **options) as stream:
-        if rows.header:
-            await screen.put(rows.header)
-        async for result in stream:
-            for line in rows.lines(result):
-                await screen.put(line)
-            if result.error is None:
-                tally.counted += 1
-                tally.total += result.unwrap()
-                continue
-            tally.failed += 1
-            told = failures.add(result, result.error)
-            if told is not None:
-                await screen.put(told, err=True)
+        watching = asyncio.create_task(screen.watch(stream))
+        try:
+            if rows.header:
+                await screen.put(rows.header)
+            async for result in stream:
+                for line in rows.lines(result):
+                    await screen.put(line)
+                if result.error is None:
+                    tally.counted += 1
+                    tally.total += result.unwrap()
+                    continue
+                tally.failed += 1
+                told = failures.add(result, result.error)
+                if told is not None:
+                    await screen.put(told, err=True)
+        finally:
+            watching.cancel()

@@ -17,9 +17,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from galileo_sessions.client.fanout import OnProgress, Progress
+from galileo_sessions.client.fanout import CountStream, OnProgress, Progress
 
 _MAX_WAITING = 1_000  # lines that may wait for a slow reader
+_WATCHED = 0.25  # seconds between looks at a stream that may be waiting
 _INTERVAL = 0.02  # seconds; waking the thread for each line would cost as much as the count
 
 
@@ -81,6 +82,12 @@ class Screen:
         """The callback for a fan-out's progress; None without a terminal to show it."""
         return None if self._bar is None else self._update
 
+    async def watch(self, stream: CountStream) -> None:
+        """Shows the progress also while no result comes; for a task beside the stream."""
+        while self._bar is not None:
+            self._update(stream.progress)
+            await asyncio.sleep(_WATCHED)
+
     def _update(self, progress: Progress) -> None:
         self._progress = progress
 
@@ -113,7 +120,9 @@ class Screen:
         if (progress := self._progress) is not None:
             done = f"{progress.done:,}" + ("" if progress.total is None else f" of {progress.total:,}")
             rate = progress.done / (progress.elapsed or 1)
-            words = f"{done}, {rate:,.0f} a second, {progress.failed:,} failed, limit {progress.limit}"
+            words = f"{done}, {rate:,.0f} a second, {progress.failed:,} failed, limit {progress.width}"
+            if progress.closed:
+                words = f"{done}, {progress.failed:,} failed, waiting for the service"
             bar = ProgressBar(total=progress.total, completed=progress.done, width=24)
             grid.add_row(bar, Text(words, no_wrap=True))
         return grid

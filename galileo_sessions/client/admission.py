@@ -137,11 +137,16 @@ class Admission:
         waiter: _Waiter = loop.create_future()
         if not_before > now:
             heappush(self._later, (not_before, next(self._numbers), waiter, line, patience))
-        else:
+        elif ahead or not line:
             line[waiter] = patience
-            if ahead:
-                line.move_to_end(waiter, last=False)
+            line.move_to_end(waiter, last=False)
+        else:  # whoever is first in this line sees that it goes on
+            line[waiter] = patience
+            return await self._admitted(waiter, line)
         self._pump(now)
+        return await self._admitted(waiter, line)
+
+    async def _admitted(self, waiter: _Waiter, line: _Line) -> Permit | errors.GalileoError:
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -155,9 +160,8 @@ class Admission:
 
     # ---- what comes back ---------------------------------------------------------------------------------------------
 
-    def succeeded(self, permit: Permit) -> None:
-        """Takes the permit of a request back that was answered with what it asked for."""
-        now = _now()
+    def succeeded(self, permit: Permit, now: float) -> None:
+        """Takes the permit of a request back that was answered with what it asked for, on the loop's clock."""
         self._flow.succeeded(now, permit)
         self._refusal = _NO_ANSWER
         if not self._measures_lag:
@@ -166,10 +170,10 @@ class Admission:
         if self._single or self._many:
             self._pump(now)
 
-    def answered(self, permit: Permit) -> None:
+    def answered(self, permit: Permit, now: float) -> None:
         """Takes a permit back after an error of the question's own, such as a 404: the service is well."""
         if self._flow.is_closed:
-            self.succeeded(permit)
+            self.succeeded(permit, now)
         else:
             self.released(permit)
 

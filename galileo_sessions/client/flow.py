@@ -20,10 +20,12 @@ _SPEED = 1.4  # growth a second is this times the square root
 _FASTER_AFTER = 1.0  # seconds without a refusal
 _SPARED, _SAVED = 1 / 64, 5.0  # refusals that are anybody's: one in 64 successes, 5 saved up
 _ROW = 8  # refused, one after another
-_LONGEST_PAUSE, _DOUBT = 2.0, 3.0  # seconds between two probes; of hope, if the service never answered
+_LONGEST_PAUSE, _DOUBT = 2.0, 6.0  # seconds between two probes; of hope, if the service never answered
 _GRACE = 1.0  # seconds after the end of a pause within which those who wait ask
 _LOWEST_RATE = 0.5
 _STEP = 1.5  # growth that must have paid
+_COLLAPSED, _FORGETTING = 4, 1.05  # times the lowest latency, which rises by so much a round
+_LATE, _TOO_LATE = 1.0, 10.0  # seconds after which a refusal may say, and says, that too many are under way
 _FLOOR = 0.01  # seconds of latency that tell nothing of the service
 
 
@@ -76,7 +78,7 @@ class _Door:
     row: int = 0
     last_refused: int = -1
     is_closed: bool = False
-    probing: bool = False
+    probe: int | None = None
     closed_at: float = 0.0
     opens_at: float = -inf
 
@@ -85,28 +87,47 @@ class _Door:
         self.row = self.row + 1 if number == self.last_refused + 1 else 1
         self.last_refused = number
 
-    def pause(self, now: float, retry_after: float | None) -> None:
-        """Closes the door, or keeps it closed: until a probe's Retry-After, or for half of the silence so far."""
-        silence = (now - self.last_passed) / 6
-        usual = min(_LONGEST_PAUSE, max(_ROUND, silence))
-        self.shut(now, retry_after if retry_after and retry_after != 1 and self.is_closed else usual)
+    def refuse(self, now: float, number: int, retry_after: float | None) -> bool:
+        """
+        Nobody passes: closes the door; after a refused probe, pauses for a sixth of the silence or its Retry-After.
+
+        A Retry-After of 1 may mean a few milliseconds, for the header has whole seconds.
+
+        Returns:
+            Whether this is news: late answers to what was sent before it closed aren't.
+        """
+        is_news = not self.is_closed or number == self.probe
+        if is_news:
+            self.probe = None
+            pause = min(_LONGEST_PAUSE, max(_ROUND, (now - self.last_passed) / 6))
+        else:
+            pause = 0.0
+        if self.is_closed and retry_after and retry_after != 1:
+            pause = retry_after
+        self.shut(now, pause)
+        return is_news
 
     def shut(self, now: float, seconds: float) -> None:
         """Closes the door for at least so long."""
         if not self.is_closed:
             self.is_closed, self.closed_at = True, now
-        self.opens_at, self.probing = max(self.opens_at, now + seconds), False
+        self.opens_at = max(self.opens_at, now + seconds)
+
+    def released(self, number: int) -> None:
+        """A probe has come back without a word on the load."""
+        if number == self.probe:
+            self.probe = None
 
     def passed(self, now: float, number: int) -> bool:
-        """Opens the door for one who was sent after all that were refused; whether it was closed."""
+        """Opens the door for one who was sent after all that were refused; returns whether it was closed."""
         self.last_passed = now
         if number <= self.last_refused:
             return False
-        opened, self.row, self.is_closed, self.probing = self.is_closed, 0, False, False
+        opened, self.row, self.is_closed, self.probe = self.is_closed, 0, False, None
         return opened
 
     def outlasts(self, patience: float) -> bool:
-        """Whether it stays closed for longer than that, without a pause's difference."""
+        """Whether it stays closed for longer than that, and a pause."""
         return self.is_closed and self.opens_at - self.closed_at > patience + _LONGEST_PAUSE
 
 
@@ -118,6 +139,7 @@ class _Rounds:
     answers: int = 0
     sent_before: int = 0
     total_width: float = 0.0
+    lowest: float = inf
     total_latency: float = 0.0
     paid_width: float = 0.0
     paid_latency: float = 0.0
@@ -151,6 +173,9 @@ class _Rounds:
             None, or if it has grown by more the width that keeps up the throughput with the latency of before.
         """
         width, latency = self.total_width / self.answers, max(_FLOOR, self.total_latency / self.answers)
+        self.lowest = min(latency, self.lowest * _FORGETTING)
+        if latency > _COLLAPSED * self.lowest and width >= 4:
+            return width / 2
         grown = self.paid_width and width >= max(4, _STEP * self.paid_width)
         if grown and latency > self.paid_latency * sqrt(width / self.paid_width):
             return max(self.paid_width, width * self.paid_latency / latency)
@@ -198,6 +223,7 @@ class FlowControl:
         self._last_sent, self._waited = -inf, _Waited.NOT
         self._left, self._resets_at, self._left_since = 0, -inf, 0
         self.last_success: float | None = None
+        self._refused_since: float | None = None
 
     @property
     def width(self) -> int:
@@ -223,6 +249,14 @@ class FlowControl:
         """For how long the door has been closed; 0 while it's open."""
         return now - self._door.closed_at if self._door.is_closed else 0.0
 
+    def forgives(self, now: float) -> bool:
+        """
+        Whether a refusal costs a count nothing: something has succeeded within `patience`.
+
+        A client that was idle, or has just begun, counts from the first refusal.
+        """
+        return self._refused_since is None or now - self._refused_since <= self._patience
+
     def is_hopeless(self, now: float) -> bool:
         """Whether the door has been closed for so long that all who wait had better hear it, until the next probe."""
         return self._is_past_hope() and now < self._door.opens_at + _GRACE
@@ -232,7 +266,7 @@ class FlowControl:
         door = self._door
         if now < door.opens_at:
             return door.opens_at - now
-        if door.probing if door.is_closed else self._in_flight >= int(self._width.value + 0.5):
+        if door.probe is not None if door.is_closed else self._in_flight >= int(self._width.value + 0.5):
             self._waited = _Waited.WIDTH
             return inf
         if now < self._resets_at and self._in_flight >= self._left:
@@ -247,9 +281,10 @@ class FlowControl:
         """Counts a request that is sent; its permit goes back once, with what came of it."""
         if self._is_past_hope():  # all who waited have heard it; this one begins to wait
             self._door.closed_at = now
-        self._door.probing = self._door.is_closed
         self._in_flight += 1
         self._number += 1
+        if self._door.is_closed:
+            self._door.probe = self._number
         self._last_sent = max(self._last_sent + 1 / self._rate.value, now - _CATCH_UP)
         cuts = self._cuts
         if self._burst:
@@ -259,7 +294,7 @@ class FlowControl:
     def succeeded(self, now: float, permit: Permit) -> None:
         """The service did what it was asked for."""
         self._settle(permit)
-        self.last_success, self._answered = now, True
+        self.last_success, self._refused_since, self._answered = now, None, True
         if self._door.passed(now, permit.number):
             self._say("the door opens: a probe has passed")
         self._spare = min(_SAVED, self._spare + _SPARED)
@@ -284,29 +319,34 @@ class FlowControl:
         """
         self._settle(permit)
         self._answered = self._answered or told
+        if self._refused_since is None:
+            self._refused_since = now
         self._grown_at = now
         self._rounds.forget(self._number)
         self._door.count_refusal(permit.number)
-        if self._door.row >= _ROW and (permit.cuts >= 0 or self.last_success is None):
-            self._close(now, retry_after)
+        nobody_passes = self._door.row >= _ROW and (permit.cuts >= 0 or self.last_success is None)
+        if nobody_passes or permit.number == self._door.probe:
+            self._close(now, permit, retry_after)
         if permit.cuts != self._cuts:  # cut since then
             return
         if self._spare >= 1:
             self._spare -= 1
             return
-        if self._door.row < _ROW:
+        if now - permit.at > min(_TOO_LATE, max(_LATE, _COLLAPSED * min(self._latency, self._rounds.lowest))):
+            self._halve(permit.at_once)
+        elif self._door.row < _ROW:
             self._cut(now, permit)
         self._cuts, self._cut_at, self._quiet, self._slow_start = self._cuts + 1, now, 0, False
 
     def released(self, now: float, permit: Permit) -> None:
         """What came says nothing on the load: a 404, a 500, a cancellation."""
         self._settle(permit)
-        self._door.probing = False
+        self._door.released(permit.number)
 
     def shut(self, now: float, seconds: float) -> None:
         """Closes the door for all, for at least so many seconds; one probe comes then."""
         self._door.shut(now, seconds)
-        self._say(f"the door closes for {seconds:.1f} s: the service asked for it")
+        self._say(f"the door is closed for {seconds:.1f} s: the service asked for it")
 
     def allowance(self, now: float, remaining: int, seconds: float) -> None:
         """
@@ -363,9 +403,9 @@ class FlowControl:
             self._say(f"width {self.width}: more at once only took longer")
         rounds.begin(now)
 
-    def _close(self, now: float, retry_after: float | None) -> None:
-        self._door.pause(now, retry_after)
-        self._say(f"the door is closed for {self._door.opens_at - now:.1f} s: {self._door.row} refused in a row")
+    def _close(self, now: float, permit: Permit, retry_after: float | None) -> None:
+        if self._door.refuse(now, permit.number, retry_after):
+            self._say(f"the door is closed for {self._door.opens_at - now:.1f} s: {self._door.row} refused in a row")
 
     def _cut(self, now: float, permit: Permit) -> None:
         """Blames the width for a refusal that stood high among those accepted, else the rate."""
@@ -378,6 +418,10 @@ class FlowControl:
             cut = _FIRST_CUT if self._slow_start else _LATER_CUT if late else _NEXT_CUT
             rate.refused, rate.value = _BELOW * rate.value, max(_LOWEST_RATE, rate.value * cut)
             self._say(f"rate {rate.value:.1f} a second: refused with {at_once} at once")
+
+    def _halve(self, at_once: int) -> None:
+        self._width.value = max(1.0, min(self._width.value, at_once) / 2)
+        self._say(f"width {self.width}: refused late, or not answered in time, with {at_once} at once")
 
     def _say(self, reason: str) -> None:
         if self._on_change is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from copy import copy
 from math import inf
 from typing import Any, Protocol, TypeVar
@@ -68,8 +68,9 @@ class RequestState:
     started: float
     waiting_since: float
     """When the wait for the next attempt began."""
-    decisions: RetryDecisions
     attempts: Attempts = ()
+    decisions: RetryDecisions | None = None
+    """Made when the first attempt has failed."""
     not_before: float = -inf
     """When the next attempt may begin, on the loop's clock."""
     allowance: tuple[int, float] | None = None
@@ -160,18 +161,14 @@ class Requester:
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        patience = self._retry.patience
-        if single and deadline is None:
-            patience = min(patience, _A_PERSONS_PATIENCE)
-        decisions = RetryDecisions(self._retry, self._budget, self.jitter, patience, not single)
-        state = RequestState(endpoint, query, body, deadline, single, now, now, decisions)
+        state = RequestState(endpoint, query, body, deadline, single, now, now)
         refusal = self._transport.refusal(loop)
         if refusal is not None:  # before it waits for a place
             raise state.failure(refusal, now)
         while True:
             answer, error = await self._attempt(state)
             if error is None:
-                decisions.succeeded()
+                self._budget.give_back(1 if state.decisions is None else state.decisions.refund)
                 return answer, state.attempts
             self._prepare_retry(state, error)
 
@@ -200,8 +197,14 @@ class Requester:
         except errors.GalileoError as problem:
             error = problem.with_traceback(None)  # which would keep the whole response alive
         finally:
-            self._give_back(state, permit, answer, error)
-        self._record(state, error, begun, clock())
+            ended = clock()
+            if answer is not None:
+                self.admission.succeeded(permit, ended)
+            else:
+                self._give_back(state, permit, error, ended)
+            if state.allowance is not None:
+                self._allow(state.allowance)
+        self._record(state, error, begun, ended)
         return answer, error
 
     async def _exchange(self, state: RequestState, until: float) -> Any:
@@ -217,42 +220,48 @@ class Requester:
         raise error
 
     async def _acquire(self, state: RequestState) -> Permit:
-        timeout = asyncio.timeout_at(state.deadline)
-        try:
-            async with timeout:
-                permit = await self.admission.acquire(
-                    single=state.single,
-                    patience=state.decisions.patience,
-                    ahead=bool(state.attempts),
-                    not_before=state.not_before,
-                )
-        except TimeoutError:
-            if not timeout.expired():  # then it is not ours, but of Limits(rate=...)
-                raise
+        permit: Permit | errors.GalileoError | None = None
+        if state.deadline is None:
+            permit = await self._wait(state)
         else:
-            if isinstance(permit, Permit):
-                return permit
-            raise state.failure(permit, asyncio.get_running_loop().time())
-        raise state.too_late(asyncio.get_running_loop().time())
+            timeout = asyncio.timeout_at(state.deadline)
+            try:
+                async with timeout:
+                    permit = await self._wait(state)
+            except TimeoutError:
+                if not timeout.expired():  # then it is not ours, but of Limits(rate=...)
+                    raise
+        if isinstance(permit, Permit):
+            return permit
+        now = asyncio.get_running_loop().time()
+        raise state.too_late(now) if permit is None else state.failure(permit, now)
 
-    def _give_back(
-        self, state: RequestState, permit: Permit, answer: object, error: errors.GalileoError | None
-    ) -> None:
-        """Takes the permit back, and tells what the answer says of the service."""
-        if answer is not None:
-            self.admission.succeeded(permit)
-        elif error is None or state.is_cut_short(error):
+    def _wait(self, state: RequestState) -> Coroutine[Any, Any, Permit | errors.GalileoError]:
+        return self.admission.acquire(
+            single=state.single,
+            patience=self._patience(state),
+            ahead=bool(state.attempts),
+            not_before=state.not_before,
+        )
+
+    def _patience(self, state: RequestState) -> float:
+        patience = self._retry.patience
+        return min(patience, _A_PERSONS_PATIENCE) if state.single and state.deadline is None else patience
+
+    def _give_back(self, state: RequestState, permit: Permit, error: errors.GalileoError | None, now: float) -> None:
+        """Takes the permit back without an answer, and tells what the error says of the service."""
+        if error is None or state.is_cut_short(error):
             self.admission.released(permit)
         elif is_overload(error):
             self.admission.refused(permit, error, told=is_told(error))
         elif is_trouble(error):
             self.admission.released(permit)
         else:
-            self.admission.answered(permit)
-        if state.allowance is not None:
-            remaining, seconds = state.allowance
-            state.allowance = None
-            self.admission.allow(remaining, min(seconds, self._retry.max_retry_after))
+            self.admission.answered(permit, now)
+
+    def _allow(self, said: tuple[int, float]) -> None:
+        remaining, seconds = said
+        self.admission.allow(remaining, min(seconds, self._retry.max_retry_after))
 
     def _record(self, state: RequestState, error: errors.GalileoError | None, begun: float, ended: float) -> None:
         status = error.status if isinstance(error, errors.ResponseError) else None
@@ -284,9 +293,13 @@ class Requester:
         if is_told(error) and _asked(error) > self._retry.max_retry_after:
             raise state.failure(self.admission.farewell(), now)
         left = state.time_left(now)
-        wait = state.decisions.wait_after_refusal(error, now, self.admission.last_success, left)
+        if (decisions := state.decisions) is None:
+            patience = self._patience(state)
+            decisions = RetryDecisions(self._retry, self._budget, self.jitter, patience, not state.single)
+            state.decisions = decisions
+        wait = decisions.wait_after_refusal(error, now, self.admission.last_success, left)
         if wait is None:
-            wait = state.decisions.wait_after(error, left, new_token=state.new_token)
+            wait = decisions.wait_after(error, left, new_token=state.new_token)
         if wait is None:
             raise state.failure(error, now)
         if wait == inf:

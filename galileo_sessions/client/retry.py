@@ -124,11 +124,12 @@ class RetryDecisions:
     patience: float = inf
     trusts_door: bool = False
     made: int = field(default=0, init=False)
+    refund: int = field(default=1, init=False)
+    """Tokens that a success gives back: 1, or the price of the last retry."""
     _refusals: int = field(default=0, init=False)
     _overtaken: int = field(default=0, init=False)
     _first_refusal: float | None = field(default=None, init=False)
     _last_refusal: float = field(default=0.0, init=False)
-    _refund: int = field(default=1, init=False)
     _gateway_timeouts: int = field(default=0, init=False)
     _new_tokens: int = field(default=0, init=False)
 
@@ -180,12 +181,8 @@ class RetryDecisions:
         price = _DEAR_PRICE if isinstance(error, errors.AttemptTimeoutError) or _status(error) == 504 else _PRICE
         if not self.budget.take(price):
             return None
-        self._refund = price
+        self.refund = price
         return wait
-
-    def succeeded(self) -> None:
-        """Gives tokens back: 1 after success at once, the price of the retry after success on a retry."""
-        self.budget.give_back(self._refund)
 
     def _is_worth_it(self, error: errors.GalileoError) -> bool:
         if isinstance(error, errors.ResponseError):

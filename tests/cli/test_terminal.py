@@ -51,3 +51,12 @@ async def test_a_bar_beside_results_in_a_file(show, server, tmp_path):
     first, *_, last = screen(written).splitlines()
     assert ": 404 " in first
     assert last.startswith("11 of 12 counted, 1 failed, total ")
+
+
+async def test_a_bar_while_the_service_accepts_nothing(show, server):
+    """While the service refuses everything the bar says that it waits for it; then all is counted."""
+    server.fail_next(503, times=20)
+    status, written = await show("count", *IDS)
+    assert status == 0
+    assert " 0 of 12, 0 failed, waiting for the service\r" in written
+    assert screen(written).splitlines()[-1].startswith("total ")

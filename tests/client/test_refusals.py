@@ -56,7 +56,7 @@ def test_what_a_retry_costs(error, price):
     decisions = retrying(budget=budget)
     decisions.wait_after(error)
     assert budget.tokens == 500 - price
-    decisions.succeeded()
+    budget.give_back(decisions.refund)
     assert budget.tokens == 500
 
 

@@ -199,7 +199,7 @@ def test_for_any_sequence_of_answers(sequences, tokens, left, jitter):
         for number, error in enumerate(sequence):
             attempts += 1
             if error is None:
-                budget.give_back(1) if number == 0 else decisions.succeeded()
+                budget.give_back(1) if number == 0 else budget.give_back(decisions.refund)
                 assert 0 <= budget.tokens <= 500
                 break
             wait = decisions.wait_after(error, time_left)

@@ -5,7 +5,7 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any
 
 from attrs import Factory, define, frozen
 
@@ -16,30 +16,13 @@ NETWORK = 0.004  # seconds, there and back
 TURN = 0.0001  # seconds of a client's event loop for each request that goes out and each answer: 5,000 counts a second
 TIMEOUT = 30.0
 ATTEMPTS = 4
-PATIENCE = 90.0
-
-
-class Control(Protocol):
-    """What a client asks when to send: a FlowControl, or something to compare it with."""
-
-    last_success: float | None
-    obeys_patience: bool
-
-    def wait(self, now: float) -> float: ...
-    def sent(self, now: float) -> object: ...
-    def succeeded(self, now: float, permit: object) -> None: ...
-    def refused(self, now: float, permit: object, retry_after: float | None = None, *, told: bool = False) -> None: ...
-    def released(self, now: float, permit: object) -> None: ...
-    def is_hopeless(self, now: float) -> bool: ...
 
 
 class Fixed:
     """So many at once, always, and four tries with a random backoff: what people write by hand."""
 
-    obeys_patience = False
-
     def __init__(self, width: int) -> None:
-        self.width, self.in_flight, self.last_success = width, 0, None
+        self.width, self.in_flight = width, 0
 
     def wait(self, now: float) -> float:
         return 0.0 if self.in_flight < self.width else math.inf
@@ -47,23 +30,17 @@ class Fixed:
     def sent(self, now: float) -> None:
         self.in_flight += 1
 
-    def succeeded(self, now: float, permit: object) -> None:
+    def succeeded(self, now: float, permit: Any) -> None:
         self.in_flight -= 1
 
-    def refused(self, now: float, permit: object, retry_after: float | None = None, *, told: bool = False) -> None:
+    def refused(self, now: float, permit: Any, retry_after: float | None = None, *, told: bool = False) -> None:
         self.in_flight -= 1
 
-    def released(self, now: float, permit: object) -> None:
+    def released(self, now: float, permit: Any) -> None:
         self.in_flight -= 1
 
     def is_hopeless(self, now: float) -> bool:
         return False
-
-
-class Learned(FlowControl):
-    """The package's own."""
-
-    obeys_patience = True
 
 
 class Events:
@@ -105,7 +82,7 @@ class Client:
 
     events: Events
     service: Service
-    control: Control
+    control: FlowControl | Fixed
     targets: int
     start: float
     random: random.Random
@@ -189,18 +166,18 @@ class Client:
         self._busy_until = max(self._busy_until, now) + TURN
         self.events.at(self._busy_until + NETWORK / 2, self._arrive, count, permit, now)
 
-    def _arrive(self, count: Count, permit: object, sent_at: float) -> None:
+    def _arrive(self, count: Count, permit: Any, sent_at: float) -> None:
         reply = self.service.arrive(self.events.now)
         back = self.events.now + reply.seconds + NETWORK / 2
         if back - sent_at > TIMEOUT:
             back, reply = sent_at + TIMEOUT, Reply("timeout")
         self.events.at(back, self._receive, count, permit, reply)
 
-    def _receive(self, count: Count, permit: object, reply: Reply) -> None:
+    def _receive(self, count: Count, permit: Any, reply: Reply) -> None:
         self._busy_until = max(self._busy_until, self.events.now) + TURN
         self.events.at(self._busy_until, self._settle, count, permit, reply)
 
-    def _settle(self, count: Count, permit: object, reply: Reply) -> None:
+    def _settle(self, count: Count, permit: Any, reply: Reply) -> None:
         now = self.events.now
         self.in_flight -= 1
         if reply.kind == "ok":
@@ -210,17 +187,17 @@ class Client:
             self.control.released(now, permit)
             self._try_again(count)
         else:
-            self.control.refused(now, permit, reply.retry_after, told=reply.retry_after is not None)
+            told = reply.kind == "limited" or reply.retry_after is not None
+            self.control.refused(now, permit, reply.retry_after, told=told)
             self._refused(count, reply)
         self.pump()
 
     def _refused(self, count: Count, reply: Reply) -> None:
-        now, last = self.events.now, self.control.last_success
-        if not self.control.obeys_patience:
+        if isinstance(self.control, Fixed):
             self._try_again(count, reply.retry_after)
         elif reply.retry_after is not None:
             self._put_back(count, reply.retry_after + self.random.uniform(0, min(0.1, reply.retry_after)))
-        elif reply.kind == "refused" and last is not None and now - last <= PATIENCE:
+        elif reply.kind == "limited" or (reply.kind == "refused" and self.control.forgives(self.events.now)):
             self._ready.appendleft(count)
         else:
             self._try_again(count)
@@ -273,7 +250,7 @@ class Outcome:
 
 def simulate(
     service: Service,
-    control: Callable[[], Control],
+    control: Callable[[], FlowControl | Fixed],
     targets: int,
     *,
     clients: int = 1,

@@ -27,6 +27,7 @@ class Weather:
         clients: That share the service.
         stagger: Seconds between their beginnings.
         lone: The 99th percentile of a lone count's seconds meanwhile, at most.
+        fairness: Jain's index of the clients, at least.
     """
 
     service: Callable[[], Service]
@@ -38,6 +39,7 @@ class Weather:
     clients: int = 1
     stagger: float = 0.0
     lone: float | None = None
+    fairness: float = 0.9
 
 
 def unlimited(counts: int, latency: float) -> float:
@@ -103,7 +105,7 @@ def buckets() -> dict[str, Weather]:
         (20, 100, 0.005, 300),
         (50, 50, 0.005, 300),
         (50, 50, 0.005, 2_000),
-        (200, 1, 0.05, 2_000),
+        (200, 1, 0.05, 4_000),
         (200, 20, 0.005, 1_000),
         (200, 20, 0.05, 10_000),
         (1_000, 100, 0.02, 10_000),
@@ -138,6 +140,10 @@ def troubles() -> dict[str, Weather]:
     table = {
         "1 % 500": Weather(lambda: Mixed(0.01, "error"), counts, ideal + 0.5, 1.02, 1.2),
         "1 % 503": Weather(lambda: Mixed(0.01, "refused"), counts, ideal + 0.5, 1.02, 1.6),
+        # A service that has become ten times slower looks like one that melts, so the width is halved until it's clear.
+        "32 workers, ten times slower by turns": Weather(
+            lambda: Queue(32, 0.02, turns=(2_000, 10.0)), 8_000, 4_000 / 1_600 + 4_000 / 160, 1.0, 2.1
+        ),
         "5 s up, 5 s away": Weather(lambda: Flapping(5.0), 3 * counts // 2, 1.5 * ideal, 1.05, 1.3, away=5.0),
     }
     for seconds in (0.5, 3, 20):
@@ -155,6 +161,10 @@ def crowds() -> dict[str, Weather]:
         shared = {"requests": 1.12, "wall": 1.3, "clients": clients, "stagger": stagger}
         table[f"{clients} share 200 a second"] = Weather(lambda: Bucket(200, 20), 12_000, 60.0, **shared)
         table[f"{clients} share 40 at once"] = Weather(lambda: Capacity(40, 0.1), 24_000, 60.0, **shared)
+    # Nothing is refused here, so each client learns of the others by latency alone: 1.4 to 2 times, by the seed.
+    table["3 share what melts beyond 16"] = Weather(
+        Melt, 24_000, 24_000 * 0.02 / 16, 1.02, 2.1, clients=3, stagger=2.0, fairness=0.85
+    )
     return table
 
 

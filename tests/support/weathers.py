@@ -10,7 +10,14 @@ from attrs import frozen
 
 @frozen
 class Reply:
-    """What a service does with a request: what the client sees, after how many seconds, and with what Retry-After."""
+    """
+    What a service does with a request: what the client sees, after how many seconds, and with what Retry-After.
+
+    Args:
+        kind: "ok", "error" (500), "refused" (503, or no connection), or "limited" (429).
+        seconds: After which it's seen.
+        retry_after: Seconds, if the answer has them.
+    """
 
     kind: str = "ok"
     seconds: float = 0.001
@@ -34,14 +41,25 @@ class Service:
 
 
 class Queue(Service):
-    """So many workers, first come, first served; nothing is refused."""
+    """
+    So many workers, first come, first served; nothing is refused.
 
-    def __init__(self, workers: int, latency: float, spread: float = 0.1) -> None:
+    Args:
+        workers: At once.
+        latency: Seconds of work for one request.
+        spread: Of the latency.
+        turns: Every second block of so many requests takes so many times as long.
+    """
+
+    def __init__(self, workers: int, latency: float, spread: float = 0.1, turns: tuple[int, float] = (1, 1.0)) -> None:
         super().__init__(latency, spread)
-        self.free_at = [0.0] * workers
+        self.free_at, self.turns, self.arrived = [0.0] * workers, turns, 0
 
     def arrive(self, now: float) -> Reply:
-        end = max(now, self.free_at[0]) + self.duration()
+        self.arrived += 1
+        length, times = self.turns
+        work = self.duration() * (times if self.arrived // length % 2 else 1.0)
+        end = max(now, self.free_at[0]) + work
         heapq.heapreplace(self.free_at, end)
         return Reply("ok", end - now)
 
@@ -102,7 +120,7 @@ class Window(Service):
             self.number, self.used = number, 0
         if self.used >= self.quota:
             left = (1 - position) * self.seconds
-            return Reply("refused", retry_after={None: None, "exact": left, "whole": math.ceil(left)}[self.retry_after])
+            return Reply("limited", retry_after={None: None, "exact": left, "whole": math.ceil(left)}[self.retry_after])
         self.used += 1
         return Reply("ok", self.duration())
 
