@@ -197,7 +197,7 @@ class CountStream:
         elapsed = 0.0 if self._started is None else asyncio.get_running_loop().time() - self._started
         now = self._requester.admission
         counts = (self._done, self._failed, total, now.in_flight)
-        return Progress(*counts, now.width, elapsed, now.rate, closed=self._started is not None and now.is_closed)
+        return Progress(*counts, now.width, elapsed, now.rate, now.is_closed)
 
     async def __aenter__(self) -> Self:
         if self._started is not None:
