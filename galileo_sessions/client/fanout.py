@@ -227,8 +227,7 @@ class CountStream:
         total = len(self._targets) if isinstance(self._targets, Sized) else None
         now = self._admission
         counts = (self._done, self._failed, total, now.in_flight)
-        closed = self._started is not None and now.is_closed
-        return Progress(*counts, now.width, self._elapsed(), now.rate, closed=closed)
+        return Progress(*counts, now.width, self._elapsed(), now.rate, now.is_closed)
 
     def _elapsed(self) -> float:
         if self._started is None:

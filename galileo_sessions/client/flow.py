@@ -1,7 +1,54 @@
 """
 How many requests at once, and how many a second: both learned from what a service accepts.
 
-Pure decisions over `now`, in seconds of any clock that never goes back; O(1) each.
+Theory of operation
+===================
+
+A service limits its clients in two ways: by how many requests it serves at once, and by how many it takes a second. It
+rarely says which, nor how many. So two limits are learned together. The *width* bounds the requests that are under
+way; the *rate* spaces them out. A request is sent when the door is open, fewer than `width` are under way, and 1/rate
+has passed since the last one (the first `initial` requests are sent without regard to the rate)::
+
+    rate         doubling . cut 0.7
+      |           per   . '    |cut 0.8 until it fits                       . faster after a quiet second
+      |        round  .'       |'|                     . cut 0.88     . - '
+      |           . '            |'|  . - growth . - ' |    . - growth
+      |       . '                  |'   2 below 0.95   | . '
+      |   . '                            of what was refused, at first
+      +---------------------------------------------------------------------------------> time
+      slow start                  a token bucket empties now and then          it has more to give
+
+*Slow start* lasts until the first refusal that counts: the width grows by one with each success, the rate doubles per
+round of max(latency, 0.1 s). Afterwards only the limit that was waited for grows, by 1.4 times its root a second, at
+most by a quarter; faster after a quiet second. What was refused is approached to 0.95, and passed after 0.5 s and 20
+successes, or after a second, whichever comes first: slow clients would never get their share otherwise.
+
+*Blame.* What was sent before the last cut says nothing new, and a few refusals are anybody's: one in 64 successes is
+spared. A refusal that stood high among the requests under way that were accepted, after quiet, blames the width.
+One that came late, as a time-out does, halves the width. All others blame the rate.
+
+*Growth must pay.* Not all services refuse: some only become slow. A round of answers tells among how many requests
+they were sent and how long they took. When half as many again are under way, latency may rise by the root of 1.5; if
+it rises more, the width falls to what keeps up the throughput at the latency of before. Latency four times the lowest
+halves the width, for other clients may have caused it; the lowest is forgotten slowly, by a twentieth a round.
+Latencies below 0.01 s, and any while the caller itself is busy, say nothing about the service.
+
+*The door* closes when eight consecutive requests were refused, and that blames no limit: nobody passes, for the
+service is away, or the quota of a window is used up. One probe at a time is sent then, after pauses of a sixth
+of the time so far (0.1 to 2 s), or of the probe's Retry-After. The first success opens it, with the limits of before::
+
+    open  xxxxxxxx  closed  .x .x ..x ...x ....x .....x ......o  open
+    8 refused in a row      pauses grow, each probe is refused; one passes
+
+Those who wait at a door that stays closed are told when it is hopeless: after `patience`, or after six seconds if the
+service has never answered. Who comes later begins to wait anew, with a probe.
+
+*An allowance* (RateLimit headers) holds until its reset: no more is sent than remains after those under way. It never
+raises a limit.
+
+Invariants: under way <= width when one is sent, or it is a probe; 1 <= width <= maximum; rate >= 0.5; with nothing
+under way the wait is finite; a refusal of what was sent before a cut doesn't cut. Decisions take `now`, in seconds of a
+clock that never goes back, hold no clock, and are O(1).
 """
 
 from collections.abc import Callable
@@ -19,11 +66,11 @@ _HOLD, _ENOUGH, _BELOW = 0.5, 20, 0.95  # for so many seconds and successes, 0.9
 _SPEED = 1.4  # growth a second is this times the square root
 _FASTER_AFTER = 1.0  # seconds without a refusal
 _SPARED, _SAVED = 1 / 64, 5.0  # refusals that are anybody's: one in 64 successes, 5 saved up
-_ROW = 8  # refused, one after another
+_ROW = 8  # refused, one after another, close the door
 _LONGEST_PAUSE, _DOUBT = 2.0, 6.0  # seconds between two probes; of hope, if the service never answered
 _GRACE = 1.0  # seconds after the end of a pause within which those who wait ask
 _LOWEST_RATE = 0.5
-_STEP = 1.5  # growth that must have paid
+_STEP = 1.5  # times as many under way: growth that must have paid
 _COLLAPSED, _FORGETTING = 4, 1.05  # times the lowest latency, which rises by so much a round
 _LATE, _TOO_LATE = 1.0, 10.0  # seconds after which a refusal may say, and says, that too many are under way
 _FLOOR = 0.01  # seconds of latency that tell nothing of the service
@@ -74,7 +121,6 @@ class _Limit:
 class _Door:
     """Closed while nobody passes: one probe at a time, with pauses between them."""
 
-    last_passed: float
     row: int = 0
     last_refused: int = -1
     is_closed: bool = False
@@ -89,7 +135,7 @@ class _Door:
 
     def refuse(self, now: float, number: int, retry_after: float | None) -> bool:
         """
-        Nobody passes: closes the door; after a refused probe, pauses for a sixth of the silence or its Retry-After.
+        Nobody passes: closes the door; after a refused probe, pauses for a sixth of the time so far or its Retry-After.
 
         A Retry-After of 1 may mean a few milliseconds, for the header has whole seconds.
 
@@ -99,7 +145,7 @@ class _Door:
         is_news = not self.is_closed or number == self.probe
         if is_news:
             self.probe = None
-            pause = min(_LONGEST_PAUSE, max(_ROUND, (now - self.last_passed) / 6))
+            pause = min(_LONGEST_PAUSE, max(_ROUND, self.seconds_closed(now) / 6))
         else:
             pause = 0.0
         if self.is_closed and retry_after and retry_after != 1:
@@ -118,13 +164,16 @@ class _Door:
         if number == self.probe:
             self.probe = None
 
-    def passed(self, now: float, number: int) -> bool:
+    def passed(self, number: int) -> bool:
         """Opens the door for one who was sent after all that were refused; returns whether it was closed."""
-        self.last_passed = now
         if number <= self.last_refused:
             return False
         opened, self.row, self.is_closed, self.probe = self.is_closed, 0, False, None
         return opened
+
+    def seconds_closed(self, now: float) -> float:
+        """For how long it has been closed; 0 while it's open."""
+        return now - self.closed_at if self.is_closed else 0.0
 
     def outlasts(self, patience: float) -> bool:
         """Whether it stays closed for longer than that, and a pause."""
@@ -212,7 +261,7 @@ class FlowControl:
         self._maximum, self._patience = maximum, patience
         self._is_busy, self._on_change = is_busy, on_change
         self._width, self._rate = _Limit(float(min(initial, maximum))), _Limit(rate)
-        self._door, self._rounds = _Door(now), _Rounds(now)
+        self._door, self._rounds = _Door(), _Rounds(now)
         self._burst = min(initial, maximum)
         self._in_flight = self._number = self._settled = 0
         self._cuts = self._quiet = 0
@@ -247,7 +296,7 @@ class FlowControl:
 
     def seconds_closed(self, now: float) -> float:
         """For how long the door has been closed; 0 while it's open."""
-        return now - self._door.closed_at if self._door.is_closed else 0.0
+        return self._door.seconds_closed(now)
 
     def forgives(self, now: float) -> bool:
         """
@@ -295,7 +344,7 @@ class FlowControl:
         """The service did what it was asked for."""
         self._settle(permit)
         self.last_success, self._refused_since, self._answered = now, None, True
-        if self._door.passed(now, permit.number):
+        if self._door.passed(permit.number):
             self._say("the door opens: a probe has passed")
         self._spare = min(_SAVED, self._spare + _SPARED)
         self._latency += (now - permit.at - self._latency) / (16 if self._latency else 1)
@@ -325,7 +374,7 @@ class FlowControl:
         self._rounds.forget(self._number)
         self._door.count_refusal(permit.number)
         nobody_passes = self._door.row >= _ROW and (permit.cuts >= 0 or self.last_success is None)
-        if nobody_passes or permit.number == self._door.probe:
+        if nobody_passes or self._door.is_closed:
             self._close(now, permit, retry_after)
         if permit.cuts != self._cuts:  # cut since then
             return
@@ -334,7 +383,7 @@ class FlowControl:
             return
         if now - permit.at > min(_TOO_LATE, max(_LATE, _COLLAPSED * min(self._latency, self._rounds.lowest))):
             self._halve(permit.at_once)
-        elif self._door.row < _ROW:
+        elif not self._door.is_closed:
             self._cut(now, permit)
         self._cuts, self._cut_at, self._quiet, self._slow_start = self._cuts + 1, now, 0, False
 

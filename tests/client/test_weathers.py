@@ -23,7 +23,7 @@ WEATHERS = [
     "20 a second, burst 1, 200 counts",
     "50 a second, burst 50, 2000 counts, Retry-After 1.0",
     "200 a second, burst 20, 1000 counts",
-    "200 a second, burst 1, 2000 counts, Retry-After exact",
+    "200 a second, burst 1, 4000 counts, Retry-After exact",
     "100 in 1 s",
     "600 in 60 s, Retry-After whole",
 ]
