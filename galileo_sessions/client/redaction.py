@@ -42,8 +42,8 @@ def _spelled(part: str) -> str:
     if _PLAIN.fullmatch(part):
         return re.escape(part)
     encoded = _encoded(part[0])
-    if part[0] == "\\":  # which each escaping doubles; possessive, so that long runs aren't tried in every way
-        return rf"(?:\\{{{len(part)},{8 * len(part)}}}+|(?:{encoded}){{{len(part)}}})"
+    if part[0] == "\\":  # which each escaping doubles; not possessive, for the next character may be escaped too
+        return rf"(?:\\{{{len(part)},{8 * len(part)}}}|(?:{encoded}){{{len(part)}}})"
     literal = re.escape(part)
     short = _SHORT_ESCAPES.get(part, literal)
     lost = "|\ufffd" if part > "\x7f" else "|[+]" if part == " " else ""  # what decoding, or a form, makes of it

@@ -213,6 +213,8 @@ class _Parser:
             raise self._fault(start, text_advice.unknown_name(name, FILTER_TYPES, has))
         if not isinstance(owner, _COLUMNS):
             raise self._fault(start, text_advice.no_method(name, self._methods))
+        if name in PARTITIONS and name not in self._methods:
+            raise self._fault(start, text_advice.unknown_name(name, (), ""))
         if name not in self._methods or not hasattr(owner, name):
             raise self._fault(start, advice.no_such_method(owner, owner.filter_type, name))
         return _Function(name, getattr(owner, name), start)

@@ -9,7 +9,7 @@ from time import perf_counter
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.clients import client, failure
 from support.servers import http, raw_server
@@ -99,6 +99,8 @@ async def test_a_server_repeats_a_secret_in_another_spelling(auth, spell):
     assert [form for form in {spell(secret), secret} if form in told and "\ufffd" not in form] == []
 
 
+@example("\\\x1f", "JSON")
+@example("a\\\"b", "JSON in JSON")
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12), st.sampled_from(sorted(SPELLINGS)))
 def test_any_secret_in_any_spelling(secret, name):
     """No text makes an expression that can't be compiled or that misses a spelling."""

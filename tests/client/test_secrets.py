@@ -162,7 +162,7 @@ async def test_no_secret_in_what_retries_tell(auth, trouble, caplog):
     """Neither the attempts of an error nor the errors of a report have a credential."""
     caplog.set_level(logging.DEBUG, "galileo_sessions")
     heard: list[gs.Attempt] = []
-    arguments = {"auth": auth, "timeouts": Timeouts(attempt=0.05), "retry": Retry(attempts=2)}
+    arguments = {"auth": auth, "timeouts": Timeouts(attempt=0.05), "retry": Retry(attempts=2, patience=0.3)}
     async with raw_server(trouble) as server, client(server.url, on_attempt=heard.append, **arguments) as galileo:
         report = await galileo.count_all(ids(3), Col("input").contains("x"))
     assert len(report.errors) == 3

@@ -127,7 +127,8 @@ async def test_results_and_reports_can_be_pickled():
     """Pickled results and reports come back equal, with errors, attempts and tags."""
     special = {0: http(404, "gone"), 1: http(200, "no count"), 2: http(503, "")}
     async with numbered(special) as server:
-        async with GalileoSessions("k", base_url=server.url, retry=Retry(attempts=2, backoff=0)) as galileo:
+        retry = Retry(attempts=2, backoff=0, patience=0.3)
+        async with GalileoSessions("k", base_url=server.url, retry=retry) as galileo:
             report = await galileo.count_all([*ids(4), CountQuery(UUID(int=9), WHERE, tag="a tag")], WHERE)
     assert [type(error) for error in report.errors] == [NotFoundError, gs.DecodeError, ServerError]
     again = pickle.loads(pickle.dumps(report))

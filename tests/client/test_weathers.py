@@ -178,7 +178,7 @@ def test_the_patience_of_a_single_count(away, timeout, succeeds, least):
     succeeded, took = under(sky, main)
     assert succeeded is succeeds
     assert least <= took < least + 3.1
-    assert sky.requests <= 20 + took
+    assert sky.requests <= 30 + took
 
 
 def test_a_single_count_at_a_service_that_never_answered():
@@ -213,7 +213,7 @@ def test_a_project_that_is_always_refused_ends():
     report, took = counted(sky, 5_000)
     assert [error.query.project_id for error in report.errors] == [bad]
     assert type(report.errors[0]) is ServerError
-    assert len(asked) < 60
+    assert len(asked) < 80
     assert took < 120
 
 
