@@ -83,7 +83,7 @@ async def test_the_key_never_follows_a_redirect(status, path):
 async def test_a_refusal_says_how_long_to_wait(asked, words):
     """The Retry-After stands in the message, if there is one to wait for."""
     async with raw_server(http(429, "no", Retry_After=asked)) as server:
-        async with client(server.url) as galileo:
+        async with client(server.url, retry=Retry(patience=0.3)) as galileo:
             with pytest.raises(gs.RateLimitedError) as caught:
                 await galileo.count(PROJECT)
     assert words in str(caught.value)

@@ -186,7 +186,8 @@ LOGIN_TROUBLE = {
 async def test_no_password_in_what_a_login_meets(trouble, caplog):
     """Whatever /login answers, the error and the log don't show the password."""
     caplog.set_level(logging.DEBUG, "galileo_sessions")
-    async with raw_server(trouble) as server, client(server.url, auth=PasswordAuth("ann", PASSWORD)) as galileo:
+    arguments = {"auth": PasswordAuth("ann", PASSWORD), "retry": Retry(patience=0.3)}
+    async with raw_server(trouble) as server, client(server.url, **arguments) as galileo:
         told = visible_text(await failure(galileo)) + caplog.text
     assert [form for form in (PASSWORD, "pa55+word%26") if form in told] == []
 

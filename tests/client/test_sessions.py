@@ -17,6 +17,7 @@ from galileo_sessions import (
     ConnectError,
     GalileoSessions,
     NotFoundError,
+    Retry,
     Timeouts,
 )
 from galileo_sessions.local import LocalGalileo
@@ -138,7 +139,7 @@ async def test_its_own_session_closes():
 
 def test_second_asyncio_run():
     """A client that was used in one event loop raises ConfigurationError in another one."""
-    galileo = client("http://127.0.0.1:9")
+    galileo = client("http://127.0.0.1:9", retry=Retry(attempts=1))
 
     async def use() -> list[type]:
         return [type(error) for error in (await galileo.count_all(ids(2))).errors]
