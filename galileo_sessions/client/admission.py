@@ -28,11 +28,12 @@ one place; there is a timer whenever somebody waits for a time.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from copy import copy
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from galileo_sessions import errors
 from galileo_sessions.client.flow import FlowControl, Permit
@@ -125,9 +126,7 @@ class Admission:
             not_before: When it may be sent at the earliest, on the loop's clock.
         """
         if self._limits.rate is not None:
-            await asyncio.sleep(not_before - _now())
-            async with self._limits.rate:
-                pass
+            await self._pass_rate(self._limits.rate, not_before)
         loop = asyncio.get_running_loop()
         flow = self._flow if self._loop is loop else self._begin(loop)
         now = loop.time()
@@ -145,6 +144,15 @@ class Admission:
             return await self._admitted(waiter, line)
         self._pump(now)
         return await self._admitted(waiter, line)
+
+    async def _pass_rate(self, rate: AbstractAsyncContextManager[Any], not_before: float) -> None:
+        task = asyncio.current_task()
+        cancelled = 0 if task is None else task.cancelling()
+        await asyncio.sleep(not_before - _now())
+        async with rate:
+            pass
+        if task is not None and task.cancelling() > cancelled:  # a rate that swallowed it must not send a request
+            raise asyncio.CancelledError
 
     async def _admitted(self, waiter: _Waiter, line: _Line) -> Permit | errors.GalileoError:
         try:

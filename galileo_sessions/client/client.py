@@ -25,10 +25,10 @@ from galileo_sessions.client.credentials import Auth, find_credentials
 from galileo_sessions.client.endpoints import COLUMNS
 from galileo_sessions.client.fanout import CountReport, CountStream, OnProgress, Targets, report_of
 from galileo_sessions.client.headers import request_headers
-from galileo_sessions.client.limiter import Limits
+from galileo_sessions.client.limiter import Limits, as_limits
 from galileo_sessions.client.query import CountQuery, build_query, columns_body, narrowed
 from galileo_sessions.client.request import Count, Requester, logger
-from galileo_sessions.client.retry import Retry
+from galileo_sessions.client.retry import Retry, as_retry
 from galileo_sessions.client.secret import Secret, hide
 from galileo_sessions.client.transport import SSL, Timeouts, Transport, as_timeouts
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
@@ -55,8 +55,8 @@ class GalileoSessions:
         session: An `aiohttp.ClientSession` to use; it is never closed here. Its own timeouts, redirects and
             `raise_for_status` don't apply; the limits of its connector do.
         timeouts: How long one attempt may take: `Timeouts`, or the seconds of an attempt.
-        retry: How often and how patiently to try again.
-        limits: How many requests may be under way at once.
+        retry: How often and how patiently to try again: `Retry`, or the attempts of a count, the first included.
+        limits: How many requests may be under way at once: `Limits`, or that number.
         proxy: The URL of a proxy.
         trust_env: Whether to use the proxies that the environment names. A netrc file is never read.
         ssl: As aiohttp takes it: an `ssl.SSLContext`, a fingerprint, or False for no verification.
@@ -77,8 +77,8 @@ class GalileoSessions:
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
         timeouts: Timeouts | float = Timeouts(),  # noqa: B008  # frozen
-        retry: Retry = Retry(),  # noqa: B008  # frozen
-        limits: Limits = Limits(),  # noqa: B008  # frozen
+        retry: Retry | int = Retry(),  # noqa: B008  # frozen
+        limits: Limits | int = Limits(),  # noqa: B008  # frozen
         proxy: str | None = None,
         trust_env: bool = False,
         ssl: SSL | None = None,
@@ -92,7 +92,7 @@ class GalileoSessions:
         _refuse(GalileoSessions, unknown)
         found = find_credentials(key, auths)
         self._base_url = resolve_base_url(address)
-        patience = as_timeouts(timeouts)
+        patience, retries = as_timeouts(timeouts), as_retry(retry)
         self._transport = Transport(
             self._base_url,
             session,
@@ -101,14 +101,14 @@ class GalileoSessions:
             proxy=way,
             trust_env=trust_env,
         )
-        self._limits = _within(limits, self._transport.connections)
+        self._limits = _within(as_limits(limits), self._transport.connections)
         sent = request_headers(extra, found)
         self._requester = Requester(
             self._transport,
             Authentication(found, sent, self._transport, patience.attempt),
             attempt_timeout=patience.attempt,
-            retry=retry,
-            admission=Admission(self._limits, retry, partial(logger.debug, "limits: %s")),
+            retry=retries,
+            admission=Admission(self._limits, retries, partial(logger.debug, "limits: %s")),
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester)

@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import Factory, field, frozen
 
-from galileo_sessions.errors import ConfigurationError
+from galileo_sessions.errors import ConfigurationError, brief
 
 
 def _initial(limits: "Limits") -> int:
@@ -36,8 +36,22 @@ class Limits:
         for name in ("maximum", "initial"):
             number = getattr(self, name)
             if type(number) is not int or not 1 <= number <= 10_000:
-                raise ConfigurationError(f"Limits({name}={number!r}): a whole number from 1 to 10,000")
+                raise ConfigurationError(f"Limits({name}={brief(number)}): a whole number from 1 to 10,000")
         if self.initial > self.maximum:
             raise ConfigurationError(f"Limits(initial={self.initial}) is more than maximum={self.maximum}")
         if self.rate is not None and not hasattr(self.rate, "__aenter__"):
             raise ConfigurationError(f"Limits(rate=...) takes an async context manager, got {type(self.rate).__name__}")
+
+
+def as_limits(value: object) -> Limits:
+    """
+    What `limits=` was given: `Limits`, or how many requests may be under way at once.
+
+    Raises:
+        ConfigurationError: if it is neither.
+    """
+    if isinstance(value, Limits):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Limits(value)
+    raise ConfigurationError(f"limits={brief(value)}: Limits(...), or the requests that may be under way at once")

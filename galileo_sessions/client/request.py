@@ -173,7 +173,8 @@ class Requester:
             self._prepare_retry(state, error)
 
     async def close(self) -> None:
-        """Cancels a login that is in progress, and closes the transport."""
+        """Cancels a login that is in progress, and closes the transport; nothing more is sent meanwhile."""
+        self._transport.stop()
         await self._authentication.close()
         await self._transport.close()
 

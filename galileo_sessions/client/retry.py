@@ -76,11 +76,29 @@ class Retry:
 
     def __attrs_post_init__(self) -> None:
         if type(self.attempts) is not int or not 1 <= self.attempts <= 20:
-            raise errors.ConfigurationError(f"Retry(attempts={self.attempts!r}): a whole number from 1 to 20")
+            raise errors.ConfigurationError(
+                f"Retry(attempts={errors.brief(self.attempts)}): a whole number from 1 to 20"
+            )
         for name in ("backoff", "max_backoff", "max_retry_after", "patience"):
             seconds = getattr(self, name)
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 86_400:
-                raise errors.ConfigurationError(f"Retry({name}={seconds!r}): seconds from 0 to 86400")
+                raise errors.ConfigurationError(f"Retry({name}={errors.brief(seconds)}): seconds from 0 to 86400")
+
+
+def as_retry(value: object) -> Retry:
+    """
+    What `retry=` was given: `Retry`, or the attempts that a count has, the first included.
+
+    Raises:
+        ConfigurationError: if it is neither.
+    """
+    if isinstance(value, Retry):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Retry(attempts=value)
+    raise errors.ConfigurationError(
+        f"retry={errors.brief(value)}: Retry(...), or the attempts of a count, the first included"
+    )
 
 
 @define

@@ -182,9 +182,13 @@ class Transport:
             raise errors.ConfigurationError("the aiohttp.ClientSession given as session= is closed")
         return self._session
 
+    def stop(self) -> None:
+        """Sends nothing more."""
+        self._closed = True
+
     async def close(self) -> None:
         """Closes the session, if it is its own."""
-        self._closed = True
+        self.stop()
         if self._loop not in (None, asyncio.get_running_loop()):
             _ = self.abandon()  # of another event loop's connections nothing can be awaited here
         elif self._owns and self._session is not None:

@@ -100,7 +100,7 @@ async def test_a_server_repeats_a_secret_in_another_spelling(auth, spell):
 
 
 @example("\\\x1f", "JSON")
-@example("a\\\"b", "JSON in JSON")
+@example('a\\"b', "JSON in JSON")
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12), st.sampled_from(sorted(SPELLINGS)))
 def test_any_secret_in_any_spelling(secret, name):
     """No text makes an expression that can't be compiled or that misses a spelling."""

@@ -52,7 +52,7 @@ async def test_no_file_descriptor_left():
 
 FEW_SOCKETS = """
 import asyncio, json, resource, sys, time
-from galileo_sessions import ConnectError, GalileoSessions, Limits
+from galileo_sessions import GalileoSessions, Limits
 
 async def main(url, project):
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
@@ -64,7 +64,6 @@ async def main(url, project):
         "took": took,
         "good": sum(result.ok for result in report.results),
         "kinds": sorted({type(error).__name__ for error in report.errors}),
-        "hinted": all("ulimit" in str(error) and "Limits" in str(error) for error in report.errors),
         "attempts": sum(len(result.attempts) for result in report.results),
     }))
 
@@ -81,15 +80,13 @@ class Slow(Service):
 
 
 async def test_64_file_descriptors_with_concurrency_200():
-    """Too few file descriptors raise a ConnectError with a hint, and cause no storm of attempts."""
+    """With too few file descriptors the width follows what is open: nothing is lost, and few attempts are in vain."""
     asyncio.get_running_loop().set_debug(False)
     async with serving(Slow()) as service:
         told = await run_program(FEW_SOCKETS, service.url, PROJECT)
-    assert told["kinds"] in ([], ["ConnectError"])
-    assert told["hinted"]
-    assert told["good"] >= 50
-    assert told["good"] == service.requests
-    assert told["attempts"] <= 400 + (500 + told["good"]) / 5
+    assert told["kinds"] == []
+    assert told["good"] == service.requests == 400
+    assert told["attempts"] <= 700
     assert told["took"] < 5
 
 

@@ -289,3 +289,51 @@ async def test_a_result_is_asked_for_inside_the_block():
     """`anext` on a stream that wasn't entered says what to write."""
     with pytest.raises(ConfigurationError, match="async with"):
         await anext(GalileoSessions("k").count_many(ids(2)))
+
+
+class Swallows:
+    """A rate whose wait goes on after a cancellation as if there had been none."""
+
+    async def __aenter__(self) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("end", ["leave", "cancel"])
+async def test_a_rate_that_swallows_its_cancellation_sends_nothing(end):
+    """Neither a stream that is left nor a count that is cancelled sends a request, whatever the rate does."""
+    async with raw_server(http()) as server:
+        async with GalileoSessions("k", base_url=server.url, limits=gs.Limits(rate=Swallows())) as galileo:
+            async with asyncio.timeout(4):
+                if end == "leave":
+                    async with galileo.count_many(ids(20), concurrency=4):
+                        await asyncio.sleep(0.05)
+                else:
+                    count = asyncio.create_task(galileo.count(PROJECT))
+                    await asyncio.sleep(0.05)
+                    count.cancel()
+                    await asyncio.wait([count])
+                    assert count.cancelled()
+            assert idle(galileo)
+    assert server.connections == 0
+
+
+async def test_closing_while_a_stream_is_left_during_a_login():
+    """A client that is closed while its stream is left ends both, and sends nothing after that."""
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60)
+
+    async with raw_server(behave) as server:
+        galileo = GalileoSessions(auth=PasswordAuth("ann", "pw"), base_url=server.url)
+        async with asyncio.timeout(4):
+            async with galileo.count_many(ids(500), concurrency=4):
+                await until(lambda: server.requests)
+                closing = asyncio.create_task(galileo.close())
+                await asyncio.sleep(0)
+            await closing
+        assert idle(galileo)
+    assert len(server.requests) == 1
