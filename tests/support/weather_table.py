@@ -142,7 +142,7 @@ def troubles() -> dict[str, Weather]:
         "1 % 503": Weather(lambda: Mixed(0.01, "refused"), counts, ideal + 0.5, 1.02, 1.6),
         # A service that has become ten times slower looks like one that melts, so the width is halved until it's clear.
         "32 workers, ten times slower by turns": Weather(
-            lambda: Queue(32, 0.02, turns=(2_000, 10.0)), 8_000, 4_000 / 1_600 + 4_000 / 160, 1.0, 2.1
+            lambda: Queue(32, 0.02, turns=(2_000, 10.0)), 8_000, 4_000 / 1_600 + 4_000 / 160, 1.0, 2.3
         ),
         "5 s up, 5 s away": Weather(lambda: Flapping(5.0), 3 * counts // 2, 1.5 * ideal, 1.05, 1.3, away=5.0),
     }
