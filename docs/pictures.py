@@ -206,7 +206,7 @@ PICTURES: dict[str, Callable[[], str]] = {
     "performance_count.svg": _bars(
         "A count beside what it could cost", 4, "CPU of a count at 64 in flight; bare aiohttp is 1", "^count"
     ),
-    "performance_trouble.svg": _bars("Services in trouble", 4, "Seconds, in multiples of the ideal", ".", 1),
+    "performance_trouble.svg": _bars("Services in trouble", 2, "Seconds, in multiples of the ideal", ".", 1),
     "performance_filters.svg": _bars(
         "A filter beside plain dicts", 2, "Building a filter of so many leaves, beside plain dicts", ".", 3
     ),
