@@ -1,13 +1,10 @@
 """README, docs/ and docstrings are true: what they show is executed."""
 
-import ast
 import asyncio
-import contextlib
 import doctest
 import importlib
 import importlib.util
 import inspect
-import io
 import os
 import pkgutil
 import re
@@ -33,8 +30,6 @@ MODULES = [
 ]
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
 PROMPT = "# python -m asyncio\n"
-OTHERS = ("fanout.md", "filters.md", "testing.md")
-WHOLE = [page for page in PAGES if page.name not in OTHERS]  # each block of these can be pasted alone
 SDK = importlib.util.find_spec("galileo") is not None
 PYTEST = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
 PYTEST += ["-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function"]
@@ -61,24 +56,12 @@ async def printed_by(*arguments: str, **environment: str) -> str:
     return output.decode()
 
 
-async def run_examples(block: str, page: Path, namespace: dict[str, object]) -> None:
+async def run_examples(block: str, page: Path) -> None:
     """Executes a session of the interactive interpreter, which holds its own outputs."""
-    test = doctest.DocTestParser().get_doctest(block, namespace, page.name, str(page), 0)
+    test = doctest.DocTestParser().get_doctest(block, {"__name__": "__main__"}, page.name, str(page), 0)
     report: list[str] = []
-    results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append, clear_globs=False)
-    namespace.update(test.globs)
+    results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
     assert results.failed == 0, "".join(report)
-
-
-async def run(block: str, page: Path, namespace: dict[str, object]) -> str:
-    """Executes a block that may await, as if it were a file; gives what it prints."""
-    printed = io.StringIO()
-    code = compile(block, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    with contextlib.redirect_stdout(printed):
-        outcome = eval(code, namespace)
-        if inspect.isawaitable(outcome):
-            await outcome
-    return printed.getvalue()
 
 
 async def run_tests(block: str, folder: Path) -> None:
@@ -90,7 +73,7 @@ async def run_tests(block: str, folder: Path) -> None:
     assert f"{block.count('def test_')} passed" in printed
 
 
-async def execute(block: str, page: Path, namespace: dict[str, object], folder: Path) -> str | None:
+async def execute(block: str, page: Path, folder: Path) -> str | None:
     """What a block prints, run as its page says; None if the block shows its own outputs, or can't run here."""
     if "def test_" in block:
         return await run_tests(block, folder)
@@ -100,29 +83,23 @@ async def execute(block: str, page: Path, namespace: dict[str, object], folder: 
         compile(block, str(page), "exec")
         return await printed_by("-c", block, GALILEO_HOME_DIR=str(folder)) if SDK else None
     if ">>> " in block:
-        return await run_examples(block, page, namespace)
-    if block.lstrip().startswith(PROMPT):
-        return await paste(block, {})
-    return await run(block, page, namespace)
+        return await run_examples(block, page)
+    return await paste(block, {})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_pages_are_true(page, monkeypatch, tmp_path):
-    """Every Python block of a page runs, and prints what is shown below it; one that isn't whole follows on others."""
-    namespace: dict[str, object] = {"__name__": "__main__"}
+    """Every Python block of a page runs by itself, and prints what is shown below it."""
     async with LocalGalileo(sample_sessions()) as server:
         for name in ("GALILEO_API_URL", "GALILEO_CONSOLE_URL"):  # Galileo's SDK wants both
             monkeypatch.setenv(name, server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
         for block, shown in blocks(page):
-            if page in WHOLE:
-                namespace = {"__name__": "__main__"}
-            printed = await execute(block, page, namespace, tmp_path)
-            if printed is not None and (shown is not None or page in WHOLE or "asyncio.run(" in block):
-                assert printed == shown
+            printed = await execute(block, page, tmp_path)
+            assert printed is None or printed == shown
 
 
-@pytest.mark.parametrize("page", WHOLE, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks_are_whole(page):
     """Each is a program, a test, an interpreter's session, or says how to paste it; output is shown, not asserted."""
     for block, shown in blocks(page):

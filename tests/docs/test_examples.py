@@ -282,10 +282,6 @@ async def test_dask_counts_with_a_client_per_worker(server: LocalGalileo) -> Non
 
 @pytest.mark.heavy
 @needs("distributed")
-@pytest.mark.skipif(
-    importlib.util.find_spec("galileo_sessions.client.flow") is None,
-    reason="several clients share a limit once width and rate are learned together, in client/flow.py",
-)
 async def test_dask_workers_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """3,000 counts by four clients of a service that allows 200 a second: none is lost, in ten times the ideal time."""
     projects = [f"{i:08x}-ec21-4c9f-a3e2-b2ab2b81b4db" for i in range(3_000)]
