@@ -7,6 +7,7 @@ The pictures of the documentation, each drawn from what it shows, so that none c
 import io
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -197,12 +198,22 @@ def _bars(heading: str, column: int, title: str, ours: str, goal: float | None =
     return draw
 
 
+# ---- flow control ----------------------------------------------------------------------------------------------------
+
+
+def flow() -> str:
+    """A run of the flow control at a simulated service, drawn by the bench of its weathers."""
+    bench = runpy.run_path(str(DOCS.parent / "tests" / "bench" / "bench_weather.py"))
+    return str(bench["plot"]())
+
+
 # ---- all -------------------------------------------------------------------------------------------------------------
 
 PICTURES: dict[str, Callable[[], str]] = {
     "terminal.svg": terminal,
     "rooms.svg": rooms,
     "one_count.svg": one_count,
+    "flow_bucket.svg": flow,
     "performance_count.svg": _bars(
         "A count beside what it could cost", 4, "CPU of a count at 64 in flight; bare aiohttp is 1", "^count"
     ),

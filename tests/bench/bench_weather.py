@@ -24,9 +24,9 @@ CONTROLS: dict[str, Callable[[], FlowControl | Fixed]] = {
     "256 at once": lambda: Fixed(256),
 }
 Points = list[tuple[float, float]]
-SIZE, MARGIN, PANEL = (720, 350), 60, 120  # pixels: of the plot, left of a panel, high
+SIZE, MARGIN, PANEL = (480, 360), 48, 120  # pixels, as of the other pictures: of the plot, left of a panel, high
 STYLE = """
-text { font: 12px sans-serif; fill: #666 } .axis { stroke: #888; fill: none } .bound { stroke: #d95f02;
+text { font: 15px system-ui, sans-serif; fill: #666 } .axis { stroke: #888; fill: none } .bound { stroke: #d95f02;
 stroke-dasharray: 6 4; fill: none } .line { stroke: #1b78b5; stroke-width: 1.6; fill: none }
 @media (prefers-color-scheme: dark) { text { fill: #aaa } .line { stroke: #5fb3e6 } .bound { stroke: #f19a53 } }
 """
@@ -95,7 +95,7 @@ def panel(top: int, title: str, seconds: float, values: Points, bounds: Points) 
     for value in (0.0, highest / 1.1):
         yield f'<text x="{MARGIN - 8}" y="{place(0, value)[1] + 4:.1f}" text-anchor="end">{value:.0f}</text>'
     for second in range(0, int(seconds) + 1, 2):
-        yield f'<text x="{place(second, 0)[0]:.1f}" y="{bottom + 16}" text-anchor="middle">{second} s</text>'
+        yield f'<text x="{place(second, 0)[0]:.1f}" y="{bottom + 18}" text-anchor="middle">{second} s</text>'
     yield path([place(at, value) for at, value in bounds], "bound")
     yield path([place(at, value) for at, value in values], "line")
 
@@ -116,7 +116,7 @@ def plot(seconds: float = 10.0) -> str:
             f"<style>{STYLE}</style>",
             *panel(
                 24,
-                "rate: requests a second (dashed: what the service takes)",
+                "requests a second (dashed: the service's limit)",
                 seconds,
                 rates,
                 [(0.0, 200.0), (seconds, 200.0)],
