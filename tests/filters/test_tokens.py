@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import sys
 import threading
 import time
 import warnings
@@ -208,7 +209,8 @@ def test_any_text_is_answered_soon_in_a_thread_with_a_small_stack(shape: str, sm
     """
     With a filter or with words, of which none is a foreign error.
 
-    50 ms of CPU are promised for a quiet machine; a busy one gets four times that, and three tries.
+    50 ms of CPU are promised for a quiet machine; a busy one gets four times that, and three tries. Coverage, which
+    sees each line, slows a parser of lines more than what it is made for, so it gets forty times.
     """
     text, answers, seconds = SHAPES[shape], [], []
 
@@ -226,13 +228,11 @@ def test_any_text_is_answered_soon_in_a_thread_with_a_small_stack(shape: str, sm
         thread.start()
         thread.join()
     assert 3 == len(answers)
-    assert min(seconds) < 0.2
+    assert min(seconds) < (0.2 if sys.gettrace() is None else 2.0)
 
 
 def test_no_state_of_the_process_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the filters of warnings, which threads share, nor the recursion limit."""
-    import sys
-
     before = (list(warnings.filters), sys.getrecursionlimit())
     monkeypatch.setattr(warnings, "catch_warnings", None)
     for text in (r"Col('a').eq('\d')", "1and ALWAYS", "~" * 1_000):
