@@ -24,14 +24,14 @@ def refused(make: Any) -> str:
 
 @pytest.fixture
 def pandas() -> Any:
-    """pandas, where it is installed; no extra has it."""
-    return pytest.importorskip("pandas", reason="pandas isn't installed: pip install pandas")
+    """pandas, where it is installed."""
+    return pytest.importorskip("pandas", reason="pandas isn't installed; it is in the extra `check`")
 
 
 @pytest.fixture
 def pytz() -> Any:
-    """pytz, where it is installed; no extra has it."""
-    return pytest.importorskip("pytz", reason="pytz isn't installed: pip install pytz")
+    """pytz, where it is installed."""
+    return pytest.importorskip("pytz", reason="pytz isn't installed; it is in the extra `check`")
 
 
 # ---- time zones ------------------------------------------------------------------------------------------------------
