@@ -151,7 +151,7 @@ class Admission:
         await asyncio.sleep(not_before - _now())
         async with rate:
             pass
-        # A rate that has swallowed a cancellation must not send a request. On 3.11 coverage doesn't see what follows it.
+        # A rate that has swallowed a cancellation must not send. On 3.11 coverage does not see what follows one.
         if task is not None and task.cancelling() > cancelled:  # pragma: no branch
             raise asyncio.CancelledError  # pragma: no cover
 
