@@ -26,6 +26,7 @@ one place; there is a timer whenever somebody waits for a time.
 """
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -40,6 +41,7 @@ from galileo_sessions.client.flow import FlowControl, Permit
 from galileo_sessions.client.limiter import Limits
 from galileo_sessions.client.retry import Retry
 
+_PROJECT = re.compile(", project [0-9a-f-]{36}")  # the refused one's, which is another than the one that hears of it
 _NO_ANSWER = errors.TransportError("the service accepts nothing")
 _WINDOW = 0.1  # seconds, at least, over which the share of busy time is taken
 _BUSY = 0.5  # share of the time from which on the event loop, not the service, is what makes answers slow
@@ -130,8 +132,16 @@ class Admission:
         loop = asyncio.get_running_loop()
         flow = self._flow if self._loop is loop else self._begin(loop)
         now = loop.time()
-        if self._is_final(now, patience) and (flow.wait(now) > 0 or not single):
+        newcomer = single and not ahead  # who asks for itself waits for one more probe, at least
+        if now < self._sent_away_until or (not newcomer and flow.wait(now) > 0 and self._is_final(now, patience)):
             return self.farewell()
+        return await self._wait_in_line(single, patience, ahead, not_before)
+
+    async def _wait_in_line(
+        self, single: bool, patience: float, ahead: bool, not_before: float
+    ) -> Permit | errors.GalileoError:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         line = self._single if single else self._many
         waiter: _Waiter = loop.create_future()
         if not_before > now:
@@ -294,12 +304,13 @@ class Admission:
         """What those are told who wait no longer: the last refusal, a real answer rather than network trouble."""
         now = _now()
         error = copy(self._refusal)
+        text = _PROJECT.sub("", str(error))
         if now < self._sent_away_until:
             seconds = self._sent_away_until - now
             said = f"it asks for more time than Retry(max_retry_after=...): nothing is sent for {seconds:,.0f} s"
         else:
-            said = f"nothing has been accepted for {self._flow.seconds_closed(now):,.0f} s, so this was not sent again"
-        error.args = (f"{error}; {said}",)
+            said = f"nothing has been accepted for {self._flow.seconds_closed(now):,.0f} s, so this was not sent"
+        error.args = (f"{text}; {said}",)
         return error
 
     # ---- the event loop ----------------------------------------------------------------------------------------------

@@ -60,31 +60,31 @@ class ColumnChecks:
         where = all_of([query.where, *query.filters])
         if query.body and where != ALWAYS:
             try:
-                await self._check(query, where, deadline)
+                await self._check(query, where, deadline, single)
             except GalileoError as error:
                 error.query = query
-                raise
+                raise error.with_traceback(None) from None  # the frames of the check say nothing to a user
         return await self._requester.count(query, deadline, single=single)
 
-    async def _check(self, query: CountQuery, where: Filter, deadline: float | None) -> None:
+    async def _check(self, query: CountQuery, where: Filter, deadline: float | None, single: bool) -> None:
         try:
-            (await self._catalog(query, _KEPT, deadline)).check(where)
+            (await self._catalog(query, _KEPT, deadline, single)).check(where)
         except FilterCheckError:  # unless the column has come to be since
-            (await self._catalog(query, _FRESH, deadline)).check(where)
+            (await self._catalog(query, _FRESH, deadline, single)).check(where)
 
-    async def _catalog(self, query: CountQuery, age: float, deadline: float | None) -> ColumnCatalog:
+    async def _catalog(self, query: CountQuery, age: float, deadline: float | None, single: bool) -> ColumnCatalog:
         """The columns of a query's project, at most `age` seconds old."""
         known = self._projects.setdefault(query.project_id, _Columns())
         self._projects.move_to_end(query.project_id)
         if len(self._projects) > _MOST:
             self._projects.popitem(last=False)
         if asyncio.get_running_loop().time() - known.came_at >= age:
-            await self._ask_once(known, query, deadline)
+            await self._ask_once(known, query, deadline, single)
         if isinstance(known.answer, GalileoError):
             raise copy(known.answer)
         return known.answer
 
-    async def _ask_once(self, known: _Columns, query: CountQuery, deadline: float | None) -> None:
+    async def _ask_once(self, known: _Columns, query: CountQuery, deadline: float | None, single: bool) -> None:
         answers = known.answers
         timeout = asyncio.timeout_at(deadline)
         try:
@@ -94,15 +94,15 @@ class ColumnChecks:
             raise DeadlineExceededError("timeout= ran out while the project's columns were waited for") from None
         try:
             if known.answers == answers:  # nobody has asked while this one waited
-                await self._ask(known, query, deadline)
+                await self._ask(known, query, deadline, single)
         finally:
             known.lock.release()
 
-    async def _ask(self, known: _Columns, query: CountQuery, deadline: float | None) -> None:
+    async def _ask(self, known: _Columns, query: CountQuery, deadline: float | None, single: bool) -> None:
         everything = CountQuery(query.project_id)
         body = columns_body(everything, None, None)
         try:
-            catalog, _ = await self._requester.send(COLUMNS, everything, body, deadline)
+            catalog, _ = await self._requester.send(COLUMNS, everything, body, deadline, single=single)
         except DeadlineExceededError:  # of this count alone
             raise
         except GalileoError as error:

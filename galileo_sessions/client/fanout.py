@@ -33,6 +33,7 @@ block. After a cancellation no request starts, even if the source swallows the c
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sized
 from copy import copy
 from typing import Any, NoReturn, Self, TypeAlias, cast
@@ -218,7 +219,7 @@ class CountStream:
         self._results: asyncio.Queue[CountResult | None] = asyncio.Queue()  # None is the end
         self._early: dict[int, CountResult] | None = {} if ordered else None
         self._failure: BaseException | None = None
-        self._exhausted = self._cancelled = False
+        self._exhausted = self._cancelled = self._is_all_taken = False
         self._spawned = self._pulled = self._delivered = self._done = self._failed = 0
 
     @property
@@ -274,6 +275,8 @@ class CountStream:
                 cancelled = True
             else:
                 self._cancel_tasks()
+        if not self._is_all_taken:
+            self._fail(ConfigurationError("this stream was left before all its results were taken"))
         if cancelled:
             raise asyncio.CancelledError
 
@@ -285,6 +288,7 @@ class CountStream:
             raise ConfigurationError("enter the stream first: async with galileo.count_many(...) as stream")
         result = await self._results.get()
         if result is None:
+            self._is_all_taken = True
             self._results.put_nowait(None)  # for whoever asks next
             if self._failure is not None:
                 raise self._failure
@@ -453,6 +457,7 @@ async def report_of(stream: CountStream) -> CountReport:
             async for result in stream:
                 results.append(result)  # noqa: PERF401  # a comprehension would lose them to an exception
     except Exception as error:
-        error.report = report()  # type: ignore[attr-defined]  # a source's own error has it as well
+        with contextlib.suppress(AttributeError):  # of a source's own error that can't be changed
+            error.report = report()  # type: ignore[attr-defined]  # a source's own error has it as well
         raise
     return report()

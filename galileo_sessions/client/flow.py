@@ -127,6 +127,8 @@ class _Door:
     probe: int | None = None
     closed_at: float = 0.0
     opens_at: float = -inf
+    away_until: float = -inf
+    """Until when the service has asked to be left alone; no answer that comes late shortens that."""
 
     def count_refusal(self, number: int) -> None:
         """Counts how many of those sent last were refused, without one between them that passed."""
@@ -164,11 +166,12 @@ class _Door:
         if number == self.probe:
             self.probe = None
 
-    def passed(self, number: int) -> bool:
+    def passed(self, now: float, number: int) -> bool:
         """Opens the door for one who was sent after all that were refused; returns whether it was closed."""
-        if number <= self.last_refused:
+        if number <= self.last_refused or now < self.away_until:
             return False
         opened, self.row, self.is_closed, self.probe = self.is_closed, 0, False, None
+        self.opens_at = -inf
         return opened
 
     def seconds_closed(self, now: float) -> float:
@@ -328,7 +331,7 @@ class FlowControl:
 
     def sent(self, now: float) -> Permit:
         """Counts a request that is sent; its permit goes back once, with what came of it."""
-        if self._is_past_hope():  # all who waited have heard it; this one begins to wait
+        if self._door.is_closed and now >= self._door.opens_at + _GRACE:  # nobody has asked since
             self._door.closed_at = now
         self._in_flight += 1
         self._number += 1
@@ -344,7 +347,7 @@ class FlowControl:
         """The service did what it was asked for."""
         self._settle(permit)
         self.last_success, self._refused_since, self._answered = now, None, True
-        if self._door.passed(permit.number):
+        if self._door.passed(now, permit.number):
             self._say("the door opens: a probe has passed")
         self._spare = min(_SAVED, self._spare + _SPARED)
         self._latency += (now - permit.at - self._latency) / (16 if self._latency else 1)
@@ -395,6 +398,7 @@ class FlowControl:
     def shut(self, now: float, seconds: float) -> None:
         """Closes the door for all, for at least so many seconds; one probe comes then."""
         self._door.shut(now, seconds)
+        self._door.away_until = self._door.opens_at
         self._say(f"the door is closed for {seconds:.1f} s: the service asked for it")
 
     def allowance(self, now: float, remaining: int, seconds: float) -> None:

@@ -116,7 +116,7 @@ class TokenCache:
 
     async def close(self) -> None:
         """Cancels a login that is in progress."""
-        if self._task is not None:
+        if self._task is not None and self._task.get_loop() is asyncio.get_running_loop():
             self._task.cancel()
             await asyncio.wait([self._task])
 
@@ -160,7 +160,7 @@ def lifetime(token: Secret[str], now: float) -> float:
         claims: Any = json.loads(b64decode(payload + "=" * (-len(payload) % 4), altchars=b"-_"))
         end = float(claims["exp"])
         lives = end - now, end - float(claims.get("iat", now))
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return inf
     return min((life for life in lives if life > 0), default=inf)
 

@@ -180,6 +180,7 @@ class Requester:
 
     async def _attempt(self, state: RequestState) -> tuple[Any, errors.GalileoError | None]:
         """One attempt, recorded in `state`: the answer, or an error."""
+        state.allowance = None
         permit = None if state.attempts else self.admission.try_acquire(single=state.single)
         permit = permit or await self._acquire(state)
         clock = asyncio.get_running_loop().time

@@ -97,6 +97,11 @@ class Transport:
         self._proxy = proxy_of(base_url, proxy, trust_env=trust_env)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        if not isinstance(ssl, tls.SSLContext | aiohttp.Fingerprint | bool):
+            problem = (
+                f"ssl={errors.brief(ssl)}: an ssl.SSLContext, an aiohttp.Fingerprint, or False for no verification"
+            )
+            raise errors.ConfigurationError(problem)
         if session is not None:
             _check_injected(session)
 

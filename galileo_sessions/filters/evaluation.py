@@ -8,6 +8,7 @@ a missing value, `contains` with a list, the members of a collection.
 import math
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, TypeAlias, assert_never, cast
 from uuid import UUID
@@ -109,7 +110,11 @@ def _boolean_or_none(value: object) -> bool | None:
 
 def _number_or_none(value: Any) -> Any:
     """A number that compares exactly with Python's, or None for NaN and what is no number."""
-    if filter_type_of(value) is not FilterType.NUMBER or value != value:  # noqa: PLR0124  # NaN alone is so
+    if filter_type_of(value) is not FilterType.NUMBER:
+        return None
+    if isinstance(value, Decimal):  # whose signalling NaN can't even be compared
+        return None if value.is_nan() else value
+    if value != value:  # noqa: PLR0124  # NaN alone is so
         return None
     match numpy_kind(value):
         case "i" | "u":

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
-from typing import Literal, TypeAlias, assert_never, cast, final
+from typing import Any, Literal, TypeAlias, assert_never, cast, final
 from zoneinfo import ZoneInfo
 
 from attrs import Factory, field, frozen
@@ -120,10 +120,16 @@ def values(column: Column, filter_type: FilterType, wanted: object) -> Partition
         raise advice.refusal(column, "values", (wanted,), error) from None
     operator = "contains" if filter_type is FilterType.COLLECTION else "eq"
     made = [leaf(column, filter_type, operator, item) for item in items]
-    held = [cast("nodes.Comparison", each).value for each in made]
-    parts = dict(zip([_label(value) for value in held], made, strict=True))
-    written = _call(column, "values", repr(list(dict.fromkeys(held))))
-    return Partition(tuple(parts.items()), written, filter_type is FilterType.COLLECTION)
+    parts: dict[Any, Filter] = {}  # 1 and 1.0 are one value, and so are the two ways to write an id
+    for each in made:
+        _ = parts.setdefault(_identity(filter_type, cast("nodes.Comparison", each).value), each)
+    held = [cast("nodes.Comparison", each).value for each in parts.values()]
+    labelled = zip([_label(value) for value in held], parts.values(), strict=True)
+    return Partition(tuple(labelled), _call(column, "values", repr(held)), filter_type is FilterType.COLLECTION)
+
+
+def _identity(filter_type: FilterType, value: Any) -> object:
+    return value.lower() if filter_type is FilterType.ID else value
 
 
 def _items(wanted: object) -> tuple[object, ...]:
@@ -196,7 +202,7 @@ def zone_named(name: str) -> tzinfo:
 
 def _zone(tz: object, start: object, end: object) -> tzinfo:
     if isinstance(tz, tzinfo):
-        return tz
+        return _of_pytz(tz) if hasattr(tz, "localize") else tz
     if isinstance(tz, str):
         return zone_named(tz)
     if tz is not None:
@@ -208,10 +214,15 @@ def _zone(tz: object, start: object, end: object) -> tzinfo:
     return zone
 
 
+def _of_pytz(zone: Any) -> tzinfo:
+    """The zone that one of pytz stands for, which as a `tzinfo` would mean its local mean time."""
+    return timezone(zone.utcoffset(None)) if zone.zone is None else zone_named(zone.zone)
+
+
 def _name_of(zone: tzinfo) -> object:
-    """What `tz` takes for a zone: its name if it has one, else the zone."""
+    """What `tz` takes for a zone: its offset or its name if it has one, else the zone."""
     if isinstance(zone, timezone):
-        return str(zone).removeprefix("UTC") or "UTC"
+        return datetime(2000, 1, 1, tzinfo=zone).isoformat()[19:] if zone.utcoffset(None) else "UTC"
     return getattr(zone, "key", None) or zone
 
 
