@@ -43,7 +43,7 @@ from galileo_sessions.client.retry import Retry
 
 _PROJECT = re.compile(", project [0-9a-f-]{36}")  # the refused one's, which is another than the one that hears of it
 _NO_ANSWER = errors.TransportError("the service accepts nothing")
-_WINDOW = 0.1  # seconds, at least, over which the share of busy time is taken
+_WINDOW, _EVERY = 0.01, 0.1  # seconds over which the share of busy time is taken, and until it is taken again
 _BUSY = 0.5  # share of the time from which on the event loop, not the service, is what makes answers slow
 
 _Waiter: TypeAlias = "asyncio.Future[Permit | errors.GalileoError]"
@@ -74,7 +74,7 @@ class Admission:
         self._timer: asyncio.TimerHandle | None = None
         self._sent_away_until = -inf
         self._refusal: errors.GalileoError = _NO_ANSWER
-        self._lag = self._lag_from = 0.0
+        self._lag = self._lag_from = 0.0  # `_lag_from` is the beginning of the next window, or of this one
         self._measures_lag = self._is_busy = False
 
     @property
@@ -183,7 +183,9 @@ class Admission:
         """Takes the permit of a request back that was answered with what it asked for, on the loop's clock."""
         self._flow.succeeded(now, permit)
         self._refusal = _NO_ANSWER
-        if not self._measures_lag:
+        if now >= self._lag_from and not self._measures_lag:
+            if self._lag == 0.0:
+                self._lag_from = now
             self._measures_lag = True
             _ = asyncio.get_running_loop().call_soon(self._measure_lag, now)
         if self._single or self._many:
@@ -316,13 +318,17 @@ class Admission:
     # ---- the event loop ----------------------------------------------------------------------------------------------
 
     def _measure_lag(self, begun: float) -> None:
-        """Adds up the time that callbacks take: where it is most of all time, the loop makes answers look slow."""
+        """
+        Adds up the time that callbacks take: where it is most of all time, the loop makes answers look slow.
+
+        It is measured in one window of ten, for each measurement costs a turn of the loop.
+        """
         now = _now()
         self._measures_lag = False
         self._lag += now - begun
         if (window := now - self._lag_from) >= _WINDOW:
             self._is_busy = self._lag > _BUSY * window
-            self._lag, self._lag_from = 0.0, now
+            self._lag, self._lag_from = 0.0, now + _EVERY
 
 
 def _now() -> float:
