@@ -4,23 +4,29 @@ The pictures of the documentation, each drawn from what it shows, so that none c
 `python docs/pictures.py` writes them to docs/pictures. The build draws them again, and warns if one has changed.
 """
 
+import contextlib
 import io
 import os
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
+from galileo_sessions.local import LocalGalileo, sample_sessions
+
 DOCS = Path(__file__).parent
 FOLDER = DOCS / "pictures"
-COMMANDS = [("galileo-sessions", "demo")]  # what the terminal shows
+DEMO = "galileo-sessions demo"  # what the terminals show
+BY_DAY = "galileo-sessions count {project} \\\n    --by created_at:day --since 2026-05-01 --until 2026-05-15"
 _WIDTH = 480  # pixels; at a telephone's 350 the text is still 11 pixels high
 _HALO = ' stroke="#fff" stroke-width="4" paint-order="stroke"'  # words stay readable on lines
 _MONO = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
@@ -73,14 +79,40 @@ _TERMINAL = """\
 
 
 def terminal() -> str:
-    """The commands with what they print, exported by rich."""
+    """The demo with what it prints, its server's port aside, which differs from run to run."""
+    return _terminal(DEMO, re.sub(r"(127\.0\.0\.1):\d+", r"\1:8080", _printed(DEMO)))
+
+
+def by_day() -> str:
+    """Counts by day, as bars, of the sample's largest project."""
+    sessions = sample_sessions()
+    command = BY_DAY.format(project=sessions[0]["project_id"])
+    with LocalGalileo(sessions) as server:
+        printed = _printed(command, GALILEO_API_URL=server.url, GALILEO_API_KEY=server.api_key)
+    return _terminal(command, printed)
+
+
+def _printed(command: str, **environment: str) -> str:
+    """What a command prints on a terminal, 80 columns wide."""
+    program = [sys.executable, "-m", "galileo_sessions", *shlex.split(command.replace("\\\n", ""))[1:]]
+    leader, follower = os.openpty()
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "COLUMNS": "80", "TERM": "xterm-256color", **environment}
+    _ = subprocess.run(program, stdout=follower, stderr=subprocess.DEVNULL, check=True, env=environment)
+    os.close(follower)
+    with open(leader, encoding="utf-8") as screen:
+        return "".join(_lines(screen))
+
+
+def _lines(screen: TextIO) -> Iterator[str]:
+    with contextlib.suppress(OSError):  # Linux says so at the end
+        yield from screen
+
+
+def _terminal(command: str, printed: str) -> str:
+    """A command with what it prints, exported by rich."""
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    for command in COMMANDS:
-        program = [sys.executable, "-m", "galileo_sessions", *command[1:]]
-        run = subprocess.run(program, capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "utf-8"})
-        printed = re.sub(r"(127\.0\.0\.1):\d+", r"\1:8080", run.stdout.decode())  # the port differs from run to run
-        console.print(Text(f"$ {' '.join(command)}", "bold #4ade80"))
-        console.print(Text.from_ansi(printed.rstrip("\n")), no_wrap=True, overflow="ellipsis")
+    console.print(Text(f"$ {command}", "bold #4ade80"))
+    console.print(Text.from_ansi(printed.rstrip("\n")), no_wrap=True, overflow="ellipsis")
     svg = console.export_svg(code_format=_TERMINAL.replace("MONO", _MONO), unique_id="terminal")
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
@@ -211,6 +243,7 @@ def flow() -> str:
 
 PICTURES: dict[str, Callable[[], str]] = {
     "terminal.svg": terminal,
+    "by_day_terminal.svg": by_day,
     "rooms.svg": rooms,
     "one_count.svg": one_count,
     "flow_bucket.svg": flow,

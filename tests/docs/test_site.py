@@ -126,6 +126,16 @@ def test_the_terminal_holds_what_the_command_prints() -> None:
     assert shown[1:] == [line if len(line) <= 80 else f"{line[:79]}…" for line in expected]
 
 
+def test_the_terminal_has_a_bar_for_each_day() -> None:
+    """With its count, as long as that is; the total below is the sum."""
+    shown = words((DOCS / "pictures" / "by_day_terminal.svg").read_text(encoding="utf-8"))
+    days = [re.fullmatch(r"2026-05-(\d\d) +(\d+) +(\S+) *", line) for line in shown[2:16]]
+    found = [(int(day[1]), int(day[2]), len(day[3])) for day in days if day]
+    assert [day for day, *_ in found] == [*range(1, 15)]
+    assert shown[16].split() == ["total", str(sum(count for _, count, _ in found))]
+    assert all(abs(length / count - found[0][2] / found[0][1]) < 1 for _, count, length in found)
+
+
 def test_the_rooms_hold_every_module() -> None:
     """As many boxes as the package has rooms, and modules in those that have layers."""
     package = ROOT / "galileo_sessions"
