@@ -15,6 +15,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from html import escape
+from math import ceil
 from pathlib import Path
 from typing import TextIO
 
@@ -139,21 +140,35 @@ def _layers() -> dict[str, list[list[str]]]:
     }
 
 
+def _height(layer: list[str]) -> float:
+    return 27 * ceil(len(layer) / 4) + 8
+
+
+def _modules(layer: list[str], y: float) -> Iterator[str]:
+    """A layer's boxes, four in a row at most, for their names must fit; rows of one layer touch."""
+    most = ceil(len(layer) / ceil(len(layer) / 4))
+    for top, start in zip(range(0, 1_000, 27), range(0, len(layer), most), strict=False):
+        row = layer[start : start + most]
+        width = (_WIDTH - 48) / len(row)
+        for j, module in enumerate(row):
+            yield _box(24 + j * width + 2, y + top, width - 4, 27, "module")
+            yield _text(24 + (j + 0.5) * width, y + top + 18, module, "mono mid")
+
+
 def rooms() -> str:
     """The rooms, one above the other, with the modules of those that have layers."""
     layers, parts, y = _layers(), [], 12.0
     for names in layers["galileo_sessions"]:
         inside = layers.get(f"galileo_sessions.{names[0]}", [])
-        height = 36 + 32 * len(inside) + 6 * bool(inside)
+        height = 36 + sum(_height(layer) for layer in inside)
         parts += [_box(12, y, _WIDTH - 24, height, "room"), _text(24, y + 24, ", ".join(names), "name")]
         parts.append(_text(_WIDTH - 24, y + 24, _ROOMS[names[0]], "small end"))
-        for i, row in enumerate(inside):
-            width = (_WIDTH - 48) / len(row)
-            for j, module in enumerate(row):
-                parts.append(_box(24 + j * width + 2, y + 36 + 32 * i, width - 4, 27, "module"))
-                parts.append(_text(24 + (j + 0.5) * width, y + 54 + 32 * i, module, "mono mid"))
+        below = y + 36
+        for layer in inside:
+            parts += _modules(layer, below)
+            below += _height(layer)
         y += height + 10
-    parts.append(_text(_WIDTH / 2, y + 14, "A module imports only from lines below its own.", "small mid"))
+    parts.append(_text(_WIDTH / 2, y + 14, "Imports go downwards; rows that touch are one layer.", "small mid"))
     return _svg(y + 28, "The rooms of the package; imports go downwards", parts)
 
 

@@ -111,7 +111,7 @@ def plot(seconds: float = 10.0) -> str:
     width, height = SIZE
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img">',
             "<title>The rate finds 200 a second, with a dozen requests under way</title>",
             f"<style>{STYLE}</style>",
             *panel(
