@@ -14,6 +14,7 @@ from galileo_sessions.errors import FilterError, GalileoError
 
 _EXAMPLES = 3
 _VARIABLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]+")
+_HISTORY = re.compile(r"(; nothing has been accepted for .*)?( \([0-9,]+ attempts, .* waited\))?$")
 _WORDS = (
     (r", or write GalileoSessions\(api_key=\.\.\.\)", ""),
     (r"give auth=BasicAuth\(\.\.\.\)", "set GALILEO_USERNAME and GALILEO_PASSWORD"),
@@ -68,7 +69,7 @@ class Failures:
         """Takes note of one; returns what is told of it, or None where three like it have been told."""
         if self.file is not None:
             self._rows.append(f"{json.dumps(error_row(result, error))}\n")
-        kind = type(error).__name__, _VARIABLE.sub("#", str(error))
+        kind = type(error).__name__, _VARIABLE.sub("#", _HISTORY.sub("", str(error)))
         self._kinds[kind] = self._kinds.get(kind, 0) + 1
         return failure(error) if self._kinds[kind] <= _EXAMPLES else None
 

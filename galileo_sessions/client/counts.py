@@ -27,7 +27,7 @@ class CountsBy(Mapping[str, int]):
     """
     A mapping from each label of a partition to its count; `print` draws it as bars.
 
-    `dict(counts)` is plain data. It is equal to counts of the same project and the same labels.
+    `dict(counts)` is plain data. It is equal to the same counts of the same project.
     """
 
     project_id: str
