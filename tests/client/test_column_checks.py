@@ -202,3 +202,26 @@ async def test_the_columns_of_many_projects_are_bounded(monkeypatch):
 
     await use(service, then)
     assert service.columns == {0: 1, 1: 2, 2: 1}
+
+
+@virtual_time
+async def test_columns_of_a_fan_out_wait_out_an_outage():
+    """A fan-out asks for columns as patiently as for counts: a service away for 4 s loses nothing."""
+    service = Service(FEW)
+    began = asyncio.get_running_loop().time()
+    behave = service.behave
+
+    async def away(nth: int, writer: asyncio.StreamWriter) -> None:
+        if 0.5 < asyncio.get_running_loop().time() - began < 4.5:
+            writer.write(http(503, ""))
+        else:
+            await behave(nth, writer)
+
+    service.behave = away
+
+    async def then(galileo: GalileoSessions) -> None:
+        assert await galileo.count(ids(40)[39], GOOD) == 7
+        await asyncio.sleep(0.6)
+        assert (await galileo.count_all(ids(20), GOOD)).counts == (7,) * 20
+
+    await use(service, then)

@@ -116,6 +116,7 @@ async def test_a_check_is_true_or_false(check):
         ({"limits": False}, "limits=False: Limits"),
         ({"limits": 10**5000}, "Limits.maximum=<an int of 16,610 bits>.: a whole number from 1 to 10,000"),
         ({"timeouts": "5"}, "timeouts='5': Timeouts"),
+        ({"ssl": "x"}, "ssl='x': an ssl.SSLContext"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

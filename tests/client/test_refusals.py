@@ -22,6 +22,7 @@ from galileo_sessions import (
     DecodeError,
     DisconnectedError,
     GalileoSessions,
+    Limits,
     NotFoundError,
     PermissionDeniedError,
     RedirectError,
@@ -235,3 +236,79 @@ async def test_capacity_20():
     assert report.errors == ()
     assert (report.total, service.most) == (35_000, 20)
     assert service.requests <= 5_250
+
+
+# ---- after an outage -------------------------------------------------------------------------------------------------
+
+
+class FreeRate:
+    """A rate that never waits."""
+
+    async def __aenter__(self) -> None:
+        """Lets pass."""
+
+    async def __aexit__(self, *_: object) -> None:
+        """Keeps nothing."""
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(rate=FreeRate())], ids=["no rate", "a rate"])
+@pytest.mark.parametrize("ask", ["fan-out", "counts"])
+@virtual_time
+async def test_an_outage_that_nobody_saw_the_end_of_costs_nothing_later(ask, limits):
+    """Who comes long after the last refusal is counted: only time in which probes were refused counts as closed."""
+    down = False
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(503, "") if down else http())
+
+    async with raw_server(behave) as server, client(server.url, limits=limits) as galileo:
+        assert await galileo.count(PROJECT) == 7
+        down = True
+        await galileo.count_all(ids(300), timeout=3)
+        down = False
+        await asyncio.sleep(200)
+        if ask == "fan-out":
+            assert (await galileo.count_all(ids(300))).counts == (7,) * 300
+        else:
+            assert await asyncio.gather(*[galileo.count(PROJECT) for _ in range(50)]) == [7] * 50
+
+
+@virtual_time
+async def test_who_comes_while_the_service_wants_to_be_left_alone_is_told_at_once():
+    """After a Retry-After above `max_retry_after` newcomers fail at once too, rather than wait for its end."""
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(http() if nth != 2 else http(503, "", Retry_After="6"))
+
+    async with raw_server(behave) as server, client(server.url, retry=Retry(max_retry_after=1)) as galileo:
+        assert await galileo.count(PROJECT) == 7
+        for _ in range(2):
+            began = asyncio.get_running_loop().time()
+            error = await failure(galileo)
+            assert asyncio.get_running_loop().time() - began < 1
+            assert "nothing is sent for 6 s" in str(error)
+        assert len(server.requests) == 2
+        await asyncio.sleep(7)
+        assert await galileo.count(PROJECT) == 7
+
+
+@virtual_time
+async def test_what_a_header_allows_is_heard_once():
+    """An attempt that ends without an answer doesn't apply the RateLimit header of the one before again."""
+    arrived: list[float] = []
+    began = asyncio.get_running_loop().time()
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        arrived.append(asyncio.get_running_loop().time() - began)
+        if nth == 1:
+            writer.write(http(500, "", RateLimit='"d";r=0;t=3'))
+        elif nth == 2:
+            await asyncio.sleep(1)
+            writer.transport.abort()
+        else:
+            writer.write(http())
+
+    async with raw_server(behave) as server, client(server.url) as galileo:
+        assert await galileo.count(PROJECT) == 7
+    assert 3 <= arrived[1] < 3.5
+    assert arrived[2] < 5

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import attrs
 import pytest
 from support.clock import virtual_time
 from support.inside import (
@@ -337,3 +338,29 @@ async def test_closing_while_a_stream_is_left_during_a_login():
             await closing
         assert idle(galileo)
     assert len(server.requests) == 1
+
+
+async def test_a_stream_that_was_left_does_not_look_complete():
+    """After the block was left early, the rest of its results are no end but an error."""
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        async with galileo.count_many(ids(50), concurrency=2) as stream:
+            async for _ in stream:
+                break
+        with pytest.raises(ConfigurationError, match="left before all its results were taken"):
+            await take_all(stream, [])
+
+
+async def test_an_exception_of_a_source_that_cannot_be_changed_is_raised_as_it_is():
+    """A frozen exception takes no `report`, and is what the caller gets all the same."""
+
+    @attrs.frozen
+    class Own(Exception):  # noqa: N818  # a user's
+        number: int = 1
+
+    def source():
+        yield PROJECT
+        raise Own
+
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        with pytest.raises(Own):
+            await galileo.count_all(source())

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from support.strategies import PAIRS, PROJECT, USER, Mood, run
 
-from galileo_sessions import Filter, Not, matches
+from galileo_sessions import Col, Filter, Not, matches
 
 Truth = bool | None
 NAN = float("nan")
@@ -249,3 +249,11 @@ def test_the_headline() -> None:
         {"score": 3},
     ]
     assert [True, False, False, False, False] == [matches(where, session) for session in sessions]
+
+
+@pytest.mark.parametrize("nan", [Decimal("NaN"), Decimal("sNaN"), float("nan")], ids=repr)
+def test_a_nan_satisfies_no_comparison(nan: object) -> None:
+    """NaN of a `Decimal` too, the signalling one included, which Python can't even compare."""
+    assert not matches(Col.number("s").gt(1), {"s": nan})
+    assert not matches(Col.number("s").lte(1), {"s": nan})
+    assert matches(Col.number("s").gt(1), {"s": Decimal("1.5")})

@@ -248,3 +248,11 @@ def test_a_row_of_a_table_is_explained(pandas: Any) -> None:
     """A Series is no mapping."""
     with pytest.raises(FilterTypeError, match=r"For a row of a table write row.to_dict\(\)"):
         matches(Col("a") > 1, pandas.Series({"a": 2}))  # type: ignore[arg-type]
+
+
+def test_days_of_pytz_are_those_of_the_zone(pytz: Any) -> None:
+    """A zone of pytz, or an offset of its, cuts days as the zone of the same name does."""
+    berlin = Col.date("d").days("2026-05-01", "2026-05-03", tz="Europe/Berlin")
+    assert berlin == Col.date("d").days("2026-05-01", "2026-05-03", tz=pytz.timezone("Europe/Berlin"))
+    fixed = Col.date("d").days("2026-05-01", "2026-05-03", tz="+02:00")
+    assert fixed == Col.date("d").days("2026-05-01", "2026-05-03", tz=pytz.FixedOffset(120))

@@ -351,3 +351,19 @@ def test_parts_are_filters_like_others() -> None:
     """They join with others."""
     joined: Filter = MAY["2026-05-01"] & SCORE.gt(3)
     assert joined.size == 3
+
+
+@pytest.mark.parametrize("name", ["CET", "CEST"])
+def test_a_named_offset_is_written_as_an_offset(name: str) -> None:
+    """The name of a `datetime.timezone` may be that of a zone with other offsets, or of none."""
+    days = Col.date("d").days("2026-07-01", "2026-07-03", tz=timezone(timedelta(hours=1), name))
+    assert "tz='+01:00'" in repr(days)
+    assert days == parse_partition(repr(days))
+
+
+def test_values_that_are_one_make_one_part() -> None:
+    """1 and 1.0 are the same number, and an id is the same in capitals: each session is counted once."""
+    assert ["1"] == list(Col.number("n").values([1, 1.0]))
+    upper = "74AEC44E-EC21-4C9F-A3E2-B2AB2B81B4DB"
+    assert 1 == len(Col.id("i").values([upper, upper.lower()]))
+    assert ["a", "A"] == list(Col.text("t").values(["a", "A", "a"]))

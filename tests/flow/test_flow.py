@@ -308,3 +308,32 @@ def test_what_was_sent_before_a_cut_raises_nothing_afterwards() -> None:
     before = flow.width, flow.rate
     flow.succeeded(5.0, early)
     assert before == (flow.width, flow.rate)
+
+
+def test_a_success_opens_the_door_at_once_though_its_pause_is_not_over() -> None:
+    flow = FlowControl(256, initial=10)
+    early = send(flow, 0.0, 10)
+    for permit in early[:8]:
+        flow.refused(0.1, permit, 30.0, told=True)
+    assert flow.is_closed
+    flow.succeeded(0.2, early[9])
+    assert (False, 0.0) == (flow.is_closed, flow.wait(10.0))
+
+
+def test_a_late_success_does_not_shorten_the_time_for_which_the_service_asked_to_be_left_alone() -> None:
+    flow = FlowControl(256, initial=10)
+    first, second = send(flow, 0.0, 2)
+    flow.refused(0.1, first, 3600.0, told=True)
+    flow.shut(0.1, 3600.0)
+    flow.succeeded(0.2, second)
+    assert flow.is_closed
+    assert pytest.approx(3599.0) == flow.wait(1.1)
+
+
+def test_time_in_which_nobody_asks_is_not_time_in_which_nothing_passes() -> None:
+    flow = FlowControl(256, initial=10, patience=90.0)
+    close(flow, 0.1)
+    assert flow.is_closed
+    flow.sent(1_000.0)
+    assert 0.0 == flow.seconds_closed(1_000.0)
+    assert not flow.is_hopeless(1_000.0)
