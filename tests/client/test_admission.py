@@ -370,21 +370,6 @@ async def test_an_answer_to_the_question_opens_the_door():
     assert admission.in_flight == 0
 
 
-@virtual_time
-async def test_a_second_loop_begins_anew():
-    """What a client waited for in another event loop doesn't hold it up in this one."""
-    admission = narrow()
-
-    async def leave() -> None:
-        assert await admission.acquire(single=False, patience=90.0)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await admission.acquire(single=False, patience=90.0)
-
-    await asyncio.to_thread(run, leave())
-    assert admission.try_acquire(single=False) is not None
-
-
 # ---- laws ------------------------------------------------------------------------------------------------------------
 
 

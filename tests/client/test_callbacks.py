@@ -72,3 +72,4 @@ async def test_an_awaitable_that_comes_back_is_reported(caplog, kind):
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url, on_attempt=hides) as galileo:
         assert await galileo.count(PROJECT) == 7
     assert messages(caplog) == ["on_attempt returned an awaitable, which nothing awaits; the counts go on"]
+    assert "NoneType: None" not in caplog.text, "there is no traceback to show"

@@ -8,7 +8,7 @@ import pytest
 from support.clock import virtual_time
 from support.inside import idle
 from support.projects import ids, number_of
-from support.servers import RawServer, http, raw_server
+from support.servers import PROJECT, RawServer, http, raw_server
 
 from galileo_sessions import (
     Col,
@@ -18,6 +18,7 @@ from galileo_sessions import (
     FilterCheckError,
     GalileoSessions,
     NotFoundError,
+    ServerError,
     dump_catalog,
 )
 
@@ -225,3 +226,19 @@ async def test_columns_of_a_fan_out_wait_out_an_outage():
         assert (await galileo.count_all(ids(20), GOOD)).counts == (7,) * 20
 
     await use(service, then)
+
+
+@virtual_time
+async def test_a_checked_count_has_the_patience_of_one_that_is_asked_alone():
+    """Where a service answers for columns and refuses each count, 10 s are waited, and not the 90 s of a fan-out."""
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        asks_for_columns = b"/available_columns" in server.requests[nth - 1].split(b"\r\n")[0]
+        writer.write(http(body=json.dumps(dump_catalog(FEW))) if asks_for_columns else http(503, ""))
+
+    async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url, check=True) as galileo:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        with pytest.raises(ServerError):
+            await galileo.count(PROJECT, where=GOOD)
+        assert 10 <= clock() - began < 15

@@ -206,6 +206,14 @@ def test_a_report_prints_short_and_has_rows():
     assert (second["total_count"], second["error"]) == (None, "NotFoundError: 404 Not Found")
 
 
+def test_a_long_table_is_cut_in_a_notebook():
+    """Of a table of 100 projects 40 are shown, and that there are 60 more is said."""
+    table = CountsTable({project: CountsBy(project, {"a": 1}) for project in map(str, ids(100))})
+    shown = table._repr_html_()
+    assert shown.count("<tr>") == 41
+    assert "<p>… 60 more</p>" in shown
+
+
 def test_a_chart_keeps_to_its_width():
     """Long labels are cut, what isn't printable is escaped, and what failed says so."""
     assert chart([]) == ""

@@ -29,6 +29,7 @@ from galileo_sessions import (
     ("make", "words"),
     [
         pytest.param(lambda: Timeouts(connect=0), ["connect=0", "seconds"], id="connect"),
+        pytest.param(lambda: Timeouts(connect=86_401), ["connect=86401", "at most 86400"], id="more than a day"),
         pytest.param(lambda: Timeouts(attempt=float("nan")), ["attempt=nan"], id="attempt"),
     ],
 )

@@ -17,6 +17,7 @@ from galileo_sessions import (
     GalileoSessions,
     Retry,
 )
+from galileo_sessions.client.responses import Response, total_count
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 
@@ -167,3 +168,23 @@ async def test_what_a_failure_keeps_is_bounded():
             tracemalloc.stop()
     assert len(report.errors) == 200
     assert kept / 200 < 20_000
+
+
+@pytest.mark.parametrize("count", [0, 2**63 - 1])
+@pytest.mark.parametrize("more", ["", ', "took": 3'], ids=["alone", "beside another key"])
+def test_a_count_at_its_bounds_is_taken(count, more):
+    """From 0 to 2**63 - 1, whatever stands beside it."""
+    assert total_count(f'{{"total_count": {count}{more}}}'.encode()) == count
+
+
+@pytest.mark.parametrize("count", [-1, 2**63])
+def test_a_count_out_of_its_bounds_is_none(count):
+    """Less than nothing, and more than a signed integer of 64 bits, is an answer that isn't the API's."""
+    with pytest.raises(gs.DecodeError):
+        total_count(f'{{"total_count": {count}}}'.encode())
+
+
+def test_a_response_shows_neither_headers_nor_body():
+    """Either may repeat credentials."""
+    shown = repr(Response(200, {"X-Secret": "in a header"}, b"in a body", "https://api.x.io"))
+    assert shown == "Response(status=200, origin='https://api.x.io')"

@@ -70,6 +70,38 @@ def test_a_policy_at_its_bounds_is_taken(arguments):
     assert Retry(**arguments) == Retry(**arguments)
 
 
+# ---- refusals --------------------------------------------------------------------------------------------------------
+
+
+def test_a_question_that_others_overtake_waits_on_its_own():
+    """After others have succeeded four times between its refusals, its waits double from the backoff on."""
+    decisions = retrying()
+    overtaken = [decisions.wait_after_refusal(status(503), float(now), now - 0.5) for now in range(1, 9)]
+    assert overtaken == [0, 0, 0, 0, 0.25, 0.5, 1, 2]
+
+
+def test_a_question_that_nobody_overtakes_waits_for_its_permit_only():
+    """Refusals with no success of others between them cost no wait of their own, however many there are."""
+    decisions = retrying()
+    assert {decisions.wait_after_refusal(status(503), float(now), -1.0) for now in range(20)} == {0}
+
+
+def test_a_retry_after_goes_before_the_waits_of_the_overtaken():
+    """Who is told for how long to wait does so, with 0.1 s in which to come back, however often it was overtaken."""
+    decisions = retrying()
+    error = status(503, Retry_After="2")
+    waits = {decisions.wait_after_refusal(error, float(now), now - 0.5) for now in range(1, 9)}
+    assert waits == {2.1}
+
+
+def test_only_the_first_refusal_by_a_disconnect_is_waited_for():
+    """A disconnect may be a stale connection's: the first refusal waits 50 ms at most, a later one for its permit."""
+    decisions = retrying()
+    assert decisions.wait_after_refusal(TRANSPORT["disconnect"], 1.0, 0.0) == 0.05
+    assert decisions.wait_after_refusal(TRANSPORT["disconnect"], 1.1, 0.0) == 0
+    assert retrying().wait_after_refusal(TRANSPORT["connect"], 1.0, 0.0) == 0
+
+
 # ---- what is tried again ---------------------------------------------------------------------------------------------
 
 

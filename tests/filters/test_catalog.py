@@ -349,6 +349,14 @@ def test_html_is_bounded() -> None:
     assert 200 == max(map(len, read.texts))
 
 
+def test_html_of_a_table_at_its_bounds_is_whole() -> None:
+    """200 rows with 200 characters in a cell are shown as they are."""
+    catalog = ColumnCatalog([ColumnInfo(f"{i:05}", description="x" * 200) for i in range(200)])
+    read = Reader(catalog._repr_html_())
+    assert (201, 0) == (read.tags.count("tr"), read.tags.count("p"))
+    assert "x" * 200 == read.texts[-1]
+
+
 # ---- columns with a type that type checkers know ---------------------------------------------------------------------
 
 

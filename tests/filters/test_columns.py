@@ -336,6 +336,7 @@ def warned(user_ids: Any) -> Filter:
     with pytest.warns(QueueScopedFilterWarning, match="annotation queue") as caught:
         made = fully_annotated(user_ids)
     assert [Path(__file__)] == [Path(warning.filename) for warning in caught]
+    assert caught[0].lineno - warned.__code__.co_firstlineno == 3, "the line of the call above"
     return made
 
 

@@ -29,6 +29,8 @@ from galileo_sessions import (
         ("NumberFilter('a', 'between', [1])", (1,)),
         ("NumberFilter('a', 'gt', [])", ()),
         ("NumberFilter('a', 'gt', Level.HIGH)", 3),
+        pytest.param("NumberFilter('a', 'eq', 10**4_300 - 1)", 10**4_300 - 1, id="largest"),
+        pytest.param("NumberFilter('a', 'eq', 1 - 10**4_300)", 1 - 10**4_300, id="smallest"),
         ("NumberFilter('a', 'gt', np.float64(0.5))", 0.5),
         ("DateFilter('a', 'eq', '2026-01-31T09:00:00Z')", datetime(2026, 1, 31, 9, tzinfo=UTC)),
         (
@@ -78,6 +80,8 @@ def test_an_offset_with_seconds_becomes_utc() -> None:
         ("NumberFilter('a', 'eq', float('nan'))", FilterError, ["nan is not a number"]),
         ("NumberFilter('a', 'between', [1, float('inf')])", FilterError, ["inf is not a number"]),
         ("NumberFilter('a', 'eq', 10**5000)", FilterError, ["4,300 digits"]),
+        ("NumberFilter('a', 'eq', 10**4_300)", FilterError, ["4,300 digits"]),
+        ("NumberFilter('a', 'eq', -(10**4_300))", FilterError, ["4,300 digits"]),
         ("DateFilter('a', 'contains', '2026-01-31T09:00:00Z')", FilterError, ["date filter has no operator"]),
         ("DateFilter('a', 'eq', '2026-01-31')", FilterError, ["'2026-01-31'", "UTC offset"]),
         ("DateFilter('a', 'eq', datetime(2026, 1, 31))", FilterError, ["2026-01-31 00:00:00", "UTC offset"]),

@@ -81,6 +81,52 @@ def test_one_refusal_among_many_successes_is_spared() -> None:
     assert before == flow.rate
 
 
+def test_five_refusals_are_spared_after_many_successes_and_no_more() -> None:
+    flow = FlowControl(256, initial=1, rate=100.0)
+    succeed(flow, steps(), 400)
+    before = (flow.width, flow.rate)
+    for _ in range(5):
+        flow.refused(90.0, flow.sent(90.0))
+    assert before == (flow.width, flow.rate)
+    flow.refused(90.0, flow.sent(90.0))
+    assert before > (flow.width, flow.rate)
+
+
+@pytest.mark.parametrize(
+    ("at_once", "blamed"), [(12, "rate"), (13, "width")], ids=["within the spread", "above the spread"]
+)
+def test_a_refusal_is_high_from_the_mean_of_those_accepted_and_their_spread_on(at_once: int, blamed: str) -> None:
+    """1 to 15 at once were accepted, again and again: 8 in the mean, and 4 more or less."""
+    said: list[str] = []
+    flow = FlowControl(256, initial=30, rate=1e6, on_change=said.append)
+    burst = send(flow, 0.0, 32)
+    for permit in burst[30:]:
+        flow.refused(0.0, permit)  # one is spared, one ends slow start
+    for permit in burst[:30]:
+        flow.released(0.0, permit)
+    for number in range(40):
+        for permit in sorted(send(flow, 1.0 + number, 15), key=lambda permit: permit.number * 7 % 15):
+            flow.succeeded(1.0 + number, permit)
+    for _ in range(5):
+        flow.refused(50.0, flow.sent(50.0))  # spared
+    flow.refused(50.0, send(flow, 50.0, at_once)[-1])
+    assert said[-1].startswith(blamed)
+    assert said[-1].endswith(f"refused with {at_once} at once")
+
+
+def test_what_was_accepted_of_the_first_burst_counts_though_the_rate_was_cut_since() -> None:
+    said: list[str] = []
+    flow = FlowControl(256, initial=10, on_change=said.append)
+    burst = send(flow, 0.0, 12)
+    for permit in burst[10:]:
+        flow.refused(0.0, permit)  # one is spared, one ends slow start
+    for permit in reversed(burst[:10]):
+        flow.succeeded(0.0, permit)
+    flow.refused(5.0, send(flow, 5.0, 5)[-1])
+    assert said[-1].endswith("refused with 5 at once")
+    assert said[-1].startswith("rate")
+
+
 def test_a_refusal_high_among_those_accepted_narrows_the_width() -> None:
     said: list[str] = []
     flow = FlowControl(256, initial=10, on_change=said.append)
