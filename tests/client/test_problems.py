@@ -75,3 +75,26 @@ async def test_a_422_is_drawn_on_the_filter():
         "      ↑ value"
     )
     assert [issue.node for issue in caught.value.issues][1] == Col("score").gt(3)
+
+
+@pytest.mark.parametrize(("number", "end"), [(10, "no. 9"), (11, "no. 9; and 1 more")])
+async def test_ten_complaints_are_shown(number, end):
+    """The message has ten complaints that are about no part of the filter, and how many more there are."""
+    detail = [{"loc": ["body", f"x{i}"], "msg": f"no. {i}", "type": "extra"} for i in range(number)]
+    async with raw_server(http(422, json.dumps({"detail": detail}))) as server, client(server.url) as galileo:
+        error = await failure(galileo)
+    assert len(error.issues) == number
+    assert end in str(error)
+    assert ("more" in str(error)) == (number > 10)
+
+
+async def test_two_complaints_about_one_field_are_joined():
+    """What a service says for each type that it tried of one field is one complaint."""
+    loc = ["body", "filter_tree", "FilterLeaf", "filter", "number", "value"]
+    detail = [
+        {"loc": [*loc, kind], "msg": f"Input should be a valid {kind}, got text", "type": kind}
+        for kind in ("integer", "number")
+    ]
+    async with raw_server(http(422, json.dumps({"detail": detail}))) as server, client(server.url) as galileo:
+        with pytest.raises(ValidationError, match="Input should be a valid integer or a valid number\n"):
+            await galileo.count(PROJECT, Col("score").gt(3))
