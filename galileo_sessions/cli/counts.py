@@ -54,7 +54,7 @@ class Rows:
 
     def __init__(self, output: str, *, parts: bool = False) -> None:
         header, self._row = _ROWS[output]
-        self.header = header.replace("_id,", "_id,label,") if parts else header
+        self.header: str = header.replace("_id,", "_id,label,") if parts else header
 
     def lines(self, result: CountResult) -> list[str]:
         """The lines that a result brings."""

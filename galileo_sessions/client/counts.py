@@ -134,7 +134,7 @@ class PartQueries:
                 f"count_by takes a partition, or another mapping of label to filter, got {brief(parts)}. "
                 'Write Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC"), or the like'
             )
-        self.queries = [
+        self.queries: list[CountQuery] = [
             evolve(template, where=all_of([template.where, part]), tag=label) for label, part in parts.items()
         ]
         self._projects = dict.fromkeys([template.for_project(project).project_id for project in projects])

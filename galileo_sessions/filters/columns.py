@@ -397,12 +397,12 @@ class Col(
     """
 
     __slots__ = ()
-    text = _Factory(TextCol)
-    number = _Factory(NumberCol)
-    date = _Factory(DateCol)
-    boolean = _Factory(BooleanCol)
-    collection = _Factory(CollectionCol)
-    id = _Factory(IdCol)
+    text: ClassVar[_Factory[TextCol]] = _Factory(TextCol)
+    number: ClassVar[_Factory[NumberCol]] = _Factory(NumberCol)
+    date: ClassVar[_Factory[DateCol]] = _Factory(DateCol)
+    boolean: ClassVar[_Factory[BooleanCol]] = _Factory(BooleanCol)
+    collection: ClassVar[_Factory[CollectionCol]] = _Factory(CollectionCol)
+    id: ClassVar[_Factory[IdCol]] = _Factory(IdCol)
 
     def between(self, low: Number | datetime, high: Number | datetime) -> Filter:
         """The session's number or instant lies between two, both included."""
