@@ -148,6 +148,8 @@ def narrowed(query: CountQuery, template: CountQuery) -> CountQuery:
         ConfigurationError: if both have the same part of a scope, but not the same id.
         FilterError: if the filters together can't be sent.
     """
+    if not narrows(template):
+        return query  # nor is it encoded again
     scope = {name: getattr(query, name) or getattr(template, name) for name in SCOPE}
     for name, used in scope.items():
         given = getattr(template, name)

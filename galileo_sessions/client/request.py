@@ -27,7 +27,15 @@ from galileo_sessions.client.flow import Permit
 from galileo_sessions.client.problems import Explanations
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.client.responses import error_of
-from galileo_sessions.client.retry import Retry, RetryBudget, RetryDecisions, is_overload, is_told, is_trouble
+from galileo_sessions.client.retry import (
+    Retry,
+    RetryBudget,
+    RetryDecisions,
+    asked_wait,
+    is_overload,
+    is_told,
+    is_trouble,
+)
 from galileo_sessions.client.transport import Transport
 
 T = TypeVar("T")
@@ -292,7 +300,7 @@ class Requester:
         now = state.waiting_since
         if state.is_cut_short(error):
             raise state.too_late(now)
-        if is_told(error) and _asked(error) > self._retry.max_retry_after:
+        if is_told(error) and (asked_wait(error) or 0.0) > self._retry.max_retry_after:
             raise state.failure(self.admission.farewell(), now)
         left = state.time_left(now)
         if (decisions := state.decisions) is None:
@@ -307,10 +315,6 @@ class Requester:
         if wait == inf:
             raise state.too_late(now)
         state.not_before = now + wait if wait else -inf
-
-
-def _asked(error: errors.GalileoError) -> float:
-    return (error.retry_after or 0.0) if isinstance(error, errors.ResponseError) else 0.0
 
 
 def _jitter(most: float) -> float:

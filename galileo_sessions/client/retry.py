@@ -211,16 +211,16 @@ class RetryDecisions:
         return isinstance(error, errors.TransportError) and not isinstance(error, errors.TLSError)
 
     def _is_in_time(self, error: errors.GalileoError) -> bool:
-        return (_asked(error) or 0.0) <= self.policy.max_retry_after
+        return (asked_wait(error) or 0.0) <= self.policy.max_retry_after
 
     def _wait_of_refusal(self, error: errors.GalileoError) -> float:
-        if self._overtaken >= _AT_ONCE and _asked(error) is None:
+        if self._overtaken >= _AT_ONCE and asked_wait(error) is None:
             return self._backoff(self._overtaken - _AT_ONCE + 1)
         is_first = self._refusals == 1 and isinstance(error, errors.DisconnectedError)
-        return self._wait(error) if is_first or _asked(error) is not None else 0.0
+        return self._wait(error) if is_first or asked_wait(error) is not None else 0.0
 
     def _wait(self, error: errors.GalileoError) -> float:
-        asked = _asked(error)
+        asked = asked_wait(error)
         if asked is not None:
             return asked + self.jitter(min(_GRACE, asked))
         if self.made <= 1 and isinstance(error, errors.DisconnectedError):
@@ -235,14 +235,15 @@ def _status(error: errors.GalileoError) -> int | None:
     return error.status if isinstance(error, errors.ResponseError) else None
 
 
-def _asked(error: errors.GalileoError) -> float | None:
+def asked_wait(error: errors.GalileoError) -> float | None:
+    """Seconds that the service asked to wait, or None."""
     return error.retry_after if isinstance(error, errors.ResponseError) else None
 
 
 def is_told(error: errors.GalileoError) -> bool:
     """Whether the service itself said to come later: a 429, or a status that is retried with a Retry-After."""
     status = _status(error)
-    return status == 429 or (status in _STATUSES and _asked(error) is not None)
+    return status == 429 or (status in _STATUSES and asked_wait(error) is not None)
 
 
 def is_refusal(error: errors.GalileoError) -> bool:
