@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
@@ -10,6 +11,14 @@ import aiohttp
 import pytest
 from aioresponses import aioresponses
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "project",
+    deadline=None,  # a busy machine fails no test, nor one on which data is made slowly
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("project")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -37,6 +46,12 @@ def _no_blocking_call() -> Iterator[BlockBuster | None]:
         for name in ("os.stat", "io.BufferedReader.read"):  # a zone's file, once for each name
             _ = blockbuster.functions[name].can_block_in("filters/partitions.py", "zone_named")
         yield blockbuster
+
+
+@pytest.fixture(autouse=True)
+def _same_jitter_each_time(request: pytest.FixtureRequest) -> None:
+    """What a test draws at random, the waits before retries among it, is the same in each run."""
+    random.seed(request.node.name)
 
 
 @pytest.fixture

@@ -384,7 +384,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(maximum=st.integers(1, 20), steps=STEPS)
 def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
     """For any events, permits are exact, the width keeps its bounds, and all who wait get a permit or an error."""

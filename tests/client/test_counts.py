@@ -10,7 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.clients import client
 from support.processes import COUNTS, IDS, SESSIONS
@@ -33,6 +33,7 @@ async def galileo(local_galileo):
         yield made
 
 
+@pytest.mark.thorough
 async def test_each_session_is_in_one_of_365_days(galileo, local_galileo):
     """The days of a year have what their dates say, and add up to the project."""
     counts = await galileo.count_by(IDS[0], YEAR)
@@ -56,13 +57,14 @@ async def test_where_and_scope_hold_for_all_parts(galileo, local_galileo):
 HOURS = st.integers(-30, 80 * 24)
 
 
+@pytest.mark.thorough
 @given(
     st.sampled_from(["Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "UTC", "Africa/Casablanca"]),
     st.sampled_from(["days", "weeks", "months"]),
     HOURS,
     st.integers(1, 40 * 24),
 )
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 def test_the_sum_is_the_count_over_the_range(zone, unit, first, length):
     """Whatever the zone, the unit and the range, against a server that counts."""
     start = datetime(2026, 4, 1, tzinfo=UTC) + timedelta(hours=first)

@@ -52,7 +52,7 @@ def locs(where: Filter, path: Path = (), loc: tuple[Step, ...] = ("body", "filte
 
 
 @given(filters)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_each_loc_leads_to_its_node(where: Filter) -> None:
     """Whichever node a server means."""
     for node, path, loc in locs(where):
@@ -60,7 +60,7 @@ def test_each_loc_leads_to_its_node(where: Filter) -> None:
 
 
 @given(st.lists(leaves, min_size=1, max_size=3))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_each_loc_leads_to_its_flat_filter(flat: list[Filter]) -> None:
     """`filters` is a list of leaves."""
     for i, leaf in enumerate(flat):
@@ -119,7 +119,7 @@ SOME_STEPS = st.sampled_from(["body", "filter_tree", "filters", "and", "or", "no
 
 
 @given(filters, st.lists(leaves, max_size=2), st.lists(SOME_STEPS | anything, max_size=8), st.lists(st.text()))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_no_loc_raises(where: Filter, flat: list[Filter], loc: list[Any], messages: list[str]) -> None:
     """Whatever a server sends, there's a node or None, and a text that isn't long."""
     found = node_at(where, flat, tuple(loc))

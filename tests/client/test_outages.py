@@ -149,5 +149,5 @@ async def test_a_fan_out_that_is_left_at_a_closed_door(how_many):
             while not stream.progress.closed:
                 await asyncio.sleep(0.01)
             began = monotonic()
-        assert monotonic() - began < 1
+        assert monotonic() - began < 3
         assert idle(galileo)

@@ -296,7 +296,7 @@ queries = st.builds(
 
 
 @given(queries)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_a_query_survives_as_plain_data(query: CountQuery) -> None:
     """load_query(dump_query(q)) == q, also through JSON, with the same tag and body."""
     data = dump_query(query)

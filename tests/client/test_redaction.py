@@ -5,7 +5,7 @@ import json
 import re
 from base64 import b64encode, encodebytes, urlsafe_b64encode
 from collections.abc import Callable
-from time import perf_counter
+from time import process_time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -142,9 +142,9 @@ def test_a_longer_secret_comes_first():
 def test_hostile_text_is_searched_in_linear_time(secret, text):
     """A text that is made to be hard takes under a second."""
     redact = redactor([Secret(secret)])
-    began = perf_counter()
+    began = process_time()
     redact(text)
-    assert perf_counter() - began < 1
+    assert process_time() - began < 1
 
 
 def test_lines_of_base64_are_not_found():

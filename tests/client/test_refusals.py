@@ -251,6 +251,7 @@ class FreeRate:
         """Keeps nothing."""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("limits", [Limits(), Limits(rate=FreeRate())], ids=["no rate", "a rate"])
 @pytest.mark.parametrize("ask", ["fan-out", "counts"])
 @virtual_time

@@ -256,7 +256,7 @@ OUTCOMES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @example([Response(401, {}, b""), *[Response(503, {}, b"")] * 5], True)
 @example([Response(503, {}, b""), Response(401, {}, b""), COUNT], True)
 @given(outcomes=st.lists(OUTCOMES, min_size=6, max_size=6), logs_in=st.booleans())

@@ -276,13 +276,13 @@ def test_an_unknown_column_is_a_key_error(asked: Any) -> None:
 def test_asking_whether_it_is_there_is_quick() -> None:
     """Neither `in` nor get looks for a hint, which takes long among many columns."""
     catalog = ColumnCatalog.of({f"metrics/{i:032x}": "number" for i in range(20_000)})
-    began = time.perf_counter()
+    began = time.process_time()
     assert [None] * 1_000 == [catalog.get(f"metrics/{i:031x}") for i in range(1_000)]
     assert 5 == catalog.get("none", 5)
     assert Col.number("metrics/" + "0" * 32).gt(1) == catalog.get("metrics/" + "0" * 32).gt(1)
     with pytest.raises(UnknownColumnError):
         catalog["metrics/x"]
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_a_column_without_a_type_infers_it() -> None:

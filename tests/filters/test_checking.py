@@ -261,10 +261,10 @@ def test_the_largest_filter_is_checked() -> None:
         CATALOG.check(deep)
     assert (*("and", 0) * 99, "filter") == caught.value.issues[0].loc
     many = ColumnCatalog([ColumnInfo(f"column {i}", label=f"Column number {i}") for i in range(500)])
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(FilterCheckError) as caught:
         many.check(all_of([Col(f"kolumn {i}").eq("x") for i in range(10_000)]))
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert 10_000 == len(caught.value.issues)
     assert str(caught.value).startswith("10,000 leaves don't fit the columns, of which the first 10 are marked:\n")
     assert len(str(caught.value)) < 10_000
@@ -313,21 +313,21 @@ def test_long_lists_of_values_are_quick() -> None:
     """30,000 values, all asked for, and one that isn't there."""
     values = tuple(f"value {i}" for i in range(30_000))
     catalog = ColumnCatalog([ColumnInfo("a", filter_type="text", allowed_values=values)])
-    began = time.perf_counter()
+    began = time.process_time()
     assert 1 == catalog.check(Col("a").one_of(values)).size
     with pytest.raises(FilterCheckError, match="has no value 'valve 9'"):
         catalog.check(Col("a").one_of([*values, "valve 9"]))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_many_values_are_quick() -> None:
     """1,000 leaves, each with a value that isn't among 1,000; ten of them get a hint."""
     values = tuple(f"value {i}" for i in range(1_000))
     catalog = ColumnCatalog([ColumnInfo("a", filter_type="text", allowed_values=values)])
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(FilterCheckError) as caught:
         catalog.check(all_of([Col("a").eq(f"valve {i}") for i in range(1_000)]))
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert 10 == sum("did you mean" in issue.msg for issue in caught.value.issues)
 
 

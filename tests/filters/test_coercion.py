@@ -307,7 +307,7 @@ def test_an_odd_value_makes_a_filter_or_a_filter_error(name: str, method: str) -
 
 
 @given(st.sampled_from(COLUMNS), st.sampled_from(COMPARISONS), anything, anything)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_value_makes_a_filter_or_a_filter_error(name: str, method: str, value: Any, other: Any) -> None:
     """The same for whatever JSON can say."""
     column = run(f"{name}('a')")

@@ -93,7 +93,7 @@ def test_only_filters_are_drawn(value: Any) -> None:
 
 
 @given(filters | deepest)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_filter_has_a_short_printable_drawing(where: Filter) -> None:
     """About 60 lines, whatever it holds, each of them printable."""
     lines = draw_filter(where).splitlines()
@@ -209,7 +209,7 @@ def test_html_is_inert(text: str) -> None:
 
 
 @given(filters)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_html_of_any_filter_is_its_drawing(where: Filter) -> None:
     """In one pre."""
     html = Tags(where._repr_html_())

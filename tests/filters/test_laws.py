@@ -28,8 +28,8 @@ from galileo_sessions import (
     matches,
 )
 
-laws = settings(deadline=None, max_examples=200)
-slow_laws = settings(deadline=None, max_examples=30)
+laws = settings(max_examples=200)
+slow_laws = settings(max_examples=30)
 Record = dict[str, Any]
 Truth = bool | None
 
@@ -148,7 +148,7 @@ def test_one_alone_is_itself(where: Filter) -> None:
 
 
 @given(filters | deepest)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_depth_and_size_are_those_of_the_tree(where: Filter) -> None:
     """Levels and leaves are known on every node; an empty connective counts as a leaf."""
 
@@ -186,7 +186,7 @@ def kleene(where: Filter, record: Record) -> Truth:
 
 
 @given(small, small, records)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_matches_is_three_valued_logic(one: Filter, other: Filter, record: Record) -> None:
     """The truth of a & b, a | b and ~a, and of any tree, is Kleene's: a missing value makes neither true nor false."""
     assert kleene(one, record) == truth(one, record)

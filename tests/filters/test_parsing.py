@@ -60,7 +60,7 @@ def check(error: FilterParseError, text: str) -> None:
 
 
 @given(constructed)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_what_constructors_make_is_read_from_its_repr(where: Filter) -> None:
     """parse_filter(repr(f)) is f, whatever text and numbers it holds."""
     assert where == parse_filter(repr(where))
@@ -68,14 +68,14 @@ def test_what_constructors_make_is_read_from_its_repr(where: Filter) -> None:
 
 
 @given(combined)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_what_operators_make_is_read_from_its_repr(where: Filter) -> None:
     """The same for what users write."""
     assert where == parse_filter(repr(where))
 
 
 @given(deepest)
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_the_deepest_trees_are_read_from_their_repr(where: Filter) -> None:
     """The same at the limit of 100 levels."""
     assert where == parse_filter(repr(where))
@@ -476,6 +476,7 @@ def changes(text: str) -> list[str]:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("good", GOOD)
 def test_a_text_broken_anywhere_is_a_filter_or_a_parse_error(good: str) -> None:
     """Whatever one character makes of it, there's an answer that people can read."""

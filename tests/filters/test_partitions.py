@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.strategies import PROJECT
 
@@ -200,10 +200,10 @@ LENGTHS = st.timedeltas(timedelta(microseconds=1), timedelta(days=60))
 FRACTIONS = st.lists(st.floats(-0.5, 1.5), max_size=5)
 
 
+@pytest.mark.thorough
 @given(st.sampled_from(ZONES), UNITS, INSTANTS, LENGTHS, FRACTIONS)
 @example("Europe/Berlin", "hours", datetime(2026, 10, 24, 22, tzinfo=UTC), timedelta(hours=25), [0.1])
 @example("America/St_Johns", "days", datetime(2006, 10, 29, 2, 45, tzinfo=UTC), timedelta(days=2), [0])
-@settings(deadline=None)
 def test_each_instant_is_in_exactly_one_part(
     zone: str, unit: str, start: datetime, length: timedelta, fractions: list[float]
 ) -> None:

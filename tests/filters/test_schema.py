@@ -192,7 +192,7 @@ def test_fully_annotated_is_sent_as_the_schema_says(user_ids: list[str | UUID] |
 
 
 @given(combined)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_what_columns_and_operators_make_is_sent_as_the_schema_says(where: Filter) -> None:
     """Any tree that users build is a valid body, or no session at all."""
     if where == NEVER:
@@ -202,7 +202,7 @@ def test_what_columns_and_operators_make_is_sent_as_the_schema_says(where: Filte
 
 
 @given(filters)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_what_constructors_hold_is_dumped_as_the_schema_says(where: Filter) -> None:
     """Any tree is valid when dumped; as a body too, unless it holds an empty and/or."""
     JUDGE.validate({"filter_tree": dump_filter(where)})
@@ -211,7 +211,7 @@ def test_what_constructors_hold_is_dumped_as_the_schema_says(where: Filter) -> N
 
 
 @given(leaves)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_flat_list_is_sent_as_the_schema_says(leaf: Filter) -> None:
     """Any leaf is valid in the flat list."""
     JUDGE.validate(json.loads(CountQuery(PROJECT, filters=[leaf, leaf]).body))
@@ -240,7 +240,7 @@ def as_instants(tree: Any) -> Any:
 
 
 @given(json_trees)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_any_valid_tree_loads_and_dumps_back_unchanged(tree: Any) -> None:
     """Whatever the schema allows is held as it is: odd combinations, empty lists, absent keys by their defaults."""
     JUDGE.validate({"filter_tree": tree})
@@ -248,7 +248,7 @@ def test_any_valid_tree_loads_and_dumps_back_unchanged(tree: Any) -> None:
 
 
 @given(json_leaves)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_any_valid_flat_list_loads_and_dumps_back_unchanged(leaf: Any) -> None:
     """The same for the flat list of a whole request."""
     request = {"project_id": PROJECT, "filters": [leaf], "log_stream_id": None, "experiment_id": USER}

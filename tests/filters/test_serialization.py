@@ -352,7 +352,7 @@ def test_any_json_is_a_filter_or_a_decode_error() -> None:
 
 
 @given(anything)
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_data_is_a_filter_or_a_decode_error(data: Any) -> None:
     """The same for what Python holds beyond JSON."""
     try:

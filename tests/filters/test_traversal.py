@@ -42,7 +42,7 @@ def test_leaves_come_in_their_order() -> None:
 
 
 @given(constructed | deepest)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_leaves_are_mapped_in_the_order_of_leaves_of(where: Filter) -> None:
     """Each once."""
     seen: list[Filter] = []
@@ -56,7 +56,7 @@ def test_leaves_are_mapped_in_the_order_of_leaves_of(where: Filter) -> None:
 
 
 @given(combined)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_tree_stays(where: Filter) -> None:
     """Only the leaves are others."""
     made = map_leaves(where, renamed)

@@ -100,5 +100,5 @@ class FlowMachine(RuleBasedStateMachine):
         return self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
 
 
-FlowMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None, derandomize=True)
+FlowMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40, derandomize=True)
 test_invariants = FlowMachine.TestCase

@@ -1,5 +1,6 @@
 """Weathers that nobody has thought of: nothing is lost in any."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.simulation import simulate
@@ -25,7 +26,8 @@ outages = st.builds(Away, steady, st.floats(0.5, 5.0), st.floats(0.1, 30.0), st.
 skies = st.one_of(st.tuples(steady, st.integers(1, 3)), st.tuples(outages, st.just(1)))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@pytest.mark.thorough
+@settings(max_examples=200, derandomize=True)
 @given(skies, st.integers(1, 1_000))
 def test_nothing_is_lost_while_the_service_makes_progress(sky: tuple[Service, int], seed: int) -> None:
     """Up to three clients, each with its part of 600 counts."""

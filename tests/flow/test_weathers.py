@@ -9,6 +9,8 @@ from support.weathers import Away, Service
 
 from galileo_sessions.client.flow import FlowControl
 
+pytestmark = pytest.mark.thorough
+
 WEATHERS = weathers()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from support.strategies import SCHEMA, anything, constructed, deepest, json_leaves, json_trees, leaves, with_defaults
@@ -14,7 +14,6 @@ from galileo_sessions import Filter, all_of, dump_filter, load_filter
 from galileo_sessions.local.schema import RequestError, SessionsRequest, read_sessions_request
 
 UUID4 = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
-laws = settings(deadline=None)
 JUDGE = Draft202012Validator(SCHEMA)
 NOT_READ = {
     *("uuid_parsing", "uuid_version", "datetime_from_date_parsing"),  # formats, at which JUDGE doesn't look
@@ -57,7 +56,6 @@ def keeps_numbers(data: object) -> bool:
     return all(map(keeps_numbers, data)) and not (large and any(isinstance(item, float) for item in data))
 
 
-@laws
 @given(constructed | deepest)
 def test_any_filter_arrives_as_it_left(tree: Filter) -> None:
     """What `dump_filter` writes is read back as an equal filter, unless the document doesn't allow it."""
@@ -69,7 +67,6 @@ def test_any_filter_arrives_as_it_left(tree: Filter) -> None:
         assert {"missing"} | NOT_READ >= found
 
 
-@laws
 @given(json_trees)
 def test_any_tree_of_the_schema_is_read_as_load_filter_does(tree: dict[str, Any]) -> None:
     """pydantic changes no value of a valid tree; it fills in the schema's defaults."""
@@ -81,7 +78,6 @@ def test_any_tree_of_the_schema_is_read_as_load_filter_does(tree: dict[str, Any]
         assert NOT_READ & found
 
 
-@laws
 @given(st.lists(leaves, max_size=3))
 def test_any_flat_list_arrives_as_it_left(flat: list[Filter]) -> None:
     """Leaves in `filters` are the same leaves, in their order."""
@@ -94,7 +90,6 @@ def test_any_flat_list_arrives_as_it_left(flat: list[Filter]) -> None:
         assert NOT_READ >= found
 
 
-@laws
 @given(bodies | anything)
 def test_what_the_document_allows_is_read(body: Any) -> None:
     """JSON of any shape is a question if the API's schema allows it; if not, pydantic may still make sense of it."""

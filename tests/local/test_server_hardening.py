@@ -177,7 +177,7 @@ def test_a_kept_count_is_well_under_a_millisecond() -> None:
     store = SessionStore(sample_sessions())
     question = SessionsRequest(PROJECT, WHERE, WHERE, (), {})
     assert store.count(question) < store.count(SessionsRequest(PROJECT, ALWAYS, None, (), {})) == 312
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(1_000):
         store.count(question)
-    assert time.perf_counter() - began < 0.2
+    assert time.process_time() - began < 0.2
