@@ -88,8 +88,10 @@ def deep(levels: int, width: int) -> Filter:
     return where
 
 
-@pytest.mark.thorough
-@pytest.mark.parametrize(("levels", "width"), [(20, 60), (40, 100)], ids=["2 MB", "12 MB"])
+@pytest.mark.parametrize(
+    ("levels", "width"),
+    [pytest.param(20, 60, id="2 MB"), pytest.param(40, 100, id="12 MB", marks=pytest.mark.thorough)],
+)
 async def test_a_422_of_a_large_filter_is_drawn(levels, width):
     """A long answer leads to the guilty leaf, needs little memory, and doesn't hold the event loop up."""
     where = deep(levels, width)
