@@ -16,7 +16,8 @@ Retry-After), or another answer came within the last `patience` seconds, or the 
 told by the limiter's closed door when hope is over. The refused question returns to the head of the queue, and the
 limiter decides when it is sent; after a Retry-After not before that time is over. A question that is refused again and
 again while others succeed also waits on its own, or one project that is always refused would take the others' place.
-A question that has been refused for longer than `patience` has no more free attempts::
+A question that has been refused for longer than `patience` has no more free attempts, and waits for no further
+Retry-After::
 
     500          429, Retry-After: 1      503          200
     attempt 1 ── jitter up to 0.25 s ── · ── 1 to 1.1 s ── · ── at once ── ·
@@ -72,7 +73,7 @@ class Retry:
     number."""
     patience: float = 90.0
     """Seconds for which a fan-out waits for a service that answered and now refuses everything; a single `count`
-    without `timeout=` waits 10 s at most."""
+    without `timeout=` waits 10 s at most, and once for a Retry-After that is longer."""
 
     def __attrs_post_init__(self) -> None:
         if type(self.attempts) is not int or not 1 <= self.attempts <= 20:
@@ -147,6 +148,7 @@ class RetryDecisions:
     _refusals: int = field(default=0, init=False)
     _overtaken: int = field(default=0, init=False)
     _first_refusal: float | None = field(default=None, init=False)
+    _is_impatient: bool = field(default=False, init=False)
     _last_refusal: float = field(default=0.0, init=False)
     _gateway_timeouts: int = field(default=0, init=False)
     _new_tokens: int = field(default=0, init=False)
@@ -168,7 +170,9 @@ class RetryDecisions:
         if self._first_refusal is None:
             self._first_refusal = self._last_refusal = now
         hope = self.trusts_door or is_told(error) or now - last_success < self.patience
-        if not hope or now - self._first_refusal >= self.patience:
+        refused_for = now - self._first_refusal
+        self._is_impatient = refused_for > self.patience
+        if not hope or refused_for >= self.patience:
             return None
         self._overtaken += last_success > self._last_refusal
         self._last_refusal = now
@@ -191,7 +195,7 @@ class RetryDecisions:
         if new_token and not self._new_tokens:
             self._new_tokens += 1
             return 0.0
-        if not self._is_worth_it(error):
+        if not self._is_worth_it(error) or (self._is_impatient and asked_wait(error) is not None):
             return None
         wait = self._wait(error)
         if wait >= left:

@@ -183,6 +183,31 @@ def test_the_patience_of_a_single_count(away, timeout, succeeds, least):
     assert sky.requests <= 30 + took
 
 
+@pytest.mark.parametrize(
+    ("asked", "requests", "took"), [("1", 11, 11.2), ("11", 2, 11.2), ("59", 2, 59.2), ("61", 1, 0.1)]
+)
+def test_a_single_count_is_not_held_by_one_retry_after_after_another(asked, requests, took):
+    """At a service that always asks to come later, a single count gives up once its 10 s are over, and says when."""
+
+    class Later(Sky):
+        async def post(self, path: str) -> Response:
+            await super().post(path)
+            return Response(429, {"Retry-After": asked}, b"")
+
+    sky = Later(Service(0.05))
+
+    async def main() -> GalileoError:
+        async with sky.client() as galileo:
+            with pytest.raises(RateLimitedError) as caught:
+                await galileo.count(PROJECT)
+            return caught.value
+
+    error = under(sky, main)
+    assert error.retry_after == float(asked)
+    assert sky.requests == requests
+    assert error.elapsed <= took
+
+
 def test_a_single_count_at_a_service_that_never_answered():
     """With no answer before, a refusal costs an attempt: a count ends with the fourth, within seconds."""
     sky = Sky(Capacity(0, 0.05))
