@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from galileo_sessions.client.credentials import Auth, PasswordAuth, bearer, secrets_of, static_headers
+from galileo_sessions.client.headers import secret_values
 from galileo_sessions.client.login import TokenCache, login_form, token_of
 from galileo_sessions.client.redaction import redactor
 from galileo_sessions.client.secret import Secret
@@ -26,7 +27,7 @@ class Authentication:
     """
 
     def __init__(self, auth: Auth, headers: Secret[Mapping[str, str]], transport: Transport, timeout: float) -> None:
-        self._secrets = secrets_of(auth)
+        self._secrets = (*secrets_of(auth), *secret_values(headers))
         self._known: tuple[Secret[str], ...] = ()
         self._redact = redactor(self._secrets)
         self._headers = headers
