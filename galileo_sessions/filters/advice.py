@@ -171,6 +171,11 @@ def swapped(where: object, record: object) -> FilterTypeError:
     return FilterTypeError(f"a session is a mapping from column ids to values, not {brief(record)}{row}")
 
 
+def naive_in_record(column_id: str, value: datetime) -> FilterError:
+    """The error for a session's time that names no instant: compared with one, it would match nothing."""
+    return FilterError(f"the session's {column_id}, {brief(value)}: {NAIVE}")
+
+
 def no_mapped_leaf(leaf: object, made: object) -> str:
     """The text for a function of map_leaves that doesn't return a filter."""
     return f"the function made {brief(made)} of {brief(leaf)}. Return a filter; the leaf itself to keep it"

@@ -38,6 +38,7 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
 
     Raises:
         FilterTypeError: if the first isn't a filter, or the second no mapping.
+        FilterError: if a date filter meets a `datetime` without a time zone, which names no instant.
     """
     if not isinstance(where, nodes.Filter) or not isinstance(record, Mapping):
         raise advice.swapped(where, record)
@@ -64,7 +65,7 @@ def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
         case nodes.NumberFilter():
             return _number_truth(node, record.get(node.column_id))
         case nodes.DateFilter(column_id, operator, moment):
-            have = _instant_or_none(record.get(column_id))
+            have = _instant_or_none(column_id, record.get(column_id))
             return None if have is None else _compare(operator, have, moment)
         case nodes.BooleanFilter(column_id, operator, value):
             have = _boolean_or_none(record.get(column_id))
@@ -125,9 +126,12 @@ def _number_or_none(value: Any) -> Any:
             return value
 
 
-def _instant_or_none(have: object) -> object:
-    if getattr(have, "nanosecond", 0) and not is_missing(have):  # pandas' Timestamp compares exactly with a datetime
-        return have if cast("datetime", have).utcoffset() is not None else None
+def _instant_or_none(column_id: str, have: object) -> object:
+    if isinstance(have, datetime) and not is_missing(have):
+        if have.utcoffset() is None:
+            raise advice.naive_in_record(column_id, have)
+        if getattr(have, "nanosecond", 0):  # pandas' Timestamp compares exactly with a datetime
+            return have
     try:
         return instant(have)
     except FilterError:

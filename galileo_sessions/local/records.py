@@ -6,12 +6,14 @@ import json
 import math
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
 from galileo_sessions.client.query import SCOPE
 from galileo_sessions.errors import FilterError, brief
+from galileo_sessions.filters.advice import naive_in_record
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.coercion import exact_number
 from galileo_sessions.filters.column_info import ColumnInfo
@@ -47,12 +49,13 @@ def read_session(record: object) -> dict[str, object]:
     A copy of a session's record, its ids as lower-case text.
 
     Raises:
-        ValueError: if it is no mapping, has no `project_id`, or has an id or a column id that none could ask for.
+        ValueError: if it is no mapping, has no `project_id`, has an id or a column id that none could ask for,
+            or a `datetime` without a time zone, which would match no filter.
     """
     if not isinstance(record, Mapping):
         raise ValueError(f"a session maps column ids to values, got {brief(record)}")  # noqa: TRY004  # one error a line
     items = cast("Mapping[str, object]", record).items()
-    session = {Col(column_id).column_id: _plain(value) for column_id, value in items}
+    session = {Col(column_id).column_id: _plain(column_id, value) for column_id, value in items}
     if session.get("project_id") is None:
         raise ValueError("a session needs its project_id")
     given = [name for name in ("project_id", *SCOPE) if session.get(name) is not None]
@@ -67,7 +70,7 @@ def _uuid4(name: str, value: object) -> str:
     raise ValueError(f"a session's {name} is a version 4 UUID, got {brief(value)}")
 
 
-def _plain(value: Any) -> object:
+def _plain(column_id: str, value: Any) -> object:
     """A value in Python's own types, for filters take numpy's and pandas' as those: NaN, NaT and NA are missing."""
     if type(value) is str:  # the most frequent first
         return value
@@ -79,6 +82,8 @@ def _plain(value: Any) -> object:
             value = exact_number(value)
     if type(value).__name__ in _MISSING or (isinstance(value, float | Decimal) and math.isnan(value)):
         return None
+    if isinstance(value, datetime) and value.utcoffset() is None:
+        raise ValueError(str(naive_in_record(column_id, value)))
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection):
         return cast("object", value)
     return list(cast("Collection[object]", value))  # a copy: answers are kept

@@ -215,12 +215,23 @@ def test_a_missing_value_of_pandas_is_missing(pandas: Any, name: str) -> None:
 
 
 def test_a_timestamp_of_a_record_compares_with_its_nanoseconds(pandas: Any) -> None:
-    """One without a time zone names no instant."""
+    """As Python's own would, if it had them."""
     where = Col.date("a").gt("2026-01-31T09:00:00Z")
     assert matches(where, {"a": pandas.Timestamp("2026-01-31T09:00:00.000000001Z")})
     assert not matches(where, {"a": pandas.Timestamp("2026-01-31T09:00:00Z")})
-    naive = {"a": pandas.Timestamp("2026-01-31T10:00:00.000000001")}
-    assert (False, False) == (matches(where, naive), matches(~where, naive))
+    with pytest.raises(FilterError, match="without a time zone"):
+        matches(where, {"a": pandas.Timestamp("2026-01-31T10:00:00.000000001")})
+
+
+def test_a_time_of_a_record_without_a_zone_is_refused() -> None:
+    """It names no instant, so that it would match neither a filter nor its negation; text of that kind is text."""
+    where = Col.date("created_at") > "2026-01-31T09:00:00Z"
+    naive = datetime(2026, 5, 1, tzinfo=UTC).replace(tzinfo=None)
+    words = r"the session's created_at, datetime.datetime\(2026, 5, 1.*Write value.replace\(tzinfo=timezone.utc\)"
+    with pytest.raises(FilterError, match=words):
+        matches(~where, {"created_at": naive})
+    assert not matches(Col("created_at") == "x", {"created_at": naive})
+    assert not matches(where, {"created_at": "2026-05-01T00:00:00"})
 
 
 @pytest.mark.parametrize(

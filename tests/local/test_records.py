@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -80,6 +80,12 @@ async def test_the_values_of_pandas_are_taken() -> None:
     assert (1, "date") == await count(pd.Timestamp("2026-05-01", tz="UTC"), later)
     assert (0, None) == await count(pd.NaT, later | ~later)
     assert (0, None) == await count(pd.NA, later | ~later)
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    """It names no instant: no filter would match it."""
+    with pytest.raises(ValueError, match="the session's c, datetime.*Write value.replace"):
+        LocalGalileo([{"project_id": PROJECT, "c": datetime(2026, 5, 1, tzinfo=UTC).replace(tzinfo=None)}])
 
 
 async def test_a_list_is_copied() -> None:
