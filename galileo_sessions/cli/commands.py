@@ -32,7 +32,7 @@ from galileo_sessions.client.query import CountQuery
 from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, cells, dump_catalog
 from galileo_sessions.filters.drawing import draw_filter
-from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.nodes import ALWAYS, Filter
 from galileo_sessions.filters.parsing import parse_filter
 from galileo_sessions.filters.serialization import dump_filter, load_filter
 from galileo_sessions.version import __version__
@@ -242,6 +242,8 @@ def count(
     }
     _count(tally, Failures(errors), partial(count_to, targets=targets, rows=rows, galileo=galileo, **options))
     click.echo(rows.total(tally.total) if output == "table" else tally, err=output != "table")
+    if tally.counted and not tally.total and not check and (by is not None or template.where is not ALWAYS):
+        click.echo("0 in all; a column that doesn't exist counts 0 as well. With --check that is an error", err=True)
     if tally.failed:
         raise Exit(1)
 
@@ -341,7 +343,8 @@ def explain(where: str | None, where_json: str | None, project: str | None) -> N
 @program.command()
 @click.option("--data", type=_FILE, metavar="FILE", help="Sessions as JSON lines; a fixed sample unless given.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="Any free one unless given.")
-def serve(data: str | None, port: int) -> None:
+@click.option("--strict", is_flag=True, help="Refuse filters on columns that no session has.")
+def serve(data: str | None, port: int, *, strict: bool) -> None:
     """
     Runs a Galileo of your own on 127.0.0.1, until Ctrl-C or SIGTERM.
 
@@ -349,7 +352,7 @@ def serve(data: str | None, port: int) -> None:
     """
     from galileo_sessions.cli.serving import run_server  # noqa: PLC0415  # loads pydantic
 
-    run_server(data, port)
+    run_server(data, port, strict=strict)
 
 
 @program.command()

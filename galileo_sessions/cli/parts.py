@@ -49,16 +49,22 @@ def read_partition(by: str, since: str | None, until: str | None, tz: str | None
     local = now.astimezone(zone)
     column = Col.date(column_id)
     make = {"hours": column.hours, "days": column.days, "weeks": column.weeks, "months": column.months}[unit]
-    return make(_time(since, unit, local), local if until is None else _time(until, unit, local), tz=zone)
+    end = local if until is None else _time("--until", until, unit, local)
+    return make(_time("--since", since, unit, local), end, tz=zone)
 
 
-def _time(written: str, unit: Unit, now: datetime) -> date | str:
+def _time(option: str, written: str, unit: Unit, now: datetime) -> date | str:
     """A time as it is written; if it is relative, the beginning of its unit, so that the first part is a whole one."""
     ago = re.fullmatch(r"(\d{1,6})([hdw])", written.strip())
     if written == "now":
         return now
     if written in _DAYS:
         return now.date() - timedelta(days=_DAYS[written])
+    if ago is None and re.match(r"[0-9]{4}-?[0-9W]", written) is None:
+        raise click.UsageError(
+            f"{option} {written!r} is neither a date such as 2026-05-01, nor an ISO 8601 time, nor today, yesterday or "
+            "now, nor how long ago in hours, days or weeks: 12h, 30d, 8w."
+        )
     if ago is None:
         return written
     try:

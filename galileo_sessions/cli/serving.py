@@ -14,13 +14,14 @@ from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
 _LISTED = 12  # projects named in the output
 
 
-def run_server(path: str | None, port: int) -> None:
+def run_server(path: str | None, port: int, *, strict: bool) -> None:
     """
     Serves sessions on loopback until SIGINT or SIGTERM, and prints what a shell can source.
 
     Args:
         path: A file of JSON lines, or `-` for stdin; None for the sample.
         port: The port to listen on; 0 for any free one.
+        strict: Whether a filter on a column that none of a project's sessions has is refused.
 
     Raises:
         click.UsageError: if a line of the file is no session.
@@ -29,7 +30,8 @@ def run_server(path: str | None, port: int) -> None:
     sessions = _read_sessions(path)
     projects = Counter(str(session["project_id"]) for session in sessions).most_common(_LISTED)
     listed = "".join(f"# {project} has {number:,}\n" for project, number in projects)
-    asyncio.run(_serve(LocalGalileo(sessions, port=port), f"# {len(sessions):,} sessions; of them\n{listed}"))
+    server = LocalGalileo(sessions, port=port, strict=strict)
+    asyncio.run(_serve(server, f"# {len(sessions):,} sessions; of them\n{listed}"))
 
 
 def _read_sessions(path: str | None) -> list[dict[str, object]]:

@@ -144,7 +144,7 @@ def test_a_column_id_may_have_colons_and_a_call_has_its_own_times():
         ("created_at", "1d", None, click.UsageError, "'created_at' is neither COLUMN:UNIT"),
         (":day", "1d", None, click.UsageError, "':day' is neither COLUMN:UNIT"),
         ("created_at:fortnight", "1d", None, click.UsageError, "hour, day, week, month"),
-        ("created_at:day", "30m", None, FilterError, "'30m' is neither a day such as 2026-05-01"),
+        ("created_at:day", "30m", None, click.UsageError, "--since '30m' is neither a date such as 2026-05-01"),
         ("created_at:day", "999999w", None, FilterError, "'999999w' is too long ago"),
         ("created_at:day", "2027-01-01", None, FilterError, "end is before start"),
         ("created_at:day", "1d", "Mars", FilterError, "'Mars' is no time zone"),
@@ -164,6 +164,12 @@ async def test_a_mistake_in_the_parts_ends_with_status_2(server, run):
     status, out, err = await run("count", IDS[0], "--by", 'Col.number("score").bins(3, 1)')
     assert (status, out, server.requests) == (2, "", [])
     assert err.startswith("Error: --by: Col.number('score').bins(3, 1): edges ascend")
+    for option, written in (("--since", "1month"), ("--until", "30 days"), ("--since", "2026")):
+        times = {"--since": "3d", option: written}
+        status, out, err = await run("count", IDS[0], "--by", "created_at:day", *sum(times.items(), ()))
+        assert (status, out) == (2, "")
+        assert f"Error: {option} {written!r} is neither a date such as 2026-05-01" in err
+        assert "12h, 30d, 8w" in err
     status, _, err = await run("count", IDS[0], "--since", "3d")
     assert status == 2
     assert "go with --by COLUMN:UNIT" in err

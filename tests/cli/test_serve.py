@@ -23,6 +23,17 @@ async def test_serve_prints_what_a_shell_can_source(tmp_path):
         assert running.returncode == 0
 
 
+async def test_a_strict_server_refuses_a_column_that_is_not_there():
+    """With --strict, a typo is an error and not a 0."""
+    async with process("serve", "--strict") as running:
+        lines = (await running.stdout.readuntil(b"export GALILEO_API_KEY=") + await running.stdout.readline()).decode()
+        script = f"{lines}exec {sys.executable} -m galileo_sessions count {IDS[0]} --where 'Col(\"scroe\") > 3'"
+        counted = await outcome("-c", script, command=["sh"])
+        running.send_signal(signal.SIGTERM)
+        await running.communicate()
+    assert (counted.status, "scroe" in counted.err) == (1, True)
+
+
 async def test_ctrl_c_ends_it_too():
     """SIGINT is no failure: the exit status is 0, and nothing is on stderr."""
     async with process("serve") as running:
