@@ -11,7 +11,8 @@ import click
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.parsing import parse_partition
-from galileo_sessions.filters.partitions import Partition, Unit, zone_named
+from galileo_sessions.filters.partitions import Partition, Unit
+from galileo_sessions.filters.zones import zone_of
 
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
 _AGO = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -45,7 +46,7 @@ def read_partition(by: str, since: str | None, until: str | None, tz: str | None
         )
     if since is None:
         raise click.UsageError("--by COLUMN:UNIT needs --since, such as 30d or 2026-05-01.")
-    unit, zone = _UNITS[name], zone_named(tz or "UTC")
+    unit, zone = _UNITS[name], zone_of(tz or "UTC")
     local = now.astimezone(zone)
     column = Col.date(column_id)
     make = {"hours": column.hours, "days": column.days, "weeks": column.weeks, "months": column.months}[unit]

@@ -333,7 +333,12 @@ def loses_digits(rounded: float) -> str:
 def no_zone(tz: object) -> str:
     """The text for something that is no time zone."""
     zones = 'timezone.utc, ZoneInfo("Europe/Berlin"), or its text: "Europe/Berlin", "+01:00"'
-    return f"tz is a time zone like {zones}; not {brief(tz)}"
+    if not isinstance(tz, str):
+        return f"tz is a time zone like {zones}; not {brief(tz)}"
+    return (
+        f"{brief(tz)} is no time zone that this machine knows. Write the like of {zones}. "
+        "Where there are no names at all, pip install tzdata brings them"
+    )
 
 
 def date_as_text(column: Column, operator: str, value: str) -> str:

@@ -10,21 +10,19 @@ import math
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Set
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, assert_never, cast
-from zoneinfo import ZoneInfo
 
 from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, brief
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.advice import Column
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, is_missing, numpy_kind
 from galileo_sessions.filters.values import instant, sendable
+from galileo_sessions.filters.zones import first_instant, zone_of
 
-_OFFSET = re.compile(r"[+-](?:[01][0-9]|2[0-3]):[0-5][0-9]")
 _TIME_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
 _PACKAGE = __name__.partition(".")[0]
-_MAX_ZONE = 100  # characters of a time zone's name
 _PLAIN = (int, float, bool, datetime)  # these and ASCII text are the most frequent, and need no check
 
 
@@ -197,37 +195,15 @@ def _midnights(day: object, tz: object) -> tuple[datetime, datetime]:
             raise FilterError("this is not a date such as 2026-01-31") from None
     if not isinstance(day, date) or isinstance(day, datetime):
         raise FilterTypeError("on takes a date, or its text such as 2026-01-31. For an instant write eq")
-    zone = _zone(tz)
-    midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001  # its time zone follows
+    zone = zone_of(tz)
     try:
-        return instant(_localized(midnight, zone)), instant(_localized(midnight + timedelta(days=1), zone))
+        return _begin(day, zone), _begin(day + timedelta(days=1), zone)
     except OverflowError:
         raise FilterError("the day after is out of range: years go from 1 to 9999") from None
 
 
-def _zone(tz: object) -> tzinfo:
-    """A time zone, or the one that a name or a UTC offset stands for."""
-    if isinstance(tz, tzinfo):
-        return tz
-    if not isinstance(tz, str):
-        raise FilterTypeError(advice.no_zone(tz))
-    written = tz if len(tz) <= _MAX_ZONE else ""
-    if written.upper() in ("Z", "UTC"):
-        return UTC
-    if _OFFSET.fullmatch(written):
-        return cast("tzinfo", datetime.fromisoformat(f"2026-01-31T00:00{written}").tzinfo)
-    try:
-        return ZoneInfo(written)
-    except (KeyError, ValueError, OSError):  # unknown; no name, such as a path; a folder of names
-        raise FilterError(advice.no_zone(tz)) from None
-
-
-def _localized(midnight: datetime, zone: Any) -> datetime:
-    """The first instant of a day; pytz alone has to be asked for the offset, by a method of its own."""
-    if not hasattr(zone, "localize"):
-        return midnight.replace(tzinfo=zone)
-    first, second = zone.localize(midnight, is_dst=True), zone.localize(midnight, is_dst=False)
-    return cast("datetime", first if zone.normalize(first).replace(tzinfo=None) == midnight else second)
+def _begin(day: date, zone: tzinfo) -> datetime:
+    return instant(first_instant(day, zone).astimezone(zone))
 
 
 # ---- lists -----------------------------------------------------------------------------------------------------------

@@ -7,12 +7,10 @@ Parts of dates and numbers are half-open, so a value lies in one of them. Time i
 a day begins at the first instant that has its date there, which isn't always midnight, and may take 23 or 25 hours.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias, assert_never, cast, final
-from zoneinfo import ZoneInfo
 
 from attrs import Factory, field, frozen
 
@@ -23,6 +21,7 @@ from galileo_sessions.filters.coercion import aware_instant, exact_number, items
 from galileo_sessions.filters.kinds import FilterType
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.values import as_sequence
+from galileo_sessions.filters.zones import first_instant, midnight, zone_of
 
 Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]
 
@@ -180,43 +179,15 @@ def _check_length(unit: Unit, first: datetime, last: datetime) -> None:
     _limit(number, f"Write {'days' if unit == 'hours' else 'months'}(...), or a shorter time")
 
 
-def zone_named(name: str) -> tzinfo:
-    """
-    A time zone by its name, whose file is read once, or "UTC", or an offset such as "+02:00".
-
-    Raises:
-        FilterError: if this machine knows none of that name.
-    """
-    if name.upper() in ("UTC", "Z"):
-        return UTC
-    try:
-        if name[:1] in ("+", "-"):
-            return cast("tzinfo", datetime.fromisoformat(f"2000-01-01T00:00{name}").tzinfo)
-        return ZoneInfo(name)
-    except (ValueError, OSError, KeyError):  # which of them ZoneInfo raises depends on what the name is as a path
-        raise FilterError(
-            f"{brief(name)} is no time zone that this machine knows. {_ZONE}. "
-            "Where there are no names at all, pip install tzdata brings them"
-        ) from None
-
-
 def _zone(tz: object, start: object, end: object) -> tzinfo:
-    if isinstance(tz, tzinfo):
-        return _of_pytz(tz) if hasattr(tz, "localize") else tz
-    if isinstance(tz, str):
-        return zone_named(tz)
     if tz is not None:
-        raise FilterTypeError(f"tz is a time zone or its name, not {brief(tz)}. {_ZONE}")
-    zones = {each.tzinfo if isinstance(each, datetime) else None for each in (start, end)}
+        return zone_of(tz)
+    own = [each.tzinfo if isinstance(each, datetime) else None for each in (start, end)]
+    zones = {None if zone is None else zone_of(zone) for zone in own}
     zone = zones.pop()
     if zone is None or zones:
         raise FilterError(f"a day is another time in each time zone. {_ZONE}")
     return zone
-
-
-def _of_pytz(zone: Any) -> tzinfo:
-    """The zone that one of pytz stands for, which as a `tzinfo` would mean its local mean time."""
-    return timezone(zone.utcoffset(None)) if zone.zone is None else zone_named(zone.zone)
 
 
 def _name_of(zone: tzinfo) -> object:
@@ -229,7 +200,7 @@ def _name_of(zone: tzinfo) -> object:
 def _shortest(moment: datetime, zone: tzinfo) -> str:
     """The text that means an instant: a date where that day begins with it."""
     local = moment.astimezone(zone)
-    return str(local.date()) if moment == _first_instant(local.date(), zone) else local.isoformat()
+    return str(local.date()) if moment == first_instant(local.date(), zone) else local.isoformat()
 
 
 def _instant(value: object, zone: tzinfo) -> datetime:
@@ -237,7 +208,7 @@ def _instant(value: object, zone: tzinfo) -> datetime:
     if isinstance(value, str):
         value = _parsed(value, zone)
     if isinstance(value, date) and not isinstance(value, datetime):
-        return _first_instant(value, zone)
+        return first_instant(value, zone)
     return aware_instant(value).astimezone(UTC)
 
 
@@ -295,19 +266,5 @@ def next_begin(unit: Unit, moment: datetime, zone: tzinfo) -> datetime:
             following = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
         case _:
             assert_never(unit)
-    begin = _first_instant(following, zone)
-    return begin if begin > moment else _midnight(following, zone, fold=1)
-
-
-def _first_instant(day: date, zone: tzinfo) -> datetime:
-    """The first instant that has a date: midnight, the first of two midnights, or that to which the clocks jump."""
-    early, late = _midnight(day, zone, fold=1), _midnight(day, zone, fold=0)
-    skipped = range(int((late - early).total_seconds()))
-    if not skipped:  # the clocks don't jump over midnight
-        return late
-    jump = bisect_left(skipped, day, key=lambda n: (early + timedelta(seconds=n)).astimezone(zone).date())
-    return early + timedelta(seconds=jump)
-
-
-def _midnight(day: date, zone: tzinfo, fold: int) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=zone, fold=fold).astimezone(UTC)
+    begin = first_instant(following, zone)
+    return begin if begin > moment else midnight(following, zone, fold=1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from support.strategies import check_message
+from support.strategies import Berlin, check_message
 
 from galileo_sessions import Col, Filter, FilterError, FilterTypeError, NumberFilter, matches
 
@@ -48,7 +48,7 @@ def days(where: Any) -> list[str]:
         ("Europe/Berlin", "2026-01-31", "2026-01-31T00:00:00+01:00", "2026-02-01T00:00:00+01:00"),
         ("Europe/Berlin", "2026-03-29", "2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00"),
         ("America/Havana", "2024-11-03", "2024-11-03T00:00:00-04:00", "2024-11-04T00:00:00-05:00"),  # midnight twice
-        ("Asia/Beirut", "2026-03-29", "2026-03-29T00:00:00+02:00", "2026-03-30T00:00:00+03:00"),  # no midnight
+        ("Asia/Beirut", "2026-03-29", "2026-03-29T01:00:00+03:00", "2026-03-30T00:00:00+03:00"),  # no midnight
     ],
 )
 def test_a_day_of_pytz_has_the_offsets_of_its_midnights(pytz: Any, zone: str, day: str, start: str, end: str) -> None:
@@ -94,13 +94,47 @@ def test_a_time_zone_may_be_text(tz: str, start: str) -> None:
 
 @pytest.mark.parametrize(
     "tz",
-    ["Berlin", "", "+25:00", "+1:00", "+01:00:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500, 3, None],
+    ["Berlin", "", "+25:00", "+1:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500, 3, None],
 )
 def test_text_that_is_no_time_zone_is_refused(tz: Any) -> None:
     """Paths and folders of the time zone data too."""
     assert 'ZoneInfo("Europe/Berlin"), or its text: "Europe/Berlin", "+01:00"' in refused(
         lambda: Col("d").on("2026-01-31", tz=tz)
     )
+
+
+class NoDst(tzinfo):
+    """A zone that can't tell what its clocks show."""
+
+    def utcoffset(self, _: object) -> timedelta:
+        return timedelta(hours=1)
+
+
+def test_a_zone_without_dst_is_refused() -> None:
+    """Python can't convert an instant to it, so that no day can be cut."""
+    for make in (
+        lambda: Col("d").on("2026-01-31", tz=NoDst()),
+        lambda: Col.date("d").days("2026-01-31", "2026-02-01", tz=NoDst()),
+    ):
+        message = refused(make)
+        assert "which doesn't work: " in message
+        assert "dst()" in message
+
+
+def test_the_zone_of_two_times_of_pytz_is_one(pytz: Any) -> None:
+    """In winter and in summer, which are two objects of pytz's."""
+    berlin = pytz.timezone("Europe/Berlin")
+    start, end = (berlin.localize(datetime.fromisoformat(day)) for day in ("2026-03-28", "2026-04-01"))
+    assert Col.date("d").days(start, end) == Col.date("d").days("2026-03-28", "2026-04-01", tz="Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    "tz", ["Asia/Beirut", "+02:00", "utc", Berlin()], ids=["no midnight", "offset", "UTC", "object"]
+)
+def test_days_and_on_agree(tz: Any) -> None:
+    """They read zones alike, and begin a day with the same instant, also where there is no midnight."""
+    day = Col.date("d").days("2026-03-29", "2026-03-30", tz=tz)["2026-03-29"]
+    assert Col.date("d").on("2026-03-29", tz=tz) == day
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------

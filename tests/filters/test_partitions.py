@@ -292,7 +292,7 @@ def test_a_catalog_knows_the_values() -> None:
         ("CREATED.days('2026-05-01', '2026-05-01', tz='UTC')", "they are the same. For one day, end is the day after"),
         ("CREATED.days('2026-05-01', '2026-06-01')", 'a day is another time in each time zone. Write tz="UTC"'),
         ("CREATED.days(datetime(2026, 5, 1, tzinfo=UTC), '2026-06-01')", "a day is another time in each time zone"),
-        ("CREATED.days('2026-05-01', '2026-06-01', tz=2)", "tz is a time zone or its name, not 2"),
+        ("CREATED.days('2026-05-01', '2026-06-01', tz=2)", "not 2"),
         ("CREATED.days('2026-05-01', '2026-06-01', tz='Europe/Berln')", "'Europe/Berln' is no time zone that this"),
         ("CREATED.days('2026-05-01', '2026-06-01', tz='../x')", "'../x' is no time zone"),
         ("CREATED.days('2026-05-01', '2026-06-01', tz='Europe')", "'Europe' is no time zone"),

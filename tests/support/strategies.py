@@ -75,12 +75,13 @@ class Berlin(datetime.tzinfo):
         )
         return datetime.timedelta(hours=2 if summer else 1)
 
+    def dst(self, at: datetime.datetime | None) -> datetime.timedelta:
+        """What the offset is more than in winter."""
+        return self.utcoffset(at) - datetime.timedelta(hours=1)
+
     def tzname(self, _: datetime.datetime | None) -> str:
         """The zone's name."""
         return "Berlin"
-
-    def dst(self, _: datetime.datetime | None) -> None:
-        """Not told."""
 
 
 STAR_IMPORT = {name: getattr(galileo_sessions, name) for name in galileo_sessions.__all__}
