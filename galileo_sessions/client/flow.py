@@ -275,7 +275,6 @@ class FlowControl:
         self._last_sent, self._waited = -inf, _Waited.NOT
         self._left, self._resets_at, self._left_since = 0, -inf, 0
         self.last_success: float | None = None
-        self._refused_since: float | None = None
 
     @property
     def width(self) -> int:
@@ -300,14 +299,6 @@ class FlowControl:
     def seconds_closed(self, now: float) -> float:
         """For how long the door has been closed; 0 while it's open."""
         return self._door.seconds_closed(now)
-
-    def forgives(self, now: float) -> bool:
-        """
-        Whether a refusal costs a count nothing: something has succeeded within `patience`.
-
-        A client that was idle, or has just begun, counts from the first refusal.
-        """
-        return self._refused_since is None or now - self._refused_since <= self._patience
 
     def is_hopeless(self, now: float) -> bool:
         """Whether the door has been closed for so long that all who wait had better hear it, until the next probe."""
@@ -346,7 +337,7 @@ class FlowControl:
     def succeeded(self, now: float, permit: Permit) -> None:
         """The service did what it was asked for."""
         self._settle(permit)
-        self.last_success, self._refused_since, self._answered = now, None, True
+        self.last_success, self._answered = now, True
         if self._door.passed(now, permit.number):
             self._say("the door opens: a probe has passed")
         self._spare = min(_SAVED, self._spare + _SPARED)
@@ -371,8 +362,6 @@ class FlowControl:
         """
         self._settle(permit)
         self._answered = self._answered or told
-        if self._refused_since is None:
-            self._refused_since = now
         self._grown_at = now
         self._rounds.forget(self._number)
         self._door.count_refusal(permit.number)

@@ -253,7 +253,7 @@ async def test_no_secret_of_headers_of_ones_own(headers, secrets):
     """A header whose name says that it is secret, and a word as long as a key, aren't repeated; a team's name is."""
     said = " ".join([*headers.values(), *secrets, "blue-team"])
     async with raw_server(http(403, said)) as server:
-        async with client(server.url, headers={**headers, "X-Team": "blue-team"}) as galileo:
+        async with client(server.url, headers={**headers, "X-Team": "blue-team", "X-Key-Id": "blue"}) as galileo:
             told = visible_text(error := await failure(galileo))
     assert [secret for secret in secrets if secret in told] == []
     assert "blue-team" in str(error)

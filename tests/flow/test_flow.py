@@ -275,16 +275,6 @@ def test_a_shut_door_sends_nothing_and_then_one_probe() -> None:
     assert 0.0 < flow.wait(60.0) < math.inf
 
 
-def test_refusals_are_forgiven_while_anything_succeeds_within_patience() -> None:
-    flow = FlowControl(256, patience=10.0)
-    assert flow.forgives(1000.0)
-    flow.refused(1000.0, flow.sent(1000.0))
-    flow.refused(1005.0, flow.sent(1005.0))
-    assert (True, False) == (flow.forgives(1010.0), flow.forgives(1010.1))
-    flow.succeeded(1011.0, flow.sent(1011.0))
-    assert flow.forgives(1012.0)
-
-
 def test_an_allowance_holds_until_the_reset_for_all_but_those_under_way() -> None:
     flow = FlowControl(256)
     permits = send(flow, 0.0, 3)

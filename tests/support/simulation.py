@@ -16,6 +16,7 @@ NETWORK = 0.004  # seconds, there and back
 TURN = 0.0001  # seconds of a client's event loop for each request that goes out and each answer: 5,000 counts a second
 TIMEOUT = 30.0
 ATTEMPTS = 4
+PATIENCE = 90.0  # seconds for which refusals cost nothing, from the first one after a success
 
 
 class Fixed:
@@ -96,6 +97,7 @@ class Client:
     left: int = 0
     ended: float = 0.0
     lone_latencies: list[float] = Factory(list)
+    _refused_since: float = math.inf
     _ready: deque[Count] = Factory(deque)
     _later: list[tuple[float, int, Count]] = Factory(list)
     _busy_until: float = 0.0
@@ -182,6 +184,7 @@ class Client:
         self.in_flight -= 1
         if reply.kind == "ok":
             self.control.succeeded(now, permit)
+            self._refused_since = math.inf
             self._end(count, done=True)
         elif reply.kind == "error":
             self.control.released(now, permit)
@@ -189,6 +192,7 @@ class Client:
         else:
             told = reply.kind == "limited" or reply.retry_after is not None
             self.control.refused(now, permit, reply.retry_after, told=told)
+            self._refused_since = min(self._refused_since, now)
             self._refused(count, reply)
         self.pump()
 
@@ -197,7 +201,7 @@ class Client:
             self._try_again(count, reply.retry_after)
         elif reply.retry_after is not None:
             self._put_back(count, reply.retry_after + self.random.uniform(0, min(0.1, reply.retry_after)))
-        elif reply.kind == "limited" or (reply.kind == "refused" and self.control.forgives(self.events.now)):
+        elif reply.kind == "limited" or (reply.kind == "refused" and self.events.now - self._refused_since <= PATIENCE):
             self._ready.appendleft(count)
         else:
             self._try_again(count)
