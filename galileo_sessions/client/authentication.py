@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 
+from multidict import CIMultiDict
+
 from galileo_sessions.client.credentials import Auth, PasswordAuth, bearer, secrets_of, static_headers
 from galileo_sessions.client.headers import secret_values
 from galileo_sessions.client.login import TokenCache, login_form, token_of
@@ -84,4 +86,4 @@ class Authentication:
 
 
 def _with(headers: Secret[Mapping[str, str]], name: str, value: Secret[str]) -> Secret[Mapping[str, str]]:
-    return Secret({**headers.reveal(), name: value.reveal()})
+    return Secret(CIMultiDict({**headers.reveal(), name: value.reveal()}))  # as aiohttp would make it for each request
