@@ -8,13 +8,14 @@ The limiter (`flow`) says whether one more request may be sent now. Where it may
 permit by a plain call. Else it waits here, in one of three places::
 
     later    not before a time: a Retry-After, a backoff      ── time comes ──┐
-    single   questions asked one at a time                    <───────────────┤ to the head of its line
+    single   questions asked one at a time                    <───────────────┤ to its line
     many     the targets of fan-outs                          <───────────────┘
 
 Permits go to `single` first, then to `many`: a person who asks one question doesn't wait behind forty thousand. Within
-a line it is first come, first served, but who has been refused comes back to its head, so that the oldest question is
-answered first. One timer, at most, wakes the queue: when the limiter's pace allows the next request, or when the first
-of `later` is ripe. Else it is woken by what comes back from the service.
+a line it is first come, first served, but who has been refused once comes back to its head, so that the oldest question
+is answered first. Who has been refused again comes to its end: others may fare better, also as probes. One timer, at
+most, wakes the queue: when the limiter's pace allows the next request, or when the first of `later` is ripe. Else it is
+woken by what comes back from the service.
 
 When nothing is accepted any more, the limiter's door is closed and lets single probes through. When it stays closed for
 too long, all who wait are told so together, with the last real answer, and so are those who come, unless they may send
@@ -43,6 +44,7 @@ from galileo_sessions.client.retry import Retry
 
 _PROJECT = re.compile(", project [0-9a-f-]{36}")  # the refused one's, which is another than the one that hears of it
 _NO_ANSWER = errors.TransportError("the service accepts nothing")
+_ANSWERS = 64  # over which the share of refusals is averaged
 _WINDOW, _EVERY = 0.01, 0.1  # seconds over which the share of busy time is taken, and until it is taken again
 _BUSY = 0.5  # share of the time from which on the event loop, not the service, is what makes answers slow
 
@@ -69,11 +71,12 @@ class Admission:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._single: _Line = OrderedDict()
         self._many: _Line = OrderedDict()
-        self._later: list[tuple[float, int, _Waiter, _Line, float]] = []
+        self._later: list[tuple[float, int, _Waiter, _Line, float, bool]] = []
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
         self._sent_away_until = -inf
         self._refusal: errors.GalileoError = _NO_ANSWER
+        self._refused_share = 0.0
         self._lag = self._lag_from = 0.0  # `_lag_from` is the beginning of the next window, or of this one
         self._measures_lag = self._is_busy = False
 
@@ -102,6 +105,11 @@ class Admission:
         """When the service last did what it was asked for, on the loop's clock."""
         return -inf if self._flow.last_success is None else self._flow.last_success
 
+    @property
+    def refused_share(self) -> float:
+        """What was refused of the last answers, from 0 to 1."""
+        return self._refused_share
+
     # ---- permits -----------------------------------------------------------------------------------------------------
 
     def try_acquire(self, *, single: bool) -> Permit | None:
@@ -116,7 +124,7 @@ class Admission:
         return flow.sent(now)
 
     async def acquire(
-        self, *, single: bool, patience: float, ahead: bool = False, not_before: float = -inf
+        self, *, single: bool, patience: float, again: bool = False, ahead: bool = False, not_before: float = -inf
     ) -> Permit | errors.GalileoError:
         """
         A permit, after the wait for it; or, where there is no hope, the error that says so.
@@ -124,7 +132,8 @@ class Admission:
         Args:
             single: Whether the question is asked alone, not by a fan-out.
             patience: Seconds for which it waits at a closed door, at most.
-            ahead: Whether it waits at the head of its line, for it was sent before.
+            again: Whether it was sent before.
+            ahead: Whether it waits at the head of its line.
             not_before: When it may be sent at the earliest, on the loop's clock.
         """
         if self._limits.rate is not None:
@@ -132,7 +141,7 @@ class Admission:
         loop = asyncio.get_running_loop()
         flow = self._flow if self._loop is loop else self._begin(loop)
         now = loop.time()
-        newcomer = single and not ahead  # who asks for itself waits for one more probe, at least
+        newcomer = single and not again  # who asks for itself waits for one more probe, at least
         if now < self._sent_away_until or (not newcomer and flow.wait(now) > 0 and self._is_final(now, patience)):
             return self.farewell()
         return await self._wait_in_line(single, patience, ahead, not_before)
@@ -145,7 +154,7 @@ class Admission:
         line = self._single if single else self._many
         waiter: _Waiter = loop.create_future()
         if not_before > now:
-            heappush(self._later, (not_before, next(self._numbers), waiter, line, patience))
+            heappush(self._later, (not_before, next(self._numbers), waiter, line, patience, ahead))
         elif ahead or not line:
             line[waiter] = patience
             line.move_to_end(waiter, last=False)
@@ -183,6 +192,7 @@ class Admission:
         """Takes the permit of a request back that was answered with what it asked for, on the loop's clock."""
         self._flow.succeeded(now, permit)
         self._refusal = _NO_ANSWER
+        self._refused_share -= self._refused_share / _ANSWERS
         if now >= self._lag_from and not self._measures_lag:
             if self._lag == 0.0:
                 self._lag_from = now
@@ -204,7 +214,7 @@ class Admission:
         self._flow.released(now, permit)
         self._after_failure(now)
 
-    def refused(self, permit: Permit, error: errors.GalileoError, *, told: bool) -> None:
+    def refused(self, permit: Permit, error: errors.GalileoError, *, told: bool, alone: bool = False) -> None:
         """
         Takes the permit of a refused request back. After a Retry-After that is too long, nothing is sent for as long.
 
@@ -212,12 +222,17 @@ class Admission:
             permit: With which it was sent.
             error: What came.
             told: Whether the service itself said to come later.
+            alone: Whether it says nothing of the service, for others are answered.
         """
         now = _now()
+        self._refused_share += (1 - self._refused_share) / _ANSWERS
         if isinstance(error, errors.ResponseError) or not isinstance(self._refusal, errors.ResponseError):
             self._refusal = error
         retry_after = error.retry_after if isinstance(error, errors.ResponseError) else None
-        self._flow.refused(now, permit, retry_after, told=told)
+        if alone:
+            self._flow.released(now, permit)
+        else:
+            self._flow.refused(now, permit, retry_after, told=told)
         if retry_after is not None and retry_after > self._retry.max_retry_after:
             self._sent_away_until = max(self._sent_away_until, now + retry_after)
             self._flow.shut(now, retry_after)
@@ -252,10 +267,10 @@ class Admission:
     def _pump(self, now: float) -> None:
         """Gives permits to those whose turn it is, and sees that it is called again in time."""
         while self._later and (self._later[0][0] <= now or self._later[0][2].done()):
-            _, _, waiter, line, patience = heappop(self._later)
+            _, _, waiter, line, patience, ahead = heappop(self._later)
             if not waiter.done():
                 line[waiter] = patience
-                line.move_to_end(waiter, last=False)
+                line.move_to_end(waiter, last=not ahead)
         flow, wait = self._flow, inf
         while line := self._single or self._many:
             wait = flow.wait(now)
@@ -298,7 +313,7 @@ class Admission:
             for waiter in [waiter for waiter, patience in line.items() if is_over(patience)]:
                 del line[waiter]
                 _tell(waiter, farewell)
-        for _, _, waiter, _, patience in self._later:
+        for _, _, waiter, _, patience, _ in self._later:
             if is_over(patience):
                 _tell(waiter, farewell)
 

@@ -23,9 +23,9 @@ round of max(latency, 0.1 s). Afterwards only the limit that was waited for grow
 most by a quarter; faster after a quiet second. What was refused is approached to 0.95, and passed after 0.5 s and 20
 successes, or after a second, whichever comes first: slow clients would never get their share otherwise.
 
-*Blame.* What was sent before the last cut says nothing new, and a few refusals are anybody's: one in 64 successes is
-spared. A refusal that stood high among the requests under way that were accepted, after quiet, blames the width.
-One that came late, as a time-out does, halves the width. All others blame the rate.
+*Blame.* What was sent before the last cut says nothing new, and a few refusals are anybody's; where cuts don't help,
+`noise` learns that more are. A refusal that stood high among the requests under way that were accepted, after quiet,
+blames the width. One that came late, as a time-out does, halves the width. All others blame the rate.
 
 *Growth must pay.* Not all services refuse: some only become slow. A round of answers tells among how many requests
 they were sent and how long they took. When half as many again are under way, latency may rise by the root of 1.5; if
@@ -57,6 +57,8 @@ from math import inf, sqrt
 
 from attrs import define, frozen
 
+from galileo_sessions.client.noise import Noise
+
 _ROUND = 0.1  # seconds that a round takes at least; slow start doubles the rate in one
 _TIMER = 0.0002  # seconds; timers are no finer
 _CATCH_UP = 0.002  # seconds of the pace that may be made up for
@@ -65,7 +67,6 @@ _NARROWED = 0.9  # of the width is left
 _HOLD, _ENOUGH, _BELOW = 0.5, 20, 0.95  # for so many seconds and successes, 0.95 of the refused rate isn't passed
 _SPEED = 1.4  # growth a second is this times the square root
 _FASTER_AFTER = 1.0  # seconds without a refusal
-_SPARED, _SAVED = 1 / 64, 5.0  # refusals that are anybody's: one in 64 successes, 5 saved up
 _ROW = 8  # refused, one after another, close the door
 _LONGEST_PAUSE, _DOUBT = 2.0, 6.0  # seconds between two probes; of hope, if the service never answered
 _GRACE = 1.0  # seconds after the end of a pause within which those who wait ask
@@ -270,7 +271,8 @@ class FlowControl:
         self._cuts = self._quiet = 0
         self._slow_start, self._answered = True, False
         self._latency = self._mean = self._spread = 0.0
-        self._spare = 1.0
+        self._noise = Noise()
+        self._before_trial = (inf, inf)
         self._cut_at = self._grown_at = now
         self._last_sent, self._waited = -inf, _Waited.NOT
         self._left, self._resets_at, self._left_since = 0, -inf, 0
@@ -315,7 +317,7 @@ class FlowControl:
         if now < self._resets_at and self._in_flight >= self._left:
             return self._resets_at - now
         pace = self._last_sent + 1 / self._rate.value - now
-        if pace <= _TIMER or self._burst:
+        if pace <= _TIMER or self._burst or door.is_closed:  # a probe has the pauses of the door
             return 0.0
         self._waited = _Waited.RATE
         return pace
@@ -340,7 +342,7 @@ class FlowControl:
         self.last_success, self._answered = now, True
         if self._door.passed(now, permit.number):
             self._say("the door opens: a probe has passed")
-        self._spare = min(_SAVED, self._spare + _SPARED)
+        self._noise.succeeded()
         self._latency += (now - permit.at - self._latency) / (16 if self._latency else 1)
         if permit.cuts in (self._cuts, -1):
             self._accepted(permit.at_once)
@@ -370,14 +372,15 @@ class FlowControl:
             self._close(now, permit, retry_after)
         if permit.cuts != self._cuts:  # cut since then
             return
-        if self._spare >= 1:
-            self._spare -= 1
+        if self._noise.is_spared():
             return
+        load = min(self._rate.value, self._width.value / max(self._latency, _FLOOR))
         if now - permit.at > min(_TOO_LATE, max(_LATE, _COLLAPSED * min(self._latency, self._rounds.lowest))):
             self._halve(permit.at_once)
         elif not self._door.is_closed:
             self._cut(now, permit)
         self._cuts, self._cut_at, self._quiet, self._slow_start = self._cuts + 1, now, 0, False
+        self._try_more(load)
 
     def released(self, now: float, permit: Permit) -> None:
         """What came says nothing on the load: a 404, a 500, a cancellation."""
@@ -446,6 +449,7 @@ class FlowControl:
         rounds.begin(now)
 
     def _close(self, now: float, permit: Permit, retry_after: float | None) -> None:
+        self._noise.nobody_passes()
         if self._door.refuse(now, permit.number, retry_after):
             self._say(f"the door is closed for {self._door.opens_at - now:.1f} s: {self._door.row} refused in a row")
 
@@ -460,6 +464,17 @@ class FlowControl:
             cut = _FIRST_CUT if self._slow_start else _LATER_CUT if late else _NEXT_CUT
             rate.refused, rate.value = _BELOW * rate.value, max(_LOWEST_RATE, rate.value * cut)
             self._say(f"rate {rate.value:.1f} a second: refused with {at_once} at once")
+
+    def _try_more(self, load: float) -> None:
+        """Whether refusals come of the load: where cuts don't help, tries more; where more didn't pay, goes back."""
+        if self._noise.ends_trial(load):
+            width, rate = self._before_trial
+            self._width.value, self._rate.value = min(self._width.value, width), min(self._rate.value, rate)
+            self._say(f"width {self.width}, rate {self.rate:.1f} a second: more only brought more refusals")
+        elif self._noise.is_time_to_try(load):
+            self._before_trial, self._slow_start = (self._width.value, self._rate.value), True
+            share = self._noise.begin_trial(load)
+            self._say(f"more is tried: {100 * share:.0f} % are refused, however little is sent")
 
     def _halve(self, at_once: int) -> None:
         self._width.value = max(1.0, min(self._width.value, at_once) / 2)

@@ -96,6 +96,10 @@ class RequestState:
         """Whether a timeout says nothing of the service: the caller's time was over, not the attempt's."""
         return self.cut_short and isinstance(error, errors.AttemptTimeoutError)
 
+    def is_overtaken(self, last_success: float) -> bool:
+        """Whether one more refusal says nothing of the service: others succeed, and this question never does."""
+        return self.decisions is not None and self.decisions.is_overtaken(last_success)
+
     def failure(self, error: errors.GalileoError, now: float) -> errors.GalileoError:
         """What to raise: the last response rather than network trouble after it; a copy, for an attempt lists it."""
         if isinstance(error, errors.TransportError):
@@ -250,7 +254,8 @@ class Requester:
         return self.admission.acquire(
             single=state.single,
             patience=self._patience(state),
-            ahead=bool(state.attempts),
+            again=bool(state.attempts),
+            ahead=state.decisions is not None and state.decisions.goes_first,
             not_before=state.not_before,
         )
 
@@ -260,14 +265,15 @@ class Requester:
 
     def _give_back(self, state: RequestState, permit: Permit, error: errors.GalileoError | None, now: float) -> None:
         """Takes the permit back without an answer, and tells what the error says of the service."""
+        admission = self.admission
         if error is None or state.is_cut_short(error):
-            self.admission.released(permit)
+            admission.released(permit)
         elif is_overload(error):
-            self.admission.refused(permit, error, told=is_told(error))
+            admission.refused(permit, error, told=is_told(error), alone=state.is_overtaken(admission.last_success))
         elif is_trouble(error):
-            self.admission.released(permit)
+            admission.released(permit)
         else:
-            self.admission.answered(permit, now)
+            admission.answered(permit, now)
 
     def _allow(self, said: tuple[int, float]) -> None:
         remaining, seconds = said
@@ -307,7 +313,8 @@ class Requester:
             patience = self._patience(state)
             decisions = RetryDecisions(self._retry, self._budget, self.jitter, patience, not state.single)
             state.decisions = decisions
-        wait = decisions.wait_after_refusal(error, now, self.admission.last_success, left)
+        admission = self.admission
+        wait = decisions.wait_after_refusal(error, now, admission.last_success, left, admission.refused_share)
         if wait is None:
             wait = decisions.wait_after(error, left, new_token=state.new_token)
         if wait is None:

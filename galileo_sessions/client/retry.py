@@ -14,10 +14,12 @@ Each question has a `RetryDecisions`; all of a client share a `RetryBudget`. A f
 A refusal is backpressure. It costs no attempt while there is reason for hope: the service said "later" itself (429,
 Retry-After), or another answer came within the last `patience` seconds, or the question belongs to a fan-out, which is
 told by the limiter's closed door when hope is over. The refused question returns to the head of the queue, and the
-limiter decides when it is sent; after a Retry-After not before that time is over. A question that is refused again and
-again while others succeed also waits on its own, or one project that is always refused would take the others' place.
+limiter decides when it is sent; after a Retry-After not before that time is over. One that is refused again goes to
+the end of the queue; when others have succeeded in between again and again, its refusals tell nothing of the service,
+and it waits on its own. Else a few projects that are always refused would take the others' place, or close the door.
 A question that has been refused for longer than `patience` has no more free attempts, and waits for no further
-Retry-After::
+Retry-After. In a fan-out that takes more, for where nine of ten are refused, it is only unlucky: so many refusals that
+they can't be chance, given the share that is refused of all answers::
 
     500          429, Retry-After: 1      503          200
     attempt 1 ── jitter up to 0.25 s ── · ── 1 to 1.1 s ── · ── at once ── ·
@@ -36,7 +38,7 @@ Invariants: at most `attempts` attempts that cost one; 0 <= tokens <= 500; no wa
 """
 
 from collections.abc import Callable
-from math import inf
+from math import inf, log
 
 from attrs import define, field, frozen
 
@@ -48,6 +50,9 @@ _STATUSES = _OWN_TROUBLE | _REFUSALS
 _QUICK = 0.05  # seconds within which the first retry after a disconnect begins: often it was only a stale connection
 _GRACE = 0.1  # seconds over which those who wait for the same Retry-After come back
 _AT_ONCE = 4  # times that others succeed between refusals of a question, before it waits on its own
+_ALONE = 1  # such time, and another one, until a refusal tells of this question alone
+_CHANCE = 20.0  # minus the logarithm of the chance that an unlucky question is given up: 1 in 500,000,000
+_LEAST, _MOST = 0.05, 0.95  # share of refusals that is reckoned with: 7 in a row are no chance, or 390
 
 _FULL, _PRICE, _DEAR_PRICE = 500, 5, 10
 
@@ -146,6 +151,7 @@ class RetryDecisions:
     refund: int = field(default=1, init=False)
     """Tokens that a success gives back: 1, or the price of the last retry."""
     _refusals: int = field(default=0, init=False)
+    _chance: float = field(default=0.0, init=False)
     _overtaken: int = field(default=0, init=False)
     _first_refusal: float | None = field(default=None, init=False)
     _is_impatient: bool = field(default=False, init=False)
@@ -154,7 +160,7 @@ class RetryDecisions:
     _new_tokens: int = field(default=0, init=False)
 
     def wait_after_refusal(
-        self, error: errors.GalileoError, now: float, last_success: float, left: float = inf
+        self, error: errors.GalileoError, now: float, last_success: float, left: float = inf, share: float = 0.0
     ) -> float | None:
         """
         Seconds to wait before a refused question may be sent again, if that is free; None if it isn't.
@@ -164,6 +170,7 @@ class RetryDecisions:
             now: Seconds on any clock.
             last_success: When any question last succeeded, on the same clock.
             left: Seconds to the deadline; the wait is infinite if it would pass it.
+            share: Of all answers, what was refused lately, from 0 to 1.
         """
         if not is_refusal(error) or self.policy.attempts == 1 or not self._is_in_time(error):
             return None
@@ -171,14 +178,25 @@ class RetryDecisions:
             self._first_refusal = self._last_refusal = now
         hope = self.trusts_door or is_told(error) or now - last_success < self.patience
         refused_for = now - self._first_refusal
-        self._is_impatient = refused_for > self.patience
-        if not hope or refused_for >= self.patience:
+        self._chance -= log(min(_MOST, max(_LEAST, share)))
+        had_enough = not self.trusts_door or self._chance >= _CHANCE
+        self._is_impatient = had_enough and refused_for > self.patience
+        if not hope or (had_enough and refused_for >= self.patience):
             return None
         self._overtaken += last_success > self._last_refusal
         self._last_refusal = now
         self._refusals += 1
         wait = self._wait_of_refusal(error)
         return wait if wait < left else inf
+
+    @property
+    def goes_first(self) -> bool:
+        """Whether the question returns to the head of the queue: unless it was refused more than once."""
+        return self._refusals <= 1
+
+    def is_overtaken(self, last_success: float) -> bool:
+        """Whether one more refusal would tell of this question alone, for others succeed again and again."""
+        return self._overtaken >= _ALONE and last_success > self._last_refusal
 
     def wait_after(self, error: errors.GalileoError, left: float = inf, *, new_token: bool = False) -> float | None:
         """

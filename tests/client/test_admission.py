@@ -109,7 +109,7 @@ async def test_who_may_not_be_sent_yet_lets_others_pass():
     """A question with a Retry-After waits for its time; others are sent meanwhile; then it is the first."""
     admission = narrow()
     clock = asyncio.get_running_loop().time
-    late = waiting(admission, not_before=clock() + 2)
+    late = waiting(admission, not_before=clock() + 2, ahead=True)
     await turn()
     other = admission.try_acquire(single=False)
     assert other is not None
@@ -121,6 +121,21 @@ async def test_who_may_not_be_sent_yet_lets_others_pass():
     assert (late.done(), queued.done()) == (True, False)
     admission.released(late.result())
     admission.released(await queued)
+
+
+@virtual_time
+async def test_who_was_refused_again_and_may_not_be_sent_yet_comes_last():
+    """When its time has come, it waits at the end of the line."""
+    admission = narrow()
+    held = admission.try_acquire(single=False)
+    late = waiting(admission, not_before=asyncio.get_running_loop().time() + 2)
+    queued = waiting(admission)
+    await asyncio.sleep(3)
+    admission.released(held)
+    await turn()
+    assert (late.done(), queued.done()) == (False, True)
+    admission.released(await queued)
+    admission.released(await late)
 
 
 @virtual_time

@@ -28,6 +28,7 @@ WEATHERS = [
     "200 a second, burst 1, 4000 counts, Retry-After exact",
     "100 in 1 s",
     "600 in 60 s, Retry-After whole",
+    "5 % 503",
 ]
 
 
@@ -132,7 +133,7 @@ def test_all_who_wait_hear_of_it_together():
 
 @pytest.mark.parametrize(
     ("service", "bound", "counts"),
-    [(lambda: Queue(8, 0.02), 0.1, 8_000), (lambda: Bucket(200, 20), 0.05, 4_000)],
+    [(lambda: Queue(8, 0.02), 0.1, 8_000), (lambda: Bucket(200, 20, None, 0.005), 0.05, 4_000)],
     ids=["queue 8 x 20 ms", "200 a second"],
 )
 def test_a_single_count_passes_a_fan_out(service, bound, counts):
@@ -242,6 +243,64 @@ def test_a_project_that_is_always_refused_ends():
     assert type(report.errors[0]) is ServerError
     assert took < 120
     assert len(asked) < 30 + took  # about one a second, once it is alone
+
+
+@pytest.mark.parametrize(
+    ("every", "status", "retry_after"),
+    [
+        (50, 503, None),
+        (50, 429, "1"),
+        (50, 503, "60"),
+        (20, 429, None),
+        (20, 429, "1"),
+        (20, 503, "60"),
+        (5, 503, None),
+    ],
+)
+def test_projects_that_are_always_refused_fail_alone(every, status, retry_after):
+    """Where some projects get nothing but refusals, only they fail, and the others have been counted long before."""
+    refused = {str(project) for project in ids(1_000)[every // 2 :: every]}
+
+    class Partial(Sky):
+        async def post(self, path: str) -> Response:
+            response = await super().post(path)
+            if path.split("/")[3] not in refused:
+                return response
+            return Response(status, {"Retry-After": retry_after} if retry_after else {}, b"")
+
+    sky = Partial(Service(0.1))
+
+    async def main() -> tuple[set[str], float]:
+        clock = asyncio.get_running_loop().time
+        failed: set[str] = set()
+        counted_until = 0.0
+        async with sky.client() as galileo, galileo.count_many(ids(1_000)) as stream:
+            async for result in stream:
+                if result.ok:
+                    counted_until = clock() - sky.began
+                else:
+                    failed.add(str(result.query.project_id))
+        return failed, counted_until
+
+    failed, counted_until = under(sky, main)
+    assert failed == refused
+    assert counted_until < 4
+
+
+@pytest.mark.parametrize(("every", "counts"), [(1, 200), (30, 20)])
+def test_a_slow_service_that_asks_for_time_loses_nothing(every, counts):
+    """At one count every 1 or 30 s, while all others are to come in half a minute, they wait longer than patience."""
+    report, seconds = counted(Sky(Bucket(1 / every, 1, 30.0)), counts)
+    assert report.errors == ()
+    assert seconds > 180
+
+
+def test_a_service_that_dies_while_it_is_slow_is_given_up():
+    """Probes at a closed door come as often at the lowest rate, so that the end is seen there too."""
+    sky = Sky(Away(Bucket(0.4, 1), 60.0))
+    report, seconds = counted(sky, 200)
+    assert 10 < len(report.results) - len(report.errors) < 25
+    assert 150 < seconds < 175
 
 
 # ---- several clients -------------------------------------------------------------------------------------------------

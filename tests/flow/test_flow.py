@@ -373,3 +373,22 @@ def test_time_in_which_nobody_asks_is_not_time_in_which_nothing_passes() -> None
     flow.sent(1_000.0)
     assert 0.0 == flow.seconds_closed(1_000.0)
     assert not flow.is_hopeless(1_000.0)
+
+
+def test_where_cuts_do_not_help_more_is_tried_and_taken_back_if_that_did_not_pay() -> None:
+    said: list[str] = []
+    flow = FlowControl(256, initial=1, rate=100.0, on_change=said.append)
+    clock = steps(seconds=0.01)
+    while not any("is tried" in reason for reason in said):
+        succeed(flow, clock, 9)
+        flow.refused(next(clock), flow.sent(next(clock)))
+    width, rate = flow.width, flow.rate
+    for permit in send(flow, next(clock), 20):
+        flow.succeeded(next(clock), permit)
+    assert width < flow.width
+    for _ in range(20):
+        succeed(flow, clock, 1)
+        flow.refused(next(clock), flow.sent(next(clock)))
+    assert 1 == len([reason for reason in said if "more only brought more refusals" in reason])
+    assert (True, True) == (flow.width <= width, flow.rate <= rate)
+    assert 1 == len([reason for reason in said if "is tried" in reason])

@@ -146,6 +146,11 @@ def troubles() -> dict[str, Weather]:
         ),
         "5 s up, 5 s away": Weather(lambda: Flapping(5.0), 3 * counts // 2, 1.5 * ideal, 1.05, 1.3, away=5.0),
     }
+    for share, requests, wall in ((2, 1.03, 2.5), (5, 1.07, 1.5), (10, 1.13, 2.0)):
+        passed = 1 - share / 100
+        table[f"{share} % 503"] = Weather(
+            lambda passed=passed: Mixed(1 - passed, "refused"), counts, ideal / passed + 0.5, requests, wall
+        )
     for seconds in (0.5, 3, 20):
         for how in ("refused", "reset"):
             table[f"away for {seconds} s, {how}"] = Weather(
