@@ -42,6 +42,7 @@ T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger("galileo_sessions")
 
+_TIMER = 0.001  # seconds by which a timer may be early
 _LINE = "POST %s: attempt %d, status %s, %.0f ms"
 _A_PERSONS_PATIENCE = 10.0
 """
@@ -84,7 +85,7 @@ class RequestState:
     allowance: tuple[int, float] | None = None
     """What the last answer says of how many requests the service will take, and for how many seconds."""
     cut_short: bool = False
-    """Whether the last attempt had to end with the deadline, before its own time was over."""
+    """Whether the last attempt ended with the deadline, however much of its own time was left."""
     new_token: bool = False
     """Whether the last attempt's token was refused, so that the next one has a new one."""
 
@@ -198,8 +199,8 @@ class Requester:
         clock = asyncio.get_running_loop().time
         begun = clock()
         until = begun + self._attempt_timeout
-        if state.deadline is not None and state.deadline < until:
-            until, state.cut_short = state.deadline, True
+        if state.deadline is not None:
+            until = min(until, state.deadline)
         answer: Any = None
         error: errors.GalileoError | None = None
         try:
@@ -212,6 +213,7 @@ class Requester:
             error = problem.with_traceback(None)  # which would keep the whole response alive
         finally:
             ended = clock()
+            state.cut_short = state.time_left(ended) <= _TIMER
             if answer is not None:
                 self.admission.succeeded(permit, ended)
             else:

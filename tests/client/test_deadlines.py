@@ -8,6 +8,7 @@ from support.clients import client, failure
 from support.clock import virtual_time
 from support.inside import (
     idle,
+    replace_post,
     width,
 )
 from support.servers import PROJECT, http, raw_server, until
@@ -23,6 +24,7 @@ from galileo_sessions import (
     Retry,
     Timeouts,
 )
+from galileo_sessions.client.responses import Response
 
 
 @pytest.mark.parametrize(
@@ -136,3 +138,20 @@ async def test_a_backoff_that_would_pass_the_deadline(answer, timeout):
     assert error.elapsed < 0.1
     assert isinstance(error.last, gs.ResponseError)
     assert (len(error.attempts), len(server.requests)) == (1, 1)
+
+
+@virtual_time
+async def test_no_connection_in_time_is_tried_again_before_the_deadline():
+    """What ends an attempt before `timeout=` has run out is no deadline, so the count goes on."""
+    clock = asyncio.get_running_loop().time
+    began = clock()
+
+    async def post(_: str) -> Response:
+        await asyncio.sleep(10)
+        if clock() - began < 15:
+            raise AttemptTimeoutError("no connection", phase="connect")
+        return Response(200, {}, b'{"total_count":7}')
+
+    async with gs.GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
+        replace_post(galileo, post)
+        assert await galileo.count(PROJECT, timeout=25) == 7
