@@ -388,8 +388,11 @@ class DecodeError(GalileoError):
 
     Attributes:
         body: The beginning of the body as text, at most 2 KiB.
+        is_json: Whether it is JSON at all. Else it is the page of something that stands before the service, or was cut
+            off, so that the count is tried again as after a 503.
     """
 
-    def __init__(self, message: str, *, body: str = "") -> None:
+    def __init__(self, message: str, *, body: str = "", is_json: bool = True) -> None:
         super().__init__(message)
         self.body = body
+        self.is_json = is_json

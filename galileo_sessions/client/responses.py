@@ -95,7 +95,8 @@ def load_json(body: bytes, redact: Redact = str) -> object:
         return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         problem = "too deep" if isinstance(error, RecursionError) else str(error)
-    raise _undecodable(body, redact, problem)
+        is_json = not isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
+    raise _undecodable(body, redact, problem, is_json=is_json)
 
 
 def _refuse_constant(constant: str) -> NoReturn:
@@ -109,11 +110,10 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return entries
 
 
-def _undecodable(body: bytes, redact: Redact, problem: str) -> errors.DecodeError:
+def _undecodable(body: bytes, redact: Redact, problem: str, *, is_json: bool = True) -> errors.DecodeError:
     text = _beginning(body, redact)
-    return errors.DecodeError(
-        f"the service answered 200, but not with what was asked for: {problem}; got {_excerpt(text)}", body=text
-    )
+    said = f"the service answered 200, but not with what was asked for: {problem}; got {_excerpt(text)}"
+    return errors.DecodeError(said, body=text, is_json=is_json)
 
 
 def _beginning(body: bytes, redact: Redact) -> str:

@@ -7,7 +7,7 @@ Theory of operation
 Each question has a `RetryDecisions`; all of a client share a `RetryBudget`. A failed attempt is one of three::
 
     refusal       the service, or what stands before it, has no room: 429, 502, 503, 504, 520 to 524, 529, any retried
-                  status with a Retry-After, no connection, a lost connection
+                  status with a Retry-After, a 200 that is no JSON but a page, no connection, a lost connection
     own trouble   408, 425, 500, a broken answer, an attempt that took too long
     final         all else: it would come again
 
@@ -230,6 +230,8 @@ class RetryDecisions:
             return error.status in _STATUSES and self._gateway_timeouts < 2 and self._is_in_time(error)
         if isinstance(error, errors.ProtocolError):
             return error.worth_retrying
+        if _is_page(error):
+            return True
         return isinstance(error, errors.TransportError) and not isinstance(error, errors.TLSError)
 
     def _is_in_time(self, error: errors.GalileoError) -> bool:
@@ -257,6 +259,11 @@ def _status(error: errors.GalileoError) -> int | None:
     return error.status if isinstance(error, errors.ResponseError) else None
 
 
+def _is_page(error: errors.GalileoError) -> bool:
+    """Whether a 200 isn't JSON, but the page of a proxy, say, or nothing."""
+    return isinstance(error, errors.DecodeError) and not error.is_json
+
+
 def asked_wait(error: errors.GalileoError) -> float | None:
     """Seconds that the service asked to wait, or None."""
     return error.retry_after if isinstance(error, errors.ResponseError) else None
@@ -272,7 +279,7 @@ def is_refusal(error: errors.GalileoError) -> bool:
     """Whether the service, or what stands before it, had no room for the request, or was away."""
     if isinstance(error, errors.ConnectError | errors.DisconnectedError):
         return not isinstance(error, errors.TLSError)
-    return _status(error) in _REFUSALS or is_told(error)
+    return _status(error) in _REFUSALS or is_told(error) or _is_page(error)
 
 
 def is_overload(error: errors.GalileoError) -> bool:

@@ -108,7 +108,12 @@ def test_what_the_service_refuses_for_good_costs_nothing(error):
     [(status(number), number not in (400, 408, 500)) for number in (400, 408, 429, 500, 502, 503, 504, 520, 529)]
     + [(status(number, Retry_After="1"), number != 404) for number in (404, 408, 500)]
     + [(error, name != "protocol") for name, error in TRANSPORT.items()]
-    + [(DecodeError("x"), False), (DeadlineExceededError("x"), False), (TLSError("x"), False)],
+    + [
+        (DecodeError("x"), False),
+        (DecodeError("x", is_json=False), True),
+        (DeadlineExceededError("x"), False),
+        (TLSError("x"), False),
+    ],
     ids=lambda value: f"{type(value).__name__} {getattr(value, 'status', '')}" if isinstance(value, Exception) else "",
 )
 def test_what_means_overload(error, overload):

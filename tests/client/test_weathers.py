@@ -72,6 +72,20 @@ def test_an_outage_costs_its_time_and_nothing_else(seconds, status, how):
     assert len([at for at in sky.arrivals if 1.5 < at < 1 + seconds]) <= 30
 
 
+def test_a_page_of_maintenance_is_an_outage():
+    """While a proxy answers 200 with a page of its own, counts wait as they do at a 503."""
+
+    class Page(Sky):
+        async def post(self, path: str) -> Response:
+            response = await super().post(path)
+            return response if response.status == 200 else Response(200, {}, b"<html>we will be back soon</html>")
+
+    sky = Page(Away(Service(0.05), 1.0, 5.0))
+    report, took = counted(sky, 8_000)
+    assert report.errors == ()
+    assert took < 5 * 1.15 + 4
+
+
 @pytest.mark.parametrize(("kind", "status"), [("error", 500), ("refused", 503)])
 def test_a_hundredth_of_random_trouble_costs_nothing(kind, status):
     """Where one in 100 requests fails whatever the load, all counts succeed."""
