@@ -236,8 +236,13 @@ class Admission:
         if retry_after is not None and retry_after > self._retry.max_retry_after:
             self._sent_away_until = max(self._sent_away_until, now + retry_after)
             self._flow.shut(now, retry_after)
-            self._dismiss(now, lambda _: True)
+            self._dismiss(lambda _: True, self.farewell())
         self._after_failure(now)
+
+    def close(self, error: errors.GalileoError) -> None:
+        """Tells all who wait that nothing more is sent; who waits in another event loop is gone with it."""
+        if self._loop is asyncio.get_running_loop():
+            self._dismiss(lambda _: True, error)
 
     def allow(self, remaining: int, seconds: float) -> None:
         """Learns from the service how many requests it will take, and until when."""
@@ -298,7 +303,7 @@ class Admission:
 
     def _after_failure(self, now: float) -> None:
         if self._flow.is_closed:
-            self._dismiss(now, lambda patience: self._is_final(now, patience))
+            self._dismiss(lambda patience: self._is_final(now, patience), self.farewell())
         if self._single or self._many or self._later:
             self._pump(now)
 
@@ -306,9 +311,8 @@ class Admission:
         flow = self._flow
         return flow.is_closed and (flow.is_hopeless(now) or flow.seconds_closed(now) > patience)
 
-    def _dismiss(self, now: float, is_over: Callable[[float], bool]) -> None:
+    def _dismiss(self, is_over: Callable[[float], bool], farewell: errors.GalileoError) -> None:
         """Tells those whose patience is over, together."""
-        farewell = self.farewell()
         for line in (self._single, self._many):
             for waiter in [waiter for waiter, patience in line.items() if is_over(patience)]:
                 del line[waiter]

@@ -349,8 +349,15 @@ class CountStream:
             self._failure = self._failure or error
         finally:
             self._queries.put_nowait(None)
+            await self._close(source)
+
+    async def _close(self, source: AsyncIterator[Target]) -> None:
+        """Closes a generator, in the task that pulled it, to which its timeouts and task groups belong."""
+        try:
             if isinstance(source, AsyncGenerator):
-                await source.aclose()  # in this task, to which its timeouts and task groups belong
+                await source.aclose()
+        except Exception as error:  # noqa: BLE001  # the source is the consumer's, and so is what it raises
+            self._failure = self._failure or error
 
     async def _pull(self, source: AsyncIterator[Target]) -> Target:
         """The next target of an asynchronous source, which is waited for until the deadline."""
@@ -369,8 +376,9 @@ class CountStream:
         return self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline
 
     def _too_late(self) -> DeadlineExceededError:
+        pulled = self._pulled + self._queries.qsize()
         return DeadlineExceededError(
-            f"timeout= ran out before the targets ended. The {self._pulled:,} that were pulled by then have a result; "
+            f"timeout= ran out before the targets ended. The {pulled:,} that were pulled by then have a result; "
             "give more time, or fewer targets"
         )
 

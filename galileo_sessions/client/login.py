@@ -2,7 +2,8 @@
 The life of a login's token: obtained once for all who wait, and renewed before its end, while counts still use it.
 
 A login that was refused isn't repeated for 30 s. After other failures logins come at growing distances, however many
-counts ask for a token; until the next one is due, all get the error of the last one.
+counts ask for a token; until the next one is due, all get the error of the last one. Where a status tells of trouble,
+the error has the seconds to the next login as its `retry_after`, so that counts wait for that rather than fail.
 Times are those of the event loop, which don't jump when somebody sets the clock.
 """
 
@@ -31,6 +32,7 @@ _MOST_ASKED = 60.0  # seconds of a Retry-After that are waited, as Retry(max_ret
 _REFRESH_BEFORE = 300.0  # seconds before a token's end; half its life if that is less
 _SHORTEST = 10.0  # seconds that a token is used, whatever its claims say: the clocks may disagree
 _KEPT_TOKENS = 8
+_TROUBLE = (408, 425, 500)  # counts wait after any other status that passes, for it means that there was no room
 _TRY_LATER = (408, 425, 429)  # of the 4xx, those that say nothing of the password
 
 
@@ -125,7 +127,10 @@ class TokenCache:
             token = await self._login()
         except (ResponseError, TransportError) as error:
             self._failures += 1
-            self._error, self._next_login = copy(error), self._clock() + _pause(error, self._failures)
+            pause = _pause(error, self._failures)
+            if isinstance(error, ResponseError) and error.status in _TROUBLE and error.retry_after is None:
+                error.retry_after = pause
+            self._error, self._next_login = copy(error), self._clock() + pause
             raise
         now, life = self._clock(), max(lifetime(token, self._wall()), _SHORTEST)
         self._renew_at, self._ends_at = now + life - min(_REFRESH_BEFORE, life / 2), now + life

@@ -186,8 +186,11 @@ class Requester:
             self._prepare_retry(state, error)
 
     async def close(self) -> None:
-        """Cancels a login that is in progress, and closes the transport; nothing more is sent meanwhile."""
+        """Ends all waits, cancels a login in progress, and closes the transport; nothing more is sent meanwhile."""
         self._transport.stop()
+        refusal = self._transport.refusal(asyncio.get_running_loop())
+        if refusal is not None:
+            self.admission.close(refusal)
         await self._authentication.close()
         await self._transport.close()
 

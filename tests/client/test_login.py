@@ -244,3 +244,23 @@ async def test_a_fan_out_does_not_storm_a_login_service_that_is_down():
     assert {type(error) for error in report.errors} == {gs.ServerError}
     assert len(report.errors) == 300
     assert service.logins <= 6
+
+
+class Recovering(Guarded):
+    """Logs in from the third time on."""
+
+    def log_in(self, answer: Callable[[bytes], None]) -> None:
+        """Counts the logins."""
+        self.status = 200 if self.logins >= 3 else self.status
+        super().log_in(answer)
+
+
+@pytest.mark.parametrize("status", [500, 408])
+async def test_a_login_service_in_trouble_for_seconds_loses_no_count(status):
+    """While logins fail, counts wait for the next one, and their attempts are not used up."""
+    service = Recovering()
+    service.status = status
+    async with serving(service), client(service.url, auth=ANN) as galileo:
+        report = await galileo.count_all(ids(50))
+    assert report.errors == ()
+    assert service.logins == 3

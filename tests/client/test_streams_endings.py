@@ -364,3 +364,42 @@ async def test_an_exception_of_a_source_that_cannot_be_changed_is_raised_as_it_i
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(Own):
             await galileo.count_all(source())
+
+
+async def test_closing_the_client_ends_all_waits_for_a_place():
+    """Who waits for a Retry-After when the client is closed hears it at once, not when its time has come."""
+    async with raw_server(http(429, "", Retry_After="30")) as server:
+        galileo = GalileoSessions("k", base_url=server.url)
+        counts = [asyncio.create_task(galileo.count(PROJECT)) for _ in range(5)]
+        await until(lambda: len(server.requests) == 5)
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(4):
+            await galileo.close()
+            outcomes = await asyncio.gather(*counts, return_exceptions=True)
+    assert {type(error) for error in outcomes} == {ConfigurationError}
+    assert "this GalileoSessions is closed" in str(outcomes[0])
+
+
+@virtual_time
+async def test_a_source_that_fails_as_it_is_closed_loses_no_target():
+    """What was pulled before has its results, and the message has their number."""
+
+    in_flight: list[int] = []
+
+    async def source() -> AsyncIterator[str]:
+        try:
+            for target in ids(500):
+                yield target
+        finally:
+            raise ValueError("it can't be closed")
+
+    async def post(_: str) -> Response:
+        in_flight.append(1)
+        await asyncio.sleep(5 + len(in_flight) / 100)
+        raise gs.AttemptTimeoutError("no answer", phase="response")
+
+    async with GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
+        replace_post(galileo, post)
+        with pytest.raises(gs.DeadlineExceededError, match="The 6 that were pulled by then have a result") as caught:
+            await galileo.count_all(source(), concurrency=3, timeout=5)
+    assert [type(error) for error in caught.value.report.errors] == [gs.DeadlineExceededError] * 6
