@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from galileo_sessions.cli.counts import FORMATS, Charts, Rows, Tally, count_to
-from galileo_sessions.cli.failures import Failures, failure, message
+from galileo_sessions.cli.failures import Failures, Refused, failure, message
 from galileo_sessions.cli.parts import read_partition
 from galileo_sessions.cli.projects import KnownNumber, count_ids, queries
 from galileo_sessions.cli.screen import Screen, printable
@@ -29,6 +29,7 @@ from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.counts import PartQueries
 from galileo_sessions.client.limiter import Limits
 from galileo_sessions.client.query import CountQuery
+from galileo_sessions.client.tables import bar
 from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, cells, dump_catalog
 from galileo_sessions.filters.drawing import draw_filter
@@ -49,12 +50,6 @@ Exit status: 0 for success; 1 if a count failed; 2 for bad usage, or an invalid 
 """
 
 
-class _Refused(click.ClickException):
-    """A filter, an id or a setting that can't be used; the message says all, so no usage stands before it."""
-
-    exit_code = 2
-
-
 class _Command(click.Command):
     """A command that reports the library's errors as click's, and ends quietly when the reader closes the pipe."""
 
@@ -63,7 +58,7 @@ class _Command(click.Command):
             outcome = super().invoke(ctx)
             sys.stdout.flush()
         except (ConfigurationError, FilterError) as error:
-            raise _Refused(message(error)) from None
+            raise Refused(message(error)) from None
         except GalileoError as error:
             raise click.ClickException(failure(error)) from None
         except KeyboardInterrupt:
@@ -146,11 +141,18 @@ def _read_filter(text: str | None, path: str | None) -> Filter | None:
     if path is None:
         return None if text is None else _named("--where", parse_filter, text)
     try:
-        with click.open_file(path, encoding="utf-8") as file:
-            tree = json.load(file)
+        with click.open_file(path, encoding="utf-8-sig") as file:
+            tree: Any = json.load(file)
     except (ValueError, RecursionError) as error:
-        raise click.UsageError(f"{path} is not JSON: {error}") from None
+        name = "stdin" if path == "-" else path
+        raise Refused(f"--where-json: {name} is not JSON: {error}. A filter as text goes into --where") from None
+    if _is_query(tree):
+        raise Refused("--where-json: this is a whole query. Its filter_tree alone is a filter")
     return _named("--where-json", load_filter, tree)
+
+
+def _is_query(tree: object) -> bool:
+    return isinstance(tree, dict) and "filter_tree" in tree
 
 
 def _named(option: str, read: Callable[..., T], *values: object) -> T:
@@ -158,7 +160,7 @@ def _named(option: str, read: Callable[..., T], *values: object) -> T:
     try:
         return read(*values)
     except FilterError as error:
-        raise _Refused(printable(f"{option}: {error}")) from None
+        raise Refused(printable(f"{option}: {error}")) from None
 
 
 @click.group(cls=_Program, epilog=_STATUS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -231,7 +233,7 @@ def count(
     rows: Rows | Charts = Rows(output, parts=by is not None)
     if by is not None and output == "table":
         alone = isinstance(targets, list) and len(targets) == len(queries)
-        rows = Charts(len(queries), alone, Console().width if sys.stdout.isatty() else 0)
+        rows = Charts([str(query.tag) for query in queries], alone, Console().width if _draws() else 0)
     galileo = GalileoSessions(limits=Limits(concurrency) if concurrency else Limits())
     tally = Tally(len(targets) if isinstance(targets, Sized) else None)
     options: dict[str, Any] = {
@@ -243,9 +245,22 @@ def count(
     _count(tally, Failures(errors), partial(count_to, targets=targets, rows=rows, galileo=galileo, **options))
     click.echo(rows.total(tally.total) if output == "table" else tally, err=output != "table")
     if tally.counted and not tally.total and not check and (by is not None or template.where is not ALWAYS):
-        click.echo("0 in all; a column that doesn't exist counts 0 as well. With --check that is an error", err=True)
+        click.echo(
+            "0 in all; a column that doesn't exist, or is of another type, counts 0 as well. "
+            "With --check that is an error",
+            err=True,
+        )
     if tally.failed:
         raise Exit(1)
+
+
+def _draws() -> bool:
+    """Whether stdout is a terminal that shows the characters of bars."""
+    try:
+        _ = bar(1.0).encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return False
+    return sys.stdout.isatty()
 
 
 def _count(tally: Tally, failures: Failures, counts: Callable[..., Coroutine[Any, Any, None]]) -> None:
@@ -285,10 +300,12 @@ def _targets(
         number = count_ids(path)
         source = queries(path, templates)
         return source if number is None else KnownNumber(source, number * len(templates))
+    if "-" in projects:
+        raise click.UsageError("a pipe is no PROJECT. Write --projects-from -")
     named = projects or os.environ.get(_PROJECT, "").split()
     listed = [template.for_project(project) for project in named for template in templates]
     if not listed:
-        raise click.UsageError(f"no project. Give PROJECT, or --projects-from, or set {_PROJECT}.")
+        raise click.UsageError(f"no project. Give PROJECT, or --projects-from FILE (- is a pipe), or set {_PROJECT}.")
     return listed
 
 
@@ -307,14 +324,17 @@ def columns(project: str, output: str, **scope: Any) -> None:
         click.echo(json.dumps(dump_catalog(catalog), indent=2))
         return
     if not sys.stdout.isatty():
-        for row in (_COLUMNS, *map(cells, catalog.columns)):
-            click.echo("\t".join([printable(cell).replace("\n", "\\n") for cell in row]))
+        for line in (_COLUMNS, *map(cells, catalog.columns)):
+            click.echo("\t".join([printable(cell).replace("\n", "\\n") for cell in line]))
         return
-    table = Table(*_COLUMNS)
+    rows = [[printable(cell) for cell in cells(info)] for info in catalog.columns]
+    shown = [number for number in range(len(_COLUMNS)) if number < 2 or any(row[number] for row in rows)]
+    table = Table(*[_COLUMNS[number] for number in shown])
     for column in table.columns:
         column.overflow = "fold"
-    for info in catalog.columns:
-        table.add_row(*[Text(printable(cell)) for cell in cells(info)])
+    table.columns[0].no_wrap = True  # for it is what people copy
+    for row in rows:
+        table.add_row(*[Text(row[number]) for number in shown])
     console = Console()
     with console.capture() as drawn:  # rich itself would exit with 1 when the reader closes the pipe
         console.print(table)

@@ -69,19 +69,31 @@ class Rows:
 class Charts:
     """Counts by something, for people: a chart of one project; of several, a line each with a sparkline."""
 
-    parts: int
-    """How many results a project has; they come one after the other."""
+    labels: list[str]
+    """Of the parts: a project has as many results, which come one after the other."""
     alone: bool
     width: int
     """Columns of the terminal; 0 draws neither bars nor sparklines."""
-    header: str = ""
     _left: int = 5  # columns of the labels
     _own: list[CountResult] = Factory(list[CountResult])
+
+    @property
+    def header(self) -> str:
+        """Above sparklines, what they are of."""
+        if self.alone or not self.width:
+            return ""
+        ends = f"{shortened(self.labels[0])} … {shortened(self.labels[-1])}"
+        return f"{'project id':36}  {'sessions':>14}  {ends if len(ends) <= self._space else ''}".rstrip()
+
+    @property
+    def _space(self) -> int:
+        """Columns of a sparkline, beside a project's id and its total."""
+        return max(8, self.width - 54)
 
     def lines(self, result: CountResult) -> list[str]:
         """The lines that a result brings: those of its project, if it is the last one of it."""
         self._own.append(result)
-        if len(self._own) < self.parts:
+        if len(self._own) < len(self.labels):
             return []
         own, self._own = self._own, []
         if self.alone:
@@ -91,7 +103,7 @@ class Charts:
             return [f"{each.query.project_id}  {_count_of(each):>14}  {printable(str(each.query.tag))}" for each in own]
         counts = [each.total_count or 0 for each in own]
         failed = sum(each.error is not None for each in own)
-        drawn = f"{failed:,} failed" if failed else sparkline(counts, max(8, self.width - 54))
+        drawn = f"{failed:,} failed" if failed else sparkline(counts, self._space)
         return [f"{result.query.project_id}  {sum(counts):>14,}  {drawn}"]
 
     def total(self, total: int) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TextIO
 
+import click
 from attrs import Factory, define
 
 from galileo_sessions.cli.screen import printable
@@ -29,6 +30,12 @@ _WORDS = (
     (r"\. For several write count_all\(\[\.\.\.\]\)", ""),
 )
 """What the library says of Python's arguments, and what the command line calls them."""
+
+
+class Refused(click.ClickException):
+    """What can't be used: a filter, an id, a time or a setting. Its message says all, so no usage stands before it."""
+
+    exit_code = 2
 
 
 def message(error: GalileoError) -> str:

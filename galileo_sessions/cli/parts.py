@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import assert_never
 
 import click
 
+from galileo_sessions.cli.failures import Refused
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.parsing import parse_partition
-from galileo_sessions.filters.partitions import Partition, Unit
+from galileo_sessions.filters.partitions import Partition, Unit, instant_in
 from galileo_sessions.filters.zones import zone_of
 
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
 _AGO = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DAYS = {"today": 0, "yesterday": 1}
 
 
@@ -32,6 +34,7 @@ def read_partition(by: str, since: str | None, until: str | None, tz: str | None
 
     Raises:
         click.UsageError: if the options don't go together.
+        Refused: if a time or a time zone is none.
         FilterError: if the partition can't be made.
     """
     if by.lstrip().startswith("Col"):
@@ -46,12 +49,26 @@ def read_partition(by: str, since: str | None, until: str | None, tz: str | None
         )
     if since is None:
         raise click.UsageError("--by COLUMN:UNIT needs --since, such as 30d or 2026-05-01.")
-    unit, zone = _UNITS[name], zone_of(tz or "UTC")
+    unit, zone = _UNITS[name], _zone(tz)
     local = now.astimezone(zone)
     column = Col.date(column_id)
     make = {"hours": column.hours, "days": column.days, "weeks": column.weeks, "months": column.months}[unit]
+    start = _time("--since", since, unit, local)
     end = local if until is None else _time("--until", until, unit, local)
-    return make(_time("--since", since, unit, local), end, tz=zone)
+    first, last = instant_in(start, zone), instant_in(end, zone)
+    if first >= last:
+        fault = "are the same time" if first == last else f"go backwards, from {start} to {end}"
+        raise Refused(f"--since and --until {fault}; for one day, --until is the day after")
+    return make(start, end, tz=zone)
+
+
+def _zone(tz: str | None) -> tzinfo:
+    try:
+        return zone_of(tz or "UTC")
+    except FilterError:
+        raise Refused(
+            f"--tz {tz!r} is no time zone. Write its name, such as Europe/Berlin, or its offset, such as +01:00"
+        ) from None
 
 
 def _time(option: str, written: str, unit: Unit, now: datetime) -> date | str:
@@ -59,19 +76,20 @@ def _time(option: str, written: str, unit: Unit, now: datetime) -> date | str:
     ago = re.fullmatch(r"(\d{1,6})([hdw])", written.strip())
     if written == "now":
         return now
-    if written in _DAYS:
-        return now.date() - timedelta(days=_DAYS[written])
-    if ago is None and re.match(r"[0-9]{4}-?[0-9W]", written) is None:
-        raise click.UsageError(
-            f"{option} {written!r} is neither a date such as 2026-05-01, nor an ISO 8601 time, nor today, yesterday or "
-            "now, nor how long ago in hours, days or weeks: 12h, 30d, 8w."
-        )
-    if ago is None:
-        return written
     try:
-        return _begin(unit, now - int(ago[1]) * _AGO[ago[2]])
+        if written in _DAYS:
+            day = now.date() - timedelta(days=_DAYS[written])
+            return day if unit == "hours" or option == "--until" else _begin(unit, datetime.combine(day, time()))
+        if ago is not None:
+            return _begin(unit, now - int(ago[1]) * _AGO[ago[2]])
+        _ = instant_in(written, UTC)
     except OverflowError:
-        raise FilterError(f"{written!r} is too long ago: years go from 1 to 9999") from None
+        raise Refused(f"{option} {written!r} is too far away: years go from 1 to 9999") from None
+    except FilterError:
+        what = "is in no calendar" if _DATE.match(written) else "is neither a date nor an ISO 8601 time"
+        instead = "2026-05-01, 2026-05-01T09:00, today, yesterday, now, or hours, days or weeks ago: 12h, 30d, 8w"
+        raise Refused(f"{option} {written!r} {what}. Write the like of {instead}") from None
+    return written
 
 
 def _begin(unit: Unit, moment: datetime) -> date:

@@ -11,14 +11,15 @@ from pathlib import Path
 from threading import Thread
 from typing import TypeVar
 
-import click
 from attrs import frozen
 
+from galileo_sessions.cli.failures import Refused
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.errors import ConfigurationError
 
 T = TypeVar("T")
 
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _CHUNK = 65_536  # bytes; no line is longer
 
 
@@ -63,10 +64,11 @@ async def queries(path: str, templates: Sequence[CountQuery]) -> AsyncIterator[C
         templates: The queries, with any project id.
 
     Raises:
-        click.UsageError: naming the line that isn't a project id, or the reason why the file can't be read.
+        Refused: naming the line that isn't a project id, or the reason why the file can't be read.
     """
     name = "stdin" if path == "-" else path
     number, rest, chunk = 0, b"", b"..."
+    empty = True
     try:
         with await _in_thread(partial(_open, path)) as file:
             next_chunk = _in_thread(partial(file.read, _CHUNK))
@@ -79,13 +81,18 @@ async def queries(path: str, templates: Sequence[CountQuery]) -> AsyncIterator[C
                     lines, rest = [*lines, rest], b""
                 for line in lines:
                     number += 1
+                    if number == 1 and line.startswith(_UTF_16):
+                        raise Refused(f"{name} is UTF-16. Save it as UTF-8")
                     if project := _project_of(line):
+                        empty = False
                         for template in templates:
                             yield template.for_project(project)
     except ConfigurationError as error:
-        raise click.UsageError(f"{name}, line {number}: {error}") from None
+        raise Refused(f"{name}, line {number}: {error}") from None
     except OSError as error:
-        raise click.UsageError(f"{name}: {error.strerror}") from None
+        raise Refused(f"{name}: {error.strerror}") from None
+    if empty:
+        raise Refused(f"{name} has no project id")
 
 
 def _open(path: str) -> FileIO:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections import Counter
 
 import click
 
+from galileo_sessions.cli.failures import Refused
 from galileo_sessions.cli.screen import printable
 from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
 
@@ -24,24 +26,29 @@ def run_server(path: str | None, port: int, *, strict: bool) -> None:
         strict: Whether a filter on a column that none of a project's sessions has is refused.
 
     Raises:
-        click.UsageError: if a line of the file is no session.
+        Refused: if a line of the file is no session.
         OSError: if the port is taken.
     """
     sessions = _read_sessions(path)
     projects = Counter(str(session["project_id"]) for session in sessions).most_common(_LISTED)
     listed = "".join(f"# {project} has {number:,}\n" for project, number in projects)
     server = LocalGalileo(sessions, port=port, strict=strict)
-    asyncio.run(_serve(server, f"# {len(sessions):,} sessions; of them\n{listed}"))
+    number = "1 session" if len(sessions) == 1 else f"{len(sessions):,} sessions"
+    about = f"# {number}; of them\n{listed}" if listed else "# no session\n"
+    try:
+        asyncio.run(_serve(server, about))
+    except OSError as error:
+        raise click.ClickException(f"--port {port}: {os.strerror(error.errno or 0).lower()}") from None
 
 
 def _read_sessions(path: str | None) -> list[dict[str, object]]:
     if path is None:
         return sample_sessions()
     try:
-        with click.open_file(path, encoding="utf-8") as file:
+        with click.open_file(path, encoding="utf-8-sig") as file:
             return load_sessions(file)
     except ValueError as error:
-        raise click.UsageError(printable(f"{path}, {error}")) from None
+        raise Refused(printable(f"{path}, {error}")) from None
 
 
 async def _serve(server: LocalGalileo, about: str) -> None:

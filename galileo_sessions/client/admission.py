@@ -330,7 +330,7 @@ class Admission:
             seconds = self._sent_away_until - now
             said = f"it asks for more time than Retry(max_retry_after=...): nothing is sent for {seconds:,.0f} s"
         else:
-            said = f"nothing has been accepted for {self._flow.seconds_closed(now):,.0f} s, so this was not sent"
+            said = f"nothing has been accepted for {self._flow.seconds_closed(now):,.0f} s, so no more is sent"
         error.args = (f"{text}; {said}",)
         return error
 

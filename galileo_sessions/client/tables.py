@@ -1,6 +1,7 @@
 """How counts are shown: as a chart of bars on a terminal, and as a short table in a notebook."""
 
 from collections.abc import Iterable, Sequence
+from math import ceil
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SPARKS = "▁▂▃▄▅▆▇█"
@@ -23,15 +24,16 @@ def bar(part: float, width: int = _BAR) -> str:
 
 def sparkline(counts: Sequence[int], width: int = 26) -> str:
     """
-    A row of columns as high as the counts; neighbours share one where there are more.
+    A row of columns as high as the counts; neighbours share one, as high as their mean, where there are more.
 
     Args:
         width: The columns at most; 26 beside a project's id and its total keep to 80.
     """
     share = -(-len(counts) // width) or 1
-    sums = [sum(counts[i : i + share]) for i in range(0, len(counts), share)]
-    top = max(sums, default=0) or 1
-    return "".join([_SPARKS[-(-7 * each // top)] for each in sums])
+    groups = [counts[i : i + share] for i in range(0, len(counts), share)]
+    means = [sum(group) / len(group) for group in groups]  # for the last group may be shorter
+    top = max(means, default=0) or 1
+    return "".join([_SPARKS[ceil(7 * mean / top)] for mean in means])
 
 
 def chart(counts: Sequence[tuple[str, int | None]], width: int = 80) -> str:

@@ -160,7 +160,7 @@ def times(column: Column, unit: Unit, start: object, end: object, tz: object) ->
     """
     try:
         zone = _zone(tz, start, end)
-        first, last = _instant(start, zone), _instant(end, zone)
+        first, last = instant_in(start, zone), instant_in(end, zone)
         _check_length(unit, first, last)
         parts = tuple(_cut(column.column_id, unit, first, last, zone))
     except (FilterError, OverflowError) as error:
@@ -203,8 +203,14 @@ def _shortest(moment: datetime, zone: tzinfo) -> str:
     return str(local.date()) if moment == first_instant(local.date(), zone) else local.isoformat()
 
 
-def _instant(value: object, zone: tzinfo) -> datetime:
-    """The instant of a day, which is its first, of text with an offset or without one, or of an aware `datetime`."""
+def instant_in(value: object, zone: tzinfo) -> datetime:
+    """
+    The instant, in UTC, of a day, which is its first, of text with an offset or without one, or of an aware `datetime`.
+
+    Raises:
+        FilterError: if it is none of these.
+        OverflowError: if it is before the year 1 or after 9999.
+    """
     if isinstance(value, str):
         value = _parsed(value, zone)
     if isinstance(value, date) and not isinstance(value, datetime):

@@ -17,7 +17,7 @@ async def test_serve_prints_what_a_shell_can_source(tmp_path):
         script = f"{''.join(lines)}exec {sys.executable} -m galileo_sessions count {IDS[0]} --format json"
         counted = await outcome("-c", script, command=["sh"])
         assert objects(counted.out) == [{"project_id": IDS[0], "total_count": 1}]
-        assert lines[:2] == ["# 1 sessions; of them\n", f"# {IDS[0]} has 1\n"]
+        assert lines[:2] == ["# 1 session; of them\n", f"# {IDS[0]} has 1\n"]
         running.send_signal(signal.SIGTERM)
         assert await running.communicate() == (b"", b"")
         assert running.returncode == 0

@@ -13,6 +13,7 @@ from galileo_sessions.__main__ import main
 NOBODY = "Error: no credentials. Set GALILEO_API_KEY in the environment"
 
 
+NO_JSON = "test_usage.py is not JSON: Extra data: line 1 column 3 (char 2). A filter as text goes into --where"
 NO_UUID = "Error: project_id 'nope' is no UUID such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 REFUSED = (
     NOBODY,
@@ -21,6 +22,9 @@ REFUSED = (
     "Error: --where: '(' was never closed\n  Col(\n     ^\n",
     "Error: --where-json: at the top: a node has exactly one of filter, and, or, not; got []",
     "binds tighter than ==",
+    NO_JSON,
+    "Error: -, line 2: a session needs its project_id",
+    "Error: stdin has no project id",
     "Error: NEVER asks for no session",
 )
 
@@ -30,11 +34,15 @@ REFUSED = (
     [
         (["bogus"], "Error: No such command 'bogus'."),
         (["serve", "--port", "65536"], "65536 is not in the range 0<=x<=65535."),
-        (["count"], "Error: no project. Give PROJECT, or --projects-from, or set GALILEO_PROJECT_ID."),
+        (
+            ["count"],
+            "Error: no project. Give PROJECT, or --projects-from FILE (- is a pipe), or set GALILEO_PROJECT_ID.",
+        ),
         (["count", "nope"], NO_UUID),
         (["count", PROJECT, "--experiment", "x"], "Error: --experiment 'x' is no UUID"),
         (["count", PROJECT, "--projects-from", "-"], "Error: PROJECT and --projects-from exclude each other."),
         (["count", "--projects-from", "-", "--where-json", "-"], "can't both read stdin."),
+        (["count", "-"], "Error: a pipe is no PROJECT. Write --projects-from -"),
         (["count", "--projects-from", "/nowhere"], "File '/nowhere' does not exist."),
         (
             ["count", PROJECT, "--where", WHERE, "--where-json", "-"],
@@ -47,7 +55,7 @@ REFUSED = (
         ),
         (
             ["count", PROJECT, "--where-json", __file__],
-            "test_usage.py is not JSON: Extra data: line 1 column 3 (char 2)",
+            NO_JSON,
         ),
         (["count", PROJECT, "--timeout", "-1"], "-1.0 is not in the range x>0."),
         (["count", PROJECT, "--concurrency", "0"], "0 is not in the range 1<=x<=10000."),
