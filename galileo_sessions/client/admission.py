@@ -20,7 +20,8 @@ woken by what comes back from the service.
 When nothing is accepted any more, the limiter's door is closed and lets single probes through. When it stays closed for
 too long, all who wait are told so together, with the last real answer, and so are those who come, unless they may send
 the next probe themselves. Thus a dead service sees some dozens of requests, however many wait. A single question has
-less patience than a fan-out, so it may be told before.
+less patience than a fan-out, so it may be told before. Who was never sent isn't told while only questions that were
+refused before were probes, for it may be their trouble alone.
 
 Invariants: each permit comes back exactly once, also where a question is cancelled as it gets one; whoever waits is in
 one place; there is a timer whenever somebody waits for a time.
@@ -44,13 +45,14 @@ from galileo_sessions.client.retry import Retry
 
 _PROJECT = re.compile(", project [0-9a-f-]{36}")  # the refused one's, which is another than the one that hears of it
 _NO_ANSWER = errors.TransportError("the service accepts nothing")
+_ROW = 8  # questions in a row that were asked for too much time mean all, whoever was answered before
 _ANSWERS = 64  # over which the share of refusals is averaged
 _WINDOW, _EVERY = 0.01, 0.1  # seconds over which the share of busy time is taken, and until it is taken again
 _BUSY = 0.5  # share of the time from which on the event loop, not the service, is what makes answers slow
 
 _Waiter: TypeAlias = "asyncio.Future[Permit | errors.GalileoError]"
-_Line: TypeAlias = OrderedDict[_Waiter, float]
-"""Those who wait, and the patience of each."""
+_Line: TypeAlias = OrderedDict[_Waiter, tuple[float, bool]]
+"""Those who wait: the patience of each, and whether it was sent before."""
 
 
 class Admission:
@@ -71,11 +73,13 @@ class Admission:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._single: _Line = OrderedDict()
         self._many: _Line = OrderedDict()
-        self._later: list[tuple[float, int, _Waiter, _Line, float, bool]] = []
+        self._later: list[tuple[float, int, _Waiter, _Line, tuple[float, bool], bool]] = []
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
         self._sent_away_until = -inf
         self._refusal: errors.GalileoError = _NO_ANSWER
+        self._has_witness = False
+        self._too_long = 0
         self._refused_share = 0.0
         self._lag = self._lag_from = 0.0  # `_lag_from` is the beginning of the next window, or of this one
         self._measures_lag = self._is_busy = False
@@ -110,6 +114,11 @@ class Admission:
         """What was refused of the last answers, from 0 to 1."""
         return self._refused_share
 
+    @property
+    def is_sent_away(self) -> bool:
+        """Whether the service has asked for more time than is waited for, so that nothing is sent."""
+        return _now() < self._sent_away_until
+
     # ---- permits -----------------------------------------------------------------------------------------------------
 
     def try_acquire(self, *, single: bool) -> Permit | None:
@@ -119,7 +128,7 @@ class Admission:
         loop = asyncio.get_running_loop()
         flow = self._flow if self._loop is loop else self._begin(loop)
         now = loop.time()
-        if flow.wait(now) > 0 or (flow.is_closed and not single and flow.is_hopeless(now)):
+        if flow.wait(now) > 0 or (not single and self._has_witness and flow.is_hopeless(now)):
             return None
         return flow.sent(now)
 
@@ -142,12 +151,14 @@ class Admission:
         flow = self._flow if self._loop is loop else self._begin(loop)
         now = loop.time()
         newcomer = single and not again  # who asks for itself waits for one more probe, at least
-        if now < self._sent_away_until or (not newcomer and flow.wait(now) > 0 and self._is_final(now, patience)):
+        if now < self._sent_away_until or (
+            not newcomer and flow.wait(now) > 0 and self._is_final(now, patience, again)
+        ):
             return self.farewell()
-        return await self._wait_in_line(single, patience, ahead, not_before)
+        return await self._wait_in_line(single, (patience, again), ahead, not_before)
 
     async def _wait_in_line(
-        self, single: bool, patience: float, ahead: bool, not_before: float
+        self, single: bool, patience: tuple[float, bool], ahead: bool, not_before: float
     ) -> Permit | errors.GalileoError:
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -191,7 +202,7 @@ class Admission:
     def succeeded(self, permit: Permit, now: float) -> None:
         """Takes the permit of a request back that was answered with what it asked for, on the loop's clock."""
         self._flow.succeeded(now, permit)
-        self._refusal = _NO_ANSWER
+        self._refusal, self._has_witness, self._too_long = _NO_ANSWER, False, 0
         self._refused_share -= self._refused_share / _ANSWERS
         if now >= self._lag_from and not self._measures_lag:
             if self._lag == 0.0:
@@ -206,7 +217,8 @@ class Admission:
         if self._flow.is_closed:
             self.succeeded(permit, now)
         else:
-            self.released(permit)
+            self._flow.answered(now, permit)
+            self._after_failure(now)
 
     def released(self, permit: Permit) -> None:
         """Takes a permit back that says nothing of the service, such as that of a cancelled request."""
@@ -214,7 +226,9 @@ class Admission:
         self._flow.released(now, permit)
         self._after_failure(now)
 
-    def refused(self, permit: Permit, error: errors.GalileoError, *, told: bool, alone: bool = False) -> None:
+    def refused(
+        self, permit: Permit, error: errors.GalileoError, *, told: bool, again: bool = False, alone: bool = False
+    ) -> None:
         """
         Takes the permit of a refused request back. After a Retry-After that is too long, nothing is sent for as long.
 
@@ -222,6 +236,7 @@ class Admission:
             permit: With which it was sent.
             error: What came.
             told: Whether the service itself said to come later.
+            again: Whether the question was sent before.
             alone: Whether it says nothing of the service, for others are answered.
         """
         now = _now()
@@ -233,16 +248,21 @@ class Admission:
             self._flow.released(now, permit)
         else:
             self._flow.refused(now, permit, retry_after, told=told)
+        self._has_witness = self._has_witness or (self._flow.is_closed and not again)
         if retry_after is not None and retry_after > self._retry.max_retry_after:
+            self._too_long += 1
+        else:
+            retry_after = None
+        if retry_after is not None and (self.last_success <= permit.at or self._too_long >= _ROW):
             self._sent_away_until = max(self._sent_away_until, now + retry_after)
             self._flow.shut(now, retry_after)
-            self._dismiss(lambda _: True, self.farewell())
+            self._dismiss(lambda _patience, _again: True, self.farewell())
         self._after_failure(now)
 
     def close(self, error: errors.GalileoError) -> None:
         """Tells all who wait that nothing more is sent; who waits in another event loop is gone with it."""
         if self._loop is asyncio.get_running_loop():
-            self._dismiss(lambda _: True, error)
+            self._dismiss(lambda _patience, _again: True, error)
 
     def allow(self, remaining: int, seconds: float) -> None:
         """Learns from the service how many requests it will take, and until when."""
@@ -303,22 +323,25 @@ class Admission:
 
     def _after_failure(self, now: float) -> None:
         if self._flow.is_closed:
-            self._dismiss(lambda patience: self._is_final(now, patience), self.farewell())
+            self._dismiss(lambda patience, again: self._is_final(now, patience, again), self.farewell())
         if self._single or self._many or self._later:
             self._pump(now)
 
-    def _is_final(self, now: float, patience: float) -> bool:
+    def _is_final(self, now: float, patience: float, again: bool) -> bool:
+        """Whether there is no hope for a question; one that was never sent isn't told so by those that were alone."""
         flow = self._flow
-        return flow.is_closed and (flow.is_hopeless(now) or flow.seconds_closed(now) > patience)
+        if not flow.is_closed or not (again or self._has_witness):
+            return False
+        return flow.is_hopeless(now) or flow.seconds_closed(now) > patience
 
-    def _dismiss(self, is_over: Callable[[float], bool], farewell: errors.GalileoError) -> None:
+    def _dismiss(self, is_over: Callable[[float, bool], bool], farewell: errors.GalileoError) -> None:
         """Tells those whose patience is over, together."""
         for line in (self._single, self._many):
-            for waiter in [waiter for waiter, patience in line.items() if is_over(patience)]:
+            for waiter in [waiter for waiter, patience in line.items() if is_over(*patience)]:
                 del line[waiter]
                 _tell(waiter, farewell)
         for _, _, waiter, _, patience, _ in self._later:
-            if is_over(patience):
+            if is_over(*patience):
                 _tell(waiter, farewell)
 
     def farewell(self) -> errors.GalileoError:

@@ -163,12 +163,15 @@ class _Door:
         self.opens_at = max(self.opens_at, now + seconds)
 
     def released(self, number: int) -> None:
-        """A probe has come back without a word on the load."""
+        """What came says nothing on the load: a row of refusals goes on over it."""
+        self.last_refused += number == self.last_refused + 1
         if number == self.probe:
             self.probe = None
 
     def passed(self, now: float, number: int) -> bool:
         """Opens the door for one who was sent after all that were refused; returns whether it was closed."""
+        if number == self.probe:
+            self.probe = None
         if number <= self.last_refused or now < self.away_until:
             return False
         opened, self.row, self.is_closed, self.probe = self.is_closed, 0, False, None
@@ -336,17 +339,21 @@ class FlowControl:
             self._burst, cuts = self._burst - 1, -1
         return Permit(now, self._number, cuts, self._in_flight)
 
-    def succeeded(self, now: float, permit: Permit) -> None:
-        """The service did what it was asked for."""
+    def answered(self, now: float, permit: Permit) -> None:
+        """The service had room, but says with a 404 or the like nothing of how long a count takes."""
         self._settle(permit)
-        self.last_success, self._answered = now, True
         if self._door.passed(now, permit.number):
             self._say("the door opens: a probe has passed")
         self._noise.succeeded()
-        self._latency += (now - permit.at - self._latency) / (16 if self._latency else 1)
         if permit.cuts in (self._cuts, -1):
             self._accepted(permit.at_once)
         self._grow(now, permit.at_once)
+
+    def succeeded(self, now: float, permit: Permit) -> None:
+        """The service did what it was asked for."""
+        self.last_success, self._answered = now, True
+        self._latency += (now - permit.at - self._latency) / (16 if self._latency else 1)
+        self.answered(now, permit)
         enough = 16 if self._slow_start else 64
         self._rounds.count(now, permit)
         if self._rounds.is_over(now, enough, self._latency):
@@ -383,7 +390,7 @@ class FlowControl:
         self._try_more(load)
 
     def released(self, now: float, permit: Permit) -> None:
-        """What came says nothing on the load: a 404, a 500, a cancellation."""
+        """What came says nothing on the load: a 500, a cancellation."""
         self._settle(permit)
         self._door.released(permit.number)
 

@@ -18,7 +18,7 @@ A load is what limits, in requests a second: the rate, or the width over the lat
 trial after some dozens of requests, for it refuses more than is spared. A share that stays shrinks by a tenth with each
 cut that helps, so that it's given up where it costs something.
 
-Invariants: 0 <= saved <= 5; 1/64 <= share <= 1/2; where 1/64 or less is refused nothing is tried.
+Invariants: 0 <= saved <= 5; 1/64 <= share <= 3/4; where 1/64 or less is refused nothing is tried.
 """
 
 from math import inf
@@ -26,10 +26,14 @@ from math import inf
 from attrs import define
 
 _ANYBODYS = 1 / 64  # of the successes: as many refusals say nothing
-_MOST = 0.5  # of the successes may be needed to pay for refusals
+_MOST = 0.75  # refusals that a success pays for, at most
 _SAVED, _START = 5.0, 3.0  # refusals that may be paid for beforehand, at most, and when a trial begins
 _REACHED = 0.93  # of the load of the last cut: a cut from here on has helped until now
-_FRUITLESS, _MORE = 6, 3  # cuts that don't help until a trial, and times as many after one that didn't pay
+_FRUITLESS, _MORE, _MOST_CUTS = (
+    6,
+    3,
+    54,
+)  # cuts that don't help until a trial, times as many after one that didn't pay, and at most
 _TIMES = 3.0  # the share that was seen: refusals are quicker than answers, so that growth makes them look more
 _PAID, _ENOUGH, _SURE = 3.0, 80, 16  # times the load, and successes, of a trial that paid; and that tell that it didn't
 _SEEN, _TOO_MANY = 64, 0.4  # answers over which the share is averaged; above it, it is no noise
@@ -75,7 +79,8 @@ class Noise:
 
     def begin_trial(self, load: float) -> float:
         """Spares more from now on; returns the share of the answers that were refused, of those seen last."""
-        self._share, self._saved = min(_MOST, max(_ANYBODYS, _TIMES * self._seen)), _START
+        odds = self._seen / (1 - self._seen)
+        self._share, self._saved = min(_MOST, max(_ANYBODYS, _TIMES * odds)), _START
         self._tried_from, self._passed = load, 0
         return self._seen
 
@@ -88,7 +93,7 @@ class Noise:
             self._enough = _FRUITLESS
         else:
             self._share = _ANYBODYS
-            self._enough *= _MORE if self._passed >= _SURE else 1
+            self._enough = min(_MOST_CUTS, self._enough * (_MORE if self._passed >= _SURE else 1))
         self._tried_from, self._last_cut, self._fruitless = None, load, 0
         return not paid
 

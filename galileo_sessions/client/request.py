@@ -274,7 +274,8 @@ class Requester:
         if error is None or state.is_cut_short(error):
             admission.released(permit)
         elif is_overload(error):
-            admission.refused(permit, error, told=is_told(error), alone=state.is_overtaken(admission.last_success))
+            again, alone = bool(state.attempts), state.is_overtaken(admission.last_success)
+            admission.refused(permit, error, told=is_told(error), again=again, alone=alone)
         elif is_trouble(error):
             admission.released(permit)
         else:
@@ -312,7 +313,7 @@ class Requester:
         if state.is_cut_short(error):
             raise state.too_late(now)
         if is_told(error) and (asked_wait(error) or 0.0) > self._retry.max_retry_after:
-            raise state.failure(self.admission.farewell(), now)
+            raise state.failure(self.admission.farewell() if self.admission.is_sent_away else error, now)
         left = state.time_left(now)
         if (decisions := state.decisions) is None:
             patience = self._patience(state)

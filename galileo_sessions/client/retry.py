@@ -50,7 +50,7 @@ _STATUSES = _OWN_TROUBLE | _REFUSALS
 _QUICK = 0.05  # seconds within which the first retry after a disconnect begins: often it was only a stale connection
 _GRACE = 0.1  # seconds over which those who wait for the same Retry-After come back
 _AT_ONCE = 4  # times that others succeed between refusals of a question, before it waits on its own
-_ALONE = 1  # such time, and another one, until a refusal tells of this question alone
+_ALONE = 2.0  # minus the logarithm of a chance of 1 in 7, from which on a refusal tells of this question alone
 _CHANCE = 20.0  # minus the logarithm of the chance that an unlucky question is given up: 1 in 500,000,000
 _LEAST, _MOST = 0.05, 0.95  # share of refusals that is reckoned with: 7 in a row are no chance, or 390
 
@@ -196,7 +196,7 @@ class RetryDecisions:
 
     def is_overtaken(self, last_success: float) -> bool:
         """Whether one more refusal would tell of this question alone, for others succeed again and again."""
-        return self._overtaken >= _ALONE and last_success > self._last_refusal
+        return self._overtaken > 0 and self._chance >= _ALONE and last_success > self._last_refusal
 
     def wait_after(self, error: errors.GalileoError, left: float = inf, *, new_token: bool = False) -> float | None:
         """

@@ -228,7 +228,14 @@ def test_a_chart_keeps_to_its_width():
 
 @pytest.mark.parametrize(
     ("counts", "width", "drawn"),
-    [([], 5, ""), ([0, 0], 5, "▁▁"), ([0, 1, 7], 5, "▁▂█"), ([1, 1, 2, 2, 4], 3, "▃▅█"), ([3] * 7, 2, "██"), ([3], 1, "█")],
+    [
+        ([], 5, ""),
+        ([0, 0], 5, "▁▁"),
+        ([0, 1, 7], 5, "▁▂█"),
+        ([1, 1, 2, 2, 4], 3, "▃▅█"),
+        ([3] * 7, 2, "██"),
+        ([3], 1, "█"),
+    ],
 )
 def test_sparklines_share_columns(counts, width, drawn):
     """Nothing is the lowest, and one of many is more than nothing."""

@@ -259,6 +259,87 @@ def test_a_project_that_is_always_refused_ends():
     assert len(asked) < 30 + took  # about one a second, once it is alone
 
 
+class Partial(Sky):
+    """Answers in 100 ms, and refuses some projects always."""
+
+    def __init__(self, projects: set[str], status: int = 503, retry_after: str | None = None) -> None:
+        super().__init__(Service(0.1))
+        self.projects = projects
+        self.refusal = Response(status, {"Retry-After": retry_after} if retry_after else {}, b"")
+
+    async def post(self, path: str) -> Response:
+        response = await super().post(path)
+        return self.refusal if path.split("/")[3] in self.projects else response
+
+
+@pytest.mark.parametrize(
+    ("every", "client", "arguments"),
+    [
+        (2_000, {}, {"ordered": True}),
+        (200, {}, {"ordered": True}),
+        (100, {"limits": 10}, {}),
+        (100, {}, {"concurrency": 16}),
+        (20, {}, {}),
+    ],
+    ids=["one, ordered", "ordered", "limits", "concurrency", "more than at once"],
+)
+def test_projects_that_are_refused_and_alone_under_way_close_no_door_for_others(every, client, arguments):
+    """Where nothing but they is under way for longer than patience, who was never sent still gets its chance."""
+    projects = ids(2_000 if every > 20 else 6_000)
+    sky = Partial({str(project) for project in projects[5::every]})
+
+    async def main() -> set[str]:
+        async with sky.client(**client) as galileo, galileo.count_many(projects, **arguments) as stream:
+            return {str(result.query.project_id) async for result in stream if not result.ok}
+
+    assert under(sky, main) == sky.projects
+
+
+def test_a_project_that_is_always_refused_fails_no_later_fan_out():
+    """Its closed door is opened by the first target of the next one."""
+    sky = Partial({str(ids(1)[0])})
+
+    async def main() -> list[int]:
+        async with sky.client() as galileo:
+            return [len((await galileo.count_all(ids(900)[first : first + 300])).errors) for first in (0, 300, 600)]
+
+    assert under(sky, main) == [1, 0, 0]
+
+
+@pytest.mark.parametrize(("every", "status"), [(5_000, 429), (1_000, 503), (20, 429)])
+def test_a_long_retry_after_of_one_project_is_its_own(every, status):
+    """While others are answered it fails alone, and nobody else hears of it."""
+    projects = ids(5_000)
+    sky = Partial({str(project) for project in projects[10::every]}, status, "3600")
+    report, took = counted(sky, 5_000)
+    assert {str(error.query.project_id) for error in report.errors} == sky.projects
+    assert {error.retry_after for error in report.errors} == {3600.0}
+    assert sky.requests == 5_000
+    assert took < 6
+
+
+def test_a_service_that_answers_nothing_but_500_and_503_is_dead():
+    """A row of refusals goes on over trouble that says nothing."""
+
+    class Broken(Sky):
+        async def post(self, path: str) -> Response:
+            response = await super().post(path)
+            return response if self.requests % 2 else Response(500, {}, b"")
+
+    sky = Broken(Capacity(0, 0.05))
+    report, took = counted(sky, 500)
+    assert len(report.errors) == 500
+    assert sky.requests < 100
+    assert took < 15
+
+
+def test_projects_that_are_not_there_cost_no_more_time():
+    """A 404 is an answer, so the rate grows with it."""
+    report, took = counted(Partial({str(project) for project in ids(5_000)}, 404), 5_000)
+    assert len(report.errors) == 5_000
+    assert took < 4
+
+
 @pytest.mark.parametrize(
     ("every", "status", "retry_after"),
     [
@@ -274,15 +355,7 @@ def test_a_project_that_is_always_refused_ends():
 def test_projects_that_are_always_refused_fail_alone(every, status, retry_after):
     """Where some projects get nothing but refusals, only they fail, and the others have been counted long before."""
     refused = {str(project) for project in ids(1_000)[every // 2 :: every]}
-
-    class Partial(Sky):
-        async def post(self, path: str) -> Response:
-            response = await super().post(path)
-            if path.split("/")[3] not in refused:
-                return response
-            return Response(status, {"Retry-After": retry_after} if retry_after else {}, b"")
-
-    sky = Partial(Service(0.1))
+    sky = Partial(refused, status, retry_after)
 
     async def main() -> tuple[set[str], float]:
         clock = asyncio.get_running_loop().time

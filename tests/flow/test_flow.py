@@ -392,3 +392,31 @@ def test_where_cuts_do_not_help_more_is_tried_and_taken_back_if_that_did_not_pay
     assert 1 == len([reason for reason in said if "more only brought more refusals" in reason])
     assert (True, True) == (flow.width <= width, flow.rate <= rate)
     assert 1 == len([reason for reason in said if "is tried" in reason])
+
+
+def test_a_probe_that_passes_while_the_service_asks_for_time_is_not_waited_for_for_ever() -> None:
+    flow = FlowControl(256, initial=10)
+    close(flow, 0.0)
+    probe = flow.sent(1.0)
+    flow.shut(1.5, 61.0)
+    flow.succeeded(2.0, probe)
+    assert flow.is_closed
+    assert 60.5 == flow.wait(2.0)
+    assert 0.0 == flow.wait(62.5)
+
+
+def test_a_row_of_refusals_goes_on_over_what_says_nothing() -> None:
+    flow = FlowControl(256, initial=20)
+    for number, permit in enumerate(send(flow, 0.0, 15)):
+        if number % 2:
+            flow.released(0.0, permit)
+        else:
+            flow.refused(0.0, permit)
+    assert flow.is_closed
+
+
+def test_an_answer_without_a_count_grows_the_limits_and_tells_no_latency() -> None:
+    flow = FlowControl(256, initial=4)
+    for permit in send(flow, 0.0, 4):
+        flow.answered(5.0, permit)
+    assert (7, None) == (flow.width, flow.last_success)
