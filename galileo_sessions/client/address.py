@@ -7,6 +7,8 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from yarl import URL
+
 from galileo_sessions.client.secret import Secret, from_environment
 from galileo_sessions.errors import ConfigurationError, brief
 
@@ -39,12 +41,14 @@ def _checked(name: str, url: Secret[str]) -> str:
 
 def _problem(hidden: Secret[str]) -> str | None:
     """What is wrong with a base URL, in words that show no password and no query."""
-    url = hidden.reveal()
-    shown = brief(url if not isinstance(url, str) else re.split(r"[?#]", url.rpartition("@")[2])[0])
+    if not isinstance(hidden.reveal(), str):
+        return f"is text, got {type(hidden.reveal()).__name__}. Write str(...), or one such as {PUBLIC}"
+    url, shown = hidden.reveal(), _shown(hidden)
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
-    except (ValueError, AttributeError, TypeError):
+        _ = URL(url)  # which knows more hosts that are none
+    except ValueError:
         return f"{shown} is no URL. Write one such as {PUBLIC}"
     if "@" in parts.netloc:
         return "holds credentials. Leave them out of the URL, and give auth=BasicAuth(...)"
@@ -55,6 +59,12 @@ def _problem(hidden: Secret[str]) -> str | None:
     if parts.scheme == "http" and not is_loopback(host):
         return f"{shown} would send the key unencrypted. Write https://; http is for loopback only"
     return None
+
+
+def _shown(url: Secret[str]) -> str:
+    """What stands neither before an @, nor where a port would be and is none, nor in a query."""
+    text = re.split(r"@|%40", re.split(r"[?#]", url.reveal())[0])[-1]
+    return brief(re.sub(r"^((?:[^/:]*://)?+[^/:]*):(?!\d{1,5}(?:/|$)).*", r"\1:…", text, flags=re.DOTALL))
 
 
 def proxy_of(target: str, argument: Secret[str] | None, *, trust_env: bool) -> Secret[str] | None:
@@ -75,6 +85,10 @@ def proxy_of(target: str, argument: Secret[str] | None, *, trust_env: bool) -> S
         name, proxy = f"{parts.scheme.upper()}_PROXY", _environment_proxy(parts.scheme)
     if proxy is not None and not _is_http(proxy):
         raise ConfigurationError(f"{name} is no http(s) URL. Write one such as http://proxy.example.com:8080")
+    if proxy is not None and not _is_basic(proxy):
+        raise ConfigurationError(
+            f"{name} has a user or a password that can't be sent to it: no colon in a user, and latin-1 alone"
+        )
     if proxy is None or is_loopback(host):
         return None
     if parts.scheme != "https":
@@ -90,10 +104,19 @@ def _environment_proxy(scheme: str) -> Secret[str] | None:
 
 def _is_http(url: Secret[str]) -> bool:
     try:
-        parts = urlsplit(url.reveal())
+        parts, _ = urlsplit(url.reveal()), URL(url.reveal())
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except (ValueError, AttributeError, TypeError):
         return False
+
+
+def _is_basic(url: Secret[str]) -> bool:
+    """Whether the user and the password of a URL are what Basic authentication can carry, by RFC 7617 and aiohttp."""
+    try:
+        _ = f"{URL(url.reveal()).user or ''}{URL(url.reveal()).password or ''}".encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return ":" not in (URL(url.reveal()).user or "")
 
 
 def is_loopback(host: str) -> bool:

@@ -234,7 +234,7 @@ class GalileoSessions:
         if isinstance(targets, str | UUID | CountQuery) or not isinstance(targets, Iterable | AsyncIterable):
             raise ConfigurationError(f"targets is a list of project ids or queries, got {brief(targets)}. Write [...]")
         if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
-            raise ConfigurationError(f"concurrency={concurrency!r}: a whole number, 1 or more")
+            raise ConfigurationError(f"concurrency={brief(concurrency)}: a whole number, 1 or more")
         template = build_query(UUID(int=0), where, filters, log_stream_id, experiment_id, metrics_testing_id)
         return CountStream(
             targets,

@@ -134,6 +134,11 @@ class PartQueries:
                 f"count_by takes a partition, or another mapping of label to filter, got {brief(parts)}. "
                 'Write Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC"), or the like'
             )
+        for label, part in parts.items():
+            if not isinstance(label, str):
+                raise FilterTypeError(f"count_by takes text as the labels of its filters, got {brief(label)}")
+            if not isinstance(part, Filter):
+                raise FilterTypeError(f"count_by: {brief(label)} maps to {brief(part)}, which is no filter")
         self.queries: list[CountQuery] = [
             evolve(template, where=all_of([template.where, part]), tag=label) for label, part in parts.items()
         ]

@@ -47,7 +47,9 @@ class Timeouts:
     def __attrs_post_init__(self) -> None:
         for name, seconds in (("connect", self.connect), ("attempt", self.attempt)):
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 86_400:
-                raise errors.ConfigurationError(f"Timeouts({name}={seconds!r}): seconds, more than 0 and at most 86400")
+                raise errors.ConfigurationError(
+                    f"Timeouts({name}={errors.brief(seconds)}): seconds, more than 0 and at most 86400"
+                )
 
 
 def as_timeouts(value: object) -> Timeouts:
@@ -153,7 +155,11 @@ class Transport:
                 ) as response:
                     phase = "body"
                     return Response(response.status, response.headers, await _read(response, max_body), self._base)
-        except (aiohttp.ClientError, OSError, UnicodeError) as error:  # TimeoutError is an OSError
+        except (
+            aiohttp.ClientError,
+            OSError,
+            ValueError,
+        ) as error:  # TimeoutError is an OSError, UnicodeError a ValueError
             problem = _translate(error, phase, self._base)
         except asyncio.CancelledError as cancelled:
             raise cancelled.with_traceback(None)  # noqa: B904  # the same one, without aiohttp's frames, which hold headers

@@ -5,7 +5,7 @@ from typing import Any, Self, TypeVar, cast, final, overload
 
 from attrs import Factory, field, frozen
 
-from galileo_sessions.errors import FilterError, FilterTypeError, UnknownColumnError, brief
+from galileo_sessions.errors import FilterError, FilterTypeError, UnknownColumnError, brief, shown_half_made
 from galileo_sessions.filters import advice, checking
 from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import (
@@ -47,6 +47,7 @@ def _by_id(catalog: "ColumnCatalog") -> dict[str, ColumnInfo]:
 
 
 @final
+@shown_half_made
 @frozen(repr=False)
 class ColumnCatalog(Mapping[str, Any]):
     """

@@ -12,16 +12,18 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
+from itertools import islice
 from typing import Any, assert_never, cast
 
 from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, brief
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.advice import Column
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, is_missing, numpy_kind
-from galileo_sessions.filters.values import instant, sendable
+from galileo_sessions.filters.values import WEEK_TEXT, instant, sendable
 from galileo_sessions.filters.zones import first_instant, zone_of
 
 _TIME_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
+_MAX_ITEMS = 1_000_000
 _PACKAGE = __name__.partition(".")[0]
 _PLAIN = (int, float, bool, datetime)  # these and ASCII text are the most frequent, and need no check
 
@@ -86,7 +88,9 @@ def between_numbers(column: Column, low: object, high: object) -> nodes.Filter:
     """The leaf for two numbers, the lower one first, both included."""
     try:
         made = nodes.NumberFilter(column.column_id, "between", [exact_number(low), exact_number(high)])
-        _check_order(*cast("tuple[float, float]", made.value))
+        bounds = cast("tuple[float, float]", made.value)
+        _check_order(*bounds)
+        _check_digits(*bounds)
     except FilterError as error:
         raise advice.refusal(column, "between", (low, high), error) from None
     return made
@@ -133,6 +137,20 @@ def _check_case_sensitive(filter_type: FilterType, case_sensitive: object) -> No
         raise FilterError(f"case_sensitive={brief(case_sensitive)}: it is True or False, for text and collections")
 
 
+def _check_digits(*bounds: float) -> None:
+    """The service reads a list as one of floats if one of its numbers is."""
+    rounded = [each for each in bounds if type(each) is int and not _is_a_float(each)]
+    if rounded and any(type(each) is float for each in bounds):
+        raise FilterError(f"beside a float, {brief(rounded[0])} would lose digits. Write two integers, or two floats")
+
+
+def _is_a_float(value: int) -> bool:
+    try:
+        return float(value) == value
+    except OverflowError:
+        return False
+
+
 def _check_order(low: Any, high: Any) -> None:
     if low > high:
         raise FilterError("the lower or earlier one comes first. Swap the two")
@@ -174,9 +192,13 @@ def _exact_decimal(value: Decimal) -> int | float:
 def aware_instant(value: object) -> datetime:
     """What `instant` returns, with advice for a naive `datetime`."""
     if isinstance(value, datetime) and not is_missing(value):
-        if value.utcoffset() is None:
+        try:
+            offset = value.utcoffset()
+        except NotImplementedError:  # of a `tzinfo` that has none
+            offset = None
+        if offset is None:
             raise FilterError(advice.NAIVE)
-        if value.tzname() == "LMT" and _is_not_localized(value):
+        if _is_not_localized(value):
             raise FilterError(advice.not_localized(value))
     return instant(value)
 
@@ -184,11 +206,15 @@ def aware_instant(value: object) -> datetime:
 def _is_not_localized(value: Any) -> bool:
     """Whether `tzinfo=` was given a zone of pytz, which then means the local mean time before the first clocks."""
     localize = getattr(value.tzinfo, "localize", None)
-    return localize is not None and bool(localize(value.replace(tzinfo=None)).utcoffset() != value.utcoffset())
+    if localize is None or value.tzname() != "LMT":
+        return False
+    return bool(localize(value.replace(tzinfo=None)).utcoffset() != value.utcoffset())
 
 
 def _midnights(day: object, tz: object) -> tuple[datetime, datetime]:
     if isinstance(day, str):
+        if WEEK_TEXT.fullmatch(day):
+            raise FilterError("this is a week, not a day. Write the date of its Monday")
         try:
             day = date.fromisoformat(day)
         except ValueError:
@@ -214,6 +240,9 @@ def items_of(values: object) -> tuple[Any, ...] | None:
     The items of what was given as a list, or None if it is none.
 
     Those of a set are sorted, so that one filter has one JSON.
+
+    Raises:
+        FilterError: for more than 1,000,000 items, such as an endless generator has.
     """
     if isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) != 1:  # a table gives its column names
         return None
@@ -221,12 +250,21 @@ def items_of(values: object) -> tuple[Any, ...] | None:
         iterator = iter(cast("Iterable[object]", values))
     except TypeError:  # asking for the type isn't enough: a numpy array without dimensions is Iterable
         return None
-    return tuple(sorted(iterator, key=str)) if isinstance(values, Set) else tuple(iterator)
+    items = tuple(islice(iterator, _MAX_ITEMS + 1))
+    if len(items) > _MAX_ITEMS:
+        raise FilterError(f"a list has {_MAX_ITEMS:,} values at most")
+    return tuple(sorted(items, key=_in_order)) if isinstance(values, Set) else items
+
+
+def _in_order(item: object) -> str:
+    return item if isinstance(item, str) else brief(item)
 
 
 def _read_once(values: object) -> object:
     """A tuple of what can be iterated only once, for a message shows it again."""
-    return tuple(cast("Iterator[object]", values)) if isinstance(values, Iterator) else values
+    if not isinstance(values, Iterator):
+        return values
+    return tuple(islice(cast("Iterator[object]", values), _MAX_ITEMS + 1))
 
 
 def _items(operator: str, values: object) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from attrs import field, frozen
 
-from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError, brief
+from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError, brief, shown_half_made
 from galileo_sessions.filters import advice, kinds, values
 from galileo_sessions.filters.kinds import FilterType
 from galileo_sessions.filters.values import Several
@@ -160,6 +160,7 @@ def _user_ids(value: Several[UUID | str] | None) -> tuple[str, ...] | None:
     return values.user_ids(value)
 
 
+@shown_half_made
 @frozen(repr=False)
 class Comparison(Filter):
     """The base of all leaves but one: they compare a column with a value, and print as the call that makes them."""
@@ -260,6 +261,7 @@ class IdFilter(Comparison):
 
 
 @final
+@shown_half_made
 @frozen(repr=False)
 class FullyAnnotatedFilter(Filter):
     """Sessions that the members of an annotation queue have rated; `user_ids` names the members, None means all."""
@@ -319,6 +321,7 @@ def _measure(node: _Connective, depth: int, size: int, node_count: int) -> None:
     object.__setattr__(node, "node_count", node_count)
 
 
+@shown_half_made
 @frozen(repr=False)
 class _Junction(_Connective):
     """The base of `And` and `Or`, which have any number of children."""
@@ -376,6 +379,7 @@ class Or(_Junction):
 
 
 @final
+@shown_half_made
 @frozen(repr=False)
 class Not(_Connective):
     """The child doesn't hold. Made as written: only `~` removes a double negation."""

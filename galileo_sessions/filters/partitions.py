@@ -7,6 +7,7 @@ Parts of dates and numbers are half-open, so a value lies in one of them. Time i
 a day begins at the first instant that has its date there, which isn't always midnight, and may take 23 or 25 hours.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
@@ -20,11 +21,12 @@ from galileo_sessions.filters.advice import Column
 from galileo_sessions.filters.coercion import aware_instant, exact_number, items_of, leaf
 from galileo_sessions.filters.kinds import FilterType
 from galileo_sessions.filters.nodes import Filter
-from galileo_sessions.filters.values import as_sequence
+from galileo_sessions.filters.values import WEEK_TEXT, as_sequence, parse_instant
 from galileo_sessions.filters.zones import first_instant, midnight, zone_of
 
 Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]
 
+_TIME = re.compile("[0-9]{4}(?:-?[0-9]{2}-?[0-9]{2}|-?W[0-9]{2}-?[0-9])[Tt ]")
 MAX_PARTS = 10_000
 _SECONDS = {"hours": 3_600, "days": 86_400, "weeks": 604_800, "months": 2_629_746}
 """How long each unit is, on average."""
@@ -163,10 +165,10 @@ def times(column: Column, unit: Unit, start: object, end: object, tz: object) ->
         first, last = instant_in(start, zone), instant_in(end, zone)
         _check_length(unit, first, last)
         parts = tuple(_cut(column.column_id, unit, first, last, zone))
+        bounds = [repr(_shortest(moment, zone)) for moment in (first, last)]
     except (FilterError, OverflowError) as error:
         known = error if isinstance(error, FilterError) else FilterError("years go from 1 to 9999")
         raise advice.refusal(column, unit, (start, end), known) from None
-    bounds = [repr(_shortest(moment, zone)) for moment in (first, last)]
     return Partition(parts, _call(column, unit, *bounds, f"tz={_name_of(zone)!r}"))
 
 
@@ -183,9 +185,8 @@ def _zone(tz: object, start: object, end: object) -> tzinfo:
     if tz is not None:
         return zone_of(tz)
     own = [each.tzinfo if isinstance(each, datetime) else None for each in (start, end)]
-    zones = {None if zone is None else zone_of(zone) for zone in own}
-    zone = zones.pop()
-    if zone is None or zones:
+    zone, other = (None if each is None else zone_of(each) for each in own)
+    if zone is None or zone != other:
         raise FilterError(f"a day is another time in each time zone. {_ZONE}")
     return zone
 
@@ -219,14 +220,20 @@ def instant_in(value: object, zone: tzinfo) -> datetime:
 
 
 def _parsed(written: str, zone: tzinfo) -> date:
+    if WEEK_TEXT.fullmatch(written):
+        raise FilterError(f"{brief(written)} is a week, not a day. Write the date of its Monday")
     try:
         return date.fromisoformat(written)
     except ValueError:
         pass
     try:
-        moment = datetime.fromisoformat(written.upper())
-    except ValueError:
+        moment = parse_instant(written)
+    except FilterError:
+        if _TIME.match(written):
+            raise
         raise FilterError(f"{brief(written)} is neither a day such as 2026-05-01 nor an ISO 8601 time") from None
+    if _TIME.match(written) is None:  # Python takes any character between date and time, and so an offset for a time
+        raise FilterError(f"{brief(written)}: a day has no offset. Write the time with it, or tz= beside the day")
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 

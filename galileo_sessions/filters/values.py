@@ -22,6 +22,9 @@ _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
 
 
+WEEK_TEXT = re.compile("[0-9]{4}-?W[0-9]{2}")
+"""A week without a day, which Python reads as its Monday."""
+
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -149,7 +152,7 @@ def instant(value: object) -> datetime:
         if getattr(moment, "nanosecond", 0):  # of pandas' Timestamp
             raise FilterError(f"{brief(str(value))} is finer than a microsecond, which would be lost")
     elif isinstance(value, str):
-        moment = _parse_instant(value)
+        moment = parse_instant(value)
     else:
         raise FilterTypeError(f"expected a datetime or ISO 8601 text, got {brief(value)}")
     offset = moment.utcoffset()
@@ -166,7 +169,13 @@ def instant(value: object) -> datetime:
     return datetime.combine(moment.date(), moment.time(), timezone(offset)).replace(fold=0)
 
 
-def _parse_instant(written: str) -> datetime:
+def parse_instant(written: str) -> datetime:
+    """
+    What ISO 8601 text says, with or without an offset.
+
+    Raises:
+        FilterError: if it is none, or has more than six digits after the second's point.
+    """
     try:
         moment = datetime.fromisoformat(written.upper())
     except ValueError:

@@ -135,7 +135,8 @@ async def test_a_project_that_fails_is_not_in_the_table():
     ("project", "partition", "error"),
     [
         (PROJECT, CREATED, "count_by takes a partition, or another mapping of label to filter, got Col.date"),
-        (PROJECT, {"a": None}, "None is not a filter"),
+        (PROJECT, {"a": None}, "count_by: 'a' maps to None, which is no filter"),
+        (PROJECT, {1: None}, "count_by takes text as the labels of its filters, got 1"),
         ("nope", YEAR, "project_id 'nope' is no UUID"),
         (3, YEAR, "project_id 3 is no UUID"),
         ([3], YEAR, "project_id 3 is no UUID"),

@@ -161,11 +161,9 @@ texts = st.text(st.sampled_from(HOSTILE + SURROGATES) | st.characters(), max_siz
     lambda text: not re.search("[\ud800-\udbff][\udc00-\udfff]", text)
 )
 uuids = st.uuids() | st.uuids().map(lambda value: UUID(int=value.int & (1 << 64) - 1))
-numbers = (
-    st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.sampled_from([0, -0.0, 10**400, -(10**4000), 5e-324, 1.7976931348623157e308])
-)
+_floats = st.floats(allow_nan=False, allow_infinity=False)
+numbers = st.integers() | _floats | st.sampled_from([0, -0.0, 10**400, -(10**4000), 5e-324, 1.7976931348623157e308])
+_bounds = st.tuples(st.integers(), st.integers()) | st.tuples(_floats, _floats)
 offsets = st.integers(-1439, 1439).map(lambda minutes: datetime.timezone(datetime.timedelta(minutes=minutes)))
 moments = st.datetimes(timezones=offsets) | st.datetimes(timezones=st.just(datetime.UTC))
 
@@ -209,7 +207,7 @@ compared: st.SearchStrategy[Filter] = st.one_of(
     st.builds(lambda c, v, fold: Col.text(c).one_of(v, case_sensitive=fold), _columns, _several, _fold),
     st.builds(lambda c, v, fold: Col.collection(c).not_in(v, case_sensitive=fold), _columns, _several, _fold),
     st.builds(lambda c, v: Col(c).gt(v), _columns, numbers),
-    st.builds(lambda c, v: Col.number(c).between(*sorted(v)), _columns, st.tuples(numbers, numbers)),
+    st.builds(lambda c, v: Col.number(c).between(*sorted(v)), _columns, _bounds),
     st.builds(lambda c, v: Col(c).lte(v), _columns, moments),
     st.builds(lambda c, v: Col(c).eq(v), _columns, st.booleans()),
     st.builds(lambda c, v: Col(c).one_of(v), _columns, st.lists(uuids, min_size=1, max_size=3)),
