@@ -349,6 +349,8 @@ class _Parser:
             raise self._fault(start, text_advice.NO_ASSIGNMENT)
         if value == "**":
             raise self._fault(start, text_advice.ONE_KEYWORD)
+        if value in ("&", "|") and self._text[start - 1 : start] == value:
+            raise self._fault(start, text_advice.TWICE)
         if kind == "mark" and str(value) in "*{@%/^:;":
             raise self._fault(start, text_advice.CANT_STAND)
         raise self._fault(start, text_advice.CANT_BE_READ)

@@ -26,6 +26,7 @@ EMPTY = f"the text is empty. {EXAMPLE}"
 ENDS_EARLY = f"the text ends too early. {EXAMPLE}"
 NO_SIDE = 'one side of a comparison is a column, as in Col("score") > 3'
 NO_CALL = "this is a value, which can't be called"
+TWICE = f"& and | stand alone. {JOIN}"
 NO_LIST_IN_LIST = "a list can't stand in a list"
 ONE_KEYWORD = "a keyword stands once in a call, by its name"
 KEYWORDS_LAST = "an argument without a name can't follow one with a name"
@@ -74,6 +75,8 @@ def unreadable(char: str) -> str:
         return "this text is never closed"
     if char == "\\":
         return CANT_BE_READ
+    if char == "!":
+        return "! is no operator here. Write ~(...) for not"
     return f"invalid character {brief(char)}: it can stand in text only, between quotes"
 
 

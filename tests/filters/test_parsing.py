@@ -179,6 +179,9 @@ def test_people_type_filters_in_more_ways_than_repr_prints(text: str, expected: 
         # words of other languages
         ("Col('a').gt(1) and Col('b').lt(2)", "and", "`and` would drop a condition. Write & for and"),
         ("Col('a').gt(1) or Col('b').lt(2)", "or", "`or` would drop a condition"),
+        ("Col('a').gt(1) && Col('b').lt(2)", "& Col", "& and | stand alone. Write & for and"),
+        ("Col('a').gt(1) || Col('b').lt(2)", "| Col", "& and | stand alone"),
+        ("!Col('a').gt(1)", "!", "! is no operator here. Write ~(...) for not"),
         ("not Col('a').gt(1)", "not", "~ for not"),
         ("Col('a').gt(1) AND Col('b').lt(2)", "AND", "Write & for and"),
         ("Col('a').gt(1) && Col('b').lt(2)", "& Col", "Write & for and"),
