@@ -20,8 +20,8 @@ woken by what comes back from the service.
 When nothing is accepted any more, the limiter's door is closed and lets single probes through. When it stays closed for
 too long, all who wait are told so together, with the last real answer, and so are those who come, unless they may send
 the next probe themselves. Thus a dead service sees some dozens of requests, however many wait. A single question has
-less patience than a fan-out, so it may be told before. Who was never sent isn't told while only questions that were
-refused before were probes, for it may be their trouble alone.
+less patience than a fan-out, so it may be told before. Who was never sent isn't told before eight others were refused
+at their first attempt, for who is refused again and again may have trouble of its own.
 
 Invariants: each permit comes back exactly once, also where a question is cancelled as it gets one; whoever waits is in
 one place; there is a timer whenever somebody waits for a time.
@@ -45,7 +45,7 @@ from galileo_sessions.client.retry import Retry
 
 _PROJECT = re.compile(", project [0-9a-f-]{36}")  # the refused one's, which is another than the one that hears of it
 _NO_ANSWER = errors.TransportError("the service accepts nothing")
-_ROW = 8  # questions in a row that were asked for too much time mean all, whoever was answered before
+_ROW = 8  # questions in a row that were asked for too much time, or refused at their first attempt, mean all
 _ANSWERS = 64  # over which the share of refusals is averaged
 _WINDOW, _EVERY = 0.01, 0.1  # seconds over which the share of busy time is taken, and until it is taken again
 _BUSY = 0.5  # share of the time from which on the event loop, not the service, is what makes answers slow
@@ -78,8 +78,7 @@ class Admission:
         self._timer: asyncio.TimerHandle | None = None
         self._sent_away_until = -inf
         self._refusal: errors.GalileoError = _NO_ANSWER
-        self._has_witness = False
-        self._too_long = 0
+        self._witnesses = self._too_long = 0
         self._refused_share = 0.0
         self._lag = self._lag_from = 0.0  # `_lag_from` is the beginning of the next window, or of this one
         self._measures_lag = self._is_busy = False
@@ -128,7 +127,7 @@ class Admission:
         loop = asyncio.get_running_loop()
         flow = self._flow if self._loop is loop else self._begin(loop)
         now = loop.time()
-        if flow.wait(now) > 0 or (not single and self._has_witness and flow.is_hopeless(now)):
+        if flow.wait(now) > 0 or (not single and self._is_witnessed() and flow.is_hopeless(now)):
             return None
         return flow.sent(now)
 
@@ -202,7 +201,7 @@ class Admission:
     def succeeded(self, permit: Permit, now: float) -> None:
         """Takes the permit of a request back that was answered with what it asked for, on the loop's clock."""
         self._flow.succeeded(now, permit)
-        self._refusal, self._has_witness, self._too_long = _NO_ANSWER, False, 0
+        self._refusal, self._witnesses, self._too_long = _NO_ANSWER, 0, 0
         self._refused_share -= self._refused_share / _ANSWERS
         if now >= self._lag_from and not self._measures_lag:
             if self._lag == 0.0:
@@ -248,7 +247,7 @@ class Admission:
             self._flow.released(now, permit)
         else:
             self._flow.refused(now, permit, retry_after, told=told)
-        self._has_witness = self._has_witness or (self._flow.is_closed and not again)
+        self._witnesses += self._flow.is_closed and not again
         if retry_after is not None and retry_after > self._retry.max_retry_after:
             self._too_long += 1
         else:
@@ -330,9 +329,13 @@ class Admission:
     def _is_final(self, now: float, patience: float, again: bool) -> bool:
         """Whether there is no hope for a question; one that was never sent isn't told so by those that were alone."""
         flow = self._flow
-        if not flow.is_closed or not (again or self._has_witness):
+        if not flow.is_closed or not (again or self._is_witnessed()):
             return False
         return flow.is_hopeless(now) or flow.seconds_closed(now) > patience
+
+    def _is_witnessed(self) -> bool:
+        """Whether the door is closed for all: in a service that has answered, a few may have trouble of their own."""
+        return self._witnesses >= (_ROW if self.last_success > -inf else 1)
 
     def _dismiss(self, is_over: Callable[[float, bool], bool], farewell: errors.GalileoError) -> None:
         """Tells those whose patience is over, together."""
