@@ -40,10 +40,11 @@ def _csv_row(result: CountResult) -> str:
     return line.getvalue()
 
 
-_ROWS: dict[str, tuple[str, Callable[[CountResult], str]]] = {
-    "table": (f"{'project id':36}  {'sessions':>14}", _table_row),
-    "json": ("", _json_row),
-    "csv": ("project_id,total_count,error", _csv_row),
+_TABLE_HEADER = f"{'project id':36}  {'sessions':>14}"
+_ROWS: dict[str, tuple[str, str, Callable[[CountResult], str]]] = {  # the header, that with labels, and a line
+    "table": (_TABLE_HEADER, _TABLE_HEADER, _table_row),
+    "json": ("", "", _json_row),
+    "csv": ("project_id,total_count,error", "project_id,label,total_count,error", _csv_row),
 }
 FORMATS = tuple(_ROWS)
 _TOTAL = "{:36}  {:>14,}"
@@ -53,8 +54,8 @@ class Rows:
     """A line for each result, in one of the formats."""
 
     def __init__(self, output: str, *, parts: bool = False) -> None:
-        header, self._row = _ROWS[output]
-        self.header: str = header.replace("_id,", "_id,label,") if parts else header
+        header, with_labels, self._row = _ROWS[output]
+        self.header: str = with_labels if parts else header
 
     def lines(self, result: CountResult) -> list[str]:
         """The lines that a result brings."""

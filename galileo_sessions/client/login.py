@@ -23,6 +23,7 @@ from attrs import evolve
 
 from galileo_sessions.client.credentials import PasswordAuth, header_problem
 from galileo_sessions.client.responses import Redact, Response, error_of
+from galileo_sessions.client.retry import OWN_TROUBLE
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.errors import ConfigurationError, GalileoError, LoginError, ResponseError, TransportError
 
@@ -32,7 +33,6 @@ _MOST_ASKED = 60.0  # seconds of a Retry-After that are waited, as Retry(max_ret
 _REFRESH_BEFORE = 300.0  # seconds before a token's end; half its life if that is less
 _SHORTEST = 10.0  # seconds that a token is used, whatever its claims say: the clocks may disagree
 _KEPT_TOKENS = 8
-_TROUBLE = (408, 425, 500)  # counts wait after any other status that passes, for it means that there was no room
 _TRY_LATER = (408, 425, 429)  # of the 4xx, those that say nothing of the password
 
 
@@ -128,7 +128,7 @@ class TokenCache:
         except (ResponseError, TransportError) as error:
             self._failures += 1
             pause = _pause(error, self._failures)
-            if isinstance(error, ResponseError) and error.status in _TROUBLE and error.retry_after is None:
+            if isinstance(error, ResponseError) and error.status in OWN_TROUBLE and error.retry_after is None:
                 error.retry_after = pause
             self._error, self._next_login = copy(error), self._clock() + pause
             raise

@@ -44,9 +44,9 @@ from attrs import define, field, frozen
 
 from galileo_sessions import errors
 
-_OWN_TROUBLE = frozenset({408, 425, 500})
+OWN_TROUBLE = frozenset({408, 425, 500})
 _REFUSALS = frozenset({429, 502, 503, 504, 520, 521, 522, 523, 524, 529})
-_STATUSES = _OWN_TROUBLE | _REFUSALS
+_STATUSES = OWN_TROUBLE | _REFUSALS
 _QUICK = 0.05  # seconds within which the first retry after a disconnect begins: often it was only a stale connection
 _GRACE = 0.1  # seconds over which those who wait for the same Retry-After come back
 _AT_ONCE = 4  # times that others succeed between refusals of a question, before it waits on its own
