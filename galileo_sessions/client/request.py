@@ -187,10 +187,7 @@ class Requester:
 
     async def close(self) -> None:
         """Ends all waits, cancels a login in progress, and closes the transport; nothing more is sent meanwhile."""
-        self._transport.stop()
-        refusal = self._transport.refusal(asyncio.get_running_loop())
-        if refusal is not None:
-            self.admission.close(refusal)
+        self.admission.close(self._transport.stop())
         await self._authentication.close()
         await self._transport.close()
 

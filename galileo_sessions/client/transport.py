@@ -155,11 +155,7 @@ class Transport:
                 ) as response:
                     phase = "body"
                     return Response(response.status, response.headers, await _read(response, max_body), self._base)
-        except (
-            aiohttp.ClientError,
-            OSError,
-            ValueError,
-        ) as error:  # TimeoutError is an OSError, UnicodeError a ValueError
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             problem = _translate(error, phase, self._base)
         except asyncio.CancelledError as cancelled:
             raise cancelled.with_traceback(None)  # noqa: B904  # the same one, without aiohttp's frames, which hold headers
@@ -174,11 +170,7 @@ class Transport:
                 "this GalileoSessions belongs to another event loop, perhaps of an earlier asyncio.run(). "
                 "Make one in each, with `async with GalileoSessions() as galileo:`"
             )
-        if self._closed:
-            return errors.ConfigurationError(
-                "this GalileoSessions is closed. Make a new one, or count inside its `async with`"
-            )
-        return None
+        return _closed() if self._closed else None
 
     def _open_session(self) -> aiohttp.ClientSession:
         refusal = self.refusal(asyncio.get_running_loop())
@@ -193,13 +185,14 @@ class Transport:
             raise errors.ConfigurationError("the aiohttp.ClientSession given as session= is closed")
         return self._session
 
-    def stop(self) -> None:
-        """Sends nothing more."""
+    def stop(self) -> errors.ConfigurationError:
+        """Sends nothing more, for the reason that is returned."""
         self._closed = True
+        return _closed()
 
     async def close(self) -> None:
         """Closes the session, if it is its own."""
-        self.stop()
+        _ = self.stop()
         if self._loop not in (None, asyncio.get_running_loop()):
             _ = self.abandon()  # of another event loop's connections nothing can be awaited here
         elif self._owns and self._session is not None:
@@ -213,6 +206,10 @@ class Transport:
         self._session.detach()  # or it would warn as well, naming aiohttp's class
         connector.__exit__(None, None, None)  # the one way to close it without awaiting
         return True
+
+
+def _closed() -> errors.ConfigurationError:
+    return errors.ConfigurationError("this GalileoSessions is closed. Make a new one, or count inside its `async with`")
 
 
 def _data(body: bytes | Secret[bytes]) -> bytes | BytesIO:

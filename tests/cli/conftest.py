@@ -48,13 +48,16 @@ def show(request, monkeypatch):
     for name, value in (("TERM", "xterm-256color"), ("COLUMNS", "80"), ("LINES", "24")):
         monkeypatch.setenv(name, value)
 
-    async def run(*arguments: str, stdout=None) -> tuple[int, str]:
+    async def run(*arguments: str, stdout=None, encoding=None) -> tuple[int, str]:
         terminal = Terminal()
         if getattr(request, "param", "") == "process":
             async with process(*arguments, stdout=stdout or terminal.follower, stderr=terminal.follower) as running:
                 status = await running.wait()
         else:
-            with open(terminal.follower, "w", closefd=False) as stream, pytest.MonkeyPatch.context() as patch:
+            with (
+                open(terminal.follower, "w", encoding=encoding, closefd=False) as stream,
+                pytest.MonkeyPatch.context() as patch,
+            ):
                 patch.setattr(sys, "stdout", stdout or stream)
                 patch.setattr(sys, "stderr", stream)
                 status = await asyncio.to_thread(inside, *arguments)

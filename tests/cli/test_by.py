@@ -226,3 +226,18 @@ async def test_a_filter_tree_may_begin_with_a_byte_order_mark(server, run, tmp_p
     tree.write_text(f'{{"filter_tree": {written}}}')
     status, _, err = await run("explain", "--where-json", str(tree))
     assert (status, "this is a whole query. Its filter_tree alone is a filter" in err) == (2, True)
+
+
+async def test_a_terminal_that_knows_no_bars_has_none(show, server):
+    """Where the encoding lacks them, the counts alone are written."""
+    status, written = await show("count", IDS[0], *MONTHS, encoding="latin-1")
+    assert status == 0
+    assert "2026-04  104\r\n" in written
+    assert "u2588" not in written
+
+
+async def test_a_full_disk_is_told(show):
+    """What can't be written is an error of the system, and ends with status 1."""
+    with open("/dev/full", "w") as full:
+        status, written = await show("explain", "--where", 'Col("score") > 3', stdout=full)
+    assert (status, "Error: No space left on device" in written) == (1, True)

@@ -403,3 +403,25 @@ async def test_a_source_that_fails_as_it_is_closed_loses_no_target():
         with pytest.raises(gs.DeadlineExceededError, match="The 6 that were pulled by then have a result") as caught:
             await galileo.count_all(source(), concurrency=3, timeout=5)
     assert [type(error) for error in caught.value.report.errors] == [gs.DeadlineExceededError] * 6
+
+
+async def test_a_rate_that_lets_pass_after_the_client_is_closed_sends_nothing():
+    """Who waits in the user's own limiter isn't woken by `close()`, but hears of it when it is let pass."""
+    gate = asyncio.Event()
+
+    class Rate:
+        async def __aenter__(self) -> None:
+            await gate.wait()
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+    async with raw_server(http()) as server:
+        galileo = GalileoSessions("k", base_url=server.url, limits=gs.Limits(rate=Rate()))
+        count = asyncio.create_task(galileo.count(PROJECT))
+        await asyncio.sleep(0.01)
+        await galileo.close()
+        gate.set()
+        with pytest.raises(ConfigurationError, match="this GalileoSessions is closed"):
+            await count
+    assert server.requests == []
