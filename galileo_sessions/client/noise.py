@@ -29,11 +29,8 @@ _ANYBODYS = 1 / 64  # of the successes: as many refusals say nothing
 _MOST = 0.75  # refusals that a success pays for, at most
 _SAVED, _START = 5.0, 3.0  # refusals that may be paid for beforehand, at most, and when a trial begins
 _REACHED = 0.93  # of the load of the last cut: a cut from here on has helped until now
-_FRUITLESS, _MORE, _MOST_CUTS = (
-    6,
-    3,
-    54,
-)  # cuts that don't help until a trial, times as many after one that didn't pay, and at most
+_FRUITLESS, _MORE = 6, 3  # cuts that don't help until a trial, and times as many after one that didn't pay
+_MOST_CUTS = 54  # that don't help until a trial, however many didn't pay
 _TIMES = 3.0  # the share that was seen: refusals are quicker than answers, so that growth makes them look more
 _PAID, _ENOUGH, _SURE = 3.0, 80, 16  # times the load, and successes, of a trial that paid; and that tell that it didn't
 _SEEN, _TOO_MANY = 64, 0.4  # answers over which the share is averaged; above it, it is no noise
