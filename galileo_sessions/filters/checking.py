@@ -5,7 +5,7 @@ Values are compared with a column's allowed values only where they are asked for
 of the same type.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -22,6 +22,8 @@ _ASKING = ("eq", "contains", "one_of")
 _ASKING_NEGATED = ("ne", "not_in")
 """What asks for its values under an odd number of nots."""
 _MAX_REWRITE = 300  # characters of code that can still be copied; a longer one is cut
+_MOST_COMPARED = 150_000  # characters of names that are compared for hints, which takes some tenths of a second
+_MAX_VALUES = 2_000  # allowed values that are compared
 _MAX_SHOWN = 10  # leaves of a refused filter that are drawn and get a hint; `.issues` has all
 
 
@@ -96,6 +98,7 @@ class _Checker:
     def __init__(self, infos: Mapping[str, ColumnInfo]) -> None:
         self._infos = infos
         self._allowed: dict[tuple[str, bool], _Allowed] = {}
+        self._left = _MOST_COMPARED
 
     @cached_property
     def _names(self) -> dict[str, str]:
@@ -105,7 +108,8 @@ class _Checker:
         """Why the columns can't be asked this, as code and text; None if they can."""
         info = self._infos.get(leaf.column_id)
         if info is None:
-            hint = advice.did_you_mean(leaf.column_id, self._names, meanings=self._names) if hints else ""
+            names = self._names if hints and self._can_afford(self._names) else {}
+            hint = advice.did_you_mean(leaf.column_id, names, meanings=names)
             return "unknown_column", advice.unknown_column(leaf.column_id, hint)
         if not info.filterable:
             return "not_filterable", f"{brief(info.id)} can't be filtered"
@@ -117,6 +121,12 @@ class _Checker:
             return None
         return self._value_problem(info, leaf, hints=hints)
 
+    def _can_afford(self, names: Iterable[str]) -> bool:
+        """Whether so many names may be compared once more: it is done in the event loop, where others wait."""
+        affordable = self._left > 0
+        self._left -= sum(map(len, names))
+        return affordable
+
     def _value_problem(self, info: ColumnInfo, leaf: Comparison, *, hints: bool) -> tuple[str, str] | None:
         fold = getattr(leaf, "case_sensitive", True) is False
         allowed = self._allowed_of(info, leaf.filter_type, fold=fold)
@@ -126,7 +136,8 @@ class _Checker:
             contains = leaf.operator == "contains"
             if any(compared in one for one in allowed.compared) if contains else compared in allowed.known:
                 continue
-            names = map(str, allowed.values if hints else ())
+            texts = [each if isinstance(each, str) else brief(each) for each in allowed.values[:_MAX_VALUES]]
+            names = texts if hints and self._can_afford(texts) else []
             hint = advice.did_you_mean(value, names, f"it has {brief(allowed.values)}")
             what = "value that contains" if contains else "value"
             return "not_allowed", f"{brief(info.id)} has no {what} {brief(value)}; {hint}"

@@ -337,3 +337,18 @@ def test_a_leaf_that_no_column_makes_is_checked_too() -> None:
     assert fits is CATALOG.check(fits)
     with pytest.raises(FilterCheckError, match="Write"):
         CATALOG.check(TextFilter("tags", "eq", ["a", "b"]))
+
+
+def test_hints_are_given_while_they_cost_little() -> None:
+    """Of ten typos among 2,000 long names the first have a hint, and all are told; a large number is compared, too."""
+    infos = [ColumnInfo(f"metrics/{number:036}", filter_type="text") for number in range(2_000)]
+    where = all_of([Col(f"metric/{number:036}") == "x" for number in range(10)])
+    began = time.process_time()
+    with pytest.raises(FilterCheckError) as caught:
+        ColumnCatalog(infos).check(where)
+    assert time.process_time() - began < 2
+    hinted = ["did you mean" in issue.msg for issue in caught.value.issues]
+    assert (len(hinted), hinted[0], 1 <= sum(hinted) < 5) == (10, True, True)
+    catalog = ColumnCatalog([ColumnInfo("x", filter_type="number", allowed_values=[10**4_300])])
+    with pytest.raises(FilterCheckError, match="has no value 7"):
+        catalog.check(Col("x") == 7)
