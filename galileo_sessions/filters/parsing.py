@@ -114,6 +114,7 @@ class _Parser:
         self._methods = methods
         self._open = _Bracket("", 0)
         self._outer: list[_Bracket] = []
+        self._has_partition = False
 
     def filter(self) -> Filter:
         """The filter that the whole text stands for."""
@@ -217,6 +218,9 @@ class _Parser:
             raise self._fault(start, text_advice.unknown_name(name, (), ""))
         if name not in self._methods or not hasattr(owner, name):
             raise self._fault(start, advice.no_such_method(owner, owner.filter_type, name))
+        if name in PARTITIONS and self._has_partition:  # each may have 10,000 parts
+            raise self._fault(start, text_advice.ONE_PARTITION)
+        self._has_partition = self._has_partition or name in PARTITIONS
         return _Function(name, getattr(owner, name), start)
 
     # ---- operators ---------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ ENDS_EARLY = f"the text ends too early. {EXAMPLE}"
 NO_SIDE = 'one side of a comparison is a column, as in Col("score") > 3'
 NO_CALL = "this is a value, which can't be called"
 TWICE = f"& and | stand alone. {JOIN}"
+ONE_PARTITION = "one call makes the parts to count by, so a second one can't stand beside it"
 NO_LIST_IN_LIST = "a list can't stand in a list"
 ONE_KEYWORD = "a keyword stands once in a call, by its name"
 KEYWORDS_LAST = "an argument without a name can't follow one with a name"

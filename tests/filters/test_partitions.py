@@ -367,3 +367,11 @@ def test_values_that_are_one_make_one_part() -> None:
     upper = "74AEC44E-EC21-4C9F-A3E2-B2AB2B81B4DB"
     assert 1 == len(Col.id("i").values([upper, upper.lower()]))
     assert ["a", "A"] == list(Col.text("t").values(["a", "A", "a"]))
+
+
+def test_a_text_makes_one_partition() -> None:
+    """A second one is refused before it is made, for each may have 10,000 parts."""
+    hours = "Col.date('t').hours('2026-01-01', '2027-02-20', tz='UTC')"
+    with pytest.raises(FilterParseError, match="a second one can't stand beside it") as caught:
+        parse_partition(f"[{', '.join([hours] * 1_000)}]")
+    assert f"[{hours}, Col.date('t')." == caught.value.text[: caught.value.offset]
