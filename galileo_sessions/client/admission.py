@@ -36,7 +36,7 @@ from copy import copy
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from galileo_sessions import errors
 from galileo_sessions.client.flow import FlowControl, Permit
@@ -51,8 +51,16 @@ _WINDOW, _EVERY = 0.01, 0.1  # seconds over which the share of busy time is take
 _BUSY = 0.5  # share of the time from which on the event loop, not the service, is what makes answers slow
 
 _Waiter: TypeAlias = "asyncio.Future[Permit | errors.GalileoError]"
-_Line: TypeAlias = OrderedDict[_Waiter, tuple[float, bool]]
-"""Those who wait: the patience of each, and whether it was sent before."""
+
+
+class _Claim(NamedTuple):
+    """What a question that waits has: its patience in seconds, and whether it was sent before."""
+
+    patience: float
+    again: bool
+
+
+_Line: TypeAlias = OrderedDict[_Waiter, _Claim]
 
 
 class Admission:
@@ -73,7 +81,7 @@ class Admission:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._single: _Line = OrderedDict()
         self._many: _Line = OrderedDict()
-        self._later: list[tuple[float, int, _Waiter, _Line, tuple[float, bool], bool]] = []
+        self._later: list[tuple[float, int, _Waiter, _Line, _Claim, bool]] = []
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
         self._sent_away_until = -inf
@@ -149,27 +157,26 @@ class Admission:
         loop = asyncio.get_running_loop()
         flow = self._flow if self._loop is loop else self._begin(loop)
         now = loop.time()
+        claim = _Claim(patience, again)
         newcomer = single and not again  # who asks for itself waits for one more probe, at least
-        if now < self._sent_away_until or (
-            not newcomer and flow.wait(now) > 0 and self._is_final(now, patience, again)
-        ):
+        if now < self._sent_away_until or (not newcomer and flow.wait(now) > 0 and self._is_final(now, claim)):
             return self.farewell()
-        return await self._wait_in_line(single, (patience, again), ahead, not_before)
+        return await self._wait_in_line(single, claim, ahead, not_before)
 
     async def _wait_in_line(
-        self, single: bool, patience: tuple[float, bool], ahead: bool, not_before: float
+        self, single: bool, claim: _Claim, ahead: bool, not_before: float
     ) -> Permit | errors.GalileoError:
         loop = asyncio.get_running_loop()
         now = loop.time()
         line = self._single if single else self._many
         waiter: _Waiter = loop.create_future()
         if not_before > now:
-            heappush(self._later, (not_before, next(self._numbers), waiter, line, patience, ahead))
+            heappush(self._later, (not_before, next(self._numbers), waiter, line, claim, ahead))
         elif ahead or not line:
-            line[waiter] = patience
+            line[waiter] = claim
             line.move_to_end(waiter, last=False)
         else:  # whoever is first in this line sees that it goes on
-            line[waiter] = patience
+            line[waiter] = claim
             return await self._admitted(waiter, line)
         self._pump(now)
         return await self._admitted(waiter, line)
@@ -250,18 +257,16 @@ class Admission:
         self._witnesses += self._flow.is_closed and not again
         if retry_after is not None and retry_after > self._retry.max_retry_after:
             self._too_long += 1
-        else:
-            retry_after = None
-        if retry_after is not None and (self.last_success <= permit.at or self._too_long >= _ROW):
-            self._sent_away_until = max(self._sent_away_until, now + retry_after)
-            self._flow.shut(now, retry_after)
-            self._dismiss(lambda _patience, _again: True, self.farewell())
+            if self.last_success <= permit.at or self._too_long >= _ROW:
+                self._sent_away_until = max(self._sent_away_until, now + retry_after)
+                self._flow.shut(now, retry_after)
+                self._dismiss(lambda _: True, self.farewell())
         self._after_failure(now)
 
     def close(self, error: errors.GalileoError) -> None:
         """Tells all who wait that nothing more is sent; who waits in another event loop is gone with it."""
         if self._loop is asyncio.get_running_loop():
-            self._dismiss(lambda _patience, _again: True, error)
+            self._dismiss(lambda _: True, error)
 
     def allow(self, remaining: int, seconds: float) -> None:
         """Learns from the service how many requests it will take, and until when."""
@@ -291,9 +296,9 @@ class Admission:
     def _pump(self, now: float) -> None:
         """Gives permits to those whose turn it is, and sees that it is called again in time."""
         while self._later and (self._later[0][0] <= now or self._later[0][2].done()):
-            _, _, waiter, line, patience, ahead = heappop(self._later)
+            _, _, waiter, line, claim, ahead = heappop(self._later)
             if not waiter.done():
-                line[waiter] = patience
+                line[waiter] = claim
                 line.move_to_end(waiter, last=not ahead)
         flow, wait = self._flow, inf
         while line := self._single or self._many:
@@ -322,29 +327,29 @@ class Admission:
 
     def _after_failure(self, now: float) -> None:
         if self._flow.is_closed:
-            self._dismiss(lambda patience, again: self._is_final(now, patience, again), self.farewell())
+            self._dismiss(lambda claim: self._is_final(now, claim), self.farewell())
         if self._single or self._many or self._later:
             self._pump(now)
 
-    def _is_final(self, now: float, patience: float, again: bool) -> bool:
+    def _is_final(self, now: float, claim: _Claim) -> bool:
         """Whether there is no hope for a question; one that was never sent isn't told so by those that were alone."""
         flow = self._flow
-        if not flow.is_closed or not (again or self._is_witnessed()):
+        if not flow.is_closed or not (claim.again or self._is_witnessed()):
             return False
-        return flow.is_hopeless(now) or flow.seconds_closed(now) > patience
+        return flow.is_hopeless(now) or flow.seconds_closed(now) > claim.patience
 
     def _is_witnessed(self) -> bool:
         """Whether the door is closed for all: in a service that has answered, a few may have trouble of their own."""
         return self._witnesses >= (_ROW if self.last_success > -inf else 1)
 
-    def _dismiss(self, is_over: Callable[[float, bool], bool], farewell: errors.GalileoError) -> None:
+    def _dismiss(self, is_over: Callable[[_Claim], bool], farewell: errors.GalileoError) -> None:
         """Tells those whose patience is over, together."""
         for line in (self._single, self._many):
-            for waiter in [waiter for waiter, patience in line.items() if is_over(*patience)]:
+            for waiter in [waiter for waiter, claim in line.items() if is_over(claim)]:
                 del line[waiter]
                 _tell(waiter, farewell)
-        for _, _, waiter, _, patience, _ in self._later:
-            if is_over(*patience):
+        for _, _, waiter, _, claim, _ in self._later:
+            if is_over(claim):
                 _tell(waiter, farewell)
 
     def farewell(self) -> errors.GalileoError:

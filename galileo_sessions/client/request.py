@@ -84,8 +84,6 @@ class RequestState:
     """When the next attempt may begin, on the loop's clock."""
     allowance: tuple[int, float] | None = None
     """What the last answer says of how many requests the service will take, and for how many seconds."""
-    cut_short: bool = False
-    """Whether the last attempt ended with the deadline, however much of its own time was left."""
     new_token: bool = False
     """Whether the last attempt's token was refused, so that the next one has a new one."""
 
@@ -93,9 +91,9 @@ class RequestState:
         """Seconds until the deadline."""
         return inf if self.deadline is None else self.deadline - now
 
-    def is_cut_short(self, error: errors.GalileoError) -> bool:
-        """Whether a timeout says nothing of the service: the caller's time was over, not the attempt's."""
-        return self.cut_short and isinstance(error, errors.AttemptTimeoutError)
+    def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
+        """Whether a timeout says nothing of the service: the caller's time was over, not only the attempt's."""
+        return isinstance(error, errors.AttemptTimeoutError) and self.time_left(now) <= _TIMER
 
     def is_overtaken(self, last_success: float) -> bool:
         """Whether one more refusal says nothing of the service: others succeed, and this question never does."""
@@ -213,7 +211,6 @@ class Requester:
             error = problem.with_traceback(None)  # which would keep the whole response alive
         finally:
             ended = clock()
-            state.cut_short = state.time_left(ended) <= _TIMER
             if answer is not None:
                 self.admission.succeeded(permit, ended)
             else:
@@ -268,7 +265,7 @@ class Requester:
     def _give_back(self, state: RequestState, permit: Permit, error: errors.GalileoError | None, now: float) -> None:
         """Takes the permit back without an answer, and tells what the error says of the service."""
         admission = self.admission
-        if error is None or state.is_cut_short(error):
+        if error is None or state.is_cut_short(error, now):
             admission.released(permit)
         elif is_overload(error):
             again, alone = bool(state.attempts), state.is_overtaken(admission.last_success)
@@ -307,7 +304,7 @@ class Requester:
     def _prepare_retry(self, state: RequestState, error: errors.GalileoError) -> None:
         """Decides when the next attempt may begin, or raises what the question ends with."""
         now = state.waiting_since
-        if state.is_cut_short(error):
+        if state.is_cut_short(error, now):
             raise state.too_late(now)
         if is_told(error) and (asked_wait(error) or 0.0) > self._retry.max_retry_after:
             raise state.failure(self.admission.farewell() if self.admission.is_sent_away else error, now)

@@ -471,3 +471,17 @@ def test_an_error_is_told_with_its_own_kind():
         assert "nothing is sent for 3,600 s" in str(told)
 
     run(play(), grace=0.0)
+
+
+@virtual_time
+async def test_a_long_retry_after_of_one_question_sends_nobody_away_while_others_are_answered():
+    """Eight in a row do, whoever was answered before."""
+    admission = Admission(Limits(10), Retry())
+    refused = [admission.try_acquire(single=False) for _ in range(8)]
+    await turn()
+    admission.succeeded(admission.try_acquire(single=False), now())
+    told: list[bool] = []
+    for permit in refused:
+        refuse(admission, permit, status(429, Retry_After="3600"))
+        told.append(admission.is_sent_away)
+    assert told == [False] * 7 + [True]
