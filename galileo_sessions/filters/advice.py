@@ -33,7 +33,7 @@ TOO_DEEP = "nested too deeply: a filter has at most 100 levels. Write all_of([a,
 NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
 
 _MAX_NAME = 100  # what is compared of a name: the cost grows with its square
-_MAX_NAMES = 2_000
+MAX_NAMES = 2_000
 _NO_PATTERN = "The API has no test for patterns, or for how text begins or ends; it has contains, for text"
 _NO_MISSING = "The API has no test for a missing value. Leave this condition out, or compare with a value"
 _METHODS_INSTEAD = {
@@ -77,7 +77,7 @@ def did_you_mean(
         meanings: What to write for a name, where that isn't the name itself.
     """
     by_key: dict[str, str] = {}
-    for each in islice(known, _MAX_NAMES):
+    for each in islice(known, MAX_NAMES):
         by_key.setdefault(each[:_MAX_NAME].casefold(), meanings.get(each, each))
     key = name[:_MAX_NAME].casefold() if isinstance(name, str) else ""
     for match in difflib.get_close_matches(key, by_key, n=1):

@@ -23,7 +23,6 @@ _ASKING_NEGATED = ("ne", "not_in")
 """What asks for its values under an odd number of nots."""
 _MAX_REWRITE = 300  # characters of code that can still be copied; a longer one is cut
 _MOST_COMPARED = 150_000  # characters of names that are compared for hints, which takes some tenths of a second
-_MAX_VALUES = 2_000  # allowed values that are compared
 _MAX_SHOWN = 10  # leaves of a refused filter that are drawn and get a hint; `.issues` has all
 
 
@@ -136,8 +135,9 @@ class _Checker:
             contains = leaf.operator == "contains"
             if any(compared in one for one in allowed.compared) if contains else compared in allowed.known:
                 continue
-            texts = [each if isinstance(each, str) else brief(each) for each in allowed.values[:_MAX_VALUES]]
-            names = texts if hints and self._can_afford(texts) else []
+            most = allowed.values[: advice.MAX_NAMES if hints else 0]
+            names = [each if isinstance(each, str) else brief(each) for each in most]
+            names = names if self._can_afford(names) else []
             hint = advice.did_you_mean(value, names, f"it has {brief(allowed.values)}")
             what = "value that contains" if contains else "value"
             return "not_allowed", f"{brief(info.id)} has no {what} {brief(value)}; {hint}"
