@@ -66,7 +66,7 @@ class _Command(click.Command):
         except BrokenPipeError:
             _discard_output(sys.stdout, sys.stderr)
             raise Exit(141) from None  # as shells report tools that SIGPIPE ended
-        except OSError as error:  # such as a full disk, or a port that is taken
+        except OSError as error:  # such as a full disk
             _discard_output(sys.stdout)
             raise click.ClickException(f"{error.strerror}") from None
         return outcome
@@ -323,11 +323,11 @@ def columns(project: str, output: str, **scope: Any) -> None:
     if output == "json":
         click.echo(json.dumps(dump_catalog(catalog), indent=2))
         return
-    if not sys.stdout.isatty():
-        for line in (_COLUMNS, *map(cells, catalog.columns)):
-            click.echo("\t".join([printable(cell).replace("\n", "\\n") for cell in line]))
-        return
     rows = [[printable(cell) for cell in cells(info)] for info in catalog.columns]
+    if not sys.stdout.isatty():
+        for line in (_COLUMNS, *rows):
+            click.echo("\t".join([cell.replace("\n", "\\n") for cell in line]))
+        return
     shown = [number for number in range(len(_COLUMNS)) if number < 2 or any(row[number] for row in rows)]
     table = Table(*[_COLUMNS[number] for number in shown])
     for column in table.columns:

@@ -84,7 +84,7 @@ class Charts:
         if self.alone or not self.width:
             return ""
         ends = f"{shortened(self.labels[0])} … {shortened(self.labels[-1])}"
-        return f"{'project id':36}  {'sessions':>14}  {ends if len(ends) <= self._space else ''}".rstrip()
+        return f"{_TABLE_HEADER}  {ends if len(ends) <= self._space else ''}".rstrip()
 
     @property
     def _space(self) -> int:

@@ -27,7 +27,7 @@ def run_server(path: str | None, port: int, *, strict: bool) -> None:
 
     Raises:
         Refused: if a line of the file is no session.
-        OSError: if the port is taken.
+        click.ClickException: if the port is taken.
     """
     sessions = _read_sessions(path)
     projects = Counter(str(session["project_id"]) for session in sessions).most_common(_LISTED)

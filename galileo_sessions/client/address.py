@@ -112,11 +112,13 @@ def _is_http(url: Secret[str]) -> bool:
 
 def _is_basic(url: Secret[str]) -> bool:
     """Whether the user and the password of a URL are what Basic authentication can carry, by RFC 7617 and aiohttp."""
+    parts = URL(url.reveal())
+    user, password = parts.user or "", parts.password or ""
     try:
-        _ = f"{URL(url.reveal()).user or ''}{URL(url.reveal()).password or ''}".encode("latin-1")
+        _ = f"{user}{password}".encode("latin-1")
     except UnicodeEncodeError:
         return False
-    return ":" not in (URL(url.reveal()).user or "")
+    return ":" not in user
 
 
 def is_loopback(host: str) -> bool:

@@ -5,6 +5,12 @@ import pytest
 from galileo_sessions.client.noise import Noise
 
 
+def succeed(noise: Noise, times: int) -> None:
+    """As many successes."""
+    for _ in range(times):
+        noise.succeeded()
+
+
 def spared(noise: Noise, refusals: int = 20) -> int:
     """How many of so many refusals in a row are spared."""
     return sum(noise.is_spared() for _ in range(refusals))
@@ -38,8 +44,7 @@ def test_one_refusal_is_spared_before_any_success() -> None:
 @pytest.mark.parametrize(("successes", "count"), [(63, 1), (64, 2), (256, 5), (10_000, 5)])
 def test_sixty_four_successes_pay_for_one_refusal_and_five_are_paid_for_at_most(successes: int, count: int) -> None:
     noise = Noise()
-    for _ in range(successes):
-        noise.succeeded()
+    succeed(noise, successes)
     assert count == spared(noise)
 
 
@@ -81,8 +86,7 @@ def test_a_trial_spares_three_times_the_share_that_was_refused() -> None:
     noise = Noise()
     tried(noise)
     assert 3 == spared(noise)
-    for _ in range(40):
-        noise.succeeded()
+    succeed(noise, 40)
     assert 5 == spared(noise)
 
 
@@ -92,8 +96,7 @@ def test_a_trial_that_paid_goes_on_sparing() -> None:
     seen(noise, 100, every=10)
     assert not noise.ends_trial(3 * 26.0)
     spared(noise)
-    for _ in range(10):
-        noise.succeeded()
+    succeed(noise, 10)
     assert 3 == spared(noise)
 
 
@@ -104,8 +107,7 @@ def test_a_trial_that_did_not_pay_spares_nothing_more(answers: int, load: float)
     seen(noise, answers, every=10)
     assert noise.ends_trial(load)
     spared(noise)
-    for _ in range(60):
-        noise.succeeded()
+    succeed(noise, 60)
     assert 0 == spared(noise)
 
 
@@ -113,8 +115,7 @@ def test_a_trial_that_did_not_pay_spares_nothing_more(answers: int, load: float)
 def test_the_next_trial_needs_three_times_as_many_cuts_if_the_last_one_was_clear(successes: int, cuts: int) -> None:
     noise = Noise()
     tried(noise)
-    for _ in range(successes):
-        noise.succeeded()
+    succeed(noise, successes)
     noise.ends_trial(100.0)
     assert [False] * (cuts - 1) + [True] == [noise.is_time_to_try(90.0 * 0.8**number) for number in range(cuts)]
 
@@ -135,6 +136,5 @@ def test_cuts_that_help_take_back_what_a_trial_gave() -> None:
     for _ in range(40):
         noise.is_time_to_try(100.0)
     spared(noise)
-    for _ in range(60):
-        noise.succeeded()
+    succeed(noise, 60)
     assert 0 == spared(noise)
