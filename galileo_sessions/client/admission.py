@@ -84,6 +84,7 @@ class Admission:
         self._later: list[tuple[float, int, _Waiter, _Line, _Claim, bool]] = []
         self._numbers = count()
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = inf  # when the timer is due; uvloop's handles don't tell
         self._sent_away_until = -inf
         self._refusal: errors.GalileoError = _NO_ANSWER
         self._witnesses = self._too_long = 0
@@ -312,11 +313,11 @@ class Admission:
         self._wake_at(now, min(now + wait if line else inf, ripe))
 
     def _wake_at(self, now: float, when: float) -> None:
-        timer = self._timer
-        if timer is not None and now < timer.when() <= when < inf:
-            return  # it comes first, and asks again
-        if timer is not None:
-            timer.cancel()
+        if self._timer is not None:
+            if now < self._wakes_at <= when < inf:
+                return  # it comes first, and asks again
+            self._timer.cancel()
+        self._wakes_at = when
         self._timer = asyncio.get_running_loop().call_at(when, self._wake) if when < inf else None
 
     def _wake(self) -> None:

@@ -266,19 +266,19 @@ class CountStream:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        cancelled = False
+        caught: asyncio.CancelledError | None = None
         self._cancel_tasks()
         while self._tasks:
             try:
                 await asyncio.wait(self._tasks, timeout=_PATIENCE)
-            except asyncio.CancelledError:
-                cancelled = True
+            except asyncio.CancelledError as error:
+                caught = error
             else:
                 self._cancel_tasks()
         if not self._is_all_taken:
             self._fail(ConfigurationError("this stream was left before all its results were taken"))
-        if cancelled:
-            raise asyncio.CancelledError
+        if caught is not None:
+            raise caught  # itself: anyio's scopes recognise their own cancellation by the exception
 
     def __aiter__(self) -> Self:
         return self

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextvars
+import sys
 from collections.abc import AsyncIterator
 
+import anyio
 import pytest
 from support.inside import idle
 from support.projects import ids, numbered, one_by_one
-from support.servers import PROJECT, http, raw_server, until
+from support.servers import PROJECT, answers, http, raw_server, until
 
 from galileo_sessions import ConfigurationError, GalileoSessions, Limits, PasswordAuth
 
@@ -155,3 +157,55 @@ async def test_a_cancellation_while_joining_after_the_body_raised_is_not_lost():
         assert idle(galileo)
     assert task.cancelled()
     assert isinstance(caught.value.__context__, KeyError | asyncio.CancelledError)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="uvloop doesn't run on Windows")
+def test_a_fan_out_waits_on_timers_under_uvloop():
+    """Under uvloop, whose `call_at` returns a handle without `when()` for short delays, each target is counted."""
+    import uvloop
+
+    async def count() -> None:
+        refusals = {number: answers(http(429, Retry_After="1"), http()) for number in range(4)}
+
+        async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(0.002)
+            await refusals.get(nth, answers(http()))(1 if nth in refusals else 2, writer)
+
+        async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url) as galileo:
+            async with asyncio.timeout(60):
+                report = await galileo.count_all(ids(300))
+            assert report.counts == (7,) * 300
+            assert idle(galileo)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(count())
+
+
+@pytest.mark.parametrize("leaves", ["by itself", "cancelled"])
+async def test_a_stream_left_in_a_cancelled_scope_raises_what_it_caught(leaves):
+    """anyio knows its own cancellation by the exception itself, also where it comes while a source cleans up."""
+    closing = asyncio.Event()
+
+    async def source() -> AsyncIterator[str]:
+        try:
+            yield PROJECT
+            await asyncio.sleep(60)
+        finally:
+            closing.set()
+            with anyio.CancelScope(shield=True):
+                await asyncio.sleep(0.05)
+
+    async def cancel_while_it_closes(scope: anyio.CancelScope) -> None:
+        await closing.wait()
+        scope.cancel()
+
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo, asyncio.TaskGroup() as group:
+        with anyio.move_on_after(30) as scope:
+            _ = group.create_task(cancel_while_it_closes(scope))
+            async with galileo.count_many(source()) as stream:
+                async for _ in stream:
+                    if leaves == "by itself":
+                        break
+                    scope.cancel()
+        assert scope.cancelled_caught
+        assert asyncio.current_task().cancelling() == 0
