@@ -12,10 +12,8 @@ import runpy
 import shlex
 import subprocess
 import sys
-import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from html import escape
-from math import ceil
 from pathlib import Path
 from typing import TextIO
 
@@ -120,64 +118,12 @@ def _terminal(command: str, printed: str) -> str:
 
 # ---- architecture ----------------------------------------------------------------------------------------------------
 
-_ROOMS = {
-    "__main__": "other ways in",
-    "cli": "shows",
-    "local": "answers: a Galileo on loopback",
-    "client": "waits: one question, or many",
-    "filters": "never wait: the language, without I/O",
-    "errors": "everything that is raised",
-}
-
-
-def _layers() -> dict[str, list[list[str]]]:
-    """The layers that import-linter checks, by package, from the top."""
-    settings = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
-    return {
-        contract["containers"][0]: [layer.split(" : ") for layer in contract["layers"]]
-        for contract in settings["tool"]["importlinter"]["contracts"]
-        if contract["type"] == "layers"
-    }
-
-
-def _height(layer: list[str]) -> float:
-    return 27 * ceil(len(layer) / 4) + 8
-
-
-def _modules(layer: list[str], y: float) -> Iterator[str]:
-    """A layer's boxes, four in a row at most, for their names must fit; rows of one layer touch."""
-    most = ceil(len(layer) / ceil(len(layer) / 4))
-    for top, start in zip(range(0, 1_000, 27), range(0, len(layer), most), strict=False):
-        row = layer[start : start + most]
-        width = (_WIDTH - 48) / len(row)
-        for j, module in enumerate(row):
-            yield _box(24 + j * width + 2, y + top, width - 4, 27, "module")
-            yield _text(24 + (j + 0.5) * width, y + top + 18, module, "mono mid")
-
-
-def rooms() -> str:
-    """The rooms, one above the other, with the modules of those that have layers."""
-    layers, parts, y = _layers(), [], 12.0
-    for names in layers["galileo_sessions"]:
-        inside = layers.get(f"galileo_sessions.{names[0]}", [])
-        height = 36 + sum(_height(layer) for layer in inside)
-        parts += [_box(12, y, _WIDTH - 24, height, "room"), _text(24, y + 24, ", ".join(names), "name")]
-        parts.append(_text(_WIDTH - 24, y + 24, _ROOMS[names[0]], "small end"))
-        below = y + 36
-        for layer in inside:
-            parts += _modules(layer, below)
-            below += _height(layer)
-        y += height + 10
-    parts.append(_text(_WIDTH / 2, y + 14, "Imports go downwards; rows that touch are one layer.", "small mid"))
-    return _svg(y + 28, "The rooms of the package; imports go downwards", parts)
-
-
 _ONE_COUNT = """\
 your code > request: count(project, where)
 request: the query as bytes, encoded once
-request: admission: wait for a permit
+request: queue: wait for a permit
 request: the attempt's 30 s begin here
-request: authentication: the headers
+request: auth: the headers
 request > transport: bytes, headers
 transport > Galileo: POST
 Galileo > transport: 429
@@ -259,7 +205,6 @@ def flow() -> str:
 PICTURES: dict[str, Callable[[], str]] = {
     "terminal.svg": terminal,
     "by_day_terminal.svg": by_day,
-    "rooms.svg": rooms,
     "one_count.svg": one_count,
     "flow_bucket.svg": flow,
     "performance_count.svg": _bars(

@@ -7,12 +7,12 @@ Count Galileo sessions from asyncio.
 """
 
 from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.counts import CountsBy, CountsTable
 from galileo_sessions.client.credentials import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
-from galileo_sessions.client.fanout import CountReport, CountResult, CountStream, Progress
-from galileo_sessions.client.limiter import Limits
+from galileo_sessions.client.fanout import CountStream
+from galileo_sessions.client.flow.limits import Limits
+from galileo_sessions.client.policy import Retry
 from galileo_sessions.client.query import CountQuery, dump_query, load_query
-from galileo_sessions.client.retry import Retry
+from galileo_sessions.client.results import CountReport, CountResult, CountsBy, CountsTable, Progress
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.transport import Timeouts
 from galileo_sessions.errors import (
@@ -80,10 +80,10 @@ from galileo_sessions.filters.nodes import (
     all_of,
     any_of,
 )
-from galileo_sessions.filters.parsing import parse_filter, parse_partition
-from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.serialization import dump_filter, load_filter
-from galileo_sessions.filters.traversal import leaves_of, map_leaves
+from galileo_sessions.filters.tree import leaves_of, map_leaves
+from galileo_sessions.grouping.partitions import Partition
+from galileo_sessions.text.parsing import parse_filter, parse_partition
 from galileo_sessions.version import __version__ as __version__
 
 __all__ = [

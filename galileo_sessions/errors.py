@@ -40,8 +40,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from attrs import field, frozen
 
 if TYPE_CHECKING:  # for annotations alone: at run time this module imports no other
-    from galileo_sessions.client.fanout import CountReport
     from galileo_sessions.client.query import CountQuery
+    from galileo_sessions.client.results import CountReport
     from galileo_sessions.filters.nodes import Filter
 
 

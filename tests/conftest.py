@@ -44,7 +44,7 @@ def _no_blocking_call() -> Iterator[BlockBuster | None]:
         # coverage's own lock, which a server in a thread may hold for a moment
         _ = blockbuster.functions["threading.Lock.acquire"].can_block_in("coverage/collector.py", "lock_data")
         for name in ("os.stat", "io.BufferedReader.read"):  # a zone's file, once for each name
-            _ = blockbuster.functions[name].can_block_in("filters/zones.py", "zone_of")
+            _ = blockbuster.functions[name].can_block_in("grouping/times.py", "zone_of")
         yield blockbuster
 
 

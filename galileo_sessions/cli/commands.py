@@ -20,22 +20,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from galileo_sessions.cli.counts import FORMATS, Charts, Rows, Tally, count_to
 from galileo_sessions.cli.failures import Failures, Refused, failure, message
+from galileo_sessions.cli.output import FORMATS, Charts, Rows, Tally, count_to
 from galileo_sessions.cli.parts import read_partition
 from galileo_sessions.cli.projects import KnownNumber, count_ids, queries
 from galileo_sessions.cli.screen import Screen, printable
 from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.counts import PartQueries
-from galileo_sessions.client.limiter import Limits
+from galileo_sessions.client.flow.limits import Limits
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.tables import bar
+from galileo_sessions.client.results import PartQueries
+from galileo_sessions.display import bar
 from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, cells, dump_catalog
 from galileo_sessions.filters.drawing import draw_filter
 from galileo_sessions.filters.nodes import ALWAYS, Filter
-from galileo_sessions.filters.parsing import parse_filter
 from galileo_sessions.filters.serialization import dump_filter, load_filter
+from galileo_sessions.text.parsing import parse_filter
 from galileo_sessions.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])

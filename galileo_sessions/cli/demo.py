@@ -6,8 +6,8 @@ import asyncio
 import json
 
 from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.fanout import CountReport, OnProgress
-from galileo_sessions.client.tables import bar
+from galileo_sessions.client.results import CountReport, OnProgress
+from galileo_sessions.display import bar
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.serialization import dump_filter

@@ -10,7 +10,7 @@ import click
 from attrs import Factory, define
 
 from galileo_sessions.cli.screen import printable
-from galileo_sessions.client.fanout import CountResult
+from galileo_sessions.client.results import CountResult
 from galileo_sessions.errors import FilterError, GalileoError
 
 _EXAMPLES = 3

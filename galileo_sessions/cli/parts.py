@@ -11,9 +11,9 @@ import click
 from galileo_sessions.cli.failures import Refused
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.parsing import parse_partition
-from galileo_sessions.filters.partitions import Partition, Unit, instant_in
-from galileo_sessions.filters.zones import zone_of
+from galileo_sessions.grouping.partitions import Partition, Unit, instant_in
+from galileo_sessions.grouping.times import zone_of
+from galileo_sessions.text.parsing import parse_partition
 
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
 _AGO = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}

@@ -17,7 +17,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from galileo_sessions.client.fanout import CountStream, OnProgress, Progress
+from galileo_sessions.client.fanout import CountStream
+from galileo_sessions.client.results import OnProgress, Progress
 
 _MAX_WAITING = 1_000  # lines that may wait for a slow reader
 _WATCHED = 0.25  # seconds between looks at a stream that may be waiting

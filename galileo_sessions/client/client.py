@@ -16,19 +16,19 @@ from uuid import UUID
 from attrs import evolve
 
 from galileo_sessions.client.address import base_url as resolve_base_url
-from galileo_sessions.client.admission import Admission
 from galileo_sessions.client.advice import unknown_argument
-from galileo_sessions.client.authentication import Authentication
-from galileo_sessions.client.column_checks import ColumnChecks
-from galileo_sessions.client.counts import CountsBy, CountsTable, PartQueries, Projects
+from galileo_sessions.client.auth import Authentication
+from galileo_sessions.client.checks import ColumnChecks
 from galileo_sessions.client.credentials import Auth, find_credentials
 from galileo_sessions.client.endpoints import COLUMNS
-from galileo_sessions.client.fanout import CountReport, CountStream, OnProgress, Targets, report_of
+from galileo_sessions.client.fanout import CountStream, Targets, report_of
+from galileo_sessions.client.flow.limits import Limits, as_limits
+from galileo_sessions.client.flow.queue import Admission
 from galileo_sessions.client.headers import request_headers
-from galileo_sessions.client.limiter import Limits, as_limits
+from galileo_sessions.client.policy import Retry, as_retry
 from galileo_sessions.client.query import CountQuery, build_query, columns_body, narrowed
 from galileo_sessions.client.request import Count, Requester, logger
-from galileo_sessions.client.retry import Retry, as_retry
+from galileo_sessions.client.results import CountReport, CountsBy, CountsTable, OnProgress, PartQueries, Projects
 from galileo_sessions.client.secret import Secret, hide
 from galileo_sessions.client.transport import SSL, Timeouts, Transport, as_timeouts
 from galileo_sessions.errors import Attempt, ConfigurationError, brief

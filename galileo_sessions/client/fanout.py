@@ -34,20 +34,16 @@ block. After a cancellation no request starts, even if the source swallows the c
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sized
-from copy import copy
-from typing import Any, NoReturn, Self, TypeAlias, cast
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sized
+from typing import Any, NoReturn, Self, TypeAlias
 from uuid import UUID
 
-from attrs import frozen
-
-from galileo_sessions.client.admission import Admission
 from galileo_sessions.client.callbacks import Callback
+from galileo_sessions.client.flow.queue import Admission
 from galileo_sessions.client.query import CountQuery, narrowed, narrows
 from galileo_sessions.client.request import Count
-from galileo_sessions.client.tables import html_chart
+from galileo_sessions.client.results import CountReport, CountResult, OnProgress, Progress
 from galileo_sessions.errors import (
-    Attempt,
     AuthenticationError,
     ConfigurationError,
     DeadlineExceededError,
@@ -58,123 +54,6 @@ Target: TypeAlias = CountQuery | UUID | str
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 
 _PATIENCE = 5.0  # seconds that a source has to clean up; a task that swallowed its cancellation is cancelled again
-
-
-@frozen
-class CountResult:
-    """What became of one target: a count, or an error."""
-
-    index: int
-    """Its place among the targets, from 0."""
-    query: CountQuery
-    total_count: int | None
-    """The count, or None if there is an error."""
-    error: GalileoError | None
-    attempts: tuple[Attempt, ...]
-    elapsed: float
-    """Seconds from when a worker took the target."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the count came."""
-        return self.error is None
-
-    def unwrap(self) -> int:
-        """
-        The count.
-
-        Raises:
-            GalileoError: the error, if there is one.
-        """
-        if self.error is not None:
-            raise copy(self.error)  # for each raise adds its frames to what it raises
-        return cast("int", self.total_count)
-
-
-@frozen
-class Progress:
-    """How far a fan-out is."""
-
-    done: int
-    """Targets that have a result."""
-    failed: int
-    """Those of them that have an error."""
-    total: int | None
-    """All targets, if their number can be asked for."""
-    in_flight: int
-    """Requests under way, of the whole client."""
-    width: int
-    """Requests that may be under way at once, now."""
-    elapsed: float
-    """Seconds from when the stream was entered to now, or to its end."""
-    rate: float
-    """Requests that may be sent a second, now."""
-    closed: bool
-    """Whether the service accepts nothing at present, so that the client waits, and sends single probes."""
-
-    @property
-    def limit(self) -> int:
-        """The former name of `width`."""
-        return self.width
-
-
-OnProgress: TypeAlias = Callable[[Progress], object]
-
-
-@frozen(repr=False)
-class CountReport:
-    """All results of a fan-out, in the order of the targets; it prints short."""
-
-    results: tuple[CountResult, ...]
-    progress: Progress
-    """How it stood at the end."""
-
-    @property
-    def counts(self) -> tuple[int | None, ...]:
-        """Each target's count, None where it failed."""
-        return tuple([result.total_count for result in self.results])
-
-    @property
-    def errors(self) -> tuple[GalileoError, ...]:
-        """The errors of those that failed; `error.query` tells which."""
-        return tuple([result.error for result in self.results if result.error is not None])
-
-    @property
-    def total(self) -> int:
-        """The sum of the counts that came."""
-        return sum([result.total_count or 0 for result in self.results])
-
-    def rows(self) -> list[dict[str, Any]]:
-        """A dict for each result, as pandas and csv take them: `project_id`, `tag`, `total_count` and `error`."""
-        return [
-            {
-                "project_id": result.query.project_id,
-                "tag": result.query.tag,
-                "total_count": result.total_count,
-                "error": None if result.error is None else f"{type(result.error).__name__}: {result.error}",
-            }
-            for result in self.results
-        ]
-
-    def __repr__(self) -> str:
-        counted = f"{len(self.results):,} result{'' if len(self.results) == 1 else 's'}"
-        failed = len(self.errors)
-        return f"<CountReport: {counted}, total {self.total:,}{f', {failed:,} failed' if failed else ''}>"
-
-    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        """The first results as a table with bars."""
-        named = [(f"{result.query.project_id} {result.query.tag or ''}", result.total_count) for result in self.results]
-        return html_chart(repr(self)[1:-1], ("project id", "sessions"), named)
-
-    def raise_for_errors(self) -> None:
-        """
-        Raises what failed, if anything did.
-
-        Raises:
-            ExceptionGroup: of the errors.
-        """
-        if self.errors:
-            raise ExceptionGroup(f"{len(self.errors)} of {len(self.results)} counts failed", self.errors)
 
 
 class CountStream:

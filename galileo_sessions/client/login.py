@@ -22,8 +22,8 @@ from urllib.parse import urlencode
 from attrs import evolve
 
 from galileo_sessions.client.credentials import PasswordAuth, header_problem
+from galileo_sessions.client.policy import OWN_TROUBLE
 from galileo_sessions.client.responses import Redact, Response, error_of
-from galileo_sessions.client.retry import OWN_TROUBLE
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.errors import ConfigurationError, GalileoError, LoginError, ResponseError, TransportError
 

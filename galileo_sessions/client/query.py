@@ -17,7 +17,7 @@ from galileo_sessions.errors import (
     brief,
     shown_half_made,
 )
-from galileo_sessions.filters.advice import EMPTY_AND
+from galileo_sessions.filters.messages import EMPTY_AND
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or, all_of
 from galileo_sessions.filters.serialization import checked_list, dump, dump_filter, fault_at, load, load_node
 from galileo_sessions.filters.values import UUID_TEXT, instant

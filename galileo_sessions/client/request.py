@@ -18,16 +18,14 @@ from typing import Any, Protocol, TypeVar
 from attrs import define
 
 from galileo_sessions import errors
-from galileo_sessions.client.admission import Admission
-from galileo_sessions.client.allowance import allowance
-from galileo_sessions.client.authentication import Authentication
+from galileo_sessions.client.auth import Authentication
 from galileo_sessions.client.callbacks import Callback
 from galileo_sessions.client.endpoints import COUNT, Endpoint
-from galileo_sessions.client.flow import Permit
-from galileo_sessions.client.problems import Explanations
-from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.responses import error_of
-from galileo_sessions.client.retry import (
+from galileo_sessions.client.explain import Explanations
+from galileo_sessions.client.flow.allowance import allowance
+from galileo_sessions.client.flow.control import Permit
+from galileo_sessions.client.flow.queue import Admission
+from galileo_sessions.client.policy import (
     Retry,
     RetryBudget,
     RetryDecisions,
@@ -36,6 +34,8 @@ from galileo_sessions.client.retry import (
     is_told,
     is_trouble,
 )
+from galileo_sessions.client.query import CountQuery
+from galileo_sessions.client.responses import error_of
 from galileo_sessions.client.transport import Transport
 
 T = TypeVar("T")

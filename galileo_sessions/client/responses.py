@@ -14,7 +14,7 @@ from typing import Any, NoReturn, cast
 from attrs import field, frozen
 
 from galileo_sessions import errors
-from galileo_sessions.client.problems import Explanation, Explanations, issues_of
+from galileo_sessions.client.explain import Explanation, Explanations, issues_of
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.filters.nodes import ALWAYS

@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar, cast, final, overload
 from attrs import Factory, field, frozen
 
 from galileo_sessions.errors import FilterError, FilterTypeError, UnknownColumnError, brief, shown_half_made
-from galileo_sessions.filters import advice, checking
+from galileo_sessions.filters import checking, messages
 from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import (
     BooleanCol,
@@ -21,9 +21,9 @@ from galileo_sessions.filters.columns import (
 )
 from galileo_sessions.filters.kinds import FILTER_TYPES
 from galileo_sessions.filters.nodes import Filter
-from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.serialization import checked_list, dump, json_object, load
 from galileo_sessions.filters.values import text
+from galileo_sessions.grouping.partitions import Partition
 
 T = TypeVar("T", bound=TypedCol)
 
@@ -95,8 +95,8 @@ class ColumnCatalog(Mapping[str, Any]):
         info = self._infos.get(column_id)
         if info is None:
             names = checking.names_of(self._infos)
-            hint = advice.did_you_mean(column_id, names, meanings=names)
-            raise UnknownColumnError(advice.unknown_column(column_id, hint))
+            hint = messages.did_you_mean(column_id, names, meanings=names)
+            raise UnknownColumnError(messages.unknown_column(column_id, hint))
         return info
 
     def check(self, where: Filter) -> Filter:
@@ -175,7 +175,7 @@ class ColumnCatalog(Mapping[str, Any]):
     def _typed(self, column_id: str, made: type[T]) -> T:
         filter_type = self.info(column_id).filter_type
         if filter_type not in (None, made.filter_type):
-            raise FilterTypeError(advice.other_type(column_id, str(filter_type)))
+            raise FilterTypeError(messages.other_type(column_id, str(filter_type)))
         return made(column_id)
 
     def get(self, column_id: str, default: Any = None, /) -> Any:

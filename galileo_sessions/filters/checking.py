@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from galileo_sessions.errors import FilterCheckError, FilterError, FilterTypeError, Issue, brief
-from galileo_sessions.filters import advice, coercion
+from galileo_sessions.filters import coercion, messages
 from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import column_class
 from galileo_sessions.filters.drawing import draw
@@ -108,8 +108,8 @@ class _Checker:
         info = self._infos.get(leaf.column_id)
         if info is None:
             names = self._names if hints and self._can_afford(self._names) else {}
-            hint = advice.did_you_mean(leaf.column_id, names, meanings=names)
-            return "unknown_column", advice.unknown_column(leaf.column_id, hint)
+            hint = messages.did_you_mean(leaf.column_id, names, meanings=names)
+            return "unknown_column", messages.unknown_column(leaf.column_id, hint)
         if not info.filterable:
             return "not_filterable", f"{brief(info.id)} can't be filtered"
         if info.filter_type is None:  # the service doesn't say
@@ -135,10 +135,10 @@ class _Checker:
             contains = leaf.operator == "contains"
             if any(compared in one for one in allowed.compared) if contains else compared in allowed.known:
                 continue
-            most = allowed.values[: advice.MAX_NAMES if hints else 0]
+            most = allowed.values[: messages.MAX_NAMES if hints else 0]
             names = [each if isinstance(each, str) else brief(each) for each in most]
             names = names if self._can_afford(names) else []
-            hint = advice.did_you_mean(value, names, f"it has {brief(allowed.values)}")
+            hint = messages.did_you_mean(value, names, f"it has {brief(allowed.values)}")
             what = "value that contains" if contains else "value"
             return "not_allowed", f"{brief(info.id)} has no {what} {brief(value)}; {hint}"
         return None
@@ -165,13 +165,13 @@ def _type_problem(info: ColumnInfo, leaf: Comparison) -> tuple[str, str]:
         return "wrong_type", problem
     if leaf.operator in filter_type.operators:
         instead = _rewrite(info.id, filter_type, leaf.operator, leaf.value, leaf)
-        return "wrong_type", advice.wrong_type(info.id, filter_type, leaf.type, instead)
+        return "wrong_type", messages.wrong_type(info.id, filter_type, leaf.type, instead)
     rewrite: str | None = None
     if leaf.operator in filter_type.shortcuts:
         rewrite = f"{brief(column_class(filter_type)(info.id))}.{leaf.operator}(...), which makes two leaves"
     elif leaf.operator == "ne":
         rewrite = _rewrite(info.id, filter_type, "not_in", [leaf.value], leaf)
-    return "no_operator", advice.no_operator(info.id, filter_type, leaf.operator, rewrite)
+    return "no_operator", messages.no_operator(info.id, filter_type, leaf.operator, rewrite)
 
 
 def _rewrite(column_id: str, filter_type: FilterType, operator: str, value: object, leaf: Comparison) -> str:

@@ -16,11 +16,11 @@ from itertools import islice
 from typing import Any, assert_never, cast
 
 from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, brief
-from galileo_sessions.filters import advice, nodes
-from galileo_sessions.filters.advice import Column
+from galileo_sessions.filters import messages, nodes
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, is_missing, numpy_kind
+from galileo_sessions.filters.messages import Column
 from galileo_sessions.filters.values import WEEK_TEXT, instant, sendable
-from galileo_sessions.filters.zones import first_instant, zone_of
+from galileo_sessions.grouping.times import first_instant, zone_of
 
 _TIME_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
 _MAX_ITEMS = 1_000_000
@@ -55,7 +55,7 @@ def leaf(
             _check_case_sensitive(filter_type, case_sensitive)
         return _made(filter_type, column.column_id, operator, value, case_sensitive)
     except FilterError as error:
-        raise advice.refusal(column, operator, (value,), error) from None
+        raise messages.refusal(column, operator, (value,), error) from None
 
 
 def _warn_of_date(column: Column, operator: str, value: str) -> None:
@@ -63,7 +63,7 @@ def _warn_of_date(column: Column, operator: str, value: str) -> None:
     level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
         level, frame = level + 1, frame.f_back
-    warnings.warn(advice.date_as_text(column, operator, value), DateAsTextWarning, stacklevel=level)
+    warnings.warn(messages.date_as_text(column, operator, value), DateAsTextWarning, stacklevel=level)
 
 
 def _made(filter_type: FilterType, column_id: str, operator: Any, value: Any, case_sensitive: Any) -> nodes.Filter:
@@ -92,7 +92,7 @@ def between_numbers(column: Column, low: object, high: object) -> nodes.Filter:
         _check_order(*bounds)
         _check_digits(*bounds)
     except FilterError as error:
-        raise advice.refusal(column, "between", (low, high), error) from None
+        raise messages.refusal(column, "between", (low, high), error) from None
     return made
 
 
@@ -102,7 +102,7 @@ def between_dates(column: Column, low: object, high: object) -> nodes.Filter:
         first, last = aware_instant(low), aware_instant(high)
         _check_order(first, last)
     except FilterError as error:
-        raise advice.refusal(column, "between", (low, high), error) from None
+        raise messages.refusal(column, "between", (low, high), error) from None
     return nodes.DateFilter(column.column_id, "gte", first) & nodes.DateFilter(column.column_id, "lte", last)
 
 
@@ -111,7 +111,7 @@ def on_day(column: Column, day: object, tz: object) -> nodes.Filter:
     try:
         start, end = _midnights(day, tz)
     except FilterError as error:
-        raise advice.refusal(column, "on", (day,), error) from None
+        raise messages.refusal(column, "on", (day,), error) from None
     return nodes.DateFilter(column.column_id, "gte", start) & nodes.DateFilter(column.column_id, "lt", end)
 
 
@@ -129,7 +129,7 @@ def _check_single(operator: str, value: object) -> None:
     if isinstance(value, list | tuple):
         raise FilterTypeError(f"{operator} takes a single value")
     if not sendable(value):
-        raise FilterError(advice.NOT_SENDABLE)
+        raise FilterError(messages.NOT_SENDABLE)
 
 
 def _check_case_sensitive(filter_type: FilterType, case_sensitive: object) -> None:
@@ -173,7 +173,7 @@ def _exact_float(value: Any) -> int | float:
         return rounded
     if value == int(value):
         return int(value)
-    raise FilterError(advice.loses_digits(rounded))
+    raise FilterError(messages.loses_digits(rounded))
 
 
 def _exact_decimal(value: Decimal) -> int | float:
@@ -185,7 +185,7 @@ def _exact_decimal(value: Decimal) -> int | float:
     if math.isinf(rounded):
         raise FilterError("a number of more than 4,300 digits can't be sent")
     if Decimal(repr(rounded)) != value:
-        raise FilterError(advice.loses_digits(rounded))
+        raise FilterError(messages.loses_digits(rounded))
     return rounded
 
 
@@ -197,9 +197,9 @@ def aware_instant(value: object) -> datetime:
         except NotImplementedError:  # of a `tzinfo` that has none
             offset = None
         if offset is None:
-            raise FilterError(advice.NAIVE)
+            raise FilterError(messages.NAIVE)
         if _is_not_localized(value):
-            raise FilterError(advice.not_localized(value))
+            raise FilterError(messages.not_localized(value))
     return instant(value)
 
 
@@ -270,9 +270,9 @@ def _read_once(values: object) -> object:
 def _items(operator: str, values: object) -> tuple[object, ...]:
     items = items_of(values)
     if items is None:
-        raise advice.no_list(operator, values, filter_type_of(values))
+        raise messages.no_list(operator, values, filter_type_of(values))
     if not items:
-        raise advice.empty_list(operator)
+        raise messages.empty_list(operator)
     return items
 
 
@@ -283,6 +283,6 @@ def _type_of_items(items: tuple[object, ...]) -> FilterType:
 def _check_items(filter_type: FilterType, operator: str, items: tuple[object, ...]) -> None:
     types = {filter_type_of(item) for item in items}
     if not types <= ({FilterType.TEXT, FilterType.ID} if filter_type is FilterType.ID else {FilterType.TEXT}):
-        raise advice.wrong_items(operator, types)
+        raise messages.wrong_items(operator, types)
     if not all(map(sendable, items)):
-        raise FilterError(advice.NOT_SENDABLE)
+        raise FilterError(messages.NOT_SENDABLE)

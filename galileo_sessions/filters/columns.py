@@ -29,11 +29,12 @@ from warnings import warn
 from attrs import field, frozen
 
 from galileo_sessions.errors import FilterError, FilterTypeError, QueueScopedFilterWarning, brief, shown_half_made
-from galileo_sessions.filters import advice, coercion, partitions
+from galileo_sessions.filters import coercion, messages
 from galileo_sessions.filters.kinds import FilterType, filter_type_of
 from galileo_sessions.filters.nodes import Filter, FullyAnnotatedFilter
-from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.values import Several, sendable, text
+from galileo_sessions.grouping import partitions
+from galileo_sessions.grouping.partitions import Partition
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], for a lone str is one
@@ -76,38 +77,38 @@ class _Column(Generic[V]):
         return self._leaf("eq", other)
 
     def __and__(self, other: Never) -> Never:
-        raise advice.no_operand(self, "&")
+        raise messages.no_operand(self, "&")
 
     def __or__(self, other: Never) -> Never:
-        raise advice.no_operand(self, "|")
+        raise messages.no_operand(self, "|")
 
     __rand__ = __and__
     __ror__ = __or__
 
     def __bool__(self) -> Never:
-        raise advice.no_condition(self, "if, and, or, not, in")
+        raise messages.no_condition(self, "if, and, or, not, in")
 
     if TYPE_CHECKING:
         __hash__: ClassVar[None]  # type: ignore[assignment]  # a set would look up, not ask
     else:  # type checkers reject these; at run time they explain themselves
 
         def __invert__(self):
-            raise advice.no_condition(self, "~")
+            raise messages.no_condition(self, "~")
 
         def __hash__(self):
-            raise advice.no_lookup(self)
+            raise messages.no_lookup(self)
 
         def __contains__(self, item):
-            raise advice.no_container(self, item)
+            raise messages.no_container(self, item)
 
         def __getattr__(self, name):
             if name.startswith("__"):
                 raise AttributeError(name)
-            problem = advice.no_such_method(self, self.filter_type, name)
+            problem = messages.no_such_method(self, self.filter_type, name)
             raise AttributeError(problem, name=name)  # with obj, Python would add a guess
 
         def _lacks(self, operator, _):
-            raise FilterTypeError(advice.no_such_method(self, self.filter_type, operator))
+            raise FilterTypeError(messages.no_such_method(self, self.filter_type, operator))
 
         __ne__ = partialmethod(_lacks, "ne")
         __gt__ = partialmethod(_lacks, "gt")
@@ -376,7 +377,7 @@ class _ColType(type):
     else:  # type checkers reject Col.score
 
         def __getattr__(cls, name):
-            raise AttributeError(name if name.startswith("_") else advice.no_factory(name), name=name)
+            raise AttributeError(name if name.startswith("_") else messages.no_factory(name), name=name)
 
 
 @final

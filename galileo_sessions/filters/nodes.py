@@ -14,7 +14,7 @@ from uuid import UUID
 from attrs import field, frozen
 
 from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError, brief, shown_half_made
-from galileo_sessions.filters import advice, kinds, values
+from galileo_sessions.filters import kinds, messages, values
 from galileo_sessions.filters.kinds import FilterType
 from galileo_sessions.filters.values import Several
 
@@ -52,7 +52,7 @@ class Filter:
 
     def __init_subclass__(cls) -> None:
         if cls.__module__ != __name__:
-            raise FilterTypeError(f"{cls.__name__} can't be a filter: the API knows no others. {advice.EXAMPLE}")
+            raise FilterTypeError(f"{cls.__name__} can't be a filter: the API knows no others. {messages.EXAMPLE}")
 
     def __new__(cls, *_: object, **__: object) -> Self:
         if cls is Filter:
@@ -73,13 +73,13 @@ class Filter:
         return Not(self)
 
     def __rand__(self, other: Never) -> NoReturn:
-        raise advice.no_operand(other, "&")
+        raise messages.no_operand(other, "&")
 
     def __ror__(self, other: Never) -> NoReturn:
-        raise advice.no_operand(other, "|")
+        raise messages.no_operand(other, "|")
 
     def __bool__(self) -> Never:
-        raise advice.no_truth_value()
+        raise messages.no_truth_value()
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         """The drawing, monospaced; escaped, so that nothing in the filter is read as HTML."""
@@ -286,12 +286,12 @@ LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in get_args(Leaf
 def _filter(value: Filter) -> Filter:
     if isinstance(value, Filter):
         return value
-    raise advice.no_child(value)
+    raise messages.no_child(value)
 
 
 def _filters(value: Iterable[Filter]) -> tuple[Filter, ...]:
     if isinstance(value, Filter) or not isinstance(value, Iterable):
-        raise advice.no_children(value)
+        raise messages.no_children(value)
     return tuple([_filter(item) for item in value])
 
 
@@ -305,17 +305,17 @@ class _Connective(Filter):
 
     def __new__(cls, *given: object, **_: object) -> Self:
         if len(given) > 1:
-            raise advice.several_filters(cls.__name__, "filter" if cls.__name__ == "Not" else "list of filters")
+            raise messages.several_filters(cls.__name__, "filter" if cls.__name__ == "Not" else "list of filters")
         return object.__new__(cls)
 
 
 def _measure(node: _Connective, depth: int, size: int, node_count: int) -> None:
     if depth > MAX_DEPTH:
-        raise FilterTooLargeError(advice.too_deep(depth, MAX_DEPTH))
+        raise FilterTooLargeError(messages.too_deep(depth, MAX_DEPTH))
     if size > MAX_LEAVES:
-        raise FilterTooLargeError(advice.too_many_leaves(size, MAX_LEAVES))
+        raise FilterTooLargeError(messages.too_many_leaves(size, MAX_LEAVES))
     if node_count > MAX_NODES:
-        raise FilterTooLargeError(advice.too_many_nodes(node_count, MAX_NODES))
+        raise FilterTooLargeError(messages.too_many_nodes(node_count, MAX_NODES))
     object.__setattr__(node, "depth", depth)
     object.__setattr__(node, "size", size)
     object.__setattr__(node, "node_count", node_count)
@@ -421,12 +421,12 @@ def _operand_repr(operand: Filter) -> str:
 def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
     """The parts under one connective: its own kind flattened, ALWAYS and NEVER folded away."""
     if isinstance(parts, Filter) or not isinstance(parts, Iterable):
-        raise advice.no_filters(parts, kind.function)
+        raise messages.no_filters(parts, kind.function)
     kept: list[Filter] = []
     absorbing: Filter | None = None
     for part in parts:
         if not isinstance(part, Filter):
-            raise advice.no_operand(part, kind.symbol)
+            raise messages.no_operand(part, kind.symbol)
         if not _is_empty(part):
             kept.append(part)
         elif not isinstance(part, kind):
@@ -460,7 +460,7 @@ def all_of(filters: Iterable[Filter], *more: Never) -> Filter:
         FilterTooLargeError: if the result would have more than 10,000 leaves, 40,000 nodes or 100 levels.
     """
     if more:
-        raise advice.several_filters("all_of", "list of filters")
+        raise messages.several_filters("all_of", "list of filters")
     return _join(And, filters)
 
 
@@ -476,5 +476,5 @@ def any_of(filters: Iterable[Filter], *more: Never) -> Filter:
         FilterTooLargeError: if the result would have more than 10,000 leaves, 40,000 nodes or 100 levels.
     """
     if more:
-        raise advice.several_filters("any_of", "list of filters")
+        raise messages.several_filters("any_of", "list of filters")
     return _join(Or, filters)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, get_args, get_o
 from attrs import NOTHING, fields, has
 
 from galileo_sessions.errors import FilterDecodeError, FilterError, FilterTypeError, brief
-from galileo_sessions.filters import advice
+from galileo_sessions.filters import messages
 from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, And, Comparison, Filter, LeafFilter, Not, Or
 
 if TYPE_CHECKING:  # cattrs is imported on first use: an import of this package need not take 10 ms longer for it
@@ -84,7 +84,7 @@ def load_node(data: object, path: Path, depth: int = 1) -> Filter:
 
 
 def _no_node(path: Path, data: object, problem: str) -> FilterDecodeError:
-    return fault_at(path, problem + advice.instead_of_node(data))
+    return fault_at(path, problem + messages.instead_of_node(data))
 
 
 def _connective(node: Callable[[Any], Filter], children: object, path: Path) -> Filter:
@@ -158,7 +158,7 @@ def _first_fault(error: Any, path: Path) -> FilterDecodeError:
 
 def _unknown_key(leaf: Any, key: str) -> str:
     names = [attribute.name for attribute in fields(leaf)]
-    hint = advice.did_you_mean(key, names, f"it has {', '.join(names)} and type")
+    hint = messages.did_you_mean(key, names, f"it has {', '.join(names)} and type")
     return f"a {leaf.type} filter has no key {brief(key)}; {hint}"
 
 

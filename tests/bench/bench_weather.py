@@ -15,7 +15,7 @@ from support.simulation import Fixed, Outcome, simulate
 from support.weather_table import Weather, weathers
 from support.weathers import Away, Bucket, Service
 
-from galileo_sessions.client.flow import FlowControl, Permit
+from galileo_sessions.client.flow.control import FlowControl, Permit
 
 CONTROLS: dict[str, Callable[[], FlowControl | Fixed]] = {
     "learned": FlowControl,

@@ -21,7 +21,7 @@ from galileo_sessions import (
     Or,
     all_of,
 )
-from galileo_sessions.client.problems import explain, node_at
+from galileo_sessions.client.explain import explain, node_at
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 Path = tuple[int, ...]

@@ -31,7 +31,7 @@ from galileo_sessions import (
     TLSError,
     ValidationError,
 )
-from galileo_sessions.client.retry import RetryBudget, is_overload
+from galileo_sessions.client.policy import RetryBudget, is_overload
 
 # ---- the budget of retries -------------------------------------------------------------------------------------------
 

@@ -23,8 +23,8 @@ from galileo_sessions import (
     RateLimitedError,
     Retry,
 )
+from galileo_sessions.client.policy import RetryBudget
 from galileo_sessions.client.responses import retry_after
-from galileo_sessions.client.retry import RetryBudget
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from support.projects import ids
 from support.servers import answers, http, raw_server
 
 from galileo_sessions import Col, all_of
-from galileo_sessions.client import problems
+from galileo_sessions.client import explain as problems
 
 
 def an_answer(msg: str = "a number, please") -> bytes:

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from galileo_sessions.client.flow import FlowControl, Permit
+from galileo_sessions.client.flow.control import FlowControl, Permit
 
 seconds = st.one_of(st.floats(0.0, 0.05), st.floats(0.0, 5.0))
 retry_afters = st.sampled_from([None, 0.0, 0.3, 1.0, 60.0])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from galileo_sessions.client.noise import Noise
+from galileo_sessions.client.flow.noise import Noise
 
 
 def succeed(noise: Noise, times: int) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from support.simulation import simulate
 from support.weathers import Away, Bucket, Capacity, Melt, Mixed, Queue, Service, Window
 
-from galileo_sessions.client.flow import FlowControl
+from galileo_sessions.client.flow.control import FlowControl
 
 latencies = st.floats(0.002, 0.3)
 retry_after = st.sampled_from([None, 1.0, 2.0, "exact"])

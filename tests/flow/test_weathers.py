@@ -7,7 +7,7 @@ from support.simulation import TIMEOUT, simulate
 from support.weather_table import Weather, weathers
 from support.weathers import Away, Service
 
-from galileo_sessions.client.flow import FlowControl
+from galileo_sessions.client.flow.control import FlowControl
 
 pytestmark = pytest.mark.thorough
 

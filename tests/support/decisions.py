@@ -10,8 +10,8 @@ from galileo_sessions import (
     ResponseError,
     Retry,
 )
+from galileo_sessions.client.policy import RetryBudget, RetryDecisions
 from galileo_sessions.client.responses import Response, error_of
-from galileo_sessions.client.retry import RetryBudget, RetryDecisions
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 

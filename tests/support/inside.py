@@ -16,7 +16,7 @@ import pytest
 
 from galileo_sessions import GalileoSessions
 from galileo_sessions.client import responses, transport
-from galileo_sessions.client.admission import Admission
+from galileo_sessions.client.flow.queue import Admission
 from galileo_sessions.client.responses import Response
 
 MAX_BODY = transport.MAX_BODY

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
-from galileo_sessions.client.flow import FlowControl
+from galileo_sessions.client.flow.control import FlowControl
 from support.weathers import Reply, Service, parts
 
 NETWORK = 0.004  # seconds, there and back

@@ -16,13 +16,13 @@ from typing import Any, Literal, TypeAlias, assert_never, cast, final
 from attrs import Factory, field, frozen
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
-from galileo_sessions.filters import advice, nodes
-from galileo_sessions.filters.advice import Column
+from galileo_sessions.filters import messages, nodes
 from galileo_sessions.filters.coercion import aware_instant, exact_number, items_of, leaf
 from galileo_sessions.filters.kinds import FilterType
+from galileo_sessions.filters.messages import Column
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.values import WEEK_TEXT, as_sequence, parse_instant
-from galileo_sessions.filters.zones import first_instant, midnight, zone_of
+from galileo_sessions.grouping.times import first_instant, midnight, zone_of
 
 Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]
 
@@ -89,7 +89,7 @@ def bins(column: Column, edges: tuple[object, ...]) -> Partition:
     try:
         return _bins(column, edges)
     except FilterError as error:
-        raise advice.refusal(column, "bins", edges, error) from None
+        raise messages.refusal(column, "bins", edges, error) from None
 
 
 def _bins(column: Column, edges: tuple[object, ...]) -> Partition:
@@ -118,7 +118,7 @@ def values(column: Column, filter_type: FilterType, wanted: object) -> Partition
     try:
         items = _items(wanted)
     except FilterError as error:
-        raise advice.refusal(column, "values", (wanted,), error) from None
+        raise messages.refusal(column, "values", (wanted,), error) from None
     operator = "contains" if filter_type is FilterType.COLLECTION else "eq"
     made = [leaf(column, filter_type, operator, item) for item in items]
     parts: dict[Any, Filter] = {}  # 1 and 1.0 are one value, and so are the two ways to write an id
@@ -168,7 +168,7 @@ def times(column: Column, unit: Unit, start: object, end: object, tz: object) ->
         bounds = [repr(_shortest(moment, zone)) for moment in (first, last)]
     except (FilterError, OverflowError) as error:
         known = error if isinstance(error, FilterError) else FilterError("years go from 1 to 9999")
-        raise advice.refusal(column, unit, (start, end), known) from None
+        raise messages.refusal(column, unit, (start, end), known) from None
     return Partition(parts, _call(column, unit, *bounds, f"tz={_name_of(zone)!r}"))
 
 

@@ -39,9 +39,9 @@ from math import inf
 from typing import Any, NamedTuple, TypeAlias
 
 from galileo_sessions import errors
-from galileo_sessions.client.flow import FlowControl, Permit
-from galileo_sessions.client.limiter import Limits
-from galileo_sessions.client.retry import Retry
+from galileo_sessions.client.flow.control import FlowControl, Permit
+from galileo_sessions.client.flow.limits import Limits
+from galileo_sessions.client.policy import Retry
 
 _PROJECT = re.compile(", project [0-9a-f-]{36}")  # the refused one's, which is another than the one that hears of it
 _NO_ANSWER = errors.TransportError("the service accepts nothing")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Literal, TypeAlias
 from unicodedata import lookup
 
-from galileo_sessions.filters import text_advice
+from galileo_sessions.text import text_messages
 
 Kind: TypeAlias = Literal["value", "name", "keyword", "attribute", "mark", "end"]
 
@@ -84,7 +84,7 @@ def tokens_of(text: str) -> Iterator[Token]:
             parts.clear()
         words += 1
         if words > _MAX_WORDS:
-            raise text_advice.fault(text, match.start(), text_advice.too_many_words(_MAX_WORDS))
+            raise text_messages.fault(text, match.start(), text_messages.too_many_words(_MAX_WORDS))
         if kind == "mark":
             yield "mark", match[0], match.start()
         elif kind == "name":
@@ -100,7 +100,7 @@ def tokens_of(text: str) -> Iterator[Token]:
         elif kind == "keyword":
             yield "keyword", match[0].rstrip("= \t\f\r\n"), match.start()
         else:
-            raise text_advice.fault(text, match.start(), text_advice.unreadable(match[0]))
+            raise text_messages.fault(text, match.start(), text_messages.unreadable(match[0]))
     if parts:
         yield "value", "".join(parts), first
     yield "end", "", len(text)
@@ -119,20 +119,20 @@ def _literal(written: str) -> str | float:
 def _number_of(text: str, match: re.Match[str]) -> int | float:
     written = match[0]
     if len(written) > _MAX_DIGITS and written.isdecimal():
-        raise text_advice.fault(text, match.start(), text_advice.TOO_MANY_DIGITS)
+        raise text_messages.fault(text, match.start(), text_messages.TOO_MANY_DIGITS)
     whole = written.replace("_", "").isdecimal() or written[1:2] in ("x", "X", "o", "O", "b", "B")
     try:
         if written.isascii():
             return int(written, 0) if whole else float(written)
     except ValueError:
         pass
-    raise text_advice.fault(text, match.start(), text_advice.no_number(written))
+    raise text_messages.fault(text, match.start(), text_messages.no_number(written))
 
 
 def _text_of(text: str, match: re.Match[str]) -> str:
     prefix, quoted = match["prefix"].lower(), match["quoted"]
     if "f" in prefix or "b" in prefix or prefix in ("ur", "ru", "uu", "rr"):
-        raise text_advice.fault(text, match.start(), text_advice.no_prefix(prefix))
+        raise text_messages.fault(text, match.start(), text_messages.no_prefix(prefix))
     width = 3 if quoted.startswith(("'''", '"""')) else 1
     body = quoted[width:-width]
     if "\r" in body:  # as Python reads the ends of lines
@@ -144,7 +144,7 @@ def _text_of(text: str, match: re.Match[str]) -> str:
     def character(escape: re.Match[str]) -> str:
         made = _character_of(escape)
         if made is None:
-            raise text_advice.fault(text, start + escape.start(), text_advice.INCOMPLETE_ESCAPE)
+            raise text_messages.fault(text, start + escape.start(), text_messages.INCOMPLETE_ESCAPE)
         return made
 
     return _ESCAPE.sub(character, body)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from galileo_sessions.client.flow import FlowControl, Permit
+from galileo_sessions.client.flow.control import FlowControl, Permit
 
 
 def steps(start: float = 0.0, seconds: float = 0.1) -> Iterator[float]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import cast
 
 from galileo_sessions.errors import FilterTypeError, brief
-from galileo_sessions.filters import advice
+from galileo_sessions.filters import messages
 from galileo_sessions.filters.nodes import And, Filter, LeafFilter, Not, Or
 
 
@@ -44,7 +44,7 @@ def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filte
         return where if child is where.child else Not(child)
     made = function(cast("LeafFilter", where))
     if not isinstance(made, Filter):
-        raise FilterTypeError(advice.no_mapped_leaf(where, made))
+        raise FilterTypeError(messages.no_mapped_leaf(where, made))
     return made
 
 

@@ -26,8 +26,8 @@ from galileo_sessions import (
     ServerError,
     TLSError,
 )
+from galileo_sessions.client.policy import RetryBudget
 from galileo_sessions.client.responses import Response
-from galileo_sessions.client.retry import RetryBudget
 
 
 def test_the_defaults():

@@ -13,12 +13,13 @@ from typing import Any, NoReturn, get_args
 from attrs import define, field, frozen
 
 from galileo_sessions.errors import FilterError, FilterParseError
-from galileo_sessions.filters import advice, nodes, text_advice, values
+from galileo_sessions.filters import messages, nodes, values
 from galileo_sessions.filters.columns import Col, TypedCol, column_class
 from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, PARTITIONS
 from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
-from galileo_sessions.filters.partitions import Partition
-from galileo_sessions.filters.tokens import Token, tokens_of
+from galileo_sessions.grouping.partitions import Partition
+from galileo_sessions.text import text_messages
+from galileo_sessions.text.tokens import Token, tokens_of
 
 MAX_TEXT = 2**16  # characters
 _MAX_BRACKETS = 2 * MAX_DEPTH + 8  # a level of the tree takes two, a leaf a few more
@@ -125,15 +126,15 @@ class _Parser:
         value, start = self._value()
         if isinstance(value, Partition):
             return value
-        raise self._fault(start, text_advice.no_partition(value))
+        raise self._fault(start, text_messages.no_partition(value))
 
     def _value(self) -> tuple[Any, int]:
         """What the whole text stands for, and where it begins."""
         if len(self._text) > MAX_TEXT:
-            raise self._fault(MAX_TEXT, text_advice.too_long(MAX_TEXT))
+            raise self._fault(MAX_TEXT, text_messages.too_long(MAX_TEXT))
         unreadable = re.search("[\0\ud800-\udfff]", self._text)
         if unreadable:
-            raise self._fault(unreadable.start(), text_advice.NOT_READABLE)
+            raise self._fault(unreadable.start(), text_messages.NOT_READABLE)
         has_operand = False  # whether an operand stands before the next token, or has to come
         for token in tokens_of(self._text):
             has_operand = self._after_operand(token) if has_operand else self._operand(token)
@@ -144,7 +145,7 @@ class _Parser:
         """The value, if it is a filter, which may stand beside `&`, `|` or `~`."""
         if isinstance(value, Filter):
             return value
-        raise self._fault(start, text_advice.no_filter(value, symbol))
+        raise self._fault(start, text_messages.no_filter(value, symbol))
 
     # ---- tokens; each method returns whether an operand stands before the next one -----------------------------------
 
@@ -177,7 +178,7 @@ class _Parser:
         elif symbol == "(" and kind == "mark":
             return self._enter_call(value, value_start, start)
         elif isinstance(value, _Function):
-            raise self._fault(value.start, text_advice.stands_alone(value.name))
+            raise self._fault(value.start, text_messages.stands_alone(value.name))
         elif kind == "mark" and symbol in _LEVELS:
             return self._infix(str(symbol), start)
         elif kind == "mark" and symbol == "," and self._outer:
@@ -198,28 +199,28 @@ class _Parser:
         if name in _FUNCTIONS:
             return _Function(name, _FUNCTIONS[name], start)
         if name == "not":
-            raise self._fault(start, text_advice.drops("not"))
+            raise self._fault(start, text_messages.drops("not"))
         if iskeyword(name):
-            raise self._fault(start, text_advice.CANT_STAND)
-        raise self._fault(start, text_advice.unknown_variable(name, _NAMES))
+            raise self._fault(start, text_messages.CANT_STAND)
+        raise self._fault(start, text_messages.unknown_variable(name, _NAMES))
 
     def _attribute(self, owner: Any, name: str, start: int) -> _Function:
         """The method of a column, or the class of columns that `Col.text` is."""
         if isinstance(owner, _Function):
             if owner.call is not Col:
-                raise self._fault(owner.start, text_advice.stands_alone(owner.name))
+                raise self._fault(owner.start, text_messages.stands_alone(owner.name))
             if name in FILTER_TYPES:
                 return _Function(name, column_class(FILTER_TYPES[name]), start)
             has = f"Col has {', '.join(FILTER_TYPES)}"
-            raise self._fault(start, text_advice.unknown_name(name, FILTER_TYPES, has))
+            raise self._fault(start, text_messages.unknown_name(name, FILTER_TYPES, has))
         if not isinstance(owner, _COLUMNS):
-            raise self._fault(start, text_advice.no_method(name, self._methods))
+            raise self._fault(start, text_messages.no_method(name, self._methods))
         if name in PARTITIONS and name not in self._methods:
-            raise self._fault(start, text_advice.unknown_name(name, (), ""))
+            raise self._fault(start, text_messages.unknown_name(name, (), ""))
         if name not in self._methods or not hasattr(owner, name):
-            raise self._fault(start, advice.no_such_method(owner, owner.filter_type, name))
+            raise self._fault(start, messages.no_such_method(owner, owner.filter_type, name))
         if name in PARTITIONS and self._has_partition:  # each may have 10,000 parts
-            raise self._fault(start, text_advice.ONE_PARTITION)
+            raise self._fault(start, text_messages.ONE_PARTITION)
         self._has_partition = self._has_partition or name in PARTITIONS
         return _Function(name, getattr(owner, name), start)
 
@@ -228,7 +229,7 @@ class _Parser:
     def _prefix(self, symbol: str, start: int) -> bool:
         operators = self._open.operators
         if len(operators) > MAX_DEPTH:
-            raise self._fault(start, advice.TOO_DEEP)
+            raise self._fault(start, messages.TOO_DEEP)
         operators.append(_Operator(_PREFIX, symbol, start, 1))
         return False
 
@@ -245,7 +246,7 @@ class _Parser:
         elif symbol in _JOIN:
             last.operands += 1
         else:
-            raise self._fault(self._open.operands[-2][1], text_advice.CHAIN)
+            raise self._fault(self._open.operands[-2][1], text_messages.CHAIN)
         return False
 
     def _reduce(self, level: int) -> None:
@@ -269,26 +270,26 @@ class _Parser:
             return self._made(operands[0][1], invert, given)
         if operator.level == _PREFIX:
             if not isinstance(given[0], int | float):
-                raise self._fault(start, text_advice.CANT_STAND)
+                raise self._fault(start, text_messages.CANT_STAND)
             return _SIGNS[symbol](given[0])
         if not any(isinstance(side, _COLUMNS) for side in given):
-            raise self._fault(start, text_advice.NO_SIDE)
+            raise self._fault(start, text_messages.NO_SIDE)
         return self._made(start, _COMPARE[symbol], given)
 
     # ---- brackets ----------------------------------------------------------------------------------------------------
 
     def _enter(self, opening: str, start: int) -> bool:
         if len(self._outer) >= _MAX_BRACKETS:
-            raise self._fault(start, advice.TOO_DEEP)
+            raise self._fault(start, messages.TOO_DEEP)
         if opening == "[" == self._open.opening:
-            raise self._fault(start, text_advice.NO_LIST_IN_LIST)
+            raise self._fault(start, text_messages.NO_LIST_IN_LIST)
         self._outer.append(self._open)
         self._open = _Bracket(opening, start)
         return False
 
     def _enter_call(self, function: object, call_start: int, start: int) -> bool:
         if not isinstance(function, _Function):
-            raise self._fault(call_start, text_advice.NO_CALL)
+            raise self._fault(call_start, text_messages.NO_CALL)
         self._open.operands.pop()
         self._enter("(", start)
         self._open.function, self._open.call_start = function, call_start
@@ -304,12 +305,12 @@ class _Parser:
         bracket = self._open
         value, start = bracket.operands.pop()
         if bracket.keyword in bracket.named:
-            raise self._fault(bracket.call_start, text_advice.ONE_KEYWORD)
+            raise self._fault(bracket.call_start, text_messages.ONE_KEYWORD)
         if bracket.keyword:
             bracket.named[bracket.keyword] = value
             bracket.keyword = ""
         elif bracket.named:
-            raise self._fault(start, text_advice.KEYWORDS_LAST)
+            raise self._fault(start, text_messages.KEYWORDS_LAST)
         else:
             bracket.items.append(value)
 
@@ -320,7 +321,7 @@ class _Parser:
 
     def _check_closing(self, closing: str, start: int) -> None:
         if closing != _CLOSING.get(self._open.opening):
-            raise self._fault(start, text_advice.unmatched(closing, self._open.opening))
+            raise self._fault(start, text_messages.unmatched(closing, self._open.opening))
 
     def _close(self, closing: str, start: int) -> None:
         """Makes the bracket an operand of the one around it: a call, a value in parentheses, or a list."""
@@ -340,7 +341,7 @@ class _Parser:
         except FilterError as error:
             problem = str(error)
         except TypeError as error:
-            problem = text_advice.wrong_arguments(function, given, named or {}, error)
+            problem = text_messages.wrong_arguments(function, given, named or {}, error)
         raise self._fault(start, problem)
 
     # ---- faults ------------------------------------------------------------------------------------------------------
@@ -350,36 +351,36 @@ class _Parser:
         if kind == "end":
             self._refuse_end(start)
         if kind == "keyword":
-            raise self._fault(start, text_advice.NO_ASSIGNMENT)
+            raise self._fault(start, text_messages.NO_ASSIGNMENT)
         if value == "**":
-            raise self._fault(start, text_advice.ONE_KEYWORD)
+            raise self._fault(start, text_messages.ONE_KEYWORD)
         if value in ("&", "|") and self._text[start - 1 : start] == value:
-            raise self._fault(start, text_advice.TWICE)
+            raise self._fault(start, text_messages.TWICE)
         if kind == "mark" and str(value) in "*{@%/^:;":
-            raise self._fault(start, text_advice.CANT_STAND)
-        raise self._fault(start, text_advice.CANT_BE_READ)
+            raise self._fault(start, text_messages.CANT_STAND)
+        raise self._fault(start, text_messages.CANT_BE_READ)
 
     def _refuse_operator(self, token: Token) -> NoReturn:
         kind, value, start = token
         if kind == "end":
             self._refuse_end(start)
         if kind == "name" and value in ("and", "or"):
-            raise self._fault(start, text_advice.drops(str(value)))
+            raise self._fault(start, text_messages.drops(str(value)))
         if kind == "name" and value in ("in", "is", "not"):
             self._reduce(2)
-            raise self._fault(self._open.operands[-1][1], text_advice.MEMBERSHIP)
+            raise self._fault(self._open.operands[-1][1], text_messages.MEMBERSHIP)
         if kind == "mark" and value == "=":
-            raise self._fault(start, text_advice.NO_ASSIGNMENT)
+            raise self._fault(start, text_messages.NO_ASSIGNMENT)
         if (kind == "mark" and value not in (",", "~")) or (kind == "name" and iskeyword(str(value))):
-            raise self._fault(start, text_advice.CANT_STAND)
-        raise self._fault(start, text_advice.CANT_BE_READ)
+            raise self._fault(start, text_messages.CANT_STAND)
+        raise self._fault(start, text_messages.CANT_BE_READ)
 
     def _refuse_end(self, end: int) -> NoReturn:
         if not self._text.strip():
-            raise self._fault(0, text_advice.EMPTY)
+            raise self._fault(0, text_messages.EMPTY)
         if self._outer:
-            raise self._fault(self._open.start, text_advice.never_closed(self._open.opening))
-        raise self._fault(end, text_advice.ENDS_EARLY)
+            raise self._fault(self._open.start, text_messages.never_closed(self._open.opening))
+        raise self._fault(end, text_messages.ENDS_EARLY)
 
     def _fault(self, start: int, problem: str) -> FilterParseError:
-        return text_advice.fault(self._text, start, problem)
+        return text_messages.fault(self._text, start, problem)

@@ -1,17 +1,135 @@
-"""Counts by something: a count for each label of a partition, of one project or of several."""
+"""What counts return: the result of each target, how far a fan-out is, and counts by day, bin or value."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, TypeAlias, final
+from copy import copy
+from typing import Any, TypeAlias, cast, final
 from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from galileo_sessions.client import tables
-from galileo_sessions.client.fanout import CountResult
+from galileo_sessions import display
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.errors import FilterTypeError, GalileoError, brief
+from galileo_sessions.errors import Attempt, FilterTypeError, GalileoError, brief
 from galileo_sessions.filters.nodes import Filter, all_of
+
+
+@frozen
+class CountResult:
+    """What became of one target: a count, or an error."""
+
+    index: int
+    """Its place among the targets, from 0."""
+    query: CountQuery
+    total_count: int | None
+    """The count, or None if there is an error."""
+    error: GalileoError | None
+    attempts: tuple[Attempt, ...]
+    elapsed: float
+    """Seconds from when a worker took the target."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the count came."""
+        return self.error is None
+
+    def unwrap(self) -> int:
+        """
+        The count.
+
+        Raises:
+            GalileoError: the error, if there is one.
+        """
+        if self.error is not None:
+            raise copy(self.error)  # for each raise adds its frames to what it raises
+        return cast("int", self.total_count)
+
+
+@frozen
+class Progress:
+    """How far a fan-out is."""
+
+    done: int
+    """Targets that have a result."""
+    failed: int
+    """Those of them that have an error."""
+    total: int | None
+    """All targets, if their number can be asked for."""
+    in_flight: int
+    """Requests under way, of the whole client."""
+    width: int
+    """Requests that may be under way at once, now."""
+    elapsed: float
+    """Seconds from when the stream was entered to now, or to its end."""
+    rate: float
+    """Requests that may be sent a second, now."""
+    closed: bool
+    """Whether the service accepts nothing at present, so that the client waits, and sends single probes."""
+
+    @property
+    def limit(self) -> int:
+        """The former name of `width`."""
+        return self.width
+
+
+OnProgress: TypeAlias = Callable[[Progress], object]
+
+
+@frozen(repr=False)
+class CountReport:
+    """All results of a fan-out, in the order of the targets; it prints short."""
+
+    results: tuple[CountResult, ...]
+    progress: Progress
+    """How it stood at the end."""
+
+    @property
+    def counts(self) -> tuple[int | None, ...]:
+        """Each target's count, None where it failed."""
+        return tuple([result.total_count for result in self.results])
+
+    @property
+    def errors(self) -> tuple[GalileoError, ...]:
+        """The errors of those that failed; `error.query` tells which."""
+        return tuple([result.error for result in self.results if result.error is not None])
+
+    @property
+    def total(self) -> int:
+        """The sum of the counts that came."""
+        return sum([result.total_count or 0 for result in self.results])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A dict for each result, as pandas and csv take them: `project_id`, `tag`, `total_count` and `error`."""
+        return [
+            {
+                "project_id": result.query.project_id,
+                "tag": result.query.tag,
+                "total_count": result.total_count,
+                "error": None if result.error is None else f"{type(result.error).__name__}: {result.error}",
+            }
+            for result in self.results
+        ]
+
+    def __repr__(self) -> str:
+        counted = f"{len(self.results):,} result{'' if len(self.results) == 1 else 's'}"
+        failed = len(self.errors)
+        return f"<CountReport: {counted}, total {self.total:,}{f', {failed:,} failed' if failed else ''}>"
+
+    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
+        """The first results as a table with bars."""
+        named = [(f"{result.query.project_id} {result.query.tag or ''}", result.total_count) for result in self.results]
+        return display.html_chart(repr(self)[1:-1], ("project id", "sessions"), named)
+
+    def raise_for_errors(self) -> None:
+        """
+        Raises what failed, if anything did.
+
+        Raises:
+            ExceptionGroup: of the errors.
+        """
+        if self.errors:
+            raise ExceptionGroup(f"{len(self.errors)} of {len(self.results)} counts failed", self.errors)
+
 
 Projects: TypeAlias = list[str] | list[UUID] | list[UUID | str] | tuple[UUID | str, ...] | AbstractSet[UUID | str]
 """Several projects; not Iterable, for a lone str is one."""
@@ -52,15 +170,15 @@ class CountsBy(Mapping[str, int]):
         return len(self._counts)
 
     def __repr__(self) -> str:
-        first = ", ".join([f"{tables.shortened(label)}: {count:,}" for label, count in [*self.items()][:3]])
+        first = ", ".join([f"{display.shortened(label)}: {count:,}" for label, count in [*self.items()][:3]])
         more = ", ..." if len(self) > 3 else ""
         return f"<CountsBy: {_some(len(self), 'label')}, total {self.total:,}; {first}{more}>"
 
     def __str__(self) -> str:
-        return tables.chart([*self.items()])
+        return display.chart([*self.items()])
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return tables.html_chart(f"total {self.total:,}", ("label", "sessions"), [*self.items()])
+        return display.html_chart(f"total {self.total:,}", ("label", "sessions"), [*self.items()])
 
 
 @final
@@ -112,9 +230,9 @@ class CountsTable(Mapping[str, CountsBy]):
         return "\n".join([f"{counts.project_id}  {counts.total:>14,}  {_sparks(counts)}" for counts in self.values()])
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        shown = [*self.values()][: tables.MAX_ROWS]
+        shown = [*self.values()][: display.MAX_ROWS]
         rows = [(counts.project_id, f"{counts.total:,}", _sparks(counts)) for counts in shown]
-        return tables.html_table(repr(self)[1:-1], ("project id", "sessions", ""), rows, len(self) - len(shown))
+        return display.html_table(repr(self)[1:-1], ("project id", "sessions", ""), rows, len(self) - len(shown))
 
 
 def _some(number: int, what: str) -> str:
@@ -122,7 +240,7 @@ def _some(number: int, what: str) -> str:
 
 
 def _sparks(counts: CountsBy) -> str:
-    return tables.sparkline([*counts.values()])
+    return display.sparkline([*counts.values()])
 
 
 class PartQueries:

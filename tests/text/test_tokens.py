@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from galileo_sessions import FilterError, FilterParseError, TextFilter, parse_filter
-from galileo_sessions.filters.parsing import MAX_TEXT
-from galileo_sessions.filters.tokens import tokens_of
+from galileo_sessions.text.parsing import MAX_TEXT
+from galileo_sessions.text.tokens import tokens_of
 
 
 def words(text: str) -> list[Any]:

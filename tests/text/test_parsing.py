@@ -28,8 +28,8 @@ from galileo_sessions import (
     all_of,
     any_of,
 )
-from galileo_sessions.filters import text_advice
-from galileo_sessions.filters.parsing import MAX_TEXT, parse_filter
+from galileo_sessions.text import text_messages
+from galileo_sessions.text.parsing import MAX_TEXT, parse_filter
 
 A, B, C = Col("a").gt(1), Col("b").lt(2), Col("c").eq("x")
 
@@ -430,7 +430,7 @@ def test_no_warning_leaks(text: str) -> None:
 
 def test_a_type_error_from_inside_keeps_its_words() -> None:
     """Arguments that fit a function's signature aren't what is wrong."""
-    assert "no" == text_advice.wrong_arguments(lambda value: value, [1], {}, TypeError("no"))
+    assert "no" == text_messages.wrong_arguments(lambda value: value, [1], {}, TypeError("no"))
 
 
 def test_an_error_pickles_and_has_no_context() -> None:

@@ -14,8 +14,9 @@ from attrs import Factory, define
 from galileo_sessions.cli.failures import Failures, error_row, message
 from galileo_sessions.cli.screen import Screen, printable
 from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.fanout import CountResult, Targets
-from galileo_sessions.client.tables import chart, shortened, sparkline
+from galileo_sessions.client.fanout import Targets
+from galileo_sessions.client.results import CountResult
+from galileo_sessions.display import chart, shortened, sparkline
 
 
 def _table_row(result: CountResult) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 from unicodedata import east_asian_width
 
 from galileo_sessions.errors import FilterParseError, brief
-from galileo_sessions.filters.advice import EXAMPLE, JOIN, PARTITION_EXAMPLE, did_you_mean, no_operand, sentence
 from galileo_sessions.filters.kinds import PARTITIONS
+from galileo_sessions.filters.messages import EXAMPLE, JOIN, PARTITION_EXAMPLE, did_you_mean, no_operand, sentence
 
 CHAIN = 'write two comparisons for a chain: (Col("x") > 1) & (Col("x") < 3)'
 MEMBERSHIP = (

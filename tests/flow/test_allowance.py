@@ -12,7 +12,7 @@ from support.inside import rate, width
 from support.projects import ids
 from support.servers import http, raw_server
 
-from galileo_sessions.client.allowance import allowance
+from galileo_sessions.client.flow.allowance import allowance
 
 DATE = "Tue, 24 Nov 2026 12:00:00 GMT"
 THEN = 1_795_521_600  # the same, in seconds since 1970

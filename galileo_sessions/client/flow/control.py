@@ -57,7 +57,7 @@ from math import inf, sqrt
 
 from attrs import define, frozen
 
-from galileo_sessions.client.noise import Noise
+from galileo_sessions.client.flow.noise import Noise
 
 _ROUND = 0.1  # seconds that a round takes at least; slow start doubles the rate in one
 _TIMER = 0.0002  # seconds; timers are no finer

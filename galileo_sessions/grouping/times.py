@@ -6,7 +6,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters import advice
+from galileo_sessions.filters import messages
 
 _LONGEST = 100  # characters of a name
 
@@ -22,7 +22,7 @@ def zone_of(tz: object) -> tzinfo:
     if isinstance(tz, tzinfo):
         return _of_pytz(tz) if hasattr(tz, "localize") else _checked(tz)
     if not isinstance(tz, str):
-        raise FilterTypeError(advice.no_zone(tz))
+        raise FilterTypeError(messages.no_zone(tz))
     written = tz if len(tz) <= _LONGEST else ""
     if written.upper() in ("Z", "UTC"):
         return UTC
@@ -31,7 +31,7 @@ def zone_of(tz: object) -> tzinfo:
             return cast("tzinfo", datetime.fromisoformat(f"2000-01-01T00:00{written}").tzinfo)
         return ZoneInfo(written)
     except (KeyError, ValueError, OSError):  # unknown; no name, such as a path; a folder of names
-        raise FilterError(advice.no_zone(tz)) from None
+        raise FilterError(messages.no_zone(tz)) from None
 
 
 def _checked(zone: tzinfo) -> tzinfo:
@@ -39,7 +39,7 @@ def _checked(zone: tzinfo) -> tzinfo:
     try:
         _ = datetime(2026, 1, 31, tzinfo=UTC).astimezone(zone)
     except (ValueError, TypeError, NotImplementedError) as error:
-        raise FilterError(f"{advice.no_zone(zone)}, which doesn't work: {error}") from None
+        raise FilterError(f"{messages.no_zone(zone)}, which doesn't work: {error}") from None
     return zone
 
 

@@ -6,7 +6,7 @@ import pytest
 from support.clock import VirtualLoop, run, virtual_time
 
 from galileo_sessions import Limits, Retry
-from galileo_sessions.client.admission import Admission
+from galileo_sessions.client.flow.queue import Admission
 
 
 def waiting(admission: Admission, *, single: bool = False, **arguments) -> asyncio.Task:

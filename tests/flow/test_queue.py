@@ -12,8 +12,8 @@ from support.decisions import status
 from support.inside import awaited_timers
 
 from galileo_sessions import DisconnectedError, GalileoError, Limits, RateLimitedError, Retry, ServerError
-from galileo_sessions.client.admission import Admission
-from galileo_sessions.client.flow import Permit
+from galileo_sessions.client.flow.control import Permit
+from galileo_sessions.client.flow.queue import Admission
 
 REFUSED = status(503)
 

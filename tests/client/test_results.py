@@ -19,7 +19,7 @@ from support.servers import PROJECT, http
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountsBy, CountsTable
-from galileo_sessions.client.tables import bar, chart, sparkline
+from galileo_sessions.display import bar, chart, sparkline
 from galileo_sessions.local import LocalGalileo
 
 CREATED = Col.date("created_at")

@@ -1,0 +1,1 @@
+"""Partitions: counts by day, bin or value."""

@@ -1,0 +1,1 @@
+"""Filters as text: what `repr` prints and people type, read back."""
