@@ -94,7 +94,7 @@ class GalileoError(Exception):
     """
     The root of the tree: `except GalileoError` catches all that this package raises.
 
-    Its text ends with the number of attempts and the seconds waited, if there were several.
+    Its text ends with the project, and with the number of attempts and the seconds waited if there were several.
 
     Attributes:
         query: What was being counted, when a request raised this.
@@ -111,13 +111,21 @@ class GalileoError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
 
+    @property
+    def message(self) -> str:
+        """The text alone. `str` adds the project, and the attempts if there were several."""
+        return str(self.args[0]) if self.args else ""
+
     def __str__(self) -> str:
-        text = Exception.__str__(self)  # KeyError's would print it in quotes
-        if len(self.attempts) < 2:
-            return text
-        waited = sum(attempt.waited for attempt in self.attempts)
-        first, line_break, drawing = text.partition("\n")
-        return f"{first} ({len(self.attempts)} attempts, {waited:.1f} s waited){line_break}{drawing}"
+        notes = [] if self.query is None else [f"project {self.query.project_id}"]
+        if len(self.attempts) > 1:
+            waited = sum(attempt.waited for attempt in self.attempts)
+            notes += [f"{len(self.attempts)} attempts", f"{waited:.1f} s waited"]
+        if not notes:
+            return self.message
+        first, line_break, drawing = self.message.partition("\n")
+        colon = ":" if first.endswith(":") else ""
+        return f"{first.removesuffix(':')} ({', '.join(notes)}){colon}{line_break}{drawing}"
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

@@ -15,7 +15,7 @@ from galileo_sessions.errors import FilterError, GalileoError
 
 _EXAMPLES = 3
 _VARIABLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]+")
-_HISTORY = re.compile(r"(; nothing has been accepted for .*)?( \([0-9,]+ attempts, .* waited\))?$")
+_HISTORY = re.compile(r"; nothing has been accepted for .*$")
 _WORDS = (
     (r", or write GalileoSessions\(api_key=\.\.\.\)", ""),
     (r"give auth=BasicAuth\(\.\.\.\)", "set GALILEO_USERNAME and GALILEO_PASSWORD"),
@@ -26,7 +26,6 @@ _WORDS = (
     (r"\bexperiment_id (?=')", "--experiment "),
     (r"\bmetrics_testing_id (?=')", "--metrics-testing "),
     (r"the project_id\b", "the project's id"),
-    (r", project [0-9a-f-]{36}(?=:)", ""),  # each line begins with it
     (r"\. For several write count_all\(\[\.\.\.\]\)", ""),
 )
 """What the library says of Python's arguments, and what the command line calls them."""
@@ -40,7 +39,7 @@ class Refused(click.ClickException):
 
 def message(error: GalileoError) -> str:
     """An error's text, with options and variables of the environment for the arguments of Python."""
-    text = str(error)
+    text = error.message  # each line begins with the project
     if not isinstance(error, FilterError):  # which shows the filter as it was written
         for pattern, word in _WORDS:
             text = re.sub(pattern, word, text)
@@ -76,7 +75,7 @@ class Failures:
         """Takes note of one; returns what is told of it, or None where three like it have been told."""
         if self.file is not None:
             self._rows.append(f"{json.dumps(error_row(result, error))}\n")
-        kind = type(error).__name__, _VARIABLE.sub("#", _HISTORY.sub("", str(error)))
+        kind = type(error).__name__, _VARIABLE.sub("#", _HISTORY.sub("", error.message))
         self._kinds[kind] = self._kinds.get(kind, 0) + 1
         return failure(error) if self._kinds[kind] <= _EXAMPLES else None
 

@@ -161,7 +161,6 @@ def error_of(
     said = _said(_detail(response.body), body, redact)
     other = errors.ServerError if status >= 500 else errors.ResponseError
     kind, hint = _ERRORS.get(status, (other, ""))
-    title = f"{title}, project {query.project_id}" if query else title
     wait = kept["retry_after"]
     asked = f". It asks to wait {wait:,.0f} s" if wait else ""
     return kind(f"{title}: {said}{asked}{hint}", **kept)

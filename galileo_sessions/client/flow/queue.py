@@ -28,7 +28,6 @@ one place; there is a timer whenever somebody waits for a time.
 """
 
 import asyncio
-import re
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -43,7 +42,6 @@ from galileo_sessions.client.flow.control import FlowControl, Permit
 from galileo_sessions.client.flow.limits import Limits
 from galileo_sessions.client.policy import Retry
 
-_PROJECT = re.compile(", project [0-9a-f-]{36}")  # the refused one's, which is another than the one that hears of it
 _NO_ANSWER = errors.TransportError("the service accepts nothing")
 _ROW = 8  # questions in a row that were asked for too much time, or refused at their first attempt, mean all
 _ANSWERS = 64  # over which the share of refusals is averaged
@@ -357,13 +355,12 @@ class Admission:
         """What those are told who wait no longer: the last refusal, a real answer rather than network trouble."""
         now = _now()
         error = copy(self._refusal)
-        text = _PROJECT.sub("", str(error))
         if now < self._sent_away_until:
             seconds = self._sent_away_until - now
             said = f"it asks for more time than Retry(max_retry_after=...): nothing is sent for {seconds:,.0f} s"
         else:
             said = f"nothing has been accepted for {self._flow.seconds_closed(now):,.0f} s, so no more is sent"
-        error.args = (f"{text}; {said}",)
+        error.args = (f"{error.message}; {said}",)
         return error
 
     # ---- the event loop ----------------------------------------------------------------------------------------------
