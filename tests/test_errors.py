@@ -83,7 +83,7 @@ def test_each_error_survives_a_copy(cls: type[GalileoError], copied: Any) -> Non
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_an_error_says_what_it_was_told(cls: type[GalileoError]) -> None:
-    """Its text is the message, the project and how often it was tried; as an attribute it has what its class documents."""
+    """Its text is the message, the project and the number of attempts; its attributes hold what it was given."""
     error = built(cls)
     assert "what went wrong" == error.message
     assert f"what went wrong (project {error.query.project_id}, 2 attempts, 0.5 s waited)" == str(error)

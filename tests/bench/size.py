@@ -1,0 +1,84 @@
+"""
+Prints the lines of code and tokens of each folder of the package, and how they changed since a Git revision.
+
+Blank lines, comments and docstrings don't count. Run it by hand: `python tests/bench/size.py main`.
+"""
+
+import ast
+import io
+import subprocess
+import sys
+import tokenize
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LAYOUT = {
+    tokenize.COMMENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+    tokenize.INDENT,
+    tokenize.NEWLINE,
+    tokenize.NL,
+}
+
+
+def size_of(source: str) -> tuple[int, int]:
+    """The lines and the tokens of a source file."""
+    docstrings = {
+        line
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    tokens = [
+        token
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type not in LAYOUT and token.start[0] not in docstrings
+    ]
+    lines = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
+    return len(lines), len(tokens)
+
+
+def git(*arguments: str) -> str:
+    """What a Git command prints."""
+    return subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def sources(revision: str | None) -> dict[str, str]:
+    """The package's files of the working tree, or of a revision."""
+    if revision is None:
+        return {str(file.relative_to(ROOT)): file.read_text() for file in ROOT.glob("galileo_sessions/**/*.py")}
+    names = git("ls-tree", "-r", "--name-only", revision, "galileo_sessions").splitlines()
+    return {name: git("show", f"{revision}:{name}") for name in names if name.endswith(".py")}
+
+
+def sizes(files: dict[str, str]) -> tuple[Counter[str], Counter[str]]:
+    """The lines and the tokens by folder."""
+    lines, tokens = Counter[str](), Counter[str]()
+    for name, source in files.items():
+        parts = Path(name).parts
+        found = size_of(source)
+        for folder in ("all", parts[1] if len(parts) > 2 else "(top)"):
+            lines[folder] += found[0]
+            tokens[folder] += found[1]
+    return lines, tokens
+
+
+def main() -> None:
+    """Prints the table."""
+    lines, tokens = sizes(sources(None))
+    earlier = sizes(sources(sys.argv[1])) if len(sys.argv) > 1 else None
+    print(
+        f"{'folder':10} {'lines':>7} {'tokens':>7} {'a line':>7}"
+        + (f" {'+lines':>7} {'+tokens':>8}" if earlier else "")
+    )
+    for folder in sorted(lines, key=lambda name: (name == "all", name)):
+        row = f"{folder:10} {lines[folder]:7,} {tokens[folder]:7,} {tokens[folder] / max(1, lines[folder]):7.1f}"
+        if earlier is not None:
+            row += f" {lines[folder] - earlier[0][folder]:+7,} {tokens[folder] - earlier[1][folder]:+8,}"
+        print(row)
+
+
+if __name__ == "__main__":
+    main()
