@@ -83,7 +83,7 @@ from galileo_sessions.filters.nodes import (
 from galileo_sessions.filters.serialization import dump_filter, load_filter
 from galileo_sessions.filters.tree import leaves_of, map_leaves
 from galileo_sessions.grouping.partitions import Partition
-from galileo_sessions.text.parsing import parse_filter, parse_partition
+from galileo_sessions.text.parsing import parse_filter
 from galileo_sessions.version import __version__ as __version__
 
 __all__ = [
@@ -172,7 +172,6 @@ __all__ = [
     "map_leaves",
     "matches",
     "parse_filter",
-    "parse_partition",
 ]
 
 for _public in [globals()[name] for name in __all__]:

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from galileo_sessions.cli.failures import Failures, Refused, failure, message
 from galileo_sessions.cli.output import FORMATS, Charts, Rows, Tally, count_to
-from galileo_sessions.cli.parts import read_partition
+from galileo_sessions.cli.parts import named, read_partition
 from galileo_sessions.cli.projects import KnownNumber, count_ids, queries
 from galileo_sessions.cli.screen import Screen, printable
 from galileo_sessions.client.client import GalileoSessions
@@ -39,7 +39,6 @@ from galileo_sessions.text.parsing import parse_filter
 from galileo_sessions.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])
-T = TypeVar("T")
 
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 _PROJECT = "GALILEO_PROJECT_ID"
@@ -124,8 +123,8 @@ _filter = _options(
 _parts = _options(
     click.option(
         "--by",
-        metavar="PARTS",
-        help="""A count for each part: created_at:day with --since, or 'Col.number("score").bins(0, 1)'.""",
+        metavar="COLUMN:PARTS",
+        help="A count for each part: created_at:day with --since, or score:0,1,2.",
     ),
     click.option(
         "--since", metavar="TIME", help="For --by COLUMN:UNIT: a date, an ISO 8601 time, today, 30d, 12h, 8w."
@@ -139,7 +138,7 @@ def _read_filter(text: str | None, path: str | None) -> Filter | None:
     if text is not None and path is not None:
         raise click.UsageError("--where and --where-json exclude each other.")
     if path is None:
-        return None if text is None else _named("--where", parse_filter, text)
+        return None if text is None else named("--where", parse_filter, text)
     try:
         with click.open_file(path, encoding="utf-8-sig") as file:
             tree: Any = json.load(file)
@@ -148,19 +147,11 @@ def _read_filter(text: str | None, path: str | None) -> Filter | None:
         raise Refused(f"--where-json: {name} is not JSON: {error}. A filter as text goes into --where") from None
     if _is_query(tree):
         raise Refused("--where-json: this is a whole query. Its filter_tree alone is a filter")
-    return _named("--where-json", load_filter, tree)
+    return named("--where-json", load_filter, tree)
 
 
 def _is_query(tree: object) -> bool:
     return isinstance(tree, dict) and "filter_tree" in tree
-
-
-def _named(option: str, read: Callable[..., T], *values: object) -> T:
-    """What an option means; an error says which option it was."""
-    try:
-        return read(*values)
-    except FilterError as error:
-        raise Refused(printable(f"{option}: {error}")) from None
 
 
 @click.group(cls=_Program, epilog=_STATUS, context_settings={"help_option_names": ["-h", "--help"]})
@@ -284,7 +275,7 @@ def _queries(
 ) -> list[CountQuery]:
     """What is asked of each project: the template, or with `--by` the same about each part."""
     if by is not None:
-        partition = _named("--by", partial(read_partition, by, since, until, tz, datetime.now(UTC)))
+        partition = read_partition(by, since, until, tz, datetime.now(UTC))
         return PartQueries((), partition, template).queries
     if since or until or tz:
         raise click.UsageError("--since, --until and --tz go with --by COLUMN:UNIT, such as --by created_at:day.")

@@ -25,9 +25,6 @@ from galileo_sessions.filters.kinds import (
 )
 
 EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
-PARTITION_EXAMPLE = (
-    'Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC") or Col.number("score").bins(0, 1, 2)'
-)
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
 TOO_DEEP = "nested too deeply: a filter has at most 100 levels. Write all_of([a, b, ...]) for a long chain"
 NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
@@ -328,17 +325,6 @@ def not_localized(value: datetime) -> str:
 def loses_digits(rounded: float) -> str:
     """The text for a number that no float is equal to."""
     return f"a JSON number would lose digits. Write float(...), which rounds to {rounded}"
-
-
-def no_zone(tz: object) -> str:
-    """The text for something that is no time zone."""
-    zones = 'timezone.utc, ZoneInfo("Europe/Berlin"), or its text: "Europe/Berlin", "+01:00"'
-    if not isinstance(tz, str):
-        return f"tz is a time zone like {zones}; not {brief(tz)}"
-    return (
-        f"{brief(tz)} is no time zone that this machine knows. Write the like of {zones}. "
-        "Where there are no names at all, pip install tzdata brings them"
-    )
 
 
 def date_as_text(column: Column, operator: str, value: str) -> str:

@@ -1,68 +1,125 @@
-"""Time zones as they are given to `on`, to `days` and its like, and to `--tz`; and where a day begins in one."""
+"""Time zones, the instants that text names in them, and where their hours, days, weeks and months begin."""
 
-from bisect import bisect_left
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
-from typing import Any, cast
+import re
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Literal, TypeAlias, cast
 from zoneinfo import ZoneInfo
 
-from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters import messages
+from galileo_sessions.errors import FilterError, FilterTypeError, brief
+from galileo_sessions.filters.values import instant, parse_instant
 
-_LONGEST = 100  # characters of a name
+Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?")  # Python would read 2026-05-01+02:00 as two o'clock
+_AGO = re.compile(r"(\d{1,4})([hdw])")
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_LENGTHS = {"h": _HOUR, "d": _DAY, "w": timedelta(weeks=1)}
+_DAYS = {"today": timedelta(), "yesterday": _DAY}
+_STEPS = {"days": _DAY, "weeks": timedelta(days=7), "months": timedelta(days=32)}
+"""How far it is from the first day of a unit into the next one."""
 
 
 def zone_of(tz: object) -> tzinfo:
     """
-    A time zone, or what its name or a UTC offset such as `+02:00` stands for; a name's file is read once.
+    A time zone from its name, from a UTC offset such as "+02:00", or from a `tzinfo`.
 
     Raises:
-        FilterError: if this machine knows none of that name.
-        FilterTypeError: if it is neither a time zone nor text.
+        FilterError: if no time zone has that name.
+        FilterTypeError: if it is neither text nor a `tzinfo`.
     """
+    if hasattr(tz, "localize"):  # of pytz, whose zones mean local mean time where they are used as a tzinfo
+        tz = str(tz)
     if isinstance(tz, tzinfo):
-        return _of_pytz(tz) if hasattr(tz, "localize") else _checked(tz)
+        return tz
+    problem = (
+        f'unknown time zone {brief(tz)}. Use, for example, "Europe/Berlin", "+01:00", timezone.utc or '
+        'ZoneInfo("Europe/Berlin"). Systems without time zone names need the package tzdata'
+    )
     if not isinstance(tz, str):
-        raise FilterTypeError(messages.no_zone(tz))
-    written = tz if len(tz) <= _LONGEST else ""
-    if written.upper() in ("Z", "UTC"):
+        raise FilterTypeError(problem)
+    if tz.upper() == "UTC":
         return UTC
     try:
-        if written[:1] in ("+", "-"):
-            return cast("tzinfo", datetime.fromisoformat(f"2000-01-01T00:00{written}").tzinfo)
-        return ZoneInfo(written)
-    except (KeyError, ValueError, OSError):  # unknown; no name, such as a path; a folder of names
-        raise FilterError(messages.no_zone(tz)) from None
+        if tz.startswith(("+", "-")):
+            return cast("tzinfo", datetime.fromisoformat(f"2000-01-01T00:00{tz}").tzinfo)
+        return ZoneInfo(tz)
+    except (KeyError, ValueError, OSError):  # an unknown name, a path, a folder of names
+        raise FilterError(problem) from None
 
 
-def _checked(zone: tzinfo) -> tzinfo:
-    """The zone, if it can also tell what its clocks show at an instant; one without `dst()` can't."""
-    try:
-        _ = datetime(2026, 1, 31, tzinfo=UTC).astimezone(zone)
-    except (ValueError, TypeError, NotImplementedError) as error:
-        raise FilterError(f"{messages.no_zone(zone)}, which doesn't work: {error}") from None
-    return zone
+def instant_in(value: object, zone: tzinfo) -> datetime:
+    """
+    The instant, in UTC, that a day or a time means in a time zone.
+
+    Args:
+        value: A `date`, which means the beginning of that day; an aware `datetime`; or text for one of them,
+            such as "2026-05-01" or "2026-05-01T09:00". Without an offset, it means what clocks in the zone show.
+        zone: The time zone.
+
+    Raises:
+        FilterError: if it is none of these.
+    """
+    if isinstance(value, str):
+        if _TIME.fullmatch(value) is None:
+            raise FilterError(f"{brief(value)} must be a day such as 2026-05-01, or a time such as 2026-05-01T09:00")
+        moment = parse_instant(value)
+        value = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return first_instant(value, zone)
+    return instant(value).astimezone(UTC)
 
 
-def _of_pytz(zone: Any) -> tzinfo:
-    """The zone that one of pytz stands for, which as a `tzinfo` would mean its local mean time."""
-    return timezone(zone.utcoffset(None)) if zone.zone is None else zone_of(zone.zone)
+def read_time(written: str, unit: Unit, now: datetime) -> datetime:
+    """
+    The instant, in UTC, that text means, which can be relative to the current time.
+
+    Args:
+        written: "today", "yesterday", how long ago such as "12h", "30d" or "8w", or text for `instant_in`.
+        unit: What is counted by. A time ago means the beginning of the hour, day, week or month it lies in.
+        now: The current time in the time zone that is meant.
+
+    Raises:
+        FilterError: if it is none of these.
+    """
+    zone = cast("tzinfo", now.tzinfo)
+    if written in _DAYS:
+        return first_instant((now - _DAYS[written]).date(), zone)
+    if ago := _AGO.fullmatch(written):
+        return _begin(unit, now - int(ago[1]) * _LENGTHS[ago[2]])
+    if _TIME.fullmatch(written):
+        return instant_in(written, zone)
+    raise FilterError(
+        f"{brief(written)} must be a day such as 2026-05-01, a time such as 2026-05-01T09:00, today, yesterday, "
+        "or hours, days or weeks ago such as 12h, 30d or 8w"
+    )
 
 
 def first_instant(day: date, zone: tzinfo) -> datetime:
-    """
-    The first instant, in UTC, that has a date: midnight, the first of two midnights, or that to which the clocks jump.
-
-    Raises:
-        OverflowError: if it is before the year 1 or after 9999.
-    """
-    early, late = midnight(day, zone, fold=1), midnight(day, zone, fold=0)
-    skipped = range(int((late - early).total_seconds()))
-    if not skipped:  # the clocks don't jump over midnight
-        return late
-    jump = bisect_left(skipped, day, key=lambda n: (early + timedelta(seconds=n)).astimezone(zone).date())
-    return early + timedelta(seconds=jump)
+    """The instant, in UTC, at which a day begins: midnight, the first of two, or the time to which the clocks jump."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
-def midnight(day: date, zone: tzinfo, fold: int) -> datetime:
-    """Midnight in UTC: the first of two, or with `fold=1` the second."""
-    return datetime(day.year, day.month, day.day, tzinfo=zone, fold=fold).astimezone(UTC)
+def next_begin(unit: Unit, moment: datetime, zone: tzinfo) -> datetime:
+    """The instant, in UTC, at which the next hour, day, week or month begins in a time zone."""
+    local = moment.astimezone(zone)
+    if unit == "hours":
+        return moment + _HOUR - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+    day, begin = local.date(), moment
+    while begin <= moment:  # if the clocks go back over midnight, the next date has already begun once
+        day = _first_day(unit, _first_day(unit, day) + _STEPS[unit])
+        begin = first_instant(day, zone)
+    return begin
+
+
+def _begin(unit: Unit, local: datetime) -> datetime:
+    """The instant, in UTC, at which the hour, day, week or month of a local time begins."""
+    if unit == "hours":
+        return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+    return first_instant(_first_day(unit, local.date()), cast("tzinfo", local.tzinfo))
+
+
+def _first_day(unit: Unit, day: date) -> date:
+    """The first day of the week or month that a day is in."""
+    if unit == "weeks":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if unit == "months" else day

@@ -15,9 +15,8 @@ from attrs import define, field, frozen
 from galileo_sessions.errors import FilterError, FilterParseError
 from galileo_sessions.filters import messages, nodes, values
 from galileo_sessions.filters.columns import Col, TypedCol, column_class
-from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, PARTITIONS
+from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS
 from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
-from galileo_sessions.grouping.partitions import Partition
 from galileo_sessions.text import text_messages
 from galileo_sessions.text.tokens import Token, tokens_of
 
@@ -54,21 +53,7 @@ def parse_filter(text: str) -> Filter:
             The message shows the place, `offset` is its position.
         FilterTypeError: if it is no text.
     """
-    return _Parser(values.text(text), METHODS).filter()
-
-
-def parse_partition(text: str) -> Partition:
-    """
-    The partition that a text stands for: what its `repr` prints, such as `Col.number("score").bins(0, 1, 2)`.
-
-    Args:
-        text: A typed column and one of the methods that make partitions, with literal values; as `parse_filter`.
-
-    Raises:
-        FilterParseError: for any other text, and for what the column refuses.
-        FilterTypeError: if it is no text.
-    """
-    return _Parser(values.text(text), (*METHODS, *PARTITIONS)).partition()
+    return _Parser(values.text(text)).filter()
 
 
 @frozen
@@ -110,23 +95,14 @@ class _Bracket:
 
 
 class _Parser:
-    def __init__(self, text: str, methods: tuple[str, ...]) -> None:
+    def __init__(self, text: str) -> None:
         self._text = text
-        self._methods = methods
         self._open = _Bracket("", 0)
         self._outer: list[_Bracket] = []
-        self._has_partition = False
 
     def filter(self) -> Filter:
         """The filter that the whole text stands for."""
         return self._filter(*self._value())
-
-    def partition(self) -> Partition:
-        """The partition that the whole text stands for."""
-        value, start = self._value()
-        if isinstance(value, Partition):
-            return value
-        raise self._fault(start, text_messages.no_partition(value))
 
     def _value(self) -> tuple[Any, int]:
         """What the whole text stands for, and where it begins."""
@@ -214,14 +190,9 @@ class _Parser:
             has = f"Col has {', '.join(FILTER_TYPES)}"
             raise self._fault(start, text_messages.unknown_name(name, FILTER_TYPES, has))
         if not isinstance(owner, _COLUMNS):
-            raise self._fault(start, text_messages.no_method(name, self._methods))
-        if name in PARTITIONS and name not in self._methods:
-            raise self._fault(start, text_messages.unknown_name(name, (), ""))
-        if name not in self._methods or not hasattr(owner, name):
+            raise self._fault(start, text_messages.no_method(name, METHODS))
+        if name not in METHODS or not hasattr(owner, name):
             raise self._fault(start, messages.no_such_method(owner, owner.filter_type, name))
-        if name in PARTITIONS and self._has_partition:  # each may have 10,000 parts
-            raise self._fault(start, text_messages.ONE_PARTITION)
-        self._has_partition = self._has_partition or name in PARTITIONS
         return _Function(name, getattr(owner, name), start)
 
     # ---- operators ---------------------------------------------------------------------------------------------------

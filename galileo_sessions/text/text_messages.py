@@ -11,8 +11,7 @@ from typing import Any
 from unicodedata import east_asian_width
 
 from galileo_sessions.errors import FilterParseError, brief
-from galileo_sessions.filters.kinds import PARTITIONS
-from galileo_sessions.filters.messages import EXAMPLE, JOIN, PARTITION_EXAMPLE, did_you_mean, no_operand, sentence
+from galileo_sessions.filters.messages import EXAMPLE, JOIN, did_you_mean, no_operand, sentence
 
 CHAIN = 'write two comparisons for a chain: (Col("x") > 1) & (Col("x") < 3)'
 MEMBERSHIP = (
@@ -27,7 +26,6 @@ ENDS_EARLY = f"the text ends too early. {EXAMPLE}"
 NO_SIDE = 'one side of a comparison is a column, as in Col("score") > 3'
 NO_CALL = "this is a value, which can't be called"
 TWICE = f"& and | stand alone. {JOIN}"
-ONE_PARTITION = "one call makes the parts to count by, so a second one can't stand beside it"
 NO_LIST_IN_LIST = "a list can't stand in a list"
 ONE_KEYWORD = "a keyword stands once in a call, by its name"
 KEYWORDS_LAST = "an argument without a name can't follow one with a name"
@@ -42,7 +40,6 @@ _NAMES_INSTEAD = {
     "datetime": 'Write a time as text: Col.date("created_at").gt("2026-01-31T09:00:00+00:00")',
     "UUID": 'Write an id as text: Col.id("id").eq("74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")',
     **dict.fromkeys(("timezone", "ZoneInfo", "UTC", "pytz"), _ZONE),
-    **dict.fromkeys(PARTITIONS, "It makes parts to count by, for count_by(...) and --by, and no filter"),
 }
 
 
@@ -144,12 +141,6 @@ def no_filter(value: object, symbol: str) -> str:
     if hasattr(value, "column_id"):
         return f"{brief(value)} is a column, not yet a filter. Compare it: {brief(value)}.eq(...)"
     return f"{brief(value)} is a value, not a filter. {EXAMPLE}"
-
-
-def no_partition(value: object) -> str:
-    """The text for a filter, a column or a value where a partition is needed."""
-    what = "a filter" if hasattr(value, "depth") else "a column" if hasattr(value, "column_id") else "a value"
-    return f"{brief(value)} is {what}, not parts to count by. Write {PARTITION_EXAMPLE}"
 
 
 def wrong_arguments(
