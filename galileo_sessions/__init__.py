@@ -83,7 +83,7 @@ from galileo_sessions.filters.nodes import (
 from galileo_sessions.filters.serialization import dump_filter, load_filter
 from galileo_sessions.filters.tree import leaves_of, map_leaves
 from galileo_sessions.grouping.partitions import Partition
-from galileo_sessions.text.parsing import parse_filter
+from galileo_sessions.text.parser import parse_filter
 from galileo_sessions.version import __version__ as __version__
 
 __all__ = [

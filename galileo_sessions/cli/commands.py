@@ -35,7 +35,7 @@ from galileo_sessions.filters.catalog import ColumnCatalog, cells, dump_catalog
 from galileo_sessions.filters.drawing import draw_filter
 from galileo_sessions.filters.nodes import ALWAYS, Filter
 from galileo_sessions.filters.serialization import dump_filter, load_filter
-from galileo_sessions.text.parsing import parse_filter
+from galileo_sessions.text.parser import parse_filter
 from galileo_sessions.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])

@@ -22,7 +22,7 @@ from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, FullyAnnotatedFilter, Not, Or, TextFilter, all_of
 from galileo_sessions.filters.serialization import dump_filter
-from galileo_sessions.text.parsing import parse_filter
+from galileo_sessions.text.parser import parse_filter
 
 FULLY = FullyAnnotatedFilter()
 FITTING = [

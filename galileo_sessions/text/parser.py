@@ -1,0 +1,327 @@
+"""
+Reads a filter from text: what `repr` prints, and what people write in Python.
+
+Nothing is evaluated: a closed list of names says what each part of the text makes.
+Only brackets nest. Between a pair of them, operands and operators form a flat list, which is joined by precedence.
+"""
+
+import operator
+import re
+import sys
+from contextlib import suppress
+from typing import Any, TypeAlias, get_args
+from unicodedata import east_asian_width
+
+from attrs import frozen
+
+from galileo_sessions.errors import FilterError, FilterParseError, brief
+from galileo_sessions.filters import messages, nodes, values
+from galileo_sessions.filters.columns import Col, TypedCol, column_class
+from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, PARTITIONS
+from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
+
+Token: TypeAlias = re.Match[str]
+Operand: TypeAlias = tuple[Any, int]
+"""A value and the place where it begins."""
+
+MAX_TEXT = 2**16  # characters
+MAX_BRACKETS = 2 * MAX_DEPTH  # And([Or([...])]) has two on each level. Each costs two frames of Python's stack
+
+_TOKEN = re.compile(
+    r"""
+      (?P<space>    (?: \s++ | \#[^\r\n]*+ )++ )
+    | (?P<string>   [rR]?+ (?: '(?: [^'\\\r\n]++ | \\. )*+' | "(?: [^"\\\r\n]++ | \\. )*+" ) )
+    | (?P<number>   [-+]?+ \.?+ [0-9] (?: [eE][-+] | [\w.] )*+ )
+    | (?P<reserved> (?: and | or | not | in | is ) \b )
+    | (?P<keyword>  [^\W\d]\w*+ (?= \s*+ = (?!=) ) )
+    | (?P<name>     [^\W\d]\w*+ )
+    | (?P<symbol>   [=!<>]= | . )
+    | (?P<end>      \Z )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2} | u[0-9a-fA-F]{4} | U[0-9a-fA-F]{8} | .)", re.VERBOSE | re.DOTALL)
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
+
+_CONSTANTS: dict[str, Any] = {"ALWAYS": nodes.ALWAYS, "NEVER": nodes.NEVER, "True": True, "False": False, "None": None}
+_FUNCTIONS: dict[str, Any] = {
+    "Col": Col,
+    "all_of": all_of,
+    "any_of": any_of,
+    "fully_annotated": nodes.FullyAnnotatedFilter,  # without its warning, as load_filter reads it
+}
+_CONSTRUCTORS: dict[str, Any] = {node.__name__: node for node in get_args(nodes.Node)}
+_COLUMNS: tuple[type[Any], ...] = (Col, *get_args(TypedCol))
+_CLOSING = {"": "", "(": ")", "[": "]"}  # the text itself is like a pair of brackets
+_JOIN: dict[str, Any] = {"&": all_of, "|": any_of}  # & binds tighter
+_COMPARE: dict[str, Any] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_OPERATORS = {*_JOIN, *_COMPARE}
+_INSTEAD = {
+    **dict.fromkeys(("and", "or", "not", "&", "|", "!"), messages.JOIN),
+    **dict.fromkeys(("'", '"'), "Close the quotes on the same line"),
+    **dict.fromkeys((")", "]"), "Check the brackets before it"),
+    "in": 'Write Col("a").one_of([...]) or Col.collection("tags").contains("x")',
+    "is": "Write == to compare",
+    "=": "Write == to compare. A single = names an argument, as in case_sensitive=False",
+}
+"""What to write instead of a token that can't stand where it does."""
+
+
+def parse_filter(text: str) -> Filter:
+    """
+    The filter that a text describes, such as `Col("score") > 3` or what `repr` prints of a filter.
+
+    The text can have columns and their comparisons, `&`, `|`, `~`, `all_of`, `any_of`, `ALWAYS`, `NEVER`,
+    `fully_annotated`, the constructors of filters, and literal values. Times, ids and time zones are text.
+    Nothing in it is evaluated or imported.
+
+    Args:
+        text: At most 65,536 characters, with at most 200 brackets in each other. It can have several lines.
+
+    Raises:
+        FilterParseError: if the text isn't a filter, or if a column or a constructor refuses a value.
+            The message shows the place, and `offset` is its position.
+        FilterTypeError: if `text` isn't a `str`.
+    """
+    return _Parser(values.text(text)).filter()
+
+
+@frozen
+class _Function:
+    """A function, a constructor or a column's method. What follows must call it."""
+
+    name: str
+    start: int
+    call: Any
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = (token for token in _TOKEN.finditer(text) if token.lastgroup != "space")
+        self._next = next(self._tokens)
+        self._open: list[tuple[str, int]] = []
+        """The brackets that are open, with their places."""
+
+    def filter(self) -> Filter:
+        """The filter that the whole text describes."""
+        if len(self._text) > MAX_TEXT:
+            raise self._error(
+                MAX_TEXT, f"the text has more than {MAX_TEXT:,} characters. load_filter reads larger filters"
+            )
+        if self._next.lastgroup == "end":
+            raise self._error(0, f"the text is empty. {messages.EXAMPLE}")
+        start = self._next.start()
+        [value], _, _ = self._items("", start)
+        if not isinstance(value, Filter):
+            raise self._error(start, str(messages.no_child(value)))
+        return value
+
+    def _take(self) -> Token:
+        """Moves on by one token and returns it."""
+        token, self._next = self._next, next(self._tokens, self._next)
+        return token
+
+    # ---- brackets and operands ---------------------------------------------------------------------------------------
+
+    def _items(self, opening: str, start: int, *, is_call: bool = False) -> tuple[list[Any], dict[str, Any], bool]:
+        """Reads up to the closing bracket: the values, those with a name, and whether there is a comma."""
+        if len(self._open) > MAX_BRACKETS:
+            raise self._error(start, messages.TOO_DEEP)
+        self._open.append((opening, start))
+        closing = _CLOSING[opening]
+        items: list[Any] = []
+        named: dict[str, Any] = {}
+        has_comma = False
+        while self._next[0] != closing:
+            keyword = None
+            if is_call and self._next.lastgroup == "keyword":
+                keyword = self._take()
+                self._take()  # the =
+            operands, symbols = [self._operand()], list[Token]()
+            while self._next[0] in _OPERATORS:
+                symbols.append(self._take())
+                operands.append(self._operand())
+            value = self._joined(operands, symbols) if symbols else operands[0][0]
+            if keyword is None:
+                items.append(value)
+            elif keyword[0] in named:
+                raise self._error(keyword.start(), f"{brief(keyword[0])} is given twice")
+            else:
+                named[keyword[0]] = value
+            if self._next[0] == "," and opening:
+                self._take()
+                has_comma = True
+            elif self._next[0] != closing:
+                raise self._unexpected(self._next)
+        self._take()
+        self._open.pop()
+        return items, named, has_comma
+
+    def _operand(self) -> Operand:
+        """Reads a literal, a name or brackets, with any ~ before and any call after it. Returns it with its place."""
+        inversions = 0
+        while self._next[0] == "~":
+            self._take()
+            inversions += 1
+        token = self._take()
+        start = token.start()
+        value: Any
+        if token.lastgroup in ("string", "number", "name"):
+            value = self._atom(token)
+        elif token[0] in ("(", "["):
+            items, _, has_comma = self._items(token[0], start)
+            value = items[0] if token[0] == "(" and len(items) == 1 and not has_comma else items
+        else:
+            raise self._unexpected(token)
+        while self._next[0] in (".", "("):
+            symbol = self._take()
+            if symbol[0] == ".":
+                value = self._attribute(value, self._take())
+            elif isinstance(value, _Function):
+                items, named, _ = self._items("(", symbol.start(), is_call=True)
+                value = self._apply(start, value.call, *items, **named)
+            else:
+                raise self._error(start, "this is a value, so it can't be called")
+        if isinstance(value, _Function):
+            raise self._uncalled(value)
+        if inversions and not isinstance(value, Filter):
+            raise self._error(start, '~ must stand before a filter, and binds tighter than ==. Write ~(Col("a") == 1)')
+        for _ in range(inversions):
+            value = self._apply(start, operator.invert, value)
+        return value, start
+
+    # ---- literals and names ------------------------------------------------------------------------------------------
+
+    def _atom(self, token: Token) -> Any:
+        if token.lastgroup == "name":
+            return self._named(token)
+        return self._string(token) if token.lastgroup == "string" else self._number(token)
+
+    def _named(self, token: Token) -> Any:
+        """What a name stands for. Names get their meaning here and nowhere else."""
+        name = token[0]
+        if name in _CONSTANTS:
+            return _CONSTANTS[name]
+        function = _FUNCTIONS.get(name) or _CONSTRUCTORS.get(name)
+        if function is not None:
+            return _Function(name, token.start(), function)
+        shown = brief(name)
+        hint = f"write Col({shown}) for a column, {shown} for text. Times, ids and time zones are text as well"
+        hint = messages.did_you_mean(name, (*_FUNCTIONS, *_CONSTANTS), hint)
+        raise self._error(token.start(), f"unknown name {shown}; {hint}")
+
+    def _attribute(self, owner: Any, token: Token) -> _Function:
+        """The method of a column, or the class of columns that `Col.text` is."""
+        name, start = token[0], token.start()
+        if token.lastgroup != "name":
+            raise self._unexpected(token)
+        if isinstance(owner, _Function):
+            if owner.call is not Col:
+                raise self._uncalled(owner)
+            if name not in FILTER_TYPES:
+                raise self._error(start, messages.no_factory(name))
+            return _Function(f"Col.{name}", owner.start, column_class(FILTER_TYPES[name]))
+        if not isinstance(owner, _COLUMNS):
+            raise self._error(start, f"only columns have methods. {messages.JOIN}")
+        if name in PARTITIONS and hasattr(owner, name):
+            raise self._error(start, f"{name} makes a partition, not a filter. Partitions can't be written as text")
+        if name not in METHODS or not hasattr(owner, name):
+            raise self._error(start, messages.no_such_method(owner, owner.filter_type, name))
+        return _Function(name, start, getattr(owner, name))
+
+    def _number(self, token: Token) -> int | float:
+        written = token[0]
+        with suppress(ValueError):
+            return float(written) if set(written) & set(".eE") else int(written)
+        raise self._error(
+            token.start(), f"{brief(written)} can't be read as a number. Write times, ids and text in quotes"
+        )
+
+    def _string(self, token: Token) -> str:
+        written = token[0]
+        if written[0] in "rR":
+            return written[2:-1]
+
+        def character(escape: re.Match[str]) -> str:
+            code = escape[1]
+            if code in _ESCAPED:
+                return _ESCAPED[code]
+            if len(code) > 1 and int(code[1:], 16) <= sys.maxunicode:
+                return chr(int(code[1:], 16))
+            raise self._error(token.start() + 1 + escape.start(), r"unknown escape. Write \\ for a backslash in text")
+
+        return _ESCAPE.sub(character, written[1:-1])
+
+    # ---- operators ---------------------------------------------------------------------------------------------------
+
+    def _joined(self, operands: list[Operand], symbols: list[Token]) -> Any:
+        """Joins operands by the operators between them: first by each &, then by each |, then by a comparison."""
+        for symbol in _JOIN:
+            groups, others = [operands[:1]], list[Token]()
+            for token, operand in zip(symbols, operands[1:], strict=True):
+                if token[0] == symbol:
+                    groups[-1].append(operand)
+                else:
+                    groups.append([operand])
+                    others.append(token)
+            operands, symbols = [self._group(symbol, group) for group in groups], others
+        if len(symbols) > 1:
+            raise self._error(operands[0][1], 'write two comparisons for a chain: (Col("a") > 1) & (Col("a") < 3)')
+        if not symbols:
+            return operands[0][0]
+        (left, start), (right, _) = operands
+        if not isinstance(left, _COLUMNS) and not isinstance(right, _COLUMNS):
+            raise self._error(start, 'one side of a comparison must be a column, as in Col("score") > 3')
+        return self._apply(start, _COMPARE[symbols[0][0]], left, right)
+
+    def _group(self, symbol: str, operands: list[Operand]) -> Operand:
+        """Joins operands by & or |; a single one stays as it is."""
+        if len(operands) == 1:
+            return operands[0]
+        for value, place in operands:
+            if not isinstance(value, Filter):
+                raise self._error(place, str(messages.no_operand(value, symbol)))
+        start = operands[0][1]
+        return self._apply(start, _JOIN[symbol], [value for value, _ in operands]), start
+
+    # ---- errors ------------------------------------------------------------------------------------------------------
+
+    def _apply(self, start: int, call: Any, /, *given: Any, **named: Any) -> Any:
+        """Calls a function or an operator. Only the parser knows the place, so its errors become parse errors here."""
+        try:
+            return call(*given, **named)
+        except FilterError as error:
+            problem = str(error)
+        except TypeError as error:  # the arguments don't fit, in Python's words without the name of a class
+            problem = f"{call.__name__}() {str(error).partition('() ')[2][:200]}"
+        raise self._error(start, problem)
+
+    def _unexpected(self, token: Token) -> FilterParseError:
+        """The error for a token that can't stand where it does."""
+        opening, start = self._open[-1]
+        if token.lastgroup == "end" and opening:
+            return self._error(start, f"{opening!r} was never closed")
+        if token.lastgroup == "end":
+            return self._error(token.start(), f"the text ends too early. {messages.EXAMPLE}")
+        written = "=" if token.lastgroup == "keyword" else token[0]
+        hint = _INSTEAD.get(written, messages.EXAMPLE)
+        return self._error(token.start(), f"{brief(written)} can't stand here. {hint}")
+
+    def _uncalled(self, function: _Function) -> FilterParseError:
+        return self._error(function.start, f"{function.name} must be called. Write {function.name}(...)")
+
+    def _error(self, offset: int, problem: str) -> FilterParseError:
+        """The error with the problem, at most 80 characters of the line below it, and a caret at the offset."""
+        before = re.split("[\r\n]", self._text[max(0, offset - 40) : offset])[-1]
+        after = re.split("[\r\n]", self._text[offset : offset + 40])[0]
+        line = "".join(char if char.isprintable() else " " for char in before + after)
+        indent = "".join("\u3000" if east_asian_width(char) in "WF" else " " for char in before)
+        return FilterParseError(f"{problem}\n  {line}\n  {indent}^", text=self._text, offset=offset)

@@ -1,0 +1,483 @@
+"""The text that repr prints, read back; what people type; and each way in which a text isn't a filter."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import pickle
+import re
+import sys
+import threading
+import time
+import warnings
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.strategies import PROJECT, USER, combined, constructed, deepest
+
+from galileo_sessions import (
+    ALWAYS,
+    NEVER,
+    And,
+    Col,
+    Filter,
+    FilterError,
+    FilterParseError,
+    FilterTypeError,
+    FullyAnnotatedFilter,
+    Not,
+    NumberFilter,
+    Or,
+    TextFilter,
+    all_of,
+    any_of,
+)
+from galileo_sessions.text.parser import MAX_BRACKETS, MAX_TEXT, parse_filter
+
+A, B, C = Col("a").gt(1), Col("b").lt(2), Col("c").eq("x")
+
+
+def refused(text: str) -> FilterParseError:
+    """The error with which a text is refused."""
+    with pytest.raises(FilterParseError) as caught:
+        parse_filter(text)
+    check(caught.value, text)
+    return caught.value
+
+
+def check(error: FilterParseError, text: str) -> None:
+    """What holds of every FilterParseError: it fits a screen, and says nothing of the package's inside."""
+    problem, line, caret = str(error).split("\n")
+    assert text == error.text
+    assert 0 <= error.offset <= len(text)
+    assert problem
+    assert len(str(error)) <= 600
+    assert len(line) <= 82
+    assert re.fullmatch("  [ \u3000]*\\^", caret)
+    assert len(caret) <= len(line) + 1
+    for internal in ("galileo_sessions", "ast.", "Traceback", "_Parser", "Error", "__new__", "operand", "node"):
+        assert internal in text or internal not in str(error)
+
+
+# ---- filters ---------------------------------------------------------------------------------------------------------
+
+
+@given(constructed | combined)
+@settings(max_examples=300)
+def test_a_filter_is_read_from_its_repr(where: Filter) -> None:
+    """parse_filter(repr(f)) is f, whatever text and numbers it holds."""
+    assert where == parse_filter(repr(where))
+    assert repr(where) == repr(parse_filter(repr(where)))
+
+
+@given(deepest)
+@settings(max_examples=20)
+def test_the_deepest_trees_are_read_from_their_repr(where: Filter) -> None:
+    """The same at the limit of 100 levels."""
+    assert where == parse_filter(repr(where))
+
+
+def deep(steps: list[Any]) -> Filter:
+    """A filter of 100 levels."""
+    where: Filter = TextFilter("a", "one_of", ["x"])
+    for i in range(99):
+        where = steps[i % len(steps)](where)
+    assert 100 == where.depth
+    return where
+
+
+NESTINGS = {
+    "and": [lambda f: And([f])],
+    "not or": [lambda f: Or([f]), Not],
+    "not": [Not],
+    "two": [lambda f: And([f, A]), lambda f: Or([B, f])],
+    "many": [lambda f: And([f, *[A] * 9]), lambda f: Or([*[B] * 9, f])],
+}
+
+
+@pytest.mark.parametrize("steps", NESTINGS.values(), ids=NESTINGS)
+def test_no_kind_of_nesting_is_too_deep(steps: list[Any]) -> None:
+    """Two brackets a level are 200 at 100 levels, the most that Python's own reader takes."""
+    assert deep(steps) == parse_filter(repr(deep(steps)))
+
+
+def test_the_deepest_text_is_read_far_from_the_top_of_the_stack() -> None:
+    """A program can be hundreds of calls deep when it parses a text: Python stops at 1,000."""
+
+    def call(depth: int) -> Filter:
+        return call(depth - 1) if depth else parse_filter(text)
+
+    text = repr(deep(NESTINGS["and"]))
+    assert 100 == call(400).depth
+
+
+def test_the_largest_filter_is_read() -> None:
+    """All that 64 KiB hold: leaves with column ids as long as those of metrics, and one leaf with many values."""
+    for where in (
+        all_of(Col(f"metrics/{PROJECT}").gt(n) for n in range(900)),
+        Col("a").one_of([str(n) for n in range(8_000)]),
+    ):
+        assert 60_000 < len(repr(where)) <= MAX_TEXT
+        assert where == parse_filter(repr(where))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('Col("a") > 1', A),
+        ("1 < Col('a')", A),
+        ("Col('a') >= -1.5", Col("a").gte(-1.5)),
+        ("Col('a') <= +1", Col("a").lte(1)),
+        ("Col('a') == .5", Col("a").eq(0.5)),
+        ("Col('a') != 1_0.5e-1", Col("a").ne(1.05)),
+        ("(" * MAX_BRACKETS + "ALWAYS" + ")" * MAX_BRACKETS, ALWAYS),
+        ("ALWAYS & (Col('a') > 1) | Col('b').lt(2) & Col('c').eq('x')", A | B & C),
+        ("~Col('a').gt(1) & ~Col('b').lt(2) | NEVER", ~A & ~B),
+        ("Col('b').lt(2) | Col('a').gt(1) & Col('c').eq('x') | ALWAYS & Col('a').gt(1)", any_of([B, A & C, A])),
+        (f"fully_annotated(['{USER}'])", FullyAnnotatedFilter([USER])),
+        ("~fully_annotated(user_ids=None)", ~FullyAnnotatedFilter()),
+        ("FullyAnnotatedFilter()", FullyAnnotatedFilter()),
+        ("Col.text('a') . eq (  value = 'x' , )", Col.text("a").eq("x")),
+        ("Col('a').eq(r'\\d')", Col("a").eq("\\d")),
+        ("Col('a').contains(\"\")", Col("a").contains("")),
+        ("(Col('a') > 1) & (Col('b') < 2) | (Col('c') == 'x')", A & B | C),
+        ("Col('a').gt(1) & (Col('b').lt(2) | ~Col('c').eq('x'))", A & (B | ~C)),
+        ("~~Col('a').gt(1)", A),
+        ("~~Not(Not(ALWAYS))", ~~Not(Not(ALWAYS))),
+        ("~" * 60_000 + "ALWAYS", ALWAYS),
+        ("all_of([Col('a') > 1, Col('b') < 2, ALWAYS])", A & B),
+        ("any_of((Col('a') > 1, NEVER))", A),
+        ("any_of([])", NEVER),
+        ("all_of(filters=())", ALWAYS),
+        ("And([Or([Not(ALWAYS)]), And([])])", And([Or([Not(ALWAYS)]), And([])])),
+        ("Col.date('d').between('2026-01-01T00:00Z', '2026-01-02T00:00Z')",
+         Col.date("d").between("2026-01-01T00:00Z", "2026-01-02T00:00Z")),
+        ("Col('d').on('2026-01-31', tz='Europe/Berlin')", Col("d").on("2026-01-31", tz="Europe/Berlin")),
+        ("Col('b').is_true() & Col.boolean('b').eq(False)", Col("b").is_true() & Col("b").is_false()),
+        ("Col('a').one_of(['x', 'y'], case_sensitive=False)", Col("a").one_of(["x", "y"], case_sensitive=False)),
+        ("Col.collection('t').not_in(('x',))", Col.collection("t").not_in(["x"])),
+        ("NumberFilter(column_id='a', operator='between', value=[2, -0.0])", NumberFilter("a", "between", [2, -0.0])),
+        (" \n\t ((Col('a') > 1)\r\n  & # both\n  Col('b').lt(2)) \n", A & B),
+        ("&".join(["(Col('a') > 1)"] * 700), all_of([A] * 700)),
+        ("|".join(["Col('a').gt(1)"] * 700), any_of([A] * 700)),
+    ],
+    ids=lambda value: value[:60] if isinstance(value, str) else "",
+)  # fmt: skip
+def test_people_type_filters_in_more_ways_than_repr_prints(text: str, expected: Filter) -> None:
+    """Comparisons, inferred types, keywords, tuples, comments, several lines, long chains."""
+    assert expected == parse_filter(text)
+
+
+LITERALS = st.text(max_size=12) | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(LITERALS)
+def test_a_literal_is_read_as_python_reads_it(value: str | float) -> None:
+    """Whatever characters it has."""
+    kind = "TextFilter" if isinstance(value, str) else "NumberFilter"
+    where: Any = parse_filter(f"{kind}('a', 'eq', {value!r})")
+    assert (value, type(value)) == (where.value, type(where.value))
+
+
+@given(st.sampled_from("'\""), st.text(st.sampled_from(list("ab\\'\"\nxuU07 é")), max_size=12))
+@settings(max_examples=400)
+def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> None:
+    """Or it is refused."""
+    text = f"TextFilter('a', 'eq', {quote}{body}{quote})"
+    with contextlib.suppress(FilterParseError):
+        where = parse_filter(text)
+        with warnings.catch_warnings(action="ignore"):
+            assert where == TextFilter("a", "eq", ast.literal_eval(f"{quote}{body}{quote}"))
+
+
+# ---- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        # words of other languages
+        ("Col('a').gt(1) and Col('b').lt(2)", "and", "'and' can't stand here. Write & for and, | for or"),
+        ("Col('a').gt(1) || Col('b').lt(2)", "| Col", "'|' can't stand here. Write & for and"),
+        ("!Col('a').gt(1)", "!", "~ for not"),
+        ("not Col('a').gt(1)", "not", "~ for not"),
+        ("Col('a').gt(1) AND Col('b').lt(2)", "AND", "'AND' can't stand here. A filter looks like Col("),
+        ("'x' in Col('tags')", "in", 'Col.collection("tags").contains("x")'),
+        ("Col('a') not in ['x']", "not", "Write & for and"),
+        ("Col('a') is None", "is", "Write == to compare"),
+        ("Col('a') = 1", "=", "Write == to compare. A single = names an argument"),
+        ("(a = 1)", "a", "Write == to compare"),
+        # names
+        ("col('a').eq(1)", "col", "unknown name 'col'; did you mean Col?"),
+        ("Col('a').eq(true)", "true", "did you mean True?"),
+        ("input.contains('x')", "input", "write Col('input') for a column, 'input' for text"),
+        ("Col('d').gt(datetime(2026, 1, 31))", "datetime", "Times, ids and time zones are text as well"),
+        ("Col.txt('a').eq(1)", "txt", "Did you mean Col.text?"),
+        ("Col.eq('a')", "eq(", "Col has no eq; it has id, date, number, boolean, collection, text"),
+        ("Col('a').contain('x')", "contain", "Did you mean contains?"),
+        ("Col('a').isin(['x'])", "isin", "Write Col('a').one_of(...)"),
+        ("Col.text('a').gt(3)", "gt", "Col.text('a') has no gt (>); it has eq"),
+        ("Col.number('a').bins(1)", "bins", "bins makes a partition, not a filter"),
+        ("'x'.contains('y')", "contains", "only columns have methods"),
+        ("Col('a').(1)", "(1)", "'(' can't stand here"),
+        ("Col('a').eq(1).eq(2)", "eq(2)", "only columns have methods. Write & for and"),
+        ("TextFilter.foo(1)", "TextFilter", "TextFilter must be called"),
+        ("Col('a').eq", "eq", "eq must be called. Write eq(...)"),
+        ("Col.text", "Col", "Col.text must be called"),
+        ("ALWAYS()", "ALWAYS", "this is a value, so it can't be called"),
+        # operators
+        ("Col('a') > 1 & Col('b') < 2", "1", "& binds tighter than == and <"),
+        ("Col('a').eq(1) & 3 > Col('b')", "3", "3 is not a filter"),
+        ("Col('a') | Col('b').eq(1)", "Col('a')", "Col('a') is a column, not yet a filter"),
+        ("Col('a').eq(1) & None", "None", "write ALWAYS"),
+        ("~Col('a') == 1", "Col", 'Write ~(Col("a") == 1)'),
+        ("1 < Col('a') < 3", "1", 'write two comparisons for a chain: (Col("a") > 1) & (Col("a") < 3)'),
+        ("(Col('a') > 1) == True", "(", "one side of a comparison must be a column"),
+        ("Col('a')", "Col", "Compare it: Col('a').eq(...)"),
+        ("[Col('a').eq(1)]", "[", "expected a filter, got"),
+        ("(Col('a').eq(1),)", "(", "expected a filter, got"),
+        ("Col('a').eq(1), Col('b').eq(2)", ",", "',' can't stand here"),
+        ("(Col('a').gt(1) Col('b').lt(2))", "Col('b')", "'Col' can't stand here"),
+        ("Col('a').eq(1 + 1)", "+", "'+' can't stand here"),
+        ("Col.text('a').eq({})", "{}", "'{' can't stand here"),
+        # brackets, text and numbers
+        ("Col('a').eq(1, , 2)", ", 2", "',' can't stand here"),
+        ("[1)", ")", "')' can't stand here. Check the brackets before it"),
+        ("Col('a').eq('x'))", ")", "Check the brackets before it"),
+        ("Col('a').eq('x'", "('x'", "'(' was never closed"),
+        ("Col('a').eq(1) &", "", "the text ends too early"),
+        ("Col('a').eq('x)", "'x)", "Close the quotes on the same line"),
+        ("Col('a').eq(\"x\ny\")", '"x', "Close the quotes on the same line"),
+        ("Col('a').eq(‘x’)", "‘", "'‘' can't stand here"),
+        (r"Col('a').eq('C:\Users')", r"\U", r"unknown escape. Write \\ for a backslash in text"),
+        (r"Col('a').eq('\x1')", r"\x1", "unknown escape"),
+        (r"Col('a').eq('\U00110000')", r"\U", "unknown escape"),
+        ("Col('a').eq(1.2.3)", "1.2.3", "'1.2.3' can't be read as a number"),
+        ("Col('a').eq(2j)", "2j", "'2j' can't be read as a number"),
+        (f"Col('a').eq({'1' * 5000})", "1", "can't be read as a number"),
+        ("Col('a').gt(2026-01-31)", "-01", "'-01' can't stand here"),
+        # arguments
+        ("Col('a').eq()", "Col", "eq() missing 1 required positional argument: 'value'"),
+        ("Col.text('a').eq('x', case=True)", "Col", "eq() got an unexpected keyword argument 'case'"),
+        ("Col('a').eq(self=1)", "Col", "eq() got multiple values for argument 'self'"),
+        ("TextFilter('a')", "Text", "TextFilter() missing 2 required positional arguments"),
+        ("Col.text('a').eq('x', case_sensitive=True, case_sensitive=False)", "case_sensitive=F", "is given twice"),
+        (f"Col('a').eq('x', {'a' * 5000}=1)", "Col", "eq() got an unexpected keyword argument 'aaa"),
+        # what columns and constructors refuse
+        ("ALWAYS & Col('a').eq(None)", "Col", "the API has no test for a missing value"),
+        ("Col.collection('t') != 'x'", "Col", "has no ne (!=)"),
+        ("Col('a').eq(1e999)", "Col", "inf is not a number that JSON can carry"),
+        ("Col('a').one_of('x')", "Col", "one_of takes a list of text"),
+        ("TextFilter('a', 'like', 'x')", "Text", "a text filter has no operator 'like'"),
+        ("And([1])", "And", "expected a filter, got 1"),
+        ("all_of(Col('a').eq(1))", "all_of", "write all_of([a, b]), not all_of(a)"),
+        ("Not(" * 110 + "ALWAYS" + ")" * 110, "Not(" * 100, "101 levels deep"),
+        ("(" * 201 + "ALWAYS" + ")" * 201, "(A", "nested too deeply"),
+        ("[(" * (MAX_TEXT // 4) + ")]" * (MAX_TEXT // 4), "[(" * (MAX_TEXT // 4 - 100), "nested too deeply"),
+        ("a" * (MAX_TEXT + 1), "", "more than 65,536 characters. load_filter"),
+    ],
+    ids=lambda value: value[:60],
+)  # fmt: skip
+def test_a_refusal_says_what_is_wrong_and_where(text: str, place: str, words: str) -> None:
+    """The offset is that of the fault, and the caret is under it."""
+    error = refused(text)
+    assert words in str(error)
+    assert error.offset in (text.rindex(place), text.index(place), MAX_TEXT)
+    _, line, caret = str(error).split("\n")
+    if text.isprintable() and len(text) < 80 and error.offset < 40:
+        assert f"  {text}"[: len(line)] == line
+        assert 2 + error.offset == caret.index("^")
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t\n", "# nothing"])
+def test_an_empty_text_is_explained(text: str) -> None:
+    """With an example of a filter."""
+    assert "the text is empty. A filter looks like" in str(refused(text))
+
+
+@pytest.mark.parametrize("text", [None, 3, b"ALWAYS", ALWAYS])
+def test_only_text_is_parsed(text: Any) -> None:
+    """Anything else is a FilterTypeError."""
+    with pytest.raises(FilterTypeError, match="expected text"):
+        parse_filter(text)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_line_of_the_fault_is_shown(end: str) -> None:
+    """Of several lines, only that one. The offset counts characters of the whole text, and wide ones are wide."""
+    text = end.join(["  (", "Col('a').eq(1)", "  & Col('漢😀').eq('\t') & é_é", ")"])
+    error = refused(text)
+    assert text.index("é_é") == error.offset
+    assert str(error).endswith(f"\n    & Col('漢😀').eq(' ') & é_é\n  {' ' * 9}\u3000\u3000{' ' * 13}^")
+
+
+def test_a_long_line_is_shown_around_the_fault() -> None:
+    """At most 80 characters of it."""
+    text = f"{'ALWAYS & ' * 1000}foo{' & ALWAYS' * 1000}"
+    error = refused(text)
+    assert 9000 == error.offset
+    assert ("  " + text[8960:9040], 42 * " " + "^") == tuple(str(error).split("\n")[1:])
+
+
+HOSTILE = [
+    "__import__('os').system('true')",
+    "().__class__.__bases__[0].__subclasses__()",
+    "Col.__init__.__globals__",
+    "Col('a').__class__('b')",
+    "Col('a').column_id.eq('x')",
+    "Col('a')._leaf('eq', 'x')",
+    "Col.mro()",
+    "ALWAYS.children",
+    "eval('ALWAYS')",
+    "[f for f in (ALWAYS,)]",
+    "(x := ALWAYS)",
+    "ALWAYS if 1 else NEVER",
+    "all_of(ALWAYS for _ in [1])",
+    "{'a': ALWAYS}['a']",
+    "Col('a').eq('x' * 1000000000)",
+    "Col('a').eq(9 ** 9 ** 9)",
+    "Col('a').eq('%s' % 1)",
+    "Col('a').eq(f'{1}')",
+    "Col('a').eq(b'x')",
+    "Col('a').eq(*['x'])",
+    "Filter()",
+    "parse_filter('ALWAYS')",
+    "import os",
+    "ALWAYS; ALWAYS",
+    "(lambda: 1)()",
+    "await ALWAYS",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_is_evaluated(text: str) -> None:
+    """Names, attributes and operations that aren't in the closed list are refused."""
+    refused(text)
+
+
+def test_an_error_pickles_and_has_no_context() -> None:
+    """What Python or a column said is in the message; the error itself stands alone."""
+    for text in ("Col('a').eq(", "Col('a').eq(None)", "Col.text('a').gt(1)", "Col('a').eq(1x)", "Col('a').eq()"):
+        error = refused(text)
+        assert error.__context__ is None
+        assert error == pickle.loads(pickle.dumps(error))
+
+
+# ---- any text --------------------------------------------------------------------------------------------------------
+
+GOOD = [
+    "~(NEVER)",
+    "1.5e3 <= Col.number('a')",
+    "Col('input').contains('x') & ~Col('score').gt(-3)",
+    "Col.text('a').eq('x', case_sensitive=False)",
+    "Col.collection('t').one_of(['x', 'y']) | NEVER",
+    "Col('é').eq('\\u00fc漢')",
+    "Col.date('d').gte('2026-01-31T09:00:00+00:00')",
+    f"Col.id('i').not_in(('{PROJECT}',))",
+    "all_of([Col('a').eq(1), Col('b').ne(True)])",
+    "And([Or([]), Not(ALWAYS)])",
+    "NumberFilter(column_id='a', operator='eq', value=[1])",
+    f"FullyAnnotatedFilter(user_ids=['{USER}'])",
+    "(Col('a') == 'x') & (Col('b') != \"y\")",
+    "(Col('a').lt(31) # one\n | Col('b').is_false())",
+]
+NASTY = list("()[]{}'\"\\&|~.,=#0xf \n\r\0é\ud800\u2028😀")
+
+
+def changes(text: str) -> list[str]:
+    """Every prefix, and the text with any one character deleted, replaced, or put in between."""
+    places = range(len(text))
+    return [
+        *(text[:i] for i in places),
+        *(text[:i] + text[i + 1 :] for i in places),
+        *(text[:i] + char + text[i + 1 :] for i in places for char in NASTY),
+        *(text[:i] + char + text[i:] for i in [*places, len(text)] for char in NASTY),
+    ]
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("good", GOOD)
+def test_a_text_broken_anywhere_is_a_filter_or_a_parse_error(good: str) -> None:
+    """Whatever one character makes of it, there is an answer that people can read."""
+    assert parse_filter(good) == parse_filter(repr(parse_filter(good)))
+    for text in changes(good):
+        try:
+            where = parse_filter(text)
+        except FilterParseError as error:
+            check(error, text)
+        else:
+            assert isinstance(where, Filter)
+
+
+def filled(head: str, body: str, tail: str = "") -> str:
+    """A text of the greatest length, with the body as often as it fits in."""
+    return head + body * ((MAX_TEXT - len(head) - len(tail)) // len(body)) + tail
+
+
+SHAPES = {
+    **{f"only {body!a}": filled("", body) for body in (
+        "~", "(", "[", "([", "a", "α", "a\u0301", "'", '"', "\\", "\\\n", "1", "1_", "#", "#\n", " ", "\n", ".", ",",
+        "=", "{", "-", "0", "😀", "a ", "a&", "'a'", "1<", "()", "not ", "\ud800", ".1", "1.", "a=", "\"'",
+    )},
+    **{f"list of {body[:20]}": filled("And([", f"{body},", "])") for body in (
+        "1", "(1)", "''", "'\\n'", "Col('a')>1", "Col('a').gt(1)", "Or([])", "~NEVER", "NEVER", "[]", "()", "a=1",
+        "~" * 90 + "ALWAYS", "Not(" * 98 + "NEVER" + ")" * 98, "And([" * 97 + "NEVER" + "])" * 97, "fully_annotated()",
+        "Col('a').between(1,2)", "Col.date('d').on('2026-01-31',tz='UTC')", "Col('a')&Col('b')",
+    )},
+    "fraction": "0." + "1" * (MAX_TEXT - 2),
+    "exponent": "1e" + "9" * (MAX_TEXT - 2),
+    "spaces": "a" + " " * (MAX_TEXT - 2) + "=",
+    "escapes": filled("'", "\\x41", "'"),
+    "keywords": filled("Col(", "a=1,", ")"),
+    "calls": filled("Col('a')", ".eq(1)"),
+    "joined": filled("", "(Col('a')>1)&", "ALWAYS"),
+    "columns in a list": filled("Col('a').one_of([", "Col('b'),", "])"),
+    "unfinished list": filled("Col('a').one_of([", "'a',"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def small_stack() -> Any:
+    """Threads started meanwhile have a stack of 256 KiB."""
+    before = threading.stack_size(256 * 1024)
+    yield
+    threading.stack_size(before)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("shape", SHAPES)
+def test_any_text_is_answered_soon_in_a_thread_with_a_small_stack(shape: str, small_stack: None) -> None:
+    """
+    With a filter or a FilterError.
+
+    It takes at most 0.1 s of CPU on a quiet machine. A busy one gets twice that, and three tries.
+    """
+    text, answers, seconds = SHAPES[shape], [], []
+
+    def answer() -> None:
+        start = time.thread_time()
+        try:
+            answers.append(parse_filter(text))
+        except FilterError as error:
+            answers.append(error)
+        seconds.append(time.thread_time() - start)
+
+    assert len(text) <= MAX_TEXT
+    for _ in range(3):
+        thread = threading.Thread(target=answer)
+        thread.start()
+        thread.join()
+    assert 3 == len(answers)
+    assert min(seconds) < 0.2
+
+
+def test_no_state_of_the_process_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the filters of warnings, which threads share, nor the recursion limit."""
+    before = (list(warnings.filters), sys.getrecursionlimit())
+    monkeypatch.setattr(warnings, "catch_warnings", None)
+    for text in (r"Col('a').eq('\d')", "1and ALWAYS", "(" * 1_000):
+        with contextlib.suppress(FilterParseError):
+            parse_filter(text)
+    assert before == (list(warnings.filters), sys.getrecursionlimit())
