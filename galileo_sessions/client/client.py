@@ -8,15 +8,13 @@ import warnings
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from inspect import signature
 from math import inf
-from typing import TYPE_CHECKING, Any, Never, NoReturn, Self, cast, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast, overload
 from uuid import UUID
 
 from attrs import evolve
 
 from galileo_sessions.client.address import base_url as resolve_base_url
-from galileo_sessions.client.advice import unknown_argument
 from galileo_sessions.client.auth import Authentication
 from galileo_sessions.client.checks import ColumnChecks
 from galileo_sessions.client.credentials import Auth, find_credentials
@@ -85,11 +83,9 @@ class GalileoSessions:
         headers: Mapping[str, str] | None = None,
         on_attempt: Callable[[Attempt], object] | None = None,
         check: bool = False,
-        **unknown: Never,
     ) -> None:
         key, auths, address, way, extra = map(_hidden, (api_key, auth, base_url, proxy, headers))
         del api_key, auth, base_url, proxy, headers  # tracebacks show local variables
-        _refuse(GalileoSessions, unknown)
         found = find_credentials(key, auths)
         self._base_url = resolve_base_url(address)
         patience, retries = as_timeouts(timeouts), as_retry(retry)
@@ -125,7 +121,6 @@ class GalileoSessions:
         metrics_testing_id: UUID | str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  # a promised part of the interface
         check: bool | None = None,
-        **unknown: Never,
     ) -> int:
         """
         The number of sessions in a project that satisfy a filter.
@@ -150,7 +145,6 @@ class GalileoSessions:
             DeadlineExceededError: if `timeout` ran out.
             DecodeError: if the answer is not a count.
         """
-        _refuse(GalileoSessions.count, unknown)
         scope = (log_stream_id, experiment_id, metrics_testing_id)
         if isinstance(project_id, CountQuery):
             query = narrowed(project_id, build_query(UUID(int=0), where, filters, *scope))
@@ -207,7 +201,6 @@ class GalileoSessions:
         timeout: float | None = None,
         on_progress: OnProgress | None = None,
         check: bool | None = None,
-        **unknown: Never,
     ) -> CountStream:
         """
         Counts in many projects, or many queries, at once: `async with galileo.count_many(ids, where) as stream:`.
@@ -230,7 +223,6 @@ class GalileoSessions:
             ConfigurationError: if an argument can't work.
             FilterError: if the filter can't be sent.
         """
-        _refuse(GalileoSessions.count_many, unknown)
         if isinstance(targets, str | UUID | CountQuery) or not isinstance(targets, Iterable | AsyncIterable):
             raise ConfigurationError(f"targets is a list of project ids or queries, got {brief(targets)}. Write [...]")
         if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
@@ -262,7 +254,6 @@ class GalileoSessions:
         timeout: float | None = None,  # noqa: ASYNC109  # as count has it
         on_progress: OnProgress | None = None,
         check: bool | None = None,
-        **unknown: Never,
     ) -> CountReport:
         """
         Counts like `count_many`, and returns all results in the order of the targets.
@@ -273,7 +264,6 @@ class GalileoSessions:
             GalileoError: what a stream raises; errors of single targets are in the report. What was counted until
                 then is the `report` of the exception, also where the targets' source has raised it.
         """
-        _refuse(GalileoSessions.count_all, unknown)
         stream = self.count_many(
             targets,
             where,
@@ -303,7 +293,6 @@ class GalileoSessions:
         timeout: float | None = None,  # noqa: ASYNC109  # as count has it
         on_progress: OnProgress | None = None,
         check: bool | None = None,
-        **unknown: Never,
     ) -> CountsBy: ...
     @overload
     async def count_by(
@@ -319,7 +308,6 @@ class GalileoSessions:
         timeout: float | None = None,  # noqa: ASYNC109  # as count has it
         on_progress: OnProgress | None = None,
         check: bool | None = None,
-        **unknown: Never,
     ) -> CountsTable: ...
     async def count_by(
         self,
@@ -334,7 +322,6 @@ class GalileoSessions:
         timeout: float | None = None,  # noqa: ASYNC109  # as count has it
         on_progress: OnProgress | None = None,
         check: bool | None = None,
-        **unknown: Never,
     ) -> CountsBy | CountsTable:
         """
         Counts by something: one count for each label of a partition, many at once.
@@ -354,7 +341,6 @@ class GalileoSessions:
             GalileoError: what `count` raises, for one project if any of its counts fails; the others are cancelled.
             FilterError: before a request, if the partition is no mapping of label to filter.
         """
-        _refuse(GalileoSessions.count_by, unknown)
         several = isinstance(project_id, Iterable) and not isinstance(project_id, str)
         projects = cast("Projects", project_id if several else (project_id,))
         template = build_query(UUID(int=0), where, (), log_stream_id, experiment_id, metrics_testing_id)
@@ -379,12 +365,6 @@ class GalileoSessions:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-    def __enter__(self) -> NoReturn:
-        raise ConfigurationError("a client is asynchronous. Write `async with GalileoSessions(...) as galileo:`")
-
-    def __exit__(self, *_: object) -> None:
-        """There for `with` to find; `__enter__` says what to write."""
 
     def __reduce__(self) -> NoReturn:
         raise ConfigurationError(
@@ -415,15 +395,6 @@ def _within(limits: Limits, connections: float) -> Limits:
         return limits
     most = int(connections)
     return evolve(limits, maximum=most, initial=min(limits.initial, most))
-
-
-def _refuse(method: Callable[..., Any], unknown: dict[str, Never]) -> None:
-    """Says what to write instead of arguments that a method doesn't have."""
-    if unknown:
-        known = [name for name in signature(method).parameters if name not in ("self", "unknown")]
-        error = unknown_argument(method.__name__, unknown, known)
-        unknown.clear()  # one may be a secret, which no frame of a traceback is to hold
-        raise error
 
 
 def _flag(check: object) -> bool:

@@ -35,7 +35,7 @@ block. After a cancellation no request starts, even if the source swallows the c
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sized
-from typing import Any, NoReturn, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 from uuid import UUID
 
 from galileo_sessions.client.callbacks import Callback
@@ -114,21 +114,6 @@ class CountStream:
             return 0.0
         ended = asyncio.get_running_loop().time() if self._ended is None else self._ended
         return ended - self._started
-
-    def __await__(self) -> NoReturn:
-        raise ConfigurationError(
-            "a stream isn't awaited. Write `report = await galileo.count_all(...)`, or "
-            "`async with galileo.count_many(...) as stream:` and `async for result in stream:`"
-        )
-
-    def __iter__(self) -> NoReturn:
-        raise ConfigurationError("a stream is asynchronous. Write `async for result in stream:`")
-
-    def __enter__(self) -> NoReturn:
-        raise ConfigurationError("a stream is asynchronous. Write `async with galileo.count_many(...) as stream:`")
-
-    def __exit__(self, *_: object) -> None:
-        """There for `with` to find; `__enter__` says what to write."""
 
     async def __aenter__(self) -> Self:
         if self._started is not None:

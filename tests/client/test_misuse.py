@@ -2,82 +2,12 @@
 
 import copy
 import pickle
-import traceback
 
 import pytest
 from support.projects import ids
 from support.servers import PROJECT, http, raw_server
 
 from galileo_sessions import ConfigurationError, GalileoSessions
-
-
-@pytest.mark.parametrize(
-    ("arguments", "advice"),
-    [
-        ({"timeout": 3}, r"GalileoSessions has no argument timeout. Write timeouts=Timeouts\(attempt=3\)"),
-        ({"max_retries": 5}, r"no argument max_retries. Write retry=Retry\(attempts=...\)"),
-        ({"concurrency": 20}, r"Write limits=Limits\(20\)"),
-        ({"token": "a-token"}, r"Write auth=BearerAuth\(...\)"),
-        ({"base_ur": "https://x.io"}, r"Did you mean base_url=\?"),
-        ({"colour": "red"}, "no argument colour. It has api_key, auth, base_url, session"),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)
-def test_an_argument_that_a_client_does_not_have(arguments, advice):
-    """Arguments of other libraries are answered with ours; their values may be secrets, and aren't shown."""
-    with pytest.raises(ConfigurationError, match=advice) as caught:
-        GalileoSessions("k", **arguments)
-    stack = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    kept = [value for frame in list(stack.stack)[1:] for value in (frame.locals or {}).values()]
-    assert "a-token" not in "".join(kept)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "advice"),
-    [
-        ({"filter": None}, "has no argument filter. Write where=..."),
-        ({"filter_tree": {}}, r"Write where=load_filter\(...\)"),
-        ({"log_stream": "x"}, "Write log_stream_id=..."),
-        ({"max_retries": 3}, r"Write GalileoSessions\(retry=Retry\(attempts=...\)\)"),
-        ({"were": None}, r"Did you mean where=\?"),
-        ({"zzz": None}, "It has .*where, filters, log_stream_id"),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)
-async def test_an_argument_that_a_count_does_not_have(arguments, advice):
-    """`count`, `count_many` and `count_all` each name themselves, the argument, and what to write."""
-    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        with pytest.raises(ConfigurationError, match=f"^count .*{advice}|^count has no.*{advice}"):
-            await galileo.count(PROJECT, **arguments)
-        with pytest.raises(ConfigurationError, match=f"^count_many .*{advice}"):
-            galileo.count_many([PROJECT], **arguments)
-        with pytest.raises(ConfigurationError, match=f"^count_all .*{advice}"):
-            await galileo.count_all([PROJECT], **arguments)
-    assert server.connections == 0
-
-
-async def test_a_stream_that_is_awaited():
-    """`await count_many(...)` says to write `count_all`, or `async with`."""
-    with pytest.raises(ConfigurationError, match=r"await galileo.count_all\(...\).*async with galileo.count_many"):
-        await GalileoSessions("k").count_many(ids(2))
-
-
-def test_a_stream_in_a_plain_for_or_with():
-    """`for` and `with` are answered with `async for` and `async with`."""
-    stream = GalileoSessions("k").count_many(ids(2))
-    with pytest.raises(ConfigurationError, match="Write `async for result in stream:`"):
-        for _ in stream:
-            pass
-    with pytest.raises(ConfigurationError, match=r"Write `async with galileo.count_many\(...\) as stream:`"):
-        with stream:
-            pass
-
-
-def test_a_client_in_a_plain_with():
-    """`with GalileoSessions()` is answered with `async with`."""
-    with pytest.raises(ConfigurationError, match=r"Write `async with GalileoSessions\(...\) as galileo:`"):
-        with GalileoSessions("k"):
-            pass
 
 
 @pytest.mark.parametrize("call", [copy.copy, copy.deepcopy, pickle.dumps], ids=["copy", "deepcopy", "pickle"])

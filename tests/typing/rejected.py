@@ -14,6 +14,7 @@ from galileo_sessions import (
     DateFilter,
     Filter,
     FullyAnnotatedFilter,
+    GalileoSessions,
     IdFilter,
     Not,
     NumberFilter,
@@ -190,3 +191,14 @@ def asked_by_in() -> bool:
 def changed() -> None:
     f.size = 2  # E
     load_filter({}).column_id  # E
+
+
+# Arguments of other libraries, and what has no meaning without asyncio.
+async def called_as_elsewhere(galileo: GalileoSessions) -> None:
+    GalileoSessions("k", max_retries=3)  # E
+    await galileo.count(PROJECT, filter=f)  # E
+    await galileo.count_many([PROJECT])  # E
+    for _ in galileo.count_many([PROJECT]):  # E
+        pass
+    with galileo.count_many([PROJECT]):  # E
+        pass
