@@ -38,10 +38,9 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Corout
 from typing import Any, Self, TypeAlias
 from uuid import UUID
 
-from galileo_sessions.client.callbacks import Callback
 from galileo_sessions.client.flow.queue import Admission
 from galileo_sessions.client.query import CountQuery, narrowed, narrows
-from galileo_sessions.client.request import Count
+from galileo_sessions.client.request import Count, call_back, refuse_coroutine_function
 from galileo_sessions.client.results import CountReport, CountResult, OnProgress, Progress
 from galileo_sessions.errors import (
     AuthenticationError,
@@ -87,7 +86,8 @@ class CountStream:
         self._most_workers = workers
         self._fail_fast = fail_fast
         self._timeout = timeout
-        self._on_progress = None if on_progress is None else Callback("on_progress", on_progress)
+        refuse_coroutine_function("on_progress", on_progress)
+        self._on_progress = on_progress
         self._started: float | None = None
         self._ended: float | None = None
         self._deadline: float | None = None
@@ -309,7 +309,7 @@ class CountStream:
                 self._results.put_nowait(following)
                 self._delivered += 1
         if self._on_progress is not None:
-            self._on_progress(self.progress)
+            call_back("on_progress", self._on_progress, self.progress)
 
 
 async def report_of(stream: CountStream) -> CountReport:

@@ -8,6 +8,7 @@ An attempt begins with the permit to send, and ends with the last byte or an err
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import random
 from collections.abc import Callable, Coroutine
@@ -19,7 +20,6 @@ from attrs import define
 
 from galileo_sessions import errors
 from galileo_sessions.client.auth import Authentication
-from galileo_sessions.client.callbacks import Callback
 from galileo_sessions.client.endpoints import COUNT, Endpoint
 from galileo_sessions.client.explain import Explanations
 from galileo_sessions.client.flow.allowance import allowance
@@ -145,7 +145,8 @@ class Requester:
         self._attempt_timeout = attempt_timeout
         self._retry = retry
         self._budget = RetryBudget()
-        self._on_attempt = None if on_attempt is None else Callback("on_attempt", on_attempt)
+        refuse_coroutine_function("on_attempt", on_attempt)
+        self._on_attempt = on_attempt
         self._explanations = Explanations()
 
     async def count(self, query: CountQuery, deadline: float | None, *, single: bool = True) -> tuple[int, Attempts]:
@@ -299,7 +300,7 @@ class Requester:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(_LINE, state.endpoint.path, attempt.number, status, attempt.elapsed * 1000)
         if self._on_attempt is not None:
-            self._on_attempt(attempt)
+            call_back("on_attempt", self._on_attempt, attempt)
 
     def _prepare_retry(self, state: RequestState, error: errors.GalileoError) -> None:
         """Decides when the next attempt may begin, or raises what the question ends with."""
@@ -322,6 +323,25 @@ class Requester:
         if wait == inf:
             raise state.too_late(now)
         state.not_before = now + wait if wait else -inf
+
+
+def refuse_coroutine_function(name: str, callback: Callable[[T], object] | None) -> None:
+    """
+    Checks a callback when it is given.
+
+    Raises:
+        ConfigurationError: if it is a coroutine function, because nothing would await its coroutines.
+    """
+    if inspect.iscoroutinefunction(callback):
+        raise errors.ConfigurationError(f"{name} must be a plain function, got the coroutine function {callback!r}")
+
+
+def call_back(name: str, callback: Callable[[T], object], value: T) -> None:
+    """Calls a user's function. What it raises is logged, so that it can't lose a count."""
+    try:
+        _ = callback(value)
+    except Exception:
+        logger.exception("%s raised; the counts go on", name)
 
 
 def _jitter(most: float) -> float:

@@ -166,8 +166,8 @@ async def test_on_attempt_hears_of_each_attempt_and_may_fail(caplog):
     assert [(a.number, a.status, type(a.error)) for a in heard] == [(1, 200, type(None)), (1, 404, gs.NotFoundError)]
     assert caught.value.attempts == (heard[1],)
     records = [record for record in caplog.records if record.name == "galileo_sessions"]
-    assert [record.getMessage() for record in records] == ["on_attempt raised; the counts go on"]
-    assert all(record.levelno >= logging.WARNING for record in records)
+    assert [record.getMessage() for record in records] == ["on_attempt raised; the counts go on"] * 2
+    assert all(record.levelno == logging.ERROR and record.exc_info for record in records)
 
 
 async def test_one_debug_line_an_attempt(caplog):

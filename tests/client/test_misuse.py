@@ -17,6 +17,18 @@ def test_a_client_is_neither_copied_nor_pickled(call):
         call(GalileoSessions("k"))
 
 
+def test_coroutine_functions_as_callbacks_are_refused():
+    """Nothing would await what a coroutine function returns."""
+
+    async def later(_: object) -> None:
+        """Never called."""
+
+    with pytest.raises(ConfigurationError, match="on_attempt must be a plain function, got the coroutine function"):
+        GalileoSessions("k", on_attempt=later)
+    with pytest.raises(ConfigurationError, match="on_progress must be a plain function, got the coroutine function"):
+        GalileoSessions("k").count_many([PROJECT], on_progress=later)
+
+
 @pytest.mark.parametrize("timeout", [10**400, "3", True, 0, -1, float("nan")], ids=str)
 async def test_a_timeout_that_no_clock_can_tell(timeout):
     """A number beyond those of floats is refused like other values that are no seconds."""

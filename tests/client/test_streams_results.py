@@ -157,6 +157,19 @@ async def test_progress_tells_how_far_it_is():
     assert (report.progress.done, report.progress.failed, report.progress.in_flight) == (10, 1, 0)
 
 
+async def test_a_progress_callback_that_raises_loses_no_count(caplog):
+    """What `on_progress` raises is logged each time, and every target is counted."""
+
+    def broken(progress: gs.Progress) -> None:
+        raise RuntimeError(f"broken at {progress.done}")
+
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all(ids(20), on_progress=broken)
+    assert report.counts == tuple(range(20))
+    records = [record for record in caplog.records if record.name == "galileo_sessions"]
+    assert [record.getMessage() for record in records] == ["on_progress raised; the counts go on"] * 20
+
+
 async def test_progress_can_be_asked_for():
     """`stream.progress` is available at any time; the total of a generator is None."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
