@@ -20,15 +20,15 @@ from galileo_sessions.client.checks import ColumnChecks
 from galileo_sessions.client.credentials import Auth, find_credentials
 from galileo_sessions.client.endpoints import COLUMNS
 from galileo_sessions.client.fanout import CountStream, Targets, report_of
-from galileo_sessions.client.flow.limits import Limits, as_limits
+from galileo_sessions.client.flow.limits import Limits
 from galileo_sessions.client.flow.queue import Admission
 from galileo_sessions.client.headers import request_headers
-from galileo_sessions.client.policy import Retry, as_retry
+from galileo_sessions.client.policy import Retry
 from galileo_sessions.client.query import CountQuery, build_query, columns_body, narrowed
 from galileo_sessions.client.request import Count, Requester, logger
 from galileo_sessions.client.results import CountReport, CountsBy, CountsTable, OnProgress, PartQueries, Projects
 from galileo_sessions.client.secret import Secret, hide
-from galileo_sessions.client.transport import SSL, Timeouts, Transport, as_timeouts
+from galileo_sessions.client.transport import SSL, Timeouts, Transport
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
@@ -52,9 +52,9 @@ class GalileoSessions:
             Without it GALILEO_API_URL, else GALILEO_CONSOLE_URL turned into its API host, else https://api.galileo.ai.
         session: An `aiohttp.ClientSession` to use; it is never closed here. Its own timeouts, redirects and
             `raise_for_status` don't apply; the limits of its connector do.
-        timeouts: How long one attempt may take: `Timeouts`, or the seconds of an attempt.
-        retry: How often and how patiently to try again: `Retry`, or the attempts of a count, the first included.
-        limits: How many requests may be under way at once: `Limits`, or that number.
+        timeouts: How long one attempt may take.
+        retry: How often and how patiently to try again.
+        limits: How many requests may be under way at once.
         proxy: The URL of a proxy.
         trust_env: Whether to use the proxies that the environment names. A netrc file is never read.
         ssl: As aiohttp takes it: an `ssl.SSLContext`, a fingerprint, or False for no verification.
@@ -74,9 +74,9 @@ class GalileoSessions:
         auth: Auth | None = None,
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
-        timeouts: Timeouts | float = Timeouts(),  # noqa: B008  # frozen
-        retry: Retry | int = Retry(),  # noqa: B008  # frozen
-        limits: Limits | int = Limits(),  # noqa: B008  # frozen
+        timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
+        retry: Retry = Retry(),  # noqa: B008  # frozen
+        limits: Limits = Limits(),  # noqa: B008  # frozen
         proxy: str | None = None,
         trust_env: bool = False,
         ssl: SSL | None = None,
@@ -88,27 +88,34 @@ class GalileoSessions:
         del api_key, auth, base_url, proxy, headers  # tracebacks show local variables
         found = find_credentials(key, auths)
         self._base_url = resolve_base_url(address)
-        patience, retries = as_timeouts(timeouts), as_retry(retry)
+        for name, value, expected, example in (
+            ("timeouts", timeouts, Timeouts, "attempt"),
+            ("retry", retry, Retry, "attempts"),
+            ("limits", limits, Limits, "maximum"),
+        ):
+            if not isinstance(value, expected):
+                kind = expected.__name__
+                raise ConfigurationError(f"{name} must be a {kind}, got {brief(value)}. Write {kind}({example}=...)")
         self._transport = Transport(
             self._base_url,
             session,
-            timeouts=patience,
+            timeouts=timeouts,
             ssl=True if ssl is None else ssl,
             proxy=way,
             trust_env=trust_env,
         )
-        self._limits = _within(as_limits(limits), self._transport.connections)
+        self._limits = _within(limits, self._transport.connections)
         sent = request_headers(extra, found)
         self._requester = Requester(
             self._transport,
-            Authentication(found, sent, self._transport, patience.attempt),
-            attempt_timeout=patience.attempt,
-            retry=retries,
-            admission=Admission(self._limits, retries, partial(logger.debug, "limits: %s")),
+            Authentication(found, sent, self._transport, timeouts.attempt),
+            attempt_timeout=timeouts.attempt,
+            retry=retry,
+            admission=Admission(self._limits, retry, partial(logger.debug, "limits: %s")),
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester)
-        self._check = _flag(check)
+        self._check = check
 
     async def count(
         self,
@@ -373,7 +380,7 @@ class GalileoSessions:
         )
 
     def _counter(self, check: bool | None) -> Count:
-        checked = self._check if check is None else _flag(check)
+        checked = self._check if check is None else check
         return self._checks.count if checked else self._requester.count
 
     def __repr__(self) -> str:
@@ -395,12 +402,6 @@ def _within(limits: Limits, connections: float) -> Limits:
         return limits
     most = int(connections)
     return evolve(limits, maximum=most, initial=min(limits.initial, most))
-
-
-def _flag(check: object) -> bool:
-    if not isinstance(check, bool):
-        raise ConfigurationError(f"check={brief(check)}: True or False")
-    return check
 
 
 def _seconds(timeout: Any) -> float | None:

@@ -91,22 +91,6 @@ class Retry:
                 raise errors.ConfigurationError(f"Retry({name}={errors.brief(seconds)}): seconds from 0 to 86400")
 
 
-def as_retry(value: object) -> Retry:
-    """
-    What `retry=` was given: `Retry`, or the attempts that a count has, the first included.
-
-    Raises:
-        ConfigurationError: if it is neither.
-    """
-    if isinstance(value, Retry):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Retry(attempts=value)
-    raise errors.ConfigurationError(
-        f"retry={errors.brief(value)}: Retry(...), or the attempts of a count, the first included"
-    )
-
-
 @define
 class RetryBudget:
     """

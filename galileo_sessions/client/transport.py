@@ -52,23 +52,6 @@ class Timeouts:
                 )
 
 
-def as_timeouts(value: object) -> Timeouts:
-    """
-    What `timeouts=` was given: `Timeouts`, or the seconds that one attempt may take.
-
-    Raises:
-        ConfigurationError: if it is neither.
-    """
-    if isinstance(value, Timeouts):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Timeouts(attempt=value)
-    raise errors.ConfigurationError(
-        f"timeouts={errors.brief(value)}: Timeouts(connect=..., attempt=...), or the seconds of one attempt. "
-        "A whole call has timeout="
-    )
-
-
 class Transport:
     """
     The way to one origin: it sends requests there and nowhere else, follows no redirect and retries nothing.

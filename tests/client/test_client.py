@@ -7,9 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from support.clock import virtual_time
 from support.servers import PROJECT, answers, http, raw_server
-from support.troubles import silence
 from yarl import URL
 
 import galileo_sessions as gs
@@ -19,10 +17,7 @@ from galileo_sessions import (
     ConfigurationError,
     CountQuery,
     GalileoSessions,
-    Retry,
-    Timeouts,
 )
-from galileo_sessions.client.transport import as_timeouts
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 
@@ -97,10 +92,6 @@ async def test_headers_of_ones_own(shapes):
         pytest.param({"api_key": "k", "headers": {3: "x"}}, ["header 3", "no name"], id="header-name-type"),
         pytest.param({"api_key": "k", "headers": {"X-A": "1", "x-a": "2"}}, ["'x-a'", "twice"], id="header-twice"),
         pytest.param({"api_key": "k", "headers": ["X-A"]}, ["headers=", "dict"], id="headers-list"),
-        pytest.param({"api_key": "k", "timeouts": "5"}, ["timeouts='5'", "timeout="], id="timeouts-text"),
-        pytest.param({"api_key": "k", "timeouts": None}, ["timeouts=None", "Timeouts("], id="timeouts-none"),
-        pytest.param({"api_key": "k", "timeouts": True}, ["timeouts=True"], id="timeouts-bool"),
-        pytest.param({"api_key": "k", "timeouts": 0}, ["Timeouts(attempt=0)", "more than 0"], id="timeouts-zero"),
     ],
 )
 def test_arguments_that_cannot_work_are_refused(arguments, words):
@@ -118,18 +109,6 @@ async def test_a_header_in_another_case_replaces_ours(name):
             await galileo.count(PROJECT)
     head = server.requests[0].partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
     assert [line for line in head if line.lower().startswith(f"{name.lower()}:")] == [f"{name}: text/mine"]
-
-
-@virtual_time
-async def test_a_number_for_timeouts_is_the_seconds_of_an_attempt():
-    """`timeouts=5` is `Timeouts(attempt=5)`."""
-    assert as_timeouts(5) == Timeouts(attempt=5)
-    assert as_timeouts(Timeouts(connect=1)) == Timeouts(connect=1)
-    async with raw_server(silence) as server:
-        async with GalileoSessions("k", base_url=server.url, timeouts=0.25, retry=Retry(attempts=1)) as galileo:
-            with pytest.raises(gs.AttemptTimeoutError) as caught:
-                await galileo.count(PROJECT)
-    assert 0.25 <= caught.value.attempts[0].elapsed < 0.3
 
 
 @pytest.mark.parametrize("timeout", [0, -1, True, "3", float("nan")])

@@ -4,8 +4,7 @@ import copy
 import pickle
 
 import pytest
-from support.projects import ids
-from support.servers import PROJECT, http, raw_server
+from support.servers import PROJECT
 
 from galileo_sessions import ConfigurationError, GalileoSessions
 
@@ -39,39 +38,17 @@ async def test_a_timeout_that_no_clock_can_tell(timeout):
         galileo.count_many([PROJECT], timeout=timeout)
 
 
-@pytest.mark.parametrize("check", [1, "yes"])
-async def test_a_check_is_true_or_false(check):
-    """`check=` is a bool."""
-    with pytest.raises(ConfigurationError, match="check=.*: True or False"):
-        GalileoSessions("k", check=check)
-    with pytest.raises(ConfigurationError, match="check=.*: True or False"):
-        await GalileoSessions("k").count(PROJECT, check=check)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"retry": "3"}, r"retry='3': Retry\(...\), or the attempts of a count, the first included"),
-        ({"retry": True}, "retry=True: Retry"),
-        ({"retry": 0}, r"Retry\(attempts=0\): a whole number from 1 to 20"),
-        ({"limits": 2.5}, r"limits=2.5: Limits\(...\), or the requests that may be under way at once"),
-        ({"limits": False}, "limits=False: Limits"),
-        ({"limits": 10**5000}, "Limits.maximum=<an int of 16,610 bits>.: a whole number from 1 to 10,000"),
-        ({"timeouts": "5"}, "timeouts='5': Timeouts"),
+        ({"timeouts": 5}, r"timeouts must be a Timeouts, got 5. Write Timeouts\(attempt=...\)"),
+        ({"retry": None}, r"retry must be a Retry, got None. Write Retry\(attempts=...\)"),
+        ({"limits": 10**5000}, r"limits must be a Limits, got <an int of .* bits>. Write Limits\(maximum=...\)"),
         ({"ssl": "x"}, "ssl='x': an ssl.SSLContext"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_policy_that_is_none(arguments, message):
-    """`retry=`, `limits=` and `timeouts=` take their class or a number, and say so of anything else."""
+def test_a_policy_of_another_type(arguments, message):
+    """`retry=`, `limits=`, `timeouts=` and `ssl=` name the type that they take."""
     with pytest.raises(ConfigurationError, match=message):
         GalileoSessions("k", **arguments)
-
-
-async def test_numbers_for_policies_are_what_they_say():
-    """`retry=2` is two attempts, `limits=1` one request at once."""
-    async with raw_server(http(500, "")) as server:
-        async with GalileoSessions("k", base_url=server.url, retry=2, limits=1) as galileo:
-            report = await galileo.count_all(ids(3))
-            assert report.progress.width == 1
-    assert [len(error.attempts) for error in report.errors] == [2, 2, 2]

@@ -196,6 +196,9 @@ def changed() -> None:
 # Arguments of other libraries, and what has no meaning without asyncio.
 async def called_as_elsewhere(galileo: GalileoSessions) -> None:
     GalileoSessions("k", max_retries=3)  # E
+    GalileoSessions("k", retry=3)  # E
+    GalileoSessions("k", timeouts=5)  # E
+    GalileoSessions("k", limits=10)  # E
     await galileo.count(PROJECT, filter=f)  # E
     await galileo.count_many([PROJECT])  # E
     for _ in galileo.count_many([PROJECT]):  # E

@@ -41,17 +41,3 @@ class Limits:
             raise ConfigurationError(f"Limits(initial={self.initial}) is more than maximum={self.maximum}")
         if self.rate is not None and not hasattr(self.rate, "__aenter__"):
             raise ConfigurationError(f"Limits(rate=...) takes an async context manager, got {type(self.rate).__name__}")
-
-
-def as_limits(value: object) -> Limits:
-    """
-    What `limits=` was given: `Limits`, or how many requests may be under way at once.
-
-    Raises:
-        ConfigurationError: if it is neither.
-    """
-    if isinstance(value, Limits):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return Limits(value)
-    raise ConfigurationError(f"limits={brief(value)}: Limits(...), or the requests that may be under way at once")
