@@ -240,7 +240,7 @@ class GalileoSessions:
             template,
             count=self._counter(check),
             admission=self._requester.admission,
-            workers=concurrency or self._limits.maximum,
+            concurrency=concurrency or self._limits.maximum,
             ordered=ordered,
             fail_fast=fail_fast,
             timeout=_seconds(timeout),

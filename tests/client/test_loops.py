@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import anyio
 import pytest
@@ -45,24 +45,38 @@ async def test_eager_tasks_keep_every_promise(concurrency, kind):
             assert idle(galileo)
 
 
-async def test_a_source_may_hold_task_groups_and_context_variables():
-    """An async generator is pulled by one task: task groups, timeouts and context variables hold across its yields."""
-    current = contextvars.ContextVar("current", default="unset")
+CURRENT = contextvars.ContextVar("current", default="unset")
+
+
+async def holding_a_task_group(seen: list[str]) -> AsyncIterator[str]:
+    """An async generator with a context variable, a timeout and a task group around its yields."""
+    token = CURRENT.set("source")
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        for target in ids(100):
+            await group.create_task(asyncio.sleep(0))
+            yield target
+            seen.append(CURRENT.get())
+    CURRENT.reset(token)
+
+
+def holding_a_context_variable(seen: list[str]) -> Iterator[str]:
+    """A plain generator with a context variable around its yields."""
+    token = CURRENT.set("source")
+    for target in ids(100):
+        yield target
+        seen.append(CURRENT.get())
+    CURRENT.reset(token)
+
+
+@pytest.mark.parametrize("source", [holding_a_task_group, holding_a_context_variable], ids=["async", "sync"])
+async def test_a_generator_is_pulled_by_one_task(source):
+    """Task groups, timeouts and context variables hold across the yields of a generator."""
     seen: list[str] = []
-
-    async def source() -> AsyncIterator[str]:
-        token = current.set("source")
-        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-            for target in ids(100):
-                await group.create_task(asyncio.sleep(0))
-                yield target
-                seen.append(current.get())
-        current.reset(token)
-
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        report = await galileo.count_all(source(), concurrency=8)
+        report = await galileo.count_all(source(seen), concurrency=8)
     assert report.counts == tuple(range(100))
     assert seen == ["source"] * 100
+    assert CURRENT.get() == "unset"
 
 
 async def test_a_queue_as_source_may_be_left():

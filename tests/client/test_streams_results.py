@@ -3,7 +3,7 @@
 import asyncio
 import pickle
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
@@ -179,6 +179,22 @@ async def test_progress_can_be_asked_for():
             async for _ in stream:
                 pass
             assert (stream.progress.done, stream.progress.failed, stream.progress.total) == (3, 0, None)
+
+
+async def test_targets_whose_length_raises_are_counted():
+    """tqdm around a generator has a `__len__` that raises, so the total is None."""
+
+    class Wrapped:
+        def __len__(self) -> int:
+            raise TypeError("no len()")
+
+        def __iter__(self) -> Iterator[str]:
+            yield from ids(3)
+
+    heard: list[gs.Progress] = []
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        assert (await galileo.count_all(Wrapped(), on_progress=heard.append)).counts == (0, 1, 2)
+    assert {progress.total for progress in heard} == {None}
 
 
 # ---- consumers and streams side by side ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from support.skies import Sky, under
 from support.weather_table import weathers
 from support.weathers import Away, Bucket, Capacity, Mixed, Queue, Service, Window
 
-from galileo_sessions import AttemptTimeoutError, CountReport, GalileoError, RateLimitedError, ServerError
+from galileo_sessions import AttemptTimeoutError, CountReport, GalileoError, Limits, RateLimitedError, ServerError
 from galileo_sessions.client.responses import Response
 
 pytestmark = pytest.mark.thorough
@@ -277,7 +277,7 @@ class Partial(Sky):
     [
         (2_000, {}, {"ordered": True}),
         (200, {}, {"ordered": True}),
-        (100, {"limits": 10}, {}),
+        (100, {"limits": Limits(10)}, {}),
         (100, {}, {"concurrency": 16}),
         (20, {}, {}),
     ],
