@@ -1,13 +1,16 @@
-"""How counts are shown: as a chart of bars on a terminal, and as a short table in a notebook."""
+"""How counts, columns and filters are shown: as bars on a terminal, and as HTML in a notebook."""
 
 from collections.abc import Iterable, Sequence
+from html import escape
+from itertools import islice
 from math import ceil
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SPARKS = "▁▂▃▄▅▆▇█"
 _BAR = 32  # columns of the longest bar, unless told otherwise
-MAX_ROWS = 40  # of a table in a notebook
-_MAX_CELL = 80
+_MAX_LABEL = 80  # characters of a label in a chart
+_MAX_ROWS, _MAX_CELL = 100, 200  # of a table in a notebook: rows, and characters of a cell
+_MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
 
 
 def bar(part: float, width: int = _BAR) -> str:
@@ -15,8 +18,8 @@ def bar(part: float, width: int = _BAR) -> str:
     A horizontal bar, to an eighth of a column.
 
     Args:
-        part: From 0 to 1, of the longest.
-        width: The columns that the longest takes.
+        part: The length, from 0 to 1.
+        width: The columns of a bar of length 1.
     """
     full, rest = divmod(round(part * width * len(_EIGHTHS)), len(_EIGHTHS))
     return ("█" * full + _EIGHTHS[rest]).rstrip()
@@ -24,14 +27,15 @@ def bar(part: float, width: int = _BAR) -> str:
 
 def sparkline(counts: Sequence[int], width: int = 26) -> str:
     """
-    A row of columns as high as the counts; neighbours share one, as high as their mean, where there are more.
+    A row of columns as high as the counts. If there are too many, neighbours share one, as high as their mean.
 
     Args:
-        width: The columns at most; 26 beside a project's id and its total keep to 80.
+        counts: At least 0 each.
+        width: The most columns; with 26, a line with a project's id and its total has 80 characters.
     """
     share = -(-len(counts) // width) or 1
     groups = [counts[i : i + share] for i in range(0, len(counts), share)]
-    means = [sum(group) / len(group) for group in groups]  # for the last group may be shorter
+    means = [sum(group) / len(group) for group in groups]  # the last group can be shorter
     top = max(means, default=0) or 1
     return "".join([_SPARKS[ceil(7 * mean / top)] for mean in means])
 
@@ -41,7 +45,8 @@ def chart(counts: Sequence[tuple[str, int | None]], width: int = 80) -> str:
     A line for each label: its count, or `failed`, and a bar.
 
     Args:
-        width: The columns of the longest line, but where labels are long; 0 draws no bars.
+        counts: Labels and counts; None means that the count failed.
+        width: The columns of the longest line, unless labels are long; 0 draws no bars.
     """
     labels = [shortened(label) for label, _ in counts]
     numbers = ["failed" if count is None else f"{count:,}" for _, count in counts]
@@ -56,37 +61,52 @@ def chart(counts: Sequence[tuple[str, int | None]], width: int = 80) -> str:
 
 
 def _bar_of(count: int | None, top: int, width: int) -> str:
-    """The bar of a count, which shows that there is one, however small beside the longest."""
+    """The bar of a count; at least an eighth of a column, unless the count is 0."""
     return bar(max(count / top, 1 / len(_EIGHTHS) / width), width) if count and width else ""
 
 
-def html_table(caption: str, head: Sequence[str], rows: Iterable[Sequence[object]], left_out: int) -> str:
-    """A table for a notebook, in which no text is markup; below it, how many rows are left out."""
-    lines = [_row("th", head), *[_row("td", row) for row in rows]]
-    more = f"<p>… {left_out:,} more</p>" if left_out > 0 else ""
-    return f"<p>{_escaped(caption)}</p><table>{''.join(lines)}</table>{more}"
-
-
-def html_chart(caption: str, head: Sequence[str], counts: Sequence[tuple[str, int | None]]) -> str:
-    """A table for a notebook with a bar for each count, of the first 40."""
-    shown = counts[:MAX_ROWS]
-    top = max([count or 0 for _, count in shown], default=0) or 1
-    rows = [(label, "" if count is None else f"{count:,}", _bar_of(count, top, _BAR)) for label, count in shown]
-    return html_table(caption, (*head, ""), rows, len(counts) - len(shown))
-
-
-def shortened(text: str) -> str:
-    """At most 80 printable characters of a text."""
+def shortened(text: str, most: int = _MAX_LABEL) -> str:
+    """The text with escapes for what isn't printable, and cut to `most` characters."""
     printable = text if text.isprintable() else repr(text)[1:-1]
-    return printable if len(printable) <= _MAX_CELL else f"{printable[: _MAX_CELL - 1]}…"
+    return printable if len(printable) <= most else f"{printable[: most - 1]}…"
 
 
-def _row(tag: str, cells: Sequence[object]) -> str:
-    written = [f'<{tag} style="text-align: left">{_escaped(str(cell))}</{tag}>' for cell in cells]
-    return f"<tr>{''.join(written)}</tr>"
+# ---- notebooks -------------------------------------------------------------------------------------------------------
+# Everything is escaped, so that no text of a filter or of the service becomes markup.
 
 
-def _escaped(text: str) -> str:
-    import html  # noqa: PLC0415  # for notebooks alone
+def html_drawing(drawing: str) -> str:
+    """Monospaced text for a notebook, so that the lines of a drawing meet."""
+    return f"<pre style='{_MONOSPACED}'>{escape(drawing)}</pre>"
 
-    return html.escape(shortened(text).encode("utf-8", "replace").decode())  # no lone surrogates
+
+def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], total: int, caption: str = "") -> str:
+    """
+    A table for a notebook. It shows the first 100 rows, and says how many more there are.
+
+    Args:
+        head: The name of each column.
+        rows: The cells of each row.
+        total: The number of rows.
+        caption: A line above the table.
+    """
+    above = f"<p>{_cell_text(caption)}</p>" if caption else ""
+    below = f"<p>… {total - _MAX_ROWS:,} more</p>" if total > _MAX_ROWS else ""
+    body = "".join([_html_row("td", row) for row in islice(rows, _MAX_ROWS)])
+    return f"{above}<table>{_html_row('th', head)}{body}</table>{below}"
+
+
+def html_chart(head: Sequence[str], counts: Sequence[tuple[str, int | None]], caption: str) -> str:
+    """A table for a notebook, with a bar for each count."""
+    top = max([count or 0 for _, count in counts[:_MAX_ROWS]], default=0) or 1
+    rows = ((label, "" if count is None else f"{count:,}", _bar_of(count, top, _BAR)) for label, count in counts)
+    return html_table((*head, ""), rows, len(counts), caption)
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    opening = f'<{tag} style="text-align: left">'
+    return f"<tr>{''.join([f'{opening}{_cell_text(cell)}</{tag}>' for cell in cells])}</tr>"
+
+
+def _cell_text(text: str) -> str:
+    return escape(shortened(text, _MAX_CELL))

@@ -116,9 +116,8 @@ class CountReport:
         return f"<CountReport: {counted}, total {self.total:,}{f', {failed:,} failed' if failed else ''}>"
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        """The first results as a table with bars."""
         named = [(f"{result.query.project_id} {result.query.tag or ''}", result.total_count) for result in self.results]
-        return display.html_chart(repr(self)[1:-1], ("project id", "sessions"), named)
+        return display.html_chart(("project id", "sessions"), named, repr(self)[1:-1])
 
     def raise_for_errors(self) -> None:
         """
@@ -178,7 +177,7 @@ class CountsBy(Mapping[str, int]):
         return display.chart([*self.items()])
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_chart(f"total {self.total:,}", ("label", "sessions"), [*self.items()])
+        return display.html_chart(("label", "sessions"), [*self.items()], f"total {self.total:,}")
 
 
 @final
@@ -230,9 +229,8 @@ class CountsTable(Mapping[str, CountsBy]):
         return "\n".join([f"{counts.project_id}  {counts.total:>14,}  {_sparks(counts)}" for counts in self.values()])
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        shown = [*self.values()][: display.MAX_ROWS]
-        rows = [(counts.project_id, f"{counts.total:,}", _sparks(counts)) for counts in shown]
-        return display.html_table(repr(self)[1:-1], ("project id", "sessions", ""), rows, len(self) - len(shown))
+        rows = ((counts.project_id, f"{counts.total:,}", _sparks(counts)) for counts in self.values())
+        return display.html_table(("project id", "sessions", ""), rows, len(self), repr(self)[1:-1])
 
 
 def _some(number: int, what: str) -> str:

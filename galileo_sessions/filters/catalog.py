@@ -5,6 +5,7 @@ from typing import Any, Self, TypeVar, cast, final, overload
 
 from attrs import Factory, field, frozen
 
+from galileo_sessions import display
 from galileo_sessions.errors import FilterError, FilterTypeError, UnknownColumnError, brief, shown_half_made
 from galileo_sessions.filters import checking, messages
 from galileo_sessions.filters.column_info import ColumnInfo
@@ -26,9 +27,6 @@ from galileo_sessions.filters.values import text
 from galileo_sessions.grouping.partitions import Partition
 
 T = TypeVar("T", bound=TypedCol)
-
-_MAX_ROWS = 200  # of a table in a notebook
-_MAX_CELL = 200
 
 
 def _columns(value: object) -> tuple[ColumnInfo, ...]:
@@ -195,11 +193,8 @@ class ColumnCatalog(Mapping[str, Any]):
         return f"<ColumnCatalog of {len(self):,} columns: {brief(list(self))}>"
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        """A table for notebooks, in which nothing of the service's text is markup."""
-        rows = [_row("th", ("id", "filter type", "label", "allowed values", "description"))]
-        rows += [_row("td", cells(info)) for info in self.columns[:_MAX_ROWS]]
-        more = f"<p>… {len(self) - _MAX_ROWS:,} more</p>" if len(self) > _MAX_ROWS else ""
-        return f"<table>{''.join(rows)}</table>{more}"
+        head = ("id", "filter type", "label", "allowed values", "description")
+        return display.html_table(head, map(cells, self.columns), len(self))
 
 
 def cells(info: ColumnInfo) -> tuple[str, ...]:
@@ -207,14 +202,6 @@ def cells(info: ColumnInfo) -> tuple[str, ...]:
     filter_type = info.filter_type or "" if info.filterable else "not filterable"
     allowed = ", ".join([value if isinstance(value, str) else brief(value) for value in info.allowed_values or ()])
     return info.id, filter_type, info.label or "", allowed, info.description or ""
-
-
-def _row(tag: str, texts: Iterable[str]) -> str:
-    import html  # noqa: PLC0415  # for notebooks alone
-
-    short = [cell if len(cell) <= _MAX_CELL else f"{cell[: _MAX_CELL - 1]}…" for cell in texts]
-    written = [html.escape(cell.encode("utf-8", "replace").decode()) for cell in short]  # no lone surrogates
-    return f"<tr>{''.join([f'<{tag}>{cell}</{tag}>' for cell in written])}</tr>"
 
 
 def dump_catalog(catalog: ColumnCatalog) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from attrs import field, frozen
 
+from galileo_sessions import display
 from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError, brief, shown_half_made
 from galileo_sessions.filters import kinds, messages, values
 from galileo_sessions.filters.kinds import FilterType
@@ -82,13 +83,9 @@ class Filter:
         raise messages.no_truth_value()
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        """The drawing, monospaced; escaped, so that nothing in the filter is read as HTML."""
-        import html  # noqa: PLC0415  # for notebooks alone
-
         from galileo_sessions.filters.drawing import draw_filter  # noqa: PLC0415  # which imports the nodes
 
-        style = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
-        return f"<pre style='{style}'>{html.escape(draw_filter(self))}</pre>"
+        return display.html_drawing(draw_filter(self))
 
 
 # ---- leaves ----------------------------------------------------------------------------------------------------------
