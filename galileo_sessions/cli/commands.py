@@ -27,8 +27,7 @@ from galileo_sessions.cli.projects import KnownNumber, count_ids, queries
 from galileo_sessions.cli.screen import Screen, printable
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.flow.limits import Limits
-from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.results import PartQueries
+from galileo_sessions.client.query import CountQuery, part_queries
 from galileo_sessions.display import bar
 from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, cells, dump_catalog
@@ -275,8 +274,7 @@ def _queries(
 ) -> list[CountQuery]:
     """What is asked of each project: the template, or with `--by` the same about each part."""
     if by is not None:
-        partition = read_partition(by, since, until, tz, datetime.now(UTC))
-        return PartQueries((), partition, template).queries
+        return part_queries(template, read_partition(by, since, until, tz, datetime.now(UTC)))
     if since or until or tz:
         raise click.UsageError("--since, --until and --tz go with --by COLUMN:UNIT, such as --by created_at:day.")
     return [template]

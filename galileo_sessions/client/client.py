@@ -1,15 +1,14 @@
-"""What users hold: a client that counts, and knows columns."""
+"""`GalileoSessions`: the client that users hold."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import warnings
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import partial
-from math import inf
-from typing import TYPE_CHECKING, Any, NoReturn, Self, cast, overload
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias, TypedDict, Unpack, overload
 from uuid import UUID
 
 from attrs import evolve
@@ -24,47 +23,65 @@ from galileo_sessions.client.flow.limits import Limits
 from galileo_sessions.client.flow.queue import Admission
 from galileo_sessions.client.headers import request_headers
 from galileo_sessions.client.policy import Retry
-from galileo_sessions.client.query import CountQuery, build_query, columns_body, narrowed
+from galileo_sessions.client.query import CountQuery, build_query, columns_body, narrowed, part_queries
 from galileo_sessions.client.request import Count, Requester, logger
-from galileo_sessions.client.results import CountReport, CountsBy, CountsTable, OnProgress, PartQueries, Projects
+from galileo_sessions.client.results import CountReport, CountsBy, CountsTable, OnProgress, by_project
 from galileo_sessions.client.secret import Secret, hide
 from galileo_sessions.client.transport import SSL, Timeouts, Transport
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
 
-if TYPE_CHECKING:  # for annotations alone: only the transport calls aiohttp
+if TYPE_CHECKING:  # only for annotations, because importing aiohttp is the transport's business
     import aiohttp
+
+Projects: TypeAlias = list[str] | list[UUID] | list[UUID | str] | tuple[UUID | str, ...] | AbstractSet[UUID | str]
+"""Several projects. It can't be Iterable, because a single `str` is iterable, too."""
+Parts: TypeAlias = Mapping[str, Filter]
+
+_ANY_PROJECT = UUID(int=0)  # in the template of queries to other projects
+
+
+class CountByOptions(TypedDict, total=False):
+    """The keywords of `count_by`."""
+
+    log_stream_id: UUID | str | None
+    experiment_id: UUID | str | None
+    metrics_testing_id: UUID | str | None
+    concurrency: int | None
+    timeout: float | None
+    on_progress: OnProgress | None
+    check: bool | None
 
 
 class GalileoSessions:
     """
     Counts the sessions of Galileo projects.
 
-    Making one does no I/O and needs no event loop; leaving its `async with`, or `await close()`, ends its connections.
-    It may be used by any number of tasks of one event loop.
+    Creating a client does no I/O and needs no event loop. Leaving its `async with`, or `await close()`, closes its
+    connections. Any number of tasks of one event loop can use it.
 
     Args:
-        api_key: The API key; without it and `auth`, GALILEO_API_KEY of the environment,
-            else GALILEO_USERNAME with GALILEO_PASSWORD.
+        api_key: The API key. Without it and `auth`, GALILEO_API_KEY from the environment, or GALILEO_USERNAME with
+            GALILEO_PASSWORD.
         auth: Other credentials: `ApiKeyAuth`, `BearerAuth`, `PasswordAuth` or `BasicAuth`.
-        base_url: The API's URL, https unless its host is loopback; a path in it is kept, for gateways.
-            Without it GALILEO_API_URL, else GALILEO_CONSOLE_URL turned into its API host, else https://api.galileo.ai.
-        session: An `aiohttp.ClientSession` to use; it is never closed here. Its own timeouts, redirects and
+        base_url: The API's URL. It must be https, unless its host is loopback; a path in it is kept, for gateways.
+            Without it, GALILEO_API_URL, or GALILEO_CONSOLE_URL turned into its API host, or https://api.galileo.ai.
+        session: An `aiohttp.ClientSession` to use. The client never closes it. Its own timeouts, redirects and
             `raise_for_status` don't apply; the limits of its connector do.
-        timeouts: How long one attempt may take.
+        timeouts: How long one attempt can take.
         retry: How often and how patiently to try again.
-        limits: How many requests may be under way at once.
+        limits: How many requests can be in flight at once.
         proxy: The URL of a proxy.
         trust_env: Whether to use the proxies that the environment names. A netrc file is never read.
-        ssl: As aiohttp takes it: an `ssl.SSLContext`, a fingerprint, or False for no verification.
+        ssl: What aiohttp takes: an `ssl.SSLContext`, a fingerprint, or False for no verification.
         headers: More headers for each request.
-        on_attempt: Called with each `Attempt` when it is over; what it raises is logged, never raised.
-        check: Whether each filter is held against its project's columns before it is counted, unless a call says
-            otherwise. A project's columns are asked for once, and kept for five minutes.
+        on_attempt: Called with each `Attempt` when it is over. What it raises is logged, never raised.
+        check: Whether each filter is checked against its project's columns before it is counted, unless a call says
+            otherwise. A project's columns are requested once, and cached for five minutes.
 
     Raises:
-        ConfigurationError: if there are no credentials or two, or if one of the arguments can't work.
+        ConfigurationError: if there are no credentials, or two, or if an argument can't work.
     """
 
     def __init__(
@@ -86,16 +103,16 @@ class GalileoSessions:
     ) -> None:
         key, auths, address, way, extra = map(_hidden, (api_key, auth, base_url, proxy, headers))
         del api_key, auth, base_url, proxy, headers  # tracebacks show local variables
+        for name, value, kind in (
+            ("timeouts", timeouts, Timeouts),
+            ("retry", retry, Retry),
+            ("limits", limits, Limits),
+        ):
+            if not isinstance(value, kind):
+                expected = kind.__name__
+                raise ConfigurationError(f"{name} must be a {expected}, got {brief(value)}. Write {expected}(...)")
         found = find_credentials(key, auths)
         self._base_url = resolve_base_url(address)
-        for name, value, expected, example in (
-            ("timeouts", timeouts, Timeouts, "attempt"),
-            ("retry", retry, Retry, "attempts"),
-            ("limits", limits, Limits, "maximum"),
-        ):
-            if not isinstance(value, expected):
-                kind = expected.__name__
-                raise ConfigurationError(f"{name} must be a {kind}, got {brief(value)}. Write {kind}({example}=...)")
         self._transport = Transport(
             self._base_url,
             session,
@@ -104,14 +121,17 @@ class GalileoSessions:
             proxy=way,
             trust_env=trust_env,
         )
-        self._limits = _within(limits, self._transport.connections)
+        most = self._transport.connections
+        if limits.maximum > most:  # else the connector would be a second queue, whose wait counts as the attempt's
+            limits = evolve(limits, maximum=int(most), initial=min(limits.initial, int(most)))
+        self._concurrency = limits.maximum
         sent = request_headers(extra, found)
         self._requester = Requester(
             self._transport,
             Authentication(found, sent, self._transport, timeouts.attempt),
             attempt_timeout=timeouts.attempt,
             retry=retry,
-            admission=Admission(self._limits, retry, partial(logger.debug, "limits: %s")),
+            admission=Admission(limits, retry, partial(logger.debug, "limits: %s")),
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester)
@@ -133,28 +153,28 @@ class GalileoSessions:
         The number of sessions in a project that satisfy a filter.
 
         Args:
-            project_id: The project, a UUID; or a `CountQuery`, whose own filter and scope hold as well.
-            where: The filter; None counts all sessions, and `NEVER` is 0 without a request.
-            filters: The API's flat list of leaves, in place of `where`.
-            log_stream_id: Count in this log stream only.
-            experiment_id: Count in this experiment only.
-            metrics_testing_id: Count in this metrics testing run only.
-            timeout: Seconds for the whole call; None sets no limit beyond that of each attempt.
-            check: Whether the filter is held against the project's columns first, for a column that a project
-                doesn't have counts 0; None means what the client was made with.
+            project_id: The project, a UUID; or a `CountQuery`, whose own filter and scope apply as well.
+            where: The filter. None counts all sessions; `NEVER` is 0 without a request.
+            filters: The API's flat list of leaves, instead of `where`.
+            log_stream_id: Count only in this log stream.
+            experiment_id: Count only in this experiment.
+            metrics_testing_id: Count only in this metrics testing run.
+            timeout: Seconds for the whole call. None sets no limit except that of each attempt.
+            check: Whether the filter is checked against the project's columns first, because a column that the
+                project doesn't have counts 0. None means what the client was created with.
 
         Raises:
-            ConfigurationError: before a request, if an id is no UUID, or the client can't be used here.
+            ConfigurationError: before a request, if an id isn't a UUID, or if the client can't be used here.
             FilterError: before a request, if the filter can't be sent.
-            FilterCheckError: before the count, if the filter doesn't fit the columns, and `check` is set.
-            ResponseError: if the service refuses; its subclasses tell why.
-            TransportError: if no whole answer came.
+            FilterCheckError: before the count, if `check` is set and the filter doesn't fit the columns.
+            ResponseError: if the service refuses the request; its subclasses say why.
+            TransportError: if no complete answer arrived.
             DeadlineExceededError: if `timeout` ran out.
-            DecodeError: if the answer is not a count.
+            DecodeError: if the answer isn't a count.
         """
         scope = (log_stream_id, experiment_id, metrics_testing_id)
         if isinstance(project_id, CountQuery):
-            query = narrowed(project_id, build_query(UUID(int=0), where, filters, *scope))
+            query = narrowed(project_id, build_query(_ANY_PROJECT, where, filters, *scope))
         else:
             query = build_query(project_id, where, filters, *scope)
         total, _ = await self._counter(check)(query, _deadline(timeout))
@@ -172,20 +192,20 @@ class GalileoSessions:
         timeout: float | None = None,  # noqa: ASYNC109  # as count has it
     ) -> ColumnCatalog:
         """
-        The columns that a project's sessions have: what can be filtered, and how.
+        The columns of a project's sessions: what can be filtered, and how.
 
         Args:
             project_id: The project, a UUID.
-            log_stream_id: Those in this log stream only; likewise the other two ids.
-            experiment_id: Those in this experiment only.
-            metrics_testing_id: Those in this metrics testing run only.
-            start_time: Those of this time and later only: an aware `datetime`, or ISO 8601 text with an offset.
-            end_time: Those of this time and earlier only.
-            timeout: Seconds for the whole call; None sets no limit beyond that of each attempt.
+            log_stream_id: Only the columns of this log stream.
+            experiment_id: Only the columns of this experiment.
+            metrics_testing_id: Only the columns of this metrics testing run.
+            start_time: Only the columns of this time and later: an aware `datetime`, or ISO 8601 text with an offset.
+            end_time: Only the columns of this time and earlier.
+            timeout: Seconds for the whole call. None sets no limit except that of each attempt.
 
         Raises:
-            ConfigurationError: before a request, if an id is no UUID, a time names no instant,
-                or the client can't be used here.
+            ConfigurationError: before a request, if an id isn't a UUID, if a time has no offset, or if the client
+                can't be used here.
             GalileoError: as `count` does.
         """
         query = build_query(project_id, None, (), log_stream_id, experiment_id, metrics_testing_id)
@@ -213,37 +233,42 @@ class GalileoSessions:
         Counts in many projects, or many queries, at once: `async with galileo.count_many(ids, where) as stream:`.
 
         Args:
-            targets: Project ids, or `CountQuery` objects; an iterable, also an asynchronous one, of any length.
-                Up to twice `concurrency` of them are pulled before their results are taken.
-            where: The filter for each target; a `CountQuery` counts the sessions that satisfy its own as well.
-                Likewise `filters` and the ids of the scope.
-            concurrency: Targets under way at once; `Limits.maximum` unless given.
-            ordered: Whether results come in the order of the targets; a slow one then holds back those after it,
+            targets: Project ids, or `CountQuery` objects: an iterable or asynchronous iterable of any length.
+                Up to twice `concurrency` targets are pulled before their results are taken.
+            where: The filter for each target, and for a `CountQuery` in addition to its own.
+                The same is true of `filters` and the ids of the scope.
+            filters: The API's flat list of leaves, instead of `where`.
+            log_stream_id: Count only in this log stream.
+            experiment_id: Count only in this experiment.
+            metrics_testing_id: Count only in this metrics testing run.
+            concurrency: How many targets are counted at once; `Limits.maximum` by default.
+            ordered: Whether results come in the order of the targets. A slow target then holds back those after it,
                 up to twice `concurrency` of them.
-            fail_fast: Whether the first error ends it all.
-            timeout: Seconds for it all; targets not counted by then have a `DeadlineExceededError` as their result.
-                Targets without a length, as of a generator, aren't pulled after that: the loop then raises it too.
-            on_progress: Called with a `Progress` after each result; what it raises is logged, never raised.
-            check: As `count` has it, for each target and its project; a filter that doesn't fit is that target's error.
+            fail_fast: Whether the first error ends the stream.
+            timeout: Seconds for the whole stream. Targets that aren't counted by then have a `DeadlineExceededError`
+                as their result. Targets without a length, such as those of a generator, aren't pulled after that,
+                and the loop raises the error, too.
+            on_progress: Called with a `Progress` after each result. What it raises is logged, never raised.
+            check: As in `count`, for each target and its project. If the filter doesn't fit, the error is that
+                target's result.
 
         Raises:
             ConfigurationError: if an argument can't work.
             FilterError: if the filter can't be sent.
         """
-        if isinstance(targets, str | UUID | CountQuery) or not isinstance(targets, Iterable | AsyncIterable):
-            raise ConfigurationError(f"targets is a list of project ids or queries, got {brief(targets)}. Write [...]")
-        if concurrency is not None and (type(concurrency) is not int or concurrency < 1):
-            raise ConfigurationError(f"concurrency={brief(concurrency)}: a whole number, 1 or more")
-        template = build_query(UUID(int=0), where, filters, log_stream_id, experiment_id, metrics_testing_id)
+        if isinstance(targets, str | UUID | CountQuery):
+            raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(targets)}. Write [...]")
+        if concurrency is not None and concurrency < 1:
+            raise ConfigurationError(f"concurrency must be 1 or more, got {concurrency}")
         return CountStream(
             targets,
-            template,
+            build_query(_ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id),
             count=self._counter(check),
             admission=self._requester.admission,
-            concurrency=concurrency or self._limits.maximum,
+            concurrency=concurrency or self._concurrency,
             ordered=ordered,
             fail_fast=fail_fast,
-            timeout=_seconds(timeout),
+            timeout=_positive(timeout),
             on_progress=on_progress,
         )
 
@@ -265,11 +290,11 @@ class GalileoSessions:
         """
         Counts like `count_many`, and returns all results in the order of the targets.
 
-        Takes the arguments of `count_many`, except `ordered`.
+        The arguments are those of `count_many`, without `ordered`.
 
         Raises:
-            GalileoError: what a stream raises; errors of single targets are in the report. What was counted until
-                then is the `report` of the exception, also where the targets' source has raised it.
+            GalileoError: what a stream raises; errors of single targets are in the report. The `report` attribute of
+                the exception has the results until then, also if the source of the targets raised it.
         """
         stream = self.count_many(
             targets,
@@ -288,38 +313,16 @@ class GalileoSessions:
 
     @overload
     async def count_by(
-        self,
-        project_id: UUID | str,
-        partition: Mapping[str, Filter],
-        where: Filter | None = None,
-        *,
-        log_stream_id: UUID | str | None = None,
-        experiment_id: UUID | str | None = None,
-        metrics_testing_id: UUID | str | None = None,
-        concurrency: int | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # as count has it
-        on_progress: OnProgress | None = None,
-        check: bool | None = None,
+        self, project_id: UUID | str, partition: Parts, where: Filter | None = None, **options: Unpack[CountByOptions]
     ) -> CountsBy: ...
     @overload
     async def count_by(
-        self,
-        project_id: Projects,
-        partition: Mapping[str, Filter],
-        where: Filter | None = None,
-        *,
-        log_stream_id: UUID | str | None = None,
-        experiment_id: UUID | str | None = None,
-        metrics_testing_id: UUID | str | None = None,
-        concurrency: int | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # as count has it
-        on_progress: OnProgress | None = None,
-        check: bool | None = None,
+        self, project_id: Projects, partition: Parts, where: Filter | None = None, **options: Unpack[CountByOptions]
     ) -> CountsTable: ...
     async def count_by(
         self,
         project_id: UUID | str | Projects,
-        partition: Mapping[str, Filter],
+        partition: Parts,
         where: Filter | None = None,
         *,
         log_stream_id: UUID | str | None = None,
@@ -331,40 +334,47 @@ class GalileoSessions:
         check: bool | None = None,
     ) -> CountsBy | CountsTable:
         """
-        Counts by something: one count for each label of a partition, many at once.
+        Counts by day, bin or value: one count for each label of a partition, many at once.
 
         Args:
             project_id: The project; or several, in a list, a tuple or a set.
-            partition: What a column makes, such as `Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")`,
-                or another mapping of label to filter.
-            where: A filter that all sessions satisfy which are counted; likewise the ids of the scope.
-            concurrency: As `count_many` takes it; likewise `timeout`, `on_progress` and `check`.
+            partition: A mapping of label to filter. Columns make them, such as
+                `Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")`.
+            where: A filter that applies to all labels.
+            log_stream_id: Count only in this log stream.
+            experiment_id: Count only in this experiment.
+            metrics_testing_id: Count only in this metrics testing run.
+            concurrency: As in `count_many`.
+            timeout: As in `count_many`.
+            on_progress: As in `count_many`.
+            check: As in `count_many`.
 
         Returns:
-            `CountsBy`, a mapping of label to count; for several projects `CountsTable`, in which a project that failed
-            isn't, but its errors are.
+            `CountsBy`, a mapping of label to count. For several projects `CountsTable`, a mapping of project to
+            `CountsBy`; it lacks the projects that failed, and has their errors.
 
         Raises:
-            GalileoError: what `count` raises, for one project if any of its counts fails; the others are cancelled.
-            FilterError: before a request, if the partition is no mapping of label to filter.
+            GalileoError: for one project, the first error of a count; the other counts are cancelled. For several
+                projects, what `count_all` raises.
+            FilterError: before a request, if the partition isn't a mapping of label to filter.
         """
-        several = isinstance(project_id, Iterable) and not isinstance(project_id, str)
-        projects = cast("Projects", project_id if several else (project_id,))
-        template = build_query(UUID(int=0), where, (), log_stream_id, experiment_id, metrics_testing_id)
-        queries = PartQueries(projects, partition, template)
+        given = [project_id] if isinstance(project_id, str | UUID) else project_id
+        template = build_query(_ANY_PROJECT, where, (), log_stream_id, experiment_id, metrics_testing_id)
+        queries = part_queries(template, partition)
+        projects = list(dict.fromkeys([template.for_project(each).project_id for each in given]))
         report = await self.count_all(
-            queries,
+            [query.for_project(project) for project in projects for query in queries],
             concurrency=concurrency,
-            fail_fast=not several,
+            fail_fast=given is not project_id,
             timeout=timeout,
             on_progress=on_progress,
             check=check,
         )
-        table = queries.table(report.results)
-        return table if several else next(iter(table.values()))
+        table = by_project(projects, report)
+        return table if given is project_id else table[projects[0]]
 
     async def close(self) -> None:
-        """Ends the connections; a session given as `session=` stays open. Closing twice does nothing more."""
+        """Closes the connections, except those of a session given as `session=`. It can be called twice."""
         await self._requester.close()
 
     async def __aenter__(self) -> Self:
@@ -375,13 +385,9 @@ class GalileoSessions:
 
     def __reduce__(self) -> NoReturn:
         raise ConfigurationError(
-            "a GalileoSessions can't be copied or pickled, for its connections belong to one event loop, and its "
+            "a GalileoSessions can't be copied or pickled, because its connections belong to one event loop, and its "
             "credentials to one process. Make one in each worker, and send CountQuery objects to it"
         )
-
-    def _counter(self, check: bool | None) -> Count:
-        checked = self._check if check is None else check
-        return self._checks.count if checked else self._requester.count
 
     def __repr__(self) -> str:
         return f"GalileoSessions(base_url={getattr(self, '_base_url', None)!r})"  # None while __init__ raises
@@ -391,27 +397,20 @@ class GalileoSessions:
         if transport is not None and transport.abandon():
             _warn(f"unclosed {self!r}; write `async with`, or await its close()", ResourceWarning, source=self)
 
+    def _counter(self, check: bool | None) -> Count:
+        return self._checks.count if (self._check if check is None else check) else self._requester.count
+
 
 def _hidden(argument: Any) -> Secret[Any] | None:
     return None if argument is None else hide(argument)
 
 
-def _within(limits: Limits, connections: float) -> Limits:
-    """Limits that a connector can keep: else it would be a second queue, whose waiting counts as the attempt's."""
-    if limits.maximum <= connections:
-        return limits
-    most = int(connections)
-    return evolve(limits, maximum=most, initial=min(limits.initial, most))
-
-
-def _seconds(timeout: Any) -> float | None:
-    if timeout is None or timeout == inf:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= sys.float_info.max:
-        raise ConfigurationError(f"timeout={brief(timeout)}: seconds, more than 0, or None for no limit")
-    return float(timeout)
+def _positive(timeout: float | None) -> float | None:
+    if timeout is not None and not timeout > 0:  # NaN isn't, either
+        raise ConfigurationError(f"timeout must be more than 0 seconds, got {brief(timeout)}")
+    return timeout
 
 
 def _deadline(timeout: float | None) -> float | None:
-    seconds = _seconds(timeout)
+    seconds = _positive(timeout)
     return None if seconds is None else asyncio.get_running_loop().time() + seconds

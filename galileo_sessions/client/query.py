@@ -172,6 +172,21 @@ def narrowed(query: CountQuery, template: CountQuery) -> CountQuery:
     return evolve(query, where=where, filters=(), **scope)
 
 
+def part_queries(template: CountQuery, partition: Mapping[str, Filter]) -> list[CountQuery]:
+    """
+    A query for each label of a partition; the label is its tag.
+
+    Raises:
+        FilterTypeError: if `partition` isn't a mapping of label to filter.
+    """
+    if not isinstance(partition, Mapping):
+        raise FilterTypeError(
+            f"partition must be a mapping of label to filter, got {brief(partition)}. "
+            'Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
+        )
+    return [evolve(template, where=all_of([template.where, part]), tag=label) for label, part in partition.items()]
+
+
 def columns_body(query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None) -> bytes:
     """
     The JSON that asks which columns a query's scope has, between two times.

@@ -1,17 +1,14 @@
 """What counts return: the result of each target, how far a fan-out is, and counts by day, bin or value."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any, TypeAlias, cast, final
-from uuid import UUID
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.errors import Attempt, FilterTypeError, GalileoError, brief
-from galileo_sessions.filters.nodes import Filter, all_of
+from galileo_sessions.errors import Attempt, GalileoError
 
 
 @frozen
@@ -130,10 +127,6 @@ class CountReport:
             raise ExceptionGroup(f"{len(self.errors)} of {len(self.results)} counts failed", self.errors)
 
 
-Projects: TypeAlias = list[str] | list[UUID] | list[UUID | str] | tuple[UUID | str, ...] | AbstractSet[UUID | str]
-"""Several projects; not Iterable, for a lone str is one."""
-
-
 def _copy(counts: Mapping[str, Any]) -> dict[str, Any]:
     return dict(counts)
 
@@ -233,47 +226,26 @@ class CountsTable(Mapping[str, CountsBy]):
         return display.html_table(("project id", "sessions", ""), rows, len(self), repr(self)[1:-1])
 
 
+def by_project(projects: Sequence[str], report: CountReport) -> CountsTable:
+    """
+    The counts of each project, by the tags of its queries.
+
+    Args:
+        projects: The ids.
+        report: The results: as many for each project, in the order of the projects.
+    """
+    size = len(report.results) // max(1, len(projects))
+    tables: dict[str, CountsBy] = {}
+    for number, project in enumerate(projects):
+        results = report.results[number * size : (number + 1) * size]
+        if all(result.ok for result in results):
+            tables[project] = CountsBy(project, {result.query.tag: result.unwrap() for result in results})
+    return CountsTable(tables, report.errors)
+
+
 def _some(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _sparks(counts: CountsBy) -> str:
     return display.sparkline([*counts.values()])
-
-
-class PartQueries:
-    """The queries of each project for each label, which is their tag; made as they are needed."""
-
-    def __init__(self, projects: Iterable[UUID | str], parts: Mapping[str, Filter], template: CountQuery) -> None:
-        if not isinstance(parts, Mapping):
-            raise FilterTypeError(
-                f"count_by takes a partition, or another mapping of label to filter, got {brief(parts)}. "
-                'Write Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC"), or the like'
-            )
-        for label, part in parts.items():
-            if not isinstance(label, str):
-                raise FilterTypeError(f"count_by takes text as the labels of its filters, got {brief(label)}")
-            if not isinstance(part, Filter):
-                raise FilterTypeError(f"count_by: {brief(label)} maps to {brief(part)}, which is no filter")
-        self.queries: list[CountQuery] = [
-            evolve(template, where=all_of([template.where, part]), tag=label) for label, part in parts.items()
-        ]
-        self._projects = dict.fromkeys([template.for_project(project).project_id for project in projects])
-
-    def __len__(self) -> int:
-        return len(self._projects) * len(self.queries)
-
-    def __iter__(self) -> Iterator[CountQuery]:
-        return (query.for_project(project) for project in self._projects for query in self.queries)
-
-    def table(self, results: Iterable[CountResult]) -> CountsTable:
-        """What came of them: all results, in the order of the queries."""
-        counts: dict[str, dict[str, int]] = {project: {} for project in self._projects}
-        errors: list[GalileoError] = []
-        for result in results:
-            if result.error is None:
-                counts[result.query.project_id][result.query.tag] = result.unwrap()
-            else:
-                errors.append(result.error)
-        whole = {project: CountsBy(project, own) for project, own in counts.items() if len(own) == len(self.queries)}
-        return CountsTable(whole, tuple(errors))

@@ -111,12 +111,11 @@ async def test_a_header_in_another_case_replaces_ours(name):
     assert [line for line in head if line.lower().startswith(f"{name.lower()}:")] == [f"{name}: text/mine"]
 
 
-@pytest.mark.parametrize("timeout", [0, -1, True, "3", float("nan")])
-async def test_a_timeout_is_seconds(timeout):
-    """`timeout=` must be more than 0 seconds."""
-    async with GalileoSessions("k") as galileo:
-        with pytest.raises(ConfigurationError, match="timeout="):
-            await galileo.count(PROJECT, timeout=timeout)
+@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
+async def test_a_timeout_is_more_than_0_seconds(timeout):
+    """The error quotes another number."""
+    with pytest.raises(ConfigurationError, match=f"timeout must be more than 0 seconds, got {timeout}"):
+        await GalileoSessions("k").count(PROJECT, timeout=timeout)
 
 
 async def test_a_bad_query_sends_nothing():

@@ -28,22 +28,12 @@ def test_coroutine_functions_as_callbacks_are_refused():
         GalileoSessions("k").count_many([PROJECT], on_progress=later)
 
 
-@pytest.mark.parametrize("timeout", [10**400, "3", True, 0, -1, float("nan")], ids=str)
-async def test_a_timeout_that_no_clock_can_tell(timeout):
-    """A number beyond those of floats is refused like other values that are no seconds."""
-    galileo = GalileoSessions("k")
-    with pytest.raises(ConfigurationError, match="timeout=.*: seconds, more than 0"):
-        await galileo.count(PROJECT, timeout=timeout)
-    with pytest.raises(ConfigurationError, match="timeout=.*: seconds, more than 0"):
-        galileo.count_many([PROJECT], timeout=timeout)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"timeouts": 5}, r"timeouts must be a Timeouts, got 5. Write Timeouts\(attempt=...\)"),
-        ({"retry": None}, r"retry must be a Retry, got None. Write Retry\(attempts=...\)"),
-        ({"limits": 10**5000}, r"limits must be a Limits, got <an int of .* bits>. Write Limits\(maximum=...\)"),
+        ({"timeouts": 5}, r"timeouts must be a Timeouts, got 5. Write Timeouts\(...\)"),
+        ({"retry": None}, r"retry must be a Retry, got None. Write Retry\(...\)"),
+        ({"limits": 10**5000}, r"limits must be a Limits, got <an int of .* bits>. Write Limits\(...\)"),
         ({"ssl": "x"}, "ssl='x': an ssl.SSLContext"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
