@@ -1,9 +1,8 @@
-"""Filters held against the columns of their project before they are counted: a column that isn't there counts 0."""
+"""`check=True`: filters are checked against their project's columns first, because an unknown column counts 0."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from copy import copy
 from math import inf
 
@@ -16,30 +15,31 @@ from galileo_sessions.errors import DeadlineExceededError, FilterCheckError, Gal
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import ALWAYS, Filter, all_of
 
-_KEPT = 300.0  # seconds for which a project's columns are kept
-_FRESH = 10.0  # seconds within which a filter that doesn't fit them is refused; later they are asked for again
-_MOST = 1_000  # projects whose columns are kept
+CACHE_SECONDS = 300.0
+RECHECK_AFTER = 10.0  # seconds; with older columns, a filter that doesn't fit is checked again against new ones
+MAX_PROJECTS = 1_000  # whose columns are cached: a catalog can take 100 kB
 
 
 @define
 class _Columns:
-    """What is known of a project's columns."""
+    """The cached answer about one project."""
 
     lock: asyncio.Lock = Factory(asyncio.Lock)
-    """Held by whoever asks."""
-    answer: ColumnCatalog | GalileoError = Factory(lambda: GalileoError("nobody has asked for the columns"))
-    answers: int = 0
-    """How many came before, errors among them."""
-    came_at: float = -inf
-    """When the last catalog came, on the loop's clock."""
+    """Held while the service is asked."""
+    answer: ColumnCatalog | GalileoError = Factory(lambda: GalileoError("the columns weren't requested"))
+    answered_at: float = -inf
+
+    def has_answer(self, age: float, now: float) -> bool:
+        """Whether there is a catalog of at most `age` seconds, or an error that is newer than `now`."""
+        return self.answered_at > now - (age if isinstance(self.answer, ColumnCatalog) else 0.0)
 
 
 class ColumnChecks:
     """
-    Counts that hold the filter against the project's columns first.
+    Counts whose filters are checked against the project's columns first.
 
-    A project's columns are asked for once, however many counts wait for them, and kept for five minutes.
-    Each project has its own: in a fan-out, a column that one project lacks is an error of that project's count.
+    The columns are requested once, however many counts wait for them, and cached. If the request fails, all counts
+    that waited for it fail with its error, which isn't cached.
 
     Args:
         requester: Asks for columns and counts.
@@ -47,15 +47,15 @@ class ColumnChecks:
 
     def __init__(self, requester: Requester) -> None:
         self._requester = requester
-        self._projects: OrderedDict[str, _Columns] = OrderedDict()
+        self._projects: dict[str, _Columns] = {}  # those used last at the end
 
     async def count(self, query: CountQuery, deadline: float | None, *, single: bool = True) -> tuple[int, Attempts]:
         """
-        The count for a query whose filter fits its project's columns; as `Requester.count`.
+        The count of a query whose filter fits its project's columns; otherwise like `Requester.count`.
 
         Raises:
-            FilterCheckError: if it doesn't fit, without asking for a count.
-            GalileoError: with `query`, `attempts` and `elapsed`; also if the columns can't be had.
+            FilterCheckError: if the filter doesn't fit. No count is requested.
+            GalileoError: with `query`, `attempts` and `elapsed`, also if the columns couldn't be requested.
         """
         where = all_of([query.where, *query.filters])
         if query.body and where != ALWAYS:
@@ -68,45 +68,39 @@ class ColumnChecks:
 
     async def _check(self, query: CountQuery, where: Filter, deadline: float | None, single: bool) -> None:
         try:
-            (await self._catalog(query, _KEPT, deadline, single)).check(where)
-        except FilterCheckError:  # unless the column has come to be since
-            (await self._catalog(query, _FRESH, deadline, single)).check(where)
+            (await self._catalog(query.project_id, CACHE_SECONDS, deadline, single)).check(where)
+        except FilterCheckError:  # perhaps the column is new
+            (await self._catalog(query.project_id, RECHECK_AFTER, deadline, single)).check(where)
 
-    async def _catalog(self, query: CountQuery, age: float, deadline: float | None, single: bool) -> ColumnCatalog:
-        """The columns of a query's project, at most `age` seconds old."""
-        known = self._projects.setdefault(query.project_id, _Columns())
-        self._projects.move_to_end(query.project_id)
-        if len(self._projects) > _MOST:
-            self._projects.popitem(last=False)
-        if asyncio.get_running_loop().time() - known.came_at >= age:
-            await self._ask_once(known, query, deadline, single)
-        if isinstance(known.answer, GalileoError):
-            raise copy(known.answer)
-        return known.answer
-
-    async def _ask_once(self, known: _Columns, query: CountQuery, deadline: float | None, single: bool) -> None:
-        answers = known.answers
-        timeout = asyncio.timeout_at(deadline)
+    async def _catalog(self, project_id: str, age: float, deadline: float | None, single: bool) -> ColumnCatalog:
+        """The columns of a project, at most `age` seconds old when the call began."""
+        began = asyncio.get_running_loop().time()
+        columns = self._projects.pop(project_id, _Columns())
+        self._projects[project_id] = columns
+        if len(self._projects) > MAX_PROJECTS:
+            del self._projects[next(iter(self._projects))]
         try:
-            async with timeout:
-                await known.lock.acquire()
+            async with asyncio.timeout_at(deadline):
+                await columns.lock.acquire()
         except TimeoutError:
-            raise DeadlineExceededError("timeout= ran out while the project's columns were waited for") from None
+            raise DeadlineExceededError("timeout= ran out while waiting for the project's columns") from None
         try:
-            if known.answers == answers:  # nobody has asked while this one waited
-                await self._ask(known, query, deadline, single)
+            if not columns.has_answer(age, began):
+                await self._ask(columns, CountQuery(project_id), deadline, single)
         finally:
-            known.lock.release()
+            columns.lock.release()
+        if isinstance(columns.answer, ColumnCatalog):
+            return columns.answer
+        raise copy(columns.answer)
 
-    async def _ask(self, known: _Columns, query: CountQuery, deadline: float | None, single: bool) -> None:
-        everything = CountQuery(query.project_id)
-        body = columns_body(everything, None, None)
+    async def _ask(self, columns: _Columns, query: CountQuery, deadline: float | None, single: bool) -> None:
+        body = columns_body(query, None, None)
         try:
-            catalog, _ = await self._requester.send(COLUMNS, everything, body, deadline, single=single)
+            catalog, _ = await self._requester.send(COLUMNS, query, body, deadline, single=single)
         except DeadlineExceededError:  # of this count alone
             raise
         except GalileoError as error:
-            known.answer, known.came_at = error.with_traceback(None), -inf
+            columns.answer = error.with_traceback(None)
         else:
-            known.answer, known.came_at = catalog, asyncio.get_running_loop().time()
-        known.answers += 1
+            columns.answer = catalog
+        columns.answered_at = asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""`check=True`: filters held against their project's columns, which are asked for once and kept."""
+"""`check=True`: filters are checked against their project's columns, which are requested once and cached."""
 
 import asyncio
 import json
@@ -115,8 +115,8 @@ async def test_columns_are_asked_for_once_by_a_project():
 
 
 @virtual_time
-async def test_columns_are_kept_for_five_minutes():
-    """After five minutes they are asked for again."""
+async def test_columns_are_cached_for_five_minutes():
+    """After five minutes they are requested again."""
     service = Service(FEW)
 
     async def then(galileo: GalileoSessions) -> None:
@@ -130,7 +130,7 @@ async def test_columns_are_kept_for_five_minutes():
 
 @virtual_time
 async def test_a_new_column_is_found_before_a_filter_is_refused():
-    """A filter that doesn't fit columns of more than ten seconds ago is held against those of now."""
+    """A filter that doesn't fit columns of more than ten seconds ago is checked against new ones."""
     service = Service(FEW, MORE)
 
     async def then(galileo: GalileoSessions) -> None:
@@ -194,7 +194,7 @@ async def test_a_cancelled_count_leaves_the_question_to_the_next():
 
 async def test_the_columns_of_many_projects_are_bounded(monkeypatch):
     """Only the columns of the projects that were counted last are kept."""
-    monkeypatch.setattr("galileo_sessions.client.checks._MOST", 2)
+    monkeypatch.setattr("galileo_sessions.client.checks.MAX_PROJECTS", 2)
     service = Service(FEW)
 
     async def then(galileo: GalileoSessions) -> None:
