@@ -8,7 +8,7 @@ they begin with their first instant there, which isn't always midnight, and can 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, tzinfo
 from itertools import islice, pairwise
-from typing import Any, assert_never, cast, final
+from typing import Any, cast, final
 
 from attrs import field, frozen
 
@@ -100,7 +100,7 @@ def values(column: Column, filter_type: FilterType, wanted: object) -> Partition
     One part for each value. Of a collection, it has the sessions with that member.
 
     Raises:
-        FilterError: if there is no list of values, or if the column can't be compared with one of them.
+        FilterError: if the values aren't a list with at least one, or if the column can't be compared with one of them.
     """
     items = items_of(wanted)
     if not items:
@@ -151,19 +151,15 @@ def times(column: Column, unit: Unit, start: object, end: object, tz: object) ->
 def _times(column_id: str, unit: Unit, first: datetime, last: datetime, zone: tzinfo) -> Iterator[tuple[str, Filter]]:
     while first < last:
         following = min(next_begin(unit, first, zone), last)
-        begin, end = first.astimezone(zone), following.astimezone(zone)
-        yield _time_label(unit, begin), DateFilter(column_id, "gte", begin) & DateFilter(column_id, "lt", end)
+        begin = first.astimezone(zone)
+        end = following.astimezone(zone)
+        part = DateFilter(column_id, "gte", begin) & DateFilter(column_id, "lt", end)
+        yield _time_label(unit, begin), part
         first = following
 
 
 def _time_label(unit: Unit, begin: datetime) -> str:
-    match unit:
-        case "hours":
-            label = begin.isoformat(" ", "minutes")
-            return label if begin.fold else label[:16]  # the second time that clocks show an hour has its offset
-        case "days" | "weeks":
-            return begin.isoformat()[:10]
-        case "months":
-            return begin.isoformat()[:7]
-        case _:
-            assert_never(unit)
+    if unit == "hours":
+        label = begin.isoformat(" ", "minutes")
+        return label if begin.fold else label[:16]  # when clocks show an hour again, its label includes the offset
+    return begin.isoformat()[: 7 if unit == "months" else 10]

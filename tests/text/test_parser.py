@@ -6,7 +6,6 @@ import ast
 import contextlib
 import pickle
 import re
-import sys
 import threading
 import time
 import warnings
@@ -471,13 +470,3 @@ def test_any_text_is_answered_soon_in_a_thread_with_a_small_stack(shape: str, sm
         thread.join()
     assert 3 == len(answers)
     assert min(seconds) < 0.2
-
-
-def test_no_state_of_the_process_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the filters of warnings, which threads share, nor the recursion limit."""
-    before = (list(warnings.filters), sys.getrecursionlimit())
-    monkeypatch.setattr(warnings, "catch_warnings", None)
-    for text in (r"Col('a').eq('\d')", "1and ALWAYS", "(" * 1_000):
-        with contextlib.suppress(FilterParseError):
-            parse_filter(text)
-    assert before == (list(warnings.filters), sys.getrecursionlimit())
