@@ -6,38 +6,31 @@ import asyncio
 import json
 
 from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.results import CountReport, OnProgress
+from galileo_sessions.client.results import CountReport
 from galileo_sessions.display import bar
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.serialization import dump_filter
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
-_REAL = "The same in the real service: export GALILEO_API_KEY=..., and GalileoSessions()"
 
-
-def show(on_progress: OnProgress | None = None) -> None:
-    """
-    Prints a filter, its JSON, and what it counts in a sample.
-
-    Args:
-        on_progress: Called as by `count_many` while all projects are counted.
-    """
+def show() -> None:
+    """Prints a filter, its JSON, and what it counts in a sample."""
     where = Col("input").contains("x") & ~Col("score").gt(3)
     print(f"The filter    {where!r}")
     print(f"as JSON       {json.dumps(dump_filter(where))}")
-    found, everything, url = asyncio.run(_count(where, on_progress))
+    found, everything, url = asyncio.run(_count(where))
     counts = [result.unwrap() for result in found.results]
     print(f"One project   {counts[0]} of {everything.counts[0]} sessions")
     print(f"All {len(counts)}        {found.total} of {everything.total:,} sessions, in {url}")
     for result, count in zip(found.results, counts, strict=True):
         print(f"{result.query.project_id}  {bar(count / max(counts))} {count}")
-    print(_REAL)
+    print("The same in the real service: export GALILEO_API_KEY=..., and GalileoSessions()")
 
 
-async def _count(where: Filter, on_progress: OnProgress | None) -> tuple[CountReport, CountReport, str]:
+async def _count(where: Filter) -> tuple[CountReport, CountReport, str]:
     sessions = sample_sessions()
     projects = sorted({str(session["project_id"]) for session in sessions})
     async with LocalGalileo(sessions) as server, GalileoSessions(server.api_key, base_url=server.url) as galileo:
-        found = await galileo.count_all(projects, where, on_progress=on_progress)
+        found = await galileo.count_all(projects, where)
         return found, await galileo.count_all(projects), server.url

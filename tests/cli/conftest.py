@@ -5,7 +5,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
-from support.processes import Outcome, inside, outcome, process, stdin_holding
+from support.processes import Outcome, inside, piped, process
 from support.terminal import Terminal
 
 from galileo_sessions.local import LocalGalileo
@@ -20,21 +20,15 @@ def server(local_galileo: LocalGalileo) -> LocalGalileo:
 
 
 @pytest.fixture
-def run(capfd, tmp_path) -> Run:
-    """Runs a command to its end in this process."""
+def run(capfd) -> Run:
+    """Runs a command to its end in this process; stdin is a pipe."""
 
     async def run_inside(*arguments: str, stdin: str = "") -> Outcome:
-        with stdin_holding(stdin, tmp_path):
+        with piped(stdin):
             status = await asyncio.to_thread(inside, *arguments)
         return Outcome(status, *capfd.readouterr())
 
     return run_inside
-
-
-@pytest.fixture(params=["process", "inside"])
-def run_both(request, run) -> Run:
-    """Runs a command to its end, once as a process of its own and once in this one."""
-    return outcome if request.param == "process" else run
 
 
 @pytest.fixture
@@ -44,7 +38,7 @@ def _key(monkeypatch):
 
 @pytest.fixture
 def show(request, monkeypatch):
-    """Runs a command on a terminal, here or as a process of its own; gives its exit status and what it wrote."""
+    """Runs a command on a terminal, here or as a process of its own; returns its exit status and what it wrote."""
     for name, value in (("TERM", "xterm-256color"), ("COLUMNS", "80"), ("LINES", "24")):
         monkeypatch.setenv(name, value)
 

@@ -1,38 +1,35 @@
 """`columns` lists what a filter can use, and lets no text of a server command the terminal."""
 
-import csv
 import json
 
 from support.processes import IDS
 from support.servers import PROJECT
 
+HOSTILE = "\x1b]0;owned\x07[red]\x1b[2J[link=http://x]y\u202e"
+
 
 async def test_columns_as_a_table_and_as_json(server, run, monkeypatch):
-    """In a pipe, the table is a row for each column with tabs between the cells; JSON is the service's own form."""
+    """The table has a row for each column; JSON is the service's own form."""
     status, table, err = await run("columns", IDS[0])
     assert (status, err) == (0, "")
-    header, *rows = csv.reader(table.splitlines(), delimiter="\t")
-    assert header == ["id", "filter type", "label", "allowed values", "description"]
-    assert ["score", "number", "", "", ""] in rows
-    assert "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42" in [row[0] for row in rows]
+    header, *rows = table.splitlines()
+    assert header.split() == ["id", "filter", "type"]  # the others would be empty
+    assert ["score", "number"] in [row.split() for row in rows]
+    assert "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42  number" in rows
     status, out, _ = await run("columns", IDS[0], "--format", "json", "--log-stream", PROJECT)
     assert (status, json.loads(out)) == (0, {"columns": []})
     monkeypatch.setenv("GALILEO_PROJECT_ID", IDS[0])
     assert (await run("columns")).out == table
 
 
-HOSTILE = "\x1b]0;owned\x07[red]\x1b[2J[link=http://x]y\u202e"
-
-
 async def test_hostile_text_is_inert(server, run):
-    """Neither escapes nor markup of a server's text reach the terminal as such."""
+    """Neither escapes nor markup of a server's text reach the terminal."""
     column = {"id": "a[bold]b\x1b[31m", "category": "standard", "label": HOSTILE, "description": f"{HOSTILE}\n\tend"}
     server.fail_next(200, body={"columns": [column | {"allowed_values": [HOSTILE, 3], "filter_type": "text"}]})
     status, table, _ = await run("columns", IDS[0])
-    assert status == 0
-    (row,) = table.splitlines()[1:]
     shown = r"\x1b]0;owned\x07[red]\x1b[2J[link=http://x]y\u202e"
-    assert row.split("\t") == [r"a[bold]b\x1b[31m", "text", shown, f"{shown}, 3", rf"{shown}\n\tend"]
+    (row,) = table.splitlines()[1:]
+    assert (status, row) == (0, rf"a[bold]b\x1b[31m  text         {shown}  {shown}, 3  {shown} end")
     for output in ("table", "json", "csv"):
         server.fail_next(400, body=HOSTILE)
         done = await run("count", IDS[0], "--format", output)
@@ -43,7 +40,7 @@ async def test_hostile_text_is_inert(server, run):
 
 
 async def test_columns_that_are_refused(server, run):
-    """An error of the service is told in one line, with status 1."""
+    """An error of the service is one line on stderr, and status 1."""
     server.fail_next(404)
     status, out, err = await run("columns", IDS[0])
     assert (status, out) == (1, "")

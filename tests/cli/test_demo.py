@@ -1,41 +1,28 @@
 """Without arguments, it shows the whole path."""
 
-import runpy
 import subprocess
 import sys
 import time
 
 import pytest
 
-from galileo_sessions import __main__ as program
-from galileo_sessions.cli.demo import bar, show
+from galileo_sessions.cli.demo import bar
 
 
-def test_the_demonstration_counts_and_ends(capsys, monkeypatch):
-    """It prints the filter, the JSON that travels, the counts, and how to go on."""
-    monkeypatch.setattr(sys, "argv", ["galileo_sessions"])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(program.__file__, run_name="__main__")
-    assert not ended.value.code
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].endswith("Col.text('input').contains('x') & ~Col.number('score').gt(3)")
-    assert '"filter": {"column_id": "input"' in lines[1]
-    assert lines[2].startswith("One project")
-    assert lines[3].startswith("All 12")
-    assert "GALILEO_API_KEY" in lines[-1]
-
-
-def test_it_charts_a_dozen_projects_on_80_columns(capsys):
-    """A fan-out, of which it tells its progress, and a bar for each project."""
-    told = []
-    show(told.append)
-    lines = capsys.readouterr().out.splitlines()
-    chart = lines[4:-1]
+async def test_the_demonstration_counts_and_ends(run):
+    """It prints the filter, the JSON that travels, the counts, a chart on 80 columns, and how to go on."""
+    status, out, err = await run()
+    assert (status, err) == (0, "")
+    where, tree, one, everything, *chart, last = out.splitlines()
+    assert where.endswith("Col.text('input').contains('x') & ~Col.number('score').gt(3)")
+    assert '"filter": {"column_id": "input"' in tree
+    assert one.startswith("One project")
+    assert everything.startswith("All 12")
     counts = [int(line.rpartition(" ")[2]) for line in chart]
-    assert [progress.done for progress in told] == [*range(1, 13)]
-    assert f" {sum(counts)} of " in lines[3]
+    assert f" {sum(counts)} of " in everything
     assert all(abs(line.count("█") - count * 32 / max(counts)) < 1 for line, count in zip(chart, counts, strict=True))
-    assert all(len(line) <= 80 for line in lines if "JSON" not in line)
+    assert all(len(line) <= 80 for line in (where, one, everything, *chart, last))
+    assert "GALILEO_API_KEY" in last
 
 
 @pytest.mark.parametrize(
@@ -44,15 +31,6 @@ def test_it_charts_a_dozen_projects_on_80_columns(capsys):
 def test_bars_end_at_an_eighth(part, drawn):
     """A column has eight steps; none is drawn for nothing."""
     assert bar(part) == drawn
-
-
-def test_a_wrong_argument_is_named_with_status_2(capsys, monkeypatch):
-    """Bad usage says what is wrong, and exits with 2."""
-    monkeypatch.setattr(sys, "argv", ["galileo_sessions", "bogus"])
-    with pytest.raises(SystemExit) as caught:
-        program.main()
-    assert caught.value.code == 2
-    assert "bogus" in capsys.readouterr().err
 
 
 def test_it_takes_less_than_three_seconds():

@@ -14,17 +14,16 @@ NOBODY = "Error: no credentials. Set GALILEO_API_KEY in the environment"
 
 
 NO_JSON = "test_usage.py is not JSON: Extra data: line 1 column 3 (char 2). A filter as text goes into --where"
-NO_UUID = "Error: project_id 'nope' is no UUID such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+NO_UUID = "Error: project_id 'nope' "
 REFUSED = (
     NOBODY,
     NO_UUID,
-    "Error: --experiment 'x' is no UUID",
+    "Error: experiment_id 'x' ",
     "Error: --where: '(' was never closed\n  Col(\n     ^\n",
     "Error: --where-json: at the top: a node has exactly one of filter, and, or, not; got []",
     "binds tighter than ==",
     NO_JSON,
-    "Error: -, line 2: a session needs its project_id",
-    "Error: stdin has no project id",
+    "Error: --data: line 2: a session needs its project_id",
     "Error: NEVER asks for no session",
 )
 
@@ -39,15 +38,9 @@ REFUSED = (
             "Error: no project. Give PROJECT, or --projects-from FILE (- is a pipe), or set GALILEO_PROJECT_ID.",
         ),
         (["count", "nope"], NO_UUID),
-        (["count", PROJECT, "--experiment", "x"], "Error: --experiment 'x' is no UUID"),
+        (["count", PROJECT, "--experiment", "x"], "Error: experiment_id 'x' "),
         (["count", PROJECT, "--projects-from", "-"], "Error: PROJECT and --projects-from exclude each other."),
-        (["count", "--projects-from", "-", "--where-json", "-"], "can't both read stdin."),
-        (["count", "-"], "Error: a pipe is no PROJECT. Write --projects-from -"),
-        (["count", "--projects-from", "/nowhere"], "File '/nowhere' does not exist."),
-        (
-            ["count", PROJECT, "--where", WHERE, "--where-json", "-"],
-            "Error: --where and --where-json exclude each other.",
-        ),
+        (["count", "--projects-from", "/nowhere"], "'/nowhere': No such file or directory"),
         (["count", PROJECT, "--where", "Col("], "Error: --where: '(' was never closed\n  Col(\n     ^\n"),
         (
             ["count", PROJECT, "--where-json", "-"],
@@ -63,7 +56,7 @@ REFUSED = (
         (["columns", PROJECT], NOBODY),
         (["explain"], "Error: no filter. Give --where or --where-json."),
         (["explain", "--where", "Col('a') == 1 & Col('b') == 2"], "binds tighter than =="),
-        (["serve", "--data", "-"], "Error: -, line 2: a session needs its project_id"),
+        (["serve", "--data", "-"], "Error: --data: line 2: a session needs its project_id"),
         (["demo", "bogus"], "Got unexpected extra argument (bogus)"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -125,13 +118,6 @@ async def test_without_the_local_server_the_other_commands_work():
     assert NOBODY in done.err
 
 
-async def test_another_missing_module_is_no_missing_extra():
-    """What is broken isn't called missing."""
-    done = await without("rich.live", ["demo"])
-    assert (done.status, done.out) == (1, "")
-    assert done.err.endswith("ModuleNotFoundError: No module named 'rich.live'\n")
-
-
 def test_a_stream_may_be_anything():
     """Also one that has no encoding, as where the program is called from Python."""
     with redirect_stdout(StringIO()) as out:
@@ -141,13 +127,21 @@ def test_a_stream_may_be_anything():
 
 def test_without_the_extra_inside(monkeypatch, capsys):
     """The same in this process."""
-    for name in [*sys.modules]:
-        if name.startswith("galileo_sessions.cli"):
-            monkeypatch.delitem(sys.modules, name)
+    for name in ("commands", "screen"):
+        monkeypatch.delitem(sys.modules, f"galileo_sessions.cli.{name}")
     monkeypatch.setitem(sys.modules, "click", None)
     assert inside("count", PROJECT) == 2
     assert capsys.readouterr().err.endswith("pip install 'galileo-sessions[cli]'\n")
     monkeypatch.delitem(sys.modules, "click")
-    monkeypatch.setitem(sys.modules, "rich.live", None)
-    with pytest.raises(ModuleNotFoundError, match="rich.live"):
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
+    with pytest.raises(ModuleNotFoundError, match="rich.progress"):
         main()
+
+
+@pytest.mark.parametrize("command", ["", "count", "columns", "explain", "serve", "demo"])
+async def test_each_command_has_its_short_help(run, command):
+    """-h is --help."""
+    arguments = [command] if command else []
+    short, long = await run(*arguments, "-h"), await run(*arguments, "--help")
+    assert short == long
+    assert short.out.startswith("Usage: ")

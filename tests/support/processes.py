@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import runpy
 import signal
 import sys
 import time
@@ -14,7 +15,7 @@ from uuid import UUID
 
 import pytest
 
-from galileo_sessions.__main__ import main
+from galileo_sessions import __main__ as program
 from galileo_sessions.local import sample_sessions
 from support.servers import PROJECT, http
 
@@ -61,23 +62,25 @@ def inside(*arguments: str) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["galileo-sessions", *arguments])
         with pytest.raises(SystemExit) as ended:
-            main()
+            runpy.run_path(program.__file__, run_name="__main__")
     return ended.value.code or 0
 
 
 @contextmanager
-def stdin_holding(text: str, folder) -> Iterator[None]:
-    """This process's stdin, also the one of the operating system, is a file with this text."""
-    folder.joinpath("stdin").write_text(text)
-    kept = os.dup(0)
-    with folder.joinpath("stdin").open() as file, pytest.MonkeyPatch.context() as patch:
-        os.dup2(file.fileno(), 0)
-        patch.setattr(sys, "stdin", file)
-        try:
+def piped(text: str) -> Iterator[None]:
+    """Makes this process's stdin a pipe that holds a text."""
+    kept, (read, write) = os.dup(0), os.pipe()
+    os.write(write, text.encode())
+    os.close(write)
+    os.dup2(read, 0)
+    os.close(read)
+    try:
+        with open(0, closefd=False) as stdin, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "stdin", stdin)
             yield
-        finally:
-            os.dup2(kept, 0)
-            os.close(kept)
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
 
 
 @contextmanager
