@@ -1,13 +1,13 @@
-"""What Galileo's SDKs ask beside counts: who they are, and the projects and log streams that sessions name."""
+"""The endpoints that Galileo's SDKs call before they count: the user, and the sessions' projects and log streams."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
+from attrs import frozen
 
-from galileo_sessions.local.schema import RequestError, read_project_id
-from galileo_sessions.local.store import SessionStore
+from galileo_sessions.local.schema import RequestError, validated
 
 _KIND = "gen_ai"  # of all projects
 _USER_ID = "5e7c1f0a-2b8d-4c63-9a4e-d1f0b6a3c852"
@@ -21,77 +21,77 @@ _USER = {
 }
 
 
-def routes(store: SessionStore, email: str, check: Callable[[web.Request], None]) -> list[web.RouteDef]:
-    """
-    The routes of GET.
+@frozen
+class Pages:
+    """The handlers of GET requests."""
 
-    Args:
-        store: The sessions.
-        email: That of the user.
-        check: Raises a `RequestError` for a request without credentials; not called for the healthcheck.
-    """
-    pages = _Pages(store, email, check)
-    project = "/projects/{project_id}"
-    handlers = {
-        "/healthcheck": pages.healthcheck,
-        "/current_user": pages.current_user,
-        "/projects": pages.projects,
-        "/projects/all": pages.projects,
-        project: pages.project,
-        f"{project}/log_streams": pages.log_streams,
-        f"{project}/log_streams/paginated": pages.log_streams_page,
-    }
-    return [web.get(path, handler, allow_head=False) for path, handler in handlers.items()]  # nor has FastAPI HEAD
+    sessions: Mapping[str, Sequence[Mapping[str, object]]]
+    """The sessions by project."""
+    email: str
+    """The user's."""
+    check: Callable[[web.Request], None]
+    """Raises a `RequestError` for a request without credentials."""
 
-
-class _Pages:
-    """The handlers."""
-
-    def __init__(self, store: SessionStore, email: str, check: Callable[[web.Request], None]) -> None:
-        self._store = store
-        self._email = email
-        self._check = check
+    def routes(self) -> list[web.RouteDef]:
+        """All of them; like FastAPI, they don't answer HEAD."""
+        project = "/projects/{project_id}"
+        handlers = {
+            "/healthcheck": self.healthcheck,
+            "/current_user": self.current_user,
+            "/projects": self.projects,
+            "/projects/all": self.projects,
+            project: self.project,
+            f"{project}/log_streams": self.log_streams,
+            f"{project}/log_streams/paginated": self.log_streams_page,
+        }
+        return [web.get(path, handler, allow_head=False) for path, handler in handlers.items()]
 
     async def healthcheck(self, _: web.Request) -> web.Response:
+        """The only one without credentials."""
         return web.json_response({"api_version": "local", "message": "healthy", "version": "local"})
 
     async def current_user(self, request: web.Request) -> web.Response:
-        self._check(request)
-        return web.json_response(_USER | {"email": self._email})
+        """The only user."""
+        self.check(request)
+        return web.json_response(_USER | {"email": self.email})
 
     async def projects(self, request: web.Request) -> web.Response:
-        self._check(request)
-        query = request.query
-        name, kind = query.get("project_name"), query.get("type", query.get("project_type", _KIND))
-        found = self._store.projects if kind == _KIND else []
-        return web.json_response([self._described(each) for each in found if name in (None, each)])
+        """All projects, or those of a name and a type."""
+        self.check(request)
+        name = request.query.get("project_name")
+        kind = request.query.get("type", request.query.get("project_type", _KIND))
+        found = [project_id for project_id in self.sessions if kind == _KIND and name in (None, project_id)]
+        return web.json_response([self._described(project_id) for project_id in found])
 
     async def project(self, request: web.Request) -> web.Response:
-        return web.json_response(self._described(self._known_project(request)))
+        """One project."""
+        return web.json_response(self._described(self._project_id(request)))
 
     async def log_streams(self, request: web.Request) -> web.Response:
-        return web.json_response(self._streams_of(self._known_project(request)))
+        """The log streams of a project."""
+        return web.json_response(self._streams(request))
 
     async def log_streams_page(self, request: web.Request) -> web.Response:
-        """All of them on one page."""
-        streams = self._streams_of(self._known_project(request))
+        """The same, all on one page."""
+        streams = self._streams(request)
         return web.json_response({"log_streams": streams, "starting_token": 0, "limit": len(streams)})
 
-    def _known_project(self, request: web.Request) -> str:
-        self._check(request)
-        project_id = read_project_id(request.match_info["project_id"])
-        if project_id not in self._store.projects:
+    def _project_id(self, request: web.Request) -> str:
+        self.check(request)
+        project_id = str(validated("project", path=request.match_info)["path"]["project_id"])
+        if project_id not in self.sessions:
             raise RequestError("Not Found", 404)
         return project_id
 
     def _described(self, project_id: str) -> dict[str, object]:
-        """A project, which is called by its id: a session has no name of it."""
-        creator = {"created_by": _USER_ID, "created_by_user": {"id": _USER_ID, "email": self._email}}
+        """A project. Sessions don't know its name, so it is called by its id."""
+        creator = {"created_by": _USER_ID, "created_by_user": {"id": _USER_ID, "email": self.email}}
         return {"id": project_id, "name": project_id, "type": _KIND, "runs": [], **creator, **_TIMES}
 
-    def _streams_of(self, project_id: str) -> list[dict[str, str]]:
-        """Log streams, which are called by their ids but for the first: SDKs expect each project to have a default."""
-        streams = self._store.log_streams(project_id)
-        names = ["default", *streams[1:]]
-        described = [{"id": stream, "name": name} for stream, name in zip(streams, names, strict=False)]
-        return [{**stream, "project_id": project_id, "created_by": _USER_ID, **_TIMES} for stream in described]
+    def _streams(self, request: web.Request) -> list[dict[str, str]]:
+        """Log streams, called by their ids; the first is `default`, because SDKs expect each project to have one."""
+        project_id = self._project_id(request)
+        ids = dict.fromkeys(str(session.get("log_stream_id") or "") for session in self.sessions[project_id])
+        streams = [stream for stream in ids if stream]
+        about = {"project_id": project_id, "created_by": _USER_ID, **_TIMES}
+        return [{"id": stream, "name": stream if i else "default", **about} for i, stream in enumerate(streams)]

@@ -1,28 +1,23 @@
-"""The records of sessions: read from mappings and JSON lines, and the columns that they have."""
+"""Sessions, read from mappings and JSON lines, and the columns that they have."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
 from galileo_sessions.client.query import SCOPE
 from galileo_sessions.errors import FilterError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.coercion import exact_number
 from galileo_sessions.filters.column_info import ColumnInfo
-from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.kinds import filter_type_of, numpy_kind
+from galileo_sessions.filters.kinds import filter_type_of, is_missing
 from galileo_sessions.filters.messages import naive_in_record
 from galileo_sessions.filters.values import UUID_TEXT, instant
 
-_IDS = ("id", "session_id", "project_id", "run_id", "trace_id", "parent_id", *SCOPE)  # the document's example; SCOPE
-_MISSING = ("NaTType", "NAType")  # the types of pandas' missing values; pandas itself is never imported
+_IDS = ("id", "session_id", "project_id", "run_id", "trace_id", "parent_id", *SCOPE)
 
 
 def load_sessions(lines: Iterable[str]) -> list[dict[str, object]]:
@@ -30,7 +25,7 @@ def load_sessions(lines: Iterable[str]) -> list[dict[str, object]]:
     Sessions from JSON lines, such as an open file. Empty lines are skipped.
 
     Raises:
-        ValueError: naming the line, from 1 on, that isn't JSON, is no object, or whose ids are no version 4 UUIDs.
+        ValueError: with the number of the line that isn't a session; see `read_session`.
     """
     sessions: list[dict[str, object]] = []
     for number, line in enumerate(lines, 1):
@@ -49,17 +44,24 @@ def read_session(record: object) -> dict[str, object]:
     A copy of a session's record, its ids as lower-case text.
 
     Raises:
-        ValueError: if it is no mapping, has no `project_id`, has an id or a column id that none could ask for,
+        ValueError: if it isn't a mapping, has no `project_id`, an id that isn't a version 4 UUID,
             or a `datetime` without a time zone, which would match no filter.
     """
     if not isinstance(record, Mapping):
         raise ValueError(f"a session maps column ids to values, got {brief(record)}")  # noqa: TRY004  # one error a line
-    items = cast("Mapping[str, object]", record).items()
-    session = {Col(column_id).column_id: _plain(column_id, value) for column_id, value in items}
+    items = cast("Mapping[str, Any]", record).items()
+    session: dict[str, object] = {column_id: None if _is_missing(value) else value for column_id, value in items}
     if session.get("project_id") is None:
         raise ValueError("a session needs its project_id")
+    for column_id, value in session.items():
+        if isinstance(value, datetime) and value.utcoffset() is None:
+            raise naive_in_record(column_id, value)
     given = [name for name in ("project_id", *SCOPE) if session.get(name) is not None]
     return session | {name: _uuid4(name, session[name]) for name in given}
+
+
+def _is_missing(value: Any) -> bool:
+    return is_missing(value) or (filter_type_of(value) == "number" and value != value)  # noqa: PLR0124  # NaN alone
 
 
 def _uuid4(name: str, value: object) -> str:
@@ -67,33 +69,14 @@ def _uuid4(name: str, value: object) -> str:
         parsed = UUID(str(value))
         if parsed.version == 4:
             return str(parsed)
-    raise ValueError(f"a session's {name} is a version 4 UUID, got {brief(value)}")
-
-
-def _plain(column_id: str, value: Any) -> object:
-    """A value in Python's own types, for filters take numpy's and pandas' as those: NaN, NaT and NA are missing."""
-    if type(value) is str:  # the most frequent first
-        return value
-    kind = numpy_kind(value)
-    if kind == "b":
-        return bool(value)
-    if isinstance(value, Decimal) or kind in ("i", "u", "f"):
-        with suppress(FilterError):  # a Decimal that no JSON number is equal to stays one
-            value = exact_number(value)
-    if type(value).__name__ in _MISSING or (isinstance(value, float | Decimal) and math.isnan(value)):
-        return None
-    if isinstance(value, datetime) and value.utcoffset() is None:
-        raise ValueError(str(naive_in_record(column_id, value)))
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection):
-        return cast("object", value)
-    return list(cast("Collection[object]", value))  # a copy: answers are kept
+    raise ValueError(f"a session's {name} must be a version 4 UUID, got {brief(value)}")
 
 
 # ---- columns ---------------------------------------------------------------------------------------------------------
 
 
 def columns_of(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
-    """The columns of sessions, each of the filter type that its values have, text where they differ."""
+    """The columns that have values, each with the filter type of its values, or text if they differ."""
     types = _types_of(sessions).items()
     shown = {name: kinds for name, kinds in types if kinds and name not in SCOPE}
     return ColumnCatalog.of({name: _only(kinds) or "text" for name, kinds in shown.items()})
@@ -101,9 +84,9 @@ def columns_of(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
 
 def filterable_columns(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
     """
-    All that a filter may ask of sessions: also the ids of their scope, and columns without a value.
+    What a filter can ask about sessions: all columns, also the ids of their scope and columns without a value.
 
-    A column has no filter type, and so fits each filter, if its values differ in type or are all missing.
+    A column has no filter type, and so fits every filter, if its values differ in type or are all missing.
     """
     return ColumnCatalog([ColumnInfo(name, filter_type=_only(kinds)) for name, kinds in _types_of(sessions).items()])
 
@@ -129,7 +112,7 @@ def _filter_type(column_id: str, value: object) -> str:
 
 
 def _text_type(column_id: str, value: str) -> str:
-    if value[:1].isdigit():  # as each time does in ISO 8601: a refusal costs much more than this look
+    if value[:1].isdigit():  # like each ISO 8601 time; an error costs much more than this check
         with suppress(FilterError):
             _ = instant(value)
             return "date"

@@ -20,8 +20,9 @@ from galileo_sessions.client.query import SCOPE
 from galileo_sessions.errors import FilterCheckError, FilterError, Issue
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
+from galileo_sessions.filters.evaluation import matches
 from galileo_sessions.filters.kinds import FILTER_TYPES
-from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, Filter, LeafFilter, all_of
+from galileo_sessions.filters.nodes import LEAVES, Filter, LeafFilter, all_of
 from galileo_sessions.filters.serialization import dump_filter, load, load_filter
 
 try:
@@ -30,7 +31,6 @@ except ModuleNotFoundError:
     message = "The local server needs pydantic, which isn't installed: pip install 'galileo-sessions[local]'"
     raise ModuleNotFoundError(message, name="pydantic") from None
 
-_MAX_LEVELS = 2 * MAX_DEPTH + 10  # of JSON: each level of a tree is an object and a list
 _CREATED = Col.date("created_at")
 _TIMES = {"start_time": _CREATED.gte, "end_time": _CREATED.lte}
 
@@ -112,15 +112,13 @@ _ColumnsBody = _model("ColumnsBody", __base__=Scope, **dict.fromkeys(_TIMES, (_T
 _Path = _model("Path", project_id=(UUID4, ...))
 _Login = _model("Login", username=(str, ...), password=(str, ...))
 _ApiKeyLogin = _model("ApiKeyLogin", api_key=(str, ...))
-
-ENDPOINTS: dict[str, Any] = {
+_REQUESTS: dict[str, Any] = {
     "count": _model("CountRequest", path=(_Path, ...), body=(_CountBody, ...)),
     "available_columns": _model("ColumnsRequest", path=(_Path, ...), body=(_ColumnsBody, ...)),
+    "project": _model("ProjectRequest", path=(_Path, ...)),
+    "login": _model("LoginRequest", body=(_Login, ...)),
+    "api_key": _model("ApiKeyLoginRequest", body=(_ApiKeyLogin, ...)),
 }
-"""What can be asked of a project's sessions, with the model of the request."""
-_ProjectRequest = _model("ProjectRequest", path=(_Path, ...))
-_LoginRequest = _model("LoginRequest", body=(_Login, ...))
-_ApiKeyLoginRequest = _model("ApiKeyLoginRequest", body=(_ApiKeyLogin, ...))
 
 
 # ---- requests --------------------------------------------------------------------------------------------------------
@@ -128,11 +126,11 @@ _ApiKeyLoginRequest = _model("ApiKeyLoginRequest", body=(_ApiKeyLogin, ...))
 
 @frozen
 class SessionsRequest:
-    """A valid question about a project's sessions."""
+    """A valid request for a count or columns."""
 
     project_id: str
     where: Filter
-    """Tree, flat filters and times, all of which must hold; how the service combines them isn't documented."""
+    """Tree, flat filters and times, all of which must hold; the API doesn't document how it combines them."""
     tree: Filter | None
     """The tree alone."""
     flat: tuple[LeafFilter, ...]
@@ -140,10 +138,14 @@ class SessionsRequest:
     scope: dict[str, str]
     """The ids that narrow the project down, by name."""
 
+    def holds_for(self, session: Mapping[str, object]) -> bool:
+        """Whether a session of the project is in the scope and satisfies the filter."""
+        return self.scope.items() <= session.items() and matches(self.where, session)
+
 
 def read_sessions_request(endpoint: str, project_id: str, body: bytes, content_type: str) -> SessionsRequest:
     """
-    The question that a request to one of `ENDPOINTS` asks.
+    Reads a request to `count` or `available_columns`.
 
     pydantic's rules hold: keys that the document doesn't have are ignored, `"3"` is a number, a time without an
     offset is UTC, and of a node with several of filter, and, or, not, the one that fits best is taken.
@@ -151,7 +153,7 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes, content_t
     Raises:
         RequestError: if the document doesn't allow it, or its filter has more than 100 levels or 10,000 leaves.
     """
-    request = _validated(ENDPOINTS[endpoint], path={"project_id": project_id}, body=_decoded(body, content_type))
+    request = validated(endpoint, path={"project_id": project_id}, body=decoded(body, content_type))
     data = request["body"]
     try:
         flat: list[LeafFilter] = load(data.get("filters", []), list[LeafFilter], ("filters",))
@@ -162,16 +164,6 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes, content_t
         raise _value_error(str(error)) from None
     scope = {name: str(data[name]) for name in SCOPE if name in data}
     return SessionsRequest(str(request["path"]["project_id"]), where, tree, tuple(flat), scope)
-
-
-def read_project_id(project_id: str) -> str:
-    """
-    A project's id in lower case.
-
-    Raises:
-        RequestError: if it is no version 4 UUID.
-    """
-    return str(_validated(_ProjectRequest, path={"project_id": project_id})["path"]["project_id"])
 
 
 def check_columns(request: SessionsRequest, columns: ColumnCatalog) -> None:
@@ -200,64 +192,43 @@ def _misfit(loc: tuple[str | int, ...], issue: Issue) -> dict[str, Any]:
     return {"type": issue.type, "loc": ("body", *loc, *steps, leaf["type"], key), "msg": issue.msg, "input": leaf[key]}
 
 
-def read_login(form: Mapping[str, object]) -> tuple[str, str]:
+def validated(request: str, **parts: object) -> Any:
     """
-    The username and the password of a login's form.
+    The path and the body of a request as plain data.
 
     Raises:
-        RequestError: if one is missing; its entries echo the other, as the service's do.
+        RequestError: with pydantic's errors, which echo what was sent, as the service does.
     """
-    login = _validated(_LoginRequest, body=dict(form))["body"]
-    return login["username"], login["password"]
-
-
-def read_api_key(body: bytes, content_type: str) -> str:
-    """
-    The key of a login with one.
-
-    Raises:
-        RequestError: if the document doesn't allow the body.
-    """
-    return str(_validated(_ApiKeyLoginRequest, body=_decoded(body, content_type))["body"]["api_key"])
-
-
-def _validated(model: Any, **parts: object) -> Any:
     try:
-        return model.model_validate(parts, from_attributes=True).model_dump(exclude_none=True)
+        return _REQUESTS[request].model_validate(parts, from_attributes=True).model_dump(exclude_none=True)
     except ValidationError as error:
         raise RequestError([{**entry} for entry in error.errors(include_url=False)]) from None
 
 
-def _decoded(body: bytes, content_type: str) -> object:
+def decoded(body: bytes, content_type: str) -> object:
+    """
+    A body as FastAPI decodes it: JSON if the content type says so, otherwise text.
+
+    Raises:
+        RequestError: if there is no body, or it isn't JSON.
+    """
     if not body:
         raise _refusal("missing", "Field required", None)
     if not re.fullmatch(r"application/(.+\+)?json", content_type):
         return body.decode(errors="replace")
     try:
-        data = json.loads(body)
-        _check_levels(data)
+        return json.loads(body)
     except json.JSONDecodeError as error:
         raise _refusal("json_invalid", "JSON decode error", {}, error.pos, error=error.msg) from None
     except RecursionError:
-        raise _value_error(f"deeper than {_MAX_LEVELS} levels of JSON") from None
-    except ValueError:  # bytes that are no text, or a number of more than 4,300 digits
+        raise _value_error("too many levels of JSON") from None
+    except ValueError:  # bytes that aren't text, or a number of more than 4,300 digits
         raise unreadable_body() from None
-    return data
 
 
 def unreadable_body() -> RequestError:
     """FastAPI's answer to a body that is neither JSON nor a form."""
     return RequestError("There was an error parsing the body", 400)
-
-
-def _check_levels(data: object) -> None:
-    """Without recursion, and before all that recurses: validating, evaluating, echoing."""
-    level: list[Any] = [data]
-    for _ in range(_MAX_LEVELS):
-        level = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list)]
-        level = [item for items in level for item in items]
-    if level:
-        raise RecursionError
 
 
 def _value_error(reason: str) -> RequestError:

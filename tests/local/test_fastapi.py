@@ -1,4 +1,4 @@
-"""The local server beside a real FastAPI app, whose models are made from the API's document."""
+"""The local server compared with a real FastAPI app, whose models are made from the API's document."""
 
 from __future__ import annotations
 
@@ -128,17 +128,45 @@ def test_any_question_for_columns_is_answered_as_fastapi_answers_it(body: Any) -
     check(json.dumps(body).encode(), endpoint="available_columns")
 
 
+VALUES = {
+    "number": ("eq", [3, "3.0", [True, 2], None, [1, None], "high", 10**400]),
+    "text": ("eq", ["x", ["x"], 3, None, [3]]),
+    "collection": ("eq", ["a", ["a", "b"], ["a", None], 3]),
+    "id": ("eq", [PROJECT, "a", ["a", PROJECT], [3], 3, None]),
+    "boolean": ("eq", [True, "yes", "T", 0, [1], "maybe", None]),
+    "date": (
+        "lt",
+        [
+            *("2026-01-31T09:00:00Z", "2026-01-31", "1700000000", 1_700_000_000, [1_767_225_600], None),
+            *("2026-13-31T09:00:00Z", "20260131T090000Z", "yesterday"),
+        ],
+    ),
+}
+
+
 @pytest.mark.parametrize(
-    ("value", "status"),
+    "leaf",
     [
-        *(("1700000000", 200), (1_700_000_000, 200), ("2026-01-31", 200), ("2026-01-31T09:00:00", 200)),
-        *(("2026-01-31T09:00:00Z", 200), ("20260131T090000Z", 422), ("yesterday", 422), (None, 422)),
+        *(
+            {"type": kind, "column_id": "c", "operator": operator, "value": value}
+            for kind, (operator, values) in VALUES.items()
+            for value in values
+        ),
+        *({"type": "fully_annotated", "user_ids": [PROJECT, odd]} for odd in (3, "", PROJECT.replace("-4", "-1"))),
+        {"type": "fully_annotated", "column_id": "x", "user_ids": []},
+        {"type": "text", "column_id": 3, "case_sensitive": None},
+        *({"type": tag} for tag in (3, None, [], "Text")),
+        {"column_id": "input"},
+        *(None, 3, "x", [], {}),
     ],
+    ids=lambda leaf: repr(leaf)[:60],
 )
-def test_dates_are_those_of_pydantic(value: object, status: int) -> None:
-    """Also seconds since 1970, a day, and a time without an offset."""
-    leaf = {"type": "date", "column_id": "c", "operator": "lt", "value": value}
-    assert status == check(json.dumps({"filters": [leaf]}).encode())[0]
+def test_odd_leaves_are_answered_as_fastapi_answers_them(leaf: object) -> None:
+    """As a flat filter, and deep in a tree; also where it stands for a node or a list."""
+    check(json.dumps({"filters": [leaf]}).encode())
+    check(json.dumps({"filter_tree": {"and": [{"filter": TEXT}, {"not": {"or": [{"filter": leaf}]}}]}}).encode())
+    check(json.dumps({"filter_tree": {"not": leaf}}).encode())
+    check(json.dumps({"filter_tree": {"or": leaf}, "filters": leaf, "experiment_id": leaf}).encode())
 
 
 @pytest.mark.parametrize(

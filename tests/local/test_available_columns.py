@@ -1,0 +1,157 @@
+"""The local server's columns: those of its sessions, typed by their values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from galileo_sessions import Col
+from galileo_sessions.errors import FilterCheckError
+from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
+from galileo_sessions.local import LocalGalileo, sample_sessions
+
+PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+OTHER = "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e"
+STREAM = "600085a1-8e78-4a69-bff3-11ab0f301443"
+COLUMNS = f"/v2/projects/{PROJECT}/sessions/available_columns"
+
+SESSIONS: list[dict[str, Any]] = [
+    {
+        "project_id": PROJECT,
+        "log_stream_id": STREAM,
+        "id": OTHER,
+        "external_id": OTHER,
+        "input": "a refund",
+        "score": 3,
+        "metrics/toxicity": 0.5,
+        "is_complete": True,
+        "tags": ["vip"],
+        "created_at": "2026-06-01T00:00:00Z",
+    },
+    {
+        "project_id": PROJECT,
+        "experiment_id": STREAM,
+        "updated_at": datetime(2026, 6, 2, tzinfo=UTC),
+        "created_at": "2026-06-03T00:00:00Z",
+        "trace_id": UUID(STREAM),
+        "parent_id": "none",
+        "seen_at": "yesterday",
+        "score": None,
+        "mixed": 1,
+    },
+    {"project_id": PROJECT, "mixed": "one", "labels": (), "nothing": None, "odd": object()},
+    {"project_id": OTHER, "output": "x"},
+]
+EVERYTHING = {
+    "project_id": "id",
+    "id": "id",
+    "external_id": "text",
+    "input": "text",
+    "score": "number",
+    "metrics/toxicity": "number",
+    "is_complete": "boolean",
+    "tags": "collection",
+    "created_at": "date",
+    "updated_at": "date",
+    "trace_id": "id",
+    "parent_id": "text",
+    "seen_at": "text",
+    "mixed": "text",
+    "labels": "collection",
+    "odd": "text",
+}
+
+
+async def types(web: Any, server: LocalGalileo, project: str = PROJECT, **body: Any) -> dict[str, str | None]:
+    """Filter types by column id."""
+    status, answer = await web.ask(server, COLUMNS.replace(PROJECT, project), json=body)
+    assert 200 == status, answer
+    return {info.id: info.filter_type for info in load_catalog(answer).columns}
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[LocalGalileo]:
+    async with LocalGalileo(SESSIONS) as running:
+        yield running
+
+
+async def test_columns_have_the_types_of_their_values(server: LocalGalileo, web: Any) -> None:
+    """Text that is an instant is a date; a UUID is an id, only under the names that the API gives to ids."""
+    assert EVERYTHING == await types(web, server)
+
+
+async def test_metrics_are_a_category(server: LocalGalileo, web: Any) -> None:
+    """All else is standard, and each column has what the schema requires."""
+    _, answer = await web.ask(server, COLUMNS)
+    assert {"metrics/toxicity"} == {column["id"] for column in answer["columns"] if column["category"] == "metric"}
+    assert {"metric", "standard"} == {column["category"] for column in answer["columns"]}
+    assert [] == [column for column in answer["columns"] if not column["data_type"] or column["filterable"] is not True]
+
+
+@pytest.mark.parametrize("prefix", ["", "/v2", "/public/v2"])
+async def test_columns_have_the_three_prefixes(server: LocalGalileo, web: Any, prefix: str) -> None:
+    """As counts have."""
+    status, answer = await web.ask(server, f"{prefix}/projects/{OTHER.upper()}/sessions/available_columns")
+    assert (200, ["project_id", "output"]) == (status, [column["id"] for column in answer["columns"]])
+
+
+async def test_columns_are_those_of_the_scope(server: LocalGalileo, web: Any) -> None:
+    """Of a log stream, an experiment, or a span of time: that of `created_at`, its ends included."""
+    first = {name: EVERYTHING[name] for name in SESSIONS[0] if name != "log_stream_id"}
+    assert first == await types(web, server, log_stream_id=STREAM)
+    assert "updated_at" in await types(web, server, experiment_id=STREAM.upper())
+    assert {} == await types(web, server, log_stream_id=STREAM, experiment_id=STREAM)
+    assert {} == await types(web, server, STREAM)
+    assert first == await types(web, server, end_time="2026-06-01T00:00:00Z")
+    assert "updated_at" in await types(web, server, start_time="2026-06-01T12:00:00+00:00", end_time=None)
+    assert {} == await types(web, server, start_time="2026-06-01T12:00:00Z", end_time="2026-06-02T00:00:00Z")
+
+
+async def test_the_samples_columns_fit_the_samples_filters(web: Any) -> None:
+    """What a developer tries with the sample is checked as the service's own columns would be."""
+    async with LocalGalileo(sample_sessions()) as server:
+        _, answer = await web.ask(server, COLUMNS)
+    catalog = load_catalog(answer)
+    where = Col("input").contains("x") & ~Col("score").gt(3) & Col.collection("tags").contains("vip")
+    assert where is catalog.check(where)
+    with pytest.raises(FilterCheckError, match="did you mean score"):
+        catalog.check(Col("scroe").gt(3))
+
+
+async def test_a_request_for_columns_has_its_own_schema(server: LocalGalileo, web: Any) -> None:
+    """It has no filters; keys that it doesn't have are ignored."""
+    assert EVERYTHING == await types(web, server, filters=3, filter_tree=3)
+    bad = {"log_stream_id": "mine", "start_time": "yesterday", "end_time": []}
+    status, answer = await web.ask(server, COLUMNS, json=bad)
+    assert (422, [["body", name] for name in bad]) == (status, [entry["loc"] for entry in answer["detail"]])
+    status, answer = await web.ask(server, COLUMNS.replace(PROJECT, "mine"), json=[])
+    assert (422, ["path", "body"]) == (status, [entry["loc"][0] for entry in answer["detail"]])
+    assert (200, {"total_count": 3}) == await web.post_count(server, json={"start_time": 5})
+
+
+async def test_columns_need_credentials_and_meet_trouble(server: LocalGalileo, web: Any) -> None:
+    """`fail_next` scripts answers for counts and columns alike; `requests` lists counts only."""
+    assert (401, {"detail": "Invalid credentials"}) == await web.ask(server, COLUMNS, headers={})
+    server.fail_next(503, times=2)
+    assert [503, 503, 200] == [(await web.ask(server, COLUMNS))[0] for _ in range(3)]
+    assert [] == server.requests
+
+
+async def test_without_sessions_there_are_no_columns(web: Any) -> None:
+    """Which is no error here."""
+    async with LocalGalileo() as server:
+        assert ColumnCatalog.of() == load_catalog((await web.ask(server, COLUMNS))[1])
+
+
+async def test_a_thousand_columns_are_quick(web: Any) -> None:
+    """A project of 3,000 sessions, each with columns of its own."""
+    sessions = [{"project_id": PROJECT, f"metrics/{i}": 1, "input": "x", "tags": ["a"]} for i in range(3_000)]
+    async with LocalGalileo(sessions) as server:
+        began = time.perf_counter()
+        assert 3_003 == len(await types(web, server))
+        assert time.perf_counter() - began < 5
