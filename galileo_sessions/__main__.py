@@ -10,11 +10,11 @@ def main() -> None:
     """
     Runs the command that the arguments name.
 
-    Exits with status 2 for bad usage, and where a package of the extra `cli` isn't installed.
+    Exits with status 2 for bad usage, and if a package of the extra `cli` isn't installed.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # not every terminal's encoding has what is drawn
+            stream.reconfigure(errors="backslashreplace")  # some encodings lack the characters of bars
     try:
         from galileo_sessions.cli.commands import program  # noqa: PLC0415  # the extra may be missing
 

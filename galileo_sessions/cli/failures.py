@@ -28,9 +28,7 @@ class Refused(click.ClickException):
 def failure(error: GalileoError) -> str:
     """The project and the label that an error is about, and its text; further lines are indented."""
     query = error.query
-    place = (
-        "" if query is None else f"{query.project_id}: " if query.tag is None else f"{query.project_id} {query.tag}: "
-    )
+    place = "" if query is None else f"{query.project_id} {query.tag or ''}".rstrip() + ": "
     return printable(f"{place}{error.message}").replace("\n", "\n  ")
 
 

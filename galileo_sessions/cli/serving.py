@@ -39,7 +39,7 @@ def run_server(file: TextIO | None, port: int, *, strict: bool) -> None:
         click.echo(f"# sessions: {len(sessions):,}")
         for project, number in Counter(str(session["project_id"]) for session in sessions).most_common(_LISTED):
             click.echo(f"# {project}: {number:,}")
-        click.echo("# Until Ctrl-C, with a new key each time, at")
+        click.echo("# Ctrl-C ends it. Each start makes a new key.")
         click.echo(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={server.api_key}")
         while True:
             time.sleep(60)

@@ -55,7 +55,7 @@ def sample_sessions() -> list[dict[str, object]]:
 
     Each has its `project_id` and a `log_stream_id`, `experiment_id` or `metrics_testing_id`, and values by column id:
     `id`, `name`, `external_id`, `input`, `output`, `error_message`, `score` (0 to 5), `metrics/…` (0 to 1),
-    `num_traces`, `is_complete`, `tags`, `created_at` (ISO 8601, UTC). As in life, some are missing.
+    `num_traces`, `is_complete`, `tags`, `created_at` (ISO 8601, UTC). Some values are missing, as in real data.
     """
     rng = Random(20260630)  # noqa: S311  # a sample has to be the same each time
     sessions: list[dict[str, object]] = []

@@ -40,7 +40,7 @@ class RequestError(Exception):
     A request that the server refuses.
 
     Args:
-        detail: What FastAPI calls so: the entries of a 422, or a text.
+        detail: FastAPI's `detail`: the entries of a 422, or a text.
         status: The HTTP status.
     """
 
