@@ -35,7 +35,7 @@ Every error pickles and comes back equal; none holds a credential.
 import reprlib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
 
@@ -71,23 +71,6 @@ def brief(value: object) -> str:
     """
     text = _BRIEF.repr(value)
     return text if len(text) <= 120 else f"{text[:117]}..."
-
-
-C = TypeVar("C")
-
-
-def shown_half_made(cls: type[C]) -> type[C]:
-    """Gives a class a repr also while its constructor raises, for `traceback` can show the local variables there."""
-    whole = cls.__repr__
-
-    def shown(self: C) -> str:
-        try:
-            return whole(self)
-        except (AttributeError, GalileoError):
-            return f"<{cls.__name__}, not made yet>"
-
-    type.__setattr__(cls, "__repr__", shown)
-    return cls
 
 
 class GalileoError(Exception):
@@ -181,7 +164,7 @@ class FilterTypeError(FilterError, TypeError):
 
 
 class FilterTooLargeError(FilterError):
-    """A tree deeper than 100 levels, or with more than 10,000 leaves or 40,000 nodes."""
+    """A tree deeper than 100 levels, or with more than 10,000 leaves."""
 
 
 class FilterDecodeError(FilterError):

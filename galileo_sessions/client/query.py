@@ -15,7 +15,6 @@ from galileo_sessions.errors import (
     FilterError,
     FilterTypeError,
     brief,
-    shown_half_made,
 )
 from galileo_sessions.filters.messages import EMPTY_AND
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or, all_of
@@ -84,7 +83,6 @@ def _leaves(filters: Iterable[Filter] | Filter) -> tuple[LeafFilter, ...]:
     return cast("tuple[LeafFilter, ...]", leaves)
 
 
-@shown_half_made
 @frozen
 class CountQuery:
     """

@@ -6,7 +6,7 @@ from typing import Any, Self, TypeVar, cast, final, overload
 from attrs import Factory, field, frozen
 
 from galileo_sessions import display
-from galileo_sessions.errors import FilterError, FilterTypeError, UnknownColumnError, brief, shown_half_made
+from galileo_sessions.errors import FilterError, FilterTypeError, UnknownColumnError, brief
 from galileo_sessions.filters import checking, messages
 from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import (
@@ -45,7 +45,6 @@ def _by_id(catalog: "ColumnCatalog") -> dict[str, ColumnInfo]:
 
 
 @final
-@shown_half_made
 @frozen(repr=False)
 class ColumnCatalog(Mapping[str, Any]):
     """

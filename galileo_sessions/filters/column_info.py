@@ -9,7 +9,7 @@ from typing import Any
 from attrs import field, frozen
 from attrs.converters import optional
 
-from galileo_sessions.errors import FilterTypeError, brief, shown_half_made
+from galileo_sessions.errors import FilterTypeError, brief
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.values import as_sequence, text
 
@@ -35,7 +35,6 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple([text(item) for item in _items(value)])
 
 
-@shown_half_made
 @frozen
 class ColumnInfo:
     """

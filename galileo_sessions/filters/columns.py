@@ -28,7 +28,7 @@ from warnings import warn
 
 from attrs import field, frozen
 
-from galileo_sessions.errors import FilterError, FilterTypeError, QueueScopedFilterWarning, brief, shown_half_made
+from galileo_sessions.errors import FilterError, FilterTypeError, QueueScopedFilterWarning, brief
 from galileo_sessions.filters import coercion, messages
 from galileo_sessions.filters.kinds import FilterType, filter_type_of
 from galileo_sessions.filters.nodes import Filter, FullyAnnotatedFilter
@@ -59,7 +59,6 @@ def _check_column_id(_: object, __: object, value: str) -> None:
         raise FilterError(f"the column id {brief(value)} has a lone surrogate, which can't be sent as UTF-8")
 
 
-@shown_half_made
 @frozen(eq=False, repr=False)
 class _Column(Generic[V]):
     """The base of all columns: an id, and guards, for a column alone is no condition."""

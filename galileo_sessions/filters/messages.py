@@ -143,14 +143,6 @@ def too_many_leaves(size: int, most: int) -> str:
     )
 
 
-def too_many_nodes(count: int, most: int) -> str:
-    """The text for a filter of too many nodes."""
-    return (
-        f"this filter would have {count:,} nodes; {most:,} is the most: leaves, and each And, Or and Not. "
-        "&, | and ~ need fewer than the constructors, for they flatten"
-    )
-
-
 def no_filters(other: object, function: str) -> FilterTypeError:
     """The error for something that all_of or any_of can't take as a list of filters."""
     if hasattr(other, "size"):

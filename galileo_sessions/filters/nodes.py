@@ -14,14 +14,13 @@ from uuid import UUID
 from attrs import field, frozen
 
 from galileo_sessions import display
-from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError, brief, shown_half_made
+from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError, brief
 from galileo_sessions.filters import kinds, messages, values
 from galileo_sessions.filters.kinds import FilterType
 from galileo_sessions.filters.values import Several
 
 MAX_DEPTH = 100
 MAX_LEAVES = 10_000
-MAX_NODES = 40_000
 
 _MAX_INFIX = 8  # more operands than this print as all_of([…]), for Python nests one level deeper with each &
 
@@ -46,19 +45,8 @@ class Filter:
         """Leaves of the tree, 1 to 10,000; an empty `And` or `Or` counts as one."""
         return 1
 
-    @property
-    def node_count(self) -> int:
-        """Nodes of the tree, 1 to 40,000: its leaves, and each `And`, `Or` and `Not`."""
-        return 1
-
-    def __init_subclass__(cls) -> None:
-        if cls.__module__ != __name__:
-            raise FilterTypeError(f"{cls.__name__} can't be a filter: the API knows no others. {messages.EXAMPLE}")
-
-    def __new__(cls, *_: object, **__: object) -> Self:
-        if cls is Filter:
-            raise FilterTypeError('Filter is only the common name of all filters. Begin with a column: Col("input")')
-        return super().__new__(cls)
+    def __init__(self) -> None:
+        raise FilterTypeError('Filter is the common name of all filters. Begin with a column: Col("input")')
 
     def __and__(self, other: "Filter") -> "Filter":
         return _join(And, (self, other))
@@ -157,7 +145,6 @@ def _user_ids(value: Several[UUID | str] | None) -> tuple[str, ...] | None:
     return values.user_ids(value)
 
 
-@shown_half_made
 @frozen(repr=False)
 class Comparison(Filter):
     """The base of all leaves but one: they compare a column with a value, and print as the call that makes them."""
@@ -258,7 +245,6 @@ class IdFilter(Comparison):
 
 
 @final
-@shown_half_made
 @frozen(repr=False)
 class FullyAnnotatedFilter(Filter):
     """Sessions that the members of an annotation queue have rated; `user_ids` names the members, None means all."""
@@ -294,11 +280,10 @@ def _filters(value: Iterable[Filter]) -> tuple[Filter, ...]:
 
 @frozen(repr=False)
 class _Connective(Filter):
-    """The base of `And`, `Or` and `Not`, which store their depth, size and count of nodes."""
+    """The base of `And`, `Or` and `Not`, which store their depth and size."""
 
     depth: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]  # read-only all the same
     size: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]
-    node_count: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __new__(cls, *given: object, **_: object) -> Self:
         if len(given) > 1:
@@ -306,19 +291,15 @@ class _Connective(Filter):
         return object.__new__(cls)
 
 
-def _measure(node: _Connective, depth: int, size: int, node_count: int) -> None:
+def _measure(node: _Connective, depth: int, size: int) -> None:
     if depth > MAX_DEPTH:
         raise FilterTooLargeError(messages.too_deep(depth, MAX_DEPTH))
     if size > MAX_LEAVES:
         raise FilterTooLargeError(messages.too_many_leaves(size, MAX_LEAVES))
-    if node_count > MAX_NODES:
-        raise FilterTooLargeError(messages.too_many_nodes(node_count, MAX_NODES))
     object.__setattr__(node, "depth", depth)
     object.__setattr__(node, "size", size)
-    object.__setattr__(node, "node_count", node_count)
 
 
-@shown_half_made
 @frozen(repr=False)
 class _Junction(_Connective):
     """The base of `And` and `Or`, which have any number of children."""
@@ -330,7 +311,7 @@ class _Junction(_Connective):
 
     def __attrs_post_init__(self) -> None:
         depth = 1 + max([child.depth for child in self.children], default=0)
-        _measure(self, depth, sum([child.size for child in self.children]) or 1, 1 + _nodes_of(self.children))
+        _measure(self, depth, sum([child.size for child in self.children]) or 1)
 
     def __repr__(self) -> str:
         if not self.children:
@@ -349,10 +330,6 @@ class _Junction(_Connective):
         """Whether `&` and `|`, which flatten and fold, would leave the children as they are."""
         children = self.children
         return len(children) > 1 and not any(type(child) is type(self) or _is_empty(child) for child in children)
-
-
-def _nodes_of(filters: Iterable[Filter]) -> int:
-    return sum([each.node_count for each in filters])
 
 
 @final
@@ -376,7 +353,6 @@ class Or(_Junction):
 
 
 @final
-@shown_half_made
 @frozen(repr=False)
 class Not(_Connective):
     """The child doesn't hold. Made as written: only `~` removes a double negation."""
@@ -384,7 +360,7 @@ class Not(_Connective):
     child: Filter = field(converter=_filter)
 
     def __attrs_post_init__(self) -> None:
-        _measure(self, 1 + self.child.depth, self.child.size, 1 + self.child.node_count)
+        _measure(self, 1 + self.child.depth, self.child.size)
 
     def __repr__(self) -> str:
         if isinstance(self.child, Not) or _is_empty(self.child):
@@ -438,9 +414,8 @@ def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
     # The constructor would look at each child again, so that &= in a loop of 10,000 took 5 s instead of 0.2 s.
     node: And | Or = object.__new__(kind)
     depths = [part.depth if isinstance(part, kind) else part.depth + 1 for part in kept]
-    flattened = sum([isinstance(part, kind) for part in kept])
     size = sum([part.size for part in kept]) or 1
-    _measure(node, max(depths, default=1), size, 1 + _nodes_of(kept) - flattened)
+    _measure(node, max(depths, default=1), size)
     object.__setattr__(node, "children", tuple(children))
     return node
 
@@ -454,7 +429,7 @@ def all_of(filters: Iterable[Filter], *more: Never) -> Filter:
 
     Raises:
         FilterTypeError: if one of them is no filter.
-        FilterTooLargeError: if the result would have more than 10,000 leaves, 40,000 nodes or 100 levels.
+        FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
     if more:
         raise messages.several_filters("all_of", "list of filters")
@@ -470,7 +445,7 @@ def any_of(filters: Iterable[Filter], *more: Never) -> Filter:
 
     Raises:
         FilterTypeError: if one of them is no filter.
-        FilterTooLargeError: if the result would have more than 10,000 leaves, 40,000 nodes or 100 levels.
+        FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
     if more:
         raise messages.several_filters("any_of", "list of filters")

@@ -33,7 +33,7 @@ def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filte
 
     Raises:
         FilterTypeError: if `where` is no filter, or the function returns something else.
-        FilterTooLargeError: if the result would have more than 10,000 leaves, 40,000 nodes or 100 levels.
+        FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
     where = _checked(where)
     if isinstance(where, And | Or):

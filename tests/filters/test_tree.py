@@ -61,7 +61,7 @@ def test_the_tree_stays(where: Filter) -> None:
     """Only the leaves are others."""
     made = map_leaves(where, renamed)
     assert tuple(map(renamed, leaves_of(where))) == leaves_of(made)
-    assert (where.depth, where.node_count) == (made.depth, made.node_count)
+    assert (where.depth, where.size) == (made.depth, made.size)
 
 
 def test_a_leaf_may_become_any_filter() -> None:
