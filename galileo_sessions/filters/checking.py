@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from galileo_sessions.errors import FilterCheckError, FilterError, FilterTypeError, Issue, brief
-from galileo_sessions.filters import coercion, messages
+from galileo_sessions.filters import messages
 from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import column_class
 from galileo_sessions.filters.drawing import draw
@@ -177,9 +177,9 @@ def _type_problem(info: ColumnInfo, leaf: Comparison) -> tuple[str, str]:
 def _rewrite(column_id: str, filter_type: FilterType, operator: str, value: object, leaf: Comparison) -> str:
     column = column_class(filter_type)(column_id)
     takes_case = filter_type in (FilterType.TEXT, FilterType.COLLECTION)
-    case_sensitive = getattr(leaf, "case_sensitive", True) if takes_case else True
+    case = {} if getattr(leaf, "case_sensitive", True) or not takes_case else {"case_sensitive": False}
     try:
-        written = repr(coercion.leaf(column, filter_type, operator, value, case_sensitive))
+        written = repr(getattr(column, operator)(value, **case))
     except FilterError:
         return f"{brief(column)}.{operator}(...)"
     return written if len(written) <= _MAX_REWRITE else f"{brief(column)}.{operator}({brief(value)})"

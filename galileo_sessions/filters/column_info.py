@@ -14,7 +14,7 @@ from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.values import as_sequence, text
 
 
-def _column_id(value: object) -> str:
+def _column_id(value: str) -> str:
     return Col(text(value)).column_id
 
 

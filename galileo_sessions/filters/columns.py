@@ -5,118 +5,104 @@ Columns, whose comparisons make filters.
 `Col.number("score")` states it, and has only the operators that the API gives this type.
 """
 
+import re
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from datetime import date, datetime, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
-from functools import partialmethod
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    ClassVar,
-    Generic,
-    Never,
-    SupportsFloat,
-    TypeAlias,
-    TypeVar,
-    assert_never,
-    cast,
-    final,
-)
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, SupportsFloat, TypeAlias, TypeVar, assert_never, final
 from uuid import UUID
 from warnings import warn
 
 from attrs import field, frozen
 
-from galileo_sessions.errors import FilterError, FilterTypeError, QueueScopedFilterWarning, brief
-from galileo_sessions.filters import coercion, messages
-from galileo_sessions.filters.kinds import FilterType, filter_type_of
-from galileo_sessions.filters.nodes import Filter, FullyAnnotatedFilter
-from galileo_sessions.filters.values import Several, sendable, text
+from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning, brief
+from galileo_sessions.filters import messages, values
+from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of
+from galileo_sessions.filters.messages import Call
+from galileo_sessions.filters.nodes import LEAVES, READERS, DateFilter, Filter, FullyAnnotatedFilter, NumberFilter
+from galileo_sessions.filters.values import Several
 from galileo_sessions.grouping import partitions
 from galileo_sessions.grouping.partitions import Partition
+from galileo_sessions.grouping.times import first_instant, zone_of
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
-Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], for a lone str is one
+Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], because a lone str is one
 Ids: TypeAlias = Several[UUID | str] | AbstractSet[UUID | str]
 Instant: TypeAlias = datetime | str
 Value: TypeAlias = Number | datetime | UUID | str
 Day: TypeAlias = date | str
 
-V = TypeVar("V")  # what is equal; below: what is contained, lists of it, and what has an order
+V = TypeVar("V")  # what `eq` takes; below: what `contains`, `one_of` and `gt` take
 Vc = TypeVar("Vc")
 Vs = TypeVar("Vs")
 Vo = TypeVar("Vo")
-C = TypeVar("C")
+
+_TIME_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
 
 
 def _check_column_id(_: object, __: object, value: str) -> None:
     if not isinstance(value, str):
-        raise FilterTypeError(f"a column id is text, got {brief(value)}")
+        raise FilterTypeError(f"a column id must be text, got {brief(value)}")
     if not value:
         raise FilterError('a column id can\'t be empty. Write the id of a column, such as Col("input")')
-    if not sendable(value):
-        raise FilterError(f"the column id {brief(value)} has a lone surrogate, which can't be sent as UTF-8")
+    if not values.sendable(value):
+        raise FilterError(f"the column id {brief(value)}: {messages.NOT_SENDABLE}")
 
 
 @frozen(eq=False, repr=False)
 class _Column(Generic[V]):
-    """The base of all columns: an id, and guards, for a column alone is no condition."""
+    """The base of all columns: an id, and guards, because a column alone isn't a condition."""
 
     filter_type: ClassVar[FilterType | None] = None
     column_id: str = field(validator=_check_column_id)
 
     def __repr__(self) -> str:
-        return f"Col{'.' if self.filter_type else ''}{self.filter_type or ''}({text(self.column_id)!r})"
+        return f"Col{'.' if self.filter_type else ''}{self.filter_type or ''}({values.text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
-        return coercion.leaf(self, self.filter_type, operator, value, case_sensitive)
+        call = Call(self, operator, (value,))
+        if operator in LIST_OPERATORS:
+            value = values.list_of(operator, value, call)
+        filter_type = self.filter_type or values.inferred_type(operator, value, call)
+        held = values.judge(READERS[filter_type], operator, value, call)
+        if self.filter_type is None and operator in ("eq", "ne") and isinstance(held, str) and _TIME_TEXT.match(held):
+            warn(messages.date_as_text(self, operator, held), DateAsTextWarning, stacklevel=3)
+        leaf: Any = LEAVES[filter_type]
+        case = {} if case_sensitive is True else {"case_sensitive": case_sensitive}  # which only leaves for text have
+        made: Filter = leaf(self.column_id, operator, held, **case)
+        return made
 
     def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
         return self._leaf("eq", other)
 
     def __and__(self, other: Never) -> Never:
-        raise messages.no_operand(self, "&")
+        raise messages.expected_filter(self, "&")
 
     def __or__(self, other: Never) -> Never:
-        raise messages.no_operand(self, "|")
+        raise messages.expected_filter(self, "|")
 
     __rand__ = __and__
     __ror__ = __or__
 
     def __bool__(self) -> Never:
-        raise messages.no_condition(self, "if, and, or, not, in")
+        raise messages.expected_filter(self)
 
     if TYPE_CHECKING:
-        __hash__: ClassVar[None]  # type: ignore[assignment]  # a set would look up, not ask
+        __hash__: ClassVar[None]  # type: ignore[assignment]  # Python's, because of __eq__
     else:  # type checkers reject these; at run time they explain themselves
 
         def __invert__(self):
-            raise messages.no_condition(self, "~")
+            raise messages.expected_filter(self)
 
-        def __hash__(self):
-            raise messages.no_lookup(self)
-
-        def __contains__(self, item):
-            raise messages.no_container(self, item)
+        def __contains__(self, _):
+            raise messages.expected_filter(self)
 
         def __getattr__(self, name):
             if name.startswith("__"):
                 raise AttributeError(name)
             problem = messages.no_such_method(self, self.filter_type, name)
             raise AttributeError(problem, name=name)  # with obj, Python would add a guess
-
-        def _lacks(self, operator, _):
-            raise FilterTypeError(messages.no_such_method(self, self.filter_type, operator))
-
-        __ne__ = partialmethod(_lacks, "ne")
-        __gt__ = partialmethod(_lacks, "gt")
-        __ge__ = partialmethod(_lacks, "gte")
-        __lt__ = partialmethod(_lacks, "lt")
-        __le__ = partialmethod(_lacks, "lte")
-
-
-vars(_Column)["__init__"].__defaults__ = ("",)  # type checkers reject Col(); at run time it's refused as Col("") is
 
 
 class _Equality(_Column[V]):
@@ -132,7 +118,7 @@ class _Equality(_Column[V]):
         """The session's value isn't `value`."""
         return self._leaf("ne", value)
 
-    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # as ==
+    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
         return self._leaf("ne", other)
 
 
@@ -186,7 +172,7 @@ class _Text(_Column[V], Generic[V, Vc, Vs]):
 
 
 class _UnequalText(_Text[V, Vc, Vs]):
-    """ne beside them, with `case_sensitive`."""
+    """These and ne, with `case_sensitive`."""
 
     __slots__ = ()
 
@@ -221,10 +207,8 @@ class CollectionCol(_Text[str, str, Texts]):
         """A part for each of `values`: the sessions that have it as a member. One with two is in both parts."""
         return partitions.values(self, FilterType.COLLECTION, values)
 
-    if TYPE_CHECKING:
-
-        def __ne__(self, other: Never) -> Never:  # type: ignore[override]  # rejects !=
-            ...
+    def __ne__(self, other: Never) -> Never:  # type: ignore[override]  # type checkers reject it
+        raise FilterTypeError(messages.no_such_method(self, self.filter_type, "ne"))
 
 
 @final
@@ -236,7 +220,7 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
 
     def between(self, low: Number, high: Number) -> Filter:
         """The session's value lies between two numbers, both included."""
-        return coercion.between_numbers(self, low, high)
+        return _between_numbers(self, low, high)
 
     def bins(self, *edges: Number) -> Partition:
         """
@@ -260,8 +244,8 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant]):
     filter_type: ClassVar[FilterType | None] = FilterType.DATE
 
     def between(self, low: Instant, high: Instant) -> Filter:
-        """The session's instant lies between two, both included: two leaves."""
-        return coercion.between_dates(self, low, high)
+        """The session's instant lies between two, both included: two leaves, because the API has none for this."""
+        return _between_instants(self, low, high)
 
     def on(self, day: Day, *, tz: tzinfo | str) -> Filter:
         """
@@ -269,10 +253,10 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant]):
 
         Args:
             day: A `date`, or its text such as "2026-01-31".
-            tz: The time zone whose day is meant: such as `timezone.utc` or a zone of pytz,
-                or the text of a zone's name or UTC offset: "Europe/Berlin", "+01:00".
+            tz: The day's time zone, such as `timezone.utc`, or the text of a zone's name or UTC offset:
+                "Europe/Berlin", "+01:00".
         """
-        return coercion.on_day(self, day, tz)
+        return _on_day(self, day, tz)
 
     def hours(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """A part for each hour, labelled "2026-05-01 09:00"; as `days`. What the clocks show twice has its offset."""
@@ -356,36 +340,8 @@ class IdCol(_Equality[UUID | str]):
         return partitions.values(self, FilterType.ID, values)
 
 
-class _Factory(Generic[C]):
-    """A class of columns as an attribute of `Col` itself: `Col("a").text("b")` would ask another column than `a`."""
-
-    def __init__(self, made: type[C]) -> None:
-        self._made = made
-
-    def __get__(self, instance: None, owner: object) -> type[C]:
-        if instance is not None:
-            raise AttributeError  # so that Python asks __getattr__, which explains it
-        return self._made
-
-
-class _ColType(type):
-    """The type of `Col`, which explains `Col.score`."""
-
-    if TYPE_CHECKING:
-        pass
-    else:  # type checkers reject Col.score
-
-        def __getattr__(cls, name):
-            raise AttributeError(name if name.startswith("_") else messages.no_factory(name), name=name)
-
-
 @final
-class Col(
-    _UnequalText[Value, str | UUID, Ids],
-    _Ordering[Value, Number | datetime],
-    _Truth[Value],
-    metaclass=_ColType,
-):
+class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | datetime], _Truth[Value]):
     """
     A column whose filter type is inferred from each value.
 
@@ -398,29 +354,48 @@ class Col(
     """
 
     __slots__ = ()
-    text: ClassVar[_Factory[TextCol]] = _Factory(TextCol)
-    number: ClassVar[_Factory[NumberCol]] = _Factory(NumberCol)
-    date: ClassVar[_Factory[DateCol]] = _Factory(DateCol)
-    boolean: ClassVar[_Factory[BooleanCol]] = _Factory(BooleanCol)
-    collection: ClassVar[_Factory[CollectionCol]] = _Factory(CollectionCol)
-    id: ClassVar[_Factory[IdCol]] = _Factory(IdCol)
+    text: ClassVar[type[TextCol]] = TextCol
+    number: ClassVar[type[NumberCol]] = NumberCol
+    date: ClassVar[type[DateCol]] = DateCol
+    boolean: ClassVar[type[BooleanCol]] = BooleanCol
+    collection: ClassVar[type[CollectionCol]] = CollectionCol
+    id: ClassVar[type[IdCol]] = IdCol
 
     def between(self, low: Number | datetime, high: Number | datetime) -> Filter:
         """The session's number or instant lies between two, both included."""
-        if FilterType.DATE in (filter_type_of(low), filter_type_of(high)):
-            return coercion.between_dates(self, low, high)
-        return coercion.between_numbers(self, low, high)
+        is_date = FilterType.DATE in (filter_type_of(low), filter_type_of(high))
+        return _between_instants(self, low, high) if is_date else _between_numbers(self, low, high)
 
     def on(self, day: Day, *, tz: tzinfo | str) -> Filter:
         """The session's instant lies on a calendar day in `tz`: two date leaves."""
-        return coercion.on_day(self, day, tz)
+        return _on_day(self, day, tz)
+
+
+def _between_numbers(column: _Column[Any], low: object, high: object) -> Filter:
+    bounds = values.bounds(values.number, low, high, Call(column, "between", (low, high)))
+    return NumberFilter(column.column_id, "between", bounds)
+
+
+def _between_instants(column: _Column[Any], low: object, high: object) -> Filter:
+    first, last = values.bounds(values.instant, low, high, Call(column, "between", (low, high)))
+    return DateFilter(column.column_id, "gte", first) & DateFilter(column.column_id, "lte", last)
+
+
+def _on_day(column: _Column[Any], day: Day, tz: tzinfo | str) -> Filter:
+    call = Call(column, "on", (day,))
+    first, zone = values.day(day, call), zone_of(tz)
+    try:
+        begin, end = [first_instant(each, zone).astimezone(zone) for each in (first, first + timedelta(days=1))]
+    except OverflowError:
+        raise call.error("the day after is out of range: years go from 1 to 9999") from None
+    return DateFilter(column.column_id, "gte", begin) & DateFilter(column.column_id, "lt", end)
 
 
 TypedCol: TypeAlias = TextCol | NumberCol | DateCol | BooleanCol | CollectionCol | IdCol
 
 
 def column_class(filter_type: FilterType) -> type[TypedCol]:
-    """The class of the columns that have a filter type."""
+    """The class of the columns with a filter type."""
     match filter_type:
         case FilterType.TEXT:
             return TextCol
@@ -453,5 +428,4 @@ def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
         QueueScopedFilterWarning,
         stacklevel=2,
     )
-    ids = coercion.items_of(user_ids)
-    return FullyAnnotatedFilter(cast("Any", user_ids) if ids is None else ids)
+    return FullyAnnotatedFilter(user_ids)  # type: ignore[arg-type]  # which takes any iterable at run time

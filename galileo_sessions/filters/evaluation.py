@@ -126,7 +126,7 @@ def _number_or_none(value: Any) -> Any:
             return value
 
 
-def _instant_or_none(column_id: str, have: object) -> object:
+def _instant_or_none(column_id: str, have: Any) -> object:
     if isinstance(have, datetime) and not is_missing(have):
         if have.utcoffset() is None:
             raise messages.naive_in_record(column_id, have)

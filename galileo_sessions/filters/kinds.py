@@ -1,7 +1,7 @@
 """
 The table of filter types: what the API lets each be asked, and which Python values stand for it.
 
-Columns, leaves, the evaluator, catalogs and the local server derive from it what differs from type to type.
+Columns, leaves, the evaluator, catalogs and the local server take from it what differs between types.
 """
 
 from datetime import datetime
@@ -20,7 +20,7 @@ TextOperator: TypeAlias = Literal["eq", "ne", "contains", "one_of", "not_in"]
 LIST_OPERATORS = ("one_of", "not_in")
 """The operators that take a list of values."""
 SYMBOLS = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-"""The operators that Python has a symbol for."""
+"""The operators for which Python has a symbol."""
 
 _UNITS = ("hours", "days", "weeks", "months")
 _NUMBERS = (int, float, Decimal)
@@ -28,58 +28,55 @@ _TRUTH = ("is_true", "is_false")
 
 
 class FilterType(StrEnum):
-    """A type of filter that compares a column with values; its value is the API's word for it."""
+    """A type of filter, by the API's word for it."""
 
     operators: tuple[str, ...]
-    """Those that the API's document lists."""
+    """The operators in the API's document."""
     shortcuts: tuple[str, ...]
-    """Further methods of its column, which make leaves with other operators."""
+    """Further methods of its column, which make leaves with these operators."""
     python_types: tuple[type, ...]
-    """A value of one of these makes `Col` infer this type."""
-    numpy_kinds: str
-    """The same for numpy scalars, by the letters that numpy gives their dtypes."""
+    """`Col` infers this filter type from a value of one of these."""
     data_type: str
     """What a column of this type usually holds, in the API's words."""
     allowed_types: tuple[type, ...]
-    """The types of a column's allowed values that a filter's values can be compared with."""
+    """The types of a column's allowed values that can be compared with a filter's values."""
     partitions: tuple[str, ...]
-    """The methods of its column that make partitions, to count by something."""
+    """The methods of its column that make partitions."""
 
-    ID = "id", get_args(IdOperator), (), (UUID,), "", "uuid", (), ("values",)
-    DATE = "date", get_args(DateOperator), ("between", "on"), (datetime,), "", "timestamp", (), _UNITS
-    NUMBER = "number", get_args(NumberOperator), (), _NUMBERS, "iuf", "floating_point", (int, float), ("bins", "values")
-    BOOLEAN = "boolean", get_args(BooleanOperator), _TRUTH, (bool,), "b", "boolean", (bool,), ("values",)
-    COLLECTION = "collection", get_args(CollectionOperator), (), (), "", "string_list", (str,), ("values",)
-    TEXT = "text", get_args(TextOperator), (), (str,), "", "text", (str,), ("values",)
+    ID = "id", get_args(IdOperator), (), (UUID,), "uuid", (), ("values",)
+    DATE = "date", get_args(DateOperator), ("between", "on"), (datetime,), "timestamp", (), _UNITS
+    NUMBER = "number", get_args(NumberOperator), (), _NUMBERS, "floating_point", (int, float), ("bins", "values")
+    BOOLEAN = "boolean", get_args(BooleanOperator), _TRUTH, (bool,), "boolean", (bool,), ("values",)
+    COLLECTION = "collection", get_args(CollectionOperator), (), (), "string_list", (str,), ("values",)
+    TEXT = "text", get_args(TextOperator), (), (str,), "text", (str,), ("values",)
 
     def __new__(cls, name: str, *row: Any) -> Self:
-        """A member that is its name, with the row's cells as attributes."""
+        """A member with its name as its value, and the row's cells as attributes."""
         member = str.__new__(cls, name)
         member._value_ = name
         member.operators, member.shortcuts, member.python_types = row[:3]
-        member.numpy_kinds, member.data_type, member.allowed_types, member.partitions = row[3:]
+        member.data_type, member.allowed_types, member.partitions = row[3:]
         return member
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods of a column of this type."""
+        """The methods of its column that make filters."""
         return (*self.operators, *self.shortcuts)
 
 
 FILTER_TYPES: dict[str, FilterType] = {kind.value: kind for kind in FilterType}
 """The table by the API's words."""
 METHODS = tuple(dict.fromkeys(name for kind in FilterType for name in kind.methods))
-"""The methods of all columns, which `Col` has."""
-
+"""The methods of `Col`: those of all columns that make filters."""
 PARTITIONS = tuple(dict.fromkeys(name for kind in FilterType for name in kind.partitions))
 """The methods of typed columns that make partitions."""
 
 _BY_PYTHON_TYPE = {python_type: kind for kind in FilterType for python_type in kind.python_types}
-_BY_NUMPY_KIND = {letter: kind for kind in FilterType for letter in kind.numpy_kinds}
+_BY_NUMPY_KIND = {"b": FilterType.BOOLEAN, **dict.fromkeys("iuf", FilterType.NUMBER)}
 
 
 def filter_type_of(value: object) -> FilterType | None:
-    """The filter type that a single value stands for, or None."""
+    """The filter type that `Col` infers from a single value, or None."""
     exact = _BY_PYTHON_TYPE.get(type(value))  # a bool stops here, so it never counts as an int
     if exact is not None:
         return exact
@@ -90,12 +87,12 @@ def filter_type_of(value: object) -> FilterType | None:
 
 
 def is_missing(value: object) -> bool:
-    """Whether it is None, or what pandas puts in its place: `NaT`, which is a datetime, and `NA`."""
+    """Whether the value is None, or what pandas has instead: `NaT`, which is a datetime, or `NA`."""
     return value is None or type(value).__name__ in ("NaTType", "NAType")
 
 
 def numpy_kind(value: object) -> str:
-    """The kind letter of a numpy scalar's dtype, "" for all else; numpy itself is never imported."""
+    """The kind letter of a numpy scalar's dtype, else an empty text; numpy itself is never imported."""
     if type(value).__module__ != "numpy":
         return ""
     dtype = getattr(value, "dtype", None) if getattr(value, "shape", None) == () else None

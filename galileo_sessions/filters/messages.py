@@ -1,24 +1,23 @@
 """
-What to write instead: the words of refusals, apart from the code that does the work.
+The text of refusals: what is wrong, and what to write instead.
 
-Everything here runs after something was refused, and may take its time.
+Everything here runs after something was refused, so none of it has to be fast.
 """
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping, Set
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from itertools import islice
 from types import MappingProxyType
 from typing import Protocol
+
+from attrs import define
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
 from galileo_sessions.filters.kinds import (
     FILTER_TYPES,
     LIST_OPERATORS,
     METHODS,
-    PARTITIONS,
-    SYMBOLS,
     FilterType,
     filter_type_of,
     is_missing,
@@ -28,27 +27,24 @@ EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
 TOO_DEEP = "nested too deeply: a filter has at most 100 levels. Write all_of([a, b, ...]) for a long chain"
 NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
+NAIVE = (
+    "has no UTC offset, so it is a different instant in each time zone. Write value.replace(tzinfo=timezone.utc), "
+    "or value.astimezone() if it is local time; in text, write +00:00 at its end"
+)
+EMPTY_AND = 'an empty and would count all sessions. Leave out "filter_tree" if that is meant'
 
-_MAX_NAME = 100  # what is compared of a name: the cost grows with its square
-MAX_NAMES = 2_000
-_NO_PATTERN = "The API has no test for patterns, or for how text begins or ends; it has contains, for text"
-_NO_MISSING = "The API has no test for a missing value. Leave this condition out, or compare with a value"
-_METHODS_INSTEAD = {
-    "one_of": ("is_in", "isin", "in_", "any_of"),
-    "not_in": ("notin", "notin_", "nin", "is_not_in"),
-    "contains": ("has", "includes", "icontains"),
-    "between": ("is_between",),
-    "eq": ("equals", "equal_to"),
-    "ne": ("neq", "not_equal", "not_equals"),
-    "gte": ("ge", "geq", "greater_equal"),
-    "lte": ("le", "leq", "less_equal"),
-    _NO_PATTERN: ("starts_with", "startswith", "ends_with", "endswith", "like", "ilike", "match", "rlike", "regex"),
-    _NO_MISSING: ("is_null", "is_not_null", "isnull", "notnull", "isna", "notna", "is_none", "is_", "is_not", "exists"),
-    JOIN: ("and_", "or_", "not_"),
+MAX_NAMES = 2_000  # names that a misspelt one is compared with
+_MAX_NAME = 100  # characters that are compared; the time grows with their square
+
+_NO_PATTERN = "The API has contains, but no test for patterns, or for how text begins or ends"
+_NO_MISSING = "Leave this condition out: the API has no test for a missing value"
+_ELSEWHERE = {
+    **dict.fromkeys(("is_in", "isin", "in_"), "one_of"),
+    **dict.fromkeys(("neq", "not_equals"), "ne"),
+    **dict.fromkeys(("startswith", "starts_with", "endswith", "like"), _NO_PATTERN),
+    **dict.fromkeys(("is_null", "is_not_null", "isnull", "isna"), _NO_MISSING),
 }
-"""What polars, pandas, SQLAlchemy and Django call a method, under the method here or what to say instead."""
-_ELSEWHERE = {name: instead for instead, names in _METHODS_INSTEAD.items() for name in names}
-_NUMBER_TEXT = re.compile(r"\s*-?[0-9]{1,40}(\.[0-9]{1,40})?\s*")
+"""What other libraries call a method: its name here, or what to say."""
 
 
 class Column(Protocol):
@@ -65,13 +61,13 @@ def did_you_mean(
     name: object, known: Iterable[str], otherwise: str = "", meanings: Mapping[str, str] = MappingProxyType({})
 ) -> str:
     """
-    The question whether the known name is meant that is most like this one, case aside; or `otherwise`.
+    A question that suggests the most similar known name, whatever its case, or `otherwise`.
 
     Args:
-        name: What was written; nothing but text is like a name.
-        known: The names, of which at most 2,000 are compared.
-        otherwise: What to return where none of them is similar.
-        meanings: What to write for a name, where that isn't the name itself.
+        name: What was written. Only text resembles a name.
+        known: The names; the first 2,000 are compared.
+        otherwise: The result if no name is similar.
+        meanings: What to write for a name, if that isn't the name itself.
     """
     by_key: dict[str, str] = {}
     for each in islice(known, MAX_NAMES):
@@ -84,90 +80,53 @@ def did_you_mean(
 
 
 def sentence(hint: str) -> str:
-    """A hint with a capital letter."""
+    """The hint with a capital letter."""
     return hint[:1].upper() + hint[1:]
 
 
-# ---- columns and filters as Python values ----------------------------------------------------------------------------
+def no_such_method(column: Column, filter_type: FilterType | None, name: str) -> str:
+    """Says which methods a column has instead of this one, and how to write what was probably meant."""
+    has = filter_type.methods if filter_type else METHODS
+    known = (*has, *(filter_type.partitions if filter_type else ()))
+    hint = _other_method(column, known, name) or sentence(did_you_mean(name, known))
+    return f"{brief(column)} has no {name[:80]}; it has {', '.join(has)}. {hint}".removesuffix(". ")
 
 
-def no_operand(other: object, symbol: str) -> FilterTypeError:
-    """The error for an operand of `&` or `|` that isn't a filter."""
-    if other is None:
-        return FilterTypeError(f"None is not a filter. For 'no condition' write ALWAYS: f {symbol} ALWAYS is f")
-    if hasattr(other, "column_id"):
-        return FilterTypeError(
-            f"{brief(other)} is a column, not yet a filter: {symbol} binds tighter than == and <. "
-            f'Put each comparison into parentheses: (Col("a") == 1) {symbol} (Col("b") == 2)'
-        )
-    return FilterTypeError(
-        f"{brief(other)} is not a filter, so it can't stand beside {symbol}. If it belongs to a comparison, "
-        f"note that {symbol} binds tighter than == and <: "
-        f'write (Col("a") == 1) {symbol} (Col("b") == 2), or Col("a").eq(1) {symbol} Col("b").eq(2)'
-    )
+def _other_method(column: Column, known: tuple[str, ...], name: str) -> str:
+    """What to write for a method of another type or of another library, or an empty text."""
+    method = _ELSEWHERE.get(name, name)
+    if method in known:
+        return f"Write {brief(column)}.{method}(...)"
+    if method in LIST_OPERATORS:
+        return f"Write {_each_value(column, method)}"
+    if method == "ne":
+        return f"Write {brief(column)}.not_in([...])"
+    makers = [kind for kind in FilterType if method in (*kind.methods, *kind.partitions)]
+    if makers:
+        return "Write " + " or ".join([f"Col.{kind}({brief(column.column_id)}).{method}(...)" for kind in makers])
+    return method if method != name else ""
 
 
-def several_filters(function: str, what: str) -> FilterTypeError:
-    """The error for filters as arguments of their own."""
-    instead = "~all_of([a, b])" if function == "Not" else f"{function}([a, b])"
-    return FilterTypeError(f"{function} takes one {what}. Write {instead}, not {function}(a, b)")
+def _each_value(column: Column, operator: str) -> str:
+    """`one_of` or `not_in` for values that the API doesn't take in a list."""
+    equal_to_any = f"any_of([{brief(column)}.eq(value) for value in values])"
+    return equal_to_any if operator == "one_of" else f"~{equal_to_any}"
 
 
-def no_child(value: object) -> FilterTypeError:
-    """The error for something that a constructor can't take as a filter."""
-    if hasattr(value, "column_id"):
-        return FilterTypeError(f"{brief(value)} is a column, not yet a filter. Compare it: {brief(value)}.eq(...)")
-    return FilterTypeError(f"expected a filter, got {brief(value)}")
+# ---- filters ---------------------------------------------------------------------------------------------------------
 
 
-def no_children(value: object) -> FilterTypeError:
-    """The error for something that And or Or can't take as a list of filters."""
-    return FilterTypeError(
-        f"expected a list of filters, got {brief(value)}. Write it in brackets: And([...]), Or([...])"
-    )
-
-
-def too_deep(depth: int, most: int) -> str:
-    """The text for a filter of too many levels."""
-    return (
-        f"this filter would be {depth} levels deep; {most} is the most. "
-        "all_of([...]) and any_of([...]) put any number of filters on one level"
-    )
-
-
-def too_many_leaves(size: int, most: int) -> str:
-    """The text for a filter of too many leaves."""
-    return (
-        f"this filter would have {size:,} leaves; {most:,} is the most. "
-        "Many values of one column fit into one leaf: one_of([...])"
-    )
-
-
-def no_filters(other: object, function: str) -> FilterTypeError:
-    """The error for something that all_of or any_of can't take as a list of filters."""
-    if hasattr(other, "size"):
-        return FilterTypeError(f"{function} takes one list of filters: write {function}([a, b]), not {function}(a)")
-    return FilterTypeError(f"{function} takes a list of filters, got {brief(other)}")
-
-
-def swapped(where: object, record: object) -> FilterTypeError:
-    """The error for arguments of matches that aren't a filter and a session."""
-    if hasattr(record, "size") and not hasattr(where, "size"):
-        return FilterTypeError("the filter comes first: matches(where, record)")
-    if not hasattr(where, "size") or hasattr(where, "keys"):
-        return FilterTypeError(f"matches takes a filter and a session's values, got {brief(where)} as the filter")
-    row = ". For a row of a table write row.to_dict()" if hasattr(record, "to_dict") else ""
-    return FilterTypeError(f"a session is a mapping from column ids to values, not {brief(record)}{row}")
-
-
-def naive_in_record(column_id: str, value: datetime) -> FilterError:
-    """The error for a session's time that names no instant: compared with one, it would match nothing."""
-    return FilterError(f"the session's {column_id}, {brief(value)}: {NAIVE}")
-
-
-def no_mapped_leaf(leaf: object, made: object) -> str:
-    """The text for a function of map_leaves that doesn't return a filter."""
-    return f"the function made {brief(made)} of {brief(leaf)}. Return a filter; the leaf itself to keep it"
+def expected_filter(value: object, symbol: str = "") -> FilterTypeError:
+    """The error for a value that isn't a filter, next to `&` or `|` if that is the symbol."""
+    hint = f'. {symbol} binds tighter than == and <. Write (Col("a") == 1) {symbol} (Col("b") == 2)' if symbol else ""
+    if value is None:
+        hint = ". For no condition write ALWAYS"
+    elif type(value) in (list, tuple):
+        hint = ". Write all_of([...]) or any_of([...]) to join filters"
+    elif hasattr(value, "column_id"):
+        hint = hint or '. Compare it, as in Col("score").gt(3) or Col("tags").contains("x")'
+        return FilterTypeError(f"{brief(value)} is a column, not yet a filter{hint}")
+    return FilterTypeError(f"{brief(value)} is not a filter{hint}")
 
 
 def no_truth_value() -> FilterTypeError:
@@ -175,135 +134,82 @@ def no_truth_value() -> FilterTypeError:
     return FilterTypeError(
         "a filter has no truth value, so this would silently drop a condition. "
         "Write a & b for `a and b`, a | b for `a or b`, ~a for `not a`, "
-        '(Col("x") > 1) & (Col("x") < 3) for `1 < Col("x") < 3`, Col("x").one_of([...]) for `in [...]`, '
-        "and `f is not None` to ask whether there is a filter"
+        '(Col("x") > 1) & (Col("x") < 3) for `1 < Col("x") < 3`, and Col("x").one_of([...]) for `in [...]`. '
+        "Write `f is not None` to ask whether there is a filter"
     )
 
 
-def no_condition(column: Column, where: str) -> FilterTypeError:
-    """The error for a column where a filter is needed."""
-    return FilterTypeError(
-        f"{brief(column)} is a column, not yet a filter, so it can't stand with {where}. "
-        f"Compare it first: {brief(column)}.eq(...), or Col.boolean({brief(column.column_id)}).is_true()"
-    )
+def swapped(where: object, record: object) -> FilterTypeError:
+    """The error for arguments of `matches` that aren't a filter and a session."""
+    if not hasattr(where, "size"):
+        return expected_filter(where)
+    row = ". Write row.to_dict() for a row of a table" if hasattr(record, "to_dict") else ""
+    return FilterTypeError(f"a session must be a mapping from column ids to values, got {brief(record)}{row}")
 
 
-def no_lookup(column: Column) -> FilterTypeError:
-    """The error for `hash` of a column."""
-    return FilterTypeError(
-        f"looking {brief(column)} up in a set or a dict asks Python, not the service. "
-        f"For 'one of these values' write {brief(column)}.one_of([...])"
-    )
+def naive_in_record(column_id: str, value: datetime) -> FilterError:
+    """The error for a session's `datetime` without a UTC offset, which would match no filter."""
+    return FilterError(f"the session's {column_id}, {brief(value)}, {NAIVE}")
 
 
-def no_container(column: Column, item: object) -> FilterTypeError:
-    """The error for `item in column`."""
-    written, value = brief(column), brief(item)
-    return FilterTypeError(
-        f"`{value} in {written}` asks Python, not the service. Write {written}.contains({value}), "
-        f"or Col.collection({brief(column.column_id)}).contains({value}) for a collection such as tags"
-    )
-
-
-def no_such_method(column: Column, filter_type: FilterType | None, name: str) -> str:
-    """The text for a method that a type of column doesn't have, with the types that have it."""
-    has = filter_type.methods if filter_type else METHODS
-    asked = f"{name} ({SYMBOLS[name]})" if name in SYMBOLS else name[:80]
-    known = (*has, *(filter_type.partitions if filter_type else ()))
-    hint = _instead_of_method(column, filter_type, name) or sentence(did_you_mean(name, known))
-    return f"{brief(column)} has no {asked}; it has {', '.join(has)}. {hint}".removesuffix(". ")
-
-
-def _instead_of_method(column: Column, filter_type: FilterType | None, name: str) -> str:
-    """What to write for a method of another type or of another library; "" where nothing is known of it."""
-    written, column_id = brief(column), brief(column.column_id)
-    if name in FILTER_TYPES:
-        return f"Write Col.{name}({column_id})"
-    method = _ELSEWHERE.get(name, name)
-    if method in PARTITIONS:
-        makers = [f"Col.{kind}({column_id}).{method}(...)" for kind in FilterType if method in kind.partitions]
-        return f"Write {' or '.join(makers)}"
-    if method not in METHODS:
-        return "" if method == name else method
-    if method in (filter_type.methods if filter_type else METHODS):
-        return f"Write {written}.{method}(...)"
-    if method == "ne":
-        return f"Write {written}.not_in([...]) or ~{written}.eq(...)"
-    homes = " or ".join([f"Col.{kind}({column_id}).{method}(...)" for kind in FilterType if method in kind.methods])
-    if method in LIST_OPERATORS:
-        loop = f"any_of([{written}.eq(value) for value in values])"
-        return f"Write {loop if method == 'one_of' else f'~{loop}'}, or {homes}"
-    ordered = filter_type is FilterType.TEXT and method in FilterType.NUMBER.methods
-    return f"{'Text has no order. ' if ordered else ''}Write {homes}"
-
-
-def no_factory(name: str) -> str:
-    """The text for an attribute that `Col` itself doesn't have."""
-    shown = name[:80]
-    if name in _ELSEWHERE:
-        instead = _ELSEWHERE[name]
-        return f"Col has no {shown}. " + (f'Write Col("input").{instead}(...)' if instead in METHODS else instead)
-    meant = did_you_mean(name, FILTER_TYPES, meanings={kind: f"Col.{kind}" for kind in FILTER_TYPES})
-    hint = f'Write Col("{shown}") for the column. {sentence(meant)}'
-    return f"Col has no {shown}; it has {', '.join(FILTER_TYPES)}. {hint}".removesuffix(". ")
+def no_mapped_leaf(leaf: object, made: object) -> str:
+    """The text for a function of `map_leaves` that doesn't return a filter."""
+    return f"the function made {brief(made)} of {brief(leaf)}. Return a filter; the leaf itself to keep it"
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------
 
 
-def refusal(column: Column, operator: str, arguments: tuple[object, ...], problem: FilterError) -> FilterError:
-    """The error that begins with the call as it was written, with advice on values of the wrong type."""
-    reason = str(problem)
-    if isinstance(problem, FilterTypeError):
-        instead = [_instead_of_value(column.column_id, operator, value) for value in arguments]
-        reason = next(filter(None, instead), reason)
-    return type(problem)(f"{brief(column)}.{operator}({', '.join(map(brief, arguments))}): {reason}")
+class Source:
+    """Where a value comes from, which makes the error that refuses it: here a filter's constructor, or JSON."""
 
+    __slots__ = ()
 
-def _instead_of_value(column_id: str, operator: str, value: object) -> str:
-    """What to write instead of a value of the wrong type; "" where the problem's own text is better."""
-    filter_type = filter_type_of(value)
-    if isinstance(value, bytes | bytearray):
-        return "bytes are not text. Write value.decode() if they are UTF-8"
-    if operator in (*LIST_OPERATORS, "on", *PARTITIONS):
+    def error(self, problem: str, kind: type[FilterError] = FilterError) -> FilterError:
+        """The error for a value of the right type that can't be held."""
+        return kind(problem)
+
+    def expected(self, what: str, value: object) -> FilterError:
+        """The error for a value of the wrong type."""
+        problem, hint = f"expected {what}, got {brief(value)}", self._hint(value)
+        return self.error(f"{problem}. {hint}" if hint else problem, FilterTypeError)
+
+    def _hint(self, value: object) -> str:
         return ""
-    if is_missing(value):
-        return "the API has no test for a missing value. Leave this condition out, or write a value"
-    if hasattr(value, "column_id"):
-        return "the API compares a column with a value, not with another column or a filter"
-    if isinstance(value, list | tuple | Set | Mapping):
-        return f"{operator} takes single values. For a list write one_of([...])"
-    if filter_type is None and isinstance(value, date):
-        rewrite = f"Col.date({brief(column_id)}).on({str(value)!r}, tz=...)"
-        return f"a bare date is a different day in each time zone. Write {rewrite}, or a datetime with tzinfo"
-    if filter_type is None:
-        return f"{type(value).__name__} is no type for a filter. Write text, a number, a bool, a datetime or a UUID"
-    made = f"{brief(value)} makes {'an' if filter_type == 'id' else 'a'} {filter_type} filter"
-    if operator in filter_type.operators:
-        return f"{made}. If that is meant, write Col.{filter_type}({brief(column_id)}).{operator}(...)"
-    if filter_type is FilterType.TEXT:  # which has all operators that don't need an order
-        return f"text has no order. {_instead_of_text(column_id, operator, str(value))}"
-    return f"{made}, which has only {', '.join(filter_type.operators)}"
 
 
-def _instead_of_text(column_id: str, operator: str, written: str) -> str:
-    """What to write instead of text with an operator that needs an order; of between's two values none is shown."""
-    if _NUMBER_TEXT.fullmatch(written):
-        kind, what, value = FilterType.NUMBER, "a number", written.strip()
-    else:
-        try:
-            moment = datetime.fromisoformat(written)
-            kind, what = FilterType.DATE, "a date"
-            value = repr(moment.replace(tzinfo=moment.tzinfo or UTC).isoformat())
-        except ValueError:
-            kind, what, value = FilterType.DATE, "a date in ISO 8601", "..."
-    return f"For {what} write Col.{kind}({brief(column_id)}).{operator}({'...' if operator == 'between' else value})"
+CONSTRUCTOR = Source()
 
 
-NAIVE = (
-    "a datetime without a time zone is a different instant in each. "
-    "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time"
-)
+@define
+class Call(Source):
+    """A call of a column's method. Its errors begin with the call as it was written."""
+
+    column: Column
+    method: str
+    arguments: tuple[object, ...]
+
+    def error(self, problem: str, kind: type[FilterError] = FilterError) -> FilterError:
+        """The error, with the call before the problem."""
+        return kind(f"{brief(self.column)}.{self.method}({', '.join(map(brief, self.arguments))}): {problem}")
+
+    def _hint(self, value: object) -> str:
+        """What to write instead of a value of the wrong type, or an empty text."""
+        method, column_id = self.method, brief(self.column.column_id)
+        filter_type = filter_type_of(value)
+        if is_missing(value):
+            return _NO_MISSING
+        if filter_type is not None and method in filter_type.operators:
+            return f"Write Col.{filter_type}({column_id}).{method}(...) if the column is of that type"
+        if method in LIST_OPERATORS:
+            return f"Write {_each_value(self.column, method)} for other values"
+        if isinstance(value, list | tuple | Set):
+            return "Write one_of([...]) for a list"
+        if isinstance(value, date):
+            return f"Write Col.date({column_id}).on({str(value)!r}, tz=...) for a whole day"
+        if isinstance(value, str) and method in FilterType.DATE.methods:
+            return f"Text has no order. Write Col.date({column_id}).{method}(...) for a time as text"
+        return ""
 
 
 def not_localized(value: datetime) -> str:
@@ -320,47 +226,25 @@ def loses_digits(rounded: float) -> str:
 
 
 def date_as_text(column: Column, operator: str, value: str) -> str:
-    """The text of the warning that a time beside a column of no type is compared as text."""
-    typed = f"Col.{{}}({brief(column.column_id)}).{operator}({brief(value)})"
+    """The text of the warning that a column without a type compares a time as text."""
+    column_id, comparison = brief(column.column_id), f"{operator}({brief(value)})"
+    instead = f"Write Col.date({column_id}).{comparison}, or Col.text({column_id}).{comparison} if the column is text"
+    return f"{brief(column)}.{comparison} compares a time as text. {instead}"
+
+
+def no_zone(tz: object) -> str:
+    """The text for an unknown time zone."""
     return (
-        f"{brief(column)}.{operator}({brief(value)}) compares text with a time as it is written. "
-        f"Write {typed.format('date')} for the instant, or {typed.format('text')} if the column is text"
+        f'unknown time zone {brief(tz)}. Use, for example, timezone.utc, ZoneInfo("Europe/Berlin"), or text: '
+        '"Europe/Berlin", "+01:00". If this machine has no names at all, pip install tzdata'
     )
 
 
-def no_list(operator: str, value: object, filter_type: FilterType | None) -> FilterTypeError:
-    """The error for something that one_of or not_in can't take as a list."""
-    if getattr(value, "ndim", 0) > 1:
-        return FilterTypeError(
-            f"{operator} takes a list of text, not a table, which would give its column names. "
-            f'Write {operator}(table["column"])'
-        )
-    single = f". For one value write {operator}([{brief(value)}])" if filter_type in ("text", "id") else ""
-    return FilterTypeError(f"{operator} takes a list of text{single}")
-
-
-def empty_list(operator: str) -> FilterError:
-    """The error for one_of or not_in with no value."""
-    instead = "NEVER" if operator == "one_of" else "ALWAYS"
-    return FilterError(f"it isn't documented what the service does with an empty list. Write {instead} instead")
-
-
-def wrong_items(operator: str, types: set[FilterType | None]) -> FilterTypeError:
-    """The error for items of other types than one_of or not_in takes."""
-    if types == {FilterType.ID}:
-        return FilterTypeError(f"these are UUIDs. If the column is an id, write Col.id(...).{operator}([...])")
-    if len(types) > 1 or None in types:
-        return FilterTypeError(f"{operator} takes a list of text only, or of UUIDs only")
-    loop = "any_of([column.eq(value) for value in values])"
-    rewrite = loop if operator == "one_of" else f"~{loop}"
-    return FilterTypeError(f"the API has no {operator} for a {types.pop()}. Write {rewrite}")
-
-
-# ---- plain data that isn't a filter ---
+# ---- plain data that isn't a filter ----------------------------------------------------------------------------------
 
 
 def instead_of_node(data: object) -> str:
-    """What to write where plain data isn't a node of a filter_tree; "" where nothing is known of it."""
+    """What to write where plain data isn't a node of a filter_tree, or an empty text."""
     if isinstance(data, str | bytes | bytearray):
         is_json = data[:1] in ("{", "[", b"{", b"[")
         return ". Write load_filter(json.loads(text))" if is_json else ". parse_filter reads filters as text"
@@ -379,9 +263,6 @@ def instead_of_node(data: object) -> str:
     return ""
 
 
-EMPTY_AND = 'an empty and would count all sessions. Leave out "filter_tree" if that is meant'
-
-
 # ---- a catalog's columns ---------------------------------------------------------------------------------------------
 
 
@@ -396,7 +277,7 @@ def wrong_type(column_id: str, filter_type: str, leaf_type: str, rewrite: str) -
 
 
 def other_type(column_id: str, filter_type: str) -> str:
-    """The text for a column that is asked of a catalog as another type than it has."""
+    """The text for a column that a catalog has with another type."""
     if filter_type not in FILTER_TYPES:
         return f"{brief(column_id)} is filtered as {brief(filter_type)}, which this version doesn't know"
     return f"{brief(column_id)} is filtered as {filter_type}. Write catalog.{filter_type}({brief(column_id)})"

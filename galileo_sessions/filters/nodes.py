@@ -1,39 +1,39 @@
 """
 Filter nodes: a closed family of frozen classes, with the API's field names.
 
-The constructors hold what the API's schema allows and nothing else.
-Common sense beyond the schema is in the columns, normal form in the operators `&`, `|` and `~`.
+The constructors accept what the API's schema allows. Columns add common sense, and `&`, `|` and `~` make normal form.
 What can be done with a filter is a function in another module, not a method here.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import ClassVar, Literal, Never, NoReturn, Self, TypeAlias, TypeVar, cast, final, get_args
-from uuid import UUID
+from typing import Any, ClassVar, Literal, Never, NoReturn, TypeAlias, TypeVar, final, get_args
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from galileo_sessions import display
 from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError, brief
 from galileo_sessions.filters import kinds, messages, values
 from galileo_sessions.filters.kinds import FilterType
-from galileo_sessions.filters.values import Several
 
 MAX_DEPTH = 100
 MAX_LEAVES = 10_000
 
-_MAX_INFIX = 8  # more operands than this print as all_of([…]), for Python nests one level deeper with each &
+_MAX_INFIX = 8  # more operands than this print as all_of([...]), because each & nests Python's expression one level
 
 
 class Filter:
     """
     A condition on sessions.
 
-    Combine filters with `&`, `|` and `~`; `and`, `or`, `not` and `if` raise, for they would drop a condition.
+    Combine filters with `&`, `|` and `~`; `and`, `or`, `not` and `if` raise, because they would drop a condition.
     Filters are immutable, compare and hash by structure, pickle, and print as the program that makes them.
     """
 
     __slots__ = ()
+
+    def __init__(self) -> None:
+        raise FilterTypeError('Filter is the common name of all filters. Begin with a column: Col("input")')
 
     @property
     def depth(self) -> int:
@@ -44,9 +44,6 @@ class Filter:
     def size(self) -> int:
         """Leaves of the tree, 1 to 10,000; an empty `And` or `Or` counts as one."""
         return 1
-
-    def __init__(self) -> None:
-        raise FilterTypeError('Filter is the common name of all filters. Begin with a column: Col("input")')
 
     def __and__(self, other: "Filter") -> "Filter":
         return _join(And, (self, other))
@@ -62,10 +59,10 @@ class Filter:
         return Not(self)
 
     def __rand__(self, other: Never) -> NoReturn:
-        raise messages.no_operand(other, "&")
+        raise messages.expected_filter(other, "&")
 
     def __ror__(self, other: Never) -> NoReturn:
-        raise messages.no_operand(other, "|")
+        raise messages.expected_filter(other, "|")
 
     def __bool__(self) -> Never:
         raise messages.no_truth_value()
@@ -76,25 +73,18 @@ class Filter:
         return display.html_drawing(draw_filter(self))
 
 
-# ---- leaves ----------------------------------------------------------------------------------------------------------
+# ---- leaves; type checkers take what constructors accept from the converters' parameters -----------------------------
 
-
-# The converters' parameters are what type checkers let the constructors take.
 
 T = TypeVar("T")
 
 
 def _known(filter_type: FilterType, operator: T) -> T:
     """The operator as a plain `str`, if the filter type has it."""
-    if not isinstance(operator, str) or operator not in filter_type.operators:
-        raise FilterError(
-            f"a {filter_type} filter has no operator {brief(operator)}; it has {', '.join(filter_type.operators)}"
-        )
-    return cast("T", str.__str__(operator))
-
-
-def _column_id(value: str) -> str:
-    return values.text(value)
+    if isinstance(operator, str) and operator in filter_type.operators:
+        return str.__str__(operator)  # type: ignore[return-value]  # of an Enum's member
+    has = ", ".join(filter_type.operators)
+    raise FilterError(f"a {filter_type} filter has no operator {brief(operator)}; it has {has}")
 
 
 def _text_operator(operator: kinds.TextOperator) -> kinds.TextOperator:
@@ -121,37 +111,13 @@ def _id_operator(operator: kinds.IdOperator) -> kinds.IdOperator:
     return _known(FilterType.ID, operator)
 
 
-def _text_value(value: str | Several[str]) -> str | tuple[str, ...]:
-    return values.text_or_texts(value)
-
-
-def _number_value(value: int | float | Several[int | float]) -> int | float | tuple[int | float, ...]:
-    return values.number_or_numbers(value)
-
-
-def _date_value(value: datetime | str) -> datetime:
-    return values.instant(value)
-
-
-def _boolean_value(value: bool) -> bool:
-    return values.boolean(value)
-
-
-def _id_value(value: UUID | str | Several[UUID | str]) -> str | tuple[str, ...]:
-    return values.id_or_ids(value)
-
-
-def _user_ids(value: Several[UUID | str] | None) -> tuple[str, ...] | None:
-    return values.user_ids(value)
-
-
 @frozen(repr=False)
 class Comparison(Filter):
     """The base of all leaves but one: they compare a column with a value, and print as the call that makes them."""
 
     type: ClassVar[str]
     filter_type: ClassVar[FilterType]
-    column_id: str = field(converter=_column_id)
+    column_id: str = field(converter=values.text)
     operator: str
     value: str | float | datetime | tuple[str | float, ...]
 
@@ -168,8 +134,7 @@ class Comparison(Filter):
     def _is_made_by_a_column(self) -> bool:
         """Whether a column's method, which is stricter than the schema, would make this leaf."""
         items = values.as_sequence(self.value)
-        held = (self.value,) if items is None else items
-        if not self.column_id or not all(map(values.sendable, (self.column_id, *held))):
+        if not self.column_id or not values.sendable(self.column_id) or not values.sendable(self.value):
             return False
         if self.operator == "between":
             return items is not None and len(items) == 2 and items[0] <= items[1]
@@ -184,8 +149,8 @@ class TextFilter(Comparison):
     type: ClassVar[Literal["text"]] = "text"
     filter_type: ClassVar[FilterType] = FilterType.TEXT
     operator: kinds.TextOperator = field(converter=_text_operator)
-    value: str | tuple[str, ...] = field(converter=_text_value)
-    case_sensitive: bool = field(default=True, converter=_boolean_value)
+    value: str | tuple[str, ...] = field(converter=values.texts)
+    case_sensitive: bool = field(default=True, converter=values.boolean)
 
 
 @final
@@ -196,7 +161,7 @@ class NumberFilter(Comparison):
     type: ClassVar[Literal["number"]] = "number"
     filter_type: ClassVar[FilterType] = FilterType.NUMBER
     operator: kinds.NumberOperator = field(converter=_number_operator)
-    value: int | float | tuple[int | float, ...] = field(converter=_number_value)
+    value: int | float | tuple[int | float, ...] = field(converter=values.numbers)
 
 
 @final
@@ -207,7 +172,7 @@ class DateFilter(Comparison):
     type: ClassVar[Literal["date"]] = "date"
     filter_type: ClassVar[FilterType] = FilterType.DATE
     operator: kinds.DateOperator = field(converter=_date_operator)
-    value: datetime = field(converter=_date_value)
+    value: datetime = field(converter=values.instant)
 
 
 @final
@@ -218,7 +183,7 @@ class BooleanFilter(Comparison):
     type: ClassVar[Literal["boolean"]] = "boolean"
     filter_type: ClassVar[FilterType] = FilterType.BOOLEAN
     operator: kinds.BooleanOperator = field(converter=_boolean_operator)
-    value: bool = field(converter=_boolean_value)
+    value: bool = field(converter=values.boolean)
 
 
 @final
@@ -229,8 +194,8 @@ class CollectionFilter(Comparison):
     type: ClassVar[Literal["collection"]] = "collection"
     filter_type: ClassVar[FilterType] = FilterType.COLLECTION
     operator: kinds.CollectionOperator = field(converter=_collection_operator)
-    value: str | tuple[str, ...] = field(converter=_text_value)
-    case_sensitive: bool = field(default=True, converter=_boolean_value)
+    value: str | tuple[str, ...] = field(converter=values.texts)
+    case_sensitive: bool = field(default=True, converter=values.boolean)
 
 
 @final
@@ -241,7 +206,7 @@ class IdFilter(Comparison):
     type: ClassVar[Literal["id"]] = "id"
     filter_type: ClassVar[FilterType] = FilterType.ID
     operator: kinds.IdOperator = field(converter=_id_operator)
-    value: str | tuple[str, ...] = field(converter=_id_value)
+    value: str | tuple[str, ...] = field(converter=values.ids)
 
 
 @final
@@ -251,7 +216,7 @@ class FullyAnnotatedFilter(Filter):
 
     type: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
     column_id: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
-    user_ids: tuple[str, ...] | None = field(default=None, converter=_user_ids)
+    user_ids: tuple[str, ...] | None = field(default=None, converter=values.user_ids)
 
     def __repr__(self) -> str:
         return f"FullyAnnotatedFilter({'' if self.user_ids is None else f'user_ids={list(self.user_ids)}'})"
@@ -261,6 +226,8 @@ ComparisonFilter: TypeAlias = TextFilter | NumberFilter | DateFilter | BooleanFi
 LeafFilter: TypeAlias = ComparisonFilter | FullyAnnotatedFilter
 LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in get_args(LeafFilter)}
 """The leaves by the API's words."""
+READERS: dict[str, Any] = {leaf.type: fields(leaf).value.converter for leaf in get_args(ComparisonFilter)}
+"""What judges a value of each: the converter of the leaf's field."""
 
 
 # ---- connectives -----------------------------------------------------------------------------------------------------
@@ -269,12 +236,10 @@ LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in get_args(Leaf
 def _filter(value: Filter) -> Filter:
     if isinstance(value, Filter):
         return value
-    raise messages.no_child(value)
+    raise messages.expected_filter(value)
 
 
 def _filters(value: Iterable[Filter]) -> tuple[Filter, ...]:
-    if isinstance(value, Filter) or not isinstance(value, Iterable):
-        raise messages.no_children(value)
     return tuple([_filter(item) for item in value])
 
 
@@ -285,17 +250,18 @@ class _Connective(Filter):
     depth: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]  # read-only all the same
     size: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]
 
-    def __new__(cls, *given: object, **_: object) -> Self:
-        if len(given) > 1:
-            raise messages.several_filters(cls.__name__, "filter" if cls.__name__ == "Not" else "list of filters")
-        return object.__new__(cls)
-
 
 def _measure(node: _Connective, depth: int, size: int) -> None:
     if depth > MAX_DEPTH:
-        raise FilterTooLargeError(messages.too_deep(depth, MAX_DEPTH))
+        raise FilterTooLargeError(
+            f"this filter would be {depth} levels deep; {MAX_DEPTH} is the most. "
+            "all_of([...]) and any_of([...]) put any number of filters on one level"
+        )
     if size > MAX_LEAVES:
-        raise FilterTooLargeError(messages.too_many_leaves(size, MAX_LEAVES))
+        raise FilterTooLargeError(
+            f"this filter would have {size:,} leaves; {MAX_LEAVES:,} is the most. "
+            "Many values of one column fit into one leaf: one_of([...])"
+        )
     object.__setattr__(node, "depth", depth)
     object.__setattr__(node, "size", size)
 
@@ -316,11 +282,10 @@ class _Junction(_Connective):
     def __repr__(self) -> str:
         if not self.children:
             return self._empty
-        if not self._is_normal():
-            return f"{type(self).__name__}({list(self.children)!r})"
-        if not self.is_infix():
-            return f"{self.function}({list(self.children)!r})"
-        return f" {self.symbol} ".join([_operand_repr(child) for child in self.children])
+        if self.is_infix():
+            return f" {self.symbol} ".join([_operand_repr(child) for child in self.children])
+        name = self.function if self._is_normal() else type(self).__name__
+        return f"{name}({list(self.children)!r})"
 
     def is_infix(self) -> bool:
         """Whether it prints with its symbol between the children."""
@@ -375,16 +340,16 @@ ALWAYS: Filter = And(())
 """No condition: the empty `And`. It folds away in `&`, `|` and `~`; a query for it sends no filter."""
 
 NEVER: Filter = Or(())
-"""No session: the empty `Or`. It folds away in `&`, `|` and `~`; a query for it is refused."""
+"""No session: the empty `Or`. It folds away in `&`, `|` and `~`; a query for it counts 0 without a request."""
 
 
 def _is_empty(node: Filter) -> bool:
-    """Whether it is ALWAYS or NEVER, by structure."""
+    """Whether the node is ALWAYS or NEVER, by structure."""
     return isinstance(node, _Junction) and not node.children
 
 
 def _operand_repr(operand: Filter) -> str:
-    """An operand of `&`, `|` or `~`: in parentheses where it prints with a symbol of its own."""
+    """An operand of `&`, `|` or `~`, in parentheses if it prints with a symbol of its own."""
     return f"({operand!r})" if isinstance(operand, And | Or) and operand.is_infix() else repr(operand)
 
 
@@ -393,13 +358,11 @@ def _operand_repr(operand: Filter) -> str:
 
 def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
     """The parts under one connective: its own kind flattened, ALWAYS and NEVER folded away."""
-    if isinstance(parts, Filter) or not isinstance(parts, Iterable):
-        raise messages.no_filters(parts, kind.function)
     kept: list[Filter] = []
     absorbing: Filter | None = None
     for part in parts:
         if not isinstance(part, Filter):
-            raise messages.no_operand(part, kind.symbol)
+            raise messages.expected_filter(part, kind.symbol)
         if not _is_empty(part):
             kept.append(part)
         elif not isinstance(part, kind):
@@ -414,13 +377,12 @@ def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
     # The constructor would look at each child again, so that &= in a loop of 10,000 took 5 s instead of 0.2 s.
     node: And | Or = object.__new__(kind)
     depths = [part.depth if isinstance(part, kind) else part.depth + 1 for part in kept]
-    size = sum([part.size for part in kept]) or 1
-    _measure(node, max(depths, default=1), size)
+    _measure(node, max(depths, default=1), sum([part.size for part in kept]) or 1)
     object.__setattr__(node, "children", tuple(children))
     return node
 
 
-def all_of(filters: Iterable[Filter], *more: Never) -> Filter:
+def all_of(filters: Iterable[Filter]) -> Filter:
     """
     All of the filters hold, like the builtin `all`.
 
@@ -428,15 +390,13 @@ def all_of(filters: Iterable[Filter], *more: Never) -> Filter:
         `ALWAYS` for none, the filter itself for one, else one flat `And`.
 
     Raises:
-        FilterTypeError: if one of them is no filter.
+        FilterTypeError: if an item isn't a filter.
         FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
-    if more:
-        raise messages.several_filters("all_of", "list of filters")
     return _join(And, filters)
 
 
-def any_of(filters: Iterable[Filter], *more: Never) -> Filter:
+def any_of(filters: Iterable[Filter]) -> Filter:
     """
     At least one of the filters holds, like the builtin `any`.
 
@@ -444,9 +404,7 @@ def any_of(filters: Iterable[Filter], *more: Never) -> Filter:
         `NEVER` for none, the filter itself for one, else one flat `Or`.
 
     Raises:
-        FilterTypeError: if one of them is no filter.
+        FilterTypeError: if an item isn't a filter.
         FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
-    if more:
-        raise messages.several_filters("any_of", "list of filters")
     return _join(Or, filters)

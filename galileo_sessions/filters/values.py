@@ -1,36 +1,37 @@
 """
-One value, strictly, as JSON will carry it.
+Judges a value: whether a filter can hold it, and in which form JSON carries it.
 
-Each function returns the value in the form that a filter holds, or raises a `FilterError`.
-Subclasses such as a `StrEnum`'s members become plain `str`, `int` and `float`.
+The converters of a leaf's fields are here. They accept what the API's schema allows, so a leaf and JSON share them.
+A column calls the same converters, and `judge` refuses values that could not mean what was written.
+What gave the value, a `Source`, makes the error that refuses it.
+Subclasses of `str`, `int` and `float`, such as the members of a `StrEnum`, become plain ones.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
-from galileo_sessions.errors import FilterError, FilterTypeError, brief
-from galileo_sessions.filters.kinds import is_missing
+from galileo_sessions.errors import FilterTypeError, brief
+from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, is_missing, numpy_kind
+from galileo_sessions.filters.messages import CONSTRUCTOR, NAIVE, NOT_SENDABLE, Source
 
-_SMALLEST, _LARGEST = (
-    -(10**4_300) + 1,
-    10**4_300 - 1,
-)  # Python reads and writes no int of more than 4,300 digits as text
+_MAX_DIGITS = 4_300  # Python reads and writes no int with more digits as text
+_TOO_LARGE, _TOO_SMALL = 10**_MAX_DIGITS, -(10**_MAX_DIGITS)
 _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
-
-
 WEEK_TEXT = re.compile("[0-9]{4}-?W[0-9]{2}")
 """A week without a day, which Python reads as its Monday."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 T_co = TypeVar("T_co", covariant=True)
 
 
 class Several(Protocol[T_co]):
     """
-    A sequence for type checkers, but no lone `str`: what `str.__contains__` takes sets it apart.
+    A sequence for type checkers, but not a lone `str`, whose `__contains__` takes `str` only.
 
     This is `SequenceNotStr` of the package useful-types.
     """
@@ -42,144 +43,224 @@ class Several(Protocol[T_co]):
     def __reversed__(self) -> Iterator[T_co]: ...
 
 
-def as_sequence(value: object) -> Sequence[Any] | None:
-    """The value itself if it is a list or a tuple, else None."""
-    return cast("Sequence[Any]", value) if isinstance(value, list | tuple) else None
+# ---- converters of leaves' fields; type checkers take from their parameters what the constructors accept -------------
 
 
-def text(value: object) -> str:
+def text(value: str, source: Source = CONSTRUCTOR) -> str:
     """Exactly a `str`."""
     if type(value) is str:
         return value
     if isinstance(value, str):
         return str.__str__(value)
-    raise FilterTypeError(f"expected text, got {brief(value)}")
+    raise source.expected("text", value)
 
 
-def text_or_texts(value: object) -> str | tuple[str, ...]:
+def texts(value: str | Several[str], source: Source = CONSTRUCTOR) -> str | tuple[str, ...]:
     """A `str`, or a tuple of them from a list."""
-    if type(value) is str:  # the most frequent first
-        return value
-    if isinstance(value, str):
-        return text(value)
-    items = as_sequence(value)
-    if items is None:
-        raise FilterTypeError(f"expected text or a list of text, got {brief(value)}")
-    return tuple([text(item) for item in items])
+    if isinstance(value, (list, tuple)):
+        return tuple([text(item, source) for item in value])
+    return text(value, source)  # type: ignore[arg-type]  # which refuses all else
 
 
-def sendable(value: object) -> bool:
-    """Whether UTF-8 can carry the value: text with a lone surrogate can't be sent."""
-    if not isinstance(value, str) or value.isascii():
-        return True
-    return not any("\ud800" <= char <= "\udfff" for char in value)
-
-
-def id_text(value: object) -> str:
-    """An id as text, from a `UUID` or from text."""
-    return text(str(value) if isinstance(value, UUID) else value)
-
-
-def id_or_ids(value: object) -> str | tuple[str, ...]:
-    """An id as text, or a tuple of them from a list."""
-    items = as_sequence(value)
-    return id_text(value) if items is None else tuple([id_text(item) for item in items])
-
-
-def user_ids(value: object) -> tuple[str, ...] | None:
-    """UUIDs as text, at least one, or None."""
-    items = as_sequence(value)
-    if items is None and value is not None:
-        raise FilterTypeError(f"user_ids takes a list of UUIDs, got {brief(value)}")
-    if items is not None and not items:
-        raise FilterError("user_ids takes at least one UUID; leave it out to mean all members")
-    return None if items is None else tuple([_user_id(id_text(item)) for item in items])
-
-
-def _user_id(written: str) -> str:
-    match = UUID_TEXT.fullmatch(written)
-    if match is None:
-        raise FilterError(f"user_ids: {brief(written)} is not a UUID such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")
-    return written if len(written) == 36 else str(UUID(match[1]))
-
-
-def number(value: object) -> int | float:
-    """
-    Exactly an `int` or a `float` that JSON can carry.
-
-    Raises:
-        FilterError: for NaN, an infinity, or an int of more than 4,300 digits.
-        FilterTypeError: for anything else, `bool` included.
-    """
-    if type(value) is int or type(value) is float:
-        exact: int | float = value
-    elif isinstance(value, bool) or not isinstance(value, int | float):
-        raise FilterTypeError(f"expected a number, got {brief(value)}")
-    else:
-        exact = float(value) if isinstance(value, float) else int(value)
-    if not _SMALLEST <= exact <= _LARGEST:  # which NaN isn't either
-        if type(exact) is int:
-            raise FilterError("a number of more than 4,300 digits can't be sent")
-        raise FilterError(f"{exact} is not a number that JSON can carry")
-    return exact
-
-
-def number_or_numbers(value: object) -> int | float | tuple[int | float, ...]:
+def numbers(
+    value: int | float | Several[int | float], source: Source = CONSTRUCTOR
+) -> int | float | tuple[int | float, ...]:
     """A number, or a tuple of them from a list."""
-    items = None if type(value) in (int, float) else as_sequence(value)
-    return number(value) if items is None else tuple([number(item) for item in items])
+    if isinstance(value, (list, tuple)):
+        return tuple([number(item, source) for item in value])
+    return number(value, source)
 
 
-def boolean(value: object) -> bool:
+def ids(value: UUID | str | Several[UUID | str], source: Source = CONSTRUCTOR) -> str | tuple[str, ...]:
+    """An id as text, or a tuple of them from a list."""
+    if isinstance(value, (list, tuple)):
+        return tuple([id_text(item, source) for item in value])
+    return id_text(value, source)  # type: ignore[arg-type]  # which refuses all else
+
+
+def boolean(value: bool, source: Source = CONSTRUCTOR) -> bool:
     """Exactly True or False."""
     if value is True or value is False:
         return value
-    raise FilterTypeError(f"expected True or False, got {brief(value)}")
+    if numpy_kind(value) == "b":
+        return bool(value)
+    raise source.expected("True or False", value)
 
 
-def instant(value: object) -> datetime:
-    """
-    An aware `datetime` with a fixed offset of whole minutes, from one or from ISO 8601 text with an offset.
-
-    Raises:
-        FilterError: without an offset, or with more than six digits after the second's point.
-        FilterTypeError: for anything but a `datetime` or text.
-    """
-    if is_missing(value):
-        raise FilterTypeError(f"expected a datetime or ISO 8601 text, got {brief(value)}")
-    if isinstance(value, datetime):
+def instant(value: datetime | str, source: Source = CONSTRUCTOR) -> datetime:
+    """An aware `datetime` with a fixed offset of whole minutes, from one or from ISO 8601 text with an offset."""
+    if isinstance(value, str):
+        moment = parse_instant(value, source)
+    elif isinstance(value, datetime) and not is_missing(value):
         moment = value
-        if getattr(moment, "nanosecond", 0):  # of pandas' Timestamp
-            raise FilterError(f"{brief(str(value))} is finer than a microsecond, which would be lost")
-    elif isinstance(value, str):
-        moment = parse_instant(value)
     else:
-        raise FilterTypeError(f"expected a datetime or ISO 8601 text, got {brief(value)}")
+        raise source.expected("a datetime or ISO 8601 text", value)
+    if getattr(moment, "nanosecond", 0):  # of pandas' Timestamp
+        raise source.error(f"{brief(str(value))} is finer than a microsecond, which would be lost")
     offset = moment.utcoffset()
     if offset is None:
-        raise FilterError(
-            f"{brief(str(value))} has no UTC offset, so it names no instant. "
-            "Write one at its end, as in 2026-01-31T09:00:00+00:00"
-        )
+        raise source.error(f"{brief(str(value))} {NAIVE}")
     try:
-        if offset % timedelta(minutes=1):  # RFC 3339 knows no seconds here; some zones before 1900 have them
+        if offset % timedelta(minutes=1):  # RFC 3339 has no seconds here; some zones before 1900 have
             return moment.astimezone(UTC)
     except OverflowError:
-        raise FilterError(f"{brief(str(value))} is out of range: years go from 1 to 9999") from None
+        raise source.error(f"{brief(str(value))} is out of range: years go from 1 to 9999") from None
     return datetime.combine(moment.date(), moment.time(), timezone(offset)).replace(fold=0)
 
 
-def parse_instant(written: str) -> datetime:
-    """
-    What ISO 8601 text says, with or without an offset.
+def user_ids(value: Several[UUID | str] | None) -> tuple[str, ...] | None:
+    """UUIDs as text, at least one, or None."""
+    if value is None:
+        return None
+    written = [id_text(item) for item in items_of(value) or ()]
+    if not written or not all(map(UUID_TEXT.fullmatch, written)):
+        raise CONSTRUCTOR.expected("a list of at least one UUID as user_ids", value)
+    return tuple([each if len(each) == 36 else str(UUID(each)) for each in written])
 
-    Raises:
-        FilterError: if it is none, or has more than six digits after the second's point.
-    """
+
+# ---- single values ---------------------------------------------------------------------------------------------------
+
+
+def as_sequence(value: object) -> Sequence[Any] | None:
+    """The value itself if it is a list or a tuple, else None."""
+    return cast("Sequence[Any]", value) if isinstance(value, list | tuple) else None
+
+
+def id_text(value: UUID | str, source: Source = CONSTRUCTOR) -> str:
+    """An id as text."""
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, str):
+        return text(value)
+    raise source.expected("a UUID or text", value)
+
+
+def number(value: Any, source: Source = CONSTRUCTOR) -> int | float:
+    """Exactly an `int` or a `float` that JSON can carry, from one, a `Decimal` or a numpy scalar."""
+    exact: int | float = value if type(value) is int or type(value) is float else _python_number(value, source)
+    if _TOO_SMALL < exact < _TOO_LARGE:  # NaN isn't
+        return exact
+    raise source.error(f"{brief(exact)} is not a number that JSON can carry")
+
+
+def _python_number(value: Any, source: Source) -> int | float:
+    if isinstance(value, Decimal):
+        return _exact_decimal(value, source)
+    if numpy_kind(value) in ("i", "u", "f"):
+        value = value.item()
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    raise source.expected("a number", value)
+
+
+def _exact_decimal(value: Decimal, source: Source) -> int | float:
+    if not value.is_finite() or value.adjusted() >= _MAX_DIGITS:
+        raise source.error(f"{brief(value)} is not a number that JSON can carry")
+    if value == value.to_integral_value():
+        return int(value)
+    rounded = float(value)
+    if Decimal(repr(rounded)) != value:
+        raise source.error(f"a JSON number would lose digits. Write float(...), which rounds to {rounded}")
+    return rounded
+
+
+def parse_instant(written: str, source: Source = CONSTRUCTOR) -> datetime:
+    """What ISO 8601 text says, with or without an offset."""
     try:
         moment = datetime.fromisoformat(written.upper())
     except ValueError:
-        raise FilterError(f"{brief(written)} is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00") from None
+        raise source.error(f"{brief(written)} is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00") from None
     if re.search(r"[.,]\d{6}0*[1-9]", written):
-        raise FilterError(f"{brief(written)} is finer than a microsecond, which would be lost")
+        raise source.error(f"{brief(written)} is finer than a microsecond, which would be lost")
     return moment
+
+
+def day(value: object, source: Source) -> date:
+    """A date, from one or from its text, such as "2026-01-31"."""
+    written: Any = str(value) if isinstance(value, date) else value
+    try:
+        parsed = date.fromisoformat(written)
+    except (TypeError, ValueError):
+        parsed = None
+    if parsed is None or str(parsed) != written:  # Python also reads weeks, as their Mondays
+        raise source.error("expected a date, or its text such as 2026-01-31")
+    return parsed
+
+
+def sendable(value: object) -> bool:
+    """Whether UTF-8 can carry the value, or each value of a tuple: it can't carry a lone surrogate."""
+    if isinstance(value, tuple):
+        return all(map(sendable, cast("tuple[object, ...]", value)))
+    return not isinstance(value, str) or value.isascii() or _SURROGATE.search(value) is None
+
+
+# ---- values next to a column -----------------------------------------------------------------------------------------
+
+
+def judge(read: Callable[[Any, Source], Any], operator: str, value: Any, source: Source) -> Any:
+    """
+    The value next to a column as the leaf holds it.
+
+    Args:
+        read: The converter of the leaf's value.
+        operator: The operator that compares it.
+        value: The value, or for `one_of` and `not_in` the items.
+        source: The call, which makes the error.
+    """
+    held = read(value, source)
+    if operator not in LIST_OPERATORS and isinstance(held, tuple):
+        raise source.expected("a single value", value)
+    if not sendable(held):
+        raise source.error(NOT_SENDABLE)
+    return held
+
+
+def inferred_type(operator: str, value: Any, source: Source) -> FilterType:
+    """The filter type that a value next to `Col` stands for, or the items of a list."""
+    if operator in LIST_OPERATORS:
+        return FilterType.ID if all(isinstance(item, UUID) for item in value) else FilterType.TEXT
+    filter_type = filter_type_of(value)
+    if filter_type is not None and operator in filter_type.operators:
+        return filter_type
+    *most, last = [each.__name__ for kind in FilterType if operator in kind.operators for each in kind.python_types]
+    raise source.expected(f"{', '.join(most)} or {last}", value)
+
+
+def list_of(operator: str, value: object, source: Source) -> tuple[Any, ...]:
+    """The values for `one_of` or `not_in`, of which there is at least one."""
+    items = items_of(value)
+    if items is None:
+        raise source.error(f"{operator} takes a list of text. For one value write {operator}([value])", FilterTypeError)
+    if not items:
+        instead = "NEVER" if operator == "one_of" else "ALWAYS"
+        raise source.error(f"it isn't documented what the service does with an empty list. Write {instead} instead")
+    return items
+
+
+def bounds(read: Callable[[Any, Source], Any], low: object, high: object, source: Source) -> tuple[Any, Any]:
+    """Two numbers or instants in order."""
+    first, last = read(low, source), read(high, source)
+    if first > last:
+        raise source.error("the lower or earlier one comes first. Swap the two")
+    return first, last
+
+
+def items_of(values: object) -> tuple[Any, ...] | None:
+    """
+    The items of an iterable, or None for anything else, for text, and for a mapping or a table, which have keys.
+
+    Those of a set are sorted, so that one filter has one JSON.
+    """
+    if isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) != 1:
+        return None
+    try:
+        items = tuple(cast("Iterable[Any]", values))
+    except TypeError:
+        return None
+    return tuple(sorted(items, key=_in_order)) if isinstance(values, Set) else items
+
+
+def _in_order(item: object) -> str:
+    return item if isinstance(item, str) else brief(item)

@@ -13,10 +13,10 @@ from typing import Any, cast, final
 from attrs import field, frozen
 
 from galileo_sessions.errors import FilterError, brief
-from galileo_sessions.filters.coercion import items_of, leaf
 from galileo_sessions.filters.kinds import FilterType
-from galileo_sessions.filters.messages import Column
-from galileo_sessions.filters.nodes import Comparison, DateFilter, Filter
+from galileo_sessions.filters.messages import Call, Column
+from galileo_sessions.filters.nodes import Comparison, DateFilter, Filter, NumberFilter
+from galileo_sessions.filters.values import items_of, number
 from galileo_sessions.grouping.times import Unit, instant_in, next_begin, zone_of
 
 MAX_PARTS = 10_000
@@ -84,9 +84,9 @@ def bins(column: Column, edges: tuple[object, ...]) -> Partition:
 
 
 def _bins(column: Column, edges: tuple[object, ...]) -> Iterator[tuple[str, Filter]]:
-    below = [leaf(column, FilterType.NUMBER, "lt", edge) for edge in edges]
-    above = [leaf(column, FilterType.NUMBER, "gte", edge) for edge in edges]
-    numbers = [_value(each) for each in below]
+    numbers = [number(edge, Call(column, "bins", edges)) for edge in edges]
+    below = [NumberFilter(column.column_id, "lt", edge) for edge in numbers]
+    above = [NumberFilter(column.column_id, "gte", edge) for edge in numbers]
     yield f"below {numbers[0]}", below[0]
     for i, (low, high) in enumerate(pairwise(numbers)):
         if low >= high:
@@ -112,7 +112,7 @@ def _values(column: Column, filter_type: FilterType, items: tuple[object, ...]) 
     operator = "contains" if filter_type is FilterType.COLLECTION else "eq"
     seen: set[object] = set()
     for item in items:
-        part = leaf(column, filter_type, operator, item)
+        part = getattr(column, operator)(item)
         value = _value(part)
         key = value.lower() if filter_type is FilterType.ID else value  # an id is the same in capitals, and 1 is 1.0
         if key not in seen:

@@ -66,7 +66,7 @@ def instant_in(value: object, zone: tzinfo) -> datetime:
         value = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     if isinstance(value, date) and not isinstance(value, datetime):
         return first_instant(value, zone)
-    return instant(value).astimezone(UTC)
+    return instant(cast("datetime", value)).astimezone(UTC)  # it refuses anything else
 
 
 def read_time(written: str, unit: Unit, now: datetime) -> datetime:

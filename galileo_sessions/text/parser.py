@@ -121,7 +121,7 @@ class _Parser:
         start = self._next.start()
         [value], _, _ = self._items("", start)
         if not isinstance(value, Filter):
-            raise self._error(start, str(messages.no_child(value)))
+            raise self._error(start, str(messages.expected_filter(value)))
         return value
 
     def _take(self) -> Token:
@@ -227,7 +227,8 @@ class _Parser:
             if owner.call is not Col:
                 raise self._uncalled(owner)
             if name not in FILTER_TYPES:
-                raise self._error(start, messages.no_factory(name))
+                hint = messages.sentence(messages.did_you_mean(name, FILTER_TYPES))
+                raise self._error(start, f"Col has no {name[:80]}; it has {', '.join(FILTER_TYPES)}. {hint}".strip())
             return _Function(f"Col.{name}", owner.start, column_class(FILTER_TYPES[name]))
         if not isinstance(owner, _COLUMNS):
             raise self._error(start, f"only columns have methods. {messages.JOIN}")
@@ -288,7 +289,7 @@ class _Parser:
             return operands[0]
         for value, place in operands:
             if not isinstance(value, Filter):
-                raise self._error(place, str(messages.no_operand(value, symbol)))
+                raise self._error(place, str(messages.expected_filter(value, symbol)))
         start = operands[0][1]
         return self._apply(start, _JOIN[symbol], [value for value, _ in operands]), start
 
@@ -301,7 +302,7 @@ class _Parser:
         except FilterError as error:
             problem = str(error)
         except TypeError as error:  # the arguments don't fit, in Python's words without the name of a class
-            problem = f"{call.__name__}() {str(error).partition('() ')[2][:200]}"
+            problem = f"{call.__name__}() {str(error).rpartition('() ')[2][:200]}"
         raise self._error(start, problem)
 
     def _unexpected(self, token: Token) -> FilterParseError:

@@ -150,7 +150,7 @@ def test_edges_make_bins():
         ("Col('a').eq(1)", None, None, click.UsageError, "or COLUMN:EDGE,EDGE,... with numbers, such as score:0,1,2"),
         (":day", "1d", None, Refused, "--by: a column id can't be empty"),
         ("score:3,1", None, None, Refused, "--by: Col.number('score').bins(...): the edges must ascend"),
-        ("score:nan", None, None, Refused, "NaN is not a number that JSON can carry"),
+        ("score:nan", None, None, Refused, "Decimal('NaN') is not a number that JSON can carry"),
         ("created_at:day", "30m", None, Refused, "--since: '30m' must be a day such as 2026-05-01, a time such as"),
         ("created_at:day", "999999w", None, Refused, "today, yesterday, or hours, days or weeks ago such as 12h, 30d"),
         ("created_at:day", "2026-02-30", None, Refused, "--since: '2026-02-30' is not an ISO 8601 time"),

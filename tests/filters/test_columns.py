@@ -26,7 +26,6 @@ from galileo_sessions import (
     CollectionFilter,
     DateFilter,
     Filter,
-    FilterError,
     FilterTypeError,
     FullyAnnotatedFilter,
     IdFilter,
@@ -304,16 +303,6 @@ def test_a_column_cannot_be_changed(name: str) -> None:
         column.other = "b"
 
 
-@pytest.mark.parametrize("made", COLUMNS)
-@pytest.mark.parametrize("name", ["text", "number", "date", "boolean", "collection", "id"])
-def test_the_factories_belong_to_the_class(made: str, name: str) -> None:
-    """`Col("created_at").date("2026-05-01")` would ask a column of another name, so it's refused."""
-    message = refused(f"{made}('created_at').{name}('2026-05-01')", AttributeError)
-    assert f"{made}('created_at') has no {name}" in message
-    assert message.endswith(f"Write Col.{name}('created_at')")
-    assert not hasattr(run(f"{made}('created_at')"), name)
-
-
 def test_between_has_the_same_names_everywhere() -> None:
     """`low` and `high`, for numbers and for instants."""
     for column in (Col("a"), Col.date("a")):
@@ -361,24 +350,21 @@ def test_fully_annotated_warns_where_it_is_written(user_ids: Any, expected: tupl
 
 
 @pytest.mark.parametrize(
-    ("argument", "error", "words"),
+    ("argument", "words"),
     [
-        ("[]", FilterError, ["user_ids", "at least one"]),
-        ("iter([])", FilterError, ["user_ids", "at least one"]),
-        ("USER", FilterTypeError, ["user_ids", "a list of UUIDs", USER]),
-        ("UUID(USER)", FilterTypeError, ["user_ids", "a list of UUIDs"]),
-        ("5", FilterTypeError, ["user_ids", "a list of UUIDs", "5"]),
-        ("['x']", FilterError, ["'x'", "UUID"]),
-        ("[5]", FilterTypeError, ["5"]),
-        ("[None]", FilterTypeError, ["None"]),
-        ("['0x' + 30 * 'a']", FilterError, ["0xaa", "UUID"]),
-        ("['a' + 15 * '_a' + 'a']", FilterError, ["a_a", "UUID"]),
+        ("[]", "a list of at least one UUID as user_ids, got []"),
+        ("iter([])", "a list of at least one UUID as user_ids, got <list_iterator"),
+        ("USER", f"a list of at least one UUID as user_ids, got '{USER}'"),
+        ("UUID(USER)", "a list of at least one UUID as user_ids, got UUID("),
+        ("5", "a list of at least one UUID as user_ids, got 5"),
+        ("['x']", "a list of at least one UUID as user_ids, got ['x']"),
+        ("[5]", "a UUID or text, got 5"),
+        ("[None]", "a UUID or text, got None"),
+        ("['0x' + 30 * 'a']", "a list of at least one UUID as user_ids"),
+        ("['a' + 15 * '_a' + 'a']", "a list of at least one UUID as user_ids"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::galileo_sessions.QueueScopedFilterWarning")
-def test_fully_annotated_refuses_what_is_no_list_of_uuids(
-    argument: str, error: type[Exception], words: list[str]
-) -> None:
+def test_fully_annotated_takes_a_list_of_uuids_only(argument: str, words: str) -> None:
     """A lone id, an empty list and other things are refused in the caller's terms."""
-    message = refused(f"fully_annotated({argument})", error)
-    assert [] == [word for word in words if word not in message]
+    assert words in refused(f"fully_annotated({argument})", FilterTypeError)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.strategies import Berlin, check_message
 
-from galileo_sessions import Col, Filter, FilterError, FilterTypeError, NumberFilter, matches
+from galileo_sessions import Col, Filter, FilterError, FilterTypeError, matches
 
 np: Any = pytest.importorskip("numpy", reason="numpy isn't installed; it is in the extra `test`")
 
@@ -58,19 +58,6 @@ def test_a_day_of_pytz_has_the_offsets_of_its_midnights(pytz: Any, zone: str, da
     assert made == Col("d").on(day, tz=zone)
 
 
-def test_a_datetime_that_pytz_has_not_localized_is_refused(pytz: Any) -> None:
-    """One that it has is taken, also where the local mean time was the time."""
-    berlin = pytz.timezone("Europe/Berlin")
-    message = refused(lambda: Col("d") > datetime(2026, 1, 31, tzinfo=berlin))
-    assert "a zone of pytz means local mean time, here '+00:53'. Write zone.localize(...)" in message
-    assert datetime(2026, 1, 31, 8, tzinfo=UTC) == made(
-        Col("d") > berlin.localize(datetime.fromisoformat("2026-01-31T09:00"))
-    )
-    assert datetime(1880, 1, 1, 8, 7, tzinfo=UTC) == made(
-        Col("d") > berlin.localize(datetime.fromisoformat("1880-01-01T09:00"))
-    )
-
-
 def made(where: Any) -> Any:
     """The value that a leaf holds."""
     return where.value
@@ -112,18 +99,6 @@ def test_days_and_on_agree(tz: Any) -> None:
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
-
-
-def test_a_longdouble_is_exact_or_refused() -> None:
-    """Where it has more digits than a float, whole numbers are ints, and all else is refused."""
-    if np.finfo(np.longdouble).nmant <= 52:
-        pytest.skip("a longdouble is a float on this machine")
-    large = np.longdouble(2**63) + np.longdouble(1)
-    assert NumberFilter("a", "gt", 2**63 + 1) == (Col("a") > large)
-    assert NumberFilter("a", "gt", 0.5) == (Col("a") > np.longdouble("0.5"))
-    assert "would lose digits. Write float(...)" in refused(lambda: Col("a") > np.longdouble("0.1"))
-    assert "not a number that JSON can carry" in refused(lambda: Col("a") > np.longdouble("nan"))
-    assert "not a number that JSON can carry" in refused(lambda: Col("a") > np.longdouble("inf"))
 
 
 @pytest.mark.parametrize("value", [2**53 + 1, 2**63 - 1, -(2**63)])
@@ -168,7 +143,7 @@ def test_a_table_is_no_list(pandas: Any, operator: str) -> None:
     table = pandas.DataFrame({"user": ["x", "y"]})
     for values in (table, np.array([["x"]])):
         message = refused(lambda values=values: getattr(Col("a"), operator)(values))
-        assert f'not a table, which would give its column names. Write {operator}(table["column"])' in message
+        assert f"{operator} takes a list of text" in message
     assert ("x", "y") == made(getattr(Col("a"), operator)(table["user"]))
 
 
@@ -227,7 +202,7 @@ def test_a_timestamp_of_a_record_compares_with_its_nanoseconds(pandas: Any) -> N
     where = Col.date("a").gt("2026-01-31T09:00:00Z")
     assert matches(where, {"a": pandas.Timestamp("2026-01-31T09:00:00.000000001Z")})
     assert not matches(where, {"a": pandas.Timestamp("2026-01-31T09:00:00Z")})
-    with pytest.raises(FilterError, match="without a time zone"):
+    with pytest.raises(FilterError, match="has no UTC offset"):
         matches(where, {"a": pandas.Timestamp("2026-01-31T10:00:00.000000001")})
 
 
@@ -245,13 +220,13 @@ def test_a_time_of_a_record_without_a_zone_is_refused() -> None:
 @pytest.mark.parametrize(
     ("where", "record", "words"),
     [
-        ({"a": 1}, Col("a").eq(1), "the filter comes first: matches(where, record)"),
-        (None, {"a": 1}, "got None as the filter"),
-        (Col("a"), {"a": 1}, "got Col('a') as the filter"),
-        ({"a": 1}, {"a": 1}, "got {'a': 1} as the filter"),
-        (Col("a").eq(1), [1], "a session is a mapping from column ids to values, not [1]"),
-        (Col("a").eq(1), None, "a session is a mapping from column ids to values, not None"),
-        (Col("a").eq(1), Col("a").eq(1), "a session is a mapping from column ids to values, not Col.number"),
+        ({"a": 1}, Col("a").eq(1), "{'a': 1} is not a filter"),
+        (None, {"a": 1}, "None is not a filter"),
+        (Col("a"), {"a": 1}, "Col('a') is a column, not yet a filter"),
+        ({"a": 1}, {"a": 1}, "{'a': 1} is not a filter"),
+        (Col("a").eq(1), [1], "a session must be a mapping from column ids to values, got [1]"),
+        (Col("a").eq(1), None, "a session must be a mapping from column ids to values, got None"),
+        (Col("a").eq(1), Col("a").eq(1), "a session must be a mapping from column ids to values, got Col.number"),
     ],
     ids=str,
 )
@@ -265,5 +240,5 @@ def test_arguments_that_are_swapped_are_refused_in_words(where: Any, record: Any
 
 def test_a_row_of_a_table_is_explained(pandas: Any) -> None:
     """A Series is no mapping."""
-    with pytest.raises(FilterTypeError, match=r"For a row of a table write row.to_dict\(\)"):
+    with pytest.raises(FilterTypeError, match=r"Write row.to_dict\(\) for a row of a table"):
         matches(Col("a") > 1, pandas.Series({"a": 2}))  # type: ignore[arg-type]

@@ -169,7 +169,7 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "booleans as numbers": (NUMBER | {"value": [1, True]}, ["value"], ["a number", "True"]),
     "NaN": (NUMBER | {"value": float("nan")}, ["value"], ["nan"]),
     "infinity": (NUMBER | {"value": [1, float("-inf")]}, ["value"], ["-inf"]),
-    "huge number": (NUMBER | {"value": 10**5000}, ["value"], ["4,300 digits"]),
+    "huge number": (NUMBER | {"value": 10**5000}, ["value"], ["not a number that JSON can carry"]),
     "number as date": (DATE | {"value": 1}, ["value"], ["ISO 8601", "1"]),
     "dates": (DATE | {"value": ["2026-01-31T09:00:00Z"]}, ["value"], ["ISO 8601"]),
     "no date": (DATE | {"value": "soon"}, ["value"], ["'soon'"]),
@@ -200,8 +200,8 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "name of fully_annotated": (ANNOTATED | {"name": "fully_annotated"}, [], ["no key 'name'"]),
     "operator of fully_annotated": (ANNOTATED | {"operator": "eq"}, [], ["no key 'operator'"]),
     "no users": (ANNOTATED | {"user_ids": []}, ["user_ids"], ["at least one"]),
-    "user": (ANNOTATED | {"user_ids": USER}, ["user_ids"], ["a list of UUIDs"]),
-    "user that is no UUID": (ANNOTATED | {"user_ids": ["x"]}, ["user_ids"], ["'x' is not a UUID"]),
+    "user": (ANNOTATED | {"user_ids": USER}, ["user_ids"], ["a list of at least one UUID"]),
+    "user that is no UUID": (ANNOTATED | {"user_ids": ["x"]}, ["user_ids"], ["at least one UUID", "'x'"]),
 }
 
 

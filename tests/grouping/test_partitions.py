@@ -281,7 +281,7 @@ def test_equal_values_make_one_part() -> None:
         ("SCORE.bins(0, 2, 1)", "Col.number('score').bins(...): the edges must ascend, but 1 comes after 2"),
         ("SCORE.bins(0, 0)", "the edges must ascend, but 0 comes after 0"),
         ("SCORE.bins(0, float('nan'))", "nan is not a number that JSON can carry"),
-        ("SCORE.bins('a')", "Col.number('score').lt('a'): text has no order"),
+        ("SCORE.bins('a')", "Col.number('score').bins('a'): expected a number, got 'a'"),
         ("SCORE.bins()", "write the edges as arguments"),
         ("SCORE.bins([0, 1])", "write the edges as arguments: bins(0, 1, 2), or bins(*edges) for a list"),
         ("SCORE.bins(*range(10_000))", "at most 10,000 parts"),

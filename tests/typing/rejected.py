@@ -46,7 +46,6 @@ _ = Col.id("a") >= "x"  # E
 _ = Col.collection("a").ne("x")  # E
 _ = Col.collection("a").lt("x")  # E
 _ = Col("a").like("x")  # E
-_ = Col("a").date("b")  # E
 _ = Col.number("a").text("b")  # E
 _ = Col()  # E
 _ = Col.number()  # E
