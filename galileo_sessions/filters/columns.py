@@ -6,7 +6,7 @@ Columns, whose comparisons make filters.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -38,6 +38,7 @@ Vc = TypeVar("Vc")
 Vs = TypeVar("Vs")
 Vo = TypeVar("Vo")
 
+_LEAVES: Mapping[str, Callable[..., Filter]] = LEAVES
 _TIME_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
 
 
@@ -68,10 +69,10 @@ class _Column(Generic[V]):
         held = values.judge(READERS[filter_type], operator, value, call)
         if self.filter_type is None and operator in ("eq", "ne") and isinstance(held, str) and _TIME_TEXT.match(held):
             warn(messages.date_as_text(self, operator, held), DateAsTextWarning, stacklevel=3)
-        leaf: Any = LEAVES[filter_type]
-        case = {} if case_sensitive is True else {"case_sensitive": case_sensitive}  # which only leaves for text have
-        made: Filter = leaf(self.column_id, operator, held, **case)
-        return made
+        leaf = _LEAVES[filter_type]
+        if case_sensitive is True:
+            return leaf(self.column_id, operator, held)
+        return leaf(self.column_id, operator, held, case_sensitive=case_sensitive)  # which only leaves for text have
 
     def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
         return self._leaf("eq", other)

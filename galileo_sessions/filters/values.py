@@ -191,9 +191,9 @@ def day(value: object, source: Source) -> date:
 
 def sendable(value: object) -> bool:
     """Whether UTF-8 can carry the value, or each value of a tuple: it can't carry a lone surrogate."""
-    if isinstance(value, tuple):
-        return all(map(sendable, cast("tuple[object, ...]", value)))
-    return not isinstance(value, str) or value.isascii() or _SURROGATE.search(value) is None
+    if isinstance(value, str):
+        return value.isascii() or _SURROGATE.search(value) is None
+    return not isinstance(value, tuple) or all(map(sendable, cast("tuple[object, ...]", value)))
 
 
 # ---- values next to a column -----------------------------------------------------------------------------------------

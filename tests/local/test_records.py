@@ -63,8 +63,8 @@ async def test_a_value_counts_as_pythons_own(value: Any, where: Filter, kind: st
 
 @pytest.mark.parametrize(
     "value",
-    [None, math.nan, np.float64("nan"), Decimal("NaN"), NaTType(1, 1, 1), NAType()],
-    ids=["None", "NaN", "numpy's", "Decimal's", "NaT", "NA"],
+    [None, math.nan, np.float64("nan"), np.float32("nan"), Decimal("NaN"), NaTType(1, 1, 1), NAType()],
+    ids=["None", "NaN", "numpy's", "float32", "Decimal's", "NaT", "NA"],
 )
 async def test_a_missing_value_is_none(value: object) -> None:
     """It satisfies no leaf and no negation, and makes no column."""
