@@ -351,7 +351,7 @@ class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | dateti
     Collections can't be told from text: write `Col.collection("tags")`.
 
     Raises:
-        FilterError: from each method, for a value that could not mean what was written.
+        FilterError: from each method, if the value could not mean what was written.
     """
 
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""Values of numpy, pandas and pytz, beside columns and in records."""
+"""Values of numpy, pandas and pytz, next to columns and in records."""
 
 from __future__ import annotations
 
@@ -239,6 +239,6 @@ def test_arguments_that_are_swapped_are_refused_in_words(where: Any, record: Any
 
 
 def test_a_row_of_a_table_is_explained(pandas: Any) -> None:
-    """A Series is no mapping."""
+    """A Series isn't a mapping."""
     with pytest.raises(FilterTypeError, match=r"Write row.to_dict\(\) for a row of a table"):
         matches(Col("a") > 1, pandas.Series({"a": 2}))  # type: ignore[arg-type]

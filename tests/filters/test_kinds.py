@@ -68,5 +68,5 @@ def test_col_has_all_methods() -> None:
     ids=ascii,
 )
 def test_a_value_stands_for_a_filter_type(value: object, expected: FilterType | None) -> None:
-    """The one whose Python types it is an instance of; a bool is no number."""
+    """The one whose Python types it is an instance of; a bool isn't a number."""
     assert expected is filter_type_of(value)

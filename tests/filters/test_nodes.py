@@ -145,7 +145,7 @@ def test_filter_is_a_name_only() -> None:
         Filter()
 
 
-class Operator(str, Enum):  # noqa: UP042  # the older way, whose str() is no value
+class Operator(str, Enum):  # noqa: UP042  # the older way, whose str() is its name
     """Operators as somebody's own code lists them."""
 
     EQ = "eq"

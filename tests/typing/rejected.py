@@ -51,7 +51,7 @@ _ = Col()  # E
 _ = Col.number()  # E
 _ = Col.score  # E
 
-# `!=` alone can't be rejected: Python, and so both checkers, fall back to `str.__ne__`. What it gives is no filter.
+# `!=` alone can't be rejected: Python, and so both checkers, fall back to `str.__ne__`. The result isn't a filter.
 where: Filter = Col.collection("a") != "x"  # E
 _ = CountQuery(PROJECT, Col.collection("a") != "x")  # E
 _ = f & (Col.collection("a") != "x")  # E
@@ -100,7 +100,7 @@ _ = Col.number("a").bins("1")  # E
 _ = Col.date("a").days(1, 2)  # E
 _ = Col.text("a").values("abc")  # E
 
-# What stands beside & and |.
+# What stands next to & and |.
 _ = Col("a") == 1 & Col("b") == 2  # E
 _ = Col("a") == "x" | Col("b") == "y"  # E
 _ = Col("a") > 1 & Col("b") > 2  # E
@@ -128,7 +128,7 @@ _ = Not([f])  # E
 _ = CountQuery(PROJECT, Col("a"))  # E
 _ = CountQuery(PROJECT, {"and": []})  # E
 
-# A column is no container, and a key for nothing. Only pyright asks of a key whether it can be hashed.
+# A column is neither a container nor a key. Only pyright asks of a key whether it can be hashed.
 _ = "x" in Col("a")  # E
 _ = list(Col("a"))  # E
 _ = {Col("a")}  # E: pyright
