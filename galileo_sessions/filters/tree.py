@@ -1,68 +1,83 @@
-"""The leaves of a filter, and the same tree with other leaves."""
+"""The one walk over a filter, which all other modules use."""
 
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from galileo_sessions.errors import FilterTypeError, brief
 from galileo_sessions.filters import messages
 from galileo_sessions.filters.nodes import And, Filter, LeafFilter, Not, Or
 
+Path: TypeAlias = tuple[str | int, ...]
+"""The keys and positions that lead to a node in `dump_filter(where)`, such as ("and", 1, "not")."""
+Tree: TypeAlias = Filter | tuple[LeafFilter, ...]
+"""A filter, or the API's flat list of leaves."""
 
-def leaves_of(where: Filter) -> tuple[LeafFilter, ...]:
+_KEYS: dict[type[object], str] = {And: "and", Or: "or", Not: "not"}
+
+
+def key_of(node: Tree) -> str:
+    """The key of a node in the API's JSON: and, or, not or filter."""
+    return _KEYS.get(type(node), "filter")
+
+
+def children(node: Tree) -> list[tuple[Path, Filter]]:
     """
-    The leaves of a filter in their order, from left to right; of `ALWAYS` and `NEVER` none.
+    The nodes directly below a node, each with the path from the node to it. A leaf has none.
 
     Raises:
         FilterTypeError: for anything but a filter.
     """
-    found: list[LeafFilter] = []
-    _collect(_checked(where), found)
-    return tuple(found)
+    if type(node) is Not:
+        return [(("not",), node.child)]
+    if type(node) is And or type(node) is Or:
+        key = key_of(node)
+        return [((key, i), child) for i, child in enumerate(node.children)]
+    if isinstance(node, LeafFilter):
+        return []
+    if isinstance(node, tuple):
+        return [((i,), leaf) for i, leaf in enumerate(node)]
+    raise FilterTypeError(f"expected a filter, got {brief(node)}")
+
+
+def walk(node: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
+    """Each node with the path to it: a parent before its children, the children from left to right."""
+    yield path, node
+    for step, child in children(node):
+        yield from walk(child, path + step)
+
+
+def leaves_of(where: Filter) -> tuple[LeafFilter, ...]:
+    """
+    The leaves of a filter from left to right. `ALWAYS` and `NEVER` have none.
+
+    Raises:
+        FilterTypeError: for anything but a filter.
+    """
+    return tuple([node for _, node in walk(where) if isinstance(node, LeafFilter)])
 
 
 def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filter:
     """
-    The same tree with other leaves, such as with a renamed column; `and`, `or` and `not` stay as they are.
+    The same tree with other leaves, such as with a renamed column. Each `and`, `or` and `not` stays.
 
     Args:
         where: The filter.
-        function: Called for each leaf in its order. It returns the leaf itself, another one, or any filter.
+        function: Called with each leaf, from left to right. It returns the leaf itself, another leaf, or any filter.
 
     Returns:
-        The tree; the very object where no leaf has changed.
+        The new tree. A part whose leaves don't change is the same object as before.
 
     Raises:
-        FilterTypeError: if `where` is no filter, or the function returns something else.
+        FilterTypeError: if `where` isn't a filter, or the function returns anything else.
         FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
-    where = _checked(where)
-    if isinstance(where, And | Or):
-        children = [map_leaves(child, function) for child in where.children]
-        return where if all(map(_is, children, where.children)) else type(where)(children)
-    if isinstance(where, Not):
-        child = map_leaves(where.child, function)
-        return where if child is where.child else Not(child)
-    made = function(cast("LeafFilter", where))
-    if not isinstance(made, Filter):
-        raise FilterTypeError(messages.no_mapped_leaf(where, made))
-    return made
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other
-
-
-def _checked(where: Filter) -> Filter:
-    if isinstance(where, Filter):
+    if isinstance(where, LeafFilter):
+        made = function(where)
+        if not isinstance(made, Filter):
+            raise FilterTypeError(messages.no_mapped_leaf(where, made))
+        return made
+    before = [child for _, child in children(where)]
+    after = [map_leaves(child, function) for child in before]
+    if all(new is old for new, old in zip(after, before, strict=True)):
         return where
-    raise FilterTypeError(f"expected a filter, got {brief(where)}")
-
-
-def _collect(where: Filter, found: list[LeafFilter]) -> None:
-    if isinstance(where, And | Or):
-        for child in where.children:
-            _collect(child, found)
-    elif isinstance(where, Not):
-        _collect(where.child, found)
-    else:
-        found.append(cast("LeafFilter", where))
+    return Not(*after) if isinstance(where, Not) else type(where)(after)

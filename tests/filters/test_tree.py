@@ -21,9 +21,11 @@ from galileo_sessions import (
     LeafFilter,
     Not,
     Or,
+    dump_filter,
     leaves_of,
     map_leaves,
 )
+from galileo_sessions.filters.tree import key_of, walk
 
 A, B, C = Col("a").gt(1), Col("b").lt(2), Col("c").eq("x")
 
@@ -39,6 +41,22 @@ def test_leaves_come_in_their_order() -> None:
     assert (A,) == leaves_of(A)
     assert () == leaves_of(ALWAYS)
     assert () == leaves_of(And([Or([]), Not(NEVER)]))
+
+
+@given(constructed | deepest)
+@settings(max_examples=60)
+def test_a_path_leads_to_its_node_in_the_json(where: Filter) -> None:
+    """The walk has each node once, and its path leads to it in `dump_filter(where)`."""
+    dumped = dump_filter(where)
+    found: list[Any] = []
+    for path, node in walk(where):
+        tree: Any = dumped
+        for step in path:
+            tree = tree[step]
+        assert [key_of(node)] == list(tree)
+        found.append(path)
+    assert () == found[0]
+    assert where.node_count == len(set(found))
 
 
 @given(constructed | deepest)
