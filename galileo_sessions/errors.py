@@ -33,7 +33,7 @@ Every error pickles and comes back equal; none holds a credential.
 """
 
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,9 +43,6 @@ if TYPE_CHECKING:  # for annotations alone: at run time this module imports no o
     from galileo_sessions.client.query import CountQuery
     from galileo_sessions.client.results import CountReport
     from galileo_sessions.filters.nodes import Filter
-
-
-_ARGS: Any = BaseException.args  # where exceptions keep them
 
 
 class _Brief(reprlib.Repr):
@@ -346,40 +343,9 @@ class ValidationError(ResponseError):
         issues: Each entry of the answer's `detail`; empty where it has no such list.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        issues: tuple[Issue, ...] = (),
-        explain: Callable[[], str] | None = None,
-        **response: Any,
-    ) -> None:
+    def __init__(self, message: str, *, issues: tuple[Issue, ...] = (), **response: Any) -> None:
         super().__init__(message, **response)
         self.issues = issues
-        if explain is not None:
-            self._explain = explain  # the rest of the message, drawn when it is first looked at: a fan-out has many
-
-    @property
-    def args(self) -> tuple[Any, ...]:
-        """The message, as any exception has it."""
-        if explain := self.__dict__.pop("_explain", None):
-            _ARGS.__set__(self, (f"{_ARGS.__get__(self)[0]}: {explain()}",))
-        return _ARGS.__get__(self)  # type: ignore[no-any-return]  # a descriptor that no type checker knows
-
-    @args.setter
-    def args(self, args: tuple[Any, ...]) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]  # as settable
-        _ARGS.__set__(self, args)
-
-    def __str__(self) -> str:
-        return super().__str__() if self.args else ""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(map(repr, self.args))})"
-
-    def __copy__(self) -> "ValidationError":
-        again = type(self).__new__(type(self), *_ARGS.__get__(self))
-        again.__dict__.update(self.__dict__)  # with `_explain`: each request copies its error once
-        return again
 
 
 class RateLimitedError(ResponseError):

@@ -21,7 +21,6 @@ from attrs import define
 from galileo_sessions import errors
 from galileo_sessions.client.auth import Authentication
 from galileo_sessions.client.endpoints import COUNT, Endpoint
-from galileo_sessions.client.explain import Explanations
 from galileo_sessions.client.flow.allowance import allowance
 from galileo_sessions.client.flow.control import Permit
 from galileo_sessions.client.flow.queue import Admission
@@ -147,7 +146,6 @@ class Requester:
         self._budget = RetryBudget()
         refuse_coroutine_function("on_attempt", on_attempt)
         self._on_attempt = on_attempt
-        self._explanations = Explanations()
 
     async def count(self, query: CountQuery, deadline: float | None, *, single: bool = True) -> tuple[int, Attempts]:
         """The count for a query, and the attempts that it took; as `send`."""
@@ -229,7 +227,7 @@ class Requester:
         state.allowance = allowance(response.headers)
         if response.status == 200:
             return endpoint.decode(response.body, self._authentication.redact)
-        error = error_of(response, self._authentication.redact, state.query, self._explanations)
+        error = error_of(response, self._authentication.redact, state.query)
         state.new_token = self._authentication.refused(error, headers)
         raise error
 

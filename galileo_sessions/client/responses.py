@@ -7,14 +7,13 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from hashlib import blake2b
 from http import HTTPStatus
 from typing import Any, NoReturn, cast
 
 from attrs import field, frozen
 
 from galileo_sessions import errors
-from galileo_sessions.client.explain import Explanation, Explanations, issues_of
+from galileo_sessions.client.explain import explain
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.filters.nodes import ALWAYS
@@ -126,12 +125,7 @@ def _excerpt(text: str) -> str:
     return errors.brief(text) if text else "an empty body"
 
 
-def error_of(
-    response: Response,
-    redact: Redact = str,
-    query: CountQuery | None = None,
-    explanations: Explanations | None = None,
-) -> errors.ResponseError:
+def error_of(response: Response, redact: Redact = str, query: CountQuery | None = None) -> errors.ResponseError:
     """
     The error that a response other than 200 to `query` stands for, without credentials.
 
@@ -139,11 +133,9 @@ def error_of(
         response: The response.
         redact: Takes credentials out of its texts.
         query: What was asked.
-        explanations: Those of earlier 422s, with which a new one may share its own.
     """
     status, headers = response.status, response.headers
-    explanation = _explanation(response, redact, query, explanations or Explanations()) if status == 422 else None
-    body = explanation.beginning if explanation else _beginning(response.body, redact)
+    body = _beginning(response.body, redact)
     kept: dict[str, Any] = {
         "status": status,
         "headers": {name.lower(): redact(value) for name, value in headers.items() if name.lower() != "set-cookie"},
@@ -156,30 +148,17 @@ def error_of(
         return errors.RedirectError(
             f"{title}: to {location}. Redirects could carry the key elsewhere; set base_url", **kept
         )
-    if explanation:
-        return errors.ValidationError(title, issues=explanation.issues, explain=explanation.text, **kept)
-    said = _said(_detail(response.body), body, redact)
+    detail = _detail(response.body)
+    said = _excerpt(redact(detail) if isinstance(detail, str) else body)
+    if status == 422:
+        where, filters = (query.where, query.filters) if query else (ALWAYS, ())
+        issues, text = explain(redact(response.body.decode("utf-8", "replace")).encode(), where, filters)
+        return errors.ValidationError(f"{title}: {text or said}", issues=issues, **kept)
     other = errors.ServerError if status >= 500 else errors.ResponseError
     kind, hint = _ERRORS.get(status, (other, ""))
     wait = kept["retry_after"]
     asked = f". It asks to wait {wait:,.0f} s" if wait else ""
     return kind(f"{title}: {said}{asked}{hint}", **kept)
-
-
-def _said(detail: object, body: str, redact: Redact) -> str:
-    return _excerpt(redact(detail) if isinstance(detail, str) else body)
-
-
-def _explanation(response: Response, redact: Redact, query: CountQuery | None, known: Explanations) -> Explanation:
-    where, filters = (query.where, query.filters) if query else (ALWAYS, ())
-    answer = blake2b(response.body).digest()
-    found = known.find(where, filters, answer)
-    if found is None:
-        detail, body = _detail(response.body), _beginning(response.body, redact)
-        issues, excerpt = issues_of(detail, redact, where, filters), _said(detail, body, redact)
-        found = Explanation(where, filters, answer, redact, issues, excerpt, body)
-        known.add(found)
-    return found
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

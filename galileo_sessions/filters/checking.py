@@ -16,7 +16,7 @@ from galileo_sessions.filters.columns import column_class
 from galileo_sessions.filters.drawing import draw
 from galileo_sessions.filters.kinds import FILTER_TYPES, FilterType
 from galileo_sessions.filters.nodes import And, Comparison, Filter, Not, Or
-from galileo_sessions.filters.serialization import Path
+from galileo_sessions.filters.tree import Path
 
 _ASKING = ("eq", "contains", "one_of")
 _ASKING_NEGATED = ("ne", "not_in")
@@ -44,7 +44,7 @@ def check(infos: Mapping[str, ColumnInfo], where: Filter) -> Filter:
             issues.append(Issue(loc, problem[1], problem[0], leaf))
     if not issues:
         return where
-    marks = {_positions(issue.loc): issue.msg for issue in issues[:_MAX_SHOWN]}
+    marks = {issue.loc[:-1]: issue.msg for issue in issues[:_MAX_SHOWN]}
     counted = "1 leaf doesn't" if len(issues) == 1 else f"{len(issues):,} leaves don't"
     first = f", of which the first {_MAX_SHOWN} are marked" if len(issues) > _MAX_SHOWN else ""
     raise FilterCheckError(f"{counted} fit the columns{first}:\n{draw(where, marks)}", issues=tuple(issues))
@@ -71,11 +71,6 @@ def _comparisons(where: Filter, loc: Path, found: list[tuple[Comparison, Path]])
         for i, child in enumerate(where.children):
             _ = _comparisons(child, (*loc, key, i), found)
     return found
-
-
-def _positions(loc: Path) -> tuple[int, ...]:
-    """The same way as `draw` has it: positions of children, of which a Not has one."""
-    return tuple([step if isinstance(step, int) else 0 for step in loc if step == "not" or isinstance(step, int)])
 
 
 def _asks(leaf: Comparison, loc: Path) -> bool:

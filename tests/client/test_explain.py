@@ -5,7 +5,8 @@ import pickle
 
 import pytest
 from support.clients import client, failure, statuses
-from support.servers import PROJECT, http, raw_server
+from support.projects import ids
+from support.servers import PROJECT, answers, http, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import (
@@ -22,7 +23,7 @@ ISSUE = {"loc": ["body", "filters", 0, "number", "value"], "msg": "not a number"
 @pytest.mark.parametrize(
     ("body", "issues", "words"),
     [
-        pytest.param(json.dumps({"detail": [ISSUE]}), 1, ["body.filters.0.number.value", "not a number"], id="list"),
+        pytest.param(json.dumps({"detail": [ISSUE]}), 1, ["filters.0.number.value: not a number"], id="list"),
         pytest.param(
             json.dumps(
                 {"detail": [{"loc": ["body"], "msg": "noise", "type": "missing"}, ISSUE, 3, {"loc": 3, "msg": ""}]}
@@ -72,7 +73,7 @@ async def test_a_422_is_drawn_on_the_filter():
         "├─ input contains 'x'   text\n"
         "└─ not\n"
         "   └─ score > 3         number\n"
-        "      ↑ value"
+        "      ↑ value: too large for this column"
     )
     assert [issue.node for issue in caught.value.issues][1] == Col("score").gt(3)
 
@@ -88,13 +89,18 @@ async def test_ten_complaints_are_shown(number, end):
     assert ("more" in str(error)) == (number > 10)
 
 
-async def test_two_complaints_about_one_field_are_joined():
-    """What a service says for each type that it tried of one field is one complaint."""
-    loc = ["body", "filter_tree", "FilterLeaf", "filter", "number", "value"]
-    detail = [
-        {"loc": [*loc, kind], "msg": f"Input should be a valid {kind}, got text", "type": kind}
-        for kind in ("integer", "number")
-    ]
-    async with raw_server(http(422, json.dumps({"detail": detail}))) as server, client(server.url) as galileo:
-        with pytest.raises(ValidationError, match="Input should be a valid integer or a valid number "):
-            await galileo.count(PROJECT, Col("score").gt(3))
+async def test_equal_answers_share_their_issues():
+    """In a fan-out, equal answers to one filter hold the same issues; another answer has its own."""
+    where = (Col("input") == "x") & (Col("score") > 3.5)
+
+    def answer(msg):
+        loc = ["body", "filter_tree", "and", 1, "filter", "number", "value"]
+        return http(422, json.dumps({"detail": [{"loc": loc, "msg": msg, "type": "int"}]}))
+
+    async with raw_server(answers(answer("one"), answer("two"))) as server, client(server.url) as galileo:
+        first = await failure(galileo, where=where)
+        report = await galileo.count_all(ids(50), where)
+    assert "score > 3.5    number\n   ↑ value: one" in str(first)
+    assert all("score > 3.5    number\n   ↑ value: two" in str(error) for error in report.errors)
+    assert len({id(error.issues) for error in report.errors}) == 1
+    assert report.errors[0] == pickle.loads(pickle.dumps(report.errors[0]))

@@ -1,7 +1,8 @@
-"""The node that a 422's entry is about, and the filter drawn with the guilty leaves marked."""
+"""The entries of a 422, the nodes that they are about, and the filter drawn with what is wrong."""
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.strategies import anything, filters, leaves
+from support.strategies import filters, leaves
 
 from galileo_sessions import (
     ALWAYS,
@@ -21,10 +22,21 @@ from galileo_sessions import (
     Or,
     all_of,
 )
-from galileo_sessions.client.explain import explain, node_at
+from galileo_sessions.client.explain import explain
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
-Path = tuple[int, ...]
+
+
+def explained(entries: list[Any], where: Filter, flat: Any = ()) -> tuple[tuple[Issue, ...], str]:
+    """What a 422 with these entries says."""
+    return explain(json.dumps({"detail": entries}).encode(), where, tuple(flat))
+
+
+def nodes_at(locs: list[Any], where: Filter, flat: Any = ()) -> list[Filter | None]:
+    """The node that each `loc` leads to."""
+    issues, _ = explained([{"loc": loc, "msg": "wrong", "type": "x"} for loc in locs], where, flat)
+    assert locs == [list(issue.loc) for issue in issues]
+    return [issue.node for issue in issues]
 
 
 def leaves_drawn(drawing: str) -> int:
@@ -38,33 +50,34 @@ def leaves_drawn(drawing: str) -> int:
 Step = str | int
 
 
-def locs(where: Filter, path: Path = (), loc: tuple[Step, ...] = ("body", "filter_tree")) -> list[tuple[Any, ...]]:
-    """Each node with its path and the loc that FastAPI gives it, which has class names in it."""
+def places(where: Filter, loc: tuple[Step, ...] = ("body", "filter_tree")) -> list[tuple[Filter, list[Step]]]:
+    """Each node with the locs that FastAPI gives it, which have class names in them."""
     match where:
         case And(children) | Or(children):
             below = (*loc, "AndNode", "and") if isinstance(where, And) else (*loc, "OrNode", "or")
         case Not(child):
-            return [(where, path, loc), *locs(child, (*path, 0), (*loc, "NotNode", "not"))]
+            return [(where, [*loc]), *places(child, (*loc, "NotNode", "not"))]
         case _:
-            return [(where, path, loc), (where, path, (*loc, "FilterLeaf", "filter", where.type, "value", "list", 0))]
-    here = [(where, path, loc), (where, path, below)]
-    return here + [place for i, child in enumerate(children) for place in locs(child, (*path, i), (*below, i))]
+            return [(where, [*loc]), (where, [*loc, "FilterLeaf", "filter", where.type, "value", "list", 0])]
+    here: list[tuple[Filter, list[Step]]] = [(where, [*loc]), (where, [*below])]
+    return here + [place for i, child in enumerate(children) for place in places(child, (*below, i))]
 
 
 @given(filters)
 @settings(max_examples=100)
 def test_each_loc_leads_to_its_node(where: Filter) -> None:
     """Whichever node a server means."""
-    for node, path, loc in locs(where):
-        assert (node, path) == node_at(where, (), loc)
+    expected = places(where)[:1000]
+    assert [node for node, _ in expected] == nodes_at([loc for _, loc in expected], where)
 
 
 @given(st.lists(leaves, min_size=1, max_size=3))
 @settings(max_examples=50)
 def test_each_loc_leads_to_its_flat_filter(flat: list[Filter]) -> None:
     """`filters` is a list of leaves."""
-    for i, leaf in enumerate(flat):
-        assert (leaf, (i,)) == node_at(ALWAYS, flat, ("body", "filters", i, leaf.type, "value", 3))
+    assert flat == nodes_at(
+        [["body", "filters", i, leaf.type, "value", 3] for i, leaf in enumerate(flat)], ALWAYS, flat
+    )
 
 
 TREE = X & ~(SCORE | ~Not(Not(X)))
@@ -73,73 +86,79 @@ TREE = X & ~(SCORE | ~Not(Not(X)))
 @pytest.mark.parametrize(
     "loc",
     [
-        (),
-        ("body",),
-        ("body", "log_stream_id"),
-        ("body", "filters", 0),
-        ("filter_tree", "filter"),
-        ("filter_tree", "or"),
-        ("filter_tree", "not"),
-        ("filter_tree", "and", 2),
-        ("filter_tree", "and", -1),
-        ("filter_tree", "and", True),
-        ("filter_tree", "and", 1.0),
-        ("filter_tree", "and", None),
-        ("filter_tree", "and", [1]),
-        ("filter_tree", "and", 0, 0),
-        ("filter_tree", "and", 0, "NotNode", "not"),
-        ("filter_tree", "and", 1, "filter"),
-        ("filter_tree", "and", 1, 0),
-        ("filter_tree", "and", 10**30),
+        [],
+        ["body"],
+        ["body", "log_stream_id"],
+        ["body", "filters", 0],
+        ["filter_tree", "filter"],
+        ["filter_tree", "or"],
+        ["filter_tree", "not"],
+        ["filter_tree", "and", 2],
+        ["filter_tree", "and", -1],
+        ["filter_tree", "and", 0, 0],
+        ["filter_tree", "and", 0, "NotNode", "not"],
+        ["filter_tree", "and", 1, "filter"],
+        ["filter_tree", "and", 1, 0],
+        ["filter_tree", "and", 10**30],
+        ["filter_tree", 1],
     ],
     ids=str,
 )
 def test_a_loc_that_leads_nowhere_gives_none(loc: Any) -> None:
     """Such as those of the kinds of node that a server tried in vain."""
-    assert node_at(TREE, (), loc) is None
+    assert nodes_at([loc], TREE) == [None]
 
 
 @pytest.mark.parametrize(
-    "loc", [("body", "filters"), ("body", "filters", 2), ("body", "filter_tree"), ("filters", "x")]
+    "loc", [["body", "filters"], ["body", "filters", 2], ["body", "filter_tree"], ["filters", "x"]]
 )
-def test_a_loc_beside_the_flat_filters_gives_none(loc: Any) -> None:
-    """Nor does the list itself count as a filter."""
-    assert node_at(ALWAYS, [X, SCORE], loc) is None
+def test_a_loc_next_to_the_flat_filters_gives_none(loc: Any) -> None:
+    """The list itself isn't a filter."""
+    assert nodes_at([loc], ALWAYS, [X, SCORE]) == [None]
 
 
-def test_words_of_other_servers_are_skipped() -> None:
-    """Class names, and tags that are the same as the keys."""
-    assert (SCORE, (1, 0, 0)) == node_at(TREE, (), ("query", "filter_tree", 1, "not", "or", 0))
-    assert (SCORE, (1, 0, 0)) == node_at(
-        TREE, (), ("body", "q", "filter_tree", "and", "and", 1, "not", "not", "or", "or", 0, "filter", "filter", "or")
-    )
+def test_names_of_classes_are_skipped() -> None:
+    """Only positions and the API's own keys count."""
+    loc = ["query", "filter_tree", "and_", "and", 1, "Negation", "not", "or", 0, "filter", "filter", "or"]
+    assert [SCORE] == nodes_at([loc], TREE)
 
 
-SOME_STEPS = st.sampled_from(["body", "filter_tree", "filters", "and", "or", "not", "filter", "AndNode", 0, 1, 2, -1])
+STEPS = st.sampled_from(["body", "filter_tree", "filters", "and", "or", "not", "filter", "AndNode", 0, 1, 2, -1])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["loc", "msg", "type", "detail"]) | st.text(), inner)
+    ),
+    max_leaves=10,
+)
 
 
-@given(filters, st.lists(leaves, max_size=2), st.lists(SOME_STEPS | anything, max_size=8), st.lists(st.text()))
+@given(filters, st.lists(leaves, max_size=2), st.lists(STEPS | JSON, max_size=8), st.lists(st.text()), JSON)
 @settings(max_examples=300)
-def test_no_loc_raises(where: Filter, flat: list[Filter], loc: list[Any], messages: list[str]) -> None:
-    """Whatever a server sends, there's a node or None, and a text that isn't long."""
-    found = node_at(where, flat, tuple(loc))
-    assert found is None or isinstance(found[0], Filter)
-    text = explain([Issue(tuple(loc), message, "") for message in messages], where, flat)
-    assert (text is None) == (not messages)
-    assert text is None or all(line.isprintable() for line in text.split("\n"))
+def test_whatever_a_server_sends_is_explained(
+    where: Filter, flat: list[Filter], loc: list[Any], messages: list[str], other: Any
+) -> None:
+    """Each entry has a node or None, and the text is printable; without entries of FastAPI's form, there is none."""
+    issues, text = explained([*({"loc": loc, "msg": msg, "type": ""} for msg in messages), other], where, flat)
+    assert all(issue.node is None or isinstance(issue.node, Filter) for issue in issues)
+    assert bool(text) is bool(issues)
+    assert all(line.isprintable() for line in text.split("\n"))
+    for body in (json.dumps(other), json.dumps({"detail": other})):
+        _ = explain(body.encode(), where, tuple(flat))  # type: ignore[arg-type]
 
 
 # ---- a 422 -----------------------------------------------------------------------------------------------------------
 
 
-def issues(detail: str) -> list[Issue]:
+def entries_of(detail: str) -> list[dict[str, Any]]:
     """A 422's entries, written as `type at loc: msg`, the loc in short."""
     words = {"A": "AndNode.and", "O": "OrNode.or", "N": "NotNode.not", "F": "FilterLeaf.filter", "T": "filter_tree"}
     made = []
     for line in detail.strip().splitlines():
         kind, loc, msg = re.fullmatch(r"\s*(\w+) at (\S+): (.*)", line).groups()  # type: ignore[union-attr]
         steps = ".".join(words.get(step, step) for step in loc.split("."))
-        made.append(Issue(("body", *(int(step) if step.isdigit() else step for step in steps.split("."))), msg, kind))
+        loc = ["body", *(int(step) if step.isdigit() else step for step in steps.split("."))]
+        made.append({"loc": loc, "msg": msg, "type": kind})
     return made
 
 
@@ -185,6 +204,11 @@ MISSING_COLUMN = UNKNOWN_TYPE.replace(
 BAD_SCOPE = "uuid_parsing at log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0"
 BAD_FLAT = "enum at filters.1.number.operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'"
 
+BAD_VALUE_TOLD = (
+    "value: Input should be a valid integer, unable to parse string as an integer; "
+    "value: Input should be a valid number, unable to parse string as a number; value: Input should be a valid list"
+)
+
 FIXTURES = {
     "bad operator under not": (BAD_OPERATOR, X & ~SCORE, (), """\
 operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'
@@ -192,27 +216,31 @@ and
 ├─ input contains 'x'   text
 └─ not
    └─ score > 3         number
-      ↑ operator"""),
-    "bad value in nested or": (BAD_VALUE, X & (Col("score").gt(3) | Col("score").gt(4)), (), """\
-value: Input should be a valid integer or a valid number or a valid list
+      ↑ operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or
+        'between'"""),
+    "bad value in nested or": (BAD_VALUE, X & (Col("score").gt(3) | Col("score").gt(4)), (), f"""\
+{BAD_VALUE_TOLD}
 and
 ├─ input contains 'x'   text
 └─ or
    ├─ score > 3         number
    └─ score > 4         number
-      ↑ value"""),
+      ↑ value: Input should be a valid integer, unable to parse string as an
+        integer; value: Input should be a valid number, unable to parse string
+        as a number; value: Input should be a valid list"""),
     "unknown type": (UNKNOWN_TYPE, X & SCORE, (), f"""\
 {TAG}
 and
 ├─ input contains 'x'   text
 └─ score > 3            number
-   ↑ here"""),
+   ↑ Input tag 'numeric' found using 'type' does not match any of the expected
+     tags: 'id', 'date', 'number'"""),
     "missing column_id": (MISSING_COLUMN, X & Col("input").eq("x"), (), """\
 column_id: Field required
 and
 ├─ input contains 'x'   text
 └─ input == 'x'         text
-   ↑ column_id"""),
+   ↑ column_id: Field required"""),
     "bad log_stream_id": (
         BAD_SCOPE, X, (), "log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0"
     ),
@@ -221,7 +249,7 @@ operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'
 filters
 ├─ input contains 'x'   text
 └─ score == 3           number
-   ↑ operator"""),
+   ↑ operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'"""),
 }  # fmt: skip
 
 
@@ -229,14 +257,14 @@ filters
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_422_names_the_guilty_leaf(detail: str, where: Filter, flat: Any, expected: str, seed: int) -> None:
     """Of ten entries the one that helps, in whatever order they come; the scope's fields by their names."""
-    entries = issues(detail)
+    entries = entries_of(detail)
     if seed and detail != BAD_VALUE:  # whose messages are told in the server's order
         random.Random(seed).shuffle(entries)
-    assert expected == explain(entries, where, flat)
+    assert expected == explained(entries, where, flat)[1]
 
 
 def test_several_guilty_leaves_have_each_their_complaint() -> None:
-    """And what isn't about the filter stands before."""
+    """What isn't about the filter comes first; a node is not told about if one below it is."""
     detail = f"""
         missing at T.A.0.F.text.value: {MISSING}
         missing at T.A.1.N.F.number.value: {MISSING}
@@ -248,42 +276,50 @@ def test_several_guilty_leaves_have_each_their_complaint() -> None:
         model_type at T.O.1.F: no or is here"""
     expected = """\
 log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0; x: what; \
-2 parts of the filter are refused
+value: Field required; value: Field required; operator: no such operator
 and
 ├─ input contains 'x'   text
 │  ↑ value: Field required
 └─ not
    └─ score > 3         number
       ↑ value: Field required; operator: no such operator"""
-    assert expected == explain(issues(detail), X & ~SCORE, ())
+    assert expected == explained(entries_of(detail), X & ~SCORE)[1]
 
 
 def test_without_a_readable_loc_the_deepest_entry_is_told() -> None:
     """As it came."""
     detail = f"missing at T.O: {MISSING}\n missing at T.O.1.F.text.value: no text\n missing at T.N: {MISSING}"
-    expected = "body.filter_tree.OrNode.or.1.FilterLeaf.filter.text.value: no text"
-    assert expected == explain(issues(detail), X & ~SCORE, ())
-    assert "too many\nfilters\n│  ↑ here\n└─ input contains 'x'   text" == explain(
-        issues("too_long at filters: too many"), ALWAYS, (X,)
-    )
+    expected = "filter_tree.OrNode.or.1.FilterLeaf.filter.text.value: no text"
+    assert expected == explained(entries_of(detail), X & ~SCORE)[1]
+    assert "filters: too many" == explained(entries_of("too_long at filters: too many"), ALWAYS, (X,))[1]
 
 
-def test_nothing_is_explained_without_issues() -> None:
-    """None."""
-    assert explain([], X, ()) is None
+@pytest.mark.parametrize(
+    "body", ["", "[1]", "{", "null", '{"detail": "text"}', '{"detail": [1, {"loc": 3}]}', "[" * 99_999]
+)
+def test_nothing_is_explained_without_entries(body: str) -> None:
+    """There are no issues, and no text."""
+    assert ((), "") == explain(body.encode(), X, ())
 
 
 def test_an_explanation_is_bounded() -> None:
     """A server may complain of everything, at length."""
     where = all_of(Col("n").gt(n) for n in range(1_000))
-    many = [Issue(("body", "filter_tree", "and", n), "long " * 500, "") for n in range(1_000)]
-    fields = [Issue(("body", f"field{n}" * 500), "long " * 500, "") for n in range(1_000)]
-    text = explain([*many, *fields], where, ())
-    assert text is not None
+    many = [{"loc": ["body", "filter_tree", "and", n], "msg": f"{n} long " * 500, "type": ""} for n in range(1_001)]
+    fields = [{"loc": ["body", f"field{n}" * 500], "msg": "long " * 500, "type": ""} for n in range(500)]
+    issues, text = explained([*fields, *many], where)
+    assert 1_000 == len(issues)
+    assert 2_048 == max(len(issue.msg) for issue in issues)
     head, *lines = text.split("\n")
     assert len(head) <= 5_000
-    assert head.endswith("; and 991 more")
-    assert len(lines) <= 130
+    assert head.endswith("; and 990 more")
+    assert len(lines) <= 150
     assert 10 == text.count("↑")
     assert leaves_drawn(text) == 1_000
-    assert "1,000 parts of the filter are refused" in str(explain(many, where, ()))
+
+
+def test_equal_answers_share_an_explanation() -> None:
+    """In a fan-out, many answers to one filter are the same."""
+    entries = [{"loc": ["body", "filter_tree", "filter"], "msg": "no", "type": ""}]
+    assert explained(entries, X) is explained(entries, X)
+    assert explained(entries, X) != explained(entries, SCORE) != explained(entries, ALWAYS, [SCORE])

@@ -22,6 +22,7 @@ from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, FullyAnnotatedFilter, Not, Or, TextFilter, all_of
 from galileo_sessions.filters.serialization import dump_filter
+from galileo_sessions.filters.tree import Path
 from galileo_sessions.text.parser import parse_filter
 
 FULLY = FullyAnnotatedFilter()
@@ -46,9 +47,9 @@ def test_a_filter_that_fits_is_handed_back(where: Filter) -> None:
 
 
 @pytest.fixture
-def marks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Filter, dict[tuple[int, ...], str]]]:
+def marks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Filter, dict[Path, str]]]:
     """What was drawn, instead of the drawing."""
-    drawn: list[tuple[Filter, dict[tuple[int, ...], str]]] = []
+    drawn: list[tuple[Filter, dict[Path, str]]] = []
     monkeypatch.setattr(checking, "draw", lambda where, marks: drawn.append((where, dict(marks))) or "the drawing")
     return drawn
 
@@ -230,7 +231,7 @@ def test_all_leaves_are_judged_at_once(marks: list[Any]) -> None:
         for step in issue.loc:
             found = found[step]
         assert dump_filter(issue.node)["filter"] == found
-    assert [(1, 0, 0), (1, 2, 0), (1, 2, 1, 0, 1)] == list(marks[0][1])
+    assert [(*path, "filter") for path in marks[0][1]] == [issue.loc for issue in caught.value.issues]
     assert str(caught.value).startswith("3 leaves don't fit the columns:\n")
     assert caught.value == pickle.loads(pickle.dumps(caught.value))
 

@@ -28,7 +28,6 @@ from galileo_sessions import (
 from galileo_sessions.filters.drawing import draw, draw_filter
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
-Path = tuple[int, ...]
 
 # ---- drawings --------------------------------------------------------------------------------------------------------
 
@@ -110,8 +109,8 @@ def leaves_drawn(drawing: str) -> int:
 def test_what_is_cut_is_counted() -> None:
     """The first leaves are drawn, wherever in the tree the others are."""
     flat = draw_filter(all_of(Col("n").gt(n) for n in range(10_000)))
-    assert flat.endswith("├─ n > 57   number\n└─ … 9,942 more")
-    assert 60 == len(flat.splitlines())
+    assert flat.endswith("├─ n > 58   number\n└─ … 9,941 more")
+    assert 61 == len(flat.splitlines())
     nested = any_of(Col("n").gt(n) & ~(Col("m").lt(n) | Col("k").lt(n)) for n in range(3_000))
     left: Filter = SCORE
     for n in range(49):
@@ -128,7 +127,7 @@ def test_what_is_cut_is_counted() -> None:
 def test_marks_stand_under_their_nodes() -> None:
     """With the complaint, wrapped and printable; those of a connective before its children."""
     where = X & ~SCORE & (Col("a").eq("b") | Col("c").eq("d"))
-    marks = {(1, 0): "value: not\na number " + "and so on " * 9, (2,): "too long", (): "too deep"}
+    marks = {("and", 1, "not"): "value: not\na number " + "and so on " * 9, ("and", 2): "too long", (): "too deep"}
     expected = """\
 and
 │  ↑ too deep
@@ -154,10 +153,10 @@ filters
 def test_marked_leaves_are_drawn_wherever_the_tree_is_cut() -> None:
     """What lies between is counted."""
     where = any_of(Col("n").gt(n) & ~Col("m").lt(n) for n in range(5_000))
-    marks = {(4000, 1, 0): "first", (4001,): "second", (4999, 0): "third"}
+    marks = {("or", 4000, "and", 1, "not"): "first", ("or", 4001): "second", ("or", 4999, "and", 0): "third"}
     drawing = draw(where, marks)
     expected = """
-├─ … 7,970 more
+├─ … 7,971 more
 ├─ and
 │  ├─ … 1 more
 │  └─ not
@@ -165,8 +164,7 @@ def test_marked_leaves_are_drawn_wherever_the_tree_is_cut() -> None:
 │        ↑ first
 ├─ and
 │  │  ↑ second
-│  └─ … 2 more
-├─ … 1,994 more
+├─ … 1,996 more
 └─ and
    ├─ n > 4999      number
    │  ↑ third
