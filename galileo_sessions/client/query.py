@@ -18,7 +18,7 @@ from galileo_sessions.errors import (
 )
 from galileo_sessions.filters.messages import EMPTY_AND
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or, all_of
-from galileo_sessions.filters.serialization import checked_list, dump, dump_filter, fault_at, load, load_node
+from galileo_sessions.filters.serialization import checked_list, dump_filter, fault_at, load, load_node
 from galileo_sessions.filters.values import UUID_TEXT, instant
 
 _CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -233,7 +233,7 @@ def dump_query(query: CountQuery) -> dict[str, Any]:
     if query.where != ALWAYS:
         data["filter_tree"] = dump_filter(query.where)
     if query.filters:
-        data["filters"] = dump(query.filters)
+        data["filters"] = [dump_filter(leaf)["filter"] for leaf in query.filters]
     data |= {name: value for name in SCOPE if (value := getattr(query, name)) is not None}
     return data if query.tag is None else {**data, "tag": query.tag}
 

@@ -224,5 +224,5 @@ def load_catalog(data: object) -> ColumnCatalog:
     Raises:
         FilterDecodeError: with the path to the first fault, as in `.columns[3].id`.
     """
-    columns = checked_list(json_object(data, ()).get("columns"), "columns", ("columns",))
+    columns = checked_list(json_object(data).get("columns"), "columns", ("columns",))
     return ColumnCatalog(load(columns, list[ColumnInfo], ("columns",)))

@@ -45,7 +45,7 @@ class ColumnInfo:
     """
 
     id: str = field(converter=_column_id)
-    category: str = field(default="standard", converter=text, metadata={"required": True})
+    category: str = field(default="standard", converter=text)
     """Such as standard, metric, user_metadata, feedback."""
     filter_type: str | None = field(default=None, converter=optional(text))
     """id, date, number, boolean, collection, text or fully_annotated; None if the service doesn't say."""

@@ -1,34 +1,30 @@
 """
 Filters as the API's JSON, and back.
 
-A leaf is `{"filter": {…, "type": …}}`, a connective `{"and": […]}`, `{"or": […]}` or `{"not": …}`.
-`type`, `operator` and `case_sensitive` are always written, so that a changed default cannot change a query.
+A leaf is `{"filter": {…, "type": …}}`; the rest of the tree is `{"and": […]}`, `{"or": […]}` and `{"not": …}`.
+`type`, `operator` and `case_sensitive` are always written, so that a changed default can't change a query.
 
-One cattrs converter, configured at the end of this module, turns leaves and a catalog's columns into plain data and
-back, alone or in lists.
-It can't do the same well for connectives, which are plain recursion here: cattrs knows no union whose members differ by
-their only key, and descends without a limit, so that data of many levels would end in a RecursionError.
+cattrs converts leaves and a catalog's columns. The tree is plain recursion here: cattrs can't tell apart the members of
+a union by their only key, and its recursion has no limit, so that deep data would end in a RecursionError.
+The class of a leaf is found here too: cattrs' strategy for tagged unions answers a wrong `type` with a bare KeyError.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, cast
 
-from attrs import NOTHING, fields, has
+from attrs import fields, has
 
 from galileo_sessions.errors import FilterDecodeError, FilterError, FilterTypeError, brief
 from galileo_sessions.filters import messages
-from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, And, Comparison, Filter, LeafFilter, Not, Or
+from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, And, Filter, FullyAnnotatedFilter, LeafFilter, Not, Or
+from galileo_sessions.filters.tree import Path, key_of
 
-if TYPE_CHECKING:  # cattrs is imported on first use: an import of this package need not take 10 ms longer for it
+if TYPE_CHECKING:  # cattrs is imported on first use, so that the import of this package is 10 ms faster
     from cattrs import Converter
 
-Path: TypeAlias = tuple[str | int, ...]
-T = TypeVar("T")
-
-_NODES = ("filter", "and", "or", "not")
-_EQ_BY_DEFAULT = ("id", "boolean")  # of the other types the schema requires the operator
+_EQ_BY_DEFAULT = ("id", "boolean")  # the schema requires the operator of the other types
 
 
 def dump_filter(where: Filter) -> dict[str, Any]:
@@ -38,12 +34,10 @@ def dump_filter(where: Filter) -> dict[str, Any]:
     Raises:
         FilterTypeError: for anything but a filter.
     """
-    if type(where) is And:
-        return {"and": [dump_filter(child) for child in where.children]}
-    if type(where) is Or:
-        return {"or": [dump_filter(child) for child in where.children]}
     if type(where) is Not:
         return {"not": dump_filter(where.child)}
+    if type(where) is And or type(where) is Or:
+        return {key_of(where): [dump_filter(child) for child in where.children]}
     if isinstance(where, Filter):
         leaf: Any = type(where)
         return {"filter": _dump_function(leaf)(where)}
@@ -52,54 +46,45 @@ def dump_filter(where: Filter) -> dict[str, Any]:
 
 def load_filter(tree: object) -> Filter:
     """
-    The filter that a `filter_tree` stands for: what `dump_filter` makes, or anybody's that fits the API's schema.
+    The filter for a `filter_tree`: what `dump_filter` returns, or anything else that fits the API's schema.
 
-    A leaf may call its column `name`, as the API's own example does.
-    Keys that the API doesn't have are refused, for a misspelt one would be dropped in silence.
+    A leaf can call its column `name`, as the API's own example does.
+    Keys that the API doesn't have are refused, since a misspelt one would be ignored.
 
     Raises:
-        FilterDecodeError: with the path to the first fault, as in `.and[1].filter.operator`.
+        FilterDecodeError: with the path to the first fault, such as `.and[1].filter.operator`.
+        FilterTooLargeError: if the filter would have more than 10,000 leaves or 40,000 nodes.
     """
     return load_node(tree, ())
 
 
-def load_node(data: object, path: Path, depth: int = 1) -> Filter:
-    """The filter that a node of a `filter_tree` stands for; `path` leads to it, for errors."""
+def load_node(data: Any, path: Path, depth: int = 1) -> Filter:
+    """The filter for a node of a `filter_tree`. `path` leads to the node, for errors."""
     if depth > MAX_DEPTH:
         raise fault_at(path, f"deeper than {MAX_DEPTH} levels")
-    if not isinstance(data, Mapping):
-        raise _no_node(path, data, f"expected a node as a JSON object, got {brief(data)}")
-    entries = json_object(cast("object", data))
-    if len(entries) != 1 or next(iter(entries)) not in _NODES:
-        problem = f"a node has exactly one of {', '.join(_NODES)}; got {brief(list(entries))}"
-        raise _no_node(path, entries, problem)
-    [(key, value)] = entries.items()
-    below = (*path, key)
-    if key == "filter":
-        return cast("Filter", load(value, LeafFilter, below))
-    if key == "not":
-        return _connective(Not, load_node(value, below, depth + 1), path)
-    children = [load_node(item, (*below, i), depth + 1) for i, item in enumerate(checked_list(value, "nodes", below))]
-    return _connective(And if key == "and" else Or, children, path)
+    match data:
+        case {"filter": leaf, **rest} if not rest:
+            return cast("Filter", load(leaf, LeafFilter, (*path, "filter")))
+        case {"and": nodes, **rest} if not rest:
+            return And(_load_nodes(nodes, (*path, "and"), depth + 1))
+        case {"or": nodes, **rest} if not rest:
+            return Or(_load_nodes(nodes, (*path, "or"), depth + 1))
+        case {"not": node, **rest} if not rest:
+            return Not(load_node(node, (*path, "not"), depth + 1))
+        case _:
+            problem = f"expected a JSON object with exactly one of filter, and, or, not; got {brief(data)}"
+            raise fault_at(path, problem + messages.instead_of_node(data))
 
 
-def _no_node(path: Path, data: object, problem: str) -> FilterDecodeError:
-    return fault_at(path, problem + messages.instead_of_node(data))
+def _load_nodes(data: object, path: Path, depth: int) -> list[Filter]:
+    return [load_node(item, (*path, i), depth) for i, item in enumerate(checked_list(data, "nodes", path))]
 
 
-def _connective(node: Callable[[Any], Filter], children: object, path: Path) -> Filter:
-    try:
-        return node(children)
-    except FilterError as error:  # too large
-        raise fault_at(path, str(error)) from None
-
-
-def json_object(data: object, path: Path | None = None, what: str = "a JSON object") -> dict[Any, Any]:
-    """A copy of the data, if it is a JSON object; in the converter, which knows the path, it is left out."""
+def json_object(data: object) -> dict[Any, Any]:
+    """A copy of the data, if it is a JSON object."""
     if isinstance(data, Mapping):
         return dict(cast("Mapping[Any, Any]", data))  # type: ignore[redundant-cast]  # pyright knows less
-    problem = f"expected {what}, got {brief(data)}"
-    raise FilterError(problem) if path is None else fault_at(path, problem)
+    raise FilterDecodeError(f"expected a JSON object, got {brief(data)}")
 
 
 def checked_list(data: object, noun: str, path: Path) -> list[object]:
@@ -110,18 +95,18 @@ def checked_list(data: object, noun: str, path: Path) -> list[object]:
 
 
 def dump(value: object) -> Any:
-    """A leaf or a catalog's column as plain data, or a list for a tuple of them."""
+    """A catalog's columns as plain data."""
     return _converter().unstructure(value)
 
 
 def load(data: object, shape: Any, path: Path) -> Any:
     """
-    The value of a shape that plain data stands for.
+    The value of a shape for plain data.
 
     Args:
         data: The plain data.
         shape: `LeafFilter`, a catalog's column, or a list of one of them.
-        path: The way to the data in what the caller was given, for errors.
+        path: Where the data is in what the caller was given, for errors.
 
     Raises:
         FilterDecodeError: with the path to the first fault.
@@ -133,33 +118,28 @@ def load(data: object, shape: Any, path: Path) -> Any:
     raise fault
 
 
-# ---- faults ----------------------------------------------------------------------------------------------------------
-
-
 def fault_at(path: Path, message: str) -> FilterDecodeError:
     """The error for plain data with a fault at a path."""
-    written = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path[-12:])
-    return FilterDecodeError(f"at {'…' if len(path) > 12 else ''}{written or 'the top'}: {message}", path)
+    written = "".join([f"[{step}]" if isinstance(step, int) else f".{step}" for step in path[-12:]])
+    place = f"at {'…' if len(path) > 12 else ''}{written}: " if path else ""
+    return FilterDecodeError(place + message, path)
 
 
 def _first_fault(error: Any, path: Path) -> FilterDecodeError:
-    """The first of the errors that cattrs groups by field and by position, whose notes say which these are."""
+    """The first error in cattrs' nested groups; the notes of an error have the field or the position it is about."""
     while hasattr(error, "exceptions"):
-        owner, error = error.cl, error.exceptions[0]
+        error = error.exceptions[0]
         for note in getattr(error, "__notes__", ()):
             step = note.name if hasattr(note, "name") else note.index
             if isinstance(error, KeyError):
-                return fault_at(path, f"a {owner.type} filter needs {step}")
+                return fault_at(path, f"{step} is missing")
             path = (*path, step)
     if hasattr(error, "extra_fields"):
-        return fault_at(path, _unknown_key(error.cl, min(map(str, error.extra_fields))))
+        key = min(map(str, error.extra_fields))
+        names = [attribute.name for attribute in fields(error.cl)]
+        hint = messages.did_you_mean(key, names, f"they have {', '.join(names)} and type")
+        return fault_at(path, f"{error.cl.type} filters have no key {brief(key)}; {hint}")
     return fault_at((*path, *getattr(error, "path", ())), str(error))
-
-
-def _unknown_key(leaf: Any, key: str) -> str:
-    names = [attribute.name for attribute in fields(leaf)]
-    hint = messages.did_you_mean(key, names, f"it has {', '.join(names)} and type")
-    return f"a {leaf.type} filter has no key {brief(key)}; {hint}"
 
 
 # ---- the converter ---------------------------------------------------------------------------------------------------
@@ -167,86 +147,61 @@ def _unknown_key(leaf: Any, key: str) -> str:
 
 @cache
 def _converter() -> "Converter":
-    """The one converter: each field goes through the converter that its class's constructor has for it."""
+    """The one converter. Each field goes through the converter that its class's constructor has for it."""
     from cattrs import Converter  # noqa: PLC0415  # on first use
     from cattrs.gen import make_dict_structure_fn, override  # noqa: PLC0415
 
     converter = Converter(unstruct_collection_overrides={tuple: list})
 
     def structure(cls: Any) -> Any:
-        hooks: dict[str, Any] = {a.name: override(struct_hook=partial(_field_value, a)) for a in fields(cls)}
+        hooks: Any = {a.name: override(struct_hook=partial(_convert, a.converter)) for a in fields(cls)}
         if issubclass(cls, Filter):
             return make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **hooks)
-        made: Any = make_dict_structure_fn(cls, converter, **hooks)
-        required = [a.name for a in fields(cls) if a.default is NOTHING or a.metadata.get("required")]
-        return partial(_column, made, cls, required)
+        return partial(_structure_column, make_dict_structure_fn(cls, converter, **hooks))
 
     converter.register_structure_hook_factory(has, structure)
-    converter.register_structure_hook_func(lambda shape: shape == LeafFilter, partial(_structure_leaf, converter))
-    converter.register_unstructure_hook_factory(has, _dump_function)
+    converter.register_structure_hook_func(lambda shape: shape == LeafFilter, _structure_leaf)
     converter.register_unstructure_hook(datetime, datetime.isoformat)
-    converter.register_unstructure_hook_func(_may_be_tuple, _tuple_as_list)
     return converter
 
 
 @cache
 def _dump_function(cls: Any) -> Callable[[Any], dict[str, Any]]:
-    """What the converter dumps a class with; its own search for it would cost a tenth of the time."""
+    """The function that dumps a class of leaves, without cattrs' search for it."""
     from cattrs.gen import make_dict_unstructure_fn, override  # noqa: PLC0415  # on first use
 
     fields_of = make_dict_unstructure_fn(cls, _converter(), user_ids=override(omit_if_default=True))
-    filter_type = getattr(cls, "type", None)
 
-    def with_type(leaf: Any) -> dict[str, Any]:
+    def dump_leaf(leaf: Any) -> dict[str, Any]:
         data = fields_of(leaf)
-        data["type"] = filter_type
+        data["column_id"] = leaf.column_id  # fully_annotated has it in its class
+        data["type"] = leaf.type
         return data
 
-    def with_column(leaf: Any) -> dict[str, Any]:
-        return {"column_id": leaf.column_id, **with_type(leaf)}
-
-    return fields_of if filter_type is None else with_type if issubclass(cls, Comparison) else with_column
+    return dump_leaf
 
 
-def _field_value(attribute: Any, value: object, _: object) -> object:
-    """A field's value checked where cattrs knows the field, so that it's named in a fault."""
-    return attribute.converter(value)
+def _convert(converter: Callable[[object], object], value: object, _: object) -> object:
+    return converter(value)
 
 
-def _structure_leaf(converter: "Converter", data: object, _: object) -> LeafFilter:
-    """The leaf that a JSON object stands for, of the class that its type says."""
-    entries = json_object(data, what="a filter as a JSON object")
-    for key in entries:
-        if not isinstance(key, str):
-            raise FilterError(f"a filter has no key {brief(key)}; keys are text")
-    if "type" not in entries:
-        raise FilterError(f"a filter needs its type, one of {', '.join(LEAVES)}")
-    leaf_type = entries.pop("type")
-    leaf = LEAVES.get(leaf_type) if isinstance(leaf_type, str) else None
+def _structure_leaf(data: object, _: object) -> LeafFilter:
+    entries = json_object(data)
+    if not all(isinstance(key, str) for key in entries):
+        raise FilterDecodeError(f"expected keys that are text, got {brief(list(entries))}")
+    name = entries.pop("type", None)
+    leaf = LEAVES.get(name) if isinstance(name, str) else None
     if leaf is None:
-        raise FilterDecodeError(f"no filter has the type {brief(leaf_type)}; there are {', '.join(LEAVES)}", ("type",))
-    if not issubclass(leaf, Comparison):
-        if entries.pop("column_id", leaf.column_id) != leaf.column_id:
-            raise FilterDecodeError(f"a {leaf.type} filter has no column but {leaf.column_id}", ("column_id",))
-    elif "name" in entries and entries.setdefault("column_id", entries["name"]) != entries.pop("name"):
-        raise FilterDecodeError("name and column_id differ; the API knows column_id only", ("name",))
-    if leaf_type in _EQ_BY_DEFAULT:
+        raise FilterDecodeError(f"expected one of {', '.join(LEAVES)}, got {brief(name)}", ("type",))
+    if "name" in entries and "column_id" not in entries:
+        entries["column_id"] = entries.pop("name")
+    if leaf is FullyAnnotatedFilter and entries.get("column_id") == leaf.column_id:
+        del entries["column_id"]
+    if name in _EQ_BY_DEFAULT:
         entries.setdefault("operator", "eq")
-    return converter.structure(entries, leaf)
+    return _converter().structure(entries, leaf)
 
 
-def _column(made: Callable[[Any, Any], T], cls: type[T], required: Sequence[str], data: object, _: object) -> T:
-    """A catalog's column, in which null means the same as no key."""
-    given = {key: value for key, value in json_object(data).items() if value is not None}
-    for name in required:
-        if name not in given:
-            raise FilterError(f"a column needs its {name}")
-    return made(given, cls)
-
-
-def _may_be_tuple(shape: Any) -> bool:
-    return any(get_origin(member) is tuple for member in get_args(shape))
-
-
-def _tuple_as_list(value: object) -> object:
-    return list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
+def _structure_column(made: Callable[[Any, Any], Any], data: object, cls: object) -> Any:
+    """A catalog's column, in which null means the same as a missing key."""
+    return made({key: value for key, value in json_object(data).items() if value is not None}, cls)

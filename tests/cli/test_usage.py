@@ -20,7 +20,7 @@ REFUSED = (
     NO_UUID,
     "Error: experiment_id 'x' ",
     "Error: --where: '(' was never closed\n  Col(\n     ^\n",
-    "Error: --where-json: at the top: a node has exactly one of filter, and, or, not; got []",
+    "Error: --where-json: expected a JSON object with exactly one of filter, and, or, not; got {}",
     "binds tighter than ==",
     NO_JSON,
     "Error: --data: line 2: a session needs its project_id",
@@ -44,7 +44,7 @@ REFUSED = (
         (["count", PROJECT, "--where", "Col("], "Error: --where: '(' was never closed\n  Col(\n     ^\n"),
         (
             ["count", PROJECT, "--where-json", "-"],
-            "Error: --where-json: at the top: a node has exactly one of filter, and, or, not; got []",
+            "Error: --where-json: expected a JSON object with exactly one of filter, and, or, not; got {}",
         ),
         (
             ["count", PROJECT, "--where-json", __file__],

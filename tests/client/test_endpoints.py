@@ -129,14 +129,14 @@ async def test_a_password_serves_columns_too() -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("[]", "at the top: expected a JSON object"),
-        ('{"columns": [{"id": "x"}]}', "at .columns[0]: a column needs its category"),
+        ("[]", "expected a JSON object"),
+        ('{"columns": [{"label": "x"}]}', "at .columns[0]: id is missing"),
         ('{"columns": NaN}', "NaN is not JSON"),
         ('{"total_count": 3}', "at .columns: expected a list of columns"),
         ("", "an empty body"),
         ('{"columns": [{"category": "standard", "id": ["the-secret-key"]}]}', "at .columns[0].id: expected text"),
     ],
-    ids=["list", "no category", "NaN", "a count", "empty", "an id that is no text"],
+    ids=["list", "no id", "NaN", "a count", "empty", "an id that is no text"],
 )
 async def test_a_200_without_columns_is_a_decode_error(body: str, words: str) -> None:
     """The error names the place of the fault, and holds no credential that the service echoed."""

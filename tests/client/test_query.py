@@ -362,13 +362,13 @@ def test_the_documents_own_example_loads() -> None:
         pytest.param(
             {"project_id": PROJECT, "filters": [{"type": "text"}]},
             ["filters", 0],
-            ["at .filters[0]", "text filter needs"],
+            ["at .filters[0]: column_id is missing"],
             id="leaf",
         ),
         pytest.param(
             {"project_id": PROJECT, "filters": [{"filter": {}}]},
-            ["filters", 0],
-            ["at .filters[0]", "needs its type"],
+            ["filters", 0, "type"],
+            ["at .filters[0].type: expected one of text, number", "got None"],
             id="tree in the flat list",
         ),
         pytest.param({"project_id": PROJECT, "filters": 1}, ["filters"], ["a list of leaves", "1"], id="number"),

@@ -114,13 +114,12 @@ COLUMN = {"id": "x", "category": "standard"}
 @pytest.mark.parametrize(
     ("data", "path", "message"),
     [
-        (None, (), "at the top: expected a JSON object, got None"),
-        ([COLUMN], (), "at the top: expected a JSON object, got [{"),
+        (None, (), "expected a JSON object, got None"),
+        ([COLUMN], (), "expected a JSON object, got [{"),
         ({}, ("columns",), "at .columns: expected a list of columns, got None"),
         ({"columns": COLUMN}, ("columns",), "at .columns: expected a list of columns, got {"),
         ({"columns": [COLUMN, "x"]}, ("columns", 1), "at .columns[1]: expected a JSON object, got 'x'"),
-        ({"columns": [{"category": "standard"}]}, ("columns", 0), "at .columns[0]: a column needs its id"),
-        ({"columns": [{"id": "x"}]}, ("columns", 0), "at .columns[0]: a column needs its category"),
+        ({"columns": [{"category": "standard"}]}, ("columns", 0), "at .columns[0]: id is missing"),
         ({"columns": [COLUMN | {"id": 5}]}, ("columns", 0, "id"), "at .columns[0].id: expected text, got 5"),
         ({"columns": [COLUMN | {"id": ""}]}, ("columns", 0, "id"), "at .columns[0].id: a column id can't be empty"),
         ({"columns": [COLUMN | {"id": "\ud800"}]}, ("columns", 0, "id"), "at .columns[0].id: the column id '\\ud800'"),

@@ -15,6 +15,7 @@ from galileo_sessions import (
     Col,
     Filter,
     FilterDecodeError,
+    FilterTooLargeError,
     FilterTypeError,
     FullyAnnotatedFilter,
     Not,
@@ -98,7 +99,6 @@ def test_loading_leaves_the_data_as_it_is() -> None:
 def test_a_column_may_be_called_name(leaf: dict[str, Any]) -> None:
     """The API's own example says `name`; somebody's saved filter may."""
     assert load_filter({"filter": leaf}) == load_filter({"filter": without(leaf, "column_id") | {"name": "a"}})
-    assert load_filter({"filter": leaf}) == load_filter({"filter": leaf | {"name": "a"}})
 
 
 @pytest.mark.parametrize("leaf", [{"type": "fully_annotated"}, ANNOTATED | {"user_ids": None}], ids=["least", "null"])
@@ -118,13 +118,13 @@ def test_only_filters_are_dumped(where: Any) -> None:
 # ---- refused ---------------------------------------------------------------------------------------------------------
 
 NODES: dict[str, tuple[object, list[str | int], list[str]]] = {
-    "null": (None, [], ["at the top", "a JSON object", "None"]),
+    "null": (None, [], ["expected a JSON object with exactly one of filter, and, or, not; got None"]),
     "list": ([{"filter": TEXT}], [], ["a JSON object"]),
     "text": ("{}", [], ["a JSON object", "'{}'"]),
     "none of the keys": ({}, [], ["exactly one of filter, and, or, not"]),
     "another key": ({"nand": []}, [], ["exactly one of filter, and, or, not", "nand"]),
-    "and beside or": ({"and": [], "or": []}, [], ["exactly one of", "'and', 'or'"]),
-    "filter beside not": ({"filter": TEXT, "not": {"filter": TEXT}}, [], ["exactly one of", "'filter', 'not'"]),
+    "and beside or": ({"and": [], "or": []}, [], ["exactly one of", "{'and': [], 'or': []}"]),
+    "filter beside not": ({"filter": TEXT, "not": {"filter": TEXT}}, [], ["exactly one of", "'filter': {", "'not': {"]),
     "a key too many": ({"and": [], "id": 1}, [], ["exactly one of", "'id'"]),
     "a leaf alone": (TEXT, [], ["exactly one of", "'column_id'"]),
     "a key that is no text": ({1: []}, [], ["exactly one of", "1"]),
@@ -144,14 +144,14 @@ NODES: dict[str, tuple[object, list[str | int], list[str]]] = {
 }
 
 LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
-    "no type": (without(TEXT, "type"), [], ["needs its type", "text", "fully_annotated"]),
+    "no type": (without(TEXT, "type"), ["type"], ["expected one of text", "fully_annotated", "None"]),
     "unknown type": (TEXT | {"type": "texts"}, ["type"], ["'texts'", "text"]),
     "null type": (TEXT | {"type": None}, ["type"], ["None"]),
     "list as type": (TEXT | {"type": ["text"]}, ["type"], ["['text']"]),
-    "empty": ({}, [], ["needs its type"]),
-    "no column": (without(TEXT, "column_id"), [], ["text filter needs column_id"]),
-    "no operator": (without(TEXT, "operator"), [], ["text filter needs operator"]),
-    "no value": (without(TEXT, "value"), [], ["text filter needs value"]),
+    "empty": ({}, ["type"], ["expected one of text"]),
+    "no column": (without(TEXT, "column_id"), [], ["column_id is missing"]),
+    "no operator": (without(TEXT, "operator"), [], ["operator is missing"]),
+    "no value": (without(TEXT, "value"), [], ["value is missing"]),
     "unknown operator": (TEXT | {"operator": "gt"}, ["operator"], ["no operator 'gt'", "eq, ne, contains"]),
     "null operator": (TEXT | {"operator": None}, ["operator"], ["no operator None"]),
     "list as operator": (TEXT | {"operator": []}, ["operator"], ["no operator []"]),
@@ -180,23 +180,23 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "case on a number": (
         NUMBER | {"case_sensitive": True},
         [],
-        ["number filter has no key 'case_sensitive'", "operator"],
+        ["number filters have no key 'case_sensitive'", "operator"],
     ),
     "misspelt operator": (without(TEXT, "operator") | {"operater": "eq"}, [], ["operator"]),
     "misspelt case": (
         without(TEXT, "case_sensitive") | {"case_sensitve": False},
         [],
-        ["text filter has no key 'case_sensitve'", "did you mean case_sensitive?"],
+        ["text filters have no key 'case_sensitve'", "did you mean case_sensitive?"],
     ),
     "misspelt users": (ANNOTATED | {"user_id": [USER]}, [], ["no key 'user_id'", "did you mean user_ids?"]),
     "unrelated key": (NUMBER | {"zzz": 1}, [], ["no key 'zzz'", "column_id, operator, value and type"]),
     "two unrelated keys": (NUMBER | {"zzz": 1, "yyy": 2}, [], ["no key 'yyy'"]),
     "empty key": (NUMBER | {"": 1}, [], ["no key ''"]),
-    "a key that is no text": (NUMBER | {1: 1}, [], ["no key", "1"]),
-    "another name": (TEXT | {"name": "b"}, ["name"], ["name and column_id differ"]),
+    "a key that is no text": (NUMBER | {1: 1}, [], ["keys that are text", "1]"]),
+    "two names": (TEXT | {"name": "a"}, [], ["no key 'name'", "column_id"]),
     "number as name": (without(TEXT, "column_id") | {"name": 1}, ["column_id"], ["text", "1"]),
-    "column of fully_annotated": (ANNOTATED | {"column_id": "a"}, ["column_id"], ["no column but fully_annotated"]),
-    "null column of fully_annotated": (ANNOTATED | {"column_id": None}, ["column_id"], ["fully_annotated"]),
+    "column of fully_annotated": (ANNOTATED | {"column_id": "a"}, [], ["no key 'column_id'"]),
+    "null column of fully_annotated": (ANNOTATED | {"column_id": None}, [], ["no key 'column_id'"]),
     "name of fully_annotated": (ANNOTATED | {"name": "fully_annotated"}, [], ["no key 'name'"]),
     "operator of fully_annotated": (ANNOTATED | {"operator": "eq"}, [], ["no key 'operator'"]),
     "no users": (ANNOTATED | {"user_ids": []}, ["user_ids"], ["at least one"]),
@@ -251,12 +251,11 @@ def test_more_levels_are_refused(key: str, levels: int) -> None:
 
 
 def test_more_than_10_000_leaves_are_refused() -> None:
-    """The limit is that of filters themselves, and the path leads to the node that breaks it."""
+    """The limit and the error are those of filters themselves."""
     leaves = [{"filter": NUMBER}] * 10_001
     assert 10_000 == load_filter({"or": leaves[1:]}).size
-    error = decode_error({"not": {"or": leaves}})
-    assert ("not",) == error.path
-    assert "10,000" in str(error)
+    with pytest.raises(FilterTooLargeError, match="10,000"):
+        load_filter({"not": {"or": leaves}})
 
 
 # ---- hostile ---------------------------------------------------------------------------------------------------------
@@ -405,13 +404,13 @@ LEAF = {"column_id": "a", "type": "number", "operator": "gt", "value": 1}
         ("Col('a').gt(1)", "parse_filter reads filters as text"),
         ([{"filter": LEAF}], 'Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of'),
         (LEAF, 'Write {"filter": {...}} around a leaf'),
-        ({"and": [LEAF]}, "at .and[0]: a node has exactly one of filter, and, or, not"),
+        ({"and": [LEAF]}, "at .and[0]: expected a JSON object with exactly one of filter, and, or, not"),
         ({"type": "fully_annotated"}, 'Write {"filter": {...}} around a leaf'),
         ({"filter_tree": {"filter": LEAF}}, 'Write load_filter(data["filter_tree"]), or load_query(data)'),
         ({"filters": [LEAF]}, "load_query(data) reads a whole query"),
         (Col("a").gt(1), "This is a filter already"),
         (Col("a"), "got Col('a')"),
-        ({}, "got []"),
+        ({}, "got {}"),
         (None, "got None"),
     ],
     ids=lambda value: ascii(value)[:40],
