@@ -1,8 +1,4 @@
-"""
-What the API says of one column: the fields of its `LogRecordsColumnInfo`.
-
-Its enums are kept as text, for they grow.
-"""
+"""What the API says about one column: its `LogRecordsColumnInfo`."""
 
 from typing import Any
 
@@ -11,37 +7,31 @@ from attrs.converters import optional
 
 from galileo_sessions.errors import FilterTypeError, brief
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.values import as_sequence, text
+from galileo_sessions.filters.values import as_sequence, boolean, text
 
 
 def _column_id(value: str) -> str:
     return Col(text(value)).column_id
 
 
-def _flag(value: object) -> bool:
-    if value is True or value is False:
-        return value
-    raise FilterTypeError(f"expected true or false, got {brief(value)}")
-
-
 def _items(value: object) -> tuple[Any, ...]:
     items = as_sequence(value)
     if items is None:
         raise FilterTypeError(f"expected a list, got {brief(value)}")
-    return tuple(items)
+    return tuple([item for item in items if item is not None])
 
 
 def _texts(value: object) -> tuple[str, ...]:
-    return tuple([text(item) for item in _items(value)])
+    return tuple(map(text, _items(value)))
 
 
 @frozen
 class ColumnInfo:
     """
-    What the API says of a column. Enums are text, so that members which this version doesn't know survive.
+    What the API says about a column. Its enums are text here, since the API adds members.
 
     Raises:
-        FilterError: if a field is of the wrong type, or no column can have this `id`.
+        FilterError: if a field has the wrong type, or the `id` is empty.
     """
 
     id: str = field(converter=_column_id)
@@ -54,17 +44,17 @@ class ColumnInfo:
     data_unit: str | None = field(default=None, converter=optional(text))
     """Such as percentage, nano_seconds, dollars."""
     label: str | None = field(default=None, converter=optional(text))
-    """Its name in Galileo's console."""
+    """The column's name in Galileo's console."""
     group_label: str | None = field(default=None, converter=optional(text))
     description: str | None = field(default=None, converter=optional(text))
-    allowed_values: tuple[Any, ...] | None = field(default=None, converter=optional(_items), hash=False)
-    """The only values that it has; None or none where there is no such list."""
+    allowed_values: tuple[Any, ...] = field(default=(), converter=_items, hash=False)
+    """The only values that the column has, without null; empty if there is no such list."""
     applicable_types: tuple[str, ...] = field(default=(), converter=_texts)
-    """What has the column, such as session, trace, llm."""
-    filterable: bool = field(default=True, converter=_flag)
-    multi_valued: bool = field(default=False, converter=_flag)
-    is_empty: bool = field(default=False, converter=_flag)
-    """Whether nothing has a value in it."""
-    is_optional: bool = field(default=False, converter=_flag)
+    """The records that have the column, such as session, trace, llm."""
+    filterable: bool = field(default=True, converter=boolean)
+    multi_valued: bool = field(default=False, converter=boolean)
+    is_empty: bool = field(default=False, converter=boolean)
+    """True if no record has a value."""
+    is_optional: bool = field(default=False, converter=boolean)
     metric_key_alias: str | None = field(default=None, converter=optional(text))
     """The older name of a metric whose id is its scorer's UUID."""

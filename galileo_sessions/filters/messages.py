@@ -266,24 +266,8 @@ def instead_of_node(data: object) -> str:
 # ---- a catalog's columns ---------------------------------------------------------------------------------------------
 
 
-def unknown_column(column_id: object, hint: str) -> str:
-    """The text for a column that a catalog doesn't have."""
-    return f"there is no column {brief(column_id)}" + (f"; {hint}" if hint else "")
-
-
-def wrong_type(column_id: str, filter_type: str, leaf_type: str, rewrite: str) -> str:
-    """The text for a leaf of another type than its column."""
-    return f"{brief(column_id)} is filtered as {filter_type}, not as {leaf_type}. Write {rewrite}"
-
-
 def other_type(column_id: str, filter_type: str) -> str:
     """The text for a column that a catalog has with another type."""
     if filter_type not in FILTER_TYPES:
         return f"{brief(column_id)} is filtered as {brief(filter_type)}, which this version doesn't know"
     return f"{brief(column_id)} is filtered as {filter_type}. Write catalog.{filter_type}({brief(column_id)})"
-
-
-def no_operator(column_id: str, filter_type: FilterType, operator: str, rewrite: str | None) -> str:
-    """The text for an operator that the column's type doesn't have."""
-    problem = f"{brief(column_id)} is filtered as {filter_type}, which has no {operator}"
-    return f"{problem}; it has {', '.join(filter_type.operators)}" + (f". Write {rewrite}" if rewrite else "")

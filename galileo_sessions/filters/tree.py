@@ -80,4 +80,4 @@ def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filte
     after = [map_leaves(child, function) for child in before]
     if all(new is old for new, old in zip(after, before, strict=True)):
         return where
-    return Not(*after) if isinstance(where, Not) else type(where)(after)
+    return Not(*after) if isinstance(where, Not) else And(after) if isinstance(where, And) else Or(after)

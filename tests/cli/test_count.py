@@ -70,7 +70,7 @@ async def test_a_filter_is_checked_before_it_is_counted(server, run):
     """With --check, a column that isn't there is an error and not a 0; nothing is counted."""
     status, out, err = await run("count", *IDS[:2], "--check", "--where", 'Col("tags").contains("vip")')
     assert (status, out) == (2, "")
-    assert "Col.collection('tags').contains('vip')" in err
+    assert "Col.collection('tags').contains(...)" in err
     assert server.requests == []
     assert (await run("count", IDS[0], "--check", "--where", WHERE)).status == 0
     assert len(server.requests) == 1
@@ -81,7 +81,7 @@ async def test_a_filter_is_checked_for_each_project_of_a_pipe(server, run):
     arguments = ("count", "--projects-from", "-", "--check", "--where", 'Col("tags").contains("vip")')
     status, out, err = await run(*arguments, stdin="\n".join(IDS[:2]))
     assert (status, out.count("FilterCheckError")) == (1, 2)
-    assert "Col.collection('tags').contains('vip')" in err
+    assert "Col.collection('tags').contains(...)" in err
     assert server.requests == []
 
 

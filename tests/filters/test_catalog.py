@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import pickle
-import time
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
@@ -71,8 +70,6 @@ def test_a_catalog_is_plain_data_and_back() -> None:
     assert CATALOG == load_catalog(dumped) == load_catalog(json.loads(json.dumps(dumped)))
     assert EXAMPLE["columns"][22]["allowed_values"] == dumped["columns"][22]["allowed_values"]
     assert dumped == dump_catalog(load_catalog(dumped))
-    with pytest.raises(FilterTypeError, match=r"expected a ColumnCatalog, got \{\}"):
-        dump_catalog({})  # type: ignore[arg-type]
 
 
 # ---- leniency and strictness -----------------------------------------------------------------------------------------
@@ -95,9 +92,10 @@ def test_what_is_new_survives() -> None:
 
 
 def test_null_means_not_said() -> None:
-    """And so does a key that is absent."""
-    names = set(dump_catalog(CATALOG)["columns"][0]) - {"id", "category"}
+    """And so does a key that is absent; only the id is required. A null among values is left out."""
+    names = set(dump_catalog(CATALOG)["columns"][0]) - {"id"}
     assert one() == one(**dict.fromkeys(names)) == ColumnInfo("x")
+    assert (1, "a") == one(allowed_values=[1, None, "a"]).allowed_values
 
 
 def test_of_one_id_the_last_counts() -> None:
@@ -131,7 +129,7 @@ COLUMN = {"id": "x", "category": "standard"}
         (
             {"columns": [COLUMN | {"filterable": "yes"}]},
             ("columns", 0, "filterable"),
-            "at .columns[0].filterable: expected true or false, got 'yes'",
+            "at .columns[0].filterable: expected True or False, got 'yes'",
         ),
         (
             {"columns": [COLUMN | {"allowed_values": "abc"}]},
@@ -139,9 +137,9 @@ COLUMN = {"id": "x", "category": "standard"}
             "at .columns[0].allowed_values: expected a list, got 'abc'",
         ),
         (
-            {"columns": [COLUMN | {"applicable_types": [None]}]},
+            {"columns": [COLUMN | {"applicable_types": [5]}]},
             ("columns", 0, "applicable_types"),
-            "at .columns[0].applicable_types: expected text, got None",
+            "at .columns[0].applicable_types: expected text, got 5",
         ),
     ],
 )
@@ -192,9 +190,7 @@ def test_a_catalog_is_made_by_hand() -> None:
     [
         (lambda: ColumnCatalog.of(score="numeric"), "'score' can't be 'numeric'; a filter type is one of id, date"),
         (lambda: ColumnCatalog.of({"": "text"}), "a column id can't be empty"),
-        (lambda: ColumnCatalog.of({5: "text"}), "expected text, got 5"),
-        (lambda: ColumnCatalog(5), "expected a list of ColumnInfo, got 5"),
-        (lambda: ColumnCatalog(["input"]), "expected a ColumnInfo, got 'input'"),
+        (lambda: ColumnInfo(5), "expected text, got 5"),
         (lambda: ColumnInfo("x", allowed_values="ab"), "expected a list, got 'ab'"),
     ],
 )
@@ -215,6 +211,7 @@ def test_it_is_a_mapping() -> None:
     assert "scroe" not in CATALOG
     assert 5 not in CATALOG
     assert CATALOG.get("scroe") is None
+    assert Col.text("input").eq("x") == CATALOG.get("input").eq("x")
     assert list(CATALOG) == [column.column_id for column in CATALOG.values()]
 
 
@@ -270,18 +267,6 @@ def test_an_unknown_column_is_a_key_error(asked: Any) -> None:
     assert (error, str(error)) == (pickle.loads(pickle.dumps(error)), str(pickle.loads(pickle.dumps(error))))
     with pytest.raises(UnknownColumnError):
         CATALOG.info(asked)
-
-
-def test_asking_whether_it_is_there_is_quick() -> None:
-    """Neither `in` nor get looks for a hint, which takes long among many columns."""
-    catalog = ColumnCatalog.of({f"metrics/{i:032x}": "number" for i in range(20_000)})
-    began = time.process_time()
-    assert [None] * 1_000 == [catalog.get(f"metrics/{i:031x}") for i in range(1_000)]
-    assert 5 == catalog.get("none", 5)
-    assert Col.number("metrics/" + "0" * 32).gt(1) == catalog.get("metrics/" + "0" * 32).gt(1)
-    with pytest.raises(UnknownColumnError):
-        catalog["metrics/x"]
-    assert time.process_time() - began < 2
 
 
 def test_a_column_without_a_type_infers_it() -> None:

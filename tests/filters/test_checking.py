@@ -1,9 +1,8 @@
-"""A filter held against a project's columns."""
+"""A filter checked against a project's columns."""
 
 from __future__ import annotations
 
 import pickle
-import re
 import time
 from typing import Any
 
@@ -23,7 +22,6 @@ from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, FullyAnnotatedFilter, Not, Or, TextFilter, all_of
 from galileo_sessions.filters.serialization import dump_filter
 from galileo_sessions.filters.tree import Path
-from galileo_sessions.text.parser import parse_filter
 
 FULLY = FullyAnnotatedFilter()
 FITTING = [
@@ -77,32 +75,17 @@ MISFITS: dict[str, tuple[Filter, str, str]] = {
     "typo": (Col("inptu").eq("x"), "unknown_column", "there is no column 'inptu'; did you mean input?"),
     "nothing like it": (Col("zzzzzz").eq("x"), "unknown_column", "there is no column 'zzzzzz'"),
     "not filterable": (Col("secret").eq("x"), "not_filterable", "'secret' can't be filtered"),
-    "annotated": (Col("done").eq("x"), "wrong_type", "'done' is asked by fully_annotated()"),
-    "new filter type": (
-        Col("sign").eq("x"),
-        "wrong_type",
-        "'sign' is filtered as 'zodiac', which this version doesn't know",
-    ),
+    "annotated": (Col("done").eq("x"), "wrong_type", "'done' is filtered as 'fully_annotated', not as text"),
+    "new filter type": (Col("sign").eq("x"), "wrong_type", "'sign' is filtered as 'zodiac', not as text"),
     "text for a collection": (
         Col("tags").contains("vip", case_sensitive=False),
         "wrong_type",
-        "'tags' is filtered as collection, not as text. "
-        "Write Col.collection('tags').contains('vip', case_sensitive=False)",
-    ),
-    "list for a collection": (
-        Col("tags").not_in(["a", "b"]),
-        "wrong_type",
-        "'tags' is filtered as collection, not as text. Write Col.collection('tags').not_in(['a', 'b'])",
+        "'tags' is filtered as collection, not as text. Write Col.collection('tags').contains(...)",
     ),
     "text for an id": (
-        Col("id").ne("x", case_sensitive=False),
+        Col("id").ne("x"),
         "wrong_type",
-        "'id' is filtered as id, not as text. Write Col.id('id').ne('x')",
-    ),
-    "text for a date": (
-        Col.text("created_at").eq("2026-01-31T09:00Z"),
-        "wrong_type",
-        "'created_at' is filtered as date, not as text. Write Col.date('created_at').eq('2026-01-31T09:00:00+00:00')",
+        "'id' is filtered as id, not as text. Write Col.id('id').ne(...)",
     ),
     "text for a number": (
         Col("step_number").eq("3"),
@@ -117,14 +100,7 @@ MISFITS: dict[str, tuple[Filter, str, str]] = {
     "no ne": (
         Col("tags").ne("vip"),
         "no_operator",
-        "'tags' is filtered as collection, which has no ne; it has eq, contains, one_of, not_in. "
-        "Write Col.collection('tags').not_in(['vip'])",
-    ),
-    "no ne, and no text": (
-        Col("tags").ne(3),
-        "no_operator",
-        "'tags' is filtered as collection, which has no ne; it has eq, contains, one_of, not_in. "
-        "Write Col.collection('tags').not_in(...)",
+        "'tags' is filtered as collection, which has no ne; it has eq, contains, one_of, not_in",
     ),
     "no contains": (
         Col("created_at").contains("2026"),
@@ -144,21 +120,10 @@ MISFITS: dict[str, tuple[Filter, str, str]] = {
     "case": (Col("type").eq("LLM"), "not_allowed", "'type' has no value 'LLM'; did you mean llm?"),
     "nothing like them": (Col("type").eq("x"), "not_allowed", "'type' has no value 'x'; it has ['control', 'tool', "),
     "one of them null": (Col("null").eq("c"), "not_allowed", "'null' has no value 'c'; it has ['a', 'b']"),
-    "no between": (
-        Col("created_at").between(1, 2),
-        "no_operator",
-        "'created_at' is filtered as date, which has no between; it has eq, ne, gt, gte, lt, lte. "
-        "Write Col.date('created_at').between(...), which makes two leaves",
-    ),
-    "contains": (
-        Col("check_stage").contains("x"),
-        "not_allowed",
-        "'check_stage' has no value that contains 'x'; it has ['post', 'pre']",
-    ),
     "collection": (
         Col.collection("labels").contains("ugly"),
         "not_allowed",
-        "'labels' has no value that contains 'ugly'; it has ['Good', 'Bad']",
+        "'labels' has no value 'ugly'; it has ['Good', 'Bad']",
     ),
     "number": (Col("stars").eq(4), "not_allowed", "'stars' has no value 4; it has [1, 2, 3]"),
     "boolean": (Col("flag").eq(False), "not_allowed", "'flag' has no value False; it has [True]"),
@@ -185,6 +150,7 @@ def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str, 
         Col("stars").ne(2.0),
         Col.collection("labels").eq("bAD", case_sensitive=False),
         Col("mixed").eq("b"),
+        Col("type").contains("x"),
         Col("free").eq("x"),
         Col("nothing").eq("x"),
         Col("opaque").eq("x"),
@@ -194,13 +160,11 @@ def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str, 
     ids=repr,
 )
 def test_values_are_judged_only_where_that_is_safe(where: Filter) -> None:
-    """Not where an operator orders, where allowed values are of other kinds, or where there are none."""
+    """Not for operators other than eq and one_of, or if allowed values have other types, or if there are none."""
     assert where is ODD.check(where)
 
 
-@pytest.mark.parametrize(
-    "leaf", [Col("type").eq("x"), Col("type").contains("x"), Col("type").one_of(["llm", "x"])], ids=repr
-)
+@pytest.mark.parametrize("leaf", [Col("type").eq("x"), Col("type").one_of(["llm", "x"])], ids=repr)
 def test_values_are_judged_where_they_are_asked_for(leaf: Filter) -> None:
     """Not under an odd number of nots, where sessions without them are asked for."""
     for asking in (leaf, Not(Not(leaf)), Not(FULLY & Not(leaf)), FULLY | leaf):
@@ -247,7 +211,7 @@ def test_the_error_shows_the_filter() -> None:
 def test_only_filters_are_checked() -> None:
     """A column, a dict or None is no filter."""
     for other in (Col("input"), {}, None):
-        with pytest.raises(FilterTypeError, match="check takes a filter, got"):
+        with pytest.raises(FilterTypeError, match="expected a filter, got"):
             CATALOG.check(other)  # type: ignore[arg-type]
 
 
@@ -285,50 +249,18 @@ def test_messages_are_short() -> None:
     assert len(str(caught.value)) < 10_000
 
 
-SCORER = "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42"
-
-
-@pytest.mark.parametrize("levels", [0, 20])
-def test_a_rewrite_can_be_copied(levels: int) -> None:
-    """Also for ids as long as those of scorers, and deep in a tree: it is read as a filter that fits."""
-    catalog = ColumnCatalog.of({SCORER: "collection"}, a="number")
-    where: Filter = Col(SCORER).contains("hallucination of a longer kind")
-    for _ in range(levels):
-        where = Or([And([where, Col("a").gt(1)]), Col("a").lt(1)])
-    with pytest.raises(FilterCheckError) as caught:
-        catalog.check(where)
-    said = re.sub(r"\n[│├└─ ]*", " ", str(caught.value))
-    rewrite = parse_filter(re.findall(r"Write (.*? kind'\))", said)[0])
-    assert Col.collection(SCORER).contains("hallucination of a longer kind") == catalog.check(rewrite)
-
-
-def test_a_rewrite_too_long_to_copy_is_cut() -> None:
-    """And no message is long for it."""
-    with pytest.raises(FilterCheckError) as caught:
-        CATALOG.check(Col("tags").contains("x" * 10_000))
-    assert "Write Col.collection('tags').contains('xxx" in caught.value.issues[0].msg
-    assert len(caught.value.issues[0].msg) < 300
-
-
-def test_long_lists_of_values_are_quick() -> None:
-    """30,000 values, all asked for, and one that isn't there."""
-    values = tuple(f"value {i}" for i in range(30_000))
-    catalog = ColumnCatalog([ColumnInfo("a", filter_type="text", allowed_values=values)])
-    began = time.process_time()
-    assert 1 == catalog.check(Col("a").one_of(values)).size
-    with pytest.raises(FilterCheckError, match="has no value 'valve 9'"):
-        catalog.check(Col("a").one_of([*values, "valve 9"]))
-    assert time.process_time() - began < 2
-
-
 def test_many_values_are_quick() -> None:
-    """1,000 leaves, each with a value that isn't among 1,000; ten of them get a hint."""
-    values = tuple(f"value {i}" for i in range(1_000))
+    """10,000 leaves and 100,000 allowed values, of which one leaf, or each, has another; ten of them get a hint."""
+    values = tuple(f"value {i}" for i in range(100_000))
     catalog = ColumnCatalog([ColumnInfo("a", filter_type="text", allowed_values=values)])
+    where = all_of([Col("a").eq(value) for value in values[:9_999]])
     began = time.process_time()
+    assert where is catalog.check(where)
+    with pytest.raises(FilterCheckError, match="'a' has no value 'valve 9'; did you mean value 9?"):
+        catalog.check(where & Col("a").one_of([*values, "valve 9"]))
     with pytest.raises(FilterCheckError) as caught:
-        catalog.check(all_of([Col("a").eq(f"valve {i}") for i in range(1_000)]))
-    assert time.process_time() - began < 5
+        catalog.check(all_of([Col("a").eq(f"valve {i}") for i in range(10_000)]))
+    assert time.process_time() - began < 3
     assert 10 == sum("did you mean" in issue.msg for issue in caught.value.issues)
 
 
@@ -340,16 +272,8 @@ def test_a_leaf_that_no_column_makes_is_checked_too() -> None:
         CATALOG.check(TextFilter("tags", "eq", ["a", "b"]))
 
 
-def test_hints_are_given_while_they_cost_little() -> None:
-    """Of ten typos among 2,000 long names the first have a hint, and all are told; a large number is compared, too."""
-    infos = [ColumnInfo(f"metrics/{number:036}", filter_type="text") for number in range(2_000)]
-    where = all_of([Col(f"metric/{number:036}") == "x" for number in range(10)])
-    began = time.process_time()
-    with pytest.raises(FilterCheckError) as caught:
-        ColumnCatalog(infos).check(where)
-    assert time.process_time() - began < 2
-    hinted = ["did you mean" in issue.msg for issue in caught.value.issues]
-    assert (len(hinted), hinted[0], 1 <= sum(hinted) < 5) == (10, True, True)
+def test_a_large_number_is_compared() -> None:
+    """It is too long for Python to print."""
     catalog = ColumnCatalog([ColumnInfo("x", filter_type="number", allowed_values=[10**4_300])])
     with pytest.raises(FilterCheckError, match="has no value 7"):
         catalog.check(Col("x") == 7)

@@ -214,7 +214,6 @@ async def count_by_parts(galileo: GalileoSessions, catalog: ColumnCatalog) -> No
     assert_type(Col.text("a").values(["x"]), Partition)
     assert_type(Col.boolean("a").values(), Partition)
     assert_type(Col.collection("a").values({"x"}), Partition)
-    assert_type(catalog.values("a"), Partition)
     counts = await galileo.count_by(ID, days, f, log_stream_id=ID)
     assert_type(counts, CountsBy)
     assert_type(counts["2026-05-01"] + counts.total, int)
