@@ -204,8 +204,8 @@ class GalileoSessions:
             timeout: Seconds for the whole call. None sets no limit except that of each attempt.
 
         Raises:
-            ConfigurationError: before a request, if an id isn't a UUID, if a time has no offset, or if the client
-                can't be used here.
+            ConfigurationError: before a request, if an id isn't a UUID, or the client can't be used here.
+            FilterError: before a request, if a time isn't one, or has no UTC offset.
             GalileoError: as `count` does.
         """
         query = build_query(project_id, None, (), log_stream_id, experiment_id, metrics_testing_id)

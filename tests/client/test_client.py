@@ -121,9 +121,9 @@ async def test_a_timeout_is_more_than_0_seconds(timeout):
 async def test_a_bad_query_sends_nothing():
     """A project id that is no UUID, or a filter that can't be sent, is refused before a request."""
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        with pytest.raises(ConfigurationError, match="project_id '../../evil'"):
+        with pytest.raises(ConfigurationError, match="project_id must be a UUID, got '../../evil'"):
             await galileo.count("../../evil")
-        with pytest.raises(gs.FilterTypeError, match="where takes a filter"):
+        with pytest.raises(gs.FilterTypeError, match="where must be a filter"):
             await galileo.count(PROJECT, Col("a"))
     assert server.connections == 0
 

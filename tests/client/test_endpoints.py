@@ -20,6 +20,7 @@ from galileo_sessions import (
     DeadlineExceededError,
     DecodeError,
     FilterCheckError,
+    FilterError,
     GalileoSessions,
     NotFoundError,
     NumberCol,
@@ -63,23 +64,22 @@ async def test_the_scope_and_the_times_travel(shapes: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"start_time": datetime(2026, 1, 31)}, ["start_time", "offset"]),  # noqa: DTZ001  # that is the mistake
-        ({"end_time": "2026-01-31T09:00:00"}, ["end_time", "offset", "+00:00"]),
-        ({"end_time": "yesterday"}, ["end_time", "'yesterday'", "ISO 8601"]),
-        ({"start_time": 5}, ["start_time", "got 5"]),
-        ({"project_id": "mine"}, ["project_id 'mine'"]),
-        ({"log_stream_id": "mine"}, ["log_stream_id 'mine'"]),
-        ({"timeout": 0}, ["timeout=0"]),
+        ({"start_time": datetime(2026, 1, 31)}, "'2026-01-31 00:00:00' has no UTC offset"),  # noqa: DTZ001  # the mistake
+        ({"end_time": "2026-01-31T09:00:00"}, "'2026-01-31T09:00:00' has no UTC offset"),
+        ({"end_time": "yesterday"}, "'yesterday' is not an ISO 8601 time"),
+        ({"start_time": 5}, "expected a datetime or ISO 8601 text, got 5"),
+        ({"project_id": "mine"}, "project_id must be a UUID, got 'mine'"),
+        ({"log_stream_id": "mine"}, "log_stream_id must be a UUID, got 'mine'"),
+        ({"timeout": 0}, "timeout=0"),
     ],
     ids=["a naive time", "a time without an offset", "no time", "a number", "project", "log stream", "timeout"],
 )
-async def test_what_cannot_be_asked_is_a_configuration_error(arguments: dict[str, Any], words: list[str]) -> None:
-    """The error names the argument, and nothing is sent."""
+async def test_what_cannot_be_asked_is_refused(arguments: dict[str, Any], words: str) -> None:
+    """The error quotes the argument, and nothing is sent."""
     async with raw_server(http(body=ANSWER)) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        with pytest.raises(ConfigurationError) as caught:
+        with pytest.raises((ConfigurationError, FilterError), match=words):
             await galileo.columns(**{"project_id": PROJECT, **arguments})
         assert [] == server.requests
-    assert [] == [word for word in words if word not in str(caught.value)]
 
 
 async def test_a_filter_is_checked_and_counted() -> None:

@@ -140,8 +140,8 @@ async def test_a_project_that_fails_is_not_in_the_table():
             r"partition must be a mapping of label to filter, got Col.date.*Write, for example, Col.date",
         ),
         (PROJECT, {"a": None}, "None is not a filter"),
-        ("nope", YEAR, "project_id 'nope'"),
-        ([3], YEAR, "project_id 3"),
+        ("nope", YEAR, "project_id must be a UUID, got 'nope'"),
+        ([3], YEAR, "project_id must be a UUID, got 3"),
     ],
 )
 async def test_a_mistake_is_told_before_a_request(galileo, local_galileo, project, partition, error):
