@@ -1,15 +1,13 @@
 """
-Whether one session satisfies a filter, without asking the service.
+Evaluates a filter on one session, without the service.
 
-Where the API's documents are silent, this module decides, and docs/filters.md lists the decisions:
-a missing value, `contains` with a list, the members of a collection.
+The API doesn't document missing values, `contains` with a list, and the members of a collection.
+docs/filters.md lists what this module decides for them.
 """
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any, TypeAlias, assert_never, cast
 from uuid import UUID
 
@@ -25,20 +23,21 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
     """
     Whether a session satisfies a filter, by three-valued logic.
 
-    A value that is missing, None, NaN or NaT, or has another type than the filter's, satisfies neither a leaf nor its
-    negation.
-    A leaf with a list where the API documents none holds if any of its items does; `ne` with a list, if none does.
-    A collection contains a text if one of its members is that text.
-    `FullyAnnotatedFilter` needs an annotation queue, so it is never satisfied, nor is its negation.
+    A value satisfies neither a leaf nor its negation if it is missing, None, NaN or NaT, or has another type than the
+    filter.
+    A leaf that has a list where the API documents none is satisfied by each item of the list; `ne` with a list, by
+    everything else.
+    A collection contains a text if one of its members is equal to the text.
+    `FullyAnnotatedFilter` needs an annotation queue, so neither the filter nor its negation is satisfied.
 
     Args:
         where: The filter.
         record: A session's values by column id: text, numbers, booleans, aware datetimes or ISO 8601 text,
-            collections of text; numpy's and pandas' scalars and `Decimal` as filters take them.
+            collections of text; also the scalars of numpy and pandas, and `Decimal`.
 
     Raises:
-        FilterTypeError: if the first isn't a filter, or the second no mapping.
-        FilterError: if a date filter meets a `datetime` without a time zone, which names no instant.
+        FilterTypeError: if `where` isn't a filter, or `record` isn't a mapping.
+        FilterError: if a date filter is evaluated on a `datetime` without a time zone.
     """
     if not isinstance(where, nodes.Filter) or not isinstance(record, Mapping):
         raise messages.swapped(where, record)
@@ -46,7 +45,7 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
 
 
 def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
-    """Kleene's logic: None is 'unknown'."""
+    """Kleene's three-valued logic, in which None is unknown."""
     node = cast("nodes.Node", where)
     match node:
         case nodes.And(children):
@@ -110,20 +109,14 @@ def _boolean_or_none(value: object) -> bool | None:
 
 
 def _number_or_none(value: Any) -> Any:
-    """A number that compares exactly with Python's, or None for NaN and what is no number."""
+    """A number that compares with Python's, or None for NaN and for anything that isn't a number."""
     if filter_type_of(value) is not FilterType.NUMBER:
         return None
-    if isinstance(value, Decimal):  # whose signalling NaN can't even be compared
+    if isinstance(value, Decimal):  # whose signalling NaN raises when it is compared
         return None if value.is_nan() else value
-    if value != value:  # noqa: PLR0124  # NaN alone is so
-        return None
-    match numpy_kind(value):
-        case "i" | "u":
-            return int(value)
-        case "f" if math.isfinite(value):
-            return Fraction(*value.as_integer_ratio())  # a longdouble has more digits than a float
-        case _:
-            return value
+    kind = numpy_kind(value)
+    number = float(value) if kind == "f" else int(value) if kind in ("i", "u") else value
+    return number if number == number else None  # noqa: PLR0124  # only NaN differs from itself
 
 
 def _instant_or_none(column_id: str, have: Any) -> object:
@@ -139,7 +132,7 @@ def _instant_or_none(column_id: str, have: Any) -> object:
 
 
 def _folded(leaf: _Textual) -> tuple[Callable[[str], str], list[str]]:
-    """How text is made comparable, and the leaf's values in that form; case never matters in an id."""
+    """The function that makes text comparable, and the leaf's values in that form. The case of an id doesn't matter."""
     fold = str.lower if isinstance(leaf, nodes.IdFilter) else text if leaf.case_sensitive else str.casefold
     return fold, [fold(value) for value in ((leaf.value,) if isinstance(leaf.value, str) else leaf.value)]
 

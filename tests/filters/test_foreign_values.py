@@ -181,14 +181,6 @@ def test_a_record_may_hold_values_as_filters_take_them(where: Filter, value: obj
     assert (expected is True, expected is False) == (matches(where, {"a": value}), matches(~where, {"a": value}))
 
 
-def test_a_longdouble_of_a_record_compares_with_all_its_digits() -> None:
-    """Not rounded to a float."""
-    if np.finfo(np.longdouble).nmant <= 52:
-        pytest.skip("a longdouble is a float on this machine")
-    assert matches(Col("a") > 2**63, {"a": np.longdouble(2**63) + np.longdouble(1)})
-    assert not matches(Col("a") > 2**63 + 1, {"a": np.longdouble(2**63) + np.longdouble(1)})
-
-
 @pytest.mark.parametrize("name", ["NaT", "NA"])
 def test_a_missing_value_of_pandas_is_missing(pandas: Any, name: str) -> None:
     """As None is."""
