@@ -165,7 +165,7 @@ async def test_a_bad_id_is_named_by_its_line(server, run, tmp_path):
     status, out, err = await run("count", "--projects-from", "-", "--format", "json", stdin=lines)
     assert (status, len(objects(out))) == (2, 120)
     assert err.startswith("stopped; 120 counted, total ")
-    assert r", line 121: project_id 'nope\x1b[31m'" in err
+    assert r", line 121: project_id must be a UUID, got 'nope\x1b[31m'" in err
 
 
 async def test_without_an_id_nothing_is_counted(server, run, tmp_path):

@@ -14,11 +14,11 @@ NOBODY = "Error: no credentials. Set GALILEO_API_KEY in the environment"
 
 
 NO_JSON = "test_usage.py is not JSON: Extra data: line 1 column 3 (char 2). A filter as text goes into --where"
-NO_UUID = "Error: project_id 'nope' "
+NO_UUID = "Error: project_id must be a UUID, got 'nope'"
 REFUSED = (
     NOBODY,
     NO_UUID,
-    "Error: experiment_id 'x' ",
+    "Error: experiment_id must be a UUID, got 'x'",
     "Error: --where: '(' was never closed\n  Col(\n     ^\n",
     "Error: --where-json: expected a JSON object with exactly one of filter, and, or, not; got {}",
     "binds tighter than ==",
@@ -38,7 +38,7 @@ REFUSED = (
             "Error: no project. Give PROJECT, or --projects-from FILE (- is a pipe), or set GALILEO_PROJECT_ID.",
         ),
         (["count", "nope"], NO_UUID),
-        (["count", PROJECT, "--experiment", "x"], "Error: experiment_id 'x' "),
+        (["count", PROJECT, "--experiment", "x"], "Error: experiment_id must be a UUID, got 'x'"),
         (["count", PROJECT, "--projects-from", "-"], "Error: PROJECT and --projects-from exclude each other."),
         (["count", "--projects-from", "/nowhere"], "'/nowhere': No such file or directory"),
         (["count", PROJECT, "--where", "Col("], "Error: --where: '(' was never closed\n  Col(\n     ^\n"),

@@ -70,7 +70,7 @@ async def test_the_scope_and_the_times_travel(shapes: Any) -> None:
         ({"start_time": 5}, "expected a datetime or ISO 8601 text, got 5"),
         ({"project_id": "mine"}, "project_id must be a UUID, got 'mine'"),
         ({"log_stream_id": "mine"}, "log_stream_id must be a UUID, got 'mine'"),
-        ({"timeout": 0}, "timeout=0"),
+        ({"timeout": 0}, "timeout must be more than 0 seconds, got 0"),
     ],
     ids=["a naive time", "a time without an offset", "no time", "a number", "project", "log stream", "timeout"],
 )
