@@ -7,21 +7,24 @@ from math import ceil
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _SPARKS = "▁▂▃▄▅▆▇█"
-_BAR = 32  # columns of the longest bar, unless told otherwise
+_BAR = 32  # columns of the longest bar in a notebook
 _MAX_LABEL = 80  # characters of a label in a chart
 _MAX_ROWS, _MAX_CELL = 100, 200  # of a table in a notebook: rows, and characters of a cell
 _MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
 
 
-def bar(part: float, width: int = _BAR) -> str:
+def bar(count: int | None, top: int, width: int = _BAR) -> str:
     """
-    A horizontal bar, to an eighth of a column.
+    A horizontal bar, to an eighth of a column; at least an eighth, unless the count is 0 or None.
 
     Args:
-        part: The length, from 0 to 1.
-        width: The columns of a bar of length 1.
+        count: What it shows.
+        top: The count of the longest bar.
+        width: The columns of the longest bar.
     """
-    full, rest = divmod(round(part * width * len(_EIGHTHS)), len(_EIGHTHS))
+    if not count or not width:
+        return ""
+    full, rest = divmod(max(1, round(count / top * width * len(_EIGHTHS))), len(_EIGHTHS))
     return ("█" * full + _EIGHTHS[rest]).rstrip()
 
 
@@ -54,15 +57,10 @@ def chart(counts: Sequence[tuple[str, int | None]], width: int = 80) -> str:
     top = max([count or 0 for _, count in counts], default=0) or 1
     space = max(8, width - left - middle - 4) if width else 0
     lines = [
-        f"{label:{left}}  {number:>{middle}}  {_bar_of(count, top, space)}".rstrip()
+        f"{label:{left}}  {number:>{middle}}  {bar(count, top, space)}".rstrip()
         for label, number, (_, count) in zip(labels, numbers, counts, strict=True)
     ]
     return "\n".join(lines)
-
-
-def _bar_of(count: int | None, top: int, width: int) -> str:
-    """The bar of a count; at least an eighth of a column, unless the count is 0."""
-    return bar(max(count / top, 1 / len(_EIGHTHS) / width), width) if count and width else ""
 
 
 def shortened(text: str, most: int = _MAX_LABEL) -> str:
@@ -99,7 +97,7 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], total: int, c
 def html_chart(head: Sequence[str], counts: Sequence[tuple[str, int | None]], caption: str) -> str:
     """A table for a notebook, with a bar for each count."""
     top = max([count or 0 for _, count in counts[:_MAX_ROWS]], default=0) or 1
-    rows = ((label, "" if count is None else f"{count:,}", _bar_of(count, top, _BAR)) for label, count in counts)
+    rows = ((label, "" if count is None else f"{count:,}", bar(count, top)) for label, count in counts)
     return html_table((*head, ""), rows, len(counts), caption)
 
 

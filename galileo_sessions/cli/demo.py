@@ -24,7 +24,7 @@ def show() -> None:
     print(f"One project   {counts[0]} of {everything.counts[0]} sessions")
     print(f"All {len(counts)}        {found.total} of {everything.total:,} sessions, in {url}")
     for result, count in zip(found.results, counts, strict=True):
-        print(f"{result.query.project_id}  {bar(count / max(counts))} {count}")
+        print(f"{result.query.project_id}  {bar(count, max(counts))} {count}")
     print("The same in the real service: export GALILEO_API_KEY=..., and GalileoSessions()")
 
 

@@ -29,10 +29,6 @@ class _Columns:
     answer: ColumnCatalog | GalileoError = Factory(lambda: GalileoError("the columns weren't requested"))
     answered_at: float = -inf
 
-    def has_answer(self, age: float, now: float) -> bool:
-        """Whether there is a catalog of at most `age` seconds, or an error that is newer than `now`."""
-        return self.answered_at > now - (age if isinstance(self.answer, ColumnCatalog) else 0.0)
-
 
 class ColumnChecks:
     """
@@ -85,7 +81,8 @@ class ColumnChecks:
         except TimeoutError:
             raise DeadlineExceededError("timeout= ran out while waiting for the project's columns") from None
         try:
-            if not columns.has_answer(age, began):
+            oldest = began - age if isinstance(columns.answer, ColumnCatalog) else began  # errors aren't cached
+            if columns.answered_at <= oldest:
                 await self._ask(columns, CountQuery(project_id), deadline, single)
         finally:
             columns.lock.release()

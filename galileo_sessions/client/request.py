@@ -1,7 +1,7 @@
 """
-One question to the service, from the query to the answer: the wait for a permit, the attempts, the deadline.
+One request to the service, from the query to the answer: the wait for a permit, the attempts, the deadline.
 
-A question makes attempts until one brings the answer, the retry policy gives up, or the deadline passes.
+A request makes attempts until one brings the answer, the retry policy gives up, or the deadline passes.
 An attempt begins with the permit to send, and ends with the last byte or an error.
 """
 
@@ -11,7 +11,7 @@ import asyncio
 import inspect
 import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from copy import copy
 from math import inf
 from typing import Any, Protocol, TypeVar
@@ -43,12 +43,12 @@ logger: logging.Logger = logging.getLogger("galileo_sessions")
 
 _TIMER = 0.001  # seconds by which a timer may be early
 _LINE = "POST %s: attempt %d, status %s, %.0f ms"
-_A_PERSONS_PATIENCE = 10.0
+_SINGLE_PATIENCE = 10.0
 """
-Seconds that a single question waits for a service that refuses everything, unless it has a deadline of its own.
+Seconds that a single request without a deadline waits for a service that refuses everything.
 
-That is about how long somebody who waits keeps their attention (Miller 1968, Nielsen 1993), it outlasts a restart or a
-failover of some seconds, and it is less than the 30 s after which most gateways in front of the caller would give up.
+That is about how long people keep their attention while they wait (Miller 1968, Nielsen 1993). It outlasts a restart or
+a failover of some seconds, and is less than the 30 s after which most gateways in front of the caller give up.
 """
 
 Attempts = tuple[errors.Attempt, ...]
@@ -56,7 +56,7 @@ OnAttempt = Callable[[errors.Attempt], object]
 
 
 class Count(Protocol):
-    """What counts a query, until a deadline on the loop's clock; `single` if it is asked alone, not by a fan-out."""
+    """Counts a query, until a deadline on the loop's clock; `single` is False for the targets of a fan-out."""
 
     async def __call__(
         self, query: CountQuery, deadline: float | None, *, single: bool = True
@@ -65,14 +65,15 @@ class Count(Protocol):
 
 @define
 class RequestState:
-    """One call of `Requester.send`, while it lasts."""
+    """A request while it lasts."""
 
     endpoint: Endpoint[Any]
     query: CountQuery
     body: bytes
-    deadline: float | None
+    deadline: float
+    """On the loop's clock; infinite if there is none."""
     single: bool
-    """Whether it is asked alone, not by a fan-out."""
+    """Whether it isn't part of a fan-out."""
     started: float
     waiting_since: float
     """When the wait for the next attempt began."""
@@ -80,26 +81,22 @@ class RequestState:
     decisions: RetryDecisions | None = None
     """Made when the first attempt has failed."""
     not_before: float = -inf
-    """When the next attempt may begin, on the loop's clock."""
+    """When the next attempt can begin, on the loop's clock."""
     allowance: tuple[int, float] | None = None
-    """What the last answer says of how many requests the service will take, and for how many seconds."""
+    """How many requests the service will take, and for how many seconds, according to the last answer."""
     new_token: bool = False
-    """Whether the last attempt's token was refused, so that the next one has a new one."""
-
-    def time_left(self, now: float) -> float:
-        """Seconds until the deadline."""
-        return inf if self.deadline is None else self.deadline - now
+    """Whether the token of the last attempt was refused, so that the next attempt has a new one."""
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
-        """Whether a timeout says nothing of the service: the caller's time was over, not only the attempt's."""
-        return isinstance(error, errors.AttemptTimeoutError) and self.time_left(now) <= _TIMER
-
-    def is_overtaken(self, last_success: float) -> bool:
-        """Whether one more refusal says nothing of the service: others succeed, and this question never does."""
-        return self.decisions is not None and self.decisions.is_overtaken(last_success)
+        """Whether a timeout says nothing about the service, because the deadline came before that of the attempt."""
+        return isinstance(error, errors.AttemptTimeoutError) and self.deadline - now <= _TIMER
 
     def failure(self, error: errors.GalileoError, now: float) -> errors.GalileoError:
-        """What to raise: the last response rather than network trouble after it; a copy, for an attempt lists it."""
+        """
+        The error to raise: the last response rather than network trouble after it.
+
+        It is a copy, because an attempt lists the original.
+        """
         if isinstance(error, errors.TransportError):
             responses = [attempt.error for attempt in self.attempts if isinstance(attempt.error, errors.ResponseError)]
             error = responses[-1] if responses else error
@@ -108,7 +105,7 @@ class RequestState:
         return final
 
     def too_late(self, now: float) -> errors.GalileoError:
-        """The error for a deadline that has passed, or that the next attempt would pass."""
+        """The error to raise if the deadline has passed, or will pass before the next attempt."""
         last = self.attempts[-1].error if self.attempts else None
         made = "" if self.attempts else " before a request could be sent"
         return self.failure(errors.DeadlineExceededError(f"timeout= ran out{made}; give more time", last=last), now)
@@ -148,8 +145,8 @@ class Requester:
         self._on_attempt = on_attempt
 
     async def count(self, query: CountQuery, deadline: float | None, *, single: bool = True) -> tuple[int, Attempts]:
-        """The count for a query, and the attempts that it took; as `send`."""
-        if not query.body:  # it asks for no session
+        """The count of a query, and the attempts that it took; see `send`."""
+        if not query.body:  # it selects no session
             return 0, ()
         return await self.send(COUNT, query, query.body, deadline, single=single)
 
@@ -157,26 +154,30 @@ class Requester:
         self, endpoint: Endpoint[T], query: CountQuery, body: bytes, deadline: float | None, *, single: bool = True
     ) -> tuple[T, Attempts]:
         """
-        The answer to a question, and the attempts that it took.
+        The answer to a request, and the attempts that it took.
 
         Args:
-            endpoint: What to ask.
-            query: Of which project; errors carry it.
+            endpoint: Where it is sent.
+            query: Its project; errors carry the query.
             body: What is sent.
             deadline: When to give up, on the loop's clock.
-            single: Whether it is asked alone: it is sent before the targets of fan-outs, and has less patience.
+            single: Whether it isn't part of a fan-out: it is sent before the targets of fan-outs, and has less
+                patience.
 
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        state = RequestState(endpoint, query, body, deadline, single, now, now)
+        state = RequestState(endpoint, query, body, inf if deadline is None else deadline, single, now, now)
         refusal = self._transport.refusal(loop)
-        if refusal is not None:  # before it waits for a place
+        if refusal is not None:
             raise state.failure(refusal, now)
+        if now >= state.deadline:
+            raise state.too_late(now)
         while True:
-            answer, error = await self._attempt(state)
+            permit = None if state.attempts else self.admission.try_acquire(single=single)
+            answer, error = await self._attempt(state, permit or await self._acquire(state))
             if error is None:
                 self._budget.give_back(1 if state.decisions is None else state.decisions.refund)
                 return answer, state.attempts
@@ -188,38 +189,56 @@ class Requester:
         await self._authentication.close()
         await self._transport.close()
 
-    async def _attempt(self, state: RequestState) -> tuple[Any, errors.GalileoError | None]:
+    async def _acquire(self, state: RequestState) -> Permit:
+        timeout = asyncio.timeout_at(state.deadline if state.deadline < inf else None)
+        permit: Permit | errors.GalileoError | None = None
+        try:
+            async with timeout:
+                permit = await self.admission.acquire(
+                    single=state.single,
+                    patience=self._patience(state),
+                    again=bool(state.attempts),
+                    ahead=state.decisions is not None and state.decisions.goes_first,
+                    not_before=state.not_before,
+                )
+        except TimeoutError:
+            if not timeout.expired():  # it comes from Limits(rate=...)
+                raise
+        if isinstance(permit, Permit):
+            return permit
+        now = asyncio.get_running_loop().time()
+        raise state.too_late(now) if permit is None else state.failure(permit, now)
+
+    def _patience(self, state: RequestState) -> float:
+        patience = self._retry.patience
+        return min(patience, _SINGLE_PATIENCE) if state.single and state.deadline == inf else patience
+
+    async def _attempt(self, state: RequestState, permit: Permit) -> tuple[Any, errors.GalileoError | None]:
         """One attempt, recorded in `state`: the answer, or an error."""
-        state.allowance = None
-        permit = None if state.attempts else self.admission.try_acquire(single=state.single)
-        permit = permit or await self._acquire(state)
         clock = asyncio.get_running_loop().time
         begun = clock()
-        until = begun + self._attempt_timeout
-        if state.deadline is not None:
-            until = min(until, state.deadline)
         answer: Any = None
         error: errors.GalileoError | None = None
         try:
-            if until <= begun:
-                raise state.too_late(begun)
-            answer = await self._exchange(state, until)
-        except errors.DeadlineExceededError:
-            raise
+            answer = await self._exchange(state, min(begun + self._attempt_timeout, state.deadline))
         except errors.GalileoError as problem:
-            error = problem.with_traceback(None)  # which would keep the whole response alive
-        finally:
-            ended = clock()
-            if answer is not None:
-                self.admission.succeeded(permit, ended)
-            else:
-                self._give_back(state, permit, error, ended)
-            if state.allowance is not None:
-                self._allow(state.allowance)
+            error = problem.with_traceback(None)  # a traceback would keep the whole response alive
+        except BaseException:
+            self.admission.released(permit)
+            raise
+        ended = clock()
+        if error is None:
+            self.admission.succeeded(permit, ended)
+        else:
+            self._give_back(state, permit, error, ended)
+        if state.allowance is not None:
+            remaining, seconds = state.allowance
+            self.admission.allow(remaining, min(seconds, self._retry.max_retry_after))
         self._record(state, error, begun, ended)
         return answer, error
 
     async def _exchange(self, state: RequestState, until: float) -> Any:
+        state.allowance = None
         headers = await self._authentication.headers(until)
         endpoint = state.endpoint
         path = endpoint.path.format(project_id=state.query.project_id)
@@ -231,88 +250,46 @@ class Requester:
         state.new_token = self._authentication.refused(error, headers)
         raise error
 
-    async def _acquire(self, state: RequestState) -> Permit:
-        permit: Permit | errors.GalileoError | None = None
-        if state.deadline is None:
-            permit = await self._wait(state)
-        else:
-            timeout = asyncio.timeout_at(state.deadline)
-            try:
-                async with timeout:
-                    permit = await self._wait(state)
-            except TimeoutError:
-                if not timeout.expired():  # then it is not ours, but of Limits(rate=...)
-                    raise
-        if isinstance(permit, Permit):
-            return permit
-        now = asyncio.get_running_loop().time()
-        raise state.too_late(now) if permit is None else state.failure(permit, now)
-
-    def _wait(self, state: RequestState) -> Coroutine[Any, Any, Permit | errors.GalileoError]:
-        return self.admission.acquire(
-            single=state.single,
-            patience=self._patience(state),
-            again=bool(state.attempts),
-            ahead=state.decisions is not None and state.decisions.goes_first,
-            not_before=state.not_before,
-        )
-
-    def _patience(self, state: RequestState) -> float:
-        patience = self._retry.patience
-        return min(patience, _A_PERSONS_PATIENCE) if state.single and state.deadline is None else patience
-
-    def _give_back(self, state: RequestState, permit: Permit, error: errors.GalileoError | None, now: float) -> None:
-        """Takes the permit back without an answer, and tells what the error says of the service."""
+    def _give_back(self, state: RequestState, permit: Permit, error: errors.GalileoError, now: float) -> None:
+        """Gives the permit back after an error, with what the error says about the service."""
         admission = self.admission
-        if error is None or state.is_cut_short(error, now):
-            admission.released(permit)
-        elif is_overload(error):
-            again, alone = bool(state.attempts), state.is_overtaken(admission.last_success)
-            admission.refused(permit, error, told=is_told(error), again=again, alone=alone)
+        if is_overload(error) and not state.is_cut_short(error, now):
+            alone = state.decisions is not None and state.decisions.is_overtaken(admission.last_success)
+            admission.refused(permit, error, told=is_told(error), again=bool(state.attempts), alone=alone)
         elif is_trouble(error):
             admission.released(permit)
         else:
             admission.answered(permit, now)
 
-    def _allow(self, said: tuple[int, float]) -> None:
-        remaining, seconds = said
-        self.admission.allow(remaining, min(seconds, self._retry.max_retry_after))
-
     def _record(self, state: RequestState, error: errors.GalileoError | None, begun: float, ended: float) -> None:
         status = error.status if isinstance(error, errors.ResponseError) else None
         if error is None or isinstance(error, errors.DecodeError):
             status = 200
-        admission = self.admission
-        attempt = errors.Attempt(
-            len(state.attempts) + 1,
-            status,
-            error,
-            begun - state.waiting_since,
-            ended - begun,
-            admission.width,
-            admission.rate,
-            admission.is_closed,
-        )
+        number, waited, now = len(state.attempts) + 1, begun - state.waiting_since, self.admission
+        attempt = errors.Attempt(number, status, error, waited, ended - begun, now.width, now.rate, now.is_closed)
         state.attempts += (attempt,)
         state.waiting_since = ended
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug(_LINE, state.endpoint.path, attempt.number, status, attempt.elapsed * 1000)
+            logger.debug(_LINE, state.endpoint.path, number, status, attempt.elapsed * 1000)
         if self._on_attempt is not None:
             call_back("on_attempt", self._on_attempt, attempt)
 
     def _prepare_retry(self, state: RequestState, error: errors.GalileoError) -> None:
-        """Decides when the next attempt may begin, or raises what the question ends with."""
-        now = state.waiting_since
+        """
+        Decides when the next attempt can begin.
+
+        Raises:
+            GalileoError: if there is none.
+        """
+        now, admission = state.waiting_since, self.admission
         if state.is_cut_short(error, now):
             raise state.too_late(now)
         if is_told(error) and (asked_wait(error) or 0.0) > self._retry.max_retry_after:
-            raise state.failure(self.admission.farewell() if self.admission.is_sent_away else error, now)
-        left = state.time_left(now)
-        if (decisions := state.decisions) is None:
+            raise state.failure(admission.farewell() if admission.is_sent_away else error, now)
+        if state.decisions is None:
             patience = self._patience(state)
-            decisions = RetryDecisions(self._retry, self._budget, self.jitter, patience, not state.single)
-            state.decisions = decisions
-        admission = self.admission
+            state.decisions = RetryDecisions(self._retry, self._budget, self.jitter, patience, not state.single)
+        decisions, left = state.decisions, state.deadline - now
         wait = decisions.wait_after_refusal(error, now, admission.last_success, left, admission.refused_share)
         if wait is None:
             wait = decisions.wait_after(error, left, new_token=state.new_token)

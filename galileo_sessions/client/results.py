@@ -108,9 +108,8 @@ class CountReport:
         ]
 
     def __repr__(self) -> str:
-        counted = f"{len(self.results):,} result{'' if len(self.results) == 1 else 's'}"
-        failed = len(self.errors)
-        return f"<CountReport: {counted}, total {self.total:,}{f', {failed:,} failed' if failed else ''}>"
+        failed = f", {len(self.errors):,} failed" if self.errors else ""
+        return f"<CountReport: {_some(len(self.results), 'result')}, total {self.total:,}{failed}>"
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         named = [(f"{result.query.project_id} {result.query.tag or ''}", result.total_count) for result in self.results]

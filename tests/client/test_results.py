@@ -246,5 +246,6 @@ def test_sparklines_share_columns(counts, width, drawn):
 
 
 def test_bars_have_the_width_that_is_asked_for():
-    """To an eighth of a column."""
-    assert (bar(1, 4), bar(0.5, 3), bar(0, 3)) == ("████", "█▌", "")
+    """To an eighth of a column; what isn't 0 has an eighth at least."""
+    assert [bar(count, 1_000, 3) for count in (1_000, 500, 1, 0, None)] == ["███", "█▌", "▏", "", ""]
+    assert bar(1_000, 1_000, 0) == ""
