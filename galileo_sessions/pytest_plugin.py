@@ -1,4 +1,4 @@
-"""Fixtures for the tests of an app that counts sessions; pytest finds them where this package is installed."""
+"""Fixtures for tests of an app that counts sessions. pytest finds them if this package is installed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import pytest
 
 from galileo_sessions.client.client import GalileoSessions
 
-if TYPE_CHECKING:  # every run of pytest loads this file, also where no test needs a server or pydantic is missing
+if TYPE_CHECKING:  # every run of pytest loads this file, even if no test needs a server or pydantic is missing
     from galileo_sessions.local import LocalGalileo
 
 _STRICT = "galileo_sessions_strict"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the ini option, which `-o galileo_sessions_strict=false` sets for one run."""
+    """Adds an ini option; `-o galileo_sessions_strict=false` sets it for one run."""
     text = "whether the fixture local_galileo answers 422 to a filter on a column that its sessions don't have"
     parser.addini(_STRICT, text, type="bool", default=True)
 
 
 @pytest.fixture
 def local_galileo_sessions() -> Iterable[Mapping[str, object]]:
-    """The sessions that `local_galileo` holds: the fixed sample. Define a fixture of this name for your own."""
+    """The sessions in `local_galileo`: a fixed sample. Override this fixture to use your own."""
     from galileo_sessions.local import sample_sessions  # noqa: PLC0415
 
     return sample_sessions()
@@ -34,9 +34,9 @@ def local_galileo_sessions() -> Iterable[Mapping[str, object]]:
 @pytest.fixture
 def local_galileo_strict(pytestconfig: pytest.Config) -> bool:
     """
-    Whether `local_galileo` refuses a filter that doesn't fit its sessions' columns: the ini option of this plugin.
+    Whether `local_galileo` refuses a filter that doesn't fit its sessions' columns: this plugin's ini option.
 
-    Define a fixture of this name for one module or class.
+    Override this fixture for one module or class.
     """
     return bool(pytestconfig.getini(_STRICT))
 
@@ -44,13 +44,13 @@ def local_galileo_strict(pytestconfig: pytest.Config) -> bool:
 @pytest.fixture
 def local_galileo(
     local_galileo_sessions: Iterable[Mapping[str, object]],
-    local_galileo_strict: bool,  # a fixture is passed by its name
+    local_galileo_strict: bool,  # fixtures are passed by name
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[LocalGalileo]:
     """
-    A running `LocalGalileo`, which the environment names: the app's own `GalileoSessions()` counts there.
+    A running `LocalGalileo`. The environment points to it, so the app's own `GalileoSessions()` counts there.
 
-    It runs in a thread of its own, so the app may run in the test's event loop, in another, or in a process.
+    It runs in its own thread, so the app can run in the test's event loop, in another one, or in a process.
     """
     from galileo_sessions.local import LocalGalileo  # noqa: PLC0415
 
@@ -62,7 +62,7 @@ def local_galileo(
         yield server
 
 
-# Without pytest-asyncio another plugin for asynchronous fixtures, such as anyio's, may run it.
+# Without pytest-asyncio, another plugin for asynchronous fixtures can run it, such as anyio's.
 _async_fixture: Callable[[Callable[..., AsyncIterator[GalileoSessions]]], object] = (
     import_module("pytest_asyncio").fixture if find_spec("pytest_asyncio") else pytest.fixture
 )
@@ -71,9 +71,9 @@ _async_fixture: Callable[[Callable[..., AsyncIterator[GalileoSessions]]], object
 @_async_fixture
 async def galileo_sessions_client(local_galileo: LocalGalileo) -> AsyncIterator[GalileoSessions]:
     """
-    A `GalileoSessions` that counts in `local_galileo`, and is closed after the test; needs pytest-asyncio.
+    A `GalileoSessions` that counts in `local_galileo` and is closed after the test. It needs pytest-asyncio.
 
-    Its event loop is that of the test, so pytest-asyncio's loop scopes of fixtures and of tests have to be the same.
+    It belongs to the test's event loop, so pytest-asyncio's loop scopes of fixtures and tests must be the same.
     """
     async with GalileoSessions(local_galileo.api_key, base_url=local_galileo.url) as galileo:
         yield galileo

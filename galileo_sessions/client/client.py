@@ -172,12 +172,13 @@ class GalileoSessions:
             DeadlineExceededError: if `timeout` ran out.
             DecodeError: if the answer isn't a count.
         """
+        count, deadline = self._counter(check), _deadline(timeout)
         scope = (log_stream_id, experiment_id, metrics_testing_id)
         if isinstance(project_id, CountQuery):
             query = narrowed(project_id, build_query(_ANY_PROJECT, where, filters, *scope))
         else:
             query = build_query(project_id, where, filters, *scope)
-        total, _ = await self._counter(check)(query, _deadline(timeout))
+        total, _ = await count(query, deadline)
         return total
 
     async def columns(

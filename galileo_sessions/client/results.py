@@ -1,4 +1,4 @@
-"""What counts return: the result of each target, how far a fan-out is, and counts by day, bin or value."""
+"""What counts return: the result of each target, the progress of a fan-out, and counts by day, bin or value."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
@@ -13,13 +13,13 @@ from galileo_sessions.errors import Attempt, GalileoError
 
 @frozen
 class CountResult:
-    """What became of one target: a count, or an error."""
+    """The result of one target: a count, or an error."""
 
     index: int
-    """Its place among the targets, from 0."""
+    """The target's position, from 0."""
     query: CountQuery
     total_count: int | None
-    """The count, or None if there is an error."""
+    """The count; None if there is an error."""
     error: GalileoError | None
     attempts: tuple[Attempt, ...]
     elapsed: float
@@ -27,7 +27,7 @@ class CountResult:
 
     @property
     def ok(self) -> bool:
-        """Whether the count came."""
+        """Whether there is a count."""
         return self.error is None
 
     def unwrap(self) -> int:
@@ -38,30 +38,30 @@ class CountResult:
             GalileoError: the error, if there is one.
         """
         if self.error is not None:
-            raise copy(self.error)  # for each raise adds its frames to what it raises
+            raise copy(self.error)  # because each raise adds frames to the traceback
         return cast("int", self.total_count)
 
 
 @frozen
 class Progress:
-    """How far a fan-out is."""
+    """The progress of a fan-out."""
 
     done: int
-    """Targets that have a result."""
+    """How many targets have a result."""
     failed: int
-    """Those of them that have an error."""
+    """How many of them have an error."""
     total: int | None
-    """All targets, if their number can be asked for."""
+    """How many targets there are; None if they have no length."""
     in_flight: int
-    """Requests under way, of the whole client."""
+    """Requests in flight, of the whole client."""
     width: int
-    """Requests that may be under way at once, now."""
+    """How many requests can be in flight at once, now."""
     elapsed: float
-    """Seconds from when the stream was entered to now, or to its end."""
+    """Seconds since the stream was entered, up to its end."""
     rate: float
-    """Requests that may be sent a second, now."""
+    """How many requests can be sent per second, now."""
     closed: bool
-    """Whether the service accepts nothing at present, so that the client waits, and sends single probes."""
+    """True while the service accepts nothing, and only single probes are sent."""
 
     @property
     def limit(self) -> int:
@@ -74,29 +74,29 @@ OnProgress: TypeAlias = Callable[[Progress], object]
 
 @frozen(repr=False)
 class CountReport:
-    """All results of a fan-out, in the order of the targets; it prints short."""
+    """All results of a fan-out, in the order of the targets. Its repr is one line."""
 
     results: tuple[CountResult, ...]
     progress: Progress
-    """How it stood at the end."""
+    """The progress at the end."""
 
     @property
     def counts(self) -> tuple[int | None, ...]:
-        """Each target's count, None where it failed."""
+        """The count of each target; None if it failed."""
         return tuple([result.total_count for result in self.results])
 
     @property
     def errors(self) -> tuple[GalileoError, ...]:
-        """The errors of those that failed; `error.query` tells which."""
+        """The errors of the targets that failed; `error.query` is the target."""
         return tuple([result.error for result in self.results if result.error is not None])
 
     @property
     def total(self) -> int:
-        """The sum of the counts that came."""
+        """The sum of the counts."""
         return sum([result.total_count or 0 for result in self.results])
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each result, as pandas and csv take them: `project_id`, `tag`, `total_count` and `error`."""
+        """A dict for each result, for pandas and csv: `project_id`, `tag`, `total_count` and `error`."""
         return [
             {
                 "project_id": result.query.project_id,
@@ -117,10 +117,10 @@ class CountReport:
 
     def raise_for_errors(self) -> None:
         """
-        Raises what failed, if anything did.
+        Raises the errors, if there are any.
 
         Raises:
-            ExceptionGroup: of the errors.
+            ExceptionGroup: with all of them.
         """
         if self.errors:
             raise ExceptionGroup(f"{len(self.errors)} of {len(self.results)} counts failed", self.errors)
@@ -136,7 +136,7 @@ class CountsBy(Mapping[str, int]):
     """
     A mapping from each label of a partition to its count; `print` draws it as bars.
 
-    `dict(counts)` is plain data. It is equal to the same counts of the same project.
+    `dict(counts)` is plain data. Two objects are equal if they have the same project and counts.
     """
 
     project_id: str
@@ -144,11 +144,11 @@ class CountsBy(Mapping[str, int]):
 
     @property
     def total(self) -> int:
-        """The sum of the counts. Where parts overlap, as values of a collection do, it counts a session in each."""
+        """The sum of the counts. A session in two parts, such as one with two tags, is counted twice."""
         return sum(self._counts.values())
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each label, with `project_id`, `label` and `total_count`, as pandas and csv take them."""
+        """A dict for each label, for pandas and csv: `project_id`, `label` and `total_count`."""
         return [{"project_id": self.project_id, "label": label, "total_count": count} for label, count in self.items()]
 
     def __getitem__(self, label: str) -> int:
@@ -176,30 +176,30 @@ class CountsBy(Mapping[str, int]):
 @frozen(repr=False)
 class CountsTable(Mapping[str, CountsBy]):
     """
-    Counts by something of several projects: a mapping from project id to `CountsBy`, in the order of the projects.
+    The counts of several projects by day, bin or value: a mapping from project id to `CountsBy`, in the given order.
 
-    A project with a count that failed isn't in it; `errors` has why.
+    It lacks projects of which a count failed; `errors` has the reasons.
     """
 
     _tables: dict[str, CountsBy] = field(converter=_copy, hash=False)
     errors: tuple[GalileoError, ...] = ()
-    """What failed; `error.query` has the project, and the label as its `tag`."""
+    """The errors of the counts that failed; `error.query` has the project, and the label as its `tag`."""
 
     @property
     def total(self) -> int:
-        """The sum of the counts, of the projects that are in it."""
+        """The sum of the counts of all projects in the table."""
         return sum([counts.total for counts in self.values()])
 
     def rows(self) -> list[dict[str, Any]]:
-        """The rows of each project's counts, one project after the other."""
+        """The rows of each project, one after another."""
         return [row for counts in self.values() for row in counts.rows()]
 
     def raise_for_errors(self) -> None:
         """
-        Raises what failed, if anything did.
+        Raises the errors, if there are any.
 
         Raises:
-            ExceptionGroup: of the errors.
+            ExceptionGroup: with all of them.
         """
         if self.errors:
             raise ExceptionGroup(f"{_some(len(self.errors), 'count')} failed", self.errors)

@@ -39,7 +39,7 @@ async def stuck(phase: str) -> AsyncIterator[tuple[GalileoSessions, Callable[[],
         if phase == "queue":
             first = asyncio.create_task(galileo.count(PROJECT))
             await until(lambda: server.requests)
-            yield galileo, lambda: True  # it waits as soon as it begins, for its only place is taken
+            yield galileo, lambda: True  # it waits as soon as it begins, because the only permit is taken
             assert our_tasks() == [first]
             assert (in_flight(galileo), len(server.requests)) == (1, 1)
             first.cancel()
@@ -86,7 +86,7 @@ async def test_the_callers_own_timeout_is_shorter(phase):
     assert idle(galileo)
 
 
-async def test_counts_that_nobody_waited_for_are_no_successes():
+async def test_cancelled_counts_are_not_successes():
     """Counts that their callers cancelled don't raise the limit of requests at once."""
     async with raw_server(silence) as server, client(server.url) as galileo:
         at_once = width(galileo)

@@ -164,7 +164,7 @@ async def test_failures_are_shared_by_those_who_wait_and_not_kept():
 
 @virtual_time
 async def test_a_deadline_holds_while_columns_are_waited_for():
-    """Whoever's time is over gives up alone; the next in line asks."""
+    """A count whose time is over gives up alone; the next in line asks."""
     service = Service(FEW, wait=3)
 
     async def then(galileo: GalileoSessions) -> None:
@@ -179,7 +179,7 @@ async def test_a_deadline_holds_while_columns_are_waited_for():
 
 @virtual_time
 async def test_a_cancelled_count_leaves_the_question_to_the_next():
-    """Cancelling the one that asks neither cancels nor fails those who wait with it."""
+    """Cancelling the count that asks for columns neither cancels nor fails those that wait with it."""
     service = Service(FEW, wait=3)
 
     async def then(galileo: GalileoSessions) -> None:

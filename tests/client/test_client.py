@@ -1,8 +1,10 @@
 """What GalileoSessions promises of one count and of its own arguments."""
 
+import copy
 import json
 import logging
 import os
+import pickle
 import subprocess
 import sys
 
@@ -72,7 +74,7 @@ async def test_scope_and_flat_filters_travel(shapes):
 
 
 async def test_headers_of_ones_own(shapes):
-    """`headers=` adds headers to each request, and may replace the user agent."""
+    """`headers=` adds headers to each request, and can replace the user agent."""
     shapes.post(COUNT_URL, body='{"total_count": 1}')
     async with GalileoSessions("k", headers={"X-Team": "blue", "User-Agent": "app/1"}) as galileo:
         await galileo.count(PROJECT)
@@ -95,7 +97,7 @@ async def test_headers_of_ones_own(shapes):
     ],
 )
 def test_arguments_that_cannot_work_are_refused(arguments, words):
-    """The error names a `session=` that is no session, and a header that can't be set."""
+    """The error names a `session=` of another type, and a header that can't be set."""
     with pytest.raises(ConfigurationError) as caught:
         GalileoSessions(**arguments)
     assert [word for word in words if word not in str(caught.value)] == []
@@ -119,7 +121,7 @@ async def test_a_timeout_is_more_than_0_seconds(timeout):
 
 
 async def test_a_bad_query_sends_nothing():
-    """A project id that is no UUID, or a filter that can't be sent, is refused before a request."""
+    """A project id that isn't a UUID, or a filter that can't be sent, is refused before a request."""
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(ConfigurationError, match="project_id must be a UUID, got '../../evil'"):
             await galileo.count("../../evil")
@@ -174,3 +176,41 @@ async def test_count_takes_a_query():
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
         assert await galileo.count(query) == 7
     assert [request.split(b"\r\n\r\n")[1] for request in server.requests] == [query.body]
+
+
+# ---- calls that can't work -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", [copy.copy, copy.deepcopy, pickle.dumps], ids=["copy", "deepcopy", "pickle"])
+def test_a_client_is_neither_copied_nor_pickled(call):
+    """A copy would share connections, and a pickle would carry the key: both are refused with what to do."""
+    with pytest.raises(ConfigurationError, match="Make one in each worker, and send CountQuery objects"):
+        call(GalileoSessions("k"))
+
+
+def test_coroutine_functions_as_callbacks_are_refused():
+    """Nothing would await what a coroutine function returns."""
+
+    async def later(_: object) -> None:
+        """Never called."""
+
+    with pytest.raises(ConfigurationError, match="on_attempt must be a plain function, got the coroutine function"):
+        GalileoSessions("k", on_attempt=later)
+    with pytest.raises(ConfigurationError, match="on_progress must be a plain function, got the coroutine function"):
+        GalileoSessions("k").count_many([PROJECT], on_progress=later)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"timeouts": 5}, r"timeouts must be a Timeouts, got 5. Write Timeouts\(...\)"),
+        ({"retry": None}, r"retry must be a Retry, got None. Write Retry\(...\)"),
+        ({"limits": 10**5000}, r"limits must be a Limits, got <an int of .* bits>. Write Limits\(...\)"),
+        ({"ssl": "x"}, "ssl='x': an ssl.SSLContext"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_policy_of_another_type(arguments, message):
+    """`retry=`, `limits=`, `timeouts=` and `ssl=` name the type that they take."""
+    with pytest.raises(ConfigurationError, match=message):
+        GalileoSessions("k", **arguments)

@@ -1,4 +1,4 @@
-"""How long an attempt and a count may take."""
+"""How long an attempt and a count can take."""
 
 import asyncio
 from collections.abc import Callable
@@ -97,7 +97,7 @@ async def test_an_attempt_ends_by_itself(behave, phase):
 
 @virtual_time
 async def test_a_deadline_in_the_middle_of_an_attempt():
-    """count(timeout=1) ends after 1.0 s, though an attempt may take 30 s."""
+    """count(timeout=1) ends after 1.0 s, although an attempt can take 30 s."""
     async with raw_server(silence) as server, client(server.url) as galileo:
         error = await failure(galileo, timeout=1)
         assert idle(galileo)
@@ -142,7 +142,7 @@ async def test_a_backoff_that_would_pass_the_deadline(answer, timeout):
 
 @virtual_time
 async def test_no_connection_in_time_is_tried_again_before_the_deadline():
-    """What ends an attempt before `timeout=` has run out is no deadline, so the count goes on."""
+    """An attempt that times out before `timeout=` has run out is tried again."""
     clock = asyncio.get_running_loop().time
     began = clock()
 

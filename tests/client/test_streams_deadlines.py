@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from itertools import cycle
+from uuid import UUID
 
 import pytest
 from support.clock import virtual_time
@@ -69,7 +70,7 @@ async def endlessly() -> AsyncIterator[str]:
 
 
 def list_iterator() -> Iterator[str]:
-    """A generator doesn't know its length, so it may be endless."""
+    """A generator has no length, so it can be endless."""
     yield from ids(400)
 
 
@@ -103,37 +104,30 @@ async def test_elapsed_ends_with_the_stream():
 # ---- reports of fan-outs that end early ------------------------------------------------------------------------------
 
 
-async def report_after(source: object, error: type[Exception], **special: object) -> gs.CountReport:
-    """The report of an exception that `count_all` raises."""
-    async with numbered(**special) as server, GalileoSessions("k", base_url=server.url) as galileo:
+def failing_source() -> Iterator[str]:
+    """A source that raises after 30 targets."""
+    yield from ids(30)
+    raise LookupError("the database is gone")
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "counted"),
+    [
+        ([*ids(50), str(UUID(int=999)), *ids(3)], AuthenticationError, 50),
+        ([*ids(40), "no-id", *ids(3)], ConfigurationError, 40),
+        (failing_source(), LookupError, 30),
+    ],
+    ids=["401", "bad id", "failing source"],
+)
+async def test_an_early_end_leaves_what_was_counted(source, error, counted):
+    """A 401, an invalid id and a source that fails end the fan-out; the exception's `report` has the counts so far."""
+    async with numbered({999: http(401, "who?")}) as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(error) as caught:
             await galileo.count_all(source, concurrency=1)
         assert idle(galileo)
-    return caught.value.report
-
-
-async def test_a_stray_401_leaves_what_was_counted():
-    """A 401 in the middle ends it all, and its `report` has the counts before it."""
-    report = await report_after(ids(100), AuthenticationError, special={50: http(401, "who?")})
-    assert report.counts == tuple(range(50))
-    assert report.progress.done == 50
-
-
-async def test_a_bad_id_leaves_what_was_counted():
-    """An id that is no UUID ends the pulling; the error's `report` has the counts before it."""
-    report = await report_after([*ids(40), "no-id", *ids(3)], ConfigurationError)
-    assert report.counts == tuple(range(40))
-
-
-async def test_a_source_that_fails_leaves_what_was_counted():
-    """The source's own exception, too, has the `report`."""
-
-    def source() -> Iterator[str]:
-        yield from ids(30)
-        raise LookupError("the database is gone")
-
-    report = await report_after(source(), LookupError)
-    assert report.counts == tuple(range(30))
+    report = caught.value.report
+    assert report.counts == tuple(range(counted))
+    assert report.progress.done == counted
 
 
 def test_errors_of_a_single_count_have_no_report():

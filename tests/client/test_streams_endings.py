@@ -119,20 +119,6 @@ async def test_leaving_by_any_door_joins_all(door, error, kind, ordered):
         assert await galileo.count(ids(1)[0]) == 0
 
 
-async def test_a_return_from_the_block_joins_all():
-    """`return` in the loop leaves nothing behind."""
-    async with numbered({5: slowly(60)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
-
-        async def first() -> int:
-            async with galileo.count_many(ids(100)) as stream:
-                async for result in stream:
-                    return result.unwrap()
-            return -1
-
-        assert await first() >= 0
-        assert idle(galileo)
-
-
 async def test_cancelled_while_joining_still_joins_all():
     """A second cancellation while the block is left is raised, and leaves no worker behind."""
     async with numbered({0: slowly(60)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
@@ -249,7 +235,7 @@ async def test_a_source_that_swallows_its_cancellation_sends_nothing_more():
 
 
 async def test_a_generator_is_closed_by_the_task_that_pulled_it():
-    """An async generator may hold a timeout across its yields, also where the block is left early."""
+    """An async generator can hold a timeout across its yields, even if the block is left early."""
     ended: list[str] = []
 
     async def source() -> AsyncIterator[str]:
@@ -284,12 +270,6 @@ async def test_a_worker_that_is_cancelled_ends_the_stream():
         with pytest.raises(asyncio.CancelledError):
             await galileo.count_all(source())
     assert idle(galileo)
-
-
-async def test_a_result_is_asked_for_inside_the_block():
-    """`anext` on a stream that wasn't entered says what to write."""
-    with pytest.raises(ConfigurationError, match="async with"):
-        await anext(GalileoSessions("k").count_many(ids(2)))
 
 
 class Swallows:
@@ -367,7 +347,7 @@ async def test_an_exception_of_a_source_that_cannot_be_changed_is_raised_as_it_i
 
 
 async def test_closing_the_client_ends_all_waits_for_a_place():
-    """Who waits for a Retry-After when the client is closed hears it at once, not when its time has come."""
+    """Counts that wait for a Retry-After fail at once when the client is closed."""
     async with raw_server(http(429, "", Retry_After="30")) as server:
         galileo = GalileoSessions("k", base_url=server.url)
         counts = [asyncio.create_task(galileo.count(PROJECT)) for _ in range(5)]
@@ -406,7 +386,7 @@ async def test_a_source_that_fails_as_it_is_closed_loses_no_target():
 
 
 async def test_a_rate_that_lets_pass_after_the_client_is_closed_sends_nothing():
-    """Who waits in the user's own limiter isn't woken by `close()`, but hears of it when it is let pass."""
+    """A count in the user's own limiter isn't woken by `close()`, and fails when the limiter lets it pass."""
     gate = asyncio.Event()
 
     class Rate:

@@ -1,4 +1,4 @@
-"""Targets that are queries, the filter and scope given beside them, and queries that need no request."""
+"""Targets that are queries, the filter and scope given with them, and queries that need no request."""
 
 import json
 
@@ -42,8 +42,8 @@ def sent(server: RawServer) -> list[dict[str, object]]:
     ],
     ids=["where, where", "nothing, where", "filters, where", "where, filters", "filters, filters", "or, not"],
 )
-async def test_a_filter_beside_queries_holds_for_each(query, arguments, tree):
-    """A `where` or `filters` beside a `CountQuery` narrows it; its tag remains."""
+async def test_a_filter_given_with_queries_applies_to_each(query, arguments, tree):
+    """A `where` or `filters` given with a `CountQuery` narrows it; its tag remains."""
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
         report = await galileo.count_all([query], **arguments)
         async with galileo.count_many([query], **arguments) as stream:
@@ -54,7 +54,7 @@ async def test_a_filter_beside_queries_holds_for_each(query, arguments, tree):
     assert [result.query.tag for result in (*report.results, *streamed)] == ["t", "t"]
 
 
-async def test_a_scope_beside_queries_holds_for_each():
+async def test_a_scope_given_with_queries_applies_to_each():
     """Ids of the scope that a query lacks are added; its own filter, flat or not, stays as it is."""
     queries = [CountQuery(PROJECT, A), CountQuery(PROJECT, filters=[A]), CountQuery(PROJECT, log_stream_id=STREAM)]
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
@@ -83,7 +83,7 @@ async def test_a_scope_that_contradicts_a_querys_is_refused():
 
 @pytest.mark.parametrize("where", [NEVER, any_of([]), A & NEVER, ~ALWAYS], ids=repr)
 async def test_never_is_zero_without_a_request(where: Filter):
-    """A filter that holds for no session counts 0, alone, in a fan-out and beside queries, with no attempts."""
+    """A filter that holds for no session counts 0, alone, in a fan-out and with queries, with no attempts."""
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url, check=True) as galileo:
         assert await galileo.count(PROJECT, where) == 0
         report = await galileo.count_all([*ids(3), CountQuery(PROJECT, where), CountQuery(PROJECT, A)], where)
@@ -94,7 +94,7 @@ async def test_never_is_zero_without_a_request(where: Filter):
 
 
 async def test_never_among_other_targets():
-    """A fan-out over words may have none for some project; the others are counted."""
+    """A fan-out over words can have none for some project; the others are counted."""
     words = {0: ["x"], 1: [], 2: ["y", "z"]}
     queries = [CountQuery(ids(3)[n], any_of([Col("a").contains(word) for word in words[n]])) for n in words]
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:

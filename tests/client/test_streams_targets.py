@@ -1,4 +1,4 @@
-"""The targets of a stream: any source, pulled no further than needed, which may fail."""
+"""The targets of a stream: any source, pulled no further than needed, that can fail."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ async def test_targets_of_every_kind(make):
 
 
 async def test_ids_and_queries_may_be_mixed():
-    """An id gets the filter and scope of the call; a query gets them beside its own, and keeps its tag."""
+    """An id gets the filter and scope of the call; a query gets them in addition to its own, and keeps its tag."""
     own = CountQuery(UUID(int=1), Col("score").gt(3), experiment_id=PROJECT, tag={"row": 7})
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         report = await galileo.count_all([ids(1)[0], own, UUID(int=2)], WHERE, log_stream_id=PROJECT)
@@ -78,7 +78,7 @@ async def test_ids_and_queries_may_be_mixed():
 
 
 async def test_flat_filters_fan_out_too():
-    """`filters` may replace `where`."""
+    """`filters` can replace `where`."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         report = await galileo.count_all(ids(2), filters=[Col("score").gt(3)])
     assert report.counts == (0, 1)
@@ -329,7 +329,7 @@ async def test_an_exhausted_source_is_not_asked_again():
 
 @pytest.mark.parametrize("target", ["not-a-uuid", "../../evil", 3, None, b"x"], ids=repr)
 async def test_a_target_that_is_no_uuid_ends_the_stream(target):
-    """A target that is no UUID raises an error that names it, after the results before it."""
+    """A target that isn't a UUID raises an error that names it, after the results before it."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         got: list[gs.CountResult] = []
         async with galileo.count_many([*ids(3), target, *ids(3)], concurrency=2) as stream:
