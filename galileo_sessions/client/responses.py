@@ -132,7 +132,7 @@ def error_of(response: Response, redact: Redact = str, query: CountQuery | None 
     Args:
         response: The response.
         redact: Takes credentials out of its texts.
-        query: What was asked.
+        query: What was asked; a 422 is drawn on its filter.
     """
     status, headers = response.status, response.headers
     body = _beginning(response.body, redact)
@@ -148,17 +148,20 @@ def error_of(response: Response, redact: Redact = str, query: CountQuery | None 
         return errors.RedirectError(
             f"{title}: to {location}. Redirects could carry the key elsewhere; set base_url", **kept
         )
-    detail = _detail(response.body)
-    said = _excerpt(redact(detail) if isinstance(detail, str) else body)
+    said = _said(_detail(response.body), body, redact)
     if status == 422:
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())
-        issues, text = explain(redact(response.body.decode("utf-8", "replace")).encode(), where, filters)
-        return errors.ValidationError(f"{title}: {text or said}", issues=issues, **kept)
+        issues, drawn = explain(redact(response.body.decode("utf-8", "replace")).encode(), where, filters)
+        return errors.ValidationError(f"{title}: {drawn or said}", issues=issues, **kept)
     other = errors.ServerError if status >= 500 else errors.ResponseError
     kind, hint = _ERRORS.get(status, (other, ""))
     wait = kept["retry_after"]
     asked = f". It asks to wait {wait:,.0f} s" if wait else ""
     return kind(f"{title}: {said}{asked}{hint}", **kept)
+
+
+def _said(detail: object, body: str, redact: Redact) -> str:
+    return _excerpt(redact(detail) if isinstance(detail, str) else body)
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

@@ -15,7 +15,6 @@ from yarl import URL
 
 from galileo_sessions import errors
 from galileo_sessions.client.address import proxy_of
-from galileo_sessions.client.echo import EntriesOf422
 from galileo_sessions.client.responses import Response
 from galileo_sessions.client.secret import Secret
 
@@ -23,7 +22,7 @@ SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
 Phase: TypeAlias = Literal["connect", "response", "body"]
 
 MAX_BODY = 256 * 1024  # bytes of a response that are read, unless the endpoint says otherwise
-_MAX_ECHO = 16 << 20  # bytes of a 422 that are read, of which MAX_BODY are kept
+_MAX_422 = 16 << 20  # bytes that are read of a 422, which repeats parts of the filter
 _LARGE = 1 << 20  # aiohttp warns of longer bodies given as bytes
 
 
@@ -115,7 +114,7 @@ class Transport:
             headers: All that the request carries, the credentials among them.
             until: When the attempt ends, on the loop's clock.
             max_body: Bytes of the body that are read. A longer body of a 200 is an error; of others the
-                beginning is kept, and of a 422 all entries that fit without their `input`.
+                beginning is kept. Of a 422 16 MiB are read.
 
         Raises:
             TransportError: if no whole answer came.
@@ -207,30 +206,17 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
         response.close()
         problem = "the service compressed its answer though identity was asked for; it was not read"
         raise errors.ProtocolError(problem, worth_retrying=False)
-    content = response.content
-    body = await content.readany()
-    while len(body) <= limit and not content.at_eof():
-        body += await content.readany()  # a count comes in one piece
-    if len(body) > limit and response.status == 422 and coding == "identity":
-        return await _entries(response, body, limit)
+    limit = _MAX_422 if response.status == 422 else limit
+    chunks = bytearray()
+    while len(chunks) <= limit and not response.content.at_eof():
+        chunks += await response.content.readany()  # a count comes in one piece
+    body = bytes(chunks)
     if len(body) > limit:
         response.close()
         if response.status == 200:
             problem = f"the service's answer is longer than {limit:,} bytes; the rest was not read"
             raise errors.ProtocolError(problem, worth_retrying=False)
     return body[:limit] if coding == "identity" else _decompressed(body, coding, limit)
-
-
-async def _entries(response: aiohttp.ClientResponse, chunk: bytes, limit: int) -> bytes:
-    """A long 422 without what its entries repeat; in a thread, for each chunk takes milliseconds."""
-    entries, read = EntriesOf422(limit), 0
-    while chunk and read < _MAX_ECHO and not entries.full:
-        read += len(chunk)
-        await asyncio.to_thread(entries.feed, chunk)
-        chunk = await response.content.readany()
-    if chunk:
-        response.close()
-    return entries.result()
 
 
 def _decompressed(body: bytes, coding: str, limit: int) -> bytes:

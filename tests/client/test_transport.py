@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import json
 import random
 import tracemalloc
 import zlib
@@ -27,6 +28,7 @@ from galileo_sessions import (
     GalileoSessions,
     ProtocolError,
     TLSError,
+    ValidationError,
 )
 
 # What is done, the error that it becomes, and how many attempts are made.
@@ -165,6 +167,18 @@ async def test_a_long_page_is_the_error_of_its_status():
         error = await failure(galileo)
         assert idle(galileo)
     assert (error.status, error.body) == (404, "x" * 2048)
+
+
+@pytest.mark.parametrize(("size", "issues"), [(15 << 20, 1), (16 << 20, 0)], ids=["15 MiB", "16 MiB and more"])
+async def test_a_long_422_is_read(size, issues):
+    """FastAPI repeats parts of the filter: up to 16 MiB of a 422 are read, and of a longer one its beginning."""
+    entry = {"input": "x" * size, "loc": ["body", "filter_tree"], "msg": "refused", "type": "x"}
+    async with raw_server(http(422, json.dumps({"detail": [entry]}))) as server, client(server.url) as galileo:
+        error = await failure(galileo)
+        assert idle(galileo)
+    assert (type(error), len(error.issues), len(error.body)) == (ValidationError, issues, 2048)
+    assert ("refused" in str(error)) == bool(issues)
+    assert len(str(error)) < 500
 
 
 async def test_a_large_filter_travels_without_a_warning():
