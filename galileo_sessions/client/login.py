@@ -1,10 +1,9 @@
 """
-The life of a login's token: obtained once for all who wait, and renewed before its end, while counts still use it.
+The life of a login's token: obtained once for all counts that wait, and renewed before its end.
 
-A login that was refused isn't repeated for 30 s. After other failures logins come at growing distances, however many
-counts ask for a token; until the next one is due, all get the error of the last one. Where a status tells of trouble,
-the error has the seconds to the next login as its `retry_after`, so that counts wait for that rather than fail.
-Times are those of the event loop, which don't jump when somebody sets the clock.
+A login that was refused isn't repeated for 30 s. Any other failure is the error of the counts that waited for it, and
+the retry policy decides whether they try again. Times are those of the event loop, which don't jump when the clock of
+the machine is set.
 """
 
 from __future__ import annotations
@@ -13,27 +12,25 @@ import asyncio
 import json
 from base64 import b64decode
 from collections.abc import Callable, Coroutine
-from copy import copy
 from math import inf
 from time import time
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlencode
 
 from attrs import evolve
 
 from galileo_sessions.client.credentials import PasswordAuth, header_problem
-from galileo_sessions.client.policy import OWN_TROUBLE
 from galileo_sessions.client.responses import Redact, Response, error_of
 from galileo_sessions.client.secret import Secret
-from galileo_sessions.errors import ConfigurationError, GalileoError, LoginError, ResponseError, TransportError
+from galileo_sessions.errors import ConfigurationError, GalileoError, LoginError
 
-_REFUSED_FOR = 30.0  # seconds during which a refused password isn't tried again
-_MOST_PAUSE = 30.0  # seconds between logins that fail otherwise; 0 after the first failure, then 1, 2, 4, and so on
-_MOST_ASKED = 60.0  # seconds of a Retry-After that are waited, as Retry(max_retry_after=...) has it
-_REFRESH_BEFORE = 300.0  # seconds before a token's end; half its life if that is less
+_PAUSE = 30.0  # seconds without another login: after a refusal, and after a renewal that failed
+_RENEW_BEFORE = 300.0  # seconds before a token's end; half its life if that is less
 _SHORTEST = 10.0  # seconds that a token is used, whatever its claims say: the clocks may disagree
 _KEPT_TOKENS = 8
-_TRY_LATER = (408, 425, 429)  # of the 4xx, those that say nothing of the password
+_TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong password
+
+_Outcome: TypeAlias = Secret[str] | GalileoError
 
 
 def _loop_time() -> float:
@@ -45,7 +42,7 @@ class TokenCache:
     The token of a `PasswordAuth`.
 
     Args:
-        login: Sends the login and returns the token; its errors reach all who wait.
+        login: Sends the login and returns the token.
         clock: Seconds that only grow.
         wall: Seconds since the epoch, to which a token's claims refer.
     """
@@ -60,14 +57,12 @@ class TokenCache:
         self._clock = clock
         self._wall = wall
         self._token: Secret[str] | None = None
-        self._renew_at = self._ends_at = inf
-        self._task: asyncio.Task[Secret[str]] | None = None
+        self._renew_at = self._ends_at = -inf
+        self._refusal: LoginError | None = None
+        self._task: asyncio.Task[_Outcome] | None = None
         self._waiting = 0
         self.recent: tuple[Secret[str], ...] = ()
         """The last tokens, which a server may still repeat."""
-        self._failures = 0
-        self._error: GalileoError | None = None
-        self._next_login = -inf
 
     async def get(self) -> Secret[str]:
         """
@@ -75,46 +70,21 @@ class TokenCache:
 
         Raises:
             LoginError: if the login is refused, and for 30 s after that without another request.
-            GalileoError: if the login fails otherwise, or failed a moment ago.
+            GalileoError: if the login fails otherwise.
         """
         now = self._clock()
         if self._token is not None and now < self._ends_at:
-            if self._renew_at <= now >= self._next_login:
-                _ = self._start()  # which nobody waits for: if it fails, this token is still good
+            if now >= self._renew_at:
+                _ = self._start()  # in the background, because this token is still good
             return self._token
-        if self._error is not None and now < self._next_login:
-            raise copy(self._error)
+        if self._refusal is not None and now < self._renew_at:
+            raise self._refusal
         return await self._wait_for(self._start())
-
-    def _start(self) -> asyncio.Task[Secret[str]]:
-        if self._task is None:
-            self._task = asyncio.create_task(self._renew())
-            self._task.add_done_callback(self._on_done)
-        return self._task
-
-    async def _wait_for(self, login: asyncio.Task[Secret[str]]) -> Secret[str]:
-        me = asyncio.current_task()
-        cancellations = me.cancelling() if me else 0
-        self._waiting += 1
-        try:
-            return await asyncio.shield(login)  # whoever is cancelled here doesn't cancel it for the others
-        except GalileoError as error:
-            problem: GalileoError = copy(error)
-        except asyncio.CancelledError:
-            if not login.cancelled() or (me and me.cancelling() > cancellations):
-                raise
-            problem = ConfigurationError("this GalileoSessions was closed while it logged in")
-        finally:
-            self._waiting -= 1
-            if not self._waiting and login is self._task:  # nobody wants it any more
-                login.cancel()
-                self._task = None
-        raise problem
 
     def invalidate(self, token: Secret[str]) -> None:
         """If this token is still in use, the next `get` logs in."""
         if token == self._token:
-            self._ends_at = -inf
+            self._token = None
 
     async def close(self) -> None:
         """Cancels a login that is in progress."""
@@ -122,43 +92,46 @@ class TokenCache:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    async def _renew(self) -> Secret[str]:
+    def _start(self) -> asyncio.Task[_Outcome]:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._renew())
+        return self._task
+
+    async def _wait_for(self, login: asyncio.Task[_Outcome]) -> Secret[str]:
+        self._waiting += 1
+        try:
+            outcome = await asyncio.shield(login)  # one count that is cancelled doesn't cancel it for the others
+        finally:
+            self._waiting -= 1
+            if not self._waiting:  # the last one was cancelled, or the login is over
+                login.cancel()
+                self._task = None
+        if isinstance(outcome, GalileoError):
+            raise outcome
+        return outcome
+
+    async def _renew(self) -> _Outcome:
+        """The new token, or the error. It is returned, because asyncio logs an exception that nobody retrieves."""
         try:
             token = await self._login()
-        except (ResponseError, TransportError) as error:
-            self._failures += 1
-            pause = _pause(error, self._failures)
-            if isinstance(error, ResponseError) and error.status in OWN_TROUBLE and error.retry_after is None:
-                error.retry_after = pause
-            self._error, self._next_login = copy(error), self._clock() + pause
-            raise
+        except asyncio.CancelledError:
+            return ConfigurationError("this GalileoSessions was closed while it logged in")
+        except GalileoError as error:
+            self._refusal = error if isinstance(error, LoginError) else None
+            self._renew_at = self._clock() + _PAUSE
+            return error
         now, life = self._clock(), max(lifetime(token, self._wall()), _SHORTEST)
-        self._renew_at, self._ends_at = now + life - min(_REFRESH_BEFORE, life / 2), now + life
-        self._token, self._error, self._failures = token, None, 0
+        self._renew_at, self._ends_at = now + life - min(_RENEW_BEFORE, life / 2), now + life
+        self._token, self._refusal = token, None
         self.recent = (*self.recent, token)[-_KEPT_TOKENS:]
         return token
-
-    def _on_done(self, task: asyncio.Task[Secret[str]]) -> None:
-        if self._task is task:
-            self._task = None
-        if not task.cancelled():
-            task.exception()  # retrieved, in case nobody waits any more
-
-
-def _pause(error: GalileoError, failures: int) -> float:
-    """Seconds to the next login after so many failures in a row."""
-    if isinstance(error, LoginError):
-        return _REFUSED_FOR
-    asked = error.retry_after if isinstance(error, ResponseError) else None
-    grown = min(2.0 ** (failures - 2), _MOST_PAUSE) if failures > 1 else 0.0
-    return max(min(asked or 0.0, _MOST_ASKED), grown)
 
 
 def lifetime(token: Secret[str], now: float) -> float:
     """
     Seconds that a JWT has to live by its `exp`, read without verifying; infinite if there is no `exp` to come.
 
-    Where it says when it was issued, it lives no longer than from then on, and so also by a clock that is wrong.
+    If it says when it was issued, its life is at most from then to `exp`, in case this machine's clock is wrong.
     """
     try:
         payload = token.reveal().split(".")[1]
@@ -170,35 +143,36 @@ def lifetime(token: Secret[str], now: float) -> float:
     return min((life for life in lives if life > 0), default=inf)
 
 
-def login_form(auth: PasswordAuth) -> Secret[bytes]:
+def login_form(credentials: PasswordAuth) -> Secret[bytes]:
     """The body of POST /login."""
-    return Secret(urlencode({"username": auth.username, "password": auth.password.reveal()}).encode("ascii"))
+    fields = {"username": credentials.username, "password": credentials.password.reveal()}
+    return Secret(urlencode(fields).encode("ascii"))
 
 
 def token_of(response: Response, redact: Redact) -> Secret[str]:
     """
-    The token in the response to POST /login. The rest of its body isn't kept, for a 422 repeats the password.
+    The token in the response to POST /login. The rest of its body isn't kept, because a 422 repeats the password.
 
     Raises:
         LoginError: if the login is refused, or there is no token.
         ResponseError: for a redirect, a 429 or a 5xx.
     """
-    status = response.status
+    status, origin = response.status, f"the login at {response.origin}"
     if status == 200:
-        token = _token_in(response)
+        token = _token_in(response.body)
         if token is not None and header_problem(token) is None:
             return token
-        problem = "answered 200 without an access_token. Check that base_url is the API's, not the console's"
-    elif 400 <= status < 500 and status not in _TRY_LATER:
-        problem = f"answered {status}. Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)"
-    else:
-        raise error_of(evolve(response, body=b"", origin=f"the login at {response.origin}"), redact)
-    raise LoginError(f"the login at {response.origin} {problem}", status=status)
+        hint = "Check that base_url (GALILEO_API_URL) is the API's address, not the console's"
+        raise LoginError(f"{origin} answered 200 without an access_token. {hint}", status=status)
+    if 400 <= status < 500 and status not in _TRY_LATER:
+        hint = "Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)"
+        raise LoginError(f"{origin} answered {status}. {hint}", status=status)
+    raise error_of(evolve(response, body=b"", origin=origin), redact)
 
 
-def _token_in(response: Response) -> Secret[str] | None:
+def _token_in(body: bytes) -> Secret[str] | None:
     try:
-        data: Any = json.loads(response.body)
+        data: Any = json.loads(body)
         return Secret(data["access_token"])
     except (ValueError, RecursionError, TypeError, KeyError):
         return None
