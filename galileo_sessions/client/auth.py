@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from functools import partial
+from io import BytesIO
 
 from multidict import CIMultiDict
 
@@ -15,6 +16,8 @@ from galileo_sessions.client.redaction import redactor
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.transport import Transport
 from galileo_sessions.errors import AttemptTimeoutError, AuthenticationError, GalileoError
+
+_MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have
 
 
 class Authentication:
@@ -82,7 +85,8 @@ class Authentication:
     async def _login(self, auth: PasswordAuth, transport: Transport, seconds: float) -> Secret[str]:
         until = asyncio.get_running_loop().time() + seconds
         headers = _with(self._headers, "Content-Type", Secret("application/x-www-form-urlencoded"))
-        return token_of(await transport.post("/login", login_form(auth), headers, until=until), self.redact)
+        form = BytesIO(login_form(auth).reveal())  # whose repr, unlike that of bytes, doesn't show the password
+        return token_of(await transport.post("/login", form, headers, until=until, max_body=_MAX_LOGIN), self.redact)
 
 
 def _with(headers: Secret[Mapping[str, str]], name: str, value: Secret[str]) -> Secret[Mapping[str, str]]:

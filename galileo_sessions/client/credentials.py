@@ -158,9 +158,7 @@ def find_credentials(api_key: Secret[str] | None, auth: Secret[object] | None) -
     if username is not None or password is not None:
         missing = "GALILEO_PASSWORD" if username is not None else "GALILEO_USERNAME"
         raise ConfigurationError(f"{missing} isn't set; GALILEO_USERNAME and GALILEO_PASSWORD go together")
-    raise ConfigurationError(
-        "no credentials. Set GALILEO_API_KEY in the environment, or write GalileoSessions(api_key=...)"
-    )
+    raise ConfigurationError("no credentials. Set GALILEO_API_KEY in the environment, or pass api_key=...")
 
 
 def _checked(auth: Secret[object]) -> Auth:

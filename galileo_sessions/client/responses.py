@@ -25,9 +25,12 @@ _REDACTED = 64 * 1024  # bytes of a body's beginning that are searched for crede
 
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     400: (errors.BadRequestError, ""),
-    401: (errors.AuthenticationError, ". Check the key, and that it belongs to the deployment that base_url names"),
-    403: (errors.PermissionDeniedError, ". The credentials are known, but may not read this project"),
-    404: (errors.NotFoundError, ". Check the project_id, and that base_url is the API's, not the console's"),
+    401: (errors.AuthenticationError, ". Check the credentials, and that they belong to this deployment"),
+    403: (errors.PermissionDeniedError, ". The credentials are known, but can't read this project"),
+    404: (
+        errors.NotFoundError,
+        ". Check the project's id, and that base_url (GALILEO_API_URL) is the API's address, not the console's",
+    ),
     429: (errors.RateLimitedError, ""),
 }
 
@@ -145,9 +148,8 @@ def error_of(response: Response, redact: Redact = str, query: CountQuery | None 
     title = _title(status) + (f" from {response.origin}" if response.origin else "")
     if 300 <= status < 400:
         location = errors.brief(redact(headers.get("Location", "nowhere")))
-        return errors.RedirectError(
-            f"{title}: to {location}. Redirects could carry the key elsewhere; set base_url", **kept
-        )
+        hint = "The client follows no redirect, which could carry the key elsewhere. Set base_url (GALILEO_API_URL)"
+        return errors.RedirectError(f"{title}: to {location}. {hint}", **kept)
     said = _said(_detail(response.body), body, redact)
     if status == 422:
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())

@@ -86,7 +86,6 @@ async def test_headers_of_ones_own(shapes):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        pytest.param({"api_key": "k", "session": 3}, ["session", "aiohttp.ClientSession"], id="session"),
         pytest.param({"api_key": "k", "headers": {"galileo-api-key": "x"}}, ["galileo-api-key", "auth="], id="header"),
         pytest.param({"api_key": "k", "headers": {"X-A": "a\nb"}}, ["headers=", "X-A"], id="header-line"),
         pytest.param({"api_key": "k", "headers": {"X-A": 3}}, ["headers=", "X-A", "text"], id="header-number"),

@@ -232,6 +232,5 @@ async def test_tls_to_a_server_without():
         server,
         GalileoSessions("k", base_url=f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}") as galileo,
     ):
-        with pytest.raises(gs.TLSError) as caught:
+        with pytest.raises(gs.TLSError, match="Check that this port has TLS"):
             await galileo.count(PROJECT)
-    assert "http://" in str(caught.value) or "WRONG_VERSION" not in str(caught.value)

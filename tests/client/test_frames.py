@@ -100,7 +100,6 @@ CONSTRUCTORS: dict[str, Callable[[], object]] = {
     "key as auth": lambda: GalileoSessions(auth=SECRET),  # type: ignore[arg-type]
     "key and auth": lambda: GalileoSessions(SECRET, auth=BearerAuth(SECRET)),
     "key and a bad timeout": lambda: GalileoSessions(SECRET, timeouts="5"),  # type: ignore[arg-type]
-    "key and a bad session": lambda: GalileoSessions(SECRET, session="x"),  # type: ignore[arg-type]
     "key auth": lambda: ApiKeyAuth(SECRET + " "),
     "key auth, header": lambda: ApiKeyAuth(SECRET, header="a b"),
     "bearer": lambda: BearerAuth(SECRET + "\n"),

@@ -112,8 +112,8 @@ async def test_its_own_session_keeps_no_cookie():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        pytest.param({"trust_env": True}, ["trust_env=True", "give trust_env=True here"], id="trust_env"),
-        pytest.param({"headers": {"authorization": "Bearer x"}}, ["credentials", "give auth= here"], id="header"),
+        pytest.param({"trust_env": True}, ["trust_env=True", "pass trust_env=True here"], id="trust_env"),
+        pytest.param({"headers": {"authorization": "Bearer x"}}, ["credentials", "pass auth= here"], id="header"),
     ],
 )
 async def test_an_injected_session_with_other_credentials_is_refused(monkeypatch, tmp_path, settings, words):

@@ -3,9 +3,7 @@
 import asyncio
 import gzip
 import json
-import random
 import tracemalloc
-import zlib
 
 import aiohttp
 import pytest
@@ -67,46 +65,20 @@ async def test_broken_answers(behave, error, attempts, injected):
     assert server.url in str(caught) or error is ProtocolError
 
 
-PAGE = b'{"detail": "too busy"}'
-PAGES = {
-    "gzip": ("gzip", gzip.compress(PAGE), PAGE.decode()),
-    "x-gzip, in capitals": (" X-GZIP ", gzip.compress(PAGE), PAGE.decode()),
-    "deflate": ("deflate", zlib.compress(PAGE), PAGE.decode()),
-    "half of it": ("gzip", gzip.compress(random.Random(7).randbytes(3_000))[:2_000], None),
-    "brotli": ("br", b"\x0b\x0a\x80", ""),
-    "broken": ("gzip", b"\x1f\x8bnonsense", ""),
-    "not compressed": ("gzip", PAGE, ""),
-    "empty": ("gzip", b"", ""),
-    "identity": ("identity", PAGE, PAGE.decode()),
-}
-
-
-@pytest.mark.parametrize(("coding", "body", "text"), PAGES.values(), ids=PAGES)
-@pytest.mark.parametrize("status", [401, 404, 429, 503])
-async def test_a_status_decides_before_a_compressed_page(status, coding, body, text):
-    """A gateway's compressed page is the error of its status, with its text as far as it can be read."""
-    async with raw_server(answers(http(status, body, Content_Encoding=coding), http())) as server:
+@pytest.mark.parametrize("coding", ["gzip", " X-GZIP ", "br"])
+@pytest.mark.parametrize("status", [401, 404, 422, 429, 503])
+async def test_a_status_decides_before_a_compressed_page(status, coding):
+    """A page that a gateway compressed is the error of its status, without its text."""
+    page = gzip.compress(bytes(50_000_000))
+    async with raw_server(answers(http(status, page, Content_Encoding=coding), http())) as server:
         async with client(server.url) as galileo:
             if status in (429, 503):
                 assert await galileo.count(PROJECT) == 7
                 return
             error = await failure(galileo)
+            assert idle(galileo)
     assert error.status == status
-    assert error.body == text if text is not None else 0 < len(error.body) <= 2048
-
-
-async def test_a_compressed_page_is_a_bomb():
-    """Of a page that is small on the way and large here, only the beginning is decompressed."""
-    bomb = gzip.compress(bytes(50_000_000))
-    async with raw_server(http(404, bomb, Content_Encoding="gzip")) as server, client(server.url) as galileo:
-        tracemalloc.start()
-        try:
-            error = await failure(galileo)
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-    assert (error.status, len(error.body)) == (404, 2048)
-    assert peak < 5_000_000
+    assert error.body == "(compressed, so not read)"
 
 
 async def test_garbage_once():
@@ -194,6 +166,7 @@ async def test_a_large_filter_travels_without_a_warning():
     [
         (aiohttp.ClientError("?"), ProtocolError),
         (aiohttp.NonHttpUrlClientError("ftp://x"), ConfigurationError),
+        (ValueError("?"), ConfigurationError),
         (aiohttp.SocketTimeoutError(), AttemptTimeoutError),
         (aiohttp.ServerFingerprintMismatch(b"a", b"b", "h", 1), TLSError),
         (OSError(32, "Broken pipe"), DisconnectedError),
