@@ -1,93 +1,160 @@
-"""Authentication of requests: their headers, what a 401 means for them, and the secrets kept out of texts."""
+"""Credentials at work: added to each request, and removed from what a server repeats."""
 
 from __future__ import annotations
 
 import asyncio
+import platform
+from collections import deque
 from collections.abc import Mapping
 from functools import partial
 from io import BytesIO
+from typing import TypeVar
 
+from attrs import evolve
 from multidict import CIMultiDict
 
-from galileo_sessions.client.credentials import Auth, PasswordAuth, bearer, secrets_of, static_headers
-from galileo_sessions.client.headers import secret_values
+from galileo_sessions.client.credentials import (
+    Credentials,
+    PasswordAuth,
+    bearer,
+    header_of,
+    header_problem,
+    name_problem,
+    secrets_of,
+)
 from galileo_sessions.client.login import TokenCache, login_form, token_of
-from galileo_sessions.client.redaction import redactor
-from galileo_sessions.client.secret import Secret
+from galileo_sessions.client.responses import Endpoint, Response
+from galileo_sessions.client.secret import Secret, forms_of, redact
 from galileo_sessions.client.transport import Transport
-from galileo_sessions.errors import AttemptTimeoutError, AuthenticationError, GalileoError
+from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, DecodeError, brief
+from galileo_sessions.version import __version__
 
+T = TypeVar("T")
+
+_OURS = {
+    "User-Agent": f"galileo-sessions/{__version__} Python/{platform.python_version()}",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "Content-Type": "application/json",
+}
+_RESERVED = ("content-type", "content-length", "transfer-encoding", "accept-encoding", "host", "authorization")
+_LONG = 8  # characters from which a header of the user's own is treated as a secret; shorter ones are common words
+_KEPT_TOKENS = 8  # a server can repeat a token that was replaced meanwhile
 _MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have
 
 
 class Authentication:
     """
-    The credentials of a client at work.
+    Sends requests with the credentials of a client, and removes all secrets from the responses.
 
     Args:
-        auth: The credentials.
-        headers: What each request carries beside them.
-        transport: Sends a login.
-        timeout: Seconds that a login may take.
+        credentials: The client's.
+        headers: What the user adds to each request. They replace ours of the same name, whatever its case.
+        transport: Sends one request.
+        login_timeout: Seconds that a login can take.
+
+    Raises:
+        ConfigurationError: if a header is reserved, has an invalid name, or a value that isn't printable ASCII.
     """
 
-    def __init__(self, auth: Auth, headers: Secret[Mapping[str, str]], transport: Transport, timeout: float) -> None:
-        self._secrets = (*secrets_of(auth), *secret_values(headers))
-        self._known: tuple[Secret[str], ...] = ()
-        self._redact = redactor(self._secrets)
-        self._headers = headers
-        for name, value in static_headers(auth).items():
-            self._headers = _with(self._headers, name, value)
+    def __init__(
+        self, credentials: Credentials, headers: Secret[Mapping[str, str]], transport: Transport, login_timeout: float
+    ) -> None:
+        header = header_of(credentials)
+        _check(headers, {*_RESERVED, *(name.lower() for name in header.reveal())})
+        self._headers = _with(_with(Secret(_OURS), headers), header)
+        own = [Secret(value) for value in headers.reveal().values() if len(value) >= _LONG]
+        self._secrets = [*secrets_of(credentials), *own]
+        self._forms = forms_of(self._secrets)
+        self._transport = transport
         self._tokens: TokenCache | None = None
-        if isinstance(auth, PasswordAuth):
-            self._tokens = TokenCache(partial(self._login, auth, transport, timeout))
+        self._recent_tokens: deque[Secret[str]] = deque(maxlen=_KEPT_TOKENS)
+        if isinstance(credentials, PasswordAuth):
+            self._tokens = TokenCache(partial(self._login, login_form(credentials), login_timeout))
 
-    async def headers(self, until: float) -> Secret[Mapping[str, str]]:
+    @property
+    def logs_in(self) -> bool:
+        """Whether requests carry the token of a login, so that the first one after a 401 carries a new token."""
+        return self._tokens is not None
+
+    async def post(self, path: str, body: bytes, *, until: float, max_body: int) -> Response:
         """
-        All headers of a request; where there is no valid token, a login comes first.
+        The response to a POST with credentials. Unless its status is 200, it holds no secret; see `decode`.
 
         Args:
+            path: From the base URL on.
+            body: What is sent.
             until: When the attempt ends, on the loop's clock.
+            max_body: Bytes that the body of a 200 can have.
 
         Raises:
-            GalileoError: if the login fails, or takes longer than the attempt may.
+            GalileoError: if no whole response came, or if a login failed.
         """
-        if self._tokens is None:
-            return self._headers
-        timeout = asyncio.timeout_at(until)
+        token = None if self._tokens is None else await self._token(self._tokens, until)
+        headers = self._headers if token is None else _with(self._headers, bearer(token))
+        response = await self._transport.post(path, body, headers, until=until, max_body=max_body)
+        if response.status == 200:
+            return response
+        if response.status == 401 and self._tokens is not None and token is not None:
+            self._tokens.invalidate(token)
+        return self._clean(response)
+
+    def decode(self, endpoint: Endpoint[T], body: bytes) -> T:
+        """
+        The answer in the body of a 200, read as it came: a common word in it can be somebody's password as well.
+
+        Raises:
+            DecodeError: if there is no answer; it quotes the body without secrets.
+        """
         try:
-            async with timeout:
-                return _with(self._headers, "Authorization", bearer(await self._tokens.get()))
-        except TimeoutError:
-            if not timeout.expired():  # it is the login's own
-                raise
-        raise AttemptTimeoutError("the login took longer than the attempt may", phase="response")
-
-    def refused(self, error: GalileoError, headers: Secret[Mapping[str, str]]) -> bool:
-        """Whether an error may be the fault of the token in these headers; then the next `headers` has a new one."""
-        if self._tokens is None or type(error) is not AuthenticationError:
-            return False
-        self._tokens.invalidate(Secret(headers.reveal()["Authorization"].removeprefix("Bearer ")))
-        return True
-
-    def redact(self, text: str) -> str:
-        """The text without secrets: a server may repeat what it was sent."""
-        if self._tokens is not None and self._tokens.recent is not self._known:
-            self._known = self._tokens.recent
-            self._redact = redactor([*self._secrets, *self._known])
-        return self._redact(text)
+            return endpoint.decode(body)
+        except DecodeError:
+            pass  # it can hold secrets; the one that is raised outside of this block has no __context__
+        return endpoint.decode(redact(body, self._forms))
 
     async def close(self) -> None:
         """Cancels a login that is in progress."""
         if self._tokens is not None:
             await self._tokens.close()
 
-    async def _login(self, auth: PasswordAuth, transport: Transport, seconds: float) -> Secret[str]:
+    async def _token(self, tokens: TokenCache, until: float) -> Secret[str]:
+        timeout = asyncio.timeout_at(until)
+        try:
+            async with timeout:
+                return await tokens.get()
+        except TimeoutError:
+            if not timeout.expired():  # it is the login's own
+                raise
+        raise AttemptTimeoutError("the login took longer than one attempt can", phase="response")
+
+    async def _login(self, form: Secret[bytes], seconds: float) -> Secret[str]:
         until = asyncio.get_running_loop().time() + seconds
-        headers = _with(self._headers, "Content-Type", Secret("application/x-www-form-urlencoded"))
-        form = BytesIO(login_form(auth).reveal())  # whose repr, unlike that of bytes, doesn't show the password
-        return token_of(await transport.post("/login", form, headers, until=until, max_body=_MAX_LOGIN), self.redact)
+        headers = _with(self._headers, Secret({"Content-Type": "application/x-www-form-urlencoded"}))
+        body = BytesIO(form.reveal())  # whose repr, unlike that of bytes, doesn't show the password
+        response = await self._transport.post("/login", body, headers, until=until, max_body=_MAX_LOGIN)
+        token = token_of(response if response.status == 200 else self._clean(response))
+        self._recent_tokens.append(token)
+        self._forms = forms_of([*self._secrets, *self._recent_tokens])
+        return token
+
+    def _clean(self, response: Response) -> Response:
+        headers = CIMultiDict(
+            (name, redact(value.encode("utf-8", "surrogateescape"), self._forms).decode("utf-8", "surrogateescape"))
+            for name, value in response.headers.items()
+        )
+        return evolve(response, headers=headers, body=redact(response.body, self._forms))
 
 
-def _with(headers: Secret[Mapping[str, str]], name: str, value: Secret[str]) -> Secret[Mapping[str, str]]:
-    return Secret(CIMultiDict({**headers.reveal(), name: value.reveal()}))  # as aiohttp would make it for each request
+def _check(headers: Secret[Mapping[str, str]], reserved: set[str]) -> None:
+    for name in headers.reveal():
+        problem = name_problem(Secret(name)) or header_problem(Secret(headers.reveal()[name]))
+        if name.lower() in reserved:
+            problem = "is set by the client itself. For credentials pass auth="
+        if problem is not None:
+            raise ConfigurationError(f"the header {brief(name)} in headers= {problem}")
+
+
+def _with(headers: Secret[Mapping[str, str]], more: Secret[Mapping[str, str]]) -> Secret[Mapping[str, str]]:
+    merged = CIMultiDict(headers.reveal())  # as aiohttp would make it for each request
+    merged.update(more.reveal())
+    return Secret(merged)

@@ -8,9 +8,9 @@ from math import inf
 
 from attrs import Factory, define
 
-from galileo_sessions.client.endpoints import COLUMNS
 from galileo_sessions.client.query import CountQuery, columns_body
 from galileo_sessions.client.request import Attempts, Requester
+from galileo_sessions.client.responses import COLUMNS
 from galileo_sessions.errors import DeadlineExceededError, FilterCheckError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import ALWAYS, Filter, all_of

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeAlias, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, NoReturn, Self, TypeAlias, TypedDict, Unpack, overload
 from uuid import UUID
 
 from attrs import evolve
@@ -16,17 +16,16 @@ from attrs import evolve
 from galileo_sessions.client.address import base_url as resolve_base_url
 from galileo_sessions.client.auth import Authentication
 from galileo_sessions.client.checks import ColumnChecks
-from galileo_sessions.client.credentials import Auth, find_credentials
-from galileo_sessions.client.endpoints import COLUMNS
+from galileo_sessions.client.credentials import ApiKeyAuth, Credentials, find_credentials
 from galileo_sessions.client.fanout import CountStream, Targets, report_of
 from galileo_sessions.client.flow.limits import Limits
 from galileo_sessions.client.flow.queue import Admission
-from galileo_sessions.client.headers import request_headers
 from galileo_sessions.client.policy import Retry
 from galileo_sessions.client.query import CountQuery, build_query, columns_body, narrowed, part_queries
 from galileo_sessions.client.request import Count, Requester, logger
+from galileo_sessions.client.responses import COLUMNS
 from galileo_sessions.client.results import CountReport, CountsBy, CountsTable, OnProgress, by_project
-from galileo_sessions.client.secret import Secret, hide
+from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.transport import SSL, Timeouts, Transport
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog
@@ -88,7 +87,7 @@ class GalileoSessions:
         self,
         api_key: str | Secret[str] | None = None,
         *,
-        auth: Auth | None = None,
+        auth: Credentials | None = None,
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
@@ -101,8 +100,6 @@ class GalileoSessions:
         on_attempt: Callable[[Attempt], object] | None = None,
         check: bool = False,
     ) -> None:
-        key, auths, address, way, extra = map(_hidden, (api_key, auth, base_url, proxy, headers))
-        del api_key, auth, base_url, proxy, headers  # tracebacks show local variables
         for name, value, kind in (
             ("timeouts", timeouts, Timeouts),
             ("retry", retry, Retry),
@@ -111,24 +108,23 @@ class GalileoSessions:
             if not isinstance(value, kind):
                 expected = kind.__name__
                 raise ConfigurationError(f"{name} must be a {expected}, got {brief(value)}. Write {expected}(...)")
-        found = find_credentials(key, auths)
-        self._base_url = resolve_base_url(address)
+        credentials = find_credentials(None if api_key is None else ApiKeyAuth(api_key), auth)
+        self._base_url = resolve_base_url(None if base_url is None else Secret(base_url))
         self._transport = Transport(
             self._base_url,
             session,
             timeouts=timeouts,
             ssl=True if ssl is None else ssl,
-            proxy=way,
+            proxy=None if proxy is None else Secret(proxy),
             trust_env=trust_env,
         )
         most = self._transport.connections
         if limits.maximum > most:  # else the connector would be a second queue, whose wait counts as the attempt's
             limits = evolve(limits, maximum=int(most), initial=min(limits.initial, int(most)))
         self._concurrency = limits.maximum
-        sent = request_headers(extra, found)
         self._requester = Requester(
             self._transport,
-            Authentication(found, sent, self._transport, timeouts.attempt),
+            Authentication(credentials, Secret(headers or {}), self._transport, timeouts.attempt),
             attempt_timeout=timeouts.attempt,
             retry=retry,
             admission=Admission(limits, retry, partial(logger.debug, "limits: %s")),
@@ -400,10 +396,6 @@ class GalileoSessions:
 
     def _counter(self, check: bool | None) -> Count:
         return self._checks.count if (self._check if check is None else check) else self._requester.count
-
-
-def _hidden(argument: Any) -> Secret[Any] | None:
-    return None if argument is None else hide(argument)
 
 
 def _positive(timeout: float | None) -> float | None:

@@ -1,143 +1,101 @@
-"""
-Credentials: what they are, where they come from, and how an attempt carries them.
+"""What users give as credentials, where it is found, and which header carries it."""
 
-No local variable of a frame that raises holds a plain secret: problems are found by functions that return text.
-"""
+from __future__ import annotations
 
 import re
 from base64 import b64encode
-from typing import TypeAlias, assert_never
+from collections.abc import Callable
+from typing import Any, TypeAlias, assert_never
 
-from attrs import frozen
+from attrs import Attribute, field, frozen
 
-from galileo_sessions.client.secret import Secret, from_environment, hide
+from galileo_sessions.client.secret import Secret, from_environment
 from galileo_sessions.errors import ConfigurationError, brief
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_NO_TEXT = "must be text that isn't empty"
+
+# These functions return a problem as text, because a frame that raises must not hold a plain secret.
 
 
-def header_name(name: object) -> str:
-    """
-    The name of an HTTP header, as RFC 9110 has it.
-
-    Raises:
-        ConfigurationError: if it is none.
-    """
-    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
-        raise ConfigurationError(f"header {brief(name)} is no name of an HTTP header")
-    return name
+def name_problem(name: Secret[str]) -> str | None:
+    """Why a header can't have this name, by RFC 9110; None if it can."""
+    return None if _HEADER_NAME.fullmatch(name.reveal()) else f"must have a valid name, got {brief(name.reveal())}"
 
 
-def header_problem(secret: Secret[object]) -> str | None:
-    """Why a header can't carry a secret, in words that don't show it; None if it can."""
+def header_problem(secret: Secret[str]) -> str | None:
+    """Why a header can't carry a secret; None if it can."""
     value = secret.reveal()
     if not isinstance(value, str) or not value:
-        return f"is text that isn't empty, got {'empty text' if isinstance(value, str) else type(value).__name__}"
+        return _NO_TEXT
     if value != value.strip():
         return "begins or ends with white space, perhaps a line break from a file. Strip it"
-    if not value.isprintable() or not value.isascii():
-        return "has a character that a header can't carry; it is printable ASCII"
+    return None if value.isascii() and value.isprintable() else "has a character that isn't printable ASCII"
+
+
+def _text_problem(secret: Secret[str]) -> str | None:
+    """Why a user name or a password can't be sent; None if it can."""
+    value = secret.reveal()
+    if not isinstance(value, str) or not value:
+        return _NO_TEXT
+    if any("\ud800" <= character <= "\udfff" for character in value):  # bytes that Python couldn't decode
+        return "isn't valid UTF-8. Check how the environment or the file was encoded"
     return None
 
 
-def _text_problem(secret: Secret[object]) -> str | None:
-    """Why a secret can't be sent as text, in words that don't show it."""
-    value = secret.reveal()
-    if not isinstance(value, str) or not value:
-        return "is text that isn't empty"
-    return None if _is_unicode(value) else "isn't valid UTF-8. Check how the environment or the file was encoded"
+def _basic_user_problem(secret: Secret[str]) -> str | None:
+    return _text_problem(secret) or ("must not have a colon" if ":" in secret.reveal() else None)
 
 
-def _is_unicode(text: str) -> bool:
-    """Whether text can be encoded: what the environment holds beside UTF-8 comes as lone surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+def _hidden(value: str | Secret[str]) -> Secret[str]:
+    return value if isinstance(value, Secret) else Secret(value)
 
 
-# Each constructor hides what it was given before it looks at it, and then forgets it: tracebacks show local variables,
-# those of an __init__ that attrs would generate as well. Fields are set first, for tracebacks show `self` too.
+def _checked(what: str, problem_of: Callable[[Secret[str]], str | None]) -> Callable[[object, Any, Any], None]:
+    def check(_credentials: object, _field: Attribute[Any], value: str | Secret[str]) -> None:
+        problem = problem_of(_hidden(value))
+        if problem is not None:
+            raise ConfigurationError(f"{what} {problem}")
+
+    return check
 
 
-@frozen(init=False)
+@frozen
 class ApiKeyAuth:
-    """
-    An API key, as the console makes it; it needs no login.
+    """An API key, as the console makes it; it needs no login."""
 
-    Args:
-        key: The key.
-        header: Its header's name; newer deployments call it Splunk-AO-API-Key.
-    """
-
-    key: Secret[str]
-    header: str = "Galileo-API-Key"
-
-    def __init__(self, key: str | Secret[str], header: str = "Galileo-API-Key") -> None:
-        hidden = hide(key)
-        del key
-        _set(self, key=hidden, header=header)
-        _refuse("the API key", header_problem(hidden))
-        _ = header_name(header)
+    key: Secret[str] = field(converter=_hidden, validator=_checked("the API key", header_problem))
+    header: str = field(default="Galileo-API-Key", validator=_checked("the header", name_problem))
+    """The name of its header; newer deployments call it Splunk-AO-API-Key."""
 
 
-@frozen(init=False)
+@frozen
 class BearerAuth:
-    """A token that something else has obtained; it isn't refreshed."""
+    """A token obtained elsewhere; it isn't renewed."""
 
-    token: Secret[str]
-
-    def __init__(self, token: str | Secret[str]) -> None:
-        hidden = hide(token)
-        del token
-        _set(self, token=hidden)
-        _refuse("the token", header_problem(hidden))
+    token: Secret[str] = field(converter=_hidden, validator=_checked("the token", header_problem))
 
 
-@frozen(init=False)
+@frozen
 class BasicAuth:
     """A user name and a password, sent with each request as HTTP Basic authentication."""
 
-    username: str
-    password: Secret[str]
-
-    def __init__(self, username: str, password: str | Secret[str]) -> None:
-        name, hidden = Secret(username), hide(password)
-        del username, password
-        _set(self, username=name, password=hidden)
-        if _text_problem(name) or ":" in name.reveal():
-            raise ConfigurationError("a username of HTTP Basic authentication is text without a colon")
-        _refuse("the password", _text_problem(hidden))
-        _set(self, username=name.reveal())
+    username: str = field(validator=_checked("the user name of a BasicAuth", _basic_user_problem))
+    password: Secret[str] = field(converter=_hidden, validator=_checked("the password", _text_problem))
 
 
-@frozen(init=False)
+@frozen
 class PasswordAuth:
     """A user name and a password, exchanged for a token at POST /login when first needed."""
 
-    username: str
-    password: Secret[str]
-
-    def __init__(self, username: str, password: str | Secret[str]) -> None:
-        name, hidden = Secret(username), hide(password)
-        del username, password
-        _set(self, username=name, password=hidden)
-        _refuse("the user name", _text_problem(name))
-        _refuse("the password", _text_problem(hidden))
-        _set(self, username=name.reveal())
+    username: str = field(validator=_checked("the user name", _text_problem))
+    password: Secret[str] = field(converter=_hidden, validator=_checked("the password", _text_problem))
 
 
-def _refuse(name: str, problem: str | None) -> None:
-    if problem is not None:
-        raise ConfigurationError(f"{name} {problem}")
+Credentials: TypeAlias = ApiKeyAuth | BearerAuth | BasicAuth | PasswordAuth
 
 
-def _set(auth: object, **fields: object) -> None:
-    for name, value in fields.items():
-        object.__setattr__(auth, name, value)  # it is frozen
-
-
-Auth: TypeAlias = ApiKeyAuth | BearerAuth | BasicAuth | PasswordAuth
-
-
-def find_credentials(api_key: Secret[str] | None, auth: Secret[object] | None) -> Auth:
+def find_credentials(api_key: ApiKeyAuth | None, auth: Credentials | None) -> Credentials:
     """
     The credentials: `api_key`, `auth`, else GALILEO_API_KEY, else GALILEO_USERNAME with GALILEO_PASSWORD.
 
@@ -146,58 +104,52 @@ def find_credentials(api_key: Secret[str] | None, auth: Secret[object] | None) -
     """
     if api_key is not None and auth is not None:
         raise ConfigurationError("api_key and auth exclude each other. Give one of them")
-    if api_key is not None:
-        return ApiKeyAuth(api_key)
-    if auth is not None:
-        return _checked(auth)
+    given = api_key or auth
+    if given is not None:
+        if not isinstance(given, Credentials):  # perhaps a key in the wrong place, so the text doesn't show it
+            kinds = "ApiKeyAuth(...), BearerAuth(...), PasswordAuth(...) or BasicAuth(...)"
+            raise ConfigurationError(f"auth must be {kinds}")
+        return given
     key, username, password = (from_environment(f"GALILEO_{name}") for name in ("API_KEY", "USERNAME", "PASSWORD"))
     if key is not None:
         return ApiKeyAuth(key)
     if username is not None and password is not None:
         return PasswordAuth(username.reveal(), password)
     if username is not None or password is not None:
-        missing = "GALILEO_PASSWORD" if username is not None else "GALILEO_USERNAME"
-        raise ConfigurationError(f"{missing} isn't set; GALILEO_USERNAME and GALILEO_PASSWORD go together")
+        raise ConfigurationError("GALILEO_USERNAME and GALILEO_PASSWORD go together. Set both")
     raise ConfigurationError("no credentials. Set GALILEO_API_KEY in the environment, or pass api_key=...")
 
 
-def _checked(auth: Secret[object]) -> Auth:
-    if isinstance(found := auth.reveal(), Auth):
-        return found
-    del found  # perhaps a key, given in the wrong place
-    raise ConfigurationError("auth is ApiKeyAuth(...), BearerAuth(...), PasswordAuth(...) or BasicAuth(...)")
-
-
-def static_headers(auth: Auth) -> dict[str, Secret[str]]:
-    """The header that authenticates each request; empty for a `PasswordAuth`, which logs in first."""
-    match auth:
+def header_of(credentials: Credentials) -> Secret[dict[str, str]]:
+    """The header that authenticates each request; none for a `PasswordAuth`, which logs in first."""
+    match credentials:
         case ApiKeyAuth(key, header):
-            return {header: key}
+            return Secret({header: key.reveal()})
         case BearerAuth(token):
-            return {"Authorization": bearer(token)}
+            return bearer(token)
         case BasicAuth(username, password):
-            return {"Authorization": Secret(f"Basic {_basic(username, password).reveal()}")}
+            return Secret({"Authorization": f"Basic {_basic(username, password).reveal()}"})
         case PasswordAuth():
-            return {}
+            return Secret({})
         case _:
-            assert_never(auth)
+            assert_never(credentials)
 
 
-def bearer(token: Secret[str]) -> Secret[str]:
-    """The value of the Authorization header for a token."""
-    return Secret(f"Bearer {token.reveal()}")
+def bearer(token: Secret[str]) -> Secret[dict[str, str]]:
+    """The header that carries a token."""
+    return Secret({"Authorization": f"Bearer {token.reveal()}"})
 
 
 def _basic(username: str, password: Secret[str]) -> Secret[str]:
     return Secret(b64encode(f"{username}:{password.reveal()}".encode()).decode("ascii"))
 
 
-def secrets_of(auth: Auth) -> list[Secret[str]]:
+def secrets_of(credentials: Credentials) -> list[Secret[str]]:
     """What must not be shown."""
-    match auth:
+    match credentials:
         case ApiKeyAuth(secret) | BearerAuth(secret):
             return [secret]
         case BasicAuth(username, password) | PasswordAuth(username, password):
-            return [_basic(username, password), password]
+            return [password, _basic(username, password)]
         case _:
-            assert_never(auth)
+            assert_never(credentials)

@@ -20,14 +20,13 @@ from urllib.parse import urlencode
 from attrs import evolve
 
 from galileo_sessions.client.credentials import PasswordAuth, header_problem
-from galileo_sessions.client.responses import Redact, Response, error_of
+from galileo_sessions.client.responses import Response, error_of
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.errors import ConfigurationError, GalileoError, LoginError
 
 _PAUSE = 30.0  # seconds without another login: after a refusal, and after a renewal that failed
 _RENEW_BEFORE = 300.0  # seconds before a token's end; half its life if that is less
 _SHORTEST = 10.0  # seconds that a token is used, whatever its claims say: the clocks may disagree
-_KEPT_TOKENS = 8
 _TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong password
 
 _Outcome: TypeAlias = Secret[str] | GalileoError
@@ -61,8 +60,6 @@ class TokenCache:
         self._refusal: LoginError | None = None
         self._task: asyncio.Task[_Outcome] | None = None
         self._waiting = 0
-        self.recent: tuple[Secret[str], ...] = ()
-        """The last tokens, which a server may still repeat."""
 
     async def get(self) -> Secret[str]:
         """
@@ -123,7 +120,6 @@ class TokenCache:
         now, life = self._clock(), max(lifetime(token, self._wall()), _SHORTEST)
         self._renew_at, self._ends_at = now + life - min(_RENEW_BEFORE, life / 2), now + life
         self._token, self._refusal = token, None
-        self.recent = (*self.recent, token)[-_KEPT_TOKENS:]
         return token
 
 
@@ -149,7 +145,7 @@ def login_form(credentials: PasswordAuth) -> Secret[bytes]:
     return Secret(urlencode(fields).encode("ascii"))
 
 
-def token_of(response: Response, redact: Redact) -> Secret[str]:
+def token_of(response: Response) -> Secret[str]:
     """
     The token in the response to POST /login. The rest of its body isn't kept, because a 422 repeats the password.
 
@@ -167,7 +163,7 @@ def token_of(response: Response, redact: Redact) -> Secret[str]:
     if 400 <= status < 500 and status not in _TRY_LATER:
         hint = "Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)"
         raise LoginError(f"{origin} answered {status}. {hint}", status=status)
-    raise error_of(evolve(response, body=b"", origin=origin), redact)
+    raise error_of(evolve(response, body=b"", origin=origin))
 
 
 def _token_in(body: bytes) -> Secret[str] | None:

@@ -20,7 +20,6 @@ from attrs import define
 
 from galileo_sessions import errors
 from galileo_sessions.client.auth import Authentication
-from galileo_sessions.client.endpoints import COUNT, Endpoint
 from galileo_sessions.client.flow.allowance import allowance
 from galileo_sessions.client.flow.control import Permit
 from galileo_sessions.client.flow.queue import Admission
@@ -34,7 +33,7 @@ from galileo_sessions.client.policy import (
     is_trouble,
 )
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.responses import error_of
+from galileo_sessions.client.responses import COUNT, Endpoint, error_of
 from galileo_sessions.client.transport import Transport
 
 T = TypeVar("T")
@@ -116,8 +115,8 @@ class Requester:
     Sends queries and reads the responses.
 
     Args:
-        transport: Sends one request.
-        authentication: The headers of a request.
+        transport: Tells whether anything can be sent, and is closed in the end.
+        authentication: Sends one request with credentials.
         attempt_timeout: Seconds that one attempt may take.
         retry: Whether to try again.
         admission: Gives the permits.
@@ -239,16 +238,14 @@ class Requester:
 
     async def _exchange(self, state: RequestState, until: float) -> Any:
         state.allowance = None
-        headers = await self._authentication.headers(until)
-        endpoint = state.endpoint
+        endpoint, authentication = state.endpoint, self._authentication
         path = endpoint.path.format(project_id=state.query.project_id)
-        response = await self._transport.post(path, state.body, headers, until=until, max_body=endpoint.max_body)
+        response = await authentication.post(path, state.body, until=until, max_body=endpoint.max_body)
         state.allowance = allowance(response.headers)
         if response.status == 200:
-            return endpoint.decode(response.body, self._authentication.redact)
-        error = error_of(response, self._authentication.redact, state.query)
-        state.new_token = self._authentication.refused(error, headers)
-        raise error
+            return authentication.decode(endpoint, response.body)
+        state.new_token = response.status == 401 and authentication.logs_in
+        raise error_of(response, state.query)
 
     def _give_back(self, state: RequestState, permit: Permit, error: errors.GalileoError, now: float) -> None:
         """Gives the permit back after an error, with what the error says about the service."""

@@ -1,12 +1,14 @@
-"""Secrets: values that can be used but aren't shown, wherever an object, a frame or a traceback is printed."""
+"""Secrets: values that are used but never shown, and how to remove them from what a server repeats."""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Iterable
 from typing import Any, Generic, TypeVar, cast, final
+from urllib.parse import quote, quote_plus
 
 T_co = TypeVar("T_co", covariant=True)
-T = TypeVar("T")
 
 
 @final
@@ -15,7 +17,7 @@ class Secret(Generic[T_co]):
     A value that is used but not shown: its repr, its text and its formats are `***`.
 
     It has no length, no items and no operators, so that no part of it can be shown either.
-    A pickle of it holds the value, for another process may need it.
+    A pickle of it holds the value, because another process may need it.
     """
 
     __slots__ = ("_value",)
@@ -24,7 +26,7 @@ class Secret(Generic[T_co]):
         self._value = value
 
     def reveal(self) -> T_co:
-        """The value itself. Use it where it is needed, and give it no name: tracebacks show local variables."""
+        """The value itself. Use it where it is needed, and give it no name: tracebacks can show local variables."""
         return self._value
 
     def __eq__(self, other: object) -> bool:
@@ -49,11 +51,24 @@ class Secret(Generic[T_co]):
         return Secret, (self._value,)
 
 
-def hide(value: T | Secret[T]) -> Secret[T]:
-    """The value as a `Secret`, if it isn't one. It never raises, for its caller still holds the plain value."""
-    return cast("Secret[T]", value) if isinstance(value, Secret) else Secret(value)
-
-
 def from_environment(name: str) -> Secret[str] | None:
-    """A variable of the environment, unless it is empty; no frame holds all of it, which tracebacks would show."""
+    """A variable of the environment, or None if it is unset or empty."""
     return Secret(os.environ[name]) if os.environ.get(name) else None
+
+
+def forms_of(secrets: Iterable[Secret[str]]) -> Secret[list[bytes]]:
+    """What to look for: each secret as it is, percent-encoded, and as JSON writes it."""
+    forms = {form.encode() for secret in secrets for form in _forms(secret.reveal())}
+    return Secret(sorted(forms, key=len, reverse=True))  # the longest first: a secret can begin with another one
+
+
+def _forms(text: str) -> list[str]:
+    in_json = [json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
+    return [text, quote(text), quote(text, safe=""), quote_plus(text), *in_json]
+
+
+def redact(data: bytes, forms: Secret[list[bytes]]) -> bytes:
+    """The data with `***` in place of each form of a secret."""
+    for form in forms.reveal():
+        data = data.replace(form, b"***")
+    return data

@@ -89,10 +89,7 @@ async def test_headers_of_ones_own(shapes):
         pytest.param({"api_key": "k", "headers": {"galileo-api-key": "x"}}, ["galileo-api-key", "auth="], id="header"),
         pytest.param({"api_key": "k", "headers": {"X-A": "a\nb"}}, ["headers=", "X-A"], id="header-line"),
         pytest.param({"api_key": "k", "headers": {"X-A": 3}}, ["headers=", "X-A", "text"], id="header-number"),
-        pytest.param({"api_key": "k", "headers": {"a b": "x"}}, ["'a b'", "no name"], id="header-name"),
-        pytest.param({"api_key": "k", "headers": {3: "x"}}, ["header 3", "no name"], id="header-name-type"),
-        pytest.param({"api_key": "k", "headers": {"X-A": "1", "x-a": "2"}}, ["'x-a'", "twice"], id="header-twice"),
-        pytest.param({"api_key": "k", "headers": ["X-A"]}, ["headers=", "dict"], id="headers-list"),
+        pytest.param({"api_key": "k", "headers": {"a b": "x"}}, ["headers=", "a valid name, got 'a b'"], id="name"),
     ],
 )
 def test_arguments_that_cannot_work_are_refused(arguments, words):

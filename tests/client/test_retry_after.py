@@ -32,7 +32,6 @@ from galileo_sessions.client.responses import retry_after
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [
-        (None, None),
         ("0", 0),
         ("1", 1),
         (" 120 ", 120),

@@ -16,11 +16,10 @@ import pytest
 
 from galileo_sessions import GalileoSessions
 from galileo_sessions.client import responses, transport
-from galileo_sessions.client.endpoints import COUNT
 from galileo_sessions.client.flow.queue import Admission
 from galileo_sessions.client.responses import Response
 
-MAX_BODY = COUNT.max_body
+MAX_BODY = responses.COUNT.max_body
 """The longest answer to a count that is read, in bytes."""
 
 
