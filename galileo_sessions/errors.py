@@ -27,7 +27,7 @@ Everything this package raises, in one tree.
     │  ├─ ValidationError             422; .issues
     │  ├─ RateLimitedError            429
     │  └─ ServerError                 5xx
-    └─ DecodeError                    200, but not a count, or no columns
+    └─ DecodeError                    200 without a count or columns
 
 Every error pickles and comes back equal; none holds a credential.
 """
@@ -45,28 +45,23 @@ if TYPE_CHECKING:  # for annotations alone: at run time this module imports no o
     from galileo_sessions.filters.nodes import Filter
 
 
-class _Brief(reprlib.Repr):
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxstring = self.maxother = 80
-        self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 4
-        self.maxlevel = 3
-
-    def repr_int(self, x: int, level: int) -> str:
-        return str(x) if x.bit_length() < 200 else f"<an int of {x.bit_length():,} bits>"
-
-
-_BRIEF = _Brief()
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 80
+_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxfrozenset = _BRIEF.maxdict = 4
+_BRIEF.maxlevel = 3
 
 
 def brief(value: object) -> str:
     """
-    A value as its owner wrote it, shortened to fit into a message.
+    The repr of a value, shortened to fit into a message.
 
     Returns:
         At most 120 characters, whatever the value.
     """
-    text = _BRIEF.repr(value)
+    try:
+        text = _BRIEF.repr(value)
+    except ValueError:  # Python doesn't print integers of more than 4,300 digits
+        text = f"<{type(value).__name__} too long to show>"
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
@@ -77,8 +72,8 @@ class GalileoError(Exception):
     Its text ends with the project, and with the number of attempts and the seconds waited if there were several.
 
     Attributes:
-        query: What was being counted, when a request raised this.
-        attempts: The attempts that were made for it, oldest first.
+        query: What was counted, if a request raised this.
+        attempts: The attempts of that request, oldest first.
         elapsed: Seconds from the call to this error.
         report: What `count_all` had counted until it raised this.
     """
@@ -93,7 +88,7 @@ class GalileoError(Exception):
 
     @property
     def message(self) -> str:
-        """The text alone. `str` adds the project, and the attempts if there were several."""
+        """The text without the project and the attempts, which `str` adds."""
         return str(self.args[0]) if self.args else ""
 
     def __str__(self) -> str:
@@ -116,7 +111,7 @@ class GalileoError(Exception):
         return hash((type(self), self.args))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # BaseException would call __init__ with args alone and miss the keywords.
+        # BaseException would call __init__ with args only, without the keywords.
         return _rebuild, (type(self), self.args), self.__dict__
 
 
@@ -128,36 +123,36 @@ def _rebuild(cls: type[GalileoError], args: tuple[Any, ...]) -> GalileoError:
 
 @frozen
 class Attempt:
-    """One request that was sent, or tried to be."""
+    """One try to send a request and to get its response."""
 
     number: int
     """1 for the first."""
     status: int | None
-    """The HTTP status, or None where no answer came."""
+    """The HTTP status, or None if no response came."""
     error: GalileoError | None
     """What went wrong, or None."""
     waited: float
-    """Seconds waited before it: for a permit, a pause, or a backoff."""
+    """Seconds waited before it: for a permit, a pause or a backoff."""
     elapsed: float
     """Seconds from admission to the last byte, or to the error."""
     width: int = 0
-    """Requests that the client let be under way at once, after this one."""
+    """How many requests at once the client allowed after this one."""
     rate: float = 0.0
-    """Requests that it sent a second at most, after this one."""
+    """How many requests a second the client allowed after this one."""
     closed: bool = False
-    """Whether the service accepted nothing, after this one, so that the client sent single probes only."""
+    """Whether only single probes were sent after this one, because the service refused everything."""
 
 
 class ConfigurationError(GalileoError, ValueError):
-    """The client can't work as it was set up; the text says what to set."""
+    """The client can't work with a setting or an argument; the text says what to write instead."""
 
 
 class FilterError(GalileoError, ValueError):
-    """A filter that can't be built, or that can't be sent."""
+    """A filter that can't be built or sent."""
 
 
 class FilterTypeError(FilterError, TypeError):
-    """A value or an operand of a kind that a filter can't hold."""
+    """A value or an operand of a type that a filter can't hold."""
 
 
 class FilterTooLargeError(FilterError):
@@ -169,7 +164,7 @@ class FilterDecodeError(FilterError):
     Plain data that isn't a filter.
 
     Attributes:
-        path: The keys and positions that lead to the fault, outermost first.
+        path: The keys and positions that lead to the error, outermost first.
     """
 
     def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
@@ -183,7 +178,7 @@ class FilterParseError(FilterError):
 
     Attributes:
         text: The text.
-        offset: Where in it the fault begins, in characters from 0.
+        offset: Where the error begins, in characters from 0.
     """
 
     def __init__(self, message: str, *, text: str, offset: int) -> None:
@@ -194,10 +189,10 @@ class FilterParseError(FilterError):
 
 class FilterCheckError(FilterError):
     """
-    A filter that doesn't fit a project's columns; the text draws it with each leaf that doesn't.
+    A filter that doesn't fit a project's columns; the text marks the leaves at fault.
 
     Attributes:
-        issues: One for each of those leaves; `loc` is the way to it in `dump_filter(where)`, `node` the leaf.
+        issues: One for each of these leaves; `loc` is its path in `dump_filter(where)`, and `node` the leaf.
     """
 
     def __init__(self, message: str, *, issues: tuple["Issue", ...] = ()) -> None:
@@ -210,19 +205,19 @@ class UnknownColumnError(FilterError, KeyError):
 
 
 class QueueScopedFilterWarning(UserWarning):
-    """A filter that means something in annotation queues only."""
+    """A filter that only works in annotation queues."""
 
 
 class DateAsTextWarning(UserWarning):
-    """A time as text beside a column of no type, which compares text: `Col("created_at") == "2026-05-03T00:00Z"`."""
+    """A time as text next to an untyped column, which compares text: `Col("created_at") == "2026-05-03T00:00Z"`."""
 
 
 class TransportError(GalileoError):
-    """No whole answer came; the request may be sent again, for counting changes nothing."""
+    """No complete response came. The request can be sent again, because counting changes nothing."""
 
 
 class ConnectError(TransportError):
-    """No connection: the host is unknown, refuses, or this process has no socket left."""
+    """No connection: the host is unknown or refuses, or this process has no file descriptor left."""
 
 
 class TLSError(ConnectError):
@@ -230,15 +225,15 @@ class TLSError(ConnectError):
 
 
 class DisconnectedError(TransportError):
-    """The connection ended before the answer did."""
+    """The connection was closed before the response was complete."""
 
 
 class AttemptTimeoutError(TransportError, TimeoutError):
     """
-    One attempt took longer than `Timeouts` allows.
+    One attempt took longer than `Timeouts` allow.
 
     Attributes:
-        phase: "connect" where `Timeouts.connect` ran out, "response" before the answer's head, or "body".
+        phase: What the attempt was waiting for: "connect", "response" (the head of one) or "body".
     """
 
     def __init__(self, message: str, *, phase: Literal["connect", "response", "body"]) -> None:
@@ -248,10 +243,10 @@ class AttemptTimeoutError(TransportError, TimeoutError):
 
 class ProtocolError(TransportError):
     """
-    The answer isn't HTTP, or can't be what was asked for: it is too long, or compressed though that wasn't asked for.
+    The response isn't HTTP, is too long, or is compressed although the client asks for no compression.
 
     Attributes:
-        worth_retrying: Whether another attempt may fare better; where the answer is too long or compressed it won't.
+        worth_retrying: Whether another attempt can succeed; false if the response is too long or compressed.
     """
 
     def __init__(self, message: str, *, worth_retrying: bool = True) -> None:
@@ -264,7 +259,7 @@ class DeadlineExceededError(GalileoError, TimeoutError):
     The time given by `timeout=` ran out.
 
     Attributes:
-        last: What the last attempt met, or None if there was none.
+        last: The error of the last attempt, or None if there was none.
     """
 
     def __init__(self, message: str, *, last: GalileoError | None = None) -> None:
@@ -274,12 +269,12 @@ class DeadlineExceededError(GalileoError, TimeoutError):
 
 class ResponseError(GalileoError):
     """
-    The server answered, but not with a count.
+    The service answered with a status other than 200.
 
     Attributes:
         status: The HTTP status.
-        headers: The answer's headers by lower-case name, without cookies.
-        body: The beginning of its body as text, at most 2 KiB.
+        headers: The response's headers by lower-case name, without cookies.
+        body: The beginning of the body as text, at most 2 KiB.
         retry_after: Seconds that the service asked to wait, or None.
     """
 
@@ -300,11 +295,11 @@ class ResponseError(GalileoError):
 
 
 class RedirectError(ResponseError):
-    """3xx: the client follows no redirects, for they could carry the key elsewhere."""
+    """3xx: the client follows no redirect, because it could carry the key elsewhere."""
 
 
 class BadRequestError(ResponseError):
-    """400: the request can't be understood; a gateway in between is the usual author."""
+    """400: the request can't be understood. It usually comes from a gateway in front of the service."""
 
 
 class AuthenticationError(ResponseError):
@@ -312,27 +307,27 @@ class AuthenticationError(ResponseError):
 
 
 class LoginError(AuthenticationError):
-    """The login was refused, or answered with no token."""
+    """The login was refused, or its response has no token."""
 
 
 class PermissionDeniedError(ResponseError):
-    """403: the credentials are known, but may not read this project."""
+    """403: the credentials are known, but can't read this project."""
 
 
 class NotFoundError(ResponseError):
-    """404: no such project, or the base URL isn't the API's."""
+    """404: there is no such project, or the base URL isn't the API's."""
 
 
 @frozen
 class Issue:
-    """One complaint of a 422, as FastAPI words it, or of a catalog's check."""
+    """One entry of a 422, as FastAPI writes it, or of a catalog's check."""
 
     loc: tuple[str | int, ...]
-    """Where in the request: ("body", "filter_tree", …); of a check, where in the filter."""
+    """The path in the request, ("body", "filter_tree", …), or, for a check, in the filter."""
     msg: str
     type: str
     node: "Filter | None" = field(default=None)
-    """The part of the filter that `loc` leads to, where it can be found."""
+    """The part of the filter at `loc`, if it can be found."""
 
 
 class ValidationError(ResponseError):
@@ -340,7 +335,7 @@ class ValidationError(ResponseError):
     422: the service can't read the request.
 
     Attributes:
-        issues: Each entry of the answer's `detail`; empty where it has no such list.
+        issues: The entries of the response's `detail`; empty if that isn't a list.
     """
 
     def __init__(self, message: str, *, issues: tuple[Issue, ...] = (), **response: Any) -> None:
@@ -349,7 +344,7 @@ class ValidationError(ResponseError):
 
 
 class RateLimitedError(ResponseError):
-    """429: too many requests; `retry_after` tells how long to wait, if the service does."""
+    """429: too many requests; `retry_after` has the seconds to wait, if the service gives them."""
 
 
 class ServerError(ResponseError):
@@ -358,12 +353,12 @@ class ServerError(ResponseError):
 
 class DecodeError(GalileoError):
     """
-    A 200 whose body isn't `{"total_count": n}` with an integer n of 0 or more, or isn't a list of columns.
+    A 200 without a count, which is `{"total_count": n}` with an integer n of 0 or more, or without columns.
 
     Attributes:
         body: The beginning of the body as text, at most 2 KiB.
-        is_json: Whether it is JSON at all. Else it is the page of something that stands before the service, or was cut
-            off, so that the count is tried again as after a 503.
+        is_json: Whether the body is JSON. If not, it comes from something in front of the service, or was cut off, and
+            the request is tried again as after a 503.
     """
 
     def __init__(self, message: str, *, body: str = "", is_json: bool = True) -> None:

@@ -312,7 +312,7 @@ def test_a_notebook_shows_a_table() -> None:
     info = ColumnInfo("a", filter_type="text", label="A", allowed_values=("x", 10**5_000), description="what it is")
     read = Reader(ColumnCatalog([info, ColumnInfo("b", filter_type="text", filterable=False)])._repr_html_())
     assert ["id", "filter type", "label", "allowed values", "description"] == read.texts[:5]
-    assert ["a", "text", "A", "x, <an int of 16,610 bits>", "what it is", "b", "not filterable"] == read.texts[5:]
+    assert ["a", "text", "A", "x, <int too long to show>", "what it is", "b", "not filterable"] == read.texts[5:]
 
 
 def test_html_is_inert() -> None:

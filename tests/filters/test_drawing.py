@@ -67,7 +67,7 @@ and
         (FullyAnnotatedFilter(), "annotated by all members   fully_annotated"),
         (FullyAnnotatedFilter([USER]), f"annotated by ['{USER}']   fully_annotated"),
         (Col("a").eq("\u202ex\0"), r"a == '\u202ex\x00'   text"),
-        (Col("a").eq(10**1000), "a == <an int of 3,322 bits>   number"),
+        (Col("a").eq(10**1000), f"a == 1{37 * '0'}...{24 * '0'}…   number"),
     ],
     ids=lambda value: value.splitlines()[0] if isinstance(value, str) else "",
 )
