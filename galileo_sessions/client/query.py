@@ -21,7 +21,6 @@ from galileo_sessions.filters.serialization import (
     load,
     load_node,
 )
-from galileo_sessions.filters.tree import walk
 from galileo_sessions.filters.values import UUID_TEXT, instant
 
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
@@ -109,13 +108,14 @@ class CountQuery:
             raise FilterError(
                 "the API doesn't document how it combines where and filters. Write where=where & all_of(filters)"
             )
-        for path, node in walk(self.where):
-            if path and isinstance(node, And | Or) and not node.children:
+        body = b"" if self.where == NEVER else _encoded(self)
+        for kind, empty in ((And, b'"and":[]'), (Or, b'"or":[]')):  # not part of a text, where quotes are escaped
+            if empty in body:
                 raise FilterError(
-                    f"this filter contains {node!r}, and the API doesn't document what an empty {type(node).__name__} "
+                    f"this filter contains {kind(())!r}, and the API doesn't document what an empty {kind.__name__} "
                     "means. Write the filter with &, | and ~, which simplify it"
                 )
-        object.__setattr__(self, "body", b"" if self.where == NEVER else _encoded(self))
+        object.__setattr__(self, "body", body)
 
     def for_project(self, project_id: UUID | str) -> Self:
         """The same query for another project; the filter isn't checked or encoded again."""
