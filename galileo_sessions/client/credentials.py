@@ -107,8 +107,7 @@ def find_credentials(api_key: ApiKeyAuth | None, auth: Credentials | None) -> Cr
     given = api_key or auth
     if given is not None:
         if not isinstance(given, Credentials):  # perhaps a key in the wrong place, so the text doesn't show it
-            kinds = "ApiKeyAuth(...), BearerAuth(...), PasswordAuth(...) or BasicAuth(...)"
-            raise ConfigurationError(f"auth must be {kinds}")
+            raise ConfigurationError("auth must be an ApiKeyAuth, a BearerAuth, a PasswordAuth or a BasicAuth")
         return given
     key, username, password = (from_environment(f"GALILEO_{name}") for name in ("API_KEY", "USERNAME", "PASSWORD"))
     if key is not None:

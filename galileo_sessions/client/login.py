@@ -32,10 +32,6 @@ _TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong passwo
 _Outcome: TypeAlias = Secret[str] | GalileoError
 
 
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()
-
-
 class TokenCache:
     """
     The token of a `PasswordAuth`.
@@ -49,7 +45,7 @@ class TokenCache:
     def __init__(
         self,
         login: Callable[[], Coroutine[Any, Any, Secret[str]]],
-        clock: Callable[[], float] = _loop_time,
+        clock: Callable[[], float] = lambda: asyncio.get_running_loop().time(),
         wall: Callable[[], float] = time,
     ) -> None:
         self._login = login
@@ -158,7 +154,7 @@ def token_of(response: Response) -> Secret[str]:
         token = _token_in(response.body)
         if token is not None and header_problem(token) is None:
             return token
-        hint = "Check that base_url (GALILEO_API_URL) is the API's address, not the console's"
+        hint = "Check that base_url (GALILEO_API_URL) isn't the console's"
         raise LoginError(f"{origin} answered 200 without an access_token. {hint}", status=status)
     if 400 <= status < 500 and status not in _TRY_LATER:
         hint = "Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)"

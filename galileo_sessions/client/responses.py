@@ -28,10 +28,7 @@ _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     400: (errors.BadRequestError, ""),
     401: (errors.AuthenticationError, ". Check the credentials, and that they belong to this deployment"),
     403: (errors.PermissionDeniedError, ". The credentials are known, but can't read this project"),
-    404: (
-        errors.NotFoundError,
-        ". Check the project's id, and that base_url (GALILEO_API_URL) is the API's address, not the console's",
-    ),
+    404: (errors.NotFoundError, ". Check the project's id, and that base_url (GALILEO_API_URL) isn't the console's"),
     429: (errors.RateLimitedError, ""),
 }
 

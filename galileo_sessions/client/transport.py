@@ -71,9 +71,8 @@ class Transport:
         trust_env: bool,
     ) -> None:
         if not isinstance(ssl, tls.SSLContext | aiohttp.Fingerprint | bool):
-            raise errors.ConfigurationError(
-                f"ssl must be an ssl.SSLContext, an aiohttp.Fingerprint or a bool, got {errors.brief(ssl)}"
-            )
+            kinds = "an ssl.SSLContext, an aiohttp.Fingerprint or a bool"
+            raise errors.ConfigurationError(f"ssl must be {kinds}, got {errors.brief(ssl)}")
         if session is not None:
             _check_injected(session)
         self._base = base_url

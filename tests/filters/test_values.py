@@ -177,7 +177,7 @@ VALUES: Refusals = [
     ("Col('a').gt(Decimal('NaN'))", FilterError, [f"Col('a').gt(Decimal('NaN')): Decimal('NaN') {NOT_JSON}"]),
     ("Col('a').gt(Decimal('sNaN'))", FilterError, [NOT_JSON]),
     ("Col('a').gt(Decimal('-Infinity'))", FilterError, [NOT_JSON]),
-    ("Col('a').gt(10**5000)", FilterError, ["Col('a').gt(<an int of 16,610 bits>)", NOT_JSON]),
+    ("Col('a').gt(10**5000)", FilterError, ["Col('a').gt(<int too long to show>)", NOT_JSON]),
     ("Col('a').gt(Decimal('1e5000'))", FilterError, [NOT_JSON]),
     (
         "Col('a').gt(Decimal('0.1000000000000000000001'))",
