@@ -212,32 +212,11 @@ class Call(Source):
         return ""
 
 
-def not_localized(value: datetime) -> str:
-    """The text for a datetime that was given a zone of pytz as its tzinfo."""
-    offset = brief(value.isoformat()[-6:])
-    return (
-        f"with tzinfo= a zone of pytz means local mean time, here {offset}. Write zone.localize(...), or use zoneinfo"
-    )
-
-
-def loses_digits(rounded: float) -> str:
-    """The text for a number that no float is equal to."""
-    return f"a JSON number would lose digits. Write float(...), which rounds to {rounded}"
-
-
 def date_as_text(column: Column, operator: str, value: str) -> str:
     """The text of the warning that a column without a type compares a time as text."""
     column_id, comparison = brief(column.column_id), f"{operator}({brief(value)})"
     instead = f"Write Col.date({column_id}).{comparison}, or Col.text({column_id}).{comparison} if the column is text"
     return f"{brief(column)}.{comparison} compares a time as text. {instead}"
-
-
-def no_zone(tz: object) -> str:
-    """The text for an unknown time zone."""
-    return (
-        f'unknown time zone {brief(tz)}. Use, for example, timezone.utc, ZoneInfo("Europe/Berlin"), or text: '
-        '"Europe/Berlin", "+01:00". If this machine has no names at all, pip install tzdata'
-    )
 
 
 # ---- plain data that isn't a filter ----------------------------------------------------------------------------------

@@ -22,8 +22,6 @@ _MAX_DIGITS = 4_300  # Python reads and writes no int with more digits as text
 _TOO_LARGE, _TOO_SMALL = 10**_MAX_DIGITS, -(10**_MAX_DIGITS)
 _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
-WEEK_TEXT = re.compile("[0-9]{4}-?W[0-9]{2}")
-"""A week without a day, which Python reads as its Monday."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 T_co = TypeVar("T_co", covariant=True)

@@ -26,11 +26,12 @@ async def test_the_demonstration_counts_and_ends(run):
 
 
 @pytest.mark.parametrize(
-    ("part", "drawn"), [(0, ""), (1 / 256, "▏"), (1 / 64, "▌"), (1 / 32, "█"), (0.05, "█▋"), (1, "█" * 32)]
+    ("count", "drawn"), [(None, ""), (0, ""), (1, "▏"), (4, "▌"), (8, "█"), (13, "█▋"), (256, "█" * 32)]
 )
-def test_bars_end_at_an_eighth(part, drawn):
-    """A column has eight steps; none is drawn for nothing."""
-    assert bar(part) == drawn
+def test_bars_end_at_an_eighth(count, drawn):
+    """A column has eight steps, and a count of 1 has a bar, however small it is."""
+    assert bar(count, 256) == drawn
+    assert bar(1, 10**6) == "▏"
 
 
 def test_it_takes_less_than_three_seconds():
