@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger("galileo_sessions")
 
-_TIMER = 0.001  # seconds by which a timer may be early
+_TIMER = 0.001  # seconds by which a timer can be early
 _LINE = "POST %s: attempt %d, status %s, %.0f ms"
 _SINGLE_PATIENCE = 10.0
 """
@@ -120,7 +120,7 @@ class Requester:
         attempt_timeout: Seconds that one attempt may take.
         retry: Whether to try again.
         admission: Gives the permits.
-        on_attempt: Called after each attempt; what it raises is logged.
+        on_attempt: Called after each attempt. What it raises is logged.
     """
 
     def __init__(

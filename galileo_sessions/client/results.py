@@ -161,9 +161,7 @@ class CountsBy(Mapping[str, int]):
         return len(self._counts)
 
     def __repr__(self) -> str:
-        first = ", ".join([f"{display.shortened(label)}: {count:,}" for label, count in [*self.items()][:3]])
-        more = ", ..." if len(self) > 3 else ""
-        return f"<CountsBy: {_some(len(self), 'label')}, total {self.total:,}; {first}{more}>"
+        return f"<CountsBy: {_some(len(self), 'label')}, total {self.total:,}>"
 
     def __str__(self) -> str:
         return display.chart([*self.items()])
