@@ -21,8 +21,8 @@ belong to one task. Plain iterators are pulled in the same way.
 Workers. The feeder starts one with each of the first `concurrency` targets, so three targets don't start 256 tasks.
 
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
-for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is left
-`fail_fast` or a 401 makes an error final, or a task fails, all tasks are cancelled. In each case the queue of
+for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
+left, `fail_fast` or a 401 makes an error final, or a task fails, all tasks are cancelled. In each case the queue of
 results ends with a mark once the last task is done::
 
     pulled      1 2 3 4 (source fails)
