@@ -6,8 +6,6 @@ import time
 
 import pytest
 
-from galileo_sessions.cli.demo import bar
-
 
 async def test_the_demonstration_counts_and_ends(run):
     """It prints the filter, the JSON that travels, the counts, a chart on 80 columns, and how to go on."""
@@ -23,15 +21,6 @@ async def test_the_demonstration_counts_and_ends(run):
     assert all(abs(line.count("█") - count * 32 / max(counts)) < 1 for line, count in zip(chart, counts, strict=True))
     assert all(len(line) <= 80 for line in (where, one, everything, *chart, last))
     assert "GALILEO_API_KEY" in last
-
-
-@pytest.mark.parametrize(
-    ("count", "drawn"), [(None, ""), (0, ""), (1, "▏"), (4, "▌"), (8, "█"), (13, "█▋"), (256, "█" * 32)]
-)
-def test_bars_end_at_an_eighth(count, drawn):
-    """A column has eight steps, and a count of 1 has a bar, however small it is."""
-    assert bar(count, 256) == drawn
-    assert bar(1, 10**6) == "▏"
 
 
 def test_it_takes_less_than_three_seconds():
