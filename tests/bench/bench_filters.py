@@ -23,45 +23,22 @@ SIZES = (1, 10, 100, 1_000)
 
 def typed(size: int) -> str:
     """Filters by columns that state their type."""
-    return json.dumps(
-        dump_filter(
-            all_of(
-                [
-                    Col.text("input").contains(f"word {i}") if i % 2 else Col.number("metrics/score").gt(i)
-                    for i in range(size)
-                ]
-            )
-        )
-    )
+    text, number = Col.text("input"), Col.number("metrics/score")
+    return json.dumps(dump_filter(all_of(text.contains(f"word {i}") if i % 2 else number.gt(i) for i in range(size))))
 
 
 def inferred(size: int) -> str:
     """Filters by columns that infer it."""
-    return json.dumps(
-        dump_filter(
-            all_of(
-                [Col("input").contains(f"word {i}") if i % 2 else Col("metrics/score").gt(i) for i in range(size)],
-            )
-        )
-    )
+    text, number = Col("input"), Col("metrics/score")
+    return json.dumps(dump_filter(all_of(text.contains(f"word {i}") if i % 2 else number.gt(i) for i in range(size))))
 
 
 def plain(size: int) -> str:
     """The same JSON from dicts that somebody writes by hand."""
-    leaves = [
-        {
-            "filter": {
-                "column_id": "input",
-                "operator": "contains",
-                "value": f"word {i}",
-                "case_sensitive": True,
-                "type": "text",
-            }
-        }
-        if i % 2
-        else {"filter": {"column_id": "metrics/score", "operator": "gt", "value": i, "type": "number"}}
-        for i in range(size)
-    ]
+    text = {"column_id": "input", "operator": "contains", "value": "", "case_sensitive": True, "type": "text"}
+    number = {"column_id": "metrics/score", "operator": "gt", "value": 0, "type": "number"}
+    values = [text | {"value": f"word {i}"} if i % 2 else number | {"value": i} for i in range(size)]
+    leaves = [{"filter": leaf} for leaf in values]
     return json.dumps({"and": leaves} if size > 1 else leaves[0])
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from support.strategies import USER, deepest, filters
+from support.markup import Markup
+from support.strategies import USER, deepest, filters, leaves_drawn
 
 from galileo_sessions import (
     ALWAYS,
@@ -100,12 +100,6 @@ def test_any_filter_has_a_short_printable_drawing(where: Filter) -> None:
     assert all(line.isprintable() and line == line.rstrip() for line in lines)
 
 
-def leaves_drawn(drawing: str) -> int:
-    """The leaves of a drawing over number columns, those that are only counted included."""
-    cut = [int(number.replace(",", "")) for number in re.findall("… ([0-9,]+) more", drawing)]
-    return sum(cut) + sum(line.endswith(" number") for line in drawing.splitlines())
-
-
 def test_what_is_cut_is_counted() -> None:
     """The first leaves are drawn, wherever in the tree the others are."""
     flat = draw_filter(all_of(Col("n").gt(n) for n in range(10_000)))
@@ -176,25 +170,6 @@ def test_marked_leaves_are_drawn_wherever_the_tree_is_cut() -> None:
 # ---- HTML ------------------------------------------------------------------------------------------------------------
 
 
-class Tags(HTMLParser):
-    """What HTML a text holds."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        """Notes it."""
-        self.tags.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        """Notes it."""
-        self.text += data
-
-
 EVIL = ["<script>alert(1)</script>", "</pre><img src=x onerror=alert(1)>", "\"'><b>&lt;&amp;", "&#60;b>", "<!--", "]]>"]
 
 
@@ -202,16 +177,16 @@ EVIL = ["<script>alert(1)</script>", "</pre><img src=x onerror=alert(1)>", "\"'>
 def test_html_is_inert(text: str) -> None:
     """Hostile column ids and values are text, and read as they were written."""
     where = Col(text).eq(text) & Col.collection(text).one_of([text, text])
-    html = Tags(where._repr_html_())
-    assert (["pre"], draw_filter(where)) == (html.tags, html.text)
+    html = Markup(where._repr_html_())
+    assert (["pre"], draw_filter(where)) == (html.tags, "".join(html.texts))
 
 
 @given(filters)
 @settings(max_examples=50)
 def test_html_of_any_filter_is_its_drawing(where: Filter) -> None:
     """In one pre."""
-    html = Tags(where._repr_html_())
-    assert (["pre"], draw_filter(where)) == (html.tags, html.text)
+    html = Markup(where._repr_html_())
+    assert (["pre"], draw_filter(where)) == (html.tags, "".join(html.texts))
 
 
 def test_notebooks_show_it_monospaced() -> None:

@@ -9,10 +9,9 @@ from functools import reduce
 from operator import and_, or_
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.strategies import STAR_IMPORT, combined, constructed, deepest, filters, records, small
+from support.strategies import STAR_IMPORT, combined, constructed, deepest, filters, records, small, truth
 
 from galileo_sessions import (
     ALWAYS,
@@ -25,7 +24,6 @@ from galileo_sessions import (
     any_of,
     dump_filter,
     load_filter,
-    matches,
 )
 
 laws = settings(max_examples=200)
@@ -139,14 +137,6 @@ def test_all_of_and_any_of_are_the_operators_repeated(several: list[Filter]) -> 
     assert reduce(or_, several, NEVER) == any_of(several) == any_of(iter(several))
 
 
-@given(filters)
-@laws
-def test_one_alone_is_itself(where: Filter) -> None:
-    """all_of([f]) and any_of([f]) are f."""
-    assert all_of([where]) is where or where == ALWAYS
-    assert any_of([where]) is where or where == NEVER
-
-
 @given(filters | deepest)
 @settings(max_examples=60)
 def test_depth_and_size_are_those_of_the_tree(where: Filter) -> None:
@@ -161,13 +151,6 @@ def test_depth_and_size_are_those_of_the_tree(where: Filter) -> None:
 
 
 # ---- truth -----------------------------------------------------------------------------------------------------------
-
-
-def truth(where: Filter, record: Record) -> Truth:
-    """What `matches` says of a filter and of its negation, taken together: true, false or, for None, unknown."""
-    yes, no = matches(where, record), matches(Not(where), record)
-    assert not (yes and no)
-    return True if yes else False if no else None
 
 
 def kleene(where: Filter, record: Record) -> Truth:
@@ -202,10 +185,3 @@ def test_matches_is_three_valued_logic(one: Filter, other: Filter, record: Recor
 def test_matches_has_an_answer_for_any_record(where: Filter, record: Record) -> None:
     """Whatever a record holds, a filter and its negation aren't both satisfied, and nothing is raised."""
     assert kleene(where, record) == truth(where, record)
-
-
-@pytest.mark.parametrize("record", [{}, {"n": 1}], ids=["empty", "one value"])
-def test_always_and_never_are_certain(record: Record) -> None:
-    """ALWAYS is true of any session, NEVER of none."""
-    assert truth(ALWAYS, record) is True
-    assert truth(NEVER, record) is False

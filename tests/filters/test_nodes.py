@@ -220,29 +220,6 @@ def test_each_leaf_knows_its_type_and_column() -> None:
 # ---- measure ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("where", "depth", "size"),
-    [
-        (A, 1, 1),
-        (FullyAnnotatedFilter(), 1, 1),
-        (ALWAYS, 1, 1),
-        (NEVER, 1, 1),
-        (Not(A), 2, 1),
-        (Not(NEVER), 2, 1),
-        (A & B, 2, 2),
-        (A & (B | C), 3, 3),
-        (A & B & ~(B | C), 4, 4),
-        (And([And([And([A])])]), 4, 1),
-        (And([ALWAYS, NEVER]), 2, 2),
-        (all_of([A] * 10_000), 2, 10_000),
-    ],
-    ids=lambda value: str(value)[:40],
-)
-def test_depth_and_size_are_known(where: Filter, depth: int, size: int) -> None:
-    """A leaf has one level; an empty connective counts as one leaf."""
-    assert (depth, size) == (where.depth, where.size)
-
-
 def grown(levels: int, wrap: Any) -> Filter:
     """A tree of so many levels."""
     where: Filter = A

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 from typing import Any
@@ -132,9 +131,7 @@ NODES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "or of an object": ({"or": {"filter": TEXT}}, ["or"], ["at .or", "a list of nodes"]),
     "and of text": ({"and": "ab"}, ["and"], ["a list of nodes", "'ab'"]),
     "not of a list": ({"not": [{"filter": TEXT}]}, ["not"], ["at .not", "a JSON object"]),
-    "not of null": ({"not": None}, ["not"], ["at .not", "None"]),
     "filter of null": ({"filter": None}, ["filter"], ["at .filter", "a JSON object", "None"]),
-    "filter of a list": ({"filter": [TEXT]}, ["filter"], ["at .filter", "a JSON object"]),
     "null in and": ({"and": [{"filter": TEXT}, None]}, ["and", 1], ["at .and[1]", "a JSON object"]),
     "far below": (
         {"and": [{"or": []}, {"not": {"or": [{"filter": TEXT}, {"xor": []}]}}]},
@@ -146,36 +143,26 @@ NODES: dict[str, tuple[object, list[str | int], list[str]]] = {
 LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "no type": (without(TEXT, "type"), ["type"], ["expected one of text", "fully_annotated", "None"]),
     "unknown type": (TEXT | {"type": "texts"}, ["type"], ["'texts'", "text"]),
-    "null type": (TEXT | {"type": None}, ["type"], ["None"]),
     "list as type": (TEXT | {"type": ["text"]}, ["type"], ["['text']"]),
     "empty": ({}, ["type"], ["expected one of text"]),
     "no column": (without(TEXT, "column_id"), [], ["column_id is missing"]),
     "no operator": (without(TEXT, "operator"), [], ["operator is missing"]),
     "no value": (without(TEXT, "value"), [], ["value is missing"]),
     "unknown operator": (TEXT | {"operator": "gt"}, ["operator"], ["no operator 'gt'", "eq, ne, contains"]),
-    "null operator": (TEXT | {"operator": None}, ["operator"], ["no operator None"]),
     "list as operator": (TEXT | {"operator": []}, ["operator"], ["no operator []"]),
     "ne on a collection": (TEXT | {"type": "collection", "operator": "ne"}, ["operator"], ["collection", "'ne'"]),
     "number as column": (TEXT | {"column_id": 1}, ["column_id"], ["text", "1"]),
-    "null column": (NUMBER | {"column_id": None}, ["column_id"], ["text", "None"]),
     "number as text": (TEXT | {"value": 1}, ["value"], ["text", "1"]),
-    "numbers as text": (TEXT | {"value": ["x", 1]}, ["value"], ["text", "1"]),
     "null value": (TEXT | {"value": None}, ["value"], ["None"]),
-    "object value": (TEXT | {"value": {}}, ["value"], ["{}"]),
-    "null case": (TEXT | {"case_sensitive": None}, ["case_sensitive"], ["True or False", "None"]),
     "number as case": (TEXT | {"case_sensitive": 1}, ["case_sensitive"], ["True or False", "1"]),
     "text as number": (NUMBER | {"value": "1"}, ["value"], ["a number", "'1'"]),
     "boolean as number": (NUMBER | {"value": True}, ["value"], ["a number", "True"]),
-    "booleans as numbers": (NUMBER | {"value": [1, True]}, ["value"], ["a number", "True"]),
     "NaN": (NUMBER | {"value": float("nan")}, ["value"], ["nan"]),
-    "infinity": (NUMBER | {"value": [1, float("-inf")]}, ["value"], ["-inf"]),
     "huge number": (NUMBER | {"value": 10**5000}, ["value"], ["not a number that JSON can carry"]),
     "number as date": (DATE | {"value": 1}, ["value"], ["ISO 8601", "1"]),
-    "dates": (DATE | {"value": ["2026-01-31T09:00:00Z"]}, ["value"], ["ISO 8601"]),
     "no date": (DATE | {"value": "soon"}, ["value"], ["'soon'"]),
     "no offset": (DATE | {"value": "2026-01-31T09:00:00"}, ["value"], ["UTC offset", "+00:00"]),
     "number as boolean": (BOOLEAN | {"value": 1}, ["value"], ["True or False", "1"]),
-    "text as boolean": (BOOLEAN | {"value": "true"}, ["value"], ["True or False", "'true'"]),
     "number as id": (ID | {"value": 1}, ["value"], ["text", "1"]),
     "case on a number": (
         NUMBER | {"case_sensitive": True},
@@ -197,10 +184,7 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "number as name": (without(TEXT, "column_id") | {"name": 1}, ["column_id"], ["text", "1"]),
     "column of fully_annotated": (ANNOTATED | {"column_id": "a"}, [], ["no key 'column_id'"]),
     "null column of fully_annotated": (ANNOTATED | {"column_id": None}, [], ["no key 'column_id'"]),
-    "name of fully_annotated": (ANNOTATED | {"name": "fully_annotated"}, [], ["no key 'name'"]),
-    "operator of fully_annotated": (ANNOTATED | {"operator": "eq"}, [], ["no key 'operator'"]),
     "no users": (ANNOTATED | {"user_ids": []}, ["user_ids"], ["at least one"]),
-    "user": (ANNOTATED | {"user_ids": USER}, ["user_ids"], ["a list of at least one UUID"]),
     "user that is no UUID": (ANNOTATED | {"user_ids": ["x"]}, ["user_ids"], ["at least one UUID", "'x'"]),
 }
 
@@ -307,47 +291,6 @@ SPARES: list[Any] = [
     [[]],
     "\ud800",
 ]
-KEYS = [
-    "filter",
-    "and",
-    "or",
-    "not",
-    "type",
-    "name",
-    "column_id",
-    "operator",
-    "value",
-    "case_sensitive",
-    "",
-    "\0",
-    "zzz",
-]
-
-
-def random_json(chance: random.Random, levels: int = 4) -> Any:
-    """Any JSON value; about every second object looks like a part of a filter."""
-    if not levels or chance.random() < 0.3:
-        return copy.deepcopy(chance.choice(SPARES))
-    if chance.random() < 0.3:
-        return [random_json(chance, levels - 1) for _ in range(chance.randrange(4))]
-    keys = chance.choice([KEYS, KEYS[:4], ["column_id", "operator", "type", "value"]])
-    return {chance.choice(keys): random_json(chance, levels - 1) for _ in range(chance.randrange(4))}
-
-
-def test_any_json_is_a_filter_or_a_decode_error() -> None:
-    """10,000 values: nothing else is raised, and what loads dumps back."""
-    chance = random.Random(2)
-    refused = 0
-    for _ in range(10_000):
-        data = random_json(chance)
-        try:
-            where = load_filter(data)
-        except FilterDecodeError as error:
-            check_message(str(error))
-            refused += 1
-        else:
-            assert where == load_filter(dump_filter(where))
-    assert 5_000 < refused < 10_000
 
 
 @given(anything)

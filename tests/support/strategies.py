@@ -32,6 +32,7 @@ from galileo_sessions import (
     NumberFilter,
     Or,
     TextFilter,
+    matches,
 )
 
 SCHEMA: dict[str, Any] = json.loads(Path(__file__).with_name("api_schema.json").read_text(encoding="utf-8"))
@@ -365,3 +366,30 @@ def with_defaults(tree: Any) -> Any:
         name: with_defaults(below) if name == "not" else [with_defaults(child) for child in below]
         for name, below in tree.items()
     }
+
+
+# ---- about filters ---------------------------------------------------------------------------------------------------
+
+
+def has_empty(where: Filter) -> bool:
+    """Whether a tree contains an `And` or `Or` without children, which no query can send."""
+    match where:
+        case And(children) | Or(children):
+            return not children or any(map(has_empty, children))
+        case Not(child):
+            return has_empty(child)
+        case _:
+            return False
+
+
+def leaves_drawn(drawing: str) -> int:
+    """The number of leaves in a drawing over number columns, including those that are only counted."""
+    cut = [int(number.replace(",", "")) for number in re.findall("… ([0-9,]+) more", drawing)]
+    return sum(cut) + sum(line.endswith(" number") for line in drawing.splitlines())
+
+
+def truth(where: Filter, record: dict[str, Any]) -> bool | None:
+    """What `matches` says of a filter and of its negation, taken together; None means unknown."""
+    yes, no = matches(where, record), matches(Not(where), record)
+    assert not (yes and no)
+    return True if yes else False if no else None
