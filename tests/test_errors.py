@@ -137,7 +137,7 @@ def test_errors_of_two_classes_differ() -> None:
         (errors.ValidationError("m", status=422), {"issues": (), "body": ""}),
         (errors.RateLimitedError("m", status=429), {"retry_after": None}),
         (errors.DecodeError("m"), {"body": ""}),
-        (GalileoError("m"), {"query": None, "attempts": (), "elapsed": None}),
+        (GalileoError("m"), {"query": None, "attempts": (), "elapsed": None, "report": None}),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -15,7 +15,7 @@ from support.inside import (
     set_jitter,
 )
 from support.servers import PROJECT, http, raw_server
-from support.troubles import accept_and_close, full_backlog, hang_up, reset
+from support.troubles import full_backlog, hang_up, listening, reset
 
 import galileo_sessions as gs
 from galileo_sessions import (
@@ -92,7 +92,7 @@ async def test_fin_or_rst_for_ever(trouble):
 
 async def test_a_server_that_accepts_and_closes():
     """A server that accepts connections and closes them is a DisconnectedError after 4 attempts."""
-    async with accept_and_close() as url, client(url) as galileo:
+    async with listening(lambda _, writer: writer.close()) as url, client(url) as galileo:
         error = await failure(galileo)
     assert type(error) is DisconnectedError
     assert statuses(error) == [None] * 4
@@ -170,9 +170,7 @@ async def test_a_proxy_that_does_not_answer_connect():
             pass
         writer.close()
 
-    proxy = await asyncio.start_server(silent, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
-    async with proxy:
+    async with listening(silent) as url:
         arguments = {"proxy": url, "timeouts": Timeouts(connect=6.3), "retry": Retry(attempts=1)}
         async with client("https://api.x.io", **arguments) as galileo:
             error = await failure(galileo)
@@ -223,14 +221,10 @@ async def test_tls_that_is_not_trusted(authority, name, trusts):
 async def test_tls_to_a_server_without():
     """A server that doesn't speak TLS raises TLSError."""
 
-    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 what\r\n\r\n")
         writer.close()
 
-    server = await asyncio.start_server(plain, "127.0.0.1", 0)
-    async with (
-        server,
-        GalileoSessions("k", base_url=f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}") as galileo,
-    ):
+    async with listening(plain) as url, GalileoSessions("k", base_url=url.replace("http", "https")) as galileo:
         with pytest.raises(gs.TLSError, match="Check that this port has TLS"):
             await galileo.count(PROJECT)

@@ -5,8 +5,7 @@ import pickle
 
 import pytest
 from support.clients import client, failure, statuses
-from support.projects import ids
-from support.servers import PROJECT, answers, http, raw_server
+from support.servers import PROJECT, http, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import (
@@ -76,31 +75,3 @@ async def test_a_422_is_drawn_on_the_filter():
         "      ↑ value: too large for this column"
     )
     assert [issue.node for issue in caught.value.issues][1] == Col("score").gt(3)
-
-
-@pytest.mark.parametrize(("number", "end"), [(10, "no. 9"), (11, "no. 9; and 1 more")])
-async def test_ten_complaints_are_shown(number, end):
-    """The message has ten complaints that are about no part of the filter, and how many more there are."""
-    detail = [{"loc": ["body", f"x{i}"], "msg": f"no. {i}", "type": "extra"} for i in range(number)]
-    async with raw_server(http(422, json.dumps({"detail": detail}))) as server, client(server.url) as galileo:
-        error = await failure(galileo)
-    assert len(error.issues) == number
-    assert end in str(error)
-    assert ("more" in str(error)) == (number > 10)
-
-
-async def test_equal_answers_share_their_issues():
-    """In a fan-out, equal answers to one filter hold the same issues; another answer has its own."""
-    where = (Col("input") == "x") & (Col("score") > 3.5)
-
-    def answer(msg):
-        loc = ["body", "filter_tree", "and", 1, "filter", "number", "value"]
-        return http(422, json.dumps({"detail": [{"loc": loc, "msg": msg, "type": "int"}]}))
-
-    async with raw_server(answers(answer("one"), answer("two"))) as server, client(server.url) as galileo:
-        first = await failure(galileo, where=where)
-        report = await galileo.count_all(ids(50), where)
-    assert "score > 3.5    number\n   ↑ value: one" in str(first)
-    assert all("score > 3.5    number\n   ↑ value: two" in str(error) for error in report.errors)
-    assert len({id(error.issues) for error in report.errors}) == 1
-    assert report.errors[0] == pickle.loads(pickle.dumps(report.errors[0]))

@@ -14,7 +14,7 @@ from support.inside import (
     idle,
 )
 from support.projects import ids
-from support.servers import PROJECT, answers, http, raw_server, until
+from support.servers import PROJECT, answers, http, raw_server
 from support.services import Service, serving
 from support.troubles import full_backlog, silence
 from support.visible import visible_text
@@ -45,10 +45,9 @@ def token(number: int, **claims: object) -> str:
 class Guarded(Service):
     """Issues a new token for each login, and accepts only the newest."""
 
-    def __init__(self, lifetime: float = 86_400) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.logins = 0
-        self.lifetime = lifetime
         self.waiting: list[Callable[[bytes], None]] = []
         self.hold_until = 0
         self.good = ""
@@ -73,7 +72,7 @@ class Guarded(Service):
         if self.status != 200:
             answer(http(self.status, "pa55-word is wrong"))
             return
-        self.good = token(self.logins, exp=time() + self.lifetime)
+        self.good = token(self.logins, exp=time() + 86_400)
         answer(http(200, json.dumps({"access_token": self.good})))
 
 
@@ -138,29 +137,6 @@ async def test_wrong_password_with_100_in_flight(limits):
     assert "pa55-word" not in "".join(visible_text(outcome) for outcome in outcomes[::10])
 
 
-async def test_login_hangs_and_its_first_waiter_is_cancelled():
-    """If the count that started a login is cancelled, the other counts get its token."""
-    release = asyncio.Event()
-
-    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        if server.requests[number - 1].startswith(b"POST /login "):
-            await release.wait()
-            writer.write(http(200, '{"access_token": "t"}'))
-        else:
-            writer.write(http())
-
-    async with raw_server(behave) as server, client(server.url, auth=ANN) as galileo:
-        first, *others = (asyncio.create_task(galileo.count(PROJECT)) for _ in range(5))
-        await until(lambda: server.requests)
-        first.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await first
-        release.set()
-        assert await asyncio.gather(*others) == [7] * 4
-        assert idle(galileo)
-    assert len([request for request in server.requests if request.startswith(b"POST /login ")]) == 1
-
-
 @pytest.mark.parametrize(
     "answer",
     [http(200, "<html>log in</html>"), http(200, "{}"), http(200, '{"access_token": null}'), http(404, "")],
@@ -198,30 +174,6 @@ async def test_login_that_never_comes_about_says_where():
             error = await failure(galileo)
             assert idle(galileo)
     assert (type(error), error.phase) == (AttemptTimeoutError, "connect")
-
-
-async def test_a_token_that_lives_200_seconds():
-    """1,000 counts need 1 login, even if the token lives only 200 s."""
-    asyncio.get_running_loop().set_debug(False)
-    async with serving(Guarded(200)) as service, client(service.url, auth=ANN) as galileo:
-        report = await galileo.count_all(ids(1_000))
-    assert (report.total, service.logins, service.requests) == (7_000, 1, 1_001)
-
-
-async def test_a_login_that_fails_otherwise():
-    """A failed login raises the error of its answer; only a refusal is remembered."""
-    troubled = answers(
-        http(503, "pa55"), http(200, "{}"), http(302, "", Location="/x"), http(429, "pa55"), http(401, "pa55")
-    )
-    expected = [gs.ServerError, gs.LoginError, gs.LoginError]
-    async with raw_server(troubled) as server:
-        async with client(server.url, auth=PasswordAuth("ann", "pa55"), retry=Retry(attempts=1)) as galileo:
-            for error in expected:
-                with pytest.raises(gs.GalileoError) as caught:
-                    await galileo.count(PROJECT)
-                assert type(caught.value) is error
-                assert "pa55" not in repr(caught.value)
-    assert len(server.requests) == 2  # the refusal is remembered for 30 s
 
 
 async def test_a_login_that_hangs_is_a_timeout_and_ends_with_the_client():

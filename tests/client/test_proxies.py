@@ -8,6 +8,7 @@ from support.clients import client
 from support.projects import ids
 from support.proxies import HOST, tls, tunnelling
 from support.servers import PROJECT, http, raw_server
+from support.troubles import listening
 from support.visible import visible_text
 
 import galileo_sessions as gs
@@ -85,9 +86,7 @@ async def test_a_proxy_that_refuses_the_tunnel():
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
-    proxy = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, client("https://api.x.io", proxy=proxy) as galileo:
+    async with listening(refuse) as proxy, client("https://api.x.io", proxy=proxy) as galileo:
         with pytest.raises(gs.ConnectError, match=r"proxy.*403"):
             await galileo.count(PROJECT)
 

@@ -12,7 +12,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.strategies import PROJECT, USER, check_message, filters, leaves, refused, run, uuids
+from support.strategies import PROJECT, USER, check_message, filters, has_empty, leaves, refused, run, uuids
 
 from galileo_sessions import (
     ALWAYS,
@@ -20,16 +20,15 @@ from galileo_sessions import (
     Col,
     ConfigurationError,
     CountQuery,
-    Filter,
     FilterDecodeError,
     FilterError,
     FilterTypeError,
     FullyAnnotatedFilter,
     Not,
-    Or,
     dump_query,
     load_query,
 )
+from galileo_sessions.errors import brief
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 LEAF = Col("a").eq("x")
@@ -72,24 +71,7 @@ def test_an_id_may_be_written_in_any_form_of_a_uuid(name: str, written: str | UU
         10**10_000,
         "a" * 1_000_000,
     ],
-    ids=[
-        "empty",
-        "no UUID",
-        "a path",
-        "with a slash",
-        "with a space",
-        "with a line break",
-        "too short",
-        "0x",
-        "underscores",
-        "Arabic digits",
-        "surrogate",
-        "int",
-        "bytes",
-        "list",
-        "huge int",
-        "long text",
-    ],
+    ids=lambda value: ascii(brief(value)),
 )
 def test_what_is_no_uuid_is_refused_by_its_fields_name(name: str, wrong: Any) -> None:
     """Anything but a UUID raises an error that names the field, for ids become part of a URL."""
@@ -182,13 +164,11 @@ def test_any_text_travels() -> None:
         ("CountQuery(PROJECT, Not(ALWAYS))", FilterError, ["contains ALWAYS", "empty And"]),
         ("CountQuery(PROJECT, Or([And([Or([])])]))", FilterError, ["contains NEVER", "empty Or"]),
         ("CountQuery(PROJECT, filters=[leaf & leaf])", FilterTypeError, ["filters must be a list", "where=..."]),
-        ("CountQuery(PROJECT, filters=[leaf | leaf])", FilterTypeError, ["filters must be a list", "where=..."]),
         (
             "CountQuery(PROJECT, filters=[~leaf])",
             FilterTypeError,
             ["filters must be a list", "~Col.text('a')", "where=..."],
         ),
-        ("CountQuery(PROJECT, filters=[ALWAYS])", FilterTypeError, ["filters must be a list", "ALWAYS"]),
         ("CountQuery(PROJECT, filters=[Col('a')])", FilterTypeError, ["filters must be a list", "Col('a')"]),
         ("CountQuery(PROJECT, filters=[None])", FilterTypeError, ["filters must be a list", "None"]),
         ("CountQuery(PROJECT, filters='ab')", FilterTypeError, ["filters must be a list"]),
@@ -197,8 +177,6 @@ def test_any_text_travels() -> None:
         ("CountQuery(PROJECT, \"Col('a') == 1\")", FilterTypeError, ["where must be", "Col('a') == 1", "Col("]),
         ("CountQuery(PROJECT, Col('a'))", FilterTypeError, ["where must be", "Col('a')"]),
         ("CountQuery(PROJECT, True)", FilterTypeError, ["where must be", "True", 'Col("input").contains("x")']),
-        ("CountQuery(PROJECT, [leaf])", FilterTypeError, ["where must be", "[Col.text('a').eq('x')]"]),
-        ("CountQuery(PROJECT, UUID(USER))", FilterTypeError, ["where must be", USER]),
     ],
 )
 def test_what_cannot_be_sent_is_refused_before_a_request(
@@ -255,17 +233,6 @@ def test_another_projects_query_shares_the_body() -> None:
 
 
 # ---- plain data ------------------------------------------------------------------------------------------------------
-
-
-def has_empty(where: Filter) -> bool:
-    """Whether an `And` or `Or` without children is in the tree."""
-    match where:
-        case And(children) | Or(children):
-            return not children or any(map(has_empty, children))
-        case Not(child):
-            return has_empty(child)
-        case _:
-            return False
 
 
 scopes = st.fixed_dictionaries({name: st.none() | uuids for name in IDS[1:]})
@@ -362,7 +329,6 @@ def test_the_documents_own_example_loads() -> None:
             id="tree in the flat list",
         ),
         pytest.param({"project_id": PROJECT, "filters": 1}, ["filters"], ["a list of leaves", "1"], id="number"),
-        pytest.param({"project_id": PROJECT, "filters": {"a": 1}}, ["filters"], ["a list of leaves"], id="object"),
         pytest.param({"project_id": PROJECT, "filters": {}}, ["filters"], ["a list of leaves"], id="empty object"),
         pytest.param({"project_id": PROJECT, "filters": ""}, ["filters"], ["a list of leaves"], id="empty text"),
         pytest.param({"project_id": PROJECT, "filters": False}, ["filters"], ["a list of leaves"], id="false"),
@@ -372,7 +338,6 @@ def test_the_documents_own_example_loads() -> None:
             ["an empty and would count all sessions", 'Leave out "filter_tree"'],
             id="all sessions by an empty and",
         ),
-        pytest.param({"project_id": PROJECT, "filters": 0}, ["filters"], ["a list of leaves"], id="zero"),
     ],
 )
 def test_what_is_no_query_is_refused_with_its_path(data: object, path: list[str | int], words: list[str]) -> None:

@@ -128,8 +128,3 @@ async def test_an_early_end_leaves_what_was_counted(source, error, counted):
     report = caught.value.report
     assert report.counts == tuple(range(counted))
     assert report.progress.done == counted
-
-
-def test_errors_of_a_single_count_have_no_report():
-    """`report` is None where no fan-out raised."""
-    assert gs.GalileoError("alone").report is None

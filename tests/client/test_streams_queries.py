@@ -13,7 +13,6 @@ from galileo_sessions import (
     ConfigurationError,
     CountQuery,
     Filter,
-    FilterDecodeError,
     GalileoSessions,
     any_of,
     dump_filter,
@@ -108,10 +107,3 @@ def test_never_travels_as_plain_data():
     assert dump_query(query) == {"project_id": PROJECT, "filter_tree": {"or": []}, "tag": 1}
     assert load_query(dump_query(query)) == query
     assert query.for_project(STREAM).body == b""
-
-
-def test_an_and_without_conditions_does_not_count_all():
-    """Plain data with an empty `and` is refused: it would count all sessions."""
-    with pytest.raises(FilterDecodeError, match='would count all sessions. Leave out "filter_tree"') as caught:
-        load_query({"project_id": PROJECT, "filter_tree": {"and": []}})
-    assert caught.value.path == ("filter_tree",)
