@@ -1,4 +1,4 @@
-"""What every test stands on: no credentials from outside, no blocking call, nothing left behind."""
+"""What holds for every test: no outside credentials, no blocking call, nothing left behind."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ def _ctrl_c() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of this machine's reaches a test."""
+    """Tests don't see the settings of this machine."""
     for name in [*os.environ]:
         if name.startswith("GALILEO_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -50,7 +50,7 @@ def _no_blocking_call() -> Iterator[BlockBuster | None]:
 
 @pytest.fixture(autouse=True)
 def _same_jitter_each_time(request: pytest.FixtureRequest) -> None:
-    """What a test draws at random, the waits before retries among it, is the same in each run."""
+    """Random numbers, such as waits before retries, are the same in each run."""
     random.seed(request.node.name)
 
 

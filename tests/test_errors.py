@@ -52,7 +52,7 @@ def built(cls: type[GalileoError]) -> GalileoError:
 
 
 def state(error: GalileoError) -> dict[str, Any]:
-    """All that an error says of itself."""
+    """All attributes and texts of an error."""
     names = [name for cls in type(error).__mro__ for name in vars(cls).get("__annotations__", {})]
     return {name: getattr(error, name) for name in [*names, "args", "__notes__"]} | {"text": (str(error), repr(error))}
 
@@ -63,7 +63,7 @@ def state(error: GalileoError) -> dict[str, Any]:
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
 def test_each_error_survives_a_pickle(cls: type[GalileoError], protocol: int) -> None:
-    """It comes back equal, with its text and all attributes."""
+    """A pickled error comes back equal, with its text and all attributes."""
     error = built(cls)
     again = pickle.loads(pickle.dumps(error, protocol))
     assert cls is type(again)
@@ -75,7 +75,7 @@ def test_each_error_survives_a_pickle(cls: type[GalileoError], protocol: int) ->
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy], ids=["copy", "deepcopy"])
 def test_each_error_survives_a_copy(cls: type[GalileoError], copied: Any) -> None:
-    """As above."""
+    """A copied error is equal, with its text and all attributes."""
     error = built(cls)
     assert state(error) == state(copied(error))
     assert error == copied(error)
@@ -83,7 +83,7 @@ def test_each_error_survives_a_copy(cls: type[GalileoError], copied: Any) -> Non
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_an_error_says_what_it_was_told(cls: type[GalileoError]) -> None:
-    """Its text is the message, the project and the number of attempts; its attributes hold what it was given."""
+    """The text has the message, the project and the number of attempts; the attributes have what was given."""
     error = built(cls)
     assert "what went wrong" == error.message
     assert f"what went wrong (project {error.query.project_id}, 2 attempts, 0.5 s waited)" == str(error)
@@ -95,7 +95,7 @@ def test_an_error_says_what_it_was_told(cls: type[GalileoError]) -> None:
 
 
 def test_a_text_tells_the_attempts_once_there_were_several() -> None:
-    """The number of attempts and the sum of the waits end the first line; a drawing stays below it."""
+    """After several attempts, the first line ends with their number and the time waited."""
     error = errors.ServerError("503: busy\nand\n└─ x", status=503)
     attempts = [errors.Attempt(number, 503, None, waited, 9.0) for number, waited in ((1, 0.25), (2, 0.5), (3, 1.0))]
     assert str(error) == "503: busy\nand\n└─ x"
@@ -110,7 +110,7 @@ def test_a_text_tells_the_attempts_once_there_were_several() -> None:
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_errors_are_equal_by_what_they_say(cls: type[GalileoError]) -> None:
-    """Another text or another attribute is another error."""
+    """Errors are equal if their texts and attributes are."""
     error, other = built(cls), built(cls)
     assert error == other
     other.elapsed = 0.0
@@ -121,7 +121,7 @@ def test_errors_are_equal_by_what_they_say(cls: type[GalileoError]) -> None:
 
 
 def test_errors_of_two_classes_differ() -> None:
-    """Even where both say the same."""
+    """Errors of two classes differ, even if their texts are the same."""
     assert errors.ConfigurationError("m") != errors.FilterError("m")
     assert errors.FilterError("m") != errors.FilterTypeError("m")
     assert errors.NotFoundError("m", status=404) != errors.ServerError("m", status=404)
@@ -142,12 +142,12 @@ def test_errors_of_two_classes_differ() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_what_is_not_known_is_empty(error: GalileoError, expected: dict[str, Any]) -> None:
-    """An attribute is always there."""
+    """Attributes that aren't known are empty, but always exist."""
     assert expected == {name: getattr(error, name) for name in expected}
 
 
 def test_headers_are_a_copy() -> None:
-    """What becomes of the response afterwards doesn't reach the error."""
+    """Changing the response's headers later doesn't change the error."""
     headers = {"x-trace": "t1"}
     error = errors.ServerError("m", status=500, headers=headers)
     headers.clear()
@@ -156,7 +156,7 @@ def test_headers_are_a_copy() -> None:
 
 @pytest.mark.parametrize("value", [built(GalileoError).attempts[0], ISSUE], ids=["Attempt", "Issue"])
 def test_what_errors_hold_is_frozen(value: Any) -> None:
-    """Attempts and issues are values."""
+    """Attempts and issues are frozen, and can be copied and pickled."""
     assert value == copy.deepcopy(value) == pickle.loads(pickle.dumps(value))
     with pytest.raises(AttributeError):
         value.number = value.msg = 1
@@ -183,7 +183,7 @@ def drawn() -> dict[str, tuple[str, list[str], list[str]]]:
 
 
 def test_the_tree_is_as_drawn() -> None:
-    """Each class stands in the drawing, under its parent, with the builtins that it also is."""
+    """The drawing has each class under its parent, with its builtin bases."""
     tree = drawn()
     assert {cls.__name__ for cls in CLASSES} == set(tree)
     for cls in CLASSES:
@@ -193,7 +193,7 @@ def test_the_tree_is_as_drawn() -> None:
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_attributes_are_as_drawn(cls: type[GalileoError]) -> None:
-    """What the drawing lists beside a class is there."""
+    """Each class has the attributes that the drawing lists."""
     _, _, attributes = drawn()[cls.__name__]
     assert [] == [name for name in attributes if not hasattr(built(cls), name)]
 
@@ -211,13 +211,13 @@ def test_attributes_are_as_drawn(cls: type[GalileoError]) -> None:
     ],
 )
 def test_some_errors_are_pythons_too(cls: type[GalileoError], builtin: type[Exception]) -> None:
-    """Code that knows nothing of this package may catch them."""
+    """Code that doesn't know this package can catch these errors as Python's own."""
     with pytest.raises(builtin):
         raise built(cls)
 
 
 def test_the_warning_is_the_users() -> None:
-    """It can be silenced by its class, and is no error."""
+    """The warning is a UserWarning, so that it can be silenced by its class."""
     assert issubclass(errors.QueueScopedFilterWarning, UserWarning)
 
 
@@ -246,7 +246,7 @@ class Long:
 
 
 class NoText:
-    """A value whose repr is no text."""
+    """A value whose repr isn't text."""
 
     def __repr__(self) -> str:
         return 1
@@ -299,7 +299,7 @@ VALUES: dict[str, Any] = {
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 def test_brief_is_brief(value: object) -> None:
-    """Whatever the value is, at most 120 characters stand for it, and nothing is raised."""
+    """Any value is shown in at most 120 characters, and nothing is raised."""
     text = brief(value)
     assert 0 < len(text) <= 120
     assert "\n" not in text or isinstance(value, np.ndarray)
@@ -325,11 +325,11 @@ def test_brief_is_brief(value: object) -> None:
     ids=repr,
 )
 def test_brief_shows_small_values_as_they_are(value: object) -> None:
-    """As its owner wrote it."""
+    """A small value is shown as its repr."""
     assert repr(value) == brief(value)
 
 
 def test_brief_of_a_number_that_python_does_not_print() -> None:
-    """It says at least what it is."""
+    """A number that is too long to print is described."""
     assert "<int too long to show>" == brief(10**10_000)
     assert sys.get_int_max_str_digits() < 10_000

@@ -86,7 +86,7 @@ async def test_a_reader_may_leave(monkeypatch):
 
 @pytest.mark.parametrize("arguments", [["demo"], ["explain", "--where", WHERE], ["count", IDS[0]]], ids=lambda a: a[0])
 async def test_a_reader_may_have_left_before(server, arguments):
-    """A closed pipe is no error of any command."""
+    """No command reports an error if its pipe is closed."""
     read, write = os.pipe()
     os.close(read)
     async with process(*arguments, stdout=write) as running:
@@ -95,7 +95,7 @@ async def test_a_reader_may_have_left_before(server, arguments):
 
 
 def test_a_reader_may_leave_inside(monkeypatch, tmp_path):
-    """The same in this process, where the reader takes nothing for a while before."""
+    """A reader that takes nothing for a while and then leaves ends the command in silence."""
     monkeypatch.setenv("GALILEO_API_KEY", "k")
     read, write = os.pipe()
     with beside(raw_server(http())) as server, open(write, "w") as out, (tmp_path / "err").open("w") as err:

@@ -88,7 +88,7 @@ async def test_a_url_that_aiohttp_refuses():
 )
 @pytest.mark.parametrize("argument", ["base_url", "proxy"])
 def test_an_address_that_cannot_be_shows_no_password(argument, url):
-    """Its text shows what was given only if that can't hold a password."""
+    """The error quotes an address only if it can't contain a password."""
     if argument == "proxy" and url.endswith(("example.com", "api_key=hush-hush")):
         return  # which are proxies
     with pytest.raises(ConfigurationError, match=argument) as caught:
@@ -110,6 +110,6 @@ def test_an_address_that_cannot_be_shows_no_password(argument, url):
     ids=ascii,
 )
 def test_a_host_that_cannot_be_is_refused_at_once(url):
-    """At construction, by the rules of aiohttp's own URLs."""
+    """An invalid host is refused when the client is made."""
     with pytest.raises(ConfigurationError, match="base_url"):
         GalileoSessions("k", base_url=url)

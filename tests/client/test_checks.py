@@ -83,7 +83,7 @@ async def test_a_filter_that_does_not_fit_is_refused_before_the_count(query, mes
 
 
 async def test_a_call_may_check_or_not():
-    """`check=` of a call goes before the client's; what asks for all sessions needs no columns."""
+    """`check=` of a call overrides the client's; a count of all sessions needs no columns."""
     service = Service(FEW)
 
     async def then(galileo: GalileoSessions) -> None:
@@ -102,7 +102,7 @@ async def test_a_call_may_check_or_not():
 
 
 async def test_columns_are_asked_for_once_by_a_project():
-    """However many counts wait for a project's columns, they are asked for once; each project has its own."""
+    """The columns of a project are requested once, however many counts need them."""
     service = Service(FEW, wait=0.02)
     queries = [CountQuery(project, GOOD) for project in ids(3) for _ in range(50)]
 
@@ -148,7 +148,7 @@ async def test_a_new_column_is_found_before_a_filter_is_refused():
 
 @virtual_time
 async def test_failures_are_shared_by_those_who_wait_and_not_kept():
-    """If the columns can't be had, all that wait for them hear why; the next count asks again."""
+    """If the columns can't be loaded, all counts that wait get the error; the next count asks again."""
     service = Service(FEW, wait=0.5, status=404)
 
     async def then(galileo: GalileoSessions) -> None:
@@ -164,7 +164,7 @@ async def test_failures_are_shared_by_those_who_wait_and_not_kept():
 
 @virtual_time
 async def test_a_deadline_holds_while_columns_are_waited_for():
-    """A count whose time is over gives up alone; the next in line asks."""
+    """A count that reaches its deadline fails alone; the next one asks for the columns."""
     service = Service(FEW, wait=3)
 
     async def then(galileo: GalileoSessions) -> None:
@@ -230,7 +230,7 @@ async def test_columns_of_a_fan_out_wait_out_an_outage():
 
 @virtual_time
 async def test_a_checked_count_has_the_patience_of_one_that_is_asked_alone():
-    """Where a service answers for columns and refuses each count, 10 s are waited, and not the 90 s of a fan-out."""
+    """A single checked count gives up after 10 s of refusals, and not after the 90 s of a fan-out."""
 
     async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
         asks_for_columns = b"/available_columns" in server.requests[nth - 1].split(b"\r\n")[0]

@@ -131,13 +131,13 @@ async def test_a_full_backlog(timeouts, seconds):
 
 
 class Addresses(AbstractResolver):
-    """Finds the same addresses for each host."""
+    """Resolves each host to the same addresses."""
 
     def __init__(self, *addresses: tuple[str, int]) -> None:
         self.addresses = addresses
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:
-        """All addresses, whatever is asked."""
+        """All addresses, for any host."""
         return [
             ResolveResult(hostname=host, host=address, port=real, family=socket.AF_INET, proto=0, flags=0)
             for address, real in self.addresses
@@ -149,7 +149,7 @@ class Addresses(AbstractResolver):
 
 @virtual_time
 async def test_several_dead_addresses_share_the_time_to_connect():
-    """`Timeouts.connect` holds for all addresses of a host together."""
+    """`Timeouts.connect` applies to all addresses of a host together."""
     with full_backlog() as first, full_backlog() as second, full_backlog() as third:
         ports = [int(url.rpartition(":")[2]) for url in (first, second, third)]
         connector = aiohttp.TCPConnector(resolver=Addresses(*(("127.0.0.1", port) for port in ports)))
@@ -163,7 +163,7 @@ async def test_several_dead_addresses_share_the_time_to_connect():
 
 @virtual_time
 async def test_a_proxy_that_does_not_answer_connect():
-    """`Timeouts.connect` holds for a proxy's tunnel too."""
+    """`Timeouts.connect` applies to a proxy's tunnel too."""
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(1_000):

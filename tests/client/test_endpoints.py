@@ -150,7 +150,7 @@ async def test_a_200_without_columns_is_a_decode_error(body: str, words: str) ->
 
 
 async def test_many_columns_are_read() -> None:
-    """A list of columns may have 8 MiB; a longer one is neither read nor requested again."""
+    """A list of columns can have 8 MiB; a longer one is neither read nor requested again."""
     long = json.dumps({"columns": [{"id": f"metrics/{i}", "category": "metric"} for i in range(50_000)]})
     too_long = json.dumps({"columns": [], "more": "x" * (8 << 20)})
     async with raw_server(answers(http(body=long), http(body=too_long))) as server:

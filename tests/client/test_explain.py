@@ -1,4 +1,4 @@
-"""A 422 explained: its issues, in all forms that a service may send, marked on the filter."""
+"""A 422 as an error: its issues, in all forms that a service sends, and the marked filter."""
 
 import json
 import pickle

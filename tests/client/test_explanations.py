@@ -1,4 +1,4 @@
-"""The entries of a 422, the nodes that they are about, and the filter drawn with what is wrong."""
+"""The entries of a 422, their nodes, and the filter drawn with what is wrong."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 
 
 def explained(entries: list[Any], where: Filter, flat: Any = ()) -> tuple[tuple[Issue, ...], str]:
-    """What a 422 with these entries says."""
+    """The explanation of a 422 with these entries."""
     return explain(json.dumps({"detail": entries}).encode(), where, tuple(flat))
 
 
@@ -60,7 +60,7 @@ def places(where: Filter, loc: tuple[Step, ...] = ("body", "filter_tree")) -> li
 @given(filters)
 @settings(max_examples=100)
 def test_each_loc_leads_to_its_node(where: Filter) -> None:
-    """Whichever node a server means."""
+    """The `loc` of each node leads to it."""
     expected = places(where)[:1000]
     assert [node for node, _ in expected] == nodes_at([loc for _, loc in expected], where)
 
@@ -68,7 +68,7 @@ def test_each_loc_leads_to_its_node(where: Filter) -> None:
 @given(st.lists(leaves, min_size=1, max_size=3))
 @settings(max_examples=50)
 def test_each_loc_leads_to_its_flat_filter(flat: list[Filter]) -> None:
-    """`filters` is a list of leaves."""
+    """A `loc` in `filters` leads to its leaf."""
     assert flat == nodes_at(
         [["body", "filters", i, leaf.type, "value", 3] for i, leaf in enumerate(flat)], ALWAYS, flat
     )
@@ -99,7 +99,7 @@ TREE = X & ~(SCORE | ~Not(Not(X)))
     ids=str,
 )
 def test_a_loc_that_leads_nowhere_gives_none(loc: Any) -> None:
-    """Such as those of the kinds of node that a server tried in vain."""
+    """A `loc` that leads to no node gives None, as for kinds of node that the server tried."""
     assert nodes_at([loc], TREE) == [None]
 
 
@@ -107,7 +107,7 @@ def test_a_loc_that_leads_nowhere_gives_none(loc: Any) -> None:
     "loc", [["body", "filters"], ["body", "filters", 2], ["body", "filter_tree"], ["filters", "x"]]
 )
 def test_a_loc_next_to_the_flat_filters_gives_none(loc: Any) -> None:
-    """The list itself isn't a filter."""
+    """A `loc` that leads to the list itself, or beyond it, gives None."""
     assert nodes_at([loc], ALWAYS, [X, SCORE]) == [None]
 
 
@@ -250,7 +250,7 @@ filters
 @pytest.mark.parametrize(("detail", "where", "flat", "expected"), FIXTURES.values(), ids=FIXTURES)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_422_names_the_guilty_leaf(detail: str, where: Filter, flat: Any, expected: str, seed: int) -> None:
-    """Of ten entries the one that helps, in whatever order they come; the scope's fields by their names."""
+    """The useful entry is shown, in whatever order the entries come; ids of the scope are named."""
     entries = entries_of(detail)
     if seed and detail != BAD_VALUE:  # whose messages are told in the server's order
         random.Random(seed).shuffle(entries)
@@ -258,7 +258,7 @@ def test_a_422_names_the_guilty_leaf(detail: str, where: Filter, flat: Any, expe
 
 
 def test_several_guilty_leaves_have_each_their_complaint() -> None:
-    """What isn't about the filter comes first; a node is not told about if one below it is."""
+    """Entries that aren't about the filter come first; a node isn't marked if a node below it is."""
     detail = f"""
         missing at T.A.0.F.text.value: {MISSING}
         missing at T.A.1.N.F.number.value: {MISSING}
@@ -281,7 +281,7 @@ and
 
 
 def test_without_a_readable_loc_the_deepest_entry_is_told() -> None:
-    """As it came."""
+    """If no `loc` leads to a node, the deepest entry is shown as it came."""
     detail = f"missing at T.O: {MISSING}\n missing at T.O.1.F.text.value: no text\n missing at T.N: {MISSING}"
     expected = "filter_tree.OrNode.or.1.FilterLeaf.filter.text.value: no text"
     assert expected == explained(entries_of(detail), X & ~SCORE)[1]
@@ -292,12 +292,12 @@ def test_without_a_readable_loc_the_deepest_entry_is_told() -> None:
     "body", ["", "[1]", "{", "null", '{"detail": "text"}', '{"detail": [1, {"loc": 3}]}', "[" * 99_999]
 )
 def test_nothing_is_explained_without_entries(body: str) -> None:
-    """There are no issues, and no text."""
+    """Without entries there are no issues and no text."""
     assert ((), "") == explain(body.encode(), X, ())
 
 
 def test_an_explanation_is_bounded() -> None:
-    """A server may complain of everything, at length."""
+    """An explanation is short, even if the server complains of every leaf at length."""
     where = all_of(Col("n").gt(n) for n in range(1_000))
     many = [{"loc": ["body", "filter_tree", "and", n], "msg": f"{n} long " * 500, "type": ""} for n in range(1_001)]
     fields = [{"loc": ["body", f"field{n}" * 500], "msg": "long " * 500, "type": ""} for n in range(500)]

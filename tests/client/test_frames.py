@@ -92,7 +92,7 @@ WALKERS: list[Callable[[BaseException], str]] = [by_traceback, by_rich, by_repor
 
 
 def told_of(error: BaseException) -> list[str]:
-    """The secrets that any of the ways shows."""
+    """The parts of secrets that any of these ways shows."""
     told = "\n".join([*(walk(error) for walk in WALKERS), str(error), repr(error.args)])
     return [part for part in PARTS if part in told]
 
@@ -126,7 +126,7 @@ CONSTRUCTORS: dict[str, Callable[[], object]] = {
 
 @pytest.mark.parametrize("make", CONSTRUCTORS.values(), ids=CONSTRUCTORS)
 def test_no_frame_of_a_constructor_holds_a_secret(make):
-    """Whatever a constructor refuses, the frames below it show neither the value nor the environment."""
+    """If a constructor raises, the frames below it contain neither the value nor the environment."""
     with pytest.raises(ConfigurationError) as caught:
         make()
     assert told_of(caught.value) == []
@@ -146,7 +146,7 @@ ENVIRONMENTS: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
 def test_no_frame_holds_the_environment(monkeypatch, environment):
-    """What is refused in the environment is named by its variable, and not shown; nor is another variable."""
+    """An error about the environment names the variable, and shows no value."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=r"API key|GALILEO_|password|HTTPS_PROXY") as caught:
@@ -166,7 +166,7 @@ AUTHS = {
 @pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
 @pytest.mark.parametrize("how", ["cancelled", "timeout"])
 async def test_no_frame_of_a_cancelled_request_holds_a_secret(auth, how):
-    """A cancellation, also that of the caller's timeout, comes without the frames that hold headers or a login."""
+    """A cancellation, or a timeout of the caller's, has no frame with headers or a login."""
 
     async def count() -> None:
         async with asyncio.timeout(None) as timeout:
@@ -191,7 +191,7 @@ async def test_no_frame_of_a_cancelled_request_holds_a_secret(auth, how):
 @pytest.mark.parametrize("trouble", ["401", "echo", "closed", "refused", "redirect", "no token"])
 @pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
 async def test_no_frame_of_a_failed_request_holds_a_secret(auth, trouble):
-    """Nor does a request that fails, in whichever way, also if the server repeats the secret."""
+    """A failed request has no frame with a secret, even if the server repeats the secret."""
     behave = {
         "401": http(401, SECRET, X_Echo=SECRET),
         "echo": http(200, f'{{"{SECRET}": "{SECRET}"}}', X_Echo=SECRET),
@@ -211,7 +211,7 @@ async def test_no_frame_of_a_failed_request_holds_a_secret(auth, trouble):
 
 
 async def test_no_frame_of_a_proxied_request_holds_a_secret():
-    """Nor does a request through a proxy with a password, nor one that is cancelled while it connects to it."""
+    """A request through a proxy has no frame with its password, even if it is cancelled."""
     async with raw_server(silence) as server:
         way = {"proxy": f"http://ann:{SECRET}@{server.url.removeprefix('http://')}"}
         for proxy in (way, {"proxy": f"http://ann:{SECRET}@127.0.0.1:9"}):
@@ -222,7 +222,7 @@ async def test_no_frame_of_a_proxied_request_holds_a_secret():
 
 
 async def test_no_frame_of_what_a_session_raises_holds_a_secret():
-    """What a TraceConfig or a middleware raises comes as it is, without aiohttp's frames."""
+    """The exception of a TraceConfig or a middleware is raised unchanged, without aiohttp's frames."""
 
     async def fail(*_: object) -> None:
         raise LookupError("out of luck")
@@ -238,7 +238,7 @@ async def test_no_frame_of_what_a_session_raises_holds_a_secret():
 
 
 async def test_no_frame_of_a_login_holds_a_secret():
-    """A refused login, and one that the second waiter shares, shows neither the password nor the form."""
+    """A refused login shows neither the password nor the form, to none of the counts that wait for it."""
     async with raw_server(http(422, SECRET)) as server, client(server.url, auth=AUTHS["password"]) as galileo:
         counts = (galileo.count(PROJECT), galileo.count(PROJECT))
         first, second = await asyncio.gather(*counts, return_exceptions=True)

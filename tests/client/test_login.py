@@ -1,4 +1,4 @@
-"""The token of a login: obtained once for all, renewed in time, replaced when the service refuses it."""
+"""The token of a login: shared by all counts, renewed in time, replaced if the service refuses it."""
 
 import asyncio
 import contextlib

@@ -45,7 +45,7 @@ IDS = ["project_id", "log_stream_id", "experiment_id", "metrics_testing_id"]
     ids=["text", "upper case", "UUID", "urn", "braces", "no hyphens"],
 )
 def test_an_id_may_be_written_in_any_form_of_a_uuid(name: str, written: str | UUID) -> None:
-    """An id may be written in any form of a UUID, and is kept as the text that the API documents."""
+    """An id can be written in any form of a UUID, and is kept in the form that the API documents."""
     query = CountQuery(**{"project_id": USER} | {name: written})
     assert PROJECT == getattr(query, name)
 
@@ -74,7 +74,7 @@ def test_an_id_may_be_written_in_any_form_of_a_uuid(name: str, written: str | UU
     ids=lambda value: ascii(brief(value)),
 )
 def test_what_is_no_uuid_is_refused_by_its_fields_name(name: str, wrong: Any) -> None:
-    """Anything but a UUID raises an error that names the field, for ids become part of a URL."""
+    """Anything but a UUID raises an error that names the field, because ids become part of a URL."""
     with pytest.raises(ConfigurationError) as caught:
         CountQuery(**{"project_id": USER} | {name: wrong})
     check_message(str(caught.value))
@@ -182,7 +182,7 @@ def test_any_text_travels() -> None:
 def test_what_cannot_be_sent_is_refused_before_a_request(
     program: str, error: type[Exception], words: list[str]
 ) -> None:
-    """What the API doesn't document, or what is no filter, raises an error that says what to write."""
+    """What the API doesn't document, or what isn't a filter, raises an error that says what to write."""
     message = refused(program, error, leaf=LEAF)
     assert [] == [word for word in words if word not in message]
 

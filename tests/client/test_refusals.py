@@ -1,4 +1,4 @@
-"""A service that refuses or fails: which requests it gets, and how many retries it may cost."""
+"""A service that refuses or fails: which requests it gets, and how many retries."""
 
 import asyncio
 from collections.abc import Callable
@@ -261,7 +261,7 @@ class FreeRate:
 @pytest.mark.parametrize("ask", ["fan-out", "counts"])
 @virtual_time
 async def test_an_outage_that_nobody_saw_the_end_of_costs_nothing_later(ask, limits):
-    """Who comes long after the last refusal is counted: only time in which probes were refused counts as closed."""
+    """Counts long after the last refusal succeed: only time with refused probes counts as an outage."""
     down = False
 
     async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
@@ -281,7 +281,7 @@ async def test_an_outage_that_nobody_saw_the_end_of_costs_nothing_later(ask, lim
 
 @virtual_time
 async def test_who_comes_while_the_service_wants_to_be_left_alone_is_told_at_once():
-    """After a Retry-After above `max_retry_after` newcomers fail at once too, rather than wait for its end."""
+    """After a Retry-After above `max_retry_after`, new counts fail at once, rather than wait."""
 
     async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
         writer.write(http() if nth != 2 else http(503, "", Retry_After="6"))

@@ -82,7 +82,7 @@ async def test_the_key_never_follows_a_redirect(status, path):
 
 @pytest.mark.parametrize(("asked", "words"), [("120", ". It asks to wait 120 s"), ("0", "429 Too Many"), ("x", "429")])
 async def test_a_refusal_says_how_long_to_wait(asked, words):
-    """The Retry-After stands in the message, if there is one to wait for."""
+    """The message says how long the service asks to wait."""
     async with raw_server(http(429, "no", Retry_After=asked)) as server:
         async with client(server.url, retry=Retry(patience=0.3)) as galileo:
             with pytest.raises(gs.RateLimitedError) as caught:
@@ -93,7 +93,7 @@ async def test_a_refusal_says_how_long_to_wait(asked, words):
 
 @pytest.mark.parametrize("status", [401, 503])
 async def test_a_failed_login_names_the_address(status):
-    """The error of a login says that it is one, and where."""
+    """The error of a login names the login's address."""
     async with raw_server(http(status, "")) as server:
         async with client(server.url, auth=ANN) as galileo:
             with pytest.raises(gs.ResponseError) as caught:
@@ -176,6 +176,6 @@ async def test_what_a_failure_keeps_is_bounded():
 
 
 def test_a_response_shows_neither_headers_nor_body():
-    """Either may repeat credentials."""
+    """The repr shows neither headers nor body, because both can repeat credentials."""
     shown = repr(Response(200, {"X-Secret": "in a header"}, b"in a body", "https://api.x.io"))
     assert shown == "Response(status=200, origin='https://api.x.io')"

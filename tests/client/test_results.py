@@ -1,4 +1,4 @@
-"""`count_by`: a count for each label of a partition; and how counts and reports are shown."""
+"""`count_by`, and how counts and reports are shown."""
 
 import asyncio
 import csv
@@ -46,7 +46,7 @@ async def test_each_session_is_in_one_of_365_days(galileo, local_galileo):
 
 
 async def test_where_and_scope_hold_for_all_parts(galileo, local_galileo):
-    """Each part is asked together with the filter, in the scope."""
+    """The filter and the scope apply to each part."""
     where, bins = Col("input").contains("x"), Col.number("score").bins(3)
     counts = await galileo.count_by(IDS[0], bins, where)
     assert [*counts.values()] == [await galileo.count(IDS[0], where & part) for part in bins.values()]
@@ -66,7 +66,7 @@ HOURS = st.integers(-30, 80 * 24)
 )
 @settings(max_examples=15)
 def test_the_sum_is_the_count_over_the_range(zone, unit, first, length):
-    """Whatever the zone, the unit and the range, against a server that counts."""
+    """The parts add up to the count of the whole range, in any zone and any unit."""
     start = datetime(2026, 4, 1, tzinfo=UTC) + timedelta(hours=first)
     end = start + timedelta(hours=length)
 
@@ -81,7 +81,7 @@ def test_the_sum_is_the_count_over_the_range(zone, unit, first, length):
 
 
 async def test_several_projects_give_a_table(galileo):
-    """A mapping of project id to counts, in the order of the projects, each of them once."""
+    """Several projects give a mapping from project id to counts, in the order of the projects."""
     bins = Col.number("score").bins(1, 2.5)
     table = await galileo.count_by([IDS[1], IDS[0], IDS[1].upper()], bins)
     assert isinstance(table, CountsTable)
@@ -99,7 +99,7 @@ async def test_several_projects_give_a_table(galileo):
 
 
 async def test_any_mapping_of_filters_is_counted_by(galileo):
-    """A dict made by hand; an empty one asks nothing."""
+    """`count_by` takes any dict of filters; an empty one sends nothing."""
     high = Col("score") > 3
     counts = await galileo.count_by(IDS[0], {"high": high, "all": gs.ALWAYS})
     assert dict(counts) == {"high": await galileo.count(IDS[0], high), "all": COUNTS[IDS[0]]}
@@ -107,7 +107,7 @@ async def test_any_mapping_of_filters_is_counted_by(galileo):
 
 
 async def test_one_project_is_counted_whole_or_not_at_all(galileo, local_galileo):
-    """The first error is raised, and says which label it was."""
+    """The first error is raised, and its query has the label as its tag."""
     local_galileo.fail_next(404)
     with pytest.raises(gs.NotFoundError) as raised:
         await galileo.count_by(IDS[0], YEAR, concurrency=1)
@@ -116,7 +116,7 @@ async def test_one_project_is_counted_whole_or_not_at_all(galileo, local_galileo
 
 
 async def test_a_project_that_fails_is_not_in_the_table():
-    """Its errors are, and the other projects are counted."""
+    """A project that fails isn't in the table; its errors are, and the other projects are counted."""
     parts = Col.boolean("is_complete").values()
     async with numbered({1: http(404)}) as server, client(server.url) as galileo:
         table = await galileo.count_by(ids(3), parts, on_progress=(told := []).append)
@@ -145,7 +145,7 @@ async def test_a_project_that_fails_is_not_in_the_table():
     ],
 )
 async def test_a_mistake_is_told_before_a_request(galileo, local_galileo, project, partition, error):
-    """In the words of the call."""
+    """A mistake in the arguments is refused before a request, in the words of the call."""
     with pytest.raises((gs.FilterError, gs.ConfigurationError), match=error):
         await galileo.count_by(project, partition)
     assert local_galileo.requests == []
@@ -173,7 +173,7 @@ def test_counts_print_short_and_draw_bars():
 
 
 def test_rows_are_what_csv_takes():
-    """Plain dicts."""
+    """Rows are plain dicts, as csv.DictWriter takes them."""
     rows = COUNTED.rows()
     out = io.StringIO()
     writer = csv.DictWriter(out, rows[0])
@@ -183,7 +183,7 @@ def test_rows_are_what_csv_takes():
 
 
 def test_counts_compare_and_hash_by_value():
-    """What was given is copied."""
+    """Counts are values: equal, hashable and picklable, and independent of the dict that was given."""
     given_counts = {"a": 1}
     counts = CountsBy(PROJECT, given_counts)
     given_counts["a"] = 2
@@ -194,7 +194,7 @@ def test_counts_compare_and_hash_by_value():
 
 
 def test_a_report_prints_short_and_has_rows():
-    """2,000 results are a line, and 100 rows of a notebook's table."""
+    """The repr of 2,000 results is one line, and a notebook shows 100 of them."""
     template = gs.CountQuery(PROJECT, tag="t")
     error = gs.NotFoundError("404 Not Found", status=404)
     results = [gs.CountResult(i, template.for_project(UUID(int=i)), i, None, (), 0.1) for i in range(2_000)]
@@ -212,7 +212,7 @@ def test_a_report_prints_short_and_has_rows():
 
 
 def test_a_long_table_is_cut_in_a_notebook():
-    """Of a table of 160 projects 100 are shown, with the number of the others."""
+    """A notebook shows 100 of 160 projects, and how many are left out."""
     table = CountsTable({project: CountsBy(project, {"a": 1}) for project in ids(160)})
     shown = table._repr_html_()
     assert shown.count("<tr>") == 101
@@ -241,7 +241,7 @@ def test_a_chart_keeps_to_its_width():
     ],
 )
 def test_sparklines_share_columns(counts, width, drawn):
-    """Nothing is the lowest, and one of many is more than nothing."""
+    """Zero has the lowest bar, and every other count a higher one."""
     assert sparkline(counts, width) == drawn
 
 

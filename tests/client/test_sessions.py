@@ -101,7 +101,7 @@ async def test_its_own_session_keeps_no_cookie():
     ],
 )
 async def test_an_injected_session_with_other_credentials_is_refused(monkeypatch, tmp_path, settings, words):
-    """A session that would send a netrc's password, or an Authorization header, beside the key is refused."""
+    """A session that would send a netrc's password or an Authorization header with the key is refused."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login ann password netrc-password")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     async with aiohttp.ClientSession(**settings) as session:

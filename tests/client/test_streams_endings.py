@@ -285,7 +285,7 @@ class Swallows:
 
 @pytest.mark.parametrize("end", ["leave", "cancel"])
 async def test_a_rate_that_swallows_its_cancellation_sends_nothing(end):
-    """Neither a stream that is left nor a count that is cancelled sends a request, whatever the rate does."""
+    """A stream that is left, or a count that is cancelled, sends nothing, even if the rate ignores it."""
     async with raw_server(http()) as server:
         async with GalileoSessions("k", base_url=server.url, limits=gs.Limits(rate=Swallows())) as galileo:
             async with asyncio.timeout(4):
@@ -321,7 +321,7 @@ async def test_closing_while_a_stream_is_left_during_a_login():
 
 
 async def test_a_stream_that_was_left_does_not_look_complete():
-    """After the block was left early, the rest of its results are no end but an error."""
+    """Iterating a stream after leaving its block early raises an error."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         async with galileo.count_many(ids(50), concurrency=2) as stream:
             async for _ in stream:

@@ -82,7 +82,7 @@ async def test_a_scope_that_contradicts_a_querys_is_refused():
 
 @pytest.mark.parametrize("where", [NEVER, any_of([]), A & NEVER, ~ALWAYS], ids=repr)
 async def test_never_is_zero_without_a_request(where: Filter):
-    """A filter that holds for no session counts 0, alone, in a fan-out and with queries, with no attempts."""
+    """A filter that matches no session counts 0 without a request."""
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url, check=True) as galileo:
         assert await galileo.count(PROJECT, where) == 0
         report = await galileo.count_all([*ids(3), CountQuery(PROJECT, where), CountQuery(PROJECT, A)], where)
@@ -93,7 +93,7 @@ async def test_never_is_zero_without_a_request(where: Filter):
 
 
 async def test_never_among_other_targets():
-    """A fan-out over words can have none for some project; the others are counted."""
+    """A query that counts nothing is 0 without a request; the other queries are counted."""
     words = {0: ["x"], 1: [], 2: ["y", "z"]}
     queries = [CountQuery(ids(3)[n], any_of([Col("a").contains(word) for word in words[n]])) for n in words]
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
@@ -102,7 +102,7 @@ async def test_never_among_other_targets():
 
 
 def test_never_travels_as_plain_data():
-    """An `or` without conditions is `NEVER`, and comes back as a query that is."""
+    """An `or` without conditions is NEVER, and survives as plain data."""
     query = CountQuery(PROJECT, NEVER, tag=1)
     assert dump_query(query) == {"project_id": PROJECT, "filter_tree": {"or": []}, "tag": 1}
     assert load_query(dump_query(query)) == query

@@ -17,7 +17,7 @@ from galileo_sessions.client.login import TokenCache, lifetime
 
 
 async def idling() -> None:
-    """Lets what is under way go on as far as it gets."""
+    """Lets all other tasks run until they wait."""
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -44,7 +44,7 @@ class Login:
         return (await self.tokens.get()).reveal()
 
     async def log_in(self) -> Secret[str]:
-        """Gives the outcomes one after another, the last one for ever."""
+        """Gives the outcomes in order, the last one repeatedly."""
         self.logins += 1
         await self.release.wait()
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
@@ -99,7 +99,7 @@ async def test_a_token_is_renewed_before_its_end(life, renewed_after):
 
 
 async def test_a_renewal_that_fails_costs_no_count():
-    """While a token is good, a renewal that fails or hangs is nobody's error; the next one comes 30 s later."""
+    """While a token is valid, a renewal that fails or hangs affects no count; the next one comes 30 s later."""
     first = jwt(exp=2000)
     service = Login(first, *[ServerError("503", status=503)] * 2, LoginError("no", status=401), "second")
     assert await service.get() == first
@@ -133,7 +133,7 @@ async def test_a_renewal_that_nobody_waits_for_fails_in_silence():
 
 
 async def test_a_token_past_its_end_is_waited_for():
-    """After a token's end counts wait for a renewal that is in progress, and its failure is theirs."""
+    """Once a token has expired, counts wait for the renewal in progress, and get its error."""
     service = Login(jwt(exp=2000), ServerError("503", status=503), "second")
     await service.get()
     service.release.clear()
@@ -151,7 +151,7 @@ async def test_a_token_past_its_end_is_waited_for():
 
 @pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
 async def test_a_wall_clock_that_jumps_changes_nothing(jump):
-    """Setting the clock neither prolongs a refusal, nor ends a token, nor makes each count log in."""
+    """Setting the wall clock changes neither the life of a token nor how long a refusal is remembered."""
     service = Login(LoginError("no", status=401), jwt(exp=4600 + jump), "second")
     with pytest.raises(LoginError):
         await service.get()
@@ -170,7 +170,7 @@ async def test_a_wall_clock_that_jumps_changes_nothing(jump):
 
 
 async def test_one_login_however_many_wait():
-    """All who ask while a login is in progress get its token, or its error; after an error the next one logs in."""
+    """All counts that wait for a login get its token or its error; after an error the next count logs in."""
     service = Login(ServerError("503", status=503), "token")
     results = await asyncio.gather(*(service.get() for _ in range(100)), return_exceptions=True)
     assert results == [ServerError("503", status=503)] * 100
@@ -180,7 +180,7 @@ async def test_one_login_however_many_wait():
 
 
 async def test_a_cancelled_waiter_takes_nothing_from_the_others():
-    """Cancelling a waiter, even the one who started the login, doesn't end the login for the others."""
+    """Cancelling one count, even the one that started the login, doesn't end the login for the others."""
     service = Login("token")
     service.release.clear()
     first, second = (asyncio.create_task(service.get()) for _ in range(2))
@@ -194,7 +194,7 @@ async def test_a_cancelled_waiter_takes_nothing_from_the_others():
 
 
 async def test_a_login_that_nobody_waits_for_ends():
-    """When the last waiter is cancelled, the login ends; the next one who asks starts another at once."""
+    """When the last count that waits is cancelled, the login ends; the next count starts another one."""
     before = asyncio.all_tasks()
     service = Login("token")
     service.release.clear()
@@ -209,7 +209,7 @@ async def test_a_login_that_nobody_waits_for_ends():
 
 
 async def test_closing_ends_a_login():
-    """Closing ends a login in progress; those who wait get an error, or their own cancellation."""
+    """Closing ends a login in progress; counts that wait get an error, or their own cancellation."""
     before = asyncio.all_tasks()
     service = Login("token")
     service.release.clear()
@@ -227,7 +227,7 @@ async def test_closing_ends_a_login():
 
 
 async def test_a_refused_token_is_replaced_once():
-    """All who got a 401 with the same token share one new login, and a newer token is kept."""
+    """Counts that got a 401 with the same token share one new login, and a newer token is kept."""
     service = Login("old", "new")
     old = Secret(await service.get())
     service.tokens.invalidate(old)
@@ -238,7 +238,7 @@ async def test_a_refused_token_is_replaced_once():
 
 
 async def test_a_refused_password_is_remembered_for_30_seconds():
-    """All get the refusal, and for 30 s no other login is sent."""
+    """All counts get the refusal, and no other login is sent for 30 s."""
     service = Login(LoginError("no", status=401), "token")
     results = await asyncio.gather(*(service.get() for _ in range(100)), return_exceptions=True)
     assert results == [LoginError("no", status=401)] * 100

@@ -43,7 +43,7 @@ KINDS = {
 
 
 def test_the_documents_example_loads() -> None:
-    """All of its 35 columns, in its order, with what it says of each."""
+    """All 35 columns of the API document's example load, with all their fields, in order."""
     assert 35 == len(CATALOG)
     assert [column["id"] for column in EXAMPLE["columns"]] == list(CATALOG)
     for column in EXAMPLE["columns"]:
@@ -55,7 +55,7 @@ def test_the_documents_example_loads() -> None:
 
 
 def test_each_column_has_its_type() -> None:
-    """That of its filter type, so that its methods are those that the project can be asked."""
+    """Each column has the class of its filter type, and so only the methods that the API supports."""
     for column in EXAMPLE["columns"]:
         made = CATALOG[column["id"]]
         assert (KINDS[column["filter_type"]], column["id"]) == (type(made), made.column_id)
@@ -65,7 +65,7 @@ def test_each_column_has_its_type() -> None:
 
 
 def test_a_catalog_is_plain_data_and_back() -> None:
-    """Also as JSON; what is dumped has the form of the service's answer."""
+    """A catalog survives as plain data and as JSON, in the form of the service's answer."""
     dumped = dump_catalog(CATALOG)
     assert CATALOG == load_catalog(dumped) == load_catalog(json.loads(json.dumps(dumped)))
     assert EXAMPLE["columns"][22]["allowed_values"] == dumped["columns"][22]["allowed_values"]
@@ -80,7 +80,7 @@ def one(**column: Any) -> ColumnInfo:
 
 
 def test_what_is_new_survives() -> None:
-    """The API's enums grow, and so do its objects: unknown members are text, unknown keys are left out."""
+    """Unknown enum members are kept as text, and unknown keys are ignored, because the API grows."""
     info = one(category="astrology", data_type="horoscope", data_unit="moons", filter_type="zodiac", house=7)
     assert ("astrology", "horoscope", "moons", "zodiac") == (
         info.category,
@@ -92,14 +92,14 @@ def test_what_is_new_survives() -> None:
 
 
 def test_null_means_not_said() -> None:
-    """And so does a key that is absent; only the id is required. A null among values is left out."""
+    """A null means the same as an absent key; only the id is required."""
     names = set(dump_catalog(CATALOG)["columns"][0]) - {"id"}
     assert one() == one(**dict.fromkeys(names)) == ColumnInfo("x")
     assert (1, "a") == one(allowed_values=[1, None, "a"]).allowed_values
 
 
 def test_of_one_id_the_last_counts() -> None:
-    """As in a dict; it keeps the place of the first."""
+    """Of columns with the same id the last one counts, at the place of the first."""
     columns = [{"id": name, "category": "standard", "label": label} for name, label in ("a1", "b2", "a3")]
     catalog = load_catalog({"columns": columns})
     assert [("a", "3"), ("b", "2")] == [(info.id, info.label) for info in catalog.columns]
@@ -144,7 +144,7 @@ COLUMN = {"id": "x", "category": "standard"}
     ],
 )
 def test_a_wrong_shape_is_refused(data: object, path: tuple[str | int, ...], message: str) -> None:
-    """With the path to the first fault."""
+    """The error has the path to the first fault."""
     with pytest.raises(FilterDecodeError) as caught:
         load_catalog(data)
     assert path == caught.value.path
@@ -159,7 +159,7 @@ columns = st.dictionaries(names, anything, max_size=5) | st.fixed_dictionaries(
 
 @given(st.fixed_dictionaries({"columns": st.lists(columns | anything, max_size=4)}) | anything)
 def test_any_data_is_a_catalog_or_a_decode_error(data: Any) -> None:
-    """Never another exception, and no message is long."""
+    """Any data is a catalog or raises FilterDecodeError with a short message."""
     try:
         catalog = load_catalog(data)
     except FilterDecodeError as error:
@@ -175,7 +175,7 @@ def test_any_data_is_a_catalog_or_a_decode_error(data: Any) -> None:
 
 
 def test_a_catalog_is_made_by_hand() -> None:
-    """In one line: from a mapping, for ids can hold a slash, from keywords, or from both."""
+    """`ColumnCatalog.of` takes a mapping, because ids can contain a slash, keywords, or both."""
     catalog = ColumnCatalog.of({"metrics/toxicity": "number"}, input="text", tags="collection")
     assert Col.number("metrics/toxicity").lt(1) == catalog["metrics/toxicity"].lt(1)
     assert ["metrics/toxicity", "input", "tags"] == list(catalog)
@@ -195,7 +195,7 @@ def test_a_catalog_is_made_by_hand() -> None:
     ],
 )
 def test_what_is_no_catalog_is_refused(make: Any, message: str) -> None:
-    """By a FilterError that shows what was given."""
+    """The error shows what was given."""
     with pytest.raises(FilterError) as caught:
         make()
     assert message in str(caught.value)
@@ -205,7 +205,7 @@ def test_what_is_no_catalog_is_refused(make: Any, message: str) -> None:
 
 
 def test_it_is_a_mapping() -> None:
-    """From column id to column."""
+    """A catalog is a mapping from column ids to columns."""
     assert isinstance(CATALOG, Mapping)
     assert "input" in CATALOG
     assert "scroe" not in CATALOG
@@ -216,7 +216,7 @@ def test_it_is_a_mapping() -> None:
 
 
 def test_it_is_a_value() -> None:
-    """Frozen, hashable, equal by its columns, picklable."""
+    """A catalog is frozen, hashable, picklable, and equal if its columns are."""
     again = load_catalog(copy.deepcopy(EXAMPLE))
     assert (CATALOG, hash(CATALOG)) == (again, hash(again))
     assert CATALOG == pickle.loads(pickle.dumps(CATALOG)) == copy.deepcopy(CATALOG)
@@ -240,7 +240,7 @@ def test_it_is_a_value() -> None:
     ],
 )
 def test_a_typo_gets_a_hint(asked: str, hint: str) -> None:
-    """Ids, what stands behind their last slash, labels, and older names of metrics are known; case isn't told apart."""
+    """Hints consider ids, their last parts, labels and older names of metrics, and ignore case."""
     scorer = ColumnInfo(
         "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42",
         label="Ground Truth Adherence",
@@ -256,7 +256,7 @@ def test_a_typo_gets_a_hint(asked: str, hint: str) -> None:
 
 @pytest.mark.parametrize("asked", ["zzz", "", 5, None, 10**5_000, "x" * 100_000, "\ud800\n"], ids=brief)
 def test_an_unknown_column_is_a_key_error(asked: Any) -> None:
-    """And a FilterError, which reads as one: no quotes around its text, no line too long."""
+    """UnknownColumnError is a KeyError with a short text that isn't quoted."""
     with pytest.raises(KeyError) as caught:
         CATALOG[asked]
     error = caught.value
@@ -270,14 +270,14 @@ def test_an_unknown_column_is_a_key_error(asked: Any) -> None:
 
 
 def test_a_column_without_a_type_infers_it() -> None:
-    """The service may have columns that no filter asks, and types that this version doesn't know."""
+    """A column without a filter type, or with a new one, infers its type like `Col`."""
     catalog = ColumnCatalog([ColumnInfo("a"), ColumnInfo("b", filter_type="zodiac")])
     assert [Col, Col] == [type(column) for column in catalog.values()]
     assert Col("a").eq(1) == catalog["a"].eq(1)
 
 
 def test_its_repr_is_short() -> None:
-    """However many columns there are."""
+    """The repr is short, even if there are many columns."""
     assert "<ColumnCatalog of 1 columns: ['input']>" == repr(ColumnCatalog.of(input="text"))
     assert "<ColumnCatalog of 35 columns: ['input', 'output', 'name', 'created_at', ...]>" == repr(CATALOG)
     assert len(repr(ColumnCatalog([ColumnInfo("x" * 1000 + str(i)) for i in range(1000)]))) < 200
@@ -290,7 +290,7 @@ HOSTILE = "</td><script>alert(1)</script><img src=x onerror='a'>&amp;\"\ud800\0"
 
 
 def test_a_notebook_shows_a_table() -> None:
-    """A row for each column: id, filter type, label, allowed values, description."""
+    """The table shows id, filter type, label, allowed values and description of each column."""
     info = ColumnInfo("a", filter_type="text", label="A", allowed_values=("x", 10**5_000), description="what it is")
     read = Markup(ColumnCatalog([info, ColumnInfo("b", filter_type="text", filterable=False)])._repr_html_())
     assert ["id", "filter type", "label", "allowed values", "description"] == read.texts[:5]
@@ -298,7 +298,7 @@ def test_a_notebook_shows_a_table() -> None:
 
 
 def test_html_is_inert() -> None:
-    """Nothing in ids, labels, values and descriptions becomes markup; it can be sent as UTF-8."""
+    """Ids, labels, values and descriptions are escaped, and the table can be encoded as UTF-8."""
     safe = HOSTILE.replace("\ud800", "")
     info = ColumnInfo(safe, filter_type=HOSTILE, label=HOSTILE, allowed_values=[HOSTILE], description=HOSTILE)
     shown = ColumnCatalog([info])._repr_html_()
@@ -308,7 +308,7 @@ def test_html_is_inert() -> None:
 
 
 def test_html_is_bounded() -> None:
-    """100 rows, and 200 characters a cell; the rest is counted."""
+    """The table has at most 100 rows and 200 characters in a cell, and shows how many rows are left out."""
     catalog = ColumnCatalog([ColumnInfo(f"{i:05}", description="x" * 10_000) for i in range(1_234)])
     read = Markup(catalog._repr_html_())
     assert (101, 1) == (read.tags.count("tr"), read.tags.count("p"))

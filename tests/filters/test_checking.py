@@ -40,7 +40,7 @@ FITTING = [
 
 @pytest.mark.parametrize("where", FITTING, ids=repr)
 def test_a_filter_that_fits_is_handed_back(where: Filter) -> None:
-    """Itself, so that it can be handed on to a count; what has no column always fits."""
+    """`check` returns the filter itself; a filter without columns always fits."""
     assert where is CATALOG.check(where)
 
 
@@ -132,7 +132,7 @@ MISFITS: dict[str, tuple[Filter, str, str]] = {
 
 @pytest.mark.parametrize(("where", "code", "message"), MISFITS.values(), ids=MISFITS)
 def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str, marks: list[Any]) -> None:
-    """With what to write instead, where that is known."""
+    """The error says what to write instead, if that is known."""
     with pytest.raises(FilterCheckError) as caught:
         ODD.check(where)
     [issue] = caught.value.issues
@@ -160,13 +160,13 @@ def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str, 
     ids=repr,
 )
 def test_values_are_judged_only_where_that_is_safe(where: Filter) -> None:
-    """Not for operators other than eq and one_of, or if allowed values have other types, or if there are none."""
+    """Values are checked only for eq and one_of, and only against allowed values of the same type."""
     assert where is ODD.check(where)
 
 
 @pytest.mark.parametrize("leaf", [Col("type").eq("x"), Col("type").one_of(["llm", "x"])], ids=repr)
 def test_values_are_judged_where_they_are_asked_for(leaf: Filter) -> None:
-    """Not under an odd number of nots, where sessions without them are asked for."""
+    """Values are checked, except under an odd number of nots, which ask for sessions without them."""
     for asking in (leaf, Not(Not(leaf)), Not(FULLY & Not(leaf)), FULLY | leaf):
         with pytest.raises(FilterCheckError, match="'type' has no value"):
             CATALOG.check(asking)
@@ -184,7 +184,7 @@ def test_values_to_be_left_out_need_not_exist(leaf: Filter) -> None:
 
 
 def test_all_leaves_are_judged_at_once(marks: list[Any]) -> None:
-    """The error has an issue for each that doesn't fit, in their order; `loc` leads to it in `dump_filter(where)`."""
+    """The error has an issue for each leaf that doesn't fit; its `loc` leads to the leaf in `dump_filter(where)`."""
     a, b, c, good = Col("inptu").eq("x"), Col("tags").eq("x"), Col("step_number").eq("x"), Col("input").eq("x")
     where = good & (~a | good | (b & ~(good & c))) & FULLY
     with pytest.raises(FilterCheckError) as caught:
@@ -201,7 +201,7 @@ def test_all_leaves_are_judged_at_once(marks: list[Any]) -> None:
 
 
 def test_the_error_shows_the_filter() -> None:
-    """As it is drawn elsewhere, with a mark at each leaf that doesn't fit."""
+    """The error draws the filter, with a mark at each leaf that doesn't fit."""
     with pytest.raises(FilterCheckError) as caught:
         CATALOG.check(Col("input").eq("x") & ~Col("inptu").eq("y"))
     shown = str(caught.value)
@@ -209,14 +209,14 @@ def test_the_error_shows_the_filter() -> None:
 
 
 def test_only_filters_are_checked() -> None:
-    """A column, a dict or None is no filter."""
+    """A column, a dict and None raise FilterTypeError."""
     for other in (Col("input"), {}, None):
         with pytest.raises(FilterTypeError, match="expected a filter, got"):
             CATALOG.check(other)  # type: ignore[arg-type]
 
 
 def test_the_largest_filter_is_checked() -> None:
-    """10,000 leaves, and 100 levels; also where none fits, and every id is another."""
+    """10,000 leaves and 100 levels are checked quickly, even if no leaf fits."""
     fits = all_of([Col("input").eq(str(i)) for i in range(10_000)])
     assert fits is CATALOG.check(fits)
     deep: Filter = Col("inptu").eq("x")
@@ -237,7 +237,7 @@ def test_the_largest_filter_is_checked() -> None:
 
 
 def test_messages_are_short() -> None:
-    """Whatever ids and values are."""
+    """Messages are short, even if ids and values are long."""
     long = "x" * 100_000
     many = ColumnInfo("b", filter_type="text", allowed_values=(long,) * 1000)
     catalog = ColumnCatalog([ColumnInfo(long, filter_type="collection"), many])
@@ -250,7 +250,7 @@ def test_messages_are_short() -> None:
 
 
 def test_many_values_are_quick() -> None:
-    """10,000 leaves and 100,000 allowed values, of which one leaf, or each, has another; ten of them get a hint."""
+    """10,000 leaves are checked quickly against 100,000 allowed values; ten leaves get a hint."""
     values = tuple(f"value {i}" for i in range(100_000))
     catalog = ColumnCatalog([ColumnInfo("a", filter_type="text", allowed_values=values)])
     where = all_of([Col("a").eq(value) for value in values[:9_999]])
@@ -265,7 +265,7 @@ def test_many_values_are_quick() -> None:
 
 
 def test_a_leaf_that_no_column_makes_is_checked_too() -> None:
-    """What the constructors allow beyond the columns' sense is judged by its type and operator."""
+    """Leaves that only constructors make are checked by their type and operator."""
     fits = TextFilter("input", "contains", ["a", "b"])
     assert fits is CATALOG.check(fits)
     with pytest.raises(FilterCheckError, match="Write"):
@@ -273,7 +273,7 @@ def test_a_leaf_that_no_column_makes_is_checked_too() -> None:
 
 
 def test_a_large_number_is_compared() -> None:
-    """It is too long for Python to print."""
+    """A number that is too long for Python to print is compared as well."""
     catalog = ColumnCatalog([ColumnInfo("x", filter_type="number", allowed_values=[10**4_300])])
     with pytest.raises(FilterCheckError, match="has no value 7"):
         catalog.check(Col("x") == 7)

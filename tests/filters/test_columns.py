@@ -206,7 +206,7 @@ def test_a_comparison_makes_a_leaf(program: str) -> None:
 
 
 def test_the_tables_above_are_complete() -> None:
-    """Each method and symbol of each column type is among them."""
+    """The tables contain each method and symbol of each column type."""
     symbols = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
     for kind, names in OPERATORS.items():
         column = f"Col.{kind}('a')"
@@ -238,7 +238,7 @@ def test_a_day_goes_from_its_midnight_to_the_next(program: str, start: str, end:
 
 
 def test_a_date_keeps_its_offset() -> None:
-    """The instant travels in the offset it was written in, and keeps its microseconds."""
+    """A date keeps its UTC offset and its microseconds."""
     made = run("Col.date('a').gt('2026-01-31T09:00:00.000001+05:30')")
     assert timezone(timedelta(hours=5, minutes=30)) == made.value.tzinfo
     assert "2026-01-31T09:00:00.000001+05:30" == made.value.isoformat()
@@ -246,7 +246,7 @@ def test_a_date_keeps_its_offset() -> None:
 
 @pytest.mark.parametrize("fold", [0, 1], ids=["first", "second"])
 def test_an_hour_that_comes_twice_is_told_by_fold(fold: int) -> None:
-    """Where clocks go back, an aware datetime's `fold` decides which of the two instants is meant."""
+    """When clocks go back, `fold` of a datetime decides between the two instants."""
 
     class Back(Berlin):
         def utcoffset(self, at: datetime | None) -> timedelta:
@@ -274,7 +274,7 @@ def test_a_column_shows_its_id_and_how_to_make_it(name: str, column_id: str) -> 
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_column_cannot_be_changed(name: str) -> None:
-    """Its id is set once."""
+    """The attributes of a column can't be changed."""
     column = run(f"{name}('a')")
     with pytest.raises(AttributeError):
         column.column_id = "b"
@@ -283,7 +283,7 @@ def test_a_column_cannot_be_changed(name: str) -> None:
 
 
 def test_between_has_the_same_names_everywhere() -> None:
-    """`low` and `high`, for numbers and for instants."""
+    """The bounds are called `low` and `high`, both for numbers and for times."""
     for column in (Col("a"), Col.date("a")):
         assert column.between(NINE, TEN) == column.between(low=NINE, high=TEN)
     for column in (Col("a"), Col.number("a")):
@@ -291,7 +291,7 @@ def test_between_has_the_same_names_everywhere() -> None:
 
 
 def test_on_needs_a_time_zone() -> None:
-    """A day without a time zone is a different one in each."""
+    """`on` requires `tz=`, because a day depends on the time zone."""
     with pytest.raises(TypeError, match="tz"):
         run("Col.date('a').on('2026-01-31')")
 
@@ -300,7 +300,7 @@ def test_on_needs_a_time_zone() -> None:
 
 
 def warned(user_ids: Any) -> Filter:
-    """The filter, with its warning taken."""
+    """The filter; the test catches its warning."""
     with pytest.warns(QueueScopedFilterWarning, match="annotation queue") as caught:
         made = fully_annotated(user_ids)
     assert [Path(__file__)] == [Path(warning.filename) for warning in caught]
@@ -345,5 +345,5 @@ def test_fully_annotated_warns_where_it_is_written(user_ids: Any, expected: tupl
 )
 @pytest.mark.filterwarnings("ignore::galileo_sessions.QueueScopedFilterWarning")
 def test_fully_annotated_takes_a_list_of_uuids_only(argument: str, words: str) -> None:
-    """A lone id, an empty list and other things are refused in the caller's terms."""
+    """A single id, an empty list and other values are refused in the caller's terms."""
     assert words in refused(f"fully_annotated({argument})", FilterTypeError)

@@ -33,7 +33,7 @@ X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 
 
 def test_a_filter_is_drawn_as_a_tree() -> None:
-    """A line for each leaf and connective, the types in a column of their own."""
+    """Each leaf and connective has a line, and the types have their own column."""
     where = X & ~(SCORE | Col("input").eq("Y", case_sensitive=False)) & Col("done").is_true()
     expected = """\
 and
@@ -72,12 +72,12 @@ and
     ids=lambda value: value.splitlines()[0] if isinstance(value, str) else "",
 )
 def test_each_kind_of_leaf_is_drawn(where: Filter, expected: str) -> None:
-    """As people say it; column ids in quotes only where they need them, nothing unprintable."""
+    """Leaves read as people say them; column ids are quoted only if necessary, and everything is printable."""
     assert draw_filter(where) == expected
 
 
 def test_long_values_are_shortened_to_80_columns() -> None:
-    """And column ids too."""
+    """Long values and long column ids are shortened, so that no line has more than 80 columns."""
     where = ~Col("input").contains("a long text " * 50) & Col("c" * 500).one_of(["b" * 500] * 9) & Not(SCORE)
     drawing = draw_filter(where)
     assert all(len(line) <= 80 for line in drawing.splitlines())
@@ -86,7 +86,7 @@ def test_long_values_are_shortened_to_80_columns() -> None:
 
 @pytest.mark.parametrize("value", [None, 3, "ALWAYS", Col("a"), [X]])
 def test_only_filters_are_drawn(value: Any) -> None:
-    """Anything else is a FilterTypeError."""
+    """Anything but a filter raises FilterTypeError."""
     with pytest.raises(FilterTypeError, match="expected a filter, got"):
         draw_filter(value)
 
@@ -94,14 +94,14 @@ def test_only_filters_are_drawn(value: Any) -> None:
 @given(filters | deepest)
 @settings(max_examples=150)
 def test_any_filter_has_a_short_printable_drawing(where: Filter) -> None:
-    """About 60 lines, whatever it holds, each of them printable."""
+    """Any drawing has at most 62 lines, all of them printable."""
     lines = draw_filter(where).splitlines()
     assert len(lines) <= 62
     assert all(line.isprintable() and line == line.rstrip() for line in lines)
 
 
 def test_what_is_cut_is_counted() -> None:
-    """The first leaves are drawn, wherever in the tree the others are."""
+    """The first leaves are drawn, and the number of the others is shown."""
     flat = draw_filter(all_of(Col("n").gt(n) for n in range(10_000)))
     assert flat.endswith("├─ n > 58   number\n└─ … 9,941 more")
     assert 61 == len(flat.splitlines())
@@ -119,7 +119,7 @@ def test_what_is_cut_is_counted() -> None:
 
 
 def test_marks_stand_under_their_nodes() -> None:
-    """With the complaint, wrapped and printable; those of a connective before its children."""
+    """A mark is wrapped and printable; the mark of a connective precedes its children."""
     where = X & ~SCORE & (Col("a").eq("b") | Col("c").eq("d"))
     marks = {("and", 1, "not"): "value: not\na number " + "and so on " * 9, ("and", 2): "too long", (): "too deep"}
     expected = """\
@@ -145,7 +145,7 @@ filters
 
 
 def test_marked_leaves_are_drawn_wherever_the_tree_is_cut() -> None:
-    """What lies between is counted."""
+    """Marked leaves are always drawn; the leaves between them are counted."""
     where = any_of(Col("n").gt(n) & ~Col("m").lt(n) for n in range(5_000))
     marks = {("or", 4000, "and", 1, "not"): "first", ("or", 4001): "second", ("or", 4999, "and", 0): "third"}
     drawing = draw(where, marks)
@@ -175,7 +175,7 @@ EVIL = ["<script>alert(1)</script>", "</pre><img src=x onerror=alert(1)>", "\"'>
 
 @pytest.mark.parametrize("text", EVIL)
 def test_html_is_inert(text: str) -> None:
-    """Hostile column ids and values are text, and read as they were written."""
+    """Hostile column ids and values are shown as text."""
     where = Col(text).eq(text) & Col.collection(text).one_of([text, text])
     html = Markup(where._repr_html_())
     assert (["pre"], draw_filter(where)) == (html.tags, "".join(html.texts))
@@ -184,13 +184,13 @@ def test_html_is_inert(text: str) -> None:
 @given(filters)
 @settings(max_examples=50)
 def test_html_of_any_filter_is_its_drawing(where: Filter) -> None:
-    """In one pre."""
+    """The HTML of a filter is its drawing in one `pre` element."""
     html = Markup(where._repr_html_())
     assert (["pre"], draw_filter(where)) == (html.tags, "".join(html.texts))
 
 
 def test_notebooks_show_it_monospaced() -> None:
-    """Whatever the notebook's style sheet says: its lines of branches meet, and none is wrapped."""
+    """Notebooks show it monospaced and unwrapped, so that the branches meet."""
     opening = re.match(r"<pre style='([^']*)'>", (Col("a") > 1)._repr_html_())
     assert opening is not None
     style = dict(rule.split(": ") for rule in opening[1].split("; "))

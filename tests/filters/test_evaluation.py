@@ -148,7 +148,7 @@ ROWS = [(pair, *row) for pair, rows in TABLE.items() for row in rows]
 
 
 def test_the_table_is_complete() -> None:
-    """Each operator of each type stands in it, with a hit and a miss."""
+    """The table has each operator of each type, with a hit and a miss."""
     assert set(PAIRS) == set(TABLE)
     assert all(any(hits and misses for _, hits, misses in rows) for rows in TABLE.values())
 
@@ -157,7 +157,7 @@ def test_the_table_is_complete() -> None:
 def test_a_leaf_is_true_false_or_unknown(
     pair: tuple[str, str], program: str, hits: list[Any], misses: list[Any]
 ) -> None:
-    """True of a hit, false of a miss; a value missing or of another type satisfies neither it nor its negation."""
+    """A leaf is true for a hit and false for a miss; a missing value satisfies neither it nor its negation."""
     where = run(program)
     assert pair == (where.type, where.operator)
     assert [(value, True) for value in hits] == [(value, truth(where, {"c": value})) for value in hits]
@@ -181,13 +181,13 @@ def test_a_leaf_is_true_false_or_unknown(
     ],
 )
 def test_records_hold_values_in_many_forms(program: str, record: dict[str, Any], expected: Truth) -> None:
-    """Enumerations count as their text, UUIDs as theirs; members of a collection that aren't text are no members."""
+    """Enumerations and UUIDs count as their text; members of a collection that aren't text are ignored."""
     assert expected is truth(run(program), record)
 
 
 @pytest.mark.parametrize("user_ids", [None, [USER]], ids=["all", "one"])
 def test_fully_annotated_is_unknown(user_ids: list[str] | None) -> None:
-    """No session knows of an annotation queue."""
+    """`fully_annotated` is unknown for every session, because sessions don't contain annotation queues."""
     where = run("FullyAnnotatedFilter(user_ids)", user_ids=user_ids)
     assert truth(where, {}) is None
     assert truth(where, {"fully_annotated": True}) is None

@@ -1,4 +1,4 @@
-"""Values of numpy, pandas and pytz, next to columns and in records."""
+"""Values of numpy, pandas and pytz in filters and in records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ np: Any = pytest.importorskip("numpy", reason="numpy isn't installed; it is in t
 
 
 def refused(make: Any) -> str:
-    """The message with which a comparison is refused."""
+    """The message that refuses a comparison."""
     with pytest.raises(FilterError) as caught:
         make()
     check_message(str(caught.value))
@@ -52,7 +52,7 @@ def days(where: Any) -> list[str]:
     ],
 )
 def test_a_day_of_pytz_has_the_offsets_of_its_midnights(pytz: Any, zone: str, day: str, start: str, end: str) -> None:
-    """A pytz zone as `tzinfo` would mean the local mean time: +00:53 in Berlin."""
+    """Days in a pytz zone begin at its midnights, and not at those of local mean time, +00:53 in Berlin."""
     made = Col("d").on(day, tz=pytz.timezone(zone))
     assert [start, end] == days(made)
     assert made == Col("d").on(day, tz=zone)
@@ -84,7 +84,7 @@ def test_a_time_zone_may_be_text(tz: str, start: str) -> None:
     ["Berlin", "", "+25:00", "+1:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500, 3, None],
 )
 def test_text_that_is_no_time_zone_is_refused(tz: Any) -> None:
-    """Paths and folders of the time zone data too."""
+    """Other text, including paths of the time zone data, is refused."""
     words = 'Use, for example, "Europe/Berlin", "+01:00", timezone.utc or ZoneInfo("Europe/Berlin")'
     assert words in refused(lambda: Col("d").on("2026-01-31", tz=tz))
 
@@ -93,7 +93,7 @@ def test_text_that_is_no_time_zone_is_refused(tz: Any) -> None:
     "tz", ["Asia/Beirut", "+02:00", "utc", Berlin()], ids=["no midnight", "offset", "UTC", "object"]
 )
 def test_days_and_on_agree(tz: Any) -> None:
-    """They read zones alike, and begin a day with the same instant, also where there is no midnight."""
+    """`days` and `on` begin a day with the same instant, even if it has no midnight."""
     day = Col.date("d").days("2026-03-29", "2026-03-30", tz=tz)["2026-03-29"]
     assert Col.date("d").on("2026-03-29", tz=tz) == day
 
@@ -103,7 +103,7 @@ def test_days_and_on_agree(tz: Any) -> None:
 
 @pytest.mark.parametrize("value", [2**53 + 1, 2**63 - 1, -(2**63)])
 def test_large_ints_stay_whole(value: int) -> None:
-    """No way through a float."""
+    """Large ints keep all their digits."""
     assert value == made(Col("a").eq(np.int64(value)))
     assert value == made(Col("a").eq(Decimal(value)))
     assert 2**64 - 1 == made(Col("a").eq(np.uint64(2**64 - 1)))
@@ -113,7 +113,7 @@ def test_large_ints_stay_whole(value: int) -> None:
 
 
 def test_a_timestamp_is_an_instant_of_microseconds(pandas: Any) -> None:
-    """Nanoseconds would be lost, so they are refused."""
+    """A Timestamp is taken as a datetime; nanoseconds are refused, because they would be lost."""
     assert datetime(2026, 1, 31, 9, 0, 0, 1, tzinfo=UTC) == made(
         Col("d") > pandas.Timestamp("2026-01-31T09:00:00.000001Z")
     )
@@ -125,21 +125,21 @@ def test_a_timestamp_is_an_instant_of_microseconds(pandas: Any) -> None:
 @pytest.mark.parametrize("name", ["NaT", "NA"])
 @pytest.mark.parametrize("column", ["Col", "date", "number", "text"])
 def test_a_missing_value_of_pandas_is_refused_as_none_is(pandas: Any, name: str, column: str) -> None:
-    """In words, not with pandas' own errors."""
+    """Missing values of pandas raise the same error as None."""
     asked: Any = Col("d") if column == "Col" else getattr(Col, column)("d")
     message = refused(lambda: asked.eq(getattr(pandas, name)))
     assert "no test for a missing value" in message
 
 
 def test_a_missing_value_is_no_bound(pandas: Any) -> None:
-    """Of between either."""
+    """`between` refuses a missing value."""
     with pytest.raises(FilterTypeError, match="missing value"):
         Col("d").between(pandas.NaT, pandas.Timestamp("2026-01-31T09:00:00Z"))
 
 
 @pytest.mark.parametrize("operator", ["one_of", "not_in"])
 def test_a_table_is_no_list(pandas: Any, operator: str) -> None:
-    """It would give its column names."""
+    """A table isn't taken as a list, because it would give its column names."""
     table = pandas.DataFrame({"user": ["x", "y"]})
     for values in (table, np.array([["x"]])):
         message = refused(lambda values=values: getattr(Col("a"), operator)(values))
@@ -184,14 +184,14 @@ def test_a_record_may_hold_values_as_filters_take_them(where: Filter, value: obj
 
 @pytest.mark.parametrize("name", ["NaT", "NA"])
 def test_a_missing_value_of_pandas_is_missing(pandas: Any, name: str) -> None:
-    """As None is."""
+    """Missing values of pandas in a record satisfy neither a leaf nor its negation."""
     record = {"a": getattr(pandas, name)}
     for where in (Col("a") > 1, Col("a").eq("x"), Col.date("a") > "2026-01-31T00:00Z", Col("a").is_true()):
         assert (False, False) == (matches(where, record), matches(~where, record))
 
 
 def test_a_timestamp_of_a_record_compares_with_its_nanoseconds(pandas: Any) -> None:
-    """As Python's own would, if it had them."""
+    """Nanoseconds of a Timestamp in a record count."""
     where = Col.date("a").gt("2026-01-31T09:00:00Z")
     assert matches(where, {"a": pandas.Timestamp("2026-01-31T09:00:00.000000001Z")})
     assert not matches(where, {"a": pandas.Timestamp("2026-01-31T09:00:00Z")})
@@ -200,7 +200,7 @@ def test_a_timestamp_of_a_record_compares_with_its_nanoseconds(pandas: Any) -> N
 
 
 def test_a_time_of_a_record_without_a_zone_is_refused() -> None:
-    """It names no instant, so that it would match neither a filter nor its negation; text of that kind is text."""
+    """A datetime without a time zone in a record is refused, because it would match nothing."""
     where = Col.date("created_at") > "2026-01-31T09:00:00Z"
     naive = datetime(2026, 5, 1, tzinfo=UTC).replace(tzinfo=None)
     words = r"the session's created_at, datetime.datetime\(2026, 5, 1.*Write value.replace\(tzinfo=timezone.utc\)"
@@ -224,7 +224,7 @@ def test_a_time_of_a_record_without_a_zone_is_refused() -> None:
     ids=str,
 )
 def test_arguments_that_are_swapped_are_refused_in_words(where: Any, record: Any, words: str) -> None:
-    """Rather than False for each session."""
+    """Swapped arguments raise an error, rather than match nothing."""
     with pytest.raises(FilterTypeError) as caught:
         matches(where, record)
     assert words in str(caught.value)
@@ -232,6 +232,6 @@ def test_arguments_that_are_swapped_are_refused_in_words(where: Any, record: Any
 
 
 def test_a_row_of_a_table_is_explained(pandas: Any) -> None:
-    """A Series isn't a mapping."""
+    """The error for a row of a table says how to convert it."""
     with pytest.raises(FilterTypeError, match=r"Write row.to_dict\(\) for a row of a table"):
         matches(Col("a") > 1, pandas.Series({"a": 2}))  # type: ignore[arg-type]

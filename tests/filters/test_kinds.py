@@ -1,4 +1,4 @@
-"""The table of filter types, and that each part of the language has what it lists."""
+"""The table of filter types, and that leaves and columns follow it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TYPES = pytest.mark.parametrize("filter_type", FilterType, ids=str)
 
 
 def test_the_table_has_the_schemas_filter_types() -> None:
-    """All that the schema lists; fully_annotated compares nothing, so it is a leaf without a row."""
+    """The table has the schema's types and operators, except fully_annotated, which compares nothing."""
     assert set(SCHEMA_LEAVES) == {*FILTER_TYPES, "fully_annotated"} == set(LEAVES)
     ours = {name: sorted(kind.operators) for name, kind in FILTER_TYPES.items()}
     assert ours == {name: sorted(operators) for name, operators in OPERATORS.items()}
@@ -26,7 +26,7 @@ def test_the_table_has_the_schemas_filter_types() -> None:
 
 @TYPES
 def test_each_filter_type_has_its_leaf_and_its_column(filter_type: FilterType) -> None:
-    """Both know their row; Col has the column by the API's word, with each method of the row and no other's."""
+    """Leaf and column have the type of their row; the column has the methods of the row, and no others."""
     leaf: Any = LEAVES[filter_type]
     assert (filter_type, filter_type.value) == (leaf.filter_type, leaf.type)
     column = getattr(Col, filter_type)
@@ -37,5 +37,5 @@ def test_each_filter_type_has_its_leaf_and_its_column(filter_type: FilterType) -
 
 
 def test_col_has_all_methods() -> None:
-    """It makes leaves of each type whose value it can tell."""
+    """`Col` has the methods of all types."""
     assert list(METHODS) == [name for name in METHODS if callable(getattr(Col, name, None))]

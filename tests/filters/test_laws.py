@@ -51,21 +51,21 @@ def check_forms(where: Filter) -> None:
 @given(constructed)
 @laws
 def test_what_constructors_make_survives_in_each_form(where: Filter) -> None:
-    """load_filter(dump_filter(f)), eval(repr(f)), pickle and copy give f again, whatever text it holds."""
+    """load_filter(dump_filter(f)), eval(repr(f)), pickles and copies equal f, whatever text it contains."""
     check_forms(where)
 
 
 @given(combined)
 @laws
 def test_what_operators_make_survives_in_each_form(where: Filter) -> None:
-    """The same for what users write."""
+    """Filters made by operators survive in each form as well."""
     check_forms(where)
 
 
 @given(deepest)
 @slow_laws
 def test_the_deepest_trees_survive_in_each_form(where: Filter) -> None:
-    """The same at the limit of 100 levels."""
+    """Filters of 100 levels survive in each form as well."""
     assert 100 == where.depth
     check_forms(where)
 
@@ -132,7 +132,7 @@ def test_operators_make_normal_form(where: Filter) -> None:
 @given(st.lists(filters | st.sampled_from([ALWAYS, NEVER]), max_size=4))
 @laws
 def test_all_of_and_any_of_are_the_operators_repeated(several: list[Filter]) -> None:
-    """all_of is a & b & …, any_of is a | b | …; for one filter both are that filter."""
+    """all_of means a & b & …, and any_of means a | b | …."""
     assert reduce(and_, several, ALWAYS) == all_of(several) == all_of(iter(several))
     assert reduce(or_, several, NEVER) == any_of(several) == any_of(iter(several))
 

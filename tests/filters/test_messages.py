@@ -1,4 +1,4 @@
-"""What refusals tell people to write instead, and that no message is long."""
+"""What error messages tell users to write, and that they are short."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_a_refusal_says_what_was_written_and_what_to_write(
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_each_kind_of_column_guards_itself(name: str) -> None:
-    """No column is a condition: not by truth, not by &, | and ~, not as a member, not as a key."""
+    """A column is no condition: truth tests, &, |, ~, `in` and hashing raise errors."""
     column = run(f"{name}('a')")
     for program in ("bool(c)", "c & c", "c | c", "~c", "1 & c", "1 | c", "'x' in c"):
         refused(program, FilterTypeError, c=column)
@@ -198,7 +198,7 @@ HUGE: dict[str, Any] = {
     ],
 )
 def test_no_message_is_long(program: str, value: object) -> None:
-    """A megabyte in a value doesn't end up in a log line."""
+    """A value of a megabyte doesn't make a message long."""
     with pytest.raises(FilterError) as caught:
         run(program, value=value)
     check_message(str(caught.value))
@@ -230,7 +230,7 @@ def test_no_message_is_long(program: str, value: object) -> None:
     ],
 )
 def test_no_message_is_long_for_a_long_column_id(program: str) -> None:
-    """The same for a column id, whose owner has it written in each message."""
+    """A long column id doesn't make a message long, though each message quotes it."""
     with pytest.raises((FilterError, AttributeError)) as caught:
         run(program, long="a" * 1_000_000)
     check_message(str(caught.value))

@@ -51,7 +51,7 @@ NODES: list[Filter] = [And([A, B]), Or([A, B]), Not(A), ALWAYS, NEVER]
 
 
 def test_nodes_are_made_as_written() -> None:
-    """The constructors neither flatten nor fold: that is what the operators do."""
+    """Constructors neither flatten nor fold; only operators do."""
     assert (A,) == And([A]).children
     assert (And([A, B]), C) == And([And([A, B]), C]).children
     assert (ALWAYS, A) == Or(iter([ALWAYS, A])).children
@@ -101,7 +101,7 @@ def test_operators_make_normal_form(program: str, written: Filter) -> None:
 
 
 def test_always_and_never_are_the_empty_nodes() -> None:
-    """They are values as any other filter."""
+    """ALWAYS and NEVER are the empty `And` and `Or`."""
     assert And([]) == ALWAYS == all_of([])
     assert Or([]) == NEVER == any_of([])
     assert ALWAYS != NEVER
@@ -124,7 +124,7 @@ def test_a_filter_cannot_be_changed(where: Filter) -> None:
 
 
 def test_lists_are_copied() -> None:
-    """What happens to a list afterwards doesn't reach the filter made of it."""
+    """Changing a list later doesn't change the filter that was made of it."""
     texts, users, children = ["x"], [USER], [A]
     made: list[Filter] = [
         TextFilter("a", "one_of", texts),
@@ -163,7 +163,7 @@ class Operator(str, Enum):  # noqa: UP042  # the older way, whose str() is its n
     ],
 )
 def test_an_operator_is_plain_text(where: Any, written: str) -> None:
-    """A member of an enumeration doesn't survive into the repr and the JSON."""
+    """An operator from an enumeration becomes plain text."""
     assert written == repr(where)
     assert str is type(where.operator)
     assert str is type(dump_filter(where)["filter"]["operator"])
@@ -233,7 +233,7 @@ WRAPS = {"Not": Not, "And": lambda where: And([where]), "Or": lambda where: Or([
 
 @pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS)
 def test_the_101st_level_cannot_be_built(wrap: Any) -> None:
-    """100 levels are the most; the error says what to do."""
+    """A filter has at most 100 levels; the error says what to do."""
     tallest = grown(100, wrap)
     assert 100 == tallest.depth
     with pytest.raises(FilterTooLargeError, match=r"101 levels deep; 100 is the most.*all_of") as caught:
@@ -255,12 +255,12 @@ def test_the_101st_level_cannot_be_built(wrap: Any) -> None:
     ],
 )
 def test_operators_cannot_build_the_101st_level(program: str, top: str) -> None:
-    """Neither can & | ~, all_of and any_of."""
+    """&, |, ~, all_of and any_of can't exceed 100 levels either."""
     refused(program, FilterTooLargeError, a=A, b=B, deep=grown(100, WRAPS[top]))
 
 
 def test_flattening_adds_no_level() -> None:
-    """A tree at the limit may still grow in breadth."""
+    """A filter of 100 levels can still grow in breadth."""
     deep = grown(100, WRAPS["And"])
     assert (100, 2) == ((deep & A).depth, (deep & A).size)
     assert 99 == (~grown(100, WRAPS["Not"])).depth
@@ -285,7 +285,7 @@ MANY = all_of([A] * 10_000)
     ],
 )
 def test_the_10_001st_leaf_cannot_be_added(program: str) -> None:
-    """10,000 leaves are the most; the error says what to do."""
+    """A filter has at most 10,000 leaves; the error says what to do."""
     assert 10_000 == MANY.size
     message = refused(program, FilterTooLargeError, a=A, many=MANY)
     assert "10,000 is the most" in message
@@ -293,7 +293,7 @@ def test_the_10_001st_leaf_cannot_be_added(program: str) -> None:
 
 
 def test_the_largest_filter_is_fine() -> None:
-    """10,000 leaves print, compare, hash and negate."""
+    """A filter of 10,000 leaves can be printed, compared, hashed and negated."""
     assert 10_000 == (~MANY).size
     assert MANY == eval(repr(MANY), {"all_of": all_of, "Col": Col})
     assert hash(MANY) == hash(all_of([A] * 10_000))
@@ -363,7 +363,7 @@ def test_a_loop_builds_10_000_leaves_in_well_under_a_second(start: Filter) -> No
     ],
 )
 def test_a_filter_prints_as_the_program_that_makes_it(written: str, where: Filter) -> None:
-    """Columns and operators where they make it, else constructors; as few parentheses as tell it apart."""
+    """The repr uses columns and operators if they can make the filter, and otherwise constructors."""
     assert written == repr(where) == str(where)
     assert where == run(written)
 
@@ -400,7 +400,7 @@ def test_equality_is_by_structure() -> None:
 
 
 def test_fully_annotated_combines_as_any_filter() -> None:
-    """It warns once for each call, and never when the filter is used further."""
+    """`fully_annotated` warns once for each call, and using the filter doesn't warn."""
     with pytest.warns(QueueScopedFilterWarning, match="works only in searches of an annotation queue") as caught:
         made = fully_annotated()
     assert And([A, FullyAnnotatedFilter()]) == A & made

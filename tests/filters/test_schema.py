@@ -56,7 +56,7 @@ def is_date_time(value: object) -> bool:
 
 
 def closed(schema: Any) -> Any:
-    """The schema with no keys but its own, for a misspelt key would pass as an additional one."""
+    """The schema without additional keys, so that a misspelt key is an error."""
     if isinstance(schema, list):
         return [closed(item) for item in schema]
     if not isinstance(schema, dict):
@@ -78,7 +78,7 @@ VALUES: dict[str, Any] = {
 
 
 def body_of(where: Filter) -> Any:
-    """What travels for a filter."""
+    """The body of a query with this filter."""
     return json.loads(CountQuery(PROJECT, where).body)
 
 
@@ -105,7 +105,7 @@ TEXT = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True
     ],
 )
 def test_the_judge_convicts_a_broken_leaf(leaf: dict[str, object]) -> None:
-    """The schema, as the tests hold it, refuses what it has to, so that its approval means something."""
+    """The schema that these tests use refuses broken leaves."""
     assert JUDGE.is_valid({"filter_tree": {"filter": TEXT}})
     assert not JUDGE.is_valid({"filter_tree": {"filter": leaf}})
     assert not JUDGE.is_valid({"filters": [leaf]})
@@ -123,7 +123,7 @@ def test_the_judge_convicts_a_broken_leaf(leaf: dict[str, object]) -> None:
     ],
 )
 def test_the_judge_convicts_a_broken_body(body: dict[str, object]) -> None:
-    """As above, for what stands around leaves."""
+    """The schema refuses broken nodes and broken requests too."""
     assert not JUDGE.is_valid(body)
 
 
@@ -156,7 +156,7 @@ def test_each_operator_of_each_type_is_sent_as_the_schema_says(kind: str, name: 
     ],
 )
 def test_fully_annotated_is_sent_as_the_schema_says(user_ids: list[str | UUID] | None) -> None:
-    """The seventh leaf is valid with and without users, in whichever way they are written."""
+    """`fully_annotated` is valid with and without users, however their ids are written."""
     with pytest.warns(QueueScopedFilterWarning):
         made = fully_annotated(user_ids)
     body = body_of(made)
@@ -182,7 +182,7 @@ def test_a_flat_list_is_sent_as_the_schema_says(leaf: Filter) -> None:
 
 
 def test_scope_ids_are_sent_as_the_schema_says() -> None:
-    """All keys of the request are the schema's."""
+    """The ids of the scope are sent under the schema's names."""
     query = CountQuery(PROJECT, log_stream_id=UUID(USER), experiment_id=USER.upper(), metrics_testing_id=PROJECT)
     body = json.loads(query.body)
     JUDGE.validate(body)
@@ -193,7 +193,7 @@ def test_scope_ids_are_sent_as_the_schema_says() -> None:
 
 
 def as_instants(tree: Any) -> Any:
-    """The tree with each date as the instant it names, which is all of it that survives."""
+    """The tree with dates as instants, because only the instant is kept."""
     if isinstance(tree, list):
         return [as_instants(item) for item in tree]
     if not isinstance(tree, dict):
@@ -214,7 +214,7 @@ def test_any_valid_tree_loads_and_dumps_back_unchanged(tree: Any) -> None:
 @given(json_leaves)
 @settings(max_examples=100)
 def test_any_valid_flat_list_loads_and_dumps_back_unchanged(leaf: Any) -> None:
-    """The same for the flat list of a whole request."""
+    """A valid flat list is dumped as it was loaded."""
     request = {"project_id": PROJECT, "filters": [leaf], "log_stream_id": None, "experiment_id": USER}
     dumped = dump_query(load_query(request))
     expected = {"project_id": PROJECT, "experiment_id": USER, "filters": [understood({"filter": leaf})["filter"]]}
@@ -223,7 +223,7 @@ def test_any_valid_flat_list_loads_and_dumps_back_unchanged(leaf: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["id", "boolean"])
 def test_an_absent_operator_is_eq_where_the_schema_says_so(kind: str) -> None:
-    """The schema requires no operator of these two types, so none has to be there."""
+    """The schema doesn't require an operator for these two types; the default is eq."""
     value: object = PROJECT if kind == "id" else True
     tree = {"filter": {"type": kind, "column_id": "a", "value": value}}
     JUDGE.validate({"filter_tree": tree})

@@ -1,4 +1,4 @@
-"""Plain data as filters, and each way in which it isn't one."""
+"""Plain data as filters, and what is refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def without(leaf: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def decode_error(tree: object) -> FilterDecodeError:
-    """The error with which a tree is refused."""
+    """The error that refuses a tree."""
     with pytest.raises(FilterDecodeError) as caught:
         load_filter(tree)
     check_message(str(caught.value))
@@ -78,7 +78,7 @@ def test_a_filter_is_the_apis_json(where: Filter, tree: dict[str, Any]) -> None:
 
 
 def test_what_is_dumped_is_the_callers() -> None:
-    """To change it changes neither the filter nor what is dumped next."""
+    """Changing the dumped data changes neither the filter nor the next dump."""
     where = Col("a").one_of(["x"]) & Col("b").gt(1)
     first = dump_filter(where)
     first["and"][0]["filter"]["value"].append("y")
@@ -87,7 +87,7 @@ def test_what_is_dumped_is_the_callers() -> None:
 
 
 def test_loading_leaves_the_data_as_it_is() -> None:
-    """The caller's dicts and lists are read only; tuples and other mappings do as well."""
+    """Loading doesn't change the caller's data, and takes tuples for lists."""
     tree = {"and": [{"filter": without(TEXT, "column_id") | {"name": "a"}}]}
     before = json.dumps(tree)
     assert load_filter(tree) == load_filter({"and": tuple(tree["and"])})
@@ -96,19 +96,19 @@ def test_loading_leaves_the_data_as_it_is() -> None:
 
 @pytest.mark.parametrize("leaf", [TEXT, NUMBER, DATE, BOOLEAN, ID], ids=lambda leaf: leaf["type"])
 def test_a_column_may_be_called_name(leaf: dict[str, Any]) -> None:
-    """The API's own example says `name`; somebody's saved filter may."""
+    """Loading takes `name` for `column_id`, as in the API's own example."""
     assert load_filter({"filter": leaf}) == load_filter({"filter": without(leaf, "column_id") | {"name": "a"}})
 
 
 @pytest.mark.parametrize("leaf", [{"type": "fully_annotated"}, ANNOTATED | {"user_ids": None}], ids=["least", "null"])
 def test_fully_annotated_needs_its_type_only(leaf: dict[str, Any]) -> None:
-    """The schema gives defaults for the rest, and takes null for all users."""
+    """The schema has defaults for everything else, and null means all users."""
     assert FullyAnnotatedFilter() == load_filter({"filter": leaf})
 
 
 @pytest.mark.parametrize("where", [None, 1, "Col('a').eq(1)", Col("a"), {"filter": TEXT}, [Col("a").eq(1)]], ids=str)
 def test_only_filters_are_dumped(where: Any) -> None:
-    """Anything else is refused by its repr."""
+    """Anything but a filter is refused with its repr."""
     with pytest.raises(FilterTypeError, match="expected a filter") as caught:
         dump_filter(where)
     check_message(str(caught.value))
@@ -191,7 +191,7 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
 
 @pytest.mark.parametrize(("tree", "path", "words"), NODES.values(), ids=NODES)
 def test_a_broken_node_is_refused_with_its_path(tree: object, path: list[str | int], words: list[str]) -> None:
-    """Exactly one of filter, and, or, not, with the right thing below it."""
+    """A node has exactly one of filter, and, or, not; the error has the path to the fault."""
     error = decode_error(tree)
     assert tuple(path) == error.path
     assert [] == [word for word in words if word not in str(error)]
@@ -199,7 +199,7 @@ def test_a_broken_node_is_refused_with_its_path(tree: object, path: list[str | i
 
 @pytest.mark.parametrize(("leaf", "path", "words"), LEAVES.values(), ids=LEAVES)
 def test_a_broken_leaf_is_refused_with_its_path(leaf: object, path: list[str | int], words: list[str]) -> None:
-    """Strictly what the API's schema has, for a misspelt key would be dropped in silence."""
+    """Only the schema's keys are accepted, because a misspelt key would otherwise be ignored."""
     error = decode_error({"and": [{"filter": TEXT}, {"not": {"filter": leaf}}]})
     assert ("and", 1, "not", "filter", *path) == error.path
     assert str(error).startswith("at .and[1].not.filter")
@@ -219,7 +219,7 @@ def nested(levels: int, key: str) -> Any:
 
 @pytest.mark.parametrize("key", ["and", "or", "not"])
 def test_100_levels_load(key: str) -> None:
-    """The limit is that of filters themselves."""
+    """Data of 100 levels loads, as filters have at most 100 levels."""
     where = load_filter(nested(100, key))
     assert 100 == where.depth
     assert nested(100, key) == dump_filter(where)
@@ -228,14 +228,14 @@ def test_100_levels_load(key: str) -> None:
 @pytest.mark.parametrize("key", ["and", "or", "not"])
 @pytest.mark.parametrize("levels", [101, 1_000, 100_000])
 def test_more_levels_are_refused(key: str, levels: int) -> None:
-    """However deep the data is, it is an error with a path, not a crash."""
+    """However deep the data is, it raises an error with a path."""
     error = decode_error(nested(levels, key))
     assert "100 levels" in str(error)
     assert 100 <= len(error.path) <= 200
 
 
 def test_more_than_10_000_leaves_are_refused() -> None:
-    """The limit and the error are those of filters themselves."""
+    """10,001 leaves raise the same error as when a filter is built."""
     leaves = [{"filter": NUMBER}] * 10_001
     assert 10_000 == load_filter({"or": leaves[1:]}).size
     with pytest.raises(FilterTooLargeError, match="10,000"):
@@ -249,7 +249,7 @@ def test_more_than_10_000_leaves_are_refused() -> None:
     "text", ["\0", "\ud800", "\udfff\ud800", "😀", "'\"\\", "\u2028", "a" * 1_000_000], ids=lambda t: ascii(t[:9])
 )
 def test_any_text_is_held(text: str) -> None:
-    """JSON knows no forbidden text; what columns refuse, somebody's saved filter may have."""
+    """Any text loads, even text that columns refuse, since saved filters can contain it."""
     where = load_filter({"filter": TEXT | {"column_id": text, "value": [text]}})
     assert TextFilter(text, "eq", [text]) == where
     assert where == load_filter(json.loads(json.dumps(dump_filter(where))))
@@ -259,7 +259,7 @@ def test_any_text_is_held(text: str) -> None:
     "number", [0, -0.0, 10**4000, -(2**64), 5e-324, 1.7976931348623157e308], ids=lambda n: str(n)[:9]
 )
 def test_any_finite_number_is_held(number: float) -> None:
-    """Up to 4,300 digits, which is what Python reads."""
+    """Numbers of up to 4,300 digits load, which is Python's own limit."""
     where = load_filter({"filter": NUMBER | {"value": number}})
     assert repr(number) == repr(json.loads(json.dumps(dump_filter(where)))["filter"]["value"])
 
@@ -296,7 +296,7 @@ SPARES: list[Any] = [
 @given(anything)
 @settings(max_examples=300)
 def test_any_data_is_a_filter_or_a_decode_error(data: Any) -> None:
-    """The same for what Python holds beyond JSON."""
+    """Any data makes a filter or raises FilterDecodeError, and what loads can be dumped."""
     try:
         where = load_filter(data)
     except FilterDecodeError as error:
@@ -312,7 +312,7 @@ def places(data: Any) -> list[tuple[Any, Any]]:
 
 
 def test_a_filter_broken_anywhere_is_a_filter_or_a_decode_error() -> None:
-    """The same for trees that were valid, each with one place replaced, removed or renamed."""
+    """The same holds for valid trees in which one place was replaced, removed or renamed."""
     chance = random.Random(1)
     where = Not(all_of([Col("a").eq("x"), Col("a").gt(1) | Col("a").between(1, 2), Col.id("i").one_of([PROJECT])]))
     where &= FullyAnnotatedFilter([USER]) | Col.date("d").gt("2026-01-31T09:00:00Z") | Col("b").is_true()
@@ -359,7 +359,7 @@ LEAF = {"column_id": "a", "type": "number", "operator": "gt", "value": 1}
     ids=lambda value: ascii(value)[:40],
 )
 def test_what_is_no_filter_tree_is_told_what_to_write(data: object, words: str) -> None:
-    """A JSON text, a list, a leaf alone, and the whole of a query."""
+    """The error for JSON text, a list, a leaf or a whole query says what to write."""
     with pytest.raises(FilterDecodeError) as caught:
         load_filter(data)
     assert words in str(caught.value)

@@ -31,12 +31,12 @@ A, B, C = Col("a").gt(1), Col("b").lt(2), Col("c").eq("x")
 
 
 def renamed(leaf: LeafFilter) -> Filter:
-    """The leaf with another column, where it has one."""
+    """The leaf with another column, if it has one."""
     return leaf if isinstance(leaf, FullyAnnotatedFilter) else attrs.evolve(leaf, column_id=f"metrics/{leaf.column_id}")
 
 
 def test_leaves_come_in_their_order() -> None:
-    """From left to right, each as often as it stands there; ALWAYS and NEVER have none."""
+    """Leaves come from left to right, repeated ones included; ALWAYS and NEVER have none."""
     assert (A, B, A, C) == leaves_of(A & (B | ~A) & Not(Not(C)))
     assert (A,) == leaves_of(A)
     assert () == leaves_of(ALWAYS)
@@ -62,7 +62,7 @@ def test_a_path_leads_to_its_node_in_the_json(where: Filter) -> None:
 @given(constructed | deepest)
 @settings(max_examples=60)
 def test_leaves_are_mapped_in_the_order_of_leaves_of(where: Filter) -> None:
-    """Each once."""
+    """`map_leaves` calls the function once for each leaf, in the order of `leaves_of`."""
     seen: list[Filter] = []
 
     def see(leaf: LeafFilter) -> Filter:
@@ -76,14 +76,14 @@ def test_leaves_are_mapped_in_the_order_of_leaves_of(where: Filter) -> None:
 @given(combined)
 @settings(max_examples=60)
 def test_the_tree_stays(where: Filter) -> None:
-    """Only the leaves are others."""
+    """`map_leaves` changes the leaves, and nothing else."""
     made = map_leaves(where, renamed)
     assert tuple(map(renamed, leaves_of(where))) == leaves_of(made)
     assert (where.depth, where.size) == (made.depth, made.size)
 
 
 def test_a_leaf_may_become_any_filter() -> None:
-    """It is put where the leaf was, and nothing is folded away."""
+    """Any filter can replace a leaf, and nothing is folded."""
     assert And([Or([B, C]), Not(Or([B, C]))]) == map_leaves(A & ~A, lambda _: B | C)
     assert And([ALWAYS, B]) == map_leaves(A & B, lambda leaf: ALWAYS if leaf == A else leaf)
     assert Not(C) == map_leaves(~A, lambda _: C)
@@ -91,7 +91,7 @@ def test_a_leaf_may_become_any_filter() -> None:
 
 
 def test_the_unchanged_part_is_the_very_object() -> None:
-    """So that a large filter isn't copied for one leaf."""
+    """Unchanged parts are the same objects, so that one leaf doesn't copy a large filter."""
     changed = map_leaves(all_three := (A | B) & (B | C), lambda leaf: leaf if leaf != A else C)
     assert isinstance(changed, And)
     assert isinstance(all_three, And)
@@ -100,7 +100,7 @@ def test_the_unchanged_part_is_the_very_object() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    """No filter, a function that forgets to return, and a tree that grows too tall."""
+    """Other values, a function that returns None and a tree that gets too deep are refused."""
     nothing: Any = lambda _: None  # noqa: E731
     with pytest.raises(FilterTypeError, match=r"the function made None of Col.number\('a'\).gt\(1\). Return a filter"):
         map_leaves(A & B, nothing)

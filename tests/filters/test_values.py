@@ -86,7 +86,7 @@ def test_a_constructor_holds_what_the_schema_allows(program: str, value: object)
 
 
 def test_an_offset_with_seconds_becomes_utc() -> None:
-    """RFC 3339 has no seconds in an offset, some zones before 1900 have."""
+    """An offset with seconds, as some zones had before 1900, becomes UTC, because RFC 3339 allows only minutes."""
     made = run("DateFilter('a', 'eq', datetime(1890, 1, 1, tzinfo=timezone(timedelta(minutes=53, seconds=28))))")
     assert "1889-12-31T23:06:32+00:00" == made.value.isoformat()
 
@@ -141,7 +141,7 @@ def test_an_offset_with_seconds_becomes_utc() -> None:
     ],
 )
 def test_a_constructor_refuses_what_the_schema_forbids(program: str, error: type[Exception], words: list[str]) -> None:
-    """Operators of other types, values of other types, and what JSON can't carry."""
+    """Constructors refuse operators and values of other types, and numbers that JSON can't carry."""
     message = refused(program, error)
     assert [] == [word for word in words if word not in message]
 
@@ -271,7 +271,7 @@ VALUES: Refusals = [
     ["Col('a') == '2026-05-03T00:00:00Z'", "Col('a') != '2026-05-03 09:00+02:00'", "Col('a').eq('2026-05-03t09:00')"],
 )
 def test_a_time_as_text_next_to_a_column_without_a_type_warns(program: str) -> None:
-    """It would be compared as text; the warning is at the line that writes it, with a symbol or a method."""
+    """It would be compared as text; the warning names the line that wrote it."""
     with pytest.warns(DateAsTextWarning, match=r"Write Col.date\('a'\)\..*, or Col.text\('a'\)") as caught:
         _ = run(program)
     assert ["<string>"] == [warning.filename for warning in caught]
@@ -288,7 +288,7 @@ def test_a_time_as_text_next_to_a_column_without_a_type_warns(program: str) -> N
     ],
 )
 def test_other_texts_do_not_warn(program: str) -> None:
-    """A day, a part of text, and columns with a type."""
+    """Days, parts of text and columns with a type cause no warning."""
     with warnings.catch_warnings(action="error"):
         run(program)
 
@@ -356,7 +356,7 @@ def check_outcome(column: Any, method: str, *arguments: Any) -> None:
 @pytest.mark.parametrize("name", COLUMNS)
 @pytest.mark.parametrize("method", COMPARISONS)
 def test_an_odd_value_makes_a_filter_or_a_filter_error(name: str, method: str) -> None:
-    """Whatever object stands next to a column, nothing else is raised."""
+    """Any Python object makes a filter or raises FilterError."""
     column = run(f"{name}('a')")
     for value in ODD if hasattr(column, method) else []:
         for arguments in [(value, 1), (NINE, value)] if method == "between" else [(value,)]:
@@ -366,7 +366,7 @@ def test_an_odd_value_makes_a_filter_or_a_filter_error(name: str, method: str) -
 @given(st.sampled_from(COLUMNS), st.sampled_from(COMPARISONS), anything, anything)
 @settings(max_examples=300)
 def test_any_value_makes_a_filter_or_a_filter_error(name: str, method: str, value: Any, other: Any) -> None:
-    """The same for whatever JSON can say."""
+    """Any JSON value makes a filter or raises FilterError."""
     column = run(f"{name}('a')")
     if hasattr(column, method):
         check_outcome(column, method, *((value, other) if method == "between" else (value,)))

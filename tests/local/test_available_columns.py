@@ -86,7 +86,7 @@ async def test_columns_have_the_types_of_their_values(server: LocalGalileo, web:
 
 
 async def test_metrics_are_a_category(server: LocalGalileo, web: Any) -> None:
-    """All else is standard, and each column has what the schema requires."""
+    """Metrics have their own category, and each column has what the schema requires."""
     _, answer = await web.ask(server, COLUMNS)
     assert {"metrics/toxicity"} == {column["id"] for column in answer["columns"] if column["category"] == "metric"}
     assert {"metric", "standard"} == {column["category"] for column in answer["columns"]}
@@ -95,7 +95,7 @@ async def test_metrics_are_a_category(server: LocalGalileo, web: Any) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "/v2", "/public/v2"])
 async def test_columns_have_the_three_prefixes(server: LocalGalileo, web: Any, prefix: str) -> None:
-    """As counts have."""
+    """Columns have the same three prefixes as counts."""
     status, answer = await web.ask(server, f"{prefix}/projects/{OTHER.upper()}/sessions/available_columns")
     assert (200, ["project_id", "output"]) == (status, [column["id"] for column in answer["columns"]])
 
@@ -143,13 +143,13 @@ async def test_columns_need_credentials_and_meet_trouble(server: LocalGalileo, w
 
 
 async def test_without_sessions_there_are_no_columns(web: Any) -> None:
-    """Which is no error here."""
+    """A server without sessions answers with no columns."""
     async with LocalGalileo() as server:
         assert ColumnCatalog.of() == load_catalog((await web.ask(server, COLUMNS))[1])
 
 
 async def test_a_thousand_columns_are_quick(web: Any) -> None:
-    """A project of 3,000 sessions, each with columns of its own."""
+    """The columns of 3,000 sessions, each with a column of its own, come within 5 s."""
     sessions = [{"project_id": PROJECT, f"metrics/{i}": 1, "input": "x", "tags": ["a"]} for i in range(3_000)]
     async with LocalGalileo(sessions) as server:
         began = time.perf_counter()

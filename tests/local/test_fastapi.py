@@ -162,7 +162,7 @@ VALUES = {
     ids=lambda leaf: repr(leaf)[:60],
 )
 def test_odd_leaves_are_answered_as_fastapi_answers_them(leaf: object) -> None:
-    """As a flat filter, and deep in a tree; also where it stands for a node or a list."""
+    """Odd leaves get FastAPI's answer, in the flat list, in a tree, and in place of a node or a list."""
     check(json.dumps({"filters": [leaf]}).encode())
     check(json.dumps({"filter_tree": {"and": [{"filter": TEXT}, {"not": {"or": [{"filter": leaf}]}}]}}).encode())
     check(json.dumps({"filter_tree": {"not": leaf}}).encode())
@@ -188,7 +188,7 @@ def test_of_several_kinds_in_a_node_pydantics_choice_is_taken(tree: dict[str, An
 @pytest.mark.parametrize("project_id", ["mine", PROJECT.upper(), PROJECT.replace("-4", "-1"), "3", PROJECT + "0"])
 @pytest.mark.parametrize("body", [b"{}", b'{"filters": 3}', b"[]"])
 def test_a_project_id_is_answered_as_fastapi_answers_it(project_id: str, body: bytes) -> None:
-    """Its entry comes before those about the body."""
+    """The entry about the project id precedes those about the body."""
     check(body, project_id=project_id)
 
 
@@ -203,5 +203,5 @@ def test_a_project_id_is_answered_as_fastapi_answers_it(project_id: str, body: b
     ids=lambda value: repr(value)[:30],
 )
 def test_bytes_are_answered_as_fastapi_answers_them(body: bytes, content_type: str) -> None:
-    """No JSON, JSON by another name, and no body at all."""
+    """Broken JSON, other content types and an empty body get FastAPI's answer."""
     check(body, content_type)

@@ -72,7 +72,7 @@ async def test_other_projects_are_refused(server: LocalGalileo, web: Any, rest: 
 
 
 async def test_it_is_healthy_and_knows_its_user(server: LocalGalileo, web: Any) -> None:
-    """The first to anybody who asks; both have what the API's schema requires."""
+    """`/healthcheck` needs no key, `/current_user` does; both have what the API's schema requires."""
     status, answer = await web.ask(server, "/healthcheck", "GET", headers={})
     assert (200, {"api_version", "message", "version"}) == (status, set(answer))
     status, answer = await web.ask(server, "/current_user", "GET")

@@ -57,7 +57,7 @@ async def count(value: object, where: Filter) -> tuple[int, str | None]:
     ids=lambda value: repr(value)[:30],
 )
 async def test_a_value_counts_as_pythons_own(value: Any, where: Filter, kind: str) -> None:
-    """Also in a record that came from a DataFrame."""
+    """Values of numpy and decimal count like Python's own."""
     assert (1, kind) == await count(value, where)
 
 
@@ -67,7 +67,7 @@ async def test_a_value_counts_as_pythons_own(value: Any, where: Filter, kind: st
     ids=["None", "NaN", "numpy's", "float32", "Decimal's", "NaT", "NA"],
 )
 async def test_a_missing_value_is_none(value: object) -> None:
-    """It satisfies no leaf and no negation, and makes no column."""
+    """A missing value satisfies no leaf and no negation, and makes no column."""
     where = Col.number("c").gt(3) | ~Col.number("c").gt(3) | Col.text("c").eq("x") | ~Col.text("c").eq("x")
     assert (0, None) == await count(value, where)
 
@@ -82,6 +82,6 @@ async def test_the_values_of_pandas_are_taken() -> None:
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
-    """It names no instant: no filter would match it."""
+    """A datetime without a time zone is refused, because no filter would match it."""
     with pytest.raises(ValueError, match="the session's c, datetime.*Write value.replace"):
         LocalGalileo([{"project_id": PROJECT, "c": datetime(2026, 5, 1, tzinfo=UTC).replace(tzinfo=None)}])

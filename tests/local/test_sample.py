@@ -74,13 +74,13 @@ def test_sessions_load_from_json_lines() -> None:
     ids=["json", "object", "no project", "project", "version", "experiment"],
 )
 def test_a_bad_line_is_named(line: str, problem: str) -> None:
-    """By its number, and by what is wrong with it."""
+    """The error for a bad line has its number and what is wrong."""
     with pytest.raises(ValueError, match="line 2") as caught:
         load_sessions([json.dumps({"project_id": PROJECT}), line])
     assert str(caught.value).startswith(problem)
 
 
 def test_a_bad_session_is_refused_at_once() -> None:
-    """Not when it is counted."""
+    """A bad session is refused when the server is made."""
     with pytest.raises(ValueError, match="a session needs its project_id"):
         LocalGalileo([{"input": "x"}])

@@ -125,7 +125,7 @@ async def test_key_and_password_are_taken(server: LocalGalileo, web: Any) -> Non
 
 
 async def test_the_key_can_be_chosen(web: Any) -> None:
-    """By default it is random."""
+    """The key can be chosen; by default it is random."""
     async with LocalGalileo(api_key="schlüssel") as server:
         assert "schlüssel" == server.api_key
         assert (200, {"total_count": 0}) == await web.post_count(server)
@@ -207,7 +207,7 @@ async def test_an_incomplete_login_is_echoed(server: LocalGalileo, web: Any) -> 
 async def test_a_login_without_a_key_is_a_422(
     server: LocalGalileo, web: Any, request_: dict[str, Any], expected: list[Any]
 ) -> None:
-    """As for all bodies that the document doesn't allow."""
+    """A login without a key is a 422, like all bodies that the document doesn't allow."""
     status, answer = await web.ask(server, "/login/api_key", **{"headers": {}, **request_})
     [entry] = answer["detail"]
     assert (422, expected) == (status, [entry["type"], *entry["loc"]])
@@ -226,7 +226,7 @@ FORM = "application/x-www-form-urlencoded"
     ids=["charset", "bytes", "multipart"],
 )
 async def test_a_broken_form_is_a_400(server: LocalGalileo, web: Any, content_type: str, data: bytes) -> None:
-    """As in FastAPI."""
+    """A broken form is a 400, as in FastAPI."""
     expected = (400, {"detail": "There was an error parsing the body"})
     assert expected == await web.ask(server, "/login", headers={"Content-Type": content_type}, data=data)
 
@@ -247,7 +247,7 @@ async def test_a_bad_body_is_a_422(server: LocalGalileo, web: Any) -> None:
 
 
 async def test_a_bad_project_id_is_a_422(server: LocalGalileo, web: Any) -> None:
-    """Its complaint comes before those about the body."""
+    """The entry about a bad project id precedes those about the body."""
     status, answer = await web.ask(server, "/v2/projects/mine/sessions/count", json={"filters": 3})
     assert 422 == status
     assert [["path", "project_id"], ["body", "filters"]] == [entry["loc"] for entry in answer["detail"]]
@@ -268,7 +268,7 @@ async def test_a_bad_project_id_is_a_422(server: LocalGalileo, web: Any) -> None
 async def test_another_method_is_told_which_are_allowed(
     server: LocalGalileo, web: Any, method: str, path: str, allowed: str
 ) -> None:
-    """As FastAPI does, which doesn't add HEAD to GET."""
+    """A 405 names the allowed methods, as in FastAPI, which doesn't add HEAD to GET."""
     async with web.session.request(method, server.url + path) as response:
         assert (405, allowed) == (response.status, response.headers["Allow"])
         assert method == "HEAD" or {"detail": "Method Not Allowed"} == await response.json()
@@ -276,7 +276,7 @@ async def test_another_method_is_told_which_are_allowed(
 
 @pytest.mark.parametrize("path", ["/v3/projects", "/v2/projects/x/sessions/search", "/v2/projects/x/sessions/"])
 async def test_an_unknown_path_is_fastapis_404(server: LocalGalileo, web: Any, path: str) -> None:
-    """Also if something would be searched, which this server doesn't do."""
+    """An unknown path is a 404, and so is a search, which this server doesn't support."""
     assert (404, {"detail": "Not Found"}) == await web.ask(server, path)
 
 
@@ -304,14 +304,14 @@ async def test_trouble_can_be_scripted(server: LocalGalileo, web: Any) -> None:
 
 
 async def test_trouble_spares_the_login(server: LocalGalileo, web: Any) -> None:
-    """Only counts meet it, and they do before their credentials are checked."""
+    """Scripted trouble affects counts, before their credentials are checked, and never logins."""
     server.fail_next(503)
     assert 200 == (await login(server, web, username=server.username, password=server.password))[0]
     assert 503 == (await web.post_count(server, headers={}))[0]
 
 
 async def test_requests_are_remembered(server: LocalGalileo, web: Any) -> None:
-    """As queries, in their order, also those that failed."""
+    """Requests are remembered as queries, in order, including those that failed."""
     server.fail_next(500)
     assert 500 == (await web.post_count(server, json={"filter_tree": dump_filter(WHERE)}))[0]
     assert 401 == (await web.ask(server, f"/projects/{OTHER.upper()}/sessions/count", headers={}))[0]
@@ -322,7 +322,7 @@ async def test_requests_are_remembered(server: LocalGalileo, web: Any) -> None:
 
 
 async def test_flat_filters_are_remembered(server: LocalGalileo, web: Any) -> None:
-    """As they were sent; with a tree, as part of it."""
+    """Flat filters are remembered as they were sent; with a tree, they become part of it."""
     low, x = Col("score").lt(3), Col("input").contains("x")
     flat = [dump_filter(low)["filter"]]
     await web.count(server, filters=flat)
@@ -366,7 +366,7 @@ async def test_it_closes_quickly_on_a_client_that_stays(server: LocalGalileo) ->
 
 
 async def test_it_can_start_again(web: Any) -> None:
-    """On the same port, with the same key, and what it remembers."""
+    """A server starts again with the same port, key and remembered requests."""
     server = LocalGalileo(SESSIONS)
     async with server:
         await web.count(server)
@@ -390,7 +390,7 @@ async def test_a_port_in_use_is_an_oserror() -> None:
 
 
 def test_without_pydantic_it_says_what_to_install() -> None:
-    """The rest of the package doesn't need it."""
+    """Without pydantic, only the local server raises an error, which says what to install."""
     program = "import sys; sys.modules['pydantic'] = None; import galileo_sessions, galileo_sessions.pytest_plugin; "
     program += "import galileo_sessions.local"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
@@ -399,7 +399,7 @@ def test_without_pydantic_it_says_what_to_install() -> None:
 
 
 def test_without_pydantic_inside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same in this process."""
+    """The import error names pydantic."""
     monkeypatch.delitem(sys.modules, "galileo_sessions.local.schema")
     monkeypatch.setitem(sys.modules, "pydantic", None)
     with pytest.raises(ModuleNotFoundError, match="local server needs pydantic") as caught:

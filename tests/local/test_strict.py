@@ -75,7 +75,7 @@ async def test_a_column_that_some_session_has_is_counted(web: Any, where: Filter
 
 
 async def test_without_sessions_any_column_is_counted() -> None:
-    """There is nothing to be wrong about."""
+    """A strict server without sessions counts any column."""
     async with (
         LocalGalileo(strict=True) as server,
         GalileoSessions(server.api_key, base_url=server.url) as galileo,

@@ -24,17 +24,17 @@ MAX_BODY = responses.COUNT.max_body
 
 
 def in_flight(galileo: GalileoSessions) -> int:
-    """The number of requests that a client has in flight; public, for any stream of the client has it."""
+    """The number of requests that a client has in flight, from a stream's public progress."""
     return galileo.count_many(()).progress.in_flight
 
 
 def width(galileo: GalileoSessions) -> int:
-    """The number of requests that a client may have in flight, now; public as well."""
+    """The number of requests that a client can have in flight now, from the same progress."""
     return galileo.count_many(()).progress.width
 
 
 def rate(galileo: GalileoSessions) -> float:
-    """The requests that a client may send a second, now; public as well."""
+    """The requests per second that a client can send now, from the same progress."""
     return galileo.count_many(()).progress.rate
 
 
@@ -115,5 +115,5 @@ def our_tasks() -> list[asyncio.Task[Any]]:
 
 
 def idle(galileo: GalileoSessions) -> bool:
-    """Whether the package has no task, and a client has no request in flight and no connection in use."""
+    """Whether the package has no task, and the client no request in flight and no connection in use."""
     return not our_tasks() and in_flight(galileo) == 0 and open_connections(galileo) == 0

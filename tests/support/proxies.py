@@ -31,7 +31,7 @@ def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 @asynccontextmanager
 async def tunnelling(port: int) -> AsyncIterator[Proxy]:
-    """A proxy that leads each CONNECT to this port, whatever host is named."""
+    """A proxy that forwards each CONNECT to this port, whatever host it names."""
     tasks: set[asyncio.Task[None] | None] = set()
 
     async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -83,7 +83,7 @@ def answers(*sequence: bytes) -> Behaviour:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Waits until the condition holds, for at most thirty seconds of real time."""
+    """Waits until the condition is true, for at most thirty seconds of real time."""
     end = monotonic() + 30
     while not condition():
         assert monotonic() < end, "it did not come about within thirty seconds"

@@ -67,7 +67,7 @@ class Mood(StrEnum):
 
 
 class Berlin(datetime.tzinfo):
-    """The clock of Berlin in 2026, for not every machine has time zone data."""
+    """The clock of Berlin in 2026, because not every machine has time zone data."""
 
     def utcoffset(self, at: datetime.datetime | None) -> datetime.timedelta:
         """Two hours in summer, else one."""
@@ -132,7 +132,7 @@ Refusals = list[tuple[str, type[Exception], list[str]]]
 
 
 def refusal_ids(refusals: Refusals) -> list[str]:
-    """Each program, as pytest may print it."""
+    """Each program as ASCII, so that pytest can print it."""
     return [ascii(program) for program, _, _ in refusals]
 
 

@@ -1,4 +1,4 @@
-"""All text that tools show of an error, in which no credential may be."""
+"""All text that tools show of an error, which must not contain a credential."""
 
 import pickle
 import traceback

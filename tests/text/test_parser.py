@@ -1,4 +1,4 @@
-"""The text that repr prints, read back; what people type; and each way in which a text isn't a filter."""
+"""Text as filters: what repr prints, what people type, and what is refused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def refused(text: str) -> FilterParseError:
 
 
 def check(error: FilterParseError, text: str) -> None:
-    """What holds of every FilterParseError: it fits a screen, and says nothing of the package's inside."""
+    """Every FilterParseError fits a screen and reveals no internals of the package."""
     problem, line, caret = str(error).split("\n")
     assert text == error.text
     assert 0 <= error.offset <= len(text)
@@ -66,7 +66,7 @@ def check(error: FilterParseError, text: str) -> None:
 @given(constructed | combined)
 @settings(max_examples=300)
 def test_a_filter_is_read_from_its_repr(where: Filter) -> None:
-    """parse_filter(repr(f)) is f, whatever text and numbers it holds."""
+    """parse_filter(repr(f)) equals f, whatever text and numbers f contains."""
     assert where == parse_filter(repr(where))
     assert repr(where) == repr(parse_filter(repr(where)))
 
@@ -74,7 +74,7 @@ def test_a_filter_is_read_from_its_repr(where: Filter) -> None:
 @given(deepest)
 @settings(max_examples=20)
 def test_the_deepest_trees_are_read_from_their_repr(where: Filter) -> None:
-    """The same at the limit of 100 levels."""
+    """Filters of 100 levels, the limit, are read as well."""
     assert where == parse_filter(repr(where))
 
 
@@ -113,7 +113,7 @@ def test_the_deepest_text_is_read_far_from_the_top_of_the_stack() -> None:
 
 
 def test_the_largest_filter_is_read() -> None:
-    """All that 64 KiB hold: leaves with column ids as long as those of metrics, and one leaf with many values."""
+    """64 KiB of text are read, whether they are many leaves or one leaf with many values."""
     for where in (
         all_of(Col(f"metrics/{PROJECT}").gt(n) for n in range(900)),
         Col("a").one_of([str(n) for n in range(8_000)]),
@@ -174,7 +174,7 @@ LITERALS = st.text(max_size=12) | st.integers() | st.floats(allow_nan=False, all
 
 @given(LITERALS)
 def test_a_literal_is_read_as_python_reads_it(value: str | float) -> None:
-    """Whatever characters it has."""
+    """A text or number means what it means in Python, whatever characters it has."""
     kind = "TextFilter" if isinstance(value, str) else "NumberFilter"
     where: Any = parse_filter(f"{kind}('a', 'eq', {value!r})")
     assert (value, type(value)) == (where.value, type(where.value))
@@ -183,7 +183,7 @@ def test_a_literal_is_read_as_python_reads_it(value: str | float) -> None:
 @given(st.sampled_from("'\""), st.text(st.sampled_from(list("ab\\'\"\nxuU07 é")), max_size=12))
 @settings(max_examples=400)
 def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> None:
-    """Or it is refused."""
+    """Text in quotes means what it means in Python, or is refused."""
     text = f"TextFilter('a', 'eq', {quote}{body}{quote})"
     with contextlib.suppress(FilterParseError):
         where = parse_filter(text)
@@ -280,7 +280,7 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
     ids=lambda value: value[:60],
 )  # fmt: skip
 def test_a_refusal_says_what_is_wrong_and_where(text: str, place: str, words: str) -> None:
-    """The offset is that of the fault, and the caret is under it."""
+    """The error has the offset of the fault, and a caret under it."""
     error = refused(text)
     assert words in str(error)
     assert error.offset in (text.rindex(place), text.index(place), MAX_TEXT)
@@ -292,20 +292,20 @@ def test_a_refusal_says_what_is_wrong_and_where(text: str, place: str, words: st
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t\n", "# nothing"])
 def test_an_empty_text_is_explained(text: str) -> None:
-    """With an example of a filter."""
+    """The error for an empty text shows an example of a filter."""
     assert "the text is empty. A filter looks like" in str(refused(text))
 
 
 @pytest.mark.parametrize("text", [None, 3, b"ALWAYS", ALWAYS])
 def test_only_text_is_parsed(text: Any) -> None:
-    """Anything else is a FilterTypeError."""
+    """Anything but text raises FilterTypeError."""
     with pytest.raises(FilterTypeError, match="expected text"):
         parse_filter(text)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_the_line_of_the_fault_is_shown(end: str) -> None:
-    """Of several lines, only that one. The offset counts characters of the whole text, and wide ones are wide."""
+    """Only the line of the fault is shown; the offset counts characters of the whole text."""
     text = end.join(["  (", "Col('a').eq(1)", "  & Col('漢😀').eq('\t') & é_é", ")"])
     error = refused(text)
     assert text.index("é_é") == error.offset
@@ -313,7 +313,7 @@ def test_the_line_of_the_fault_is_shown(end: str) -> None:
 
 
 def test_a_long_line_is_shown_around_the_fault() -> None:
-    """At most 80 characters of it."""
+    """At most 80 characters of a long line are shown."""
     text = f"{'ALWAYS & ' * 1000}foo{' & ALWAYS' * 1000}"
     error = refused(text)
     assert 9000 == error.offset
@@ -399,7 +399,7 @@ def changes(text: str) -> list[str]:
 @pytest.mark.thorough
 @pytest.mark.parametrize("good", GOOD)
 def test_a_text_broken_anywhere_is_a_filter_or_a_parse_error(good: str) -> None:
-    """Whatever one character makes of it, there is an answer that people can read."""
+    """Changing any one character gives a filter or a readable error."""
     assert parse_filter(good) == parse_filter(repr(parse_filter(good)))
     for text in changes(good):
         try:
