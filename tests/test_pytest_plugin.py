@@ -28,7 +28,7 @@ async def app() -> int:
 
 
 async def test_an_app_counts_in_the_local_server(local_galileo: LocalGalileo) -> None:
-    """Found by the environment alone; the test sees what was asked, as filters."""
+    """An app finds the local server through the environment, and the test sees its queries."""
     assert 0 < await app() < 312
     assert [CountQuery(PROJECT, WHERE)] == local_galileo.requests
 
@@ -43,7 +43,7 @@ def test_an_app_may_have_a_loop_of_its_own(local_galileo: LocalGalileo) -> None:
 async def test_the_client_counts_there_too(
     galileo_sessions_client: GalileoSessions, local_galileo: LocalGalileo
 ) -> None:
-    """For tests that ask by themselves."""
+    """`galileo_sessions_client` counts in the local server."""
     assert 312 == await galileo_sessions_client.count(PROJECT)
     assert "score" in await galileo_sessions_client.columns(PROJECT)
     assert [CountQuery(PROJECT)] == local_galileo.requests
@@ -61,7 +61,7 @@ def test_no_other_setting_stays(name: str, monkeypatch: pytest.MonkeyPatch, requ
 
 
 def test_a_server_in_a_thread_ends_with_its_block() -> None:
-    """The thread is gone, and so is the port."""
+    """After the block, the thread has ended and the port is free."""
     before = threading.active_count()
     with LocalGalileo(sample_sessions()) as server:
         assert before + 1 == threading.active_count()
@@ -124,7 +124,7 @@ def test_it_works_out_of_the_box(tmp_path: Path, mode: str) -> None:
 
 
 def test_without_pytest_asyncio_the_rest_works(tmp_path: Path) -> None:
-    """Only the client needs it."""
+    """Without pytest-asyncio, all fixtures but the client work."""
     hidden = "import importlib.util as u; find = u.find_spec; "
     hidden += "u.find_spec = lambda name, *more: None if name == 'pytest_asyncio' else find(name, *more)"
     (tmp_path / "test_sync.py").write_text("def test_url(local_galileo): assert local_galileo.url\n")

@@ -44,7 +44,7 @@ async def test_parts_as_rows_for_programs(server, run):
 
 
 async def test_parts_as_a_table_in_a_pipe(server, run):
-    """Labels and counts, without bars; the filter holds for all of them."""
+    """A pipe gets labels and counts without bars; the filter applies to all parts."""
     status, out, _ = await run("count", IDS[0], *MONTHS)
     project, *rows = out.splitlines()
     assert status == 0
@@ -56,14 +56,14 @@ async def test_parts_as_a_table_in_a_pipe(server, run):
 
 @pytest.mark.parametrize("show", ["process", "inside"], indirect=True)
 async def test_one_project_is_a_chart_on_a_terminal(show, server):
-    """A bar for each part, to the width of the terminal."""
+    """On a terminal, each part has a bar."""
     status, written = await show("count", IDS[0], *MONTHS)
     assert status == 0
     check("by.txt", written)
 
 
 async def test_several_projects_have_a_chart_each(show, server):
-    """Below the project's total; what failed is named."""
+    """Each project has its total and a chart; failures are named."""
     server.fail_next(400)
     status, written = await show("count", *IDS[:2], *MONTHS, "--concurrency", "1")
     assert status == 1
@@ -71,7 +71,7 @@ async def test_several_projects_have_a_chart_each(show, server):
 
 
 async def test_a_part_that_fails_is_told_with_its_label(server, run):
-    """In the table, in CSV and on stderr; the other parts are counted."""
+    """A part that fails is named in each format and on stderr; the other parts are counted."""
     for output in ("table", "csv", "json"):
         server.fail_next(404)
         status, out, err = await run("count", IDS[0], *MONTHS, "--concurrency", "1", "--format", output)
@@ -86,7 +86,7 @@ async def test_a_part_that_fails_is_told_with_its_label(server, run):
 
 
 async def test_projects_of_a_file_have_all_parts(server, run, tmp_path):
-    """The number of counts is known before the first."""
+    """Each project of a file is counted by all parts."""
     (tmp_path / "ids").write_text("\n".join(IDS[:2]))
     status, out, err = await run("count", "--projects-from", str(tmp_path / "ids"), *MONTHS, "--format", "json")
     assert (status, len(out.splitlines())) == (0, 6)
@@ -125,7 +125,7 @@ def test_times_can_be_relative(options, start, end):
 
 
 def test_edges_make_bins():
-    """They are numbers, separated by commas. A column id can have colons."""
+    """Numbers separated by commas make bins; a column id can contain colons."""
     for by, partition in (
         ("score:1,3", Col.number("score").bins(1, 3)),
         ("a:b:-0.5, 1e3", Col.number("a:b").bins(-0.5, 1000)),
@@ -160,14 +160,14 @@ def test_edges_make_bins():
     ],
 )
 def test_a_mistake_in_the_parts_is_explained(by, since, tz, error, message):
-    """With the name of the option."""
+    """An error about the parts names the option."""
     with pytest.raises(error) as raised:
         read_partition(by, since, None, tz, NOW)
     assert message in str(raised.value)
 
 
 async def test_a_mistake_in_the_parts_ends_with_status_2(server, run):
-    """Nothing is counted."""
+    """A mistake in the parts ends the command with status 2, before a request."""
     for options, message in (
         (("--by", "score:3,1"), "Error: --by: Col.number('score').bins(...): the edges must ascend"),
         (("--by", "created_at:day", "--since", "3d", "--until", "30 days"), "Error: --until: '30 days' must be a day"),

@@ -30,7 +30,7 @@ def shell(name: str, program: str, **environment: str) -> str:
 
 @pytest.mark.parametrize("name", ASK)
 def test_the_line_of_the_page_completes(name):
-    """In each shell that this machine has: an option of `count`."""
+    """The documented line makes the shell complete an option of `count`."""
     (line,) = re.findall(rf"^.*={name}_source .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     told = shell(name, f"{'autoload -U compinit; compinit; ' * (name == 'zsh')}{line}\n{ASK[name]}")
     assert ("1" if name == "zsh" else "--projects-from") in told
@@ -57,7 +57,7 @@ def test_the_line_of_the_page_completes(name):
     ids=["commands", "choices", "zsh", "fish"],
 )
 def test_each_shell_is_answered_in_its_form(name, words, number, expected):
-    """By the program itself, whether or not the shell is here."""
+    """The program answers each shell in its own form."""
     told = shell(
         "sh",
         "galileo-sessions",

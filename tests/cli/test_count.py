@@ -27,7 +27,7 @@ async def test_a_table_for_people(server, run):
 
 
 async def test_json_for_programs(server, run):
-    """An object a line, and nothing else on stdout."""
+    """With --format json, stdout has one object per line, and nothing else."""
     status, out, err = await run("count", *IDS, "--format", "json")
     assert (status, err) == (0, f"12 of 12 counted, total {sum(COUNTS.values()):,}\n")
     assert {row["project_id"]: row["total_count"] for row in objects(out)} == COUNTS
@@ -110,7 +110,7 @@ async def test_fail_fast_ends_with_the_first_failure(server, run):
 
 
 async def test_refused_credentials_end_it(server, run, monkeypatch):
-    """No other count could succeed: the message, and status 1."""
+    """Refused credentials end the command with a message and status 1."""
     monkeypatch.setenv("GALILEO_API_KEY", "wrong")
     status, out, err = await run("count", *IDS, "--format", "json")
     assert (status, out) == (1, "")
@@ -121,7 +121,7 @@ async def test_refused_credentials_end_it(server, run, monkeypatch):
 
 @pytest.mark.usefixtures("_key")
 async def test_timeout_is_for_all_of_it(run, monkeypatch):
-    """What isn't counted by then has failed."""
+    """Projects that aren't counted by the timeout are failures."""
     async with raw_server(slow_after(1)) as server:
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         status, out, err = await run("count", *MANY[:3], "--format", "csv", "--timeout", "0.5")
@@ -132,7 +132,7 @@ async def test_timeout_is_for_all_of_it(run, monkeypatch):
 
 
 async def test_what_an_encoding_lacks_is_escaped(server, monkeypatch):
-    """No terminal and no pipe is too old."""
+    """Characters that the output's encoding lacks are escaped."""
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     server.fail_next(400, body="caf\u00e9")
     assert r"caf\xe9" in (await outcome("count", IDS[0], "--format", "csv")).out
@@ -181,7 +181,7 @@ async def test_without_an_id_nothing_is_counted(server, run, tmp_path):
 
 
 async def test_a_pipe_that_cannot_be_read_ends_it():
-    """The error of the operating system reaches whoever pulls the projects."""
+    """A pipe that can't be read raises the operating system's error."""
     pipe = SimpleNamespace(seekable=lambda: False, fileno=lambda: -1)
     with pytest.raises(OSError, match="Bad file descriptor"):
         await anext(read_projects(pipe, []))

@@ -51,7 +51,7 @@ async def test_all_failures_are_in_a_file(server, run, tmp_path):
 
 
 async def test_results_in_the_order_of_the_projects(server, run):
-    """With --ordered, a failure keeps its place too."""
+    """With --ordered, results and failures have the order of the projects."""
     server.fail_next(503, times=2)
     _, out, _ = await run("count", *reversed(IDS), "--ordered", "--format", "json")
     assert [json.loads(line)["project_id"] for line in out.splitlines()] == [*reversed(IDS)]

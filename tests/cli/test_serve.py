@@ -27,7 +27,7 @@ async def test_serve_prints_what_a_shell_can_source(tmp_path, signum):
 
 
 def test_serve_inside(monkeypatch, tmp_path):
-    """The same in this process, with the sample."""
+    """By default, `serve` has the sample."""
     before = signal.getsignal(signal.SIGTERM)
     with (tmp_path / "out").open("w", buffering=1) as out:
         monkeypatch.setattr(sys, "stdout", out)

@@ -12,7 +12,7 @@ from support.terminal import check, screen
 
 
 async def test_the_demo_on_a_terminal(show):
-    """The demonstration, whose bars fit."""
+    """The demonstration fits on a terminal."""
     status, written = await show()
     assert status == 0
     check("demo.txt", written)
@@ -30,7 +30,7 @@ async def test_counts_on_a_terminal(show, server):
 
 
 async def test_columns_on_a_terminal(show, server):
-    """A line for each column."""
+    """On a terminal, each column has a line."""
     status, written = await show("columns", IDS[0])
     assert status == 0
     check("columns.txt", written)
@@ -60,7 +60,7 @@ async def test_a_bar_while_the_service_accepts_nothing(show, server):
 
 
 async def test_a_terminal_that_knows_no_bars_has_none(show, server):
-    """If its encoding lacks them, the counts alone are written."""
+    """If the terminal's encoding lacks bars, only the counts are written."""
     months = ("--by", "created_at:month", "--since", "2026-04-01", "--until", "2026-07-01")
     status, written = await show("count", IDS[0], *months, encoding="latin-1")
     assert status == 0

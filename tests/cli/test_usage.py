@@ -104,7 +104,7 @@ async def without(missing: str, *commands: list[str]) -> Outcome:
     ],
 )
 async def test_without_the_extra_it_says_what_to_install(missing, commands):
-    """Whatever was asked, the exit status is 2."""
+    """Without the extra, every command says what to install, with status 2."""
     done = await without(missing, *commands)
     message = f"This needs {missing}, which isn't installed: pip install 'galileo-sessions[cli]'\n"
     assert done == Outcome(0, "exit status 2\n" * len(commands), message * len(commands))
@@ -119,14 +119,14 @@ async def test_without_the_local_server_the_other_commands_work():
 
 
 def test_a_stream_may_be_anything():
-    """Also one that has no encoding, as where the program is called from Python."""
+    """Stdout can be a stream without an encoding."""
     with redirect_stdout(StringIO()) as out:
         assert inside("--version") == 0
     assert "version" in out.getvalue()
 
 
 def test_without_the_extra_inside(monkeypatch, capsys):
-    """The same in this process."""
+    """The message names the extra, and other missing modules are raised."""
     for name in ("commands", "screen"):
         monkeypatch.delitem(sys.modules, f"galileo_sessions.cli.{name}")
     monkeypatch.setitem(sys.modules, "click", None)
@@ -140,7 +140,7 @@ def test_without_the_extra_inside(monkeypatch, capsys):
 
 @pytest.mark.parametrize("command", ["", "count", "columns", "explain", "serve", "demo"])
 async def test_each_command_has_its_short_help(run, command):
-    """-h is --help."""
+    """Each command has -h for --help."""
     arguments = [command] if command else []
     short, long = await run(*arguments, "-h"), await run(*arguments, "--help")
     assert short == long

@@ -116,7 +116,7 @@ async def test_columns_are_asked_for_once_by_a_project():
 
 @virtual_time
 async def test_columns_are_cached_for_five_minutes():
-    """After five minutes they are requested again."""
+    """Columns are requested again after five minutes."""
     service = Service(FEW)
 
     async def then(galileo: GalileoSessions) -> None:

@@ -68,7 +68,7 @@ async def test_scope_and_flat_filters_travel(shapes):
     ],
 )
 def test_arguments_that_cannot_work_are_refused(arguments, words):
-    """The error names a `session=` of another type, and a header that can't be set."""
+    """The error names the header that can't be set."""
     with pytest.raises(ConfigurationError) as caught:
         GalileoSessions(**arguments)
     assert [word for word in words if word not in str(caught.value)] == []
@@ -88,7 +88,7 @@ async def test_a_header_in_another_case_replaces_ours(name):
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
 async def test_a_timeout_is_more_than_0_seconds(timeout):
-    """The error quotes another number."""
+    """A timeout must be more than 0 seconds; the error quotes the number."""
     with pytest.raises(ConfigurationError, match=f"timeout must be more than 0 seconds, got {timeout}"):
         await GalileoSessions("k").count(PROJECT, timeout=timeout)
 
@@ -162,7 +162,7 @@ def test_a_client_is_neither_copied_nor_pickled(call):
 
 
 def test_coroutine_functions_as_callbacks_are_refused():
-    """Nothing would await what a coroutine function returns."""
+    """A coroutine function as a callback is refused, because nothing would await it."""
 
     async def later(_: object) -> None:
         """Never called."""

@@ -119,7 +119,7 @@ async def test_a_timeout_behind_a_full_queue():
 )
 @virtual_time
 async def test_a_backoff_that_would_pass_the_deadline(answer, timeout):
-    """If the next wait would pass the deadline, the count fails at once with the last attempt's error."""
+    """If the next wait would exceed the deadline, the count fails at once, with the last error."""
     async with raw_server(answer) as server, client(server.url, jitter=1) as galileo:
         error = await failure(galileo, timeout=timeout)
     assert type(error) is DeadlineExceededError

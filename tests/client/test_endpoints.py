@@ -75,7 +75,7 @@ async def test_the_scope_and_the_times_travel(shapes: Any) -> None:
     ids=["a naive time", "a time without an offset", "no time", "a number", "project", "log stream", "timeout"],
 )
 async def test_what_cannot_be_asked_is_refused(arguments: dict[str, Any], words: str) -> None:
-    """The error quotes the argument, and nothing is sent."""
+    """An invalid argument is quoted in the error, and nothing is sent."""
     async with raw_server(http(body=ANSWER)) as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises((ConfigurationError, FilterError), match=words):
             await galileo.columns(**{"project_id": PROJECT, **arguments})

@@ -47,7 +47,7 @@ async def test_proxies(monkeypatch, how, tmp_path):
 @pytest.mark.parametrize("how", ["argument", "environment"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 async def test_loopback_never_uses_a_proxy(monkeypatch, how, host):
-    """What is asked on loopback, where plain http is allowed, doesn't go to a proxy with the key in clear."""
+    """Requests to loopback, where plain http is allowed, don't send the key through a proxy."""
     async with raw_server(http()) as proxy, raw_server(http()) as server:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         arguments = {"proxy": proxy.url} if how == "argument" else {"trust_env": True}
@@ -69,7 +69,7 @@ async def test_a_proxy_that_cannot_be_reached():
 @pytest.mark.parametrize("url", ["socks5://proxy.x.io", "http://", "http://proxy.x.io:port", "nonsense"])
 @pytest.mark.parametrize("how", ["argument", "environment"])
 def test_a_proxy_that_cannot_be(monkeypatch, how, url):
-    """A proxy that isn't an http(s) URL is refused at construction, by the name of its argument or its variable."""
+    """A proxy that isn't an http(s) URL is refused; the error names the argument or the variable."""
     monkeypatch.setenv("HTTPS_PROXY", url.replace("nonsense", "ftp://x"))
     name = "HTTPS_PROXY" if how == "environment" else "proxy"
     with pytest.raises(ConfigurationError, match=rf"^{name} must be an http\(s\) URL"):

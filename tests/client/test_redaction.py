@@ -35,12 +35,12 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*�
 
 @given(TEXTS, st.sampled_from([*SPELLINGS.values()]))
 def test_any_secret_in_any_spelling(secret, spell):
-    """However a secret was encoded on its way, it is replaced, and what is next to it stays."""
+    """A secret is replaced in any encoding, and the text around it stays."""
     assert without(f"⟦{spell(secret)}⟧", secret) == "⟦***⟧"
 
 
 def test_a_longer_secret_comes_first():
-    """If one secret begins another, nothing of the longer one stays."""
+    """If a secret starts with another one, no part of it remains."""
     assert without("abcdef abc", "abc", "abcdef") == "*** ***"
     assert without("text") == "text"
 
@@ -63,7 +63,7 @@ async def test_a_server_repeats_a_secret(spell):
 
 @pytest.mark.parametrize("padding", [0, 1, 2_000, 65_400])
 async def test_a_secret_across_a_cut(padding):
-    """Where a long body is cut, no part of a secret stays, wherever it lies and however often."""
+    """If a long body is cut, no part of a secret remains, wherever it is."""
     secret = "k3y-" + "0123456789abcdef" * 4
     for body in (" " * padding + secret + " " * 100_000, (secret + ".") * 2_000):
         async with raw_server(http(400, body)) as server, client(server.url, auth=ApiKeyAuth(secret)) as galileo:
@@ -72,7 +72,7 @@ async def test_a_secret_across_a_cut(padding):
 
 
 async def test_a_common_word_that_is_a_secret_changes_no_answer():
-    """A 200 is read as it came, also if a word of it is a header of the user's own, or a digit is the password."""
+    """A 200 is read unchanged, even if it contains a word of a header or a digit that is the password."""
     catalog = ColumnCatalog.of({"metrics/customer_satisfaction": "number"}, customer="text")
     answer = json.dumps(dump_catalog(catalog) | {"total_count": 7})
     async with raw_server(http(200, answer)) as server:

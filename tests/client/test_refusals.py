@@ -158,7 +158,7 @@ async def test_503_then_rst_for_ever():
 
 @pytest.mark.parametrize("status", [429, 503, 504])
 async def test_a_deadline_hides_no_overload(status):
-    """Refusals close the door also if the counts have a `timeout=`."""
+    """Refusals count as overload even if the counts have a `timeout=`."""
     async with raw_server(http(status, "")) as server, client(server.url, retry=Retry(attempts=1)) as galileo:
         for _ in range(8):
             await failure(galileo, timeout=5)
@@ -225,7 +225,7 @@ class Capacity(Service):
         asyncio.get_running_loop().call_later(self.seconds, self.done, answer)
 
     def done(self, answer: Callable[[bytes], None]) -> None:
-        """Answers, and has room again."""
+        """Answers, and frees a place."""
         self.busy -= 1
         answer(http())
 
@@ -250,10 +250,10 @@ class FreeRate:
     """A rate that never waits."""
 
     async def __aenter__(self) -> None:
-        """Lets pass."""
+        """Doesn't wait."""
 
     async def __aexit__(self, *_: object) -> None:
-        """Keeps nothing."""
+        """Does nothing."""
 
 
 @pytest.mark.thorough

@@ -53,7 +53,7 @@ async def echo(number: int, writer: asyncio.StreamWriter) -> None:
 
 
 async def echo_at_once(number: int, writer: asyncio.StreamWriter) -> None:
-    """The same without a login."""
+    """Repeats all secrets in the first answer."""
     await echo(2, writer)
 
 
@@ -97,7 +97,7 @@ LONG = "kD9" + "".join(f"{number:x}" for number in range(1_000, 1_020))
     ids=["object", "column", "text", "bare"],
 )
 async def test_what_is_cut_leaves_no_part_of_a_secret(form, before):
-    """No part of a long key is quoted, wherever in an answer it is."""
+    """No error quotes a part of a long key, wherever the answer contains it."""
     async with raw_server(http(body=form % ("." * before + LONG + "." * 20))) as server:
         async with GalileoSessions(LONG, base_url=server.url) as galileo:
             for asked in (galileo.columns, galileo.count):

@@ -1,4 +1,4 @@
-"""`timeout=` of a fan-out: it ends the pulling and the counting, and what was counted is reported."""
+"""`timeout=` of a fan-out ends pulling and counting, and the results so far are reported."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -77,7 +77,7 @@ def list_iterator() -> Iterator[str]:
 @pytest.mark.parametrize("source", [endlessly, lambda: cycle(ids(40)), list_iterator], ids=["async", "sync", "list"])
 @virtual_time
 async def test_a_deadline_ends_the_pulling_of_a_source_without_length(source):
-    """What was pulled by the deadline has a result, in the exception's report; nothing more is pulled."""
+    """At the deadline, pulling ends; each pulled target has a result in the exception's report."""
     async with numbered({number: slowly(0.2, number) for number in range(400)}) as server:
         async with GalileoSessions("k", base_url=server.url) as galileo:
             with pytest.raises(DeadlineExceededError, match="that were pulled by then have a result") as caught:

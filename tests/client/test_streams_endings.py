@@ -1,4 +1,4 @@
-"""How a stream ends: by an error, by a deadline, or by leaving it; nothing of it remains."""
+"""How a stream ends, by an error or by leaving it, and that nothing remains."""
 
 import asyncio
 import contextlib
@@ -285,7 +285,7 @@ class Swallows:
 
 @pytest.mark.parametrize("end", ["leave", "cancel"])
 async def test_a_rate_that_swallows_its_cancellation_sends_nothing(end):
-    """A stream that is left, or a count that is cancelled, sends nothing, even if the rate ignores it."""
+    """A stream that is left, or a count that is cancelled, sends nothing, even if the rate ignores the cancellation."""
     async with raw_server(http()) as server:
         async with GalileoSessions("k", base_url=server.url, limits=gs.Limits(rate=Swallows())) as galileo:
             async with asyncio.timeout(4):
@@ -362,7 +362,7 @@ async def test_closing_the_client_ends_all_waits_for_a_place():
 
 @virtual_time
 async def test_a_source_that_fails_as_it_is_closed_loses_no_target():
-    """What was pulled before has its results, and the message has their number."""
+    """If a source fails as it is closed, each pulled target still has a result."""
 
     in_flight: list[int] = []
 

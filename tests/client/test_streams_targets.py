@@ -191,7 +191,7 @@ async def test_concurrency_is_kept(concurrency):
 
 
 def failing(how: str, at: int, error: BaseException) -> object:
-    """Targets that raise after a few."""
+    """A source that raises after some targets."""
 
     def sync() -> Iterator[str]:
         yield from ids(at)
@@ -204,7 +204,7 @@ def failing(how: str, at: int, error: BaseException) -> object:
         raise error
 
     class Stubborn:
-        """Raises once, and would go on."""
+        """Raises once, and could go on."""
 
         def __init__(self) -> None:
             self.asked = 0
@@ -263,7 +263,7 @@ async def test_a_source_may_fail_with_anything(how, error):
 
 
 async def test_a_source_that_was_cancelled_is_no_end():
-    """A source that raises CancelledError doesn't look like an exhausted one."""
+    """A source that raises CancelledError isn't taken for an exhausted one."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(BaseException) as caught:  # noqa: PT011  # which one it is matters less than that there is one
             await asyncio.wait_for(galileo.count_all(failing("async", 3, asyncio.CancelledError())), 5)

@@ -1,4 +1,4 @@
-"""The life of a token, with clocks of the test's own."""
+"""The life of a token, with clocks that the tests set."""
 
 import asyncio
 import gc

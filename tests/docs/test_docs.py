@@ -127,7 +127,7 @@ def test_every_public_name_is_documented():
 
 
 def test_every_public_name_stands_on_the_page_of_names():
-    """Once, and nothing else does."""
+    """The page of names has each public name once, and no others."""
     listed = re.findall(r"^\.\. (?:auto\w+|py:data):: galileo_sessions\.(\S+)$", text_of(DOCS / "api.md"), re.MULTILINE)
     local = [f"local.{name}" for name in galileo_sessions.local.__all__]
     assert sorted(listed) == sorted([*galileo_sessions.__all__, *local])

@@ -81,7 +81,7 @@ def test_examples_are_short_and_listed() -> None:
 
 
 async def test_nightly_csv_counts_every_project(server: LocalGalileo) -> None:
-    """In the order in which they were given; status 0."""
+    """Every project is counted, in order, with status 0."""
     status, printed, said = await run("nightly_csv.py", "Col('score') > 3", typed="\n".join(PROJECTS))
     rows = [[project, str(counted(LIKED, project)), ""] for project in PROJECTS]
     assert (0, "12 counted, 0 failed\n") == (status, said)
@@ -89,7 +89,7 @@ async def test_nightly_csv_counts_every_project(server: LocalGalileo) -> None:
 
 
 async def test_nightly_csv_has_failures_as_rows(server: LocalGalileo) -> None:
-    """One project that may not be read costs one row, and status 1."""
+    """A project that can't be read is one row with an error, and the status is 1."""
     server.fail_next(403)
     status, printed, said = await run("nightly_csv.py", "Col('score') > 3", typed="\n".join(PROJECTS))
     failed = [row for row in csv.DictReader(printed.splitlines()) if row["error"]]
@@ -106,7 +106,7 @@ async def test_nightly_csv_has_failures_as_rows(server: LocalGalileo) -> None:
 async def test_nightly_csv_gives_up(
     server: LocalGalileo, monkeypatch: pytest.MonkeyPatch, where: str, typed: str, key: str
 ) -> None:
-    """Status 2 and an explanation, where no row could be right."""
+    """If no row could be right, the program explains why and ends with status 2."""
     monkeypatch.setenv("GALILEO_API_KEY", key or server.api_key)
     status, _, said = await run("nightly_csv.py", where, typed=typed)
     assert 2 == status
@@ -119,7 +119,7 @@ async def test_nightly_csv_gives_up(
 
 
 async def test_alert_compares_with_a_threshold(server: LocalGalileo) -> None:
-    """Status 0 in silence up to it; above it 1, with the count and the filter."""
+    """Up to the threshold the status is 0; above it, the status is 1 and the count is printed."""
     total = counted(LIKED)
     arguments = (PROJECT, "Col('score') > 3", "--hours", "400000", "--above")
     assert (0, "", "") == await run("alert.py", *arguments, str(total))
@@ -129,7 +129,7 @@ async def test_alert_compares_with_a_threshold(server: LocalGalileo) -> None:
 
 
 async def test_alert_looks_back_only_so_far(server: LocalGalileo) -> None:
-    """The hours are part of the filter."""
+    """The filter includes the hours."""
     status, _, _ = await run("alert.py", PROJECT, "Col('score') >= 0", "--hours", "0.1")
     assert 0 == status
     assert "Col.date('created_at').gte(" in repr(server.requests[-1].where)
@@ -137,7 +137,7 @@ async def test_alert_looks_back_only_so_far(server: LocalGalileo) -> None:
 
 @pytest.mark.parametrize("trouble", ["filter", "service"])
 async def test_alert_says_that_it_cannot_tell(server: LocalGalileo, trouble: str) -> None:
-    """Status 2, which is neither well nor an alert."""
+    """If it can't count, the status is 2."""
     server.fail_next(403)
     status, printed, said = await run("alert.py", PROJECT, "score > 3" if trouble == "filter" else "Col('score') > 3")
     assert (2, "") == (status, printed)
@@ -159,7 +159,7 @@ async def test_funnel_counts_clauses_alone_and_together(server: LocalGalileo) ->
 
 
 async def test_funnel_explains_what_it_cannot_read(server: LocalGalileo) -> None:
-    """In a few lines, with status 1."""
+    """A filter that can't be read is explained in a few lines, with status 1."""
     status, printed, said = await run("funnel.py", PROJECT, "Col('a') and Col('b')")
     assert (1, "") == (status, printed)
     assert "Write & for and" in said

@@ -102,7 +102,7 @@ def test_days_have_23_or_25_hours_where_clocks_change() -> None:
 
 
 def test_weeks_begin_on_monday_and_months_by_the_calendar() -> None:
-    """What the time begins or ends within is the shorter, and labelled by its first day."""
+    """Weeks begin on Monday; the first and the last part can be shorter, and the label is the first day."""
     weeks = CREATED.weeks("2026-05-01", "2026-05-13", tz="UTC")
     assert {label: length.days for label, length in lengths(weeks).items()} == {
         "2026-05-01": 3,
@@ -129,7 +129,7 @@ def test_weeks_begin_on_monday_and_months_by_the_calendar() -> None:
     ids=["a day that was skipped", "a skipped midnight", "two midnights", "between two midnights", "midnight twice"],
 )
 def test_a_day_begins_with_the_first_instant_of_its_date(zone: str, start: str, end: str, labels: list[str]) -> None:
-    """Also where the clocks jump over midnight, show it twice, or leave out a day."""
+    """A day begins with the first instant of its date, even if clocks skip or repeat midnight."""
     partition = CREATED.days(start, end, tz=zone)
     assert [*partition] == labels
     for part in [*partition.values()][1:]:
@@ -141,7 +141,7 @@ def test_a_day_begins_with_the_first_instant_of_its_date(zone: str, start: str, 
 
 
 def test_a_time_zone_is_a_zone_or_its_name() -> None:
-    """Two datetimes of one zone bring it with them."""
+    """A time zone can be a name, an offset or an object; two datetimes of one zone don't need it."""
     start, end = datetime(2026, 3, 28, tzinfo=BERLIN), datetime(2026, 3, 31, tzinfo=BERLIN)
     expected = CREATED.days("2026-03-28", "2026-03-31", tz="Europe/Berlin")
     assert expected == CREATED.days(start, end) == CREATED.days("2026-03-27T23:00Z", end.astimezone(UTC), tz=BERLIN)
@@ -154,7 +154,7 @@ def test_a_time_zone_is_a_zone_or_its_name() -> None:
 
 
 def test_a_zone_of_pytz_means_the_zone_of_its_name() -> None:
-    """As a tzinfo it would mean local mean time: 53 minutes and 28 seconds in Berlin."""
+    """A zone of pytz means the zone of its name, and not local mean time."""
     pytz = pytest.importorskip("pytz", reason="pytz isn't installed; it is in the extra `check`")
     expected = CREATED.days("2026-03-28", "2026-03-31", tz="Europe/Berlin")
     assert expected == CREATED.days("2026-03-28", "2026-03-31", tz=pytz.timezone("Europe/Berlin"))
@@ -176,7 +176,7 @@ FRACTIONS = st.lists(st.floats(-0.5, 1.5), max_size=5)
 def test_each_instant_is_in_exactly_one_part(
     zone: str, unit: str, start: datetime, length: timedelta, fractions: list[float]
 ) -> None:
-    """In any zone, with any unit, at any change of the clocks: parts lie end to end, from start to before end."""
+    """Each instant from start to before end is in one part, in any zone and any unit."""
     partition: Partition = getattr(CREATED, unit)(start, start + length, tz=zone)
     bounds = [child.value for part in partition.values() for child in part.children]
     assert (bounds[0], bounds[-1]) == (start, start + length)
@@ -191,7 +191,7 @@ def test_each_instant_is_in_exactly_one_part(
 
 
 def test_bins_are_half_open_with_below_and_above() -> None:
-    """Labels say what is in them; each number is in one."""
+    """Bins include their lower edge, and their labels say what is in them."""
     partition = SCORE.bins(0, 1, 2.5)
     assert dict(partition) == {
         "below 0": SCORE.lt(0),
@@ -215,7 +215,7 @@ def test_each_number_is_in_exactly_one_bin(edges: list[float], numbers: list[flo
 
 
 def test_values_make_a_part_each() -> None:
-    """By equality. Of collections by membership, so a session can be in several parts."""
+    """Each value makes a part; a session with several values of a collection is in several parts."""
     status, tags = Col.text("status"), Col.collection("tags")
     assert dict(status.values(["b", "a", "b"])) == {"b": status.eq("b"), "a": status.eq("a")}
     assert dict(Col.id("id").values([PROJECT])) == {PROJECT: Col.id("id").eq(PROJECT)}

@@ -71,7 +71,7 @@ async def test_it_has_the_three_prefixes(server: LocalGalileo, web: Any, prefix:
 
 
 async def test_flat_filters_are_anded(server: LocalGalileo, web: Any) -> None:
-    """With one another and with the tree: this server's choice."""
+    """Flat filters are ANDed with one another and with the tree."""
     low, x = dump_filter(Col("score").lt(3))["filter"], dump_filter(Col("input").contains("fix"))["filter"]
     assert 1 == await web.count(server, filters=[low, x])
     assert 1 == await web.count(server, Col("score").lt(3), filters=[x])
@@ -99,7 +99,7 @@ async def test_the_largest_filters_are_counted(server: LocalGalileo, web: Any) -
 
 
 async def test_many_count_at_once(web: Any) -> None:
-    """A fan-out of one filter over a dozen projects."""
+    """Sixty counts at once are each correct."""
     sessions = sample_sessions()
     projects = list(Counter(str(session["project_id"]) for session in sessions))
     async with LocalGalileo(sessions) as server:
