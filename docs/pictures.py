@@ -208,11 +208,15 @@ PICTURES: dict[str, Callable[[], str]] = {
     "one_count.svg": one_count,
     "flow_bucket.svg": flow,
     "performance_count.svg": _bars(
-        "A count beside what it could cost", 4, "CPU of a count at 64 in flight; bare aiohttp is 1", "^count"
+        "CPU cost per count", 4, "CPU of a count at 64 in flight; bare aiohttp is 1", "^count"
     ),
     "performance_trouble.svg": _bars("Services in trouble", 2, "Seconds, in multiples of the ideal", ".", 1),
     "performance_filters.svg": _bars(
-        "A filter beside plain dicts", 2, "Building a filter of so many leaves, beside plain dicts", ".", 3
+        "A filter compared with plain dicts",
+        2,
+        "Building a filter of so many leaves, compared with plain dicts",
+        ".",
+        3,
     ),
     "performance_cli.svg": _bars("The command line", 1, "Seconds for 10,000 projects", "command"),
 }

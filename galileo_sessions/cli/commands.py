@@ -119,7 +119,7 @@ def program(ctx: click.Context) -> None:
     """
     Counts the sessions of Galileo projects; without a command, shows the demo.
 
-    Credentials and address come from the environment alone, where no other user of the machine sees them:
+    Credentials and address come from the environment only, which other users of the machine can't see:
     GALILEO_API_KEY, or GALILEO_USERNAME with GALILEO_PASSWORD; GALILEO_API_URL, else GALILEO_CONSOLE_URL.
     """
     if ctx.invoked_subcommand is None:
@@ -172,13 +172,13 @@ def count(
     """
     Counts the sessions of each PROJECT that satisfy a filter.
 
-    Without PROJECT and --projects-from, it is GALILEO_PROJECT_ID.
-    Results are written as they arrive, in no particular order. In the end, stderr has the failures and the total.
+    Without PROJECT and --projects-from, it counts GALILEO_PROJECT_ID.
+    Results are written as they arrive, in no particular order. At the end, stderr shows the failures and the total.
     A filter on a column that doesn't exist may count 0 without an error; --check refuses it.
 
     \b
     table  for people; with --by, a chart below each project
-    json   for programs: an object a line, {"project_id": ..., "total_count": ...}
+    json   for programs: one object per line, {"project_id": ..., "total_count": ...}
            or {"project_id": ..., "error": {"type": ..., "message": ...}}
     csv    for spreadsheets: project_id,total_count,error
     With --by, json and csv have a label, too.
@@ -204,7 +204,7 @@ def count(
 def _queries(
     template: CountQuery, by: str | None, since: str | None, until: str | None, tz: str | None
 ) -> list[CountQuery]:
-    """What each project is asked: the template, or with `--by` the same about each part."""
+    """The queries for each project: the template, or with `--by` one for each part."""
     if by is not None:
         return part_queries(template, read_partition(by, since, until, tz, datetime.now(UTC)))
     if since or until or tz:

@@ -1,9 +1,9 @@
 """
-The life of a login's token: obtained once for all counts that wait, and renewed before its end.
+The life of a login's token: obtained once for all waiting counts, and renewed before it expires.
 
 A login that was refused isn't repeated for 30 s. Any other failure is the error of the counts that waited for it, and
-the retry policy decides whether they try again. Times are those of the event loop, which don't jump when the clock of
-the machine is set.
+the retry policy decides whether they try again. Times come from the event loop's clock, which doesn't jump when
+somebody sets the machine's clock.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class TokenCache:
 
     Args:
         login: Sends the login and returns the token.
-        clock: Seconds that only grow.
-        wall: Seconds since the epoch, to which a token's claims refer.
+        clock: A monotonic clock, in seconds.
+        wall: Seconds since the epoch, as in a token's claims.
     """
 
     def __init__(

@@ -105,7 +105,7 @@ class ColumnCatalog(Mapping[str, Any]):
         The column as a `TextCol`, also for type checkers. `number`, `date`, `boolean`, `collection` and `id` are alike.
 
         Raises:
-            FilterTypeError: if the column has another type. A column without a type can be asked for as any.
+            FilterTypeError: if the column has another type. A column without a type can have any of these types.
             UnknownColumnError: if there is no such column.
         """
         return self._typed(column_id, TextCol)

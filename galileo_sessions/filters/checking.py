@@ -45,7 +45,7 @@ def check(infos: Mapping[str, ColumnInfo], where: Filter) -> Filter:
 
 
 def unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, hint: bool = True) -> str:
-    """The text for a column that isn't there, with the column that has a similar id, label or older name."""
+    """The text for a column that doesn't exist, with the column that has a similar id, label or older name."""
     said = f"there is no column {brief(column_id)}"
     if not hint:
         return said

@@ -164,11 +164,11 @@ class _Text(_Column[V], Generic[V, Vc, Vs]):
         return self._leaf("contains", value, case_sensitive)
 
     def one_of(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
-        """The session's value is one of `values`, of which there is at least one."""
+        """The session's value is one of `values`, which can't be empty."""
         return self._leaf("one_of", values, case_sensitive)
 
     def not_in(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
-        """The session's value is none of `values`, of which there is at least one."""
+        """The session's value is none of `values`, which can't be empty."""
         return self._leaf("not_in", values, case_sensitive)
 
 
@@ -205,7 +205,7 @@ class CollectionCol(_Text[str, str, Texts]):
     filter_type: ClassVar[FilterType | None] = FilterType.COLLECTION
 
     def values(self, values: Texts) -> Partition:
-        """A part for each of `values`: the sessions that have it as a member. One with two is in both parts."""
+        """A part for each of `values`: the sessions that have it as a member. A session with two is in both parts."""
         return partitions.values(self, FilterType.COLLECTION, values)
 
     def __ne__(self, other: Never) -> Never:  # type: ignore[override]  # type checkers reject it
@@ -220,12 +220,12 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
     filter_type: ClassVar[FilterType | None] = FilterType.NUMBER
 
     def between(self, low: Number, high: Number) -> Filter:
-        """The session's value lies between two numbers, both included."""
+        """The session's value is between two numbers, including both."""
         return _between_numbers(self, low, high)
 
     def bins(self, *edges: Number) -> Partition:
         """
-        A part for the numbers between each two edges, with the lower one; one below the first, and one from the last.
+        A part between each two edges, which includes the lower one; one below the first edge, and one from the last.
 
         Args:
             edges: At least one, each greater than the one before it.
@@ -245,12 +245,12 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant]):
     filter_type: ClassVar[FilterType | None] = FilterType.DATE
 
     def between(self, low: Instant, high: Instant) -> Filter:
-        """The session's instant lies between two, both included: two leaves, because the API has none for this."""
+        """The session's instant is between two, including both: two leaves, because the API has none for this."""
         return _between_instants(self, low, high)
 
     def on(self, day: Day, *, tz: tzinfo | str) -> Filter:
         """
-        The session's instant lies on a calendar day: from its midnight in `tz` to before the next, two leaves.
+        The session's instant is on a calendar day, from its midnight in `tz` to before the next. This makes two leaves.
 
         Args:
             day: A `date`, or its text such as "2026-01-31".
@@ -260,34 +260,34 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant]):
         return _on_day(self, day, tz)
 
     def hours(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
-        """A part for each hour, labelled "2026-05-01 09:00"; as `days`. What the clocks show twice has its offset."""
+        """A part for each hour, labelled "2026-05-01 09:00"; see `days`. An hour that repeats has its offset too."""
         return partitions.times(self, "hours", start, end, tz)
 
     def days(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """
-        A part for each calendar day of a time, labelled "2026-05-01".
+        A part for each calendar day from `start` to `end`, labelled "2026-05-01".
 
-        Each part has its beginning and not its end, so an instant is in exactly one; where clocks are changed, a day
-        has 23 or 25 hours. Where `start` or `end` lies within a day, that day's part is the shorter.
+        Each part includes its beginning but not its end, so an instant is in exactly one part. A day has 23 or 25
+        hours when the clocks change. If `start` or `end` is inside a day, that day's part is cut there.
 
         Args:
-            start: The first instant: a `date` or text such as "2026-05-01", which mean the beginning of a day,
-                an aware `datetime`, or ISO 8601 text; without an offset it is what clocks in `tz` show.
-            end: The first instant after it, in the same forms: "2026-06-01" for the time until the end of May.
-            tz: The time zone whose days are meant, or its name such as "Europe/Berlin", "UTC" or "+02:00".
-                It may be left out if `start` and `end` are datetimes of one time zone.
+            start: The first instant: an aware `datetime`, ISO 8601 text, or a `date` or text such as "2026-05-01",
+                which mean the beginning of that day. A time without an offset is local to `tz`.
+            end: The first instant after the last part, in the same forms: "2026-06-01" for the end of May.
+            tz: The time zone of the days, or its name such as "Europe/Berlin", "UTC" or "+02:00".
+                You can omit it if `start` and `end` are datetimes in the same time zone.
 
         Raises:
-            FilterError: if `end` isn't after `start`, or the parts would be more than 10,000.
+            FilterError: if `end` isn't after `start`, or there would be more than 10,000 parts.
         """
         return partitions.times(self, "days", start, end, tz)
 
     def weeks(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
-        """A part for each week, which begins on Monday, labelled with its first day in the time; as `days`."""
+        """A part for each week from Monday, labelled with the first day of the part; see `days`."""
         return partitions.times(self, "weeks", start, end, tz)
 
     def months(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
-        """A part for each month of the calendar, labelled "2026-05"; as `days`."""
+        """A part for each calendar month, labelled "2026-05"; see `days`."""
         return partitions.times(self, "months", start, end, tz)
 
 
@@ -329,11 +329,11 @@ class IdCol(_Equality[UUID | str]):
         return self._leaf("contains", value)
 
     def one_of(self, values: Ids) -> Filter:
-        """The session's id is one of `values`, of which there is at least one."""
+        """The session's id is one of `values`, which can't be empty."""
         return self._leaf("one_of", values)
 
     def not_in(self, values: Ids) -> Filter:
-        """The session's id is none of `values`, of which there is at least one."""
+        """The session's id is none of `values`, which can't be empty."""
         return self._leaf("not_in", values)
 
     def values(self, values: Ids) -> Partition:

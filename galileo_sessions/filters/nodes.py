@@ -1,7 +1,7 @@
 """
 Filter nodes: a closed family of frozen classes, with the API's field names.
 
-The constructors accept what the API's schema allows. Columns add common sense, and `&`, `|` and `~` make normal form.
+The constructors accept what the API's schema allows. Columns are stricter, and `&`, `|` and `~` simplify.
 What can be done with a filter is a function in another module, not a method here.
 """
 

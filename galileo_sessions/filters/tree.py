@@ -1,4 +1,4 @@
-"""The one walk over a filter, which all other modules use."""
+"""Walks a filter; all other modules use this one walk."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeAlias

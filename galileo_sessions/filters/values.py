@@ -1,5 +1,5 @@
 """
-Judges a value: whether a filter can hold it, and in which form JSON carries it.
+Decides whether a filter can hold a value, and converts it to JSON.
 
 The converters of a leaf's fields are here. They accept what the API's schema allows, so a leaf and JSON share them.
 A column calls the same converters, and `judge` refuses values that could not mean what was written.

@@ -34,7 +34,7 @@ class Partition(Mapping[str, Filter]):
 
     It is immutable, hashable and picklable.
     `await galileo.count_by(project_id, partition)` counts each part; `partition["2026-05-01"]` is a filter like others.
-    A session without a value in the column is in no part.
+    A session without a value in the column isn't in any part.
     """
 
     _filters: dict[str, Filter] = field(converter=_copied)
