@@ -99,7 +99,7 @@ class CountStream:
         elapsed = 0.0
         if self._started is not None:
             elapsed = (self._ended or asyncio.get_running_loop().time()) - self._started
-        now = self._admission
+        now = self._admission.flow
         counts = (self._done, self._failed, self._total, now.in_flight)
         return Progress(*counts, now.width, elapsed, now.rate, now.is_closed)
 

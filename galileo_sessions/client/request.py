@@ -262,7 +262,7 @@ class Requester:
         status = error.status if isinstance(error, errors.ResponseError) else None
         if error is None or isinstance(error, errors.DecodeError):
             status = 200
-        number, waited, now = len(state.attempts) + 1, begun - state.waiting_since, self.admission
+        number, waited, now = len(state.attempts) + 1, begun - state.waiting_since, self.admission.flow
         attempt = errors.Attempt(number, status, error, waited, ended - begun, now.width, now.rate, now.is_closed)
         state.attempts += (attempt,)
         state.waiting_since = ended

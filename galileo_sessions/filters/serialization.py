@@ -19,7 +19,7 @@ from attrs import fields, has
 from galileo_sessions.errors import FilterDecodeError, FilterError, FilterTypeError, brief
 from galileo_sessions.filters import messages
 from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, And, Filter, FullyAnnotatedFilter, LeafFilter, Not, Or
-from galileo_sessions.filters.tree import Path, key_of
+from galileo_sessions.filters.tree import KEYS, Path
 
 if TYPE_CHECKING:  # cattrs is imported on first use, so that the import of this package is 10 ms faster
     from cattrs import Converter
@@ -37,7 +37,7 @@ def dump_filter(where: Filter) -> dict[str, Any]:
     if type(where) is Not:
         return {"not": dump_filter(where.child)}
     if type(where) is And or type(where) is Or:
-        return {key_of(where): [dump_filter(child) for child in where.children]}
+        return {KEYS[type(where)]: [dump_filter(child) for child in where.children]}
     if isinstance(where, Filter):
         leaf: Any = type(where)
         return {"filter": _dump_function(leaf)(where)}

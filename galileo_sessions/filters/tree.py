@@ -12,12 +12,13 @@ Path: TypeAlias = tuple[str | int, ...]
 Tree: TypeAlias = Filter | tuple[LeafFilter, ...]
 """A filter, or the API's flat list of leaves."""
 
-_KEYS: dict[type[object], str] = {And: "and", Or: "or", Not: "not"}
+KEYS: dict[type[object], str] = {And: "and", Or: "or", Not: "not"}
+"""The keys of connectives in the API's JSON; that of a leaf is filter."""
 
 
 def key_of(node: Tree) -> str:
     """The key of a node in the API's JSON: and, or, not or filter."""
-    return _KEYS.get(type(node), "filter")
+    return KEYS.get(type(node), "filter")
 
 
 def children(node: Tree) -> list[tuple[Path, Filter]]:

@@ -45,7 +45,7 @@ def refuse(admission: Admission, permit: Permit, error: GalileoError = REFUSED) 
 
 async def close_the_door(admission: Admission) -> None:
     """Lets the service refuse until single probes are sent only."""
-    while not admission.is_closed:
+    while not admission.flow.is_closed:
         refuse(admission, await admission.acquire(single=False, patience=90.0))
 
 
@@ -66,7 +66,7 @@ async def test_first_come_first_served():
 
     await asyncio.gather(*(visit(number) for number in range(20)))
     assert order == list(range(20))
-    assert admission.in_flight == 0
+    assert admission.flow.in_flight == 0
 
 
 @virtual_time
@@ -170,7 +170,7 @@ async def test_there_is_one_timer_at_most():
         assert awaited_timers(admission) <= 1
     await turn()
     assert awaited_timers(admission) == 0
-    assert admission.in_flight == 0
+    assert admission.flow.in_flight == 0
 
 
 @virtual_time
@@ -207,7 +207,7 @@ async def test_a_cancelled_waiter_leaks_no_permit(when):
     with pytest.raises(asyncio.CancelledError):
         await first
     admission.released(await asyncio.wait_for(second, 1))
-    assert admission.in_flight == 0
+    assert admission.flow.in_flight == 0
 
 
 @virtual_time
@@ -220,7 +220,7 @@ async def test_a_cancelled_probe_lets_the_next_one_ask():
     assert not second.done()
     admission.released(first.result())
     admission.succeeded(await second, now())
-    assert not admission.is_closed
+    assert not admission.flow.is_closed
 
 
 @virtual_time
@@ -237,7 +237,7 @@ async def test_many_waiters_may_all_be_cancelled_quickly():
     await asyncio.wait(waiters)
     assert process_time() - began < 2
     admission.released(permit)
-    assert admission.in_flight == 0
+    assert admission.flow.in_flight == 0
     await turn()
     assert admission.try_acquire(single=False) is not None
 
@@ -289,7 +289,7 @@ async def test_who_is_cancelled_at_the_rate_holds_nothing(stops):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert admission.in_flight == 0
+    assert admission.flow.in_flight == 0
 
 
 @virtual_time
@@ -362,14 +362,14 @@ async def test_who_comes_when_there_is_no_hope_is_told_at_once():
     admission = narrow(20)
     while not isinstance(permit := await admission.acquire(single=False, patience=90.0), GalileoError):
         refuse(admission, permit)
-    assert admission.is_closed
+    assert admission.flow.is_closed
     assert admission.try_acquire(single=False) is None
     assert type(await admission.acquire(single=False, patience=90.0)) is ServerError
     while (probe := admission.try_acquire(single=True)) is None:
         assert type(await admission.acquire(single=False, patience=90.0)) is ServerError
         await asyncio.sleep(0.1)
     admission.succeeded(probe, now())
-    assert not admission.is_closed
+    assert not admission.flow.is_closed
 
 
 @virtual_time
@@ -378,11 +378,11 @@ async def test_an_answer_to_the_question_opens_the_door():
     admission = narrow(5)
     await close_the_door(admission)
     admission.released(await admission.acquire(single=False, patience=90.0))
-    assert admission.is_closed
+    assert admission.flow.is_closed
     admission.answered(await admission.acquire(single=False, patience=90.0), now())
-    assert not admission.is_closed
+    assert not admission.flow.is_closed
     admission.answered(await admission.acquire(single=False, patience=90.0), now())
-    assert admission.in_flight == 0
+    assert admission.flow.in_flight == 0
 
 
 # ---- laws ------------------------------------------------------------------------------------------------------------
@@ -444,8 +444,8 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
             for _ in range(which % 3):  # if 0, the next thing happens at the same moment
                 await asyncio.sleep(0)
             settle()
-            assert 1 <= admission.width <= maximum
-            assert admission.in_flight >= len(inside)
+            assert 1 <= admission.flow.width <= maximum
+            assert admission.flow.in_flight >= len(inside)
             assert awaited_timers(admission) <= 1
         for _ in range(400):
             await asyncio.sleep(1)
@@ -455,7 +455,7 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
             if not outside:
                 break
             await asyncio.sleep(10)
-        assert (admission.in_flight, outside) == (0, [])
+        assert (admission.flow.in_flight, outside) == (0, [])
 
     run(play(), debug=False, grace=0.0)
 

@@ -51,9 +51,9 @@ def test_who_waited_in_a_loop_that_was_closed_is_forgotten():
             async with asyncio.timeout(10):
                 permit = await admission.acquire(single=False, patience=90.0)
             await asyncio.sleep(100)
-            assert admission.in_flight == 1
+            assert admission.flow.in_flight == 1
             admission.released(permit)
-        assert admission.in_flight == 0
+        assert admission.flow.in_flight == 0
 
     closed.run_until_complete(leave())
     closed.close()

@@ -75,7 +75,8 @@ class Admission:
         self._limits = limits
         self._retry = retry
         self._on_change = on_change
-        self._flow = self._new_flow(0.0)
+        self.flow = self._new_flow(0.0)
+        """The flow control in this event loop."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._single: _Line = OrderedDict()
         self._many: _Line = OrderedDict()
@@ -91,29 +92,9 @@ class Admission:
         self._measures_lag = self._is_busy = False
 
     @property
-    def width(self) -> int:
-        """Requests that may be in flight at once, now."""
-        return self._flow.width
-
-    @property
-    def rate(self) -> float:
-        """Requests that may be sent a second, now."""
-        return self._flow.rate
-
-    @property
-    def in_flight(self) -> int:
-        """Requests that have a permit, now."""
-        return self._flow.in_flight
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the service accepts nothing, and is sent single probes, or nothing at all."""
-        return self._flow.is_closed
-
-    @property
     def last_success(self) -> float:
         """When the service last did what it was asked for, on the loop's clock."""
-        return -inf if self._flow.last_success is None else self._flow.last_success
+        return -inf if self.flow.last_success is None else self.flow.last_success
 
     @property
     def refused_share(self) -> float:
@@ -132,7 +113,7 @@ class Admission:
         if self._single or (self._many and not single) or self._limits.rate is not None:
             return None
         loop = asyncio.get_running_loop()
-        flow = self._flow if self._loop is loop else self._begin(loop)
+        flow = self.flow if self._loop is loop else self._begin(loop)
         now = loop.time()
         if flow.wait(now) > 0 or (not single and self._is_witnessed() and flow.is_hopeless(now)):
             return None
@@ -154,7 +135,7 @@ class Admission:
         if self._limits.rate is not None:
             await self._pass_rate(self._limits.rate, not_before)
         loop = asyncio.get_running_loop()
-        flow = self._flow if self._loop is loop else self._begin(loop)
+        flow = self.flow if self._loop is loop else self._begin(loop)
         now = loop.time()
         claim = _Claim(patience, again)
         newcomer = single and not again  # who asks for itself waits for one more probe, at least
@@ -206,7 +187,7 @@ class Admission:
 
     def succeeded(self, permit: Permit, now: float) -> None:
         """Takes the permit of a request back that was answered with what it asked for, on the loop's clock."""
-        self._flow.succeeded(now, permit)
+        self.flow.succeeded(now, permit)
         self._refusal, self._witnesses, self._too_long = _NO_ANSWER, 0, 0
         self._refused_share -= self._refused_share / _ANSWERS
         if now >= self._lag_from and not self._measures_lag:
@@ -219,16 +200,16 @@ class Admission:
 
     def answered(self, permit: Permit, now: float) -> None:
         """Takes a permit back after an error of the question's own, such as a 404: the service is well."""
-        if self._flow.is_closed:
+        if self.flow.is_closed:
             self.succeeded(permit, now)
         else:
-            self._flow.answered(now, permit)
+            self.flow.answered(now, permit)
             self._after_failure(now)
 
     def released(self, permit: Permit) -> None:
         """Takes a permit back that says nothing of the service, such as that of a cancelled request."""
         now = _now()
-        self._flow.released(now, permit)
+        self.flow.released(now, permit)
         self._after_failure(now)
 
     def refused(
@@ -250,15 +231,15 @@ class Admission:
             self._refusal = error
         retry_after = error.retry_after if isinstance(error, errors.ResponseError) else None
         if alone:
-            self._flow.released(now, permit)
+            self.flow.released(now, permit)
         else:
-            self._flow.refused(now, permit, retry_after, told=told)
-        self._witnesses += self._flow.is_closed and not again
+            self.flow.refused(now, permit, retry_after, told=told)
+        self._witnesses += self.flow.is_closed and not again
         if retry_after is not None and retry_after > self._retry.max_retry_after:
             self._too_long += 1
             if self.last_success <= permit.at or self._too_long >= _ROW:
                 self._sent_away_until = max(self._sent_away_until, now + retry_after)
-                self._flow.shut(now, retry_after)
+                self.flow.shut(now, retry_after)
                 self._dismiss(lambda _: True, self.farewell())
         self._after_failure(now)
 
@@ -269,18 +250,18 @@ class Admission:
 
     def allow(self, remaining: int, seconds: float) -> None:
         """Learns from the service how many requests it will take, and until when."""
-        self._flow.allowance(_now(), remaining, seconds)
+        self.flow.allowance(_now(), remaining, seconds)
 
     # ---- the queue ---------------------------------------------------------------------------------------------------
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> FlowControl:
         """Begins with the clock of an event loop; what waited in another one is gone with it."""
         now = self._lag_from = loop.time()
-        self._loop, self._flow, self._timer = loop, self._new_flow(now), None
+        self._loop, self.flow, self._timer = loop, self._new_flow(now), None
         self._single.clear()
         self._many.clear()
         self._later.clear()
-        return self._flow
+        return self.flow
 
     def _new_flow(self, now: float) -> FlowControl:
         return FlowControl(
@@ -299,7 +280,7 @@ class Admission:
             if not waiter.done():
                 line[waiter] = claim
                 line.move_to_end(waiter, last=not ahead)
-        flow, wait = self._flow, inf
+        flow, wait = self.flow, inf
         while line := self._single or self._many:
             wait = flow.wait(now)
             if wait > 0:
@@ -325,14 +306,14 @@ class Admission:
     # ---- the closed door ---------------------------------------------------------------------------------------------
 
     def _after_failure(self, now: float) -> None:
-        if self._flow.is_closed:
+        if self.flow.is_closed:
             self._dismiss(lambda claim: self._is_final(now, claim), self.farewell())
         if self._single or self._many or self._later:
             self._pump(now)
 
     def _is_final(self, now: float, claim: _Claim) -> bool:
         """Whether there is no hope for a question; one that was never sent isn't told so by those that were alone."""
-        flow = self._flow
+        flow = self.flow
         if not flow.is_closed or not (claim.again or self._is_witnessed()):
             return False
         return flow.is_hopeless(now) or flow.seconds_closed(now) > claim.patience
@@ -359,7 +340,7 @@ class Admission:
             seconds = self._sent_away_until - now
             said = f"it asks for more time than Retry(max_retry_after=...): nothing is sent for {seconds:,.0f} s"
         else:
-            said = f"nothing has been accepted for {self._flow.seconds_closed(now):,.0f} s, so no more is sent"
+            said = f"nothing has been accepted for {self.flow.seconds_closed(now):,.0f} s, so no more is sent"
         error.args = (f"{error.message}; {said}",)
         return error
 
