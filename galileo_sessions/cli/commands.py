@@ -129,7 +129,7 @@ def program(ctx: click.Context) -> None:
 @program.command(epilog=_STATUS)
 @click.argument("projects", metavar="[PROJECT]...", nargs=-1)
 @click.option(
-    "--projects-from", type=click.File("rb"), metavar="FILE", help="Project ids, one a line, # comments; - is stdin."
+    "--projects-from", type=click.File("rb"), metavar="FILE", help="Project ids, one per line, # comments; - is stdin."
 )
 @_filter
 @click.option(
@@ -142,11 +142,11 @@ def program(ctx: click.Context) -> None:
 @click.option("--tz", metavar="ZONE", help="The time zone of --by COLUMN:UNIT, such as Europe/Berlin; else UTC.")
 @_scope
 @click.option("--format", "output", type=click.Choice(FORMATS), default="table")
-@click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Most requests at once.")
+@click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all counts together.")
 @click.option("--ordered", is_flag=True, help="Write results in the order of the projects.")
 @click.option(
-    "--errors", type=click.File("w", "utf-8", lazy=False), metavar="FILE", help="All failures, as JSON lines."
+    "--errors", type=click.File("w", "utf-8", lazy=False), metavar="FILE", help="Where to write all failures."
 )
 @click.option("--fail-fast", is_flag=True, help="End with the first count that fails.")
 @click.option("--check", is_flag=True, help="Check the filter against each project's columns first.")
@@ -186,7 +186,7 @@ def count(
     template = CountQuery(UUID(int=0), _read_filter(where, where_json), **scope)
     queries = _queries(template, by, since, until, tz)
     targets = _targets(projects, projects_from, queries)
-    if check and isinstance(targets, list) and targets:  # a mistake ends it before a row is written
+    if check and isinstance(targets, list) and targets:  # a mistake ends the command before a row is written
         _ = asyncio.run(_fetch_columns(targets[0].project_id, **scope)).check(targets[0].where)
     rows = rows_of(output, None if by is None else len(queries))
     tally = Tally(len(targets) if isinstance(targets, list) else None, errors)
@@ -194,7 +194,7 @@ def count(
     options: dict[str, Any] = {"ordered": ordered or by is not None, "timeout": timeout, "fail_fast": fail_fast}
     _run(partial(_write_counts, galileo, partial(galileo.count_many, targets, **options), rows, tally), tally)
     if not tally.counted + tally.failed:
-        raise Refused("--projects-from: there is no project id")
+        raise Refused("--projects-from: it has no project id")
     if tally.counted and not tally.total and not check and queries[0].where != ALWAYS:
         click.echo("0 in all. A column that doesn't exist counts 0, too; --check checks the columns", err=True)
     if tally.failed:
@@ -216,7 +216,7 @@ def _targets(
     projects: tuple[str, ...], file: BinaryIO | None, templates: list[CountQuery]
 ) -> list[CountQuery] | AsyncIterator[CountQuery]:
     if file is not None and projects:
-        raise click.UsageError("PROJECT and --projects-from exclude each other.")
+        raise click.UsageError("PROJECT and --projects-from can't be used together.")
     if file is not None:
         return read_projects(file, templates)
     named = projects or os.environ.get(_PROJECT, "").split()
@@ -302,7 +302,7 @@ def explain(where: str | None, where_json: TextIO | None, project: str | None) -
     metavar="FILE",
     help="Sessions as JSON lines; a fixed sample unless given.",
 )
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="Any free one unless given.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="A free port unless given.")
 @click.option("--strict", is_flag=True, help="Refuse filters on columns that no session has.")
 def serve(data: TextIO | None, port: int, *, strict: bool) -> None:
     """

@@ -1,4 +1,4 @@
-"""What was counted so far, and what failed."""
+"""What has been counted so far, and what has failed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Tally:
     expected: int | None
     """The number of results, if it is known."""
     file: TextIO | None
-    """For all failures, as JSON lines."""
+    """Where all failures are written, as JSON lines."""
     counted: int = 0
     total: int = 0
     _rows: list[str] = Factory(list[str])

@@ -29,7 +29,7 @@ class Rows:
 
 def rows_of(output: str, parts: int | None) -> Rows:
     """
-    The format of a name.
+    The format with that name.
 
     Args:
         output: One of `FORMATS`.

@@ -20,7 +20,7 @@ _CHUNK = 65_536  # bytes
 
 def read_projects(file: BinaryIO, templates: Sequence[CountQuery]) -> list[CountQuery] | AsyncIterator[CountQuery]:
     """
-    The templates' queries for each project id, one a line; a # begins a comment.
+    The templates' queries for each project id, one per line; a # begins a comment.
 
     Returns:
         A list for a file; for a pipe, an iterator that reads it as the queries are needed.

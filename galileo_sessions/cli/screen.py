@@ -71,13 +71,13 @@ class Screen:
         self._raise_error()
 
     async def watch(self, stream: CountStream) -> None:
-        """Shows how far a stream is, until this is cancelled."""
+        """Shows how far a stream has got, until this is cancelled."""
         while True:
             self.show(stream)
             await asyncio.sleep(0.1)
 
     def show(self, stream: CountStream) -> None:
-        """Shows how far a stream is."""
+        """Shows how far a stream has got."""
         progress = stream.progress
         done = f"{progress.done:,}" + ("" if progress.total is None else f" of {progress.total:,}")
         rate = f"{progress.done / (progress.elapsed or 1):,.0f} a second, "
@@ -109,7 +109,7 @@ class Screen:
         if self._on_terminal:
             self._bar.console.print(Text(text), end="", soft_wrap=True)
             return
-        # not through sys.stdout: Python would wait for its lock at exit, also after a second Ctrl-C
+        # not through sys.stdout: Python would wait for its lock at exit, even after a second Ctrl-C
         with open(
             sys.stdout.fileno(), "w", encoding=sys.stdout.encoding, errors="backslashreplace", closefd=False
         ) as out:

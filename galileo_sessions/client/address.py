@@ -12,7 +12,7 @@ from galileo_sessions.client.secret import Secret, from_environment
 from galileo_sessions.errors import ConfigurationError, brief
 
 PUBLIC = "https://api.galileo.ai"
-_HARMLESS = re.compile(r"(\w+://)?[^:@?#%]*")  # what is longer than a host and a path can hold a password
+_HARMLESS = re.compile(r"(\w+://)?[^:@?#%]*")  # anything beyond a host and a path can hold a password
 
 
 def base_url(argument: Secret[str] | None) -> str:

@@ -38,8 +38,8 @@ _OURS = {
     "Content-Type": "application/json",
 }
 _RESERVED = ("content-type", "content-length", "transfer-encoding", "accept-encoding", "host", "authorization")
-_LONG = 8  # characters from which a header of the user's own is treated as a secret; shorter ones are common words
-_KEPT_TOKENS = 8  # a server can repeat a token that was replaced meanwhile
+_LONG = 8  # characters from which a user's header is treated as a secret; shorter ones are common words
+_KEPT_TOKENS = 8  # a server can repeat a token that has been replaced in the meantime
 _MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have
 
 
@@ -49,7 +49,7 @@ class Authentication:
 
     Args:
         credentials: The client's.
-        headers: What the user adds to each request. They replace ours of the same name, whatever its case.
+        headers: Those that the user adds to each request. They replace ours of the same name, whatever its case.
         transport: Sends one request.
         login_timeout: Seconds that a login can take.
 
@@ -79,13 +79,13 @@ class Authentication:
         The response to a POST with credentials. Unless its status is 200, it holds no secret; see `decode`.
 
         Args:
-            path: From the base URL on.
+            path: What follows the base URL.
             body: What is sent.
             until: When the attempt ends, on the loop's clock.
             max_body: Bytes that the body of a 200 can have.
 
         Raises:
-            GalileoError: if no whole response came, or if a login failed.
+            GalileoError: if no complete response came, or if a login failed.
         """
         token = None if self._tokens is None else await self._token(self._tokens, until)
         headers = self._headers if token is None else _with(self._headers, bearer(token))
@@ -106,7 +106,7 @@ class Authentication:
         try:
             return endpoint.decode(body)
         except DecodeError:
-            pass  # it can hold secrets; the one that is raised outside of this block has no __context__
+            pass  # it can hold secrets; the one that is raised outside this block has no __context__
         return endpoint.decode(redact(body, self._forms))
 
     async def close(self) -> None:
@@ -122,7 +122,7 @@ class Authentication:
         except TimeoutError:
             if not timeout.expired():  # it is the login's own
                 raise
-        raise AttemptTimeoutError("the login took longer than one attempt can", phase="response")
+        raise AttemptTimeoutError("the login took longer than one attempt may", phase="response")
 
     async def _login(self, form: Secret[bytes], seconds: float) -> Secret[str]:
         until = asyncio.get_running_loop().time() + seconds

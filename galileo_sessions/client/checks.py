@@ -43,7 +43,7 @@ class ColumnChecks:
 
     def __init__(self, requester: Requester) -> None:
         self._requester = requester
-        self._projects: dict[str, _Columns] = {}  # those used last at the end
+        self._projects: dict[str, _Columns] = {}  # the most recently used last
 
     async def count(self, query: CountQuery, deadline: float | None, *, single: bool = True) -> tuple[int, Attempts]:
         """
@@ -59,7 +59,7 @@ class ColumnChecks:
                 await self._check(query, where, deadline, single)
             except GalileoError as error:
                 error.query = query
-                raise error.with_traceback(None) from None  # the frames of the check say nothing to a user
+                raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
         return await self._requester.count(query, deadline, single=single)
 
     async def _check(self, query: CountQuery, where: Filter, deadline: float | None, single: bool) -> None:

@@ -38,7 +38,7 @@ Projects: TypeAlias = list[str] | list[UUID] | list[UUID | str] | tuple[UUID | s
 """Several projects. It can't be Iterable, because a single `str` is iterable, too."""
 Parts: TypeAlias = Mapping[str, Filter]
 
-_ANY_PROJECT = UUID(int=0)  # in the template of queries to other projects
+_ANY_PROJECT = UUID(int=0)  # stands for the project in a template of queries
 
 
 class CountByOptions(TypedDict, total=False):
@@ -80,7 +80,7 @@ class GalileoSessions:
             otherwise. A project's columns are requested once, and cached for five minutes.
 
     Raises:
-        ConfigurationError: if there are no credentials, or two, or if an argument can't work.
+        ConfigurationError: if there are no credentials, or two kinds, or if an argument can't work.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class GalileoSessions:
             trust_env=trust_env,
         )
         most = self._transport.connections
-        if limits.maximum > most:  # else the connector would be a second queue, whose wait counts as the attempt's
+        if limits.maximum > most:  # else the connector is a second queue, and waiting in it takes the attempt's time
             limits = evolve(limits, maximum=int(most), initial=min(limits.initial, int(most)))
         self._concurrency = limits.maximum
         self._requester = Requester(
@@ -186,7 +186,7 @@ class GalileoSessions:
         metrics_testing_id: UUID | str | None = None,
         start_time: datetime | str | None = None,
         end_time: datetime | str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # as count has it
+        timeout: float | None = None,  # noqa: ASYNC109  # as in count
     ) -> ColumnCatalog:
         """
         The columns of a project's sessions: what can be filtered, and how.
@@ -280,7 +280,7 @@ class GalileoSessions:
         metrics_testing_id: UUID | str | None = None,
         concurrency: int | None = None,
         fail_fast: bool = False,
-        timeout: float | None = None,  # noqa: ASYNC109  # as count has it
+        timeout: float | None = None,  # noqa: ASYNC109  # as in count
         on_progress: OnProgress | None = None,
         check: bool | None = None,
     ) -> CountReport:
@@ -291,7 +291,7 @@ class GalileoSessions:
 
         Raises:
             GalileoError: what a stream raises; errors of single targets are in the report. The `report` attribute of
-                the exception has the results until then, also if the source of the targets raised it.
+                the exception has the results until then, even if the source of the targets raised it.
         """
         stream = self.count_many(
             targets,
@@ -326,7 +326,7 @@ class GalileoSessions:
         experiment_id: UUID | str | None = None,
         metrics_testing_id: UUID | str | None = None,
         concurrency: int | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # as count has it
+        timeout: float | None = None,  # noqa: ASYNC109  # as in count
         on_progress: OnProgress | None = None,
         check: bool | None = None,
     ) -> CountsBy | CountsTable:

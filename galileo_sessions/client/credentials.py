@@ -13,7 +13,7 @@ from galileo_sessions.client.secret import Secret, from_environment
 from galileo_sessions.errors import ConfigurationError, brief
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_NO_TEXT = "must be text that isn't empty"
+_NO_TEXT = "must be non-empty text"
 
 # These functions return a problem as text, because a frame that raises must not hold a plain secret.
 
@@ -103,7 +103,7 @@ def find_credentials(api_key: ApiKeyAuth | None, auth: Credentials | None) -> Cr
         ConfigurationError: if there are none, if both arguments are given, or if one can't be sent in a header.
     """
     if api_key is not None and auth is not None:
-        raise ConfigurationError("api_key and auth exclude each other. Give one of them")
+        raise ConfigurationError("api_key and auth can't both be given. Give one of them")
     given = api_key or auth
     if given is not None:
         if not isinstance(given, Credentials):  # perhaps a key in the wrong place, so the text doesn't show it

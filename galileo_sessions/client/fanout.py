@@ -95,7 +95,7 @@ class CountStream:
 
     @property
     def progress(self) -> Progress:
-        """How far the stream is, now."""
+        """How far the stream has got."""
         elapsed = 0.0
         if self._started is not None:
             elapsed = (self._ended or asyncio.get_running_loop().time()) - self._started

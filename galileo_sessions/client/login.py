@@ -108,7 +108,7 @@ class TokenCache:
         try:
             token = await self._login()
         except asyncio.CancelledError:
-            return ConfigurationError("this GalileoSessions was closed while it logged in")
+            return ConfigurationError("this GalileoSessions was closed while it was logging in")
         except GalileoError as error:
             self._refusal = error if isinstance(error, LoginError) else None
             self._renew_at = self._clock() + _PAUSE
@@ -121,7 +121,7 @@ class TokenCache:
 
 def lifetime(token: Secret[str], now: float) -> float:
     """
-    Seconds that a JWT has to live by its `exp`, read without verifying; infinite if there is no `exp` to come.
+    Seconds that a JWT has left by its `exp`, read without verification; infinite without an `exp` in the future.
 
     If it says when it was issued, its life is at most from then to `exp`, in case this machine's clock is wrong.
     """

@@ -46,7 +46,7 @@ _SINGLE_PATIENCE = 10.0
 """
 Seconds that a single request without a deadline waits for a service that refuses everything.
 
-That is about how long people keep their attention while they wait (Miller 1968, Nielsen 1993). It outlasts a restart or
+That is about how long people stay attentive while they wait (Miller 1968, Nielsen 1993). It outlasts a restart or
 a failover of some seconds, and is less than the 30 s after which most gateways in front of the caller give up.
 """
 
@@ -64,7 +64,7 @@ class Count(Protocol):
 
 @define
 class RequestState:
-    """A request while it lasts."""
+    """The state of a request that is under way."""
 
     endpoint: Endpoint[Any]
     query: CountQuery
@@ -72,7 +72,7 @@ class RequestState:
     deadline: float
     """On the loop's clock; infinite if there is none."""
     single: bool
-    """Whether it isn't part of a fan-out."""
+    """Whether it is asked on its own, not in a fan-out."""
     started: float
     waiting_since: float
     """When the wait for the next attempt began."""
@@ -87,7 +87,7 @@ class RequestState:
     """Whether the token of the last attempt was refused, so that the next attempt has a new one."""
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
-        """Whether a timeout says nothing about the service, because the deadline came before that of the attempt."""
+        """Whether a timeout says nothing about the service, because the deadline came before the attempt's own."""
         return isinstance(error, errors.AttemptTimeoutError) and self.deadline - now <= _TIMER
 
     def failure(self, error: errors.GalileoError, now: float) -> errors.GalileoError:
@@ -115,7 +115,7 @@ class Requester:
     Sends queries and reads the responses.
 
     Args:
-        transport: Tells whether anything can be sent, and is closed in the end.
+        transport: Tells whether anything can be sent, and is closed at the end.
         authentication: Sends one request with credentials.
         attempt_timeout: Seconds that one attempt may take.
         retry: Whether to try again.

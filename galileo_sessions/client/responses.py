@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 _COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*')
 _MAX_COUNT = 2**63 - 1
-_KEPT = 2048  # characters of a body that stay in an error
+_KEPT = 2048  # characters of a body that an error keeps
 
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     400: (errors.BadRequestError, ""),
@@ -50,11 +50,11 @@ class Endpoint(Generic[T]):
     """An endpoint for a project's sessions, asked by POST."""
 
     path: str
-    """From the base URL on, with `{project_id}`."""
+    """What follows the base URL, with `{project_id}`."""
     decode: Callable[[bytes], T]
     """Reads the body of a 200, or raises a DecodeError."""
     max_body: int
-    """Bytes that such a body can have."""
+    """The most bytes that such a body can have."""
 
 
 def total_count(body: bytes) -> int:
@@ -137,7 +137,7 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
 
     Args:
         response: A response without secrets.
-        query: What was asked; a 422 is drawn on its filter.
+        query: What was asked; the text of a 422 has a drawing of its filter.
     """
     status, headers = response.status, response.headers
     asked = headers.get("Retry-After")
@@ -158,7 +158,7 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         issues, drawn = explain(response.body, where, filters)
         return errors.ValidationError(f"{title}: {drawn or _said(response.body)}", issues=issues, **kept)
     kind, hint = _ERRORS.get(status, (errors.ServerError if status >= 500 else errors.ResponseError, ""))
-    said = _said(response.body) + (f". It asks to wait {wait:,.0f} s" if wait else "")
+    said = _said(response.body) + (f". It asks for a wait of {wait:,.0f} s" if wait else "")
     return kind(f"{title}: {said}{hint}", **kept)
 
 

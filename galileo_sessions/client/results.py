@@ -23,7 +23,7 @@ class CountResult:
     error: GalileoError | None
     attempts: tuple[Attempt, ...]
     elapsed: float
-    """Seconds from when a worker took the target."""
+    """Seconds from when a worker took the target to its result."""
 
     @property
     def ok(self) -> bool:
@@ -53,7 +53,7 @@ class Progress:
     total: int | None
     """How many targets there are; None if they have no length."""
     in_flight: int
-    """Requests in flight, of the whole client."""
+    """Requests in flight in the whole client."""
     width: int
     """How many requests can be in flight at once, now."""
     elapsed: float
@@ -176,7 +176,7 @@ class CountsTable(Mapping[str, CountsBy]):
     """
     The counts of several projects by day, bin or value: a mapping from project id to `CountsBy`, in the given order.
 
-    It lacks projects of which a count failed; `errors` has the reasons.
+    Projects with a count that failed are missing; `errors` has the reasons.
     """
 
     _tables: dict[str, CountsBy] = field(converter=_copy, hash=False)

@@ -24,7 +24,7 @@ Phase: TypeAlias = Literal["connect", "response", "body"]
 
 _MAX_422 = 16 << 20  # bytes that are read of a 422, which repeats parts of the filter
 _MAX_PAGE = 64 * 1024  # bytes that are read of other responses that aren't a 200
-_LARGE = 1 << 20  # aiohttp warns of longer bodies given as bytes
+_LARGE = 1 << 20  # aiohttp warns about longer bodies given as bytes
 
 
 def _check_seconds(_timeouts: object, attribute: Attribute[float], seconds: float) -> None:
@@ -44,7 +44,7 @@ class Timeouts:
 
     connect: float = field(default=10.0, validator=_check_seconds)
     """
-    Seconds until a connection stands: all addresses of the host, the proxy and TLS included; with a session of your
+    Seconds until a connection is ready, including all addresses of the host, the proxy and TLS; with a session of your
     own, also the wait for a place in its pool.
     """
     attempt: float = field(default=30.0, validator=_check_seconds)
@@ -56,7 +56,7 @@ class Transport:
     The way to one origin: it sends requests there and nowhere else, follows no redirect and retries nothing.
 
     Args:
-        base_url: Where paths begin, without a slash at its end.
+        base_url: What paths are added to, without a slash at its end.
         session: A session to use and to leave open; None means one of its own, made on first use.
     """
 
@@ -80,7 +80,7 @@ class Transport:
         self._path = self._url.raw_path.rstrip("/")
         self._session = session
         self._owns = session is None
-        connect = min(timeouts.connect, timeouts.attempt * 0.9)  # so that a timeout knows its phase
+        connect = min(timeouts.connect, timeouts.attempt * 0.9)  # so that a timeout names the right phase
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=inf)  # inf: never rounded up
         self._ssl = ssl
         self._proxy = proxy_of(base_url, proxy, trust_env=trust_env)
@@ -107,14 +107,14 @@ class Transport:
         The response to a POST.
 
         Args:
-            path: From the base URL on, encoded, beginning with a slash.
+            path: What follows the base URL, encoded, beginning with a slash.
             body: What is sent; as a BytesIO if it holds a secret, because its repr doesn't show that.
             headers: All that the request carries, with the credentials.
             until: When the attempt ends, on the loop's clock.
-            max_body: Bytes that the body of a 200 can have. Of other bodies the beginning is read.
+            max_body: Bytes that the body of a 200 can have. Of other bodies, only the beginning is read.
 
         Raises:
-            TransportError: if no whole response came.
+            TransportError: if no complete response came.
             ConfigurationError: if the client or the session is closed, or the request can't be sent.
         """
         session = self._open_session()
@@ -138,7 +138,7 @@ class Transport:
             problem = _translate(error, phase, self._base)
         except BaseException as error:  # noqa: BLE001  # a cancellation, or whatever a session's middleware raises
             raise error.with_traceback(None)  # noqa: B904  # without aiohttp's frames, which hold headers
-        raise problem  # outside the except block, so that no header hangs on as __context__
+        raise problem  # outside the except block, so that no header stays reachable through __context__
 
     def refusal(self, loop: asyncio.AbstractEventLoop) -> errors.ConfigurationError | None:
         """Why nothing can be sent from this event loop, or None. The first loop that asks is the client's."""
@@ -177,7 +177,7 @@ class Transport:
             await self._session.close()
 
     def abandon(self) -> bool:
-        """Drops a session of its own that wasn't closed; False if there is none. It doesn't await, for finalisers."""
+        """Drops a session of its own that wasn't closed; False if there is none. It never awaits, for finalisers."""
         connector = self._session.connector if self._owns and self._session is not None else None
         if self._session is None or connector is None:
             return False
@@ -197,7 +197,7 @@ async def _read(response: aiohttp.ClientResponse, max_body: int) -> bytes:
         length = _MAX_422 if response.status == 422 else _MAX_PAGE
         return b"(compressed, so not read)" if compressed else await _beginning(response, length)
     if compressed:
-        problem = "the service compressed its response, though the client asks it not to"
+        problem = "the service compressed its response, although the client asked it not to"
         raise errors.ProtocolError(problem, worth_retrying=False)
     body = await _beginning(response, max_body + 1)
     if len(body) > max_body:
@@ -214,7 +214,7 @@ async def _beginning(response: aiohttp.ClientResponse, length: int) -> bytes:
 
 
 def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportError | errors.ConfigurationError:
-    """An error of ours, whose text names the origin and holds nothing of request or response."""
+    """This package's error, whose text names the origin and shows nothing of the request or the response."""
     kind = type(error).__name__
     match error:
         case aiohttp.ConnectionTimeoutError():
@@ -241,7 +241,7 @@ def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportErr
         case aiohttp.ClientPayloadError() if str(error).startswith("Response payload is not completed"):
             return errors.DisconnectedError(f"{base} closed the connection in the middle of its response")
         case _:
-            return errors.ProtocolError(f"what {base} answered can't be read as HTTP ({kind})")
+            return errors.ProtocolError(f"the answer from {base} can't be read as HTTP ({kind})")
 
 
 def _reason(error: Exception) -> str:

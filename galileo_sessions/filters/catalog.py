@@ -41,13 +41,13 @@ class ColumnCatalog(Mapping[str, Any]):
     """
     The columns of a project: a mapping from column id to the column, typed by its filter type.
 
-    `catalog["score"]` is a `NumberCol` if the project has a number of this name; type checkers know it as Any.
+    `catalog["score"]` is a `NumberCol` if the project has a number of this name; type checkers see Any.
     A column without a filter type, or with one that this version doesn't know, is a `Col`.
     Of several columns with the same id, the last one counts, as in a dict.
     """
 
     columns: tuple[ColumnInfo, ...] = field(converter=_columns)
-    """What the API says about each, in its order."""
+    """What the API says about each column, in the API's order."""
     _infos: dict[str, ColumnInfo] = field(init=False, eq=False, default=Factory(_by_id, takes_self=True))
 
     @classmethod
@@ -102,7 +102,7 @@ class ColumnCatalog(Mapping[str, Any]):
 
     def text(self, column_id: str) -> TextCol:
         """
-        The column as a `TextCol`, also for type checkers. `number`, `date`, `boolean`, `collection` and `id` are alike.
+        The column as a `TextCol`, also to type checkers. `number`, `date`, `boolean`, `collection`, `id` work alike.
 
         Raises:
             FilterTypeError: if the column has another type. A column without a type can have any of these types.
@@ -141,6 +141,9 @@ class ColumnCatalog(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._infos)
+
+    def __contains__(self, column_id: object) -> bool:
+        return column_id in self._infos  # Mapping's would first look for a similar name
 
     def __repr__(self) -> str:
         return f"<ColumnCatalog of {len(self):,} columns: {brief(list(self))}>"

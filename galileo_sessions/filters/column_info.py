@@ -28,7 +28,7 @@ def _texts(value: object) -> tuple[str, ...]:
 @frozen
 class ColumnInfo:
     """
-    What the API says about a column. Its enums are text here, since the API adds members.
+    What the API says about a column. Its enums are text here, since the API may add members.
 
     Raises:
         FilterError: if a field has the wrong type, or the `id` is empty.

@@ -33,7 +33,7 @@ Instant: TypeAlias = datetime | str
 Value: TypeAlias = Number | datetime | UUID | str
 Day: TypeAlias = date | str
 
-V = TypeVar("V")  # what `eq` takes; below: what `contains`, `one_of` and `gt` take
+V = TypeVar("V")  # what `eq` takes; then Vc what `contains` takes, Vs `one_of`, Vo `gt`
 Vc = TypeVar("Vc")
 Vs = TypeVar("Vs")
 Vo = TypeVar("Vo")
@@ -72,7 +72,7 @@ class _Column(Generic[V]):
         leaf = _LEAVES[filter_type]
         if case_sensitive is True:
             return leaf(self.column_id, operator, held)
-        return leaf(self.column_id, operator, held, case_sensitive=case_sensitive)  # which only leaves for text have
+        return leaf(self.column_id, operator, held, case_sensitive=case_sensitive)  # only leaves for text have it
 
     def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
         return self._leaf("eq", other)
@@ -90,7 +90,7 @@ class _Column(Generic[V]):
         raise messages.expected_filter(self)
 
     if TYPE_CHECKING:
-        __hash__: ClassVar[None]  # type: ignore[assignment]  # Python's, because of __eq__
+        __hash__: ClassVar[None]  # type: ignore[assignment]  # as Python itself sets it, because of __eq__
     else:  # type checkers reject these; at run time they explain themselves
 
         def __invert__(self):
@@ -103,7 +103,7 @@ class _Column(Generic[V]):
             if name.startswith("__"):
                 raise AttributeError(name)
             problem = messages.no_such_method(self, self.filter_type, name)
-            raise AttributeError(problem, name=name)  # with obj, Python would add a guess
+            raise AttributeError(problem, name=name)  # given obj, Python would add a suggestion of its own
 
 
 class _Equality(_Column[V]):
@@ -173,7 +173,7 @@ class _Text(_Column[V], Generic[V, Vc, Vs]):
 
 
 class _UnequalText(_Text[V, Vc, Vs]):
-    """These and ne, with `case_sensitive`."""
+    """The operators of `_Text` and ne, each with `case_sensitive`."""
 
     __slots__ = ()
 
@@ -245,7 +245,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant]):
     filter_type: ClassVar[FilterType | None] = FilterType.DATE
 
     def between(self, low: Instant, high: Instant) -> Filter:
-        """The session's instant is between two, including both: two leaves, because the API has none for this."""
+        """The session's instant is between two, including both: two leaves, since the API has no single one."""
         return _between_instants(self, low, high)
 
     def on(self, day: Day, *, tz: tzinfo | str) -> Filter:
@@ -388,7 +388,7 @@ def _on_day(column: _Column[Any], day: Day, tz: tzinfo | str) -> Filter:
     try:
         begin, end = [first_instant(each, zone).astimezone(zone) for each in (first, first + timedelta(days=1))]
     except OverflowError:
-        raise call.error("the day after is out of range: years go from 1 to 9999") from None
+        raise call.error("the next day is out of range: years go from 1 to 9999") from None
     return DateFilter(column.column_id, "gte", begin) & DateFilter(column.column_id, "lt", end)
 
 
@@ -425,8 +425,8 @@ def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
         user_ids: The members whose rating is asked for, at least one; None means all that the key may see.
     """
     warn(
-        "fully_annotated works only in searches of an annotation queue; counting sessions gives it no queue",
+        "fully_annotated works only in searches of an annotation queue; a count of sessions has none",
         QueueScopedFilterWarning,
         stacklevel=2,
     )
-    return FullyAnnotatedFilter(user_ids)  # type: ignore[arg-type]  # which takes any iterable at run time
+    return FullyAnnotatedFilter(user_ids)  # type: ignore[arg-type]  # it takes any iterable at run time

@@ -39,7 +39,7 @@ def draw_filter(where: Filter) -> str:
 
 
 def draw(tree: Tree, marks: Mapping[Path, str]) -> str:
-    """The drawing with a complaint under each marked node. Marked nodes are drawn even if all around them is cut."""
+    """The drawing with a complaint under each marked node. Marked nodes are drawn even if all else is cut."""
     needed = {path[:length] for path in marks for length in range(len(path) + 1)}
     rows: list[tuple[str, str]] = []  # a line, and the filter type to its right
     cut, edge = 0, ""  # leaves that are left out, and what stands before the line that counts them

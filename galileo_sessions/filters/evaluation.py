@@ -25,8 +25,8 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
 
     A value satisfies neither a leaf nor its negation if it is missing, None, NaN or NaT, or has another type than the
     filter.
-    A leaf that has a list where the API documents none is satisfied by each item of the list; `ne` with a list, by
-    everything else.
+    A leaf that has a list where the API documents none is satisfied by any item of the list; `ne` with a list, by
+    anything that isn't in it.
     A collection contains a text if one of its members is equal to the text.
     `FullyAnnotatedFilter` needs an annotation queue, so neither the filter nor its negation is satisfied.
 

@@ -1,5 +1,5 @@
 """
-The table of filter types: what the API lets each be asked, and which Python values stand for it.
+The table of filter types: which operators the API has for each, and which Python values stand for it.
 
 Columns, leaves, the evaluator, catalogs and the local server take from it what differs between types.
 """
@@ -28,7 +28,7 @@ _TRUTH = ("is_true", "is_false")
 
 
 class FilterType(StrEnum):
-    """A type of filter, by the API's word for it."""
+    """A type of filter, by its name in the API."""
 
     operators: tuple[str, ...]
     """The operators in the API's document."""
@@ -65,7 +65,7 @@ class FilterType(StrEnum):
 
 
 FILTER_TYPES: dict[str, FilterType] = {kind.value: kind for kind in FilterType}
-"""The table by the API's words."""
+"""The filter types by their names in the API."""
 METHODS = tuple(dict.fromkeys(name for kind in FilterType for name in kind.methods))
 """The methods of `Col`: those of all columns that make filters."""
 PARTITIONS = tuple(dict.fromkeys(name for kind in FilterType for name in kind.partitions))

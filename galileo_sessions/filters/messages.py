@@ -31,7 +31,7 @@ NAIVE = (
     "has no UTC offset, so it is a different instant in each time zone. Write value.replace(tzinfo=timezone.utc), "
     "or value.astimezone() if it is local time; in text, write +00:00 at its end"
 )
-EMPTY_AND = 'an empty and would count all sessions. Leave out "filter_tree" if that is meant'
+EMPTY_AND = 'an empty "and" would count all sessions. Leave out "filter_tree" if that is meant'
 
 MAX_NAMES = 2_000  # names that a misspelt one is compared with
 _MAX_NAME = 100  # characters that are compared; the time grows with their square
@@ -154,7 +154,7 @@ def naive_in_record(column_id: str, value: datetime) -> FilterError:
 
 def no_mapped_leaf(leaf: object, made: object) -> str:
     """The text for a function of `map_leaves` that doesn't return a filter."""
-    return f"the function made {brief(made)} of {brief(leaf)}. Return a filter; the leaf itself to keep it"
+    return f"the function returned {brief(made)} for {brief(leaf)}. Return a filter, or the leaf itself to keep it"
 
 
 # ---- values ----------------------------------------------------------------------------------------------------------

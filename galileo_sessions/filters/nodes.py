@@ -73,7 +73,7 @@ class Filter:
         return display.html_drawing(draw_filter(self))
 
 
-# ---- leaves; type checkers take what constructors accept from the converters' parameters -----------------------------
+# ---- leaves; to type checkers, a constructor accepts what the converters of its fields do ----------------------------
 
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ T = TypeVar("T")
 def _known(filter_type: FilterType, operator: T) -> T:
     """The operator as a plain `str`, if the filter type has it."""
     if isinstance(operator, str) and operator in filter_type.operators:
-        return str.__str__(operator)  # type: ignore[return-value]  # of an Enum's member
+        return str.__str__(operator)  # type: ignore[return-value]  # also of an Enum's member
     has = ", ".join(filter_type.operators)
     raise FilterError(f"a {filter_type} filter has no operator {brief(operator)}; it has {has}")
 
@@ -225,9 +225,9 @@ class FullyAnnotatedFilter(Filter):
 ComparisonFilter: TypeAlias = TextFilter | NumberFilter | DateFilter | BooleanFilter | CollectionFilter | IdFilter
 LeafFilter: TypeAlias = ComparisonFilter | FullyAnnotatedFilter
 LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in get_args(LeafFilter)}
-"""The leaves by the API's words."""
+"""The classes of leaves by their names in the API."""
 READERS: dict[str, Any] = {leaf.type: fields(leaf).value.converter for leaf in get_args(ComparisonFilter)}
-"""What judges a value of each: the converter of the leaf's field."""
+"""For each of these names, the function that judges a value: the converter of the leaf's `value`."""
 
 
 # ---- connectives -----------------------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ def _filters(value: Iterable[Filter]) -> tuple[Filter, ...]:
 class _Connective(Filter):
     """The base of `And`, `Or` and `Not`, which store their depth and size."""
 
-    depth: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]  # read-only all the same
+    depth: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]  # it stays read-only
     size: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
@@ -374,7 +374,7 @@ def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
     children: list[Filter] = []
     for part in kept:
         children.extend(part.children if isinstance(part, kind) else [part])
-    # The constructor would look at each child again, so that &= in a loop of 10,000 took 5 s instead of 0.2 s.
+    # The constructor would look at each child again: &= in a loop of 10,000 would take 5 s instead of 0.2 s.
     node: And | Or = object.__new__(kind)
     depths = [part.depth if isinstance(part, kind) else part.depth + 1 for part in kept]
     _measure(node, max(depths, default=1), sum([part.size for part in kept]) or 1)

@@ -3,7 +3,7 @@ Decides whether a filter can hold a value, and converts it to JSON.
 
 The converters of a leaf's fields are here. They accept what the API's schema allows, so a leaf and JSON share them.
 A column calls the same converters, and `judge` refuses values that could not mean what was written.
-What gave the value, a `Source`, makes the error that refuses it.
+The value's `Source`, which says where it comes from, makes the error that refuses it.
 Subclasses of `str`, `int` and `float`, such as the members of a `StrEnum`, become plain ones.
 """
 
@@ -18,7 +18,7 @@ from galileo_sessions.errors import FilterTypeError, brief
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, is_missing, numpy_kind
 from galileo_sessions.filters.messages import CONSTRUCTOR, NAIVE, NOT_SENDABLE, Source
 
-_MAX_DIGITS = 4_300  # Python reads and writes no int with more digits as text
+_MAX_DIGITS = 4_300  # Python neither reads nor writes an int with more digits as text
 _TOO_LARGE, _TOO_SMALL = 10**_MAX_DIGITS, -(10**_MAX_DIGITS)
 _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
@@ -29,7 +29,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 class Several(Protocol[T_co]):
     """
-    A sequence for type checkers, but not a lone `str`, whose `__contains__` takes `str` only.
+    To type checkers, a sequence but not a lone `str`, whose `__contains__` takes only `str`.
 
     This is `SequenceNotStr` of the package useful-types.
     """
@@ -41,11 +41,11 @@ class Several(Protocol[T_co]):
     def __reversed__(self) -> Iterator[T_co]: ...
 
 
-# ---- converters of leaves' fields; type checkers take from their parameters what the constructors accept -------------
+# ---- converters of leaves' fields; to type checkers, a constructor accepts what these do -----------------------------
 
 
 def text(value: str, source: Source = CONSTRUCTOR) -> str:
-    """Exactly a `str`."""
+    """A plain `str`."""
     if type(value) is str:
         return value
     if isinstance(value, str):
@@ -86,20 +86,22 @@ def boolean(value: bool, source: Source = CONSTRUCTOR) -> bool:
 
 
 def instant(value: datetime | str, source: Source = CONSTRUCTOR) -> datetime:
-    """An aware `datetime` with a fixed offset of whole minutes, from one or from ISO 8601 text with an offset."""
+    """An aware `datetime` with a fixed offset of whole minutes, from an aware `datetime` or ISO 8601 text."""
     if isinstance(value, str):
         moment = parse_instant(value, source)
     elif isinstance(value, datetime) and not is_missing(value):
         moment = value
     else:
         raise source.expected("a datetime or ISO 8601 text", value)
-    if getattr(moment, "nanosecond", 0):  # of pandas' Timestamp
+    if getattr(moment, "nanosecond", 0):  # pandas' Timestamp has it
         raise source.error(f"{brief(str(value))} is finer than a microsecond, which would be lost")
+    if hasattr(moment.tzinfo, "localize") and moment.tzname() == "LMT":  # what pytz's zones mean without it
+        raise source.error(f"{brief(str(value))} is in local mean time. Write zone.localize(...), or use zoneinfo")
     offset = moment.utcoffset()
     if offset is None:
         raise source.error(f"{brief(str(value))} {NAIVE}")
     try:
-        if offset % timedelta(minutes=1):  # RFC 3339 has no seconds here; some zones before 1900 have
+        if offset % timedelta(minutes=1):  # RFC 3339 has no seconds in an offset; some zones had them before 1900
             return moment.astimezone(UTC)
     except OverflowError:
         raise source.error(f"{brief(str(value))} is out of range: years go from 1 to 9999") from None
@@ -134,9 +136,9 @@ def id_text(value: UUID | str, source: Source = CONSTRUCTOR) -> str:
 
 
 def number(value: Any, source: Source = CONSTRUCTOR) -> int | float:
-    """Exactly an `int` or a `float` that JSON can carry, from one, a `Decimal` or a numpy scalar."""
+    """A plain `int` or `float` that JSON can carry, from either of them, a `Decimal` or a numpy scalar."""
     exact: int | float = value if type(value) is int or type(value) is float else _python_number(value, source)
-    if _TOO_SMALL < exact < _TOO_LARGE:  # NaN isn't
+    if _TOO_SMALL < exact < _TOO_LARGE:  # which NaN isn't
         return exact
     raise source.error(f"{brief(exact)} is not a number that JSON can carry")
 
@@ -176,7 +178,7 @@ def parse_instant(written: str, source: Source = CONSTRUCTOR) -> datetime:
 
 
 def day(value: object, source: Source) -> date:
-    """A date, from one or from its text, such as "2026-01-31"."""
+    """A date, from a `date` or from text such as "2026-01-31"."""
     written: Any = str(value) if isinstance(value, date) else value
     try:
         parsed = date.fromisoformat(written)
@@ -199,7 +201,7 @@ def sendable(value: object) -> bool:
 
 def judge(read: Callable[[Any, Source], Any], operator: str, value: Any, source: Source) -> Any:
     """
-    The value next to a column as the leaf holds it.
+    The value that a column is compared with, as the leaf holds it.
 
     Args:
         read: The converter of the leaf's value.

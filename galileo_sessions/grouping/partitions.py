@@ -97,7 +97,7 @@ def _bins(column: Column, edges: tuple[object, ...]) -> Iterator[tuple[str, Filt
 
 def values(column: Column, filter_type: FilterType, wanted: object) -> Partition:
     """
-    One part for each value. Of a collection, it has the sessions with that member.
+    One part for each value: the sessions that have it, or for a collection those with that member.
 
     Raises:
         FilterError: if the values aren't a list with at least one, or if the column can't be compared with one of them.

@@ -16,7 +16,7 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _LENGTHS = {"h": _HOUR, "d": _DAY, "w": timedelta(weeks=1)}
 _DAYS = {"today": timedelta(), "yesterday": _DAY}
 _STEPS = {"days": _DAY, "weeks": timedelta(days=7), "months": timedelta(days=32)}
-"""How far it is from the first day of a unit into the next one."""
+"""What leads from the first day of a unit to a day of the next unit."""
 
 
 def zone_of(tz: object) -> tzinfo:
@@ -27,7 +27,7 @@ def zone_of(tz: object) -> tzinfo:
         FilterError: if no time zone has that name.
         FilterTypeError: if it is neither text nor a `tzinfo`.
     """
-    if hasattr(tz, "localize"):  # of pytz, whose zones mean local mean time where they are used as a tzinfo
+    if hasattr(tz, "localize"):  # pytz's zones mean local mean time when they are used as a tzinfo
         tz = str(tz)
     if isinstance(tz, tzinfo):
         return tz
@@ -71,7 +71,7 @@ def instant_in(value: object, zone: tzinfo) -> datetime:
 
 def read_time(written: str, unit: Unit, now: datetime) -> datetime:
     """
-    The instant, in UTC, that text means, which can be relative to the current time.
+    The instant, in UTC, that text stands for; it can be relative to the current time.
 
     Args:
         written: "today", "yesterday", how long ago such as "12h", "30d" or "8w", or text for `instant_in`.
@@ -95,7 +95,7 @@ def read_time(written: str, unit: Unit, now: datetime) -> datetime:
 
 
 def first_instant(day: date, zone: tzinfo) -> datetime:
-    """The instant, in UTC, at which a day begins: midnight, the first of two, or the time to which the clocks jump."""
+    """The instant, in UTC, at which a day begins: midnight, the first of two midnights, or where the clocks jump to."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 

@@ -28,12 +28,12 @@ class Pages:
     sessions: Mapping[str, Sequence[Mapping[str, object]]]
     """The sessions by project."""
     email: str
-    """The user's."""
+    """The user's address."""
     check: Callable[[web.Request], None]
     """Raises a `RequestError` for a request without credentials."""
 
     def routes(self) -> list[web.RouteDef]:
-        """All of them; like FastAPI, they don't answer HEAD."""
+        """All routes; like FastAPI, they don't answer HEAD."""
         project = "/projects/{project_id}"
         handlers = {
             "/healthcheck": self.healthcheck,
@@ -84,12 +84,12 @@ class Pages:
         return project_id
 
     def _described(self, project_id: str) -> dict[str, object]:
-        """A project. Sessions don't know its name, so it is called by its id."""
+        """A project. Sessions don't know its name, so its id is its name."""
         creator = {"created_by": _USER_ID, "created_by_user": {"id": _USER_ID, "email": self.email}}
         return {"id": project_id, "name": project_id, "type": _KIND, "runs": [], **creator, **_TIMES}
 
     def _streams(self, request: web.Request) -> list[dict[str, str]]:
-        """Log streams, called by their ids; the first is `default`, because SDKs expect each project to have one."""
+        """Log streams, named after their ids; the first is `default`, because SDKs expect each project to have one."""
         project_id = self._project_id(request)
         ids = dict.fromkeys(str(session.get("log_stream_id") or "") for session in self.sessions[project_id])
         streams = [stream for stream in ids if stream]

@@ -84,7 +84,7 @@ def columns_of(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
 
 def filterable_columns(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
     """
-    What a filter can ask about sessions: all columns, also the ids of their scope and columns without a value.
+    What a filter can ask about sessions: all columns, including the ids of the scope and columns without a value.
 
     A column has no filter type, and so fits every filter, if its values differ in type or are all missing.
     """
@@ -112,7 +112,7 @@ def _filter_type(column_id: str, value: object) -> str:
 
 
 def _text_type(column_id: str, value: str) -> str:
-    if value[:1].isdigit():  # like each ISO 8601 time; an error costs much more than this check
+    if value[:1].isdigit():  # as in every ISO 8601 time; an error costs much more than this check
         with suppress(FilterError):
             _ = instant(value)
             return "date"

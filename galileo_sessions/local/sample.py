@@ -51,7 +51,7 @@ _TAGS = ("vip", "beta", "regression", "needs-review", "mobile")
 
 def sample_sessions() -> list[dict[str, object]]:
     """
-    About 3,000 sessions of a dozen projects, over the 90 days up to 2026-06-30; the same on each call and machine.
+    About 3,000 sessions of a dozen projects, over the 90 days up to 2026-06-30; the same on every call and machine.
 
     Each has its `project_id` and a `log_stream_id`, `experiment_id` or `metrics_testing_id`, and values by column id:
     `id`, `name`, `external_id`, `input`, `output`, `error_message`, `score` (0 to 5), `metrics/…` (0 to 1),

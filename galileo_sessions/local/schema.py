@@ -100,7 +100,7 @@ _Node: Any = Union[  # noqa: UP007  # the names below are part of each entry's l
 
 
 class Scope(BaseModel):
-    """What both bodies have."""
+    """What the bodies of both requests have."""
 
     log_stream_id: UUID4 | None = None
     experiment_id: UUID4 | None = None
@@ -148,10 +148,10 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes, content_t
     Reads a request to `count` or `available_columns`.
 
     pydantic's rules hold: keys that the document doesn't have are ignored, `"3"` is a number, a time without an
-    offset is UTC, and of a node with several of filter, and, or, not, the one that fits best is taken.
+    offset is UTC, and if a node has several of the keys filter, and, or, not, the one that fits best is taken.
 
     Raises:
-        RequestError: if the document doesn't allow it, or its filter has more than 100 levels or 10,000 leaves.
+        RequestError: if the API's document doesn't allow it, or its filter has more than 100 levels or 10,000 leaves.
     """
     request = validated(endpoint, path={"project_id": project_id}, body=decoded(body, content_type))
     data = request["body"]

@@ -233,7 +233,7 @@ def _check(known: bool) -> None:
 
 @web.middleware
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answers refusals in FastAPI's shape, also those of aiohttp itself, such as for an unknown path."""
+    """Answers refusals in FastAPI's shape, including aiohttp's own, such as for an unknown path."""
     try:
         return await handler(request)
     except RequestError as error:

@@ -78,12 +78,12 @@ def parse_filter(text: str) -> Filter:
     """
     The filter that a text describes, such as `Col("score") > 3` or what `repr` prints of a filter.
 
-    The text can have columns and their comparisons, `&`, `|`, `~`, `all_of`, `any_of`, `ALWAYS`, `NEVER`,
+    The text can contain columns and their comparisons, `&`, `|`, `~`, `all_of`, `any_of`, `ALWAYS`, `NEVER`,
     `fully_annotated`, the constructors of filters, and literal values. Times, ids and time zones are text.
     Nothing in it is evaluated or imported.
 
     Args:
-        text: At most 65,536 characters, with at most 200 brackets in each other. It can have several lines.
+        text: At most 65,536 characters, with brackets nested at most 200 deep. It can have several lines.
 
     Raises:
         FilterParseError: if the text isn't a filter, or if a column or a constructor refuses a value.
@@ -301,7 +301,7 @@ class _Parser:
             return call(*given, **named)
         except FilterError as error:
             problem = str(error)
-        except TypeError as error:  # the arguments don't fit, in Python's words without the name of a class
+        except TypeError as error:  # arguments that don't fit: Python's words, without the class's name
             problem = f"{call.__name__}() {str(error).rpartition('() ')[2][:200]}"
         raise self._error(start, problem)
 

@@ -171,12 +171,12 @@ async def test_a_bad_id_is_named_by_its_line(server, run, tmp_path):
 async def test_without_an_id_nothing_is_counted(server, run, tmp_path):
     """An empty file or pipe is an error; so is a file in UTF-16."""
     ids = tmp_path / "ids.txt"
-    for content, problem in ((b"# none\n", "there is no project id"), (IDS[0].encode("utf-16"), "can't decode")):
+    for content, problem in ((b"# none\n", "it has no project id"), (IDS[0].encode("utf-16"), "can't decode")):
         ids.write_bytes(content)
         status, _, err = await run("count", "--projects-from", str(ids))
         assert (status, problem in err) == (2, True)
     status, _, err = await run("count", "--projects-from", "-")
-    assert (status, "there is no project id" in err) == (2, True)
+    assert (status, "it has no project id" in err) == (2, True)
     assert server.requests == []
 
 

@@ -39,7 +39,7 @@ REFUSED = (
         ),
         (["count", "nope"], NO_UUID),
         (["count", PROJECT, "--experiment", "x"], "Error: experiment_id must be a UUID, got 'x'"),
-        (["count", PROJECT, "--projects-from", "-"], "Error: PROJECT and --projects-from exclude each other."),
+        (["count", PROJECT, "--projects-from", "-"], "Error: PROJECT and --projects-from can't be used together."),
         (["count", "--projects-from", "/nowhere"], "'/nowhere': No such file or directory"),
         (["count", PROJECT, "--where", "Col("], "Error: --where: '(' was never closed\n  Col(\n     ^\n"),
         (

@@ -86,11 +86,11 @@ def test_no_credentials_or_too_many_are_refused(arguments, words):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        pytest.param(lambda: ApiKeyAuth(""), ["API key", "must be text that isn't empty"], id="empty"),
+        pytest.param(lambda: ApiKeyAuth(""), ["API key", "must be non-empty text"], id="empty"),
         pytest.param(lambda: ApiKeyAuth("s3cret\n"), ["API key", "line break", "Strip"], id="line-break"),
         pytest.param(lambda: ApiKeyAuth("s3cr\x00et"), ["API key", "ASCII"], id="nul"),
         pytest.param(lambda: BearerAuth("s3cr€t"), ["token", "ASCII"], id="not-ascii"),
-        pytest.param(lambda: ApiKeyAuth(None), ["API key", "must be text"], id="none"),
+        pytest.param(lambda: ApiKeyAuth(None), ["API key", "must be non-empty text"], id="none"),
         pytest.param(lambda: PasswordAuth("u", ""), ["password", "empty"], id="password"),
         pytest.param(lambda: BasicAuth("a:b", "p"), ["user name", "colon"], id="colon"),
         pytest.param(lambda: ApiKeyAuth("s3cret", header="bad header"), ["header", "'bad header'"], id="header-name"),

@@ -335,7 +335,7 @@ def test_the_documents_own_example_loads() -> None:
         pytest.param(
             {"project_id": PROJECT, "filter_tree": {"and": []}},
             ["filter_tree"],
-            ["an empty and would count all sessions", 'Leave out "filter_tree"'],
+            ["an empty " and " would count all sessions", 'Leave out "filter_tree"'],
             id="all sessions by an empty and",
         ),
     ],

@@ -80,7 +80,9 @@ async def test_the_key_never_follows_a_redirect(status, path):
     assert (len(server.requests), other.connections) == (1, 0)
 
 
-@pytest.mark.parametrize(("asked", "words"), [("120", ". It asks to wait 120 s"), ("0", "429 Too Many"), ("x", "429")])
+@pytest.mark.parametrize(
+    ("asked", "words"), [("120", ". It asks for a wait of 120 s"), ("0", "429 Too Many"), ("x", "429")]
+)
 async def test_a_refusal_says_how_long_to_wait(asked, words):
     """The message says how long the service asks to wait."""
     async with raw_server(http(429, "no", Retry_After=asked)) as server:

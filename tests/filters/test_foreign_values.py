@@ -235,3 +235,12 @@ def test_a_row_of_a_table_is_explained(pandas: Any) -> None:
     """The error for a row of a table says how to convert it."""
     with pytest.raises(FilterTypeError, match=r"Write row.to_dict\(\) for a row of a table"):
         matches(Col("a") > 1, pandas.Series({"a": 2}))  # type: ignore[arg-type]
+
+
+def test_a_datetime_of_pytz_must_be_localized(pytz: Any) -> None:
+    """Given as `tzinfo=`, a zone of pytz means local mean time, which nobody means: the error says what to write."""
+    berlin = pytz.timezone("Europe/Berlin")
+    moment = datetime(2026, 1, 31, 9)  # noqa: DTZ001  # pytz takes naive ones
+    with pytest.raises(FilterError, match=r"is in local mean time. Write zone.localize\(...\), or use zoneinfo"):
+        _ = Col("d") > moment.replace(tzinfo=berlin)
+    assert (Col("d") > berlin.localize(moment)) == (Col.date("d") > "2026-01-31T09:00:00+01:00")

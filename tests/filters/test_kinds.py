@@ -8,7 +8,8 @@ import pytest
 from support.strategies import LEAVES as SCHEMA_LEAVES
 from support.strategies import OPERATORS, PAIRS
 
-from galileo_sessions import Col
+import galileo_sessions
+from galileo_sessions import Col, ColumnCatalog
 from galileo_sessions.filters.columns import column_class
 from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, FilterType
 from galileo_sessions.filters.nodes import LEAVES
@@ -34,6 +35,14 @@ def test_each_filter_type_has_its_leaf_and_its_column(filter_type: FilterType) -
     assert filter_type is column.filter_type
     assert list(filter_type.methods) == [name for name in filter_type.methods if callable(getattr(column, name, None))]
     assert [] == [name for name in METHODS if name not in filter_type.methods and hasattr(column("a"), name)]
+
+
+@TYPES
+def test_each_filter_type_is_exported_and_has_a_method_of_the_catalog(filter_type: FilterType) -> None:
+    """Leaf and column are public, and `catalog.number("a")` and the like give the typed column."""
+    column = column_class(filter_type)
+    assert {column.__name__, LEAVES[filter_type].__name__} <= set(galileo_sessions.__all__)
+    assert getattr(ColumnCatalog.of(a=filter_type.value), filter_type)("a").column_id == column("a").column_id
 
 
 def test_col_has_all_methods() -> None:

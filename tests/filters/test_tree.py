@@ -102,7 +102,9 @@ def test_the_unchanged_part_is_the_very_object() -> None:
 def test_what_does_not_fit_is_refused() -> None:
     """Other values, a function that returns None and a tree that gets too deep are refused."""
     nothing: Any = lambda _: None  # noqa: E731
-    with pytest.raises(FilterTypeError, match=r"the function made None of Col.number\('a'\).gt\(1\). Return a filter"):
+    with pytest.raises(
+        FilterTypeError, match=r"the function returned None for Col.number\('a'\).gt\(1\). Return a filter"
+    ):
         map_leaves(A & B, nothing)
     column: Any = Col("a")
     for function in (leaves_of, lambda where: map_leaves(where, renamed)):
