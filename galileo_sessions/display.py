@@ -30,7 +30,7 @@ def bar(count: int | None, top: int, width: int = _BAR) -> str:
 
 def sparkline(counts: Sequence[int], width: int = 26) -> str:
     """
-    A row of columns as high as the counts. If there are too many, neighbours share one, as high as their mean.
+    A row of bars, one for each count. If there are too many, neighbouring counts share a bar that shows their mean.
 
     Args:
         counts: At least 0 each.

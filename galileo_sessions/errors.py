@@ -140,7 +140,7 @@ class Attempt:
     rate: float = 0.0
     """How many requests a second the client allowed after this one."""
     closed: bool = False
-    """Whether only single probes were sent after this one, because the service refused everything."""
+    """Whether the client then sent only one test request at a time, because the service refused everything."""
 
 
 class ConfigurationError(GalileoError, ValueError):
@@ -209,7 +209,7 @@ class QueueScopedFilterWarning(UserWarning):
 
 
 class DateAsTextWarning(UserWarning):
-    """A time as text next to an untyped column, which compares text: `Col("created_at") == "2026-05-03T00:00Z"`."""
+    """A time given as text to an untyped column is compared as text: `Col("created_at") == "2026-05-03T00:00Z"`."""
 
 
 class TransportError(GalileoError):
@@ -353,7 +353,7 @@ class ServerError(ResponseError):
 
 class DecodeError(GalileoError):
     """
-    A 200 without a count, which is `{"total_count": n}` with an integer n of 0 or more, or without columns.
+    A 200 that isn't what was asked for: columns, or `{"total_count": n}` with an integer n of 0 or more.
 
     Attributes:
         body: The beginning of the body as text, at most 2 KiB.

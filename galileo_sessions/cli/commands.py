@@ -221,7 +221,7 @@ def _targets(
         return read_projects(file, templates)
     named = projects or os.environ.get(_PROJECT, "").split()
     if not named:
-        raise click.UsageError(f"no project. Give PROJECT, or --projects-from FILE (- is a pipe), or set {_PROJECT}.")
+        raise click.UsageError(f"no project. Give PROJECT, or --projects-from FILE (- is stdin), or set {_PROJECT}.")
     return [template.for_project(project) for project in named for template in templates]
 
 

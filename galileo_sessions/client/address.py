@@ -88,7 +88,7 @@ def proxy_of(target: str, argument: Secret[str] | None, *, trust_env: bool) -> S
 
 
 def _environment_proxy() -> Secret[str] | None:
-    """As in curl, a proxy without a scheme is reached by http."""
+    """The proxy that the environment names for https. As in curl, one without a scheme is reached by http."""
     url = getproxies().get("https")
     return Secret(url if "://" in url else f"http://{url}") if url else None
 

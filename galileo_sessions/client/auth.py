@@ -98,7 +98,7 @@ class Authentication:
 
     def decode(self, endpoint: Endpoint[T], body: bytes) -> T:
         """
-        The answer in the body of a 200, read as it came: a common word in it can be somebody's password as well.
+        The answer in the body of a 200. Secrets are still in it: a password can be a common word that the answer needs.
 
         Raises:
             DecodeError: if there is no answer; it quotes the body without secrets.
@@ -106,7 +106,7 @@ class Authentication:
         try:
             return endpoint.decode(body)
         except DecodeError:
-            pass  # it can hold secrets; the one that is raised outside this block has no __context__
+            pass  # this error can hold secrets, so the one raised below must not have it as its __context__
         return endpoint.decode(redact(body, self._forms))
 
     async def close(self) -> None:

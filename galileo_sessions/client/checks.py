@@ -17,7 +17,7 @@ from galileo_sessions.filters.nodes import ALWAYS, Filter, all_of
 
 CACHE_SECONDS = 300.0
 RECHECK_AFTER = 10.0  # seconds; with older columns, a filter that doesn't fit is checked again against new ones
-MAX_PROJECTS = 1_000  # whose columns are cached: a catalog can take 100 kB
+MAX_PROJECTS = 1_000  # projects whose columns are cached; each catalog can take 100 kB
 
 
 @define

@@ -119,7 +119,7 @@ class GalileoSessions:
             trust_env=trust_env,
         )
         most = self._transport.connections
-        if limits.maximum > most:  # else the connector is a second queue, and waiting in it takes the attempt's time
+        if limits.maximum > most:  # or requests also queue in the connector, and that wait counts as attempt time
             limits = evolve(limits, maximum=int(most), initial=min(limits.initial, int(most)))
         self._concurrency = limits.maximum
         self._requester = Requester(
@@ -202,7 +202,7 @@ class GalileoSessions:
 
         Raises:
             ConfigurationError: before a request, if an id isn't a UUID, or the client can't be used here.
-            FilterError: before a request, if a time isn't one, or has no UTC offset.
+            FilterError: before a request, if a time can't be read, or has no UTC offset.
             GalileoError: as `count` does.
         """
         query = build_query(project_id, None, (), log_stream_id, experiment_id, metrics_testing_id)
@@ -255,8 +255,8 @@ class GalileoSessions:
         """
         if isinstance(targets, str | UUID | CountQuery):
             raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(targets)}. Write [...]")
-        if concurrency is not None and concurrency < 1:
-            raise ConfigurationError(f"concurrency must be 1 or more, got {concurrency}")
+        if concurrency is not None and (not isinstance(concurrency, int) or concurrency < 1):
+            raise ConfigurationError(f"concurrency must be a whole number, 1 or more, got {brief(concurrency)}")
         return CountStream(
             targets,
             build_query(_ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id),

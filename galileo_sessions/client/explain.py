@@ -83,7 +83,7 @@ def _issue(entry: Any) -> Issue | None:
 
 
 def _places(tree: Tree, root: str) -> dict[Path, tuple[Path, Filter]]:
-    """Each node with its path, by the steps of a `loc` that lead to it, and by those that lead into it."""
+    """Maps the steps of a `loc`, with or without the key of the node at their end, to that node and its path."""
     places: dict[Path, tuple[Path, Filter]] = {}
     for path, node in walk(tree):
         if isinstance(node, Filter):

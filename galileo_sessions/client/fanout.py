@@ -22,7 +22,7 @@ Workers. The feeder starts one with each of the first `concurrency` targets, so 
 
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
 for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
-left, `fail_fast` or a 401 makes an error final, or a task fails, all tasks are cancelled. In each case the queue of
+left, or if `fail_fast` or a 401 ends it, or if a task fails, all tasks are cancelled. In each case the queue of
 results ends with a mark once the last task is done::
 
     pulled      1 2 3 4 (source fails)
@@ -99,9 +99,9 @@ class CountStream:
         elapsed = 0.0
         if self._started is not None:
             elapsed = (self._ended or asyncio.get_running_loop().time()) - self._started
-        now = self._admission.flow
-        counts = (self._done, self._failed, self._total, now.in_flight)
-        return Progress(*counts, now.width, elapsed, now.rate, now.is_closed)
+        flow = self._admission.flow
+        counts = (self._done, self._failed, self._total, flow.in_flight)
+        return Progress(*counts, flow.width, elapsed, flow.rate, flow.is_closed)
 
     async def __aenter__(self) -> Self:
         if self._started is not None:

@@ -94,6 +94,11 @@ class TokenCache:
         self._waiting += 1
         try:
             outcome = await asyncio.shield(login)  # one count that is cancelled doesn't cancel it for the others
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if not login.cancelled() or (me is not None and me.cancelling()):
+                raise
+            outcome = ConfigurationError("this GalileoSessions was closed while it was logging in")
         finally:
             self._waiting -= 1
             if not self._waiting:  # the last one was cancelled, or the login is over
@@ -107,8 +112,6 @@ class TokenCache:
         """The new token, or the error. It is returned, because asyncio logs an exception that nobody retrieves."""
         try:
             token = await self._login()
-        except asyncio.CancelledError:
-            return ConfigurationError("this GalileoSessions was closed while it was logging in")
         except GalileoError as error:
             self._refusal = error if isinstance(error, LoginError) else None
             self._renew_at = self._clock() + _PAUSE

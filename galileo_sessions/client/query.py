@@ -180,7 +180,7 @@ def columns_body(query: CountQuery, start_time: datetime | str | None, end_time:
     The JSON that asks which columns a query's scope has between two times.
 
     Raises:
-        FilterError: if a time isn't one, or has no UTC offset.
+        FilterError: if a time can't be read, or has no UTC offset.
     """
     times = {"start_time": start_time, "end_time": end_time}
     return _encoded(query, **{name: instant(time).isoformat() for name, time in times.items() if time is not None})

@@ -87,12 +87,12 @@ class RequestState:
     """Whether the token of the last attempt was refused, so that the next attempt has a new one."""
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
-        """Whether a timeout says nothing about the service, because the deadline came before the attempt's own."""
+        """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
         return isinstance(error, errors.AttemptTimeoutError) and self.deadline - now <= _TIMER
 
     def failure(self, error: errors.GalileoError, now: float) -> errors.GalileoError:
         """
-        The error to raise: the last response rather than network trouble after it.
+        The error to raise. If the network failed after a response, it is the error of that response.
 
         It is a copy, because an attempt lists the original.
         """
@@ -262,8 +262,8 @@ class Requester:
         status = error.status if isinstance(error, errors.ResponseError) else None
         if error is None or isinstance(error, errors.DecodeError):
             status = 200
-        number, waited, now = len(state.attempts) + 1, begun - state.waiting_since, self.admission.flow
-        attempt = errors.Attempt(number, status, error, waited, ended - begun, now.width, now.rate, now.is_closed)
+        number, waited, flow = len(state.attempts) + 1, begun - state.waiting_since, self.admission.flow
+        attempt = errors.Attempt(number, status, error, waited, ended - begun, flow.width, flow.rate, flow.is_closed)
         state.attempts += (attempt,)
         state.waiting_since = ended
         if logger.isEnabledFor(logging.DEBUG):
@@ -276,7 +276,7 @@ class Requester:
         Decides when the next attempt can begin.
 
         Raises:
-            GalileoError: if there is none.
+            GalileoError: if there is no next attempt.
         """
         now, admission = state.waiting_since, self.admission
         if state.is_cut_short(error, now):

@@ -156,7 +156,7 @@ class Transport:
             raise _closed()
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),  # how many at once is decided above, in one queue
+                connector=aiohttp.TCPConnector(limit=0),  # a single queue, in Admission, limits the requests in flight
                 cookie_jar=aiohttp.DummyCookieJar(),  # /login sets a cookie
             )
         if self._session.closed:
@@ -177,7 +177,7 @@ class Transport:
             await self._session.close()
 
     def abandon(self) -> bool:
-        """Drops a session of its own that wasn't closed; False if there is none. It never awaits, for finalisers."""
+        """Drops its own session if it wasn't closed; False if there is none. Never awaits, so `__del__` can call it."""
         connector = self._session.connector if self._owns and self._session is not None else None
         if self._session is None or connector is None:
             return False

@@ -90,7 +90,7 @@ class _Checker:
         return None
 
     def _allowed_values(self, info: ColumnInfo, leaf: Comparison, *, fold: bool) -> frozenset[Any]:
-        """A column's allowed values, to be compared with those of its filters; none if some have another type."""
+        """A column's allowed values, to compare with those in filters; empty if any has a different type."""
         key = info.id, fold
         if key not in self._allowed:
             values = info.allowed_values
@@ -100,7 +100,7 @@ class _Checker:
 
 
 def _asks_for_its_values(leaf: Comparison, path: Path) -> bool:
-    """Whether sessions that have the leaf's values are asked for, rather than sessions without them."""
+    """Whether the leaf asks for sessions that have its values, rather than for sessions without them."""
     if path.count("not") % 2:
         return leaf.operator in ("ne", "not_in")
     return leaf.operator in ("eq", "one_of") or (leaf.operator == "contains" and leaf.type == "collection")

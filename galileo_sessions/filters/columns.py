@@ -33,7 +33,7 @@ Instant: TypeAlias = datetime | str
 Value: TypeAlias = Number | datetime | UUID | str
 Day: TypeAlias = date | str
 
-V = TypeVar("V")  # what `eq` takes; then Vc what `contains` takes, Vs `one_of`, Vo `gt`
+V = TypeVar("V")  # what `eq` takes; Vc is what `contains` takes, Vs what `one_of` takes, Vo what `gt` takes
 Vc = TypeVar("Vc")
 Vs = TypeVar("Vs")
 Vo = TypeVar("Vo")
@@ -351,7 +351,7 @@ class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | dateti
     Collections can't be told from text: write `Col.collection("tags")`.
 
     Raises:
-        FilterError: from each method, if the value could not mean what was written.
+        FilterError: from each method, if the value makes no sense there, such as a list for `==`.
     """
 
     __slots__ = ()
@@ -425,7 +425,7 @@ def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
         user_ids: The members whose rating is asked for, at least one; None means all that the key may see.
     """
     warn(
-        "fully_annotated works only in searches of an annotation queue; a count of sessions has none",
+        "fully_annotated works only in searches of an annotation queue; a count of sessions isn't one",
         QueueScopedFilterWarning,
         stacklevel=2,
     )

@@ -141,7 +141,7 @@ def no_truth_value() -> FilterTypeError:
 
 def swapped(where: object, record: object) -> FilterTypeError:
     """The error for arguments of `matches` that aren't a filter and a session."""
-    if not hasattr(where, "size"):
+    if not hasattr(where, "depth"):
         return expected_filter(where)
     row = ". Write row.to_dict() for a row of a table" if hasattr(record, "to_dict") else ""
     return FilterTypeError(f"a session must be a mapping from column ids to values, got {brief(record)}{row}")
@@ -229,7 +229,7 @@ def instead_of_node(data: object) -> str:
         return ". Write load_filter(json.loads(text))" if is_json else ". parse_filter reads filters as text"
     if isinstance(data, list | tuple):
         return '. Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
-    if hasattr(data, "size"):
+    if hasattr(data, "depth"):
         return ". This is a filter already"
     if not isinstance(data, Mapping):
         return ""

@@ -53,7 +53,7 @@ def load_filter(tree: object) -> Filter:
 
     Raises:
         FilterDecodeError: with the path to the first fault, such as `.and[1].filter.operator`.
-        FilterTooLargeError: if the filter would have more than 10,000 leaves or 40,000 nodes.
+        FilterTooLargeError: if the filter would have more than 10,000 leaves.
     """
     return load_node(tree, ())
 

@@ -2,7 +2,7 @@
 Decides whether a filter can hold a value, and converts it to JSON.
 
 The converters of a leaf's fields are here. They accept what the API's schema allows, so a leaf and JSON share them.
-A column calls the same converters, and `judge` refuses values that could not mean what was written.
+A column calls the same converters, and `judge` also refuses what makes no sense there, such as a list for `==`.
 The value's `Source`, which says where it comes from, makes the error that refuses it.
 Subclasses of `str`, `int` and `float`, such as the members of a `StrEnum`, become plain ones.
 """
@@ -113,9 +113,10 @@ def user_ids(value: Several[UUID | str] | None) -> tuple[str, ...] | None:
     if value is None:
         return None
     written = [id_text(item) for item in items_of(value) or ()]
-    if not written or not all(map(UUID_TEXT.fullmatch, written)):
+    found = [match for each in written if (match := UUID_TEXT.fullmatch(each))]
+    if not written or len(found) < len(written):
         raise CONSTRUCTOR.expected("a list of at least one UUID as user_ids", value)
-    return tuple([each if len(each) == 36 else str(UUID(each)) for each in written])
+    return tuple([match[0] if match[0] == match[1] and len(match[0]) == 36 else str(UUID(match[1])) for match in found])
 
 
 # ---- single values ---------------------------------------------------------------------------------------------------

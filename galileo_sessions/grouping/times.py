@@ -16,7 +16,7 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _LENGTHS = {"h": _HOUR, "d": _DAY, "w": timedelta(weeks=1)}
 _DAYS = {"today": timedelta(), "yesterday": _DAY}
 _STEPS = {"days": _DAY, "weeks": timedelta(days=7), "months": timedelta(days=32)}
-"""What leads from the first day of a unit to a day of the next unit."""
+"""A step from the first day of a unit to some day in the next unit."""
 
 
 def zone_of(tz: object) -> tzinfo:
@@ -85,7 +85,10 @@ def read_time(written: str, unit: Unit, now: datetime) -> datetime:
     if written in _DAYS:
         return first_instant((now - _DAYS[written]).date(), zone)
     if ago := _AGO.fullmatch(written):
-        return _begin(unit, now - int(ago[1]) * _LENGTHS[ago[2]])
+        number, length = int(ago[1]), _LENGTHS[ago[2]]
+        if length == _HOUR:  # hours pass by the instant; days and weeks, by what clocks show
+            return _begin(unit, (now.astimezone(UTC) - number * length).astimezone(zone))
+        return _begin(unit, now - number * length)
     if _TIME.fullmatch(written):
         return instant_in(written, zone)
     raise FilterError(

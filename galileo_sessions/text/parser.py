@@ -132,7 +132,7 @@ class _Parser:
     # ---- brackets and operands ---------------------------------------------------------------------------------------
 
     def _items(self, opening: str, start: int, *, is_call: bool = False) -> tuple[list[Any], dict[str, Any], bool]:
-        """Reads up to the closing bracket: the values, those with a name, and whether there is a comma."""
+        """Reads up to the closing bracket. Returns the values, those given by name, and whether there was a comma."""
         if len(self._open) > MAX_BRACKETS:
             raise self._error(start, messages.TOO_DEEP)
         self._open.append((opening, start))

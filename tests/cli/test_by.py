@@ -124,6 +124,14 @@ def test_times_can_be_relative(options, start, end):
     assert read_partition(*options, NOW) == make(start, end, tz=ZoneInfo(tz or "UTC"))
 
 
+@pytest.mark.parametrize(("now", "hours"), [("03:30+01:00", "2"), ("02:30+01:00", "1"), ("02:30+02:00", "0")])
+def test_hours_ago_are_hours_where_clocks_change(now, hours):
+    """Clocks in Berlin show the hour from 2 to 3 twice that night; `--since 2h` means two hours all the same."""
+    moment = datetime.fromisoformat(f"2026-10-25T{now}").astimezone(ZoneInfo("Europe/Berlin"))
+    partition = read_partition("created_at:hour", f"{hours}h", "2026-10-26", "Europe/Berlin", moment)
+    assert next(iter(partition.values())).children[0].value == datetime(2026, 10, 25, 0, tzinfo=UTC)
+
+
 def test_edges_make_bins():
     """Numbers separated by commas make bins; a column id can contain colons."""
     for by, partition in (

@@ -208,13 +208,15 @@ async def test_a_login_that_nobody_waits_for_ends():
     assert asyncio.all_tasks() == before
 
 
-async def test_closing_ends_a_login():
-    """Closing ends a login in progress; counts that wait get an error, or their own cancellation."""
+@pytest.mark.parametrize("turns", [1, 5], ids=["that hasn't begun", "in progress"])
+async def test_closing_ends_a_login(turns):
+    """Closing ends a login; counts that wait get an error, or their own cancellation."""
     before = asyncio.all_tasks()
     service = Login("token")
     service.release.clear()
     waiter, cancelled = (asyncio.create_task(service.get()) for _ in range(2))
-    await idling()
+    for _ in range(turns):
+        await asyncio.sleep(0)
     closing = asyncio.create_task(service.tokens.close())
     await asyncio.sleep(0)
     cancelled.cancel()

@@ -315,6 +315,7 @@ def warned(user_ids: Any) -> Filter:
         pytest.param([USER], (USER,), id="text"),
         pytest.param([UUID(USER)], (USER,), id="UUID"),
         pytest.param((PROJECT, UUID(USER)), (PROJECT, USER), id="tuple"),
+        pytest.param([f"{{{USER}}}", f"{{{USER.replace('-', '', 1)}"], (USER, USER), id="braces, 36 characters"),
         pytest.param(iter([PROJECT, USER]), (PROJECT, USER), id="iterator"),
         pytest.param({UUID(PROJECT), UUID(USER)}, (USER, PROJECT), id="set"),
         pytest.param({PROJECT, USER}, (USER, PROJECT), id="set of text"),

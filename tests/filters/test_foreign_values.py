@@ -215,6 +215,7 @@ def test_a_time_of_a_record_without_a_zone_is_refused() -> None:
     [
         ({"a": 1}, Col("a").eq(1), "{'a': 1} is not a filter"),
         (None, {"a": 1}, "None is not a filter"),
+        (np.array([1]), {"a": 1}, "array([1]) is not a filter"),
         (Col("a"), {"a": 1}, "Col('a') is a column, not yet a filter"),
         ({"a": 1}, {"a": 1}, "{'a': 1} is not a filter"),
         (Col("a").eq(1), [1], "a session must be a mapping from column ids to values, got [1]"),
