@@ -55,7 +55,8 @@ class Screen:
             self._ended.set()
             self._writer.join()
         finally:
-            self._bar.stop()
+            if not self._bar.disable:  # rich 13.0 would write a line end
+                self._bar.stop()
         self._raise_error()
 
     async def put(self, line: str) -> None:

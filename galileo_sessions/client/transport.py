@@ -248,8 +248,8 @@ def _reason(error: Exception) -> str:
     """The system's words for what happened; aiohttp's own would print a proxy's password."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered {error.status}"
-    words = error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else None
-    return words or type(error).__name__
+    cause: object = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
+    return str(getattr(cause, "strerror", None) or type(error).__name__)
 
 
 def _check_injected(session: aiohttp.ClientSession) -> None:
