@@ -71,7 +71,7 @@ class Authentication:
         self._recent_tokens: deque[Secret[str]] = deque(maxlen=_KEPT_TOKENS)
         if isinstance(credentials, PasswordAuth):
             self._tokens = TokenCache(partial(self._login, login_form(credentials), login_timeout))
-        self.logs_in = self._tokens is not None
+        self.logs_in: bool = self._tokens is not None
         """Whether requests carry the token of a login, so that the first one after a 401 carries a new token."""
 
     async def post(self, path: str, body: bytes, *, until: float, max_body: int) -> Response:

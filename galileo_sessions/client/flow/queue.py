@@ -75,7 +75,7 @@ class Admission:
         self._limits = limits
         self._retry = retry
         self._on_change = on_change
-        self.flow = self._new_flow(0.0)
+        self.flow: FlowControl = self._new_flow(0.0)
         """The flow control in this event loop."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._single: _Line = OrderedDict()
