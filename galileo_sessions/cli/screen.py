@@ -36,12 +36,14 @@ class Screen:
         self._error: OSError | None = None
         self._writer = Thread(target=self._write_lines, daemon=True)  # so that a second Ctrl-C can end the program
         self._on_terminal = sys.stdout.isatty()  # then one console draws the lines and the bar
+        has_bar = sys.stderr.isatty()
         self._bar = Progress(
             BarColumn(24),
             TextColumn("{task.description}", markup=False),
-            console=Console(stderr=not self._on_terminal),
+            # without a terminal, rich 13.0 would write a line end when the bar stops
+            console=Console(stderr=not self._on_terminal, quiet=not (has_bar or self._on_terminal)),
             transient=True,
-            disable=not sys.stderr.isatty(),
+            disable=not has_bar,
         )
         self._task = self._bar.add_task("")
 
@@ -55,8 +57,7 @@ class Screen:
             self._ended.set()
             self._writer.join()
         finally:
-            if not self._bar.disable:  # rich 13.0 would write a line end
-                self._bar.stop()
+            self._bar.stop()
         self._raise_error()
 
     async def put(self, line: str) -> None:
