@@ -35,7 +35,7 @@ REFUSED = (
         (["serve", "--port", "65536"], "65536 is not in the range 0<=x<=65535."),
         (
             ["count"],
-            "Error: no project. Give PROJECT, or --projects-from FILE (- is a pipe), or set GALILEO_PROJECT_ID.",
+            "Error: no project. Give PROJECT, or --projects-from FILE (- is stdin), or set GALILEO_PROJECT_ID.",
         ),
         (["count", "nope"], NO_UUID),
         (["count", PROJECT, "--experiment", "x"], "Error: experiment_id must be a UUID, got 'x'"),
