@@ -8,11 +8,11 @@ import contextlib
 import io
 import os
 import re
-import runpy
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TextIO
@@ -20,38 +20,50 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
+from galileo_sessions.client.flow.control import FlowControl, Permit
 from galileo_sessions.local import LocalGalileo, sample_sessions
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.simulation import Fixed, simulate
+from support.skies import outcome
+from support.weather_table import Weather
+from support.weathers import Away, Bucket, Capacity, Melt, Mixed, Reply, Service, Window
 
 DOCS = Path(__file__).parent
 FOLDER = DOCS / "pictures"
 DEMO = "galileo-sessions demo"  # what the terminals show
 BY_DAY = "galileo-sessions count {project} \\\n    --by created_at:day --since 2026-05-01 --until 2026-05-15"
 _WIDTH = 480  # pixels; at a telephone's 350 the text is still 11 pixels high
-_HALO = ' stroke="#fff" stroke-width="4" paint-order="stroke"'  # words stay readable on lines
 _MONO = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace"
 _STYLE = """\
 text{font:15px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:#1f2933}
-.name{font-weight:600}.small{font-size:13px;fill:#52606d}.mono{font:12px %s}.mid{text-anchor:middle}
-.end{text-anchor:end}
-.room{fill:#eef2f7;stroke:#9aa5b1}.module{fill:#fff;stroke:#cbd2d9}.bar{fill:#9aa5b1}.ours{fill:#1768ac}
-.line{stroke:#9aa5b1}.arrow{stroke:#1768ac;stroke-width:1.5;marker-end:url(#head)}.note{fill:#fff7e0;stroke:#e3c567}"""
+.name{font-weight:600}.small{font-size:13px;fill:#52606d}.value{font-size:14px}.mono{font:12px %s}
+.mid{text-anchor:middle}.end{text-anchor:end}.card{fill:#fff}
+.room{fill:#eef2f7;stroke:#9aa5b1}.bar{fill:#9aa5b1}.ours{fill:#1768ac}.track{fill:#e4e9ef}.lost{fill:#d95f02}
+.line{stroke:#9aa5b1}.arrow{stroke:#1768ac;stroke-width:1.5;marker-end:url(#head)}.head{fill:#1768ac}
+.note{fill:#fff7e0;stroke:#e3c567}.axis,.bound,.curve{fill:none;stroke:#9aa5b1}
+.bound{stroke:#d95f02;stroke-dasharray:6 4}.curve{stroke:#1768ac;stroke-width:1.6}
+@media (prefers-color-scheme: dark){text{fill:#d7dde4}.small{fill:#a9b4c0}.card{fill:#1b1f24}
+.room{fill:#2a323b;stroke:#6b7785}.bar{fill:#6b7785}.ours{fill:#4a9eda}.track{fill:#2f3740}.lost{fill:#f19a53}
+.line{stroke:#6b7785}.arrow{stroke:#5fb3e6}.head{fill:#5fb3e6}.note{fill:#3a3320;stroke:#7a6a2f}
+.bound{stroke:#f19a53}.curve{stroke:#5fb3e6}}"""
 
 
-def _svg(height: float, title: str, parts: Iterable[str]) -> str:
+def _svg(height: float, title: str, parts: Iterable[str], width: int = _WIDTH) -> str:
     return f"""\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:g}" width="{_WIDTH}" role="img">
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:g}" width="{width}" role="img">
 <title>{escape(title)}</title>
 <style>{_STYLE % _MONO}</style>
 <marker id="head" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">\
-<path d="M0 0 8 4 0 8z" fill="#1768ac"/></marker>
-<rect width="100%" height="100%" rx="8" fill="#fff"/>
+<path d="M0 0 8 4 0 8z" class="head"/></marker>
+<rect width="100%" height="100%" rx="8" class="card"/>
 {chr(10).join(parts)}
 </svg>
 """
 
 
-def _text(x: float, y: float, words: str, kind: str = "", more: str = "") -> str:
-    return f'<text x="{x:g}" y="{y:g}" class="{kind}"{more}>{escape(words)}</text>'
+def _text(x: float, y: float, words: str, kind: str = "") -> str:
+    return f'<text x="{x:g}" y="{y:g}" class="{kind}">{escape(words)}</text>'
 
 
 def _box(x: float, y: float, width: float, height: float, kind: str) -> str:
@@ -128,7 +140,7 @@ request > transport: bytes, headers
 transport > Galileo: POST
 Galileo > transport: 429
 transport > request: status, headers, body
-request: flow: send less; admission: first in line
+request: flow: send less; queue: first in line
 request > transport: the same bytes again
 transport > Galileo: POST
 Galileo > transport: 200
@@ -152,7 +164,8 @@ def one_count() -> str:
         if target:
             middle = (at[source] + at[target]) / 2
             parts.append(f'<path d="M{at[source]:g} {y}H{at[target]:g}" class="arrow"/>')
-            parts.append(_text(middle, y - 8, words, "small mid", _HALO))
+            parts += [_box(middle - 4 * len(words), y - 20, 8 * len(words), 15, "card")]  # no line goes through words
+            parts.append(_text(middle, y - 8, words, "small mid"))
         else:
             parts += [_box(at[source] - 66, y - 20, 290, 26, "note"), _text(at[source] - 56, y - 2, words, "small")]
     return _svg(height, "The life of one count", parts)
@@ -177,15 +190,16 @@ def _bars(heading: str, column: int, title: str, ours: str, goal: float | None =
         values = [float(re.findall(r"[\d.]+", cell.replace(",", ""))[-1]) for _, cell in rows]
         longest = max([*values, goal or 0])
         parts, height = [_text(16, 28, title, "name")], 50 + 50 * len(rows)
-        if goal is not None:
-            parts.append(
-                f'<path d="M{16 + 360 * goal / longest:g} 44V{height - 8}" class="line" stroke-dasharray="4 3"/>'
-            )
         for y, (label, cell), value in zip(range(60, 10_000, 50), rows, values, strict=False):
-            width = max(2, 360 * value / longest)
-            parts.append(_text(16, y, label, "small", _HALO))
-            parts.append(_box(16, y + 7, width, 16, "ours" if re.search(ours, label) else "bar"))
-            parts.append(_text(22 + width, y + 20, cell, "mono", _HALO))
+            parts.append(_text(16, y, label, "small"))
+            parts.append(
+                _box(16, y + 7, max(2, 360 * value / longest), 16, "ours" if re.search(ours, label) else "bar")
+            )
+            parts.append(_text(_WIDTH - 16, y + 20, cell, "mono end"))
+            if goal is not None:
+                parts.append(
+                    f'<path d="M{16 + 360 * goal / longest:g} {y + 3}v24" class="line" stroke-dasharray="4 3"/>'
+                )
         return _svg(height, title, parts)
 
     return draw
@@ -194,10 +208,104 @@ def _bars(heading: str, column: int, title: str, ours: str, goal: float | None =
 # ---- flow control ----------------------------------------------------------------------------------------------------
 
 
+class _Failing(Away):
+    """A service that answers 500 for a while."""
+
+    def arrive(self, now: float) -> Reply:
+        reply = super().arrive(now)
+        return Reply("error") if reply.kind == "refused" else reply
+
+
+_TROUBLES: dict[str, tuple[Callable[[], Service], int]] = {  # with so many counts
+    "at most 20 requests a second": (lambda: Bucket(20, 20), 1_000),
+    "at most 100 in each second": (lambda: Window(100, 1.0), 1_000),
+    "at most 20 at once": (lambda: Capacity(20, 0.1), 2_000),
+    "answers 500 to everything for 1 s": (lambda: _Failing(Service(), 1.0, 1.0), 10_000),
+    "away for 3 s": (lambda: Away(Service(), 1.0, 3.0), 10_000),
+    "away for 20 s": (lambda: Away(Service(), 1.0, 20.0), 10_000),
+    "answers 503 to one in ten": (lambda: Mixed(0.1, "refused"), 10_000),
+    "slows down above 16 at once": (Melt, 10_000),
+}
+_WIDTHS = (10, 64, 256)
+
+
+def troubles() -> str:
+    """What share of the counts is lost at services in trouble: by this client, and with a fixed number at once."""
+    columns = {head: 16 + 94 * i for i, head in enumerate(("this client", *(f"{n} at once" for n in _WIDTHS)))}
+    parts = [_text(16, 28, "Counts lost at services in trouble", "name")]
+    parts += [_text(x, 54, head, "small") for head, x in columns.items()]
+    top = 84
+    for label, (service, counts) in _TROUBLES.items():
+        parts.append(_text(16, top, label, "value"))
+        ours = outcome(Weather(service, counts, ideal=1.0, requests=1.0, wall=1.0), seed=1)
+        runs = [ours, *(simulate(service(), partial(Fixed, width), counts) for width in _WIDTHS)]
+        is_slow = [not run.lost and run.seconds > 1.5 * ours.seconds for run in runs]
+        for x, run, slow in zip(columns.values(), runs, is_slow, strict=True):
+            kind = "value name" if run is ours else "value"
+            parts += [_box(x, top + 9, 40, 12, "track"), _text(x + 45, top + 20, _percent(run.lost / counts), kind)]
+            if run.lost:
+                parts.append(_box(x, top + 9, max(2, 40 * run.lost / counts), 12, "lost"))
+            elif slow:
+                parts.append(_text(x, top + 38, f"{run.seconds / ours.seconds:.0f}× as long", "small"))
+        top += 66 if any(is_slow) else 50
+    return _svg(top - 12, "Counts lost at services in trouble", parts, width=400)
+
+
+def _percent(share: float) -> str:
+    """Only nothing is 0 %."""
+    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
+class _Recorded(FlowControl):
+    """A flow control that remembers when it sent, the width, and how many requests were under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[float, int, int]] = []
+
+    def sent(self, now: float) -> Permit:
+        permit = super().sent(now)
+        self.seen.append((now, self.width, self.in_flight))
+        return permit
+
+
+_Points = list[tuple[float, float]]
+_SECONDS, _BIN, _LIMIT = 10, 0.1, 200  # seconds that are drawn; of one point; requests a second
+
+
 def flow() -> str:
-    """A run of the flow control at a simulated service, drawn by the bench of its weathers."""
-    bench = runpy.run_path(str(DOCS.parent / "tests" / "bench" / "bench_weather.py"))
-    return str(bench["plot"]())
+    """A run of the flow control at a token bucket that answers after 50 ms."""
+    control = _Recorded()
+    _ = simulate(Bucket(_LIMIT, 20, None, 0.05), lambda: control, _SECONDS * _LIMIT + 20)
+    sent = [0] * round(_SECONDS / _BIN)
+    seen = [moment for moment in control.seen if moment[0] < _SECONDS]
+    for at, *_ in seen:
+        sent[int(at / _BIN)] += 1
+    rates: _Points = [((i + 0.5) * _BIN, number / _BIN) for i, number in enumerate(sent)]
+    limit: _Points = [(0, _LIMIT), (_SECONDS, _LIMIT)]
+    under_way, widths = [(at, count) for at, _, count in seen[::4]], [(at, width) for at, width, _ in seen[::4]]
+    parts = _panel(40, "requests a second (dashed: the service's limit)", rates, limit)
+    parts += _panel(222, "requests under way (dashed: the width)", under_way, widths)
+    return _svg(378, "The rate finds 200 a second, with a dozen requests under way", parts)
+
+
+def _panel(top: float, title: str, values: _Points, bounds: _Points) -> list[str]:
+    """A curve over time with its axes, and a dashed one."""
+    left, right, bottom = 52, _WIDTH - 26, top + 120
+    highest = max(value for _, value in values + bounds)
+
+    def line(points: _Points, kind: str) -> str:
+        places = ((left + at / _SECONDS * (right - left), bottom - value / highest * 108) for at, value in points)
+        return f'<path d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in places)}" class="{kind}"/>'
+
+    parts = [_text(left, top - 10, title), f'<path d="M{left} {top}V{bottom}H{right}" class="axis"/>']
+    parts += [
+        _text(left - 8, bottom + 5, "0", "small end"),
+        _text(left - 8, bottom - 103, f"{highest:.0f}", "small end"),
+    ]
+    seconds = range(0, _SECONDS + 1, 2)
+    parts += [_text(left + at / _SECONDS * (right - left), bottom + 20, f"{at} s", "small mid") for at in seconds]
+    return [*parts, line(bounds, "bound"), line(values, "curve")]
 
 
 # ---- all -------------------------------------------------------------------------------------------------------------
@@ -210,11 +318,11 @@ PICTURES: dict[str, Callable[[], str]] = {
     "performance_count.svg": _bars(
         "CPU cost per count", 4, "CPU of a count at 64 in flight; bare aiohttp is 1", "^count"
     ),
-    "performance_trouble.svg": _bars("Services in trouble", 2, "Seconds, in multiples of the ideal", ".", 1),
+    "performance_trouble.svg": troubles,
     "performance_filters.svg": _bars(
         "A filter compared with plain dicts",
         2,
-        "Building a filter of so many leaves, compared with plain dicts",
+        "Time to build a filter by its leaves; plain dicts take 1",
         ".",
         3,
     ),

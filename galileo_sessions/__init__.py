@@ -47,6 +47,7 @@ from galileo_sessions.errors import (
     TransportError,
     UnknownColumnError,
     ValidationError,
+    Verdict,
 )
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog, load_catalog
 from galileo_sessions.filters.column_info import ColumnInfo
@@ -158,6 +159,7 @@ __all__ = [
     "TransportError",
     "UnknownColumnError",
     "ValidationError",
+    "Verdict",
     "all_of",
     "any_of",
     "draw_filter",

@@ -65,6 +65,32 @@ def brief(value: object) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
+@frozen
+class Verdict:
+    """
+    What an error of one attempt means for the service, and for the next attempt.
+
+    Each kind of error has its verdict, by which the retries, the queue and the flow control decide.
+    """
+
+    kind: Literal["answered", "refused", "throttled", "trouble", "fatal"]
+    """
+    answered: the service is well, and would answer the same again: 401, 404, 422, a 200 that isn't a count.
+    refused: the service didn't take the request: 502, 503, no connection, a lost connection, a proxy's page.
+    throttled: the service itself asked to come later: a 429, or a Retry-After with a status that is retried.
+    trouble: the service failed at it: 408, 425, 500, 504, a response that isn't HTTP, a timeout.
+    fatal: no attempt can help, and it says nothing about the service: an untrusted certificate, a closed client.
+    """
+    retry_after: float | None = None
+    """Seconds that the service asked to wait, or None."""
+    cost: int = 1
+    """Attempts that it costs if it is the count's own: 2 after a timeout, which also took the service's time."""
+
+
+_TROUBLE = frozenset({408, 425, 500, 504})
+_REFUSED = frozenset({502, 503, 520, 521, 522, 523, 524, 529})  # from 520 on by proxies: the service didn't answer them
+
+
 class GalileoError(Exception):
     """
     The root of the tree: `except GalileoError` catches all that this package raises.
@@ -90,6 +116,11 @@ class GalileoError(Exception):
     def message(self) -> str:
         """The text without the project and the attempts, which `str` adds."""
         return str(self.args[0]) if self.args else ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """What this error means for the service, and whether another attempt can help."""
+        return Verdict("fatal")
 
     def __str__(self) -> str:
         notes = [] if self.query is None else [f"project {self.query.project_id}"]
@@ -138,9 +169,9 @@ class Attempt:
     width: int = 0
     """How many requests at once the client allowed after this one."""
     rate: float = 0.0
-    """How many requests a second the client allowed after this one."""
-    closed: bool = False
-    """Whether the client then sent only one test request at a time, because the service refused everything."""
+    """How many requests a second the client allowed after this one; infinite until the service has refused one."""
+    breaker_open: bool = False
+    """Whether the client then sent only single probes, because the service refused everything."""
 
 
 class ConfigurationError(GalileoError, ValueError):
@@ -215,6 +246,11 @@ class DateAsTextWarning(UserWarning):
 class TransportError(GalileoError):
     """No complete response came. The request can be sent again, because counting changes nothing."""
 
+    @property
+    def verdict(self) -> Verdict:
+        """The service, or the way to it, refused."""
+        return Verdict("refused")
+
 
 class ConnectError(TransportError):
     """No connection: the host is unknown or refuses, or this process has no file descriptor left."""
@@ -222,6 +258,11 @@ class ConnectError(TransportError):
 
 class TLSError(ConnectError):
     """The server's certificate isn't trusted, or isn't for this host."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """It would be untrusted again."""
+        return Verdict("fatal")
 
 
 class DisconnectedError(TransportError):
@@ -240,6 +281,11 @@ class AttemptTimeoutError(TransportError, TimeoutError):
         super().__init__(message)
         self.phase = phase
 
+    @property
+    def verdict(self) -> Verdict:
+        """It also took the service's time."""
+        return Verdict("trouble", cost=2)
+
 
 class ProtocolError(TransportError):
     """
@@ -252,6 +298,11 @@ class ProtocolError(TransportError):
     def __init__(self, message: str, *, worth_retrying: bool = True) -> None:
         super().__init__(message)
         self.worth_retrying = worth_retrying
+
+    @property
+    def verdict(self) -> Verdict:
+        """What is too long or compressed stays so."""
+        return Verdict("trouble" if self.worth_retrying else "answered")
 
 
 class DeadlineExceededError(GalileoError, TimeoutError):
@@ -292,6 +343,17 @@ class ResponseError(GalileoError):
         self.headers: Mapping[str, str] = dict(headers)
         self.body = body
         self.retry_after = retry_after
+
+    @property
+    def verdict(self) -> Verdict:
+        """By its status; with a Retry-After the service asks to come later."""
+        status, asked = self.status, self.retry_after
+        is_retried = status in _TROUBLE or status in _REFUSED
+        if status == 429 or (is_retried and asked is not None):
+            return Verdict("throttled", asked)
+        if status in _REFUSED:
+            return Verdict("refused")
+        return Verdict("trouble", cost=2 if status == 504 else 1) if is_retried else Verdict("answered")
 
 
 class RedirectError(ResponseError):
@@ -365,3 +427,8 @@ class DecodeError(GalileoError):
         super().__init__(message)
         self.body = body
         self.is_json = is_json
+
+    @property
+    def verdict(self) -> Verdict:
+        """A page instead of JSON comes from a proxy whose service is away."""
+        return Verdict("answered" if self.is_json else "refused")

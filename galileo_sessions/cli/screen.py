@@ -84,7 +84,7 @@ class Screen:
         done = f"{progress.done:,}" + ("" if progress.total is None else f" of {progress.total:,}")
         rate = f"{progress.done / (progress.elapsed or 1):,.0f} a second, "
         state = f"limit {progress.width}"
-        if progress.closed:
+        if progress.breaker_open:
             rate, state = "", "waiting for the service"
         self._bar.update(
             self._task,

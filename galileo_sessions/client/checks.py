@@ -45,7 +45,9 @@ class ColumnChecks:
         self._requester = requester
         self._projects: dict[str, _Columns] = {}  # the most recently used last
 
-    async def count(self, query: CountQuery, deadline: float | None, *, single: bool = True) -> tuple[int, Attempts]:
+    async def count(
+        self, query: CountQuery, deadline: float | None, *, interactive: bool = True
+    ) -> tuple[int, Attempts]:
         """
         The count of a query whose filter fits its project's columns; otherwise like `Requester.count`.
 
@@ -56,19 +58,19 @@ class ColumnChecks:
         where = all_of([query.where, *query.filters])
         if query.body and where != ALWAYS:
             try:
-                await self._check(query, where, deadline, single)
+                await self._check(query, where, deadline, interactive)
             except GalileoError as error:
                 error.query = query
                 raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
-        return await self._requester.count(query, deadline, single=single)
+        return await self._requester.count(query, deadline, interactive=interactive)
 
-    async def _check(self, query: CountQuery, where: Filter, deadline: float | None, single: bool) -> None:
+    async def _check(self, query: CountQuery, where: Filter, deadline: float | None, interactive: bool) -> None:
         try:
-            (await self._catalog(query.project_id, CACHE_SECONDS, deadline, single)).check(where)
+            (await self._catalog(query.project_id, CACHE_SECONDS, deadline, interactive)).check(where)
         except FilterCheckError:  # perhaps the column is new
-            (await self._catalog(query.project_id, RECHECK_AFTER, deadline, single)).check(where)
+            (await self._catalog(query.project_id, RECHECK_AFTER, deadline, interactive)).check(where)
 
-    async def _catalog(self, project_id: str, age: float, deadline: float | None, single: bool) -> ColumnCatalog:
+    async def _catalog(self, project_id: str, age: float, deadline: float | None, interactive: bool) -> ColumnCatalog:
         """The columns of a project, at most `age` seconds old when the call began."""
         began = asyncio.get_running_loop().time()
         columns = self._projects.pop(project_id, _Columns())
@@ -83,17 +85,17 @@ class ColumnChecks:
         try:
             oldest = began - age if isinstance(columns.answer, ColumnCatalog) else began  # errors aren't cached
             if columns.answered_at <= oldest:
-                await self._ask(columns, CountQuery(project_id), deadline, single)
+                await self._ask(columns, CountQuery(project_id), deadline, interactive)
         finally:
             columns.lock.release()
         if isinstance(columns.answer, ColumnCatalog):
             return columns.answer
         raise copy(columns.answer)
 
-    async def _ask(self, columns: _Columns, query: CountQuery, deadline: float | None, single: bool) -> None:
+    async def _ask(self, columns: _Columns, query: CountQuery, deadline: float | None, interactive: bool) -> None:
         body = columns_body(query, None, None)
         try:
-            catalog, _ = await self._requester.send(COLUMNS, query, body, deadline, single=single)
+            catalog, _ = await self._requester.send(COLUMNS, query, body, deadline, interactive=interactive)
         except DeadlineExceededError:  # of this count alone
             raise
         except GalileoError as error:

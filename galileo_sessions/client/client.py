@@ -19,7 +19,7 @@ from galileo_sessions.client.checks import ColumnChecks
 from galileo_sessions.client.credentials import ApiKeyAuth, Credentials, find_credentials
 from galileo_sessions.client.fanout import CountStream, Targets, report_of
 from galileo_sessions.client.flow.limits import Limits
-from galileo_sessions.client.flow.queue import Admission
+from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.policy import Retry
 from galileo_sessions.client.query import CountQuery, build_query, columns_body, narrowed, part_queries
 from galileo_sessions.client.request import Count, Requester, logger
@@ -39,6 +39,7 @@ Projects: TypeAlias = list[str] | list[UUID] | list[UUID | str] | tuple[UUID | s
 Parts: TypeAlias = Mapping[str, Filter]
 
 _ANY_PROJECT = UUID(int=0)  # stands for the project in a template of queries
+_NO_SCOPE = (None, None, None)
 
 
 class CountByOptions(TypedDict, total=False):
@@ -127,11 +128,13 @@ class GalileoSessions:
             Authentication(credentials, Secret(headers or {}), self._transport, timeouts.attempt),
             attempt_timeout=timeouts.attempt,
             retry=retry,
-            admission=Admission(limits, retry, partial(logger.debug, "limits: %s")),
+            queue=Queue(limits, retry, partial(logger.debug, "limits: %s")),
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester)
         self._check = check
+        self._last_where: Filter | None = None
+        self._last_query = CountQuery(_ANY_PROJECT)
 
     async def count(
         self,
@@ -172,8 +175,12 @@ class GalileoSessions:
         scope = (log_stream_id, experiment_id, metrics_testing_id)
         if isinstance(project_id, CountQuery):
             query = narrowed(project_id, build_query(_ANY_PROJECT, where, filters, *scope))
+        elif where is self._last_where and scope == _NO_SCOPE and not filters:  # its JSON is the same
+            query = self._last_query.for_project(project_id)
         else:
             query = build_query(project_id, where, filters, *scope)
+            if scope == _NO_SCOPE and not query.filters:
+                self._last_where, self._last_query = where, query
         total, _ = await count(query, deadline)
         return total
 
@@ -261,7 +268,7 @@ class GalileoSessions:
             targets,
             build_query(_ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id),
             count=self._counter(check),
-            admission=self._requester.admission,
+            queue=self._requester.queue,
             concurrency=concurrency or self._concurrency,
             ordered=ordered,
             fail_fast=fail_fast,

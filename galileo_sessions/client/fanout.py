@@ -38,7 +38,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppr
 from typing import Any, Self, TypeAlias, cast
 from uuid import UUID
 
-from galileo_sessions.client.flow.queue import Admission
+from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.query import CountQuery, narrowed
 from galileo_sessions.client.request import Count, call_back, refuse_coroutine_function
 from galileo_sessions.client.results import CountReport, CountResult, OnProgress, Progress
@@ -64,7 +64,7 @@ class CountStream:
         template: CountQuery,
         *,
         count: Count,
-        admission: Admission,
+        queue: Queue,
         concurrency: int,
         ordered: bool,
         fail_fast: bool,
@@ -75,7 +75,7 @@ class CountStream:
         self._targets = targets
         self._template = template
         self._count = count
-        self._admission = admission
+        self._queue = queue
         self._concurrency = concurrency
         self._fail_fast = fail_fast
         self._timeout = timeout
@@ -99,9 +99,9 @@ class CountStream:
         elapsed = 0.0
         if self._started is not None:
             elapsed = (self._ended or asyncio.get_running_loop().time()) - self._started
-        flow = self._admission.flow
+        flow = self._queue.flow
         counts = (self._done, self._failed, self._total, flow.in_flight)
-        return Progress(*counts, flow.width, elapsed, flow.rate, flow.is_closed)
+        return Progress(*counts, flow.width, elapsed, flow.rate, flow.breaker.is_open)
 
     async def __aenter__(self) -> Self:
         if self._started is not None:
@@ -213,7 +213,7 @@ class CountStream:
             total: int | None = None
             error: GalileoError | None = None
             try:
-                total, attempts = await self._count(query, self._deadline, single=False)
+                total, attempts = await self._count(query, self._deadline, interactive=False)
             except GalileoError as problem:
                 if self._fail_fast or isinstance(problem, AuthenticationError):
                     self._abort(problem)

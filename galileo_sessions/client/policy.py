@@ -1,84 +1,68 @@
 """
-Whether to try again, and when: decisions over values, without a clock, a socket or a sleep of their own.
+Whether a failed attempt is repeated, and when.
 
 Theory of operation
 ===================
 
-Each question has a `RetryDecisions`; all of a client share a `RetryBudget`. A failed attempt is one of three::
+Whose trouble is it? Trouble that everybody has is the service's, and costs a count next to nothing. Trouble that one
+count has while others succeed is its own, and costs it an attempt, or two after a timeout. In between, a failure costs
+the more the more surprising it is: log(f) / log(0.01) of an attempt, where f is the share of the other counts whose
+first attempts failed lately::
 
-    refusal       the service, or what stands before it, has no room: 429, 502, 503, 504, 520 to 524, 529, any retried
-                  status with a Retry-After, a 200 that is no JSON but a page, no connection, a lost connection
-    own trouble   408, 425, 500, a broken answer, an attempt that took too long
-    final         all else: it would come again
+    others failed     1 %    10 %    50 %    90 %     98 %
+    a failure costs   1      0.5     0.15    0.023    0.004
 
-A refusal is backpressure. It costs no attempt while there is reason for hope: the service said "later" itself (429,
-Retry-After), or another answer came within the last `patience` seconds, or the question belongs to a fan-out, which is
-told by the limiter's closed door when hope is over. The refused question returns to the head of the queue, and the
-limiter decides when it is sent; after a Retry-After not before that time is over. One that is refused again goes to
-the end of the queue; when others have succeeded in between again and again, its refusals tell nothing of the service,
-and it waits on its own. Else a few projects that are always refused would take the others' place, or close the door.
-A question that has been refused for longer than `patience` has no more free attempts, and waits for no further
-Retry-After. In a fan-out that takes more, for where nine of ten are refused, it is only unlucky: so many refusals that
-they can't be chance, given the share that is refused of all answers::
+A count with 4 attempts is thus given up when the odds that it was only unlucky fall to 1 in 100 million, however many
+attempts fail. A second of 500s loses nothing, yet a filter that the service can't process fails after four attempts.
+So does a count that is alone, because nothing says that others fail, too.
 
-    500          429, Retry-After: 1      503          200
-    attempt 1 ── jitter up to 0.25 s ── · ── 1 to 1.1 s ── · ── at once ── ·
-         attempts 1 of 4            still 1          still 1
-         budget -5                                               budget +5
+A service that refuses a request, or asks to come later, says itself that it would take the request at another time. If
+it has answered before, such a count isn't given up within its `patience`. After that, a fan-out's target is given up
+once its failures have cost all its attempts.
 
-Own trouble costs an attempt and tokens. Waits are random, from 0 to a bound that doubles, so that clients which failed
-together don't return together. The first retry after a lost connection is quick, for often only a kept connection was
-stale. A Retry-After is never cut short, and one above `max_retry_after` is not waited for.
+A count that has failed twice while fewer than a quarter of the others fail is in trouble of its own. Its further
+failures say nothing about the service: they neither slow the client down nor open the circuit breaker.
 
-The budget keeps retries from multiplying the load of a service in trouble: it starts full at 500 tokens, a retry takes
-5 or 10, and success gives tokens back. An empty budget means that own trouble is final, until successes refill it.
-
-Invariants: at most `attempts` attempts that cost one; 0 <= tokens <= 500; no wait that would pass the deadline; with
-`Retry(attempts=1)` nothing is sent twice.
+The first retry comes as soon as the queue has a place for it. Later ones wait for a random time, so that clients which
+failed together don't return together. Its bound doubles with each attempt spent. A Retry-After is never cut short.
 """
 
 from collections.abc import Callable
-from math import inf, log
+from math import log
 
 from attrs import define, field, frozen
 
 from galileo_sessions import errors
 
-OWN_TROUBLE = frozenset({408, 425, 500})
-_REFUSALS = frozenset({429, 502, 503, 504, 520, 521, 522, 523, 524, 529})
-_STATUSES = OWN_TROUBLE | _REFUSALS
-_QUICK = 0.05  # seconds within which the first retry after a disconnect begins: often it was only a stale connection
-_GRACE = 0.1  # seconds over which those who wait for the same Retry-After come back
-_AT_ONCE = 4  # times that others succeed between refusals of a question, before it waits on its own
-_ALONE = 2.0  # minus the logarithm of a chance of 1 in 7, from which on a refusal tells of this question alone
-_CHANCE = 20.0  # minus the logarithm of the chance that an unlucky question is given up: 1 in 500,000,000
-_LEAST, _MOST = 0.05, 0.95  # share of refusals that is reckoned with: 7 in a row are no chance, or 390
-
-_FULL, _PRICE, _DEAR_PRICE = 500, 5, 10
+_LATELY = 1 - 1 / 64  # weight that an attempt keeps with each later one; 64 are enough to tell 2 % from 10 %
+_QUIET = 60.0  # seconds
+_RARE = 0.01  # the share that is assumed before anything is known: a failure then costs a whole attempt
+_FEW = 0.25  # a share of failures that most counts don't have; a rate limit that has just begun soon exceeds it
+_SPREAD = 0.1  # seconds over which counts with the same Retry-After come back
 
 
 @frozen
 class Retry:
     """
-    How often and how patiently to try again; counting changes nothing, so that a repeated request does no harm.
+    How often and how patiently to try again. Counting changes nothing, so repeating a request is safe.
 
     Raises:
         ConfigurationError: if a number is out of its range.
     """
 
     attempts: int = 4
-    """Requests for one count that end in trouble of its own (a 500, a broken answer, a timeout), 1 to 20. Refusals of
-    a service that is overloaded or away don't count while it may recover. 1 means no retry at all."""
+    """Attempts for one count whose failures are its own, 1 to 20. A failure that other counts share costs less, or
+    nothing. 1 means that nothing is sent twice."""
     backoff: float = 0.25
-    """Seconds that the first wait is at most; it doubles with each attempt, and is drawn from 0 up to that."""
+    """Seconds that the second retry waits at most; the first doesn't wait. The bound grows with each attempt spent, and
+    the wait is drawn from 0 up to it."""
     max_backoff: float = 8.0
-    """Seconds that any wait is at most, unless the service asks for more with Retry-After."""
+    """Seconds that any retry waits at most, unless the service asks for more with a Retry-After."""
     max_retry_after: float = 60.0
-    """Seconds of Retry-After that are waited; if it is more, nothing is sent for as long, and the error has the
-    number."""
+    """The longest Retry-After to wait for, in seconds. A longer one is the count's error, which has the number."""
     patience: float = 90.0
-    """Seconds for which a fan-out waits for a service that answered and now refuses everything; a single `count`
-    without `timeout=` waits 10 s at most, and once for a Retry-After that is longer."""
+    """Seconds for which a fan-out waits for a service that refuses everything. A single `count` without `timeout=`
+    begins no further wait after 10 s."""
 
     def __attrs_post_init__(self) -> None:
         if type(self.attempts) is not int or not 1 <= self.attempts <= 20:
@@ -92,185 +76,87 @@ class Retry:
 
 
 @define
-class RetryBudget:
+class FirstAttempts:
     """
-    What all counts of a client may spend on retries together, so that a service in trouble isn't asked four times.
+    How many counts failed lately at their first attempt; each weighs less as others come.
 
-    A retry costs 5 tokens, 10 after a timeout or a 504. Success at once gives 1 back, success on a retry its price.
+    Later attempts are left out, because they belong to counts that have failed before.
     """
 
-    tokens: int = _FULL
+    made: float = 0.0
+    failed: float = 0.0
+    number: int = 0
+    """Of all first attempts ever."""
+    _last_at: float = 0.0
 
-    def take(self, price: int) -> bool:
-        """Pays for a retry, if there is enough."""
-        if price > self.tokens:
-            return False
-        self.tokens -= price
-        return True
+    def add(self, now: float, *, failed: bool) -> None:
+        """Adds one; after a quiet time, those before it say nothing any more."""
+        if now - self._last_at > _QUIET:
+            self.made = self.failed = 0.0
+        self._last_at = now
+        self.number += 1
+        self.made = self.made * _LATELY + 1
+        self.failed = self.failed * _LATELY + failed
 
-    def give_back(self, tokens: int) -> None:
-        """Refunds, up to what there was at the beginning."""
-        self.tokens = min(_FULL, self.tokens + tokens)
+    def failing_share(self, number: int) -> float:
+        """The share that failed lately, without the failed one of this number; a guess if there were no others."""
+        own = min(self.failed, _LATELY ** (self.number - number))  # less after a quiet time
+        return max(_RARE, (self.failed - own + _RARE) / (self.made - own + 1))
 
 
 @define
-class RetryDecisions:
+class Retries:
     """
-    The decisions for one question.
+    The retries of one count.
 
     Args:
         policy: How often and how patiently.
-        budget: Shared by all questions of a client.
+        interactive: Whether somebody awaits this count alone, so that it is given up when its patience ends.
         jitter: Returns a random number from 0 to its argument.
-        patience: Seconds for which refusals are free, from the first one on.
-        trusts_door: Whether a refusal is free until the limiter's closed door ends all hope, whatever came before.
+        number: Of its first attempt, in `FirstAttempts`; 0 if that didn't fail.
+        since: When the first attempt failed.
+        until: When its patience ends.
     """
 
     policy: Retry
-    budget: RetryBudget
+    interactive: bool
     jitter: Callable[[float], float]
-    patience: float = inf
-    trusts_door: bool = False
-    made: int = field(default=0, init=False)
-    refund: int = field(default=1, init=False)
-    """Tokens that a success gives back: 1, or the price of the last retry."""
-    _refusals: int = field(default=0, init=False)
-    _chance: float = field(default=0.0, init=False)
-    _overtaken: int = field(default=0, init=False)
-    _first_refusal: float | None = field(default=None, init=False)
-    _is_impatient: bool = field(default=False, init=False)
-    _last_refusal: float = field(default=0.0, init=False)
-    _gateway_timeouts: int = field(default=0, init=False)
-    _new_tokens: int = field(default=0, init=False)
+    number: int
+    since: float
+    until: float
+    spent: float = field(default=0.0, init=False)
+    """Attempts that the failures have cost."""
+    _failures: int = field(default=0, init=False)
 
-    def wait_after_refusal(
-        self, error: errors.GalileoError, now: float, last_success: float, left: float = inf, share: float = 0.0
+    def has_own_trouble(self, others: FirstAttempts) -> bool:
+        """Whether it has failed twice, and most others don't, so that its failures say nothing about the service."""
+        return self._failures >= 2 and others.failing_share(self.number) < _FEW
+
+    def next_wait(
+        self, verdict: errors.Verdict, now: float, others: FirstAttempts, *, has_answered: bool
     ) -> float | None:
         """
-        Seconds to wait before a refused question may be sent again, if that is free; None if it isn't.
+        Seconds until the next attempt can begin, or None if the count is given up.
 
         Args:
-            error: What the last attempt met.
-            now: Seconds on any clock.
-            last_success: When any question last succeeded, on the same clock.
-            left: Seconds to the deadline; the wait is infinite if it would pass it.
-            share: Of all answers, what was refused lately, from 0 to 1.
+            verdict: On the last attempt.
+            now: When it failed.
+            others: The first attempts of all counts.
+            has_answered: Whether the service has ever answered this client.
         """
-        if not is_refusal(error) or self.policy.attempts == 1 or not self._is_in_time(error):
+        policy, asked, before = self.policy, verdict.retry_after, self.spent
+        if policy.attempts == 1 or verdict.kind in ("answered", "fatal") or (asked or 0.0) > policy.max_retry_after:
             return None
-        if self._first_refusal is None:
-            self._first_refusal = self._last_refusal = now
-        hope = self.trusts_door or is_told(error) or now - last_success < self.patience
-        refused_for = now - self._first_refusal
-        self._chance -= log(min(_MOST, max(_LEAST, share)))
-        had_enough = not self.trusts_door or self._chance >= _CHANCE
-        self._is_impatient = had_enough and refused_for > self.patience
-        if not hope or (had_enough and refused_for >= self.patience):
+        self._failures += 1
+        self.spent += verdict.cost * log(others.failing_share(self.number)) / log(_RARE)
+        is_spent, left = self.spent >= policy.attempts, self.until - now
+        has_hope = has_answered and verdict.kind != "trouble"
+        is_patient = has_hope and left > 0
+        if not is_patient and (is_spent or (has_hope and self.interactive)):
             return None
-        self._overtaken += last_success > self._last_refusal
-        self._last_refusal = now
-        self._refusals += 1
-        wait = self._wait_of_refusal(error)
-        return wait if wait < left else inf
-
-    @property
-    def goes_first(self) -> bool:
-        """Whether the question returns to the head of the queue: unless it was refused more than once."""
-        return self._refusals <= 1
-
-    def is_overtaken(self, last_success: float) -> bool:
-        """Whether one more refusal would tell of this question alone, for others succeed again and again."""
-        return self._overtaken > 0 and self._chance >= _ALONE and last_success > self._last_refusal
-
-    def wait_after(self, error: errors.GalileoError, left: float = inf, *, new_token: bool = False) -> float | None:
-        """
-        Seconds to wait before the next attempt; None if there is none; infinite if the wait would pass the deadline.
-
-        Args:
-            error: What the last attempt met.
-            left: Seconds to the deadline.
-            new_token: Whether the next attempt has a new token; after a 401 that is worth an attempt, once.
-        """
-        self.made += 1
-        if self.made >= self.policy.attempts:
-            return None
-        if new_token and not self._new_tokens:
-            self._new_tokens += 1
-            return 0.0
-        if not self._is_worth_it(error) or (self._is_impatient and asked_wait(error) is not None):
-            return None
-        wait = self._wait(error)
-        if wait >= left:
-            return inf
-        price = _DEAR_PRICE if isinstance(error, errors.AttemptTimeoutError) or _status(error) == 504 else _PRICE
-        if not self.budget.take(price):
-            return None
-        self.refund = price
-        return wait
-
-    def _is_worth_it(self, error: errors.GalileoError) -> bool:
-        if isinstance(error, errors.ResponseError):
-            self._gateway_timeouts += error.status == 504
-            return error.status in _STATUSES and self._gateway_timeouts < 2 and self._is_in_time(error)
-        if isinstance(error, errors.ProtocolError):
-            return error.worth_retrying
-        if _is_page(error):
-            return True
-        return isinstance(error, errors.TransportError) and not isinstance(error, errors.TLSError)
-
-    def _is_in_time(self, error: errors.GalileoError) -> bool:
-        return (asked_wait(error) or 0.0) <= self.policy.max_retry_after
-
-    def _wait_of_refusal(self, error: errors.GalileoError) -> float:
-        if self._overtaken >= _AT_ONCE and asked_wait(error) is None:
-            return self._backoff(self._overtaken - _AT_ONCE + 1)
-        is_first = self._refusals == 1 and isinstance(error, errors.DisconnectedError)
-        return self._wait(error) if is_first or asked_wait(error) is not None else 0.0
-
-    def _wait(self, error: errors.GalileoError) -> float:
-        asked = asked_wait(error)
-        if asked is not None:
-            return asked + self.jitter(min(_GRACE, asked))
-        if self.made <= 1 and isinstance(error, errors.DisconnectedError):
-            return self.jitter(_QUICK)
-        return self._backoff(self.made)
-
-    def _backoff(self, times: int) -> float:
-        return self.jitter(min(self.policy.max_backoff, self.policy.backoff * 2 ** min(times - 1, 50)))
-
-
-def _status(error: errors.GalileoError) -> int | None:
-    return error.status if isinstance(error, errors.ResponseError) else None
-
-
-def _is_page(error: errors.GalileoError) -> bool:
-    """Whether a 200 isn't JSON, but the page of a proxy, say, or nothing."""
-    return isinstance(error, errors.DecodeError) and not error.is_json
-
-
-def asked_wait(error: errors.GalileoError) -> float | None:
-    """Seconds that the service asked to wait, or None."""
-    return error.retry_after if isinstance(error, errors.ResponseError) else None
-
-
-def is_told(error: errors.GalileoError) -> bool:
-    """Whether the service itself said to come later: a 429, or a status that is retried with a Retry-After."""
-    status = _status(error)
-    return status == 429 or (status in _STATUSES and asked_wait(error) is not None)
-
-
-def is_refusal(error: errors.GalileoError) -> bool:
-    """Whether the service, or what stands before it, had no room for the request, or was away."""
-    if isinstance(error, errors.ConnectError | errors.DisconnectedError):
-        return not isinstance(error, errors.TLSError)
-    return _status(error) in _REFUSALS or is_told(error) or _is_page(error)
-
-
-def is_overload(error: errors.GalileoError) -> bool:
-    """Whether an error says that the service has too much to do: a refusal, or an attempt that took too long."""
-    return isinstance(error, errors.AttemptTimeoutError) or is_refusal(error)
-
-
-def is_trouble(error: errors.GalileoError) -> bool:
-    """Whether an error is the service's or the network's, rather than an answer to this question alone."""
-    return isinstance(error, errors.TransportError) or _status(error) in _STATUSES
+        if asked:  # 0 names no time
+            return asked + self.jitter(min(_SPREAD, asked))
+        most = min(policy.max_backoff, policy.backoff * (2 ** min(before, 50.0) - 1))
+        if is_patient:  # it learns soon that the service is back, and tries once more before it gives up
+            most = min(most, left, max(policy.backoff, (now - self.since) / 2))
+        return self.jitter(most)

@@ -22,16 +22,8 @@ from galileo_sessions import errors
 from galileo_sessions.client.auth import Authentication
 from galileo_sessions.client.flow.allowance import allowance
 from galileo_sessions.client.flow.control import Permit
-from galileo_sessions.client.flow.queue import Admission
-from galileo_sessions.client.policy import (
-    Retry,
-    RetryBudget,
-    RetryDecisions,
-    asked_wait,
-    is_overload,
-    is_told,
-    is_trouble,
-)
+from galileo_sessions.client.flow.queue import Queue
+from galileo_sessions.client.policy import Retries, Retry
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.client.responses import COUNT, Endpoint, error_of
 from galileo_sessions.client.transport import Transport
@@ -42,7 +34,7 @@ logger: logging.Logger = logging.getLogger("galileo_sessions")
 
 _TIMER = 0.001  # seconds by which a timer can be early
 _LINE = "POST %s: attempt %d, status %s, %.0f ms"
-_SINGLE_PATIENCE = 10.0
+_INTERACTIVE_PATIENCE = 10.0
 """
 Seconds that a single request without a deadline waits for a service that refuses everything.
 
@@ -55,10 +47,10 @@ OnAttempt = Callable[[errors.Attempt], object]
 
 
 class Count(Protocol):
-    """Counts a query, until a deadline on the loop's clock; `single` is False for the targets of a fan-out."""
+    """Counts a query, until a deadline on the loop's clock; `interactive` is False for the targets of a fan-out."""
 
     async def __call__(
-        self, query: CountQuery, deadline: float | None, *, single: bool = True
+        self, query: CountQuery, deadline: float | None, *, interactive: bool = True
     ) -> tuple[int, Attempts]: ...
 
 
@@ -71,20 +63,21 @@ class RequestState:
     body: bytes
     deadline: float
     """On the loop's clock; infinite if there is none."""
-    single: bool
+    interactive: bool
     """Whether it is asked on its own, not in a fan-out."""
     started: float
     waiting_since: float
     """When the wait for the next attempt began."""
     attempts: Attempts = ()
-    decisions: RetryDecisions | None = None
+    retries: Retries | None = None
     """Made when the first attempt has failed."""
     not_before: float = -inf
     """When the next attempt can begin, on the loop's clock."""
     allowance: tuple[int, float] | None = None
     """How many requests the service will take, and for how many seconds, according to the last answer."""
     new_token: bool = False
-    """Whether the token of the last attempt was refused, so that the next attempt has a new one."""
+    """Whether the token of the last attempt was refused, for the first time, so that the next attempt has a new one."""
+    renewed: bool = False
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
         """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
@@ -119,7 +112,7 @@ class Requester:
         authentication: Sends one request with credentials.
         attempt_timeout: Seconds that one attempt may take.
         retry: Whether to try again.
-        admission: Gives the permits.
+        queue: Gives the permits.
         on_attempt: Called after each attempt. What it raises is logged.
     """
 
@@ -130,27 +123,28 @@ class Requester:
         *,
         attempt_timeout: float,
         retry: Retry,
-        admission: Admission,
+        queue: Queue,
         on_attempt: OnAttempt | None,
     ) -> None:
-        self.admission = admission
+        self.queue = queue
         self.jitter: Callable[[float], float] = _jitter
         self._transport = transport
         self._authentication = authentication
         self._attempt_timeout = attempt_timeout
         self._retry = retry
-        self._budget = RetryBudget()
         refuse_coroutine_function("on_attempt", on_attempt)
         self._on_attempt = on_attempt
 
-    async def count(self, query: CountQuery, deadline: float | None, *, single: bool = True) -> tuple[int, Attempts]:
+    async def count(
+        self, query: CountQuery, deadline: float | None, *, interactive: bool = True
+    ) -> tuple[int, Attempts]:
         """The count of a query, and the attempts that it took; see `send`."""
         if not query.body:  # it selects no session
             return 0, ()
-        return await self.send(COUNT, query, query.body, deadline, single=single)
+        return await self.send(COUNT, query, query.body, deadline, interactive=interactive)
 
     async def send(
-        self, endpoint: Endpoint[T], query: CountQuery, body: bytes, deadline: float | None, *, single: bool = True
+        self, endpoint: Endpoint[T], query: CountQuery, body: bytes, deadline: float | None, *, interactive: bool = True
     ) -> tuple[T, Attempts]:
         """
         The answer to a request, and the attempts that it took.
@@ -160,7 +154,7 @@ class Requester:
             query: Its project; errors carry the query.
             body: What is sent.
             deadline: When to give up, on the loop's clock.
-            single: Whether it isn't part of a fan-out: it is sent before the targets of fan-outs, and has less
+            interactive: Whether it isn't part of a fan-out: it is sent before the targets of fan-outs, and has less
                 patience.
 
         Raises:
@@ -168,23 +162,22 @@ class Requester:
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        state = RequestState(endpoint, query, body, inf if deadline is None else deadline, single, now, now)
+        state = RequestState(endpoint, query, body, inf if deadline is None else deadline, interactive, now, now)
         refusal = self._transport.refusal(loop)
         if refusal is not None:
             raise state.failure(refusal, now)
         if now >= state.deadline:
             raise state.too_late(now)
         while True:
-            permit = None if state.attempts else self.admission.try_acquire(single=single)
+            permit = None if state.attempts else self.queue.try_acquire(interactive=interactive)
             answer, error = await self._attempt(state, permit or await self._acquire(state))
             if error is None:
-                self._budget.give_back(1 if state.decisions is None else state.decisions.refund)
                 return answer, state.attempts
             self._prepare_retry(state, error)
 
     async def close(self) -> None:
         """Ends all waits, cancels a login in progress, and closes the transport; nothing more is sent meanwhile."""
-        self.admission.close(self._transport.stop())
+        self.queue.close(self._transport.stop())
         await self._authentication.close()
         await self._transport.close()
 
@@ -193,11 +186,10 @@ class Requester:
         permit: Permit | errors.GalileoError | None = None
         try:
             async with timeout:
-                permit = await self.admission.acquire(
-                    single=state.single,
+                permit = await self.queue.acquire(
+                    interactive=state.interactive,
                     patience=self._patience(state),
-                    again=bool(state.attempts),
-                    ahead=state.decisions is not None and state.decisions.goes_first,
+                    has_failed=bool(state.attempts),
                     not_before=state.not_before,
                 )
         except TimeoutError:
@@ -210,7 +202,7 @@ class Requester:
 
     def _patience(self, state: RequestState) -> float:
         patience = self._retry.patience
-        return min(patience, _SINGLE_PATIENCE) if state.single and state.deadline == inf else patience
+        return min(patience, _INTERACTIVE_PATIENCE) if state.interactive and state.deadline == inf else patience
 
     async def _attempt(self, state: RequestState, permit: Permit) -> tuple[Any, errors.GalileoError | None]:
         """One attempt, recorded in `state`: the answer, or an error."""
@@ -223,47 +215,43 @@ class Requester:
         except errors.GalileoError as problem:
             error = problem.with_traceback(None)  # a traceback would keep the whole response alive
         except BaseException:
-            self.admission.released(permit)
+            self.queue.released(permit)
             raise
         ended = clock()
+        queue = self.queue
+        if not state.attempts:
+            failed = error is not None and error.verdict.kind not in ("answered", "fatal")
+            queue.first_attempts.add(ended, failed=failed)
         if error is None:
-            self.admission.succeeded(permit, ended)
+            queue.succeeded(permit, ended, state.allowance)
+        elif state.is_cut_short(error, ended):
+            queue.released(permit)
         else:
-            self._give_back(state, permit, error, ended)
-        if state.allowance is not None:
-            remaining, seconds = state.allowance
-            self.admission.allow(remaining, min(seconds, self._retry.max_retry_after))
+            is_own = state.retries is not None and state.retries.has_own_trouble(queue.first_attempts)
+            queue.failed(permit, error, ended, state.allowance, is_own=is_own)
         self._record(state, error, begun, ended)
         return answer, error
 
     async def _exchange(self, state: RequestState, until: float) -> Any:
-        state.allowance = None
+        state.allowance, state.new_token = None, False
         endpoint, authentication = state.endpoint, self._authentication
         path = endpoint.path.format(project_id=state.query.project_id)
         response = await authentication.post(path, state.body, until=until, max_body=endpoint.max_body)
-        state.allowance = allowance(response.headers)
+        found = allowance(response.headers)
+        state.allowance = None if found is None else (found[0], min(found[1], self._retry.max_retry_after))
         if response.status == 200:
             return authentication.decode(endpoint, response.body)
-        state.new_token = response.status == 401 and authentication.logs_in
+        state.new_token = response.status == 401 and authentication.logs_in and not state.renewed
+        state.renewed = state.renewed or state.new_token
         raise error_of(response, state.query)
-
-    def _give_back(self, state: RequestState, permit: Permit, error: errors.GalileoError, now: float) -> None:
-        """Gives the permit back after an error, with what the error says about the service."""
-        admission = self.admission
-        if is_overload(error) and not state.is_cut_short(error, now):
-            alone = state.decisions is not None and state.decisions.is_overtaken(admission.last_success)
-            admission.refused(permit, error, told=is_told(error), again=bool(state.attempts), alone=alone)
-        elif is_trouble(error):
-            admission.released(permit)
-        else:
-            admission.answered(permit, now)
 
     def _record(self, state: RequestState, error: errors.GalileoError | None, begun: float, ended: float) -> None:
         status = error.status if isinstance(error, errors.ResponseError) else None
         if error is None or isinstance(error, errors.DecodeError):
             status = 200
-        number, waited, flow = len(state.attempts) + 1, begun - state.waiting_since, self.admission.flow
-        attempt = errors.Attempt(number, status, error, waited, ended - begun, flow.width, flow.rate, flow.is_closed)
+        number, flow = len(state.attempts) + 1, self.queue.flow
+        limits = (flow.width, flow.rate, flow.breaker.is_open)
+        attempt = errors.Attempt(number, status, error, begun - state.waiting_since, ended - begun, *limits)
         state.attempts += (attempt,)
         state.waiting_since = ended
         if logger.isEnabledFor(logging.DEBUG):
@@ -278,23 +266,21 @@ class Requester:
         Raises:
             GalileoError: if there is no next attempt.
         """
-        now, admission = state.waiting_since, self.admission
+        now, queue = state.waiting_since, self.queue
         if state.is_cut_short(error, now):
             raise state.too_late(now)
-        if is_told(error) and (asked_wait(error) or 0.0) > self._retry.max_retry_after:
-            raise state.failure(admission.farewell() if admission.is_sent_away else error, now)
-        if state.decisions is None:
-            patience = self._patience(state)
-            state.decisions = RetryDecisions(self._retry, self._budget, self.jitter, patience, not state.single)
-        decisions, left = state.decisions, state.deadline - now
-        wait = decisions.wait_after_refusal(error, now, admission.last_success, left, admission.refused_share)
-        if wait is None:
-            wait = decisions.wait_after(error, left, new_token=state.new_token)
+        if state.retries is None:
+            until = min(now + self._patience(state), state.deadline)
+            number = queue.first_attempts.number if len(state.attempts) == 1 else 0
+            state.retries = Retries(self._retry, state.interactive, self.jitter, number, now, until)
+        if state.new_token and self._retry.attempts > 1:
+            return
+        wait = state.retries.next_wait(error.verdict, now, queue.first_attempts, has_answered=queue.flow.has_answered)
         if wait is None:
             raise state.failure(error, now)
-        if wait == inf:
+        if now + wait >= state.deadline:
             raise state.too_late(now)
-        state.not_before = now + wait if wait else -inf
+        state.not_before = now + wait
 
 
 def refuse_coroutine_function(name: str, callback: Callable[[T], object] | None) -> None:

@@ -59,8 +59,8 @@ class Progress:
     elapsed: float
     """Seconds since the stream was entered, up to its end."""
     rate: float
-    """How many requests can be sent per second, now."""
-    closed: bool
+    """How many requests can be sent per second, now; infinite until the service has refused one."""
+    breaker_open: bool
     """True while the service accepts nothing, and only single probes are sent."""
 
     @property

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import ssl as tls
 from collections.abc import Mapping
+from contextlib import nullcontext
 from io import BytesIO
 from math import inf
 from typing import Literal, TypeAlias
@@ -24,6 +25,7 @@ Phase: TypeAlias = Literal["connect", "response", "body"]
 
 _MAX_422 = 16 << 20  # bytes that are read of a 422, which repeats parts of the filter
 _MAX_PAGE = 64 * 1024  # bytes that are read of other responses that aren't a 200
+_SOON = 0.001  # seconds by which a timeout can be early or late
 _LARGE = 1 << 20  # aiohttp warns about longer bodies given as bytes
 
 
@@ -80,8 +82,9 @@ class Transport:
         self._path = self._url.raw_path.rstrip("/")
         self._session = session
         self._owns = session is None
-        connect = min(timeouts.connect, timeouts.attempt * 0.9)  # so that a timeout names the right phase
-        self._timeout = aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=inf)  # inf: never rounded up
+        self._connect = timeouts.connect
+        self._attempt = timeouts.attempt
+        self._timeout = self._timeout_of(timeouts.attempt)
         self._ssl = ssl
         self._proxy = proxy_of(base_url, proxy, trust_env=trust_env)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -118,22 +121,25 @@ class Transport:
             ConfigurationError: if the client or the session is closed, or the request can't be sent.
         """
         session = self._open_session()
+        seconds = until - asyncio.get_running_loop().time()
         phase: Phase = "response"
         try:
-            async with asyncio.timeout_at(until):
-                async with session.post(
+            async with (  # aiohttp's own timeout costs less, but leaves out the hooks that a given session may have
+                nullcontext() if self._owns else asyncio.timeout_at(until),
+                session.post(
                     self._url.with_path(self._path + path, encoded=True),
                     data=body if isinstance(body, BytesIO) or len(body) < _LARGE else BytesIO(body),
                     headers=headers.reveal(),
                     allow_redirects=False,
                     raise_for_status=False,
-                    timeout=self._timeout,
+                    timeout=self._timeout if self._attempt - seconds < _SOON else self._timeout_of(seconds),
                     ssl=self._ssl,
                     proxy=self._proxy and self._proxy.reveal(),
                     auto_decompress=False,
-                ) as response:
-                    phase = "body"
-                    return Response(response.status, response.headers, await _read(response, max_body), self._base)
+                ) as response,
+            ):
+                phase = "body"
+                return Response(response.status, response.headers, await _read(response, max_body), self._base)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
             problem = _translate(error, phase, self._base)
         except BaseException as error:  # noqa: BLE001  # a cancellation, or whatever a session's middleware raises
@@ -151,12 +157,17 @@ class Transport:
             )
         return _closed() if self._closed else None
 
+    def _timeout_of(self, seconds: float) -> aiohttp.ClientTimeout:
+        total = max(seconds, _SOON)  # aiohttp takes 0 for no limit
+        connect = min(self._connect, total * 0.9)  # so that a timeout names the right phase
+        return aiohttp.ClientTimeout(total=total, connect=connect, ceil_threshold=inf)  # inf: never rounded up
+
     def _open_session(self) -> aiohttp.ClientSession:
         if self._closed:
             raise _closed()
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),  # a single queue, in Admission, limits the requests in flight
+                connector=aiohttp.TCPConnector(limit=0),  # a single queue, in flow/queue, limits the requests in flight
                 cookie_jar=aiohttp.DummyCookieJar(),  # /login sets a cookie
             )
         if self._session.closed:

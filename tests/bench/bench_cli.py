@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory() as folder, server("fast") as url:
+    with tempfile.TemporaryDirectory() as folder, server() as url:
         os.environ.pop("PYTHONUNBUFFERED", None)  # as users have it
         os.environ |= {"GALILEO_API_URL": url, "GALILEO_API_KEY": "k"}
         peaks = {}

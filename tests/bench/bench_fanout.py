@@ -1,5 +1,5 @@
 """
-What a count costs, beside what it could cost; run by hand: `python tests/bench/bench_fanout.py`.
+What a count costs, next to what it could cost; run by hand: `python tests/bench/bench_fanout.py`.
 
 All figures of one run are of one machine, against one server in a process of its own, in turns, the best of several.
 """
@@ -162,22 +162,12 @@ async def large(url: str, number: int) -> tuple[float, float, float]:
         return peak / 1e6, first, time.perf_counter() - started
 
 
-async def under_trouble(url: str, number: int) -> tuple[int, float, float]:
-    """Failures, requests per count, seconds."""
-    async with GalileoSessions("k", base_url=url) as galileo:
-        started = time.perf_counter()
-        report = await galileo.count_all(PROJECTS[:number], WHERE)
-        took = time.perf_counter() - started
-    async with aiohttp.ClientSession() as session, session.get(f"{url}/requests") as response:
-        return len(report.errors), int(await response.text()) / number, took
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--number", type=int, default=10_000, help="counts per round")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    with server("fast") as url:
+    with server() as url:
         for width, number in ((1, arguments.number // 4), (64, arguments.number)):
             best = costs(url, width, number, arguments.rounds)
             print(f"\n{width} in flight        CPU µs   of bare   wall µs")
@@ -188,11 +178,6 @@ def main() -> None:
         print(f"{'Galileo SDK':<16} {told}")
         peak, first, took = asyncio.run(large(url, 100_000))
         print(f"\n100,000 counts: {peak:.1f} MB at the most, first result after {first:.3f} s, {took:.0f} s traced")
-    print("\nserver            counts   failed   requests per count   seconds")
-    for kind, number in (("capacity 20", 5_000), ("200 a second", 1_000), ("healthy", 5_000), ("dead", 1_000)):
-        with server(kind) as url:
-            failed, requests, took = asyncio.run(under_trouble(url, number))
-            print(f"{kind:<16} {number:8,} {failed:8} {requests:20.3f} {took:9.2f}")
 
 
 if __name__ == "__main__":

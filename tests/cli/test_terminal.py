@@ -52,7 +52,7 @@ async def test_a_bar_and_results_in_a_file(show, server, tmp_path):
 
 async def test_a_bar_while_the_service_accepts_nothing(show, server):
     """While the service refuses everything, the bar says that it waits; then all is counted."""
-    server.fail_next(503, times=30)
+    server.fail_next(503, times=20)
     status, written = await show("count", *IDS)
     assert status == 0
     assert ", 0 failed, waiting for the service" in written

@@ -70,13 +70,12 @@ async def test_fin_or_rst_once(trouble):
     for result in report.results:
         assert [(attempt.number, attempt.status) for attempt in result.attempts] == [(1, None), (2, 200)]
         assert type(result.attempts[0].error) is DisconnectedError
-        assert result.attempts[1].waited >= 0.05
         assert result.elapsed < 0.1
 
 
 @pytest.mark.parametrize("trouble", [hang_up, reset], ids=["FIN", "RST"])
 async def test_fin_or_rst_for_ever(trouble):
-    """If every connection ends, 4 attempts are made and listed, with waits of 50 ms, 0.5 s and 1 s at most."""
+    """If every connection ends, 4 attempts are made and listed, with waits of 0 s, 0.25 s and 0.75 s at most."""
     waits: list[float] = []
     async with raw_server(trouble) as server, client(server.url) as galileo:
         set_jitter(galileo, lambda longest: waits.append(longest) or 0.0)
@@ -87,7 +86,7 @@ async def test_fin_or_rst_for_ever(trouble):
         (number, DisconnectedError) for number in (1, 2, 3, 4)
     ]
     assert len(server.requests) == 4
-    assert waits == [0.05, 0.5, 1.0]
+    assert waits == [0, 0.25, 0.75]
 
 
 async def test_a_server_that_accepts_and_closes():
@@ -120,14 +119,14 @@ async def test_a_refused_port_and_an_unknown_host(where):
 )
 @virtual_time
 async def test_a_full_backlog(timeouts, seconds):
-    """A connection that is never accepted times out in phase connect, in each of 4 attempts."""
+    """A connection that is never accepted times out in phase connect; each time-out costs two attempts of the four."""
     with full_backlog() as url:
         async with client(url, timeouts=timeouts) as galileo:
             error = await failure(galileo)
             assert idle(galileo)
     assert type(error) is AttemptTimeoutError
-    assert [seconds <= attempt.elapsed < seconds + 0.05 for attempt in error.attempts] == [True] * 4
-    assert [attempt.error.phase for attempt in error.attempts] == ["connect"] * 4
+    assert [seconds <= attempt.elapsed < seconds + 0.05 for attempt in error.attempts] == [True] * 2
+    assert [attempt.error.phase for attempt in error.attempts] == ["connect"] * 2
 
 
 class Addresses(AbstractResolver):

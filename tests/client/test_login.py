@@ -188,7 +188,7 @@ async def test_a_login_that_hangs_is_a_timeout_and_ends_with_the_client():
 
 @pytest.mark.parametrize(("status", "most"), [(503, 60), (500, 200)])
 async def test_a_fan_out_does_not_storm_a_login_service_that_is_down(status, most):
-    """While logins fail, the counts of a fan-out share them, and the budget bounds their retries."""
+    """While logins fail, the counts of a fan-out share them, and few are sent."""
     asyncio.get_running_loop().set_debug(False)
     service = Guarded()
     service.status = status

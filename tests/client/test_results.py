@@ -199,7 +199,7 @@ def test_a_report_prints_short_and_has_rows():
     error = gs.NotFoundError("404 Not Found", status=404)
     results = [gs.CountResult(i, template.for_project(UUID(int=i)), i, None, (), 0.1) for i in range(2_000)]
     results[1] = gs.CountResult(1, results[1].query, None, error, (), 0.1)
-    progress = gs.Progress(2_000, 1, 2_000, 0, 10, 1.0, 100.0, closed=False)
+    progress = gs.Progress(2_000, 1, 2_000, 0, 10, 1.0, 100.0, breaker_open=False)
     report, one = gs.CountReport(tuple(results), progress), gs.CountReport(tuple(results[:1]), progress)
     assert repr(report) == f"<CountReport: 2,000 results, total {sum(range(2_000)) - 1:,}, 1 failed>"
     assert repr(one) == "<CountReport: 1 result, total 0>"

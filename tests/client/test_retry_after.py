@@ -11,19 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.clients import client, failure
 from support.clock import virtual_time
-from support.decisions import NOW, retrying, status
-from support.inside import (
-    stop_wall_clock,
-)
+from support.decisions import NOW, status
+from support.inside import stop_wall_clock
 from support.projects import ids
 from support.servers import PROJECT, http, raw_server
 
-from galileo_sessions import (
-    Limits,
-    RateLimitedError,
-    Retry,
-)
-from galileo_sessions.client.policy import RetryBudget
+from galileo_sessions import RateLimitedError
 from galileo_sessions.client.responses import retry_after
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -104,38 +97,6 @@ def test_a_retry_after_of_any_text_is_seconds_or_nothing(value):
 
 
 # ---- waiting ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("number", [429, 503, 500])
-@pytest.mark.parametrize(("jitter", "expected"), [(0.0, 1.0), (1.0, 1.1)], ids=["earliest", "latest"])
-def test_a_retry_after_is_waited_for_never_less(number, jitter, expected):
-    """After Retry-After: 1 the wait is from 1 to 1.1 s."""
-    decisions = retrying(draw=lambda bound: bound * jitter)
-    assert decisions.wait_after(status(number, Retry_After="1")) == pytest.approx(expected)
-
-
-def test_a_retry_after_of_nothing_is_at_once():
-    """A past date or 0 means no wait."""
-    assert retrying().wait_after(status(503, Retry_After="0")) == 0
-    assert retrying().wait_after(status(503, Retry_After="Sun, 06 Nov 1994 08:49:37 GMT")) == 0
-
-
-@pytest.mark.parametrize(("asked", "waits"), [("60", True), ("60.1", False), ("61", False), ("999999999", False)])
-def test_above_the_cap_there_is_no_retry_and_the_error_carries_the_number(asked, waits):
-    """A Retry-After of more than 60 s isn't waited for; the error has it as a number."""
-    error = status(429, Retry_After=asked)
-    budget = RetryBudget()
-    assert (retrying(budget=budget).wait_after(error) is not None) is waits
-    assert error.retry_after == float(asked)
-    assert budget.tokens == (495 if waits else 500)
-
-
-@pytest.mark.parametrize("cap", [0, 5, 86_400])
-def test_the_cap_is_a_setting(cap):
-    """`max_retry_after` sets the longest Retry-After that is waited for."""
-    policy = Retry(max_retry_after=cap)
-    assert retrying(policy).wait_after(status(429, Retry_After=str(cap))) is not None
-    assert retrying(policy).wait_after(status(429, Retry_After=str(cap + 1))) is None
 
 
 @pytest.mark.parametrize(
@@ -242,39 +203,38 @@ async def test_a_retry_after_holds_for_everybody_when_nobody_passes():
 
 
 @virtual_time
-async def test_a_retry_after_above_the_cap_closes_the_door_for_all():
-    """A service that asks for an hour gets no further request in that hour, and every error says so."""
-    async with raw_server(http(429, "", Retry_After="3600")) as server, client(server.url) as galileo:
-        report = await galileo.count_all(ids(2_000))
-        assert len(server.requests) <= 10
-        assert {type(error) for error in report.errors} == {RateLimitedError}
-        assert {error.retry_after for error in report.errors} == {3600}
-        assert all("max_retry_after" in str(error) for error in report.errors)
-        assert len({error.query.project_id for error in report.errors}) == len(report.errors) == 2_000
-        await asyncio.sleep(3_500)
-        late = await failure(galileo)
-        assert "nothing is sent for" in str(late)
-        assert late.attempts == ()
-        sent = len(server.requests)
-        assert sent <= 10
-        await asyncio.sleep(101)
-        await failure(galileo)
-        assert len(server.requests) == sent + 1
+async def test_a_retry_after_above_the_cap_is_only_the_counts_own_error():
+    """Others are counted meanwhile, and nobody waits for it."""
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.1)
+        writer.write(http(429, "", Retry_After="3600") if number % 5 == 1 else http())
+
+    async with raw_server(behave) as server, client(server.url) as galileo:
+        began = asyncio.get_running_loop().time()
+        report = await galileo.count_all(ids(100))
+        assert asyncio.get_running_loop().time() - began < 10
+    assert {(type(error), error.retry_after, len(error.attempts)) for error in report.errors} == {
+        (RateLimitedError, 3600, 1)
+    }
+    assert (len(report.errors), len(server.requests)) == (20, 100)
 
 
 @virtual_time
-async def test_who_waits_hears_of_a_retry_after_above_the_cap():
-    """Counts that wait for a place, a backoff or a shorter Retry-After fail when the door closes for an hour."""
-
-    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        if number == 2:
-            await asyncio.sleep(1)
-        writer.write(http(429, "", Retry_After="30" if number == 1 else "3600"))
-
-    async with raw_server(behave) as server, client(server.url, limits=Limits(1)) as galileo:
-        began = asyncio.get_running_loop().time()
-        report = await galileo.count_all(ids(50), concurrency=10)
-        assert asyncio.get_running_loop().time() - began < 3
-    assert len(server.requests) == 2
-    assert len(report.errors) == 50
-    assert all("max_retry_after" in str(error) for error in report.errors)
+async def test_eight_retry_afters_above_the_cap_in_a_row_end_the_wait_of_all():
+    """The pause that the service asks for outlasts every patience, so all fail together; then one probe is sent."""
+    async with raw_server(http(429, "", Retry_After="3600")) as server, client(server.url) as galileo:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        report = await galileo.count_all(ids(2_000))
+        assert clock() - began < 1
+        assert len(server.requests) <= 10
+        assert {(type(error), error.retry_after) for error in report.errors} == {(RateLimitedError, 3600)}
+        assert len({error.query.project_id for error in report.errors}) == len(report.errors) == 2_000
+        await asyncio.sleep(3_500)
+        assert (await galileo.count_all(ids(20))).errors[0].attempts == ()
+        sent = len(server.requests)
+        assert sent <= 10
+        await asyncio.sleep(101)
+        assert (await failure(galileo)).retry_after == 3600
+        assert len(server.requests) == sent + 1

@@ -272,36 +272,6 @@ async def test_a_worker_that_is_cancelled_ends_the_stream():
     assert idle(galileo)
 
 
-class Swallows:
-    """A rate whose wait goes on after a cancellation as if there had been none."""
-
-    async def __aenter__(self) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(60)
-
-    async def __aexit__(self, *_: object) -> None:
-        pass
-
-
-@pytest.mark.parametrize("end", ["leave", "cancel"])
-async def test_a_rate_that_swallows_its_cancellation_sends_nothing(end):
-    """A stream that is left, or a count that is cancelled, sends nothing, even if the rate ignores the cancellation."""
-    async with raw_server(http()) as server:
-        async with GalileoSessions("k", base_url=server.url, limits=gs.Limits(rate=Swallows())) as galileo:
-            async with asyncio.timeout(4):
-                if end == "leave":
-                    async with galileo.count_many(ids(20), concurrency=4):
-                        await asyncio.sleep(0.05)
-                else:
-                    count = asyncio.create_task(galileo.count(PROJECT))
-                    await asyncio.sleep(0.05)
-                    count.cancel()
-                    await asyncio.wait([count])
-                    assert count.cancelled()
-            assert idle(galileo)
-    assert server.connections == 0
-
-
 async def test_closing_while_a_stream_is_left_during_a_login():
     """A client that is closed while its stream is left ends both, and sends nothing after that."""
 

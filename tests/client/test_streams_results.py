@@ -1,6 +1,7 @@
 """What a stream gives: results in order or as they complete, reports, and progress."""
 
 import asyncio
+import math
 import pickle
 import random
 from collections.abc import Callable, Iterator
@@ -18,10 +19,8 @@ from support.services import Service, serving
 
 import galileo_sessions as gs
 from galileo_sessions import (
-    Attempt,
     Col,
     CountQuery,
-    DisconnectedError,
     GalileoError,
     GalileoSessions,
     Limits,
@@ -126,7 +125,8 @@ async def test_progress_tells_how_far_it_is():
     assert sorted(progress.failed for progress in heard) == [progress.failed for progress in heard]
     assert heard[-1].failed == 1
     assert max(progress.in_flight for progress in heard) < 3
-    assert min(progress.limit for progress in heard) >= 10
+    assert all(5 <= progress.width == progress.limit <= 20 for progress in heard)
+    assert {progress.rate for progress in heard} == {math.inf}
     assert sorted(progress.elapsed for progress in heard) == [progress.elapsed for progress in heard]
     assert (report.progress.done, report.progress.failed, report.progress.in_flight) == (10, 1, 0)
 
@@ -252,11 +252,6 @@ class Chaotic(Service):
                 answer(http())
 
 
-def is_refusal(attempt: Attempt) -> bool:
-    """Whether an attempt costs nothing, since the service had no room, or hung up."""
-    return attempt.status in (429, 503) or isinstance(attempt.error, DisconnectedError)
-
-
 @pytest.mark.parametrize("ordered", [False, True])
 @virtual_time
 async def test_all_troubles_at_once(ordered):
@@ -277,7 +272,6 @@ async def test_all_troubles_at_once(ordered):
     assert {result.total_count for result in results if result.ok} == {7}
     assert all(isinstance(result.error, GalileoError) for result in results if not result.ok)
     assert all(result.attempts for result in results)
-    assert all(sum(not is_refusal(attempt) for attempt in result.attempts) <= 4 for result in results)
     assert {type(outcome) for outcome in outcomes if not isinstance(outcome, GalileoError)} <= {
         int,
         asyncio.CancelledError,

@@ -51,6 +51,6 @@ def test_the_former_order_is_refused():
 
 
 def test_there_is_no_minimum():
-    """`minimum=` is gone: at a service that refuses everything the width is 1, and the door closes."""
+    """`minimum=` is gone: at a service that refuses everything only single probes are sent."""
     with pytest.raises(TypeError, match="minimum"):
         Limits(minimum=2)

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from math import inf
 from time import process_time
 
 import pytest
@@ -11,21 +12,29 @@ from support.clock import run, virtual_time
 from support.decisions import status
 from support.inside import awaited_timers
 
-from galileo_sessions import DisconnectedError, GalileoError, Limits, RateLimitedError, Retry, ServerError
+from galileo_sessions import (
+    ConfigurationError,
+    DisconnectedError,
+    GalileoError,
+    Limits,
+    Retry,
+    ServerError,
+    TLSError,
+)
 from galileo_sessions.client.flow.control import Permit
-from galileo_sessions.client.flow.queue import Admission
+from galileo_sessions.client.flow.queue import Queue
 
 REFUSED = status(503)
 
 
-def narrow(width: int = 1, **arguments) -> Admission:
+def narrow(width: int = 1, **arguments) -> Queue:
     """A queue with so many places."""
-    return Admission(Limits(width, **arguments), Retry())
+    return Queue(Limits(width, **arguments), Retry())
 
 
-def waiting(admission: Admission, *, single: bool = False, patience: float = 90.0, **arguments) -> asyncio.Task:
+def waiting(queue: Queue, *, interactive: bool = False, patience: float = 90.0, **arguments) -> asyncio.Task:
     """A task that waits for a permit."""
-    return asyncio.create_task(admission.acquire(single=single, patience=patience, **arguments))
+    return asyncio.create_task(queue.acquire(interactive=interactive, patience=patience, **arguments))
 
 
 def now() -> float:
@@ -33,20 +42,26 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def finished(*tasks: asyncio.Task) -> set[asyncio.Task]:
+    """The tasks, once all of them have finished."""
+    done, _ = await asyncio.wait(tasks)
+    return done
+
+
 async def turn() -> None:
     """Lets all tasks run as far as they can, the pace of requests included."""
     await asyncio.sleep(0.1)
 
 
-def refuse(admission: Admission, permit: Permit, error: GalileoError = REFUSED) -> None:
+def refuse(queue: Queue, permit: Permit, error: GalileoError = REFUSED, *, is_own: bool = False) -> None:
     """Ends a request with a refusal."""
-    admission.refused(permit, error, told=error.retry_after is not None if hasattr(error, "retry_after") else False)
+    queue.failed(permit, error, now(), is_own=is_own)
 
 
-async def close_the_door(admission: Admission) -> None:
-    """Lets the service refuse until single probes are sent only."""
-    while not admission.flow.is_closed:
-        refuse(admission, await admission.acquire(single=False, patience=90.0))
+async def open_the_breaker(queue: Queue, error: GalileoError = REFUSED) -> None:
+    """Lets the service refuse until only single probes are sent."""
+    while not queue.flow.breaker.is_open:
+        refuse(queue, await queue.acquire(interactive=False, patience=90.0), error)
 
 
 # ---- order -----------------------------------------------------------------------------------------------------------
@@ -55,135 +70,166 @@ async def close_the_door(admission: Admission) -> None:
 @virtual_time
 async def test_first_come_first_served():
     """Those who wait in a line get their permits in the order in which they came."""
-    admission = narrow(rate=None)
+    queue = narrow(rate=None)
     order: list[int] = []
 
     async def visit(number: int) -> None:
-        permit = await admission.acquire(single=False, patience=90.0)
+        permit = await queue.acquire(interactive=False, patience=90.0)
         order.append(number)
         await asyncio.sleep(0)
-        admission.released(permit)
+        queue.released(permit)
 
     await asyncio.gather(*(visit(number) for number in range(20)))
     assert order == list(range(20))
-    assert admission.flow.in_flight == 0
+    assert queue.flow.in_flight == 0
 
 
 @virtual_time
-async def test_a_single_question_is_served_before_fan_outs():
-    """A question that is asked alone gets the next permit, however many targets wait, and may take a free one."""
-    admission = narrow()
-    held = admission.try_acquire(single=False)
+async def test_an_interactive_count_is_served_before_fan_outs():
+    """A single count gets the next permit, however many targets wait."""
+    queue = narrow()
+    held = queue.try_acquire(interactive=False)
     assert held is not None
-    targets = [waiting(admission) for _ in range(5)]
+    targets = [waiting(queue) for _ in range(5)]
     await turn()
-    lone = waiting(admission, single=True)
+    lone = waiting(queue, interactive=True)
     await turn()
-    admission.released(held)
+    queue.released(held)
     await turn()
     assert lone.done()
     assert not any(target.done() for target in targets)
-    admission.released(lone.result())
+    queue.released(lone.result())
     for target in targets:
-        admission.released(await target)
+        queue.released(await target)
+
+
+@pytest.mark.parametrize("interactive", [False, True])
+@virtual_time
+async def test_a_count_that_failed_waits_behind_those_that_came_before_it(interactive):
+    """So a few counts with trouble of their own don't take the place of all others."""
+    queue = narrow()
+    held = queue.try_acquire(interactive=False)
+    new = waiting(queue, interactive=interactive)
+    await turn()
+    failed = waiting(queue, interactive=interactive, has_failed=True)
+    await turn()
+    queue.released(held)
+    await turn()
+    assert (failed.done(), new.done()) == (False, True)
+    queue.released(new.result())
+    queue.released(await failed)
 
 
 @virtual_time
-async def test_who_was_refused_comes_first():
-    """A refused question waits ahead of those that were never sent."""
-    admission = narrow()
-    held = admission.try_acquire(single=False)
-    new = waiting(admission)
-    await turn()
-    refused = waiting(admission, ahead=True)
-    await turn()
-    admission.released(held)
-    await turn()
-    assert (refused.done(), new.done()) == (True, False)
-    admission.released(refused.result())
-    admission.released(await new)
-
-
-@virtual_time
-async def test_who_may_not_be_sent_yet_lets_others_pass():
-    """A question with a Retry-After waits for its time; others are sent meanwhile; then it is the first."""
-    admission = narrow()
-    clock = asyncio.get_running_loop().time
-    late = waiting(admission, not_before=clock() + 2, ahead=True)
-    await turn()
-    other = admission.try_acquire(single=False)
-    assert other is not None
-    queued = waiting(admission)
-    await asyncio.sleep(3)
-    assert (late.done(), queued.done()) == (False, False)
-    admission.released(other)
-    await turn()
-    assert (late.done(), queued.done()) == (True, False)
-    admission.released(late.result())
-    admission.released(await queued)
-
-
-@virtual_time
-async def test_who_was_refused_again_and_may_not_be_sent_yet_comes_last():
-    """When its time has come, it waits at the end of the line."""
-    admission = narrow()
-    held = admission.try_acquire(single=False)
-    late = waiting(admission, not_before=asyncio.get_running_loop().time() + 2)
-    queued = waiting(admission)
-    await asyncio.sleep(3)
-    admission.released(held)
+async def test_a_count_that_sleeps_lets_others_pass():
+    """A count with a Retry-After waits for its time on its own; only then does it join its line."""
+    queue = narrow()
+    held = queue.try_acquire(interactive=False)
+    assert held is not None
+    late = waiting(queue, not_before=now() + 2)
+    queued = waiting(queue)
+    await asyncio.sleep(1)
+    queue.released(held)
     await turn()
     assert (late.done(), queued.done()) == (False, True)
-    admission.released(await queued)
-    admission.released(await late)
+    held = queued.result()
+    behind = waiting(queue, interactive=True, not_before=now() + 1.5)
+    await asyncio.sleep(2)
+    assert not late.done()
+    queue.released(held)
+    await turn()
+    assert (late.done(), behind.done()) == (False, True)
+    queue.released(behind.result())
+    queue.released(await late)
+    assert queue.try_acquire(interactive=False) is not None
 
 
 @virtual_time
 async def test_a_permit_without_waiting_passes_nobody_by():
     """There is none without waiting while somebody waits, the width is used up, or there is a rate to enter."""
-    admission = narrow()
-    first = admission.try_acquire(single=False)
+    queue = narrow()
+    first = queue.try_acquire(interactive=False)
     assert first is not None
-    assert admission.try_acquire(single=True) is None
-    waiter = waiting(admission)
+    assert queue.try_acquire(interactive=True) is None
+    waiter = waiting(queue)
     await turn()
-    admission.released(first)
-    assert admission.try_acquire(single=False) is None
-    admission.released(await waiter)
-    assert Admission(Limits(rate=asynccontextmanager(lambda: None)()), Retry()).try_acquire(single=True) is None
+    queue.released(first)
+    assert queue.try_acquire(interactive=False) is None
+    queue.released(await waiter)
+    assert Queue(Limits(rate=asynccontextmanager(lambda: None)()), Retry()).try_acquire(interactive=True) is None
+
+
+@virtual_time
+async def test_a_target_passes_nobody_by_whose_timer_is_late():
+    """Where a busy event loop has not yet called the queue, counts that wait still come first, by their line."""
+    queue = narrow(20)
+    await open_the_breaker(queue)
+    waiter = waiting(queue)
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().work(1.0)
+    assert queue.try_acquire(interactive=False) is None
+    probe = queue.try_acquire(interactive=True)
+    assert probe is not None
+    queue.released(probe)
+    queue.released(await waiter)
 
 
 # ---- timers ----------------------------------------------------------------------------------------------------------
 
 
 @virtual_time
-async def test_there_is_one_timer_at_most():
-    """Whoever waits for whatever, one timer wakes the queue; without anybody who waits there is none."""
-    admission = narrow(50)
-    clock = asyncio.get_running_loop().time
-    later = [waiting(admission, not_before=clock() + number) for number in range(5, 0, -1)]
-    soon = [waiting(admission) for _ in range(40)]
-    await turn()
-    assert awaited_timers(admission) == 1
-    for task in soon + later:
-        admission.succeeded(await task, now())
-        assert awaited_timers(admission) <= 1
-    await turn()
-    assert awaited_timers(admission) == 0
-    assert admission.flow.in_flight == 0
+async def test_there_is_one_timer_if_a_count_waits_for_a_time():
+    """However many wait, one timer wakes the queue; there is none if nobody waits, or if all wait for an answer."""
+    queue = narrow(20)
+    queue.succeeded(queue.try_acquire(interactive=False), now())
+    await open_the_breaker(queue)
+    assert awaited_timers(queue) == 0
+    tasks = [waiting(queue, interactive=number % 2 == 0) for number in range(30)]
+    await asyncio.sleep(0)
+    assert (awaited_timers(queue), queue.flow.in_flight) == (1, 0)
+    while awaited_timers(queue):
+        await turn()
+    assert queue.flow.in_flight == 1
+    for task in [task for task in tasks if task.done()]:
+        queue.succeeded(task.result(), now())
+        tasks.remove(task)
+    while tasks:
+        assert awaited_timers(queue) == 1 or queue.flow.in_flight
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        tasks = [*pending]
+        for task in done:
+            queue.succeeded(task.result(), now())
+            assert awaited_timers(queue) <= 1
+    assert (awaited_timers(queue), queue.flow.in_flight) == (0, 0)
+
+
+@virtual_time
+async def test_a_timer_is_set_anew_for_an_earlier_time():
+    """A success that ends a long pause lets the next count go as soon as the rate allows."""
+    queue = narrow(10)
+    *refused, late = [queue.try_acquire(interactive=False) for _ in range(10)]
+    for permit in refused:
+        refuse(queue, permit, status(429, Retry_After="60"))
+    waiter = waiting(queue)
+    await asyncio.sleep(0)
+    assert queue.flow.wait(now()) > 50
+    queue.flow.rate = 0.5
+    queue.succeeded(late, now())
+    queue.released(await asyncio.wait_for(waiter, 5))
 
 
 @virtual_time
 async def test_a_cancelled_wait_leaves_no_timer():
     """When the last one who waits for a time is cancelled, nothing is left that would wake up."""
-    admission = narrow()
-    tasks = [waiting(admission, not_before=asyncio.get_running_loop().time() + 60) for _ in range(3)]
-    await turn()
+    queue = narrow()
+    await open_the_breaker(queue)
+    tasks = [waiting(queue) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert awaited_timers(queue) == 1
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
-    assert awaited_timers(admission) == 0
-    assert admission.try_acquire(single=False) is not None
+    assert awaited_timers(queue) == 0
 
 
 # ---- cancellation ----------------------------------------------------------------------------------------------------
@@ -193,53 +239,53 @@ async def test_a_cancelled_wait_leaves_no_timer():
 @virtual_time
 async def test_a_cancelled_waiter_leaks_no_permit(when):
     """If a waiter is cancelled, even as it gets its permit, the next one gets the permit."""
-    admission = narrow()
-    held = admission.try_acquire(single=False)
-    first, second = (waiting(admission) for _ in range(2))
+    queue = narrow()
+    held = queue.try_acquire(interactive=False)
+    first, second = (waiting(queue) for _ in range(2))
     await turn()
     if when == "as its permit came":
-        admission.released(held)  # the permit is given, but the waiter has not run yet
+        queue.released(held)  # the permit is given, but the waiter has not run yet
         first.cancel()
     else:
         first.cancel()
         await turn()
-        admission.released(held)
+        queue.released(held)
     with pytest.raises(asyncio.CancelledError):
         await first
-    admission.released(await asyncio.wait_for(second, 1))
-    assert admission.flow.in_flight == 0
+    queue.released(await asyncio.wait_for(second, 1))
+    assert queue.flow.in_flight == 0
 
 
 @virtual_time
 async def test_a_cancelled_probe_lets_the_next_one_ask():
-    """At a closed door, a probe that is cancelled makes room for another one."""
-    admission = narrow(5)
-    await close_the_door(admission)
-    first, second = waiting(admission), waiting(admission)
+    """While the breaker is open, a probe that is cancelled makes room for another one."""
+    queue = narrow(5)
+    await open_the_breaker(queue)
+    first, second = waiting(queue), waiting(queue)
     await asyncio.wait([first])
     assert not second.done()
-    admission.released(first.result())
-    admission.succeeded(await second, now())
-    assert not admission.flow.is_closed
+    queue.released(first.result())
+    queue.succeeded(await second, now())
+    assert not queue.flow.breaker.is_open
 
 
 @virtual_time
 async def test_many_waiters_may_all_be_cancelled_quickly():
     """Cancelling 20,000 waiters, the last one first, takes linear time."""
     asyncio.get_running_loop().set_debug(False)
-    admission = narrow()
-    permit = admission.try_acquire(single=False)
-    waiters = [waiting(admission) for _ in range(20_000)]
+    queue = narrow()
+    permit = queue.try_acquire(interactive=False)
+    waiters = [waiting(queue) for _ in range(20_000)]
     await turn()
     began = process_time()
     for waiter in reversed(waiters):
         waiter.cancel()
     await asyncio.wait(waiters)
     assert process_time() - began < 2
-    admission.released(permit)
-    assert admission.flow.in_flight == 0
+    queue.released(permit)
+    assert queue.flow.in_flight == 0
     await turn()
-    assert admission.try_acquire(single=False) is not None
+    assert queue.try_acquire(interactive=False) is not None
 
 
 # ---- a rate that is known --------------------------------------------------------------------------------------------
@@ -269,120 +315,214 @@ class Rate:
 async def test_the_rate_is_entered_before_each_request():
     """The context manager given as `rate` is entered and left once before each request."""
     rate = Rate()
-    admission = Admission(Limits(rate=rate), Retry())
+    queue = Queue(Limits(rate=rate), Retry())
     for _ in range(3):
-        permit = await admission.acquire(single=True, patience=10.0)
+        permit = await queue.acquire(interactive=True, patience=10.0)
         rate.told.append("sent")
-        admission.succeeded(permit, now())
+        queue.succeeded(permit, now())
     assert rate.told == ["entered", "left", "sent"] * 3
 
 
 @pytest.mark.parametrize("stops", ["entered", "left"])
 @virtual_time
-async def test_who_is_cancelled_at_the_rate_holds_nothing(stops):
+async def test_a_count_that_is_cancelled_at_the_rate_holds_nothing(stops):
     """A waiter that is cancelled in the rate has no permit yet."""
     rate = Rate(stops)
-    admission = narrow(rate=rate)
-    task = waiting(admission)
+    queue = narrow(rate=rate)
+    task = waiting(queue)
     await turn()
     assert stops in rate.told
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert admission.flow.in_flight == 0
+    assert queue.flow.in_flight == 0
 
 
 @virtual_time
 async def test_the_rate_is_entered_after_a_backoff():
-    """A question that may not be sent yet enters the rate when its time has come."""
+    """A count that can't be sent yet enters the rate when its time has come."""
     rate = Rate()
-    admission = narrow(rate=rate)
-    task = waiting(admission, not_before=asyncio.get_running_loop().time() + 5)
+    queue = narrow(rate=rate)
+    task = waiting(queue, not_before=asyncio.get_running_loop().time() + 5)
     await asyncio.sleep(4)
     assert rate.told == []
-    admission.succeeded(await task, now())
+    queue.succeeded(await task, now())
     assert rate.told == ["entered", "left"]
 
 
-# ---- the closed door -------------------------------------------------------------------------------------------------
+# ---- the open breaker ------------------------------------------------------------------------------------------------
 
 
 @virtual_time
-async def test_all_who_wait_are_told_together():
-    """When there is no hope, all who wait get the last real answer in the same moment, wherever they wait."""
-    admission = narrow(20)
-    admission.succeeded(admission.try_acquire(single=False), now())
+async def test_all_who_wait_fail_together():
+    """When patience ends, all counts get the service's last answer in the same moment, wherever they wait."""
+    queue = narrow(20)
+    queue.succeeded(queue.try_acquire(interactive=False), now())
     clock = asyncio.get_running_loop().time
-    await close_the_door(admission)
-    everybody = {*[waiting(admission) for _ in range(200)], waiting(admission, single=True)}
-    everybody.add(waiting(admission, not_before=clock() + 10_000))
+    await open_the_breaker(queue)
+    everybody = {*[waiting(queue) for _ in range(200)], waiting(queue, interactive=True)}
+    everybody.add(waiting(queue, not_before=clock() + 10_000))
     ended: dict[asyncio.Task, float] = {}
     for task in everybody:
         task.add_done_callback(lambda task: ended.setdefault(task, clock()))
     began, probes, pending = clock(), 0, everybody
     while pending:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0)  # the callbacks of the last ones
         for probe in [task.result() for task in done if isinstance(task.result(), Permit)]:
             probes += 1
-            refuse(admission, probe, REFUSED if probes % 2 else DisconnectedError("gone"))
+            refuse(queue, probe, REFUSED if probes % 2 else DisconnectedError("gone"))
     told = [task for task in everybody if not isinstance(task.result(), Permit)]
     assert 100 <= len(told) == 202 - probes
     assert len({ended[task] for task in told}) == 1
     assert 90 <= clock() - began < 95
     assert {type(task.result()) for task in told} == {ServerError}
-    assert all("503" in str(task.result()) and "nothing has been accepted for" in str(task.result()) for task in told)
+    words = ("503", "the service has refused everything for")
+    assert all(word in str(task.result()) for task in told for word in words)
     assert REFUSED.args == ("503 Service Unavailable: an empty body",)
 
 
 @virtual_time
-async def test_a_single_question_has_less_patience():
-    """One who waits with a patience of 10 s is told before the others; who comes then waits for the next probe."""
-    admission = narrow(20)
-    admission.succeeded(admission.try_acquire(single=False), now())
-    await close_the_door(admission)
+async def test_an_interactive_count_has_less_patience():
+    """A count with a patience of 10 s fails before the others; a new one that comes then waits for the next probe."""
+    queue = narrow(20)
+    queue.succeeded(queue.try_acquire(interactive=False), now())
+    await open_the_breaker(queue)
     began = asyncio.get_running_loop().time()
-    lone = waiting(admission, single=True, patience=10.0, not_before=began + 10_000)
-    many = [waiting(admission) for _ in range(40)]
+    lone = waiting(queue, interactive=True, patience=10.0, not_before=began + 10_000)
+    many = [waiting(queue) for _ in range(40)]
     for task in many:
-        refuse(admission, await task)
+        refuse(queue, await task)
         await turn()
         if lone.done():
             break
     assert 10 <= asyncio.get_running_loop().time() - began < 13
     assert type(lone.result()) is ServerError
-    admission.released(await admission.acquire(single=True, patience=10.0))
+    assert type(await queue.acquire(interactive=True, patience=10.0, has_failed=True)) is ServerError
+    queue.released(await queue.acquire(interactive=True, patience=10.0))
     for task in many:
         task.cancel()
     await asyncio.wait(many)
 
 
 @virtual_time
-async def test_who_comes_when_there_is_no_hope_is_told_at_once():
-    """After all were told, a fan-out's target is told at once, but a single question may be the next probe."""
-    admission = narrow(20)
-    while not isinstance(permit := await admission.acquire(single=False, patience=90.0), GalileoError):
-        refuse(admission, permit)
-    assert admission.flow.is_closed
-    assert admission.try_acquire(single=False) is None
-    assert type(await admission.acquire(single=False, patience=90.0)) is ServerError
-    while (probe := admission.try_acquire(single=True)) is None:
-        assert type(await admission.acquire(single=False, patience=90.0)) is ServerError
+async def test_a_target_that_comes_when_there_is_no_hope_fails_at_once():
+    """After all have failed, a fan-out's target fails at once, but a single count can be the next probe."""
+    queue = narrow(20)
+    while not isinstance(permit := await queue.acquire(interactive=False, patience=90.0), GalileoError):
+        refuse(queue, permit)
+    assert queue.flow.breaker.is_open
+    assert queue.try_acquire(interactive=False) is None
+    assert type(await queue.acquire(interactive=False, patience=90.0)) is ServerError
+    while queue.try_acquire(interactive=False) is None and (probe := queue.try_acquire(interactive=True)) is None:
+        assert type(await queue.acquire(interactive=False, patience=90.0)) is ServerError
         await asyncio.sleep(0.1)
-    admission.succeeded(probe, now())
-    assert not admission.flow.is_closed
+    queue.succeeded(probe, now())
+    assert not queue.flow.breaker.is_open
 
 
 @virtual_time
-async def test_an_answer_to_the_question_opens_the_door():
-    """A probe that is answered with a 404 shows that the service is back; one that ends in a 500 doesn't."""
-    admission = narrow(5)
-    await close_the_door(admission)
-    admission.released(await admission.acquire(single=False, patience=90.0))
-    assert admission.flow.is_closed
-    admission.answered(await admission.acquire(single=False, patience=90.0), now())
-    assert not admission.flow.is_closed
-    admission.answered(await admission.acquire(single=False, patience=90.0), now())
-    assert admission.flow.in_flight == 0
+async def test_an_answer_closes_the_breaker():
+    """A probe that is answered with a 404 shows that the service is back; one that is cancelled doesn't."""
+    queue = narrow(5)
+    await open_the_breaker(queue)
+    queue.released(await queue.acquire(interactive=False, patience=90.0))
+    assert queue.flow.breaker.is_open
+    refuse(queue, await queue.acquire(interactive=False, patience=90.0), status(404))
+    assert not queue.flow.breaker.is_open
+    refuse(queue, await queue.acquire(interactive=False, patience=90.0), status(404))
+    assert queue.flow.in_flight == 0
+
+
+@virtual_time
+async def test_only_single_probes_are_sent():
+    """Whether the count is interactive or not, one request is under way, until one succeeds."""
+    queue = narrow(20)
+    queue.succeeded(queue.try_acquire(interactive=False), now())
+    await open_the_breaker(queue)
+    tasks = [waiting(queue, interactive=number % 2 == 0) for number in range(10)]
+    for number in range(3):
+        await asyncio.sleep(5)
+        (probe,) = [task for task in tasks if task.done()]
+        assert queue.flow.in_flight == 1, number
+        tasks.remove(probe)
+        refuse(queue, probe.result())
+    await asyncio.sleep(5)
+    (probe,) = [task for task in tasks if task.done()]
+    queue.succeeded(probe.result(), now())
+    await turn()
+    assert sum(task.done() for task in tasks) > 1
+    for task in tasks:
+        if task is not probe:
+            queue.succeeded(await task, now())
+
+
+@pytest.mark.parametrize("error", [status(429, Retry_After="3600"), status(503, Retry_After="100")], ids=str)
+@virtual_time
+async def test_a_pause_that_outlasts_patience_ends_all_waits_at_once(error):
+    """The error is the service's own, with its Retry-After."""
+    queue = narrow(20)
+    await open_the_breaker(queue, error)
+    began = now()
+    probe, *others = [waiting(queue, interactive=number == 3) for number in range(5)]
+    others.append(waiting(queue, not_before=began + 50))
+    refuse(queue, await next(asyncio.as_completed([probe, others[2]])), error)
+    told = [task.result() for task in await finished(*others, probe) if not isinstance(task.result(), Permit)]
+    assert now() - began < 1
+    assert {(type(one), one.retry_after) for one in told} == {(type(error), error.retry_after)}
+    assert len(told) == 5
+
+
+@virtual_time
+async def test_a_count_in_trouble_of_its_own_says_nothing_about_the_service():
+    """Its failures neither open the breaker nor slow the client down; those of others do both."""
+    queue = narrow(20)
+    for is_own in (True, False):
+        for _ in range(20 if is_own else 8):
+            refuse(queue, await queue.acquire(interactive=True, patience=10.0), is_own=is_own)
+        assert queue.flow.breaker.is_open is not is_own
+        assert (queue.flow.rate == inf) is is_own
+    began = now()
+    for _ in range(8):  # as a probe it says what any other would
+        refuse(queue, await queue.acquire(interactive=True, patience=10.0), is_own=True)
+    assert now() - began > 0.8
+
+
+@virtual_time
+async def test_a_service_that_asks_to_come_later_has_answered():
+    """A 429 is an answer of the service itself, and so is a Retry-After; a 503 can be a gateway's."""
+    for error, expected in ((REFUSED, False), (status(429), True), (status(503, Retry_After="1"), True)):
+        queue = narrow()
+        refuse(queue, queue.try_acquire(interactive=True), error)
+        assert queue.flow.has_answered is expected
+
+
+@virtual_time
+async def test_a_fatal_error_says_nothing_about_the_service():
+    """An untrusted certificate opens no breaker."""
+    queue = narrow(20)
+    for _ in range(20):
+        refuse(queue, queue.try_acquire(interactive=True), TLSError("untrusted"))
+    assert (queue.flow.breaker.is_open, queue.flow.in_flight) == (False, 0)
+
+
+@virtual_time
+async def test_closing_ends_all_waits():
+    """They get the error that is given; a queue that was never used has none."""
+    closed = ConfigurationError("closed")
+    narrow().close(closed)
+    queue = narrow()
+    held = queue.try_acquire(interactive=False)
+    cancelled, *tasks = [waiting(queue), waiting(queue), waiting(queue, interactive=True)]
+    tasks.append(waiting(queue, not_before=now() + 60))
+    await turn()
+    cancelled.cancel()  # in the same moment
+    queue.close(closed)
+    assert [await task for task in tasks] == [closed] * 3
+    await asyncio.wait([cancelled])
+    assert cancelled.cancelled()
+    queue.released(held)
+    assert queue.flow.in_flight == 0
 
 
 # ---- laws ------------------------------------------------------------------------------------------------------------
@@ -406,7 +546,7 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
 
     async def play() -> None:
         clock = asyncio.get_running_loop().time
-        admission = Admission(Limits(maximum), Retry())
+        queue = Queue(Limits(maximum), Retry())
         inside: list[Permit] = []
         outside: list[asyncio.Task] = []
 
@@ -419,21 +559,22 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
         async def step(what: str, which: int) -> None:
             match what:
                 case "wait" | "alone":
-                    outside.append(waiting(admission, single=what == "alone", patience=10.0, ahead=which % 2 == 0))
+                    arguments = {"interactive": what == "alone", "has_failed": which % 2 == 0}
+                    outside.append(waiting(queue, patience=10.0, **arguments))
                 case "later":
-                    outside.append(waiting(admission, not_before=clock() + which / 4))
-                case "at once" if (permit := admission.try_acquire(single=which % 2 == 0)) is not None:
+                    outside.append(waiting(queue, not_before=clock() + which / 4))
+                case "at once" if (permit := queue.try_acquire(interactive=which % 2 == 0)) is not None:
                     inside.append(permit)
                 case "ok" if inside:
-                    admission.succeeded(inside.pop(which % len(inside)), now())
+                    queue.succeeded(inside.pop(which % len(inside)), now())
                 case "404" if inside:
-                    admission.answered(inside.pop(which % len(inside)), now())
+                    refuse(queue, inside.pop(which % len(inside)), status(404))
                 case "failed" if inside:
-                    admission.released(inside.pop(which % len(inside)))
+                    queue.released(inside.pop(which % len(inside)))
                 case "503" | "429" | "an hour" if inside:
                     after = {"503": None, "429": "1", "an hour": "3600"}[what]
                     error = status(429, Retry_After=after) if after else REFUSED
-                    refuse(admission, inside.pop(which % len(inside)), error)
+                    refuse(queue, inside.pop(which % len(inside)), error, is_own=which == 3)
                 case "cancel" if outside:
                     outside[which % len(outside)].cancel()
                 case "pass":
@@ -444,44 +585,17 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
             for _ in range(which % 3):  # if 0, the next thing happens at the same moment
                 await asyncio.sleep(0)
             settle()
-            assert 1 <= admission.flow.width <= maximum
-            assert admission.flow.in_flight >= len(inside)
-            assert awaited_timers(admission) <= 1
+            assert 1 <= queue.flow.width <= maximum
+            assert queue.flow.in_flight >= len(inside)
+            assert awaited_timers(queue) <= 1
         for _ in range(400):
             await asyncio.sleep(1)
             settle()
             while inside:
-                admission.succeeded(inside.pop(), now())
+                queue.succeeded(inside.pop(), now())
             if not outside:
                 break
             await asyncio.sleep(10)
-        assert (admission.flow.in_flight, outside) == (0, [])
+        assert (queue.flow.in_flight, outside) == (0, [])
 
     run(play(), debug=False, grace=0.0)
-
-
-def test_an_error_is_told_with_its_own_kind():
-    """A Retry-After above the cap is told as the RateLimitedError that it was."""
-
-    async def play() -> None:
-        admission = narrow(5)
-        refuse(admission, admission.try_acquire(single=False), status(429, Retry_After="3600"))
-        told = await admission.acquire(single=False, patience=90.0)
-        assert (type(told), told.retry_after) == (RateLimitedError, 3600)
-        assert "nothing is sent for 3,600 s" in str(told)
-
-    run(play(), grace=0.0)
-
-
-@virtual_time
-async def test_a_long_retry_after_of_one_question_sends_nobody_away_while_others_are_answered():
-    """Eight in a row do, whoever was answered before."""
-    admission = Admission(Limits(10), Retry())
-    refused = [admission.try_acquire(single=False) for _ in range(8)]
-    await turn()
-    admission.succeeded(admission.try_acquire(single=False), now())
-    told: list[bool] = []
-    for permit in refused:
-        refuse(admission, permit, status(429, Retry_After="3600"))
-        told.append(admission.is_sent_away)
-    assert told == [False] * 7 + [True]

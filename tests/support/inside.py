@@ -16,7 +16,7 @@ import pytest
 
 from galileo_sessions import GalileoSessions
 from galileo_sessions.client import responses, transport
-from galileo_sessions.client.flow.queue import Admission
+from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.responses import Response
 
 MAX_BODY = responses.COUNT.max_body
@@ -38,20 +38,15 @@ def rate(galileo: GalileoSessions) -> float:
     return galileo.count_many(()).progress.rate
 
 
-def awaited_timers(admission: Admission) -> int:
+def awaited_timers(queue: Queue) -> int:
     """The number of timers that would wake a client's queue."""
     loop = asyncio.get_running_loop()
-    return sum(not timer.cancelled() and timer._callback == admission._wake for timer in loop._scheduled)
+    return sum(not timer.cancelled() and timer._callback == queue._wake for timer in loop._scheduled)
 
 
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:
     """Replaces the random choice of each retry's wait: `jitter` gets the longest wait, and returns the one to use."""
     galileo._requester.jitter = jitter
-
-
-def retry_tokens(galileo: GalileoSessions) -> int:
-    """The tokens that are left in a client's retry budget."""
-    return galileo._requester._budget.tokens
 
 
 def open_connections(galileo: GalileoSessions) -> int:

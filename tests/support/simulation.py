@@ -88,6 +88,7 @@ class Client:
     start: float
     random: random.Random
     on_over: Callable[[], None]
+    timeout: float = Factory(lambda: TIMEOUT)
     requests: int = 0
     done: int = 0
     done_before: int = 0
@@ -111,6 +112,16 @@ class Client:
     def begin_to_compare(self) -> None:
         """All clients are there: what is done from now on shows how they share."""
         self.done_before = self.done
+
+    def trickle(self, every: float) -> None:
+        """Its counts come one after another, so many seconds apart."""
+        self.left = 0
+        for number in range(self.targets):
+            self.events.at(self.start + number * every, self._one_more)
+
+    def _one_more(self) -> None:
+        self.left += 1
+        self.pump()
 
     def ask_alone(self, every: float) -> None:
         """Counts one more, ahead of the fan-out, as somebody does who waits for it; and again, as often as that."""
@@ -171,8 +182,8 @@ class Client:
     def _arrive(self, count: Count, permit: Any, sent_at: float) -> None:
         reply = self.service.arrive(self.events.now)
         back = self.events.now + reply.seconds + NETWORK / 2
-        if back - sent_at > TIMEOUT:
-            back, reply = sent_at + TIMEOUT, Reply("timeout")
+        if back - sent_at > self.timeout:
+            back, reply = sent_at + self.timeout, Reply("timeout")
         self.events.at(back, self._receive, count, permit, reply)
 
     def _receive(self, count: Count, permit: Any, reply: Reply) -> None:
@@ -186,9 +197,6 @@ class Client:
             self.control.succeeded(now, permit)
             self._refused_since = math.inf
             self._end(count, done=True)
-        elif reply.kind == "error":
-            self.control.released(now, permit)
-            self._try_again(count)
         else:
             told = reply.kind == "limited" or reply.retry_after is not None
             self.control.refused(now, permit, reply.retry_after, told=told)
@@ -260,9 +268,15 @@ def simulate(
     clients: int = 1,
     stagger: float = 0.0,
     lone_every: float | None = None,
+    every: float = 0.0,
+    timeout: float = TIMEOUT,
     seed: int = 1,
 ) -> Outcome:
-    """Runs fan-outs that begin `stagger` seconds apart, each over its part of the targets, for an hour at most."""
+    """
+    Runs fan-outs that begin `stagger` seconds apart, each over its part of the targets, for an hour at most.
+
+    With `every`, the counts of the first one come one after another, so many seconds apart.
+    """
     events = Events()
     for number, part in enumerate(parts(service)):
         part.random.seed(100 * seed + number)
@@ -279,7 +293,9 @@ def simulate(
 
     for i in range(clients):
         random_ = random.Random(100 * seed + i)
-        crowd.append(Client(events, service, control(), targets // clients, stagger * i, random_, on_over))
+        crowd.append(Client(events, service, control(), targets // clients, stagger * i, random_, on_over, timeout))
+    if every:
+        crowd[0].trickle(every)
     if lone_every is not None:
         events.at(2.05, crowd[0].ask_alone, lone_every)
     events.at(stagger * (clients - 1), lambda: [client.begin_to_compare() for client in crowd])

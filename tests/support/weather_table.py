@@ -5,8 +5,21 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from support.simulation import NETWORK, TURN
-from support.weathers import Away, Bucket, Capacity, Flapping, Melt, Mixed, Queue, Service, Window
+from support.simulation import NETWORK, TIMEOUT, TURN
+from support.weathers import (
+    Away,
+    Bucket,
+    Capacity,
+    Flapping,
+    Melt,
+    Mixed,
+    Queue,
+    Service,
+    Shared,
+    Steep,
+    Strict,
+    Window,
+)
 
 WIDEST = 256
 ROUND_TRIP = NETWORK + 2 * TURN  # seconds in which a place at the service is empty, whatever the client knows
@@ -28,6 +41,8 @@ class Weather:
         stagger: Seconds between their beginnings.
         lone: The 99th percentile of a lone count's seconds meanwhile, at most.
         fairness: Jain's index of the clients, at least.
+        every: Seconds between the counts, where they come one after another.
+        timeout: Seconds after which a request is given up.
     """
 
     service: Callable[[], Service]
@@ -40,6 +55,8 @@ class Weather:
     stagger: float = 0.0
     lone: float | None = None
     fairness: float = 0.9
+    every: float = 0.0
+    timeout: float = TIMEOUT
 
 
 def unlimited(counts: int, latency: float) -> float:
@@ -54,7 +71,8 @@ def suffix(retry_after: float | str | None) -> str:
 
 def weathers() -> dict[str, Weather]:
     """All of them by name."""
-    return plain() | capacities() | buckets() | windows() | troubles() | crowds() | lone_counts()
+    known = plain() | capacities() | buckets() | windows() | troubles() | crowds() | lone_counts()
+    return known | small_jobs() | low_rates() | strict() | melts()
 
 
 def plain() -> dict[str, Weather]:
@@ -67,7 +85,7 @@ def plain() -> dict[str, Weather]:
     }
     return table | {
         "queue 8 x 20 ms": Weather(lambda: Queue(8, 0.02), 4_000, 10.0, 1.0, 1.15),
-        "queue 8 x 20 ms, spread": Weather(lambda: Queue(8, 0.02, spread=1.0), 4_000, 10.0, 1.0, 1.15),
+        "queue 8 x 20 ms, spread": Weather(lambda: Queue(8, 0.02, spread=1.0), 4_000, 10.0, 1.0, 1.35),
         "queue 200 x 100 ms": Weather(lambda: Queue(200, 0.1), 20_000, 10.1, 1.0, 1.15),
         "melts beyond 16": Weather(Melt, 8_000, 8_000 * 0.02 / 16, 1.02, 1.4),
         "1 % slow by 20 times": Weather(
@@ -84,15 +102,15 @@ def capacities() -> dict[str, Weather]:
             counts,
             counts * (latency + ROUND_TRIP) / capacity + latency,
             1.06,
-            1.25,
+            1.25 if capacity < 200 else 1.4,
         )
         for capacity, latency, counts in ((5, 0.05, 1_000), (20, 0.1, 2_000), (200, 0.1, 20_000))
     }
     dropped = ((3.0, 8), (6.0, 64))
     return table | {
-        "at most 20 at once, spread": Weather(lambda: Capacity(20, 0.1, spread=1.0), 2_000, 10.4, 1.06, 1.25),
+        "at most 20 at once, spread": Weather(lambda: Capacity(20, 0.1, spread=1.0), 2_000, 10.4, 1.06, 1.9),
         "64 at once, an eighth for 3 s": Weather(
-            lambda: Capacity(64, 0.05, changes=dropped), 10_000, 6 + (10_000 - 3 * (1_280 + 160)) / 1_280, 1.05, 1.35
+            lambda: Capacity(64, 0.05, changes=dropped), 10_000, 6 + (10_000 - 3 * (1_280 + 160)) / 1_280, 1.05, 1.7
         ),
     }
 
@@ -111,7 +129,8 @@ def buckets() -> dict[str, Weather]:
         (1_000, 100, 0.02, 10_000),
     ):
         ideal = (counts - burst) / rate + latency + 0.005
-        requests = 1.2 if counts <= 300 else 1.1
+        # Nothing is paced before the first refusal, so the burst that finds the limit weighs more in a small job.
+        requests = 1.1 if counts > 300 else 1.45 if burst in (1, 100) else 1.3
         for retry_after, wall in ((None, 1.15), (1.0, 1.25), ("exact", 1.15)):
             name = f"{rate} a second, burst {burst}, {counts} counts" + f", Retry-After {retry_after}" * bool(
                 retry_after
@@ -129,7 +148,7 @@ def windows() -> dict[str, Weather]:
         ideal = (0.7 + math.ceil(counts / quota) - 2) * seconds + 0.05
         for retry_after in (None, "whole", "exact"):
             name = f"{quota} in {seconds} s" + suffix(retry_after)
-            table[name] = Weather(lambda args=(quota, seconds, retry_after): Window(*args), counts, ideal, 1.1, wall)
+            table[name] = Weather(lambda args=(quota, seconds, retry_after): Window(*args), counts, ideal, 1.25, wall)
     return table
 
 
@@ -138,7 +157,8 @@ def troubles() -> dict[str, Weather]:
     counts = 20_000
     ideal = unlimited(counts, 0.05)
     table = {
-        "1 % 500": Weather(lambda: Mixed(0.01, "error"), counts, ideal + 0.5, 1.02, 1.2),
+        "every answer a 500 for 1 s": Weather(lambda: Away(Service(), 1.0, 1.0), 6_000, 1.4, 1.1, 1.7, away=1.0),
+        "30 % 503": Weather(lambda: Mixed(0.3, "refused"), 3_000, 1.2, 1.5, 40.0),
         "1 % 503": Weather(lambda: Mixed(0.01, "refused"), counts, ideal + 0.5, 1.02, 1.6),
         # A service that has become ten times slower looks like one that melts, so the width is halved until it's clear.
         "32 workers, ten times slower by turns": Weather(
@@ -179,3 +199,71 @@ def lone_counts() -> dict[str, Weather]:
         "lone counts, queue 8 x 20 ms": Weather(lambda: Queue(8, 0.02), 20_000, 50.0, 1.05, 1.2, lone=0.1),
         "lone counts, 200 a second": Weather(lambda: Bucket(200, 20, None, 0.005), 10_000, 50.0, 1.1, 1.2, lone=0.05),
     }
+
+
+def small_jobs() -> dict[str, Weather]:
+    """Jobs of 10 to 300 counts, with a client that has just begun: most jobs are these."""
+    table = {
+        f"{counts} counts, latency {round(1000 * latency)} ms": Weather(
+            lambda latency=latency: Service(latency), counts, latency * 1.25 + NETWORK + 2 * counts * TURN, 1.0, wall
+        )
+        for latency, walls in ((0.002, (1.1, 1.7, 1.7)), (0.02, (1.1, 3.1, 2.7)), (0.1, (1.1, 4.2, 4.9)))
+        for counts, wall in zip((10, 100, 300), walls, strict=True)
+    }
+    return table | {
+        "a web page, 50 a second": Weather(lambda: Service(0.02), 1_000, 20.0, 1.0, 1.02, every=0.02),
+        "one count after another": Weather(lambda: Service(0.05), 100, 10.0, 1.0, 1.02, every=0.1),
+        "40 counts, 20 a second": Weather(lambda: Bucket(20, 5), 40, 1.75, 1.8, 1.2),
+        "100 counts, at most 8 at once": Weather(lambda: Capacity(8, 0.1), 100, 1.35, 1.3, 1.6),
+    }
+
+
+def low_rates() -> dict[str, Weather]:
+    """20 a minute to 10 a second, as free plans have them."""
+    table = {}
+    for rate, burst, counts, requests, wall in (
+        (1 / 3, 1, 30, 2.4, 1.3),
+        (0.5, 1, 30, 2.4, 1.3),
+        (2, 1, 60, 1.6, 1.25),
+        (2, 10, 60, 1.65, 1.1),
+        (5, 5, 100, 1.5, 1.15),
+        (10, 10, 200, 1.3, 1.1),
+    ):
+        name = f"{60 * rate:.0f} a minute, burst {burst}"
+        table[name] = Weather(
+            lambda args=(rate, burst, None, 0.05): Bucket(*args), counts, (counts - burst) / rate, requests, wall
+        )
+    shared = {"clients": 3, "fairness": 0.6}
+    return table | {
+        "20 in 60 s": Weather(lambda: Window(20, 60), 60, 102.0, 2.1, 1.06),
+        "three share 75 a minute": Weather(lambda: Bucket(1.25, 10, None, 0.003), 300, 232.0, 1.6, 2.2, **shared),
+    }
+
+
+def strict() -> dict[str, Weather]:
+    """Refusals that are as slow as answers, that count against a rate, and silence in place of refusals."""
+    return {
+        "at most 5 at once, slow refusals": Weather(lambda: Strict(5), 500, 10.0, 1.3, 1.7),
+        "100 a second, refusals count": Weather(lambda: Strict(rate=100), 1_000, 9.1, 1.5, 2.8),
+        "silence above 5 at once": Weather(lambda: Strict(5, silent=True), 500, 10.0, 1.4, 1.9, timeout=1.0),
+    }
+
+
+def melts() -> dict[str, Weather]:
+    """Services that refuse nothing and melt: each request too many makes all slower, by a factor or a little."""
+    table = {}
+    for knee, base, latency, counts, wall in (
+        (10, 1.1, 0.1, 1_000, 1.3),
+        (10, 1.5, 0.1, 3_000, 2.5),
+        (12, 1.1, 0.025, 5_000, 1.4),
+        (40, 1.05, 0.05, 20_000, 1.5),
+    ):
+        best = max(n / (latency * base ** max(0, n - knee)) for n in range(1, 256))
+        table[f"slower by {base} for each beyond {knee}"] = Weather(
+            lambda args=(knee, base, latency): Steep(*args), counts, counts / best, 1.05, wall
+        )
+    for knee, latency, counts in ((6, 0.05, 1_000), (100, 0.05, 20_000)):
+        table[f"melts beyond {knee}"] = Weather(
+            lambda args=(knee, latency): Melt(*args), counts, counts * latency / knee, 1.02, 1.6
+        )
+    return table | {"more at once buys nothing": Weather(lambda: Shared(0.1), 200, 20.0, 1.0, 1.1)}

@@ -14,7 +14,7 @@ class Reply:
     What a service does with a request: what the client sees, after how many seconds, and with what Retry-After.
 
     Args:
-        kind: "ok", "error" (500), "refused" (503, or no connection), or "limited" (429).
+        kind: "ok", "refused" (500, 503, or no connection), or "limited" (429).
         seconds: After which it's seen.
         retry_after: Seconds, if the answer has them.
     """
@@ -135,6 +135,56 @@ class Melt(Service):
     def arrive(self, now: float) -> Reply:
         overload = max(0, self.ends.under_way(now) + 1 - self.knee) / (self.knee / 2)
         return Reply("ok", self.ends.add(now, self.duration() * (1 + overload**2)))
+
+
+class Steep(Service):
+    """Fast up to so many at once; beyond, each request more makes it slower by a factor, and nothing is refused."""
+
+    def __init__(self, knee: int, base: float, latency: float) -> None:
+        super().__init__(latency)
+        self.knee, self.base, self.ends = knee, base, Ends()
+
+    def arrive(self, now: float) -> Reply:
+        overload = min(500, max(0, self.ends.under_way(now) + 1 - self.knee))  # beyond, floats end
+        return Reply("ok", self.ends.add(now, self.duration() * self.base**overload))
+
+
+class Shared(Service):
+    """One worker that all requests share: more at once only take longer, in proportion."""
+
+    def __init__(self, latency: float) -> None:
+        super().__init__(latency)
+        self.ends = Ends()
+
+    def arrive(self, now: float) -> Reply:
+        return Reply("ok", self.ends.add(now, self.duration() * (self.ends.under_way(now) + 1)))
+
+
+class Strict(Service):
+    """
+    Refusals cost the service as much as answers do.
+
+    Args:
+        at_once: Requests under way, refused ones included, above which more are refused, after the latency.
+        rate: Requests in the last second, refused ones included, above which more are refused.
+        silent: Whether those above `at_once` get no answer at all.
+        latency: Seconds of each answer and each refusal.
+    """
+
+    def __init__(
+        self, at_once: int = 10_000, rate: int = 10_000, *, silent: bool = False, latency: float = 0.1
+    ) -> None:
+        super().__init__(latency)
+        self.at_once, self.rate, self.silent = at_once, rate, silent
+        self.ends, self.last_second = Ends(), Ends()
+
+    def arrive(self, now: float) -> Reply:
+        is_fast = self.last_second.under_way(now) >= self.rate
+        _ = self.last_second.add(now, 1.0)
+        is_full = self.ends.under_way(now) >= self.at_once
+        if is_full and self.silent:
+            return Reply("ok", math.inf)
+        return Reply("refused" if is_full or is_fast else "ok", self.ends.add(now, self.duration()))
 
 
 class Mixed(Service):

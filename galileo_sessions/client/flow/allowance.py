@@ -1,8 +1,8 @@
 """
-How much more a service will take, as it says itself in the headers of its answers. Pure functions.
+How many more requests a service will take, as its rate limit headers say. Pure functions.
 
-Read are the `RateLimit` field of the IETF draft on rate limit headers (https://datatracker.ietf.org/doc/
-draft-ietf-httpapi-ratelimit-headers/) in its present and former forms, and the widespread `X-RateLimit-*`.
+Read are the `RateLimit` field of the IETF's draft (https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/)
+and the widespread pairs `RateLimit-Remaining` with `-Reset` and `X-RateLimit-Remaining` with `-Reset`.
 """
 
 from __future__ import annotations
@@ -12,46 +12,43 @@ from collections.abc import Mapping
 
 from galileo_sessions.client.responses import answered_at
 
-_ITEM = re.compile(r"""(?:"[^"]*"|[^",])+""")  # of a list, at whose commas outside quotes it is split
-_PARAMETER = re.compile(r"(?:^|[;,\s])([a-z]+)\s*=\s*(\d{1,15})(?![\d.])")
-_NUMBER = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*(?:[,;].*)?")
-_PAIRS = (("RateLimit-Remaining", "RateLimit-Reset"), ("X-RateLimit-Remaining", "X-RateLimit-Reset"))
-_EPOCH, _MILLISECONDS = 10**9, 10**12  # a reset so large is a time since 1970, in seconds or in milliseconds
+_FIELDS = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining")
+_ITEM = re.compile(r'("[^"]*")((?:\s*;\s*\w+=(?:"[^"]*"|[\d.]+))*)')  # of a list: a policy's name and its parameters
+_NUMBER = re.compile(r";\s*([rt])=(\d{1,15}(?:\.\d{1,9})?)")
+_OTHER_UNIT = re.compile(r'("[^"]*")[^,]*;\s*qu="(?!requests")')
+_PAIR = re.compile(r"^(\d{1,15})(?![\d.])[^/]*/(\d{1,15}(?:\.\d{1,9})?)(?!\d)")
+_EPOCH = 10**9  # a reset so large is a time since 1970
 
 
 def allowance(headers: Mapping[str, str]) -> tuple[int, float] | None:
     """
-    The requests that a service will take, and the seconds until it will take more.
+    The requests that a service will take, and the seconds until it will take more; the least of several.
 
-    Returns:
-        The smaller one of several; None without headers that say both.
+    Quotas that don't count requests are left out. A reset in whole seconds is rounded up, so one second is taken off:
+    a few refusals cost less than a second too many.
+
+    Args:
+        headers: Of a response, by names of any case; a multidict, if a field can occur more than once.
     """
-    if (text := headers.get("RateLimit")) is not None:
-        return _of_field(text)
-    for name, reset in _PAIRS:
-        if (remaining := headers.get(name)) is not None:
-            return _of_pair(remaining, headers.get(reset, ""), headers)
-    return None
+    if not any(field in headers for field in _FIELDS):
+        return None
+    text: dict[str, str] = {}
+    for name, value in headers.items():  # a list may be split over several fields
+        text[name.lower()] = f"{text[name.lower()]}, {value}" if name.lower() in text else value
+    others = _OTHER_UNIT.findall(text.get("ratelimit-policy", ""))
+    items = [
+        dict(_NUMBER.findall(more)) for name, more in _ITEM.findall(text.get("ratelimit", "")) if name not in others
+    ]
+    found = [(item["r"], item["t"]) for item in items if len(item) == 2]  # both r and t
+    for prefix in ("", "x-"):
+        found += _PAIR.findall(
+            "/".join(text.get(f"{prefix}ratelimit-{name}", "").strip() for name in ("remaining", "reset"))
+        )
+    return min(((int(float(remaining)), _seconds(reset, headers)) for remaining, reset in found), default=None)
 
 
-def _of_field(text: str) -> tuple[int, float] | None:
-    """`"default";r=50;t=30`, one or several; of former drafts `limit=100, remaining=50, reset=30`."""
-    if "remaining" in text:
-        former = dict(_PARAMETER.findall(text))
-        return _both(former.get("remaining"), former.get("reset"))
-    items = [dict(_PARAMETER.findall(re.sub(r'"[^"]*"', "", item))) for item in _ITEM.findall(text)]
-    found = [both for item in items if (both := _both(item.get("r"), item.get("t"))) is not None]
-    return min(found, default=None)
-
-
-def _of_pair(remaining: str, reset: str, headers: Mapping[str, str]) -> tuple[int, float] | None:
-    numbers = [match[1] if (match := _NUMBER.fullmatch(text)) else None for text in (remaining, reset)]
-    both = _both(*numbers)
-    if both is None or both[1] < _EPOCH:
-        return both
-    at = both[1] / 1000 if both[1] >= _MILLISECONDS else both[1]
-    return both[0], max(0.0, at - answered_at(headers).timestamp())
-
-
-def _both(remaining: str | None, reset: str | None) -> tuple[int, float] | None:
-    return None if remaining is None or reset is None else (int(float(remaining)), float(reset))
+def _seconds(reset: str, headers: Mapping[str, str]) -> float:
+    seconds = float(reset)
+    if seconds >= _EPOCH:
+        seconds -= answered_at(headers).timestamp()
+    return max(0.0, seconds if "." in reset else seconds - 1)

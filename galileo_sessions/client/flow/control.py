@@ -1,256 +1,309 @@
 """
-How many requests at once, and how many a second: both learned from what a service accepts.
+How many requests at once, and how many a second: both are learned from what a service accepts.
 
 Theory of operation
 ===================
 
-A service limits its clients in two ways: by how many requests it serves at once, and by how many it takes a second. It
-rarely says which, nor how many. So two limits are learned together. The *width* bounds the requests that are under
-way; the *rate* spaces them out. A request is sent when the door is open, fewer than `width` are under way, and 1/rate
-has passed since the last one (the first `initial` requests are sent without regard to the rate)::
+A service limits its clients by how many requests it serves at once, and by how many it takes a second. It rarely says
+which. So two limits are learned: the *width* bounds the requests under way, and the *rate* spaces them out.
 
-    rate         doubling . cut 0.7
-      |           per   . '    |cut 0.8 until it fits                       . faster after a quiet second
-      |        round  .'       |'|                     . cut 0.88     . - '
-      |           . '            |'|  . - growth . - ' |    . - growth
-      |       . '                  |'   2 below 0.95   | . '
-      |   . '                            of what was refused, at first
-      +---------------------------------------------------------------------------------> time
-      slow start                  a token bucket empties now and then          it has more to give
+1. *Until the first refusal, answers are the clock.* No rate exists, and the width alone limits. After each refusal
+   nothing is sent until something has been answered, or four latencies have passed.
 
-*Slow start* lasts until the first refusal that counts: the width grows by one with each success, the rate doubles per
-round of max(latency, 0.1 s). Afterwards only the limit that was waited for grows, by 1.4 times its root a second, at
-most by a quarter; faster after a quiet second. What was refused is approached to 0.95, and passed after 0.5 s and 20
-successes, or after a second, whichever comes first: slow clients would never get their share otherwise.
+2. *Growth is tried, judged, and then kept.* A trial adds extra requests to the proven width, two for each answer, and
+   replaces none of them before it is judged. An extra request counts for the new width if its latency has risen by no
+   more than the root of what is under way, so that throughput has risen by at least the root as well; one that takes
+   longer, or is refused, counts against it. Half of them decide, so outliers don't matter. Trials double the width,
+   and add a quarter after the first one that failed::
 
-*Blame.* What was sent before the last cut says nothing new, and a few refusals are anybody's; where cuts don't help,
-`noise` learns that more are. A refusal that stood high among the requests under way that were accepted, after quiet,
-blames the width. One that came late, as a time-out does, halves the width. All others blame the rate.
+       width         |        x x failed: the service takes 30 at once
+                     |    ....:...
+                     |   |    :   |......:..... proven
+                     | .-'    x        x
+                     |'  one trial per latency    then one per 16 latencies
 
-*Growth must pay.* Not all services refuse: some only become slow. A round of answers tells among how many requests
-they were sent and how long they took. When half as many again are under way, latency may rise by the root of 1.5; if
-it rises more, the width falls to what keeps up the throughput at the latency of before. Latency four times the lowest
-halves the width, for other clients may have caused it; the lowest is forgotten slowly, by a twentieth a round.
-Latencies below 0.01 s, and any while the caller itself is busy, say nothing about the service.
+   The mirror image: after a failed trial a smaller width is tried, and kept if as much gets through. Then services
+   where more at once buys nothing end at a few. Latencies below 0.01 s, and all while the caller itself is busy, are
+   no evidence against a width.
 
-*The door* closes when eight consecutive requests were refused, and that blames no limit: nobody passes, for the
-service is away, or the quota of a window is used up. One probe at a time is sent then, after pauses of a sixth
-of the time so far (0.1 to 2 s), or of the probe's Retry-After. The first success opens it, with the limits of before::
+3. *Refusals during a trial count against the width; all others cut the rate.* The first cut creates it, from what is
+   under way. What was sent before a cut doesn't cut again. While requests are refused, what gets through is the
+   service's rate, so a rate that is more than four times as high is cut to that, by at most a factor of five, since a
+   latecomer's share is small at first. A service that lets one request through after a long wait gets exactly that
+   rate; since it may also have been away, the rate doubles with each success until the next refusal.
 
-    open  xxxxxxxx  closed  .x .x ..x ...x ....x .....x ......o  open
-    8 refused in a row      pauses grow, each probe is refused; one passes
+4. *A rate grows while it is what is waited for*: by 1.4 times its root a second, at most by 2 % per success, and faster
+   after a quiet second. It stops at 0.95 of what was refused until a second has passed. Cuts multiply
+   and growth adds, so several clients come to equal shares.
 
-Those who wait at a door that stays closed are told when it is hopeless: after `patience`, or after six seconds if the
-service has never answered. Who comes later begins to wait anew, with a probe.
+5. *Where cuts don't help, more is tried.* Refusals that come however little is sent, such as those of one broken
+   replica in ten, would cut the rate for ever. If it has fallen to a third and few are refused, or if hardly anything
+   passed after each of 14 cuts, the client begins again to double, and lets successes pay for more refusals than there
+   were. 80 successes before the next cut show that refusals don't depend on the load.
 
-*An allowance* (RateLimit headers) holds until its reset: no more is sent than remains after those under way. It never
-raises a limit.
+6. *Eight failures in a row* open the circuit breaker (`breaker`). After it has closed, answers are the clock again: no
+   more than twice as many are under way as have succeeded since. *An allowance* (RateLimit headers) holds until its
+   reset, and never raises a limit.
 
-Invariants: under way <= width when one is sent, or it is a probe; 1 <= width <= maximum; rate >= 0.5; with nothing
-under way the wait is finite; a refusal of what was sent before a cut doesn't cut. Decisions take `now`, in seconds of a
-clock that never goes back, hold no clock, and are O(1).
+Invariants: when one is sent, under way <= width, or it is a probe; 1 <= width <= maximum; with nothing under way the
+wait is finite; a refusal of what was sent before a cut doesn't cut. Decisions take `now`, in seconds of a clock that
+never goes back, hold no clock, and are O(1).
+
+Each constant names the weathers (`tests/support/weather_table.py`) that miss their bounds with another value.
 """
 
 from collections.abc import Callable
-from enum import Enum
 from math import inf, sqrt
 
-from attrs import define, frozen
+from attrs import define
 
-from galileo_sessions.client.flow.noise import Noise
+from galileo_sessions.client.flow.breaker import FAILURES, GIVE_UP_IF_NEVER_ANSWERED, CircuitBreaker
 
-_ROUND = 0.1  # seconds that a round takes at least; slow start doubles the rate in one
-_TIMER = 0.0002  # seconds; timers are no finer
-_CATCH_UP = 0.002  # seconds of the pace that may be made up for
-_FIRST_CUT, _NEXT_CUT, _LATER_CUT = 0.7, 0.8, 0.88  # of the rate is left: after slow start, soon again, after quiet
-_NARROWED = 0.9  # of the width is left
-_HOLD, _ENOUGH, _BELOW = 0.5, 20, 0.95  # for so many seconds and successes, 0.95 of the refused rate isn't passed
-_SPEED = 1.4  # growth a second is this times the square root
-_FASTER_AFTER = 1.0  # seconds without a refusal
-_ROW = 8  # refused, one after another, close the door
-_LONGEST_PAUSE, _DOUBT = 2.0, 6.0  # seconds between two probes; of hope, if the service never answered
-_GRACE = 1.0  # seconds after the end of a pause within which those who wait ask
-_LOWEST_RATE = 0.5
-_STEP = 1.5  # times as many under way: growth that must have paid
-_COLLAPSED, _FORGETTING = 4, 1.05  # times the lowest latency, which rises by so much a round
-_LATE, _TOO_LATE = 1.0, 10.0  # seconds after which a refusal may say, and says, that too many are under way
-_FLOOR = 0.01  # seconds of latency that tell nothing of the service
+# The width.
+_FLOOR = 0.01  # seconds of latency; shorter ones are the client's own ("queue 8 x 20 ms, spread", "8 share 40 at once")
+_DOUBLE, _STEP = 2.0, 1.25  # times as many are tried (small jobs; "3 share what melts beyond 16", "slower by 1.1 ...")
+_SAMPLES = 16  # answers that the latency is learned from ("queue 8 x 20 ms, spread", "8 share 40 at once")
+_AS_GOOD = 1.05  # times the latency that keeps up the throughput ("melts beyond 12", "3 share what melts beyond 16")
+_REST = 16  # latencies between a trial that failed and the next ("3 share ...", "1 % 503", "melts beyond 12")
+# The rate.
+_CUT = 0.85  # of the rate is left ("20 a second, burst 1", "8 share 40 at once")
+_FAR_BELOW, _DEEPEST_CUT = 0.25, 0.2  # of the rate, is evidence; is left at least ("20 a second, burst 1", low rates)
+_ONE_BY_ONE = 0.5  # seconds of a wait after which one request passes: the rate ("20 a minute", "120 a minute")
+_LOWEST = 0.1  # requests a second; what takes less is served by the breaker's probes ("30 % 503", "three share ...")
+_SPEED, _PER_SUCCESS = 1.4, 0.02  # growth: times the root a second; of the rate, at most ("200 a second"; "5 a second")
+_BELOW = 0.95  # of what was refused isn't passed at once ("20 a second, burst 1")
+_HELD = 4  # latencies for which nothing is sent after a refusal, unless an answer comes (low rates)
+_QUIET = 1.0  # seconds without a cut ("1000 a second, burst 100", "away for 20 s")
+# Refusals that don't depend on the load.
+_SEEN = 64  # answers over which the refused share is averaged ("10 % 503", "50 a second, burst 50")
+_LEAST_SAVED, _SAVED_FOR = 5.0, 32  # refusals that can be paid for beforehand, or the share of so many answers ("30 %")
+_TIMES, _ENOUGH = 4.0, 80  # the share is spared; successes show that it pays ("10 % 503"; "8 share 40 at once")
+_MARGIN = 0.4  # refusals for each success that are spared besides a large share ("50 a second, burst 50"; "30 % 503")
+_FALLEN = 3.0  # times lower than the highest: cuts haven't helped ("1 % 503", "10 % 503")
+_CREDIBLE = 20  # successes before a cut that make its load credible ("20 a second, burst 1", "120 a minute, burst 10")
+_FEW, _IN_VAIN = 8, 14  # successes; cuts with fewer in a row haven't helped ("30 % 503")
+_MOST_REFUSED = 0.25  # a larger share is no noise ("100 a second, refusals count")
 
 
-@frozen
+@define
 class Permit:
     """
-    What a request was sent with; it goes back with its answer.
+    What a request was sent with; it goes back with the answer.
 
     Args:
         at: When it was sent.
-        number: How many had been sent, itself included.
-        cuts: How often the limits had been cut; -1 in the first burst, which tells nothing of a rate.
-        at_once: How many were under way, itself included.
+        number: How many had been sent, this one included.
+        at_once: How many were under way, this one included.
+        cuts: How often the rate had been cut.
+        trial: The trial of another width that was on, or 0.
+        is_extra: Whether it was one of the requests that the trial sent in addition.
     """
 
     at: float
     number: int
-    cuts: int
     at_once: int
-
-
-class _Waited(Enum):
-    """What was waited for last."""
-
-    NOT = "not"
-    WIDTH = "width"
-    RATE = "rate"
+    cuts: int
+    trial: int
+    is_extra: bool
 
 
 @define
-class _Limit:
-    """A width or a rate: what is allowed now, and what isn't passed before things have settled."""
+class _Width:
+    """The width that has proved worthwhile, and the trial of another one."""
 
-    value: float
-    refused: float = inf
+    maximum: int
+    goal: int
+    """The width that is being tried; at first, the initial one."""
+    proven: int = 0
+    """The width that has proved worthwhile; 0 before the first has."""
+    latency: float = 0.0
+    """Seconds that an answer takes at the proven width."""
+    trial: int = 1
+    """The number of the trial."""
+    accepted: int = 0
+    """The number of the last trial that passed."""
+    is_on: bool = True
+    """Whether a trial is on."""
+    opened: int = 0
+    """How many extra requests the trial may send so far, of `needed`."""
+    out: int = 0
+    """How many of them are under way."""
+    good: int = 0
+    """Votes for the new width."""
+    bad: int = 0
+    """Votes against it."""
+    needed: int = 0
+    """Votes that there are at most."""
+    last_extra: float = inf
+    """When the last extra request was sent."""
+    grows: bool = True
+    """Whether the next trial is of a larger width."""
+    failed: bool = False
+    """Whether a trial of a larger width has failed, so that they grow by less."""
+    next_at: float = -inf
+    """When the next trial can begin."""
+    samples: int = 0
+    """How many latencies have been learned, up to `_SAMPLES`."""
 
-    def grow(self, seconds: float, quiet_for: float, *, settled: bool) -> None:
-        """Grows for so many seconds, faster after a quiet second."""
-        x = self.value
-        speed = min(_SPEED * sqrt(x), x / 4) + x * min(2.0, max(0.0, quiet_for - _FASTER_AFTER))
-        grown = x + seconds * speed
-        self.value = grown if settled else max(x, min(grown, self.refused))
+    def __attrs_post_init__(self) -> None:
+        self.opened = self.needed = self.goal
 
+    @property
+    def is_wider(self) -> bool:
+        """Whether a larger width is being tried."""
+        return self.is_on and self.goal > self.proven
 
-@define
-class _Door:
-    """Closed while nobody passes: one probe at a time, with pauses between them."""
+    @property
+    def limit(self) -> int:
+        """How many requests may be under way at once."""
+        if self.is_wider:
+            return self.proven + self.opened - self.good - self.bad
+        return self.goal if self.is_on else self.proven
 
-    row: int = 0
-    last_refused: int = -1
-    is_closed: bool = False
-    probe: int | None = None
-    closed_at: float = 0.0
-    opens_at: float = -inf
-    away_until: float = -inf
-    """Until when the service has asked to be left alone; no answer that comes late shortens that."""
+    def sent(self, now: float, at_once: int) -> tuple[int, bool]:
+        """The trial to which a request belongs that is sent now, and whether it is an extra one."""
+        if self.is_wider:
+            if at_once > self.proven + self.out and self.out + self.good + self.bad < self.opened:
+                self.out, self.last_extra = self.out + 1, now
+                return self.trial, True
+            return (self.trial if self.out else 0), False
+        return (self.trial if self.is_on else 0), False
 
-    def count_refusal(self, number: int) -> None:
-        """Counts how many of those sent last were refused, without one between them that passed."""
-        self.row = self.row + 1 if number == self.last_refused + 1 else 1
-        self.last_refused = number
+    def succeeded(self, now: float, permit: Permit, latency: float | None) -> bool:
+        """Learns from a latency, if it says anything, and judges; returns whether the proven width has changed."""
+        is_sample = self.is_on and permit.trial == self.trial and (permit.is_extra or not self.is_wider)
+        if latency is not None and (permit.trial in (0, self.accepted) or not self.proven):
+            self._learn(latency)
+        if is_sample:
+            return self._sample(now, permit, latency)
+        if self.is_wider:
+            self.opened = min(self.opened + 2, self.needed)
+            is_late = now > self.last_extra + self.latency * sqrt(self.goal / max(1, self.proven))
+            return is_late and latency is not None and self._end(now, passed=False)
+        if not self.is_on and now >= self.next_at:
+            self._begin()
+        return False
 
-    def refuse(self, now: float, number: int, retry_after: float | None) -> bool:
-        """
-        Nobody passes: closes the door; after a refused probe, pauses for a sixth of the time so far or its Retry-After.
-
-        A Retry-After of 1 may mean a few milliseconds, for the header has whole seconds.
-
-        Returns:
-            Whether this is news: late answers to what was sent before it closed aren't.
-        """
-        is_news = not self.is_closed or number == self.probe
-        if is_news:
-            self.probe = None
-            pause = min(_LONGEST_PAUSE, max(_ROUND, self.seconds_closed(now) / 6))
-        else:
-            pause = 0.0
-        if self.is_closed and retry_after and retry_after != 1:
-            pause = retry_after
-        self.shut(now, pause)
-        return is_news
-
-    def shut(self, now: float, seconds: float) -> None:
-        """Closes the door for at least so long."""
-        if not self.is_closed:
-            self.is_closed, self.closed_at = True, now
-        self.opens_at = max(self.opens_at, now + seconds)
-
-    def released(self, number: int) -> None:
-        """What came says nothing on the load: a row of refusals goes on over it."""
-        self.last_refused += number == self.last_refused + 1
-        if number == self.probe:
-            self.probe = None
-
-    def passed(self, now: float, number: int) -> bool:
-        """Opens the door for one who was sent after all that were refused; returns whether it was closed."""
-        if number == self.probe:
-            self.probe = None
-        if number <= self.last_refused or now < self.away_until:
+    def _sample(self, now: float, permit: Permit, latency: float | None) -> bool:
+        if self.is_wider:
+            self.out -= 1
+            allowed = self.latency * sqrt(permit.at_once / max(1, self.proven))
+            return self.vote(now, good=latency is None or latency <= allowed)
+        if permit.at_once > self.goal:
             return False
-        opened, self.row, self.is_closed, self.probe = self.is_closed, 0, False, None
-        self.opens_at = -inf
-        return opened
+        return self.vote(now, good=latency is not None and latency <= self.latency * _AS_GOOD * self.goal / self.proven)
 
-    def seconds_closed(self, now: float) -> float:
-        """For how long it has been closed; 0 while it's open."""
-        return now - self.closed_at if self.is_closed else 0.0
+    def vote(self, now: float, *, good: bool) -> bool:
+        """Counts for or against the width that is being tried."""
+        self.good, self.bad = self.good + good, self.bad + (not good)
+        if 2 * self.good >= self.needed:
+            return self._end(now, passed=True)
+        return 2 * self.bad > self.needed and self._end(now, passed=False)
 
-    def outlasts(self, patience: float) -> bool:
-        """Whether it stays closed for longer than that, and a pause."""
-        return self.is_closed and self.opens_at - self.closed_at > patience + _LONGEST_PAUSE
+    def withdraw(self, permit: Permit) -> None:
+        """An extra request came back that says nothing about the width."""
+        self.out -= self.is_wider and permit.is_extra and permit.trial == self.trial
+
+    def restart(self, now: float, width: int) -> None:
+        """Begins again to double, from a smaller width."""
+        self.proven = min(self.proven, width)
+        self.is_on, self.failed, self.grows, self.next_at = False, False, True, now
+
+    def _learn(self, latency: float) -> None:
+        """The geometric mean of the last latencies, which single slow answers hardly move."""
+        self.samples = min(_SAMPLES, self.samples + 1)
+        self.latency = self.latency ** (1 - 1 / self.samples) * latency ** (1 / self.samples)
+
+    def _begin(self) -> None:
+        if self.grows:
+            self.goal = min(self.maximum, max(self.proven + 1, int(self.proven * (_STEP if self.failed else _DOUBLE))))
+        else:
+            self.goal = max(1, int(self.proven / _STEP))
+        if self.goal == self.proven:
+            self.grows = not self.grows
+            return
+        self.trial, self.is_on, self.last_extra = self.trial + 1, True, inf
+        self.opened = self.out = self.good = self.bad = 0
+        self.needed = self.goal - self.proven if self.grows else max(_SAMPLES, self.goal)
+
+    def _end(self, now: float, *, passed: bool) -> bool:
+        is_wider, before, self.is_on = self.is_wider, self.proven or self.goal, False
+        if passed:
+            self.latency *= 1 if is_wider else self.goal / self.proven
+            self.proven = max(1, self.goal - self.bad) if is_wider else self.goal
+            self.accepted = self.trial
+            self.grows, self.failed = True, self.failed or not is_wider
+            self._begin()
+        else:
+            self.proven = before
+            self.grows, self.failed = not self.grows, True
+            self.next_at = now + _REST * self.latency
+        return self.proven != before
 
 
 @define
-class _Rounds:
-    """Rounds of answers: among how many they were sent on average, and how long they took."""
+class _Noise:
+    """Refusals that come however little is sent: how many of them are spared."""
 
-    at: float
+    per_success: float = 0.0
+    """Refusals that a success pays for."""
+    saved: float = 1.0
+    """Refusals that have been paid for."""
+    share: float = 0.0
+    """The share of the last answers that were refused, from 0 to 1."""
     answers: int = 0
-    sent_before: int = 0
-    total_width: float = 0.0
-    lowest: float = inf
-    total_latency: float = 0.0
-    paid_width: float = 0.0
-    paid_latency: float = 0.0
+    """How many answers the share is of, up to `_SEEN`."""
+    highest: float = 0.0
+    """The highest credible load at a cut, in requests a second."""
+    in_vain: int = 0
+    """Cuts in a row after which hardly anything passed."""
+    tried_from: float | None = None
+    """The load from which more is being tried, or None."""
 
-    def forget(self, number: int) -> None:
-        """Begins anew, with those that are sent after this one: the limits have changed."""
-        self.sent_before, self.paid_width = number, 0.0
+    def count(self, *, refused: bool) -> None:
+        """Counts an answer; a success pays for a part of a refusal."""
+        self.answers = min(_SEEN, self.answers + 1)
+        self.share += (refused - self.share) / self.answers
+        if not refused:
+            self.saved = min(max(_LEAST_SAVED, _SAVED_FOR * self.share), self.saved + self.per_success)
 
-    def begin(self, now: float) -> None:
-        """Begins a round."""
-        self.at, self.answers, self.total_width, self.total_latency = now, 0, 0.0, 0.0
+    def is_spared(self) -> bool:
+        """Whether successes have paid for a refusal, which then is spent."""
+        paid = self.saved >= 1
+        self.saved -= paid
+        return paid
 
-    def count(self, now: float, permit: Permit) -> None:
-        """Counts an answer, if it was sent under the limits of this round."""
-        if permit.number <= self.sent_before:
-            self.begin(now)
-        else:
-            self.answers += 1
-            self.total_width += permit.at_once
-            self.total_latency += now - permit.at
+    def is_suspected(self, load: float, passed: int) -> bool:
+        """Whether a cut at this load shows that cuts don't help, since few are refused, but again and again."""
+        if passed >= _CREDIBLE:
+            self.highest = max(self.highest, load)
+        self.in_vain = self.in_vain + 1 if passed < _FEW else 0
+        return self.in_vain >= _IN_VAIN or (load < self.highest / _FALLEN and self.share < _MOST_REFUSED)
 
-    def is_over(self, now: float, enough: int, latency: float) -> bool:
-        """Whether there are enough answers, over more than their latency."""
-        return self.answers >= enough and now - self.at >= max(latency, _ROUND)
+    def begin_trial(self, load: float) -> None:
+        """From now on more than the share is spared."""
+        self.tried_from, self.saved = load, max(_LEAST_SAVED, _SAVED_FOR * self.share)
+        self.in_vain = 0
+        self.per_success = min(_TIMES * self.share, self.share / (1 - self.share) + _MARGIN)
 
-    def too_wide(self) -> float | None:
-        """
-        Growth must pay: with half as many again under way, latency may grow by the root of that.
-
-        Returns:
-            None, or if it has grown by more the width that keeps up the throughput with the latency of before.
-        """
-        width, latency = self.total_width / self.answers, max(_FLOOR, self.total_latency / self.answers)
-        self.lowest = min(latency, self.lowest * _FORGETTING)
-        if latency > _COLLAPSED * self.lowest and width >= 4:
-            return width / 2
-        grown = self.paid_width and width >= max(4, _STEP * self.paid_width)
-        if grown and latency > self.paid_latency * sqrt(width / self.paid_width):
-            return max(self.paid_width, width * self.paid_latency / latency)
-        if grown or not self.paid_width or width < self.paid_width or latency < self.paid_latency:
-            self.paid_width, self.paid_latency = width, latency
-        return None
+    def end_trial(self, passed: int) -> bool:
+        """Ends the trial after so many successes; returns whether they show that it pays."""
+        if passed >= _ENOUGH:
+            self.tried_from = None
+            return True
+        self.per_success, self.highest, self.tried_from = 0.0, self.tried_from or 0.0, None
+        return False
 
 
 class FlowControl:
     """
-    The width and the rate at which one client sends, and the door.
+    The width and the rate at which one client sends, and the circuit breaker.
 
     Args:
         maximum: Requests that may be under way at once, at most.
         now: When it begins.
-        initial: Requests at once to begin with; as many are sent without regard to the rate.
-        rate: Requests a second to begin with.
-        patience: Seconds that a closed door is waited at, if the service ever answered.
-        is_busy: Whether the caller itself is what makes answers slow.
+        initial: Requests that are sent at once to begin with.
+        patience: Seconds for which waiting requests stay at an open breaker, if the service ever answered.
         on_change: Called with one sentence for each change of the limits.
     """
 
@@ -260,108 +313,82 @@ class FlowControl:
         *,
         now: float = 0.0,
         initial: int = 10,
-        rate: float = 100.0,
         patience: float = 90.0,
-        is_busy: Callable[[], bool] | None = None,
         on_change: Callable[[str], None] | None = None,
     ) -> None:
-        self._maximum, self._patience = maximum, patience
-        self._is_busy, self._on_change = is_busy, on_change
-        self._width, self._rate = _Limit(float(min(initial, maximum))), _Limit(rate)
-        self._door, self._rounds = _Door(), _Rounds(now)
-        self._burst = min(initial, maximum)
-        self._in_flight = self._number = self._settled = 0
-        self._cuts = self._quiet = 0
-        self._slow_start, self._answered = True, False
-        self._latency = self._mean = self._spread = 0.0
-        self._noise = Noise()
-        self._before_trial = (inf, inf)
+        self._initial, self._patience = min(initial, maximum), patience
+        self._on_change = on_change
+        self._width, self._noise, self.breaker = _Width(maximum, self._initial), _Noise(), CircuitBreaker()
+        self._refused_rate = inf
+        self._number = self._cuts = self._passed = 0
+        self._since_closed = maximum
         self._cut_at = self._grown_at = now
-        self._last_sent, self._waited = -inf, _Waited.NOT
-        self._left, self._resets_at, self._left_since = 0, -inf, 0
-        self.last_success: float | None = None
+        self._last_sent = -inf
+        self._was_paced = self._is_guess = False
+        self._held_until = -inf
+        self._left, self._resets_at = 0, -inf
+        self.rate: float = inf
+        """Requests a second, now; infinite before the first refusal."""
+        self.is_busy = False
+        """Whether the caller itself is what makes answers slow."""
+        self.in_flight = 0
+        """Requests that are under way, now."""
+        self.has_answered = False
+        """Whether it ever did what it was asked, or asked to come later."""
 
     @property
     def width(self) -> int:
         """Requests that may be under way at once, now."""
-        return int(self._width.value + 0.5)
+        return max(1, self._width.limit)
 
-    @property
-    def rate(self) -> float:
-        """Requests a second, now."""
-        return self._rate.value
-
-    @property
-    def in_flight(self) -> int:
-        """Requests that are under way, now."""
-        return self._in_flight
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether nobody passes, so that one probe at a time is sent."""
-        return self._door.is_closed
-
-    def seconds_closed(self, now: float) -> float:
-        """For how long the door has been closed; 0 while it's open."""
-        return self._door.seconds_closed(now)
-
-    def is_hopeless(self, now: float) -> bool:
-        """Whether the door has been closed for so long that all who wait had better hear it, until the next probe."""
-        return self._is_past_hope() and now < self._door.opens_at + _GRACE
+    def is_hopeless(self, now: float, patience: float = inf) -> bool:
+        """Whether requests with so much patience should give up, because nothing has been accepted for too long."""
+        most = self._patience if self.has_answered else GIVE_UP_IF_NEVER_ANSWERED
+        return self.breaker.is_hopeless(now, min(patience, most), most)
 
     def wait(self, now: float) -> float:
-        """Seconds until one may be sent; 0: now; infinite: ask again when something has come back."""
-        door = self._door
-        if now < door.opens_at:
-            return door.opens_at - now
-        if door.probe is not None if door.is_closed else self._in_flight >= int(self._width.value + 0.5):
-            self._waited = _Waited.WIDTH
-            return inf
-        if now < self._resets_at and self._in_flight >= self._left:
+        """Seconds until a request may be sent; 0: now; infinite: ask again when an answer has come."""
+        if self.breaker.is_open:
+            return self.breaker.wait(now)
+        if now < self._resets_at and self.in_flight >= self._left:
             return self._resets_at - now
-        pace = self._last_sent + 1 / self._rate.value - now
-        if pace <= _TIMER or self._burst or door.is_closed:  # a probe has the pauses of the door
+        if self.in_flight and now < self._held_until:
+            return self._held_until - now
+        if self.in_flight and self.in_flight >= min(self._width.limit, 2 * self._since_closed):
+            return inf
+        pace = self._last_sent + 1 / self.rate - now
+        if pace <= 0:
             return 0.0
-        self._waited = _Waited.RATE
+        self._was_paced = True
         return pace
 
     def sent(self, now: float) -> Permit:
         """Counts a request that is sent; its permit goes back once, with what came of it."""
-        if self._door.is_closed and now >= self._door.opens_at + _GRACE:  # nobody has asked since
-            self._door.closed_at = now
-        self._in_flight += 1
+        self.in_flight += 1
         self._number += 1
-        if self._door.is_closed:
-            self._door.probe = self._number
-        self._last_sent = max(self._last_sent + 1 / self._rate.value, now - _CATCH_UP)
-        cuts = self._cuts
-        if self._burst:
-            self._burst, cuts = self._burst - 1, -1
-        return Permit(now, self._number, cuts, self._in_flight)
+        if self.breaker.is_open:
+            self.breaker.record_sent(now, self._number)
+        self._last_sent = max(self._last_sent + 1 / self.rate, now)
+        trial, is_extra = self._width.sent(now, self.in_flight)
+        return Permit(now, self._number, self.in_flight, self._cuts, trial, is_extra)
 
     def answered(self, now: float, permit: Permit) -> None:
-        """The service had room, but says with a 404 or the like nothing of how long a count takes."""
-        self._settle(permit)
-        if self._door.passed(now, permit.number):
-            self._say("the door opens: a probe has passed")
-        self._noise.succeeded()
-        if permit.cuts in (self._cuts, -1):
-            self._accepted(permit.at_once)
-        self._grow(now, permit.at_once)
+        """The service had room, but a 404, for example, says nothing about how long a count takes."""
+        _ = self._width.succeeded(now, permit, None)
+        self._accepted(now, permit)
 
     def succeeded(self, now: float, permit: Permit) -> None:
-        """The service did what it was asked for."""
-        self.last_success, self._answered = now, True
-        self._latency += (now - permit.at - self._latency) / (16 if self._latency else 1)
-        self.answered(now, permit)
-        enough = 16 if self._slow_start else 64
-        self._rounds.count(now, permit)
-        if self._rounds.is_over(now, enough, self._latency):
-            self._judge(now)
+        """The service did what it was asked."""
+        self.has_answered = True
+        self._accepted(now, permit)
+        width, latency = self._width, None if self.is_busy else max(_FLOOR, now - permit.at)
+        before = width.proven
+        if width.succeeded(now, permit, latency) and width.proven < before:
+            self._say(f"width {self.width}: more at once only took longer")
 
     def refused(self, now: float, permit: Permit, retry_after: float | None = None, *, told: bool = False) -> None:
         """
-        The service had too much to do: a 429, 503, 504, a connect error, a reset, a time-out.
+        The service had too much to do: a 429, 5xx, a connection error, a reset or a time-out.
 
         Args:
             now: When it came.
@@ -369,123 +396,96 @@ class FlowControl:
             retry_after: Seconds, if the answer had them.
             told: Whether the service answered on purpose: with a 429, or with a Retry-After.
         """
-        self._settle(permit)
-        self._answered = self._answered or told
-        self._grown_at = now
-        self._rounds.forget(self._number)
-        self._door.count_refusal(permit.number)
-        nobody_passes = self._door.row >= _ROW and (permit.cuts >= 0 or self.last_success is None)
-        if nobody_passes or self._door.is_closed:
-            self._close(now, permit, retry_after)
-        if permit.cuts != self._cuts:  # cut since then
-            return
-        if self._noise.is_spared():
-            return
-        load = min(self._rate.value, self._width.value / max(self._latency, _FLOOR))
-        if now - permit.at > min(_TOO_LATE, max(_LATE, _COLLAPSED * min(self._latency, self._rounds.lowest))):
-            self._halve(permit.at_once)
-        elif not self._door.is_closed:
+        self._settle()
+        self.has_answered = self.has_answered or told
+        width, noise, was_open = self._width, self._noise, self.breaker.is_open
+        self._grown_at, self._held_until = now, now + (_HELD * width.latency or inf)
+        if self.breaker.record_failure(now, permit.number, retry_after):
+            self._say(f"only single probes are sent: {FAILURES} requests in a row failed")
+        if not was_open:
+            noise.count(refused=True)
+        if width.is_wider and permit.trial == width.trial:
+            width.out -= permit.is_extra
+            _ = width.vote(now, good=False)
+            if noise.tried_from is None:
+                return
+        if permit.is_extra and permit.trial == width.accepted:
+            width.proven = max(1, width.proven - 1)
+        elif permit.cuts == self._cuts and not was_open and not noise.is_spared():
             self._cut(now, permit)
-        self._cuts, self._cut_at, self._quiet, self._slow_start = self._cuts + 1, now, 0, False
-        self._try_more(load)
 
     def released(self, now: float, permit: Permit) -> None:
-        """What came says nothing on the load: a 500, a cancellation."""
-        self._settle(permit)
-        self._door.released(permit.number)
-
-    def shut(self, now: float, seconds: float) -> None:
-        """Closes the door for all, for at least so many seconds; one probe comes then."""
-        self._door.shut(now, seconds)
-        self._door.away_until = self._door.opens_at
-        self._say(f"the door is closed for {seconds:.1f} s: the service asked for it")
+        """What came says nothing about the load, such as a cancellation."""
+        self._settle()
+        self._width.withdraw(permit)
+        self.breaker.record_release(permit.number)
 
     def allowance(self, now: float, remaining: int, seconds: float) -> None:
         """
-        The service says, with the answer that was settled last, what remains until a reset; this never raises a limit.
+        The service says, with the answer that came last, what remains until a reset; this never raises a limit.
 
         Args:
             now: When it came.
             remaining: Requests that it takes until the reset, of all that it hadn't seen then.
             seconds: Until the reset.
         """
-        if now >= self._resets_at or self._settled > self._left_since:
-            self._left, self._left_since = remaining, self._number
-        else:
-            self._left = min(self._left + 1, remaining)
-        self._resets_at = now + seconds
+        if remaining == 0 and now >= self._resets_at:
+            self._say(f"nothing is sent for {seconds:.1f} s: its rate limit headers say that nothing remains")
+        self._left, self._resets_at = remaining, now + seconds
 
-    def _settle(self, permit: Permit) -> None:
-        self._in_flight -= 1
-        self._settled = permit.number
+    def _settle(self) -> None:
+        self.in_flight -= 1
         self._left -= 1  # used; an allowance that comes with the answer says so itself
 
-    def _is_past_hope(self) -> bool:
-        return self._door.outlasts(self._patience if self._answered else _DOUBT)
+    def _accepted(self, now: float, permit: Permit) -> None:
+        self._settle()
+        if self.breaker.record_success(now, permit.number):
+            self._since_closed = 0
+            self._say("all requests are sent again: a probe succeeded")
+        self._noise.count(refused=False)
+        self._passed += permit.cuts == self._cuts
+        self._since_closed += 1
+        self._held_until = -inf
+        if self.rate < inf:
+            self._grow(now)
 
-    def _accepted(self, at_once: int) -> None:
-        self._quiet += 1
-        self._mean += (at_once - self._mean) / (25 if self._mean else 1)
-        self._spread += (abs(at_once - self._mean) - self._spread) / 25
-
-    def _grow(self, now: float, at_once: int) -> None:
-        seconds, quiet_for = min(0.25, now - self._grown_at), now - self._cut_at
-        settled = quiet_for > _FASTER_AFTER or (quiet_for > _HOLD and self._quiet >= _ENOUGH)
-        width, rate = self._width, self._rate
-        if self._slow_start:
-            width.value += at_once * 2 >= width.value
-            rate.value *= 2 ** (seconds / max(self._latency, _ROUND)) if self._waited is _Waited.RATE else 1
-        elif self._waited is _Waited.WIDTH:
-            most = width.value + 0.25
-            width.grow(seconds, quiet_for, settled=settled)
-            width.value = min(width.value, most)
-        elif self._waited is _Waited.RATE:
-            rate.grow(seconds, quiet_for, settled=settled)
-        width.value = min(width.value, self._maximum)
-        self._waited, self._grown_at = _Waited.NOT, now
-
-    def _judge(self, now: float) -> None:
-        """Goes back to the width that paid, if the growth since then hasn't."""
-        rounds, width = self._rounds, self._width
-        enough = rounds.too_wide() if self._is_busy is None or not self._is_busy() else None
-        if enough is not None:
-            width.refused, width.value = enough, max(1.0, min(width.value, _NARROWED * enough))
-            self._slow_start, self._cut_at = False, now
-            rounds.forget(self._number)
-            self._say(f"width {self.width}: more at once only took longer")
-        rounds.begin(now)
-
-    def _close(self, now: float, permit: Permit, retry_after: float | None) -> None:
-        self._noise.nobody_passes()
-        if self._door.refuse(now, permit.number, retry_after):
-            self._say(f"the door is closed for {self._door.opens_at - now:.1f} s: {self._door.row} refused in a row")
+    def _grow(self, now: float) -> None:
+        rate, quiet = self.rate, now - self._cut_at
+        if self._was_paced:
+            speed = _SPEED * sqrt(rate) + rate * min(2.0, max(0.0, quiet - _QUIET))
+            grown = rate + min(max(0.25, 1 / rate), now - self._grown_at) * min(speed, _PER_SUCCESS * rate * rate)
+            self.rate = grown if quiet > _QUIET else max(rate, min(grown, self._refused_rate))
+        if self._is_guess:  # it may just have been away
+            self.rate = 2 * rate
+        self._was_paced, self._grown_at = False, now
 
     def _cut(self, now: float, permit: Permit) -> None:
-        """Blames the width for a refusal that stood high among those accepted, else the rate."""
-        at_once, width, rate = permit.at_once, self._width, self._rate
-        late = not self._slow_start and now - self._cut_at > _HOLD
-        if late and 3 < at_once >= min(self._mean + 1 + self._spread, width.value - 0.5):
-            width.refused, width.value = at_once - 0.5, max(1.0, _NARROWED * (at_once - 1))
-            self._say(f"width {self.width}: refused with {at_once} at once")
+        """Cuts the rate to what the evidence shows, unless cuts don't help."""
+        noise, width, breaker = self._noise, self._width, self.breaker
+        latency, window, passed = max(_FLOOR, width.latency), now - self._cut_at, self._passed
+        load = permit.at_once / latency if self.rate == inf else min(self.rate, width.proven / latency)
+        self._cuts, self._cut_at, self._passed = self._cuts + 1, now, 0
+        tried_from, tries_more = noise.tried_from, False
+        if tried_from is None:
+            tries_more = noise.is_suspected(load, passed)
+        elif noise.end_trial(passed):
+            return
         else:
-            cut = _FIRST_CUT if self._slow_start else _LATER_CUT if late else _NEXT_CUT
-            rate.refused, rate.value = _BELOW * rate.value, max(_LOWEST_RATE, rate.value * cut)
-            self._say(f"rate {rate.value:.1f} a second: refused with {at_once} at once")
-
-    def _try_more(self, load: float) -> None:
-        """Whether refusals come of the load: where cuts don't help, tries more; where more didn't pay, goes back."""
-        if self._noise.ends_trial(load):
-            width, rate = self._before_trial
-            self._width.value, self._rate.value = min(self._width.value, width), min(self._rate.value, rate)
-            self._say(f"width {self.width}, rate {self.rate:.1f} a second: more only brought more refusals")
-        elif self._noise.is_time_to_try(load):
-            self._before_trial, self._slow_start = (self._width.value, self._rate.value), True
-            share = self._noise.begin_trial(load)
-            self._say(f"more is tried: {100 * share:.0f} % are refused, however little is sent")
-
-    def _halve(self, at_once: int) -> None:
-        self._width.value = max(1.0, min(self._width.value, at_once) / 2)
-        self._say(f"width {self.width}: refused late, or not answered in time, with {at_once} at once")
+            load = min(load, tried_from)
+        through = (passed + 1) / window if window > 2 * latency else inf
+        self._refused_rate = _BELOW * load
+        self.rate = max(through, _DEEPEST_CUT * load) if through < _FAR_BELOW * load else _CUT * load
+        waits = breaker.last_wait > _ONE_BY_ONE and self._since_closed <= 1 and breaker.closed_soon_before(now)
+        self._is_guess = waits and not self._is_guess
+        if waits:
+            self.rate = min(self.rate, self._since_closed / breaker.last_wait)
+        self.rate = max(self.rate, _LOWEST)
+        self._say(f"rate {self.rate:.1f} a second: refused with {permit.at_once} at once")
+        if tries_more:
+            noise.begin_trial(load)
+            self.rate = inf
+            width.restart(now, max(self._initial, int(load * latency)))
+            self._say(f"more is tried: {100 * noise.share:.0f} % are refused, however little is sent")
 
     def _say(self, reason: str) -> None:
         if self._on_change is not None:
