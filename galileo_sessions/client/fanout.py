@@ -34,7 +34,8 @@ block. After a cancellation no request starts, even if the source swallows the c
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, aclosing, closing, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext, suppress
+from inspect import isgenerator
 from typing import Any, Self, TypeAlias, cast
 from uuid import UUID
 
@@ -261,9 +262,10 @@ def _source(targets: Targets) -> AsyncIterator[Target]:
 
 
 async def _one_by_one(targets: Iterator[Target]) -> AsyncIterator[Target]:
-    with (
-        closing(cast("Generator[Target]", targets)) if isinstance(cast("object", targets), Generator) else nullcontext()
-    ):
+    closed: AbstractContextManager[object] = nullcontext()
+    if isgenerator(targets):
+        closed = closing(targets)
+    with closed:
         for target in targets:
             yield target
 
