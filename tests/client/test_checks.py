@@ -251,6 +251,7 @@ async def test_a_checked_count_has_the_patience_of_one_that_is_asked_alone():
 # ---- a count of 0 ----------------------------------------------------------------------------------------------------
 
 ZERO = b'{"total_count":0}'
+FITTING = ["fits", "not allowed", "no columns"]
 
 
 class Zeros(Service):
