@@ -380,7 +380,7 @@ class GalileoSessions:
             on_progress=on_progress,
             check=check,
         )
-        table = by_project(projects, report)
+        table = by_project(projects, report, getattr(partition, "rest", None))
         if table and not table.total and check is self._check is None:
             await self._checks.explain_zero((query.for_project(next(iter(table))) for query in queries), deadline)
         return table if given is project_id else table[projects[0]]

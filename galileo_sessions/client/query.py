@@ -22,6 +22,7 @@ from galileo_sessions.filters.serialization import (
     load_node,
 )
 from galileo_sessions.filters.values import UUID_TEXT, instant
+from galileo_sessions.grouping.partitions import Partition
 
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 
@@ -162,7 +163,7 @@ def narrowed(query: CountQuery, template: CountQuery) -> CountQuery:
 
 def part_queries(template: CountQuery, partition: Mapping[str, Filter]) -> list[CountQuery]:
     """
-    A query for each label of a partition; the label is its tag.
+    A query for each label of a partition; the label is its tag. The last one counts all sessions, if there is a rest.
 
     Raises:
         FilterTypeError: if `partition` isn't a mapping of label to filter.
@@ -172,7 +173,9 @@ def part_queries(template: CountQuery, partition: Mapping[str, Filter]) -> list[
             f"partition must be a mapping of label to filter, got {brief(partition)}. "
             'Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
         )
-    return [evolve(template, where=all_of([template.where, part]), tag=label) for label, part in partition.items()]
+    queries = [evolve(template, where=all_of([template.where, part]), tag=label) for label, part in partition.items()]
+    rest = partition.rest if isinstance(partition, Partition) else None
+    return queries if rest is None else [*queries, evolve(template, tag=rest)]
 
 
 def columns_body(query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None) -> bytes:
