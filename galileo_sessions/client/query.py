@@ -47,8 +47,12 @@ def _uuid_or_none(value: UUID | str | None) -> str | None:
 
 def _check_id(_: object, attribute: "Attribute[Any]", value: object) -> None:
     if not isinstance(value, str) or not _CANONICAL.fullmatch(value):
-        example = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
-        raise ConfigurationError(f"{attribute.name} must be a UUID, got {brief(value)}. Write an id such as {example}")
+        hint = "Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+        if isinstance(value, str):
+            hint += ", not a name; the address of its page in the console has it"
+        elif isinstance(value, Filter):
+            hint = "The project comes first: count(project_id, where)"
+        raise ConfigurationError(f"{attribute.name} must be a UUID, got {brief(value)}. {hint}")
 
 
 def _where(value: Filter | None) -> Filter:
@@ -56,7 +60,14 @@ def _where(value: Filter | None) -> Filter:
         return ALWAYS
     if isinstance(value, Filter):
         return value
-    raise FilterTypeError(f'where must be a filter, got {brief(value)}. Write one such as Col("input").contains("x")')
+    hint = 'Write one such as Col("input").contains("x")'
+    if isinstance(value, UUID) or (isinstance(value, str) and UUID_TEXT.fullmatch(value)):
+        hint = "The project comes first: count(project_id, where)"
+    elif isinstance(value, str):
+        hint = "Write parse_filter(where)"
+    elif isinstance(value, list | tuple):
+        hint = "Write all_of(where), or any_of(where)"
+    raise FilterTypeError(f"where must be a filter, got {brief(value)}. {hint}")
 
 
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
