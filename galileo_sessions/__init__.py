@@ -48,6 +48,7 @@ from galileo_sessions.errors import (
     UnknownColumnError,
     ValidationError,
     Verdict,
+    ZeroCountWarning,
 )
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog, load_catalog
 from galileo_sessions.filters.column_info import ColumnInfo
@@ -160,6 +161,7 @@ __all__ = [
     "UnknownColumnError",
     "ValidationError",
     "Verdict",
+    "ZeroCountWarning",
     "all_of",
     "any_of",
     "draw_filter",

@@ -43,16 +43,18 @@ def sparkline(counts: Sequence[int], width: int = 26) -> str:
     return "".join([_SPARKS[ceil(7 * mean / top)] for mean in means])
 
 
-def chart(counts: Sequence[tuple[str, int | None]], width: int = 80) -> str:
+def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, shares: bool = False) -> str:
     """
     A line for each label: its count, or `failed`, and a bar.
 
     Args:
         counts: Labels and counts; None means that the count failed.
         width: The columns of the longest line, unless labels are long; 0 draws no bars.
+        shares: Whether to show each count's share of the sum as well.
     """
+    total = sum([count or 0 for _, count in counts]) or 1
     labels = [shortened(label) for label, _ in counts]
-    numbers = ["failed" if count is None else f"{count:,}" for _, count in counts]
+    numbers = ["failed" if count is None else _number(count, total, shares=shares) for _, count in counts]
     left, middle = (max(map(len, texts), default=0) for texts in (labels, numbers))
     top = max([count or 0 for _, count in counts], default=0) or 1
     space = max(8, width - left - middle - 4) if width else 0
@@ -61,6 +63,10 @@ def chart(counts: Sequence[tuple[str, int | None]], width: int = 80) -> str:
         for label, number, (_, count) in zip(labels, numbers, counts, strict=True)
     ]
     return "\n".join(lines)
+
+
+def _number(count: int, total: int, *, shares: bool) -> str:
+    return f"{count:,}  {count / total:>6.1%}" if shares else f"{count:,}"
 
 
 def shortened(text: str, most: int = _MAX_LABEL) -> str:
@@ -95,10 +101,14 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], total: int, c
 
 
 def html_chart(head: Sequence[str], counts: Sequence[tuple[str, int | None]], caption: str) -> str:
-    """A table for a notebook, with a bar for each count."""
+    """A table for a notebook, with each count's share of the sum, and a bar."""
     top = max([count or 0 for _, count in counts[:_MAX_ROWS]], default=0) or 1
-    rows = ((label, "" if count is None else f"{count:,}", bar(count, top)) for label, count in counts)
-    return html_table((*head, ""), rows, len(counts), caption)
+    total = sum([count or 0 for _, count in counts]) or 1
+    rows = (
+        (label, *(("", "") if count is None else (f"{count:,}", f"{count / total:.1%}")), bar(count, top))
+        for label, count in counts
+    )
+    return html_table((*head, "share", ""), rows, len(counts), caption)
 
 
 def _html_row(tag: str, cells: Sequence[str]) -> str:

@@ -243,6 +243,10 @@ class DateAsTextWarning(UserWarning):
     """A time given as text to an untyped column is compared as text: `Col("created_at") == "2026-05-03T00:00Z"`."""
 
 
+class ZeroCountWarning(UserWarning):
+    """A count is 0, and its filter doesn't fit the project's columns: one doesn't exist, or has another type."""
+
+
 class TransportError(GalileoError):
     """No complete response came. The request can be sent again, because counting changes nothing."""
 

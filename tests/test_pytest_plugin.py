@@ -138,7 +138,7 @@ import pytest
 from galileo_sessions import Col, GalileoSessions, ValidationError
 
 async def count():
-    async with GalileoSessions() as galileo:
+    async with GalileoSessions(check=False) as galileo:
         return await galileo.count("74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db", Col("scroe") > 3)
 
 def test_zero(local_galileo):

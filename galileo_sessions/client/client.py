@@ -77,8 +77,10 @@ class GalileoSessions:
         ssl: What aiohttp takes: an `ssl.SSLContext`, a fingerprint, or False for no verification.
         headers: More headers for each request.
         on_attempt: Called with each `Attempt` when it is over. What it raises is logged, never raised.
-        check: Whether each filter is checked against its project's columns before it is counted, unless a call says
-            otherwise. A project's columns are requested once, and cached for five minutes.
+        check: With True, each filter is checked against its project's columns before it is counted, unless a call says
+            otherwise. With None, it is checked when the result of `count` or `count_by` is 0, and a column that doesn't
+            exist or has another type is a `ZeroCountWarning`. With False, it isn't checked. A project's columns are
+            requested once, and cached for five minutes.
 
     Raises:
         ConfigurationError: if there are no credentials, or two kinds, or if an argument can't work.
@@ -99,7 +101,7 @@ class GalileoSessions:
         ssl: SSL | None = None,
         headers: Mapping[str, str] | None = None,
         on_attempt: Callable[[Attempt], object] | None = None,
-        check: bool = False,
+        check: bool | None = None,
     ) -> None:
         for name, value, kind in (
             ("timeouts", timeouts, Timeouts),
@@ -159,8 +161,9 @@ class GalileoSessions:
             experiment_id: Count only in this experiment.
             metrics_testing_id: Count only in this metrics testing run.
             timeout: Seconds for the whole call. None sets no limit except that of each attempt.
-            check: Whether the filter is checked against the project's columns first, because a column that the
-                project doesn't have counts 0. None means what the client was created with.
+            check: With True, the filter is checked against the project's columns first, because a column that the
+                project doesn't have counts 0. None means what the client was created with: by default, only a count
+                of 0 is checked, and a filter that doesn't fit is a `ZeroCountWarning`. False turns that off.
 
         Raises:
             ConfigurationError: before a request, if an id isn't a UUID, or if the client can't be used here.
@@ -182,6 +185,8 @@ class GalileoSessions:
             if scope == _NO_SCOPE and not query.filters:
                 self._last_where, self._last_query = where, query
         total, _ = await count(query, deadline)
+        if not total and check is self._check is None:
+            await self._checks.explain_zero([query], deadline)
         return total
 
     async def columns(
@@ -351,7 +356,7 @@ class GalileoSessions:
             concurrency: As in `count_many`.
             timeout: As in `count_many`.
             on_progress: As in `count_many`.
-            check: As in `count_many`.
+            check: As in `count_many`. With None, a total of 0 is checked as in `count`.
 
         Returns:
             `CountsBy`, a mapping of label to count. For several projects `CountsTable`, a mapping of project to
@@ -366,6 +371,7 @@ class GalileoSessions:
         template = build_query(_ANY_PROJECT, where, (), log_stream_id, experiment_id, metrics_testing_id)
         queries = part_queries(template, partition)
         projects = list(dict.fromkeys([template.for_project(each).project_id for each in given]))
+        deadline = _deadline(timeout)
         report = await self.count_all(
             [query.for_project(project) for project in projects for query in queries],
             concurrency=concurrency,
@@ -374,7 +380,9 @@ class GalileoSessions:
             on_progress=on_progress,
             check=check,
         )
-        table = by_project(projects, report)
+        table = by_project(projects, report, getattr(partition, "rest", None))
+        if table and not table.total and check is self._check is None:
+            await self._checks.explain_zero((query.for_project(next(iter(table))) for query in queries), deadline)
         return table if given is project_id else table[projects[0]]
 
     async def close(self) -> None:

@@ -15,8 +15,8 @@ Room. For each worker, at most two targets are pulled whose results the consumer
 of room before it pulls a target; the consumer gives it back with each result that it takes. So a slow consumer slows
 the pulling down, and memory is bounded.
 
-Pulling. One task pulls the source and closes it, because timeouts, task groups and context variables inside a generator
-belong to one task. Plain iterators are pulled in the same way.
+Pulling. One task pulls the source, and closes a generator, because timeouts, task groups and context variables inside a
+generator belong to one task. Plain iterators are pulled in the same way.
 
 Workers. The feeder starts one with each of the first `concurrency` targets, so three targets don't start 256 tasks.
 
@@ -33,8 +33,9 @@ block. After a cancellation no request starts, even if the source swallows the c
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext, suppress
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext, suppress
+from inspect import isgenerator
 from typing import Any, Self, TypeAlias, cast
 from uuid import UUID
 
@@ -46,6 +47,20 @@ from galileo_sessions.errors import AuthenticationError, ConfigurationError, Dea
 
 Target: TypeAlias = CountQuery | UUID | str
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
+
+
+_END = cast("Target", object())  # what `anext` returns at the end of a source
+
+
+class _Join(asyncio.Future[None]):
+    """
+    A future that refuses to be cancelled: a task that awaits it is cancelled once it is done.
+
+    A loop that waits again after each cancellation would be woken all the time, because anyio cancels persistently.
+    """
+
+    def cancel(self, msg: object = None) -> bool:  # the task keeps the message itself
+        return False
 
 
 class CountStream:
@@ -106,7 +121,8 @@ class CountStream:
     async def __aenter__(self) -> Self:
         if self._started is not None:
             raise ConfigurationError("this stream has been entered before. Call count_many again for another pass")
-        source = aiter(self._targets) if isinstance(self._targets, AsyncIterable) else _one_by_one(iter(self._targets))
+        source = _source(self._targets)
+        self._joined = _Join()
         self._started = asyncio.get_running_loop().time()
         self._deadline = None if self._timeout is None else self._started + self._timeout
         self._spawn(self._feed(source))
@@ -115,14 +131,7 @@ class CountStream:
     async def __aexit__(self, *_: object) -> None:
         if self._tasks:
             self._abort(ConfigurationError("this stream was left before all its results were taken"))
-        caught: asyncio.CancelledError | None = None
-        while self._tasks:
-            try:
-                await asyncio.wait(self._tasks)
-            except asyncio.CancelledError as error:
-                caught = error
-        if caught is not None:
-            raise caught  # itself: anyio's scopes recognise their own cancellation by the exception
+        await self._joined
 
     def __aiter__(self) -> Self:
         return self
@@ -154,6 +163,7 @@ class CountStream:
         if not self._tasks:
             self._ended = asyncio.get_running_loop().time()
             self._results.put_nowait(None)
+            self._joined.set_result(None)
 
     def _abort(self, error: BaseException) -> None:
         """Ends the stream with an error, and cancels its tasks once: their cleanup isn't cancelled again."""
@@ -173,13 +183,13 @@ class CountStream:
         """Pulls targets while there is room for their results, and closes a generator."""
         is_endless = self._total is None or isinstance(self._targets, AsyncIterable)
         timeout = asyncio.timeout_at(self._deadline if is_endless else None)
-        closing: AbstractAsyncContextManager[object] = nullcontext()
-        if isinstance(source, AsyncGenerator):
-            closing = aclosing(cast("AsyncGenerator[Target]", source))
+        closed: AbstractAsyncContextManager[object] = nullcontext()
+        if isinstance(cast("object", source), AsyncGenerator):
+            closed = aclosing(cast("AsyncGenerator[Target]", source))
         try:
-            async with closing, timeout:
+            async with closed, timeout:
                 await self._room.acquire()
-                async for target in source:
+                while (target := await anext(source, _END)) is not _END:
                     if self._aborted:  # pragma: no cover  # it swallowed the cancellation, after which 3.11 can't trace
                         break
                     self._queries.put_nowait((self._pulled, self._query(target)))
@@ -239,13 +249,25 @@ class CountStream:
 def _length(targets: Targets) -> int | None:
     try:
         return len(targets)  # type: ignore[arg-type]  # asked, because some classes have a __len__ that raises
-    except (TypeError, NotImplementedError):
+    except Exception:  # noqa: BLE001  # wrappers such as tqdm and DataLoader raise whatever what they wrap raises
         return None
 
 
-async def _one_by_one(targets: Iterable[Target]) -> AsyncIterator[Target]:
-    for target in targets:
-        yield target
+def _source(targets: Targets) -> AsyncIterator[Target]:
+    if isinstance(targets, AsyncIterable):
+        return aiter(targets)
+    if hasattr(targets, "__anext__"):  # without __aiter__, which `anext` doesn't need
+        return cast("AsyncIterator[Target]", targets)
+    return _one_by_one(iter(targets))
+
+
+async def _one_by_one(targets: Iterator[Target]) -> AsyncIterator[Target]:
+    closed: AbstractContextManager[object] = nullcontext()
+    if isgenerator(targets):
+        closed = closing(targets)
+    with closed:
+        for target in targets:
+            yield target
 
 
 async def report_of(stream: CountStream) -> CountReport:

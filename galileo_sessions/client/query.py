@@ -22,6 +22,7 @@ from galileo_sessions.filters.serialization import (
     load_node,
 )
 from galileo_sessions.filters.values import UUID_TEXT, instant
+from galileo_sessions.grouping.partitions import Partition
 
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 
@@ -46,8 +47,12 @@ def _uuid_or_none(value: UUID | str | None) -> str | None:
 
 def _check_id(_: object, attribute: "Attribute[Any]", value: object) -> None:
     if not isinstance(value, str) or not _CANONICAL.fullmatch(value):
-        example = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
-        raise ConfigurationError(f"{attribute.name} must be a UUID, got {brief(value)}. Write an id such as {example}")
+        hint = "Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+        if isinstance(value, str):
+            hint += ", not a name; the address of its page in the console has it"
+        elif isinstance(value, Filter):
+            hint = "The project comes first: count(project_id, where)"
+        raise ConfigurationError(f"{attribute.name} must be a UUID, got {brief(value)}. {hint}")
 
 
 def _where(value: Filter | None) -> Filter:
@@ -55,7 +60,14 @@ def _where(value: Filter | None) -> Filter:
         return ALWAYS
     if isinstance(value, Filter):
         return value
-    raise FilterTypeError(f'where must be a filter, got {brief(value)}. Write one such as Col("input").contains("x")')
+    hint = 'Write one such as Col("input").contains("x")'
+    if isinstance(value, UUID) or (isinstance(value, str) and UUID_TEXT.fullmatch(value)):
+        hint = "The project comes first: count(project_id, where)"
+    elif isinstance(value, str):
+        hint = "Write parse_filter(where)"
+    elif isinstance(value, list | tuple):
+        hint = "Write all_of(where), or any_of(where)"
+    raise FilterTypeError(f"where must be a filter, got {brief(value)}. {hint}")
 
 
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
@@ -162,7 +174,7 @@ def narrowed(query: CountQuery, template: CountQuery) -> CountQuery:
 
 def part_queries(template: CountQuery, partition: Mapping[str, Filter]) -> list[CountQuery]:
     """
-    A query for each label of a partition; the label is its tag.
+    A query for each label of a partition; the label is its tag. The last one counts all sessions, if there is a rest.
 
     Raises:
         FilterTypeError: if `partition` isn't a mapping of label to filter.
@@ -172,7 +184,9 @@ def part_queries(template: CountQuery, partition: Mapping[str, Filter]) -> list[
             f"partition must be a mapping of label to filter, got {brief(partition)}. "
             'Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
         )
-    return [evolve(template, where=all_of([template.where, part]), tag=label) for label, part in partition.items()]
+    queries = [evolve(template, where=all_of([template.where, part]), tag=label) for label, part in partition.items()]
+    rest = partition.rest if isinstance(partition, Partition) else None
+    return queries if rest is None else [*queries, evolve(template, tag=rest)]
 
 
 def columns_body(query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None) -> bytes:

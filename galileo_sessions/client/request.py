@@ -178,8 +178,11 @@ class Requester:
     async def close(self) -> None:
         """Ends all waits, cancels a login in progress, and closes the transport; nothing more is sent meanwhile."""
         self.queue.close(self._transport.stop())
-        await self._authentication.close()
-        await self._transport.close()
+        try:
+            await self._authentication.close()
+            await self._transport.close()
+        finally:
+            _ = self._transport.abandon()  # if a cancellation interrupted the closing
 
     async def _acquire(self, state: RequestState) -> Permit:
         timeout = asyncio.timeout_at(state.deadline if state.deadline < inf else None)

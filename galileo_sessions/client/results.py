@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.errors import Attempt, GalileoError
+from galileo_sessions.errors import Attempt, ConfigurationError, GalileoError
 
 
 @frozen
@@ -148,8 +148,39 @@ class CountsBy(Mapping[str, int]):
         return sum(self._counts.values())
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each label, for pandas and csv: `project_id`, `label` and `total_count`."""
-        return [{"project_id": self.project_id, "label": label, "total_count": count} for label, count in self.items()]
+        """A dict for each label, for pandas and csv: `project_id`, `label`, `total_count`, and `share`, from 0 to 1."""
+        total = self.total or 1
+        return [
+            {"project_id": self.project_id, "label": label, "total_count": count, "share": count / total}
+            for label, count in self.items()
+        ]
+
+    def change_from(self, earlier: "CountsBy") -> list[dict[str, Any]]:
+        """
+        What changed since earlier counts: a dict for each label, and a last one whose label is `total`.
+
+        Equal labels are compared with each other. If labels differ, as those of two weeks do, parts are compared in
+        their order. Each dict has `label`, `earlier`, `total_count`, `difference`, and `change`, the difference divided
+        by the earlier count; it is None if that was 0.
+
+        Raises:
+            ConfigurationError: if the numbers of labels differ.
+        """
+        if len(self) != len(earlier):
+            numbers = f"{len(self)} labels with {len(earlier)}"
+            raise ConfigurationError(f"change_from can't compare {numbers}. Count by partitions of the same length")
+        before = earlier if self.keys() == earlier.keys() else dict(zip(self, earlier.values(), strict=True))
+        pairs = [(label, before[label], count) for label, count in self.items()]
+        return [
+            {
+                "label": label,
+                "earlier": old,
+                "total_count": new,
+                "difference": new - old,
+                "change": (new - old) / old if old else None,
+            }
+            for label, old, new in [*pairs, ("total", earlier.total, self.total)]
+        ]
 
     def __getitem__(self, label: str) -> int:
         return self._counts[label]
@@ -164,7 +195,7 @@ class CountsBy(Mapping[str, int]):
         return f"<CountsBy: {_some(len(self), 'label')}, total {self.total:,}>"
 
     def __str__(self) -> str:
-        return display.chart([*self.items()])
+        return display.chart([*self.items()], shares=True)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         return display.html_chart(("label", "sessions"), [*self.items()], f"total {self.total:,}")
@@ -223,20 +254,25 @@ class CountsTable(Mapping[str, CountsBy]):
         return display.html_table(("project id", "sessions", ""), rows, len(self), repr(self)[1:-1])
 
 
-def by_project(projects: Sequence[str], report: CountReport) -> CountsTable:
+def by_project(projects: Sequence[str], report: CountReport, rest: str | None) -> CountsTable:
     """
     The counts of each project, by the tags of its queries.
 
     Args:
         projects: The ids.
         report: The results: as many for each project, in the order of the projects.
+        rest: The label whose count, that of all sessions, becomes that of the sessions in no part.
     """
     size = len(report.results) // max(1, len(projects))
     tables: dict[str, CountsBy] = {}
     for number, project in enumerate(projects):
         results = report.results[number * size : (number + 1) * size]
         if all(result.ok for result in results):
-            tables[project] = CountsBy(project, {result.query.tag: result.unwrap() for result in results})
+            counts = {result.query.tag: result.unwrap() for result in results}
+            if rest is not None:  # at least 0: sessions can arrive between the requests
+                everything = counts.pop(rest)
+                counts[rest] = max(0, everything - sum(counts.values()))
+            tables[project] = CountsBy(project, counts)
     return CountsTable(tables, report.errors)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import ssl as tls
+import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from io import BytesIO
 from math import inf
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import aiohttp
 from attrs import Attribute, field, frozen
@@ -51,6 +53,17 @@ class Timeouts:
     """
     attempt: float = field(default=30.0, validator=_check_seconds)
     """Seconds from admission to the last byte."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Leaves its connections alone in a child process, where closing them would disturb the parent's event loop."""
+
+    pid = 0
+    """The process that made the connections."""
+
+    def __del__(self, _warnings: Any = warnings) -> None:
+        if self.pid == os.getpid():
+            super().__del__(_warnings)
 
 
 class Transport:
@@ -140,9 +153,15 @@ class Transport:
             ):
                 phase = "body"
                 return Response(response.status, response.headers, await _read(response, max_body), self._base)
-        except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
-            problem = _translate(error, phase, self._base)
-        except BaseException as error:  # noqa: BLE001  # a cancellation, or whatever a session's middleware raises
+        except Exception as error:  # noqa: BLE001  # a session's middleware can raise anything
+            if isinstance(error, errors.GalileoError):
+                problem: errors.GalileoError = error.with_traceback(None)
+            elif self._owns or isinstance(error, aiohttp.ClientError | OSError):  # TimeoutError is an OSError
+                problem = _translate(error, phase, self._base)
+            else:
+                text = f"a middleware or TraceConfig of the session given as session= raised {type(error).__name__}"
+                problem = errors.ProtocolError(text, worth_retrying=False)
+        except BaseException as error:  # noqa: BLE001  # a cancellation
             raise error.with_traceback(None)  # noqa: B904  # without aiohttp's frames, which hold headers
         raise problem  # outside the except block, so that no header stays reachable through __context__
 
@@ -166,8 +185,10 @@ class Transport:
         if self._closed:
             raise _closed()
         if self._session is None:
+            connector = _Connector(limit=0)  # a single queue, in flow/queue, limits the requests in flight
+            connector.pid = os.getpid()
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),  # a single queue, in flow/queue, limits the requests in flight
+                connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),  # /login sets a cookie
             )
         if self._session.closed:
@@ -190,9 +211,11 @@ class Transport:
     def abandon(self) -> bool:
         """Drops its own session if it wasn't closed; False if there is none. Never awaits, so `__del__` can call it."""
         connector = self._session.connector if self._owns and self._session is not None else None
-        if self._session is None or connector is None:
+        if self._session is None or not isinstance(connector, _Connector):
             return False
         self._session.detach()  # or it would warn as well, naming aiohttp's class
+        if connector.pid != os.getpid():
+            return False
         connector.__exit__(None, None, None)  # the one way to close it without awaiting
         return True
 

@@ -10,12 +10,13 @@ from datetime import datetime, tzinfo
 from itertools import islice, pairwise
 from typing import Any, cast, final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from galileo_sessions.errors import FilterError, brief
 from galileo_sessions.filters.kinds import FilterType
 from galileo_sessions.filters.messages import Call, Column
-from galileo_sessions.filters.nodes import Comparison, DateFilter, Filter, NumberFilter
+from galileo_sessions.filters.nodes import CollectionFilter, Comparison, DateFilter, Filter, NumberFilter
+from galileo_sessions.filters.tree import leaves_of
 from galileo_sessions.filters.values import items_of, number
 from galileo_sessions.grouping.times import Unit, instant_in, next_begin, zone_of
 
@@ -34,10 +35,29 @@ class Partition(Mapping[str, Filter]):
 
     It is immutable, hashable and picklable.
     `await galileo.count_by(project_id, partition)` counts each part; `partition["2026-05-01"]` is a filter like others.
-    A session without a value in the column isn't in any part.
+    A session without a value in the column isn't in any part, unless `with_rest` adds one for it.
     """
 
     _filters: dict[str, Filter] = field(converter=_copied)
+    rest: str | None = field(default=None, kw_only=True)
+    """The label of the sessions that are in no part, if `count_by` counts them."""
+
+    def with_rest(self, label: str) -> "Partition":
+        """
+        The partition with one more label in `count_by`, for the sessions that are in no part.
+
+        Its count is that of all sessions minus the sum of the parts, for one more request: the API doesn't document
+        whether `~` selects sessions without a value. So the mapping itself has no filter with this label.
+
+        Raises:
+            FilterError: if a part has the label, or if parts can overlap because their column is a collection.
+        """
+        if label in self._filters:
+            raise FilterError(f"with_rest({brief(label)}): a part has this label. Write another one")
+        if any(isinstance(leaf, CollectionFilter) for part in self.values() for leaf in leaves_of(part)):
+            problem = "a session can be in several parts of a collection, so the rest isn't the total minus their sum"
+            raise FilterError(f"with_rest({brief(label)}): {problem}. Count ~any_of(partition.values()) instead")
+        return evolve(self, rest=label)
 
     def __getitem__(self, label: str) -> Filter:
         return self._filters[label]
@@ -54,7 +74,8 @@ class Partition(Mapping[str, Filter]):
     def __repr__(self) -> str:
         labels = [*self._filters]
         ends = f", {brief(labels[0])} to {brief(labels[-1])}" if labels else ""
-        return f"<Partition: {len(labels)} parts{ends}>"
+        rest = "" if self.rest is None else f", and {brief(self.rest)} for the rest"
+        return f"<Partition: {len(labels)} parts{ends}{rest}>"
 
 
 def _partition(column: Column, method: str, parts: Iterable[tuple[str, Filter]]) -> Partition:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from contextlib import asynccontextmanager
 
 import pytest
 from support.clock import virtual_time
@@ -11,14 +12,17 @@ from support.projects import ids, number_of
 from support.servers import PROJECT, RawServer, http, raw_server
 
 from galileo_sessions import (
+    NEVER,
     Col,
     ColumnCatalog,
+    ColumnInfo,
     CountQuery,
     DeadlineExceededError,
     FilterCheckError,
     GalileoSessions,
     NotFoundError,
     ServerError,
+    ZeroCountWarning,
     dump_catalog,
 )
 
@@ -242,3 +246,101 @@ async def test_a_checked_count_has_the_patience_of_one_that_is_asked_alone():
         with pytest.raises(ServerError):
             await galileo.count(PROJECT, where=GOOD)
         assert 10 <= clock() - began < 15
+
+
+# ---- a count of 0 ----------------------------------------------------------------------------------------------------
+
+ZERO = b'{"total_count":0}'
+FITTING = ["fits", "not allowed", "no columns"]
+
+
+class Zeros(Service):
+    """Counts 0."""
+
+    async def behave(self, nth: int, writer: asyncio.StreamWriter) -> None:
+        """Answers one request."""
+        if b"/available_columns" in self.server.requests[nth - 1].split(b"\r\n")[0]:
+            await super().behave(nth, writer)
+        else:
+            writer.write(http(body=ZERO))
+
+
+@asynccontextmanager
+async def zeros(*catalogs: ColumnCatalog, wait: float = 0.0, status: int = 200, check: bool | None = None):
+    """A service that counts 0, and a client."""
+    service = Zeros(*(catalogs or (FEW,)), wait=wait, status=status)
+    async with raw_server(service.behave) as service.server:
+        async with GalileoSessions("k", base_url=service.server.url, check=check) as galileo:
+            yield service, galileo
+            assert idle(galileo)
+
+
+BY_TYPO = {"a": TYPO, "b": Col("imput").contains("y")}
+
+
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (
+            lambda galileo: galileo.count(PROJECT, TYPO),
+            "the count is 0, and there is no column .*input",
+        ),
+        (lambda galileo: galileo.count(PROJECT, filters=[TYPO]), "did you mean input"),
+        (lambda galileo: galileo.count(CountQuery(PROJECT, GOOD & ~TYPO)), "did you mean input"),
+        (lambda galileo: galileo.count(PROJECT, WRONG_TYPE), "'score' is filtered as number, not as text"),
+        (lambda galileo: galileo.count_by(PROJECT, BY_TYPO), "did you mean input"),
+        (lambda galileo: galileo.count_by([PROJECT, *ids(2)], {"a": GOOD}, TYPO), "did you mean input"),
+    ],
+    ids=["typo", "flat list", "query", "wrong type", "by", "by, several projects"],
+)
+async def test_a_zero_explains_itself_once(count, message):
+    """If a count or a total is 0, a column that doesn't fit is named, once for each client."""
+    async with zeros() as (service, galileo):
+        with pytest.warns(ZeroCountWarning, match=message) as caught:
+            await count(galileo)
+        assert [warning.filename for warning in caught] == [__file__]
+        await count(galileo)  # a second warning would be an error
+    assert service.columns.total() == 1
+
+
+@pytest.mark.parametrize(
+    "how", ["call", "client", "None", "NEVER", "fan-out", "fits", "not allowed", "no columns", "no project"]
+)
+async def test_a_zero_is_not_checked_if(how):
+    """With `check=False`, without a filter and in a fan-out nothing is asked. A filter that fits causes no warning."""
+    allowed = ColumnCatalog([ColumnInfo("input", filter_type="text", allowed_values=("a",))])
+    catalog = {"not allowed": allowed, "no columns": ColumnCatalog([])}.get(how, FEW)
+    async with zeros(catalog, check=False if how == "client" else None) as made:
+        service, galileo = made
+        if how == "call":
+            assert await galileo.count(PROJECT, TYPO, check=False) == 0
+            assert (await galileo.count_by(PROJECT, BY_TYPO, check=False)).total == 0
+        elif how in FITTING:
+            assert await galileo.count(PROJECT, Col.text("input").eq("x")) == 0
+        elif how == "fan-out":
+            assert (await galileo.count_all(ids(2), TYPO)).total == 0
+        elif how == "no project":
+            assert (await galileo.count_by([], BY_TYPO)).total == 0
+        else:
+            assert await galileo.count(PROJECT, {"client": TYPO, "None": None, "NEVER": NEVER}[how]) == 0
+    assert service.columns.total() == (how in FITTING)
+
+
+async def test_columns_that_fail_are_silent_after_a_zero(caplog):
+    """A failure of the columns never turns a count into an error. It is logged, and not repeated."""
+    caplog.set_level("DEBUG", "galileo_sessions")
+    async with zeros(status=404) as (service, galileo):
+        assert await galileo.count(PROJECT, TYPO) == 0
+        assert await galileo.count(PROJECT, TYPO) == 0
+    assert service.columns.total() == 1
+    assert "a count of 0 isn't checked against the columns: " in caplog.text
+
+
+@pytest.mark.parametrize(("timeout", "most"), [(1, 1.1), (None, 5.1)])
+@virtual_time
+async def test_a_zero_waits_for_columns_within_its_deadline(timeout, most):
+    """A count of 0 is returned by its deadline, or after five seconds, if the columns don't come."""
+    async with zeros(wait=60) as (_, galileo):
+        began = asyncio.get_running_loop().time()
+        assert await galileo.count(PROJECT, TYPO, timeout=timeout) == 0
+        assert asyncio.get_running_loop().time() - began < most

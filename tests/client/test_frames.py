@@ -7,6 +7,7 @@ import asyncio
 import pickle
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -28,6 +29,7 @@ from galileo_sessions import (
     PasswordAuth,
     Retry,
     Secret,
+    TransportError,
 )
 
 SECRET = "s3cr3t-" + "".join(f"{number:x}" for number in range(1_000, 1_040))
@@ -39,6 +41,10 @@ PARTS = [SECRET[:10], SECRET[40:50], SECRET[-10:], ELSEWHERE]
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch):
     monkeypatch.setenv("OTHER_SECRET", ELSEWHERE)
+
+
+class OwnError(GalileoError):
+    """An error of ours that a middleware raises."""
 
 
 def our_frames(error: BaseException | None) -> Iterator[Any]:
@@ -221,20 +227,35 @@ async def test_no_frame_of_a_proxied_request_holds_a_secret():
             assert told_of(caught.value) == []
 
 
-async def test_no_frame_of_what_a_session_raises_holds_a_secret():
-    """The exception of a TraceConfig or a middleware is raised unchanged, without aiohttp's frames."""
+@pytest.mark.parametrize("where", ["trace_configs", "middlewares"])
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (LookupError, TransportError),
+        (ValueError, TransportError),
+        (OSError, TransportError),
+        (partial(ExceptionGroup, "several", [KeyError(SECRET)]), TransportError),
+        (OwnError, OwnError),
+        (asyncio.CancelledError, asyncio.CancelledError),
+    ],
+    ids=["LookupError", "ValueError", "OSError", "ExceptionGroup", "GalileoError", "CancelledError"],
+)
+async def test_what_a_session_raises_is_a_transport_error_without_secrets(where, error, expected):
+    """Whatever a TraceConfig or a middleware raises becomes a TransportError, and no frame has the key."""
 
     async def fail(*_: object) -> None:
-        raise LookupError("out of luck")
+        raise error(SECRET) if isinstance(error, type) else error()
 
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(fail)
-    async with aiohttp.ClientSession(trace_configs=[trace]) as session:
-        async with client("http://127.0.0.1:9", auth=AUTHS["key"], session=session) as galileo:
-            with pytest.raises(LookupError, match="out of luck") as caught:
+    async with aiohttp.ClientSession(**{where: [trace if where == "trace_configs" else fail]}) as session:
+        arguments = {"auth": AUTHS["key"], "session": session, "retry": Retry(attempts=1)}
+        async with client("http://127.0.0.1:9", **arguments) as galileo:
+            with pytest.raises(expected) as caught:
                 await galileo.count(PROJECT)
     assert [*our_frames(caught.value)]
-    assert told_of(caught.value) == []
+    if expected is TransportError:
+        assert told_of(caught.value) == []
 
 
 async def test_no_frame_of_a_login_holds_a_secret():

@@ -161,10 +161,10 @@ def test_counts_print_short_and_draw_bars():
     assert repr(COUNTED) == "<CountsBy: 4 labels, total 1,801>"
     assert repr(CountsBy(PROJECT, {"a": 1})) == "<CountsBy: 1 label, total 1>"
     assert str(COUNTED).splitlines() == [
-        "2026-05-01  1,200  " + "█" * 61,
-        "<b>           600  " + "█" * 30 + "▌",
-        "c               0",
-        "d               1  ▏",
+        "2026-05-01  1,200   66.6%  " + "█" * 53,
+        "<b>           600   33.3%  " + "█" * 26 + "▌",
+        "c               0    0.0%",
+        "d               1    0.1%  ▏",
     ]
     shown = COUNTED._repr_html_()
     assert "&lt;b&gt;" in shown
@@ -179,7 +179,8 @@ def test_rows_are_what_csv_takes():
     writer = csv.DictWriter(out, rows[0])
     writer.writeheader()
     writer.writerows(rows)
-    assert out.getvalue().splitlines()[:2] == ["project_id,label,total_count", f"{PROJECT},2026-05-01,1200"]
+    head, first = out.getvalue().splitlines()[:2]
+    assert (head, first) == ("project_id,label,total_count,share", f"{PROJECT},2026-05-01,1200,{1200 / 1801}")
 
 
 def test_counts_compare_and_hash_by_value():
@@ -250,3 +251,49 @@ def test_bars_end_at_an_eighth_of_a_column():
     drawn = [(0, ""), (None, ""), (1, "▏"), (4, "▌"), (8, "█"), (13, "█▋"), (256, "█" * 32)]
     assert [(count, bar(count, 256)) for count, _ in drawn] == drawn
     assert (bar(1, 10**6, 3), bar(2, 4, 3), bar(4, 4, 0)) == ("▏", "█▌", "")
+
+
+# ---- the rest, shares and change -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", [None, Col("input").contains("refund")], ids=["all", "filtered"])
+async def test_the_rest_is_what_is_in_no_part(galileo, local_galileo, where):
+    """`with_rest` counts the sessions in no part, also those without a value, for one more request for each project."""
+    bins = Col.number("score").bins(1, 2)
+    counts = await galileo.count_by(IDS[0], bins.with_rest("no score"), where)
+    assert len(local_galileo.requests) == 4
+    assert [*counts] == [*bins, "no score"]
+    assert counts.total == await galileo.count(IDS[0], where)
+    assert counts["no score"] > 0
+    assert {label: counts[label] for label in bins} == dict(await galileo.count_by(IDS[0], bins, where))
+    table = await galileo.count_by(IDS[:2], bins.with_rest("no score"), where)
+    assert table[IDS[0]] == counts
+
+
+async def test_a_rest_is_at_least_0():
+    """If sessions arrive between the requests, the rest isn't negative."""
+    async with numbered() as server, client(server.url) as galileo:
+        counts = await galileo.count_by(ids(2)[1], Col.number("score").bins(1, 2).with_rest("rest"))
+    assert dict(counts) == {"below 1": 1, "1 to 2": 1, "2 and above": 1, "rest": 0}
+
+
+def test_shares_are_of_the_total():
+    """Rows and charts have each count's share; without a session it is 0."""
+    assert [row["share"] for row in CountsBy(PROJECT, {"a": 1, "b": 3}).rows()] == [0.25, 0.75]
+    assert [row["share"] for row in CountsBy(PROJECT, {"a": 0}).rows()] == [0.0]
+    assert str(CountsBy(PROJECT, {"a": 1, "b": 0})).splitlines()[0].startswith("a  1  100.0%  █")
+    assert '<td style="text-align: left">66.6%</td>' in COUNTED._repr_html_()
+
+
+def test_change_from_compares_labels_or_the_order():
+    """Equal labels are compared; others in their order; and the totals. A change from 0 is None."""
+    now, before = CountsBy(PROJECT, {"a": 6, "b": 1}), CountsBy(PROJECT, {"b": 0, "a": 4})
+    rows = [
+        {"label": "a", "earlier": 4, "total_count": 6, "difference": 2, "change": 0.5},
+        {"label": "b", "earlier": 0, "total_count": 1, "difference": 1, "change": None},
+        {"label": "total", "earlier": 4, "total_count": 7, "difference": 3, "change": 0.75},
+    ]
+    assert now.change_from(before) == rows
+    assert now.change_from(CountsBy(PROJECT, {"x": 4, "y": 0})) == rows
+    with pytest.raises(gs.ConfigurationError, match="can't compare 2 labels with 1"):
+        now.change_from(CountsBy(PROJECT, {"a": 1}))

@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+import os
 import warnings
 
 import aiohttp
 import pytest
 from support.clients import client, failure
 from support.clock import virtual_time
+from support.inside import connector
 from support.projects import ids, numbered, slowly
 from support.servers import PROJECT, http, raw_server, until
 
@@ -169,3 +171,42 @@ def test_never_used_needs_no_closing():
     galileo = GalileoSessions("k")
     del galileo
     gc.collect()
+
+
+async def dropped_in_a_child(galileo: list[GalileoSessions]) -> None:
+    """Forks a process that drops the only client, and waits for it."""
+    child = os.fork()
+    if not child:
+        galileo.clear()
+        gc.collect()
+        os._exit(0)
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        await asyncio.sleep(0.01)
+
+
+async def test_a_child_that_drops_an_inherited_client_leaves_its_connections_alone():
+    """After a fork, the child's garbage collection closes nothing of the parent's, which counts on."""
+    async with raw_server(http()) as server:
+        galileo = [client(server.url)]
+        async with galileo[0]:
+            assert await galileo[0].count(PROJECT) == 7
+            await dropped_in_a_child(galileo)
+            async with asyncio.timeout(5):
+                assert await galileo[0].count(PROJECT) == 7
+            assert (server.open, server.connections) == (1, 1)
+
+
+async def test_another_process_closes_nothing(monkeypatch):
+    """In a process with another id, dropping a client neither warns nor closes."""
+    async with raw_server(http()) as server:
+        galileo = client(server.url)
+        assert await galileo.count(PROJECT) == 7
+        connections = connector(galileo)
+        with monkeypatch.context() as child:
+            child.setattr("os.getpid", lambda: 1)
+            del galileo
+            gc.collect()
+            connections.__del__()
+            await asyncio.sleep(0.01)
+            assert server.open == 1
+        await connections.close()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 from uuid import UUID
 
 import pytest
@@ -328,3 +329,97 @@ async def test_a_rate_that_fails_loses_no_target_in_silence(kind):
                 with pytest.raises(type(error), match="the rate broke"):
                     await galileo.count_all(ids(5), timeout=60)
             assert idle(galileo)
+
+
+# ---- sources as people have them -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [TypeError, NotImplementedError, AttributeError, RuntimeError])
+async def test_a_wrapper_whose_length_raises_has_no_length(error):
+    """A wrapper such as tqdm or DataLoader, whose `__len__` raises what it likes, is a source without a length."""
+
+    class Wrapper:
+        def __len__(self) -> int:
+            raise error("no length")
+
+        def __iter__(self) -> Iterator[str]:
+            return iter(ids(3))
+
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        report = await galileo.count_all(Wrapper())
+    assert (report.counts, report.progress.total) == ((0, 1, 2), None)
+
+
+@pytest.mark.parametrize("taken", [1, 30], ids=["left early", "exhausted"])
+async def test_a_plain_generator_may_use_context_variables(taken):
+    """One task pulls a plain generator and closes it, so that a context variable can be reset."""
+    variable: ContextVar[int] = ContextVar("variable")
+    ended = []
+
+    def source() -> Iterator[str]:
+        token = variable.set(1)
+        try:
+            yield from ids(30)
+        finally:
+            variable.reset(token)
+            ended.append(asyncio.current_task())
+
+    targets = source()
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        async with galileo.count_many(targets, concurrency=2) as stream:
+            for _ in range(taken):
+                await anext(stream)
+    assert ended
+    assert ended != [asyncio.current_task()]
+
+
+class OnlyAnext:
+    """Has `__anext__` alone, which is enough for `async for` in Python."""
+
+    def __init__(self, targets: list) -> None:
+        self.targets = iter(targets)
+
+    async def __anext__(self) -> object:
+        for target in self.targets:
+            return target
+        raise StopAsyncIteration
+
+
+class GivesOnlyAnext:
+    """Its `__aiter__` returns an iterator that has no `__aiter__`."""
+
+    def __init__(self, targets: list) -> None:
+        self.targets = targets
+
+    def __aiter__(self) -> OnlyAnext:
+        return OnlyAnext(self.targets)
+
+
+@pytest.mark.parametrize("make", [OnlyAnext, GivesOnlyAnext])
+async def test_an_asynchronous_iterator_needs_no_aiter(make):
+    """An asynchronous iterator without `__aiter__` is a source, given itself or returned by `__aiter__`."""
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        assert (await galileo.count_all(make(ids(3)))).counts == (0, 1, 2)
+
+
+@pytest.mark.parametrize("kind", ["generator", "iterator"])
+async def test_a_plain_source_that_raises_stop_async_iteration_has_failed(kind):
+    """A StopAsyncIteration of a plain source isn't its end: the error reaches the user, with what was counted."""
+
+    class Failing:
+        def __init__(self) -> None:
+            self.targets = iter(ids(2))
+
+        def __iter__(self) -> "Failing":
+            return self
+
+        def __next__(self) -> str:
+            for target in self.targets:
+                return target
+            raise StopAsyncIteration("too early")
+
+    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+        with pytest.raises(RuntimeError) as caught:
+            await galileo.count_all(Failing() if kind == "iterator" else (target for target in Failing()))
+    assert caught.value.report.counts == (0, 1)
+    assert "too early" in str(caught.value.__cause__)

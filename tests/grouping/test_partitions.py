@@ -288,3 +288,19 @@ def test_a_mistake_is_explained(call: str, message: str) -> None:
     with pytest.raises(FilterError) as raised:
         eval(call, {**globals(), "datetime": datetime})
     assert message in str(raised.value)
+
+
+def test_with_rest_keeps_the_parts():
+    """`with_rest` adds a label for `count_by`, and no filter."""
+    bins = Col.number("score").bins(1)
+    made = bins.with_rest("other")
+    assert (made == bins, made.rest, bins.rest) == (True, "other", None)
+    assert repr(made) == "<Partition: 2 parts, 'below 1' to '1 and above', and 'other' for the rest>"
+
+
+def test_with_rest_refuses_what_has_no_rest():
+    """A label that a part has, and parts that overlap, are refused."""
+    with pytest.raises(FilterError, match="a part has this label"):
+        Col.number("score").bins(1).with_rest("below 1")
+    with pytest.raises(FilterError, match="several parts of a collection"):
+        Col.collection("tags").values(["a", "b"]).with_rest("other")

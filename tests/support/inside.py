@@ -55,6 +55,11 @@ def open_connections(galileo: GalileoSessions) -> int:
     return len(session.connector._acquired) if session is not None and session.connector is not None else 0
 
 
+def connector(galileo: GalileoSessions) -> object:
+    """The connector of a client that has counted."""
+    return galileo._transport._session.connector
+
+
 def replace_post(galileo: GalileoSessions, post: Callable[[str], Awaitable[Response]]) -> None:
     """Replaces the network: `post(path)` returns the answer to each attempt of a client, logins included."""
 
