@@ -1,4 +1,4 @@
-"""`--fail-above` and `--fail-below`."""
+"""`--fail-above` and `--fail-below`: a number of sessions, or a percentage of those of the same scope and period."""
 
 from __future__ import annotations
 
@@ -6,39 +6,24 @@ import re
 from decimal import Decimal
 
 import click
-from attrs import frozen
 
 from galileo_sessions.cli.failures import Tally
 
 
-@frozen
-class Limit:
-    """A number of sessions, or a percentage of the sessions of the same scope and period, whatever the filter."""
-
-    written: str
-    number: Decimal
-    percent: bool
-
-    def excess(self, tally: Tally) -> Decimal:
-        """Above 0 if there are more sessions than the limit, and below 0 if there are fewer."""
-        return tally.total * 100 - self.number * tally.unfiltered if self.percent else tally.total - self.number
+def check_limit(_: click.Context, option: click.Parameter, limit: str | None) -> str | None:
+    """The limit itself, if it is a number such as 100, or a percentage such as 10%."""
+    if limit is not None and not re.fullmatch(r"\d+(\.\d+)?%?", limit, re.ASCII):
+        raise click.BadParameter(f"{limit!r} must be a number such as 100, or a share such as 10%.", param=option)
+    return limit
 
 
-def read_limit(_: click.Context, option: click.Parameter, written: str | None) -> Limit | None:
-    """The limit for an option such as 100 or 10%."""
-    if written is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(%?)", written, re.ASCII)
-    if found is None:
-        raise click.BadParameter(f"{written!r} must be a number such as 100, or a share such as 10%.", param=option)
-    return Limit(written, Decimal(found[1]), bool(found[2]))
-
-
-def alerts(above: Limit | None, below: Limit | None, tally: Tally) -> list[str]:
+def alerts(above: str | None, below: str | None, tally: Tally) -> list[str]:
     """What is wrong with the total; empty if it is within the limits."""
-    limits = [("above", above, 1), ("below", below, -1)]
-    return [
-        f"{tally.total:,}{f' of {tally.unfiltered:,}' * limit.percent} is {name} {limit.written}"
-        for name, limit, sign in limits
-        if limit is not None and sign * limit.excess(tally) > 0
-    ]
+    found: list[str] = []
+    for name, limit, sign in ("above", above, 1), ("below", below, -1):
+        if limit is not None:
+            number, percent = Decimal(limit.rstrip("%")), limit.endswith("%")
+            excess = tally.total * 100 - number * tally.unfiltered if percent else tally.total - number
+            if excess * sign > 0:
+                found.append(f"{tally.total:,}{f' of {tally.unfiltered:,}' * percent} is {name} {limit}")
+    return found

@@ -16,7 +16,7 @@ import click
 from attrs import evolve
 from click.exceptions import Exit
 
-from galileo_sessions.cli.alerts import Limit, alerts, read_limit
+from galileo_sessions.cli.alerts import alerts, check_limit
 from galileo_sessions.cli.failures import Refused, Tally, failure
 from galileo_sessions.cli.output import FORMATS, Rows, columns_code
 from galileo_sessions.cli.parts import Split, named, read_split
@@ -163,8 +163,8 @@ def program(ctx: click.Context) -> None:
 @click.option("--tz", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin; else UTC.")
 @click.option("--time-column", default="created_at", metavar="COLUMN", help="The column of --since and --until.")
 @click.option("--compare", type=click.Choice(["previous"]), help="Show the period before --since and the change, too.")
-@click.option("--fail-above", callback=read_limit, metavar="N", help="Exit status 3 for more; 10% is of all sessions.")
-@click.option("--fail-below", callback=read_limit, metavar="N", help="Exit status 3 for fewer.")
+@click.option("--fail-above", callback=check_limit, metavar="N", help="Exit status 3 for more; 10% is of all sessions.")
+@click.option("--fail-below", callback=check_limit, metavar="N", help="Exit status 3 for fewer.")
 @_scope
 @click.option("-f", "--format", "output", type=click.Choice(FORMATS), default="table")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
@@ -188,8 +188,8 @@ def count(
     tz: str | None,
     time_column: str,
     compare: str | None,
-    fail_above: Limit | None,
-    fail_below: Limit | None,
+    fail_above: str | None,
+    fail_below: str | None,
     output: str,
     concurrency: int,
     timeout: float | None,
@@ -225,8 +225,8 @@ def count(
     split = read_split(by, since, until, tz, datetime.now(UTC), time_column=time_column, columns=fetch)
     if compare and (by or not since):
         raise click.UsageError("--compare needs --since, and can't be used with --by.")
-    limits = [limit for limit in (fail_above, fail_below) if limit is not None]
-    queries = _queries(query, split, compare=bool(compare), unfiltered=any(limit.percent for limit in limits))
+    shares = "%" in f"{fail_above}{fail_below}"
+    queries = _queries(query, split, compare=bool(compare), unfiltered=shares)
     if check and isinstance(ids, list) and ids:  # a mistake ends the command before a row is written
         _ = fetch().check(queries[0].where)
     targets = _targets(ids, queries)
@@ -251,10 +251,9 @@ def count(
 
 def _queries(query: CountQuery, split: Split, *, compare: bool, unfiltered: bool) -> list[CountQuery]:
     """The queries for each project: its parts, its whole, the previous period, and the period without the filter."""
-    more = [split.period, *[split.previous] * compare]
-    queries = [evolve(query, where=all_of([query.where, period])) for period in more]
-    without = [evolve(query, where=split.period)] * unfiltered
-    return [*part_queries(query, split.parts), *queries, *without]
+    periods = [split.period, *[split.previous] * compare]
+    wholes = [evolve(query, where=all_of([query.where, period])) for period in periods]
+    return [*part_queries(query, split.parts), *wholes, *[evolve(query, where=split.period)] * unfiltered]
 
 
 def _project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQuery) -> list[str] | AsyncIterator[str]:
