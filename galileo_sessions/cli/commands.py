@@ -13,33 +13,37 @@ from typing import Any, BinaryIO, TextIO, TypeVar
 from uuid import UUID
 
 import click
+from attrs import evolve
 from click.exceptions import Exit
 
+from galileo_sessions.cli.alerts import alerts, check_limit
 from galileo_sessions.cli.failures import Refused, Tally, failure
-from galileo_sessions.cli.output import FORMATS, Rows, rows_of
-from galileo_sessions.cli.parts import named, read_partition
+from galileo_sessions.cli.output import FORMATS, Rows, columns_code
+from galileo_sessions.cli.parts import Split, named, read_split
 from galileo_sessions.cli.projects import read_projects
 from galileo_sessions.cli.screen import Screen, printable
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.fanout import CountStream
 from galileo_sessions.client.flow.limits import Limits
-from galileo_sessions.client.query import CountQuery, part_queries
-from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError
+from galileo_sessions.client.query import CountQuery, load_query, narrowed, part_queries
+from galileo_sessions.client.results import CountResult
+from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog, cells, dump_catalog
 from galileo_sessions.filters.drawing import draw_filter
-from galileo_sessions.filters.nodes import ALWAYS, Filter, all_of
-from galileo_sessions.filters.serialization import dump_filter, load_filter
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, all_of
+from galileo_sessions.filters.serialization import dump_filter, json_object, load_filter
 from galileo_sessions.text.parser import parse_filter
 from galileo_sessions.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])
 
 _PROJECT = "GALILEO_PROJECT_ID"
+_NO_PROJECT = str(UUID(int=0))  # stands for each project
 _COLUMNS = ("id", "filter type", "label", "allowed values", "description")
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 _STATUS = """\
 Exit status: 0 for success; 1 if a count failed; 2 for bad usage, or an invalid filter, id or setting;
-130 after Ctrl-C; 141 if the reader of stdout closed it, as in `| head -1`.
+3 after --fail-above or --fail-below; 130 after Ctrl-C; 141 if the reader of stdout closed it, as in `| head -1`.
 """
 
 
@@ -61,7 +65,7 @@ class _Program(click.Group):
             raise Exit(141) from None  # as shells report a tool that SIGPIPE ended
         except OSError as error:  # such as a full disk
             _discard_output()
-            raise click.ClickException(f"{error.strerror}") from None
+            raise click.ClickException(error.strerror or str(error) or type(error).__name__) from None
         return outcome
 
 
@@ -87,29 +91,46 @@ _scope = _options(
     click.option("--metrics-testing", "metrics_testing_id", metavar="ID", help="In this metrics testing run only."),
 )
 _filter = _options(
-    click.option("--where", metavar="TEXT", help="""A filter: 'Col("input").contains("x") & (Col("score") > 3)'."""),
+    click.option(
+        "-w", "--where", metavar="TEXT", help="""A filter: 'Col("input").contains("x") & (Col("score") > 3)'."""
+    ),
     click.option(
         "--where-json",
-        type=click.File(encoding="utf-8-sig"),
+        type=click.File("rb"),
         metavar="FILE",
-        help="A filter as the API's filter_tree; - is stdin.",
+        help="A filter as the API's filter_tree, or a saved query; - is stdin.",
     ),
 )
 
 
-def _read_filter(text: str | None, file: TextIO | None) -> Filter:
-    filters: list[Filter] = []
-    if text is not None:
-        filters.append(named("--where", parse_filter, text))
-    if file is not None:
-        try:
-            tree: object = json.load(file)
-        except ValueError as error:
-            raise Refused(
-                f"--where-json: {file.name} is not JSON: {error}. A filter as text goes into --where"
-            ) from None
-        filters.append(named("--where-json", load_filter, tree))
-    return all_of(filters)
+def _read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQuery:
+    """The query for all sessions that satisfy both filters, in the project and the scope of a saved query."""
+    filters = [] if text is None else [named("--where", parse_filter, text)]
+    saved = CountQuery(_NO_PROJECT) if file is None else named("--where-json", _load_saved, file)
+    where = all_of([*filters, saved.where, *saved.filters])
+    return narrowed(evolve(saved, where=where, filters=(), tag=None), CountQuery(_NO_PROJECT, **scope))
+
+
+def _load_saved(file: BinaryIO) -> CountQuery:
+    """What `dump_filter` or `dump_query` wrote."""
+    try:
+        tree = json.loads(file.read(), object_pairs_hook=_without_duplicates)
+    except ValueError as error:
+        raise Refused(f"--where-json: {file.name} is not JSON: {error}. A filter as text goes into --where") from None
+    entries = json_object(tree)
+    if not {"project_id", "filter_tree", "filters"}.isdisjoint(entries):
+        return load_query({"project_id": _NO_PROJECT, **entries})
+    where = load_filter(entries)
+    if where in (ALWAYS, NEVER):
+        raise FilterError(f"the list of a top-level {next(iter(entries))!r} must not be empty")
+    return CountQuery(_NO_PROJECT, where)
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise Refused(f"--where-json: an object has a key twice: {brief([key for key, _ in pairs])}")
+    return found
 
 
 @click.group(cls=_Program, invoke_without_command=True, epilog=_STATUS, context_settings=_SETTINGS)
@@ -135,13 +156,17 @@ def program(ctx: click.Context) -> None:
 @click.option(
     "--by",
     metavar="COLUMN:PARTS",
-    help="A count for each part: created_at:day with --since, or score:0,1,2.",
+    help="A count for each part: created_at:day with --since, score:0,1,2, tags:vip,beta or is_complete.",
 )
-@click.option("--since", metavar="TIME", help="For --by COLUMN:UNIT: a date, an ISO 8601 time, today, 30d, 12h, 8w.")
+@click.option("--since", metavar="TIME", help="The first time: a date, an ISO 8601 time, today, 30m, 12h, 7d, 4w.")
 @click.option("--until", metavar="TIME", help="The end, not included; now unless given.")
-@click.option("--tz", metavar="ZONE", help="The time zone of --by COLUMN:UNIT, such as Europe/Berlin; else UTC.")
+@click.option("--tz", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin; else UTC.")
+@click.option("--time-column", default="created_at", metavar="COLUMN", help="The column of --since and --until.")
+@click.option("--compare", type=click.Choice(["previous"]), help="Show the period before --since and the change, too.")
+@click.option("--fail-above", callback=check_limit, metavar="N", help="Exit status 3 for more; 10% is of all sessions.")
+@click.option("--fail-below", callback=check_limit, metavar="N", help="Exit status 3 for fewer.")
 @_scope
-@click.option("--format", "output", type=click.Choice(FORMATS), default="table")
+@click.option("-f", "--format", "output", type=click.Choice(FORMATS), default="table")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all counts together.")
 @click.option("--ordered", is_flag=True, help="Write results in the order of the projects.")
@@ -150,16 +175,21 @@ def program(ctx: click.Context) -> None:
 )
 @click.option("--fail-fast", is_flag=True, help="End with the first count that fails.")
 @click.option("--check", is_flag=True, help="Check the filter against each project's columns first.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar, and only failures on stderr.")
 def count(
     *,
     projects: tuple[str, ...],
     projects_from: BinaryIO | None,
     where: str | None,
-    where_json: TextIO | None,
+    where_json: BinaryIO | None,
     by: str | None,
     since: str | None,
     until: str | None,
     tz: str | None,
+    time_column: str,
+    compare: str | None,
+    fail_above: str | None,
+    fail_below: str | None,
     output: str,
     concurrency: int,
     timeout: float | None,
@@ -167,12 +197,13 @@ def count(
     errors: TextIO | None,
     fail_fast: bool,
     check: bool,
+    quiet: bool,
     **scope: Any,
 ) -> None:
     """
     Counts the sessions of each PROJECT that satisfy a filter.
 
-    Without PROJECT and --projects-from, it counts GALILEO_PROJECT_ID.
+    PROJECT can be - to read ids from stdin. Without PROJECT and --projects-from, it counts GALILEO_PROJECT_ID.
     Results are written as they arrive, in no particular order. At the end, stderr shows the failures and the total.
     A filter on a column that doesn't exist may count 0 without an error; --check refuses it.
 
@@ -183,77 +214,105 @@ def count(
     csv    for spreadsheets: project_id,total_count,error
     With --by, json and csv have a label, too.
     """
-    template = CountQuery(UUID(int=0), _read_filter(where, where_json), **scope)
-    queries = _queries(template, by, since, until, tz)
-    targets = _targets(projects, projects_from, queries)
-    if check and isinstance(targets, list) and targets:  # a mistake ends the command before a row is written
-        _ = asyncio.run(_fetch_columns(targets[0].project_id, **scope)).check(targets[0].where)
-    rows = rows_of(output, None if by is None else len(queries))
+    query = _read_query(where, where_json, **scope)
+    ids = _project_ids(projects, projects_from, query)
+
+    def fetch() -> ColumnCatalog:
+        if not isinstance(ids, list) or not ids:
+            raise click.UsageError("--by COLUMN needs PROJECT, or a file of ids that isn't a pipe.")
+        return asyncio.run(_fetch_columns(ids[0], **scope))
+
+    split = read_split(by, since, until, tz, datetime.now(UTC), time_column=time_column, columns=fetch)
+    if compare and (by or not since):
+        raise click.UsageError("--compare needs --since, and can't be used with --by.")
+    shares = "%" in f"{fail_above}{fail_below}"
+    queries = _queries(query, split, compare=bool(compare), unfiltered=shares)
+    if check and isinstance(ids, list) and ids:  # a mistake ends the command before a row is written
+        _ = fetch().check(queries[0].where)
+    targets = _targets(ids, queries)
+    rows = Rows(output, len(queries), len(split.parts), split.rest, bool(compare))
     tally = Tally(len(targets) if isinstance(targets, list) else None, errors)
     galileo = GalileoSessions(limits=Limits(concurrency), check=check)
-    options: dict[str, Any] = {"ordered": ordered or by is not None, "timeout": timeout, "fail_fast": fail_fast}
-    _run(partial(_write_counts, galileo, partial(galileo.count_many, targets, **options), rows, tally), tally)
+    options: dict[str, Any] = {"ordered": ordered or len(queries) > 1, "timeout": timeout, "fail_fast": fail_fast}
+    count_many = partial(galileo.count_many, targets, **options)
+    _run(partial(_write_counts, galileo, count_many, rows, tally), tally, quiet=quiet)
     if not tally.counted + tally.failed:
-        raise Refused("--projects-from: it has no project id")
+        raise Refused("the list of projects has no project id")
+    if split.overlap and not quiet:
+        click.echo("The parts overlap, so their sum can exceed the total, which counts each session once", err=True)
     if tally.counted and not tally.total and not check and queries[0].where != ALWAYS:
         click.echo("0 in all. A column that doesn't exist counts 0, too; --check checks the columns", err=True)
     if tally.failed:
         raise Exit(1)
+    if reasons := alerts(fail_above, fail_below, tally):
+        click.echo("\n".join(reasons), err=True)
+        raise Exit(3)
 
 
-def _queries(
-    template: CountQuery, by: str | None, since: str | None, until: str | None, tz: str | None
-) -> list[CountQuery]:
-    """The queries for each project: the template, or with `--by` one for each part."""
-    if by is not None:
-        return part_queries(template, read_partition(by, since, until, tz, datetime.now(UTC)))
-    if since or until or tz:
-        raise click.UsageError("--since, --until and --tz go with --by COLUMN:UNIT, such as --by created_at:day.")
-    return [template]
+def _queries(query: CountQuery, split: Split, *, compare: bool, unfiltered: bool) -> list[CountQuery]:
+    """The queries for each project: its parts, its whole, the previous period, and the period without the filter."""
+    periods = [split.period, *[split.previous] * compare]
+    wholes = [evolve(query, where=all_of([query.where, period])) for period in periods]
+    return [*part_queries(query, split.parts), *wholes, *[evolve(query, where=split.period)] * unfiltered]
+
+
+def _project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQuery) -> list[str] | AsyncIterator[str]:
+    if file is not None and projects:
+        raise click.UsageError("PROJECT and --projects-from can't be used together.")
+    if projects == ("-",):
+        file = sys.stdin.buffer
+    if file is not None:
+        return read_projects(file)
+    saved = () if query.project_id == _NO_PROJECT else (query.project_id,)
+    named = projects or saved or os.environ.get(_PROJECT, "").split()
+    if not named:
+        raise click.UsageError(f"no project. Give PROJECT, or --projects-from FILE (- is stdin), or set {_PROJECT}.")
+    return list(dict.fromkeys([query.for_project(project).project_id for project in named]))
 
 
 def _targets(
-    projects: tuple[str, ...], file: BinaryIO | None, templates: list[CountQuery]
+    ids: list[str] | AsyncIterator[str], queries: list[CountQuery]
 ) -> list[CountQuery] | AsyncIterator[CountQuery]:
-    if file is not None and projects:
-        raise click.UsageError("PROJECT and --projects-from can't be used together.")
-    if file is not None:
-        return read_projects(file, templates)
-    named = projects or os.environ.get(_PROJECT, "").split()
-    if not named:
-        raise click.UsageError(f"no project. Give PROJECT, or --projects-from FILE (- is stdin), or set {_PROJECT}.")
-    return [template.for_project(project) for project in named for template in templates]
+    if isinstance(ids, list):
+        return [query.for_project(project) for project in ids for query in queries]
+    return (query.for_project(project) async for project in ids for query in queries)
 
 
-def _run(counts: Callable[[Screen], Coroutine[Any, Any, None]], tally: Tally) -> None:
+def _run(counts: Callable[[Screen], Coroutine[Any, Any, None]], tally: Tally, *, quiet: bool) -> None:
     """Runs the counts; then, or if they end early, says what failed and what was counted."""
     try:
-        with Screen() as screen:
+        with Screen(quiet=quiet) as screen:
             asyncio.run(counts(screen))
     except (KeyboardInterrupt, Refused, GalileoError) as error:
         _report(tally, "interrupted; " if isinstance(error, KeyboardInterrupt) else "stopped; ")
         raise
-    _report(tally)
+    _report(tally, None if quiet else "")
 
 
-def _report(tally: Tally, ended: str = "") -> None:
+def _report(tally: Tally, ended: str | None) -> None:
     for line in tally.failures():
         click.echo(line, err=True)
-    click.echo(f"{ended}{tally}", err=True)
+    if ended is not None:
+        click.echo(f"{ended}{tally}", err=True)
 
 
 async def _write_counts(
     galileo: GalileoSessions, count_many: Callable[[], CountStream], rows: Rows, tally: Tally, screen: Screen
 ) -> None:
+    own: list[CountResult] = []  # the results of one project, which come one after the other
     async with galileo, count_many() as stream:
         watching = asyncio.create_task(screen.watch(stream))
         try:
             if rows.header:
                 await screen.put(rows.header)
             async for result in stream:
-                if lines := rows.lines(result):
-                    await screen.put(lines)
                 tally.add(result)
+                own.append(result)
+                if len(own) == rows.results:
+                    await screen.put(rows.lines(own))
+                    tally.total += own[rows.parts].total_count or 0
+                    tally.unfiltered += own[-1].total_count or 0
+                    own = []
         finally:
             watching.cancel()
             screen.show(stream)
@@ -262,10 +321,13 @@ async def _write_counts(
 @program.command()
 @click.argument("project", envvar=_PROJECT)
 @_scope
-@click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
+@click.option("-f", "--format", "output", type=click.Choice(["table", "json", "python"]), default="table")
 def columns(project: str, output: str, **scope: Any) -> None:
     """Lists the columns that a filter can use in a PROJECT, or in GALILEO_PROJECT_ID."""
     catalog = asyncio.run(_fetch_columns(project, **scope))
+    if output == "python":
+        click.echo(f"from galileo_sessions import Col\n\n{columns_code(catalog)}")
+        return
     if output == "json":
         click.echo(json.dumps(dump_catalog(catalog), indent=2))
         return
@@ -284,11 +346,11 @@ async def _fetch_columns(project: str, **scope: Any) -> ColumnCatalog:
 @program.command()
 @_filter
 @click.option("--project", metavar="ID", help="Check the filter against this project's columns.")
-def explain(where: str | None, where_json: TextIO | None, project: str | None) -> None:
+def explain(where: str | None, where_json: BinaryIO | None, project: str | None) -> None:
     """Shows a filter as a drawing and as JSON, with its size and depth."""
     if where is None and where_json is None:
         raise click.UsageError("no filter. Give --where or --where-json.")
-    found = _read_filter(where, where_json)
+    found = _read_query(where, where_json).where
     if project is not None:
         asyncio.run(_fetch_columns(project)).check(found)
     click.echo(f"{draw_filter(found)}\n\n{json.dumps(dump_filter(found), indent=2)}\n")
@@ -300,11 +362,12 @@ def explain(where: str | None, where_json: TextIO | None, project: str | None) -
     "--data",
     type=click.File(encoding="utf-8-sig"),
     metavar="FILE",
-    help="Sessions as JSON lines; a fixed sample unless given.",
+    help="Sessions as JSON lines; a sample of the last 90 days unless given.",
 )
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="A free port unless given.")
+@click.option("--api-key", metavar="KEY", help="The key to accept, for tests; a new one unless given.")
 @click.option("--strict", is_flag=True, help="Refuse filters on columns that no session has.")
-def serve(data: TextIO | None, port: int, *, strict: bool) -> None:
+def serve(data: TextIO | None, port: int, *, api_key: str | None, strict: bool) -> None:
     """
     Runs a Galileo of your own on 127.0.0.1, until Ctrl-C or SIGTERM.
 
@@ -312,7 +375,7 @@ def serve(data: TextIO | None, port: int, *, strict: bool) -> None:
     """
     from galileo_sessions.cli.serving import run_server  # noqa: PLC0415  # loads pydantic
 
-    run_server(data, port, strict=strict)
+    run_server(data, port, api_key=api_key, strict=strict)
 
 
 @program.command()

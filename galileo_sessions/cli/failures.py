@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import TextIO, TypeAlias
 
 import click
@@ -42,6 +41,8 @@ class Tally:
     """Where all failures are written, as JSON lines."""
     counted: int = 0
     total: int = 0
+    """The sessions, each counted once; without the filter in `unfiltered`."""
+    unfiltered: int = 0
     _rows: list[str] = Factory(list[str])
     _failed: Counter[_Kind] = Factory(Counter[_Kind])
     _examples: dict[_Kind, list[GalileoError]] = Factory(dict[_Kind, list[GalileoError]])
@@ -55,7 +56,6 @@ class Tally:
         """Adds a result."""
         if result.error is None:
             self.counted += 1
-            self.total += result.unwrap()
             return
         if self.file is not None:
             self._rows.append(f"{json_line(result)}\n")
@@ -64,15 +64,17 @@ class Tally:
         if self._failed[kind] <= _EXAMPLES:
             self._examples.setdefault(kind, []).append(result.error)
 
-    def failures(self) -> Iterator[str]:
-        """Writes the failures to the file; yields three of each kind, and how many more there are."""
+    def failures(self) -> list[str]:
+        """Writes the failures to the file; returns three of each kind, and how many more there are."""
         if self.file is not None:
             self.file.writelines(self._rows)
             self.file.flush()
+        lines: list[str] = []
         for kind, errors in self._examples.items():
-            yield from map(failure, errors)
+            lines += map(failure, errors)
             if more := self._failed[kind] - len(errors):
-                yield f"{more:,} more counts failed with {kind[0]}; --errors FILE writes all of them"
+                lines.append(f"{more:,} more counts failed with {kind[0]}; --errors FILE writes all of them")
+        return lines
 
     def __str__(self) -> str:
         expected = "" if self.expected is None else f" of {self.expected:,}"

@@ -4,84 +4,143 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Sequence
 from io import StringIO
+from itertools import chain, count
+from keyword import iskeyword
+from typing import Any, TypeAlias
 
-from attrs import Factory, define, frozen
+from attrs import field, frozen
 from rich.console import Console
 
 from galileo_sessions.cli.screen import printable
 from galileo_sessions.client.results import CountResult
 from galileo_sessions.display import chart
+from galileo_sessions.filters.catalog import ColumnCatalog
+from galileo_sessions.filters.columns import Col
 
 FORMATS = ("table", "json", "csv")
+_Record: TypeAlias = dict[str, Any]
+
 _ROW = "{:36}  {:>14}"
+_CHANGE_ROW = f"{_ROW}  {{:>14}}  {{:>17}}"
+
+
+def _chart_width() -> int:
+    console = Console()
+    return console.width if console.is_terminal and not console.options.ascii_only else 0
 
 
 @frozen
 class Rows:
     """One of the formats."""
 
-    header: str
-    lines: Callable[[CountResult], str]
-    """Returns the lines for a result."""
+    output: str
+    """One of `FORMATS`."""
+    results: int
+    """The number of results for each project."""
+    parts: int
+    """The number of labels; the whole comes after them."""
+    rest: str | None
+    """The label of the sessions that are in no part."""
+    compare: bool
+    """Whether the previous period follows the whole."""
+    _width: int = field(init=False, factory=_chart_width)
 
+    @property
+    def header(self) -> str:
+        """The line above all others."""
+        if self.output == "csv":
+            label = ["label"] if self.parts else []
+            change = ["previous_count", "change", "change_percent"] if self.compare else []
+            return ",".join(["project_id", *label, "total_count", *change, "error"])
+        if self.output == "json" or self.parts:
+            return ""
+        names = ("project id", "sessions")
+        return _CHANGE_ROW.format(*names, "previous", "change") if self.compare else _ROW.format(*names)
 
-def rows_of(output: str, parts: int | None) -> Rows:
-    """
-    The format with that name.
+    def lines(self, results: Sequence[CountResult]) -> str:
+        """The lines for the results of a project."""
+        records = self._records(results)
+        if self.output == "json":
+            return "\n".join(map(_json, records))
+        if self.output == "csv":
+            return "\n".join([_csv(record, self.header.split(",")) for record in records])
+        whole = _record(results[self.parts])
+        if not self.parts:
+            return _table_line(records[0])
+        counts = [(str(record["label"]), record["total_count"]) for record in records if record["label"] is not None]
+        return f"{_table_line(whole)}\n{chart(counts, self._width)}"
 
-    Args:
-        output: One of `FORMATS`.
-        parts: The number of labels, if each project has a count for each label; the results must be in order.
-    """
-    if output == "json":
-        return Rows("", json_line)
-    if output == "csv":
-        return Rows(f"project_id,{'' if parts is None else 'label,'}total_count,error", _csv_line)
-    if parts is None:
-        return Rows(_ROW.format("project id", "sessions"), _table_line)
-    console = Console()
-    width = console.width if console.is_terminal and not console.options.ascii_only else 0
-    return Rows("", _Charts(parts, width))
+    def _records(self, results: Sequence[CountResult]) -> list[_Record]:
+        """One for each part and the rest; without parts, one for the project. A whole that failed has its own."""
+        whole, parts = _record(results[self.parts]), [_record(result) for result in results[: self.parts]]
+        if self.compare:
+            return [_compared(whole, _record(results[1]))]
+        if whole["error"] or not parts:
+            return [*parts, whole]
+        if self.rest is None or any(part["error"] for part in parts):
+            return parts
+        rest = whole["total_count"] - sum(part["total_count"] for part in parts)
+        return [*parts, whole | {"label": self.rest, "total_count": max(rest, 0)}]  # sessions arrive between counts
 
 
 def json_line(result: CountResult) -> str:
     """An object with the project, the label if there is one, and the count or the error."""
-    query, error = result.query, result.error
-    shown = None if error is None else {"type": type(error).__name__, "message": printable(error.message)}
-    row = {"project_id": query.project_id, "label": query.tag, "total_count": result.total_count, "error": shown}
-    return json.dumps({name: value for name, value in row.items() if value is not None})
+    return _json(_record(result))
 
 
-def _csv_line(result: CountResult) -> str:
-    query, error = result.query, result.error
-    label = [] if query.tag is None else [query.tag]
-    shown = "" if error is None else " ".join(f"{type(error).__name__}: {printable(error.message)}".split())
+def _record(result: CountResult) -> _Record:
+    query = result.query
+    numbers = {"total_count": result.total_count, "error": result.error}
+    return {"project_id": query.project_id, "label": query.tag, **numbers}
+
+
+def _compared(whole: _Record, previous: _Record) -> _Record:
+    """The whole, with the previous period's count and the change; or with the error of either."""
+    record = whole | {"label": None, "previous_count": previous["total_count"]}
+    if error := whole["error"] or previous["error"]:
+        return record | {"error": error}
+    before = previous["total_count"]
+    change = whole["total_count"] - before
+    return record | {"change": change, "change_percent": round(100 * change / before, 1) if before else None}
+
+
+def _json(record: _Record) -> str:
+    error = record["error"]
+    shown = error and {"type": type(error).__name__, "message": printable(error.message)}
+    return json.dumps({name: value for name, value in (record | {"error": shown}).items() if value is not None})
+
+
+def _csv(record: _Record, columns: Sequence[str]) -> str:
+    error = record["error"]
+    shown = error and " ".join(f"{type(error).__name__}: {printable(error.message)}".split())
     line = StringIO()
-    csv.writer(line, lineterminator="").writerow([query.project_id, *label, result.total_count, shown])
+    csv.writer(line, lineterminator="").writerow([(record | {"error": shown}).get(name) for name in columns])
     return line.getvalue()
 
 
-def _table_line(result: CountResult) -> str:
-    if result.error is not None:
-        return f"{_ROW.format(result.query.project_id, 'failed')}  {type(result.error).__name__}"
-    return _ROW.format(result.query.project_id, f"{result.total_count:,}")
+def _table_line(record: _Record) -> str:
+    if record["error"]:
+        return f"{_ROW.format(record['project_id'], 'failed')}  {type(record['error']).__name__}"
+    row = _ROW.format(record["project_id"], f"{record['total_count']:,}")
+    if "change" not in record:
+        return row
+    percent = record["change_percent"]
+    change = f"{record['change']:+,}" + ("" if percent is None else f" ({percent:+}%)")
+    return f"{row}  {record['previous_count']:>14,}  {change:>17}"
 
 
-@define
-class _Charts:
-    """A row for each project, and below it a chart of its counts by label."""
-
-    parts: int
-    width: int
-    _own: list[CountResult] = Factory(list[CountResult])
-
-    def __call__(self, result: CountResult) -> str:
-        self._own.append(result)
-        if len(self._own) < self.parts:
-            return ""
-        own, self._own = self._own, []
-        total = sum(each.total_count or 0 for each in own)
-        drawn = chart([(str(each.query.tag), each.total_count) for each in own], self.width)
-        return f"{_ROW.format(result.query.project_id, f'{total:,}')}\n{drawn}"
+def columns_code(catalog: ColumnCatalog) -> str:
+    """An assignment for each column, whose name is its id as far as Python allows."""
+    lines, names = list[str](), {"Col"}
+    for info in catalog.columns:
+        plain = re.sub(r"\W|^(?=\d)", "_", info.id, flags=re.ASCII)
+        choices = (f"{plain}{end}" for end in chain([""], (f"_{i}" for i in count(2))))
+        name = next(name for name in choices if not iskeyword(name) and name not in names)
+        names.add(name)
+        column_id = json.dumps(info.id) if info.id.isascii() and info.id.isprintable() else repr(info.id)
+        method = f".{info.filter_type}" if type(catalog[info.id]) is not Col else ""
+        lines.append(f"{name} = Col{method}({column_id})")
+    return "\n".join(lines)

@@ -1,60 +1,133 @@
-"""Reads `--by`, `--since`, `--until` and `--tz` as a partition."""
+"""Reads `--by`, `--since`, `--until` and `--tz`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
+from attrs import frozen
 
 from galileo_sessions.cli.failures import Refused
 from galileo_sessions.cli.screen import printable
 from galileo_sessions.errors import FilterError
+from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.grouping.partitions import Partition, times
+from galileo_sessions.filters.nodes import ALWAYS, Filter, all_of
+from galileo_sessions.grouping.partitions import times
 from galileo_sessions.grouping.times import Unit, read_time, zone_of
 
 T = TypeVar("T")
 
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
+_AGO = re.compile(r"(\d{1,4})([mhdw])")
+_LENGTHS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def read_partition(by: str, since: str | None, until: str | None, tz: str | None, now: datetime) -> Partition:
+@frozen
+class Split:
+    """What the options make of a project's sessions."""
+
+    period: Filter = ALWAYS
+    """The time from `--since` to `--until`."""
+    previous: Filter = ALWAYS
+    """The time of the same length before it."""
+    parts: Mapping[str, Filter] = {}
+    """A filter for each label of `--by`; it includes the period."""
+    rest: str | None = None
+    """The label of the sessions that are in the period, but in no part; None if there are none, or parts overlap."""
+    overlap: bool = False
+
+
+def read_split(
+    by: str | None,
+    since: str | None,
+    until: str | None,
+    tz: str | None,
+    now: datetime,
+    *,
+    time_column: str = "created_at",
+    columns: Callable[[], ColumnCatalog] = ColumnCatalog.of,
+) -> Split:
     """
-    The partition that the options describe.
+    The period and the parts that the options describe.
 
     Args:
-        by: A date column and a unit such as `created_at:day`, or a number column and edges such as `score:0,1,2`.
-        since: With a unit: the first instant, as a day, an ISO 8601 time, or how long ago such as `30d`.
-        until: With a unit: the first instant after the last part, in the same forms. By default it is `now`.
-        tz: With a unit: the name of the time zone. By default it is UTC.
+        by: A date column and a unit such as `created_at:day`; a number column and edges such as `score:0,1,2`;
+            a column and values such as `tags:vip,beta`; or a boolean column, or one whose values the service lists.
+        since: The first instant, as a day, an ISO 8601 time, or how long ago such as `30d`.
+        until: The first instant after the period, in the same forms. By default it is `now`.
+        tz: The name of the time zone. By default it is UTC.
         now: An aware time.
+        time_column: The column of the period, unless `by` has a unit and names it.
+        columns: Returns the columns; called if `by` has neither a unit nor edges.
 
     Raises:
         click.UsageError: if the options don't go together.
         Refused: if one of them can't be read.
     """
-    column_id, _, parts = by.rpartition(":")
-    if parts in _UNITS:
-        if since is None:
-            raise click.UsageError("--by COLUMN:UNIT needs --since, such as 30d or 2026-05-01.")
-        unit, zone = _UNITS[parts], named("--tz", zone_of, tz or "UTC")
-        local = now.astimezone(zone)
-        start = named("--since", read_time, since, unit, local)
-        end = named("--until", read_time, until, unit, local) if until else local
-        return named("--by", lambda: times(Col.date(column_id), unit, start, end, zone))
-    if since or until or tz:
-        raise click.UsageError("--since, --until and --tz go with --by COLUMN:UNIT, such as created_at:day.")
+    column_id, _, written = (by or "").rpartition(":")
+    unit = _UNITS.get(written)
+    if unit and since is None:
+        raise click.UsageError("--by COLUMN:UNIT needs --since, such as 30d or 2026-05-01.")
+    if tz and not (since or until):
+        raise click.UsageError("--tz goes with --since or --until.")
+    zone = named("--tz", zone_of, tz or "UTC")
+    local = now.astimezone(zone)
+    start = named("--since", _read_time, since, unit, local) if since else None
+    end = named("--until", _read_time, until, unit, local) if until else local
+    column = named("--by" if unit else "--time-column", Col.date, column_id if unit else time_column)
+    if start is None:
+        whole = Split(column.lt(end) if until else ALWAYS)
+    elif unit:
+        return Split(column.gte(start) & column.lt(end), parts=named("--by", times, column, unit, start, end, zone))
+    elif start >= end:
+        raise Refused(f"--since must be before --until, got {start} and {end}")
+    else:
+        before = start.astimezone(UTC) - (end - start)
+        whole = Split(column.gte(start) & column.lt(end), column.gte(before) & column.lt(start))
+    if by is None:
+        return whole
+    parts, rest = _parts(by, column_id, written, columns)
+    own = {label: all_of([whole.period, part]) for label, part in parts.items()}
+    return Split(whole.period, parts=own, rest=rest, overlap=rest is None)
+
+
+def _read_time(written: str, unit: Unit | None, local: datetime) -> datetime:
+    """How long ago is exact; with a unit, it means the beginning of that hour, day, week or month."""
+    if unit is None and (ago := _AGO.fullmatch(written)):
+        return local.astimezone(UTC) - timedelta(**{_LENGTHS[ago[2]]: int(ago[1])})
+    return read_time(written, unit or "hours", local)
+
+
+def _parts(
+    by: str, column_id: str, written: str, columns: Callable[[], ColumnCatalog]
+) -> tuple[Mapping[str, Filter], str | None]:
+    """The parts, and the label of the sessions in none of them; None if a session can be in several parts."""
     try:
-        edges = [Decimal(edge) for edge in parts.split(",")]
+        edges = [Decimal(edge) for edge in written.split(",")] if column_id else []
     except InvalidOperation:
+        edges = []
+    if edges:
+        return named("--by", lambda: Col.number(column_id).bins(*edges)), "no value"
+    catalog = columns()
+    is_column = by in catalog or not column_id
+    info = named("--by", catalog.info, by if is_column else column_id)
+    listed: tuple[Any, ...] = info.allowed_values if is_column else tuple(written.split(","))
+    if info.filter_type == "boolean":
+        listed = (True, False)
+    if not listed or info.filter_type not in ("text", "id", "boolean", "collection"):
         raise click.UsageError(
-            f"--by {by!r} must be COLUMN:UNIT with {', '.join(_UNITS)}, such as created_at:day, "
-            "or COLUMN:EDGE,EDGE,... with numbers, such as score:0,1,2."
-        ) from None
-    return named("--by", lambda: Col.number(column_id).bins(*edges))
+            f"--by {by!r} must be COLUMN:UNIT with {', '.join(_UNITS)}, such as created_at:day; "
+            "COLUMN:EDGE,EDGE,... with numbers, such as score:0,1,2; COLUMN:VALUE,VALUE,... such as tags:vip,beta; "
+            "or a boolean column such as is_complete."
+        )
+    parts = named("--by", catalog[info.id].values, listed)
+    rest = {"boolean": "no value", "collection": None}.get(info.filter_type, "other")
+    return parts, rest
 
 
 def named(option: str, read: Callable[..., T], *values: object) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from threading import Thread
@@ -18,39 +18,43 @@ T = TypeVar("T")
 _CHUNK = 65_536  # bytes
 
 
-def read_projects(file: BinaryIO, templates: Sequence[CountQuery]) -> list[CountQuery] | AsyncIterator[CountQuery]:
+def read_projects(file: BinaryIO) -> list[str] | AsyncIterator[str]:
     """
-    The templates' queries for each project id, one per line; a # begins a comment.
+    The project ids, one per line, each of them once; a # begins a comment.
 
     Returns:
-        A list for a file; for a pipe, an iterator that reads it as the queries are needed.
+        A list for a file; for a pipe, an iterator that reads it as the ids are needed.
 
     Raises:
         Refused: if a line isn't a project id.
     """
+    seen: set[str] = set()
 
-    def queries(number: int, line: bytes) -> list[CountQuery]:
+    def new(number: int, line: bytes) -> Iterator[str]:
         try:
-            project = line.decode("utf-8-sig").partition("#")[0].strip()
-            return [template.for_project(project) for template in templates if project]
+            written = line.decode("utf-8-sig").partition("#")[0].strip()
+            project = written and CountQuery(written).project_id
         except ValueError as error:
             raise Refused(f"{file.name}, line {number}: {error}") from None
+        if project and project not in seen:
+            seen.add(project)
+            yield project
 
     if file.seekable():
-        return [query for number, line in enumerate(file, 1) for query in queries(number, line)]
-    return _read_pipe(file, queries)
+        return [project for number, line in enumerate(file, 1) for project in new(number, line)]
+    return _read_pipe(file, new)
 
 
-async def _read_pipe(pipe: BinaryIO, queries: Callable[[int, bytes], list[CountQuery]]) -> AsyncIterator[CountQuery]:
+async def _read_pipe(pipe: BinaryIO, ids: Callable[[int, bytes], Iterator[str]]) -> AsyncIterator[str]:
     number, rest = 0, b""
     while chunk := await _in_thread(partial(os.read, pipe.fileno(), _CHUNK)):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             number += 1
-            for query in queries(number, line):
-                yield query
-    for query in queries(number + 1, rest):
-        yield query
+            for project in ids(number, line):
+                yield project
+    for project in ids(number + 1, rest):
+        yield project
 
 
 def _in_thread(call: Callable[[], T]) -> asyncio.Future[T]:

@@ -27,16 +27,16 @@ class Screen:
     """
     Writes lines to stdout without blocking the event loop: a thread waits for slow readers.
 
-    If stderr is a terminal, a bar at its bottom shows the progress of a stream.
+    If stderr is a terminal, a bar at its bottom shows the progress of a stream, unless it is `quiet`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
         self._lines: deque[str] = deque()
         self._ended = Event()
         self._error: OSError | None = None
         self._writer = Thread(target=self._write_lines, daemon=True)  # so that a second Ctrl-C can end the program
         self._on_terminal = sys.stdout.isatty()  # then one console draws the lines and the bar
-        has_bar = sys.stderr.isatty()
+        has_bar = sys.stderr.isatty() and not quiet
         self._bar = Progress(
             BarColumn(24),
             TextColumn("{task.description}", markup=False),

@@ -31,7 +31,7 @@ def load_sessions(lines: Iterable[str]) -> list[dict[str, object]]:
     for number, line in enumerate(lines, 1):
         try:
             if line.strip():
-                sessions.append(read_session(json.loads(line)))
+                sessions.append(read_session(json.loads(line.removeprefix("\ufeff"))))
         except json.JSONDecodeError as error:
             raise ValueError(f"line {number} is not JSON: {error.msg} at column {error.colno}") from None
         except ValueError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import TypeVar
 from uuid import UUID
@@ -12,7 +12,7 @@ from galileo_sessions.client.query import SCOPE
 
 T = TypeVar("T")
 
-_START = datetime(2026, 4, 2, tzinfo=UTC)
+_LAST_DAY = date(2026, 6, 30)
 _SCORER = "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42"
 _SUBJECTS = {
     "support": "a refund, a lost parcel, an invoice sent twice, a locked account, a tax receipt",
@@ -49,14 +49,18 @@ _ANSWERS = (
 _TAGS = ("vip", "beta", "regression", "needs-review", "mobile")
 
 
-def sample_sessions() -> list[dict[str, object]]:
+def sample_sessions(last_day: date = _LAST_DAY) -> list[dict[str, object]]:
     """
-    About 3,000 sessions of a dozen projects, over the 90 days up to 2026-06-30; the same on every call and machine.
+    About 3,000 sessions of a dozen projects, over 90 days; the same on every call and machine, apart from the last day.
 
     Each has its `project_id` and a `log_stream_id`, `experiment_id` or `metrics_testing_id`, and values by column id:
     `id`, `name`, `external_id`, `input`, `output`, `error_message`, `score` (0 to 5), `metrics/…` (0 to 1),
     `num_traces`, `is_complete`, `tags`, `created_at` (ISO 8601, UTC). Some values are missing, as in real data.
+
+    Args:
+        last_day: The last of the 90 days.
     """
+    start = datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC) - timedelta(days=89)
     rng = Random(20260630)  # noqa: S311  # a sample has to be the same each time
     sessions: list[dict[str, object]] = []
     for i, (subject, topics) in enumerate(_SUBJECTS.items()):
@@ -64,12 +68,12 @@ def sample_sessions() -> list[dict[str, object]]:
         scopes = [(name, _uuid(rng)) for name in ("log_stream_id", "log_stream_id", *SCOPE)]
         for _ in range(120 + _below(rng, 250)):
             scope, scope_id = _pick(rng, scopes)
-            session = _session(rng, subject, _pick(rng, topics.split(", ")))
+            session = _session(rng, start, subject, _pick(rng, topics.split(", ")))
             sessions.append({"project_id": project_id, scope: scope_id, **session})
     return sessions
 
 
-def _session(rng: Random, subject: str, topic: str) -> dict[str, object]:
+def _session(rng: Random, start: datetime, subject: str, topic: str) -> dict[str, object]:
     number, failed = _below(rng, 100_000), rng.random() < 0.04
     session: dict[str, object] = {
         "id": _uuid(rng),
@@ -77,7 +81,7 @@ def _session(rng: Random, subject: str, topic: str) -> dict[str, object]:
         "external_id": f"chat-{number:05}",
         "input": _pick(rng, _QUESTIONS).format(topic),
         "output": "" if failed else _pick(rng, _ANSWERS).format(topic),
-        "created_at": (_START + timedelta(seconds=_below(rng, 90 * 86_400))).isoformat(),
+        "created_at": (start + timedelta(seconds=_below(rng, 90 * 86_400))).isoformat(),
         "tags": [subject, *(tag for tag in _TAGS if rng.random() < 0.2)],
         "num_traces": 1 + _below(rng, 9),
         "is_complete": rng.random() < 0.9,

@@ -237,7 +237,8 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except RequestError as error:
-        return web.json_response({"detail": error.detail}, status=error.status)
+        dumps = partial(json.dumps, default=str)  # what was sent can be a file
+        return web.json_response({"detail": error.detail}, status=error.status, dumps=dumps)
     except web.HTTPException as error:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return web.json_response({"detail": error.reason}, status=error.status, headers=headers)

@@ -9,9 +9,9 @@ import pytest
 from support.processes import COUNTS, IDS, SESSIONS, WHERE, objects
 from support.terminal import check
 
-from galileo_sessions import Col, matches
+from galileo_sessions import Col, ColumnCatalog, matches
 from galileo_sessions.cli.failures import Refused
-from galileo_sessions.cli.parts import read_partition
+from galileo_sessions.cli.parts import read_split
 
 MONTHS = ("--by", "created_at:month", "--since", "2026-04-01", "--until", "2026-07-01")
 BINS = "score:1,3"
@@ -30,7 +30,7 @@ async def test_parts_as_rows_for_programs(server, run):
     """CSV and JSON have a row for each part with its label, in order; the total is on stderr."""
     counts = expected(IDS[0])
     status, out, err = await run("count", IDS[0], *MONTHS, "--format", "csv")
-    assert (status, err) == (0, f"3 of 3 counted, total {COUNTS[IDS[0]]}\n")
+    assert (status, err) == (0, f"4 of 4 counted, total {COUNTS[IDS[0]]}\n")
     header, *rows = csv.reader(out.splitlines())
     assert header == ["project_id", "label", "total_count", "error"]
     assert rows == [[IDS[0], label, str(count), ""] for label, count in counts.items()]
@@ -51,7 +51,7 @@ async def test_parts_as_a_table_in_a_pipe(server, run):
     assert project.split() == [IDS[0], str(COUNTS[IDS[0]])]
     assert [tuple(row.split()) for row in rows] == [(label, str(n)) for label, n in expected(IDS[0]).items()]
     await run("count", IDS[0], "--by", BINS, "--where", WHERE)
-    assert server.requests[-1].where == (Col("score") > 3) & Col.number("score").gte(3)
+    assert server.requests[-2].where == (Col("score") > 3) & Col.number("score").gte(3)
 
 
 @pytest.mark.parametrize("show", ["process", "inside"], indirect=True)
@@ -90,7 +90,7 @@ async def test_projects_of_a_file_have_all_parts(server, run, tmp_path):
     (tmp_path / "ids").write_text("\n".join(IDS[:2]))
     status, out, err = await run("count", "--projects-from", str(tmp_path / "ids"), *MONTHS, "--format", "json")
     assert (status, len(out.splitlines())) == (0, 6)
-    assert err.startswith("6 of 6 counted")
+    assert err.startswith("8 of 8 counted")
 
 
 async def test_parts_are_checked_before_they_are_counted(server, run):
@@ -98,6 +98,123 @@ async def test_parts_are_checked_before_they_are_counted(server, run):
     status, out, err = await run("count", IDS[0], "--check", "--by", "scroe:1")
     assert (status, out, server.requests) == (2, "", [])
     assert "did you mean score?" in err
+
+
+async def test_the_rest_of_a_project_has_a_label(server, run):
+    """Bins and booleans end with the sessions that have no value, so that parts add up to the project's sessions."""
+    for by, labels in (
+        ("score:1,3", ["below 1", "1 to 3", "3 and above", "no value"]),
+        ("is_complete", ["true", "false", "no value"]),
+        ("external_id:chat-43521,chat-1", ["chat-43521", "chat-1", "other"]),
+    ):
+        status, out, err = await run("count", IDS[0], "--by", by, "--format", "json")
+        rows = objects(out)
+        assert (status, [row["label"] for row in rows]) == (0, labels)
+        assert sum(row["total_count"] for row in rows) == COUNTS[IDS[0]]
+        assert err.endswith(f"counted, total {COUNTS[IDS[0]]}\n")
+    missing = sum("score" not in session for session in SESSIONS if session["project_id"] == IDS[0])
+    assert f"no value,{missing},\n" in (await run("count", IDS[0], "--by", BINS, "-f", "csv")).out
+
+
+async def test_parts_that_overlap_are_told(server, run):
+    """A session can have several tags. The total is the number of sessions, not the sum of the parts."""
+    status, out, err = await run("count", IDS[0], "--by", "tags:support,vip,beta")
+    project, *parts = [line.split() for line in out.splitlines()]
+    assert (status, project) == (0, [IDS[0], str(COUNTS[IDS[0]])])
+    assert [label for label, _ in parts] == ["support", "vip", "beta"]
+    assert sum(int(number) for _, number in parts) > COUNTS[IDS[0]]
+    total, note = err.splitlines()
+    assert total == f"4 of 4 counted, total {COUNTS[IDS[0]]}"
+    assert note.startswith("The parts overlap")
+
+
+async def test_a_whole_that_fails_has_no_rest(server, run):
+    """If the count of the project's sessions fails, the rest is unknown; if a part fails, too."""
+    for before in (1, 0):
+        for _ in range(before):
+            server.fail_next(200, body={"total_count": 1}, times=4 - 1)
+        server.fail_next(404)
+        done = await run("count", IDS[0], "--by", "score:1,3", "--format", "json", "--concurrency", "1")
+        assert (done.status, "no value" in done.out, '"error"' in done.out) == (1, False, True)
+
+
+async def test_columns_of_a_pipe_are_unknown(server, run):
+    """A boolean column in --by needs a project before the first count."""
+    done = await run("count", "-", "--by", "is_complete", stdin=IDS[0])
+    assert (done.status, "--by COLUMN needs PROJECT" in done.err) == (2, True)
+
+
+# ---- periods ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "start", "end"),
+    [
+        ("30m", None, datetime(2026, 5, 20, 10, 0, tzinfo=UTC), NOW),
+        ("12h", "6h", datetime(2026, 5, 19, 22, 30, tzinfo=UTC), datetime(2026, 5, 20, 4, 30, tzinfo=UTC)),
+        ("7d", None, datetime(2026, 5, 13, 10, 30, tzinfo=UTC), NOW),
+        ("4w", "today", datetime(2026, 4, 22, 10, 30, tzinfo=UTC), datetime(2026, 5, 20, tzinfo=UTC)),
+        ("2026-05-01", "2026-05-02", datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC)),
+    ],
+)
+def test_a_period_needs_no_parts(since, until, start, end):
+    """Without --by, --since and --until filter the time column; how long ago is exact."""
+    made = Col.date("made")
+    split = read_split(None, since, until, None, NOW, time_column="made")
+    assert split.period == made.gte(start) & made.lt(end)
+    assert split.previous == made.gte(start - (end - start)) & made.lt(start)
+
+
+def test_the_last_hours_are_hours_where_clocks_change():
+    """Twelve hours are twelve hours in a night in which clocks go back."""
+    moment = datetime(2026, 10, 25, 6, tzinfo=ZoneInfo("Europe/Berlin"))
+    split = read_split(None, "12h", None, "Europe/Berlin", moment)
+    assert split.period == CREATED.gte(datetime(2026, 10, 24, 17, tzinfo=UTC)) & CREATED.lt(moment)
+
+
+async def test_a_period_is_counted(server, run):
+    """--since and --until apply to a count and to bins; --until alone has no beginning."""
+    june = CREATED.gte("2026-06-01T00:00:00Z") & CREATED.lt("2026-07-01T00:00:00Z")
+    options = ("--since", "2026-06-01", "--until", "2026-07-01")
+    _, out, _ = await run("count", IDS[0], *options, "--format", "json")
+    assert objects(out)[0]["total_count"] == expected(IDS[0])["2026-06"]
+    await run("count", IDS[0], *options, "--by", "score:3")
+    assert server.requests[0].where == server.requests[-1].where == june
+    assert server.requests[1].where == june & (Col("score") < 3)
+    await run("count", IDS[0], "--until", "2026-06-01", "--time-column", "made")
+    assert server.requests[-1].where == Col.date("made").lt("2026-06-01T00:00:00Z")
+
+
+async def test_the_previous_period_and_the_change(server, run):
+    """--compare previous counts the period of the same length before --since."""
+    options = (IDS[0], "--since", "2026-06-01", "--until", "2026-06-08", "--compare", "previous")
+    own = [session for session in SESSIONS if session["project_id"] == IDS[0]]
+    weeks = [CREATED.gte(f"2026-{a}T00:00:00Z") & CREATED.lt(f"2026-{b}T00:00:00Z") for a, b in WEEKS]
+    before, now = (sum(matches(week, session) for session in own) for week in weeks)
+    percent = round(100 * (now - before) / before, 1)
+    status, out, err = await run("count", *options)
+    header, row = out.splitlines()
+    assert (status, err) == (0, f"2 of 2 counted, total {now}\n")
+    assert header.split() == ["project", "id", "sessions", "previous", "change"]
+    assert row.split() == [IDS[0], str(now), str(before), f"{now - before:+}", f"({percent:+}%)"]
+    numbers = {"total_count": now, "previous_count": before, "change": now - before, "change_percent": percent}
+    assert objects((await run("count", *options, "-f", "json")).out) == [{"project_id": IDS[0], **numbers}]
+    _, out, _ = await run("count", *options, "-f", "csv")
+    assert [*csv.DictReader(out.splitlines())] == [
+        {"project_id": IDS[0], **{name: str(number) for name, number in numbers.items()}, "error": ""}
+    ]
+
+
+WEEKS = [("05-25", "06-01"), ("06-01", "06-08")]
+
+
+async def test_a_change_from_nothing_has_no_percentage(server, run):
+    """A change from 0 has no percentage, and one from a count that failed is an error."""
+    options = (IDS[0], "--since", "2026-04-01", "--until", "2026-07-01", "--compare", "previous")
+    assert (await run("count", *options)).out.endswith(f"{0:>14}  {f'+{COUNTS[IDS[0]]}':>17}\n")
+    server.fail_next(404)
+    done = await run("count", *options)
+    assert (done.status, done.out.split()[-2:]) == (1, ["failed", "NotFoundError"])
 
 
 # ---- the options -----------------------------------------------------------------------------------------------------
@@ -121,15 +238,15 @@ def test_times_can_be_relative(options, start, end):
     """How long ago means the beginning of a unit, so the first part is whole. By default, the end is now."""
     by, _, _, tz = options
     make = getattr(CREATED, f"{by.partition(':')[2]}s")
-    assert read_partition(*options, NOW) == make(start, end, tz=ZoneInfo(tz or "UTC"))
+    assert read_split(*options, NOW).parts == make(start, end, tz=ZoneInfo(tz or "UTC"))
 
 
 @pytest.mark.parametrize(("now", "hours"), [("03:30+01:00", "2"), ("02:30+01:00", "1"), ("02:30+02:00", "0")])
 def test_hours_ago_are_hours_where_clocks_change(now, hours):
     """Clocks in Berlin show the hour from 2 to 3 twice that night; `--since 2h` means two hours all the same."""
     moment = datetime.fromisoformat(f"2026-10-25T{now}").astimezone(ZoneInfo("Europe/Berlin"))
-    partition = read_partition("created_at:hour", f"{hours}h", "2026-10-26", "Europe/Berlin", moment)
-    assert next(iter(partition.values())).children[0].value == datetime(2026, 10, 25, 0, tzinfo=UTC)
+    split = read_split("created_at:hour", f"{hours}h", "2026-10-26", "Europe/Berlin", moment)
+    assert next(iter(split.parts.values())).children[0].value == datetime(2026, 10, 25, 0, tzinfo=UTC)
 
 
 def test_edges_make_bins():
@@ -140,22 +257,19 @@ def test_edges_make_bins():
         ("a:b:day", Col.date("a:b").days("2026-05-19", NOW, tz="UTC")),
     ):
         since = "1d" if "day" in by else None
-        assert read_partition(by, since, None, None, NOW) == partition
+        assert read_split(by, since, None, None, NOW).parts == partition
 
 
 @pytest.mark.parametrize(
     ("by", "since", "tz", "error", "message"),
     [
-        (BINS, "1d", None, click.UsageError, "--since, --until and --tz go with --by COLUMN:UNIT"),
+        (BINS, None, "UTC", click.UsageError, "--tz goes with --since or --until."),
+        (BINS, "2027-01-01", None, Refused, "--since must be before --until, got 2027-01-01"),
         ("created_at:day", None, None, click.UsageError, "needs --since, such as 30d or 2026-05-01"),
-        (
-            "created_at",
-            None,
-            None,
-            click.UsageError,
-            "--by 'created_at' must be COLUMN:UNIT with hour, day, week, month",
-        ),
-        ("Col('a').eq(1)", None, None, click.UsageError, "or COLUMN:EDGE,EDGE,... with numbers, such as score:0,1,2"),
+        ("made", None, None, click.UsageError, "--by 'made' must be COLUMN:UNIT with hour, day, week, month"),
+        ("made:x", None, None, click.UsageError, "or a boolean column such as is_complete."),
+        ("scroe", None, None, Refused, "--by: there is no column 'scroe'; did you mean score?"),
+        ("a:b", None, None, Refused, "--by: there is no column 'a'"),
         (":day", "1d", None, Refused, "--by: a column id can't be empty"),
         ("score:3,1", None, None, Refused, "--by: Col.number('score').bins(...): the edges must ascend"),
         ("score:nan", None, None, Refused, "Decimal('NaN') is not a number that JSON can carry"),
@@ -170,7 +284,7 @@ def test_edges_make_bins():
 def test_a_mistake_in_the_parts_is_explained(by, since, tz, error, message):
     """An error about the parts names the option."""
     with pytest.raises(error) as raised:
-        read_partition(by, since, None, tz, NOW)
+        read_split(by, since, None, tz, NOW, columns=lambda: ColumnCatalog.of(made="date", score="number"))
     assert message in str(raised.value)
 
 
@@ -179,7 +293,9 @@ async def test_a_mistake_in_the_parts_ends_with_status_2(server, run):
     for options, message in (
         (("--by", "score:3,1"), "Error: --by: Col.number('score').bins(...): the edges must ascend"),
         (("--by", "created_at:day", "--since", "3d", "--until", "30 days"), "Error: --until: '30 days' must be a day"),
-        (("--since", "3d"), "go with --by COLUMN:UNIT"),
+        (("--compare", "previous"), "--compare needs --since, and can't be used with --by."),
+        (("--compare", "previous", "--since", "1d", "--by", BINS), "--compare needs --since"),
+        (("--fail-above", "many"), "'many' must be a number such as 100, or a share such as 10%."),
     ):
         status, out, err = await run("count", IDS[0], *options)
         assert (status, out, server.requests) == (2, "", [])

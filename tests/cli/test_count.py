@@ -9,7 +9,7 @@ import pytest
 from support.processes import COUNTS, IDS, MANY, WHERE, Outcome, objects, outcome, process, slow_after
 from support.servers import raw_server
 
-from galileo_sessions import Col, dump_filter
+from galileo_sessions import Col, CountQuery, dump_filter, dump_query
 from galileo_sessions.cli.projects import read_projects
 
 
@@ -64,6 +64,73 @@ async def test_filter_and_scope_travel(server, run, tmp_path, monkeypatch):
     assert third.where == Col("input").contains("x") & (Col("score") > 3)
     assert [first.log_stream_id, first.experiment_id, first.metrics_testing_id] == scope
     assert (first.project_id, second.project_id, second.log_stream_id) == (IDS[0], IDS[1], None)
+
+
+async def test_a_saved_query_is_a_filter(server, run, tmp_path):
+    """What `dump_query` writes is accepted whole: filter, leaves, scope, and the project unless another is given."""
+    scope = str(UUID(int=1, version=4))
+    where, leaves = Col("input").contains("x"), [Col("score") > 3]
+    files = []
+    for query in (
+        CountQuery(IDS[1], where, experiment_id=scope, tag="mine"),
+        CountQuery(IDS[1], filters=leaves),
+    ):
+        files.append(tmp_path / f"{len(files)}.json")
+        files[-1].write_text(json.dumps(dump_query(query)), encoding="utf-16")  # as PowerShell writes it
+    await run("count", "--where-json", str(files[0]))
+    await run("count", IDS[0], "--where-json", str(files[1]), "-w", 'Col("score") < 4')
+    await run("count", IDS[0], "--where-json", str(files[1]), "--by", "score:3")
+    first, second, *_, last = server.requests
+    assert first == CountQuery(IDS[1], where, experiment_id=scope)
+    assert second == CountQuery(IDS[0], (Col("score") < 4) & leaves[0])
+    assert last == CountQuery(IDS[0], leaves[0])
+    done = await run("count", "--where-json", str(files[0]), "--experiment", IDS[0])
+    assert (done.status, "but the CountQuery has" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"and": [], "and": [{"not": {}}]}', "an object has a key twice: ['and', 'and']"),
+        ('{"and": []}', "the list of a top-level 'and' must not be empty"),
+        ('{"or": []}', "the list of a top-level 'or' must not be empty"),
+        ('{"filter_tree": {"and": []}}', ".filter_tree"),
+    ],
+)
+async def test_a_file_loses_no_condition(server, run, text, problem):
+    """Duplicate keys and empty lists are refused; they would count too many sessions."""
+    done = await run("count", IDS[0], "--where-json", "-", stdin=text)
+    assert (done.status, done.out, server.requests) == (2, "", [])
+    assert done.err.startswith("Error: --where-json: ")
+    assert problem in done.err
+
+
+async def test_a_project_given_twice_counts_once(server, run, tmp_path):
+    """As an argument, in a file or in a pipe, in any spelling; ids in a pipe are also read with - as PROJECT."""
+    twice = [IDS[0], IDS[1], IDS[0].upper()]
+    (tmp_path / "ids").write_text("\n".join(twice), encoding="utf-8-sig")
+    total = COUNTS[IDS[0]] + COUNTS[IDS[1]]
+    for arguments in (twice, ["-"], ["--projects-from", str(tmp_path / "ids")]):
+        done = await run("count", *arguments, "-f", "json", stdin="\n".join(twice))
+        assert len(objects(done.out)) == 2
+        assert done.err.endswith(f" counted, total {total}\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "reason"),
+    [
+        (["--fail-above", "180"], 0, ""),
+        (["--fail-above", "179"], 3, "180 is above 179\n"),
+        (["--fail-below", "180"], 0, ""),
+        (["--fail-below", "181"], 3, "180 is below 181\n"),
+        (["--fail-above", "57.6%"], 3, "180 of 312 is above 57.6%\n"),
+        (["--fail-above", "57.7%", "--fail-below", "50%"], 0, ""),
+    ],
+)
+async def test_alerts(server, run, options, status, reason):
+    """Beyond a limit, the status is 3, the number still on stdout, and the reason on stderr."""
+    done = await run("count", IDS[0], "-w", WHERE, "-q", "-f", "json", *options)
+    assert done == Outcome(status, f'{{"project_id": "{IDS[0]}", "total_count": 180}}\n', reason)
 
 
 async def test_a_filter_is_checked_before_it_is_counted(server, run):
@@ -157,26 +224,26 @@ async def test_projects_come_from_a_file_or_a_pipe(server, run, tmp_path):
 
 async def test_a_bad_id_is_named_by_its_line(server, run, tmp_path):
     """In a file before anything is counted; in a pipe, what came before it is counted and printed."""
-    lines = "\n".join([*IDS * 10, "nope\x1b[31m", "nor this"])
+    lines = "\n".join([*IDS, *["# none"] * 108, "nope\x1b[31m", "nor this"])
     (tmp_path / "ids").write_text(lines)
     status, out, err = await run("count", "--projects-from", str(tmp_path / "ids"), "--format", "json")
     assert (status, out) == (2, "")
     assert err.startswith(f"Error: {tmp_path / 'ids'}, line 121: project_id ")
     status, out, err = await run("count", "--projects-from", "-", "--format", "json", stdin=lines)
-    assert (status, len(objects(out))) == (2, 120)
-    assert err.startswith("stopped; 120 counted, total ")
+    assert (status, len(objects(out))) == (2, 12)
+    assert err.startswith("stopped; 12 counted, total ")
     assert r", line 121: project_id must be a UUID, got 'nope\x1b[31m'" in err
 
 
 async def test_without_an_id_nothing_is_counted(server, run, tmp_path):
     """An empty file or pipe is an error; so is a file in UTF-16."""
     ids = tmp_path / "ids.txt"
-    for content, problem in ((b"# none\n", "it has no project id"), (IDS[0].encode("utf-16"), "can't decode")):
+    for content, problem in ((b"# none\n", "has no project id"), (IDS[0].encode("utf-16"), "can't decode")):
         ids.write_bytes(content)
         status, _, err = await run("count", "--projects-from", str(ids))
         assert (status, problem in err) == (2, True)
     status, _, err = await run("count", "--projects-from", "-")
-    assert (status, "it has no project id" in err) == (2, True)
+    assert (status, "has no project id" in err) == (2, True)
     assert server.requests == []
 
 
@@ -184,7 +251,7 @@ async def test_a_pipe_that_cannot_be_read_ends_it():
     """A pipe that can't be read raises the operating system's error."""
     pipe = SimpleNamespace(seekable=lambda: False, fileno=lambda: -1)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        await anext(read_projects(pipe, []))
+        await anext(read_projects(pipe))
 
 
 async def test_a_slow_pipe_stops_nothing(server):

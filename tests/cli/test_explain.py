@@ -16,7 +16,7 @@ async def test_explain_draws_and_measures(server, run):
     assert json.loads(tree) == dump_filter(Col("input").contains("x") & ~Col("score").gt(3))
     assert measures == f"size 2, depth 3; fits project {IDS[0]}\n"
     assert (status, err) == (0, "")
-    status, out, err = await run("explain", "--where-json", "-", stdin='{"and": []}')
+    status, out, err = await run("explain", "--where-json", "-", stdin=json.dumps(dump_filter(Col("score") > 3)))
     assert out.endswith("size 1, depth 1\n")
     status, out, err = await run("explain", "--where", 'Col("scor") > 3', "--project", IDS[0])
     assert (status, out) == (2, "")

@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.processes import IDS, SESSIONS, inside, interrupt_when, objects, outcome, process
@@ -14,20 +15,24 @@ from galileo_sessions.local import LocalGalileo
 async def test_serve_prints_what_a_shell_can_source(tmp_path, signum):
     """The lines that it prints point the tool at it; SIGTERM and Ctrl-C end it with 0."""
     (tmp_path / "data.jsonl").write_text(json.dumps(SESSIONS[0]))
-    async with process("serve", "--strict", "--data", str(tmp_path / "data.jsonl")) as running:
-        lines = [(await running.stdout.readline()).decode() for _ in range(5)]
+    async with process("serve", "--strict", "--api-key", "mine", "--data", str(tmp_path / "data.jsonl")) as running:
+        lines = [(await running.stdout.readline()).decode() for _ in range(7)]
         count = f"{sys.executable} -m galileo_sessions count {IDS[0]} --format json"
         counted = await outcome("-c", f"{''.join(lines)}{count}; {count} --where 'Col(\"scroe\") > 3'", command=["sh"])
         assert objects(counted.out)[0] == {"project_id": IDS[0], "total_count": 1}
         assert "scroe" in counted.err  # --strict refuses it
         assert lines[:2] == ["# sessions: 1\n", f"# {IDS[0]}: 1\n"]
+        assert lines[2].startswith("# columns: ")
+        assert "score" in lines[2]
+        assert lines[3:5] == ["# created_at: 2026-06-10 to 2026-06-10\n", "# Ctrl-C ends it.\n"]
+        assert lines[6] == "export GALILEO_API_KEY=mine\n"
         running.send_signal(signum)
         assert await running.communicate() == (b"", b"")
         assert running.returncode == 0
 
 
 def test_serve_inside(monkeypatch, tmp_path):
-    """By default, `serve` has the sample."""
+    """By default, `serve` has the sample, up to yesterday."""
     before = signal.getsignal(signal.SIGTERM)
     with (tmp_path / "out").open("w", buffering=1) as out:
         monkeypatch.setattr(sys, "stdout", out)
@@ -36,6 +41,22 @@ def test_serve_inside(monkeypatch, tmp_path):
         presser.join()
     signal.signal(signal.SIGTERM, before)
     assert (tmp_path / "out").read_text().startswith(f"# sessions: {len(SESSIONS):,}\n# ")
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    days = {yesterday, yesterday - timedelta(days=1)}  # midnight can pass while the test runs
+    assert any(f" to {day}\n# Ctrl-C ends it. Each start" in (tmp_path / "out").read_text() for day in days)
+
+
+def test_sessions_without_times_have_no_range(monkeypatch, tmp_path):
+    """Without a date column `created_at`, only the columns are listed."""
+    before = signal.getsignal(signal.SIGTERM)
+    (tmp_path / "data.jsonl").write_text(json.dumps({"project_id": IDS[0], "created_at": 3}))
+    with (tmp_path / "out").open("w", buffering=1) as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        presser = interrupt_when(lambda: "KEY" in (tmp_path / "out").read_text())
+        assert inside("serve", "--data", str(tmp_path / "data.jsonl")) == 0
+        presser.join()
+    signal.signal(signal.SIGTERM, before)
+    assert "# columns: project_id, created_at\n# Ctrl-C" in (tmp_path / "out").read_text()
 
 
 def test_serve_inside_where_the_port_is_taken(capfd):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -40,6 +41,14 @@ def test_the_sample_is_always_the_same() -> None:
     assert FIRST == sessions[0]
 
 
+def test_the_sample_can_be_recent() -> None:
+    """With another last day, all dates are later by the same number of days, and nothing else changes."""
+    moved = sample_sessions(date(2026, 7, 10))
+    for old, new in zip(sample_sessions(), moved, strict=True):
+        created = datetime.fromisoformat(str(old["created_at"])) + timedelta(days=10)
+        assert old | {"created_at": created.isoformat()} == new
+
+
 def test_the_sample_is_worth_asking() -> None:
     """In each project the headline filter counts some sessions, but not all; columns have values of their types."""
     sessions = sample_sessions()
@@ -54,8 +63,8 @@ def test_the_sample_is_worth_asking() -> None:
 
 
 def test_sessions_load_from_json_lines() -> None:
-    """Empty lines are skipped, ids come as lower-case text, columns as they are."""
-    lines = ["\n", json.dumps({"project_id": PROJECT.upper(), "score": 3, "log_stream_id": None}) + "\n"]
+    """Empty lines and byte order marks are skipped, ids come as lower-case text, columns as they are."""
+    lines = ["\n", "\ufeff" + json.dumps({"project_id": PROJECT.upper(), "score": 3, "log_stream_id": None}) + "\n"]
     assert [{"project_id": PROJECT, "score": 3, "log_stream_id": None}] == load_sessions(lines)
     sample = sample_sessions()
     assert sample == load_sessions(map(json.dumps, sample))

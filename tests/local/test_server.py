@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from aiohttp import FormData
 
 from galileo_sessions import NEVER, And, Col, CountQuery, Filter, Or, dump_filter, matches
 from galileo_sessions.local import LocalGalileo, sample_sessions
@@ -229,6 +230,16 @@ async def test_a_broken_form_is_a_400(server: LocalGalileo, web: Any, content_ty
     """A broken form is a 400, as in FastAPI."""
     expected = (400, {"detail": "There was an error parsing the body"})
     assert expected == await web.ask(server, "/login", headers={"Content-Type": content_type}, data=data)
+
+
+async def test_a_file_in_a_form_is_a_422(server: LocalGalileo, web: Any) -> None:
+    """A file where text belongs is a 422 that echoes it."""
+    form = FormData({"password": "p"})
+    form.add_field("username", b"a", filename="name.txt")
+    status, answer = await web.ask(server, "/login", headers={}, data=form)
+    (entry,) = answer["detail"]
+    assert (422, "string_type", ["body", "username"]) == (status, entry["type"], entry["loc"])
+    assert "name.txt" in entry["input"]
 
 
 # ---- refusals --------------------------------------------------------------------------------------------------------
