@@ -27,7 +27,7 @@ from galileo_sessions.client.fanout import CountStream
 from galileo_sessions.client.flow.limits import Limits
 from galileo_sessions.client.query import CountQuery, load_query, narrowed, part_queries
 from galileo_sessions.client.results import CountResult
-from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError, brief
+from galileo_sessions.errors import ConfigurationError, FilterCheckError, FilterError, GalileoError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog, cells, dump_catalog
 from galileo_sessions.filters.drawing import draw_filter
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, all_of
@@ -40,6 +40,7 @@ F = TypeVar("F", bound=Callable[..., object])
 _PROJECT = "GALILEO_PROJECT_ID"
 _NO_PROJECT = str(UUID(int=0))  # stands for each project
 _COLUMNS = ("id", "filter type", "label", "allowed values", "description")
+_COLUMNS_SECONDS = 5.0  # that a total of 0 waits for the columns
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 _STATUS = """\
 Exit status: 0 for success; 1 if a count failed; 2 for bad usage, or an invalid filter, id or setting;
@@ -240,8 +241,8 @@ def count(
         raise Refused("the list of projects has no project id")
     if split.overlap and not quiet:
         click.echo("The parts overlap, so their sum can exceed the total, which counts each session once", err=True)
-    if tally.counted and not tally.total and not check and queries[0].where != ALWAYS:
-        click.echo("0 in all. A column that doesn't exist counts 0, too; --check checks the columns", err=True)
+    if tally.misfit and not quiet:
+        click.echo(f"0 in all. {tally.misfit}", err=True)
     if tally.failed:
         raise Exit(1)
     if reasons := alerts(fail_above, fail_below, tally):
@@ -299,23 +300,42 @@ def _report(tally: Tally, ended: str | None) -> None:
 async def _write_counts(
     galileo: GalileoSessions, count_many: Callable[[], CountStream], rows: Rows, tally: Tally, screen: Screen
 ) -> None:
+    async with galileo:
+        async with count_many() as stream:
+            await _write_results(stream, rows, tally, screen)
+        if tally.query is not None and tally.counted and not tally.total:
+            tally.misfit = await _misfit(galileo, tally.query)
+
+
+async def _misfit(galileo: GalileoSessions, query: CountQuery) -> str:
+    """What doesn't fit in a filter that counts 0, because a column that doesn't exist counts 0, too."""
+    try:
+        (await galileo.columns(query.project_id, timeout=_COLUMNS_SECONDS)).check(query.where)
+    except FilterCheckError as error:
+        return str(error)
+    except GalileoError:
+        pass  # the count stands without it
+    return ""
+
+
+async def _write_results(stream: CountStream, rows: Rows, tally: Tally, screen: Screen) -> None:
     own: list[CountResult] = []  # the results of one project, which come one after the other
-    async with galileo, count_many() as stream:
-        watching = asyncio.create_task(screen.watch(stream))
-        try:
-            if rows.header:
-                await screen.put(rows.header)
-            async for result in stream:
-                tally.add(result)
-                own.append(result)
-                if len(own) == rows.results:
-                    await screen.put(rows.lines(own))
-                    tally.total += own[rows.parts].total_count or 0
-                    tally.unfiltered += own[-1].total_count or 0
-                    own = []
-        finally:
-            watching.cancel()
-            screen.show(stream)
+    watching = asyncio.create_task(screen.watch(stream))
+    try:
+        if rows.header:
+            await screen.put(rows.header)
+        async for result in stream:
+            tally.add(result)
+            own.append(result)
+            if len(own) == rows.results:
+                await screen.put(rows.lines(own))
+                tally.total += own[rows.parts].total_count or 0
+                tally.unfiltered += own[-1].total_count or 0
+                tally.query = own[rows.parts].query
+                own = []
+    finally:
+        watching.cancel()
+        screen.show(stream)
 
 
 @program.command()

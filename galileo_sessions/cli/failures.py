@@ -10,6 +10,7 @@ from attrs import Factory, define
 
 from galileo_sessions.cli.output import json_line
 from galileo_sessions.cli.screen import printable
+from galileo_sessions.client.query import CountQuery
 from galileo_sessions.client.results import CountResult
 from galileo_sessions.errors import GalileoError
 
@@ -43,6 +44,10 @@ class Tally:
     total: int = 0
     """The sessions, each counted once; without the filter in `unfiltered`."""
     unfiltered: int = 0
+    query: CountQuery | None = None
+    """The last one that was counted."""
+    misfit: str = ""
+    """What doesn't fit in its filter, if the total is 0."""
     _rows: list[str] = Factory(list[str])
     _failed: Counter[_Kind] = Factory(Counter[_Kind])
     _examples: dict[_Kind, list[GalileoError]] = Factory(dict[_Kind, list[GalileoError]])

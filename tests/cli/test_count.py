@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from support.processes import COUNTS, IDS, MANY, WHERE, Outcome, objects, outcome, process, slow_after
-from support.servers import raw_server
+from support.servers import answers, http, raw_server
 
 from galileo_sessions import Col, CountQuery, dump_filter, dump_query
 from galileo_sessions.cli.projects import read_projects
@@ -152,17 +152,28 @@ async def test_a_filter_is_checked_for_each_project_of_a_pipe(server, run):
     assert server.requests == []
 
 
-async def test_0_in_all_can_be_a_typo(server, run):
-    """A hint names --check, unless the columns were checked, a count failed, or nothing was filtered."""
+async def test_0_in_all_explains_itself(server, run):
+    """A total of 0 names a column that doesn't exist and the closest one; a filter that fits needs no explanation."""
     server.strict = False
-    hint = "--check checks the columns\n"
-    assert (await run("count", *IDS[:2], "--where", 'Col("scroe") > 3')).err.endswith(hint)
-    assert hint in (await run("count", IDS[0], "--by", "craeted_at:day", "--since", "3d", "--format", "json")).err
-    assert hint not in (await run("count", *IDS[:2], "--where", 'Col("score") > 9e9', "--check")).err
-    assert hint not in (await run("count", str(UUID(int=1, version=4)))).err
-    assert hint not in (await run("count", *IDS[:2], "--where", WHERE)).err
+    typo = ("--where", 'Col("scroe") > 3')
+    assert "0 in all. 1 leaf doesn't fit" in (await run("count", *IDS[:2], *typo)).err
+    assert "did you mean score?" in (await run("count", *IDS[:2], *typo)).err
+    by_day = ("--by", "craeted_at:day", "--since", "3d", "--format", "json")
+    assert "did you mean created_at?" in (await run("count", IDS[0], *by_day)).err
+    assert "0 in all" not in (await run("count", *IDS[:2], "--where", 'Col("score") > 9e9')).err
+    assert "0 in all" not in (await run("count", *IDS[:2], "--where", WHERE)).err
+    assert "0 in all" not in (await run("count", *IDS[:2], *typo, "--quiet")).err
     server.fail_next(404)
-    assert hint not in (await run("count", IDS[0], "--where", 'Col("scroe") > 3')).err
+    assert "0 in all" not in (await run("count", IDS[0], *typo)).err
+
+
+async def test_0_in_all_stays_if_the_columns_are_not_to_be_had(run, monkeypatch):
+    """The explanation never turns a count into an error."""
+    async with raw_server(answers(http(body='{"total_count":0}'), http(404, ""))) as server:
+        monkeypatch.setenv("GALILEO_API_KEY", "k")
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        status, out, err = await run("count", IDS[0], "--where", 'Col("scroe") > 3')
+    assert (status, out.split(), err) == (0, [IDS[0], "0"], "1 of 1 counted, total 0\n")
 
 
 async def test_fail_fast_ends_with_the_first_failure(server, run):
