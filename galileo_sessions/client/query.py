@@ -11,7 +11,7 @@ from attrs import Attribute, evolve, field, fields, frozen
 from attrs.validators import optional
 
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
-from galileo_sessions.filters.messages import EMPTY_AND
+from galileo_sessions.filters.messages import EMPTY_AND, expected_filter
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Or, all_of
 from galileo_sessions.filters.serialization import (
     checked_list,
@@ -55,7 +55,7 @@ def _where(value: Filter | None) -> Filter:
         return ALWAYS
     if isinstance(value, Filter):
         return value
-    raise FilterTypeError(f'where must be a filter, got {brief(value)}. Write one such as Col("input").contains("x")')
+    raise expected_filter(value)
 
 
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
