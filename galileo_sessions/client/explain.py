@@ -13,8 +13,9 @@ from typing import Any
 
 from attrs import evolve
 
+from galileo_sessions.display import shortened
 from galileo_sessions.errors import Issue
-from galileo_sessions.filters.drawing import draw, printable, shorten
+from galileo_sessions.filters.drawing import draw
 from galileo_sessions.filters.nodes import Filter, LeafFilter
 from galileo_sessions.filters.tree import Path, Tree, key_of, walk
 
@@ -59,7 +60,7 @@ def explain(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tupl
     above = {path[:length] for path in wrong for length in range(len(path))}
     marks = {path: "; ".join(dict.fromkeys(said)) for path, said in wrong.items() if path not in above}
     lines = list(dict.fromkeys([*map(_plainly, other), *marks.values()]))
-    text = "; ".join([shorten(printable(line), 400) for line in lines[:_SHOWN]])
+    text = "; ".join([shortened(line, 400) for line in lines[:_SHOWN]])
     if len(lines) > _SHOWN:
         text += f"; and {len(lines) - _SHOWN:,} more"
     return tuple(issues), f"{text}\n{draw(tree, dict(islice(marks.items(), _SHOWN)))}" if marks else text

@@ -11,7 +11,7 @@ from attrs import Attribute, evolve, field, fields, frozen
 from attrs.validators import optional
 
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
-from galileo_sessions.filters.messages import EMPTY_AND
+from galileo_sessions.filters.messages import EMPTY_AND, expected_filter
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Or, all_of
 from galileo_sessions.filters.serialization import (
     checked_list,
@@ -60,13 +60,14 @@ def _where(value: Filter | None) -> Filter:
         return ALWAYS
     if isinstance(value, Filter):
         return value
-    hint = 'Write one such as Col("input").contains("x")'
     if isinstance(value, UUID) or (isinstance(value, str) and UUID_TEXT.fullmatch(value)):
         hint = "The project comes first: count(project_id, where)"
     elif isinstance(value, str):
         hint = "Write parse_filter(where)"
     elif isinstance(value, list | tuple):
         hint = "Write all_of(where), or any_of(where)"
+    else:
+        raise expected_filter(value)
     raise FilterTypeError(f"where must be a filter, got {brief(value)}. {hint}")
 
 

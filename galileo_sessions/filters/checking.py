@@ -18,7 +18,6 @@ from galileo_sessions.filters.nodes import Comparison, Filter
 from galileo_sessions.filters.tree import Path, walk
 
 _SHOWN = 10  # leaves that are drawn and get a "did you mean"; `.issues` has all
-_COMPARED = 500  # allowed values that are compared for a "did you mean", in a few milliseconds
 
 
 def check(infos: Mapping[str, ColumnInfo], where: Filter) -> Filter:
@@ -84,7 +83,7 @@ class _Checker:
         values: tuple[Any, ...] = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
         for value in values if allowed else ():
             if (value.casefold() if fold else value) not in allowed:
-                names = info.allowed_values[:_COMPARED] if hints and isinstance(value, str) else ()
+                names = info.allowed_values if hints and isinstance(value, str) else ()
                 hint = did_you_mean(value, names, f"it has {brief(list(info.allowed_values[:5]))}")
                 return "not_allowed", f"{brief(info.id)} has no value {brief(value)}; {hint}"
         return None
@@ -94,7 +93,7 @@ class _Checker:
         key = info.id, fold
         if key not in self._allowed:
             values = info.allowed_values
-            same = all(type(value) in leaf.filter_type.allowed_types for value in values)
+            same = set(map(type, values)) <= set(leaf.filter_type.allowed_types)
             self._allowed[key] = frozenset((map(str.casefold, values) if fold else values) if same else ())
         return self._allowed[key]
 

@@ -5,12 +5,24 @@ Columns, whose comparisons make filters.
 `Col.number("score")` states it, and has only the operators that the API gives this type.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, SupportsFloat, TypeAlias, TypeVar, assert_never, final
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Never,
+    SupportsFloat,
+    TypeAlias,
+    TypeVar,
+    assert_never,
+    final,
+    overload,
+)
 from uuid import UUID
 from warnings import warn
 
@@ -24,7 +36,7 @@ from galileo_sessions.filters.nodes import LEAVES, READERS, DateFilter, Filter, 
 from galileo_sessions.filters.values import Several
 from galileo_sessions.grouping import partitions
 from galileo_sessions.grouping.partitions import Partition
-from galileo_sessions.grouping.times import first_instant, zone_of
+from galileo_sessions.grouping.times import Unit, first_instant, last_period, zone_of
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], because a lone str is one
@@ -39,7 +51,6 @@ Vs = TypeVar("Vs")
 Vo = TypeVar("Vo")
 
 _LEAVES: Mapping[str, Callable[..., Filter]] = LEAVES
-_TIME_TEXT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
 
 
 def _check_column_id(_: object, __: object, value: str) -> None:
@@ -67,8 +78,8 @@ class _Column(Generic[V]):
             value = values.list_of(operator, value, call)
         filter_type = self.filter_type or values.inferred_type(operator, value, call)
         held = values.judge(READERS[filter_type], operator, value, call)
-        if self.filter_type is None and operator in ("eq", "ne") and isinstance(held, str) and _TIME_TEXT.match(held):
-            warn(messages.date_as_text(self, operator, held), DateAsTextWarning, stacklevel=3)
+        if self.filter_type is None and isinstance(held, str) and (said := messages.date_as_text(self, operator, held)):
+            warn(said, DateAsTextWarning, stacklevel=3)
         leaf = _LEAVES[filter_type]
         if case_sensitive is True:
             return leaf(self.column_id, operator, held)
@@ -148,6 +159,39 @@ class _Ordering(_Column[V], Generic[V, Vo]):
     __ge__ = gte
     __lt__ = lt
     __le__ = lte
+
+
+class _Time(_Column[V]):
+    """on and last."""
+
+    __slots__ = ()
+
+    def on(self, day: Day, *, tz: tzinfo | str) -> Filter:
+        """
+        The session's instant is on a calendar day, from its midnight in `tz` to before the next. This makes two leaves.
+
+        Args:
+            day: A `date`, or its text such as "2026-01-31".
+            tz: The day's time zone, such as `timezone.utc`, or the text of a zone's name or UTC offset:
+                "Europe/Berlin", "+01:00".
+        """
+        call = Call(self, "on", (day,))
+        first, zone = values.day(day, call), zone_of(tz)
+        with _years(call):
+            begin, end = [first_instant(each, zone).astimezone(zone) for each in (first, first + timedelta(days=1))]
+        return DateFilter(self.column_id, "gte", begin) & DateFilter(self.column_id, "lt", end)
+
+    def last(self, length: str, *, tz: tzinfo | str | None = None) -> Filter:
+        """
+        The session's instant is in a period that ends now, when the filter is made. This makes two leaves.
+
+        Args:
+            length: Minutes, hours, days or weeks: "30m", "12h", "7d", "4w". A day is 24 hours.
+            tz: With days or weeks, a time zone in which they are calendar days: "7d" begins with the first instant of
+                the day six days ago, and ends now.
+        """
+        begin, end = last_period(length, tz, Call(self, "last", (length,)))
+        return DateFilter(self.column_id, "gte", begin) & DateFilter(self.column_id, "lt", end)
 
 
 class _Text(_Column[V], Generic[V, Vc, Vs]):
@@ -238,8 +282,8 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
 
 
 @final
-class DateCol(_Equality[Instant], _Ordering[Instant, Instant]):
-    """A date column, `Col.date("created_at")`: eq, ne, gt, gte, lt, lte, between, on."""
+class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
+    """A date column, `Col.date("created_at")`: eq, ne, gt, gte, lt, lte, between, on, last."""
 
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.DATE
@@ -248,22 +292,22 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant]):
         """The session's instant is between two, including both: two leaves, since the API has no single one."""
         return _between_instants(self, low, high)
 
-    def on(self, day: Day, *, tz: tzinfo | str) -> Filter:
-        """
-        The session's instant is on a calendar day, from its midnight in `tz` to before the next. This makes two leaves.
-
-        Args:
-            day: A `date`, or its text such as "2026-01-31".
-            tz: The day's time zone, such as `timezone.utc`, or the text of a zone's name or UTC offset:
-                "Europe/Berlin", "+01:00".
-        """
-        return _on_day(self, day, tz)
-
     def hours(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """A part for each hour, labelled "2026-05-01 09:00"; see `days`. An hour that repeats has its offset too."""
-        return partitions.times(self, "hours", start, end, tz)
+        return _times(self, "hours", start, end, tz)
 
-    def days(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
+    @overload
+    def days(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition: ...
+    @overload
+    def days(self, *, last: str, tz: tzinfo | str) -> Partition: ...
+    def days(
+        self,
+        start: Day | None = None,
+        end: Day | None = None,
+        *,
+        last: str | None = None,
+        tz: tzinfo | str | None = None,
+    ) -> Partition:
         """
         A part for each calendar day from `start` to `end`, labelled "2026-05-01".
 
@@ -276,19 +320,25 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant]):
             end: The first instant after the last part, in the same forms: "2026-06-01" for the end of May.
             tz: The time zone of the days, or its name such as "Europe/Berlin", "UTC" or "+02:00".
                 You can omit it if `start` and `end` are datetimes in the same time zone.
+            last: Instead of `start` and `end`: how many calendar days, such as "30d" or "4w". The last one is today,
+                until now.
 
         Raises:
             FilterError: if `end` isn't after `start`, or there would be more than 10,000 parts.
         """
-        return partitions.times(self, "days", start, end, tz)
+        if (last is None) is (start is None or end is None):
+            raise Call(self, "days", (start, end)).error('write days(start, end, tz=...), or days(last="30d", tz=...)')
+        if last is not None and tz is not None:
+            start, end = last_period(last, tz, Call(self, "days", (last,)))
+        return _times(self, "days", start, end, tz)
 
     def weeks(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """A part for each week from Monday, labelled with the first day of the part; see `days`."""
-        return partitions.times(self, "weeks", start, end, tz)
+        return _times(self, "weeks", start, end, tz)
 
     def months(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """A part for each calendar month, labelled "2026-05"; see `days`."""
-        return partitions.times(self, "months", start, end, tz)
+        return _times(self, "months", start, end, tz)
 
 
 class _Truth(_Column[V]):
@@ -342,7 +392,7 @@ class IdCol(_Equality[UUID | str]):
 
 
 @final
-class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | datetime], _Truth[Value]):
+class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | datetime], _Time[Value], _Truth[Value]):
     """
     A column whose filter type is inferred from each value.
 
@@ -367,13 +417,13 @@ class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | dateti
         is_date = FilterType.DATE in (filter_type_of(low), filter_type_of(high))
         return _between_instants(self, low, high) if is_date else _between_numbers(self, low, high)
 
-    def on(self, day: Day, *, tz: tzinfo | str) -> Filter:
-        """The session's instant lies on a calendar day in `tz`: two date leaves."""
-        return _on_day(self, day, tz)
-
 
 def _between_numbers(column: _Column[Any], low: object, high: object) -> Filter:
-    bounds = values.bounds(values.number, low, high, Call(column, "between", (low, high)))
+    call = Call(column, "between", (low, high))
+    bounds = values.bounds(values.number, low, high, call)
+    if any(isinstance(bound, float) for bound in bounds) and any(bound != float(bound) for bound in bounds):
+        problem = "the API reads both as floats, so that digits would be lost"
+        raise call.error(f"{problem}. Write {column!r}.gte({bounds[0]}) & {column!r}.lte({bounds[1]})")
     return NumberFilter(column.column_id, "between", bounds)
 
 
@@ -382,14 +432,18 @@ def _between_instants(column: _Column[Any], low: object, high: object) -> Filter
     return DateFilter(column.column_id, "gte", first) & DateFilter(column.column_id, "lte", last)
 
 
-def _on_day(column: _Column[Any], day: Day, tz: tzinfo | str) -> Filter:
-    call = Call(column, "on", (day,))
-    first, zone = values.day(day, call), zone_of(tz)
+def _times(column: DateCol, unit: Unit, start: object, end: object, tz: object) -> Partition:
+    with _years(Call(column, unit, (start, end))):
+        return partitions.times(column, unit, start, end, tz)
+
+
+@contextmanager
+def _years(call: Call) -> Generator[None, None, None]:
+    """Refuses a call that leads out of the years that a datetime has."""
     try:
-        begin, end = [first_instant(each, zone).astimezone(zone) for each in (first, first + timedelta(days=1))]
+        yield
     except OverflowError:
-        raise call.error("the next day is out of range: years go from 1 to 9999") from None
-    return DateFilter(column.column_id, "gte", begin) & DateFilter(column.column_id, "lt", end)
+        raise call.error("the day before or after is out of range: years go from 1 to 9999") from None
 
 
 TypedCol: TypeAlias = TextCol | NumberCol | DateCol | BooleanCol | CollectionCol | IdCol

@@ -15,6 +15,7 @@ import textwrap
 from collections.abc import Mapping
 from datetime import datetime
 
+from galileo_sessions.display import shortened
 from galileo_sessions.errors import brief
 from galileo_sessions.filters.kinds import SYMBOLS
 from galileo_sessions.filters.nodes import And, Comparison, Filter, FullyAnnotatedFilter, Or
@@ -48,7 +49,7 @@ def draw(tree: Tree, marks: Mapping[Path, str]) -> str:
         nonlocal cut, edge
         branches = children(node)
         words, kind = _label(node)
-        rows.append((before + shorten(words, _WIDTH - 3 - len(before) - len(kind)), kind))
+        rows.append((before + shortened(words, max(30, _WIDTH - 3 - len(before) - len(kind))), kind))
         if path in marks:
             rows.extend([(line, "") for line in _complaint(marks[path], below + ("│  " if branches else ""))])
         for i, (step, child) in enumerate(branches, 1):
@@ -72,7 +73,7 @@ def draw(tree: Tree, marks: Mapping[Path, str]) -> str:
 def _complaint(complaint: str, below: str) -> list[str]:
     """The lines of a complaint, the first of which begins with an arrow."""
     lines = textwrap.wrap(
-        f"↑ {printable(complaint)}",
+        f"↑ {shortened(complaint, 10_000)}",
         max(42, _WIDTH - len(below)),
         subsequent_indent="  ",
         max_lines=8,
@@ -111,14 +112,3 @@ def _value(leaf: Comparison) -> str:
             return brief(list(several))
         case single:
             return brief(single)
-
-
-def shorten(text: str, width: int) -> str:
-    """At most `width` characters, or 30 if `width` is less."""
-    width = max(30, width)
-    return text if len(text) <= width else f"{text[: width - 1]}…"
-
-
-def printable(text: str) -> str:
-    """The text, escaped if it has a character that can't be printed."""
-    return text if text.isprintable() else repr(text)[1:-1]

@@ -97,7 +97,9 @@ def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
     have = _number_or_none(value)
     if have is None:
         return None
-    wanted = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
+    wanted: tuple[Any, ...] = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
+    if isinstance(have, Decimal):  # 0.1 means a tenth, not the nearest binary fraction
+        wanted = tuple([Decimal(repr(value)) for value in wanted])
     if leaf.operator == "between":
         return len(wanted) == 2 and wanted[0] <= have <= wanted[1]
     truths = [_compare(leaf.operator, have, value) for value in wanted]

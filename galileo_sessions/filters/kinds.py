@@ -44,7 +44,7 @@ class FilterType(StrEnum):
     """The methods of its column that make partitions."""
 
     ID = "id", get_args(IdOperator), (), (UUID,), "uuid", (), ("values",)
-    DATE = "date", get_args(DateOperator), ("between", "on"), (datetime,), "timestamp", (), _UNITS
+    DATE = "date", get_args(DateOperator), ("between", "on", "last"), (datetime,), "timestamp", (), _UNITS
     NUMBER = "number", get_args(NumberOperator), (), _NUMBERS, "floating_point", (int, float), ("bins", "values")
     BOOLEAN = "boolean", get_args(BooleanOperator), _TRUTH, (bool,), "boolean", (bool,), ("values",)
     COLLECTION = "collection", get_args(CollectionOperator), (), (), "string_list", (str,), ("values",)

@@ -5,11 +5,14 @@ Everything here runs after something was refused, so none of it has to be fast.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Set
-from datetime import date, datetime
+import re
+from collections.abc import Collection, Iterable, Mapping, Set
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+from heapq import nsmallest
 from itertools import islice
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 from attrs import define
 
@@ -27,13 +30,15 @@ EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
 TOO_DEEP = "nested too deeply: a filter has at most 100 levels. Write all_of([a, b, ...]) for a long chain"
 NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
-NAIVE = (
-    "has no UTC offset, so it is a different instant in each time zone. Write value.replace(tzinfo=timezone.utc), "
-    "or value.astimezone() if it is local time; in text, write +00:00 at its end"
+NAIVE = "has no UTC offset, so it is a different instant in each time zone. "
+WITH_OFFSET = (
+    "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time; "
+    "text has the offset after the time, as in 2026-01-31T09:00:00+00:00"
 )
 EMPTY_AND = 'an empty "and" would count all sessions. Leave out "filter_tree" if that is meant'
 
-MAX_NAMES = 2_000  # names that a misspelt one is compared with
+MAX_NAMES = 1_000  # names that a misspelt one is compared with
+_LIKELY = 20  # of these, the ones that have about the same letters are compared well, which is slow
 _MAX_NAME = 100  # characters that are compared; the time grows with their square
 
 _NO_PATTERN = "The API has contains, but no test for patterns, or for how text begins or ends"
@@ -41,14 +46,22 @@ _NO_MISSING = "Leave this condition out: the API has no test for a missing value
 _ELSEWHERE = {
     **dict.fromkeys(("is_in", "isin", "in_"), "one_of"),
     **dict.fromkeys(("neq", "not_equals"), "ne"),
+    "icontains": "contains",
     **dict.fromkeys(("startswith", "starts_with", "endswith", "like"), _NO_PATTERN),
     **dict.fromkeys(("is_null", "is_not_null", "isnull", "isna"), _NO_MISSING),
 }
 """What other libraries call a method: its name here, or what to say."""
 
+_TIME = re.compile(r"\d{4}-\d\d(-\d\d([Tt ]\d\d:\d\d.*)?)?", re.ASCII)
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+_NUMBER = re.compile(r"[-+]?\d{1,15}(\.\d{1,15})?", re.ASCII)
+_MILLISECONDS = 10**11  # as seconds, this would be in the year 5138
+
 
 class Column(Protocol):
     """A column; its repr is the call that makes it."""
+
+    filter_type: ClassVar[FilterType | None]
 
     @property
     def column_id(self) -> str: ...
@@ -65,7 +78,7 @@ def did_you_mean(
 
     Args:
         name: What was written. Only text resembles a name.
-        known: The names; the first 2,000 are compared.
+        known: The names; the first 1,000 are compared.
         otherwise: The result if no name is similar.
         meanings: What to write for a name, if that isn't the name itself.
     """
@@ -73,7 +86,9 @@ def did_you_mean(
     for each in islice(known, MAX_NAMES):
         by_key.setdefault(each[:_MAX_NAME].casefold(), meanings.get(each, each))
     key = name[:_MAX_NAME].casefold() if isinstance(name, str) else ""
-    for match in difflib.get_close_matches(key, by_key, n=1):
+    letters = set(key)
+    likely = nsmallest(_LIKELY, by_key, lambda each: len(letters ^ set(each)) + abs(len(key) - len(each)))
+    for match in difflib.get_close_matches(key, likely, n=1):
         close = by_key[match]
         return f"did you mean {close if close.isprintable() and len(close) <= _MAX_NAME else brief(close)}?"
     return otherwise
@@ -95,15 +110,19 @@ def no_such_method(column: Column, filter_type: FilterType | None, name: str) ->
 def _other_method(column: Column, known: tuple[str, ...], name: str) -> str:
     """What to write for a method of another type or of another library, or an empty text."""
     method = _ELSEWHERE.get(name, name)
+    folds = name == "icontains" and column.filter_type is not FilterType.ID  # the case of an id doesn't matter
+    arguments = "(..., case_sensitive=False)" if folds else "(...)"
     if method in known:
-        return f"Write {brief(column)}.{method}(...)"
+        return f"Write {brief(column)}.{method}{arguments}"
     if method in LIST_OPERATORS:
         return f"Write {_each_value(column, method)}"
     if method == "ne":
         return f"Write {brief(column)}.not_in([...])"
     makers = [kind for kind in FilterType if method in (*kind.methods, *kind.partitions)]
     if makers:
-        return "Write " + " or ".join([f"Col.{kind}({brief(column.column_id)}).{method}(...)" for kind in makers])
+        if name == "icontains":
+            makers.remove(FilterType.ID)
+        return "Write " + " or ".join([f"Col.{kind}({brief(column.column_id)}).{method}{arguments}" for kind in makers])
     return method if method != name else ""
 
 
@@ -116,13 +135,15 @@ def _each_value(column: Column, operator: str) -> str:
 # ---- filters ---------------------------------------------------------------------------------------------------------
 
 
-def expected_filter(value: object, symbol: str = "") -> FilterTypeError:
+def expected_filter(value: Any, symbol: str = "") -> FilterTypeError:
     """The error for a value that isn't a filter, next to `&` or `|` if that is the symbol."""
     hint = f'. {symbol} binds tighter than == and <. Write (Col("a") == 1) {symbol} (Col("b") == 2)' if symbol else ""
     if value is None:
         hint = ". For no condition write ALWAYS"
+    elif isinstance(value, str):
+        hint = hint or ". Write parse_filter(...) to read a filter from text"
     elif type(value) in (list, tuple):
-        hint = ". Write all_of([...]) or any_of([...]) to join filters"
+        hint = ". Write all_of([...]) to join filters, or any_of([...]) if one of them is enough"
     elif hasattr(value, "column_id"):
         hint = hint or '. Compare it, as in Col("score").gt(3) or Col("tags").contains("x")'
         return FilterTypeError(f"{brief(value)} is a column, not yet a filter{hint}")
@@ -130,12 +151,11 @@ def expected_filter(value: object, symbol: str = "") -> FilterTypeError:
 
 
 def no_truth_value() -> FilterTypeError:
-    """The error for `bool` of a filter."""
+    """The error for `bool` of a filter. It can't know whether `and`, `not`, a chain or `in` asked for it."""
     return FilterTypeError(
         "a filter has no truth value, so this would silently drop a condition. "
-        "Write a & b for `a and b`, a | b for `a or b`, ~a for `not a`, "
-        '(Col("x") > 1) & (Col("x") < 3) for `1 < Col("x") < 3`, and Col("x").one_of([...]) for `in [...]`. '
-        "Write `f is not None` to ask whether there is a filter"
+        'Write (Col("a") > 1) & (Col("a") < 3) for `and` and for a chain, | for `or`, ~ for `not`, '
+        'and Col("a").one_of([...]) for `in`'
     )
 
 
@@ -149,7 +169,7 @@ def swapped(where: object, record: object) -> FilterTypeError:
 
 def naive_in_record(column_id: str, value: datetime) -> FilterError:
     """The error for a session's `datetime` without a UTC offset, which would match no filter."""
-    return FilterError(f"the session's {column_id}, {brief(value)}, {NAIVE}")
+    return FilterError(f"the session's {column_id}, {brief(value)}, {NAIVE}{WITH_OFFSET}")
 
 
 def no_mapped_leaf(leaf: object, made: object) -> str:
@@ -171,10 +191,11 @@ class Source:
 
     def expected(self, what: str, value: object) -> FilterError:
         """The error for a value of the wrong type."""
-        problem, hint = f"expected {what}, got {brief(value)}", self._hint(value)
+        problem, hint = f"expected {what}, got {brief(value)}", self.hint(value)
         return self.error(f"{problem}. {hint}" if hint else problem, FilterTypeError)
 
-    def _hint(self, value: object) -> str:
+    def hint(self, value: Any) -> str:
+        """What to write instead of a value, or an empty text."""
         return ""
 
 
@@ -193,30 +214,91 @@ class Call(Source):
         """The error, with the call before the problem."""
         return kind(f"{brief(self.column)}.{self.method}({', '.join(map(brief, self.arguments))}): {problem}")
 
-    def _hint(self, value: object) -> str:
-        """What to write instead of a value of the wrong type, or an empty text."""
-        method, column_id = self.method, brief(self.column.column_id)
+    def hint(self, value: Any) -> str:
+        """What to write instead of a value that can't be compared with the column, or an empty text."""
+        column, method, wanted = self.column, self.method, self.column.filter_type
         filter_type = filter_type_of(value)
         if is_missing(value):
             return _NO_MISSING
+        if filter_type is FilterType.DATE and value.utcoffset() is None:
+            return WITH_OFFSET
+        if hasattr(value, "column_id"):
+            return f"A column can't be compared with a column. Write {brief(value.column_id)} for text"
+        if method in LIST_OPERATORS and filter_type is not FilterType.ID:
+            return f"Write {_each_value(column, method)} for other values"
+        if isinstance(value, list | tuple | Set):
+            return self._instead_of_list(cast("Collection[object]", value))
+        column_id, words = brief(column.column_id), [_plain(each).lower() for each in self.arguments]
+        if wanted is FilterType.BOOLEAN and method in ("eq", "ne") and words[0] in _BOOLEANS:
+            truth = _BOOLEANS[words[0]] is (method == "eq")
+            return f"Write Col.boolean({column_id}).is_{str(truth).lower()}()"
+        if wanted in (FilterType.NUMBER, None) and isinstance(value, str) and all(map(_NUMBER.fullmatch, words)):
+            return f"Write Col.number({column_id}).{method}({', '.join(words)})"
+        if wanted in (FilterType.DATE, None) and (instead := _as_time(column_id, method, self.arguments)):
+            return f"Write {instead}"
         if filter_type is not None and method in filter_type.operators:
             return f"Write Col.{filter_type}({column_id}).{method}(...) if the column is of that type"
-        if method in LIST_OPERATORS:
-            return f"Write {_each_value(self.column, method)} for other values"
-        if isinstance(value, list | tuple | Set):
-            return "Write one_of([...]) for a list"
-        if isinstance(value, date):
-            return f"Write Col.date({column_id}).on({str(value)!r}, tz=...) for a whole day"
-        if isinstance(value, str) and method in FilterType.DATE.methods:
-            return f"Text has no order. Write Col.date({column_id}).{method}(...) for a time as text"
+        return "Text has no order" if isinstance(value, str) and method in FilterType.DATE.methods else ""
+
+    def _instead_of_list(self, values: Collection[object]) -> str:
+        """What to write for a list next to an operator that takes a single value."""
+        column, wanted = self.column, self.column.filter_type
+        written = "values" if "..." in brief(values) else brief(values)
+        method = {"eq": "one_of", "ne": "not_in"}.get(self.method)
+        if self.method == "contains":
+            return f"Write any_of([{brief(column)}.contains(value) for value in {written}])"
+        if method is None:
+            return ""
+        if wanted is None and all(isinstance(value, str) for value in values):
+            call = f"({brief(column.column_id)}).{method}({written})"
+            return f"Write Col.collection{call} if the column is a collection, or Col.text{call} if it is text"
+        if wanted and method in wanted.operators:
+            return f"Write {brief(column)}.{method}({written})"
+        return f"Write {_each_value(column, method)}"
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else str(value) if isinstance(value, date) else brief(value)
+
+
+def _as_time(column_id: str, method: str, arguments: tuple[object, ...]) -> str:
+    """The comparison with the times that text, days or seconds since 1970 stand for, or an empty text."""
+    column, written = f"Col.date({column_id})", _plain(arguments[0])
+    first, times = _moment(written), [_written_time(each) for each in arguments]
+    if not all(times) or method not in FilterType.DATE.methods:
         return ""
+    if first is None or method not in ("eq", "ne") or len(written) > len("2026-01-31"):
+        return f"{column}.{method}({', '.join(times)})"
+    made = f'{column}.on({written!r}, tz="UTC")'
+    if len(written) == len("2026-01"):
+        after = (first + timedelta(days=31)).replace(day=1)
+        made = f"({column}.gte({times[0]}) & {column}.lt({after.isoformat()!r}))"
+    return made if method == "eq" else f"~{made}"
+
+
+def _written_time(value: object) -> str:
+    """A time as an expression, from text, a day, or seconds or milliseconds since 1970; else an empty text."""
+    if isinstance(value, int | float) and 1 < value < 1_000 * _MILLISECONDS:
+        return f"datetime.fromtimestamp({value}{' / 1000' if value >= _MILLISECONDS else ''}, UTC)"
+    moment = _moment(_plain(value))
+    return repr(moment.isoformat()) if moment else ""
+
+
+def _moment(written: str) -> datetime | None:
+    """The time that text stands for, by default in UTC; None for other text. A month stands for its beginning."""
+    if _TIME.fullmatch(written):
+        with suppress(ValueError):
+            moment = datetime.fromisoformat(f"{written}-01" if len(written) == len("2026-01") else written.upper())
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None
 
 
 def date_as_text(column: Column, operator: str, value: str) -> str:
-    """The text of the warning that a column without a type compares a time as text."""
+    """The text of the warning that a column without a type compares a time as text; empty if the value isn't one."""
     column_id, comparison = brief(column.column_id), f"{operator}({brief(value)})"
-    instead = f"Write Col.date({column_id}).{comparison}, or Col.text({column_id}).{comparison} if the column is text"
-    return f"{brief(column)}.{comparison} compares a time as text. {instead}"
+    instead = _as_time(column_id, operator, (value,)) if value[:1].isdigit() else ""
+    as_text = f"Col.text({column_id}).{comparison} if the column is text"
+    return instead and f"{brief(column)}.{comparison} compares a time as text. Write {instead}, or {as_text}"
 
 
 # ---- plain data that isn't a filter ----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from attrs import fields, has
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from galileo_sessions.errors import FilterDecodeError, FilterError, FilterTypeError, brief
+from galileo_sessions.errors import FilterDecodeError, FilterError, brief
 from galileo_sessions.filters import messages
 from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, And, Filter, FullyAnnotatedFilter, LeafFilter, Not, Or
 from galileo_sessions.filters.tree import KEYS, Path
@@ -40,7 +40,7 @@ def dump_filter(where: Filter) -> dict[str, Any]:
     if isinstance(where, Filter):
         leaf: Any = type(where)
         return {"filter": _dump_function(leaf)(where)}
-    raise FilterTypeError(f"expected a filter, got {brief(where)}")
+    raise messages.expected_filter(where)
 
 
 def load_filter(tree: object) -> Filter:

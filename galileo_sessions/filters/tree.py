@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from galileo_sessions.errors import FilterTypeError, brief
+from galileo_sessions.errors import FilterTypeError
 from galileo_sessions.filters import messages
 from galileo_sessions.filters.nodes import And, Filter, LeafFilter, Not, Or
 
@@ -37,7 +37,7 @@ def children(node: Tree) -> list[tuple[Path, Filter]]:
         return []
     if isinstance(node, tuple):
         return [((i,), leaf) for i, leaf in enumerate(node)]
-    raise FilterTypeError(f"expected a filter, got {brief(node)}")
+    raise messages.expected_filter(node)
 
 
 def walk(node: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from galileo_sessions.errors import FilterTypeError, brief
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, is_missing, numpy_kind
-from galileo_sessions.filters.messages import CONSTRUCTOR, NAIVE, NOT_SENDABLE, Source
+from galileo_sessions.filters.messages import CONSTRUCTOR, NAIVE, NOT_SENDABLE, WITH_OFFSET, Source
 
 _MAX_DIGITS = 4_300  # Python neither reads nor writes an int with more digits as text
 _TOO_LARGE, _TOO_SMALL = 10**_MAX_DIGITS, -(10**_MAX_DIGITS)
@@ -99,7 +99,7 @@ def instant(value: datetime | str, source: Source = CONSTRUCTOR) -> datetime:
         raise source.error(f"{brief(str(value))} is in local mean time. Write zone.localize(...), or use zoneinfo")
     offset = moment.utcoffset()
     if offset is None:
-        raise source.error(f"{brief(str(value))} {NAIVE}")
+        raise source.error(f"{brief(str(value))} {NAIVE}{source.hint(value) or WITH_OFFSET}")
     try:
         if offset % timedelta(minutes=1):  # RFC 3339 has no seconds in an offset; some zones had them before 1900
             return moment.astimezone(UTC)

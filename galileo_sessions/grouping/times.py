@@ -6,14 +6,15 @@ from typing import Literal, TypeAlias, cast
 from zoneinfo import ZoneInfo
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
+from galileo_sessions.filters.messages import Source
 from galileo_sessions.filters.values import instant, parse_instant
 
 Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?")  # Python would read 2026-05-01+02:00 as two o'clock
-_AGO = re.compile(r"(\d{1,4})([hdw])")
+_AGO = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-_LENGTHS = {"h": _HOUR, "d": _DAY, "w": timedelta(weeks=1)}
+_LENGTHS = {"m": timedelta(minutes=1), "h": _HOUR, "d": _DAY, "w": timedelta(weeks=1)}
 _DAYS = {"today": timedelta(), "yesterday": _DAY}
 _STEPS = {"days": _DAY, "weeks": timedelta(days=7), "months": timedelta(days=32)}
 """A step from the first day of a unit to some day in the next unit."""
@@ -74,7 +75,7 @@ def read_time(written: str, unit: Unit, now: datetime) -> datetime:
     The instant, in UTC, that text stands for; it can be relative to the current time.
 
     Args:
-        written: "today", "yesterday", how long ago such as "12h", "30d" or "8w", or text for `instant_in`.
+        written: "today", "yesterday", how long ago such as "30m", "12h", "30d" or "8w", or text for `instant_in`.
         unit: What is counted by. A time ago means the beginning of the hour, day, week or month it lies in.
         now: The current time in the time zone that is meant.
 
@@ -86,15 +87,41 @@ def read_time(written: str, unit: Unit, now: datetime) -> datetime:
         return first_instant((now - _DAYS[written]).date(), zone)
     if ago := _AGO.fullmatch(written):
         number, length = int(ago[1]), _LENGTHS[ago[2]]
-        if length == _HOUR:  # hours pass by the instant; days and weeks, by what clocks show
+        if length < _DAY:  # hours pass by the instant; days and weeks, by what clocks show
             return _begin(unit, (now.astimezone(UTC) - number * length).astimezone(zone))
         return _begin(unit, now - number * length)
     if _TIME.fullmatch(written):
         return instant_in(written, zone)
     raise FilterError(
         f"{brief(written)} must be a day such as 2026-05-01, a time such as 2026-05-01T09:00, today, yesterday, "
-        "or hours, days or weeks ago such as 12h, 30d or 8w"
+        "or minutes, hours, days or weeks ago such as 30m, 12h, 30d or 8w"
     )
+
+
+def last_period(written: object, tz: object, source: Source) -> tuple[datetime, datetime]:
+    """
+    The first instant of a period that ends now, and now.
+
+    Args:
+        written: How long it is, such as "30m", "12h", "7d" or "4w".
+        tz: A time zone in which it consists of calendar days, the last of which is today; None if a day is 24 hours.
+        source: The call, which makes the error.
+    """
+    ago = _AGO.fullmatch(written) if isinstance(written, str) else None
+    if ago is None or not int(ago[1]):
+        raise source.error(f"{brief(written)} must be minutes, hours, days or weeks. Write 30m, 12h, 7d or 4w as text")
+    now, length = _now(), int(ago[1]) * _LENGTHS[ago[2]]
+    if tz is None:
+        return now - length, now
+    if ago[2] in "mh":
+        raise source.error("a time zone matters to days and weeks only. Leave out tz")
+    zone = zone_of(tz)
+    local = now.astimezone(zone)
+    return first_instant(local.date() - length + _DAY, zone).astimezone(zone), local
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def first_instant(day: date, zone: tzinfo) -> datetime:

@@ -52,6 +52,9 @@ _FUNCTIONS: dict[str, Any] = {
 }
 _CONSTRUCTORS: dict[str, Any] = {node.__name__: node for node in get_args(nodes.Node)}
 _COLUMNS: tuple[type[Any], ...] = (Col, *get_args(TypedCol))
+_NAMES = (*_FUNCTIONS, *_CONSTANTS)
+_KNOWN = frozenset(map(str.lower, _NAMES))
+__warningregistry__ = None  # Python would remember each warning here, and so the texts of strangers
 _CLOSING = {"": "", "(": ")", "[": "]"}  # the text itself is like a pair of brackets
 _JOIN: dict[str, Any] = {"&": all_of, "|": any_of}  # & binds tighter
 _COMPARE: dict[str, Any] = {
@@ -69,6 +72,7 @@ _INSTEAD = {
     **dict.fromkeys((")", "]"), "Check the brackets before it"),
     "in": 'Write Col("a").one_of([...]) or Col.collection("tags").contains("x")',
     "is": "Write == to compare",
+    "/": 'Write Col("metrics/toxicity") for a column whose id isn\'t a name',
     "=": "Write == to compare. A single = names an argument, as in case_sensitive=False",
 }
 """What to write instead of a token that can't stand where it does."""
@@ -80,7 +84,7 @@ def parse_filter(text: str) -> Filter:
 
     The text can contain columns and their comparisons, `&`, `|`, `~`, `all_of`, `any_of`, `ALWAYS`, `NEVER`,
     `fully_annotated`, the constructors of filters, and literal values. Times, ids and time zones are text.
-    Nothing in it is evaluated or imported.
+    Any other name is a column: `score > 3` is `Col("score") > 3`. Nothing is evaluated or imported.
 
     Args:
         text: At most 65,536 characters, with brackets nested at most 200 deep. It can have several lines.
@@ -213,10 +217,10 @@ class _Parser:
         function = _FUNCTIONS.get(name) or _CONSTRUCTORS.get(name)
         if function is not None:
             return _Function(name, token.start(), function)
-        shown = brief(name)
-        hint = f"write Col({shown}) for a column, {shown} for text. Times, ids and time zones are text as well"
-        hint = messages.did_you_mean(name, (*_FUNCTIONS, *_CONSTANTS), hint)
-        raise self._error(token.start(), f"unknown name {shown}; {hint}")
+        if self._next[0] != "(" and name.lower() not in _KNOWN:
+            return Col(name)
+        hint = messages.did_you_mean(name, _NAMES, "times, ids and time zones are text")
+        raise self._error(token.start(), f"unknown name {brief(name)}; {hint}")
 
     def _attribute(self, owner: Any, token: Token) -> _Function:
         """The method of a column, or the class of columns that `Col.text` is."""

@@ -173,10 +173,14 @@ def test_any_text_travels() -> None:
         ("CountQuery(PROJECT, filters=[None])", FilterTypeError, ["filters must be a list", "None"]),
         ("CountQuery(PROJECT, filters='ab')", FilterTypeError, ["filters must be a list"]),
         ("CountQuery(PROJECT, filters={'filter': 1})", FilterTypeError, ["filters must be a list"]),
-        ("CountQuery(PROJECT, {'and': []})", FilterTypeError, ["where must be", "{'and': []}"]),
-        ("CountQuery(PROJECT, \"Col('a') == 1\")", FilterTypeError, ["where must be", "Col('a') == 1", "Col("]),
-        ("CountQuery(PROJECT, Col('a'))", FilterTypeError, ["where must be", "Col('a')"]),
-        ("CountQuery(PROJECT, True)", FilterTypeError, ["where must be", "True", 'Col("input").contains("x")']),
+        ("CountQuery(PROJECT, {'and': []})", FilterTypeError, ["{'and': []} is not a filter"]),
+        (
+            "CountQuery(PROJECT, \"Col('a') == 1\")",
+            FilterTypeError,
+            ["is not a filter. Write parse_filter("],
+        ),
+        ("CountQuery(PROJECT, Col('a'))", FilterTypeError, ["Col('a') is a column, not yet a filter"]),
+        ("CountQuery(PROJECT, True)", FilterTypeError, ["True is not a filter"]),
     ],
 )
 def test_what_cannot_be_sent_is_refused_before_a_request(

@@ -105,7 +105,7 @@ async def test_the_body_is_encoded_once():
         ({"timeout": 0}, "timeout must be more than 0 seconds, got 0"),
         ({"timeout": float("nan")}, "got nan"),
         ({"log_stream_id": "x"}, "log_stream_id"),
-        ({"where": {"filter": {}}}, "where must be a filter"),
+        ({"where": {"filter": {}}}, "is not a filter"),
         ({"where": WHERE, "filters": [WHERE]}, "combines where and filters"),
     ],
     ids=lambda value: repr(value)[1:-1] if isinstance(value, dict) else "",

@@ -167,7 +167,7 @@ INFERRED: dict[str, Filter] = {
     "Col('a').eq('x')": TextFilter("a", "eq", "x"),
     "Col('a').ne('x', case_sensitive=False)": TextFilter("a", "ne", "x", case_sensitive=False),
     "Col('a').eq(PROJECT)": TextFilter("a", "eq", PROJECT),
-    "Col('a').eq('2026-01-31')": TextFilter("a", "eq", "2026-01-31"),
+    "Col('a').eq('2026-01-31x')": TextFilter("a", "eq", "2026-01-31x"),
     "Col('a').eq(Mood.GOOD)": TextFilter("a", "eq", "good"),
     "Col('a').eq(np.str_('x'))": TextFilter("a", "eq", "x"),
     "Col('a').contains('x')": TextFilter("a", "contains", "x"),

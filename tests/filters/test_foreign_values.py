@@ -157,7 +157,8 @@ def test_a_table_is_no_list(pandas: Any, operator: str) -> None:
         (Col("a") > 1, np.float32(0.5), False),
         (Col("a") > 1, np.array(2), True),
         (Col("a") > 1, Decimal("1.5"), True),
-        (Col("a").eq(0.1), Decimal("0.1"), False),  # as Python compares them: exactly
+        (Col("a").eq(0.1), Decimal("0.1"), True),  # Python compares binary fractions
+        (Col("a").eq(0.1), Decimal("0.1000000000000000000001"), False),
         (Col("a").eq(2**53), np.int64(2**53 + 1), False),
         (Col("a").between(0, 3), np.uint8(3), True),
         (Col("a") > 1, np.float64("nan"), None),
@@ -245,3 +246,14 @@ def test_a_datetime_of_pytz_must_be_localized(pytz: Any) -> None:
     with pytest.raises(FilterError, match=r"is in local mean time. Write zone.localize\(...\), or use zoneinfo"):
         _ = Col("d") > moment.replace(tzinfo=berlin)
     assert (Col("d") > berlin.localize(moment)) == (Col.date("d") > "2026-01-31T09:00:00+01:00")
+
+
+def test_prices_as_decimals_compare_and_are_binned_as_written() -> None:
+    """0.10 is a tenth, in a filter as in a record, and each price is in the bin that it begins."""
+    prices = [Decimal(cents) / 100 for cents in range(1, 1_000)]
+    bins = Col.number("price").bins(*prices)
+    for i, price in enumerate(prices):
+        column = Col("price")
+        filters = [column == price, column >= price, column <= price, ~(column != price), ~(column > price)]
+        assert all(matches(where, {"price": price}) for where in [*filters, column.between(price, price)])
+        assert [i + 1] == [j for j in (i, i + 1) if matches([*bins.values()][j], {"price": price})]

@@ -80,12 +80,9 @@ PARENTHESES = ['& binds tighter than == and <. Write (Col("a") == 1) & (Col("b")
 OR_PARENTHESES = ['| binds tighter than == and <. Write (Col("a") == 1) | (Col("b") == 2)']
 TRUTH = [
     "a filter has no truth value",
-    "a & b",
-    "a | b",
-    "~a",
-    "one_of([...])",
-    '(Col("x") > 1) & (Col("x") < 3)',
-    "f is not None",
+    '(Col("a") > 1) & (Col("a") < 3) for `and`',
+    "| for `or`, ~ for `not`",
+    'Col("a").one_of([...]) for `in`',
 ]
 
 GUARDS: Refusals = [
@@ -100,7 +97,11 @@ GUARDS: Refusals = [
     ("'x' | Col('a').eq(1)", FilterTypeError, ["'x' is not a filter", "| binds tighter than"]),
     ("Col('a').eq(1) & None", FilterTypeError, ["None is not a filter. For no condition write ALWAYS"]),
     ("None & Col('a').eq(1)", FilterTypeError, ["None is not a filter. For no condition write ALWAYS"]),
-    ("Col('a').eq(1) & [Col('b').eq(1)]", FilterTypeError, ["is not a filter. Write all_of([...]) or any_of([...])"]),
+    (
+        "Col('a').eq(1) & [Col('b').eq(1)]",
+        FilterTypeError,
+        ["Write all_of([...]) to join filters, or any_of([...])"],
+    ),
     ("all_of([Col('a').eq(1), None])", FilterTypeError, ["None is not a filter. For no condition write ALWAYS"]),
     ("all_of([Col('a')])", FilterTypeError, ["Col('a')", *PARENTHESES]),
     ("any_of([1])", FilterTypeError, ["1 is not a filter"]),

@@ -108,7 +108,7 @@ def test_what_does_not_fit_is_refused() -> None:
         map_leaves(A & B, nothing)
     column: Any = Col("a")
     for function in (leaves_of, lambda where: map_leaves(where, renamed)):
-        with pytest.raises(FilterTypeError, match=r"expected a filter, got Col\('a'\)"):
+        with pytest.raises(FilterTypeError, match=r"Col\('a'\) is a column, not yet a filter"):
             function(column)
     tall: Filter = A
     for _ in range(99):
