@@ -62,13 +62,8 @@ def _where(value: Filter | None) -> Filter:
         return value
     if isinstance(value, UUID) or (isinstance(value, str) and UUID_TEXT.fullmatch(value)):
         hint = "The project comes first: count(project_id, where)"
-    elif isinstance(value, str):
-        hint = "Write parse_filter(where)"
-    elif isinstance(value, list | tuple):
-        hint = "Write all_of(where), or any_of(where)"
-    else:
-        raise expected_filter(value)
-    raise FilterTypeError(f"where must be a filter, got {brief(value)}. {hint}")
+        raise FilterTypeError(f"where must be a filter, got {brief(value)}. {hint}")
+    raise expected_filter(value)
 
 
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:

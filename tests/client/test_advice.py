@@ -11,25 +11,6 @@ from galileo_sessions import Col
 
 
 @pytest.mark.parametrize(
-    ("where", "advice"),
-    [
-        ('Col("score") > 3', "parse_filter(where)"),
-        ([Col("score") > 3], "all_of(where)"),
-        ((Col("score") > 3,), "any_of(where)"),
-    ],
-    ids=["text", "list", "tuple"],
-)
-async def test_the_advice_for_a_where_counts_what_was_meant(local_galileo, where, advice):
-    """What the error for a text or a list says to write counts the sessions that were meant."""
-    async with gs.GalileoSessions(local_galileo.api_key, base_url=local_galileo.url) as galileo:
-        with pytest.raises(gs.FilterTypeError) as caught:
-            await galileo.count(IDS[0], where)
-        assert advice in str(caught.value)
-        meant = eval(advice, {**vars(gs), "where": where})  # the advice is code of ours
-        assert await galileo.count(IDS[0], meant) == await galileo.count(IDS[0], Col("score") > 3) > 0
-
-
-@pytest.mark.parametrize(
     ("arguments", "advice"),
     [
         ((Col("score") > 3, IDS[0]), "The project comes first: count(project_id, where)"),
