@@ -10,19 +10,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    ClassVar,
-    Generic,
-    Never,
-    SupportsFloat,
-    TypeAlias,
-    TypeVar,
-    assert_never,
-    final,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, SupportsFloat, TypeAlias, TypeVar, assert_never, final
 from uuid import UUID
 from warnings import warn
 
@@ -296,17 +284,8 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         """A part for each hour, labelled "2026-05-01 09:00"; see `days`. An hour that repeats has its offset too."""
         return _times(self, "hours", start, end, tz)
 
-    @overload
-    def days(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition: ...
-    @overload
-    def days(self, *, last: str, tz: tzinfo | str) -> Partition: ...
     def days(
-        self,
-        start: Day | None = None,
-        end: Day | None = None,
-        *,
-        last: str | None = None,
-        tz: tzinfo | str | None = None,
+        self, start: Day | None = None, end: Day | None = None, *, last: str = "", tz: tzinfo | str | None = None
     ) -> Partition:
         """
         A part for each calendar day from `start` to `end`, labelled "2026-05-01".
@@ -326,9 +305,9 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         Raises:
             FilterError: if `end` isn't after `start`, or there would be more than 10,000 parts.
         """
-        if (last is None) is (start is None or end is None):
+        if bool(last) is not (start is None or end is None) or (last and (start or end)):
             raise Call(self, "days", (start, end)).error('write days(start, end, tz=...), or days(last="30d", tz=...)')
-        if last is not None and tz is not None:
+        if last and tz is not None:
             start, end = last_period(last, tz, Call(self, "days", (last,)))
         return _times(self, "days", start, end, tz)
 
@@ -421,9 +400,11 @@ class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | dateti
 def _between_numbers(column: _Column[Any], low: object, high: object) -> Filter:
     call = Call(column, "between", (low, high))
     bounds = values.bounds(values.number, low, high, call)
-    if any(isinstance(bound, float) for bound in bounds) and any(bound != float(bound) for bound in bounds):
-        problem = "the API reads both as floats, so that digits would be lost"
-        raise call.error(f"{problem}. Write {column!r}.gte({bounds[0]}) & {column!r}.lte({bounds[1]})")
+    if type(bounds[0]) is not type(bounds[1]) and any(type(bound) is int and abs(bound) > 2**53 for bound in bounds):
+        problem = "the API reads both as floats, in which an integer above 2**53 can lose digits"
+        raise call.error(
+            f"{problem}. Write {brief(column)}.gte({brief(bounds[0])}) & {brief(column)}.lte({brief(bounds[1])})"
+        )
     return NumberFilter(column.column_id, "between", bounds)
 
 

@@ -52,7 +52,7 @@ _ELSEWHERE = {
 }
 """What other libraries call a method: its name here, or what to say."""
 
-_TIME = re.compile(r"\d{4}-\d\d(-\d\d([Tt ]\d\d:\d\d.*)?)?", re.ASCII)
+_TIME = re.compile(r"(?!9999)\d{4}-\d\d(-\d\d([Tt ]\d\d:\d\d.*)?)?", re.ASCII)
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _NUMBER = re.compile(r"[-+]?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _MILLISECONDS = 10**11  # as seconds, this would be in the year 5138

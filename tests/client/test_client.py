@@ -98,7 +98,7 @@ async def test_a_bad_query_sends_nothing():
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(ConfigurationError, match="project_id must be a UUID, got '../../evil'"):
             await galileo.count("../../evil")
-        with pytest.raises(gs.FilterTypeError, match="not a filter"):
+        with pytest.raises(gs.FilterTypeError, match="not yet a filter"):
             await galileo.count(PROJECT, Col("a"))
     assert server.connections == 0
 

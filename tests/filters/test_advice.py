@@ -95,6 +95,7 @@ MISTAKES: list[tuple[str, str, Any]] = [
     ("Col('score').between('1.5', '3')", "", lambda s: 1.5 <= score(s) <= 3),
     ("Col.text('score') == 3", "3", lambda s: score(s) == 3),
     ("Col.number('score').between(0.5, HUGE)", "", lambda s: score(s) >= 0.5),
+    ("Col.number('score').between(0.5, 10**40)", "", lambda s: score(s) >= 0.5),
     ("Col.boolean('is_complete') == 1", "", lambda s: s["is_complete"]),
     ("Col.boolean('is_complete') == 'true'", "", lambda s: s["is_complete"]),
     ("Col.boolean('is_complete') != 'True'", "", lambda s: not s["is_complete"]),

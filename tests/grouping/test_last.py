@@ -58,6 +58,7 @@ def test_days_in_a_time_zone_are_calendar_days() -> None:
         (lambda: CREATED.last("7d", tz="Mars"), "unknown time zone 'Mars'"),
         (lambda: CREATED.days(last="30d"), 'Write tz="UTC"'),
         (lambda: CREATED.days("2026-05-01", "2026-06-01", last="30d", tz="UTC"), "write days(start, end, tz=...), or"),
+        (lambda: CREATED.days("2026-05-01", last="30d", tz="UTC"), "write days(start, end, tz=...), or"),
         (lambda: CREATED.days(tz="UTC"), 'days(last="30d", tz=...)'),
         (lambda: CREATED.days("9999-12-31", "9999-12-31T12:00", tz="UTC"), "years go from 1 to 9999"),
         (lambda: CREATED.hours("0001-01-01", "0001-01-02", tz="+02:00"), "years go from 1 to 9999"),
