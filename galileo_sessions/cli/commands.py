@@ -303,12 +303,14 @@ async def _write_counts(
     async with galileo:
         async with count_many() as stream:
             await _write_results(stream, rows, tally, screen)
-        if tally.query is not None and tally.counted and not tally.total:
-            tally.misfit = await _misfit(galileo, tally.query)
+        tally.misfit = await _misfit(galileo, tally)
 
 
-async def _misfit(galileo: GalileoSessions, query: CountQuery) -> str:
+async def _misfit(galileo: GalileoSessions, tally: Tally) -> str:
     """What doesn't fit in a filter that counts 0, because a column that doesn't exist counts 0, too."""
+    query = tally.query
+    if query is None or not tally.counted or tally.total:
+        return ""
     try:
         (await galileo.columns(query.project_id, timeout=_COLUMNS_SECONDS)).check(query.where)
     except FilterCheckError as error:
