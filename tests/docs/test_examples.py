@@ -100,7 +100,7 @@ async def test_nightly_csv_has_failures_as_rows(server: LocalGalileo) -> None:
 
 @pytest.mark.parametrize(
     ("where", "typed", "key"),
-    [("score > 3", PROJECT, ""), ("Col('score') > 3", "no-uuid", ""), ("Col('score') > 3", PROJECT, "a-wrong-key")],
+    [("score >", PROJECT, ""), ("Col('score') > 3", "no-uuid", ""), ("Col('score') > 3", PROJECT, "a-wrong-key")],
     ids=["filter", "project", "key"],
 )
 async def test_nightly_csv_gives_up(
