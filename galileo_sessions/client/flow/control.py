@@ -318,7 +318,8 @@ class FlowControl:
     ) -> None:
         self._initial, self._patience = min(initial, maximum), patience
         self._on_change = on_change
-        self._width, self._noise, self.breaker = _Width(maximum, self._initial), _Noise(), CircuitBreaker()
+        self._width, self._noise = _Width(maximum, self._initial), _Noise()
+        self.breaker: CircuitBreaker = CircuitBreaker()
         self._refused_rate = inf
         self._number = self._cuts = self._passed = 0
         self._since_closed = maximum
@@ -329,11 +330,11 @@ class FlowControl:
         self._left, self._resets_at = 0, -inf
         self.rate: float = inf
         """Requests a second, now; infinite before the first refusal."""
-        self.is_busy = False
+        self.is_busy: bool = False
         """Whether the caller itself is what makes answers slow."""
-        self.in_flight = 0
+        self.in_flight: int = 0
         """Requests that are under way, now."""
-        self.has_answered = False
+        self.has_answered: bool = False
         """Whether it ever did what it was asked, or asked to come later."""
 
     @property

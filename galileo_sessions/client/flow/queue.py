@@ -60,9 +60,9 @@ class Queue:
         self._limits = limits
         self._retry = retry
         self._on_change = on_change
-        self.flow = self._new_flow(0.0)
+        self.flow: FlowControl = self._new_flow(0.0)
         """The flow control in this event loop."""
-        self.first_attempts = FirstAttempts()
+        self.first_attempts: FirstAttempts = FirstAttempts()
         """How many counts failed lately at their first attempt."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._interactive: _Line = OrderedDict()
