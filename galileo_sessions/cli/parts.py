@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
@@ -23,8 +22,6 @@ from galileo_sessions.grouping.times import Unit, read_time, zone_of
 T = TypeVar("T")
 
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
-_AGO = re.compile(r"(\d{1,4})([mhdw])")
-_LENGTHS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @frozen
@@ -77,8 +74,8 @@ def read_split(
         raise click.UsageError("--tz goes with --since or --until.")
     zone = named("--tz", zone_of, tz or "UTC")
     local = now.astimezone(zone)
-    start = named("--since", _read_time, since, unit, local) if since else None
-    end = named("--until", _read_time, until, unit, local) if until else local
+    start = named("--since", read_time, since, unit, local) if since else None
+    end = named("--until", read_time, until, unit, local) if until else local
     column = named("--by" if unit else "--time-column", Col.date, column_id if unit else time_column)
     if start is None:
         whole = Split(column.lt(end) if until else ALWAYS)
@@ -94,13 +91,6 @@ def read_split(
     parts, rest = _parts(by, column_id, written, columns)
     own = {label: all_of([whole.period, part]) for label, part in parts.items()}
     return Split(whole.period, parts=own, rest=rest, overlap=rest is None)
-
-
-def _read_time(written: str, unit: Unit | None, local: datetime) -> datetime:
-    """How long ago is exact; with a unit, it means the beginning of that hour, day, week or month."""
-    if unit is None and (ago := _AGO.fullmatch(written)):
-        return local.astimezone(UTC) - timedelta(**{_LENGTHS[ago[2]]: int(ago[1])})
-    return read_time(written, unit or "hours", local)
 
 
 def _parts(

@@ -70,13 +70,14 @@ def instant_in(value: object, zone: tzinfo) -> datetime:
     return instant(cast("datetime", value)).astimezone(UTC)  # it refuses anything else
 
 
-def read_time(written: str, unit: Unit, now: datetime) -> datetime:
+def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
     """
     The instant, in UTC, that text stands for; it can be relative to the current time.
 
     Args:
         written: "today", "yesterday", how long ago such as "30m", "12h", "30d" or "8w", or text for `instant_in`.
-        unit: What is counted by. A time ago means the beginning of the hour, day, week or month it lies in.
+        unit: What is counted by. A time ago means the beginning of the hour, day, week or month it lies in; with None,
+            exactly that long ago, where a day is 24 hours.
         now: The current time in the time zone that is meant.
 
     Raises:
@@ -87,9 +88,11 @@ def read_time(written: str, unit: Unit, now: datetime) -> datetime:
         return first_instant((now - _DAYS[written]).date(), zone)
     if ago := _AGO.fullmatch(written):
         number, length = int(ago[1]), _LENGTHS[ago[2]]
-        if length < _DAY:  # hours pass by the instant; days and weeks, by what clocks show
-            return _begin(unit, (now.astimezone(UTC) - number * length).astimezone(zone))
-        return _begin(unit, now - number * length)
+        exact = now.astimezone(UTC) - number * length
+        if unit is None:
+            return exact
+        # hours pass by the instant; days and weeks, by what clocks show
+        return _begin(unit, exact.astimezone(zone) if length < _DAY else now - number * length)
     if _TIME.fullmatch(written):
         return instant_in(written, zone)
     raise FilterError(
