@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, BinaryIO, TextIO, TypeVar
-from uuid import UUID
 
 import click
 from attrs import evolve
@@ -25,20 +24,19 @@ from galileo_sessions.cli.screen import Screen, printable
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.fanout import CountStream
 from galileo_sessions.client.flow.limits import Limits
-from galileo_sessions.client.query import CountQuery, load_query, narrowed, part_queries
+from galileo_sessions.client.query import ANY_PROJECT, CountQuery, load_query, narrowed, part_queries
 from galileo_sessions.client.results import CountResult
-from galileo_sessions.errors import ConfigurationError, FilterCheckError, FilterError, GalileoError, brief
+from galileo_sessions.errors import ConfigurationError, FilterCheckError, FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, cells, dump_catalog
 from galileo_sessions.filters.drawing import draw_filter
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, all_of
-from galileo_sessions.filters.serialization import dump_filter, json_object, load_filter
+from galileo_sessions.filters.serialization import dump_filter, json_object, load_filter, strict_json
 from galileo_sessions.text.parser import parse_filter
 from galileo_sessions.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])
 
 _PROJECT = "GALILEO_PROJECT_ID"
-_NO_PROJECT = str(UUID(int=0))  # stands for each project
 _COLUMNS = ("id", "filter type", "label", "allowed values", "description")
 _COLUMNS_SECONDS = 5.0  # that a total of 0 waits for the columns
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
@@ -107,31 +105,24 @@ _filter = _options(
 def _read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQuery:
     """The query for all sessions that satisfy both filters, in the project and the scope of a saved query."""
     filters = [] if text is None else [named("--where", parse_filter, text)]
-    saved = CountQuery(_NO_PROJECT) if file is None else named("--where-json", _load_saved, file)
+    saved = CountQuery(ANY_PROJECT) if file is None else named("--where-json", _load_saved, file)
     where = all_of([*filters, saved.where, *saved.filters])
-    return narrowed(evolve(saved, where=where, filters=(), tag=None), CountQuery(_NO_PROJECT, **scope))
+    return narrowed(evolve(saved, where=where, filters=(), tag=None), CountQuery(ANY_PROJECT, **scope))
 
 
 def _load_saved(file: BinaryIO) -> CountQuery:
     """What `dump_filter` or `dump_query` wrote."""
     try:
-        tree = json.loads(file.read(), object_pairs_hook=_without_duplicates)
+        tree = strict_json(file.read())
     except ValueError as error:
-        raise Refused(f"--where-json: {file.name} is not JSON: {error}. A filter as text goes into --where") from None
+        raise Refused(f"--where-json: {file.name} can't be read as JSON: {error}. Text goes into --where") from None
     entries = json_object(tree)
     if not {"project_id", "filter_tree", "filters"}.isdisjoint(entries):
-        return load_query({"project_id": _NO_PROJECT, **entries})
+        return load_query({"project_id": ANY_PROJECT, **entries})
     where = load_filter(entries)
     if where in (ALWAYS, NEVER):
         raise FilterError(f"the list of a top-level {next(iter(entries))!r} must not be empty")
-    return CountQuery(_NO_PROJECT, where)
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise Refused(f"--where-json: an object has a key twice: {brief([key for key, _ in pairs])}")
-    return found
+    return CountQuery(ANY_PROJECT, where)
 
 
 @click.group(cls=_Program, invoke_without_command=True, epilog=_STATUS, context_settings=_SETTINGS)
@@ -265,7 +256,7 @@ def _project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQ
         file = sys.stdin.buffer
     if file is not None:
         return read_projects(file)
-    saved = () if query.project_id == _NO_PROJECT else (query.project_id,)
+    saved = () if query.project_id == ANY_PROJECT else (query.project_id,)
     named = projects or saved or os.environ.get(_PROJECT, "").split()
     if not named:
         raise click.UsageError(f"no project. Give PROJECT, or --projects-from FILE (- is stdin), or set {_PROJECT}.")

@@ -24,6 +24,7 @@ from galileo_sessions.filters.serialization import (
 from galileo_sessions.filters.values import UUID_TEXT, instant
 from galileo_sessions.grouping.partitions import Partition
 
+ANY_PROJECT = str(UUID(int=0))  # stands for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 
 _CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
