@@ -44,6 +44,42 @@ if TYPE_CHECKING:  # for annotations alone: at run time this module imports no o
     from galileo_sessions.client.results import CountReport
     from galileo_sessions.filters.nodes import Filter
 
+__all__ = [
+    "Attempt",
+    "AttemptTimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConfigurationError",
+    "ConnectError",
+    "DateAsTextWarning",
+    "DeadlineExceededError",
+    "DecodeError",
+    "DisconnectedError",
+    "FilterCheckError",
+    "FilterDecodeError",
+    "FilterError",
+    "FilterParseError",
+    "FilterTooLargeError",
+    "FilterTypeError",
+    "GalileoError",
+    "Issue",
+    "LoginError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "ProtocolError",
+    "QueueScopedFilterWarning",
+    "RateLimitedError",
+    "RedirectError",
+    "ResponseError",
+    "ServerError",
+    "TLSError",
+    "TransportError",
+    "UnknownColumnError",
+    "ValidationError",
+    "Verdict",
+    "ZeroCountWarning",
+]
+
 
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 80
@@ -298,7 +334,7 @@ class ProtocolError(TransportError):
     def __init__(self, message: str, *, worth_retrying: bool = True) -> None:
         super().__init__(message)
         self.worth_retrying = worth_retrying
-        self.verdict = Verdict("trouble" if worth_retrying else "answered")  # what is too long or compressed stays so
+        self.verdict: Verdict = Verdict("trouble" if worth_retrying else "answered")
 
 
 class DeadlineExceededError(GalileoError, TimeoutError):
@@ -339,7 +375,7 @@ class ResponseError(GalileoError):
         self.headers: Mapping[str, str] = dict(headers)
         self.body = body
         self.retry_after = retry_after
-        self.verdict = _verdict_on(status, retry_after)
+        self.verdict: Verdict = _verdict_on(status, retry_after)
 
 
 class RedirectError(ResponseError):
@@ -413,4 +449,4 @@ class DecodeError(GalileoError):
         super().__init__(message)
         self.body = body
         self.is_json = is_json
-        self.verdict = Verdict("answered" if is_json else "refused")  # a proxy whose service is away sends a page
+        self.verdict: Verdict = Verdict("answered" if is_json else "refused")

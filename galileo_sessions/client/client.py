@@ -22,7 +22,7 @@ from galileo_sessions.client.flow.limits import Limits
 from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.policy import Retry
 from galileo_sessions.client.query import ANY_PROJECT, CountQuery, build_query, columns_body, narrowed, part_queries
-from galileo_sessions.client.request import Count, Requester, logger
+from galileo_sessions.client.request import Count, Requester, logger, refuse_coroutine_function
 from galileo_sessions.client.responses import COLUMNS
 from galileo_sessions.client.results import CountReport, CountsBy, CountsTable, OnProgress, by_project
 from galileo_sessions.client.secret import Secret
@@ -30,11 +30,12 @@ from galileo_sessions.client.transport import SSL, Timeouts, Transport
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.values import Several
 
 if TYPE_CHECKING:  # only for annotations, because importing aiohttp is the transport's business
     import aiohttp
 
-Projects: TypeAlias = list[str] | list[UUID] | list[UUID | str] | tuple[UUID | str, ...] | AbstractSet[UUID | str]
+Projects: TypeAlias = Several[UUID | str] | AbstractSet[UUID | str]
 """Several projects. It can't be Iterable, because a single `str` is iterable, too."""
 Parts: TypeAlias = Mapping[str, Filter]
 
@@ -110,6 +111,7 @@ class GalileoSessions:
             if not isinstance(value, kind):
                 expected = kind.__name__
                 raise ConfigurationError(f"{name} must be a {expected}, got {brief(value)}. Write {expected}(...)")
+        refuse_coroutine_function("on_attempt", on_attempt)
         credentials = find_credentials(None if api_key is None else ApiKeyAuth(api_key), auth)
         self._base_url = resolve_base_url(None if base_url is None else Secret(base_url))
         self._transport = Transport(

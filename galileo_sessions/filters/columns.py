@@ -38,6 +38,17 @@ from galileo_sessions.grouping import partitions
 from galileo_sessions.grouping.partitions import Partition
 from galileo_sessions.grouping.times import Unit, first_instant, last_period, zone_of
 
+__all__ = [
+    "BooleanCol",
+    "Col",
+    "CollectionCol",
+    "DateCol",
+    "IdCol",
+    "NumberCol",
+    "TextCol",
+    "fully_annotated",
+]
+
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], because a lone str is one
 Ids: TypeAlias = Several[UUID | str] | AbstractSet[UUID | str]

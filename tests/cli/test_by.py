@@ -44,19 +44,21 @@ async def test_parts_as_rows_for_programs(server, run):
 
 
 async def test_parts_as_a_table_in_a_pipe(server, run):
-    """A pipe gets labels and counts without bars; the filter applies to all parts."""
+    """A pipe gets labels, counts and shares without bars; the filter applies to all parts."""
     status, out, _ = await run("count", IDS[0], *MONTHS)
     project, *rows = out.splitlines()
     assert status == 0
     assert project.split() == [IDS[0], str(COUNTS[IDS[0]])]
-    assert [tuple(row.split()) for row in rows] == [(label, str(n)) for label, n in expected(IDS[0]).items()]
+    assert [row.split() for row in rows] == [
+        [label, str(n), f"{n / COUNTS[IDS[0]]:.1%}"] for label, n in expected(IDS[0]).items()
+    ]
     await run("count", IDS[0], "--by", BINS, "--where", WHERE)
     assert server.requests[-2].where == (Col("score") > 3) & Col.number("score").gte(3)
 
 
 @pytest.mark.parametrize("show", ["process", "inside"], indirect=True)
 async def test_one_project_is_a_chart_on_a_terminal(show, server):
-    """On a terminal, each part has a bar."""
+    """On a terminal, each part has a share and a bar."""
     status, written = await show("count", IDS[0], *MONTHS)
     assert status == 0
     check("by.txt", written)
@@ -121,8 +123,9 @@ async def test_parts_that_overlap_are_told(server, run):
     status, out, err = await run("count", IDS[0], "--by", "tags:support,vip,beta")
     project, *parts = [line.split() for line in out.splitlines()]
     assert (status, project) == (0, [IDS[0], str(COUNTS[IDS[0]])])
-    assert [label for label, _ in parts] == ["support", "vip", "beta"]
-    assert sum(int(number) for _, number in parts) > COUNTS[IDS[0]]
+    assert [label for label, *_ in parts] == ["support", "vip", "beta"]
+    assert sum(int(number) for _, number, _ in parts) > COUNTS[IDS[0]]
+    assert [share for *_, share in parts] == [f"{int(number) / COUNTS[IDS[0]]:.1%}" for _, number, _ in parts]
     total, note = err.splitlines()
     assert total == f"4 of 4 counted, total {COUNTS[IDS[0]]}"
     assert note.startswith("The parts overlap")
