@@ -227,11 +227,12 @@ def count(
     if compare and (by or not since):
         raise click.UsageError("--compare needs --since, and can't be used with --by.")
     shares = "%" in f"{fail_above}{fail_below}"
+    partition = split.partition
     queries = _queries(query, split, compare=bool(compare), unfiltered=shares)
     if check and isinstance(ids, list) and ids:  # a mistake ends the command before a row is written
         _ = fetch().check(queries[0].where)
     targets = _targets(ids, queries)
-    rows = Rows(output, len(queries), len(split.parts), split.rest, bool(compare))
+    rows = Rows(output, len(queries), len(partition), partition.rest, bool(compare))
     tally = Tally(len(targets) if isinstance(targets, list) else None, errors)
     galileo = GalileoSessions(limits=Limits(concurrency), check=check)
     options: dict[str, Any] = {"ordered": ordered or len(queries) > 1, "timeout": timeout, "fail_fast": fail_fast}
@@ -239,7 +240,7 @@ def count(
     _run(partial(_write_counts, galileo, count_many, rows, tally), tally, quiet=quiet)
     if not tally.counted + tally.failed:
         raise Refused("the list of projects has no project id")
-    if split.overlap and not quiet:
+    if partition.overlaps and not quiet:
         click.echo("The parts overlap, so their sum can exceed the total, which counts each session once", err=True)
     if tally.misfit and not quiet:
         click.echo(f"0 in all. {tally.misfit}", err=True)
@@ -252,9 +253,9 @@ def count(
 
 def _queries(query: CountQuery, split: Split, *, compare: bool, unfiltered: bool) -> list[CountQuery]:
     """The queries for each project: its parts, its whole, the previous period, and the period without the filter."""
-    periods = [split.period, *[split.previous] * compare]
-    wholes = [evolve(query, where=all_of([query.where, period])) for period in periods]
-    return [*part_queries(query, split.parts), *wholes, *[evolve(query, where=split.period)] * unfiltered]
+    whole, previous = (evolve(query, where=all_of([query.where, time])) for time in (split.period, split.previous))
+    parts = part_queries(whole, evolve(split.partition, rest=None))
+    return [*parts, whole, *[previous] * compare, *[evolve(query, where=split.period)] * unfiltered]
 
 
 def _project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQuery) -> list[str] | AsyncIterator[str]:
