@@ -1,6 +1,6 @@
 """How counts, columns and filters are shown: as bars on a terminal, and as HTML in a notebook."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from html import escape
 from itertools import islice
 from math import ceil
@@ -36,11 +36,23 @@ def sparkline(counts: Sequence[int], width: int = 26) -> str:
         counts: At least 0 each.
         width: The most columns; with 26, a line with a project's id and its total has 80 characters.
     """
+    return "".join([_SPARKS[ceil(7 * height)] for height in _heights(counts, width)])
+
+
+def _heights(counts: Sequence[int], width: int) -> list[float]:
+    """The heights of a sparkline's bars, from 0 to 1."""
     share = -(-len(counts) // width) or 1
     groups = [counts[i : i + share] for i in range(0, len(counts), share)]
     means = [sum(group) / len(group) for group in groups]  # the last group can be shorter
     top = max(means, default=0) or 1
-    return "".join([_SPARKS[ceil(7 * mean / top)] for mean in means])
+    return [mean / top for mean in means]
+
+
+def text_table(rows: Iterable[Sequence[str]]) -> str:
+    """Rows of cells as lines with aligned columns; a column whose cells are empty below its head is left out."""
+    filled = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    aligned = [[cell.ljust(max(map(len, column))) for cell in column] for column in filled]
+    return "\n".join(["  ".join(row).rstrip() for row in zip(*aligned, strict=True)])
 
 
 def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: int | None = None) -> str:
@@ -83,7 +95,28 @@ def html_drawing(drawing: str) -> str:
     return f"<pre style='{_MONOSPACED}'>{escape(drawing)}</pre>"
 
 
-def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], total: int, caption: str = "") -> str:
+class Html(str):
+    """Markup of our own, which isn't escaped."""
+
+    __slots__ = ()
+
+
+def html_bar(height: float) -> Html:
+    """A horizontal bar, of a length from 0 to 1. Bars of characters would show lines between them."""
+    return Html(f'<div style="width: {12 * height:.2f}em; height: 0.8em; background: currentColor"></div>')
+
+
+def html_sparkline(counts: Sequence[int], width: int = 60) -> Html:
+    """A row of bars, as `sparkline` has it."""
+    heights = _heights(counts, width)
+    bars = [f'<rect x="{i}" y="{1 - height:.3f}" width="1" height="{height:.3f}"/>' for i, height in enumerate(heights)]
+    box = f'viewBox="0 0 {len(heights)} 1" preserveAspectRatio="none" shape-rendering="crispEdges"'
+    return Html(f'<svg {box} style="width: 12em; height: 1.2em; fill: currentColor">{"".join(bars)}</svg>')
+
+
+def html_table(
+    head: Sequence[str], rows: Iterable[Sequence[str]], total: int, caption: str = "", numbers: Container[int] = ()
+) -> str:
     """
     A table for a notebook. It shows the first 100 rows, and says how many more there are.
 
@@ -92,11 +125,12 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], total: int, c
         rows: The cells of each row.
         total: The number of rows.
         caption: A line above the table.
+        numbers: The positions of the columns with numbers, which are aligned right.
     """
     above = f"<p>{_cell_text(caption)}</p>" if caption else ""
     below = f"<p>… {total - _MAX_ROWS:,} more</p>" if total > _MAX_ROWS else ""
-    body = "".join([_html_row("td", row) for row in islice(rows, _MAX_ROWS)])
-    return f"{above}<table>{_html_row('th', head)}{body}</table>{below}"
+    body = "".join([_html_row("td", row, numbers) for row in islice(rows, _MAX_ROWS)])
+    return f"{above}<table>{_html_row('th', head, numbers)}{body}</table>{below}"
 
 
 def html_chart(head: Sequence[str], counts: Sequence[tuple[str, int | None]], caption: str) -> str:
@@ -104,15 +138,18 @@ def html_chart(head: Sequence[str], counts: Sequence[tuple[str, int | None]], ca
     top = max([count or 0 for _, count in counts[:_MAX_ROWS]], default=0) or 1
     total = sum([count or 0 for _, count in counts]) or 1
     rows = (
-        (label, *(("", "") if count is None else (f"{count:,}", f"{count / total:.1%}")), bar(count, top))
+        (label, *(("", "", "") if count is None else (f"{count:,}", f"{count / total:.1%}", html_bar(count / top))))
         for label, count in counts
     )
-    return html_table((*head, "share", ""), rows, len(counts), caption)
+    return html_table((*head, "share", ""), rows, len(counts), caption, numbers=(1, 2))
 
 
-def _html_row(tag: str, cells: Sequence[str]) -> str:
-    opening = f'<{tag} style="text-align: left">'
-    return f"<tr>{''.join([f'{opening}{_cell_text(cell)}</{tag}>' for cell in cells])}</tr>"
+def _html_row(tag: str, cells: Sequence[str], numbers: Container[int]) -> str:
+    row = ""
+    for i, cell in enumerate(cells):
+        written = cell if isinstance(cell, Html) else _cell_text(cell)
+        row += f'<{tag} style="text-align: {"right" if i in numbers else "left"}">{written}</{tag}>'
+    return f"<tr>{row}</tr>"
 
 
 def _cell_text(text: str) -> str:

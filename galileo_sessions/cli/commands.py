@@ -26,6 +26,7 @@ from galileo_sessions.client.fanout import CountStream
 from galileo_sessions.client.flow.limits import Limits
 from galileo_sessions.client.query import ANY_PROJECT, CountQuery, load_query, narrowed, part_queries
 from galileo_sessions.client.results import CountResult
+from galileo_sessions.display import text_table
 from galileo_sessions.errors import ConfigurationError, FilterCheckError, FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, cells, dump_catalog
 from galileo_sessions.filters.drawing import draw_filter
@@ -345,11 +346,8 @@ def columns(project: str, output: str, **scope: Any) -> None:
     if output == "json":
         click.echo(json.dumps(dump_catalog(catalog), indent=2))
         return
-    rows = [_COLUMNS, *[[printable(" ".join(cell.split())) for cell in cells(info)] for info in catalog.columns]]
-    filled = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    aligned = [[cell.ljust(max(map(len, column))) for cell in column] for column in filled]
-    for row in zip(*aligned, strict=True):
-        click.echo("  ".join(row).rstrip())
+    rows = [[printable(" ".join(cell.split())) for cell in cells(info)] for info in catalog.columns]
+    click.echo(text_table([_COLUMNS, *rows]))
 
 
 async def _fetch_columns(project: str, **scope: Any) -> ColumnCatalog:

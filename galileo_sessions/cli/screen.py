@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
+from datetime import timedelta
+from math import ceil
 from threading import Event, Thread
 from typing import Self
 
@@ -38,7 +40,7 @@ class Screen:
         self._on_terminal = sys.stdout.isatty()  # then one console draws the lines and the bar
         has_bar = sys.stderr.isatty() and not quiet
         self._bar = Progress(
-            BarColumn(24),
+            BarColumn(10),
             TextColumn("{task.description}", markup=False),
             # without a terminal, rich 13.0 would write a line end when the bar stops
             console=Console(stderr=not self._on_terminal, quiet=not (has_bar or self._on_terminal)),
@@ -82,7 +84,8 @@ class Screen:
         """Shows how far a stream has got."""
         progress = stream.progress
         done = f"{progress.done:,}" + ("" if progress.total is None else f" of {progress.total:,}")
-        rate = f"{progress.done / (progress.elapsed or 1):,.0f} a second, "
+        left = f"{timedelta(seconds=ceil(progress.remaining))} left, " if progress.remaining else ""
+        rate = f"{progress.done / (progress.elapsed or 1):,.0f} a second, {left}"
         state = f"limit {progress.width}"
         if progress.breaker_open:
             rate, state = "", "waiting for the service"

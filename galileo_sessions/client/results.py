@@ -8,14 +8,14 @@ from attrs import field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.errors import Attempt, ConfigurationError, GalileoError
+from galileo_sessions.errors import Attempt, ConfigurationError, GalileoError, brief
 
 V = TypeVar("V")
 
 
-@frozen
+@frozen(repr=False)
 class CountResult:
-    """The result of one target: a count, or an error."""
+    """The result of one target: a count, or an error. Its repr is one line."""
 
     index: int
     """The target's position, from 0."""
@@ -43,6 +43,11 @@ class CountResult:
             raise copy(self.error)  # because each raise adds frames to the traceback
         return cast("int", self.total_count)
 
+    def __repr__(self) -> str:
+        what = _some(self.total_count or 0, "session") if self.error is None else type(self.error).__name__
+        tag = "" if self.query.tag is None else f", {brief(self.query.tag)}"
+        return f"<CountResult: {what}, project {self.query.project_id}{tag}>"
+
 
 @frozen
 class Progress:
@@ -64,6 +69,13 @@ class Progress:
     """How many requests can be sent per second, now; infinite until the service has refused one."""
     breaker_open: bool
     """True while the service accepts nothing, and only single probes are sent."""
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds to the end at the pace so far; None while it is unknown."""
+        if self.total is None or not self.done:
+            return None
+        return (self.total - self.done) * self.elapsed / self.done
 
     @property
     def limit(self) -> int:
@@ -246,11 +258,12 @@ class CountsTable(_Held[CountsBy]):
         return f"<CountsTable: {_some(len(self), 'project')}, total {self.total:,}{failed}>"
 
     def __str__(self) -> str:
-        return "\n".join([f"{counts.project_id}  {counts.total:>14,}  {_sparks(counts)}" for counts in self.values()])
+        sparks = [display.sparkline([*counts.values()]) for counts in self.values()]
+        return "\n".join([f"{key}  {self[key].total:>14,}  {spark}" for key, spark in zip(self, sparks, strict=True)])
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        rows = ((counts.project_id, f"{counts.total:,}", _sparks(counts)) for counts in self.values())
-        return display.html_table(("project id", "sessions", ""), rows, len(self), repr(self)[1:-1])
+        rows = ((key, f"{by.total:,}", display.html_sparkline([*by.values()])) for key, by in self.items())
+        return display.html_table(("project id", "sessions", ""), rows, len(self), repr(self)[1:-1], numbers=(1,))
 
 
 def by_project(projects: Sequence[str], report: CountReport, rest: str | None) -> CountsTable:
@@ -277,7 +290,3 @@ def by_project(projects: Sequence[str], report: CountReport, rest: str | None) -
 
 def _some(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _sparks(counts: CountsBy) -> str:
-    return display.sparkline([*counts.values()])

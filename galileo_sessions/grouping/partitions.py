@@ -12,6 +12,7 @@ from typing import Any, cast, final
 
 from attrs import evolve, field, frozen
 
+from galileo_sessions import display
 from galileo_sessions.errors import FilterError, brief
 from galileo_sessions.filters.kinds import FilterType
 from galileo_sessions.filters.messages import Call, Column
@@ -75,6 +76,15 @@ class Partition(Mapping[str, Filter]):
 
     def __hash__(self) -> int:
         return hash(frozenset(self._filters.items()))
+
+    def __str__(self) -> str:
+        return display.text_table([("label", "filter"), *self._rows()])
+
+    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
+        return display.html_table(("label", "filter"), self._rows(), len(self), repr(self)[1:-1])
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [(display.shortened(label), display.shortened(repr(part), 200)) for label, part in self.items()]
 
     def __repr__(self) -> str:
         labels = [*self._filters]

@@ -5,10 +5,15 @@ What people see on a terminal 80 columns wide, compared with the recordings in t
 """
 
 import re
+from math import inf
+from types import SimpleNamespace
 
 import pytest
 from support.processes import IDS, objects
 from support.terminal import check, screen
+
+from galileo_sessions import Progress
+from galileo_sessions.cli.screen import Screen
 
 
 async def test_the_demo_on_a_terminal(show):
@@ -27,6 +32,19 @@ async def test_counts_on_a_terminal(show, server):
     assert status == 1
     assert re.search(r"4 of 4, [\d,]+ a second, 1 failed, limit 1\b", written)
     check("count.txt", written)
+
+
+def test_the_bar_estimates_the_time_left():
+    """The pace so far gives the time that is left, in whole seconds; at the end there is none."""
+    screen, shown = Screen(), []
+    for done in (1_000, 4_000):
+        progress = Progress(done, 2, 4_000, in_flight=8, width=64, elapsed=30.1, rate=inf, breaker_open=False)
+        screen.show(SimpleNamespace(progress=progress))
+        shown.append(screen._bar.tasks[0].description)
+    assert shown == [
+        "1,000 of 4,000, 33 a second, 0:01:31 left, 2 failed, limit 64",
+        "4,000 of 4,000, 133 a second, 2 failed, limit 64",
+    ]
 
 
 async def test_columns_on_a_terminal(show, server):

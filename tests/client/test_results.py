@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import pickle
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -169,7 +170,14 @@ def test_counts_print_short_and_draw_bars():
     shown = COUNTED._repr_html_()
     assert "&lt;b&gt;" in shown
     assert "<b>" not in shown
-    assert "█" * 32 in shown
+    assert [float(width) for width in re.findall(r"width: ([0-9.]+)em", shown)] == [12, 6, 0, 0.01]
+
+
+@pytest.mark.parametrize(("done", "total", "left"), [(0, 10, None), (4, None, None), (4, 10, 3.0), (10, 10, 0.0)])
+def test_the_time_that_is_left_goes_by_the_pace_so_far(done, total, left):
+    """The time left is unknown before the first result, and without a total."""
+    progress = gs.Progress(done, 0, total, in_flight=0, width=1, elapsed=2.0, rate=9.0, breaker_open=False)
+    assert progress.remaining == left
 
 
 def test_rows_are_what_csv_takes():
@@ -201,6 +209,8 @@ def test_a_report_prints_short_and_has_rows():
     results = [gs.CountResult(i, template.for_project(UUID(int=i)), i, None, (), 0.1) for i in range(2_000)]
     results[1] = gs.CountResult(1, results[1].query, None, error, (), 0.1)
     progress = gs.Progress(2_000, 1, 2_000, 0, 10, 1.0, 100.0, breaker_open=False)
+    assert repr(results[1]) == f"<CountResult: NotFoundError, project {UUID(int=1)}, 't'>"
+    assert repr(results[2]) == f"<CountResult: 2 sessions, project {UUID(int=2)}, 't'>"
     report, one = gs.CountReport(tuple(results), progress), gs.CountReport(tuple(results[:1]), progress)
     assert repr(report) == f"<CountReport: 2,000 results, total {sum(range(2_000)) - 1:,}, 1 failed>"
     assert repr(one) == "<CountReport: 1 result, total 0>"
@@ -217,6 +227,7 @@ def test_a_long_table_is_cut_in_a_notebook():
     table = CountsTable({project: CountsBy(project, {"a": 1}) for project in ids(160)})
     shown = table._repr_html_()
     assert shown.count("<tr>") == 101
+    assert shown.count('<rect x="0" y="0.000" width="1" height="1.000"/>') == 100
     assert "<p>… 60 more</p>" in shown
 
 
@@ -282,7 +293,7 @@ def test_shares_are_of_the_total():
     assert [row["share"] for row in CountsBy(PROJECT, {"a": 1, "b": 3}).rows()] == [0.25, 0.75]
     assert [row["share"] for row in CountsBy(PROJECT, {"a": 0}).rows()] == [0.0]
     assert str(CountsBy(PROJECT, {"a": 1, "b": 0})).splitlines()[0].startswith("a  1  100.0%  █")
-    assert '<td style="text-align: left">66.6%</td>' in COUNTED._repr_html_()
+    assert '<td style="text-align: right">66.6%</td>' in COUNTED._repr_html_()
 
 
 def test_change_from_compares_labels_or_the_order():

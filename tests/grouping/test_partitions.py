@@ -298,6 +298,9 @@ def test_with_rest_keeps_the_parts():
     bins = Col.number("score").bins(1)
     made = bins.with_rest("other")
     assert (made == bins, made.rest, bins.rest) == (True, "other", None)
+    below, above = made.values()
+    assert str(made).splitlines() == ["label        filter", f"below 1      {below!r}", f"1 and above  {above!r}"]
+    assert made._repr_html_().count("<tr>") == 3
     assert repr(made) == "<Partition: 2 parts, 'below 1' to '1 and above', and 'other' for the rest>"
 
 
