@@ -30,6 +30,7 @@ MODULES = [
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
 PROMPT = "# python -m asyncio\n"
 SDK = importlib.util.find_spec("galileo") is not None
+MISSING = [name for name in ("celery", "flask") if importlib.util.find_spec(name) is None]  # of the extra `examples`
 PYTEST = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
 PYTEST += ["-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function"]
 PLUGINS = ["-p", "pytest_asyncio.plugin", "-p", "galileo_sessions.pytest_plugin"]  # by name, installed or not
@@ -76,6 +77,9 @@ async def execute(block: str, page: Path, folder: Path) -> str | None:
     """What a block prints, run as its page says; None if the block shows its own outputs, or can't run here."""
     if "def test_" in block:
         return await run_tests(block, folder)
+    if any(f"from {name} " in block for name in MISSING):
+        compile(block, str(page), "exec")
+        return None
     if "asyncio.run(" in block:  # a whole program, with an event loop of its own
         return await printed_by("-W", "error", "-c", block)
     if "from galileo." in block:  # Galileo's SDK keeps threads and connections until its process ends
