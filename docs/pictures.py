@@ -91,7 +91,7 @@ _TERMINAL = """\
 
 def terminal() -> str:
     """The demo with what it prints, its server's port aside, which differs from run to run."""
-    return _terminal(DEMO, re.sub(r"(127\.0\.0\.1):\d+", r"\1:8080", _printed(DEMO)))
+    return _terminal(DEMO, re.sub(r"(127\.0\.0\.1):\d+", r"\1:8080", _printed(DEMO)), 60)
 
 
 def by_day() -> str:
@@ -119,9 +119,9 @@ def _lines(screen: TextIO) -> Iterator[str]:
         yield from screen
 
 
-def _terminal(command: str, printed: str) -> str:
-    """A command with what it prints, exported by rich."""
-    console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+def _terminal(command: str, printed: str, width: int = 80) -> str:
+    """A command with what it prints, exported by rich; longer lines are cut."""
+    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text(f"$ {command}", "bold #4ade80"))
     console.print(Text.from_ansi(printed.rstrip("\n")), no_wrap=True, overflow="ellipsis")
     svg = console.export_svg(code_format=_TERMINAL.replace("MONO", _MONO), unique_id="terminal")

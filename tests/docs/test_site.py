@@ -118,12 +118,12 @@ def test_pictures_show_what_they_are_drawn_from() -> None:
 
 
 def test_the_terminal_holds_what_the_command_prints() -> None:
-    """Line by line, as far as 80 columns go; the same on each draw, though the server's port is another one."""
+    """Line by line, as far as 60 columns go, which a telephone can show; the same on each draw, though the server's port is another one."""
     printed = subprocess.run([sys.executable, "-m", "galileo_sessions", "demo"], capture_output=True, check=True)
     expected = re.sub(r":\d+$", ":8080", printed.stdout.decode(), flags=re.MULTILINE).splitlines()
     shown = words((DOCS / "pictures" / "terminal.svg").read_text(encoding="utf-8"))
     assert shown[0] == "$ galileo-sessions demo"
-    assert shown[1:] == [line if len(line) <= 80 else f"{line[:79]}…" for line in expected]
+    assert shown[1:] == [line if len(line) <= 60 else f"{line[:59]}…" for line in expected]
 
 
 def test_the_terminal_has_a_bar_for_each_day() -> None:
