@@ -64,8 +64,8 @@ def test_the_site_builds(site: Path) -> None:
 
 
 def test_each_option_of_the_command_line_is_in_the_manual(site: Path) -> None:
-    """The page of commands is made from the commands themselves."""
-    commands = (site / "commands.html").read_text(encoding="utf-8")
+    """The page on the command line ends with a manual, made from the commands themselves."""
+    commands = (site / "command-line.html").read_text(encoding="utf-8")
     for command in program.commands.values():
         options = [name for option in command.params if isinstance(option, click.Option) for name in option.opts]
         assert [] == [name for name in options if f">{name}<" not in commands]
@@ -118,7 +118,7 @@ def test_pictures_show_what_they_are_drawn_from() -> None:
 
 
 def test_the_terminal_holds_what_the_command_prints() -> None:
-    """Line by line, as far as 60 columns go, which a telephone can show; the same on each draw, though the server's port is another one."""
+    """Line by line, as far as a telephone can show them; the same on each draw, whatever the server's port."""
     printed = subprocess.run([sys.executable, "-m", "galileo_sessions", "demo"], capture_output=True, check=True)
     expected = re.sub(r":\d+$", ":8080", printed.stdout.decode(), flags=re.MULTILINE).splitlines()
     shown = words((DOCS / "pictures" / "terminal.svg").read_text(encoding="utf-8"))
