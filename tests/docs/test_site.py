@@ -35,6 +35,14 @@ QUESTIONS = {
     "is_null": "questions",
     "progress bar": "questions",
     "rate limit": "questions",
+    "percent": "questions",
+    "group by": "questions",
+    "timezone": "questions",
+    "relative time": "questions",
+    "last 7 days": "questions",
+    "project id": "questions",
+    "Flask": "questions",
+    "Celery": "questions",
 }
 
 pytestmark = pytest.mark.skipif(
