@@ -6,6 +6,7 @@ Count Galileo sessions from asyncio.
         print(await galileo.count(project_id, where))
 """
 
+from galileo_sessions import errors
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.credentials import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
 from galileo_sessions.client.fanout import CountStream
@@ -15,73 +16,14 @@ from galileo_sessions.client.query import CountQuery, dump_query, load_query
 from galileo_sessions.client.results import CountReport, CountResult, CountsBy, CountsTable, Progress
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.transport import Timeouts
-from galileo_sessions.errors import (
-    Attempt,
-    AttemptTimeoutError,
-    AuthenticationError,
-    BadRequestError,
-    ConfigurationError,
-    ConnectError,
-    DateAsTextWarning,
-    DeadlineExceededError,
-    DecodeError,
-    DisconnectedError,
-    FilterCheckError,
-    FilterDecodeError,
-    FilterError,
-    FilterParseError,
-    FilterTooLargeError,
-    FilterTypeError,
-    GalileoError,
-    Issue,
-    LoginError,
-    NotFoundError,
-    PermissionDeniedError,
-    ProtocolError,
-    QueueScopedFilterWarning,
-    RateLimitedError,
-    RedirectError,
-    ResponseError,
-    ServerError,
-    TLSError,
-    TransportError,
-    UnknownColumnError,
-    ValidationError,
-    Verdict,
-    ZeroCountWarning,
-)
+from galileo_sessions.errors import *  # noqa: F403  # its __all__ is added below
+from galileo_sessions.filters import columns, nodes
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog, load_catalog
 from galileo_sessions.filters.column_info import ColumnInfo
-from galileo_sessions.filters.columns import (
-    BooleanCol,
-    Col,
-    CollectionCol,
-    DateCol,
-    IdCol,
-    NumberCol,
-    TextCol,
-    fully_annotated,
-)
+from galileo_sessions.filters.columns import *  # noqa: F403  # its __all__ is added below
 from galileo_sessions.filters.drawing import draw_filter
 from galileo_sessions.filters.evaluation import matches
-from galileo_sessions.filters.nodes import (
-    ALWAYS,
-    NEVER,
-    And,
-    BooleanFilter,
-    CollectionFilter,
-    DateFilter,
-    Filter,
-    FullyAnnotatedFilter,
-    IdFilter,
-    LeafFilter,
-    Not,
-    NumberFilter,
-    Or,
-    TextFilter,
-    all_of,
-    any_of,
-)
+from galileo_sessions.filters.nodes import *  # noqa: F403  # its __all__ is added below
 from galileo_sessions.filters.serialization import dump_filter, load_filter
 from galileo_sessions.filters.tree import leaves_of, map_leaves
 from galileo_sessions.grouping.partitions import Partition
@@ -89,86 +31,29 @@ from galileo_sessions.text.parser import parse_filter
 from galileo_sessions.version import __version__ as __version__
 
 __all__ = [
-    "ALWAYS",
-    "NEVER",
-    "And",
     "ApiKeyAuth",
-    "Attempt",
-    "AttemptTimeoutError",
-    "AuthenticationError",
-    "BadRequestError",
     "BasicAuth",
     "BearerAuth",
-    "BooleanCol",
-    "BooleanFilter",
-    "Col",
-    "CollectionCol",
-    "CollectionFilter",
     "ColumnCatalog",
     "ColumnInfo",
-    "ConfigurationError",
-    "ConnectError",
     "CountQuery",
     "CountReport",
     "CountResult",
     "CountStream",
     "CountsBy",
     "CountsTable",
-    "DateAsTextWarning",
-    "DateCol",
-    "DateFilter",
-    "DeadlineExceededError",
-    "DecodeError",
-    "DisconnectedError",
-    "Filter",
-    "FilterCheckError",
-    "FilterDecodeError",
-    "FilterError",
-    "FilterParseError",
-    "FilterTooLargeError",
-    "FilterTypeError",
-    "FullyAnnotatedFilter",
-    "GalileoError",
     "GalileoSessions",
-    "IdCol",
-    "IdFilter",
-    "Issue",
-    "LeafFilter",
     "Limits",
-    "LoginError",
-    "Not",
-    "NotFoundError",
-    "NumberCol",
-    "NumberFilter",
-    "Or",
     "Partition",
     "PasswordAuth",
-    "PermissionDeniedError",
     "Progress",
-    "ProtocolError",
-    "QueueScopedFilterWarning",
-    "RateLimitedError",
-    "RedirectError",
-    "ResponseError",
     "Retry",
     "Secret",
-    "ServerError",
-    "TLSError",
-    "TextCol",
-    "TextFilter",
     "Timeouts",
-    "TransportError",
-    "UnknownColumnError",
-    "ValidationError",
-    "Verdict",
-    "ZeroCountWarning",
-    "all_of",
-    "any_of",
     "draw_filter",
     "dump_catalog",
     "dump_filter",
     "dump_query",
-    "fully_annotated",
     "leaves_of",
     "load_catalog",
     "load_filter",
@@ -177,6 +62,9 @@ __all__ = [
     "matches",
     "parse_filter",
 ]
+__all__ += errors.__all__
+__all__ += columns.__all__
+__all__ += nodes.__all__
 
 for _public in [globals()[name] for name in __all__]:
     if isinstance(_public, type):  # pickles, tracebacks and reprs name what users import, wherever it is defined

@@ -43,18 +43,17 @@ def sparkline(counts: Sequence[int], width: int = 26) -> str:
     return "".join([_SPARKS[ceil(7 * mean / top)] for mean in means])
 
 
-def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, shares: bool = False) -> str:
+def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: int | None = None) -> str:
     """
     A line for each label: its count, or `failed`, and a bar.
 
     Args:
         counts: Labels and counts; None means that the count failed.
         width: The columns of the longest line, unless labels are long; 0 draws no bars.
-        shares: Whether to show each count's share of the sum as well.
+        total: If given, each count's share of it is shown as well.
     """
-    total = sum([count or 0 for _, count in counts]) or 1
     labels = [shortened(label) for label, _ in counts]
-    numbers = ["failed" if count is None else _number(count, total, shares=shares) for _, count in counts]
+    numbers = ["failed" if count is None else _number(count, total) for _, count in counts]
     left, middle = (max(map(len, texts), default=0) for texts in (labels, numbers))
     top = max([count or 0 for _, count in counts], default=0) or 1
     space = max(8, width - left - middle - 4) if width else 0
@@ -65,8 +64,8 @@ def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, shares: 
     return "\n".join(lines)
 
 
-def _number(count: int, total: int, *, shares: bool) -> str:
-    return f"{count:,}  {count / total:>6.1%}" if shares else f"{count:,}"
+def _number(count: int, total: int | None) -> str:
+    return f"{count:,}" if total is None else f"{count:,}  {count / (total or 1):>6.1%}"
 
 
 def shortened(text: str, most: int = _MAX_LABEL) -> str:

@@ -44,6 +44,42 @@ if TYPE_CHECKING:  # for annotations alone: at run time this module imports no o
     from galileo_sessions.client.results import CountReport
     from galileo_sessions.filters.nodes import Filter
 
+__all__ = [
+    "Attempt",
+    "AttemptTimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConfigurationError",
+    "ConnectError",
+    "DateAsTextWarning",
+    "DeadlineExceededError",
+    "DecodeError",
+    "DisconnectedError",
+    "FilterCheckError",
+    "FilterDecodeError",
+    "FilterError",
+    "FilterParseError",
+    "FilterTooLargeError",
+    "FilterTypeError",
+    "GalileoError",
+    "Issue",
+    "LoginError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "ProtocolError",
+    "QueueScopedFilterWarning",
+    "RateLimitedError",
+    "RedirectError",
+    "ResponseError",
+    "ServerError",
+    "TLSError",
+    "TransportError",
+    "UnknownColumnError",
+    "ValidationError",
+    "Verdict",
+    "ZeroCountWarning",
+]
+
 
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 80
@@ -91,6 +127,14 @@ _TROUBLE = frozenset({408, 425, 500, 504})
 _REFUSED = frozenset({502, 503, 520, 521, 522, 523, 524, 529})  # from 520 on by proxies: the service didn't answer them
 
 
+def _verdict_on(status: int, retry_after: float | None) -> Verdict:
+    if status == 429 or (status in _TROUBLE | _REFUSED and retry_after is not None):
+        return Verdict("throttled", retry_after)
+    if status in _REFUSED:
+        return Verdict("refused")
+    return Verdict("trouble", cost=2 if status == 504 else 1) if status in _TROUBLE else Verdict("answered")
+
+
 class GalileoError(Exception):
     """
     The root of the tree: `except GalileoError` catches all that this package raises.
@@ -108,6 +152,8 @@ class GalileoError(Exception):
     attempts: tuple["Attempt", ...] = ()
     elapsed: float | None = None
     report: "CountReport | None" = None
+    verdict: Verdict = Verdict("fatal")
+    """What this error means for the service, and whether another attempt can help."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -116,11 +162,6 @@ class GalileoError(Exception):
     def message(self) -> str:
         """The text without the project and the attempts, which `str` adds."""
         return str(self.args[0]) if self.args else ""
-
-    @property
-    def verdict(self) -> Verdict:
-        """What this error means for the service, and whether another attempt can help."""
-        return Verdict("fatal")
 
     def __str__(self) -> str:
         notes = [] if self.query is None else [f"project {self.query.project_id}"]
@@ -250,10 +291,7 @@ class ZeroCountWarning(UserWarning):
 class TransportError(GalileoError):
     """No complete response came. The request can be sent again, because counting changes nothing."""
 
-    @property
-    def verdict(self) -> Verdict:
-        """The service, or the way to it, refused."""
-        return Verdict("refused")
+    verdict: Verdict = Verdict("refused")
 
 
 class ConnectError(TransportError):
@@ -263,10 +301,7 @@ class ConnectError(TransportError):
 class TLSError(ConnectError):
     """The server's certificate isn't trusted, or isn't for this host."""
 
-    @property
-    def verdict(self) -> Verdict:
-        """It would be untrusted again."""
-        return Verdict("fatal")
+    verdict: Verdict = Verdict("fatal")  # it would be untrusted again
 
 
 class DisconnectedError(TransportError):
@@ -281,14 +316,11 @@ class AttemptTimeoutError(TransportError, TimeoutError):
         phase: What the attempt was waiting for: "connect", "response" (the head of one) or "body".
     """
 
+    verdict: Verdict = Verdict("trouble", cost=2)
+
     def __init__(self, message: str, *, phase: Literal["connect", "response", "body"]) -> None:
         super().__init__(message)
         self.phase = phase
-
-    @property
-    def verdict(self) -> Verdict:
-        """It also took the service's time."""
-        return Verdict("trouble", cost=2)
 
 
 class ProtocolError(TransportError):
@@ -302,11 +334,7 @@ class ProtocolError(TransportError):
     def __init__(self, message: str, *, worth_retrying: bool = True) -> None:
         super().__init__(message)
         self.worth_retrying = worth_retrying
-
-    @property
-    def verdict(self) -> Verdict:
-        """What is too long or compressed stays so."""
-        return Verdict("trouble" if self.worth_retrying else "answered")
+        self.verdict: Verdict = Verdict("trouble" if worth_retrying else "answered")
 
 
 class DeadlineExceededError(GalileoError, TimeoutError):
@@ -347,17 +375,7 @@ class ResponseError(GalileoError):
         self.headers: Mapping[str, str] = dict(headers)
         self.body = body
         self.retry_after = retry_after
-
-    @property
-    def verdict(self) -> Verdict:
-        """By its status; with a Retry-After the service asks to come later."""
-        status, asked = self.status, self.retry_after
-        is_retried = status in _TROUBLE or status in _REFUSED
-        if status == 429 or (is_retried and asked is not None):
-            return Verdict("throttled", asked)
-        if status in _REFUSED:
-            return Verdict("refused")
-        return Verdict("trouble", cost=2 if status == 504 else 1) if is_retried else Verdict("answered")
+        self.verdict: Verdict = _verdict_on(status, retry_after)
 
 
 class RedirectError(ResponseError):
@@ -431,8 +449,4 @@ class DecodeError(GalileoError):
         super().__init__(message)
         self.body = body
         self.is_json = is_json
-
-    @property
-    def verdict(self) -> Verdict:
-        """A page instead of JSON comes from a proxy whose service is away."""
-        return Verdict("answered" if self.is_json else "refused")
+        self.verdict: Verdict = Verdict("answered" if is_json else "refused")

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, BinaryIO, TextIO, TypeVar
-from uuid import UUID
 
 import click
 from attrs import evolve
@@ -25,20 +24,19 @@ from galileo_sessions.cli.screen import Screen, printable
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.fanout import CountStream
 from galileo_sessions.client.flow.limits import Limits
-from galileo_sessions.client.query import CountQuery, load_query, narrowed, part_queries
+from galileo_sessions.client.query import ANY_PROJECT, CountQuery, load_query, narrowed, part_queries
 from galileo_sessions.client.results import CountResult
-from galileo_sessions.errors import ConfigurationError, FilterCheckError, FilterError, GalileoError, brief
+from galileo_sessions.errors import ConfigurationError, FilterCheckError, FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, cells, dump_catalog
 from galileo_sessions.filters.drawing import draw_filter
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, all_of
-from galileo_sessions.filters.serialization import dump_filter, json_object, load_filter
+from galileo_sessions.filters.serialization import dump_filter, json_object, load_filter, strict_json
 from galileo_sessions.text.parser import parse_filter
 from galileo_sessions.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])
 
 _PROJECT = "GALILEO_PROJECT_ID"
-_NO_PROJECT = str(UUID(int=0))  # stands for each project
 _COLUMNS = ("id", "filter type", "label", "allowed values", "description")
 _COLUMNS_SECONDS = 5.0  # that a total of 0 waits for the columns
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
@@ -107,31 +105,24 @@ _filter = _options(
 def _read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQuery:
     """The query for all sessions that satisfy both filters, in the project and the scope of a saved query."""
     filters = [] if text is None else [named("--where", parse_filter, text)]
-    saved = CountQuery(_NO_PROJECT) if file is None else named("--where-json", _load_saved, file)
+    saved = CountQuery(ANY_PROJECT) if file is None else named("--where-json", _load_saved, file)
     where = all_of([*filters, saved.where, *saved.filters])
-    return narrowed(evolve(saved, where=where, filters=(), tag=None), CountQuery(_NO_PROJECT, **scope))
+    return narrowed(evolve(saved, where=where, filters=(), tag=None), CountQuery(ANY_PROJECT, **scope))
 
 
 def _load_saved(file: BinaryIO) -> CountQuery:
     """What `dump_filter` or `dump_query` wrote."""
     try:
-        tree = json.loads(file.read(), object_pairs_hook=_without_duplicates)
+        tree = strict_json(file.read())
     except ValueError as error:
-        raise Refused(f"--where-json: {file.name} is not JSON: {error}. A filter as text goes into --where") from None
+        raise Refused(f"--where-json: {file.name} can't be read as JSON: {error}. Text goes into --where") from None
     entries = json_object(tree)
     if not {"project_id", "filter_tree", "filters"}.isdisjoint(entries):
-        return load_query({"project_id": _NO_PROJECT, **entries})
+        return load_query({"project_id": ANY_PROJECT, **entries})
     where = load_filter(entries)
     if where in (ALWAYS, NEVER):
         raise FilterError(f"the list of a top-level {next(iter(entries))!r} must not be empty")
-    return CountQuery(_NO_PROJECT, where)
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise Refused(f"--where-json: an object has a key twice: {brief([key for key, _ in pairs])}")
-    return found
+    return CountQuery(ANY_PROJECT, where)
 
 
 @click.group(cls=_Program, invoke_without_command=True, epilog=_STATUS, context_settings=_SETTINGS)
@@ -227,11 +218,12 @@ def count(
     if compare and (by or not since):
         raise click.UsageError("--compare needs --since, and can't be used with --by.")
     shares = "%" in f"{fail_above}{fail_below}"
+    partition = split.partition
     queries = _queries(query, split, compare=bool(compare), unfiltered=shares)
     if check and isinstance(ids, list) and ids:  # a mistake ends the command before a row is written
         _ = fetch().check(queries[0].where)
     targets = _targets(ids, queries)
-    rows = Rows(output, len(queries), len(split.parts), split.rest, bool(compare))
+    rows = Rows(output, len(queries), len(partition), partition.rest, bool(compare))
     tally = Tally(len(targets) if isinstance(targets, list) else None, errors)
     galileo = GalileoSessions(limits=Limits(concurrency), check=check)
     options: dict[str, Any] = {"ordered": ordered or len(queries) > 1, "timeout": timeout, "fail_fast": fail_fast}
@@ -239,7 +231,7 @@ def count(
     _run(partial(_write_counts, galileo, count_many, rows, tally), tally, quiet=quiet)
     if not tally.counted + tally.failed:
         raise Refused("the list of projects has no project id")
-    if split.overlap and not quiet:
+    if partition.overlaps and not quiet:
         click.echo("The parts overlap, so their sum can exceed the total, which counts each session once", err=True)
     if tally.misfit and not quiet:
         click.echo(f"0 in all. {tally.misfit}", err=True)
@@ -252,9 +244,9 @@ def count(
 
 def _queries(query: CountQuery, split: Split, *, compare: bool, unfiltered: bool) -> list[CountQuery]:
     """The queries for each project: its parts, its whole, the previous period, and the period without the filter."""
-    periods = [split.period, *[split.previous] * compare]
-    wholes = [evolve(query, where=all_of([query.where, period])) for period in periods]
-    return [*part_queries(query, split.parts), *wholes, *[evolve(query, where=split.period)] * unfiltered]
+    whole, previous = (evolve(query, where=all_of([query.where, time])) for time in (split.period, split.previous))
+    parts = part_queries(whole, evolve(split.partition, rest=None))
+    return [*parts, whole, *[previous] * compare, *[evolve(query, where=split.period)] * unfiltered]
 
 
 def _project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQuery) -> list[str] | AsyncIterator[str]:
@@ -264,7 +256,7 @@ def _project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQ
         file = sys.stdin.buffer
     if file is not None:
         return read_projects(file)
-    saved = () if query.project_id == _NO_PROJECT else (query.project_id,)
+    saved = () if query.project_id == ANY_PROJECT else (query.project_id,)
     named = projects or saved or os.environ.get(_PROJECT, "").split()
     if not named:
         raise click.UsageError(f"no project. Give PROJECT, or --projects-from FILE (- is stdin), or set {_PROJECT}.")

@@ -71,7 +71,7 @@ class Rows:
         if not self.parts:
             return _table_line(records[0])
         counts = [(str(record["label"]), record["total_count"]) for record in records if record["label"] is not None]
-        return f"{_table_line(whole)}\n{chart(counts, self._width)}"
+        return f"{_table_line(whole)}\n{chart(counts, self._width, total=whole['total_count'])}"
 
     def _records(self, results: Sequence[CountResult]) -> list[_Record]:
         """One for each part and the rest; without parts, one for the project. A whole that failed has its own."""

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 import click
-from attrs import frozen
+from attrs import evolve, frozen
 
 from galileo_sessions.cli.failures import Refused
 from galileo_sessions.cli.screen import printable
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.nodes import ALWAYS, Filter, all_of
-from galileo_sessions.grouping.partitions import times
+from galileo_sessions.filters.nodes import ALWAYS, Filter
+from galileo_sessions.grouping.partitions import Partition
 from galileo_sessions.grouping.times import Unit, read_time, zone_of
 
 T = TypeVar("T")
@@ -32,11 +32,8 @@ class Split:
     """The time from `--since` to `--until`."""
     previous: Filter = ALWAYS
     """The time of the same length before it."""
-    parts: Mapping[str, Filter] = {}
-    """A filter for each label of `--by`; it includes the period."""
-    rest: str | None = None
-    """The label of the sessions that are in the period, but in no part; None if there are none, or parts overlap."""
-    overlap: bool = False
+    partition: Partition = Partition({})  # noqa: RUF009  # frozen
+    """What `--by` divides the sessions of the period into."""
 
 
 def read_split(
@@ -78,36 +75,31 @@ def read_split(
     end = named("--until", read_time, until, unit, local) if until else local
     column = named("--by" if unit else "--time-column", Col.date, column_id if unit else time_column)
     if start is None:
-        whole = Split(column.lt(end) if until else ALWAYS)
-    elif unit:
-        return Split(column.gte(start) & column.lt(end), parts=named("--by", times, column, unit, start, end, zone))
+        split = Split(column.lt(end) if until else ALWAYS)
     elif start >= end:
         raise Refused(f"--since must be before --until, got {start} and {end}")
     else:
         before = start.astimezone(UTC) - (end - start)
-        whole = Split(column.gte(start) & column.lt(end), column.gte(before) & column.lt(start))
-    if by is None:
-        return whole
-    parts, rest = _parts(by, column_id, written, columns)
-    own = {label: all_of([whole.period, part]) for label, part in parts.items()}
-    return Split(whole.period, parts=own, rest=rest, overlap=rest is None)
+        split = Split(column.gte(start) & column.lt(end), column.gte(before) & column.lt(start))
+    if unit:
+        return evolve(split, partition=named("--by", getattr(column, unit), start, end, tz=zone))
+    return split if by is None else evolve(split, partition=named("--by", _partition, by, column_id, written, columns))
 
 
-def _parts(
-    by: str, column_id: str, written: str, columns: Callable[[], ColumnCatalog]
-) -> tuple[Mapping[str, Filter], str | None]:
-    """The parts, and the label of the sessions in none of them; None if a session can be in several parts."""
+def _partition(by: str, column_id: str, written: str, columns: Callable[[], ColumnCatalog]) -> Partition:
+    """The parts, and a rest unless they overlap."""
     try:
         edges = [Decimal(edge) for edge in written.split(",")] if column_id else []
     except InvalidOperation:
         edges = []
     if edges:
-        return named("--by", lambda: Col.number(column_id).bins(*edges)), "no value"
+        return Col.number(column_id).bins(*edges).with_rest("no value")
     catalog = columns()
     is_column = by in catalog or not column_id
-    info = named("--by", catalog.info, by if is_column else column_id)
+    info = catalog.info(by if is_column else column_id)
+    is_boolean = info.filter_type == "boolean"
     listed: tuple[Any, ...] = info.allowed_values if is_column else tuple(written.split(","))
-    if info.filter_type == "boolean":
+    if is_boolean:
         listed = (True, False)
     if not listed or info.filter_type not in ("text", "id", "boolean", "collection"):
         raise click.UsageError(
@@ -115,12 +107,11 @@ def _parts(
             "COLUMN:EDGE,EDGE,... with numbers, such as score:0,1,2; COLUMN:VALUE,VALUE,... such as tags:vip,beta; "
             "or a boolean column such as is_complete."
         )
-    parts = named("--by", catalog[info.id].values, listed)
-    rest = {"boolean": "no value", "collection": None}.get(info.filter_type, "other")
-    return parts, rest
+    partition: Partition = catalog[info.id].values(listed)
+    return partition if partition.overlaps else partition.with_rest("no value" if is_boolean else "other")
 
 
-def named(option: str, read: Callable[..., T], *values: object) -> T:
+def named(option: str, read: Callable[..., T], *values: object, **more: object) -> T:
     """
     What `read` makes of an option.
 
@@ -128,6 +119,6 @@ def named(option: str, read: Callable[..., T], *values: object) -> T:
         Refused: with the name of the option, if it can't be read.
     """
     try:
-        return read(*values)
+        return read(*values, **more)
     except FilterError as error:
         raise Refused(printable(f"{option}: {error}")) from None

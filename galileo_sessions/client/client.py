@@ -21,8 +21,8 @@ from galileo_sessions.client.fanout import CountStream, Targets, report_of
 from galileo_sessions.client.flow.limits import Limits
 from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.policy import Retry
-from galileo_sessions.client.query import CountQuery, build_query, columns_body, narrowed, part_queries
-from galileo_sessions.client.request import Count, Requester, logger
+from galileo_sessions.client.query import ANY_PROJECT, CountQuery, build_query, columns_body, narrowed, part_queries
+from galileo_sessions.client.request import Count, Requester, logger, refuse_coroutine_function
 from galileo_sessions.client.responses import COLUMNS
 from galileo_sessions.client.results import CountReport, CountsBy, CountsTable, OnProgress, by_project
 from galileo_sessions.client.secret import Secret
@@ -30,15 +30,15 @@ from galileo_sessions.client.transport import SSL, Timeouts, Transport
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.values import Several
 
 if TYPE_CHECKING:  # only for annotations, because importing aiohttp is the transport's business
     import aiohttp
 
-Projects: TypeAlias = list[str] | list[UUID] | list[UUID | str] | tuple[UUID | str, ...] | AbstractSet[UUID | str]
+Projects: TypeAlias = Several[UUID | str] | AbstractSet[UUID | str]
 """Several projects. It can't be Iterable, because a single `str` is iterable, too."""
 Parts: TypeAlias = Mapping[str, Filter]
 
-_ANY_PROJECT = UUID(int=0)  # stands for the project in a template of queries
 _NO_SCOPE = (None, None, None)
 
 
@@ -111,6 +111,7 @@ class GalileoSessions:
             if not isinstance(value, kind):
                 expected = kind.__name__
                 raise ConfigurationError(f"{name} must be a {expected}, got {brief(value)}. Write {expected}(...)")
+        refuse_coroutine_function("on_attempt", on_attempt)
         credentials = find_credentials(None if api_key is None else ApiKeyAuth(api_key), auth)
         self._base_url = resolve_base_url(None if base_url is None else Secret(base_url))
         self._transport = Transport(
@@ -136,7 +137,7 @@ class GalileoSessions:
         self._checks = ColumnChecks(self._requester)
         self._check = check
         self._last_where: Filter | None = None
-        self._last_query = CountQuery(_ANY_PROJECT)
+        self._last_query = CountQuery(ANY_PROJECT)
 
     async def count(
         self,
@@ -177,7 +178,7 @@ class GalileoSessions:
         count, deadline = self._counter(check), _deadline(timeout)
         scope = (log_stream_id, experiment_id, metrics_testing_id)
         if isinstance(project_id, CountQuery):
-            query = narrowed(project_id, build_query(_ANY_PROJECT, where, filters, *scope))
+            query = narrowed(project_id, build_query(ANY_PROJECT, where, filters, *scope))
         elif where is self._last_where and scope == _NO_SCOPE and not filters:  # its JSON is the same
             query = self._last_query.for_project(project_id)
         else:
@@ -271,7 +272,7 @@ class GalileoSessions:
             raise ConfigurationError(f"concurrency must be a whole number, 1 or more, got {brief(concurrency)}")
         return CountStream(
             targets,
-            build_query(_ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id),
+            build_query(ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id),
             count=self._counter(check),
             queue=self._requester.queue,
             concurrency=concurrency or self._concurrency,
@@ -368,7 +369,7 @@ class GalileoSessions:
             FilterError: before a request, if the partition isn't a mapping of label to filter.
         """
         given = [project_id] if isinstance(project_id, str | UUID) else project_id
-        template = build_query(_ANY_PROJECT, where, (), log_stream_id, experiment_id, metrics_testing_id)
+        template = build_query(ANY_PROJECT, where, (), log_stream_id, experiment_id, metrics_testing_id)
         queries = part_queries(template, partition)
         projects = list(dict.fromkeys([template.for_project(each).project_id for each in given]))
         deadline = _deadline(timeout)

@@ -24,9 +24,11 @@ from galileo_sessions.filters.serialization import (
 from galileo_sessions.filters.values import UUID_TEXT, instant
 from galileo_sessions.grouping.partitions import Partition
 
+ANY_PROJECT = str(UUID(int=0))  # stands for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 
 _CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_ORDER = "The project comes first: count(project_id, where)"
 _JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _NO_FILTER = b"{}"  # the body of a query for all sessions of a project
 
@@ -37,6 +39,8 @@ def _uuid(value: UUID | str) -> str:
         return value
     if isinstance(value, UUID):
         return str(value)
+    if isinstance(value, Filter):  # before `_where` would complain about the id in its place
+        raise ConfigurationError(f"an id must be a UUID, got {brief(value)}. {_ORDER}")
     match = UUID_TEXT.fullmatch(value) if isinstance(value, str) else None
     return str(UUID(match[1])) if match else value
 
@@ -50,8 +54,6 @@ def _check_id(_: object, attribute: "Attribute[Any]", value: object) -> None:
         hint = "Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
         if isinstance(value, str):
             hint += ", not a name; the address of its page in the console has it"
-        elif isinstance(value, Filter):
-            hint = "The project comes first: count(project_id, where)"
         raise ConfigurationError(f"{attribute.name} must be a UUID, got {brief(value)}. {hint}")
 
 
@@ -61,8 +63,7 @@ def _where(value: Filter | None) -> Filter:
     if isinstance(value, Filter):
         return value
     if isinstance(value, UUID) or (isinstance(value, str) and UUID_TEXT.fullmatch(value)):
-        hint = "The project comes first: count(project_id, where)"
-        raise FilterTypeError(f"where must be a filter, got {brief(value)}. {hint}")
+        raise FilterTypeError(f"where must be a filter, got {brief(value)}. {_ORDER}")
     raise expected_filter(value)
 
 

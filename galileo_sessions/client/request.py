@@ -103,37 +103,39 @@ class RequestState:
         return self.failure(errors.DeadlineExceededError(f"timeout= ran out{made}; give more time", last=last), now)
 
 
+def refuse_coroutine_function(name: str, callback: Callable[[T], object] | None) -> None:
+    """
+    Checks a callback when it is given.
+
+    Raises:
+        ConfigurationError: if it is a coroutine function, because nothing would await its coroutines.
+    """
+    if inspect.iscoroutinefunction(callback):
+        raise errors.ConfigurationError(f"{name} must be a plain function, got the coroutine function {callback!r}")
+
+
+def _jitter(most: float) -> float:
+    return random.uniform(0, most)  # noqa: S311  # spreads retries, protects nothing
+
+
+@define(eq=False)
 class Requester:
-    """
-    Sends queries and reads the responses.
+    """Sends queries and reads the responses."""
 
-    Args:
-        transport: Tells whether anything can be sent, and is closed at the end.
-        authentication: Sends one request with credentials.
-        attempt_timeout: Seconds that one attempt may take.
-        retry: Whether to try again.
-        queue: Gives the permits.
-        on_attempt: Called after each attempt. What it raises is logged.
-    """
-
-    def __init__(
-        self,
-        transport: Transport,
-        authentication: Authentication,
-        *,
-        attempt_timeout: float,
-        retry: Retry,
-        queue: Queue,
-        on_attempt: OnAttempt | None,
-    ) -> None:
-        self.queue = queue
-        self.jitter: Callable[[float], float] = _jitter
-        self._transport = transport
-        self._authentication = authentication
-        self._attempt_timeout = attempt_timeout
-        self._retry = retry
-        refuse_coroutine_function("on_attempt", on_attempt)
-        self._on_attempt = on_attempt
+    transport: Transport
+    """Tells whether anything can be sent, and is closed at the end."""
+    authentication: Authentication
+    """Sends one request with credentials."""
+    attempt_timeout: float
+    """Seconds that one attempt may take."""
+    retry: Retry
+    """Whether to try again."""
+    queue: Queue
+    """Gives the permits."""
+    on_attempt: OnAttempt | None
+    """Called after each attempt. What it raises is logged."""
+    jitter: Callable[[float], float] = _jitter
+    """A random time of at most so many seconds."""
 
     async def count(
         self, query: CountQuery, deadline: float | None, *, interactive: bool = True
@@ -163,7 +165,7 @@ class Requester:
         loop = asyncio.get_running_loop()
         now = loop.time()
         state = RequestState(endpoint, query, body, inf if deadline is None else deadline, interactive, now, now)
-        refusal = self._transport.refusal(loop)
+        refusal = self.transport.refusal(loop)
         if refusal is not None:
             raise state.failure(refusal, now)
         if now >= state.deadline:
@@ -177,12 +179,12 @@ class Requester:
 
     async def close(self) -> None:
         """Ends all waits, cancels a login in progress, and closes the transport; nothing more is sent meanwhile."""
-        self.queue.close(self._transport.stop())
+        self.queue.close(self.transport.stop())
         try:
-            await self._authentication.close()
-            await self._transport.close()
+            await self.authentication.close()
+            await self.transport.close()
         finally:
-            _ = self._transport.abandon()  # if a cancellation interrupted the closing
+            _ = self.transport.abandon()  # if a cancellation interrupted the closing
 
     async def _acquire(self, state: RequestState) -> Permit:
         timeout = asyncio.timeout_at(state.deadline if state.deadline < inf else None)
@@ -204,7 +206,7 @@ class Requester:
         raise state.too_late(now) if permit is None else state.failure(permit, now)
 
     def _patience(self, state: RequestState) -> float:
-        patience = self._retry.patience
+        patience = self.retry.patience
         return min(patience, _INTERACTIVE_PATIENCE) if state.interactive and state.deadline == inf else patience
 
     async def _attempt(self, state: RequestState, permit: Permit) -> tuple[Any, errors.GalileoError | None]:
@@ -214,7 +216,7 @@ class Requester:
         answer: Any = None
         error: errors.GalileoError | None = None
         try:
-            answer = await self._exchange(state, min(begun + self._attempt_timeout, state.deadline))
+            answer = await self._exchange(state, min(begun + self.attempt_timeout, state.deadline))
         except errors.GalileoError as problem:
             error = problem.with_traceback(None)  # a traceback would keep the whole response alive
         except BaseException:
@@ -237,11 +239,11 @@ class Requester:
 
     async def _exchange(self, state: RequestState, until: float) -> Any:
         state.allowance, state.new_token = None, False
-        endpoint, authentication = state.endpoint, self._authentication
+        endpoint, authentication = state.endpoint, self.authentication
         path = endpoint.path.format(project_id=state.query.project_id)
         response = await authentication.post(path, state.body, until=until, max_body=endpoint.max_body)
         found = allowance(response.headers)
-        state.allowance = None if found is None else (found[0], min(found[1], self._retry.max_retry_after))
+        state.allowance = None if found is None else (found[0], min(found[1], self.retry.max_retry_after))
         if response.status == 200:
             return authentication.decode(endpoint, response.body)
         state.new_token = response.status == 401 and authentication.logs_in and not state.renewed
@@ -259,8 +261,8 @@ class Requester:
         state.waiting_since = ended
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug(_LINE, state.endpoint.path, number, status, attempt.elapsed * 1000)
-        if self._on_attempt is not None:
-            call_back("on_attempt", self._on_attempt, attempt)
+        if self.on_attempt is not None:
+            call_back("on_attempt", self.on_attempt, attempt)
 
     def _prepare_retry(self, state: RequestState, error: errors.GalileoError) -> None:
         """
@@ -275,8 +277,8 @@ class Requester:
         if state.retries is None:
             until = min(now + self._patience(state), state.deadline)
             number = queue.first_attempts.number if len(state.attempts) == 1 else 0
-            state.retries = Retries(self._retry, state.interactive, self.jitter, number, now, until)
-        if state.new_token and self._retry.attempts > 1:
+            state.retries = Retries(self.retry, state.interactive, self.jitter, number, now, until)
+        if state.new_token and self.retry.attempts > 1:
             return
         wait = state.retries.next_wait(error.verdict, now, queue.first_attempts, has_answered=queue.flow.has_answered)
         if wait is None:
@@ -286,24 +288,9 @@ class Requester:
         state.not_before = now + wait
 
 
-def refuse_coroutine_function(name: str, callback: Callable[[T], object] | None) -> None:
-    """
-    Checks a callback when it is given.
-
-    Raises:
-        ConfigurationError: if it is a coroutine function, because nothing would await its coroutines.
-    """
-    if inspect.iscoroutinefunction(callback):
-        raise errors.ConfigurationError(f"{name} must be a plain function, got the coroutine function {callback!r}")
-
-
 def call_back(name: str, callback: Callable[[T], object], value: T) -> None:
     """Calls a user's function. What it raises is logged, so that it can't lose a count."""
     try:
         _ = callback(value)
     except Exception:
         logger.exception("%s raised; the counts go on", name)
-
-
-def _jitter(most: float) -> float:
-    return random.uniform(0, most)  # noqa: S311  # spreads retries, protects nothing

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import responses as phrases
-from typing import Any, Generic, NoReturn, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from attrs import field, frozen
 
@@ -17,6 +17,7 @@ from galileo_sessions.client.explain import explain
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.filters.nodes import ALWAYS
+from galileo_sessions.filters.serialization import strict_json
 
 T = TypeVar("T")
 
@@ -99,22 +100,11 @@ COLUMNS: Endpoint[ColumnCatalog] = Endpoint(
 def _json_of(body: bytes) -> object:
     """The JSON in the body of a 200, read strictly: UTF-8, no NaN or Infinity, no key twice."""
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        return strict_json(body.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         problem = "too deep" if isinstance(error, RecursionError) else str(error)
         is_json = not isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
     raise _undecodable(body, problem, is_json=is_json)
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    entries = dict(pairs)
-    if len(entries) != len(pairs):
-        raise ValueError("an object has the same key twice")
-    return entries
 
 
 def _undecodable(body: bytes, problem: str, *, is_json: bool = True) -> errors.DecodeError:

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from typing import Any, TypeAlias, cast, final
+from typing import Any, TypeAlias, TypeVar, cast, final
 
 from attrs import field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.errors import Attempt, ConfigurationError, GalileoError
+
+V = TypeVar("V")
 
 
 @frozen
@@ -130,9 +132,24 @@ def _copy(counts: Mapping[str, Any]) -> dict[str, Any]:
     return dict(counts)
 
 
+class _Held(Mapping[str, V]):
+    """A mapping of what it holds."""
+
+    _held: Mapping[str, V]
+
+    def __getitem__(self, key: str) -> V:
+        return self._held[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
 @final
 @frozen(repr=False)
-class CountsBy(Mapping[str, int]):
+class CountsBy(_Held[int]):
     """
     A mapping from each label of a partition to its count; `print` draws it as bars.
 
@@ -140,12 +157,12 @@ class CountsBy(Mapping[str, int]):
     """
 
     project_id: str
-    _counts: dict[str, int] = field(converter=_copy, hash=False)
+    _held: dict[str, int] = field(converter=_copy, hash=False)
 
     @property
     def total(self) -> int:
         """The sum of the counts. A session in two parts, such as one with two tags, is counted twice."""
-        return sum(self._counts.values())
+        return sum(self.values())
 
     def rows(self) -> list[dict[str, Any]]:
         """A dict for each label, for pandas and csv: `project_id`, `label`, `total_count`, and `share`, from 0 to 1."""
@@ -182,20 +199,11 @@ class CountsBy(Mapping[str, int]):
             for label, old, new in [*pairs, ("total", earlier.total, self.total)]
         ]
 
-    def __getitem__(self, label: str) -> int:
-        return self._counts[label]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._counts)
-
-    def __len__(self) -> int:
-        return len(self._counts)
-
     def __repr__(self) -> str:
         return f"<CountsBy: {_some(len(self), 'label')}, total {self.total:,}>"
 
     def __str__(self) -> str:
-        return display.chart([*self.items()], shares=True)
+        return display.chart([*self.items()], total=self.total)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         return display.html_chart(("label", "sessions"), [*self.items()], f"total {self.total:,}")
@@ -203,14 +211,14 @@ class CountsBy(Mapping[str, int]):
 
 @final
 @frozen(repr=False)
-class CountsTable(Mapping[str, CountsBy]):
+class CountsTable(_Held[CountsBy]):
     """
     The counts of several projects by day, bin or value: a mapping from project id to `CountsBy`, in the given order.
 
     Projects with a count that failed are missing; `errors` has the reasons.
     """
 
-    _tables: dict[str, CountsBy] = field(converter=_copy, hash=False)
+    _held: dict[str, CountsBy] = field(converter=_copy, hash=False)
     errors: tuple[GalileoError, ...] = ()
     """The errors of the counts that failed; `error.query` has the project, and the label as its `tag`."""
 
@@ -232,15 +240,6 @@ class CountsTable(Mapping[str, CountsBy]):
         """
         if self.errors:
             raise ExceptionGroup(f"{_some(len(self.errors), 'count')} failed", self.errors)
-
-    def __getitem__(self, project_id: str) -> CountsBy:
-        return self._tables[project_id]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tables)
-
-    def __len__(self) -> int:
-        return len(self._tables)
 
     def __repr__(self) -> str:
         failed = f", {len(self.errors):,} failed" if self.errors else ""

@@ -148,6 +148,9 @@ class ColumnCatalog(Mapping[str, Any]):
     def __repr__(self) -> str:
         return f"<ColumnCatalog of {len(self):,} columns: {brief(list(self))}>"
 
+    def _ipython_key_completions_(self) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # IPython calls it
+        return list(self)
+
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         head = ("id", "filter type", "label", "allowed values", "description")
         return display.html_table(head, map(cells, self.columns), len(self))

@@ -10,7 +10,19 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, SupportsFloat, TypeAlias, TypeVar, assert_never, final
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    Never,
+    SupportsFloat,
+    TypeAlias,
+    TypeVar,
+    cast,
+    final,
+    get_args,
+)
 from uuid import UUID
 from warnings import warn
 
@@ -25,6 +37,17 @@ from galileo_sessions.filters.values import Several
 from galileo_sessions.grouping import partitions
 from galileo_sessions.grouping.partitions import Partition
 from galileo_sessions.grouping.times import Unit, first_instant, last_period, zone_of
+
+__all__ = [
+    "BooleanCol",
+    "Col",
+    "CollectionCol",
+    "DateCol",
+    "IdCol",
+    "NumberCol",
+    "TextCol",
+    "fully_annotated",
+]
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], because a lone str is one
@@ -226,7 +249,7 @@ class TextCol(_UnequalText[str, str, Texts]):
 
     def values(self, values: Texts) -> Partition:
         """A part for each of `values`: the sessions that have it."""
-        return partitions.values(self, FilterType.TEXT, values)
+        return partitions.values(Call(self, "values", (values,)))
 
 
 @final
@@ -238,7 +261,7 @@ class CollectionCol(_Text[str, str, Texts]):
 
     def values(self, values: Texts) -> Partition:
         """A part for each of `values`: the sessions that have it as a member. A session with two is in both parts."""
-        return partitions.values(self, FilterType.COLLECTION, values)
+        return partitions.values(Call(self, "values", (values,)))
 
     def __ne__(self, other: Never) -> Never:  # type: ignore[override]  # type checkers reject it
         raise FilterTypeError(messages.no_such_method(self, self.filter_type, "ne"))
@@ -262,11 +285,11 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
         Args:
             edges: At least one, each greater than the one before it.
         """
-        return partitions.bins(self, edges)
+        return partitions.bins(Call(self, "bins", edges))
 
     def values(self, values: Iterable[Number]) -> Partition:
         """A part for each of `values`: the sessions that have it."""
-        return partitions.values(self, FilterType.NUMBER, values)
+        return partitions.values(Call(self, "values", (values,)))
 
 
 @final
@@ -343,7 +366,7 @@ class BooleanCol(_Equality[bool], _Truth[bool]):
 
     def values(self, values: Iterable[bool] = (True, False)) -> Partition:
         """Two parts, "true" and "false"; or one of them."""
-        return partitions.values(self, FilterType.BOOLEAN, values)
+        return partitions.values(Call(self, "values", (values,)))
 
 
 @final
@@ -367,7 +390,7 @@ class IdCol(_Equality[UUID | str]):
 
     def values(self, values: Ids) -> Partition:
         """A part for each of `values`: the sessions that have it."""
-        return partitions.values(self, FilterType.ID, values)
+        return partitions.values(Call(self, "values", (values,)))
 
 
 @final
@@ -414,8 +437,9 @@ def _between_instants(column: _Column[Any], low: object, high: object) -> Filter
 
 
 def _times(column: DateCol, unit: Unit, start: object, end: object, tz: object) -> Partition:
-    with _years(Call(column, unit, (start, end))):
-        return partitions.times(column, unit, start, end, tz)
+    call = Call(column, unit, (start, end))
+    with _years(call):
+        return partitions.times(call, unit, start, end, tz)
 
 
 @contextmanager
@@ -430,23 +454,12 @@ def _years(call: Call) -> Generator[None, None, None]:
 TypedCol: TypeAlias = TextCol | NumberCol | DateCol | BooleanCol | CollectionCol | IdCol
 
 
+_CLASSES = {made.filter_type: made for made in get_args(TypedCol)}
+
+
 def column_class(filter_type: FilterType) -> type[TypedCol]:
     """The class of the columns with a filter type."""
-    match filter_type:
-        case FilterType.TEXT:
-            return TextCol
-        case FilterType.NUMBER:
-            return NumberCol
-        case FilterType.DATE:
-            return DateCol
-        case FilterType.BOOLEAN:
-            return BooleanCol
-        case FilterType.COLLECTION:
-            return CollectionCol
-        case FilterType.ID:
-            return IdCol
-        case _:
-            assert_never(filter_type)
+    return cast("type[TypedCol]", _CLASSES[filter_type])
 
 
 def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters import messages, nodes
-from galileo_sessions.filters.kinds import DateOperator, FilterType, filter_type_of, is_missing, numpy_kind
+from galileo_sessions.filters.kinds import COMPARISONS, FilterType, filter_type_of, is_missing, numpy_kind
 from galileo_sessions.filters.values import instant, text
 
 _Textual: TypeAlias = nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter
@@ -65,32 +65,14 @@ def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
             return _number_truth(node, record.get(node.column_id))
         case nodes.DateFilter(column_id, operator, moment):
             have = _instant_or_none(column_id, record.get(column_id))
-            return None if have is None else _compare(operator, have, moment)
+            return None if have is None else bool(COMPARISONS[operator](have, moment))
         case nodes.BooleanFilter(column_id, operator, value):
             have = _boolean_or_none(record.get(column_id))
-            return None if have is None else _compare(operator, have, value)
+            return None if have is None else bool(COMPARISONS[operator](have, value))
         case nodes.FullyAnnotatedFilter():
             return None
         case _:
             assert_never(node)
-
-
-def _compare(operator: DateOperator, have: Any, value: Any) -> bool:
-    match operator:
-        case "eq":
-            return bool(have == value)
-        case "ne":
-            return bool(have != value)
-        case "gt":
-            return bool(have > value)
-        case "gte":
-            return bool(have >= value)
-        case "lt":
-            return bool(have < value)
-        case "lte":
-            return bool(have <= value)
-        case _:
-            assert_never(operator)
 
 
 def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
@@ -102,7 +84,7 @@ def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
         wanted = tuple([Decimal(repr(value)) for value in wanted])
     if leaf.operator == "between":
         return len(wanted) == 2 and wanted[0] <= have <= wanted[1]
-    truths = [_compare(leaf.operator, have, value) for value in wanted]
+    truths = [COMPARISONS[leaf.operator](have, value) for value in wanted]
     return all(truths) if leaf.operator == "ne" else any(truths)
 
 

@@ -4,6 +4,8 @@ The table of filter types: which operators the API has for each, and which Pytho
 Columns, leaves, the evaluator, catalogs and the local server take from it what differs between types.
 """
 
+import operator
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -21,6 +23,10 @@ LIST_OPERATORS = ("one_of", "not_in")
 """The operators that take a list of values."""
 SYMBOLS = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 """The operators for which Python has a symbol."""
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
+    name: getattr(operator, {"gte": "ge", "lte": "le"}.get(name, name)) for name in SYMBOLS
+}
+"""What these operators do."""
 
 _UNITS = ("hours", "days", "weeks", "months")
 _NUMBERS = (int, float, Decimal)

@@ -16,6 +16,25 @@ from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterType
 from galileo_sessions.filters import kinds, messages, values
 from galileo_sessions.filters.kinds import FilterType
 
+__all__ = [
+    "ALWAYS",
+    "NEVER",
+    "And",
+    "BooleanFilter",
+    "CollectionFilter",
+    "DateFilter",
+    "Filter",
+    "FullyAnnotatedFilter",
+    "IdFilter",
+    "LeafFilter",
+    "Not",
+    "NumberFilter",
+    "Or",
+    "TextFilter",
+    "all_of",
+    "any_of",
+]
+
 MAX_DEPTH = 100
 MAX_LEAVES = 10_000
 

@@ -9,10 +9,11 @@ a union by their only key, and its recursion has no limit, so that deep data wou
 The class of a leaf is found here too: cattrs' strategy for tagged unions answers a wrong `type` with a bare KeyError.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache, partial
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from attrs import fields, has
 from cattrs import Converter
@@ -77,6 +78,27 @@ def load_node(data: Any, path: Path, depth: int = 1) -> Filter:
 
 def _load_nodes(data: object, path: Path, depth: int) -> list[Filter]:
     return [load_node(item, (*path, i), depth) for i, item in enumerate(checked_list(data, "nodes", path))]
+
+
+def strict_json(text: str | bytes) -> object:
+    """
+    The data in a JSON text, which has no NaN or Infinity, and no key twice in an object.
+
+    Raises:
+        ValueError: if it isn't such a text.
+    """
+    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise ValueError(f"an object has the same key twice, in {brief([key for key, _ in pairs])}")
+    return entries
 
 
 def json_object(data: object) -> dict[Any, Any]:

@@ -24,6 +24,7 @@ _HEX = "[0-9a-fA-F]"
 UUID_TEXT = re.compile(f"(?:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -55,25 +56,26 @@ def text(value: str, source: Source = CONSTRUCTOR) -> str:
 
 def texts(value: str | Several[str], source: Source = CONSTRUCTOR) -> str | tuple[str, ...]:
     """A `str`, or a tuple of them from a list."""
-    if isinstance(value, (list, tuple)):
-        return tuple([text(item, source) for item in value])
-    return text(value, source)  # type: ignore[arg-type]  # which refuses all else
+    return _each(text, value, source)
 
 
 def numbers(
     value: int | float | Several[int | float], source: Source = CONSTRUCTOR
 ) -> int | float | tuple[int | float, ...]:
     """A number, or a tuple of them from a list."""
-    if isinstance(value, (list, tuple)):
-        return tuple([number(item, source) for item in value])
-    return number(value, source)
+    return _each(number, value, source)
 
 
 def ids(value: UUID | str | Several[UUID | str], source: Source = CONSTRUCTOR) -> str | tuple[str, ...]:
     """An id as text, or a tuple of them from a list."""
-    if isinstance(value, (list, tuple)):
-        return tuple([id_text(item, source) for item in value])
-    return id_text(value, source)  # type: ignore[arg-type]  # which refuses all else
+    return _each(id_text, value, source)
+
+
+def _each(read: Callable[[Any, Source], T], value: Any, source: Source) -> T | tuple[T, ...]:
+    """What `read` makes of a value, or of each item of a list."""
+    if isinstance(value, list | tuple):
+        return tuple([read(item, source) for item in cast("Sequence[Any]", value)])
+    return read(value, source)
 
 
 def boolean(value: bool, source: Source = CONSTRUCTOR) -> bool:

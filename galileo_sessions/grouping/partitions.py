@@ -42,6 +42,11 @@ class Partition(Mapping[str, Filter]):
     rest: str | None = field(default=None, kw_only=True)
     """The label of the sessions that are in no part, if `count_by` counts them."""
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether a session can be in several parts, because their column is a collection."""
+        return any(isinstance(leaf, CollectionFilter) for part in self.values() for leaf in leaves_of(part))
+
     def with_rest(self, label: str) -> "Partition":
         """
         The partition with one more label in `count_by`, for the sessions that are in no part.
@@ -54,7 +59,7 @@ class Partition(Mapping[str, Filter]):
         """
         if label in self._filters:
             raise FilterError(f"with_rest({brief(label)}): a part has this label. Write another one")
-        if any(isinstance(leaf, CollectionFilter) for part in self.values() for leaf in leaves_of(part)):
+        if self.overlaps:
             problem = "a session can be in several parts of a collection, so the rest isn't the total minus their sum"
             raise FilterError(f"with_rest({brief(label)}): {problem}. Count ~any_of(partition.values()) instead")
         return evolve(self, rest=label)
@@ -78,58 +83,55 @@ class Partition(Mapping[str, Filter]):
         return f"<Partition: {len(labels)} parts{ends}{rest}>"
 
 
-def _partition(column: Column, method: str, parts: Iterable[tuple[str, Filter]]) -> Partition:
+def _partition(call: Call, parts: Iterable[tuple[str, Filter]]) -> Partition:
     made = dict(islice(parts, MAX_PARTS + 1))
     if len(made) > MAX_PARTS:
-        raise _refusal(column, method, f"a partition has at most {MAX_PARTS:,} parts, since each one is a request")
+        raise call.error(f"a partition has at most {MAX_PARTS:,} parts, since each one is a request")
     return Partition(made)
-
-
-def _refusal(column: Column, method: str, problem: str) -> FilterError:
-    return FilterError(f"{brief(column)}.{method}(...): {problem}")
 
 
 # ---- numbers and values ----------------------------------------------------------------------------------------------
 
 
-def bins(column: Column, edges: tuple[object, ...]) -> Partition:
+def bins(call: Call) -> Partition:
     """
     Numbers between edges, the lower one included, with a part below the first edge and one from the last edge on.
 
     Raises:
         FilterError: if the edges don't ascend, or if one of them isn't a number that can be sent.
     """
-    if not edges or isinstance(edges[0], list | tuple):
-        raise _refusal(column, "bins", "write the edges as arguments: bins(0, 1, 2), or bins(*edges) for a list")
-    return _partition(column, "bins", _bins(column, edges))
+    if not call.arguments or isinstance(call.arguments[0], list | tuple):
+        raise call.error("write the edges as arguments: bins(0, 1, 2), or bins(*edges) for a list")
+    return _partition(call, _bins(call))
 
 
-def _bins(column: Column, edges: tuple[object, ...]) -> Iterator[tuple[str, Filter]]:
-    numbers = [number(edge, Call(column, "bins", edges)) for edge in edges]
-    below = [NumberFilter(column.column_id, "lt", edge) for edge in numbers]
-    above = [NumberFilter(column.column_id, "gte", edge) for edge in numbers]
+def _bins(call: Call) -> Iterator[tuple[str, Filter]]:
+    numbers = [number(edge, call) for edge in call.arguments]
+    below = [NumberFilter(call.column.column_id, "lt", edge) for edge in numbers]
+    above = [NumberFilter(call.column.column_id, "gte", edge) for edge in numbers]
     yield f"below {numbers[0]}", below[0]
     for i, (low, high) in enumerate(pairwise(numbers)):
         if low >= high:
-            raise _refusal(column, "bins", f"the edges must ascend, but {high} comes after {low}")
+            raise call.error(f"the edges must ascend, but {high} comes after {low}")
         yield f"{low} to {high}", above[i] & below[i + 1]
     yield f"{numbers[-1]} and above", above[-1]
 
 
-def values(column: Column, filter_type: FilterType, wanted: object) -> Partition:
+def values(call: Call) -> Partition:
     """
     One part for each value: the sessions that have it, or for a collection those with that member.
 
     Raises:
         FilterError: if the values aren't a list with at least one, or if the column can't be compared with one of them.
     """
-    items = items_of(wanted)
+    items = items_of(call.arguments[0])
     if not items:
-        raise _refusal(column, "values", f"write a list with at least one value, got {brief(wanted)}")
-    return _partition(column, "values", _values(column, filter_type, items))
+        raise call.error("write a list with at least one value")
+    return _partition(call, _values(call.column, items))
 
 
-def _values(column: Column, filter_type: FilterType, items: tuple[object, ...]) -> Iterator[tuple[str, Filter]]:
+def _values(column: Column, items: tuple[object, ...]) -> Iterator[tuple[str, Filter]]:
+    filter_type = column.filter_type
     operator = "contains" if filter_type is FilterType.COLLECTION else "eq"
     seen: set[object] = set()
     for item in items:
@@ -149,7 +151,7 @@ def _value(part: Filter) -> Any:
 # Instants stay in UTC until they are shown: Python compares two datetimes of one zone by what its clocks show.
 
 
-def times(column: Column, unit: Unit, start: object, end: object, tz: object) -> Partition:
+def times(call: Call, unit: Unit, start: object, end: object, tz: object) -> Partition:
     """
     The time from `start` to before `end`, cut where an hour, a day, a Monday or a month begins in a time zone.
 
@@ -160,13 +162,12 @@ def times(column: Column, unit: Unit, start: object, end: object, tz: object) ->
     if tz is None and isinstance(start, datetime) and isinstance(end, datetime) and start.tzinfo == end.tzinfo:
         tz = start.tzinfo
     if tz is None:
-        raise _refusal(column, unit, f'{unit} depend on the time zone. Write tz="UTC", or tz="Europe/Berlin"')
+        raise call.error(f'{unit} depend on the time zone. Write tz="UTC", or tz="Europe/Berlin"')
     zone = zone_of(tz)
     first, last = instant_in(start, zone), instant_in(end, zone)
     if first >= last:
-        problem = f"end must be after start, got {start} and {end}. For one day, end is the next day"
-        raise _refusal(column, unit, problem)
-    return _partition(column, unit, _times(column.column_id, unit, first, last, zone))
+        raise call.error("end must be after start. For one day, end is the next day")
+    return _partition(call, _times(call.column.column_id, unit, first, last, zone))
 
 
 def _times(column_id: str, unit: Unit, first: datetime, last: datetime, zone: tzinfo) -> Iterator[tuple[str, Filter]]:

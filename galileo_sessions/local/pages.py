@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from aiohttp import web
 from attrs import frozen
@@ -35,49 +36,34 @@ class Pages:
     def routes(self) -> list[web.RouteDef]:
         """All routes; like FastAPI, they don't answer HEAD."""
         project = "/projects/{project_id}"
-        handlers = {
-            "/healthcheck": self.healthcheck,
-            "/current_user": self.current_user,
-            "/projects": self.projects,
-            "/projects/all": self.projects,
-            project: self.project,
-            f"{project}/log_streams": self.log_streams,
-            f"{project}/log_streams/paginated": self.log_streams_page,
+        pages: dict[str, Callable[[web.Request], object]] = {
+            "/current_user": lambda _: _USER | {"email": self.email},
+            "/projects": self._projects,
+            "/projects/all": self._projects,
+            project: lambda request: self._described(self._project_id(request)),
+            f"{project}/log_streams": self._streams,
+            f"{project}/log_streams/paginated": self._streams_page,
         }
+        handlers = {path: partial(self._answer, page) for path, page in pages.items()} | {"/healthcheck": _healthcheck}
         return [web.get(path, handler, allow_head=False) for path, handler in handlers.items()]
 
-    async def healthcheck(self, _: web.Request) -> web.Response:
-        """The only one without credentials."""
-        return web.json_response({"api_version": "local", "message": "healthy", "version": "local"})
-
-    async def current_user(self, request: web.Request) -> web.Response:
-        """The only user."""
+    async def _answer(self, page: Callable[[web.Request], object], request: web.Request) -> web.Response:
         self.check(request)
-        return web.json_response(_USER | {"email": self.email})
+        return web.json_response(page(request))
 
-    async def projects(self, request: web.Request) -> web.Response:
+    def _projects(self, request: web.Request) -> list[dict[str, object]]:
         """All projects, or those of a name and a type."""
-        self.check(request)
         name = request.query.get("project_name")
         kind = request.query.get("type", request.query.get("project_type", _KIND))
         found = [project_id for project_id in self.sessions if kind == _KIND and name in (None, project_id)]
-        return web.json_response([self._described(project_id) for project_id in found])
+        return [self._described(project_id) for project_id in found]
 
-    async def project(self, request: web.Request) -> web.Response:
-        """One project."""
-        return web.json_response(self._described(self._project_id(request)))
-
-    async def log_streams(self, request: web.Request) -> web.Response:
-        """The log streams of a project."""
-        return web.json_response(self._streams(request))
-
-    async def log_streams_page(self, request: web.Request) -> web.Response:
-        """The same, all on one page."""
+    def _streams_page(self, request: web.Request) -> dict[str, object]:
+        """The log streams of a project, all on one page."""
         streams = self._streams(request)
-        return web.json_response({"log_streams": streams, "starting_token": 0, "limit": len(streams)})
+        return {"log_streams": streams, "starting_token": 0, "limit": len(streams)}
 
     def _project_id(self, request: web.Request) -> str:
-        self.check(request)
         project_id = str(validated("project", path=request.match_info)["path"]["project_id"])
         if project_id not in self.sessions:
             raise RequestError("Not Found", 404)
@@ -95,3 +81,8 @@ class Pages:
         streams = [stream for stream in ids if stream]
         about = {"project_id": project_id, "created_by": _USER_ID, **_TIMES}
         return [{"id": stream, "name": stream if i else "default", **about} for i, stream in enumerate(streams)]
+
+
+async def _healthcheck(_: web.Request) -> web.Response:
+    """The only page without credentials."""
+    return web.json_response({"api_version": "local", "message": "healthy", "version": "local"})

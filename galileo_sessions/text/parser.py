@@ -17,7 +17,7 @@ from attrs import frozen
 from galileo_sessions.errors import FilterError, FilterParseError, brief
 from galileo_sessions.filters import messages, nodes, values
 from galileo_sessions.filters.columns import Col, TypedCol, column_class
-from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, PARTITIONS
+from galileo_sessions.filters.kinds import COMPARISONS, FILTER_TYPES, METHODS, PARTITIONS, SYMBOLS
 from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
 
 Token: TypeAlias = re.Match[str]
@@ -57,14 +57,7 @@ _KNOWN = frozenset(map(str.lower, _NAMES))
 __warningregistry__ = None  # Python would remember each warning here, and so the texts of strangers
 _CLOSING = {"": "", "(": ")", "[": "]"}  # the text itself is like a pair of brackets
 _JOIN: dict[str, Any] = {"&": all_of, "|": any_of}  # & binds tighter
-_COMPARE: dict[str, Any] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+_COMPARE = {symbol: COMPARISONS[name] for name, symbol in SYMBOLS.items()}
 _OPERATORS = {*_JOIN, *_COMPARE}
 _INSTEAD = {
     **dict.fromkeys(("and", "or", "not", "&", "|", "!"), messages.JOIN),

@@ -64,5 +64,5 @@ async def test_a_terminal_that_knows_no_bars_has_none(show, server):
     months = ("--by", "created_at:month", "--since", "2026-04-01", "--until", "2026-07-01")
     status, written = await show("count", IDS[0], *months, encoding="latin-1")
     assert status == 0
-    assert "2026-04  104\r\n" in written
+    assert "2026-04  104   33.3%\r\n" in written
     assert "u2588" not in written

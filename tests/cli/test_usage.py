@@ -13,7 +13,7 @@ from galileo_sessions.__main__ import main
 NOBODY = "Error: no credentials. Set GALILEO_API_KEY in the environment"
 
 
-NO_JSON = "test_usage.py is not JSON: Extra data: line 1 column 3 (char 2). A filter as text goes into --where"
+NO_JSON = "test_usage.py can't be read as JSON: Extra data: line 1 column 3 (char 2). Text goes into --where"
 NO_UUID = "Error: project_id must be a UUID, got 'nope'"
 REFUSED = (
     NOBODY,

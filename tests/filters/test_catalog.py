@@ -297,6 +297,13 @@ def test_a_notebook_shows_a_table() -> None:
     assert ["a", "text", "A", "x, <int too long to show>", "what it is", "b", "not filterable"] == read.texts[5:]
 
 
+def test_ipython_completes_ids() -> None:
+    """After `catalog["`, IPython offers the ids of the columns."""
+    assert ["score", "metrics/toxicity"] == ColumnCatalog.of(
+        {"score": "number", "metrics/toxicity": "number"}
+    )._ipython_key_completions_()
+
+
 def test_html_is_inert() -> None:
     """Ids, labels, values and descriptions are escaped, and the table can be encoded as UTF-8."""
     safe = HOSTILE.replace("\ud800", "")

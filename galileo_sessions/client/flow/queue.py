@@ -190,18 +190,16 @@ class Queue:
         self._after_failure(now)
 
     def close(self, error: errors.GalileoError) -> None:
-        """Ends all waits with an error; those of another event loop ended with it."""
+        """Ends all waits with an error, unless their event loop is another one."""
         if self._loop is asyncio.get_running_loop():
             self._end_waits(lambda _: True, error)
 
     # ---- the lines ---------------------------------------------------------------------------------------------------
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> FlowControl:
-        """Begins with the clock of an event loop; what waited in another one is gone with it."""
+        """Begins with the clock of the client's event loop."""
         now = self._measured_from = loop.time()
-        self._loop, self.flow, self._timer = loop, self._new_flow(now), None
-        for line in (self._interactive, self._fan_out, self._asleep):
-            line.clear()
+        self._loop, self.flow = loop, self._new_flow(now)
         return self.flow
 
     def _new_flow(self, now: float) -> FlowControl:

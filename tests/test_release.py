@@ -1,0 +1,36 @@
+"""What a release needs: a dated section of the changelog, and a description that works outside the repository."""
+
+import re
+from datetime import date
+from importlib.metadata import metadata
+from pathlib import Path
+
+import galileo_sessions
+
+ROOT = Path(__file__).parents[1]
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_the_changelog_has_a_dated_section_for_this_version() -> None:
+    """It stands right below `Unreleased`, and each section is newer than the next."""
+    sections = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sections[0] == "[Unreleased]"
+    released = [section.split(" - ") for section in sections[1:]]
+    assert released[0][0] == f"[{galileo_sessions.__version__}]"
+    days = [date.fromisoformat(day) for _, day in released]
+    assert days == sorted(days, reverse=True)
+
+
+def test_the_changelog_says_nothing_twice() -> None:
+    """Merging two branches can leave a line twice."""
+    lines = [line for line in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines() if line.startswith("- ")]
+    assert sorted(set(lines)) == sorted(lines)
+
+
+def test_the_description_on_pypi_has_no_relative_link() -> None:
+    """Nor a relative picture, nor a remnant of one; its programs are those of README."""
+    description = metadata("galileo-sessions").json["description"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = FENCE.sub("", description)
+    assert [] == re.findall(r"\]\((?!https?:|#)[^)]*\)|(?:src|srcset|href)=\"(?!https?:)[^\"]*\"|unset:", text)
+    assert FENCE.findall(readme) == FENCE.findall(description)
