@@ -109,7 +109,7 @@ def sign(_: Any, what: str, name: str, thing: Any, *given: Any) -> tuple[str, No
     signature = given[1]
     if signature and (what == "exception" or name in NEVER_CALLED):
         return "", None
-    if not attrs.has(thing):
+    if what != "class" or not attrs.has(thing):
         return None
     written = inspect.signature(thing.__init__, bound_method=True)
     types = {field.alias: field.type for field in attrs.fields(thing)}

@@ -138,7 +138,7 @@ def test_the_terminal_holds_what_the_command_prints() -> None:
 def test_the_terminal_has_a_bar_for_each_day() -> None:
     """With its count, as long as that is; the total above is the sum."""
     shown = words((DOCS / "pictures" / "by_day_terminal.svg").read_text(encoding="utf-8"))
-    days = [re.fullmatch(r"2026-05-(\d\d) +(\d+) +(\S+) *", line) for line in shown[3:17]]
+    days = [re.fullmatch(r"2026-05-(\d\d) +(\d+) +[\d.]+% +(\S+) *", line) for line in shown[3:17]]
     found = [(int(day[1]), int(day[2]), len(day[3])) for day in days if day]
     assert [day for day, *_ in found] == [*range(1, 15)]
     assert shown[2].split()[1] == str(sum(count for _, count, _ in found))
