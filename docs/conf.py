@@ -6,7 +6,8 @@ It is nitpicky about names of this package; those of other packages stay text, f
 
 import re
 import sys
-from inspect import cleandoc
+import tomllib
+from inspect import cleandoc, getdoc, getmembers, isfunction
 from pathlib import Path
 from typing import Any, get_args
 
@@ -34,6 +35,7 @@ nitpick_ignore_regex = [
 
 myst_heading_anchors = 3  # as GitHub makes them
 
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 maximum_signature_line_length = 120
 napoleon_numpy_docstring = False
@@ -50,6 +52,20 @@ html_theme = "furo"
 html_title = "galileo_sessions"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = [("moved.js", {"defer": "defer"})]
+templates_path = ["_templates"]
+html_sidebars = {
+    "**": [
+        "sidebar/brand.html",
+        "release.html",
+        "sidebar/search.html",
+        "sidebar/scroll-start.html",
+        "sidebar/navigation.html",
+        "sidebar/scroll-end.html",
+    ]
+}
+_URLS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls")
+html_context = {"repository": (_URLS or {}).get("Repository")}  # no link until the owner sets it there
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
@@ -62,6 +78,12 @@ for name, module in list(sys.modules.items()):
 
 PUBLIC = {name: f"galileo_sessions.{name}" for name in galileo_sessions.__all__}
 PUBLIC |= {name: f"galileo_sessions.local.{name}" for name in galileo_sessions.local.__all__}
+_MADE = "Partition CountStream CountResult CountReport CountsBy CountsTable Progress Attempt Verdict Issue And Or Not"
+_MADE += " TextCol NumberCol DateCol BooleanCol CollectionCol IdCol"
+NEVER_CALLED = {
+    PUBLIC[name] for name in PUBLIC if name in _MADE.split() or name.endswith(("Filter", "ColumnInfo", "ColumnCatalog"))
+}
+"""Classes that the client, columns and operators make: their readers pass no parameters."""
 
 
 def keep_colons(_: Any, what: str, *given: Any) -> None:
@@ -85,9 +107,9 @@ def _code(found: re.Match[str]) -> str:
 def sign(_: Any, what: str, name: str, thing: Any, *given: Any) -> tuple[str, None] | None:
     """No signature for what its readers never call, and the fields' types where converters take any object."""
     signature = given[1]
-    if signature and (what == "exception" or name in (PUBLIC["CountStream"], PUBLIC["Filter"])):
+    if signature and (what == "exception" or name in NEVER_CALLED):
         return "", None
-    if not attrs.has(thing):
+    if what != "class" or not attrs.has(thing):
         return None
     written = inspect.signature(thing.__init__, bound_method=True)
     types = {field.alias: field.type for field in attrs.fields(thing)}
@@ -109,10 +131,40 @@ def find(app: Any, env: Any, node: Any, shown: Any) -> Any:
     return None if target.startswith("galileo_sessions") else shown
 
 
+def inherit(_: Any, what: str, name: str, thing: Any, *given: Any) -> None:
+    """A typed column lists what it has from `Col`, where these methods are described."""
+    if what == "class" and name in NEVER_CALLED and name.endswith("Col"):
+        names = [method for method, _ in getmembers(thing, isfunction) if method[0] != "_"]
+        shared = [method for method in names if method not in vars(thing)]
+        links = ", ".join(f":py:meth:`{method} <galileo_sessions.Col.{method}>`" for method in shared)
+        given[-1].extend(["", f"As in :py:obj:`Col <galileo_sessions.Col>`: {links}."])
+
+
 def draw(_: Any) -> None:
     """Draws the pictures that README and the pages show."""
     for file in pictures.changed():
         logging.getLogger(__name__).warning("%s has changed; look at it, and commit it", file.name)
+
+
+class Names(SphinxDirective):
+    """`.. names:: PAGE` lists the names on a page of the reference, with the first sentence of each."""
+
+    required_arguments = 1
+
+    def run(self) -> list[Any]:
+        """The list's nodes."""
+        page = Path(__file__).with_name(f"{self.arguments[0]}.md")
+        self.env.note_dependency(str(page))
+        lines: list[str] = []
+        entry = r"^\.\. (auto\w+|py:data):: (\S+)\n(?: +:.*\n)*\n*(?: +(\S.*))?"
+        for kind, name, written in re.findall(entry, page.read_text(encoding="utf-8"), re.MULTILINE):
+            short = name.removeprefix("galileo_sessions.").removeprefix("local.")
+            thing = getattr(galileo_sessions.local if ".local." in name else galileo_sessions, short)
+            said = written if kind == "py:data" else (getdoc(thing) or "").partition("\n\n")[0]
+            first = [re.split(r"(?<=[\w`=])\.(?=\s|$)", " ".join(said.split()))[0]]
+            mark_up(first)
+            lines.append(f"* :py:obj:`{short} <{name}>`: {first[0]}")
+        return self.parse_text_to_nodes("\n".join(lines))
 
 
 class Commands(SphinxDirective):
@@ -154,6 +206,8 @@ def setup(app: Any) -> None:
     """Sphinx calls this."""
     app.connect("builder-inited", draw)
     app.add_directive("commands", Commands)
+    app.add_directive("names", Names)
+    app.connect("autodoc-process-docstring", inherit, priority=600)  # its links are marked up
     app.connect("autodoc-process-docstring", keep_colons, priority=400)  # before napoleon's 500
     app.connect("autodoc-process-docstring", mark_up)
     app.connect("autodoc-process-signature", sign)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 from typing import TextIO
 
 from rich.console import Console
@@ -78,10 +79,13 @@ _TERMINAL = """\
 <style>
 .{unique_id}-matrix{{font-family:MONO;font-size:{char_height}px;line-height:{line_height}px}}
 {styles}
+.screen{{fill:#f6f8fa;stroke:#d0d7de}}
+@media (prefers-color-scheme: dark){{{styles}
+.screen{{fill:#1b1f24;stroke:none}}}}
 </style>
 <defs>{lines}</defs>
-<rect width="100%" height="100%" rx="8" fill="#1b1f24"/>
-<g fill="#59636e"><circle cx="26" cy="22" r="7"/><circle cx="48" cy="22" r="7"/><circle cx="70" cy="22" r="7"/></g>
+<rect x="0.5" y="0.5" width="{width}" height="{height}" rx="8" class="screen"/>
+<g fill="#8b949e"><circle cx="26" cy="22" r="7"/><circle cx="48" cy="22" r="7"/><circle cx="70" cy="22" r="7"/></g>
 <g transform="translate({terminal_x},{terminal_y})">{backgrounds}<g class="{unique_id}-matrix">
 {matrix}
 </g></g>
@@ -89,9 +93,12 @@ _TERMINAL = """\
 """
 
 
+_LIGHT = {"#c5c8c6": "#1f2933", "#4ade80": "#15803d"}  # on a light screen
+
+
 def terminal() -> str:
     """The demo with what it prints, its server's port aside, which differs from run to run."""
-    return _terminal(DEMO, re.sub(r"(127\.0\.0\.1):\d+", r"\1:8080", _printed(DEMO)))
+    return _terminal(DEMO, re.sub(r"(127\.0\.0\.1):\d+", r"\1:8080", _printed(DEMO)), 60)
 
 
 def by_day() -> str:
@@ -119,56 +126,121 @@ def _lines(screen: TextIO) -> Iterator[str]:
         yield from screen
 
 
-def _terminal(command: str, printed: str) -> str:
-    """A command with what it prints, exported by rich."""
-    console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+def _terminal(command: str, printed: str, width: int = 80) -> str:
+    """A command with what it prints, exported by rich; longer lines are cut."""
+    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text(f"$ {command}", "bold #4ade80"))
     console.print(Text.from_ansi(printed.rstrip("\n")), no_wrap=True, overflow="ellipsis")
     svg = console.export_svg(code_format=_TERMINAL.replace("MONO", _MONO), unique_id="terminal")
+    light, brace, dark = svg.partition("@media")
+    for bright, deep in _LIGHT.items():
+        light = light.replace(bright, deep)
+    svg = (light + brace + dark).replace(" textLength=", ' lengthAdjust="spacingAndGlyphs" textLength=')  # bars' seams
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 
 
 # ---- architecture ----------------------------------------------------------------------------------------------------
 
 _ONE_COUNT = """\
-your code > request: count(project, where)
-request: the query as bytes, encoded once
-request: queue: wait for a permit
-request: the attempt's 30 s begin here
-request: auth: the headers
-request > transport: bytes, headers
+your code > request: count
+request: wait for a permit
+request: the 30 s begin
+request > auth: bytes
+auth > transport: + headers
 transport > Galileo: POST
 Galileo > transport: 429
-transport > request: status, headers, body
-request: flow: send less; queue: first in line
-request > transport: the same bytes again
+transport > auth: response
+auth: remove secrets
+auth > request: response
+request: slow down, then first in the queue
+request > auth: bytes
+auth > transport: + headers
 transport > Galileo: POST
 Galileo > transport: 200
-transport > request: {"total_count": 63}
-request: responses: decode, strictly
+transport > auth: response
+auth > request: response
+request: read the count
 request > your code: 63
 """
 
 
 def one_count() -> str:
-    """The life of one count, from the plain text above, as a sequence."""
+    """The life of one count, from the plain text above, as a sequence; all that belongs to a lane stays in it."""
     steps = [re.split(r": ", line, maxsplit=1) for line in _ONE_COUNT.splitlines()]
     names = list(dict.fromkeys(name for who, _ in steps for name in who.split(" > ")))
-    at = {name: 62 + i * (_WIDTH - 124) / (len(names) - 1) for i, name in enumerate(names)}
-    height = 70 + 36 * len(steps)
-    parts = [f'<path d="M{x:g} 40V{height - 12}" class="line"/>' for x in at.values()]
-    for name, x in at.items():
-        parts += [_box(x - 50, 12, 100, 28, "room"), _text(x, 31, name, "name mid")]
-    for y, (who, words) in zip(range(76, height, 36), steps, strict=False):
+    lane = _WIDTH / len(names)
+    at = {name: lane * (i + 0.5) for i, name in enumerate(names)}
+    parts, y = [], 52
+    for who, words in steps:
         source, _, target = who.partition(" > ")
         if target:
-            middle = (at[source] + at[target]) / 2
+            y += 30
+            parts.append(_text((at[source] + at[target]) / 2, y - 6, words, "small mid"))
             parts.append(f'<path d="M{at[source]:g} {y}H{at[target]:g}" class="arrow"/>')
-            parts += [_box(middle - 4 * len(words), y - 20, 8 * len(words), 15, "card")]  # no line goes through words
-            parts.append(_text(middle, y - 8, words, "small mid"))
-        else:
-            parts += [_box(at[source] - 66, y - 20, 290, 26, "note"), _text(at[source] - 56, y - 2, words, "small")]
-    return _svg(height, "The life of one count", parts)
+            continue
+        lines = wrap(words, 12)
+        parts.append(_box(at[source] - lane / 2 + 3, y + 10, lane - 6, 8 + 16 * len(lines), "note"))
+        parts += [_text(at[source], y + 25 + 16 * i, line, "small mid") for i, line in enumerate(lines)]
+        y += 18 + 16 * len(lines)
+    lanes = [f'<path d="M{x:g} 40V{y + 14}" class="line"/>' for x in at.values()]
+    for name, x in at.items():
+        lanes += [_box(x - lane / 2 + 3, 12, lane - 6, 28, "room"), _text(x, 31, name, "name mid")]
+    return _svg(y + 22, "The life of one count", lanes + parts)
+
+
+_ROOMS = {  # at column and row, with what each does
+    "your code": (0, 0, ""),
+    "cli": (1, 0, "the commands"),
+    "text": (2, 0, "reads filters"),
+    "client": (0, 1, "GalileoSessions"),
+    "grouping": (1, 1, "days, bins, values"),
+    "filters": (2, 1, "Col, and no I/O"),
+    "fanout": (1, 2, "many counts"),
+    "request": (0, 3, "retries, deadline"),
+    "flow": (1, 3, "width and rate"),
+    "auth": (0, 4, "credentials"),
+    "transport": (0, 5, "aiohttp"),
+    "Galileo": (0, 6, ""),
+    "local": (1, 6, "for tests"),
+}
+_CALLS = """\
+your code > client
+cli > client
+cli > text
+text > filters
+client > grouping
+grouping > filters
+client > fanout
+client > request
+fanout > request
+request > flow
+request > auth
+auth > transport
+transport > Galileo
+transport > local
+"""
+
+
+def architecture() -> str:
+    """What calls what, as boxes with arrows from the plain text above."""
+    wide, high, across, down = 136, 44, 164, 72
+    at = {name: (8 + across * column, 8 + down * row) for name, (column, row, _) in _ROOMS.items()}
+    parts = []
+    for line in _CALLS.splitlines():
+        (x, y), (to_x, to_y) = (at[name] for name in line.split(" > "))
+        if y == to_y:
+            way = f"M{x + wide:g} {y + high / 2:g}H{to_x:g}"
+        elif x == to_x:
+            way = f"M{x + wide / 2:g} {y + high:g}V{to_y:g}"
+        else:  # it leaves and enters a little beside the middle, where straight arrows are
+            beside = 40 if to_x > x else -40
+            way = f"M{x + wide / 2 + beside:g} {y + high:g}L{to_x + wide / 2 - beside:g} {to_y:g}"
+        parts.append(f'<path d="{way}" class="arrow"/>')
+    for name, (x, y) in at.items():
+        does = _ROOMS[name][2]
+        parts += [_box(x, y, wide, high, "room"), _text(x + wide / 2, y + (19 if does else 27), name, "name mid")]
+        parts += [_text(x + wide / 2, y + 36, does, "small mid")] * bool(does)
+    return _svg(8 + down * 6 + high + 8, "What calls what", parts)
 
 
 # ---- performance -----------------------------------------------------------------------------------------------------
@@ -292,17 +364,18 @@ def flow() -> str:
 def _panel(top: float, title: str, values: _Points, bounds: _Points) -> list[str]:
     """A curve over time with its axes, and a dashed one."""
     left, right, bottom = 52, _WIDTH - 26, top + 120
-    highest = max(value for _, value in values + bounds)
+    most = max(value for _, value in values + bounds)
+    step = next(step for step in (5, 10, 20, 50, 100, 200) if most <= 4 * step)
+    highest = step * -(-most // step)
 
     def line(points: _Points, kind: str) -> str:
-        places = ((left + at / _SECONDS * (right - left), bottom - value / highest * 108) for at, value in points)
+        places = ((left + at / _SECONDS * (right - left), bottom - value / highest * 112) for at, value in points)
         return f'<path d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in places)}" class="{kind}"/>'
 
     parts = [_text(left, top - 10, title), f'<path d="M{left} {top}V{bottom}H{right}" class="axis"/>']
-    parts += [
-        _text(left - 8, bottom + 5, "0", "small end"),
-        _text(left - 8, bottom - 103, f"{highest:.0f}", "small end"),
-    ]
+    for value in range(0, round(highest) + 1, step):
+        y = bottom - value / highest * 112
+        parts += [f'<path d="M{left - 4} {y:g}h4" class="axis"/>', _text(left - 8, y + 5, f"{value}", "small end")]
     seconds = range(0, _SECONDS + 1, 2)
     parts += [_text(left + at / _SECONDS * (right - left), bottom + 20, f"{at} s", "small mid") for at in seconds]
     return [*parts, line(bounds, "bound"), line(values, "curve")]
@@ -313,6 +386,7 @@ def _panel(top: float, title: str, values: _Points, bounds: _Points) -> list[str
 PICTURES: dict[str, Callable[[], str]] = {
     "terminal.svg": terminal,
     "by_day_terminal.svg": by_day,
+    "architecture.svg": architecture,
     "one_count.svg": one_count,
     "flow_bucket.svg": flow,
     "performance_count.svg": _bars(

@@ -13,19 +13,22 @@ from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.serialization import dump_filter
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
+_BAR = 16  # characters; a line then has 58, which can be read on a telephone
+
 
 def show() -> None:
     """Prints a filter, its JSON, and what it counts in a sample."""
-    where = Col("input").contains("x") & ~Col("score").gt(3)
-    print(f"The filter    {where!r}")
-    print(f"as JSON       {json.dumps(dump_filter(where))}")
+    where = Col("input").contains("refund") & ~(Col("score") > 3)
+    print("The filter   ", repr(where).replace(" & ", f"\n{'':14}& "))
+    print("as JSON      ", json.dumps(dump_filter(where)))
     found, everything, url = asyncio.run(_count(where))
     counts = [result.unwrap() for result in found.results]
-    print(f"One project   {counts[0]} of {everything.counts[0]} sessions")
-    print(f"All {len(counts)}        {found.total} of {everything.total:,} sessions, in {url}")
+    print("The server   ", url)
+    print("One project  ", counts[0], "of", everything.counts[0], "sessions")
+    print(f"All {len(counts)}        {found.total} of {everything.total:,} sessions")
     for result, count in zip(found.results, counts, strict=True):
-        print(f"{result.query.project_id}  {bar(count, max(counts))} {count}")
-    print("The same in the real service: export GALILEO_API_KEY=..., and GalileoSessions()")
+        print(f"{result.query.project_id} {count:>4} {bar(count, max(counts), _BAR)}")
+    print("With your own data: export GALILEO_API_KEY=...")
 
 
 async def _count(where: Filter) -> tuple[CountReport, CountReport, str]:

@@ -16,17 +16,17 @@ _LAST_DAY = date(2026, 6, 30)
 _SCORER = "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42"
 _SUBJECTS = {
     "support": "a refund, a lost parcel, an invoice sent twice, a locked account, a tax receipt",
-    "travel": "the night train to Vienna, a visa extension, hand luggage, a cancelled flight, Mexico in May",
-    "code": "a regular expression, a race condition, a mutex, an index in SQL, async context managers",
-    "medicine": "a flu vaccine, ibuprofen, an X-ray of the wrist, high blood pressure, a toxic mushroom",
-    "law": "a rental contract, a tax exemption, a parking fine, parental leave, a small claims case",
-    "cooking": "sourdough bread, a vegan curry, mixing a dressing, oxtail soup, leftover rice",
-    "banking": "a mortgage rate, an exchange fee, a savings plan, a blocked card, a fixed deposit",
-    "learning": "a maths exam, the French subjunctive, a reading list, long division, a text on whales",
-    "fitness": "a marathon plan, box jumps, a rest day, a sore knee, relaxing after work",
-    "gardening": "tomato blight, a boxwood hedge, compost, a small pond, winter pruning",
-    "shopping": "a good camera, express delivery, a gift box, shoe sizes, an extended warranty",
-    "energy": "a heat pump, solar panels, a fixed tariff, a high bill, the fuse box",
+    "travel": "the night train to Vienna, a visa extension, hand luggage, a refund for a flight, Mexico in May",
+    "code": "a regular expression, a refund endpoint, a mutex, an index in SQL, async context managers",
+    "medicine": "a flu vaccine, ibuprofen, an X-ray of the wrist, a refund for pills, a toxic mushroom",
+    "law": "a rental contract, a tax exemption, a parking fine, the right to a refund, a small claims case",
+    "cooking": "sourdough bread, a vegan curry, mixing a dressing, oxtail soup, a refund for a course",
+    "banking": "a mortgage rate, an exchange fee, a refund to a card, a blocked card, a fixed deposit",
+    "learning": "a maths exam, the French subjunctive, a reading list, a refund for a book, a text on whales",
+    "fitness": "a marathon plan, box jumps, a refund for a class, a sore knee, relaxing after work",
+    "gardening": "tomato blight, a boxwood hedge, a refund for seeds, a small pond, winter pruning",
+    "shopping": "a good camera, express delivery, a gift box, a refund for shoes, an extended warranty",
+    "energy": "a heat pump, solar panels, a fixed tariff, a tariff refund, the fuse box",
 }
 _QUESTIONS = (
     "Can you explain {}?",

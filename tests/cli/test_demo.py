@@ -4,20 +4,26 @@ import resource
 import subprocess
 import sys
 
+from galileo_sessions import Col, parse_filter
+
+README = Col("input").contains("refund") & ~(Col("score") > 3)
+
 
 async def test_the_demonstration_counts_and_ends(run):
-    """It prints the filter, the JSON that travels, the counts, a chart on 80 columns, and how to go on."""
+    """It prints the filter, the JSON that travels, the counts, a chart on 60 columns, and how to go on."""
     status, out, err = await run()
     assert (status, err) == (0, "")
-    where, tree, one, everything, *chart, last = out.splitlines()
-    assert where.endswith("Col.text('input').contains('x') & ~Col.number('score').gt(3)")
+    *where, tree, url, one, everything = (lines := out.splitlines())[:6]
+    *chart, last = lines[6:]
+    assert [line[14:] for line in where] == ["Col.text('input').contains('refund')", "& ~Col.number('score').gt(3)"]
+    assert parse_filter("".join(line[14:] for line in where)) == README
     assert '"filter": {"column_id": "input"' in tree
     assert one.startswith("One project")
     assert everything.startswith("All 12")
-    counts = [int(line.rpartition(" ")[2]) for line in chart]
+    counts = [int(line.split()[1]) for line in chart]
     assert f" {sum(counts)} of " in everything
-    assert all(abs(line.count("█") - count * 32 / max(counts)) < 1 for line, count in zip(chart, counts, strict=True))
-    assert all(len(line) <= 80 for line in (where, one, everything, *chart, last))
+    assert all(abs(line.count("█") - count * 16 / max(counts)) < 1 for line, count in zip(chart, counts, strict=True))
+    assert all(len(line) <= 60 for line in (*where, url, one, everything, *chart, last))
     assert "GALILEO_API_KEY" in last
 
 

@@ -21,6 +21,7 @@ import pytest
 from aiohttp import web
 from support.browser import CHROMIUM, Tab, browser
 
+from galileo_sessions import __version__
 from galileo_sessions.cli.commands import program
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,14 @@ QUESTIONS = {
     "is_null": "questions",
     "progress bar": "questions",
     "rate limit": "questions",
+    "percent": "questions",
+    "group by": "questions",
+    "timezone": "questions",
+    "relative time": "questions",
+    "last 7 days": "questions",
+    "project id": "questions",
+    "Flask": "questions",
+    "Celery": "questions",
 }
 
 pytestmark = pytest.mark.skipif(
@@ -64,8 +73,8 @@ def test_the_site_builds(site: Path) -> None:
 
 
 def test_each_option_of_the_command_line_is_in_the_manual(site: Path) -> None:
-    """The page of commands is made from the commands themselves."""
-    commands = (site / "commands.html").read_text(encoding="utf-8")
+    """The page on the command line ends with a manual, made from the commands themselves."""
+    commands = (site / "command-line.html").read_text(encoding="utf-8")
     for command in program.commands.values():
         options = [name for option in command.params if isinstance(option, click.Option) for name in option.opts]
         assert [] == [name for name in options if f">{name}<" not in commands]
@@ -118,18 +127,18 @@ def test_pictures_show_what_they_are_drawn_from() -> None:
 
 
 def test_the_terminal_holds_what_the_command_prints() -> None:
-    """Line by line, as far as 80 columns go; the same on each draw, though the server's port is another one."""
+    """Line by line, as far as a telephone can show them; the same on each draw, whatever the server's port."""
     printed = subprocess.run([sys.executable, "-m", "galileo_sessions", "demo"], capture_output=True, check=True)
     expected = re.sub(r":\d+$", ":8080", printed.stdout.decode(), flags=re.MULTILINE).splitlines()
     shown = words((DOCS / "pictures" / "terminal.svg").read_text(encoding="utf-8"))
     assert shown[0] == "$ galileo-sessions demo"
-    assert shown[1:] == [line if len(line) <= 80 else f"{line[:79]}…" for line in expected]
+    assert shown[1:] == [line if len(line) <= 60 else f"{line[:59]}…" for line in expected]
 
 
 def test_the_terminal_has_a_bar_for_each_day() -> None:
     """With its count, as long as that is; the total above is the sum."""
     shown = words((DOCS / "pictures" / "by_day_terminal.svg").read_text(encoding="utf-8"))
-    days = [re.fullmatch(r"2026-05-(\d\d) +(\d+) +(\S+) *", line) for line in shown[3:17]]
+    days = [re.fullmatch(r"2026-05-(\d\d) +(\d+) +[\d.]+% +(\S+) *", line) for line in shown[3:17]]
     found = [(int(day[1]), int(day[2]), len(day[3])) for day in days if day]
     assert [day for day, *_ in found] == [*range(1, 15)]
     assert shown[2].split()[1] == str(sum(count for _, count, _ in found))
@@ -223,6 +232,51 @@ async def test_screens_are_whole(site: Path, tmp_path: Path) -> None:
                 await tab.open(f"{place}/{page.name}")
                 found += await troubles(tab, page.name, width)
     assert found == []
+
+
+STRAY = """(() => {
+    const at = element => element.getBoundingClientRect(), texts = [...document.querySelectorAll("text")]
+    const all = at(document.documentElement), boxes = [...document.querySelectorAll("rect:not(.card)")].map(at)
+    const inside = (a, b) => a.left >= b.left && a.right <= b.right && a.top >= b.top && a.bottom <= b.bottom + 2
+    const lines = [...document.querySelectorAll("path.line, path.arrow, path.axis")].map(at)
+    const crosses = (a, b) => a.left < b.right && a.right > b.left && a.top < b.bottom && a.bottom > b.top
+    const straight = lines.filter(line => line.width < 1 || line.height < 1)
+    return texts.filter(text => !inside(at(text), all) || straight.some(
+        line => crosses(at(text), line) && !boxes.some(box => inside(at(text), box))
+    )).map(text => text.textContent)
+})()"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
+async def test_no_line_goes_through_a_label(site: Path, tmp_path: Path) -> None:
+    """Labels stay within their picture; straight lines pass them by, or end at the box in which a label stands."""
+    found = {}
+    async with served(site) as place, browser(tmp_path) as tab:
+        await tab.resize(1280)
+        for picture in sorted((DOCS / "pictures").iterdir()):
+            if not picture.name.endswith("terminal.svg"):
+                await tab.open(f"{place}/_images/{picture.name}")
+                found[picture.name] = await tab.ask(STRAY)
+    assert found == {name: [] for name in found}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
+async def test_an_old_link_leads_to_the_page_of_its_name(site: Path, tmp_path: Path) -> None:
+    """All names were on one page."""
+    async with served(site) as place, browser(tmp_path) as tab:
+        await tab.do("Page.navigate", url=f"{place}/api.html#galileo_sessions.CountReport.total")
+        await tab.wait_for("location.href.endsWith('/api-results.html#galileo_sessions.CountReport.total')")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
+async def test_a_page_shows_its_contents_beside_it(site: Path, tmp_path: Path) -> None:
+    """On a screen of 1280 pixels, with the version and the changelog."""
+    async with served(site) as place, browser(tmp_path) as tab:
+        await tab.resize(1280)
+        await tab.open(f"{place}/filters.html")
+        entry = """document.querySelector('.toc-tree a[href="#operators"]').getBoundingClientRect()"""
+        assert await tab.ask(f"{entry}.width > 0 && {entry}.right < 1280")
+        assert __version__ in str(await tab.ask("document.querySelector('.release').innerText"))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
