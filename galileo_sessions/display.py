@@ -3,10 +3,8 @@
 from collections.abc import Container, Iterable, Sequence
 from html import escape
 from itertools import islice
-from math import ceil
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_SPARKS = "▁▂▃▄▅▆▇█"
 _BAR = 32  # columns of the longest bar in a notebook
 _MAX_LABEL = 80  # characters of a label in a chart
 _MAX_ROWS, _MAX_CELL = 100, 200  # of a table in a notebook: rows, and characters of a cell
@@ -26,26 +24,6 @@ def bar(count: int | None, top: int, width: int = _BAR) -> str:
         return ""
     full, rest = divmod(max(1, round(count / top * width * len(_EIGHTHS))), len(_EIGHTHS))
     return ("█" * full + _EIGHTHS[rest]).rstrip()
-
-
-def sparkline(counts: Sequence[int], width: int = 26) -> str:
-    """
-    A row of bars, one for each count. If there are too many, neighbouring counts share a bar that shows their mean.
-
-    Args:
-        counts: At least 0 each.
-        width: The most columns; with 26, a line with a project's id and its total has 80 characters.
-    """
-    return "".join([_SPARKS[ceil(7 * height)] for height in _heights(counts, width)])
-
-
-def _heights(counts: Sequence[int], width: int) -> list[float]:
-    """The heights of a sparkline's bars, from 0 to 1."""
-    share = -(-len(counts) // width) or 1
-    groups = [counts[i : i + share] for i in range(0, len(counts), share)]
-    means = [sum(group) / len(group) for group in groups]  # the last group can be shorter
-    top = max(means, default=0) or 1
-    return [mean / top for mean in means]
 
 
 def text_table(rows: Iterable[Sequence[str]]) -> str:
@@ -104,14 +82,6 @@ class Html(str):
 def html_bar(height: float) -> Html:
     """A horizontal bar, of a length from 0 to 1. Bars of characters would show lines between them."""
     return Html(f'<div style="width: {12 * height:.2f}em; height: 0.8em; background: currentColor"></div>')
-
-
-def html_sparkline(counts: Sequence[int], width: int = 60) -> Html:
-    """A row of bars, as `sparkline` has it."""
-    heights = _heights(counts, width)
-    bars = [f'<rect x="{i}" y="{1 - height:.3f}" width="1" height="{height:.3f}"/>' for i, height in enumerate(heights)]
-    box = f'viewBox="0 0 {len(heights)} 1" preserveAspectRatio="none" shape-rendering="crispEdges"'
-    return Html(f'<svg {box} style="width: 12em; height: 1.2em; fill: currentColor">{"".join(bars)}</svg>')
 
 
 def html_table(

@@ -258,12 +258,13 @@ class CountsTable(_Held[CountsBy]):
         return f"<CountsTable: {_some(len(self), 'project')}, total {self.total:,}{failed}>"
 
     def __str__(self) -> str:
-        sparks = [display.sparkline([*counts.values()]) for counts in self.values()]
-        return "\n".join([f"{key}  {self[key].total:>14,}  {spark}" for key, spark in zip(self, sparks, strict=True)])
+        return display.chart(self._totals(), total=self.total)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        rows = ((key, f"{by.total:,}", display.html_sparkline([*by.values()])) for key, by in self.items())
-        return display.html_table(("project id", "sessions", ""), rows, len(self), repr(self)[1:-1], numbers=(1,))
+        return display.html_chart(("project id", "sessions"), self._totals(), repr(self)[1:-1])
+
+    def _totals(self) -> list[tuple[str, int | None]]:
+        return [(project_id, counts.total) for project_id, counts in self.items()]
 
 
 def by_project(projects: Sequence[str], report: CountReport, rest: str | None) -> CountsTable:
