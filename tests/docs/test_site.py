@@ -31,7 +31,7 @@ WIDTHS = (1280, 390)
 QUESTIONS = {
     "install": "install",
     "429": "questions",
-    "API reference": "questions",
+    "API reference": "api",
     "Jupyter": "recipes",
     "is_null": "questions",
     "progress bar": "questions",
