@@ -390,7 +390,7 @@ PICTURES: dict[str, Callable[[], str]] = {
     "one_count.svg": one_count,
     "flow_bucket.svg": flow,
     "performance_count.svg": _bars(
-        "CPU cost per count", 4, "CPU of a count at 64 in flight; bare aiohttp is 1", "^count"
+        "CPU cost per count", 2, "CPU of a count at 64 in flight; bare aiohttp is 1", "^count"
     ),
     "performance_trouble.svg": troubles,
     "performance_filters.svg": _bars(
