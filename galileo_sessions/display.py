@@ -103,15 +103,18 @@ def html_table(
     return f"{above}<table>{_html_row('th', head, numbers)}{body}</table>{below}"
 
 
-def html_chart(head: Sequence[str], counts: Sequence[tuple[str, int | None]], caption: str) -> str:
-    """A table for a notebook, with each count's share of the sum, and a bar."""
+def html_chart(head: Sequence[str], counts: Sequence[tuple[str, int | None]], caption: str, total: int | None) -> str:
+    """A table for a notebook, with a bar for each count, and its share of a total if that is given."""
     top = max([count or 0 for _, count in counts[:_MAX_ROWS]], default=0) or 1
-    total = sum([count or 0 for _, count in counts]) or 1
-    rows = (
-        (label, *(("", "", "") if count is None else (f"{count:,}", f"{count / total:.1%}", html_bar(count / top))))
-        for label, count in counts
-    )
-    return html_table((*head, "share", ""), rows, len(counts), caption, numbers=(1, 2))
+    share = "" if total is None else "share"
+    rows = ((label, *_html_count(count, top, total)) for label, count in counts)
+    return html_table((*head, share, ""), rows, len(counts), caption, numbers=(1, 2))
+
+
+def _html_count(count: int | None, top: int, total: int | None) -> tuple[str, str, str]:
+    if count is None:
+        return "", "", ""
+    return f"{count:,}", "" if total is None else f"{count / (total or 1):.1%}", html_bar(count / top)
 
 
 def _html_row(tag: str, cells: Sequence[str], numbers: Container[int]) -> str:

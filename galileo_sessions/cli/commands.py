@@ -30,7 +30,7 @@ from galileo_sessions.display import text_table
 from galileo_sessions.errors import ConfigurationError, FilterCheckError, FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, cells, dump_catalog
 from galileo_sessions.filters.drawing import draw_filter
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, all_of
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, all_of, any_of
 from galileo_sessions.filters.serialization import dump_filter, json_object, load_filter, strict_json
 from galileo_sessions.text.parser import parse_filter
 from galileo_sessions.version import __version__
@@ -154,7 +154,7 @@ def program(ctx: click.Context) -> None:
 @click.option("--since", metavar="TIME", help="The first time: a date, an ISO 8601 time, today, 30m, 12h, 7d, 4w.")
 @click.option("--until", metavar="TIME", help="The end, not included; now unless given.")
 @click.option("--tz", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin; else UTC.")
-@click.option("--time-column", default="created_at", metavar="COLUMN", help="The column of --since and --until.")
+@click.option("--time-column", metavar="COLUMN", help="The column of --since and --until, if not created_at.")
 @click.option("--compare", type=click.Choice(["previous"]), help="Show the period before --since and the change, too.")
 @click.option("--fail-above", callback=check_limit, metavar="N", help="Exit status 3 for more; 10% is of all sessions.")
 @click.option("--fail-below", callback=check_limit, metavar="N", help="Exit status 3 for fewer.")
@@ -179,7 +179,7 @@ def count(
     since: str | None,
     until: str | None,
     tz: str | None,
-    time_column: str,
+    time_column: str | None,
     compare: str | None,
     fail_above: str | None,
     fail_below: str | None,
@@ -210,10 +210,8 @@ def count(
     query = _read_query(where, where_json, **scope)
     ids = _project_ids(projects, projects_from, query)
 
-    def fetch() -> ColumnCatalog:
-        if not isinstance(ids, list) or not ids:
-            raise click.UsageError("--by COLUMN needs PROJECT, or a file of ids that isn't a pipe.")
-        return asyncio.run(_fetch_columns(ids[0], **scope))
+    def fetch() -> ColumnCatalog | None:
+        return asyncio.run(_fetch_columns(ids[0], **scope)) if isinstance(ids, list) and ids else None
 
     split = read_split(by, since, until, tz, datetime.now(UTC), time_column=time_column, columns=fetch)
     if compare and (by or not since):
@@ -221,8 +219,8 @@ def count(
     shares = "%" in f"{fail_above}{fail_below}"
     partition = split.partition
     queries = _queries(query, split, compare=bool(compare), unfiltered=shares)
-    if check and isinstance(ids, list) and ids:  # a mistake ends the command before a row is written
-        _ = fetch().check(queries[0].where)
+    if check and (catalog := fetch()) is not None:  # a mistake ends the command before a row is written
+        _ = catalog.check(queries[0].where)
     targets = _targets(ids, queries)
     rows = Rows(output, len(queries), len(partition), partition.rest, bool(compare))
     tally = Tally(len(targets) if isinstance(targets, list) else None, errors)
@@ -232,10 +230,10 @@ def count(
     _run(partial(_write_counts, galileo, count_many, rows, tally), tally, quiet=quiet)
     if not tally.counted + tally.failed:
         raise Refused("the list of projects has no project id")
-    if partition.overlaps and not quiet:
+    if not partition.disjoint and not quiet:
         click.echo("The parts overlap, so their sum can exceed the total, which counts each session once", err=True)
     if tally.misfit and not quiet:
-        click.echo(f"0 in all. {tally.misfit}", err=True)
+        click.echo(f"0 in all{' parts' if tally.total else ''}. {tally.misfit}", err=True)
     if tally.failed:
         raise Exit(1)
     if reasons := alerts(fail_above, fail_below, tally):
@@ -245,9 +243,10 @@ def count(
 
 def _queries(query: CountQuery, split: Split, *, compare: bool, unfiltered: bool) -> list[CountQuery]:
     """The queries for each project: its parts, its whole, the previous period, and the period without the filter."""
-    whole, previous = (evolve(query, where=all_of([query.where, time])) for time in (split.period, split.previous))
+    times = [split.period, split.previous] if compare else [split.period]
+    whole, *previous = [evolve(query, where=all_of([query.where, time])) for time in times]
     parts = part_queries(whole, evolve(split.partition, rest=None))
-    return [*parts, whole, *[previous] * compare, *[evolve(query, where=split.period)] * unfiltered]
+    return [*parts, whole, *previous, *[evolve(query, where=split.period)] * unfiltered]
 
 
 def _project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQuery) -> list[str] | AsyncIterator[str]:
@@ -300,12 +299,12 @@ async def _write_counts(
 
 
 async def _misfit(galileo: GalileoSessions, tally: Tally) -> str:
-    """What doesn't fit in a filter that counts 0, because a column that doesn't exist counts 0, too."""
-    query = tally.query
-    if query is None or not tally.counted or tally.total:
+    """What doesn't fit in filters that count 0, because a column that doesn't exist counts 0, too."""
+    if not tally.last or not tally.counted or tally.found:
         return ""
     try:
-        (await galileo.columns(query.project_id, timeout=_COLUMNS_SECONDS)).check(query.where)
+        catalog = await galileo.columns(tally.last[0].project_id, timeout=_COLUMNS_SECONDS)
+        _ = catalog.check(any_of([query.where for query in tally.last]))
     except FilterCheckError as error:
         return str(error)
     except GalileoError:
@@ -326,7 +325,9 @@ async def _write_results(stream: CountStream, rows: Rows, tally: Tally, screen: 
                 await screen.put(rows.lines(own))
                 tally.total += own[rows.parts].total_count or 0
                 tally.unfiltered += own[-1].total_count or 0
-                tally.query = own[rows.parts].query
+                asked = own[: rows.parts or 1]
+                tally.found += sum([part.total_count or 0 for part in asked])
+                tally.last = [part.query for part in asked]
                 own = []
     finally:
         watching.cancel()

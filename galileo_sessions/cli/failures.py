@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TextIO, TypeAlias
 
 import click
@@ -44,10 +45,12 @@ class Tally:
     total: int = 0
     """The sessions, each counted once; without the filter in `unfiltered`."""
     unfiltered: int = 0
-    query: CountQuery | None = None
-    """The last one that was counted."""
+    found: int = 0
+    """The sessions in the parts of `--by`, or all without it; the rest isn't in a part."""
+    last: Sequence[CountQuery] = ()
+    """What counted them in the last project."""
     misfit: str = ""
-    """What doesn't fit in its filter, if the total is 0."""
+    """What doesn't fit in its filters, if nothing was found."""
     _rows: list[str] = Factory(list[str])
     _failed: Counter[_Kind] = Factory(Counter[_Kind])
     _examples: dict[_Kind, list[GalileoError]] = Factory(dict[_Kind, list[GalileoError]])

@@ -24,7 +24,7 @@ FORMATS = ("table", "json", "csv")
 _Record: TypeAlias = dict[str, Any]
 
 _ROW = "{:36}  {:>14}"
-_CHANGE_ROW = f"{_ROW}  {{:>14}}  {{:>17}}"
+_CHANGE_ROW = "{:36}  {:>11}  {:>10}  {:>17}"  # 80 columns
 
 
 def _chart_width() -> int:
@@ -124,12 +124,12 @@ def _csv(record: _Record, columns: Sequence[str]) -> str:
 def _table_line(record: _Record) -> str:
     if record["error"]:
         return f"{_ROW.format(record['project_id'], 'failed')}  {type(record['error']).__name__}"
-    row = _ROW.format(record["project_id"], f"{record['total_count']:,}")
+    project, count = record["project_id"], f"{record['total_count']:,}"
     if "change" not in record:
-        return row
+        return _ROW.format(project, count)
     percent = record["change_percent"]
     change = f"{record['change']:+,}" + ("" if percent is None else f" ({percent:+}%)")
-    return f"{row}  {record['previous_count']:>14,}  {change:>17}"
+    return _CHANGE_ROW.format(project, count, f"{record['previous_count']:,}", change)
 
 
 def columns_code(catalog: ColumnCatalog) -> str:

@@ -31,6 +31,7 @@ from galileo_sessions.errors import Attempt, ConfigurationError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.values import Several
+from galileo_sessions.grouping.partitions import Partition
 
 if TYPE_CHECKING:  # only for annotations, because importing aiohttp is the transport's business
     import aiohttp
@@ -260,14 +261,15 @@ class GalileoSessions:
                 and the loop raises the error, too.
             on_progress: Called with a `Progress` after each result. What it raises is logged, never raised.
             check: As in `count`, for each target and its project. If the filter doesn't fit, the error is that
-                target's result.
+                target's result. With None, nothing is checked.
 
         Raises:
             ConfigurationError: if an argument can't work.
             FilterError: if the filter can't be sent.
         """
-        if isinstance(targets, str | UUID | CountQuery):
-            raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(targets)}. Write [...]")
+        if targets is None or isinstance(targets, str | UUID | CountQuery | Filter):
+            hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
+            raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(targets)}. {hint}")
         if concurrency is not None and (not isinstance(concurrency, int) or concurrency < 1):
             raise ConfigurationError(f"concurrency must be a whole number, 1 or more, got {brief(concurrency)}")
         return CountStream(
@@ -300,12 +302,13 @@ class GalileoSessions:
         """
         Counts like `count_many`, and returns all results in the order of the targets.
 
-        The arguments are those of `count_many`, without `ordered`.
+        The arguments are those of `count_many`, without `ordered`. If the total is 0, `check` works as in `count`.
 
         Raises:
             GalileoError: what a stream raises; errors of single targets are in the report. The `report` attribute of
                 the exception has the results until then, even if the source of the targets raised it.
         """
+        deadline = _deadline(timeout)
         stream = self.count_many(
             targets,
             where,
@@ -319,7 +322,11 @@ class GalileoSessions:
             on_progress=on_progress,
             check=check,
         )
-        return await report_of(stream)
+        report = await report_of(stream)
+        if not report.total and check is self._check is None:
+            counted = [result.query for result in report.results if result.ok]
+            await self._checks.explain_zero(counted[:1], deadline)
+        return report
 
     @overload
     async def count_by(
@@ -368,12 +375,12 @@ class GalileoSessions:
                 projects, what `count_all` raises.
             FilterError: before a request, if the partition isn't a mapping of label to filter.
         """
-        given = [project_id] if isinstance(project_id, str | UUID) else project_id
+        given = [project_id] if isinstance(project_id, str | UUID | Filter) else project_id
         template = build_query(ANY_PROJECT, where, (), log_stream_id, experiment_id, metrics_testing_id)
         queries = part_queries(template, partition)
         projects = list(dict.fromkeys([template.for_project(each).project_id for each in given]))
         deadline = _deadline(timeout)
-        report = await self.count_all(
+        stream = self.count_many(
             [query.for_project(project) for project in projects for query in queries],
             concurrency=concurrency,
             fail_fast=given is not project_id,
@@ -381,8 +388,10 @@ class GalileoSessions:
             on_progress=on_progress,
             check=check,
         )
-        table = by_project(projects, report, getattr(partition, "rest", None))
-        if table and not table.total and check is self._check is None:
+        rest, disjoint = (partition.rest, partition.disjoint) if isinstance(partition, Partition) else (None, False)
+        table = by_project(projects, await report_of(stream), rest=rest, disjoint=disjoint)
+        found = any(counts[label] for counts in table.values() for label in partition)  # a rest can be all sessions
+        if table and not found and check is self._check is None:
             await self._checks.explain_zero((query.for_project(next(iter(table))) for query in queries), deadline)
         return table if given is project_id else table[projects[0]]
 
@@ -415,7 +424,7 @@ class GalileoSessions:
 
 
 def _positive(timeout: float | None) -> float | None:
-    if timeout is not None and not timeout > 0:  # NaN isn't, either
+    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):  # NaN isn't, either
         raise ConfigurationError(f"timeout must be more than 0 seconds, got {brief(timeout)}")
     return timeout
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
@@ -21,14 +21,14 @@ from galileo_sessions.filters.serialization import (
     load,
     load_node,
 )
-from galileo_sessions.filters.values import UUID_TEXT, instant
+from galileo_sessions.filters.values import UUID_TEXT, as_sequence, instant
 from galileo_sessions.grouping.partitions import Partition
 
 ANY_PROJECT = str(UUID(int=0))  # stands for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 
 _CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_ORDER = "The project comes first: count(project_id, where)"
+_ORDER = "The project comes before the filter"
 _JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _NO_FILTER = b"{}"  # the body of a query for all sessions of a project
 
@@ -39,21 +39,27 @@ def _uuid(value: UUID | str) -> str:
         return value
     if isinstance(value, UUID):
         return str(value)
-    if isinstance(value, Filter):  # before `_where` would complain about the id in its place
-        raise ConfigurationError(f"an id must be a UUID, got {brief(value)}. {_ORDER}")
     match = UUID_TEXT.fullmatch(value) if isinstance(value, str) else None
     return str(UUID(match[1])) if match else value
+
+
+def _project_id(value: UUID | str) -> str:
+    if isinstance(value, Filter):  # before `_where` would complain about the project in its place
+        raise ConfigurationError(f"project_id must be a UUID, got {brief(value)}. {_ORDER}")
+    return _uuid(value)
 
 
 def _uuid_or_none(value: UUID | str | None) -> str | None:
     return None if value is None else _uuid(value)
 
 
-def _check_id(_: object, attribute: "Attribute[Any]", value: object) -> None:
+def _check_id(_: object, attribute: "Attribute[Any]", value: Any) -> None:
     if not isinstance(value, str) or not _CANONICAL.fullmatch(value):
         hint = "Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
         if isinstance(value, str):
             hint += ", not a name; the address of its page in the console has it"
+        elif as_sequence(value) is not None:
+            hint = "For several projects write count_all([...])"
         raise ConfigurationError(f"{attribute.name} must be a UUID, got {brief(value)}. {hint}")
 
 
@@ -62,9 +68,13 @@ def _where(value: Filter | None) -> Filter:
         return ALWAYS
     if isinstance(value, Filter):
         return value
-    if isinstance(value, UUID) or (isinstance(value, str) and UUID_TEXT.fullmatch(value)):
+    if all(isinstance(item, UUID) or (isinstance(item, str) and UUID_TEXT.fullmatch(item)) for item in _items(value)):
         raise FilterTypeError(f"where must be a filter, got {brief(value)}. {_ORDER}")
     raise expected_filter(value)
+
+
+def _items(value: object) -> Sequence[object]:
+    return as_sequence(value) or [value]
 
 
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
@@ -92,7 +102,7 @@ class CountQuery:
             given.
     """
 
-    project_id: str = field(converter=_uuid, validator=_check_id)
+    project_id: str = field(converter=_project_id, validator=_check_id)
     """A UUID, as text or as `uuid.UUID`."""
     where: Filter = field(default=None, converter=_where)
     """The filter; None and `ALWAYS` mean all sessions."""
@@ -131,7 +141,7 @@ class CountQuery:
         query = type(self).__new__(type(self))
         for name in _SHARED:  # copy.copy would add 3 % to the time of a count
             object.__setattr__(query, name, getattr(self, name))
-        object.__setattr__(query, "project_id", _uuid(project_id))
+        object.__setattr__(query, "project_id", _project_id(project_id))
         _check_id(query, _PROJECT_ID, query.project_id)
         return query
 

@@ -99,7 +99,7 @@ class RequestState:
     def too_late(self, now: float) -> errors.GalileoError:
         """The error to raise if the deadline has passed, or will pass before the next attempt."""
         last = self.attempts[-1].error if self.attempts else None
-        made = "" if self.attempts else " before a request could be sent"
+        made = f" after a {type(last).__name__}" if last else " before a request could be sent"
         return self.failure(errors.DeadlineExceededError(f"timeout= ran out{made}; give more time", last=last), now)
 
 
@@ -111,7 +111,8 @@ def refuse_coroutine_function(name: str, callback: Callable[[T], object] | None)
         ConfigurationError: if it is a coroutine function, because nothing would await its coroutines.
     """
     if inspect.iscoroutinefunction(callback):
-        raise errors.ConfigurationError(f"{name} must be a plain function, got the coroutine function {callback!r}")
+        shown = getattr(callback, "__qualname__", type(callback).__name__)  # the repr of a partial has its arguments
+        raise errors.ConfigurationError(f"{name} must be a plain function, got the coroutine function {shown}")
 
 
 def _jitter(most: float) -> float:

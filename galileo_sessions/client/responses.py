@@ -101,8 +101,8 @@ def _json_of(body: bytes) -> object:
     """The JSON in the body of a 200, read strictly: UTF-8, no NaN or Infinity, no key twice."""
     try:
         return strict_json(body.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        problem = "too deep" if isinstance(error, RecursionError) else str(error)
+    except ValueError as error:
+        problem = str(error)
         is_json = not isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
     raise _undecodable(body, problem, is_json=is_json)
 

@@ -75,7 +75,7 @@ class Progress:
         """Seconds to the end at the pace so far; None while it is unknown."""
         if self.total is None or not self.done:
             return None
-        return (self.total - self.done) * self.elapsed / self.done
+        return max(0, self.total - self.done) * self.elapsed / self.done  # a list can grow
 
     @property
     def limit(self) -> int:
@@ -127,7 +127,7 @@ class CountReport:
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         named = [(f"{result.query.project_id} {result.query.tag or ''}", result.total_count) for result in self.results]
-        return display.html_chart(("project id", "sessions"), named, repr(self)[1:-1])
+        return display.html_chart(("project id", "sessions"), named, repr(self)[1:-1], self.total)
 
     def raise_for_errors(self) -> None:
         """
@@ -170,6 +170,8 @@ class CountsBy(_Held[int]):
 
     project_id: str
     _held: dict[str, int] = field(converter=_copy, hash=False)
+    disjoint: bool = field(default=True, eq=False)
+    """Whether no session is in two parts, as far as the partition knows."""
 
     @property
     def total(self) -> int:
@@ -177,12 +179,24 @@ class CountsBy(_Held[int]):
         return sum(self.values())
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each label, for pandas and csv: `project_id`, `label`, `total_count`, and `share`, from 0 to 1."""
-        total = self.total or 1
+        """
+        A dict for each label, for pandas and csv: `project_id`, `label`, `total_count`, and `share`.
+
+        A share is from 0 to 1 of the total; it is None if parts can overlap.
+        """
+        total = self._whole()
         return [
-            {"project_id": self.project_id, "label": label, "total_count": count, "share": count / total}
+            {
+                "project_id": self.project_id,
+                "label": label,
+                "total_count": count,
+                "share": None if total is None else count / (total or 1),
+            }
             for label, count in self.items()
         ]
+
+    def _whole(self) -> int | None:
+        return self.total if self.disjoint else None
 
     def change_from(self, earlier: "CountsBy") -> list[dict[str, Any]]:
         """
@@ -215,10 +229,10 @@ class CountsBy(_Held[int]):
         return f"<CountsBy: {_some(len(self), 'label')}, total {self.total:,}>"
 
     def __str__(self) -> str:
-        return display.chart([*self.items()], total=self.total)
+        return display.chart([*self.items()], total=self._whole())
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_chart(("label", "sessions"), [*self.items()], f"total {self.total:,}")
+        return display.html_chart(("label", "sessions"), [*self.items()], f"total {self.total:,}", self._whole())
 
 
 @final
@@ -261,13 +275,13 @@ class CountsTable(_Held[CountsBy]):
         return display.chart(self._totals(), total=self.total)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_chart(("project id", "sessions"), self._totals(), repr(self)[1:-1])
+        return display.html_chart(("project id", "sessions"), self._totals(), repr(self)[1:-1], self.total)
 
     def _totals(self) -> list[tuple[str, int | None]]:
         return [(project_id, counts.total) for project_id, counts in self.items()]
 
 
-def by_project(projects: Sequence[str], report: CountReport, rest: str | None) -> CountsTable:
+def by_project(projects: Sequence[str], report: CountReport, *, rest: str | None, disjoint: bool) -> CountsTable:
     """
     The counts of each project, by the tags of its queries.
 
@@ -275,6 +289,7 @@ def by_project(projects: Sequence[str], report: CountReport, rest: str | None) -
         projects: The ids.
         report: The results: as many for each project, in the order of the projects.
         rest: The label whose count, that of all sessions, becomes that of the sessions in no part.
+        disjoint: Whether no session is in two parts.
     """
     size = len(report.results) // max(1, len(projects))
     tables: dict[str, CountsBy] = {}
@@ -285,7 +300,7 @@ def by_project(projects: Sequence[str], report: CountReport, rest: str | None) -
             if rest is not None:  # at least 0: sessions can arrive between the requests
                 everything = counts.pop(rest)
                 counts[rest] = max(0, everything - sum(counts.values()))
-            tables[project] = CountsBy(project, counts)
+            tables[project] = CountsBy(project, counts, disjoint)
     return CountsTable(tables, report.errors)
 
 

@@ -26,6 +26,8 @@ from galileo_sessions.filters.serialization import checked_list, dump, json_obje
 
 T = TypeVar("T", bound=TypedCol)
 
+_HEAD = ("id", "filter type", "label", "allowed values", "description")
+
 
 def _columns(columns: Iterable[ColumnInfo]) -> tuple[ColumnInfo, ...]:
     return tuple({info.id: info for info in columns}.values())
@@ -145,6 +147,9 @@ class ColumnCatalog(Mapping[str, Any]):
     def __contains__(self, column_id: object) -> bool:
         return column_id in self._infos  # Mapping's would first look for a similar name
 
+    def __str__(self) -> str:
+        return display.text_table([_HEAD, *map(cells, self.columns)])
+
     def __repr__(self) -> str:
         return f"<ColumnCatalog of {len(self):,} columns: {brief(list(self))}>"
 
@@ -152,8 +157,7 @@ class ColumnCatalog(Mapping[str, Any]):
         return list(self)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        head = ("id", "filter type", "label", "allowed values", "description")
-        return display.html_table(head, map(cells, self.columns), len(self))
+        return display.html_table(_HEAD, map(cells, self.columns), len(self))
 
 
 def cells(info: ColumnInfo) -> tuple[str, ...]:

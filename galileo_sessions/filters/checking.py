@@ -46,6 +46,8 @@ def check(infos: Mapping[str, ColumnInfo], where: Filter) -> Filter:
 def unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, hint: bool = True) -> str:
     """The text for a column that doesn't exist, with the column that has a similar id, label or older name."""
     said = f"there is no column {brief(column_id)}"
+    if not infos:
+        return f"{said}, because the project has no columns: it has no sessions, or its id is another one"
     if not hint:
         return said
     names = {name: name for name in infos}

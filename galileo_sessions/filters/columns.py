@@ -305,7 +305,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
 
     def hours(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """A part for each hour, labelled "2026-05-01 09:00"; see `days`. An hour that repeats has its offset too."""
-        return _times(self, "hours", start, end, tz)
+        return _times(Call(self, "hours", (start, end)), "hours", start, end, tz)
 
     def days(
         self, start: Day | None = None, end: Day | None = None, *, last: str = "", tz: tzinfo | str | None = None
@@ -328,19 +328,22 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         Raises:
             FilterError: if `end` isn't after `start`, or there would be more than 10,000 parts.
         """
+        call = Call(self, "days", (last,) if last else (start, end))
         if bool(last) is not (start is None or end is None) or (last and (start or end)):
-            raise Call(self, "days", (start, end)).error('write days(start, end, tz=...), or days(last="30d", tz=...)')
+            raise call.error('write days(start, end, tz=...), or days(last="30d", tz=...)')
+        if last and last[-1:] not in ("d", "w"):
+            raise call.error("write days or weeks, such as 30d or 4w")
         if last and tz is not None:
-            start, end = last_period(last, tz, Call(self, "days", (last,)))
-        return _times(self, "days", start, end, tz)
+            start, end = last_period(last, tz, call)
+        return _times(call, "days", start, end, tz)
 
     def weeks(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """A part for each week from Monday, labelled with the first day of the part; see `days`."""
-        return _times(self, "weeks", start, end, tz)
+        return _times(Call(self, "weeks", (start, end)), "weeks", start, end, tz)
 
     def months(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """A part for each calendar month, labelled "2026-05"; see `days`."""
-        return _times(self, "months", start, end, tz)
+        return _times(Call(self, "months", (start, end)), "months", start, end, tz)
 
 
 class _Truth(_Column[V]):
@@ -436,8 +439,7 @@ def _between_instants(column: _Column[Any], low: object, high: object) -> Filter
     return DateFilter(column.column_id, "gte", first) & DateFilter(column.column_id, "lte", last)
 
 
-def _times(column: DateCol, unit: Unit, start: object, end: object, tz: object) -> Partition:
-    call = Call(column, unit, (start, end))
+def _times(call: Call, unit: Unit, start: object, end: object, tz: object) -> Partition:
     with _years(call):
         return partitions.times(call, unit, start, end, tz)
 

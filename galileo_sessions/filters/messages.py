@@ -7,7 +7,6 @@ Everything here runs after something was refused, so none of it has to be fast.
 import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping, Set
-from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from heapq import nsmallest
 from itertools import islice
@@ -115,7 +114,7 @@ def _other_method(column: Column, known: tuple[str, ...], name: str) -> str:
     if method in known:
         return f"Write {brief(column)}.{method}{arguments}"
     if method in LIST_OPERATORS:
-        return f"Write {_each_value(column, method)}"
+        return f"Write {_each_value(brief(column), method)}"
     if method == "ne":
         return f"Write {brief(column)}.not_in([...])"
     makers = [kind for kind in FilterType if method in (*kind.methods, *kind.partitions)]
@@ -126,9 +125,9 @@ def _other_method(column: Column, known: tuple[str, ...], name: str) -> str:
     return method if method != name else ""
 
 
-def _each_value(column: Column, operator: str) -> str:
+def _each_value(column: str, operator: str) -> str:
     """`one_of` or `not_in` for values that the API doesn't take in a list."""
-    equal_to_any = f"any_of([{brief(column)}.eq(value) for value in values])"
+    equal_to_any = f"any_of([{column}.eq(value) for value in values])"
     return equal_to_any if operator == "one_of" else f"~{equal_to_any}"
 
 
@@ -142,6 +141,8 @@ def expected_filter(value: Any, symbol: str = "") -> FilterTypeError:
         hint = ". For no condition write ALWAYS"
     elif isinstance(value, str):
         hint = hint or ". Write parse_filter(...) to read a filter from text"
+    elif hasattr(value, "keys"):
+        hint = ". Write load_filter(...) to read a filter from the API's JSON"
     elif type(value) in (list, tuple):
         hint = ". Write all_of([...]) to join filters, or any_of([...]) if one of them is enough"
     elif hasattr(value, "column_id"):
@@ -225,7 +226,8 @@ class Call(Source):
         if hasattr(value, "column_id"):
             return f"A column can't be compared with a column. Write {brief(value.column_id)} for text"
         if method in LIST_OPERATORS and filter_type is not FilterType.ID:
-            return f"Write {_each_value(column, method)} for other values"
+            typed = brief(column) if wanted is None else f"Col.{filter_type}({brief(column.column_id)})"
+            return f"Write {_each_value(typed, method)} for other values" if filter_type else ""
         if isinstance(value, list | tuple | Set):
             return self._instead_of_list(cast("Collection[object]", value))
         column_id, words = brief(column.column_id), [_plain(each).lower() for each in self.arguments]
@@ -254,7 +256,7 @@ class Call(Source):
             return f"Write Col.collection{call} if the column is a collection, or Col.text{call} if it is text"
         if wanted and method in wanted.operators:
             return f"Write {brief(column)}.{method}({written})"
-        return f"Write {_each_value(column, method)}"
+        return f"Write {_each_value(brief(column), method)}"
 
 
 def _plain(value: object) -> str:
@@ -264,33 +266,38 @@ def _plain(value: object) -> str:
 def _as_time(column_id: str, method: str, arguments: tuple[object, ...]) -> str:
     """The comparison with the times that text, days or seconds since 1970 stand for, or an empty text."""
     column, written = f"Col.date({column_id})", _plain(arguments[0])
-    first, times = _moment(written), [_written_time(each) for each in arguments]
-    if not all(times) or method not in FilterType.DATE.methods:
+    spans = [span for each in arguments if (span := _span(each))]
+    if len(spans) < len(arguments) or method not in FilterType.DATE.methods:
         return ""
-    if first is None or method not in ("eq", "ne") or len(written) > len("2026-01-31"):
-        return f"{column}.{method}({', '.join(times)})"
-    made = f'{column}.on({written!r}, tz="UTC")'
-    if len(written) == len("2026-01"):
-        after = (first + timedelta(days=31)).replace(day=1)
-        made = f"({column}.gte({times[0]}) & {column}.lt({after.isoformat()!r}))"
+    (begin, end), (last, after) = spans[0], spans[-1]
+    if method == "between" and (end or after):
+        return f"({column}.gte({begin}) & {column}.{f'lt({after})' if after else f'lte({last})'})"
+    if not end:
+        return f"{column}.{method}({', '.join([time for time, _ in spans])})"
+    if method not in ("eq", "ne"):  # a day or a month is over when the next one begins
+        return f"{column}." + {"gt": f"gte({end})", "lte": f"lt({end})"}.get(method, f"{method}({begin})")
+    is_day = len(written) == len("2026-01-31")
+    made = f'{column}.on({written!r}, tz="UTC")' if is_day else f"({column}.gte({begin}) & {column}.lt({end}))"
     return made if method == "eq" else f"~{made}"
 
 
-def _written_time(value: object) -> str:
-    """A time as an expression, from text, a day, or seconds or milliseconds since 1970; else an empty text."""
+def _span(value: object) -> tuple[str, str] | None:
+    """The time that a value stands for, as an expression; and for a day or a month, the beginning of the next."""
     if isinstance(value, int | float) and 1 < value < 1_000 * _MILLISECONDS:
-        return f"datetime.fromtimestamp({value}{' / 1000' if value >= _MILLISECONDS else ''}, UTC)"
-    moment = _moment(_plain(value))
-    return repr(moment.isoformat()) if moment else ""
-
-
-def _moment(written: str) -> datetime | None:
-    """The time that text stands for, by default in UTC; None for other text. A month stands for its beginning."""
-    if _TIME.fullmatch(written):
-        with suppress(ValueError):
-            moment = datetime.fromisoformat(f"{written}-01" if len(written) == len("2026-01") else written.upper())
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return None
+        return f"datetime.fromtimestamp({value}{' / 1000' if value >= _MILLISECONDS else ''}, UTC)", ""
+    written = _plain(value)
+    if not _TIME.fullmatch(written):
+        return None
+    is_month = len(written) == len("2026-01")
+    try:
+        moment = datetime.fromisoformat(f"{written}-01" if is_month else written.upper())
+    except ValueError:
+        return None
+    begin = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if len(written) > len("2026-01-31"):
+        return repr(begin.isoformat()), ""
+    after = (begin + timedelta(days=31)).replace(day=1) if is_month else begin + timedelta(days=1)
+    return repr(begin.isoformat()), repr(after.isoformat())
 
 
 def date_as_text(column: Column, operator: str, value: str) -> str:

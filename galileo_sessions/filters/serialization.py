@@ -87,7 +87,10 @@ def strict_json(text: str | bytes) -> object:
     Raises:
         ValueError: if it isn't such a text.
     """
-    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+    except RecursionError:
+        raise ValueError("too deep") from None
 
 
 def _refuse_constant(constant: str) -> NoReturn:

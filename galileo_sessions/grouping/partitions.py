@@ -13,11 +13,10 @@ from typing import Any, cast, final
 from attrs import evolve, field, frozen
 
 from galileo_sessions import display
-from galileo_sessions.errors import FilterError, brief
+from galileo_sessions.errors import FilterError, FilterTypeError, brief
 from galileo_sessions.filters.kinds import FilterType
 from galileo_sessions.filters.messages import Call, Column
-from galileo_sessions.filters.nodes import CollectionFilter, Comparison, DateFilter, Filter, NumberFilter
-from galileo_sessions.filters.tree import leaves_of
+from galileo_sessions.filters.nodes import Comparison, DateFilter, Filter, NumberFilter
 from galileo_sessions.filters.values import items_of, number
 from galileo_sessions.grouping.times import Unit, instant_in, next_begin, zone_of
 
@@ -26,6 +25,18 @@ MAX_PARTS = 10_000
 
 def _copied(filters: Mapping[str, Filter]) -> dict[str, Filter]:
     return dict(filters)
+
+
+def _check_rest(partition: "Partition", _: object, label: str | None) -> None:
+    if label is None:
+        return
+    if not isinstance(label, str):
+        raise FilterTypeError(f"with_rest({brief(label)}): a label must be text")
+    if label in partition:
+        raise FilterError(f"with_rest({brief(label)}): a part has this label. Write another one")
+    if not partition.disjoint:
+        problem = "a session can be in several of these parts, so the rest isn't the total minus their sum"
+        raise FilterError(f"with_rest({brief(label)}): {problem}. Count ~any_of(partition.values()) instead")
 
 
 @final
@@ -40,13 +51,10 @@ class Partition(Mapping[str, Filter]):
     """
 
     _filters: dict[str, Filter] = field(converter=_copied)
-    rest: str | None = field(default=None, kw_only=True)
+    disjoint: bool = field(default=False, kw_only=True)
+    """Whether no session is in two parts, as in all partitions that columns make but those of a collection."""
+    rest: str | None = field(default=None, kw_only=True, validator=_check_rest)
     """The label of the sessions that are in no part, if `count_by` counts them."""
-
-    @property
-    def overlaps(self) -> bool:
-        """Whether a session can be in several parts, because their column is a collection."""
-        return any(isinstance(leaf, CollectionFilter) for part in self.values() for leaf in leaves_of(part))
 
     def with_rest(self, label: str) -> "Partition":
         """
@@ -56,13 +64,9 @@ class Partition(Mapping[str, Filter]):
         whether `~` selects sessions without a value. So the mapping itself has no filter with this label.
 
         Raises:
-            FilterError: if a part has the label, or if parts can overlap because their column is a collection.
+            FilterError: if a part has the label, or if parts can overlap: those of a collection, and those of a
+                partition that no column made.
         """
-        if label in self._filters:
-            raise FilterError(f"with_rest({brief(label)}): a part has this label. Write another one")
-        if self.overlaps:
-            problem = "a session can be in several parts of a collection, so the rest isn't the total minus their sum"
-            raise FilterError(f"with_rest({brief(label)}): {problem}. Count ~any_of(partition.values()) instead")
         return evolve(self, rest=label)
 
     def __getitem__(self, label: str) -> Filter:
@@ -97,7 +101,7 @@ def _partition(call: Call, parts: Iterable[tuple[str, Filter]]) -> Partition:
     made = dict(islice(parts, MAX_PARTS + 1))
     if len(made) > MAX_PARTS:
         raise call.error(f"a partition has at most {MAX_PARTS:,} parts, since each one is a request")
-    return Partition(made)
+    return Partition(made, disjoint=call.column.filter_type is not FilterType.COLLECTION)
 
 
 # ---- numbers and values ----------------------------------------------------------------------------------------------

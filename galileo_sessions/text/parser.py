@@ -213,6 +213,7 @@ class _Parser:
         if self._next[0] != "(" and name.lower() not in _KNOWN:
             return Col(name)
         hint = messages.did_you_mean(name, _NAMES, "times, ids and time zones are text")
+        hint = f"write Col.{name}(...)" if name in FILTER_TYPES else hint
         raise self._error(token.start(), f"unknown name {brief(name)}; {hint}")
 
     def _attribute(self, owner: Any, token: Token) -> _Function:
@@ -229,7 +230,7 @@ class _Parser:
             return _Function(f"Col.{name}", owner.start, column_class(FILTER_TYPES[name]))
         if not isinstance(owner, _COLUMNS):
             raise self._error(start, f"only columns have methods. {messages.JOIN}")
-        if name in PARTITIONS and hasattr(owner, name):
+        if name in PARTITIONS:
             raise self._error(start, f"{name} makes a partition, not a filter. Partitions can't be written as text")
         if name not in METHODS or not hasattr(owner, name):
             raise self._error(start, messages.no_such_method(owner, owner.filter_type, name))

@@ -137,14 +137,15 @@ async def test_a_whole_that_fails_has_no_rest(server, run):
         for _ in range(before):
             server.fail_next(200, body={"total_count": 1}, times=4 - 1)
         server.fail_next(404)
-        done = await run("count", IDS[0], "--by", "score:1,3", "--format", "json", "--concurrency", "1")
+        options = ("--by", "score:1,3", "--format", "json", "--concurrency", "1")
+        done = await run("count", "-", *options, stdin=IDS[0])  # a pipe asks no columns first
         assert (done.status, "no value" in done.out, '"error"' in done.out) == (1, False, True)
 
 
 async def test_columns_of_a_pipe_are_unknown(server, run):
     """A boolean column in --by needs a project before the first count."""
     done = await run("count", "-", "--by", "is_complete", stdin=IDS[0])
-    assert (done.status, "--by COLUMN needs PROJECT" in done.err) == (2, True)
+    assert (done.status, "--by 'is_complete' needs PROJECT" in done.err) == (2, True)
 
 
 # ---- periods ---------------------------------------------------------------------------------------------------------
@@ -200,6 +201,7 @@ async def test_the_previous_period_and_the_change(server, run):
     assert (status, err) == (0, f"2 of 2 counted, total {now}\n")
     assert header.split() == ["project", "id", "sessions", "previous", "change"]
     assert row.split() == [IDS[0], str(now), str(before), f"{now - before:+}", f"({percent:+}%)"]
+    assert max(map(len, out.splitlines())) <= 80
     numbers = {"total_count": now, "previous_count": before, "change": now - before, "change_percent": percent}
     assert objects((await run("count", *options, "-f", "json")).out) == [{"project_id": IDS[0], **numbers}]
     _, out, _ = await run("count", *options, "-f", "csv")
@@ -214,7 +216,7 @@ WEEKS = [("05-25", "06-01"), ("06-01", "06-08")]
 async def test_a_change_from_nothing_has_no_percentage(server, run):
     """A change from 0 has no percentage, and one from a count that failed is an error."""
     options = (IDS[0], "--since", "2026-04-01", "--until", "2026-07-01", "--compare", "previous")
-    assert (await run("count", *options)).out.endswith(f"{0:>14}  {f'+{COUNTS[IDS[0]]}':>17}\n")
+    assert (await run("count", *options)).out.endswith(f"{0:>10}  {f'+{COUNTS[IDS[0]]}':>17}\n")
     server.fail_next(404)
     done = await run("count", *options)
     assert (done.status, done.out.split()[-2:]) == (1, ["failed", "NotFoundError"])
@@ -252,15 +254,48 @@ def test_hours_ago_are_hours_where_clocks_change(now, hours):
     assert next(iter(split.partition.values())).children[0].value == datetime(2026, 10, 25, 0, tzinfo=UTC)
 
 
+COLUMNS = ColumnCatalog.of(
+    {"a:b": "number"}, score="number", tags="collection", year="text", done="boolean", made="date"
+)
+
+
 def test_edges_make_bins():
-    """Numbers separated by commas make bins; a column id can contain colons."""
+    """Numbers separated by commas make bins of a number column; a column id can contain colons."""
     for by, partition in (
         ("score:1,3", Col.number("score").bins(1, 3)),
         ("a:b:-0.5, 1e3", Col.number("a:b").bins(-0.5, 1000)),
         ("a:b:day", Col.date("a:b").days("2026-05-19", NOW, tz="UTC")),
+        ("tags:2024,2025", Col.collection("tags").values(["2024", "2025"])),
+        ("year:2024", Col.text("year").values(["2024"])),
+        ("done:TRUE", Col.boolean("done").values([True])),
+        ("done", Col.boolean("done").values()),
     ):
         since = "1d" if "day" in by else None
-        assert read_split(by, since, None, None, NOW).partition == partition
+        assert read_split(by, since, None, None, NOW, columns=lambda: COLUMNS).partition == partition
+
+
+def test_a_rest_has_a_label_of_its_own():
+    """A value can be `other`; then the rest is in brackets. A boolean column ends with the sessions without a value."""
+    for by, rest in (("a:x", "other"), ("a:other", "(other)"), ("a:other,(other)", "((other))"), ("done", "no value")):
+        split = read_split(by, None, None, None, NOW, columns=lambda: ColumnCatalog.of(a="text", done="boolean"))
+        assert split.partition.rest == rest
+
+
+def test_a_period_may_end_far_away():
+    """Only --compare needs the period before, which can begin before the year 1."""
+    split = read_split(None, "1000-01-01", "9999-12-31", None, NOW)
+    assert split.period == CREATED.gte("1000-01-01T00:00Z") & CREATED.lt("9999-12-31T00:00Z")
+    with pytest.raises(Refused, match="the previous period is out of range"):
+        _ = split.previous
+
+
+async def test_zeros_with_a_rest_explain_themselves(server, run):
+    """If no session is in a part, the columns of the parts are checked, although the rest has all sessions."""
+    server.strict = False
+    done = await run("count", "-", "--by", "scroe:1,2", stdin=IDS[0])
+    assert (done.status, "0 in all parts. " in done.err, "did you mean score?" in done.err) == (0, True, True)
+    done = await run("count", IDS[0], "--by", "score:4.5,5", "-w", "score == 4.4")
+    assert (done.status, "0 in all" in done.err) == (0, False)
 
 
 @pytest.mark.parametrize(
@@ -268,12 +303,14 @@ def test_edges_make_bins():
     [
         (BINS, None, "UTC", click.UsageError, "--tz goes with --since or --until."),
         (BINS, "2027-01-01", None, Refused, "--since must be before --until, got 2027-01-01"),
-        ("created_at:day", None, None, click.UsageError, "needs --since, such as 30d or 2026-05-01"),
+        ("created_at:day", None, None, click.UsageError, "as in --by created_at:day --since 30d."),
+        ("day", "1d", None, click.UsageError, "--by COLUMN:UNIT needs a column"),
+        ("done:maybe", None, None, Refused, "expected True or False, got 'maybe'"),
         ("made", None, None, click.UsageError, "--by 'made' must be COLUMN:UNIT with hour, day, week, month"),
         ("made:x", None, None, click.UsageError, "or a boolean column such as is_complete."),
         ("scroe", None, None, Refused, "--by: there is no column 'scroe'; did you mean score?"),
-        ("a:b", None, None, Refused, "--by: there is no column 'a'"),
-        (":day", "1d", None, Refused, "--by: a column id can't be empty"),
+        ("b:a", None, None, Refused, "--by: there is no column 'b'"),
+        (":day", "1d", None, click.UsageError, "--by COLUMN:UNIT needs a column"),
         (
             "score:3,1",
             None,
@@ -299,7 +336,7 @@ def test_edges_make_bins():
 def test_a_mistake_in_the_parts_is_explained(by, since, tz, error, message):
     """An error about the parts names the option."""
     with pytest.raises(error) as raised:
-        read_split(by, since, None, tz, NOW, columns=lambda: ColumnCatalog.of(made="date", score="number"))
+        read_split(by, since, None, tz, NOW, columns=lambda: COLUMNS)
     assert message in str(raised.value)
 
 
@@ -313,6 +350,11 @@ async def test_a_mistake_in_the_parts_ends_with_status_2(server, run):
         (("--by", "created_at:day", "--since", "3d", "--until", "30 days"), "Error: --until: '30 days' must be a day"),
         (("--compare", "previous"), "--compare needs --since, and can't be used with --by."),
         (("--compare", "previous", "--since", "1d", "--by", BINS), "--compare needs --since"),
+        (("--time-column", "made"), "--time-column goes with --since or --until."),
+        (
+            ("--time-column", "made", "--by", "created_at:day", "--since", "1d"),
+            "--by created_at:day names the column of the time. Leave out --time-column.",
+        ),
         (("--fail-above", "many"), "'many' must be a number such as 100, or a share such as 10%."),
     ):
         status, out, err = await run("count", IDS[0], *options)

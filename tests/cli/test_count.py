@@ -92,6 +92,7 @@ async def test_a_saved_query_is_a_filter(server, run, tmp_path):
     ("text", "problem"),
     [
         ('{"and": [], "and": [{"not": {}}]}', "an object has the same key twice, in ['and', 'and']"),
+        ("[" * 50_000, "can't be read as JSON: too deep"),
         ('{"and": []}', "the list of a top-level 'and' must not be empty"),
         ('{"or": []}', "the list of a top-level 'or' must not be empty"),
         ('{"filter_tree": {"and": []}}', ".filter_tree"),

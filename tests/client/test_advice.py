@@ -13,16 +13,35 @@ from galileo_sessions import Col
 @pytest.mark.parametrize(
     ("arguments", "advice"),
     [
-        ((Col("score") > 3, IDS[0]), "The project comes first: count(project_id, where)"),
-        ((Col("score") > 3, "billing"), "The project comes first: count(project_id, where)"),
-        ((Col("score") > 3,), "The project comes first: count(project_id, where)"),
-        ((Col("score") > 3, UUID(IDS[0])), "The project comes first: count(project_id, where)"),
+        ((Col("score") > 3, IDS[0]), "The project comes before the filter"),
+        ((Col("score") > 3, "billing"), "The project comes before the filter"),
+        ((Col("score") > 3,), "The project comes before the filter"),
+        ((Col("score") > 3, UUID(IDS[0])), "The project comes before the filter"),
         (("my project",), "not a name; the address of its page in the console has it"),
+        (([IDS[0]],), "For several projects write count_all([...])"),
         ((3,), "Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"),
     ],
-    ids=["swapped", "swapped, name", "no project", "swapped, UUID", "name", "number"],
+    ids=["swapped", "swapped, name", "no project", "swapped, UUID", "name", "list", "number"],
 )
 async def test_what_was_given_in_place_of_a_project_is_explained(arguments, advice):
     """Swapped arguments, and a name instead of an id, are recognised."""
     with pytest.raises((gs.ConfigurationError, gs.FilterTypeError), match=re.escape(advice)):
         await gs.GalileoSessions("k").count(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("call", "advice"),
+    [
+        (lambda galileo: galileo.count_all(Col("score") > 3, [IDS[0]]), "The targets come before the filter"),
+        (lambda galileo: galileo.count_all([Col("score") > 3]), "The project comes before the filter"),
+        (lambda galileo: galileo.count_all(None), "targets must be a list of ids or queries, got None"),
+        (lambda galileo: galileo.count(IDS[0], [IDS[0]]), "The project comes before the filter"),
+        (lambda galileo: galileo.count_by(Col("score") > 3, {"a": Col("score") > 3}), "The project comes before"),
+    ],
+    ids=["all", "list of filters", "None", "ids as where", "by"],
+)
+async def test_what_was_given_in_place_of_targets_is_explained(call, advice):
+    """The other methods recognise swapped arguments too, and that there are no targets."""
+    async with gs.GalileoSessions("k") as galileo:
+        with pytest.raises((gs.ConfigurationError, gs.FilterTypeError), match=re.escape(advice)):
+            await call(galileo)

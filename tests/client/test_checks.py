@@ -275,6 +275,7 @@ async def zeros(*catalogs: ColumnCatalog, wait: float = 0.0, status: int = 200, 
             assert idle(galileo)
 
 
+WITH_REST = Col.number("imput").bins(1).with_rest("other")
 BY_TYPO = {"a": TYPO, "b": Col("imput").contains("y")}
 
 
@@ -290,8 +291,10 @@ BY_TYPO = {"a": TYPO, "b": Col("imput").contains("y")}
         (lambda galileo: galileo.count(PROJECT, WRONG_TYPE), "'score' is filtered as number, not as text"),
         (lambda galileo: galileo.count_by(PROJECT, BY_TYPO), "did you mean input"),
         (lambda galileo: galileo.count_by([PROJECT, *ids(2)], {"a": GOOD}, TYPO), "did you mean input"),
+        (lambda galileo: galileo.count_all([PROJECT, *ids(2)], TYPO), "did you mean input"),
+        (lambda galileo: galileo.count_by(PROJECT, WITH_REST), "did you mean input"),
     ],
-    ids=["typo", "flat list", "query", "wrong type", "by", "by, several projects"],
+    ids=["typo", "flat list", "query", "wrong type", "by", "by, several projects", "all", "rest"],
 )
 async def test_a_zero_explains_itself_once(count, message):
     """If a count or a total is 0, a column that doesn't fit is named, once for each client."""
@@ -307,7 +310,7 @@ async def test_a_zero_explains_itself_once(count, message):
     "how", ["call", "client", "None", "NEVER", "fan-out", "fits", "not allowed", "no columns", "no project"]
 )
 async def test_a_zero_is_not_checked_if(how):
-    """With `check=False`, without a filter and in a fan-out nothing is asked. A filter that fits causes no warning."""
+    """With `check=False`, without a filter and in a stream nothing is asked. A filter that fits causes no warning."""
     allowed = ColumnCatalog([ColumnInfo("input", filter_type="text", allowed_values=("a",))])
     catalog = {"not allowed": allowed, "no columns": ColumnCatalog([])}.get(how, FEW)
     async with zeros(catalog, check=False if how == "client" else None) as made:
@@ -318,7 +321,8 @@ async def test_a_zero_is_not_checked_if(how):
         elif how in FITTING:
             assert await galileo.count(PROJECT, Col.text("input").eq("x")) == 0
         elif how == "fan-out":
-            assert (await galileo.count_all(ids(2), TYPO)).total == 0
+            async with galileo.count_many(ids(2), TYPO) as stream:
+                assert [result.total_count async for result in stream] == [0, 0]
         elif how == "no project":
             assert (await galileo.count_by([], BY_TYPO)).total == 0
         else:

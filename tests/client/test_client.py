@@ -1,6 +1,7 @@
 """What GalileoSessions promises of one count and of its own arguments."""
 
 import copy
+import functools
 import json
 import logging
 import os
@@ -169,6 +170,9 @@ def test_coroutine_functions_as_callbacks_are_refused():
 
     with pytest.raises(ConfigurationError, match="on_attempt must be a plain function, got the coroutine function"):
         GalileoSessions("k", on_attempt=later)
+    with pytest.raises(ConfigurationError) as caught:
+        GalileoSessions("k", on_attempt=functools.partial(later, "s3cret-of-a-callback"))
+    assert "s3cret" not in str(caught.value)
     with pytest.raises(ConfigurationError, match="on_progress must be a plain function, got the coroutine function"):
         GalileoSessions("k").count_many([PROJECT], on_progress=later)
 

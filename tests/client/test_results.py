@@ -174,7 +174,9 @@ def test_counts_print_short_and_draw_bars():
     assert [float(width) for width in re.findall(r"width: ([0-9.]+)em", shown)] == [12, 6, 0, 0.01]
 
 
-@pytest.mark.parametrize(("done", "total", "left"), [(0, 10, None), (4, None, None), (4, 10, 3.0), (10, 10, 0.0)])
+@pytest.mark.parametrize(
+    ("done", "total", "left"), [(0, 10, None), (4, None, None), (4, 10, 3.0), (10, 10, 0.0), (11, 10, 0.0)]
+)
 def test_the_time_that_is_left_goes_by_the_pace_so_far(done, total, left):
     """The time left is unknown before the first result, and without a total."""
     progress = gs.Progress(done, 0, total, in_flight=0, width=1, elapsed=2.0, rate=9.0, breaker_open=False)

@@ -297,6 +297,11 @@ def test_a_notebook_shows_a_table() -> None:
     assert ["a", "text", "A", "x, <int too long to show>", "what it is", "b", "not filterable"] == read.texts[5:]
 
 
+def test_print_shows_a_table() -> None:
+    """`print` shows each column with its filter type; a catalog without columns has only the names of its own."""
+    assert str(ColumnCatalog.of(score="number")).splitlines() == ["id     filter type", "score  number"]
+
+
 def test_ipython_completes_ids() -> None:
     """After `catalog["`, IPython offers the ids of the columns."""
     assert ["score", "metrics/toxicity"] == ColumnCatalog.of(

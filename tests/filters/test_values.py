@@ -166,7 +166,7 @@ VALUES: Refusals = [
     (
         "Col.date('a') > date(2026, 1, 31)",
         FilterTypeError,
-        [".gt('2026-01-31T00:00:00+00:00')"],
+        [".gte('2026-02-01T00:00:00+00:00')"],
     ),
     ("Col('a').eq(float('nan'))", FilterError, [f"Col('a').eq(nan): nan {NOT_JSON}"]),
     ("Col.number('a') < -float('inf')", FilterError, [f"Col.number('a').lt(-inf): -inf {NOT_JSON}"]),

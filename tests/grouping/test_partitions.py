@@ -308,5 +308,10 @@ def test_with_rest_refuses_what_has_no_rest():
     """A label that a part has, and parts that overlap, are refused."""
     with pytest.raises(FilterError, match="a part has this label"):
         Col.number("score").bins(1).with_rest("below 1")
-    with pytest.raises(FilterError, match="several parts of a collection"):
-        Col.collection("tags").values(["a", "b"]).with_rest("other")
+    for made in (Col.collection("tags").values(["a", "b"]), Partition({"a": Col("a") > 1, "b": Col("a") > 2})):
+        with pytest.raises(FilterError, match="a session can be in several of these parts"):
+            made.with_rest("other")
+    with pytest.raises(FilterError, match="a part has this label"):
+        Partition({"a": Col("a") > 1}, rest="a")
+    with pytest.raises(FilterError, match="a label must be text"):
+        Col.number("score").bins(1).with_rest(5)

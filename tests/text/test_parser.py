@@ -221,6 +221,8 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         ("Col('a').isin(['x'])", "isin", "Write Col('a').one_of(...)"),
         ("Col.text('a').gt(3)", "gt", "Col.text('a') has no gt; it has eq"),
         ("Col.number('a').bins(1)", "bins", "bins makes a partition, not a filter"),
+        ("a.days('2026-05-01', '2026-06-01')", "days", "days makes a partition, not a filter"),
+        ("number('a') > 1", "number", "unknown name 'number'; write Col.number(...)"),
         ("'x'.contains('y')", "contains", "only columns have methods"),
         ("Col('a').(1)", "(1)", "'(' can't stand here"),
         ("Col('a').eq(1).eq(2)", "eq(2)", "only columns have methods. Write & for and"),
