@@ -375,12 +375,15 @@ def explain(where: str | None, where_json: BinaryIO | None, project: str | None)
     "--data",
     type=click.File(encoding="utf-8-sig"),
     metavar="FILE",
-    help="Sessions as JSON lines; a sample of the last 90 days unless given.",
+    help="Sessions as JSON lines; a sample of 90 days unless given.",
+)
+@click.option(
+    "--last-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="The sample's end, if not yesterday."
 )
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="A free port unless given.")
 @click.option("--api-key", metavar="KEY", help="The key to accept, for tests; a new one unless given.")
 @click.option("--strict", is_flag=True, help="Refuse filters on columns that no session has.")
-def serve(data: TextIO | None, port: int, *, api_key: str | None, strict: bool) -> None:
+def serve(data: TextIO | None, port: int, *, last_day: datetime | None, api_key: str | None, strict: bool) -> None:
     """
     Runs a Galileo of your own on 127.0.0.1, until Ctrl-C or SIGTERM.
 
@@ -388,7 +391,7 @@ def serve(data: TextIO | None, port: int, *, api_key: str | None, strict: bool) 
     """
     from galileo_sessions.cli.serving import run_server  # noqa: PLC0415  # loads pydantic
 
-    run_server(data, port, api_key=api_key, strict=strict)
+    run_server(data, port, last_day=last_day, api_key=api_key, strict=strict)
 
 
 @program.command()

@@ -21,13 +21,14 @@ from galileo_sessions.local.records import columns_of
 _LISTED = 12  # projects named in the output
 
 
-def run_server(file: TextIO | None, port: int, *, api_key: str | None, strict: bool) -> None:
+def run_server(file: TextIO | None, port: int, *, last_day: datetime | None, api_key: str | None, strict: bool) -> None:
     """
     Serves sessions on loopback until SIGINT or SIGTERM, and prints what a shell can source.
 
     Args:
         file: JSON lines; None for the sample.
         port: The port to listen on; 0 for any free one.
+        last_day: The last day of the sample; yesterday if it is None, so that no session is in the future.
         api_key: The key; a new one if it is None.
         strict: Whether a filter on a column that no session has is refused.
 
@@ -35,9 +36,9 @@ def run_server(file: TextIO | None, port: int, *, api_key: str | None, strict: b
         Refused: if a line of the file isn't a session.
         OSError: if the port is taken.
     """
-    yesterday = datetime.now(UTC) - timedelta(days=1)  # so that no session is in the future
+    last_day = last_day or datetime.now(UTC) - timedelta(days=1)
     try:
-        sessions = sample_sessions(yesterday.date()) if file is None else load_sessions(file)
+        sessions = sample_sessions(last_day.date()) if file is None else load_sessions(file)
     except ValueError as error:
         raise Refused(printable(f"--data: {error}")) from None
     signal.signal(signal.SIGTERM, signal.default_int_handler)

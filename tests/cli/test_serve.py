@@ -31,18 +31,19 @@ async def test_serve_prints_what_a_shell_can_source(tmp_path, signum):
         assert running.returncode == 0
 
 
-def test_serve_inside(monkeypatch, tmp_path):
-    """By default, `serve` has the sample, up to yesterday."""
+@pytest.mark.parametrize("options", [(), ("--last-day", "2026-06-30")])
+def test_serve_inside(monkeypatch, tmp_path, options):
+    """By default, `serve` has the sample, up to yesterday or to the last day that is given."""
     before = signal.getsignal(signal.SIGTERM)
     with (tmp_path / "out").open("w", buffering=1) as out:
         monkeypatch.setattr(sys, "stdout", out)
         presser = interrupt_when(lambda: "KEY" in (tmp_path / "out").read_text())
-        assert inside("serve") == 0
+        assert inside("serve", *options) == 0
         presser.join()
     signal.signal(signal.SIGTERM, before)
     assert (tmp_path / "out").read_text().startswith(f"# sessions: {len(SESSIONS):,}\n# ")
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    days = {yesterday, yesterday - timedelta(days=1)}  # midnight can pass while the test runs
+    days = {*options[1:]} or {yesterday, yesterday - timedelta(days=1)}  # midnight can pass while the test runs
     assert any(f" to {day}\n# Ctrl-C ends it. Each start" in (tmp_path / "out").read_text() for day in days)
 
 

@@ -73,7 +73,16 @@ async def test_the_scope_and_the_times_travel(shapes: Any) -> None:
         ({"timeout": 0}, "timeout must be more than 0 seconds, got 0"),
         ({"timeout": "5"}, "timeout must be more than 0 seconds, got '5'"),
     ],
-    ids=["a naive time", "a time without an offset", "no time", "a number", "project", "log stream", "timeout", "timeout as text"],
+    ids=[
+        "a naive time",
+        "a time without an offset",
+        "no time",
+        "a number",
+        "project",
+        "log stream",
+        "timeout",
+        "timeout as text",
+    ],
 )
 async def test_what_cannot_be_asked_is_refused(arguments: dict[str, Any], words: str) -> None:
     """An invalid argument is quoted in the error, and nothing is sent."""
