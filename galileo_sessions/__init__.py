@@ -6,7 +6,7 @@ Count Galileo sessions from asyncio.
         print(await galileo.count(project_id, where))
 """
 
-from galileo_sessions import errors
+from galileo_sessions import errors as _errors
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.credentials import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
 from galileo_sessions.client.fanout import CountStream
@@ -17,7 +17,8 @@ from galileo_sessions.client.results import CountReport, CountResult, CountsBy, 
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.transport import Timeouts
 from galileo_sessions.errors import *  # noqa: F403  # its __all__ is added below
-from galileo_sessions.filters import columns, nodes
+from galileo_sessions.filters import columns as _columns
+from galileo_sessions.filters import nodes as _nodes
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog, load_catalog
 from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import *  # noqa: F403  # its __all__ is added below
@@ -62,9 +63,9 @@ __all__ = [
     "matches",
     "parse_filter",
 ]
-__all__ += errors.__all__
-__all__ += columns.__all__
-__all__ += nodes.__all__
+__all__ += _errors.__all__
+__all__ += _columns.__all__
+__all__ += _nodes.__all__
 
 for _public in [globals()[name] for name in __all__]:
     if isinstance(_public, type):  # pickles, tracebacks and reprs name what users import, wherever it is defined
