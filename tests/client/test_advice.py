@@ -1,6 +1,8 @@
 """What the errors of a client say to write counts what was meant."""
 
 import re
+import sys
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -45,3 +47,26 @@ async def test_what_was_given_in_place_of_targets_is_explained(call, advice):
     async with gs.GalileoSessions("k") as galileo:
         with pytest.raises((gs.ConfigurationError, gs.FilterTypeError), match=re.escape(advice)):
             await call(galileo)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python 3.14 says more")
+async def test_what_python_says_stands_on_the_page_of_errors():
+    """The page of errors has what Python itself says of three mistakes."""
+    said = []
+    async with gs.GalileoSessions("k") as galileo:
+        report, stream = galileo.count_all([]), galileo.count_many([])
+        with pytest.raises(TypeError) as caught:
+            async with report:
+                pass
+        said.append(str(caught.value))
+        report.close()
+        with pytest.raises(TypeError) as caught:
+            await stream
+        said.append(str(caught.value))
+        with pytest.raises(TypeError) as caught:
+            with galileo:
+                pass
+        said.append(str(caught.value))
+    page = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `([^`]*)` \| [^|]*\|$", page.partition("## Python's own errors")[2], re.MULTILINE)
+    assert said == shown
