@@ -9,7 +9,7 @@ import pytest
 from support.processes import COUNTS, IDS, SESSIONS, WHERE, objects
 from support.terminal import check
 
-from galileo_sessions import Col, ColumnCatalog, matches
+from galileo_sessions import ALWAYS, Col, ColumnCatalog, matches
 from galileo_sessions.cli.failures import Refused
 from galileo_sessions.cli.parts import read_split
 
@@ -287,6 +287,7 @@ def test_a_period_may_end_far_away():
     assert split.period == CREATED.gte("1000-01-01T00:00Z") & CREATED.lt("9999-12-31T00:00Z")
     with pytest.raises(Refused, match="the previous period is out of range"):
         _ = split.previous
+    assert read_split(None, None, "1d", None, NOW).previous == ALWAYS
 
 
 async def test_zeros_with_a_rest_explain_themselves(server, run):

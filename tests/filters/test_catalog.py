@@ -16,6 +16,7 @@ from support.markup import Markup
 from support.strategies import anything
 
 from galileo_sessions.errors import (
+    FilterCheckError,
     FilterDecodeError,
     FilterError,
     FilterTypeError,
@@ -300,6 +301,12 @@ def test_a_notebook_shows_a_table() -> None:
 def test_print_shows_a_table() -> None:
     """`print` shows each column with its filter type; a catalog without columns has only the names of its own."""
     assert str(ColumnCatalog.of(score="number")).splitlines() == ["id     filter type", "score  number"]
+
+
+def test_without_columns_the_project_is_in_question() -> None:
+    """A project without columns has no sessions, or isn't the one that was meant; no other column is suggested."""
+    with pytest.raises(FilterCheckError, match="because the project has no columns: it has no sessions, or its id"):
+        ColumnCatalog([]).check(Col("score") > 3)
 
 
 def test_ipython_completes_ids() -> None:

@@ -56,6 +56,7 @@ def test_days_in_a_time_zone_are_calendar_days() -> None:
         (lambda: CREATED.last(7), "7 must be"),
         (lambda: CREATED.last("12h", tz="UTC"), "Leave out tz"),
         (lambda: CREATED.last("7d", tz="Mars"), "unknown time zone 'Mars'"),
+        (lambda: CREATED.days(last="12h", tz="UTC"), "days('12h'): write days or weeks, such as 30d or 4w"),
         (lambda: CREATED.days(last="30d"), 'Write tz="UTC"'),
         (lambda: CREATED.days("2026-05-01", "2026-06-01", last="30d", tz="UTC"), "write days(start, end, tz=...), or"),
         (lambda: CREATED.days("2026-05-01", last="30d", tz="UTC"), "write days(start, end, tz=...), or"),
