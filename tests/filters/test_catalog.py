@@ -305,7 +305,7 @@ def test_print_shows_a_table() -> None:
 
 def test_without_columns_the_project_is_in_question() -> None:
     """A project without columns has no sessions, or isn't the one that was meant; no other column is suggested."""
-    with pytest.raises(FilterCheckError, match="because the project has no columns: it has no sessions, or its id"):
+    with pytest.raises(FilterCheckError, match="because the project has no columns: it has no"):
         ColumnCatalog([]).check(Col("score") > 3)
 
 
