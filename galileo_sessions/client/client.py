@@ -79,9 +79,9 @@ class GalileoSessions:
         headers: More headers for each request.
         on_attempt: Called with each `Attempt` when it is over. What it raises is logged, never raised.
         check: With True, each filter is checked against its project's columns before it is counted, unless a call says
-            otherwise. With None, it is checked when the result of `count`, `count_all` or `count_by` is 0, and a column that doesn't
-            exist or has another type is a `ZeroCountWarning`. With False, it isn't checked. A project's columns are
-            requested once, and cached for five minutes.
+            otherwise. With None, it is checked when the result of `count`, `count_all` or `count_by` is 0, and a column
+            that doesn't exist or has another type is a `ZeroCountWarning`. With False, it isn't checked. A project's
+            columns are requested once, and cached for five minutes.
 
     Raises:
         ConfigurationError: if there are no credentials, or two kinds, or if an argument can't work.
