@@ -17,10 +17,9 @@ from galileo_sessions.client.credentials import (
     Credentials,
     PasswordAuth,
     bearer,
-    header_of,
+    header_and_secrets,
     header_problem,
     name_problem,
-    secrets_of,
 )
 from galileo_sessions.client.login import TokenCache, login_form, token_of
 from galileo_sessions.client.responses import Endpoint, Response
@@ -60,11 +59,11 @@ class Authentication:
     def __init__(
         self, credentials: Credentials, headers: Secret[Mapping[str, str]], transport: Transport, login_timeout: float
     ) -> None:
-        header = header_of(credentials)
+        header, secrets = header_and_secrets(credentials)
         _check(headers, {*_RESERVED, *(name.lower() for name in header.reveal())})
         self._headers = _with(_with(Secret(_OURS), headers), header)
         own = [Secret(value) for value in headers.reveal().values() if len(value) >= _LONG]
-        self._secrets = [*secrets_of(credentials), *own]
+        self._secrets = [*secrets, *own]
         self._forms = forms_of(self._secrets)
         self._transport = transport
         self._tokens: TokenCache | None = None

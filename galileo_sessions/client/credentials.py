@@ -119,17 +119,18 @@ def find_credentials(api_key: ApiKeyAuth | None, auth: Credentials | None) -> Cr
     raise ConfigurationError("no credentials. Set GALILEO_API_KEY in the environment, or pass api_key=...")
 
 
-def header_of(credentials: Credentials) -> Secret[dict[str, str]]:
-    """The header that authenticates each request; none for a `PasswordAuth`, which logs in first."""
+def header_and_secrets(credentials: Credentials) -> tuple[Secret[dict[str, str]], list[Secret[str]]]:
+    """The header that authenticates each request, empty for a `PasswordAuth`, which logs in; and what isn't shown."""
     match credentials:
         case ApiKeyAuth(key, header):
-            return Secret({header: key.reveal()})
+            return Secret({header: key.reveal()}), [key]
         case BearerAuth(token):
-            return bearer(token)
+            return bearer(token), [token]
         case BasicAuth(username, password):
-            return Secret({"Authorization": f"Basic {_basic(username, password).reveal()}"})
-        case PasswordAuth():
-            return Secret({})
+            basic = _basic(username, password)
+            return Secret({"Authorization": f"Basic {basic.reveal()}"}), [password, basic]
+        case PasswordAuth(username, password):
+            return Secret({}), [password, _basic(username, password)]
         case _:
             assert_never(credentials)
 
@@ -141,14 +142,3 @@ def bearer(token: Secret[str]) -> Secret[dict[str, str]]:
 
 def _basic(username: str, password: Secret[str]) -> Secret[str]:
     return Secret(b64encode(f"{username}:{password.reveal()}".encode()).decode("ascii"))
-
-
-def secrets_of(credentials: Credentials) -> list[Secret[str]]:
-    """What must not be shown."""
-    match credentials:
-        case ApiKeyAuth(secret) | BearerAuth(secret):
-            return [secret]
-        case BasicAuth(username, password) | PasswordAuth(username, password):
-            return [password, _basic(username, password)]
-        case _:
-            assert_never(credentials)

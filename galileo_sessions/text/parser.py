@@ -172,7 +172,8 @@ class _Parser:
         start = token.start()
         value: Any
         if token.lastgroup in ("string", "number", "name"):
-            value = self._atom(token)
+            read = {"string": self._string, "number": self._number, "name": self._named}[token.lastgroup]
+            value = read(token)
         elif token[0] in ("(", "["):
             items, _, has_comma = self._items(token[0], start)
             value = items[0] if token[0] == "(" and len(items) == 1 and not has_comma else items
@@ -196,11 +197,6 @@ class _Parser:
         return value, start
 
     # ---- literals and names ------------------------------------------------------------------------------------------
-
-    def _atom(self, token: Token) -> Any:
-        if token.lastgroup == "name":
-            return self._named(token)
-        return self._string(token) if token.lastgroup == "string" else self._number(token)
 
     def _named(self, token: Token) -> Any:
         """What a name stands for. Names get their meaning here and nowhere else."""
