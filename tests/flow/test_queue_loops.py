@@ -19,7 +19,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("busy", [False, pytest.param(True, marks=pytest.mark.thorough)])
 @virtual_time
 async def test_a_busy_event_loop_blames_nobody_for_what_takes_longer(busy):
     """Answers that take longer the more there are narrow the width, unless callbacks take most of the time between."""
