@@ -26,8 +26,13 @@ def bar(count: int | None, top: int, width: int = _BAR) -> str:
     return ("█" * full + _EIGHTHS[rest]).rstrip()
 
 
+def printable(text: str) -> str:
+    """The text with escapes for everything that a terminal would obey, except line breaks."""
+    return "".join([c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text])
+
+
 def text_table(rows: Iterable[Sequence[str]]) -> str:
-    """Rows of cells as lines with aligned columns; a column whose cells are empty below its head is left out."""
+    """Rows of printable cells as aligned lines; a column whose cells are empty below its head is left out."""
     filled = [column for column in zip(*rows, strict=True) if any(column[1:])]
     aligned = [[cell.ljust(max(map(len, column))) for cell in column] for column in filled]
     return "\n".join(["  ".join(row).rstrip() for row in zip(*aligned, strict=True)])
@@ -60,8 +65,8 @@ def _number(count: int, total: int | None) -> str:
 
 def shortened(text: str, most: int = _MAX_LABEL) -> str:
     """The text with escapes for what isn't printable, and cut to `most` characters."""
-    printable = text if text.isprintable() else repr(text)[1:-1]
-    return printable if len(printable) <= most else f"{printable[: most - 1]}…"
+    shown = text if text.isprintable() else repr(text)[1:-1]
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 # ---- notebooks -------------------------------------------------------------------------------------------------------

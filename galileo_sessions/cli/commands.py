@@ -20,15 +20,15 @@ from galileo_sessions.cli.failures import Refused, Tally, failure
 from galileo_sessions.cli.output import FORMATS, Rows, columns_code
 from galileo_sessions.cli.parts import Split, named, read_split
 from galileo_sessions.cli.projects import read_projects
-from galileo_sessions.cli.screen import Screen, printable
+from galileo_sessions.cli.screen import Screen
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.fanout import CountStream
 from galileo_sessions.client.flow.limits import Limits
 from galileo_sessions.client.query import ANY_PROJECT, CountQuery, load_query, narrowed, part_queries
 from galileo_sessions.client.results import CountResult
-from galileo_sessions.display import text_table
+from galileo_sessions.display import printable
 from galileo_sessions.errors import ConfigurationError, FilterCheckError, FilterError, GalileoError
-from galileo_sessions.filters.catalog import ColumnCatalog, cells, dump_catalog
+from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.drawing import draw_filter
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, all_of, any_of
 from galileo_sessions.filters.serialization import dump_filter, json_object, load_filter, strict_json
@@ -38,7 +38,6 @@ from galileo_sessions.version import __version__
 F = TypeVar("F", bound=Callable[..., object])
 
 _PROJECT = "GALILEO_PROJECT_ID"
-_COLUMNS = ("id", "filter type", "label", "allowed values", "description")
 _COLUMNS_SECONDS = 5.0  # that a total of 0 waits for the columns
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 _STATUS = """\
@@ -347,8 +346,7 @@ def columns(project: str, output: str, **scope: Any) -> None:
     if output == "json":
         click.echo(json.dumps(dump_catalog(catalog), indent=2))
         return
-    rows = [[printable(" ".join(cell.split())) for cell in cells(info)] for info in catalog.columns]
-    click.echo(text_table([_COLUMNS, *rows]))
+    click.echo(str(catalog))
 
 
 async def _fetch_columns(project: str, **scope: Any) -> ColumnCatalog:

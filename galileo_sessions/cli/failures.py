@@ -10,9 +10,9 @@ import click
 from attrs import Factory, define
 
 from galileo_sessions.cli.output import json_line
-from galileo_sessions.cli.screen import printable
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.client.results import CountResult
+from galileo_sessions.display import printable
 from galileo_sessions.errors import GalileoError
 
 _EXAMPLES = 3

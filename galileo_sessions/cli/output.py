@@ -14,9 +14,8 @@ from typing import Any, TypeAlias
 from attrs import field, frozen
 from rich.console import Console
 
-from galileo_sessions.cli.screen import printable
-from galileo_sessions.client.results import CountResult
-from galileo_sessions.display import chart
+from galileo_sessions.client.results import CountResult, rest_of
+from galileo_sessions.display import chart, printable
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
 
@@ -82,8 +81,8 @@ class Rows:
             return [*parts, whole]
         if self.rest is None or any(part["error"] for part in parts):
             return parts
-        rest = whole["total_count"] - sum(part["total_count"] for part in parts)
-        return [*parts, whole | {"label": self.rest, "total_count": max(rest, 0)}]  # sessions arrive between counts
+        rest = rest_of(whole["total_count"], [part["total_count"] for part in parts])
+        return [*parts, whole | {"label": self.rest, "total_count": rest}]
 
 
 def json_line(result: CountResult) -> str:

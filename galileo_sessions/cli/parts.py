@@ -11,7 +11,7 @@ import click
 from attrs import frozen
 
 from galileo_sessions.cli.failures import Refused
-from galileo_sessions.cli.screen import printable
+from galileo_sessions.display import printable
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col, DateCol

@@ -20,11 +20,6 @@ _MAX_WAITING = 1_000  # lines that wait for a slow reader of stdout
 _INTERVAL = 0.02  # seconds; waking the thread for each line would cost as much as the count
 
 
-def printable(text: str) -> str:
-    """The text with escapes for everything that a terminal would obey, except line breaks."""
-    return "".join([c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text])
-
-
 class Screen:
     """
     Writes lines to stdout without blocking the event loop: a thread waits for slow readers.

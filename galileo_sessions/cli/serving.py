@@ -12,7 +12,7 @@ from typing import TextIO
 import click
 
 from galileo_sessions.cli.failures import Refused
-from galileo_sessions.cli.screen import printable
+from galileo_sessions.display import printable
 from galileo_sessions.filters.columns import DateCol
 from galileo_sessions.filters.values import instant
 from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions

@@ -1,6 +1,6 @@
 """What counts return: the result of each target, the progress of a fan-out, and counts by day, bin or value."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any, TypeAlias, TypeVar, cast, final
 
@@ -297,11 +297,16 @@ def by_project(projects: Sequence[str], report: CountReport, *, rest: str | None
         results = report.results[number * size : (number + 1) * size]
         if all(result.ok for result in results):
             counts = {result.query.tag: result.unwrap() for result in results}
-            if rest is not None:  # at least 0: sessions can arrive between the requests
+            if rest is not None:
                 everything = counts.pop(rest)
-                counts[rest] = max(0, everything - sum(counts.values()))
+                counts[rest] = rest_of(everything, counts.values())
             tables[project] = CountsBy(project, counts, disjoint)
     return CountsTable(tables, report.errors)
+
+
+def rest_of(everything: int, parts: Iterable[int]) -> int:
+    """The sessions in no part; at least 0, because sessions can arrive between the requests."""
+    return max(0, everything - sum(parts))
 
 
 def _some(number: int, what: str) -> str:

@@ -148,7 +148,8 @@ class ColumnCatalog(Mapping[str, Any]):
         return column_id in self._infos  # Mapping's would first look for a similar name
 
     def __str__(self) -> str:
-        return display.text_table([_HEAD, *map(cells, self.columns)])
+        rows = [[display.printable(" ".join(cell.split())) for cell in _cells(info)] for info in self.columns]
+        return display.text_table([_HEAD, *rows])
 
     def __repr__(self) -> str:
         return f"<ColumnCatalog of {len(self):,} columns: {brief(list(self))}>"
@@ -157,10 +158,10 @@ class ColumnCatalog(Mapping[str, Any]):
         return list(self)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_table(_HEAD, map(cells, self.columns), len(self))
+        return display.html_table(_HEAD, map(_cells, self.columns), len(self))
 
 
-def cells(info: ColumnInfo) -> tuple[str, ...]:
+def _cells(info: ColumnInfo) -> tuple[str, ...]:
     """What a table shows of a column: its id, filter type, label, allowed values and description."""
     filter_type = info.filter_type or "" if info.filterable else "not filterable"
     allowed = ", ".join([value if isinstance(value, str) else brief(value) for value in info.allowed_values])

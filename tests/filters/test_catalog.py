@@ -303,6 +303,12 @@ def test_print_shows_a_table() -> None:
     assert str(ColumnCatalog.of(score="number")).splitlines() == ["id     filter type", "score  number"]
 
 
+def test_print_obeys_nothing_that_a_service_sends() -> None:
+    """Each column has one line, whatever its description; what a terminal would obey is escaped."""
+    info = ColumnInfo("a\x1b[2J", filter_type="text", description="first\n  second \x07")
+    assert str(ColumnCatalog([info])).splitlines()[1:] == [r"a\x1b[2J  text         first second \x07"]
+
+
 def test_without_columns_the_project_is_in_question() -> None:
     """A project without columns has no sessions, or isn't the one that was meant; no other column is suggested."""
     with pytest.raises(FilterCheckError, match="because the project has no columns: it has no"):
