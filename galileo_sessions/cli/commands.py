@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, BinaryIO, TextIO, TypeVar
 
 import click
@@ -209,6 +209,7 @@ def count(
     query = _read_query(where, where_json, **scope)
     ids = _project_ids(projects, projects_from, query)
 
+    @cache
     def fetch() -> ColumnCatalog | None:
         return asyncio.run(_fetch_columns(ids[0], **scope)) if isinstance(ids, list) and ids else None
 
