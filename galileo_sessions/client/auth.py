@@ -7,7 +7,6 @@ import platform
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from io import BytesIO
 from typing import TypeVar
 
 from attrs import evolve
@@ -126,8 +125,7 @@ class Authentication:
     async def _login(self, form: Secret[bytes], seconds: float) -> Secret[str]:
         until = asyncio.get_running_loop().time() + seconds
         headers = _with(self._headers, Secret({"Content-Type": "application/x-www-form-urlencoded"}))
-        body = BytesIO(form.reveal())  # whose repr, unlike that of bytes, doesn't show the password
-        response = await self._transport.post("/login", body, headers, until=until, max_body=_MAX_LOGIN)
+        response = await self._transport.post("/login", form, headers, until=until, max_body=_MAX_LOGIN)
         token = token_of(response if response.status == 200 else self._clean(response))
         self._recent_tokens.append(token)
         self._forms = forms_of([*self._secrets, *self._recent_tokens])

@@ -35,7 +35,7 @@ async def test_headline_filter_travels_as_documented(shapes):
     ((method, url),) = shapes.requests
     assert (method, url) == ("POST", URL(COUNT_URL))
     (call,) = shapes.requests[method, url]
-    assert call.kwargs["data"] == CountQuery(PROJECT, HEADLINE).body
+    assert call.kwargs["data"].decode() == CountQuery(PROJECT, HEADLINE).body.decode()
     assert call.kwargs["allow_redirects"] is False
     assert call.kwargs["headers"]["Galileo-API-Key"] == "the-key"
     assert call.kwargs["headers"]["Content-Type"] == "application/json"
@@ -52,7 +52,7 @@ async def test_scope_and_flat_filters_travel(shapes):
         count = await galileo.count(PROJECT, filters=[Col("score").gt(3)], metrics_testing_id=PROJECT.upper(), **ids)
     assert count == 7
     ((call,),) = shapes.requests.values()
-    assert json.loads(call.kwargs["data"]) == {
+    assert json.loads(call.kwargs["data"].decode()) == {
         "filters": [{"column_id": "score", "operator": "gt", "value": 3, "type": "number"}],
         "metrics_testing_id": PROJECT,
         **ids,

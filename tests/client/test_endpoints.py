@@ -44,7 +44,7 @@ async def test_columns_are_asked_as_documented(shapes: Any) -> None:
     ((method, url),) = shapes.requests
     assert ("POST", URL(COLUMNS_URL)) == (method, url)
     (call,) = shapes.requests[method, url]
-    assert {} == json.loads(call.kwargs["data"])
+    assert {} == json.loads(call.kwargs["data"].decode())
     assert "the-key" == call.kwargs["headers"]["Galileo-API-Key"]
 
 
@@ -58,7 +58,7 @@ async def test_the_scope_and_the_times_travel(shapes: Any) -> None:
         )
     ((call,),) = shapes.requests.values()
     times = {"start_time": "2026-01-31T09:00:00+02:00", "end_time": "2026-02-01T00:00:00+00:00"}
-    assert scope | times == json.loads(call.kwargs["data"])
+    assert scope | times == json.loads(call.kwargs["data"].decode())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import warnings
 
@@ -14,6 +15,7 @@ from support.projects import ids, numbered, slowly
 from support.servers import PROJECT, http, raw_server, until
 
 from galileo_sessions import (
+    Col,
     ConfigurationError,
     ConnectError,
     GalileoSessions,
@@ -84,6 +86,23 @@ async def test_what_an_injected_session_adds():
     ]
     cookies = [sorted(line[8:].split("; ")) for head in heads for line in head if line.startswith("cookie: ")]
     assert cookies == [["mine=too"], ["mine=too", "seen=yes"]]
+
+
+async def test_a_middleware_can_read_and_replace_the_body():
+    """A middleware of an injected session gets each body as aiohttp's payload, and can send another one instead."""
+    seen: list[bytes] = []
+
+    async def replacing(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        seen.append(await request.body.as_bytes())
+        request.body = seen[-1] + b" "
+        return await handler(request)
+
+    async with raw_server(http()) as server, aiohttp.ClientSession(middlewares=[replacing]) as session:
+        async with client(server.url, session=session) as galileo:
+            assert await galileo.count(PROJECT, Col("input") == "hällo") == 7
+    (request,) = server.requests
+    assert request.partition(b"\r\n\r\n")[2] == seen[0] + b" "
+    assert json.loads(seen[0])["filter_tree"]["filter"]["value"] == "hällo"
 
 
 async def test_its_own_session_keeps_no_cookie():

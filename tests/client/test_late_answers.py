@@ -1,0 +1,360 @@
+"""Each answer belongs to its request: what a server sends late, or unasked, answers no request."""
+
+import asyncio
+import json
+import ssl
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
+from types import NoneType
+
+import aiohttp
+import pytest
+import trustme
+from support.clients import ANN, client, failure
+from support.clock import virtual_time
+from support.inside import idle
+from support.projects import ids, number_of
+from support.proxies import HOST, tls, tunnelling
+from support.servers import PROJECT, RawServer, http, raw_server, until
+from support.troubles import listening
+
+from galileo_sessions import ColumnCatalog, GalileoSessions, ProtocolError, Retry, ServerError, dump_catalog
+
+SOON = 0.015  # seconds after which a late answer arrives
+CATALOG = ColumnCatalog.of(input="text")
+OWN_AND_INJECTED = pytest.mark.parametrize("injected", [False, True], ids=["own session", "injected session"])
+
+
+def right_answer(request: bytes) -> bytes:
+    """A token, a project's columns, or n sessions in project n."""
+    if request.startswith(b"POST /login "):
+        return http(200, '{"access_token": "t-1"}')
+    if b"/available_columns " in request:
+        return http(200, json.dumps(dump_catalog(CATALOG)))
+    return http(200, f'{{"total_count":{number_of(request)}}}')
+
+
+def later(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Sends the bytes soon, unless the client has hung up by then."""
+    asyncio.get_running_loop().call_later(SOON, lambda: writer.is_closing() or writer.write(data))
+
+
+@asynccontextmanager
+async def answering(
+    answer: Callable[[int, bytes, asyncio.StreamWriter], Awaitable[None]], **settings: object
+) -> AsyncIterator[RawServer]:
+    """A server that calls `answer(nth, request, writer)`."""
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        await answer(nth, server.requests[nth - 1], writer)
+
+    async with raw_server(behave, **settings) as server:
+        yield server
+
+
+@asynccontextmanager
+async def counting(server: RawServer, injected: bool, **arguments: object) -> AsyncIterator[GalileoSessions]:
+    """A client with a session of its own, or with an injected one."""
+    async with aiohttp.ClientSession() if injected else nullcontext() as session:
+        async with client(server.url, session=session, **arguments) as galileo:
+            yield galileo
+
+
+class Keeping:
+    """Answers each request rightly, and keeps the way to the client of the last one."""
+
+    async def __call__(self, _: int, request: bytes, writer: asyncio.StreamWriter) -> None:
+        self.writer = writer
+        writer.write(right_answer(request))
+
+    async def send(self, data: bytes, *, read: bool) -> None:
+        """Sends bytes that nobody has asked for, and returns when aiohttp has read them, or before that."""
+        self.writer.write(data)
+        if read:
+            await asyncio.sleep(SOON)
+
+
+# ---- statuses that the answer can follow -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 504, 524])
+@OWN_AND_INJECTED
+@virtual_time
+async def test_an_answer_that_comes_after_an_error_is_no_other_counts(injected, status):
+    """If an error precedes the answer to the same request, its connection is closed, and each count is right."""
+
+    async def answer(nth: int, request: bytes, writer: asyncio.StreamWriter) -> None:
+        if nth == 3:
+            writer.write(http(status, "no answer in time"))
+            later(writer, right_answer(request))
+        else:
+            await asyncio.sleep(2 * SOON)  # the late answer would be first
+            writer.write(right_answer(request))
+
+    async with answering(answer) as server, counting(server, injected) as galileo:
+        assert [await galileo.count(project) for project in ids(8)] == [*range(8)]
+        await until(lambda: server.open == 1)
+        assert idle(galileo)
+    assert (server.connections, len(server.requests)) == (2, 9)
+
+
+@pytest.mark.parametrize("status", [408, 500, 502, 504, 524])
+@pytest.mark.parametrize("last", [0, 9], ids=["at once", "in two parts"])
+@OWN_AND_INJECTED
+@virtual_time
+async def test_the_page_of_an_error_is_read_before_its_connection_is_closed(injected, last, status):
+    """The error has the page's text, also if that arrives after the head, and then the connection is closed."""
+
+    async def answer(nth: int, request: bytes, writer: asyncio.StreamWriter) -> None:
+        page = http(status, "no answer in time")
+        begin = len(page) - last
+        writer.write(page[:begin])
+        await asyncio.sleep(SOON)
+        writer.write(page[begin:])
+
+    async with answering(answer) as server, counting(server, injected, retry=Retry(attempts=1)) as galileo:
+        error = await failure(galileo)
+        await until(lambda: not server.open)
+        assert idle(galileo)
+    assert (error.status, error.body) == (status, "no answer in time")
+
+
+@pytest.mark.parametrize("status", [401, 404, 429, 503])
+async def test_a_connection_is_kept_after_a_refusal(status):
+    """A service that refuses a request has answered it, and its connection is used again."""
+
+    async def answer(nth: int, request: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(status, "no") if nth % 2 else right_answer(request))
+
+    async with answering(answer) as server, client(server.url, retry=Retry(attempts=1)) as galileo:
+        for project in ids(6):
+            await asyncio.gather(galileo.count(project), return_exceptions=True)
+    assert (server.connections, len(server.requests)) == (1, 6)
+
+
+@OWN_AND_INJECTED
+@virtual_time
+async def test_a_fan_out_with_late_answers_counts_each_project(injected):
+    """If a gateway gives up on every fifth project, and the answers follow, each count is its own project's."""
+    failed: set[int] = set()
+
+    async def answer(nth: int, request: bytes, writer: asyncio.StreamWriter) -> None:
+        number = number_of(request)
+        if number % 5 == 0 and number not in failed:
+            failed.add(number)
+            writer.write(http(504, "no answer in time"))
+            later(writer, right_answer(request))
+        else:
+            await asyncio.sleep(SOON)
+            writer.write(right_answer(request))
+
+    async with answering(answer) as server, counting(server, injected) as galileo:
+        report = await galileo.count_all(ids(60))
+        assert idle(galileo)
+    assert report.counts == tuple(range(60))
+    assert len(failed) == 12
+
+
+# ---- idle connections ------------------------------------------------------------------------------------------------
+
+UNASKED = {
+    "an answer": http(200, '{"total_count":99}'),
+    "two answers": http(200, '{"total_count":99}') * 2,
+    "a part of an answer": http(200, '{"total_count":99}')[:-3],
+    "the head of a timeout": http(408, "", Content_Length="9"),
+}
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["read", "unread"])
+@pytest.mark.parametrize("unasked", UNASKED.values(), ids=UNASKED)
+@OWN_AND_INJECTED
+@virtual_time
+async def test_a_connection_with_something_unasked_is_not_used_again(injected, unasked, read):
+    """If something has arrived on an idle connection, the next count uses another one, in its first attempt."""
+    attempts: list[int] = []
+    keeping = Keeping()
+    async with answering(keeping) as server:
+        async with counting(server, injected, on_attempt=lambda attempt: attempts.append(attempt.number)) as galileo:
+            assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
+            await keeping.send(unasked, read=read)
+            assert [await galileo.count(project) for project in ids(8)] == [*range(8)]
+            await until(lambda: server.open == 1)
+            assert idle(galileo)
+    assert attempts == [1] * 11
+    assert (server.connections, len(server.requests)) == (2, 11)
+
+
+@OWN_AND_INJECTED
+@virtual_time
+async def test_an_answer_in_pieces_around_a_request_is_not_its_answer(injected):
+    """If a part of an unasked answer comes before a request and the rest after it, the count is right all the same."""
+    unasked = http(200, '{"total_count":99}')
+
+    async def answer(nth: int, request: bytes, writer: asyncio.StreamWriter) -> None:
+        if nth == 2:
+            writer.write(unasked[20:])
+        writer.write(right_answer(request))
+        if nth == 1:
+            writer.write(unasked[:20])
+
+    async with answering(answer) as server, counting(server, injected) as galileo:
+        assert await galileo.count(ids(5)[4]) == 4
+        await asyncio.sleep(SOON)
+        assert [await galileo.count(project) for project in ids(4)] == [*range(4)]
+
+
+@virtual_time
+async def test_all_idle_connections_are_looked_at():
+    """After a fan-out, no connection on which something has arrived is used for the next one."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def answer(nth: int, request: bytes, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await asyncio.sleep(SOON)
+        writer.write(right_answer(request))
+
+    async with answering(answer) as server, client(server.url) as galileo:
+        assert (await galileo.count_all(ids(40))).counts == tuple(range(40))
+        for writer in {*writers}:
+            writer.write(http(200, '{"total_count":99}'))
+        await asyncio.sleep(SOON)
+        before = server.connections
+        report = await galileo.count_all(ids(40))
+        assert report.counts == tuple(range(40))
+        assert {len(result.attempts) for result in report.results} == {1}
+        assert idle(galileo)
+    assert before > 5
+    assert not {*writers[:40]} & {*writers[40:]}
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["read", "unread"])
+@virtual_time
+async def test_logins_and_columns_are_no_other_requests_answers(read):
+    """A login and the request for a project's columns don't take what has arrived either."""
+    keeping = Keeping()
+    async with answering(keeping) as server, client(server.url, auth=ANN) as galileo:
+        assert await galileo.count(ids(2)[1]) == 1
+        await keeping.send(http(200, '{"total_count":99}'), read=read)
+        assert await galileo.columns(PROJECT) == CATALOG
+        await keeping.send(http(401, ""), read=read)
+        assert await galileo.count(ids(3)[2]) == 2
+    assert server.connections == 3
+    assert [b"/login " in request for request in server.requests] == [True, False, False, False]
+
+
+@virtual_time
+async def test_a_late_answer_to_a_login_is_no_token():
+    """If a gateway answers a login with 504 and its answer follows, the next login's answer is the token."""
+    logins = 0
+
+    async def answer(nth: int, request: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal logins
+        if not request.startswith(b"POST /login "):
+            writer.write(right_answer(request) if b"Bearer t-2" in request else http(401, ""))
+            return
+        logins += 1
+        token = http(200, f'{{"access_token": "t-{logins}"}}')
+        if logins == 1:
+            writer.write(http(504, ""))
+            later(writer, token)
+        else:
+            await asyncio.sleep(2 * SOON)
+            writer.write(token)
+
+    async with answering(answer) as server, client(server.url, auth=ANN) as galileo:
+        assert [await galileo.count(project) for project in ids(4)] == [*range(4)]
+    assert (logins, len(server.requests)) == (2, 6)
+
+
+@pytest.mark.parametrize("read", [True, False], ids=["read", "unread"])
+async def test_tls_connections_are_looked_at(read):
+    """With TLS as well, a connection is kept, unless something has arrived on it."""
+    authority, trusting = trustme.CA(), ssl.create_default_context()
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(serving)
+    authority.configure_trust(trusting)
+    keeping = Keeping()
+    async with answering(keeping, ssl=serving) as server, client(server.url, ssl=trusting) as galileo:
+        assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
+        assert server.connections == 1
+        await keeping.send(http(200, '{"total_count":99}'), read=read)
+        assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
+    assert server.connections == 2
+
+
+async def test_tunnelled_connections_are_looked_at():
+    """The same is true of a proxy's tunnels."""
+    serving, trusting = tls()
+    keeping = Keeping()
+    async with answering(keeping, ssl=serving) as server, tunnelling(int(server.url.rpartition(":")[2])) as proxy:
+        async with client(f"https://{HOST}", ssl=trusting, proxy=f"http://{proxy.address}") as galileo:
+            assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
+            assert server.connections == 1
+            await keeping.send(http(200, '{"total_count":99}'), read=True)
+            assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
+    assert server.connections == 2
+
+
+async def test_idle_connections_are_looked_at_without_poll(monkeypatch):
+    """The same is true where the system has no `poll`, as on Windows."""
+    monkeypatch.delattr("select.poll")
+    keeping = Keeping()
+    async with answering(keeping) as server, client(server.url) as galileo:
+        assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
+        await keeping.send(http(200, '{"total_count":99}'), read=False)
+        assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
+    assert server.connections == 2
+
+
+# ---- connections that the client hasn't used -------------------------------------------------------------------------
+
+
+async def test_a_connection_that_the_sessions_owner_used_is_looked_at():
+    """What has arrived after a request of the owner's of an injected session is no count, but a failed attempt."""
+    keeping, attempts = Keeping(), []
+    async with answering(keeping) as server, aiohttp.ClientSession() as session:
+        async with client(server.url, session=session, on_attempt=attempts.append) as galileo:
+            async with session.post(f"{server.url}/login", data=b"") as response:
+                assert await response.json() == {"access_token": "t-1"}
+            await keeping.send(http(200, '{"total_count":99}'), read=True)
+            assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
+    assert [type(attempt.error) for attempt in attempts] == [ProtocolError, NoneType, NoneType, NoneType]
+    assert "before the request was sent" in str(attempts[0].error)
+    assert server.connections == 2
+
+
+async def test_a_server_can_refuse_a_connection_with_an_error():
+    """A server that sends a 503 as soon as it is connected raises ServerError."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(503, "too many connections"))
+        await reader.read()
+        writer.close()
+
+    async with listening(talk) as url, client(url, retry=Retry(attempts=1)) as galileo:
+        error = await failure(galileo)
+        assert idle(galileo)
+    assert type(error) is ServerError
+    assert (error.status, error.body) == (503, "too many connections")
+
+
+# ---- another aiohttp -------------------------------------------------------------------------------------------------
+
+
+@OWN_AND_INJECTED
+async def test_an_aiohttp_that_does_not_show_its_connections(monkeypatch, injected):
+    """With an aiohttp in which a connection can't be looked at, the client warns, and asks that each be closed."""
+    monkeypatch.setitem(sys.modules, "aiohttp.client_proto", None)
+
+    async def answer(nth: int, request: bytes, writer: asyncio.StreamWriter) -> None:
+        closes = b"\r\nConnection: close\r\n" in request
+        writer.write(right_answer(request))
+        if closes:
+            writer.close()
+
+    async with answering(answer) as server:
+        with pytest.warns(RuntimeWarning, match=f"aiohttp {aiohttp.__version__} doesn't show"):
+            async with counting(server, injected) as galileo:
+                assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
+    assert (server.connections, len(server.requests)) == (3, 3)
