@@ -12,7 +12,6 @@ import os
 import ssl as tls
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext
 from math import inf
 from typing import Any, Literal, TypeAlias, cast
 
@@ -23,6 +22,7 @@ from yarl import URL
 from galileo_sessions import errors
 from galileo_sessions.client.address import proxy_of
 from galileo_sessions.client.body import Body, Connection, Used, can_look, no_connections
+from galileo_sessions.client.deadlines import Deadlines
 from galileo_sessions.client.responses import Response
 from galileo_sessions.client.secret import Secret
 
@@ -102,6 +102,7 @@ class Transport:
         self._connect = timeouts.connect
         self._attempt = timeouts.attempt
         self._timeout = self._timeout_of(timeouts.attempt)
+        self._deadlines = Deadlines()
         self._ssl = ssl
         self._used: Used | None = no_connections() if can_look() else None
         if self._used is None:
@@ -161,8 +162,7 @@ class Transport:
 
         content = self._content(body)
         try:
-            # aiohttp's own timeout costs less, but leaves out the hooks that a given session may have
-            async with nullcontext() if self._owns else asyncio.timeout_at(until):
+            with self._deadlines.at(until):
                 while (response := await self._exchange(send, content, max_body)) is None:
                     content = self._content(body)
                 return response
@@ -224,9 +224,8 @@ class Transport:
         return _closed() if self._closed else None
 
     def _timeout_of(self, seconds: float) -> aiohttp.ClientTimeout:
-        total = max(seconds, _SOON)  # aiohttp takes 0 for no limit
-        connect = min(self._connect, total * 0.9)  # so that a timeout names the right phase
-        return aiohttp.ClientTimeout(total=total, connect=connect, ceil_threshold=inf)  # inf: never rounded up
+        connect = min(self._connect, max(seconds, _SOON) * 0.9)  # so that a timeout names the right phase
+        return aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=inf)  # inf: never rounded up
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._closed:
@@ -250,6 +249,7 @@ class Transport:
     async def close(self) -> None:
         """Closes the session, if it is its own."""
         _ = self.stop()
+        self._deadlines.drop_timer()
         if self._loop not in (None, asyncio.get_running_loop()):
             _ = self.abandon()  # connections of another event loop can't be awaited here
         elif self._owns and self._session is not None:
@@ -283,26 +283,26 @@ def _can_be_followed(status: int) -> bool:
 
 
 async def _read(response: aiohttp.ClientResponse, max_body: int) -> bytes:
-    """The body of a 200, or the beginning of another one; leaving a response before its end disconnects."""
-    compressed = response.headers.get("Content-Encoding", "identity").strip().lower() != "identity"
-    if response.status != 200:
-        length = _MAX_422 if response.status == 422 else _MAX_PAGE
-        return b"(compressed, so not read)" if compressed else await _beginning(response, length)
-    if compressed:
+    """The body of a 200, or the beginning of another one."""
+    is_ok, content = response.status == 200, response.content
+    if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        if not is_ok:
+            return b"(compressed, so not read)"
         problem = "the service compressed its response, although the client asked it not to"
         raise errors.ProtocolError(problem, worth_retrying=False)
-    body = await _beginning(response, max_body + 1)
-    if len(body) > max_body:
+    length = max_body + 1 if is_ok else _MAX_422 if response.status == 422 else _MAX_PAGE
+    body = content.read_nowait() if content.is_eof() else await _beginning(content, length)  # a count is there at once
+    if is_ok and len(body) > max_body:
         problem = f"the service's response is longer than {max_body:,} bytes; the rest was not read"
         raise errors.ProtocolError(problem, worth_retrying=False)
-    return body
+    return body[:length]
 
 
-async def _beginning(response: aiohttp.ClientResponse, length: int) -> bytes:
+async def _beginning(content: aiohttp.StreamReader, length: int) -> bytes:
     body = bytearray()
-    while len(body) < length and not response.content.at_eof():
-        body += await response.content.readany()  # a count comes in one piece
-    return bytes(body[:length])
+    while len(body) < length and not content.at_eof():
+        body += await content.readany()
+    return bytes(body)
 
 
 def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportError | errors.ConfigurationError:

@@ -16,6 +16,7 @@ import pytest
 
 from galileo_sessions import GalileoSessions
 from galileo_sessions.client import responses, transport
+from galileo_sessions.client.deadlines import Deadlines
 from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.responses import Response
 
@@ -42,6 +43,13 @@ def awaited_timers(queue: Queue) -> int:
     """The number of timers that would wake a client's queue."""
     loop = asyncio.get_running_loop()
     return sum(not timer.cancelled() and timer._callback == queue._wake for timer in loop._scheduled)
+
+
+def deadline_timers() -> int:
+    """The number of timers for deadlines that the running event loop waits for."""
+    scheduled = asyncio.get_running_loop()._scheduled
+    owners = [getattr(timer._callback, "__self__", None) for timer in scheduled if not timer.cancelled()]
+    return sum(isinstance(owner, Deadlines) for owner in owners)
 
 
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:
