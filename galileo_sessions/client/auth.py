@@ -66,6 +66,7 @@ class Authentication:
         self._forms = forms_of(self._secrets)
         self._transport = transport
         self._tokens: TokenCache | None = None
+        self._bearer: tuple[Secret[str] | None, Secret[Mapping[str, str]]] = None, self._headers
         self._recent_tokens: deque[Secret[str]] = deque(maxlen=_KEPT_TOKENS)
         if isinstance(credentials, PasswordAuth):
             self._tokens = TokenCache(partial(self._login, login_form(credentials), login_timeout))
@@ -85,8 +86,8 @@ class Authentication:
         Raises:
             GalileoError: if no complete response came, or if a login failed.
         """
-        token = None if self._tokens is None else await self._token(self._tokens, until)
-        headers = self._headers if token is None else _with(self._headers, bearer(token))
+        token = None if self._tokens is None else self._tokens.current() or await self._token(self._tokens, until)
+        headers = self._headers if token is None else self._bearing(token)
         response = await self._transport.post(path, body, headers, until=until, max_body=max_body)
         if response.status == 200:
             return response
@@ -111,6 +112,12 @@ class Authentication:
         """Cancels a login that is in progress."""
         if self._tokens is not None:
             await self._tokens.close()
+
+    def _bearing(self, token: Secret[str]) -> Secret[Mapping[str, str]]:
+        """The headers with a token; made once for each."""
+        if self._bearer[0] is not token:
+            self._bearer = token, _with(self._headers, bearer(token))
+        return self._bearer[1]
 
     async def _token(self, tokens: TokenCache, until: float) -> Secret[str]:
         timeout = asyncio.timeout_at(until)

@@ -57,20 +57,27 @@ class TokenCache:
         self._task: asyncio.Task[_Outcome] | None = None
         self._waiting = 0
 
+    def current(self) -> Secret[str] | None:
+        """The token, if it isn't known to be invalid. Towards its end, it is renewed in the background."""
+        now = self._clock()
+        if self._token is None or now >= self._ends_at:
+            return None
+        if now >= self._renew_at:
+            _ = self._start()
+        return self._token
+
     async def get(self) -> Secret[str]:
         """
-        A token that isn't known to be invalid.
+        The current token, or that of a new login.
 
         Raises:
             LoginError: if the login is refused, and for 30 s after that without another request.
             GalileoError: if the login fails otherwise.
         """
-        now = self._clock()
-        if self._token is not None and now < self._ends_at:
-            if now >= self._renew_at:
-                _ = self._start()  # in the background, because this token is still good
-            return self._token
-        if self._refusal is not None and now < self._renew_at:
+        token = self.current()
+        if token is not None:
+            return token
+        if self._refusal is not None and self._clock() < self._renew_at:
             raise self._refusal
         return await self._wait_for(self._start())
 
