@@ -253,8 +253,17 @@ async def test_a_failing_source_raises_its_own_error_after_the_results(how, orde
     assert not ordered or counts == sorted(counts)
 
 
+class EmptyError(LookupError):
+    """An error that is false, as an empty collection is."""
+
+    def __len__(self) -> int:
+        return 0
+
+
 @pytest.mark.parametrize("how", ["sync", "async"])
-@pytest.mark.parametrize("error", [TimeoutError("theirs"), RuntimeError("theirs"), ConnectionError("theirs")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [TimeoutError("theirs"), RuntimeError("theirs"), ConnectionError("theirs"), EmptyError("theirs")], ids=repr
+)
 async def test_a_source_may_fail_with_anything(how, error):
     """The exception of a source is raised unchanged, even one that the package handles itself."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
