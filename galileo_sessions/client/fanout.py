@@ -11,28 +11,34 @@ results from which the consumer takes::
                  ^                                                                 │
                  └────────────────────────────── room <────────────────────────────┘
 
-Room. For each worker, at most two targets are pulled whose results the consumer hasn't taken. The feeder takes one unit
-of room before it pulls a target; the consumer gives it back with each result that it takes. So a slow consumer slows
+Room. For each worker, at most two targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
 the pulling down, and memory is bounded.
+
+Waking. To wake a task costs more than to pull a target, so the feeder pulls many each time. If it waits for room, it is
+woken once there is some and at most one query for two workers is left, before the workers run out of queries. Several
+tasks can consume one stream, so each result wakes one of those that wait. A result stays in its queue until a consumer
+takes it; a consumer that was woken and then cancelled wakes another one, so that the result doesn't lie there.
 
 Pulling. One task pulls the source, and closes a generator, because timeouts, task groups and context variables inside a
 generator belong to one task. Plain iterators are pulled in the same way.
 
-Workers. The feeder starts one with each of the first `concurrency` targets, so three targets don't start 256 tasks.
+Workers. The feeder starts one with each target while fewer than `concurrency` are at work, so three targets don't start
+256 tasks. A worker ends when no query is left.
 
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
 for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
-left, or if `fail_fast` or a 401 ends it, or if a task fails, all tasks are cancelled. In each case the queue of
-results ends with a mark once the last task is done::
+left, or if `fail_fast` or a 401 ends it, or if a task fails, all tasks are cancelled. In each case the stream ends
+once the last task is done and no result is left::
 
     pulled      1 2 3 4 (source fails)
-    results     2 1 4 3 mark           consumer: 2 1 4 3, then the failure is raised
+    results     2 1 4 3                consumer: 2 1 4 3, then the failure is raised
 
 Invariants. Every target that was pulled has exactly one result, unless the tasks were cancelled. No task outlives the
 block. After a cancellation no request starts, even if the source swallows the cancellation.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext, suppress
 from inspect import isgenerator
@@ -99,14 +105,15 @@ class CountStream:
         self._started: float | None = None
         self._ended: float | None = None
         self._deadline: float | None = None
-        self._room = asyncio.Semaphore(2 * concurrency)
-        self._queries: asyncio.Queue[tuple[int, CountQuery] | None] = asyncio.Queue()  # None is the end
-        self._results: asyncio.Queue[CountResult | None] = asyncio.Queue()  # None is the end
+        self._queries: deque[tuple[int, CountQuery]] = deque()
+        self._results: deque[CountResult] = deque()
+        self._wanted = asyncio.Event()  # more queries; the feeder waits for it
+        self._waiting: deque[asyncio.Future[None]] = deque()  # a consumer waits for each
         self._early: dict[int, CountResult] | None = {} if ordered else None
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
         self._failure: BaseException | None = None
         self._aborted = False
-        self._pulled = self._delivered = self._done = self._failed = 0
+        self._pulled = self._delivered = self._done = self._failed = self._taken = self._working = 0
 
     @property
     def progress(self) -> Progress:
@@ -139,14 +146,31 @@ class CountStream:
     async def __anext__(self) -> CountResult:
         if self._started is None:
             raise ConfigurationError("enter the stream first: async with galileo.count_many(...) as stream")
-        result = await self._results.get()
-        if result is None:
-            self._results.put_nowait(None)  # for whoever asks next
-            if self._failure is not None:
-                raise self._failure
-            raise StopAsyncIteration
-        self._room.release()
-        return result
+        while not self._results:
+            if self._ended is not None:
+                raise StopAsyncIteration if self._failure is None else self._failure
+            await self._wait()
+        self._taken += 1
+        self._wake_feeder()
+        return self._results.popleft()
+
+    async def _wait(self) -> None:
+        """Waits for a result, or for the end."""
+        woken = asyncio.get_running_loop().create_future()
+        self._waiting.append(woken)
+        try:
+            await woken
+        except asyncio.CancelledError:
+            self._wake_consumer()  # another one, for the result that this one may have been woken for
+            raise
+        finally:
+            self._waiting.remove(woken)
+
+    def _wake_consumer(self) -> None:
+        for woken in self._waiting:
+            if not woken.done():
+                woken.set_result(None)
+                break
 
     # ---- tasks -------------------------------------------------------------------------------------------------------
 
@@ -157,12 +181,13 @@ class CountStream:
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        error = asyncio.CancelledError("a task of this stream was cancelled") if task.cancelled() else task.exception()
+        error = _raised_by(task)
         if error is not None:
             self._abort(error)
         if not self._tasks:
             self._ended = asyncio.get_running_loop().time()
-            self._results.put_nowait(None)
+            for _ in self._waiting:
+                self._wake_consumer()
             self._joined.set_result(None)
 
     def _abort(self, error: BaseException) -> None:
@@ -175,7 +200,8 @@ class CountStream:
 
     def _fail(self, error: BaseException) -> None:
         """Keeps the first error, which the loop raises after the results."""
-        self._failure = self._failure or error
+        if self._failure is None:
+            self._failure = error
 
     # ---- targets -----------------------------------------------------------------------------------------------------
 
@@ -188,19 +214,27 @@ class CountStream:
             closed = aclosing(cast("AsyncGenerator[Target]", source))
         try:
             async with closed, timeout:
-                await self._room.acquire()
                 while (target := await anext(source, _END)) is not _END:
                     if self._aborted:  # pragma: no cover  # it swallowed the cancellation, after which 3.11 can't trace
                         break
-                    self._queries.put_nowait((self._pulled, self._query(target)))
+                    self._queries.append((self._pulled, self._query(target)))
                     self._pulled += 1
-                    if self._pulled <= self._concurrency:
+                    if self._working < self._concurrency:
+                        self._working += 1
                         self._spawn(self._work())
-                    await self._room.acquire()
+                    if not self._has_room():
+                        self._wanted.clear()  # it may have been set while there was room
+                        _ = await self._wanted.wait()
         except Exception as error:  # noqa: BLE001  # the source is the user's, and so is what it raises
             self._fail(self._too_late() if timeout.expired() else error)
-        finally:
-            self._queries.put_nowait(None)
+
+    def _has_room(self) -> bool:
+        return self._pulled - self._taken < 2 * self._concurrency
+
+    def _wake_feeder(self) -> None:
+        """Wakes it if there is room, and at most one query for two workers."""
+        if 2 * len(self._queries) <= self._concurrency and self._has_room():
+            self._wanted.set()
 
     def _query(self, target: Target) -> CountQuery:
         if isinstance(target, CountQuery):
@@ -217,8 +251,9 @@ class CountStream:
 
     async def _work(self) -> None:
         clock = asyncio.get_running_loop().time
-        while not self._aborted and (pulled := await self._queries.get()) is not None:
-            index, query = pulled
+        while self._queries and not self._aborted:
+            index, query = self._queries.popleft()
+            self._wake_feeder()
             started = clock()
             total: int | None = None
             error: GalileoError | None = None
@@ -230,20 +265,35 @@ class CountStream:
                     return
                 error, attempts = problem.with_traceback(None), problem.attempts  # a traceback keeps its frames alive
             self._deliver(CountResult(index, query, total, error, attempts, clock() - started))
-        self._queries.put_nowait(None)  # for the other workers
+        self._working -= 1
 
     def _deliver(self, result: CountResult) -> None:
         self._done += 1
         self._failed += result.error is not None
         if self._early is None:
-            self._results.put_nowait(result)
+            self._offer(result)
         else:
             self._early[result.index] = result
             while (following := self._early.pop(self._delivered, None)) is not None:
-                self._results.put_nowait(following)
+                self._offer(following)
                 self._delivered += 1
         if self._on_progress is not None:
             call_back("on_progress", self._on_progress, self.progress)
+
+    def _offer(self, result: CountResult) -> None:
+        self._results.append(result)
+        self._wake_consumer()
+
+
+def _raised_by(task: asyncio.Task[None]) -> BaseException | None:
+    if task.cancelled():
+        return asyncio.CancelledError("a task of this stream was cancelled")
+    error = task.exception()
+    if isinstance(error, StopAsyncIteration):  # the loop would take it for the end
+        stopped = RuntimeError("a count raised StopAsyncIteration")
+        stopped.__cause__ = error
+        return stopped
+    return error
 
 
 def _length(targets: Targets) -> int | None:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 from uuid import UUID
 
 from attrs import Attribute, evolve, field, fields, frozen
@@ -33,9 +33,14 @@ _JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _NO_FILTER = b"{}"  # the body of a query for all sessions of a project
 
 
+def _is_canonical(value: object) -> TypeGuard[str]:
+    """Whether it is a UUID as the text that the API documents, as most ids are."""
+    return type(value) is str and _CANONICAL.fullmatch(value) is not None
+
+
 def _uuid(value: UUID | str) -> str:
     """A UUID as the text that the API documents; anything else as it is, for `_check_id` to refuse."""
-    if type(value) is str and _CANONICAL.fullmatch(value):  # the most frequent case
+    if _is_canonical(value):
         return value
     if isinstance(value, UUID):
         return str(value)
@@ -139,15 +144,19 @@ class CountQuery:
     def for_project(self, project_id: UUID | str) -> Self:
         """The same query for another project; the filter isn't checked or encoded again."""
         query = type(self).__new__(type(self))
-        for name in _SHARED:  # copy.copy would add 3 % to the time of a count
-            object.__setattr__(query, name, getattr(self, name))
-        object.__setattr__(query, "project_id", _project_id(project_id))
-        _check_id(query, _PROJECT_ID, query.project_id)
+        for get, set_ in _SHARED:  # by slot, because copy.copy would add 3 % to the time of a count
+            set_(query, get(self))
+        if not _is_canonical(project_id):
+            project_id = _project_id(project_id)
+            _check_id(query, _PROJECT_ID, project_id)
+        _SET_PROJECT_ID(query, project_id)
         return query
 
 
 _PROJECT_ID: "Attribute[str]" = fields(CountQuery).project_id
-_SHARED = [attribute.name for attribute in fields(CountQuery) if attribute.name != "project_id"]
+_SLOTS = {attribute.name: CountQuery.__dict__[attribute.name] for attribute in fields(CountQuery)}
+_SET_PROJECT_ID = _SLOTS.pop("project_id").__set__
+_SHARED = [(slot.__get__, slot.__set__) for slot in _SLOTS.values()]
 
 
 def build_query(

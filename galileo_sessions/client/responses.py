@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from http.client import responses as phrases
 from typing import Any, Generic, TypeVar, cast
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from galileo_sessions import errors
 from galileo_sessions.client.explain import explain
@@ -34,7 +34,7 @@ _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
 }
 
 
-@frozen
+@define  # frozen would take three times as long to make
 class Response:
     """An HTTP response whose body was read. Its repr shows neither headers nor body, which can repeat credentials."""
 

@@ -234,6 +234,27 @@ async def test_a_source_that_swallows_its_cancellation_sends_nothing_more():
     assert len(server.requests) == 1
 
 
+async def test_a_rate_that_swallows_its_cancellation_starts_no_further_count():
+    """After the block is left no further target is counted, even if a count goes on as if nothing had happened."""
+    begun: list[int] = []
+
+    class Rate:
+        async def __aenter__(self) -> None:
+            begun.append(1)
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.2)
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+    async with raw_server(http()) as server:
+        async with GalileoSessions("k", base_url=server.url, limits=gs.Limits(rate=Rate())) as galileo:
+            async with galileo.count_many(ids(10), concurrency=1):
+                await until(lambda: begun)
+            assert idle(galileo)
+    assert len(begun) == 1
+
+
 async def test_a_generator_is_closed_by_the_task_that_pulled_it():
     """An async generator can hold a timeout across its yields, even if the block is left early."""
     ended: list[str] = []

@@ -171,34 +171,7 @@ async def test_targets_whose_length_raises_are_counted():
     assert {progress.total for progress in heard} == {None}
 
 
-# ---- consumers and streams side by side ------------------------------------------------------------------------------
-
-
-async def test_waiting_for_one_result_may_be_cancelled():
-    """If waiting for a result times out, the next call gets that result."""
-    release = asyncio.Event()
-    async with numbered({0: when(release)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        async with galileo.count_many(ids(1)) as stream:
-            for _ in range(3):
-                with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(anext(stream), 0.02)
-            release.set()
-            assert [result.index async for result in stream] == [0]
-
-
-@virtual_time
-async def test_two_tasks_may_share_a_stream():
-    """If several tasks share a stream, each result goes to one of them, and all of them finish."""
-    special = {number: slowly(0.005, number) for number in range(40)}
-    async with numbered(special) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        async with galileo.count_many(ids(40), concurrency=3) as stream:
-
-            async def consume() -> list[int]:
-                return [result.unwrap() async for result in stream]
-
-            async with asyncio.timeout(5):
-                shares = await asyncio.gather(consume(), consume())
-    assert sorted(shares[0] + shares[1]) == list(range(40))
+# ---- streams side by side --------------------------------------------------------------------------------------------
 
 
 @virtual_time

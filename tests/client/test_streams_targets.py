@@ -253,8 +253,17 @@ async def test_a_failing_source_raises_its_own_error_after_the_results(how, orde
     assert not ordered or counts == sorted(counts)
 
 
+class EmptyError(LookupError):
+    """An error that is false, as an empty collection is."""
+
+    def __len__(self) -> int:
+        return 0
+
+
 @pytest.mark.parametrize("how", ["sync", "async"])
-@pytest.mark.parametrize("error", [TimeoutError("theirs"), RuntimeError("theirs"), ConnectionError("theirs")], ids=repr)
+@pytest.mark.parametrize(
+    "error", [TimeoutError("theirs"), RuntimeError("theirs"), ConnectionError("theirs"), EmptyError("theirs")], ids=repr
+)
 async def test_a_source_may_fail_with_anything(how, error):
     """The exception of a source is raised unchanged, even one that the package handles itself."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
@@ -329,6 +338,28 @@ async def test_a_rate_that_fails_loses_no_target_in_silence(kind):
                 with pytest.raises(type(error), match="the rate broke"):
                     await galileo.count_all(ids(5), timeout=60)
             assert idle(galileo)
+
+
+async def test_a_rate_that_raises_stop_async_iteration_is_no_end():
+    """A StopAsyncIteration from the rate, as of ticks that have ended, doesn't look like a stream's end."""
+
+    class Ticks:
+        def __init__(self) -> None:
+            self.left = one_by_one([1, 2])
+
+        async def __aenter__(self) -> None:
+            await anext(self.left)
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+    async with raw_server(http()) as server:
+        async with GalileoSessions("k", base_url=server.url, limits=Limits(rate=Ticks())) as galileo:
+            with pytest.raises(RuntimeError, match="a count raised StopAsyncIteration") as caught:
+                await galileo.count_all(ids(5), concurrency=1)
+            assert idle(galileo)
+    assert caught.value.report.counts == (7, 7)
+    assert isinstance(caught.value.__cause__, StopAsyncIteration)
 
 
 # ---- sources as people have them -------------------------------------------------------------------------------------
