@@ -78,7 +78,7 @@ for name, module in list(sys.modules.items()):
 
 PUBLIC = {name: f"galileo_sessions.{name}" for name in galileo_sessions.__all__}
 PUBLIC |= {name: f"galileo_sessions.local.{name}" for name in galileo_sessions.local.__all__}
-_MADE = "Partition CountStream CountResult CountReport CountsBy CountsTable Progress Attempt Verdict Issue And Or Not"
+_MADE = "Partition CountStream CountResult CountReport CountsBy CountsTable Progress Attempt Issue And Or Not"
 _MADE += " TextCol NumberCol DateCol BooleanCol CollectionCol IdCol"
 NEVER_CALLED = {
     PUBLIC[name] for name in PUBLIC if name in _MADE.split() or name.endswith(("Filter", "ColumnInfo", "ColumnCatalog"))

@@ -6,11 +6,13 @@ The pictures of the documentation, each drawn from what it shows, so that none c
 
 import contextlib
 import io
+import math
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from html import escape
@@ -21,12 +23,12 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
-from galileo_sessions.client.flow.control import FlowControl, Permit
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.simulation import Fixed, simulate
 from support.skies import outcome
+from support.traces import trace, trace_by_hand
 from support.weather_table import Weather
 from support.weathers import Away, Bucket, Capacity, Melt, Mixed, Reply, Service, Window
 
@@ -152,7 +154,7 @@ Galileo > transport: 429
 transport > auth: response
 auth: remove secrets
 auth > request: response
-request: slow down, then first in the queue
+request: slow down, wait for a permit
 request > auth: bytes
 auth > transport: + headers
 transport > Galileo: POST
@@ -328,57 +330,77 @@ def _percent(share: float) -> str:
     return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
-class _Recorded(FlowControl):
-    """A flow control that remembers when it sent, the width, and how many requests were under way."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[float, int, int]] = []
-
-    def sent(self, now: float) -> Permit:
-        permit = super().sent(now)
-        self.seen.append((now, self.width, self.in_flight))
-        return permit
-
-
+_TRACES: dict[str, tuple[str, Callable[[], Service], int]] = {  # the services, each with so many counts
+    "limit": ("At most 20 requests at once", lambda: Capacity(20, 0.1), 1_800),
+    "bucket": ("50 requests a second, 50 more in a burst", lambda: Bucket(50, 50), 500),
+    "melt": ("Slower with more than 16 at once", Melt, 6_000),
+    "noise": ("A 503 for one request in ten", lambda: Mixed(0.1, "refused", latency=0.2), 8_000),
+    "outage": ("Down from second 2 to 7", lambda: Away(Service(0.2), 2.0, 5.0), 5_000),
+}
+_AT_ONCE = 64  # requests of the code by hand
+_SECONDS, _BIN = 12, 0.25  # that are drawn; of one point
+_NARROW = 400  # pixels; at a telephone's 350 the numbers are still 11 pixels high
+_OTHER = "<style>.other{fill:none;stroke:#7b8794;stroke-width:1.6}</style>"  # a grey that both modes show well
 _Points = list[tuple[float, float]]
-_SECONDS, _BIN, _LIMIT = 10, 0.1, 200  # seconds that are drawn; of one point; requests a second
 
 
-def flow() -> str:
-    """A run of the flow control at a token bucket that answers after 50 ms."""
-    control = _Recorded()
-    _ = simulate(Bucket(_LIMIT, 20, None, 0.05), lambda: control, _SECONDS * _LIMIT + 20)
-    sent = [0] * round(_SECONDS / _BIN)
-    seen = [moment for moment in control.seen if moment[0] < _SECONDS]
-    for at, *_ in seen:
-        sent[int(at / _BIN)] += 1
-    rates: _Points = [((i + 0.5) * _BIN, number / _BIN) for i, number in enumerate(sent)]
-    limit: _Points = [(0, _LIMIT), (_SECONDS, _LIMIT)]
-    under_way, widths = [(at, count) for at, _, count in seen[::4]], [(at, width) for at, width, _ in seen[::4]]
-    parts = _panel(40, "requests a second (dashed: the service's limit)", rates, limit)
-    parts += _panel(222, "requests under way (dashed: the width)", under_way, widths)
-    return _svg(378, "The rate finds 200 a second, with a dozen requests under way", parts)
+def _trace(name: str) -> str:
+    """A service over time: what this client has in flight, and what it gets next to a fixed number at once."""
+    title, service, counts = _TRACES[name]
+    ours, by_hand = trace(service(), counts), trace_by_hand(service(), counts, _AT_ONCE)
+    in_flight: _Points = [(sample.at, sample.in_flight) for sample in ours.samples]
+    widths: _Points = [(sample.at, sample.width) for sample in ours.samples]
+    rates: _Points = [(sample.at, sample.rate) for sample in ours.samples]
+    both = [(_per_second(by_hand.counted), "other"), (_per_second(ours.counted), "curve")]
+    refused = [(_per_second(by_hand.refused), "other"), (_per_second(ours.refused), "curve")]
+    parts, top = [_OTHER, _text(16, 28, title, "name")], 106
+    for y, kind, label, run in ((50, "ours", "this client", ours), (70, "bar", f"{_AT_ONCE} at once", by_hand)):
+        requests = (len(run.counted) + len(run.refused)) / counts
+        text = f"{label}: {run.seconds:.1f} s, {requests:.2f} requests each, {_percent(run.lost / counts)} lost"
+        parts += [_box(16, y - 8, 12, 6, kind), _text(36, y, text, "value")]
+    panels = [("in flight (dashed: the width)", [(in_flight, "curve")], widths)]
+    panels.append(("counted a second (dashed: the rate)", both, rates))
+    panels += [("refused a second", refused, [])] * bool(ours.refused or by_hand.refused)
+    for words, curves, bound in panels:
+        parts += _panel(top, words, curves, bound)
+        top += 104
+    parts += [_text(_at(at), top - 14, f"{at} s", "small mid") for at in range(0, _SECONDS + 1, 2)]
+    return _svg(top + 4, title, parts, _NARROW)
 
 
-def _panel(top: float, title: str, values: _Points, bounds: _Points) -> list[str]:
-    """A curve over time with its axes, and a dashed one."""
-    left, right, bottom = 52, _WIDTH - 26, top + 120
-    most = max(value for _, value in values + bounds)
-    step = next(step for step in (5, 10, 20, 50, 100, 200) if most <= 4 * step)
-    highest = step * -(-most // step)
+def _per_second(times: Iterable[float]) -> _Points:
+    """How often something happened, until it no longer does."""
+    numbers = Counter(int(at / _BIN) for at in times)
+    return [((i + 0.5) * _BIN, numbers[i] / _BIN) for i in range(max(numbers, default=-1) + 1)]
 
-    def line(points: _Points, kind: str) -> str:
-        places = ((left + at / _SECONDS * (right - left), bottom - value / highest * 112) for at, value in points)
-        return f'<path d="M{"L".join(f"{x:.1f} {y:.1f}" for x, y in places)}" class="{kind}"/>'
 
-    parts = [_text(left, top - 10, title), f'<path d="M{left} {top}V{bottom}H{right}" class="axis"/>']
-    for value in range(0, round(highest) + 1, step):
-        y = bottom - value / highest * 112
-        parts += [f'<path d="M{left - 4} {y:g}h4" class="axis"/>', _text(left - 8, y + 5, f"{value}", "small end")]
-    seconds = range(0, _SECONDS + 1, 2)
-    parts += [_text(left + at / _SECONDS * (right - left), bottom + 20, f"{at} s", "small mid") for at in seconds]
-    return [*parts, line(bounds, "bound"), line(values, "curve")]
+def _at(seconds: float) -> float:
+    return 56 + seconds / _SECONDS * (_NARROW - 82)
+
+
+def _panel(top: float, title: str, curves: list[tuple[_Points, str]], bound: _Points) -> list[str]:
+    """Curves over time with their axes, and a dashed one, of which only what fits is drawn."""
+    high, bottom = 64, top + 64
+    most = max(value for points, _ in curves for at, value in points if at < _SECONDS)
+    most = max([most, *(value for _, value in bound if value < 1.5 * most)])
+    step = next(step for k in range(6) for step in (10**k, 2 * 10**k, 5 * 10**k) if most <= 3 * step)
+    highest = step * math.ceil(most / step)
+    parts = [
+        _text(16, top - 10, title, "small"),
+        f'<path d="M{_at(0):g} {top}V{bottom}H{_at(_SECONDS):g}" class="axis"/>',
+    ]
+    for value in range(0, highest + 1, step):
+        y = bottom - value / highest * high
+        parts += [
+            f'<path d="M{_at(0) - 4:g} {y:g}h4" class="axis"/>',
+            _text(_at(0) - 8, y + 5, f"{value:,}", "small end"),
+        ]
+    for points, kind in [*curves, (bound, "bound")]:
+        fits = [at < _SECONDS and value <= highest for at, value in points]
+        places = [f"{_at(at):.1f} {bottom - min(value, highest) / highest * high:.1f}" for at, value in points]
+        drawn = [("L" if fits[i - 1] and i else "M") + place for i, place in enumerate(places) if fits[i]]
+        parts += [f'<path d="{"".join(drawn)}" class="{kind}"/>'] * bool(drawn)
+    return parts
 
 
 # ---- all -------------------------------------------------------------------------------------------------------------
@@ -388,7 +410,7 @@ PICTURES: dict[str, Callable[[], str]] = {
     "by_day_terminal.svg": by_day,
     "architecture.svg": architecture,
     "one_count.svg": one_count,
-    "flow_bucket.svg": flow,
+    **{f"flow_{name}.svg": partial(_trace, name) for name in _TRACES},
     "performance_count.svg": _bars(
         "CPU cost per count", 2, "CPU of a count at 64 in flight; bare aiohttp is 1", "^count"
     ),

@@ -76,7 +76,6 @@ __all__ = [
     "TransportError",
     "UnknownColumnError",
     "ValidationError",
-    "Verdict",
     "ZeroCountWarning",
 ]
 
@@ -101,40 +100,6 @@ def brief(value: object) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
-@frozen
-class Verdict:
-    """
-    What an error of one attempt means for the service, and for the next attempt.
-
-    Each kind of error has its verdict, by which the retries, the queue and the flow control decide.
-    """
-
-    kind: Literal["answered", "refused", "throttled", "trouble", "fatal"]
-    """
-    answered: the service is well, and would answer the same again: 401, 404, 422, a 200 that isn't a count.
-    refused: the service didn't take the request: 502, 503, no connection, a lost connection, a proxy's page.
-    throttled: the service itself asked to come later: a 429, or a Retry-After with a status that is retried.
-    trouble: the service failed at it: 408, 425, 500, 504, a response that isn't HTTP, a timeout.
-    fatal: no attempt can help, and it says nothing about the service: an untrusted certificate, a closed client.
-    """
-    retry_after: float | None = None
-    """Seconds that the service asked to wait, or None."""
-    cost: int = 1
-    """Attempts that it costs if it is the count's own: 2 after a timeout, which also took the service's time."""
-
-
-_TROUBLE = frozenset({408, 425, 500, 504})
-_REFUSED = frozenset({502, 503, 520, 521, 522, 523, 524, 529})  # from 520 on by proxies: the service didn't answer them
-
-
-def _verdict_on(status: int, retry_after: float | None) -> Verdict:
-    if status == 429 or (status in _TROUBLE | _REFUSED and retry_after is not None):
-        return Verdict("throttled", retry_after)
-    if status in _REFUSED:
-        return Verdict("refused")
-    return Verdict("trouble", cost=2 if status == 504 else 1) if status in _TROUBLE else Verdict("answered")
-
-
 class GalileoError(Exception):
     """
     The root of the tree: `except GalileoError` catches all that this package raises.
@@ -152,8 +117,6 @@ class GalileoError(Exception):
     attempts: tuple["Attempt", ...] = ()
     elapsed: float | None = None
     report: "CountReport | None" = None
-    verdict: Verdict = Verdict("fatal")
-    """What this error means for the service, and whether another attempt can help."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -291,8 +254,6 @@ class ZeroCountWarning(UserWarning):
 class TransportError(GalileoError):
     """No complete response came. The request can be sent again, because counting changes nothing."""
 
-    verdict: Verdict = Verdict("refused")
-
 
 class ConnectError(TransportError):
     """No connection: the host is unknown or refuses, or this process has no file descriptor left."""
@@ -300,8 +261,6 @@ class ConnectError(TransportError):
 
 class TLSError(ConnectError):
     """The server's certificate isn't trusted, or isn't for this host."""
-
-    verdict: Verdict = Verdict("fatal")  # it would be untrusted again
 
 
 class DisconnectedError(TransportError):
@@ -315,8 +274,6 @@ class AttemptTimeoutError(TransportError, TimeoutError):
     Attributes:
         phase: What the attempt was waiting for: "connect", "response" (the head of one) or "body".
     """
-
-    verdict: Verdict = Verdict("trouble", cost=2)
 
     def __init__(self, message: str, *, phase: Literal["connect", "response", "body"]) -> None:
         super().__init__(message)
@@ -334,7 +291,6 @@ class ProtocolError(TransportError):
     def __init__(self, message: str, *, worth_retrying: bool = True) -> None:
         super().__init__(message)
         self.worth_retrying = worth_retrying
-        self.verdict: Verdict = Verdict("trouble" if worth_retrying else "answered")
 
 
 class DeadlineExceededError(GalileoError, TimeoutError):
@@ -375,7 +331,6 @@ class ResponseError(GalileoError):
         self.headers: Mapping[str, str] = dict(headers)
         self.body = body
         self.retry_after = retry_after
-        self.verdict: Verdict = _verdict_on(status, retry_after)
 
 
 class RedirectError(ResponseError):
@@ -449,4 +404,3 @@ class DecodeError(GalileoError):
         super().__init__(message)
         self.body = body
         self.is_json = is_json
-        self.verdict: Verdict = Verdict("answered" if is_json else "refused")

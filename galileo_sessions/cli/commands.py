@@ -23,9 +23,9 @@ from galileo_sessions.cli.projects import read_projects
 from galileo_sessions.cli.screen import Screen
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.fanout import CountStream
-from galileo_sessions.client.flow.limits import Limits
 from galileo_sessions.client.query import ANY_PROJECT, CountQuery, load_query, narrowed, part_queries
 from galileo_sessions.client.results import CountResult
+from galileo_sessions.client.settings import Limits
 from galileo_sessions.display import printable
 from galileo_sessions.errors import ConfigurationError, FilterCheckError, FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog

@@ -18,14 +18,13 @@ from galileo_sessions.client.auth import Authentication
 from galileo_sessions.client.checks import ColumnChecks
 from galileo_sessions.client.credentials import ApiKeyAuth, Credentials, find_credentials
 from galileo_sessions.client.fanout import CountStream, Targets, report_of
-from galileo_sessions.client.flow.limits import Limits
 from galileo_sessions.client.flow.queue import Queue
-from galileo_sessions.client.policy import Retry
 from galileo_sessions.client.query import ANY_PROJECT, CountQuery, build_query, columns_body, narrowed, part_queries
 from galileo_sessions.client.request import Count, Requester, logger, refuse_coroutine_function
 from galileo_sessions.client.responses import COLUMNS
 from galileo_sessions.client.results import CountReport, CountsBy, CountsTable, OnProgress, by_project
 from galileo_sessions.client.secret import Secret
+from galileo_sessions.client.settings import Limits, Retry
 from galileo_sessions.client.transport import SSL, Timeouts, Transport
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog

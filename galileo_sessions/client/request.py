@@ -13,20 +13,22 @@ import logging
 import random
 from collections.abc import Callable
 from copy import copy
-from math import inf
+from math import ceil, inf
 from typing import Any, Protocol, TypeVar
 
-from attrs import define
+from attrs import define, field
 
 from galileo_sessions import errors
 from galileo_sessions.client.auth import Authentication
-from galileo_sessions.client.flow.allowance import allowance
 from galileo_sessions.client.flow.control import Permit
+from galileo_sessions.client.flow.outcome import IGNORED, Outcome
 from galileo_sessions.client.flow.queue import Queue
-from galileo_sessions.client.policy import Retries, Retry
+from galileo_sessions.client.policy import FirstAttempts, Retries
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.responses import COUNT, Endpoint, error_of
+from galileo_sessions.client.responses import COUNT, Endpoint, allowance, error_of
+from galileo_sessions.client.settings import PATIENCE, Retry
 from galileo_sessions.client.transport import Transport
+from galileo_sessions.client.verdict import verdict_on
 
 T = TypeVar("T")
 
@@ -34,13 +36,6 @@ logger: logging.Logger = logging.getLogger("galileo_sessions")
 
 _TIMER = 0.001  # seconds by which a timer can be early
 _LINE = "POST %s: attempt %d, status %s, %.0f ms"
-_INTERACTIVE_PATIENCE = 10.0
-"""
-Seconds that a single request without a deadline waits for a service that refuses everything.
-
-That is about how long people stay attentive while they wait (Miller 1968, Nielsen 1993). It outlasts a restart or
-a failover of some seconds, and is less than the 30 s after which most gateways in front of the caller give up.
-"""
 
 Attempts = tuple[errors.Attempt, ...]
 OnAttempt = Callable[[errors.Attempt], object]
@@ -64,7 +59,9 @@ class RequestState:
     deadline: float
     """On the loop's clock; infinite if there is none."""
     interactive: bool
-    """Whether it is asked on its own, not in a fan-out."""
+    """Whether somebody awaits it alone, not as a part of a fan-out."""
+    patience: float
+    """Seconds that it waits for a service that refuses everything."""
     started: float
     waiting_since: float
     """When the wait for the next attempt began."""
@@ -73,17 +70,17 @@ class RequestState:
     """Made when the first attempt has failed."""
     not_before: float = -inf
     """When the next attempt can begin, on the loop's clock."""
-    allowance: tuple[int, float] | None = None
-    """How many requests the service will take, and for how many seconds, according to the last answer."""
-    new_token: bool = False
-    """Whether the token of the last attempt was refused, for the first time, so that the next attempt has a new one."""
-    renewed: bool = False
+
+    @property
+    def last_error(self) -> errors.GalileoError | None:
+        """The error of the last attempt, or None if there was none."""
+        return self.attempts[-1].error if self.attempts else None
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
         """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
         return isinstance(error, errors.AttemptTimeoutError) and self.deadline - now <= _TIMER
 
-    def failure(self, error: errors.GalileoError, now: float) -> errors.GalileoError:
+    def failure(self, error: errors.GalileoError, now: float, advice: str = "") -> errors.GalileoError:
         """
         The error to raise. If the network failed after a response, it is the error of that response.
 
@@ -93,14 +90,32 @@ class RequestState:
             responses = [attempt.error for attempt in self.attempts if isinstance(attempt.error, errors.ResponseError)]
             error = responses[-1] if responses else error
         final = copy(error)
+        if advice:
+            final.args = (f"{error.message}. {advice}",)
         final.query, final.attempts, final.elapsed = self.query, self.attempts, now - self.started
         return final
 
-    def too_late(self, now: float) -> errors.GalileoError:
+    def given_up(self, error: errors.GalileoError, now: float) -> errors.GalileoError:
+        """The error to raise if there is no next attempt, with what to do about a wait that was too long."""
+        asked = verdict_on(error).retry_after or 0.0
+        left = self.started + self.patience - now
+        if not self.interactive or asked <= left:
+            return self.failure(error, now)
+        enough = ceil(now - self.started + asked) + 1
+        if self.deadline < inf:
+            return self.failure(error, now, f"That is more than timeout= leaves: give it timeout={enough} or more")
+        most = f"A single count waits for {self.patience:,.0f} s at most for a service that refuses it"
+        return self.failure(
+            error, now, f"{most}: give it timeout={enough} or more, or use count_all, which waits longer"
+        )
+
+    def too_late(self, now: float, waited_for: str = "") -> errors.GalileoError:
         """The error to raise if the deadline has passed, or will pass before the next attempt."""
-        last = self.attempts[-1].error if self.attempts else None
-        made = f" after a {type(last).__name__}" if last else " before a request could be sent"
-        return self.failure(errors.DeadlineExceededError(f"timeout= ran out{made}; give more time", last=last), now)
+        last = self.last_error
+        after = f" after a {type(last).__name__}" if last else ""
+        waiting = f" while it waited for {waited_for}" if waited_for else " before the next attempt" if last else ""
+        text = f"timeout= ran out{after}{waiting or ' before a request could be sent'}; give it more time"
+        return self.failure(errors.DeadlineExceededError(text, last=last), now)
 
 
 def refuse_coroutine_function(name: str, callback: Callable[[T], object] | None) -> None:
@@ -137,6 +152,8 @@ class Requester:
     """Called after each attempt. What it raises is logged."""
     jitter: Callable[[float], float] = _jitter
     """A random time of at most so many seconds."""
+    _under_way: int = 0
+    _first_attempts: FirstAttempts = field(factory=FirstAttempts)
 
     async def count(
         self, query: CountQuery, deadline: float | None, *, interactive: bool = True
@@ -165,18 +182,28 @@ class Requester:
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        state = RequestState(endpoint, query, body, inf if deadline is None else deadline, interactive, now, now)
+        patience = self.retry.patience
+        if interactive:
+            patience = min(patience, PATIENCE) if deadline is None else deadline - now
+        until = inf if deadline is None else deadline
+        state = RequestState(endpoint, query, body, until, interactive, patience, now, now)
         refusal = self.transport.refusal(loop)
         if refusal is not None:
             raise state.failure(refusal, now)
         if now >= state.deadline:
             raise state.too_late(now)
-        while True:
-            permit = None if state.attempts else self.queue.try_acquire(interactive=interactive)
-            answer, error = await self._attempt(state, permit or await self._acquire(state))
-            if error is None:
-                return answer, state.attempts
-            self._prepare_retry(state, error)
+        if not self._under_way:  # what failed before says nothing about others
+            self._first_attempts = FirstAttempts()
+        self._under_way += 1
+        try:
+            while True:
+                permit = None if state.attempts else self.queue.try_acquire(interactive=interactive, patience=patience)
+                answer, error = await self._attempt(state, permit or await self._acquire(state))
+                if error is None:
+                    return answer, state.attempts
+                self._prepare_retry(state, error)
+        finally:
+            self._under_way -= 1
 
     async def close(self) -> None:
         """Ends all waits, cancels a login in progress, and closes the transport; nothing more is sent meanwhile."""
@@ -188,68 +215,78 @@ class Requester:
             _ = self.transport.abandon()  # if a cancellation interrupted the closing
 
     async def _acquire(self, state: RequestState) -> Permit:
-        timeout = asyncio.timeout_at(state.deadline if state.deadline < inf else None)
         permit: Permit | errors.GalileoError | None = None
-        try:
-            async with timeout:
-                permit = await self.queue.acquire(
-                    interactive=state.interactive,
-                    patience=self._patience(state),
-                    has_failed=bool(state.attempts),
-                    not_before=state.not_before,
-                )
-        except TimeoutError:
-            if not timeout.expired():  # it comes from Limits(rate=...)
-                raise
+        turn = self.queue.acquire(
+            interactive=state.interactive,
+            patience=state.patience,
+            has_failed=bool(state.attempts),
+            not_before=state.not_before,
+        )
+        if state.deadline == inf:
+            permit = await turn
+        else:
+            timeout = asyncio.timeout_at(state.deadline)
+            try:
+                async with timeout:
+                    permit = await turn
+            except TimeoutError:
+                if not timeout.expired():  # it comes from Limits(rate=...)
+                    raise
         if isinstance(permit, Permit):
             return permit
         now = asyncio.get_running_loop().time()
-        raise state.too_late(now) if permit is None else state.failure(permit, now)
-
-    def _patience(self, state: RequestState) -> float:
-        patience = self.retry.patience
-        return min(patience, _INTERACTIVE_PATIENCE) if state.interactive and state.deadline == inf else patience
+        raise state.too_late(now, self.queue.flow.reason(now)) if permit is None else state.failure(permit, now)
 
     async def _attempt(self, state: RequestState, permit: Permit) -> tuple[Any, errors.GalileoError | None]:
         """One attempt, recorded in `state`: the answer, or an error."""
         clock = asyncio.get_running_loop().time
         begun = clock()
-        answer: Any = None
-        error: errors.GalileoError | None = None
         try:
-            answer = await self._exchange(state, min(begun + self.attempt_timeout, state.deadline))
-        except errors.GalileoError as problem:
-            error = problem.with_traceback(None)  # a traceback would keep the whole response alive
+            answer, error, told = await self._exchange(state, min(begun + self.attempt_timeout, state.deadline))
         except BaseException:
             self.queue.released(permit)
             raise
         ended = clock()
-        queue = self.queue
-        if not state.attempts:
-            failed = error is not None and error.verdict.kind not in ("answered", "fatal")
-            queue.first_attempts.add(ended, failed=failed)
         if error is None:
-            queue.succeeded(permit, ended, state.allowance)
-        elif state.is_cut_short(error, ended):
-            queue.released(permit)
+            outcome = Outcome("success", ended - begun, None, told)
         else:
-            is_own = state.retries is not None and state.retries.has_own_trouble(queue.first_attempts)
-            queue.failed(permit, error, ended, state.allowance, is_own=is_own)
+            outcome = self._outcome_of(state, error, ended, told)
+        if not state.attempts:
+            self._first_attempts.add(failed=error is not None and not verdict_on(error).is_final)
+        self.queue.ended(permit, ended, outcome, error)
         self._record(state, error, begun, ended)
         return answer, error
 
-    async def _exchange(self, state: RequestState, until: float) -> Any:
-        state.allowance, state.new_token = None, False
-        endpoint, authentication = state.endpoint, self.authentication
+    async def _exchange(
+        self, state: RequestState, until: float
+    ) -> tuple[Any, errors.GalileoError | None, tuple[int, float] | None]:
+        """Sends the request once: the answer or an error, and what the response says that the service will take."""
+        endpoint = state.endpoint
         path = endpoint.path.format(project_id=state.query.project_id)
-        response = await authentication.post(path, state.body, until=until, max_body=endpoint.max_body)
-        found = allowance(response.headers)
-        state.allowance = None if found is None else (found[0], min(found[1], self.retry.max_retry_after))
-        if response.status == 200:
-            return authentication.decode(endpoint, response.body)
-        state.new_token = response.status == 401 and authentication.logs_in and not state.renewed
-        state.renewed = state.renewed or state.new_token
-        raise error_of(response, state.query)
+        told: tuple[int, float] | None = None
+        try:
+            response = await self.authentication.post(path, state.body, until=until, max_body=endpoint.max_body)
+            found = allowance(response.headers)
+            if found is not None:
+                told = found[0], min(found[1], self.retry.max_retry_after)
+            if response.status == 200:
+                return self.authentication.decode(endpoint, response.body), None, told
+            return None, error_of(response, state.query), told
+        except errors.GalileoError as problem:
+            return None, problem.with_traceback(None), told  # a traceback would keep the whole response alive
+
+    def _outcome_of(
+        self, state: RequestState, error: errors.GalileoError, now: float, told: tuple[int, float] | None
+    ) -> Outcome:
+        """What a failed attempt says about the service."""
+        verdict = verdict_on(error)
+        fails_alone = state.retries is not None and state.retries.fails_alone(self._first_attempts)
+        if state.is_cut_short(error, now) or (fails_alone and not self.queue.flow.breaker.is_open):
+            return IGNORED if verdict.meaning != "success" else Outcome("success", allowance=told)
+        asked = verdict.retry_after
+        if asked is not None and asked > self.retry.max_retry_after:
+            asked = None  # the count ends with it, and the next one may probe
+        return Outcome(verdict.meaning, None, asked, told)
 
     def _record(self, state: RequestState, error: errors.GalileoError | None, begun: float, ended: float) -> None:
         status = error.status if isinstance(error, errors.ResponseError) else None
@@ -272,21 +309,28 @@ class Requester:
         Raises:
             GalileoError: if there is no next attempt.
         """
-        now, queue = state.waiting_since, self.queue
+        now, others = state.waiting_since, self._first_attempts
         if state.is_cut_short(error, now):
             raise state.too_late(now)
         if state.retries is None:
-            until = min(now + self._patience(state), state.deadline)
-            number = queue.first_attempts.number if len(state.attempts) == 1 else 0
+            until = min((state.started if state.interactive else now) + state.patience, state.deadline)
+            number = others.number if len(state.attempts) == 1 else 0
             state.retries = Retries(self.retry, state.interactive, self.jitter, number, now, until)
-        if state.new_token and self.retry.attempts > 1:
+        if self._has_new_token(state) and self.retry.attempts > 1:
             return
-        wait = state.retries.next_wait(error.verdict, now, queue.first_attempts, has_answered=queue.flow.has_answered)
+        has_answered = self.queue.flow.breaker.has_answered
+        wait = state.retries.next_wait(verdict_on(error), now, others, has_answered=has_answered)
         if wait is None:
-            raise state.failure(error, now)
+            raise state.given_up(error, now)
         if now + wait >= state.deadline:
             raise state.too_late(now)
         state.not_before = now + wait
+
+    def _has_new_token(self, state: RequestState) -> bool:
+        """Whether the token of the last attempt was refused, but not also the one before it."""
+        refused = [isinstance(attempt.error, errors.AuthenticationError) for attempt in state.attempts[-2:]]
+        is_login = isinstance(state.last_error, errors.LoginError)
+        return self.authentication.logs_in and refused in ([True], [False, True]) and not is_login
 
 
 def call_back(name: str, callback: Callable[[T], object], value: T) -> None:

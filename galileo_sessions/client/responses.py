@@ -25,6 +25,13 @@ _COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*'
 _MAX_COUNT = 2**63 - 1
 _KEPT = 2048  # characters of a body that an error keeps
 
+_FIELDS = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining")
+_ITEM = re.compile(r'("[^"]*")((?:\s*;\s*\w+=(?:"[^"]*"|[\d.]+))*)')  # of a list: a policy's name and its parameters
+_NUMBER = re.compile(r";\s*([rt])=(\d{1,15}(?:\.\d{1,9})?)")
+_OTHER_UNIT = re.compile(r'("[^"]*")[^,]*;\s*qu="(?!requests")')
+_PAIR = re.compile(r"^(\d{1,15})(?![\d.])[^/]*/(\d{1,15}(?:\.\d{1,9})?)(?!\d)")
+_EPOCH = 10**9  # a reset so large is a time since 1970
+
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     400: (errors.BadRequestError, ""),
     401: (errors.AuthenticationError, ". Check the credentials, and that they belong to this deployment"),
@@ -186,3 +193,40 @@ def _date(text: str) -> datetime | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return date.replace(tzinfo=date.tzinfo or UTC)
+
+
+def allowance(headers: Mapping[str, str]) -> tuple[int, float] | None:
+    """
+    The requests that a service will take, and the seconds until it will take more; the least of several.
+
+    Read are the `RateLimit` field of the IETF's draft
+    (https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/) and the widespread pairs
+    `RateLimit-Remaining` with `-Reset` and `X-RateLimit-Remaining` with `-Reset`. Quotas that don't count requests are
+    left out. A reset in whole seconds is rounded up, so one second is taken off: a few refusals cost less than a second
+    too many.
+
+    Args:
+        headers: Of a response, by names of any case; a multidict, if a field can occur more than once.
+    """
+    if not any(field in headers for field in _FIELDS):
+        return None
+    text: dict[str, str] = {}
+    for name, value in headers.items():  # a list may be split over several fields
+        text[name.lower()] = f"{text[name.lower()]}, {value}" if name.lower() in text else value
+    others = _OTHER_UNIT.findall(text.get("ratelimit-policy", ""))
+    items = [
+        dict(_NUMBER.findall(more)) for name, more in _ITEM.findall(text.get("ratelimit", "")) if name not in others
+    ]
+    found = [(item["r"], item["t"]) for item in items if len(item) == 2]  # both r and t
+    for prefix in ("", "x-"):
+        found += _PAIR.findall(
+            "/".join(text.get(f"{prefix}ratelimit-{name}", "").strip() for name in ("remaining", "reset"))
+        )
+    return min(((int(float(remaining)), _until_reset(reset, headers)) for remaining, reset in found), default=None)
+
+
+def _until_reset(reset: str, headers: Mapping[str, str]) -> float:
+    seconds = float(reset)
+    if seconds >= _EPOCH:
+        seconds -= answered_at(headers).timestamp()
+    return max(0.0, seconds if "." in reset else seconds - 1)

@@ -17,7 +17,6 @@ from galileo_sessions import (
     Col,
     ColumnCatalog,
     ConfigurationError,
-    DeadlineExceededError,
     DecodeError,
     FilterCheckError,
     FilterError,
@@ -26,6 +25,7 @@ from galileo_sessions import (
     NumberCol,
     PasswordAuth,
     ProtocolError,
+    RateLimitedError,
     ServerError,
     dump_catalog,
 )
@@ -123,7 +123,7 @@ async def test_trouble_is_met_as_by_counts() -> None:
                 await galileo.columns(project)
             assert 4 == len(server_error.value.attempts)
             server.fail_next(429, headers={"Retry-After": "30"})
-            with pytest.raises(DeadlineExceededError):
+            with pytest.raises(RateLimitedError, match="It asks for a wait of 30 s"):
                 await galileo.columns(project, timeout=0.5)
 
 

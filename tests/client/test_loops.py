@@ -270,7 +270,7 @@ def test_a_fan_out_loses_nothing_in_any_loop(new_loop, service):
     assert (max(attempt.waited for attempt in attempts) >= 1) or service is is_away
 
 
-@pytest.mark.parametrize("answer", [None, http(503, ""), http(429, "", Retry_After="30")], ids=["silent", "503", "429"])
+@pytest.mark.parametrize("answer", [None, http(503, ""), http(429, "", Retry_After="9")], ids=["silent", "503", "429"])
 @pytest.mark.parametrize("new_loop", LOOPS)
 def test_counts_that_wait_can_be_cancelled_in_any_loop(new_loop, answer):
     """Whether they wait for an answer, a place, a probe or a Retry-After, nothing is left of them."""

@@ -26,18 +26,27 @@ from galileo_sessions import (
     TLSError,
     TransportError,
 )
-from galileo_sessions.errors import Verdict
+from galileo_sessions.client.verdict import Verdict, verdict_on
 
 # ---- what an error means ---------------------------------------------------------------------------------------------
 
-KINDS = {
-    "answered": [
+FINAL = {
+    "success": [
         *[status(number) for number in (302, 400, 401, 403, 404, 409, 418, 422, 501, 505)],
         *[status(number, Retry_After="1") for number in (404, 422)],
         DecodeError("x"),
         LoginError("x", status=401),
         ProtocolError("x", worth_retrying=False),
     ],
+    "ignored": [
+        TLSError("x"),
+        ConfigurationError("x"),
+        FilterError("x"),
+        DeadlineExceededError("x"),
+        GalileoError("x"),
+    ],
+}
+MEANINGS = FINAL | {
     "refused": [
         *[status(number) for number in (502, 503, 520, 521, 522, 523, 524, 529)],
         TRANSPORT["connect"],
@@ -49,19 +58,19 @@ KINDS = {
         status(429),
         *[status(number, Retry_After="1") for number in (408, 425, 429, 500, 502, 503, 504, 529)],
     ],
-    "trouble": [*[status(number) for number in (408, 425, 500, 504)], TRANSPORT["timeout"], TRANSPORT["protocol"]],
-    "fatal": [TLSError("x"), ConfigurationError("x"), FilterError("x"), DeadlineExceededError("x"), GalileoError("x")],
+    "failed": [*[status(number) for number in (408, 425, 500, 504)], TRANSPORT["timeout"], TRANSPORT["protocol"]],
 }
 
 
-@pytest.mark.parametrize(("kind", "error"), [(kind, error) for kind, errors in KINDS.items() for error in errors])
-def test_what_an_error_means(kind, error):
-    """Each error says what it means for the service, how long it asks to wait, and what it costs."""
-    assert error.verdict == Verdict(
-        kind,
-        getattr(error, "retry_after", None) if kind == "throttled" else None,
-        2 if error is TRANSPORT["timeout"] or (getattr(error, "status", 0) == 504 and kind == "trouble") else 1,
-    )
+@pytest.mark.parametrize(
+    ("meaning", "error"), [(meaning, error) for meaning, errors in MEANINGS.items() for error in errors]
+)
+def test_what_an_error_means(meaning, error):
+    """Each error has a meaning for the service, a time for which it asks to wait, and a cost."""
+    asked = getattr(error, "retry_after", None) if meaning == "throttled" else None
+    is_timeout = error is TRANSPORT["timeout"] or (getattr(error, "status", 0) == 504 and meaning == "failed")
+    assert verdict_on(error) == Verdict(meaning, asked, 2 if is_timeout else 1)
+    assert verdict_on(error).is_final is (meaning in FINAL)
 
 
 # ---- refusals once or for ever ---------------------------------------------------------------------------------------

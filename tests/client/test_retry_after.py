@@ -221,20 +221,12 @@ async def test_a_retry_after_above_the_cap_is_only_the_counts_own_error():
 
 
 @virtual_time
-async def test_eight_retry_afters_above_the_cap_in_a_row_end_the_wait_of_all():
-    """The pause that the service asks for outlasts every patience, so all fail together; then one probe is sent."""
+async def test_a_service_that_asks_everybody_for_an_hour_is_probed_for_as_long_as_patience_lasts():
+    """After that all fail together, with its last answer."""
     async with raw_server(http(429, "", Retry_After="3600")) as server, client(server.url) as galileo:
-        clock = asyncio.get_running_loop().time
-        began = clock()
+        began = asyncio.get_running_loop().time()
         report = await galileo.count_all(ids(2_000))
-        assert clock() - began < 1
-        assert len(server.requests) <= 10
-        assert {(type(error), error.retry_after) for error in report.errors} == {(RateLimitedError, 3600)}
-        assert len({error.query.project_id for error in report.errors}) == len(report.errors) == 2_000
-        await asyncio.sleep(3_500)
-        assert (await galileo.count_all(ids(20))).errors[0].attempts == ()
-        sent = len(server.requests)
-        assert sent <= 10
-        await asyncio.sleep(101)
-        assert (await failure(galileo)).retry_after == 3600
-        assert len(server.requests) == sent + 1
+        assert 87 < asyncio.get_running_loop().time() - began < 90.1
+    assert {(type(error), error.retry_after) for error in report.errors} == {(RateLimitedError, 3600)}
+    assert len({error.query.project_id for error in report.errors}) == len(report.errors) == 2_000
+    assert len(server.requests) < 60

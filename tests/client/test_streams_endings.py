@@ -339,7 +339,7 @@ async def test_an_exception_of_a_source_that_cannot_be_changed_is_raised_as_it_i
 
 async def test_closing_the_client_ends_all_waits_for_a_place():
     """Counts that wait for a Retry-After fail at once when the client is closed."""
-    async with raw_server(http(429, "", Retry_After="30")) as server:
+    async with raw_server(http(429, "", Retry_After="9")) as server:
         galileo = GalileoSessions("k", base_url=server.url)
         counts = [asyncio.create_task(galileo.count(PROJECT)) for _ in range(5)]
         await until(lambda: len(server.requests) == 5)

@@ -110,11 +110,9 @@ def test_the_patience_of_a_single_count(away, timeout, succeeds, least):
     assert sky.requests <= 30 + took
 
 
-@pytest.mark.parametrize(
-    ("asked", "requests", "took"), [("1", 11, 11.2), ("11", 2, 11.2), ("59", 2, 59.2), ("61", 1, 0.1)]
-)
-def test_a_single_count_is_not_held_by_one_retry_after_after_another(asked, requests, took):
-    """At a service that always asks to come later, a single count gives up once its 10 s are over, and says when."""
+@pytest.mark.parametrize(("asked", "requests"), [("1", 10), ("4", 3), ("9", 2)])
+def test_a_single_count_is_not_held_by_one_retry_after_after_another(asked, requests):
+    """At a service that always asks to come later, a single count gives up within its 10 s, and says when to come."""
 
     class Later(Sky):
         async def post(self, path: str) -> Response:
@@ -132,7 +130,7 @@ def test_a_single_count_is_not_held_by_one_retry_after_after_another(asked, requ
     error = under(sky, main)
     assert error.retry_after == float(asked)
     assert sky.requests == requests
-    assert error.elapsed <= took
+    assert error.elapsed <= 10
 
 
 def test_a_single_count_at_a_service_that_never_answered():
@@ -274,11 +272,11 @@ def test_a_slow_service_that_asks_for_time_loses_nothing(every, counts):
 
 
 def test_a_service_that_dies_while_it_is_slow_is_given_up():
-    """Probes come as often at the lowest rate, so patience ends there, too."""
+    """At the lowest rate, too, patience begins with the first refusal of a row, and no probe comes after its end."""
     sky = Sky(Away(Bucket(0.4, 1), 60.0))
     report, seconds = counted(sky, 200)
     assert 10 < len(report.results) - len(report.errors) < 25
-    assert 150 < seconds < 175
+    assert 144 < seconds < 153
 
 
 # ---- seen through ----------------------------------------------------------------------------------------------------

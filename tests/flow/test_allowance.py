@@ -1,138 +1,98 @@
-"""RateLimit headers: how they are read, and that no more is sent than remains until the reset."""
+"""The allowance: what a RateLimit header delays, for how long, and when it is ignored."""
 
-import asyncio
+from math import inf
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from multidict import CIMultiDict
-from support.clients import client
-from support.clock import virtual_time
-from support.inside import width
-from support.projects import ids
-from support.servers import http, raw_server
 
-from galileo_sessions.client.flow.allowance import allowance
+from galileo_sessions.client.flow.allowance import Allowance
 
-DATE = "Tue, 24 Nov 2026 12:00:00 GMT"
-THEN = 1_795_521_600  # the same, in seconds since 1970
+
+def told(remaining: int, seconds: float = 60.0) -> Allowance:
+    """An allowance of which the answer to request 1 told at 0.0."""
+    allowance = Allowance()
+    allowance.ended(0.0, 1, (remaining, seconds), passed=True)
+    return allowance
+
+
+def wrong() -> Allowance:
+    """One whose header says that nothing remains, although a probe was answered."""
+    allowance = told(0)
+    allowance.sent(10.0, 0, 2)
+    assert allowance.ended(10.1, 2, (0, 60.0), passed=True)
+    return allowance
+
+
+def test_while_nothing_remains_a_fan_out_waits_for_the_reset() -> None:
+    """And no longer."""
+    assert [60.0, 50.0, 0.0] == [told(0).wait(now, 0, inf) for now in (0.0, 10.0, 60.0)]
+
+
+def test_those_under_way_may_need_all_that_remains() -> None:
+    """The service had not seen them when it answered; each that ends leaves one less."""
+    allowance = told(3)
+    assert [0.0, 60.0] == [allowance.wait(0.0, in_flight, inf) for in_flight in (2, 3)]
+    allowance.ended(0.0, 2, None, passed=True)
+    assert [0.0, 60.0] == [allowance.wait(0.0, in_flight, inf) for in_flight in (1, 2)]
+
+
+def test_the_last_answer_counts() -> None:
+    """What an earlier one said is over."""
+    allowance = told(0)
+    allowance.ended(1.0, 2, (5, 60.0), passed=True)
+    assert 0.0 == allowance.wait(1.0, 4, inf)
+
+
+@pytest.mark.parametrize(("patience", "longest"), [(5.0, 5.0), (90.0, 10.0)])
+def test_a_hint_delays_a_single_count_for_10_s_or_its_patience(patience: float, longest: float) -> None:
+    """They begin when the header says so first, whatever answers come later."""
+    allowance = told(0)
+    assert longest == allowance.wait(0.0, 0, patience)
+    allowance.ended(4.0, 2, (0, 60.0), passed=True)
+    assert [longest - 4.0, 0.0] == [allowance.wait(now, 0, patience) for now in (4.0, longest)]
+    assert 60.0 == allowance.seconds(4.0, 0)
+
+
+def test_once_a_refusal_has_come_with_a_header_it_delays_a_count_for_its_patience() -> None:
+    """Also where a later answer to an earlier request says the same."""
+    allowance = told(0)
+    allowance.ended(1.0, 2, (0, 60.0), passed=False)
+    allowance.ended(1.0, 3, (0, 60.0), passed=True)
+    assert [60.0, 40.0] == [allowance.wait(1.0, 0, patience) for patience in (90.0, 40.0)]
+
+
+def test_a_header_that_a_probe_has_proved_wrong_is_ignored() -> None:
+    """That is: the probe was answered, and its answer says the same again."""
+    assert 0.0 == wrong().wait(11.0, 100, inf)
 
 
 @pytest.mark.parametrize(
-    ("headers", "expected"),
-    [
-        pytest.param({}, None, id="none"),
-        pytest.param({"RateLimit": '"default";r=50;t=30'}, (50, 29), id="draft 8 and later, a second is taken off"),
-        pytest.param({"ratelimit": '"a;r=1,b";r=50; t=30 , "day";r=7;t=3600'}, (7, 3599), id="several, the smaller"),
-        pytest.param({"RateLimit": '"a";r=5'}, None, id="no reset"),
-        pytest.param({"RateLimit": '"a";r=5, "b";r=9;t=3'}, (9, 2), id="one without a reset"),
-        pytest.param(
-            {"RateLimit": '"a";r=5;t=9, "b";r=9;t=3', "RateLimit-Policy": '"a";q=100;qu="content-bytes", "b";q=10'},
-            (9, 2),
-            id="a quota that counts no requests",
-        ),
-        pytest.param({"RateLimit-Remaining": "3", "RateLimit-Reset": "9"}, (3, 8), id="separate"),
-        pytest.param({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1.5"}, (0, 1.5), id="X-, a fraction"),
-        pytest.param({"X-RateLimit-Remaining": "4, 9;w=60", "X-RateLimit-Reset": " 2"}, (4, 1), id="X-, a list"),
-        pytest.param({"X-RateLimit-Remaining": "3"}, None, id="X-, no reset"),
-        pytest.param(
-            {"X-RateLimit-Remaining": "3", "X-RateLimit-Reset": str(THEN + 20), "Date": DATE}, (3, 19), id="since 1970"
-        ),
-        pytest.param(
-            {"X-RateLimit-Remaining": "3", "X-RateLimit-Reset": str(THEN - 5), "Date": DATE}, (3, 0), id="is over"
-        ),
-        pytest.param({"X-RateLimit-Remaining": "-3", "X-RateLimit-Reset": "5"}, None, id="negative"),
-        pytest.param({"X-RateLimit-Remaining": "9" * 5000, "X-RateLimit-Reset": "5"}, None, id="huge"),
-    ],
+    ("answer", "passed"), [((5, 60.0), True), (None, True), ((0, 60.0), False)], ids=["more", "none", "refused"]
 )
-def test_what_headers_say(headers, expected):
-    """The IETF's field in all its drafts and X-RateLimit are read, a reset in seconds or as a time; others are none."""
-    assert allowance(CIMultiDict(headers)) == expected
+def test_a_header_is_not_proved_wrong_by_anything_else(answer: tuple[int, float] | None, passed: bool) -> None:
+    """The service may say something else by then, or nothing, or refuse the probe."""
+    allowance = told(0)
+    allowance.sent(10.0, 0, 2)
+    assert not allowance.ended(10.1, 2, answer, passed=passed)
+    assert not allowance.is_ignored
 
 
-def test_a_list_may_be_split_over_several_fields():
-    """The hour's quota first, in a field of its own."""
-    fields = [("RateLimit", '"hour";r=900;t=1800'), ("RateLimit", '"second";r=3;t=0.4')]
-    assert (3, 0.4) == allowance(CIMultiDict(fields))
+def test_an_answer_to_what_was_sent_before_proves_nothing() -> None:
+    """Only a probe was sent although nothing remained."""
+    allowance = told(0)
+    assert not allowance.ended(10.0, 2, (0, 60.0), passed=True)
+    assert not allowance.is_ignored
 
 
-TEXT = st.one_of(st.text(max_size=30), st.from_regex(r'("[^"]*")?(;?[rt]=[0-9]*){0,3}(, ?limit=1)?'))
+def test_a_refusal_confirms_a_header_that_was_ignored() -> None:
+    """From then on it holds again."""
+    allowance = wrong()
+    allowance.ended(20.0, 3, (0, 60.0), passed=False)
+    assert [60.0, 30.0] == [allowance.wait(20.0, 0, patience) for patience in (inf, 30.0)]
 
 
-@settings(max_examples=300)
-@given(st.dictionaries(st.sampled_from(["RateLimit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Date"]), TEXT))
-def test_any_text_is_an_allowance_or_none(headers):
-    """Any headers are read as a number and seconds of 0 or more, or ignored."""
-    found = allowance(CIMultiDict(headers))
-    assert found is None or (found[0] >= 0 and found[1] >= 0)
-
-
-@virtual_time
-async def test_no_more_is_sent_than_remains():
-    """With a quota of 20 in 5 s that its headers tell, no request is refused, and each window is used."""
-    clock = asyncio.get_running_loop().time
-    used: dict[int, int] = {}
-
-    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        window, left = divmod(clock() - began, 5)
-        used[int(window)] = used.get(int(window), 0) + 1
-        remaining = 20 - used[int(window)]
-        fields = {"RateLimit_Remaining": str(max(0, remaining)), "RateLimit_Reset": f"{5 - left + 0.01:.3f}"}
-        writer.write(http(**fields) if remaining >= 0 else http(429, "", **fields))
-
-    async with raw_server(behave) as server, client(server.url) as galileo:
-        began = clock()
-        report = await galileo.count_all(ids(60))
-    assert report.errors == ()
-    assert len(server.requests) == 60
-    assert list(used.values()) == [20, 20, 20]
-
-
-@virtual_time
-async def test_an_allowance_raises_no_limit():
-    """However much a service allows, the width and the rate are learned from its answers."""
-    async with raw_server(http(RateLimit='"d";r=1000000;t=1')) as server, client(server.url) as galileo:
-        before = width(galileo)
-        await galileo.count_all(ids(1))
-        assert width(galileo) <= before
-
-
-@virtual_time
-async def test_a_reset_that_is_far_away_is_waited_for_as_a_retry_after_at_most():
-    """Where nothing remains for an hour, the next request is sent after `max_retry_after`."""
-    fields = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": "3600"}
-    async with raw_server(http(**fields)) as server, client(server.url) as galileo:
-        began = asyncio.get_running_loop().time()
-        report = await galileo.count_all(ids(3), concurrency=1)
-        assert 120 <= asyncio.get_running_loop().time() - began < 124
-    assert report.errors == ()
-    assert len(server.requests) == 3
-
-
-@virtual_time
-async def test_a_reset_that_is_a_whole_second_of_the_clock_costs_no_more_than_refusals():
-    """20 in each second, told by the second that comes next: 100 counts take hardly longer than without headers."""
-    clock = asyncio.get_running_loop().time
-    took: dict[bool, float] = {}
-
-    def behave(*, tells: bool):
-        used: dict[int, int] = {}
-
-        async def answer(number: int, writer: asyncio.StreamWriter) -> None:
-            second = int(clock())
-            used[second] = used.get(second, 0) + 1
-            left = max(0, 20 - used[second])
-            fields = {"Date": DATE.replace("00:00 ", f"{second // 60:02}:{second % 60:02} ")}
-            if tells:
-                fields |= {"X_RateLimit_Remaining": str(left), "X_RateLimit_Reset": str(THEN + second + 1)}
-            writer.write(http(**fields) if used[second] <= 20 else http(429, "", **fields))
-
-        return answer
-
-    for tells in (False, True):
-        async with raw_server(behave(tells=tells)) as server, client(server.url) as galileo:
-            began = clock()
-            report = await galileo.count_all(ids(100))
-            took[tells] = clock() - began
-        assert report.errors == ()
-    assert took[True] < 1.3 * took[False]
+def test_after_a_refused_probe_the_next_one_waits_for_its_patience_again() -> None:
+    """Probes don't follow one another at once."""
+    allowance = told(0)
+    allowance.sent(10.0, 0, 2)
+    allowance.ended(10.5, 2, (0, 60.0), passed=False)
+    assert 10.0 == allowance.wait(10.5, 0, 10.0)

@@ -1,60 +1,14 @@
-"""What a client learns from each answer: the width, the rate, and what it says about them."""
+"""What each answer changes, how old evidence gets, and what a request waits for: the decisions of the flow control."""
 
-import heapq
-import math
-import re
-from collections.abc import Callable
+from math import inf
 
 import pytest
-from attrs import Factory, define
 
 from galileo_sessions.client.flow.control import FlowControl, Permit
+from galileo_sessions.client.flow.outcome import IGNORED, Meaning, Outcome
 
-Answer = Callable[[int], tuple[float, bool]]
-"""What becomes of a request, by the number under way: the seconds until it comes back, and whether it succeeded."""
-
-
-@define
-class Run:
-    """A fan-out that always has more to count, and the sentences that its flow control said."""
-
-    answer: Answer
-    said: list[str] = Factory(list)
-    flow: FlowControl = Factory(lambda self: FlowControl(on_change=self.said.append), takes_self=True)
-    now: float = 0.0
-    succeeded: int = 0
-    _number: int = 0
-    _under_way: list[tuple[float, int, Permit, bool]] = Factory(list)
-
-    def go_on(self, seconds: float) -> None:
-        """Sends whatever may be sent, for so many seconds."""
-        until = self.now + seconds
-        while self.now < until:
-            while (wait := self.flow.wait(self.now)) == 0:
-                permit = self.flow.sent(self.now)
-                took, succeeds = self.answer(permit.at_once)
-                self._number += 1
-                heapq.heappush(self._under_way, (self.now + took, self._number, permit, succeeds))
-            if self._under_way and self._under_way[0][0] <= self.now + wait:
-                self.now, _, permit, succeeds = heapq.heappop(self._under_way)
-                self.succeeded += succeeds
-                (self.flow.succeeded if succeeds else self.flow.refused)(self.now, permit)
-            else:
-                self.now += wait
-
-    def has_said(self, pattern: str) -> bool:
-        """Whether any sentence fits."""
-        return any(re.search(pattern, text) for text in self.said)
-
-
-def steady(latency: float = 0.1) -> Answer:
-    """All succeed, after as many seconds."""
-    return lambda _: (latency, True)
-
-
-def at_most(limit: int, latency: float = 0.1) -> Answer:
-    """More at once are refused, fast."""
-    return lambda at_once: (latency, True) if at_once <= limit else (0.005, False)
+SUCCESS, REFUSED = Outcome("success", 0.1), Outcome("refused")
+FAILURES: list[Meaning] = ["refused", "throttled", "failed"]
 
 
 def send(flow: FlowControl, now: float, count: int) -> list[Permit]:
@@ -62,316 +16,319 @@ def send(flow: FlowControl, now: float, count: int) -> list[Permit]:
     return [flow.sent(now) for _ in range(count)]
 
 
-# ---- the width -------------------------------------------------------------------------------------------------------
-
-
-def test_the_first_burst_is_sent_at_once_and_the_next_waits_for_an_answer() -> None:
-    flow = FlowControl(256, initial=3)
-    send(flow, 0.0, 3)
-    assert math.inf == flow.wait(0.0)
-    assert (3, 3) == (flow.in_flight, flow.width)
-
-
-def test_no_more_than_the_maximum_are_sent_though_the_first_burst_is_larger() -> None:
-    assert 5 == FlowControl(5, initial=10).width
-
-
-def test_nothing_is_paced_before_the_first_refusal_and_the_width_doubles_per_latency() -> None:
-    run = Run(steady())
-    counts = []
-    for _ in range(6):
-        before = run.succeeded
-        run.go_on(0.1)
-        counts.append(run.succeeded - before)
-    assert math.inf == run.flow.rate
-    assert [8, 16, 32, 64, 100] <= counts[1:]
-    run.go_on(2.0)
-    assert run.flow.width in (256, 204)  # now and then, fewer are tried
-    assert not run.said
-
-
-def test_more_at_once_that_only_take_longer_are_withdrawn_and_fewer_are_tried() -> None:
-    run = Run(lambda at_once: (0.1 * at_once, True))
-    run.go_on(60.0)
-    assert 10 > run.flow.width
-    assert run.has_said(r"^width \d: more at once only took longer$")
-
-
-def test_growth_must_raise_the_throughput_by_the_root_of_itself() -> None:
-    run = Run(lambda at_once: (0.1 * (at_once / 10) ** 0.3, True))
-    run.go_on(200.0)
-    assert 128 < run.flow.width
-    run = Run(lambda at_once: (0.1 * max(1, at_once / 10) ** 0.7, True))
-    run.go_on(50.0)
-    assert 20 > run.flow.width
-
-
-def test_a_melt_is_noticed_after_one_burst() -> None:
-    """Each request beyond ten makes all slower by a half; twice as many would take up to 5 s."""
-    run = Run(lambda at_once: (0.1 * 1.5 ** max(0, at_once - 10), True))
-    run.go_on(20.0)
-    assert run.succeeded > 0.55 * 20.0 * 100
-
-
-def test_what_takes_less_than_ten_milliseconds_says_nothing() -> None:
-    run = Run(lambda at_once: (0.0005 * min(16, at_once), True))
-    run.go_on(1.0)
-    assert 256 == run.flow.width
-
-
-def test_a_busy_caller_blames_nobody_for_what_takes_longer() -> None:
-    run = Run(lambda at_once: (0.02 * at_once, True))
-    run.flow.is_busy = True
-    run.go_on(20.0)
-    assert run.flow.width in (256, 204)
-
-
-def test_a_limit_on_requests_at_once_is_found() -> None:
-    run = Run(at_most(35))
-    run.go_on(3.0)
-    assert 33 <= run.flow.width <= 35
-    assert run.succeeded > 0.75 * 3.0 * 350
-
-
-def test_refused_requests_of_the_first_burst_narrow_it_though_they_come_last() -> None:
-    flow = FlowControl(10, initial=10)
-    permits = send(flow, 0.0, 10)
-    for permit in permits[:5]:
-        flow.succeeded(0.1, permit)
-    for permit in permits[5:]:
-        flow.refused(0.2, permit)
-    assert 5 == flow.width
-
-
-def test_a_width_of_one_is_the_least() -> None:
-    run = Run(lambda at_once: (0.1 * at_once**2, True))
-    run.flow = FlowControl(256, initial=1)
-    run.go_on(20.0)
-    assert 1 <= run.flow.width <= 2
-
-
-def test_an_answer_without_a_count_tells_no_latency() -> None:
-    widths = []
-    for end in ("answered", "succeeded"):
-        flow, now = FlowControl(256, initial=4), 0.0
-        for _ in range(12):
-            for permit in send(flow, now, flow.width):
-                now += 0.05  # one after another: more at once only take longer
-                getattr(flow, end)(now, permit)
-        widths.append(flow.width)
-    assert widths[0] > 200
-    assert widths[1] < 20
-
-
-# ---- the rate --------------------------------------------------------------------------------------------------------
+def end(flow: FlowControl, now: float, permits: list[Permit], outcome: Outcome) -> None:
+    """Ends requests in the order in which they were sent."""
+    for permit in permits:
+        flow.ended(now, permit, outcome)
 
 
 def at_work(said: list[str] | None = None, width: int = 8) -> FlowControl:
-    """A client at the most requests at once that it may have, which have succeeded after 0.1 s."""
+    """A client with as many requests at once as it may have, which has had answers after 0.1 s."""
     flow = FlowControl(width, initial=width, on_change=None if said is None else said.append)
     for now in (0.0, 0.2, 0.4):
-        for permit in send(flow, now, width):
-            flow.succeeded(now + 0.1, permit)
+        end(flow, now + 0.1, send(flow, now, width), SUCCESS)
     return flow
 
 
-def refuse(flow: FlowControl, now: float, at_once: int) -> None:
-    """Has requests refused that were under way together, until one cuts."""
-    rate = flow.rate
-    while flow.rate == rate:
-        *others, last = send(flow, now, at_once)
-        flow.refused(now, last)
-        for permit in others:
-            flow.released(now, permit)
+def spend(flow: FlowControl, now: float) -> None:
+    """Has as many refusals as the budget covers, none of them in a row that opens the breaker."""
+    for _ in range(4):
+        end(flow, now, send(flow, now, 1), REFUSED)
+    flow.ended(now, flow.sent(now), Outcome("success"))
 
 
-def paced() -> FlowControl:
-    """A client at 34 a second."""
+def paced(said: list[str] | None = None) -> FlowControl:
+    """A client whose rate was cut, at 1.0, with 4 requests under way: to 34 a second."""
+    flow = at_work(said)
+    spend(flow, 0.9)
+    *others, last = send(flow, 1.0, 4)
+    flow.ended(1.0, last, REFUSED)
+    end(flow, 1.0, others, IGNORED)
+    assert pytest.approx(34.0) == flow.rate
+    return flow
+
+
+def opened(said: list[str] | None = None, meaning: Meaning = "refused") -> FlowControl:
+    """A client whose circuit breaker eight failures have opened, at 0.0."""
+    flow = FlowControl(on_change=None if said is None else said.append)
+    end(flow, 0.0, send(flow, 0.0, 8), Outcome(meaning))
+    assert flow.breaker.is_open
+    return flow
+
+
+def limits(flow: FlowControl) -> tuple[int, float]:
+    """The width and the rate."""
+    return flow.width, flow.rate
+
+
+# ---- what limits -----------------------------------------------------------------------------------------------------
+
+
+def test_the_first_burst_is_sent_at_once_and_the_next_waits_for_an_answer() -> None:
+    """There is no rate, and the width is what was asked for, or the maximum."""
+    flow = FlowControl(256, initial=3)
+    assert 0.0 == flow.wait(0.0)
+    send(flow, 0.0, 3)
+    assert inf == flow.wait(0.0)
+    assert (3, 3, inf) == (flow.in_flight, flow.width, flow.rate)
+    assert 5 == FlowControl(5, initial=10).width
+
+
+def test_the_longest_wait_counts() -> None:
+    """A header that says that nothing remains for a second holds what the rate would send sooner."""
+    flow = paced()
+    flow.ended(1.1, flow.sent(1.1), SUCCESS)
+    assert 0.0 < flow.wait(1.1) < 0.1
+    flow.ended(1.1, flow.sent(1.1), Outcome("success", 0.1, allowance=(0, 1.0)))
+    assert 1.0 == flow.wait(1.1)
+
+
+# ---- what an answer changes ------------------------------------------------------------------------------------------
+
+
+def test_a_success_closes_the_breaker_and_widens() -> None:
+    """So does a 404, whose latency says nothing."""
+    for outcome in (SUCCESS, Outcome("success")):
+        flow = opened()
+        flow.ended(1.0, flow.sent(1.0), outcome)
+        assert not flow.breaker.is_open
+        flow, now = FlowControl(), 0.0
+        while flow.width < 100:
+            end(flow, now + 0.1, send(flow, now, flow.width), outcome)
+            now += 1
+        assert (inf, True) == (flow.rate, now < 10)
+
+
+def test_successes_save_for_refusals() -> None:
+    """One in eight answers may be refused, for ever, and nothing is narrower or slower."""
     flow = at_work()
-    refuse(flow, 1.0, 4)
-    return flow
+    for number in range(200):
+        flow.ended(1.0 + number, flow.sent(0.9 + number), REFUSED if number % 8 == 0 else SUCCESS)
+    assert (8, inf) == limits(flow)
 
 
-def succeed(flow: FlowControl, now: float, count: int, every: float = 0.1) -> None:
-    """As many successes, one after another, each of which the rate was waited for."""
-    for number in range(count):
-        at = now + number * every
-        permit = flow.sent(at)
-        flow.wait(at)
-        flow.succeeded(at + 0.5 * every, permit)
+def test_a_refused_probe_changes_its_pause_and_nothing_else() -> None:
+    """While the breaker is open, no rate is cut, and nothing is narrowed."""
+    flow = opened()
+    before = limits(flow)
+    for number in range(20):
+        flow.ended(number, flow.sent(number), Outcome("throttled", retry_after=number))
+    assert 19.0 == flow.wait(19.0)
+    assert before == limits(flow)
 
 
 def test_after_a_refusal_nothing_is_sent_until_something_is_answered() -> None:
+    """Or for two latencies, if no answer comes."""
     flow = at_work()
     first, second, *_ = send(flow, 1.0, 4)
-    flow.refused(1.0, first)
-    held = flow.wait(1.0)
-    assert 0.4 == pytest.approx(held, abs=0.1)  # four latencies, if no answer comes
-    flow.succeeded(1.1, second)
-    assert flow.wait(1.1) < held - 0.1
+    flow.ended(1.0, first, REFUSED)
+    assert pytest.approx(0.2) == flow.wait(1.0)
+    flow.ended(1.1, second, SUCCESS)
+    assert 0.0 == flow.wait(1.1)
 
 
-def test_the_first_refusal_that_no_success_pays_for_gives_a_rate_from_what_is_under_way() -> None:
+@pytest.mark.parametrize("meaning", FAILURES)
+def test_eight_failures_in_a_row_leave_single_probes_and_a_success_ends_that(meaning: Meaning) -> None:
+    """Whatever they mean; it is said both times."""
     said: list[str] = []
-    flow = at_work(said)
-    refuse(flow, 1.0, 4)
-    assert 34.0 == pytest.approx(flow.rate)
+    flow = opened(said, meaning)
+    flow.ended(0.3, flow.sent(0.2), SUCCESS)
+    send(flow, 0.3, 2)
+    assert inf == flow.wait(0.3)
+    expected = [
+        "only single probes are sent: eight requests in a row failed",
+        "all requests are sent again: a probe succeeded",
+    ]
+    assert expected == [text for text in said if not text.startswith("rate")]
+
+
+def test_a_refusal_of_a_probe_of_the_width_takes_the_width_back() -> None:
+    """It was sent with more under way than have been answered; there is still no rate."""
+    flow = FlowControl(256, initial=8)
+    for now in (0.0, 0.2):
+        end(flow, now + 0.1, send(flow, now, 8), SUCCESS)
+    assert 16 == flow.width
+    spend(flow, 0.5)
+    below, above = (permits := send(flow, 1.0, 16))[:12], permits[12:]
+    end(flow, 1.1, below[8:], SUCCESS)
+    end(flow, 1.1, above, REFUSED)
+    assert (12, inf) == limits(flow)
+
+
+def test_a_refusal_that_no_success_pays_for_cuts_the_rate() -> None:
+    """To 0.85 of what was under way, by Little's law; it is said."""
+    said: list[str] = []
+    paced(said)
     assert ["rate 34.0 a second: refused with 4 at once"] == said
-    flow.succeeded(1.1, flow.sent(1.1))
-    assert 0.0 < flow.wait(1.1) < 0.1
 
 
-def test_what_was_sent_before_a_cut_does_not_cut() -> None:
+def test_what_was_sent_before_a_cut_does_not_cut_again() -> None:
+    """Refusals of what was sent together are one piece of evidence."""
     flow = at_work()
-    permits = send(flow, 1.0, 6)
-    for permit in permits[:2]:
-        flow.refused(1.0, permit)
+    spend(flow, 0.9)
+    first, *others = send(flow, 1.0, 6)
+    flow.ended(1.0, first, REFUSED)
     rate = flow.rate
-    for permit in permits[2:]:
-        flow.refused(1.0, permit)
-    assert rate == flow.rate < math.inf
+    end(flow, 1.0, others, REFUSED)
+    assert rate == flow.rate < inf
 
 
-def test_a_rate_that_is_far_above_what_got_through_is_cut_to_that() -> None:
-    flow = paced()
-    flow.refused(1.5, flow.sent(1.5))
-    assert 34.0 * 0.2 == pytest.approx(flow.rate)
+def every_fifth_refused(flow: FlowControl, now: float, seconds: float) -> float:
+    """Sends what may be sent for so long, of which each fifth request is refused, however many there are."""
+    until = now + seconds
+    while now < until:
+        permits: list[Permit] = []
+        while flow.wait(now) == 0:
+            permits.append(flow.sent(now))
+        now += 0.1
+        for permit in permits:
+            flow.ended(now, permit, SUCCESS if permit.number % 5 else REFUSED)
+    return now
 
 
-def test_a_service_that_accepts_one_request_per_wait_gets_that_rate() -> None:
-    """Eight are refused, one passes ten seconds later, and the next is refused again."""
-    flow = at_work()
-    for permit in send(flow, 0.6, 8):
-        flow.refused(0.6, permit)
-    now = 0.6
-    while now < 10.6:
-        now += flow.wait(now)
-        probe = flow.sent(now)
-        (flow.succeeded if now >= 10.6 else flow.refused)(now, probe)
-    flow.refused(now + 0.1, flow.sent(now + 0.1))
-    assert 0.1 == pytest.approx(flow.rate, rel=0.3)
-    rate = flow.rate
-    flow.succeeded(now + 10.0, flow.sent(now + 9.9))
-    assert 2 * rate == flow.rate  # it may just have been away
-
-
-def test_the_rate_grows_to_what_was_refused_and_passes_it_after_a_second() -> None:
-    flow = paced()
-    succeed(flow, 1.05, 19, every=0.03)
-    assert 38.0 == pytest.approx(flow.rate)  # 0.95 of 40
-    succeed(flow, 2.1, 5, every=0.03)
-    assert 38.0 < flow.rate < 45.0
-
-
-def test_the_rate_grows_faster_after_a_quiet_second() -> None:
-    flow = paced()
-    succeed(flow, 1.05, 200, every=0.03)
-    assert flow.rate > 200.0
-
-
-def test_a_rate_that_is_not_waited_for_does_not_grow() -> None:
-    flow = paced()
-    for now in (2.0, 4.0, 6.0):
-        flow.succeeded(now, flow.sent(now - 0.1))
-    assert 34.0 == pytest.approx(flow.rate)
-
-
-# ---- noise -----------------------------------------------------------------------------------------------------------
-
-
-def every_tenth_is_refused() -> Answer:
-    """However many are sent."""
-    numbers = iter(range(10**9))
-    return lambda _: (0.05, True) if next(numbers) % 10 else (0.005, False)
-
-
-def test_where_cuts_do_not_help_more_is_tried_and_kept_if_it_pays() -> None:
-    run = Run(every_tenth_is_refused())
-    run.go_on(10.0)
-    assert run.has_said(r"^more is tried: \d+ % are refused, however little is sent$")
-    before = run.succeeded
-    run.go_on(2.0)
-    assert run.succeeded - before > 2 * 2_000
+def test_where_cuts_do_not_help_all_limits_are_forgotten() -> None:
+    """First it is tried, and what is tried is said; if it proves right, refusals cut no more."""
+    said: list[str] = []
+    flow = FlowControl(on_change=said.append)
+    now = every_fifth_refused(flow, 0.0, 30.0)
+    assert any(text.startswith("more is tried: ") and "however little is sent" in text for text in said)
+    before = len(said)
+    every_fifth_refused(flow, now, 30.0)
+    assert (inf, before) == (flow.rate, len(said))
 
 
 def test_what_was_tried_in_vain_is_taken_back() -> None:
-    """More brings more refusals, so the rate is what it was before, or less."""
-    run = Run(at_most(40, 0.05))
-    run.go_on(3.0)
-    run.answer = every_tenth_is_refused()
-    while not run.has_said("more is tried"):
-        run.go_on(0.05)
-    run.answer = lambda _: (0.05, False)
-    run.go_on(0.3)
-    assert run.flow.rate < 1_000.0
-
-
-# ---- the breaker, and the service's wishes ---------------------------------------------------------------------------
-
-
-def test_eight_refusals_in_a_row_leave_single_probes_and_a_success_ends_that() -> None:
+    """If more brings more refusals, the rate is what it was when the trial began, or less."""
     said: list[str] = []
-    flow = FlowControl(256, on_change=said.append)
-    for permit in send(flow, 0.0, 8):
-        flow.refused(0.0, permit)
-    assert (True, 1.0) == (flow.breaker.is_open, flow.breaker.seconds_open(1.0))
-    flow.succeeded(0.3, flow.sent(0.2))
-    assert not flow.breaker.is_open
-    opened, closed = (
-        "only single probes are sent: 8 requests in a row failed",
-        "all requests are sent again: a probe succeeded",
-    )
-    assert [opened, closed] == [text for text in said if not text.startswith("rate")]
+    flow, now, before = FlowControl(on_change=said.append), 0.0, inf
+    while not any("more is tried" in text for text in said):
+        before = flow.rate
+        now = every_fifth_refused(flow, now, 0.1)
+    assert inf == flow.rate
+    while flow.rate == inf:
+        end(flow, now, send(flow, now, 6), REFUSED)
+        flow.ended(now, flow.sent(now), SUCCESS)
+        now += 0.1
+    assert flow.rate <= before
 
 
-def test_after_the_breaker_has_closed_answers_are_the_clock_again() -> None:
-    flow = FlowControl(256)
-    for permit in send(flow, 0.0, 8):
-        flow.refused(0.0, permit)
-    flow.succeeded(0.3, flow.sent(0.2))
-    send(flow, 0.3, 2)
-    assert math.inf == flow.wait(0.3)
+def test_a_header_delays_what_is_sent_and_raises_no_limit() -> None:
+    """However much it allows."""
+    flow = paced()
+    before = limits(flow)
+    flow.ended(2.0, flow.sent(1.9), Outcome("ignored", allowance=(10**9, 60.0)))
+    assert before == limits(flow)
+    flow.ended(2.0, flow.sent(1.9), Outcome("ignored", allowance=(0, 60.0)))
+    assert (60.0, 5.0) == (flow.wait(2.0), flow.wait(2.0, patience=5.0))
 
 
-@pytest.mark.parametrize(("answered", "patience"), [(True, 20.0), (False, 6.0)])
-def test_waiting_is_hopeless_after_patience_or_after_seconds_if_there_never_was_an_answer(
-    answered: bool, patience: float
-) -> None:
-    flow = FlowControl(256, patience=20.0)
-    if answered:
-        flow.refused(0.0, flow.sent(0.0), told=True)
-    for permit in send(flow, 0.0, 8):
-        flow.refused(0.0, permit)
-    now = 0.0
-    while not flow.is_hopeless(now):
+def test_a_header_that_is_ignored_is_said_once() -> None:
+    """A probe was answered although nothing remained."""
+    said: list[str] = []
+    flow = FlowControl(on_change=said.append)
+    for now in (0.0, 10.0, 20.0):
+        flow.ended(now, flow.sent(now), Outcome("success", 0.1, allowance=(0, 60.0)))
+    assert ["the RateLimit headers are ignored until a refusal confirms them: a probe was answered"] == said
+
+
+def test_what_is_ignored_changes_nothing() -> None:
+    """Cancelled requests give their permits back, and neither end a row of failures nor begin one."""
+    flow = at_work()
+    before = limits(flow)
+    for number in range(100):
+        end(flow, 1.0 + number, send(flow, 1.0 + number, 8), IGNORED)
+    assert (before, 0, False) == (limits(flow), flow.in_flight, flow.breaker.is_open)
+    assert not FlowControl().breaker.has_answered
+
+
+def test_a_service_that_asks_to_come_later_has_answered() -> None:
+    """A 429 is an answer of the service itself, and so is a Retry-After; a refusal can be a gateway's."""
+    found = {}
+    for meaning in (*FAILURES, "ignored", "success"):
+        flow = FlowControl()
+        flow.ended(0.1, flow.sent(0.0), Outcome(meaning))
+        found[meaning] = flow.breaker.has_answered
+    assert {"refused": False, "throttled": True, "failed": False, "ignored": False, "success": True} == found
+
+
+def test_a_service_that_takes_one_request_per_wait_gets_that_rate() -> None:
+    """Eight are refused, one passes ten seconds later, and the next ones are refused again."""
+    flow = at_work()
+    end(flow, 0.6, send(flow, 0.6, 8), REFUSED)
+    now = 0.6
+    while now < 10.6:
         now += flow.wait(now)
-        flow.refused(now, flow.sent(now))
-    assert patience <= now <= patience + 3.0
+        flow.ended(now, flow.sent(now), SUCCESS if now >= 10.6 else REFUSED)
+    while flow.rate > 1:
+        now += 0.01
+        flow.ended(now, flow.sent(now), REFUSED)
+    assert 0.1 == pytest.approx(flow.rate, rel=0.3)
 
 
-def test_the_service_has_answered_once_it_did_what_it_was_asked_or_asked_to_come_later() -> None:
-    flow = FlowControl(256)
-    for end in (flow.answered, flow.released, flow.refused):
-        end(0.0, flow.sent(0.0))
-        assert not flow.has_answered
-    flow.refused(0.0, flow.sent(0.0), told=True)
-    assert flow.has_answered
-    other = FlowControl(256)
-    other.succeeded(0.1, other.sent(0.0))
-    assert other.has_answered
+def test_an_answer_that_was_on_its_way_closes_the_breaker_in_the_same_moment() -> None:
+    """Then nobody has waited for it, and the next refusal cuts the rate as any other does."""
+    flow = FlowControl(9, initial=9)
+    *refused, last = send(flow, 0.0, 9)
+    end(flow, 0.0, refused, REFUSED)
+    flow.ended(0.0, last, SUCCESS)
+    assert not flow.breaker.is_open
+    flow.ended(0.0, flow.sent(0.0), REFUSED)
+    assert 1 < flow.rate < inf
 
 
-def test_an_allowance_holds_until_the_reset_for_all_but_those_under_way() -> None:
-    said: list[str] = []
-    flow = FlowControl(256, on_change=said.append)
-    permits = send(flow, 0.0, 3)
-    flow.succeeded(0.0, permits[0])
-    flow.allowance(0.0, 3, 10.0)
-    assert 0.0 == flow.wait(0.0)
-    last = flow.sent(0.0)
-    assert 10.0 == flow.wait(0.0)
-    flow.released(0.1, last)
-    assert pytest.approx(9.9) == flow.wait(0.1)
-    assert 0.0 == flow.wait(10.0)
-    flow.allowance(10.0, 0, 5.0)
-    assert ["nothing is sent for 5.0 s: its rate limit headers say that nothing remains"] == said
+# ---- the age of evidence ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quiet", [31.0, 86_400.0])
+def test_after_half_a_minute_without_anybody_waiting_all_is_forgotten(quiet: float) -> None:
+    """The rate, the row of failures and the budget are those of a new client, and the width is as wide."""
+    for flow, now in ((paced(), 1.1), (opened(), 0.1)):
+        assert flow.wait(now + quiet) == 0
+        new = FlowControl(8 if flow.width == 8 else 256)
+        assert limits(new) == limits(flow)
+        assert not flow.breaker.is_open
+
+
+def test_whether_the_service_has_ever_answered_is_not_forgotten() -> None:
+    """It did, whenever that was."""
+    flow = at_work()
+    assert flow.wait(86_400.0) == 0
+    assert flow.breaker.has_answered
+
+
+def test_what_is_under_way_or_waits_is_not_quiet() -> None:
+    """Neither a request that takes a minute, nor one that waits a minute for a quota, makes the client forget."""
+    flow = paced()
+    permit = flow.sent(1.1)
+    flow.wait(61.0)
+    assert 34.0 == pytest.approx(flow.rate)
+    flow.ended(61.0, permit, Outcome("ignored", allowance=(0, 60.0)))
+    assert 60.0 == flow.wait(61.0)
+    flow.ended(121.0, flow.sent(121.0), IGNORED)
+    assert 34.0 == pytest.approx(flow.rate)
+
+
+def test_a_client_that_asks_now_and_then_learns_no_rate_from_that() -> None:
+    """What got through while nobody waited was the demand: a refusal cuts to what was under way, not to that."""
+    flow = at_work()
+    for number in range(60):
+        flow.ended(1.1 + 5 * number, flow.sent(1.0 + 5 * number), SUCCESS)
+    spend(flow, 300.0)
+    last = send(flow, 301.0, 4)[-1]
+    flow.ended(301.0, last, REFUSED)
+    assert pytest.approx(34.0) == flow.rate
+
+
+# ---- reasons ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_reason_says_what_a_request_waits_for_with_its_number() -> None:
+    """The breaker, a header, the rate, or what is under way, in this order."""
+    flow = paced()
+    assert "the service's rate limit (about 34 requests a second)" == flow.reason(1.0)
+    flow.ended(1.0, flow.sent(1.0), Outcome("ignored", allowance=(0, 60.0)))
+    assert "the service's RateLimit header: nothing remains for 59 s" == flow.reason(2.0)
+    assert "the circuit breaker: the service has refused everything for 5.0 s" == opened().reason(5.0)
+    full = FlowControl(3)
+    send(full, 0.0, 3)
+    assert "one of the 3 requests under way to end: 3 at once is the limit now" == full.reason(0.0)

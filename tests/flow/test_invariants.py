@@ -1,99 +1,165 @@
-"""What holds whatever happens to a client."""
+"""What holds whatever happens to a client, in milliseconds or over days."""
 
 import math
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from galileo_sessions.client.flow.control import FlowControl, Permit
+from galileo_sessions.client.flow.outcome import IGNORED, Outcome
 
-seconds = st.one_of(st.floats(0.0, 0.05), st.floats(0.0, 5.0))
-retry_afters = st.sampled_from([None, 0.0, 0.3, 1.0, 60.0])
+DAY = 86_400.0
+LONGEST = 60.0  # seconds, `max_retry_after`: with nothing under way, no wait is longer
+QUIET = 120.0  # seconds after which a client is like a new one
+
+GAPS = st.one_of(
+    st.sampled_from([0.0, 1e-6, 0.001, 1.0, 60.0, 3_600.0, DAY]), st.floats(0, 0.05), st.floats(0, 5), st.floats(0, DAY)
+)
+RETRY_AFTERS = st.one_of(st.none(), st.sampled_from([0.0, 0.3, 1.0, 30.0, LONGEST]), st.floats(0, LONGEST))
+ALLOWANCES = st.one_of(
+    st.none(), st.tuples(st.integers(0, 50), st.one_of(st.sampled_from([0.0, 59.0, LONGEST]), st.floats(0, 10)))
+)
+MEANINGS = st.sampled_from(["refused", "throttled", "failed"])
+FAILURES = st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS, ALLOWANCES)
+PICKS = st.integers(0, 1_000)
 
 
 class FlowMachine(RuleBasedStateMachine):
-    """A client that sends as soon as it may, and a service that does as it likes."""
+    """A client that sends when it may, or not, and a service that does as it likes."""
 
-    @initialize(maximum=st.integers(1, 300), initial=st.integers(1, 30), patience=st.floats(1.0, 90.0))
-    def begin(self, maximum: int, initial: int, patience: float) -> None:
+    @initialize(maximum=st.integers(1, 300), initial=st.integers(1, 30), begin=st.floats(0, 1e6))
+    def begin(self, maximum: int, initial: int, begin: float) -> None:
         """A client begins."""
-        self.now, self.maximum, self.messages = 100.0, maximum, list[str]()
-        self.flow = FlowControl(
-            maximum, now=self.now, initial=initial, patience=patience, on_change=self.messages.append
-        )
-        self.out: list[tuple[Permit, int]] = []
-        self.cuts = 0
-        self.remaining, self.reset_at = math.inf, 0.0
+        self.now, self.maximum, self.initial = begin, maximum, min(initial, maximum)
+        self.flow = FlowControl(maximum=maximum, now=self.now, initial=self.initial)
+        self.out: list[Permit] = []
 
-    @rule(after=seconds)
-    def time_passes(self, after: float) -> None:
-        self.now += after
+    @rule(gap=GAPS)
+    def time_passes(self, gap: float) -> None:
+        self.now += gap
 
     @rule(count=st.integers(1, 60))
     def send(self, count: int) -> None:
+        """Requests wait, and as many are sent as may be."""
         for _ in range(count):
             wait = self.flow.wait(self.now)
             assert wait >= 0
             if wait > 0:
                 return
-            probing = self.flow.breaker.is_open
-            self.out.append((self.flow.sent(self.now), self.cuts))
-            assert self.flow.in_flight <= self.flow.width or probing
-            if self.now < self.reset_at:
-                self.remaining -= 1
-                assert self.remaining >= 0
+            is_probe = self.flow.breaker.is_open
+            self.out.append(self.flow.sent(self.now))
+            assert self.flow.in_flight <= self.flow.width or is_probe or len(self.out) == 1
+
+    @rule(count=st.integers(1, 5), patience=st.sampled_from([0.0, 10.0, 90.0, math.inf]))
+    def wait_and_send(self, count: int, patience: float) -> None:
+        """Requests are sent as soon as they may be, however long that is."""
+        for _ in range(count):
+            wait = self.flow.wait(self.now, patience)
+            if wait == math.inf:
+                return
+            self.now += wait + 1e-6  # as late as a timer is
+            is_due = self.flow.wait(self.now, patience) == 0
+            assert self.out or is_due
+            if is_due:
+                self.out.append(self.flow.sent(self.now))
+
+    @rule()
+    def probe(self) -> None:
+        """A single count whose patience is over is sent, although a fan-out would wait for what a header says."""
+        if self.flow.wait(self.now, 0.0) == 0:
+            self.out.append(self.flow.sent(self.now))
 
     @precondition(lambda self: self.out)
-    @rule(data=st.data(), count=st.integers(1, 80))
-    def succeed(self, data: st.DataObject, count: int) -> None:
+    @rule(pick=PICKS, count=st.integers(1, 80), is_measured=st.booleans(), allowance=ALLOWANCES)
+    def answer(self, pick: int, count: int, is_measured: bool, allowance: tuple[int, float] | None) -> None:
         for _ in range(min(count, len(self.out))):
-            self.flow.succeeded(self.now, self.take(data)[0])
+            permit = self.out.pop(pick % len(self.out))
+            latency = self.now - permit.at if is_measured else None
+            self.flow.ended(self.now, permit, Outcome("success", latency, allowance=allowance))
+        assert self.flow.breaker.has_answered
 
     @precondition(lambda self: self.out)
-    @rule(data=st.data(), count=st.integers(1, 30), retry_after=retry_afters)
-    def refuse(self, data: st.DataObject, count: int, retry_after: float | None) -> None:
+    @rule(pick=PICKS, count=st.integers(1, 30), outcome=FAILURES)
+    def fail(self, pick: int, count: int, outcome: Outcome) -> None:
+        before = self.flow.rate
+        self.end(pick, count, outcome)
+        assert self.flow.rate <= before or self.flow.rate == math.inf  # which is tried
+
+    @precondition(lambda self: self.out)
+    @rule(pick=PICKS, count=st.integers(1, 10))
+    def ignore(self, pick: int, count: int) -> None:
+        """Cancelled requests say nothing."""
+        before = self.flow.breaker.has_answered, self.flow.breaker.is_open, self.flow.width, self.flow.rate
+        self.end(pick, count, IGNORED)
+        assert before == (self.flow.breaker.has_answered, self.flow.breaker.is_open, self.flow.width, self.flow.rate)
+
+    def end(self, pick: int, count: int, outcome: Outcome) -> None:
+        """Some of the requests that are under way end, in any order."""
         for _ in range(min(count, len(self.out))):
-            permit, cuts = self.take(data)
-            before = self.flow.rate
-            self.flow.refused(self.now, permit, retry_after, told=retry_after is not None)
-            if self.flow.rate < before:
-                assert self.cuts == cuts, "sent before a cut, it cut again"
-                self.cuts += 1
+            self.flow.ended(self.now, self.out.pop(pick % len(self.out)), outcome)
 
-    @precondition(lambda self: self.out)
-    @rule(data=st.data())
-    def release(self, data: st.DataObject) -> None:
-        self.flow.released(self.now, self.take(data)[0])
-
-    @precondition(lambda self: self.out)
-    @rule(data=st.data(), remaining=st.integers(0, 50), until_reset=st.floats(0.0, 10.0))
-    def allow(self, data: st.DataObject, remaining: int, until_reset: float) -> None:
-        """An answer says what remains: those under way may need it all."""
-        permit, _ = self.take(data)
-        before = self.flow.width, self.flow.rate
-        self.flow.released(self.now, permit)
-        self.flow.allowance(self.now, remaining, until_reset)
-        assert before == (self.flow.width, self.flow.rate)
-        self.remaining, self.reset_at = max(0, remaining - len(self.out)), self.now + until_reset
+    @precondition(lambda self: not self.out)
+    @rule(gap=st.sampled_from([QUIET, 3_600.0, DAY]))
+    def after_a_quiet_time(self, gap: float) -> None:
+        """What was learned is forgotten, but for how much at once has proved to be too much."""
+        proven = self.flow.width
+        self.now += gap
+        assert self.flow.wait(self.now) == 0
+        self.out.append(self.flow.sent(self.now))
+        assert self.flow.rate == math.inf
+        assert self.flow.width >= min(self.initial, proven)
+        if self.flow.breaker.is_open:  # at most once, for a single probe
+            self.flow.ended(self.now + 0.05, self.out.pop(), Outcome("success", 0.05))
+            self.now += 0.05
+            assert not self.flow.breaker.is_open
+            assert self.flow.wait(self.now) == 0
 
     @invariant()
     def limits_are_kept(self) -> None:
         assert 1 <= self.flow.width <= self.maximum
         assert self.flow.rate > 0
-        assert len(self.out) == self.flow.in_flight
+        assert self.flow.in_flight == len(self.out)
 
     @invariant()
     def nobody_is_stuck(self) -> None:
-        """With nothing under way, a time is known; a pause over, one is sent at once, or as the rate has it."""
-        if not self.out:
-            wait = self.flow.wait(self.now)
-            assert wait < math.inf
-            assert self.flow.wait(self.now + wait) <= 1 / self.flow.rate or self.now + wait < self.reset_at
-
-    def take(self, data: st.DataObject) -> tuple[Permit, int]:
-        return self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
+        """With nothing under way, a time is known when the next request may be sent."""
+        assert 0 <= self.flow.wait(self.now) <= (math.inf if self.out else LONGEST)
 
 
 FlowMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40, derandomize=True)
 test_invariants = FlowMachine.TestCase
+
+
+@settings(max_examples=60, derandomize=True)
+@given(limit=st.integers(1, 128), latency=st.floats(0.001, 2.0), initial=st.integers(1, 30), gap=GAPS)
+def test_successes_at_the_same_latency_widen(limit, latency, initial, gap):
+    """While requests wait and all succeed as fast as ever, the width exceeds any limit below the maximum, soon."""
+    flow = FlowControl(maximum=256, now=0.0, initial=initial)
+    now = gap
+    successes = 0
+    while flow.width <= limit:
+        out = []
+        while flow.wait(now) == 0:
+            out.append(flow.sent(now))
+        assert out
+        now += latency
+        for permit in out:
+            flow.ended(now, permit, Outcome("success", latency))
+        successes += len(out)
+        assert successes <= 200 + 20 * limit
+
+
+@settings(max_examples=100, derandomize=True)
+@given(outcomes=st.lists(st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS), min_size=1, max_size=200), gap=GAPS)
+def test_a_service_that_refuses_everything_is_probed_for_ever(outcomes, gap):
+    """The next probe comes within 3 s, or when the service asks for it, and none earlier."""
+    flow, now = FlowControl(maximum=256, now=0.0, initial=10), 0.0
+    for outcome in outcomes:
+        now += max(flow.wait(now), gap)
+        assert flow.wait(now) < 1e-6
+        was_open = flow.breaker.is_open
+        flow.ended(now, flow.sent(now), outcome)
+        asked = outcome.retry_after or 0.0
+        assert flow.wait(now) <= max(3.0, asked) + 1e-6
+        assert not was_open or asked == 1 or flow.wait(now) >= asked - 1e-6

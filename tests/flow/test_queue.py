@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from math import inf
 from time import process_time
 
 import pytest
@@ -11,58 +10,11 @@ from hypothesis import strategies as st
 from support.clock import run, virtual_time
 from support.decisions import status
 from support.inside import awaited_timers
+from support.queues import narrow, now, open_the_breaker, refuse, succeed, turn, waiting
 
-from galileo_sessions import (
-    ConfigurationError,
-    DisconnectedError,
-    GalileoError,
-    Limits,
-    Retry,
-    ServerError,
-    TLSError,
-)
+from galileo_sessions import ConfigurationError, Limits, Retry
 from galileo_sessions.client.flow.control import Permit
 from galileo_sessions.client.flow.queue import Queue
-
-REFUSED = status(503)
-
-
-def narrow(width: int = 1, **arguments) -> Queue:
-    """A queue with so many places."""
-    return Queue(Limits(width, **arguments), Retry())
-
-
-def waiting(queue: Queue, *, interactive: bool = False, patience: float = 90.0, **arguments) -> asyncio.Task:
-    """A task that waits for a permit."""
-    return asyncio.create_task(queue.acquire(interactive=interactive, patience=patience, **arguments))
-
-
-def now() -> float:
-    """The loop's clock."""
-    return asyncio.get_running_loop().time()
-
-
-async def finished(*tasks: asyncio.Task) -> set[asyncio.Task]:
-    """The tasks, once all of them have finished."""
-    done, _ = await asyncio.wait(tasks)
-    return done
-
-
-async def turn() -> None:
-    """Lets all tasks run as far as they can, the pace of requests included."""
-    await asyncio.sleep(0.1)
-
-
-def refuse(queue: Queue, permit: Permit, error: GalileoError = REFUSED, *, is_own: bool = False) -> None:
-    """Ends a request with a refusal."""
-    queue.failed(permit, error, now(), is_own=is_own)
-
-
-async def open_the_breaker(queue: Queue, error: GalileoError = REFUSED) -> None:
-    """Lets the service refuse until only single probes are sent."""
-    while not queue.flow.breaker.is_open:
-        refuse(queue, await queue.acquire(interactive=False, patience=90.0), error)
-
 
 # ---- order -----------------------------------------------------------------------------------------------------------
 
@@ -181,7 +133,7 @@ async def test_a_target_passes_nobody_by_whose_timer_is_late():
 async def test_there_is_one_timer_if_a_count_waits_for_a_time():
     """However many wait, one timer wakes the queue; there is none if nobody waits, or if all wait for an answer."""
     queue = narrow(20)
-    queue.succeeded(queue.try_acquire(interactive=False), now())
+    succeed(queue, queue.try_acquire(interactive=False))
     await open_the_breaker(queue)
     assert awaited_timers(queue) == 0
     tasks = [waiting(queue, interactive=number % 2 == 0) for number in range(30)]
@@ -191,14 +143,14 @@ async def test_there_is_one_timer_if_a_count_waits_for_a_time():
         await turn()
     assert queue.flow.in_flight == 1
     for task in [task for task in tasks if task.done()]:
-        queue.succeeded(task.result(), now())
+        succeed(queue, task.result())
         tasks.remove(task)
     while tasks:
         assert awaited_timers(queue) == 1 or queue.flow.in_flight
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         tasks = [*pending]
         for task in done:
-            queue.succeeded(task.result(), now())
+            succeed(queue, task.result())
             assert awaited_timers(queue) <= 1
     assert (awaited_timers(queue), queue.flow.in_flight) == (0, 0)
 
@@ -213,9 +165,10 @@ async def test_a_timer_is_set_anew_for_an_earlier_time():
     waiter = waiting(queue)
     await asyncio.sleep(0)
     assert queue.flow.wait(now()) > 50
-    queue.flow.rate = 0.5
-    queue.succeeded(late, now())
-    queue.released(await asyncio.wait_for(waiter, 5))
+    succeed(queue, late)
+    assert 0 < queue.flow.wait(now()) < 1
+    assert awaited_timers(queue) == 1
+    queue.released(await asyncio.wait_for(waiter, 1))
 
 
 @virtual_time
@@ -232,7 +185,7 @@ async def test_a_cancelled_wait_leaves_no_timer():
     assert awaited_timers(queue) == 0
 
 
-# ---- cancellation ----------------------------------------------------------------------------------------------------
+# ---- permits come back, and nothing waits in a closed queue ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("when", ["before its permit came", "as its permit came"])
@@ -265,8 +218,33 @@ async def test_a_cancelled_probe_lets_the_next_one_ask():
     await asyncio.wait([first])
     assert not second.done()
     queue.released(first.result())
-    queue.succeeded(await second, now())
+    succeed(queue, await second)
     assert not queue.flow.breaker.is_open
+
+
+@pytest.mark.parametrize("when", ["asleep", "in line", "with a permit"])
+@pytest.mark.parametrize("interactive", [False, True])
+@virtual_time
+async def test_a_coroutine_that_is_closed_leaves_no_permit_out(interactive, when):
+    """Nobody cancels it and nothing resumes it: the next one gets its turn, also if the permit was already given."""
+    queue = narrow()
+    held = queue.try_acquire(interactive=False)
+    not_before = now() + 5 if when == "asleep" else 0.0
+    closing = queue.acquire(interactive=interactive, patience=90.0, not_before=not_before)
+    closing.send(None)
+    next_one = waiting(queue)
+    await turn()
+    if when == "with a permit":
+        queue.released(held)
+        assert not next_one.done()
+        closing.close()
+    else:
+        closing.close()
+        queue.released(held)
+    await turn()
+    queue.released(next_one.result())
+    assert queue.flow.in_flight == 0
+    assert awaited_timers(queue) == 0
 
 
 @virtual_time
@@ -286,6 +264,42 @@ async def test_many_waiters_may_all_be_cancelled_quickly():
     assert queue.flow.in_flight == 0
     await turn()
     assert queue.try_acquire(interactive=False) is not None
+
+
+@virtual_time
+async def test_closing_ends_all_waits():
+    """They get the error that is given; a queue that was never used has none."""
+    closed = ConfigurationError("closed")
+    narrow().close(closed)
+    queue = narrow()
+    held = queue.try_acquire(interactive=False)
+    cancelled, *tasks = [waiting(queue), waiting(queue), waiting(queue, interactive=True)]
+    tasks.append(waiting(queue, not_before=now() + 60))
+    await turn()
+    cancelled.cancel()  # in the same moment
+    queue.close(closed)
+    assert [await task for task in tasks] == [closed] * 3
+    await asyncio.wait([cancelled])
+    assert cancelled.cancelled()
+    queue.released(held)
+    assert queue.flow.in_flight == 0
+
+
+@pytest.mark.parametrize("interactive", [False, True])
+@pytest.mark.parametrize("delay", [0, 60])
+@virtual_time
+async def test_nothing_waits_in_a_closed_queue(delay, interactive):
+    """Who comes later gets the error at once, whether the queue has room or not, and whenever it was to be sent."""
+    closed = ConfigurationError("closed")
+    queue = narrow()
+    for _ in range(2):
+        began = now()
+        assert queue.try_acquire(interactive=interactive) is not None
+        queue.close(closed)
+        assert await queue.acquire(interactive=interactive, patience=90.0, not_before=began + delay) is closed
+        assert now() == began
+        queue = narrow(2)
+    assert awaited_timers(queue) == 0
 
 
 # ---- a rate that is known --------------------------------------------------------------------------------------------
@@ -319,7 +333,7 @@ async def test_the_rate_is_entered_before_each_request():
     for _ in range(3):
         permit = await queue.acquire(interactive=True, patience=10.0)
         rate.told.append("sent")
-        queue.succeeded(permit, now())
+        succeed(queue, permit)
     assert rate.told == ["entered", "left", "sent"] * 3
 
 
@@ -346,183 +360,8 @@ async def test_the_rate_is_entered_after_a_backoff():
     task = waiting(queue, not_before=asyncio.get_running_loop().time() + 5)
     await asyncio.sleep(4)
     assert rate.told == []
-    queue.succeeded(await task, now())
+    succeed(queue, await task)
     assert rate.told == ["entered", "left"]
-
-
-# ---- the open breaker ------------------------------------------------------------------------------------------------
-
-
-@virtual_time
-async def test_all_who_wait_fail_together():
-    """When patience ends, all counts get the service's last answer in the same moment, wherever they wait."""
-    queue = narrow(20)
-    queue.succeeded(queue.try_acquire(interactive=False), now())
-    clock = asyncio.get_running_loop().time
-    await open_the_breaker(queue)
-    everybody = {*[waiting(queue) for _ in range(200)], waiting(queue, interactive=True)}
-    everybody.add(waiting(queue, not_before=clock() + 10_000))
-    ended: dict[asyncio.Task, float] = {}
-    for task in everybody:
-        task.add_done_callback(lambda task: ended.setdefault(task, clock()))
-    began, probes, pending = clock(), 0, everybody
-    while pending:
-        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.sleep(0)  # the callbacks of the last ones
-        for probe in [task.result() for task in done if isinstance(task.result(), Permit)]:
-            probes += 1
-            refuse(queue, probe, REFUSED if probes % 2 else DisconnectedError("gone"))
-    told = [task for task in everybody if not isinstance(task.result(), Permit)]
-    assert 100 <= len(told) == 202 - probes
-    assert len({ended[task] for task in told}) == 1
-    assert 90 <= clock() - began < 95
-    assert {type(task.result()) for task in told} == {ServerError}
-    words = ("503", "the service has refused everything for")
-    assert all(word in str(task.result()) for task in told for word in words)
-    assert REFUSED.args == ("503 Service Unavailable: an empty body",)
-
-
-@virtual_time
-async def test_an_interactive_count_has_less_patience():
-    """A count with a patience of 10 s fails before the others; a new one that comes then waits for the next probe."""
-    queue = narrow(20)
-    queue.succeeded(queue.try_acquire(interactive=False), now())
-    await open_the_breaker(queue)
-    began = asyncio.get_running_loop().time()
-    lone = waiting(queue, interactive=True, patience=10.0, not_before=began + 10_000)
-    many = [waiting(queue) for _ in range(40)]
-    for task in many:
-        refuse(queue, await task)
-        await turn()
-        if lone.done():
-            break
-    assert 10 <= asyncio.get_running_loop().time() - began < 13
-    assert type(lone.result()) is ServerError
-    assert type(await queue.acquire(interactive=True, patience=10.0, has_failed=True)) is ServerError
-    queue.released(await queue.acquire(interactive=True, patience=10.0))
-    for task in many:
-        task.cancel()
-    await asyncio.wait(many)
-
-
-@virtual_time
-async def test_a_target_that_comes_when_there_is_no_hope_fails_at_once():
-    """After all have failed, a fan-out's target fails at once, but a single count can be the next probe."""
-    queue = narrow(20)
-    while not isinstance(permit := await queue.acquire(interactive=False, patience=90.0), GalileoError):
-        refuse(queue, permit)
-    assert queue.flow.breaker.is_open
-    assert queue.try_acquire(interactive=False) is None
-    assert type(await queue.acquire(interactive=False, patience=90.0)) is ServerError
-    while queue.try_acquire(interactive=False) is None and (probe := queue.try_acquire(interactive=True)) is None:
-        assert type(await queue.acquire(interactive=False, patience=90.0)) is ServerError
-        await asyncio.sleep(0.1)
-    queue.succeeded(probe, now())
-    assert not queue.flow.breaker.is_open
-
-
-@virtual_time
-async def test_an_answer_closes_the_breaker():
-    """A probe that is answered with a 404 shows that the service is back; one that is cancelled doesn't."""
-    queue = narrow(5)
-    await open_the_breaker(queue)
-    queue.released(await queue.acquire(interactive=False, patience=90.0))
-    assert queue.flow.breaker.is_open
-    refuse(queue, await queue.acquire(interactive=False, patience=90.0), status(404))
-    assert not queue.flow.breaker.is_open
-    refuse(queue, await queue.acquire(interactive=False, patience=90.0), status(404))
-    assert queue.flow.in_flight == 0
-
-
-@virtual_time
-async def test_only_single_probes_are_sent():
-    """Whether the count is interactive or not, one request is under way, until one succeeds."""
-    queue = narrow(20)
-    queue.succeeded(queue.try_acquire(interactive=False), now())
-    await open_the_breaker(queue)
-    tasks = [waiting(queue, interactive=number % 2 == 0) for number in range(10)]
-    for number in range(3):
-        await asyncio.sleep(5)
-        (probe,) = [task for task in tasks if task.done()]
-        assert queue.flow.in_flight == 1, number
-        tasks.remove(probe)
-        refuse(queue, probe.result())
-    await asyncio.sleep(5)
-    (probe,) = [task for task in tasks if task.done()]
-    queue.succeeded(probe.result(), now())
-    await turn()
-    assert sum(task.done() for task in tasks) > 1
-    for task in tasks:
-        if task is not probe:
-            queue.succeeded(await task, now())
-
-
-@pytest.mark.parametrize("error", [status(429, Retry_After="3600"), status(503, Retry_After="100")], ids=str)
-@virtual_time
-async def test_a_pause_that_outlasts_patience_ends_all_waits_at_once(error):
-    """The error is the service's own, with its Retry-After."""
-    queue = narrow(20)
-    await open_the_breaker(queue, error)
-    began = now()
-    probe, *others = [waiting(queue, interactive=number == 3) for number in range(5)]
-    others.append(waiting(queue, not_before=began + 50))
-    refuse(queue, await next(asyncio.as_completed([probe, others[2]])), error)
-    told = [task.result() for task in await finished(*others, probe) if not isinstance(task.result(), Permit)]
-    assert now() - began < 1
-    assert {(type(one), one.retry_after) for one in told} == {(type(error), error.retry_after)}
-    assert len(told) == 5
-
-
-@virtual_time
-async def test_a_count_in_trouble_of_its_own_says_nothing_about_the_service():
-    """Its failures neither open the breaker nor slow the client down; those of others do both."""
-    queue = narrow(20)
-    for is_own in (True, False):
-        for _ in range(20 if is_own else 8):
-            refuse(queue, await queue.acquire(interactive=True, patience=10.0), is_own=is_own)
-        assert queue.flow.breaker.is_open is not is_own
-        assert (queue.flow.rate == inf) is is_own
-    began = now()
-    for _ in range(8):  # as a probe it says what any other would
-        refuse(queue, await queue.acquire(interactive=True, patience=10.0), is_own=True)
-    assert now() - began > 0.8
-
-
-@virtual_time
-async def test_a_service_that_asks_to_come_later_has_answered():
-    """A 429 is an answer of the service itself, and so is a Retry-After; a 503 can be a gateway's."""
-    for error, expected in ((REFUSED, False), (status(429), True), (status(503, Retry_After="1"), True)):
-        queue = narrow()
-        refuse(queue, queue.try_acquire(interactive=True), error)
-        assert queue.flow.has_answered is expected
-
-
-@virtual_time
-async def test_a_fatal_error_says_nothing_about_the_service():
-    """An untrusted certificate opens no breaker."""
-    queue = narrow(20)
-    for _ in range(20):
-        refuse(queue, queue.try_acquire(interactive=True), TLSError("untrusted"))
-    assert (queue.flow.breaker.is_open, queue.flow.in_flight) == (False, 0)
-
-
-@virtual_time
-async def test_closing_ends_all_waits():
-    """They get the error that is given; a queue that was never used has none."""
-    closed = ConfigurationError("closed")
-    narrow().close(closed)
-    queue = narrow()
-    held = queue.try_acquire(interactive=False)
-    cancelled, *tasks = [waiting(queue), waiting(queue), waiting(queue, interactive=True)]
-    tasks.append(waiting(queue, not_before=now() + 60))
-    await turn()
-    cancelled.cancel()  # in the same moment
-    queue.close(closed)
-    assert [await task for task in tasks] == [closed] * 3
-    await asyncio.wait([cancelled])
-    assert cancelled.cancelled()
-    queue.released(held)
-    assert queue.flow.in_flight == 0
 
 
 # ---- laws ------------------------------------------------------------------------------------------------------------
@@ -566,15 +405,15 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
                 case "at once" if (permit := queue.try_acquire(interactive=which % 2 == 0)) is not None:
                     inside.append(permit)
                 case "ok" if inside:
-                    queue.succeeded(inside.pop(which % len(inside)), now())
+                    succeed(queue, inside.pop(which % len(inside)))
                 case "404" if inside:
                     refuse(queue, inside.pop(which % len(inside)), status(404))
                 case "failed" if inside:
                     queue.released(inside.pop(which % len(inside)))
                 case "503" | "429" | "an hour" if inside:
                     after = {"503": None, "429": "1", "an hour": "3600"}[what]
-                    error = status(429, Retry_After=after) if after else REFUSED
-                    refuse(queue, inside.pop(which % len(inside)), error, is_own=which == 3)
+                    error = status(429, Retry_After=after) if after else status(503)
+                    refuse(queue, inside.pop(which % len(inside)), error)
                 case "cancel" if outside:
                     outside[which % len(outside)].cancel()
                 case "pass":
@@ -592,7 +431,7 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
             await asyncio.sleep(1)
             settle()
             while inside:
-                queue.succeeded(inside.pop(), now())
+                succeed(queue, inside.pop())
             if not outside:
                 break
             await asyncio.sleep(10)

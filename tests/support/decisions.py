@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from galileo_sessions import AttemptTimeoutError, ConnectError, DisconnectedError, ProtocolError, ResponseError, Retry
 from galileo_sessions.client.policy import FirstAttempts, Retries
 from galileo_sessions.client.responses import Response, error_of
+from galileo_sessions.client.verdict import verdict_on
 from galileo_sessions.errors import GalileoError
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -59,7 +60,7 @@ def waits_of(
     others, waits, now = failing(share), list[float](), 100.0
     retries = Retries(policy, interactive, draw, number=1, since=now, until=now + policy.patience)
     while len(waits) < at_most:
-        wait = retries.next_wait(error.verdict, now, others, has_answered=has_answered)
+        wait = retries.next_wait(verdict_on(error), now, others, has_answered=has_answered)
         if wait is None:
             break
         waits.append(wait)

@@ -10,6 +10,7 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from galileo_sessions.client.flow.control import FlowControl
+from galileo_sessions.client.flow.outcome import Outcome as Answer
 from support.weathers import Reply, Service, parts
 
 NETWORK = 0.004  # seconds, there and back
@@ -31,13 +32,7 @@ class Fixed:
     def sent(self, now: float) -> None:
         self.in_flight += 1
 
-    def succeeded(self, now: float, permit: Any) -> None:
-        self.in_flight -= 1
-
-    def refused(self, now: float, permit: Any, retry_after: float | None = None, *, told: bool = False) -> None:
-        self.in_flight -= 1
-
-    def released(self, now: float, permit: Any) -> None:
+    def ended(self, now: float, permit: Any, outcome: Answer) -> None:
         self.in_flight -= 1
 
     def is_hopeless(self, now: float) -> bool:
@@ -194,12 +189,14 @@ class Client:
         now = self.events.now
         self.in_flight -= 1
         if reply.kind == "ok":
-            self.control.succeeded(now, permit)
+            self.control.ended(now, permit, Answer("success", now - permit.at if permit else None))
             self._refused_since = math.inf
             self._end(count, done=True)
         else:
-            told = reply.kind == "limited" or reply.retry_after is not None
-            self.control.refused(now, permit, reply.retry_after, told=told)
+            meaning = "failed" if reply.kind == "timeout" else "refused"
+            if reply.kind == "limited" or reply.retry_after is not None:
+                meaning = "throttled"
+            self.control.ended(now, permit, Answer(meaning, None, reply.retry_after))
             self._refused_since = min(self._refused_since, now)
             self._refused(count, reply)
         self.pump()

@@ -1,54 +1,65 @@
 """
-How many more requests a service will take, as its rate limit headers say. Pure functions.
+The allowance: how many more requests the service will take until a reset, as its RateLimit headers say.
 
-Read are the `RateLimit` field of the IETF's draft (https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/)
-and the widespread pairs `RateLimit-Remaining` with `-Reset` and `X-RateLimit-Remaining` with `-Reset`.
+Theory of operation
+===================
+
+A header on an answer is a hint: it wasn't this request that was refused. While the header says that nothing remains,
+requests wait, but a single count for no longer than 10 s. Then it goes out as a probe. If it is answered, and the
+header says the same again, the header is wrong, and is ignored until a refusal confirms it. Once a refusal has come
+with a header, headers count for as long as the caller's patience lasts. An allowance never raises a limit.
 """
 
-from __future__ import annotations
+from math import inf
 
-import re
-from collections.abc import Mapping
+from attrs import define
 
-from galileo_sessions.client.responses import answered_at
-
-_FIELDS = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining")
-_ITEM = re.compile(r'("[^"]*")((?:\s*;\s*\w+=(?:"[^"]*"|[\d.]+))*)')  # of a list: a policy's name and its parameters
-_NUMBER = re.compile(r";\s*([rt])=(\d{1,15}(?:\.\d{1,9})?)")
-_OTHER_UNIT = re.compile(r'("[^"]*")[^,]*;\s*qu="(?!requests")')
-_PAIR = re.compile(r"^(\d{1,15})(?![\d.])[^/]*/(\d{1,15}(?:\.\d{1,9})?)(?!\d)")
-_EPOCH = 10**9  # a reset so large is a time since 1970
+from galileo_sessions.client.settings import PATIENCE
 
 
-def allowance(headers: Mapping[str, str]) -> tuple[int, float] | None:
-    """
-    The requests that a service will take, and the seconds until it will take more; the least of several.
+@define
+class Allowance:
+    """What remains, of all that the service had not seen when it said so."""
 
-    Quotas that don't count requests are left out. A reset in whole seconds is rounded up, so one second is taken off:
-    a few refusals cost less than a second too many.
+    is_ignored: bool = False
+    """Whether a probe has shown that the headers are wrong."""
+    _left: float = inf
+    _is_confirmed: bool = False
+    _told_at: float = -inf
+    _resets_at: float = -inf
+    _probe: int = 0
 
-    Args:
-        headers: Of a response, by names of any case; a multidict, if a field can occur more than once.
-    """
-    if not any(field in headers for field in _FIELDS):
-        return None
-    text: dict[str, str] = {}
-    for name, value in headers.items():  # a list may be split over several fields
-        text[name.lower()] = f"{text[name.lower()]}, {value}" if name.lower() in text else value
-    others = _OTHER_UNIT.findall(text.get("ratelimit-policy", ""))
-    items = [
-        dict(_NUMBER.findall(more)) for name, more in _ITEM.findall(text.get("ratelimit", "")) if name not in others
-    ]
-    found = [(item["r"], item["t"]) for item in items if len(item) == 2]  # both r and t
-    for prefix in ("", "x-"):
-        found += _PAIR.findall(
-            "/".join(text.get(f"{prefix}ratelimit-{name}", "").strip() for name in ("remaining", "reset"))
-        )
-    return min(((int(float(remaining)), _seconds(reset, headers)) for remaining, reset in found), default=None)
+    def seconds(self, now: float, in_flight: int) -> float:
+        """Seconds for which the header says that nothing remains."""
+        return max(0.0, self._resets_at - now) if in_flight >= self._left and not self.is_ignored else 0.0
 
+    def wait(self, now: float, in_flight: int, patience: float) -> float:
+        """Seconds until the next request, which waits for at most `patience` seconds; infinite in a fan-out."""
+        longest = patience if self._is_confirmed or patience == inf else min(patience, PATIENCE)
+        return min(self.seconds(now, in_flight), max(0.0, self._told_at + longest - now))
 
-def _seconds(reset: str, headers: Mapping[str, str]) -> float:
-    seconds = float(reset)
-    if seconds >= _EPOCH:
-        seconds -= answered_at(headers).timestamp()
-    return max(0.0, seconds if "." in reset else seconds - 1)
+    def sent(self, now: float, in_flight: int, number: int) -> None:
+        """A request was sent while so many others were under way."""
+        if self.seconds(now, in_flight):
+            self._probe = number
+
+    def ended(self, now: float, number: int, told: tuple[int, float] | None, *, passed: bool) -> bool:
+        """
+        An answer came, with what it says remains and for how many seconds.
+
+        Returns:
+            Whether the headers are ignored from now on.
+        """
+        self._left -= 1
+        was_ignored, is_probe = self.is_ignored, number == self._probe
+        self.is_ignored &= passed
+        if told is None:
+            return False
+        remaining, seconds = told
+        self._is_confirmed |= not passed
+        if passed and is_probe and not remaining:
+            self.is_ignored, self._is_confirmed = True, False
+        if now >= self._resets_at or is_probe or not passed:
+            self._told_at = now
+        self._left, self._resets_at = remaining, now + seconds
+        return self.is_ignored > was_ignored

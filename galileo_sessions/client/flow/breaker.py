@@ -1,116 +1,116 @@
 """
-The circuit breaker: when a service refuses everything, single probes replace all other requests.
+The circuit breaker: while a service refuses everything, single probes replace all other requests.
+
+Theory of operation
+===================
 
 Eight failures in a row open it, whatever their status. A row is of requests that were sent one after another, and all
 failed; an answer to an earlier request doesn't end it. While it is open, one probe is sent at a time. The pauses
-between probes are a quarter of the time so far (0.1 to 3 s), or the probe's Retry-After. The first success closes it::
+between probes are a quarter of the time so far, from 0.1 to 3 s, or a longer Retry-After of a refusal while it is open.
+The first success closes it::
 
-    closed  xxxxxxxx  open  .x .x ..x ...x ....x .....x ......o  closed
-    8 failures in a row     pauses grow, each probe fails; one succeeds
+    closed  xxxxxxxx  open  .x .x ..x ...x ....x .....x ......o  closed, then  oo  oooo  oooooooo
+    8 failures in a row     pauses grow, each probe fails; one succeeds        as many again as have succeeded
 
-If the next eight fail soon after it closed, the service has a quota, and the first pause is as long as the last wait.
+*Answers are the clock.* Once it has closed, no more than twice as many requests are under way as have succeeded since.
+
+*Patience.* Requests that wait give up if everything has failed for longer than their patience, or if the next probe
+comes too late for them. With a service that has never answered, nobody waits longer than 10 s. If nobody waited when a
+pause was over, later requests have nothing to do with that outage: their patience begins with the next probe.
 """
 
 from math import inf
 
 from attrs import define
 
-FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
-GIVE_UP_IF_NEVER_ANSWERED = 6.0  # seconds, in place of `patience`
-_SHORTEST_PAUSE = 0.1  # seconds; shorter ones cost more requests
-_LONGEST_PAUSE = 3.0  # seconds; longer ones come late after "away for 3 s"
-_PAUSE_SHARE = 0.25  # of the time so far; a sixth costs 20 probes more in "20 in 60 s"
-_SOON = 0.25  # of the last wait: a breaker that opens again within it has met a quota ("20 in 60 s")
-_GRACE = 1.0  # seconds within which waiting requests use a pause that is over
-_STALE = 30.0  # seconds between two failures of a row; what failed before a quiet hour says nothing about now
+from galileo_sessions.client.settings import PATIENCE
+
+_FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
+_SHORTEST, _LONGEST = 0.1, 3.0  # seconds of a pause
+_SHARE = 0.25  # of the time so far
 
 
 @define
-class CircuitBreaker:
+class Breaker:
     """Counts failures in a row, and says when the next probe may be sent."""
 
     is_open: bool = False
     """True while only single probes are sent."""
-    pause_until: float = -inf
-    """When the next probe may be sent."""
-    last_wait: float = 0.0
-    """How many seconds it was open when it last closed."""
-    _closed_at: float = -inf
-    _opened_at: float = 0.0
-    _row_began: float = 0.0
-    _failed_at: float = -inf
-    _failures: int = 0
+    has_answered: bool = False
+    """Whether the service has ever answered, or asked to come later."""
+    _waited: float = 0.0  # seconds for which it was open, if a probe closed it
+    _passed: float = inf  # requests that succeeded since it last closed
+    _pause_until: float = -inf
+    _began: float = 0.0  # when the row of failures began, or the patience of those who wait
+    _opened: float = 0.0
+    _row: int = 0
     _last_failed: int = -1
     _probe: int | None = None
 
     def seconds_open(self, now: float) -> float:
         """For how long everything has failed; 0 while it is closed."""
-        return now - self._row_began if self.is_open else 0.0
+        return now - self._began if self.is_open else 0.0
 
-    def closed_soon_before(self, now: float) -> bool:
-        """Whether it closed a short time ago, compared with the wait before."""
-        return now - self._closed_at < _SOON * self.last_wait
+    @property
+    def seconds_per_request(self) -> float | None:
+        """The wait after which one request got through, if that is all that did, else None: see quotas in `rate`."""
+        return self._waited if self._passed == 1 and self._waited else None
 
-    def is_hopeless(self, now: float, patience: float, longest_pause: float) -> bool:
-        """Whether requests that wait should give up: all has failed for longer, or the next probe comes too late."""
-        is_late = now - self._row_began > patience
-        is_far = self.pause_until - self._row_began > longest_pause + _LONGEST_PAUSE
-        return self.is_open and (is_late or is_far) and now < self.pause_until + _GRACE
+    def is_hopeless(self, now: float, patience: float) -> bool:
+        """Whether requests with so many seconds of patience should give up."""
+        if not self.is_open or now >= self._pause_until:
+            return False
+        patience = patience if self.has_answered else min(patience, PATIENCE)
+        return self._pause_until - self._began > patience
 
-    def wait(self, now: float) -> float:
-        """Seconds until a probe may be sent, while it is open; infinite while one is under way."""
-        if now < self.pause_until:
-            return self.pause_until - now
-        return 0.0 if self._probe is None else inf
-
-    def record_sent(self, now: float, number: int) -> None:
-        """A request that is sent while the breaker is open is the probe."""
-        self._probe = number
-        if now >= self.pause_until + _GRACE:  # nobody was waiting, so the patience of later callers starts now
-            self._row_began = self._opened_at = now
-
-    def record_failure(self, now: float, number: int, retry_after: float | None) -> bool:
-        """
-        Counts a failure; returns whether it opened the breaker.
-
-        A Retry-After of 1 can mean a few milliseconds, since the header has whole seconds.
-        """
-        if number > self._last_failed:  # the others are late, and change nothing
-            if number != self._last_failed + 1 or now - self._failed_at > _STALE:
-                self._failures = 0
-            if not self._failures and not self.is_open:
-                self._row_began = now
-            self._failures += 1
-            self._last_failed, self._failed_at = number, now
+    def wait(self, now: float, in_flight: int) -> float:
+        """Seconds until the next request; infinite until an answer has come."""
         if not self.is_open:
-            if self._failures >= FAILURES:
-                self._pause(now, self.last_wait if self.closed_soon_before(now) else _SHORTEST_PAUSE)
+            return inf if in_flight >= 2 * self._passed else 0.0
+        return max(0.0, self._pause_until - now) if self._probe is None else inf
+
+    def sent(self, now: float, number: int) -> None:
+        """A request was sent; while the breaker is open, it is the probe."""
+        if self.is_open:
+            self._probe = number
+            if now > self._pause_until + 1:  # nobody was waiting
+                self._began = self._opened = now
+
+    def failed(self, now: float, number: int, retry_after: float | None) -> bool:
+        """Counts a failure; returns whether it opened the breaker."""
+        if number > self._last_failed:  # the others are late, and change nothing
+            if number != self._last_failed + 1:
+                self._row = 0
+            if not self._row and not self.is_open:
+                self._began = now
+            self._row, self._last_failed = self._row + 1, number
+        if not self.is_open:
+            if self._row >= _FAILURES:
+                self.is_open, self._opened, self._pause_until = True, now, now + _SHORTEST
             return self.is_open
-        asked = retry_after if retry_after is not None and retry_after != 1 else 0.0
+        pause = retry_after if retry_after is not None and retry_after != 1 else 0.0  # 1 is often a rounded-up 0.01
         if number == self._probe:
             self._probe = None
-            asked = asked or min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, _PAUSE_SHARE * (now - self._opened_at)))
-        self._pause(now, asked)
+            pause = pause or min(_LONGEST, max(_SHORTEST, _SHARE * (now - self._opened)))
+        self._pause_until = max(self._pause_until, now + pause)
         return False
 
-    def record_success(self, now: float, number: int) -> bool:
+    def passed(self, now: float, number: int) -> bool:
         """Ends the row of failures, unless they were sent later; returns whether it closed the breaker."""
+        self.has_answered = True
+        self._passed += 1
         if number <= self._last_failed:
             return False
-        self._failures = 0
+        self._row = 0
         if not self.is_open:
             return False
-        self.last_wait, self._closed_at = now - self._opened_at, now
-        self.is_open, self._probe, self.pause_until = False, None, -inf
+        self._waited, self._passed = (now - self._opened if number == self._probe else 0.0), 1
+        self.is_open, self._probe, self._pause_until = False, None, -inf
         return True
 
-    def record_release(self, number: int) -> None:
+    def released(self, number: int) -> None:
         """A request that says nothing about the service doesn't end a row of failures."""
-        self._last_failed += number == self._last_failed + 1
+        if number == self._last_failed + 1:
+            self._last_failed = number
         if number == self._probe:
             self._probe = None
-
-    def _pause(self, now: float, seconds: float) -> None:
-        if not self.is_open:
-            self.is_open, self._opened_at = True, now
-        self.pause_until = max(self.pause_until, now + seconds)

@@ -1,493 +1,213 @@
 """
-How many requests at once, and how many a second: both are learned from what a service accepts.
+The flow control of one client: when the next request may be sent, and what each answer teaches.
 
-Theory of operation
-===================
+It does no I/O and has no clock: a caller asks `wait(now)`, reports `sent(now)`, and gives the permit back with
+`ended(now, permit, outcome)`. Five controllers, each with its theory in a file of its own, know nothing of each other;
+only this file passes values between them. The breaker, the allowance and the rate answer with a wait, of which the
+longest counts; the width bounds the requests under way; noise judges refusals. The first line that fits decides::
 
-A service limits its clients by how many requests it serves at once, and by how many it takes a second. It rarely says
-which. So two limits are learned: the *width* bounds the requests under way, and the *rate* spaces them out.
+    an answer                        what changes
+    ignored, such as a cancellation  nothing
+    success, 404                     the breaker closes; noise saves; width and rate may grow
+    refusal                          while others are under way, nothing is sent until an answer comes, or for two
+                                     latencies; eight in a row open the breaker
+      while the breaker is open      its pause, and no limit
+      of a probe of the width        the width goes back, unless noise pays (while there is no rate and no trial)
+      sent before the last cut       nothing
+      at the rate's ceiling          noise judges
+      any other                      nothing if noise pays, else noise judges:
+                                     the rate is cut, or all limits are forgotten on trial
+    any, with a RateLimit header     the allowance
 
-1. *Until the first refusal, answers are the clock.* No rate exists, and the width alone limits. After each refusal
-   nothing is sent until something has been answered, or four latencies have passed.
-
-2. *Growth is tried, judged, and then kept.* A trial adds extra requests to the proven width, two for each answer, and
-   replaces none of them before it is judged. An extra request counts for the new width if its latency has risen by no
-   more than the root of what is under way, so that throughput has risen by at least the root as well; one that takes
-   longer, or is refused, counts against it. Half of them decide, so outliers don't matter. Trials double the width,
-   and add a quarter after the first one that failed::
-
-       width         |        x x failed: the service takes 30 at once
-                     |    ....:...
-                     |   |    :   |......:..... proven
-                     | .-'    x        x
-                     |'  one trial per latency    then one per 16 latencies
-
-   The mirror image: after a failed trial a smaller width is tried, and kept if as much gets through. Then services
-   where more at once buys nothing end at a few. Latencies below 0.01 s, and all while the caller itself is busy, are
-   no evidence against a width.
-
-3. *Refusals during a trial count against the width; all others cut the rate.* The first cut creates it, from what is
-   under way. What was sent before a cut doesn't cut again. While requests are refused, what gets through is the
-   service's rate, so a rate that is more than four times as high is cut to that, by at most a factor of five, since a
-   latecomer's share is small at first. A service that lets one request through after a long wait gets exactly that
-   rate; since it may also have been away, the rate doubles with each success until the next refusal.
-
-4. *A rate grows while it is what is waited for*: by 1.4 times its root a second, at most by 2 % per success, and faster
-   after a quiet second. It stops at 0.95 of what was refused until a second has passed. Cuts multiply
-   and growth adds, so several clients come to equal shares.
-
-5. *Where cuts don't help, more is tried.* Refusals that come however little is sent, such as those of one broken
-   replica in ten, would cut the rate for ever. If it has fallen to a third and few are refused, or if hardly anything
-   passed after each of 14 cuts, the client begins again to double, and lets successes pay for more refusals than there
-   were. 80 successes before the next cut show that refusals don't depend on the load.
-
-6. *Eight failures in a row* open the circuit breaker (`breaker`). After it has closed, answers are the clock again: no
-   more than twice as many are under way as have succeeded since. *An allowance* (RateLimit headers) holds until its
-   reset, and never raises a limit.
-
-Invariants: when one is sent, under way <= width, or it is a probe; 1 <= width <= maximum; with nothing under way the
-wait is finite; a refusal of what was sent before a cut doesn't cut. Decisions take `now`, in seconds of a clock that
-never goes back, hold no clock, and are O(1).
-
-Each constant names the weathers (`tests/support/weather_table.py`) that miss their bounds with another value.
+Evidence has an age. If nobody has waited for 30 s, and nothing is under way, the client is as good as new, except that
+it begins with the width that had been answered if that is smaller. Waiting isn't quiet: a client that waits a minute
+for a quota forgets nothing.
 """
 
 from collections.abc import Callable
-from math import inf, sqrt
+from math import inf
+from typing import Any
 
 from attrs import define
 
-from galileo_sessions.client.flow.breaker import FAILURES, GIVE_UP_IF_NEVER_ANSWERED, CircuitBreaker
+from galileo_sessions.client.flow.allowance import Allowance
+from galileo_sessions.client.flow.breaker import Breaker
+from galileo_sessions.client.flow.noise import Noise
+from galileo_sessions.client.flow.outcome import Outcome
+from galileo_sessions.client.flow.rate import Rate
+from galileo_sessions.client.flow.width import FLOOR, Width
+from galileo_sessions.client.settings import Limits, Retry
 
-# The width.
-_FLOOR = 0.01  # seconds of latency; shorter ones are the client's own ("queue 8 x 20 ms, spread", "8 share 40 at once")
-_DOUBLE, _STEP = 2.0, 1.25  # times as many are tried (small jobs; "3 share what melts beyond 16", "slower by 1.1 ...")
-_SAMPLES = 16  # answers that the latency is learned from ("queue 8 x 20 ms, spread", "8 share 40 at once")
-_AS_GOOD = 1.05  # times the latency that keeps up the throughput ("melts beyond 12", "3 share what melts beyond 16")
-_REST = 16  # latencies between a trial that failed and the next ("3 share ...", "1 % 503", "melts beyond 12")
-# The rate.
-_CUT = 0.85  # of the rate is left ("20 a second, burst 1", "8 share 40 at once")
-_FAR_BELOW, _DEEPEST_CUT = 0.25, 0.2  # of the rate, is evidence; is left at least ("20 a second, burst 1", low rates)
-_ONE_BY_ONE = 0.5  # seconds of a wait after which one request passes: the rate ("20 a minute", "120 a minute")
-_LOWEST = 0.1  # requests a second; what takes less is served by the breaker's probes ("30 % 503", "three share ...")
-_SPEED, _PER_SUCCESS = 1.4, 0.02  # growth: times the root a second; of the rate, at most ("200 a second"; "5 a second")
-_BELOW = 0.95  # of what was refused isn't passed at once ("20 a second, burst 1")
-_HELD = 4  # latencies for which nothing is sent after a refusal, unless an answer comes (low rates)
-_QUIET = 1.0  # seconds without a cut ("1000 a second, burst 100", "away for 20 s")
-# Refusals that don't depend on the load.
-_SEEN = 64  # answers over which the refused share is averaged ("10 % 503", "50 a second, burst 50")
-_LEAST_SAVED, _SAVED_FOR = 5.0, 32  # refusals that can be paid for beforehand, or the share of so many answers ("30 %")
-_TIMES, _ENOUGH = 4.0, 80  # the share is spared; successes show that it pays ("10 % 503"; "8 share 40 at once")
-_MARGIN = 0.4  # refusals for each success that are spared besides a large share ("50 a second, burst 50"; "30 % 503")
-_FALLEN = 3.0  # times lower than the highest: cuts haven't helped ("1 % 503", "10 % 503")
-_CREDIBLE = 20  # successes before a cut that make its load credible ("20 a second, burst 1", "120 a minute, burst 10")
-_FEW, _IN_VAIN = 8, 14  # successes; cuts with fewer in a row haven't helped ("30 % 503")
-_MOST_REFUSED = 0.25  # a larger share is no noise ("100 a second, refusals count")
+_QUIET = 30.0  # seconds in which nobody waits, after which everything learned is forgotten
 
 
 @define
 class Permit:
     """
-    What a request was sent with; it goes back with the answer.
+    What a request was sent with; it goes back with what came of it.
 
     Args:
         at: When it was sent.
         number: How many had been sent, this one included.
-        at_once: How many were under way, this one included.
-        cuts: How often the rate had been cut.
-        trial: The trial of another width that was on, or 0.
-        is_extra: Whether it was one of the requests that the trial sent in addition.
+        level: How many were under way, this one included.
+        epoch: Of the rate; a cut begins a new one.
+        round: The round of the width.
     """
 
     at: float
     number: int
-    at_once: int
-    cuts: int
-    trial: int
-    is_extra: bool
-
-
-@define
-class _Width:
-    """The width that has proved worthwhile, and the trial of another one."""
-
-    maximum: int
-    goal: int
-    """The width that is being tried; at first, the initial one."""
-    proven: int = 0
-    """The width that has proved worthwhile; 0 before the first has."""
-    latency: float = 0.0
-    """Seconds that an answer takes at the proven width."""
-    trial: int = 1
-    """The number of the trial."""
-    accepted: int = 0
-    """The number of the last trial that passed."""
-    is_on: bool = True
-    """Whether a trial is on."""
-    opened: int = 0
-    """How many extra requests the trial may send so far, of `needed`."""
-    out: int = 0
-    """How many of them are under way."""
-    good: int = 0
-    """Votes for the new width."""
-    bad: int = 0
-    """Votes against it."""
-    needed: int = 0
-    """Votes that there are at most."""
-    last_extra: float = inf
-    """When the last extra request was sent."""
-    grows: bool = True
-    """Whether the next trial is of a larger width."""
-    failed: bool = False
-    """Whether a trial of a larger width has failed, so that they grow by less."""
-    next_at: float = -inf
-    """When the next trial can begin."""
-    samples: int = 0
-    """How many latencies have been learned, up to `_SAMPLES`."""
-
-    def __attrs_post_init__(self) -> None:
-        self.opened = self.needed = self.goal
-
-    @property
-    def is_wider(self) -> bool:
-        """Whether a larger width is being tried."""
-        return self.is_on and self.goal > self.proven
-
-    @property
-    def limit(self) -> int:
-        """How many requests may be under way at once."""
-        if self.is_wider:
-            return self.proven + self.opened - self.good - self.bad
-        return self.goal if self.is_on else self.proven
-
-    def sent(self, now: float, at_once: int) -> tuple[int, bool]:
-        """The trial to which a request belongs that is sent now, and whether it is an extra one."""
-        if self.is_wider:
-            if at_once > self.proven + self.out and self.out + self.good + self.bad < self.opened:
-                self.out, self.last_extra = self.out + 1, now
-                return self.trial, True
-            return (self.trial if self.out else 0), False
-        return (self.trial if self.is_on else 0), False
-
-    def succeeded(self, now: float, permit: Permit, latency: float | None) -> bool:
-        """Learns from a latency, if it says anything, and judges; returns whether the proven width has changed."""
-        is_sample = self.is_on and permit.trial == self.trial and (permit.is_extra or not self.is_wider)
-        if latency is not None and (permit.trial in (0, self.accepted) or not self.proven):
-            self._learn(latency)
-        if is_sample:
-            return self._sample(now, permit, latency)
-        if self.is_wider:
-            self.opened = min(self.opened + 2, self.needed)
-            is_late = now > self.last_extra + self.latency * sqrt(self.goal / max(1, self.proven))
-            return is_late and latency is not None and self._end(now, passed=False)
-        if not self.is_on and now >= self.next_at:
-            self._begin()
-        return False
-
-    def _sample(self, now: float, permit: Permit, latency: float | None) -> bool:
-        if self.is_wider:
-            self.out -= 1
-            allowed = self.latency * sqrt(permit.at_once / max(1, self.proven))
-            return self.vote(now, good=latency is None or latency <= allowed)
-        if permit.at_once > self.goal:
-            return False
-        return self.vote(now, good=latency is not None and latency <= self.latency * _AS_GOOD * self.goal / self.proven)
-
-    def vote(self, now: float, *, good: bool) -> bool:
-        """Counts for or against the width that is being tried."""
-        self.good, self.bad = self.good + good, self.bad + (not good)
-        if 2 * self.good >= self.needed:
-            return self._end(now, passed=True)
-        return 2 * self.bad > self.needed and self._end(now, passed=False)
-
-    def withdraw(self, permit: Permit) -> None:
-        """An extra request came back that says nothing about the width."""
-        self.out -= self.is_wider and permit.is_extra and permit.trial == self.trial
-
-    def restart(self, now: float, width: int) -> None:
-        """Begins again to double, from a smaller width."""
-        self.proven = min(self.proven, width)
-        self.is_on, self.failed, self.grows, self.next_at = False, False, True, now
-
-    def _learn(self, latency: float) -> None:
-        """The geometric mean of the last latencies, which single slow answers hardly move."""
-        self.samples = min(_SAMPLES, self.samples + 1)
-        self.latency = self.latency ** (1 - 1 / self.samples) * latency ** (1 / self.samples)
-
-    def _begin(self) -> None:
-        if self.grows:
-            self.goal = min(self.maximum, max(self.proven + 1, int(self.proven * (_STEP if self.failed else _DOUBLE))))
-        else:
-            self.goal = max(1, int(self.proven / _STEP))
-        if self.goal == self.proven:
-            self.grows = not self.grows
-            return
-        self.trial, self.is_on, self.last_extra = self.trial + 1, True, inf
-        self.opened = self.out = self.good = self.bad = 0
-        self.needed = self.goal - self.proven if self.grows else max(_SAMPLES, self.goal)
-
-    def _end(self, now: float, *, passed: bool) -> bool:
-        is_wider, before, self.is_on = self.is_wider, self.proven or self.goal, False
-        if passed:
-            self.latency *= 1 if is_wider else self.goal / self.proven
-            self.proven = max(1, self.goal - self.bad) if is_wider else self.goal
-            self.accepted = self.trial
-            self.grows, self.failed = True, self.failed or not is_wider
-            self._begin()
-        else:
-            self.proven = before
-            self.grows, self.failed = not self.grows, True
-            self.next_at = now + _REST * self.latency
-        return self.proven != before
-
-
-@define
-class _Noise:
-    """Refusals that come however little is sent: how many of them are spared."""
-
-    per_success: float = 0.0
-    """Refusals that a success pays for."""
-    saved: float = 1.0
-    """Refusals that have been paid for."""
-    share: float = 0.0
-    """The share of the last answers that were refused, from 0 to 1."""
-    answers: int = 0
-    """How many answers the share is of, up to `_SEEN`."""
-    highest: float = 0.0
-    """The highest credible load at a cut, in requests a second."""
-    in_vain: int = 0
-    """Cuts in a row after which hardly anything passed."""
-    tried_from: float | None = None
-    """The load from which more is being tried, or None."""
-
-    def count(self, *, refused: bool) -> None:
-        """Counts an answer; a success pays for a part of a refusal."""
-        self.answers = min(_SEEN, self.answers + 1)
-        self.share += (refused - self.share) / self.answers
-        if not refused:
-            self.saved = min(max(_LEAST_SAVED, _SAVED_FOR * self.share), self.saved + self.per_success)
-
-    def is_spared(self) -> bool:
-        """Whether successes have paid for a refusal, which then is spent."""
-        paid = self.saved >= 1
-        self.saved -= paid
-        return paid
-
-    def is_suspected(self, load: float, passed: int) -> bool:
-        """Whether a cut at this load shows that cuts don't help, since few are refused, but again and again."""
-        if passed >= _CREDIBLE:
-            self.highest = max(self.highest, load)
-        self.in_vain = self.in_vain + 1 if passed < _FEW else 0
-        return self.in_vain >= _IN_VAIN or (load < self.highest / _FALLEN and self.share < _MOST_REFUSED)
-
-    def begin_trial(self, load: float) -> None:
-        """From now on more than the share is spared."""
-        self.tried_from, self.saved = load, max(_LEAST_SAVED, _SAVED_FOR * self.share)
-        self.in_vain = 0
-        self.per_success = min(_TIMES * self.share, self.share / (1 - self.share) + _MARGIN)
-
-    def end_trial(self, passed: int) -> bool:
-        """Ends the trial after so many successes; returns whether they show that it pays."""
-        if passed >= _ENOUGH:
-            self.tried_from = None
-            return True
-        self.per_success, self.highest, self.tried_from = 0.0, self.tried_from or 0.0, None
-        return False
+    level: int
+    epoch: int
+    round: int
 
 
 class FlowControl:
     """
-    The width and the rate at which one client sends, and the circuit breaker.
+    The limits of one client.
 
     Args:
         maximum: Requests that may be under way at once, at most.
-        now: When it begins.
+        now: When it begins, in seconds of any clock that never goes back.
         initial: Requests that are sent at once to begin with.
-        patience: Seconds for which waiting requests stay at an open breaker, if the service ever answered.
+        patience: Seconds for which requests wait at an open breaker, at most.
         on_change: Called with one sentence for each change of the limits.
+        width: Makes the width, from the initial and the largest one.
     """
 
     def __init__(
         self,
-        maximum: int = 256,
+        maximum: int = Limits().maximum,
         *,
         now: float = 0.0,
-        initial: int = 10,
-        patience: float = 90.0,
+        initial: int = Limits().initial,
+        patience: float = Retry().patience,
         on_change: Callable[[str], None] | None = None,
+        width: Callable[[int, int], Any] = Width,
     ) -> None:
-        self._initial, self._patience = min(initial, maximum), patience
-        self._on_change = on_change
-        self._width, self._noise = _Width(maximum, self._initial), _Noise()
-        self.breaker: CircuitBreaker = CircuitBreaker()
-        self._refused_rate = inf
-        self._number = self._cuts = self._passed = 0
-        self._since_closed = maximum
-        self._cut_at = self._grown_at = now
-        self._last_sent = -inf
-        self._was_paced = self._is_guess = False
-        self._held_until = -inf
-        self._left, self._resets_at = 0, -inf
-        self.rate: float = inf
-        """Requests a second, now; infinite before the first refusal."""
-        self.is_busy: bool = False
-        """Whether the caller itself is what makes answers slow."""
+        self._patience = patience
+        self._say: Callable[[str], object] = on_change or str
+        self._width = width(min(initial, maximum), maximum)
+        self._rate, self._noise, self._allowance = Rate(now), Noise(), Allowance()
+        self.breaker: Breaker = Breaker()
+        """The circuit breaker."""
         self.in_flight: int = 0
         """Requests that are under way, now."""
-        self.has_answered: bool = False
-        """Whether it ever did what it was asked, or asked to come later."""
+        self._number = 0
+        self._held_until = -inf
+        self._has_waited = False  # whether somebody has waited since the last request was sent
+        self._busy_until = now  # until when somebody has waited, or waits
+
+    @property
+    def rate(self) -> float:
+        """Requests a second, now; infinite while no refusal has cut it."""
+        return self._rate.limit
 
     @property
     def width(self) -> int:
         """Requests that may be under way at once, now."""
-        return max(1, self._width.limit)
+        return int(self._width.limit)
 
     def is_hopeless(self, now: float, patience: float = inf) -> bool:
-        """Whether requests with so much patience should give up, because nothing has been accepted for too long."""
-        most = self._patience if self.has_answered else GIVE_UP_IF_NEVER_ANSWERED
-        return self.breaker.is_hopeless(now, min(patience, most), most)
+        """Whether requests with so much patience should give up, because everything has failed for too long."""
+        return self.breaker.is_hopeless(now, min(patience, self._patience))
 
-    def wait(self, now: float) -> float:
-        """Seconds until a request may be sent; 0: now; infinite: ask again when an answer has come."""
+    def wait(self, now: float, patience: float = inf) -> float:
+        """
+        Seconds until a request may be sent; 0: now; infinite: ask again when an answer has come.
+
+        Ask only for a request that waits: that somebody waits is evidence as well.
+        """
+        if now - self._busy_until > _QUIET and not self.in_flight:
+            self._forget(now)
+        self._width.check(now)
+        wait = self.breaker.wait(now, self.in_flight)
+        if not self.breaker.is_open:
+            wait = max(wait, self._allowance.wait(now, self.in_flight, patience))
+            if self.in_flight:
+                wait = inf if self.in_flight >= self.width else max(wait, self._held_until - now)
+            wait = max(wait, self._rate.wait(now, wait))
+        self._has_waited |= wait > 0
+        self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
+        return wait
+
+    def reason(self, now: float) -> str:
+        """What a request waits for now, with its number, as a part of a sentence."""
         if self.breaker.is_open:
-            return self.breaker.wait(now)
-        if now < self._resets_at and self.in_flight >= self._left:
-            return self._resets_at - now
-        if self.in_flight and now < self._held_until:
-            return self._held_until - now
-        if self.in_flight and self.in_flight >= min(self._width.limit, 2 * self._since_closed):
-            return inf
-        pace = self._last_sent + 1 / self.rate - now
-        if pace <= 0:
-            return 0.0
-        self._was_paced = True
-        return pace
+            return f"the circuit breaker: the service has refused everything for {self.breaker.seconds_open(now):.1f} s"
+        if seconds := self._allowance.seconds(now, self.in_flight):
+            return f"the service's RateLimit header: nothing remains for {seconds:,.0f} s"
+        if self.rate < inf and self.in_flight < self.width:
+            return f"the service's rate limit (about {self.rate:.3g} requests a second)"
+        return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now"
 
     def sent(self, now: float) -> Permit:
         """Counts a request that is sent; its permit goes back once, with what came of it."""
+        if not self.in_flight and not self._has_waited:
+            self._rate.gather(now)  # what got through until now was the demand
+        self._has_waited, self._number, self._busy_until = False, self._number + 1, max(self._busy_until, now)
+        self._allowance.sent(now, self.in_flight, self._number)
         self.in_flight += 1
-        self._number += 1
-        if self.breaker.is_open:
-            self.breaker.record_sent(now, self._number)
-        self._last_sent = max(self._last_sent + 1 / self.rate, now)
-        trial, is_extra = self._width.sent(now, self.in_flight)
-        return Permit(now, self._number, self.in_flight, self._cuts, trial, is_extra)
+        self.breaker.sent(now, self._number)
+        if not self.breaker.is_open:
+            self._rate.sent(now)
+        self._width.sent(now, self.in_flight)
+        return Permit(now, self._number, self.in_flight, self._rate.epoch, self._width.round)
 
-    def answered(self, now: float, permit: Permit) -> None:
-        """The service had room, but a 404, for example, says nothing about how long a count takes."""
-        _ = self._width.succeeded(now, permit, None)
-        self._accepted(now, permit)
-
-    def succeeded(self, now: float, permit: Permit) -> None:
-        """The service did what it was asked."""
-        self.has_answered = True
-        self._accepted(now, permit)
-        width, latency = self._width, None if self.is_busy else max(_FLOOR, now - permit.at)
-        before = width.proven
-        if width.succeeded(now, permit, latency) and width.proven < before:
-            self._say(f"width {self.width}: more at once only took longer")
-
-    def refused(self, now: float, permit: Permit, retry_after: float | None = None, *, told: bool = False) -> None:
-        """
-        The service had too much to do: a 429, 5xx, a connection error, a reset or a time-out.
-
-        Args:
-            now: When it came.
-            permit: What it was sent with.
-            retry_after: Seconds, if the answer had them.
-            told: Whether the service answered on purpose: with a 429, or with a Retry-After.
-        """
-        self._settle()
-        self.has_answered = self.has_answered or told
-        width, noise, was_open = self._width, self._noise, self.breaker.is_open
-        self._grown_at, self._held_until = now, now + (_HELD * width.latency or inf)
-        if self.breaker.record_failure(now, permit.number, retry_after):
-            self._say(f"only single probes are sent: {FAILURES} requests in a row failed")
-        if not was_open:
-            noise.count(refused=True)
-        if width.is_wider and permit.trial == width.trial:
-            width.out -= permit.is_extra
-            _ = width.vote(now, good=False)
-            if noise.tried_from is None:
-                return
-        if permit.is_extra and permit.trial == width.accepted:
-            width.proven = max(1, width.proven - 1)
-        elif permit.cuts == self._cuts and not was_open and not noise.is_spared():
-            self._cut(now, permit)
-
-    def released(self, now: float, permit: Permit) -> None:
-        """What came says nothing about the load, such as a cancellation."""
-        self._settle()
-        self._width.withdraw(permit)
-        self.breaker.record_release(permit.number)
-
-    def allowance(self, now: float, remaining: int, seconds: float) -> None:
-        """
-        The service says, with the answer that came last, what remains until a reset; this never raises a limit.
-
-        Args:
-            now: When it came.
-            remaining: Requests that it takes until the reset, of all that it hadn't seen then.
-            seconds: Until the reset.
-        """
-        if remaining == 0 and now >= self._resets_at:
-            self._say(f"nothing is sent for {seconds:.1f} s: its rate limit headers say that nothing remains")
-        self._left, self._resets_at = remaining, now + seconds
-
-    def _settle(self) -> None:
+    def ended(self, now: float, permit: Permit, outcome: Outcome) -> None:
+        """Takes a permit back, and learns from what came."""
         self.in_flight -= 1
-        self._left -= 1  # used; an allowance that comes with the answer says so itself
+        self._busy_until = max(self._busy_until, now)
+        if outcome.meaning == "ignored":
+            self.breaker.released(permit.number)
+        elif outcome.meaning == "success":
+            self._passed(now, permit, outcome.latency)
+        else:
+            self._refused(now, permit, outcome)
+        if self._allowance.ended(
+            now, permit.number, outcome.allowance, passed=outcome.meaning in ("success", "ignored")
+        ):
+            self._say("the RateLimit headers are ignored until a refusal confirms them: a probe was answered")
 
-    def _accepted(self, now: float, permit: Permit) -> None:
-        self._settle()
-        if self.breaker.record_success(now, permit.number):
-            self._since_closed = 0
+    def _passed(self, now: float, permit: Permit, latency: float | None) -> None:
+        self._held_until = -inf
+        if self.breaker.passed(now, permit.number):
             self._say("all requests are sent again: a probe succeeded")
         self._noise.count(refused=False)
-        self._passed += permit.cuts == self._cuts
-        self._since_closed += 1
-        self._held_until = -inf
-        if self.rate < inf:
-            self._grow(now)
+        self._width.passed(permit.level, permit.round, latency)
+        self._rate.passed(now, permit.epoch)
 
-    def _grow(self, now: float) -> None:
-        rate, quiet = self.rate, now - self._cut_at
-        if self._was_paced:
-            speed = _SPEED * sqrt(rate) + rate * min(2.0, max(0.0, quiet - _QUIET))
-            grown = rate + min(max(0.25, 1 / rate), now - self._grown_at) * min(speed, _PER_SUCCESS * rate * rate)
-            self.rate = grown if quiet > _QUIET else max(rate, min(grown, self._refused_rate))
-        if self._is_guess:  # it may just have been away
-            self.rate = 2 * rate
-        self._was_paced, self._grown_at = False, now
+    def _refused(self, now: float, permit: Permit, outcome: Outcome) -> None:
+        width, rate, noise, breaker = self._width, self._rate, self._noise, self.breaker
+        was_open = breaker.is_open
+        breaker.has_answered |= outcome.meaning == "throttled"
+        rate.refused(now)
+        self._held_until = now + (2 * width.latency or inf)
+        if breaker.failed(now, permit.number, outcome.retry_after):
+            self._say("only single probes are sent: eight requests in a row failed")
+        if was_open:
+            return
+        noise.count(refused=True)
+        if permit.level > width.answered and rate.limit == inf and not noise.is_on_trial:
+            if permit.round == width.round and not noise.pays():
+                width.refused(permit.round)
+        elif permit.epoch == rate.epoch and (rate.explains_refusal() or not noise.pays()):
+            self._cut(now, permit)
 
     def _cut(self, now: float, permit: Permit) -> None:
-        """Cuts the rate to what the evidence shows, unless cuts don't help."""
-        noise, width, breaker = self._noise, self._width, self.breaker
-        latency, window, passed = max(_FLOOR, width.latency), now - self._cut_at, self._passed
-        load = permit.at_once / latency if self.rate == inf else min(self.rate, width.proven / latency)
-        self._cuts, self._cut_at, self._passed = self._cuts + 1, now, 0
-        tried_from, tries_more = noise.tried_from, False
-        if tried_from is None:
-            tries_more = noise.is_suspected(load, passed)
-        elif noise.end_trial(passed):
-            return
+        rate, noise, latency = self._rate, self._noise, self._width.latency or FLOOR
+        refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
+        load = noise.judge(refused, rate.through, is_lowest=rate.is_lowest)
+        if load is not None:
+            rate.cut(now, load, latency, self.breaker.seconds_per_request)
+            self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
+        elif noise.is_on_trial:
+            rate.forget(now)
+            self._width.begin(max(self._width.initial, int(refused * latency)))
+            self._say(f"more is tried: {noise.share:.0%} are refused, however little is sent")
         else:
-            load = min(load, tried_from)
-        through = (passed + 1) / window if window > 2 * latency else inf
-        self._refused_rate = _BELOW * load
-        self.rate = max(through, _DEEPEST_CUT * load) if through < _FAR_BELOW * load else _CUT * load
-        waits = breaker.last_wait > _ONE_BY_ONE and self._since_closed <= 1 and breaker.closed_soon_before(now)
-        self._is_guess = waits and not self._is_guess
-        if waits:
-            self.rate = min(self.rate, self._since_closed / breaker.last_wait)
-        self.rate = max(self.rate, _LOWEST)
-        self._say(f"rate {self.rate:.1f} a second: refused with {permit.at_once} at once")
-        if tries_more:
-            noise.begin_trial(load)
-            self.rate = inf
-            width.restart(now, max(self._initial, int(load * latency)))
-            self._say(f"more is tried: {100 * noise.share:.0f} % are refused, however little is sent")
+            rate.mark(now)
 
-    def _say(self, reason: str) -> None:
-        if self._on_change is not None:
-            self._on_change(reason)
+    def _forget(self, now: float) -> None:
+        self._width.forget()
+        self._rate.forget(now)
+        self._noise, self.breaker = Noise(), Breaker(has_answered=self.breaker.has_answered)

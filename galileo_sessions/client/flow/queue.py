@@ -11,8 +11,8 @@ with a plain call. Otherwise it waits in one of two lines::
     fan_out        the targets of fan-outs
 
 Permits go to the interactive line first, so a single count doesn't wait behind forty thousand. Within a line it is
-first come, first served, also for a count that failed, so that counts with trouble of their own don't take the place of
-others. A count that has to wait for a known time, a backoff or a Retry-After, sleeps on its own before it joins its
+first come, first served, even for a count that failed, so that counts with problems of their own don't take the place
+of others. A count that has to wait for a known time, a backoff or a Retry-After, sleeps on its own before it joins its
 line. One timer wakes the queue when the flow control allows the next request; apart from that, it wakes when an answer
 comes back.
 
@@ -20,8 +20,8 @@ While the circuit breaker is open, only single probes are sent. When it stays op
 all counts that wait fail together, with the service's last answer. So a dead service sees a few dozen requests, however
 many counts wait.
 
-Invariants: each permit comes back exactly once, also if its count is cancelled as it gets it. A timer is set whenever a
-count waits for a time.
+Invariants: each permit comes back exactly once, even if its count is cancelled, or its coroutine closed, at that
+moment. A timer is set whenever a count waits for a time. Nothing waits in a closed queue.
 """
 
 import asyncio
@@ -31,18 +31,17 @@ from copy import copy
 from math import inf
 from typing import TypeAlias
 
+from attrs import evolve
+
 from galileo_sessions import errors
 from galileo_sessions.client.flow.control import FlowControl, Permit
-from galileo_sessions.client.flow.limits import Limits
-from galileo_sessions.client.policy import FirstAttempts, Retry
+from galileo_sessions.client.flow.outcome import IGNORED, Outcome
+from galileo_sessions.client.settings import Limits, Retry
 
 _WINDOW, _EVERY = 0.01, 0.1  # seconds: how long the load of the event loop is measured, and how often
-_BUSY = 0.5  # share of the time in callbacks from which on the event loop, not the service, makes answers slow
 
-Allowance: TypeAlias = tuple[int, float]
-"""How many more requests the service will take, and for how many seconds."""
-_Outcome: TypeAlias = Permit | errors.GalileoError
-_Line: TypeAlias = OrderedDict["asyncio.Future[_Outcome]", float]
+_Permission: TypeAlias = Permit | errors.GalileoError
+_Line: TypeAlias = OrderedDict["asyncio.Future[_Permission]", float]
 """The counts that wait, each with its patience in seconds."""
 
 
@@ -52,18 +51,16 @@ class Queue:
 
     Args:
         limits: What the user allows.
-        retry: How long to wait for a service that refuses everything, and for which Retry-After.
+        retry: How long to wait for a service that refuses everything.
         on_change: Called with the reason of each change of the limits.
     """
 
     def __init__(self, limits: Limits, retry: Retry, on_change: Callable[[str], None] | None = None) -> None:
         self._limits = limits
-        self._retry = retry
+        self._patience = retry.patience
         self._on_change = on_change
         self.flow: FlowControl = self._new_flow(0.0)
         """The flow control in this event loop."""
-        self.first_attempts: FirstAttempts = FirstAttempts()
-        """How many counts failed lately at their first attempt."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._interactive: _Line = OrderedDict()
         self._fan_out: _Line = OrderedDict()
@@ -71,19 +68,20 @@ class Queue:
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf  # when the timer is due; uvloop's handles don't tell
         self._last_failure: errors.GalileoError = errors.TransportError("the service refuses everything")
+        self._closed: errors.GalileoError | None = None
         self._load = self._measured_from = 0.0  # `_measured_from` is the beginning of this window, or of the next one
-        self._measures = False
+        self._measures = self._is_busy = False
 
     # ---- permits -----------------------------------------------------------------------------------------------------
 
-    def try_acquire(self, *, interactive: bool) -> Permit | None:
-        """A permit, if there is one without waiting."""
+    def try_acquire(self, *, interactive: bool, patience: float = inf) -> Permit | None:
+        """A permit, if there is one without waiting; see `acquire`."""
         if self._interactive or (self._fan_out and not interactive) or self._limits.rate is not None:
             return None
         loop = asyncio.get_running_loop()
         flow = self.flow if self._loop is loop else self._begin(loop)
         now = loop.time()
-        if flow.wait(now) > 0 or (flow.breaker.is_open and not interactive and flow.is_hopeless(now)):
+        if flow.wait(now, patience if interactive else inf) > 0 or (not interactive and flow.is_hopeless(now)):
             return None
         return flow.sent(now)
 
@@ -102,37 +100,38 @@ class Queue:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._begin(loop)
-        if not_before > loop.time():
-            error = await self._sleep(not_before, patience)
+        if not_before > loop.time() and self._closed is None:
+            error = await self._sleep(not_before - loop.time(), patience)
             if error is not None:
                 return error
         if self._limits.rate is not None:
             async with self._limits.rate:
                 pass
         now = loop.time()
+        if self._closed is not None:
+            return self._closed
         if (has_failed or not interactive) and self.flow.is_hopeless(now, patience):
             return self.give_up_error()
         line = self._interactive if interactive else self._fan_out
-        waiter: asyncio.Future[_Outcome] = loop.create_future()
+        waiter: asyncio.Future[_Permission] = loop.create_future()
         line[waiter] = patience
         self._pump(now)
         try:
             return await waiter
-        except asyncio.CancelledError:
+        except BaseException:  # a cancellation, or the GeneratorExit of a coroutine that is closed
             _ = line.pop(waiter, None)
-            if not waiter.cancelled() and isinstance(permit := waiter.result(), Permit):  # it came at the same moment
-                self.released(permit)
+            if waiter.done() and not waiter.cancelled() and isinstance(permit := waiter.result(), Permit):
+                self.released(permit)  # it came at the same moment
             else:
                 self._pump(loop.time())
             raise
 
-    async def _sleep(self, until: float, patience: float) -> errors.GalileoError | None:
+    async def _sleep(self, seconds: float, patience: float) -> errors.GalileoError | None:
         """Waits for a time; returns an error if all counts that wait fail meanwhile."""
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[_Outcome] = loop.create_future()
+        waiter: asyncio.Future[_Permission] = asyncio.get_running_loop().create_future()
         self._asleep[waiter] = patience
         try:
-            _ = await asyncio.wait([waiter], timeout=until - loop.time())
+            _ = await asyncio.wait([waiter], timeout=seconds)
         finally:
             _ = self._asleep.pop(waiter, None)
         outcome = waiter.result() if waiter.done() else None
@@ -140,57 +139,38 @@ class Queue:
 
     # ---- what comes back ---------------------------------------------------------------------------------------------
 
-    def succeeded(self, permit: Permit, now: float, allowance: Allowance | None = None) -> None:
-        """Takes the permit of an attempt back that brought what it asked for."""
-        self.flow.succeeded(now, permit)
-        if allowance is not None:
-            self.flow.allowance(now, *allowance)
-        if now >= self._measured_from and not self._measures:
-            self._measures = True
-            _ = asyncio.get_running_loop().call_soon(self._measure_load, now)
-        if self._interactive or self._fan_out:
-            self._pump(now)
-
-    def failed(
-        self,
-        permit: Permit,
-        error: errors.GalileoError,
-        now: float,
-        allowance: Allowance | None = None,
-        *,
-        is_own: bool = False,
-    ) -> None:
+    def ended(self, permit: Permit, now: float, outcome: Outcome, error: errors.GalileoError | None = None) -> None:
         """
-        Takes the permit of an attempt back that failed.
+        Takes the permit of an attempt back.
 
         Args:
             permit: What it was sent with.
-            error: What came.
-            now: When it came.
-            allowance: What the service said that it would take.
-            is_own: Whether the count is in trouble of its own, which says nothing about the service.
+            now: When it ended.
+            outcome: What this says about the service.
+            error: The attempt's error, if it failed.
         """
-        flow, verdict = self.flow, error.verdict
-        if verdict.kind == "answered":
-            flow.answered(now, permit)
-        elif verdict.kind == "fatal" or (is_own and not flow.breaker.is_open):
-            flow.released(now, permit)
-        else:
-            flow.refused(now, permit, verdict.retry_after, told=verdict.kind == "throttled")
-            if isinstance(error, errors.ResponseError) or not isinstance(self._last_failure, errors.ResponseError):
-                self._last_failure = error
-        if allowance is not None:
-            flow.allowance(now, *allowance)
-        self._after_failure(now)
+        if outcome.meaning == "success":
+            self.flow.ended(now, permit, evolve(outcome, latency=None) if self._is_busy else outcome)
+            if now >= self._measured_from and not self._measures:
+                self._measures = True
+                _ = asyncio.get_running_loop().call_soon(self._measure_load, now)
+            if self._interactive or self._fan_out:
+                self._pump(now)
+            return
+        self.flow.ended(now, permit, outcome)
+        if outcome.meaning != "ignored" and error is not None:
+            self._remember(error)
+        if self.flow.breaker.is_open:
+            self._end_waits(lambda patience: self.flow.is_hopeless(now, patience))
+        self._pump(now)
 
     def released(self, permit: Permit) -> None:
         """Takes a permit back that says nothing about the service, such as that of a cancelled request."""
-        now = asyncio.get_running_loop().time()
-        self.flow.released(now, permit)
-        self._after_failure(now)
+        self.ended(permit, self._time(), IGNORED)
 
     def close(self, error: errors.GalileoError) -> None:
-        """Ends all waits with an error, unless their event loop is another one."""
+        """Ends all waits with an error, those that begin later as well, unless their event loop is another one."""
+        self._closed = error
         if self._loop is asyncio.get_running_loop():
             self._end_waits(lambda _: True, error)
 
@@ -207,15 +187,18 @@ class Queue:
             self._limits.maximum,
             now=now,
             initial=self._limits.initial,
-            patience=self._retry.patience,
+            patience=self._patience,
             on_change=self._on_change,
         )
+
+    def _time(self) -> float:
+        return 0.0 if self._loop is None else self._loop.time()  # a coroutine can be closed outside of the loop
 
     def _pump(self, now: float) -> None:
         """Gives permits to those whose turn it is, and sets the timer for the next one."""
         wait = inf
         while line := self._interactive or self._fan_out:
-            wait = self.flow.wait(now)
+            wait = self.flow.wait(now, next(iter(line.values())) if line is self._interactive else inf)
             if wait > 0:
                 break
             waiter, _ = line.popitem(last=False)
@@ -227,18 +210,15 @@ class Queue:
                 return  # it comes first, and asks again
             self._timer.cancel()
         self._wakes_at = when
-        self._timer = asyncio.get_running_loop().call_at(when, self._wake) if when < inf else None
+        loop = self._loop
+        is_timed = when < inf and loop is not None and not loop.is_closed()
+        self._timer = loop.call_at(when, self._wake) if is_timed and loop is not None else None
 
     def _wake(self) -> None:
         self._timer = None
-        self._pump(asyncio.get_running_loop().time())
+        self._pump(self._time())
 
     # ---- giving up ---------------------------------------------------------------------------------------------------
-
-    def _after_failure(self, now: float) -> None:
-        if self.flow.breaker.is_open:
-            self._end_waits(lambda patience: self.flow.is_hopeless(now, patience))
-        self._pump(now)
 
     def _end_waits(self, is_over: Callable[[float], bool], error: errors.GalileoError | None = None) -> None:
         for line in (self._interactive, self._fan_out, self._asleep):
@@ -247,11 +227,17 @@ class Queue:
                 if not waiter.done():
                     waiter.set_result(error or self.give_up_error())
 
+    def _remember(self, failure: errors.GalileoError) -> None:
+        """Keeps the last failure to show, a response rather than a network failure."""
+        if isinstance(failure, errors.ResponseError) or not isinstance(self._last_failure, errors.ResponseError):
+            self._last_failure = failure
+
     def give_up_error(self) -> errors.GalileoError:
-        """The error of counts that wait no longer: the last failure, a real answer rather than network trouble."""
-        seconds = self.flow.breaker.seconds_open(asyncio.get_running_loop().time())
+        """The error of counts that wait no longer: the last failure."""
+        seconds = self.flow.breaker.seconds_open(self._time())
         error = copy(self._last_failure)
-        error.args = (f"{error.message}; the service has refused everything for {seconds:,.0f} s, giving up",)
+        waited = f"given up at the circuit breaker: the service has refused everything for {seconds:,.0f} s"
+        error.args = (f"{error.message}; {waited}. Try again later, or raise timeout= or Retry(patience=...)",)
         return error
 
     # ---- the event loop ----------------------------------------------------------------------------------------------
@@ -262,9 +248,9 @@ class Queue:
 
         It is measured in one window of ten, since each measurement costs a turn of the loop.
         """
-        now = asyncio.get_running_loop().time()
+        now = self._time()
         self._measures = False
         self._load += now - begun
         if (window := now - self._measured_from) >= _WINDOW:
-            self.flow.is_busy = self._load > _BUSY * window
+            self._is_busy = 2 * self._load > window
             self._load, self._measured_from = 0.0, now + _EVERY

@@ -1,0 +1,79 @@
+"""
+Noise: refusals that come however little is sent, such as those of one broken replica in ten.
+
+Theory of operation
+===================
+
+A refusal that the load explains must narrow the limits, and one that it doesn't explain must not. The limits can't tell
+them apart one by one, so refusals have a budget: one in sixteen answers is free, and four can be saved up. Requests
+then cost a sixteenth more at worst, and a few stray refusals slow nobody down.
+
+More noise than that would still cut the rate again and again. But where cuts don't help, the load isn't the reason: if
+the load that is refused has fallen to half of the highest one, or to the lowest rate, and still few requests are
+refused, then the client forgets its limits, and three times the share of refusals is free. 64 answers before the next
+cut prove it right. Otherwise the load goes back to where the trial began.
+"""
+
+from attrs import define
+
+_FREE = 16  # answers that pay for one refusal
+_SAVED = 4.0  # refusals that can be paid for beforehand
+_ANSWERS = 64  # over which the refused share is averaged, and which prove a trial right
+_TIMES = 3  # the refused share that is free on trial
+_FEW = 0.4  # a refused share that noise can explain
+
+
+@define
+class Noise:
+    """The budget for refusals."""
+
+    share: float = 0.0
+    """The share of the last answers that were refused, from 0 to 1."""
+    is_on_trial: bool = False
+    """Whether the limits are forgotten, to see whether refusals depend on the load."""
+    _answers: int = 0
+    _saved: float = _SAVED
+    _most: float = _SAVED
+    _per_answer: float = 1 / _FREE
+    _highest: float = 0.0
+    _tried_at: float = 0.0
+
+    def count(self, *, refused: bool) -> None:
+        """Counts an answer or a refusal; an answer pays for a part of a refusal."""
+        self._answers = min(_ANSWERS, self._answers + 1)
+        self.share += (refused - self.share) / self._answers
+        if not refused:
+            self._saved = max(self._saved, min(self._most, self._saved + self._per_answer))
+
+    def pays(self) -> bool:
+        """Whether the budget covers one more refusal, which is then spent."""
+        if self._saved < 1:
+            return False
+        self._saved -= 1
+        return True
+
+    def judge(self, load: float, answered: int, *, is_lowest: bool = False) -> float | None:
+        """
+        Judges a refusal beyond the budget.
+
+        Args:
+            load: Requests a second that were refused.
+            answered: Requests that were answered since the last such refusal.
+            is_lowest: Whether the rate can't be cut any further.
+
+        Returns:
+            The load from which to cut; None if the load isn't the reason, or if a trial begins (`is_on_trial`).
+        """
+        if self.is_on_trial:
+            self.is_on_trial = False
+            if answered >= _ANSWERS:
+                return None
+            self._most, self._per_answer, self._highest = _SAVED, 1 / _FREE, self._tried_at
+            return min(load, self._tried_at)
+        if 2 * self.share < 1:
+            self._highest = max(self._highest, load)
+        if self.share > _FEW or (2 * load > self._highest and not is_lowest):
+            return load
+        self.is_on_trial, self._tried_at, self._saved = True, load, 2 * _SAVED
+        self._most, self._per_answer = 2 * _SAVED, max(1 / _FREE, _TIMES * self.share)
+        return None

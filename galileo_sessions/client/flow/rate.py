@@ -1,0 +1,130 @@
+"""
+The rate: how many requests may be sent in a second.
+
+Theory of operation
+===================
+
+Additive increase, multiplicative decrease, as in TCP, brings several clients to equal shares. There is no rate until
+the first refusal that isn't explained by the width. A refusal cuts the rate to 0.85 of the load that was refused::
+
+    rate  |      x refused          x
+          |    .' |               .'
+          |  .'   |_          _.-'      up to 0.95 of what was refused at first,
+          |.'       `.____.--'          beyond it after a second without a cut
+
+*One piece of evidence.* Requests that were sent before a cut say nothing about the new rate: their refusals don't cut
+again.
+
+*Demand isn't supply.* What got through is the service's rate only while requests waited. If they did, for two latencies
+or more, then what a service takes can't be much more than what got through: the rate is cut further, to
+twice that, though to no less than half of the load, because a client that comes late sees only its small share::
+
+    rate = min(0.85 load, max(2 through, load / 2))
+
+*Quotas.* A service that lets one request through after a long wait, and refuses the next one, takes one per wait. It
+may also have just come back from an outage, so the rate doubles with each success until the next refusal.
+
+*Growth.* The rate grows only while it is the bottleneck: by its root each second, faster after a second without a cut,
+and by at most 2 % with each success.
+"""
+
+from math import inf, sqrt
+
+from attrs import define
+
+_CUT = 0.85  # of the load that was refused is left
+_CEILING = 0.95  # of the load that was refused is where growth stops for a second
+_PER_SUCCESS = 0.02  # growth with one success, at most
+_LOWEST = 0.1  # requests a second; the circuit breaker's probes serve what takes less
+
+
+@define
+class Rate:
+    """
+    The learned limit on requests a second.
+
+    Args:
+        begun: When the client began, in seconds of its clock.
+    """
+
+    begun: float
+    limit: float = inf
+    """Requests a second; infinite while no refusal has cut it."""
+    epoch: int = 0
+    """A number that each cut raises: by it, requests that were sent before the last cut are recognised."""
+    through: int = 0
+    """Requests that got through since the last cut, or since requests began to wait."""
+    _ceiling: float = inf
+    _cut_at: float = -inf
+    _since: float = -inf
+    _grown_at: float = -inf
+    _last_sent: float = -inf
+    _was_bottleneck: bool = False
+    _doubles: bool = False
+
+    def forget(self, now: float) -> None:
+        """Removes the limit."""
+        self.limit = self._ceiling = inf
+        self._was_bottleneck = self._doubles = False
+        self.mark(now)
+
+    def mark(self, now: float) -> None:
+        """Lets requests that were sent before now say nothing any more."""
+        self.epoch, self._cut_at = self.epoch + 1, now
+        self.gather(now)
+
+    def gather(self, now: float) -> None:
+        """Begins to count what gets through."""
+        self.through, self._since = 0, now
+
+    def wait(self, now: float, others: float) -> float:
+        """Seconds until the next request, when other limits ask for `others`."""
+        pace = self._last_sent + 1 / self.limit - now
+        self._was_bottleneck |= pace > others
+        return pace
+
+    def sent(self, now: float) -> None:
+        """A request was sent."""
+        self._last_sent = max(self._last_sent + 1 / self.limit, now)
+
+    @property
+    def is_lowest(self) -> bool:
+        """Whether the rate can't be cut any further."""
+        return self.limit <= _LOWEST
+
+    def explains_refusal(self) -> bool:
+        """Whether the rate is again as high as one that was refused."""
+        return self._ceiling <= self.limit < inf
+
+    def passed(self, now: float, epoch: int) -> None:
+        """A request of this epoch was answered."""
+        self.through += epoch == self.epoch
+        if self._was_bottleneck and self.limit < inf:
+            rate, quiet = self.limit, now - self._cut_at - 1
+            speed = min(sqrt(rate) + rate * min(2.0, max(0.0, quiet)), _PER_SUCCESS * rate * rate)
+            grown = rate + min(1 / rate, now - self._grown_at) * speed
+            self.limit = grown if quiet > 0 else max(rate, min(grown, self._ceiling))
+        if self._doubles:
+            self.limit *= 2
+        self._was_bottleneck, self._grown_at = False, now
+
+    def refused(self, now: float) -> None:
+        """A request was refused: growth starts again from here."""
+        self._grown_at = now
+
+    def cut(self, now: float, load: float, latency: float, wait: float | None) -> None:
+        """
+        Cuts the rate.
+
+        Args:
+            now: When a request was refused.
+            load: Requests a second that were refused.
+            latency: Seconds that an answer takes.
+            wait: Seconds after which a single request got through, if that is all that did.
+        """
+        window = now - self._since
+        through = (self.through + 1) / window if window > 2 * latency else inf
+        self.limit, self._ceiling = min(_CUT * load, max(2 * through, load / 2)), _CEILING * load
+        self._doubles = wait is not None and not self._doubles
+        self.limit = max(_LOWEST, self.limit if wait is None else min(self.limit, 1 / wait))
+        self.mark(now)

@@ -1,0 +1,192 @@
+"""
+The width: how many requests may be under way at once.
+
+Theory of operation
+===================
+
+More at once is worthwhile as long as the service answers more in the same time. By Little's law, throughput is the
+level, the number of requests under way, divided by the latency. Let `s` be the slope of the logarithm of the latency
+over the logarithm of the level: at s = 0, twice as many at once give twice the throughput; at s = 1 they give nothing.
+The width grows while throughput gains more than the root of the level, which means s < 1/2, in proportion to
+1 - 2 s. It shrinks while s > 1/2::
+
+    latency     |                    x  s > 1/2: narrower
+    (log)       |                 x
+                |              x        s = 1/2: as it is
+                | x   x   x  x          s = 0: wider
+                +---------------------  level (log)
+
+*Rounds.* A round is half as many requests as the width allows, sent while at least half of it was in use. The width is
+judged when they are answered, so it never grows past what has been answered. If they aren't within two latencies after
+the last of them was sent, that is evidence enough: a width that has just grown goes back to the one before.
+
+*Slope.* It is fitted to the points of all rounds, each of which weighs half as much as the one after it. One standard
+error is taken off, so a service whose latency merely spreads isn't mistaken for one that slows down.
+
+*Memory.* Where several clients share a service, each sees only its own part of the slope, and all would grow. So a
+round is also compared with the best one. If it is worth less by more than a quarter, throughput over root, the width
+shrinks for as long as that helps. If it doesn't help, the service itself has become slower, and the best round is
+forgotten.
+
+*Steps.* The first round can double the width. Later rounds add half to it until the first setback, and an eighth from
+then on, because the limit is near.
+
+*Refusals.* A request above the highest level that was answered is a probe. If it is refused, the width goes back to
+that level, which often is the width before.
+
+A latency below 10 ms counts as 10 ms: a smaller one is mostly the client's own.
+"""
+
+from __future__ import annotations
+
+from math import exp, inf, log, sqrt
+
+from attrs import define
+
+FLOOR = 0.01  # seconds; shorter latencies say nothing about the service's load
+_FIRST, _FAST, _SLOW = 2.0, 1.5, 1.125  # steps up: the first one, before a setback, after it
+_SHRINK = 0.25  # the width is divided by 1.25 for a slope of 1, and by at most 1.5
+_LEAST = 4  # answers that make a round, and a slope
+_RIDGE = 0.01  # added to the levels' variance: without it, a width that doesn't change would give any slope
+
+
+@define
+class Points:
+    """A line through points of level and latency, on logarithmic scales, as sums that can be added."""
+
+    n: float = 0.0
+    x: float = 0.0
+    y: float = 0.0
+    xx: float = 0.0
+    xy: float = 0.0
+    yy: float = 0.0
+
+    def add(self, n: float, x: float, y: float, *, xx: float = 0.0, xy: float = 0.0, yy: float = 0.0) -> None:
+        """Adds `n` points with these means, and these sums of squares around the means."""
+        total = self.n + n
+        weight, dx, dy = self.n * n / total, x - self.x, y - self.y
+        self.xx += xx + weight * dx * dx
+        self.xy += xy + weight * dx * dy
+        self.yy += yy + weight * dy * dy
+        self.x, self.y, self.n = self.x + dx * n / total, self.y + dy * n / total, total
+
+    def add_half(self, other: Points) -> None:
+        """Adds other points at half of their weight."""
+        if other.n:
+            self.add(other.n / 2, other.x, other.y, xx=other.xx / 2, xy=other.xy / 2, yy=other.yy / 2)
+
+    def slope(self) -> float:
+        """The slope of the line, one standard error lower; 0 while there are too few points."""
+        if self.n < _LEAST:
+            return 0.0
+        xx = self.xx + _RIDGE
+        slope = self.xy / xx
+        return slope - sqrt(max(0.0, self.yy - slope * self.xy) / (self.n * xx))
+
+
+class Width:
+    """
+    The learned limit on requests under way.
+
+    Args:
+        initial: The width before anything is known.
+        maximum: The largest width.
+    """
+
+    def __init__(self, initial: int, maximum: int) -> None:
+        self.initial, self.maximum = initial, maximum
+        self.round: int = 0
+        """The number of the round; answers to requests of earlier rounds say nothing about this width."""
+        self.begin(initial)
+
+    def begin(self, width: int) -> None:
+        """Forgets everything, and begins with this width."""
+        self.limit: float = float(width)
+        """Requests that may be under way at once; whole numbers of it count."""
+        self.answered: int = width
+        """The highest level that was answered lately; what is sent above it is a probe."""
+        self.latency: float = 0.0
+        """Seconds that an answer took in the last round; 0 before the first."""
+        self._back, self._step = 0.0, _FIRST  # the width before the last step up, or 0; the factor of the next one
+        self._known, self._points = Points(), Points()
+        self._best = self._fallen_to = -inf  # logarithms of the best round's worth, and of one that was narrowed for it
+        self._begin_round()
+
+    def forget(self) -> None:
+        """Begins as a new client does, or with the highest level that was answered if that is less."""
+        self.begin(max(1, min(self.initial, self.answered)))
+
+    def sent(self, now: float, level: int) -> None:
+        """A request was sent, with so many under way."""
+        if 2 * level >= self.limit:
+            self._sent += 1
+            if self._sent == self._needed() and self.latency:
+                self._late_at = now + 2 * self.latency
+
+    def check(self, now: float) -> None:
+        """Goes back a step if half of the round is late."""
+        if now > self._late_at:
+            self._late_at = inf
+            if self._back:
+                self._narrow(self._back)
+
+    def passed(self, level: int, round_: int, latency: float | None) -> None:
+        """
+        A request was answered.
+
+        Args:
+            level: How many were under way when it was sent.
+            round_: The round in which it was sent.
+            latency: Seconds, or None if they say nothing.
+        """
+        if round_ != self.round or 2 * level < self.limit:
+            return
+        self._ended += 1
+        self.answered = max(self.answered, level)
+        if latency is not None:
+            self._points.add(1, log(level), log(max(FLOOR, latency)))
+            self.latency = self.latency or max(FLOOR, latency)
+        if self._ended >= self._needed():
+            self._judge()
+
+    def refused(self, round_: int) -> None:
+        """A probe was refused."""
+        if round_ == self.round:
+            self._narrow(self.answered)
+
+    def _needed(self) -> int:
+        return max(_LEAST, int(self.limit / 2))
+
+    def _begin_round(self) -> None:
+        self.round, self._sent, self._ended, self._late_at = self.round + 1, 0, 0, inf
+
+    def _judge(self) -> None:
+        points, self._points = self._points, Points()
+        has_fallen = bool(points.n) and self._has_fallen(points)
+        self.latency = exp(points.y) if points.n else self.latency
+        points.add_half(self._known)
+        self._known = points
+        gain = -2.0 if has_fallen else min(1.0, 1 - 2 * points.slope())
+        if gain < 0:
+            self._narrow(self._back or self.limit / (1 + _SHRINK * min(2.0, -gain)))
+            return
+        self.answered = int(self.limit)
+        wider = min(self.maximum, self.limit * (1 + gain * (self._step - 1)))
+        self._back = self.limit if int(wider) > int(self.limit) else 0.0
+        self.limit, self._step = wider, min(self._step, _FAST)
+        self._begin_round()
+
+    def _has_fallen(self, points: Points) -> bool:
+        """Whether a round is worth less than the best one, and narrowing for that reason still helps."""
+        error, worth = sqrt(points.yy) / points.n, points.x / 2 - points.y
+        self._best = max(self._best, worth - error)
+        has_fallen = worth + error < self._best - log(1 + _SHRINK)
+        if has_fallen and worth <= self._fallen_to:  # the service itself has become slower
+            self._best, has_fallen = worth, False
+        self._fallen_to = worth if has_fallen else -inf
+        return has_fallen
+
+    def _narrow(self, width: float) -> None:
+        self.limit, self._back, self._step = max(1.0, width), 0.0, _SLOW
+        self.answered = min(self.answered, int(self.limit))
+        self._begin_round()

@@ -1,0 +1,146 @@
+"""
+What each number in the flow control and the retries is good for: it is halved and doubled, and random services show.
+
+`python tests/bench/sensitivity.py 1 2` finds all numbers but 0, 1 and 2 in the code of flow, queue, policy and request.
+For each it patches a copy of the package, and counts at the services of `bench_random.py`, drawn from the same seeds.
+Numbers between 0.5 and 2 are shares and factors: their distance from 1 is halved and doubled. The table compares times,
+requests and losses with those of the unchanged code. In it, `=` means that nothing has changed, and the last column
+says at how many services something has.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cattrs
+from attrs import frozen
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench_random import Run, mean, p97
+from support import tables
+from support.constants import Constant, constants_of
+from support.simulation import percentile
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "galileo_sessions"
+PATIENCE = 5  # times as long as the unchanged code may a variant run, in seconds of the wall's
+
+
+@frozen
+class Variant:
+    """A constant with another value."""
+
+    constant: Constant
+    value: float
+
+
+@frozen
+class Bench:
+    """What each variant runs."""
+
+    seeds: list[int]
+    number: int
+
+    def run(self, package: Path, seconds: float | None = None) -> list[Run] | str:
+        """The runs with the package in a folder, in a process of their own; or why there are none."""
+        program = [sys.executable, str(ROOT / "tests" / "bench" / "bench_random.py"), *map(str, self.seeds)]
+        program += ["--number", str(self.number), "--alone", "--json", "--processes", "1"]
+        environment = os.environ | {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            done = subprocess.run(program, capture_output=True, text=True, timeout=seconds, env=environment)
+        except subprocess.TimeoutExpired:
+            return f"not over in {seconds:.0f} s"
+        if done.returncode:
+            return next(line for line in reversed(done.stderr.splitlines()) if "Error" in line)
+        return cattrs.structure(json.loads(done.stdout), list[Run])
+
+    def run_variant(self, variant: Variant, seconds: float) -> list[Run] | str:
+        """The same with a patched copy of the package."""
+        with tempfile.TemporaryDirectory() as folder:
+            package = Path(folder) / PACKAGE
+            _ = shutil.copytree(ROOT / PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+            file = package / variant.constant.file
+            source = file.read_text(encoding="utf-8")
+            _ = file.write_text(variant.constant.replaced(source, variant.value), encoding="utf-8")
+            return self.run(package, seconds)
+
+
+HEAD = ("constant", "value", "tried", "mean time", "p90", "p97", "requests p90", "services with a loss", "changed")
+
+
+def figures(runs: Sequence[Run]) -> list[float]:
+    """The geometric mean, p90 and p97 of the times, the p90 of the requests, and the services with a loss."""
+    times, requests = sorted(run.time for run in runs), sorted(run.requests for run in runs)
+    lossy = sum(run.lost > 0 for run in runs)
+    return [mean(times), percentile(times, 0.9), p97(times), percentile(requests, 0.9), lossy]
+
+
+def row(variant: Variant, found: list[Run] | str, unchanged: Sequence[Run]) -> list[str]:
+    """What is different with a variant."""
+    constant = variant.constant
+    first = [f"{constant.name} ({constant.file}:{constant.line})", f"{constant.value:g}", f"{variant.value:g}"]
+    if isinstance(found, str):
+        return [*first, found, *[""] * (len(HEAD) - 4)]
+    *shares, lossy = zip(figures(unchanged), figures(found), strict=True)
+    changed = sum(before != after for before, after in zip(unchanged, found, strict=True))
+    more = lossy[1] - lossy[0]
+    return [*first, *(difference(*pair) for pair in shares), f"{more:+.0f}" if more else "=", f"{changed or '='}"]
+
+
+def difference(before: float, after: float) -> str:
+    """In percent, or nothing."""
+    return "=" if before == after else f"{100 * (after / before - 1):+.1f} %"
+
+
+def show_list(title: str, constants: Iterable[Constant]) -> None:
+    """Prints constants with their places."""
+    found = list(constants)
+    print(f"{title}: {len(found)}")
+    for constant in found:
+        print(f"  {constant.file}:{constant.line}  {constant.value:g}  {constant.name}")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("seeds", nargs="*", type=int, metavar="SEED", help="without one, the constants are only listed")
+    parser.add_argument("--number", type=int, default=204, help="services of each seed")
+    parser.add_argument("--only", default="", metavar="TEXT", help="constants with this in their name or file")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="as many as there are cores")
+    parser.add_argument("--markdown", action="store_true", help="print the table for a page")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Lists the constants, and prints the table."""
+    given = arguments()
+    constants = constants_of(ROOT / PACKAGE)
+    show_list("Settings, whose defaults and bounds aren't varied", (one for one in constants if one.is_setting))
+    show_list("Constants", (one for one in constants if not one.is_setting))
+    if not given.seeds:
+        return
+    tried = [one for one in constants if not one.is_setting and given.only in f"{one.file} {one.name}"]
+    variants = [Variant(one, value) for one in tried for value in one.halved_and_doubled()]
+    bench, began = Bench(given.seeds, given.number), time.monotonic()
+    unchanged = bench.run(ROOT / PACKAGE)
+    if isinstance(unchanged, str):
+        raise SystemExit(f"The unchanged code: {unchanged}")
+    patience = PATIENCE * (time.monotonic() - began)
+    with ThreadPoolExecutor(given.processes) as pool:
+        found = list(pool.map(bench.run_variant, variants, [patience] * len(variants)))
+    rows = [row(variant, runs, unchanged) for variant, runs in zip(variants, found, strict=True)]
+    before = ["unchanged", "", "", *(f"{value:.3g}" for value in figures(unchanged)), f"of {len(unchanged)}"]
+    print()
+    print((tables.markdown if given.markdown else tables.plain)(HEAD, [before, *rows]))
+
+
+if __name__ == "__main__":
+    main()

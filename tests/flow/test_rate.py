@@ -1,0 +1,161 @@
+"""The rate: how many requests a second, learned from what is refused while requests wait."""
+
+from math import inf
+
+import pytest
+
+from galileo_sessions.client.flow.rate import Rate
+
+
+def cut(load: float = 40.0, now: float = 1.0) -> Rate:
+    """A rate that was cut because so many requests a second were refused."""
+    rate = Rate(0.0)
+    rate.gather(now)  # nothing waited before, so that nothing is known of what got through
+    rate.cut(now, load, 0.1, None)
+    return rate
+
+
+def succeed(rate: Rate, now: float, seconds: float, every: float = 0.03) -> None:
+    """One success after another for so long, while requests wait for the rate alone."""
+    for number in range(round(seconds / every)):
+        rate.sent(now + number * every)
+        assert rate.wait(now + number * every, 0.0) > 0
+        rate.passed(now + number * every, rate.epoch)
+
+
+def test_there_is_no_rate_until_a_cut() -> None:
+    """Nothing waits for it, whatever is sent."""
+    rate = Rate(0.0)
+    for _ in range(1_000):
+        rate.sent(0.0)
+    assert (inf, True) == (rate.limit, rate.wait(0.0, 0.0) <= 0)
+
+
+def test_a_cut_leaves_085_of_the_load_that_was_refused() -> None:
+    """Of the load, not of the rate, which may not have been used up."""
+    assert pytest.approx(34.0) == cut(40.0).limit
+
+
+def test_requests_are_sent_one_after_another() -> None:
+    """A rate of 34 a second is one every 29 ms, and time in which none was sent isn't made up for."""
+    rate, sent, now = cut(), 0, 1.0
+    while now < 2.0:
+        now += max(0.0, rate.wait(now, 0.0)) + 1e-9
+        rate.sent(now)
+        sent += 1
+    assert 34 <= sent <= 36
+    rate.sent(100.0)
+    assert pytest.approx(1 / 34) == rate.wait(100.0, 0.0)
+
+
+# ---- demand and supply -----------------------------------------------------------------------------------------------
+
+
+def test_what_got_through_while_requests_waited_bounds_the_rate() -> None:
+    """A cut leaves twice of it at most, and half of the load at least, since a latecomer sees only its small share."""
+    for through, expected in ((35, 34.0), (16, 2 * 15.0), (3, 20.0)):
+        rate = cut(1_000.0)
+        for _ in range(through - 2):
+            rate.passed(1.5, rate.epoch)
+        rate.cut(2.0, 40.0, 0.1, None)
+        assert pytest.approx(expected, rel=0.001) == rate.limit
+
+
+def test_what_got_through_before_requests_waited_was_the_demand() -> None:
+    """It says nothing about what the service takes."""
+    rate = cut(1_000.0)
+    rate.gather(60.0)
+    rate.cut(60.1, 40.0, 0.1, None)
+    assert pytest.approx(34.0) == rate.limit
+
+
+def test_what_was_sent_before_the_cut_did_not_get_through_at_this_rate() -> None:
+    """Answers to it aren't counted."""
+    rate = cut()
+    rate.passed(1.1, rate.epoch - 1)
+    rate.passed(1.1, rate.epoch)
+    assert 1 == rate.through
+
+
+# ---- quotas ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_service_that_accepts_one_request_per_wait_gets_that_rate() -> None:
+    """However large the load was that it refused."""
+    rate = Rate(0.0)
+    rate.cut(10.0, 40.0, 0.1, 5.0)
+    assert pytest.approx(1 / 5) == rate.limit
+
+
+def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
+    """Until the next refusal, after which it grows as ever."""
+    rate = Rate(0.0)
+    rate.cut(10.0, 40.0, 0.1, 5.0)
+    for expected in (0.4, 0.8, 1.6):
+        rate.passed(11.0, rate.epoch)
+        assert pytest.approx(expected) == rate.limit
+    rate.cut(16.0, 40.0, 0.1, 5.0)
+    rate.passed(16.0, rate.epoch)
+    assert pytest.approx(0.2) == rate.limit
+
+
+def test_the_lowest_rate_is_one_in_ten_seconds() -> None:
+    """The circuit breaker's probes serve what takes less."""
+    rate = Rate(0.0)
+    rate.cut(10.0, 40.0, 0.1, 600.0)
+    assert 0.1 == rate.limit
+
+
+# ---- growth ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_rate_grows_to_095_of_what_was_refused_and_passes_it_after_a_second() -> None:
+    """By its root each second, at first."""
+    rate = cut(40.0)
+    succeed(rate, 1.0, 0.5)
+    assert 36.0 < rate.limit < 37.5
+    assert not rate.explains_refusal()
+    succeed(rate, 1.5, 0.5)
+    assert pytest.approx(38.0) == rate.limit
+    assert rate.explains_refusal()
+    succeed(rate, 2.1, 0.3)
+    assert 38.0 < rate.limit < 45.0
+
+
+def test_the_rate_grows_faster_the_longer_nothing_is_cut() -> None:
+    """By at most 2 % with each success."""
+    rate = cut(40.0)
+    succeed(rate, 1.0, 2.5)
+    before = rate.limit
+    succeed(rate, 4.0, 0.3)
+    assert 1.15 < rate.limit / before < 1.02**10 + 0.001
+
+
+def test_a_rate_that_is_not_waited_for_does_not_grow() -> None:
+    """Nor one that is waited for less than another limit."""
+    rate = cut()
+    for now in (2.0, 4.0, 6.0):
+        rate.sent(now)
+        rate.wait(now + 0.001, others=0.1)
+        rate.passed(now + 0.1, rate.epoch)
+    assert pytest.approx(34.0) == rate.limit
+
+
+def test_the_rate_grows_by_the_time_since_the_last_answer() -> None:
+    """So the answer after a refusal brings little, though it didn't cut."""
+    rates = cut(), cut()
+    for rate, refused_at in zip(rates, (1.5, 1.999), strict=True):
+        rate.refused(refused_at)
+        rate.sent(2.0)
+        assert rate.wait(2.0, 0.0) > 0
+        rate.passed(2.0, rate.epoch)
+    assert rates[0].limit > rates[1].limit > 34.0
+
+
+def test_a_rate_that_is_forgotten_is_none() -> None:
+    """Requests that were sent before say nothing any more."""
+    rate = cut()
+    number = rate.epoch
+    rate.forget(2.0)
+    assert (inf, True) == (rate.limit, rate.epoch > number)
+    assert not rate.explains_refusal()

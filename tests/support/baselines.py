@@ -1,0 +1,43 @@
+"""Simpler flow controls to compare ours with, and how to run a client with another one."""
+
+import functools
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from unittest import mock
+
+from galileo_sessions.client.flow import queue
+from galileo_sessions.client.flow.control import FlowControl
+from galileo_sessions.client.flow.width import Width
+
+
+class Aimd(Width):
+    """
+    Additive increase, multiplicative decrease of the requests at once, as in TCP and in most adaptive clients.
+
+    Until the first refusal each answer adds a request; then each round of them does. A refusal leaves 0.85 of the
+    width; what was sent before it doesn't cut again. There is never a rate, since each request counts as a probe of
+    the width.
+    """
+
+    def begin(self, width: int) -> None:
+        super().begin(width)
+        self.answered = 0
+
+    def passed(self, level: int, round_: int, latency: float | None) -> None:
+        self.latency = latency or self.latency
+        if 2 * level >= self.limit:
+            self.limit = min(self.maximum, self.limit + (1 if self.round == 1 else 1 / self.limit))
+
+    def refused(self, round_: int) -> None:
+        self.limit, self.round = max(1.0, 0.85 * self.limit), self.round + 1
+
+
+aimd: Callable[..., FlowControl] = functools.partial(FlowControl, width=Aimd)
+"""A flow control with that in place of our width and rate; the breaker, the budget and the allowance are ours."""
+
+
+@contextmanager
+def controlled_by(control: Callable[..., FlowControl]) -> Generator[None, None, None]:
+    """New clients use another flow control."""
+    with mock.patch.object(queue, "FlowControl", control):
+        yield

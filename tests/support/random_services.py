@@ -1,0 +1,444 @@
+"""
+Services drawn at random from realistic ranges, with the job to do there: a seed always gives the same ones.
+
+The flow control isn't tuned for them. Each has an ideal time to compare with: that of a client which knows the service
+from the start. It is the longest of three times:
+
+* what the service takes if it always has its best load,
+* what one client takes with 256 requests under way, or at the speed of its own event loop,
+* the latency of the slowest count.
+"""
+
+import heapq
+import math
+import random
+from collections.abc import Callable
+from statistics import NormalDist
+from typing import TypeVar
+
+from attrs import define, frozen
+
+from support.simulation import NETWORK, TURN
+from support.weather_table import ROUND_TRIP, WIDEST, Weather
+from support.weathers import Bucket, Ends, Reply, Service, Window
+
+T = TypeVar("T")
+
+_LONGEST = 300.0  # seconds; services whose ideal is longer are drawn again
+_MANY = 400  # requests under way; no service is at its best with more
+_SLOW = 20.0  # times as long as the others, where a few answers are slow
+
+
+# ---- services --------------------------------------------------------------------------------------------------------
+
+
+class Bimodal(Service):
+    """A share of the answers takes 20 times as long."""
+
+    def __init__(self, latency: float, spread: float, share: float) -> None:
+        super().__init__(latency, spread)
+        self.share = share
+
+    def duration(self) -> float:
+        return super().duration() * (_SLOW if self.random.random() < self.share else 1.0)
+
+
+class Noisy(Service):
+    """Another service behind something that refuses a share of the requests, whatever the load."""
+
+    def __init__(self, service: Service, share: float, seconds: float) -> None:
+        super().__init__()
+        self.service, self.share, self.seconds = service, share, seconds
+        self.random = service.random  # one seed for both
+
+    def arrive(self, now: float) -> Reply:
+        if self.random.random() < self.share:
+            return Reply("refused", self.seconds)
+        return self.service.arrive(now)
+
+
+class Workers(Service):
+    """
+    So many workers, in front of which a few requests wait; the rest is refused.
+
+    Args:
+        latency: Seconds of work for one request.
+        spread: Of the latency.
+        workers: How many there are at a time.
+        line: How many requests can wait for each worker.
+        refusal: Seconds until a refusal.
+    """
+
+    def __init__(
+        self, latency: float, spread: float, workers: Callable[[float], float], line: float, refusal: float
+    ) -> None:
+        super().__init__(latency, spread)
+        self.workers, self.line, self.refusal = workers, line, refusal
+        self.ends: list[float] = []  # a heap; when each request that works or waits will be done
+
+    def arrive(self, now: float) -> Reply:
+        workers = max(1, int(self.workers(now)))
+        while self.ends and self.ends[0] <= now:
+            heapq.heappop(self.ends)
+        before = len(self.ends) - workers
+        if before >= self.line * workers:
+            return Reply("refused", self.refusal)
+        work = self.duration()
+        begin = now if before < 0 else heapq.nsmallest(before + 1, self.ends)[-1]
+        heapq.heappush(self.ends, begin + work)
+        return Reply("ok", begin + work - now)
+
+
+class RateLimit(Bucket):
+    """A token bucket that answers 429; if it is strict, a refused request takes half a token."""
+
+    def __init__(
+        self, latency: float, spread: float, rate: float, burst: int, retry_after: str | None, *, strict: bool
+    ) -> None:
+        super().__init__(rate, burst, retry_after, latency, spread)
+        self.strict = strict
+
+    def arrive(self, now: float) -> Reply:
+        self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate)
+        self.filled_at = now
+        if self.tokens >= 1:
+            self.tokens -= 1
+            return Reply("ok", self.duration())
+        if self.strict:
+            self.tokens = max(-self.burst, self.tokens - 0.5)
+        return _limited((1 - self.tokens) / self.rate, self.retry_after)
+
+
+class Quota(Window):
+    """
+    A quota in each window of so many seconds, which answers 429 beyond it.
+
+    Args:
+        quota: Requests in a window.
+        seconds: How long a window is.
+        retry_after: Absent, "exact" or "whole".
+        over: The share of the first window that is over when the clients begin.
+        work: Seconds of a request, and their spread.
+    """
+
+    def __init__(
+        self, quota: int, seconds: float, retry_after: str | None, over: float, work: tuple[float, float]
+    ) -> None:
+        super().__init__(quota, seconds, retry_after)
+        self.over = over
+        self.latency, self.spread = work
+
+    def arrive(self, now: float) -> Reply:
+        number, position = divmod(now / self.seconds + self.over, 1)
+        if number != self.number:
+            self.number, self.used = number, 0
+        if self.used >= self.quota:
+            return _limited((1 - position) * self.seconds, self.retry_after)
+        self.used += 1
+        return Reply("ok", self.duration())
+
+
+class Melting(Service):
+    """Nothing is refused; each request takes `slower(n)` times as long, where n are under way as it arrives."""
+
+    def __init__(self, latency: float, spread: float, slower: Callable[[int], float]) -> None:
+        super().__init__(latency, spread)
+        self.slower, self.ends = slower, Ends()
+
+    def arrive(self, now: float) -> Reply:
+        work = self.duration() * self.slower(self.ends.under_way(now) + 1)
+        return Reply("ok", self.ends.add(now, min(1e6, work)))
+
+
+def _limited(seconds: float, retry_after: float | str | None) -> Reply:
+    """A 429, whose Retry-After is absent, exact, or in whole seconds."""
+    if retry_after is None:
+        return Reply("limited")
+    return Reply("limited", retry_after=math.ceil(seconds) if retry_after == "whole" else seconds)
+
+
+# ---- draws -----------------------------------------------------------------------------------------------------------
+
+
+@define
+class Chance:
+    """Draws numbers, always the same from the same seed."""
+
+    random: random.Random
+
+    def log(self, least: float, most: float) -> float:
+        """A number whose logarithm is spread evenly, so that 1 to 10 is as likely as 10 to 100."""
+        return math.exp(self.random.uniform(math.log(least), math.log(most)))
+
+    def between(self, least: float, most: float) -> float:
+        """A number, spread evenly."""
+        return self.random.uniform(least, most)
+
+    def one_of(self, *choices: T) -> T:
+        """One of the choices; one that stands there twice is twice as likely."""
+        return self.random.choice(choices)
+
+    def is_one_in(self, share: float) -> bool:
+        """True in so large a share of the draws."""
+        return self.random.random() < share
+
+
+@frozen
+class Job:
+    """
+    The counts to make, and what a single request takes.
+
+    Args:
+        counts: Of all clients together.
+        clients: How many share the service.
+        stagger: Seconds between their beginnings.
+        latency: Seconds of a request, without those that are slow.
+        spread: Of the latency, on a logarithmic scale.
+        slow: The share of the requests that takes 20 times as long.
+        noise: The share of the requests that is refused, whatever the load.
+        noise_seconds: After which these are refused.
+    """
+
+    counts: int
+    clients: int
+    stagger: float
+    latency: float
+    spread: float
+    slow: float
+    noise: float
+    noise_seconds: float
+
+    @property
+    def mean(self) -> float:
+        """Seconds of a request on average."""
+        return self.latency * (1 + self.slow * (_SLOW - 1))
+
+    def ideal(self, fluid: float) -> float:
+        """Seconds of the whole job, if the service takes so many with its best load."""
+        each = self.counts / self.clients
+        own = max(each * (self.mean + ROUND_TRIP) / WIDEST, each * 2 * TURN) / (1 - self.noise)
+        deviations = NormalDist().inv_cdf(1 - 0.5 / self.counts)  # of the slowest count
+        last = max(self.mean, self.latency * math.exp(self.spread * deviations - self.spread**2 / 2))
+        if self.slow * self.counts > 0.1:  # else a slow one is bad luck
+            last = max(last, self.latency * _SLOW)
+        return max(max(fluid, own) + self.mean, last) + NETWORK
+
+
+@frozen
+class Limit:
+    """
+    A service without its noise, and what it takes for a job.
+
+    Args:
+        service: Makes it anew.
+        fluid: Seconds that it takes with its best load; 0 if it takes any.
+        text: Its numbers, as a name has them.
+        is_idle: Whether the job hardly meets the limit; most of these are drawn again.
+    """
+
+    service: Callable[[], Service]
+    fluid: float
+    text: str = ""
+    is_idle: bool = False
+
+
+@frozen
+class RandomService:
+    """
+    A service that was drawn, and the job to do there.
+
+    Args:
+        name: Its number, its kind, and its numbers.
+        kind: One of `KINDS`.
+        weather: The service, the job and the ideal; it bounds nothing.
+    """
+
+    name: str
+    kind: str
+    weather: Weather
+
+    @property
+    def ideal(self) -> float:
+        """Seconds of the ideal clients, from when the first begins until the last is done."""
+        return self.weather.ideal + self.weather.stagger * (self.weather.clients - 1)
+
+
+def draw(number: int, seed: int) -> list[RandomService]:
+    """So many services, of all kinds in turn."""
+    chance = Chance(random.Random(seed))
+    drawn: list[RandomService] = []
+    kinds = list(KINDS)
+    while len(drawn) < number:
+        found = _one(chance, kinds[len(drawn) % len(kinds)], len(drawn))
+        if found is not None:
+            drawn.append(found)
+    return drawn
+
+
+def _one(chance: Chance, kind: str, number: int) -> RandomService | None:
+    job = _job(chance, kind)
+    limit = KINDS[kind](chance, job)
+    ideal = job.ideal(limit.fluid)
+    if ideal > _LONGEST or (limit.is_idle and chance.is_one_in(0.8)):
+        return None
+    service, noise = limit.service, f"{100 * job.noise:.0f} % 503" if job.noise else ""
+    if job.noise:
+        service = lambda: Noisy(limit.service(), job.noise, job.noise_seconds)  # noqa: E731  # as the others are
+    facts = f"{job.counts} counts", f"{job.clients} cl", f"{1000 * job.latency:.0f} ms s{job.spread:.1f}"
+    name = f"{number} {kind}: {', '.join(filter(None, (*facts, limit.text, noise)))}"
+    bounds = {"requests": math.inf, "wall": math.inf}
+    return RandomService(
+        name, kind, Weather(service, job.counts, ideal, **bounds, clients=job.clients, stagger=job.stagger)
+    )
+
+
+def _job(chance: Chance, kind: str) -> Job:
+    counts = chance.one_of(20, 100, 100, 600, 600, 5_000)
+    clients = chance.one_of(1, 1, 1, 1, 1, 2, 4, 6)
+    if counts // clients < 10:
+        clients = 1
+    stagger = chance.one_of(0.0, 0.5, 2.0) if clients > 1 else 0.0
+    latency = chance.log(0.005, 0.8)
+    spread = chance.between(0.3, 1.0) if kind == "spread" else chance.one_of(0.1, 0.1, 0.3, 0.6)
+    slow = chance.between(0.005, 0.02) if kind == "bimodal" else 0.0
+    is_noisy = kind == "503" or chance.is_one_in(0.1)
+    noise = chance.log(0.01, 0.3 if kind == "503" else 0.05) if is_noisy else 0.0
+    noise_seconds = chance.one_of(0.005, 0.005, latency)
+    return Job(counts - counts % clients, clients, stagger, latency, spread, slow, noise, noise_seconds)
+
+
+# ---- kinds -----------------------------------------------------------------------------------------------------------
+
+
+def _workers(chance: Chance, job: Job) -> Limit:
+    workers, line = int(chance.log(1, 128)), chance.one_of(0, 0, 0.5, 2, 10)
+    refusal = chance.one_of(0.001, 0.001, 0.001, job.latency)
+    return Limit(
+        lambda: Workers(job.latency, job.spread, lambda _: workers, line, refusal),
+        job.counts * job.mean / workers,
+        f"{workers} workers, line {line}, refusal {1000 * refusal:.0f} ms",
+    )
+
+
+def _bucket(chance: Chance, job: Job) -> Limit:
+    rate = chance.log(0.5, 2_000)
+    burst = max(1, int(chance.log(1, max(2, 2 * rate))))
+    retry_after = chance.one_of(None, None, None, "exact", "whole")
+    strict = chance.is_one_in(0.15)
+    return Limit(
+        lambda: RateLimit(job.latency, job.spread, rate, burst, retry_after, strict=strict),
+        max(0, job.counts - burst) / rate,
+        f"{rate:.1f}/s burst {burst} after {retry_after}{' strict' * strict}",
+    )
+
+
+def _window(chance: Chance, job: Job) -> Limit:
+    quota, seconds = int(chance.log(10, 1_000)), chance.one_of(1, 5, 10, 60)
+    over, retry_after = chance.random.random(), chance.one_of(None, None, "exact", "whole")
+    windows = math.ceil(job.counts / quota)
+    return Limit(
+        lambda: Quota(quota, seconds, retry_after, over, (job.latency, job.spread)),
+        0.0 if windows == 1 else (1 - over) * seconds + (windows - 2) * seconds,
+        f"{quota} in {seconds} s, phase {over:.2f}, after {retry_after}",
+        is_idle=job.counts / (quota / seconds) < 0.2,
+    )
+
+
+def _melting(job: Job, slower: Callable[[int], float], text: str) -> Limit:
+    best = max(n / (job.mean * slower(n)) for n in range(1, _MANY))
+    return Limit(lambda: Melting(job.latency, job.spread, slower), job.counts / best, text)
+
+
+def _knee(chance: Chance) -> int:
+    """How many requests at once a service stands that melts beyond."""
+    return int(chance.log(2, 80))
+
+
+def _exponential(chance: Chance, job: Job) -> Limit:
+    knee = _knee(chance)
+    base = 1 + chance.log(0.02, 0.6)
+    return _melting(job, lambda n: _power(base, n - knee), f"x{base:.2f} beyond {knee}")
+
+
+def _square(chance: Chance, job: Job) -> Limit:
+    knee = _knee(chance)
+    steep = chance.between(0.25, 2) * knee
+    return _melting(job, lambda n: 1 + (max(0, n - knee) / steep) ** 2, f"square beyond {knee}, by {steep:.0f}")
+
+
+def _two_knees(chance: Chance, job: Job) -> Limit:
+    knee = _knee(chance)
+    second = int(knee * chance.between(1.5, 5)) + 1
+    soft, base = chance.between(0.2, 0.9), 1 + chance.log(0.02, 0.4)
+    text = f"root {soft:.1f} beyond {knee}, x{base:.2f} beyond {second}"
+    return _melting(job, lambda n: (max(1, n / knee) ** soft) * _power(base, n - second), text)
+
+
+def _proportional(chance: Chance, job: Job) -> Limit:
+    cores = _knee(chance)
+    return _melting(job, lambda n: max(1.0, n / cores), f"{cores} cores shared")
+
+
+def _power(base: float, exponent: int) -> float:
+    return base ** min(_MANY, max(0, exponent))
+
+
+def _unlimited(_: Chance, job: Job) -> Limit:
+    return Limit(lambda: Service(job.latency, job.spread), 0.0)
+
+
+def _bimodal(_: Chance, job: Job) -> Limit:
+    return Limit(lambda: Bimodal(job.latency, job.spread, job.slow), 0.0)
+
+
+def _refusing(chance: Chance, job: Job) -> Limit:
+    """Noise is what the kind is about; a few have limits, too."""
+    if not chance.is_one_in(0.4):
+        return _unlimited(chance, job)
+    workers = int(chance.log(4, 128))
+    return Limit(
+        lambda: Workers(job.latency, job.spread, lambda _: workers, 2, 0.001),
+        job.counts * job.mean / workers,
+        f"{workers} workers, line 2",
+    )
+
+
+def _autoscale(chance: Chance, job: Job) -> Limit:
+    line = chance.one_of(0, 0, 2, 100)
+    first, doublings = int(chance.log(2, 24)), chance.random.randint(1, 5)
+    text = f"{first} workers, doubled {doublings} times, line {line}"
+    return _changing(job, lambda now: first * 2 ** min(doublings, int(now / 5)), line, text)
+
+
+def _drop(chance: Chance, job: Job) -> Limit:
+    line = chance.one_of(0, 0, 2, 100)
+    workers, since = int(chance.log(20, 200)), chance.between(0.5, 3)
+    until = since + chance.between(1, 8)
+    text = f"{workers} workers, a tenth from {since:.1f} to {until:.1f}, line {line}"
+    return _changing(job, lambda now: workers / 10 if since <= now < until else workers, line, text)
+
+
+def _changing(job: Job, workers: Callable[[float], float], line: float, text: str) -> Limit:
+    """Workers whose number changes; what they do in 20 ms is added up."""
+    done = seconds = 0.0
+    while done < job.counts and seconds < 2_000:
+        done += max(1, int(workers(seconds))) * 0.02 / job.mean
+        seconds += 0.02
+    return Limit(lambda: Workers(job.latency, job.spread, workers, line, 0.001), seconds, text)
+
+
+KINDS: dict[str, Callable[[Chance, Job], Limit]] = {
+    "limit": _workers,
+    "bucket": _bucket,
+    "window": _window,
+    "exp melt": _exponential,
+    "square melt": _square,
+    "two knees": _two_knees,
+    "spread": _unlimited,
+    "bimodal": _bimodal,
+    "503": _refusing,
+    "autoscale": _autoscale,
+    "drop": _drop,
+    "proportional": _proportional,
+}
+"""Each kind of service, with what draws one."""
