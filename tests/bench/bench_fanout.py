@@ -1,19 +1,26 @@
 """
 What a count costs, next to what it could cost; run by hand: `python tests/bench/bench_fanout.py`.
 
-All figures of one run are of one machine, against one server in a process of its own, in turns, the best of several.
+All figures of one run are of one machine, against one server in a process of its own. The contenders take turns, so
+each round compares them under the same conditions: a cost is the best of all rounds, a ratio the median of theirs.
+`--before CHECKOUT` measures the package of another checkout as well, and leaves out the SDK and a large job.
 """
 
 import argparse
 import asyncio
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from statistics import median
+from typing import TypeAlias
 from uuid import UUID
 
 import aiohttp
@@ -27,6 +34,7 @@ from galileo_sessions import Col, CountQuery, GalileoSessions
 WHERE = Col("input").contains("x") & ~Col("score").gt(3)
 PROJECTS = [str(UUID(int=0x74AEC44EEC214C9FA3E2B2AB2B81B4DB + number)) for number in range(100_000)]
 QUERY = CountQuery(PROJECTS[0], WHERE)
+HERE = Path(__file__).parents[2]
 HEADERS = {"Galileo-API-Key": "k", "Content-Type": "application/json"}
 
 
@@ -110,19 +118,52 @@ async def count_many(url: str, projects: list[str], width: int) -> None:
                 assert result.ok
 
 
-CONTENDERS = [protocol, bare, by_hand, count, count_many]
+CONTENDERS = {each.__name__: each for each in (protocol, bare, by_hand, count, count_many)}
+OURS = ("count", "count_many")
+_WARM = 300  # counts before those that are measured
 
 
-def costs(url: str, width: int, number: int, rounds: int) -> dict[str, tuple[float, float]]:
-    """Microseconds of CPU and of wall time per count, the best of several rounds taken in turns."""
-    best: dict[str, tuple[float, float]] = {}
+# ---- costs -----------------------------------------------------------------------------------------------------------
+
+Cost: TypeAlias = tuple[float, float]
+"""Microseconds of CPU and of wall time per count."""
+
+
+def cost(name: str, url: str, number: int, width: int, loop: str) -> Cost:
+    """What the counts of one contender cost, with a new client in a process that has counted before."""
+    loop_factory = importlib.import_module(loop).new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(CONTENDERS[name](url, PROJECTS[:_WARM], width))
+        cpu, wall = time.process_time(), time.perf_counter()
+        runner.run(CONTENDERS[name](url, PROJECTS[:number], width))
+        return (time.process_time() - cpu) / number * 1e6, (time.perf_counter() - wall) / number * 1e6
+
+
+def cost_in(checkout: Path, name: str, *arguments: str) -> Cost:
+    """
+    The same with the package of a checkout, in a process of its own.
+
+    Each time it is another process, because a process can be a tenth slower than the next one all its life, by the
+    layout of its memory alone.
+    """
+    command = [sys.executable, __file__, "--cost", name, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
+    cpu, wall = json.loads(done.stdout)
+    return cpu, wall
+
+
+def compare(contenders: dict[str, Callable[[], Cost]], rounds: int) -> None:
+    """Prints what each contender costs, also as a multiple of `bare`."""
+    spent: dict[str, list[Cost]] = {name: [] for name in contenders}
+    turns = list(contenders.items())
     for _ in range(rounds):
-        for contender in CONTENDERS:
-            cpu, wall = time.process_time(), time.perf_counter()
-            asyncio.run(contender(url, PROJECTS[:number], width))
-            took = (time.process_time() - cpu) / number * 1e6, (time.perf_counter() - wall) / number * 1e6
-            best[contender.__name__] = min(best.get(contender.__name__, took), took)
-    return best
+        for name, measure in turns:
+            spent[name].append(measure())
+        turns.reverse()  # none always follows the same one
+    for name, each in spent.items():
+        ratio = median(cpu / bare_cpu for (cpu, _), (bare_cpu, _) in zip(each, spent["bare"], strict=True))
+        print(f"{name:<18} {min(each)[0]:8.1f} {ratio:8.2f}x {min(wall for _, wall in each):9.1f}")
 
 
 def sdk(url: str, number: int) -> float | None:
@@ -164,18 +205,34 @@ async def large(url: str, number: int) -> tuple[float, float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--number", type=int, default=10_000, help="counts per round")
+    parser.add_argument("--numbers", type=int, nargs="+", default=[10_000], help="counts per round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, default=list(CONTENDERS), help="next to bare")
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="whose package is measured as well")
+    parser.add_argument("--uvloop", action="store_true")
+    parser.add_argument("--cost", nargs=5, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.cost:
+        name, url, number, width, loop = arguments.cost
+        print(json.dumps(cost(name, url, int(number), int(width), loop)))
+        return
+    loop = "uvloop" if arguments.uvloop else "asyncio"
+    measured = {name: (HERE, name) for name in CONTENDERS if name in ("bare", *arguments.only)}
+    if arguments.before:
+        measured |= {f"{name}, before": (arguments.before, name) for name in OURS if name in measured}
     with server() as url:
-        for width, number in ((1, arguments.number // 4), (64, arguments.number)):
-            best = costs(url, width, number, arguments.rounds)
-            print(f"\n{width} in flight        CPU µs   of bare   wall µs")
-            for name, (cpu, wall) in best.items():
-                print(f"{name:<16} {cpu:8.1f} {cpu / best['bare'][0]:8.2f}x {wall:9.1f}")
+        for width, number in ((1, 1_000), *((64, number) for number in arguments.numbers)):
+            print(f"\n{f'{number:,}, {width} in flight':<18}   CPU µs   of bare   wall µs")
+            contenders = {
+                shown: partial(cost_in, checkout, name, url, str(number), str(width), loop)
+                for shown, (checkout, name) in measured.items()
+            }
+            compare(contenders, arguments.rounds)
+        if arguments.before:
+            return
         spent = sdk(url, 300)
-        told = "not installed" if spent is None else f"{spent:8.1f} {spent / best['bare'][0]:8.2f}x, one at a time"
-        print(f"{'Galileo SDK':<16} {told}")
+        told = "not installed" if spent is None else f"{spent:8.1f}, one at a time"
+        print(f"{'Galileo SDK':<18} {told}")
         peak, first, took = asyncio.run(large(url, 100_000))
         print(f"\n100,000 counts: {peak:.1f} MB at the most, first result after {first:.3f} s, {took:.0f} s traced")
 

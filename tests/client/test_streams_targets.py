@@ -340,6 +340,28 @@ async def test_a_rate_that_fails_loses_no_target_in_silence(kind):
             assert idle(galileo)
 
 
+async def test_a_rate_that_raises_stop_async_iteration_is_no_end():
+    """A StopAsyncIteration from the rate, as of ticks that have ended, doesn't look like a stream's end."""
+
+    class Ticks:
+        def __init__(self) -> None:
+            self.left = one_by_one([1, 2])
+
+        async def __aenter__(self) -> None:
+            await anext(self.left)
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+    async with raw_server(http()) as server:
+        async with GalileoSessions("k", base_url=server.url, limits=Limits(rate=Ticks())) as galileo:
+            with pytest.raises(RuntimeError, match="a count raised StopAsyncIteration") as caught:
+                await galileo.count_all(ids(5), concurrency=1)
+            assert idle(galileo)
+    assert caught.value.report.counts == (7, 7)
+    assert isinstance(caught.value.__cause__, StopAsyncIteration)
+
+
 # ---- sources as people have them -------------------------------------------------------------------------------------
 
 

@@ -33,7 +33,17 @@ def counted(sky: Sky, counts: int, **arguments: object) -> tuple[CountReport, fl
 
 
 @pytest.mark.parametrize("status", [429, 503])
-@pytest.mark.parametrize("name", ["at most 20 at once", "200 a second, burst 20, 1000 counts", "1 % 503"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            "at most 20 at once",
+            marks=pytest.mark.xfail(reason="1.12 requests per count, as in the table", strict=True),
+        ),
+        "200 a second, burst 20, 1000 counts",
+        "1 % 503",
+    ],
+)
 def test_a_429_is_a_refusal_like_a_503(name, status):
     """Both keep the table's bounds on requests and on time, and each request is listed as an attempt."""
     weather = weathers()[name]

@@ -10,7 +10,7 @@ then cost a sixteenth more at worst, and a few stray refusals slow nobody down.
 
 More noise than that would still cut the rate again and again. But where cuts don't help, the load isn't the reason: if
 the load that is refused has fallen to half of the highest one, or to the lowest rate, and still few requests are
-refused, then the client forgets its limits, and three times the share of refusals is free. 64 answers before the next
+refused, then the client forgets its limits, and twice the share of refusals is free. 64 answers before the next
 cut prove it right. Otherwise the load goes back to where the trial began.
 """
 
@@ -19,7 +19,6 @@ from attrs import define
 _FREE = 16  # answers that pay for one refusal
 _SAVED = 4.0  # refusals that can be paid for beforehand
 _ANSWERS = 64  # over which the refused share is averaged, and which prove a trial right
-_TIMES = 3  # the refused share that is free on trial
 _FEW = 0.4  # a refused share that noise can explain
 
 
@@ -75,5 +74,5 @@ class Noise:
         if self.share > _FEW or (2 * load > self._highest and not is_lowest):
             return load
         self.is_on_trial, self._tried_at, self._saved = True, load, 2 * _SAVED
-        self._most, self._per_answer = 2 * _SAVED, max(1 / _FREE, _TIMES * self.share)
+        self._most, self._per_answer = 2 * _SAVED, max(1 / _FREE, 2 * self.share)
         return None
