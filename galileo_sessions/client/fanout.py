@@ -200,8 +200,7 @@ class CountStream:
 
     def _fail(self, error: BaseException) -> None:
         """Keeps the first error, which the loop raises after the results."""
-        if self._failure is None:
-            self._failure = error
+        self._failure = error if self._failure is None else self._failure
 
     # ---- targets -----------------------------------------------------------------------------------------------------
 

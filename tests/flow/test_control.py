@@ -3,6 +3,8 @@
 from math import inf
 
 import pytest
+from support.simulation import simulate
+from support.weathers import Mixed
 
 from galileo_sessions.client.flow.control import FlowControl, Permit
 from galileo_sessions.client.flow.outcome import IGNORED, Meaning, Outcome
@@ -332,3 +334,16 @@ def test_a_reason_says_what_a_request_waits_for_with_its_number() -> None:
     full = FlowControl(3)
     send(full, 0.0, 3)
     assert "one of the 3 requests under way to end: 3 at once is the limit now" == full.reason(0.0)
+
+
+def test_refusals_that_do_not_depend_on_the_load_stop_cutting_the_rate() -> None:
+    """At a service that refuses a quarter of all requests, whatever is sent, the rate doesn't sink."""
+    made: list[FlowControl] = []
+
+    def control() -> FlowControl:
+        made.append(FlowControl())
+        return made[-1]
+
+    found = simulate(Mixed(0.25, "refused"), control, 3_000, seed=1)
+    assert 0 == found.lost
+    assert 1_000 < made[0].rate
