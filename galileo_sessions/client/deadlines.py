@@ -61,8 +61,8 @@ class Deadline:
     __slots__ = ("_all", "_cancelling", "task", "when")
 
     def __init__(self, all_of_them: Deadlines, when: float) -> None:
-        self.when = when
-        self.task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self.when: float = when
+        self.task: asyncio.Task[Any] = cast("asyncio.Task[Any]", asyncio.current_task())
         self._all = all_of_them
         self._cancelling = self.task.cancelling()
 

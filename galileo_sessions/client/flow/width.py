@@ -94,7 +94,8 @@ class Width:
     """
 
     def __init__(self, initial: int, maximum: int) -> None:
-        self.initial, self.maximum = initial, maximum
+        self.initial: int = initial
+        self.maximum: int = maximum
         self.round: int = 0
         """The number of the round; answers to requests of earlier rounds say nothing about this width."""
         self.begin(initial)
