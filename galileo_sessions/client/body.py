@@ -58,9 +58,9 @@ class Body(aiohttp.Payload):
 
     connection: Connection | None = None
     """The connection that aiohttp chose; None until the request is about to be sent."""
-    was_used = False
+    was_used: bool = False
     """Whether the connection had carried a request of this client."""
-    came_early = False
+    came_early: bool = False
     """Whether something had arrived on the connection already."""
     is_answered = False
     """Whether the head of a response has arrived."""
@@ -108,10 +108,10 @@ class Body(aiohttp.Payload):
         used = cast("Used", self._used)
         has_unread = used.get(connection)
         self.connection = connection
-        self.was_used: bool = has_unread is not None
+        self.was_used = has_unread is not None
         if has_unread is None:
             used[connection] = _listener(connection.transport)
-        self.came_early: bool = came_early or (has_unread is not None and bool(has_unread()))
+        self.came_early = came_early or (has_unread is not None and bool(has_unread()))
 
 
 def no_connections() -> Used:
