@@ -9,7 +9,7 @@ from galileo_sessions.client.flow.rate import Rate
 
 def cut(load: float = 40.0, now: float = 1.0) -> Rate:
     """A rate that was cut because so many requests a second were refused."""
-    rate = Rate(0.0)
+    rate = Rate()
     rate.gather(now)  # nothing waited before, so that nothing is known of what got through
     rate.cut(now, load, 0.1, None)
     return rate
@@ -25,7 +25,7 @@ def succeed(rate: Rate, now: float, seconds: float, every: float = 0.03) -> None
 
 def test_there_is_no_rate_until_a_cut() -> None:
     """Nothing waits for it, whatever is sent."""
-    rate = Rate(0.0)
+    rate = Rate()
     for _ in range(1_000):
         rate.sent(0.0)
     assert (inf, True) == (rate.limit, rate.wait(0.0, 0.0) <= 0)
@@ -82,14 +82,14 @@ def test_what_was_sent_before_the_cut_did_not_get_through_at_this_rate() -> None
 
 def test_a_service_that_accepts_one_request_per_wait_gets_that_rate() -> None:
     """However large the load was that it refused."""
-    rate = Rate(0.0)
+    rate = Rate()
     rate.cut(10.0, 40.0, 0.1, 5.0)
     assert pytest.approx(1 / 5) == rate.limit
 
 
 def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
     """Until the next refusal, after which it grows as ever."""
-    rate = Rate(0.0)
+    rate = Rate()
     rate.cut(10.0, 40.0, 0.1, 5.0)
     for expected in (0.4, 0.8, 1.6):
         rate.passed(11.0, rate.epoch)
@@ -101,7 +101,7 @@ def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
 
 def test_the_lowest_rate_is_one_in_ten_seconds() -> None:
     """The circuit breaker's probes serve what takes less."""
-    rate = Rate(0.0)
+    rate = Rate()
     rate.cut(10.0, 40.0, 0.1, 600.0)
     assert 0.1 == rate.limit
 

@@ -87,7 +87,7 @@ class FlowControl:
         self._patience = patience
         self._say: Callable[[str], object] = on_change or str
         self._width = width(min(initial, maximum), maximum)
-        self._rate, self._noise, self._allowance = Rate(now), Noise(), Allowance()
+        self._rate, self._noise, self._allowance = Rate(), Noise(), Allowance()
         self.breaker: Breaker = Breaker()
         """The circuit breaker."""
         self.in_flight: int = 0

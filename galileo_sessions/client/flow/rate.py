@@ -40,14 +40,8 @@ _LOWEST = 0.1  # requests a second; the circuit breaker's probes serve what take
 
 @define
 class Rate:
-    """
-    The learned limit on requests a second.
+    """The learned limit on requests a second."""
 
-    Args:
-        begun: When the client began, in seconds of its clock.
-    """
-
-    begun: float
     limit: float = inf
     """Requests a second; infinite while no refusal has cut it."""
     epoch: int = 0
