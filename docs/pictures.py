@@ -193,11 +193,9 @@ def one_count() -> str:
 _ROOMS = {  # at column and row, with what each does
     "your code": (0, 0, ""),
     "cli": (1, 0, "the commands"),
-    "text": (2, 0, "reads filters"),
     "client": (0, 1, "GalileoSessions"),
-    "grouping": (1, 1, "days, bins, values"),
-    "filters": (2, 1, "Col, and no I/O"),
-    "fanout": (1, 2, "many counts"),
+    "filters": (1, 1, "Col, and no I/O"),
+    "stream": (1, 2, "many counts"),
     "request": (0, 3, "retries, deadline"),
     "flow": (1, 3, "width and rate"),
     "auth": (0, 4, "credentials"),
@@ -208,13 +206,11 @@ _ROOMS = {  # at column and row, with what each does
 _CALLS = """\
 your code > client
 cli > client
-cli > text
-text > filters
-client > grouping
-grouping > filters
-client > fanout
+cli > filters
+client > filters
+client > stream
 client > request
-fanout > request
+stream > request
 request > flow
 request > auth
 auth > transport

@@ -7,13 +7,13 @@ Count Galileo sessions from asyncio.
 """
 
 from galileo_sessions import errors as _errors
+from galileo_sessions.client.auth.credentials import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
 from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.credentials import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
-from galileo_sessions.client.fanout import CountStream
 from galileo_sessions.client.query import CountQuery, dump_query, load_query
 from galileo_sessions.client.results import CountReport, CountResult, CountsBy, CountsTable, Progress
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.settings import Limits, Retry
+from galileo_sessions.client.stream import CountStream
 from galileo_sessions.client.transport import Timeouts
 from galileo_sessions.errors import *  # noqa: F403  # its __all__ is added below
 from galileo_sessions.filters import columns as _columns
@@ -21,13 +21,13 @@ from galileo_sessions.filters import nodes as _nodes
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog, load_catalog
 from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import *  # noqa: F403  # its __all__ is added below
-from galileo_sessions.filters.drawing import draw_filter
-from galileo_sessions.filters.evaluation import matches
+from galileo_sessions.filters.json import dump_filter, load_filter
+from galileo_sessions.filters.marking import draw_filter
+from galileo_sessions.filters.matching import matches
 from galileo_sessions.filters.nodes import *  # noqa: F403  # its __all__ is added below
-from galileo_sessions.filters.serialization import dump_filter, load_filter
+from galileo_sessions.filters.partitions import Partition
+from galileo_sessions.filters.text import parse_filter
 from galileo_sessions.filters.tree import leaves_of, map_leaves
-from galileo_sessions.grouping.partitions import Partition
-from galileo_sessions.text.parser import parse_filter
 from galileo_sessions.version import __version__ as __version__
 
 __all__ = [

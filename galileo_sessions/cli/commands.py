@@ -22,17 +22,17 @@ from galileo_sessions.cli.parts import Split, named, read_split
 from galileo_sessions.cli.projects import read_projects
 from galileo_sessions.cli.screen import Screen
 from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.fanout import CountStream
 from galileo_sessions.client.query import ANY_PROJECT, CountQuery, load_query, narrowed, part_queries
 from galileo_sessions.client.results import CountResult
 from galileo_sessions.client.settings import Limits
+from galileo_sessions.client.stream import CountStream
 from galileo_sessions.display import printable
 from galileo_sessions.errors import ConfigurationError, FilterCheckError, FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
-from galileo_sessions.filters.drawing import draw_filter
+from galileo_sessions.filters.json import dump_filter, json_object, load_filter, strict_json
+from galileo_sessions.filters.marking import draw_filter
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, all_of, any_of
-from galileo_sessions.filters.serialization import dump_filter, json_object, load_filter, strict_json
-from galileo_sessions.text.parser import parse_filter
+from galileo_sessions.filters.text import parse_filter
 from galileo_sessions.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])

@@ -9,8 +9,8 @@ from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.results import CountReport
 from galileo_sessions.display import bar
 from galileo_sessions.filters.columns import Col
+from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.nodes import Filter
-from galileo_sessions.filters.serialization import dump_filter
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
 _BAR = 16  # characters; a line then has 58, which can be read on a telephone

@@ -16,8 +16,8 @@ from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col, DateCol
 from galileo_sessions.filters.nodes import ALWAYS, Filter
-from galileo_sessions.grouping.partitions import Partition
-from galileo_sessions.grouping.times import Unit, read_time, zone_of
+from galileo_sessions.filters.partitions import Partition
+from galileo_sessions.filters.times import Unit, read_time, zone_of
 
 T = TypeVar("T")
 

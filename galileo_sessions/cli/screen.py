@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from galileo_sessions.client.fanout import CountStream
+from galileo_sessions.client.stream import CountStream
 
 _MAX_WAITING = 1_000  # lines that wait for a slow reader of stdout
 _INTERVAL = 0.02  # seconds; waking the thread for each line would cost as much as the count

@@ -14,10 +14,9 @@ from uuid import UUID
 from attrs import evolve
 
 from galileo_sessions.client.address import base_url as resolve_base_url
-from galileo_sessions.client.auth import Authentication
-from galileo_sessions.client.checks import ColumnChecks
-from galileo_sessions.client.credentials import ApiKeyAuth, Credentials, find_credentials
-from galileo_sessions.client.fanout import CountStream, Targets, report_of
+from galileo_sessions.client.auth.authentication import Authentication
+from galileo_sessions.client.auth.credentials import ApiKeyAuth, Credentials, find_credentials
+from galileo_sessions.client.columns import ColumnChecks
 from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.query import ANY_PROJECT, CountQuery, build_query, columns_body, narrowed, part_queries
 from galileo_sessions.client.request import Count, Requester, logger, refuse_coroutine_function
@@ -25,12 +24,13 @@ from galileo_sessions.client.responses import COLUMNS
 from galileo_sessions.client.results import CountReport, CountsBy, CountsTable, OnProgress, by_project
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.settings import Limits, Retry
+from galileo_sessions.client.stream import CountStream, Targets, report_of
 from galileo_sessions.client.transport import SSL, Timeouts, Transport
 from galileo_sessions.errors import Attempt, ConfigurationError, brief
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.values import Several
-from galileo_sessions.grouping.partitions import Partition
 
 if TYPE_CHECKING:  # only for annotations, because importing aiohttp is the transport's business
     import aiohttp

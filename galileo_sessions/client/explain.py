@@ -15,7 +15,7 @@ from attrs import evolve
 
 from galileo_sessions.display import shortened
 from galileo_sessions.errors import Issue
-from galileo_sessions.filters.drawing import draw
+from galileo_sessions.filters.marking import draw
 from galileo_sessions.filters.nodes import Filter, LeafFilter
 from galileo_sessions.filters.tree import Path, Tree, key_of, walk
 

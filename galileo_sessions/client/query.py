@@ -11,9 +11,8 @@ from attrs import Attribute, evolve, field, fields, frozen
 from attrs.validators import optional
 
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
-from galileo_sessions.filters.messages import EMPTY_AND, expected_filter
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Or, all_of
-from galileo_sessions.filters.serialization import (
+from galileo_sessions.filters.advice import EMPTY_AND, expected_filter
+from galileo_sessions.filters.json import (
     checked_list,
     dump_filter,
     fault_at,
@@ -21,8 +20,9 @@ from galileo_sessions.filters.serialization import (
     load,
     load_node,
 )
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Or, all_of
+from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.values import UUID_TEXT, as_sequence, instant
-from galileo_sessions.grouping.partitions import Partition
 
 ANY_PROJECT = str(UUID(int=0))  # stands for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")

@@ -16,8 +16,8 @@ from galileo_sessions import errors
 from galileo_sessions.client.explain import explain
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
+from galileo_sessions.filters.json import strict_json
 from galileo_sessions.filters.nodes import ALWAYS
-from galileo_sessions.filters.serialization import strict_json
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from attrs import Factory, field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.errors import FilterError, FilterTypeError, UnknownColumnError, brief
-from galileo_sessions.filters import checking, messages
+from galileo_sessions.filters import advice, checking
 from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import (
     BooleanCol,
@@ -20,9 +20,9 @@ from galileo_sessions.filters.columns import (
     TypedCol,
     column_class,
 )
+from galileo_sessions.filters.json import checked_list, dump, json_object, load
 from galileo_sessions.filters.kinds import FILTER_TYPES
 from galileo_sessions.filters.nodes import Filter
-from galileo_sessions.filters.serialization import checked_list, dump, json_object, load
 
 T = TypeVar("T", bound=TypedCol)
 
@@ -135,7 +135,7 @@ class ColumnCatalog(Mapping[str, Any]):
     def _typed(self, column_id: str, made: type[T]) -> T:
         filter_type = self.info(column_id).filter_type
         if filter_type not in (None, made.filter_type):
-            raise FilterTypeError(messages.other_type(column_id, str(filter_type)))
+            raise FilterTypeError(advice.other_type(column_id, str(filter_type)))
         return made(column_id)
 
     def __iter__(self) -> Iterator[str]:

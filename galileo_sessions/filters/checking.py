@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from galileo_sessions.errors import FilterCheckError, Issue, brief
+from galileo_sessions.filters.advice import did_you_mean
 from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import column_class
-from galileo_sessions.filters.drawing import draw
 from galileo_sessions.filters.kinds import FILTER_TYPES
-from galileo_sessions.filters.messages import did_you_mean
+from galileo_sessions.filters.marking import draw
 from galileo_sessions.filters.nodes import Comparison, Filter
 from galileo_sessions.filters.tree import Path, walk
 

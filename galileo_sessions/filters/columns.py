@@ -29,14 +29,13 @@ from warnings import warn
 from attrs import field, frozen
 
 from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning, brief
-from galileo_sessions.filters import messages, values
+from galileo_sessions.filters import advice, partitions, values
+from galileo_sessions.filters.advice import Call
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of
-from galileo_sessions.filters.messages import Call
 from galileo_sessions.filters.nodes import LEAVES, READERS, DateFilter, Filter, FullyAnnotatedFilter, NumberFilter
+from galileo_sessions.filters.partitions import Partition
+from galileo_sessions.filters.times import Unit, first_instant, last_period, zone_of
 from galileo_sessions.filters.values import Several
-from galileo_sessions.grouping import partitions
-from galileo_sessions.grouping.partitions import Partition
-from galileo_sessions.grouping.times import Unit, first_instant, last_period, zone_of
 
 __all__ = [
     "BooleanCol",
@@ -70,7 +69,7 @@ def _check_column_id(_: object, __: object, value: str) -> None:
     if not value:
         raise FilterError('a column id can\'t be empty. Write the id of a column, such as Col("input")')
     if not values.sendable(value):
-        raise FilterError(f"the column id {brief(value)}: {messages.NOT_SENDABLE}")
+        raise FilterError(f"the column id {brief(value)}: {advice.NOT_SENDABLE}")
 
 
 @frozen(eq=False, repr=False)
@@ -89,7 +88,7 @@ class _Column(Generic[V]):
             value = values.list_of(operator, value, call)
         filter_type = self.filter_type or values.inferred_type(operator, value, call)
         held = values.judge(READERS[filter_type], operator, value, call)
-        if self.filter_type is None and isinstance(held, str) and (said := messages.date_as_text(self, operator, held)):
+        if self.filter_type is None and isinstance(held, str) and (said := advice.date_as_text(self, operator, held)):
             warn(said, DateAsTextWarning, stacklevel=3)
         leaf = _LEAVES[filter_type]
         if case_sensitive is True:
@@ -100,31 +99,31 @@ class _Column(Generic[V]):
         return self._leaf("eq", other)
 
     def __and__(self, other: Never) -> Never:
-        raise messages.expected_filter(self, "&")
+        raise advice.expected_filter(self, "&")
 
     def __or__(self, other: Never) -> Never:
-        raise messages.expected_filter(self, "|")
+        raise advice.expected_filter(self, "|")
 
     __rand__ = __and__
     __ror__ = __or__
 
     def __bool__(self) -> Never:
-        raise messages.expected_filter(self)
+        raise advice.expected_filter(self)
 
     if TYPE_CHECKING:
         __hash__: ClassVar[None]  # type: ignore[assignment]  # as Python itself sets it, because of __eq__
     else:  # type checkers reject these; at run time they explain themselves
 
         def __invert__(self):
-            raise messages.expected_filter(self)
+            raise advice.expected_filter(self)
 
         def __contains__(self, _):
-            raise messages.expected_filter(self)
+            raise advice.expected_filter(self)
 
         def __getattr__(self, name):
             if name.startswith("__"):
                 raise AttributeError(name)
-            problem = messages.no_such_method(self, self.filter_type, name)
+            problem = advice.no_such_method(self, self.filter_type, name)
             raise AttributeError(problem, name=name)  # given obj, Python would add a suggestion of its own
 
 
@@ -264,7 +263,7 @@ class CollectionCol(_Text[str, str, Texts]):
         return partitions.values(Call(self, "values", (values,)))
 
     def __ne__(self, other: Never) -> Never:  # type: ignore[override]  # type checkers reject it
-        raise FilterTypeError(messages.no_such_method(self, self.filter_type, "ne"))
+        raise FilterTypeError(advice.no_such_method(self, self.filter_type, "ne"))
 
 
 @final

@@ -13,7 +13,7 @@ from attrs import field, fields, frozen
 
 from galileo_sessions import display
 from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError, brief
-from galileo_sessions.filters import kinds, messages, values
+from galileo_sessions.filters import advice, kinds, values
 from galileo_sessions.filters.kinds import FilterType
 
 __all__ = [
@@ -78,16 +78,16 @@ class Filter:
         return Not(self)
 
     def __rand__(self, other: Never) -> NoReturn:
-        raise messages.expected_filter(other, "&")
+        raise advice.expected_filter(other, "&")
 
     def __ror__(self, other: Never) -> NoReturn:
-        raise messages.expected_filter(other, "|")
+        raise advice.expected_filter(other, "|")
 
     def __bool__(self) -> Never:
-        raise messages.no_truth_value()
+        raise advice.no_truth_value()
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        from galileo_sessions.filters.drawing import draw_filter  # noqa: PLC0415  # which imports the nodes
+        from galileo_sessions.filters.marking import draw_filter  # noqa: PLC0415  # which imports the nodes
 
         return display.html_drawing(draw_filter(self))
 
@@ -255,7 +255,7 @@ READERS: dict[str, Any] = {leaf.type: fields(leaf).value.converter for leaf in g
 def _filter(value: Filter) -> Filter:
     if isinstance(value, Filter):
         return value
-    raise messages.expected_filter(value)
+    raise advice.expected_filter(value)
 
 
 def _filters(value: Iterable[Filter]) -> tuple[Filter, ...]:
@@ -381,7 +381,7 @@ def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
     absorbing: Filter | None = None
     for part in parts:
         if not isinstance(part, Filter):
-            raise messages.expected_filter(part, kind.symbol)
+            raise advice.expected_filter(part, kind.symbol)
         if not _is_empty(part):
             kept.append(part)
         elif not isinstance(part, kind):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from galileo_sessions.errors import FilterTypeError
-from galileo_sessions.filters import messages
+from galileo_sessions.filters import advice
 from galileo_sessions.filters.nodes import And, Filter, LeafFilter, Not, Or
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -37,7 +37,7 @@ def children(node: Tree) -> list[tuple[Path, Filter]]:
         return []
     if isinstance(node, tuple):
         return [((i,), leaf) for i, leaf in enumerate(node)]
-    raise messages.expected_filter(node)
+    raise advice.expected_filter(node)
 
 
 def walk(node: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
@@ -75,7 +75,7 @@ def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filte
     if isinstance(where, LeafFilter):
         made = function(where)
         if not isinstance(made, Filter):
-            raise FilterTypeError(messages.no_mapped_leaf(where, made))
+            raise FilterTypeError(advice.no_mapped_leaf(where, made))
         return made
     before = [child for _, child in children(where)]
     after = [map_leaves(child, function) for child in before]

@@ -15,8 +15,8 @@ from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
 from galileo_sessions.errors import FilterTypeError, brief
+from galileo_sessions.filters.advice import CONSTRUCTOR, NAIVE, NOT_SENDABLE, WITH_OFFSET, Source
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, is_missing, numpy_kind
-from galileo_sessions.filters.messages import CONSTRUCTOR, NAIVE, NOT_SENDABLE, WITH_OFFSET, Source
 
 _MAX_DIGITS = 4_300  # Python neither reads nor writes an int with more digits as text
 _TOO_LARGE, _TOO_SMALL = 10**_MAX_DIGITS, -(10**_MAX_DIGITS)

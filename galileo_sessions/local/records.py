@@ -11,10 +11,10 @@ from uuid import UUID
 
 from galileo_sessions.client.query import SCOPE
 from galileo_sessions.errors import FilterError, brief
+from galileo_sessions.filters.advice import naive_in_record
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.kinds import filter_type_of, is_missing
-from galileo_sessions.filters.messages import naive_in_record
 from galileo_sessions.filters.values import UUID_TEXT, instant
 
 _IDS = ("id", "session_id", "project_id", "run_id", "trace_id", "parent_id", *SCOPE)

@@ -20,10 +20,10 @@ from galileo_sessions.client.query import SCOPE
 from galileo_sessions.errors import FilterCheckError, FilterError, Issue
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.evaluation import matches
+from galileo_sessions.filters.json import dump_filter, load, load_filter
 from galileo_sessions.filters.kinds import FILTER_TYPES
+from galileo_sessions.filters.matching import matches
 from galileo_sessions.filters.nodes import LEAVES, Filter, LeafFilter, all_of
-from galileo_sessions.filters.serialization import dump_filter, load, load_filter
 
 try:
     from pydantic import UUID4, AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model

@@ -198,7 +198,7 @@ async def test_a_cancelled_count_leaves_the_question_to_the_next():
 
 async def test_the_columns_of_many_projects_are_bounded(monkeypatch):
     """Only the columns of the projects that were counted last are kept."""
-    monkeypatch.setattr("galileo_sessions.client.checks.MAX_PROJECTS", 2)
+    monkeypatch.setattr("galileo_sessions.client.columns.MAX_PROJECTS", 2)
     service = Service(FEW)
 
     async def then(galileo: GalileoSessions) -> None:

@@ -13,7 +13,7 @@ from galileo_sessions import (
     Secret,
     ServerError,
 )
-from galileo_sessions.client.login import TokenCache, lifetime
+from galileo_sessions.client.auth.login import TokenCache, lifetime
 
 
 async def idling() -> None:

@@ -19,6 +19,7 @@ from galileo_sessions.filters.catalog import (
 )
 from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import Col
+from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.nodes import (
     ALWAYS,
     NEVER,
@@ -31,7 +32,6 @@ from galileo_sessions.filters.nodes import (
     all_of,
     any_of,
 )
-from galileo_sessions.filters.serialization import dump_filter
 from galileo_sessions.filters.tree import Path
 
 FULLY = FullyAnnotatedFilter()

@@ -15,7 +15,7 @@ from unicodedata import east_asian_width
 from attrs import frozen
 
 from galileo_sessions.errors import FilterError, FilterParseError, brief
-from galileo_sessions.filters import messages, nodes, values
+from galileo_sessions.filters import advice, nodes, values
 from galileo_sessions.filters.columns import Col, TypedCol, column_class
 from galileo_sessions.filters.kinds import COMPARISONS, FILTER_TYPES, METHODS, PARTITIONS, SYMBOLS
 from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
@@ -60,7 +60,7 @@ _JOIN: dict[str, Any] = {"&": all_of, "|": any_of}  # & binds tighter
 _COMPARE = {symbol: COMPARISONS[name] for name, symbol in SYMBOLS.items()}
 _OPERATORS = {*_JOIN, *_COMPARE}
 _INSTEAD = {
-    **dict.fromkeys(("and", "or", "not", "&", "|", "!"), messages.JOIN),
+    **dict.fromkeys(("and", "or", "not", "&", "|", "!"), advice.JOIN),
     **dict.fromkeys(("'", '"'), "Close the quotes on the same line"),
     **dict.fromkeys((")", "]"), "Check the brackets before it"),
     "in": 'Write Col("a").one_of([...]) or Col.collection("tags").contains("x")',
@@ -114,11 +114,11 @@ class _Parser:
                 MAX_TEXT, f"the text has more than {MAX_TEXT:,} characters. load_filter reads larger filters"
             )
         if self._next.lastgroup == "end":
-            raise self._error(0, f"the text is empty. {messages.EXAMPLE}")
+            raise self._error(0, f"the text is empty. {advice.EXAMPLE}")
         start = self._next.start()
         [value], _, _ = self._items("", start)
         if not isinstance(value, Filter):
-            raise self._error(start, str(messages.expected_filter(value)))
+            raise self._error(start, str(advice.expected_filter(value)))
         return value
 
     def _take(self) -> Token:
@@ -131,7 +131,7 @@ class _Parser:
     def _items(self, opening: str, start: int, *, is_call: bool = False) -> tuple[list[Any], dict[str, Any], bool]:
         """Reads up to the closing bracket. Returns the values, those given by name, and whether there was a comma."""
         if len(self._open) > MAX_BRACKETS:
-            raise self._error(start, messages.TOO_DEEP)
+            raise self._error(start, advice.TOO_DEEP)
         self._open.append((opening, start))
         closing = _CLOSING[opening]
         items: list[Any] = []
@@ -208,7 +208,7 @@ class _Parser:
             return _Function(name, token.start(), function)
         if self._next[0] != "(" and name.lower() not in _KNOWN:
             return Col(name)
-        hint = messages.did_you_mean(name, _NAMES, "times, ids and time zones are text")
+        hint = advice.did_you_mean(name, _NAMES, "times, ids and time zones are text")
         hint = f"write Col.{name}(...)" if name in FILTER_TYPES else hint
         raise self._error(token.start(), f"unknown name {brief(name)}; {hint}")
 
@@ -221,15 +221,15 @@ class _Parser:
             if owner.call is not Col:
                 raise self._uncalled(owner)
             if name not in FILTER_TYPES:
-                hint = messages.sentence(messages.did_you_mean(name, FILTER_TYPES))
+                hint = advice.sentence(advice.did_you_mean(name, FILTER_TYPES))
                 raise self._error(start, f"Col has no {name[:80]}; it has {', '.join(FILTER_TYPES)}. {hint}".strip())
             return _Function(f"Col.{name}", owner.start, column_class(FILTER_TYPES[name]))
         if not isinstance(owner, _COLUMNS):
-            raise self._error(start, f"only columns have methods. {messages.JOIN}")
+            raise self._error(start, f"only columns have methods. {advice.JOIN}")
         if name in PARTITIONS:
             raise self._error(start, f"{name} makes a partition, not a filter. Partitions can't be written as text")
         if name not in METHODS or not hasattr(owner, name):
-            raise self._error(start, messages.no_such_method(owner, owner.filter_type, name))
+            raise self._error(start, advice.no_such_method(owner, owner.filter_type, name))
         return _Function(name, start, getattr(owner, name))
 
     def _number(self, token: Token) -> int | float:
@@ -283,7 +283,7 @@ class _Parser:
             return operands[0]
         for value, place in operands:
             if not isinstance(value, Filter):
-                raise self._error(place, str(messages.expected_filter(value, symbol)))
+                raise self._error(place, str(advice.expected_filter(value, symbol)))
         start = operands[0][1]
         return self._apply(start, _JOIN[symbol], [value for value, _ in operands]), start
 
@@ -305,9 +305,9 @@ class _Parser:
         if token.lastgroup == "end" and opening:
             return self._error(start, f"{opening!r} was never closed")
         if token.lastgroup == "end":
-            return self._error(token.start(), f"the text ends too early. {messages.EXAMPLE}")
+            return self._error(token.start(), f"the text ends too early. {advice.EXAMPLE}")
         written = "=" if token.lastgroup == "keyword" else token[0]
-        hint = _INSTEAD.get(written, messages.EXAMPLE)
+        hint = _INSTEAD.get(written, advice.EXAMPLE)
         return self._error(token.start(), f"{brief(written)} can't stand here. {hint}")
 
     def _uncalled(self, function: _Function) -> FilterParseError:

@@ -20,7 +20,7 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from galileo_sessions.errors import FilterDecodeError, FilterError, brief
-from galileo_sessions.filters import messages
+from galileo_sessions.filters import advice
 from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, And, Filter, FullyAnnotatedFilter, LeafFilter, Not, Or
 from galileo_sessions.filters.tree import KEYS, Path
 
@@ -41,7 +41,7 @@ def dump_filter(where: Filter) -> dict[str, Any]:
     if isinstance(where, Filter):
         leaf: Any = type(where)
         return {"filter": _dump_function(leaf)(where)}
-    raise messages.expected_filter(where)
+    raise advice.expected_filter(where)
 
 
 def load_filter(tree: object) -> Filter:
@@ -73,7 +73,7 @@ def load_node(data: Any, path: Path, depth: int = 1) -> Filter:
             return Not(load_node(node, (*path, "not"), depth + 1))
         case _:
             problem = f"expected a JSON object with exactly one of filter, and, or, not; got {brief(data)}"
-            raise fault_at(path, problem + messages.instead_of_node(data))
+            raise fault_at(path, problem + advice.instead_of_node(data))
 
 
 def _load_nodes(data: object, path: Path, depth: int) -> list[Filter]:
@@ -161,7 +161,7 @@ def _first_fault(error: Any, path: Path) -> FilterDecodeError:
     if hasattr(error, "extra_fields"):
         key = min(map(str, error.extra_fields))
         names = [attribute.name for attribute in fields(error.cl)]
-        hint = messages.did_you_mean(key, names, f"they have {', '.join(names)} and type")
+        hint = advice.did_you_mean(key, names, f"they have {', '.join(names)} and type")
         return fault_at(path, f"{error.cl.type} filters have no key {brief(key)}; {hint}")
     return fault_at((*path, *getattr(error, "path", ())), str(error))
 

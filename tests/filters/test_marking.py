@@ -25,7 +25,7 @@ from galileo_sessions import (
     all_of,
     any_of,
 )
-from galileo_sessions.filters.drawing import draw, draw_filter
+from galileo_sessions.filters.marking import draw, draw_filter
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 

@@ -14,11 +14,11 @@ from attrs import evolve, field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
+from galileo_sessions.filters.advice import Call, Column
 from galileo_sessions.filters.kinds import FilterType
-from galileo_sessions.filters.messages import Call, Column
 from galileo_sessions.filters.nodes import Comparison, DateFilter, Filter, NumberFilter
+from galileo_sessions.filters.times import Unit, instant_in, next_begin, zone_of
 from galileo_sessions.filters.values import items_of, number
-from galileo_sessions.grouping.times import Unit, instant_in, next_begin, zone_of
 
 MAX_PARTS = 10_000
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, assert_never, cast
 from uuid import UUID
 
 from galileo_sessions.errors import FilterError
-from galileo_sessions.filters import messages, nodes
+from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.kinds import COMPARISONS, FilterType, filter_type_of, is_missing, numpy_kind
 from galileo_sessions.filters.values import instant, text
 
@@ -40,7 +40,7 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
         FilterError: if a date filter is evaluated on a `datetime` without a time zone.
     """
     if not isinstance(where, nodes.Filter) or not isinstance(record, Mapping):
-        raise messages.swapped(where, record)
+        raise advice.swapped(where, record)
     return _truth(where, record) is True
 
 
@@ -106,7 +106,7 @@ def _number_or_none(value: Any) -> Any:
 def _instant_or_none(column_id: str, have: Any) -> object:
     if isinstance(have, datetime) and not is_missing(have):
         if have.utcoffset() is None:
-            raise messages.naive_in_record(column_id, have)
+            raise advice.naive_in_record(column_id, have)
         if getattr(have, "nanosecond", 0):  # pandas' Timestamp compares exactly with a datetime
             return have
     try:

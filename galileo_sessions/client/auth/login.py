@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 
 from attrs import evolve
 
-from galileo_sessions.client.credentials import PasswordAuth, header_problem
+from galileo_sessions.client.auth.credentials import PasswordAuth, header_problem
 from galileo_sessions.client.responses import Response, error_of
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.errors import ConfigurationError, GalileoError, LoginError

@@ -35,7 +35,7 @@ from galileo_sessions import (
     all_of,
     any_of,
 )
-from galileo_sessions.text.parser import MAX_BRACKETS, MAX_TEXT, parse_filter
+from galileo_sessions.filters.text import MAX_BRACKETS, MAX_TEXT, parse_filter
 
 A, B, C = Col("a").gt(1), Col("b").lt(2), Col("c").eq("x")
 

@@ -9,7 +9,7 @@ import pytest
 from support.strategies import check_message
 
 from galileo_sessions import Col, FilterError, matches, parse_filter
-from galileo_sessions.grouping import times
+from galileo_sessions.filters import times
 
 NOW = datetime(2026, 5, 8, 22, 30, tzinfo=UTC)  # in Berlin, the ninth has begun
 CREATED = Col.date("created_at")

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias, cast
 from zoneinfo import ZoneInfo
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
-from galileo_sessions.filters.messages import Source
+from galileo_sessions.filters.advice import Source
 from galileo_sessions.filters.values import instant, parse_instant
 
 Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]

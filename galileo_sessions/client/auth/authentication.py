@@ -12,7 +12,7 @@ from typing import TypeVar
 from attrs import evolve
 from multidict import CIMultiDict
 
-from galileo_sessions.client.credentials import (
+from galileo_sessions.client.auth.credentials import (
     Credentials,
     PasswordAuth,
     bearer,
@@ -20,7 +20,7 @@ from galileo_sessions.client.credentials import (
     header_problem,
     name_problem,
 )
-from galileo_sessions.client.login import TokenCache, login_form, token_of
+from galileo_sessions.client.auth.login import TokenCache, login_form, token_of
 from galileo_sessions.client.responses import Endpoint, Response
 from galileo_sessions.client.secret import Secret, forms_of, redact
 from galileo_sessions.client.transport import Transport

@@ -1,1 +1,0 @@
-"""Partitions: counts by day, bin or value."""

@@ -1,1 +1,0 @@
-"""Filters as text: what `repr` prints and people type, read back."""
