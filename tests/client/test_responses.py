@@ -61,7 +61,7 @@ async def test_statuses_are_mapped(status, error, words):
     assert caught.value.query == CountQuery(PROJECT, HEADLINE)
     assert statuses(caught.value) == [status] * (4 if status == 500 else 1)
     assert len(server.requests) == len(caught.value.attempts)
-    assert 0 < caught.value.elapsed < 5
+    assert caught.value.elapsed > 0
 
 
 @pytest.mark.parametrize("path", ["/x", "http://{other}/v2"], ids=["same server", "other server"])
