@@ -37,27 +37,9 @@ def on_trial() -> Noise:
     return noise
 
 
-def test_a_few_refusals_are_free() -> None:
-    """Four are saved up, and no more than that."""
-    noise = Noise()
-    assert 4 == free(noise)
-    for _ in range(1_000):
-        noise.count(refused=False)
-    assert 4 == free(noise)
-
-
 def test_answers_pay_for_refusals() -> None:
     """For one in sixteen."""
     assert 16 == answers_per_refusal(Noise())
-
-
-def test_the_share_is_that_of_the_last_answers() -> None:
-    """What was long ago hardly counts."""
-    noise = heard(0.2)
-    assert pytest.approx(0.2, abs=0.03) == noise.share
-    for _ in range(200):
-        noise.count(refused=False)
-    assert 0.02 > noise.share
 
 
 @pytest.mark.parametrize(
@@ -82,13 +64,6 @@ def test_a_load_of_which_most_is_refused_was_never_credible() -> None:
     assert 40.0 == noise.judge(40.0, 0)
 
 
-def test_on_trial_more_refusals_are_free_than_there_were() -> None:
-    """So noise itself can't end the trial: a fifth was refused."""
-    noise = on_trial()
-    assert 5 > answers_per_refusal(noise)
-    assert noise.is_on_trial
-
-
 def test_64_answers_before_the_next_cut_prove_a_trial_right() -> None:
     """Then refusals are noise, and stay as cheap."""
     noise = on_trial()
@@ -103,11 +78,3 @@ def test_otherwise_the_load_goes_back_to_where_the_trial_began() -> None:
     assert 40.0 == noise.judge(1_000.0, 63)
     assert not noise.is_on_trial
     assert answers_per_refusal(Noise()) == answers_per_refusal(noise)
-
-
-def test_a_rate_that_cannot_be_cut_further_is_a_reason_for_another_trial() -> None:
-    """After trials that failed, a client isn't left at the lowest rate for ever."""
-    noise = heard(0.2)
-    assert 0.1 == noise.judge(0.1, 0)
-    assert noise.judge(0.1, 0, is_lowest=True) is None
-    assert noise.is_on_trial
