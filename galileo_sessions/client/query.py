@@ -10,7 +10,8 @@ from uuid import UUID
 from attrs import Attribute, evolve, field, fields, frozen
 from attrs.validators import optional
 
-from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
 from galileo_sessions.filters.advice import EMPTY_AND, expected_filter
 from galileo_sessions.filters.json import (
     checked_list,

@@ -4,6 +4,7 @@ from attrs import frozen
 
 from galileo_sessions import errors
 from galileo_sessions.client.flow.outcome import Meaning
+from galileo_sessions.client.responses import is_final
 
 _FAILED = frozenset({408, 425, 500, 504})
 _REFUSED = frozenset({502, 503, 520, 521, 522, 523, 524, 529})  # from 520 on by proxies: the service didn't answer them
@@ -33,16 +34,18 @@ class Verdict:
 
 def verdict_on(error: errors.GalileoError) -> Verdict:
     """The verdict on the error of an attempt."""
+    if is_final(error):
+        return Verdict("success")
     match error:
         case errors.ResponseError():
             return _verdict_on_status(error.status, error.retry_after)
         case errors.AttemptTimeoutError():
             return Verdict("failed", cost=2)
         case errors.ProtocolError():
-            return Verdict("failed" if error.worth_retrying else "success")
-        case errors.DecodeError():  # what isn't JSON comes from something in front of the service, or was cut off
-            return Verdict("success" if error.is_json else "refused")
-        case errors.TransportError() if not isinstance(error, errors.TLSError):
+            return Verdict("failed")
+        case errors.TLSError():
+            return Verdict("ignored")
+        case errors.TransportError() | errors.DecodeError():
             return Verdict("refused")
         case _:
             return Verdict("ignored")

@@ -28,7 +28,7 @@ from galileo_sessions import (
     TLSError,
 )
 from galileo_sessions.client.policy import FirstAttempts, Retries
-from galileo_sessions.client.responses import Response
+from galileo_sessions.client.responses import Response, final
 from galileo_sessions.client.verdict import verdict_on
 
 
@@ -78,13 +78,13 @@ def test_a_policy_at_its_bounds_is_taken(arguments):
 RETRIED = [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529]
 FOR_GOOD = [
     TLSError("x"),
-    DecodeError("x"),
+    final(DecodeError("x")),
     ConfigurationError("x"),
     FilterError("x"),
     DeadlineExceededError("x"),
     LoginError("x", status=401),
     LoginError("x", status=200),
-    ProtocolError("too long", worth_retrying=False),
+    final(ProtocolError("too long")),
     status(404, Retry_After="1"),
     *[status(number) for number in (302, 400, 401, 403, 404, 409, 422, 501, 599)],
 ]
@@ -95,7 +95,7 @@ def test_statuses_that_are_tried_again():
     assert [number for number in range(300, 600) if waits_of(status(number))] == RETRIED
 
 
-@pytest.mark.parametrize("error", [*TRANSPORT.values(), DecodeError("x", is_json=False)], ids=[*TRANSPORT, "a page"])
+@pytest.mark.parametrize("error", [*TRANSPORT.values(), DecodeError("x")], ids=[*TRANSPORT, "a page"])
 def test_trouble_on_the_way_is_tried_again(error):
     """Disconnects, connect errors, attempt timeouts, malformed HTTP and pages of a proxy are retried."""
     assert waits_of(error)

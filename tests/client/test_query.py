@@ -28,7 +28,7 @@ from galileo_sessions import (
     dump_query,
     load_query,
 )
-from galileo_sessions.errors import brief
+from galileo_sessions.display import brief
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 LEAF = Col("a").eq("x")

@@ -26,6 +26,7 @@ from galileo_sessions import (
     TLSError,
     TransportError,
 )
+from galileo_sessions.client.responses import final
 from galileo_sessions.client.verdict import Verdict, verdict_on
 
 # ---- what an error means ---------------------------------------------------------------------------------------------
@@ -34,9 +35,9 @@ FINAL = {
     "success": [
         *[status(number) for number in (302, 400, 401, 403, 404, 409, 418, 422, 501, 505)],
         *[status(number, Retry_After="1") for number in (404, 422)],
-        DecodeError("x"),
+        final(DecodeError("x")),
         LoginError("x", status=401),
-        ProtocolError("x", worth_retrying=False),
+        final(ProtocolError("x")),
     ],
     "ignored": [
         TLSError("x"),
@@ -52,7 +53,7 @@ MEANINGS = FINAL | {
         TRANSPORT["connect"],
         TRANSPORT["disconnect"],
         TransportError("x"),
-        DecodeError("x", is_json=False),
+        DecodeError("x"),
     ],
     "throttled": [
         status(429),

@@ -310,7 +310,7 @@ def test_progress_attempts_and_log_show_the_limits(caplog):
         return [await result for result in results]
 
     results, before, during = under(sky, main)
-    assert (before.width, before.limit, before.rate, before.breaker_open) == (10, 10, math.inf, False)
+    assert (before.width, before.rate, before.breaker_open) == (10, math.inf, False)
     assert during.breaker_open
     attempts = [attempt for result in results for attempt in result.attempts]
     assert {attempt.breaker_open for attempt in attempts} == {False, True}
