@@ -53,6 +53,13 @@ class CountByOptions(TypedDict, total=False):
     check: bool | None
 
 
+class CountAllOptions(CountByOptions, total=False):
+    """The keywords of `count_all`."""
+
+    filters: Iterable[Filter]
+    fail_fast: bool
+
+
 class GalileoSessions:
     """
     Counts the sessions of Galileo projects.
@@ -275,45 +282,25 @@ class GalileoSessions:
         )
 
     async def count_all(
-        self,
-        targets: Targets,
-        where: Filter | None = None,
-        *,
-        filters: Iterable[Filter] = (),
-        log_stream_id: UUID | str | None = None,
-        experiment_id: UUID | str | None = None,
-        metrics_testing_id: UUID | str | None = None,
-        concurrency: int | None = None,
-        fail_fast: bool = False,
-        timeout: float | None = None,  # noqa: ASYNC109  # as in count
-        on_progress: OnProgress | None = None,
-        check: bool | None = None,
+        self, targets: Targets, where: Filter | None = None, **options: Unpack[CountAllOptions]
     ) -> CountReport:
         """
         Counts like `count_many`, and returns all results in the order of the targets.
 
-        The arguments are those of `count_many`, without `ordered`. If the total is 0, `check` works as in `count`.
+        Args:
+            targets: Project ids, or `CountQuery` objects.
+            where: The filter for each target.
+            options: `filters`, `log_stream_id`, `experiment_id`, `metrics_testing_id`, `concurrency`, `fail_fast`,
+                `timeout`, `on_progress` and `check`, as in `count_many`. If the total is 0, `check` works as in
+                `count`.
 
         Raises:
             GalileoError: what a stream raises; errors of single targets are in the report. The `report` attribute of
                 the exception has the results until then. What the source of the targets raises gets a note instead.
         """
-        deadline = _deadline(timeout)
-        stream = self.count_many(
-            targets,
-            where,
-            filters=filters,
-            log_stream_id=log_stream_id,
-            experiment_id=experiment_id,
-            metrics_testing_id=metrics_testing_id,
-            concurrency=concurrency,
-            fail_fast=fail_fast,
-            timeout=timeout,
-            on_progress=on_progress,
-            check=check,
-        )
-        report = await report_of(stream)
-        if not report.total and check is self._check is None:
+        deadline = _deadline(options.get("timeout"))
+        report = await report_of(self.count_many(targets, where, **options))
+        if not report.total and options.get("check") is self._check is None:
             counted = [result.query for result in report.results if result.ok]
             await self._checks.explain_zero(counted[:1], deadline)
         return report

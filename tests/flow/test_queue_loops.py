@@ -28,3 +28,22 @@ async def test_a_busy_event_loop_blames_nobody_for_what_takes_longer(busy):
                 loop.work(0.08)
             await asyncio.sleep(0)
     assert queue.flow.width == 256 if busy else queue.flow.width < 20
+
+
+def test_counts_that_are_closed_after_their_loop_wake_nobody():
+    """Coroutines that waited in a loop that is closed by then can be closed, whether or not they have a permit."""
+    loop, queue = asyncio.new_event_loop(), Queue(Limits(1), Retry())
+    waiters = [queue.acquire(interactive=False, patience=90.0) for _ in range(3)]
+
+    async def wait() -> None:
+        permit = queue.try_acquire(interactive=False)
+        for waiter in waiters:
+            waiter.send(None)
+        assert permit is not None
+        succeed(queue, permit)
+
+    loop.run_until_complete(wait())
+    loop.close()
+    for waiter in waiters:
+        waiter.close()
+    assert queue.flow.in_flight == 0
