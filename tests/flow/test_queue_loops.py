@@ -35,14 +35,16 @@ def test_counts_that_are_closed_after_their_loop_wake_nobody():
     loop, queue = asyncio.new_event_loop(), Queue(Limits(1), Retry())
     waiters = [queue.acquire(interactive=False, patience=90.0) for _ in range(3)]
 
-    async def wait() -> None:
+    async def wait() -> list[asyncio.Task[object]]:
         permit = queue.try_acquire(interactive=False)
-        for waiter in waiters:
-            waiter.send(None)
         assert permit is not None
+        tasks = [asyncio.create_task(waiter) for waiter in waiters]
+        await asyncio.sleep(0)
         succeed(queue, permit)
+        return tasks
 
-    loop.run_until_complete(wait())
+    for task in loop.run_until_complete(wait()):
+        task._log_destroy_pending = False
     loop.close()
     for waiter in waiters:
         waiter.close()
