@@ -7,6 +7,7 @@ from support.clock import VirtualLoop, virtual_time
 from support.queues import succeed
 
 from galileo_sessions import Limits, Retry
+from galileo_sessions.client.flow.control import Permit
 from galileo_sessions.client.flow.queue import Queue
 
 
@@ -35,16 +36,14 @@ def test_counts_that_are_closed_after_their_loop_wake_nobody():
     loop, queue = asyncio.new_event_loop(), Queue(Limits(1), Retry())
     waiters = [queue.acquire(interactive=False, patience=90.0) for _ in range(3)]
 
-    async def wait() -> list[asyncio.Task[object]]:
+    async def wait() -> Permit:
         permit = queue.try_acquire(interactive=False)
-        assert permit is not None
-        tasks = [asyncio.create_task(waiter) for waiter in waiters]
+        for waiter in waiters:
+            asyncio.create_task(waiter)._log_destroy_pending = False
         await asyncio.sleep(0)
-        succeed(queue, permit)
-        return tasks
+        return permit
 
-    for task in loop.run_until_complete(wait()):
-        task._log_destroy_pending = False
+    queue.released(loop.run_until_complete(wait()))
     loop.close()
     for waiter in waiters:
         waiter.close()
