@@ -16,7 +16,7 @@ from copy import copy
 from math import ceil, inf
 from typing import Any, Protocol, TypeVar, cast
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from galileo_sessions import errors
 from galileo_sessions.client.auth.authentication import Authentication
@@ -28,14 +28,13 @@ from galileo_sessions.client.query import CountQuery
 from galileo_sessions.client.responses import COUNT, Endpoint, Reply
 from galileo_sessions.client.settings import DAY, PATIENCE, Retry
 from galileo_sessions.client.transport import Transport, closed_error
-from galileo_sessions.client.verdict import Verdict, verdict_on
+from galileo_sessions.client.verdict import verdict_on
 
 T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger("galileo_sessions")
 
 _TIMER = 0.001  # seconds by which a timer can be early
-_SUCCESS = Verdict("success")
 _LINE = "POST %s: attempt %d, status %s, %.0f ms"
 
 Attempts = tuple[errors.Attempt, ...]
@@ -71,8 +70,8 @@ class Request:
     """Made when the first attempt has failed."""
     not_before: float = -inf
     """When the next attempt can begin, on the loop's clock."""
-    verdict: Verdict = _SUCCESS
-    """On the last attempt."""
+    outcome: Outcome = IGNORED
+    """Of the last attempt."""
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
         """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
@@ -96,7 +95,7 @@ class Request:
 
     def given_up(self, error: errors.GalileoError, retry: Retry, now: float) -> errors.GalileoError:
         """The error to raise if there is no next attempt, with what to do about a wait that was too long."""
-        asked = self.verdict.retry_after or 0.0
+        asked = self.outcome.retry_after or 0.0
         is_short = asked > self.started + self.patience - now
         if not self.interactive or retry.attempts == 1 or asked > DAY:
             return self.failure(error, now)
@@ -269,27 +268,26 @@ class Requester:
             self.queue.released(permit)
             raise
         ended, error = clock(), reply.error
-        request.verdict = _SUCCESS if error is None else verdict_on(error)
+        request.outcome = Outcome("success", ended - begun) if error is None else verdict_on(error)
         if not request.attempts:
-            self._first_attempts.add(failed=error is not None and not request.verdict.is_final)
-        self.queue.ended(permit, ended, self._outcome_of(request, reply, begun, ended), error)
+            self._first_attempts.add(failed=error is not None and not request.outcome.is_final)
+        outcome = request.outcome if error is None else self._lesson_of(request, error, ended)
+        if reply.allowance is not None and outcome.meaning != "ignored":
+            remaining, seconds = reply.allowance
+            outcome = evolve(outcome, allowance=(remaining, min(seconds, self.retry.max_retry_after)))
+        self.queue.ended(permit, ended, outcome, error)
         self._record(request, error, begun, ended)
         return reply
 
-    def _outcome_of(self, request: Request, reply: Reply[Any], begun: float, ended: float) -> Outcome:
-        """What an attempt says about the service."""
-        error, verdict, told = reply.error, request.verdict, reply.allowance
-        if told is not None:
-            told = told[0], min(told[1], self.retry.max_retry_after)
-        if error is None:
-            return Outcome("success", ended - begun, None, told)
-        fails_alone = request.retries is not None and request.retries.fails_alone(self._first_attempts)
-        if request.is_cut_short(error, ended) or (fails_alone and not self.queue.flow.breaker.is_open):
-            return IGNORED if verdict.meaning != "success" else Outcome("success", allowance=told)
-        asked = verdict.retry_after
-        if asked is not None and asked > self.retry.max_retry_after:
-            asked = None  # the count ends with it, and the next one may probe
-        return Outcome(verdict.meaning, None, asked, told)
+    def _lesson_of(self, request: Request, error: errors.GalileoError, now: float) -> Outcome:
+        """The outcome of a failed attempt as far as the flow control learns from it."""
+        outcome, retries = request.outcome, request.retries
+        fails_alone = retries is not None and retries.fails_alone(self._first_attempts)
+        if request.is_cut_short(error, now) or (fails_alone and not self.queue.flow.breaker.is_open):
+            return outcome if outcome.meaning == "success" else IGNORED
+        if (outcome.retry_after or 0.0) > self.retry.max_retry_after:
+            return evolve(outcome, retry_after=None)  # the count ends with it, and the next one may probe
+        return outcome
 
     def _record(self, request: Request, error: errors.GalileoError | None, begun: float, ended: float) -> None:
         status = error.status if isinstance(error, errors.ResponseError) else None
@@ -321,7 +319,7 @@ class Requester:
         if self._has_new_token(request) and self.retry.attempts > 1:
             return
         has_answered = self.queue.flow.breaker.has_answered
-        wait = request.retries.next_wait(request.verdict, now, others, has_answered=has_answered)
+        wait = request.retries.next_wait(request.outcome, now, others, has_answered=has_answered)
         if wait is None:
             raise request.given_up(error, self.retry, now)
         if now + wait >= request.deadline:

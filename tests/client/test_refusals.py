@@ -26,8 +26,9 @@ from galileo_sessions import (
     TLSError,
     TransportError,
 )
+from galileo_sessions.client.flow.outcome import Outcome
 from galileo_sessions.client.responses import final
-from galileo_sessions.client.verdict import Verdict, verdict_on
+from galileo_sessions.client.verdict import verdict_on
 
 # ---- what an error means ---------------------------------------------------------------------------------------------
 
@@ -70,7 +71,7 @@ def test_what_an_error_means(meaning, error):
     """Each error has a meaning for the service, a time for which it asks to wait, and a cost."""
     asked = getattr(error, "retry_after", None) if meaning == "throttled" else None
     is_timeout = error is TRANSPORT["timeout"] or (getattr(error, "status", 0) == 504 and meaning == "failed")
-    assert verdict_on(error) == Verdict(meaning, asked, 2 if is_timeout else 1)
+    assert verdict_on(error) == Outcome(meaning, retry_after=asked, cost=2 if is_timeout else 1)
     assert verdict_on(error).is_final is (meaning in FINAL)
 
 
