@@ -296,7 +296,7 @@ class GalileoSessions:
 
         Raises:
             GalileoError: what a stream raises; errors of single targets are in the report. The `report` attribute of
-                the exception has the results until then. What the source of the targets raises gets a note instead.
+                the exception has the results until then.
         """
         deadline = _deadline(options.get("timeout"))
         report = await report_of(self.count_many(targets, where, **options))

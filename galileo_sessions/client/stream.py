@@ -325,8 +325,7 @@ async def report_of(stream: CountStream) -> CountReport:
     All results of a stream.
 
     Raises:
-        Exception: what the stream raises. A GalileoError has what was counted until then as its `report`; an error of
-            the source's own has a note that says how much that was.
+        Exception: what the stream raises. A GalileoError has what was counted until then as its `report`.
     """
     results: list[CountResult] = []
 
@@ -339,8 +338,5 @@ async def report_of(stream: CountStream) -> CountReport:
                 results.append(result)  # noqa: PERF401  # a comprehension would lose them to an exception
     except GalileoError as error:
         error.report = report()
-        raise
-    except Exception as error:
-        error.add_note(f"count_all had {len(results):,} results until then; count_many gives each as it comes")
         raise
     return report()

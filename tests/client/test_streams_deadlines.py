@@ -121,18 +121,3 @@ async def test_an_early_end_leaves_what_was_counted(source, error, counted):
     report = caught.value.report
     assert report.counts == tuple(range(counted))
     assert report.progress.done == counted
-
-
-async def test_an_error_of_the_source_is_the_users_own():
-    """It isn't changed, but has a note that says how many results there were."""
-
-    def failing() -> Iterator[str]:
-        yield from ids(30)
-        raise LookupError("the database is gone")
-
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        with pytest.raises(LookupError) as caught:
-            await galileo.count_all(failing(), concurrency=1)
-    assert vars(caught.value) == {
-        "__notes__": ["count_all had 30 results until then; count_many gives each as it comes"]
-    }

@@ -321,8 +321,8 @@ async def test_a_stream_that_was_left_does_not_look_complete():
             await take_all(stream, [])
 
 
-async def test_an_exception_of_a_source_that_cannot_be_changed_is_raised_as_it_is():
-    """A frozen exception takes no `report`, and is what the caller gets all the same."""
+async def test_an_exception_of_a_source_is_raised_as_it_is():
+    """It stays as it is, without a `report`, so that it may be one that can't be changed."""
 
     @attrs.frozen
     class Own(Exception):  # noqa: N818  # a user's
@@ -333,8 +333,9 @@ async def test_an_exception_of_a_source_that_cannot_be_changed_is_raised_as_it_i
         raise Own
 
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        with pytest.raises(Own):
+        with pytest.raises(Own) as caught:
             await galileo.count_all(source())
+    assert not hasattr(caught.value, "report")
 
 
 async def test_closing_the_client_ends_all_waits_for_a_place():

@@ -102,8 +102,6 @@ async def test_the_body_is_encoded_once():
         ({"targets": CountQuery(PROJECT)}, "targets must be a list"),
         ({"concurrency": 0}, "concurrency must be a whole number, 1 or more, got 0"),
         ({"concurrency": 1.5}, "concurrency must be a whole number, 1 or more, got 1.5"),
-        ({"timeout": 0}, "timeout must be more than 0 seconds, got 0"),
-        ({"timeout": float("nan")}, "got nan"),
         ({"log_stream_id": "x"}, "log_stream_id"),
         ({"where": {"filter": {}}}, "is not a filter"),
         ({"where": WHERE, "filters": [WHERE]}, "combines where and filters"),
@@ -358,7 +356,6 @@ async def test_a_rate_that_raises_stop_async_iteration_is_no_end():
             with pytest.raises(RuntimeError, match="a count raised StopAsyncIteration") as caught:
                 await galileo.count_all(ids(5), concurrency=1)
             assert idle(galileo)
-    assert caught.value.__notes__ == ["count_all had 2 results until then; count_many gives each as it comes"]
     assert isinstance(caught.value.__cause__, StopAsyncIteration)
 
 
@@ -435,7 +432,7 @@ async def test_an_asynchronous_iterator_needs_no_aiter(make):
 
 @pytest.mark.parametrize("kind", ["generator", "iterator"])
 async def test_a_plain_source_that_raises_stop_async_iteration_has_failed(kind):
-    """A StopAsyncIteration of a plain source is no end: the user gets the error, with a note of what was counted."""
+    """A StopAsyncIteration of a plain source is no end: the user gets the error."""
 
     class Failing:
         def __init__(self) -> None:
@@ -452,5 +449,4 @@ async def test_a_plain_source_that_raises_stop_async_iteration_has_failed(kind):
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(RuntimeError) as caught:
             await galileo.count_all(Failing() if kind == "iterator" else (target for target in Failing()))
-    assert caught.value.__notes__ == ["count_all had 2 results until then; count_many gives each as it comes"]
     assert "too early" in str(caught.value.__cause__)
