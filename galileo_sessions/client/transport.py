@@ -97,13 +97,7 @@ class Transport:
         return min((limit for limit in limits if limit), default=inf)
 
     async def post(
-        self,
-        path: str,
-        body: bytes | Secret[bytes],
-        headers: Secret[Mapping[str, str]],
-        *,
-        until: float,
-        max_body: int,
+        self, path: str, body: bytes | Secret[bytes], headers: Secret[Mapping[str, str]], *, until: float, max_body: int
     ) -> Response:
         """
         The response to a POST.

@@ -14,13 +14,7 @@ from support.servers import PROJECT, answers, http, raw_server
 from yarl import URL
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    Attempt,
-    Col,
-    ConfigurationError,
-    CountQuery,
-    GalileoSessions,
-)
+from galileo_sessions import Attempt, Col, ConfigurationError, CountQuery, GalileoSessions
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 

@@ -6,22 +6,13 @@ from collections.abc import Callable
 import pytest
 from support.clients import client, failure
 from support.clock import virtual_time
-from support.inside import (
-    idle,
-    replace_post,
-    width,
-)
+from support.inside import idle, replace_post, width
 from support.servers import PROJECT, http, raw_server, until
 from support.services import Service, serving
 from support.troubles import silence
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    AttemptTimeoutError,
-    DeadlineExceededError,
-    Limits,
-    Timeouts,
-)
+from galileo_sessions import AttemptTimeoutError, DeadlineExceededError, Limits, Timeouts
 from galileo_sessions.client.responses import Response
 
 

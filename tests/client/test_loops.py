@@ -224,9 +224,7 @@ LOOPS = [
     pytest.param(asyncio.new_event_loop, id="asyncio"),
     pytest.param(eager_loop, id="eager tasks", marks=eagerly),
     pytest.param(
-        uv_loop,
-        id="uvloop",
-        marks=pytest.mark.skipif(sys.platform == "win32", reason="uvloop doesn't run on Windows"),
+        uv_loop, id="uvloop", marks=pytest.mark.skipif(sys.platform == "win32", reason="uvloop doesn't run on Windows")
     ),
 ]
 

@@ -11,12 +11,7 @@ from support.projects import ids
 from support.servers import PROJECT, http, raw_server
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    Col,
-    CountQuery,
-    GalileoSessions,
-    Retry,
-)
+from galileo_sessions import Col, CountQuery, GalileoSessions, Retry
 from galileo_sessions.client.responses import Response
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)

@@ -24,9 +24,7 @@ REFUSED = {
             "patience": (-1, math.nan),
         },
     },
-    Timeouts: {
-        "seconds, more than 0 and at most 86400": {"connect": (0, 86_401, True), "attempt": (math.nan, "5")},
-    },
+    Timeouts: {"seconds, more than 0 and at most 86400": {"connect": (0, 86_401, True), "attempt": (math.nan, "5")}},
 }
 
 

@@ -7,21 +7,12 @@ from collections.abc import AsyncIterator
 import attrs
 import pytest
 from support.clock import virtual_time
-from support.inside import (
-    idle,
-    replace_post,
-)
+from support.inside import idle, replace_post
 from support.projects import ids, numbered, one_by_one, slowly, take_all
 from support.servers import PROJECT, http, raw_server, until
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    AuthenticationError,
-    ConfigurationError,
-    GalileoSessions,
-    NotFoundError,
-    PasswordAuth,
-)
+from galileo_sessions import AuthenticationError, ConfigurationError, GalileoSessions, NotFoundError, PasswordAuth
 from galileo_sessions.client.responses import Response
 
 

@@ -10,9 +10,7 @@ from uuid import UUID
 import pytest
 from support.clients import client
 from support.clock import virtual_time
-from support.inside import (
-    idle,
-)
+from support.inside import idle
 from support.projects import Source, ids, numbered, slowly, when
 from support.servers import PROJECT, http, raw_server, until
 from support.services import Service, serving

@@ -8,20 +8,12 @@ from uuid import UUID
 
 import pytest
 from support.clock import virtual_time
-from support.inside import (
-    idle,
-)
+from support.inside import idle
 from support.projects import Source, ids, number_of, numbered, one_by_one, slowly, take_all
 from support.servers import PROJECT, http, raw_server, until
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    Col,
-    ConfigurationError,
-    CountQuery,
-    GalileoSessions,
-    Limits,
-)
+from galileo_sessions import Col, ConfigurationError, CountQuery, GalileoSessions, Limits
 
 WHERE = Col("input").contains("x")
 

@@ -9,11 +9,7 @@ import aiohttp
 import pytest
 from support.clients import client, failure
 from support.clock import virtual_time
-from support.inside import (
-    MAX_BODY,
-    idle,
-    translated,
-)
+from support.inside import MAX_BODY, idle, translated
 from support.servers import PROJECT, answers, http, raw_server
 from support.troubles import CHUNKED, cut, hang_up, reset
 from support.visible import visible_text
