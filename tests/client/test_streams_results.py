@@ -4,7 +4,7 @@ import asyncio
 import math
 import pickle
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -151,22 +151,6 @@ async def test_progress_can_be_asked_for():
             async for _ in stream:
                 pass
             assert (stream.progress.done, stream.progress.failed, stream.progress.total) == (3, 0, None)
-
-
-async def test_targets_whose_length_raises_are_counted():
-    """tqdm around a generator has a `__len__` that raises, so the total is None."""
-
-    class Wrapped:
-        def __len__(self) -> int:
-            raise TypeError("no len()")
-
-        def __iter__(self) -> Iterator[str]:
-            yield from ids(3)
-
-    heard: list[gs.Progress] = []
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        assert (await galileo.count_all(Wrapped(), on_progress=heard.append)).counts == (0, 1, 2)
-    assert {progress.total for progress in heard} == {None}
 
 
 # ---- streams side by side --------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextvars import ContextVar
 from uuid import UUID
 
 import pytest
@@ -368,29 +367,6 @@ async def test_a_wrapper_whose_length_raises_has_no_length(error):
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         report = await galileo.count_all(Wrapper())
     assert (report.counts, report.progress.total) == ((0, 1, 2), None)
-
-
-@pytest.mark.parametrize("taken", [1, 30], ids=["left early", "exhausted"])
-async def test_a_plain_generator_may_use_context_variables(taken):
-    """One task pulls a plain generator and closes it, so that a context variable can be reset."""
-    variable: ContextVar[int] = ContextVar("variable")
-    ended = []
-
-    def source() -> Iterator[str]:
-        token = variable.set(1)
-        try:
-            yield from ids(30)
-        finally:
-            variable.reset(token)
-            ended.append(asyncio.current_task())
-
-    targets = source()
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        async with galileo.count_many(targets, concurrency=2) as stream:
-            for _ in range(taken):
-                await anext(stream)
-    assert ended
-    assert ended != [asyncio.current_task()]
 
 
 class OnlyAnext:
