@@ -88,10 +88,10 @@ class GalileoError(Exception):
     Its text ends with the project, and with the number of attempts and the seconds waited if there were several.
 
     Attributes:
-        query: The `CountQuery`, if a request raised this.
+        query (CountQuery | None): What was counted, if a request raised this.
         attempts: The attempts of that request, oldest first.
         elapsed: Seconds from the call to this error.
-        report: The `CountReport` with what `count_all` had counted until it raised this.
+        report (CountReport | None): What `count_all` had counted until it raised this.
     """
 
     query: Counted | None = None
