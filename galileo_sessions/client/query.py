@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Self, TypeGuard, cast
 from uuid import UUID
@@ -67,13 +67,10 @@ def _where(value: Filter | None) -> Filter:
         return ALWAYS
     if isinstance(value, Filter):
         return value
-    if all(isinstance(item, UUID) or (isinstance(item, str) and UUID_TEXT.fullmatch(item)) for item in _items(value)):
+    items = as_sequence(value) or [value]
+    if all(isinstance(item, UUID) or (isinstance(item, str) and UUID_TEXT.fullmatch(item)) for item in items):
         raise FilterTypeError(f"where must be a filter, got {brief(value)}. {_ORDER}")
     raise expected_filter(value)
-
-
-def _items(value: object) -> Sequence[object]:
-    return as_sequence(value) or [value]
 
 
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:

@@ -225,13 +225,12 @@ class Requester:
         Raises:
             ConfigurationError: if it is closed, or belongs to another event loop.
         """
-        self._loop = self._loop or loop
+        if self._loop is None:
+            self._loop = loop
         if self._loop is not loop:
-            text = (
-                "this GalileoSessions belongs to another event loop, perhaps of an earlier asyncio.run(). "
-                "Make one in each, with `async with GalileoSessions() as galileo:`"
-            )
-            raise request.failure(errors.ConfigurationError(text), request.started)
+            other = "this GalileoSessions belongs to another event loop, perhaps of an earlier asyncio.run()"
+            hint = "Make one in each, with `async with GalileoSessions() as galileo:`"
+            raise request.failure(errors.ConfigurationError(f"{other}. {hint}"), request.started)
         if self.transport.is_closed:
             raise request.failure(closed_error(), request.started)
 
@@ -328,9 +327,10 @@ class Requester:
 
     def _has_new_token(self, request: Request) -> bool:
         """Whether the token of the last attempt was refused, but not also the one before it."""
-        refused = [isinstance(attempt.error, errors.AuthenticationError) for attempt in request.attempts[-2:]]
-        is_login = isinstance(request.attempts[-1].error, errors.LoginError)
-        return self.authentication.logs_in and refused in ([True], [False, True]) and not is_login
+        last, before = request.attempts[-1].error, [attempt.error for attempt in request.attempts[-2:-1]]
+        is_refused = isinstance(last, errors.AuthenticationError) and not isinstance(last, errors.LoginError)
+        was_refused = any(isinstance(error, errors.AuthenticationError) for error in before)
+        return self.authentication.logs_in and is_refused and not was_refused
 
 
 def call_back(name: str, callback: Callable[[T], object], value: T) -> None:
