@@ -12,9 +12,8 @@ from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.query import CountQuery, dump_query, load_query
 from galileo_sessions.client.results import CountReport, CountResult, CountsBy, CountsTable, Progress
 from galileo_sessions.client.secret import Secret
-from galileo_sessions.client.settings import Limits, Retry
+from galileo_sessions.client.settings import Limits, Retry, Timeouts
 from galileo_sessions.client.stream import CountStream
-from galileo_sessions.client.transport import Timeouts
 from galileo_sessions.errors import *  # noqa: F403  # its __all__ is added below
 from galileo_sessions.filters import columns as _columns
 from galileo_sessions.filters import nodes as _nodes

@@ -1,5 +1,6 @@
-"""How counts, columns and filters are shown: as bars on a terminal, and as HTML in a notebook."""
+"""How values, counts, columns and filters are shown: in messages, as bars on a terminal, and as HTML in a notebook."""
 
+import reprlib
 from collections.abc import Container, Iterable, Sequence
 from html import escape
 from itertools import islice
@@ -9,6 +10,24 @@ _BAR = 32  # columns of the longest bar in a notebook
 _MAX_LABEL = 80  # characters of a label in a chart
 _MAX_ROWS, _MAX_CELL = 100, 200  # of a table in a notebook: rows, and characters of a cell
 _MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 80
+_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxfrozenset = _BRIEF.maxdict = 4
+_BRIEF.maxlevel = 3
+
+
+def brief(value: object) -> str:
+    """
+    The repr of a value, shortened to fit into a message.
+
+    Returns:
+        At most 120 characters, whatever the value.
+    """
+    try:
+        text = _BRIEF.repr(value)
+    except ValueError:  # Python doesn't print integers of more than 4,300 digits
+        text = f"<{type(value).__name__} too long to show>"
+    return text if len(text) <= 120 else f"{text[:117]}..."
 
 
 def bar(count: int | None, top: int, width: int = _BAR) -> str:

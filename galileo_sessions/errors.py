@@ -20,7 +20,6 @@ Everything this package raises, in one tree.
     ├─ DeadlineExceededError          also a TimeoutError; .last
     ├─ ResponseError                  .status .headers .body .retry_after
     │  ├─ RedirectError               3xx
-    │  ├─ BadRequestError             400
     │  ├─ AuthenticationError         401 ─ LoginError
     │  ├─ PermissionDeniedError       403
     │  ├─ NotFoundError               404
@@ -32,23 +31,16 @@ Everything this package raises, in one tree.
 Every error pickles and comes back equal; none holds a credential.
 """
 
-import reprlib
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
-from attrs import field, frozen
-
-if TYPE_CHECKING:  # for annotations alone: at run time this module imports no other
-    from galileo_sessions.client.query import CountQuery
-    from galileo_sessions.client.results import CountReport
-    from galileo_sessions.filters.nodes import Filter
+from attrs import frozen
 
 __all__ = [
     "Attempt",
     "AttemptTimeoutError",
     "AuthenticationError",
-    "BadRequestError",
     "ConfigurationError",
     "ConnectError",
     "DateAsTextWarning",
@@ -80,24 +72,13 @@ __all__ = [
 ]
 
 
-_BRIEF = reprlib.Repr()
-_BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 80
-_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxfrozenset = _BRIEF.maxdict = 4
-_BRIEF.maxlevel = 3
+class Counted(Protocol):
+    """What was counted: the part of a `CountQuery` that tells whose error it is. This module knows no queries."""
 
-
-def brief(value: object) -> str:
-    """
-    The repr of a value, shortened to fit into a message.
-
-    Returns:
-        At most 120 characters, whatever the value.
-    """
-    try:
-        text = _BRIEF.repr(value)
-    except ValueError:  # Python doesn't print integers of more than 4,300 digits
-        text = f"<{type(value).__name__} too long to show>"
-    return text if len(text) <= 120 else f"{text[:117]}..."
+    @property
+    def project_id(self) -> str: ...
+    @property
+    def tag(self) -> Any: ...
 
 
 class GalileoError(Exception):
@@ -107,16 +88,17 @@ class GalileoError(Exception):
     Its text ends with the project, and with the number of attempts and the seconds waited if there were several.
 
     Attributes:
-        query: What was counted, if a request raised this.
+        query (CountQuery | None): What was counted, if a request raised this.
         attempts: The attempts of that request, oldest first.
         elapsed: Seconds from the call to this error.
-        report: What `count_all` had counted until it raised this.
+        report (CountReport | None): What `count_all` had counted until it raised this.
     """
 
-    query: "CountQuery | None" = None
+    query: Counted | None = None
     attempts: tuple["Attempt", ...] = ()
     elapsed: float | None = None
-    report: "CountReport | None" = None
+    report: Any = None
+    _is_final = False  # whether another attempt would bring it again, where its class doesn't tell
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -281,16 +263,7 @@ class AttemptTimeoutError(TransportError, TimeoutError):
 
 
 class ProtocolError(TransportError):
-    """
-    The response isn't HTTP, is too long, or is compressed although the client asks for no compression.
-
-    Attributes:
-        worth_retrying: Whether another attempt can succeed; false if the response is too long or compressed.
-    """
-
-    def __init__(self, message: str, *, worth_retrying: bool = True) -> None:
-        super().__init__(message)
-        self.worth_retrying = worth_retrying
+    """The response isn't HTTP, is too long, or is compressed although the client asks for no compression."""
 
 
 class DeadlineExceededError(GalileoError, TimeoutError):
@@ -308,7 +281,7 @@ class DeadlineExceededError(GalileoError, TimeoutError):
 
 class ResponseError(GalileoError):
     """
-    The service answered with a status other than 200.
+    The service answered with a status other than 200. A subclass says more about the most common ones.
 
     Attributes:
         status: The HTTP status.
@@ -337,10 +310,6 @@ class RedirectError(ResponseError):
     """3xx: the client follows no redirect, because it could carry the key elsewhere."""
 
 
-class BadRequestError(ResponseError):
-    """400: the request can't be understood. It usually comes from a gateway in front of the service."""
-
-
 class AuthenticationError(ResponseError):
     """401: the service doesn't know the credentials."""
 
@@ -365,8 +334,8 @@ class Issue:
     """The path in the request, ("body", "filter_tree", …), or, for a check, in the filter."""
     msg: str
     type: str
-    node: "Filter | None" = field(default=None)
-    """The part of the filter at `loc`, if it can be found."""
+    node: object = None
+    """The part of the filter at `loc`, a `Filter`; None if it can't be found."""
 
 
 class ValidationError(ResponseError):
@@ -396,11 +365,8 @@ class DecodeError(GalileoError):
 
     Attributes:
         body: The beginning of the body as text, at most 2 KiB.
-        is_json: Whether the body is JSON. If not, it comes from something in front of the service, or was cut off, and
-            the request is tried again as after a 503.
     """
 
-    def __init__(self, message: str, *, body: str = "", is_json: bool = True) -> None:
+    def __init__(self, message: str, *, body: str = "") -> None:
         super().__init__(message)
         self.body = body
-        self.is_json = is_json

@@ -9,7 +9,8 @@ from urllib.request import getproxies, proxy_bypass
 from yarl import URL
 
 from galileo_sessions.client.secret import Secret, from_environment
-from galileo_sessions.errors import ConfigurationError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import ConfigurationError
 
 PUBLIC = "https://api.galileo.ai"
 _HARMLESS = re.compile(r"(\w+://)?[^:@?#%]*")  # anything beyond a host and a path can hold a password

@@ -58,26 +58,17 @@ class Body(aiohttp.Payload):
 
     connection: Connection | None = None
     """The connection that aiohttp chose; None until the request is about to be sent."""
-    was_used: bool = False
-    """Whether the connection had carried a request of this client."""
     came_early: bool = False
     """Whether something had arrived on the connection already."""
+    is_refused: bool = False
+    """Whether it wasn't sent, because its answer couldn't be told from what had arrived."""
     is_answered = False
     """Whether the head of a response has arrived."""
 
     def __init__(self, content: bytes, used: Used | None) -> None:
         super().__init__(content, content_type="application/json")
+        self._size = len(content)
         self._used = used
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether it wasn't sent, because its answer couldn't be told from what had arrived."""
-        return self.came_early and self.was_used
-
-    @property
-    def size(self) -> int:
-        """Bytes to send."""
-        return len(self._value)
 
     @property
     def autoclose(self) -> bool:
@@ -107,11 +98,11 @@ class Body(aiohttp.Payload):
         """Notes the connection, and looks for what has arrived on it and isn't read yet."""
         used = cast("Used", self._used)
         has_unread = used.get(connection)
-        self.connection = connection
-        self.was_used = has_unread is not None
+        self.connection, self.came_early = connection, came_early
         if has_unread is None:
             used[connection] = _listener(connection.transport)
-        self.came_early = came_early or (has_unread is not None and bool(has_unread()))
+        else:
+            self.came_early = self.is_refused = came_early or bool(has_unread())
 
 
 def no_connections() -> Used:

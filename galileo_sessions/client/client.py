@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn, Self, TypeAlias, TypedDict, Unpack, overload
+from typing import NoReturn, Self, TypeAlias, TypedDict, Unpack, overload
 from uuid import UUID
 
+import aiohttp
 from attrs import evolve
 
 from galileo_sessions.client.address import base_url as resolve_base_url
@@ -23,17 +24,15 @@ from galileo_sessions.client.request import Count, Requester, logger, refuse_cor
 from galileo_sessions.client.responses import COLUMNS
 from galileo_sessions.client.results import CountReport, CountsBy, CountsTable, OnProgress, by_project
 from galileo_sessions.client.secret import Secret
-from galileo_sessions.client.settings import Limits, Retry
+from galileo_sessions.client.settings import Limits, Retry, Timeouts, check_call, check_settings
 from galileo_sessions.client.stream import CountStream, Targets, report_of
-from galileo_sessions.client.transport import SSL, Timeouts, Transport
-from galileo_sessions.errors import Attempt, ConfigurationError, brief
+from galileo_sessions.client.transport import SSL, Transport
+from galileo_sessions.display import brief
+from galileo_sessions.errors import Attempt, ConfigurationError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.values import Several
-
-if TYPE_CHECKING:  # only for annotations, because importing aiohttp is the transport's business
-    import aiohttp
 
 Projects: TypeAlias = Several[UUID | str] | AbstractSet[UUID | str]
 """Several projects. It can't be Iterable, because a single `str` is iterable, too."""
@@ -52,6 +51,13 @@ class CountByOptions(TypedDict, total=False):
     timeout: float | None
     on_progress: OnProgress | None
     check: bool | None
+
+
+class CountAllOptions(CountByOptions, total=False):
+    """The keywords of `count_all`."""
+
+    filters: Iterable[Filter]
+    fail_fast: bool
 
 
 class GalileoSessions:
@@ -103,14 +109,7 @@ class GalileoSessions:
         on_attempt: Callable[[Attempt], object] | None = None,
         check: bool | None = None,
     ) -> None:
-        for name, value, kind in (
-            ("timeouts", timeouts, Timeouts),
-            ("retry", retry, Retry),
-            ("limits", limits, Limits),
-        ):
-            if not isinstance(value, kind):
-                expected = kind.__name__
-                raise ConfigurationError(f"{name} must be a {expected}, got {brief(value)}. Write {expected}(...)")
+        check_settings(timeouts, retry, limits)
         refuse_coroutine_function("on_attempt", on_attempt)
         credentials = find_credentials(None if api_key is None else ApiKeyAuth(api_key), auth)
         self._base_url = resolve_base_url(None if base_url is None else Secret(base_url))
@@ -269,8 +268,7 @@ class GalileoSessions:
         if targets is None or isinstance(targets, str | UUID | CountQuery | Filter):
             hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
             raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(targets)}. {hint}")
-        if concurrency is not None and (not isinstance(concurrency, int) or concurrency < 1):
-            raise ConfigurationError(f"concurrency must be a whole number, 1 or more, got {brief(concurrency)}")
+        check_call(timeout, concurrency)
         return CountStream(
             targets,
             build_query(ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id),
@@ -279,50 +277,30 @@ class GalileoSessions:
             concurrency=concurrency or self._concurrency,
             ordered=ordered,
             fail_fast=fail_fast,
-            timeout=_positive(timeout),
+            timeout=timeout,
             on_progress=on_progress,
         )
 
     async def count_all(
-        self,
-        targets: Targets,
-        where: Filter | None = None,
-        *,
-        filters: Iterable[Filter] = (),
-        log_stream_id: UUID | str | None = None,
-        experiment_id: UUID | str | None = None,
-        metrics_testing_id: UUID | str | None = None,
-        concurrency: int | None = None,
-        fail_fast: bool = False,
-        timeout: float | None = None,  # noqa: ASYNC109  # as in count
-        on_progress: OnProgress | None = None,
-        check: bool | None = None,
+        self, targets: Targets, where: Filter | None = None, **options: Unpack[CountAllOptions]
     ) -> CountReport:
         """
         Counts like `count_many`, and returns all results in the order of the targets.
 
-        The arguments are those of `count_many`, without `ordered`. If the total is 0, `check` works as in `count`.
+        Args:
+            targets: Project ids, or `CountQuery` objects.
+            where: The filter for each target.
+            options: `filters`, `log_stream_id`, `experiment_id`, `metrics_testing_id`, `concurrency`, `fail_fast`,
+                `timeout`, `on_progress` and `check`, as in `count_many`. If the total is 0, `check` works as in
+                `count`.
 
         Raises:
             GalileoError: what a stream raises; errors of single targets are in the report. The `report` attribute of
-                the exception has the results until then, even if the source of the targets raised it.
+                the exception has the results until then.
         """
-        deadline = _deadline(timeout)
-        stream = self.count_many(
-            targets,
-            where,
-            filters=filters,
-            log_stream_id=log_stream_id,
-            experiment_id=experiment_id,
-            metrics_testing_id=metrics_testing_id,
-            concurrency=concurrency,
-            fail_fast=fail_fast,
-            timeout=timeout,
-            on_progress=on_progress,
-            check=check,
-        )
-        report = await report_of(stream)
-        if not report.total and check is self._check is None:
+        deadline = _deadline(options.get("timeout"))
+        report = await report_of(self.count_many(targets, where, **options))
+        if not report.total and options.get("check") is self._check is None:
             counted = [result.query for result in report.results if result.ok]
             await self._checks.explain_zero(counted[:1], deadline)
         return report
@@ -422,12 +400,8 @@ class GalileoSessions:
         return self._checks.count if (self._check if check is None else check) else self._requester.count
 
 
-def _positive(timeout: float | None) -> float | None:
-    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):  # NaN isn't, either
-        raise ConfigurationError(f"timeout must be more than 0 seconds, got {brief(timeout)}")
-    return timeout
-
-
 def _deadline(timeout: float | None) -> float | None:
-    seconds = _positive(timeout)
-    return None if seconds is None else asyncio.get_running_loop().time() + seconds
+    if timeout is None:
+        return None
+    check_call(timeout)
+    return asyncio.get_running_loop().time() + timeout

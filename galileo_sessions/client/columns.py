@@ -14,7 +14,14 @@ from attrs import Factory, define
 from galileo_sessions.client.query import CountQuery, columns_body
 from galileo_sessions.client.request import Attempts, Requester, logger
 from galileo_sessions.client.responses import COLUMNS
-from galileo_sessions.errors import DeadlineExceededError, FilterCheckError, GalileoError, Issue, ZeroCountWarning
+from galileo_sessions.errors import (
+    Counted,
+    DeadlineExceededError,
+    FilterCheckError,
+    GalileoError,
+    Issue,
+    ZeroCountWarning,
+)
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import ALWAYS, Comparison, Filter, all_of, any_of
 from galileo_sessions.filters.tree import leaves_of
@@ -68,7 +75,7 @@ class ColumnChecks:
             try:
                 await self._check(query, where, deadline, interactive)
             except GalileoError as error:
-                error.query = query
+                error.query = cast("Counted", query)
                 raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
         return await self._requester.count(query, deadline, interactive=interactive)
 

@@ -33,8 +33,8 @@ from math import log
 
 from attrs import define, field
 
+from galileo_sessions.client.flow.outcome import Outcome
 from galileo_sessions.client.settings import Retry
-from galileo_sessions.client.verdict import Verdict
 
 _LATELY = 1 - 1 / 64  # weight that an attempt keeps with each later one; 64 are enough to tell 2 % from 10 %
 _RARE = 0.01  # the share that is assumed before anything is known: a failure then costs a whole attempt
@@ -94,23 +94,23 @@ class Retries:
         """Whether it has failed twice, and most others don't, so that its failures say nothing about the service."""
         return self._failures >= 2 and 4 * others.failing_share(self.number) < 1
 
-    def next_wait(self, verdict: Verdict, now: float, others: FirstAttempts, *, has_answered: bool) -> float | None:
+    def next_wait(self, outcome: Outcome, now: float, others: FirstAttempts, *, has_answered: bool) -> float | None:
         """
         Seconds until the next attempt can begin, or None if the count is given up.
 
         Args:
-            verdict: On the last attempt.
+            outcome: Of the last attempt.
             now: When it failed.
             others: The first attempts of all counts.
             has_answered: Whether the service has ever answered this client.
         """
-        policy, asked, before = self.policy, verdict.retry_after or 0.0, self.spent
-        if policy.attempts == 1 or verdict.is_final or asked > policy.max_retry_after:
+        policy, asked, before = self.policy, outcome.retry_after or 0.0, self.spent
+        if policy.attempts == 1 or outcome.is_final or asked > policy.max_retry_after:
             return None
         self._failures += 1
-        self.spent += verdict.cost * log(others.failing_share(self.number)) / log(_RARE)
+        self.spent += outcome.cost * log(others.failing_share(self.number)) / log(_RARE)
         left, is_spent = self.until - now, self.spent >= policy.attempts
-        may_pass = has_answered and verdict.meaning != "failed"
+        may_pass = has_answered and outcome.meaning != "failed"
         if left <= 0 if may_pass and self.interactive else is_spent and not (may_pass and left > 0):
             return None
         if asked:  # 0 names no time

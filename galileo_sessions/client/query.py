@@ -2,26 +2,21 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Self, TypeGuard
+from typing import Any, Self, TypeGuard, cast
 from uuid import UUID
 
 from attrs import Attribute, evolve, field, fields, frozen
 from attrs.validators import optional
 
-from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
 from galileo_sessions.filters.advice import EMPTY_AND, expected_filter
-from galileo_sessions.filters.json import (
-    checked_list,
-    dump_filter,
-    fault_at,
-    json_object,
-    load,
-    load_node,
-)
+from galileo_sessions.filters.json import checked_list, dump_filter, fault_at, json_object, load, load_node
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Or, all_of
 from galileo_sessions.filters.partitions import Partition
+from galileo_sessions.filters.tree import walk
 from galileo_sessions.filters.values import UUID_TEXT, as_sequence, instant
 
 ANY_PROJECT = str(UUID(int=0))  # stands for the project in a template of queries
@@ -38,7 +33,7 @@ def _is_canonical(value: object) -> TypeGuard[str]:
     return type(value) is str and _CANONICAL.fullmatch(value) is not None
 
 
-def _uuid(value: UUID | str) -> str:
+def _uuid(value: UUID | str | None) -> str | None:
     """A UUID as the text that the API documents; anything else as it is, for `_check_id` to refuse."""
     if _is_canonical(value):
         return value
@@ -51,21 +46,20 @@ def _uuid(value: UUID | str) -> str:
 def _project_id(value: UUID | str) -> str:
     if isinstance(value, Filter):  # before `_where` would complain about the project in its place
         raise ConfigurationError(f"project_id must be a UUID, got {brief(value)}. {_ORDER}")
-    return _uuid(value)
-
-
-def _uuid_or_none(value: UUID | str | None) -> str | None:
-    return None if value is None else _uuid(value)
+    return cast("str", _uuid(value))
 
 
 def _check_id(_: object, attribute: "Attribute[Any]", value: Any) -> None:
     if not isinstance(value, str) or not _CANONICAL.fullmatch(value):
         hint = "Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
         if isinstance(value, str):
-            hint += ", not a name; the address of its page in the console has it"
+            hint += ", not a name; find it in the project's console URL"
         elif as_sequence(value) is not None:
             hint = "For several projects write count_all([...])"
         raise ConfigurationError(f"{attribute.name} must be a UUID, got {brief(value)}. {hint}")
+
+
+_check_scope = optional(_check_id)
 
 
 def _where(value: Filter | None) -> Filter:
@@ -73,13 +67,10 @@ def _where(value: Filter | None) -> Filter:
         return ALWAYS
     if isinstance(value, Filter):
         return value
-    if all(isinstance(item, UUID) or (isinstance(item, str) and UUID_TEXT.fullmatch(item)) for item in _items(value)):
+    items = as_sequence(value) or [value]
+    if all(isinstance(item, UUID) or (isinstance(item, str) and UUID_TEXT.fullmatch(item)) for item in items):
         raise FilterTypeError(f"where must be a filter, got {brief(value)}. {_ORDER}")
     raise expected_filter(value)
-
-
-def _items(value: object) -> Sequence[object]:
-    return as_sequence(value) or [value]
 
 
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
@@ -113,15 +104,9 @@ class CountQuery:
     """The filter; None and `ALWAYS` mean all sessions."""
     filters: tuple[LeafFilter, ...] = field(default=(), kw_only=True, converter=_leaves)
     """The API's flat list of leaves, instead of `where`: the API doesn't document how it combines the two."""
-    log_stream_id: str | None = field(
-        default=None, kw_only=True, converter=_uuid_or_none, validator=optional(_check_id)
-    )
-    experiment_id: str | None = field(
-        default=None, kw_only=True, converter=_uuid_or_none, validator=optional(_check_id)
-    )
-    metrics_testing_id: str | None = field(
-        default=None, kw_only=True, converter=_uuid_or_none, validator=optional(_check_id)
-    )
+    log_stream_id: str | None = field(default=None, kw_only=True, converter=_uuid, validator=_check_scope)
+    experiment_id: str | None = field(default=None, kw_only=True, converter=_uuid, validator=_check_scope)
+    metrics_testing_id: str | None = field(default=None, kw_only=True, converter=_uuid, validator=_check_scope)
     tag: Any = field(default=None, kw_only=True, eq=False)
     """Anything that helps to recognise the result. It isn't sent, and queries compare without it."""
     body: bytes = field(init=False, eq=False, repr=False)
@@ -132,14 +117,13 @@ class CountQuery:
             raise FilterError(
                 "the API doesn't document how it combines where and filters. Write where=where & all_of(filters)"
             )
-        body = b"" if self.where == NEVER else _encoded(self)
-        for kind, empty in ((And, b'"and":[]'), (Or, b'"or":[]')):  # never inside a text, where quotes are escaped
-            if empty in body:
+        for path, node in walk(self.where):
+            if isinstance(node, And | Or) and path and not node.children:
                 raise FilterError(
-                    f"this filter contains {kind(())!r}, and the API doesn't document what an empty {kind.__name__} "
-                    "means. Write the filter with &, | and ~, which simplify it"
+                    f"this filter contains {node!r}, and the API doesn't define an empty {type(node).__name__}. "
+                    "Write the filter with &, | and ~, which simplify it"
                 )
-        object.__setattr__(self, "body", body)
+        object.__setattr__(self, "body", b"" if self.where == NEVER else _encoded(self))
 
     def for_project(self, project_id: UUID | str) -> Self:
         """The same query for another project; the filter isn't checked or encoded again."""

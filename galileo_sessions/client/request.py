@@ -14,9 +14,9 @@ import random
 from collections.abc import Callable
 from copy import copy
 from math import ceil, inf
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from galileo_sessions import errors
 from galileo_sessions.client.auth.authentication import Authentication
@@ -25,9 +25,9 @@ from galileo_sessions.client.flow.outcome import IGNORED, Outcome
 from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.policy import FirstAttempts, Retries
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.responses import COUNT, Endpoint, allowance, error_of
-from galileo_sessions.client.settings import PATIENCE, Retry
-from galileo_sessions.client.transport import Transport
+from galileo_sessions.client.responses import COUNT, Endpoint, Reply
+from galileo_sessions.client.settings import DAY, PATIENCE, Retry
+from galileo_sessions.client.transport import Transport, closed_error
 from galileo_sessions.client.verdict import verdict_on
 
 T = TypeVar("T")
@@ -50,8 +50,8 @@ class Count(Protocol):
 
 
 @define
-class RequestState:
-    """The state of a request that is under way."""
+class Request:
+    """A request that is under way."""
 
     endpoint: Endpoint[Any]
     query: CountQuery
@@ -70,11 +70,8 @@ class RequestState:
     """Made when the first attempt has failed."""
     not_before: float = -inf
     """When the next attempt can begin, on the loop's clock."""
-
-    @property
-    def last_error(self) -> errors.GalileoError | None:
-        """The error of the last attempt, or None if there was none."""
-        return self.attempts[-1].error if self.attempts else None
+    outcome: Outcome = IGNORED
+    """Of the last attempt."""
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
         """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
@@ -92,26 +89,31 @@ class RequestState:
         final = copy(error)
         if advice:
             final.args = (f"{error.message}. {advice}",)
-        final.query, final.attempts, final.elapsed = self.query, self.attempts, now - self.started
+        final.query = cast("errors.Counted", self.query)  # pyright takes the converter's type for the field's
+        final.attempts, final.elapsed = self.attempts, now - self.started
         return final
 
-    def given_up(self, error: errors.GalileoError, now: float) -> errors.GalileoError:
+    def given_up(self, error: errors.GalileoError, retry: Retry, now: float) -> errors.GalileoError:
         """The error to raise if there is no next attempt, with what to do about a wait that was too long."""
-        asked = verdict_on(error).retry_after or 0.0
-        left = self.started + self.patience - now
-        if not self.interactive or asked <= left:
+        asked = self.outcome.retry_after or 0.0
+        is_short = asked > self.started + self.patience - now
+        if not self.interactive or retry.attempts == 1 or asked > DAY:
             return self.failure(error, now)
-        enough = ceil(now - self.started + asked) + 1
+        timeout = f"timeout={ceil(now - self.started + asked) + 1} or more"
+        if asked > retry.max_retry_after:
+            needed = f"Retry(max_retry_after={ceil(asked)})" + (f" and {timeout}" if is_short else "")
+            longest = f"Retry(max_retry_after={retry.max_retry_after:g})"
+            return self.failure(error, now, f"The client waits no longer than {longest}: give it {needed}")
+        if not is_short:
+            return self.failure(error, now)
         if self.deadline < inf:
-            return self.failure(error, now, f"That is more than timeout= leaves: give it timeout={enough} or more")
+            return self.failure(error, now, f"That is more than timeout= leaves: give it {timeout}")
         most = f"A single count waits for {self.patience:,.0f} s at most for a service that refuses it"
-        return self.failure(
-            error, now, f"{most}: give it timeout={enough} or more, or use count_all, which waits longer"
-        )
+        return self.failure(error, now, f"{most}: give it {timeout}, or use count_all, which waits longer")
 
     def too_late(self, now: float, waited_for: str = "") -> errors.GalileoError:
         """The error to raise if the deadline has passed, or will pass before the next attempt."""
-        last = self.last_error
+        last = self.attempts[-1].error if self.attempts else None
         after = f" after a {type(last).__name__}" if last else ""
         waiting = f" while it waited for {waited_for}" if waited_for else " before the next attempt" if last else ""
         text = f"timeout= ran out{after}{waiting or ' before a request could be sent'}; give it more time"
@@ -139,7 +141,7 @@ class Requester:
     """Sends queries and reads the responses."""
 
     transport: Transport
-    """Tells whether anything can be sent, and is closed at the end."""
+    """Closed at the end."""
     authentication: Authentication
     """Sends one request with credentials."""
     attempt_timeout: float
@@ -152,6 +154,7 @@ class Requester:
     """Called after each attempt. What it raises is logged."""
     jitter: Callable[[float], float] = _jitter
     """A random time of at most so many seconds."""
+    _loop: asyncio.AbstractEventLoop | None = None
     _under_way: int = 0
     _first_attempts: FirstAttempts = field(factory=FirstAttempts)
 
@@ -186,151 +189,148 @@ class Requester:
         if interactive:
             patience = min(patience, PATIENCE) if deadline is None else deadline - now
         until = inf if deadline is None else deadline
-        state = RequestState(endpoint, query, body, until, interactive, patience, now, now)
-        refusal = self.transport.refusal(loop)
-        if refusal is not None:
-            raise state.failure(refusal, now)
-        if now >= state.deadline:
-            raise state.too_late(now)
+        request = Request(endpoint, query, body, until, interactive, patience, now, now)
+        if self._loop is not loop or self.transport.is_closed:
+            self._check_use(request, loop)
+        if now >= until:
+            raise request.too_late(now)
         if not self._under_way:  # what failed before says nothing about others
             self._first_attempts = FirstAttempts()
         self._under_way += 1
         try:
+            permit = self.queue.try_acquire(interactive=interactive, patience=patience)
             while True:
-                permit = None if state.attempts else self.queue.try_acquire(interactive=interactive, patience=patience)
-                answer, error = await self._attempt(state, permit or await self._acquire(state))
-                if error is None:
-                    return answer, state.attempts
-                self._prepare_retry(state, error)
+                reply = await self._attempt(request, permit or await self._acquire(request))
+                if reply.error is None:
+                    return cast("T", reply.answer), request.attempts
+                self._prepare_retry(request, reply.error)
+                permit = None
         finally:
             self._under_way -= 1
 
     async def close(self) -> None:
         """Ends all waits, cancels a login in progress, and closes the transport; nothing more is sent meanwhile."""
-        self.queue.close(self.transport.stop())
+        self.transport.is_closed = True
+        self.queue.close(closed_error())
         try:
             await self.authentication.close()
             await self.transport.close()
         finally:
             _ = self.transport.abandon()  # if a cancellation interrupted the closing
 
-    async def _acquire(self, state: RequestState) -> Permit:
+    def _check_use(self, request: Request, loop: asyncio.AbstractEventLoop) -> None:
+        """
+        Makes the first event loop that sends something the client's.
+
+        Raises:
+            ConfigurationError: if it is closed, or belongs to another event loop.
+        """
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            other = "this GalileoSessions belongs to another event loop, perhaps of an earlier asyncio.run()"
+            hint = "Make one in each, with `async with GalileoSessions() as galileo:`"
+            raise request.failure(errors.ConfigurationError(f"{other}. {hint}"), request.started)
+        if self.transport.is_closed:
+            raise request.failure(closed_error(), request.started)
+
+    async def _acquire(self, request: Request) -> Permit:
         permit: Permit | errors.GalileoError | None = None
         turn = self.queue.acquire(
-            interactive=state.interactive,
-            patience=state.patience,
-            has_failed=bool(state.attempts),
-            not_before=state.not_before,
+            interactive=request.interactive,
+            patience=request.patience,
+            has_failed=bool(request.attempts),
+            not_before=request.not_before,
         )
-        if state.deadline == inf:
-            permit = await turn
-        else:
-            timeout = asyncio.timeout_at(state.deadline)
-            try:
-                async with timeout:
-                    permit = await turn
-            except TimeoutError:
-                if not timeout.expired():  # it comes from Limits(rate=...)
-                    raise
+        timeout = asyncio.timeout_at(None if request.deadline == inf else request.deadline)
+        try:
+            async with timeout:
+                permit = await turn
+        except TimeoutError:
+            if not timeout.expired():  # it comes from Limits(rate=...)
+                raise
         if isinstance(permit, Permit):
             return permit
         now = asyncio.get_running_loop().time()
-        raise state.too_late(now, self.queue.flow.reason(now)) if permit is None else state.failure(permit, now)
+        raise request.too_late(now, self.queue.flow.reason(now)) if permit is None else request.failure(permit, now)
 
-    async def _attempt(self, state: RequestState, permit: Permit) -> tuple[Any, errors.GalileoError | None]:
-        """One attempt, recorded in `state`: the answer, or an error."""
+    async def _attempt(self, request: Request, permit: Permit) -> Reply[Any]:
+        """One attempt, which the flow control, the first attempts and the request learn of."""
         clock = asyncio.get_running_loop().time
         begun = clock()
+        until = min(begun + self.attempt_timeout, request.deadline)
         try:
-            answer, error, told = await self._exchange(state, min(begun + self.attempt_timeout, state.deadline))
+            reply = await self.authentication.post(request.endpoint, request.query, request.body, until=until)
+        except errors.GalileoError as problem:
+            reply = Reply[Any](None, problem.with_traceback(None))  # a traceback would keep the whole response alive
         except BaseException:
             self.queue.released(permit)
             raise
-        ended = clock()
-        if error is None:
-            outcome = Outcome("success", ended - begun, None, told)
-        else:
-            outcome = self._outcome_of(state, error, ended, told)
-        if not state.attempts:
-            self._first_attempts.add(failed=error is not None and not verdict_on(error).is_final)
+        ended, error = clock(), reply.error
+        request.outcome = Outcome("success", ended - begun) if error is None else verdict_on(error)
+        if not request.attempts:
+            self._first_attempts.add(failed=error is not None and not request.outcome.is_final)
+        outcome = request.outcome if error is None else self._lesson_of(request, error, ended)
+        if reply.allowance is not None and outcome.meaning != "ignored":
+            remaining, seconds = reply.allowance
+            outcome = evolve(outcome, allowance=(remaining, min(seconds, self.retry.max_retry_after)))
         self.queue.ended(permit, ended, outcome, error)
-        self._record(state, error, begun, ended)
-        return answer, error
+        self._record(request, error, begun, ended)
+        return reply
 
-    async def _exchange(
-        self, state: RequestState, until: float
-    ) -> tuple[Any, errors.GalileoError | None, tuple[int, float] | None]:
-        """Sends the request once: the answer or an error, and what the response says that the service will take."""
-        endpoint = state.endpoint
-        path = endpoint.path.format(project_id=state.query.project_id)
-        told: tuple[int, float] | None = None
-        try:
-            response = await self.authentication.post(path, state.body, until=until, max_body=endpoint.max_body)
-            found = allowance(response.headers)
-            if found is not None:
-                told = found[0], min(found[1], self.retry.max_retry_after)
-            if response.status == 200:
-                return self.authentication.decode(endpoint, response.body), None, told
-            return None, error_of(response, state.query), told
-        except errors.GalileoError as problem:
-            return None, problem.with_traceback(None), told  # a traceback would keep the whole response alive
+    def _lesson_of(self, request: Request, error: errors.GalileoError, now: float) -> Outcome:
+        """The outcome of a failed attempt as far as the flow control learns from it."""
+        outcome, retries = request.outcome, request.retries
+        fails_alone = retries is not None and retries.fails_alone(self._first_attempts)
+        if request.is_cut_short(error, now) or (fails_alone and not self.queue.flow.breaker.is_open):
+            return outcome if outcome.meaning == "success" else IGNORED
+        if (outcome.retry_after or 0.0) > self.retry.max_retry_after:
+            return evolve(outcome, retry_after=None)  # the count ends with it, and the next one may probe
+        return outcome
 
-    def _outcome_of(
-        self, state: RequestState, error: errors.GalileoError, now: float, told: tuple[int, float] | None
-    ) -> Outcome:
-        """What a failed attempt says about the service."""
-        verdict = verdict_on(error)
-        fails_alone = state.retries is not None and state.retries.fails_alone(self._first_attempts)
-        if state.is_cut_short(error, now) or (fails_alone and not self.queue.flow.breaker.is_open):
-            return IGNORED if verdict.meaning != "success" else Outcome("success", allowance=told)
-        asked = verdict.retry_after
-        if asked is not None and asked > self.retry.max_retry_after:
-            asked = None  # the count ends with it, and the next one may probe
-        return Outcome(verdict.meaning, None, asked, told)
-
-    def _record(self, state: RequestState, error: errors.GalileoError | None, begun: float, ended: float) -> None:
+    def _record(self, request: Request, error: errors.GalileoError | None, begun: float, ended: float) -> None:
         status = error.status if isinstance(error, errors.ResponseError) else None
         if error is None or isinstance(error, errors.DecodeError):
             status = 200
-        number, flow = len(state.attempts) + 1, self.queue.flow
-        limits = (flow.width, flow.rate, flow.breaker.is_open)
-        attempt = errors.Attempt(number, status, error, begun - state.waiting_since, ended - begun, *limits)
-        state.attempts += (attempt,)
-        state.waiting_since = ended
+        number, waited, elapsed = len(request.attempts) + 1, begun - request.waiting_since, ended - begun
+        attempt = errors.Attempt(number, status, error, waited, elapsed, **self.queue.flow.state())
+        request.attempts += (attempt,)
+        request.waiting_since = ended
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug(_LINE, state.endpoint.path, number, status, attempt.elapsed * 1000)
+            logger.debug(_LINE, request.endpoint.path, number, status, elapsed * 1000)
         if self.on_attempt is not None:
             call_back("on_attempt", self.on_attempt, attempt)
 
-    def _prepare_retry(self, state: RequestState, error: errors.GalileoError) -> None:
+    def _prepare_retry(self, request: Request, error: errors.GalileoError) -> None:
         """
         Decides when the next attempt can begin.
 
         Raises:
             GalileoError: if there is no next attempt.
         """
-        now, others = state.waiting_since, self._first_attempts
-        if state.is_cut_short(error, now):
-            raise state.too_late(now)
-        if state.retries is None:
-            until = min((state.started if state.interactive else now) + state.patience, state.deadline)
-            number = others.number if len(state.attempts) == 1 else 0
-            state.retries = Retries(self.retry, state.interactive, self.jitter, number, now, until)
-        if self._has_new_token(state) and self.retry.attempts > 1:
+        now, others = request.waiting_since, self._first_attempts
+        if request.is_cut_short(error, now):
+            raise request.too_late(now)
+        if request.retries is None:
+            until = min((request.started if request.interactive else now) + request.patience, request.deadline)
+            number = others.number if len(request.attempts) == 1 else 0
+            request.retries = Retries(self.retry, request.interactive, self.jitter, number, now, until)
+        if self._has_new_token(request) and self.retry.attempts > 1:
             return
         has_answered = self.queue.flow.breaker.has_answered
-        wait = state.retries.next_wait(verdict_on(error), now, others, has_answered=has_answered)
+        wait = request.retries.next_wait(request.outcome, now, others, has_answered=has_answered)
         if wait is None:
-            raise state.given_up(error, now)
-        if now + wait >= state.deadline:
-            raise state.too_late(now)
-        state.not_before = now + wait
+            raise request.given_up(error, self.retry, now)
+        if now + wait >= request.deadline:
+            raise request.too_late(now)
+        request.not_before = now + wait
 
-    def _has_new_token(self, state: RequestState) -> bool:
+    def _has_new_token(self, request: Request) -> bool:
         """Whether the token of the last attempt was refused, but not also the one before it."""
-        refused = [isinstance(attempt.error, errors.AuthenticationError) for attempt in state.attempts[-2:]]
-        is_login = isinstance(state.last_error, errors.LoginError)
-        return self.authentication.logs_in and refused in ([True], [False, True]) and not is_login
+        last, before = request.attempts[-1].error, [attempt.error for attempt in request.attempts[-2:-1]]
+        is_refused = isinstance(last, errors.AuthenticationError) and not isinstance(last, errors.LoginError)
+        was_refused = any(isinstance(error, errors.AuthenticationError) for error in before)
+        return self.authentication.logs_in and is_refused and not was_refused
 
 
 def call_back(name: str, callback: Callable[[T], object], value: T) -> None:

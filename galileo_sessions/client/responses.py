@@ -15,11 +15,13 @@ from attrs import define, field, frozen
 from galileo_sessions import errors
 from galileo_sessions.client.explain import explain
 from galileo_sessions.client.query import CountQuery
+from galileo_sessions.display import brief
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.filters.json import strict_json
 from galileo_sessions.filters.nodes import ALWAYS
 
 T = TypeVar("T")
+E = TypeVar("E", bound=errors.GalileoError)
 
 _COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*')
 _MAX_COUNT = 2**63 - 1
@@ -33,7 +35,6 @@ _PAIR = re.compile(r"^(\d{1,15})(?![\d.])[^/]*/(\d{1,15}(?:\.\d{1,9})?)(?!\d)")
 _EPOCH = 10**9  # a reset so large is a time since 1970
 
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
-    400: (errors.BadRequestError, ""),
     401: (errors.AuthenticationError, ". Check the credentials, and that they belong to this deployment"),
     403: (errors.PermissionDeniedError, ". The credentials are known, but can't read this project"),
     404: (errors.NotFoundError, ". Check the project's id, and that base_url (GALILEO_API_URL) isn't the console's"),
@@ -65,6 +66,38 @@ class Endpoint(Generic[T]):
     """The most bytes that such a body can have."""
 
 
+@define
+class Reply(Generic[T]):
+    """What came of one attempt: an answer, or an error."""
+
+    answer: T | None
+    error: errors.GalileoError | None = None
+    allowance: tuple[int, float] | None = None
+    """How many more requests the service will take, and for how many seconds."""
+
+
+def reply_of(response: Response, endpoint: Endpoint[T], query: CountQuery) -> Reply[T]:
+    """The answer that a 200 brings, or the error that another response stands for."""
+    told = allowance(response.headers)
+    if response.status != 200:
+        return Reply(None, error_of(response, query), told)
+    try:
+        return Reply(endpoint.decode(response.body), None, told)
+    except errors.DecodeError as error:
+        return Reply(None, error.with_traceback(None), told)  # a traceback would keep the whole response alive
+
+
+def final(error: E) -> E:
+    """An error that another attempt would bring again, although others of its class may pass."""
+    error._is_final = True  # pyright: ignore[reportPrivateUsage]  # for the client, not for users
+    return error
+
+
+def is_final(error: errors.GalileoError) -> bool:
+    """Whether the error is marked by `final`."""
+    return error._is_final  # pyright: ignore[reportPrivateUsage]  # as above
+
+
 def total_count(body: bytes) -> int:
     """
     The count in the body of a 200.
@@ -79,7 +112,7 @@ def total_count(body: bytes) -> int:
     data = _json_of(body)
     count = cast("dict[str, object]", data).get("total_count") if isinstance(data, dict) else None
     if type(count) is not int or not 0 <= count <= _MAX_COUNT:
-        raise _undecodable(body, 'expected {"total_count": n} with an integer n of 0 or more')
+        raise final(_undecodable(body, 'expected {"total_count": n} with an integer n of 0 or more'))
     return count
 
 
@@ -95,7 +128,7 @@ def column_catalog(body: bytes) -> ColumnCatalog:
         return load_catalog(data)
     except errors.FilterDecodeError as error:
         problem = str(error)
-    raise _undecodable(body, problem)
+    raise final(_undecodable(body, problem))
 
 
 COUNT: Endpoint[int] = Endpoint("/v2/projects/{project_id}/sessions/count", total_count, 256 * 1024)
@@ -109,15 +142,15 @@ def _json_of(body: bytes) -> object:
     try:
         return strict_json(body.decode("utf-8"))
     except ValueError as error:
-        problem = str(error)
-        is_json = not isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
-    raise _undecodable(body, problem, is_json=is_json)
+        undecodable = _undecodable(body, str(error))
+        is_page = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)  # from something in front of the service
+    raise undecodable if is_page else final(undecodable)
 
 
-def _undecodable(body: bytes, problem: str, *, is_json: bool = True) -> errors.DecodeError:
+def _undecodable(body: bytes, problem: str) -> errors.DecodeError:
     text = _beginning(body)
     said = f"the service answered 200, but not with what was asked for: {problem}; got {_excerpt(text)}"
-    return errors.DecodeError(said, body=text, is_json=is_json)
+    return errors.DecodeError(said, body=text)
 
 
 def _beginning(body: bytes) -> str:
@@ -125,7 +158,7 @@ def _beginning(body: bytes) -> str:
 
 
 def _excerpt(text: str) -> str:
-    return errors.brief(text) if text else "an empty body"
+    return brief(text) if text else "an empty body"
 
 
 def error_of(response: Response, query: CountQuery | None = None) -> errors.ResponseError:
@@ -147,7 +180,7 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
     }
     title = f"{status} {phrases.get(status, '')}".rstrip() + (f" from {response.origin}" if response.origin else "")
     if 300 <= status < 400:
-        location = errors.brief(headers.get("Location", "nowhere"))
+        location = brief(headers.get("Location", "nowhere"))
         hint = "The client follows no redirect, which could carry the key elsewhere. Set base_url (GALILEO_API_URL)"
         return errors.RedirectError(f"{title}: to {location}. {hint}", **kept)
     if status == 422:
@@ -208,21 +241,22 @@ def allowance(headers: Mapping[str, str]) -> tuple[int, float] | None:
     Args:
         headers: Of a response, by names of any case; a multidict, if a field can occur more than once.
     """
-    if not any(field in headers for field in _FIELDS):
+    if _FIELDS[0] not in headers and _FIELDS[1] not in headers and _FIELDS[2] not in headers:
         return None
     text: dict[str, str] = {}
     for name, value in headers.items():  # a list may be split over several fields
         text[name.lower()] = f"{text[name.lower()]}, {value}" if name.lower() in text else value
     others = _OTHER_UNIT.findall(text.get("ratelimit-policy", ""))
-    items = [
-        dict(_NUMBER.findall(more)) for name, more in _ITEM.findall(text.get("ratelimit", "")) if name not in others
-    ]
-    found = [(item["r"], item["t"]) for item in items if len(item) == 2]  # both r and t
+    found: list[tuple[str, str]] = []
+    for name, more in _ITEM.findall(text.get("ratelimit", "")):
+        item = dict(_NUMBER.findall(more))
+        if name not in others and len(item) == 2:  # both r and t
+            found.append((item["r"], item["t"]))
     for prefix in ("", "x-"):
-        found += _PAIR.findall(
-            "/".join(text.get(f"{prefix}ratelimit-{name}", "").strip() for name in ("remaining", "reset"))
-        )
-    return min(((int(float(remaining)), _until_reset(reset, headers)) for remaining, reset in found), default=None)
+        pair = [text.get(f"{prefix}ratelimit-{name}", "").strip() for name in ("remaining", "reset")]
+        found += _PAIR.findall("/".join(pair))
+    told = [(int(float(remaining)), _until_reset(reset, headers)) for remaining, reset in found]
+    return min(told, default=None)
 
 
 def _until_reset(reset: str, headers: Mapping[str, str]) -> float:

@@ -8,7 +8,8 @@ from attrs import field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.errors import Attempt, ConfigurationError, GalileoError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import Attempt, ConfigurationError, GalileoError
 
 V = TypeVar("V")
 
@@ -76,11 +77,6 @@ class Progress:
         if self.total is None or not self.done:
             return None
         return max(0, self.total - self.done) * self.elapsed / self.done  # a list can grow
-
-    @property
-    def limit(self) -> int:
-        """The former name of `width`."""
-        return self.width
 
 
 OnProgress: TypeAlias = Callable[[Progress], object]

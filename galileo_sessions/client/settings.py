@@ -1,11 +1,13 @@
-"""What a user can set: how many requests at once, and how often and how patiently to try again."""
+"""What a user can set: how many requests at once, how long an attempt takes, and how patiently to try again."""
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, TypeAlias
 
-from attrs import Factory, field, frozen
+from attrs import Attribute, Factory, field, frozen
 
-from galileo_sessions.errors import ConfigurationError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import ConfigurationError
 
 PATIENCE = 10.0
 """
@@ -14,6 +16,31 @@ Seconds that a single request without a deadline waits for a service that refuse
 That is about how long people stay attentive while they wait (Miller 1968, Nielsen 1993). It outlasts a restart or
 a failover of some seconds, and is less than the 30 s after which most gateways in front of the caller give up.
 """
+DAY = 86_400  # seconds; no setting is longer
+
+_Validator: TypeAlias = Callable[[object, "Attribute[Any]", Any], None]
+
+
+def _range(words: str, is_valid: Callable[[Any], bool]) -> _Validator:
+    def check(settings: object, attribute: "Attribute[Any]", value: Any) -> None:
+        if not is_valid(value):
+            raise ConfigurationError(f"{type(settings).__name__}({attribute.name}={brief(value)}): {words}")
+
+    return check
+
+
+def _whole(most: int) -> _Validator:
+    return _range(f"a whole number from 1 to {most:,}", lambda value: type(value) is int and 1 <= value <= most)
+
+
+def _is_seconds(value: object) -> bool:
+    """Whether it is a number from 0 to a day; NaN isn't."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= DAY
+
+
+_requests = _whole(10_000)
+_seconds = _range(f"seconds from 0 to {DAY}", _is_seconds)
+_timeout = _range(f"seconds, more than 0 and at most {DAY}", lambda value: _is_seconds(value) and value > 0)
 
 
 def _initial(limits: "Limits") -> int:
@@ -32,19 +59,15 @@ class Limits:
         ConfigurationError: unless 1 <= initial <= maximum <= 10,000.
     """
 
-    maximum: int = 256
+    maximum: int = field(default=256, validator=_requests)
     """Requests under way at once, at most."""
-    initial: int = field(default=Factory(_initial, takes_self=True), kw_only=True)
+    initial: int = field(default=Factory(_initial, takes_self=True), kw_only=True, validator=_requests)
     """Requests that may be sent at once before the service has answered any; unless given, 10, or fewer if `maximum`
     is less."""
     rate: AbstractAsyncContextManager[Any] | None = field(default=None, kw_only=True)
     """Entered before each request, where the service's rate is known: such as `aiolimiter.AsyncLimiter(200, 1)`."""
 
     def __attrs_post_init__(self) -> None:
-        for name in ("maximum", "initial"):
-            number = getattr(self, name)
-            if type(number) is not int or not 1 <= number <= 10_000:
-                raise ConfigurationError(f"Limits({name}={brief(number)}): a whole number from 1 to 10,000")
         if self.initial > self.maximum:
             raise ConfigurationError(f"Limits(initial={self.initial}) is more than maximum={self.maximum}")
         if self.rate is not None and not hasattr(self.rate, "__aenter__"):
@@ -60,24 +83,60 @@ class Retry:
         ConfigurationError: if a number is out of its range.
     """
 
-    attempts: int = 4
+    attempts: int = field(default=4, validator=_whole(20))
     """Attempts for one count whose failures are its own, 1 to 20. A failure that other counts share costs less, or
     nothing. 1 means that nothing is sent twice."""
-    backoff: float = 0.25
+    backoff: float = field(default=0.25, validator=_seconds)
     """Seconds that the second retry waits at most; the first doesn't wait. The bound grows with each attempt spent, and
     the wait is drawn from 0 up to it."""
-    max_backoff: float = 8.0
+    max_backoff: float = field(default=8.0, validator=_seconds)
     """Seconds that any retry waits at most, unless the service asks for more with a Retry-After."""
-    max_retry_after: float = 60.0
+    max_retry_after: float = field(default=60.0, validator=_seconds)
     """The longest Retry-After to wait for, in seconds. A longer one is the count's error, which has the number."""
-    patience: float = 90.0
+    patience: float = field(default=90.0, validator=_seconds)
     """Seconds for which a fan-out waits for a service that refuses everything. A single `count` has 10 s, or the time
     that its `timeout=` gives."""
 
-    def __attrs_post_init__(self) -> None:
-        if type(self.attempts) is not int or not 1 <= self.attempts <= 20:
-            raise ConfigurationError(f"Retry(attempts={brief(self.attempts)}): a whole number from 1 to 20")
-        for name in ("backoff", "max_backoff", "max_retry_after", "patience"):
-            seconds = getattr(self, name)
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 86_400:
-                raise ConfigurationError(f"Retry({name}={brief(seconds)}): seconds from 0 to 86400")
+
+@frozen
+class Timeouts:
+    """
+    How long one attempt may take; a whole call has `timeout=`.
+
+    Raises:
+        ConfigurationError: unless each is more than 0 and at most a day.
+    """
+
+    connect: float = field(default=10.0, validator=_timeout)
+    """
+    Seconds until a connection is ready, including all addresses of the host, the proxy and TLS; with a session of your
+    own, also the wait for a place in its pool.
+    """
+    attempt: float = field(default=30.0, validator=_timeout)
+    """Seconds from admission to the last byte."""
+
+
+def check_settings(timeouts: object, retry: object, limits: object) -> None:
+    """
+    Checks the settings of a client.
+
+    Raises:
+        ConfigurationError: if one is of another type.
+    """
+    for name, value, kind in (("timeouts", timeouts, Timeouts), ("retry", retry, Retry), ("limits", limits, Limits)):
+        if not isinstance(value, kind):
+            expected = kind.__name__
+            raise ConfigurationError(f"{name} must be a {expected}, got {brief(value)}. Write {expected}(...)")
+
+
+def check_call(timeout: object, concurrency: object = None) -> None:
+    """
+    Checks the numbers of a call; None stands for no limit.
+
+    Raises:
+        ConfigurationError: if one is 0 or less, or isn't a number.
+    """
+    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):  # NaN isn't, either
+        raise ConfigurationError(f"timeout must be more than 0 seconds, got {brief(timeout)}")
+    if concurrency is not None and not (isinstance(concurrency, int) and concurrency > 0):
+        raise ConfigurationError(f"concurrency must be a whole number, 1 or more, got {brief(concurrency)}")

@@ -40,7 +40,7 @@ block. After a cancellation no request starts, even if the source swallows the c
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext
 from inspect import isgenerator
 from typing import Any, Self, TypeAlias, cast
 from uuid import UUID
@@ -122,8 +122,9 @@ class CountStream:
         if self._started is not None:
             elapsed = (self._ended or asyncio.get_running_loop().time()) - self._started
         flow = self._queue.flow
-        counts = (self._done, self._failed, self._total, flow.in_flight)
-        return Progress(*counts, flow.width, elapsed, flow.rate, flow.breaker.is_open)
+        return Progress(
+            self._done, self._failed, self._total, in_flight=flow.in_flight, elapsed=elapsed, **flow.state()
+        )
 
     async def __aenter__(self) -> Self:
         if self._started is not None:
@@ -324,7 +325,7 @@ async def report_of(stream: CountStream) -> CountReport:
     All results of a stream.
 
     Raises:
-        Exception: what the stream raises, with what was counted until then as its `report`.
+        Exception: what the stream raises. A GalileoError has what was counted until then as its `report`.
     """
     results: list[CountResult] = []
 
@@ -335,8 +336,7 @@ async def report_of(stream: CountStream) -> CountReport:
         async with stream:
             async for result in stream:
                 results.append(result)  # noqa: PERF401  # a comprehension would lose them to an exception
-    except Exception as error:
-        with suppress(AttributeError):  # of a source's own error that can't be changed
-            error.report = report()  # type: ignore[attr-defined]  # a source's own error has it as well
+    except GalileoError as error:
+        error.report = report()
         raise
     return report()

@@ -1,5 +1,5 @@
 """
-One HTTP exchange: a request sent, and its response or an error of ours.
+One HTTP exchange: a request sent, and its response or an error of ours, until a deadline.
 
 Only this file, `body` and `local` call aiohttp.
 """
@@ -16,15 +16,15 @@ from math import inf
 from typing import Any, Literal, TypeAlias, cast
 
 import aiohttp
-from attrs import Attribute, field, frozen
 from yarl import URL
 
 from galileo_sessions import errors
 from galileo_sessions.client.address import proxy_of
 from galileo_sessions.client.body import Body, Connection, Used, can_look, no_connections
-from galileo_sessions.client.deadlines import Deadlines
-from galileo_sessions.client.responses import Response
+from galileo_sessions.client.responses import Response, final
 from galileo_sessions.client.secret import Secret
+from galileo_sessions.client.settings import Timeouts
+from galileo_sessions.display import brief
 
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
 Phase: TypeAlias = Literal["connect", "response", "body"]
@@ -33,30 +33,6 @@ _Send: TypeAlias = Callable[[Body], Awaitable[aiohttp.ClientResponse]]
 _MAX_422 = 16 << 20  # bytes that are read of a 422, which repeats parts of the filter
 _MAX_PAGE = 64 * 1024  # bytes that are read of other responses that aren't a 200
 _SOON = 0.001  # seconds by which a timeout can be early or late
-
-
-def _check_seconds(_timeouts: object, attribute: Attribute[float], seconds: float) -> None:
-    if not isinstance(seconds, int | float) or not 0 < seconds <= 86_400:
-        given = f"Timeouts({attribute.name}={errors.brief(seconds)})"
-        raise errors.ConfigurationError(f"{given} must be seconds, more than 0 and at most 86400")
-
-
-@frozen
-class Timeouts:
-    """
-    How long one attempt may take; a whole call has `timeout=`.
-
-    Raises:
-        ConfigurationError: unless each is more than 0 and at most a day.
-    """
-
-    connect: float = field(default=10.0, validator=_check_seconds)
-    """
-    Seconds until a connection is ready, including all addresses of the host, the proxy and TLS; with a session of your
-    own, also the wait for a place in its pool.
-    """
-    attempt: float = field(default=30.0, validator=_check_seconds)
-    """Seconds from admission to the last byte."""
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -91,7 +67,7 @@ class Transport:
     ) -> None:
         if not isinstance(ssl, tls.SSLContext | aiohttp.Fingerprint | bool):
             kinds = "an ssl.SSLContext, an aiohttp.Fingerprint or a bool"
-            raise errors.ConfigurationError(f"ssl must be {kinds}, got {errors.brief(ssl)}")
+            raise errors.ConfigurationError(f"ssl must be {kinds}, got {brief(ssl)}")
         if session is not None:
             _check_injected(session)
         self._base = base_url
@@ -110,7 +86,8 @@ class Transport:
             warnings.warn(f"{version}, so each request opens one of its own", RuntimeWarning, stacklevel=3)
         self._proxy = proxy_of(base_url, proxy, trust_env=trust_env)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
+        self.is_closed: bool = False
+        """Once set, nothing more is sent."""
 
     @property
     def connections(self) -> float:
@@ -120,13 +97,7 @@ class Transport:
         return min((limit for limit in limits if limit), default=inf)
 
     async def post(
-        self,
-        path: str,
-        body: bytes | Secret[bytes],
-        headers: Secret[Mapping[str, str]],
-        *,
-        until: float,
-        max_body: int,
+        self, path: str, body: bytes | Secret[bytes], headers: Secret[Mapping[str, str]], *, until: float, max_body: int
     ) -> Response:
         """
         The response to a POST.
@@ -173,7 +144,7 @@ class Transport:
                 problem = _translate(error, "body" if content.is_answered else "response", self._base)
             else:
                 text = f"a middleware or TraceConfig of the session given as session= raised {type(error).__name__}"
-                problem = errors.ProtocolError(text, worth_retrying=False)
+                problem = final(errors.ProtocolError(text))
         except BaseException as error:  # noqa: BLE001  # a cancellation
             raise error.with_traceback(None)  # noqa: B904  # without aiohttp's frames, which hold headers
         raise problem  # outside the except block, so that no header stays reachable through __context__
@@ -212,25 +183,15 @@ class Transport:
             if closes and content.connection is not None:  # it's idle already if its end was read
                 content.connection.close()
 
-    def refusal(self, loop: asyncio.AbstractEventLoop) -> errors.ConfigurationError | None:
-        """Why nothing can be sent from this event loop, or None. The first loop that asks is the client's."""
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            return errors.ConfigurationError(
-                "this GalileoSessions belongs to another event loop, perhaps of an earlier asyncio.run(). "
-                "Make one in each, with `async with GalileoSessions() as galileo:`"
-            )
-        return _closed() if self._closed else None
-
     def _timeout_of(self, seconds: float) -> aiohttp.ClientTimeout:
         connect = min(self._connect, max(seconds, _SOON) * 0.9)  # so that a timeout names the right phase
         return aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=inf)  # inf: never rounded up
 
     def _open_session(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise _closed()
+        if self.is_closed:
+            raise closed_error()
         if self._session is None:
+            self._loop = asyncio.get_running_loop()
             connector = _Connector(limit=0)  # a single queue, in flow/queue, limits the requests in flight
             connector.pid = os.getpid()
             self._session = aiohttp.ClientSession(
@@ -241,14 +202,9 @@ class Transport:
             raise errors.ConfigurationError("the aiohttp.ClientSession given as session= is closed")
         return self._session
 
-    def stop(self) -> errors.ConfigurationError:
-        """Sends nothing more, and returns the error to raise instead."""
-        self._closed = True
-        return _closed()
-
     async def close(self) -> None:
         """Closes the session, if it is its own."""
-        _ = self.stop()
+        self.is_closed = True
         self._deadlines.drop_timer()
         if self._loop not in (None, asyncio.get_running_loop()):
             _ = self.abandon()  # connections of another event loop can't be awaited here
@@ -267,7 +223,8 @@ class Transport:
         return True
 
 
-def _closed() -> errors.ConfigurationError:
+def closed_error() -> errors.ConfigurationError:
+    """What a closed client answers."""
     return errors.ConfigurationError("this GalileoSessions is closed. Make a new one, or count inside its `async with`")
 
 
@@ -289,12 +246,12 @@ async def _read(response: aiohttp.ClientResponse, max_body: int) -> bytes:
         if not is_ok:
             return b"(compressed, so not read)"
         problem = "the service compressed its response, although the client asked it not to"
-        raise errors.ProtocolError(problem, worth_retrying=False)
+        raise final(errors.ProtocolError(problem))
     length = max_body + 1 if is_ok else _MAX_422 if response.status == 422 else _MAX_PAGE
     body = content.read_nowait() if content.is_eof() else await _beginning(content, length)  # a count is there at once
     if is_ok and len(body) > max_body:
         problem = f"the service's response is longer than {max_body:,} bytes; the rest was not read"
-        raise errors.ProtocolError(problem, worth_retrying=False)
+        raise final(errors.ProtocolError(problem))
     return body[:length]
 
 
@@ -353,3 +310,72 @@ def _check_injected(session: aiohttp.ClientSession) -> None:
         raise errors.ConfigurationError(
             "the session given as session= has trust_env=True. Leave it out there; pass trust_env=True here"
         )
+
+
+class Deadlines:
+    """
+    The deadlines of the tasks of one event loop, which share one timer: one for each would cost a tenth of a count.
+
+    The timer is set for the earliest deadline. When it rings, it is set for the earliest of those that are left. Nearly
+    all blocks end long before their deadlines, so it rings about once in the time that a block may take.
+    """
+
+    def __init__(self) -> None:
+        self._pending: set[Deadline] = set()
+        self._timer: asyncio.Handle | None = None
+        self._rings_at = inf
+
+    def at(self, when: float) -> Deadline:
+        """`with deadlines.at(when):` does for a task what `async with asyncio.timeout_at(when):` does."""
+        return Deadline(self, when)
+
+    def add(self, deadline: Deadline) -> None:
+        """Cancels the task when the deadline passes, unless it is removed before."""
+        self._pending.add(deadline)
+        if deadline.when < self._rings_at:
+            self._set_timer(deadline.when)
+
+    def remove(self, deadline: Deadline) -> bool:
+        """Whether the deadline hadn't passed."""
+        if deadline not in self._pending:
+            return False
+        self._pending.remove(deadline)
+        return True
+
+    def drop_timer(self) -> None:
+        """Leaves no timer behind, unless a deadline is pending."""
+        if not self._pending:
+            self._set_timer(inf)
+
+    def _set_timer(self, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings_at = when
+        self._timer = None if when == inf else asyncio.get_running_loop().call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        for deadline in [deadline for deadline in self._pending if deadline.when <= self._rings_at]:
+            self._pending.remove(deadline)
+            _ = deadline.task.cancel()
+        self._set_timer(min((deadline.when for deadline in self._pending), default=inf))
+
+
+class Deadline:
+    """A block of the current task that ends with a TimeoutError when its time is over. Other cancellations win."""
+
+    __slots__ = ("_all", "_cancelling", "task", "when")
+
+    def __init__(self, all_of_them: Deadlines, when: float) -> None:
+        self.when: float = when
+        self.task: asyncio.Task[Any] = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._all = all_of_them
+        self._cancelling = self.task.cancelling()
+
+    def __enter__(self) -> None:
+        self._all.add(self)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._all.remove(self):
+            return
+        if self.task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise TimeoutError

@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Protocol, cast
 
 from attrs import define
 
-from galileo_sessions.errors import FilterError, FilterTypeError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters.kinds import (
     FILTER_TYPES,
     LIST_OPERATORS,

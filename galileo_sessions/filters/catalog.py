@@ -6,7 +6,8 @@ from typing import Any, Self, TypeVar, final
 from attrs import Factory, field, frozen
 
 from galileo_sessions import display
-from galileo_sessions.errors import FilterError, FilterTypeError, UnknownColumnError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import FilterError, FilterTypeError, UnknownColumnError
 from galileo_sessions.filters import advice, checking
 from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import (

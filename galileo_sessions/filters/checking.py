@@ -8,7 +8,8 @@ Values are compared with a column's allowed values only where sessions with thes
 from collections.abc import Mapping
 from typing import Any
 
-from galileo_sessions.errors import FilterCheckError, Issue, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import FilterCheckError, Issue
 from galileo_sessions.filters.advice import did_you_mean
 from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import column_class

@@ -5,7 +5,8 @@ from typing import Any
 from attrs import field, frozen
 from attrs.converters import optional
 
-from galileo_sessions.errors import FilterTypeError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import FilterTypeError
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.values import as_sequence, boolean, text
 

@@ -28,7 +28,8 @@ from warnings import warn
 
 from attrs import field, frozen
 
-from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning
 from galileo_sessions.filters import advice, partitions, values
 from galileo_sessions.filters.advice import Call
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of

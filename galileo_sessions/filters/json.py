@@ -19,7 +19,8 @@ from attrs import fields, has
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from galileo_sessions.errors import FilterDecodeError, FilterError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import FilterDecodeError, FilterError
 from galileo_sessions.filters import advice
 from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, And, Filter, FullyAnnotatedFilter, LeafFilter, Not, Or
 from galileo_sessions.filters.tree import KEYS, Path

@@ -15,8 +15,7 @@ import textwrap
 from collections.abc import Mapping
 from datetime import datetime
 
-from galileo_sessions.display import shortened
-from galileo_sessions.errors import brief
+from galileo_sessions.display import brief, shortened
 from galileo_sessions.filters.kinds import SYMBOLS
 from galileo_sessions.filters.nodes import And, Comparison, Filter, FullyAnnotatedFilter, Or
 from galileo_sessions.filters.tree import Path, Tree, children, key_of

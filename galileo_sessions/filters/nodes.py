@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal, Never, NoReturn, TypeAlias, TypeVar, 
 from attrs import field, fields, frozen
 
 from galileo_sessions import display
-from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError
 from galileo_sessions.filters import advice, kinds, values
 from galileo_sessions.filters.kinds import FilterType
 

@@ -13,7 +13,8 @@ from typing import Any, cast, final
 from attrs import evolve, field, frozen
 
 from galileo_sessions import display
-from galileo_sessions.errors import FilterError, FilterTypeError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters.advice import Call, Column
 from galileo_sessions.filters.kinds import FilterType
 from galileo_sessions.filters.nodes import Comparison, DateFilter, Filter, NumberFilter

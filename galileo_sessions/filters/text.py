@@ -14,7 +14,8 @@ from unicodedata import east_asian_width
 
 from attrs import frozen
 
-from galileo_sessions.errors import FilterError, FilterParseError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import FilterError, FilterParseError
 from galileo_sessions.filters import advice, nodes, values
 from galileo_sessions.filters.columns import Col, TypedCol, column_class
 from galileo_sessions.filters.kinds import COMPARISONS, FILTER_TYPES, METHODS, PARTITIONS, SYMBOLS

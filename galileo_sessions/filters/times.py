@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Literal, TypeAlias, cast
 from zoneinfo import ZoneInfo
 
-from galileo_sessions.errors import FilterError, FilterTypeError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters.advice import Source
 from galileo_sessions.filters.values import instant, parse_instant
 

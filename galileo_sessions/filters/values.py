@@ -14,7 +14,8 @@ from decimal import Decimal
 from typing import Any, Protocol, TypeVar, cast
 from uuid import UUID
 
-from galileo_sessions.errors import FilterTypeError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import FilterTypeError
 from galileo_sessions.filters.advice import CONSTRUCTOR, NAIVE, NOT_SENDABLE, WITH_OFFSET, Source
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, is_missing, numpy_kind
 

@@ -10,7 +10,8 @@ from typing import Any, cast
 from uuid import UUID
 
 from galileo_sessions.client.query import SCOPE
-from galileo_sessions.errors import FilterError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.advice import naive_in_record
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.column_info import ColumnInfo

@@ -27,7 +27,7 @@ async def test_failures_that_are_alike_are_summed_up(server, run):
     status, out, err = await run("count", *IDS, "--concurrency", "1", "--format", "json")
     errors = [row for row in objects(out) if "error" in row]
     assert (status, [row["project_id"] for row in errors]) == (1, IDS[:6])
-    assert errors[5]["error"]["type"] == "BadRequestError"
+    assert errors[5]["error"]["type"] == "ResponseError"
     assert errors[5]["error"]["message"].startswith("400")
     *first, more, other, total = err.splitlines()
     assert [line.partition(":")[0] for line in (*first, other)] == [*IDS[:3], IDS[5]]

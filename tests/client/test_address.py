@@ -4,10 +4,7 @@ import pytest
 from support.servers import PROJECT, http, raw_server
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    ConfigurationError,
-    GalileoSessions,
-)
+from galileo_sessions import ConfigurationError, GalileoSessions
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from galileo_sessions import Col
         ((Col("score") > 3, "billing"), "The project comes before the filter"),
         ((Col("score") > 3,), "The project comes before the filter"),
         ((Col("score") > 3, UUID(IDS[0])), "The project comes before the filter"),
-        (("my project",), "not a name; the address of its page in the console has it"),
+        (("my project",), "not a name; find it in the project's console URL"),
         (([IDS[0]],), "For several projects write count_all([...])"),
         ((3,), "Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"),
     ],

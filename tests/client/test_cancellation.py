@@ -8,19 +8,11 @@ from contextlib import asynccontextmanager
 import pytest
 from support.clients import ANN, client
 from support.clock import virtual_time
-from support.inside import (
-    idle,
-    in_flight,
-    our_tasks,
-    width,
-)
+from support.inside import idle, in_flight, our_tasks, width
 from support.servers import PROJECT, http, raw_server, until
 from support.troubles import full_backlog, half_a_body, silence
 
-from galileo_sessions import (
-    GalileoSessions,
-    Limits,
-)
+from galileo_sessions import GalileoSessions, Limits
 
 
 @asynccontextmanager

@@ -14,13 +14,7 @@ from support.servers import PROJECT, answers, http, raw_server
 from yarl import URL
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    Attempt,
-    Col,
-    ConfigurationError,
-    CountQuery,
-    GalileoSessions,
-)
+from galileo_sessions import Attempt, Col, ConfigurationError, CountQuery, GalileoSessions
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 
@@ -85,13 +79,6 @@ async def test_a_header_in_another_case_replaces_ours(name):
     head = server.requests[0].partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
     assert [line for line in head if line.lower().startswith(f"{name.lower()}:")] == [f"{name}: text/mine"]
     assert "X-Team: blue" in head
-
-
-@pytest.mark.parametrize("timeout", [0, -1, float("nan")])
-async def test_a_timeout_is_more_than_0_seconds(timeout):
-    """A timeout must be more than 0 seconds; the error quotes the number."""
-    with pytest.raises(ConfigurationError, match=f"timeout must be more than 0 seconds, got {timeout}"):
-        await GalileoSessions("k").count(PROJECT, timeout=timeout)
 
 
 async def test_a_bad_query_sends_nothing():
@@ -175,19 +162,3 @@ def test_coroutine_functions_as_callbacks_are_refused():
     assert "s3cret" not in str(caught.value)
     with pytest.raises(ConfigurationError, match="on_progress must be a plain function, got the coroutine function"):
         GalileoSessions("k").count_many([PROJECT], on_progress=later)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"timeouts": 5}, r"timeouts must be a Timeouts, got 5. Write Timeouts\(...\)"),
-        ({"retry": None}, r"retry must be a Retry, got None. Write Retry\(...\)"),
-        ({"limits": 10**5000}, r"limits must be a Limits, got <int too long to show>. Write Limits\(...\)"),
-        ({"ssl": "x"}, "ssl must be an ssl.SSLContext, an aiohttp.Fingerprint or a bool, got 'x'"),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)
-def test_a_policy_of_another_type(arguments, message):
-    """`retry=`, `limits=`, `timeouts=` and `ssl=` name the type that they take."""
-    with pytest.raises(ConfigurationError, match=message):
-        GalileoSessions("k", **arguments)

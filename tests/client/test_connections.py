@@ -10,10 +10,7 @@ import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 from support.clients import client, failure, statuses
 from support.clock import virtual_time
-from support.inside import (
-    idle,
-    set_jitter,
-)
+from support.inside import idle, set_jitter
 from support.servers import PROJECT, http, raw_server
 from support.troubles import full_backlog, hang_up, listening, reset
 
@@ -200,9 +197,7 @@ async def test_tls_that_is_trusted(authority):
 
 
 @pytest.mark.parametrize(
-    ("name", "trusts"),
-    [("127.0.0.1", False), ("elsewhere.example", True)],
-    ids=["unknown CA", "wrong name"],
+    ("name", "trusts"), [("127.0.0.1", False), ("elsewhere.example", True)], ids=["unknown CA", "wrong name"]
 )
 async def test_tls_that_is_not_trusted(authority, name, trusts):
     """An unknown CA or a wrong host name raises TLSError after one attempt, before a request is sent."""

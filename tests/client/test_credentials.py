@@ -6,14 +6,7 @@ from base64 import b64encode
 import pytest
 from support.servers import PROJECT
 
-from galileo_sessions import (
-    ApiKeyAuth,
-    BasicAuth,
-    BearerAuth,
-    ConfigurationError,
-    GalileoSessions,
-    PasswordAuth,
-)
+from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, ConfigurationError, GalileoSessions, PasswordAuth
 
 COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
 

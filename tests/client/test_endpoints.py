@@ -70,19 +70,8 @@ async def test_the_scope_and_the_times_travel(shapes: Any) -> None:
         ({"start_time": 5}, "expected a datetime or ISO 8601 text, got 5"),
         ({"project_id": "mine"}, "project_id must be a UUID, got 'mine'"),
         ({"log_stream_id": "mine"}, "log_stream_id must be a UUID, got 'mine'"),
-        ({"timeout": 0}, "timeout must be more than 0 seconds, got 0"),
-        ({"timeout": "5"}, "timeout must be more than 0 seconds, got '5'"),
     ],
-    ids=[
-        "a naive time",
-        "a time without an offset",
-        "no time",
-        "a number",
-        "project",
-        "log stream",
-        "timeout",
-        "timeout as text",
-    ],
+    ids=["a naive time", "a time without an offset", "no time", "a number", "project", "log stream"],
 )
 async def test_what_cannot_be_asked_is_refused(arguments: dict[str, Any], words: str) -> None:
     """An invalid argument is quoted in the error, and nothing is sent."""

@@ -8,11 +8,7 @@ from support.clients import client, failure, statuses
 from support.servers import PROJECT, http, raw_server
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    Col,
-    GalileoSessions,
-    ValidationError,
-)
+from galileo_sessions import Col, GalileoSessions, ValidationError
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 

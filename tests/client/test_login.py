@@ -10,9 +10,7 @@ from time import time
 import pytest
 from support.clients import ANN, client, failure, statuses
 from support.clock import virtual_time
-from support.inside import (
-    idle,
-)
+from support.inside import idle
 from support.projects import ids
 from support.servers import PROJECT, answers, http, raw_server
 from support.services import Service, serving

@@ -51,31 +51,42 @@ CURRENT = contextvars.ContextVar("current", default="unset")
 async def holding_a_task_group(seen: list[str]) -> AsyncIterator[str]:
     """An async generator with a context variable, a timeout and a task group around its yields."""
     token = CURRENT.set("source")
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-        for target in ids(100):
-            await group.create_task(asyncio.sleep(0))
-            yield target
-            seen.append(CURRENT.get())
-    CURRENT.reset(token)
+    try:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+            for target in ids(100):
+                await group.create_task(asyncio.sleep(0))
+                yield target
+                seen.append(CURRENT.get())
+    finally:
+        CURRENT.reset(token)
+        seen.append("closed")
 
 
 def holding_a_context_variable(seen: list[str]) -> Iterator[str]:
     """A plain generator with a context variable around its yields."""
     token = CURRENT.set("source")
-    for target in ids(100):
-        yield target
-        seen.append(CURRENT.get())
-    CURRENT.reset(token)
+    try:
+        for target in ids(100):
+            yield target
+            seen.append(CURRENT.get())
+    finally:
+        CURRENT.reset(token)
+        seen.append("closed")
 
 
 @pytest.mark.parametrize("source", [holding_a_task_group, holding_a_context_variable], ids=["async", "sync"])
 async def test_a_generator_is_pulled_by_one_task(source):
-    """Task groups, timeouts and context variables hold across the yields of a generator."""
+    """Task groups, timeouts and context variables hold across the yields of a generator, also if it is left early."""
     seen: list[str] = []
+    early: list[str] = []
+    left = source(early)
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         report = await galileo.count_all(source(seen), concurrency=8)
+        async with galileo.count_many(left, concurrency=2) as stream:
+            await anext(stream)
     assert report.counts == tuple(range(100))
-    assert seen == ["source"] * 100
+    assert seen == ["source"] * 100 + ["closed"]
+    assert early[-1] == "closed"
     assert CURRENT.get() == "unset"
 
 
@@ -224,9 +235,7 @@ LOOPS = [
     pytest.param(asyncio.new_event_loop, id="asyncio"),
     pytest.param(eager_loop, id="eager tasks", marks=eagerly),
     pytest.param(
-        uv_loop,
-        id="uvloop",
-        marks=pytest.mark.skipif(sys.platform == "win32", reason="uvloop doesn't run on Windows"),
+        uv_loop, id="uvloop", marks=pytest.mark.skipif(sys.platform == "win32", reason="uvloop doesn't run on Windows")
     ),
 ]
 

@@ -14,7 +14,7 @@ from support.projects import ids
 from support.servers import http
 from support.services import Service, serving
 
-from galileo_sessions import ConnectError, GalileoSessions, ServerError
+from galileo_sessions import ConnectError, GalileoSessions
 
 SERVER = """
 import asyncio, sys
@@ -124,16 +124,6 @@ async def test_a_capacity_that_is_not_told():
         assert idle(galileo)
     assert report.errors == ()
     assert service.requests <= 1_150
-
-
-async def test_a_dead_service():
-    """A service that answers 503 to everything is sent fewer than 50 requests by 2,000 counts."""
-    asyncio.get_running_loop().set_debug(False)
-    async with serving(Limited(0)) as service, GalileoSessions("k", base_url=service.url) as galileo:
-        report = await galileo.count_all(ids(2_000))
-    assert service.requests < 50
-    assert {type(error) for error in report.errors} == {ServerError}
-    assert service.requests == sum(len(result.attempts) for result in report.results)
 
 
 @pytest.mark.parametrize("how_many", [20, 300])

@@ -12,12 +12,7 @@ from support.troubles import listening
 from support.visible import visible_text
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    ConfigurationError,
-    GalileoSessions,
-    Retry,
-    Timeouts,
-)
+from galileo_sessions import ConfigurationError, GalileoSessions, Retry, Timeouts
 
 
 @pytest.mark.parametrize("how", ["argument", "environment", "environment, bare", "ignored", "bypassed"])

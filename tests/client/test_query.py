@@ -28,7 +28,7 @@ from galileo_sessions import (
     dump_query,
     load_query,
 )
-from galileo_sessions.errors import brief
+from galileo_sessions.display import brief
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 LEAF = Col("a").eq("x")
@@ -174,11 +174,7 @@ def test_any_text_travels() -> None:
         ("CountQuery(PROJECT, filters='ab')", FilterTypeError, ["filters must be a list"]),
         ("CountQuery(PROJECT, filters={'filter': 1})", FilterTypeError, ["filters must be a list"]),
         ("CountQuery(PROJECT, {'and': []})", FilterTypeError, ["{'and': []} is not a filter"]),
-        (
-            "CountQuery(PROJECT, \"Col('a') == 1\")",
-            FilterTypeError,
-            ["is not a filter. Write parse_filter("],
-        ),
+        ("CountQuery(PROJECT, \"Col('a') == 1\")", FilterTypeError, ["is not a filter. Write parse_filter("]),
         ("CountQuery(PROJECT, Col('a'))", FilterTypeError, ["Col('a') is a column, not yet a filter"]),
         ("CountQuery(PROJECT, True)", FilterTypeError, ["True is not a filter"]),
     ],
@@ -271,12 +267,9 @@ def test_plain_data_holds_what_is_set() -> None:
     """Plain data has the keys of the request, with the project and the tag."""
     assert {"project_id": PROJECT} == dump_query(CountQuery(PROJECT))
     leaf = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
-    assert {
-        "project_id": PROJECT,
-        "filter_tree": {"filter": leaf},
-        "experiment_id": USER,
-        "tag": 1,
-    } == dump_query(CountQuery(PROJECT, LEAF, experiment_id=USER, tag=1))
+    assert {"project_id": PROJECT, "filter_tree": {"filter": leaf}, "experiment_id": USER, "tag": 1} == dump_query(
+        CountQuery(PROJECT, LEAF, experiment_id=USER, tag=1)
+    )
     assert {"project_id": PROJECT, "filters": [leaf]} == dump_query(CountQuery(PROJECT, filters=[LEAF]))
 
 

@@ -26,7 +26,9 @@ from galileo_sessions import (
     TLSError,
     TransportError,
 )
-from galileo_sessions.client.verdict import Verdict, verdict_on
+from galileo_sessions.client.flow.outcome import Outcome
+from galileo_sessions.client.responses import final
+from galileo_sessions.client.verdict import verdict_on
 
 # ---- what an error means ---------------------------------------------------------------------------------------------
 
@@ -34,9 +36,9 @@ FINAL = {
     "success": [
         *[status(number) for number in (302, 400, 401, 403, 404, 409, 418, 422, 501, 505)],
         *[status(number, Retry_After="1") for number in (404, 422)],
-        DecodeError("x"),
+        final(DecodeError("x")),
         LoginError("x", status=401),
-        ProtocolError("x", worth_retrying=False),
+        final(ProtocolError("x")),
     ],
     "ignored": [
         TLSError("x"),
@@ -52,7 +54,7 @@ MEANINGS = FINAL | {
         TRANSPORT["connect"],
         TRANSPORT["disconnect"],
         TransportError("x"),
-        DecodeError("x", is_json=False),
+        DecodeError("x"),
     ],
     "throttled": [
         status(429),
@@ -69,7 +71,7 @@ def test_what_an_error_means(meaning, error):
     """Each error has a meaning for the service, a time for which it asks to wait, and a cost."""
     asked = getattr(error, "retry_after", None) if meaning == "throttled" else None
     is_timeout = error is TRANSPORT["timeout"] or (getattr(error, "status", 0) == 504 and meaning == "failed")
-    assert verdict_on(error) == Verdict(meaning, asked, 2 if is_timeout else 1)
+    assert verdict_on(error) == Outcome(meaning, retry_after=asked, cost=2 if is_timeout else 1)
     assert verdict_on(error).is_final is (meaning in FINAL)
 
 

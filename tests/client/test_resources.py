@@ -15,9 +15,7 @@ from support.servers import PROJECT, http, raw_server
 from support.services import Service, serving
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    Retry,
-)
+from galileo_sessions import Retry
 
 
 async def run_program(program: str, *arguments: str) -> dict:

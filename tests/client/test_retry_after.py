@@ -16,7 +16,7 @@ from support.inside import stop_wall_clock
 from support.projects import ids
 from support.servers import PROJECT, http, raw_server
 
-from galileo_sessions import RateLimitedError
+from galileo_sessions import RateLimitedError, Retry
 from galileo_sessions.client.responses import retry_after
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -131,15 +131,26 @@ def test_429_with_retry_after(monkeypatch, asked, jitter, expected):
     assert expected <= times[1] - times[0] < expected + 0.25
 
 
-@pytest.mark.parametrize("asked", ["61", "999999999", "Sun, 06 Nov 2094 08:49:37 GMT"], ids=["61", "a lot", "a date"])
-async def test_429_with_a_retry_after_above_the_cap(asked):
-    """A Retry-After above the cap raises the error at once, with the number."""
-    async with raw_server(http(429, "", Retry_After=asked)) as server, client(server.url) as galileo:
-        error = await failure(galileo)
-    assert type(error) is RateLimitedError
-    assert error.retry_after > 60
-    assert asked.startswith("Sun") or error.retry_after == float(asked)
+@pytest.mark.parametrize(
+    ("asked", "arguments", "retry", "advice"),
+    [
+        ("3600", {}, Retry(), "than Retry(max_retry_after=60): give it Retry(max_retry_after=3600) and timeout=3601"),
+        ("3600", {"timeout": 4_000}, Retry(), "than Retry(max_retry_after=60): give it Retry(max_retry_after=3600)"),
+        ("30", {}, Retry(), "give it timeout=31 or more, or use count_all, which waits longer"),
+        ("30", {}, Retry(attempts=1), "It asks for a wait of 30 s"),
+        ("3600", {}, Retry(attempts=1), "It asks for a wait of 3,600 s"),
+        ("999999", {}, Retry(), "It asks for a wait of 999,999 s"),
+    ],
+    ids=["too long", "too long for the cap alone", "too long for a single count", "no retry", "neither", "days"],
+)
+@virtual_time
+async def test_the_advice_would_help(asked, arguments, retry, advice):
+    """A Retry-After that isn't waited for is the error at once; its text names just the settings that would help."""
+    async with raw_server(http(429, "no", Retry_After=asked)) as server, client(server.url, retry=retry) as galileo:
+        error = await failure(galileo, **arguments)
+    assert (type(error), error.retry_after) == (RateLimitedError, float(asked))
     assert (len(error.attempts), len(server.requests)) == (1, 1)
+    assert error.message.endswith(advice) or error.message.endswith(f"{advice} or more")
 
 
 # ---- by whose clock --------------------------------------------------------------------------------------------------

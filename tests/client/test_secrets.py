@@ -9,9 +9,7 @@ from uuid import UUID
 
 import pytest
 from support.clients import ANN, client, failure
-from support.inside import (
-    state,
-)
+from support.inside import state
 from support.projects import ids, number_of
 from support.servers import PROJECT, http, raw_server, until
 from support.troubles import cut, hang_up, silence

@@ -14,15 +14,7 @@ from support.inside import connector
 from support.projects import ids, numbered, slowly
 from support.servers import PROJECT, http, raw_server, until
 
-from galileo_sessions import (
-    Col,
-    ConfigurationError,
-    ConnectError,
-    GalileoSessions,
-    NotFoundError,
-    Retry,
-    Timeouts,
-)
+from galileo_sessions import Col, ConfigurationError, ConnectError, GalileoSessions, NotFoundError, Retry, Timeouts
 from galileo_sessions.local import LocalGalileo
 
 

@@ -13,7 +13,7 @@ from support.servers import PROJECT, http, raw_server, until
 from support.troubles import silence
 
 from galileo_sessions import AttemptTimeoutError, DeadlineExceededError, GalileoSessions, Timeouts
-from galileo_sessions.client.deadlines import Deadlines
+from galileo_sessions.client.transport import Deadlines
 
 
 async def seconds_until_timeout(deadlines: Deadlines, seconds: float) -> float:

@@ -3,25 +3,16 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextvars import ContextVar
 from uuid import UUID
 
 import pytest
 from support.clock import virtual_time
-from support.inside import (
-    idle,
-)
+from support.inside import idle
 from support.projects import Source, ids, number_of, numbered, one_by_one, slowly, take_all
 from support.servers import PROJECT, http, raw_server, until
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    Col,
-    ConfigurationError,
-    CountQuery,
-    GalileoSessions,
-    Limits,
-)
+from galileo_sessions import Col, ConfigurationError, CountQuery, GalileoSessions, Limits
 
 WHERE = Col("input").contains("x")
 
@@ -102,8 +93,6 @@ async def test_the_body_is_encoded_once():
         ({"targets": CountQuery(PROJECT)}, "targets must be a list"),
         ({"concurrency": 0}, "concurrency must be a whole number, 1 or more, got 0"),
         ({"concurrency": 1.5}, "concurrency must be a whole number, 1 or more, got 1.5"),
-        ({"timeout": 0}, "timeout must be more than 0 seconds, got 0"),
-        ({"timeout": float("nan")}, "got nan"),
         ({"log_stream_id": "x"}, "log_stream_id"),
         ({"where": {"filter": {}}}, "is not a filter"),
         ({"where": WHERE, "filters": [WHERE]}, "combines where and filters"),
@@ -358,7 +347,6 @@ async def test_a_rate_that_raises_stop_async_iteration_is_no_end():
             with pytest.raises(RuntimeError, match="a count raised StopAsyncIteration") as caught:
                 await galileo.count_all(ids(5), concurrency=1)
             assert idle(galileo)
-    assert caught.value.report.counts == (7, 7)
     assert isinstance(caught.value.__cause__, StopAsyncIteration)
 
 
@@ -379,29 +367,6 @@ async def test_a_wrapper_whose_length_raises_has_no_length(error):
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         report = await galileo.count_all(Wrapper())
     assert (report.counts, report.progress.total) == ((0, 1, 2), None)
-
-
-@pytest.mark.parametrize("taken", [1, 30], ids=["left early", "exhausted"])
-async def test_a_plain_generator_may_use_context_variables(taken):
-    """One task pulls a plain generator and closes it, so that a context variable can be reset."""
-    variable: ContextVar[int] = ContextVar("variable")
-    ended = []
-
-    def source() -> Iterator[str]:
-        token = variable.set(1)
-        try:
-            yield from ids(30)
-        finally:
-            variable.reset(token)
-            ended.append(asyncio.current_task())
-
-    targets = source()
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        async with galileo.count_many(targets, concurrency=2) as stream:
-            for _ in range(taken):
-                await anext(stream)
-    assert ended
-    assert ended != [asyncio.current_task()]
 
 
 class OnlyAnext:
@@ -435,7 +400,7 @@ async def test_an_asynchronous_iterator_needs_no_aiter(make):
 
 @pytest.mark.parametrize("kind", ["generator", "iterator"])
 async def test_a_plain_source_that_raises_stop_async_iteration_has_failed(kind):
-    """A StopAsyncIteration of a plain source isn't its end: the error reaches the user, with what was counted."""
+    """A StopAsyncIteration of a plain source is no end: the user gets the error."""
 
     class Failing:
         def __init__(self) -> None:
@@ -452,5 +417,4 @@ async def test_a_plain_source_that_raises_stop_async_iteration_has_failed(kind):
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(RuntimeError) as caught:
             await galileo.count_all(Failing() if kind == "iterator" else (target for target in Failing()))
-    assert caught.value.report.counts == (0, 1)
     assert "too early" in str(caught.value.__cause__)

@@ -7,12 +7,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
-from galileo_sessions import (
-    ConfigurationError,
-    LoginError,
-    Secret,
-    ServerError,
-)
+from galileo_sessions import ConfigurationError, LoginError, Secret, ServerError
 from galileo_sessions.client.auth.login import TokenCache, lifetime
 
 

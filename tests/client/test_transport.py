@@ -9,11 +9,7 @@ import aiohttp
 import pytest
 from support.clients import client, failure
 from support.clock import virtual_time
-from support.inside import (
-    MAX_BODY,
-    idle,
-    translated,
-)
+from support.inside import MAX_BODY, idle, translated
 from support.servers import PROJECT, answers, http, raw_server
 from support.troubles import CHUNKED, cut, hang_up, reset
 from support.visible import visible_text
@@ -25,9 +21,12 @@ from galileo_sessions import (
     DisconnectedError,
     GalileoSessions,
     ProtocolError,
+    Secret,
+    Timeouts,
     TLSError,
     ValidationError,
 )
+from galileo_sessions.client.transport import Transport
 
 # What is done, the error that it becomes, and how many attempts are made.
 TROUBLES = {
@@ -162,3 +161,12 @@ async def test_a_large_filter_travels_without_a_warning():
 def test_errors_that_no_server_here_can_cause(error, expected):
     """Each other error of aiohttp becomes one of the package's errors."""
     assert type(translated(error)) is expected
+
+
+async def test_an_attempt_that_begins_as_the_client_closes_sends_nothing() -> None:
+    """It fails with the advice to make a new client."""
+    transport = Transport("http://127.0.0.1:9", None, timeouts=Timeouts(), ssl=True, proxy=None, trust_env=False)
+    await transport.close()
+    until = asyncio.get_running_loop().time() + 1
+    with pytest.raises(ConfigurationError, match="Make a new one"):
+        await transport.post("/x", b"{}", Secret({}), until=until, max_body=1)

@@ -15,13 +15,13 @@ from support.catalogs import CATALOG, EXAMPLE
 from support.markup import Markup
 from support.strategies import anything
 
+from galileo_sessions.display import brief
 from galileo_sessions.errors import (
     FilterCheckError,
     FilterDecodeError,
     FilterError,
     FilterTypeError,
     UnknownColumnError,
-    brief,
 )
 from galileo_sessions.filters.catalog import (
     ColumnCatalog,

@@ -7,6 +7,7 @@ from support.clock import VirtualLoop, virtual_time
 from support.queues import succeed
 
 from galileo_sessions import Limits, Retry
+from galileo_sessions.client.flow.control import Permit
 from galileo_sessions.client.flow.queue import Queue
 
 
@@ -28,3 +29,22 @@ async def test_a_busy_event_loop_blames_nobody_for_what_takes_longer(busy):
                 loop.work(0.08)
             await asyncio.sleep(0)
     assert queue.flow.width == 256 if busy else queue.flow.width < 20
+
+
+def test_counts_that_are_closed_after_their_loop_wake_nobody():
+    """Coroutines that waited in a loop that is closed by then can be closed, whether or not they have a permit."""
+    loop, queue = asyncio.new_event_loop(), Queue(Limits(1), Retry())
+    waiters = [queue.acquire(interactive=False, patience=90.0) for _ in range(3)]
+
+    async def wait() -> Permit:
+        permit = queue.try_acquire(interactive=False)
+        for waiter in waiters:
+            asyncio.create_task(waiter)._log_destroy_pending = False
+        await asyncio.sleep(0)
+        return permit
+
+    queue.released(loop.run_until_complete(wait()))
+    loop.close()
+    for waiter in waiters:
+        waiter.close()
+    assert queue.flow.in_flight == 0

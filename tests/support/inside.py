@@ -16,9 +16,9 @@ import pytest
 
 from galileo_sessions import GalileoSessions
 from galileo_sessions.client import responses, transport
-from galileo_sessions.client.deadlines import Deadlines
 from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.responses import Response
+from galileo_sessions.client.transport import Deadlines
 
 MAX_BODY = responses.COUNT.max_body
 """The longest answer to a count that is read, in bytes."""

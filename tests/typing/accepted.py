@@ -25,6 +25,7 @@ from galileo_sessions import (
     DateFilter,
     Filter,
     FullyAnnotatedFilter,
+    GalileoError,
     GalileoSessions,
     IdCol,
     LeafFilter,
@@ -200,3 +201,9 @@ async def count_by_parts(galileo: GalileoSessions, catalog: ColumnCatalog) -> No
     assert_type(counts["2026-05-01"] + counts.total, int)
     assert_type(await galileo.count_by((ID, str(ID)), {"a": f}), CountsTable)
     assert_type(await galileo.count_by([str(ID)], days), CountsTable)
+
+
+def whose(error: GalileoError) -> str:
+    """The project of an error."""
+    assert error.query is not None
+    return assert_type(error.query.project_id, str)

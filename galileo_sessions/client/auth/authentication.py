@@ -21,10 +21,12 @@ from galileo_sessions.client.auth.credentials import (
     name_problem,
 )
 from galileo_sessions.client.auth.login import TokenCache, login_form, token_of
-from galileo_sessions.client.responses import Endpoint, Response
+from galileo_sessions.client.query import CountQuery
+from galileo_sessions.client.responses import Endpoint, Reply, Response, reply_of
 from galileo_sessions.client.secret import Secret, forms_of, redact
 from galileo_sessions.client.transport import Transport
-from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, DecodeError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError
 from galileo_sessions.version import __version__
 
 T = TypeVar("T")
@@ -73,40 +75,34 @@ class Authentication:
         self.logs_in: bool = self._tokens is not None
         """Whether requests carry the token of a login, so that the first one after a 401 carries a new token."""
 
-    async def post(self, path: str, body: bytes, *, until: float, max_body: int) -> Response:
+    async def post(self, endpoint: Endpoint[T], query: CountQuery, body: bytes, *, until: float) -> Reply[T]:
         """
-        The response to a POST with credentials. Unless its status is 200, it holds no secret; see `decode`.
+        What comes of a POST with credentials: an answer, or the error of a response, which holds no secret.
 
         Args:
-            path: What follows the base URL.
+            endpoint: Where it is sent.
+            query: Its project; the text of a 422 has a drawing of its filter.
             body: What is sent.
             until: When the attempt ends, on the loop's clock.
-            max_body: Bytes that the body of a 200 can have.
 
         Raises:
             GalileoError: if no complete response came, or if a login failed.
         """
         token = None if self._tokens is None else self._tokens.current() or await self._token(self._tokens, until)
-        headers = self._headers if token is None else self._bearing(token)
-        response = await self._transport.post(path, body, headers, until=until, max_body=max_body)
+        response = await self._transport.post(
+            endpoint.path.format(project_id=query.project_id),
+            body,
+            self._headers if token is None else self._bearing(token),
+            until=until,
+            max_body=endpoint.max_body,
+        )
         if response.status == 200:
-            return response
+            reply = reply_of(response, endpoint, query)
+            if reply.error is None:  # secrets aren't removed: a password can be a common word that the answer needs
+                return reply
         if response.status == 401 and self._tokens is not None and token is not None:
             self._tokens.invalidate(token)
-        return self._clean(response)
-
-    def decode(self, endpoint: Endpoint[T], body: bytes) -> T:
-        """
-        The answer in the body of a 200. Secrets are still in it: a password can be a common word that the answer needs.
-
-        Raises:
-            DecodeError: if there is no answer; it quotes the body without secrets.
-        """
-        try:
-            return endpoint.decode(body)
-        except DecodeError:
-            pass  # this error can hold secrets, so the one raised below must not have it as its __context__
-        return endpoint.decode(redact(body, self._forms))
+        return reply_of(self._clean(response), endpoint, query)
 
     async def close(self) -> None:
         """Cancels a login that is in progress."""

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias, assert_never
 from attrs import Attribute, field, frozen
 
 from galileo_sessions.client.secret import Secret, from_environment
-from galileo_sessions.errors import ConfigurationError, brief
+from galileo_sessions.display import brief
+from galileo_sessions.errors import ConfigurationError
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NO_TEXT = "must be non-empty text"

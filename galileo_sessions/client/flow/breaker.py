@@ -105,7 +105,7 @@ class Breaker:
         if not self.is_open:
             return False
         self._waited, self._passed = (now - self._opened if number == self._probe else 0.0), 1
-        self.is_open, self._probe, self._pause_until = False, None, -inf
+        self.is_open, self._probe = False, None
         return True
 
     def released(self, number: int) -> None:

@@ -26,7 +26,7 @@ for a quota forgets nothing.
 
 from collections.abc import Callable
 from math import inf
-from typing import Any
+from typing import Any, TypedDict
 
 from attrs import define
 
@@ -59,6 +59,14 @@ class Permit:
     level: int
     epoch: int
     round: int
+
+
+class FlowState(TypedDict):
+    """What a client allows now, as attempts and progress show it."""
+
+    width: int
+    rate: float
+    breaker_open: bool
 
 
 class FlowControl:
@@ -106,6 +114,10 @@ class FlowControl:
     def width(self) -> int:
         """Requests that may be under way at once, now."""
         return int(self._width.limit)
+
+    def state(self) -> FlowState:
+        """The width, the rate, and whether only single probes are sent."""
+        return {"width": self.width, "rate": self._rate.limit, "breaker_open": self.breaker.is_open}
 
     def is_hopeless(self, now: float, patience: float = inf) -> bool:
         """Whether requests with so much patience should give up, because everything has failed for too long."""

@@ -81,9 +81,7 @@ class Queue:
         loop = asyncio.get_running_loop()
         flow = self.flow if self._loop is loop else self._begin(loop)
         now = loop.time()
-        if flow.wait(now, patience if interactive else inf) > 0 or (not interactive and flow.is_hopeless(now)):
-            return None
-        return flow.sent(now)
+        return flow.sent(now) if flow.wait(now, patience if interactive else inf) <= 0 else None
 
     async def acquire(
         self, *, interactive: bool, patience: float, has_failed: bool = False, not_before: float = -inf
@@ -196,6 +194,9 @@ class Queue:
 
     def _pump(self, now: float) -> None:
         """Gives permits to those whose turn it is, and sets the timer for the next one."""
+        loop = self._loop
+        if loop is None or loop.is_closed():  # nobody can be woken any more
+            return
         wait = inf
         while line := self._interactive or self._fan_out:
             wait = self.flow.wait(now, next(iter(line.values())) if line is self._interactive else inf)
@@ -210,9 +211,7 @@ class Queue:
                 return  # it comes first, and asks again
             self._timer.cancel()
         self._wakes_at = when
-        loop = self._loop
-        is_timed = when < inf and loop is not None and not loop.is_closed()
-        self._timer = loop.call_at(when, self._wake) if is_timed and loop is not None else None
+        self._timer = None if when == inf else loop.call_at(when, self._wake)
 
     def _wake(self) -> None:
         self._timer = None

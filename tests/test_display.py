@@ -1,0 +1,127 @@
+"""How values are shown in messages."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from galileo_sessions import Col, ConfigurationError
+from galileo_sessions.display import brief
+
+
+class Hostile:
+    """A value that can't be printed."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+class Endless:
+    """A value that prints itself in itself."""
+
+    def __repr__(self) -> str:
+        return f"<{self!r}>"
+
+
+class Long:
+    """A value that prints a megabyte."""
+
+    def __repr__(self) -> str:
+        return "x" * 1_000_000
+
+
+class NoText:
+    """A value whose repr isn't text."""
+
+    def __repr__(self) -> str:
+        return 1
+
+
+class HugeInt(int):
+    """An int by another name."""
+
+
+def nested(levels: int) -> list[Any]:
+    """A list in a list in a list."""
+    value: list[Any] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+LOOP: list[Any] = []
+LOOP.append(LOOP)
+
+VALUES: dict[str, Any] = {
+    "no repr": Hostile(),
+    "no reprs": {Hostile(): [Hostile()] * 9},
+    "endless": Endless(),
+    "long": Long(),
+    "no text": NoText(),
+    "int": 10**1_000_000,
+    "negative": -(10**1_000_000),
+    "ints": [10**10_000] * 9,
+    "int class": HugeInt(10**10_000),
+    "numpy": np.zeros((1000, 1000)),
+    "fraction": Fraction(1, 10**10_000),
+    "decimal": Decimal(10**10_000),
+    "text": "\ud800" * 1_000_000,
+    "bytes": b"\0" * 1_000_000,
+    "bytearray": bytearray(1_000_000),
+    "list": ["a" * 1_000] * 1_000_000,
+    "tuple": (("a" * 1_000,) * 9,) * 9,
+    "dict": {i: {i: "a" * 1_000} for i in range(10_000)},
+    "unsortable": {"a", 1, None, (2,)},
+    "deque": deque(["a" * 1_000] * 1_000),
+    "deep": nested(100_000),
+    "loop": LOOP,
+    "class": Hostile,
+    "function": nested,
+    "error": ConfigurationError("x" * 1_000),
+    "filter": Col("a").one_of(["a" * 1_000] * 1_000),
+}
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
+def test_brief_is_brief(value: object) -> None:
+    """Any value is shown in at most 120 characters, and nothing is raised."""
+    text = brief(value)
+    assert 0 < len(text) <= 120
+    assert "\n" not in text or isinstance(value, np.ndarray)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        1,
+        -1.5,
+        2**198,
+        "it's",
+        b"x",
+        ["a", 1],
+        {"a": [1]},
+        ("x",),
+        {1, 2},
+        datetime(2026, 1, 31, tzinfo=UTC),
+        Col("a"),
+    ],
+    ids=repr,
+)
+def test_brief_shows_small_values_as_they_are(value: object) -> None:
+    """A small value is shown as its repr."""
+    assert repr(value) == brief(value)
+
+
+def test_brief_of_a_number_that_python_does_not_print() -> None:
+    """A number that is too long to print is described."""
+    assert "<int too long to show>" == brief(10**10_000)
+    assert sys.get_int_max_str_digits() < 10_000
