@@ -15,10 +15,11 @@ from unicodedata import east_asian_width
 from attrs import frozen
 
 from galileo_sessions.errors import FilterError, FilterParseError, brief
-from galileo_sessions.filters import advice, nodes, values
+from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.columns import Col, TypedCol, column_class
 from galileo_sessions.filters.kinds import COMPARISONS, FILTER_TYPES, METHODS, PARTITIONS, SYMBOLS
 from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
+from galileo_sessions.filters.values import as_text
 
 Token: TypeAlias = re.Match[str]
 Operand: TypeAlias = tuple[Any, int]
@@ -87,7 +88,7 @@ def parse_filter(text: str) -> Filter:
             The message shows the place, and `offset` is its position.
         FilterTypeError: if `text` isn't a `str`.
     """
-    return _Parser(values.text(text)).filter()
+    return _Parser(as_text(text)).filter()
 
 
 @frozen

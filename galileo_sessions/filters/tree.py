@@ -47,6 +47,35 @@ def walk(node: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
         yield from walk(child, path + step)
 
 
+def node_at(node: Tree, path: Path) -> tuple[Path, Filter | None]:
+    """
+    The node that a path leads to, and its path.
+
+    Args:
+        node: Where the path begins.
+        path: The path, which can also end with the key of the node it leads to.
+
+    Returns:
+        `()` and None if there is no such node.
+    """
+    here: Filter | tuple[Filter, ...] = node
+    found, length = here, 0
+    for i, step in enumerate(path, 1):
+        if isinstance(here, tuple):
+            if not isinstance(step, int) or not 0 <= step < len(here):
+                return (), None
+            here = here[step]
+        elif step != key_of(here):
+            return (), None
+        elif isinstance(here, Not):
+            here = here.child
+        elif isinstance(here, And | Or):
+            here = here.children
+        if isinstance(here, Filter) and here is not found:
+            found, length = here, i
+    return (path[:length], found) if isinstance(found, Filter) else ((), None)
+
+
 def leaves_of(where: Filter) -> tuple[LeafFilter, ...]:
     """
     The leaves of a filter from left to right. `ALWAYS` and `NEVER` have none.

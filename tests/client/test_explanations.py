@@ -22,7 +22,7 @@ from galileo_sessions import (
     Or,
     all_of,
 )
-from galileo_sessions.client.explain import explain
+from galileo_sessions.client.validation import explain
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 

@@ -25,10 +25,10 @@ from galileo_sessions.errors import (
 )
 from galileo_sessions.filters.catalog import (
     ColumnCatalog,
+    ColumnInfo,
     dump_catalog,
     load_catalog,
 )
-from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import BooleanCol, Col, CollectionCol, DateCol, IdCol, NumberCol, TextCol
 
 # ---- the API document's own example, without its prose ---------------------------------------------------------------

@@ -13,11 +13,11 @@ from galileo_sessions.errors import (
     FilterCheckError,
     FilterTypeError,
 )
-from galileo_sessions.filters import checking
+from galileo_sessions.filters import catalog
 from galileo_sessions.filters.catalog import (
     ColumnCatalog,
+    ColumnInfo,
 )
-from galileo_sessions.filters.column_info import ColumnInfo
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.nodes import (
@@ -59,7 +59,7 @@ def test_a_filter_that_fits_is_handed_back(where: Filter) -> None:
 def marks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Filter, dict[Path, str]]]:
     """What was drawn, instead of the drawing."""
     drawn: list[tuple[Filter, dict[Path, str]]] = []
-    monkeypatch.setattr(checking, "draw", lambda where, marks: drawn.append((where, dict(marks))) or "the drawing")
+    monkeypatch.setattr(catalog, "mark", lambda where, marks: (drawn.append((where, dict(marks))), "the drawing"))
     return drawn
 
 
