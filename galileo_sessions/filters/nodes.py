@@ -7,7 +7,6 @@ What can be done with a filter is a function in another module, not a method her
 
 from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
 from typing import Any, ClassVar, Literal, Never, NoReturn, TypeAlias, final, get_args
 
 from attrs import Attribute, field, frozen
@@ -15,7 +14,7 @@ from attrs import Attribute, field, frozen
 from galileo_sessions import display
 from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError, brief
 from galileo_sessions.filters import advice, kinds
-from galileo_sessions.filters.kinds import FILTER_TYPES, FilterType
+from galileo_sessions.filters.kinds import FILTER_TYPES
 from galileo_sessions.filters.values import (
     as_boolean,
     as_ids,
@@ -107,16 +106,15 @@ class Filter:
 
 def _with_operators(leaf: type[Any], attributes: "list[Attribute[Any]]") -> "list[Attribute[Any]]":
     """Makes a leaf check its operator, which to type checkers is the Literal of the annotation."""
-    check = partial(_as_operator, FILTER_TYPES[leaf.type])
-    return [each.evolve(converter=check) if each.name == "operator" else each for each in attributes]
+    operators = FILTER_TYPES[leaf.type].operators
 
+    def as_operator(operator: object) -> str:
+        if isinstance(operator, str) and operator in operators:
+            return as_text(operator)
+        has = ", ".join(operators)
+        raise FilterError(f"a {leaf.type} filter has no operator {brief(operator)}; it has {has}")
 
-def _as_operator(filter_type: FilterType, operator: object) -> str:
-    """The operator as a plain `str`, if the filter type has it."""
-    if isinstance(operator, str) and operator in filter_type.operators:
-        return str.__str__(operator)
-    has = ", ".join(filter_type.operators)
-    raise FilterError(f"a {filter_type} filter has no operator {brief(operator)}; it has {has}")
+    return [each.evolve(converter=as_operator) if each.name == "operator" else each for each in attributes]
 
 
 @frozen(repr=False)
@@ -361,7 +359,7 @@ def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
     for part in parts:
         if not isinstance(part, Filter):
             raise advice.expected_filter(part, kind.symbol)
-        if not _is_empty(part):
+        if not isinstance(part, _Junction) or part.children:
             kept.append(part)
         elif not isinstance(part, kind):
             absorbing = part
@@ -370,12 +368,18 @@ def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
     if len(kept) == 1:
         return kept[0]
     children: list[Filter] = []
+    depth, size = 1, 0
     for part in kept:
-        children.extend(part.children if isinstance(part, kind) else [part])
+        size += part.size
+        if isinstance(part, kind):
+            children += part.children
+            depth = max(depth, part.depth)
+        else:
+            children.append(part)
+            depth = max(depth, part.depth + 1)
     # The constructor would look at each child again: &= in a loop of 10,000 would take 5 s instead of 0.2 s.
     node: And | Or = object.__new__(kind)
-    depths = [part.depth if isinstance(part, kind) else part.depth + 1 for part in kept]
-    _measure(node, max(depths, default=1), sum([part.size for part in kept]) or 1)
+    _measure(node, depth, size or 1)
     object.__setattr__(node, "children", tuple(children))
     return node
 

@@ -57,7 +57,7 @@ def as_text(value: str) -> str:
 
 def as_texts(value: str | Several[str]) -> str | tuple[str, ...]:
     """A `str`, or a tuple of them from a list."""
-    return _each(as_text, value)
+    return value if type(value) is str else _each(as_text, value)
 
 
 def as_numbers(value: int | float | Several[int | float]) -> int | float | tuple[int | float, ...]:
