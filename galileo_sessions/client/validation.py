@@ -13,7 +13,7 @@ from galileo_sessions.display import shortened
 from galileo_sessions.errors import Issue
 from galileo_sessions.filters.marking import SHOWN, mark
 from galileo_sessions.filters.nodes import Filter, LeafFilter
-from galileo_sessions.filters.tree import Path, Tree, node_at
+from galileo_sessions.filters.tree import Path, nodes_at
 
 _MAX_ENTRIES = 1_000
 _MAX_MESSAGE = 2_048  # characters of an entry's message that are kept
@@ -35,21 +35,14 @@ def explain(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tupl
         node marked. Without entries of FastAPI's form, both are empty.
     """
     root, tree = ("filters", filters) if filters else ("filter_tree", where)
-    issues: list[Issue] = []
-    wrong: list[tuple[Path, str]] = []
-    lost: list[Issue] = []
-    other: list[Issue] = []
-    for loc, msg, kind in _entries(body):
-        path, node = _place(loc, root, tree)
-        issue = Issue(loc, msg, kind, node)
-        issues.append(issue)
-        if node is not None:
-            field = next((f"{step}: " for step in loc if step in _FIELDS), "")
-            wrong.append((path, field + msg))
-        elif root in loc:
-            lost.append(issue)
-        else:
-            other.append(issue)
+    entries = _entries(body)
+    places = nodes_at(tree, [_path(loc, root) for loc, _, _ in entries])
+    issues = [Issue(*entry, node) for entry, (_, node) in zip(entries, places, strict=True)]
+    wrong = [
+        (path, _complaint(issue)) for issue, (path, _) in zip(issues, places, strict=True) if issue.node is not None
+    ]
+    other = [issue for issue in issues if root not in issue.loc]
+    lost = [issue for issue in issues if root in issue.loc and issue.node is None]
     if lost and not wrong:
         other.append(max(lost, key=lambda issue: len(issue.loc)))
     complaints, drawing = mark(tree, wrong) if wrong else ([], "")
@@ -70,21 +63,23 @@ def _entries(body: bytes) -> list[tuple[Path, str, str]]:
     found: list[tuple[Path, str, str]] = []
     for entry in entries:
         match entry:
-            case {"loc": [*loc], "msg": str(msg), "type": str(kind)}:
-                if all(isinstance(step, str | int) for step in loc):
-                    found.append((tuple(loc), msg[:_MAX_MESSAGE], kind[:_MAX_MESSAGE]))
+            case {"loc": [*loc], "msg": str(msg), "type": str(kind)} if set(map(type, loc)) <= {str, int}:
+                found.append((tuple(loc), msg[:_MAX_MESSAGE], kind[:_MAX_MESSAGE]))
             case _:
                 pass
     return found
 
 
-def _place(loc: Path, root: str, tree: Tree) -> tuple[Path, Filter | None]:
-    """The path and the node that a `loc` leads to, down the filter."""
+def _path(loc: Path, root: str) -> Path | None:
+    """The steps of a `loc` that lead down the filter, or None if it leads elsewhere."""
     steps = [step for step in loc if step in _KEYS or isinstance(step, int)]
     if steps[:1] != [root]:
-        return (), None
+        return None
     if "filter" in steps:
-        steps = steps[: steps.index("filter") + 1]
-    elif root == "filters":
-        steps = steps[:2]
-    return node_at(tree, tuple(steps[1:]))
+        return tuple(steps[1 : steps.index("filter") + 1])
+    return tuple(steps[1:2] if root == "filters" else steps[1:])
+
+
+def _complaint(issue: Issue) -> str:
+    fields = [step for step in issue.loc if step in _FIELDS]
+    return f"{fields[0]}: {issue.msg}" if fields else issue.msg

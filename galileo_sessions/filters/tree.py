@@ -1,6 +1,6 @@
 """Walks a filter; all other modules use this one walk."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 from galileo_sessions.errors import FilterTypeError
@@ -47,33 +47,29 @@ def walk(node: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
         yield from walk(child, path + step)
 
 
-def node_at(node: Tree, path: Path) -> tuple[Path, Filter | None]:
-    """
-    The node that a path leads to, and its path.
+def nodes_at(tree: Tree, paths: Iterable[Path | None]) -> list[tuple[Path, Filter | None]]:
+    """The node that each path leads to, with its path; None for a path that leads to none."""
+    return [((), None) if path is None else _node_at(tree, path) for path in paths]
 
-    Args:
-        node: Where the path begins.
-        path: The path, which can also end with the key of the node it leads to.
 
-    Returns:
-        `()` and None if there is no such node.
-    """
-    here: Filter | tuple[Filter, ...] = node
-    found, length = here, 0
+def _node_at(tree: Tree, path: Path) -> tuple[Path, Filter | None]:
+    """The node that a path leads to; the path can also end with the key of that node."""
+    here: Filter | tuple[Filter, ...] = tree
+    node, length = here, 0
     for i, step in enumerate(path, 1):
         if isinstance(here, tuple):
             if not isinstance(step, int) or not 0 <= step < len(here):
                 return (), None
             here = here[step]
-        elif step != key_of(here):
+        elif step != KEYS.get(type(here), "filter"):
             return (), None
         elif isinstance(here, Not):
             here = here.child
         elif isinstance(here, And | Or):
             here = here.children
-        if isinstance(here, Filter) and here is not found:
-            found, length = here, i
-    return (path[:length], found) if isinstance(found, Filter) else ((), None)
+        if isinstance(here, Filter) and here is not node:
+            node, length = here, i
+    return (path[:length], node) if isinstance(node, Filter) else ((), None)
 
 
 def leaves_of(where: Filter) -> tuple[LeafFilter, ...]:
