@@ -15,14 +15,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, cast
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
-from galileo_sessions.filters.kinds import (
-    FILTER_TYPES,
-    LIST_OPERATORS,
-    METHODS,
-    FilterType,
-    filter_type_of,
-    is_missing,
-)
+from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, FilterType, filter_type_of, is_missing
 
 EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
@@ -67,6 +60,12 @@ _OF_A_MONTH = {
     "lte": "{column}.lt({end})",
 }
 _OF_A_DAY = _OF_A_MONTH | {"eq": '{column}.on({day}, tz="UTC")', "ne": '~{column}.on({day}, tz="UTC")'}
+_BY_KEY = {
+    "filter_tree": '. Write load_filter(data["filter_tree"]), or load_query(data) for a whole query',
+    **dict.fromkeys(("filters", "project_id"), ". load_query(data) reads a whole query"),
+    **dict.fromkeys(("type", "column_id"), '. Write {"filter": {...}} around a leaf'),
+}
+"""What to write for a JSON object that isn't a node, by a key that it has."""
 _MILLISECONDS = 10**11  # as seconds, this would be in the year 5138
 
 
@@ -111,10 +110,11 @@ def sentence(hint: str) -> str:
     return hint[:1].upper() + hint[1:]
 
 
-def no_such_method(column: Column, filter_type: FilterType | None, name: str) -> str:
+def no_such_method(column: Column, name: str) -> str:
     """Says which methods a column has instead of this one, and how to write what was probably meant."""
-    has = filter_type.methods if filter_type else METHODS
-    known = (*has, *(filter_type.partitions if filter_type else ()))
+    kind = column.filter_type
+    has, partitions = (METHODS, ()) if kind is None else (kind.methods, kind.partitions)
+    known = (*has, *partitions)
     hint = _other_method(column, known, name) or sentence(did_you_mean(name, known))
     return f"{brief(column)} has no {name[:80]}; it has {', '.join(has)}. {hint}".removesuffix(". ")
 
@@ -183,11 +183,6 @@ def swapped(where: object, record: object) -> FilterTypeError:
 def naive_in_record(column_id: str, value: datetime) -> FilterError:
     """The error for a session's `datetime` without a UTC offset, which would match no filter."""
     return FilterError(f"the session's {column_id}, {brief(value)}, {WITH_OFFSET}")
-
-
-def no_mapped_leaf(leaf: object, made: object) -> str:
-    """The text for a function of `map_leaves` that doesn't return a filter."""
-    return f"the function returned {brief(made)} for {brief(leaf)}. Return a filter, or the leaf itself to keep it"
 
 
 # ---- values next to a column -----------------------------------------------------------------------------------------
@@ -342,22 +337,5 @@ def instead_of_node(data: object) -> str:
         return '. Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
     if hasattr(data, "depth"):
         return ". This is a filter already"
-    if not isinstance(data, Mapping):
-        return ""
-    if "filter_tree" in data:
-        return '. Write load_filter(data["filter_tree"]), or load_query(data) for a whole query'
-    if "filters" in data or "project_id" in data:
-        return ". load_query(data) reads a whole query"
-    if "type" in data or "column_id" in data:
-        return '. Write {"filter": {...}} around a leaf'
-    return ""
-
-
-# ---- a catalog's columns ---------------------------------------------------------------------------------------------
-
-
-def other_type(column_id: str, filter_type: str) -> str:
-    """The text for a column that a catalog has with another type."""
-    if filter_type not in FILTER_TYPES:
-        return f"{brief(column_id)} is filtered as {brief(filter_type)}, which this version doesn't know"
-    return f"{brief(column_id)} is filtered as {filter_type}. Write catalog.{filter_type}({brief(column_id)})"
+    keys = cast("Mapping[object, object]", data) if isinstance(data, Mapping) else {}
+    return next((hint for key, hint in _BY_KEY.items() if key in keys), "")

@@ -13,7 +13,6 @@ from attrs.converters import optional
 
 from galileo_sessions import display
 from galileo_sessions.errors import FilterCheckError, FilterError, FilterTypeError, Issue, UnknownColumnError, brief
-from galileo_sessions.filters import advice
 from galileo_sessions.filters.advice import did_you_mean
 from galileo_sessions.filters.columns import (
     BooleanCol,
@@ -193,9 +192,12 @@ class ColumnCatalog(Mapping[str, Any]):
 
     def _typed(self, column_id: str, made: type[T]) -> T:
         filter_type = self.info(column_id).filter_type
-        if filter_type not in (None, made.filter_type):
-            raise FilterTypeError(advice.other_type(column_id, str(filter_type)))
-        return made(column_id)
+        if filter_type in (None, made.filter_type):
+            return made(column_id)
+        said = f"{brief(column_id)} is filtered as"
+        if filter_type in FILTER_TYPES:
+            raise FilterTypeError(f"{said} {filter_type}. Write catalog.{filter_type}({brief(column_id)})")
+        raise FilterTypeError(f"{said} {brief(filter_type)}, which this version doesn't know")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._infos)

@@ -45,16 +45,7 @@ from galileo_sessions.filters.values import (
     sendable,
 )
 
-__all__ = [
-    "BooleanCol",
-    "Col",
-    "CollectionCol",
-    "DateCol",
-    "IdCol",
-    "NumberCol",
-    "TextCol",
-    "fully_annotated",
-]
+__all__ = ["BooleanCol", "Col", "CollectionCol", "DateCol", "IdCol", "NumberCol", "TextCol", "fully_annotated"]
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], because a lone str is one
@@ -140,7 +131,7 @@ class _Column(Generic[V]):
         def __getattr__(self, name):
             if name.startswith("__"):
                 raise AttributeError(name)
-            problem = advice.no_such_method(self, self.filter_type, name)
+            problem = advice.no_such_method(self, name)
             raise AttributeError(problem, name=name)  # given obj, Python would add a suggestion of its own
 
 
@@ -279,7 +270,7 @@ class CollectionCol(_Text[str, str, Texts]):
         return _parts_of(self, values)
 
     def __ne__(self, other: Never) -> Never:  # type: ignore[override]  # type checkers reject it
-        raise FilterTypeError(advice.no_such_method(self, self.filter_type, "ne"))
+        raise FilterTypeError(advice.no_such_method(self, "ne"))
 
 
 @final

@@ -230,7 +230,7 @@ class _Parser:
         if name in PARTITIONS:
             raise self._error(start, f"{name} makes a partition, not a filter. Partitions can't be written as text")
         if name not in METHODS or not hasattr(owner, name):
-            raise self._error(start, advice.no_such_method(owner, owner.filter_type, name))
+            raise self._error(start, advice.no_such_method(owner, name))
         return _Function(name, start, getattr(owner, name))
 
     def _number(self, token: Token) -> int | float:

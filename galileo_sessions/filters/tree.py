@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
-from galileo_sessions.errors import FilterTypeError
+from galileo_sessions.errors import FilterTypeError, brief
 from galileo_sessions.filters import advice
 from galileo_sessions.filters.nodes import And, Filter, LeafFilter, Not, Or
 
@@ -100,7 +100,8 @@ def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filte
     if isinstance(where, LeafFilter):
         made = function(where)
         if not isinstance(made, Filter):
-            raise FilterTypeError(advice.no_mapped_leaf(where, made))
+            hint = "Return a filter, or the leaf itself to keep it"
+            raise FilterTypeError(f"the function returned {brief(made)} for {brief(where)}. {hint}")
         return made
     before = [child for _, child in children(where)]
     after = [map_leaves(child, function) for child in before]

@@ -23,12 +23,7 @@ from galileo_sessions.errors import (
     UnknownColumnError,
     brief,
 )
-from galileo_sessions.filters.catalog import (
-    ColumnCatalog,
-    ColumnInfo,
-    dump_catalog,
-    load_catalog,
-)
+from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
 from galileo_sessions.filters.columns import BooleanCol, Col, CollectionCol, DateCol, IdCol, NumberCol, TextCol
 
 # ---- the API document's own example, without its prose ---------------------------------------------------------------
@@ -243,9 +238,7 @@ def test_it_is_a_value() -> None:
 def test_a_typo_gets_a_hint(asked: str, hint: str) -> None:
     """Hints consider ids, their last parts, labels and older names of metrics, and ignore case."""
     scorer = ColumnInfo(
-        "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42",
-        label="Ground Truth Adherence",
-        metric_key_alias="correctness",
+        "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42", label="Ground Truth Adherence", metric_key_alias="correctness"
     )
     created = ColumnInfo("created_at", label="Created")
     by_hand = ColumnCatalog.of({"metrics/toxicity": "number", "a\nb": "text"}, score="number", input="text")

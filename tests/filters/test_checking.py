@@ -9,15 +9,9 @@ from typing import Any
 import pytest
 from support.catalogs import CATALOG
 
-from galileo_sessions.errors import (
-    FilterCheckError,
-    FilterTypeError,
-)
+from galileo_sessions.errors import FilterCheckError, FilterTypeError
 from galileo_sessions.filters import catalog
-from galileo_sessions.filters.catalog import (
-    ColumnCatalog,
-    ColumnInfo,
-)
+from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.nodes import (

@@ -10,15 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from support.strategies import (
-    COLUMNS,
-    OPERATORS,
-    PROJECT,
-    USER,
-    Berlin,
-    refused,
-    run,
-)
+from support.strategies import COLUMNS, OPERATORS, PROJECT, USER, Berlin, refused, run
 
 from galileo_sessions import (
     BooleanFilter,

@@ -13,18 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.strategies import STAR_IMPORT, combined, constructed, deepest, filters, records, small, truth
 
-from galileo_sessions import (
-    ALWAYS,
-    NEVER,
-    And,
-    Filter,
-    Not,
-    Or,
-    all_of,
-    any_of,
-    dump_filter,
-    load_filter,
-)
+from galileo_sessions import ALWAYS, NEVER, And, Filter, Not, Or, all_of, any_of, dump_filter, load_filter
 
 laws = settings(max_examples=200)
 slow_laws = settings(max_examples=30)

@@ -11,17 +11,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator, FormatChecker
-from support.strategies import (
-    PAIRS,
-    PROJECT,
-    SCHEMA,
-    USER,
-    filters,
-    has_empty,
-    json_leaves,
-    json_trees,
-    leaves,
-)
+from support.strategies import PAIRS, PROJECT, SCHEMA, USER, filters, has_empty, json_leaves, json_trees, leaves
 from support.strategies import with_defaults as understood
 
 from galileo_sessions import (
