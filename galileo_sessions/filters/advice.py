@@ -337,5 +337,5 @@ def instead_of_node(data: object) -> str:
         return '. Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
     if hasattr(data, "depth"):
         return ". This is a filter already"
-    keys = cast("Mapping[object, object]", data) if isinstance(data, Mapping) else {}
-    return next((hint for key, hint in _BY_KEY.items() if key in keys), "")
+    hints = [hint for key, hint in _BY_KEY.items() if isinstance(data, Mapping) and key in data]
+    return hints[0] if hints else ""

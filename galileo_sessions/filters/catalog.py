@@ -154,7 +154,19 @@ class ColumnCatalog(Mapping[str, Any]):
                 another type, lacks the operator, or never has the value.
             FilterTypeError: for anything but a filter.
         """
-        return _checked(self._infos, where)
+        checker = _Checker(self._infos)
+        issues: list[Issue] = []
+        for path, leaf in walk(where):
+            if isinstance(leaf, Comparison):
+                problem = checker.problem(leaf, path, hints=len(issues) < SHOWN)
+                if problem is not None:
+                    issues.append(Issue((*path, "filter"), problem[1], problem[0], leaf))
+        if not issues:
+            return where
+        _, drawing = mark(where, [(issue.loc[:-1], issue.msg) for issue in issues])
+        counted = "1 leaf doesn't" if len(issues) == 1 else f"{len(issues):,} leaves don't"
+        first = f", of which the first {SHOWN} are marked" if len(issues) > SHOWN else ""
+        raise FilterCheckError(f"{counted} fit the columns{first}:\n{drawing}", issues=tuple(issues))
 
     def __getitem__(self, column_id: str) -> Any:
         filter_type = FILTER_TYPES.get(self.info(column_id).filter_type or "")
@@ -248,29 +260,6 @@ def load_catalog(data: object) -> ColumnCatalog:
 
 
 # ---- the check of a filter -------------------------------------------------------------------------------------------
-
-
-def _checked(infos: Mapping[str, ColumnInfo], where: Filter) -> Filter:
-    """
-    The filter itself, if it fits the columns that `infos` has by their ids.
-
-    Raises:
-        FilterCheckError: for all leaves at once that don't fit.
-        FilterTypeError: for anything but a filter.
-    """
-    checker = _Checker(infos)
-    issues: list[Issue] = []
-    for path, leaf in walk(where):
-        if isinstance(leaf, Comparison):
-            problem = checker.problem(leaf, path, hints=len(issues) < SHOWN)
-            if problem is not None:
-                issues.append(Issue((*path, "filter"), problem[1], problem[0], leaf))
-    if not issues:
-        return where
-    _, drawing = mark(where, [(issue.loc[:-1], issue.msg) for issue in issues])
-    counted = "1 leaf doesn't" if len(issues) == 1 else f"{len(issues):,} leaves don't"
-    first = f", of which the first {SHOWN} are marked" if len(issues) > SHOWN else ""
-    raise FilterCheckError(f"{counted} fit the columns{first}:\n{drawing}", issues=tuple(issues))
 
 
 def _unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, hint: bool = True) -> str:

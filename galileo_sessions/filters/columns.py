@@ -20,7 +20,6 @@ from typing import (
     TypeVar,
     cast,
     final,
-    get_args,
 )
 from uuid import UUID
 from warnings import warn
@@ -29,7 +28,6 @@ from attrs import field, frozen
 
 from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning, brief
 from galileo_sessions.filters import advice, partitions
-from galileo_sessions.filters.advice import calling
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of
 from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter, NumberFilter
 from galileo_sessions.filters.partitions import Partition, period
@@ -40,7 +38,7 @@ from galileo_sessions.filters.values import (
     check_comparison,
     check_order,
     checked_items,
-    inferred_type,
+    expected,
     items_of,
     sendable,
 )
@@ -87,7 +85,7 @@ class _Column(Generic[V]):
             if operator in LIST_OPERATORS:
                 compared = checked_items(operator, value)
             if filter_type is None:
-                filter_type = inferred_type(operator, compared)
+                filter_type = _inferred_type(operator, compared)
             if case_sensitive is True:
                 leaf = _LEAVES[filter_type](self.column_id, operator, compared)
             else:  # only leaves for text have it
@@ -193,7 +191,7 @@ class _Time(_Column[V]):
             tz: The day's time zone, such as `timezone.utc`, or the text of a zone's name or UTC offset:
                 "Europe/Berlin", "+01:00".
         """
-        with calling(self, "on", (day,)):
+        with advice.calling(self, "on", (day,)):
             first, zone = as_day(day), zone_of(tz)
             begin, end = [first_instant(each, zone).astimezone(zone) for each in (first, first + timedelta(days=1))]
             return period(self.column_id, begin, end)
@@ -207,7 +205,7 @@ class _Time(_Column[V]):
             tz: With days or weeks, a time zone in which they are calendar days: "7d" begins with the first instant of
                 the day six days ago, and ends now.
         """
-        with calling(self, "last", (length,)):
+        with advice.calling(self, "last", (length,)):
             return period(self.column_id, *last_period(length, tz))
 
 
@@ -291,7 +289,7 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
         Args:
             edges: At least one, each greater than the one before it.
         """
-        with calling(self, "bins", edges, edges):
+        with advice.calling(self, "bins", edges, edges):
             return partitions.by_edges(self.column_id, edges)
 
     def values(self, values: Iterable[Number]) -> Partition:
@@ -340,7 +338,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         Raises:
             FilterError: if `end` isn't after `start`, or there would be more than 10,000 parts.
         """
-        with calling(self, "days", (start, end) if last is None else (last,)):
+        with advice.calling(self, "days", (start, end) if last is None else (last,)):
             given = start is not None, end is not None, last is not None
             if given not in ((True, True, False), (False, False, True)):
                 raise FilterError('write days(start, end, tz=...), or days(last="30d", tz=...)')
@@ -438,14 +436,14 @@ class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | dateti
 
 
 def _between_numbers(column: _Column[Any], low: object, high: object) -> Filter:
-    with calling(column, "between", (low, high), (low, high)):
+    with advice.calling(column, "between", (low, high), (low, high)):
         leaf = NumberFilter(column.column_id, "between", cast("tuple[float, float]", (low, high)))
         check_comparison("between", leaf.value)
         return leaf
 
 
 def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
-    with calling(column, "between", (low, high), (low, high)):
+    with advice.calling(column, "between", (low, high), (low, high)):
         first, last = DateFilter(column.column_id, "gte", low), DateFilter(column.column_id, "lte", high)
         check_order(first.value, last.value)
         return first & last
@@ -454,25 +452,33 @@ def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
 def _parts_of(column: _Column[Any], values: object) -> Partition:
     """A part for each value: the sessions that have it, or for a collection those with that member."""
     items = items_of(values) or ()
-    with calling(column, "values", (values,), items):
+    with advice.calling(column, "values", (values,), items):
         return partitions.by_value(column.column_id, cast("FilterType", column.filter_type), items)
 
 
 def _by_unit(column: _Column[Any], unit: Unit, start: object, end: object, tz: object) -> Partition:
     """A part for each unit of time."""
-    with calling(column, unit, (start, end)):
+    with advice.calling(column, unit, (start, end)):
         return partitions.by_time(column.column_id, unit, start, end, tz)
+
+
+def _inferred_type(operator: str, value: Any) -> FilterType:
+    """The filter type that a value next to `Col` stands for, or the items of a list."""
+    if operator in LIST_OPERATORS:
+        return FilterType.ID if all(isinstance(item, UUID) for item in value) else FilterType.TEXT
+    filter_type = filter_type_of(value)
+    if filter_type is not None and operator in filter_type.operators:
+        return filter_type
+    *most, last = [each.__name__ for kind in FilterType if operator in kind.operators for each in kind.python_types]
+    raise expected(f"{', '.join(most)} or {last}", value)
 
 
 TypedCol: TypeAlias = TextCol | NumberCol | DateCol | BooleanCol | CollectionCol | IdCol
 
 
-_CLASSES = {made.filter_type: made for made in get_args(TypedCol)}
-
-
 def column_class(filter_type: FilterType) -> type[TypedCol]:
     """The class of the columns with a filter type."""
-    return cast("type[TypedCol]", _CLASSES[filter_type])
+    return cast("type[TypedCol]", getattr(Col, filter_type))
 
 
 def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:

@@ -20,18 +20,8 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, override
 
 from galileo_sessions.errors import FilterDecodeError, FilterError, brief
-from galileo_sessions.filters import advice
-from galileo_sessions.filters.nodes import (
-    LEAVES,
-    MAX_DEPTH,
-    And,
-    Comparison,
-    Filter,
-    FullyAnnotatedFilter,
-    LeafFilter,
-    Not,
-    Or,
-)
+from galileo_sessions.filters import advice, nodes
+from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, Filter, LeafFilter
 from galileo_sessions.filters.tree import Path, key_of
 
 _EQ_BY_DEFAULT = ("id", "boolean")  # the schema requires the operator of the other types
@@ -44,19 +34,19 @@ def dump_filter(where: Filter) -> dict[str, Any]:
     Raises:
         FilterTypeError: for anything but a filter.
     """
-    if isinstance(where, Comparison):
+    if isinstance(where, nodes.Comparison):
         return {"filter": _dump_comparison(where)}
-    if isinstance(where, Not):
+    if isinstance(where, nodes.Not):
         return {"not": dump_filter(where.child)}
-    if isinstance(where, And | Or):
+    if isinstance(where, nodes.And | nodes.Or):
         return {key_of(where): [dump_filter(child) for child in where.children]}
-    if isinstance(where, FullyAnnotatedFilter):
+    if isinstance(where, nodes.FullyAnnotatedFilter):
         users = {} if where.user_ids is None else {"user_ids": list(where.user_ids)}
         return {"filter": {**users, "column_id": where.column_id, "type": where.type}}
     raise advice.expected_filter(where)
 
 
-def _dump_comparison(leaf: Comparison) -> dict[str, Any]:
+def _dump_comparison(leaf: nodes.Comparison) -> dict[str, Any]:
     value: Any = leaf.value
     if isinstance(value, tuple):
         value = [*value]
@@ -91,12 +81,12 @@ def load_node(data: Any, path: Path, depth: int = 1) -> Filter:
     match data:
         case {"filter": leaf, **rest} if not rest:
             return cast("Filter", load(leaf, LeafFilter, (*path, "filter")))
-        case {"and": nodes, **rest} if not rest:
-            return And(_load_nodes(nodes, (*path, "and"), depth + 1))
-        case {"or": nodes, **rest} if not rest:
-            return Or(_load_nodes(nodes, (*path, "or"), depth + 1))
+        case {"and": items, **rest} if not rest:
+            return nodes.And(_load_nodes(items, (*path, "and"), depth + 1))
+        case {"or": items, **rest} if not rest:
+            return nodes.Or(_load_nodes(items, (*path, "or"), depth + 1))
         case {"not": node, **rest} if not rest:
-            return Not(load_node(node, (*path, "not"), depth + 1))
+            return nodes.Not(load_node(node, (*path, "not"), depth + 1))
         case _:
             problem = f"expected a JSON object with exactly one of filter, and, or, not; got {brief(data)}"
             raise fault_at(path, problem + advice.instead_of_node(data))
@@ -225,7 +215,7 @@ def _structure_leaf(data: object, _: object) -> LeafFilter:
         raise FilterDecodeError(f"expected one of {', '.join(LEAVES)}, got {brief(name)}", ("type",))
     if "name" in entries and "column_id" not in entries:
         entries["column_id"] = entries.pop("name")
-    if leaf is FullyAnnotatedFilter and entries.get("column_id") == leaf.column_id:
+    if leaf is nodes.FullyAnnotatedFilter and entries.get("column_id") == leaf.column_id:
         del entries["column_id"]
     if name in _EQ_BY_DEFAULT:
         entries.setdefault("operator", "eq")

@@ -13,19 +13,8 @@ from attrs import Attribute, field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError, brief
-from galileo_sessions.filters import advice, kinds
+from galileo_sessions.filters import advice, kinds, values
 from galileo_sessions.filters.kinds import FILTER_TYPES
-from galileo_sessions.filters.values import (
-    as_boolean,
-    as_ids,
-    as_instant,
-    as_numbers,
-    as_text,
-    as_texts,
-    as_user_ids,
-    check_comparison,
-    sendable,
-)
 
 __all__ = [
     "ALWAYS",
@@ -110,7 +99,7 @@ def _with_operators(leaf: type[Any], attributes: "list[Attribute[Any]]") -> "lis
 
     def as_operator(operator: object) -> str:
         if isinstance(operator, str) and operator in operators:
-            return as_text(operator)
+            return values.as_text(operator)
         has = ", ".join(operators)
         raise FilterError(f"a {leaf.type} filter has no operator {brief(operator)}; it has {has}")
 
@@ -122,7 +111,7 @@ class Comparison(Filter):
     """The base of all leaves but one: they compare a column with a value, and print as the call that makes them."""
 
     type: ClassVar[str]
-    column_id: str = field(converter=as_text)
+    column_id: str = field(converter=values.as_text)
     operator: str
     value: str | float | datetime | tuple[str | float, ...]
 
@@ -139,10 +128,10 @@ class Comparison(Filter):
     def _is_made_by_a_column(self) -> bool:
         """Whether a column's method, which is stricter than the schema, would make this leaf."""
         try:
-            check_comparison(self.operator, self.value)
+            values.check_comparison(self.operator, self.value)
         except FilterError:
             return False
-        return self.column_id != "" and sendable(self.column_id)
+        return self.column_id != "" and values.sendable(self.column_id)
 
 
 @final
@@ -152,8 +141,8 @@ class TextFilter(Comparison):
 
     type: ClassVar[Literal["text"]] = "text"
     operator: kinds.TextOperator
-    value: str | tuple[str, ...] = field(converter=as_texts)
-    case_sensitive: bool = field(default=True, converter=as_boolean)
+    value: str | tuple[str, ...] = field(converter=values.as_texts)
+    case_sensitive: bool = field(default=True, converter=values.as_boolean)
 
 
 @final
@@ -163,7 +152,7 @@ class NumberFilter(Comparison):
 
     type: ClassVar[Literal["number"]] = "number"
     operator: kinds.NumberOperator
-    value: int | float | tuple[int | float, ...] = field(converter=as_numbers)
+    value: int | float | tuple[int | float, ...] = field(converter=values.as_numbers)
 
 
 @final
@@ -173,7 +162,7 @@ class DateFilter(Comparison):
 
     type: ClassVar[Literal["date"]] = "date"
     operator: kinds.DateOperator
-    value: datetime = field(converter=as_instant)
+    value: datetime = field(converter=values.as_instant)
 
 
 @final
@@ -183,7 +172,7 @@ class BooleanFilter(Comparison):
 
     type: ClassVar[Literal["boolean"]] = "boolean"
     operator: kinds.BooleanOperator
-    value: bool = field(converter=as_boolean)
+    value: bool = field(converter=values.as_boolean)
 
 
 @final
@@ -193,8 +182,8 @@ class CollectionFilter(Comparison):
 
     type: ClassVar[Literal["collection"]] = "collection"
     operator: kinds.CollectionOperator
-    value: str | tuple[str, ...] = field(converter=as_texts)
-    case_sensitive: bool = field(default=True, converter=as_boolean)
+    value: str | tuple[str, ...] = field(converter=values.as_texts)
+    case_sensitive: bool = field(default=True, converter=values.as_boolean)
 
 
 @final
@@ -204,7 +193,7 @@ class IdFilter(Comparison):
 
     type: ClassVar[Literal["id"]] = "id"
     operator: kinds.IdOperator
-    value: str | tuple[str, ...] = field(converter=as_ids)
+    value: str | tuple[str, ...] = field(converter=values.as_ids)
 
 
 @final
@@ -214,7 +203,7 @@ class FullyAnnotatedFilter(Filter):
 
     type: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
     column_id: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
-    user_ids: tuple[str, ...] | None = field(default=None, converter=as_user_ids)
+    user_ids: tuple[str, ...] | None = field(default=None, converter=values.as_user_ids)
 
     def __repr__(self) -> str:
         return f"FullyAnnotatedFilter({'' if self.user_ids is None else f'user_ids={list(self.user_ids)}'})"

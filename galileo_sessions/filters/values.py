@@ -16,9 +16,10 @@ from uuid import UUID
 
 from galileo_sessions.errors import FilterError, FilterTypeError, brief
 from galileo_sessions.filters.advice import LOSES_DIGITS, NOT_SENDABLE, WITH_OFFSET
-from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of, is_missing, numpy_kind
+from galileo_sessions.filters.kinds import LIST_OPERATORS, is_missing, numpy_kind
 
 _LIST = (list, tuple)
+_OF_NONE = {"one_of": "NEVER", "not_in": "ALWAYS"}
 _MAX_DIGITS = 4_300  # Python neither reads nor writes an int with more digits as text
 _TOO_LARGE, _TOO_SMALL = 10**_MAX_DIGITS, -(10**_MAX_DIGITS)
 _HEX = "[0-9a-fA-F]"
@@ -52,7 +53,7 @@ def as_text(value: str) -> str:
         return value
     if isinstance(value, str):
         return str.__str__(value)
-    raise _expected("text", value)
+    raise expected("text", value)
 
 
 def as_texts(value: str | Several[str]) -> str | tuple[str, ...]:
@@ -83,7 +84,7 @@ def as_id(value: UUID | str) -> str:
         return str(value)
     if isinstance(value, str):
         return as_text(value)
-    raise _expected("a UUID or text", value)
+    raise expected("a UUID or text", value)
 
 
 def as_boolean(value: bool) -> bool:
@@ -92,7 +93,7 @@ def as_boolean(value: bool) -> bool:
         return value
     if numpy_kind(value) == "b":
         return bool(value)
-    raise _expected("True or False", value)
+    raise expected("True or False", value)
 
 
 def as_number(value: Any) -> int | float:
@@ -112,7 +113,7 @@ def _python_number(value: Any) -> int | float:
         return float(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
-    raise _expected("a number", value)
+    raise expected("a number", value)
 
 
 def _exact_decimal(value: Decimal) -> int | float:
@@ -133,7 +134,7 @@ def as_instant(value: datetime | str) -> datetime:
     elif isinstance(value, datetime) and not is_missing(value):
         moment = value
     else:
-        raise _expected("a datetime or ISO 8601 text", value)
+        raise expected("a datetime or ISO 8601 text", value)
     if getattr(moment, "nanosecond", 0):  # pandas' Timestamp has it
         raise FilterError(f"{brief(str(value))} is finer than a microsecond, which would be lost")
     if hasattr(moment.tzinfo, "localize") and moment.tzname() == "LMT":  # what pytz's zones mean without it
@@ -167,11 +168,12 @@ def as_user_ids(value: Several[UUID | str] | None) -> tuple[str, ...] | None:
     written = [as_id(item) for item in items_of(value) or ()]
     found = [match for each in written if (match := UUID_TEXT.fullmatch(each))]
     if not written or len(found) < len(written):
-        raise _expected("a list of at least one UUID as user_ids", value)
+        raise expected("a list of at least one UUID as user_ids", value)
     return tuple([match[0] if match[0] == match[1] and len(match[0]) == 36 else str(UUID(match[1])) for match in found])
 
 
-def _expected(what: str, value: object) -> FilterTypeError:
+def expected(what: str, value: object) -> FilterTypeError:
+    """The error for a value of the wrong type."""
     return FilterTypeError(f"expected {what}, got {brief(value)}")
 
 
@@ -209,17 +211,6 @@ def _in_order(item: object) -> str:
 # ---- values next to a column -----------------------------------------------------------------------------------------
 
 
-def inferred_type(operator: str, value: Any) -> FilterType:
-    """The filter type that a value next to `Col` stands for, or the items of a list."""
-    if operator in LIST_OPERATORS:
-        return FilterType.ID if all(isinstance(item, UUID) for item in value) else FilterType.TEXT
-    filter_type = filter_type_of(value)
-    if filter_type is not None and operator in filter_type.operators:
-        return filter_type
-    *most, last = [each.__name__ for kind in FilterType if operator in kind.operators for each in kind.python_types]
-    raise _expected(f"{', '.join(most)} or {last}", value)
-
-
 def check_comparison(operator: str, value: object) -> None:
     """Refuses what a leaf can hold, but no column compares with, such as a list for `==`."""
     if operator in LIST_OPERATORS:
@@ -227,7 +218,7 @@ def check_comparison(operator: str, value: object) -> None:
     elif operator == "between":
         _check_bounds(value)
     elif isinstance(value, tuple):
-        raise _expected("a single value", list(cast("tuple[object, ...]", value)))
+        raise expected("a single value", list(cast("tuple[object, ...]", value)))
     if not sendable(value):
         raise FilterError(NOT_SENDABLE)
 
@@ -238,8 +229,7 @@ def checked_items(operator: str, values: object) -> tuple[Any, ...]:
     if items is None:
         raise FilterTypeError(f"{operator} takes a list of text. For one value write {operator}([value])")
     if not items:
-        instead = "NEVER" if operator == "one_of" else "ALWAYS"
-        raise FilterError(f"the API doesn't define an empty list. Write {instead} instead")
+        raise FilterError(f"the API doesn't define an empty list. Write {_OF_NONE[operator]} instead")
     return items
 
 
