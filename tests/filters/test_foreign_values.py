@@ -130,12 +130,6 @@ def test_a_missing_value_of_pandas_is_refused_as_none_is(pandas: Any, name: str,
     assert "no test for a missing value" in message
 
 
-def test_a_missing_value_is_no_bound(pandas: Any) -> None:
-    """`between` refuses a missing value."""
-    with pytest.raises(FilterTypeError, match="missing value"):
-        Col("d").between(pandas.NaT, pandas.Timestamp("2026-01-31T09:00:00Z"))
-
-
 @pytest.mark.parametrize("operator", ["one_of", "not_in"])
 def test_a_table_is_no_list(pandas: Any, operator: str) -> None:
     """A table isn't taken as a list, because it would give its column names."""

@@ -187,42 +187,6 @@ def test_fully_annotated_is_unknown(user_ids: list[str] | None) -> None:
     assert truth(where, {"fully_annotated": True}) is None
 
 
-T, F, U = "Col.number('a').eq(1)", "Col.number('a').eq(2)", "Col.number('b').eq(1)"
-
-
-@pytest.mark.parametrize(
-    ("program", "expected"),
-    [
-        (f"{T} & {T}", True),
-        (f"{T} & {F}", False),
-        (f"{T} & {U}", None),
-        (f"{F} & {U}", False),
-        (f"{U} & {F} & {T}", False),
-        (f"{U} & {U}", None),
-        (f"{T} | {F}", True),
-        (f"{T} | {U}", True),
-        (f"{U} | {T} | {F}", True),
-        (f"{F} | {U}", None),
-        (f"{F} | {F}", False),
-        (f"~{T}", False),
-        (f"~{F}", True),
-        (f"~{U}", None),
-        (f"~({U} | {T})", False),
-        (f"~({U} & {T})", None),
-        (f"Not(~{U})", None),
-        (f"Not(~{T})", True),
-        ("ALWAYS", True),
-        ("NEVER", False),
-        (f"And([{U}, NEVER])", False),
-        (f"Or([{U}, ALWAYS])", True),
-    ],
-    ids=ascii,
-)
-def test_connectives_are_kleenes(program: str, expected: Truth) -> None:
-    """Unknown stays unknown unless the other side decides."""
-    assert expected is truth(run(program), {"a": 1})
-
-
 def test_the_headline() -> None:
     """A session without a score is counted neither by a comparison nor by its negation."""
     where = run("Col('input').contains('x') & ~Col('score').gt(3)")
