@@ -17,8 +17,7 @@ from galileo_sessions.client.stream import CountStream
 from galileo_sessions.errors import *  # noqa: F403  # its __all__ is added below
 from galileo_sessions.filters import columns as _columns
 from galileo_sessions.filters import nodes as _nodes
-from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog, load_catalog
-from galileo_sessions.filters.column_info import ColumnInfo
+from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
 from galileo_sessions.filters.columns import *  # noqa: F403  # its __all__ is added below
 from galileo_sessions.filters.json import dump_filter, load_filter
 from galileo_sessions.filters.marking import draw_filter

@@ -2,6 +2,7 @@
 
 import reprlib
 from collections.abc import Container, Iterable, Sequence
+from functools import singledispatch
 from html import escape
 from itertools import islice
 
@@ -53,8 +54,8 @@ def printable(text: str) -> str:
 def text_table(rows: Iterable[Sequence[str]]) -> str:
     """Rows of printable cells as aligned lines; a column whose cells are empty below its head is left out."""
     filled = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    aligned = [[cell.ljust(max(map(len, column))) for cell in column] for column in filled]
-    return "\n".join(["  ".join(row).rstrip() for row in zip(*aligned, strict=True)])
+    widths = [max(map(len, column)) for column in filled]
+    return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*filled, strict=True)])
 
 
 def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: int | None = None) -> str:
@@ -92,9 +93,15 @@ def shortened(text: str, most: int = _MAX_LABEL) -> str:
 # Everything is escaped, so that no text of a filter or of the service becomes markup.
 
 
-def html_drawing(drawing: str) -> str:
-    """Monospaced text for a notebook, so that the lines of a drawing meet."""
-    return f"<pre style='{_MONOSPACED}'>{escape(drawing)}</pre>"
+@singledispatch
+def drawing(value: object) -> str:
+    """The drawing of a value of a class that has one: its module registers it here. Others are drawn as their repr."""
+    return repr(value)
+
+
+def html_drawing(value: object) -> str:
+    """The drawing of a value for a notebook, monospaced so that its lines meet."""
+    return f"<pre style='{_MONOSPACED}'>{escape(drawing(value))}</pre>"
 
 
 class Html(str):

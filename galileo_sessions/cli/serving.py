@@ -14,7 +14,7 @@ import click
 from galileo_sessions.cli.failures import Refused
 from galileo_sessions.display import printable
 from galileo_sessions.filters.columns import DateCol
-from galileo_sessions.filters.values import instant
+from galileo_sessions.filters.values import as_instant
 from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
 from galileo_sessions.local.records import columns_of
 
@@ -49,7 +49,7 @@ def run_server(file: TextIO | None, port: int, *, last_day: datetime | None, api
         found = columns_of(sessions)
         click.echo(printable(f"# columns: {', '.join(found)}"))
         if isinstance(found.get("created_at"), DateCol):
-            times = [instant(str(session["created_at"])) for session in sessions if session.get("created_at")]
+            times = [as_instant(str(session["created_at"])) for session in sessions if session.get("created_at")]
             click.echo(f"# created_at: {min(times):%Y-%m-%d} to {max(times):%Y-%m-%d}")
         click.echo("# Ctrl-C ends it." + ("" if api_key else " Each start makes a new key."))
         click.echo(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={server.api_key}")

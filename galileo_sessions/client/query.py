@@ -17,7 +17,7 @@ from galileo_sessions.filters.json import checked_list, dump_filter, fault_at, j
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Or, all_of
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.tree import walk
-from galileo_sessions.filters.values import UUID_TEXT, as_sequence, instant
+from galileo_sessions.filters.values import UUID_TEXT, as_instant, as_sequence
 
 ANY_PROJECT = str(UUID(int=0))  # stands for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
@@ -197,7 +197,7 @@ def columns_body(query: CountQuery, start_time: datetime | str | None, end_time:
         FilterError: if a time can't be read, or has no UTC offset.
     """
     times = {"start_time": start_time, "end_time": end_time}
-    return _encoded(query, **{name: instant(time).isoformat() for name, time in times.items() if time is not None})
+    return _encoded(query, **{name: as_instant(time).isoformat() for name, time in times.items() if time is not None})
 
 
 def _encoded(query: CountQuery, **more: str) -> bytes:

@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar, cast
 from attrs import define, field, frozen
 
 from galileo_sessions import errors
-from galileo_sessions.client.explain import explain
 from galileo_sessions.client.query import CountQuery
+from galileo_sessions.client.validation import explain
 from galileo_sessions.display import brief
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.filters.json import strict_json

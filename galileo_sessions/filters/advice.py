@@ -6,35 +6,28 @@ Everything here runs after something was refused, so none of it has to be fast.
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping, Set
+from collections.abc import Collection, Generator, Iterable, Mapping, Set
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from heapq import nsmallest
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, cast
 
-from attrs import define
-
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters.kinds import (
-    FILTER_TYPES,
-    LIST_OPERATORS,
-    METHODS,
-    FilterType,
-    filter_type_of,
-    is_missing,
-)
+from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, FilterType, filter_type_of, is_missing
 
 EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
 TOO_DEEP = "nested too deeply: a filter has at most 100 levels. Write all_of([a, b, ...]) for a long chain"
 NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
-NAIVE = "has no UTC offset, so it is a different instant in each time zone. "
-WITH_OFFSET = (
+_OFFSET = (
     "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time; "
     "text has the offset after the time, as in 2026-01-31T09:00:00+00:00"
 )
+WITH_OFFSET = f"has no UTC offset, so it is a different instant in each time zone. {_OFFSET}"
+LOSES_DIGITS = "the API reads both as floats, in which an integer above 2**53 can lose digits"
 EMPTY_AND = 'an empty "and" would count all sessions. Leave out "filter_tree" if that is meant'
 
 MAX_NAMES = 1_000  # names that a misspelt one is compared with
@@ -55,6 +48,25 @@ _ELSEWHERE = {
 _TIME = re.compile(r"(?!9999)\d{4}-\d\d(-\d\d([Tt ]\d\d:\d\d.*)?)?", re.ASCII)
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _NUMBER = re.compile(r"[-+]?\d{1,15}(\.\d{1,15})?", re.ASCII)
+_FOR_EACH = {
+    "one_of": "any_of([{column}.eq(value) for value in {values}])",
+    "not_in": "~any_of([{column}.eq(value) for value in {values}])",
+    "contains": "any_of([{column}.contains(value) for value in {values}])",
+}
+_OF_A_TIME = "{column}.{method}({begin})"
+_OF_A_MONTH = {
+    "eq": "({column}.gte({begin}) & {column}.lt({end}))",
+    "ne": "~({column}.gte({begin}) & {column}.lt({end}))",
+    "gt": "{column}.gte({end})",
+    "lte": "{column}.lt({end})",
+}
+_OF_A_DAY = _OF_A_MONTH | {"eq": '{column}.on({day}, tz="UTC")', "ne": '~{column}.on({day}, tz="UTC")'}
+_BY_KEY = {
+    "filter_tree": '. Write load_filter(data["filter_tree"]), or load_query(data) for a whole query',
+    **dict.fromkeys(("filters", "project_id"), ". load_query(data) reads a whole query"),
+    **dict.fromkeys(("type", "column_id"), '. Write {"filter": {...}} around a leaf'),
+}
+"""What to write for a JSON object that isn't a node, by a key that it has."""
 _MILLISECONDS = 10**11  # as seconds, this would be in the year 5138
 
 
@@ -99,10 +111,11 @@ def sentence(hint: str) -> str:
     return hint[:1].upper() + hint[1:]
 
 
-def no_such_method(column: Column, filter_type: FilterType | None, name: str) -> str:
+def no_such_method(column: Column, name: str) -> str:
     """Says which methods a column has instead of this one, and how to write what was probably meant."""
-    has = filter_type.methods if filter_type else METHODS
-    known = (*has, *(filter_type.partitions if filter_type else ()))
+    kind = column.filter_type
+    has, partitions = (METHODS, ()) if kind is None else (kind.methods, kind.partitions)
+    known = (*has, *partitions)
     hint = _other_method(column, known, name) or sentence(did_you_mean(name, known))
     return f"{brief(column)} has no {name[:80]}; it has {', '.join(has)}. {hint}".removesuffix(". ")
 
@@ -115,7 +128,7 @@ def _other_method(column: Column, known: tuple[str, ...], name: str) -> str:
     if method in known:
         return f"Write {brief(column)}.{method}{arguments}"
     if method in LIST_OPERATORS:
-        return f"Write {_each_value(brief(column), method)}"
+        return f"Write {_for_each(brief(column), method)}"
     if method == "ne":
         return f"Write {brief(column)}.not_in([...])"
     makers = [kind for kind in FilterType if method in (*kind.methods, *kind.partitions)]
@@ -126,10 +139,9 @@ def _other_method(column: Column, known: tuple[str, ...], name: str) -> str:
     return method if method != name else ""
 
 
-def _each_value(column: str, operator: str) -> str:
-    """`one_of` or `not_in` for values that the API doesn't take in a list."""
-    equal_to_any = f"any_of([{column}.eq(value) for value in values])"
-    return equal_to_any if operator == "one_of" else f"~{equal_to_any}"
+def _for_each(column: str, method: str, values: str = "values") -> str:
+    """A comparison with several values that the API doesn't take in a list."""
+    return _FOR_EACH[method].format(column=column, values=values)
 
 
 # ---- filters ---------------------------------------------------------------------------------------------------------
@@ -171,93 +183,102 @@ def swapped(where: object, record: object) -> FilterTypeError:
 
 def naive_in_record(column_id: str, value: datetime) -> FilterError:
     """The error for a session's `datetime` without a UTC offset, which would match no filter."""
-    return FilterError(f"the session's {column_id}, {brief(value)}, {NAIVE}{WITH_OFFSET}")
+    return FilterError(f"the session's {column_id}, {brief(value)}, {WITH_OFFSET}")
 
 
-def no_mapped_leaf(leaf: object, made: object) -> str:
-    """The text for a function of `map_leaves` that doesn't return a filter."""
-    return f"the function returned {brief(made)} for {brief(leaf)}. Return a filter, or the leaf itself to keep it"
+# ---- values next to a column -----------------------------------------------------------------------------------------
 
 
-# ---- values ----------------------------------------------------------------------------------------------------------
+@contextmanager
+def calling(
+    column: Column, method: str, arguments: tuple[object, ...], values: tuple[object, ...] = ()
+) -> Generator[None, None, None]:
+    """A call of a column's method: errors inside begin with it, and say what to write instead of one of the values."""
+    try:
+        yield
+    except FilterError as error:
+        raise refused(error, column, method, arguments, values) from None
+    except OverflowError:
+        problem = FilterError("the day before or after is out of range: years go from 1 to 9999")
+        raise refused(problem, column, method, arguments) from None
 
 
-class Source:
-    """Where a value comes from, which makes the error that refuses it: here a filter's constructor, or JSON."""
+def refused(
+    error: FilterError, column: Column, method: str, arguments: tuple[object, ...], values: tuple[object, ...] = ()
+) -> FilterError:
+    """
+    The error of a column's method: the call as it was written, what is wrong, and what to write instead.
 
-    __slots__ = ()
+    Args:
+        error: What is wrong.
+        column: The column.
+        method: The name of its method.
+        arguments: What the method was called with.
+        values: The arguments, or the items of a list, that are compared with the column.
+    """
+    problem, name = str(error), brief(column)
+    instead = ""
+    if problem == LOSES_DIGITS:
+        low, high = map(brief, values)
+        instead = f"Write {name}.gte({low}) & {name}.lte({high})"
+    elif problem.endswith(WITH_OFFSET) or isinstance(error, FilterTypeError):
+        instead = next(filter(None, [_instead(column, method, arguments, value) for value in values]), "")
+    if instead:
+        problem = f"{problem.removesuffix(_OFFSET).removesuffix('. ')}. {instead}"
+    kind = FilterTypeError if isinstance(error, FilterTypeError) else FilterError
+    return kind(f"{name}.{method}({', '.join(map(brief, arguments))}): {problem}")
 
-    def error(self, problem: str, kind: type[FilterError] = FilterError) -> FilterError:
-        """The error for a value of the right type that can't be held."""
-        return kind(problem)
 
-    def expected(self, what: str, value: object) -> FilterError:
-        """The error for a value of the wrong type."""
-        problem, hint = f"expected {what}, got {brief(value)}", self.hint(value)
-        return self.error(f"{problem}. {hint}" if hint else problem, FilterTypeError)
-
-    def hint(self, value: Any) -> str:
-        """What to write instead of a value, or an empty text."""
+def _instead(column: Column, method: str, arguments: tuple[object, ...], value: Any) -> str:
+    """What to write instead of a value that can't be compared with the column; empty if it can be."""
+    column_id, wanted, filter_type = brief(column.column_id), column.filter_type, filter_type_of(value)
+    words = [_plain(each).lower() for each in arguments]
+    if is_missing(value):
+        return _NO_MISSING
+    if filter_type is FilterType.DATE and value.utcoffset() is None:
+        return _OFFSET
+    if hasattr(value, "column_id"):
+        return f"A column can't be compared with a column. Write {brief(value.column_id)} for text"
+    if _takes(wanted, method, filter_type):
         return ""
+    if method in LIST_OPERATORS and filter_type is not FilterType.ID:
+        typed = brief(column) if wanted is None else f"Col.{filter_type}({column_id})"
+        return f"Write {_for_each(typed, method)} for other values" if filter_type else ""
+    if isinstance(value, list | tuple | Set):
+        return _instead_of_list(column, method, cast("Collection[object]", value))
+    if wanted is FilterType.BOOLEAN and method in ("eq", "ne") and words[0] in _BOOLEANS:
+        truth = _BOOLEANS[words[0]] is (method == "eq")
+        return f"Write Col.boolean({column_id}).is_{str(truth).lower()}()"
+    if wanted in (FilterType.NUMBER, None) and isinstance(value, str) and all(map(_NUMBER.fullmatch, words)):
+        return f"Write Col.number({column_id}).{method}({', '.join(words)})"
+    if wanted in (FilterType.DATE, None) and (time := _as_time(column_id, method, arguments)):
+        return f"Write {time}"
+    if filter_type is not None and method in filter_type.operators:
+        return f"Write Col.{filter_type}({column_id}).{method}(...) if the column is of that type"
+    return "Text has no order" if isinstance(value, str) and method in FilterType.DATE.methods else ""
 
 
-CONSTRUCTOR = Source()
+def _takes(wanted: FilterType | None, method: str, given: FilterType | None) -> bool:
+    """Whether a column of the wanted type, None for any, is compared with values of the given type."""
+    if given is FilterType.TEXT and (method in LIST_OPERATORS or wanted in (FilterType.COLLECTION, FilterType.ID)):
+        return True
+    if wanted is None and method not in LIST_OPERATORS:
+        return given is not None and method in given.operators
+    return given is wanted
 
 
-@define
-class Call(Source):
-    """A call of a column's method. Its errors begin with the call as it was written."""
-
-    column: Column
-    method: str
-    arguments: tuple[object, ...]
-
-    def error(self, problem: str, kind: type[FilterError] = FilterError) -> FilterError:
-        """The error, with the call before the problem."""
-        return kind(f"{brief(self.column)}.{self.method}({', '.join(map(brief, self.arguments))}): {problem}")
-
-    def hint(self, value: Any) -> str:
-        """What to write instead of a value that can't be compared with the column, or an empty text."""
-        column, method, wanted = self.column, self.method, self.column.filter_type
-        filter_type = filter_type_of(value)
-        if is_missing(value):
-            return _NO_MISSING
-        if filter_type is FilterType.DATE and value.utcoffset() is None:
-            return WITH_OFFSET
-        if hasattr(value, "column_id"):
-            return f"A column can't be compared with a column. Write {brief(value.column_id)} for text"
-        if method in LIST_OPERATORS and filter_type is not FilterType.ID:
-            typed = brief(column) if wanted is None else f"Col.{filter_type}({brief(column.column_id)})"
-            return f"Write {_each_value(typed, method)} for other values" if filter_type else ""
-        if isinstance(value, list | tuple | Set):
-            return self._instead_of_list(cast("Collection[object]", value))
-        column_id, words = brief(column.column_id), [_plain(each).lower() for each in self.arguments]
-        if wanted is FilterType.BOOLEAN and method in ("eq", "ne") and words[0] in _BOOLEANS:
-            truth = _BOOLEANS[words[0]] is (method == "eq")
-            return f"Write Col.boolean({column_id}).is_{str(truth).lower()}()"
-        if wanted in (FilterType.NUMBER, None) and isinstance(value, str) and all(map(_NUMBER.fullmatch, words)):
-            return f"Write Col.number({column_id}).{method}({', '.join(words)})"
-        if wanted in (FilterType.DATE, None) and (instead := _as_time(column_id, method, self.arguments)):
-            return f"Write {instead}"
-        if filter_type is not None and method in filter_type.operators:
-            return f"Write Col.{filter_type}({column_id}).{method}(...) if the column is of that type"
-        return "Text has no order" if isinstance(value, str) and method in FilterType.DATE.methods else ""
-
-    def _instead_of_list(self, values: Collection[object]) -> str:
-        """What to write for a list next to an operator that takes a single value."""
-        column, wanted = self.column, self.column.filter_type
-        written = "values" if "..." in brief(values) else brief(values)
-        method = {"eq": "one_of", "ne": "not_in"}.get(self.method)
-        if self.method == "contains":
-            return f"Write any_of([{brief(column)}.contains(value) for value in {written}])"
-        if method is None:
-            return ""
-        if wanted is None and all(isinstance(value, str) for value in values):
-            call = f"({brief(column.column_id)}).{method}({written})"
-            return f"Write Col.collection{call} if the column is a collection, or Col.text{call} if it is text"
-        if wanted and method in wanted.operators:
-            return f"Write {brief(column)}.{method}({written})"
-        return f"Write {_each_value(brief(column), method)}"
+def _instead_of_list(column: Column, method: str, values: Collection[object]) -> str:
+    """What to write for a list next to an operator that takes a single value."""
+    wanted, written = column.filter_type, brief(values)
+    if "..." in written:
+        written = "values"
+    several = {"eq": "one_of", "ne": "not_in"}.get(method, method)
+    if wanted is None and several in LIST_OPERATORS and all(isinstance(value, str) for value in values):
+        call = f"({brief(column.column_id)}).{several}({written})"
+        return f"Write Col.collection{call} if the column is a collection, or Col.text{call} if it is text"
+    if wanted is not None and several in LIST_OPERATORS and several in wanted.operators:
+        return f"Write {brief(column)}.{several}({written})"
+    return f"Write {_for_each(brief(column), several, written)}" if several in _FOR_EACH else ""
 
 
 def _plain(value: object) -> str:
@@ -266,20 +287,16 @@ def _plain(value: object) -> str:
 
 def _as_time(column_id: str, method: str, arguments: tuple[object, ...]) -> str:
     """The comparison with the times that text, days or seconds since 1970 stand for, or an empty text."""
-    column, written = f"Col.date({column_id})", _plain(arguments[0])
-    spans = [span for each in arguments if (span := _span(each))]
+    spans = [span for each in arguments if (span := _span(each)) is not None]
     if len(spans) < len(arguments) or method not in FilterType.DATE.methods:
         return ""
+    column, day = f"Col.date({column_id})", _plain(arguments[0])
     (begin, end), (last, after) = spans[0], spans[-1]
-    if method == "between" and (end or after):
+    if method == "between":
         return f"({column}.gte({begin}) & {column}.{f'lt({after})' if after else f'lte({last})'})"
-    if not end:
-        return f"{column}.{method}({', '.join([time for time, _ in spans])})"
-    if method not in ("eq", "ne"):  # a day or a month is over when the next one begins
-        return f"{column}." + {"gt": f"gte({end})", "lte": f"lt({end})"}.get(method, f"{method}({begin})")
-    is_day = len(written) == len("2026-01-31")
-    made = f'{column}.on({written!r}, tz="UTC")' if is_day else f"({column}.gte({begin}) & {column}.lt({end}))"
-    return made if method == "eq" else f"~{made}"
+    forms = _OF_A_DAY if len(day) == len("2026-01-31") else _OF_A_MONTH
+    form = forms.get(method, _OF_A_TIME) if end else _OF_A_TIME
+    return form.format(column=column, method=method, day=repr(day), begin=begin, end=end)
 
 
 def _span(value: object) -> tuple[str, str] | None:
@@ -304,7 +321,7 @@ def _span(value: object) -> tuple[str, str] | None:
 def date_as_text(column: Column, operator: str, value: str) -> str:
     """The text of the warning that a column without a type compares a time as text; empty if the value isn't one."""
     column_id, comparison = brief(column.column_id), f"{operator}({brief(value)})"
-    instead = _as_time(column_id, operator, (value,)) if value[:1].isdigit() else ""
+    instead = _as_time(column_id, operator, (value,))
     as_text = f"Col.text({column_id}).{comparison} if the column is text"
     return instead and f"{brief(column)}.{comparison} compares a time as text. Write {instead}, or {as_text}"
 
@@ -321,22 +338,5 @@ def instead_of_node(data: object) -> str:
         return '. Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
     if hasattr(data, "depth"):
         return ". This is a filter already"
-    if not isinstance(data, Mapping):
-        return ""
-    if "filter_tree" in data:
-        return '. Write load_filter(data["filter_tree"]), or load_query(data) for a whole query'
-    if "filters" in data or "project_id" in data:
-        return ". load_query(data) reads a whole query"
-    if "type" in data or "column_id" in data:
-        return '. Write {"filter": {...}} around a leaf'
-    return ""
-
-
-# ---- a catalog's columns ---------------------------------------------------------------------------------------------
-
-
-def other_type(column_id: str, filter_type: str) -> str:
-    """The text for a column that a catalog has with another type."""
-    if filter_type not in FILTER_TYPES:
-        return f"{brief(column_id)} is filtered as {brief(filter_type)}, which this version doesn't know"
-    return f"{brief(column_id)} is filtered as {filter_type}. Write catalog.{filter_type}({brief(column_id)})"
+    hints = [hint for key, hint in _BY_KEY.items() if isinstance(data, Mapping) and key in data]
+    return hints[0] if hints else ""

@@ -1,15 +1,20 @@
-"""A project's columns, typed, and as plain data."""
+"""
+A project's columns, typed and as plain data, and the check of a filter against them.
+
+A check compares values with a column's allowed values only where sessions with these values are asked for, as in `==`
+and `~(!=)`, and only if all allowed values have the type that the column's filters have.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self, TypeVar, final
 
 from attrs import Factory, field, frozen
+from attrs.converters import optional
 
 from galileo_sessions import display
 from galileo_sessions.display import brief
-from galileo_sessions.errors import FilterError, FilterTypeError, UnknownColumnError
-from galileo_sessions.filters import advice, checking
-from galileo_sessions.filters.column_info import ColumnInfo
+from galileo_sessions.errors import FilterCheckError, FilterError, FilterTypeError, Issue, UnknownColumnError
+from galileo_sessions.filters.advice import did_you_mean
 from galileo_sessions.filters.columns import (
     BooleanCol,
     Col,
@@ -23,11 +28,64 @@ from galileo_sessions.filters.columns import (
 )
 from galileo_sessions.filters.json import checked_list, dump, json_object, load
 from galileo_sessions.filters.kinds import FILTER_TYPES
-from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.marking import SHOWN, mark
+from galileo_sessions.filters.nodes import Comparison, Filter
+from galileo_sessions.filters.tree import Path, walk
+from galileo_sessions.filters.values import as_boolean, as_sequence, as_text
 
 T = TypeVar("T", bound=TypedCol)
 
 _HEAD = ("id", "filter type", "label", "allowed values", "description")
+
+
+def _column_id(value: str) -> str:
+    return Col(as_text(value)).column_id
+
+
+def _items(value: object) -> tuple[Any, ...]:
+    items = as_sequence(value)
+    if items is None:
+        raise FilterTypeError(f"expected a list, got {brief(value)}")
+    return tuple([item for item in items if item is not None])
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(map(as_text, _items(value)))
+
+
+@frozen
+class ColumnInfo:
+    """
+    What the API says about a column. Its enums are text here, since the API may add members.
+
+    Raises:
+        FilterError: if a field has the wrong type, or the `id` is empty.
+    """
+
+    id: str = field(converter=_column_id)
+    category: str = field(default="standard", converter=as_text)
+    """Such as standard, metric, user_metadata, feedback."""
+    filter_type: str | None = field(default=None, converter=optional(as_text))
+    """id, date, number, boolean, collection, text or fully_annotated; None if the service doesn't say."""
+    data_type: str | None = field(default=None, converter=optional(as_text))
+    """Such as text, integer, floating_point, timestamp, string_list."""
+    data_unit: str | None = field(default=None, converter=optional(as_text))
+    """Such as percentage, nano_seconds, dollars."""
+    label: str | None = field(default=None, converter=optional(as_text))
+    """The column's name in Galileo's console."""
+    group_label: str | None = field(default=None, converter=optional(as_text))
+    description: str | None = field(default=None, converter=optional(as_text))
+    allowed_values: tuple[Any, ...] = field(default=(), converter=_items, hash=False)
+    """The only values that the column has, without null; empty if there is no such list."""
+    applicable_types: tuple[str, ...] = field(default=(), converter=_texts)
+    """The records that have the column, such as session, trace, llm."""
+    filterable: bool = field(default=True, converter=as_boolean)
+    multi_valued: bool = field(default=False, converter=as_boolean)
+    is_empty: bool = field(default=False, converter=as_boolean)
+    """True if no record has a value."""
+    is_optional: bool = field(default=False, converter=as_boolean)
+    metric_key_alias: str | None = field(default=None, converter=optional(as_text))
+    """The older name of a metric whose id is its scorer's UUID."""
 
 
 def _columns(columns: Iterable[ColumnInfo]) -> tuple[ColumnInfo, ...]:
@@ -83,7 +141,7 @@ class ColumnCatalog(Mapping[str, Any]):
         """
         info = self._infos.get(column_id)
         if info is None:
-            raise UnknownColumnError(checking.unknown_column(self._infos, column_id))
+            raise UnknownColumnError(_unknown_column(self._infos, column_id))
         return info
 
     def check(self, where: Filter) -> Filter:
@@ -97,7 +155,19 @@ class ColumnCatalog(Mapping[str, Any]):
                 another type, lacks the operator, or never has the value.
             FilterTypeError: for anything but a filter.
         """
-        return checking.check(self._infos, where)
+        checker = _Checker(self._infos)
+        issues: list[Issue] = []
+        for path, leaf in walk(where):
+            if isinstance(leaf, Comparison):
+                problem = checker.problem(leaf, path, hints=len(issues) < SHOWN)
+                if problem is not None:
+                    issues.append(Issue((*path, "filter"), problem[1], problem[0], leaf))
+        if not issues:
+            return where
+        _, drawing = mark(where, [(issue.loc[:-1], issue.msg) for issue in issues])
+        counted = "1 leaf doesn't" if len(issues) == 1 else f"{len(issues):,} leaves don't"
+        first = f", of which the first {SHOWN} are marked" if len(issues) > SHOWN else ""
+        raise FilterCheckError(f"{counted} fit the columns{first}:\n{drawing}", issues=tuple(issues))
 
     def __getitem__(self, column_id: str) -> Any:
         filter_type = FILTER_TYPES.get(self.info(column_id).filter_type or "")
@@ -135,9 +205,12 @@ class ColumnCatalog(Mapping[str, Any]):
 
     def _typed(self, column_id: str, made: type[T]) -> T:
         filter_type = self.info(column_id).filter_type
-        if filter_type not in (None, made.filter_type):
-            raise FilterTypeError(advice.other_type(column_id, str(filter_type)))
-        return made(column_id)
+        if filter_type in (None, made.filter_type):
+            return made(column_id)
+        said = f"{brief(column_id)} is filtered as"
+        if filter_type in FILTER_TYPES:
+            raise FilterTypeError(f"{said} {filter_type}. Write catalog.{filter_type}({brief(column_id)})")
+        raise FilterTypeError(f"{said} {brief(filter_type)}, which this version doesn't know")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._infos)
@@ -185,3 +258,82 @@ def load_catalog(data: object) -> ColumnCatalog:
     """
     columns = checked_list(json_object(data).get("columns"), "columns", ("columns",))
     return ColumnCatalog(load(columns, list[ColumnInfo], ("columns",)))
+
+
+# ---- the check of a filter -------------------------------------------------------------------------------------------
+
+
+def _unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, hint: bool = True) -> str:
+    """The text for a column that doesn't exist, with the column that has a similar id, label or older name."""
+    said = f"there is no column {brief(column_id)}"
+    if not infos:
+        return f"{said}, because the project has no columns: it has no sessions, or its id is another one"
+    if not hint:
+        return said
+    names = {name: name for name in infos}
+    for info in infos.values():
+        for name in (info.id.split("/")[-1], info.label, info.metric_key_alias):
+            if name:
+                names.setdefault(name, info.id)
+    meant = did_you_mean(column_id, names, meanings=names)
+    return f"{said}; {meant}" if meant else said
+
+
+class _Checker:
+    """Checks single leaves, and makes each column's set of allowed values once."""
+
+    def __init__(self, infos: Mapping[str, ColumnInfo]) -> None:
+        self._infos = infos
+        self._allowed: dict[tuple[str, bool], frozenset[Any]] = {}
+
+    def problem(self, leaf: Comparison, path: Path, *, hints: bool) -> tuple[str, str] | None:
+        """A code and a text if the leaf doesn't fit; None if it fits."""
+        info = self._infos.get(leaf.column_id)
+        if info is None:
+            return "unknown_column", _unknown_column(self._infos, leaf.column_id, hint=hints)
+        if not info.filterable:
+            return "not_filterable", f"{brief(info.id)} can't be filtered"
+        if info.filter_type is None:
+            return None
+        if info.filter_type != leaf.type:
+            return _type_problem(info, leaf)
+        return self._value_problem(info, leaf, hints=hints) if _asks_for_its_values(leaf, path) else None
+
+    def _value_problem(self, info: ColumnInfo, leaf: Comparison, *, hints: bool) -> tuple[str, str] | None:
+        fold = getattr(leaf, "case_sensitive", True) is False
+        allowed = self._allowed_values(info, leaf, fold=fold)
+        values: tuple[Any, ...] = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
+        for value in values if allowed else ():
+            if (value.casefold() if fold else value) not in allowed:
+                names = info.allowed_values if hints and isinstance(value, str) else ()
+                hint = did_you_mean(value, names, f"it has {brief(list(info.allowed_values[:5]))}")
+                return "not_allowed", f"{brief(info.id)} has no value {brief(value)}; {hint}"
+        return None
+
+    def _allowed_values(self, info: ColumnInfo, leaf: Comparison, *, fold: bool) -> frozenset[Any]:
+        """A column's allowed values, to compare with those in filters; empty if any has a different type."""
+        key = info.id, fold
+        if key not in self._allowed:
+            values = info.allowed_values
+            same = set(map(type, values)) <= set(FILTER_TYPES[leaf.type].allowed_types)
+            self._allowed[key] = frozenset((map(str.casefold, values) if fold else values) if same else ())
+        return self._allowed[key]
+
+
+def _asks_for_its_values(leaf: Comparison, path: Path) -> bool:
+    """Whether the leaf asks for sessions that have its values, rather than for sessions without them."""
+    if path.count("not") % 2:
+        return leaf.operator in ("ne", "not_in")
+    return leaf.operator in ("eq", "one_of") or (leaf.operator == "contains" and leaf.type == "collection")
+
+
+def _type_problem(info: ColumnInfo, leaf: Comparison) -> tuple[str, str]:
+    """What is wrong with a leaf of another type than its column."""
+    filter_type = FILTER_TYPES.get(info.filter_type or "")
+    said = f"{brief(info.id)} is filtered as {filter_type or brief(info.filter_type)}, "
+    if filter_type is None:
+        return "wrong_type", f"{said}not as {leaf.type}"
+    if leaf.operator in filter_type.operators:
+        column = column_class(filter_type)(info.id)
+        return "wrong_type", f"{said}not as {leaf.type}. Write {brief(column)}.{leaf.operator}(...)"
+    return "no_operator", f"{said}which has no {leaf.operator}; it has {', '.join(filter_type.operators)}"

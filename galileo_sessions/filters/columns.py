@@ -5,9 +5,8 @@ Columns, whose comparisons make filters.
 `Col.number("score")` states it, and has only the operators that the API gives this type.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import (
@@ -21,7 +20,6 @@ from typing import (
     TypeVar,
     cast,
     final,
-    get_args,
 )
 from uuid import UUID
 from warnings import warn
@@ -30,24 +28,23 @@ from attrs import field, frozen
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning
-from galileo_sessions.filters import advice, partitions, values
-from galileo_sessions.filters.advice import Call
+from galileo_sessions.filters import advice, partitions
 from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of
-from galileo_sessions.filters.nodes import LEAVES, READERS, DateFilter, Filter, FullyAnnotatedFilter, NumberFilter
-from galileo_sessions.filters.partitions import Partition
-from galileo_sessions.filters.times import Unit, first_instant, last_period, zone_of
-from galileo_sessions.filters.values import Several
+from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter, NumberFilter
+from galileo_sessions.filters.partitions import Partition, period
+from galileo_sessions.filters.times import Unit, as_day, first_instant, last_period, zone_of
+from galileo_sessions.filters.values import (
+    Several,
+    as_text,
+    check_comparison,
+    check_order,
+    checked_items,
+    expected,
+    items_of,
+    sendable,
+)
 
-__all__ = [
-    "BooleanCol",
-    "Col",
-    "CollectionCol",
-    "DateCol",
-    "IdCol",
-    "NumberCol",
-    "TextCol",
-    "fully_annotated",
-]
+__all__ = ["BooleanCol", "Col", "CollectionCol", "DateCol", "IdCol", "NumberCol", "TextCol", "fully_annotated"]
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], because a lone str is one
@@ -61,7 +58,7 @@ Vc = TypeVar("Vc")
 Vs = TypeVar("Vs")
 Vo = TypeVar("Vo")
 
-_LEAVES: Mapping[str, Callable[..., Filter]] = LEAVES
+_LEAVES = cast("Mapping[str, Callable[..., Comparison]]", LEAVES)  # a column has no fully_annotated
 
 
 def _check_column_id(_: object, __: object, value: str) -> None:
@@ -69,7 +66,7 @@ def _check_column_id(_: object, __: object, value: str) -> None:
         raise FilterTypeError(f"a column id must be text, got {brief(value)}")
     if not value:
         raise FilterError('a column id can\'t be empty. Write the id of a column, such as Col("input")')
-    if not values.sendable(value):
+    if not sendable(value):
         raise FilterError(f"the column id {brief(value)}: {advice.NOT_SENDABLE}")
 
 
@@ -81,20 +78,29 @@ class _Column(Generic[V]):
     column_id: str = field(validator=_check_column_id)
 
     def __repr__(self) -> str:
-        return f"Col{'.' if self.filter_type else ''}{self.filter_type or ''}({values.text(self.column_id)!r})"
+        return f"Col{'.' if self.filter_type else ''}{self.filter_type or ''}({as_text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
-        call = Call(self, operator, (value,))
-        if operator in LIST_OPERATORS:
-            value = values.list_of(operator, value, call)
-        filter_type = self.filter_type or values.inferred_type(operator, value, call)
-        held = values.judge(READERS[filter_type], operator, value, call)
-        if self.filter_type is None and isinstance(held, str) and (said := advice.date_as_text(self, operator, held)):
-            warn(said, DateAsTextWarning, stacklevel=3)
-        leaf = _LEAVES[filter_type]
-        if case_sensitive is True:
-            return leaf(self.column_id, operator, held)
-        return leaf(self.column_id, operator, held, case_sensitive=case_sensitive)  # only leaves for text have it
+        compared, filter_type = value, self.filter_type
+        try:
+            if operator in LIST_OPERATORS:
+                compared = checked_items(operator, value)
+            if filter_type is None:
+                filter_type = _inferred_type(operator, compared)
+            if case_sensitive is True:
+                leaf = _LEAVES[filter_type](self.column_id, operator, compared)
+            else:  # only leaves for text have it
+                leaf = _LEAVES[filter_type](self.column_id, operator, compared, case_sensitive=case_sensitive)
+            check_comparison(operator, leaf.value)
+        except FilterError as error:
+            is_list = operator in LIST_OPERATORS and isinstance(compared, tuple)
+            values = cast("tuple[Any, ...]", compared if is_list else (compared,))
+            raise advice.refused(error, self, operator, (value,), values) from None
+        if self.filter_type is None and isinstance(value, str) and operator != "contains":
+            said = advice.date_as_text(self, operator, value)
+            if said:
+                warn(said, DateAsTextWarning, stacklevel=3)
+        return leaf
 
     def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
         return self._leaf("eq", other)
@@ -124,7 +130,7 @@ class _Column(Generic[V]):
         def __getattr__(self, name):
             if name.startswith("__"):
                 raise AttributeError(name)
-            problem = advice.no_such_method(self, self.filter_type, name)
+            problem = advice.no_such_method(self, name)
             raise AttributeError(problem, name=name)  # given obj, Python would add a suggestion of its own
 
 
@@ -186,11 +192,10 @@ class _Time(_Column[V]):
             tz: The day's time zone, such as `timezone.utc`, or the text of a zone's name or UTC offset:
                 "Europe/Berlin", "+01:00".
         """
-        call = Call(self, "on", (day,))
-        first, zone = values.day(day, call), zone_of(tz)
-        with _years(call):
+        with advice.calling(self, "on", (day,)):
+            first, zone = as_day(day), zone_of(tz)
             begin, end = [first_instant(each, zone).astimezone(zone) for each in (first, first + timedelta(days=1))]
-        return DateFilter(self.column_id, "gte", begin) & DateFilter(self.column_id, "lt", end)
+            return period(self.column_id, begin, end)
 
     def last(self, length: str, *, tz: tzinfo | str | None = None) -> Filter:
         """
@@ -201,8 +206,8 @@ class _Time(_Column[V]):
             tz: With days or weeks, a time zone in which they are calendar days: "7d" begins with the first instant of
                 the day six days ago, and ends now.
         """
-        begin, end = last_period(length, tz, Call(self, "last", (length,)))
-        return DateFilter(self.column_id, "gte", begin) & DateFilter(self.column_id, "lt", end)
+        with advice.calling(self, "last", (length,)):
+            return period(self.column_id, *last_period(length, tz))
 
 
 class _Text(_Column[V], Generic[V, Vc, Vs]):
@@ -249,7 +254,7 @@ class TextCol(_UnequalText[str, str, Texts]):
 
     def values(self, values: Texts) -> Partition:
         """A part for each of `values`: the sessions that have it."""
-        return partitions.values(Call(self, "values", (values,)))
+        return _parts_of(self, values)
 
 
 @final
@@ -261,10 +266,10 @@ class CollectionCol(_Text[str, str, Texts]):
 
     def values(self, values: Texts) -> Partition:
         """A part for each of `values`: the sessions that have it as a member. A session with two is in both parts."""
-        return partitions.values(Call(self, "values", (values,)))
+        return _parts_of(self, values)
 
     def __ne__(self, other: Never) -> Never:  # type: ignore[override]  # type checkers reject it
-        raise FilterTypeError(advice.no_such_method(self, self.filter_type, "ne"))
+        raise FilterTypeError(advice.no_such_method(self, "ne"))
 
 
 @final
@@ -285,11 +290,12 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
         Args:
             edges: At least one, each greater than the one before it.
         """
-        return partitions.bins(Call(self, "bins", edges))
+        with advice.calling(self, "bins", edges, edges):
+            return partitions.by_edges(self.column_id, edges)
 
     def values(self, values: Iterable[Number]) -> Partition:
         """A part for each of `values`: the sessions that have it."""
-        return partitions.values(Call(self, "values", (values,)))
+        return _parts_of(self, values)
 
 
 @final
@@ -305,10 +311,15 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
 
     def hours(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """A part for each hour, labelled "2026-05-01 09:00"; see `days`. An hour that repeats has its offset too."""
-        return _times(Call(self, "hours", (start, end)), "hours", start, end, tz)
+        return _by_unit(self, "hours", start, end, tz)
 
     def days(
-        self, start: Day | None = None, end: Day | None = None, *, last: str = "", tz: tzinfo | str | None = None
+        self,
+        start: Day | None = None,
+        end: Day | None = None,
+        *,
+        last: str | None = None,
+        tz: tzinfo | str | None = None,
     ) -> Partition:
         """
         A part for each calendar day from `start` to `end`, labelled "2026-05-01".
@@ -328,22 +339,24 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         Raises:
             FilterError: if `end` isn't after `start`, or there would be more than 10,000 parts.
         """
-        call = Call(self, "days", (last,) if last else (start, end))
-        if bool(last) is not (start is None or end is None) or (last and (start or end)):
-            raise call.error('write days(start, end, tz=...), or days(last="30d", tz=...)')
-        if last and last[-1:] not in ("d", "w"):
-            raise call.error("write days or weeks, such as 30d or 4w")
-        if last and tz is not None:
-            start, end = last_period(last, tz, call)
-        return _times(call, "days", start, end, tz)
+        with advice.calling(self, "days", (start, end) if last is None else (last,)):
+            given = start is not None, end is not None, last is not None
+            if given not in ((True, True, False), (False, False, True)):
+                raise FilterError('write days(start, end, tz=...), or days(last="30d", tz=...)')
+            if last is not None:
+                if not str(last).endswith(("d", "w")):
+                    raise FilterError("write days or weeks, such as 30d or 4w")
+                if tz is not None:
+                    start, end = last_period(last, tz)
+            return partitions.by_time(self.column_id, "days", start, end, tz)
 
     def weeks(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """A part for each week from Monday, labelled with the first day of the part; see `days`."""
-        return _times(Call(self, "weeks", (start, end)), "weeks", start, end, tz)
+        return _by_unit(self, "weeks", start, end, tz)
 
     def months(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """A part for each calendar month, labelled "2026-05"; see `days`."""
-        return _times(Call(self, "months", (start, end)), "months", start, end, tz)
+        return _by_unit(self, "months", start, end, tz)
 
 
 class _Truth(_Column[V]):
@@ -369,7 +382,7 @@ class BooleanCol(_Equality[bool], _Truth[bool]):
 
     def values(self, values: Iterable[bool] = (True, False)) -> Partition:
         """Two parts, "true" and "false"; or one of them."""
-        return partitions.values(Call(self, "values", (values,)))
+        return _parts_of(self, values)
 
 
 @final
@@ -393,7 +406,7 @@ class IdCol(_Equality[UUID | str]):
 
     def values(self, values: Ids) -> Partition:
         """A part for each of `values`: the sessions that have it."""
-        return partitions.values(Call(self, "values", (values,)))
+        return _parts_of(self, values)
 
 
 @final
@@ -424,44 +437,49 @@ class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | dateti
 
 
 def _between_numbers(column: _Column[Any], low: object, high: object) -> Filter:
-    call = Call(column, "between", (low, high))
-    bounds = values.bounds(values.number, low, high, call)
-    if type(bounds[0]) is not type(bounds[1]) and any(type(bound) is int and abs(bound) > 2**53 for bound in bounds):
-        problem = "the API reads both as floats, in which an integer above 2**53 can lose digits"
-        raise call.error(
-            f"{problem}. Write {brief(column)}.gte({brief(bounds[0])}) & {brief(column)}.lte({brief(bounds[1])})"
-        )
-    return NumberFilter(column.column_id, "between", bounds)
+    with advice.calling(column, "between", (low, high), (low, high)):
+        leaf = NumberFilter(column.column_id, "between", cast("tuple[float, float]", (low, high)))
+        check_comparison("between", leaf.value)
+        return leaf
 
 
-def _between_instants(column: _Column[Any], low: object, high: object) -> Filter:
-    first, last = values.bounds(values.instant, low, high, Call(column, "between", (low, high)))
-    return DateFilter(column.column_id, "gte", first) & DateFilter(column.column_id, "lte", last)
+def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
+    with advice.calling(column, "between", (low, high), (low, high)):
+        first, last = DateFilter(column.column_id, "gte", low), DateFilter(column.column_id, "lte", high)
+        check_order(first.value, last.value)
+        return first & last
 
 
-def _times(call: Call, unit: Unit, start: object, end: object, tz: object) -> Partition:
-    with _years(call):
-        return partitions.times(call, unit, start, end, tz)
+def _parts_of(column: _Column[Any], values: object) -> Partition:
+    """A part for each value: the sessions that have it, or for a collection those with that member."""
+    items = items_of(values) or ()
+    with advice.calling(column, "values", (values,), items):
+        return partitions.by_value(column.column_id, cast("FilterType", column.filter_type), items)
 
 
-@contextmanager
-def _years(call: Call) -> Generator[None, None, None]:
-    """Refuses a call that leads out of the years that a datetime has."""
-    try:
-        yield
-    except OverflowError:
-        raise call.error("the day before or after is out of range: years go from 1 to 9999") from None
+def _by_unit(column: _Column[Any], unit: Unit, start: object, end: object, tz: object) -> Partition:
+    """A part for each unit of time."""
+    with advice.calling(column, unit, (start, end)):
+        return partitions.by_time(column.column_id, unit, start, end, tz)
+
+
+def _inferred_type(operator: str, value: Any) -> FilterType:
+    """The filter type that a value next to `Col` stands for, or the items of a list."""
+    if operator in LIST_OPERATORS:
+        return FilterType.ID if all(isinstance(item, UUID) for item in value) else FilterType.TEXT
+    filter_type = filter_type_of(value)
+    if filter_type is not None and operator in filter_type.operators:
+        return filter_type
+    *most, last = [each.__name__ for kind in FilterType if operator in kind.operators for each in kind.python_types]
+    raise expected(f"{', '.join(most)} or {last}", value)
 
 
 TypedCol: TypeAlias = TextCol | NumberCol | DateCol | BooleanCol | CollectionCol | IdCol
 
 
-_CLASSES = {made.filter_type: made for made in get_args(TypedCol)}
-
-
 def column_class(filter_type: FilterType) -> type[TypedCol]:
     """The class of the columns with a filter type."""
-    return cast("type[TypedCol]", _CLASSES[filter_type])
+    return cast("type[TypedCol]", getattr(Col, filter_type))
 
 
 def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:

@@ -17,13 +17,13 @@ from typing import Any, NoReturn, cast
 
 from attrs import fields, has
 from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.gen import make_dict_structure_fn, override
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterDecodeError, FilterError
-from galileo_sessions.filters import advice
-from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, And, Filter, FullyAnnotatedFilter, LeafFilter, Not, Or
-from galileo_sessions.filters.tree import KEYS, Path
+from galileo_sessions.filters import advice, nodes
+from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, Filter, LeafFilter
+from galileo_sessions.filters.tree import Path, key_of
 
 _EQ_BY_DEFAULT = ("id", "boolean")  # the schema requires the operator of the other types
 
@@ -35,14 +35,30 @@ def dump_filter(where: Filter) -> dict[str, Any]:
     Raises:
         FilterTypeError: for anything but a filter.
     """
-    if type(where) is Not:
+    if isinstance(where, nodes.Comparison):
+        return {"filter": _dump_comparison(where)}
+    if isinstance(where, nodes.Not):
         return {"not": dump_filter(where.child)}
-    if type(where) is And or type(where) is Or:
-        return {KEYS[type(where)]: [dump_filter(child) for child in where.children]}
-    if isinstance(where, Filter):
-        leaf: Any = type(where)
-        return {"filter": _dump_function(leaf)(where)}
+    if isinstance(where, nodes.And | nodes.Or):
+        return {key_of(where): [dump_filter(child) for child in where.children]}
+    if isinstance(where, nodes.FullyAnnotatedFilter):
+        users = {} if where.user_ids is None else {"user_ids": list(where.user_ids)}
+        return {"filter": {**users, "column_id": where.column_id, "type": where.type}}
     raise advice.expected_filter(where)
+
+
+def _dump_comparison(leaf: nodes.Comparison) -> dict[str, Any]:
+    value: Any = leaf.value
+    if isinstance(value, tuple):
+        value = [*value]
+    elif isinstance(value, datetime):
+        value = value.isoformat()
+    data = {"column_id": leaf.column_id, "operator": leaf.operator, "value": value}
+    case_sensitive = getattr(leaf, "case_sensitive", None)
+    if case_sensitive is not None:
+        data["case_sensitive"] = case_sensitive
+    data["type"] = leaf.type
+    return data
 
 
 def load_filter(tree: object) -> Filter:
@@ -66,12 +82,12 @@ def load_node(data: Any, path: Path, depth: int = 1) -> Filter:
     match data:
         case {"filter": leaf, **rest} if not rest:
             return cast("Filter", load(leaf, LeafFilter, (*path, "filter")))
-        case {"and": nodes, **rest} if not rest:
-            return And(_load_nodes(nodes, (*path, "and"), depth + 1))
-        case {"or": nodes, **rest} if not rest:
-            return Or(_load_nodes(nodes, (*path, "or"), depth + 1))
+        case {"and": items, **rest} if not rest:
+            return nodes.And(_load_nodes(items, (*path, "and"), depth + 1))
+        case {"or": items, **rest} if not rest:
+            return nodes.Or(_load_nodes(items, (*path, "or"), depth + 1))
         case {"not": node, **rest} if not rest:
-            return Not(load_node(node, (*path, "not"), depth + 1))
+            return nodes.Not(load_node(node, (*path, "not"), depth + 1))
         case _:
             problem = f"expected a JSON object with exactly one of filter, and, or, not; got {brief(data)}"
             raise fault_at(path, problem + advice.instead_of_node(data))
@@ -183,22 +199,7 @@ def _converter() -> Converter:
 
     converter.register_structure_hook_factory(has, structure)
     converter.register_structure_hook_func(lambda shape: shape == LeafFilter, _structure_leaf)
-    converter.register_unstructure_hook(datetime, datetime.isoformat)
     return converter
-
-
-@cache
-def _dump_function(cls: Any) -> Callable[[Any], dict[str, Any]]:
-    """The function that dumps a class of leaves, without cattrs' search for it."""
-    fields_of = make_dict_unstructure_fn(cls, _converter(), user_ids=override(omit_if_default=True))
-
-    def dump_leaf(leaf: Any) -> dict[str, Any]:
-        data = fields_of(leaf)
-        data["column_id"] = leaf.column_id  # fully_annotated has it in its class
-        data["type"] = leaf.type
-        return data
-
-    return dump_leaf
 
 
 def _convert(converter: Callable[[object], object], value: object, _: object) -> object:
@@ -215,7 +216,7 @@ def _structure_leaf(data: object, _: object) -> LeafFilter:
         raise FilterDecodeError(f"expected one of {', '.join(LEAVES)}, got {brief(name)}", ("type",))
     if "name" in entries and "column_id" not in entries:
         entries["column_id"] = entries.pop("name")
-    if leaf is FullyAnnotatedFilter and entries.get("column_id") == leaf.column_id:
+    if leaf is nodes.FullyAnnotatedFilter and entries.get("column_id") == leaf.column_id:
         del entries["column_id"]
     if name in _EQ_BY_DEFAULT:
         entries.setdefault("operator", "eq")

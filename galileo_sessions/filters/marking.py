@@ -12,14 +12,18 @@ A filter as an indented tree, with complaints at marked nodes.
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import islice
 
+from galileo_sessions import display
 from galileo_sessions.display import brief, shortened
 from galileo_sessions.filters.kinds import SYMBOLS
 from galileo_sessions.filters.nodes import And, Comparison, Filter, FullyAnnotatedFilter, Or
 from galileo_sessions.filters.tree import Path, Tree, children, key_of
 
+SHOWN = 10
+"""Complaints that are drawn; more would be too many to read."""
 _WIDTH = 80
 _LINES = 60
 
@@ -36,6 +40,28 @@ def draw_filter(where: Filter) -> str:
         FilterTypeError: for anything but a filter.
     """
     return draw(where, {})
+
+
+display.drawing.register(Filter, draw_filter)
+
+
+def mark(tree: Tree, complaints: Iterable[tuple[Path, str]]) -> tuple[list[str], str]:
+    """
+    What is wrong with a tree.
+
+    Args:
+        tree: The tree.
+        complaints: Texts, each with the path to the node it is about. One about a node above another is left out.
+
+    Returns:
+        A text for each node; and the drawing, in which the first ten have theirs.
+    """
+    by_node: dict[Path, list[str]] = {}
+    for path, complaint in complaints:
+        by_node.setdefault(path, []).append(complaint)
+    above = {path[:length] for path in by_node for length in range(len(path))}
+    marks = {path: "; ".join(dict.fromkeys(said)) for path, said in by_node.items() if path not in above}
+    return list(marks.values()), draw(tree, dict(islice(marks.items(), SHOWN)))
 
 
 def draw(tree: Tree, marks: Mapping[Path, str]) -> str:

@@ -14,7 +14,7 @@ from uuid import UUID
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.kinds import COMPARISONS, FilterType, filter_type_of, is_missing, numpy_kind
-from galileo_sessions.filters.values import instant, text
+from galileo_sessions.filters.values import as_instant, as_text
 
 _Textual: TypeAlias = nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter
 
@@ -110,14 +110,14 @@ def _instant_or_none(column_id: str, have: Any) -> object:
         if getattr(have, "nanosecond", 0):  # pandas' Timestamp compares exactly with a datetime
             return have
     try:
-        return instant(have)
+        return as_instant(have)
     except FilterError:
         return None
 
 
 def _folded(leaf: _Textual) -> tuple[Callable[[str], str], list[str]]:
     """The function that makes text comparable, and the leaf's values in that form. The case of an id doesn't matter."""
-    fold = str.lower if isinstance(leaf, nodes.IdFilter) else text if leaf.case_sensitive else str.casefold
+    fold = str.lower if isinstance(leaf, nodes.IdFilter) else as_text if leaf.case_sensitive else str.casefold
     return fold, [fold(value) for value in ((leaf.value,) if isinstance(leaf.value, str) else leaf.value)]
 
 

@@ -7,15 +7,15 @@ What can be done with a filter is a function in another module, not a method her
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Never, NoReturn, TypeAlias, TypeVar, final, get_args
+from typing import Any, ClassVar, Literal, Never, NoReturn, TypeAlias, final, get_args
 
-from attrs import field, fields, frozen
+from attrs import Attribute, field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError
 from galileo_sessions.filters import advice, kinds, values
-from galileo_sessions.filters.kinds import FilterType
+from galileo_sessions.filters.kinds import FILTER_TYPES
 
 __all__ = [
     "ALWAYS",
@@ -88,47 +88,23 @@ class Filter:
         raise advice.no_truth_value()
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        from galileo_sessions.filters.marking import draw_filter  # noqa: PLC0415  # which imports the nodes
-
-        return display.html_drawing(draw_filter(self))
+        return display.html_drawing(self)
 
 
 # ---- leaves; to type checkers, a constructor accepts what the converters of its fields do ----------------------------
 
 
-T = TypeVar("T")
+def _with_operators(leaf: type[Any], attributes: "list[Attribute[Any]]") -> "list[Attribute[Any]]":
+    """Makes a leaf check its operator, which to type checkers is the Literal of the annotation."""
+    operators = FILTER_TYPES[leaf.type].operators
 
+    def as_operator(operator: object) -> str:
+        if isinstance(operator, str) and operator in operators:
+            return values.as_text(operator)
+        has = ", ".join(operators)
+        raise FilterError(f"a {leaf.type} filter has no operator {brief(operator)}; it has {has}")
 
-def _known(filter_type: FilterType, operator: T) -> T:
-    """The operator as a plain `str`, if the filter type has it."""
-    if isinstance(operator, str) and operator in filter_type.operators:
-        return str.__str__(operator)  # type: ignore[return-value]  # also of an Enum's member
-    has = ", ".join(filter_type.operators)
-    raise FilterError(f"a {filter_type} filter has no operator {brief(operator)}; it has {has}")
-
-
-def _text_operator(operator: kinds.TextOperator) -> kinds.TextOperator:
-    return _known(FilterType.TEXT, operator)
-
-
-def _number_operator(operator: kinds.NumberOperator) -> kinds.NumberOperator:
-    return _known(FilterType.NUMBER, operator)
-
-
-def _date_operator(operator: kinds.DateOperator) -> kinds.DateOperator:
-    return _known(FilterType.DATE, operator)
-
-
-def _boolean_operator(operator: kinds.BooleanOperator) -> kinds.BooleanOperator:
-    return _known(FilterType.BOOLEAN, operator)
-
-
-def _collection_operator(operator: kinds.CollectionOperator) -> kinds.CollectionOperator:
-    return _known(FilterType.COLLECTION, operator)
-
-
-def _id_operator(operator: kinds.IdOperator) -> kinds.IdOperator:
-    return _known(FilterType.ID, operator)
+    return [each.evolve(converter=as_operator) if each.name == "operator" else each for each in attributes]
 
 
 @frozen(repr=False)
@@ -136,8 +112,7 @@ class Comparison(Filter):
     """The base of all leaves but one: they compare a column with a value, and print as the call that makes them."""
 
     type: ClassVar[str]
-    filter_type: ClassVar[FilterType]
-    column_id: str = field(converter=values.text)
+    column_id: str = field(converter=values.as_text)
     operator: str
     value: str | float | datetime | tuple[str | float, ...]
 
@@ -153,80 +128,73 @@ class Comparison(Filter):
 
     def _is_made_by_a_column(self) -> bool:
         """Whether a column's method, which is stricter than the schema, would make this leaf."""
-        items = values.as_sequence(self.value)
-        if not self.column_id or not values.sendable(self.column_id) or not values.sendable(self.value):
+        try:
+            values.check_comparison(self.operator, self.value)
+        except FilterError:
             return False
-        if self.operator == "between":
-            return items is not None and len(items) == 2 and items[0] <= items[1]
-        return bool(items) if self.operator in kinds.LIST_OPERATORS else items is None
+        return self.column_id != "" and values.sendable(self.column_id)
 
 
 @final
-@frozen(repr=False)
+@frozen(repr=False, field_transformer=_with_operators)
 class TextFilter(Comparison):
     """A text column compared with text; `one_of` and `not_in` take several."""
 
     type: ClassVar[Literal["text"]] = "text"
-    filter_type: ClassVar[FilterType] = FilterType.TEXT
-    operator: kinds.TextOperator = field(converter=_text_operator)
-    value: str | tuple[str, ...] = field(converter=values.texts)
-    case_sensitive: bool = field(default=True, converter=values.boolean)
+    operator: kinds.TextOperator
+    value: str | tuple[str, ...] = field(converter=values.as_texts)
+    case_sensitive: bool = field(default=True, converter=values.as_boolean)
 
 
 @final
-@frozen(repr=False)
+@frozen(repr=False, field_transformer=_with_operators)
 class NumberFilter(Comparison):
     """A number column compared with a finite number; `between` takes two, both inclusive."""
 
     type: ClassVar[Literal["number"]] = "number"
-    filter_type: ClassVar[FilterType] = FilterType.NUMBER
-    operator: kinds.NumberOperator = field(converter=_number_operator)
-    value: int | float | tuple[int | float, ...] = field(converter=values.numbers)
+    operator: kinds.NumberOperator
+    value: int | float | tuple[int | float, ...] = field(converter=values.as_numbers)
 
 
 @final
-@frozen(repr=False)
+@frozen(repr=False, field_transformer=_with_operators)
 class DateFilter(Comparison):
     """A date column compared with an instant; `value` is an aware `datetime`."""
 
     type: ClassVar[Literal["date"]] = "date"
-    filter_type: ClassVar[FilterType] = FilterType.DATE
-    operator: kinds.DateOperator = field(converter=_date_operator)
-    value: datetime = field(converter=values.instant)
+    operator: kinds.DateOperator
+    value: datetime = field(converter=values.as_instant)
 
 
 @final
-@frozen(repr=False)
+@frozen(repr=False, field_transformer=_with_operators)
 class BooleanFilter(Comparison):
     """A boolean column compared with True or False."""
 
     type: ClassVar[Literal["boolean"]] = "boolean"
-    filter_type: ClassVar[FilterType] = FilterType.BOOLEAN
-    operator: kinds.BooleanOperator = field(converter=_boolean_operator)
-    value: bool = field(converter=values.boolean)
+    operator: kinds.BooleanOperator
+    value: bool = field(converter=values.as_boolean)
 
 
 @final
-@frozen(repr=False)
+@frozen(repr=False, field_transformer=_with_operators)
 class CollectionFilter(Comparison):
     """A collection column, such as tags, compared with text; `one_of` and `not_in` take several."""
 
     type: ClassVar[Literal["collection"]] = "collection"
-    filter_type: ClassVar[FilterType] = FilterType.COLLECTION
-    operator: kinds.CollectionOperator = field(converter=_collection_operator)
-    value: str | tuple[str, ...] = field(converter=values.texts)
-    case_sensitive: bool = field(default=True, converter=values.boolean)
+    operator: kinds.CollectionOperator
+    value: str | tuple[str, ...] = field(converter=values.as_texts)
+    case_sensitive: bool = field(default=True, converter=values.as_boolean)
 
 
 @final
-@frozen(repr=False)
+@frozen(repr=False, field_transformer=_with_operators)
 class IdFilter(Comparison):
     """An id column compared with ids, held as text; `one_of` and `not_in` take several."""
 
     type: ClassVar[Literal["id"]] = "id"
-    filter_type: ClassVar[FilterType] = FilterType.ID
-    operator: kinds.IdOperator = field(converter=_id_operator)
-    value: str | tuple[str, ...] = field(converter=values.ids)
+    operator: kinds.IdOperator
+    value: str | tuple[str, ...] = field(converter=values.as_ids)
 
 
 @final
@@ -236,7 +204,7 @@ class FullyAnnotatedFilter(Filter):
 
     type: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
     column_id: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
-    user_ids: tuple[str, ...] | None = field(default=None, converter=values.user_ids)
+    user_ids: tuple[str, ...] | None = field(default=None, converter=values.as_user_ids)
 
     def __repr__(self) -> str:
         return f"FullyAnnotatedFilter({'' if self.user_ids is None else f'user_ids={list(self.user_ids)}'})"
@@ -246,8 +214,6 @@ ComparisonFilter: TypeAlias = TextFilter | NumberFilter | DateFilter | BooleanFi
 LeafFilter: TypeAlias = ComparisonFilter | FullyAnnotatedFilter
 LEAVES: dict[str, type[LeafFilter]] = {leaf.type: leaf for leaf in get_args(LeafFilter)}
 """The classes of leaves by their names in the API."""
-READERS: dict[str, Any] = {leaf.type: fields(leaf).value.converter for leaf in get_args(ComparisonFilter)}
-"""For each of these names, the function that judges a value: the converter of the leaf's `value`."""
 
 
 # ---- connectives -----------------------------------------------------------------------------------------------------
@@ -383,7 +349,7 @@ def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
     for part in parts:
         if not isinstance(part, Filter):
             raise advice.expected_filter(part, kind.symbol)
-        if not _is_empty(part):
+        if not isinstance(part, _Junction) or part.children:
             kept.append(part)
         elif not isinstance(part, kind):
             absorbing = part
@@ -392,12 +358,18 @@ def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
     if len(kept) == 1:
         return kept[0]
     children: list[Filter] = []
+    depth, size = 1, 0
     for part in kept:
-        children.extend(part.children if isinstance(part, kind) else [part])
+        size += part.size
+        if isinstance(part, kind):
+            children += part.children
+            depth = max(depth, part.depth)
+        else:
+            children.append(part)
+            depth = max(depth, part.depth + 1)
     # The constructor would look at each child again: &= in a loop of 10,000 would take 5 s instead of 0.2 s.
     node: And | Or = object.__new__(kind)
-    depths = [part.depth if isinstance(part, kind) else part.depth + 1 for part in kept]
-    _measure(node, max(depths, default=1), sum([part.size for part in kept]) or 1)
+    _measure(node, depth, size or 1)
     object.__setattr__(node, "children", tuple(children))
     return node
 

@@ -8,24 +8,27 @@ they begin with their first instant there, which isn't always midnight, and can 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, tzinfo
 from itertools import islice, pairwise
-from typing import Any, cast, final
+from typing import Any, final
 
 from attrs import evolve, field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters.advice import Call, Column
 from galileo_sessions.filters.kinds import FilterType
-from galileo_sessions.filters.nodes import Comparison, DateFilter, Filter, NumberFilter
+from galileo_sessions.filters.nodes import LEAVES, DateFilter, Filter, NumberFilter
 from galileo_sessions.filters.times import Unit, instant_in, next_begin, zone_of
-from galileo_sessions.filters.values import items_of, number
+from galileo_sessions.filters.values import as_number, as_sequence, check_comparison
 
 MAX_PARTS = 10_000
 
 
 def _copied(filters: Mapping[str, Filter]) -> dict[str, Filter]:
     return dict(filters)
+
+
+def _parts(filters: dict[str, Filter]) -> frozenset[tuple[str, Filter]]:
+    return frozenset(filters.items())
 
 
 def _check_rest(partition: "Partition", _: object, label: str | None) -> None:
@@ -41,17 +44,18 @@ def _check_rest(partition: "Partition", _: object, label: str | None) -> None:
 
 
 @final
-@frozen(eq=False, repr=False)
+@frozen(repr=False)
 class Partition(Mapping[str, Filter]):
     """
     A mapping from labels to filters, in the order of the values. A column makes it.
 
-    It is immutable, hashable and picklable.
+    It is immutable, hashable and picklable. It equals a partition with the same parts, in any order, and the same
+    `rest` and `disjoint`; it doesn't equal a plain dict, which has neither.
     `await galileo.count_by(project_id, partition)` counts each part; `partition["2026-05-01"]` is a filter like others.
     A session without a value in the column isn't in any part, unless `with_rest` adds one for it.
     """
 
-    _filters: dict[str, Filter] = field(converter=_copied)
+    _filters: dict[str, Filter] = field(converter=_copied, eq=_parts)
     disjoint: bool = field(default=False, kw_only=True)
     """Whether no session is in two parts, as in all partitions that columns make but those of a collection."""
     rest: str | None = field(default=None, kw_only=True, validator=_check_rest)
@@ -79,9 +83,6 @@ class Partition(Mapping[str, Filter]):
     def __len__(self) -> int:
         return len(self._filters)
 
-    def __hash__(self) -> int:
-        return hash(frozenset(self._filters.items()))
-
     def __str__(self) -> str:
         return display.text_table([("label", "filter"), *self._rows()])
 
@@ -98,75 +99,73 @@ class Partition(Mapping[str, Filter]):
         return f"<Partition: {len(labels)} parts{ends}{rest}>"
 
 
-def _partition(call: Call, parts: Iterable[tuple[str, Filter]]) -> Partition:
+def _partition(parts: Iterable[tuple[str, Filter]], *, disjoint: bool = True) -> Partition:
     made = dict(islice(parts, MAX_PARTS + 1))
     if len(made) > MAX_PARTS:
-        raise call.error(f"a partition has at most {MAX_PARTS:,} parts, since each one is a request")
-    return Partition(made, disjoint=call.column.filter_type is not FilterType.COLLECTION)
+        raise FilterError(f"a partition has at most {MAX_PARTS:,} parts, since each one is a request")
+    return Partition(made, disjoint=disjoint)
 
 
 # ---- numbers and values ----------------------------------------------------------------------------------------------
 
 
-def bins(call: Call) -> Partition:
+def by_edges(column_id: str, edges: tuple[Any, ...]) -> Partition:
     """
     Numbers between edges, the lower one included, with a part below the first edge and one from the last edge on.
 
     Raises:
         FilterError: if the edges don't ascend, or if one of them isn't a number that can be sent.
     """
-    if not call.arguments or isinstance(call.arguments[0], list | tuple):
-        raise call.error("write the edges as arguments: bins(0, 1, 2), or bins(*edges) for a list")
-    return _partition(call, _bins(call))
+    if not edges or as_sequence(edges[0]) is not None:
+        raise FilterError("write the edges as arguments: bins(0, 1, 2), or bins(*edges) for a list")
+    return _partition(_bins(column_id, [as_number(edge) for edge in edges]))
 
 
-def _bins(call: Call) -> Iterator[tuple[str, Filter]]:
-    numbers = [number(edge, call) for edge in call.arguments]
-    below = [NumberFilter(call.column.column_id, "lt", edge) for edge in numbers]
-    above = [NumberFilter(call.column.column_id, "gte", edge) for edge in numbers]
-    yield f"below {numbers[0]}", below[0]
-    for i, (low, high) in enumerate(pairwise(numbers)):
+def _bins(column_id: str, edges: list[int | float]) -> Iterator[tuple[str, Filter]]:
+    yield f"below {edges[0]}", NumberFilter(column_id, "lt", edges[0])
+    for low, high in pairwise(edges):
         if low >= high:
-            raise call.error(f"the edges must ascend, but {high} comes after {low}")
-        yield f"{low} to {high}", above[i] & below[i + 1]
-    yield f"{numbers[-1]} and above", above[-1]
+            raise FilterError(f"the edges must ascend, but {high} comes after {low}")
+        yield f"{low} to {high}", NumberFilter(column_id, "gte", low) & NumberFilter(column_id, "lt", high)
+    yield f"{edges[-1]} and above", NumberFilter(column_id, "gte", edges[-1])
 
 
-def values(call: Call) -> Partition:
+def by_value(column_id: str, filter_type: FilterType, values: Iterable[object]) -> Partition:
     """
     One part for each value: the sessions that have it, or for a collection those with that member.
 
     Raises:
-        FilterError: if the values aren't a list with at least one, or if the column can't be compared with one of them.
+        FilterError: if there are no values, or if the column can't be compared with one of them.
     """
-    items = items_of(call.arguments[0])
-    if not items:
-        raise call.error("write a list with at least one value")
-    return _partition(call, _values(call.column, items))
+    if not values:
+        raise FilterError("write a list with at least one value")
+    return _partition(_values(column_id, filter_type, values), disjoint=filter_type is not FilterType.COLLECTION)
 
 
-def _values(column: Column, items: tuple[object, ...]) -> Iterator[tuple[str, Filter]]:
-    filter_type = column.filter_type
+def _values(column_id: str, filter_type: FilterType, values: Iterable[object]) -> Iterator[tuple[str, Filter]]:
+    make: Any = LEAVES[filter_type]
     operator = "contains" if filter_type is FilterType.COLLECTION else "eq"
     seen: set[object] = set()
-    for item in items:
-        part = getattr(column, operator)(item)
-        value = _value(part)
-        key = value.lower() if filter_type is FilterType.ID else value  # an id is the same in capitals, and 1 is 1.0
-        if key not in seen:
-            yield str(value).lower() if filter_type is FilterType.BOOLEAN else str(value), part
+    for each in values:
+        leaf = make(column_id, operator, each)
+        check_comparison(operator, leaf.value)
+        key = leaf.value.lower() if filter_type is FilterType.ID else leaf.value  # an id is the same in capitals
+        if key not in seen:  # 1 is 1.0
+            label = str(leaf.value)
+            yield label.lower() if filter_type is FilterType.BOOLEAN else label, leaf
         seen.add(key)
-
-
-def _value(part: Filter) -> Any:
-    return cast("Comparison", part).value
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------
 # Instants stay in UTC until they are shown: Python compares two datetimes of one zone by what its clocks show.
 
 
-def times(call: Call, unit: Unit, start: object, end: object, tz: object) -> Partition:
+def period(column_id: str, begin: datetime, end: datetime) -> Filter:
+    """The time from `begin` to before `end`."""
+    return DateFilter(column_id, "gte", begin) & DateFilter(column_id, "lt", end)
+
+
+def by_time(column_id: str, unit: Unit, start: object, end: object, tz: object) -> Partition:
     """
     The time from `start` to before `end`, cut where an hour, a day, a Monday or a month begins in a time zone.
 
@@ -177,21 +176,19 @@ def times(call: Call, unit: Unit, start: object, end: object, tz: object) -> Par
     if tz is None and isinstance(start, datetime) and isinstance(end, datetime) and start.tzinfo == end.tzinfo:
         tz = start.tzinfo
     if tz is None:
-        raise call.error(f'{unit} depend on the time zone. Write tz="UTC", or tz="Europe/Berlin"')
+        raise FilterError(f'{unit} depend on the time zone. Write tz="UTC", or tz="Europe/Berlin"')
     zone = zone_of(tz)
     first, last = instant_in(start, zone), instant_in(end, zone)
     if first >= last:
-        raise call.error("end must be after start. For one day, end is the next day")
-    return _partition(call, _times(call.column.column_id, unit, first, last, zone))
+        raise FilterError("end must be after start. For one day, end is the next day")
+    return _partition(_units(column_id, unit, first, last, zone))
 
 
-def _times(column_id: str, unit: Unit, first: datetime, last: datetime, zone: tzinfo) -> Iterator[tuple[str, Filter]]:
+def _units(column_id: str, unit: Unit, first: datetime, last: datetime, zone: tzinfo) -> Iterator[tuple[str, Filter]]:
     while first < last:
         following = min(next_begin(unit, first, zone), last)
         begin = first.astimezone(zone)
-        end = following.astimezone(zone)
-        part = DateFilter(column_id, "gte", begin) & DateFilter(column_id, "lt", end)
-        yield _time_label(unit, begin), part
+        yield _time_label(unit, begin), period(column_id, begin, following.astimezone(zone))
         first = following
 
 

@@ -16,10 +16,11 @@ from attrs import frozen
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterParseError
-from galileo_sessions.filters import advice, nodes, values
+from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.columns import Col, TypedCol, column_class
 from galileo_sessions.filters.kinds import COMPARISONS, FILTER_TYPES, METHODS, PARTITIONS, SYMBOLS
 from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
+from galileo_sessions.filters.values import as_text
 
 Token: TypeAlias = re.Match[str]
 Operand: TypeAlias = tuple[Any, int]
@@ -88,7 +89,7 @@ def parse_filter(text: str) -> Filter:
             The message shows the place, and `offset` is its position.
         FilterTypeError: if `text` isn't a `str`.
     """
-    return _Parser(values.text(text)).filter()
+    return _Parser(as_text(text)).filter()
 
 
 @frozen
@@ -230,7 +231,7 @@ class _Parser:
         if name in PARTITIONS:
             raise self._error(start, f"{name} makes a partition, not a filter. Partitions can't be written as text")
         if name not in METHODS or not hasattr(owner, name):
-            raise self._error(start, advice.no_such_method(owner, owner.filter_type, name))
+            raise self._error(start, advice.no_such_method(owner, name))
         return _Function(name, start, getattr(owner, name))
 
     def _number(self, token: Token) -> int | float:

@@ -2,13 +2,12 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 from zoneinfo import ZoneInfo
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters.advice import Source
-from galileo_sessions.filters.values import instant, parse_instant
+from galileo_sessions.filters.values import as_instant, parse_instant
 
 Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]
 
@@ -68,7 +67,7 @@ def instant_in(value: object, zone: tzinfo) -> datetime:
         value = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     if isinstance(value, date) and not isinstance(value, datetime):
         return first_instant(value, zone)
-    return instant(cast("datetime", value)).astimezone(UTC)  # it refuses anything else
+    return as_instant(cast("datetime", value)).astimezone(UTC)  # it refuses anything else
 
 
 def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
@@ -102,23 +101,22 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
     )
 
 
-def last_period(written: object, tz: object, source: Source) -> tuple[datetime, datetime]:
+def last_period(written: object, tz: object) -> tuple[datetime, datetime]:
     """
     The first instant of a period that ends now, and now.
 
     Args:
         written: How long it is, such as "30m", "12h", "7d" or "4w".
         tz: A time zone in which it consists of calendar days, the last of which is today; None if a day is 24 hours.
-        source: The call, which makes the error.
     """
     ago = _AGO.fullmatch(written) if isinstance(written, str) else None
     if ago is None or not int(ago[1]):
-        raise source.error(f"{brief(written)} must be minutes, hours, days or weeks. Write 30m, 12h, 7d or 4w as text")
+        raise FilterError(f"{brief(written)} must be minutes, hours, days or weeks. Write 30m, 12h, 7d or 4w as text")
     now, length = _now(), int(ago[1]) * _LENGTHS[ago[2]]
     if tz is None:
         return now - length, now
     if ago[2] in "mh":
-        raise source.error("a time zone matters to days and weeks only. Leave out tz")
+        raise FilterError("a time zone matters to days and weeks only. Leave out tz")
     zone = zone_of(tz)
     local = now.astimezone(zone)
     return first_instant(local.date() - length + _DAY, zone).astimezone(zone), local
@@ -126,6 +124,18 @@ def last_period(written: object, tz: object, source: Source) -> tuple[datetime, 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def as_day(value: object) -> date:
+    """A date, from a `date` or from text such as "2026-01-31"."""
+    written: Any = str(value) if isinstance(value, date) else value
+    try:
+        day = date.fromisoformat(written)
+    except (TypeError, ValueError):
+        day = None
+    if day is None or str(day) != written:  # Python also reads weeks, as their Mondays
+        raise FilterError("expected a date, or its text such as 2026-01-31")
+    return day
 
 
 def first_instant(day: date, zone: tzinfo) -> datetime:

@@ -1,8 +1,9 @@
 """Walks a filter; all other modules use this one walk."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
+from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterTypeError
 from galileo_sessions.filters import advice
 from galileo_sessions.filters.nodes import And, Filter, LeafFilter, Not, Or
@@ -47,6 +48,31 @@ def walk(node: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
         yield from walk(child, path + step)
 
 
+def nodes_at(tree: Tree, paths: Iterable[Path | None]) -> list[tuple[Path, Filter | None]]:
+    """The node that each path leads to, with its path; None for a path that leads to none."""
+    return [((), None) if path is None else _node_at(tree, path) for path in paths]
+
+
+def _node_at(tree: Tree, path: Path) -> tuple[Path, Filter | None]:
+    """The node that a path leads to; the path can also end with the key of that node."""
+    here: Filter | tuple[Filter, ...] = tree
+    node, length = here, 0
+    for i, step in enumerate(path, 1):
+        if isinstance(here, tuple):
+            if not isinstance(step, int) or not 0 <= step < len(here):
+                return (), None
+            here = here[step]
+        elif step != KEYS.get(type(here), "filter"):
+            return (), None
+        elif isinstance(here, Not):
+            here = here.child
+        elif isinstance(here, And | Or):
+            here = here.children
+        if isinstance(here, Filter) and here is not node:
+            node, length = here, i
+    return (path[:length], node) if isinstance(node, Filter) else ((), None)
+
+
 def leaves_of(where: Filter) -> tuple[LeafFilter, ...]:
     """
     The leaves of a filter from left to right. `ALWAYS` and `NEVER` have none.
@@ -75,7 +101,8 @@ def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filte
     if isinstance(where, LeafFilter):
         made = function(where)
         if not isinstance(made, Filter):
-            raise FilterTypeError(advice.no_mapped_leaf(where, made))
+            hint = "Return a filter, or the leaf itself to keep it"
+            raise FilterTypeError(f"the function returned {brief(made)} for {brief(where)}. {hint}")
         return made
     before = [child for _, child in children(where)]
     after = [map_leaves(child, function) for child in before]

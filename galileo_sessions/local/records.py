@@ -13,10 +13,9 @@ from galileo_sessions.client.query import SCOPE
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.advice import naive_in_record
-from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.column_info import ColumnInfo
+from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo
 from galileo_sessions.filters.kinds import filter_type_of, is_missing
-from galileo_sessions.filters.values import UUID_TEXT, instant
+from galileo_sessions.filters.values import UUID_TEXT, as_instant
 
 _IDS = ("id", "session_id", "project_id", "run_id", "trace_id", "parent_id", *SCOPE)
 
@@ -117,6 +116,6 @@ def _filter_type(column_id: str, value: object) -> str:
 def _text_type(column_id: str, value: str) -> str:
     if value[:1].isdigit():  # as in every ISO 8601 time; an error costs much more than this check
         with suppress(FilterError):
-            _ = instant(value)
+            _ = as_instant(value)
             return "date"
     return "id" if column_id in _IDS and UUID_TEXT.fullmatch(value) else "text"

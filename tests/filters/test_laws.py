@@ -13,21 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.strategies import STAR_IMPORT, combined, constructed, deepest, filters, records, small, truth
 
-from galileo_sessions import (
-    ALWAYS,
-    NEVER,
-    And,
-    Filter,
-    Not,
-    Or,
-    all_of,
-    any_of,
-    dump_filter,
-    load_filter,
-)
+from galileo_sessions import ALWAYS, NEVER, And, Filter, Not, Or, all_of, any_of, dump_filter, load_filter
 
 laws = settings(max_examples=200)
-slow_laws = settings(max_examples=30)
 Record = dict[str, Any]
 Truth = bool | None
 
@@ -35,8 +23,10 @@ Truth = bool | None
 # ---- forms -----------------------------------------------------------------------------------------------------------
 
 
-def check_forms(where: Filter) -> None:
-    """A filter survives as JSON, as a program, as a pickle and as a copy."""
+@given(constructed | combined | deepest)
+@laws
+def test_a_filter_survives_in_each_form(where: Filter) -> None:
+    """load_filter(dump_filter(f)), eval(repr(f)), pickles and copies equal f, whatever text and levels it has."""
     tree = dump_filter(where)
     loaded = load_filter(json.loads(json.dumps(tree)))
     evaluated = eval(repr(where), dict(STAR_IMPORT))  # that this is safe to do is the promise
@@ -46,28 +36,6 @@ def check_forms(where: Filter) -> None:
         assert type(where) is type(again)
         assert (where.depth, where.size, repr(where)) == (again.depth, again.size, repr(again))
         assert json.dumps(tree) == json.dumps(dump_filter(again))
-
-
-@given(constructed)
-@laws
-def test_what_constructors_make_survives_in_each_form(where: Filter) -> None:
-    """load_filter(dump_filter(f)), eval(repr(f)), pickles and copies equal f, whatever text it contains."""
-    check_forms(where)
-
-
-@given(combined)
-@laws
-def test_what_operators_make_survives_in_each_form(where: Filter) -> None:
-    """Filters made by operators survive in each form as well."""
-    check_forms(where)
-
-
-@given(deepest)
-@slow_laws
-def test_the_deepest_trees_survive_in_each_form(where: Filter) -> None:
-    """Filters of 100 levels survive in each form as well."""
-    assert 100 == where.depth
-    check_forms(where)
 
 
 @given(filters | small, filters | small)

@@ -25,7 +25,9 @@ from galileo_sessions import (
     all_of,
     any_of,
 )
-from galileo_sessions.filters.marking import draw, draw_filter
+from galileo_sessions.display import html_drawing
+from galileo_sessions.filters.marking import draw, draw_filter, mark
+from galileo_sessions.filters.tree import nodes_at
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 
@@ -167,6 +169,40 @@ def test_marked_leaves_are_drawn_wherever_the_tree_is_cut() -> None:
     assert where.size == leaves_drawn(drawing)
 
 
+def test_what_is_wrong_is_told_once_for_each_node() -> None:
+    """Texts about one node are joined; one about a node above it is left out; ten nodes are marked in the drawing."""
+    where = all_of(Col("n").gt(n) for n in range(20))
+    complaints = [((), "and"), *((("and", n), text) for n in range(12) for text in ("a", "b", "a"))]
+    told, drawing = mark(where, complaints)
+    assert (["a; b"] * 12, 10) == (told, drawing.count("↑ a; b"))
+    assert "↑ and" not in drawing
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ((), X & ~SCORE),
+        (("and",), X & ~SCORE),
+        (("and", 0), X),
+        (("and", 0, "filter"), X),
+        (("and", 1), ~SCORE),
+        (("and", 1, "not"), SCORE),
+        (("and", 0, 0), None),
+        (("and", 2), None),
+        (("and", -1), None),
+        (("and", "not"), None),
+        (("or", 0), None),
+        (None, None),
+    ],
+)
+def test_a_path_leads_to_a_node(path: Any, expected: Filter | None) -> None:
+    """A path can end with the key of its node; one that leads nowhere gives None."""
+    [(at, node)] = nodes_at(X & ~SCORE, [path])
+    assert expected == node
+    assert node is None or nodes_at(X & ~SCORE, [at]) == [(at, node)]
+    assert [((), None), ((1,), SCORE)] == nodes_at((X, SCORE), [(), (1,)])
+
+
 # ---- HTML ------------------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +223,12 @@ def test_html_of_any_filter_is_its_drawing(where: Filter) -> None:
     """The HTML of a filter is its drawing in one `pre` element."""
     html = Markup(where._repr_html_())
     assert (["pre"], draw_filter(where)) == (html.tags, "".join(html.texts))
+
+
+def test_other_values_are_drawn_as_their_repr() -> None:
+    """Only a filter has a drawing."""
+    assert "<pre " in html_drawing("x < 1")
+    assert "&#x27;x &lt; 1&#x27;" in html_drawing("x < 1")
 
 
 def test_notebooks_show_it_monospaced() -> None:

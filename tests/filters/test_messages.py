@@ -5,22 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.strategies import (
-    COLUMNS,
-    Refusals,
-    Silent,
-    check_message,
-    nested_list,
-    refusal_ids,
-    refused,
-    run,
-)
+from support.strategies import COLUMNS, Refusals, Silent, check_message, nested_list, refusal_ids, refused, run
 
-from galileo_sessions import (
-    Col,
-    FilterError,
-    FilterTypeError,
-)
+from galileo_sessions import Col, FilterError, FilterTypeError
 
 COLUMN_IDS: Refusals = [
     (f"{column}({argument})", error, words)
@@ -45,17 +32,9 @@ METHODS_MISSING: Refusals = [
     ("Col.text('a').gt('x')", AttributeError, ["Write Col.date('a').gt(...) or Col.number('a').gt(...)"]),
     ("Col.text('a').on('2026-01-31')", AttributeError, ["Write Col.date('a').on(...)"]),
     ("Col.text('a').bins(1)", AttributeError, ["Write Col.number('a').bins(...)"]),
-    (
-        "Col.boolean('a').one_of([True])",
-        AttributeError,
-        ["Write any_of([Col.boolean('a').eq(value) for"],
-    ),
+    ("Col.boolean('a').one_of([True])", AttributeError, ["Write any_of([Col.boolean('a').eq(value) for"]),
     ("Col.number('a').not_in([1])", AttributeError, ["Write ~any_of([Col.number('a').eq(value) for value in values])"]),
-    (
-        "Col.collection('a').ne('x')",
-        AttributeError,
-        ["has no ne", "Write Col.collection('a').not_in([...])"],
-    ),
+    ("Col.collection('a').ne('x')", AttributeError, ["has no ne", "Write Col.collection('a').not_in([...])"]),
     ("Col.collection('a') != 'x'", FilterTypeError, ["has no ne", "Write Col.collection('a').not_in([...])"]),
     ("Col.number('a').betwen(1, 2)", AttributeError, ["Col.number('a') has no betwen", "Did you mean between?"]),
     ("Col('a').contain('x')", AttributeError, ["Col('a') has no contain", "Did you mean contains?"]),
@@ -97,11 +76,7 @@ GUARDS: Refusals = [
     ("'x' | Col('a').eq(1)", FilterTypeError, ["'x' is not a filter", "| binds tighter than"]),
     ("Col('a').eq(1) & None", FilterTypeError, ["None is not a filter. For no condition write ALWAYS"]),
     ("None & Col('a').eq(1)", FilterTypeError, ["None is not a filter. For no condition write ALWAYS"]),
-    (
-        "Col('a').eq(1) & [Col('b').eq(1)]",
-        FilterTypeError,
-        ["Write all_of([...]) to join filters, or any_of([...])"],
-    ),
+    ("Col('a').eq(1) & [Col('b').eq(1)]", FilterTypeError, ["Write all_of([...]) to join filters, or any_of([...])"]),
     ("all_of([Col('a').eq(1), None])", FilterTypeError, ["None is not a filter. For no condition write ALWAYS"]),
     ("all_of([Col('a')])", FilterTypeError, ["Col('a')", *PARENTHESES]),
     ("any_of([1])", FilterTypeError, ["1 is not a filter"]),

@@ -11,17 +11,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator, FormatChecker
-from support.strategies import (
-    PAIRS,
-    PROJECT,
-    SCHEMA,
-    USER,
-    filters,
-    has_empty,
-    json_leaves,
-    json_trees,
-    leaves,
-)
+from support.strategies import PAIRS, PROJECT, SCHEMA, USER, filters, has_empty, json_leaves, json_trees, leaves
 from support.strategies import with_defaults as understood
 
 from galileo_sessions import (
@@ -219,14 +209,3 @@ def test_any_valid_flat_list_loads_and_dumps_back_unchanged(leaf: Any) -> None:
     dumped = dump_query(load_query(request))
     expected = {"project_id": PROJECT, "experiment_id": USER, "filters": [understood({"filter": leaf})["filter"]]}
     assert as_instants(expected) == as_instants(dumped)
-
-
-@pytest.mark.parametrize("kind", ["id", "boolean"])
-def test_an_absent_operator_is_eq_where_the_schema_says_so(kind: str) -> None:
-    """The schema doesn't require an operator for these two types; the default is eq."""
-    value: object = PROJECT if kind == "id" else True
-    tree = {"filter": {"type": kind, "column_id": "a", "value": value}}
-    JUDGE.validate({"filter_tree": tree})
-    assert {"filter": {"type": kind, "column_id": "a", "operator": "eq", "value": value}} == dump_filter(
-        load_filter(tree)
-    )
