@@ -10,7 +10,7 @@ from functools import partial
 from threading import Thread
 from typing import BinaryIO, TypeVar
 
-from galileo_sessions.cli.failures import Refused
+from galileo_sessions.cli.options import Refused
 from galileo_sessions.client.query import CountQuery
 
 T = TypeVar("T")
