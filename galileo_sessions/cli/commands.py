@@ -6,20 +6,27 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, TextIO, TypeVar
 
 import click
 from click.exceptions import Exit
 
-from galileo_sessions.cli.options import Limit, Refused, read_breakdown, read_limit, read_query
-from galileo_sessions.cli.projects import read_projects
+from galileo_sessions.cli.options import (
+    PROJECT_ENV,
+    Limit,
+    Refused,
+    project_ids,
+    read_breakdown,
+    read_limit,
+    read_query,
+)
 from galileo_sessions.cli.report import FORMATS, Rows, Tally, columns_code, failure
 from galileo_sessions.cli.screen import Screen
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.columns import MAX_ZERO, Zeros
-from galileo_sessions.client.query import ANY_PROJECT, SCOPE, CountQuery
+from galileo_sessions.client.query import SCOPE
 from galileo_sessions.client.settings import Limits
 from galileo_sessions.client.stream import CountStream
 from galileo_sessions.display import printable
@@ -31,7 +38,6 @@ from galileo_sessions.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])
 
-_PROJECT = "GALILEO_PROJECT_ID"
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 _STATUS = """\
 Exit status: 0 for success; 1 if a count failed; 2 for bad usage, or an invalid filter, id or setting;
@@ -161,7 +167,8 @@ def count(
 
     PROJECT can be - to read ids from stdin. Without PROJECT and --projects-from, it counts GALILEO_PROJECT_ID.
     Results are written as they arrive, in no particular order. At the end, stderr shows the failures and the total.
-    A filter on a column that doesn't exist may count 0 without an error; --check refuses it.
+    A project given twice is counted once.
+    A filter on a column that doesn't exist may count 0; stderr then names it. --check refuses it.
 
     \b
     table  for people; with --by, a chart below each project
@@ -172,7 +179,7 @@ def count(
     """
     scope = {name: options.pop(name) for name in SCOPE}
     query = read_query(where, where_json, **scope)
-    ids = _project_ids(projects, projects_from, query)
+    ids = project_ids(projects, projects_from, query)
 
     def columns() -> ColumnCatalog | None:
         return asyncio.run(_fetch_columns(ids[0], **scope)) if isinstance(ids, list) and ids else None
@@ -204,20 +211,6 @@ def count(
         click.echo(reason, err=True)
     if any(broken):
         raise Exit(3)
-
-
-def _project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQuery) -> list[str] | AsyncIterator[str]:
-    if file is not None and projects:
-        raise click.UsageError("PROJECT and --projects-from can't be used together.")
-    if projects == ("-",):
-        file = sys.stdin.buffer
-    if file is not None:
-        return read_projects(file)
-    saved = () if query.project_id == ANY_PROJECT else (query.project_id,)
-    given = projects or saved or os.environ.get(_PROJECT, "").split()
-    if not given:
-        raise click.UsageError(f"no project. Give PROJECT, or --projects-from FILE (- is stdin), or set {_PROJECT}.")
-    return list(dict.fromkeys([query.for_project(project).project_id for project in given]))
 
 
 def _run(counts: Callable[[Screen], Coroutine[Any, Any, list[str]]], tally: Tally, *, quiet: bool) -> list[str]:
@@ -267,7 +260,7 @@ async def _explain(galileo: GalileoSessions, zeros: Zeros) -> list[str]:
 
 
 @program.command()
-@click.argument("project", envvar=_PROJECT)
+@click.argument("project", envvar=PROJECT_ENV)
 @_scope
 @click.option("-f", "--format", "output", type=click.Choice(["table", "json", "python"]), default="table")
 def columns(project: str, output: str, **scope: Any) -> None:
@@ -275,11 +268,10 @@ def columns(project: str, output: str, **scope: Any) -> None:
     catalog = asyncio.run(_fetch_columns(project, **scope))
     if output == "python":
         click.echo(f"from galileo_sessions import Col\n\n{columns_code(catalog)}")
-        return
-    if output == "json":
+    elif output == "json":
         click.echo(json.dumps(dump_catalog(catalog), indent=2))
-        return
-    click.echo(str(catalog))
+    else:
+        click.echo(str(catalog))
 
 
 async def _fetch_columns(project: str, **scope: Any) -> ColumnCatalog:

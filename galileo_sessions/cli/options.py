@@ -1,11 +1,17 @@
-"""What the options mean: the filter, the period, its parts, and the limits of an alert."""
+"""What is read: the filter, the period, its parts, the limits of an alert, and the projects."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import partial
+from threading import Thread
 from typing import Any, BinaryIO, NoReturn, TypeVar, cast
 
 import click
@@ -24,6 +30,9 @@ from galileo_sessions.filters.times import Unit, read_time, zone_of
 
 T = TypeVar("T")
 
+PROJECT_ENV = "GALILEO_PROJECT_ID"
+
+_CHUNK = 65_536  # bytes of a pipe
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
 _TRUTH = {"true": True, "false": False}
 
@@ -229,3 +238,72 @@ def read_limit(_: click.Context, option: click.Parameter, text: str | None) -> L
     if re.fullmatch(r"\d+(\.\d+)?%?", text, re.ASCII) is None:
         raise click.BadParameter(f"{text!r} must be a number such as 100, or a share such as 10%.", param=option)
     return Limit(text, Decimal(text.rstrip("%")), text.endswith("%"), option.name == "fail_above")
+
+
+def project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQuery) -> list[str] | AsyncIterator[str]:
+    """The projects that the arguments, a file, a saved query or the environment name, each of them once."""
+    if file is not None and projects:
+        raise click.UsageError("PROJECT and --projects-from can't be used together.")
+    if projects == ("-",):
+        file = sys.stdin.buffer
+    if file is not None:
+        return read_ids(file)
+    saved = () if query.project_id == ANY_PROJECT else (query.project_id,)
+    given = projects or saved or os.environ.get(PROJECT_ENV, "").split()
+    if not given:
+        raise click.UsageError(f"no project. Give PROJECT, or --projects-from FILE (- is stdin), or set {PROJECT_ENV}.")
+    return list(dict.fromkeys([query.for_project(project).project_id for project in given]))
+
+
+def read_ids(file: BinaryIO) -> list[str] | AsyncIterator[str]:
+    """
+    The project ids, one per line, each of them once; a # begins a comment.
+
+    Returns:
+        A list for a file; for a pipe, an iterator that reads it as the ids are needed.
+
+    Raises:
+        Refused: if a line isn't a project id.
+    """
+    seen: set[str] = set()
+
+    def new(number: int, line: bytes) -> Iterator[str]:
+        try:
+            written = line.decode("utf-8-sig").partition("#")[0].strip()
+            project = written and CountQuery(written).project_id
+        except ValueError as error:
+            raise Refused(f"{file.name}, line {number}: {error}") from None
+        if project and project not in seen:
+            seen.add(project)
+            yield project
+
+    if file.seekable():
+        return [project for number, line in enumerate(file, 1) for project in new(number, line)]
+    return _read_pipe(file, new)
+
+
+async def _read_pipe(pipe: BinaryIO, ids: Callable[[int, bytes], Iterator[str]]) -> AsyncIterator[str]:
+    number, rest = 0, b""
+    while chunk := await _in_thread(partial(os.read, pipe.fileno(), _CHUNK)):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            number += 1
+            for project in ids(number, line):
+                yield project
+    for project in ids(number + 1, rest):
+        yield project
+
+
+def _in_thread(call: Callable[[], T]) -> asyncio.Future[T]:
+    """Like `asyncio.to_thread`, but Ctrl-C doesn't wait for the thread, which can be blocked by a silent pipe."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except OSError as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return asyncio.wrap_future(future)

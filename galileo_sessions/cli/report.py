@@ -28,7 +28,7 @@ _Record: TypeAlias = dict[str, Any]
 _Kind: TypeAlias = tuple[type[GalileoError], int | None]  # of an error, with its HTTP status
 
 _ROW = "{:36}  {:>14}"
-_CHANGE_ROW = "{:36}  {:>11}  {:>10}  {:>17}"  # 80 columns
+_ROW_OF_TWO = "{:36}  {:>11}  {:>10}  {:>17}"  # 80 columns
 _EXAMPLES = 3
 
 
@@ -54,12 +54,14 @@ class Rows:
         if self.output == "json" or self.breakdown.parts:
             return ""
         names = ("project id", "sessions")
-        return _CHANGE_ROW.format(*names, "previous", "change") if self.breakdown.previous else _ROW.format(*names)
+        return (
+            _ROW.format(*names) if self.breakdown.previous is None else _ROW_OF_TWO.format(*names, "previous", "change")
+        )
 
     @property
     def _columns(self) -> list[str]:
         label = ["label"] if self.breakdown.parts else []
-        change = ["previous_count", "change", "change_percent"] if self.breakdown.previous else []
+        change = [] if self.breakdown.previous is None else ["previous_count", "change", "change_percent"]
         return ["project_id", *label, "total_count", *change, "error"]
 
     def lines(self, counts: ProjectCounts) -> str:
@@ -76,28 +78,19 @@ class Rows:
 
 def _records(counts: ProjectCounts) -> list[_Record]:
     """One for each part and the rest; without parts, one for the project. A whole that failed has its own."""
-    whole = _record(counts.whole)
+
+    def record(label: str | None, count: int | None, error: GalileoError | None) -> _Record:
+        return {"project_id": counts.project_id, "label": label, "total_count": count, "error": error}
+
+    parts = [record(part.query.tag, part.total_count, part.error) for part in counts.parts.values()]
+    if counts.rest_count is not None:
+        parts.append(record(counts.rest, counts.rest_count, None))
+    whole = record(None, counts.whole.total_count, counts.error)
     if counts.previous is not None:
-        return [whole | _compared(counts, counts.previous)]
-    records = [_record(part) for part in counts.parts.values()]
-    if counts.rest is not None and counts.rest in counts.counts:
-        records.append(whole | {"label": counts.rest, "total_count": counts.counts[counts.rest]})
-    return [*records, whole] if not counts.parts or counts.whole.error else records
-
-
-def _record(result: CountResult) -> _Record:
-    query = result.query
-    numbers = {"total_count": result.total_count, "error": result.error}
-    return {"project_id": query.project_id, "label": query.tag, **numbers}
-
-
-def _compared(counts: ProjectCounts, previous: CountResult) -> _Record:
-    """The count of the period before, and the change, or the error of either."""
-    change = counts.change
-    if change is None:
-        return {"previous_count": previous.total_count, "error": counts.whole.error or previous.error}
-    percent = None if change.relative is None else round(100 * change.relative, 1)
-    return {"previous_count": change.earlier, "change": change.difference, "change_percent": percent}
+        whole["previous_count"] = counts.previous.total_count
+    if counts.change is not None:
+        whole |= {"change": counts.change.difference, "change_percent": counts.change.percent}
+    return parts if parts and counts.error is None else [*parts, whole]
 
 
 def _json(record: _Record) -> str:
@@ -115,15 +108,13 @@ def _csv(record: _Record, columns: list[str]) -> str:
 
 
 def _table_line(counts: ProjectCounts) -> str:
-    results = (counts.whole, counts.previous)
-    error = next((result.error for result in results if result is not None and result.error is not None), None)
-    if error is not None:
-        return f"{_ROW.format(counts.project_id, 'failed')}  {type(error).__name__}"
+    if counts.error is not None:
+        return f"{_ROW.format(counts.project_id, 'failed')}  {type(counts.error).__name__}"
     number, change = f"{counts.total:,}", counts.change
     if change is None:
         return _ROW.format(counts.project_id, number)
-    percent = "" if change.relative is None else f" ({round(100 * change.relative, 1):+}%)"
-    return _CHANGE_ROW.format(counts.project_id, number, f"{change.earlier:,}", f"{change.difference:+,}{percent}")
+    percent = "" if change.percent is None else f" ({change.percent:+}%)"
+    return _ROW_OF_TWO.format(counts.project_id, number, f"{change.earlier:,}", f"{change.difference:+,}{percent}")
 
 
 def failure(error: GalileoError) -> str:
@@ -176,7 +167,8 @@ class Tally:
 
     def _add_error(self, result: CountResult, error: GalileoError) -> None:
         if self.file is not None:
-            self._lines.append(f"{_json(_record(result))}\n")
+            record = {"project_id": result.query.project_id, "label": result.query.tag, "error": error}
+            self._lines.append(f"{_json(record)}\n")
         kind = type(error), getattr(error, "status", None)
         self._kinds[kind] += 1
         if self._kinds[kind] <= _EXAMPLES:

@@ -159,6 +159,11 @@ class Change:
         """The difference divided by the earlier count; None if that was 0."""
         return self.difference / self.earlier if self.earlier else None
 
+    @property
+    def percent(self) -> float | None:
+        """The same in percent, to one decimal."""
+        return None if self.relative is None else round(100 * self.relative, 1)
+
 
 @frozen
 class ProjectCounts:
@@ -188,17 +193,28 @@ class ProjectCounts:
         return _errors_of([*self.parts.values(), self.whole, *more])
 
     @property
-    def counts(self) -> dict[str, int | None]:
-        """
-        The count of each part, None if it failed; then that of the rest, if it is known.
+    def error(self) -> GalileoError | None:
+        """The error of the whole, or of the period before."""
+        return self.whole.error if self.previous is None else self.whole.error or self.previous.error
 
-        The rest is the whole minus the parts. It is at least 0, because sessions can arrive between the requests.
+    @property
+    def rest_count(self) -> int | None:
         """
-        counts = {label: result.total_count for label, result in self.parts.items()}
-        known = [count for count in counts.values() if count is not None]
-        if self.rest is not None and self.whole.total_count is not None and len(known) == len(counts):
-            counts[self.rest] = max(0, self.whole.total_count - sum(known))
-        return counts
+        The whole minus the parts; None if there is no rest, or if one of these counts failed.
+
+        It is at least 0, because sessions can arrive between the requests.
+        """
+        counts = [part.total_count for part in self.parts.values()]
+        known = [count for count in counts if count is not None]
+        if self.rest is None or self.whole.total_count is None or len(known) < len(counts):
+            return None
+        return max(0, self.whole.total_count - sum(known))
+
+    @property
+    def counts(self) -> dict[str, int | None]:
+        """The count of each part, None if it failed; then that of the rest, if it is known."""
+        counts = {label: part.total_count for label, part in self.parts.items()}
+        return counts if self.rest is None or self.rest_count is None else {**counts, self.rest: self.rest_count}
 
     @property
     def total(self) -> int | None:

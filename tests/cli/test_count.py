@@ -10,7 +10,7 @@ from support.processes import COUNTS, IDS, MANY, WHERE, Outcome, objects, outcom
 from support.servers import answers, http, raw_server
 
 from galileo_sessions import Col, CountQuery, dump_filter, dump_query
-from galileo_sessions.cli.projects import read_projects
+from galileo_sessions.cli.options import read_ids
 
 
 async def test_a_table_for_people(server, run):
@@ -268,7 +268,7 @@ async def test_a_pipe_that_cannot_be_read_ends_it():
     """A pipe that can't be read raises the operating system's error."""
     pipe = SimpleNamespace(seekable=lambda: False, fileno=lambda: -1)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        await anext(read_projects(pipe))
+        await anext(read_ids(pipe))
 
 
 async def test_a_slow_pipe_stops_nothing(server):
