@@ -25,7 +25,7 @@ from galileo_sessions.cli.options import (
 from galileo_sessions.cli.report import FORMATS, Rows, Tally, columns_code, failure
 from galileo_sessions.cli.screen import Screen
 from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.columns import MAX_ZERO, Zeros
+from galileo_sessions.client.columns import MAX_ASKED, MAX_ZERO, Zeros
 from galileo_sessions.client.query import SCOPE
 from galileo_sessions.client.settings import Limits
 from galileo_sessions.client.stream import CountStream
@@ -182,7 +182,7 @@ def count(
     ids = project_ids(projects, projects_from, query)
 
     def columns() -> ColumnCatalog | None:
-        return asyncio.run(_fetch_columns(ids[0], **scope)) if isinstance(ids, list) and ids else None
+        return asyncio.run(_fetch_columns(ids, **scope)) if isinstance(ids, list) else None
 
     limits = [limit for limit in (fail_above, fail_below) if limit is not None]
     unfiltered = any(limit.is_share for limit in limits)
@@ -265,7 +265,7 @@ async def _explain(galileo: GalileoSessions, zeros: Zeros) -> list[str]:
 @click.option("-f", "--format", "output", type=click.Choice(["table", "json", "python"]), default="table")
 def columns(project: str, output: str, **scope: Any) -> None:
     """Lists the columns that a filter can use in a PROJECT, or in GALILEO_PROJECT_ID."""
-    catalog = asyncio.run(_fetch_columns(project, **scope))
+    catalog = asyncio.run(_fetch_columns([project], **scope))
     if output == "python":
         click.echo(f"from galileo_sessions import Col\n\n{columns_code(catalog)}")
     elif output == "json":
@@ -274,9 +274,15 @@ def columns(project: str, output: str, **scope: Any) -> None:
         click.echo(str(catalog))
 
 
-async def _fetch_columns(project: str, **scope: Any) -> ColumnCatalog:
+async def _fetch_columns(projects: list[str], **scope: Any) -> ColumnCatalog:
+    """The columns of the first project that has some, because one without sessions has none."""
+    catalog = ColumnCatalog([])
     async with GalileoSessions() as galileo:
-        return await galileo.columns(project, **scope)
+        for project in projects[:MAX_ASKED]:
+            catalog = await galileo.columns(project, **scope)
+            if catalog:
+                break
+    return catalog
 
 
 @program.command()
@@ -288,7 +294,7 @@ def explain(where: str | None, where_json: BinaryIO | None, project: str | None)
         raise click.UsageError("no filter. Give --where or --where-json.")
     found = read_query(where, where_json).where
     if project is not None:
-        asyncio.run(_fetch_columns(project)).check(found)
+        asyncio.run(_fetch_columns([project])).check(found)
     click.echo(f"{draw_filter(found)}\n\n{json.dumps(dump_filter(found), indent=2)}\n")
     click.echo(f"size {found.size:,}, depth {found.depth}" + ("" if project is None else f"; fits project {project}"))
 

@@ -24,7 +24,7 @@ CACHE_SECONDS = 300.0
 RECHECK_AFTER = 10.0  # seconds; with older columns, a filter that doesn't fit is checked again against new ones
 MAX_PROJECTS = 1_000  # projects whose columns are cached; each catalog can take 100 kB
 MAX_ZERO = 5.0  # seconds that a count of 0 waits for columns
-_MAX_ASKED = 20  # projects whose columns are requested to find one that has columns
+MAX_ASKED = 20  # projects whose columns are requested to find one that has columns
 _MAX_WARNED = 1_000  # columns that a client warns about
 
 
@@ -58,7 +58,7 @@ class Zeros:
             self._found.add(kinds)
         elif count is not None and query.body and kinds:
             projects = self._projects.setdefault(kinds, [])
-            if len(projects) < _MAX_ASKED:
+            if len(projects) < MAX_ASKED:
                 projects.append(query.project_id)
 
     async def explain(self, columns: Columns) -> dict[str, str]:

@@ -77,11 +77,6 @@ class Progress:
             return None
         return max(0, self.total - self.done) * self.elapsed / self.done  # a list can grow
 
-    @property
-    def limit(self) -> int:
-        """The former name of `width`."""
-        return self.width
-
 
 OnProgress: TypeAlias = Callable[[Progress], object]
 
@@ -198,17 +193,17 @@ class ProjectCounts:
         return self.whole.error if self.previous is None else self.whole.error or self.previous.error
 
     @property
-    def rest_count(self) -> int | None:
-        """
-        The whole minus the parts; None if there is no rest, or if one of these counts failed.
-
-        It is at least 0, because sessions can arrive between the requests.
-        """
+    def sum_of_parts(self) -> int | None:
+        """The sum of the parts; None if one of them failed."""
         counts = [part.total_count for part in self.parts.values()]
-        known = [count for count in counts if count is not None]
-        if self.rest is None or self.whole.total_count is None or len(known) < len(counts):
+        return None if None in counts else sum(cast("list[int]", counts))
+
+    @property
+    def rest_count(self) -> int | None:
+        """The whole minus the parts, at least 0; None if there is no rest, or if one of these counts failed."""
+        if self.rest is None or self.whole.total_count is None or self.sum_of_parts is None:
             return None
-        return max(0, self.whole.total_count - sum(known))
+        return max(0, self.whole.total_count - self.sum_of_parts)  # sessions can arrive between the requests
 
     @property
     def counts(self) -> dict[str, int | None]:
@@ -219,8 +214,9 @@ class ProjectCounts:
     @property
     def total(self) -> int | None:
         """The sessions, each counted once, as in `CountsBy.total`; None if that count failed."""
-        known = [part.total_count or 0 for part in self.parts.values()]
-        return None if self.whole.total_count is None else _total(self.whole.total_count, known, self.disjoint)
+        if self.whole.total_count is None or not self.disjoint:
+            return self.whole.total_count
+        return max(self.whole.total_count, self.sum_of_parts or 0)
 
     @property
     def change(self) -> Change | None:
@@ -247,17 +243,17 @@ class Collector:
     def __init__(self, breakdown: Breakdown) -> None:
         self._breakdown = breakdown
         self._size = len(breakdown.queries)
-        self._pending: dict[int, dict[int, CountResult]] = {}
+        self._pending: dict[int, list[CountResult]] = {}
 
     def add(self, result: CountResult) -> ProjectCounts | None:
         """Adds a result; returns the counts of its project if this was the last one."""
-        project, query = divmod(result.index, self._size)
-        results = self._pending.setdefault(project, {})
-        results[query] = result
+        project = result.index // self._size
+        results = self._pending.setdefault(project, [])
+        results.append(result)
         if len(results) < self._size:
             return None
         del self._pending[project]
-        plan, ordered = self._breakdown, iter([results[i] for i in range(self._size)])
+        plan, ordered = self._breakdown, iter(sorted(results, key=lambda result: result.index))
         return ProjectCounts(
             parts={label: next(ordered) for label in plan.parts},
             whole=next(ordered),
@@ -270,10 +266,6 @@ class Collector:
 
 def _copy(counts: Mapping[str, Any]) -> dict[str, Any]:
     return dict(counts)
-
-
-def _total(whole: int, parts: Iterable[int], disjoint: bool) -> int:
-    return max(whole, sum(parts)) if disjoint else whole
 
 
 def _sum(counts: Mapping[str, int]) -> int:
@@ -322,7 +314,7 @@ class CountsBy(_Held[int]):
 
         If sessions arrive between the requests, parts that can't overlap can exceed it. Then it is their sum.
         """
-        return _total(self.whole, self.values(), self.disjoint)
+        return max(self.whole, _sum(self)) if self.disjoint else self.whole
 
     def rows(self) -> list[dict[str, Any]]:
         """

@@ -2,6 +2,7 @@
 
 import csv
 from datetime import UTC, datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import click
@@ -14,6 +15,7 @@ from galileo_sessions.cli.options import Refused, read_breakdown
 
 MONTHS = ("--by", "created_at:month", "--since", "2026-04-01", "--until", "2026-07-01")
 BINS = "score:1,3"
+EMPTY = str(UUID(int=1, version=4))
 NOW = datetime(2026, 5, 20, 10, 30, tzinfo=UTC)
 CREATED = Col.date("created_at")
 
@@ -150,6 +152,15 @@ async def test_a_whole_that_fails_has_no_rest(server, run):
         options = ("--by", "score:1,3", "--format", "json", "--concurrency", "1")
         done = await run("count", "-", *options, stdin=IDS[0])  # a pipe asks no columns first
         assert (done.status, "no value" in done.out, '"error"' in done.out) == (1, False, True)
+
+
+async def test_a_project_without_sessions_does_not_decide_the_parts(server, run):
+    """--by uses the columns of the first project that has some."""
+    for projects in ([EMPTY, IDS[0]], [IDS[0], EMPTY]):
+        status, out, _ = await run("count", *projects, "--by", "is_complete", "-f", "json", "--ordered")
+        assert (status, [row["project_id"] for row in objects(out)]) == (0, [p for p in projects for _ in range(3)])
+    done = await run("count", EMPTY, "--by", "is_complete")
+    assert (done.status, "because the project has no columns" in done.err) == (2, True)
 
 
 async def test_columns_of_a_pipe_are_unknown(server, run):
