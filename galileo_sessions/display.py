@@ -46,6 +46,11 @@ def bar(count: int | None, top: int, width: int = _BAR) -> str:
     return ("█" * full + _EIGHTHS[rest]).rstrip()
 
 
+def some(number: int, what: str) -> str:
+    """A number and what it counts, such as "1 session" or "1,200 sessions"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def printable(text: str) -> str:
     """The text with escapes for everything that a terminal would obey, except line breaks."""
     return "".join([c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text])

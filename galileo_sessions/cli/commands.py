@@ -6,39 +6,38 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from functools import cache, partial
 from typing import Any, BinaryIO, TextIO, TypeVar
 
 import click
-from attrs import evolve
 from click.exceptions import Exit
 
-from galileo_sessions.cli.alerts import alerts, check_limit
-from galileo_sessions.cli.failures import Refused, Tally, failure
-from galileo_sessions.cli.output import FORMATS, Rows, columns_code
-from galileo_sessions.cli.parts import Split, named, read_split
-from galileo_sessions.cli.projects import read_projects
+from galileo_sessions.cli.options import (
+    PROJECT_ENV,
+    Limit,
+    Refused,
+    project_ids,
+    read_breakdown,
+    read_limit,
+    read_query,
+)
+from galileo_sessions.cli.report import FORMATS, Rows, Tally, columns_code, failure
 from galileo_sessions.cli.screen import Screen
 from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.query import ANY_PROJECT, CountQuery, load_query, narrowed, part_queries
-from galileo_sessions.client.results import CountResult
+from galileo_sessions.client.columns import MAX_ASKED, MAX_ZERO, Zeros
+from galileo_sessions.client.query import SCOPE
 from galileo_sessions.client.settings import Limits
 from galileo_sessions.client.stream import CountStream
 from galileo_sessions.display import printable
-from galileo_sessions.errors import ConfigurationError, FilterCheckError, FilterError, GalileoError
+from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
-from galileo_sessions.filters.json import dump_filter, json_object, load_filter, strict_json
+from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.marking import draw_filter
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, all_of, any_of
-from galileo_sessions.filters.text import parse_filter
 from galileo_sessions.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])
 
-_PROJECT = "GALILEO_PROJECT_ID"
-_COLUMNS_SECONDS = 5.0  # that a total of 0 waits for the columns
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 _STATUS = """\
 Exit status: 0 for success; 1 if a count failed; 2 for bad usage, or an invalid filter, id or setting;
@@ -102,29 +101,6 @@ _filter = _options(
 )
 
 
-def _read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQuery:
-    """The query for all sessions that satisfy both filters, in the project and the scope of a saved query."""
-    filters = [] if text is None else [named("--where", parse_filter, text)]
-    saved = CountQuery(ANY_PROJECT) if file is None else named("--where-json", _load_saved, file)
-    where = all_of([*filters, saved.where, *saved.filters])
-    return narrowed(evolve(saved, where=where, filters=(), tag=None), CountQuery(ANY_PROJECT, **scope))
-
-
-def _load_saved(file: BinaryIO) -> CountQuery:
-    """What `dump_filter` or `dump_query` wrote."""
-    try:
-        tree = strict_json(file.read())
-    except ValueError as error:
-        raise Refused(f"--where-json: {file.name} can't be read as JSON: {error}. Text goes into --where") from None
-    entries = json_object(tree)
-    if not {"project_id", "filter_tree", "filters"}.isdisjoint(entries):
-        return load_query({"project_id": ANY_PROJECT, **entries})
-    where = load_filter(entries)
-    if where in (ALWAYS, NEVER):
-        raise FilterError(f"the list of a top-level {next(iter(entries))!r} must not be empty")
-    return CountQuery(ANY_PROJECT, where)
-
-
 @click.group(cls=_Program, invoke_without_command=True, epilog=_STATUS, context_settings=_SETTINGS)
 @click.version_option(__version__)
 @click.pass_context
@@ -151,12 +127,12 @@ def program(ctx: click.Context) -> None:
     help="A count for each part: created_at:day with --since, score:0,1,2, tags:vip,beta or is_complete.",
 )
 @click.option("--since", metavar="TIME", help="The first time: a date, an ISO 8601 time, today, 30m, 12h, 7d, 4w.")
-@click.option("--until", metavar="TIME", help="The end, not included; now unless given.")
-@click.option("--tz", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin; else UTC.")
-@click.option("--time-column", metavar="COLUMN", help="The column of --since and --until, if not created_at.")
+@click.option("--until", metavar="TIME", help="The end, not included. Default: now.")
+@click.option("--tz", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin. Default: UTC.")
+@click.option("--time-column", metavar="COLUMN", help="The column of --since and --until. Default: created_at.")
 @click.option("--compare", type=click.Choice(["previous"]), help="Show the period before --since and the change, too.")
-@click.option("--fail-above", callback=check_limit, metavar="N", help="Exit status 3 for more; 10% is of all sessions.")
-@click.option("--fail-below", callback=check_limit, metavar="N", help="Exit status 3 for fewer.")
+@click.option("--fail-above", callback=read_limit, metavar="N", help="Exit status 3 for more; 10% is of all sessions.")
+@click.option("--fail-below", callback=read_limit, metavar="N", help="Exit status 3 for fewer.")
 @_scope
 @click.option("-f", "--format", "output", type=click.Choice(FORMATS), default="table")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
@@ -174,14 +150,8 @@ def count(
     projects_from: BinaryIO | None,
     where: str | None,
     where_json: BinaryIO | None,
-    by: str | None,
-    since: str | None,
-    until: str | None,
-    tz: str | None,
-    time_column: str | None,
-    compare: str | None,
-    fail_above: str | None,
-    fail_below: str | None,
+    fail_above: Limit | None,
+    fail_below: Limit | None,
     output: str,
     concurrency: int,
     timeout: float | None,
@@ -190,14 +160,15 @@ def count(
     fail_fast: bool,
     check: bool,
     quiet: bool,
-    **scope: Any,
+    **options: Any,
 ) -> None:
     """
     Counts the sessions of each PROJECT that satisfy a filter.
 
     PROJECT can be - to read ids from stdin. Without PROJECT and --projects-from, it counts GALILEO_PROJECT_ID.
     Results are written as they arrive, in no particular order. At the end, stderr shows the failures and the total.
-    A filter on a column that doesn't exist may count 0 without an error; --check refuses it.
+    A project given twice is counted once.
+    A filter on a column that doesn't exist may count 0; stderr then names it. --check refuses it.
 
     \b
     table  for people; with --by, a chart below each project
@@ -206,80 +177,52 @@ def count(
     csv    for spreadsheets: project_id,total_count,error
     With --by, json and csv have a label, too.
     """
-    query = _read_query(where, where_json, **scope)
-    ids = _project_ids(projects, projects_from, query)
+    scope = {name: options.pop(name) for name in SCOPE}
+    query = read_query(where, where_json, **scope)
+    ids = project_ids(projects, projects_from, query)
 
-    @cache
-    def fetch() -> ColumnCatalog | None:
-        return asyncio.run(_fetch_columns(ids[0], **scope)) if isinstance(ids, list) and ids else None
+    def columns() -> ColumnCatalog | None:
+        return asyncio.run(_fetch_columns(ids, **scope)) if isinstance(ids, list) else None
 
-    split = read_split(by, since, until, tz, datetime.now(UTC), time_column=time_column, columns=fetch)
-    if compare and (by or not since):
-        raise click.UsageError("--compare needs --since, and can't be used with --by.")
-    shares = "%" in f"{fail_above}{fail_below}"
-    partition = split.partition
-    queries = _queries(query, split, compare=bool(compare), unfiltered=shares)
-    if check and (catalog := fetch()) is not None:  # a mistake ends the command before a row is written
-        _ = catalog.check(queries[0].where)
-    targets = _targets(ids, queries)
-    rows = Rows(output, len(queries), len(partition), partition.rest, bool(compare))
-    tally = Tally(len(targets) if isinstance(targets, list) else None, errors)
+    limits = [limit for limit in (fail_above, fail_below) if limit is not None]
+    unfiltered = any(limit.is_share for limit in limits)
+    breakdown = read_breakdown(query, datetime.now(UTC), columns, unfiltered=unfiltered, **options)
+    tally = Tally(breakdown, len(ids) if isinstance(ids, list) else None, errors)
     galileo = GalileoSessions(limits=Limits(concurrency), check=check)
-    options: dict[str, Any] = {"ordered": ordered or len(queries) > 1, "timeout": timeout, "fail_fast": fail_fast}
-    count_many = partial(galileo.count_many, targets, **options)
-    _run(partial(_write_counts, galileo, count_many, rows, tally), tally, quiet=quiet)
+
+    async def write_counts(screen: Screen) -> list[str]:
+        async with galileo:
+            targets = breakdown.targets(ids)
+            async with galileo.count_many(targets, ordered=ordered, timeout=timeout, fail_fast=fail_fast) as stream:
+                await _write_results(stream, Rows(output, breakdown), tally, screen)
+            return [] if quiet or check else await _explain(galileo, tally.zeros)
+
+    explanations = _run(write_counts, tally, quiet=quiet)
     if not tally.counted + tally.failed:
         raise Refused("the list of projects has no project id")
-    if not partition.disjoint and not quiet:
+    if not breakdown.disjoint and not quiet:
         click.echo("The parts overlap, so their sum can exceed the total, which counts each session once", err=True)
-    if tally.misfit and not quiet:
-        click.echo(f"0 in all{' parts' if tally.total else ''}. {tally.misfit}", err=True)
+    for explanation in explanations:
+        click.echo(f"Warning: {explanation}", err=True)
     if tally.failed:
-        raise Exit(1)
-    if reasons := alerts(fail_above, fail_below, tally):
-        click.echo("\n".join(reasons), err=True)
+        raise Exit(2 if tally.fits_none else 1)
+    broken = [limit.broken_by(tally.sessions, tally.unfiltered) for limit in limits]
+    for reason in filter(None, broken):
+        click.echo(reason, err=True)
+    if any(broken):
         raise Exit(3)
 
 
-def _queries(query: CountQuery, split: Split, *, compare: bool, unfiltered: bool) -> list[CountQuery]:
-    """The queries for each project: its parts, its whole, the previous period, and the period without the filter."""
-    times = [split.period, split.previous] if compare else [split.period]
-    whole, *previous = [evolve(query, where=all_of([query.where, time])) for time in times]
-    parts = part_queries(whole, evolve(split.partition, rest=None))
-    return [*parts, whole, *previous, *[evolve(query, where=split.period)] * unfiltered]
-
-
-def _project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQuery) -> list[str] | AsyncIterator[str]:
-    if file is not None and projects:
-        raise click.UsageError("PROJECT and --projects-from can't be used together.")
-    if projects == ("-",):
-        file = sys.stdin.buffer
-    if file is not None:
-        return read_projects(file)
-    saved = () if query.project_id == ANY_PROJECT else (query.project_id,)
-    named = projects or saved or os.environ.get(_PROJECT, "").split()
-    if not named:
-        raise click.UsageError(f"no project. Give PROJECT, or --projects-from FILE (- is stdin), or set {_PROJECT}.")
-    return list(dict.fromkeys([query.for_project(project).project_id for project in named]))
-
-
-def _targets(
-    ids: list[str] | AsyncIterator[str], queries: list[CountQuery]
-) -> list[CountQuery] | AsyncIterator[CountQuery]:
-    if isinstance(ids, list):
-        return [query.for_project(project) for project in ids for query in queries]
-    return (query.for_project(project) async for project in ids for query in queries)
-
-
-def _run(counts: Callable[[Screen], Coroutine[Any, Any, None]], tally: Tally, *, quiet: bool) -> None:
+def _run(counts: Callable[[Screen], Coroutine[Any, Any, list[str]]], tally: Tally, *, quiet: bool) -> list[str]:
     """Runs the counts; then, or if they end early, says what failed and what was counted."""
     try:
         with Screen(quiet=quiet) as screen:
-            asyncio.run(counts(screen))
+            explanations = asyncio.run(counts(screen))
     except (KeyboardInterrupt, Refused, GalileoError) as error:
         _report(tally, "interrupted; " if isinstance(error, KeyboardInterrupt) else "stopped; ")
         raise
     _report(tally, None if quiet else "")
+    return explanations
 
 
 def _report(tally: Tally, ended: str | None) -> None:
@@ -289,70 +232,57 @@ def _report(tally: Tally, ended: str | None) -> None:
         click.echo(f"{ended}{tally}", err=True)
 
 
-async def _write_counts(
-    galileo: GalileoSessions, count_many: Callable[[], CountStream], rows: Rows, tally: Tally, screen: Screen
-) -> None:
-    async with galileo:
-        async with count_many() as stream:
-            await _write_results(stream, rows, tally, screen)
-        tally.misfit = await _misfit(galileo, tally)
-
-
-async def _misfit(galileo: GalileoSessions, tally: Tally) -> str:
-    """What doesn't fit in filters that count 0, because a column that doesn't exist counts 0, too."""
-    if not tally.last or not tally.counted or tally.found:
-        return ""
-    try:
-        catalog = await galileo.columns(tally.last[0].project_id, timeout=_COLUMNS_SECONDS)
-        _ = catalog.check(any_of([query.where for query in tally.last]))
-    except FilterCheckError as error:
-        return str(error)
-    except GalileoError:
-        pass  # the count stands without it
-    return ""
-
-
 async def _write_results(stream: CountStream, rows: Rows, tally: Tally, screen: Screen) -> None:
-    own: list[CountResult] = []  # the results of one project, which come one after the other
     watching = asyncio.create_task(screen.watch(stream))
     try:
         if rows.header:
             await screen.put(rows.header)
         async for result in stream:
-            tally.add(result)
-            own.append(result)
-            if len(own) == rows.results:
-                await screen.put(rows.lines(own))
-                tally.total += own[rows.parts].total_count or 0
-                tally.unfiltered += own[-1].total_count or 0
-                asked = own[: rows.parts or 1]
-                tally.found += sum([part.total_count or 0 for part in asked])
-                tally.last = [part.query for part in asked]
-                own = []
+            counts = tally.add(result)
+            if counts is not None:
+                await screen.put(rows.lines(counts))
     finally:
         watching.cancel()
         screen.show(stream)
 
 
+async def _explain(galileo: GalileoSessions, zeros: Zeros) -> list[str]:
+    """Why filters count 0; nothing if the columns can't be requested, because the counts stand without it."""
+
+    async def columns(project_id: str, _age: float) -> ColumnCatalog:
+        return await galileo.columns(project_id)
+
+    try:
+        async with asyncio.timeout(MAX_ZERO):
+            return [*(await zeros.explain(columns)).values()]
+    except (GalileoError, TimeoutError):
+        return []
+
+
 @program.command()
-@click.argument("project", envvar=_PROJECT)
+@click.argument("project", envvar=PROJECT_ENV)
 @_scope
 @click.option("-f", "--format", "output", type=click.Choice(["table", "json", "python"]), default="table")
 def columns(project: str, output: str, **scope: Any) -> None:
     """Lists the columns that a filter can use in a PROJECT, or in GALILEO_PROJECT_ID."""
-    catalog = asyncio.run(_fetch_columns(project, **scope))
+    catalog = asyncio.run(_fetch_columns([project], **scope))
     if output == "python":
         click.echo(f"from galileo_sessions import Col\n\n{columns_code(catalog)}")
-        return
-    if output == "json":
+    elif output == "json":
         click.echo(json.dumps(dump_catalog(catalog), indent=2))
-        return
-    click.echo(str(catalog))
+    else:
+        click.echo(str(catalog))
 
 
-async def _fetch_columns(project: str, **scope: Any) -> ColumnCatalog:
+async def _fetch_columns(projects: list[str], **scope: Any) -> ColumnCatalog:
+    """The columns of the first project that has some, because one without sessions has none."""
+    catalog = ColumnCatalog([])
     async with GalileoSessions() as galileo:
-        return await galileo.columns(project, **scope)
+        for project in projects[:MAX_ASKED]:
+            catalog = await galileo.columns(project, **scope)
+            if catalog:
+                break
+    return catalog
 
 
 @program.command()
@@ -362,9 +292,9 @@ def explain(where: str | None, where_json: BinaryIO | None, project: str | None)
     """Shows a filter as a drawing and as JSON, with its size and depth."""
     if where is None and where_json is None:
         raise click.UsageError("no filter. Give --where or --where-json.")
-    found = _read_query(where, where_json).where
+    found = read_query(where, where_json).where
     if project is not None:
-        asyncio.run(_fetch_columns(project)).check(found)
+        asyncio.run(_fetch_columns([project])).check(found)
     click.echo(f"{draw_filter(found)}\n\n{json.dumps(dump_filter(found), indent=2)}\n")
     click.echo(f"size {found.size:,}, depth {found.depth}" + ("" if project is None else f"; fits project {project}"))
 
@@ -374,17 +304,17 @@ def explain(where: str | None, where_json: BinaryIO | None, project: str | None)
     "--data",
     type=click.File(encoding="utf-8-sig"),
     metavar="FILE",
-    help="Sessions as JSON lines; a sample of 90 days unless given.",
+    help="Sessions as JSON lines. Default: a sample of 90 days.",
 )
 @click.option(
-    "--last-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="The sample's end, if not yesterday."
+    "--last-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="The end of the sample. Default: yesterday."
 )
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="A free port unless given.")
-@click.option("--api-key", metavar="KEY", help="The key to accept, for tests; a new one unless given.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="Default: any free port.")
+@click.option("--api-key", metavar="KEY", help="The key to accept, for tests. Default: a new one.")
 @click.option("--strict", is_flag=True, help="Refuse filters on columns that no session has.")
 def serve(data: TextIO | None, port: int, *, last_day: datetime | None, api_key: str | None, strict: bool) -> None:
     """
-    Runs a Galileo of your own on 127.0.0.1, until Ctrl-C or SIGTERM.
+    Runs a local Galileo server on 127.0.0.1, until Ctrl-C or SIGTERM.
 
     A shell can source what it prints.
     """

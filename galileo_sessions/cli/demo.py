@@ -7,13 +7,13 @@ import json
 
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.results import CountReport
-from galileo_sessions.display import bar
+from galileo_sessions.display import chart
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
-_BAR = 16  # characters; a line then has 58, which can be read on a telephone
+_WIDTH = 58  # characters of a line, which can be read on a telephone
 
 
 def show() -> None:
@@ -22,12 +22,10 @@ def show() -> None:
     print("The filter   ", repr(where).replace(" & ", f"\n{'':14}& "))
     print("as JSON      ", json.dumps(dump_filter(where)))
     found, everything, url = asyncio.run(_count(where))
-    counts = [result.unwrap() for result in found.results]
     print("The server   ", url)
-    print("One project  ", counts[0], "of", everything.counts[0], "sessions")
-    print(f"All {len(counts)}        {found.total} of {everything.total:,} sessions")
-    for result, count in zip(found.results, counts, strict=True):
-        print(f"{result.query.project_id} {count:>4} {bar(count, max(counts), _BAR)}")
+    print("One project  ", found.counts[0], "of", everything.counts[0], "sessions")
+    print(f"All {len(found.counts)}        {found.total} of {everything.total:,} sessions")
+    print(chart([(result.query.project_id, result.total_count) for result in found.results], _WIDTH))
     print("With your own data: export GALILEO_API_KEY=...")
 
 

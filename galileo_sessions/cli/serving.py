@@ -11,7 +11,7 @@ from typing import TextIO
 
 import click
 
-from galileo_sessions.cli.failures import Refused
+from galileo_sessions.cli.options import Refused
 from galileo_sessions.display import printable
 from galileo_sessions.filters.columns import DateCol
 from galileo_sessions.filters.values import as_instant

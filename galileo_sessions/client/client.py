@@ -17,12 +17,12 @@ from attrs import evolve
 from galileo_sessions.client.address import base_url as resolve_base_url
 from galileo_sessions.client.auth.authentication import Authentication
 from galileo_sessions.client.auth.credentials import ApiKeyAuth, Credentials, find_credentials
-from galileo_sessions.client.columns import ColumnChecks
+from galileo_sessions.client.columns import ColumnChecks, Zeros
 from galileo_sessions.client.flow.queue import Queue
-from galileo_sessions.client.query import ANY_PROJECT, CountQuery, build_query, columns_body, narrowed, part_queries
+from galileo_sessions.client.query import ANY_PROJECT, Breakdown, CountQuery, build_query, columns_body, narrowed
 from galileo_sessions.client.request import Count, Requester, logger, refuse_coroutine_function
 from galileo_sessions.client.responses import COLUMNS
-from galileo_sessions.client.results import CountReport, CountsBy, CountsTable, OnProgress, by_project
+from galileo_sessions.client.results import Collector, CountReport, CountsBy, CountsTable, OnProgress
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.settings import Limits, Retry, Timeouts, check_call, check_settings
 from galileo_sessions.client.stream import CountStream, Targets, report_of
@@ -31,7 +31,6 @@ from galileo_sessions.display import brief
 from galileo_sessions.errors import Attempt, ConfigurationError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
-from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.values import Several
 
 Projects: TypeAlias = Several[UUID | str] | AbstractSet[UUID | str]
@@ -84,9 +83,9 @@ class GalileoSessions:
         headers: More headers for each request.
         on_attempt: Called with each `Attempt` when it is over. What it raises is logged, never raised.
         check: With True, each filter is checked against its project's columns before it is counted, unless a call says
-            otherwise. With None, it is checked when the result of `count`, `count_all` or `count_by` is 0, and a column
-            that doesn't exist or has another type is a `ZeroCountWarning`. With False, it isn't checked. A project's
-            columns are requested once, and cached for five minutes.
+            otherwise. With None, it is checked if all its counts in a `count`, `count_all` or `count_by` are 0, and a
+            column that doesn't exist or has another type is a `ZeroCountWarning`. With False, it isn't checked. A
+            project's columns are requested once, and cached for five minutes.
 
     Raises:
         ConfigurationError: if there are no credentials, or two kinds, or if an argument can't work.
@@ -186,7 +185,9 @@ class GalileoSessions:
                 self._last_where, self._last_query = where, query
         total, _ = await count(query, deadline)
         if not total and check is self._check is None:
-            await self._checks.explain_zero([query], deadline)
+            zeros = Zeros()
+            zeros.add(query, total)
+            await self._checks.warn_of(zeros, deadline)
         return total
 
     async def columns(
@@ -291,8 +292,8 @@ class GalileoSessions:
             targets: Project ids, or `CountQuery` objects.
             where: The filter for each target.
             options: `filters`, `log_stream_id`, `experiment_id`, `metrics_testing_id`, `concurrency`, `fail_fast`,
-                `timeout`, `on_progress` and `check`, as in `count_many`. If the total is 0, `check` works as in
-                `count`.
+                `timeout`, `on_progress` and `check`, as in `count_many`. With `check=None`, filters whose
+                counts are all 0 are checked as in `count`, each against the first of its projects that has columns.
 
         Raises:
             GalileoError: what a stream raises; errors of single targets are in the report. The `report` attribute of
@@ -300,9 +301,8 @@ class GalileoSessions:
         """
         deadline = _deadline(options.get("timeout"))
         report = await report_of(self.count_many(targets, where, **options))
-        if not report.total and options.get("check") is self._check is None:
-            counted = [result.query for result in report.results if result.ok]
-            await self._checks.explain_zero(counted[:1], deadline)
+        if options.get("check") is self._check is None:
+            await self._checks.warn_of(_zeros(report), deadline)
         return report
 
     @overload
@@ -328,7 +328,10 @@ class GalileoSessions:
         check: bool | None = None,
     ) -> CountsBy | CountsTable:
         """
-        Counts by day, bin or value: one count for each label of a partition, many at once.
+        Counts by day, bin or value: one count for each label of a partition, and one of the whole, many at once.
+
+        The whole is the period for parts of a date without a rest, else all sessions. A project given twice is counted
+        once.
 
         Args:
             project_id: The project; or several, in a list, a tuple or a set.
@@ -341,7 +344,7 @@ class GalileoSessions:
             concurrency: As in `count_many`.
             timeout: As in `count_many`.
             on_progress: As in `count_many`.
-            check: As in `count_many`. With None, a total of 0 is checked as in `count`.
+            check: As in `count_many`. With None, counts of 0 are checked as in `count_all`.
 
         Returns:
             `CountsBy`, a mapping of label to count. For several projects `CountsTable`, a mapping of project to
@@ -352,25 +355,29 @@ class GalileoSessions:
                 projects, what `count_all` raises.
             FilterError: before a request, if the partition isn't a mapping of label to filter.
         """
+        is_single = isinstance(project_id, str | UUID | Filter)
         given = [project_id] if isinstance(project_id, str | UUID | Filter) else project_id
         template = build_query(ANY_PROJECT, where, (), log_stream_id, experiment_id, metrics_testing_id)
-        queries = part_queries(template, partition)
-        projects = list(dict.fromkeys([template.for_project(each).project_id for each in given]))
+        breakdown = Breakdown.by(template, partition)
+        projects = dict.fromkeys([template.for_project(each).project_id for each in given])
         deadline = _deadline(timeout)
         stream = self.count_many(
-            [query.for_project(project) for project in projects for query in queries],
+            breakdown.targets(projects),
             concurrency=concurrency,
-            fail_fast=given is not project_id,
+            fail_fast=is_single,
             timeout=timeout,
             on_progress=on_progress,
             check=check,
         )
-        rest, disjoint = (partition.rest, partition.disjoint) if isinstance(partition, Partition) else (None, False)
-        table = by_project(projects, await report_of(stream), rest=rest, disjoint=disjoint)
-        found = any(counts[label] for counts in table.values() for label in partition)  # a rest can be all sessions
-        if table and not found and check is self._check is None:
-            await self._checks.explain_zero((query.for_project(next(iter(table))) for query in queries), deadline)
-        return table if given is project_id else table[projects[0]]
+        report = await report_of(stream)
+        if check is self._check is None:
+            await self._checks.warn_of(_zeros(report), deadline)
+        collector, tables = Collector(breakdown), dict[str, CountsBy]()
+        for result in report.results:
+            counts = collector.add(result)
+            if counts is not None and not counts.errors:
+                tables[counts.project_id] = counts.counts_by
+        return next(iter(tables.values())) if is_single else CountsTable(tables, report.errors)
 
     async def close(self) -> None:
         """Closes the connections, except those of a session given as `session=`. It can be called twice."""
@@ -398,6 +405,13 @@ class GalileoSessions:
 
     def _counter(self, check: bool | None) -> Count:
         return self._checks.count if (self._check if check is None else check) else self._requester.count
+
+
+def _zeros(report: CountReport) -> Zeros:
+    zeros = Zeros()
+    for result in report.results if 0 in report.counts else ():
+        zeros.add(result.query, result.total_count)
+    return zeros
 
 
 def _deadline(timeout: float | None) -> float | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
+from functools import partial
 from math import inf
-from typing import cast
+from typing import TypeAlias, cast
 from warnings import warn
 
 from attrs import Factory, define
@@ -29,12 +30,92 @@ from galileo_sessions.filters.tree import leaves_of
 CACHE_SECONDS = 300.0
 RECHECK_AFTER = 10.0  # seconds; with older columns, a filter that doesn't fit is checked again against new ones
 MAX_PROJECTS = 1_000  # projects whose columns are cached; each catalog can take 100 kB
-_MAX_ZERO = 5.0  # seconds that a count of 0 waits for columns
+MAX_ZERO = 5.0  # seconds that a count of 0 waits for columns
+MAX_ASKED = 20  # projects whose columns are requested to find one that has columns
 _MAX_WARNED = 1_000  # columns that a client warns about
 
 
+Columns: TypeAlias = Callable[[str, float], Awaitable[ColumnCatalog]]
+"""Returns the columns of a project, at most so many seconds old."""
+_Kinds: TypeAlias = frozenset[tuple[str, str]]  # the column and the type of each leaf of a filter
+
+
+class Zeros:
+    """
+    Counts of 0, which a column that doesn't exist causes, too.
+
+    Filters with the same columns are explained together, once, and only if all their counts are 0.
+    """
+
+    def __init__(self) -> None:
+        self._kinds: dict[bytes, _Kinds] = {}  # by what is sent
+        self._leaves: dict[_Kinds, Filter] = {}
+        self._projects: dict[_Kinds, list[str]] = {}  # those that count 0
+        self._found: set[_Kinds] = set()  # some count isn't 0
+
+    def add(self, query: CountQuery, count: int | None) -> None:
+        """Adds a count; None if it failed."""
+        kinds = self._kinds.get(query.body)
+        if kinds is None:
+            leaves = [leaf for leaf in (*leaves_of(query.where), *query.filters) if isinstance(leaf, Comparison)]
+            kinds = frozenset([(leaf.column_id, leaf.type) for leaf in leaves])
+            self._kinds[query.body] = kinds
+            self._leaves[kinds] = any_of(leaves)
+        if count:
+            self._found.add(kinds)
+        elif count is not None and query.body and kinds:
+            projects = self._projects.setdefault(kinds, [])
+            if len(projects) < MAX_ASKED:
+                projects.append(query.project_id)
+
+    async def explain(self, columns: Columns) -> dict[str, str]:
+        """
+        A sentence for each column of these filters that doesn't exist, or has another type.
+
+        They are compared with the first project that has columns, since one without sessions has none.
+
+        Raises:
+            GalileoError: what `columns` raises.
+        """
+        issues: list[Issue] = []
+        for kinds, projects in self._projects.items():
+            if kinds not in self._found:
+                issues += await _issues(columns, projects, self._leaves[kinds])
+        return {
+            cast("Comparison", issue.node).column_id: f"the count is 0, and {issue.msg}"
+            for issue in issues
+            if issue.type != "not_allowed"  # a value can be new; until then a 0 is right
+        }
+
+
+async def _issues(columns: Columns, projects: Sequence[str], where: Filter) -> tuple[Issue, ...]:
+    """What doesn't fit the columns of the first project that has some."""
+    for project_id in projects:
+        if await columns(project_id, CACHE_SECONDS):
+            try:
+                await check_columns(columns, project_id, where)
+            except FilterCheckError as error:
+                return error.issues
+            break
+    return ()
+
+
+async def check_columns(columns: Columns, project_id: str, where: Filter) -> None:
+    """
+    Checks a filter against a project's columns, and again against newer ones, because a column can be new.
+
+    Raises:
+        FilterCheckError: if the filter doesn't fit.
+        GalileoError: what `columns` raises.
+    """
+    try:
+        (await columns(project_id, CACHE_SECONDS)).check(where)
+    except FilterCheckError:
+        (await columns(project_id, RECHECK_AFTER)).check(where)
+
+
 @define
-class _Columns:
+class _Answer:
     """The cached answer about one project."""
 
     lock: asyncio.Lock = Factory(asyncio.Lock)
@@ -56,9 +137,9 @@ class ColumnChecks:
 
     def __init__(self, requester: Requester) -> None:
         self._requester = requester
-        self._projects: dict[str, _Columns] = {}  # the most recently used last
+        self._projects: dict[str, _Answer] = {}  # the most recently used last
         self._warned: set[str] = set()
-        self._zeros_from = -inf
+        self._silent_until = -inf
 
     async def count(
         self, query: CountQuery, deadline: float | None, *, interactive: bool = True
@@ -73,51 +154,38 @@ class ColumnChecks:
         where = all_of([query.where, *query.filters])
         if query.body and where != ALWAYS:
             try:
-                await self._check(query, where, deadline, interactive)
+                columns = partial(self._catalog, deadline=deadline, interactive=interactive)
+                await check_columns(columns, query.project_id, where)
             except GalileoError as error:
                 error.query = cast("Counted", query)
                 raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
         return await self._requester.count(query, deadline, interactive=interactive)
 
-    async def explain_zero(self, queries: Iterable[CountQuery], deadline: float | None) -> None:
+    async def warn_of(self, zeros: Zeros, deadline: float | None) -> None:
         """
-        Warns once about each column of the filters that the first query's project lacks, or has as another type.
+        Warns once about each column that explains a count of 0.
 
         If the columns can't be requested, it is silent, and isn't tried again for five minutes.
         """
-        asked = [query for query in queries if query.body]
-        leaves = [leaf for query in asked for leaf in (*leaves_of(query.where), *query.filters)]
-        kinds = {(leaf.column_id, leaf.type): leaf for leaf in leaves if isinstance(leaf, Comparison)}
         now = asyncio.get_running_loop().time()
-        if not kinds or now < self._zeros_from:
+        if now < self._silent_until:
             return
-        until = now + _MAX_ZERO if deadline is None else min(deadline, now + _MAX_ZERO)
-        issues: tuple[Issue, ...] = ()
+        until = now + MAX_ZERO if deadline is None else min(deadline, now + MAX_ZERO)
         try:
-            if await self._catalog(asked[0].project_id, CACHE_SECONDS, until, interactive=True):  # it has sessions
-                await self._check(asked[0], any_of(kinds.values()), until, interactive=True)
-        except FilterCheckError as error:
-            issues = error.issues
+            sentences = await zeros.explain(partial(self._catalog, deadline=until, interactive=True))
         except GalileoError as error:
-            self._zeros_from = now + CACHE_SECONDS
+            self._silent_until = now + CACHE_SECONDS
             logger.debug("a count of 0 isn't checked against the columns: %s", error)
-        for issue in issues:
-            column_id = cast("Comparison", issue.node).column_id
-            is_new = column_id not in self._warned and len(self._warned) < _MAX_WARNED
-            if is_new and issue.type != "not_allowed":
+            return
+        for column_id, sentence in sentences.items():
+            if column_id not in self._warned and len(self._warned) < _MAX_WARNED:
                 self._warned.add(column_id)
-                warn(f"the count is 0, and {issue.msg}", ZeroCountWarning, stacklevel=3)
-
-    async def _check(self, query: CountQuery, where: Filter, deadline: float | None, interactive: bool) -> None:
-        try:
-            (await self._catalog(query.project_id, CACHE_SECONDS, deadline, interactive)).check(where)
-        except FilterCheckError:  # perhaps the column is new
-            (await self._catalog(query.project_id, RECHECK_AFTER, deadline, interactive)).check(where)
+                warn(sentence, ZeroCountWarning, stacklevel=3)
 
     async def _catalog(self, project_id: str, age: float, deadline: float | None, interactive: bool) -> ColumnCatalog:
         """The columns of a project, at most `age` seconds old when the call began."""
         began = asyncio.get_running_loop().time()
-        columns = self._projects.pop(project_id, _Columns())
+        columns = self._projects.pop(project_id, _Answer())
         self._projects[project_id] = columns
         if len(self._projects) > MAX_PROJECTS:
             del self._projects[next(iter(self._projects))]
@@ -136,7 +204,7 @@ class ColumnChecks:
             return columns.answer
         raise copy(columns.answer)
 
-    async def _ask(self, columns: _Columns, query: CountQuery, deadline: float | None, interactive: bool) -> None:
+    async def _ask(self, columns: _Answer, query: CountQuery, deadline: float | None, interactive: bool) -> None:
         body = columns_body(query, None, None)
         try:
             catalog, _ = await self._requester.send(COLUMNS, query, body, deadline, interactive=interactive)

@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self, TypeGuard, cast
 from uuid import UUID
 
-from attrs import Attribute, evolve, field, fields, frozen
+from attrs import Attribute, Factory, evolve, field, fields, frozen
 from attrs.validators import optional
 
 from galileo_sessions.display import brief
@@ -172,21 +172,70 @@ def narrowed(query: CountQuery, template: CountQuery) -> CountQuery:
     return evolve(query, **changes)
 
 
-def part_queries(template: CountQuery, partition: Mapping[str, Filter]) -> list[CountQuery]:
-    """
-    A query for each label of a partition; the label is its tag. The last one counts all sessions, if there is a rest.
+@frozen
+class Breakdown:
+    """What is counted in each project."""
 
-    Raises:
-        FilterTypeError: if `partition` isn't a mapping of label to filter.
-    """
-    if not isinstance(partition, Mapping):
-        raise FilterTypeError(
-            f"partition must be a mapping of label to filter, got {brief(partition)}. "
-            'Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
-        )
-    queries = [evolve(template, where=all_of([template.where, part]), tag=label) for label, part in partition.items()]
-    rest = partition.rest if isinstance(partition, Partition) else None
-    return queries if rest is None else [*queries, evolve(template, tag=rest)]
+    whole: CountQuery
+    """All sessions that are divided."""
+    parts: dict[str, CountQuery] = Factory(dict[str, CountQuery])
+    """The query for each label of a partition; the label is its tag."""
+    rest: str | None = None
+    """The label of the sessions that are in no part: the whole minus the parts."""
+    disjoint: bool = True
+    """Whether no session is in two parts."""
+    previous: CountQuery | None = None
+    """The whole in the period before."""
+    unfiltered: CountQuery | None = None
+    """The whole without the filter."""
+
+    @classmethod
+    def by(cls, template: CountQuery, partition: Mapping[str, Filter]) -> Self:
+        """
+        The parts of a partition, and their whole: what they have in common.
+
+        Raises:
+            FilterTypeError: if `partition` isn't a mapping of label to filter.
+        """
+        if not isinstance(partition, Mapping):
+            raise FilterTypeError(
+                f"partition must be a mapping of label to filter, got {brief(partition)}. "
+                'Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
+            )
+        wheres = {label: all_of([template.where, part]) for label, part in partition.items()}
+        parts = {label: evolve(template, where=where, tag=label) for label, where in wheres.items()}
+        if not isinstance(partition, Partition):
+            return cls(template, parts, disjoint=False)
+        whole = evolve(template, where=template.where & partition.whole)
+        return cls(whole, parts, partition.rest, partition.disjoint)
+
+    @property
+    def queries(self) -> list[CountQuery]:
+        """All of them: the parts, the whole, and what it is compared with."""
+        more = [query for query in (self.previous, self.unfiltered) if query is not None]
+        return [*self.parts.values(), self.whole, *more]
+
+    def targets(
+        self, projects: Collection[str] | AsyncIterable[str]
+    ) -> Iterable[CountQuery] | AsyncIterator[CountQuery]:
+        """The queries for each project, made as they are needed."""
+        if isinstance(projects, AsyncIterable):
+            return (query.for_project(project) async for project in projects for query in self.queries)
+        return _Targets(projects, self.queries)
+
+
+@frozen
+class _Targets:
+    """The queries for each project. Their number is known."""
+
+    projects: Collection[str]
+    queries: Sequence[CountQuery]
+
+    def __len__(self) -> int:
+        return len(self.projects) * len(self.queries)
+
+    def __iter__(self) -> Iterator[CountQuery]:
+        return (query.for_project(project) for project in self.projects for query in self.queries)
 
 
 def columns_body(query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None) -> bytes:

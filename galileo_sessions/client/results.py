@@ -1,13 +1,13 @@
 """What counts return: the result of each target, the progress of a fan-out, and counts by day, bin or value."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from typing import Any, TypeAlias, TypeVar, cast, final
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from galileo_sessions import display
-from galileo_sessions.client.query import CountQuery
+from galileo_sessions.client.query import Breakdown, CountQuery
 from galileo_sessions.display import brief
 from galileo_sessions.errors import Attempt, ConfigurationError, GalileoError
 
@@ -45,7 +45,7 @@ class CountResult:
         return cast("int", self.total_count)
 
     def __repr__(self) -> str:
-        what = _some(self.total_count or 0, "session") if self.error is None else type(self.error).__name__
+        what = display.some(self.total_count or 0, "session") if self.error is None else type(self.error).__name__
         tag = "" if self.query.tag is None else f", {brief(self.query.tag)}"
         return f"<CountResult: {what}, project {self.query.project_id}{tag}>"
 
@@ -98,7 +98,7 @@ class CountReport:
     @property
     def errors(self) -> tuple[GalileoError, ...]:
         """The errors of the targets that failed; `error.query` is the target."""
-        return tuple([result.error for result in self.results if result.error is not None])
+        return _errors_of(self.results)
 
     @property
     def total(self) -> int:
@@ -119,7 +119,7 @@ class CountReport:
 
     def __repr__(self) -> str:
         failed = f", {len(self.errors):,} failed" if self.errors else ""
-        return f"<CountReport: {_some(len(self.results), 'result')}, total {self.total:,}{failed}>"
+        return f"<CountReport: {display.some(len(self.results), 'result')}, total {self.total:,}{failed}>"
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         named = [(f"{result.query.project_id} {result.query.tag or ''}", result.total_count) for result in self.results]
@@ -132,16 +132,149 @@ class CountReport:
         Raises:
             ExceptionGroup: with all of them.
         """
-        if self.errors:
-            raise ExceptionGroup(f"{len(self.errors)} of {len(self.results)} counts failed", self.errors)
+        _raise(self.errors, len(self.results))
+
+
+# ---- counts by day, bin or value -------------------------------------------------------------------------------------
+
+
+@frozen
+class Change:
+    """Two counts of the same thing."""
+
+    earlier: int
+    total_count: int
+
+    @property
+    def difference(self) -> int:
+        """How many sessions there are more; below 0 if there are fewer."""
+        return self.total_count - self.earlier
+
+    @property
+    def relative(self) -> float | None:
+        """The difference divided by the earlier count; None if that was 0."""
+        return self.difference / self.earlier if self.earlier else None
+
+    @property
+    def percent(self) -> float | None:
+        """The same in percent, to one decimal."""
+        return None if self.relative is None else round(100 * self.relative, 1)
+
+
+@frozen
+class ProjectCounts:
+    """The counts of one project: all its sessions, their parts, and what they are compared with."""
+
+    whole: CountResult
+    parts: Mapping[str, CountResult] = Factory(dict[str, CountResult])
+    """The result of each label of a partition."""
+    rest: str | None = None
+    """The label of the sessions that are in no part."""
+    disjoint: bool = True
+    """Whether no session is in two parts."""
+    previous: CountResult | None = None
+    """The period before."""
+    unfiltered: CountResult | None = None
+    """The same scope and period without the filter."""
+
+    @property
+    def project_id(self) -> str:
+        """The project."""
+        return self.whole.query.project_id
+
+    @property
+    def errors(self) -> tuple[GalileoError, ...]:
+        """The errors of the counts that failed."""
+        more = [result for result in (self.previous, self.unfiltered) if result is not None]
+        return _errors_of([*self.parts.values(), self.whole, *more])
+
+    @property
+    def error(self) -> GalileoError | None:
+        """The error of the whole, or of the period before."""
+        return self.whole.error if self.previous is None else self.whole.error or self.previous.error
+
+    @property
+    def sum_of_parts(self) -> int | None:
+        """The sum of the parts; None if one of them failed."""
+        counts = [part.total_count for part in self.parts.values()]
+        return None if None in counts else sum(cast("list[int]", counts))
+
+    @property
+    def rest_count(self) -> int | None:
+        """The whole minus the parts, at least 0; None if there is no rest, or if one of these counts failed."""
+        if self.rest is None or self.whole.total_count is None or self.sum_of_parts is None:
+            return None
+        return max(0, self.whole.total_count - self.sum_of_parts)  # sessions can arrive between the requests
+
+    @property
+    def counts(self) -> dict[str, int | None]:
+        """The count of each part, None if it failed; then that of the rest, if it is known."""
+        counts = {label: part.total_count for label, part in self.parts.items()}
+        return counts if self.rest is None or self.rest_count is None else {**counts, self.rest: self.rest_count}
+
+    @property
+    def total(self) -> int | None:
+        """The sessions, each counted once, as in `CountsBy.total`; None if that count failed."""
+        if self.whole.total_count is None or not self.disjoint:
+            return self.whole.total_count
+        return max(self.whole.total_count, self.sum_of_parts or 0)
+
+    @property
+    def change(self) -> Change | None:
+        """The whole compared with the period before; None unless both are known."""
+        if self.previous is None or self.previous.total_count is None or self.whole.total_count is None:
+            return None
+        return Change(self.previous.total_count, self.whole.total_count)
+
+    @property
+    def counts_by(self) -> "CountsBy":
+        """The counts, none of which failed, as `count_by` returns them."""
+        return CountsBy(
+            self.project_id, cast("dict[str, int]", self.counts), disjoint=self.disjoint, whole=self.whole.unwrap()
+        )
+
+
+class Collector:
+    """
+    Collects the results of `breakdown.targets(projects)`, in any order.
+
+    It holds the results of the projects under way, and no others.
+    """
+
+    def __init__(self, breakdown: Breakdown) -> None:
+        self._breakdown = breakdown
+        self._size = len(breakdown.queries)
+        self._pending: dict[int, list[CountResult]] = {}
+
+    def add(self, result: CountResult) -> ProjectCounts | None:
+        """Adds a result; returns the counts of its project if this was the last one."""
+        project = result.index // self._size
+        results = self._pending.setdefault(project, [])
+        results.append(result)
+        if len(results) < self._size:
+            return None
+        del self._pending[project]
+        plan, ordered = self._breakdown, iter(sorted(results, key=lambda result: result.index))
+        return ProjectCounts(
+            parts={label: next(ordered) for label in plan.parts},
+            whole=next(ordered),
+            previous=None if plan.previous is None else next(ordered),
+            unfiltered=None if plan.unfiltered is None else next(ordered),
+            rest=plan.rest,
+            disjoint=plan.disjoint,
+        )
 
 
 def _copy(counts: Mapping[str, Any]) -> dict[str, Any]:
     return dict(counts)
 
 
+def _sum(counts: Mapping[str, int]) -> int:
+    return sum(counts.values())
+
+
 class _Held(Mapping[str, V]):
-    """A mapping of what it holds."""
+    """A mapping of results. It equals every mapping with the same items."""
 
     _held: Mapping[str, V]
 
@@ -154,45 +287,51 @@ class _Held(Mapping[str, V]):
     def __len__(self) -> int:
         return len(self._held)
 
+    def __hash__(self) -> int:
+        return hash(frozenset(self._held.items()))
+
 
 @final
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class CountsBy(_Held[int]):
     """
     A mapping from each label of a partition to its count; `print` draws it as bars.
 
-    `dict(counts)` is plain data. Two objects are equal if they have the same project and counts.
+    `dict(counts)` is plain data. The object equals every mapping with the same items, except the counts of another
+    project.
     """
 
     project_id: str
-    _held: dict[str, int] = field(converter=_copy, hash=False)
-    disjoint: bool = field(default=True, eq=False)
+    _held: dict[str, int] = field(converter=_copy)
+    disjoint: bool = True
     """Whether no session is in two parts, as far as the partition knows."""
+    whole: int = field(default=Factory(_sum, takes_self=True), kw_only=True)
+    """The sessions that were divided, each counted once. Default: the sum of the counts."""
 
     @property
     def total(self) -> int:
-        """The sum of the counts. A session in two parts, such as one with two tags, is counted twice."""
-        return sum(self.values())
+        """
+        The sessions that were divided, each counted once, whether or not they are in a part.
+
+        If sessions arrive between the requests, parts that can't overlap can exceed it. Then it is their sum.
+        """
+        return max(self.whole, _sum(self)) if self.disjoint else self.whole
 
     def rows(self) -> list[dict[str, Any]]:
         """
         A dict for each label, for pandas and csv: `project_id`, `label`, `total_count`, and `share`.
 
-        A share is from 0 to 1 of the total; it is None if parts can overlap.
+        A share is from 0 to 1 of the total.
         """
-        total = self._whole()
         return [
             {
                 "project_id": self.project_id,
                 "label": label,
                 "total_count": count,
-                "share": None if total is None else count / (total or 1),
+                "share": count / (self.total or 1),
             }
             for label, count in self.items()
         ]
-
-    def _whole(self) -> int | None:
-        return self.total if self.disjoint else None
 
     def change_from(self, earlier: "CountsBy") -> list[dict[str, Any]]:
         """
@@ -209,38 +348,46 @@ class CountsBy(_Held[int]):
             numbers = f"{len(self)} labels with {len(earlier)}"
             raise ConfigurationError(f"change_from can't compare {numbers}. Count by partitions of the same length")
         before = earlier if self.keys() == earlier.keys() else dict(zip(self, earlier.values(), strict=True))
-        pairs = [(label, before[label], count) for label, count in self.items()]
+        changes = {label: Change(before[label], count) for label, count in self.items()}
         return [
             {
                 "label": label,
-                "earlier": old,
-                "total_count": new,
-                "difference": new - old,
-                "change": (new - old) / old if old else None,
+                "earlier": change.earlier,
+                "total_count": change.total_count,
+                "difference": change.difference,
+                "change": change.relative,
             }
-            for label, old, new in [*pairs, ("total", earlier.total, self.total)]
+            for label, change in [*changes.items(), ("total", Change(earlier.total, self.total))]
         ]
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, CountsBy) and self.project_id != other.project_id:
+            return False
+        return super().__eq__(other)
+
+    __hash__ = _Held[int].__hash__
+
     def __repr__(self) -> str:
-        return f"<CountsBy: {_some(len(self), 'label')}, total {self.total:,}>"
+        return f"<CountsBy: {display.some(len(self), 'label')}, total {self.total:,}>"
 
     def __str__(self) -> str:
-        return display.chart([*self.items()], total=self._whole())
+        return display.chart([*self.items()], total=self.total)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_chart(("label", "sessions"), [*self.items()], f"total {self.total:,}", self._whole())
+        return display.html_chart(("label", "sessions"), [*self.items()], f"total {self.total:,}", self.total)
 
 
 @final
-@frozen(repr=False)
+@frozen(repr=False, eq=False)
 class CountsTable(_Held[CountsBy]):
     """
     The counts of several projects by day, bin or value: a mapping from project id to `CountsBy`, in the given order.
 
-    Projects with a count that failed are missing; `errors` has the reasons.
+    Projects with a count that failed are missing; `errors` has the reasons. The object equals every mapping with the
+    same items.
     """
 
-    _held: dict[str, CountsBy] = field(converter=_copy, hash=False)
+    _held: dict[str, CountsBy] = field(converter=_copy)
     errors: tuple[GalileoError, ...] = ()
     """The errors of the counts that failed; `error.query` has the project, and the label as its `tag`."""
 
@@ -260,12 +407,11 @@ class CountsTable(_Held[CountsBy]):
         Raises:
             ExceptionGroup: with all of them.
         """
-        if self.errors:
-            raise ExceptionGroup(f"{_some(len(self.errors), 'count')} failed", self.errors)
+        _raise(self.errors)
 
     def __repr__(self) -> str:
         failed = f", {len(self.errors):,} failed" if self.errors else ""
-        return f"<CountsTable: {_some(len(self), 'project')}, total {self.total:,}{failed}>"
+        return f"<CountsTable: {display.some(len(self), 'project')}, total {self.total:,}{failed}>"
 
     def __str__(self) -> str:
         return display.chart(self._totals(), total=self.total)
@@ -277,33 +423,12 @@ class CountsTable(_Held[CountsBy]):
         return [(project_id, counts.total) for project_id, counts in self.items()]
 
 
-def by_project(projects: Sequence[str], report: CountReport, *, rest: str | None, disjoint: bool) -> CountsTable:
-    """
-    The counts of each project, by the tags of its queries.
-
-    Args:
-        projects: The ids.
-        report: The results: as many for each project, in the order of the projects.
-        rest: The label whose count, that of all sessions, becomes that of the sessions in no part.
-        disjoint: Whether no session is in two parts.
-    """
-    size = len(report.results) // max(1, len(projects))
-    tables: dict[str, CountsBy] = {}
-    for number, project in enumerate(projects):
-        results = report.results[number * size : (number + 1) * size]
-        if all(result.ok for result in results):
-            counts = {result.query.tag: result.unwrap() for result in results}
-            if rest is not None:
-                everything = counts.pop(rest)
-                counts[rest] = rest_of(everything, counts.values())
-            tables[project] = CountsBy(project, counts, disjoint)
-    return CountsTable(tables, report.errors)
+def _errors_of(results: Iterable[CountResult]) -> tuple[GalileoError, ...]:
+    return tuple([result.error for result in results if result.error is not None])
 
 
-def rest_of(everything: int, parts: Iterable[int]) -> int:
-    """The sessions in no part; at least 0, because sessions can arrive between the requests."""
-    return max(0, everything - sum(parts))
-
-
-def _some(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def _raise(errors: tuple[GalileoError, ...], total: int | None = None) -> None:
+    if errors:
+        counts = display.some(len(errors) if total is None else total, "count")
+        of = "" if total is None else f"{len(errors):,} of "
+        raise ExceptionGroup(f"{of}{counts} failed", errors)

@@ -16,7 +16,7 @@ from galileo_sessions import display
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters.kinds import FilterType
-from galileo_sessions.filters.nodes import LEAVES, DateFilter, Filter, NumberFilter
+from galileo_sessions.filters.nodes import ALWAYS, LEAVES, DateFilter, Filter, NumberFilter
 from galileo_sessions.filters.times import Unit, instant_in, next_begin, zone_of
 from galileo_sessions.filters.values import as_number, as_sequence, check_comparison
 
@@ -60,19 +60,21 @@ class Partition(Mapping[str, Filter]):
     """Whether no session is in two parts, as in all partitions that columns make but those of a collection."""
     rest: str | None = field(default=None, kw_only=True, validator=_check_rest)
     """The label of the sessions that are in no part, if `count_by` counts them."""
+    whole: Filter = field(default=ALWAYS, kw_only=True)
+    """What all parts have in common: the period of parts of a date that have no rest. `count_by` counts it, too."""
 
     def with_rest(self, label: str) -> "Partition":
         """
         The partition with one more label in `count_by`, for the sessions that are in no part.
 
-        Its count is that of all sessions minus the sum of the parts, for one more request: the API doesn't document
-        whether `~` selects sessions without a value. So the mapping itself has no filter with this label.
+        Its count is that of all sessions minus the sum of the parts: the API doesn't document whether `~` selects
+        sessions without a value. So the mapping itself has no filter with this label.
 
         Raises:
             FilterError: if a part has the label, or if parts can overlap: those of a collection, and those of a
                 partition that no column made.
         """
-        return evolve(self, rest=label)
+        return evolve(self, rest=label, whole=ALWAYS)
 
     def __getitem__(self, label: str) -> Filter:
         return self._filters[label]
@@ -181,7 +183,8 @@ def by_time(column_id: str, unit: Unit, start: object, end: object, tz: object) 
     first, last = instant_in(start, zone), instant_in(end, zone)
     if first >= last:
         raise FilterError("end must be after start. For one day, end is the next day")
-    return _partition(_units(column_id, unit, first, last, zone))
+    period = DateFilter(column_id, "gte", first) & DateFilter(column_id, "lt", last)
+    return evolve(_partition(_units(column_id, unit, first, last, zone)), whole=period)
 
 
 def _units(column_id: str, unit: Unit, first: datetime, last: datetime, zone: tzinfo) -> Iterator[tuple[str, Filter]]:

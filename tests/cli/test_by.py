@@ -2,6 +2,7 @@
 
 import csv
 from datetime import UTC, datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import click
@@ -9,14 +10,25 @@ import pytest
 from support.processes import COUNTS, IDS, SESSIONS, WHERE, objects
 from support.terminal import check
 
-from galileo_sessions import ALWAYS, Col, ColumnCatalog, matches
-from galileo_sessions.cli.failures import Refused
-from galileo_sessions.cli.parts import read_split
+from galileo_sessions import Col, ColumnCatalog, CountQuery, matches
+from galileo_sessions.cli.options import Refused, read_breakdown
 
 MONTHS = ("--by", "created_at:month", "--since", "2026-04-01", "--until", "2026-07-01")
 BINS = "score:1,3"
+EMPTY = str(UUID(int=1, version=4))
 NOW = datetime(2026, 5, 20, 10, 30, tzinfo=UTC)
 CREATED = Col.date("created_at")
+
+
+def read(by=None, since=None, until=None, tz=None, *, now=NOW, columns=ColumnCatalog.of, **more):
+    """What the options of a count without a filter divide it into."""
+    options = {"by": by, "since": since, "until": until, "tz": tz, **more}
+    return read_breakdown(CountQuery(IDS[0]), now, columns, **options)
+
+
+def parts(*options, **more):
+    """The filters of the parts by their labels."""
+    return {label: part.where for label, part in read(*options, **more).parts.items()}
 
 
 def expected(project: str) -> dict[str, int]:
@@ -30,12 +42,12 @@ async def test_parts_as_rows_for_programs(server, run):
     """CSV and JSON have a row for each part with its label, in order; the total is on stderr."""
     counts = expected(IDS[0])
     status, out, err = await run("count", IDS[0], *MONTHS, "--format", "csv")
-    assert (status, err) == (0, f"4 of 4 counted, total {COUNTS[IDS[0]]}\n")
+    assert (status, err) == (0, f"1 project counted (4 requests), {COUNTS[IDS[0]]} sessions\n")
     header, *rows = csv.reader(out.splitlines())
     assert header == ["project_id", "label", "total_count", "error"]
     assert rows == [[IDS[0], label, str(count), ""] for label, count in counts.items()]
     server.fail_next(503)  # the first count comes last
-    _, out, _ = await run("count", *IDS[:2], *MONTHS, "--format", "json")
+    _, out, _ = await run("count", *IDS[:2], *MONTHS, "--format", "json", "--ordered")
     assert objects(out) == [
         {"project_id": project, "label": label, "total_count": count}
         for project in IDS[:2]
@@ -92,7 +104,7 @@ async def test_projects_of_a_file_have_all_parts(server, run, tmp_path):
     (tmp_path / "ids").write_text("\n".join(IDS[:2]))
     status, out, err = await run("count", "--projects-from", str(tmp_path / "ids"), *MONTHS, "--format", "json")
     assert (status, len(out.splitlines())) == (0, 6)
-    assert err.startswith("8 of 8 counted")
+    assert err.startswith("2 projects counted (8 requests), ")
 
 
 async def test_parts_are_checked_before_they_are_counted(server, run):
@@ -113,7 +125,7 @@ async def test_the_rest_of_a_project_has_a_label(server, run):
         rows = objects(out)
         assert (status, [row["label"] for row in rows]) == (0, labels)
         assert sum(row["total_count"] for row in rows) == COUNTS[IDS[0]]
-        assert err.endswith(f"counted, total {COUNTS[IDS[0]]}\n")
+        assert err.endswith(f" requests), {COUNTS[IDS[0]]} sessions\n")
     missing = sum("score" not in session for session in SESSIONS if session["project_id"] == IDS[0])
     assert f"no value,{missing},\n" in (await run("count", IDS[0], "--by", BINS, "-f", "csv")).out
 
@@ -127,7 +139,7 @@ async def test_parts_that_overlap_are_told(server, run):
     assert sum(int(number) for _, number, _ in parts) > COUNTS[IDS[0]]
     assert [share for *_, share in parts] == [f"{int(number) / COUNTS[IDS[0]]:.1%}" for _, number, _ in parts]
     total, note = err.splitlines()
-    assert total == f"4 of 4 counted, total {COUNTS[IDS[0]]}"
+    assert total == f"1 project counted (4 requests), {COUNTS[IDS[0]]} sessions"
     assert note.startswith("The parts overlap")
 
 
@@ -140,6 +152,15 @@ async def test_a_whole_that_fails_has_no_rest(server, run):
         options = ("--by", "score:1,3", "--format", "json", "--concurrency", "1")
         done = await run("count", "-", *options, stdin=IDS[0])  # a pipe asks no columns first
         assert (done.status, "no value" in done.out, '"error"' in done.out) == (1, False, True)
+
+
+async def test_a_project_without_sessions_does_not_decide_the_parts(server, run):
+    """--by uses the columns of the first project that has some."""
+    for projects in ([EMPTY, IDS[0]], [IDS[0], EMPTY]):
+        status, out, _ = await run("count", *projects, "--by", "is_complete", "-f", "json", "--ordered")
+        assert (status, [row["project_id"] for row in objects(out)]) == (0, [p for p in projects for _ in range(3)])
+    done = await run("count", EMPTY, "--by", "is_complete")
+    assert (done.status, "because the project has no columns" in done.err) == (2, True)
 
 
 async def test_columns_of_a_pipe_are_unknown(server, run):
@@ -164,16 +185,17 @@ async def test_columns_of_a_pipe_are_unknown(server, run):
 def test_a_period_needs_no_parts(since, until, start, end):
     """Without --by, --since and --until filter the time column; how long ago is exact."""
     made = Col.date("made")
-    split = read_split(None, since, until, None, NOW, time_column="made")
-    assert split.period == made.gte(start) & made.lt(end)
-    assert split.previous == made.gte(start - (end - start)) & made.lt(start)
+    counted = read(None, since, until, time_column="made", compare="previous", unfiltered=True)
+    assert counted.whole.where == counted.unfiltered.where == made.gte(start) & made.lt(end)
+    assert counted.previous.where == made.gte(start - (end - start)) & made.lt(start)
 
 
 def test_the_last_hours_are_hours_where_clocks_change():
     """Twelve hours are twelve hours in a night in which clocks go back."""
     moment = datetime(2026, 10, 25, 6, tzinfo=ZoneInfo("Europe/Berlin"))
-    split = read_split(None, "12h", None, "Europe/Berlin", moment)
-    assert split.period == CREATED.gte(datetime(2026, 10, 24, 17, tzinfo=UTC)) & CREATED.lt(moment)
+    assert read(None, "12h", None, "Europe/Berlin", now=moment).whole.where == CREATED.gte(
+        datetime(2026, 10, 24, 17, tzinfo=UTC)
+    ) & CREATED.lt(moment)
 
 
 async def test_a_period_is_counted(server, run):
@@ -198,7 +220,7 @@ async def test_the_previous_period_and_the_change(server, run):
     percent = round(100 * (now - before) / before, 1)
     status, out, err = await run("count", *options)
     header, row = out.splitlines()
-    assert (status, err) == (0, f"2 of 2 counted, total {now}\n")
+    assert (status, err) == (0, f"1 project counted (2 requests), {now} sessions\n")
     assert header.split() == ["project", "id", "sessions", "previous", "change"]
     assert row.split() == [IDS[0], str(now), str(before), f"{now - before:+}", f"({percent:+}%)"]
     assert max(map(len, out.splitlines())) <= 80
@@ -243,15 +265,16 @@ def test_times_can_be_relative(options, start, end):
     """How long ago means the beginning of a unit, so the first part is whole. By default, the end is now."""
     by, _, _, tz = options
     make = getattr(CREATED, f"{by.partition(':')[2]}s")
-    assert read_split(*options, NOW).partition == make(start, end, tz=ZoneInfo(tz or "UTC"))
+    partition = make(start, end, tz=ZoneInfo(tz or "UTC"))
+    assert (parts(*options), read(*options).whole.where) == (partition, partition.whole)
 
 
 @pytest.mark.parametrize(("now", "hours"), [("03:30+01:00", "2"), ("02:30+01:00", "1"), ("02:30+02:00", "0")])
 def test_hours_ago_are_hours_where_clocks_change(now, hours):
     """Clocks in Berlin show the hour from 2 to 3 twice that night; `--since 2h` means two hours all the same."""
     moment = datetime.fromisoformat(f"2026-10-25T{now}").astimezone(ZoneInfo("Europe/Berlin"))
-    split = read_split("created_at:hour", f"{hours}h", "2026-10-26", "Europe/Berlin", moment)
-    assert next(iter(split.partition.values())).children[0].value == datetime(2026, 10, 25, 0, tzinfo=UTC)
+    filters = parts("created_at:hour", f"{hours}h", "2026-10-26", "Europe/Berlin", now=moment)
+    assert next(iter(filters.values())).children[0].value == datetime(2026, 10, 25, 0, tzinfo=UTC)
 
 
 COLUMNS = ColumnCatalog.of(
@@ -271,32 +294,34 @@ def test_edges_make_bins():
         ("done", Col.boolean("done").values()),
     ):
         since = "1d" if "day" in by else None
-        assert read_split(by, since, None, None, NOW, columns=lambda: COLUMNS).partition == partition
+        assert parts(by, since, columns=lambda: COLUMNS) == partition
 
 
 def test_a_rest_has_a_label_of_its_own():
     """A value can be `other`; then the rest is in brackets. A boolean column ends with the sessions without a value."""
     for by, rest in (("a:x", "other"), ("a:other", "(other)"), ("a:other,(other)", "((other))"), ("done", "no value")):
-        split = read_split(by, None, None, None, NOW, columns=lambda: ColumnCatalog.of(a="text", done="boolean"))
-        assert split.partition.rest == rest
+        assert read(by, columns=lambda: ColumnCatalog.of(a="text", done="boolean")).rest == rest
 
 
 def test_a_period_may_end_far_away():
     """Only --compare needs the period before, which can begin before the year 1."""
-    split = read_split(None, "1000-01-01", "9999-12-31", None, NOW)
-    assert split.period == CREATED.gte("1000-01-01T00:00Z") & CREATED.lt("9999-12-31T00:00Z")
+    period = CREATED.gte("1000-01-01T00:00Z") & CREATED.lt("9999-12-31T00:00Z")
+    assert read(None, "1000-01-01", "9999-12-31").whole.where == period
     with pytest.raises(Refused, match="the previous period is out of range"):
-        _ = split.previous
-    assert read_split(None, None, "1d", None, NOW).previous == ALWAYS
+        read(None, "1000-01-01", "9999-12-31", compare="previous")
 
 
 async def test_zeros_with_a_rest_explain_themselves(server, run):
     """If no session is in a part, the columns of the parts are checked, although the rest has all sessions."""
     server.strict = False
     done = await run("count", "-", "--by", "scroe:1,2", stdin=IDS[0])
-    assert (done.status, "0 in all parts. " in done.err, "did you mean score?" in done.err) == (0, True, True)
+    assert (done.status, "Warning: the count is 0, and " in done.err, "did you mean score?" in done.err) == (
+        0,
+        True,
+        True,
+    )
     done = await run("count", IDS[0], "--by", "score:4.5,5", "-w", "score == 4.4")
-    assert (done.status, "0 in all" in done.err) == (0, False)
+    assert (done.status, "Warning" in done.err) == (0, False)
 
 
 @pytest.mark.parametrize(
@@ -337,7 +362,7 @@ async def test_zeros_with_a_rest_explain_themselves(server, run):
 def test_a_mistake_in_the_parts_is_explained(by, since, tz, error, message):
     """An error about the parts names the option."""
     with pytest.raises(error) as raised:
-        read_split(by, since, None, tz, NOW, columns=lambda: COLUMNS)
+        read(by, since, None, tz, columns=lambda: COLUMNS)
     assert message in str(raised.value)
 
 
@@ -356,6 +381,13 @@ async def test_a_mistake_in_the_parts_ends_with_status_2(server, run):
             ("--time-column", "made", "--by", "created_at:day", "--since", "1d"),
             "--by created_at:day names the column of the time. Leave out --time-column.",
         ),
+        (("--since", ""), "Error: --since: '' must be a day"),
+        (("--until", ""), "Error: --until: '' must be a day"),
+        (("--since", "1d", "--tz", ""), "Error: --tz: unknown time zone ''"),
+        (("--since", "1d", "--time-column", ""), "Error: --time-column: "),
+        (("--by", ""), "--by '' must be COLUMN:UNIT"),
+        (("--where", ""), "Error: --where: "),
+        (("--fail-above", ""), "'' must be a number"),
         (("--fail-above", "many"), "'many' must be a number such as 100, or a share such as 10%."),
     ):
         status, out, err = await run("count", IDS[0], *options)

@@ -17,7 +17,7 @@ async def test_a_failure_is_reported_with_its_reason(server, run):
     assert first.startswith(f"{IDS[0]}: 422")
     assert all(line.startswith("  ") for line in more)
     assert "not yours" in err
-    assert last == f"1 of 2 counted, 1 failed, total {counted.split()[1]}"
+    assert last == f"1 of 2 projects counted, 1 failed, {counted.split()[1]} sessions"
 
 
 async def test_failures_that_are_alike_are_summed_up(server, run):
@@ -32,7 +32,7 @@ async def test_failures_that_are_alike_are_summed_up(server, run):
     *first, more, other, total = err.splitlines()
     assert [line.partition(":")[0] for line in (*first, other)] == [*IDS[:3], IDS[5]]
     assert more == "2 more counts failed with NotFoundError; --errors FILE writes all of them"
-    assert total.startswith("6 of 12 counted, 6 failed")
+    assert total.startswith("6 of 12 projects counted, 6 failed, ")
 
 
 async def test_all_failures_are_in_a_file(server, run, tmp_path):

@@ -23,7 +23,7 @@ def test_ctrl_c_tells_what_was_counted(monkeypatch, capfd):
         presser.join()
     out, err = capfd.readouterr()
     assert [row["total_count"] for row in objects(out)] == [100] * 12
-    assert err == "interrupted; 12 of 40 counted, total 1,200\n"
+    assert err == "interrupted; 12 of 40 projects counted, 1,200 sessions\n"
 
 
 @pytest.mark.usefixtures("_key")
@@ -35,7 +35,7 @@ async def test_ctrl_c_waits_for_no_pipe(monkeypatch):
             running.stdin.write(f"{PROJECT}\n".encode())
             assert json.loads(await running.stdout.readline())["total_count"] == 7
             running.send_signal(signal.SIGINT)
-            assert await running.stderr.read() == b"interrupted; 1 counted, total 7\n"
+            assert await running.stderr.read() == b"interrupted; 1 project counted, 7 sessions\n"
             assert await running.wait() == 130
 
 

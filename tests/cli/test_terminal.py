@@ -65,7 +65,7 @@ async def test_a_bar_and_results_in_a_file(show, server, tmp_path):
     assert re.search(r"\b12 of 12, [\d,]+ a second, 1 failed, limit", written)
     first, *_, last = screen(written).splitlines()
     assert ": 404 " in first
-    assert last.startswith("11 of 12 counted, 1 failed, total ")
+    assert last.startswith("11 of 12 projects counted, 1 failed, ")
 
 
 async def test_a_bar_while_the_service_accepts_nothing(show, server):
@@ -74,7 +74,7 @@ async def test_a_bar_while_the_service_accepts_nothing(show, server):
     status, written = await show("count", *IDS)
     assert status == 0
     assert ", 0 failed, waiting for the service" in written
-    assert screen(written).splitlines()[-1].startswith("12 of 12 counted, total ")
+    assert screen(written).splitlines()[-1].startswith("12 projects counted, ")
 
 
 async def test_a_terminal_that_knows_no_bars_has_none(show, server):

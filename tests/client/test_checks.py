@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 from support.clock import virtual_time
@@ -251,6 +251,7 @@ async def test_a_checked_count_has_the_patience_of_one_that_is_asked_alone():
 # ---- a count of 0 ----------------------------------------------------------------------------------------------------
 
 ZERO = b'{"total_count":0}'
+FULL = ids(2)[1]  # counts 7, unless the filter has a typo
 FITTING = ["fits", "not allowed", "no columns"]
 
 
@@ -261,6 +262,8 @@ class Zeros(Service):
         """Answers one request."""
         if b"/available_columns" in self.server.requests[nth - 1].split(b"\r\n")[0]:
             await super().behave(nth, writer)
+        elif number_of(self.server.requests[nth - 1]) == 1 and b"imput" not in self.server.requests[nth - 1]:
+            writer.write(http())
         else:
             writer.write(http(body=ZERO))
 
@@ -293,11 +296,13 @@ BY_TYPO = {"a": TYPO, "b": Col("imput").contains("y")}
         (lambda galileo: galileo.count_by([PROJECT, *ids(2)], {"a": GOOD}, TYPO), "did you mean input"),
         (lambda galileo: galileo.count_all([PROJECT, *ids(2)], TYPO), "did you mean input"),
         (lambda galileo: galileo.count_by(PROJECT, WITH_REST), "did you mean input"),
+        (lambda galileo: galileo.count_all([CountQuery(FULL, TYPO), CountQuery(FULL)]), "did you mean input"),
+        (lambda galileo: galileo.count_by(FULL, {"a": TYPO, "b": GOOD}), "did you mean input"),
     ],
-    ids=["typo", "flat list", "query", "wrong type", "by", "by, several projects", "all", "rest"],
+    ids=["typo", "flat list", "query", "wrong type", "by", "by, several projects", "all", "rest", "one", "one part"],
 )
 async def test_a_zero_explains_itself_once(count, message):
-    """If a count or a total is 0, a column that doesn't fit is named, once for each client."""
+    """If all counts of a filter are 0, a column that doesn't fit is named, once for each client."""
     async with zeros() as (service, galileo):
         with pytest.warns(ZeroCountWarning, match=message) as caught:
             await count(galileo)
@@ -328,6 +333,31 @@ async def test_a_zero_is_not_checked_if(how):
         else:
             assert await galileo.count(PROJECT, {"client": TYPO, "None": None, "NEVER": NEVER}[how]) == 0
     assert service.columns.total() == (how in FITTING)
+
+
+class Empty(Zeros):
+    """The first projects have no sessions, and so no columns."""
+
+    empty = 0
+
+    async def behave(self, nth: int, writer: asyncio.StreamWriter) -> None:
+        """Answers one request."""
+        is_empty = number_of(self.server.requests[nth - 1]) < self.empty
+        self.catalogs = [json.dumps(dump_catalog(ColumnCatalog([]) if is_empty else FEW))]
+        await super().behave(nth, writer)
+
+
+@pytest.mark.parametrize(("empty", "warns"), [(2, pytest.warns(ZeroCountWarning)), (20, nullcontext())])
+async def test_a_project_without_columns_blames_no_filter(empty, warns):
+    """A filter is compared with the first project that has columns; if twenty have none, with no other."""
+    service = Empty(FEW)
+    service.empty = empty
+    async with raw_server(service.behave) as service.server:
+        async with GalileoSessions("k", base_url=service.server.url) as galileo:
+            with warns:
+                await galileo.count_all(ids(30), Col("imput").eq("a"))
+            await galileo.count_all(ids(30), Col("input").eq("a"))
+    assert service.columns.total() == min(empty + 1, 20)
 
 
 async def test_columns_that_fail_are_silent_after_a_zero(caplog):

@@ -40,7 +40,7 @@ async def test_each_session_is_in_one_of_365_days(galileo, local_galileo):
     counts = await galileo.count_by(IDS[0], YEAR)
     assert isinstance(counts, CountsBy)
     assert (len(counts), counts.total, [*counts]) == (365, COUNTS[IDS[0]], [*YEAR])
-    assert len(local_galileo.requests) == 365
+    assert len(local_galileo.requests) == 366  # and the year
     times = [session["created_at"] for session in SESSIONS if session["project_id"] == IDS[0]]
     days = Counter(str(datetime.fromisoformat(time).astimezone(ZoneInfo("Europe/Berlin")).date()) for time in times)
     assert {day: count for day, count in counts.items() if count} == days
@@ -70,10 +70,11 @@ def test_the_sum_is_the_count_over_the_range(zone, unit, first, length):
     """The parts add up to the count of the whole range, in any zone and any unit."""
     start = datetime(2026, 4, 1, tzinfo=UTC) + timedelta(hours=first)
     end = start + timedelta(hours=length)
+    partition = getattr(CREATED, unit)(start, end, tz=zone)  # reads the time zone's file
 
     async def both():
         async with LocalGalileo(SESSIONS) as server, client(server.url, api_key=server.api_key) as made:
-            counts = await made.count_by(IDS[1], getattr(CREATED, unit)(start, end, tz=zone))
+            counts = await made.count_by(IDS[1], partition)
             return counts.total, await made.count(IDS[1], CREATED.gte(start) & CREATED.lt(end))
 
     total, expected = asyncio.run(both())
@@ -101,11 +102,12 @@ async def test_several_projects_give_a_table(galileo):
 
 
 async def test_any_mapping_of_filters_is_counted_by(galileo):
-    """`count_by` takes any dict of filters; an empty one sends nothing."""
+    """`count_by` takes any dict of filters. Its parts can overlap; the total counts each session once."""
     high = Col("score") > 3
     counts = await galileo.count_by(IDS[0], {"high": high, "all": gs.ALWAYS})
-    assert dict(counts) == {"high": await galileo.count(IDS[0], high), "all": COUNTS[IDS[0]]}
-    assert dict(await galileo.count_by(IDS[0], {})) == {}
+    assert counts == {"high": await galileo.count(IDS[0], high), "all": COUNTS[IDS[0]]}
+    assert (counts.total, counts.rows()[1]["share"]) == (COUNTS[IDS[0]], 1.0)
+    assert await galileo.count_by(IDS[0], {}) == {}
 
 
 async def test_one_project_is_counted_whole_or_not_at_all(galileo, local_galileo):
@@ -126,10 +128,11 @@ async def test_a_project_that_fails_is_not_in_the_table():
     assert [(error.query.project_id, error.query.tag) for error in table.errors] == [
         (ids(3)[1], "true"),
         (ids(3)[1], "false"),
+        (ids(3)[1], None),
     ]
-    assert (told[-1].done, told[-1].total) == (6, 6)
-    assert repr(table) == "<CountsTable: 2 projects, total 4, 2 failed>"
-    with pytest.raises(ExceptionGroup, match="2 counts failed"):
+    assert (told[-1].done, told[-1].total) == (9, 9)
+    assert repr(table) == "<CountsTable: 2 projects, total 4, 3 failed>"
+    with pytest.raises(ExceptionGroup, match="3 counts failed"):
         table.raise_for_errors()
 
 
@@ -195,13 +198,16 @@ def test_rows_are_what_csv_takes():
 
 
 def test_counts_compare_and_hash_by_value():
-    """Counts are values: equal, hashable and picklable, and independent of the dict that was given."""
+    """Counts are values: equal to each other and to plain dicts, hashable, picklable, and independent of their dict."""
     given_counts = {"a": 1}
     counts = CountsBy(PROJECT, given_counts)
     given_counts["a"] = 2
-    assert counts == CountsBy(PROJECT, {"a": 1}) != CountsBy(PROJECT, {"a": 2})
+    assert counts == CountsBy(PROJECT, {"a": 1}, whole=3) != CountsBy(PROJECT, {"a": 2})
+    assert counts == {"a": 1} == counts != CountsBy(ids(1)[0], {"a": 1})
     assert hash(counts) == hash(CountsBy(PROJECT, {"a": 1}))
     table = CountsTable({PROJECT: counts}, (gs.NotFoundError("404", status=404),))
+    assert table == CountsTable({PROJECT: counts}) == {PROJECT: {"a": 1}} != {}
+    assert hash(table) == hash(CountsTable({PROJECT: counts}))
     assert pickle.loads(pickle.dumps((counts, table))) == (counts, table)
 
 
@@ -256,23 +262,36 @@ def test_bars_end_at_an_eighth_of_a_column():
 
 @pytest.mark.parametrize("where", [None, Col("input").contains("refund")], ids=["all", "filtered"])
 async def test_the_rest_is_what_is_in_no_part(galileo, local_galileo, where):
-    """`with_rest` counts the sessions in no part, also those without a value, for one more request for each project."""
+    """`with_rest` counts the sessions in no part, also those without a value: the whole minus the parts."""
     bins = Col.number("score").bins(1, 2)
     counts = await galileo.count_by(IDS[0], bins.with_rest("no score"), where)
     assert len(local_galileo.requests) == 4
     assert [*counts] == [*bins, "no score"]
     assert counts.total == await galileo.count(IDS[0], where)
     assert counts["no score"] > 0
-    assert {label: counts[label] for label in bins} == dict(await galileo.count_by(IDS[0], bins, where))
+    without = await galileo.count_by(IDS[0], bins, where)
+    assert {label: counts[label] for label in bins} == without
+    assert without.total == counts.total
     table = await galileo.count_by(IDS[:2], bins.with_rest("no score"), where)
     assert table[IDS[0]] == counts
 
 
-async def test_a_rest_is_at_least_0():
-    """If sessions arrive between the requests, the rest isn't negative."""
+async def test_sessions_can_arrive_between_the_requests():
+    """Then a rest isn't negative, and the total of parts that can't overlap is at least their sum."""
     async with numbered() as server, client(server.url) as galileo:
         counts = await galileo.count_by(ids(2)[1], Col.number("score").bins(1, 2).with_rest("rest"))
-    assert dict(counts) == {"below 1": 1, "1 to 2": 1, "2 and above": 1, "rest": 0}
+        tags = await galileo.count_by(ids(2)[1], Col.collection("tags").values(["a", "b"]))
+    assert counts == {"below 1": 1, "1 to 2": 1, "2 and above": 1, "rest": 0}
+    assert (counts.total, tags.total) == (3, 1)
+
+
+async def test_parts_of_a_date_are_of_their_period(galileo):
+    """The total of days is that of the period, also if sessions are out of it; a rest has all others."""
+    days = CREATED.days("2026-05-01", "2026-05-08", tz="Europe/Berlin")
+    counts = await galileo.count_by(IDS[0], days)
+    assert counts.total == sum(counts.values()) < COUNTS[IDS[0]]
+    counts = await galileo.count_by(IDS[0], days.with_rest("other days"))
+    assert counts.total == sum(counts.values()) == COUNTS[IDS[0]]
 
 
 def test_shares_are_of_the_total():

@@ -1,0 +1,309 @@
+"""What is read: the filter, the period, its parts, the limits of an alert, and the projects."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from functools import partial
+from threading import Thread
+from typing import Any, BinaryIO, NoReturn, TypeVar, cast
+
+import click
+from attrs import evolve, frozen
+
+from galileo_sessions.client.query import ANY_PROJECT, Breakdown, CountQuery, load_query, narrowed
+from galileo_sessions.display import printable
+from galileo_sessions.errors import FilterError
+from galileo_sessions.filters.catalog import ColumnCatalog
+from galileo_sessions.filters.columns import Col, DateCol
+from galileo_sessions.filters.json import json_object, load_filter, strict_json
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, all_of
+from galileo_sessions.filters.partitions import Partition
+from galileo_sessions.filters.text import parse_filter
+from galileo_sessions.filters.times import Unit, read_time, zone_of
+
+T = TypeVar("T")
+
+PROJECT_ENV = "GALILEO_PROJECT_ID"
+
+_CHUNK = 65_536  # bytes of a pipe
+_UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
+_TRUTH = {"true": True, "false": False}
+
+
+class Refused(click.ClickException):
+    """An invalid filter, id, time or setting. The message says it all, so click shows no usage with it."""
+
+    exit_code = 2
+
+
+def named(option: str, read: Callable[..., T], *values: object, **more: object) -> T:
+    """
+    What `read` makes of an option.
+
+    Raises:
+        Refused: with the name of the option, if it can't be read.
+    """
+    try:
+        return read(*values, **more)
+    except FilterError as error:
+        raise Refused(printable(f"{option}: {error}")) from None
+
+
+def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQuery:
+    """The query for all sessions that satisfy both filters, in the project and the scope of a saved query."""
+    where = ALWAYS if text is None else named("--where", parse_filter, text)
+    saved = CountQuery(ANY_PROJECT) if file is None else named("--where-json", _load_saved, file)
+    where = all_of([where, saved.where, *saved.filters])
+    return narrowed(evolve(saved, where=where, filters=(), tag=None), CountQuery(ANY_PROJECT, **scope))
+
+
+def _load_saved(file: BinaryIO) -> CountQuery:
+    """What `dump_filter` or `dump_query` wrote."""
+    try:
+        tree = strict_json(file.read())
+    except ValueError as error:
+        raise Refused(f"--where-json: {file.name} can't be read as JSON: {error}. Text goes into --where") from None
+    entries = json_object(tree)
+    if not {"project_id", "filter_tree", "filters"}.isdisjoint(entries):
+        return load_query({"project_id": ANY_PROJECT, **entries})
+    where = load_filter(entries)
+    if where in (ALWAYS, NEVER):
+        raise FilterError(f"the list of a top-level {next(iter(entries))!r} must not be empty")
+    return CountQuery(ANY_PROJECT, where)
+
+
+@frozen
+class _Period:
+    column: DateCol
+    start: datetime | None
+    end: datetime | None
+
+    @property
+    def where(self) -> Filter:
+        since = ALWAYS if self.start is None else self.column.gte(self.start)
+        return since if self.end is None else since & self.column.lt(self.end)
+
+
+def _before(period: _Period) -> _Period:
+    """The period of the same length before one that has a start and an end."""
+    start, end = cast("datetime", period.start), cast("datetime", period.end)
+    try:
+        return _Period(period.column, start.astimezone(UTC) - (end - start), start)
+    except OverflowError:
+        raise Refused("--compare: the previous period is out of range: years go from 1 to 9999") from None
+
+
+def read_breakdown(
+    query: CountQuery,
+    now: datetime,
+    columns: Callable[[], ColumnCatalog | None] = ColumnCatalog.of,
+    *,
+    by: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    tz: str | None = None,
+    time_column: str | None = None,
+    compare: str | None = None,
+    unfiltered: bool = False,
+) -> Breakdown:
+    """
+    What is counted in each project.
+
+    Args:
+        query: The filter and the scope.
+        now: An aware time.
+        columns: Returns the columns if they can be known; called if `by` has no unit.
+        by: A date column and a unit such as `created_at:day`; a number column and edges such as `score:0,1,2`;
+            a column and values such as `tags:vip,beta`; or a boolean column, or one whose values the service lists.
+        since: The first instant, as a day, an ISO 8601 time, or how long ago such as `30d`.
+        until: The first instant after the period, in the same forms. By default it is `now`.
+        tz: The name of the time zone. By default it is UTC.
+        time_column: The column of the period, by default `created_at`; a `by` with a unit names its own.
+        compare: Not None if the period of the same length before it is counted, too.
+        unfiltered: Whether all sessions of the period are counted, too.
+
+    Raises:
+        click.UsageError: if the options don't go together.
+        Refused: if one of them can't be read.
+    """
+    column_id, _, written = ("" if by is None else by).rpartition(":")
+    unit = _UNITS.get(written)
+    has_period = since is not None or until is not None
+    if unit is not None and (since is None or not column_id):
+        raise click.UsageError("--by COLUMN:UNIT needs a column and --since, as in --by created_at:day --since 30d.")
+    if unit is not None and time_column is not None:
+        raise click.UsageError(f"--by {by} names the column of the time. Leave out --time-column.")
+    if compare is not None and (by is not None or since is None):
+        raise click.UsageError("--compare needs --since, and can't be used with --by.")
+    for option, value in (("--tz", tz), ("--time-column", time_column)):
+        if value is not None and not has_period:
+            raise click.UsageError(f"{option} goes with --since or --until.")
+    zone = named("--tz", zone_of, "UTC" if tz is None else tz)
+    local = now.astimezone(zone)
+    start = None if since is None else named("--since", read_time, since, unit, local)
+    end = None if until is None else named("--until", read_time, until, unit, local)
+    if start is not None:
+        end = local if end is None else end
+        if start >= end:
+            raise Refused(f"--since must be before --until, got {start} and {end}")
+    time_column = "created_at" if time_column is None else time_column
+    if unit is None:
+        period = _Period(named("--time-column", Col.date, time_column), start, end)
+        partition = Partition({}, disjoint=True) if by is None else named("--by", _partition, by, columns)
+        made = Breakdown.by(_within(query, period), partition)
+    else:
+        period = _Period(named("--by", Col.date, column_id), start, end)
+        made = Breakdown.by(query, named("--by", getattr(period.column, unit), start, end, tz=zone))
+    return evolve(
+        made,
+        previous=None if compare is None else _within(query, _before(period)),
+        unfiltered=_within(evolve(query, where=None), period) if unfiltered else None,
+    )
+
+
+def _within(query: CountQuery, period: _Period) -> CountQuery:
+    return evolve(query, where=all_of([query.where, period.where]))
+
+
+def _partition(by: str, columns: Callable[[], ColumnCatalog | None]) -> Partition:
+    """The parts, and a rest unless they overlap."""
+    column_id, _, written = by.rpartition(":")
+    catalog = columns() if by else _refuse(by)
+    if catalog is None:
+        if bins := _bins(column_id, written):
+            return bins
+        raise click.UsageError(f"--by {by!r} needs PROJECT, or a file of ids that isn't a pipe.")
+    is_column = by in catalog or not column_id
+    info = catalog.info(by if is_column else column_id)
+    if info.filter_type == "number":
+        return _bins(column_id, written) or _refuse(by)
+    listed: tuple[Any, ...] = info.allowed_values if is_column else tuple(written.split(","))
+    if info.filter_type == "boolean":
+        listed = (True, False) if is_column else tuple([_TRUTH.get(each.lower(), each) for each in listed])
+    if not listed or info.filter_type not in ("text", "id", "boolean", "collection"):
+        _refuse(by)
+    partition: Partition = catalog[info.id].values(listed)
+    rest = "no value" if info.filter_type == "boolean" and is_column else "other"
+    while rest in partition:
+        rest = f"({rest})"
+    return partition.with_rest(rest) if partition.disjoint else partition
+
+
+def _bins(column_id: str, written: str) -> Partition | None:
+    try:
+        edges = [Decimal(edge) for edge in written.split(",")]
+    except InvalidOperation:
+        return None
+    return Col.number(column_id).bins(*edges).with_rest("no value")
+
+
+def _refuse(by: str) -> NoReturn:
+    raise click.UsageError(
+        f"--by {by!r} must be COLUMN:UNIT with {', '.join(_UNITS)}, such as created_at:day; "
+        "COLUMN:EDGE,EDGE,... with numbers, such as score:0,1,2; COLUMN:VALUE,VALUE,... such as tags:vip,beta; "
+        "or a boolean column such as is_complete."
+    )
+
+
+@frozen
+class Limit:
+    """`--fail-above` or `--fail-below`."""
+
+    text: str
+    number: Decimal
+    is_share: bool
+    """Whether it is a percentage of all sessions of the same scope and period."""
+    is_upper: bool
+
+    def broken_by(self, sessions: int, unfiltered: int) -> str | None:
+        """What is wrong with a number of sessions; None if it is within the limit."""
+        limit = self.number * unfiltered / 100 if self.is_share else self.number
+        if sessions <= limit if self.is_upper else sessions >= limit:
+            return None
+        counted = f"{sessions:,} of {unfiltered:,}" if self.is_share else f"{sessions:,}"
+        return f"{counted} is {'above' if self.is_upper else 'below'} {self.text}"
+
+
+def read_limit(_: click.Context, option: click.Parameter, text: str | None) -> Limit | None:
+    """The limit for a number such as 100, or a percentage such as 10%."""
+    if text is None:
+        return None
+    if re.fullmatch(r"\d+(\.\d+)?%?", text, re.ASCII) is None:
+        raise click.BadParameter(f"{text!r} must be a number such as 100, or a share such as 10%.", param=option)
+    return Limit(text, Decimal(text.rstrip("%")), text.endswith("%"), option.name == "fail_above")
+
+
+def project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQuery) -> list[str] | AsyncIterator[str]:
+    """The projects that the arguments, a file, a saved query or the environment name, each of them once."""
+    if file is not None and projects:
+        raise click.UsageError("PROJECT and --projects-from can't be used together.")
+    if projects == ("-",):
+        file = sys.stdin.buffer
+    if file is not None:
+        return read_ids(file)
+    saved = () if query.project_id == ANY_PROJECT else (query.project_id,)
+    given = projects or saved or os.environ.get(PROJECT_ENV, "").split()
+    if not given:
+        raise click.UsageError(f"no project. Give PROJECT, or --projects-from FILE (- is stdin), or set {PROJECT_ENV}.")
+    return list(dict.fromkeys([query.for_project(project).project_id for project in given]))
+
+
+def read_ids(file: BinaryIO) -> list[str] | AsyncIterator[str]:
+    """
+    The project ids, one per line, each of them once; a # begins a comment.
+
+    Returns:
+        A list for a file; for a pipe, an iterator that reads it as the ids are needed.
+
+    Raises:
+        Refused: if a line isn't a project id.
+    """
+    seen: set[str] = set()
+
+    def new(number: int, line: bytes) -> Iterator[str]:
+        try:
+            written = line.decode("utf-8-sig").partition("#")[0].strip()
+            project = written and CountQuery(written).project_id
+        except ValueError as error:
+            raise Refused(f"{file.name}, line {number}: {error}") from None
+        if project and project not in seen:
+            seen.add(project)
+            yield project
+
+    if file.seekable():
+        return [project for number, line in enumerate(file, 1) for project in new(number, line)]
+    return _read_pipe(file, new)
+
+
+async def _read_pipe(pipe: BinaryIO, ids: Callable[[int, bytes], Iterator[str]]) -> AsyncIterator[str]:
+    number, rest = 0, b""
+    while chunk := await _in_thread(partial(os.read, pipe.fileno(), _CHUNK)):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            number += 1
+            for project in ids(number, line):
+                yield project
+    for project in ids(number + 1, rest):
+        yield project
+
+
+def _in_thread(call: Callable[[], T]) -> asyncio.Future[T]:
+    """Like `asyncio.to_thread`, but Ctrl-C doesn't wait for the thread, which can be blocked by a silent pipe."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except OSError as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return asyncio.wrap_future(future)

@@ -1,0 +1,215 @@
+"""What is written: counts as a table, JSON or CSV; failures, and the total."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import Counter
+from io import StringIO
+from itertools import chain, count
+from keyword import iskeyword
+from typing import Any, TextIO, TypeAlias
+
+from attrs import Factory, define, field, frozen
+from rich.console import Console
+
+from galileo_sessions.client.columns import Zeros
+from galileo_sessions.client.query import Breakdown
+from galileo_sessions.client.results import Collector, CountResult, ProjectCounts
+from galileo_sessions.display import chart, printable, some
+from galileo_sessions.errors import FilterCheckError, GalileoError
+from galileo_sessions.filters.catalog import ColumnCatalog
+from galileo_sessions.filters.columns import Col
+
+FORMATS = ("table", "json", "csv")
+
+_Record: TypeAlias = dict[str, Any]
+_Kind: TypeAlias = tuple[type[GalileoError], int | None]  # of an error, with its HTTP status
+
+_ROW = "{:36}  {:>14}"
+_ROW_OF_TWO = "{:36}  {:>11}  {:>10}  {:>17}"  # 80 columns
+_EXAMPLES = 3
+
+
+def _chart_width() -> int:
+    console = Console()
+    return console.width if console.is_terminal and not console.options.ascii_only else 0
+
+
+@frozen
+class Rows:
+    """The counts of projects in one of the formats."""
+
+    output: str
+    """One of `FORMATS`."""
+    breakdown: Breakdown
+    _width: int = field(init=False, factory=_chart_width)
+
+    @property
+    def header(self) -> str:
+        """The line above all others; empty if there is none."""
+        if self.output == "csv":
+            return ",".join(self._columns)
+        if self.output == "json" or self.breakdown.parts:
+            return ""
+        names = ("project id", "sessions")
+        return (
+            _ROW.format(*names) if self.breakdown.previous is None else _ROW_OF_TWO.format(*names, "previous", "change")
+        )
+
+    @property
+    def _columns(self) -> list[str]:
+        label = ["label"] if self.breakdown.parts else []
+        change = [] if self.breakdown.previous is None else ["previous_count", "change", "change_percent"]
+        return ["project_id", *label, "total_count", *change, "error"]
+
+    def lines(self, counts: ProjectCounts) -> str:
+        """The lines for a project."""
+        if self.output == "json":
+            return "\n".join([_json(record) for record in _records(counts)])
+        if self.output == "csv":
+            return "\n".join([_csv(record, self._columns) for record in _records(counts)])
+        line = _table_line(counts)
+        if not self.breakdown.parts:
+            return line
+        return f"{line}\n{chart([*counts.counts.items()], self._width, total=counts.total)}"
+
+
+def _records(counts: ProjectCounts) -> list[_Record]:
+    """One for each part and the rest; without parts, one for the project. A whole that failed has its own."""
+
+    def record(label: str | None, count: int | None, error: GalileoError | None) -> _Record:
+        return {"project_id": counts.project_id, "label": label, "total_count": count, "error": error}
+
+    parts = [record(part.query.tag, part.total_count, part.error) for part in counts.parts.values()]
+    if counts.rest_count is not None:
+        parts.append(record(counts.rest, counts.rest_count, None))
+    whole = record(None, counts.whole.total_count, counts.error)
+    if counts.previous is not None:
+        whole["previous_count"] = counts.previous.total_count
+    if counts.change is not None:
+        whole |= {"change": counts.change.difference, "change_percent": counts.change.percent}
+    return parts if parts and counts.error is None else [*parts, whole]
+
+
+def _json(record: _Record) -> str:
+    error = record["error"]
+    shown = error and {"type": type(error).__name__, "message": printable(error.message)}
+    return json.dumps({name: value for name, value in (record | {"error": shown}).items() if value is not None})
+
+
+def _csv(record: _Record, columns: list[str]) -> str:
+    error = record["error"]
+    shown = error and " ".join(f"{type(error).__name__}: {printable(error.message)}".split())
+    line = StringIO()
+    csv.writer(line, lineterminator="").writerow([(record | {"error": shown}).get(name) for name in columns])
+    return line.getvalue()
+
+
+def _table_line(counts: ProjectCounts) -> str:
+    if counts.error is not None:
+        return f"{_ROW.format(counts.project_id, 'failed')}  {type(counts.error).__name__}"
+    number, change = f"{counts.total:,}", counts.change
+    if change is None:
+        return _ROW.format(counts.project_id, number)
+    percent = "" if change.percent is None else f" ({change.percent:+}%)"
+    return _ROW_OF_TWO.format(counts.project_id, number, f"{change.earlier:,}", f"{change.difference:+,}{percent}")
+
+
+def failure(error: GalileoError) -> str:
+    """The project and the label that an error is about, and its text; further lines are indented."""
+    query = error.query
+    place = "" if query is None else f"{query.project_id} {query.tag or ''}".rstrip() + ": "
+    return printable(f"{place}{error.message}").replace("\n", "\n  ")
+
+
+@define
+class Tally:
+    """Counts projects and sessions, and groups failures by error type and HTTP status."""
+
+    breakdown: Breakdown
+    projects: int | None
+    """How many there are, if it is known."""
+    file: TextIO | None
+    """Where all failures are written, as JSON lines."""
+    zeros: Zeros = Factory(Zeros)
+    requests: int = 0
+    counted: int = 0
+    """The projects of which no count failed."""
+    failed: int = 0
+    """The other projects."""
+    sessions: int = 0
+    """Each counted once."""
+    unfiltered: int = 0
+    """The same without the filter."""
+    _lines: list[str] = Factory(list[str])
+    _kinds: Counter[_Kind] = Factory(Counter[_Kind])
+    _examples: dict[_Kind, list[GalileoError]] = Factory(dict[_Kind, list[GalileoError]])
+    _collector: Collector = Factory(lambda self: Collector(self.breakdown), takes_self=True)
+
+    def add(self, result: CountResult) -> ProjectCounts | None:
+        """Adds the result of one request; returns the counts of its project if it was the last one."""
+        self.requests += 1
+        self.zeros.add(result.query, result.total_count)
+        if result.error is not None:
+            self._add_error(result, result.error)
+        counts = self._collector.add(result)
+        if counts is not None:
+            if counts.errors:
+                self.failed += 1
+            else:
+                self.counted += 1
+            self.sessions += counts.total or 0
+            if counts.unfiltered is not None:
+                self.unfiltered += counts.unfiltered.total_count or 0
+        return counts
+
+    def _add_error(self, result: CountResult, error: GalileoError) -> None:
+        if self.file is not None:
+            record = {"project_id": result.query.project_id, "label": result.query.tag, "error": error}
+            self._lines.append(f"{_json(record)}\n")
+        kind = type(error), getattr(error, "status", None)
+        self._kinds[kind] += 1
+        if self._kinds[kind] <= _EXAMPLES:
+            self._examples.setdefault(kind, []).append(error)
+
+    @property
+    def fits_none(self) -> bool:
+        """Whether the filter fits no project's columns."""
+        return not self.counted and {kind for kind, _ in self._kinds} == {FilterCheckError}
+
+    def failures(self) -> list[str]:
+        """Writes the failures to the file; returns three of each kind, and how many more there are."""
+        if self.file is not None:
+            self.file.writelines(self._lines)
+            self.file.flush()
+        lines: list[str] = []
+        for kind, errors in self._examples.items():
+            lines += map(failure, errors)
+            if more := self._kinds[kind] - len(errors):
+                lines.append(f"{more:,} more counts failed with {kind[0].__name__}; --errors FILE writes all of them")
+        return lines
+
+    def __str__(self) -> str:
+        projects = some(self.counted, "project")
+        if self.projects is not None and self.projects != self.counted:
+            projects = f"{self.counted:,} of {some(self.projects, 'project')}"
+        has_several = self.requests > self.counted + self.failed
+        requests = f" ({some(self.requests, 'request')})" if has_several else ""
+        failed = f", {self.failed:,} failed" if self.failed else ""
+        return f"{projects} counted{requests}{failed}, {some(self.sessions, 'session')}"
+
+
+def columns_code(catalog: ColumnCatalog) -> str:
+    """An assignment for each column, whose name is its id as far as Python allows."""
+    lines, names = list[str](), {"Col"}
+    for info in catalog.columns:
+        plain = re.sub(r"\W|^(?=\d)", "_", info.id, flags=re.ASCII)
+        choices = (f"{plain}{end}" for end in chain([""], (f"_{i}" for i in count(2))))
+        name = next(name for name in choices if not iskeyword(name) and name not in names)
+        names.add(name)
+        column_id = json.dumps(info.id) if info.id.isascii() and info.id.isprintable() else repr(info.id)
+        method = f".{info.filter_type}" if type(catalog[info.id]) is not Col else ""
+        lines.append(f"{name} = Col{method}({column_id})")
+    return "\n".join(lines)
