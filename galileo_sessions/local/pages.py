@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from typing import Any
 
 from aiohttp import web
 from attrs import frozen
 
-from galileo_sessions.local.schema import RequestError, validated
+from galileo_sessions.local.schema import Path, RequestError, validated
 
 _KIND = "gen_ai"  # of all projects
-_USER_ID = "5e7c1f0a-2b8d-4c63-9a4e-d1f0b6a3c852"
+_PROJECT = "/projects/{project_id}"
+_HEALTH = {"api_version": "local", "message": "healthy", "version": "local"}
 _TIMES = {"created_at": "2026-04-02T00:00:00+00:00", "updated_at": "2026-04-02T00:00:00+00:00"}
+_USER_ID = "5e7c1f0a-2b8d-4c63-9a4e-d1f0b6a3c852"
 _USER = {
     "id": _USER_ID,
     "role": "user",
@@ -35,54 +37,59 @@ class Pages:
 
     def routes(self) -> list[web.RouteDef]:
         """All routes; like FastAPI, they don't answer HEAD."""
-        project = "/projects/{project_id}"
-        pages: dict[str, Callable[[web.Request], object]] = {
-            "/current_user": lambda _: _USER | {"email": self.email},
-            "/projects": self._projects,
-            "/projects/all": self._projects,
-            project: lambda request: self._described(self._project_id(request)),
-            f"{project}/log_streams": self._streams,
-            f"{project}/log_streams/paginated": self._streams_page,
-        }
-        handlers = {path: partial(self._answer, page) for path, page in pages.items()} | {"/healthcheck": _healthcheck}
-        return [web.get(path, handler, allow_head=False) for path, handler in handlers.items()]
+        return [
+            web.get("/healthcheck", _healthcheck, allow_head=False),
+            self._route("/current_user", lambda _: {**_USER, "email": self.email}),
+            self._route("/projects", self._projects),
+            self._route("/projects/all", self._projects),
+            self._route(_PROJECT, lambda request: self._described(self._project_id(request))),
+            self._route(f"{_PROJECT}/log_streams", self._streams),
+            self._route(f"{_PROJECT}/log_streams/paginated", self._streams_page),
+        ]
 
-    async def _answer(self, page: Callable[[web.Request], object], request: web.Request) -> web.Response:
-        self.check(request)
-        return web.json_response(page(request))
+    def _route(self, path: str, page: Callable[[web.Request], object]) -> web.RouteDef:
+        async def answer(request: web.Request) -> web.Response:
+            self.check(request)
+            return web.json_response(page(request))
 
-    def _projects(self, request: web.Request) -> list[dict[str, object]]:
+        return web.get(path, answer, allow_head=False)
+
+    def _projects(self, request: web.Request) -> list[dict[str, Any]]:
         """All projects, or those of a name and a type."""
         name = request.query.get("project_name")
         kind = request.query.get("type", request.query.get("project_type", _KIND))
-        found = [project_id for project_id in self.sessions if kind == _KIND and name in (None, project_id)]
-        return [self._described(project_id) for project_id in found]
+        if kind != _KIND:
+            return []
+        return [self._described(project_id) for project_id in self.sessions if name in (None, project_id)]
 
-    def _streams_page(self, request: web.Request) -> dict[str, object]:
+    def _streams(self, request: web.Request) -> list[dict[str, Any]]:
+        """Log streams, named after their ids; the first is `default`, because SDKs expect each project to have one."""
+        project_id = self._project_id(request)
+        streams: dict[object, dict[str, Any]] = {}
+        about = {"project_id": project_id, "created_by": _USER_ID, **_TIMES}
+        for session in self.sessions[project_id]:
+            stream = session.get("log_stream_id")
+            if stream is not None and stream not in streams:
+                streams[stream] = {"id": stream, "name": stream if streams else "default", **about}
+        return list(streams.values())
+
+    def _streams_page(self, request: web.Request) -> dict[str, Any]:
         """The log streams of a project, all on one page."""
         streams = self._streams(request)
         return {"log_streams": streams, "starting_token": 0, "limit": len(streams)}
 
     def _project_id(self, request: web.Request) -> str:
-        project_id = str(validated("project", path=request.match_info)["path"]["project_id"])
+        project_id = str(validated(path=(Path, request.match_info))["path"]["project_id"])
         if project_id not in self.sessions:
             raise RequestError("Not Found", 404)
         return project_id
 
-    def _described(self, project_id: str) -> dict[str, object]:
+    def _described(self, project_id: str) -> dict[str, Any]:
         """A project. Sessions don't know its name, so its id is its name."""
         creator = {"created_by": _USER_ID, "created_by_user": {"id": _USER_ID, "email": self.email}}
         return {"id": project_id, "name": project_id, "type": _KIND, "runs": [], **creator, **_TIMES}
 
-    def _streams(self, request: web.Request) -> list[dict[str, str]]:
-        """Log streams, named after their ids; the first is `default`, because SDKs expect each project to have one."""
-        project_id = self._project_id(request)
-        ids = dict.fromkeys(str(session.get("log_stream_id") or "") for session in self.sessions[project_id])
-        streams = [stream for stream in ids if stream]
-        about = {"project_id": project_id, "created_by": _USER_ID, **_TIMES}
-        return [{"id": stream, "name": stream if i else "default", **about} for i, stream in enumerate(streams)]
-
 
 async def _healthcheck(_: web.Request) -> web.Response:
     """The only page without credentials."""
-    return web.json_response({"api_version": "local", "message": "healthy", "version": "local"})
+    return web.json_response(_HEALTH)

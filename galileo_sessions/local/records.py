@@ -77,9 +77,11 @@ def _uuid4(name: str, value: object) -> str:
 
 def columns_of(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
     """The columns that have values, each with the filter type of its values, or text if they differ."""
-    types = _types_of(sessions).items()
-    shown = {name: kinds for name, kinds in types if kinds and name not in SCOPE}
-    return ColumnCatalog.of({name: _only(kinds) or "text" for name, kinds in shown.items()})
+    types: dict[str, str] = {}
+    for column_id, kinds in _types_of(sessions).items():
+        if kinds and column_id not in SCOPE:
+            types[column_id] = _only(kinds) or "text"
+    return ColumnCatalog.of(types)
 
 
 def filterable_columns(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:

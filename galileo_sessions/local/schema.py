@@ -11,28 +11,26 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from enum import Enum
-from typing import Annotated, Any, Literal, Union, cast
+from typing import Annotated, Any, Literal, TypeAlias
 
-from attrs import fields_dict, frozen
+from attrs import frozen
 
-from galileo_sessions.client.query import SCOPE
+from galileo_sessions.client.query import SCOPE, CountQuery
 from galileo_sessions.errors import FilterCheckError, FilterError, Issue
+from galileo_sessions.filters import kinds
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.json import dump_filter, load, load_filter
-from galileo_sessions.filters.kinds import FILTER_TYPES
+from galileo_sessions.filters.json import load, load_filter
 from galileo_sessions.filters.matching import matches
-from galileo_sessions.filters.nodes import LEAVES, Filter, LeafFilter, all_of
+from galileo_sessions.filters.nodes import ALWAYS, Filter, LeafFilter, all_of
 
 try:
-    from pydantic import UUID4, AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+    from pydantic import UUID4, AfterValidator, BaseModel, Field, ValidationError
 except ModuleNotFoundError:
     message = "The local server needs pydantic, which isn't installed: pip install 'galileo-sessions[local]'"
     raise ModuleNotFoundError(message, name="pydantic") from None
 
 _CREATED = Col.date("created_at")
-_TIMES = {"start_time": _CREATED.gte, "end_time": _CREATED.lte}
 
 
 class RequestError(Exception):
@@ -50,53 +48,99 @@ class RequestError(Exception):
         self.status = status
 
 
-# ---- models ----------------------------------------------------------------------------------------------------------
+# ---- filters ---------------------------------------------------------------------------------------------------------
 
 
 def _aware(value: datetime) -> datetime:
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return value.replace(tzinfo=value.tzinfo or UTC)
 
 
-_Time: Any = Annotated[datetime, AfterValidator(_aware)]
-_VALUES: dict[str, Any] = {
-    "id": UUID4 | list[UUID4 | str] | str,
-    "date": _Time,
-    "number": int | float | list[int] | list[float],
-    "boolean": bool,
-    "collection": str | list[str],
-    "text": str | list[str],
-}
-_model: Any = create_model  # no type checker follows fields that come from a table
+Time: TypeAlias = Annotated[datetime, AfterValidator(_aware)]
 
 
-def _leaf_model(kind: str) -> Any:
-    operators = {name: name for name in FILTER_TYPES[kind].operators}
-    fields: dict[str, Any] = {
-        "column_id": (str, ...),
-        "operator": (Enum("Operator", operators), "eq" if kind in ("id", "boolean") else ...),
-        "value": (_VALUES[kind], ...),
-        "type": (Literal[kind], ...),
-    }
-    if "case_sensitive" in fields_dict(LEAVES[kind]):
-        fields["case_sensitive"] = (bool, True)
-    return _model(kind, __config__=ConfigDict(use_enum_values=True), **fields)
+class Leaf(BaseModel):
+    """What all comparisons have."""
+
+    column_id: str
 
 
-class FullyAnnotated(BaseModel):
-    """The leaf without an operator."""
+class IdLeaf(Leaf):
+    operator: kinds.IdOperator = "eq"
+    value: UUID4 | list[UUID4 | str] | str
+    type: Literal["id"]
 
+
+class DateLeaf(Leaf):
+    operator: kinds.DateOperator
+    value: Time
+    type: Literal["date"]
+
+
+class NumberLeaf(Leaf):
+    operator: kinds.NumberOperator
+    value: int | float | list[int] | list[float]
+    type: Literal["number"]
+
+
+class BooleanLeaf(Leaf):
+    operator: kinds.BooleanOperator = "eq"
+    value: bool
+    type: Literal["boolean"]
+
+
+class CollectionLeaf(Leaf):
+    operator: kinds.CollectionOperator
+    value: str | list[str]
+    type: Literal["collection"]
+    case_sensitive: bool = True
+
+
+class TextLeaf(Leaf):
+    operator: kinds.TextOperator
+    value: str | list[str]
+    type: Literal["text"]
+    case_sensitive: bool = True
+
+
+class FullyAnnotatedLeaf(BaseModel):
     column_id: Literal["fully_annotated"] = "fully_annotated"
     type: Literal["fully_annotated"]
     user_ids: Annotated[list[UUID4], Field(min_length=1)] | None = None
 
 
-_Leaf: Any = Annotated[Union[(*map(_leaf_model, FILTER_TYPES), FullyAnnotated)], Field(discriminator="type")]
-_Node: Any = Union[  # noqa: UP007  # the names below are part of each entry's loc
-    _model("FilterLeaf", filter=(_Leaf, ...)),
-    _model("AndNode", __module__=__name__, **{"and": ("list[_Node]", ...)}),
-    _model("OrNode", __module__=__name__, **{"or": ("list[_Node]", ...)}),
-    _model("NotNode", __module__=__name__, **{"not": ("_Node", ...)}),
+AnyLeaf: TypeAlias = Annotated[
+    IdLeaf | DateLeaf | NumberLeaf | BooleanLeaf | CollectionLeaf | TextLeaf | FullyAnnotatedLeaf,
+    Field(discriminator="type"),
 ]
+
+
+# The names of these four are part of an entry's `loc`.
+
+
+class FilterLeaf(BaseModel):
+    filter: AnyLeaf
+
+
+class AndNode(BaseModel):
+    children: list[Node] = Field(alias="and")
+
+
+class OrNode(BaseModel):
+    children: list[Node] = Field(alias="or")
+
+
+class NotNode(BaseModel):
+    child: Node = Field(alias="not")
+
+
+Node: TypeAlias = FilterLeaf | AndNode | OrNode | NotNode
+
+
+# ---- requests --------------------------------------------------------------------------------------------------------
+
+
+class Path(BaseModel):
+    project_id: UUID4
 
 
 class Scope(BaseModel):
@@ -107,21 +151,45 @@ class Scope(BaseModel):
     metrics_testing_id: UUID4 | None = None
 
 
-_CountBody = _model("CountBody", __base__=Scope, filters=(list[_Leaf], []), filter_tree=(_Node | None, None))
-_ColumnsBody = _model("ColumnsBody", __base__=Scope, **dict.fromkeys(_TIMES, (_Time | None, None)))
-_Path = _model("Path", project_id=(UUID4, ...))
-_Login = _model("Login", username=(str, ...), password=(str, ...))
-_ApiKeyLogin = _model("ApiKeyLogin", api_key=(str, ...))
-_REQUESTS: dict[str, Any] = {
-    "count": _model("CountRequest", path=(_Path, ...), body=(_CountBody, ...)),
-    "available_columns": _model("ColumnsRequest", path=(_Path, ...), body=(_ColumnsBody, ...)),
-    "project": _model("ProjectRequest", path=(_Path, ...)),
-    "login": _model("LoginRequest", body=(_Login, ...)),
-    "api_key": _model("ApiKeyLoginRequest", body=(_ApiKeyLogin, ...)),
-}
+class CountBody(Scope):
+    filters: list[AnyLeaf] = []
+    filter_tree: Node | None = None
 
 
-# ---- requests --------------------------------------------------------------------------------------------------------
+class ColumnsBody(Scope):
+    start_time: Time | None = None
+    end_time: Time | None = None
+
+
+class Login(BaseModel):
+    username: str
+    password: str
+
+
+class KeyLogin(BaseModel):
+    api_key: str
+
+
+def validated(**parts: tuple[type[BaseModel], object]) -> dict[str, Any]:
+    """
+    The parts of a request, `path` and `body`, as plain data.
+
+    Raises:
+        RequestError: with pydantic's errors, which echo what was sent, as the service does.
+    """
+    data: dict[str, Any] = {}
+    entries: list[dict[str, Any]] = []
+    for part, (model, given) in parts.items():
+        try:
+            data[part] = model.model_validate(given, from_attributes=True).model_dump(by_alias=True, exclude_none=True)
+        except ValidationError as error:
+            entries += [{**entry, "loc": (part, *entry["loc"])} for entry in error.errors(include_url=False)]
+    for entry in entries:
+        if entry["type"] == "literal_error" and entry["loc"][-1] == "operator":
+            entry["type"] = "enum"  # as an operator is in the service's models
+    if entries:
+        raise RequestError(entries)
+    return data
 
 
 @frozen
@@ -131,16 +199,27 @@ class SessionsRequest:
     project_id: str
     where: Filter
     """Tree, flat filters and times, all of which must hold; the API doesn't document how it combines them."""
-    tree: Filter | None
+    tree: Filter
     """The tree alone."""
-    flat: tuple[LeafFilter, ...]
+    flat: list[LeafFilter]
     """The flat filters alone."""
-    scope: dict[str, str]
+    scope: dict[str, Any]
     """The ids that narrow the project down, by name."""
 
     def holds_for(self, session: Mapping[str, object]) -> bool:
         """Whether a session of the project is in the scope and satisfies the filter."""
         return self.scope.items() <= session.items() and matches(self.where, session)
+
+    def query(self) -> CountQuery:
+        """
+        The request as a client writes it.
+
+        Raises:
+            FilterError: if a query can't hold the filter, such as an empty and/or inside a tree.
+        """
+        if self.tree == ALWAYS:
+            return CountQuery(self.project_id, filters=self.flat, **self.scope)
+        return CountQuery(self.project_id, self.where, **self.scope)
 
 
 def read_sessions_request(endpoint: str, project_id: str, body: bytes, content_type: str) -> SessionsRequest:
@@ -153,56 +232,19 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes, content_t
     Raises:
         RequestError: if the API's document doesn't allow it, or its filter has more than 100 levels or 10,000 leaves.
     """
-    request = validated(endpoint, path={"project_id": project_id}, body=decoded(body, content_type))
+    model = CountBody if endpoint == "count" else ColumnsBody
+    request = validated(path=(Path, {"project_id": project_id}), body=(model, decoded(body, content_type)))
     data = request["body"]
     try:
         flat: list[LeafFilter] = load(data.get("filters", []), list[LeafFilter], ("filters",))
-        tree = load_filter(data["filter_tree"]) if "filter_tree" in data else None
-        times = [compare(data[name]) for name, compare in _TIMES.items() if name in data]
-        where = all_of([*flat, *([] if tree is None else [tree]), *times])
+        tree = load_filter(data["filter_tree"]) if "filter_tree" in data else ALWAYS
+        since = _CREATED.gte(data["start_time"]) if "start_time" in data else ALWAYS
+        until = _CREATED.lte(data["end_time"]) if "end_time" in data else ALWAYS
+        where = all_of([*flat, tree, since, until])
     except FilterError as error:  # too large, or NaN or an infinity, which Python's JSON has
         raise _value_error(str(error)) from None
     scope = {name: str(data[name]) for name in SCOPE if name in data}
-    return SessionsRequest(str(request["path"]["project_id"]), where, tree, tuple(flat), scope)
-
-
-def check_columns(request: SessionsRequest, columns: ColumnCatalog) -> None:
-    """
-    Checks that a request's filters fit columns.
-
-    Raises:
-        RequestError: with an entry for each leaf that doesn't; its `loc` leads to the leaf as FastAPI's would.
-    """
-    parts: list[tuple[tuple[str | int, ...], Filter]] = [(("filters", i), leaf) for i, leaf in enumerate(request.flat)]
-    parts += [] if request.tree is None else [(("filter_tree",), request.tree)]
-    entries: list[dict[str, Any]] = []
-    for loc, where in parts:
-        try:
-            _ = columns.check(where)
-        except FilterCheckError as error:
-            entries += [_misfit(loc, issue) for issue in error.issues]
-    if entries:
-        raise RequestError(entries)
-
-
-def _misfit(loc: tuple[str | int, ...], issue: Issue) -> dict[str, Any]:
-    leaf = dump_filter(cast("Filter", issue.node))["filter"]
-    steps = () if loc[0] == "filters" else issue.loc
-    key = {"unknown_column": "column_id", "no_operator": "operator"}.get(issue.type, "type")
-    return {"type": issue.type, "loc": ("body", *loc, *steps, leaf["type"], key), "msg": issue.msg, "input": leaf[key]}
-
-
-def validated(request: str, **parts: object) -> Any:
-    """
-    The path and the body of a request as plain data.
-
-    Raises:
-        RequestError: with pydantic's errors, which echo what was sent, as the service does.
-    """
-    try:
-        return _REQUESTS[request].model_validate(parts, from_attributes=True).model_dump(exclude_none=True)
-    except ValidationError as error:
-        raise RequestError([{**entry} for entry in error.errors(include_url=False)]) from None
+    return SessionsRequest(str(request["path"]["project_id"]), where, tree, flat, scope)
 
 
 def decoded(body: bytes, content_type: str) -> object:
@@ -238,3 +280,35 @@ def _value_error(reason: str) -> RequestError:
 def _refusal(code: str, message: str, given: object, *position: int, **context: object) -> RequestError:
     entry = {"type": code, "loc": ("body", *position), "msg": message, "input": given}
     return RequestError([entry | {"ctx": context} if context else entry])
+
+
+# ---- columns ---------------------------------------------------------------------------------------------------------
+
+
+def check_columns(request: SessionsRequest, columns: ColumnCatalog) -> None:
+    """
+    Checks that a request's filters fit columns.
+
+    Raises:
+        RequestError: with an entry for each leaf that doesn't; its `loc` leads to the leaf as FastAPI's would.
+    """
+    entries: list[dict[str, Any]] = []
+    for i, leaf in enumerate(request.flat):
+        entries += [_misfit(issue, "filters", i) for issue in _issues(leaf, columns)]
+    entries += [_misfit(issue, "filter_tree", *issue.loc) for issue in _issues(request.tree, columns)]
+    if entries:
+        raise RequestError(entries)
+
+
+def _issues(where: Filter, columns: ColumnCatalog) -> tuple[Issue, ...]:
+    try:
+        _ = columns.check(where)
+    except FilterCheckError as error:
+        return error.issues
+    return ()
+
+
+def _misfit(issue: Issue, *loc: str | int) -> dict[str, Any]:
+    leaf: Any = issue.node
+    key = {"unknown_column": "column_id", "no_operator": "operator"}.get(issue.type, "type")
+    return {"type": issue.type, "loc": ("body", *loc, leaf.type, key), "msg": issue.msg, "input": getattr(leaf, key)}

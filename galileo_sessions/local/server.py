@@ -10,9 +10,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import ExitStack, suppress
 from functools import cached_property, partial
-from itertools import chain, repeat
+from itertools import chain
 from typing import Self
 
 from aiohttp import web
@@ -21,24 +21,17 @@ from aiohttp.typedefs import Handler
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
+from galileo_sessions.local import schema
 from galileo_sessions.local.pages import Pages
 from galileo_sessions.local.records import columns_of, filterable_columns, read_session
-from galileo_sessions.local.schema import (
-    RequestError,
-    SessionsRequest,
-    check_columns,
-    decoded,
-    read_sessions_request,
-    unreadable_body,
-    validated,
-)
+from galileo_sessions.local.schema import RequestError, SessionsRequest
 
 _SESSIONS = "/projects/{project_id}/sessions/{endpoint:count|available_columns}"
 
 
 class LocalGalileo:
     """
-    A Galileo of your own on 127.0.0.1, which counts the sessions that you give it.
+    A local Galileo server on 127.0.0.1, which counts the sessions that you give it.
 
     `async with LocalGalileo(sessions) as server` starts it; leaving the block closes its sockets.
     `with` runs it in its own thread, for code that isn't asynchronous or runs its event loop elsewhere.
@@ -49,8 +42,8 @@ class LocalGalileo:
     Args:
         sessions: Mappings of column id to text, number, boolean, aware datetime or its ISO 8601 text, or list of text.
             Each has a `project_id`, and can have a `log_stream_id`, `experiment_id` and `metrics_testing_id`.
-        api_key: The key that requests must send as Galileo-API-Key or Splunk-AO-API-Key; random by default.
-        port: The port to listen on; any free port by default.
+        api_key: The key that requests must send as Galileo-API-Key or Splunk-AO-API-Key. Default: a random key.
+        port: The port to listen on. Default: any free port.
         token_lifetime: Seconds until a token from /login expires.
         strict: Whether a filter on a column that no session has, or of another type than its values, gets a 422.
             Without sessions, every filter is accepted.
@@ -74,13 +67,13 @@ class LocalGalileo:
         self.token_lifetime = token_lifetime
         self.strict = strict
         self._port = port
-        self._running = AsyncExitStack()
-        self._thread = ExitStack()
+        self._runner: web.AppRunner
+        self._thread: ExitStack
         self._sessions: dict[str, list[dict[str, object]]] = {}
         for session in map(read_session, sessions):
             self._sessions.setdefault(str(session["project_id"]), []).append(session)
         self._tokens: dict[str, float] = {}
-        self._scripted: deque[partial[web.Response]] = deque()
+        self._scripted: deque[web.Response] = deque()
         self._counts: deque[CountQuery] = deque(maxlen=10_000)
 
     async def __aenter__(self) -> Self:
@@ -88,17 +81,14 @@ class LocalGalileo:
         app.add_routes([web.post(prefix + _SESSIONS, self._count_or_columns) for prefix in ("", "/v2", "/public/v2")])
         app.add_routes([web.post("/login", self._login), web.post("/login/api_key", self._login_with_key)])
         app.add_routes(Pages(self._sessions, self.username, self._check_credentials).routes())
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(runner.cleanup)
-            await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", self._port).start()
-            self._port = runner.addresses[0][1]
-            self._running = stack.pop_all()
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+        self._port = self._runner.addresses[0][1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._running.aclose()
+        await self._runner.cleanup()
 
     def __enter__(self) -> Self:
         loop = asyncio.new_event_loop()
@@ -149,86 +139,97 @@ class LocalGalileo:
             body: Text, bytes, or anything that JSON can carry; None is a `detail` that names this method.
             times: The number of requests.
         """
-        content_type, payload = "text/plain", body
-        if not isinstance(body, str | bytes):
-            content_type = "application/json"
-            payload = json.dumps({"detail": "Scripted by fail_next"} if body is None else body)
-        merged = {"Content-Type": content_type} | {name.title(): value for name, value in (headers or {}).items()}
-        self._scripted.extend(repeat(partial(web.Response, status=status, headers=merged, body=payload), times))
+        if body is None:
+            body = {"detail": "Scripted by fail_next"}
+        for _ in range(times):
+            self._scripted.append(_response(status, headers or {}, body))
 
     # ---- sessions ----------------------------------------------------------------------------------------------------
 
     async def _count_or_columns(self, request: web.Request) -> web.Response:
-        endpoint, body = request.match_info["endpoint"], await request.read()
-        asked: SessionsRequest | RequestError
-        try:
-            asked = read_sessions_request(endpoint, request.match_info["project_id"], body, request.content_type)
-            if endpoint == "count":
-                self._remember(asked)
-        except RequestError as error:
-            asked = error
+        is_count = request.match_info["endpoint"] == "count"
+        asked = await _read(request)
+        if is_count and isinstance(asked, SessionsRequest):
+            with suppress(FilterError):
+                self._counts.append(asked.query())
         if self._scripted:
-            return self._scripted.popleft()()
+            return self._scripted.popleft()
         self._check_credentials(request)
         if isinstance(asked, RequestError):
             raise asked
-        if endpoint == "count" and self.strict and self._sessions:
-            check_columns(asked, self._columns)
+        if is_count and self.strict and self._sessions:
+            schema.check_columns(asked, self._columns)
         found = [session for session in self._sessions.get(asked.project_id, ()) if asked.holds_for(session)]
-        return web.json_response(
-            {"total_count": len(found)} if endpoint == "count" else dump_catalog(columns_of(found))
-        )
+        return web.json_response({"total_count": len(found)} if is_count else dump_catalog(columns_of(found)))
 
     @cached_property
     def _columns(self) -> ColumnCatalog:
         """The columns of all sessions."""
         return filterable_columns(chain.from_iterable(self._sessions.values()))
 
-    def _remember(self, asked: SessionsRequest) -> None:
-        flat = asked.flat if asked.tree is None else ()
-        with suppress(FilterError):  # a query can't hold an empty and/or
-            where = None if flat else asked.where
-            self._counts.append(CountQuery(asked.project_id, where, filters=flat, **asked.scope))
-
     # ---- credentials -------------------------------------------------------------------------------------------------
 
     def _check_credentials(self, request: web.Request) -> None:
         key = request.headers.get("Galileo-API-Key", request.headers.get("Splunk-AO-API-Key"))
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         if key is not None:
-            return _check(key == self.api_key)
-        if scheme.lower() == "bearer":
-            return _check(time.time() < self._tokens.get(given, 0))
-        basic = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
-        return _check(scheme.lower() == "basic" and given == basic)
+            _check(key == self.api_key)
+        elif scheme.lower() == "bearer":
+            _check(time.time() < self._tokens.get(credentials, 0))
+        else:
+            password = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+            _check(scheme.lower() == "basic" and credentials == password)
 
     async def _login(self, request: web.Request) -> web.Response:
         try:
             form = await request.post()
         except (LookupError, ValueError):  # such as an unknown charset
-            raise unreadable_body() from None
-        login = validated("login", body={name: value for name, value in form.items() if value})["body"]
+            raise schema.unreadable_body() from None
+        fields = {name: value for name, value in form.items() if value}
+        login = schema.validated(body=(schema.Login, fields))["body"]
         _check(login == {"username": self.username, "password": self.password})
         return self._token_response()
 
     async def _login_with_key(self, request: web.Request) -> web.Response:
-        login = validated("api_key", body=decoded(await request.read(), request.content_type))["body"]
+        body = schema.decoded(await request.read(), request.content_type)
+        login = schema.validated(body=(schema.KeyLogin, body))["body"]
         _check(login["api_key"] == self.api_key)
         return self._token_response()
 
     def _token_response(self) -> web.Response:
         """A token that looks like a JWT, because clients read its `exp`; the server itself keeps a list."""
         expiry = time.time() + self.token_lifetime
-        claims = {"sub": self.username, "exp": expiry}
-        parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in ({"alg": "none"}, claims)]
-        token = ".".join([*(part.rstrip("=") for part in parts), secrets.token_urlsafe()])
+        claims = _base64url({"sub": self.username, "exp": expiry})
+        token = f"{_base64url({'alg': 'none'})}.{claims}.{secrets.token_urlsafe()}"
         self._tokens[token] = expiry
         return web.json_response({"access_token": token, "token_type": "bearer"})
+
+
+async def _read(request: web.Request) -> SessionsRequest | RequestError:
+    """The request, or the refusal that it gets if nothing else is wrong."""
+    endpoint, project_id = request.match_info["endpoint"], request.match_info["project_id"]
+    try:
+        return schema.read_sessions_request(endpoint, project_id, await request.read(), request.content_type)
+    except RequestError as error:
+        return error
+
+
+def _response(status: int, headers: Mapping[str, str], body: object) -> web.Response:
+    if isinstance(body, str | bytes):
+        response = web.Response(status=status, body=body, content_type="text/plain")
+    else:
+        response = web.json_response(body, status=status)
+    response.headers.update(headers)
+    return response
 
 
 def _check(known: bool) -> None:
     if not known:
         raise RequestError("Invalid credentials", 401)
+
+
+def _base64url(claims: Mapping[str, object]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
 
 
 @web.middleware

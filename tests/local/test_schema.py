@@ -94,7 +94,7 @@ def test_an_entry_has_the_fields_of_fastapi() -> None:
 def test_no_filter_asks_for_all(body: dict[str, Any]) -> None:
     """Whatever is left out or null narrows nothing down."""
     question = asked(body)
-    assert (ALWAYS, (), {}) == (question.where, question.flat, question.scope)
+    assert (ALWAYS, [], {}) == (question.where, question.flat, question.scope)
 
 
 def test_scope_ids_are_written_one_way() -> None:
@@ -109,8 +109,8 @@ def test_flat_filters_hold_together() -> None:
     x, high = Col("input").contains("x"), Col("score").gt(3)
     flat = asked({"filters": [TEXT, SCORE]})
     both = asked({"filters": [TEXT, SCORE], "filter_tree": tree})
-    assert (x & high, (x, high)) == (flat.where, flat.flat)
-    assert (x & high & (x | high), (x, high)) == (both.where, both.flat)
+    assert (x & high, [x, high]) == (flat.where, flat.flat)
+    assert (x & high & (x | high), [x, high]) == (both.where, both.flat)
 
 
 def test_defaults_are_the_schemas() -> None:
