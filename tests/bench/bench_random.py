@@ -186,7 +186,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--alone", action="store_true", help="without AIMD and the fixed numbers at once")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="as many as there are cores")
     parser.add_argument("-v", "--verbose", action="store_true", help="print each service, the worst first")
-    parser.add_argument("--markdown", action="store_true", help="print the tables for a page")
     parser.add_argument("--json", action="store_true", help="print each service as JSON, and no table")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write them to a page with the comments for them")
     return parser.parse_args()
@@ -208,8 +207,7 @@ def main() -> None:
     found = overall(runs, names, given.seeds), by_kind(runs, names)
     if given.write:
         tables.write(given.write, "random services", page(given.seeds, *(tables.markdown(*table) for table in found)))
-    show = tables.markdown if given.markdown else tables.plain
-    print("\n\n".join(show(*table) for table in found))
+    print("\n\n".join(tables.markdown(*table) for table in found))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """
 What each number in the flow control and the retries is good for: it is halved and doubled, and random services show.
 
-`python tests/bench/sensitivity.py 1 2` finds all numbers but 0, 1 and 2 in the code of flow, queue, policy and request.
+`python tests/bench/sensitivity.py 1 2` finds all numbers but 0, 1 and 2 in the code of flow, policy and request.
 For each it patches a copy of the package, and counts at the services of `bench_random.py`, drawn from the same seeds.
 Numbers between 0.5 and 2 are shares and factors: their distance from 1 is halved and doubled. The table compares times,
 requests and losses with those of the unchanged code. In it, `=` means that nothing has changed, and the last column
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -101,21 +101,12 @@ def difference(before: float, after: float) -> str:
     return "=" if before == after else f"{100 * (after / before - 1):+.1f} %"
 
 
-def show_list(title: str, constants: Iterable[Constant]) -> None:
-    """Prints constants with their places."""
-    found = list(constants)
-    print(f"{title}: {len(found)}")
-    for constant in found:
-        print(f"  {constant.file}:{constant.line}  {constant.value:g}  {constant.name}")
-
-
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("seeds", nargs="*", type=int, metavar="SEED", help="without one, the constants are only listed")
     parser.add_argument("--number", type=int, default=204, help="services of each seed")
     parser.add_argument("--only", default="", metavar="TEXT", help="constants with this in their name or file")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="as many as there are cores")
-    parser.add_argument("--markdown", action="store_true", help="print the table for a page")
     return parser.parse_args()
 
 
@@ -123,11 +114,12 @@ def main() -> None:
     """Lists the constants, and prints the table."""
     given = arguments()
     constants = constants_of(ROOT / PACKAGE)
-    show_list("Settings, whose defaults and bounds aren't varied", (one for one in constants if one.is_setting))
-    show_list("Constants", (one for one in constants if not one.is_setting))
+    print(f"{len(constants)} constants")
+    for one in constants:
+        print(f"  {one.file}:{one.line}  {one.value:g}  {one.name}")
     if not given.seeds:
         return
-    tried = [one for one in constants if not one.is_setting and given.only in f"{one.file} {one.name}"]
+    tried = [one for one in constants if given.only in f"{one.file} {one.name}"]
     variants = [Variant(one, value) for one in tried for value in one.halved_and_doubled()]
     bench, began = Bench(given.seeds, given.number), time.monotonic()
     unchanged = bench.run(ROOT / PACKAGE)
@@ -139,7 +131,7 @@ def main() -> None:
     rows = [row(variant, runs, unchanged) for variant, runs in zip(variants, found, strict=True)]
     before = ["unchanged", "", "", *(f"{value:.3g}" for value in figures(unchanged)), f"of {len(unchanged)}"]
     print()
-    print((tables.markdown if given.markdown else tables.plain)(HEAD, [before, *rows]))
+    print(tables.markdown(HEAD, [before, *rows]))
 
 
 if __name__ == "__main__":

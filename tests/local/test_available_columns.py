@@ -12,7 +12,7 @@ import pytest
 
 from galileo_sessions import Col
 from galileo_sessions.errors import FilterCheckError
-from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
+from galileo_sessions.filters.catalog import load_catalog
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
 PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
@@ -94,9 +94,11 @@ async def test_metrics_are_a_category(server: LocalGalileo, web: Any) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "/v2", "/public/v2"])
-async def test_columns_have_the_three_prefixes(server: LocalGalileo, web: Any, prefix: str) -> None:
-    """Columns have the same three prefixes as counts."""
-    status, answer = await web.ask(server, f"{prefix}/projects/{OTHER.upper()}/sessions/available_columns")
+async def test_counts_and_columns_have_three_prefixes(server: LocalGalileo, web: Any, prefix: str) -> None:
+    """The path of the documents, and the two that Galileo's consoles and SDKs use."""
+    path = f"{prefix}/projects/{OTHER.upper()}/sessions/"
+    assert (200, {"total_count": 1}) == await web.ask(server, f"{path}count")
+    status, answer = await web.ask(server, f"{path}available_columns")
     assert (200, ["project_id", "output"]) == (status, [column["id"] for column in answer["columns"]])
 
 
@@ -126,12 +128,8 @@ async def test_the_samples_columns_fit_the_samples_filters(web: Any) -> None:
 async def test_a_request_for_columns_has_its_own_schema(server: LocalGalileo, web: Any) -> None:
     """It has no filters; keys that it doesn't have are ignored."""
     assert EVERYTHING == await types(web, server, filters=3, filter_tree=3)
-    bad = {"log_stream_id": "mine", "start_time": "yesterday", "end_time": []}
-    status, answer = await web.ask(server, COLUMNS, json=bad)
-    assert (422, [["body", name] for name in bad]) == (status, [entry["loc"] for entry in answer["detail"]])
-    status, answer = await web.ask(server, COLUMNS.replace(PROJECT, "mine"), json=[])
-    assert (422, ["path", "body"]) == (status, [entry["loc"][0] for entry in answer["detail"]])
-    assert (200, {"total_count": 3}) == await web.post_count(server, json={"start_time": 5})
+    assert 422 == (await web.ask(server, COLUMNS, json={"start_time": "yesterday"}))[0]
+    assert (200, {"total_count": 3}) == await web.post_count(server, json={"start_time": "yesterday"})
 
 
 async def test_columns_need_credentials_and_meet_trouble(server: LocalGalileo, web: Any) -> None:
@@ -140,12 +138,6 @@ async def test_columns_need_credentials_and_meet_trouble(server: LocalGalileo, w
     server.fail_next(503, times=2)
     assert [503, 503, 200] == [(await web.ask(server, COLUMNS))[0] for _ in range(3)]
     assert [] == server.requests
-
-
-async def test_without_sessions_there_are_no_columns(web: Any) -> None:
-    """A server without sessions answers with no columns."""
-    async with LocalGalileo() as server:
-        assert ColumnCatalog.of() == load_catalog((await web.ask(server, COLUMNS))[1])
 
 
 async def test_a_thousand_columns_are_quick(web: Any) -> None:
