@@ -341,9 +341,7 @@ def test_without_pydantic_it_says_what_to_install(monkeypatch: pytest.MonkeyPatc
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pydantic", None)
     importlib.import_module("galileo_sessions.pytest_plugin")
-    with pytest.raises(
-        ModuleNotFoundError, match=r"needs pydantic.*: pip install 'galileo-sessions\[local]'"
-    ) as caught:
+    with pytest.raises(ModuleNotFoundError, match=r"needs pydantic.*: pip install '.*local") as caught:
         importlib.import_module("galileo_sessions.local")
     assert "pydantic" == caught.value.name
 
