@@ -20,7 +20,7 @@ from attrs import define, frozen
 
 from support.simulation import NETWORK, TURN
 from support.weather_table import ROUND_TRIP, WIDEST, Weather
-from support.weathers import Bucket, Ends, Reply, Service, Window
+from support.weathers import Bucket, Reply, Service, Slowing, Window
 
 T = TypeVar("T")
 
@@ -58,16 +58,7 @@ class Noisy(Service):
 
 
 class Workers(Service):
-    """
-    So many workers, in front of which a few requests wait; the rest is refused.
-
-    Args:
-        latency: Seconds of work for one request.
-        spread: Of the latency.
-        workers: How many there are at a time.
-        line: How many requests can wait for each worker.
-        refusal: Seconds until a refusal.
-    """
+    """So many workers at a time, for each of which so many requests can wait in line; the rest is refused."""
 
     def __init__(
         self, latency: float, spread: float, workers: Callable[[float], float], line: float, refusal: float
@@ -110,16 +101,7 @@ class RateLimit(Bucket):
 
 
 class Quota(Window):
-    """
-    A quota in each window of so many seconds, which answers 429 beyond it.
-
-    Args:
-        quota: Requests in a window.
-        seconds: How long a window is.
-        retry_after: Absent, "exact" or "whole".
-        over: The share of the first window that is over when the clients begin.
-        work: Seconds of a request, and their spread.
-    """
+    """A quota in each window, the first of which is over by so large a share when the clients begin."""
 
     def __init__(
         self, quota: int, seconds: float, retry_after: str | None, over: float, work: tuple[float, float]
@@ -136,18 +118,6 @@ class Quota(Window):
             return _limited((1 - position) * self.seconds, self.retry_after)
         self.used += 1
         return Reply("ok", self.duration())
-
-
-class Melting(Service):
-    """Nothing is refused; each request takes `slower(n)` times as long, where n are under way as it arrives."""
-
-    def __init__(self, latency: float, spread: float, slower: Callable[[int], float]) -> None:
-        super().__init__(latency, spread)
-        self.slower, self.ends = slower, Ends()
-
-    def arrive(self, now: float) -> Reply:
-        work = self.duration() * self.slower(self.ends.under_way(now) + 1)
-        return Reply("ok", self.ends.add(now, min(1e6, work)))
 
 
 def _limited(seconds: float, retry_after: float | str | None) -> Reply:
@@ -185,28 +155,16 @@ class Chance:
 
 @frozen
 class Job:
-    """
-    The counts to make, and what a single request takes.
+    """The counts to make, and what a single request takes."""
 
-    Args:
-        counts: Of all clients together.
-        clients: How many share the service.
-        stagger: Seconds between their beginnings.
-        latency: Seconds of a request, without those that are slow.
-        spread: Of the latency, on a logarithmic scale.
-        slow: The share of the requests that takes 20 times as long.
-        noise: The share of the requests that is refused, whatever the load.
-        noise_seconds: After which these are refused.
-    """
-
-    counts: int
-    clients: int
-    stagger: float
-    latency: float
-    spread: float
-    slow: float
-    noise: float
-    noise_seconds: float
+    counts: int  # of all clients together
+    clients: int  # that share the service
+    stagger: float  # seconds between their beginnings
+    latency: float  # seconds of a request, without those that are slow
+    spread: float  # of the latency, on a logarithmic scale
+    slow: float  # the share of the requests that takes 20 times as long
+    noise: float  # the share of the requests that is refused, whatever the load
+    noise_seconds: float  # after which these are refused
 
     @property
     def mean(self) -> float:
@@ -226,36 +184,21 @@ class Job:
 
 @frozen
 class Limit:
-    """
-    A service without its noise, and what it takes for a job.
+    """A service without its noise, and what it takes for a job."""
 
-    Args:
-        service: Makes it anew.
-        fluid: Seconds that it takes with its best load; 0 if it takes any.
-        text: Its numbers, as a name has them.
-        is_idle: Whether the job hardly meets the limit; most of these are drawn again.
-    """
-
-    service: Callable[[], Service]
-    fluid: float
-    text: str = ""
-    is_idle: bool = False
+    service: Callable[[], Service]  # makes it anew
+    fluid: float  # seconds that it takes with its best load; 0 if it takes any
+    text: str = ""  # its numbers, as a name has them
+    is_idle: bool = False  # whether the job hardly meets the limit; most of these are drawn again
 
 
 @frozen
 class RandomService:
-    """
-    A service that was drawn, and the job to do there.
+    """A service that was drawn, and the job to do there."""
 
-    Args:
-        name: Its number, its kind, and its numbers.
-        kind: One of `KINDS`.
-        weather: The service, the job and the ideal; it bounds nothing.
-    """
-
-    name: str
-    kind: str
-    weather: Weather
+    name: str  # its number, its kind, and its numbers
+    kind: str  # one of `KINDS`
+    weather: Weather  # the service, the job and the ideal; it bounds nothing
 
     @property
     def ideal(self) -> float:
@@ -346,7 +289,7 @@ def _window(chance: Chance, job: Job) -> Limit:
 
 def _melting(job: Job, slower: Callable[[int], float], text: str) -> Limit:
     best = max(n / (job.mean * slower(n)) for n in range(1, _MANY))
-    return Limit(lambda: Melting(job.latency, job.spread, slower), job.counts / best, text)
+    return Limit(lambda: Slowing(slower, job.latency, job.spread), job.counts / best, text)
 
 
 def _knee(chance: Chance) -> int:

@@ -65,11 +65,9 @@ class Events:
 
 @define(eq=False)
 class Count:
-    """One that is counted: attempts that it has paid for, and whether somebody waits for this one alone."""
+    """One that is counted, and the attempts that it has paid for."""
 
-    begun: float
     attempts: int = 0
-    is_lone: bool = False
 
 
 @define(eq=False)
@@ -89,10 +87,8 @@ class Client:
     done_before: int = 0
     lost: int = 0
     in_flight: int = 0
-    peak: int = 0
     left: int = 0
     ended: float = 0.0
-    lone_latencies: list[float] = Factory(list)
     _refused_since: float = math.inf
     _ready: deque[Count] = Factory(deque)
     _later: list[tuple[float, int, Count]] = Factory(list)
@@ -108,22 +104,6 @@ class Client:
         """All clients are there: what is done from now on shows how they share."""
         self.done_before = self.done
 
-    def trickle(self, every: float) -> None:
-        """Its counts come one after another, so many seconds apart."""
-        self.left = 0
-        for number in range(self.targets):
-            self.events.at(self.start + number * every, self._one_more)
-
-    def _one_more(self) -> None:
-        self.left += 1
-        self.pump()
-
-    def ask_alone(self, every: float) -> None:
-        """Counts one more, ahead of the fan-out, as somebody does who waits for it; and again, as often as that."""
-        self._ready.appendleft(Count(self.events.now, is_lone=True))
-        self.events.at(self.events.now + every, self.ask_alone, every)
-        self.pump()
-
     def pump(self) -> None:
         """Sends all that may be sent now."""
         now = self.events.now
@@ -134,7 +114,7 @@ class Client:
             if wait > 0:
                 self._wake(now + max(wait, 1e-6))
                 return
-            self._send(self._ready.popleft() if self._ready else self._next(now))
+            self._send(self._ready.popleft() if self._ready else self._next())
 
     def _has_one(self, now: float) -> bool:
         while self._later and self._later[0][0] <= now:
@@ -143,9 +123,9 @@ class Client:
             self._wake(self._later[0][0])
         return bool(self._ready or self.left)
 
-    def _next(self, now: float) -> Count:
+    def _next(self) -> Count:
         self.left -= 1
-        return Count(now)
+        return Count()
 
     def _wake(self, when: float) -> None:
         if when < self._timer and when < math.inf:
@@ -168,7 +148,6 @@ class Client:
     def _send(self, count: Count) -> None:
         now = self.events.now
         self.in_flight += 1
-        self.peak = max(self.peak, self.in_flight)
         self.requests += 1
         permit = self.control.sent(now)
         self._busy_until = max(self._busy_until, now) + TURN
@@ -191,7 +170,7 @@ class Client:
         if reply.kind == "ok":
             self.control.ended(now, permit, Answer("success", now - permit.at if permit else None))
             self._refused_since = math.inf
-            self._end(count, done=True)
+            self._ended(1, 0)
         else:
             meaning = "failed" if reply.kind == "timeout" else "refused"
             if reply.kind == "limited" or reply.retry_after is not None:
@@ -214,7 +193,7 @@ class Client:
     def _try_again(self, count: Count, retry_after: float | None = None) -> None:
         count.attempts += 1
         if count.attempts >= ATTEMPTS:
-            self._end(count, done=False)
+            self._ended(0, 1)
         else:
             backoff = self.random.uniform(0, min(8.0, 0.25 * 2 ** (count.attempts - 1)))
             self._put_back(count, (retry_after or 0.0) + backoff)
@@ -222,12 +201,6 @@ class Client:
     def _put_back(self, count: Count, seconds: float) -> None:
         self._number += 1
         heapq.heappush(self._later, (self.events.now + seconds, self._number, count))
-
-    def _end(self, count: Count, *, done: bool) -> None:
-        if count.is_lone:
-            self.lone_latencies.append(self.events.now - count.begun)
-            return
-        self._ended(int(done), int(not done))
 
     def _ended(self, done: int, lost: int) -> None:
         self.done, self.lost, self.ended = self.done + done, self.lost + lost, self.events.now
@@ -237,24 +210,13 @@ class Client:
 
 @frozen
 class Outcome:
-    """
-    What came of a run.
+    """What came of a run."""
 
-    Args:
-        lost: Counts without a result.
-        requests: Per count.
-        seconds: From the beginning to the last result.
-        peak: Requests under way at once, at most, of one client.
-        fairness: Jain's index of the clients' speeds, from when all had begun until the first was over; 1 is fair.
-        lone: The 99th percentile of lone counts' seconds; 0 without any.
-    """
-
-    lost: int
-    requests: float
-    seconds: float
-    peak: int
-    fairness: float
-    lone: float
+    lost: int  # counts without a result
+    requests: float  # per count
+    seconds: float  # from the beginning to the last result
+    fairness: float  # Jain's index of the clients' speeds, from when all had begun until the first was over
+    lone: float  # the 99th percentile of lone counts' seconds; 0 without any
 
 
 def simulate(
@@ -264,16 +226,9 @@ def simulate(
     *,
     clients: int = 1,
     stagger: float = 0.0,
-    lone_every: float | None = None,
-    every: float = 0.0,
-    timeout: float = TIMEOUT,
     seed: int = 1,
 ) -> Outcome:
-    """
-    Runs fan-outs that begin `stagger` seconds apart, each over its part of the targets, for an hour at most.
-
-    With `every`, the counts of the first one come one after another, so many seconds apart.
-    """
+    """Runs fan-outs that begin `stagger` seconds apart, each over its part of the targets, for an hour at most."""
     events = Events()
     for number, part in enumerate(parts(service)):
         part.random.seed(100 * seed + number)
@@ -290,20 +245,15 @@ def simulate(
 
     for i in range(clients):
         random_ = random.Random(100 * seed + i)
-        crowd.append(Client(events, service, control(), targets // clients, stagger * i, random_, on_over, timeout))
-    if every:
-        crowd[0].trickle(every)
-    if lone_every is not None:
-        events.at(2.05, crowd[0].ask_alone, lone_every)
+        crowd.append(Client(events, service, control(), targets // clients, stagger * i, random_, on_over))
     events.at(stagger * (clients - 1), lambda: [client.begin_to_compare() for client in crowd])
     events.run(3600.0)
     return Outcome(
         lost=sum(client.targets - client.done for client in crowd),
         requests=sum(client.requests for client in crowd) / targets,
         seconds=max(client.ended for client in crowd),
-        peak=max(client.peak for client in crowd),
         fairness=jain(speeds),
-        lone=percentile(sorted(crowd[0].lone_latencies), 0.99),
+        lone=0.0,
     )
 
 

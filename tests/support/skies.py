@@ -159,7 +159,6 @@ def outcome(weather: Weather, seed: int) -> Outcome:
         lost=sum(crowd.lost for crowd in crowds),
         requests=(sky.requests - len(latencies)) / weather.counts,
         seconds=max(crowd.ended for crowd in crowds),
-        peak=0,
         fairness=jain(speeds) if weather.clients > 1 else 1.0,
         lone=percentile(latencies, 0.99),
     )

@@ -19,6 +19,7 @@ from support.weathers import (
     Steep,
     Strict,
     Window,
+    exponential,
 )
 
 WIDEST = 256
@@ -27,36 +28,20 @@ ROUND_TRIP = NETWORK + 2 * TURN  # seconds in which a place at the service is em
 
 @frozen
 class Weather:
-    """
-    A service, a fan-out, and what it may cost.
+    """A service, a fan-out, and what it may cost."""
 
-    Args:
-        service: Makes it anew.
-        counts: Of the fan-out, or of several together.
-        ideal: Seconds, if everything were known from the beginning.
-        requests: Per count, at most.
-        wall: Of the ideal, at most.
-        away: Seconds during which the service is away, which come on top.
-        clients: That share the service.
-        stagger: Seconds between their beginnings.
-        lone: The 99th percentile of a lone count's seconds meanwhile, at most.
-        fairness: Jain's index of the clients, at least.
-        every: Seconds between the counts, where they come one after another.
-        timeout: Seconds after which a request is given up.
-    """
-
-    service: Callable[[], Service]
-    counts: int
-    ideal: float
-    requests: float
-    wall: float
-    away: float = 0.0
-    clients: int = 1
-    stagger: float = 0.0
-    lone: float | None = None
-    fairness: float = 0.9
-    every: float = 0.0
-    timeout: float = TIMEOUT
+    service: Callable[[], Service]  # makes it anew
+    counts: int  # of the fan-out, or of several together
+    ideal: float  # seconds, if everything were known from the beginning
+    requests: float  # per count, at most
+    wall: float  # of the ideal, at most
+    away: float = 0.0  # seconds during which the service is away, which come on top
+    clients: int = 1  # that share the service
+    stagger: float = 0.0  # seconds between their beginnings
+    lone: float | None = None  # the 99th percentile of a lone count's seconds meanwhile, at most
+    fairness: float = 0.9  # Jain's index of the clients, at least
+    every: float = 0.0  # seconds between the counts, where they come one after another
+    timeout: float = TIMEOUT  # seconds after which a request is given up
 
 
 def unlimited(counts: int, latency: float) -> float:
@@ -132,9 +117,7 @@ def buckets() -> dict[str, Weather]:
         # Nothing is paced before the first refusal, so the burst that finds the limit weighs more in a small job.
         requests = 1.1 if counts > 300 else 1.45 if burst in (1, 100) else 1.3
         for retry_after, wall in ((None, 1.15), (1.0, 1.25), ("exact", 1.15)):
-            name = f"{rate} a second, burst {burst}, {counts} counts" + f", Retry-After {retry_after}" * bool(
-                retry_after
-            )
+            name = f"{rate} a second, burst {burst}, {counts} counts" + suffix(retry_after)
             table[name] = Weather(
                 lambda args=(rate, burst, retry_after, latency): Bucket(*args), counts, ideal, requests, wall
             )
@@ -258,7 +241,7 @@ def melts() -> dict[str, Weather]:
         (12, 1.1, 0.025, 5_000, 1.4),
         (40, 1.05, 0.05, 20_000, 1.5),
     ):
-        best = max(n / (latency * base ** max(0, n - knee)) for n in range(1, 256))
+        best = max(n / (latency * exponential(knee, base)(n)) for n in range(1, 256))
         table[f"slower by {base} for each beyond {knee}"] = Weather(
             lambda args=(knee, base, latency): Steep(*args), counts, counts / best, 1.05, wall
         )

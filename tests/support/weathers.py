@@ -3,24 +3,17 @@
 import heapq
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from attrs import frozen
 
 
 @frozen
 class Reply:
-    """
-    What a service does with a request: what the client sees, after how many seconds, and with what Retry-After.
+    """What a service does with a request."""
 
-    Args:
-        kind: "ok", "refused" (500, 503, or no connection), or "limited" (429).
-        seconds: After which it's seen.
-        retry_after: Seconds, if the answer has them.
-    """
-
-    kind: str = "ok"
-    seconds: float = 0.001
+    kind: str = "ok"  # or "refused" (500, 503, or no connection), or "limited" (429)
+    seconds: float = 0.001  # after which the client sees it
     retry_after: float | None = None
 
 
@@ -41,15 +34,7 @@ class Service:
 
 
 class Queue(Service):
-    """
-    So many workers, first come, first served; nothing is refused.
-
-    Args:
-        workers: At once.
-        latency: Seconds of work for one request.
-        spread: Of the latency.
-        turns: Every second block of so many requests takes so many times as long.
-    """
+    """So many workers, first come, first served. `turns`: every second block of so many takes longer."""
 
     def __init__(self, workers: int, latency: float, spread: float = 0.1, turns: tuple[int, float] = (1, 1.0)) -> None:
         super().__init__(latency, spread)
@@ -125,50 +110,54 @@ class Window(Service):
         return Reply("ok", self.duration())
 
 
-class Melt(Service):
-    """Fast up to so many at once; beyond, each takes longer by the square of the overload, and nothing is refused."""
+class Slowing(Service):
+    """Nothing is refused; each request takes `slower(n)` times as long, where n are under way once it has arrived."""
+
+    def __init__(self, slower: Callable[[int], float], latency: float, spread: float = 0.1) -> None:
+        super().__init__(latency, spread)
+        self.slower, self.ends = slower, Ends()
+
+    def arrive(self, now: float) -> Reply:
+        seconds = self.duration() * self.slower(self.ends.under_way(now) + 1)
+        return Reply("ok", self.ends.add(now, min(1e6, seconds)))
+
+
+def square(knee: int) -> Callable[[int], float]:
+    """As slow as `Melt` gets."""
+    return lambda level: 1 + (max(0, level - knee) / (knee / 2)) ** 2
+
+
+def exponential(knee: int, base: float) -> Callable[[int], float]:
+    """As slow as `Steep` gets."""
+    return lambda level: base ** min(500, max(0, level - knee))  # beyond, floats end
+
+
+class Melt(Slowing):
+    """Fast up to so many at once; beyond, each takes longer by the square of the overload."""
 
     def __init__(self, knee: int = 16, latency: float = 0.02) -> None:
-        super().__init__(latency)
-        self.knee, self.ends = knee, Ends()
-
-    def arrive(self, now: float) -> Reply:
-        overload = max(0, self.ends.under_way(now) + 1 - self.knee) / (self.knee / 2)
-        return Reply("ok", self.ends.add(now, self.duration() * (1 + overload**2)))
+        super().__init__(square(knee), latency)
 
 
-class Steep(Service):
-    """Fast up to so many at once; beyond, each request more makes it slower by a factor, and nothing is refused."""
+class Steep(Slowing):
+    """Fast up to so many at once; beyond, each request more makes it slower by a factor."""
 
     def __init__(self, knee: int, base: float, latency: float) -> None:
-        super().__init__(latency)
-        self.knee, self.base, self.ends = knee, base, Ends()
-
-    def arrive(self, now: float) -> Reply:
-        overload = min(500, max(0, self.ends.under_way(now) + 1 - self.knee))  # beyond, floats end
-        return Reply("ok", self.ends.add(now, self.duration() * self.base**overload))
+        super().__init__(exponential(knee, base), latency)
 
 
-class Shared(Service):
+class Shared(Slowing):
     """One worker that all requests share: more at once only take longer, in proportion."""
 
     def __init__(self, latency: float) -> None:
-        super().__init__(latency)
-        self.ends = Ends()
-
-    def arrive(self, now: float) -> Reply:
-        return Reply("ok", self.ends.add(now, self.duration() * (self.ends.under_way(now) + 1)))
+        super().__init__(float, latency)
 
 
 class Strict(Service):
     """
-    Refusals cost the service as much as answers do.
+    Refusals cost the service as much as answers do, and count as they do.
 
-    Args:
-        at_once: Requests under way, refused ones included, above which more are refused, after the latency.
-        rate: Requests in the last second, refused ones included, above which more are refused.
-        silent: Whether those above `at_once` get no answer at all.
-        latency: Seconds of each answer and each refusal.
+    So many at once and so many in a second are taken. If it is `silent`, what is too much at once gets no answer.
     """
 
     def __init__(
@@ -202,14 +191,9 @@ class Mixed(Service):
 
 class Away(Service):
     """
-    Another service that is away for a while.
+    Another service that is away for a while: each request is refused (503, or no connection).
 
-    Args:
-        service: What it is the rest of the time.
-        since: From when it's away.
-        seconds: For how long.
-        how: "refused": each request is refused (503, or no connection); "reset": what is under way is lost, too;
-            "silent": nothing is answered.
+    If it is "reset", what is under way is lost, too; if it is "silent", nothing is answered.
     """
 
     def __init__(self, service: Service, since: float = 0.0, seconds: float = math.inf, how: str = "refused") -> None:
