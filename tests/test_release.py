@@ -1,14 +1,23 @@
-"""What a release needs: a dated section of the changelog, and a description that works outside the repository."""
+"""What a release needs: one version, a dated section of the changelog, and a description that works elsewhere."""
 
 import re
+import subprocess
+import sys
 from datetime import date
-from importlib.metadata import metadata
+from importlib.metadata import metadata, version
 from pathlib import Path
 
 import galileo_sessions
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def test_the_version_is_the_same_wherever_a_user_reads_it() -> None:
+    """`galileo_sessions.__version__` is what pip and `--version` show."""
+    command = [sys.executable, "-m", "galileo_sessions", "--version"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert galileo_sessions.__version__ == version("galileo-sessions") == printed.split()[-1]
 
 
 def test_the_changelog_has_a_dated_section_for_this_version() -> None:

@@ -6,16 +6,14 @@ import csv
 import importlib.util
 import json
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from support.notebooks import run_cells
-from support.servers import http
-from support.services import Service, serving
 
 from galileo_sessions import ALWAYS, Col, CountQuery, Filter, matches
 from galileo_sessions.local import LocalGalileo, sample_sessions
@@ -29,22 +27,6 @@ COMPLETE, REFUND, LIKED = Col("is_complete").eq(True), Col("input").contains("re
 
 def counted(where: Filter, project: str = PROJECT) -> int:
     return sum(session["project_id"] == project and matches(where, session) for session in SESSIONS)
-
-
-class Bucket(Service):
-    """Allows so many requests a second, and refuses the others with a Retry-After."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        super().__init__()
-        self.rate, self.burst, self.tokens, self.at = rate, burst, burst, time.monotonic()
-
-    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
-        now = time.monotonic()
-        self.tokens, self.at = min(self.burst, self.tokens + (now - self.at) * self.rate), now
-        if self.tokens < 1:
-            return answer(http(429, b"", Retry_After="1"))
-        self.tokens -= 1
-        return answer(http())
 
 
 def needs(*modules: str) -> pytest.MarkDecorator:
@@ -178,26 +160,28 @@ def load(name: str) -> ModuleType:
     return module
 
 
-@needs("fastapi", "httpx")
-async def test_fastapi_app_counts_and_explains(server: LocalGalileo) -> None:
-    """Two counts in one answer; and what goes wrong has a status of its own."""
+@asynccontextmanager
+async def visitor() -> AsyncIterator[Any]:
+    """A client of the app while it runs."""
     import httpx
 
     app = load("fastapi_app.py").app
-    path = f"/projects/{PROJECT}/sessions"
     transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://testserver") as visitor,
-    ):
-        answer = await visitor.get(path, params={"where": "Col('score') > 3"})
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://app") as made:
+        yield made
+
+
+@needs("fastapi", "httpx")
+async def test_fastapi_app_counts_and_explains(server: LocalGalileo) -> None:
+    """Two counts in one answer; and what goes wrong has a status of its own."""
+    path = f"/projects/{PROJECT}/sessions"
+    async with visitor() as client:
+        answer = await client.get(path, params={"where": "Col('score') > 3"})
         assert (200, {"all": counted(ALWAYS), "matching": counted(LIKED)}) == (answer.status_code, answer.json())
         assert [CountQuery(PROJECT), CountQuery(PROJECT, LIKED)] == sorted(server.requests, key=lambda q: len(q.body))
-
-        answer = await visitor.get(path, params={"where": "Col('score') > 3 and Col('x') > 1"})
-        assert 400 == answer.status_code
-        assert "Write & for and" in answer.json()["detail"]
-        assert 422 == (await visitor.get("/projects/no-uuid/sessions", params={"where": "ALWAYS"})).status_code
+        answer = await client.get(path, params={"where": "Col('score') > 3 and Col('x') > 1"})
+        assert (400, True) == (answer.status_code, "Write & for and" in answer.json()["detail"])
+        assert 422 == (await client.get("/projects/no-uuid/sessions", params={"where": "ALWAYS"})).status_code
 
 
 @needs("fastapi", "httpx")
@@ -209,15 +193,9 @@ async def test_fastapi_app_has_a_status_for_each_trouble(
     server: LocalGalileo, status: int, headers: dict[str, str], expected: int
 ) -> None:
     """A visitor isn't told of what only the app's owner can mend."""
-    import httpx
-
-    app = load("fastapi_app.py").app
     server.fail_next(status, headers=headers, times=2)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as visitor,
-    ):
-        answer = await visitor.get(f"/projects/{PROJECT}/sessions", params={"where": "Col('score') > 3"})
+    async with visitor() as client:
+        answer = await client.get(f"/projects/{PROJECT}/sessions", params={"where": "Col('score') > 3"})
     assert (expected, headers.get("Retry-After")) == (answer.status_code, answer.headers.get("Retry-After"))
 
 
@@ -278,17 +256,3 @@ async def test_dask_counts_with_a_client_per_worker(server: LocalGalileo) -> Non
     assert sorted([project, str(counted(LIKED, project)), ""] for project in PROJECTS) == sorted(
         csv.reader(printed.splitlines())
     )
-
-
-@pytest.mark.heavy
-@needs("distributed")
-async def test_dask_workers_share_one_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """3,000 counts by four clients of a service that allows 200 a second: none is lost, in ten times the ideal time."""
-    projects = [f"{i:08x}-ec21-4c9f-a3e2-b2ab2b81b4db" for i in range(3_000)]
-    async with serving(Bucket(200, 20)) as service:
-        monkeypatch.setenv("GALILEO_API_URL", service.url)
-        monkeypatch.setenv("GALILEO_API_KEY", "local")
-        async with asyncio.timeout(150):
-            _, printed, _ = await run("dask_count.py", "Col('score') > 3", typed="\n".join(projects))
-    assert [[project, "7", ""] for project in projects] == sorted(csv.reader(printed.splitlines()))
-    assert service.requests < 1.3 * len(projects)

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import quote
 from xml.etree import ElementTree
 
 import click
@@ -133,16 +132,6 @@ def test_the_terminal_holds_what_the_command_prints() -> None:
     shown = words((DOCS / "pictures" / "terminal.svg").read_text(encoding="utf-8"))
     assert shown[0] == "$ galileo-sessions demo"
     assert shown[1:] == [line if len(line) <= 60 else f"{line[:59]}…" for line in expected]
-
-
-def test_the_terminal_has_a_bar_for_each_day() -> None:
-    """With its count, as long as that is; the total above is the sum."""
-    shown = words((DOCS / "pictures" / "by_day_terminal.svg").read_text(encoding="utf-8"))
-    days = [re.fullmatch(r"2026-05-(\d\d) +(\d+) +[\d.]+% +(\S+) *", line) for line in shown[3:17]]
-    found = [(int(day[1]), int(day[2]), len(day[3])) for day in days if day]
-    assert [day for day, *_ in found] == [*range(1, 15)]
-    assert shown[2].split()[1] == str(sum(count for _, count, _ in found))
-    assert all(abs(length / count - found[0][2] / found[0][1]) < 1 for _, count, length in found)
 
 
 def test_charts_follow_their_tables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,16 +266,3 @@ async def test_a_page_shows_its_contents_beside_it(site: Path, tmp_path: Path) -
         entry = """document.querySelector('.toc-tree a[href="#operators"]').getBoundingClientRect()"""
         assert await tab.ask(f"{entry}.width > 0 && {entry}.right < 1280")
         assert __version__ in str(await tab.ask("document.querySelector('.release').innerText"))
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
-async def test_the_search_of_the_site_finds(site: Path, tmp_path: Path) -> None:
-    """In a browser, with the site's own scripts."""
-    found = {}
-    async with served(site) as place, browser(tmp_path) as tab:
-        for query in QUESTIONS:
-            await tab.open(f"{place}/search.html?q={quote(query)}")
-            await tab.wait_for("document.querySelector('#search-results .search-summary')?.innerText.match(/found/)")
-            results = "[...document.querySelectorAll('#search-results li a')].map(a => a.getAttribute('href'))"
-            found[query] = {str(link).partition(".html")[0] for link in await tab.ask(results)}
-    assert [query for query, page in QUESTIONS.items() if page not in found[query]] == []

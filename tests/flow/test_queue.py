@@ -1,4 +1,4 @@
-"""The queue of a client: who gets a permit, in which order, and that none is lost."""
+"""The queue of a client: who gets a permit, in which order, that none is lost, and when all who wait fail together."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -7,14 +7,57 @@ from time import process_time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.clock import run, virtual_time
+from support.clock import VirtualLoop, run, virtual_time
 from support.decisions import status
 from support.inside import awaited_timers
-from support.queues import narrow, now, open_the_breaker, refuse, succeed, turn, waiting
 
-from galileo_sessions import ConfigurationError, Limits, Retry
+from galileo_sessions import ConfigurationError, DisconnectedError, GalileoError, Limits, Retry, ServerError
 from galileo_sessions.client.flow.control import Permit
+from galileo_sessions.client.flow.outcome import Outcome
 from galileo_sessions.client.flow.queue import Queue
+from galileo_sessions.client.verdict import verdict_on
+
+REFUSED = status(503)
+
+
+def narrow(width: int = 1, **arguments: object) -> Queue:
+    """A queue with so many places."""
+    return Queue(Limits(width, **arguments), Retry())
+
+
+def waiting(
+    queue: Queue, *, interactive: bool = False, patience: float = 90.0, **arguments: object
+) -> asyncio.Task[Permit | GalileoError]:
+    """A task that waits for a permit."""
+    return asyncio.create_task(queue.acquire(interactive=interactive, patience=patience, **arguments))
+
+
+def now() -> float:
+    """The loop's clock."""
+    return asyncio.get_running_loop().time()
+
+
+async def turn() -> None:
+    """Lets all tasks run as far as they can, the pace of requests included."""
+    await asyncio.sleep(0.1)
+
+
+def succeed(queue: Queue, permit: Permit) -> None:
+    """Ends a request with an answer."""
+    queue.ended(permit, now(), Outcome("success", now() - permit.at))
+
+
+def refuse(queue: Queue, permit: Permit, error: GalileoError = REFUSED) -> None:
+    """Ends a request with an error."""
+    verdict = verdict_on(error)
+    queue.ended(permit, now(), Outcome(verdict.meaning, None, verdict.retry_after), error)
+
+
+async def open_the_breaker(queue: Queue, error: GalileoError = REFUSED) -> None:
+    """Lets the service refuse until only single probes are sent."""
+    while not queue.flow.breaker.is_open:
+        refuse(queue, await queue.acquire(interactive=False, patience=90.0), error)
+
 
 # ---- order -----------------------------------------------------------------------------------------------------------
 
@@ -188,65 +231,6 @@ async def test_a_cancelled_wait_leaves_no_timer():
 # ---- permits come back, and nothing waits in a closed queue ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("when", ["before its permit came", "as its permit came"])
-@virtual_time
-async def test_a_cancelled_waiter_leaks_no_permit(when):
-    """If a waiter is cancelled, even as it gets its permit, the next one gets the permit."""
-    queue = narrow()
-    held = queue.try_acquire(interactive=False)
-    first, second = (waiting(queue) for _ in range(2))
-    await turn()
-    if when == "as its permit came":
-        queue.released(held)  # the permit is given, but the waiter has not run yet
-        first.cancel()
-    else:
-        first.cancel()
-        await turn()
-        queue.released(held)
-    with pytest.raises(asyncio.CancelledError):
-        await first
-    queue.released(await asyncio.wait_for(second, 1))
-    assert queue.flow.in_flight == 0
-
-
-@virtual_time
-async def test_a_cancelled_probe_lets_the_next_one_ask():
-    """While the breaker is open, a probe that is cancelled makes room for another one."""
-    queue = narrow(5)
-    await open_the_breaker(queue)
-    first, second = waiting(queue), waiting(queue)
-    await asyncio.wait([first])
-    assert not second.done()
-    queue.released(first.result())
-    succeed(queue, await second)
-    assert not queue.flow.breaker.is_open
-
-
-@pytest.mark.parametrize("when", ["asleep", "in line", "with a permit"])
-@pytest.mark.parametrize("interactive", [False, True])
-@virtual_time
-async def test_a_coroutine_that_is_closed_leaves_no_permit_out(interactive, when):
-    """Nobody cancels it and nothing resumes it: the next one gets its turn, also if the permit was already given."""
-    queue = narrow()
-    held = queue.try_acquire(interactive=False)
-    not_before = now() + 5 if when == "asleep" else 0.0
-    closing = queue.acquire(interactive=interactive, patience=90.0, not_before=not_before)
-    closing.send(None)
-    next_one = waiting(queue)
-    await turn()
-    if when == "with a permit":
-        queue.released(held)
-        assert not next_one.done()
-        closing.close()
-    else:
-        closing.close()
-        queue.released(held)
-    await turn()
-    queue.released(next_one.result())
-    assert queue.flow.in_flight == 0
-    assert awaited_timers(queue) == 0
-
-
 @virtual_time
 async def test_many_waiters_may_all_be_cancelled_quickly():
     """Cancelling 20,000 waiters, the last one first, takes linear time."""
@@ -285,23 +269,6 @@ async def test_closing_ends_all_waits():
     assert queue.flow.in_flight == 0
 
 
-@pytest.mark.parametrize("interactive", [False, True])
-@pytest.mark.parametrize("delay", [0, 60])
-@virtual_time
-async def test_nothing_waits_in_a_closed_queue(delay, interactive):
-    """Who comes later gets the error at once, whether the queue has room or not, and whenever it was to be sent."""
-    closed = ConfigurationError("closed")
-    queue = narrow()
-    for _ in range(2):
-        began = now()
-        assert queue.try_acquire(interactive=interactive) is not None
-        queue.close(closed)
-        assert await queue.acquire(interactive=interactive, patience=90.0, not_before=began + delay) is closed
-        assert now() == began
-        queue = narrow(2)
-    assert awaited_timers(queue) == 0
-
-
 # ---- a rate that is known --------------------------------------------------------------------------------------------
 
 
@@ -327,14 +294,15 @@ class Rate:
 
 @virtual_time
 async def test_the_rate_is_entered_before_each_request():
-    """The context manager given as `rate` is entered and left once before each request."""
+    """The context manager given as `rate` is entered and left once before each request, after its backoff."""
     rate = Rate()
-    queue = Queue(Limits(rate=rate), Retry())
+    queue = narrow(rate=rate)
     for _ in range(3):
-        permit = await queue.acquire(interactive=True, patience=10.0)
-        rate.told.append("sent")
-        succeed(queue, permit)
-    assert rate.told == ["entered", "left", "sent"] * 3
+        task = waiting(queue, not_before=now() + 5)
+        await asyncio.sleep(4)
+        rate.told.append("asleep")
+        succeed(queue, await task)
+    assert rate.told == ["asleep", "entered", "left"] * 3
 
 
 @pytest.mark.parametrize("stops", ["entered", "left"])
@@ -352,16 +320,99 @@ async def test_a_count_that_is_cancelled_at_the_rate_holds_nothing(stops):
     assert queue.flow.in_flight == 0
 
 
+# ---- while the circuit breaker is open -------------------------------------------------------------------------------
+
+
 @virtual_time
-async def test_the_rate_is_entered_after_a_backoff():
-    """A count that can't be sent yet enters the rate when its time has come."""
-    rate = Rate()
-    queue = narrow(rate=rate)
-    task = waiting(queue, not_before=asyncio.get_running_loop().time() + 5)
-    await asyncio.sleep(4)
-    assert rate.told == []
-    succeed(queue, await task)
-    assert rate.told == ["entered", "left"]
+async def test_all_who_wait_fail_together():
+    """When patience ends, all counts get the service's last answer in the same moment, wherever they wait."""
+    queue = narrow(20)
+    succeed(queue, queue.try_acquire(interactive=False))
+    clock = asyncio.get_running_loop().time
+    await open_the_breaker(queue)
+    everybody = {*[waiting(queue) for _ in range(200)], waiting(queue, interactive=True)}
+    everybody.add(waiting(queue, not_before=clock() + 10_000))
+    ended: dict[asyncio.Task, float] = {}
+    for task in everybody:
+        task.add_done_callback(lambda task: ended.setdefault(task, clock()))
+    began, probes, pending = clock(), 0, everybody
+    while pending:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(0)  # the callbacks of the last ones
+        for probe in [task.result() for task in done if isinstance(task.result(), Permit)]:
+            probes += 1
+            refuse(queue, probe, REFUSED if probes % 2 else DisconnectedError("gone"))
+    told = [task for task in everybody if not isinstance(task.result(), Permit)]
+    assert 100 <= len(told) == 202 - probes
+    assert len({ended[task] for task in told}) == 1
+    assert 87 < clock() - began <= 90
+    assert {type(task.result()) for task in told} == {ServerError}
+    words = ("503", "the service has refused everything for")
+    assert all(word in str(task.result()) for task in told for word in words)
+    assert REFUSED.args == ("503 Service Unavailable: an empty body",)
+
+
+@virtual_time
+async def test_an_interactive_count_has_less_patience():
+    """A count with a patience of 10 s fails before the others; a new one that comes then waits for the next probe."""
+    queue = narrow(20)
+    succeed(queue, queue.try_acquire(interactive=False))
+    await open_the_breaker(queue)
+    began = now()
+    lone = waiting(queue, interactive=True, patience=10.0, not_before=began + 10_000)
+    many = [waiting(queue) for _ in range(40)]
+    for task in many:
+        refuse(queue, await task)
+        await turn()
+        if lone.done():
+            break
+    assert 7 < now() - began <= 10
+    assert type(lone.result()) is ServerError
+    assert type(await queue.acquire(interactive=True, patience=10.0, has_failed=True)) is ServerError
+    queue.released(await queue.acquire(interactive=True, patience=10.0))
+    for task in many:
+        task.cancel()
+    await asyncio.wait(many)
+
+
+@virtual_time
+async def test_a_target_that_comes_when_there_is_no_hope_fails_at_once():
+    """After all have failed, a fan-out's target fails at once, until the next probe is due: it can be that."""
+    queue = narrow(20)
+    while not isinstance(permit := await queue.acquire(interactive=False, patience=90.0), GalileoError):
+        refuse(queue, permit)
+    pause, began = queue.flow.wait(now()), now()
+    while (probe := queue.try_acquire(interactive=False)) is None:
+        before = now()
+        assert type(await queue.acquire(interactive=False, patience=90.0)) is ServerError
+        assert now() == before
+        await turn()
+    assert pause <= now() - began < pause + 0.2
+    succeed(queue, probe)
+    assert not queue.flow.breaker.is_open
+
+
+# ---- a busy event loop -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("busy", [False, pytest.param(True, marks=pytest.mark.thorough)])
+@virtual_time
+async def test_a_busy_event_loop_blames_nobody_for_what_takes_longer(busy):
+    """Answers that take longer the more there are narrow the width, unless callbacks take most of the time between."""
+    queue = Queue(Limits(256), Retry())
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    for _ in range(30 if busy else 100):
+        permits = []
+        while (permit := queue.try_acquire(interactive=False)) is not None:
+            permits.append(permit)
+        for permit in permits:
+            await asyncio.sleep(0.02)
+            succeed(queue, permit)
+            if busy:
+                loop.work(0.08)
+            await asyncio.sleep(0)
+    assert queue.flow.width == 256 if busy else queue.flow.width < 20
 
 
 # ---- laws ------------------------------------------------------------------------------------------------------------

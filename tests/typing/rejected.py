@@ -11,17 +11,14 @@ from galileo_sessions import (
     BooleanFilter,
     Col,
     CountQuery,
-    DateFilter,
     Filter,
     FullyAnnotatedFilter,
     GalileoSessions,
-    IdFilter,
     Not,
     NumberFilter,
     Or,
     TextFilter,
     all_of,
-    any_of,
     leaves_of,
     load_filter,
     map_leaves,
@@ -39,16 +36,13 @@ _ = Col.text("a").gt("b")  # E
 _ = Col.text("a") < "b"  # E
 _ = Col.text("a").between(1, 2)  # E
 _ = Col.boolean("a") > True  # E
-_ = Col.boolean("a").contains("x")  # E
 _ = Col.date("a").contains("x")  # E
 _ = Col.date("a").one_of(["x"])  # E
 _ = Col.id("a") >= "x"  # E
 _ = Col.collection("a").ne("x")  # E
-_ = Col.collection("a").lt("x")  # E
 _ = Col("a").like("x")  # E
 _ = Col.number("a").text("b")  # E
 _ = Col()  # E
-_ = Col.number()  # E
 _ = Col.score  # E
 
 # `!=` alone can't be rejected: Python, and so both checkers, fall back to `str.__ne__`. The result isn't a filter.
@@ -69,8 +63,6 @@ _ = Col.date("a").lt(1)  # E
 _ = Col.collection("a").contains(["x"])  # E
 _ = Col.number("a").eq(1, case_sensitive=False)  # E
 _ = Col.number("a").between()  # E
-_ = Col.number("a").between(1)  # E
-_ = Col.number("a").between(1, 2, 3)  # E
 _ = Col.number("a").between([1, 2])  # E
 _ = Col("a").between(1)  # E
 _ = Col.date("a").on("2026-01-31")  # E
@@ -79,19 +71,13 @@ _ = Col("a").one_of([1, 2])  # E
 _ = Col("a").one_of(None)  # E
 _ = Col("a").one_of({"x": 1})  # E
 _ = Col("a").contains(3)  # E
-_ = Col("a").contains(True)  # E
 _ = NumberFilter("a", "gt", "3")  # E
 _ = NumberFilter("a", "like", 3)  # E
-_ = NumberFilter(1, "gt", 3)  # E
 _ = TextFilter("a", "eq", 3)  # E
 _ = TextFilter("a", "eq", "x", case_sensitive="no")  # E
 _ = BooleanFilter("a", "eq", "true")  # E
-_ = DateFilter("a", "eq", 3)  # E
-_ = IdFilter("a", "eq", 3)  # E
 _ = FullyAnnotatedFilter("abc")  # E
 _ = Col.text("a").one_of("abc")  # E
-_ = Col.collection("a").not_in("abc")  # E
-_ = Col.id("a").one_of("abc")  # E
 
 # Parts that a type can't be counted by.
 _ = Col("a").days("2026-05-01", "2026-06-01", tz="UTC")  # E
@@ -103,28 +89,22 @@ _ = Col.text("a").values("abc")  # E
 # What stands next to & and |.
 _ = Col("a") == 1 & Col("b") == 2  # E
 _ = Col("a") == "x" | Col("b") == "y"  # E
-_ = Col("a") > 1 & Col("b") > 2  # E
 _ = f & None  # E
 _ = None | f  # E
-_ = f & True  # E
 _ = f & g.depth  # E
 _ = f & Col("a")  # E
 _ = Col("a") | f  # E
-_ = Col("a") & Col("b")  # E
 _ = ~Col("a")  # E
 _ = all_of([f, None])  # E
 _ = all_of(f)  # E
 _ = all_of(f, g)  # E
-_ = any_of(f, g)  # E
 _ = map_leaves(f, lambda leaf: leaf.column_id)  # E
 _ = leaves_of(Col("a"))  # E
 _ = matches({"a": 1}, f)  # E
 _ = And([Col("a")])  # E
 _ = And(f, g)  # E
-_ = And(f)  # E
 _ = Or([f, None])  # E
 _ = Not(Col("a"))  # E
-_ = Not([f])  # E
 _ = CountQuery(PROJECT, Col("a"))  # E
 _ = CountQuery(PROJECT, {"and": []})  # E
 
