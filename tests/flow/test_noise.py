@@ -37,27 +37,9 @@ def on_trial() -> Noise:
     return noise
 
 
-def test_a_few_refusals_are_free() -> None:
-    """Four are saved up, and no more than that."""
-    noise = Noise()
-    assert 4 == free(noise)
-    for _ in range(1_000):
-        noise.count(refused=False)
-    assert 4 == free(noise)
-
-
 def test_answers_pay_for_refusals() -> None:
     """For one in sixteen."""
     assert 16 == answers_per_refusal(Noise())
-
-
-def test_the_share_is_that_of_the_last_answers() -> None:
-    """What was long ago hardly counts."""
-    noise = heard(0.2)
-    assert pytest.approx(0.2, abs=0.03) == noise.share
-    for _ in range(200):
-        noise.count(refused=False)
-    assert 0.02 > noise.share
 
 
 @pytest.mark.parametrize(
@@ -80,13 +62,6 @@ def test_a_load_of_which_most_is_refused_was_never_credible() -> None:
     for _ in range(200):
         noise.count(refused=False)
     assert 40.0 == noise.judge(40.0, 0)
-
-
-def test_on_trial_more_refusals_are_free_than_there_were() -> None:
-    """So noise itself can't end the trial: a fifth was refused."""
-    noise = on_trial()
-    assert 5 > answers_per_refusal(noise)
-    assert noise.is_on_trial
 
 
 def test_64_answers_before_the_next_cut_prove_a_trial_right() -> None:

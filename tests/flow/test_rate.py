@@ -23,19 +23,6 @@ def succeed(rate: Rate, now: float, seconds: float, every: float = 0.03) -> None
         rate.passed(now + number * every, rate.epoch)
 
 
-def test_there_is_no_rate_until_a_cut() -> None:
-    """Nothing waits for it, whatever is sent."""
-    rate = Rate()
-    for _ in range(1_000):
-        rate.sent(0.0)
-    assert (inf, True) == (rate.limit, rate.wait(0.0, 0.0) <= 0)
-
-
-def test_a_cut_leaves_085_of_the_load_that_was_refused() -> None:
-    """Of the load, not of the rate, which may not have been used up."""
-    assert pytest.approx(34.0) == cut(40.0).limit
-
-
 def test_requests_are_sent_one_after_another() -> None:
     """A rate of 34 a second is one every 29 ms, and time in which none was sent isn't made up for."""
     rate, sent, now = cut(), 0, 1.0
@@ -61,30 +48,7 @@ def test_what_got_through_while_requests_waited_bounds_the_rate() -> None:
         assert pytest.approx(expected, rel=0.001) == rate.limit
 
 
-def test_what_got_through_before_requests_waited_was_the_demand() -> None:
-    """It says nothing about what the service takes."""
-    rate = cut(1_000.0)
-    rate.gather(60.0)
-    rate.cut(60.1, 40.0, 0.1, None)
-    assert pytest.approx(34.0) == rate.limit
-
-
-def test_what_was_sent_before_the_cut_did_not_get_through_at_this_rate() -> None:
-    """Answers to it aren't counted."""
-    rate = cut()
-    rate.passed(1.1, rate.epoch - 1)
-    rate.passed(1.1, rate.epoch)
-    assert 1 == rate.through
-
-
 # ---- quotas ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_service_that_accepts_one_request_per_wait_gets_that_rate() -> None:
-    """However large the load was that it refused."""
-    rate = Rate()
-    rate.cut(10.0, 40.0, 0.1, 5.0)
-    assert pytest.approx(1 / 5) == rate.limit
 
 
 def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
@@ -97,13 +61,6 @@ def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
     rate.cut(16.0, 40.0, 0.1, 5.0)
     rate.passed(16.0, rate.epoch)
     assert pytest.approx(0.2) == rate.limit
-
-
-def test_the_lowest_rate_is_one_in_ten_seconds() -> None:
-    """The circuit breaker's probes serve what takes less."""
-    rate = Rate()
-    rate.cut(10.0, 40.0, 0.1, 600.0)
-    assert 0.1 == rate.limit
 
 
 # ---- growth ----------------------------------------------------------------------------------------------------------
@@ -129,16 +86,6 @@ def test_the_rate_grows_faster_the_longer_nothing_is_cut() -> None:
     before = rate.limit
     succeed(rate, 4.0, 0.3)
     assert 1.15 < rate.limit / before < 1.02**10 + 0.001
-
-
-def test_a_rate_that_is_not_waited_for_does_not_grow() -> None:
-    """Nor one that is waited for less than another limit."""
-    rate = cut()
-    for now in (2.0, 4.0, 6.0):
-        rate.sent(now)
-        rate.wait(now + 0.001, others=0.1)
-        rate.passed(now + 0.1, rate.epoch)
-    assert pytest.approx(34.0) == rate.limit
 
 
 def test_the_rate_grows_by_the_time_since_the_last_answer() -> None:

@@ -61,18 +61,6 @@ def test_a_latency_that_merely_spreads_does_not_look_like_a_slope() -> None:
     assert 256 == widths(lambda level: spread[level * 7 % 5], 12)[-1]
 
 
-def test_a_latency_below_10_ms_says_nothing() -> None:
-    """It is mostly the client's own."""
-    assert 256 == widths(lambda level: 0.00003 * level, 12)[-1]
-
-
-def test_an_answer_without_a_latency_counts_for_growth() -> None:
-    """A 404 comes fast, and yet it is an answer."""
-    width = Width(10, 256)
-    assert 256 == widths(lambda _: None, 9, width)[-1]
-    assert 0.0 == width.latency
-
-
 def test_the_latency_is_that_of_the_last_round() -> None:
     """The first answer counts at once, and one below 10 ms as 10 ms."""
     width = Width(10, 256)
@@ -81,13 +69,6 @@ def test_the_latency_is_that_of_the_last_round() -> None:
     for latency, expected in ((0.5, 0.5), (0.001, 0.01)):
         widths(lambda _, latency=latency: latency, 3, width)
         assert pytest.approx(expected) == width.latency
-
-
-def test_a_capacity_that_drops_is_followed() -> None:
-    """From 67 at once, where all took 0.1 s, to about the 16 beyond which they now wait for one another."""
-    width = Width(10, 256)
-    widths(steady, 4, width)
-    assert 25 >= max(widths(lambda level: 0.1 * max(1.0, level / 16), 30, width)[15:])
 
 
 def test_a_service_that_has_become_slower_is_used_as_widely_again() -> None:
@@ -100,34 +81,6 @@ def test_a_service_that_has_become_slower_is_used_as_widely_again() -> None:
 
 
 # ---- rounds ----------------------------------------------------------------------------------------------------------
-
-
-def test_nothing_grows_before_half_of_a_round_has_been_answered() -> None:
-    """So a burst is judged by more than its fastest answers."""
-    width = Width(10, 256)
-    burst(width, steady, answers=4)
-    assert 10 == width.limit
-    burst(width, steady, answers=1)
-    assert 20 == width.limit
-
-
-def test_answers_to_an_earlier_round_say_nothing_about_this_width() -> None:
-    """They were sent at another one."""
-    width = Width(10, 256)
-    before = width.round
-    burst(width, steady)
-    for _ in range(100):
-        width.passed(20, before, 0.1)
-    assert (20, 10) == (width.limit, width.answered)
-
-
-def test_a_client_that_sends_few_at_once_does_not_grow() -> None:
-    """What is sent at less than half of the width doesn't show whether more would be worthwhile."""
-    width = Width(10, 256)
-    for _ in range(100):
-        width.sent(0.0, 4)
-        width.passed(4, width.round, 0.1)
-    assert 10 == width.limit
 
 
 def test_a_round_of_which_half_is_late_takes_back_the_last_step() -> None:
@@ -162,11 +115,6 @@ def test_a_refused_probe_makes_the_highest_level_that_was_answered_the_limit() -
 def melting(level: int) -> float:
     """The slower the more there are, far more than they gain."""
     return float(level) ** 3
-
-
-def test_the_width_is_at_least_1() -> None:
-    """However slow the service gets."""
-    assert 1 == widths(melting, 60)[-1]
 
 
 @pytest.mark.parametrize(("service", "expected"), [(steady, 10), (melting, 1)])
