@@ -13,14 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-LAYOUT = {
-    tokenize.COMMENT,
-    tokenize.DEDENT,
-    tokenize.ENDMARKER,
-    tokenize.INDENT,
-    tokenize.NEWLINE,
-    tokenize.NL,
-}
+LAYOUT = (tokenize.COMMENT, tokenize.DEDENT, tokenize.ENDMARKER, tokenize.INDENT, tokenize.NEWLINE, tokenize.NL)
 
 
 def size_of(source: str) -> tuple[int, int]:
@@ -45,16 +38,13 @@ def git(*arguments: str) -> str:
     return subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=True).stdout
 
 
-def sources(revision: str | None) -> dict[str, str]:
-    """The package's files of the working tree, or of a revision."""
+def sizes(revision: str | None) -> tuple[Counter[str], Counter[str]]:
+    """The lines and the tokens by folder, in the working tree or in a revision."""
     if revision is None:
-        return {str(file.relative_to(ROOT)): file.read_text() for file in ROOT.glob("galileo_sessions/**/*.py")}
-    names = git("ls-tree", "-r", "--name-only", revision, "galileo_sessions").splitlines()
-    return {name: git("show", f"{revision}:{name}") for name in names if name.endswith(".py")}
-
-
-def sizes(files: dict[str, str]) -> tuple[Counter[str], Counter[str]]:
-    """The lines and the tokens by folder."""
+        files = {str(file.relative_to(ROOT)): file.read_text() for file in ROOT.glob("galileo_sessions/**/*.py")}
+    else:
+        names = git("ls-tree", "-r", "--name-only", revision, "galileo_sessions").splitlines()
+        files = {name: git("show", f"{revision}:{name}") for name in names if name.endswith(".py")}
     lines, tokens = Counter[str](), Counter[str]()
     for name, source in files.items():
         parts = Path(name).parts
@@ -66,18 +56,13 @@ def sizes(files: dict[str, str]) -> tuple[Counter[str], Counter[str]]:
 
 
 def main() -> None:
-    """Prints the table."""
-    lines, tokens = sizes(sources(None))
-    earlier = sizes(sources(sys.argv[1])) if len(sys.argv) > 1 else None
-    print(
-        f"{'folder':10} {'lines':>7} {'tokens':>7} {'a line':>7}"
-        + (f" {'+lines':>7} {'+tokens':>8}" if earlier else "")
-    )
+    """Prints the table; without a revision, the differences are 0."""
+    lines, tokens = sizes(None)
+    old_lines, old_tokens = sizes(sys.argv[1]) if len(sys.argv) > 1 else (lines, tokens)
+    print(f"{'folder':10} {'lines':>7} {'tokens':>7} {'a line':>7} {'+lines':>7} {'+tokens':>8}")
     for folder in sorted(lines, key=lambda name: (name == "all", name)):
         row = f"{folder:10} {lines[folder]:7,} {tokens[folder]:7,} {tokens[folder] / max(1, lines[folder]):7.1f}"
-        if earlier is not None:
-            row += f" {lines[folder] - earlier[0][folder]:+7,} {tokens[folder] - earlier[1][folder]:+8,}"
-        print(row)
+        print(row, f"{lines[folder] - old_lines[folder]:+7,} {tokens[folder] - old_tokens[folder]:+8,}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ import pytest
 from aiohttp import web
 from support.browser import CHROMIUM, Tab, browser
 
-from galileo_sessions import __version__
 from galileo_sessions.cli.commands import program
 
 ROOT = Path(__file__).parents[2]
@@ -247,22 +246,3 @@ async def test_no_line_goes_through_a_label(site: Path, tmp_path: Path) -> None:
                 await tab.open(f"{place}/_images/{picture.name}")
                 found[picture.name] = await tab.ask(STRAY)
     assert found == {name: [] for name in found}
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
-async def test_an_old_link_leads_to_the_page_of_its_name(site: Path, tmp_path: Path) -> None:
-    """All names were on one page."""
-    async with served(site) as place, browser(tmp_path) as tab:
-        await tab.do("Page.navigate", url=f"{place}/api.html#galileo_sessions.CountReport.total")
-        await tab.wait_for("location.href.endsWith('/api-results.html#galileo_sessions.CountReport.total')")
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
-async def test_a_page_shows_its_contents_beside_it(site: Path, tmp_path: Path) -> None:
-    """On a screen of 1280 pixels, with the version and the changelog."""
-    async with served(site) as place, browser(tmp_path) as tab:
-        await tab.resize(1280)
-        await tab.open(f"{place}/filters.html")
-        entry = """document.querySelector('.toc-tree a[href="#operators"]').getBoundingClientRect()"""
-        assert await tab.ask(f"{entry}.width > 0 && {entry}.right < 1280")
-        assert __version__ in str(await tab.ask("document.querySelector('.release').innerText"))
