@@ -7,57 +7,14 @@ from time import process_time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.clock import VirtualLoop, run, virtual_time
+from support.clock import run, virtual_time
 from support.decisions import status
 from support.inside import awaited_timers
+from support.queues import REFUSED, narrow, now, open_the_breaker, refuse, succeed, turn, waiting
 
 from galileo_sessions import ConfigurationError, DisconnectedError, GalileoError, Limits, Retry, ServerError
 from galileo_sessions.client.flow.control import Permit
-from galileo_sessions.client.flow.outcome import Outcome
 from galileo_sessions.client.flow.queue import Queue
-from galileo_sessions.client.verdict import verdict_on
-
-REFUSED = status(503)
-
-
-def narrow(width: int = 1, **arguments: object) -> Queue:
-    """A queue with so many places."""
-    return Queue(Limits(width, **arguments), Retry())
-
-
-def waiting(
-    queue: Queue, *, interactive: bool = False, patience: float = 90.0, **arguments: object
-) -> asyncio.Task[Permit | GalileoError]:
-    """A task that waits for a permit."""
-    return asyncio.create_task(queue.acquire(interactive=interactive, patience=patience, **arguments))
-
-
-def now() -> float:
-    """The loop's clock."""
-    return asyncio.get_running_loop().time()
-
-
-async def turn() -> None:
-    """Lets all tasks run as far as they can, the pace of requests included."""
-    await asyncio.sleep(0.1)
-
-
-def succeed(queue: Queue, permit: Permit) -> None:
-    """Ends a request with an answer."""
-    queue.ended(permit, now(), Outcome("success", now() - permit.at))
-
-
-def refuse(queue: Queue, permit: Permit, error: GalileoError = REFUSED) -> None:
-    """Ends a request with an error."""
-    verdict = verdict_on(error)
-    queue.ended(permit, now(), Outcome(verdict.meaning, None, verdict.retry_after), error)
-
-
-async def open_the_breaker(queue: Queue, error: GalileoError = REFUSED) -> None:
-    """Lets the service refuse until only single probes are sent."""
-    while not queue.flow.breaker.is_open:
-        refuse(queue, await queue.acquire(interactive=False, patience=90.0), error)
-
 
 # ---- order -----------------------------------------------------------------------------------------------------------
 
@@ -182,14 +139,8 @@ async def test_there_is_one_timer_if_a_count_waits_for_a_time():
     tasks = [waiting(queue, interactive=number % 2 == 0) for number in range(30)]
     await asyncio.sleep(0)
     assert (awaited_timers(queue), queue.flow.in_flight) == (1, 0)
-    while awaited_timers(queue):
-        await turn()
-    assert queue.flow.in_flight == 1
-    for task in [task for task in tasks if task.done()]:
-        succeed(queue, task.result())
-        tasks.remove(task)
     while tasks:
-        assert awaited_timers(queue) == 1 or queue.flow.in_flight
+        assert (awaited_timers(queue), queue.flow.in_flight) in ((1, 0), (0, 1), (1, 1))
         done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         tasks = [*pending]
         for task in done:
@@ -390,29 +341,6 @@ async def test_a_target_that_comes_when_there_is_no_hope_fails_at_once():
     assert pause <= now() - began < pause + 0.2
     succeed(queue, probe)
     assert not queue.flow.breaker.is_open
-
-
-# ---- a busy event loop -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("busy", [False, pytest.param(True, marks=pytest.mark.thorough)])
-@virtual_time
-async def test_a_busy_event_loop_blames_nobody_for_what_takes_longer(busy):
-    """Answers that take longer the more there are narrow the width, unless callbacks take most of the time between."""
-    queue = Queue(Limits(256), Retry())
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualLoop)
-    for _ in range(30 if busy else 100):
-        permits = []
-        while (permit := queue.try_acquire(interactive=False)) is not None:
-            permits.append(permit)
-        for permit in permits:
-            await asyncio.sleep(0.02)
-            succeed(queue, permit)
-            if busy:
-                loop.work(0.08)
-            await asyncio.sleep(0)
-    assert queue.flow.width == 256 if busy else queue.flow.width < 20
 
 
 # ---- laws ------------------------------------------------------------------------------------------------------------
