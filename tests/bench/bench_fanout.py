@@ -3,7 +3,7 @@ What a count costs, next to what it could cost; run by hand: `python tests/bench
 
 All figures of one run are of one machine, against one server in a process of its own. The contenders take turns, so
 each round compares them under the same conditions: a cost is the best of all rounds, a ratio the median of theirs.
-`--before CHECKOUT` measures the package of another checkout as well, and leaves out the SDK and a large job.
+`--before CHECKOUT` measures the package of another checkout as well, and leaves out a large job.
 """
 
 import argparse
@@ -52,37 +52,6 @@ async def in_turn(projects: list[str], width: int, one: Callable[[str], Awaitabl
     await asyncio.gather(*(work() for _ in range(width)))
 
 
-class Client(asyncio.Protocol):
-    """An HTTP client that knows just this server."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self.answered.set_result(data)
-
-    async def post(self, head: str) -> int:
-        self.answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self.transport.write(head.encode() + QUERY.body)
-        return int(json.loads((await self.answered).partition(b"\r\n\r\n")[2])["total_count"])
-
-
-async def protocol(url: str, projects: list[str], width: int) -> None:
-    port = int(url.rpartition(":")[2])
-    loop = asyncio.get_running_loop()
-    rest = f" HTTP/1.1\r\nHost: x\r\nGalileo-API-Key: k\r\nContent-Length: {len(QUERY.body)}\r\n\r\n"
-    clients = [(await loop.create_connection(Client, "127.0.0.1", port))[1] for _ in range(width)]
-
-    async def one(project: str) -> None:
-        client = clients.pop()
-        await client.post(f"POST /v2/projects/{project}/sessions/count{rest}")
-        clients.append(client)
-
-    await in_turn(projects, width, one)
-    for client in clients:
-        client.transport.close()
-
-
 async def bare(url: str, projects: list[str], width: int) -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
@@ -118,7 +87,7 @@ async def count_many(url: str, projects: list[str], width: int) -> None:
                 assert result.ok
 
 
-CONTENDERS = {each.__name__: each for each in (protocol, bare, by_hand, count, count_many)}
+CONTENDERS = {each.__name__: each for each in (bare, by_hand, count, count_many)}
 OURS = ("count", "count_many")
 _WARM = 300  # counts before those that are measured
 
@@ -164,23 +133,6 @@ def compare(contenders: dict[str, Callable[[], Cost]], rounds: int) -> None:
     for name, each in spent.items():
         ratio = median(cpu / bare_cpu for (cpu, _), (bare_cpu, _) in zip(each, spent["bare"], strict=True))
         print(f"{name:<18} {min(each)[0]:8.1f} {ratio:8.2f}x {min(wall for _, wall in each):9.1f}")
-
-
-def sdk(url: str, number: int) -> float | None:
-    """Microseconds of CPU per count of Galileo's own SDK, one after another, if it is installed."""
-    if importlib.util.find_spec("galileo") is None:
-        return None
-    from galileo.resources.api.trace import count_sessions_projects_project_id_sessions_count_post as endpoint
-    from galileo.resources.models import LogRecordsQueryCountRequest
-    from galileo_core.helpers.api_client import ApiClient
-    from pydantic import SecretStr
-
-    client = ApiClient(host=url, jwt_token=SecretStr("k"))
-    body = LogRecordsQueryCountRequest.from_dict(json.loads(QUERY.body))
-    started = time.process_time()
-    for project in PROJECTS[:number]:
-        assert endpoint.sync(project, client=client, body=body).total_count == 7
-    return (time.process_time() - started) / number * 1e6
 
 
 # ---- what is printed -------------------------------------------------------------------------------------------------
@@ -230,9 +182,6 @@ def main() -> None:
             compare(contenders, arguments.rounds)
         if arguments.before:
             return
-        spent = sdk(url, 300)
-        told = "not installed" if spent is None else f"{spent:8.1f}, one at a time"
-        print(f"{'Galileo SDK':<18} {told}")
         peak, first, took = asyncio.run(large(url, 100_000))
         print(f"\n100,000 counts: {peak:.1f} MB at the most, first result after {first:.3f} s, {took:.0f} s traced")
 

@@ -2,7 +2,7 @@
 Our client next to what people write themselves, on real sockets; run by hand: `python tests/bench/bench_services.py`.
 
 Each contender meets a new server in a process of its own. The servers melt, limit the rate, fail or degrade.
-aiohttp-retry, httpx, stamina and uvloop are optional. `--only a,b` selects cases.
+`--only a,b` selects cases.
 """
 
 import argparse
@@ -14,12 +14,12 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 from uuid import UUID
 
 import aiohttp
+import uvloop
 from attrs import frozen
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -136,46 +136,11 @@ async def by_hand(width: int, url: str, number: int, seconds: float) -> int:
         return await lost_of(map(count, targets(number)))
 
 
-async def with_aiohttp_retry(url: str, number: int, seconds: float) -> int:
-    from aiohttp_retry import ExponentialRetry, RetryClient
-
-    semaphore, timeout = asyncio.Semaphore(64), aiohttp.ClientTimeout(seconds)
-    options = ExponentialRetry(TRIES, statuses={429}, exceptions={aiohttp.ClientError, TimeoutError})  # and each 5xx
-    async with RetryClient(retry_options=options, headers=HEADERS, timeout=timeout) as session:
-
-        async def count(project: str) -> int:
-            async with semaphore, session.post(f"{url}/v2/projects/{project}/sessions/count", json={}) as response:
-                return (await response.json())["total_count"]
-
-        return await lost_of(map(count, targets(number)))
-
-
-async def with_stamina(url: str, number: int, seconds: float) -> int:
-    import httpx
-    import stamina
-
-    stamina.instrumentation.set_on_retry_hooks([])  # it logs warnings
-    semaphore, limits = asyncio.Semaphore(64), httpx.Limits(max_connections=64, max_keepalive_connections=64)
-    async with httpx.AsyncClient(headers=HEADERS, timeout=seconds, limits=limits) as client:
-
-        @stamina.retry(on=httpx.HTTPError, attempts=TRIES, timeout=None)
-        async def count(project: str) -> int:
-            async with semaphore:
-                response = await client.post(f"{url}/v2/projects/{project}/sessions/count", json={})
-            return response.raise_for_status().json()["total_count"]
-
-        return await lost_of(map(count, targets(number)))
-
-
 CONTENDERS: dict[str, Contender] = {
     "ours": ours,
     "16 at once": partial(by_hand, 16),
     "64 at once": partial(by_hand, 64),
-    "aiohttp_retry": with_aiohttp_retry,
-    "httpx, stamina": with_stamina,
 }
-MISSING = {name for name in ("aiohttp_retry", "httpx, stamina", "uvloop") if not all(map(find_spec, name.split(", ")))}
-CONTENDERS = {name: contender for name, contender in CONTENDERS.items() if name not in MISSING}
 
 
 @frozen
@@ -257,15 +222,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="a,b,c,d,e,f", metavar="a,b", help="the cases to run")
     only = parser.parse_args().only.split(",")
-    print("Not installed, so skipped:", "; ".join(MISSING) or "nothing")
     if "a" in only:
         small_jobs()
     table("seconds, requests per count, lost", *CONTENDERS, "goal")
     for case in (case for case in CASES if case.name[0] in only):
         show(case.name, *(cell(case, run(case, contender)) for contender in CONTENDERS.values()), case.goal)
-    if "f" in only and "uvloop" not in MISSING:
-        import uvloop
-
+    if "f" in only:
         table("f. ours under uvloop", "seconds, requests per count, lost", "goal")
         for case in (CASES[0], CASES[2], CASES[6]):
             show(case.name, cell(case, run(case, ours, uvloop.new_event_loop)), "0 lost")
