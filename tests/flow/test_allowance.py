@@ -22,24 +22,12 @@ def wrong() -> Allowance:
     return allowance
 
 
-def test_while_nothing_remains_a_fan_out_waits_for_the_reset() -> None:
-    """And no longer."""
-    assert [60.0, 50.0, 0.0] == [told(0).wait(now, 0, inf) for now in (0.0, 10.0, 60.0)]
-
-
 def test_those_under_way_may_need_all_that_remains() -> None:
     """The service had not seen them when it answered; each that ends leaves one less."""
     allowance = told(3)
     assert [0.0, 60.0] == [allowance.wait(0.0, in_flight, inf) for in_flight in (2, 3)]
     allowance.ended(0.0, 2, None, passed=True)
     assert [0.0, 60.0] == [allowance.wait(0.0, in_flight, inf) for in_flight in (1, 2)]
-
-
-def test_the_last_answer_counts() -> None:
-    """What an earlier one said is over."""
-    allowance = told(0)
-    allowance.ended(1.0, 2, (5, 60.0), passed=True)
-    assert 0.0 == allowance.wait(1.0, 4, inf)
 
 
 @pytest.mark.parametrize(("patience", "longest"), [(5.0, 5.0), (90.0, 10.0)])
@@ -65,34 +53,8 @@ def test_a_header_that_a_probe_has_proved_wrong_is_ignored() -> None:
     assert 0.0 == wrong().wait(11.0, 100, inf)
 
 
-@pytest.mark.parametrize(
-    ("answer", "passed"), [((5, 60.0), True), (None, True), ((0, 60.0), False)], ids=["more", "none", "refused"]
-)
-def test_a_header_is_not_proved_wrong_by_anything_else(answer: tuple[int, float] | None, passed: bool) -> None:
-    """The service may say something else by then, or nothing, or refuse the probe."""
-    allowance = told(0)
-    allowance.sent(10.0, 0, 2)
-    assert not allowance.ended(10.1, 2, answer, passed=passed)
-    assert not allowance.is_ignored
-
-
-def test_an_answer_to_what_was_sent_before_proves_nothing() -> None:
-    """Only a probe was sent although nothing remained."""
-    allowance = told(0)
-    assert not allowance.ended(10.0, 2, (0, 60.0), passed=True)
-    assert not allowance.is_ignored
-
-
 def test_a_refusal_confirms_a_header_that_was_ignored() -> None:
     """From then on it holds again."""
     allowance = wrong()
     allowance.ended(20.0, 3, (0, 60.0), passed=False)
     assert [60.0, 30.0] == [allowance.wait(20.0, 0, patience) for patience in (inf, 30.0)]
-
-
-def test_after_a_refused_probe_the_next_one_waits_for_its_patience_again() -> None:
-    """Probes don't follow one another at once."""
-    allowance = told(0)
-    allowance.sent(10.0, 0, 2)
-    allowance.ended(10.5, 2, (0, 60.0), passed=False)
-    assert 10.0 == allowance.wait(10.5, 0, 10.0)

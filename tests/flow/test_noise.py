@@ -78,11 +78,3 @@ def test_otherwise_the_load_goes_back_to_where_the_trial_began() -> None:
     assert 40.0 == noise.judge(1_000.0, 63)
     assert not noise.is_on_trial
     assert answers_per_refusal(Noise()) == answers_per_refusal(noise)
-
-
-def test_a_rate_that_cannot_be_cut_further_is_a_reason_for_another_trial() -> None:
-    """After trials that failed, a client isn't left at the lowest rate for ever."""
-    noise = heard(0.2)
-    assert 0.1 == noise.judge(0.1, 0)
-    assert noise.judge(0.1, 0, is_lowest=True) is None
-    assert noise.is_on_trial

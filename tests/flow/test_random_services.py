@@ -3,7 +3,7 @@
 from functools import partial
 
 import pytest
-from support.random_services import KINDS, RandomService, draw
+from support.random_services import RandomService, draw
 from support.simulation import Fixed, simulate
 
 
@@ -25,11 +25,6 @@ def test_more_services_begin_with_the_same_ones() -> None:
     """Another seed gives others."""
     assert facts(draw(24, 1)) == facts(draw(36, 1))[:24]
     assert not set(facts(draw(24, 1))) & set(facts(draw(24, 2)))
-
-
-def test_all_kinds_come_in_turn() -> None:
-    """So each kind is as frequent as any other."""
-    assert 2 * list(KINDS) == [service.kind for service in draw(24, 1)]
 
 
 def test_the_right_number_at_once_takes_about_the_ideal_time() -> None:
