@@ -163,3 +163,9 @@ async def count_by_parts(galileo: GalileoSessions, catalog: gs.ColumnCatalog) ->
     assert_type(counts["2026-05-01"] + counts.total, int)
     assert_type(await galileo.count_by((ID, str(ID)), {"a": f}), gs.CountsTable)
     assert_type(await galileo.count_by([str(ID)], days), gs.CountsTable)
+
+
+def whose(error: gs.GalileoError) -> str:
+    """The project of an error."""
+    assert error.query is not None
+    return assert_type(error.query.project_id, str)
