@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
@@ -77,34 +77,30 @@ def _uuid4(name: str, value: object) -> str:
 
 def columns_of(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
     """The columns that have values, each with the filter type of its values, or text if they differ."""
-    types: dict[str, str] = {}
-    for column_id, kinds in _types_of(sessions).items():
-        if kinds and column_id not in SCOPE:
-            types[column_id] = _only(kinds) or "text"
-    return ColumnCatalog.of(types)
+    types = _types_of(sessions).items()
+    return ColumnCatalog.of({column_id: kind or "text" for column_id, kind in types if column_id not in SCOPE})
 
 
-def filterable_columns(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
+def filterable_columns(sessions: Sequence[Mapping[str, object]]) -> ColumnCatalog:
     """
     What a filter can ask about sessions: all columns, including the ids of the scope and columns without a value.
 
     A column has no filter type, and so fits every filter, if its values differ in type or are all missing.
     """
-    return ColumnCatalog([ColumnInfo(name, filter_type=_only(kinds)) for name, kinds in _types_of(sessions).items()])
+    types = _types_of(sessions)
+    column_ids = dict.fromkeys(column_id for session in sessions for column_id in session)
+    return ColumnCatalog([ColumnInfo(column_id, filter_type=types.get(column_id)) for column_id in column_ids])
 
 
-def _types_of(sessions: Iterable[Mapping[str, object]]) -> dict[str, set[str]]:
-    types: dict[str, set[str]] = {}
+def _types_of(sessions: Iterable[Mapping[str, object]]) -> dict[str, str | None]:
+    """The filter type of each column that has values; None if they differ in type."""
+    types: dict[str, str | None] = {}
     for session in sessions:
         for column_id, value in session.items():
-            kinds = types.setdefault(column_id, set())
             if value is not None:
-                kinds.add(_filter_type(column_id, value))
+                kind = _filter_type(column_id, value)
+                types[column_id] = kind if types.get(column_id, kind) == kind else None
     return types
-
-
-def _only(kinds: set[str]) -> str | None:
-    return next(iter(kinds)) if len(kinds) == 1 else None
 
 
 def _filter_type(column_id: str, value: object) -> str:

@@ -165,7 +165,7 @@ class LocalGalileo:
     @cached_property
     def _columns(self) -> ColumnCatalog:
         """The columns of all sessions."""
-        return filterable_columns(chain.from_iterable(self._sessions.values()))
+        return filterable_columns([*chain.from_iterable(self._sessions.values())])
 
     # ---- credentials -------------------------------------------------------------------------------------------------
 

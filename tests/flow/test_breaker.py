@@ -31,9 +31,6 @@ def probe_in_vain(breaker: Breaker, until: float) -> float:
     return now
 
 
-# ---- when it opens ---------------------------------------------------------------------------------------------------
-
-
 def test_an_answer_ends_the_row_of_what_was_sent_before_it() -> None:
     """Also if the failures before it come back later."""
     breaker = Breaker()
@@ -51,9 +48,6 @@ def test_a_cancelled_request_does_not_end_a_row() -> None:
         breaker.failed(0.0, number, None)
     breaker.released(7)
     assert breaker.failed(0.0, 8, None)
-
-
-# ---- while it is open ------------------------------------------------------------------------------------------------
 
 
 def test_one_probe_at_a_time_is_sent_after_pauses_of_a_quarter_of_the_time_so_far() -> None:
@@ -85,9 +79,6 @@ def test_a_cancelled_probe_frees_the_next() -> None:
     assert 0.0 == breaker.wait(at, 0)
 
 
-# ---- when it closes --------------------------------------------------------------------------------------------------
-
-
 def test_once_it_has_closed_answers_are_the_clock() -> None:
     """No more than twice as many requests are under way as have succeeded since."""
     breaker = opened()
@@ -105,9 +96,6 @@ def test_an_outage_does_not_lengthen_the_next_one() -> None:
     for number in range(11, 19):
         breaker.failed(41.0, number, None)
     assert 0.1 == pytest.approx(breaker.wait(41.0, 0))
-
-
-# ---- patience --------------------------------------------------------------------------------------------------------
 
 
 def test_waiting_is_hopeless_once_all_has_failed_for_longer_than_patience() -> None:

@@ -35,9 +35,6 @@ def test_requests_are_sent_one_after_another() -> None:
     assert pytest.approx(1 / 34) == rate.wait(100.0, 0.0)
 
 
-# ---- demand and supply -----------------------------------------------------------------------------------------------
-
-
 def test_what_got_through_while_requests_waited_bounds_the_rate() -> None:
     """A cut leaves twice of it at most, and half of the load at least, since a latecomer sees only its small share."""
     for through, expected in ((35, 34.0), (16, 2 * 15.0), (3, 20.0)):
@@ -46,9 +43,6 @@ def test_what_got_through_while_requests_waited_bounds_the_rate() -> None:
             rate.passed(1.5, rate.epoch)
         rate.cut(2.0, 40.0, 0.1, None)
         assert pytest.approx(expected, rel=0.001) == rate.limit
-
-
-# ---- quotas ----------------------------------------------------------------------------------------------------------
 
 
 def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
@@ -61,9 +55,6 @@ def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
     rate.cut(16.0, 40.0, 0.1, 5.0)
     rate.passed(16.0, rate.epoch)
     assert pytest.approx(0.2) == rate.limit
-
-
-# ---- growth ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_rate_grows_to_095_of_what_was_refused_and_passes_it_after_a_second() -> None:

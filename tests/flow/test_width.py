@@ -34,9 +34,6 @@ def steady(_: int) -> float:
     return 0.1
 
 
-# ---- slope -----------------------------------------------------------------------------------------------------------
-
-
 def test_while_the_latency_stays_the_width_grows_to_the_maximum() -> None:
     """The first step doubles it, later ones add half."""
     assert [20, 30, 45, 67] == widths(steady, 4)
@@ -80,9 +77,6 @@ def test_a_service_that_has_become_slower_is_used_as_widely_again() -> None:
     assert found[-1] > 200
 
 
-# ---- rounds ----------------------------------------------------------------------------------------------------------
-
-
 def test_a_round_of_which_half_is_late_takes_back_the_last_step() -> None:
     """After twice the usual latency the answers that are missing are evidence enough."""
     width = Width(10, 256)
@@ -92,9 +86,6 @@ def test_a_round_of_which_half_is_late_takes_back_the_last_step() -> None:
     assert 20 == width.limit
     width.check(0.21)
     assert 10 == width.limit
-
-
-# ---- steps and refusals ----------------------------------------------------------------------------------------------
 
 
 def test_a_refused_probe_makes_the_highest_level_that_was_answered_the_limit() -> None:

@@ -169,20 +169,14 @@ def test_odd_leaves_are_answered_as_fastapi_answers_them(leaf: object) -> None:
     check(json.dumps({"filter_tree": {"or": leaf}, "filters": leaf, "experiment_id": leaf}).encode())
 
 
-@pytest.mark.parametrize(
-    "tree",
-    [
-        {"and": [], "filter": SCORE},
+def test_of_several_kinds_in_a_node_pydantics_choice_is_taken() -> None:
+    """pydantic's releases differ here: the first valid one, or the one with the most fields."""
+    for tree in (
         {"or": [{"filter": TEXT}], "and": [{"filter": SCORE}]},
-        {"not": {"filter": TEXT}, "or": []},
         {"filter": {"type": "text"}, "and": 3, "not": {"filter": SCORE}},
         {"filter": SCORE | {"value": "3"}, "or": [{"filter": SCORE}]},
-    ],
-    ids=["filter", "and", "or", "the valid one", "exact"],
-)
-def test_of_several_kinds_in_a_node_pydantics_choice_is_taken(tree: dict[str, Any]) -> None:
-    """pydantic's releases differ here: the first valid one, or the one with the most fields."""
-    assert 200 == check(json.dumps({"filter_tree": tree}).encode())[0]
+    ):
+        assert 200 == check(json.dumps({"filter_tree": tree}).encode())[0]
 
 
 @pytest.mark.parametrize("project_id", ["mine", PROJECT.upper(), PROJECT.replace("-4", "-1"), "3", PROJECT + "0"])

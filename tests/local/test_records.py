@@ -72,15 +72,6 @@ async def test_a_missing_value_is_none(value: object) -> None:
     assert (0, None) == await count(value, where)
 
 
-async def test_the_values_of_pandas_are_taken() -> None:
-    """A Timestamp is a date, a NaT is missing, in each row of a DataFrame."""
-    pd = pytest.importorskip("pandas", reason="pandas isn't installed")
-    later = Col.date("c").gt("2026-01-01T00:00:00Z")
-    assert (1, "date") == await count(pd.Timestamp("2026-05-01", tz="UTC"), later)
-    assert (0, None) == await count(pd.NaT, later | ~later)
-    assert (0, None) == await count(pd.NA, later | ~later)
-
-
 def test_a_time_without_a_zone_is_refused() -> None:
     """A datetime without a time zone is refused, because no filter would match it."""
     with pytest.raises(ValueError, match="the session's c, datetime.*Write value.replace"):

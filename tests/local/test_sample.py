@@ -14,22 +14,6 @@ from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
 PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 WHERE = Col("input").contains("x") & ~Col("score").gt(3)
 
-FIRST: dict[str, object] = {
-    "project_id": "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db",
-    "experiment_id": "33a1413b-3f9b-4835-84ca-3325c3d62917",
-    "id": "0e36d0fc-ad29-40a7-9893-724da5a1a919",
-    "name": "support-43521",
-    "external_id": "chat-43521",
-    "input": "What happens next with an invoice sent twice?",
-    "output": "I'm sorry, I can't help with an invoice sent twice.",
-    "created_at": "2026-06-10T08:59:39+00:00",
-    "tags": ["support"],
-    "num_traces": 3,
-    "is_complete": True,
-    "metrics/toxicity": 0.6132,
-    "score": 4.7,
-}
-
 
 def test_the_sample_is_always_the_same() -> None:
     """About 3,000 sessions of a dozen projects, made anew on each call."""
@@ -37,8 +21,8 @@ def test_the_sample_is_always_the_same() -> None:
     assert sessions == sample_sessions()
     assert 12 == len({session["project_id"] for session in sessions})
     assert 2_500 < len(sessions) < 3_500
-    assert PROJECT == sessions[0]["project_id"]
-    assert FIRST == sessions[0]
+    assert (PROJECT, "support-43521") == (sessions[0]["project_id"], sessions[0]["name"])
+    assert (4.7, "2026-06-10T08:59:39+00:00") == (sessions[0]["score"], sessions[0]["created_at"])
 
 
 def test_the_sample_can_be_recent() -> None:

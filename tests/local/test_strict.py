@@ -14,6 +14,7 @@ OTHER = "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e"
 STREAM = "600085a1-8e78-4a69-bff3-11ab0f301443"
 SESSIONS: list[dict[str, Any]] = [
     {"project_id": PROJECT, "log_stream_id": STREAM, "input": "x", "score": 2.5, "created_at": "2026-06-01T00:00:00Z"},
+    {"project_id": PROJECT, "mixed": 2},
     {"project_id": PROJECT, "mixed": "one", "rating": None, "tags": ["a"]},
     {"project_id": OTHER, "mixed": 1, "is_complete": True},
 ]

@@ -80,53 +80,6 @@ class Workers(Service):
         return Reply("ok", begin + work - now)
 
 
-class RateLimit(Bucket):
-    """A token bucket that answers 429; if it is strict, a refused request takes half a token."""
-
-    def __init__(
-        self, latency: float, spread: float, rate: float, burst: int, retry_after: str | None, *, strict: bool
-    ) -> None:
-        super().__init__(rate, burst, retry_after, latency, spread)
-        self.strict = strict
-
-    def arrive(self, now: float) -> Reply:
-        self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate)
-        self.filled_at = now
-        if self.tokens >= 1:
-            self.tokens -= 1
-            return Reply("ok", self.duration())
-        if self.strict:
-            self.tokens = max(-self.burst, self.tokens - 0.5)
-        return _limited((1 - self.tokens) / self.rate, self.retry_after)
-
-
-class Quota(Window):
-    """A quota in each window, the first of which is over by so large a share when the clients begin."""
-
-    def __init__(
-        self, quota: int, seconds: float, retry_after: str | None, over: float, work: tuple[float, float]
-    ) -> None:
-        super().__init__(quota, seconds, retry_after)
-        self.over = over
-        self.latency, self.spread = work
-
-    def arrive(self, now: float) -> Reply:
-        number, position = divmod(now / self.seconds + self.over, 1)
-        if number != self.number:
-            self.number, self.used = number, 0
-        if self.used >= self.quota:
-            return _limited((1 - position) * self.seconds, self.retry_after)
-        self.used += 1
-        return Reply("ok", self.duration())
-
-
-def _limited(seconds: float, retry_after: float | str | None) -> Reply:
-    """A 429, whose Retry-After is absent, exact, or in whole seconds."""
-    if retry_after is None:
-        return Reply("limited")
-    return Reply("limited", retry_after=math.ceil(seconds) if retry_after == "whole" else seconds)
-
-
 # ---- draws -----------------------------------------------------------------------------------------------------------
 
 
@@ -269,7 +222,7 @@ def _bucket(chance: Chance, job: Job) -> Limit:
     retry_after = chance.one_of(None, None, None, "exact", "whole")
     strict = chance.is_one_in(0.15)
     return Limit(
-        lambda: RateLimit(job.latency, job.spread, rate, burst, retry_after, strict=strict),
+        lambda: Bucket(rate, burst, retry_after, job.latency, job.spread, kind="limited", strict=strict),
         max(0, job.counts - burst) / rate,
         f"{rate:.1f}/s burst {burst} after {retry_after}{' strict' * strict}",
     )
@@ -280,7 +233,7 @@ def _window(chance: Chance, job: Job) -> Limit:
     over, retry_after = chance.random.random(), chance.one_of(None, None, "exact", "whole")
     windows = math.ceil(job.counts / quota)
     return Limit(
-        lambda: Quota(quota, seconds, retry_after, over, (job.latency, job.spread)),
+        lambda: Window(quota, seconds, retry_after, job.latency, job.spread, over=over),
         0.0 if windows == 1 else (1 - over) * seconds + (windows - 2) * seconds,
         f"{quota} in {seconds} s, phase {over:.2f}, after {retry_after}",
         is_idle=job.counts / (quota / seconds) < 0.2,

@@ -67,7 +67,7 @@ class Capacity(Service):
 
 
 class Bucket(Service):
-    """A token bucket: so many a second, so many in a burst; Retry-After is absent, a number, or "exact"."""
+    """A token bucket: so many a second, so many in a burst. If it is `strict`, a refused request takes half a token."""
 
     def __init__(
         self,
@@ -76,36 +76,48 @@ class Bucket(Service):
         retry_after: float | str | None = None,
         latency: float = 0.03,
         spread: float = 0.1,
+        *,
+        kind: str = "refused",
+        strict: bool = False,
     ) -> None:
         super().__init__(latency, spread)
-        self.rate, self.burst, self.retry_after = rate, burst, retry_after
+        self.rate, self.burst, self.retry_after, self.kind, self.strict = rate, burst, retry_after, kind, strict
         self.tokens, self.filled_at = float(burst), 0.0
 
     def arrive(self, now: float) -> Reply:
         self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate)
         self.filled_at = now
         if self.tokens < 1:
-            exact = (1 - self.tokens) / self.rate
-            return Reply("refused", retry_after=exact if self.retry_after == "exact" else self.retry_after)
+            if self.strict:
+                self.tokens = max(-self.burst, self.tokens - 0.5)
+            return Reply(self.kind, retry_after=told((1 - self.tokens) / self.rate, self.retry_after))
         self.tokens -= 1
         return Reply("ok", self.duration())
 
 
 class Window(Service):
-    """A quota in each window of so many seconds, the first of which is over by 0.3 when the clients begin."""
+    """A quota in each window, the first of which is over by so large a share when the clients begin."""
 
-    def __init__(self, quota: int, seconds: float, retry_after: str | None = None, latency: float = 0.03) -> None:
-        super().__init__(latency)
-        self.quota, self.seconds, self.retry_after = quota, seconds, retry_after
+    def __init__(
+        self,
+        quota: int,
+        seconds: float,
+        retry_after: str | None = None,
+        latency: float = 0.03,
+        spread: float = 0.1,
+        *,
+        over: float = 0.3,
+    ) -> None:
+        super().__init__(latency, spread)
+        self.quota, self.seconds, self.retry_after, self.over = quota, seconds, retry_after, over
         self.number, self.used = -1, 0
 
     def arrive(self, now: float) -> Reply:
-        number, position = divmod(now / self.seconds + 0.3, 1)
+        number, position = divmod(now / self.seconds + self.over, 1)
         if number != self.number:
             self.number, self.used = number, 0
         if self.used >= self.quota:
-            left = (1 - position) * self.seconds
-            return Reply("limited", retry_after={None: None, "exact": left, "whole": math.ceil(left)}[self.retry_after])
+            return Reply("limited", retry_after=told((1 - position) * self.seconds, self.retry_after))
         self.used += 1
         return Reply("ok", self.duration())
 
@@ -236,6 +248,13 @@ class Ends:
         """One more, that takes so long; returns how long."""
         heapq.heappush(self._heap, now + seconds)
         return seconds
+
+
+def told(seconds: float, retry_after: float | str | None) -> float | None:
+    """The Retry-After where there is room in so many seconds: none, a number, "exact", or in "whole" seconds."""
+    if isinstance(retry_after, str):
+        return math.ceil(seconds) if retry_after == "whole" else seconds
+    return retry_after
 
 
 def parts(service: Service) -> Iterator[Service]:

@@ -9,46 +9,8 @@ from fractions import Fraction
 from typing import Literal, assert_type
 from uuid import UUID
 
-from galileo_sessions import (
-    ALWAYS,
-    NEVER,
-    And,
-    BooleanCol,
-    Col,
-    CollectionCol,
-    ColumnCatalog,
-    ColumnInfo,
-    CountQuery,
-    CountsBy,
-    CountsTable,
-    DateCol,
-    DateFilter,
-    Filter,
-    FullyAnnotatedFilter,
-    GalileoError,
-    GalileoSessions,
-    IdCol,
-    LeafFilter,
-    Not,
-    NumberCol,
-    NumberFilter,
-    Or,
-    Partition,
-    TextCol,
-    TextFilter,
-    all_of,
-    any_of,
-    dump_catalog,
-    dump_filter,
-    dump_query,
-    fully_annotated,
-    leaves_of,
-    load_catalog,
-    load_filter,
-    load_query,
-    map_leaves,
-    matches,
-)
+import galileo_sessions as gs
+from galileo_sessions import Col, Filter, GalileoSessions
 
 NOW = datetime.now(UTC)
 ID = UUID("74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db")
@@ -65,12 +27,12 @@ LITERALS: list[Literal["x", "y"]] = ["x", "y"]
 WORDS: Sequence[str] = ["x", "y"]
 
 # Columns know their types.
-assert_type(Col.text("a"), TextCol)
-assert_type(Col.number("a"), NumberCol)
-assert_type(Col.date("a"), DateCol)
-assert_type(Col.boolean("a"), BooleanCol)
-assert_type(Col.collection("a"), CollectionCol)
-assert_type(Col.id("a"), IdCol)
+assert_type(Col.text("a"), gs.TextCol)
+assert_type(Col.number("a"), gs.NumberCol)
+assert_type(Col.date("a"), gs.DateCol)
+assert_type(Col.boolean("a"), gs.BooleanCol)
+assert_type(Col.collection("a"), gs.CollectionCol)
+assert_type(Col.id("a"), gs.IdCol)
 assert_type(Col("a").column_id, str)
 
 # Every comparison is a filter.
@@ -112,9 +74,9 @@ assert_type(Col.id("a").one_of((ID, "x")), Filter)
 assert_type(Col.id("a").not_in({ID}), Filter)
 
 
-def renamed(leaf: LeafFilter) -> Filter:
+def renamed(leaf: gs.LeafFilter) -> Filter:
     """A leaf's own fields."""
-    return leaf if isinstance(leaf, FullyAnnotatedFilter) else Col.text(leaf.column_id).eq(leaf.operator)
+    return leaf if isinstance(leaf, gs.FullyAnnotatedFilter) else Col.text(leaf.column_id).eq(leaf.operator)
 
 
 # Filters combine to filters.
@@ -122,34 +84,34 @@ f, g = Col("a").eq(1), Col("b").contains("x")
 assert_type(f & g, Filter)
 assert_type(f | ~g, Filter)
 assert_type((Col("a") == 1) & (Col("b") == 2), Filter)
-assert_type(all_of([f, g]), Filter)
-assert_type(any_of(Col("a").eq(value) for value in (1, 2)), Filter)
+assert_type(gs.all_of([f, g]), Filter)
+assert_type(gs.any_of(Col("a").eq(value) for value in (1, 2)), Filter)
 assert_type(f == g, bool)
 assert_type({f: str(f)}[f], str)
 assert_type(f.depth + f.size, int)
 f &= g
-f |= NEVER
-assert_type(f if g is not ALWAYS else g, Filter)
-assert_type(fully_annotated([ID, "x"]), Filter)
-assert_type(leaves_of(f), tuple[LeafFilter, ...])
-assert_type(map_leaves(f, renamed), Filter)
+f |= gs.NEVER
+assert_type(f if g is not gs.ALWAYS else g, Filter)
+assert_type(gs.fully_annotated([ID, "x"]), Filter)
+assert_type(gs.leaves_of(f), tuple[gs.LeafFilter, ...])
+assert_type(gs.map_leaves(f, renamed), Filter)
 
 
 def names(where: Filter) -> Iterable[str]:
     """What `match` binds has the fields' types."""
     match where:
-        case And(children) | Or(children):
+        case gs.And(children) | gs.Or(children):
             assert_type(children, tuple[Filter, ...])
-        case Not(child):
+        case gs.Not(child):
             assert_type(child, Filter)
-        case TextFilter(column_id, _, value, case_sensitive):
+        case gs.TextFilter(column_id, _, value, case_sensitive):
             assert_type(value, str | tuple[str, ...])
             assert_type(case_sensitive, bool)
             yield column_id
-        case NumberFilter(column_id, _, number):
+        case gs.NumberFilter(column_id, _, number):
             assert_type(number, int | float | tuple[int | float, ...])
             yield column_id
-        case DateFilter(column_id, _, moment):
+        case gs.DateFilter(column_id, _, moment):
             assert_type(moment, datetime)
             yield column_id
         case _:
@@ -157,53 +119,53 @@ def names(where: Filter) -> Iterable[str]:
 
 
 # Constructors and consumers.
-assert_type(And([f, g]), And)
-assert_type(DateFilter("a", "lt", "2026-01-31T09:00:00Z").operator, Literal["eq", "ne", "gt", "gte", "lt", "lte"])
-assert_type(NumberFilter("a", "between", (1, 2.5)).value, int | float | tuple[int | float, ...])
-assert_type(Or(each for each in (f, g)), Or)
-assert_type(load_filter(dump_filter(f)), Filter)
-assert_type(matches(f, {"a": 1}), bool)
-query = CountQuery(ID, f, log_stream_id=str(ID), tag=1)
-assert_type(CountQuery(str(ID), filters=[f]), CountQuery)
+assert_type(gs.And([f, g]), gs.And)
+assert_type(gs.DateFilter("a", "lt", "2026-01-31T09:00:00Z").operator, Literal["eq", "ne", "gt", "gte", "lt", "lte"])
+assert_type(gs.NumberFilter("a", "between", (1, 2.5)).value, int | float | tuple[int | float, ...])
+assert_type(gs.Or(each for each in (f, g)), gs.Or)
+assert_type(gs.load_filter(gs.dump_filter(f)), Filter)
+assert_type(gs.matches(f, {"a": 1}), bool)
+query = gs.CountQuery(ID, f, log_stream_id=str(ID), tag=1)
+assert_type(gs.CountQuery(str(ID), filters=[f]), gs.CountQuery)
 assert_type(query.project_id, str)
 assert_type(query.where, Filter)
 assert_type(query.body, bytes)
-assert_type(query.for_project(ID), CountQuery)
-assert_type(load_query(dump_query(query)), CountQuery)
+assert_type(query.for_project(ID), gs.CountQuery)
+assert_type(gs.load_query(gs.dump_query(query)), gs.CountQuery)
 
 
 # A project's columns.
 async def check_columns(galileo: GalileoSessions) -> None:
     catalog = await galileo.columns(ID, log_stream_id=str(ID), start_time=NOW, timeout=5)
-    assert_type(catalog, ColumnCatalog)
+    assert_type(catalog, gs.ColumnCatalog)
     assert_type(catalog.check(f), Filter)
-    assert_type(catalog.info("a"), ColumnInfo)
-    assert_type(catalog.text("a"), TextCol)
-    assert_type(catalog.number("a"), NumberCol)
+    assert_type(catalog.info("a"), gs.ColumnInfo)
+    assert_type(catalog.text("a"), gs.TextCol)
+    assert_type(catalog.number("a"), gs.NumberCol)
     assert_type(await galileo.count(ID, catalog.check(catalog["a"] > 1)), int)
-    assert_type(load_catalog(dump_catalog(catalog)), ColumnCatalog)
-    assert_type(ColumnCatalog.of({"metrics/a": "number"}, b="text"), ColumnCatalog)
+    assert_type(gs.load_catalog(gs.dump_catalog(catalog)), gs.ColumnCatalog)
+    assert_type(gs.ColumnCatalog.of({"metrics/a": "number"}, b="text"), gs.ColumnCatalog)
     for column_id in catalog:
         assert_type(column_id, str)
 
 
 # Counts by something.
-async def count_by_parts(galileo: GalileoSessions, catalog: ColumnCatalog) -> None:
+async def count_by_parts(galileo: GalileoSessions, catalog: gs.ColumnCatalog) -> None:
     days = Col.date("created_at").days("2026-05-01", NOW, tz="UTC")
-    assert_type(days, Partition)
+    assert_type(days, gs.Partition)
     assert_type(days["2026-05-01"] & f, Filter)
-    assert_type(Col.number("a").bins(0, 1.5), Partition)
-    assert_type(Col.text("a").values(["x"]), Partition)
-    assert_type(Col.boolean("a").values(), Partition)
-    assert_type(Col.collection("a").values({"x"}), Partition)
+    assert_type(Col.number("a").bins(0, 1.5), gs.Partition)
+    assert_type(Col.text("a").values(["x"]), gs.Partition)
+    assert_type(Col.boolean("a").values(), gs.Partition)
+    assert_type(Col.collection("a").values({"x"}), gs.Partition)
     counts = await galileo.count_by(ID, days, f, log_stream_id=ID)
-    assert_type(counts, CountsBy)
+    assert_type(counts, gs.CountsBy)
     assert_type(counts["2026-05-01"] + counts.total, int)
-    assert_type(await galileo.count_by((ID, str(ID)), {"a": f}), CountsTable)
-    assert_type(await galileo.count_by([str(ID)], days), CountsTable)
+    assert_type(await galileo.count_by((ID, str(ID)), {"a": f}), gs.CountsTable)
+    assert_type(await galileo.count_by([str(ID)], days), gs.CountsTable)
 
 
-def whose(error: GalileoError) -> str:
+def whose(error: gs.GalileoError) -> str:
     """The project of an error."""
     assert error.query is not None
     return assert_type(error.query.project_id, str)

@@ -6,24 +6,8 @@ What type checkers have to reject, where a line ends with E; all other lines the
 # pyright: strict
 # ruff: noqa: B018, FURB110, FURB171
 
-from galileo_sessions import (
-    And,
-    BooleanFilter,
-    Col,
-    CountQuery,
-    Filter,
-    FullyAnnotatedFilter,
-    GalileoSessions,
-    Not,
-    NumberFilter,
-    Or,
-    TextFilter,
-    all_of,
-    leaves_of,
-    load_filter,
-    map_leaves,
-    matches,
-)
+import galileo_sessions as gs
+from galileo_sessions import Col, CountQuery, Filter, GalileoSessions
 
 f, g = Col("a").eq(1), Col("b").eq(2)
 PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
@@ -71,12 +55,12 @@ _ = Col("a").one_of([1, 2])  # E
 _ = Col("a").one_of(None)  # E
 _ = Col("a").one_of({"x": 1})  # E
 _ = Col("a").contains(3)  # E
-_ = NumberFilter("a", "gt", "3")  # E
-_ = NumberFilter("a", "like", 3)  # E
-_ = TextFilter("a", "eq", 3)  # E
-_ = TextFilter("a", "eq", "x", case_sensitive="no")  # E
-_ = BooleanFilter("a", "eq", "true")  # E
-_ = FullyAnnotatedFilter("abc")  # E
+_ = gs.NumberFilter("a", "gt", "3")  # E
+_ = gs.NumberFilter("a", "like", 3)  # E
+_ = gs.TextFilter("a", "eq", 3)  # E
+_ = gs.TextFilter("a", "eq", "x", case_sensitive="no")  # E
+_ = gs.BooleanFilter("a", "eq", "true")  # E
+_ = gs.FullyAnnotatedFilter("abc")  # E
 _ = Col.text("a").one_of("abc")  # E
 
 # Parts that a type can't be counted by.
@@ -95,16 +79,16 @@ _ = f & g.depth  # E
 _ = f & Col("a")  # E
 _ = Col("a") | f  # E
 _ = ~Col("a")  # E
-_ = all_of([f, None])  # E
-_ = all_of(f)  # E
-_ = all_of(f, g)  # E
-_ = map_leaves(f, lambda leaf: leaf.column_id)  # E
-_ = leaves_of(Col("a"))  # E
-_ = matches({"a": 1}, f)  # E
-_ = And([Col("a")])  # E
-_ = And(f, g)  # E
-_ = Or([f, None])  # E
-_ = Not(Col("a"))  # E
+_ = gs.all_of([f, None])  # E
+_ = gs.all_of(f)  # E
+_ = gs.all_of(f, g)  # E
+_ = gs.map_leaves(f, lambda leaf: leaf.column_id)  # E
+_ = gs.leaves_of(Col("a"))  # E
+_ = gs.matches({"a": 1}, f)  # E
+_ = gs.And([Col("a")])  # E
+_ = gs.And(f, g)  # E
+_ = gs.Or([f, None])  # E
+_ = gs.Not(Col("a"))  # E
 _ = CountQuery(PROJECT, Col("a"))  # E
 _ = CountQuery(PROJECT, {"and": []})  # E
 
@@ -169,7 +153,7 @@ def asked_by_in() -> bool:
 
 def changed() -> None:
     f.size = 2  # E
-    load_filter({}).column_id  # E
+    gs.load_filter({}).column_id  # E
 
 
 # Arguments of other libraries, and what has no meaning without asyncio.
