@@ -40,8 +40,9 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 _STATUS = """\
-Exit status: 0 for success; 1 if a count failed; 2 for bad usage, or an invalid filter, id or setting;
-3 after --fail-above or --fail-below; 130 after Ctrl-C; 141 if the reader of stdout closed it, as in `| head -1`.
+Exit status: 0 for success; 1 if a count failed; 2 for bad usage, or an invalid filter, id or setting, or if --check
+finds that the filter fits none of the projects; 3 after --fail-above or --fail-below; 130 after Ctrl-C; 141 if the
+reader of stdout closed it, as in `| head -1`.
 """
 
 
@@ -92,12 +93,7 @@ _filter = _options(
     click.option(
         "-w", "--where", metavar="TEXT", help="""A filter: 'Col("input").contains("x") & (Col("score") > 3)'."""
     ),
-    click.option(
-        "--where-json",
-        type=click.File("rb"),
-        metavar="FILE",
-        help="A filter as the API's filter_tree, or a saved query; - is stdin.",
-    ),
+    click.option("--where-json", type=click.File("rb"), metavar="FILE", help="A filter or query as JSON; - is stdin."),
 )
 
 
@@ -117,15 +113,9 @@ def program(ctx: click.Context) -> None:
 
 @program.command(epilog=_STATUS)
 @click.argument("projects", metavar="[PROJECT]...", nargs=-1)
-@click.option(
-    "--projects-from", type=click.File("rb"), metavar="FILE", help="Project ids, one per line, # comments; - is stdin."
-)
+@click.option("--projects-from", type=click.File("rb"), metavar="FILE", help="Ids, one a line, # comments; - is stdin.")
 @_filter
-@click.option(
-    "--by",
-    metavar="COLUMN:PARTS",
-    help="A count for each part: created_at:day with --since, score:0,1,2, tags:vip,beta or is_complete.",
-)
+@click.option("--by", metavar="COLUMN:PARTS", help="Parts: created_at:day, score:0,1,2, tags:vip,beta or is_complete.")
 @click.option("--since", metavar="TIME", help="The first time: a date, an ISO 8601 time, today, 30m, 12h, 7d, 4w.")
 @click.option("--until", metavar="TIME", help="The end, not included. Default: now.")
 @click.option("--tz", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin. Default: UTC.")
@@ -138,9 +128,7 @@ def program(ctx: click.Context) -> None:
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all counts together.")
 @click.option("--ordered", is_flag=True, help="Write results in the order of the projects.")
-@click.option(
-    "--errors", type=click.File("w", "utf-8", lazy=False), metavar="FILE", help="Where to write all failures."
-)
+@click.option("--errors", type=click.File("w", "utf-8", lazy=False), metavar="FILE", help="Write all failures here.")
 @click.option("--fail-fast", is_flag=True, help="End with the first count that fails.")
 @click.option("--check", is_flag=True, help="Check the filter against each project's columns first.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar, and only failures on stderr.")
@@ -168,6 +156,7 @@ def count(
     PROJECT can be - to read ids from stdin. Without PROJECT and --projects-from, it counts GALILEO_PROJECT_ID.
     Results are written as they arrive, in no particular order. At the end, stderr shows the failures and the total.
     A project given twice is counted once.
+    With --by, each part of a project is counted, too: days of a --since, bins of a number, or values.
     A filter on a column that doesn't exist may count 0; stderr then names it. --check refuses it.
 
     \b
@@ -219,17 +208,12 @@ def _run(counts: Callable[[Screen], Coroutine[Any, Any, list[str]]], tally: Tall
         with Screen(quiet=quiet) as screen:
             explanations = asyncio.run(counts(screen))
     except (KeyboardInterrupt, Refused, GalileoError) as error:
-        _report(tally, "interrupted; " if isinstance(error, KeyboardInterrupt) else "stopped; ")
+        ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
+        click.echo("\n".join([*tally.failures(), f"{ended}; {tally}"]), err=True)
         raise
-    _report(tally, None if quiet else "")
-    return explanations
-
-
-def _report(tally: Tally, ended: str | None) -> None:
-    for line in tally.failures():
+    for line in [*tally.failures(), *([] if quiet else [str(tally)])]:
         click.echo(line, err=True)
-    if ended is not None:
-        click.echo(f"{ended}{tally}", err=True)
+    return explanations
 
 
 async def _write_results(stream: CountStream, rows: Rows, tally: Tally, screen: Screen) -> None:
@@ -300,22 +284,16 @@ def explain(where: str | None, where_json: BinaryIO | None, project: str | None)
 
 
 @program.command()
-@click.option(
-    "--data",
-    type=click.File(encoding="utf-8-sig"),
-    metavar="FILE",
-    help="Sessions as JSON lines. Default: a sample of 90 days.",
-)
-@click.option(
-    "--last-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="The end of the sample. Default: yesterday."
-)
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="Default: any free port.")
+@click.option("--data", type=click.File(encoding="utf-8-sig"), metavar="FILE", help="Sessions. Default: a sample.")
+@click.option("--last-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Default: yesterday.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="0 is any free port.")
 @click.option("--api-key", metavar="KEY", help="The key to accept, for tests. Default: a new one.")
 @click.option("--strict", is_flag=True, help="Refuse filters on columns that no session has.")
 def serve(data: TextIO | None, port: int, *, last_day: datetime | None, api_key: str | None, strict: bool) -> None:
     """
     Runs a local Galileo server on 127.0.0.1, until Ctrl-C or SIGTERM.
 
+    It counts the sessions of a file of JSON lines, --data, or of a sample of 90 days up to --last-day.
     A shell can source what it prints.
     """
     from galileo_sessions.cli.serving import run_server  # noqa: PLC0415  # loads pydantic

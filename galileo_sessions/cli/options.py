@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from threading import Thread
-from typing import Any, BinaryIO, NoReturn, TypeVar, cast
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import click
 from attrs import evolve, frozen
@@ -23,7 +23,7 @@ from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col, DateCol
 from galileo_sessions.filters.json import json_object, load_filter, strict_json
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, all_of
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, all_of
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.text import parse_filter
 from galileo_sessions.filters.times import Unit, read_time, zone_of
@@ -79,27 +79,6 @@ def _load_saved(file: BinaryIO) -> CountQuery:
     return CountQuery(ANY_PROJECT, where)
 
 
-@frozen
-class _Period:
-    column: DateCol
-    start: datetime | None
-    end: datetime | None
-
-    @property
-    def where(self) -> Filter:
-        since = ALWAYS if self.start is None else self.column.gte(self.start)
-        return since if self.end is None else since & self.column.lt(self.end)
-
-
-def _before(period: _Period) -> _Period:
-    """The period of the same length before one that has a start and an end."""
-    start, end = cast("datetime", period.start), cast("datetime", period.end)
-    try:
-        return _Period(period.column, start.astimezone(UTC) - (end - start), start)
-    except OverflowError:
-        raise Refused("--compare: the previous period is out of range: years go from 1 to 9999") from None
-
-
 def read_breakdown(
     query: CountQuery,
     now: datetime,
@@ -153,23 +132,32 @@ def read_breakdown(
         end = local if end is None else end
         if start >= end:
             raise Refused(f"--since must be before --until, got {start} and {end}")
-    time_column = "created_at" if time_column is None else time_column
     if unit is None:
-        period = _Period(named("--time-column", Col.date, time_column), start, end)
+        column = named("--time-column", Col.date, "created_at" if time_column is None else time_column)
         partition = Partition({}, disjoint=True) if by is None else named("--by", _partition, by, columns)
-        made = Breakdown.by(_within(query, period), partition)
+        made = Breakdown.by(_within(query, column, start, end), partition)
     else:
-        period = _Period(named("--by", Col.date, column_id), start, end)
-        made = Breakdown.by(query, named("--by", getattr(period.column, unit), start, end, tz=zone))
-    return evolve(
-        made,
-        previous=None if compare is None else _within(query, _before(period)),
-        unfiltered=_within(evolve(query, where=None), period) if unfiltered else None,
-    )
+        column = named("--by", Col.date, column_id)
+        made = Breakdown.by(query, named("--by", getattr(column, unit), start, end, tz=zone))
+    if compare is not None and start is not None and end is not None:
+        made = evolve(made, previous=_within(query, column, _before(start, end), start))
+    if unfiltered:
+        made = evolve(made, unfiltered=_within(evolve(query, where=None), column, start, end))
+    return made
 
 
-def _within(query: CountQuery, period: _Period) -> CountQuery:
-    return evolve(query, where=all_of([query.where, period.where]))
+def _within(query: CountQuery, column: DateCol, start: datetime | None, end: datetime | None) -> CountQuery:
+    since = ALWAYS if start is None else column.gte(start)
+    until = ALWAYS if end is None else column.lt(end)
+    return evolve(query, where=all_of([query.where, since, until]))
+
+
+def _before(start: datetime, end: datetime) -> datetime:
+    """The start of the period of the same length before one."""
+    try:
+        return start.astimezone(UTC) - (end - start)
+    except OverflowError:
+        raise Refused("--compare: the previous period is out of range: years go from 1 to 9999") from None
 
 
 def _partition(by: str, columns: Callable[[], ColumnCatalog | None]) -> Partition:

@@ -84,7 +84,7 @@ def _records(counts: ProjectCounts) -> list[_Record]:
 
     parts = [record(part.query.tag, part.total_count, part.error) for part in counts.parts.values()]
     if counts.rest_count is not None:
-        parts.append(record(counts.rest, counts.rest_count, None))
+        parts.append(record(counts.breakdown.rest, counts.rest_count, None))
     whole = record(None, counts.whole.total_count, counts.error)
     if counts.previous is not None:
         whole["previous_count"] = counts.previous.total_count

@@ -244,6 +244,7 @@ class GalileoSessions:
 
         Args:
             targets: Project ids, or `CountQuery` objects: an iterable or asynchronous iterable of any length.
+                Each has a result of its own, even if it is given twice.
                 Up to twice `concurrency` targets are pulled before their results are taken.
             where: The filter for each target, and for a `CountQuery` in addition to its own.
                 The same is true of `filters` and the ids of the scope.

@@ -65,7 +65,7 @@ class Zeros:
             self._found.add(kinds)
         elif count is not None and query.body and kinds:
             projects = self._projects.setdefault(kinds, [])
-            if len(projects) < MAX_ASKED:
+            if query.project_id not in projects and len(projects) < MAX_ASKED:
                 projects.append(query.project_id)
 
     async def explain(self, columns: Columns) -> dict[str, str]:

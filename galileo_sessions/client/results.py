@@ -165,17 +165,12 @@ class Change:
 class ProjectCounts:
     """The counts of one project: all its sessions, their parts, and what they are compared with."""
 
+    breakdown: Breakdown
+    """What was counted. The other fields are the results of its queries."""
     whole: CountResult
-    parts: Mapping[str, CountResult] = Factory(dict[str, CountResult])
-    """The result of each label of a partition."""
-    rest: str | None = None
-    """The label of the sessions that are in no part."""
-    disjoint: bool = True
-    """Whether no session is in two parts."""
-    previous: CountResult | None = None
-    """The period before."""
-    unfiltered: CountResult | None = None
-    """The same scope and period without the filter."""
+    parts: dict[str, CountResult]
+    previous: CountResult | None
+    unfiltered: CountResult | None
 
     @property
     def project_id(self) -> str:
@@ -202,7 +197,7 @@ class ProjectCounts:
     @property
     def rest_count(self) -> int | None:
         """The whole minus the parts, at least 0; None if there is no rest, or if one of these counts failed."""
-        if self.rest is None or self.whole.total_count is None or self.sum_of_parts is None:
+        if self.breakdown.rest is None or self.whole.total_count is None or self.sum_of_parts is None:
             return None
         return max(0, self.whole.total_count - self.sum_of_parts)  # sessions can arrive between the requests
 
@@ -210,12 +205,14 @@ class ProjectCounts:
     def counts(self) -> dict[str, int | None]:
         """The count of each part, None if it failed; then that of the rest, if it is known."""
         counts = {label: part.total_count for label, part in self.parts.items()}
-        return counts if self.rest is None or self.rest_count is None else {**counts, self.rest: self.rest_count}
+        if self.breakdown.rest is not None and self.rest_count is not None:
+            counts[self.breakdown.rest] = self.rest_count
+        return counts
 
     @property
     def total(self) -> int | None:
         """The sessions, each counted once, as in `CountsBy.total`; None if that count failed."""
-        if self.whole.total_count is None or not self.disjoint:
+        if self.whole.total_count is None or not self.breakdown.disjoint:
             return self.whole.total_count
         return max(self.whole.total_count, self.sum_of_parts or 0)
 
@@ -229,9 +226,8 @@ class ProjectCounts:
     @property
     def counts_by(self) -> "CountsBy":
         """The counts, none of which failed, as `count_by` returns them."""
-        return CountsBy(
-            self.project_id, cast("dict[str, int]", self.counts), disjoint=self.disjoint, whole=self.whole.unwrap()
-        )
+        counts = cast("dict[str, int]", self.counts)
+        return CountsBy(self.project_id, counts, self.breakdown.disjoint, whole=self.whole.unwrap())
 
 
 class Collector:
@@ -255,14 +251,11 @@ class Collector:
             return None
         del self._pending[project]
         plan, ordered = self._breakdown, iter(sorted(results, key=lambda result: result.index))
-        return ProjectCounts(
-            parts={label: next(ordered) for label in plan.parts},
-            whole=next(ordered),
-            previous=None if plan.previous is None else next(ordered),
-            unfiltered=None if plan.unfiltered is None else next(ordered),
-            rest=plan.rest,
-            disjoint=plan.disjoint,
-        )
+        parts = {label: next(ordered) for label in plan.parts}
+        whole = next(ordered)
+        previous = None if plan.previous is None else next(ordered)
+        unfiltered = None if plan.unfiltered is None else next(ordered)
+        return ProjectCounts(plan, whole, parts, previous, unfiltered)
 
 
 def _copy(counts: Mapping[str, Any]) -> dict[str, Any]:

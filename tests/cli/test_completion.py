@@ -11,6 +11,7 @@ import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
 SCRIPTS = Path(sys.executable).parent
+ORDERED = "Write results in the order of the projects."
 ASK = {
     "bash": "COMP_WORDS=(_ count --pro); COMP_CWORD=2; _galileo_sessions_completion galileo-sessions; echo $COMPREPLY",
     "zsh": "print -l $functions[_galileo_sessions_completion] | grep -c zsh_complete",
@@ -41,18 +42,8 @@ def test_the_line_of_the_page_completes(name):
     [
         ("bash", "galileo-sessions co", "1", ["plain,columns", "plain,count"]),
         ("bash", "galileo-sessions count --format ", "3", ["plain,table", "plain,json", "plain,csv"]),
-        (
-            "zsh",
-            "galileo-sessions count --or",
-            "2",
-            ["plain", "--ordered", "Write results in the order of the projects."],
-        ),
-        (
-            "fish",
-            "galileo-sessions count --or",
-            "--or",
-            ["plain,--ordered\tWrite results in the order of the projects."],
-        ),
+        ("zsh", "galileo-sessions count --or", "2", ["plain", "--ordered", ORDERED]),
+        ("fish", "galileo-sessions count --or", "--or", [f"plain,--ordered\t{ORDERED}"]),
     ],
     ids=["commands", "choices", "zsh", "fish"],
 )

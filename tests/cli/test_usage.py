@@ -10,65 +10,47 @@ from support.servers import PROJECT
 
 from galileo_sessions.__main__ import main
 
-NOBODY = "Error: no credentials. Set GALILEO_API_KEY in the environment"
-
-
+NOBODY = "no credentials. Set GALILEO_API_KEY in the environment"
 NO_JSON = "test_usage.py can't be read as JSON: Extra data: line 1 column 3 (char 2). Text goes into --where"
-NO_UUID = "Error: project_id must be a UUID, got 'nope'"
-REFUSED = (
-    NOBODY,
-    NO_UUID,
-    "Error: experiment_id must be a UUID, got 'x'",
-    "Error: --where: '(' was never closed\n  Col(\n     ^\n",
-    "Error: --where-json: expected a JSON object with exactly one of filter, and, or, not; got {}",
-    "binds tighter than ==",
-    NO_JSON,
-    "Error: --data: line 2: a session needs its project_id",
-    "Error: NEVER asks for no session",
-)
+NO_FILTER = "--where-json: expected a JSON object with exactly one of filter, and, or, not; got {}"
+NO_PROJECT = "no project. Give PROJECT, or --projects-from FILE (- is stdin), or set GALILEO_PROJECT_ID."
+USAGE = [
+    (["bogus"], "Error: No such command 'bogus'."),
+    (["serve", "--port", "65536"], "65536 is not in the range 0<=x<=65535."),
+    (["count"], f"Error: {NO_PROJECT}"),
+    (["count", PROJECT, "--projects-from", "-"], "Error: PROJECT and --projects-from can't be used together."),
+    (["count", "--projects-from", "/nowhere"], "'/nowhere': No such file or directory"),
+    (["count", PROJECT, "--timeout", "-1"], "-1.0 is not in the range x>0."),
+    (["count", PROJECT, "--concurrency", "0"], "0 is not in the range 1<=x<=10000."),
+    (["explain"], "Error: no filter. Give --where or --where-json."),
+    (["demo", "bogus"], "Got unexpected extra argument (bogus)"),
+]
+REFUSED = [
+    (["count", "nope"], "project_id must be a UUID, got 'nope'"),
+    (["count", PROJECT, "--experiment", "x"], "experiment_id must be a UUID, got 'x'"),
+    (["count", PROJECT, "--where", "Col("], "--where: '(' was never closed\n  Col(\n     ^\n"),
+    (["count", PROJECT, "--where-json", "-"], NO_FILTER),
+    (["count", PROJECT, "--where-json", __file__], NO_JSON),
+    (["count", PROJECT], NOBODY),
+    (["columns", PROJECT], NOBODY),
+    (["explain", "--where", "Col('a') == 1 & Col('b') == 2"], "binds tighter than =="),
+    (["serve", "--data", "-"], "--data: line 2: a session needs its project_id"),
+]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["bogus"], "Error: No such command 'bogus'."),
-        (["serve", "--port", "65536"], "65536 is not in the range 0<=x<=65535."),
-        (
-            ["count"],
-            "Error: no project. Give PROJECT, or --projects-from FILE (- is stdin), or set GALILEO_PROJECT_ID.",
-        ),
-        (["count", "nope"], NO_UUID),
-        (["count", PROJECT, "--experiment", "x"], "Error: experiment_id must be a UUID, got 'x'"),
-        (["count", PROJECT, "--projects-from", "-"], "Error: PROJECT and --projects-from can't be used together."),
-        (["count", "--projects-from", "/nowhere"], "'/nowhere': No such file or directory"),
-        (["count", PROJECT, "--where", "Col("], "Error: --where: '(' was never closed\n  Col(\n     ^\n"),
-        (
-            ["count", PROJECT, "--where-json", "-"],
-            "Error: --where-json: expected a JSON object with exactly one of filter, and, or, not; got {}",
-        ),
-        (
-            ["count", PROJECT, "--where-json", __file__],
-            NO_JSON,
-        ),
-        (["count", PROJECT, "--timeout", "-1"], "-1.0 is not in the range x>0."),
-        (["count", PROJECT, "--concurrency", "0"], "0 is not in the range 1<=x<=10000."),
-        (["count", PROJECT], NOBODY),
-        (["columns", PROJECT], NOBODY),
-        (["explain"], "Error: no filter. Give --where or --where-json."),
-        (["explain", "--where", "Col('a') == 1 & Col('b') == 2"], "binds tighter than =="),
-        (["serve", "--data", "-"], "Error: --data: line 2: a session needs its project_id"),
-        (["demo", "bogus"], "Got unexpected extra argument (bogus)"),
-    ],
+    ("arguments", "message", "begin"),
+    [(*each, "Usage: ") for each in USAGE] + [(*each, "Error: ") for each in REFUSED],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-async def test_bad_usage_is_told_with_status_2(run, monkeypatch, arguments, message):
+async def test_bad_usage_is_told_with_status_2(run, monkeypatch, arguments, message, begin):
     """On stderr, with the usage where an option is wrong, not before what a filter, an id or a setting lacks."""
     if message != NOBODY:
         monkeypatch.setenv("GALILEO_API_KEY", "k")
     status, out, err = await run(*arguments, stdin="\n{} ")
     assert (status, out) == (2, "")
     assert message in err.replace("\n\n", "\n")
-    assert err.startswith("Error: " if message in REFUSED else "Usage: ")
+    assert err.startswith(begin)
     assert "Traceback" not in err
 
 

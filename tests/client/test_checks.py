@@ -355,7 +355,7 @@ async def test_a_project_without_columns_blames_no_filter(empty, warns):
     async with raw_server(service.behave) as service.server:
         async with GalileoSessions("k", base_url=service.server.url) as galileo:
             with warns:
-                await galileo.count_all(ids(30), Col("imput").eq("a"))
+                await galileo.count_by(ids(30), Col.text("imput").values(["a", "b", "c"]))
             await galileo.count_all(ids(30), Col("input").eq("a"))
     assert service.columns.total() == min(empty + 1, 20)
 
