@@ -271,7 +271,7 @@ def test_edges_make_bins():
         ("done", Col.boolean("done").values()),
     ):
         since = "1d" if "day" in by else None
-        assert read_split(by, since, None, None, NOW, columns=lambda: COLUMNS).partition == partition
+        assert dict(read_split(by, since, None, None, NOW, columns=lambda: COLUMNS).partition) == dict(partition)
 
 
 def test_a_rest_has_a_label_of_its_own():
