@@ -9,18 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    ClassVar,
-    Generic,
-    Never,
-    SupportsFloat,
-    TypeAlias,
-    TypeVar,
-    cast,
-    final,
-)
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, SupportsFloat, TypeAlias, TypeVar, cast, final
 from uuid import UUID
 from warnings import warn
 
@@ -78,13 +67,15 @@ class _Column(Generic[V]):
     column_id: str = field(validator=_check_column_id)
 
     def __repr__(self) -> str:
-        return f"Col{'.' if self.filter_type else ''}{self.filter_type or ''}({as_text(self.column_id)!r})"
+        name = "Col" if self.filter_type is None else f"Col.{self.filter_type}"
+        return f"{name}({as_text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
         compared, filter_type = value, self.filter_type
+        values: tuple[object, ...] = (value,)
         try:
             if operator in LIST_OPERATORS:
-                compared = checked_items(operator, value)
+                compared = values = checked_items(operator, value)
             if filter_type is None:
                 filter_type = _inferred_type(operator, compared)
             if case_sensitive is True:
@@ -93,8 +84,6 @@ class _Column(Generic[V]):
                 leaf = _LEAVES[filter_type](self.column_id, operator, compared, case_sensitive=case_sensitive)
             check_comparison(operator, leaf.value)
         except FilterError as error:
-            is_list = operator in LIST_OPERATORS and isinstance(compared, tuple)
-            values = cast("tuple[Any, ...]", compared if is_list else (compared,))
             raise advice.refused(error, self, operator, (value,), values) from None
         if self.filter_type is None and isinstance(value, str) and operator != "contains":
             said = advice.date_as_text(self, operator, value)

@@ -286,7 +286,7 @@ def test_edges_make_bins():
         ("done", Col.boolean("done").values()),
     ):
         since = "1d" if "day" in by else None
-        assert parts(by, since, columns=lambda: COLUMNS) == partition
+        assert dict(parts(by, since, columns=lambda: COLUMNS)) == dict(partition)
 
 
 def test_a_rest_has_a_label_of_its_own():

@@ -14,17 +14,7 @@ from galileo_sessions.filters import catalog
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.json import dump_filter
-from galileo_sessions.filters.nodes import (
-    ALWAYS,
-    NEVER,
-    And,
-    Filter,
-    FullyAnnotatedFilter,
-    Not,
-    Or,
-    TextFilter,
-    all_of,
-)
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, FullyAnnotatedFilter, Not, Or, TextFilter, all_of
 from galileo_sessions.filters.tree import Path
 
 FULLY = FullyAnnotatedFilter()
