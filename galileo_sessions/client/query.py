@@ -14,9 +14,8 @@ from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
 from galileo_sessions.filters.advice import EMPTY_AND, expected_filter
 from galileo_sessions.filters.json import checked_list, dump_filter, fault_at, json_object, load, load_node
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Or, all_of
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or, all_of
 from galileo_sessions.filters.partitions import Partition
-from galileo_sessions.filters.tree import walk
 from galileo_sessions.filters.values import UUID_TEXT, as_instant, as_sequence
 
 ANY_PROJECT = str(UUID(int=0))  # stands for the project in a template of queries
@@ -73,6 +72,21 @@ def _where(value: Filter | None) -> Filter:
     raise expected_filter(value)
 
 
+def _check_nodes(where: Filter) -> None:
+    """Refuses a filter with an empty node below its root."""
+    nodes = [where]
+    for node in nodes:  # which grows meanwhile
+        if type(node) is Not:
+            nodes.append(node.child)
+        elif type(node) is And or type(node) is Or:
+            if not node.children and node is not where:
+                raise FilterError(
+                    f"this filter contains {node!r}, and the API doesn't define an empty {type(node).__name__}. "
+                    "Write the filter with &, | and ~, which simplify it"
+                )
+            nodes += node.children
+
+
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
     leaves: list[LeafFilter] = []
     for leaf in filters:
@@ -117,12 +131,7 @@ class CountQuery:
             raise FilterError(
                 "the API doesn't document how it combines where and filters. Write where=where & all_of(filters)"
             )
-        for path, node in walk(self.where):
-            if isinstance(node, And | Or) and path and not node.children:
-                raise FilterError(
-                    f"this filter contains {node!r}, and the API doesn't define an empty {type(node).__name__}. "
-                    "Write the filter with &, | and ~, which simplify it"
-                )
+        _check_nodes(self.where)
         object.__setattr__(self, "body", b"" if self.where == NEVER else _encoded(self))
 
     def for_project(self, project_id: UUID | str) -> Self:
