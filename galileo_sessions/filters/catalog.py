@@ -286,7 +286,7 @@ _Allowed: TypeAlias = Callable[[ColumnInfo, bool], frozenset[Any]]
 def _allowed_values(info: ColumnInfo, fold: bool) -> frozenset[Any]:  # functools.cache
     """A column's allowed values, to compare with those in filters; empty if any has a different type."""
     wanted = FilterType.TEXT if info.filter_type == FilterType.COLLECTION else info.filter_type
-    one_of_each_type = {type(value): value for value in info.allowed_values}
+    one_of_each_type: dict[type[Any], Any] = {type(value): value for value in info.allowed_values}
     if any(filter_type_of(value) != wanted for value in one_of_each_type.values()):
         return frozenset()
     return frozenset(map(str.casefold, info.allowed_values) if fold else info.allowed_values)

@@ -130,15 +130,11 @@ def _text_truth(leaf: nodes.TextFilter | nodes.IdFilter, have: object) -> bool |
     if not isinstance(have, str | UUID):
         return None
     folded = fold(have if isinstance(have, str) else str(have))
-    match leaf.operator:
-        case "eq" | "one_of":
-            return folded in wanted
-        case "ne" | "not_in":
-            return folded not in wanted
-        case "contains":
-            return any(value in folded for value in wanted)
-        case _:
-            assert_never(leaf.operator)
+    if leaf.operator == "contains":
+        return any(value in folded for value in wanted)
+    if leaf.operator in ("ne", "not_in"):
+        return folded not in wanted
+    return folded in wanted
 
 
 def _collection_truth(leaf: nodes.CollectionFilter, have: object) -> bool | None:
@@ -149,12 +145,8 @@ def _collection_truth(leaf: nodes.CollectionFilter, have: object) -> bool | None
         members = {fold(item) for item in cast("Collection[object]", have) if isinstance(item, str)}
     except TypeError:  # a numpy array without dimensions
         return None
-    match leaf.operator:
-        case "eq":
-            return members == set(wanted)
-        case "contains" | "one_of":
-            return not members.isdisjoint(wanted)
-        case "not_in":
-            return members.isdisjoint(wanted)
-        case _:
-            assert_never(leaf.operator)
+    if leaf.operator == "eq":
+        return members == set(wanted)
+    if leaf.operator == "not_in":
+        return members.isdisjoint(wanted)
+    return not members.isdisjoint(wanted)

@@ -7,7 +7,6 @@ Only brackets nest. Between a pair of them, operands and operators form a flat l
 
 import operator
 import re
-import sys
 from contextlib import suppress
 from typing import Any, TypeAlias, get_args
 from unicodedata import east_asian_width
@@ -42,8 +41,10 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2} | u[0-9a-fA-F]{4} | U[0-9a-fA-F]{8} | .)", re.VERBOSE | re.DOTALL)
-_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
+_ESCAPE = re.compile(
+    r"\\(?: [nrt\\'\"] | x[\da-fA-F]{2} | u[\da-fA-F]{4} | U00(?:0[\da-fA-F]|10)[\da-fA-F]{4} | (?P<unknown>) )",
+    re.ASCII | re.VERBOSE,
+)
 
 _CONSTANTS: dict[str, Any] = {"ALWAYS": nodes.ALWAYS, "NEVER": nodes.NEVER, "True": True, "False": False, "None": None}
 _FUNCTIONS: dict[str, Any] = {
@@ -246,16 +247,11 @@ class _Parser:
         written = token[0]
         if written[0] in "rR":
             return written[2:-1]
-
-        def character(escape: re.Match[str]) -> str:
-            code = escape[1]
-            if code in _ESCAPED:
-                return _ESCAPED[code]
-            if len(code) > 1 and int(code[1:], 16) <= sys.maxunicode:
-                return chr(int(code[1:], 16))
-            raise self._error(token.start() + 1 + escape.start(), r"unknown escape. Write \\ for a backslash in text")
-
-        return _ESCAPE.sub(character, written[1:-1])
+        for escape in _ESCAPE.finditer(written):
+            if escape["unknown"] is not None:
+                place = token.start() + escape.start()
+                raise self._error(place, r"unknown escape. Write \\ for a backslash in text")
+        return written[1:-1].encode("ascii", "backslashreplace").decode("unicode_escape")
 
     # ---- operators ---------------------------------------------------------------------------------------------------
 
