@@ -20,7 +20,7 @@ from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, FilterType, 
 
 EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
-TOO_DEEP = "nested too deeply: a filter has at most 100 levels. Write all_of([a, b, ...]) for a long chain"
+TOO_DEEP = "nested too deeply: a filter has at most 100 levels. Write all_of([...]) or any_of([...]) for a long chain"
 NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
 NO_OFFSET = "has no UTC offset such as +00:00, so it is a different instant in each time zone"
 REPLACE_ZONE = "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time"
@@ -288,5 +288,6 @@ def instead_of_node(data: object) -> str:
         return '. Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
     if hasattr(data, "depth"):
         return ". This is a filter already"
-    hints = [hint for key, hint in _BY_KEY.items() if isinstance(data, Mapping) and key in data]
-    return hints[0] if hints else ""
+    if not isinstance(data, Mapping):
+        return ""
+    return next((hint for key, hint in _BY_KEY.items() if key in data), "")

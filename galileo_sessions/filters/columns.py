@@ -77,10 +77,8 @@ class _Column(Generic[V]):
                 value = list(checked_items(operator, value))
             if filter_type is None:
                 filter_type = _inferred_type(operator, value)
-            if case_sensitive is True:
-                leaf = _LEAVES[filter_type](self.column_id, operator, value)
-            else:  # only leaves for text have it
-                leaf = _LEAVES[filter_type](self.column_id, operator, value, case_sensitive=case_sensitive)
+            case = {} if case_sensitive is True else {"case_sensitive": case_sensitive}  # only leaves for text have it
+            leaf = _LEAVES[filter_type](self.column_id, operator, value, **case)
             check_comparison(operator, leaf.value)
         except FilterError as error:
             raise advice.refused(error, self, operator, value) from None

@@ -243,10 +243,7 @@ class _Connective(Filter):
 
 def _measure(node: _Connective, depth: int, size: int) -> None:
     if depth > MAX_DEPTH:
-        raise FilterTooLargeError(
-            f"this filter would be {depth} levels deep; {MAX_DEPTH} is the most. "
-            "all_of([...]) and any_of([...]) put any number of filters on one level"
-        )
+        raise FilterTooLargeError(advice.TOO_DEEP)
     if size > MAX_LEAVES:
         raise FilterTooLargeError(
             f"this filter would have {size:,} leaves; {MAX_LEAVES:,} is the most. "

@@ -274,7 +274,7 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         ("TextFilter('a', 'like', 'x')", "Text", "a text filter has no operator 'like'"),
         ("And([1])", "And", "1 is not a filter"),
         ("all_of(Col('a').eq(1))", "all_of", "all_of() 'NumberFilter' object is not iterable"),
-        ("Not(" * 110 + "ALWAYS" + ")" * 110, "Not(" * 100, "101 levels deep"),
+        ("Not(" * 110 + "ALWAYS" + ")" * 110, "Not(" * 100, "at most 100 levels"),
         ("(" * 201 + "ALWAYS" + ")" * 201, "(A", "nested too deeply"),
         ("[(" * (MAX_TEXT // 4) + ")]" * (MAX_TEXT // 4), "[(" * (MAX_TEXT // 4 - 100), "nested too deeply"),
         ("a" * (MAX_TEXT + 1), "", "more than 65,536 characters. load_filter"),

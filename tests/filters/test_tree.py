@@ -113,5 +113,5 @@ def test_what_does_not_fit_is_refused() -> None:
     tall: Filter = A
     for _ in range(99):
         tall = Not(tall)
-    with pytest.raises(FilterTooLargeError, match="101 levels"):
+    with pytest.raises(FilterTooLargeError, match="at most 100 levels"):
         map_leaves(tall, Not)
