@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, TextIO, TypeVar
 
@@ -179,55 +179,46 @@ def count(
     tally = Tally(breakdown, len(ids) if isinstance(ids, list) else None, errors)
     galileo = GalileoSessions(limits=Limits(concurrency), check=check)
 
-    async def write_counts(screen: Screen) -> list[str]:
-        async with galileo:
-            targets = breakdown.targets(ids)
-            async with galileo.count_many(targets, ordered=ordered, timeout=timeout, fail_fast=fail_fast) as stream:
-                await _write_results(stream, Rows(output, breakdown), tally, screen)
+    async def write_counts() -> list[str]:
+        stream = galileo.count_many(breakdown.targets(ids), ordered=ordered, timeout=timeout, fail_fast=fail_fast)
+        async with Screen(stream, quiet=quiet) as screen, galileo:
+            await _write_results(stream, Rows(output, breakdown), tally, screen)
             return [] if quiet or check else await _explain(galileo, tally.zeros)
 
-    explanations = _run(write_counts, tally, quiet=quiet)
+    try:
+        explanations = asyncio.run(write_counts())
+    except (KeyboardInterrupt, Refused, GalileoError) as error:
+        ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
+        _tell([*tally.failures(), f"{ended}; {tally}"])
+        raise
+    _tell(tally.failures())
+    if not quiet:
+        overlap = "The parts overlap, so their sum can exceed the total, which counts each session once"
+        warnings = [f"Warning: {explanation}" for explanation in explanations]
+        _tell([str(tally), *([] if breakdown.disjoint else [overlap]), *warnings])
     if not tally.counted + tally.failed:
         raise Refused("the list of projects has no project id")
-    if not breakdown.disjoint and not quiet:
-        click.echo("The parts overlap, so their sum can exceed the total, which counts each session once", err=True)
-    for explanation in explanations:
-        click.echo(f"Warning: {explanation}", err=True)
     if tally.failed:
         raise Exit(2 if tally.fits_none else 1)
     broken = [limit.broken_by(tally.sessions, tally.unfiltered) for limit in limits]
-    for reason in filter(None, broken):
-        click.echo(reason, err=True)
+    _tell([reason for reason in broken if reason is not None])
     if any(broken):
         raise Exit(3)
 
 
-def _run(counts: Callable[[Screen], Coroutine[Any, Any, list[str]]], tally: Tally, *, quiet: bool) -> list[str]:
-    """Runs the counts; then, or if they end early, says what failed and what was counted."""
-    try:
-        with Screen(quiet=quiet) as screen:
-            explanations = asyncio.run(counts(screen))
-    except (KeyboardInterrupt, Refused, GalileoError) as error:
-        ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
-        click.echo("\n".join([*tally.failures(), f"{ended}; {tally}"]), err=True)
-        raise
-    for line in [*tally.failures(), *([] if quiet else [str(tally)])]:
+def _tell(lines: list[str]) -> None:
+    for line in lines:
         click.echo(line, err=True)
-    return explanations
 
 
 async def _write_results(stream: CountStream, rows: Rows, tally: Tally, screen: Screen) -> None:
-    watching = asyncio.create_task(screen.watch(stream))
-    try:
+    async with stream:
         if rows.header:
             await screen.put(rows.header)
         async for result in stream:
             counts = tally.add(result)
             if counts is not None:
                 await screen.put(rows.lines(counts))
-    finally:
-        watching.cancel()
-        screen.show(stream)
 
 
 async def _explain(galileo: GalileoSessions, zeros: Zeros) -> list[str]:
