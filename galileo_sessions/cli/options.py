@@ -50,7 +50,7 @@ def named(option: str, read: Callable[..., T], *values: object, **more: object) 
     """
     try:
         return read(*values, **more)
-    except FilterError as error:
+    except ValueError as error:  # such as every FilterError
         raise Refused(printable(f"{option}: {error}")) from None
 
 
