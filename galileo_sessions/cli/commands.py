@@ -327,8 +327,8 @@ def demo() -> None:
     from galileo_sessions.local import LocalGalileo, sample_sessions  # noqa: PLC0415  # loads pydantic
 
     where = Col("input").contains("refund") & ~(Col("score") > 3)
-    click.echo(f"The filter    {where!r}".replace(" & ", f"\n{'':14}& "))
-    click.echo(f"as JSON       {json.dumps(dump_filter(where))}")
+    print(f"The filter    {where!r}".replace(" & ", f"\n{'':14}& "))
+    print(f"as JSON       {json.dumps(dump_filter(where))}")
     sessions = sample_sessions()
     projects = sorted({str(session["project_id"]) for session in sessions})
 
@@ -338,8 +338,8 @@ def demo() -> None:
 
     with LocalGalileo(sessions) as server:
         found, everything = asyncio.run(count_sample())
-        click.echo(f"The server    {server.url}")
-    click.echo(f"One project   {found.counts[0]} of {everything.counts[0]} sessions")
-    click.echo(f"All {len(projects)}        {found.total} of {everything.total:,} sessions")
-    click.echo(chart([*zip(projects, found.counts, strict=True)], _DEMO_WIDTH))
-    click.echo("With your own data: export GALILEO_API_KEY=...")
+        print(f"The server    {server.url}")
+    print(f"One project   {found.counts[0]} of {everything.counts[0]} sessions")
+    print(f"All {len(projects)}        {found.total} of {everything.total:,} sessions")
+    print(chart([*zip(projects, found.counts, strict=True)], _DEMO_WIDTH))
+    print("With your own data: export GALILEO_API_KEY=...")
