@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, TextIO, TypeVar
 
 import click
@@ -17,6 +21,7 @@ from galileo_sessions.cli.options import (
     PROJECT_ENV,
     Limit,
     Refused,
+    named,
     project_ids,
     read_breakdown,
     read_limit,
@@ -27,17 +32,22 @@ from galileo_sessions.cli.screen import Screen
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.columns import MAX_ASKED, MAX_ZERO, Zeros
 from galileo_sessions.client.query import SCOPE
+from galileo_sessions.client.results import CountReport
 from galileo_sessions.client.settings import Limits
 from galileo_sessions.client.stream import CountStream
-from galileo_sessions.display import printable
+from galileo_sessions.display import chart, printable
 from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
+from galileo_sessions.filters.columns import Col, DateCol
 from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.marking import draw_filter
+from galileo_sessions.filters.values import as_instant
 from galileo_sessions.version import __version__
 
 F = TypeVar("F", bound=Callable[..., object])
 
+_LISTED = 12  # projects that `serve` names
+_DEMO_WIDTH = 58  # characters of a line, which can be read on a telephone
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 _STATUS = """\
 Exit status: 0 for success; 1 if a count failed; 2 for bad usage, or an invalid filter, id or setting, or if --check
@@ -179,55 +189,46 @@ def count(
     tally = Tally(breakdown, len(ids) if isinstance(ids, list) else None, errors)
     galileo = GalileoSessions(limits=Limits(concurrency), check=check)
 
-    async def write_counts(screen: Screen) -> list[str]:
-        async with galileo:
-            targets = breakdown.targets(ids)
-            async with galileo.count_many(targets, ordered=ordered, timeout=timeout, fail_fast=fail_fast) as stream:
-                await _write_results(stream, Rows(output, breakdown), tally, screen)
+    async def write_counts() -> list[str]:
+        stream = galileo.count_many(breakdown.targets(ids), ordered=ordered, timeout=timeout, fail_fast=fail_fast)
+        async with Screen(stream, quiet=quiet) as screen, galileo:
+            await _write_results(stream, Rows(output, breakdown), tally, screen)
             return [] if quiet or check else await _explain(galileo, tally.zeros)
 
-    explanations = _run(write_counts, tally, quiet=quiet)
+    try:
+        explanations = asyncio.run(write_counts())
+    except (KeyboardInterrupt, Refused, GalileoError) as error:
+        ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
+        _tell([*tally.failures(), f"{ended}; {tally}"])
+        raise
+    _tell(tally.failures())
+    if not quiet:
+        overlap = "The parts overlap, so their sum can exceed the total, which counts each session once"
+        warnings = [f"Warning: {explanation}" for explanation in explanations]
+        _tell([str(tally), *([] if breakdown.disjoint else [overlap]), *warnings])
     if not tally.counted + tally.failed:
         raise Refused("the list of projects has no project id")
-    if not breakdown.disjoint and not quiet:
-        click.echo("The parts overlap, so their sum can exceed the total, which counts each session once", err=True)
-    for explanation in explanations:
-        click.echo(f"Warning: {explanation}", err=True)
     if tally.failed:
         raise Exit(2 if tally.fits_none else 1)
     broken = [limit.broken_by(tally.sessions, tally.unfiltered) for limit in limits]
-    for reason in filter(None, broken):
-        click.echo(reason, err=True)
+    _tell([reason for reason in broken if reason is not None])
     if any(broken):
         raise Exit(3)
 
 
-def _run(counts: Callable[[Screen], Coroutine[Any, Any, list[str]]], tally: Tally, *, quiet: bool) -> list[str]:
-    """Runs the counts; then, or if they end early, says what failed and what was counted."""
-    try:
-        with Screen(quiet=quiet) as screen:
-            explanations = asyncio.run(counts(screen))
-    except (KeyboardInterrupt, Refused, GalileoError) as error:
-        ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
-        click.echo("\n".join([*tally.failures(), f"{ended}; {tally}"]), err=True)
-        raise
-    for line in [*tally.failures(), *([] if quiet else [str(tally)])]:
+def _tell(lines: list[str]) -> None:
+    for line in lines:
         click.echo(line, err=True)
-    return explanations
 
 
 async def _write_results(stream: CountStream, rows: Rows, tally: Tally, screen: Screen) -> None:
-    watching = asyncio.create_task(screen.watch(stream))
-    try:
+    async with stream:
         if rows.header:
             await screen.put(rows.header)
         async for result in stream:
             counts = tally.add(result)
             if counts is not None:
                 await screen.put(rows.lines(counts))
-    finally:
-        watching.cancel()
-        screen.show(stream)
 
 
 async def _explain(galileo: GalileoSessions, zeros: Zeros) -> list[str]:
@@ -289,21 +290,56 @@ def explain(where: str | None, where_json: BinaryIO | None, project: str | None)
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="0 is any free port.")
 @click.option("--api-key", metavar="KEY", help="The key to accept, for tests. Default: a new one.")
 @click.option("--strict", is_flag=True, help="Refuse filters on columns that no session has.")
-def serve(data: TextIO | None, port: int, *, last_day: datetime | None, api_key: str | None, strict: bool) -> None:
+def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key: str | None, strict: bool) -> None:
     """
     Runs a local Galileo server on 127.0.0.1, until Ctrl-C or SIGTERM.
 
     It counts the sessions of a file of JSON lines, --data, or of a sample of 90 days up to --last-day.
     A shell can source what it prints.
     """
-    from galileo_sessions.cli.serving import run_server  # noqa: PLC0415  # loads pydantic
+    from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions  # noqa: PLC0415  # loads pydantic
+    from galileo_sessions.local.records import columns_of  # noqa: PLC0415
 
-    run_server(data, port, last_day=last_day, api_key=api_key, strict=strict)
+    if data is None:
+        yesterday = datetime.now(UTC) - timedelta(days=1)  # so that no session is in the future
+        sessions = sample_sessions((last_day or yesterday).date())
+    else:
+        sessions = named("--data", load_sessions, data)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), LocalGalileo(sessions, api_key=api_key, port=port, strict=strict) as server:
+        click.echo(f"# sessions: {len(sessions):,}")
+        for project, number in Counter(str(session["project_id"]) for session in sessions).most_common(_LISTED):
+            click.echo(f"# {project}: {number:,}")
+        found = columns_of(sessions)
+        click.echo(printable(f"# columns: {', '.join(found)}"))
+        if isinstance(found.get("created_at"), DateCol):
+            times = [as_instant(str(session["created_at"])) for session in sessions if session.get("created_at")]
+            click.echo(f"# created_at: {min(times):%Y-%m-%d} to {max(times):%Y-%m-%d}")
+        click.echo("# Ctrl-C ends it." + ("" if api_key else " Each start makes a new key."))
+        click.echo(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={server.api_key}")
+        while True:
+            time.sleep(60)
 
 
 @program.command()
 def demo() -> None:
     """Counts a sample in a local server, to show what the library does."""
-    from galileo_sessions.cli.demo import show  # noqa: PLC0415  # loads pydantic
+    from galileo_sessions.local import LocalGalileo, sample_sessions  # noqa: PLC0415  # loads pydantic
 
-    show()
+    where = Col("input").contains("refund") & ~(Col("score") > 3)
+    print(f"The filter    {where!r}".replace(" & ", f"\n{'':14}& "))
+    print(f"as JSON       {json.dumps(dump_filter(where))}")
+    sessions = sample_sessions()
+    projects = sorted({str(session["project_id"]) for session in sessions})
+
+    async def count_sample() -> tuple[CountReport, CountReport]:
+        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+            return await galileo.count_all(projects, where), await galileo.count_all(projects)
+
+    with LocalGalileo(sessions) as server:
+        found, everything = asyncio.run(count_sample())
+        print(f"The server    {server.url}")
+    print(f"One project   {found.counts[0]} of {everything.counts[0]} sessions")
+    print(f"All {len(projects)}        {found.total} of {everything.total:,} sessions")
+    print(chart([*zip(projects, found.counts, strict=True)], _DEMO_WIDTH))
+    print("With your own data: export GALILEO_API_KEY=...")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
-from threading import Thread
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import click
 from attrs import evolve, frozen
 
+from galileo_sessions.cli.screen import in_thread
 from galileo_sessions.client.query import ANY_PROJECT, Breakdown, CountQuery, load_query, narrowed
 from galileo_sessions.display import printable
 from galileo_sessions.errors import FilterError
@@ -52,7 +50,7 @@ def named(option: str, read: Callable[..., T], *values: object, **more: object) 
     """
     try:
         return read(*values, **more)
-    except FilterError as error:
+    except ValueError as error:  # such as every FilterError
         raise Refused(printable(f"{option}: {error}")) from None
 
 
@@ -272,7 +270,7 @@ def read_ids(file: BinaryIO) -> list[str] | AsyncIterator[str]:
 
 async def _read_pipe(pipe: BinaryIO, ids: Callable[[int, bytes], Iterator[str]]) -> AsyncIterator[str]:
     number, rest = 0, b""
-    while chunk := await _in_thread(partial(os.read, pipe.fileno(), _CHUNK)):
+    while chunk := await in_thread(partial(os.read, pipe.fileno(), _CHUNK)):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             number += 1
@@ -280,18 +278,3 @@ async def _read_pipe(pipe: BinaryIO, ids: Callable[[int, bytes], Iterator[str]])
                 yield project
     for project in ids(number + 1, rest):
         yield project
-
-
-def _in_thread(call: Callable[[], T]) -> asyncio.Future[T]:
-    """Like `asyncio.to_thread`, but Ctrl-C doesn't wait for the thread, which can be blocked by a silent pipe."""
-    future: Future[T] = Future()
-    future.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            future.set_result(call())
-        except OSError as error:
-            future.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    return asyncio.wrap_future(future)
