@@ -15,8 +15,7 @@ import aiohttp
 from attrs import evolve
 
 from galileo_sessions.client.address import base_url as resolve_base_url
-from galileo_sessions.client.auth.authentication import Authentication
-from galileo_sessions.client.auth.credentials import ApiKeyAuth, Credentials, find_credentials
+from galileo_sessions.client.auth import ApiKeyAuth, Authentication, Credentials, find_credentials
 from galileo_sessions.client.columns import ColumnChecks, Zeros
 from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.query import ANY_PROJECT, Breakdown, CountQuery, build_query, columns_body, narrowed

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar, cast
 from attrs import define, evolve, field
 
 from galileo_sessions import errors
-from galileo_sessions.client.auth.authentication import Authentication
+from galileo_sessions.client.auth import Authentication
 from galileo_sessions.client.flow.control import Permit
 from galileo_sessions.client.flow.outcome import IGNORED, Outcome
 from galileo_sessions.client.flow.queue import Queue

@@ -64,6 +64,6 @@ async def test_a_warm_count_takes_a_short_path() -> None:
             await galileo.count(PROJECT, where)
         with noted() as steps:
             assert await galileo.count(PROJECT, where) == 7
-    path = {"client", "query", "request", "flow", "authentication", "transport", "body", "secret", "responses"}
+    path = {"client", "query", "request", "flow", "auth", "transport", "body", "secret", "responses"}
     assert steps.files == path | {"policy"}
     assert steps.calls <= 12, "a call and its return are two passages from one file to another"
