@@ -17,7 +17,7 @@ would get the answer of the one before it::
 aiohttp hands out an idle connection without looking whether something has arrived on it. The one place where it calls
 code of ours between its choice of a connection and the sending is the request's body, and it does so in an injected
 session too. So the body looks, and isn't sent after such bytes. What arrives between that look and the moment at which
-the server has the request can't be told from an answer. Therefore a connection is also closed a connection after each
+the server has the request can't be told from an answer. Therefore a connection is also closed after each
 status that a late answer can follow.
 """
 
@@ -29,10 +29,11 @@ import os
 import select
 import ssl as tls
 import warnings
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping
+from contextlib import contextmanager
 from functools import partial
 from math import inf
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -45,6 +46,9 @@ from galileo_sessions.client.responses import Response, final
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.settings import Timeouts
 from galileo_sessions.display import brief
+
+if TYPE_CHECKING:  # no part of aiohttp's documentation, so it may be missing: see `can_look`
+    from aiohttp.client_proto import ResponseHandler
 
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
 Phase: TypeAlias = Literal["connect", "response", "body"]
@@ -100,7 +104,7 @@ class Transport:
         self._timeout = self._timeout_of(timeouts.attempt)
         self._deadlines = Deadlines()
         self._ssl = ssl
-        self._used: Used | None = no_connections() if can_look() else None
+        self._used: Used | None = WeakKeyDictionary() if can_look() else None
         if self._used is None:
             version = f"aiohttp {aiohttp.__version__} doesn't show whether a connection can be used again"
             warnings.warn(f"{version}, so each request opens one of its own", RuntimeWarning, stacklevel=3)
@@ -179,7 +183,7 @@ class Transport:
             content.is_answered = True
             if content.connection is None and response.connection is not None:  # Python 3.11 sends in a task
                 if response.closed:  # which won't begin any more: the response was there before
-                    content.note(cast("Connection", response.connection.protocol), came_early=True)
+                    content.note(cast("ResponseHandler", response.connection.protocol), came_early=True)
                 else:
                     await asyncio.sleep(0)  # for the task to begin
             return await self._receive(response, content, max_body)
@@ -268,18 +272,13 @@ async def _read(response: aiohttp.ClientResponse, max_body: int) -> bytes:
         problem = "the service compressed its response, although the client asked it not to"
         raise final(errors.ProtocolError(problem))
     length = max_body + 1 if is_ok else _MAX_422 if response.status == 422 else _MAX_PAGE
-    body = content.read_nowait() if content.is_eof() else await _beginning(content, length)  # a count is there at once
-    if is_ok and len(body) > max_body:
-        problem = f"the service's response is longer than {max_body:,} bytes; the rest was not read"
-        raise final(errors.ProtocolError(problem))
-    return body[:length]
-
-
-async def _beginning(content: aiohttp.StreamReader, length: int) -> bytes:
     body = bytearray()
     while len(body) < length and not content.at_eof():
         body += await content.readany()
-    return bytes(body)
+    if is_ok and len(body) > max_body:
+        problem = f"the service's response is longer than {max_body:,} bytes; the rest was not read"
+        raise final(errors.ProtocolError(problem))
+    return bytes(body[:length])
 
 
 def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportError | errors.ConfigurationError:
@@ -332,21 +331,7 @@ def _check_injected(session: aiohttp.ClientSession) -> None:
         )
 
 
-class Connection(Protocol):
-    """What is used of aiohttp's `ResponseHandler`: public names, though without documentation."""
-
-    transport: asyncio.BaseTransport
-
-    @property
-    def should_close(self) -> bool:
-        """Whether it can't be used again; one reason is that something was read that nobody had asked for."""
-        ...
-
-    def close(self) -> None:
-        """Closes it now."""
-
-
-Used: TypeAlias = MutableMapping[Connection, Callable[[], object]]
+Used: TypeAlias = "MutableMapping[ResponseHandler, Callable[[], object]]"
 """The connections that have carried a request, and for each, what tells whether its socket has something unread."""
 
 
@@ -359,7 +344,7 @@ class Body(aiohttp.Payload):
         used: The connections of the client's earlier requests, to which this one's is added. None means not to look.
     """
 
-    connection: Connection | None = None
+    connection: ResponseHandler | None = None
     """The connection that aiohttp chose; None until the request is about to be sent."""
     came_early: bool = False
     """Whether something had arrived on the connection already."""
@@ -390,32 +375,27 @@ class Body(aiohttp.Payload):
             ConnectionError: if it is refused; the connection is closed.
         """
         if self._used is not None:
-            connection = cast("Connection", cast("Any", writer).protocol)
+            connection = cast("ResponseHandler", cast("Any", writer).protocol)
             self.note(connection, came_early=connection.should_close)
             if self.is_refused:
                 connection.close()
                 raise ConnectionError
         await writer.write(self._value)
 
-    def note(self, connection: Connection, *, came_early: bool) -> None:
+    def note(self, connection: ResponseHandler, *, came_early: bool) -> None:
         """Notes the connection, and looks for what has arrived on it and isn't read yet."""
         used = cast("Used", self._used)
         has_unread = used.get(connection)
         self.connection, self.came_early = connection, came_early
         if has_unread is None:
-            used[connection] = _listener(connection.transport)
+            used[connection] = _listener(connection)
         else:
             self.came_early = self.is_refused = came_early or bool(has_unread())
 
 
-def no_connections() -> Used:
-    """The used connections of a new client. It forgets those that are gone."""
-    return WeakKeyDictionary()
-
-
-def _listener(transport: asyncio.BaseTransport) -> Callable[[], object]:
+def _listener(connection: ResponseHandler) -> Callable[[], object]:
     """What tells whether a socket has anything unread: bytes of HTTP, messages of TLS, or its end."""
-    socket = transport.get_extra_info("socket")
+    socket = cast("asyncio.BaseTransport", connection.transport).get_extra_info("socket")
     if not hasattr(select, "poll"):  # on Windows
         return lambda: select.select([socket], [], [], 0)[0]
     poll = select.poll()
@@ -443,26 +423,32 @@ class Deadlines:
     """
 
     def __init__(self) -> None:
-        self._pending: set[Deadline] = set()
+        self._pending: dict[asyncio.Task[Any], float] = {}
         self._timer: asyncio.Handle | None = None
         self._rings_at = inf
 
-    def at(self, when: float) -> Deadline:
-        """`with deadlines.at(when):` does for a task what `async with asyncio.timeout_at(when):` does."""
-        return Deadline(self, when)
+    @contextmanager
+    def at(self, when: float) -> Generator[None]:
+        """
+        `with deadlines.at(when):` does for a task what `async with asyncio.timeout_at(when):` does.
 
-    def add(self, deadline: Deadline) -> None:
-        """Cancels the task when the deadline passes, unless it is removed before."""
-        self._pending.add(deadline)
-        if deadline.when < self._rings_at:
-            self._set_timer(deadline.when)
-
-    def remove(self, deadline: Deadline) -> bool:
-        """Whether the deadline hadn't passed."""
-        if deadline not in self._pending:
-            return False
-        self._pending.remove(deadline)
-        return True
+        Raises:
+            TimeoutError: if the deadline has ended the block. Other cancellations win.
+        """
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        cancelling, is_cancelled = task.cancelling(), False
+        self._pending[task] = when
+        if when < self._rings_at:
+            self._set_timer(when)
+        try:
+            yield
+        except asyncio.CancelledError:
+            is_cancelled = True
+            raise
+        finally:
+            has_passed = self._pending.pop(task, None) is None
+            if has_passed and task.uncancel() <= cancelling and is_cancelled:
+                raise TimeoutError
 
     def drop_timer(self) -> None:
         """Leaves no timer behind, unless a deadline is pending."""
@@ -476,28 +462,7 @@ class Deadlines:
         self._timer = None if when == inf else asyncio.get_running_loop().call_at(when, self._ring)
 
     def _ring(self) -> None:
-        for deadline in [deadline for deadline in self._pending if deadline.when <= self._rings_at]:
-            self._pending.remove(deadline)
-            _ = deadline.task.cancel()
-        self._set_timer(min((deadline.when for deadline in self._pending), default=inf))
-
-
-class Deadline:
-    """A block of the current task that ends with a TimeoutError when its time is over. Other cancellations win."""
-
-    __slots__ = ("_all", "_cancelling", "task", "when")
-
-    def __init__(self, all_of_them: Deadlines, when: float) -> None:
-        self.when: float = when
-        self.task: asyncio.Task[Any] = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._all = all_of_them
-        self._cancelling = self.task.cancelling()
-
-    def __enter__(self) -> None:
-        self._all.add(self)
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._all.remove(self):
-            return
-        if self.task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise TimeoutError
+        for task in [task for task, when in self._pending.items() if when <= self._rings_at]:
+            del self._pending[task]
+            _ = task.cancel()
+        self._set_timer(min(self._pending.values(), default=inf))
