@@ -141,9 +141,7 @@ class ColumnChecks:
         self._warned: set[str] = set()
         self._silent_until = -inf
 
-    async def count(
-        self, query: CountQuery, deadline: float | None, *, interactive: bool = True
-    ) -> tuple[int, Attempts]:
+    async def count(self, query: CountQuery, deadline: float | None, interactive: bool) -> tuple[int, Attempts]:
         """
         The count of a query whose filter fits its project's columns; otherwise like `Requester.count`.
 
@@ -159,7 +157,7 @@ class ColumnChecks:
             except GalileoError as error:
                 error.query = cast("Counted", query)
                 raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
-        return await self._requester.count(query, deadline, interactive=interactive)
+        return await self._requester.count(query, deadline, interactive)
 
     async def warn_of(self, zeros: Zeros, deadline: float | None) -> None:
         """
