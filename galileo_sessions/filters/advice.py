@@ -22,12 +22,8 @@ EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
 TOO_DEEP = "nested too deeply: a filter has at most 100 levels. Write all_of([a, b, ...]) for a long chain"
 NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
-_OFFSET = (
-    "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time; "
-    "text has the offset after the time, as in 2026-01-31T09:00:00+00:00"
-)
-WITH_OFFSET = f"has no UTC offset, so it is a different instant in each time zone. {_OFFSET}"
-LOSES_DIGITS = "the API reads both as floats, in which an integer above 2**53 can lose digits"
+NO_OFFSET = "has no UTC offset such as +00:00, so it is a different instant in each time zone"
+REPLACE_ZONE = "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time"
 EMPTY_AND = 'an empty "and" would count all sessions. Leave out "filter_tree" if that is meant'
 
 MAX_NAMES = 1_000  # names that a misspelt one is compared with
@@ -39,28 +35,21 @@ _NO_MISSING = "Leave this condition out: the API has no test for a missing value
 _ELSEWHERE = {
     **dict.fromkeys(("is_in", "isin", "in_"), "one_of"),
     **dict.fromkeys(("neq", "not_equals"), "ne"),
-    "icontains": "contains",
+    "icontains": "Write contains(..., case_sensitive=False) on a column of text or a collection. Ids match in any case",
     **dict.fromkeys(("startswith", "starts_with", "endswith", "like"), _NO_PATTERN),
     **dict.fromkeys(("is_null", "is_not_null", "isnull", "isna"), _NO_MISSING),
 }
 """What other libraries call a method: its name here, or what to say."""
 
 _TIME = re.compile(r"(?!9999)\d{4}-\d\d(-\d\d([Tt ]\d\d:\d\d.*)?)?", re.ASCII)
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 _NUMBER = re.compile(r"[-+]?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _FOR_EACH = {
     "one_of": "any_of([{column}.eq(value) for value in {values}])",
     "not_in": "~any_of([{column}.eq(value) for value in {values}])",
     "contains": "any_of([{column}.contains(value) for value in {values}])",
 }
-_OF_A_TIME = "{column}.{method}({begin})"
-_OF_A_MONTH = {
-    "eq": "({column}.gte({begin}) & {column}.lt({end}))",
-    "ne": "~({column}.gte({begin}) & {column}.lt({end}))",
-    "gt": "{column}.gte({end})",
-    "lte": "{column}.lt({end})",
-}
-_OF_A_DAY = _OF_A_MONTH | {"eq": '{column}.on({day}, tz="UTC")', "ne": '~{column}.on({day}, tz="UTC")'}
+_PERIODS = (*FilterType.DATE.partitions, "on", "last")
+"""Methods whose arguments aren't compared with the column."""
 _BY_KEY = {
     "filter_tree": '. Write load_filter(data["filter_tree"]), or load_query(data) for a whole query',
     **dict.fromkeys(("filters", "project_id"), ". load_query(data) reads a whole query"),
@@ -123,19 +112,15 @@ def no_such_method(column: Column, name: str) -> str:
 def _other_method(column: Column, known: tuple[str, ...], name: str) -> str:
     """What to write for a method of another type or of another library, or an empty text."""
     method = _ELSEWHERE.get(name, name)
-    folds = name == "icontains" and column.filter_type is not FilterType.ID  # the case of an id doesn't matter
-    arguments = "(..., case_sensitive=False)" if folds else "(...)"
     if method in known:
-        return f"Write {brief(column)}.{method}{arguments}"
+        return f"Write {brief(column)}.{method}(...)"
     if method in LIST_OPERATORS:
         return f"Write {_for_each(brief(column), method)}"
     if method == "ne":
         return f"Write {brief(column)}.not_in([...])"
     makers = [kind for kind in FilterType if method in (*kind.methods, *kind.partitions)]
     if makers:
-        if name == "icontains":
-            makers.remove(FilterType.ID)
-        return "Write " + " or ".join([f"Col.{kind}({brief(column.column_id)}).{method}{arguments}" for kind in makers])
+        return "Write " + " or ".join([f"Col.{kind}({brief(column.column_id)}).{method}(...)" for kind in makers])
     return method if method != name else ""
 
 
@@ -164,79 +149,44 @@ def expected_filter(value: Any, symbol: str = "") -> FilterTypeError:
     return FilterTypeError(f"{brief(value)} is not a filter{hint}")
 
 
-def no_truth_value() -> FilterTypeError:
-    """The error for `bool` of a filter. It can't know whether `and`, `not`, a chain or `in` asked for it."""
-    return FilterTypeError(
-        "a filter has no truth value, so this would silently drop a condition. "
-        'Write (Col("a") > 1) & (Col("a") < 3) for `and` and for a chain, | for `or`, ~ for `not`, '
-        'and Col("a").one_of([...]) for `in`'
-    )
-
-
-def swapped(where: object, record: object) -> FilterTypeError:
-    """The error for arguments of `matches` that aren't a filter and a session."""
-    if not hasattr(where, "depth"):
-        return expected_filter(where)
-    row = ". Write row.to_dict() for a row of a table" if hasattr(record, "to_dict") else ""
-    return FilterTypeError(f"a session must be a mapping from column ids to values, got {brief(record)}{row}")
-
-
 def naive_in_record(column_id: str, value: datetime) -> FilterError:
     """The error for a session's `datetime` without a UTC offset, which would match no filter."""
-    return FilterError(f"the session's {column_id}, {brief(value)}, {WITH_OFFSET}")
+    return FilterError(f"the session's {column_id}, {brief(value)}, {NO_OFFSET}. {REPLACE_ZONE}")
 
 
 # ---- values next to a column -----------------------------------------------------------------------------------------
 
 
 @contextmanager
-def calling(
-    column: Column, method: str, arguments: tuple[object, ...], values: tuple[object, ...] = ()
-) -> Generator[None, None, None]:
+def calling(column: Column, method: str, *arguments: object) -> Generator[None, None, None]:
     """A call of a column's method: errors inside begin with it, and say what to write instead of one of the values."""
     try:
         yield
     except FilterError as error:
-        raise refused(error, column, method, arguments, values) from None
+        raise refused(error, column, method, *arguments) from None
     except OverflowError:
         problem = FilterError("the day before or after is out of range: years go from 1 to 9999")
-        raise refused(problem, column, method, arguments) from None
+        raise refused(problem, column, method, *arguments) from None
 
 
-def refused(
-    error: FilterError, column: Column, method: str, arguments: tuple[object, ...], values: tuple[object, ...] = ()
-) -> FilterError:
-    """
-    The error of a column's method: the call as it was written, what is wrong, and what to write instead.
-
-    Args:
-        error: What is wrong.
-        column: The column.
-        method: The name of its method.
-        arguments: What the method was called with.
-        values: The arguments, or the items of a list, that are compared with the column.
-    """
-    problem, name = str(error), brief(column)
-    instead = ""
-    if problem == LOSES_DIGITS:
-        low, high = map(brief, values)
-        instead = f"Write {name}.gte({low}) & {name}.lte({high})"
-    elif problem.endswith(WITH_OFFSET) or isinstance(error, FilterTypeError):
-        instead = next(filter(None, [_instead(column, method, arguments, value) for value in values]), "")
-    if instead:
-        problem = f"{problem.removesuffix(_OFFSET).removesuffix('. ')}. {instead}"
+def refused(error: FilterError, column: Column, method: str, *arguments: Any) -> FilterError:
+    """The error of a column's method: the call as it was written, what is wrong, and what to write instead."""
+    problem = str(error)
+    if method not in _PERIODS and (isinstance(error, FilterTypeError) or problem.endswith(NO_OFFSET)):
+        values = arguments
+        if method in (*LIST_OPERATORS, "values") and isinstance(arguments[0], list):
+            values = tuple(cast("list[object]", arguments[0]))
+        instead = [hint for value in values if (hint := _instead(column, method, arguments, value))]
+        problem = ". ".join([problem, *instead[:1]])
     kind = FilterTypeError if isinstance(error, FilterTypeError) else FilterError
-    return kind(f"{name}.{method}({', '.join(map(brief, arguments))}): {problem}")
+    return kind(f"{brief(column)}.{method}({', '.join(map(brief, arguments))}): {problem}")
 
 
 def _instead(column: Column, method: str, arguments: tuple[object, ...], value: Any) -> str:
     """What to write instead of a value that can't be compared with the column; empty if it can be."""
     column_id, wanted, filter_type = brief(column.column_id), column.filter_type, filter_type_of(value)
-    words = [_plain(each).lower() for each in arguments]
     if is_missing(value):
         return _NO_MISSING
-    if filter_type is FilterType.DATE and value.utcoffset() is None:
-        return _OFFSET
     if hasattr(value, "column_id"):
         return f"A column can't be compared with a column. Write {brief(value.column_id)} for text"
     if _takes(wanted, method, filter_type):
@@ -246,16 +196,16 @@ def _instead(column: Column, method: str, arguments: tuple[object, ...], value: 
         return f"Write {_for_each(typed, method)} for other values" if filter_type else ""
     if isinstance(value, list | tuple | Set):
         return _instead_of_list(column, method, cast("Collection[object]", value))
-    if wanted is FilterType.BOOLEAN and method in ("eq", "ne") and words[0] in _BOOLEANS:
-        truth = _BOOLEANS[words[0]] is (method == "eq")
-        return f"Write Col.boolean({column_id}).is_{str(truth).lower()}()"
-    if wanted in (FilterType.NUMBER, None) and isinstance(value, str) and all(map(_NUMBER.fullmatch, words)):
-        return f"Write Col.number({column_id}).{method}({', '.join(words)})"
+    if wanted is FilterType.BOOLEAN:
+        return f"Write Col.boolean({column_id}).is_true() or Col.boolean({column_id}).is_false()"
+    numbers = [_plain(each) for each in arguments]
+    if wanted in (FilterType.NUMBER, None) and isinstance(value, str) and all(map(_NUMBER.fullmatch, numbers)):
+        return f"Write Col.number({column_id}).{method}({', '.join(numbers)})"
     if wanted in (FilterType.DATE, None) and (time := _as_time(column_id, method, arguments)):
         return f"Write {time}"
     if filter_type is not None and method in filter_type.operators:
         return f"Write Col.{filter_type}({column_id}).{method}(...) if the column is of that type"
-    return "Text has no order" if isinstance(value, str) and method in FilterType.DATE.methods else ""
+    return "Text has no order" if isinstance(value, str) and method in FilterType.NUMBER.operators else ""
 
 
 def _takes(wanted: FilterType | None, method: str, given: FilterType | None) -> bool:
@@ -290,13 +240,13 @@ def _as_time(column_id: str, method: str, arguments: tuple[object, ...]) -> str:
     spans = [span for each in arguments if (span := _span(each)) is not None]
     if len(spans) < len(arguments) or method not in FilterType.DATE.methods:
         return ""
-    column, day = f"Col.date({column_id})", _plain(arguments[0])
-    (begin, end), (last, after) = spans[0], spans[-1]
-    if method == "between":
-        return f"({column}.gte({begin}) & {column}.{f'lt({after})' if after else f'lte({last})'})"
-    forms = _OF_A_DAY if len(day) == len("2026-01-31") else _OF_A_MONTH
-    form = forms.get(method, _OF_A_TIME) if end else _OF_A_TIME
-    return form.format(column=column, method=method, day=repr(day), begin=begin, end=end)
+    (begin, _), (last, after) = spans[0], spans[-1]
+    column, until = f"Col.date({column_id})", f"lt({after})" if after else f"lte({last})"
+    period = f"({column}.gte({begin}) & {column}.{until})"
+    written = {"between": period}
+    if after:
+        written |= {"eq": period, "ne": f"~{period}", "gt": f"{column}.gte({after})", "lte": f"{column}.{until}"}
+    return written.get(method, f"{column}.{method}({begin})")
 
 
 def _span(value: object) -> tuple[str, str] | None:

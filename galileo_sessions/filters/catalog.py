@@ -5,8 +5,9 @@ A check compares values with a column's allowed values only where sessions with 
 and `~(!=)`, and only if all allowed values have the type that the column's filters have.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self, TypeVar, final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any, Self, TypeAlias, TypeVar, final
 
 from attrs import Factory, field, frozen
 from attrs.converters import optional
@@ -27,7 +28,7 @@ from galileo_sessions.filters.columns import (
     column_class,
 )
 from galileo_sessions.filters.json import checked_list, dump, json_object, load
-from galileo_sessions.filters.kinds import FILTER_TYPES
+from galileo_sessions.filters.kinds import FILTER_TYPES, FilterType, filter_type_of
 from galileo_sessions.filters.marking import SHOWN, mark
 from galileo_sessions.filters.nodes import Comparison, Filter
 from galileo_sessions.filters.tree import Path, walk
@@ -155,11 +156,11 @@ class ColumnCatalog(Mapping[str, Any]):
                 another type, lacks the operator, or never has the value.
             FilterTypeError: for anything but a filter.
         """
-        checker = _Checker(self._infos)
+        allowed_values = cache(_allowed_values)
         issues: list[Issue] = []
         for path, leaf in walk(where):
             if isinstance(leaf, Comparison):
-                problem = checker.problem(leaf, path, hints=len(issues) < SHOWN)
+                problem = _problem(self._infos, leaf, path, allowed_values, hint=len(issues) < SHOWN)
                 if problem is not None:
                     issues.append(Issue((*path, "filter"), problem[1], problem[0], leaf))
         if not issues:
@@ -279,49 +280,47 @@ def _unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, hint:
     return f"{said}; {meant}" if meant else said
 
 
-class _Checker:
-    """Checks single leaves, and makes each column's set of allowed values once."""
+_Allowed: TypeAlias = Callable[[ColumnInfo, bool], frozenset[Any]]
 
-    def __init__(self, infos: Mapping[str, ColumnInfo]) -> None:
-        self._infos = infos
-        self._allowed: dict[tuple[str, bool], frozenset[Any]] = {}
 
-    def problem(self, leaf: Comparison, path: Path, *, hints: bool) -> tuple[str, str] | None:
-        """A code and a text if the leaf doesn't fit; None if it fits."""
-        info = self._infos.get(leaf.column_id)
-        if info is None:
-            return "unknown_column", _unknown_column(self._infos, leaf.column_id, hint=hints)
-        if not info.filterable:
-            return "not_filterable", f"{brief(info.id)} can't be filtered"
-        if info.filter_type is None:
-            return None
-        if info.filter_type != leaf.type:
-            return _type_problem(info, leaf)
-        return self._value_problem(info, leaf, hints=hints) if _asks_for_its_values(leaf, path) else None
+def _allowed_values(info: ColumnInfo, fold: bool) -> frozenset[Any]:  # functools.cache
+    """A column's allowed values, to compare with those in filters; empty if any has a different type."""
+    wanted = FilterType.TEXT if info.filter_type == FilterType.COLLECTION else info.filter_type
+    one_of_each_type = {type(value): value for value in info.allowed_values}
+    if any(filter_type_of(value) != wanted for value in one_of_each_type.values()):
+        return frozenset()
+    return frozenset(map(str.casefold, info.allowed_values) if fold else info.allowed_values)
 
-    def _value_problem(self, info: ColumnInfo, leaf: Comparison, *, hints: bool) -> tuple[str, str] | None:
-        fold = getattr(leaf, "case_sensitive", True) is False
-        allowed = self._allowed_values(info, leaf, fold=fold)
-        values: tuple[Any, ...] = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
-        for value in values if allowed else ():
-            if (value.casefold() if fold else value) not in allowed:
-                names = info.allowed_values if hints and isinstance(value, str) else ()
-                hint = did_you_mean(value, names, f"it has {brief(list(info.allowed_values[:5]))}")
-                return "not_allowed", f"{brief(info.id)} has no value {brief(value)}; {hint}"
+
+def _problem(
+    infos: Mapping[str, ColumnInfo], leaf: Comparison, path: Path, allowed_values: _Allowed, *, hint: bool
+) -> tuple[str, str] | None:
+    """A code and a text if the leaf doesn't fit; None if it fits."""
+    info = infos.get(leaf.column_id)
+    if info is None:
+        return "unknown_column", _unknown_column(infos, leaf.column_id, hint=hint)
+    if not info.filterable:
+        return "not_filterable", f"{brief(info.id)} can't be filtered"
+    if info.filter_type is None:
         return None
-
-    def _allowed_values(self, info: ColumnInfo, leaf: Comparison, *, fold: bool) -> frozenset[Any]:
-        """A column's allowed values, to compare with those in filters; empty if any has a different type."""
-        key = info.id, fold
-        if key not in self._allowed:
-            values = info.allowed_values
-            same = set(map(type, values)) <= set(FILTER_TYPES[leaf.type].allowed_types)
-            self._allowed[key] = frozenset((map(str.casefold, values) if fold else values) if same else ())
-        return self._allowed[key]
+    if info.filter_type != leaf.type:
+        return _type_problem(info, leaf)
+    fold = getattr(leaf, "case_sensitive", True) is False
+    allowed = allowed_values(info, fold) if _asks_for_its_values(leaf, path) else None
+    if not allowed:
+        return None
+    for value in leaf.value if isinstance(leaf.value, tuple) else (leaf.value,):
+        if (str(value).casefold() if fold else value) not in allowed:
+            names = info.allowed_values if hint and isinstance(value, str) else ()
+            meant = did_you_mean(value, names, f"it has {brief(list(info.allowed_values[:5]))}")
+            return "not_allowed", f"{brief(info.id)} has no value {brief(value)}; {meant}"
+    return None
 
 
 def _asks_for_its_values(leaf: Comparison, path: Path) -> bool:
     """Whether the leaf asks for sessions that have its values, rather than for sessions without them."""
+    if leaf.type == FilterType.ID:  # which can be written in several ways
+        return False
     if path.count("not") % 2:
         return leaf.operator in ("ne", "not_in")
     return leaf.operator in ("eq", "one_of") or (leaf.operator == "contains" and leaf.type == "collection")

@@ -71,20 +71,19 @@ class _Column(Generic[V]):
         return f"{name}({as_text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
-        compared, filter_type = value, self.filter_type
-        values: tuple[object, ...] = (value,)
+        filter_type = self.filter_type
         try:
             if operator in LIST_OPERATORS:
-                compared = values = checked_items(operator, value)
+                value = list(checked_items(operator, value))
             if filter_type is None:
-                filter_type = _inferred_type(operator, compared)
+                filter_type = _inferred_type(operator, value)
             if case_sensitive is True:
-                leaf = _LEAVES[filter_type](self.column_id, operator, compared)
+                leaf = _LEAVES[filter_type](self.column_id, operator, value)
             else:  # only leaves for text have it
-                leaf = _LEAVES[filter_type](self.column_id, operator, compared, case_sensitive=case_sensitive)
+                leaf = _LEAVES[filter_type](self.column_id, operator, value, case_sensitive=case_sensitive)
             check_comparison(operator, leaf.value)
         except FilterError as error:
-            raise advice.refused(error, self, operator, (value,), values) from None
+            raise advice.refused(error, self, operator, value) from None
         if self.filter_type is None and isinstance(value, str) and operator != "contains":
             said = advice.date_as_text(self, operator, value)
             if said:
@@ -181,7 +180,7 @@ class _Time(_Column[V]):
             tz: The day's time zone, such as `timezone.utc`, or the text of a zone's name or UTC offset:
                 "Europe/Berlin", "+01:00".
         """
-        with advice.calling(self, "on", (day,)):
+        with advice.calling(self, "on", day):
             first, zone = as_day(day), zone_of(tz)
             begin, end = [first_instant(each, zone).astimezone(zone) for each in (first, first + timedelta(days=1))]
             return period(self.column_id, begin, end)
@@ -195,7 +194,7 @@ class _Time(_Column[V]):
             tz: With days or weeks, a time zone in which they are calendar days: "7d" begins with the first instant of
                 the day six days ago, and ends now.
         """
-        with advice.calling(self, "last", (length,)):
+        with advice.calling(self, "last", length):
             return period(self.column_id, *last_period(length, tz))
 
 
@@ -279,7 +278,7 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
         Args:
             edges: At least one, each greater than the one before it.
         """
-        with advice.calling(self, "bins", edges, edges):
+        with advice.calling(self, "bins", *edges):
             return partitions.by_edges(self.column_id, edges)
 
     def values(self, values: Iterable[Number]) -> Partition:
@@ -328,7 +327,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         Raises:
             FilterError: if `end` isn't after `start`, or there would be more than 10,000 parts.
         """
-        with advice.calling(self, "days", (start, end) if last is None else (last,)):
+        with advice.calling(self, "days", *((start, end) if last is None else (last,))):
             given = start is not None, end is not None, last is not None
             if given not in ((True, True, False), (False, False, True)):
                 raise FilterError('write days(start, end, tz=...), or days(last="30d", tz=...)')
@@ -426,14 +425,14 @@ class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | dateti
 
 
 def _between_numbers(column: _Column[Any], low: object, high: object) -> Filter:
-    with advice.calling(column, "between", (low, high), (low, high)):
+    with advice.calling(column, "between", low, high):
         leaf = NumberFilter(column.column_id, "between", cast("tuple[float, float]", (low, high)))
         check_comparison("between", leaf.value)
         return leaf
 
 
 def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
-    with advice.calling(column, "between", (low, high), (low, high)):
+    with advice.calling(column, "between", low, high):
         first, last = DateFilter(column.column_id, "gte", low), DateFilter(column.column_id, "lte", high)
         check_order(first.value, last.value)
         return first & last
@@ -441,14 +440,14 @@ def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
 
 def _parts_of(column: _Column[Any], values: object) -> Partition:
     """A part for each value: the sessions that have it, or for a collection those with that member."""
-    items = items_of(values) or ()
-    with advice.calling(column, "values", (values,), items):
-        return partitions.by_value(column.column_id, cast("FilterType", column.filter_type), items)
+    items = items_of(values)
+    with advice.calling(column, "values", list(items) if items else values):
+        return partitions.by_value(column.column_id, cast("FilterType", column.filter_type), items or ())
 
 
 def _by_unit(column: _Column[Any], unit: Unit, start: object, end: object, tz: object) -> Partition:
     """A part for each unit of time."""
-    with advice.calling(column, unit, (start, end)):
+    with advice.calling(column, unit, start, end):
         return partitions.by_time(column.column_id, unit, start, end, tz)
 
 

@@ -44,24 +44,21 @@ class FilterType(StrEnum):
     """`Col` infers this filter type from a value of one of these."""
     data_type: str
     """What a column of this type usually holds, in the API's words."""
-    allowed_types: tuple[type, ...]
-    """The types of a column's allowed values that can be compared with a filter's values."""
     partitions: tuple[str, ...]
     """The methods of its column that make partitions."""
 
-    ID = "id", get_args(IdOperator), (), (UUID,), "uuid", (), ("values",)
-    DATE = "date", get_args(DateOperator), ("between", "on", "last"), (datetime,), "timestamp", (), _UNITS
-    NUMBER = "number", get_args(NumberOperator), (), _NUMBERS, "floating_point", (int, float), ("bins", "values")
-    BOOLEAN = "boolean", get_args(BooleanOperator), _TRUTH, (bool,), "boolean", (bool,), ("values",)
-    COLLECTION = "collection", get_args(CollectionOperator), (), (), "string_list", (str,), ("values",)
-    TEXT = "text", get_args(TextOperator), (), (str,), "text", (str,), ("values",)
+    ID = "id", get_args(IdOperator), (), (UUID,), "uuid", ("values",)
+    DATE = "date", get_args(DateOperator), ("between", "on", "last"), (datetime,), "timestamp", _UNITS
+    NUMBER = "number", get_args(NumberOperator), (), _NUMBERS, "floating_point", ("bins", "values")
+    BOOLEAN = "boolean", get_args(BooleanOperator), _TRUTH, (bool,), "boolean", ("values",)
+    COLLECTION = "collection", get_args(CollectionOperator), (), (), "string_list", ("values",)
+    TEXT = "text", get_args(TextOperator), (), (str,), "text", ("values",)
 
     def __new__(cls, name: str, *row: Any) -> Self:
         """A member with its name as its value, and the row's cells as attributes."""
         member = str.__new__(cls, name)
         member._value_ = name
-        member.operators, member.shortcuts, member.python_types = row[:3]
-        member.data_type, member.allowed_types, member.partitions = row[3:]
+        member.operators, member.shortcuts, member.python_types, member.data_type, member.partitions = row
         return member
 
     @property

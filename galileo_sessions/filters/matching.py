@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import Any, TypeAlias, assert_never, cast
 from uuid import UUID
 
-from galileo_sessions.errors import FilterError
+from galileo_sessions.display import brief
+from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.kinds import COMPARISONS, FilterType, filter_type_of, is_missing, numpy_kind
 from galileo_sessions.filters.values import as_instant, as_text
@@ -39,8 +40,11 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
         FilterTypeError: if `where` isn't a filter, or `record` isn't a mapping.
         FilterError: if a date filter is evaluated on a `datetime` without a time zone.
     """
-    if not isinstance(where, nodes.Filter) or not isinstance(record, Mapping):
-        raise advice.swapped(where, record)
+    if not isinstance(where, nodes.Filter):
+        raise advice.expected_filter(where)
+    if not isinstance(record, Mapping):
+        hint = ". Write row.to_dict() for a row of a table" if hasattr(record, "to_dict") else ""
+        raise FilterTypeError(f"a session must be a mapping from column ids to values, got {brief(record)}{hint}")
     return _truth(where, record) is True
 
 

@@ -84,8 +84,12 @@ class Filter:
     def __ror__(self, other: Never) -> NoReturn:
         raise advice.expected_filter(other, "|")
 
-    def __bool__(self) -> Never:
-        raise advice.no_truth_value()
+    def __bool__(self) -> Never:  # which can't know whether `and`, `not`, a chain or `in` asked for it
+        raise FilterTypeError(
+            "a filter has no truth value, so this would silently drop a condition. "
+            'Write (Col("a") > 1) & (Col("a") < 3) for `and` and for a chain, | for `or`, ~ for `not`, '
+            'and Col("a").one_of([...]) for `in`'
+        )
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         return display.html_drawing(self)

@@ -120,16 +120,14 @@ def by_edges(column_id: str, edges: tuple[Any, ...]) -> Partition:
     """
     if not edges or as_sequence(edges[0]) is not None:
         raise FilterError("write the edges as arguments: bins(0, 1, 2), or bins(*edges) for a list")
-    return _partition(_bins(column_id, [as_number(edge) for edge in edges]))
-
-
-def _bins(column_id: str, edges: list[int | float]) -> Iterator[tuple[str, Filter]]:
-    yield f"below {edges[0]}", NumberFilter(column_id, "lt", edges[0])
-    for low, high in pairwise(edges):
+    numbers = [as_number(edge) for edge in edges]
+    parts: dict[str, Filter] = {f"below {numbers[0]}": NumberFilter(column_id, "lt", numbers[0])}
+    for low, high in pairwise(numbers):
         if low >= high:
             raise FilterError(f"the edges must ascend, but {high} comes after {low}")
-        yield f"{low} to {high}", NumberFilter(column_id, "gte", low) & NumberFilter(column_id, "lt", high)
-    yield f"{edges[-1]} and above", NumberFilter(column_id, "gte", edges[-1])
+        parts[f"{low} to {high}"] = NumberFilter(column_id, "gte", low) & NumberFilter(column_id, "lt", high)
+    parts[f"{numbers[-1]} and above"] = NumberFilter(column_id, "gte", numbers[-1])
+    return _partition(parts.items())
 
 
 def by_value(column_id: str, filter_type: FilterType, values: Iterable[object]) -> Partition:
@@ -141,21 +139,17 @@ def by_value(column_id: str, filter_type: FilterType, values: Iterable[object]) 
     """
     if not values:
         raise FilterError("write a list with at least one value")
-    return _partition(_values(column_id, filter_type, values), disjoint=filter_type is not FilterType.COLLECTION)
-
-
-def _values(column_id: str, filter_type: FilterType, values: Iterable[object]) -> Iterator[tuple[str, Filter]]:
     make: Any = LEAVES[filter_type]
     operator = "contains" if filter_type is FilterType.COLLECTION else "eq"
-    seen: set[object] = set()
+    leaves: dict[object, Any] = {}  # by what is compared: 1 is 1.0, and an id is the same in capitals
     for each in values:
         leaf = make(column_id, operator, each)
         check_comparison(operator, leaf.value)
-        key = leaf.value.lower() if filter_type is FilterType.ID else leaf.value  # an id is the same in capitals
-        if key not in seen:  # 1 is 1.0
-            label = str(leaf.value)
-            yield label.lower() if filter_type is FilterType.BOOLEAN else label, leaf
-        seen.add(key)
+        leaves.setdefault(leaf.value.lower() if filter_type is FilterType.ID else leaf.value, leaf)
+    labels = [str(leaf.value) for leaf in leaves.values()]
+    if filter_type is FilterType.BOOLEAN:
+        labels = [label.lower() for label in labels]
+    return _partition(zip(labels, leaves.values(), strict=True), disjoint=filter_type is not FilterType.COLLECTION)
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------
@@ -183,8 +177,7 @@ def by_time(column_id: str, unit: Unit, start: object, end: object, tz: object) 
     first, last = instant_in(start, zone), instant_in(end, zone)
     if first >= last:
         raise FilterError("end must be after start. For one day, end is the next day")
-    period = DateFilter(column_id, "gte", first) & DateFilter(column_id, "lt", last)
-    return evolve(_partition(_units(column_id, unit, first, last, zone)), whole=period)
+    return evolve(_partition(_units(column_id, unit, first, last, zone)), whole=period(column_id, first, last))
 
 
 def _units(column_id: str, unit: Unit, first: datetime, last: datetime, zone: tzinfo) -> Iterator[tuple[str, Filter]]:

@@ -13,13 +13,12 @@ Path: TypeAlias = tuple[str | int, ...]
 Tree: TypeAlias = Filter | tuple[LeafFilter, ...]
 """A filter, or the API's flat list of leaves."""
 
-KEYS: dict[type[object], str] = {And: "and", Or: "or", Not: "not"}
-"""The keys of connectives in the API's JSON; that of a leaf is filter."""
+_KEYS: dict[type[object], str] = {And: "and", Or: "or", Not: "not"}
 
 
 def key_of(node: Tree) -> str:
     """The key of a node in the API's JSON: and, or, not or filter."""
-    return KEYS.get(type(node), "filter")
+    return _KEYS.get(type(node), "filter")
 
 
 def children(node: Tree) -> list[tuple[Path, Filter]]:
@@ -49,28 +48,16 @@ def walk(node: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
 
 
 def nodes_at(tree: Tree, paths: Iterable[Path | None]) -> list[tuple[Path, Filter | None]]:
-    """The node that each path leads to, with its path; None for a path that leads to none."""
-    return [((), None) if path is None else _node_at(tree, path) for path in paths]
+    """
+    The node that each path leads to, with its path; None for a path that leads to none.
 
-
-def _node_at(tree: Tree, path: Path) -> tuple[Path, Filter | None]:
-    """The node that a path leads to; the path can also end with the key of that node."""
-    here: Filter | tuple[Filter, ...] = tree
-    node, length = here, 0
-    for i, step in enumerate(path, 1):
-        if isinstance(here, tuple):
-            if not isinstance(step, int) or not 0 <= step < len(here):
-                return (), None
-            here = here[step]
-        elif step != KEYS.get(type(here), "filter"):
-            return (), None
-        elif isinstance(here, Not):
-            here = here.child
-        elif isinstance(here, And | Or):
-            here = here.children
-        if isinstance(here, Filter) and here is not node:
-            node, length = here, i
-    return (path[:length], node) if isinstance(node, Filter) else ((), None)
+    A path can also end with the key of its node.
+    """
+    places: dict[Path | None, tuple[Path, Filter | None]] = {}
+    for path, node in walk(tree):  # which has a Not before its child, to which the path with the key "not" leads
+        if isinstance(node, Filter):
+            places[*path, key_of(node)] = places[path] = path, node
+    return [places.get(path, ((), None)) for path in paths]
 
 
 def leaves_of(where: Filter) -> tuple[LeafFilter, ...]:

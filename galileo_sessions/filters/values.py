@@ -16,7 +16,7 @@ from uuid import UUID
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters.advice import LOSES_DIGITS, NOT_SENDABLE, WITH_OFFSET
+from galileo_sessions.filters.advice import NO_OFFSET, NOT_SENDABLE, REPLACE_ZONE
 from galileo_sessions.filters.kinds import LIST_OPERATORS, is_missing, numpy_kind
 
 _LIST = (list, tuple)
@@ -142,7 +142,8 @@ def as_instant(value: datetime | str) -> datetime:
         raise FilterError(f"{brief(str(value))} is in local mean time. Write zone.localize(...), or use zoneinfo")
     offset = moment.utcoffset()
     if offset is None:
-        raise FilterError(f"{brief(str(value))} {WITH_OFFSET}")
+        hint = "" if isinstance(value, str) else f". {REPLACE_ZONE}"
+        raise FilterError(f"{brief(str(value))} {NO_OFFSET}{hint}")
     try:
         if offset % timedelta(minutes=1):  # RFC 3339 has no seconds in an offset; some zones had them before 1900
             return moment.astimezone(UTC)
@@ -241,7 +242,8 @@ def _check_bounds(value: object) -> None:
     low, high = bounds
     check_order(low, high)
     if type(low) is not type(high) and any(type(bound) is int and abs(bound) > 2**53 for bound in bounds):
-        raise FilterError(LOSES_DIGITS)
+        problem = "the API reads both as floats, in which an integer above 2**53 can lose digits"
+        raise FilterError(f"{problem}. Write column.gte({brief(low)}) & column.lte({brief(high)})")
 
 
 def check_order(first: Any, last: Any) -> None:

@@ -20,7 +20,6 @@ ID = SESSIONS[5]["id"]
 SCOPE: dict[str, Any] = NAMES | {
     "ID": ID,
     "LETTERS": ["b", "c", "d", "e", "f"],
-    "HUGE": 10**17 + 1,
     "TREE": {"filter": {"column_id": "score", "operator": "gt", "value": 3, "type": "number"}},
 }
 
@@ -79,10 +78,6 @@ MISTAKES: list[tuple[str, str, Any]] = [
     ("Col.text('input').contains(['refund', 'visa'])", "", lambda s: "refund" in s["input"] or "visa" in s["input"]),
     ("Col.text('input').contains(LETTERS)", "LETTERS", lambda s: any(letter in s["input"] for letter in "bcdef")),
     ("Col('input').contains({'refund'})", "", lambda s: "refund" in s["input"]),
-    ("Col.text('input').icontains('CAN YOU')", "'CAN YOU'", lambda s: "can you" in s["input"].lower()),
-    ("Col('input').icontains('CAN YOU')", "'CAN YOU'", lambda s: "can you" in s["input"].lower()),
-    ("Col.number('input').icontains('CAN YOU')", "'CAN YOU'", lambda s: "can you" in s["input"].lower()),
-    ("Col.id('id').icontains('AB')", "'AB'", lambda s: "ab" in s["id"]),
     ("Col('tags') == ['vip']", "", lambda s: "vip" in s["tags"]),
     ("Col('tags') != ('vip', 'beta')", "", lambda s: not {"vip", "beta"} & set(s["tags"])),
     ("Col.collection('tags') == ['vip']", "", lambda s: "vip" in s["tags"]),
@@ -95,12 +90,8 @@ MISTAKES: list[tuple[str, str, Any]] = [
     ("Col.number('score') > '3'", "'3'", lambda s: score(s) > 3),
     ("Col('score').between('1.5', '3')", "", lambda s: 1.5 <= score(s) <= 3),
     ("Col.text('score') == 3", "3", lambda s: score(s) == 3),
-    ("Col.number('score').between(0.5, HUGE)", "", lambda s: score(s) >= 0.5),
-    ("Col.number('score').between(0.5, 10**40)", "", lambda s: score(s) >= 0.5),
     ("Col.boolean('is_complete') == 1", "", lambda s: s["is_complete"]),
     ("Col.boolean('is_complete') == 'true'", "", lambda s: s["is_complete"]),
-    ("Col.boolean('is_complete') != 'True'", "", lambda s: not s["is_complete"]),
-    ("Col.boolean('is_complete') == 0", "", lambda s: not s["is_complete"]),
     ("Col.text('score').one_of([4, 5])", "[4, 5]", lambda s: score(s) in (4, 5)),
     ("CountQuery(PROJECT, TREE)", "TREE", lambda s: score(s) > 3),
     ("Col.boolean('is_complete').one_of([True])", "[True]", lambda s: s["is_complete"]),

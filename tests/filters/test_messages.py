@@ -48,6 +48,11 @@ ELSEWHERE: Refusals = [
     ("Col.text('a').in_(['x'])", AttributeError, ["Write Col.text('a').one_of(...)"]),
     ("Col.number('a').is_in([1])", AttributeError, ["Write any_of([Col.number('a').eq(value) for value in values])"]),
     ("Col.collection('a').neq('b')", AttributeError, ["Write Col.collection('a').not_in([...])"]),
+    (
+        "Col.number('a').icontains('x')",
+        AttributeError,
+        ["has no icontains", "case_sensitive=False) on"],
+    ),
     ("Col('a').starts_with('x')", AttributeError, ["contains, but no test for patterns, or for how text begins"]),
     ("Col('a').like('x')", AttributeError, ["Col('a') has no like", "no test for patterns"]),
     ("Col('a').is_null()", AttributeError, ["the API has no test for a missing value"]),
