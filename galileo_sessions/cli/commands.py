@@ -9,10 +9,9 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, BinaryIO, TextIO, TypeVar
+from typing import Any, BinaryIO, TextIO
 
 import click
 from click.exceptions import Exit
@@ -44,8 +43,6 @@ from galileo_sessions.filters.marking import draw_filter
 from galileo_sessions.filters.values import as_instant
 from galileo_sessions.version import __version__
 
-F = TypeVar("F", bound=Callable[..., object])
-
 _LISTED = 12  # projects that `serve` names
 _DEMO_WIDTH = 58  # characters of a line, which can be read on a telephone
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
@@ -74,7 +71,7 @@ class _Program(click.Group):
             raise Exit(141) from None  # as shells report a tool that SIGPIPE ended
         except OSError as error:  # such as a full disk
             _discard_output()
-            raise click.ClickException(error.strerror or str(error) or type(error).__name__) from None
+            raise click.ClickException(error.strerror or str(error)) from None
         return outcome
 
 
@@ -85,25 +82,16 @@ def _discard_output() -> None:
     os.close(devnull)
 
 
-def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
-    def decorate(function: F) -> F:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return decorate
-
-
-_scope = _options(
-    click.option("--log-stream", "log_stream_id", metavar="ID", help="In this log stream only."),
-    click.option("--experiment", "experiment_id", metavar="ID", help="In this experiment only."),
-    click.option("--metrics-testing", "metrics_testing_id", metavar="ID", help="In this metrics testing run only."),
+_where = click.option(
+    "-w", "--where", metavar="TEXT", help="""A filter: 'Col("input").contains("x") & (Col("score") > 3)'."""
 )
-_filter = _options(
-    click.option(
-        "-w", "--where", metavar="TEXT", help="""A filter: 'Col("input").contains("x") & (Col("score") > 3)'."""
-    ),
-    click.option("--where-json", type=click.File("rb"), metavar="FILE", help="A filter or query as JSON; - is stdin."),
+_where_json = click.option(
+    "--where-json", type=click.File("rb"), metavar="FILE", help="A filter or query as JSON; - is stdin."
+)
+_log_stream = click.option("--log-stream", "log_stream_id", metavar="ID", help="In this log stream only.")
+_experiment = click.option("--experiment", "experiment_id", metavar="ID", help="In this experiment only.")
+_metrics_testing = click.option(
+    "--metrics-testing", "metrics_testing_id", metavar="ID", help="In this metrics testing run only."
 )
 
 
@@ -124,16 +112,19 @@ def program(ctx: click.Context) -> None:
 @program.command(epilog=_STATUS)
 @click.argument("projects", metavar="[PROJECT]...", nargs=-1)
 @click.option("--projects-from", type=click.File("rb"), metavar="FILE", help="Ids, one a line, # comments; - is stdin.")
-@_filter
+@_where
+@_where_json
 @click.option("--by", metavar="COLUMN:PARTS", help="Parts: created_at:day, score:0,1,2, tags:vip,beta or is_complete.")
 @click.option("--since", metavar="TIME", help="The first time: a date, an ISO 8601 time, today, 30m, 12h, 7d, 4w.")
 @click.option("--until", metavar="TIME", help="The end, not included. Default: now.")
-@click.option("--tz", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin. Default: UTC.")
+@click.option("--tz", default="UTC", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin.")
 @click.option("--time-column", metavar="COLUMN", help="The column of --since and --until. Default: created_at.")
 @click.option("--compare", type=click.Choice(["previous"]), help="Show the period before --since and the change, too.")
 @click.option("--fail-above", callback=read_limit, metavar="N", help="Exit status 3 for more; 10% is of all sessions.")
 @click.option("--fail-below", callback=read_limit, metavar="N", help="Exit status 3 for fewer.")
-@_scope
+@_log_stream
+@_experiment
+@_metrics_testing
 @click.option("-f", "--format", "output", type=click.Choice(FORMATS), default="table")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all counts together.")
@@ -233,20 +224,18 @@ async def _write_results(stream: CountStream, rows: Rows, tally: Tally, screen: 
 
 async def _explain(galileo: GalileoSessions, zeros: Zeros) -> list[str]:
     """Why filters count 0; nothing if the columns can't be requested, because the counts stand without it."""
-
-    async def columns(project_id: str, _age: float) -> ColumnCatalog:
-        return await galileo.columns(project_id)
-
     try:
         async with asyncio.timeout(MAX_ZERO):
-            return [*(await zeros.explain(columns)).values()]
+            return [*(await zeros.explain(lambda project_id, _: galileo.columns(project_id))).values()]
     except (GalileoError, TimeoutError):
         return []
 
 
 @program.command()
 @click.argument("project", envvar=PROJECT_ENV)
-@_scope
+@_log_stream
+@_experiment
+@_metrics_testing
 @click.option("-f", "--format", "output", type=click.Choice(["table", "json", "python"]), default="table")
 def columns(project: str, output: str, **scope: Any) -> None:
     """Lists the columns that a filter can use in a PROJECT, or in GALILEO_PROJECT_ID."""
@@ -271,7 +260,8 @@ async def _fetch_columns(projects: list[str], **scope: Any) -> ColumnCatalog:
 
 
 @program.command()
-@_filter
+@_where
+@_where_json
 @click.option("--project", metavar="ID", help="Check the filter against this project's columns.")
 def explain(where: str | None, where_json: BinaryIO | None, project: str | None) -> None:
     """Shows a filter as a drawing and as JSON, with its size and depth."""
