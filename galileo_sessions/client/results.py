@@ -352,7 +352,8 @@ class CountsBy(_Held[int]):
             return False
         return super().__eq__(other)
 
-    __hash__ = _Held[int].__hash__
+    def __hash__(self) -> int:
+        return super().__hash__()
 
     def __repr__(self) -> str:
         return f"<CountsBy: {display.some(len(self), 'label')}, total {self.total:,}>"

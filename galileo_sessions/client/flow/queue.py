@@ -57,7 +57,9 @@ class Queue:
 
     def __init__(self, limits: Limits, retry: Retry, on_change: Callable[[str], None] | None = None) -> None:
         self._rate = limits.rate
-        self.flow = FlowControl(limits.maximum, initial=limits.initial, patience=retry.patience, on_change=on_change)
+        self.flow: FlowControl = FlowControl(
+            limits.maximum, initial=limits.initial, patience=retry.patience, on_change=on_change
+        )
         """The flow control."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._interactive: _Line = OrderedDict()
