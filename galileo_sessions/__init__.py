@@ -7,7 +7,7 @@ Count Galileo sessions from asyncio.
 """
 
 from galileo_sessions import errors as _errors
-from galileo_sessions.client.auth.credentials import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
+from galileo_sessions.client.auth import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.query import CountQuery, dump_query, load_query
 from galileo_sessions.client.results import CountReport, CountResult, CountsBy, CountsTable, Progress

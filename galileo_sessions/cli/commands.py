@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
-from typing import Any, BinaryIO, TextIO, TypeVar
+import time
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, BinaryIO, TextIO
 
 import click
 from click.exceptions import Exit
@@ -17,6 +20,7 @@ from galileo_sessions.cli.options import (
     PROJECT_ENV,
     Limit,
     Refused,
+    named,
     project_ids,
     read_breakdown,
     read_limit,
@@ -27,17 +31,20 @@ from galileo_sessions.cli.screen import Screen
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.columns import MAX_ASKED, MAX_ZERO, Zeros
 from galileo_sessions.client.query import SCOPE
+from galileo_sessions.client.results import CountReport
 from galileo_sessions.client.settings import Limits
 from galileo_sessions.client.stream import CountStream
-from galileo_sessions.display import printable
+from galileo_sessions.display import chart, printable
 from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
+from galileo_sessions.filters.columns import Col, DateCol
 from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.marking import draw_filter
+from galileo_sessions.filters.values import as_instant
 from galileo_sessions.version import __version__
 
-F = TypeVar("F", bound=Callable[..., object])
-
+_LISTED = 12  # projects that `serve` names
+_DEMO_WIDTH = 58  # characters of a line, which can be read on a telephone
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 _STATUS = """\
 Exit status: 0 for success; 1 if a count failed; 2 for bad usage, or an invalid filter, id or setting, or if --check
@@ -64,7 +71,7 @@ class _Program(click.Group):
             raise Exit(141) from None  # as shells report a tool that SIGPIPE ended
         except OSError as error:  # such as a full disk
             _discard_output()
-            raise click.ClickException(error.strerror or str(error) or type(error).__name__) from None
+            raise click.ClickException(error.strerror or str(error)) from None
         return outcome
 
 
@@ -75,25 +82,16 @@ def _discard_output() -> None:
     os.close(devnull)
 
 
-def _options(*decorators: Callable[[F], F]) -> Callable[[F], F]:
-    def decorate(function: F) -> F:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return decorate
-
-
-_scope = _options(
-    click.option("--log-stream", "log_stream_id", metavar="ID", help="In this log stream only."),
-    click.option("--experiment", "experiment_id", metavar="ID", help="In this experiment only."),
-    click.option("--metrics-testing", "metrics_testing_id", metavar="ID", help="In this metrics testing run only."),
+_where = click.option(
+    "-w", "--where", metavar="TEXT", help="""A filter: 'Col("input").contains("x") & (Col("score") > 3)'."""
 )
-_filter = _options(
-    click.option(
-        "-w", "--where", metavar="TEXT", help="""A filter: 'Col("input").contains("x") & (Col("score") > 3)'."""
-    ),
-    click.option("--where-json", type=click.File("rb"), metavar="FILE", help="A filter or query as JSON; - is stdin."),
+_where_json = click.option(
+    "--where-json", type=click.File("rb"), metavar="FILE", help="A filter or query as JSON; - is stdin."
+)
+_log_stream = click.option("--log-stream", "log_stream_id", metavar="ID", help="In this log stream only.")
+_experiment = click.option("--experiment", "experiment_id", metavar="ID", help="In this experiment only.")
+_metrics_testing = click.option(
+    "--metrics-testing", "metrics_testing_id", metavar="ID", help="In this metrics testing run only."
 )
 
 
@@ -114,16 +112,19 @@ def program(ctx: click.Context) -> None:
 @program.command(epilog=_STATUS)
 @click.argument("projects", metavar="[PROJECT]...", nargs=-1)
 @click.option("--projects-from", type=click.File("rb"), metavar="FILE", help="Ids, one a line, # comments; - is stdin.")
-@_filter
+@_where
+@_where_json
 @click.option("--by", metavar="COLUMN:PARTS", help="Parts: created_at:day, score:0,1,2, tags:vip,beta or is_complete.")
 @click.option("--since", metavar="TIME", help="The first time: a date, an ISO 8601 time, today, 30m, 12h, 7d, 4w.")
 @click.option("--until", metavar="TIME", help="The end, not included. Default: now.")
-@click.option("--tz", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin. Default: UTC.")
+@click.option("--tz", default="UTC", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin.")
 @click.option("--time-column", metavar="COLUMN", help="The column of --since and --until. Default: created_at.")
 @click.option("--compare", type=click.Choice(["previous"]), help="Show the period before --since and the change, too.")
 @click.option("--fail-above", callback=read_limit, metavar="N", help="Exit status 3 for more; 10% is of all sessions.")
 @click.option("--fail-below", callback=read_limit, metavar="N", help="Exit status 3 for fewer.")
-@_scope
+@_log_stream
+@_experiment
+@_metrics_testing
 @click.option("-f", "--format", "output", type=click.Choice(FORMATS), default="table")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all counts together.")
@@ -179,73 +180,62 @@ def count(
     tally = Tally(breakdown, len(ids) if isinstance(ids, list) else None, errors)
     galileo = GalileoSessions(limits=Limits(concurrency), check=check)
 
-    async def write_counts(screen: Screen) -> list[str]:
-        async with galileo:
-            targets = breakdown.targets(ids)
-            async with galileo.count_many(targets, ordered=ordered, timeout=timeout, fail_fast=fail_fast) as stream:
-                await _write_results(stream, Rows(output, breakdown), tally, screen)
+    async def write_counts() -> list[str]:
+        stream = galileo.count_many(breakdown.targets(ids), ordered=ordered, timeout=timeout, fail_fast=fail_fast)
+        async with Screen(stream, quiet=quiet) as screen, galileo:
+            await _write_results(stream, Rows(output, breakdown), tally, screen)
             return [] if quiet or check else await _explain(galileo, tally.zeros)
 
-    explanations = _run(write_counts, tally, quiet=quiet)
+    try:
+        explanations = asyncio.run(write_counts())
+    except (KeyboardInterrupt, Refused, GalileoError) as error:
+        ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
+        _tell([*tally.failures(), f"{ended}; {tally}"])
+        raise
+    _tell(tally.failures())
+    if not quiet:
+        overlap = "The parts overlap, so their sum can exceed the total, which counts each session once"
+        warnings = [f"Warning: {explanation}" for explanation in explanations]
+        _tell([str(tally), *([] if breakdown.disjoint else [overlap]), *warnings])
     if not tally.counted + tally.failed:
         raise Refused("the list of projects has no project id")
-    if not breakdown.disjoint and not quiet:
-        click.echo("The parts overlap, so their sum can exceed the total, which counts each session once", err=True)
-    for explanation in explanations:
-        click.echo(f"Warning: {explanation}", err=True)
     if tally.failed:
         raise Exit(2 if tally.fits_none else 1)
     broken = [limit.broken_by(tally.sessions, tally.unfiltered) for limit in limits]
-    for reason in filter(None, broken):
-        click.echo(reason, err=True)
+    _tell([reason for reason in broken if reason is not None])
     if any(broken):
         raise Exit(3)
 
 
-def _run(counts: Callable[[Screen], Coroutine[Any, Any, list[str]]], tally: Tally, *, quiet: bool) -> list[str]:
-    """Runs the counts; then, or if they end early, says what failed and what was counted."""
-    try:
-        with Screen(quiet=quiet) as screen:
-            explanations = asyncio.run(counts(screen))
-    except (KeyboardInterrupt, Refused, GalileoError) as error:
-        ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
-        click.echo("\n".join([*tally.failures(), f"{ended}; {tally}"]), err=True)
-        raise
-    for line in [*tally.failures(), *([] if quiet else [str(tally)])]:
+def _tell(lines: list[str]) -> None:
+    for line in lines:
         click.echo(line, err=True)
-    return explanations
 
 
 async def _write_results(stream: CountStream, rows: Rows, tally: Tally, screen: Screen) -> None:
-    watching = asyncio.create_task(screen.watch(stream))
-    try:
+    async with stream:
         if rows.header:
             await screen.put(rows.header)
         async for result in stream:
             counts = tally.add(result)
             if counts is not None:
                 await screen.put(rows.lines(counts))
-    finally:
-        watching.cancel()
-        screen.show(stream)
 
 
 async def _explain(galileo: GalileoSessions, zeros: Zeros) -> list[str]:
     """Why filters count 0; nothing if the columns can't be requested, because the counts stand without it."""
-
-    async def columns(project_id: str, _age: float) -> ColumnCatalog:
-        return await galileo.columns(project_id)
-
     try:
         async with asyncio.timeout(MAX_ZERO):
-            return [*(await zeros.explain(columns)).values()]
+            return [*(await zeros.explain(lambda project_id, _: galileo.columns(project_id))).values()]
     except (GalileoError, TimeoutError):
         return []
 
 
 @program.command()
 @click.argument("project", envvar=PROJECT_ENV)
-@_scope
+@_log_stream
+@_experiment
+@_metrics_testing
 @click.option("-f", "--format", "output", type=click.Choice(["table", "json", "python"]), default="table")
 def columns(project: str, output: str, **scope: Any) -> None:
     """Lists the columns that a filter can use in a PROJECT, or in GALILEO_PROJECT_ID."""
@@ -270,7 +260,8 @@ async def _fetch_columns(projects: list[str], **scope: Any) -> ColumnCatalog:
 
 
 @program.command()
-@_filter
+@_where
+@_where_json
 @click.option("--project", metavar="ID", help="Check the filter against this project's columns.")
 def explain(where: str | None, where_json: BinaryIO | None, project: str | None) -> None:
     """Shows a filter as a drawing and as JSON, with its size and depth."""
@@ -289,21 +280,56 @@ def explain(where: str | None, where_json: BinaryIO | None, project: str | None)
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="0 is any free port.")
 @click.option("--api-key", metavar="KEY", help="The key to accept, for tests. Default: a new one.")
 @click.option("--strict", is_flag=True, help="Refuse filters on columns that no session has.")
-def serve(data: TextIO | None, port: int, *, last_day: datetime | None, api_key: str | None, strict: bool) -> None:
+def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key: str | None, strict: bool) -> None:
     """
     Runs a local Galileo server on 127.0.0.1, until Ctrl-C or SIGTERM.
 
     It counts the sessions of a file of JSON lines, --data, or of a sample of 90 days up to --last-day.
     A shell can source what it prints.
     """
-    from galileo_sessions.cli.serving import run_server  # noqa: PLC0415  # loads pydantic
+    from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions  # noqa: PLC0415  # loads pydantic
+    from galileo_sessions.local.records import columns_of  # noqa: PLC0415
 
-    run_server(data, port, last_day=last_day, api_key=api_key, strict=strict)
+    if data is None:
+        yesterday = datetime.now(UTC) - timedelta(days=1)  # so that no session is in the future
+        sessions = sample_sessions((last_day or yesterday).date())
+    else:
+        sessions = named("--data", load_sessions, data)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), LocalGalileo(sessions, api_key=api_key, port=port, strict=strict) as server:
+        click.echo(f"# sessions: {len(sessions):,}")
+        for project, number in Counter(str(session["project_id"]) for session in sessions).most_common(_LISTED):
+            click.echo(f"# {project}: {number:,}")
+        found = columns_of(sessions)
+        click.echo(printable(f"# columns: {', '.join(found)}"))
+        if isinstance(found.get("created_at"), DateCol):
+            times = [as_instant(str(session["created_at"])) for session in sessions if session.get("created_at")]
+            click.echo(f"# created_at: {min(times):%Y-%m-%d} to {max(times):%Y-%m-%d}")
+        click.echo("# Ctrl-C ends it." + ("" if api_key else " Each start makes a new key."))
+        click.echo(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={server.api_key}")
+        while True:
+            time.sleep(60)
 
 
 @program.command()
 def demo() -> None:
     """Counts a sample in a local server, to show what the library does."""
-    from galileo_sessions.cli.demo import show  # noqa: PLC0415  # loads pydantic
+    from galileo_sessions.local import LocalGalileo, sample_sessions  # noqa: PLC0415  # loads pydantic
 
-    show()
+    where = Col("input").contains("refund") & ~(Col("score") > 3)
+    print(f"The filter    {where!r}".replace(" & ", f"\n{'':14}& "))
+    print(f"as JSON       {json.dumps(dump_filter(where))}")
+    sessions = sample_sessions()
+    projects = sorted({str(session["project_id"]) for session in sessions})
+
+    async def count_sample() -> tuple[CountReport, CountReport]:
+        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+            return await galileo.count_all(projects, where), await galileo.count_all(projects)
+
+    with LocalGalileo(sessions) as server:
+        found, everything = asyncio.run(count_sample())
+        print(f"The server    {server.url}")
+    print(f"One project   {found.counts[0]} of {everything.counts[0]} sessions")
+    print(f"All {len(projects)}        {found.total} of {everything.total:,} sessions")
+    print(chart([*zip(projects, found.counts, strict=True)], _DEMO_WIDTH))
+    print("With your own data: export GALILEO_API_KEY=...")

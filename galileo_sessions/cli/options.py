@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import partial
-from threading import Thread
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import click
 from attrs import evolve, frozen
 
+from galileo_sessions.cli.screen import in_thread
 from galileo_sessions.client.query import ANY_PROJECT, Breakdown, CountQuery, load_query, narrowed
 from galileo_sessions.display import printable
 from galileo_sessions.errors import FilterError
@@ -34,7 +32,6 @@ PROJECT_ENV = "GALILEO_PROJECT_ID"
 
 _CHUNK = 65_536  # bytes of a pipe
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
-_TRUTH = {"true": True, "false": False}
 
 
 class Refused(click.ClickException):
@@ -52,7 +49,7 @@ def named(option: str, read: Callable[..., T], *values: object, **more: object) 
     """
     try:
         return read(*values, **more)
-    except FilterError as error:
+    except ValueError as error:  # such as every FilterError
         raise Refused(printable(f"{option}: {error}")) from None
 
 
@@ -69,7 +66,7 @@ def _load_saved(file: BinaryIO) -> CountQuery:
     try:
         tree = strict_json(file.read())
     except ValueError as error:
-        raise Refused(f"--where-json: {file.name} can't be read as JSON: {error}. Text goes into --where") from None
+        raise ValueError(f"{file.name} can't be read as JSON: {error}. Text goes into --where") from None
     entries = json_object(tree)
     if not {"project_id", "filter_tree", "filters"}.isdisjoint(entries):
         return load_query({"project_id": ANY_PROJECT, **entries})
@@ -82,15 +79,15 @@ def _load_saved(file: BinaryIO) -> CountQuery:
 def read_breakdown(
     query: CountQuery,
     now: datetime,
-    columns: Callable[[], ColumnCatalog | None] = ColumnCatalog.of,
+    columns: Callable[[], ColumnCatalog | None],
     *,
-    by: str | None = None,
-    since: str | None = None,
-    until: str | None = None,
-    tz: str | None = None,
-    time_column: str | None = None,
-    compare: str | None = None,
-    unfiltered: bool = False,
+    by: str | None,
+    since: str | None,
+    until: str | None,
+    tz: str,
+    time_column: str | None,
+    compare: str | None,
+    unfiltered: bool,
 ) -> Breakdown:
     """
     What is counted in each project.
@@ -103,7 +100,7 @@ def read_breakdown(
             a column and values such as `tags:vip,beta`; or a boolean column, or one whose values the service lists.
         since: The first instant, as a day, an ISO 8601 time, or how long ago such as `30d`.
         until: The first instant after the period, in the same forms. By default it is `now`.
-        tz: The name of the time zone. By default it is UTC.
+        tz: The name of the time zone.
         time_column: The column of the period, by default `created_at`; a `by` with a unit names its own.
         compare: Not None if the period of the same length before it is counted, too.
         unfiltered: Whether all sessions of the period are counted, too.
@@ -114,17 +111,13 @@ def read_breakdown(
     """
     column_id, _, written = ("" if by is None else by).rpartition(":")
     unit = _UNITS.get(written)
-    has_period = since is not None or until is not None
     if unit is not None and (since is None or not column_id):
         raise click.UsageError("--by COLUMN:UNIT needs a column and --since, as in --by created_at:day --since 30d.")
     if unit is not None and time_column is not None:
         raise click.UsageError(f"--by {by} names the column of the time. Leave out --time-column.")
     if compare is not None and (by is not None or since is None):
         raise click.UsageError("--compare needs --since, and can't be used with --by.")
-    for option, value in (("--tz", tz), ("--time-column", time_column)):
-        if value is not None and not has_period:
-            raise click.UsageError(f"{option} goes with --since or --until.")
-    zone = named("--tz", zone_of, "UTC" if tz is None else tz)
+    zone = named("--tz", zone_of, tz)
     local = now.astimezone(zone)
     start = None if since is None else named("--since", read_time, since, unit, local)
     end = None if until is None else named("--until", read_time, until, unit, local)
@@ -134,8 +127,8 @@ def read_breakdown(
             raise Refused(f"--since must be before --until, got {start} and {end}")
     if unit is None:
         column = named("--time-column", Col.date, "created_at" if time_column is None else time_column)
-        partition = Partition({}, disjoint=True) if by is None else named("--by", _partition, by, columns)
-        made = Breakdown.by(_within(query, column, start, end), partition)
+        whole = _within(query, column, start, end)
+        made = Breakdown(whole) if by is None else Breakdown.by(whole, named("--by", _partition, by, columns))
     else:
         column = named("--by", Col.date, column_id)
         made = Breakdown.by(query, named("--by", getattr(column, unit), start, end, tz=zone))
@@ -163,7 +156,7 @@ def _before(start: datetime, end: datetime) -> datetime:
 def _partition(by: str, columns: Callable[[], ColumnCatalog | None]) -> Partition:
     """The parts, and a rest unless they overlap."""
     column_id, _, written = by.rpartition(":")
-    catalog = columns() if by else _refuse(by)
+    catalog = columns()
     if catalog is None:
         if bins := _bins(column_id, written):
             return bins
@@ -172,13 +165,13 @@ def _partition(by: str, columns: Callable[[], ColumnCatalog | None]) -> Partitio
     info = catalog.info(by if is_column else column_id)
     if info.filter_type == "number":
         return _bins(column_id, written) or _refuse(by)
+    if info.filter_type == "boolean" and is_column:
+        return catalog.boolean(by).values().with_rest("no value")
     listed: tuple[Any, ...] = info.allowed_values if is_column else tuple(written.split(","))
-    if info.filter_type == "boolean":
-        listed = (True, False) if is_column else tuple([_TRUTH.get(each.lower(), each) for each in listed])
-    if not listed or info.filter_type not in ("text", "id", "boolean", "collection"):
+    if not listed or info.filter_type not in ("text", "id", "collection"):
         _refuse(by)
     partition: Partition = catalog[info.id].values(listed)
-    rest = "no value" if info.filter_type == "boolean" and is_column else "other"
+    rest = "other"
     while rest in partition:
         rest = f"({rest})"
     return partition.with_rest(rest) if partition.disjoint else partition
@@ -272,7 +265,7 @@ def read_ids(file: BinaryIO) -> list[str] | AsyncIterator[str]:
 
 async def _read_pipe(pipe: BinaryIO, ids: Callable[[int, bytes], Iterator[str]]) -> AsyncIterator[str]:
     number, rest = 0, b""
-    while chunk := await _in_thread(partial(os.read, pipe.fileno(), _CHUNK)):
+    while chunk := await in_thread(partial(os.read, pipe.fileno(), _CHUNK)):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             number += 1
@@ -280,18 +273,3 @@ async def _read_pipe(pipe: BinaryIO, ids: Callable[[int, bytes], Iterator[str]])
                 yield project
     for project in ids(number + 1, rest):
         yield project
-
-
-def _in_thread(call: Callable[[], T]) -> asyncio.Future[T]:
-    """Like `asyncio.to_thread`, but Ctrl-C doesn't wait for the thread, which can be blocked by a silent pipe."""
-    future: Future[T] = Future()
-    future.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            future.set_result(call())
-        except OSError as error:
-            future.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    return asyncio.wrap_future(future)

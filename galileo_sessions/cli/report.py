@@ -7,7 +7,6 @@ import json
 import re
 from collections import Counter
 from io import StringIO
-from itertools import chain, count
 from keyword import iskeyword
 from typing import Any, TextIO, TypeAlias
 
@@ -20,7 +19,6 @@ from galileo_sessions.client.results import Collector, CountResult, ProjectCount
 from galileo_sessions.display import chart, printable, some
 from galileo_sessions.errors import FilterCheckError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.columns import Col
 
 FORMATS = ("table", "json", "csv")
 
@@ -86,10 +84,9 @@ def _records(counts: ProjectCounts) -> list[_Record]:
     if counts.rest_count is not None:
         parts.append(record(counts.breakdown.rest, counts.rest_count, None))
     whole = record(None, counts.whole.total_count, counts.error)
-    if counts.previous is not None:
-        whole["previous_count"] = counts.previous.total_count
-    if counts.change is not None:
-        whole |= {"change": counts.change.difference, "change_percent": counts.change.percent}
+    change = counts.change
+    if change is not None:
+        whole |= {"previous_count": change.earlier, "change": change.difference, "change_percent": change.percent}
     return parts if parts and counts.error is None else [*parts, whole]
 
 
@@ -103,7 +100,8 @@ def _csv(record: _Record, columns: list[str]) -> str:
     error = record["error"]
     shown = error and " ".join(f"{type(error).__name__}: {printable(error.message)}".split())
     line = StringIO()
-    csv.writer(line, lineterminator="").writerow([(record | {"error": shown}).get(name) for name in columns])
+    rows = csv.DictWriter(line, columns, extrasaction="ignore", lineterminator="")
+    rows.writerow(record | {"error": shown})
     return line.getvalue()
 
 
@@ -145,7 +143,7 @@ class Tally:
     """The same without the filter."""
     _lines: list[str] = Factory(list[str])
     _kinds: Counter[_Kind] = Factory(Counter[_Kind])
-    _examples: dict[_Kind, list[GalileoError]] = Factory(dict[_Kind, list[GalileoError]])
+    _examples: list[str] = Factory(list[str])
     _collector: Collector = Factory(lambda self: Collector(self.breakdown), takes_self=True)
 
     def add(self, result: CountResult) -> ProjectCounts | None:
@@ -172,7 +170,7 @@ class Tally:
         kind = type(error), getattr(error, "status", None)
         self._kinds[kind] += 1
         if self._kinds[kind] <= _EXAMPLES:
-            self._examples.setdefault(kind, []).append(error)
+            self._examples.append(failure(error))
 
     @property
     def fits_none(self) -> bool:
@@ -184,11 +182,11 @@ class Tally:
         if self.file is not None:
             self.file.writelines(self._lines)
             self.file.flush()
-        lines: list[str] = []
-        for kind, errors in self._examples.items():
-            lines += map(failure, errors)
-            if more := self._kinds[kind] - len(errors):
-                lines.append(f"{more:,} more counts failed with {kind[0].__name__}; --errors FILE writes all of them")
+        lines = list(self._examples)
+        for (kind, _), number in self._kinds.items():
+            if number > _EXAMPLES:
+                more = f"{number - _EXAMPLES:,} more counts failed with {kind.__name__}"
+                lines.append(f"{more}; --errors FILE writes all of them")
         return lines
 
     def __str__(self) -> str:
@@ -203,13 +201,14 @@ class Tally:
 
 def columns_code(catalog: ColumnCatalog) -> str:
     """An assignment for each column, whose name is its id as far as Python allows."""
-    lines, names = list[str](), {"Col"}
-    for info in catalog.columns:
-        plain = re.sub(r"\W|^(?=\d)", "_", info.id, flags=re.ASCII)
-        choices = (f"{plain}{end}" for end in chain([""], (f"_{i}" for i in count(2))))
-        name = next(name for name in choices if not iskeyword(name) and name not in names)
+    lines: list[str] = []
+    names = {"Col"}
+    for column_id, column in catalog.items():
+        name = plain = re.sub(r"\W|^(?=\d)", "_", column_id, flags=re.ASCII)
+        number = 1
+        while iskeyword(name) or name in names:
+            number += 1
+            name = f"{plain}_{number}"
         names.add(name)
-        column_id = json.dumps(info.id) if info.id.isascii() and info.id.isprintable() else repr(info.id)
-        method = f".{info.filter_type}" if type(catalog[info.id]) is not Col else ""
-        lines.append(f"{name} = Col{method}({column_id})")
+        lines.append(f"{name} = {column!r}")
     return "\n".join(lines)

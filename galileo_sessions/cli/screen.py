@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import timedelta
+from functools import partial
 from math import ceil
-from threading import Event, Thread
-from typing import Self
+from threading import Thread
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -16,22 +18,23 @@ from rich.text import Text
 
 from galileo_sessions.client.stream import CountStream
 
+T = TypeVar("T")
+
 _MAX_WAITING = 1_000  # lines that wait for a slow reader of stdout
-_INTERVAL = 0.02  # seconds; waking the thread for each line would cost as much as the count
+_INTERVAL = 0.02  # seconds; writing each line by itself would cost as much as the count
 
 
 class Screen:
     """
-    Writes lines to stdout without blocking the event loop: a thread waits for slow readers.
+    Writes lines to stdout without blocking the event loop, and shows the progress of a stream.
 
-    If stderr is a terminal, a bar at its bottom shows the progress of a stream, unless it is `quiet`.
+    If stderr is a terminal, the progress is a bar at its bottom, unless it is `quiet`.
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._lines: deque[str] = deque()
-        self._ended = Event()
-        self._error: OSError | None = None
-        self._writer = Thread(target=self._write_lines, daemon=True)  # so that a second Ctrl-C can end the program
+    def __init__(self, stream: CountStream, *, quiet: bool = False) -> None:
+        self._stream = stream
+        self._lines: list[str] = []
+        self._ended = False
         self._on_terminal = sys.stdout.isatty()  # then one console draws the lines and the bar
         has_bar = sys.stderr.isatty() and not quiet
         self._bar = Progress(
@@ -44,18 +47,18 @@ class Screen:
         )
         self._task = self._bar.add_task("")
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         self._bar.start()
-        self._writer.start()
+        self._writing = asyncio.create_task(self._write_lines())
         return self
 
-    def __exit__(self, *_: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
+        self._ended = True
         try:
-            self._ended.set()
-            self._writer.join()
+            await self._writing
         finally:
+            self.show_progress()
             self._bar.stop()
-        self._raise_error()
 
     async def put(self, line: str) -> None:
         """
@@ -65,19 +68,14 @@ class Screen:
             OSError: if an earlier line couldn't be written, such as a `BrokenPipeError`.
         """
         self._lines.append(f"{line}\n")
-        while len(self._lines) > _MAX_WAITING and self._writer.is_alive():  # noqa: ASYNC110  # a thread takes them
+        while len(self._lines) > _MAX_WAITING and not self._writing.done():  # noqa: ASYNC110  # a thread takes them
             await asyncio.sleep(_INTERVAL)
-        self._raise_error()
+        if self._writing.done():
+            self._writing.result()
 
-    async def watch(self, stream: CountStream) -> None:
-        """Shows how far a stream has got, until this is cancelled."""
-        while True:
-            self.show(stream)
-            await asyncio.sleep(0.1)
-
-    def show(self, stream: CountStream) -> None:
-        """Shows how far a stream has got."""
-        progress = stream.progress
+    def show_progress(self) -> None:
+        """Shows how far the stream has got."""
+        progress = self._stream.progress
         done = f"{progress.done:,}" + ("" if progress.total is None else f" of {progress.total:,}")
         left = f"{timedelta(seconds=ceil(progress.remaining))} left, " if progress.remaining else ""
         rate = f"{progress.done / (progress.elapsed or 1):,.0f} a second, {left}"
@@ -91,19 +89,14 @@ class Screen:
             description=f"{done}, {rate}{progress.failed:,} failed, {state}",
         )
 
-    def _raise_error(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def _write_lines(self) -> None:
-        ended = False
-        try:
-            while not ended:
-                ended = self._ended.wait(_INTERVAL)
-                if self._lines:
-                    self._write("".join([self._lines.popleft() for _ in range(len(self._lines))]))
-        except OSError as error:
-            self._error = error
+    async def _write_lines(self) -> None:
+        while self._lines or not self._ended:
+            self.show_progress()
+            if self._lines:
+                text = "".join(self._lines)
+                self._lines.clear()
+                await in_thread(partial(self._write, text))
+            await asyncio.sleep(_INTERVAL)
 
     def _write(self, text: str) -> None:
         if self._on_terminal:
@@ -114,3 +107,18 @@ class Screen:
             sys.stdout.fileno(), "w", encoding=sys.stdout.encoding, errors="backslashreplace", closefd=False
         ) as out:
             out.write(text)
+
+
+def in_thread(call: Callable[[], T]) -> asyncio.Future[T]:
+    """Like `asyncio.to_thread`, but Ctrl-C doesn't wait for the thread: a silent pipe or a slow reader can block it."""
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except OSError as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return asyncio.wrap_future(future)

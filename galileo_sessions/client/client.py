@@ -15,8 +15,7 @@ import aiohttp
 from attrs import evolve
 
 from galileo_sessions.client.address import base_url as resolve_base_url
-from galileo_sessions.client.auth.authentication import Authentication
-from galileo_sessions.client.auth.credentials import ApiKeyAuth, Credentials, find_credentials
+from galileo_sessions.client.auth import ApiKeyAuth, Authentication, Credentials, find_credentials
 from galileo_sessions.client.columns import ColumnChecks, Zeros
 from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.query import ANY_PROJECT, Breakdown, CountQuery, build_query, columns_body, narrowed
@@ -183,7 +182,7 @@ class GalileoSessions:
             query = build_query(project_id, where, filters, *scope)
             if scope == _NO_SCOPE and not query.filters:
                 self._last_where, self._last_query = where, query
-        total, _ = await count(query, deadline)
+        total, _ = await count(query, deadline, True)
         if not total and check is self._check is None:
             zeros = Zeros()
             zeros.add(query, total)
@@ -271,6 +270,7 @@ class GalileoSessions:
             hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
             raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(targets)}. {hint}")
         check_call(timeout, concurrency)
+        refuse_coroutine_function("on_progress", on_progress)
         return CountStream(
             targets,
             build_query(ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id),
@@ -319,14 +319,7 @@ class GalileoSessions:
         project_id: UUID | str | Projects,
         partition: Parts,
         where: Filter | None = None,
-        *,
-        log_stream_id: UUID | str | None = None,
-        experiment_id: UUID | str | None = None,
-        metrics_testing_id: UUID | str | None = None,
-        concurrency: int | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # as in count
-        on_progress: OnProgress | None = None,
-        check: bool | None = None,
+        **options: Unpack[CountByOptions],
     ) -> CountsBy | CountsTable:
         """
         Counts by day, bin or value: one count for each label of a partition, and one of the whole, many at once.
@@ -339,13 +332,8 @@ class GalileoSessions:
             partition: A mapping of label to filter. Columns make them, such as
                 `Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")`.
             where: A filter that applies to all labels.
-            log_stream_id: Count only in this log stream.
-            experiment_id: Count only in this experiment.
-            metrics_testing_id: Count only in this metrics testing run.
-            concurrency: As in `count_many`.
-            timeout: As in `count_many`.
-            on_progress: As in `count_many`.
-            check: As in `count_many`. With None, counts of 0 are checked as in `count_all`.
+            options: `log_stream_id`, `experiment_id`, `metrics_testing_id`, `concurrency`, `timeout`, `on_progress`
+                and `check`, as in `count_all`.
 
         Returns:
             `CountsBy`, a mapping of label to count. For several projects `CountsTable`, a mapping of project to
@@ -358,20 +346,13 @@ class GalileoSessions:
         """
         is_single = isinstance(project_id, str | UUID | Filter)
         given = [project_id] if isinstance(project_id, str | UUID | Filter) else project_id
-        template = build_query(ANY_PROJECT, where, (), log_stream_id, experiment_id, metrics_testing_id)
+        scope = options.pop("log_stream_id", None), options.pop("experiment_id", None)
+        template = build_query(ANY_PROJECT, where, (), *scope, options.pop("metrics_testing_id", None))
         breakdown = Breakdown.by(template, partition)
         projects = dict.fromkeys([template.for_project(each).project_id for each in given])
-        deadline = _deadline(timeout)
-        stream = self.count_many(
-            breakdown.targets(projects),
-            concurrency=concurrency,
-            fail_fast=is_single,
-            timeout=timeout,
-            on_progress=on_progress,
-            check=check,
-        )
-        report = await report_of(stream)
-        if check is self._check is None:
+        deadline = _deadline(options.get("timeout"))
+        report = await report_of(self.count_many(breakdown.targets(projects), fail_fast=is_single, **options))
+        if options.get("check") is self._check is None:
             await self._checks.warn_of(_zeros(report), deadline)
         collector, tables = Collector(breakdown), dict[str, CountsBy]()
         for result in report.results:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from copy import copy
 from functools import partial
 from math import inf
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 from warnings import warn
 
 from attrs import Factory, define
@@ -15,14 +15,7 @@ from attrs import Factory, define
 from galileo_sessions.client.query import CountQuery, columns_body
 from galileo_sessions.client.request import Attempts, Requester, logger
 from galileo_sessions.client.responses import COLUMNS
-from galileo_sessions.errors import (
-    Counted,
-    DeadlineExceededError,
-    FilterCheckError,
-    GalileoError,
-    Issue,
-    ZeroCountWarning,
-)
+from galileo_sessions.errors import DeadlineExceededError, FilterCheckError, GalileoError, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import ALWAYS, Comparison, Filter, all_of, any_of
 from galileo_sessions.filters.tree import leaves_of
@@ -77,27 +70,18 @@ class Zeros:
         Raises:
             GalileoError: what `columns` raises.
         """
-        issues: list[Issue] = []
-        for kinds, projects in self._projects.items():
-            if kinds not in self._found:
-                issues += await _issues(columns, projects, self._leaves[kinds])
-        return {
-            cast("Comparison", issue.node).column_id: f"the count is 0, and {issue.msg}"
-            for issue in issues
-            if issue.type != "not_allowed"  # a value can be new; until then a 0 is right
-        }
-
-
-async def _issues(columns: Columns, projects: Sequence[str], where: Filter) -> tuple[Issue, ...]:
-    """What doesn't fit the columns of the first project that has some."""
-    for project_id in projects:
-        if await columns(project_id, CACHE_SECONDS):
+        sentences: dict[str, str] = {}
+        for kinds in [kinds for kinds in self._projects if kinds not in self._found]:
             try:
-                await check_columns(columns, project_id, where)
+                for project_id in self._projects[kinds]:
+                    if await columns(project_id, CACHE_SECONDS):
+                        await check_columns(columns, project_id, self._leaves[kinds])
+                        break
             except FilterCheckError as error:
-                return error.issues
-            break
-    return ()
+                for issue in error.issues:
+                    if issue.type != "not_allowed":  # a value can be new; until then a 0 is right
+                        sentences[cast("Comparison", issue.node).column_id] = f"the count is 0, and {issue.msg}"
+        return sentences
 
 
 async def check_columns(columns: Columns, project_id: str, where: Filter) -> None:
@@ -141,9 +125,7 @@ class ColumnChecks:
         self._warned: set[str] = set()
         self._silent_until = -inf
 
-    async def count(
-        self, query: CountQuery, deadline: float | None, *, interactive: bool = True
-    ) -> tuple[int, Attempts]:
+    async def count(self, query: CountQuery, deadline: float | None, interactive: bool) -> tuple[int, Attempts]:
         """
         The count of a query whose filter fits its project's columns; otherwise like `Requester.count`.
 
@@ -157,9 +139,9 @@ class ColumnChecks:
                 columns = partial(self._catalog, deadline=deadline, interactive=interactive)
                 await check_columns(columns, query.project_id, where)
             except GalileoError as error:
-                error.query = cast("Counted", query)
+                error.query = cast("Any", query)  # pyright takes the converter's type for the field's
                 raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
-        return await self._requester.count(query, deadline, interactive=interactive)
+        return await self._requester.count(query, deadline, interactive)
 
     async def warn_of(self, zeros: Zeros, deadline: float | None) -> None:
         """
@@ -197,21 +179,18 @@ class ColumnChecks:
         try:
             oldest = began - age if isinstance(columns.answer, ColumnCatalog) else began  # errors aren't cached
             if columns.answered_at <= oldest:
-                await self._ask(columns, CountQuery(project_id), deadline, interactive)
+                query = CountQuery(project_id)
+                body = columns_body(query, None, None)
+                try:
+                    catalog, _ = await self._requester.send(COLUMNS, query, body, deadline, interactive=interactive)
+                    columns.answer = catalog
+                except DeadlineExceededError:  # of this count alone
+                    raise
+                except GalileoError as error:
+                    columns.answer = error.with_traceback(None)
+                columns.answered_at = asyncio.get_running_loop().time()
         finally:
             columns.lock.release()
         if isinstance(columns.answer, ColumnCatalog):
             return columns.answer
         raise copy(columns.answer)
-
-    async def _ask(self, columns: _Answer, query: CountQuery, deadline: float | None, interactive: bool) -> None:
-        body = columns_body(query, None, None)
-        try:
-            catalog, _ = await self._requester.send(COLUMNS, query, body, deadline, interactive=interactive)
-        except DeadlineExceededError:  # of this count alone
-            raise
-        except GalileoError as error:
-            columns.answer = error.with_traceback(None)
-        else:
-            columns.answer = catalog
-        columns.answered_at = asyncio.get_running_loop().time()

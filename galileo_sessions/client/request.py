@@ -11,24 +11,23 @@ import asyncio
 import inspect
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from copy import copy
 from math import ceil, inf
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from attrs import define, evolve, field
 
 from galileo_sessions import errors
-from galileo_sessions.client.auth.authentication import Authentication
+from galileo_sessions.client.auth import Authentication
 from galileo_sessions.client.flow.control import Permit
 from galileo_sessions.client.flow.outcome import IGNORED, Outcome
 from galileo_sessions.client.flow.queue import Queue
-from galileo_sessions.client.policy import FirstAttempts, Retries
+from galileo_sessions.client.policy import FirstAttempts, Retries, verdict_on
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.client.responses import COUNT, Endpoint, Reply
 from galileo_sessions.client.settings import DAY, PATIENCE, Retry
 from galileo_sessions.client.transport import Transport, closed_error
-from galileo_sessions.client.verdict import verdict_on
 
 T = TypeVar("T")
 
@@ -39,14 +38,8 @@ _LINE = "POST %s: attempt %d, status %s, %.0f ms"
 
 Attempts = tuple[errors.Attempt, ...]
 OnAttempt = Callable[[errors.Attempt], object]
-
-
-class Count(Protocol):
-    """Counts a query, until a deadline on the loop's clock; `interactive` is False for the targets of a fan-out."""
-
-    async def __call__(
-        self, query: CountQuery, deadline: float | None, *, interactive: bool = True
-    ) -> tuple[int, Attempts]: ...
+Count = Callable[[CountQuery, float | None, bool], Awaitable[tuple[int, Attempts]]]
+"""Counts a query until a deadline on the loop's clock; the last argument is `interactive`, as in `Requester.send`."""
 
 
 @define
@@ -132,10 +125,6 @@ def refuse_coroutine_function(name: str, callback: Callable[[T], object] | None)
         raise errors.ConfigurationError(f"{name} must be a plain function, got the coroutine function {shown}")
 
 
-def _jitter(most: float) -> float:
-    return random.uniform(0, most)  # noqa: S311  # spreads retries, protects nothing
-
-
 @define(eq=False)
 class Requester:
     """Sends queries and reads the responses."""
@@ -152,15 +141,13 @@ class Requester:
     """Gives the permits."""
     on_attempt: OnAttempt | None
     """Called after each attempt. What it raises is logged."""
-    jitter: Callable[[float], float] = _jitter
+    jitter: Callable[[float], float] = lambda most: random.uniform(0, most)  # noqa: S311  # protects nothing
     """A random time of at most so many seconds."""
     _loop: asyncio.AbstractEventLoop | None = None
     _under_way: int = 0
     _first_attempts: FirstAttempts = field(factory=FirstAttempts)
 
-    async def count(
-        self, query: CountQuery, deadline: float | None, *, interactive: bool = True
-    ) -> tuple[int, Attempts]:
+    async def count(self, query: CountQuery, deadline: float | None, interactive: bool) -> tuple[int, Attempts]:
         """The count of a query, and the attempts that it took; see `send`."""
         if not query.body:  # it selects no session
             return 0, ()

@@ -14,11 +14,12 @@ from attrs import define, field, frozen
 
 from galileo_sessions import errors
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.validation import explain
-from galileo_sessions.display import brief
+from galileo_sessions.display import brief, shortened
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.filters.json import strict_json
-from galileo_sessions.filters.nodes import ALWAYS
+from galileo_sessions.filters.marking import SHOWN, mark
+from galileo_sessions.filters.nodes import ALWAYS, Filter, LeafFilter
+from galileo_sessions.filters.tree import Path, nodes_at
 
 T = TypeVar("T")
 E = TypeVar("E", bound=errors.GalileoError)
@@ -26,6 +27,11 @@ E = TypeVar("E", bound=errors.GalileoError)
 _COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*')
 _MAX_COUNT = 2**63 - 1
 _KEPT = 2048  # characters of a body that an error keeps
+
+_MAX_ENTRIES = 1_000
+_MAX_MESSAGE = 2_048  # characters of an entry's message that are kept
+_LOC_KEYS = ("filters", "filter_tree", "and", "or", "not", "filter")
+_LEAF_FIELDS = ("column_id", "operator", "value", "case_sensitive", "user_ids")
 
 _FIELDS = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining")
 _ITEM = re.compile(r'("[^"]*")((?:\s*;\s*\w+=(?:"[^"]*"|[\d.]+))*)')  # of a list: a policy's name and its parameters
@@ -200,6 +206,79 @@ def _said(body: bytes) -> str:
     except (ValueError, RecursionError, KeyError, TypeError):
         text = None
     return _excerpt(text if isinstance(text, str) else _beginning(body))
+
+
+# ---- what a 422 says -------------------------------------------------------------------------------------------------
+# A pydantic server turns one wrong leaf into about ten entries: it reports each kind of node that it tried.
+# The useful entry is the one whose `loc` leads to a node of the filter, through positions and the keys and, or, not and
+# filter. The other words of a `loc` are names of the server's classes, which may change, so they are skipped.
+
+
+def explain(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tuple[tuple[errors.Issue, ...], str]:
+    """
+    What the body of a 422 says about a query.
+
+    Args:
+        body: The body, without secrets.
+        where: The query's filter, sent as `filter_tree`.
+        filters: The query's flat list of leaves, sent as `filters`.
+
+    Returns:
+        The entries, at most 1,000; and a text of about 100 lines: what is wrong, and the drawing with each wrong
+        node marked. Without entries of FastAPI's form, both are empty.
+    """
+    root, tree = ("filters", filters) if filters else ("filter_tree", where)
+    entries = _entries(body)
+    places = nodes_at(tree, [_path(loc, root) for loc, _, _ in entries])
+    issues = [errors.Issue(*entry, node) for entry, (_, node) in zip(entries, places, strict=True)]
+    wrong = [
+        (path, _complaint(issue)) for issue, (path, _) in zip(issues, places, strict=True) if issue.node is not None
+    ]
+    other = [issue for issue in issues if root not in issue.loc]
+    lost = [issue for issue in issues if root in issue.loc and issue.node is None]
+    if lost and not wrong:
+        other.append(max(lost, key=lambda issue: len(issue.loc)))
+    complaints, drawing = mark(tree, wrong) if wrong else ([], "")
+    plain = [f"{'.'.join(map(str, issue.loc)).removeprefix('body.')[:300]}: {issue.msg}" for issue in other]
+    lines = list(dict.fromkeys([*plain, *complaints]))
+    text = "; ".join([shortened(line, 400) for line in lines[:SHOWN]])
+    if len(lines) > SHOWN:
+        text += f"; and {len(lines) - SHOWN:,} more"
+    return tuple(issues), f"{text}\n{drawing}" if drawing else text
+
+
+def _entries(body: bytes) -> list[tuple[Path, str, str]]:
+    """The `loc`, `msg` and `type` of each entry of FastAPI's form. A server can send anything."""
+    try:
+        entries: Any = json.loads(body)["detail"][:_MAX_ENTRIES]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return []
+    found: list[tuple[Path, str, str]] = []
+    for entry in entries:
+        match entry:
+            case {"loc": [*loc], "msg": str(msg), "type": str(kind)} if set(map(type, loc)) <= {str, int}:
+                found.append((tuple(loc), msg[:_MAX_MESSAGE], kind[:_MAX_MESSAGE]))
+            case _:
+                pass
+    return found
+
+
+def _path(loc: Path, root: str) -> Path | None:
+    """The steps of a `loc` that lead down the filter, or None if it leads elsewhere."""
+    steps = [step for step in loc if step in _LOC_KEYS or isinstance(step, int)]
+    if steps[:1] != [root]:
+        return None
+    if "filter" in steps:
+        return tuple(steps[1 : steps.index("filter") + 1])
+    return tuple(steps[1:2] if root == "filters" else steps[1:])
+
+
+def _complaint(issue: errors.Issue) -> str:
+    fields = [step for step in issue.loc if step in _LEAF_FIELDS]
+    return f"{fields[0]}: {issue.msg}" if fields else issue.msg
+
+
+# ---- what headers say -----------------------------------------------------------------------------------------------
 
 
 def retry_after(value: str, now: datetime) -> float | None:

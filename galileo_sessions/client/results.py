@@ -132,7 +132,8 @@ class CountReport:
         Raises:
             ExceptionGroup: with all of them.
         """
-        _raise(self.errors, len(self.results))
+        if self.errors:
+            raise ExceptionGroup(repr(self)[1:-1], self.errors)
 
 
 # ---- counts by day, bin or value -------------------------------------------------------------------------------------
@@ -171,17 +172,13 @@ class ProjectCounts:
     parts: dict[str, CountResult]
     previous: CountResult | None
     unfiltered: CountResult | None
+    errors: tuple[GalileoError, ...]
+    """The errors of the counts that failed."""
 
     @property
     def project_id(self) -> str:
         """The project."""
         return self.whole.query.project_id
-
-    @property
-    def errors(self) -> tuple[GalileoError, ...]:
-        """The errors of the counts that failed."""
-        more = [result for result in (self.previous, self.unfiltered) if result is not None]
-        return _errors_of([*self.parts.values(), self.whole, *more])
 
     @property
     def error(self) -> GalileoError | None:
@@ -250,20 +247,17 @@ class Collector:
         if len(results) < self._size:
             return None
         del self._pending[project]
-        plan, ordered = self._breakdown, iter(sorted(results, key=lambda result: result.index))
+        results.sort(key=lambda result: result.index)
+        plan, ordered = self._breakdown, iter(results)
         parts = {label: next(ordered) for label in plan.parts}
         whole = next(ordered)
         previous = None if plan.previous is None else next(ordered)
         unfiltered = None if plan.unfiltered is None else next(ordered)
-        return ProjectCounts(plan, whole, parts, previous, unfiltered)
+        return ProjectCounts(plan, whole, parts, previous, unfiltered, _errors_of(results))
 
 
 def _copy(counts: Mapping[str, Any]) -> dict[str, Any]:
     return dict(counts)
-
-
-def _sum(counts: Mapping[str, int]) -> int:
-    return sum(counts.values())
 
 
 class _Held(Mapping[str, V]):
@@ -298,7 +292,7 @@ class CountsBy(_Held[int]):
     _held: dict[str, int] = field(converter=_copy)
     disjoint: bool = True
     """Whether no session is in two parts, as far as the partition knows."""
-    whole: int = field(default=Factory(_sum, takes_self=True), kw_only=True)
+    whole: int = field(default=Factory(lambda self: sum(self.values()), takes_self=True), kw_only=True)
     """The sessions that were divided, each counted once. Default: the sum of the counts."""
 
     @property
@@ -308,7 +302,7 @@ class CountsBy(_Held[int]):
 
         If sessions arrive between the requests, parts that can't overlap can exceed it. Then it is their sum.
         """
-        return max(self.whole, _sum(self)) if self.disjoint else self.whole
+        return max(self.whole, sum(self.values())) if self.disjoint else self.whole
 
     def rows(self) -> list[dict[str, Any]]:
         """
@@ -358,7 +352,8 @@ class CountsBy(_Held[int]):
             return False
         return super().__eq__(other)
 
-    __hash__ = _Held[int].__hash__
+    def __hash__(self) -> int:
+        return super().__hash__()
 
     def __repr__(self) -> str:
         return f"<CountsBy: {display.some(len(self), 'label')}, total {self.total:,}>"
@@ -400,7 +395,8 @@ class CountsTable(_Held[CountsBy]):
         Raises:
             ExceptionGroup: with all of them.
         """
-        _raise(self.errors)
+        if self.errors:
+            raise ExceptionGroup(repr(self)[1:-1], self.errors)
 
     def __repr__(self) -> str:
         failed = f", {len(self.errors):,} failed" if self.errors else ""
@@ -418,10 +414,3 @@ class CountsTable(_Held[CountsBy]):
 
 def _errors_of(results: Iterable[CountResult]) -> tuple[GalileoError, ...]:
     return tuple([result.error for result in results if result.error is not None])
-
-
-def _raise(errors: tuple[GalileoError, ...], total: int | None = None) -> None:
-    if errors:
-        counts = display.some(len(errors) if total is None else total, "count")
-        of = "" if total is None else f"{len(errors):,} of "
-        raise ExceptionGroup(f"{of}{counts} failed", errors)

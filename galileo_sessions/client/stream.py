@@ -45,9 +45,11 @@ from inspect import isgenerator
 from typing import Any, Self, TypeAlias, cast
 from uuid import UUID
 
+from attrs import define, field
+
 from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.query import CountQuery, narrowed
-from galileo_sessions.client.request import Count, call_back, refuse_coroutine_function
+from galileo_sessions.client.request import Count, call_back
 from galileo_sessions.client.results import CountReport, CountResult, OnProgress, Progress
 from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
 
@@ -69,6 +71,7 @@ class _Join(asyncio.Future[None]):
         return False
 
 
+@define(eq=False, repr=False, slots=False)
 class CountStream:
     """
     Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in stream:`.
@@ -79,29 +82,18 @@ class CountStream:
     Leaving the block in any way cancels all requests, and joins every task, before it returns.
     """
 
-    def __init__(
-        self,
-        targets: Targets,
-        template: CountQuery,
-        *,
-        count: Count,
-        queue: Queue,
-        concurrency: int,
-        ordered: bool,
-        fail_fast: bool,
-        timeout: float | None,
-        on_progress: OnProgress | None,
-    ) -> None:
-        refuse_coroutine_function("on_progress", on_progress)
-        self._targets = targets
-        self._template = template
-        self._count = count
-        self._queue = queue
-        self._concurrency = concurrency
-        self._fail_fast = fail_fast
-        self._timeout = timeout
-        self._on_progress = on_progress
-        self._total = _length(targets)
+    _targets: Targets = field(alias="targets")
+    _template: CountQuery = field(alias="template")
+    _count: Count = field(alias="count")
+    _queue: Queue = field(alias="queue")
+    _concurrency: int = field(alias="concurrency")
+    _ordered: bool = field(alias="ordered")
+    _fail_fast: bool = field(alias="fail_fast")
+    _timeout: float | None = field(alias="timeout")
+    _on_progress: OnProgress | None = field(alias="on_progress")
+
+    def __attrs_post_init__(self) -> None:
+        self._total = _length(self._targets)
         self._started: float | None = None
         self._ended: float | None = None
         self._deadline: float | None = None
@@ -109,7 +101,7 @@ class CountStream:
         self._results: deque[CountResult] = deque()
         self._wanted = asyncio.Event()  # more queries; the feeder waits for it
         self._waiting: deque[asyncio.Future[None]] = deque()  # a consumer waits for each
-        self._early: dict[int, CountResult] | None = {} if ordered else None
+        self._early: dict[int, CountResult] | None = {} if self._ordered else None
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
         self._failure: BaseException | None = None
         self._aborted = False
@@ -258,7 +250,7 @@ class CountStream:
             total: int | None = None
             error: GalileoError | None = None
             try:
-                total, attempts = await self._count(query, self._deadline, interactive=False)
+                total, attempts = await self._count(query, self._deadline, False)
             except GalileoError as problem:
                 if self._fail_fast or isinstance(problem, AuthenticationError):
                     self._abort(problem)

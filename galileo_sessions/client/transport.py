@@ -1,7 +1,24 @@
 """
 One HTTP exchange: a request sent, and its response or an error of ours, until a deadline.
 
-Only this file, `body` and `local` call aiohttp.
+Only this file and `local` call aiohttp.
+
+Theory of operation
+===================
+
+HTTP/1.1 doesn't say to which request an answer belongs: what comes next on a connection answers the request that was
+sent last. So after a gateway that gives up with a 504, and passes on the service's answer a moment later, each request
+would get the answer of the one before it::
+
+    sent        POST 1                 POST 2              POST 3
+    arrives            504, 200 (1)           200 (2)             200 (3)
+    taken              504             200 (1)             200 (2)
+
+aiohttp hands out an idle connection without looking whether something has arrived on it. The one place where it calls
+code of ours between its choice of a connection and the sending is the request's body, and it does so in an injected
+session too. So the body looks, and isn't sent after such bytes. What arrives between that look and the moment at which
+the server has the request can't be told from an answer. Therefore a connection is also closed after each
+status that a late answer can follow.
 """
 
 from __future__ import annotations
@@ -9,26 +26,33 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 import ssl as tls
 import warnings
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping
+from contextlib import contextmanager
+from functools import partial
 from math import inf
-from typing import Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from weakref import WeakKeyDictionary
 
 import aiohttp
+from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from galileo_sessions import errors
 from galileo_sessions.client.address import proxy_of
-from galileo_sessions.client.body import Body, Connection, Used, can_look, no_connections
 from galileo_sessions.client.responses import Response, final
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.settings import Timeouts
 from galileo_sessions.display import brief
 
+if TYPE_CHECKING:  # no part of aiohttp's documentation, so it may be missing: see `can_look`
+    from aiohttp.client_proto import ResponseHandler
+
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
 Phase: TypeAlias = Literal["connect", "response", "body"]
-_Send: TypeAlias = Callable[[Body], Awaitable[aiohttp.ClientResponse]]
+_Send: TypeAlias = "Callable[[Body], Awaitable[aiohttp.ClientResponse]]"
 
 _MAX_422 = 16 << 20  # bytes that are read of a 422, which repeats parts of the filter
 _MAX_PAGE = 64 * 1024  # bytes that are read of other responses that aren't a 200
@@ -80,7 +104,7 @@ class Transport:
         self._timeout = self._timeout_of(timeouts.attempt)
         self._deadlines = Deadlines()
         self._ssl = ssl
-        self._used: Used | None = no_connections() if can_look() else None
+        self._used: Used | None = WeakKeyDictionary() if can_look() else None
         if self._used is None:
             version = f"aiohttp {aiohttp.__version__} doesn't show whether a connection can be used again"
             warnings.warn(f"{version}, so each request opens one of its own", RuntimeWarning, stacklevel=3)
@@ -159,7 +183,7 @@ class Transport:
             content.is_answered = True
             if content.connection is None and response.connection is not None:  # Python 3.11 sends in a task
                 if response.closed:  # which won't begin any more: the response was there before
-                    content.note(cast("Connection", response.connection.protocol), came_early=True)
+                    content.note(cast("ResponseHandler", response.connection.protocol), came_early=True)
                 else:
                     await asyncio.sleep(0)  # for the task to begin
             return await self._receive(response, content, max_body)
@@ -248,18 +272,13 @@ async def _read(response: aiohttp.ClientResponse, max_body: int) -> bytes:
         problem = "the service compressed its response, although the client asked it not to"
         raise final(errors.ProtocolError(problem))
     length = max_body + 1 if is_ok else _MAX_422 if response.status == 422 else _MAX_PAGE
-    body = content.read_nowait() if content.is_eof() else await _beginning(content, length)  # a count is there at once
-    if is_ok and len(body) > max_body:
-        problem = f"the service's response is longer than {max_body:,} bytes; the rest was not read"
-        raise final(errors.ProtocolError(problem))
-    return body[:length]
-
-
-async def _beginning(content: aiohttp.StreamReader, length: int) -> bytes:
     body = bytearray()
     while len(body) < length and not content.at_eof():
         body += await content.readany()
-    return bytes(body)
+    if is_ok and len(body) > max_body:
+        problem = f"the service's response is longer than {max_body:,} bytes; the rest was not read"
+        raise final(errors.ProtocolError(problem))
+    return bytes(body[:length])
 
 
 def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportError | errors.ConfigurationError:
@@ -312,6 +331,89 @@ def _check_injected(session: aiohttp.ClientSession) -> None:
         )
 
 
+Used: TypeAlias = "MutableMapping[ResponseHandler, Callable[[], object]]"
+"""The connections that have carried a request, and for each, what tells whether its socket has something unread."""
+
+
+class Body(aiohttp.Payload):
+    """
+    The body of one request, and what is known about its connection. Its repr doesn't show it.
+
+    Args:
+        content: What is sent.
+        used: The connections of the client's earlier requests, to which this one's is added. None means not to look.
+    """
+
+    connection: ResponseHandler | None = None
+    """The connection that aiohttp chose; None until the request is about to be sent."""
+    came_early: bool = False
+    """Whether something had arrived on the connection already."""
+    is_refused: bool = False
+    """Whether it wasn't sent, because its answer couldn't be told from what had arrived."""
+    is_answered = False
+    """Whether the head of a response has arrived."""
+
+    def __init__(self, content: bytes, used: Used | None) -> None:
+        super().__init__(content, content_type="application/json")
+        self._size = len(content)
+        self._used = used
+
+    @property
+    def autoclose(self) -> bool:
+        """Nothing has to be closed."""
+        return True
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """The text, for a session's middleware."""
+        return str(self._value, encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """
+        Sends the request; aiohttp has kept its head until now, too.
+
+        Raises:
+            ConnectionError: if it is refused; the connection is closed.
+        """
+        if self._used is not None:
+            connection = cast("ResponseHandler", cast("Any", writer).protocol)
+            self.note(connection, came_early=connection.should_close)
+            if self.is_refused:
+                connection.close()
+                raise ConnectionError
+        await writer.write(self._value)
+
+    def note(self, connection: ResponseHandler, *, came_early: bool) -> None:
+        """Notes the connection, and looks for what has arrived on it and isn't read yet."""
+        used = cast("Used", self._used)
+        has_unread = used.get(connection)
+        self.connection, self.came_early = connection, came_early
+        if has_unread is None:
+            used[connection] = _listener(connection)
+        else:
+            self.came_early = self.is_refused = came_early or bool(has_unread())
+
+
+def _listener(connection: ResponseHandler) -> Callable[[], object]:
+    """What tells whether a socket has anything unread: bytes of HTTP, messages of TLS, or its end."""
+    socket = cast("asyncio.BaseTransport", connection.transport).get_extra_info("socket")
+    if not hasattr(select, "poll"):  # on Windows
+        return lambda: select.select([socket], [], [], 0)[0]
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return partial(poll.poll, 0)
+
+
+def can_look() -> bool:
+    """Whether the installed aiohttp has the names that a `Body` uses, which are no part of its documentation."""
+    try:
+        from aiohttp.client_proto import ResponseHandler  # noqa: PLC0415  # it may be missing
+        from aiohttp.http_writer import StreamWriter  # noqa: PLC0415
+    except ImportError:
+        return False
+    used = ("transport", "should_close", "close")
+    return hasattr(StreamWriter, "protocol") and all(hasattr(ResponseHandler, name) for name in used)
+
+
 class Deadlines:
     """
     The deadlines of the tasks of one event loop, which share one timer: one for each would cost a tenth of a count.
@@ -321,26 +423,32 @@ class Deadlines:
     """
 
     def __init__(self) -> None:
-        self._pending: set[Deadline] = set()
+        self._pending: dict[asyncio.Task[Any], float] = {}
         self._timer: asyncio.Handle | None = None
         self._rings_at = inf
 
-    def at(self, when: float) -> Deadline:
-        """`with deadlines.at(when):` does for a task what `async with asyncio.timeout_at(when):` does."""
-        return Deadline(self, when)
+    @contextmanager
+    def at(self, when: float) -> Generator[None]:
+        """
+        `with deadlines.at(when):` does for a task what `async with asyncio.timeout_at(when):` does.
 
-    def add(self, deadline: Deadline) -> None:
-        """Cancels the task when the deadline passes, unless it is removed before."""
-        self._pending.add(deadline)
-        if deadline.when < self._rings_at:
-            self._set_timer(deadline.when)
-
-    def remove(self, deadline: Deadline) -> bool:
-        """Whether the deadline hadn't passed."""
-        if deadline not in self._pending:
-            return False
-        self._pending.remove(deadline)
-        return True
+        Raises:
+            TimeoutError: if the deadline has ended the block. Other cancellations win.
+        """
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        cancelling, is_cancelled = task.cancelling(), False
+        self._pending[task] = when
+        if when < self._rings_at:
+            self._set_timer(when)
+        try:
+            yield
+        except asyncio.CancelledError:
+            is_cancelled = True
+            raise
+        finally:
+            has_passed = self._pending.pop(task, None) is None
+            if has_passed and task.uncancel() <= cancelling and is_cancelled:
+                raise TimeoutError
 
     def drop_timer(self) -> None:
         """Leaves no timer behind, unless a deadline is pending."""
@@ -354,28 +462,7 @@ class Deadlines:
         self._timer = None if when == inf else asyncio.get_running_loop().call_at(when, self._ring)
 
     def _ring(self) -> None:
-        for deadline in [deadline for deadline in self._pending if deadline.when <= self._rings_at]:
-            self._pending.remove(deadline)
-            _ = deadline.task.cancel()
-        self._set_timer(min((deadline.when for deadline in self._pending), default=inf))
-
-
-class Deadline:
-    """A block of the current task that ends with a TimeoutError when its time is over. Other cancellations win."""
-
-    __slots__ = ("_all", "_cancelling", "task", "when")
-
-    def __init__(self, all_of_them: Deadlines, when: float) -> None:
-        self.when: float = when
-        self.task: asyncio.Task[Any] = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._all = all_of_them
-        self._cancelling = self.task.cancelling()
-
-    def __enter__(self) -> None:
-        self._all.add(self)
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self._all.remove(self):
-            return
-        if self.task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise TimeoutError
+        for task in [task for task, when in self._pending.items() if when <= self._rings_at]:
+            del self._pending[task]
+            _ = task.cancel()
+        self._set_timer(min(self._pending.values(), default=inf))

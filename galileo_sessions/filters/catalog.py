@@ -166,9 +166,9 @@ class ColumnCatalog(Mapping[str, Any]):
         if not issues:
             return where
         _, drawing = mark(where, [(issue.loc[:-1], issue.msg) for issue in issues])
-        counted = "1 leaf doesn't" if len(issues) == 1 else f"{len(issues):,} leaves don't"
-        first = f", of which the first {SHOWN} are marked" if len(issues) > SHOWN else ""
-        raise FilterCheckError(f"{counted} fit the columns{first}:\n{drawing}", issues=tuple(issues))
+        counted = "1 condition doesn't" if len(issues) == 1 else f"{len(issues):,} conditions don't"
+        first = f" (the first {SHOWN} are marked)" if len(issues) > SHOWN else ""
+        raise FilterCheckError(f"{counted} match the project's columns{first}:\n{drawing}", issues=tuple(issues))
 
     def __getitem__(self, column_id: str) -> Any:
         filter_type = FILTER_TYPES.get(self.info(column_id).filter_type or "")
@@ -286,7 +286,7 @@ _Allowed: TypeAlias = Callable[[ColumnInfo, bool], frozenset[Any]]
 def _allowed_values(info: ColumnInfo, fold: bool) -> frozenset[Any]:  # functools.cache
     """A column's allowed values, to compare with those in filters; empty if any has a different type."""
     wanted = FilterType.TEXT if info.filter_type == FilterType.COLLECTION else info.filter_type
-    one_of_each_type: dict[type[Any], Any] = {type(value): value for value in info.allowed_values}
+    one_of_each_type: dict[type[object], object] = {type(value): value for value in info.allowed_values}
     if any(filter_type_of(value) != wanted for value in one_of_each_type.values()):
         return frozenset()
     return frozenset(map(str.casefold, info.allowed_values) if fold else info.allowed_values)

@@ -40,7 +40,7 @@ async def test_columns_as_code(server, run):
     status, code, _ = await run("columns", IDS[0], "-f", "python")
     assert status == 0
     assert code.isascii() or code.replace("\U0001f600", "").isascii()
-    assert 'score = Col.number("score")\n' in code
+    assert "score = Col.number('score')\n" in code
     exec(code, names := {})
     made = [value for name, value in names.items() if name not in ("Col", "__builtins__")]
     assert [column.column_id for column in made] == [*ids, "untyped"]

@@ -29,7 +29,7 @@ async def test_failures_that_are_alike_are_summed_up(server, run):
     assert (status, [row["project_id"] for row in errors]) == (1, IDS[:6])
     assert errors[5]["error"]["type"] == "ResponseError"
     assert errors[5]["error"]["message"].startswith("400")
-    *first, more, other, total = err.splitlines()
+    *first, other, more, total = err.splitlines()
     assert [line.partition(":")[0] for line in (*first, other)] == [*IDS[:3], IDS[5]]
     assert more == "2 more counts failed with NotFoundError; --errors FILE writes all of them"
     assert total.startswith("6 of 12 projects counted, 6 failed, ")

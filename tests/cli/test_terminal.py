@@ -36,10 +36,11 @@ async def test_counts_on_a_terminal(show, server):
 
 def test_the_bar_estimates_the_time_left():
     """The pace so far gives the time that is left, in whole seconds; at the end there is none."""
-    screen, shown = Screen(), []
+    shown = []
     for done in (1_000, 4_000):
         progress = Progress(done, 2, 4_000, in_flight=8, width=64, elapsed=30.1, rate=inf, breaker_open=False)
-        screen.show(SimpleNamespace(progress=progress))
+        screen = Screen(SimpleNamespace(progress=progress))
+        screen.show_progress()
         shown.append(screen._bar.tasks[0].description)
     assert shown == [
         "1,000 of 4,000, 33 a second, 0:01:31 left, 2 failed, limit 64",

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.strategies import filters, leaves, leaves_drawn
 
 from galileo_sessions import ALWAYS, And, Col, Filter, Issue, Not, Or, all_of
-from galileo_sessions.client.validation import explain
+from galileo_sessions.client.responses import explain
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 

@@ -57,13 +57,13 @@ def noted() -> Iterator[Steps]:
 
 
 async def test_a_warm_count_takes_a_short_path() -> None:
-    """It enters ten files, and each call into another file leads closer to the network or back with the answer."""
+    """It enters nine files, and each call into another file leads closer to the network or back with the answer."""
     where = Col("input").contains("x")
     async with raw_server(http()) as server, client(server.url) as galileo:
         for _ in range(3):
             await galileo.count(PROJECT, where)
         with noted() as steps:
             assert await galileo.count(PROJECT, where) == 7
-    path = {"client", "query", "request", "flow", "authentication", "transport", "body", "secret", "responses"}
+    path = {"client", "query", "request", "flow", "auth", "transport", "secret", "responses"}
     assert steps.files == path | {"policy"}
     assert steps.calls <= 12, "a call and its return are two passages from one file to another"

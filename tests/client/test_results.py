@@ -132,7 +132,7 @@ async def test_a_project_that_fails_is_not_in_the_table():
     ]
     assert (told[-1].done, told[-1].total) == (9, 9)
     assert repr(table) == "<CountsTable: 2 projects, total 4, 3 failed>"
-    with pytest.raises(ExceptionGroup, match="3 counts failed"):
+    with pytest.raises(ExceptionGroup, match="CountsTable: 2 projects, total 4, 3 failed"):
         table.raise_for_errors()
 
 

@@ -8,7 +8,7 @@ from base64 import urlsafe_b64encode
 import pytest
 
 from galileo_sessions import ConfigurationError, LoginError, Secret, ServerError
-from galileo_sessions.client.auth.login import TokenCache, lifetime
+from galileo_sessions.client.auth import TokenCache, lifetime
 
 
 async def idling() -> None:

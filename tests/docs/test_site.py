@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 import click
@@ -20,6 +21,7 @@ import pytest
 from aiohttp import web
 from support.browser import CHROMIUM, Tab, browser
 
+from galileo_sessions import __version__
 from galileo_sessions.cli.commands import program
 
 ROOT = Path(__file__).parents[2]
@@ -131,6 +133,16 @@ def test_the_terminal_holds_what_the_command_prints() -> None:
     shown = words((DOCS / "pictures" / "terminal.svg").read_text(encoding="utf-8"))
     assert shown[0] == "$ galileo-sessions demo"
     assert shown[1:] == [line if len(line) <= 60 else f"{line[:59]}…" for line in expected]
+
+
+def test_the_terminal_has_a_bar_for_each_day() -> None:
+    """With its count, as long as that is; the total above is the sum."""
+    shown = words((DOCS / "pictures" / "by_day_terminal.svg").read_text(encoding="utf-8"))
+    days = [re.fullmatch(r"2026-05-(\d\d) +(\d+) +[\d.]+% +(\S+) *", line) for line in shown[3:17]]
+    found = [(int(day[1]), int(day[2]), len(day[3])) for day in days if day]
+    assert [day for day, *_ in found] == [*range(1, 15)]
+    assert shown[2].split()[1] == str(sum(count for _, count, _ in found))
+    assert all(abs(length / count - found[0][2] / found[0][1]) < 1 for _, count, length in found)
 
 
 def test_charts_follow_their_tables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,3 +258,35 @@ async def test_no_line_goes_through_a_label(site: Path, tmp_path: Path) -> None:
                 await tab.open(f"{place}/_images/{picture.name}")
                 found[picture.name] = await tab.ask(STRAY)
     assert found == {name: [] for name in found}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
+async def test_an_old_link_leads_to_the_page_of_its_name(site: Path, tmp_path: Path) -> None:
+    """All names were on one page."""
+    async with served(site) as place, browser(tmp_path) as tab:
+        await tab.do("Page.navigate", url=f"{place}/api.html#galileo_sessions.CountReport.total")
+        await tab.wait_for("location.href.endsWith('/api-results.html#galileo_sessions.CountReport.total')")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
+async def test_a_page_shows_its_contents_beside_it(site: Path, tmp_path: Path) -> None:
+    """On a screen of 1280 pixels, with the version and the changelog."""
+    async with served(site) as place, browser(tmp_path) as tab:
+        await tab.resize(1280)
+        await tab.open(f"{place}/filters.html")
+        entry = """document.querySelector('.toc-tree a[href="#operators"]').getBoundingClientRect()"""
+        assert await tab.ask(f"{entry}.width > 0 && {entry}.right < 1280")
+        assert __version__ in str(await tab.ask("document.querySelector('.release').innerText"))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
+async def test_the_search_of_the_site_finds(site: Path, tmp_path: Path) -> None:
+    """In a browser, with the site's own scripts."""
+    found = {}
+    async with served(site) as place, browser(tmp_path) as tab:
+        for query in QUESTIONS:
+            await tab.open(f"{place}/search.html?q={quote(query)}")
+            await tab.wait_for("document.querySelector('#search-results .search-summary')?.innerText.match(/found/)")
+            results = "[...document.querySelectorAll('#search-results li a')].map(a => a.getAttribute('href'))"
+            found[query] = {str(link).partition(".html")[0] for link in await tab.ask(results)}
+    assert [query for query, page in QUESTIONS.items() if page not in found[query]] == []

@@ -133,7 +133,7 @@ def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str, 
     assert (code, where, ("filter",)) == (issue.type, issue.node, issue.loc)
     assert issue.msg.startswith(message)
     assert [(where, {(): issue.msg})] == marks
-    assert "1 leaf doesn't fit the columns:\nthe drawing" == str(caught.value)
+    assert "1 condition doesn't match the project's columns:\nthe drawing" == str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ def test_all_leaves_are_judged_at_once(marks: list[Any]) -> None:
             found = found[step]
         assert dump_filter(issue.node)["filter"] == found
     assert [(*path, "filter") for path in marks[0][1]] == [issue.loc for issue in caught.value.issues]
-    assert str(caught.value).startswith("3 leaves don't fit the columns:\n")
+    assert str(caught.value).startswith("3 conditions don't match the project's columns:\n")
     assert caught.value == pickle.loads(pickle.dumps(caught.value))
 
 
@@ -199,7 +199,7 @@ def test_the_error_shows_the_filter() -> None:
     with pytest.raises(FilterCheckError) as caught:
         CATALOG.check(Col("input").eq("x") & ~Col("inptu").eq("y"))
     shown = str(caught.value)
-    assert shown.index("1 leaf doesn't fit") < shown.index("input") < shown.index("there is no column 'inptu'")
+    assert shown.index("1 condition doesn't match") < shown.index("input") < shown.index("there is no column 'inptu'")
 
 
 def test_only_filters_are_checked() -> None:
@@ -225,7 +225,9 @@ def test_the_largest_filter_is_checked() -> None:
         many.check(all_of([Col(f"kolumn {i}").eq("x") for i in range(10_000)]))
     assert time.process_time() - began < 5
     assert 10_000 == len(caught.value.issues)
-    assert str(caught.value).startswith("10,000 leaves don't fit the columns, of which the first 10 are marked:\n")
+    assert str(caught.value).startswith(
+        "10,000 conditions don't match the project's columns (the first 10 are marked):\n"
+    )
     assert len(str(caught.value)) < 10_000
     assert 10 == sum("did you mean" in issue.msg for issue in caught.value.issues)
 

@@ -131,6 +131,25 @@ FlowMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=4
 test_invariants = FlowMachine.TestCase
 
 
+@settings(max_examples=60, derandomize=True)
+@given(limit=st.integers(1, 128), latency=st.floats(0.001, 2.0), initial=st.integers(1, 30), gap=GAPS)
+def test_successes_at_the_same_latency_widen(limit, latency, initial, gap):
+    """While requests wait and all succeed as fast as ever, the width exceeds any limit below the maximum, soon."""
+    flow = FlowControl(maximum=256, now=0.0, initial=initial)
+    now = gap
+    successes = 0
+    while flow.width <= limit:
+        out = []
+        while flow.wait(now) == 0:
+            out.append(flow.sent(now))
+        assert out
+        now += latency
+        for permit in out:
+            flow.ended(now, permit, Outcome("success", latency))
+        successes += len(out)
+        assert successes <= 200 + 20 * limit
+
+
 @settings(max_examples=100, derandomize=True)
 @given(outcomes=st.lists(st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS), min_size=1, max_size=200), gap=GAPS)
 def test_a_service_that_refuses_everything_is_probed_for_ever(outcomes, gap):

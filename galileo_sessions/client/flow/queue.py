@@ -56,11 +56,11 @@ class Queue:
     """
 
     def __init__(self, limits: Limits, retry: Retry, on_change: Callable[[str], None] | None = None) -> None:
-        self._limits = limits
-        self._patience = retry.patience
-        self._on_change = on_change
-        self.flow: FlowControl = self._new_flow(0.0)
-        """The flow control in this event loop."""
+        self._rate = limits.rate
+        self.flow: FlowControl = FlowControl(
+            limits.maximum, initial=limits.initial, patience=retry.patience, on_change=on_change
+        )
+        """The flow control."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._interactive: _Line = OrderedDict()
         self._fan_out: _Line = OrderedDict()
@@ -76,12 +76,11 @@ class Queue:
 
     def try_acquire(self, *, interactive: bool, patience: float = inf) -> Permit | None:
         """A permit, if there is one without waiting; see `acquire`."""
-        if self._interactive or (self._fan_out and not interactive) or self._limits.rate is not None:
+        if self._interactive or (self._fan_out and not interactive) or self._rate is not None:
             return None
         loop = asyncio.get_running_loop()
-        flow = self.flow if self._loop is loop else self._begin(loop)
-        now = loop.time()
-        return flow.sent(now) if flow.wait(now, patience if interactive else inf) <= 0 else None
+        self._loop, now = loop, loop.time()
+        return self.flow.sent(now) if self.flow.wait(now, patience if interactive else inf) <= 0 else None
 
     async def acquire(
         self, *, interactive: bool, patience: float, has_failed: bool = False, not_before: float = -inf
@@ -95,15 +94,13 @@ class Queue:
             has_failed: Whether an attempt of it has failed. A single count that hasn't failed waits for one more probe.
             not_before: When it can be sent at the earliest, on the loop's clock.
         """
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._begin(loop)
+        self._loop = loop = asyncio.get_running_loop()
         if not_before > loop.time() and self._closed is None:
             error = await self._sleep(not_before - loop.time(), patience)
             if error is not None:
                 return error
-        if self._limits.rate is not None:
-            async with self._limits.rate:
+        if self._rate is not None:
+            async with self._rate:
                 pass
         now = loop.time()
         if self._closed is not None:
@@ -173,21 +170,6 @@ class Queue:
             self._end_waits(lambda _: True, error)
 
     # ---- the lines ---------------------------------------------------------------------------------------------------
-
-    def _begin(self, loop: asyncio.AbstractEventLoop) -> FlowControl:
-        """Begins with the clock of the client's event loop."""
-        now = self._measured_from = loop.time()
-        self._loop, self.flow = loop, self._new_flow(now)
-        return self.flow
-
-    def _new_flow(self, now: float) -> FlowControl:
-        return FlowControl(
-            self._limits.maximum,
-            now=now,
-            initial=self._limits.initial,
-            patience=self._patience,
-            on_change=self._on_change,
-        )
 
     def _time(self) -> float:
         return 0.0 if self._loop is None else self._loop.time()  # a coroutine can be closed outside of the loop

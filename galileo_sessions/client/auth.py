@@ -1,0 +1,448 @@
+"""
+Credentials: what users give, how a token is obtained, what each request carries, and that nothing repeats them.
+
+A login's token is obtained once for all waiting counts, and renewed before it expires. A login that was refused isn't
+repeated for 30 s. Any other failure is the error of the counts that waited for it, and the retry policy decides whether
+they try again. Times come from the event loop's clock, which doesn't jump when somebody sets the machine's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+import re
+from base64 import b64decode, b64encode
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from math import inf
+from time import time
+from typing import Any, TypeAlias, TypeVar, assert_never
+from urllib.parse import urlencode
+
+from attrs import Attribute, define, evolve, field, frozen
+from multidict import CIMultiDict
+
+from galileo_sessions.client.query import CountQuery
+from galileo_sessions.client.responses import Endpoint, Reply, Response, error_of, reply_of
+from galileo_sessions.client.secret import Secret, forms_of, from_environment, redact
+from galileo_sessions.client.transport import Transport
+from galileo_sessions.display import brief
+from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, GalileoError, LoginError
+from galileo_sessions.version import __version__
+
+T = TypeVar("T")
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_NO_TEXT = "must be non-empty text"
+_OURS = {
+    "User-Agent": f"galileo-sessions/{__version__} Python/{platform.python_version()}",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "Content-Type": "application/json",
+}
+_RESERVED = ("content-type", "content-length", "transfer-encoding", "accept-encoding", "host", "authorization")
+_LONG = 8  # characters from which a user's header is treated as a secret; shorter ones are common words
+_KEPT_TOKENS = 8  # a server can repeat a token that has been replaced in the meantime
+_MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have
+_PAUSE = 30.0  # seconds without another login: after a refusal, and after a renewal that failed
+_RENEW_BEFORE = 300.0  # seconds before a token's end; half its life if that is less
+_SHORTEST = 10.0  # seconds that a token is used, whatever its claims say: the clocks may disagree
+_TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong password
+
+# ---- credentials -----------------------------------------------------------------------------------------------------
+
+# These functions return a problem as text, because a frame that raises must not hold a plain secret.
+
+
+def name_problem(name: Secret[str]) -> str | None:
+    """Why a header can't have this name, by RFC 9110; None if it can."""
+    return None if _HEADER_NAME.fullmatch(name.reveal()) else f"must have a valid name, got {brief(name.reveal())}"
+
+
+def header_problem(secret: Secret[str]) -> str | None:
+    """Why a header can't carry a secret; None if it can."""
+    value = secret.reveal()
+    if not isinstance(value, str) or not value:
+        return _NO_TEXT
+    if value != value.strip():
+        return "begins or ends with white space, perhaps a line break from a file. Strip it"
+    return None if value.isascii() and value.isprintable() else "has a character that isn't printable ASCII"
+
+
+def _text_problem(secret: Secret[str]) -> str | None:
+    """Why a user name or a password can't be sent; None if it can."""
+    value = secret.reveal()
+    if not isinstance(value, str) or not value:
+        return _NO_TEXT
+    if any("\ud800" <= character <= "\udfff" for character in value):  # bytes that Python couldn't decode
+        return "isn't valid UTF-8. Check how the environment or the file was encoded"
+    return None
+
+
+def _basic_user_problem(secret: Secret[str]) -> str | None:
+    return _text_problem(secret) or ("must not have a colon" if ":" in secret.reveal() else None)
+
+
+def _hidden(value: str | Secret[str]) -> Secret[str]:
+    return value if isinstance(value, Secret) else Secret(value)
+
+
+def _checked(what: str, problem_of: Callable[[Secret[str]], str | None]) -> Callable[[object, Any, Any], None]:
+    def check(_credentials: object, _field: Attribute[Any], value: str | Secret[str]) -> None:
+        problem = problem_of(_hidden(value))
+        if problem is not None:
+            raise ConfigurationError(f"{what} {problem}")
+
+    return check
+
+
+@frozen
+class ApiKeyAuth:
+    """An API key, as the console makes it; it needs no login."""
+
+    key: Secret[str] = field(converter=_hidden, validator=_checked("the API key", header_problem))
+    header: str = field(default="Galileo-API-Key", validator=_checked("the header", name_problem))
+    """The name of its header; newer deployments call it Splunk-AO-API-Key."""
+
+
+@frozen
+class BearerAuth:
+    """A token obtained elsewhere; it isn't renewed."""
+
+    token: Secret[str] = field(converter=_hidden, validator=_checked("the token", header_problem))
+
+
+@frozen
+class BasicAuth:
+    """A user name and a password, sent with each request as HTTP Basic authentication."""
+
+    username: str = field(validator=_checked("the user name of a BasicAuth", _basic_user_problem))
+    password: Secret[str] = field(converter=_hidden, validator=_checked("the password", _text_problem))
+
+
+@frozen
+class PasswordAuth:
+    """A user name and a password, exchanged for a token at POST /login when first needed."""
+
+    username: str = field(validator=_checked("the user name", _text_problem))
+    password: Secret[str] = field(converter=_hidden, validator=_checked("the password", _text_problem))
+
+
+Credentials: TypeAlias = ApiKeyAuth | BearerAuth | BasicAuth | PasswordAuth
+
+
+def find_credentials(api_key: ApiKeyAuth | None, auth: Credentials | None) -> Credentials:
+    """
+    The credentials: `api_key`, `auth`, else GALILEO_API_KEY, else GALILEO_USERNAME with GALILEO_PASSWORD.
+
+    Raises:
+        ConfigurationError: if there are none, if both arguments are given, or if one can't be sent in a header.
+    """
+    if api_key is not None and auth is not None:
+        raise ConfigurationError("api_key and auth can't both be given. Give one of them")
+    given = api_key or auth
+    if given is not None:
+        if not isinstance(given, Credentials):  # perhaps a key in the wrong place, so the text doesn't show it
+            raise ConfigurationError("auth must be an ApiKeyAuth, a BearerAuth, a PasswordAuth or a BasicAuth")
+        return given
+    key, username, password = (from_environment(f"GALILEO_{name}") for name in ("API_KEY", "USERNAME", "PASSWORD"))
+    if key is not None:
+        return ApiKeyAuth(key)
+    if username is not None and password is not None:
+        return PasswordAuth(username.reveal(), password)
+    if username is not None or password is not None:
+        raise ConfigurationError("GALILEO_USERNAME and GALILEO_PASSWORD go together. Set both")
+    raise ConfigurationError("no credentials. Set GALILEO_API_KEY in the environment, or pass api_key=...")
+
+
+def header_and_secrets(credentials: Credentials) -> tuple[Secret[dict[str, str]], list[Secret[str]]]:
+    """The header that authenticates each request, empty for a `PasswordAuth`, which logs in; and what isn't shown."""
+    match credentials:
+        case ApiKeyAuth(key, header):
+            return Secret({header: key.reveal()}), [key]
+        case BearerAuth(token):
+            return bearer(token), [token]
+        case BasicAuth(username, password):
+            basic = _basic(username, password)
+            return Secret({"Authorization": f"Basic {basic.reveal()}"}), [password, basic]
+        case PasswordAuth(username, password):
+            return Secret({}), [password, _basic(username, password)]
+        case _:
+            assert_never(credentials)
+
+
+def bearer(token: Secret[str]) -> Secret[dict[str, str]]:
+    """The header that carries a token."""
+    return Secret({"Authorization": f"Bearer {token.reveal()}"})
+
+
+def _basic(username: str, password: Secret[str]) -> Secret[str]:
+    return Secret(b64encode(f"{username}:{password.reveal()}".encode()).decode("ascii"))
+
+
+# ---- the token of a login --------------------------------------------------------------------------------------------
+
+_Outcome: TypeAlias = Secret[str] | GalileoError
+
+
+@define(eq=False)
+class TokenCache:
+    """
+    The token of a `PasswordAuth`.
+
+    Args:
+        login: Sends the login and returns the token.
+        clock: A monotonic clock, in seconds.
+        wall: Seconds since the epoch, as in a token's claims.
+    """
+
+    _login: Callable[[], Coroutine[Any, Any, Secret[str]]]
+    _clock: Callable[[], float] = lambda: asyncio.get_running_loop().time()
+    _wall: Callable[[], float] = time
+    _token: Secret[str] | None = None
+    _renew_at: float = -inf
+    _ends_at: float = -inf
+    _refusal: LoginError | None = None
+    _task: asyncio.Task[_Outcome] | None = None
+    _waiting: int = 0
+
+    def current(self) -> Secret[str] | None:
+        """The token, if it isn't known to be invalid. Towards its end, it is renewed in the background."""
+        now = self._clock()
+        if self._token is None or now >= self._ends_at:
+            return None
+        if now >= self._renew_at:
+            _ = self._start()
+        return self._token
+
+    async def get(self) -> Secret[str]:
+        """
+        The current token, or that of a new login.
+
+        Raises:
+            LoginError: if the login is refused, and for 30 s after that without another request.
+            GalileoError: if the login fails otherwise.
+        """
+        token = self.current()
+        if token is not None:
+            return token
+        if self._refusal is not None and self._clock() < self._renew_at:
+            raise self._refusal
+        return await self._wait_for(self._start())
+
+    def invalidate(self, token: Secret[str]) -> None:
+        """If this token is still in use, the next `get` logs in."""
+        if token == self._token:
+            self._token = None
+
+    async def close(self) -> None:
+        """Cancels a login that is in progress."""
+        if self._task is not None and self._task.get_loop() is asyncio.get_running_loop():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def _start(self) -> asyncio.Task[_Outcome]:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._renew())
+        return self._task
+
+    async def _wait_for(self, login: asyncio.Task[_Outcome]) -> Secret[str]:
+        self._waiting += 1
+        try:
+            outcome = await asyncio.shield(login)  # one count that is cancelled doesn't cancel it for the others
+        except asyncio.CancelledError:
+            me = asyncio.current_task()
+            if not login.cancelled() or (me is not None and me.cancelling()):
+                raise
+            outcome = ConfigurationError("this GalileoSessions was closed while it was logging in")
+        finally:
+            self._waiting -= 1
+            if not self._waiting:  # the last one was cancelled, or the login is over
+                login.cancel()
+                self._task = None
+        if isinstance(outcome, GalileoError):
+            raise outcome
+        return outcome
+
+    async def _renew(self) -> _Outcome:
+        """The new token, or the error. It is returned, because asyncio logs an exception that nobody retrieves."""
+        try:
+            token = await self._login()
+        except GalileoError as error:
+            self._refusal = error if isinstance(error, LoginError) else None
+            self._renew_at = self._clock() + _PAUSE
+            return error
+        now, life = self._clock(), max(lifetime(token, self._wall()), _SHORTEST)
+        self._renew_at, self._ends_at = now + life - min(_RENEW_BEFORE, life / 2), now + life
+        self._token, self._refusal = token, None
+        return token
+
+
+def lifetime(token: Secret[str], now: float) -> float:
+    """
+    Seconds that a JWT has left by its `exp`, read without verification; infinite without an `exp` in the future.
+
+    If it says when it was issued, its life is at most from then to `exp`, in case this machine's clock is wrong.
+    """
+    try:
+        payload = token.reveal().split(".")[1]
+        claims: Any = json.loads(b64decode(payload + "=" * (-len(payload) % 4), altchars=b"-_"))
+        end = float(claims["exp"])
+        lives = end - now, end - float(claims.get("iat", now))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
+        return inf
+    return min((life for life in lives if life > 0), default=inf)
+
+
+def login_form(credentials: PasswordAuth) -> Secret[bytes]:
+    """The body of POST /login."""
+    fields = {"username": credentials.username, "password": credentials.password.reveal()}
+    return Secret(urlencode(fields).encode("ascii"))
+
+
+def token_of(response: Response) -> Secret[str]:
+    """
+    The token in the response to POST /login. The rest of its body isn't kept, because a 422 repeats the password.
+
+    Raises:
+        LoginError: if the login is refused, or there is no token.
+        ResponseError: for a redirect, a 429 or a 5xx.
+    """
+    status, origin = response.status, f"the login at {response.origin}"
+    if status == 200:
+        token = _token_in(response.body)
+        if token is not None and header_problem(token) is None:
+            return token
+        hint = "Check that base_url (GALILEO_API_URL) isn't the console's"
+        raise LoginError(f"{origin} answered 200 without an access_token. {hint}", status=status)
+    if 400 <= status < 500 and status not in _TRY_LATER:
+        hint = "Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)"
+        raise LoginError(f"{origin} answered {status}. {hint}", status=status)
+    raise error_of(evolve(response, body=b"", origin=origin))
+
+
+def _token_in(body: bytes) -> Secret[str] | None:
+    try:
+        data: Any = json.loads(body)
+        return Secret(data["access_token"])
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return None
+
+
+# ---- at work ---------------------------------------------------------------------------------------------------------
+
+
+class Authentication:
+    """
+    Sends requests with the credentials of a client, and removes all secrets from the responses.
+
+    Args:
+        credentials: The client's.
+        headers: Those that the user adds to each request. They replace ours of the same name, whatever its case.
+        transport: Sends one request.
+        login_timeout: Seconds that a login can take.
+
+    Raises:
+        ConfigurationError: if a header is reserved, has an invalid name, or a value that isn't printable ASCII.
+    """
+
+    def __init__(
+        self, credentials: Credentials, headers: Secret[Mapping[str, str]], transport: Transport, login_timeout: float
+    ) -> None:
+        header, secrets = header_and_secrets(credentials)
+        _check(headers, {*_RESERVED, *(name.lower() for name in header.reveal())})
+        self._headers = _with(_with(Secret(_OURS), headers), header)
+        own = [Secret(value) for value in headers.reveal().values() if len(value) >= _LONG]
+        self._secrets = [*secrets, *own]
+        self._forms = forms_of(self._secrets)
+        self._transport = transport
+        self._tokens: TokenCache | None = None
+        self._bearer: tuple[Secret[str] | None, Secret[Mapping[str, str]]] = None, self._headers
+        self._recent_tokens: deque[Secret[str]] = deque(maxlen=_KEPT_TOKENS)
+        if isinstance(credentials, PasswordAuth):
+            self._tokens = TokenCache(partial(self._login, login_form(credentials), login_timeout))
+        self.logs_in: bool = self._tokens is not None
+        """Whether requests carry the token of a login, so that the first one after a 401 carries a new token."""
+
+    async def post(self, endpoint: Endpoint[T], query: CountQuery, body: bytes, *, until: float) -> Reply[T]:
+        """
+        What comes of a POST with credentials: an answer, or the error of a response, which holds no secret.
+
+        Args:
+            endpoint: Where it is sent.
+            query: Its project; the text of a 422 has a drawing of its filter.
+            body: What is sent.
+            until: When the attempt ends, on the loop's clock.
+
+        Raises:
+            GalileoError: if no complete response came, or if a login failed.
+        """
+        token = None if self._tokens is None else self._tokens.current() or await self._token(self._tokens, until)
+        response = await self._transport.post(
+            endpoint.path.format(project_id=query.project_id),
+            body,
+            self._headers if token is None else self._bearing(token),
+            until=until,
+            max_body=endpoint.max_body,
+        )
+        if response.status == 200:
+            reply = reply_of(response, endpoint, query)
+            if reply.error is None:  # secrets aren't removed: a password can be a common word that the answer needs
+                return reply
+        if response.status == 401 and self._tokens is not None and token is not None:
+            self._tokens.invalidate(token)
+        return reply_of(self._clean(response), endpoint, query)
+
+    async def close(self) -> None:
+        """Cancels a login that is in progress."""
+        if self._tokens is not None:
+            await self._tokens.close()
+
+    def _bearing(self, token: Secret[str]) -> Secret[Mapping[str, str]]:
+        """The headers with a token; made once for each."""
+        if self._bearer[0] is not token:
+            self._bearer = token, _with(self._headers, bearer(token))
+        return self._bearer[1]
+
+    async def _token(self, tokens: TokenCache, until: float) -> Secret[str]:
+        timeout = asyncio.timeout_at(until)
+        try:
+            async with timeout:
+                return await tokens.get()
+        except TimeoutError:
+            if not timeout.expired():  # it is the login's own
+                raise
+        raise AttemptTimeoutError("the login took longer than one attempt may", phase="response")
+
+    async def _login(self, form: Secret[bytes], seconds: float) -> Secret[str]:
+        until = asyncio.get_running_loop().time() + seconds
+        headers = _with(self._headers, Secret({"Content-Type": "application/x-www-form-urlencoded"}))
+        response = await self._transport.post("/login", form, headers, until=until, max_body=_MAX_LOGIN)
+        token = token_of(response if response.status == 200 else self._clean(response))
+        self._recent_tokens.append(token)
+        self._forms = forms_of([*self._secrets, *self._recent_tokens])
+        return token
+
+    def _clean(self, response: Response) -> Response:
+        headers = CIMultiDict(
+            (name, redact(value.encode("utf-8", "surrogateescape"), self._forms).decode("utf-8", "surrogateescape"))
+            for name, value in response.headers.items()
+        )
+        return evolve(response, headers=headers, body=redact(response.body, self._forms))
+
+
+def _check(headers: Secret[Mapping[str, str]], reserved: set[str]) -> None:
+    for name in headers.reveal():
+        problem = name_problem(Secret(name)) or header_problem(Secret(headers.reveal()[name]))
+        if name.lower() in reserved:
+            problem = "is set by the client itself. For credentials pass auth="
+        if problem is not None:
+            raise ConfigurationError(f"the header {brief(name)} in headers= {problem}")
+
+
+def _with(headers: Secret[Mapping[str, str]], more: Secret[Mapping[str, str]]) -> Secret[Mapping[str, str]]:
+    merged = CIMultiDict(headers.reveal())  # as aiohttp would make it for each request
+    merged.update(more.reveal())
+    return Secret(merged)

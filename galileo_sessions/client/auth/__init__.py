@@ -1,1 +1,0 @@
-"""Credentials: where they come from, how requests carry them, and that nothing repeats them."""
