@@ -49,10 +49,9 @@ class Rows:
             return ",".join(self._columns)
         if self.output == "json" or self.breakdown.parts:
             return ""
-        names = ("project id", "sessions")
-        return (
-            _ROW.format(*names) if self.breakdown.previous is None else _ROW_OF_TWO.format(*names, "previous", "change")
-        )
+        if self.breakdown.previous is None:
+            return _ROW.format("project id", "sessions")
+        return _ROW_OF_TWO.format("project id", "sessions", "previous", "change")
 
     @property
     def _columns(self) -> list[str]:
