@@ -7,7 +7,6 @@ from html import escape
 from itertools import islice
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_BAR = 32  # columns of the longest bar in a notebook
 _MAX_LABEL = 80  # characters of a label in a chart
 _MAX_ROWS, _MAX_CELL = 100, 200  # of a table in a notebook: rows, and characters of a cell
 _MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
@@ -31,7 +30,7 @@ def brief(value: object) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."
 
 
-def bar(count: int | None, top: int, width: int = _BAR) -> str:
+def bar(count: int | None, top: int, width: int) -> str:
     """
     A horizontal bar, to an eighth of a column; at least an eighth, unless the count is 0 or None.
 
@@ -74,8 +73,9 @@ def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: i
     """
     labels = [shortened(label) for label, _ in counts]
     numbers = ["failed" if count is None else _number(count, total) for _, count in counts]
-    left, middle = (max(map(len, texts), default=0) for texts in (labels, numbers))
-    top = max([count or 0 for _, count in counts], default=0) or 1
+    left = max(map(len, labels), default=0)
+    middle = max(map(len, numbers), default=0)
+    top = max([count or 0 for _, count in counts], default=0)
     space = max(8, width - left - middle - 4) if width else 0
     lines = [
         f"{label:{left}}  {number:>{middle}}  {bar(count, top, space)}".rstrip()
@@ -115,11 +115,6 @@ class Html(str):
     __slots__ = ()
 
 
-def html_bar(height: float) -> Html:
-    """A horizontal bar, of a length from 0 to 1. Bars of characters would show lines between them."""
-    return Html(f'<div style="width: {12 * height:.2f}em; height: 0.8em; background: currentColor"></div>')
-
-
 def html_table(
     head: Sequence[str], rows: Iterable[Sequence[str]], total: int, caption: str = "", numbers: Container[int] = ()
 ) -> str:
@@ -150,7 +145,9 @@ def html_chart(head: Sequence[str], counts: Sequence[tuple[str, int | None]], ca
 def _html_count(count: int | None, top: int, total: int | None) -> tuple[str, str, str]:
     if count is None:
         return "", "", ""
-    return f"{count:,}", "" if total is None else f"{count / (total or 1):.1%}", html_bar(count / top)
+    share = "" if total is None else f"{count / (total or 1):.1%}"
+    length = f"{12 * count / top:.2f}em"  # of a bar; one of characters would show lines between bars
+    return f"{count:,}", share, Html(f'<div style="width: {length}; height: 0.8em; background: currentColor"></div>')
 
 
 def _html_row(tag: str, cells: Sequence[str], numbers: Container[int]) -> str:

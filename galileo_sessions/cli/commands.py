@@ -26,12 +26,12 @@ from galileo_sessions.cli.options import (
     read_limit,
     read_query,
 )
-from galileo_sessions.cli.report import FORMATS, Rows, Tally, columns_code, failure
+from galileo_sessions.cli.report import Rows, Tally, columns_code, failure
 from galileo_sessions.cli.screen import Screen
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.columns import MAX_ASKED, MAX_ZERO, Zeros
 from galileo_sessions.client.query import SCOPE
-from galileo_sessions.client.results import CountReport
+from galileo_sessions.client.results import Collector, CountReport
 from galileo_sessions.client.settings import Limits
 from galileo_sessions.client.stream import CountStream
 from galileo_sessions.display import chart, printable
@@ -56,9 +56,9 @@ reader of stdout closed it, as in `| head -1`.
 class _Program(click.Group):
     """Reports the library's errors as click's own, and ends quietly when the reader of stdout closes it."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> None:
         try:
-            outcome = super().invoke(ctx)
+            super().invoke(ctx)
             sys.stdout.flush()
         except (ConfigurationError, FilterError) as error:
             raise Refused(printable(error.message)) from None
@@ -66,20 +66,13 @@ class _Program(click.Group):
             raise click.ClickException(failure(error)) from None
         except KeyboardInterrupt:
             raise Exit(130) from None
-        except BrokenPipeError:
-            _discard_output()
-            raise Exit(141) from None  # as shells report a tool that SIGPIPE ended
         except OSError as error:  # such as a full disk
-            _discard_output()
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, sys.stdout.fileno())  # or Python would try to write the rest at exit
+            os.close(devnull)
+            if isinstance(error, BrokenPipeError):
+                raise Exit(141) from None  # as shells report a tool that SIGPIPE ended
             raise click.ClickException(error.strerror or str(error)) from None
-        return outcome
-
-
-def _discard_output() -> None:
-    """Sends the rest of stdout to /dev/null. Otherwise Python would try to write it at exit, and fail again."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    os.close(devnull)
 
 
 _where = click.option(
@@ -125,7 +118,7 @@ def program(ctx: click.Context) -> None:
 @_log_stream
 @_experiment
 @_metrics_testing
-@click.option("-f", "--format", "output", type=click.Choice(FORMATS), default="table")
+@click.option("-f", "--format", "output", type=click.Choice(["table", "json", "csv"]), default="table")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all counts together.")
 @click.option("--ordered", is_flag=True, help="Write results in the order of the projects.")
@@ -177,7 +170,7 @@ def count(
     limits = [limit for limit in (fail_above, fail_below) if limit is not None]
     unfiltered = any(limit.is_share for limit in limits)
     breakdown = read_breakdown(query, datetime.now(UTC), columns, unfiltered=unfiltered, **options)
-    tally = Tally(breakdown, len(ids) if isinstance(ids, list) else None, errors)
+    tally = Tally(Collector(breakdown), len(ids) if isinstance(ids, list) else None, errors)
     galileo = GalileoSessions(limits=Limits(concurrency), check=check)
 
     async def write_counts() -> list[str]:

@@ -20,8 +20,6 @@ from galileo_sessions.display import chart, printable, some
 from galileo_sessions.errors import FilterCheckError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
 
-FORMATS = ("table", "json", "csv")
-
 _Record: TypeAlias = dict[str, Any]
 _Kind: TypeAlias = tuple[type[GalileoError], int | None]  # of an error, with its HTTP status
 
@@ -40,7 +38,7 @@ class Rows:
     """The counts of projects in one of the formats."""
 
     output: str
-    """One of `FORMATS`."""
+    """table, json or csv."""
     breakdown: Breakdown
     _width: int = field(init=False, factory=_chart_width)
 
@@ -51,10 +49,9 @@ class Rows:
             return ",".join(self._columns)
         if self.output == "json" or self.breakdown.parts:
             return ""
-        names = ("project id", "sessions")
-        return (
-            _ROW.format(*names) if self.breakdown.previous is None else _ROW_OF_TWO.format(*names, "previous", "change")
-        )
+        if self.breakdown.previous is None:
+            return _ROW.format("project id", "sessions")
+        return _ROW_OF_TWO.format("project id", "sessions", "previous", "change")
 
     @property
     def _columns(self) -> list[str]:
@@ -126,7 +123,7 @@ def failure(error: GalileoError) -> str:
 class Tally:
     """Counts projects and sessions, and groups failures by error type and HTTP status."""
 
-    breakdown: Breakdown
+    collector: Collector
     projects: int | None
     """How many there are, if it is known."""
     file: TextIO | None
@@ -144,7 +141,6 @@ class Tally:
     _lines: list[str] = Factory(list[str])
     _kinds: Counter[_Kind] = Factory(Counter[_Kind])
     _examples: list[str] = Factory(list[str])
-    _collector: Collector = Factory(lambda self: Collector(self.breakdown), takes_self=True)
 
     def add(self, result: CountResult) -> ProjectCounts | None:
         """Adds the result of one request; returns the counts of its project if it was the last one."""
@@ -152,7 +148,7 @@ class Tally:
         self.zeros.add(result.query, result.total_count)
         if result.error is not None:
             self._add_error(result, result.error)
-        counts = self._collector.add(result)
+        counts = self.collector.add(result)
         if counts is not None:
             if counts.errors:
                 self.failed += 1

@@ -104,12 +104,8 @@ def _types_of(sessions: Iterable[Mapping[str, object]]) -> dict[str, str | None]
 
 
 def _filter_type(column_id: str, value: object) -> str:
-    if isinstance(value, str):
-        return _text_type(column_id, value)
-    return "collection" if isinstance(value, Collection) else filter_type_of(value) or "text"
-
-
-def _text_type(column_id: str, value: str) -> str:
+    if not isinstance(value, str):
+        return "collection" if isinstance(value, Collection) else filter_type_of(value) or "text"
     if value[:1].isdigit():  # as in every ISO 8601 time; an error costs much more than this check
         with suppress(FilterError):
             _ = as_instant(value)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from attrs import frozen
 
 from galileo_sessions.client.query import SCOPE, CountQuery
-from galileo_sessions.errors import FilterCheckError, FilterError, Issue
+from galileo_sessions.errors import FilterCheckError, FilterError
 from galileo_sessions.filters import kinds
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
@@ -293,22 +293,15 @@ def check_columns(request: SessionsRequest, columns: ColumnCatalog) -> None:
         RequestError: with an entry for each leaf that doesn't; its `loc` leads to the leaf as FastAPI's would.
     """
     entries: list[dict[str, Any]] = []
-    for i, leaf in enumerate(request.flat):
-        entries += [_misfit(issue, "filters", i) for issue in _issues(leaf, columns)]
-    entries += [_misfit(issue, "filter_tree", *issue.loc) for issue in _issues(request.tree, columns)]
+    for i, where in enumerate([*request.flat, request.tree]):
+        try:
+            _ = columns.check(where)
+        except FilterCheckError as error:
+            for issue in error.issues:
+                leaf: Any = issue.node
+                place = ("filters", i) if i < len(request.flat) else ("filter_tree", *issue.loc)
+                key = {"unknown_column": "column_id", "no_operator": "operator"}.get(issue.type, "type")
+                loc = ("body", *place, leaf.type, key)
+                entries.append({"type": issue.type, "loc": loc, "msg": issue.msg, "input": getattr(leaf, key)})
     if entries:
         raise RequestError(entries)
-
-
-def _issues(where: Filter, columns: ColumnCatalog) -> tuple[Issue, ...]:
-    try:
-        _ = columns.check(where)
-    except FilterCheckError as error:
-        return error.issues
-    return ()
-
-
-def _misfit(issue: Issue, *loc: str | int) -> dict[str, Any]:
-    leaf: Any = issue.node
-    key = {"unknown_column": "column_id", "no_operator": "operator"}.get(issue.type, "type")
-    return {"type": issue.type, "loc": ("body", *loc, leaf.type, key), "msg": issue.msg, "input": getattr(leaf, key)}

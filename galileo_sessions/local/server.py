@@ -67,8 +67,6 @@ class LocalGalileo:
         self.token_lifetime = token_lifetime
         self.strict = strict
         self._port = port
-        self._runner: web.AppRunner
-        self._thread: ExitStack
         self._sessions: dict[str, list[dict[str, object]]] = {}
         for session in map(read_session, sessions):
             self._sessions.setdefault(str(session["project_id"]), []).append(session)
@@ -142,7 +140,12 @@ class LocalGalileo:
         if body is None:
             body = {"detail": "Scripted by fail_next"}
         for _ in range(times):
-            self._scripted.append(_response(status, headers or {}, body))
+            if isinstance(body, str | bytes):
+                response = web.Response(status=status, body=body, content_type="text/plain")
+            else:
+                response = web.json_response(body, status=status)
+            response.headers.update(headers or {})
+            self._scripted.append(response)
 
     # ---- sessions ----------------------------------------------------------------------------------------------------
 
@@ -212,15 +215,6 @@ async def _read(request: web.Request) -> SessionsRequest | RequestError:
         return schema.read_sessions_request(endpoint, project_id, await request.read(), request.content_type)
     except RequestError as error:
         return error
-
-
-def _response(status: int, headers: Mapping[str, str], body: object) -> web.Response:
-    if isinstance(body, str | bytes):
-        response = web.Response(status=status, body=body, content_type="text/plain")
-    else:
-        response = web.json_response(body, status=status)
-    response.headers.update(headers)
-    return response
 
 
 def _check(known: bool) -> None:

@@ -243,10 +243,8 @@ async def test_a_change_from_nothing_has_no_percentage(server, run):
     ("options", "start", "end"),
     [
         (("created_at:day", "2d", None, "UTC"), "2026-05-18", NOW),
-        (("created_at:day", "2026-05-01", "today", "UTC"), "2026-05-01", "2026-05-20"),
         (("created_at:week", "yesterday", None, "UTC"), "2026-05-19", NOW),
         (("created_at:hour", "3h", None, "UTC"), "2026-05-20T07:00", NOW),
-        (("created_at:week", "2w", "1w", "UTC"), "2026-05-04", "2026-05-11"),
         (("created_at:month", "60d", "today", "UTC"), "2026-03-01", "2026-05-20"),
         (("created_at:day", "today", None, "Pacific/Auckland"), "2026-05-20", NOW),
         (("created_at:day", "1d", "2026-05-21T06:00", "Pacific/Auckland"), "2026-05-19", "2026-05-21T06:00"),
@@ -323,16 +321,12 @@ async def test_zeros_with_a_rest_explain_themselves(server, run):
         ("day", "1d", "UTC", click.UsageError, "--by COLUMN:UNIT needs a column"),
         ("done:maybe", None, "UTC", click.UsageError, "or a boolean column such as is_complete."),
         ("made", None, "UTC", click.UsageError, "--by 'made' must be COLUMN:UNIT with hour, day, week, month"),
-        ("made:x", None, "UTC", click.UsageError, "or a boolean column such as is_complete."),
         ("scroe", None, "UTC", Refused, "--by: there is no column 'scroe'; did you mean score?"),
-        ("b:a", None, "UTC", Refused, "--by: there is no column 'b'"),
-        (":day", "1d", "UTC", click.UsageError, "--by COLUMN:UNIT needs a column"),
         ("score:3,1", None, "UTC", Refused, "--by: Col.number('score').bins(Decimal('3'), Decimal('1')): the edges"),
         ("score:nan", None, "UTC", Refused, "Decimal('NaN') is not a number that JSON can carry"),
         ("created_at:day", "30s", "UTC", Refused, "--since: '30s' must be a day such as 2026-05-01, a time such as"),
         ("created_at:day", "999999w", "UTC", Refused, "or minutes, hours, days or weeks ago such as 30m"),
         ("created_at:day", "2026-02-30", "UTC", Refused, "--since: '2026-02-30' is not an ISO 8601 time"),
-        ("created_at:day", "2027-01-01", "UTC", Refused, "--since must be before --until, got 2027-01-01"),
         ("created_at:day", "1d", "Mars", Refused, "--tz: unknown time zone 'Mars'. Use, for example,"),
         ("created_at:hour", "600w", "UTC", Refused, "at most 10,000 parts"),
     ],
@@ -347,7 +341,6 @@ def test_a_mistake_in_the_parts_is_explained(by, since, tz, error, message):
 async def test_a_mistake_in_the_parts_ends_with_status_2(server, run):
     """A mistake in the parts ends the command with status 2, before a request."""
     for options, message in (
-        (("--by", "score:3,1"), "Error: --by: Col.number('score').bins(Decimal('3'), Decimal('1')): the edges"),
         (("--by", "created_at:day", "--since", "3d", "--until", "30 days"), "Error: --until: '30 days' must be a day"),
         (("--compare", "previous"), "--compare needs --since, and can't be used with --by."),
         (("--compare", "previous", "--since", "1d", "--by", BINS), "--compare needs --since"),

@@ -11,7 +11,6 @@ import pytest
 
 PAGE = Path(__file__).parents[2] / "docs" / "command-line.md"
 SCRIPTS = Path(sys.executable).parent
-ORDERED = "Write results in the order of the projects."
 ASK = {
     "bash": "COMP_WORDS=(_ count --pro); COMP_CWORD=2; _galileo_sessions_completion galileo-sessions; echo $COMPREPLY",
     "zsh": "print -l $functions[_galileo_sessions_completion] | grep -c zsh_complete",
@@ -19,11 +18,11 @@ ASK = {
 }
 
 
-def shell(name: str, program: str, **environment: str) -> str:
+def shell(name: str, program: str) -> str:
     """What a program prints in a shell."""
     if shutil.which(name) is None:
         pytest.skip(f"{name} isn't installed here")
-    environment = {**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", **environment}
+    environment = {**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run([name, "-c", program], env=environment, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -35,25 +34,3 @@ def test_the_line_of_the_page_completes(name):
     (line,) = re.findall(rf"^.*={name}_source .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     told = shell(name, f"{'autoload -U compinit; compinit; ' * (name == 'zsh')}{line}\n{ASK[name]}")
     assert ("1" if name == "zsh" else "--projects-from") in told
-
-
-@pytest.mark.parametrize(
-    ("name", "words", "number", "expected"),
-    [
-        ("bash", "galileo-sessions co", "1", ["plain,columns", "plain,count"]),
-        ("bash", "galileo-sessions count --format ", "3", ["plain,table", "plain,json", "plain,csv"]),
-        ("zsh", "galileo-sessions count --or", "2", ["plain", "--ordered", ORDERED]),
-        ("fish", "galileo-sessions count --or", "--or", [f"plain,--ordered\t{ORDERED}"]),
-    ],
-    ids=["commands", "choices", "zsh", "fish"],
-)
-def test_each_shell_is_answered_in_its_form(name, words, number, expected):
-    """The program answers each shell in its own form."""
-    told = shell(
-        "sh",
-        "galileo-sessions",
-        _GALILEO_SESSIONS_COMPLETE=f"{name}_complete",
-        COMP_WORDS=words,
-        COMP_CWORD=number,
-    )
-    assert told.splitlines() == expected
