@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from copy import copy
 from functools import partial
 from math import inf
@@ -143,15 +143,18 @@ class ColumnChecks:
                 raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
         return await self._requester.count(query, deadline, interactive)
 
-    async def warn_of(self, zeros: Zeros, deadline: float | None) -> None:
+    async def warn_of(self, counts: Iterable[tuple[CountQuery, int | None]], deadline: float | None) -> None:
         """
-        Warns once about each column that explains a count of 0.
+        Warns once about each column that explains why counts are 0; None stands for a count that failed.
 
         If the columns can't be requested, it is silent, and isn't tried again for five minutes.
         """
         now = asyncio.get_running_loop().time()
         if now < self._silent_until:
             return
+        zeros = Zeros()
+        for query, count in counts:
+            zeros.add(query, count)
         until = now + MAX_ZERO if deadline is None else min(deadline, now + MAX_ZERO)
         try:
             sentences = await zeros.explain(partial(self._catalog, deadline=until, interactive=True))
