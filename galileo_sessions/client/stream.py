@@ -174,7 +174,11 @@ class CountStream:
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        error = _raised_by(task)
+        error = asyncio.CancelledError("a task of this stream was cancelled") if task.cancelled() else task.exception()
+        if isinstance(error, StopAsyncIteration):  # the loop would take it for the end
+            stopped = RuntimeError("a count raised StopAsyncIteration")
+            stopped.__cause__ = error
+            error = stopped
         if error is not None:
             self._abort(error)
         if not self._tasks:
@@ -275,17 +279,6 @@ class CountStream:
     def _offer(self, result: CountResult) -> None:
         self._results.append(result)
         self._wake_consumer()
-
-
-def _raised_by(task: asyncio.Task[None]) -> BaseException | None:
-    if task.cancelled():
-        return asyncio.CancelledError("a task of this stream was cancelled")
-    error = task.exception()
-    if isinstance(error, StopAsyncIteration):  # the loop would take it for the end
-        stopped = RuntimeError("a count raised StopAsyncIteration")
-        stopped.__cause__ = error
-        return stopped
-    return error
 
 
 def _length(targets: Targets) -> int | None:
