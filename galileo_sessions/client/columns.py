@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from copy import copy
 from functools import partial
+from itertools import islice
 from math import inf
 from typing import Any, TypeAlias, cast
 from warnings import warn
@@ -43,7 +44,7 @@ class Zeros:
     def __init__(self) -> None:
         self._kinds: dict[bytes, _Kinds] = {}  # by what is sent
         self._leaves: dict[_Kinds, Filter] = {}
-        self._projects: dict[_Kinds, list[str]] = {}  # those that count 0
+        self._projects: dict[_Kinds, dict[str, None]] = {}  # those that count 0, in their order
         self._found: set[_Kinds] = set()  # some count isn't 0
 
     def add(self, query: CountQuery, count: int | None) -> None:
@@ -57,9 +58,7 @@ class Zeros:
         if count:
             self._found.add(kinds)
         elif count is not None and query.body and kinds:
-            projects = self._projects.setdefault(kinds, [])
-            if query.project_id not in projects and len(projects) < MAX_ASKED:
-                projects.append(query.project_id)
+            self._projects.setdefault(kinds, {})[query.project_id] = None
 
     async def explain(self, columns: Columns) -> dict[str, str]:
         """
@@ -73,7 +72,7 @@ class Zeros:
         sentences: dict[str, str] = {}
         for kinds in [kinds for kinds in self._projects if kinds not in self._found]:
             try:
-                for project_id in self._projects[kinds]:
+                for project_id in islice(self._projects[kinds], MAX_ASKED):
                     if await columns(project_id, CACHE_SECONDS):
                         await check_columns(columns, project_id, self._leaves[kinds])
                         break
