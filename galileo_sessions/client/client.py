@@ -347,11 +347,9 @@ class GalileoSessions:
         report = await report_of(self.count_many(breakdown.targets(projects), fail_fast=is_single, **options))
         if options.get("check") is self._check is None:
             await self._checks.warn_of(_counts_of(report), deadline)
-        collector, tables = Collector(breakdown), dict[str, CountsBy]()
-        for result in report.results:
-            counts = collector.add(result)
-            if counts is not None and not counts.errors:
-                tables[counts.project_id] = counts.counts_by
+        collector = Collector(breakdown)
+        counted = [counts for result in report.results if (counts := collector.add(result)) is not None]
+        tables = {counts.project_id: counts.counts_by for counts in counted if not counts.errors}
         return next(iter(tables.values())) if is_single else CountsTable(tables, report.errors)
 
     async def close(self) -> None:

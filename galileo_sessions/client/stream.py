@@ -291,8 +291,6 @@ def _length(targets: Targets) -> int | None:
 def _source(targets: Targets) -> AsyncIterator[Target]:
     if isinstance(targets, AsyncIterable):
         return aiter(targets)
-    if hasattr(targets, "__anext__"):  # without __aiter__, which `anext` doesn't need
-        return cast("AsyncIterator[Target]", targets)
     return _one_by_one(iter(targets))
 
 
