@@ -35,7 +35,6 @@ from galileo_sessions.version import __version__
 T = TypeVar("T")
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_NO_TEXT = "must be non-empty text"
 _OURS = {
     "User-Agent": f"galileo-sessions/{__version__} Python/{platform.python_version()}",
     "Accept": "application/json",
@@ -65,7 +64,7 @@ def header_problem(secret: Secret[str]) -> str | None:
     """Why a header can't carry a secret; None if it can."""
     value = secret.reveal()
     if not isinstance(value, str) or not value:
-        return _NO_TEXT
+        return "must be non-empty text"
     if value != value.strip():
         return "begins or ends with white space, perhaps a line break from a file. Strip it"
     return None if value.isascii() and value.isprintable() else "has a character that isn't printable ASCII"
@@ -75,7 +74,7 @@ def _text_problem(secret: Secret[str]) -> str | None:
     """Why a user name or a password can't be sent; None if it can."""
     value = secret.reveal()
     if not isinstance(value, str) or not value:
-        return _NO_TEXT
+        return "must be non-empty text"
     if any("\ud800" <= character <= "\udfff" for character in value):  # bytes that Python couldn't decode
         return "isn't valid UTF-8. Check how the environment or the file was encoded"
     return None
@@ -359,7 +358,6 @@ class Authentication:
         self._forms = forms_of(self._secrets)
         self._transport = transport
         self._tokens: TokenCache | None = None
-        self._bearer: tuple[Secret[str] | None, Secret[Mapping[str, str]]] = None, self._headers
         self._recent_tokens: deque[Secret[str]] = deque(maxlen=_KEPT_TOKENS)
         if isinstance(credentials, PasswordAuth):
             self._tokens = TokenCache(partial(self._login, login_form(credentials), login_timeout))
@@ -383,7 +381,7 @@ class Authentication:
         response = await self._transport.post(
             endpoint.path.format(project_id=query.project_id),
             body,
-            self._headers if token is None else self._bearing(token),
+            self._headers if token is None else _with(self._headers, bearer(token)),
             until=until,
             max_body=endpoint.max_body,
         )
@@ -399,12 +397,6 @@ class Authentication:
         """Cancels a login that is in progress."""
         if self._tokens is not None:
             await self._tokens.close()
-
-    def _bearing(self, token: Secret[str]) -> Secret[Mapping[str, str]]:
-        """The headers with a token; made once for each."""
-        if self._bearer[0] is not token:
-            self._bearer = token, _with(self._headers, bearer(token))
-        return self._bearer[1]
 
     async def _token(self, tokens: TokenCache, until: float) -> Secret[str]:
         timeout = asyncio.timeout_at(until)

@@ -15,8 +15,9 @@ import aiohttp
 from attrs import evolve
 
 from galileo_sessions.client.address import base_url as resolve_base_url
+from galileo_sessions.client.address import proxy_of
 from galileo_sessions.client.auth import ApiKeyAuth, Authentication, Credentials, find_credentials
-from galileo_sessions.client.columns import ColumnChecks, Zeros
+from galileo_sessions.client.columns import ColumnChecks
 from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.query import ANY_PROJECT, Breakdown, CountQuery, build_query, columns_body, narrowed
 from galileo_sessions.client.request import Count, Requester, logger, refuse_coroutine_function
@@ -111,14 +112,8 @@ class GalileoSessions:
         refuse_coroutine_function("on_attempt", on_attempt)
         credentials = find_credentials(None if api_key is None else ApiKeyAuth(api_key), auth)
         self._base_url = resolve_base_url(None if base_url is None else Secret(base_url))
-        self._transport = Transport(
-            self._base_url,
-            session,
-            timeouts=timeouts,
-            ssl=True if ssl is None else ssl,
-            proxy=None if proxy is None else Secret(proxy),
-            trust_env=trust_env,
-        )
+        way = proxy_of(self._base_url, None if proxy is None else Secret(proxy), trust_env=trust_env)
+        self._transport = Transport(self._base_url, session, timeouts, True if ssl is None else ssl, way)
         most = self._transport.connections
         if limits.maximum > most:  # or requests also queue in the connector, and that wait counts as attempt time
             limits = evolve(limits, maximum=int(most), initial=min(limits.initial, int(most)))
@@ -184,9 +179,7 @@ class GalileoSessions:
                 self._last_where, self._last_query = where, query
         total, _ = await count(query, deadline, True)
         if not total and check is self._check is None:
-            zeros = Zeros()
-            zeros.add(query, total)
-            await self._checks.warn_of(zeros, deadline)
+            await self._checks.warn_of([(query, total)], deadline)
         return total
 
     async def columns(
@@ -303,7 +296,7 @@ class GalileoSessions:
         deadline = _deadline(options.get("timeout"))
         report = await report_of(self.count_many(targets, where, **options))
         if options.get("check") is self._check is None:
-            await self._checks.warn_of(_zeros(report), deadline)
+            await self._checks.warn_of(_counts_of(report), deadline)
         return report
 
     @overload
@@ -353,12 +346,10 @@ class GalileoSessions:
         deadline = _deadline(options.get("timeout"))
         report = await report_of(self.count_many(breakdown.targets(projects), fail_fast=is_single, **options))
         if options.get("check") is self._check is None:
-            await self._checks.warn_of(_zeros(report), deadline)
-        collector, tables = Collector(breakdown), dict[str, CountsBy]()
-        for result in report.results:
-            counts = collector.add(result)
-            if counts is not None and not counts.errors:
-                tables[counts.project_id] = counts.counts_by
+            await self._checks.warn_of(_counts_of(report), deadline)
+        collector = Collector(breakdown)
+        counted = [counts for result in report.results if (counts := collector.add(result)) is not None]
+        tables = {counts.project_id: counts.counts_by for counts in counted if not counts.errors}
         return next(iter(tables.values())) if is_single else CountsTable(tables, report.errors)
 
     async def close(self) -> None:
@@ -389,11 +380,8 @@ class GalileoSessions:
         return self._checks.count if (self._check if check is None else check) else self._requester.count
 
 
-def _zeros(report: CountReport) -> Zeros:
-    zeros = Zeros()
-    for result in report.results if 0 in report.counts else ():
-        zeros.add(result.query, result.total_count)
-    return zeros
+def _counts_of(report: CountReport) -> list[tuple[CountQuery, int | None]]:
+    return [(result.query, result.total_count) for result in report.results]
 
 
 def _deadline(timeout: float | None) -> float | None:

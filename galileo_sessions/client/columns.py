@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from copy import copy
 from functools import partial
+from itertools import islice
 from math import inf
 from typing import Any, TypeAlias, cast
 from warnings import warn
@@ -43,7 +44,7 @@ class Zeros:
     def __init__(self) -> None:
         self._kinds: dict[bytes, _Kinds] = {}  # by what is sent
         self._leaves: dict[_Kinds, Filter] = {}
-        self._projects: dict[_Kinds, list[str]] = {}  # those that count 0
+        self._projects: dict[_Kinds, dict[str, None]] = {}  # those that count 0, in their order
         self._found: set[_Kinds] = set()  # some count isn't 0
 
     def add(self, query: CountQuery, count: int | None) -> None:
@@ -57,9 +58,7 @@ class Zeros:
         if count:
             self._found.add(kinds)
         elif count is not None and query.body and kinds:
-            projects = self._projects.setdefault(kinds, [])
-            if query.project_id not in projects and len(projects) < MAX_ASKED:
-                projects.append(query.project_id)
+            self._projects.setdefault(kinds, {})[query.project_id] = None
 
     async def explain(self, columns: Columns) -> dict[str, str]:
         """
@@ -73,7 +72,7 @@ class Zeros:
         sentences: dict[str, str] = {}
         for kinds in [kinds for kinds in self._projects if kinds not in self._found]:
             try:
-                for project_id in self._projects[kinds]:
+                for project_id in islice(self._projects[kinds], MAX_ASKED):
                     if await columns(project_id, CACHE_SECONDS):
                         await check_columns(columns, project_id, self._leaves[kinds])
                         break
@@ -143,15 +142,18 @@ class ColumnChecks:
                 raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
         return await self._requester.count(query, deadline, interactive)
 
-    async def warn_of(self, zeros: Zeros, deadline: float | None) -> None:
+    async def warn_of(self, counts: Iterable[tuple[CountQuery, int | None]], deadline: float | None) -> None:
         """
-        Warns once about each column that explains a count of 0.
+        Warns once about each column that explains why counts are 0; None stands for a count that failed.
 
         If the columns can't be requested, it is silent, and isn't tried again for five minutes.
         """
         now = asyncio.get_running_loop().time()
         if now < self._silent_until:
             return
+        zeros = Zeros()
+        for query, count in counts:
+            zeros.add(query, count)
         until = now + MAX_ZERO if deadline is None else min(deadline, now + MAX_ZERO)
         try:
             sentences = await zeros.explain(partial(self._catalog, deadline=until, interactive=True))

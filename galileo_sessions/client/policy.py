@@ -79,7 +79,7 @@ class Retries:
         policy: How often and how patiently.
         interactive: Whether somebody awaits this count alone.
         jitter: Returns a random number from 0 to its argument.
-        number: Of its first attempt, in `FirstAttempts`; 0 if that didn't fail.
+        number: Of its first attempt, in `FirstAttempts`.
         since: When the first attempt failed.
         until: When its patience ends.
     """
@@ -131,8 +131,12 @@ def verdict_on(error: errors.GalileoError) -> Outcome:
     if is_final(error):
         return Outcome("success")
     match error:
-        case errors.ResponseError():
-            return _verdict_on_status(error.status, error.retry_after)
+        case errors.ResponseError(status=status, retry_after=asked):
+            if status == 429 or (status in _FAILED | _REFUSED and asked is not None):
+                return Outcome("throttled", retry_after=asked)
+            if status in _REFUSED:
+                return Outcome("refused")
+            return Outcome("failed", cost=2 if status == 504 else 1) if status in _FAILED else Outcome("success")
         case errors.AttemptTimeoutError():
             return Outcome("failed", cost=2)
         case errors.ProtocolError():
@@ -143,11 +147,3 @@ def verdict_on(error: errors.GalileoError) -> Outcome:
             return Outcome("refused")
         case _:
             return IGNORED
-
-
-def _verdict_on_status(status: int, retry_after: float | None) -> Outcome:
-    if status == 429 or (status in _FAILED | _REFUSED and retry_after is not None):
-        return Outcome("throttled", retry_after=retry_after)
-    if status in _REFUSED:
-        return Outcome("refused")
-    return Outcome("failed", cost=2 if status == 504 else 1) if status in _FAILED else Outcome("success")

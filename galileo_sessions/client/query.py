@@ -88,15 +88,14 @@ def _check_nodes(where: Filter) -> None:
 
 
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
-    leaves: list[LeafFilter] = []
-    for leaf in filters:
+    leaves = tuple(filters)
+    for leaf in leaves:
         if not isinstance(leaf, LeafFilter):
             raise FilterTypeError(
                 f"filters must be a list of leaves, but has {brief(leaf)}. "
                 "Write where=... for filters combined with &, | and ~"
             )
-        leaves.append(leaf)
-    return tuple(leaves)
+    return cast("tuple[LeafFilter, ...]", leaves)
 
 
 @frozen

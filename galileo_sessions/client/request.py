@@ -203,7 +203,7 @@ class Requester:
             await self.authentication.close()
             await self.transport.close()
         finally:
-            _ = self.transport.abandon()  # if a cancellation interrupted the closing
+            _ = self.transport.abandon()  # of another event loop, or if a cancellation interrupted the closing
 
     def _check_use(self, request: Request, loop: asyncio.AbstractEventLoop) -> None:
         """
@@ -300,8 +300,7 @@ class Requester:
             raise request.too_late(now)
         if request.retries is None:
             until = min((request.started if request.interactive else now) + request.patience, request.deadline)
-            number = others.number if len(request.attempts) == 1 else 0
-            request.retries = Retries(self.retry, request.interactive, self.jitter, number, now, until)
+            request.retries = Retries(self.retry, request.interactive, self.jitter, others.number, now, until)
         if self._has_new_token(request) and self.retry.attempts > 1:
             return
         has_answered = self.queue.flow.breaker.has_answered
@@ -314,10 +313,9 @@ class Requester:
 
     def _has_new_token(self, request: Request) -> bool:
         """Whether the token of the last attempt was refused, but not also the one before it."""
-        last, before = request.attempts[-1].error, [attempt.error for attempt in request.attempts[-2:-1]]
-        is_refused = isinstance(last, errors.AuthenticationError) and not isinstance(last, errors.LoginError)
-        was_refused = any(isinstance(error, errors.AuthenticationError) for error in before)
-        return self.authentication.logs_in and is_refused and not was_refused
+        *before, last = [type(attempt.error) for attempt in request.attempts[-2:]]
+        refused = errors.AuthenticationError  # a LoginError is another class
+        return self.authentication.logs_in and last is refused and refused not in before
 
 
 def call_back(name: str, callback: Callable[[T], object], value: T) -> None:

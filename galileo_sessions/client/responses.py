@@ -67,7 +67,7 @@ class Endpoint(Generic[T]):
     path: str
     """What follows the base URL, with `{project_id}`."""
     decode: Callable[[bytes], T]
-    """Reads the body of a 200, or raises a DecodeError."""
+    """Reads the body of a 200, or raises a ValueError."""
     max_body: int
     """The most bytes that such a body can have."""
 
@@ -89,8 +89,12 @@ def reply_of(response: Response, endpoint: Endpoint[T], query: CountQuery) -> Re
         return Reply(None, error_of(response, query), told)
     try:
         return Reply(endpoint.decode(response.body), None, told)
-    except errors.DecodeError as error:
-        return Reply(None, error.with_traceback(None), told)  # a traceback would keep the whole response alive
+    except ValueError as error:
+        text = _beginning(response.body)
+        said = f"the service answered 200, but not with what was asked for: {error}; got {_excerpt(text)}"
+        undecodable = errors.DecodeError(said, body=text)
+        is_page = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)  # from something in front of the service
+        return Reply(None, undecodable if is_page else final(undecodable), told)
 
 
 def final(error: E) -> E:
@@ -109,16 +113,16 @@ def total_count(body: bytes) -> int:
     The count in the body of a 200.
 
     Raises:
-        DecodeError: unless it is a JSON object whose one `total_count` is an integer from 0 to 2**63 - 1.
+        ValueError: unless it is a JSON object whose one `total_count` is an integer from 0 to 2**63 - 1.
             Other keys are ignored, because the API can grow.
     """
     match = _COUNT.fullmatch(body)
     if match is not None:
         return int(match[1])
-    data = _json_of(body)
+    data = strict_json(body.decode("utf-8"))
     count = cast("dict[str, object]", data).get("total_count") if isinstance(data, dict) else None
     if type(count) is not int or not 0 <= count <= _MAX_COUNT:
-        raise final(_undecodable(body, 'expected {"total_count": n} with an integer n of 0 or more'))
+        raise ValueError('expected {"total_count": n} with an integer n of 0 or more')
     return count
 
 
@@ -127,36 +131,15 @@ def column_catalog(body: bytes) -> ColumnCatalog:
     The columns in the body of a 200.
 
     Raises:
-        DecodeError: unless it is a JSON object that `load_catalog` reads.
+        ValueError: unless it is a JSON object that `load_catalog` reads.
     """
-    data = _json_of(body)
-    try:
-        return load_catalog(data)
-    except errors.FilterDecodeError as error:
-        problem = str(error)
-    raise final(_undecodable(body, problem))
+    return load_catalog(strict_json(body.decode("utf-8")))
 
 
 COUNT: Endpoint[int] = Endpoint("/v2/projects/{project_id}/sessions/count", total_count, 256 * 1024)
 COLUMNS: Endpoint[ColumnCatalog] = Endpoint(
     "/v2/projects/{project_id}/sessions/available_columns", column_catalog, 8 << 20
 )
-
-
-def _json_of(body: bytes) -> object:
-    """The JSON in the body of a 200, read strictly: UTF-8, no NaN or Infinity, no key twice."""
-    try:
-        return strict_json(body.decode("utf-8"))
-    except ValueError as error:
-        undecodable = _undecodable(body, str(error))
-        is_page = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)  # from something in front of the service
-    raise undecodable if is_page else final(undecodable)
-
-
-def _undecodable(body: bytes, problem: str) -> errors.DecodeError:
-    text = _beginning(body)
-    said = f"the service answered 200, but not with what was asked for: {problem}; got {_excerpt(text)}"
-    return errors.DecodeError(said, body=text)
 
 
 def _beginning(body: bytes) -> str:

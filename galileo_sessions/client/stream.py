@@ -174,7 +174,11 @@ class CountStream:
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        error = _raised_by(task)
+        error = asyncio.CancelledError("a task of this stream was cancelled") if task.cancelled() else task.exception()
+        if isinstance(error, StopAsyncIteration):  # the loop would take it for the end
+            stopped = RuntimeError("a count raised StopAsyncIteration")
+            stopped.__cause__ = error
+            error = stopped
         if error is not None:
             self._abort(error)
         if not self._tasks:
@@ -277,17 +281,6 @@ class CountStream:
         self._wake_consumer()
 
 
-def _raised_by(task: asyncio.Task[None]) -> BaseException | None:
-    if task.cancelled():
-        return asyncio.CancelledError("a task of this stream was cancelled")
-    error = task.exception()
-    if isinstance(error, StopAsyncIteration):  # the loop would take it for the end
-        stopped = RuntimeError("a count raised StopAsyncIteration")
-        stopped.__cause__ = error
-        return stopped
-    return error
-
-
 def _length(targets: Targets) -> int | None:
     try:
         return len(targets)  # type: ignore[arg-type]  # asked, because some classes have a __len__ that raises
@@ -298,8 +291,6 @@ def _length(targets: Targets) -> int | None:
 def _source(targets: Targets) -> AsyncIterator[Target]:
     if isinstance(targets, AsyncIterable):
         return aiter(targets)
-    if hasattr(targets, "__anext__"):  # without __aiter__, which `anext` doesn't need
-        return cast("AsyncIterator[Target]", targets)
     return _one_by_one(iter(targets))
 
 

@@ -38,10 +38,10 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
+from attrs import define
 from yarl import URL
 
 from galileo_sessions import errors
-from galileo_sessions.client.address import proxy_of
 from galileo_sessions.client.responses import Response, final
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.settings import Timeouts
@@ -70,48 +70,43 @@ class _Connector(aiohttp.TCPConnector):
             super().__del__(_warnings)
 
 
+@define(eq=False, repr=False, slots=False)
 class Transport:
     """
     The way to one origin: it sends requests there and nowhere else, follows no redirect and retries nothing.
 
     Args:
-        base_url: What paths are added to, without a slash at its end.
+        base: What paths are added to, without a slash at its end.
         session: A session to use and to leave open; None means one of its own, made on first use.
+        timeouts: How long an attempt can take.
+        ssl: What aiohttp takes.
+        proxy: The proxy on the way, if there is one.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        session: aiohttp.ClientSession | None,
-        *,
-        timeouts: Timeouts,
-        ssl: SSL,
-        proxy: Secret[str] | None,
-        trust_env: bool,
-    ) -> None:
-        if not isinstance(ssl, tls.SSLContext | aiohttp.Fingerprint | bool):
+    _base: str
+    _session: aiohttp.ClientSession | None
+    _timeouts: Timeouts
+    _ssl: SSL
+    _proxy: Secret[str] | None
+    is_closed: bool = False
+    """Once set, nothing more is sent."""
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self._ssl, tls.SSLContext | aiohttp.Fingerprint | bool):
             kinds = "an ssl.SSLContext, an aiohttp.Fingerprint or a bool"
-            raise errors.ConfigurationError(f"ssl must be {kinds}, got {brief(ssl)}")
-        if session is not None:
-            _check_injected(session)
-        self._base = base_url
-        self._url = URL(base_url)
+            raise errors.ConfigurationError(f"ssl must be {kinds}, got {brief(self._ssl)}")
+        if self._session is not None:
+            _check_injected(self._session)
+        self._url = URL(self._base)
         self._path = self._url.raw_path.rstrip("/")
-        self._session = session
-        self._owns = session is None
-        self._connect = timeouts.connect
-        self._attempt = timeouts.attempt
-        self._timeout = self._timeout_of(timeouts.attempt)
+        self._owns = self._session is None
+        self._timeout = self._timeout_of(self._timeouts.attempt)
         self._deadlines = Deadlines()
-        self._ssl = ssl
         self._used: Used | None = WeakKeyDictionary() if can_look() else None
         if self._used is None:
             version = f"aiohttp {aiohttp.__version__} doesn't show whether a connection can be used again"
-            warnings.warn(f"{version}, so each request opens one of its own", RuntimeWarning, stacklevel=3)
-        self._proxy = proxy_of(base_url, proxy, trust_env=trust_env)
+            warnings.warn(f"{version}, so each request opens one of its own", RuntimeWarning, stacklevel=4)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.is_closed: bool = False
-        """Once set, nothing more is sent."""
 
     @property
     def connections(self) -> float:
@@ -139,7 +134,7 @@ class Transport:
         """
         session = self._open_session()
         seconds = until - asyncio.get_running_loop().time()
-        timeout = self._timeout if self._attempt - seconds < _SOON else self._timeout_of(seconds)
+        timeout = self._timeout if self._timeouts.attempt - seconds < _SOON else self._timeout_of(seconds)
         url = self._url.with_path(self._path + path, encoded=True)
 
         def send(content: Body) -> Awaitable[aiohttp.ClientResponse]:  # unlike a partial's, its repr has no headers
@@ -155,11 +150,11 @@ class Transport:
                 auto_decompress=False,
             )
 
-        content = self._content(body)
+        content = Body(body, self._used)
         try:
             with self._deadlines.at(until):
                 while (response := await self._exchange(send, content, max_body)) is None:
-                    content = self._content(body)
+                    content = Body(body, self._used)
                 return response
         except Exception as error:  # noqa: BLE001  # a session's middleware can raise anything
             if isinstance(error, errors.GalileoError):
@@ -172,9 +167,6 @@ class Transport:
         except BaseException as error:  # noqa: BLE001  # a cancellation
             raise error.with_traceback(None)  # noqa: B904  # without aiohttp's frames, which hold headers
         raise problem  # outside the except block, so that no header stays reachable through __context__
-
-    def _content(self, body: bytes | Secret[bytes]) -> Body:
-        return Body(body.reveal() if isinstance(body, Secret) else body, self._used)
 
     async def _exchange(self, send: _Send, content: Body, max_body: int) -> Response | None:
         """The response; None if aiohttp chose a connection on which something had arrived, which is closed now."""
@@ -208,7 +200,7 @@ class Transport:
                 content.connection.close()
 
     def _timeout_of(self, seconds: float) -> aiohttp.ClientTimeout:
-        connect = min(self._connect, max(seconds, _SOON) * 0.9)  # so that a timeout names the right phase
+        connect = min(self._timeouts.connect, max(seconds, _SOON) * 0.9)  # so that a timeout names the right phase
         return aiohttp.ClientTimeout(total=None, connect=connect, ceil_threshold=inf)  # inf: never rounded up
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -227,12 +219,10 @@ class Transport:
         return self._session
 
     async def close(self) -> None:
-        """Closes the session, if it is its own."""
+        """Closes the session, if it is its own and of this event loop; else `abandon` is left."""
         self.is_closed = True
         self._deadlines.drop_timer()
-        if self._loop not in (None, asyncio.get_running_loop()):
-            _ = self.abandon()  # connections of another event loop can't be awaited here
-        elif self._owns and self._session is not None:
+        if self._owns and self._session is not None and self._loop is asyncio.get_running_loop():
             await self._session.close()
 
     def abandon(self) -> bool:
@@ -353,9 +343,9 @@ class Body(aiohttp.Payload):
     is_answered = False
     """Whether the head of a response has arrived."""
 
-    def __init__(self, content: bytes, used: Used | None) -> None:
-        super().__init__(content, content_type="application/json")
-        self._size = len(content)
+    def __init__(self, content: bytes | Secret[bytes], used: Used | None) -> None:
+        super().__init__(content.reveal() if isinstance(content, Secret) else content, content_type="application/json")
+        self._size = len(self._value)
         self._used = used
 
     @property

@@ -66,4 +66,4 @@ async def test_a_warm_count_takes_a_short_path() -> None:
             assert await galileo.count(PROJECT, where) == 7
     path = {"client", "query", "request", "flow", "auth", "transport", "secret", "responses"}
     assert steps.files == path | {"policy"}
-    assert steps.calls <= 12, "a call and its return are two passages from one file to another"
+    assert steps.calls <= 10, "a call and its return are two passages from one file to another"

@@ -98,7 +98,7 @@ def state(galileo: GalileoSessions) -> str:
     texts: list[str] = []
     found: list[Any] = [galileo]
     for thing in found:  # which grows meanwhile
-        names = [field.name for field in attrs.fields(type(thing))] if attrs.has(type(thing)) else vars(thing)
+        names = vars(thing) if hasattr(thing, "__dict__") else [field.name for field in attrs.fields(type(thing))]
         values = [getattr(thing, name) for name in names]
         texts.append(repr(values))
         found += [

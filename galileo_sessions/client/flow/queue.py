@@ -78,8 +78,7 @@ class Queue:
         """A permit, if there is one without waiting; see `acquire`."""
         if self._interactive or (self._fan_out and not interactive) or self._rate is not None:
             return None
-        loop = asyncio.get_running_loop()
-        self._loop, now = loop, loop.time()
+        now = self._begin()
         return self.flow.sent(now) if self.flow.wait(now, patience if interactive else inf) <= 0 else None
 
     async def acquire(
@@ -94,21 +93,21 @@ class Queue:
             has_failed: Whether an attempt of it has failed. A single count that hasn't failed waits for one more probe.
             not_before: When it can be sent at the earliest, on the loop's clock.
         """
-        self._loop = loop = asyncio.get_running_loop()
-        if not_before > loop.time() and self._closed is None:
-            error = await self._sleep(not_before - loop.time(), patience)
+        now = self._begin()
+        if not_before > now and self._closed is None:
+            error = await self._sleep(not_before - now, patience)
             if error is not None:
                 return error
         if self._rate is not None:
             async with self._rate:
                 pass
-        now = loop.time()
+        now = self._time()
         if self._closed is not None:
             return self._closed
         if (has_failed or not interactive) and self.flow.is_hopeless(now, patience):
             return self.give_up_error()
         line = self._interactive if interactive else self._fan_out
-        waiter: asyncio.Future[_Permission] = loop.create_future()
+        waiter: asyncio.Future[_Permission] = asyncio.get_running_loop().create_future()
         line[waiter] = patience
         self._pump(now)
         try:
@@ -118,7 +117,7 @@ class Queue:
             if waiter.done() and not waiter.cancelled() and isinstance(permit := waiter.result(), Permit):
                 self.released(permit)  # it came at the same moment
             else:
-                self._pump(loop.time())
+                self._pump(self._time())
             raise
 
     async def _sleep(self, seconds: float, patience: float) -> errors.GalileoError | None:
@@ -170,6 +169,13 @@ class Queue:
             self._end_waits(lambda _: True, error)
 
     # ---- the lines ---------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> float:
+        """The time, by the clock of the running event loop, which becomes the queue's."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._measured_from = loop, loop.time()
+        return loop.time()
 
     def _time(self) -> float:
         return 0.0 if self._loop is None else self._loop.time()  # a coroutine can be closed outside of the loop
