@@ -243,7 +243,7 @@ def test_for_any_sequence_of_answers(outcomes, policy, jitter, interactive, has_
             is_over = interactive and now + 1.1 * (asked or 0) >= policy.patience
             assert error in FOR_GOOD or policy.attempts == 1 or spent >= policy.attempts or is_over or (asked or 0) > 60
             break
-        assert (asked or 0.0) <= wait <= (policy.max_backoff if asked is None else asked + 0.1)
+        assert (asked or 0.0) <= wait <= (asked + 0.1 if asked else policy.max_backoff)  # 0 names no time
         assert spent < policy.attempts or (has_answered and verdict_on(error).meaning != "failed")
         now += wait
 
