@@ -160,8 +160,8 @@ auth > transport: + headers
 transport > Galileo: POST
 Galileo > transport: 200
 transport > auth: response
-auth > request: response
-request: read the count
+auth: read the count
+auth > request: 63
 request > your code: 63
 """
 
