@@ -51,7 +51,7 @@ def some(number: int, what: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with escapes for everything that a terminal would obey, except line breaks."""
+    """The text, in which everything that could control a terminal is escaped, except line breaks."""
     return "".join([c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text])
 
 
@@ -100,7 +100,7 @@ def shortened(text: str, most: int = _MAX_LABEL) -> str:
 
 @singledispatch
 def drawing(value: object) -> str:
-    """The drawing of a value of a class that has one: its module registers it here. Others are drawn as their repr."""
+    """The drawing of a value. Modules register the drawings of their classes here; other values have their repr."""
     return repr(value)
 
 

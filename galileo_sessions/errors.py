@@ -73,7 +73,7 @@ __all__ = [
 
 
 class Counted(Protocol):
-    """What was counted: the part of a `CountQuery` that tells whose error it is. This module knows no queries."""
+    """The part of a `CountQuery` that identifies an error. It is a protocol, because this module imports no queries."""
 
     @property
     def project_id(self) -> str: ...
@@ -98,7 +98,7 @@ class GalileoError(Exception):
     attempts: tuple["Attempt", ...] = ()
     elapsed: float | None = None
     report: Any = None
-    _is_final = False  # whether another attempt would bring it again, where its class doesn't tell
+    _is_final = False  # whether another attempt would bring the same error, where the class doesn't say
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -151,7 +151,7 @@ class Attempt:
     waited: float
     """Seconds waited before it: for a permit, a pause or a backoff."""
     elapsed: float
-    """Seconds from admission to the last byte, or to the error."""
+    """Seconds from the permit to send to the last byte, or to the error."""
     width: int = 0
     """How many requests at once the client allowed after this one."""
     rate: float = 0.0
@@ -263,7 +263,7 @@ class AttemptTimeoutError(TransportError, TimeoutError):
 
 
 class ProtocolError(TransportError):
-    """The response isn't HTTP, is too long, or is compressed although the client asks for no compression."""
+    """The response isn't HTTP, is too long, or is compressed although the client accepts no compression."""
 
 
 class DeadlineExceededError(GalileoError, TimeoutError):
@@ -356,12 +356,12 @@ class RateLimitedError(ResponseError):
 
 
 class ServerError(ResponseError):
-    """5xx: the service or its gateway is in trouble."""
+    """5xx: the service or its gateway failed, or refuses requests for now."""
 
 
 class DecodeError(GalileoError):
     """
-    A 200 that isn't what was asked for: columns, or `{"total_count": n}` with an integer n of 0 or more.
+    A 200 without the expected body: columns, or `{"total_count": n}` with an integer n of 0 or more.
 
     Attributes:
         body: The beginning of the body as text, at most 2 KiB.

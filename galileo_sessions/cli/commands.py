@@ -216,7 +216,7 @@ async def _write_results(stream: CountStream, rows: Rows, tally: Tally, screen: 
 
 
 async def _explain(galileo: GalileoSessions, zeros: Zeros) -> list[str]:
-    """Why filters count 0; nothing if the columns can't be requested, because the counts stand without it."""
+    """The reasons for counts of 0; none if the columns can't be requested: the counts are right without them."""
     try:
         async with asyncio.timeout(MAX_ZERO):
             return [*(await zeros.explain(lambda project_id, _: galileo.columns(project_id))).values()]

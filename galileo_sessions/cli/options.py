@@ -42,7 +42,7 @@ class Refused(click.ClickException):
 
 def named(option: str, read: Callable[..., T], *values: object, **more: object) -> T:
     """
-    What `read` makes of an option.
+    Calls `read` for an option; an error names the option.
 
     Raises:
         Refused: with the name of the option, if it can't be read.
@@ -102,7 +102,7 @@ def read_breakdown(
         until: The first instant after the period, in the same forms. By default it is `now`.
         tz: The name of the time zone.
         time_column: The column of the period, by default `created_at`; a `by` with a unit names its own.
-        compare: Not None if the period of the same length before it is counted, too.
+        compare: If given, the period of the same length before this one is counted, too.
         unfiltered: Whether all sessions of the period are counted, too.
 
     Raises:
@@ -146,7 +146,7 @@ def _within(query: CountQuery, column: DateCol, start: datetime | None, end: dat
 
 
 def _before(start: datetime, end: datetime) -> datetime:
-    """The start of the period of the same length before one."""
+    """The start of the period of the same length that comes before."""
     try:
         return start.astimezone(UTC) - (end - start)
     except OverflowError:

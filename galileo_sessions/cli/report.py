@@ -72,7 +72,7 @@ class Rows:
 
 
 def _records(counts: ProjectCounts) -> list[_Record]:
-    """One for each part and the rest; without parts, one for the project. A whole that failed has its own."""
+    """A record for each part and the rest, or one for the project if it has no parts. A failed whole has its own."""
 
     def record(label: str | None, count: int | None, error: GalileoError | None) -> _Record:
         return {"project_id": counts.project_id, "label": label, "total_count": count, "error": error}
@@ -196,7 +196,7 @@ class Tally:
 
 
 def columns_code(catalog: ColumnCatalog) -> str:
-    """An assignment for each column, whose name is its id as far as Python allows."""
+    """An assignment for each column; the name of the variable is the column's id, as far as Python allows."""
     lines: list[str] = []
     names = {"Col"}
     for column_id, column in catalog.items():

@@ -1,7 +1,7 @@
 """
-Credentials: what users give, how a token is obtained, what each request carries, and that nothing repeats them.
+Credentials: what users give, how a token is obtained, what requests carry, and how secrets are removed from responses.
 
-A login's token is obtained once for all waiting counts, and renewed before it expires. A login that was refused isn't
+One login obtains the token for all waiting counts; the token is renewed before it expires. A refused login isn't
 repeated for 30 s. Any other failure is the error of the counts that waited for it, and the retry policy decides whether
 they try again. Times come from the event loop's clock, which doesn't jump when somebody sets the machine's clock.
 """
@@ -157,7 +157,7 @@ def find_credentials(api_key: ApiKeyAuth | None, auth: Credentials | None) -> Cr
 
 
 def header_and_secrets(credentials: Credentials) -> tuple[Secret[dict[str, str]], list[Secret[str]]]:
-    """The header that authenticates each request, empty for a `PasswordAuth`, which logs in; and what isn't shown."""
+    """The header that authenticates a request (none for a `PasswordAuth`, which logs in), and the secrets to hide."""
     match credentials:
         case ApiKeyAuth(key, header):
             return Secret({header: key.reveal()}), [key]
@@ -232,7 +232,7 @@ class TokenCache:
         return await self._wait_for(self._start())
 
     def invalidate(self, token: Secret[str]) -> None:
-        """If this token is still in use, the next `get` logs in."""
+        """Drops this token if it is still in use, so that the next `get` logs in."""
         if token == self._token:
             self._token = None
 
@@ -283,7 +283,7 @@ def lifetime(token: Secret[str], now: float) -> float:
     """
     Seconds that a JWT has left by its `exp`, read without verification; infinite without an `exp` in the future.
 
-    If it says when it was issued, its life is at most from then to `exp`, in case this machine's clock is wrong.
+    A token with an `iat` lives at most from then to `exp`, in case this machine's clock is wrong.
     """
     try:
         payload = token.reveal().split(".")[1]
@@ -338,8 +338,8 @@ class Authentication:
     Sends requests with the credentials of a client, and removes all secrets from the responses.
 
     Args:
-        credentials: The client's.
-        headers: Those that the user adds to each request. They replace ours of the same name, whatever its case.
+        credentials: The client's credentials.
+        headers: The user's headers for each request. They replace the client's own of the same name, in any case.
         transport: Sends one request.
         login_timeout: Seconds that a login can take.
 
@@ -366,11 +366,11 @@ class Authentication:
 
     async def post(self, endpoint: Endpoint[T], query: CountQuery, body: bytes, *, until: float) -> Reply[T]:
         """
-        What comes of a POST with credentials: an answer, or the error of a response, which holds no secret.
+        The result of a POST with credentials: an answer, or the error of a response, which holds no secret.
 
         Args:
             endpoint: Where it is sent.
-            query: Its project; the text of a 422 has a drawing of its filter.
+            query: The query of the request; the text of a 422 has a drawing of its filter.
             body: What is sent.
             until: When the attempt ends, on the loop's clock.
 

@@ -81,11 +81,11 @@ class GalileoSessions:
         trust_env: Whether to use the proxies that the environment names. A netrc file is never read.
         ssl: What aiohttp takes: an `ssl.SSLContext`, a fingerprint, or False for no verification.
         headers: More headers for each request.
-        on_attempt: Called with each `Attempt` when it is over. What it raises is logged, never raised.
+        on_attempt: Called with each `Attempt` when it is over. Its exceptions are logged, never raised.
         check: With True, each filter is checked against its project's columns before it is counted, unless a call says
-            otherwise. With None, it is checked if all its counts in a `count`, `count_all` or `count_by` are 0, and a
-            column that doesn't exist or has another type is a `ZeroCountWarning`. With False, it isn't checked. A
-            project's columns are requested once, and cached for five minutes.
+            otherwise. With None, a filter is checked only if all its counts in a `count`, `count_all` or `count_by` are
+            0; a column that doesn't exist or has another type then causes a `ZeroCountWarning`. With False, nothing is
+            checked. A project's columns are requested once, and cached for five minutes.
 
     Raises:
         ConfigurationError: if there are no credentials, or two kinds, or if an argument can't work.
@@ -155,8 +155,8 @@ class GalileoSessions:
             metrics_testing_id: Count only in this metrics testing run.
             timeout: Seconds for the whole call. None sets no limit except that of each attempt.
             check: With True, the filter is checked against the project's columns first, because a column that the
-                project doesn't have counts 0. None means what the client was created with: by default, only a count
-                of 0 is checked, and a filter that doesn't fit is a `ZeroCountWarning`. False turns that off.
+                project doesn't have counts 0. None means the client's `check`: by default, only a count of 0 is
+                checked, and a filter that doesn't fit causes a `ZeroCountWarning`. With False, nothing is checked.
 
         Raises:
             ConfigurationError: before a request, if an id isn't a UUID, or if the client can't be used here.
@@ -317,8 +317,8 @@ class GalileoSessions:
         """
         Counts by day, bin or value: one count for each label of a partition, and one of the whole, many at once.
 
-        The whole is the period for parts of a date without a rest, else all sessions. A project given twice is counted
-        once.
+        The whole is all sessions that satisfy `where`, or, for parts of a date without a rest, those in the period.
+        A project given twice is counted once.
 
         Args:
             project_id: The project; or several, in a list, a tuple or a set.

@@ -36,7 +36,7 @@ _Kinds: TypeAlias = frozenset[tuple[str, str]]  # the column and the type of eac
 
 class Zeros:
     """
-    Counts of 0, which a column that doesn't exist causes, too.
+    Counts of 0, and the columns that may be the reason: a column that doesn't exist counts 0.
 
     Filters with the same columns are explained together, once, and only if all their counts are 0.
     """
@@ -64,7 +64,7 @@ class Zeros:
         """
         A sentence for each column of these filters that doesn't exist, or has another type.
 
-        They are compared with the first project that has columns, since one without sessions has none.
+        The filters are compared with the first project that has columns, because one without sessions has none.
 
         Raises:
             GalileoError: what `columns` raises.
@@ -102,7 +102,7 @@ class _Answer:
     """The cached answer about one project."""
 
     lock: asyncio.Lock = Factory(asyncio.Lock)
-    """Held while the service is asked."""
+    """Held while the columns are requested."""
     answer: ColumnCatalog | GalileoError = Factory(lambda: GalileoError("the columns weren't requested"))
     answered_at: float = -inf
 
@@ -115,7 +115,7 @@ class ColumnChecks:
     that waited for it fail with its error, which isn't cached.
 
     Args:
-        requester: Asks for columns and counts.
+        requester: Sends the requests for columns and counts.
     """
 
     def __init__(self, requester: Requester) -> None:
@@ -130,7 +130,7 @@ class ColumnChecks:
 
         Raises:
             FilterCheckError: if the filter doesn't fit. No count is requested.
-            GalileoError: with `query`, `attempts` and `elapsed`, also if the columns couldn't be requested.
+            GalileoError: with `query`, `attempts` and `elapsed`, even if the columns couldn't be requested.
         """
         where = all_of([query.where, *query.filters])
         if query.body and where != ALWAYS:
@@ -146,7 +146,7 @@ class ColumnChecks:
         """
         Warns once about each column that explains why counts are 0; None stands for a count that failed.
 
-        If the columns can't be requested, it is silent, and isn't tried again for five minutes.
+        If the columns can't be requested, there is no warning, and no other attempt for five minutes.
         """
         now = asyncio.get_running_loop().time()
         if now < self._silent_until:

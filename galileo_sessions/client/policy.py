@@ -4,20 +4,20 @@ What a failed attempt says about the service, whether it is repeated, and when.
 Theory of operation
 ===================
 
-Who fails? A failure that everybody has is the service's, and costs a count next to nothing. A failure that one count
-has while others succeed is its own, and costs it an attempt, or two after a timeout. In between, a failure costs the
-more the more surprising it is: log(f) / log(0.01) of an attempt, where f is the share of the other counts whose first
-attempts failed lately::
+Who fails? If every count fails, the service is at fault, and a failure costs a count next to nothing. If one count
+fails while others succeed, the fault is its own: the failure costs one attempt, or two after a timeout. In between, the
+more surprising a failure is, the more it costs: log(f) / log(0.01) of an attempt, where f is the share of the other
+counts whose first attempts failed lately::
 
     others failed     1 %    10 %    50 %    90 %     98 %
     a failure costs   1      0.5     0.15    0.023    0.004
 
 A count with 4 attempts is thus given up when the odds that it was only unlucky fall to 1 in 100 million, however many
-attempts fail. A second of 500s loses nothing, yet a filter that the service can't process fails after four attempts.
-So does a count that is alone: what is known of others is forgotten when no count is under way.
+attempts fail. If every response in one second is a 500, no count is lost; yet a filter that the service can't process
+fails after four attempts. So does a count that is alone: failures of others are forgotten when no count is under way.
 
-A service that refuses a request, or asks to come later, says itself that it would take the request at another time. If
-it has answered before, such a count isn't given up within its patience. After that, a fan-out's target is given up once
+A refusal, such as a 503 or a 429, means that the service would take the request at another time. If the service has
+answered before, a refused count isn't given up within its patience. After that, a fan-out's target is given up once
 its failures have cost all its attempts. A single count, for which somebody waits, is given up as soon as its next
 attempt would come after its patience.
 
@@ -56,16 +56,16 @@ class FirstAttempts:
     made: float = 0.0
     failed: float = 0.0
     number: int = 0
-    """Of all first attempts."""
+    """How many first attempts there have been."""
 
     def add(self, *, failed: bool) -> None:
-        """Adds one."""
+        """Adds a first attempt."""
         self.number += 1
         self.made = self.made * _LATELY + 1
         self.failed = self.failed * _LATELY + failed
 
     def failing_share(self, number: int) -> float:
-        """The share that failed lately, without the failed one of this number; a guess if there were no others."""
+        """The share that failed lately, without the failed attempt of this number; a guess if there is no other."""
         own = min(self.failed, _LATELY ** (self.number - number))
         return max(_RARE, (self.failed - own + _RARE) / (self.made - own + 1))
 
@@ -76,10 +76,10 @@ class Retries:
     The retries of one count.
 
     Args:
-        policy: How often and how patiently.
+        policy: How often and how patiently to try again.
         interactive: Whether somebody awaits this count alone.
         jitter: Returns a random number from 0 to its argument.
-        number: Of its first attempt, in `FirstAttempts`.
+        number: The number of the count's first attempt in `FirstAttempts`.
         since: When the first attempt failed.
         until: When its patience ends.
     """
@@ -95,7 +95,7 @@ class Retries:
     _failures: int = field(default=0, init=False)
 
     def fails_alone(self, others: FirstAttempts) -> bool:
-        """Whether it has failed twice, and most others don't, so that its failures say nothing about the service."""
+        """Whether the count has failed twice while most others succeed, which says nothing about the service."""
         return self._failures >= 2 and 4 * others.failing_share(self.number) < 1
 
     def next_wait(self, outcome: Outcome, now: float, others: FirstAttempts, *, has_answered: bool) -> float | None:

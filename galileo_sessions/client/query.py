@@ -75,7 +75,7 @@ def _where(value: Filter | None) -> Filter:
 def _check_nodes(where: Filter) -> None:
     """Refuses a filter with an empty node below its root."""
     nodes = [where]
-    for node in nodes:  # which grows meanwhile
+    for node in nodes:  # the list grows during the loop
         if type(node) is Not:
             nodes.append(node.child)
         elif type(node) is And or type(node) is Or:
@@ -219,7 +219,7 @@ class Breakdown:
 
     @property
     def queries(self) -> list[CountQuery]:
-        """All of them: the parts, the whole, and what it is compared with."""
+        """All queries for a project: the parts, the whole, and what the whole is compared with."""
         more = [query for query in (self.previous, self.unfiltered) if query is not None]
         return [*self.parts.values(), self.whole, *more]
 
@@ -248,7 +248,7 @@ class _Targets:
 
 def columns_body(query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None) -> bytes:
     """
-    The JSON that asks which columns a query's scope has between two times.
+    The request body for the columns that a query's scope has between two times.
 
     Raises:
         FilterError: if a time can't be read, or has no UTC offset.

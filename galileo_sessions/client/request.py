@@ -60,11 +60,11 @@ class Request:
     """When the wait for the next attempt began."""
     attempts: Attempts = ()
     retries: Retries | None = None
-    """Made when the first attempt has failed."""
+    """None until the first attempt has failed."""
     not_before: float = -inf
     """When the next attempt can begin, on the loop's clock."""
     outcome: Outcome = IGNORED
-    """Of the last attempt."""
+    """The outcome of the last attempt."""
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
         """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
@@ -164,8 +164,8 @@ class Requester:
             query: Its project; errors carry the query.
             body: What is sent.
             deadline: When to give up, on the loop's clock.
-            interactive: Whether it isn't part of a fan-out: it is sent before the targets of fan-outs, and has less
-                patience.
+            interactive: Whether the request is a single one: it is sent before the targets of fan-outs, and has less
+                patience than they have.
 
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
@@ -207,10 +207,10 @@ class Requester:
 
     def _check_use(self, request: Request, loop: asyncio.AbstractEventLoop) -> None:
         """
-        Makes the first event loop that sends something the client's.
+        Binds the client to the first event loop in which it sends something.
 
         Raises:
-            ConfigurationError: if it is closed, or belongs to another event loop.
+            ConfigurationError: if the client is closed, or belongs to another event loop.
         """
         if self._loop is None:
             self._loop = loop
@@ -242,7 +242,7 @@ class Requester:
         raise request.too_late(now, self.queue.flow.reason(now)) if permit is None else request.failure(permit, now)
 
     async def _attempt(self, request: Request, permit: Permit) -> Reply[Any]:
-        """One attempt, which the flow control, the first attempts and the request learn of."""
+        """Makes one attempt, and reports it to the flow control, the first attempts and the request."""
         clock = asyncio.get_running_loop().time
         begun = clock()
         until = min(begun + self.attempt_timeout, request.deadline)
@@ -266,7 +266,7 @@ class Requester:
         return reply
 
     def _lesson_of(self, request: Request, error: errors.GalileoError, now: float) -> Outcome:
-        """The outcome of a failed attempt as far as the flow control learns from it."""
+        """What the flow control learns from a failed attempt."""
         outcome, retries = request.outcome, request.retries
         fails_alone = retries is not None and retries.fails_alone(self._first_attempts)
         if request.is_cut_short(error, now) or (fails_alone and not self.queue.flow.breaker.is_open):
@@ -312,7 +312,7 @@ class Requester:
         request.not_before = now + wait
 
     def _has_new_token(self, request: Request) -> bool:
-        """Whether the token of the last attempt was refused, but not also the one before it."""
+        """Whether the last attempt's token was refused, but not the one before: the next attempt has a new token."""
         *before, last = [type(attempt.error) for attempt in request.attempts[-2:]]
         refused = errors.AuthenticationError  # a LoginError is another class
         return self.authentication.logs_in and last is refused and refused not in before

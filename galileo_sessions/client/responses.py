@@ -55,14 +55,14 @@ class Response:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    """The body, or as much of it as the transport was asked to read."""
+    """The body, or its beginning if the transport read only that."""
     origin: str = ""
-    """The base URL that was asked."""
+    """The base URL that the request was sent to."""
 
 
 @frozen
 class Endpoint(Generic[T]):
-    """An endpoint for a project's sessions, asked by POST."""
+    """An endpoint for a project's sessions; its method is POST."""
 
     path: str
     """What follows the base URL, with `{project_id}`."""
@@ -83,7 +83,7 @@ class Reply(Generic[T]):
 
 
 def reply_of(response: Response, endpoint: Endpoint[T], query: CountQuery) -> Reply[T]:
-    """The answer that a 200 brings, or the error that another response stands for."""
+    """The answer in a 200, or the error that the response stands for."""
     told = allowance(response.headers)
     if response.status != 200:
         return Reply(None, error_of(response, query), told)
@@ -98,7 +98,7 @@ def reply_of(response: Response, endpoint: Endpoint[T], query: CountQuery) -> Re
 
 
 def final(error: E) -> E:
-    """An error that another attempt would bring again, although others of its class may pass."""
+    """Marks an error that another attempt would only repeat, although other errors of its class may pass."""
     error._is_final = True  # pyright: ignore[reportPrivateUsage]  # for the client, not for users
     return error
 
@@ -156,7 +156,7 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
 
     Args:
         response: A response without secrets.
-        query: What was asked; the text of a 422 has a drawing of its filter.
+        query: The query of the request; the text of a 422 has a drawing of its filter.
     """
     status, headers = response.status, response.headers
     asked = headers.get("Retry-After")
@@ -266,7 +266,7 @@ def _complaint(issue: errors.Issue) -> str:
 
 def retry_after(value: str, now: datetime) -> float | None:
     """
-    Seconds that a Retry-After header asks to wait, by RFC 9110: a number, or a date.
+    Seconds to wait by a Retry-After header, which is a number or a date (RFC 9110).
 
     Returns:
         0 for a date in the past; None for what is neither a number nor a date.
@@ -292,16 +292,15 @@ def _date(text: str) -> datetime | None:
 
 def allowance(headers: Mapping[str, str]) -> tuple[int, float] | None:
     """
-    The requests that a service will take, and the seconds until it will take more; the least of several.
+    The requests that a service will take, and the seconds until it will take more. Of several limits, the least counts.
 
-    Read are the `RateLimit` field of the IETF's draft
-    (https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/) and the widespread pairs
-    `RateLimit-Remaining` with `-Reset` and `X-RateLimit-Remaining` with `-Reset`. Quotas that don't count requests are
-    left out. A reset in whole seconds is rounded up, so one second is taken off: a few refusals cost less than a second
-    too many.
+    The `RateLimit` field of the IETF's draft (https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/)
+    is read, and so are the widespread pairs `RateLimit-Remaining` with `-Reset` and `X-RateLimit-Remaining` with
+    `-Reset`. Quotas that don't count requests are left out. A reset in whole seconds is rounded up, so one second is
+    taken off: a few refusals cost less than waiting for a second too long.
 
     Args:
-        headers: Of a response, by names of any case; a multidict, if a field can occur more than once.
+        headers: A response's headers, by names of any case; a multidict, if a field can occur more than once.
     """
     if _FIELDS[0] not in headers and _FIELDS[1] not in headers and _FIELDS[2] not in headers:
         return None

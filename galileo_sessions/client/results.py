@@ -26,7 +26,7 @@ class CountResult:
     error: GalileoError | None
     attempts: tuple[Attempt, ...]
     elapsed: float
-    """Seconds from when a worker took the target to its result."""
+    """Seconds this target took."""
 
     @property
     def ok(self) -> bool:

@@ -52,8 +52,8 @@ class Limits:
     """
     How many requests may be under way at once: `Limits(5)` means at most 5.
 
-    Below `maximum`, a client learns from the service's answers how many requests at once, and how many a second, it
-    takes. None of these numbers has to be set.
+    Below `maximum`, a client learns from the service's answers how many requests the service takes at once, and how
+    many a second. None of these numbers has to be set.
 
     Raises:
         ConfigurationError: unless 1 <= initial <= maximum <= 10,000.
@@ -62,10 +62,10 @@ class Limits:
     maximum: int = field(default=256, validator=_requests)
     """Requests under way at once, at most."""
     initial: int = field(default=Factory(_initial, takes_self=True), kw_only=True, validator=_requests)
-    """Requests that may be sent at once before the service has answered any; unless given, 10, or fewer if `maximum`
-    is less."""
+    """Requests that may be sent at once before the service has answered any. Default: 10, or `maximum` if that is
+    less."""
     rate: AbstractAsyncContextManager[Any] | None = field(default=None, kw_only=True)
-    """Entered before each request, where the service's rate is known: such as `aiolimiter.AsyncLimiter(200, 1)`."""
+    """A limiter to enter before each request, if the service's rate is known: `aiolimiter.AsyncLimiter(200, 1)`."""
 
     def __attrs_post_init__(self) -> None:
         if self.initial > self.maximum:
@@ -84,15 +84,15 @@ class Retry:
     """
 
     attempts: int = field(default=4, validator=_whole(20))
-    """Attempts for one count whose failures are its own, 1 to 20. A failure that other counts share costs less, or
+    """Attempts for one count if only that count fails, 1 to 20. A failure that other counts share costs less, or
     nothing. 1 means that nothing is sent twice."""
     backoff: float = field(default=0.25, validator=_seconds)
-    """Seconds that the second retry waits at most; the first doesn't wait. The bound grows with each attempt spent, and
-    the wait is drawn from 0 up to it."""
+    """The most seconds that the second retry waits; the first doesn't wait. The bound grows with each attempt spent,
+    and each wait is random, from 0 up to the bound."""
     max_backoff: float = field(default=8.0, validator=_seconds)
-    """Seconds that any retry waits at most, unless the service asks for more with a Retry-After."""
+    """The most seconds that any retry waits, unless a Retry-After is longer."""
     max_retry_after: float = field(default=60.0, validator=_seconds)
-    """The longest Retry-After to wait for, in seconds. A longer one is the count's error, which has the number."""
+    """The longest Retry-After to wait for, in seconds. With a longer one, the count fails; its error has the number."""
     patience: float = field(default=90.0, validator=_seconds)
     """Seconds for which a fan-out waits for a service that refuses everything. A single `count` has 10 s, or the time
     that its `timeout=` gives."""
@@ -113,7 +113,7 @@ class Timeouts:
     own, also the wait for a place in its pool.
     """
     attempt: float = field(default=30.0, validator=_timeout)
-    """Seconds from admission to the last byte."""
+    """Seconds from the permit to send to the last byte."""
 
 
 def check_settings(timeouts: object, retry: object, limits: object) -> None:

@@ -14,10 +14,10 @@ results from which the consumer takes::
 Room. For each worker, at most two targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
 the pulling down, and memory is bounded.
 
-Waking. To wake a task costs more than to pull a target, so the feeder pulls many each time. If it waits for room, it is
-woken once there is some and at most one query for two workers is left, before the workers run out of queries. Several
-tasks can consume one stream, so each result wakes one of those that wait. A result stays in its queue until a consumer
-takes it; a consumer that was woken and then cancelled wakes another one, so that the result doesn't lie there.
+Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it wakes. While it waits
+for room, it is woken when there is room and at most one query for two workers is left, so that the workers don't
+run out of queries. Several tasks can consume one stream, so each result wakes one of those that wait. A result stays in
+its queue until a consumer takes it; a consumer that was woken and then cancelled wakes another one for that result.
 
 Pulling. One task pulls the source, and closes a generator, because timeouts, task groups and context variables inside a
 generator belong to one task. Plain iterators are pulled in the same way.
@@ -228,7 +228,7 @@ class CountStream:
         return self._pulled - self._taken < 2 * self._concurrency
 
     def _wake_feeder(self) -> None:
-        """Wakes it if there is room, and at most one query for two workers."""
+        """Wakes the feeder if there is room, and at most one query for two workers is left."""
         if 2 * len(self._queries) <= self._concurrency and self._has_room():
             self._wanted.set()
 
@@ -283,8 +283,8 @@ class CountStream:
 
 def _length(targets: Targets) -> int | None:
     try:
-        return len(targets)  # type: ignore[arg-type]  # asked, because some classes have a __len__ that raises
-    except Exception:  # noqa: BLE001  # wrappers such as tqdm and DataLoader raise whatever what they wrap raises
+        return len(targets)  # type: ignore[arg-type]  # tried, because some classes have a __len__ that raises
+    except Exception:  # noqa: BLE001  # wrappers such as tqdm and DataLoader raise any error of the object inside
         return None
 
 

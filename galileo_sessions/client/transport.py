@@ -1,5 +1,5 @@
 """
-One HTTP exchange: a request sent, and its response or an error of ours, until a deadline.
+One HTTP exchange: sends a request, and returns its response or raises one of this package's errors, until a deadline.
 
 Only this file and `local` call aiohttp.
 
@@ -7,18 +7,18 @@ Theory of operation
 ===================
 
 HTTP/1.1 doesn't say to which request an answer belongs: what comes next on a connection answers the request that was
-sent last. So after a gateway that gives up with a 504, and passes on the service's answer a moment later, each request
-would get the answer of the one before it::
+sent last. Suppose that a gateway gives up with a 504, and passes on the service's answer a moment later. From then on,
+each request would get the answer of the one before it::
 
     sent        POST 1                 POST 2              POST 3
     arrives            504, 200 (1)           200 (2)             200 (3)
     taken              504             200 (1)             200 (2)
 
-aiohttp hands out an idle connection without looking whether something has arrived on it. The one place where it calls
-code of ours between its choice of a connection and the sending is the request's body, and it does so in an injected
-session too. So the body looks, and isn't sent after such bytes. What arrives between that look and the moment at which
-the server has the request can't be told from an answer. Therefore a connection is also closed after each
-status that a late answer can follow.
+aiohttp hands out an idle connection without checking whether something has arrived on it. Between the choice of a
+connection and the sending, it calls our code in one place only, even in an injected session: the request's body. So the
+body checks the connection, and isn't sent if something has arrived on it. Bytes that arrive between that check and the
+moment at which the server has the request look like an answer. Therefore a connection is also closed after each status
+that a late answer can follow.
 """
 
 from __future__ import annotations
@@ -73,13 +73,13 @@ class _Connector(aiohttp.TCPConnector):
 @define(eq=False, repr=False, slots=False)
 class Transport:
     """
-    The way to one origin: it sends requests there and nowhere else, follows no redirect and retries nothing.
+    Sends requests to one origin and nowhere else; it follows no redirect and retries nothing.
 
     Args:
-        base: What paths are added to, without a slash at its end.
+        base: The URL that paths are added to, without a slash at its end.
         session: A session to use and to leave open; None means one of its own, made on first use.
         timeouts: How long an attempt can take.
-        ssl: What aiohttp takes.
+        ssl: As in aiohttp.
         proxy: The proxy on the way, if there is one.
     """
 
@@ -169,7 +169,7 @@ class Transport:
         raise problem  # outside the except block, so that no header stays reachable through __context__
 
     async def _exchange(self, send: _Send, content: Body, max_body: int) -> Response | None:
-        """The response; None if aiohttp chose a connection on which something had arrived, which is closed now."""
+        """The response; None if something had arrived on the connection that aiohttp chose, which is then closed."""
         try:
             response = await send(content)
             content.is_answered = True
@@ -219,7 +219,7 @@ class Transport:
         return self._session
 
     async def close(self) -> None:
-        """Closes the session, if it is its own and of this event loop; else `abandon` is left."""
+        """Closes the transport's own session if this is its event loop; otherwise that is left to `abandon`."""
         self.is_closed = True
         self._deadlines.drop_timer()
         if self._owns and self._session is not None and self._loop is asyncio.get_running_loop():
@@ -238,7 +238,7 @@ class Transport:
 
 
 def closed_error() -> errors.ConfigurationError:
-    """What a closed client answers."""
+    """The error that a closed client raises."""
     return errors.ConfigurationError("this GalileoSessions is closed. Make a new one, or count inside its `async with`")
 
 
@@ -246,9 +246,9 @@ def _can_be_followed(status: int) -> bool:
     """
     Whether the answer to the same request may still come, so that the connection is closed.
 
-    It may after an error of a gateway that has given up on the service. After a 503, a 529 or a 429 it doesn't, for
-    those refuse a request instead of passing it on. To close connections then would cost the most when the service can
-    bear it least: with a fifth of the requests refused, 2.8 times the CPU over TLS, and 1.4 times without.
+    It may after an error of a gateway that has given up on the service. It doesn't after a 503, a 529 or a 429: those
+    refuse a request instead of passing it on. Closing connections then would cost the most when the service can bear it
+    least: with a fifth of the requests refused, 2.8 times the CPU over TLS, and 1.4 times without.
     """
     return status == 408 or (status >= 500 and status not in (503, 529))
 
@@ -259,7 +259,7 @@ async def _read(response: aiohttp.ClientResponse, max_body: int) -> bytes:
     if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         if not is_ok:
             return b"(compressed, so not read)"
-        problem = "the service compressed its response, although the client asked it not to"
+        problem = "the service compressed its response, although the client accepts no compression"
         raise final(errors.ProtocolError(problem))
     length = max_body + 1 if is_ok else _MAX_422 if response.status == 422 else _MAX_PAGE
     body = bytearray()
@@ -322,7 +322,7 @@ def _check_injected(session: aiohttp.ClientSession) -> None:
 
 
 Used: TypeAlias = "MutableMapping[ResponseHandler, Callable[[], object]]"
-"""The connections that have carried a request, and for each, what tells whether its socket has something unread."""
+"""The connections that have carried a request, each with a function that tells if anything on it is unread."""
 
 
 class Body(aiohttp.Payload):
@@ -331,7 +331,7 @@ class Body(aiohttp.Payload):
 
     Args:
         content: What is sent.
-        used: The connections of the client's earlier requests, to which this one's is added. None means not to look.
+        used: The connections of the client's earlier requests, to which this one's is added. None turns the check off.
     """
 
     connection: ResponseHandler | None = None
@@ -339,7 +339,7 @@ class Body(aiohttp.Payload):
     came_early: bool = False
     """Whether something had arrived on the connection already."""
     is_refused: bool = False
-    """Whether it wasn't sent, because its answer couldn't be told from what had arrived."""
+    """Whether the body wasn't sent, because what had arrived would be taken for its answer."""
     is_answered = False
     """Whether the head of a response has arrived."""
 
@@ -359,7 +359,7 @@ class Body(aiohttp.Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """
-        Sends the request; aiohttp has kept its head until now, too.
+        Sends the request: aiohttp holds its head back until this call, too.
 
         Raises:
             ConnectionError: if it is refused; the connection is closed.
@@ -384,7 +384,7 @@ class Body(aiohttp.Payload):
 
 
 def _listener(connection: ResponseHandler) -> Callable[[], object]:
-    """What tells whether a socket has anything unread: bytes of HTTP, messages of TLS, or its end."""
+    """A function that tells whether a socket has anything unread: bytes of HTTP, messages of TLS, or its end."""
     socket = cast("asyncio.BaseTransport", connection.transport).get_extra_info("socket")
     if not hasattr(select, "poll"):  # on Windows
         return lambda: select.select([socket], [], [], 0)[0]
@@ -394,7 +394,7 @@ def _listener(connection: ResponseHandler) -> Callable[[], object]:
 
 
 def can_look() -> bool:
-    """Whether the installed aiohttp has the names that a `Body` uses, which are no part of its documentation."""
+    """Whether the installed aiohttp has the names that a `Body` uses, which aiohttp doesn't document."""
     try:
         from aiohttp.client_proto import ResponseHandler  # noqa: PLC0415  # it may be missing
         from aiohttp.http_writer import StreamWriter  # noqa: PLC0415
@@ -406,7 +406,7 @@ def can_look() -> bool:
 
 class Deadlines:
     """
-    The deadlines of the tasks of one event loop, which share one timer: one for each would cost a tenth of a count.
+    The deadlines of the tasks of one event loop, with a single timer: one for each task would cost a tenth of a count.
 
     The timer is set for the earliest deadline. When it rings, it is set for the earliest of those that are left. Nearly
     all blocks end long before their deadlines, so it rings about once in the time that a block may take.

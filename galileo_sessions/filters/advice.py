@@ -27,7 +27,7 @@ REPLACE_ZONE = "Write value.replace(tzinfo=timezone.utc), or value.astimezone() 
 EMPTY_AND = 'an empty "and" would count all sessions. Leave out "filter_tree" if that is meant'
 
 MAX_NAMES = 1_000  # names that a misspelt one is compared with
-_LIKELY = 20  # of these, the ones that have about the same letters are compared well, which is slow
+_LIKELY = 20  # of these, the ones with about the same letters are compared closely, which is slow
 _MAX_NAME = 100  # characters that are compared; the time grows with their square
 
 _NO_PATTERN = "The API has contains, but no test for patterns, or for how text begins or ends"
@@ -159,7 +159,7 @@ def naive_in_record(column_id: str, value: datetime) -> FilterError:
 
 @contextmanager
 def calling(column: Column, method: str, *arguments: object) -> Generator[None, None, None]:
-    """A call of a column's method: errors inside begin with it, and say what to write instead of one of the values."""
+    """Wraps a call of a column's method: errors begin with the call, and say what to write instead of a value."""
     try:
         yield
     except FilterError as error:

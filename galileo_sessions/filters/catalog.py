@@ -1,8 +1,8 @@
 """
 A project's columns, typed and as plain data, and the check of a filter against them.
 
-A check compares values with a column's allowed values only where sessions with these values are asked for, as in `==`
-and `~(!=)`, and only if all allowed values have the type that the column's filters have.
+A check looks at a column's allowed values only where a filter selects sessions with certain values, as `==` and `~(!=)`
+do, and only if all allowed values have the type that the column's filters have.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -152,7 +152,7 @@ class ColumnCatalog(Mapping[str, Any]):
         `FullyAnnotatedFilter` isn't about a column, and always fits.
 
         Raises:
-            FilterCheckError: for all leaves at once that don't fit: the column is unknown, can't be filtered, has
+            FilterCheckError: with all leaves that don't fit: the column is unknown, can't be filtered, has
                 another type, lacks the operator, or never has the value.
             FilterTypeError: for anything but a filter.
         """
@@ -176,7 +176,7 @@ class ColumnCatalog(Mapping[str, Any]):
 
     def text(self, column_id: str) -> TextCol:
         """
-        The column as a `TextCol`, also to type checkers. `number`, `date`, `boolean`, `collection`, `id` work alike.
+        The column as a `TextCol`, for type checkers, too. `number`, `date`, `boolean`, `collection`, `id` work alike.
 
         Raises:
             FilterTypeError: if the column has another type. A column without a type can have any of these types.
@@ -268,7 +268,7 @@ def _unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, hint:
     """The text for a column that doesn't exist, with the column that has a similar id, label or older name."""
     said = f"there is no column {brief(column_id)}"
     if not infos:
-        return f"{said}, because the project has no columns: it has no sessions, or its id is another one"
+        return f"{said}, because the project has no columns: it has no sessions, or the id is wrong"
     if not hint:
         return said
     names = {name: name for name in infos}
@@ -318,8 +318,8 @@ def _problem(
 
 
 def _asks_for_its_values(leaf: Comparison, path: Path) -> bool:
-    """Whether the leaf asks for sessions that have its values, rather than for sessions without them."""
-    if leaf.type == FilterType.ID:  # which can be written in several ways
+    """Whether the leaf selects sessions that have its values, rather than sessions without them."""
+    if leaf.type == FilterType.ID:  # an id can be written in several ways
         return False
     if path.count("not") % 2:
         return leaf.operator in ("ne", "not_in")

@@ -171,7 +171,7 @@ class _Time(_Column[V]):
 
     def on(self, day: Day, *, tz: tzinfo | str) -> Filter:
         """
-        The session's instant is on a calendar day, from its midnight in `tz` to before the next. This makes two leaves.
+        The session's instant is on a calendar day in `tz`. This makes two leaves.
 
         Args:
             day: A `date`, or its text such as "2026-01-31".
@@ -185,7 +185,7 @@ class _Time(_Column[V]):
 
     def last(self, length: str, *, tz: tzinfo | str | None = None) -> Filter:
         """
-        The session's instant is in a period that ends now, when the filter is made. This makes two leaves.
+        The session's instant is in a period that ends when the filter is made. This makes two leaves.
 
         Args:
             length: Minutes, hours, days or weeks: "30m", "12h", "7d", "4w". A day is 24 hours.
@@ -271,7 +271,7 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
 
     def bins(self, *edges: Number) -> Partition:
         """
-        A part between each two edges, which includes the lower one; one below the first edge, and one from the last.
+        A part between each two edges, including the lower one; one below the first edge, and one from the last edge on.
 
         Args:
             edges: At least one, each greater than the one before it.
@@ -296,7 +296,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         return _between_instants(self, low, high)
 
     def hours(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
-        """A part for each hour, labelled "2026-05-01 09:00"; see `days`. An hour that repeats has its offset too."""
+        """A part for each hour, labelled "2026-05-01 09:00"; see `days`. A repeated hour's label has the offset."""
         return _by_unit(self, "hours", start, end, tz)
 
     def days(
@@ -476,7 +476,7 @@ def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
     so it warns with `QueueScopedFilterWarning`.
 
     Args:
-        user_ids: The members whose rating is asked for, at least one; None means all that the key may see.
+        user_ids: The members who must have rated a session, at least one; None means all that the key may see.
     """
     warn(
         "fully_annotated works only in searches of an annotation queue; a count of sessions isn't one",

@@ -99,7 +99,7 @@ def _load_nodes(data: object, path: Path, depth: int) -> list[Filter]:
 
 def strict_json(text: str | bytes) -> object:
     """
-    The data in a JSON text, which has no NaN or Infinity, and no key twice in an object.
+    The data in a JSON text. NaN, Infinity and an object with the same key twice are refused.
 
     Raises:
         ValueError: if it isn't such a text.
@@ -147,7 +147,7 @@ def load(data: object, shape: Any, path: Path) -> Any:
     Args:
         data: The plain data.
         shape: `LeafFilter`, a catalog's column, or a list of one of them.
-        path: Where the data is in what the caller was given, for errors.
+        path: The path to the data, for errors.
 
     Raises:
         FilterDecodeError: with the path to the first fault.

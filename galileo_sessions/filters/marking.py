@@ -51,10 +51,10 @@ def mark(tree: Tree, complaints: Iterable[tuple[Path, str]]) -> tuple[list[str],
 
     Args:
         tree: The tree.
-        complaints: Texts, each with the path to the node it is about. One about a node above another is left out.
+        complaints: Texts, each with the path to its node. A text is left out if a node below has one, too.
 
     Returns:
-        A text for each node; and the drawing, in which the first ten have theirs.
+        The text for each node; and the drawing, with the first ten texts below their nodes.
     """
     by_node: dict[Path, list[str]] = {}
     for path, complaint in complaints:

@@ -1,8 +1,8 @@
 """
 Evaluates a filter on one session, without the service.
 
-The API doesn't document missing values, `contains` with a list, and the members of a collection.
-docs/filters.md lists what this module decides for them.
+The API doesn't document missing values, `contains` with a list, or the members of a collection.
+docs/filters.md lists how this module treats them.
 """
 
 from collections.abc import Callable, Collection, Mapping

@@ -53,7 +53,7 @@ class Filter:
     __slots__ = ()
 
     def __init__(self) -> None:
-        raise FilterTypeError('Filter is the common name of all filters. Begin with a column: Col("input")')
+        raise FilterTypeError('Filter is the base class of all filters. Begin with a column: Col("input")')
 
     @property
     def depth(self) -> int:
@@ -84,7 +84,7 @@ class Filter:
     def __ror__(self, other: Never) -> NoReturn:
         raise advice.expected_filter(other, "|")
 
-    def __bool__(self) -> Never:  # which can't know whether `and`, `not`, a chain or `in` asked for it
+    def __bool__(self) -> Never:  # it can't know whether `and`, `not`, a chain or `in` called it
         raise FilterTypeError(
             "a filter has no truth value, so this would silently drop a condition. "
             'Write (Col("a") > 1) & (Col("a") < 3) for `and` and for a chain, | for `or`, ~ for `not`, '

@@ -57,11 +57,11 @@ class Partition(Mapping[str, Filter]):
 
     _filters: dict[str, Filter] = field(converter=_copied, eq=_parts)
     disjoint: bool = field(default=False, kw_only=True)
-    """Whether no session is in two parts, as in all partitions that columns make but those of a collection."""
+    """Whether no session is in two parts. True for all partitions that columns make, except those of a collection."""
     rest: str | None = field(default=None, kw_only=True, validator=_check_rest)
     """The label of the sessions that are in no part, if `count_by` counts them."""
     whole: Filter = field(default=ALWAYS, kw_only=True)
-    """What all parts have in common: the period of parts of a date that have no rest. `count_by` counts it, too."""
+    """The filter that all parts share: the period, for parts of a date without a rest. `count_by` counts it, too."""
 
     def with_rest(self, label: str) -> "Partition":
         """

@@ -76,8 +76,8 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
 
     Args:
         written: "today", "yesterday", how long ago such as "30m", "12h", "30d" or "8w", or text for `instant_in`.
-        unit: What is counted by. A time ago means the beginning of the hour, day, week or month it lies in; with None,
-            exactly that long ago, where a day is 24 hours.
+        unit: The unit of the parts, if there is one. A time ago, such as "7d", then means the beginning of the hour,
+            day, week or month that it is in; with None, exactly that long ago, where a day is 24 hours.
         now: The current time in the time zone that is meant.
 
     Raises:
@@ -107,7 +107,7 @@ def last_period(written: object, tz: object) -> tuple[datetime, datetime]:
 
     Args:
         written: How long it is, such as "30m", "12h", "7d" or "4w".
-        tz: A time zone in which it consists of calendar days, the last of which is today; None if a day is 24 hours.
+        tz: The time zone of the period's calendar days, the last of which is today; None means days of 24 hours.
     """
     ago = _AGO.fullmatch(written) if isinstance(written, str) else None
     if ago is None or not int(ago[1]):

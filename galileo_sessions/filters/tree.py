@@ -54,7 +54,7 @@ def nodes_at(tree: Tree, paths: Iterable[Path | None]) -> list[tuple[Path, Filte
     A path can also end with the key of its node.
     """
     places: dict[Path | None, tuple[Path, Filter | None]] = {}
-    for path, node in walk(tree):  # which has a Not before its child, to which the path with the key "not" leads
+    for path, node in walk(tree):  # a Not comes first, so its child takes over the path that ends with "not"
         if isinstance(node, Filter):
             places[*path, key_of(node)] = places[path] = path, node
     return [places.get(path, ((), None)) for path in paths]

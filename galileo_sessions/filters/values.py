@@ -1,9 +1,9 @@
 """
 Python values as a filter holds them: plain `str`, `int`, `float`, `bool`, and aware `datetime`.
 
-Converters take a value and raise what is wrong with it; who calls them says where, and what to write instead.
-They accept what the API's schema allows, for a leaf as for JSON. What a column refuses beyond that is in
-`check_comparison`, which `repr` asks too. Subclasses of `str`, `int` and `float`, such as the members of a `StrEnum`,
+Converters take a value and raise what is wrong with it; their callers add where, and what to write instead.
+They accept what the API's schema allows, in a leaf and in JSON. What a column refuses beyond that is in
+`check_comparison`, which `repr` uses, too. Subclasses of `str`, `int` and `float`, such as the members of a `StrEnum`,
 become plain ones.
 """
 
@@ -193,9 +193,9 @@ def as_sequence(value: object) -> Sequence[Any] | None:
 
 def items_of(values: object) -> tuple[Any, ...] | None:
     """
-    The items of an iterable, or None for anything else, for text, and for a mapping or a table, which have keys.
+    The items of an iterable; None for text, for a mapping or a table, which have keys, and for anything else.
 
-    Those of a set are sorted, so that one filter has one JSON.
+    The items of a set are sorted, so that one filter has one JSON.
     """
     if isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) != 1:
         return None
@@ -214,7 +214,7 @@ def _in_order(item: object) -> str:
 
 
 def check_comparison(operator: str, value: object) -> None:
-    """Refuses what a leaf can hold, but no column compares with, such as a list for `==`."""
+    """Refuses a value that a leaf can hold, but that no column can be compared with, such as a list for `==`."""
     if operator in LIST_OPERATORS:
         checked_items(operator, value)
     elif operator == "between":

@@ -83,7 +83,7 @@ def columns_of(sessions: Iterable[Mapping[str, object]]) -> ColumnCatalog:
 
 def filterable_columns(sessions: Sequence[Mapping[str, object]]) -> ColumnCatalog:
     """
-    What a filter can ask about sessions: all columns, including the ids of the scope and columns without a value.
+    All columns that a filter of sessions can use, including the ids of the scope and columns without a value.
 
     A column has no filter type, and so fits every filter, if its values differ in type or are all missing.
     """

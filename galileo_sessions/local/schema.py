@@ -186,7 +186,7 @@ def validated(**parts: tuple[type[BaseModel], object]) -> dict[str, Any]:
             entries += [{**entry, "loc": (part, *entry["loc"])} for entry in error.errors(include_url=False)]
     for entry in entries:
         if entry["type"] == "literal_error" and entry["loc"][-1] == "operator":
-            entry["type"] = "enum"  # as an operator is in the service's models
+            entry["type"] = "enum"  # the service's models have an enum for operators
     if entries:
         raise RequestError(entries)
     return data

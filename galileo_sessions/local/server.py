@@ -118,7 +118,7 @@ class LocalGalileo:
     @property
     def requests(self) -> list[CountQuery]:
         """
-        The last 10,000 counts that clients asked for, oldest first, whatever the answer was.
+        The last 10,000 requests for a count, oldest first, whatever the response was.
 
         A request that the schema refuses isn't listed, nor is a filter that `CountQuery` refuses: an empty and/or.
         If a request has both flat filters and a tree, both are in `where`.

@@ -4,10 +4,10 @@ The allowance: how many more requests the service will take until a reset, as it
 Theory of operation
 ===================
 
-A header on an answer is a hint: it wasn't this request that was refused. While the header says that nothing remains,
-requests wait, but a single count for no longer than 10 s. Then it goes out as a probe. If it is answered, and the
-header says the same again, the header is wrong, and is ignored until a refusal confirms it. Once a refusal has come
-with a header, headers count for as long as the caller's patience lasts. An allowance never raises a limit.
+A header on a success is only a hint: that request wasn't refused. While the header says that nothing remains, requests
+wait; a single count waits for at most 10 s, and then goes out as a probe. If the probe is answered, and its header says
+again that nothing remains, the header is wrong. It is then ignored until a refusal confirms it. After a refusal with a
+header, a single count waits for as long as its patience lasts. An allowance never raises a limit.
 """
 
 from math import inf
@@ -19,7 +19,7 @@ from galileo_sessions.client.settings import PATIENCE
 
 @define
 class Allowance:
-    """What remains, of all that the service had not seen when it said so."""
+    """How many more requests the service takes: the last header's number, less the requests that have ended since."""
 
     is_ignored: bool = False
     """Whether a probe has shown that the headers are wrong."""
@@ -34,7 +34,7 @@ class Allowance:
         return max(0.0, self._resets_at - now) if in_flight >= self._left and not self.is_ignored else 0.0
 
     def wait(self, now: float, in_flight: int, patience: float) -> float:
-        """Seconds until the next request, which waits for at most `patience` seconds; infinite in a fan-out."""
+        """Seconds until the next request. It waits for at most `patience` seconds, which is infinite in a fan-out."""
         longest = patience if self._is_confirmed or patience == inf else min(patience, PATIENCE)
         return min(self.seconds(now, in_flight), max(0.0, self._told_at + longest - now))
 
@@ -45,7 +45,7 @@ class Allowance:
 
     def ended(self, now: float, number: int, told: tuple[int, float] | None, *, passed: bool) -> bool:
         """
-        An answer came, with what it says remains and for how many seconds.
+        A request has ended; `told` is what its header says remains, and for how many seconds.
 
         Returns:
             Whether the headers are ignored from now on.

@@ -4,19 +4,20 @@ The circuit breaker: while a service refuses everything, single probes replace a
 Theory of operation
 ===================
 
-Eight failures in a row open it, whatever their status. A row is of requests that were sent one after another, and all
-failed; an answer to an earlier request doesn't end it. While it is open, one probe is sent at a time. The pauses
-between probes are a quarter of the time so far, from 0.1 to 3 s, or a longer Retry-After of a refusal while it is open.
-The first success closes it::
+Eight failures in a row open the breaker, whatever their status. A row is a series of requests that were sent one after
+another and all failed; an answer to an earlier request doesn't end it. While the breaker is open, one probe is sent at
+a time. The pause between two probes is a quarter of the time so far, from 0.1 to 3 s, or the Retry-After of a refusal
+while the breaker is open. The first success closes it::
 
     closed  xxxxxxxx  open  .x .x ..x ...x ....x .....x ......o  closed, then  oo  oooo  oooooooo
     8 failures in a row     pauses grow, each probe fails; one succeeds        as many again as have succeeded
 
-*Answers are the clock.* Once it has closed, no more than twice as many requests are under way as have succeeded since.
+*Answers set the pace.* After the breaker has closed, at most twice as many requests are under way as have succeeded
+since then.
 
 *Patience.* Requests that wait give up if everything has failed for longer than their patience, or if the next probe
-comes too late for them. With a service that has never answered, nobody waits longer than 10 s. If nobody waited when a
-pause was over, later requests have nothing to do with that outage: their patience begins with the next probe.
+comes too late for them. With a service that has never answered, no request waits longer than 10 s. If nothing waited
+when a pause ended, that outage doesn't count for later requests: their patience begins with the next probe.
 """
 
 from math import inf
@@ -37,7 +38,7 @@ class Breaker:
     is_open: bool = False
     """True while only single probes are sent."""
     has_answered: bool = False
-    """Whether the service has ever answered, or asked to come later."""
+    """Whether the service has ever answered, even if with a 429 or a Retry-After."""
     _waited: float = 0.0  # seconds for which it was open, if a probe closed it
     _passed: float = inf  # requests that succeeded since it last closed
     _pause_until: float = -inf
@@ -53,7 +54,7 @@ class Breaker:
 
     @property
     def seconds_per_request(self) -> float | None:
-        """The wait after which one request got through, if that is all that did, else None: see quotas in `rate`."""
+        """Seconds until a probe closed the breaker, if no other request has succeeded since; see quotas in `rate`."""
         return self._waited if self._passed == 1 and self._waited else None
 
     def is_hopeless(self, now: float, patience: float) -> bool:

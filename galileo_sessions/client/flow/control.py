@@ -1,10 +1,10 @@
 """
 The flow control of one client: when the next request may be sent, and what each answer teaches.
 
-It does no I/O and has no clock: a caller asks `wait(now)`, reports `sent(now)`, and gives the permit back with
+It does no I/O and has no clock: a caller calls `wait(now)`, then `sent(now)`, and gives the permit back with
 `ended(now, permit, outcome)`. Five controllers, each with its theory in a file of its own, know nothing of each other;
-only this file passes values between them. The breaker, the allowance and the rate answer with a wait, of which the
-longest counts; the width bounds the requests under way; noise judges refusals. The first line that fits decides::
+only this file passes values between them. The breaker, the allowance and the rate each return a wait, and the longest
+one counts; the width bounds the requests under way; noise judges refusals. The first line that fits decides::
 
     an answer                        what changes
     ignored, such as a cancellation  nothing
@@ -19,9 +19,9 @@ longest counts; the width bounds the requests under way; noise judges refusals. 
                                      the rate is cut, or all limits are forgotten on trial
     any, with a RateLimit header     the allowance
 
-Evidence has an age. If nobody has waited for 30 s, and nothing is under way, the client is as good as new, except that
-it begins with the width that had been answered if that is smaller. Waiting isn't quiet: a client that waits a minute
-for a quota forgets nothing.
+Old evidence is forgotten. After 30 s in which no request waits or is under way, the client starts as if it were new,
+but with the highest level that was answered as its width if that is less than the initial one. Waiting counts as
+activity: a client that waits a minute for a quota forgets nothing.
 """
 
 from collections.abc import Callable
@@ -44,7 +44,7 @@ _QUIET = 30.0  # seconds in which nobody waits, after which everything learned i
 @define
 class Permit:
     """
-    What a request was sent with; it goes back with what came of it.
+    The permission to send one request; `FlowControl.ended` takes it back with the outcome.
 
     Args:
         at: When it was sent.
@@ -125,9 +125,9 @@ class FlowControl:
 
     def wait(self, now: float, patience: float = inf) -> float:
         """
-        Seconds until a request may be sent; 0: now; infinite: ask again when an answer has come.
+        Seconds until a request may be sent: 0 means now; infinite means to call again after the next answer.
 
-        Ask only for a request that waits: that somebody waits is evidence as well.
+        Call it only for a request that is ready to be sent, because the call itself is evidence of demand.
         """
         if now - self._busy_until > _QUIET and not self.in_flight:
             self._forget(now)
@@ -143,7 +143,7 @@ class FlowControl:
         return wait
 
     def reason(self, now: float) -> str:
-        """What a request waits for now, with its number, as a part of a sentence."""
+        """The limit that a request is waiting for now, with its value, as a part of a sentence."""
         if self.breaker.is_open:
             return f"the circuit breaker: the service has refused everything for {self.breaker.seconds_open(now):.1f} s"
         if seconds := self._allowance.seconds(now, self.in_flight):
@@ -153,9 +153,9 @@ class FlowControl:
         return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now"
 
     def sent(self, now: float) -> Permit:
-        """Counts a request that is sent; its permit goes back once, with what came of it."""
+        """Counts a request as sent. Its permit goes back exactly once, to `ended`."""
         if not self.in_flight and not self._has_waited:
-            self._rate.gather(now)  # what got through until now was the demand
+            self._rate.gather(now)  # what got through so far shows the demand, not the supply
         self._has_waited, self._number, self._busy_until = False, self._number + 1, max(self._busy_until, now)
         self._allowance.sent(now, self.in_flight, self._number)
         self.in_flight += 1
@@ -166,7 +166,7 @@ class FlowControl:
         return Permit(now, self._number, self.in_flight, self._rate.epoch, self._width.round)
 
     def ended(self, now: float, permit: Permit, outcome: Outcome) -> None:
-        """Takes a permit back, and learns from what came."""
+        """Takes a permit back, and learns from the outcome."""
         self.in_flight -= 1
         self._busy_until = max(self._busy_until, now)
         if outcome.meaning == "ignored":

@@ -5,13 +5,13 @@ Theory of operation
 ===================
 
 A refusal that the load explains must narrow the limits, and one that it doesn't explain must not. The limits can't tell
-them apart one by one, so refusals have a budget: one in sixteen answers is free, and four can be saved up. Requests
-then cost a sixteenth more at worst, and a few stray refusals slow nobody down.
+them apart one by one, so refusals have a budget: one in sixteen answers is free, and four can be saved up. At worst,
+this costs a sixteenth more requests, and a few stray refusals slow nobody down.
 
-More noise than that would still cut the rate again and again. But where cuts don't help, the load isn't the reason: if
-the load that is refused has fallen to half of the highest one, or to the lowest rate, and still few requests are
-refused, then the client forgets its limits, and twice the share of refusals is free. 64 answers before the next
-cut prove it right. Otherwise the load goes back to where the trial began.
+More noise than that would still cut the rate again and again. But if cuts don't help, the load isn't the reason. So a
+trial begins once the load that is refused has fallen to half of the highest one, or to the lowest rate, while only few
+requests are refused: the client forgets its limits, and twice the share of refusals is free. If 64 requests are
+answered before the next cut, the trial was right. Otherwise the load goes back to where the trial began.
 """
 
 from attrs import define

@@ -10,16 +10,16 @@ Meaning: TypeAlias = Literal["success", "refused", "throttled", "failed", "ignor
 @frozen
 class Outcome:
     """
-    What came of a request.
+    The outcome of a request.
 
     Args:
-        meaning: success: the service did its work, be it only a 404.
-            refused: it, or a gateway, didn't take the request.
-            throttled: it asked to come later.
-            failed: it broke down.
-            ignored: this says nothing about the service, such as an untrusted certificate.
+        meaning: success: the service did its work, even if the answer is a 404.
+            refused: the service, or a gateway, didn't accept the request.
+            throttled: the response was a 429, or another refusal or failure with a Retry-After.
+            failed: the service failed, or didn't answer in time.
+            ignored: the attempt says nothing about the service, as with an untrusted certificate.
         latency: Seconds from sending to the last byte, or None where they say nothing about the service's load.
-        retry_after: Seconds that the service asked to wait.
+        retry_after: Seconds to wait, by the response's Retry-After.
         allowance: How many more requests the service takes, and for how many seconds.
         cost: Attempts used up if only this count fails: 2 after a timeout, which took the service's time as well.
     """
@@ -32,7 +32,7 @@ class Outcome:
 
     @property
     def is_final(self) -> bool:
-        """Whether another attempt would bring the same."""
+        """Whether another attempt would have the same outcome."""
         return self.meaning in ("success", "ignored")
 
 

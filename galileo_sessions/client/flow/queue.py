@@ -10,9 +10,9 @@ with a plain call. Otherwise it waits in one of two lines::
     interactive    single counts, each awaited by somebody
     fan_out        the targets of fan-outs
 
-Permits go to the interactive line first, so a single count doesn't wait behind forty thousand. Within a line it is
-first come, first served, even for a count that failed, so that counts with problems of their own don't take the place
-of others. A count that has to wait for a known time, a backoff or a Retry-After, sleeps on its own before it joins its
+Permits go to the interactive line first, so a single count doesn't wait behind forty thousand. Each line is first come,
+first served. A count that failed goes to the end of its line, so that counts that keep failing don't take the place of
+others. A count that has to wait for a known time, a backoff or a Retry-After, sleeps on its own before it joins its
 line. One timer wakes the queue when the flow control allows the next request; apart from that, it wakes when an answer
 comes back.
 
@@ -21,7 +21,7 @@ all counts that wait fail together, with the service's last answer. So a dead se
 many counts wait.
 
 Invariants: each permit comes back exactly once, even if its count is cancelled, or its coroutine closed, at that
-moment. A timer is set whenever a count waits for a time. Nothing waits in a closed queue.
+moment. While a count waits for a known time, a timer is set. Nothing waits in a closed queue.
 """
 
 import asyncio
@@ -89,9 +89,9 @@ class Queue:
 
         Args:
             interactive: Whether somebody awaits this count alone.
-            patience: Seconds that it waits while the circuit breaker is open, at most.
-            has_failed: Whether an attempt of it has failed. A single count that hasn't failed waits for one more probe.
-            not_before: When it can be sent at the earliest, on the loop's clock.
+            patience: The most seconds that the count waits while the circuit breaker is open.
+            has_failed: Whether an attempt of this count has failed. If not, a single count waits for one more probe.
+            not_before: The earliest time at which the count can be sent, on the loop's clock.
         """
         now = self._begin()
         if not_before > now and self._closed is None:
@@ -135,12 +135,12 @@ class Queue:
 
     def ended(self, permit: Permit, now: float, outcome: Outcome, error: errors.GalileoError | None = None) -> None:
         """
-        Takes the permit of an attempt back.
+        Takes back the permit of an attempt.
 
         Args:
-            permit: What it was sent with.
-            now: When it ended.
-            outcome: What this says about the service.
+            permit: The attempt's permit.
+            now: When the attempt ended.
+            outcome: What the attempt says about the service.
             error: The attempt's error, if it failed.
         """
         if outcome.meaning == "success":
@@ -159,11 +159,11 @@ class Queue:
         self._pump(now)
 
     def released(self, permit: Permit) -> None:
-        """Takes a permit back that says nothing about the service, such as that of a cancelled request."""
+        """Takes back a permit without learning from it, as after a cancellation."""
         self.ended(permit, self._time(), IGNORED)
 
     def close(self, error: errors.GalileoError) -> None:
-        """Ends all waits with an error, those that begin later as well, unless their event loop is another one."""
+        """Ends all waits with an error, including later ones, but not those under way in another event loop."""
         self._closed = error
         if self._loop is asyncio.get_running_loop():
             self._end_waits(lambda _: True, error)
@@ -181,7 +181,7 @@ class Queue:
         return 0.0 if self._loop is None else self._loop.time()  # a coroutine can be closed outside of the loop
 
     def _pump(self, now: float) -> None:
-        """Gives permits to those whose turn it is, and sets the timer for the next one."""
+        """Gives permits to the counts whose turn it is, and sets the timer for the next one."""
         loop = self._loop
         if loop is None or loop.is_closed():  # nobody can be woken any more
             return
@@ -196,7 +196,7 @@ class Queue:
         when = now + wait if line else inf
         if self._timer is not None:
             if now < self._wakes_at <= when < inf:
-                return  # it comes first, and asks again
+                return  # the timer rings first, and then this runs again
             self._timer.cancel()
         self._wakes_at = when
         self._timer = None if when == inf else loop.call_at(when, self._wake)
@@ -215,12 +215,12 @@ class Queue:
                     waiter.set_result(error or self.give_up_error())
 
     def _remember(self, failure: errors.GalileoError) -> None:
-        """Keeps the last failure to show, a response rather than a network failure."""
+        """Keeps the failure to show: the last one, but a response rather than a network failure."""
         if isinstance(failure, errors.ResponseError) or not isinstance(self._last_failure, errors.ResponseError):
             self._last_failure = failure
 
     def give_up_error(self) -> errors.GalileoError:
-        """The error of counts that wait no longer: the last failure."""
+        """The error of counts that are given up: the last failure, and for how long everything has been refused."""
         seconds = self.flow.breaker.seconds_open(self._time())
         error = copy(self._last_failure)
         waited = f"given up at the circuit breaker: the service has refused everything for {seconds:,.0f} s"
@@ -231,9 +231,9 @@ class Queue:
 
     def _measure_load(self, begun: float) -> None:
         """
-        Adds up the time that callbacks take: if it is most of all time, the event loop makes answers look slow.
+        Measures how busy the event loop is. If callbacks take most of the time, answers look slower than they are.
 
-        It is measured in one window of ten, since each measurement costs a turn of the loop.
+        Only about one window in ten is measured, because each measurement costs a turn of the loop.
         """
         now = self._time()
         self._measures = False

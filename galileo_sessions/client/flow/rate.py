@@ -15,14 +15,14 @@ the first refusal that isn't explained by the width. A refusal cuts the rate to 
 *One piece of evidence.* Requests that were sent before a cut say nothing about the new rate: their refusals don't cut
 again.
 
-*Demand isn't supply.* What got through is the service's rate only while requests waited. If they did, for two latencies
-or more, then what a service takes can't be much more than what got through: the rate is cut further, to
-twice that, though to no less than half of the load, because a client that comes late sees only its small share::
+*Demand isn't supply.* What got through is the service's rate only if requests were waiting. If they waited for two
+latencies or more, the service can't take much more than what got through. So the rate is cut further, to twice that,
+but to no less than half of the load, because a client that arrives late sees only its small share::
 
     rate = min(0.85 load, max(2 through, load / 2))
 
-*Quotas.* A service that lets one request through after a long wait, and refuses the next one, takes one per wait. It
-may also have just come back from an outage, so the rate doubles with each success until the next refusal.
+*Quotas.* If one request gets through after a long wait and the next one is refused, the service seems to take one
+request per wait. But it may also be back from an outage, so the rate doubles with each success until the next refusal.
 
 *Growth.* The rate grows only while it is the bottleneck: by its root each second, faster after a second without a cut,
 and by at most 2 % with each success.
@@ -35,7 +35,7 @@ from attrs import define
 _CUT = 0.85  # of the load that was refused is left
 _CEILING = 0.95  # of the load that was refused is where growth stops for a second
 _PER_SUCCESS = 0.02  # growth with one success, at most
-_LOWEST = 0.1  # requests a second; the circuit breaker's probes serve what takes less
+_LOWEST = 0.1  # requests a second; a service that takes fewer gets the circuit breaker's probes
 
 
 @define
@@ -45,7 +45,7 @@ class Rate:
     limit: float = inf
     """Requests a second; infinite while no refusal has cut it."""
     epoch: int = 0
-    """A number that each cut raises: by it, requests that were sent before the last cut are recognised."""
+    """A number that grows with each cut. It shows which requests were sent before the last cut."""
     through: int = 0
     """Requests that got through since the last cut, or since requests began to wait."""
     _ceiling: float = inf
@@ -63,7 +63,7 @@ class Rate:
         self.mark(now)
 
     def mark(self, now: float) -> None:
-        """Lets requests that were sent before now say nothing any more."""
+        """Begins a new epoch: the outcome of a request that was sent before says nothing about the rate."""
         self.epoch, self._cut_at = self.epoch + 1, now
         self.gather(now)
 
@@ -72,7 +72,7 @@ class Rate:
         self.through, self._since = 0, now
 
     def wait(self, now: float, others: float) -> float:
-        """Seconds until the next request, when other limits ask for `others`."""
+        """Seconds until the next request; `others` is how long the other limits make it wait."""
         pace = self._last_sent + 1 / self.limit - now
         self._was_bottleneck |= pace > others
         return pace
@@ -87,7 +87,7 @@ class Rate:
         return self.limit <= _LOWEST
 
     def explains_refusal(self) -> bool:
-        """Whether the rate is again as high as one that was refused."""
+        """Whether the rate has grown back to its ceiling, close to a load that was refused."""
         return self._ceiling <= self.limit < inf
 
     def passed(self, now: float, epoch: int) -> None:

@@ -4,11 +4,11 @@ The width: how many requests may be under way at once.
 Theory of operation
 ===================
 
-More at once is worthwhile as long as the service answers more in the same time. By Little's law, throughput is the
-level, the number of requests under way, divided by the latency. Let `s` be the slope of the logarithm of the latency
-over the logarithm of the level: at s = 0, twice as many at once give twice the throughput; at s = 1 they give nothing.
-The width grows while throughput gains more than the root of the level, which means s < 1/2, in proportion to
-1 - 2 s. It shrinks while s > 1/2::
+More requests under way are worthwhile as long as the service answers more of them in the same time. By Little's law,
+throughput is the level, the number of requests under way, divided by the latency. Let `s` be the slope of the logarithm
+of the latency over the logarithm of the level: at s = 0, twice the level gives twice the throughput; at s = 1, a higher
+level gains nothing. The width grows while throughput grows faster than the square root of the level, that is, while
+s < 1/2, and in proportion to 1 - 2 s. It shrinks while s > 1/2::
 
     latency     |                    x  s > 1/2: narrower
     (log)       |                 x
@@ -20,13 +20,13 @@ The width grows while throughput gains more than the root of the level, which me
 judged when they are answered, so it never grows past what has been answered. If they aren't within two latencies after
 the last of them was sent, that is evidence enough: a width that has just grown goes back to the one before.
 
-*Slope.* It is fitted to the points of all rounds, each of which weighs half as much as the one after it. One standard
-error is taken off, so a service whose latency merely spreads isn't mistaken for one that slows down.
+*Slope.* The slope is fitted to the points of all rounds; each round weighs half as much as the one after it. One
+standard error is subtracted, so that scattered latencies aren't mistaken for a service that slows down.
 
 *Memory.* Where several clients share a service, each sees only its own part of the slope, and all would grow. So a
-round is also compared with the best one. If it is worth less by more than a quarter, throughput over root, the width
-shrinks for as long as that helps. If it doesn't help, the service itself has become slower, and the best round is
-forgotten.
+round is also compared with the best one, by throughput divided by the root of the level. If the best one is worth more
+than 1.25 times as much, the width shrinks for as long as that helps. If it doesn't help, the service itself has become
+slower, and the best round is forgotten.
 
 *Steps.* The first round can double the width. Later rounds add half to it until the first setback, and an eighth from
 then on, because the limit is near.
@@ -110,7 +110,7 @@ class Width:
         """Seconds that an answer took in the last round; 0 before the first."""
         self._back, self._step = 0.0, _FIRST  # the width before the last step up, or 0; the factor of the next one
         self._known, self._points = Points(), Points()
-        self._best = self._fallen_to = -inf  # logarithms of the best round's worth, and of one that was narrowed for it
+        self._best = self._fallen_to = -inf  # logarithms of worth: the best round's; the last one's if it fell short
         self._begin_round()
 
     def forget(self) -> None:
@@ -125,7 +125,7 @@ class Width:
                 self._late_at = now + 2 * self.latency
 
     def check(self, now: float) -> None:
-        """Goes back a step if half of the round is late."""
+        """Undoes the last step up if the answers of the round are late."""
         if now > self._late_at:
             self._late_at = inf
             if self._back:
@@ -138,7 +138,7 @@ class Width:
         Args:
             level: How many were under way when it was sent.
             round_: The round in which it was sent.
-            latency: Seconds, or None if they say nothing.
+            latency: Seconds that the answer took, or None if that says nothing about the load.
         """
         if round_ != self.round or 2 * level < self.limit:
             return
