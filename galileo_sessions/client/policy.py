@@ -1,5 +1,5 @@
 """
-What a failed attempt says about the service, whether it is repeated, and when.
+Whether a failed attempt is repeated, and when.
 
 Theory of operation
 ===================
@@ -33,13 +33,9 @@ from math import log
 
 from attrs import define, field
 
-from galileo_sessions import errors
-from galileo_sessions.client.flow.outcome import IGNORED, Outcome
-from galileo_sessions.client.responses import is_final
+from galileo_sessions.client.flow.outcome import Outcome
 from galileo_sessions.client.settings import Retry
 
-_FAILED = frozenset({408, 425, 500, 504})
-_REFUSED = frozenset({502, 503, 520, 521, 522, 523, 524, 529})  # from 520 on by proxies: the service didn't answer them
 _LATELY = 1 - 1 / 64  # weight that an attempt keeps with each later one; 64 are enough to tell 2 % from 10 %
 _RARE = 0.01  # the share that is assumed before anything is known: a failure then costs a whole attempt
 _SPREAD = 0.1  # seconds over which counts with the same Retry-After come back
@@ -124,26 +120,3 @@ class Retries:
         if may_pass and left > 0:  # it learns soon that the service is back, and tries once more before it gives up
             most = min(most, left, max(policy.backoff, (now - self.since) / 2))
         return self.jitter(most)
-
-
-def verdict_on(error: errors.GalileoError) -> Outcome:
-    """The outcome of an attempt with this error."""
-    if is_final(error):
-        return Outcome("success")
-    match error:
-        case errors.ResponseError(status=status, retry_after=asked):
-            if status == 429 or (status in _FAILED | _REFUSED and asked is not None):
-                return Outcome("throttled", retry_after=asked)
-            if status in _REFUSED:
-                return Outcome("refused")
-            return Outcome("failed", cost=2 if status == 504 else 1) if status in _FAILED else Outcome("success")
-        case errors.AttemptTimeoutError():
-            return Outcome("failed", cost=2)
-        case errors.ProtocolError():
-            return Outcome("failed")
-        case errors.TLSError():
-            return IGNORED
-        case errors.TransportError() | errors.DecodeError():
-            return Outcome("refused")
-        case _:
-            return IGNORED

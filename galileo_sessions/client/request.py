@@ -23,11 +23,12 @@ from galileo_sessions.client.auth import Authentication
 from galileo_sessions.client.flow.control import Permit
 from galileo_sessions.client.flow.outcome import IGNORED, Outcome
 from galileo_sessions.client.flow.queue import Queue
-from galileo_sessions.client.policy import FirstAttempts, Retries, verdict_on
+from galileo_sessions.client.policy import FirstAttempts, Retries
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.client.responses import COUNT, Endpoint, Reply
 from galileo_sessions.client.settings import DAY, PATIENCE, Retry
 from galileo_sessions.client.transport import Transport, closed_error
+from galileo_sessions.client.verdict import verdict_on
 
 T = TypeVar("T")
 

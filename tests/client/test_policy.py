@@ -26,8 +26,9 @@ from galileo_sessions import (
     Retry,
     TLSError,
 )
-from galileo_sessions.client.policy import FirstAttempts, Retries, verdict_on
+from galileo_sessions.client.policy import FirstAttempts, Retries
 from galileo_sessions.client.responses import Response, final
+from galileo_sessions.client.verdict import verdict_on
 
 # ---- what is tried again ---------------------------------------------------------------------------------------------
 

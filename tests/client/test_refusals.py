@@ -27,8 +27,8 @@ from galileo_sessions import (
     TransportError,
 )
 from galileo_sessions.client.flow.outcome import Outcome
-from galileo_sessions.client.policy import verdict_on
 from galileo_sessions.client.responses import final
+from galileo_sessions.client.verdict import verdict_on
 
 # ---- what an error means ---------------------------------------------------------------------------------------------
 

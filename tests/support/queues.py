@@ -6,7 +6,7 @@ from galileo_sessions import GalileoError, Limits, Retry
 from galileo_sessions.client.flow.control import Permit
 from galileo_sessions.client.flow.outcome import Outcome
 from galileo_sessions.client.flow.queue import Queue
-from galileo_sessions.client.policy import verdict_on
+from galileo_sessions.client.verdict import verdict_on
 from support.decisions import status
 
 REFUSED = status(503)
