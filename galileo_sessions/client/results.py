@@ -310,12 +310,13 @@ class CountsBy(_Held[int]):
 
         A share is from 0 to 1 of the total.
         """
+        total = self.total or 1
         return [
             {
                 "project_id": self.project_id,
                 "label": label,
                 "total_count": count,
-                "share": count / (self.total or 1),
+                "share": count / total,
             }
             for label, count in self.items()
         ]
