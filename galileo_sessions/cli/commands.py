@@ -217,9 +217,16 @@ async def _write_results(stream: CountStream, rows: Rows, tally: Tally, screen: 
 
 async def _explain(galileo: GalileoSessions, zeros: Zeros) -> list[str]:
     """The reasons for counts of 0; none if the columns can't be requested: the counts are right without them."""
+    known: dict[str, ColumnCatalog] = {}
+
+    async def columns(project_id: str, _age: float) -> ColumnCatalog:  # what is known is seconds old
+        if project_id not in known:
+            known[project_id] = await galileo.columns(project_id)
+        return known[project_id]
+
     try:
         async with asyncio.timeout(MAX_ZERO):
-            return [*(await zeros.explain(lambda project_id, _: galileo.columns(project_id))).values()]
+            return [*(await zeros.explain(columns)).values()]
     except (GalileoError, TimeoutError):
         return []
 
