@@ -227,9 +227,10 @@ class Breakdown:
         self, projects: Collection[str] | AsyncIterable[str]
     ) -> Iterable[CountQuery] | AsyncIterator[CountQuery]:
         """The queries for each project, made as they are needed."""
+        queries = self.queries
         if isinstance(projects, AsyncIterable):
-            return (query.for_project(project) async for project in projects for query in self.queries)
-        return _Targets(projects, self.queries)
+            return (query.for_project(project) async for project in projects for query in queries)
+        return _Targets(projects, queries)
 
 
 @frozen
