@@ -158,7 +158,8 @@ def _partition(by: str, columns: Callable[[], ColumnCatalog | None]) -> Partitio
     column_id, _, written = by.rpartition(":")
     catalog = columns()
     if catalog is None:
-        if bins := _bins(column_id, written):
+        bins = _bins(column_id, written)
+        if bins is not None:
             return bins
         raise click.UsageError(f"--by {by!r} needs PROJECT, or a file of ids that isn't a pipe.")
     is_column = by in catalog or not column_id

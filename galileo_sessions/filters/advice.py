@@ -176,8 +176,8 @@ def refused(error: FilterError, column: Column, method: str, *arguments: Any) ->
         values = arguments
         if method in (*LIST_OPERATORS, "values") and isinstance(arguments[0], list):
             values = tuple(cast("list[object]", arguments[0]))
-        instead = [hint for value in values if (hint := _instead(column, method, arguments, value))]
-        problem = ". ".join([problem, *instead[:1]])
+        instead = filter(None, [_instead(column, method, arguments, value) for value in values])
+        problem = ". ".join([problem, *islice(instead, 1)])
     kind = FilterTypeError if isinstance(error, FilterTypeError) else FilterError
     return kind(f"{brief(column)}.{method}({', '.join(map(brief, arguments))}): {problem}")
 
@@ -201,7 +201,8 @@ def _instead(column: Column, method: str, arguments: tuple[object, ...], value: 
     numbers = [_plain(each) for each in arguments]
     if wanted in (FilterType.NUMBER, None) and isinstance(value, str) and all(map(_NUMBER.fullmatch, numbers)):
         return f"Write Col.number({column_id}).{method}({', '.join(numbers)})"
-    if wanted in (FilterType.DATE, None) and (time := _as_time(column_id, method, arguments)):
+    time = _as_time(column_id, method, arguments) if wanted in (FilterType.DATE, None) else ""
+    if time:
         return f"Write {time}"
     if filter_type is not None and method in filter_type.operators:
         return f"Write Col.{filter_type}({column_id}).{method}(...) if the column is of that type"

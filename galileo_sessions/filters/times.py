@@ -86,7 +86,8 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
     zone = cast("tzinfo", now.tzinfo)
     if written in _DAYS:
         return first_instant((now - _DAYS[written]).date(), zone)
-    if ago := _AGO.fullmatch(written):
+    ago = _AGO.fullmatch(written)
+    if ago is not None:
         number, length = int(ago[1]), _LENGTHS[ago[2]]
         exact = now.astimezone(UTC) - number * length
         if unit is None:

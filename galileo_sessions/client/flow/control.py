@@ -146,7 +146,8 @@ class FlowControl:
         """The limit that a request is waiting for now, with its value, as a part of a sentence."""
         if self.breaker.is_open:
             return f"the circuit breaker: the service has refused everything for {self.breaker.seconds_open(now):.1f} s"
-        if seconds := self._allowance.seconds(now, self.in_flight):
+        seconds = self._allowance.seconds(now, self.in_flight)
+        if seconds:
             return f"the service's RateLimit header: nothing remains for {seconds:,.0f} s"
         if self.rate < inf and self.in_flight < self.width:
             return f"the service's rate limit (about {self.rate:.3g} requests a second)"

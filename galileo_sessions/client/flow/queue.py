@@ -114,7 +114,8 @@ class Queue:
             return await waiter
         except BaseException:  # a cancellation, or the GeneratorExit of a coroutine that is closed
             _ = line.pop(waiter, None)
-            if waiter.done() and not waiter.cancelled() and isinstance(permit := waiter.result(), Permit):
+            permit = waiter.result() if waiter.done() and not waiter.cancelled() else None
+            if isinstance(permit, Permit):
                 self.released(permit)  # it came at the same moment
             else:
                 self._pump(self._time())
@@ -238,6 +239,7 @@ class Queue:
         now = self._time()
         self._measures = False
         self._load += now - begun
-        if (window := now - self._measured_from) >= _WINDOW:
+        window = now - self._measured_from
+        if window >= _WINDOW:
             self._is_busy = 2 * self._load > window
             self._load, self._measured_from = 0.0, now + _EVERY
