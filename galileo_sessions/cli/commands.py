@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -29,7 +30,7 @@ from galileo_sessions.cli.options import (
 from galileo_sessions.cli.report import Rows, Tally, columns_code, failure
 from galileo_sessions.cli.screen import Screen
 from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.columns import MAX_ASKED, MAX_ZERO, Zeros
+from galileo_sessions.client.columns import first_columns
 from galileo_sessions.client.query import SCOPE
 from galileo_sessions.client.results import Collector, CountReport
 from galileo_sessions.client.settings import Limits
@@ -171,16 +172,17 @@ def count(
     unfiltered = any(limit.is_share for limit in limits)
     breakdown = read_breakdown(query, datetime.now(UTC), columns, unfiltered=unfiltered, **options)
     tally = Tally(Collector(breakdown), len(ids) if isinstance(ids, list) else None, errors)
-    galileo = GalileoSessions(limits=Limits(concurrency), check=check)
+    galileo = GalileoSessions(limits=Limits(concurrency), check=check or (False if quiet else None))
 
-    async def write_counts() -> list[str]:
+    async def write_counts() -> None:
         stream = galileo.count_many(breakdown.targets(ids), ordered=ordered, timeout=timeout, fail_fast=fail_fast)
         async with Screen(stream, quiet=quiet) as screen, galileo:
             await _write_results(stream, Rows(output, breakdown), tally, screen)
-            return [] if quiet or check else await _explain(galileo, tally.zeros)
 
     try:
-        explanations = asyncio.run(write_counts())
+        with warnings.catch_warnings(record=True) as explanations:
+            warnings.simplefilter("always")
+            asyncio.run(write_counts())
     except (KeyboardInterrupt, Refused, GalileoError) as error:
         ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
         _tell([*tally.failures(), f"{ended}; {tally}"])
@@ -188,8 +190,8 @@ def count(
     _tell(tally.failures())
     if not quiet:
         overlap = "The parts overlap, so their sum can exceed the total, which counts each session once"
-        warnings = [f"Warning: {explanation}" for explanation in explanations]
-        _tell([str(tally), *([] if breakdown.disjoint else [overlap]), *warnings])
+        _tell([str(tally), *([] if breakdown.disjoint else [overlap])])
+        _tell([f"Warning: {explanation.message}" for explanation in explanations])
     if not tally.counted + tally.failed:
         raise Refused("the list of projects has no project id")
     if tally.failed:
@@ -215,22 +217,6 @@ async def _write_results(stream: CountStream, rows: Rows, tally: Tally, screen: 
                 await screen.put(rows.lines(counts))
 
 
-async def _explain(galileo: GalileoSessions, zeros: Zeros) -> list[str]:
-    """The reasons for counts of 0; none if the columns can't be requested: the counts are right without them."""
-    known: dict[str, ColumnCatalog] = {}
-
-    async def columns(project_id: str, _age: float) -> ColumnCatalog:  # what is known is seconds old
-        if project_id not in known:
-            known[project_id] = await galileo.columns(project_id)
-        return known[project_id]
-
-    try:
-        async with asyncio.timeout(MAX_ZERO):
-            return [*(await zeros.explain(columns)).values()]
-    except (GalileoError, TimeoutError):
-        return []
-
-
 @program.command()
 @click.argument("project", envvar=PROJECT_ENV)
 @_log_stream
@@ -249,14 +235,10 @@ def columns(project: str, output: str, **scope: Any) -> None:
 
 
 async def _fetch_columns(projects: list[str], **scope: Any) -> ColumnCatalog:
-    """The columns of the first project that has some, because one without sessions has none."""
-    catalog = ColumnCatalog([])
+    """The columns of the first project that has some."""
     async with GalileoSessions() as galileo:
-        for project in projects[:MAX_ASKED]:
-            catalog = await galileo.columns(project, **scope)
-            if catalog:
-                break
-    return catalog
+        _, catalog = await first_columns(lambda project, _: galileo.columns(project, **scope), projects)
+        return catalog
 
 
 @program.command()

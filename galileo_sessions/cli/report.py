@@ -13,7 +13,6 @@ from typing import Any, TextIO, TypeAlias
 from attrs import Factory, define, field, frozen
 from rich.console import Console
 
-from galileo_sessions.client.columns import Zeros
 from galileo_sessions.client.query import Breakdown
 from galileo_sessions.client.results import Collector, CountResult, ProjectCounts
 from galileo_sessions.display import chart, printable, some
@@ -62,29 +61,13 @@ class Rows:
     def lines(self, counts: ProjectCounts) -> str:
         """The lines for a project."""
         if self.output == "json":
-            return "\n".join([_json(record) for record in _records(counts)])
+            return "\n".join([_json(record) for record in counts.rows()])
         if self.output == "csv":
-            return "\n".join([_csv(record, self._columns) for record in _records(counts)])
+            return "\n".join([_csv(record, self._columns) for record in counts.rows()])
         line = _table_line(counts)
         if not self.breakdown.parts:
             return line
         return f"{line}\n{chart([*counts.counts.items()], self._width, total=counts.total)}"
-
-
-def _records(counts: ProjectCounts) -> list[_Record]:
-    """A record for each part and the rest, or one for the project if it has no parts. A failed whole has its own."""
-
-    def record(label: str | None, count: int | None, error: GalileoError | None) -> _Record:
-        return {"project_id": counts.project_id, "label": label, "total_count": count, "error": error}
-
-    parts = [record(part.query.tag, part.total_count, part.error) for part in counts.parts.values()]
-    if counts.rest_count is not None:
-        parts.append(record(counts.breakdown.rest, counts.rest_count, None))
-    whole = record(None, counts.whole.total_count, counts.error)
-    change = counts.change
-    if change is not None:
-        whole |= {"previous_count": change.earlier, "change": change.difference, "change_percent": change.percent}
-    return parts if parts and counts.error is None else [*parts, whole]
 
 
 def _json(record: _Record) -> str:
@@ -128,7 +111,6 @@ class Tally:
     """How many there are, if it is known."""
     file: TextIO | None
     """Where all failures are written, as JSON lines."""
-    zeros: Zeros = Factory(Zeros)
     requests: int = 0
     counted: int = 0
     """The projects of which no count failed."""
@@ -145,7 +127,6 @@ class Tally:
     def add(self, result: CountResult) -> ProjectCounts | None:
         """Adds the result of one request; returns the counts of its project if it was the last one."""
         self.requests += 1
-        self.zeros.add(result.query, result.total_count)
         if result.error is not None:
             self._add_error(result, result.error)
         counts = self.collector.add(result)

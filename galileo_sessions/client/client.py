@@ -17,7 +17,7 @@ from attrs import evolve
 from galileo_sessions.client.address import base_url as resolve_base_url
 from galileo_sessions.client.address import proxy_of
 from galileo_sessions.client.auth import ApiKeyAuth, Authentication, Credentials, find_credentials
-from galileo_sessions.client.columns import ColumnChecks
+from galileo_sessions.client.columns import ColumnChecks, Zeros
 from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.query import ANY_PROJECT, Breakdown, CountQuery, build_query, columns_body, narrowed
 from galileo_sessions.client.request import Count, Requester, logger, refuse_coroutine_function
@@ -83,9 +83,9 @@ class GalileoSessions:
         headers: More headers for each request.
         on_attempt: Called with each `Attempt` when it is over. Its exceptions are logged, never raised.
         check: With True, each filter is checked against its project's columns before it is counted, unless a call says
-            otherwise. With None, a filter is checked only if all its counts in a `count`, `count_all` or `count_by` are
-            0; a column that doesn't exist or has another type then causes a `ZeroCountWarning`. With False, nothing is
-            checked. A project's columns are requested once, and cached for five minutes.
+            otherwise. With None, a filter is checked only if all its counts in a call are 0; a column that doesn't
+            exist or has another type then causes a `ZeroCountWarning`. With False, nothing is checked. A project's
+            columns are requested once, and cached for five minutes.
 
     Raises:
         ConfigurationError: if there are no credentials, or two kinds, or if an argument can't work.
@@ -179,7 +179,9 @@ class GalileoSessions:
                 self._last_where, self._last_query = where, query
         total, _ = await count(query, deadline, True)
         if not total and check is self._check is None:
-            await self._checks.warn_of([(query, total)], deadline)
+            zeros = Zeros()
+            zeros.add(query, total)
+            await self._checks.warn_of(zeros, deadline)
         return total
 
     async def columns(
@@ -253,7 +255,8 @@ class GalileoSessions:
                 and the loop raises the error, too.
             on_progress: Called with a `Progress` after each result. What it raises is logged, never raised.
             check: As in `count`, for each target and its project. If the filter doesn't fit, the error is that
-                target's result. With None, nothing is checked.
+                target's result. With None, filters whose counts are all 0 are checked as in `count`, each against a
+                project that has columns, when all results have been taken.
 
         Raises:
             ConfigurationError: if an argument can't work.
@@ -274,6 +277,7 @@ class GalileoSessions:
             fail_fast=fail_fast,
             timeout=timeout,
             on_progress=on_progress,
+            checks=self._checks if check is self._check is None else None,
         )
 
     async def count_all(
@@ -286,18 +290,13 @@ class GalileoSessions:
             targets: Project ids, or `CountQuery` objects.
             where: The filter for each target.
             options: `filters`, `log_stream_id`, `experiment_id`, `metrics_testing_id`, `concurrency`, `fail_fast`,
-                `timeout`, `on_progress` and `check`, as in `count_many`. With `check=None`, filters whose
-                counts are all 0 are checked as in `count`, each against the first of its projects that has columns.
+                `timeout`, `on_progress` and `check`, as in `count_many`.
 
         Raises:
             GalileoError: what a stream raises; errors of single targets are in the report. The `report` attribute of
                 the exception has the results until then.
         """
-        deadline = _deadline(options.get("timeout"))
-        report = await report_of(self.count_many(targets, where, **options))
-        if options.get("check") is self._check is None:
-            await self._checks.warn_of(_counts_of(report), deadline)
-        return report
+        return await report_of(self.count_many(targets, where, **options))
 
     @overload
     async def count_by(
@@ -343,10 +342,7 @@ class GalileoSessions:
         template = build_query(ANY_PROJECT, where, (), *scope, options.pop("metrics_testing_id", None))
         breakdown = Breakdown.by(template, partition)
         projects = dict.fromkeys([template.for_project(each).project_id for each in given])
-        deadline = _deadline(options.get("timeout"))
         report = await report_of(self.count_many(breakdown.targets(projects), fail_fast=is_single, **options))
-        if options.get("check") is self._check is None:
-            await self._checks.warn_of(_counts_of(report), deadline)
         collector = Collector(breakdown)
         counted = [counts for result in report.results if (counts := collector.add(result)) is not None]
         tables = {counts.project_id: counts.counts_by for counts in counted if not counts.errors}
@@ -378,10 +374,6 @@ class GalileoSessions:
 
     def _counter(self, check: bool | None) -> Count:
         return self._checks.count if (self._check if check is None else check) else self._requester.count
-
-
-def _counts_of(report: CountReport) -> list[tuple[CountQuery, int | None]]:
-    return [(result.query, result.total_count) for result in report.results]
 
 
 def _deadline(timeout: float | None) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from copy import copy
 from functools import partial
@@ -27,55 +28,64 @@ MAX_PROJECTS = 1_000  # projects whose columns are cached; each catalog can take
 MAX_ZERO = 5.0  # seconds that a count of 0 waits for columns
 MAX_ASKED = 20  # projects whose columns are requested to find one that has columns
 _MAX_WARNED = 1_000  # columns that a client warns about
+_MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
 
 
 Columns: TypeAlias = Callable[[str, float], Awaitable[ColumnCatalog]]
 """Returns the columns of a project, at most so many seconds old."""
-_Kinds: TypeAlias = frozenset[tuple[str, str]]  # the column and the type of each leaf of a filter
+
+
+async def first_columns(columns: Columns, project_ids: Iterable[str]) -> tuple[str, ColumnCatalog]:
+    """
+    The first project that has columns, and its columns. Projects without sessions have none; 20 are tried at most.
+
+    Raises:
+        GalileoError: what `columns` raises.
+    """
+    project_id, catalog = "", ColumnCatalog([])
+    for project_id in islice(project_ids, MAX_ASKED):
+        catalog = await columns(project_id, CACHE_SECONDS)
+        if catalog:
+            break
+    return project_id, catalog
 
 
 class Zeros:
     """
     Counts of 0, and the columns that may be the reason: a column that doesn't exist counts 0.
 
-    Filters with the same columns are explained together, once, and only if all their counts are 0.
+    A filter is explained if all its counts are 0. Filters with the same columns are explained together.
     """
 
     def __init__(self) -> None:
-        self._kinds: dict[bytes, _Kinds] = {}  # by what is sent
-        self._leaves: dict[_Kinds, Filter] = {}
-        self._projects: dict[_Kinds, dict[str, None]] = {}  # those that count 0, in their order
-        self._found: set[_Kinds] = set()  # some count isn't 0
+        self._queries: dict[bytes, list[CountQuery] | None] = {}  # by what is sent; None if some count isn't 0
 
     def add(self, query: CountQuery, count: int | None) -> None:
         """Adds a count; None if it failed."""
-        kinds = self._kinds.get(query.body)
-        if kinds is None:
-            leaves = [leaf for leaf in (*leaves_of(query.where), *query.filters) if isinstance(leaf, Comparison)]
-            kinds = frozenset([(leaf.column_id, leaf.type) for leaf in leaves])
-            self._kinds[query.body] = kinds
-            self._leaves[kinds] = any_of(leaves)
-        if count:
-            self._found.add(kinds)
-        elif count is not None and query.body and kinds:
-            self._projects.setdefault(kinds, {})[query.project_id] = None
+        queries = self._queries.get(query.body, [] if len(self._queries) < _MAX_FILTERS else None)
+        if count is not None and queries is not None:
+            self._queries[query.body] = None if count else [*queries[: MAX_ASKED - 1], query]
 
     async def explain(self, columns: Columns) -> dict[str, str]:
         """
         A sentence for each column of these filters that doesn't exist, or has another type.
 
-        The filters are compared with the first project that has columns, because one without sessions has none.
-
         Raises:
             GalileoError: what `columns` raises.
         """
         sentences: dict[str, str] = {}
-        for kinds in [kinds for kinds in self._projects if kinds not in self._found]:
+        explained: set[frozenset[tuple[str, str]]] = {frozenset()}  # the column and the type of each leaf of a filter
+        for queries in filter(None, self._queries.values()):
+            given = [*leaves_of(queries[0].where), *queries[0].filters]
+            leaves = [leaf for leaf in given if isinstance(leaf, Comparison)]
+            kinds = frozenset([(leaf.column_id, leaf.type) for leaf in leaves])
+            if kinds in explained:
+                continue
+            explained.add(kinds)
+            project_id, catalog = await first_columns(columns, [query.project_id for query in queries])
             try:
-                for project_id in islice(self._projects[kinds], MAX_ASKED):
-                    if await columns(project_id, CACHE_SECONDS):
-                        await check_columns(columns, project_id, self._leaves[kinds])
-                        break
+                if catalog:
+                    await check_columns(columns, project_id, any_of(leaves))
             except FilterCheckError as error:
                 for issue in error.issues:
                     if issue.type != "not_allowed":  # a value can be new; until then a 0 is right
@@ -142,18 +152,15 @@ class ColumnChecks:
                 raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
         return await self._requester.count(query, deadline, interactive)
 
-    async def warn_of(self, counts: Iterable[tuple[CountQuery, int | None]], deadline: float | None) -> None:
+    async def warn_of(self, zeros: Zeros, deadline: float | None) -> None:
         """
-        Warns once about each column that explains why counts are 0; None stands for a count that failed.
+        Warns once about each column that explains why counts are 0.
 
         If the columns can't be requested, there is no warning, and no other attempt for five minutes.
         """
         now = asyncio.get_running_loop().time()
         if now < self._silent_until:
             return
-        zeros = Zeros()
-        for query, count in counts:
-            zeros.add(query, count)
         until = now + MAX_ZERO if deadline is None else min(deadline, now + MAX_ZERO)
         try:
             sentences = await zeros.explain(partial(self._catalog, deadline=until, interactive=True))
@@ -164,7 +171,7 @@ class ColumnChecks:
         for column_id, sentence in sentences.items():
             if column_id not in self._warned and len(self._warned) < _MAX_WARNED:
                 self._warned.add(column_id)
-                warn(sentence, ZeroCountWarning, stacklevel=3)
+                warn(sentence, ZeroCountWarning, stacklevel=_level_of_caller())
 
     async def _catalog(self, project_id: str, age: float, deadline: float | None, interactive: bool) -> ColumnCatalog:
         """The columns of a project, at most `age` seconds old when the call began."""
@@ -196,3 +203,11 @@ class ColumnChecks:
         if isinstance(columns.answer, ColumnCatalog):
             return columns.answer
         raise copy(columns.answer)
+
+
+def _level_of_caller() -> int:
+    """The `stacklevel` with which the function that calls this warns about the code that called the package."""
+    frame, level = inspect.currentframe(), -1
+    while frame is not None and frame.f_globals["__name__"].startswith("galileo_sessions."):
+        frame, level = frame.f_back, level + 1
+    return level + 1

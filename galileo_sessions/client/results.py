@@ -220,6 +220,22 @@ class ProjectCounts:
             return None
         return Change(self.previous.total_count, self.whole.total_count)
 
+    def rows(self) -> list[dict[str, Any]]:
+        """A dict for each part and the rest; and one for the whole if there are no parts, or if it failed."""
+
+        def row(label: str | None, count: int | None, error: GalileoError | None) -> dict[str, Any]:
+            return {"project_id": self.project_id, "label": label, "total_count": count, "error": error}
+
+        rows = [row(label, part.total_count, part.error) for label, part in self.parts.items()]
+        if self.rest_count is not None:
+            rows.append(row(self.breakdown.rest, self.rest_count, None))
+        if rows and self.error is None:
+            return rows
+        whole, change = row(None, self.whole.total_count, self.error), self.change
+        if change is not None:
+            whole |= {"previous_count": change.earlier, "change": change.difference, "change_percent": change.percent}
+        return [*rows, whole]
+
     @property
     def counts_by(self) -> "CountsBy":
         """The counts, none of which failed, as `count_by` returns them."""

@@ -47,6 +47,7 @@ from uuid import UUID
 
 from attrs import define, field
 
+from galileo_sessions.client.columns import ColumnChecks, Zeros
 from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.query import CountQuery, narrowed
 from galileo_sessions.client.request import Count, call_back
@@ -91,6 +92,8 @@ class CountStream:
     _fail_fast: bool = field(alias="fail_fast")
     _timeout: float | None = field(alias="timeout")
     _on_progress: OnProgress | None = field(alias="on_progress")
+    _checks: ColumnChecks | None = field(alias="checks")
+    """Explains counts of 0, if they are to be explained."""
 
     def __attrs_post_init__(self) -> None:
         self._total = _length(self._targets)
@@ -103,6 +106,7 @@ class CountStream:
         self._waiting: deque[asyncio.Future[None]] = deque()  # a consumer waits for each
         self._early: dict[int, CountResult] | None = {} if self._ordered else None
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
+        self._zeros = Zeros()
         self._failure: BaseException | None = None
         self._aborted = False
         self._pulled = self._delivered = self._done = self._failed = self._taken = self._working = 0
@@ -141,11 +145,18 @@ class CountStream:
             raise ConfigurationError("enter the stream first: async with galileo.count_many(...) as stream")
         while not self._results:
             if self._ended is not None:
+                await self._explain_zeros()
                 raise StopAsyncIteration if self._failure is None else self._failure
             await self._wait()
         self._taken += 1
         self._wake_feeder()
         return self._results.popleft()
+
+    async def _explain_zeros(self) -> None:
+        """Warns once, when all counts have been taken, of columns that explain why a filter counts 0."""
+        checks, self._checks = self._checks, None
+        if checks is not None and self._failure is None:
+            await checks.warn_of(self._zeros, self._deadline)
 
     async def _wait(self) -> None:
         """Waits for a result, or for the end."""
@@ -266,6 +277,7 @@ class CountStream:
     def _deliver(self, result: CountResult) -> None:
         self._done += 1
         self._failed += result.error is not None
+        self._zeros.add(result.query, result.total_count)
         if self._early is None:
             self._offer(result)
         else:

@@ -17,6 +17,7 @@ from galileo_sessions import (
     ColumnCatalog,
     ColumnInfo,
     CountQuery,
+    CountStream,
     DeadlineExceededError,
     FilterCheckError,
     GalileoSessions,
@@ -282,6 +283,17 @@ WITH_REST = Col.number("imput").bins(1).with_rest("other")
 BY_TYPO = {"a": TYPO, "b": Col("imput").contains("y")}
 
 
+async def taken(stream: CountStream) -> None:
+    """Takes all results of a stream, as two consumers."""
+
+    async def take() -> None:
+        async for result in stream:
+            assert result.ok
+
+    async with stream:
+        await asyncio.gather(take(), take())
+
+
 @pytest.mark.parametrize(
     ("count", "message"),
     [
@@ -295,11 +307,24 @@ BY_TYPO = {"a": TYPO, "b": Col("imput").contains("y")}
         (lambda galileo: galileo.count_by(PROJECT, BY_TYPO), "did you mean input"),
         (lambda galileo: galileo.count_by([PROJECT, *ids(2)], {"a": GOOD}, TYPO), "did you mean input"),
         (lambda galileo: galileo.count_all([PROJECT, *ids(2)], TYPO), "did you mean input"),
+        (lambda galileo: taken(galileo.count_many([PROJECT, *ids(2)], TYPO)), "did you mean input"),
         (lambda galileo: galileo.count_by(PROJECT, WITH_REST), "did you mean input"),
         (lambda galileo: galileo.count_all([CountQuery(FULL, TYPO), CountQuery(FULL)]), "did you mean input"),
         (lambda galileo: galileo.count_by(FULL, {"a": TYPO, "b": GOOD}), "did you mean input"),
     ],
-    ids=["typo", "flat list", "query", "wrong type", "by", "by, several projects", "all", "rest", "one", "one part"],
+    ids=[
+        "typo",
+        "flat list",
+        "query",
+        "wrong type",
+        "by",
+        "by, several projects",
+        "all",
+        "stream",
+        "rest",
+        "one",
+        "one part",
+    ],
 )
 async def test_a_zero_explains_itself_once(count, message):
     """If all counts of a filter are 0, a column that doesn't fit is named, once for each client."""
@@ -312,10 +337,10 @@ async def test_a_zero_explains_itself_once(count, message):
 
 
 @pytest.mark.parametrize(
-    "how", ["call", "client", "None", "NEVER", "fan-out", "fits", "not allowed", "no columns", "no project"]
+    "how", ["call", "client", "None", "NEVER", "left early", "fits", "not allowed", "no columns", "no project"]
 )
 async def test_a_zero_is_not_checked_if(how):
-    """With `check=False`, without a filter and in a stream nothing is asked. A filter that fits causes no warning."""
+    """With `check=False`, without a filter, and if a stream is left, nothing is asked. A filter that fits is silent."""
     allowed = ColumnCatalog([ColumnInfo("input", filter_type="text", allowed_values=("a",))])
     catalog = {"not allowed": allowed, "no columns": ColumnCatalog([])}.get(how, FEW)
     async with zeros(catalog, check=False if how == "client" else None) as made:
@@ -325,9 +350,9 @@ async def test_a_zero_is_not_checked_if(how):
             assert (await galileo.count_by(PROJECT, BY_TYPO, check=False)).total == 0
         elif how in FITTING:
             assert await galileo.count(PROJECT, Col.text("input").eq("x")) == 0
-        elif how == "fan-out":
+        elif how == "left early":
             async with galileo.count_many(ids(2), TYPO) as stream:
-                assert [result.total_count async for result in stream] == [0, 0]
+                assert (await anext(stream)).total_count == 0
         elif how == "no project":
             assert (await galileo.count_by([], BY_TYPO)).total == 0
         else:
@@ -347,9 +372,9 @@ class Empty(Zeros):
         await super().behave(nth, writer)
 
 
-@pytest.mark.parametrize(("empty", "warns"), [(2, pytest.warns(ZeroCountWarning)), (20, nullcontext())])
+@pytest.mark.parametrize(("empty", "warns"), [(2, pytest.warns(ZeroCountWarning)), (30, nullcontext())])
 async def test_a_project_without_columns_blames_no_filter(empty, warns):
-    """A filter is compared with the first project that has columns; if twenty have none, with no other."""
+    """A filter is compared with a project that has columns; if twenty have none, with no other."""
     service = Empty(FEW)
     service.empty = empty
     async with raw_server(service.behave) as service.server:
@@ -357,7 +382,7 @@ async def test_a_project_without_columns_blames_no_filter(empty, warns):
             with warns:
                 await galileo.count_by(ids(30), Col.text("imput").values(["a", "b", "c"]))
             await galileo.count_all(ids(30), Col("input").eq("a"))
-    assert service.columns.total() == min(empty + 1, 20)
+    assert service.columns.total() <= (20 if empty == 30 else empty + 1)
 
 
 async def test_columns_that_fail_are_silent_after_a_zero(caplog):

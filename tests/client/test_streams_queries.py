@@ -97,7 +97,7 @@ async def test_never_among_other_targets():
     words = {0: ["x"], 1: [], 2: ["y", "z"]}
     queries = [CountQuery(ids(3)[n], any_of([Col("a").contains(word) for word in words[n]])) for n in words]
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        assert (await galileo.count_all(queries)).counts == (0, 0, 2)
+        assert (await galileo.count_all(queries, check=False)).counts == (0, 0, 2)
     assert len(server.requests) == 2
 
 
