@@ -18,8 +18,8 @@ from attrs import field, frozen
 from galileo_sessions.display import brief
 from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning
 from galileo_sessions.filters import advice, partitions
-from galileo_sessions.filters.kinds import LIST_OPERATORS, FilterType, filter_type_of
-from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter, NumberFilter
+from galileo_sessions.filters.kinds import LIST_OPERATORS, RANGE_OPERATORS, FilterType, filter_type_of
+from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter
 from galileo_sessions.filters.partitions import Partition, period
 from galileo_sessions.filters.times import Unit, as_day, first_instant, last_period, zone_of
 from galileo_sessions.filters.values import (
@@ -33,7 +33,16 @@ from galileo_sessions.filters.values import (
     sendable,
 )
 
-__all__ = ["BooleanCol", "Col", "CollectionCol", "DateCol", "IdCol", "NumberCol", "TextCol", "fully_annotated"]
+__all__ = [
+    "BooleanCol",
+    "Col",
+    "CollectionCol",
+    "DateCol",
+    "IdCol",
+    "NumberCol",
+    "TextCol",
+    "fully_annotated",
+]
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], because a lone str is one
@@ -81,7 +90,8 @@ class _Column(Generic[V]):
             leaf = _LEAVES[filter_type](self.column_id, operator, value, **case)
             check_comparison(operator, leaf.value)
         except FilterError as error:
-            raise advice.refused(error, self, operator, value) from None
+            arguments = cast("tuple[object, ...]", value) if operator in RANGE_OPERATORS else (value,)
+            raise advice.refused(error, self, operator, *arguments) from None
         if self.filter_type is None and isinstance(value, str) and operator != "contains":
             said = advice.date_as_text(self, operator, value)
             if said:
@@ -267,7 +277,7 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
 
     def between(self, low: Number, high: Number) -> Filter:
         """The session's value is between two numbers, including both."""
-        return _between_numbers(self, low, high)
+        return self._leaf("between", (low, high))
 
     def bins(self, *edges: Number) -> Partition:
         """
@@ -419,14 +429,7 @@ class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | dateti
     def between(self, low: Number | datetime, high: Number | datetime) -> Filter:
         """The session's number or instant lies between two, both included."""
         is_date = FilterType.DATE in (filter_type_of(low), filter_type_of(high))
-        return _between_instants(self, low, high) if is_date else _between_numbers(self, low, high)
-
-
-def _between_numbers(column: _Column[Any], low: object, high: object) -> Filter:
-    with advice.calling(column, "between", low, high):
-        leaf = NumberFilter(column.column_id, "between", cast("tuple[float, float]", (low, high)))
-        check_comparison("between", leaf.value)
-        return leaf
+        return _between_instants(self, low, high) if is_date else self._leaf("between", (low, high))
 
 
 def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
@@ -453,6 +456,8 @@ def _inferred_type(operator: str, value: Any) -> FilterType:
     """The filter type that a value next to `Col` stands for, or the items of a list."""
     if operator in LIST_OPERATORS:
         return FilterType.ID if all(isinstance(item, UUID) for item in value) else FilterType.TEXT
+    if operator in RANGE_OPERATORS:
+        return FilterType.NUMBER
     filter_type = filter_type_of(value)
     if filter_type is not None and operator in filter_type.operators:
         return filter_type

@@ -11,7 +11,6 @@ The class of a leaf is found here too: cattrs' strategy for tagged unions answer
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import cache, partial
 from typing import Any, NoReturn, cast
 
@@ -24,6 +23,7 @@ from galileo_sessions.errors import FilterDecodeError, FilterError
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, Filter, LeafFilter
 from galileo_sessions.filters.tree import Path, key_of
+from galileo_sessions.filters.values import as_json
 
 _EQ_BY_DEFAULT = ("id", "boolean")  # the schema requires the operator of the other types
 
@@ -48,12 +48,7 @@ def dump_filter(where: Filter) -> dict[str, Any]:
 
 
 def _dump_comparison(leaf: nodes.Comparison) -> dict[str, Any]:
-    value: Any = leaf.value
-    if isinstance(value, tuple):
-        value = [*value]
-    elif isinstance(value, datetime):
-        value = value.isoformat()
-    data = {"column_id": leaf.column_id, "operator": leaf.operator, "value": value}
+    data: dict[str, Any] = {"column_id": leaf.column_id, "operator": leaf.operator, "value": as_json(leaf.value)}
     case_sensitive = getattr(leaf, "case_sensitive", None)
     if case_sensitive is not None:
         data["case_sensitive"] = case_sensitive

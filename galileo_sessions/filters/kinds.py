@@ -21,6 +21,8 @@ TextOperator: TypeAlias = Literal["eq", "ne", "contains", "one_of", "not_in"]
 
 LIST_OPERATORS = ("one_of", "not_in")
 """The operators that take a list of values."""
+RANGE_OPERATORS = ("between",)
+"""The operators that take two numbers."""
 SYMBOLS = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 """The operators for which Python has a symbol."""
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {

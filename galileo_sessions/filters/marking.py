@@ -18,7 +18,7 @@ from itertools import islice
 
 from galileo_sessions import display
 from galileo_sessions.display import brief, shortened
-from galileo_sessions.filters.kinds import SYMBOLS
+from galileo_sessions.filters.kinds import RANGE_OPERATORS, SYMBOLS
 from galileo_sessions.filters.nodes import And, Comparison, Filter, FullyAnnotatedFilter, Or
 from galileo_sessions.filters.tree import Path, Tree, children, key_of
 
@@ -131,7 +131,7 @@ def _value(leaf: Comparison) -> str:
     match leaf.value:
         case datetime() as moment:
             return moment.isoformat()
-        case (low, high) if leaf.operator == "between":
+        case (low, high) if leaf.operator in RANGE_OPERATORS:
             return f"{brief(low)} and {brief(high)}"
         case tuple(several):
             return brief(list(several))

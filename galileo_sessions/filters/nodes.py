@@ -121,12 +121,11 @@ class Comparison(Filter):
     value: str | float | datetime | tuple[str | float, ...]
 
     def __repr__(self) -> str:
-        value = list(self.value) if isinstance(self.value, tuple) else self.value
-        written = repr(value.isoformat() if isinstance(value, datetime) else value)
+        written = repr(values.as_json(self.value))
         case = "" if getattr(self, "case_sensitive", True) else ", case_sensitive=False"
         if not self._is_made_by_a_column():
             return f"{type(self).__name__}({self.column_id!r}, {self.operator!r}, {written}{case})"
-        if self.operator == "between":
+        if self.operator in kinds.RANGE_OPERATORS:
             written = written[1:-1]
         return f"Col.{self.type}({self.column_id!r}).{self.operator}({written}{case})"
 

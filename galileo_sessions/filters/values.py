@@ -17,7 +17,7 @@ from uuid import UUID
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters.advice import NO_OFFSET, NOT_SENDABLE, REPLACE_ZONE
-from galileo_sessions.filters.kinds import LIST_OPERATORS, is_missing, numpy_kind
+from galileo_sessions.filters.kinds import LIST_OPERATORS, RANGE_OPERATORS, is_missing, numpy_kind
 
 _LIST = (list, tuple)
 _OF_NONE = {"one_of": "NEVER", "not_in": "ALWAYS"}
@@ -152,6 +152,13 @@ def as_instant(value: datetime | str) -> datetime:
     return datetime.combine(moment.date(), moment.time(), timezone(offset)).replace(fold=0)
 
 
+def as_json(value: Any) -> Any:
+    """A leaf's value as JSON has it."""
+    if isinstance(value, tuple):
+        return [*cast("tuple[object, ...]", value)]
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
 def parse_instant(written: str) -> datetime:
     """What ISO 8601 text says, with or without an offset."""
     try:
@@ -217,7 +224,7 @@ def check_comparison(operator: str, value: object) -> None:
     """Refuses a value that a leaf can hold, but that no column can be compared with, such as a list for `==`."""
     if operator in LIST_OPERATORS:
         checked_items(operator, value)
-    elif operator == "between":
+    elif operator in RANGE_OPERATORS:
         _check_bounds(value)
     elif isinstance(value, tuple):
         raise expected("a single value", list(cast("tuple[object, ...]", value)))
