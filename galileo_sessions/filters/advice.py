@@ -271,6 +271,8 @@ def _span(value: object) -> tuple[str, str] | None:
 
 def date_as_text(column: Column, operator: str, value: str) -> str:
     """The text of the warning that a column without a type compares a time as text; empty if the value isn't one."""
+    if _span(value) is None:
+        return ""
     column_id, comparison = brief(column.column_id), f"{operator}({brief(value)})"
     instead = _as_time(column_id, operator, (value,))
     as_text = f"Col.text({column_id}).{comparison} if the column is text"
