@@ -8,7 +8,7 @@ from attrs import Factory, field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.client.query import Breakdown, CountQuery
-from galileo_sessions.display import brief
+from galileo_sessions.display import brief, some
 from galileo_sessions.errors import Attempt, ConfigurationError, GalileoError
 
 V = TypeVar("V")
@@ -45,7 +45,7 @@ class CountResult:
         return cast("int", self.total_count)
 
     def __repr__(self) -> str:
-        what = display.some(self.total_count or 0, "session") if self.error is None else type(self.error).__name__
+        what = some(self.total_count or 0, "session") if self.error is None else type(self.error).__name__
         tag = "" if self.query.tag is None else f", {brief(self.query.tag)}"
         return f"<CountResult: {what}, project {self.query.project_id}{tag}>"
 
@@ -119,7 +119,7 @@ class CountReport:
 
     def __repr__(self) -> str:
         failed = f", {len(self.errors):,} failed" if self.errors else ""
-        return f"<CountReport: {display.some(len(self.results), 'result')}, total {self.total:,}{failed}>"
+        return f"<CountReport: {some(len(self.results), 'result')}, total {self.total:,}{failed}>"
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         named = [(f"{result.query.project_id} {result.query.tag or ''}", result.total_count) for result in self.results]
@@ -373,7 +373,7 @@ class CountsBy(_Held[int]):
         return super().__hash__()
 
     def __repr__(self) -> str:
-        return f"<CountsBy: {display.some(len(self), 'label')}, total {self.total:,}>"
+        return f"<CountsBy: {some(len(self), 'label')}, total {self.total:,}>"
 
     def __str__(self) -> str:
         return display.chart([*self.items()], total=self.total)
@@ -417,7 +417,7 @@ class CountsTable(_Held[CountsBy]):
 
     def __repr__(self) -> str:
         failed = f", {len(self.errors):,} failed" if self.errors else ""
-        return f"<CountsTable: {display.some(len(self), 'project')}, total {self.total:,}{failed}>"
+        return f"<CountsTable: {some(len(self), 'project')}, total {self.total:,}{failed}>"
 
     def __str__(self) -> str:
         return display.chart(self._totals(), total=self.total)
