@@ -119,11 +119,6 @@ COLUMN = {"id": "x", "category": "standard"}
         ({"columns": [COLUMN | {"id": ""}]}, ("columns", 0, "id"), "at .columns[0].id: a column id can't be empty"),
         ({"columns": [COLUMN | {"id": "\ud800"}]}, ("columns", 0, "id"), "at .columns[0].id: the column id '\\ud800'"),
         (
-            {"columns": [COLUMN | {"label": ["x"]}]},
-            ("columns", 0, "label"),
-            "at .columns[0].label: expected text, got ['x']",
-        ),
-        (
             {"columns": [COLUMN | {"filterable": "yes"}]},
             ("columns", 0, "filterable"),
             "at .columns[0].filterable: expected True or False, got 'yes'",
@@ -132,11 +127,6 @@ COLUMN = {"id": "x", "category": "standard"}
             {"columns": [COLUMN | {"allowed_values": "abc"}]},
             ("columns", 0, "allowed_values"),
             "at .columns[0].allowed_values: expected a list, got 'abc'",
-        ),
-        (
-            {"columns": [COLUMN | {"applicable_types": [5]}]},
-            ("columns", 0, "applicable_types"),
-            "at .columns[0].applicable_types: expected text, got 5",
         ),
     ],
 )

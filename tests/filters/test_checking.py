@@ -23,9 +23,7 @@ FITTING = [
     Col.collection("tags").one_of(["vip"]) | Col.date("created_at").between("2026-01-01T00:00Z", "2026-02-01T00:00Z"),
     Col.id("id").eq("x") & Col("is_complete").eq(True) & Col("step_number").between(1, 3),
     Col("type").one_of(["session", "trace"]) & Col("type").ne("LLM", case_sensitive=False),
-    Col("type").contains("tri") & Col("agent_type").not_in(["judge"]),
     FULLY,
-    ~FULLY & Col("name").eq("x"),
     ALWAYS,
     NEVER,
     And([Or([]), Not(Not(Col("input").eq("x")))]),
@@ -70,21 +68,10 @@ MISFITS: dict[str, tuple[Filter, str, str]] = {
     "nothing like it": (Col("zzzzzz").eq("x"), "unknown_column", "there is no column 'zzzzzz'"),
     "not filterable": (Col("secret").eq("x"), "not_filterable", "'secret' can't be filtered"),
     "annotated": (Col("done").eq("x"), "wrong_type", "'done' is filtered as 'fully_annotated', not as text"),
-    "new filter type": (Col("sign").eq("x"), "wrong_type", "'sign' is filtered as 'zodiac', not as text"),
     "text for a collection": (
         Col("tags").contains("vip", case_sensitive=False),
         "wrong_type",
         "'tags' is filtered as collection, not as text. Write Col.collection('tags').contains(...)",
-    ),
-    "text for an id": (
-        Col("id").ne("x"),
-        "wrong_type",
-        "'id' is filtered as id, not as text. Write Col.id('id').ne(...)",
-    ),
-    "text for a number": (
-        Col("step_number").eq("3"),
-        "wrong_type",
-        "'step_number' is filtered as number, not as text. Write Col.number('step_number').eq(...)",
     ),
     "number for a boolean": (
         Col("is_complete").eq(1),
@@ -95,11 +82,6 @@ MISFITS: dict[str, tuple[Filter, str, str]] = {
         Col("tags").ne("vip"),
         "no_operator",
         "'tags' is filtered as collection, which has no ne; it has eq, contains, one_of, not_in",
-    ),
-    "no contains": (
-        Col("created_at").contains("2026"),
-        "no_operator",
-        "'created_at' is filtered as date, which has no contains; it has eq, ne, gt, gte, lt, lte",
     ),
     "not allowed": (
         Col("check_stage").eq("posst"),
@@ -112,7 +94,6 @@ MISFITS: dict[str, tuple[Filter, str, str]] = {
         "'check_stage' has no value 'never'; it has ['post', 'pre']",
     ),
     "case": (Col("type").eq("LLM"), "not_allowed", "'type' has no value 'LLM'; did you mean llm?"),
-    "nothing like them": (Col("type").eq("x"), "not_allowed", "'type' has no value 'x'; it has ['control', 'tool', "),
     "one of them null": (Col("null").eq("c"), "not_allowed", "'null' has no value 'c'; it has ['a', 'b']"),
     "collection": (
         Col.collection("labels").contains("ugly"),
@@ -139,9 +120,7 @@ def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str, 
 @pytest.mark.parametrize(
     "where",
     [
-        Col("stars").gt(7),
         Col("stars").between(0, 9),
-        Col("stars").ne(2.0),
         Col.collection("labels").eq("bAD", case_sensitive=False),
         Col("mixed").eq("b"),
         Col("type").contains("x"),
@@ -192,14 +171,6 @@ def test_all_leaves_are_judged_at_once(marks: list[Any]) -> None:
     assert [(*path, "filter") for path in marks[0][1]] == [issue.loc for issue in caught.value.issues]
     assert str(caught.value).startswith("3 conditions don't match the project's columns:\n")
     assert caught.value == pickle.loads(pickle.dumps(caught.value))
-
-
-def test_the_error_shows_the_filter() -> None:
-    """The error draws the filter, with a mark at each leaf that doesn't fit."""
-    with pytest.raises(FilterCheckError) as caught:
-        CATALOG.check(Col("input").eq("x") & ~Col("inptu").eq("y"))
-    shown = str(caught.value)
-    assert shown.index("1 condition doesn't match") < shown.index("input") < shown.index("there is no column 'inptu'")
 
 
 def test_only_filters_are_checked() -> None:

@@ -35,71 +35,45 @@ TEN = datetime(2026, 1, 31, 10, tzinfo=UTC)
 # ---- made ------------------------------------------------------------------------------------------------------------
 
 TYPED: dict[str, Filter] = {
-    "Col.text('a').eq('x', case_sensitive=False)": TextFilter("a", "eq", "x", case_sensitive=False),
-    "Col.text('a').ne('x', case_sensitive=False)": TextFilter("a", "ne", "x", case_sensitive=False),
-    "Col.text('a').contains('x', case_sensitive=False)": TextFilter("a", "contains", "x", case_sensitive=False),
-    "Col.text('a').one_of(['x'], case_sensitive=False)": TextFilter("a", "one_of", ["x"], case_sensitive=False),
-    "Col.text('a').not_in(['x'], case_sensitive=False)": TextFilter("a", "not_in", ["x"], case_sensitive=False),
-    "Col.text('a').eq('x', case_sensitive=True)": TextFilter("a", "eq", "x", case_sensitive=True),
     "Col.text('a').eq('')": TextFilter("a", "eq", ""),
-    "Col.collection('a').eq('x', case_sensitive=False)": CollectionFilter("a", "eq", "x", case_sensitive=False),
     "Col.number('a').between(1, 2.5)": NumberFilter("a", "between", [1, 2.5]),
-    "Col.number('a').between(1, 1)": NumberFilter("a", "between", [1, 1]),
     "Col.date('a').gte('2026-01-31T10:00:00+01:00')": DateFilter("a", "gte", NINE),
-    "Col.date('a').lte('2026-01-31 09:00:00z')": DateFilter("a", "lte", NINE),
     "Col.date('a').between('2026-01-31T09:00:00Z', datetime(2026, 1, 31, 10, tzinfo=UTC))": (
         DateFilter("a", "gte", NINE) & DateFilter("a", "lte", TEN)
     ),
     "Col.boolean('a').is_true()": BooleanFilter("a", "eq", value=True),
     "Col.boolean('a').is_false()": BooleanFilter("a", "eq", value=False),
     "Col.id('a').eq(UUID(PROJECT))": IdFilter("a", "eq", PROJECT),
-    "Col.id('a').contains('74aec')": IdFilter("a", "contains", "74aec"),
     "Col.id('a').one_of([UUID(PROJECT), USER])": IdFilter("a", "one_of", [PROJECT, USER]),
-    "Col.id('a').not_in(['x'])": IdFilter("a", "not_in", ["x"]),
     "np.float64(1) < Col.number('a')": NumberFilter("a", "gt", 1.0),
 }
 
 INFERRED: dict[str, Filter] = {
-    "Col('a').eq(True)": BooleanFilter("a", "eq", value=True),
-    "Col('a').ne(False)": BooleanFilter("a", "ne", value=False),
     "Col('a').is_true()": BooleanFilter("a", "eq", value=True),
     "Col('a').is_false()": BooleanFilter("a", "eq", value=False),
     "Col('a').eq(np.bool_(True))": BooleanFilter("a", "eq", value=True),
-    "Col('a').eq(1)": NumberFilter("a", "eq", 1),
-    "Col('a').ne(1.5)": NumberFilter("a", "ne", 1.5),
-    "Col('a').gt(-1)": NumberFilter("a", "gt", -1),
     "Col('a').gte(10**400)": NumberFilter("a", "gte", 10**400),
     "Col('a').lt(Decimal('0.1'))": NumberFilter("a", "lt", 0.1),
     "Col('a').lte(Decimal('3.00'))": NumberFilter("a", "lte", 3),
     "Col('a').eq(Decimal('1e400'))": NumberFilter("a", "eq", 10**400),
     "Col('a').eq(Level.HIGH)": NumberFilter("a", "eq", 3),
     "Col('a').eq(np.int64(3))": NumberFilter("a", "eq", 3),
-    "Col('a').eq(np.uint8(3))": NumberFilter("a", "eq", 3),
     "Col('a').eq(np.array(3))": NumberFilter("a", "eq", 3),
     "Col('a').eq(np.float32(0.5))": NumberFilter("a", "eq", 0.5),
-    "Col('a').eq(np.float64(0.1))": NumberFilter("a", "eq", 0.1),
     "Col('a').between(1, 2)": NumberFilter("a", "between", [1, 2]),
     "Col('a').between(np.float32(0.5), Decimal('0.75'))": NumberFilter("a", "between", [0.5, 0.75]),
     "Col('a').gt(datetime(2026, 1, 31, 9, tzinfo=UTC))": DateFilter("a", "gt", NINE),
     "Col('a').eq(datetime(2026, 1, 31, 10, tzinfo=Berlin()))": DateFilter("a", "eq", NINE),
-    "Col('a').between(datetime(2026, 1, 31, 9, tzinfo=UTC), datetime(2026, 1, 31, 10, tzinfo=UTC))": (
-        DateFilter("a", "gte", NINE) & DateFilter("a", "lte", TEN)
-    ),
-    "Col('a').on('2026-01-31', tz=UTC)": (
-        DateFilter("a", "gte", "2026-01-31T00:00:00Z") & DateFilter("a", "lt", "2026-02-01T00:00:00Z")
-    ),
     "Col('a').eq(UUID(PROJECT))": IdFilter("a", "eq", PROJECT),
     "Col('a').ne(UUID(PROJECT))": IdFilter("a", "ne", PROJECT),
     "Col('a').contains(UUID(PROJECT))": IdFilter("a", "contains", PROJECT),
     "Col('a').one_of([UUID(PROJECT), UUID(USER)])": IdFilter("a", "one_of", [PROJECT, USER]),
     "Col('a').not_in((UUID(PROJECT),))": IdFilter("a", "not_in", [PROJECT]),
-    "Col('a').eq('x')": TextFilter("a", "eq", "x"),
     "Col('a').ne('x', case_sensitive=False)": TextFilter("a", "ne", "x", case_sensitive=False),
     "Col('a').eq(PROJECT)": TextFilter("a", "eq", PROJECT),
     "Col('a').eq('2026-01-31x')": TextFilter("a", "eq", "2026-01-31x"),
     "Col('a').eq(Mood.GOOD)": TextFilter("a", "eq", "good"),
     "Col('a').eq(np.str_('x'))": TextFilter("a", "eq", "x"),
-    "Col('a').contains('x')": TextFilter("a", "contains", "x"),
     "Col('a').one_of(['x', 'y'], case_sensitive=False)": TextFilter("a", "one_of", ["x", "y"], case_sensitive=False),
     "Col('a').not_in(['x'])": TextFilter("a", "not_in", ["x"]),
     "Col('a').one_of(list(Mood))": TextFilter("a", "one_of", ["good", "bad"]),
@@ -109,18 +83,13 @@ INFERRED: dict[str, Filter] = {
 LISTS: dict[str, Filter] = {
     "Col('a').one_of(('y', 'x'))": TextFilter("a", "one_of", ["y", "x"]),
     "Col('a').one_of({'y', 'z', 'x'})": TextFilter("a", "one_of", ["x", "y", "z"]),
-    "Col('a').one_of(frozenset({'y', 'z', 'x'}))": TextFilter("a", "one_of", ["x", "y", "z"]),
     "Col('a').not_in({'y': 1, 'x': 2}.keys())": TextFilter("a", "not_in", ["x", "y"]),
     "Col('a').not_in({1: 'y', 2: 'x'}.values())": TextFilter("a", "not_in", ["y", "x"]),
     "Col('a').one_of(text for text in ['y', 'x'])": TextFilter("a", "one_of", ["y", "x"]),
-    "Col('a').not_in(iter(['y', 'x']))": TextFilter("a", "not_in", ["y", "x"]),
     "Col('a').one_of(UUID(text) for text in [PROJECT, USER])": IdFilter("a", "one_of", [PROJECT, USER]),
-    "Col('a').one_of({UUID(PROJECT), UUID(USER)})": IdFilter("a", "one_of", [USER, PROJECT]),
     "Col.id('a').not_in({UUID(PROJECT), USER})": IdFilter("a", "not_in", [USER, PROJECT]),
-    "Col.text('a').one_of(iter(['y', 'x']))": TextFilter("a", "one_of", ["y", "x"]),
     "Col.collection('a').one_of({'y', 'x'})": CollectionFilter("a", "one_of", ["x", "y"]),
     "Col.collection('a').not_in(text for text in 'yx')": CollectionFilter("a", "not_in", ["y", "x"]),
-    "Col.id('a').one_of(text for text in [PROJECT])": IdFilter("a", "one_of", [PROJECT]),
 }
 
 
@@ -156,15 +125,9 @@ def test_a_symbol_makes_what_its_method_makes(kind: str) -> None:
     ("program", "start", "end"),
     [
         ("Col.date('a').on('2026-01-31', tz=UTC)", "2026-01-31T00:00:00+00:00", "2026-02-01T00:00:00+00:00"),
-        ("Col.date('a').on(date(2026, 1, 31), tz=Berlin())", "2026-01-31T00:00:00+01:00", "2026-02-01T00:00:00+01:00"),
         ("Col.date('a').on('2026-03-29', tz=Berlin())", "2026-03-29T00:00:00+01:00", "2026-03-30T00:00:00+02:00"),
         ("Col('a').on('2026-10-25', tz=Berlin())", "2026-10-25T00:00:00+02:00", "2026-10-26T00:00:00+01:00"),
         ("Col.date('a').on('9999-12-30', tz=UTC)", "9999-12-30T00:00:00+00:00", "9999-12-31T00:00:00+00:00"),
-        (
-            "Col.date('a').on('1890-01-01', tz=timezone(timedelta(minutes=53, seconds=28)))",
-            "1889-12-31T23:06:32+00:00",
-            "1890-01-01T23:06:32+00:00",
-        ),
     ],
 )
 def test_a_day_goes_from_its_midnight_to_the_next(program: str, start: str, end: str) -> None:
@@ -253,6 +216,7 @@ def warned(user_ids: Any) -> Filter:
         pytest.param([UUID(USER)], (USER,), id="UUID"),
         pytest.param((PROJECT, UUID(USER)), (PROJECT, USER), id="tuple"),
         pytest.param([f"{{{USER}}}", f"{{{USER.replace('-', '', 1)}"], (USER, USER), id="braces, 36 characters"),
+        pytest.param([f"urn:uuid:{USER.upper()}", USER.replace("-", "")], (USER, USER), id="urn, no hyphens"),
         pytest.param(iter([PROJECT, USER]), (PROJECT, USER), id="iterator"),
         pytest.param({UUID(PROJECT), UUID(USER)}, (USER, PROJECT), id="set"),
         pytest.param({PROJECT, USER}, (USER, PROJECT), id="set of text"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
+import operator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from support.strategies import PROJECT, USER, anything, check_message
+from hypothesis import strategies as st
+from support.strategies import PROJECT, USER, anything, check_message, json_leaves
 
 from galileo_sessions import (
     Col,
@@ -17,9 +18,6 @@ from galileo_sessions import (
     FilterTooLargeError,
     FilterTypeError,
     FullyAnnotatedFilter,
-    Not,
-    TextFilter,
-    all_of,
     dump_filter,
     load_filter,
 )
@@ -118,21 +116,15 @@ def test_only_filters_are_dumped(where: Any) -> None:
 
 NODES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "null": (None, [], ["expected a JSON object with exactly one of filter, and, or, not; got None"]),
-    "list": ([{"filter": TEXT}], [], ["a JSON object"]),
     "text": ("{}", [], ["a JSON object", "'{}'"]),
     "none of the keys": ({}, [], ["exactly one of filter, and, or, not"]),
     "another key": ({"nand": []}, [], ["exactly one of filter, and, or, not", "nand"]),
     "and beside or": ({"and": [], "or": []}, [], ["exactly one of", "{'and': [], 'or': []}"]),
-    "filter beside not": ({"filter": TEXT, "not": {"filter": TEXT}}, [], ["exactly one of", "'filter': {", "'not': {"]),
-    "a key too many": ({"and": [], "id": 1}, [], ["exactly one of", "'id'"]),
     "a leaf alone": (TEXT, [], ["exactly one of", "'column_id'"]),
     "a key that is no text": ({1: []}, [], ["exactly one of", "1"]),
     "and of null": ({"and": None}, ["and"], ["at .and", "a list of nodes", "None"]),
-    "or of an object": ({"or": {"filter": TEXT}}, ["or"], ["at .or", "a list of nodes"]),
-    "and of text": ({"and": "ab"}, ["and"], ["a list of nodes", "'ab'"]),
     "not of a list": ({"not": [{"filter": TEXT}]}, ["not"], ["at .not", "a JSON object"]),
     "filter of null": ({"filter": None}, ["filter"], ["at .filter", "a JSON object", "None"]),
-    "null in and": ({"and": [{"filter": TEXT}, None]}, ["and", 1], ["at .and[1]", "a JSON object"]),
     "far below": (
         {"and": [{"or": []}, {"not": {"or": [{"filter": TEXT}, {"xor": []}]}}]},
         ["and", 1, "not", "or", 1],
@@ -144,26 +136,15 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "no type": (without(TEXT, "type"), ["type"], ["expected one of text", "fully_annotated", "None"]),
     "unknown type": (TEXT | {"type": "texts"}, ["type"], ["'texts'", "text"]),
     "list as type": (TEXT | {"type": ["text"]}, ["type"], ["['text']"]),
-    "empty": ({}, ["type"], ["expected one of text"]),
     "no column": (without(TEXT, "column_id"), [], ["column_id is missing"]),
     "no operator": (without(TEXT, "operator"), [], ["operator is missing"]),
     "no value": (without(TEXT, "value"), [], ["value is missing"]),
     "unknown operator": (TEXT | {"operator": "gt"}, ["operator"], ["no operator 'gt'", "eq, ne, contains"]),
-    "list as operator": (TEXT | {"operator": []}, ["operator"], ["no operator []"]),
-    "ne on a collection": (TEXT | {"type": "collection", "operator": "ne"}, ["operator"], ["collection", "'ne'"]),
     "number as column": (TEXT | {"column_id": 1}, ["column_id"], ["text", "1"]),
     "number as text": (TEXT | {"value": 1}, ["value"], ["text", "1"]),
-    "null value": (TEXT | {"value": None}, ["value"], ["None"]),
     "number as case": (TEXT | {"case_sensitive": 1}, ["case_sensitive"], ["True or False", "1"]),
-    "text as number": (NUMBER | {"value": "1"}, ["value"], ["a number", "'1'"]),
-    "boolean as number": (NUMBER | {"value": True}, ["value"], ["a number", "True"]),
-    "NaN": (NUMBER | {"value": float("nan")}, ["value"], ["nan"]),
     "huge number": (NUMBER | {"value": 10**5000}, ["value"], ["not a number that JSON can carry"]),
-    "number as date": (DATE | {"value": 1}, ["value"], ["ISO 8601", "1"]),
-    "no date": (DATE | {"value": "soon"}, ["value"], ["'soon'"]),
     "no offset": (DATE | {"value": "2026-01-31T09:00:00"}, ["value"], ["UTC offset", "+00:00"]),
-    "number as boolean": (BOOLEAN | {"value": 1}, ["value"], ["True or False", "1"]),
-    "number as id": (ID | {"value": 1}, ["value"], ["text", "1"]),
     "case on a number": (
         NUMBER | {"case_sensitive": True},
         [],
@@ -176,14 +157,12 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
         ["text filters have no key 'case_sensitve'", "did you mean case_sensitive?"],
     ),
     "misspelt users": (ANNOTATED | {"user_id": [USER]}, [], ["no key 'user_id'", "did you mean user_ids?"]),
-    "unrelated key": (NUMBER | {"zzz": 1}, [], ["no key 'zzz'", "column_id, operator, value and type"]),
     "two unrelated keys": (NUMBER | {"zzz": 1, "yyy": 2}, [], ["no key 'yyy'"]),
     "empty key": (NUMBER | {"": 1}, [], ["no key ''"]),
     "a key that is no text": (NUMBER | {1: 1}, [], ["keys that are text", "1]"]),
     "two names": (TEXT | {"name": "a"}, [], ["no key 'name'", "column_id"]),
     "number as name": (without(TEXT, "column_id") | {"name": 1}, ["column_id"], ["text", "1"]),
     "column of fully_annotated": (ANNOTATED | {"column_id": "a"}, [], ["no key 'column_id'"]),
-    "null column of fully_annotated": (ANNOTATED | {"column_id": None}, [], ["no key 'column_id'"]),
     "no users": (ANNOTATED | {"user_ids": []}, ["user_ids"], ["at least one"]),
     "user that is no UUID": (ANNOTATED | {"user_ids": ["x"]}, ["user_ids"], ["at least one UUID", "'x'"]),
 }
@@ -237,25 +216,6 @@ def test_more_than_10_000_leaves_are_refused() -> None:
 # ---- hostile ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "text", ["\0", "\ud800", "\udfff\ud800", "😀", "'\"\\", "\u2028", "a" * 1_000_000], ids=lambda t: ascii(t[:9])
-)
-def test_any_text_is_held(text: str) -> None:
-    """Any text loads, even text that columns refuse, since saved filters can contain it."""
-    where = load_filter({"filter": TEXT | {"column_id": text, "value": [text]}})
-    assert TextFilter(text, "eq", [text]) == where
-    assert where == load_filter(json.loads(json.dumps(dump_filter(where))))
-
-
-@pytest.mark.parametrize(
-    "number", [0, -0.0, 10**4000, -(2**64), 5e-324, 1.7976931348623157e308], ids=lambda n: str(n)[:9]
-)
-def test_any_finite_number_is_held(number: float) -> None:
-    """Numbers of up to 4,300 digits load, which is Python's own limit."""
-    where = load_filter({"filter": NUMBER | {"value": number}})
-    assert repr(number) == repr(json.loads(json.dumps(dump_filter(where)))["filter"]["value"])
-
-
 @pytest.mark.parametrize("key", ["column_id", "operator", "value", "type", "case_sensitive", "zzz", "name"])
 @pytest.mark.parametrize(
     "value", [["a" * 10**6] * 9 + [1], 10**100_000, {"a": [[[[[[1]]]]]]}], ids=["text", "int", "nested"]
@@ -267,25 +227,11 @@ def test_no_message_is_long(key: str, value: object) -> None:
     decode_error({key: value, "b" * 10**6: value})
 
 
-SPARES: list[Any] = [
-    None,
-    True,
-    0,
-    float("nan"),
-    10**5000,
-    "",
-    "eq",
-    "and",
-    [],
-    {},
-    {"filter": TEXT},
-    {"filter": NUMBER},
-    [[]],
-    "\ud800",
-]
+broken_leaves = st.builds(operator.or_, json_leaves, st.dictionaries(st.sampled_from(list(TEXT)), anything, max_size=2))
+broken_trees = st.fixed_dictionaries({"and": st.lists(st.fixed_dictionaries({"filter": broken_leaves}), max_size=3)})
 
 
-@given(anything)
+@given(anything | broken_trees)
 @settings(max_examples=300)
 def test_any_data_is_a_filter_or_a_decode_error(data: Any) -> None:
     """Any data makes a filter or raises FilterDecodeError, and what loads can be dumped."""
@@ -297,56 +243,20 @@ def test_any_data_is_a_filter_or_a_decode_error(data: Any) -> None:
         assert where == load_filter(dump_filter(where))
 
 
-def places(data: Any) -> list[tuple[Any, Any]]:
-    """Each container with each of its keys or positions."""
-    below = list(data.items()) if isinstance(data, dict) else list(enumerate(data)) if isinstance(data, list) else []
-    return [(data, key) for key, _ in below] + [place for _, value in below for place in places(value)]
-
-
-def test_a_filter_broken_anywhere_is_a_filter_or_a_decode_error() -> None:
-    """The same holds for valid trees in which one place was replaced, removed or renamed."""
-    chance = random.Random(1)
-    where = Not(all_of([Col("a").eq("x"), Col("a").gt(1) | Col("a").between(1, 2), Col.id("i").one_of([PROJECT])]))
-    where &= FullyAnnotatedFilter([USER]) | Col.date("d").gt("2026-01-31T09:00:00Z") | Col("b").is_true()
-    outcomes = set()
-    for _ in range(2_000):
-        tree = json.loads(json.dumps(dump_filter(where)))
-        container, key = chance.choice(places(tree))
-        change = chance.choice(["replace", "remove", "rename"])
-        value = container.pop(key) if change != "replace" else chance.choice(SPARES)
-        if change == "replace":
-            container[key] = value
-        elif change == "rename" and isinstance(container, dict):
-            container[chance.choice(["filter", "and", "not", "type", "name", "", "zzz"])] = value
-        try:
-            load_filter(tree)
-        except FilterDecodeError as error:
-            check_message(str(error))
-            outcomes.add("refused")
-        else:
-            outcomes.add("loaded")
-    assert {"refused", "loaded"} == outcomes
-
-
-LEAF = {"column_id": "a", "type": "number", "operator": "gt", "value": 1}
-
-
 @pytest.mark.parametrize(
     ("data", "words"),
     [
         ('{"filter": {}}', "Write load_filter(json.loads(text))"),
         (b'[{"filter": {}}]', "Write load_filter(json.loads(text))"),
         ("Col('a').gt(1)", "parse_filter reads filters as text"),
-        ([{"filter": LEAF}], 'Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of'),
-        (LEAF, 'Write {"filter": {...}} around a leaf'),
-        ({"and": [LEAF]}, "at .and[0]: expected a JSON object with exactly one of filter, and, or, not"),
+        ([{"filter": NUMBER}], 'Write {"and": [...]} around a list of nodes; a flat list of leaves is the'),
+        (NUMBER, 'Write {"filter": {...}} around a leaf'),
+        ({"and": [NUMBER]}, "at .and[0]: expected a JSON object with exactly one of filter, and, or, not"),
         ({"type": "fully_annotated"}, 'Write {"filter": {...}} around a leaf'),
-        ({"filter_tree": {"filter": LEAF}}, 'Write load_filter(data["filter_tree"]), or load_query(data)'),
-        ({"filters": [LEAF]}, "load_query(data) reads a whole query"),
+        ({"filter_tree": {"filter": NUMBER}}, 'Write load_filter(data["filter_tree"]), or load_query(data)'),
+        ({"filters": [NUMBER]}, "load_query(data) reads a whole query"),
         (Col("a").gt(1), "This is a filter already"),
         (Col("a"), "got Col('a')"),
-        ({}, "got {}"),
-        (None, "got None"),
     ],
     ids=lambda value: ascii(value)[:40],
 )

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.strategies import STAR_IMPORT, combined, constructed, deepest, filters, records, small, truth
 
-from galileo_sessions import ALWAYS, NEVER, And, Filter, Not, Or, all_of, any_of, dump_filter, load_filter
+from galileo_sessions import ALWAYS, NEVER, And, Filter, Not, Or, all_of, any_of, dump_filter, load_filter, parse_filter
 
 laws = settings(max_examples=200)
 Record = dict[str, Any]
@@ -26,11 +26,12 @@ Truth = bool | None
 @given(constructed | combined | deepest)
 @laws
 def test_a_filter_survives_in_each_form(where: Filter) -> None:
-    """load_filter(dump_filter(f)), eval(repr(f)), pickles and copies equal f, whatever text and levels it has."""
+    """What was dumped and loaded, evaluated or parsed from the repr, pickled or copied, equals the filter."""
     tree = dump_filter(where)
     loaded = load_filter(json.loads(json.dumps(tree)))
     evaluated = eval(repr(where), dict(STAR_IMPORT))  # that this is safe to do is the promise
-    for again in (loaded, evaluated, pickle.loads(pickle.dumps(where)), copy.deepcopy(where), copy.copy(where)):
+    copies = (parse_filter(repr(where)), pickle.loads(pickle.dumps(where)), copy.deepcopy(where), copy.copy(where))
+    for again in (loaded, evaluated, *copies):
         assert where == again
         assert hash(where) == hash(again)
         assert type(where) is type(again)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from support.markup import Markup
 from support.strategies import USER, deepest, filters, leaves_drawn
 
@@ -209,18 +209,11 @@ def test_a_path_leads_to_a_node(path: Any, expected: Filter | None) -> None:
 EVIL = ["<script>alert(1)</script>", "</pre><img src=x onerror=alert(1)>", "\"'><b>&lt;&amp;", "&#60;b>", "<!--", "]]>"]
 
 
-@pytest.mark.parametrize("text", EVIL)
-def test_html_is_inert(text: str) -> None:
-    """Hostile column ids and values are shown as text."""
-    where = Col(text).eq(text) & Col.collection(text).one_of([text, text])
-    html = Markup(where._repr_html_())
-    assert (["pre"], draw_filter(where)) == (html.tags, "".join(html.texts))
-
-
 @given(filters)
+@example(any_of(Col(text).eq(text) & Col.collection(text).one_of([text, text]) for text in EVIL))
 @settings(max_examples=50)
 def test_html_of_any_filter_is_its_drawing(where: Filter) -> None:
-    """The HTML of a filter is its drawing in one `pre` element."""
+    """The HTML of a filter is its drawing in one `pre` element; hostile column ids and values are text in it."""
     html = Markup(where._repr_html_())
     assert (["pre"], draw_filter(where)) == (html.tags, "".join(html.texts))
 

@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 from support.strategies import PAIRS, PROJECT, USER, Mood, run, truth
 
-from galileo_sessions import matches
-
 Truth = bool | None
 NAN = float("nan")
 NINE = datetime(2026, 1, 31, 9, tzinfo=UTC)
@@ -185,16 +183,3 @@ def test_fully_annotated_is_unknown(user_ids: list[str] | None) -> None:
     where = run("FullyAnnotatedFilter(user_ids)", user_ids=user_ids)
     assert truth(where, {}) is None
     assert truth(where, {"fully_annotated": True}) is None
-
-
-def test_the_headline() -> None:
-    """A session without a score is counted neither by a comparison nor by its negation."""
-    where = run("Col('input').contains('x') & ~Col('score').gt(3)")
-    sessions = [
-        {"input": "x", "score": 3},
-        {"input": "x", "score": 4},
-        {"input": "y", "score": 3},
-        {"input": "x"},
-        {"score": 3},
-    ]
-    assert [True, False, False, False, False] == [matches(where, session) for session in sessions]

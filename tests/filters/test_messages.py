@@ -30,10 +30,8 @@ METHODS_MISSING: Refusals = [
     ),
     ("Col.number('a').is_true()", AttributeError, ["Write Col.boolean('a').is_true(...)"]),
     ("Col.text('a').gt('x')", AttributeError, ["Write Col.date('a').gt(...) or Col.number('a').gt(...)"]),
-    ("Col.text('a').on('2026-01-31')", AttributeError, ["Write Col.date('a').on(...)"]),
     ("Col.text('a').bins(1)", AttributeError, ["Write Col.number('a').bins(...)"]),
     ("Col.boolean('a').one_of([True])", AttributeError, ["Write any_of([Col.boolean('a').eq(value) for"]),
-    ("Col.number('a').not_in([1])", AttributeError, ["Write ~any_of([Col.number('a').eq(value) for value in values])"]),
     ("Col.collection('a').ne('x')", AttributeError, ["has no ne", "Write Col.collection('a').not_in([...])"]),
     ("Col.collection('a') != 'x'", FilterTypeError, ["has no ne", "Write Col.collection('a').not_in([...])"]),
     ("Col.number('a').betwen(1, 2)", AttributeError, ["Col.number('a') has no betwen", "Did you mean between?"]),
@@ -45,7 +43,6 @@ METHODS_MISSING: Refusals = [
 
 ELSEWHERE: Refusals = [
     ("Col('a').is_in(['x'])", AttributeError, ["Col('a') has no is_in", "Write Col('a').one_of(...)"]),
-    ("Col.text('a').in_(['x'])", AttributeError, ["Write Col.text('a').one_of(...)"]),
     ("Col.number('a').is_in([1])", AttributeError, ["Write any_of([Col.number('a').eq(value) for value in values])"]),
     ("Col.collection('a').neq('b')", AttributeError, ["Write Col.collection('a').not_in([...])"]),
     (
@@ -54,9 +51,7 @@ ELSEWHERE: Refusals = [
         ["has no icontains", "case_sensitive=False) on"],
     ),
     ("Col('a').starts_with('x')", AttributeError, ["contains, but no test for patterns, or for how text begins"]),
-    ("Col('a').like('x')", AttributeError, ["Col('a') has no like", "no test for patterns"]),
     ("Col('a').is_null()", AttributeError, ["the API has no test for a missing value"]),
-    ("Col.date('a').is_not_null()", AttributeError, ["no test for a missing value"]),
 ]
 
 COLUMN = ["is a column, not yet a filter. Compare it, as in Col("]
@@ -72,29 +67,20 @@ TRUTH = [
 GUARDS: Refusals = [
     ("Col('a') == 1 & Col('b') == 2", FilterTypeError, ["Col('b')", *PARENTHESES]),
     ("Col('a') == 1 | Col('b') == 2", FilterTypeError, ["Col('b')", *OR_PARENTHESES]),
-    ("Col('a') > 1 & Col('b') > 2", FilterTypeError, ["Col('b')", *PARENTHESES]),
     ("Col.number('a') == 1 & Col.number('b') == 2", FilterTypeError, ["Col.number('b')", *PARENTHESES]),
-    ("Col('a').eq(1) & Col('b') == 2", FilterTypeError, ["Col('b')", *PARENTHESES]),
-    ("Col('a') & Col('b').eq(2)", FilterTypeError, ["Col('a')", *PARENTHESES]),
     ("Col('a').eq(1) & 2", FilterTypeError, ["2 is not a filter", *PARENTHESES]),
     ("2 & Col('a').eq(1)", FilterTypeError, ["2 is not a filter", *PARENTHESES]),
     ("'x' | Col('a').eq(1)", FilterTypeError, ["'x' is not a filter", "| binds tighter than"]),
     ("Col('a').eq(1) & None", FilterTypeError, ["None is not a filter. For no condition write ALWAYS"]),
-    ("None & Col('a').eq(1)", FilterTypeError, ["None is not a filter. For no condition write ALWAYS"]),
     ("Col('a').eq(1) & [Col('b').eq(1)]", FilterTypeError, ["Write all_of([...]) to join filters, or any_of([...])"]),
     ("all_of([Col('a').eq(1), None])", FilterTypeError, ["None is not a filter. For no condition write ALWAYS"]),
     ("all_of([Col('a')])", FilterTypeError, ["Col('a')", *PARENTHESES]),
-    ("any_of([1])", FilterTypeError, ["1 is not a filter"]),
     ("Col('a') & Col('b')", FilterTypeError, ["Col('a')", *PARENTHESES]),
     ("None & Col('a')", FilterTypeError, ["Col('a')", *PARENTHESES]),
-    ("None | Col('a')", FilterTypeError, ["Col('a')", *OR_PARENTHESES]),
     ("~Col('a')", FilterTypeError, ["Col('a')", *COLUMN]),
     ("not Col('a')", FilterTypeError, ["Col('a')", *COLUMN]),
-    ("Col('a') and Col('b')", FilterTypeError, ["Col('a')", *COLUMN]),
     ("Col('a').eq(1) and Col('b').eq(2)", FilterTypeError, TRUTH),
-    ("Col('a').eq(1) or Col('b').eq(2)", FilterTypeError, TRUTH),
     ("not Col('a').eq(1)", FilterTypeError, TRUTH),
-    ("1 if Col('a').eq(1) else 2", FilterTypeError, TRUTH),
     ("1 < Col('x') < 3", FilterTypeError, TRUTH),
     ("Col('x') == Col('y') == 1", FilterTypeError, ["Col('x').eq(Col('y'))"]),
     ("'x' in Col('tags')", FilterTypeError, ["Col('tags')", *COLUMN, 'Col("tags").contains("x")']),
@@ -138,18 +124,13 @@ def test_a_wrong_method_is_an_attribute_that_is_not_there() -> None:
 
 HUGE: dict[str, Any] = {
     "text": "a" * 1_000_000,
-    "bytes": b"a" * 1_000_000,
-    "emoji": "😀" * 1_000_000,
     "fraction": "2026-01-31T09:00:00." + "1" * 1_000_000 + "Z",
     "no offset": "2026-01-31T09:00:00." + "0" * 1_000_000,
-    "quotes": "'\"\\\n" * 250_000,
     "list of text": ["a" * 1_000_000] * 3 + [1],
-    "list": [1] * 1_000_000,
     "dict": {str(i): "a" * 1000 for i in range(1000)},
     "nested": nested_list(100_000),
     "int": 10**1_000_000,
     "no repr": Silent(),
-    "no reprs": [Silent()] * 10,
 }
 
 
@@ -159,7 +140,6 @@ HUGE: dict[str, Any] = {
     [
         "Col('a').gt(value)",
         "Col('a').one_of(value)",
-        "Col('a').between(value, value)",
         "Col('a').on(value, tz=value)",
         "Col('a').eq('x', case_sensitive=value)",
         "Col.date('a').eq(value)",
@@ -170,7 +150,6 @@ HUGE: dict[str, Any] = {
         "value in Col('a')",
         "all_of([value])",
         "Or([value])",
-        "Not(value)",
         "TextFilter('a', 'eq', {1: value})",
         "TextFilter('a', value, 'x')",
         "DateFilter('a', 'eq', value)",
@@ -190,8 +169,6 @@ def test_no_message_is_long(program: str, value: object) -> None:
     [
         "Col(long).gt(None)",
         "Col(long).gt(long)",
-        "Col(long).one_of(long)",
-        "Col(long).one_of([1])",
         "Col(long).between(2, 1)",
         "Col(long).eq(date(2026, 1, 31))",
         "Col(long).eq('x', case_sensitive=long)",
@@ -203,10 +180,8 @@ def test_no_message_is_long(program: str, value: object) -> None:
         "bool(Col(long))",
         "~Col(long)",
         "long in Col(long)",
-        "1 & Col(long)",
         "Col('a').eq(Col(long))",
         "Col('a').eq(1) & Col(long)",
-        "CountQuery(PROJECT, Col(long))",
         "CountQuery(PROJECT, And([Or([]), Col(long).eq(long)]))",
     ],
 )

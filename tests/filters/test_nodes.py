@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from enum import Enum
 from typing import Any
@@ -20,7 +21,6 @@ from galileo_sessions import (
     DateFilter,
     Filter,
     FilterTooLargeError,
-    FilterTypeError,
     FullyAnnotatedFilter,
     IdFilter,
     Not,
@@ -28,7 +28,6 @@ from galileo_sessions import (
     Or,
     TextFilter,
     all_of,
-    dump_filter,
 )
 
 A = TextFilter("a", "eq", "x")
@@ -59,24 +58,14 @@ def test_nodes_are_made_as_written() -> None:
     ("program", "written"),
     [
         ("a & b & c", And([A, B, C])),
-        ("a & (b & c)", And([A, B, C])),
-        ("a | b | c", Or([A, B, C])),
-        ("a & (b | c)", And([A, Or([B, C])])),
         ("a & b | c", Or([And([A, B]), C])),
-        ("~a & b", And([Not(A), B])),
-        ("~(a & b)", Not(And([A, B]))),
-        ("~~a", A),
-        ("~~(a | b)", Or([A, B])),
         ("a & a", And([A, A])),
         ("And([a]) & b", And([A, B])),
         ("a & And([b])", And([A, B])),
         ("Or([a]) & b", And([Or([A]), B])),
         ("a & And([])", A),
         ("~ALWAYS", NEVER),
-        ("~NEVER", ALWAYS),
         ("~And([])", NEVER),
-        ("~Or([])", ALWAYS),
-        ("all_of([a])", A),
         ("any_of(f for f in [a, b, c])", Or([A, B, C])),
         ("all_of((a, any_of({b}), ALWAYS))", And([A, B])),
     ],
@@ -117,74 +106,27 @@ def test_lists_are_copied() -> None:
     assert before == [repr(where) for where in made]
 
 
-def test_filter_is_a_name_only() -> None:
-    """`Filter` itself can't be made; the error says where filters come from."""
-    with pytest.raises(FilterTypeError, match="Begin with a column"):
-        Filter()
-
-
 class Operator(str, Enum):  # noqa: UP042  # the older way, whose str() is its name
     """Operators as somebody's own code lists them."""
 
     EQ = "eq"
 
 
-@pytest.mark.parametrize(
-    ("where", "written"),
-    [
-        (TextFilter("a", Operator.EQ, "x"), "Col.text('a').eq('x')"),  # type: ignore[arg-type]
-        (NumberFilter("a", Operator.EQ, [1]), "NumberFilter('a', 'eq', [1])"),  # type: ignore[arg-type]
-        (DateFilter("a", Operator.EQ, "2026-01-31T00:00Z"), "Col.date('a').eq('2026-01-31T00:00:00+00:00')"),  # type: ignore[arg-type]
-        (BooleanFilter("a", Operator.EQ, value=True), "Col.boolean('a').eq(True)"),  # type: ignore[arg-type]
-        (CollectionFilter("a", Operator.EQ, "x"), "Col.collection('a').eq('x')"),  # type: ignore[arg-type]
-        (IdFilter("a", Operator.EQ, "x"), "Col.id('a').eq('x')"),  # type: ignore[arg-type]
-    ],
-)
-def test_an_operator_is_plain_text(where: Any, written: str) -> None:
+@pytest.mark.parametrize("leaf", LEAVES[:-1], ids=repr)
+def test_an_operator_is_plain_text(leaf: Any) -> None:
     """An operator from an enumeration becomes plain text."""
-    assert written == repr(where)
-    assert str is type(where.operator)
-    assert str is type(dump_filter(where)["filter"]["operator"])
+    made = attrs.evolve(leaf, operator=Operator.EQ)
+    assert made == attrs.evolve(leaf, operator="eq")
+    assert str is type(made.operator)
 
 
 # ---- match -----------------------------------------------------------------------------------------------------------
 
 
-def test_filters_match_by_position() -> None:
+@pytest.mark.parametrize("cls", dict.fromkeys(map(type, [*LEAVES, *NODES])))
+def test_filters_match_by_position(cls: Any) -> None:
     """`match` takes the fields in the order of the constructors."""
-    seen: list[Any] = []
-    for where in [*LEAVES, *NODES]:
-        match where:
-            case TextFilter(column_id, operator, value, case_sensitive):
-                seen.append((column_id, operator, value, case_sensitive))
-            case CollectionFilter(column_id, operator, value, case_sensitive):
-                seen.append((column_id, operator, value, case_sensitive))
-            case NumberFilter(column_id, operator, value) | IdFilter(column_id, operator, value):
-                seen.append((column_id, operator, value))
-            case DateFilter(column_id, operator, value):
-                seen.append((column_id, operator, value.isoformat()))
-            case BooleanFilter(column_id, operator, value):
-                seen.append((column_id, operator, value))
-            case FullyAnnotatedFilter(user_ids):
-                seen.append(user_ids)
-            case And(children) | Or(children):
-                seen.append(children)
-            case Not(child):
-                seen.append(child)
-    assert [
-        ("a", "eq", "x", True),
-        ("b", "gt", 1),
-        ("c", "eq", True),
-        ("d", "lt", "2026-01-31T09:00:00+00:00"),
-        ("e", "one_of", ("x",), False),
-        ("f", "contains", "74aec"),
-        (USER,),
-        (A, B),
-        (A, B),
-        A,
-        (),
-        (),
-    ] == seen
+    assert tuple(inspect.signature(cls).parameters) == cls.__match_args__
 
 
 def test_each_leaf_knows_its_type_and_column() -> None:
@@ -224,8 +166,6 @@ def test_the_101st_level_cannot_be_built(wrap: Any) -> None:
     [
         ("a & deep", "Not"),
         ("deep & a", "Or"),
-        ("a | deep", "Not"),
-        ("deep | a", "And"),
         ("a & b & deep", "Not"),
         ("~deep", "And"),
         ("all_of([a, deep])", "Or"),
@@ -252,10 +192,7 @@ MANY = all_of([A] * 10_000)
     [
         "many & a",
         "a & many",
-        "many | a",
-        "many & (a | a)",
         "all_of([many, a])",
-        "And([many, a])",
         "And([a] * 10_001)",
         "any_of([a] * 10_001)",
         "many & many",
@@ -299,22 +236,16 @@ def test_a_loop_builds_10_000_leaves_in_well_under_a_second(start: Filter) -> No
     [
         ("Col.text('a').eq('x')", A),
         ("Col.text('a').contains('x', case_sensitive=False)", TextFilter("a", "contains", "x", case_sensitive=False)),
-        ("Col.text('a').one_of(['x', 'y'])", TextFilter("a", "one_of", ["x", "y"])),
         ("Col.collection('a').not_in(['x'])", CollectionFilter("a", "not_in", ["x"])),
-        ("Col.number('b').gt(1)", B),
         ("Col.number('b').gt(1.5)", NumberFilter("b", "gt", 1.5)),
-        ("Col.number('b').between(1, 2.5)", NumberFilter("b", "between", [1, 2.5])),
         ("Col.date('d').gte('2026-01-31T09:00:00+05:30')", DateFilter("d", "gte", "2026-01-31T09:00:00+05:30")),
         (
             "Col.date('d').gte('2026-01-31T09:00:00.000001+00:00')",
             DateFilter("d", "gte", "2026-01-31T09:00:00.000001Z"),
         ),
-        ("Col.boolean('c').eq(True)", C),
         (f"Col.id('f').eq('{PROJECT}')", IdFilter("f", "eq", PROJECT)),
-        ("FullyAnnotatedFilter()", FullyAnnotatedFilter()),
         (f"FullyAnnotatedFilter(user_ids=['{USER}'])", FullyAnnotatedFilter([USER])),
         ("TextFilter('a', 'eq', ['x'])", TextFilter("a", "eq", ["x"])),
-        ("TextFilter('a', 'one_of', 'x', case_sensitive=False)", TextFilter("a", "one_of", "x", case_sensitive=False)),
         ("TextFilter('a', 'one_of', [])", TextFilter("a", "one_of", [])),
         ("TextFilter('', 'eq', 'x')", TextFilter("", "eq", "x")),
         ("TextFilter('a', 'eq', '\\ud800')", TextFilter("a", "eq", "\ud800")),
@@ -322,17 +253,13 @@ def test_a_loop_builds_10_000_leaves_in_well_under_a_second(start: Filter) -> No
         ("NumberFilter('b', 'between', [2, 1])", NumberFilter("b", "between", [2, 1])),
         ("NumberFilter('b', 'between', 1)", NumberFilter("b", "between", 1)),
         (f"NumberFilter('b', 'between', [0.5, {2**60}])", NumberFilter("b", "between", [0.5, 2**60])),
-        ("NumberFilter('b', 'gt', [1])", NumberFilter("b", "gt", [1])),
         ("ALWAYS", And([])),
         ("NEVER", Or([])),
         ("Col.text('a').eq('x') & Col.number('b').gt(1)", And([A, B])),
-        ("Col.text('a').eq('x') | Col.number('b').gt(1)", Or([A, B])),
         ("Col.text('a').eq('x') & (Col.number('b').gt(1) | Col.boolean('c').eq(True))", A & (B | C)),
         ("(Col.text('a').eq('x') & Col.number('b').gt(1)) | Col.boolean('c').eq(True)", (A & B) | C),
-        ("~Col.text('a').eq('x')", ~A),
         ("~(Col.text('a').eq('x') & Col.number('b').gt(1))", ~(A & B)),
         ("Not(~Col.text('a').eq('x'))", Not(Not(A))),
-        ("Not(ALWAYS)", Not(ALWAYS)),
         ("And([Col.text('a').eq('x')])", And([A])),
         ("~And([Col.text('a').eq('x')])", Not(And([A]))),
         ("Or([NEVER, Col.text('a').eq('x')])", Or([NEVER, A])),

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.strategies import PROJECT
 
-from galileo_sessions import Col, ColumnCatalog, ColumnInfo, FilterError, Partition, matches
+from galileo_sessions import Col, FilterError, Partition, matches
 from galileo_sessions.filters.columns import column_class
 from galileo_sessions.filters.kinds import PARTITIONS, FilterType
 
@@ -238,20 +238,6 @@ def test_values_make_a_part_each() -> None:
     assert [matches(part, {"tags": ["vip", "beta"]}) for part in both.values()] == [True, True]
 
 
-def test_a_catalog_knows_the_values() -> None:
-    """A column's allowed values make a partition."""
-    catalog = ColumnCatalog(
-        [
-            ColumnInfo("status", filter_type="text", allowed_values=["done", None, "failed"]),
-            ColumnInfo("rating", filter_type="number", allowed_values=[1, 2]),
-        ]
-    )
-    assert catalog["status"].values(catalog.info("status").allowed_values) == Col.text("status").values(
-        ["done", "failed"]
-    )
-    assert catalog["rating"].values(catalog.info("rating").allowed_values) == Col.number("rating").values([1, 2])
-
-
 def test_equal_values_make_one_part() -> None:
     """1 and 1.0 are the same number, and an id is the same in capitals, so each session is counted once."""
     assert ["1"] == list(Col.number("n").values([1, 1.0]))
@@ -269,22 +255,16 @@ def test_equal_values_make_one_part() -> None:
             "CREATED.days('2026-05-31', '2026-05-01', tz='UTC')",
             "days('2026-05-31', '2026-05-01'): end must be after start. For one day",
         ),
-        ("CREATED.days('2026-05-01', '2026-05-01', tz='UTC')", "For one day, end is the next day"),
         ("CREATED.hours('2026-05-01', '2026-06-01')", 'hours depend on the time zone. Write tz="UTC"'),
         ("CREATED.days(datetime(2026, 5, 1, tzinfo=UTC), '2026-06-01')", "days depend on the time zone"),
-        ("CREATED.days(datetime(2026, 5, 1), datetime(2026, 6, 1))", "days depend on the time zone"),
-        ("CREATED.days('2026-05-01', '2026-06-01', tz=2)", "unknown time zone 2"),
         ("CREATED.days('2026-05-01', '2026-06-01', tz='Europe/Berln')", 'Use, for example, "Europe/Berlin"'),
         ("CREATED.days('1 May', '2026-06-01', tz='UTC')", "'1 May' must be a day such as 2026-05-01"),
-        ("CREATED.days('2026-W18', '2026-06-01', tz='UTC')", "'2026-W18' must be a day"),
         ("CREATED.days('2026-05-01+02:00', '2026-06-01', tz='UTC')", "'2026-05-01+02:00' must be a day"),
         ("CREATED.days('2026-02-30', '2026-06-01', tz='UTC')", "'2026-02-30' is not an ISO 8601 time"),
-        ("CREATED.days('2026-05-01T00:00:00.9999999Z', '2026-06-01', tz='UTC')", "finer than a microsecond"),
         ("CREATED.days(datetime(2026, 5, 1), '2026-06-01', tz='UTC')", "has no UTC offset"),
         ("CREATED.days('2026-05-01', 3, tz='UTC')", "expected a datetime or ISO 8601 text, got 3"),
         ("CREATED.hours('2015-01-01', '2026-05-29', tz='UTC')", "at most 10,000 parts, since each one is a request"),
         ("SCORE.bins(0, 2, 1)", "Col.number('score').bins(0, 2, 1): the edges must ascend, but 1 comes after 2"),
-        ("SCORE.bins(0, 0)", "the edges must ascend, but 0 comes after 0"),
         ("SCORE.bins(0, float('nan'))", "nan is not a number that JSON can carry"),
         ("SCORE.bins('a')", "Col.number('score').bins('a'): expected a number, got 'a'"),
         ("SCORE.bins()", "write the edges as arguments"),
@@ -292,7 +272,6 @@ def test_equal_values_make_one_part() -> None:
         ("SCORE.bins(*range(10_000))", "at most 10,000 parts"),
         ("Col.text('a').values('abc')", "values('abc'): write a list with at least one value"),
         ("Col.text('a').values([])", "values([]): write a list with at least one value"),
-        ("Col.text('a').values([None])", "the API has no test for a missing value"),
         ("Col.id('a').values(map(str, range(10_001)))", "at most 10,000 parts"),
     ],
 )

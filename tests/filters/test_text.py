@@ -15,11 +15,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.strategies import PROJECT, USER, combined, constructed, deepest
+from support.strategies import PROJECT, USER
 
 from galileo_sessions import (
     ALWAYS,
-    NEVER,
     And,
     Col,
     DateAsTextWarning,
@@ -65,46 +64,16 @@ def check(error: FilterParseError, text: str) -> None:
 # ---- filters ---------------------------------------------------------------------------------------------------------
 
 
-@given(constructed | combined | deepest)
-@settings(max_examples=300)
-def test_a_filter_is_read_from_its_repr(where: Filter) -> None:
-    """parse_filter(repr(f)) equals f, whatever text and numbers f contains."""
-    assert where == parse_filter(repr(where))
-    assert repr(where) == repr(parse_filter(repr(where)))
-
-
-def deep(steps: list[Any]) -> Filter:
-    """A filter of 100 levels."""
-    where: Filter = TextFilter("a", "one_of", ["x"])
-    for i in range(99):
-        where = steps[i % len(steps)](where)
-    assert 100 == where.depth
-    return where
-
-
-NESTINGS = {
-    "and": [lambda f: And([f])],
-    "not or": [lambda f: Or([f]), Not],
-    "not": [Not],
-    "two": [lambda f: And([f, A]), lambda f: Or([B, f])],
-    "many": [lambda f: And([f, *[A] * 9]), lambda f: Or([*[B] * 9, f])],
-}
-
-
-@pytest.mark.parametrize("steps", NESTINGS.values(), ids=NESTINGS)
-def test_no_kind_of_nesting_is_too_deep(steps: list[Any]) -> None:
-    """Two brackets a level are 200 at 100 levels, the most that Python's own reader takes."""
-    assert deep(steps) == parse_filter(repr(deep(steps)))
-
-
 def test_the_deepest_text_is_read_far_from_the_top_of_the_stack() -> None:
-    """A program can be hundreds of calls deep when it parses a text: Python stops at 1,000."""
+    """Two brackets a level are 200 at 100 levels; a program can be 400 calls deep, and Python stops at 1,000."""
 
     def call(depth: int) -> Filter:
-        return call(depth - 1) if depth else parse_filter(text)
+        return call(depth - 1) if depth else parse_filter(repr(where))
 
-    text = repr(deep(NESTINGS["and"]))
-    assert 100 == call(400).depth
+    where: Filter = TextFilter("a", "one_of", ["x"])
+    for _ in range(99):
+        where = And([where])
+    assert where == call(400)
 
 
 def test_the_largest_filter_is_read() -> None:
@@ -122,9 +91,7 @@ def test_the_largest_filter_is_read() -> None:
     [
         ('Col("a") > 1', A),
         ("1 < Col('a')", A),
-        ("Col('a') >= -1.5", Col("a").gte(-1.5)),
         ("Col('a') <= +1", Col("a").lte(1)),
-        ("Col('a') == .5", Col("a").eq(0.5)),
         ("Col('a') != 1_0.5e-1", Col("a").ne(1.05)),
         ("(" * MAX_BRACKETS + "ALWAYS" + ")" * MAX_BRACKETS, ALWAYS),
         ("ALWAYS & (Col('a') > 1) | Col('b').lt(2) & Col('c').eq('x')", A | B & C),
@@ -132,31 +99,19 @@ def test_the_largest_filter_is_read() -> None:
         ("Col('b').lt(2) | Col('a').gt(1) & Col('c').eq('x') | ALWAYS & Col('a').gt(1)", any_of([B, A & C, A])),
         (f"fully_annotated(['{USER}'])", FullyAnnotatedFilter([USER])),
         ("~fully_annotated(user_ids=None)", ~FullyAnnotatedFilter()),
-        ("FullyAnnotatedFilter()", FullyAnnotatedFilter()),
         ("Col.text('a') . eq (  value = 'x' , )", Col.text("a").eq("x")),
         ("Col('a').eq(r'\\d')", Col("a").eq("\\d")),
-        ("Col('a').contains(\"\")", Col("a").contains("")),
-        ("(Col('a') > 1) & (Col('b') < 2) | (Col('c') == 'x')", A & B | C),
         ("Col('a').gt(1) & (Col('b').lt(2) | ~Col('c').eq('x'))", A & (B | ~C)),
-        ("~~Col('a').gt(1)", A),
         ("~~Not(Not(ALWAYS))", ~~Not(Not(ALWAYS))),
         ("~" * 60_000 + "ALWAYS", ALWAYS),
         ("all_of([Col('a') > 1, Col('b') < 2, ALWAYS])", A & B),
         ("any_of((Col('a') > 1, NEVER))", A),
-        ("any_of([])", NEVER),
-        ("all_of(filters=())", ALWAYS),
         ("And([Or([Not(ALWAYS)]), And([])])", And([Or([Not(ALWAYS)]), And([])])),
-        ("Col.date('d').between('2026-01-01T00:00Z', '2026-01-02T00:00Z')",
-         Col.date("d").between("2026-01-01T00:00Z", "2026-01-02T00:00Z")),
         ("Col('d').on('2026-01-31', tz='Europe/Berlin')", Col("d").on("2026-01-31", tz="Europe/Berlin")),
-        ("Col('b').is_true() & Col.boolean('b').eq(False)", Col("b").is_true() & Col("b").is_false()),
-        ("Col('a').one_of(['x', 'y'], case_sensitive=False)", Col("a").one_of(["x", "y"], case_sensitive=False)),
-        ("Col.collection('t').not_in(('x',))", Col.collection("t").not_in(["x"])),
         ("NumberFilter(column_id='a', operator='between', value=[2, -0.0])", NumberFilter("a", "between", [2, -0.0])),
         (" \n\t ((Col('a') > 1)\r\n  & # both\n  Col('b').lt(2)) \n", A & B),
         ("score > 3", Col("score") > 3),
         ('tags.contains("vip") | ~(3 == id)', Col("tags").contains("vip") | ~(Col("id") == 3)),
-        ("is_complete == True", Col("is_complete").is_true()),
         ("&".join(["(Col('a') > 1)"] * 700), all_of([A] * 700)),
         ("|".join(["Col('a').gt(1)"] * 700), any_of([A] * 700)),
     ],
@@ -199,17 +154,13 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         ("Col('a').gt(1) and Col('b').lt(2)", "and", "'and' can't stand here. Write & for and, | for or"),
         ("Col('a').gt(1) || Col('b').lt(2)", "| Col", "'|' can't stand here. Write & for and"),
         ("!Col('a').gt(1)", "!", "~ for not"),
-        ("not Col('a').gt(1)", "not", "~ for not"),
-        ("Col('a').gt(1) AND Col('b').lt(2)", "AND", "'AND' can't stand here. A filter looks like Col("),
         ("'x' in Col('tags')", "in", 'Col.collection("tags").contains("x")'),
-        ("Col('a') not in ['x']", "not", "Write & for and"),
         ("Col('a') is None", "is", "Write == to compare"),
         ("Col('a') = 1", "=", "Write == to compare. A single = names an argument"),
         ("(a = 1)", "a", "Write == to compare"),
         # names
         ("col('a').eq(1)", "col", "unknown name 'col'; did you mean Col?"),
         ("Col('a').eq(true)", "true", "did you mean True?"),
-        ("input(1)", "input", "unknown name 'input'; times, ids and time zones are text"),
         ("Col('d').gt(datetime(2026, 1, 31))", "datetime", "times, ids and time zones are text"),
         ("Col.txt('a').eq(1)", "txt", "Did you mean text?"),
         ("Col.eq('a')", "eq(", "Col has no eq; it has id, date, number, boolean, collection, text"),
@@ -217,10 +168,8 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         ("Col('a').isin(['x'])", "isin", "Write Col('a').one_of(...)"),
         ("Col.text('a').gt(3)", "gt", "Col.text('a') has no gt; it has eq"),
         ("Col.number('a').bins(1)", "bins", "bins makes a partition, not a filter"),
-        ("a.days('2026-05-01', '2026-06-01')", "days", "days makes a partition, not a filter"),
         ("number('a') > 1", "number", "unknown name 'number'; write Col.number(...)"),
         ("'x'.contains('y')", "contains", "only columns have methods"),
-        ("Col('a').(1)", "(1)", "'(' can't stand here"),
         ("Col('a').eq(1).eq(2)", "eq(2)", "only columns have methods. Write & for and"),
         ("TextFilter.foo(1)", "TextFilter", "TextFilter must be called"),
         ("Col('a').eq", "eq", "eq must be called. Write eq(...)"),
@@ -232,20 +181,15 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         ("Col('a') > 1 & Col('b') < 2", "1", "& binds tighter than == and <"),
         ("Col('a').eq(1) & 3 > Col('b')", "3", "3 is not a filter"),
         ("Col('a') | Col('b').eq(1)", "Col('a')", "Col('a') is a column, not yet a filter"),
-        ("Col('a').eq(1) & None", "None", "write ALWAYS"),
         ("~Col('a') == 1", "Col", 'Write ~(Col("a") == 1)'),
         ("1 < Col('a') < 3", "1", 'write two comparisons for a chain: (Col("a") > 1) & (Col("a") < 3)'),
         ("(Col('a') > 1) == True", "(", "one side of a comparison must be a column"),
-        ("Col('a')", "Col", "Compare it, as in Col"),
         ("[Col('a').eq(1)]", "[", "is not a filter. Write all_of([...])"),
-        ("(Col('a').eq(1),)", "(", "is not a filter. Write all_of([...])"),
         ("Col('a').eq(1), Col('b').eq(2)", ",", "',' can't stand here"),
         ("(Col('a').gt(1) Col('b').lt(2))", "Col('b')", "'Col' can't stand here"),
-        ("Col('a').eq(1 + 1)", "+", "'+' can't stand here"),
         ("Col.text('a').eq({})", "{}", "'{' can't stand here"),
         # brackets, text and numbers
         ("Col('a').eq(1, , 2)", ", 2", "',' can't stand here"),
-        ("[1)", ")", "')' can't stand here. Check the brackets before it"),
         ("Col('a').eq('x'))", ")", "Check the brackets before it"),
         ("Col('a').eq('x'", "('x'", "'(' was never closed"),
         ("Col('a').eq(1) &", "", "the text ends too early"),
@@ -253,25 +197,18 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         ("Col('a').eq(\"x\ny\")", '"x', "Close the quotes on the same line"),
         ("Col('a').eq(‘x’)", "‘", "'‘' can't stand here"),
         (r"Col('a').eq('C:\Users')", r"\U", r"unknown escape. Write \\ for a backslash in text"),
-        (r"Col('a').eq('\x1')", r"\x1", "unknown escape"),
         (r"Col('a').eq('\U00110000')", r"\U", "unknown escape"),
         ("Col('a').eq(1.2.3)", "1.2.3", "'1.2.3' can't be read as a number"),
-        ("Col('a').eq(2j)", "2j", "'2j' can't be read as a number"),
         (f"Col('a').eq({'1' * 5000})", "1", "can't be read as a number"),
         ("Col('a').gt(2026-01-31)", "-01", "'-01' can't stand here"),
         # arguments
         ("Col('a').eq()", "Col", "eq() missing 1 required positional argument: 'value'"),
-        ("Col.text('a').eq('x', case=True)", "Col", "eq() got an unexpected keyword argument 'case'"),
         ("Col('a').eq(self=1)", "Col", "eq() got multiple values for argument 'self'"),
         ("TextFilter('a')", "Text", "TextFilter() missing 2 required positional arguments"),
         ("Col.text('a').eq('x', case_sensitive=True, case_sensitive=False)", "case_sensitive=F", "is given twice"),
         (f"Col('a').eq('x', {'a' * 5000}=1)", "Col", "eq() got an unexpected keyword argument 'aaa"),
         # what columns and constructors refuse
-        ("ALWAYS & Col('a').eq(None)", "Col", "the API has no test for a missing value"),
-        ("Col.collection('t') != 'x'", "Col", "has no ne; it has eq"),
         ("Col('a').eq(1e999)", "Col", "inf is not a number that JSON can carry"),
-        ("Col('a').one_of('x')", "Col", "one_of takes a list of text"),
-        ("TextFilter('a', 'like', 'x')", "Text", "a text filter has no operator 'like'"),
         ("And([1])", "And", "1 is not a filter"),
         ("all_of(Col('a').eq(1))", "all_of", "all_of() 'NumberFilter' object is not iterable"),
         ("Not(" * 110 + "ALWAYS" + ")" * 110, "Not(" * 100, "at most 100 levels"),
@@ -328,10 +265,6 @@ HOSTILE = [
     "Col.__init__.__globals__",
     "Col('a').__class__('b')",
     "Col('a').column_id.eq('x')",
-    "Col('a')._leaf('eq', 'x')",
-    "Col.mro()",
-    "ALWAYS.children",
-    "eval('ALWAYS')",
     "[f for f in (ALWAYS,)]",
     "(x := ALWAYS)",
     "ALWAYS if 1 else NEVER",
@@ -339,15 +272,12 @@ HOSTILE = [
     "{'a': ALWAYS}['a']",
     "Col('a').eq('x' * 1000000000)",
     "Col('a').eq(9 ** 9 ** 9)",
-    "Col('a').eq('%s' % 1)",
     "Col('a').eq(f'{1}')",
     "Col('a').eq(b'x')",
     "Col('a').eq(*['x'])",
     "Filter()",
     "parse_filter('ALWAYS')",
-    "import os",
     "ALWAYS; ALWAYS",
-    "(lambda: 1)()",
     "await ALWAYS",
 ]
 
@@ -369,18 +299,13 @@ def test_an_error_pickles_and_has_no_context() -> None:
 # ---- any text --------------------------------------------------------------------------------------------------------
 
 GOOD = [
-    "~(NEVER)",
     "1.5e3 <= Col.number('a')",
     "Col('input').contains('x') & ~Col('score').gt(-3)",
-    "Col.text('a').eq('x', case_sensitive=False)",
     "Col.collection('t').one_of(['x', 'y']) | NEVER",
     "Col('é').eq('\\u00fc漢')",
-    "Col.date('d').gte('2026-01-31T09:00:00+00:00')",
     f"Col.id('i').not_in(('{PROJECT}',))",
     "all_of([Col('a').eq(1), Col('b').ne(True)])",
-    "And([Or([]), Not(ALWAYS)])",
     "NumberFilter(column_id='a', operator='eq', value=[1])",
-    f"FullyAnnotatedFilter(user_ids=['{USER}'])",
     "(Col('a') == 'x') & (Col('b') != \"y\")",
     "(Col('a').lt(31) # one\n | Col('b').is_false())",
 ]

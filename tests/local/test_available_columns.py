@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 
 from galileo_sessions.filters.catalog import load_catalog
@@ -17,6 +20,14 @@ PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 OTHER = "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e"
 STREAM = "600085a1-8e78-4a69-bff3-11ab0f301443"
 COLUMNS = f"/v2/projects/{PROJECT}/sessions/available_columns"
+
+
+class NaTType(datetime):
+    """Stands for pandas' NaT, which is a datetime that can't be compared, where pandas isn't installed."""
+
+    def utcoffset(self) -> timedelta:
+        raise ValueError("NaTType does not support utcoffset")
+
 
 SESSIONS: list[dict[str, Any]] = [
     {
@@ -44,11 +55,21 @@ SESSIONS: list[dict[str, Any]] = [
     },
     {"project_id": PROJECT, "mixed": "one", "labels": (), "nothing": None, "odd": object()},
     {"project_id": OTHER, "output": "x"},
+    dict.fromkeys(("missing", "seen_at"), NaTType(1, 1, 1)) | {"project_id": PROJECT, "score": np.float32(0.5)},
+    {
+        "project_id": PROJECT,
+        "nothing": math.nan,
+        "done": np.bool_(True),
+        "names": np.array(["a"]),
+        "owner": UUID(STREAM),
+    },
+    {"project_id": PROJECT, "nothing": Decimal("NaN"), "price": Decimal("Infinity"), "input": np.str_("x")},
 ]
 EVERYTHING = dict.fromkeys(("external_id", "input", "parent_id", "seen_at", "mixed", "odd"), "text")
 EVERYTHING |= dict.fromkeys(("project_id", "id", "trace_id"), "id") | {"score": "number", "metrics/toxicity": "number"}
 EVERYTHING |= {"is_complete": "boolean", "created_at": "date", "updated_at": "date"}
 EVERYTHING |= {"tags": "collection", "labels": "collection"}
+EVERYTHING |= {"done": "boolean", "names": "collection", "owner": "id", "price": "number"}
 
 
 async def types(web: Any, server: LocalGalileo, project: str = PROJECT, **body: Any) -> dict[str, str | None]:
@@ -65,7 +86,10 @@ async def server() -> AsyncIterator[LocalGalileo]:
 
 
 async def test_columns_have_the_types_of_their_values(server: LocalGalileo, web: Any) -> None:
-    """Text that is an instant is a date; a UUID is an id, only under the names that the API gives to ids."""
+    """
+    Values of numpy and decimal are as Python's own; one that is missing makes no column. Text that is an instant is a
+    date; text that is a UUID is an id, only under the names that the API gives to ids.
+    """
     assert EVERYTHING == await types(web, server)
 
 
@@ -102,7 +126,7 @@ async def test_a_request_for_columns_has_its_own_schema(server: LocalGalileo, we
     """It has no filters; keys that it doesn't have are ignored."""
     assert EVERYTHING == await types(web, server, filters=3, filter_tree=3)
     assert 422 == (await web.ask(server, COLUMNS, json={"start_time": "yesterday"}))[0]
-    assert (200, {"total_count": 3}) == await web.post_count(server, json={"start_time": "yesterday"})
+    assert (200, {"total_count": 6}) == await web.post_count(server, json={"start_time": "yesterday"})
 
 
 async def test_columns_need_credentials_and_meet_trouble(server: LocalGalileo, web: Any) -> None:

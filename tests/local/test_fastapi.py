@@ -155,6 +155,7 @@ VALUES = {
         *({"type": "fully_annotated", "user_ids": [PROJECT, odd]} for odd in (3, "", PROJECT.replace("-4", "-1"))),
         {"type": "fully_annotated", "column_id": "x", "user_ids": []},
         {"type": "text", "column_id": 3, "case_sensitive": None},
+        SCORE | {"operator": "contains"},
         *({"type": tag} for tag in (3, None, [], "Text")),
         {"column_id": "input"},
         *(None, 3, "x", [], {}),
