@@ -120,9 +120,8 @@ async def test_a_project_given_twice_counts_once(server, run, tmp_path):
 @pytest.mark.parametrize(
     ("options", "status", "reason"),
     [
-        (["--fail-above", "180"], 0, ""),
+        (["--fail-above", "180", "--fail-below", "180"], 0, ""),
         (["--fail-above", "179"], 3, "180 is above 179\n"),
-        (["--fail-below", "180"], 0, ""),
         (["--fail-below", "181"], 3, "180 is below 181\n"),
         (["--fail-above", "57.6%"], 3, "180 of 312 is above 57.6%\n"),
         (["--fail-above", "57.7%", "--fail-below", "50%"], 0, ""),

@@ -1,7 +1,5 @@
 """Failures are reported in the end: three of each kind, and how many more there are."""
 
-import json
-
 from support.processes import IDS, WHERE, objects
 
 
@@ -48,10 +46,3 @@ async def test_all_failures_are_in_a_file(server, run, tmp_path):
     status, _, _ = await run("count", *IDS, "--concurrency", "1", "--errors", str(file))
     assert (status, len(objects(file.read_text()))) == (1, 1)
     assert (await run("count", IDS[0], "--errors", str(tmp_path / "no" / "file"))).status == 2
-
-
-async def test_results_in_the_order_of_the_projects(server, run):
-    """With --ordered, results and failures have the order of the projects."""
-    server.fail_next(503, times=2)
-    _, out, _ = await run("count", *reversed(IDS), "--ordered", "--format", "json")
-    assert [json.loads(line)["project_id"] for line in out.splitlines()] == [*reversed(IDS)]

@@ -11,9 +11,8 @@ from support.processes import IDS, SESSIONS, inside, interrupt_when, objects, ou
 from galileo_sessions.local import LocalGalileo
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-async def test_serve_prints_what_a_shell_can_source(tmp_path, signum):
-    """The lines that it prints point the tool at it; SIGTERM and Ctrl-C end it with 0."""
+async def test_serve_prints_what_a_shell_can_source(tmp_path):
+    """The lines that it prints point the tool at it; SIGTERM ends it with 0, as Ctrl-C does."""
     (tmp_path / "data.jsonl").write_text(json.dumps(SESSIONS[0]))
     async with process("serve", "--strict", "--api-key", "mine", "--data", str(tmp_path / "data.jsonl")) as running:
         lines = [(await running.stdout.readline()).decode() for _ in range(7)]
@@ -26,46 +25,56 @@ async def test_serve_prints_what_a_shell_can_source(tmp_path, signum):
         assert "score" in lines[2]
         assert lines[3:5] == ["# created_at: 2026-06-10 to 2026-06-10\n", "# Ctrl-C ends it.\n"]
         assert lines[6] == "export GALILEO_API_KEY=mine\n"
-        running.send_signal(signum)
+        running.send_signal(signal.SIGTERM)
         assert await running.communicate() == (b"", b"")
         assert running.returncode == 0
 
 
-@pytest.mark.parametrize("options", [(), ("--last-day", "2026-06-30")])
-def test_serve_inside(monkeypatch, tmp_path, options):
-    """By default, `serve` has the sample, up to yesterday or to the last day that is given."""
+@pytest.fixture
+def _same_handlers():
+    """What SIGTERM does is as before, since `serve` handles it."""
     before = signal.getsignal(signal.SIGTERM)
-    with (tmp_path / "out").open("w", buffering=1) as out:
-        monkeypatch.setattr(sys, "stdout", out)
-        presser = interrupt_when(lambda: "KEY" in (tmp_path / "out").read_text())
-        assert inside("serve", *options) == 0
-        presser.join()
+    yield
     signal.signal(signal.SIGTERM, before)
-    assert (tmp_path / "out").read_text().startswith(f"# sessions: {len(SESSIONS):,}\n# ")
+
+
+@pytest.fixture
+def serve(monkeypatch, tmp_path, _same_handlers):
+    """Runs `serve` in this process until Ctrl-C ends it with 0; returns what it printed."""
+    file = tmp_path / "out"
+
+    def run(*options: str) -> str:
+        with file.open("w", buffering=1) as out:
+            monkeypatch.setattr(sys, "stdout", out)
+            presser = interrupt_when(lambda: "KEY" in file.read_text())
+            assert inside("serve", *options) == 0
+            presser.join()
+        return file.read_text()
+
+    return run
+
+
+@pytest.mark.parametrize("options", [(), ("--last-day", "2026-06-30")])
+def test_serve_inside(serve, options):
+    """By default, `serve` has the sample, up to yesterday or to the last day that is given."""
+    printed = serve(*options)
+    assert printed.startswith(f"# sessions: {len(SESSIONS):,}\n# ")
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     days = {*options[1:]} or {yesterday, yesterday - timedelta(days=1)}  # midnight can pass while the test runs
-    assert any(f" to {day}\n# Ctrl-C ends it. Each start" in (tmp_path / "out").read_text() for day in days)
+    assert any(f" to {day}\n# Ctrl-C ends it. Each start" in printed for day in days)
 
 
-def test_sessions_without_times_have_no_range(monkeypatch, tmp_path):
+def test_sessions_without_times_have_no_range(serve, tmp_path):
     """Without a date column `created_at`, only the columns are listed."""
-    before = signal.getsignal(signal.SIGTERM)
     (tmp_path / "data.jsonl").write_text(json.dumps({"project_id": IDS[0], "created_at": 3}))
-    with (tmp_path / "out").open("w", buffering=1) as out:
-        monkeypatch.setattr(sys, "stdout", out)
-        presser = interrupt_when(lambda: "KEY" in (tmp_path / "out").read_text())
-        assert inside("serve", "--data", str(tmp_path / "data.jsonl")) == 0
-        presser.join()
-    signal.signal(signal.SIGTERM, before)
-    assert "# columns: project_id, created_at\n# Ctrl-C" in (tmp_path / "out").read_text()
+    assert "# columns: project_id, created_at\n# Ctrl-C" in serve("--data", str(tmp_path / "data.jsonl"))
 
 
+@pytest.mark.usefixtures("_same_handlers")
 def test_serve_inside_where_the_port_is_taken(capfd):
     """A port that another program uses is a message, with status 1."""
-    before = signal.getsignal(signal.SIGTERM)
     with LocalGalileo() as taken:
         assert inside("serve", "--port", taken.url.rpartition(":")[2]) == 1
-    signal.signal(signal.SIGTERM, before)
     out, err = capfd.readouterr()
     assert out == ""
     assert err.startswith("Error: ")

@@ -1,9 +1,7 @@
 """The site: it builds, its pictures show what they were drawn from, and it can be read and searched."""
 
 import fcntl
-import html
 import importlib.util
-import json
 import os
 import re
 import subprocess
@@ -12,7 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
@@ -80,35 +77,13 @@ def test_each_option_of_the_command_line_is_in_the_manual(site: Path) -> None:
         assert [] == [name for name in options if f">{name}<" not in commands]
 
 
-def links(page: Path) -> list[str]:
-    """Where a page of the site leads, other sites and the search aside."""
-    found = re.findall(r'(?:href|src)="([^"]+)"', page.read_text(encoding="utf-8"))
-    return [html.unescape(link) for link in found if not re.match(r"[a-z]+:|//", link)]
-
-
-def test_links_of_the_site_lead_somewhere(site: Path) -> None:
-    """Each has its file, and its anchor in that file."""
-    ids = {page: set(re.findall(r'\bid="([^"]+)"', page.read_text(encoding="utf-8"))) for page in site.glob("*.html")}
-    broken = []
-    for page in ids:
-        for link in links(page):
-            file, _, anchor = link.partition("#")
-            target = site / file.partition("?")[0] if file else page
-            if not target.exists() or (anchor and anchor not in ids.get(target, ())):
-                broken.append(f"{page.name}: {link}")
-    assert broken == []
-
-
 # ---- pictures --------------------------------------------------------------------------------------------------------
 
 
-def drawer() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pictures", DOCS / "pictures.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def drawer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(DOCS)
+    return importlib.import_module("pictures")
 
 
 def words(svg: str) -> list[str]:
@@ -117,13 +92,11 @@ def words(svg: str) -> list[str]:
     return [text.replace("\xa0", " ") for text in texts if text.strip()]
 
 
-def test_pictures_show_what_they_are_drawn_from() -> None:
-    """What is committed is what would be drawn now; and every picture is on a page."""
-    module = drawer()
-    drawn = {name: draw() for name, draw in module.PICTURES.items()}
-    assert drawn == {file.name: file.read_text(encoding="utf-8") for file in (DOCS / "pictures").iterdir()}
+def test_each_picture_is_drawn_by_the_build_and_stands_on_a_page(drawer: ModuleType) -> None:
+    """The site's build fails if one has changed."""
+    assert set(drawer.PICTURES) == {file.name for file in (DOCS / "pictures").iterdir()}
     pages = "".join(page.read_text(encoding="utf-8") for page in [*DOCS.glob("*.md"), ROOT / "README.md"])
-    assert [name for name in drawn if f"pictures/{name})" not in pages] == []
+    assert [name for name in drawer.PICTURES if f"pictures/{name})" not in pages] == []
 
 
 def test_the_terminal_holds_what_the_command_prints() -> None:
@@ -135,51 +108,13 @@ def test_the_terminal_holds_what_the_command_prints() -> None:
     assert shown[1:] == [line if len(line) <= 60 else f"{line[:59]}…" for line in expected]
 
 
-def test_the_terminal_has_a_bar_for_each_day() -> None:
-    """With its count, as long as that is; the total above is the sum."""
-    shown = words((DOCS / "pictures" / "by_day_terminal.svg").read_text(encoding="utf-8"))
-    days = [re.fullmatch(r"2026-05-(\d\d) +(\d+) +[\d.]+% +(\S+) *", line) for line in shown[3:17]]
-    found = [(int(day[1]), int(day[2]), len(day[3])) for day in days if day]
-    assert [day for day, *_ in found] == [*range(1, 15)]
-    assert shown[2].split()[1] == str(sum(count for _, count, _ in found))
-    assert all(abs(length / count - found[0][2] / found[0][1]) < 1 for _, count, length in found)
-
-
-def test_charts_follow_their_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_charts_follow_their_tables(drawer: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another figure in the page makes another bar."""
-    module = drawer()
-    chart, read = module.PICTURES["performance_cli.svg"], module.Path.read_text
+    chart, read = drawer.PICTURES["performance_cli.svg"], Path.read_text
     before = chart()
-    monkeypatch.setattr(module.Path, "read_text", lambda self, **how: read(self, **how).replace("| 1.35 |", "| 9.99 |"))
+    monkeypatch.setattr(Path, "read_text", lambda self, **how: read(self, **how).replace("| 1.35 |", "| 9.99 |"))
     assert "9.99" in words(chart())
     assert before != chart()
-
-
-# ---- search ----------------------------------------------------------------------------------------------------------
-
-
-def search(index: dict[str, Any], query: str) -> set[str]:
-    """The pages that the site's search finds: by a title not over twice as long as the query, or by all its words."""
-    names, found = index["docnames"], set()
-    for title, places in index["alltitles"].items():
-        if query.lower() in title.lower() and 2 * len(query) >= len(title):
-            found |= {names[document] for document, _ in places}
-    from sphinx.search.en import SearchEnglish
-
-    stem, pages = SearchEnglish({}).stem, set(names)
-    for word in re.findall(r"\w+", query.lower()):
-        places = [index[kind].get(stem(word), []) for kind in ("terms", "titleterms")]
-        at = {names[n] for place in places for n in (place if isinstance(place, list) else [place])}
-        pages &= set() if word.isdigit() else at  # the search skips numbers
-    return found | pages
-
-
-@pytest.mark.parametrize("query", QUESTIONS)
-def test_search_finds(site: Path, query: str) -> None:
-    """What people type leads to the page that answers."""
-    text = site.joinpath("searchindex.js").read_text(encoding="utf-8")
-    index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
-    assert QUESTIONS[query] in search(index, query)
 
 
 # ---- screens ---------------------------------------------------------------------------------------------------------
