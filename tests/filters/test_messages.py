@@ -32,6 +32,7 @@ METHODS_MISSING: Refusals = [
     ("Col.text('a').gt('x')", AttributeError, ["Write Col.date('a').gt(...) or Col.number('a').gt(...)"]),
     ("Col.text('a').bins(1)", AttributeError, ["Write Col.number('a').bins(...)"]),
     ("Col.boolean('a').one_of([True])", AttributeError, ["Write any_of([Col.boolean('a').eq(value) for"]),
+    ("Col.number('a').not_in([1])", AttributeError, ["Write ~any_of([Col.number('a').eq(value) for value in values])"]),
     ("Col.collection('a').ne('x')", AttributeError, ["has no ne", "Write Col.collection('a').not_in([...])"]),
     ("Col.collection('a') != 'x'", FilterTypeError, ["has no ne", "Write Col.collection('a').not_in([...])"]),
     ("Col.number('a').betwen(1, 2)", AttributeError, ["Col.number('a') has no betwen", "Did you mean between?"]),
@@ -43,6 +44,7 @@ METHODS_MISSING: Refusals = [
 
 ELSEWHERE: Refusals = [
     ("Col('a').is_in(['x'])", AttributeError, ["Col('a') has no is_in", "Write Col('a').one_of(...)"]),
+    ("Col.text('a').in_(['x'])", AttributeError, ["Write Col.text('a').one_of(...)"]),
     ("Col.number('a').is_in([1])", AttributeError, ["Write any_of([Col.number('a').eq(value) for value in values])"]),
     ("Col.collection('a').neq('b')", AttributeError, ["Write Col.collection('a').not_in([...])"]),
     (
@@ -51,6 +53,7 @@ ELSEWHERE: Refusals = [
         ["has no icontains", "case_sensitive=False) on"],
     ),
     ("Col('a').starts_with('x')", AttributeError, ["contains, but no test for patterns, or for how text begins"]),
+    ("Col('a').like('x')", AttributeError, ["Col('a') has no like", "no test for patterns"]),
     ("Col('a').is_null()", AttributeError, ["the API has no test for a missing value"]),
 ]
 

@@ -238,6 +238,7 @@ def test_a_loop_builds_10_000_leaves_in_well_under_a_second(start: Filter) -> No
         ("Col.text('a').contains('x', case_sensitive=False)", TextFilter("a", "contains", "x", case_sensitive=False)),
         ("Col.collection('a').not_in(['x'])", CollectionFilter("a", "not_in", ["x"])),
         ("Col.number('b').gt(1.5)", NumberFilter("b", "gt", 1.5)),
+        ("Col.number('b').between(1, 2.5)", NumberFilter("b", "between", [1, 2.5])),
         ("Col.date('d').gte('2026-01-31T09:00:00+05:30')", DateFilter("d", "gte", "2026-01-31T09:00:00+05:30")),
         (
             "Col.date('d').gte('2026-01-31T09:00:00.000001+00:00')",
@@ -258,6 +259,7 @@ def test_a_loop_builds_10_000_leaves_in_well_under_a_second(start: Filter) -> No
         ("Col.text('a').eq('x') & Col.number('b').gt(1)", And([A, B])),
         ("Col.text('a').eq('x') & (Col.number('b').gt(1) | Col.boolean('c').eq(True))", A & (B | C)),
         ("(Col.text('a').eq('x') & Col.number('b').gt(1)) | Col.boolean('c').eq(True)", (A & B) | C),
+        ("~Col.text('a').eq('x')", ~A),
         ("~(Col.text('a').eq('x') & Col.number('b').gt(1))", ~(A & B)),
         ("Not(~Col.text('a').eq('x'))", Not(Not(A))),
         ("And([Col.text('a').eq('x')])", And([A])),

@@ -160,6 +160,7 @@ VALUES: Refusals = [
     ("Col.collection('a').not_in(set())", FilterError, ["Col.collection('a').not_in(set())", "Write ALWAYS"]),
     ("Col('a').one_of(['x', 1])", FilterTypeError, ["expected text, got 1", "any_of([Col('a').eq(value) for value in"]),
     ("Col('a').not_in([1.5])", FilterTypeError, ["Col('a').not_in([1.5])", "~any_of([Col('a').eq(value) for"]),
+    ("Col('a').one_of({10**5_000})", FilterTypeError, ["any_of([Col('a').eq(value) for"]),
     ("Col.id('a').one_of([UUID(PROJECT), 1])", FilterTypeError, ["expected a UUID or text, got 1"]),
     ("Col('a').one_of(['x', UUID(PROJECT)])", FilterTypeError, ["expected text, got UUID(", "Col.id('a').one_of(...)"]),
     (
@@ -200,11 +201,13 @@ VALUES: Refusals = [
         ["Col.date('a').on('2026-W18')", "expected a date, or its text such as 2026-01-31"],
     ),
     ("Col.date('a').on('2026-01-31', tz=5)", FilterTypeError, ["unknown time zone 5", "timezone.utc", "ZoneInfo("]),
+    ("Col.date('a').on('9999-12-31', tz=UTC)", FilterError, ["Col.date('a').on('9999-12-31')", "1 to 9999"]),
     (
         "Col('a') > 'x'",
         FilterTypeError,
         ["Col('a').gt('x'): expected datetime, int, float or Decimal", "Text has no order"],
     ),
+    ("Col('a').gt(True)", FilterTypeError, ["Col('a').gt(True): expected datetime, int, float or Decimal, got True"]),
     ("Col('a').contains(3)", FilterTypeError, ["Col('a').contains(3): expected UUID or str, got 3"]),
     ("Col('a').eq(np.array([1, 2]))", FilterTypeError, ["Col('a').eq(array([1, 2])): expected UUID"]),
     (
@@ -234,6 +237,7 @@ VALUES: Refusals = [
     [
         "Col('a') == '2026-05-03T00:00:00Z'",
         "Col('a') != '2026-05-03 09:00+02:00'",
+        "Col('a').eq('2026-05-03t09:00')",
         "Col('a') == '2026-05-03'",
         "Col('a') != '2026-05'",
     ],
@@ -256,6 +260,7 @@ def test_a_time_as_text_next_to_a_column_without_a_type_warns(program: str) -> N
         "Col.number('a').between(0.5, 2**53) & Col.number('a').between(1, 10**400)",
         "Col('a') == '2026-05-03T25:00'",
         "Col('a').contains('2026-05-03T00:00:00Z')",
+        "Col('a').eq('on 2026-05-03T00:00:00Z')",
     ],
 )
 def test_other_texts_do_not_warn(program: str) -> None:

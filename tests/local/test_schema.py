@@ -79,10 +79,10 @@ def test_a_hundred_levels_are_taken() -> None:
         ("[" * 100_000, "too many levels of JSON"),
         *(
             (json.dumps({"filters": [SCORE]}).replace("3", value), "JSON can carry")
-            for value in ("NaN", "-Infinity", "1e999", "[1, NaN]")
+            for value in ("NaN", "1e999", "[1, NaN]")
         ),
     ],
-    ids=["depth", "leaves", "flat", "JSON", "NaN", "infinity", "overflow", "a list"],
+    ids=["depth", "leaves", "flat", "JSON", "NaN", "overflow", "a list"],
 )
 def test_what_no_filter_holds_gets_one_entry(body: str, limit: str) -> None:
     """One sentence names the limit, or that JSON can't carry the number, which Python's JSON reads."""
