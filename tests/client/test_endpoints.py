@@ -23,7 +23,6 @@ from galileo_sessions import (
     GalileoSessions,
     NotFoundError,
     NumberCol,
-    PasswordAuth,
     ProtocolError,
     RateLimitedError,
     ServerError,
@@ -114,16 +113,6 @@ async def test_trouble_is_met_as_by_counts() -> None:
             server.fail_next(429, headers={"Retry-After": "30"})
             with pytest.raises(RateLimitedError, match="It asks for a wait of 30 s"):
                 await galileo.columns(project, timeout=0.5)
-
-
-async def test_a_password_serves_columns_too() -> None:
-    """Counts and columns share one login."""
-    async with LocalGalileo(sample_sessions()) as server:
-        auth = PasswordAuth(server.username, server.password)
-        async with GalileoSessions(auth=auth, base_url=server.url) as galileo:
-            project = str(sample_sessions()[0]["project_id"])
-            assert "score" in await galileo.columns(project)
-            assert 0 < await galileo.count(project)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import time
 
 import pytest
-from support.clients import ANN, client, failure, statuses
+from support.clients import ANN, client, failure
 from support.clock import virtual_time
 from support.inside import idle
 from support.projects import ids
@@ -46,22 +46,14 @@ class Guarded(Service):
     def __init__(self) -> None:
         super().__init__()
         self.logins = 0
-        self.waiting: list[Callable[[bytes], None]] = []
-        self.hold_until = 0
         self.good = ""
         self.status = 200
 
     def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
-        """Answers logins a little later, and counts at once, or all together once enough are there."""
+        """Answers logins a little later, and counts at once."""
         if request.startswith(b"POST /login "):
             self.logins += 1
             asyncio.get_running_loop().call_later(0.02, self.log_in, answer)
-        elif self.hold_until:
-            self.waiting.append(answer)
-            if len(self.waiting) == self.hold_until:
-                self.hold_until = 0
-                for one in self.waiting:
-                    one(http(401, "old"))
         else:
             answer(http() if self.good and self.good.encode() in request else http(401, "old"))
 
@@ -86,30 +78,6 @@ async def test_password_logs_in_once(shapes):
     assert login.kwargs["headers"]["Content-Type"] == "application/x-www-form-urlencoded"
     counted = shapes.requests["POST", URL(COUNT_URL)]
     assert [call.kwargs["headers"]["Authorization"] for call in counted] == ["Bearer t-2"] * 3
-
-
-async def test_401_once_with_100_in_flight():
-    """If 100 counts get a 401 for the same token, one login replaces it and all 100 succeed."""
-    asyncio.get_running_loop().set_debug(False)
-    limits = Limits(initial=101, maximum=101)  # the answer to the first count has taken one place of the trial
-    async with serving(Guarded()) as service, client(service.url, auth=ANN, limits=limits) as galileo:
-        assert await galileo.count(PROJECT) == 7
-        assert service.logins == 1
-        service.good, service.hold_until = "", 100
-        assert await asyncio.gather(*(galileo.count(PROJECT) for _ in range(100))) == [7] * 100
-        assert idle(galileo)
-    assert service.logins == 2
-    assert len(service.waiting) == 100
-
-
-async def test_401_for_ever():
-    """A 401 after the one new login of a count raises AuthenticationError."""
-    service = Guarded()
-    async with serving(service), client(service.url, auth=ANN) as galileo:
-        service.log_in = lambda answer: answer(http(200, '{"access_token": "never-good"}'))
-        error = await failure(galileo)
-    assert type(error) is gs.AuthenticationError
-    assert (statuses(error), service.logins) == ([401, 401], 2)
 
 
 async def test_401_without_a_retry_is_not_for_ever():
@@ -186,6 +154,7 @@ async def test_a_login_that_hangs_is_a_timeout_and_ends_with_the_client():
 
 
 @pytest.mark.parametrize(("status", "most"), [(503, 60), (500, 200)])
+@virtual_time
 async def test_a_fan_out_does_not_storm_a_login_service_that_is_down(status, most):
     """While logins fail, the counts of a fan-out share them, and few are sent."""
     asyncio.get_running_loop().set_debug(False)

@@ -1,18 +1,17 @@
-"""Each permit comes back, however its count ends; nothing waits in a closed client; and a token is judged by itself."""
+"""Each permit comes back, however its count ends, and nothing waits in a closed client."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from support.clients import ANN
 from support.inside import in_flight, our_tasks, replace_post
 from support.projects import ids
-from support.scripts import COUNTED, Answer, Scripted, cost_of, outcome_of, refusal
+from support.scripts import COUNTED, Scripted, cost_of, outcome_of, refusal
 from support.servers import PROJECT
 from support.skies import under
 
-from galileo_sessions import AuthenticationError, ConfigurationError, GalileoError, GalileoSessions, Limits
+from galileo_sessions import ConfigurationError, GalileoError, GalileoSessions, Limits
 from galileo_sessions.client.responses import Response
 
 # ---- a coroutine that is closed --------------------------------------------------------------------------------------
@@ -110,75 +109,3 @@ def test_nothing_waits_in_a_closed_client(fan_out, timeout, turns, how):
         assert (type(error), seconds, sky.requests) == (ConfigurationError, 0, sent)
 
     under(sky, main)
-
-
-# ---- a token that is refused -----------------------------------------------------------------------------------------
-
-
-class Guarded(Scripted):
-    """Answers counts as listed, then counts, and logs in whoever asks."""
-
-    def __init__(self, *answers: Answer) -> None:
-        super().__init__()
-        self.answers, self.logins = list(answers), 0
-
-    async def post(self, path: str) -> Response:
-        if path == "/login":
-            self.logins += 1
-            return Response(200, {}, b'{"access_token": "t-%d"}' % self.logins)
-        self.script = lambda *_: self.answers.pop(0) if self.answers else None
-        return await super().post(path)
-
-
-def guarded(sky: Guarded) -> GalileoSessions:
-    """A client of such a service."""
-    galileo = GalileoSessions(auth=ANN, base_url="http://127.0.0.1:9")
-    replace_post(galileo, sky.post)
-    return galileo
-
-
-EXPIRED, AWAY = refusal(401), refusal(503)
-
-
-@pytest.mark.parametrize("fan_out", [False, True], ids=["count", "fan-out"])
-@pytest.mark.parametrize(
-    ("answers", "logins"),
-    [
-        ([EXPIRED], 2),
-        ([EXPIRED, AWAY], 2),
-        ([EXPIRED, AWAY, EXPIRED], 3),
-        ([EXPIRED, refusal(429, 1), EXPIRED], 3),
-        ([AWAY, EXPIRED, AWAY, EXPIRED], 3),
-        ([EXPIRED, AWAY, EXPIRED, AWAY, EXPIRED], 4),
-    ],
-    ids=lambda value: "-".join(str(answer.status) for answer in value) if isinstance(value, list) else "",
-)
-def test_a_new_token_that_expires_is_renewed(answers, logins, fan_out):
-    """A 401 for another token than the last, after another answer, is a reason for another login, and no error."""
-    sky = Guarded(*answers)
-
-    async def main() -> None:
-        async with guarded(sky) as galileo:
-            if fan_out:
-                assert (await galileo.count_all(ids(1))).total == 7
-            else:
-                assert await galileo.count(PROJECT) == 7
-
-    under(sky, main)
-    assert (sky.logins, sky.requests) == (logins, len(answers) + 1)
-
-
-@pytest.mark.parametrize("before", [[], [EXPIRED, AWAY], [None]], ids=["first", "after a 503", "after a count"])
-def test_two_tokens_refused_in_a_row_end_it(before):
-    """If a token is refused, and so is the new one, no other login would help: the error is the 401."""
-    sky = Guarded(*before, *[EXPIRED] * 20)
-
-    async def main() -> None:
-        async with guarded(sky) as galileo:
-            if before == [None]:
-                assert await galileo.count(PROJECT) == 7
-            with pytest.raises(AuthenticationError):
-                await galileo.count(PROJECT)
-
-    under(sky, main)
-    assert sky.requests == len(before) + 2
