@@ -55,10 +55,10 @@ class Connection(asyncio.Protocol):
 
 
 @asynccontextmanager
-async def serving(service: Service) -> AsyncIterator[Service]:
-    """Listens on loopback, for as long as the block lasts."""
+async def serving(service: Service, port: int = 0) -> AsyncIterator[Service]:
+    """Listens on loopback, at any free port by default, for as long as the block lasts."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(service), "127.0.0.1", 0, backlog=2048)
+    server = await loop.create_server(lambda: Connection(service), "127.0.0.1", port, backlog=2048)
     service.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield service
