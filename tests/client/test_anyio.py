@@ -36,7 +36,7 @@ async def test_a_stream_does_not_spin_while_its_source_cleans_up():
 
     async def source():
         try:
-            for project in ids(10**6):
+            for project in ids(10**4):
                 yield project
         finally:
             await asyncio.sleep(0.1)

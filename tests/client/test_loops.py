@@ -5,7 +5,6 @@ import contextvars
 import sys
 from collections.abc import AsyncIterator, Iterator
 
-import anyio
 import pytest
 from support.inside import idle
 from support.projects import ids, numbered, one_by_one
@@ -182,36 +181,6 @@ async def test_a_cancellation_while_joining_after_the_body_raised_is_not_lost():
         assert idle(galileo)
     assert task.cancelled()
     assert isinstance(caught.value.__context__, KeyError | asyncio.CancelledError)
-
-
-@pytest.mark.parametrize("leaves", ["by itself", "cancelled"])
-async def test_a_stream_left_in_a_cancelled_scope_raises_what_it_caught(leaves):
-    """anyio knows its own cancellation by the exception itself, also where it comes while a source cleans up."""
-    closing = asyncio.Event()
-
-    async def source() -> AsyncIterator[str]:
-        try:
-            yield PROJECT
-            await asyncio.sleep(60)
-        finally:
-            closing.set()
-            with anyio.CancelScope(shield=True):
-                await asyncio.sleep(0.05)
-
-    async def cancel_while_it_closes(scope: anyio.CancelScope) -> None:
-        await closing.wait()
-        scope.cancel()
-
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo, asyncio.TaskGroup() as group:
-        with anyio.move_on_after(30) as scope:
-            _ = group.create_task(cancel_while_it_closes(scope))
-            async with galileo.count_many(source()) as stream:
-                async for _ in stream:
-                    if leaves == "by itself":
-                        break
-                    scope.cancel()
-        assert scope.cancelled_caught
-        assert asyncio.current_task().cancelling() == 0
 
 
 # ---- three kinds of event loops --------------------------------------------------------------------------------------

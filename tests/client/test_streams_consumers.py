@@ -9,7 +9,7 @@ import anyio
 import pytest
 from support.clock import virtual_time
 from support.inside import idle, our_tasks, replace_post
-from support.projects import Source, ids, numbered, slowly, when
+from support.projects import Source, ids, numbered, slowly
 
 import galileo_sessions as gs
 from galileo_sessions import GalileoSessions, NotFoundError
@@ -50,33 +50,6 @@ async def some_turns() -> None:
 def taking(stream: gs.CountStream, how_many: int) -> list[asyncio.Task[gs.CountResult]]:
     """Tasks that take one result each."""
     return [asyncio.create_task(stream.__anext__()) for _ in range(how_many)]
-
-
-async def test_waiting_for_one_result_may_be_cancelled():
-    """If waiting for a result times out, the next call gets that result."""
-    release = asyncio.Event()
-    async with numbered({0: when(release)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        async with galileo.count_many(ids(1)) as stream:
-            for _ in range(3):
-                with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(anext(stream), 0.02)
-            release.set()
-            assert [result.index async for result in stream] == [0]
-
-
-@virtual_time
-async def test_two_tasks_may_share_a_stream():
-    """If several tasks share a stream, each result goes to one of them, and all of them finish."""
-    special = {number: slowly(0.005, number) for number in range(40)}
-    async with numbered(special) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        async with galileo.count_many(ids(40), concurrency=3) as stream:
-
-            async def consume() -> list[int]:
-                return [result.unwrap() async for result in stream]
-
-            async with asyncio.timeout(5):
-                shares = await asyncio.gather(consume(), consume())
-    assert sorted(shares[0] + shares[1]) == list(range(40))
 
 
 @pytest.mark.parametrize("factory", TASKS)

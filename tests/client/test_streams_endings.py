@@ -105,33 +105,6 @@ async def test_leaving_by_any_door_joins_all(door, error, kind, ordered):
         assert await galileo.count(ids(1)[0]) == 0
 
 
-async def test_cancelled_while_joining_still_joins_all():
-    """A second cancellation while the block is left is raised, and leaves no worker behind."""
-    async with numbered({0: slowly(60)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
-
-        async def use() -> None:
-            async with galileo.count_many(ids(1)):
-                await until(lambda: server.requests)
-                asyncio.get_running_loop().call_soon(task.cancel)
-
-        task = asyncio.create_task(use())
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert idle(galileo)
-
-
-@virtual_time
-async def test_the_callers_own_timeout_around_a_stream():
-    """The caller's asyncio.timeout around a stream raises the caller's TimeoutError."""
-    special = {number: slowly(60) for number in range(20)}
-    async with numbered(special) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        with pytest.raises(TimeoutError) as caught:
-            async with asyncio.timeout(0.1):
-                await galileo.count_all(ids(20))
-        assert type(caught.value) is TimeoutError
-        assert idle(galileo)
-
-
 # ---- entering and closing --------------------------------------------------------------------------------------------
 
 
@@ -156,51 +129,6 @@ async def test_a_stream_is_entered_before_it_is_iterated():
     with pytest.raises(ConfigurationError, match="async with"):
         async for _ in galileo.count_many(ids(2)):
             pass
-
-
-async def test_a_closed_client_says_so_for_each_target():
-    """With a closed client each target gets a ConfigurationError."""
-    async with raw_server(http()) as server:
-        async with GalileoSessions("k", base_url=server.url) as galileo:
-            pass
-        report = await galileo.count_all(ids(3))
-    assert [type(error) for error in report.errors] == [ConfigurationError] * 3
-    assert server.connections == 0
-
-
-async def test_closing_the_client_during_a_login_loses_no_target_in_silence():
-    """If the client is closed during a stream, no target is missing without an error."""
-    login = asyncio.Event()
-
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        login.set()
-        await asyncio.sleep(60)
-
-    async with raw_server(behave) as server:
-        galileo = GalileoSessions(auth=PasswordAuth("ann", "pw"), base_url=server.url)
-        counting = asyncio.create_task(galileo.count_all(ids(30)))
-        await login.wait()
-        await galileo.close()
-        (outcome,) = await asyncio.gather(counting, return_exceptions=True)
-    assert isinstance(outcome, BaseException) or len(outcome.errors) == 30
-
-
-async def test_a_source_may_take_its_time_to_clean_up():
-    """The cleanup of an asynchronous source isn't cancelled again, and ends before the block is left."""
-    ended: list[str] = []
-
-    async def source() -> AsyncIterator[str]:
-        try:
-            yield PROJECT
-            await asyncio.sleep(60)
-        finally:
-            await asyncio.sleep(1.2)
-            ended.append("cleaned up")
-
-    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        async with galileo.count_many(source()) as stream:
-            await anext(stream)
-        assert ended == ["cleaned up"]
 
 
 async def test_a_source_that_swallows_its_cancellation_sends_nothing_more():
@@ -259,24 +187,6 @@ async def test_a_worker_that_is_cancelled_ends_the_stream():
     assert idle(galileo)
 
 
-async def test_closing_while_a_stream_is_left_during_a_login():
-    """A client that is closed while its stream is left ends both, and sends nothing after that."""
-
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(60)
-
-    async with raw_server(behave) as server:
-        galileo = GalileoSessions(auth=PasswordAuth("ann", "pw"), base_url=server.url)
-        async with asyncio.timeout(4):
-            async with galileo.count_many(ids(500), concurrency=4):
-                await until(lambda: server.requests)
-                closing = asyncio.create_task(galileo.close())
-                await asyncio.sleep(0)
-            await closing
-        assert idle(galileo)
-    assert len(server.requests) == 1
-
-
 async def test_a_stream_that_was_left_does_not_look_complete():
     """Iterating a stream after leaving its block early raises an error."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
@@ -302,20 +212,6 @@ async def test_an_exception_of_a_source_is_raised_as_it_is():
         with pytest.raises(Own) as caught:
             await galileo.count_all(source())
     assert not hasattr(caught.value, "report")
-
-
-async def test_closing_the_client_ends_all_waits_for_a_place():
-    """Counts that wait for a Retry-After fail at once when the client is closed."""
-    async with raw_server(http(429, "", Retry_After="9")) as server:
-        galileo = GalileoSessions("k", base_url=server.url)
-        counts = [asyncio.create_task(galileo.count(PROJECT)) for _ in range(5)]
-        await until(lambda: len(server.requests) == 5)
-        await asyncio.sleep(0.1)
-        async with asyncio.timeout(4):
-            await galileo.close()
-            outcomes = await asyncio.gather(*counts, return_exceptions=True)
-    assert {type(error) for error in outcomes} == {ConfigurationError}
-    assert "this GalileoSessions is closed" in str(outcomes[0])
 
 
 @virtual_time
