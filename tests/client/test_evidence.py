@@ -1,7 +1,6 @@
 """What a client has learned expires: neither long outages nor callers that ask rarely slow down what comes later."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 from support.projects import ids
@@ -21,22 +20,14 @@ from galileo_sessions import (
 )
 from galileo_sessions.client.responses import Response
 
-GAPS = pytest.mark.parametrize("gap", [120, DAY], ids=["two minutes", "a day"])
 STATUSES = pytest.mark.parametrize("status", [429, 503])
 
 # ---- after a quiet time ----------------------------------------------------------------------------------------------
-
-History = Callable[[Scripted, GalileoSessions], Awaitable[object]]
 
 
 async def asks_each_minute(_: Scripted, galileo: GalileoSessions) -> None:
     """One count a minute."""
     await ask(galileo, 60, 14)
-
-
-async def asks_each_minute_in_a_hurry(_: Scripted, galileo: GalileoSessions) -> None:
-    """The same, with a second for each."""
-    await ask(galileo, 60, 14, timeout=1)
 
 
 async def is_busy(_: Scripted, galileo: GalileoSessions) -> None:
@@ -51,20 +42,16 @@ async def fans_out_each_minute(sky: Scripted, galileo: GalileoSessions) -> None:
         await sky.until(60 * minute)
 
 
-HISTORIES = [asks_each_minute, asks_each_minute_in_a_hurry, is_busy, fans_out_each_minute]
-
-
-@GAPS
-@pytest.mark.parametrize(("status", "retry_after"), [(503, None), (429, 30), (503, 3600)])
-@pytest.mark.parametrize("history", HISTORIES, ids=lambda history: history.__name__)
-def test_after_ten_minutes_of_outage_and_a_quiet_time_a_client_is_like_a_new_one(history, retry_after, status, gap):
+@pytest.mark.parametrize(("status", "retry_after"), [(503, None), (429, 30)])
+@pytest.mark.parametrize("history", [asks_each_minute, is_busy, fans_out_each_minute])
+def test_after_ten_minutes_of_outage_and_a_quiet_time_a_client_is_like_a_new_one(history, retry_after, status):
     """A fan-out takes no request more and at most a tenth longer than a new client's, and a single count no time."""
     sky = Scripted(during([(60, 660)], refusal(status, retry_after)))
 
     async def main() -> None:
         async with sky.client() as galileo:
             await history(sky, galileo)
-            await asyncio.sleep(gap)
+            await asyncio.sleep(120)
             assert (await outcome_of(galileo, timeout=1))[0] == 7
             used = await cost_of(sky, galileo, 2_000, timeout=120)
         new = await cost_of_new(sky, 2_000)
@@ -74,60 +61,7 @@ def test_after_ten_minutes_of_outage_and_a_quiet_time_a_client_is_like_a_new_one
     under(sky, main)
 
 
-@GAPS
-@pytest.mark.parametrize("capacity", [5, 40])
-def test_a_limit_that_is_gone_is_forgotten(capacity, gap):
-    """A service that took a few at once, and takes all after a quiet time, is used as by a new client."""
-    under_way = 0
-
-    class Limited(Scripted):
-        async def post(self, path: str) -> Response:
-            nonlocal under_way
-            self.script = lambda *_: refusal() if under_way >= capacity and self.now < 600 else None
-            try:
-                under_way += 1
-                return await super().post(path)
-            finally:
-                under_way -= 1
-
-    sky = Limited()
-
-    async def main() -> None:
-        async with sky.client() as galileo:
-            assert (await cost_of(sky, galileo, 1_000)).lost == 0
-            await sky.until(600 + gap)
-            used = await cost_of(sky, galileo, 2_000)
-        new = await cost_of_new(sky, 2_000)
-        assert (used.lost, used.requests) == (0, new.requests)
-        assert used.seconds <= 1.1 * new.seconds
-
-    under(sky, main)
-
-
 # ---- one outage after another ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("outages", "status"), [([(60, 660)], 503), ([(60, 120), (180, 780), (840, 1_440)], 429)], ids=["one", "three"]
-)
-@pytest.mark.parametrize("works_for", [1, 60, 600])
-def test_a_long_outage_does_not_lengthen_the_next(works_for, outages, status):
-    """A second of refusals soon after ten minutes of them costs seconds: the client is silent for no longer than 4."""
-    end = outages[-1][1]
-    second = end + 3 + works_for  # it has noticed after 3 s
-    sky = Scripted(during([*outages, (second, second + 1)], refusal(status)))
-
-    async def main() -> None:
-        async with sky.client() as galileo:
-            busy = asyncio.create_task(ask(galileo, 0.1, int(10 * (second + 1)), timeout=5))
-            await sky.until(second + 1)
-            fan_out = await cost_of(sky, galileo, 500)
-            await busy
-        assert fan_out.lost == 0
-        assert fan_out.seconds < 6
-        assert sky.longest_silence(1, second + 1 + fan_out.seconds) < 4
-
-    under(sky, main)
 
 
 # ---- a caller that asks rarely ---------------------------------------------------------------------------------------
@@ -177,7 +111,7 @@ def test_how_often_a_caller_asks_is_not_what_the_service_takes(every, status):
     under(sky, main)
 
 
-@pytest.mark.parametrize("seconds", [0.002, 0.03, 0.1])
+@pytest.mark.parametrize("seconds", [0.002, 0.1])
 def test_a_blink_is_one_piece_of_evidence(seconds):
     """While all is refused for some milliseconds, at once, a rate isn't cut again and again."""
 
@@ -236,15 +170,15 @@ def test_a_lone_count_at_a_service_that_has_never_succeeded_makes_at_most_four_a
 
 
 @STATUSES
-@pytest.mark.parametrize("retry_after", [None, 1, 30, 3600])
-@pytest.mark.parametrize("counts", [1, 3, 40])
+@pytest.mark.parametrize("retry_after", [None, 30])
+@pytest.mark.parametrize("counts", [1, 40])
 def test_a_service_that_has_never_succeeded_raises_its_refusals(counts, retry_after, status):
     """However often it is asked, and however rarely, each count's error is a refusal of the service."""
     sky = Scripted(lambda *_: refusal(status, retry_after))
 
     async def main() -> None:
         async with sky.client() as galileo:
-            for gap in (0.1, 1, 60, HOUR) * 8:
+            for gap in (0.1, 1, 60, HOUR) * 2:
                 report = await galileo.count_all(ids(counts))
                 assert {getattr(error, "status", error) for error in report.errors} == {status}
                 await asyncio.sleep(gap)
