@@ -4,21 +4,18 @@ import asyncio
 import socket
 import ssl
 
-import aiohttp
 import pytest
 import trustme
-from aiohttp.abc import AbstractResolver, ResolveResult
 from support.clients import client, failure, statuses
 from support.clock import virtual_time
-from support.inside import idle, set_jitter
+from support.inside import idle
 from support.servers import PROJECT, http, raw_server
-from support.troubles import full_backlog, hang_up, listening, reset
+from support.troubles import full_backlog, listening
 
 import galileo_sessions as gs
 from galileo_sessions import (
     AttemptTimeoutError,
     ConnectError,
-    DisconnectedError,
     GalileoSessions,
     Retry,
     Timeouts,
@@ -49,50 +46,6 @@ async def test_idle_keep_alive_closed_then_reused():
             await asyncio.sleep(0.02)
     assert [(attempt.number, attempt.status) for attempt in heard] == [(1, 200)] * 3
     assert (server.connections, len(server.requests)) == (3, 3)
-
-
-@pytest.mark.parametrize("trouble", [hang_up, reset], ids=["FIN", "RST"])
-@virtual_time
-async def test_fin_or_rst_once(trouble):
-    """If the connection ends as a request arrives, the second attempt succeeds within 100 ms."""
-
-    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        if number % 2:
-            await trouble(number, writer)
-        else:
-            writer.write(http())
-
-    async with raw_server(behave) as server, client(server.url, jitter=1) as galileo:
-        report = await galileo.count_all([PROJECT] * 5, concurrency=1)
-    for result in report.results:
-        assert [(attempt.number, attempt.status) for attempt in result.attempts] == [(1, None), (2, 200)]
-        assert type(result.attempts[0].error) is DisconnectedError
-        assert result.elapsed < 0.1
-
-
-@pytest.mark.parametrize("trouble", [hang_up, reset], ids=["FIN", "RST"])
-async def test_fin_or_rst_for_ever(trouble):
-    """If every connection ends, 4 attempts are made and listed, with waits of 0 s, 0.25 s and 0.75 s at most."""
-    waits: list[float] = []
-    async with raw_server(trouble) as server, client(server.url) as galileo:
-        set_jitter(galileo, lambda longest: waits.append(longest) or 0.0)
-        error = await failure(galileo)
-        assert idle(galileo)
-    assert type(error) is DisconnectedError
-    assert [(attempt.number, type(attempt.error)) for attempt in error.attempts] == [
-        (number, DisconnectedError) for number in (1, 2, 3, 4)
-    ]
-    assert len(server.requests) == 4
-    assert waits == [0, 0.25, 0.75]
-
-
-async def test_a_server_that_accepts_and_closes():
-    """A server that accepts connections and closes them is a DisconnectedError after 4 attempts."""
-    async with listening(lambda _, writer: writer.close()) as url, client(url) as galileo:
-        error = await failure(galileo)
-    assert type(error) is DisconnectedError
-    assert statuses(error) == [None] * 4
-    assert {type(attempt.error) for attempt in error.attempts} == {DisconnectedError}
 
 
 @pytest.mark.parametrize("where", ["refused port", "unknown host"])
@@ -126,37 +79,6 @@ async def test_a_full_backlog(timeouts, seconds):
     assert [attempt.error.phase for attempt in error.attempts] == ["connect"] * 2
 
 
-class Addresses(AbstractResolver):
-    """Resolves each host to the same addresses."""
-
-    def __init__(self, *addresses: tuple[str, int]) -> None:
-        self.addresses = addresses
-
-    async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:
-        """All addresses, for any host."""
-        return [
-            ResolveResult(hostname=host, host=address, port=real, family=socket.AF_INET, proto=0, flags=0)
-            for address, real in self.addresses
-        ]
-
-    async def close(self) -> None:
-        """Does nothing."""
-
-
-@virtual_time
-async def test_several_dead_addresses_share_the_time_to_connect():
-    """`Timeouts.connect` applies to all addresses of a host together."""
-    with full_backlog() as first, full_backlog() as second, full_backlog() as third:
-        ports = [int(url.rpartition(":")[2]) for url in (first, second, third)]
-        connector = aiohttp.TCPConnector(resolver=Addresses(*(("127.0.0.1", port) for port in ports)))
-        async with aiohttp.ClientSession(connector=connector) as session:
-            arguments = {"session": session, "timeouts": Timeouts(connect=6.3), "retry": Retry(attempts=1)}
-            async with client("https://api.x.io", **arguments) as galileo:
-                error = await failure(galileo)
-    assert (type(error), error.phase) == (AttemptTimeoutError, "connect")
-    assert 6.3 <= error.attempts[0].elapsed < 6.35
-
-
 @virtual_time
 async def test_a_proxy_that_does_not_answer_connect():
     """`Timeouts.connect` applies to a proxy's tunnel too."""
@@ -185,15 +107,6 @@ def served_as(authority: trustme.CA, name: str) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(name).configure_cert(context)
     return context
-
-
-async def test_tls_that_is_trusted(authority):
-    """`ssl=` takes a context that trusts a CA of one's own."""
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-    async with raw_server(http(), ssl=served_as(authority, "127.0.0.1")) as server:
-        async with GalileoSessions("k", base_url=server.url, ssl=trusting) as galileo:
-            assert await galileo.count(PROJECT) == 7
 
 
 @pytest.mark.parametrize(

@@ -3,29 +3,23 @@
 import asyncio
 import math
 import pickle
-import random
-from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from support.clients import client
 from support.clock import virtual_time
 from support.inside import idle
 from support.projects import Source, ids, numbered, slowly, when
-from support.servers import PROJECT, http, raw_server, until
-from support.services import Service, serving
+from support.servers import http, raw_server, until
 
 import galileo_sessions as gs
 from galileo_sessions import (
     Col,
     CountQuery,
-    GalileoError,
     GalileoSessions,
     Limits,
     NotFoundError,
     Retry,
     ServerError,
-    Timeouts,
 )
 
 WHERE = Col("input").contains("x")
@@ -175,59 +169,3 @@ async def test_several_streams_share_one_queue():
             assert idle(galileo)
     assert [report.total for report in reports] == [140] * 3
     assert most == 4
-
-
-class Chaotic(Service):
-    """Answers each request in another way, the same in each run."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.random = random.Random(7)
-
-    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
-        """Answers well, late, badly, in part or not at all."""
-        later = asyncio.get_running_loop().call_later
-        match self.random.randrange(12):
-            case 0:
-                answer(http(503, ""))
-            case 1:
-                answer(http(429, "", Retry_After="0"))
-            case 2:
-                answer(b"garbage\r\n\r\n")
-            case 3:
-                answer.__self__.transport.abort()
-            case 4:
-                answer(http()[:-3])
-                later(0.001, answer.__self__.transport.close)
-            case 5:
-                answer(http()[:-3])  # and nothing more
-            case 6:
-                later(0.01, answer, http())
-            case _:
-                answer(http())
-
-
-@pytest.mark.parametrize("ordered", [False, True])
-@virtual_time
-async def test_all_troubles_at_once(ordered):
-    """With all faults at once each target has one result, and nothing remains at the end."""
-    asyncio.get_running_loop().set_debug(False)
-    arguments = {"timeouts": Timeouts(attempt=0.1), "limits": Limits(initial=30), "retry": Retry(backoff=0.01)}
-    async with serving(Chaotic()) as service, client(service.url, jitter=0.5, **arguments) as galileo:
-        singles = [asyncio.create_task(galileo.count(PROJECT)) for _ in range(60)]
-        for number, single in enumerate(singles[::2]):
-            asyncio.get_running_loop().call_later(number * 0.003, single.cancel)
-        async with galileo.count_many(ids(200), ordered=ordered) as stream:
-            results = [result async for result in stream]
-        outcomes = await asyncio.gather(*singles, return_exceptions=True)
-        assert idle(galileo)
-        await until(lambda: len(service.connections) <= 64)
-    indices = [result.index for result in results]
-    assert (indices if ordered else sorted(indices)) == list(range(200))
-    assert {result.total_count for result in results if result.ok} == {7}
-    assert all(isinstance(result.error, GalileoError) for result in results if not result.ok)
-    assert all(result.attempts for result in results)
-    assert {type(outcome) for outcome in outcomes if not isinstance(outcome, GalileoError)} <= {
-        int,
-        asyncio.CancelledError,
-    }

@@ -62,14 +62,16 @@ async def test_broken_answers(behave, error, attempts, injected):
     assert server.url in str(caught) or error is ProtocolError
 
 
+BOMB = gzip.compress(bytes(50_000_000))
+
+
 @pytest.mark.parametrize("coding", ["gzip", " X-GZIP ", "br"])
-@pytest.mark.parametrize("status", [401, 404, 422, 429, 503])
+@pytest.mark.parametrize("status", [404, 503])
 async def test_a_status_decides_before_a_compressed_page(status, coding):
     """A page that a gateway compressed is the error of its status, without its text."""
-    page = gzip.compress(bytes(50_000_000))
-    async with raw_server(answers(http(status, page, Content_Encoding=coding), http())) as server:
+    async with raw_server(answers(http(status, BOMB, Content_Encoding=coding), http())) as server:
         async with client(server.url) as galileo:
-            if status in (429, 503):
+            if status == 503:
                 assert await galileo.count(PROJECT) == 7
                 return
             error = await failure(galileo)
@@ -89,7 +91,7 @@ async def a_gibibyte(number: int, writer: asyncio.StreamWriter) -> None:
 
 TOO_MUCH = {
     "a 1 GiB body": a_gibibyte,
-    "a gzip bomb": http(200, gzip.compress(bytes(50_000_000)), Content_Encoding="gzip"),
+    "a gzip bomb": http(200, BOMB, Content_Encoding="gzip"),
 }
 
 

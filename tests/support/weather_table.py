@@ -71,6 +71,7 @@ def plain() -> dict[str, Weather]:
     return table | {
         "queue 8 x 20 ms": Weather(lambda: Queue(8, 0.02), 4_000, 10.0, 1.0, 1.15),
         "queue 8 x 20 ms, spread": Weather(lambda: Queue(8, 0.02, spread=1.0), 4_000, 10.0, 1.0, 1.35),
+        "latency 40 ms, spread": Weather(lambda: Service(0.04, 1.0), 600, unlimited(600, 0.04) + 0.4, 1.0, 3.0),
         "queue 200 x 100 ms": Weather(lambda: Queue(200, 0.1), 20_000, 10.1, 1.0, 1.15),
         "melts beyond 16": Weather(Melt, 8_000, 8_000 * 0.02 / 16, 1.02, 1.4),
         "1 % slow by 20 times": Weather(
@@ -169,6 +170,7 @@ def crowds() -> dict[str, Weather]:
         shared = {"requests": 1.12, "wall": 1.3, "clients": clients, "stagger": stagger}
         table[f"{clients} share 200 a second"] = Weather(lambda: Bucket(200, 20), 12_000, 60.0, **shared)
         table[f"{clients} share 40 at once"] = Weather(lambda: Capacity(40, 0.1), 24_000, 60.0, **shared)
+    table["6 share 20 % 503"] = Weather(lambda: Mixed(0.2, "refused"), 6_000, 0.76, 1.4, 10.0, clients=6, fairness=0.65)
     # Nothing is refused here, so each client learns of the others by latency alone: 1.4 to 2 times, by the seed.
     table["3 share what melts beyond 16"] = Weather(
         Melt, 24_000, 24_000 * 0.02 / 16, 1.02, 2.1, clients=3, stagger=2.0, fairness=0.85
