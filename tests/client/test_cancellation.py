@@ -72,3 +72,18 @@ async def test_the_callers_own_timeout_is_shorter():
                 await galileo.count(PROJECT)
         assert type(caught.value) is TimeoutError
     assert idle(galileo)
+
+
+async def test_cancelled_counts_are_not_successes():
+    """Counts that their callers cancelled don't raise the limit of requests at once."""
+    async with raw_server(silence) as server, client(server.url) as galileo:
+        at_once = width(galileo)
+        for _ in range(3):
+            tasks = [asyncio.create_task(galileo.count(PROJECT)) for _ in range(at_once)]
+            before = len(server.requests)
+            await until(lambda before=before: len(server.requests) == before + at_once)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        assert width(galileo) == at_once
+        assert idle(galileo)
