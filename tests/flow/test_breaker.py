@@ -130,7 +130,7 @@ def test_time_in_which_nobody_waits_does_not_count() -> None:
 def test_patience_is_counted_from_the_first_failure_of_the_row() -> None:
     """Not from when it opened, nor from an earlier row; late failures change nothing."""
     breaker = Breaker()
-    breaker.failed(0.0, 2, None)
+    breaker.failed(1.0, 2, None)
     breaker.passed(4.0, 3)
     for number in range(4, 12):
         assert 0.0 == breaker.seconds_open(100.0)
