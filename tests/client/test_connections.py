@@ -96,28 +96,17 @@ async def test_a_proxy_that_does_not_answer_connect():
     assert 6.3 <= error.attempts[0].elapsed < 6.35
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    """A certificate authority that nobody trusts by default."""
-    return trustme.CA()
-
-
-def served_as(authority: trustme.CA, name: str) -> ssl.SSLContext:
-    """The TLS context of a server with this name."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(name).configure_cert(context)
-    return context
-
-
 @pytest.mark.parametrize(
     ("name", "trusts"), [("127.0.0.1", False), ("elsewhere.example", True)], ids=["unknown CA", "wrong name"]
 )
-async def test_tls_that_is_not_trusted(authority, name, trusts):
+async def test_tls_that_is_not_trusted(name, trusts):
     """An unknown CA or a wrong host name raises TLSError after one attempt, before a request is sent."""
-    context = ssl.create_default_context()
+    authority, context = trustme.CA(), ssl.create_default_context()
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name).configure_cert(serving)
     if trusts:
         authority.configure_trust(context)
-    async with raw_server(http(), ssl=served_as(authority, name)) as server:
+    async with raw_server(http(), ssl=serving) as server:
         async with GalileoSessions("k", base_url=server.url, ssl=context) as galileo:
             with pytest.raises(gs.TLSError, match="ssl=") as caught:
                 await galileo.count(PROJECT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from datetime import UTC, datetime
 from typing import Any
 
@@ -148,12 +147,3 @@ async def test_many_columns_are_read() -> None:
             with pytest.raises(ProtocolError, match="8,388,608 bytes"):
                 await galileo.columns(PROJECT)
             assert 2 == len(server.requests)
-
-
-async def test_a_debug_line_names_the_path(caplog: pytest.LogCaptureFixture) -> None:
-    """The debug line of an attempt names the path of the columns."""
-    caplog.set_level(logging.DEBUG, "galileo_sessions")
-    async with raw_server(http(body=ANSWER)) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        await galileo.columns(PROJECT)
-    (record,) = [record for record in caplog.records if record.name == "galileo_sessions"]
-    assert record.getMessage().startswith("POST /v2/projects/{project_id}/sessions/available_columns: attempt 1")

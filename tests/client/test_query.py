@@ -327,7 +327,6 @@ def test_the_documents_own_example_loads() -> None:
         ),
         pytest.param({"project_id": PROJECT, "filters": 1}, ["filters"], ["a list of leaves", "1"], id="number"),
         pytest.param({"project_id": PROJECT, "filters": {}}, ["filters"], ["a list of leaves"], id="empty object"),
-        pytest.param({"project_id": PROJECT, "filters": ""}, ["filters"], ["a list of leaves"], id="empty text"),
         pytest.param({"project_id": PROJECT, "filters": False}, ["filters"], ["a list of leaves"], id="false"),
         pytest.param(
             {"project_id": PROJECT, "filter_tree": {"and": []}},

@@ -97,32 +97,3 @@ async def test_a_reset_that_is_far_away_is_waited_for_as_a_retry_after_at_most()
         assert 120 <= asyncio.get_running_loop().time() - began < 124
     assert report.errors == ()
     assert len(server.requests) == 3
-
-
-@virtual_time
-async def test_a_reset_that_is_a_whole_second_of_the_clock_costs_no_more_than_refusals():
-    """20 in each second, told by the second that comes next: 100 counts take hardly longer than without headers."""
-    clock = asyncio.get_running_loop().time
-    took: dict[bool, float] = {}
-
-    def behave(*, tells: bool):
-        used: dict[int, int] = {}
-
-        async def answer(number: int, writer: asyncio.StreamWriter) -> None:
-            second = int(clock())
-            used[second] = used.get(second, 0) + 1
-            left = max(0, 20 - used[second])
-            fields = {"Date": DATE.replace("00:00 ", f"{second // 60:02}:{second % 60:02} ")}
-            if tells:
-                fields |= {"X_RateLimit_Remaining": str(left), "X_RateLimit_Reset": str(THEN + second + 1)}
-            writer.write(http(**fields) if used[second] <= 20 else http(429, "", **fields))
-
-        return answer
-
-    for tells in (False, True):
-        async with raw_server(behave(tells=tells)) as server, client(server.url) as galileo:
-            began = clock()
-            report = await galileo.count_all(ids(100))
-            took[tells] = clock() - began
-        assert report.errors == ()
-    assert took[True] < 1.3 * took[False]

@@ -1,7 +1,6 @@
 """Retry-After: how it is read, how long it delays a retry, and that it holds for all counts."""
 
 import asyncio
-import itertools
 import math
 from datetime import timedelta
 from email.utils import format_datetime
@@ -155,25 +154,6 @@ async def test_a_retry_after_holds_for_the_refused_count_while_others_pass():
     (again,) = [result for result in report.results if len(result.attempts) == 2]
     assert 2 <= again.attempts[1].waited < 2.2
     assert times["others"][-2] - times["refused"][0] < 1
-
-
-@virtual_time
-async def test_a_retry_after_holds_for_everybody_when_nobody_passes():
-    """Where all are refused with Retry-After: 2, one request is sent every 2 s, whoever waits."""
-    clock = asyncio.get_running_loop().time
-    times: list[float] = []
-
-    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        times.append(clock() - began)
-        writer.write(http(429, "", Retry_After="2") if times[-1] < 9 else http())
-
-    async with raw_server(behave) as server, client(server.url) as galileo:
-        began = clock()
-        report = await galileo.count_all(ids(100))
-    assert report.errors == ()
-    probes = [at for at in times if 1 < at < 9]
-    assert 3 <= len(probes) <= 5
-    assert min(later - before for before, later in itertools.pairwise(probes)) >= 2
 
 
 @virtual_time
