@@ -65,7 +65,7 @@ __all__ += _columns.__all__
 __all__ += _nodes.__all__
 
 for _public in [globals()[name] for name in __all__]:
-    if isinstance(_public, type):  # pickles, tracebacks and reprs name what users import, wherever it is defined
+    if isinstance(_public, type):  # so that pickles, tracebacks and reprs show the path that users import
         _public.__module__ = __name__
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MAX_LABEL = 80  # characters of a label in a chart
-_MAX_ROWS, _MAX_CELL = 100, 200  # of a table in a notebook: rows, and characters of a cell
+_MAX_ROWS, _MAX_CELL = 100, 200  # in a notebook's table: rows, and characters of a cell
 _MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 80
@@ -32,12 +32,12 @@ def brief(value: object) -> str:
 
 def bar(count: int | None, top: int, width: int) -> str:
     """
-    A horizontal bar, to an eighth of a column; at least an eighth, unless the count is 0 or None.
+    A horizontal bar, in steps of an eighth of a column; at least one step long, unless the count is 0 or None.
 
     Args:
-        count: What it shows.
+        count: The count that it shows.
         top: The count of the longest bar.
-        width: The columns of the longest bar.
+        width: The length of the longest bar, in columns.
     """
     if not count or not width:
         return ""
@@ -51,12 +51,12 @@ def some(number: int, what: str) -> str:
 
 
 def printable(text: str) -> str:
-    """The text, in which everything that could control a terminal is escaped, except line breaks."""
+    """The text, with everything escaped that could control a terminal, except line breaks."""
     return "".join([c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text])
 
 
 def text_table(rows: Iterable[Sequence[str]]) -> str:
-    """Rows of printable cells as aligned lines; a column whose cells are empty below its head is left out."""
+    """Rows of printable cells as aligned lines. Columns that are empty below the head are left out."""
     filled = [column for column in zip(*rows, strict=True) if any(column[1:])]
     widths = [max(map(len, column)) for column in filled]
     return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*filled, strict=True)])
@@ -68,8 +68,8 @@ def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: i
 
     Args:
         counts: Labels and counts; None means that the count failed.
-        width: The columns of the longest line, unless labels are long; 0 draws no bars.
-        total: If given, each count's share of it is shown as well.
+        width: The length of the longest line, unless labels are long; 0 draws no bars.
+        total: If given, each line also shows the count's share of it.
     """
     labels = [shortened(label) for label, _ in counts]
     numbers = ["failed" if count is None else _number(count, total) for _, count in counts]
@@ -89,18 +89,18 @@ def _number(count: int, total: int | None) -> str:
 
 
 def shortened(text: str, most: int = _MAX_LABEL) -> str:
-    """The text with escapes for what isn't printable, and cut to `most` characters."""
+    """The text, with unprintable characters escaped, cut to `most` characters."""
     shown = text if text.isprintable() else repr(text)[1:-1]
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 # ---- notebooks -------------------------------------------------------------------------------------------------------
-# Everything is escaped, so that no text of a filter or of the service becomes markup.
+# Everything is escaped, so that text from a filter or the service can't become markup.
 
 
 @singledispatch
 def drawing(value: object) -> str:
-    """The drawing of a value. Modules register the drawings of their classes here; other values have their repr."""
+    """The drawing of a value. Modules register drawings for their classes here; the default is the repr."""
     return repr(value)
 
 
@@ -110,7 +110,7 @@ def html_drawing(value: object) -> str:
 
 
 class Html(str):
-    """Markup of our own, which isn't escaped."""
+    """Markup made by this module, which isn't escaped."""
 
     __slots__ = ()
 
@@ -135,7 +135,7 @@ def html_table(
 
 
 def html_chart(head: Sequence[str], counts: Sequence[tuple[str, int | None]], caption: str, total: int | None) -> str:
-    """A table for a notebook, with a bar for each count, and its share of a total if that is given."""
+    """A table for a notebook, with a bar for each count and, if there is a total, the count's share."""
     top = max([count or 0 for _, count in counts[:_MAX_ROWS]], default=0) or 1
     share = "" if total is None else "share"
     rows = ((label, *_html_count(count, top, total)) for label, count in counts)
@@ -146,7 +146,7 @@ def _html_count(count: int | None, top: int, total: int | None) -> tuple[str, st
     if count is None:
         return "", "", ""
     share = "" if total is None else f"{count / (total or 1):.1%}"
-    length = f"{12 * count / top:.2f}em"  # of a bar; one of characters would show lines between bars
+    length = f"{12 * count / top:.2f}em"  # of a bar; block characters would leave lines between the bars
     return f"{count:,}", share, Html(f'<div style="width: {length}; height: 0.8em; background: currentColor"></div>')
 
 

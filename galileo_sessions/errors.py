@@ -73,7 +73,7 @@ __all__ = [
 
 
 class Counted(Protocol):
-    """The part of a `CountQuery` that identifies an error. It is a protocol, because this module imports no queries."""
+    """The part of a `CountQuery` that errors need. It is a protocol, because this module doesn't import queries."""
 
     @property
     def project_id(self) -> str: ...
@@ -85,20 +85,20 @@ class GalileoError(Exception):
     """
     The root of the tree: `except GalileoError` catches all that this package raises.
 
-    Its text ends with the project, and with the number of attempts and the seconds waited if there were several.
+    Its text ends with the project and, after several attempts, with their number and the seconds waited.
 
     Attributes:
-        query (CountQuery | None): What was counted, if a request raised this.
+        query (CountQuery | None): The query, if a request raised this.
         attempts: The attempts of that request, oldest first.
         elapsed: Seconds from the call to this error.
-        report (CountReport | None): What `count_all` had counted until it raised this.
+        report (CountReport | None): The results until then, if `count_all` raised this.
     """
 
     query: Counted | None = None
     attempts: tuple["Attempt", ...] = ()
     elapsed: float | None = None
     report: Any = None
-    _is_final = False  # whether another attempt would bring the same error, where the class doesn't say
+    _is_final = False  # whether a retry would bring the same error; set where the class alone can't tell
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -140,28 +140,28 @@ def _rebuild(cls: type[GalileoError], args: tuple[Any, ...]) -> GalileoError:
 
 @frozen
 class Attempt:
-    """One try to send a request and to get its response."""
+    """One try to send a request and get its response."""
 
     number: int
     """1 for the first."""
     status: int | None
-    """The HTTP status, or None if no response came."""
+    """The HTTP status, or None if no response arrived."""
     error: GalileoError | None
-    """What went wrong, or None."""
+    """The attempt's error, or None."""
     waited: float
-    """Seconds waited before it: for a permit, a pause or a backoff."""
+    """Seconds waited before this attempt: for a permit, a pause or a backoff."""
     elapsed: float
-    """Seconds from the permit to send to the last byte, or to the error."""
+    """Seconds from the permit until the last byte, or until the error."""
     width: int = 0
-    """How many requests at once the client allowed after this one."""
+    """How many requests at once the client allowed after this attempt."""
     rate: float = 0.0
-    """How many requests a second the client allowed after this one; infinite until the service has refused one."""
+    """How many requests a second the client allowed after this attempt; infinite until the service refuses one."""
     breaker_open: bool = False
-    """Whether the client then sent only single probes, because the service refused everything."""
+    """Whether the client sent only single probes after this attempt, because the service refused everything."""
 
 
 class ConfigurationError(GalileoError, ValueError):
-    """The client can't work with a setting or an argument; the text says what to write instead."""
+    """A setting or an argument can't be used; the text says what to write instead."""
 
 
 class FilterError(GalileoError, ValueError):
@@ -169,7 +169,7 @@ class FilterError(GalileoError, ValueError):
 
 
 class FilterTypeError(FilterError, TypeError):
-    """A value or an operand of a type that a filter can't hold."""
+    """A value or an operand whose type a filter can't hold."""
 
 
 class FilterTooLargeError(FilterError):
@@ -206,10 +206,10 @@ class FilterParseError(FilterError):
 
 class FilterCheckError(FilterError):
     """
-    A filter that doesn't fit a project's columns; the text marks the leaves at fault.
+    A filter that doesn't fit a project's columns; the text marks the leaves that don't fit.
 
     Attributes:
-        issues: One for each of these leaves; `loc` is its path in `dump_filter(where)`, and `node` the leaf.
+        issues: One for each of these leaves; `loc` is its path in `dump_filter(where)`, and `node` is the leaf.
     """
 
     def __init__(self, message: str, *, issues: tuple["Issue", ...] = ()) -> None:
@@ -230,15 +230,15 @@ class DateAsTextWarning(UserWarning):
 
 
 class ZeroCountWarning(UserWarning):
-    """A count is 0, and its filter doesn't fit the project's columns: one doesn't exist, or has another type."""
+    """A count is 0, and its filter uses a column that the project doesn't have, or that has another type."""
 
 
 class TransportError(GalileoError):
-    """No complete response came. The request can be sent again, because counting changes nothing."""
+    """No complete response arrived. The request can be sent again, because counting changes nothing."""
 
 
 class ConnectError(TransportError):
-    """No connection: the host is unknown or refuses, or this process has no file descriptor left."""
+    """No connection was made: the host is unknown or refuses it, or this process has no file descriptor left."""
 
 
 class TLSError(ConnectError):
@@ -254,7 +254,7 @@ class AttemptTimeoutError(TransportError, TimeoutError):
     One attempt took longer than `Timeouts` allow.
 
     Attributes:
-        phase: What the attempt was waiting for: "connect", "response" (the head of one) or "body".
+        phase: What the attempt was waiting for: "connect", "response" (its status and headers) or "body".
     """
 
     def __init__(self, message: str, *, phase: Literal["connect", "response", "body"]) -> None:
@@ -281,13 +281,13 @@ class DeadlineExceededError(GalileoError, TimeoutError):
 
 class ResponseError(GalileoError):
     """
-    The service answered with a status other than 200. A subclass says more about the most common ones.
+    The service answered with a status other than 200. The most common statuses have subclasses.
 
     Attributes:
         status: The HTTP status.
         headers: The response's headers by lower-case name, without cookies.
         body: The beginning of the body as text, at most 2 KiB.
-        retry_after: Seconds that the service asked to wait, or None.
+        retry_after: Seconds to wait, from the Retry-After header, or None.
     """
 
     def __init__(
@@ -307,11 +307,11 @@ class ResponseError(GalileoError):
 
 
 class RedirectError(ResponseError):
-    """3xx: the client follows no redirect, because it could carry the key elsewhere."""
+    """3xx: the client doesn't follow redirects, because they could send the key elsewhere."""
 
 
 class AuthenticationError(ResponseError):
-    """401: the service doesn't know the credentials."""
+    """401: the service rejects the credentials."""
 
 
 class LoginError(AuthenticationError):
@@ -319,19 +319,19 @@ class LoginError(AuthenticationError):
 
 
 class PermissionDeniedError(ResponseError):
-    """403: the credentials are known, but can't read this project."""
+    """403: the credentials are valid, but can't read this project."""
 
 
 class NotFoundError(ResponseError):
-    """404: there is no such project, or the base URL isn't the API's."""
+    """404: the project doesn't exist, or the base URL isn't the API's."""
 
 
 @frozen
 class Issue:
-    """One entry of a 422, as FastAPI writes it, or of a catalog's check."""
+    """One entry of a 422 in FastAPI's form, or one leaf that fails a catalog's check."""
 
     loc: tuple[str | int, ...]
-    """The path in the request, ("body", "filter_tree", …), or, for a check, in the filter."""
+    """The path in the request, ("body", "filter_tree", …), or for a check, in the filter."""
     msg: str
     type: str
     node: object = None
@@ -340,7 +340,7 @@ class Issue:
 
 class ValidationError(ResponseError):
     """
-    422: the service can't read the request.
+    422: the request isn't valid.
 
     Attributes:
         issues: The entries of the response's `detail`; empty if that isn't a list.
@@ -352,7 +352,7 @@ class ValidationError(ResponseError):
 
 
 class RateLimitedError(ResponseError):
-    """429: too many requests; `retry_after` has the seconds to wait, if the service gives them."""
+    """429: too many requests; `retry_after` is the time to wait, if the service gives one."""
 
 
 class ServerError(ResponseError):

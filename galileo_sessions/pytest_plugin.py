@@ -11,7 +11,7 @@ import pytest
 
 from galileo_sessions.client.client import GalileoSessions
 
-if TYPE_CHECKING:  # every run of pytest loads this file, even if no test needs a server or pydantic is missing
+if TYPE_CHECKING:  # pytest always loads this file, even without pydantic, or if no test needs a server
     from galileo_sessions.local import LocalGalileo
 
 _STRICT = "galileo_sessions_strict"
@@ -34,7 +34,7 @@ def local_galileo_sessions() -> Iterable[Mapping[str, object]]:
 @pytest.fixture
 def local_galileo_strict(pytestconfig: pytest.Config) -> bool:
     """
-    Whether `local_galileo` refuses a filter that doesn't fit its sessions' columns: this plugin's ini option.
+    Whether `local_galileo` refuses a filter that doesn't fit its sessions' columns. Default: the ini option.
 
     Override this fixture for one module or class.
     """
@@ -50,7 +50,7 @@ def local_galileo(
     """
     A running `LocalGalileo`. The environment points to it, so the app's own `GalileoSessions()` counts there.
 
-    It runs in its own thread, so the app can run in the test's event loop, in another one, or in a process.
+    The server runs in its own thread, so the app can run in the test's event loop, another loop, or another process.
     """
     from galileo_sessions.local import LocalGalileo  # noqa: PLC0415
 
@@ -62,7 +62,7 @@ def local_galileo(
         yield server
 
 
-# Without pytest-asyncio, another plugin for asynchronous fixtures can run it, such as anyio's.
+# Without pytest-asyncio, another plugin for asynchronous fixtures, such as anyio's, can run the fixture.
 _async_fixture: Callable[[Callable[..., AsyncIterator[GalileoSessions]]], object] = (
     import_module("pytest_asyncio").fixture if find_spec("pytest_asyncio") else pytest.fixture
 )
@@ -73,7 +73,7 @@ async def galileo_sessions_client(local_galileo: LocalGalileo) -> AsyncIterator[
     """
     A `GalileoSessions` that counts in `local_galileo` and is closed after the test. It needs pytest-asyncio.
 
-    It belongs to the test's event loop, so pytest-asyncio's loop scopes of fixtures and tests must be the same.
+    It belongs to the test's event loop, so pytest-asyncio needs the same loop scope for fixtures and tests.
     """
     async with GalileoSessions(local_galileo.api_key, base_url=local_galileo.url) as galileo:
         yield galileo

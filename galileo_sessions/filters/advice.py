@@ -1,7 +1,7 @@
 """
-The text of refusals: what is wrong, and what to write instead.
+The texts of errors: what is wrong, and what to write instead.
 
-Everything here runs after something was refused, so none of it has to be fast.
+This code runs only after something was refused, so it doesn't have to be fast.
 """
 
 import difflib
@@ -27,7 +27,7 @@ REPLACE_ZONE = "Write value.replace(tzinfo=timezone.utc), or value.astimezone() 
 EMPTY_AND = 'an empty "and" would count all sessions. Leave out "filter_tree" if that is meant'
 
 MAX_NAMES = 1_000  # names that a misspelt one is compared with
-_LIKELY = 20  # of these, the ones with about the same letters are compared closely, which is slow
+_LIKELY = 20  # of these, only the names with the most similar letters are compared closely, which is slow
 _MAX_NAME = 100  # characters that are compared; the time grows with their square
 
 _NO_PATTERN = "The API has contains, but no test for patterns, or for how text begins or ends"
@@ -39,7 +39,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("startswith", "starts_with", "endswith", "like"), _NO_PATTERN),
     **dict.fromkeys(("is_null", "is_not_null", "isnull", "isna"), _NO_MISSING),
 }
-"""What other libraries call a method: its name here, or what to say."""
+"""Method names in other libraries, each with the name here or a hint."""
 
 _TIME = re.compile(r"(?!9999)\d{4}-\d\d(-\d\d([Tt ]\d\d:\d\d.*)?)?", re.ASCII)
 _NUMBER = re.compile(r"[-+]?\d{1,15}(\.\d{1,15})?", re.ASCII)
@@ -55,7 +55,7 @@ _BY_KEY = {
     **dict.fromkeys(("filters", "project_id"), ". load_query(data) reads a whole query"),
     **dict.fromkeys(("type", "column_id"), '. Write {"filter": {...}} around a leaf'),
 }
-"""What to write for a JSON object that isn't a node, by a key that it has."""
+"""What to write for a JSON object that isn't a node, by one of its keys."""
 _MILLISECONDS = 10**11  # as seconds, this would be in the year 5138
 
 
@@ -78,7 +78,7 @@ def did_you_mean(
     A question that suggests the most similar known name, whatever its case, or `otherwise`.
 
     Args:
-        name: What was written. Only text resembles a name.
+        name: The value that was written. Only text can resemble a name.
         known: The names; the first 1,000 are compared.
         otherwise: The result if no name is similar.
         meanings: What to write for a name, if that isn't the name itself.
@@ -101,7 +101,7 @@ def sentence(hint: str) -> str:
 
 
 def no_such_method(column: Column, name: str) -> str:
-    """Says which methods a column has instead of this one, and how to write what was probably meant."""
+    """The text for an unknown method: which methods the column has, and what was probably meant."""
     kind = column.filter_type
     has, partitions = (METHODS, ()) if kind is None else (kind.methods, kind.partitions)
     known = (*has, *partitions)
@@ -110,7 +110,7 @@ def no_such_method(column: Column, name: str) -> str:
 
 
 def _other_method(column: Column, known: tuple[str, ...], name: str) -> str:
-    """What to write for a method of another type or of another library, or an empty text."""
+    """What to write for a method of another type or another library, or an empty string."""
     method = _ELSEWHERE.get(name, name)
     if method in known:
         return f"Write {brief(column)}.{method}(...)"
@@ -133,7 +133,7 @@ def _for_each(column: str, method: str, values: str = "values") -> str:
 
 
 def expected_filter(value: Any, symbol: str = "") -> FilterTypeError:
-    """The error for a value that isn't a filter, next to `&` or `|` if that is the symbol."""
+    """The error for a value that isn't a filter; `symbol` is the `&` or `|` next to it, if there is one."""
     hint = f'. {symbol} binds tighter than == and <. Write (Col("a") == 1) {symbol} (Col("b") == 2)' if symbol else ""
     if value is None:
         hint = ". For no condition write ALWAYS"
@@ -154,12 +154,12 @@ def naive_in_record(column_id: str, value: datetime) -> FilterError:
     return FilterError(f"the session's {column_id}, {brief(value)}, {NO_OFFSET}. {REPLACE_ZONE}")
 
 
-# ---- values next to a column -----------------------------------------------------------------------------------------
+# ---- values that a column is compared with ---------------------------------------------------------------------------
 
 
 @contextmanager
 def calling(column: Column, method: str, *arguments: object) -> Generator[None, None, None]:
-    """Wraps a call of a column's method: errors begin with the call, and say what to write instead of a value."""
+    """Wraps a call of a column's method. Errors begin with the call, and say what to write instead of a value."""
     try:
         yield
     except FilterError as error:
@@ -210,7 +210,7 @@ def _instead(column: Column, method: str, arguments: tuple[object, ...], value: 
 
 
 def _takes(wanted: FilterType | None, method: str, given: FilterType | None) -> bool:
-    """Whether a column of the wanted type, None for any, is compared with values of the given type."""
+    """Whether a column of the wanted type (None for any) can be compared with values of the given type."""
     if given is FilterType.TEXT and (method in LIST_OPERATORS or wanted in (FilterType.COLLECTION, FilterType.ID)):
         return True
     if wanted is None and method not in LIST_OPERATORS:
@@ -237,7 +237,7 @@ def _plain(value: object) -> str:
 
 
 def _as_time(column_id: str, method: str, arguments: tuple[object, ...]) -> str:
-    """The comparison with the times that text, days or seconds since 1970 stand for, or an empty text."""
+    """The comparison with the times that text, days or seconds since 1970 stand for, or an empty string."""
     spans = [span for each in arguments if (span := _span(each)) is not None]
     if len(spans) < len(arguments) or method not in FilterType.DATE.methods:
         return ""
@@ -270,7 +270,7 @@ def _span(value: object) -> tuple[str, str] | None:
 
 
 def date_as_text(column: Column, operator: str, value: str) -> str:
-    """The text of the warning that a column without a type compares a time as text; empty if the value isn't one."""
+    """The warning that a column without a type compares a time as text; empty if the value isn't a time."""
     if _span(value) is None:
         return ""
     column_id, comparison = brief(column.column_id), f"{operator}({brief(value)})"
@@ -283,7 +283,7 @@ def date_as_text(column: Column, operator: str, value: str) -> str:
 
 
 def instead_of_node(data: object) -> str:
-    """What to write where plain data isn't a node of a filter_tree, or an empty text."""
+    """What to write where plain data isn't a node of a filter_tree, or an empty string."""
     if isinstance(data, str | bytes | bytearray):
         is_json = data[:1] in ("{", "[", b"{", b"[")
         return ". Write load_filter(json.loads(text))" if is_json else ". parse_filter reads filters as text"

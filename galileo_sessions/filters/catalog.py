@@ -2,7 +2,7 @@
 A project's columns, typed and as plain data, and the check of a filter against them.
 
 A check looks at a column's allowed values only where a filter selects sessions with certain values, as `==` and `~(!=)`
-do, and only if all allowed values have the type that the column's filters have.
+do, and only if all allowed values are of the type that the column's filters take.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -57,7 +57,7 @@ def _texts(value: object) -> tuple[str, ...]:
 @frozen
 class ColumnInfo:
     """
-    What the API says about a column. Its enums are text here, since the API may add members.
+    What the API says about a column. Enums are text here, since the API may add members.
 
     Raises:
         FilterError: if a field has the wrong type, or the `id` is empty.
@@ -77,9 +77,9 @@ class ColumnInfo:
     group_label: str | None = field(default=None, converter=optional(as_text))
     description: str | None = field(default=None, converter=optional(as_text))
     allowed_values: tuple[Any, ...] = field(default=(), converter=_items, hash=False)
-    """The only values that the column has, without null; empty if there is no such list."""
+    """The only values that the column can have, without null; empty if the service doesn't list them."""
     applicable_types: tuple[str, ...] = field(default=(), converter=_texts)
-    """The records that have the column, such as session, trace, llm."""
+    """The types of records that have the column, such as session, trace, llm."""
     filterable: bool = field(default=True, converter=as_boolean)
     multi_valued: bool = field(default=False, converter=as_boolean)
     is_empty: bool = field(default=False, converter=as_boolean)
@@ -103,9 +103,9 @@ class ColumnCatalog(Mapping[str, Any]):
     """
     The columns of a project: a mapping from column id to the column, typed by its filter type.
 
-    `catalog["score"]` is a `NumberCol` if the project has a number of this name; type checkers see Any.
+    `catalog["score"]` is a `NumberCol` if the project has a number column of this name; type checkers see Any.
     A column without a filter type, or with one that this version doesn't know, is a `Col`.
-    Of several columns with the same id, the last one counts, as in a dict.
+    If several columns have the same id, the last one is kept, as in a dict.
     """
 
     columns: tuple[ColumnInfo, ...] = field(converter=_columns)
@@ -137,7 +137,7 @@ class ColumnCatalog(Mapping[str, Any]):
         What the API says about a column.
 
         Raises:
-            UnknownColumnError: if there is no such column. It names the column with the most similar name, and is also
+            UnknownColumnError: if the column doesn't exist. The text names the most similar column; the error is also
                 a `KeyError`.
         """
         info = self._infos.get(column_id)
@@ -176,11 +176,11 @@ class ColumnCatalog(Mapping[str, Any]):
 
     def text(self, column_id: str) -> TextCol:
         """
-        The column as a `TextCol`, for type checkers, too. `number`, `date`, `boolean`, `collection`, `id` work alike.
+        The column as a `TextCol`, also to type checkers. `number`, `date`, `boolean`, `collection`, `id` work alike.
 
         Raises:
             FilterTypeError: if the column has another type. A column without a type can have any of these types.
-            UnknownColumnError: if there is no such column.
+            UnknownColumnError: if the column doesn't exist.
         """
         return self._typed(column_id, TextCol)
 
@@ -220,7 +220,7 @@ class ColumnCatalog(Mapping[str, Any]):
         return len(self._infos)
 
     def __contains__(self, column_id: object) -> bool:
-        return column_id in self._infos  # Mapping's would first look for a similar name
+        return column_id in self._infos  # Mapping's own method would first look for a similar name
 
     def __str__(self) -> str:
         rows = [[display.printable(" ".join(cell.split())) for cell in _cells(info)] for info in self.columns]
@@ -237,7 +237,7 @@ class ColumnCatalog(Mapping[str, Any]):
 
 
 def _cells(info: ColumnInfo) -> tuple[str, ...]:
-    """What a table shows of a column: its id, filter type, label, allowed values and description."""
+    """A column's row in a table: its id, filter type, label, allowed values and description."""
     filter_type = info.filter_type or "" if info.filterable else "not filterable"
     allowed = ", ".join([value if isinstance(value, str) else brief(value) for value in info.allowed_values])
     return info.id, filter_type, info.label or "", allowed, info.description or ""
@@ -252,7 +252,7 @@ def load_catalog(data: object) -> ColumnCatalog:
     """
     The catalog for plain data: what `dump_catalog` returns, or the API's response.
 
-    Unknown keys and null values are ignored. Of several columns with the same id, the last one counts.
+    Unknown keys and null values are ignored. If several columns have the same id, the last one is kept.
 
     Raises:
         FilterDecodeError: with the path to the first fault, such as `.columns[3].id`.
@@ -283,8 +283,8 @@ def _unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, hint:
 _Allowed: TypeAlias = Callable[[ColumnInfo, bool], frozenset[Any]]
 
 
-def _allowed_values(info: ColumnInfo, fold: bool) -> frozenset[Any]:  # functools.cache
-    """A column's allowed values, to compare with those in filters; empty if any has a different type."""
+def _allowed_values(info: ColumnInfo, fold: bool) -> frozenset[Any]:  # `check` caches it
+    """A column's allowed values, to compare with those in filters; empty if one has another type."""
     wanted = FilterType.TEXT if info.filter_type == FilterType.COLLECTION else info.filter_type
     one_of_each_type: dict[type[object], object] = {type(value): value for value in info.allowed_values}
     if any(filter_type_of(value) != wanted for value in one_of_each_type.values()):

@@ -2,7 +2,7 @@
 Columns, whose comparisons make filters.
 
 `Col("score")` infers the filter type from the value.
-`Col.number("score")` states it, and has only the operators that the API gives this type.
+`Col.number("score")` states the type, and has only the operators that the API defines for it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -70,7 +70,7 @@ def _check_column_id(_: object, __: object, value: str) -> None:
 
 @frozen(eq=False, repr=False)
 class _Column(Generic[V]):
-    """The base of all columns: an id, and guards, because a column alone isn't a condition."""
+    """The base of all columns: an id, and methods that raise, because a column alone isn't a condition."""
 
     filter_type: ClassVar[FilterType | None] = None
     column_id: str = field(validator=_check_column_id)
@@ -114,8 +114,8 @@ class _Column(Generic[V]):
         raise advice.expected_filter(self)
 
     if TYPE_CHECKING:
-        __hash__: ClassVar[None]  # type: ignore[assignment]  # as Python itself sets it, because of __eq__
-    else:  # type checkers reject these; at run time they explain themselves
+        __hash__: ClassVar[None]  # type: ignore[assignment]  # Python sets it to None, because of __eq__
+    else:  # type checkers reject these; at run time, their errors say what to write instead
 
         def __invert__(self):
             raise advice.expected_filter(self)
@@ -127,7 +127,7 @@ class _Column(Generic[V]):
             if name.startswith("__"):
                 raise AttributeError(name)
             problem = advice.no_such_method(self, name)
-            raise AttributeError(problem, name=name)  # given obj, Python would add a suggestion of its own
+            raise AttributeError(problem, name=name)  # with obj=, Python would add a suggestion of its own
 
 
 class _Equality(_Column[V]):
@@ -185,8 +185,8 @@ class _Time(_Column[V]):
 
         Args:
             day: A `date`, or its text such as "2026-01-31".
-            tz: The day's time zone, such as `timezone.utc`, or the text of a zone's name or UTC offset:
-                "Europe/Berlin", "+01:00".
+            tz: The day's time zone: a `tzinfo` such as `timezone.utc`, or the text of a zone's name or UTC offset,
+                such as "Europe/Berlin" or "+01:00".
         """
         with advice.calling(self, "on", day):
             first, zone = as_day(day), zone_of(tz)
@@ -199,8 +199,8 @@ class _Time(_Column[V]):
 
         Args:
             length: Minutes, hours, days or weeks: "30m", "12h", "7d", "4w". A day is 24 hours.
-            tz: With days or weeks, a time zone in which they are calendar days: "7d" begins with the first instant of
-                the day six days ago, and ends now.
+            tz: A time zone makes days and weeks calendar days: "7d" begins with the first instant of the day six days
+                ago, and ends now.
         """
         with advice.calling(self, "last", length):
             return period(self.column_id, *last_period(length, tz))
@@ -216,7 +216,7 @@ class _Text(_Column[V], Generic[V, Vc, Vs]):
         return self._leaf("eq", value, case_sensitive)
 
     def contains(self, value: Vc, *, case_sensitive: bool = True) -> Filter:
-        """The session's text has `value` in it; a collection has it as a member."""
+        """The session's text contains `value`, or its collection has it as a member."""
         return self._leaf("contains", value, case_sensitive)
 
     def one_of(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
@@ -281,10 +281,10 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
 
     def bins(self, *edges: Number) -> Partition:
         """
-        A part between each two edges, including the lower one; one below the first edge, and one from the last edge on.
+        One part below the first edge, one from each edge to before the next, and one from the last edge on.
 
         Args:
-            edges: At least one, each greater than the one before it.
+            edges: At least one edge, each greater than the one before it.
         """
         with advice.calling(self, "bins", *edges):
             return partitions.by_edges(self.column_id, edges)
@@ -302,7 +302,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
     filter_type: ClassVar[FilterType | None] = FilterType.DATE
 
     def between(self, low: Instant, high: Instant) -> Filter:
-        """The session's instant is between two, including both: two leaves, since the API has no single one."""
+        """The session's instant is between two, including both. This makes two leaves, as the API has no single one."""
         return _between_instants(self, low, high)
 
     def hours(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
@@ -329,8 +329,8 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
             end: The first instant after the last part, in the same forms: "2026-06-01" for the end of May.
             tz: The time zone of the days, or its name such as "Europe/Berlin", "UTC" or "+02:00".
                 You can omit it if `start` and `end` are datetimes in the same time zone.
-            last: Instead of `start` and `end`: how many calendar days, such as "30d" or "4w". The last one is today,
-                until now.
+            last: Instead of `start` and `end`: how many calendar days, such as "30d" or "4w". The last day is today,
+                up to now.
 
         Raises:
             FilterError: if `end` isn't after `start`, or there would be more than 10,000 parts.
@@ -389,7 +389,7 @@ class IdCol(_Equality[UUID | str]):
     filter_type: ClassVar[FilterType | None] = FilterType.ID
 
     def contains(self, value: UUID | str) -> Filter:
-        """The session's id has `value` in it."""
+        """The session's id contains `value`."""
         return self._leaf("contains", value)
 
     def one_of(self, values: Ids) -> Filter:
@@ -412,10 +412,10 @@ class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | dateti
 
     `bool` makes a boolean filter, a real number a number filter, an aware `datetime` a date filter,
     a `UUID` or a list of them an id filter, `str` or a list of them a text filter.
-    Collections can't be told from text: write `Col.collection("tags")`.
+    A collection can't be inferred: write `Col.collection("tags")`.
 
     Raises:
-        FilterError: from each method, if the value makes no sense there, such as a list for `==`.
+        FilterError: from each method, if it can't take the value, such as a list for `==`.
     """
 
     __slots__ = ()
@@ -427,7 +427,7 @@ class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | dateti
     id: ClassVar[type[IdCol]] = IdCol
 
     def between(self, low: Number | datetime, high: Number | datetime) -> Filter:
-        """The session's number or instant lies between two, both included."""
+        """The session's number or instant is between two, including both."""
         is_date = FilterType.DATE in (filter_type_of(low), filter_type_of(high))
         return _between_instants(self, low, high) if is_date else self._leaf("between", (low, high))
 
@@ -453,7 +453,7 @@ def _by_unit(column: _Column[Any], unit: Unit, start: object, end: object, tz: o
 
 
 def _inferred_type(operator: str, value: Any) -> FilterType:
-    """The filter type that a value next to `Col` stands for, or the items of a list."""
+    """The filter type that `Col` infers from a value, or from the items of a list."""
     if operator in LIST_OPERATORS:
         return FilterType.ID if all(isinstance(item, UUID) for item in value) else FilterType.TEXT
     if operator in RANGE_OPERATORS:
@@ -469,7 +469,7 @@ TypedCol: TypeAlias = TextCol | NumberCol | DateCol | BooleanCol | CollectionCol
 
 
 def column_class(filter_type: FilterType) -> type[TypedCol]:
-    """The class of the columns with a filter type."""
+    """The class of columns with this filter type."""
     return cast("type[TypedCol]", getattr(Col, filter_type))
 
 
@@ -477,11 +477,11 @@ def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
     """
     Sessions that the members of an annotation queue have rated.
 
-    The API's document says that this filter works only in searches that come from an annotation queue,
-    so it warns with `QueueScopedFilterWarning`.
+    The API's document says that this filter works only in searches of an annotation queue, so calling this function
+    warns with `QueueScopedFilterWarning`.
 
     Args:
-        user_ids: The members who must have rated a session, at least one; None means all that the key may see.
+        user_ids: The members who must have rated a session, at least one; None means all that the key can see.
     """
     warn(
         "fully_annotated works only in searches of an annotation queue; a count of sessions isn't one",

@@ -4,9 +4,9 @@ Filters as the API's JSON, and back.
 A leaf is `{"filter": {…, "type": …}}`; the rest of the tree is `{"and": […]}`, `{"or": […]}` and `{"not": …}`.
 `type`, `operator` and `case_sensitive` are always written, so that a changed default can't change a query.
 
-cattrs converts leaves and a catalog's columns. The tree is plain recursion here: cattrs can't tell apart the members of
-a union by their only key, and its recursion has no limit, so that deep data would end in a RecursionError.
-The class of a leaf is found here too: cattrs' strategy for tagged unions answers a wrong `type` with a bare KeyError.
+cattrs converts leaves and a catalog's columns. Plain recursion converts the tree: cattrs can't distinguish the members
+of a union by their only key, and its recursion has no limit, so that deep data would end in a RecursionError.
+This module also finds a leaf's class: for a wrong `type`, cattrs' strategy for tagged unions raises a bare KeyError.
 """
 
 import json
@@ -61,7 +61,7 @@ def load_filter(tree: object) -> Filter:
     The filter for a `filter_tree`: what `dump_filter` returns, or anything else that fits the API's schema.
 
     A leaf can call its column `name`, as the API's own example does.
-    Keys that the API doesn't have are refused, since a misspelt one would be ignored.
+    Unknown keys are refused, since the API would ignore a misspelt one.
 
     Raises:
         FilterDecodeError: with the path to the first fault, such as `.and[1].filter.operator`.
@@ -97,7 +97,7 @@ def strict_json(text: str | bytes) -> object:
     The data in a JSON text. NaN, Infinity and an object with the same key twice are refused.
 
     Raises:
-        ValueError: if it isn't such a text.
+        ValueError: if the text isn't JSON, or has one of these.
     """
     try:
         return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
@@ -119,12 +119,12 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 def json_object(data: object) -> dict[Any, Any]:
     """A copy of the data, if it is a JSON object."""
     if isinstance(data, Mapping):
-        return dict(cast("Mapping[Any, Any]", data))  # type: ignore[redundant-cast]  # pyright knows less
+        return dict(cast("Mapping[Any, Any]", data))  # type: ignore[redundant-cast]  # pyright needs the cast
     raise FilterDecodeError(f"expected a JSON object, got {brief(data)}")
 
 
 def checked_list(data: object, noun: str, path: Path) -> list[object]:
-    """The data, if it is a list; `noun` says of what, for errors."""
+    """The data, if it is a list; `noun` names its items in errors."""
     if isinstance(data, list | tuple):
         return list(cast("list[object]", data))
     raise fault_at(path, f"expected a list of {noun}, got {brief(data)}")
@@ -137,11 +137,11 @@ def dump(value: object) -> Any:
 
 def load(data: object, shape: Any, path: Path) -> Any:
     """
-    The value of a shape for plain data.
+    The object that plain data describes.
 
     Args:
         data: The plain data.
-        shape: `LeafFilter`, a catalog's column, or a list of one of them.
+        shape: Its type: `LeafFilter`, a catalog's column, or a list of one of them.
         path: The path to the data, for errors.
 
     Raises:
@@ -162,7 +162,7 @@ def fault_at(path: Path, message: str) -> FilterDecodeError:
 
 
 def _first_fault(error: Any, path: Path) -> FilterDecodeError:
-    """The first error in cattrs' nested groups; the notes of an error have the field or the position it is about."""
+    """The first error in cattrs' nested groups. An error's notes name the field or the position that it is about."""
     while hasattr(error, "exceptions"):
         error = error.exceptions[0]
         for note in getattr(error, "__notes__", ()):
@@ -183,7 +183,7 @@ def _first_fault(error: Any, path: Path) -> FilterDecodeError:
 
 @cache
 def _converter() -> Converter:
-    """The one converter. Each field goes through the converter that its class's constructor has for it."""
+    """The only converter. It converts each field as the constructor of its class does."""
     converter = Converter(unstruct_collection_overrides={tuple: list})
 
     def structure(cls: Any) -> Any:

@@ -1,7 +1,7 @@
 """
 The table of filter types: which operators the API has for each, and which Python values stand for it.
 
-Columns, leaves, the evaluator, catalogs and the local server take from it what differs between types.
+Columns, leaves, the evaluator, catalogs and the local server look up here what differs between types.
 """
 
 import operator
@@ -28,7 +28,7 @@ SYMBOLS = {"eq": "==", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<=
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     name: getattr(operator, {"gte": "ge", "lte": "le"}.get(name, name)) for name in SYMBOLS
 }
-"""What these operators do."""
+"""The functions of these operators."""
 
 _UNITS = ("hours", "days", "weeks", "months")
 _NUMBERS = (int, float, Decimal)
@@ -39,15 +39,15 @@ class FilterType(StrEnum):
     """A type of filter, by its name in the API."""
 
     operators: tuple[str, ...]
-    """The operators in the API's document."""
+    """The operators that the API defines for this type."""
     shortcuts: tuple[str, ...]
-    """Further methods of its column, which make leaves with these operators."""
+    """The column's other methods that make leaves with these operators."""
     python_types: tuple[type, ...]
-    """`Col` infers this filter type from a value of one of these."""
+    """`Col` infers this filter type from values of these types."""
     data_type: str
-    """What a column of this type usually holds, in the API's words."""
+    """The usual data type of such a column, by its name in the API."""
     partitions: tuple[str, ...]
-    """The methods of its column that make partitions."""
+    """The column's methods that make partitions."""
 
     ID = "id", get_args(IdOperator), (), (UUID,), "uuid", ("values",)
     DATE = "date", get_args(DateOperator), ("between", "on", "last"), (datetime,), "timestamp", _UNITS
@@ -57,7 +57,7 @@ class FilterType(StrEnum):
     TEXT = "text", get_args(TextOperator), (), (str,), "text", ("values",)
 
     def __new__(cls, name: str, *row: Any) -> Self:
-        """A member with its name as its value, and the row's cells as attributes."""
+        """Makes a member whose value is its name, and whose attributes are the row's cells."""
         member = str.__new__(cls, name)
         member._value_ = name
         member.operators, member.shortcuts, member.python_types, member.data_type, member.partitions = row
@@ -65,7 +65,7 @@ class FilterType(StrEnum):
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """The methods of its column that make filters."""
+        """The column's methods that make filters."""
         return (*self.operators, *self.shortcuts)
 
 
@@ -92,12 +92,12 @@ def filter_type_of(value: object) -> FilterType | None:
 
 
 def is_missing(value: object) -> bool:
-    """Whether the value is None, or what pandas has instead: `NaT`, which is a datetime, or `NA`."""
+    """Whether the value is None, or missing in pandas: `NaT`, which is a datetime, or `NA`."""
     return value is None or type(value).__name__ in ("NaTType", "NAType")
 
 
 def numpy_kind(value: object) -> str:
-    """The kind letter of a numpy scalar's dtype, else an empty text; numpy itself is never imported."""
+    """The kind letter of a numpy scalar's dtype, else an empty string. It never imports numpy."""
     if type(value).__module__ != "numpy":
         return ""
     dtype = getattr(value, "dtype", None) if getattr(value, "shape", None) == () else None

@@ -1,5 +1,5 @@
 """
-A filter as an indented tree, with complaints at marked nodes.
+A filter as an indented tree, with complaints below the nodes that they are about.
 
 ::
 
@@ -23,7 +23,7 @@ from galileo_sessions.filters.nodes import And, Comparison, Filter, FullyAnnotat
 from galileo_sessions.filters.tree import Path, Tree, children, key_of
 
 SHOWN = 10
-"""Complaints that are drawn; more would be too many to read."""
+"""The most complaints that are drawn; more would be hard to read."""
 _WIDTH = 80
 _LINES = 60
 
@@ -33,8 +33,8 @@ def draw_filter(where: Filter) -> str:
     A filter as an indented tree: a line for each leaf, and for each and, or, not.
 
     Returns:
-        About 60 lines at most. What is cut is counted, as in `… 9,940 more`.
-        Long values are shortened to fit into 80 columns, and what isn't printable in them is escaped.
+        At most about 60 lines. `… 9,940 more` counts the leaves that are left out.
+        Long values are shortened to fit into 80 columns, and unprintable characters are escaped.
 
     Raises:
         FilterTypeError: for anything but a filter.
@@ -47,11 +47,11 @@ display.drawing.register(Filter, draw_filter)
 
 def mark(tree: Tree, complaints: Iterable[tuple[Path, str]]) -> tuple[list[str], str]:
     """
-    What is wrong with a tree.
+    The complaints about a tree, as texts and in its drawing.
 
     Args:
         tree: The tree.
-        complaints: Texts, each with the path to its node. A text is left out if a node below has one, too.
+        complaints: Texts, each with the path to its node. A text is left out if a node below its own has one, too.
 
     Returns:
         The text for each node; and the drawing, with the first ten texts below their nodes.
@@ -65,10 +65,10 @@ def mark(tree: Tree, complaints: Iterable[tuple[Path, str]]) -> tuple[list[str],
 
 
 def draw(tree: Tree, marks: Mapping[Path, str]) -> str:
-    """The drawing with a complaint under each marked node. Marked nodes are drawn even if all else is cut."""
+    """The drawing, with a complaint below each marked node. Marked nodes are drawn even if all others are cut."""
     needed = {path[:length] for path in marks for length in range(len(path) + 1)}
     rows: list[tuple[str, str]] = []  # a line, and the filter type to its right
-    cut, edge = 0, ""  # leaves that are left out, and what stands before the line that counts them
+    cut, edge = 0, ""  # the number of leaves left out, and the prefix of the line that shows it
 
     def add(node: Tree, path: Path, before: str, below: str) -> None:
         nonlocal cut, edge

@@ -26,8 +26,8 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
 
     A value satisfies neither a leaf nor its negation if it is missing, None, NaN or NaT, or has another type than the
     filter.
-    A leaf that has a list where the API documents none is satisfied by any item of the list; `ne` with a list, by
-    anything that isn't in it.
+    Where the API documents no list, a leaf with a list is satisfied by any of its items; `ne` with a list, by any
+    value that isn't in it.
     A collection contains a text if one of its members is equal to the text.
     `FullyAnnotatedFilter` needs an annotation queue, so neither the filter nor its negation is satisfied.
 
@@ -97,10 +97,10 @@ def _boolean_or_none(value: object) -> bool | None:
 
 
 def _number_or_none(value: Any) -> Any:
-    """A number that compares with Python's, or None for NaN and for anything that isn't a number."""
+    """The value as a number that Python compares, or None for NaN and for anything that isn't a number."""
     if filter_type_of(value) is not FilterType.NUMBER:
         return None
-    if isinstance(value, Decimal):  # whose signalling NaN raises when it is compared
+    if isinstance(value, Decimal):  # comparing a signalling NaN would raise
         return None if value.is_nan() else value
     kind = numpy_kind(value)
     number = float(value) if kind == "f" else int(value) if kind in ("i", "u") else value
@@ -111,7 +111,7 @@ def _instant_or_none(column_id: str, have: Any) -> object:
     if isinstance(have, datetime) and not is_missing(have):
         if have.utcoffset() is None:
             raise advice.naive_in_record(column_id, have)
-        if getattr(have, "nanosecond", 0):  # pandas' Timestamp compares exactly with a datetime
+        if getattr(have, "nanosecond", 0):  # a pandas Timestamp, which compares exactly with a datetime
             return have
     try:
         return as_instant(have)
@@ -120,7 +120,7 @@ def _instant_or_none(column_id: str, have: Any) -> object:
 
 
 def _folded(leaf: _Textual) -> tuple[Callable[[str], str], list[str]]:
-    """The function that makes text comparable, and the leaf's values in that form. The case of an id doesn't matter."""
+    """The function that makes text comparable, and the leaf's values after it. Ids ignore case."""
     fold = str.lower if isinstance(leaf, nodes.IdFilter) else as_text if leaf.case_sensitive else str.casefold
     return fold, [fold(value) for value in ((leaf.value,) if isinstance(leaf.value, str) else leaf.value)]
 

@@ -2,7 +2,7 @@
 Filter nodes: a closed family of frozen classes, with the API's field names.
 
 The constructors accept what the API's schema allows. Columns are stricter, and `&`, `|` and `~` simplify.
-What can be done with a filter is a function in another module, not a method here.
+Whatever works on filters is a function in another module, not a method here.
 """
 
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ __all__ = [
 MAX_DEPTH = 100
 MAX_LEAVES = 10_000
 
-_MAX_INFIX = 8  # more operands than this print as all_of([...]), because each & nests Python's expression one level
+_MAX_INFIX = 8  # the repr of more operands is all_of([...]), because each & nests Python's expression deeper
 
 
 class Filter:
@@ -47,7 +47,7 @@ class Filter:
     A condition on sessions.
 
     Combine filters with `&`, `|` and `~`; `and`, `or`, `not` and `if` raise, because they would drop a condition.
-    Filters are immutable, compare and hash by structure, pickle, and print as the program that makes them.
+    Filters are immutable and picklable, compare and hash by structure, and print as the code that makes them.
     """
 
     __slots__ = ()
@@ -95,11 +95,11 @@ class Filter:
         return display.html_drawing(self)
 
 
-# ---- leaves; to type checkers, a constructor accepts what the converters of its fields do ----------------------------
+# ---- leaves: type checkers take a constructor's parameter types from the fields' converters --------------------------
 
 
 def _with_operators(leaf: type[Any], attributes: "list[Attribute[Any]]") -> "list[Attribute[Any]]":
-    """Makes a leaf check its operator, which to type checkers is the Literal of the annotation."""
+    """Makes a leaf check its operator. To type checkers, the operator is the annotation's Literal."""
     operators = FILTER_TYPES[leaf.type].operators
 
     def as_operator(operator: object) -> str:
@@ -113,7 +113,7 @@ def _with_operators(leaf: type[Any], attributes: "list[Attribute[Any]]") -> "lis
 
 @frozen(repr=False)
 class Comparison(Filter):
-    """The base of all leaves but one: they compare a column with a value, and print as the call that makes them."""
+    """The base of the leaves that compare a column with a value. They print as the call that makes them."""
 
     type: ClassVar[str]
     column_id: str = field(converter=values.as_text)
@@ -141,7 +141,7 @@ class Comparison(Filter):
 @final
 @frozen(repr=False, field_transformer=_with_operators)
 class TextFilter(Comparison):
-    """A text column compared with text; `one_of` and `not_in` take several."""
+    """A text column compared with text; `one_of` and `not_in` take several values."""
 
     type: ClassVar[Literal["text"]] = "text"
     operator: kinds.TextOperator
@@ -152,7 +152,7 @@ class TextFilter(Comparison):
 @final
 @frozen(repr=False, field_transformer=_with_operators)
 class NumberFilter(Comparison):
-    """A number column compared with a finite number; `between` takes two, both inclusive."""
+    """A number column compared with a finite number; `between` takes two, and includes both."""
 
     type: ClassVar[Literal["number"]] = "number"
     operator: kinds.NumberOperator
@@ -182,7 +182,7 @@ class BooleanFilter(Comparison):
 @final
 @frozen(repr=False, field_transformer=_with_operators)
 class CollectionFilter(Comparison):
-    """A collection column, such as tags, compared with text; `one_of` and `not_in` take several."""
+    """A collection column, such as tags, compared with text; `one_of` and `not_in` take several values."""
 
     type: ClassVar[Literal["collection"]] = "collection"
     operator: kinds.CollectionOperator
@@ -193,7 +193,7 @@ class CollectionFilter(Comparison):
 @final
 @frozen(repr=False, field_transformer=_with_operators)
 class IdFilter(Comparison):
-    """An id column compared with ids, held as text; `one_of` and `not_in` take several."""
+    """An id column compared with an id, held as text; `one_of` and `not_in` take several ids."""
 
     type: ClassVar[Literal["id"]] = "id"
     operator: kinds.IdOperator
@@ -203,7 +203,7 @@ class IdFilter(Comparison):
 @final
 @frozen(repr=False)
 class FullyAnnotatedFilter(Filter):
-    """Sessions that the members of an annotation queue have rated; `user_ids` names the members, None means all."""
+    """Sessions that members of an annotation queue have rated: those in `user_ids`, or all members if it is None."""
 
     type: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
     column_id: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
@@ -274,7 +274,7 @@ class _Junction(_Connective):
         return f"{name}({list(self.children)!r})"
 
     def is_infix(self) -> bool:
-        """Whether it prints with its symbol between the children."""
+        """Whether the repr has the symbol between the children."""
         return self._is_normal() and len(self.children) <= _MAX_INFIX
 
     def _is_normal(self) -> bool:
@@ -286,7 +286,7 @@ class _Junction(_Connective):
 @final
 @frozen(repr=False)
 class And(_Junction):
-    """All of the children hold. Made as written: the constructor neither flattens nor folds."""
+    """All of the children hold. The constructor keeps them as they are: it neither flattens nor folds."""
 
     symbol: ClassVar[str] = "&"
     function: ClassVar[str] = "all_of"
@@ -296,7 +296,7 @@ class And(_Junction):
 @final
 @frozen(repr=False)
 class Or(_Junction):
-    """At least one of the children holds. Made as written: the constructor neither flattens nor folds."""
+    """At least one of the children holds. The constructor keeps them as they are: it neither flattens nor folds."""
 
     symbol: ClassVar[str] = "|"
     function: ClassVar[str] = "any_of"
@@ -306,7 +306,7 @@ class Or(_Junction):
 @final
 @frozen(repr=False)
 class Not(_Connective):
-    """The child doesn't hold. Made as written: only `~` removes a double negation."""
+    """The child doesn't hold. The constructor keeps a double negation; `~` removes it."""
 
     child: Filter = field(converter=_filter)
 
@@ -320,7 +320,7 @@ class Not(_Connective):
 
 
 Node: TypeAlias = And | Or | Not | LeafFilter
-"""Each class that a `Filter` can have, for an exhaustive `match`."""
+"""Every class of filter, for an exhaustive `match`."""
 
 ALWAYS: Filter = And(())
 """No condition: the empty `And`. It folds away in `&`, `|` and `~`; a query for it sends no filter."""
@@ -335,7 +335,7 @@ def _is_empty(node: Filter) -> bool:
 
 
 def _operand_repr(operand: Filter) -> str:
-    """An operand of `&`, `|` or `~`, in parentheses if it prints with a symbol of its own."""
+    """The repr of an operand of `&`, `|` or `~`, in parentheses if it has a symbol between its own operands."""
     return f"({operand!r})" if isinstance(operand, And | Or) and operand.is_infix() else repr(operand)
 
 
@@ -343,7 +343,7 @@ def _operand_repr(operand: Filter) -> str:
 
 
 def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
-    """The parts under one connective: its own kind flattened, ALWAYS and NEVER folded away."""
+    """Joins the parts by one connective: flattens parts of the same kind, and folds ALWAYS and NEVER away."""
     kept: list[Filter] = []
     absorbing: Filter | None = None
     for part in parts:
@@ -367,7 +367,7 @@ def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
         else:
             children.append(part)
             depth = max(depth, part.depth + 1)
-    # The constructor would look at each child again: &= in a loop of 10,000 would take 5 s instead of 0.2 s.
+    # The constructor would check each child again: &= in a loop of 10,000 would take 5 s instead of 0.2 s.
     node: And | Or = object.__new__(kind)
     _measure(node, depth, size or 1)
     object.__setattr__(node, "children", tuple(children))

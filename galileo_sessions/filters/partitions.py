@@ -1,7 +1,7 @@
 """
 Partitions: one filter for each label, to count sessions by day, bin or value.
 
-Parts of dates and numbers are half-open, so each value is in one of them. Days follow the clocks of a time zone:
+Parts of dates and numbers are half-open, so each value is in one of them. Days are local to a time zone:
 they begin with their first instant there, which isn't always midnight, and can have 23 or 25 hours.
 """
 
@@ -47,11 +47,11 @@ def _check_rest(partition: "Partition", _: object, label: str | None) -> None:
 @frozen(repr=False)
 class Partition(Mapping[str, Filter]):
     """
-    A mapping from labels to filters, in the order of the values. A column makes it.
+    A mapping from labels to filters, in the order of the values. Columns make partitions.
 
     It is immutable, hashable and picklable. It equals a partition with the same parts, in any order, and the same
-    `rest` and `disjoint`; it doesn't equal a plain dict, which has neither.
-    `await galileo.count_by(project_id, partition)` counts each part; `partition["2026-05-01"]` is a filter like others.
+    `rest` and `disjoint`. It doesn't equal a plain dict, which has neither.
+    `await galileo.count_by(project_id, partition)` counts each part; `partition["2026-05-01"]` is an ordinary filter.
     A session without a value in the column isn't in any part, unless `with_rest` adds one for it.
     """
 
@@ -59,7 +59,7 @@ class Partition(Mapping[str, Filter]):
     disjoint: bool = field(default=False, kw_only=True)
     """Whether no session is in two parts. True for all partitions that columns make, except those of a collection."""
     rest: str | None = field(default=None, kw_only=True, validator=_check_rest)
-    """The label of the sessions that are in no part, if `count_by` counts them."""
+    """The label for the sessions that are in no part; None if `count_by` doesn't count them."""
     whole: Filter = field(default=ALWAYS, kw_only=True)
     """The filter that all parts share: the period, for parts of a date without a rest. `count_by` counts it, too."""
 
@@ -67,8 +67,8 @@ class Partition(Mapping[str, Filter]):
         """
         The partition with one more label in `count_by`, for the sessions that are in no part.
 
-        Its count is that of all sessions minus the sum of the parts: the API doesn't document whether `~` selects
-        sessions without a value. So the mapping itself has no filter with this label.
+        The label's count is that of all sessions minus the sum of the parts, because the API doesn't document whether
+        `~` selects sessions without a value. So the mapping itself has no filter for this label.
 
         Raises:
             FilterError: if a part has the label, or if parts can overlap: those of a collection, and those of a
@@ -113,7 +113,7 @@ def _partition(parts: Iterable[tuple[str, Filter]], *, disjoint: bool = True) ->
 
 def by_edges(column_id: str, edges: tuple[Any, ...]) -> Partition:
     """
-    Numbers between edges, the lower one included, with a part below the first edge and one from the last edge on.
+    One part below the first edge, one from each edge to before the next, and one from the last edge on.
 
     Raises:
         FilterError: if the edges don't ascend, or if one of them isn't a number that can be sent.
@@ -141,7 +141,7 @@ def by_value(column_id: str, filter_type: FilterType, values: Iterable[object]) 
         raise FilterError("write a list with at least one value")
     make: Any = LEAVES[filter_type]
     operator = "contains" if filter_type is FilterType.COLLECTION else "eq"
-    leaves: dict[object, Any] = {}  # by what is compared: 1 is 1.0, and an id is the same in capitals
+    leaves: dict[object, Any] = {}  # by the compared value: 1 equals 1.0, and ids ignore case
     for each in values:
         leaf = make(column_id, operator, each)
         check_comparison(operator, leaf.value)
@@ -153,17 +153,17 @@ def by_value(column_id: str, filter_type: FilterType, values: Iterable[object]) 
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------
-# Instants stay in UTC until they are shown: Python compares two datetimes of one zone by what its clocks show.
+# Instants stay in UTC until they are shown, because Python compares two datetimes of one zone by their local times.
 
 
 def period(column_id: str, begin: datetime, end: datetime) -> Filter:
-    """The time from `begin` to before `end`."""
+    """The filter for the time from `begin`, included, to `end`, not included."""
     return DateFilter(column_id, "gte", begin) & DateFilter(column_id, "lt", end)
 
 
 def by_time(column_id: str, unit: Unit, start: object, end: object, tz: object) -> Partition:
     """
-    The time from `start` to before `end`, cut where an hour, a day, a Monday or a month begins in a time zone.
+    The time from `start` to before `end`, cut where an hour, day, week or month begins in a time zone.
 
     Raises:
         FilterError: if `end` isn't after `start`, if one of them isn't a day or an instant, if the time zone is unknown
@@ -191,5 +191,5 @@ def _units(column_id: str, unit: Unit, first: datetime, last: datetime, zone: tz
 def _time_label(unit: Unit, begin: datetime) -> str:
     if unit == "hours":
         label = begin.isoformat(" ", "minutes")
-        return label if begin.fold else label[:16]  # when clocks show an hour again, its label includes the offset
+        return label if begin.fold else label[:16]  # the label of a repeated hour includes the offset
     return begin.isoformat()[: 7 if unit == "months" else 10]

@@ -1,7 +1,7 @@
 """
 Reads a filter from text: what `repr` prints, and what people write in Python.
 
-Nothing is evaluated: a closed list of names says what each part of the text makes.
+Nothing is evaluated: a name is in a closed list, or is a column.
 Only brackets nest. Between a pair of them, operands and operators form a flat list, which is joined by precedence.
 """
 
@@ -23,10 +23,10 @@ from galileo_sessions.filters.values import as_text
 
 Token: TypeAlias = re.Match[str]
 Operand: TypeAlias = tuple[Any, int]
-"""A value and the place where it begins."""
+"""A value, and the offset at which it begins."""
 
 MAX_TEXT = 2**16  # characters
-MAX_BRACKETS = 2 * MAX_DEPTH  # And([Or([...])]) has two on each level. Each costs two frames of Python's stack
+MAX_BRACKETS = 2 * MAX_DEPTH  # And([Or([...])]) has two on each level; each takes two frames of Python's stack
 
 _TOKEN = re.compile(
     r"""
@@ -51,13 +51,13 @@ _FUNCTIONS: dict[str, Any] = {
     "Col": Col,
     "all_of": all_of,
     "any_of": any_of,
-    "fully_annotated": nodes.FullyAnnotatedFilter,  # without its warning, as load_filter reads it
+    "fully_annotated": nodes.FullyAnnotatedFilter,  # doesn't warn, like load_filter
 }
 _CONSTRUCTORS: dict[str, Any] = {node.__name__: node for node in get_args(nodes.Node)}
 _COLUMNS: tuple[type[Any], ...] = (Col, *get_args(TypedCol))
 _NAMES = (*_FUNCTIONS, *_CONSTANTS)
 _KNOWN = frozenset(map(str.lower, _NAMES))
-__warningregistry__ = None  # Python would remember each warning here, and so the texts of strangers
+__warningregistry__ = None  # stops Python from storing each warning here, with the text that was parsed
 _CLOSING = {"": "", "(": ")", "[": "]"}  # the text itself is like a pair of brackets
 _JOIN: dict[str, Any] = {"&": all_of, "|": any_of}  # & binds tighter
 _COMPARE = {symbol: COMPARISONS[name] for name, symbol in SYMBOLS.items()}
@@ -71,12 +71,12 @@ _INSTEAD = {
     "/": 'Write Col("metrics/toxicity") for a column whose id isn\'t a name',
     "=": "Write == to compare. A single = names an argument, as in case_sensitive=False",
 }
-"""What to write instead of a token that can't stand where it does."""
+"""What to write instead of a misplaced token."""
 
 
 def parse_filter(text: str) -> Filter:
     """
-    The filter that a text describes, such as `Col("score") > 3` or what `repr` prints of a filter.
+    The filter that a text describes, such as `Col("score") > 3` or the repr of a filter.
 
     The text can contain columns and their comparisons, `&`, `|`, `~`, `all_of`, `any_of`, `ALWAYS`, `NEVER`,
     `fully_annotated`, the constructors of filters, and literal values. Times, ids and time zones are text.
@@ -95,7 +95,7 @@ def parse_filter(text: str) -> Filter:
 
 @frozen
 class _Function:
-    """A function, a constructor or a column's method. What follows must call it."""
+    """A function, a constructor or a column's method. The text must call it."""
 
     name: str
     start: int
@@ -108,7 +108,7 @@ class _Parser:
         self._tokens = (token for token in _TOKEN.finditer(text) if token.lastgroup != "space")
         self._next = next(self._tokens)
         self._open: list[tuple[str, int]] = []
-        """The brackets that are open, with their places."""
+        """The open brackets, with their offsets."""
 
     def filter(self) -> Filter:
         """The filter that the whole text describes."""
@@ -125,14 +125,14 @@ class _Parser:
         return value
 
     def _take(self) -> Token:
-        """Moves on by one token and returns it."""
+        """Returns the next token, and moves past it."""
         token, self._next = self._next, next(self._tokens, self._next)
         return token
 
     # ---- brackets and operands ---------------------------------------------------------------------------------------
 
     def _items(self, opening: str, start: int, *, is_call: bool = False) -> tuple[list[Any], dict[str, Any], bool]:
-        """Reads up to the closing bracket. Returns the values, those given by name, and whether there was a comma."""
+        """Reads up to the closing bracket. Returns the values, the named values, and whether there was a comma."""
         if len(self._open) > MAX_BRACKETS:
             raise self._error(start, advice.TOO_DEEP)
         self._open.append((opening, start))
@@ -166,7 +166,7 @@ class _Parser:
         return items, named, has_comma
 
     def _operand(self) -> Operand:
-        """Reads a literal, a name or brackets, with any ~ before and any call after it. Returns it with its place."""
+        """Reads a literal, a name or brackets, with any ~ before and any call after. Returns the value and offset."""
         inversions = 0
         while self._next[0] == "~":
             self._take()
@@ -194,7 +194,7 @@ class _Parser:
         if isinstance(value, _Function):
             raise self._uncalled(value)
         if inversions and not isinstance(value, Filter):
-            raise self._error(start, '~ must stand before a filter, and binds tighter than ==. Write ~(Col("a") == 1)')
+            raise self._error(start, '~ must come before a filter, and binds tighter than ==. Write ~(Col("a") == 1)')
         for _ in range(inversions):
             value = self._apply(start, operator.invert, value)
         return value, start
@@ -202,7 +202,7 @@ class _Parser:
     # ---- literals and names ------------------------------------------------------------------------------------------
 
     def _named(self, token: Token) -> Any:
-        """What a name stands for. Names get their meaning here and nowhere else."""
+        """What a name stands for. Only this method gives names a meaning."""
         name = token[0]
         if name in _CONSTANTS:
             return _CONSTANTS[name]
@@ -216,7 +216,7 @@ class _Parser:
         raise self._error(token.start(), f"unknown name {brief(name)}; {hint}")
 
     def _attribute(self, owner: Any, token: Token) -> _Function:
-        """The method of a column, or the class of columns that `Col.text` is."""
+        """A column's method, or a class of columns such as `Col.text`."""
         name, start = token[0], token.start()
         if token.lastgroup != "name":
             raise self._unexpected(token)
@@ -288,17 +288,17 @@ class _Parser:
     # ---- errors ------------------------------------------------------------------------------------------------------
 
     def _apply(self, start: int, call: Any, /, *given: Any, **named: Any) -> Any:
-        """Calls a function or an operator. Only the parser knows the place, so its errors become parse errors here."""
+        """Calls a function or an operator, and turns its errors into parse errors, which have the offset."""
         try:
             return call(*given, **named)
         except FilterError as error:
             problem = str(error)
-        except TypeError as error:  # arguments that don't fit: Python's words, without the class's name
+        except TypeError as error:  # wrong arguments: Python's text, without the class's name
             problem = f"{call.__name__}() {str(error).rpartition('() ')[2][:200]}"
         raise self._error(start, problem)
 
     def _unexpected(self, token: Token) -> FilterParseError:
-        """The error for a token that can't stand where it does."""
+        """The error for a misplaced token."""
         opening, start = self._open[-1]
         if token.lastgroup == "end" and opening:
             return self._error(start, f"{opening!r} was never closed")

@@ -1,4 +1,4 @@
-"""Time zones, the instants that text names in them, and where their hours, days, weeks and months begin."""
+"""Time zones: which instants text stands for in them, and when their hours, days, weeks and months begin."""
 
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -50,11 +50,11 @@ def zone_of(tz: object) -> tzinfo:
 
 def instant_in(value: object, zone: tzinfo) -> datetime:
     """
-    The instant, in UTC, that a day or a time means in a time zone.
+    The instant, in UTC, that a day or a time stands for in a time zone.
 
     Args:
         value: A `date`, which means the beginning of that day; an aware `datetime`; or text for one of them,
-            such as "2026-05-01" or "2026-05-01T09:00". Without an offset, it means what clocks in the zone show.
+            such as "2026-05-01" or "2026-05-01T09:00". Text without an offset is local time in the zone.
         zone: The time zone.
 
     Raises:
@@ -67,7 +67,7 @@ def instant_in(value: object, zone: tzinfo) -> datetime:
         value = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     if isinstance(value, date) and not isinstance(value, datetime):
         return first_instant(value, zone)
-    return as_instant(cast("datetime", value)).astimezone(UTC)  # it refuses anything else
+    return as_instant(cast("datetime", value)).astimezone(UTC)  # as_instant refuses anything else
 
 
 def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
@@ -76,9 +76,9 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
 
     Args:
         written: "today", "yesterday", how long ago such as "30m", "12h", "30d" or "8w", or text for `instant_in`.
-        unit: The unit of the parts, if there is one. A time ago, such as "7d", then means the beginning of the hour,
-            day, week or month that it is in; with None, exactly that long ago, where a day is 24 hours.
-        now: The current time in the time zone that is meant.
+        unit: The unit of the parts, or None. With a unit, "7d" means the beginning of the hour, day, week or month
+            in which that time lies. With None, it means exactly that long ago, and a day is 24 hours.
+        now: The current time, in the time zone of the text.
 
     Raises:
         FilterError: if it is none of these.
@@ -92,7 +92,7 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
         exact = now.astimezone(UTC) - number * length
         if unit is None:
             return exact
-        # hours pass by the instant; days and weeks, by what clocks show
+        # hours are subtracted in UTC; days and weeks, in local time
         return _begin(unit, exact.astimezone(zone) if length < _DAY else now - number * length)
     if _TIME.fullmatch(written):
         return instant_in(written, zone)
@@ -108,7 +108,7 @@ def last_period(written: object, tz: object) -> tuple[datetime, datetime]:
 
     Args:
         written: How long it is, such as "30m", "12h", "7d" or "4w".
-        tz: The time zone of the period's calendar days, the last of which is today; None means days of 24 hours.
+        tz: The time zone of the period's calendar days, of which today is the last. None means days of 24 hours.
     """
     ago = _AGO.fullmatch(written) if isinstance(written, str) else None
     if ago is None or not int(ago[1]):
@@ -134,7 +134,7 @@ def as_day(value: object) -> date:
         day = date.fromisoformat(written)
     except (TypeError, ValueError):
         day = None
-    if day is None or str(day) != written:  # Python also reads weeks, as their Mondays
+    if day is None or str(day) != written:  # Python also reads weeks, such as 2026-W05
         raise FilterError("expected a date, or its text such as 2026-01-31")
     return day
 

@@ -1,4 +1,4 @@
-"""Walks a filter; all other modules use this one walk."""
+"""Walks through a filter; all other modules use this walk."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
@@ -49,7 +49,7 @@ def walk(node: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
 
 def nodes_at(tree: Tree, paths: Iterable[Path | None]) -> list[tuple[Path, Filter | None]]:
     """
-    The node that each path leads to, with its path; None for a path that leads to none.
+    For each path, the node that it leads to, after the node's own path; None if it leads to no node.
 
     A path can also end with the key of its node.
     """
@@ -72,7 +72,7 @@ def leaves_of(where: Filter) -> tuple[LeafFilter, ...]:
 
 def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filter:
     """
-    The same tree with other leaves, such as with a renamed column. Each `and`, `or` and `not` stays.
+    The same tree with other leaves, for example with a renamed column. Each `and`, `or` and `not` stays.
 
     Args:
         where: The filter.

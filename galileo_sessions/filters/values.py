@@ -1,10 +1,9 @@
 """
-Python values as a filter holds them: plain `str`, `int`, `float`, `bool`, and aware `datetime`.
+Converts Python values to what a filter holds: plain `str`, `int`, `float`, `bool`, and aware `datetime`.
 
-Converters take a value and raise what is wrong with it; their callers add where, and what to write instead.
-They accept what the API's schema allows, in a leaf and in JSON. What a column refuses beyond that is in
-`check_comparison`, which `repr` uses, too. Subclasses of `str`, `int` and `float`, such as the members of a `StrEnum`,
-become plain ones.
+A converter's error says what is wrong with the value; the caller adds where, and what to write instead.
+Converters accept what the API's schema allows, in a leaf and in JSON. Columns are stricter: see `check_comparison`,
+which `repr` uses, too. Subclasses of `str`, `int` and `float`, such as the members of a `StrEnum`, become plain values.
 """
 
 import re
@@ -33,7 +32,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 class Several(Protocol[T_co]):
     """
-    To type checkers, a sequence but not a lone `str`, whose `__contains__` takes only `str`.
+    To type checkers, any sequence but a lone `str`: the `__contains__` of `str` takes only `str`.
 
     This is `SequenceNotStr` of the package useful-types.
     """
@@ -45,7 +44,7 @@ class Several(Protocol[T_co]):
     def __reversed__(self) -> Iterator[T_co]: ...
 
 
-# ---- converters; to type checkers, a leaf's constructor accepts what they do -----------------------------------------
+# ---- converters: type checkers take a constructor's parameter types from them ----------------------------------------
 
 
 def as_text(value: str) -> str:
@@ -58,17 +57,17 @@ def as_text(value: str) -> str:
 
 
 def as_texts(value: str | Several[str]) -> str | tuple[str, ...]:
-    """A `str`, or a tuple of them from a list."""
+    """A `str`, or a tuple of `str` from a list."""
     return value if type(value) is str else _each(as_text, value)
 
 
 def as_numbers(value: int | float | Several[int | float]) -> int | float | tuple[int | float, ...]:
-    """A number, or a tuple of them from a list."""
+    """A number, or a tuple of numbers from a list."""
     return _each(as_number, value)
 
 
 def as_ids(value: UUID | str | Several[UUID | str]) -> str | tuple[str, ...]:
-    """An id as text, or a tuple of them from a list."""
+    """An id as text, or a tuple of ids from a list."""
     return _each(as_id, value)
 
 
@@ -98,9 +97,9 @@ def as_boolean(value: bool) -> bool:
 
 
 def as_number(value: Any) -> int | float:
-    """A plain `int` or `float` that JSON can carry, from either of them, a `Decimal` or a numpy scalar."""
+    """A plain `int` or `float` that JSON can carry, from an `int`, a `float`, a `Decimal` or a numpy scalar."""
     exact: int | float = value if type(value) is int or type(value) is float else _python_number(value)
-    if _TOO_SMALL < exact < _TOO_LARGE:  # which NaN isn't
+    if _TOO_SMALL < exact < _TOO_LARGE:  # False for NaN
         return exact
     raise _not_json(exact)
 
@@ -136,9 +135,9 @@ def as_instant(value: datetime | str) -> datetime:
         moment = value
     else:
         raise expected("a datetime or ISO 8601 text", value)
-    if getattr(moment, "nanosecond", 0):  # pandas' Timestamp has it
+    if getattr(moment, "nanosecond", 0):  # as pandas' Timestamp has
         raise FilterError(f"{brief(str(value))} is finer than a microsecond, which would be lost")
-    if hasattr(moment.tzinfo, "localize") and moment.tzname() == "LMT":  # what pytz's zones mean without it
+    if hasattr(moment.tzinfo, "localize") and moment.tzname() == "LMT":  # a pytz zone, used without localize
         raise FilterError(f"{brief(str(value))} is in local mean time. Write zone.localize(...), or use zoneinfo")
     offset = moment.utcoffset()
     if offset is None:
@@ -153,14 +152,14 @@ def as_instant(value: datetime | str) -> datetime:
 
 
 def as_json(value: Any) -> Any:
-    """A leaf's value as JSON has it."""
+    """A leaf's value for JSON."""
     if isinstance(value, tuple):
         return [*cast("tuple[object, ...]", value)]
     return value.isoformat() if isinstance(value, datetime) else value
 
 
 def parse_instant(written: str) -> datetime:
-    """What ISO 8601 text says, with or without an offset."""
+    """The time in ISO 8601 text, with or without an offset."""
     try:
         moment = datetime.fromisoformat(written.upper())
     except ValueError:
@@ -171,7 +170,7 @@ def parse_instant(written: str) -> datetime:
 
 
 def as_user_ids(value: Several[UUID | str] | None) -> tuple[str, ...] | None:
-    """UUIDs as text, at least one, or None."""
+    """At least one UUID, as text; or None."""
     if value is None:
         return None
     written = [as_id(item) for item in items_of(value) or ()]
@@ -200,9 +199,9 @@ def as_sequence(value: object) -> Sequence[Any] | None:
 
 def items_of(values: object) -> tuple[Any, ...] | None:
     """
-    The items of an iterable; None for text, for a mapping or a table, which have keys, and for anything else.
+    The items of an iterable. None for text, for mappings and tables, whose items are keys, and for anything else.
 
-    The items of a set are sorted, so that one filter has one JSON.
+    The items of a set are sorted, so that equal filters have the same JSON.
     """
     if isinstance(values, str | bytes | Mapping) or getattr(values, "ndim", 1) != 1:
         return None
@@ -217,11 +216,11 @@ def _in_order(item: object) -> str:
     return item if isinstance(item, str) else brief(item)
 
 
-# ---- values next to a column -----------------------------------------------------------------------------------------
+# ---- values that a column is compared with ---------------------------------------------------------------------------
 
 
 def check_comparison(operator: str, value: object) -> None:
-    """Refuses a value that a leaf can hold, but that no column can be compared with, such as a list for `==`."""
+    """Refuses a value that a leaf can hold, but no column accepts, such as a list for `==`."""
     if operator in LIST_OPERATORS:
         checked_items(operator, value)
     elif operator in RANGE_OPERATORS:
@@ -233,7 +232,7 @@ def check_comparison(operator: str, value: object) -> None:
 
 
 def checked_items(operator: str, values: object) -> tuple[Any, ...]:
-    """The values for `one_of` or `not_in`, of which there is at least one."""
+    """The values for `one_of` or `not_in`, at least one."""
     items = items_of(values)
     if items is None:
         raise FilterTypeError(f"{operator} takes a list of text. For one value write {operator}([value])")
@@ -260,7 +259,7 @@ def check_order(first: Any, last: Any) -> None:
 
 
 def sendable(value: object) -> bool:
-    """Whether UTF-8 can carry the value, or each value of a tuple: it can't carry a lone surrogate."""
+    """Whether UTF-8 can encode the value, or each value of a tuple. It can't encode a lone surrogate."""
     if isinstance(value, str):
         return value.isascii() or _SURROGATE.search(value) is None
     return not isinstance(value, tuple) or all(map(sendable, cast("tuple[object, ...]", value)))
