@@ -38,7 +38,7 @@ def base_url(argument: Secret[str] | None) -> str:
 
 
 def _problem(secret: Secret[str]) -> str | None:
-    """What is wrong with a base URL, in words that show no password and no query."""
+    """What is wrong with a base URL, in a text that shows no password and no query."""
     url = _http_url(secret)
     if url is None:
         shown = f", got {brief(secret.reveal())}" if _HARMLESS.fullmatch(secret.reveal()) else ""
@@ -61,7 +61,7 @@ def _http_url(secret: Secret[str]) -> URL | None:
 
 
 def _api_of_console(url: URL) -> URL:
-    """By Galileo's convention: app.galileo.ai is api.galileo.ai; console. and console- become api. and api-."""
+    """By Galileo's convention, app.galileo.ai becomes api.galileo.ai; console. and console- become api. and api-."""
     host = url.host or ""
     if host == "app.galileo.ai":
         return url.with_host("api.galileo.ai")

@@ -2,8 +2,8 @@
 Credentials: what users give, how a token is obtained, what requests carry, and how secrets are removed from responses.
 
 One login obtains the token for all waiting counts; the token is renewed before it expires. A refused login isn't
-repeated for 30 s. Any other failure is the error of the counts that waited for it, and the retry policy decides whether
-they try again. Times come from the event loop's clock, which doesn't jump when somebody sets the machine's clock.
+repeated for 30 s. If the login fails otherwise, the waiting counts fail with its error, and the retry policy decides
+whether they try again. Times come from the event loop's clock, which doesn't jump when the machine's clock is set.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _OURS = {
 }
 _RESERVED = ("content-type", "content-length", "transfer-encoding", "accept-encoding", "host", "authorization")
 _LONG = 8  # characters from which a user's header is treated as a secret; shorter ones are common words
-_KEPT_TOKENS = 8  # a server can repeat a token that has been replaced in the meantime
+_KEPT_TOKENS = 8  # a server can still repeat a token that has been replaced
 _MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have
 _PAUSE = 30.0  # seconds without another login: after a refusal, and after a renewal that failed
 _RENEW_BEFORE = 300.0  # seconds before a token's end; half its life if that is less
-_SHORTEST = 10.0  # seconds that a token is used, whatever its claims say: the clocks may disagree
+_SHORTEST = 10.0  # the fewest seconds that a token is used, whatever its claims say: the clocks may disagree
 _TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong password
 
 # ---- credentials -----------------------------------------------------------------------------------------------------
@@ -99,11 +99,11 @@ def _checked(what: str, problem_of: Callable[[Secret[str]], str | None]) -> Call
 
 @frozen
 class ApiKeyAuth:
-    """An API key, as the console makes it; it needs no login."""
+    """An API key from the console; it needs no login."""
 
     key: Secret[str] = field(converter=_hidden, validator=_checked("the API key", header_problem))
     header: str = field(default="Galileo-API-Key", validator=_checked("the header", name_problem))
-    """The name of its header; newer deployments call it Splunk-AO-API-Key."""
+    """The name of the header; newer deployments call it Splunk-AO-API-Key."""
 
 
 @frozen
@@ -208,7 +208,7 @@ class TokenCache:
     _waiting: int = 0
 
     def current(self) -> Secret[str] | None:
-        """The token, if it isn't known to be invalid. Towards its end, it is renewed in the background."""
+        """The token, unless it is known to be invalid. Before it expires, it is renewed in the background."""
         now = self._clock()
         if self._token is None or now >= self._ends_at:
             return None
@@ -218,7 +218,7 @@ class TokenCache:
 
     async def get(self) -> Secret[str]:
         """
-        The current token, or that of a new login.
+        The current token, or the token of a new login.
 
         Raises:
             LoginError: if the login is refused, and for 30 s after that without another request.
@@ -250,7 +250,7 @@ class TokenCache:
     async def _wait_for(self, login: asyncio.Task[_Outcome]) -> Secret[str]:
         self._waiting += 1
         try:
-            outcome = await asyncio.shield(login)  # one count that is cancelled doesn't cancel it for the others
+            outcome = await asyncio.shield(login)  # cancelling one count doesn't cancel the login for others
         except asyncio.CancelledError:
             me = asyncio.current_task()
             if not login.cancelled() or (me is not None and me.cancelling()):
@@ -258,7 +258,7 @@ class TokenCache:
             outcome = ConfigurationError("this GalileoSessions was closed while it was logging in")
         finally:
             self._waiting -= 1
-            if not self._waiting:  # the last one was cancelled, or the login is over
+            if not self._waiting:  # the last waiting count was cancelled, or the login is over
                 login.cancel()
                 self._task = None
         if isinstance(outcome, GalileoError):
@@ -266,7 +266,7 @@ class TokenCache:
         return outcome
 
     async def _renew(self) -> _Outcome:
-        """The new token, or the error. It is returned, because asyncio logs an exception that nobody retrieves."""
+        """The new token, or the error, which isn't raised: asyncio logs an exception that nobody retrieves."""
         try:
             token = await self._login()
         except GalileoError as error:
@@ -281,9 +281,9 @@ class TokenCache:
 
 def lifetime(token: Secret[str], now: float) -> float:
     """
-    Seconds that a JWT has left by its `exp`, read without verification; infinite without an `exp` in the future.
+    Seconds until a JWT expires by its `exp`, read without verification; infinite without an `exp` in the future.
 
-    A token with an `iat` lives at most from then to `exp`, in case this machine's clock is wrong.
+    A token with an `iat` lives at most from `iat` to `exp`, in case this machine's clock is wrong.
     """
     try:
         payload = token.reveal().split(".")[1]
@@ -306,7 +306,7 @@ def token_of(response: Response) -> Secret[str]:
     The token in the response to POST /login. The rest of its body isn't kept, because a 422 repeats the password.
 
     Raises:
-        LoginError: if the login is refused, or there is no token.
+        LoginError: if the login is refused, or the response has no token.
         ResponseError: for a redirect, a 429 or a 5xx.
     """
     status, origin = response.status, f"the login at {response.origin}"
@@ -330,7 +330,7 @@ def _token_in(body: bytes) -> Secret[str] | None:
         return None
 
 
-# ---- at work ---------------------------------------------------------------------------------------------------------
+# ---- requests with credentials ---------------------------------------------------------------------------------------
 
 
 class Authentication:
@@ -339,7 +339,7 @@ class Authentication:
 
     Args:
         credentials: The client's credentials.
-        headers: The user's headers for each request. They replace the client's own of the same name, in any case.
+        headers: The user's headers for each request. They replace the client's of the same name, ignoring case.
         transport: Sends one request.
         login_timeout: Seconds that a login can take.
 
@@ -369,9 +369,9 @@ class Authentication:
         The result of a POST with credentials: an answer, or the error of a response, which holds no secret.
 
         Args:
-            endpoint: Where it is sent.
+            endpoint: Where to send the request.
             query: The query of the request; the text of a 422 has a drawing of its filter.
-            body: What is sent.
+            body: The request body.
             until: When the attempt ends, on the loop's clock.
 
         Raises:
@@ -404,9 +404,9 @@ class Authentication:
             async with timeout:
                 return await tokens.get()
         except TimeoutError:
-            if not timeout.expired():  # it is the login's own
+            if not timeout.expired():  # the login raised it
                 raise
-        raise AttemptTimeoutError("the login took longer than one attempt may", phase="response")
+        raise AttemptTimeoutError("the login took longer than one attempt may take", phase="response")
 
     async def _login(self, form: Secret[bytes], seconds: float) -> Secret[str]:
         until = asyncio.get_running_loop().time() + seconds

@@ -1,4 +1,4 @@
-"""`GalileoSessions`: the client that users hold."""
+"""`GalileoSessions`, the client."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.values import Several
 
 Projects: TypeAlias = Several[UUID | str] | AbstractSet[UUID | str]
-"""Several projects. It can't be Iterable, because a single `str` is iterable, too."""
+"""Several projects. The type can't be Iterable, because a single `str` is iterable, too."""
 Parts: TypeAlias = Mapping[str, Filter]
 
 _NO_SCOPE = (None, None, None)
@@ -67,11 +67,11 @@ class GalileoSessions:
     connections. Any number of tasks of one event loop can use it.
 
     Args:
-        api_key: The API key. Without it and `auth`, GALILEO_API_KEY from the environment, or GALILEO_USERNAME with
+        api_key: The API key. Default, without `auth`: GALILEO_API_KEY from the environment, or GALILEO_USERNAME with
             GALILEO_PASSWORD.
         auth: Other credentials: `ApiKeyAuth`, `BearerAuth`, `PasswordAuth` or `BasicAuth`.
         base_url: The API's URL. It must be https, unless its host is loopback; a path in it is kept, for gateways.
-            Without it, GALILEO_API_URL, or GALILEO_CONSOLE_URL turned into its API host, or https://api.galileo.ai.
+            Default: GALILEO_API_URL, or GALILEO_CONSOLE_URL turned into its API host, or https://api.galileo.ai.
         session: An `aiohttp.ClientSession` to use. The client never closes it. Its own timeouts, redirects and
             `raise_for_status` don't apply; the limits of its connector do.
         timeouts: How long one attempt can take.
@@ -81,14 +81,14 @@ class GalileoSessions:
         trust_env: Whether to use the proxies that the environment names. A netrc file is never read.
         ssl: What aiohttp takes: an `ssl.SSLContext`, a fingerprint, or False for no verification.
         headers: More headers for each request.
-        on_attempt: Called with each `Attempt` when it is over. Its exceptions are logged, never raised.
+        on_attempt: Called with each `Attempt` when it is over. What it raises is logged, never raised.
         check: With True, each filter is checked against its project's columns before it is counted, unless a call says
             otherwise. With None, a filter is checked only if all its counts in a call are 0; a column that doesn't
             exist or has another type then causes a `ZeroCountWarning`. With False, nothing is checked. A project's
             columns are requested once, and cached for five minutes.
 
     Raises:
-        ConfigurationError: if there are no credentials, or two kinds, or if an argument can't work.
+        ConfigurationError: if there are no credentials, or two kinds, or if an argument is invalid.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class GalileoSessions:
         way = proxy_of(self._base_url, None if proxy is None else Secret(proxy), trust_env=trust_env)
         self._transport = Transport(self._base_url, session, timeouts, True if ssl is None else ssl, way)
         most = self._transport.connections
-        if limits.maximum > most:  # or requests also queue in the connector, and that wait counts as attempt time
+        if limits.maximum > most:  # otherwise requests also queue in the connector, and that wait is attempt time
             limits = evolve(limits, maximum=int(most), initial=min(limits.initial, int(most)))
         self._concurrency = limits.maximum
         self._requester = Requester(
@@ -159,7 +159,8 @@ class GalileoSessions:
                 checked, and a filter that doesn't fit causes a `ZeroCountWarning`. With False, nothing is checked.
 
         Raises:
-            ConfigurationError: before a request, if an id isn't a UUID, or if the client can't be used here.
+            ConfigurationError: before a request, if an id isn't a UUID, or if the client is closed or belongs to
+                another event loop.
             FilterError: before a request, if the filter can't be sent.
             FilterCheckError: before the count, if `check` is set and the filter doesn't fit the columns.
             ResponseError: if the service refuses the request; its subclasses say why.
@@ -208,7 +209,7 @@ class GalileoSessions:
             timeout: Seconds for the whole call. None sets no limit except that of each attempt.
 
         Raises:
-            ConfigurationError: before a request, if an id isn't a UUID, or the client can't be used here.
+            ConfigurationError: before a request, as in `count`.
             FilterError: before a request, if a time can't be read, or has no UTC offset.
             GalileoError: as `count` does.
         """
@@ -234,13 +235,13 @@ class GalileoSessions:
         check: bool | None = None,
     ) -> CountStream:
         """
-        Counts in many projects, or many queries, at once: `async with galileo.count_many(ids, where) as stream:`.
+        Counts many projects or queries at once: `async with galileo.count_many(ids, where) as stream:`.
 
         Args:
             targets: Project ids, or `CountQuery` objects: an iterable or asynchronous iterable of any length.
-                Each has a result of its own, even if it is given twice.
+                Each has its own result, even if it is given twice.
                 Up to twice `concurrency` targets are pulled before their results are taken.
-            where: The filter for each target, and for a `CountQuery` in addition to its own.
+            where: The filter for each target; a `CountQuery` keeps its own as well.
                 The same is true of `filters` and the ids of the scope.
             filters: The API's flat list of leaves, instead of `where`.
             log_stream_id: Count only in this log stream.
@@ -255,11 +256,11 @@ class GalileoSessions:
                 and the loop raises the error, too.
             on_progress: Called with a `Progress` after each result. What it raises is logged, never raised.
             check: As in `count`, for each target and its project. If the filter doesn't fit, the error is that
-                target's result. With None, filters whose counts are all 0 are checked as in `count`, each against a
-                project that has columns, when all results have been taken.
+                target's result. With None, once all results have been taken, filters whose counts are all 0 are
+                checked as in `count`, each against a project that has columns.
 
         Raises:
-            ConfigurationError: if an argument can't work.
+            ConfigurationError: if an argument is invalid.
             FilterError: if the filter can't be sent.
         """
         if targets is None or isinstance(targets, str | UUID | CountQuery | Filter):
@@ -293,8 +294,8 @@ class GalileoSessions:
                 `timeout`, `on_progress` and `check`, as in `count_many`.
 
         Raises:
-            GalileoError: what a stream raises; errors of single targets are in the report. The `report` attribute of
-                the exception has the results until then.
+            GalileoError: as a stream does; errors of single targets are in the report. The exception's `report` has
+                the results until then.
         """
         return await report_of(self.count_many(targets, where, **options))
 
@@ -314,7 +315,7 @@ class GalileoSessions:
         **options: Unpack[CountByOptions],
     ) -> CountsBy | CountsTable:
         """
-        Counts by day, bin or value: one count for each label of a partition, and one of the whole, many at once.
+        Counts by day, bin or value: one count for each label of a partition, and one for the whole, many at once.
 
         The whole is all sessions that satisfy `where`, or, for parts of a date without a rest, those in the period.
         A project given twice is counted once.
@@ -328,8 +329,8 @@ class GalileoSessions:
                 and `check`, as in `count_all`.
 
         Returns:
-            `CountsBy`, a mapping of label to count. For several projects `CountsTable`, a mapping of project to
-            `CountsBy`; it lacks the projects that failed, and has their errors.
+            `CountsBy`, a mapping of label to count. For several projects, `CountsTable`, a mapping of project to
+            `CountsBy`; it lacks the projects that failed, but has their errors.
 
         Raises:
             GalileoError: for one project, the first error of a count; the other counts are cancelled. For several
@@ -349,7 +350,7 @@ class GalileoSessions:
         return next(iter(tables.values())) if is_single else CountsTable(tables, report.errors)
 
     async def close(self) -> None:
-        """Closes the connections, except those of a session given as `session=`. It can be called twice."""
+        """Closes the connections, except those of a session given as `session=`. Calling it twice is safe."""
         await self._requester.close()
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Filters are checked against their project's columns, because an unknown column counts 0: before a count, or after."""
+"""Checks filters against their project's columns, before or after a count, because an unknown column counts 0."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Columns: TypeAlias = Callable[[str, float], Awaitable[ColumnCatalog]]
 
 async def first_columns(columns: Columns, project_ids: Iterable[str]) -> tuple[str, ColumnCatalog]:
     """
-    The first project that has columns, and its columns. Projects without sessions have none; 20 are tried at most.
+    The first project that has columns, and its columns. Projects without sessions have none; at most 20 are tried.
 
     Raises:
         GalileoError: what `columns` raises.
@@ -58,7 +58,7 @@ class Zeros:
     """
 
     def __init__(self) -> None:
-        self._queries: dict[bytes, list[CountQuery] | None] = {}  # by what is sent; None if some count isn't 0
+        self._queries: dict[bytes, list[CountQuery] | None] = {}  # by request body; None if some count isn't 0
 
     def add(self, query: CountQuery, count: int | None) -> None:
         """Adds a count; None if it failed."""
@@ -88,7 +88,7 @@ class Zeros:
                     await check_columns(columns, project_id, any_of(leaves))
             except FilterCheckError as error:
                 for issue in error.issues:
-                    if issue.type != "not_allowed":  # a value can be new; until then a 0 is right
+                    if issue.type != "not_allowed":  # before a value first occurs, a count of 0 is right
                         sentences[cast("Comparison", issue.node).column_id] = f"the count is 0, and {issue.msg}"
         return sentences
 
@@ -109,7 +109,7 @@ async def check_columns(columns: Columns, project_id: str, where: Filter) -> Non
 
 @define
 class _Answer:
-    """The cached answer about one project."""
+    """The cached answer for one project."""
 
     lock: asyncio.Lock = Factory(asyncio.Lock)
     """Held while the columns are requested."""
@@ -119,7 +119,7 @@ class _Answer:
 
 class ColumnChecks:
     """
-    Counts whose filters are checked against the project's columns first.
+    Checks filters against their project's columns before counting.
 
     The columns are requested once, however many counts wait for them, and cached. If the request fails, all counts
     that waited for it fail with its error, which isn't cached.
@@ -136,7 +136,7 @@ class ColumnChecks:
 
     async def count(self, query: CountQuery, deadline: float | None, interactive: bool) -> tuple[int, Attempts]:
         """
-        The count of a query whose filter fits its project's columns; otherwise like `Requester.count`.
+        Like `Requester.count`, after checking that the query's filter fits its project's columns.
 
         Raises:
             FilterCheckError: if the filter doesn't fit. No count is requested.
@@ -156,7 +156,7 @@ class ColumnChecks:
         """
         Warns once about each column that explains why counts are 0.
 
-        If the columns can't be requested, there is no warning, and no other attempt for five minutes.
+        If the columns can't be requested, it doesn't warn, and doesn't try again for five minutes.
         """
         now = asyncio.get_running_loop().time()
         if now < self._silent_until:
@@ -193,7 +193,7 @@ class ColumnChecks:
                 try:
                     catalog, _ = await self._requester.send(COLUMNS, query, body, deadline, interactive=interactive)
                     columns.answer = catalog
-                except DeadlineExceededError:  # of this count alone
+                except DeadlineExceededError:  # of this count only
                     raise
                 except GalileoError as error:
                     columns.answer = error.with_traceback(None)
@@ -206,7 +206,7 @@ class ColumnChecks:
 
 
 def _level_of_caller() -> int:
-    """The `stacklevel` with which the function that calls this warns about the code that called the package."""
+    """The `stacklevel` with which the calling function's warning points to the code that called the package."""
     frame, level = inspect.currentframe(), -1
     while frame is not None and frame.f_globals["__name__"].startswith("galileo_sessions."):
         frame, level = frame.f_back, level + 1

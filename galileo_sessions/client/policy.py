@@ -13,19 +13,21 @@ counts whose first attempts failed lately::
     a failure costs   1      0.5     0.15    0.023    0.004
 
 A count with 4 attempts is thus given up when the odds that it was only unlucky fall to 1 in 100 million, however many
-attempts fail. If every response in one second is a 500, no count is lost; yet a filter that the service can't process
-fails after four attempts. So does a count that is alone: failures of others are forgotten when no count is under way.
+attempts that takes. If every response in one second is a 500, no count is lost; yet a filter that the service can't
+process fails after four attempts. So does a count on its own: when no count is under way, earlier failures are
+forgotten.
 
 A refusal, such as a 503 or a 429, means that the service would take the request at another time. If the service has
 answered before, a refused count isn't given up within its patience. After that, a fan-out's target is given up once
 its failures have cost all its attempts. A single count, for which somebody waits, is given up as soon as its next
-attempt would come after its patience.
+attempt would come too late for its patience.
 
 A count that has failed twice while fewer than a quarter of the others fail has a problem of its own. Its further
 failures say nothing about the service: they neither slow the client down nor open the circuit breaker.
 
-The first retry comes as soon as the queue has a place for it. Later ones wait for a random time, so that clients which
-failed together don't return together. Its bound doubles with each attempt spent. A Retry-After is never cut short.
+The first retry comes as soon as the queue has a permit for it. Later ones wait for a random time, so that clients that
+failed together don't return together. The bound of that time doubles with each attempt spent. A Retry-After is never
+cut short.
 """
 
 from collections.abc import Callable
@@ -36,15 +38,15 @@ from attrs import define, field
 from galileo_sessions.client.flow.outcome import Outcome
 from galileo_sessions.client.settings import Retry
 
-_LATELY = 1 - 1 / 64  # weight that an attempt keeps with each later one; 64 are enough to tell 2 % from 10 %
+_LATELY = 1 - 1 / 64  # the weight that an attempt keeps with each later one; 64 are enough to distinguish 2 % from 10 %
 _RARE = 0.01  # the share that is assumed before anything is known: a failure then costs a whole attempt
-_SPREAD = 0.1  # seconds over which counts with the same Retry-After come back
+_SPREAD = 0.1  # seconds over which retries with the same Retry-After are spread
 
 
 @define
 class FirstAttempts:
     """
-    How many counts failed lately at their first attempt; each weighs less as others come.
+    How many first attempts failed lately; each weighs less as others follow.
 
     Later attempts are left out, because they belong to counts that have failed before.
     """
@@ -52,7 +54,7 @@ class FirstAttempts:
     made: float = 0.0
     failed: float = 0.0
     number: int = 0
-    """How many first attempts there have been."""
+    """The number of first attempts so far, not weighted."""
 
     def add(self, *, failed: bool) -> None:
         """Adds a first attempt."""
@@ -61,7 +63,7 @@ class FirstAttempts:
         self.failed = self.failed * _LATELY + failed
 
     def failing_share(self, number: int) -> float:
-        """The share that failed lately, without the failed attempt of this number; a guess if there is no other."""
+        """The share that failed lately, without the failed attempt of this number; a guess if it is the only one."""
         own = min(self.failed, _LATELY ** (self.number - number))
         return max(_RARE, (self.failed - own + _RARE) / (self.made - own + 1))
 
@@ -73,11 +75,11 @@ class Retries:
 
     Args:
         policy: How often and how patiently to try again.
-        interactive: Whether somebody awaits this count alone.
+        interactive: Whether this is a single count, not a target of a fan-out.
         jitter: Returns a random number from 0 to its argument.
         number: The number of the count's first attempt in `FirstAttempts`.
         since: When the first attempt failed.
-        until: When its patience ends.
+        until: When the count's patience ends.
     """
 
     policy: Retry
@@ -99,8 +101,8 @@ class Retries:
         Seconds until the next attempt can begin, or None if the count is given up.
 
         Args:
-            outcome: Of the last attempt.
-            now: When it failed.
+            outcome: The outcome of the last attempt.
+            now: When that attempt failed.
             others: The first attempts of all counts.
             has_answered: Whether the service has ever answered this client.
         """
@@ -113,10 +115,10 @@ class Retries:
         may_pass = has_answered and outcome.meaning != "failed"
         if left <= 0 if may_pass and self.interactive else is_spent and not (may_pass and left > 0):
             return None
-        if asked:  # 0 names no time
+        if asked:  # 0 sets no time to wait
             wait = asked + self.jitter(min(_SPREAD, asked))
             return wait if wait < left or not self.interactive else None
         most = min(policy.max_backoff, policy.backoff * (2 ** min(before, 2 * policy.attempts) - 1))
-        if may_pass and left > 0:  # it learns soon that the service is back, and tries once more before it gives up
+        if may_pass and left > 0:  # to notice soon that the service is back, and to try once more before giving up
             most = min(most, left, max(policy.backoff, (now - self.since) / 2))
         return self.jitter(most)

@@ -18,7 +18,7 @@ from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilte
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.values import UUID_TEXT, as_instant, as_sequence
 
-ANY_PROJECT = str(UUID(int=0))  # stands for the project in a template of queries
+ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 
 _CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -28,12 +28,12 @@ _NO_FILTER = b"{}"  # the body of a query for all sessions of a project
 
 
 def _is_canonical(value: object) -> TypeGuard[str]:
-    """Whether it is a UUID as the text that the API documents, as most ids are."""
+    """Whether the value is a UUID in the text form that the API documents, as most ids are."""
     return type(value) is str and _CANONICAL.fullmatch(value) is not None
 
 
 def _uuid(value: UUID | str | None) -> str | None:
-    """A UUID as the text that the API documents; anything else as it is, for `_check_id` to refuse."""
+    """A UUID in the text form that the API documents. Anything else stays as it is, for `_check_id` to refuse."""
     if _is_canonical(value):
         return value
     if isinstance(value, UUID):
@@ -43,7 +43,7 @@ def _uuid(value: UUID | str | None) -> str | None:
 
 
 def _project_id(value: UUID | str) -> str:
-    if isinstance(value, Filter):  # before `_where` would complain about the project in its place
+    if isinstance(value, Filter):  # swapped arguments; `_where` would say less about them
         raise ConfigurationError(f"project_id must be a UUID, got {brief(value)}. {_ORDER}")
     return cast("str", _uuid(value))
 
@@ -160,7 +160,7 @@ def build_query(
 
 def narrowed(query: CountQuery, template: CountQuery) -> CountQuery:
     """
-    The query for the sessions that also satisfy the template's filter, in its scope.
+    The query, narrowed to the template's filter and scope.
 
     Raises:
         ConfigurationError: if both have an id for the same part of the scope, and the ids differ.
@@ -185,22 +185,22 @@ class Breakdown:
     """What is counted in each project."""
 
     whole: CountQuery
-    """All sessions that are divided."""
+    """The query for all sessions that are divided."""
     parts: dict[str, CountQuery] = Factory(dict[str, CountQuery])
     """The query for each label of a partition; the label is its tag."""
     rest: str | None = None
-    """The label of the sessions that are in no part: the whole minus the parts."""
+    """The label for the sessions that are in no part: the whole minus the parts."""
     disjoint: bool = True
     """Whether no session is in two parts."""
     previous: CountQuery | None = None
-    """The whole in the period before."""
+    """The whole in the previous period."""
     unfiltered: CountQuery | None = None
     """The whole without the filter."""
 
     @classmethod
     def by(cls, template: CountQuery, partition: Mapping[str, Filter]) -> Self:
         """
-        The parts of a partition, and their whole: what they have in common.
+        The breakdown by a partition: its parts, and the whole that they divide.
 
         Raises:
             FilterTypeError: if `partition` isn't a mapping of label to filter.
@@ -235,7 +235,7 @@ class Breakdown:
 
 @frozen
 class _Targets:
-    """The queries for each project. Their number is known."""
+    """The queries for each project, and their number."""
 
     projects: Collection[str]
     queries: Sequence[CountQuery]
@@ -249,7 +249,7 @@ class _Targets:
 
 def columns_body(query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None) -> bytes:
     """
-    The request body for the columns that a query's scope has between two times.
+    The request body for the columns of a query's scope between two times.
 
     Raises:
         FilterError: if a time can't be read, or has no UTC offset.

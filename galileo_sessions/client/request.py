@@ -53,7 +53,7 @@ class Request:
     deadline: float
     """On the loop's clock; infinite if there is none."""
     interactive: bool
-    """Whether somebody awaits it alone, not as a part of a fan-out."""
+    """Whether it is a single request, not a part of a fan-out."""
     patience: float
     """Seconds that it waits for a service that refuses everything."""
     started: float
@@ -73,7 +73,7 @@ class Request:
 
     def failure(self, error: errors.GalileoError, now: float, advice: str = "") -> errors.GalileoError:
         """
-        The error to raise. If the network failed after a response, it is the error of that response.
+        The error to raise. If the network failed after a response, this is the error of that response.
 
         It is a copy, because an attempt lists the original.
         """
@@ -88,7 +88,7 @@ class Request:
         return final
 
     def given_up(self, error: errors.GalileoError, retry: Retry, now: float) -> errors.GalileoError:
-        """The error to raise if there is no next attempt, with what to do about a wait that was too long."""
+        """The error to raise when the count is given up. If the wait would be too long, it says what to do."""
         asked = self.outcome.retry_after or 0.0
         is_short = asked > self.started + self.patience - now
         if not self.interactive or retry.attempts == 1 or asked > DAY:
@@ -102,24 +102,24 @@ class Request:
             return self.failure(error, now)
         if self.deadline < inf:
             return self.failure(error, now, f"That is more than timeout= leaves: give it {timeout}")
-        most = f"A single count waits for {self.patience:,.0f} s at most for a service that refuses it"
+        most = f"A single count waits at most {self.patience:,.0f} s for a service that refuses it"
         return self.failure(error, now, f"{most}: give it {timeout}, or use count_all, which waits longer")
 
     def too_late(self, now: float, waited_for: str = "") -> errors.GalileoError:
         """The error to raise if the deadline has passed, or will pass before the next attempt."""
         last = self.attempts[-1].error if self.attempts else None
         after = f" after a {type(last).__name__}" if last else ""
-        waiting = f" while it waited for {waited_for}" if waited_for else " before the next attempt" if last else ""
-        text = f"timeout= ran out{after}{waiting or ' before a request could be sent'}; give it more time"
+        waiting = f" while waiting for {waited_for}" if waited_for else " before the next attempt" if last else ""
+        text = f"timeout= ran out{after}{waiting or ' before a request could be sent'}; give more time"
         return self.failure(errors.DeadlineExceededError(text, last=last), now)
 
 
 def refuse_coroutine_function(name: str, callback: Callable[[T], object] | None) -> None:
     """
-    Checks a callback when it is given.
+    Refuses a callback that nothing would await.
 
     Raises:
-        ConfigurationError: if it is a coroutine function, because nothing would await its coroutines.
+        ConfigurationError: if it is a coroutine function.
     """
     if inspect.iscoroutinefunction(callback):
         shown = getattr(callback, "__qualname__", type(callback).__name__)  # the repr of a partial has its arguments
@@ -131,26 +131,26 @@ class Requester:
     """Sends queries and reads the responses."""
 
     transport: Transport
-    """Closed at the end."""
+    """Sends one HTTP request; `close` closes it."""
     authentication: Authentication
     """Sends one request with credentials."""
     attempt_timeout: float
     """Seconds that one attempt may take."""
     retry: Retry
-    """Whether to try again."""
+    """How often and how patiently to try again."""
     queue: Queue
-    """Gives the permits."""
+    """Gives permits to send."""
     on_attempt: OnAttempt | None
     """Called after each attempt. What it raises is logged."""
-    jitter: Callable[[float], float] = lambda most: random.uniform(0, most)  # noqa: S311  # protects nothing
-    """A random time of at most so many seconds."""
+    jitter: Callable[[float], float] = lambda most: random.uniform(0, most)  # noqa: S311  # no secret
+    """Returns a random time, at most so many seconds."""
     _loop: asyncio.AbstractEventLoop | None = None
     _under_way: int = 0
     _first_attempts: FirstAttempts = field(factory=FirstAttempts)
 
     async def count(self, query: CountQuery, deadline: float | None, interactive: bool) -> tuple[int, Attempts]:
         """The count of a query, and the attempts that it took; see `send`."""
-        if not query.body:  # it selects no session
+        if not query.body:  # the filter selects no session
             return 0, ()
         return await self.send(COUNT, query, query.body, deadline, interactive=interactive)
 
@@ -161,12 +161,12 @@ class Requester:
         The answer to a request, and the attempts that it took.
 
         Args:
-            endpoint: Where it is sent.
-            query: Its project; errors carry the query.
-            body: What is sent.
+            endpoint: Where to send the request.
+            query: The query, for its project and for errors.
+            body: The request body.
             deadline: When to give up, on the loop's clock.
-            interactive: Whether the request is a single one: it is sent before the targets of fan-outs, and has less
-                patience than they have.
+            interactive: Whether it is a single request, which is sent before the targets of fan-outs, but has less
+                patience.
 
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
@@ -182,7 +182,7 @@ class Requester:
             self._check_use(request, loop)
         if now >= until:
             raise request.too_late(now)
-        if not self._under_way:  # what failed before says nothing about others
+        if not self._under_way:  # earlier failures say nothing about this request
             self._first_attempts = FirstAttempts()
         self._under_way += 1
         try:
@@ -197,14 +197,14 @@ class Requester:
             self._under_way -= 1
 
     async def close(self) -> None:
-        """Ends all waits, cancels a login in progress, and closes the transport; nothing more is sent meanwhile."""
+        """Ends all waits, cancels a login in progress, and closes the transport. From now on, nothing is sent."""
         self.transport.is_closed = True
         self.queue.close(closed_error())
         try:
             await self.authentication.close()
             await self.transport.close()
         finally:
-            _ = self.transport.abandon()  # of another event loop, or if a cancellation interrupted the closing
+            _ = self.transport.abandon()  # after use in another event loop, or a cancellation during the closing
 
     def _check_use(self, request: Request, loop: asyncio.AbstractEventLoop) -> None:
         """
@@ -235,7 +235,7 @@ class Requester:
             async with timeout:
                 permit = await turn
         except TimeoutError:
-            if not timeout.expired():  # it comes from Limits(rate=...)
+            if not timeout.expired():  # Limits(rate=...) raised it
                 raise
         if isinstance(permit, Permit):
             return permit
@@ -273,7 +273,7 @@ class Requester:
         if request.is_cut_short(error, now) or (fails_alone and not self.queue.flow.breaker.is_open):
             return outcome if outcome.meaning == "success" else IGNORED
         if (outcome.retry_after or 0.0) > self.retry.max_retry_after:
-            return evolve(outcome, retry_after=None)  # the count ends with it, and the next one may probe
+            return evolve(outcome, retry_after=None)  # this count fails, but the next one may probe
         return outcome
 
     def _record(self, request: Request, error: errors.GalileoError | None, begun: float, ended: float) -> None:
@@ -294,7 +294,7 @@ class Requester:
         Decides when the next attempt can begin.
 
         Raises:
-            GalileoError: if there is no next attempt.
+            GalileoError: if the request is given up.
         """
         now, others = request.waiting_since, self._first_attempts
         if request.is_cut_short(error, now):
@@ -313,14 +313,14 @@ class Requester:
         request.not_before = now + wait
 
     def _has_new_token(self, request: Request) -> bool:
-        """Whether the last attempt's token was refused, but not the one before: the next attempt has a new token."""
+        """Whether the last attempt's token was refused, but not the previous one: the next attempt has a new token."""
         *before, last = [type(attempt.error) for attempt in request.attempts[-2:]]
         refused = errors.AuthenticationError  # a LoginError is another class
         return self.authentication.logs_in and last is refused and refused not in before
 
 
 def call_back(name: str, callback: Callable[[T], object], value: T) -> None:
-    """Calls a user's function. What it raises is logged, so that it can't lose a count."""
+    """Calls a user's function. What it raises is logged, so that the count isn't lost."""
     try:
         _ = callback(value)
     except Exception:

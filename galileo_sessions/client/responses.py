@@ -38,11 +38,11 @@ _ITEM = re.compile(r'("[^"]*")((?:\s*;\s*\w+=(?:"[^"]*"|[\d.]+))*)')  # of a lis
 _NUMBER = re.compile(r";\s*([rt])=(\d{1,15}(?:\.\d{1,9})?)")
 _OTHER_UNIT = re.compile(r'("[^"]*")[^,]*;\s*qu="(?!requests")')
 _PAIR = re.compile(r"^(\d{1,15})(?![\d.])[^/]*/(\d{1,15}(?:\.\d{1,9})?)(?!\d)")
-_EPOCH = 10**9  # a reset so large is a time since 1970
+_EPOCH = 10**9  # a reset this large is in seconds since 1970
 
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     401: (errors.AuthenticationError, ". Check the credentials, and that they belong to this deployment"),
-    403: (errors.PermissionDeniedError, ". The credentials are known, but can't read this project"),
+    403: (errors.PermissionDeniedError, ". The credentials are valid, but can't read this project"),
     404: (errors.NotFoundError, ". Check the project's id, and that base_url (GALILEO_API_URL) isn't the console's"),
     429: (errors.RateLimitedError, ""),
 }
@@ -65,16 +65,16 @@ class Endpoint(Generic[T]):
     """An endpoint for a project's sessions; its method is POST."""
 
     path: str
-    """What follows the base URL, with `{project_id}`."""
+    """The path below the base URL, with `{project_id}`."""
     decode: Callable[[bytes], T]
     """Reads the body of a 200, or raises a ValueError."""
     max_body: int
-    """The most bytes that such a body can have."""
+    """The most bytes that this body can have."""
 
 
 @define
 class Reply(Generic[T]):
-    """What came of one attempt: an answer, or an error."""
+    """The result of one attempt: an answer, or an error."""
 
     answer: T | None
     error: errors.GalileoError | None = None
@@ -91,14 +91,14 @@ def reply_of(response: Response, endpoint: Endpoint[T], query: CountQuery) -> Re
         return Reply(endpoint.decode(response.body), None, told)
     except ValueError as error:
         text = _beginning(response.body)
-        said = f"the service answered 200, but not with what was asked for: {error}; got {_excerpt(text)}"
+        said = f"the service answered 200 with an unexpected body: {error}; got {_excerpt(text)}"
         undecodable = errors.DecodeError(said, body=text)
-        is_page = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)  # from something in front of the service
+        is_page = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)  # from a gateway or a proxy
         return Reply(None, undecodable if is_page else final(undecodable), told)
 
 
 def final(error: E) -> E:
-    """Marks an error that another attempt would only repeat, although other errors of its class may pass."""
+    """Marks an error that a retry would only repeat, although other errors of its class may be temporary."""
     error._is_final = True  # pyright: ignore[reportPrivateUsage]  # for the client, not for users
     return error
 
@@ -170,7 +170,7 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
     title = f"{status} {phrases.get(status, '')}".rstrip() + (f" from {response.origin}" if response.origin else "")
     if 300 <= status < 400:
         location = brief(headers.get("Location", "nowhere"))
-        hint = "The client follows no redirect, which could carry the key elsewhere. Set base_url (GALILEO_API_URL)"
+        hint = "The client follows no redirect, as it could send the key elsewhere. Set base_url (GALILEO_API_URL)"
         return errors.RedirectError(f"{title}: to {location}. {hint}", **kept)
     if status == 422:
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())
@@ -208,7 +208,7 @@ def explain(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tupl
 
     Returns:
         The entries, at most 1,000; and a text of about 100 lines: what is wrong, and the drawing with each wrong
-        node marked. Without entries of FastAPI's form, both are empty.
+        node marked. Without entries in FastAPI's form, both are empty.
     """
     root, tree = ("filters", filters) if filters else ("filter_tree", where)
     entries = _entries(body)
@@ -231,7 +231,7 @@ def explain(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tupl
 
 
 def _entries(body: bytes) -> list[tuple[Path, str, str]]:
-    """The `loc`, `msg` and `type` of each entry of FastAPI's form. A server can send anything."""
+    """The `loc`, `msg` and `type` of each entry in FastAPI's form. Others are skipped: a server can send anything."""
     try:
         entries: Any = json.loads(body)["detail"][:_MAX_ENTRIES]
     except (ValueError, RecursionError, LookupError, TypeError):
@@ -266,7 +266,7 @@ def _complaint(issue: errors.Issue) -> str:
 
 def retry_after(value: str, now: datetime) -> float | None:
     """
-    Seconds to wait by a Retry-After header, which is a number or a date (RFC 9110).
+    The seconds to wait by a Retry-After header, which is a number or a date (RFC 9110).
 
     Returns:
         0 for a date in the past; None for what is neither a number nor a date.
@@ -292,12 +292,12 @@ def _date(text: str) -> datetime | None:
 
 def allowance(headers: Mapping[str, str]) -> tuple[int, float] | None:
     """
-    The requests that a service will take, and the seconds until it will take more. Of several limits, the least counts.
+    How many requests a service will take, and the seconds until it takes more. Of several limits, the lowest counts.
 
     The `RateLimit` field of the IETF's draft (https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/)
     is read, and so are the widespread pairs `RateLimit-Remaining` with `-Reset` and `X-RateLimit-Remaining` with
     `-Reset`. Quotas that don't count requests are left out. A reset in whole seconds is rounded up, so one second is
-    taken off: a few refusals cost less than waiting for a second too long.
+    subtracted: a few refusals cost less than waiting a second too long.
 
     Args:
         headers: A response's headers, by names of any case; a multidict, if a field can occur more than once.

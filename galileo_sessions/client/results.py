@@ -63,17 +63,17 @@ class Progress:
     in_flight: int
     """Requests in flight in the whole client."""
     width: int
-    """How many requests can be in flight at once, now."""
+    """How many requests can be in flight at once now."""
     elapsed: float
     """Seconds since the stream was entered, up to its end."""
     rate: float
-    """How many requests can be sent per second, now; infinite until the service has refused one."""
+    """How many requests can be sent per second now; infinite until the service has refused one."""
     breaker_open: bool
     """True while the service accepts nothing, and only single probes are sent."""
 
     @property
     def remaining(self) -> float | None:
-        """Seconds to the end at the pace so far; None while it is unknown."""
+        """Seconds until the end, at the pace so far; None while they are unknown."""
         if self.total is None or not self.done:
             return None
         return max(0, self.total - self.done) * self.elapsed / self.done  # a list can grow
@@ -141,14 +141,14 @@ class CountReport:
 
 @frozen
 class Change:
-    """Two counts of the same thing."""
+    """An earlier count and a later one."""
 
     earlier: int
     total_count: int
 
     @property
     def difference(self) -> int:
-        """How many sessions there are more; below 0 if there are fewer."""
+        """The later count minus the earlier one."""
         return self.total_count - self.earlier
 
     @property
@@ -158,7 +158,7 @@ class Change:
 
     @property
     def percent(self) -> float | None:
-        """The same in percent, to one decimal."""
+        """`relative` in percent, to one decimal."""
         return None if self.relative is None else round(100 * self.relative, 1)
 
 
@@ -182,7 +182,7 @@ class ProjectCounts:
 
     @property
     def error(self) -> GalileoError | None:
-        """The error of the whole, or of the period before."""
+        """The error of the whole, or of the previous period."""
         return self.whole.error if self.previous is None else self.whole.error or self.previous.error
 
     @property
@@ -193,7 +193,7 @@ class ProjectCounts:
 
     @property
     def rest_count(self) -> int | None:
-        """The whole minus the parts, at least 0; None if there is no rest, or if one of these counts failed."""
+        """The whole minus the parts, at least 0; None without a rest, or if one of these counts failed."""
         if self.breakdown.rest is None or self.whole.total_count is None or self.sum_of_parts is None:
             return None
         return max(0, self.whole.total_count - self.sum_of_parts)  # sessions can arrive between the requests
@@ -215,13 +215,13 @@ class ProjectCounts:
 
     @property
     def change(self) -> Change | None:
-        """The whole compared with the period before; None unless both are known."""
+        """The whole compared with the previous period; None unless both are known."""
         if self.previous is None or self.previous.total_count is None or self.whole.total_count is None:
             return None
         return Change(self.previous.total_count, self.whole.total_count)
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each part and the rest; and one for the whole if there are no parts, or if it failed."""
+        """A dict for each part and the rest, and one for the whole if there are no parts or it failed."""
 
         def row(label: str | None, count: int | None, error: GalileoError | None) -> dict[str, Any]:
             return {"project_id": self.project_id, "label": label, "total_count": count, "error": error}
@@ -238,7 +238,7 @@ class ProjectCounts:
 
     @property
     def counts_by(self) -> "CountsBy":
-        """The counts, none of which failed, as `count_by` returns them."""
+        """The counts as `count_by` returns them, if none of them failed."""
         counts = cast("dict[str, int]", self.counts)
         return CountsBy(self.project_id, counts, self.breakdown.disjoint, whole=self.whole.unwrap())
 
@@ -247,7 +247,7 @@ class Collector:
     """
     Collects the results of `breakdown.targets(projects)`, in any order.
 
-    It holds the results of the projects under way, and no others.
+    It holds only the results of projects that aren't complete.
     """
 
     def __init__(self, breakdown: Breakdown) -> None:
@@ -256,7 +256,7 @@ class Collector:
         self._pending: dict[int, list[CountResult]] = {}
 
     def add(self, result: CountResult) -> ProjectCounts | None:
-        """Adds a result; returns the counts of its project if this was the last one."""
+        """Adds a result; returns the counts of its project once they are complete."""
         project = result.index // self._size
         results = self._pending.setdefault(project, [])
         results.append(result)

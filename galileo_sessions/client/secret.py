@@ -1,4 +1,4 @@
-"""Secrets: values that are used but never shown, and how to remove them from what a server repeats."""
+"""Secrets: values that are used but never shown, and how to remove them from what a server sends back."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Secret(Generic[T_co]):
     """
     A value that is used but not shown: its repr, its text and its formats are `***`.
 
-    It has no length, no items and no operators, so that no part of it can be shown either.
-    A pickle of it holds the value, because another process may need it.
+    It has no length, no items and no operators, so that no part of the value can be shown either.
+    Its pickle holds the value, because another process may need it.
     """
 
     __slots__ = ("_value",)
@@ -26,7 +26,7 @@ class Secret(Generic[T_co]):
         self._value = value
 
     def reveal(self) -> T_co:
-        """The value itself. Use it where it is needed, and give it no name: tracebacks can show local variables."""
+        """The value itself. Use it where it is needed, but not in a local variable, which tracebacks can show."""
         return self._value
 
     def __eq__(self, other: object) -> bool:
@@ -59,7 +59,7 @@ def from_environment(name: str) -> Secret[str] | None:
 def forms_of(secrets: Iterable[Secret[str]]) -> Secret[list[bytes]]:
     """What to look for: each secret as it is, percent-encoded, and as JSON writes it."""
     forms = {form.encode() for secret in secrets for form in _forms(secret.reveal())}
-    return Secret(sorted(forms, key=len, reverse=True))  # the longest first: a secret can begin with another one
+    return Secret(sorted(forms, key=len, reverse=True))  # longest first: one secret can begin with another
 
 
 def _forms(text: str) -> list[str]:

@@ -11,10 +11,10 @@ from galileo_sessions.errors import ConfigurationError
 
 PATIENCE = 10.0
 """
-Seconds that a single request without a deadline waits for a service that refuses everything, at most.
+The most seconds that a single request without a deadline waits for a service that refuses everything.
 
 That is about how long people stay attentive while they wait (Miller 1968, Nielsen 1993). It outlasts a restart or
-a failover of some seconds, and is less than the 30 s after which most gateways in front of the caller give up.
+a failover of a few seconds, and is less than the 30 s after which most gateways in front of the caller give up.
 """
 DAY = 86_400  # seconds; no setting is longer
 
@@ -60,7 +60,7 @@ class Limits:
     """
 
     maximum: int = field(default=256, validator=_requests)
-    """Requests under way at once, at most."""
+    """The most requests under way at once."""
     initial: int = field(default=Factory(_initial, takes_self=True), kw_only=True, validator=_requests)
     """Requests that may be sent at once before the service has answered any. Default: 10, or `maximum` if that is
     less."""
@@ -92,7 +92,7 @@ class Retry:
     max_backoff: float = field(default=8.0, validator=_seconds)
     """The most seconds that any retry waits, unless a Retry-After is longer."""
     max_retry_after: float = field(default=60.0, validator=_seconds)
-    """The longest Retry-After to wait for, in seconds. With a longer one, the count fails; its error has the number."""
+    """The longest Retry-After to wait for, in seconds. With a longer one, the count fails; its error has the time."""
     patience: float = field(default=90.0, validator=_seconds)
     """Seconds for which a fan-out waits for a service that refuses everything. A single `count` has 10 s, or the time
     that its `timeout=` gives."""
@@ -113,7 +113,7 @@ class Timeouts:
     own, also the wait for a place in its pool.
     """
     attempt: float = field(default=30.0, validator=_timeout)
-    """Seconds from the permit to send to the last byte."""
+    """Seconds from the permit until the last byte."""
 
 
 def check_settings(timeouts: object, retry: object, limits: object) -> None:
@@ -121,7 +121,7 @@ def check_settings(timeouts: object, retry: object, limits: object) -> None:
     Checks the settings of a client.
 
     Raises:
-        ConfigurationError: if one is of another type.
+        ConfigurationError: if one has the wrong type.
     """
     for name, value, kind in (("timeouts", timeouts, Timeouts), ("retry", retry, Retry), ("limits", limits, Limits)):
         if not isinstance(value, kind):
@@ -136,7 +136,7 @@ def check_call(timeout: object, concurrency: object = None) -> None:
     Raises:
         ConfigurationError: if one is 0 or less, or isn't a number.
     """
-    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):  # NaN isn't, either
+    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):  # or NaN
         raise ConfigurationError(f"timeout must be more than 0 seconds, got {brief(timeout)}")
     if concurrency is not None and not (isinstance(concurrency, int) and concurrency > 0):
         raise ConfigurationError(f"concurrency must be a whole number, 1 or more, got {brief(concurrency)}")

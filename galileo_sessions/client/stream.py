@@ -5,30 +5,30 @@ Theory of operation
 ===================
 
 A stream has a source of targets, one task that pulls them (the feeder), up to `concurrency` workers, and a queue of
-results from which the consumer takes::
+results that the consumer takes from::
 
     source ──> feeder ──> queries ──> worker ── Requester.count ──> results ──> consumer
                  ^                                                                 │
                  └────────────────────────────── room <────────────────────────────┘
 
 Room. For each worker, at most two targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
-the pulling down, and memory is bounded.
+down the pulling, and memory is bounded.
 
 Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it wakes. While it waits
 for room, it is woken when there is room and at most one query for two workers is left, so that the workers don't
-run out of queries. Several tasks can consume one stream, so each result wakes one of those that wait. A result stays in
+run out of queries. Several tasks can consume one stream, so each result wakes one waiting consumer. A result stays in
 its queue until a consumer takes it; a consumer that was woken and then cancelled wakes another one for that result.
 
-Pulling. One task pulls the source, and closes a generator, because timeouts, task groups and context variables inside a
-generator belong to one task. Plain iterators are pulled in the same way.
+Pulling. If the source is a generator, the task that pulls it also closes it, because timeouts, task groups and context
+variables inside a generator belong to one task. Plain iterators are pulled in the same way.
 
 Workers. The feeder starts one with each target while fewer than `concurrency` are at work, so three targets don't start
 256 tasks. A worker ends when no query is left.
 
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
 for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
-left, or if `fail_fast` or a 401 ends it, or if a task fails, all tasks are cancelled. In each case the stream ends
-once the last task is done and no result is left::
+left, when `fail_fast` or a 401 ends the stream, or when a task fails, all tasks are cancelled. In each case, the stream
+ends once the last task is done and no result is left::
 
     pulled      1 2 3 4 (source fails)
     results     2 1 4 3                consumer: 2 1 4 3, then the failure is raised
@@ -63,9 +63,9 @@ _END = cast("Target", object())  # what `anext` returns at the end of a source
 
 class _Join(asyncio.Future[None]):
     """
-    A future that refuses to be cancelled: a task that awaits it is cancelled once it is done.
+    A future that refuses to be cancelled: a task that awaits it is cancelled only once the future is done.
 
-    A loop that waits again after each cancellation would be woken all the time, because anyio cancels persistently.
+    A loop that waits again after each cancellation would run all the time, because anyio cancels again and again.
     """
 
     def cancel(self, msg: object = None) -> bool:  # the task keeps the message itself
@@ -78,9 +78,9 @@ class CountStream:
     Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in stream:`.
 
     Up to twice `concurrency` targets are pulled before their results are taken, so a slow consumer slows the pulling.
-    A result whose `error` is set is data. The loop itself raises what the source of the targets raises,
-    `AuthenticationError` because no other count can succeed either, and with `fail_fast` the first error.
-    Leaving the block in any way cancels all requests, and joins every task, before it returns.
+    A count that fails is a result with an `error`. The loop itself raises what the source of the targets raises, an
+    `AuthenticationError`, because no other count can succeed either, and, with `fail_fast`, the first error.
+    Leaving the block in any way cancels all requests, and waits until every task has ended.
     """
 
     _targets: Targets = field(alias="targets")
@@ -93,7 +93,7 @@ class CountStream:
     _timeout: float | None = field(alias="timeout")
     _on_progress: OnProgress | None = field(alias="on_progress")
     _checks: ColumnChecks | None = field(alias="checks")
-    """Explains counts of 0, if they are to be explained."""
+    """Explains counts of 0; None if they aren't explained."""
 
     def __attrs_post_init__(self) -> None:
         self._total = _length(self._targets)
@@ -113,7 +113,7 @@ class CountStream:
 
     @property
     def progress(self) -> Progress:
-        """How far the stream has got."""
+        """The progress of the stream so far."""
         elapsed = 0.0
         if self._started is not None:
             elapsed = (self._ended or asyncio.get_running_loop().time()) - self._started
@@ -153,7 +153,7 @@ class CountStream:
         return self._results.popleft()
 
     async def _explain_zeros(self) -> None:
-        """Warns once, when all counts have been taken, of columns that explain why a filter counts 0."""
+        """Warns once, when all results have been taken, about columns that explain why a filter counts 0."""
         checks, self._checks = self._checks, None
         if checks is not None and self._failure is None:
             await checks.warn_of(self._zeros, self._deadline)
@@ -165,7 +165,7 @@ class CountStream:
         try:
             await woken
         except asyncio.CancelledError:
-            self._wake_consumer()  # another one, for the result that this one may have been woken for
+            self._wake_consumer()  # another consumer, for the result that may have woken this one
             raise
         finally:
             self._waiting.remove(woken)
@@ -186,7 +186,7 @@ class CountStream:
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = asyncio.CancelledError("a task of this stream was cancelled") if task.cancelled() else task.exception()
-        if isinstance(error, StopAsyncIteration):  # the loop would take it for the end
+        if isinstance(error, StopAsyncIteration):  # `async for` would take it for the end
             stopped = RuntimeError("a count raised StopAsyncIteration")
             stopped.__cause__ = error
             error = stopped
@@ -199,7 +199,7 @@ class CountStream:
             self._joined.set_result(None)
 
     def _abort(self, error: BaseException) -> None:
-        """Ends the stream with an error, and cancels its tasks once: their cleanup isn't cancelled again."""
+        """Ends the stream with an error, and cancels its tasks only once, so that their cleanup can finish."""
         if not self._aborted:
             self._aborted = True
             self._fail(error)
@@ -207,13 +207,13 @@ class CountStream:
                 task.cancel()
 
     def _fail(self, error: BaseException) -> None:
-        """Keeps the first error, which the loop raises after the results."""
+        """Keeps the first error, to be raised after the results."""
         self._failure = error if self._failure is None else self._failure
 
     # ---- targets -----------------------------------------------------------------------------------------------------
 
     async def _feed(self, source: AsyncIterator[Target]) -> None:
-        """Pulls targets while there is room for their results, and closes a generator."""
+        """Pulls targets while there is room for their results, and closes the source if it is a generator."""
         is_endless = self._total is None or isinstance(self._targets, AsyncIterable)
         timeout = asyncio.timeout_at(self._deadline if is_endless else None)
         closed: AbstractAsyncContextManager[object] = nullcontext()
@@ -222,7 +222,7 @@ class CountStream:
         try:
             async with closed, timeout:
                 while (target := await anext(source, _END)) is not _END:
-                    if self._aborted:  # pragma: no cover  # it swallowed the cancellation, after which 3.11 can't trace
+                    if self._aborted:  # pragma: no cover  # swallowed the cancellation, after which 3.11 can't trace
                         break
                     self._queries.append((self._pulled, self._query(target)))
                     self._pulled += 1
@@ -232,7 +232,7 @@ class CountStream:
                     if not self._has_room():
                         self._wanted.clear()  # it may have been set while there was room
                         _ = await self._wanted.wait()
-        except Exception as error:  # noqa: BLE001  # the source is the user's, and so is what it raises
+        except Exception as error:  # noqa: BLE001  # the source is the user's, and can raise anything
             self._fail(self._too_late() if timeout.expired() else error)
 
     def _has_room(self) -> bool:
@@ -320,7 +320,7 @@ async def report_of(stream: CountStream) -> CountReport:
     All results of a stream.
 
     Raises:
-        Exception: what the stream raises. A GalileoError has what was counted until then as its `report`.
+        Exception: what the stream raises. The `report` of a GalileoError has the results until then.
     """
     results: list[CountResult] = []
 

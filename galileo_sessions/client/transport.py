@@ -6,19 +6,19 @@ Only this file and `local` call aiohttp.
 Theory of operation
 ===================
 
-HTTP/1.1 doesn't say to which request an answer belongs: what comes next on a connection answers the request that was
-sent last. Suppose that a gateway gives up with a 504, and passes on the service's answer a moment later. From then on,
-each request would get the answer of the one before it::
+HTTP/1.1 doesn't say which request an answer belongs to: whatever arrives next on a connection answers the request that
+was sent last. Suppose that a gateway gives up with a 504, and passes on the service's answer a moment later. From then
+on, each request would get the answer of the one before it::
 
     sent        POST 1                 POST 2              POST 3
     arrives            504, 200 (1)           200 (2)             200 (3)
     taken              504             200 (1)             200 (2)
 
-aiohttp hands out an idle connection without checking whether something has arrived on it. Between the choice of a
-connection and the sending, it calls our code in one place only, even in an injected session: the request's body. So the
-body checks the connection, and isn't sent if something has arrived on it. Bytes that arrive between that check and the
-moment at which the server has the request look like an answer. Therefore a connection is also closed after each status
-that a late answer can follow.
+aiohttp hands out an idle connection without checking whether bytes have arrived on it. After it has chosen a
+connection, and before it sends, it calls only one piece of our code, even in an injected session: the request's body.
+So the body checks the connection, and isn't sent if bytes have arrived on it. Bytes that arrive after that check, but
+before the server has the request, look like an answer. Therefore a connection is also closed after each status that a
+late answer can follow.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.settings import Timeouts
 from galileo_sessions.display import brief
 
-if TYPE_CHECKING:  # no part of aiohttp's documentation, so it may be missing: see `can_look`
+if TYPE_CHECKING:  # undocumented, so it may be missing: see `can_look`
     from aiohttp.client_proto import ResponseHandler
 
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
@@ -76,11 +76,11 @@ class Transport:
     Sends requests to one origin and nowhere else; it follows no redirect and retries nothing.
 
     Args:
-        base: The URL that paths are added to, without a slash at its end.
-        session: A session to use and to leave open; None means one of its own, made on first use.
+        base: The URL that paths are appended to, without a slash at its end.
+        session: A session to use and to leave open; None makes one on first use.
         timeouts: How long an attempt can take.
         ssl: As in aiohttp.
-        proxy: The proxy on the way, if there is one.
+        proxy: The proxy's URL, if there is a proxy.
     """
 
     _base: str
@@ -122,14 +122,14 @@ class Transport:
         The response to a POST.
 
         Args:
-            path: What follows the base URL, encoded, beginning with a slash.
-            body: What is sent.
-            headers: All that the request carries, with the credentials.
+            path: The path below the base URL, encoded, beginning with a slash.
+            body: The request body.
+            headers: All headers of the request, including the credentials.
             until: When the attempt ends, on the loop's clock.
             max_body: Bytes that the body of a 200 can have. Of other bodies, only the beginning is read.
 
         Raises:
-            TransportError: if no complete response came.
+            TransportError: if no complete response arrived.
             ConfigurationError: if the client or the session is closed, or the request can't be sent.
         """
         session = self._open_session()
@@ -169,15 +169,15 @@ class Transport:
         raise problem  # outside the except block, so that no header stays reachable through __context__
 
     async def _exchange(self, send: _Send, content: Body, max_body: int) -> Response | None:
-        """The response; None if something had arrived on the connection that aiohttp chose, which is then closed."""
+        """The response. None if bytes had already arrived on the connection that aiohttp chose; it is then closed."""
         try:
             response = await send(content)
             content.is_answered = True
             if content.connection is None and response.connection is not None:  # Python 3.11 sends in a task
-                if response.closed:  # which won't begin any more: the response was there before
+                if response.closed:  # the task won't begin any more: the response was there before
                     content.note(cast("ResponseHandler", response.connection.protocol), came_early=True)
                 else:
-                    await asyncio.sleep(0)  # for the task to begin
+                    await asyncio.sleep(0)  # so that the task can begin
             return await self._receive(response, content, max_body)
         except (aiohttp.ClientError, OSError):
             if not content.is_refused:
@@ -189,14 +189,14 @@ class Transport:
         try:
             if content.is_refused:
                 return None
-            if content.came_early and status == 200:  # another status can mean that it refuses connections
+            if content.came_early and status == 200:  # others can mean that the server refuses connections
                 raise errors.ProtocolError(f"{self._base} answered before the request was sent")
             return Response(status, response.headers, await _read(response, max_body), self._base)
         finally:
             closes = content.came_early or _can_be_followed(status)
-            if closes or not response.closed:  # or its end wasn't read
+            if closes or not response.closed:  # or the response's end wasn't read
                 response.close()
-            if closes and content.connection is not None:  # it's idle already if its end was read
+            if closes and content.connection is not None:  # already idle, if the response's end was read
                 content.connection.close()
 
     def _timeout_of(self, seconds: float) -> aiohttp.ClientTimeout:
@@ -219,21 +219,21 @@ class Transport:
         return self._session
 
     async def close(self) -> None:
-        """Closes the transport's own session if this is its event loop; otherwise that is left to `abandon`."""
+        """Closes the transport's own session in the session's event loop; otherwise, leaves that to `abandon`."""
         self.is_closed = True
         self._deadlines.drop_timer()
         if self._owns and self._session is not None and self._loop is asyncio.get_running_loop():
             await self._session.close()
 
     def abandon(self) -> bool:
-        """Drops its own session if it wasn't closed; False if there is none. Never awaits, so `__del__` can call it."""
+        """Drops its own session unless it is closed; False if there is none. Never awaits, so `__del__` can call it."""
         connector = self._session.connector if self._owns and self._session is not None else None
         if self._session is None or not isinstance(connector, _Connector):
             return False
-        self._session.detach()  # or it would warn as well, naming aiohttp's class
+        self._session.detach()  # otherwise it would warn as well, naming aiohttp's class
         if connector.pid != os.getpid():
             return False
-        connector.__exit__(None, None, None)  # the one way to close it without awaiting
+        connector.__exit__(None, None, None)  # the only way to close it without awaiting
         return True
 
 
@@ -244,17 +244,17 @@ def closed_error() -> errors.ConfigurationError:
 
 def _can_be_followed(status: int) -> bool:
     """
-    Whether the answer to the same request may still come, so that the connection is closed.
+    Whether a late answer to the same request can follow this status, so that the connection must be closed.
 
-    It may after an error of a gateway that has given up on the service. It doesn't after a 503, a 529 or a 429: those
-    refuse a request instead of passing it on. Closing connections then would cost the most when the service can bear it
-    least: with a fifth of the requests refused, 2.8 times the CPU over TLS, and 1.4 times without.
+    It can follow the error of a gateway that has given up on the service. It can't follow a 503, a 529 or a 429, which
+    refuse a request instead of passing it on. Closing the connections after these would cost the most when the service
+    is weakest: with a fifth of the requests refused, 2.8 times the CPU over TLS, and 1.4 times without.
     """
     return status == 408 or (status >= 500 and status not in (503, 529))
 
 
 async def _read(response: aiohttp.ClientResponse, max_body: int) -> bytes:
-    """The body of a 200, or the beginning of another one."""
+    """The body of a 200, or the beginning of another response's body."""
     is_ok, content = response.status == 200, response.content
     if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         if not is_ok:
@@ -272,7 +272,7 @@ async def _read(response: aiohttp.ClientResponse, max_body: int) -> bytes:
 
 
 def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportError | errors.ConfigurationError:
-    """This package's error, whose text names the origin and shows nothing of the request or the response."""
+    """This package's error. Its text names the origin, and shows nothing of the request or the response."""
     kind = type(error).__name__
     match error:
         case aiohttp.ConnectionTimeoutError():
@@ -280,7 +280,7 @@ def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportErr
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
             return errors.TLSError(
                 f"no trusted TLS connection to {base}: {_reason(error)}. Check that this port has TLS. "
-                "For a CA of your own set SSL_CERT_FILE, or pass ssl=ssl.create_default_context(cafile=...)"
+                "For your own CA, set SSL_CERT_FILE, or pass ssl=ssl.create_default_context(cafile=...)"
             )
         case aiohttp.ClientConnectorError(os_error=OSError(errno=errno.EMFILE | errno.ENFILE)):
             hint = "Raise the limit (ulimit -n), or lower Limits(maximum=...)"
@@ -303,7 +303,7 @@ def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportErr
 
 
 def _reason(error: Exception) -> str:
-    """The system's words for what happened; aiohttp's own would print a proxy's password."""
+    """The operating system's text for the error; aiohttp's would show a proxy's password."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered {error.status}"
     cause: object = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
@@ -313,33 +313,33 @@ def _reason(error: Exception) -> str:
 def _check_injected(session: aiohttp.ClientSession) -> None:
     if session.auth is not None or "Authorization" in session.headers:
         raise errors.ConfigurationError(
-            "the session given as session= has credentials of its own. Leave them out there; pass auth= here"
+            "the session given as session= has its own credentials. Remove them there, and pass auth= here"
         )
-    if session.trust_env:  # it would ask for a proxy, and send the password of a netrc file, with each request
+    if session.trust_env:  # for each request, it would look for a proxy, and send a netrc file's password
         raise errors.ConfigurationError(
-            "the session given as session= has trust_env=True. Leave it out there; pass trust_env=True here"
+            "the session given as session= has trust_env=True. Remove it there, and pass it here"
         )
 
 
 Used: TypeAlias = "MutableMapping[ResponseHandler, Callable[[], object]]"
-"""The connections that have carried a request, each with a function that tells if anything on it is unread."""
+"""The connections that have carried a request, each with a function that says whether it has anything unread."""
 
 
 class Body(aiohttp.Payload):
     """
-    The body of one request, and what is known about its connection. Its repr doesn't show it.
+    The body of one request, and what is known about its connection. Its repr doesn't show the content.
 
     Args:
-        content: What is sent.
-        used: The connections of the client's earlier requests, to which this one's is added. None turns the check off.
+        content: The bytes to send.
+        used: The connections of the client's earlier requests; this request's is added. None turns the check off.
     """
 
     connection: ResponseHandler | None = None
     """The connection that aiohttp chose; None until the request is about to be sent."""
     came_early: bool = False
-    """Whether something had arrived on the connection already."""
+    """Whether bytes had already arrived on the connection."""
     is_refused: bool = False
-    """Whether the body wasn't sent, because what had arrived would be taken for its answer."""
+    """Whether the body wasn't sent, because those bytes would be taken for its answer."""
     is_answered = False
     """Whether the head of a response has arrived."""
 
@@ -359,10 +359,10 @@ class Body(aiohttp.Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """
-        Sends the request: aiohttp holds its head back until this call, too.
+        Sends the request: aiohttp holds back the headers until this call, too.
 
         Raises:
-            ConnectionError: if it is refused; the connection is closed.
+            ConnectionError: if the body is refused; the connection is then closed.
         """
         if self._used is not None:
             connection = cast("ResponseHandler", cast("Any", writer).protocol)
@@ -373,7 +373,7 @@ class Body(aiohttp.Payload):
         await writer.write(self._value)
 
     def note(self, connection: ResponseHandler, *, came_early: bool) -> None:
-        """Notes the connection, and looks for what has arrived on it and isn't read yet."""
+        """Records the connection, and whether bytes have arrived on it that haven't been read."""
         used = cast("Used", self._used)
         has_unread = used.get(connection)
         self.connection, self.came_early = connection, came_early
@@ -384,7 +384,7 @@ class Body(aiohttp.Payload):
 
 
 def _listener(connection: ResponseHandler) -> Callable[[], object]:
-    """A function that tells whether a socket has anything unread: bytes of HTTP, messages of TLS, or its end."""
+    """A function that says whether a socket has anything unread: bytes of HTTP, messages of TLS, or its end."""
     socket = cast("asyncio.BaseTransport", connection.transport).get_extra_info("socket")
     if not hasattr(select, "poll"):  # on Windows
         return lambda: select.select([socket], [], [], 0)[0]
@@ -394,7 +394,7 @@ def _listener(connection: ResponseHandler) -> Callable[[], object]:
 
 
 def can_look() -> bool:
-    """Whether the installed aiohttp has the names that a `Body` uses, which aiohttp doesn't document."""
+    """Whether the installed aiohttp has the undocumented names that a `Body` uses."""
     try:
         from aiohttp.client_proto import ResponseHandler  # noqa: PLC0415  # it may be missing
         from aiohttp.http_writer import StreamWriter  # noqa: PLC0415
@@ -406,9 +406,9 @@ def can_look() -> bool:
 
 class Deadlines:
     """
-    The deadlines of the tasks of one event loop, with a single timer: one for each task would cost a tenth of a count.
+    The deadlines of one event loop's tasks, with a single timer: a timer for each would cost a tenth of a count's time.
 
-    The timer is set for the earliest deadline. When it rings, it is set for the earliest of those that are left. Nearly
+    The timer is set for the earliest deadline. When it rings, it is set for the earliest deadline that is left. Nearly
     all blocks end long before their deadlines, so it rings about once in the time that a block may take.
     """
 
@@ -423,7 +423,7 @@ class Deadlines:
         `with deadlines.at(when):` does for a task what `async with asyncio.timeout_at(when):` does.
 
         Raises:
-            TimeoutError: if the deadline has ended the block. Other cancellations win.
+            TimeoutError: if the deadline has ended the block. Other cancellations take precedence.
         """
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         cancelling, is_cancelled = task.cancelling(), False
@@ -441,7 +441,7 @@ class Deadlines:
                 raise TimeoutError
 
     def drop_timer(self) -> None:
-        """Leaves no timer behind, unless a deadline is pending."""
+        """Drops the timer, unless a deadline is pending."""
         if not self._pending:
             self._set_timer(inf)
 

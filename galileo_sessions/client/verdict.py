@@ -5,7 +5,7 @@ from galileo_sessions.client.flow.outcome import IGNORED, Outcome
 from galileo_sessions.client.responses import is_final
 
 _FAILED = frozenset({408, 425, 500, 504})
-_REFUSED = frozenset({502, 503, 520, 521, 522, 523, 524, 529})  # from 520 on by proxies: the service didn't answer them
+_REFUSED = frozenset({502, 503, 520, 521, 522, 523, 524, 529})  # 520 and above: a proxy got no answer from the service
 
 
 def verdict_on(error: errors.GalileoError) -> Outcome:

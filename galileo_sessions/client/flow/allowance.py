@@ -19,7 +19,7 @@ from galileo_sessions.client.settings import PATIENCE
 
 @define
 class Allowance:
-    """How many more requests the service takes: the last header's number, less the requests that have ended since."""
+    """How many more requests the service takes: the last header's number minus the requests that have ended since."""
 
     is_ignored: bool = False
     """Whether a probe has shown that the headers are wrong."""
@@ -34,18 +34,18 @@ class Allowance:
         return max(0.0, self._resets_at - now) if in_flight >= self._left and not self.is_ignored else 0.0
 
     def wait(self, now: float, in_flight: int, patience: float) -> float:
-        """Seconds until the next request. It waits for at most `patience` seconds, which is infinite in a fan-out."""
+        """Seconds until the next request, at most `patience`, which is infinite in a fan-out."""
         longest = patience if self._is_confirmed or patience == inf else min(patience, PATIENCE)
         return min(self.seconds(now, in_flight), max(0.0, self._told_at + longest - now))
 
     def sent(self, now: float, in_flight: int, number: int) -> None:
-        """A request was sent while so many others were under way."""
+        """A request was sent while `in_flight` others were under way."""
         if self.seconds(now, in_flight):
             self._probe = number
 
     def ended(self, now: float, number: int, told: tuple[int, float] | None, *, passed: bool) -> bool:
         """
-        A request has ended; `told` is what its header says remains, and for how many seconds.
+        A request has ended. `told` is what its header says: how many requests remain, and for how many seconds.
 
         Returns:
             Whether the headers are ignored from now on.

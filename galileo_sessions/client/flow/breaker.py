@@ -6,8 +6,8 @@ Theory of operation
 
 Eight failures in a row open the breaker, whatever their status. A row is a series of requests that were sent one after
 another and all failed; an answer to an earlier request doesn't end it. While the breaker is open, one probe is sent at
-a time. The pause between two probes is a quarter of the time so far, from 0.1 to 3 s, or the Retry-After of a refusal
-while the breaker is open. The first success closes it::
+a time. The pause between two probes is a quarter of the time since the breaker opened, from 0.1 to 3 s, or the
+Retry-After of a refusal while it is open. The first success closes it::
 
     closed  xxxxxxxx  open  .x .x ..x ...x ....x .....x ......o  closed, then  oo  oooo  oooooooo
     8 failures in a row     pauses grow, each probe fails; one succeeds        as many again as have succeeded
@@ -28,7 +28,7 @@ from galileo_sessions.client.settings import PATIENCE
 
 _FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
 _SHORTEST, _LONGEST = 0.1, 3.0  # seconds of a pause
-_SHARE = 0.25  # of the time so far
+_SHARE = 0.25  # of the time since the breaker opened
 
 
 @define
@@ -39,7 +39,7 @@ class Breaker:
     """True while only single probes are sent."""
     has_answered: bool = False
     """Whether the service has ever answered, even if with a 429 or a Retry-After."""
-    _waited: float = 0.0  # seconds for which it was open, if a probe closed it
+    _waited: float = 0.0  # seconds for which the breaker was open, if a probe closed it
     _passed: float = inf  # requests that succeeded since it last closed
     _pause_until: float = -inf
     _began: float = 0.0  # when the row of failures began, or the patience of those who wait
@@ -49,7 +49,7 @@ class Breaker:
     _probe: int | None = None
 
     def seconds_open(self, now: float) -> float:
-        """For how long everything has failed; 0 while it is closed."""
+        """Seconds for which everything has failed; 0 while the breaker is closed."""
         return now - self._began if self.is_open else 0.0
 
     @property
@@ -58,14 +58,14 @@ class Breaker:
         return self._waited if self._passed == 1 and self._waited else None
 
     def is_hopeless(self, now: float, patience: float) -> bool:
-        """Whether requests with so many seconds of patience should give up."""
+        """Whether requests with this patience, in seconds, should give up."""
         if not self.is_open or now >= self._pause_until:
             return False
         patience = patience if self.has_answered else min(patience, PATIENCE)
         return self._pause_until - self._began > patience
 
     def wait(self, now: float, in_flight: int) -> float:
-        """Seconds until the next request; infinite until an answer has come."""
+        """Seconds until the next request; infinite if it must wait for an answer."""
         if not self.is_open:
             return inf if in_flight >= 2 * self._passed else 0.0
         return max(0.0, self._pause_until - now) if self._probe is None else inf
@@ -79,7 +79,7 @@ class Breaker:
 
     def failed(self, now: float, number: int, retry_after: float | None) -> bool:
         """Counts a failure; returns whether it opened the breaker."""
-        if number > self._last_failed:  # the others are late, and change nothing
+        if number > self._last_failed:  # a late failure of an earlier request changes nothing
             if number != self._last_failed + 1:
                 self._row = 0
             if not self._row and not self.is_open:
@@ -97,7 +97,7 @@ class Breaker:
         return False
 
     def passed(self, now: float, number: int) -> bool:
-        """Ends the row of failures, unless they were sent later; returns whether it closed the breaker."""
+        """Ends the row of failures, unless they were sent later; returns whether this closed the breaker."""
         self.has_answered = True
         self._passed += 1
         if number <= self._last_failed:
@@ -110,7 +110,7 @@ class Breaker:
         return True
 
     def released(self, number: int) -> None:
-        """A request that says nothing about the service doesn't end a row of failures."""
+        """Takes back a request that says nothing about the service, so it doesn't end a row of failures."""
         if number == self._last_failed + 1:
             self._last_failed = number
         if number == self._probe:

@@ -2,9 +2,9 @@
 The flow control of one client: when the next request may be sent, and what each answer teaches.
 
 It does no I/O and has no clock: a caller calls `wait(now)`, then `sent(now)`, and gives the permit back with
-`ended(now, permit, outcome)`. Five controllers, each with its theory in a file of its own, know nothing of each other;
-only this file passes values between them. The breaker, the allowance and the rate each return a wait, and the longest
-one counts; the width bounds the requests under way; noise judges refusals. The first line that fits decides::
+`ended(now, permit, outcome)`. Five controllers, each with its theory in its own file, don't know each other; only this
+file passes values between them. The breaker, the allowance and the rate each return a wait, and the longest one
+counts. The width bounds the requests under way. Noise judges refusals. The first matching line decides::
 
     an answer                        what changes
     ignored, such as a cancellation  nothing
@@ -12,16 +12,16 @@ one counts; the width bounds the requests under way; noise judges refusals. The 
     refusal                          while others are under way, nothing is sent until an answer comes, or for two
                                      latencies; eight in a row open the breaker
       while the breaker is open      its pause, and no limit
-      of a probe of the width        the width goes back, unless noise pays (while there is no rate and no trial)
+      of a probe of the width        the width goes back, unless noise pays (only without a rate, and not on trial)
       sent before the last cut       nothing
       at the rate's ceiling          noise judges
       any other                      nothing if noise pays, else noise judges:
                                      the rate is cut, or all limits are forgotten on trial
     any, with a RateLimit header     the allowance
 
-Old evidence is forgotten. After 30 s in which no request waits or is under way, the client starts as if it were new,
-but with the highest level that was answered as its width if that is less than the initial one. Waiting counts as
-activity: a client that waits a minute for a quota forgets nothing.
+Old evidence is forgotten. After 30 s in which no request waits or is under way, the client starts as if it were new.
+Its width is the initial one, or the highest level that was answered if that is less. Waiting counts as activity: a
+client that waits a minute for a quota forgets nothing.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ from galileo_sessions.client.flow.rate import Rate
 from galileo_sessions.client.flow.width import FLOOR, Width
 from galileo_sessions.client.settings import Limits, Retry
 
-_QUIET = 30.0  # seconds in which nobody waits, after which everything learned is forgotten
+_QUIET = 30.0  # seconds without a waiting request, after which the client forgets what it learned
 
 
 @define
@@ -47,10 +47,10 @@ class Permit:
     The permission to send one request; `FlowControl.ended` takes it back with the outcome.
 
     Args:
-        at: When it was sent.
-        number: How many had been sent, this one included.
-        level: How many were under way, this one included.
-        epoch: Of the rate; a cut begins a new one.
+        at: When the request was sent.
+        number: How many requests had been sent, including this one.
+        level: How many requests were under way, including this one.
+        epoch: The epoch of the rate; a cut begins a new one.
         round: The round of the width.
     """
 
@@ -74,10 +74,10 @@ class FlowControl:
     The limits of one client.
 
     Args:
-        maximum: Requests that may be under way at once, at most.
-        now: When it begins, in seconds of any clock that never goes back.
-        initial: Requests that are sent at once to begin with.
-        patience: Seconds for which requests wait at an open breaker, at most.
+        maximum: The most requests that may ever be under way at once.
+        now: The current time, in seconds of any clock that never goes back.
+        initial: How many requests may be under way at once in the beginning.
+        patience: The most seconds that requests wait at an open breaker.
         on_change: Called with one sentence for each change of the limits.
         width: Makes the width, from the initial and the largest one.
     """
@@ -102,8 +102,8 @@ class FlowControl:
         """Requests that are under way, now."""
         self._number = 0
         self._held_until = -inf
-        self._has_waited = False  # whether somebody has waited since the last request was sent
-        self._busy_until = now  # until when somebody has waited, or waits
+        self._has_waited = False  # whether a request has waited since the last one was sent
+        self._busy_until = now  # when the last wait ended, or will end
 
     @property
     def rate(self) -> float:
@@ -120,7 +120,7 @@ class FlowControl:
         return {"width": self.width, "rate": self._rate.limit, "breaker_open": self.breaker.is_open}
 
     def is_hopeless(self, now: float, patience: float = inf) -> bool:
-        """Whether requests with so much patience should give up, because everything has failed for too long."""
+        """Whether requests with this patience should give up, because everything has failed for too long."""
         return self.breaker.is_hopeless(now, min(patience, self._patience))
 
     def wait(self, now: float, patience: float = inf) -> float:
@@ -143,7 +143,7 @@ class FlowControl:
         return wait
 
     def reason(self, now: float) -> str:
-        """The limit that a request is waiting for now, with its value, as a part of a sentence."""
+        """The limit that requests are waiting for now, with its value, as a part of a sentence."""
         if self.breaker.is_open:
             return f"the circuit breaker: the service has refused everything for {self.breaker.seconds_open(now):.1f} s"
         seconds = self._allowance.seconds(now, self.in_flight)
@@ -154,7 +154,7 @@ class FlowControl:
         return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now"
 
     def sent(self, now: float) -> Permit:
-        """Counts a request as sent. Its permit goes back exactly once, to `ended`."""
+        """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""
         if not self.in_flight and not self._has_waited:
             self._rate.gather(now)  # what got through so far shows the demand, not the supply
         self._has_waited, self._number, self._busy_until = False, self._number + 1, max(self._busy_until, now)

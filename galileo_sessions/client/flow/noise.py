@@ -4,13 +4,13 @@ Noise: refusals that come however little is sent, such as those of one broken re
 Theory of operation
 ===================
 
-A refusal that the load explains must narrow the limits, and one that it doesn't explain must not. The limits can't tell
-them apart one by one, so refusals have a budget: one in sixteen answers is free, and four can be saved up. At worst,
-this costs a sixteenth more requests, and a few stray refusals slow nobody down.
+A refusal that the load explains must narrow the limits, and one that it doesn't explain must not. A single refusal
+doesn't show which it is, so refusals have a budget: for every sixteen answers, one refusal is free, and up to four can
+be saved up. At worst, this costs a sixteenth more requests, and a few stray refusals don't slow the client down.
 
 More noise than that would still cut the rate again and again. But if cuts don't help, the load isn't the reason. So a
-trial begins once the load that is refused has fallen to half of the highest one, or to the lowest rate, while only few
-requests are refused: the client forgets its limits, and twice the share of refusals is free. If 64 requests are
+trial begins once the refused load has fallen to half of the highest one, or to the lowest rate, while only a few
+requests are refused. The client forgets its limits, and twice the share of refusals is free. If 64 requests are
 answered before the next cut, the trial was right. Otherwise the load goes back to where the trial began.
 """
 
@@ -38,7 +38,7 @@ class Noise:
     _tried_at: float = 0.0
 
     def count(self, *, refused: bool) -> None:
-        """Counts an answer or a refusal; an answer pays for a part of a refusal."""
+        """Counts an answer or a refusal. Each answer pays for a part of a refusal."""
         self._answers = min(_ANSWERS, self._answers + 1)
         self.share += (refused - self.share) / self._answers
         if not refused:

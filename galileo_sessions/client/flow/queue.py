@@ -10,18 +10,17 @@ with a plain call. Otherwise it waits in one of two lines::
     interactive    single counts, each awaited by somebody
     fan_out        the targets of fan-outs
 
-Permits go to the interactive line first, so a single count doesn't wait behind forty thousand. Each line is first come,
-first served. A count that failed goes to the end of its line, so that counts that keep failing don't take the place of
+Permits go to the interactive line first, so a single count doesn't wait behind 40,000 targets. Each line is first come,
+first served. A count that failed goes to the end of its line, so that counts that keep failing don't hold up the
 others. A count that has to wait for a known time, a backoff or a Retry-After, sleeps on its own before it joins its
-line. One timer wakes the queue when the flow control allows the next request; apart from that, it wakes when an answer
-comes back.
+line. One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
 
 While the circuit breaker is open, only single probes are sent. When it stays open for longer than a count's patience,
 all counts that wait fail together, with the service's last answer. So a dead service sees a few dozen requests, however
 many counts wait.
 
-Invariants: each permit comes back exactly once, even if its count is cancelled, or its coroutine closed, at that
-moment. While a count waits for a known time, a timer is set. Nothing waits in a closed queue.
+Invariants: each permit comes back exactly once, even if its count is cancelled, or its coroutine closed, just as it
+gets the permit. While a count waits for a known time, a timer is set. Nothing waits in a closed queue.
 """
 
 import asyncio
@@ -52,7 +51,7 @@ class Queue:
     Args:
         limits: What the user allows.
         retry: How long to wait for a service that refuses everything.
-        on_change: Called with the reason of each change of the limits.
+        on_change: Called with the reason for each change of the limits.
     """
 
     def __init__(self, limits: Limits, retry: Retry, on_change: Callable[[str], None] | None = None) -> None:
@@ -66,16 +65,16 @@ class Queue:
         self._fan_out: _Line = OrderedDict()
         self._asleep: _Line = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
-        self._wakes_at = inf  # when the timer is due; uvloop's handles don't tell
+        self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
         self._last_failure: errors.GalileoError = errors.TransportError("the service refuses everything")
         self._closed: errors.GalileoError | None = None
-        self._load = self._measured_from = 0.0  # `_measured_from` is the beginning of this window, or of the next one
+        self._load = self._measured_from = 0.0  # `_measured_from`: when this window began, or the next one begins
         self._measures = self._is_busy = False
 
     # ---- permits -----------------------------------------------------------------------------------------------------
 
     def try_acquire(self, *, interactive: bool, patience: float = inf) -> Permit | None:
-        """A permit, if there is one without waiting; see `acquire`."""
+        """A permit, if one is available now; see `acquire`."""
         if self._interactive or (self._fan_out and not interactive) or self._rate is not None:
             return None
         now = self._begin()
@@ -88,7 +87,7 @@ class Queue:
         Waits for a permit, or returns the error to raise.
 
         Args:
-            interactive: Whether somebody awaits this count alone.
+            interactive: Whether this is a single count, not a target of a fan-out.
             patience: The most seconds that the count waits while the circuit breaker is open.
             has_failed: Whether an attempt of this count has failed. If not, a single count waits for one more probe.
             not_before: The earliest time at which the count can be sent, on the loop's clock.
@@ -116,13 +115,13 @@ class Queue:
             _ = line.pop(waiter, None)
             permit = waiter.result() if waiter.done() and not waiter.cancelled() else None
             if isinstance(permit, Permit):
-                self.released(permit)  # it came at the same moment
+                self.released(permit)  # it came together with the cancellation
             else:
                 self._pump(self._time())
             raise
 
     async def _sleep(self, seconds: float, patience: float) -> errors.GalileoError | None:
-        """Waits for a time; returns an error if all counts that wait fail meanwhile."""
+        """Waits for some seconds; returns an error if all waiting counts fail meanwhile."""
         waiter: asyncio.Future[_Permission] = asyncio.get_running_loop().create_future()
         self._asleep[waiter] = patience
         try:
@@ -164,7 +163,7 @@ class Queue:
         self.ended(permit, self._time(), IGNORED)
 
     def close(self, error: errors.GalileoError) -> None:
-        """Ends all waits with an error, including later ones, but not those under way in another event loop."""
+        """Ends all waits, now and later, with an error, except those in another event loop."""
         self._closed = error
         if self._loop is asyncio.get_running_loop():
             self._end_waits(lambda _: True, error)
@@ -172,7 +171,7 @@ class Queue:
     # ---- the lines ---------------------------------------------------------------------------------------------------
 
     def _begin(self) -> float:
-        """The time, by the clock of the running event loop, which becomes the queue's."""
+        """The time by the running event loop's clock; that loop becomes the queue's."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop, self._measured_from = loop, loop.time()
@@ -184,7 +183,7 @@ class Queue:
     def _pump(self, now: float) -> None:
         """Gives permits to the counts whose turn it is, and sets the timer for the next one."""
         loop = self._loop
-        if loop is None or loop.is_closed():  # nobody can be woken any more
+        if loop is None or loop.is_closed():  # no waiter can be woken any more
             return
         wait = inf
         while line := self._interactive or self._fan_out:
@@ -197,7 +196,7 @@ class Queue:
         when = now + wait if line else inf
         if self._timer is not None:
             if now < self._wakes_at <= when < inf:
-                return  # the timer rings first, and then this runs again
+                return  # the timer is due first, and runs this again
             self._timer.cancel()
         self._wakes_at = when
         self._timer = None if when == inf else loop.call_at(when, self._wake)
@@ -216,15 +215,15 @@ class Queue:
                     waiter.set_result(error or self.give_up_error())
 
     def _remember(self, failure: errors.GalileoError) -> None:
-        """Keeps the failure to show: the last one, but a response rather than a network failure."""
+        """Keeps the failure to report: the last one, but a response rather than a network failure."""
         if isinstance(failure, errors.ResponseError) or not isinstance(self._last_failure, errors.ResponseError):
             self._last_failure = failure
 
     def give_up_error(self) -> errors.GalileoError:
-        """The error of counts that are given up: the last failure, and for how long everything has been refused."""
+        """The error of counts that are given up: the last failure, and how long everything has been refused."""
         seconds = self.flow.breaker.seconds_open(self._time())
         error = copy(self._last_failure)
-        waited = f"given up at the circuit breaker: the service has refused everything for {seconds:,.0f} s"
+        waited = f"the circuit breaker is open: the service has refused everything for {seconds:,.0f} s"
         error.args = (f"{error.message}; {waited}. Try again later, or raise timeout= or Retry(patience=...)",)
         return error
 

@@ -4,37 +4,37 @@ The rate: how many requests may be sent in a second.
 Theory of operation
 ===================
 
-Additive increase, multiplicative decrease, as in TCP, brings several clients to equal shares. There is no rate until
-the first refusal that isn't explained by the width. A refusal cuts the rate to 0.85 of the load that was refused::
+Additive increase, multiplicative decrease, as in TCP, brings several clients to equal shares. The rate is unlimited
+until the first refusal that the width doesn't explain. A refusal cuts the rate to 0.85 of the load that was refused::
 
     rate  |      x refused          x
           |    .' |               .'
           |  .'   |_          _.-'      up to 0.95 of what was refused at first,
           |.'       `.____.--'          beyond it after a second without a cut
 
-*One piece of evidence.* Requests that were sent before a cut say nothing about the new rate: their refusals don't cut
-again.
+*One cut for one overload.* Requests that were sent before a cut say nothing about the new rate: their refusals don't
+cut it again.
 
-*Demand isn't supply.* What got through is the service's rate only if requests were waiting. If they waited for two
+*Demand isn't supply.* What got through shows the service's rate only if requests were waiting. If they waited for two
 latencies or more, the service can't take much more than what got through. So the rate is cut further, to twice that,
-but to no less than half of the load, because a client that arrives late sees only its small share::
+but not below half of the load, because a client that arrives late sees only its small share::
 
     rate = min(0.85 load, max(2 through, load / 2))
 
 *Quotas.* If one request gets through after a long wait and the next one is refused, the service seems to take one
 request per wait. But it may also be back from an outage, so the rate doubles with each success until the next refusal.
 
-*Growth.* The rate grows only while it is the bottleneck: by its root each second, faster after a second without a cut,
-and by at most 2 % with each success.
+*Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster after a second without
+a cut, and by at most 2 % with each success.
 """
 
 from math import inf, sqrt
 
 from attrs import define
 
-_CUT = 0.85  # of the load that was refused is left
-_CEILING = 0.95  # of the load that was refused is where growth stops for a second
-_PER_SUCCESS = 0.02  # growth with one success, at most
+_CUT = 0.85  # the share of the refused load that a cut leaves
+_CEILING = 0.95  # the share of the refused load at which growth stops for a second
+_PER_SUCCESS = 0.02  # the most growth with one success
 _LOWEST = 0.1  # requests a second; a service that takes fewer gets the circuit breaker's probes
 
 
@@ -63,12 +63,12 @@ class Rate:
         self.mark(now)
 
     def mark(self, now: float) -> None:
-        """Begins a new epoch: the outcome of a request that was sent before says nothing about the rate."""
+        """Begins a new epoch: requests that were sent earlier say nothing about the new rate."""
         self.epoch, self._cut_at = self.epoch + 1, now
         self.gather(now)
 
     def gather(self, now: float) -> None:
-        """Begins to count what gets through."""
+        """Begins to count the requests that get through."""
         self.through, self._since = 0, now
 
     def wait(self, now: float, others: float) -> float:
@@ -114,7 +114,7 @@ class Rate:
             now: When a request was refused.
             load: Requests a second that were refused.
             latency: Seconds that an answer takes.
-            wait: Seconds after which a single request got through, if that is all that did.
+            wait: Seconds after which a request got through, if it was the only one.
         """
         window = now - self._since
         through = (self.through + 1) / window if window > 2 * latency else inf

@@ -17,8 +17,8 @@ s < 1/2, and in proportion to 1 - 2 s. It shrinks while s > 1/2::
                 +---------------------  level (log)
 
 *Rounds.* A round is half as many requests as the width allows, sent while at least half of it was in use. The width is
-judged when they are answered, so it never grows past what has been answered. If they aren't within two latencies after
-the last of them was sent, that is evidence enough: a width that has just grown goes back to the one before.
+judged when they are answered, so it never grows past what has been answered. If they aren't answered within two
+latencies of sending the last one, that is evidence enough: a width that has just grown goes back to the one before.
 
 *Slope.* The slope is fitted to the points of all rounds; each round weighs half as much as the one after it. One
 standard error is subtracted, so that scattered latencies aren't mistaken for a service that slows down.
@@ -32,9 +32,9 @@ slower, and the best round is forgotten.
 then on, because the limit is near.
 
 *Refusals.* A request above the highest level that was answered is a probe. If it is refused, the width goes back to
-that level, which often is the width before.
+that level, which is often the previous width.
 
-A latency below 10 ms counts as 10 ms: a smaller one is mostly the client's own.
+A latency below 10 ms counts as 10 ms, because the client itself causes most of it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from attrs import define
 FLOOR = 0.01  # seconds; shorter latencies say nothing about the service's load
 _FIRST, _FAST, _SLOW = 2.0, 1.5, 1.125  # steps up: the first one, before a setback, after it
 _SHRINK = 0.25  # the width is divided by 1.25 for a slope of 1, and by at most 1.5
-_LEAST = 4  # answers that make a round, and a slope
+_LEAST = 4  # the fewest answers for a round, and for a slope
 _RIDGE = 0.01  # added to the levels' variance: without it, a width that doesn't change would give any slope
 
 
@@ -103,22 +103,22 @@ class Width:
     def begin(self, width: int) -> None:
         """Forgets everything, and begins with this width."""
         self.limit: float = float(width)
-        """Requests that may be under way at once; whole numbers of it count."""
+        """Requests that may be under way at once; only the integer part counts."""
         self.answered: int = width
-        """The highest level that was answered lately; what is sent above it is a probe."""
+        """The highest level that was answered lately; a request above it is a probe."""
         self.latency: float = 0.0
         """Seconds that an answer took in the last round; 0 before the first."""
         self._back, self._step = 0.0, _FIRST  # the width before the last step up, or 0; the factor of the next one
         self._known, self._points = Points(), Points()
-        self._best = self._fallen_to = -inf  # logarithms of worth: the best round's; the last one's if it fell short
+        self._best = self._fallen_to = -inf  # logarithms of worth: of the best round; of the last, if it fell short
         self._begin_round()
 
     def forget(self) -> None:
-        """Begins as a new client does, or with the highest level that was answered if that is less."""
+        """Begins like a new client, or with the highest level that was answered, if that is less."""
         self.begin(max(1, min(self.initial, self.answered)))
 
     def sent(self, now: float, level: int) -> None:
-        """A request was sent, with so many under way."""
+        """A request was sent, with `level` requests under way."""
         if 2 * level >= self.limit:
             self._sent += 1
             if self._sent == self._needed() and self.latency:
@@ -138,7 +138,7 @@ class Width:
         Args:
             level: How many were under way when it was sent.
             round_: The round in which it was sent.
-            latency: Seconds that the answer took, or None if that says nothing about the load.
+            latency: Seconds that the answer took, or None if they say nothing about the load.
         """
         if round_ != self.round or 2 * level < self.limit:
             return
@@ -178,7 +178,7 @@ class Width:
         self._begin_round()
 
     def _has_fallen(self, points: Points) -> bool:
-        """Whether a round is worth less than the best one, and narrowing for that reason still helps."""
+        """Whether a round is worth less than the best one, and narrowing still helps."""
         error, worth = sqrt(points.yy) / points.n, points.x / 2 - points.y
         self._best = max(self._best, worth - error)
         has_fallen = worth + error < self._best - log(1 + _SHRINK)
