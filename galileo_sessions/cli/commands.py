@@ -45,11 +45,11 @@ from galileo_sessions.filters.values import as_instant
 from galileo_sessions.version import __version__
 
 _LISTED = 12  # projects that `serve` names
-_DEMO_WIDTH = 58  # characters of a line, which can be read on a telephone
+_DEMO_WIDTH = 58  # characters of a line that fits on a phone
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 _STATUS = """\
 Exit status: 0 for success; 1 if a count failed; 2 for bad usage, or an invalid filter, id or setting, or if --check
-finds that the filter fits none of the projects; 3 after --fail-above or --fail-below; 130 after Ctrl-C; 141 if the
+finds that the filter fits none of the projects; 3 if --fail-above or --fail-below applies; 130 after Ctrl-C; 141 if the
 reader of stdout closed it, as in `| head -1`.
 """
 
@@ -69,7 +69,7 @@ class _Program(click.Group):
             raise Exit(130) from None
         except OSError as error:  # such as a full disk
             devnull = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(devnull, sys.stdout.fileno())  # or Python would try to write the rest at exit
+            os.dup2(devnull, sys.stdout.fileno())  # otherwise Python would try to write the rest at exit
             os.close(devnull)
             if isinstance(error, BrokenPipeError):
                 raise Exit(141) from None  # as shells report a tool that SIGPIPE ended
@@ -96,7 +96,7 @@ def program(ctx: click.Context) -> None:
     """
     Counts the sessions of Galileo projects; without a command, shows the demo.
 
-    Credentials and address come from the environment only, which other users of the machine can't see:
+    Credentials and the URL come only from the environment, because other users of the machine can't see it:
     GALILEO_API_KEY, or GALILEO_USERNAME with GALILEO_PASSWORD; GALILEO_API_URL, else GALILEO_CONSOLE_URL.
     """
     if ctx.invoked_subcommand is None:
@@ -105,11 +105,11 @@ def program(ctx: click.Context) -> None:
 
 @program.command(epilog=_STATUS)
 @click.argument("projects", metavar="[PROJECT]...", nargs=-1)
-@click.option("--projects-from", type=click.File("rb"), metavar="FILE", help="Ids, one a line, # comments; - is stdin.")
+@click.option("--projects-from", type=click.File("rb"), metavar="FILE", help="One id per line, # comments; - is stdin.")
 @_where
 @_where_json
 @click.option("--by", metavar="COLUMN:PARTS", help="Parts: created_at:day, score:0,1,2, tags:vip,beta or is_complete.")
-@click.option("--since", metavar="TIME", help="The first time: a date, an ISO 8601 time, today, 30m, 12h, 7d, 4w.")
+@click.option("--since", metavar="TIME", help="The start: a date, an ISO 8601 time, today, 30m, 12h, 7d, 4w.")
 @click.option("--until", metavar="TIME", help="The end, not included. Default: now.")
 @click.option("--tz", default="UTC", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin.")
 @click.option("--time-column", metavar="COLUMN", help="The column of --since and --until. Default: created_at.")
@@ -124,7 +124,7 @@ def program(ctx: click.Context) -> None:
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all counts together.")
 @click.option("--ordered", is_flag=True, help="Write results in the order of the projects.")
 @click.option("--errors", type=click.File("w", "utf-8", lazy=False), metavar="FILE", help="Write all failures here.")
-@click.option("--fail-fast", is_flag=True, help="End with the first count that fails.")
+@click.option("--fail-fast", is_flag=True, help="Stop at the first count that fails.")
 @click.option("--check", is_flag=True, help="Check the filter against each project's columns first.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar, and only failures on stderr.")
 def count(
@@ -151,8 +151,8 @@ def count(
     PROJECT can be - to read ids from stdin. Without PROJECT and --projects-from, it counts GALILEO_PROJECT_ID.
     Results are written as they arrive, in no particular order. At the end, stderr shows the failures and the total.
     A project given twice is counted once.
-    With --by, each part of a project is counted, too: days of a --since, bins of a number, or values.
-    A filter on a column that doesn't exist may count 0; stderr then names it. --check refuses it.
+    With --by, each part of a project is counted, too: days from --since on, bins of a number, or values.
+    A filter on a column that doesn't exist may count 0; stderr then names the column. --check refuses the filter.
 
     \b
     table  for people; with --by, a chart below each project
@@ -235,7 +235,7 @@ def columns(project: str, output: str, **scope: Any) -> None:
 
 
 async def _fetch_columns(projects: list[str], **scope: Any) -> ColumnCatalog:
-    """The columns of the first project that has some."""
+    """The columns of the first project that has any."""
     async with GalileoSessions() as galileo:
         _, catalog = await first_columns(lambda project, _: galileo.columns(project, **scope), projects)
         return catalog
@@ -258,7 +258,7 @@ def explain(where: str | None, where_json: BinaryIO | None, project: str | None)
 
 @program.command()
 @click.option("--data", type=click.File(encoding="utf-8-sig"), metavar="FILE", help="Sessions. Default: a sample.")
-@click.option("--last-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Default: yesterday.")
+@click.option("--last-day", type=click.DateTime(["%Y-%m-%d"]), metavar="DAY", help="Of the sample. Default: yesterday.")
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, metavar="N", help="0 is any free port.")
 @click.option("--api-key", metavar="KEY", help="The key to accept, for tests. Default: a new one.")
 @click.option("--strict", is_flag=True, help="Refuse filters on columns that no session has.")
@@ -267,7 +267,7 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
     Runs a local Galileo server on 127.0.0.1, until Ctrl-C or SIGTERM.
 
     It counts the sessions of a file of JSON lines, --data, or of a sample of 90 days up to --last-day.
-    A shell can source what it prints.
+    A shell can source its output.
     """
     from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions  # noqa: PLC0415  # loads pydantic
     from galileo_sessions.local.records import columns_of  # noqa: PLC0415

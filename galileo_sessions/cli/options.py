@@ -1,4 +1,4 @@
-"""What is read: the filter, the period, its parts, the limits of an alert, and the projects."""
+"""Reads the options: the filter, the period, its parts, the limits of an alert, and the projects."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "mon
 
 
 class Refused(click.ClickException):
-    """An invalid filter, id, time or setting. The message says it all, so click shows no usage with it."""
+    """An invalid filter, id, time or setting. The message is enough, so click doesn't show the usage."""
 
     exit_code = 2
 
 
 def named(option: str, read: Callable[..., T], *values: object, **more: object) -> T:
     """
-    Calls `read` for an option; an error names the option.
+    Calls `read` for an option's value.
 
     Raises:
-        Refused: with the name of the option, if it can't be read.
+        Refused: with the name of the option, if the value can't be read.
     """
     try:
         return read(*values, **more)
@@ -54,7 +54,7 @@ def named(option: str, read: Callable[..., T], *values: object, **more: object) 
 
 
 def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQuery:
-    """The query for all sessions that satisfy both filters, in the project and the scope of a saved query."""
+    """The query for all sessions that satisfy both filters, in a saved query's project and scope."""
     where = ALWAYS if text is None else named("--where", parse_filter, text)
     saved = CountQuery(ANY_PROJECT) if file is None else named("--where-json", _load_saved, file)
     where = all_of([where, saved.where, *saved.filters])
@@ -62,7 +62,7 @@ def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQu
 
 
 def _load_saved(file: BinaryIO) -> CountQuery:
-    """What `dump_filter` or `dump_query` wrote."""
+    """Reads what `dump_filter` or `dump_query` returned."""
     try:
         tree = strict_json(file.read())
     except ValueError as error:
@@ -95,18 +95,18 @@ def read_breakdown(
     Args:
         query: The filter and the scope.
         now: An aware time.
-        columns: Returns the columns if they can be known; called if `by` has no unit.
+        columns: Returns the columns, or None if they can't be known; called if `by` has no unit.
         by: A date column and a unit such as `created_at:day`; a number column and edges such as `score:0,1,2`;
             a column and values such as `tags:vip,beta`; or a boolean column, or one whose values the service lists.
         since: The first instant, as a day, an ISO 8601 time, or how long ago such as `30d`.
-        until: The first instant after the period, in the same forms. By default it is `now`.
+        until: The first instant after the period, in the same forms. Default: `now`.
         tz: The name of the time zone.
-        time_column: The column of the period, by default `created_at`; a `by` with a unit names its own.
+        time_column: The column of the period. Default: `created_at`; a `by` with a unit names its own.
         compare: If given, the period of the same length before this one is counted, too.
         unfiltered: Whether all sessions of the period are counted, too.
 
     Raises:
-        click.UsageError: if the options don't go together.
+        click.UsageError: if the options can't be combined.
         Refused: if one of them can't be read.
     """
     column_id, _, written = ("" if by is None else by).rpartition(":")
@@ -146,7 +146,7 @@ def _within(query: CountQuery, column: DateCol, start: datetime | None, end: dat
 
 
 def _before(start: datetime, end: datetime) -> datetime:
-    """The start of the period of the same length that comes before."""
+    """The start of the previous period, which has the same length."""
     try:
         return start.astimezone(UTC) - (end - start)
     except OverflowError:
@@ -154,7 +154,7 @@ def _before(start: datetime, end: datetime) -> datetime:
 
 
 def _partition(by: str, columns: Callable[[], ColumnCatalog | None]) -> Partition:
-    """The parts, and a rest unless they overlap."""
+    """The parts, with a rest unless they overlap."""
     column_id, _, written = by.rpartition(":")
     catalog = columns()
     if catalog is None:
@@ -205,7 +205,7 @@ class Limit:
     is_upper: bool
 
     def broken_by(self, sessions: int, unfiltered: int) -> str | None:
-        """What is wrong with a number of sessions; None if it is within the limit."""
+        """How a number of sessions breaks the limit; None if it doesn't."""
         limit = self.number * unfiltered / 100 if self.is_share else self.number
         if sessions <= limit if self.is_upper else sessions >= limit:
             return None
@@ -223,7 +223,7 @@ def read_limit(_: click.Context, option: click.Parameter, text: str | None) -> L
 
 
 def project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQuery) -> list[str] | AsyncIterator[str]:
-    """The projects that the arguments, a file, a saved query or the environment name, each of them once."""
+    """The projects in the arguments, a file, a saved query or the environment, without duplicates."""
     if file is not None and projects:
         raise click.UsageError("PROJECT and --projects-from can't be used together.")
     if projects == ("-",):
@@ -239,7 +239,7 @@ def project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQu
 
 def read_ids(file: BinaryIO) -> list[str] | AsyncIterator[str]:
     """
-    The project ids, one per line, each of them once; a # begins a comment.
+    The project ids, one per line, without duplicates; a # begins a comment.
 
     Returns:
         A list for a file; for a pipe, an iterator that reads it as the ids are needed.

@@ -1,4 +1,4 @@
-"""What is written: counts as a table, JSON or CSV; failures, and the total."""
+"""Formats the output: counts as a table, JSON or CSV; the failures; and the total."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from galileo_sessions.errors import FilterCheckError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
 
 _Record: TypeAlias = dict[str, Any]
-_Kind: TypeAlias = tuple[type[GalileoError], int | None]  # of an error, with its HTTP status
+_Kind: TypeAlias = tuple[type[GalileoError], int | None]  # the type of an error, and its HTTP status
 
 _ROW = "{:36}  {:>14}"
 _ROW_OF_TWO = "{:36}  {:>11}  {:>10}  {:>17}"  # 80 columns
@@ -34,7 +34,7 @@ def _chart_width() -> int:
 
 @frozen
 class Rows:
-    """The counts of projects in one of the formats."""
+    """Formats the counts of projects."""
 
     output: str
     """table, json or csv."""
@@ -108,24 +108,24 @@ class Tally:
 
     collector: Collector
     projects: int | None
-    """How many there are, if it is known."""
+    """How many projects there are; None if that isn't known."""
     file: TextIO | None
     """Where all failures are written, as JSON lines."""
     requests: int = 0
     counted: int = 0
-    """The projects of which no count failed."""
+    """The projects whose counts all succeeded."""
     failed: int = 0
     """The other projects."""
     sessions: int = 0
-    """Each counted once."""
+    """The sessions, each counted once."""
     unfiltered: int = 0
-    """The same without the filter."""
+    """The sessions without the filter."""
     _lines: list[str] = Factory(list[str])
     _kinds: Counter[_Kind] = Factory(Counter[_Kind])
     _examples: list[str] = Factory(list[str])
 
     def add(self, result: CountResult) -> ProjectCounts | None:
-        """Adds the result of one request; returns the counts of its project if it was the last one."""
+        """Adds the result of one request; returns the counts of its project once they are complete."""
         self.requests += 1
         if result.error is not None:
             self._add_error(result, result.error)
@@ -177,7 +177,7 @@ class Tally:
 
 
 def columns_code(catalog: ColumnCatalog) -> str:
-    """An assignment for each column; the name of the variable is the column's id, as far as Python allows."""
+    """An assignment for each column. Variables are named after the column ids, as far as Python allows."""
     lines: list[str] = []
     names = {"Col"}
     for column_id, column in catalog.items():

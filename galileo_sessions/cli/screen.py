@@ -28,7 +28,7 @@ class Screen:
     """
     Writes lines to stdout without blocking the event loop, and shows the progress of a stream.
 
-    If stderr is a terminal, the progress is a bar at its bottom, unless it is `quiet`.
+    If stderr is a terminal, a bar at its bottom shows the progress, unless `quiet` is set.
     """
 
     def __init__(self, stream: CountStream, *, quiet: bool = False) -> None:
@@ -74,7 +74,7 @@ class Screen:
             self._writing.result()
 
     def show_progress(self) -> None:
-        """Shows how far the stream has got."""
+        """Updates the bar to the stream's progress."""
         progress = self._stream.progress
         done = f"{progress.done:,}" + ("" if progress.total is None else f" of {progress.total:,}")
         left = f"{timedelta(seconds=ceil(progress.remaining))} left, " if progress.remaining else ""

@@ -1,5 +1,5 @@
 """
-A local Galileo: a server on loopback that counts sessions it holds, for development, tests and demos.
+A local Galileo: a server on loopback that counts sessions in memory, for development, tests and demos.
 
     async with LocalGalileo(sample_sessions()) as server:
         async with GalileoSessions(server.api_key, base_url=server.url) as galileo:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from galileo_sessions.local.schema import Path, RequestError, validated
 
-_KIND = "gen_ai"  # of all projects
+_KIND = "gen_ai"  # the type of all projects
 _PROJECT = "/projects/{project_id}"
 _HEALTH = {"api_version": "local", "message": "healthy", "version": "local"}
 _TIMES = {"created_at": "2026-04-02T00:00:00+00:00", "updated_at": "2026-04-02T00:00:00+00:00"}
@@ -31,7 +31,7 @@ class Pages:
     sessions: Mapping[str, Sequence[Mapping[str, object]]]
     """The sessions by project."""
     email: str
-    """The user's address."""
+    """The user's email address."""
     check: Callable[[web.Request], None]
     """Raises a `RequestError` for a request without credentials."""
 
@@ -55,7 +55,7 @@ class Pages:
         return web.get(path, answer, allow_head=False)
 
     def _projects(self, request: web.Request) -> list[dict[str, Any]]:
-        """All projects, or those of a name and a type."""
+        """All projects, or those with a name and a type."""
         name = request.query.get("project_name")
         kind = request.query.get("type", request.query.get("project_type", _KIND))
         if kind != _KIND:
@@ -85,7 +85,7 @@ class Pages:
         return project_id
 
     def _described(self, project_id: str) -> dict[str, Any]:
-        """A project. Sessions don't know its name, so its id is its name."""
+        """A project. Sessions don't hold its name, so the id stands for it."""
         creator = {"created_by": _USER_ID, "created_by_user": {"id": _USER_ID, "email": self.email}}
         return {"id": project_id, "name": project_id, "type": _KIND, "runs": [], **creator, **_TIMES}
 

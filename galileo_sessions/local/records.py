@@ -41,7 +41,7 @@ def load_sessions(lines: Iterable[str]) -> list[dict[str, object]]:
 
 def read_session(record: object) -> dict[str, object]:
     """
-    A copy of a session's record, its ids as lower-case text.
+    A copy of a session's record, with its ids as lower-case text.
 
     Raises:
         ValueError: if it isn't a mapping, has no `project_id`, an id that isn't a version 4 UUID,

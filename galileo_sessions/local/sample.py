@@ -64,7 +64,7 @@ def sample_sessions(last_day: date = _LAST_DAY) -> list[dict[str, object]]:
     rng = Random(20260630)  # noqa: S311  # a sample has to be the same each time
     sessions: list[dict[str, object]] = []
     for i, (subject, topics) in enumerate(_SUBJECTS.items()):
-        project_id = f"{0x74AEC44E + i * 0x0A1B2C3D:x}-ec21-4c9f-a3e2-b2ab2b81b4db"  # the first is the documents' own
+        project_id = f"{0x74AEC44E + i * 0x0A1B2C3D:x}-ec21-4c9f-a3e2-b2ab2b81b4db"  # the first is the one in the docs
         scopes = [(name, _uuid(rng)) for name in ("log_stream_id", "log_stream_id", *SCOPE)]
         for _ in range(120 + _below(rng, 250)):
             scope, scope_id = _pick(rng, scopes)
@@ -97,7 +97,7 @@ def _session(rng: Random, start: datetime, subject: str, topic: str) -> dict[str
 
 
 def _below(rng: Random, limit: int) -> int:
-    return int(rng.random() * limit)  # Python promises the same numbers for random() alone
+    return int(rng.random() * limit)  # Python promises the same numbers only for random()
 
 
 def _pick(rng: Random, items: Sequence[T]) -> T:

@@ -1,7 +1,7 @@
 """
 The requests that the local server reads, as pydantic models of the API's document.
 
-The service runs FastAPI, which validates with pydantic, so the entries of a 422 come out as the service writes them.
+The service runs FastAPI, which validates with pydantic, so a 422 has the same entries as the service's.
 FastAPI tries all four kinds of node at each node and reports each attempt: one wrong leaf makes 7 to 13 entries.
 """
 
@@ -59,7 +59,7 @@ Time: TypeAlias = Annotated[datetime, AfterValidator(_aware)]
 
 
 class Leaf(BaseModel):
-    """What all comparisons have."""
+    """The field that all comparisons share."""
 
     column_id: str
 
@@ -114,7 +114,7 @@ AnyLeaf: TypeAlias = Annotated[
 ]
 
 
-# The names of these four are part of an entry's `loc`.
+# The names of these four classes are part of an entry's `loc`.
 
 
 class FilterLeaf(BaseModel):
@@ -144,7 +144,7 @@ class Path(BaseModel):
 
 
 class Scope(BaseModel):
-    """What the bodies of both requests have."""
+    """The fields that both request bodies share."""
 
     log_stream_id: UUID4 | None = None
     experiment_id: UUID4 | None = None
@@ -175,7 +175,7 @@ def validated(**parts: tuple[type[BaseModel], object]) -> dict[str, Any]:
     The parts of a request, `path` and `body`, as plain data.
 
     Raises:
-        RequestError: with pydantic's errors, which echo what was sent, as the service does.
+        RequestError: with pydantic's errors, which repeat the input, as the service's do.
     """
     data: dict[str, Any] = {}
     entries: list[dict[str, Any]] = []
@@ -198,7 +198,7 @@ class SessionsRequest:
 
     project_id: str
     where: Filter
-    """Tree, flat filters and times, all of which must hold; the API doesn't document how it combines them."""
+    """The tree, the flat filters and the times together: all must hold, although the API doesn't document that."""
     tree: Filter
     """The tree alone."""
     flat: list[LeafFilter]
@@ -212,7 +212,7 @@ class SessionsRequest:
 
     def query(self) -> CountQuery:
         """
-        The request as a client writes it.
+        The client's query for this request.
 
         Raises:
             FilterError: if a query can't hold the filter, such as an empty and/or inside a tree.
@@ -241,7 +241,7 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes, content_t
         since = _CREATED.gte(data["start_time"]) if "start_time" in data else ALWAYS
         until = _CREATED.lte(data["end_time"]) if "end_time" in data else ALWAYS
         where = all_of([*flat, tree, since, until])
-    except FilterError as error:  # too large, or NaN or an infinity, which Python's JSON has
+    except FilterError as error:  # too large, or NaN or an infinity, which Python's json reads
         raise _value_error(str(error)) from None
     scope = {name: str(data[name]) for name in SCOPE if name in data}
     return SessionsRequest(str(request["path"]["project_id"]), where, tree, flat, scope)
@@ -287,10 +287,10 @@ def _refusal(code: str, message: str, given: object, *position: int, **context: 
 
 def check_columns(request: SessionsRequest, columns: ColumnCatalog) -> None:
     """
-    Checks that a request's filters fit columns.
+    Checks that a request's filters fit the columns.
 
     Raises:
-        RequestError: with an entry for each leaf that doesn't; its `loc` leads to the leaf as FastAPI's would.
+        RequestError: with an entry for each leaf that doesn't fit; its `loc` leads to the leaf as FastAPI's would.
     """
     entries: list[dict[str, Any]] = []
     for i, where in enumerate([*request.flat, request.tree]):

@@ -37,7 +37,7 @@ class LocalGalileo:
     `with` runs it in its own thread, for code that isn't asynchronous or runs its event loop elsewhere.
     It accepts the API key, the username with the password (as Basic, or at /login), and the tokens from /login.
     A project without sessions counts 0; the API doesn't document what the service answers to an unknown project.
-    With `strict`, a filter must fit the columns of all sessions, so that a test can't pass on a typo.
+    With `strict`, a filter must fit the columns of all sessions, so that a test with a typo can't pass.
 
     Args:
         sessions: Mappings of column id to text, number, boolean, aware datetime or its ISO 8601 text, or list of text.
@@ -110,7 +110,7 @@ class LocalGalileo:
 
     @property
     def url(self) -> str:
-        """The base URL, such as http://127.0.0.1:8080; a RuntimeError if the port isn't known yet."""
+        """The base URL, such as http://127.0.0.1:8080. Raises a RuntimeError if the port isn't known yet."""
         if not self._port:
             raise RuntimeError("the port is known inside the block: async with LocalGalileo(...) as server")
         return f"http://127.0.0.1:{self._port}"
@@ -120,7 +120,7 @@ class LocalGalileo:
         """
         The last 10,000 requests for a count, oldest first, whatever the response was.
 
-        A request that the schema refuses isn't listed, nor is a filter that `CountQuery` refuses: an empty and/or.
+        Requests that the schema refuses aren't listed, nor are filters that `CountQuery` refuses: an empty and/or.
         If a request has both flat filters and a tree, both are in `where`.
         """
         return list(self._counts)
@@ -133,8 +133,8 @@ class LocalGalileo:
 
         Args:
             status: The HTTP status; 200 with a `body` scripts an answer that isn't a count.
-            headers: Such as `{"Retry-After": "1"}`.
-            body: Text, bytes, or anything that JSON can carry; None is a `detail` that names this method.
+            headers: Headers such as `{"Retry-After": "1"}`.
+            body: Text, bytes, or anything that JSON can carry. Default: a `detail` that names this method.
             times: The number of requests.
         """
         if body is None:
@@ -209,7 +209,7 @@ class LocalGalileo:
 
 
 async def _read(request: web.Request) -> SessionsRequest | RequestError:
-    """The request, or the refusal that it gets if nothing else is wrong."""
+    """The request, or the error that it gets if nothing else is wrong."""
     endpoint, project_id = request.match_info["endpoint"], request.match_info["project_id"]
     try:
         return schema.read_sessions_request(endpoint, project_id, await request.read(), request.content_type)
@@ -228,11 +228,11 @@ def _base64url(claims: Mapping[str, object]) -> str:
 
 @web.middleware
 async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answers refusals in FastAPI's shape, including aiohttp's own, such as for an unknown path."""
+    """Sends errors in FastAPI's form, including aiohttp's own, such as for an unknown path."""
     try:
         return await handler(request)
     except RequestError as error:
-        dumps = partial(json.dumps, default=str)  # what was sent can be a file
+        dumps = partial(json.dumps, default=str)  # an input can be a file
         return web.json_response({"detail": error.detail}, status=error.status, dumps=dumps)
     except web.HTTPException as error:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
