@@ -32,7 +32,7 @@ _MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
 
 
 Columns: TypeAlias = Callable[[str, float], Awaitable[ColumnCatalog]]
-"""Returns the columns of a project, at most so many seconds old."""
+"""Returns the columns of a project, at most the given seconds old."""
 
 
 async def first_columns(columns: Columns, project_ids: Iterable[str]) -> tuple[str, ColumnCatalog]:

@@ -19,7 +19,7 @@ forgotten.
 
 A refusal, such as a 503 or a 429, means that the service would take the request at another time. If the service has
 answered before, a refused count isn't given up within its patience. After that, a fan-out's target is given up once
-its failures have cost all its attempts. A single count, for which somebody waits, is given up as soon as its next
+its failures have cost all its attempts. A single count, for which a caller waits, is given up as soon as its next
 attempt would come too late for its patience.
 
 A count that has failed twice while fewer than a quarter of the others fail has a problem of its own. Its further

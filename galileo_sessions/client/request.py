@@ -143,7 +143,7 @@ class Requester:
     on_attempt: OnAttempt | None
     """Called after each attempt. What it raises is logged."""
     jitter: Callable[[float], float] = lambda most: random.uniform(0, most)  # noqa: S311  # no secret
-    """Returns a random time, at most so many seconds."""
+    """Returns a random number of seconds, from 0 to its argument."""
     _loop: asyncio.AbstractEventLoop | None = None
     _under_way: int = 0
     _first_attempts: FirstAttempts = field(factory=FirstAttempts)

@@ -317,7 +317,7 @@ def _check_injected(session: aiohttp.ClientSession) -> None:
         )
     if session.trust_env:  # for each request, it would look for a proxy, and send a netrc file's password
         raise errors.ConfigurationError(
-            "the session given as session= has trust_env=True. Remove it there, and pass it here"
+            "the session given as session= has trust_env=True. Remove it there, and pass trust_env=True here"
         )
 
 

@@ -74,7 +74,7 @@ class Breaker:
         """A request was sent; while the breaker is open, it is the probe."""
         if self.is_open:
             self._probe = number
-            if now > self._pause_until + 1:  # nobody was waiting
+            if now > self._pause_until + 1:  # no request was waiting
                 self._began = self._opened = now
 
     def failed(self, now: float, number: int, retry_after: float | None) -> bool:

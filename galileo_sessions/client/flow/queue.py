@@ -7,7 +7,7 @@ Theory of operation
 The flow control says whether one more request can be sent now. If it can and no count waits, a count takes its permit
 with a plain call. Otherwise it waits in one of two lines::
 
-    interactive    single counts, each awaited by somebody
+    interactive    single counts, each awaited on its own
     fan_out        the targets of fan-outs
 
 Permits go to the interactive line first, so a single count doesn't wait behind 40,000 targets. Each line is first come,
