@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol, cast
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, FilterType, filter_type_of, is_missing
+from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, SYMBOLS, FilterType, filter_type_of, is_missing
 
 EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
@@ -32,14 +32,20 @@ _MAX_NAME = 100  # characters that are compared; the time grows with their squar
 
 _NO_PATTERN = "The API has contains, but no test for patterns, or for how text begins or ends"
 _NO_MISSING = "Leave this condition out: the API has no test for a missing value"
-_ELSEWHERE = {
-    **dict.fromkeys(("is_in", "isin", "in_"), "one_of"),
-    **dict.fromkeys(("neq", "not_equals"), "ne"),
+_OTHER_NAMES = {
+    **{symbol: name for name, symbol in SYMBOLS.items()},
+    **dict.fromkeys(("=", "equals"), "eq"),
+    **dict.fromkeys(("<>", "neq", "not_equals"), "ne"),
+    **dict.fromkeys(("in", "is_in", "isin", "in_"), "one_of"),
+    "not in": "not_in",
+}
+"""Names of operators in Python, SQL and other libraries, each with the name here."""
+_NO_OPERATOR = {
     "icontains": "Write contains(..., case_sensitive=False) on a column of text or a collection. Ids match in any case",
     **dict.fromkeys(("startswith", "starts_with", "endswith", "like"), _NO_PATTERN),
     **dict.fromkeys(("is_null", "is_not_null", "isnull", "isna"), _NO_MISSING),
 }
-"""Method names in other libraries, each with the name here or a hint."""
+"""A hint for each operator of other libraries that the API doesn't have."""
 
 _TIME = re.compile(r"(?!9999)\d{4}-\d\d(-\d\d([Tt ]\d\d:\d\d.*)?)?", re.ASCII)
 _NUMBER = re.compile(r"[-+]?\d{1,15}(\.\d{1,15})?", re.ASCII)
@@ -48,7 +54,7 @@ _FOR_EACH = {
     "not_in": "~any_of([{column}.eq(value) for value in {values}])",
     "contains": "any_of([{column}.contains(value) for value in {values}])",
 }
-_PERIODS = (*FilterType.DATE.partitions, "on", "last")
+_PERIODS = (*FilterType.DATE.partitions, "on", "during", "last")
 """Methods whose arguments aren't compared with the column."""
 _BY_KEY = {
     "filter_tree": '. Write load_filter(data["filter_tree"]), or load_query(data) for a whole query',
@@ -111,7 +117,7 @@ def no_such_method(column: Column, name: str) -> str:
 
 def _other_method(column: Column, known: tuple[str, ...], name: str) -> str:
     """What to write for a method of another type or another library, or an empty string."""
-    method = _ELSEWHERE.get(name, name)
+    method = _OTHER_NAMES.get(name, name)
     if method in known:
         return f"Write {brief(column)}.{method}(...)"
     if method in LIST_OPERATORS:
@@ -121,7 +127,32 @@ def _other_method(column: Column, known: tuple[str, ...], name: str) -> str:
     makers = [kind for kind in FilterType if method in (*kind.methods, *kind.partitions)]
     if makers:
         return "Write " + " or ".join([f"Col.{kind}({brief(column.column_id)}).{method}(...)" for kind in makers])
-    return method if method != name else ""
+    return _NO_OPERATOR.get(name, "")
+
+
+def no_such_operator(kind: FilterType, operator: object) -> str:
+    """Says which operators a filter type has instead of this one, and which one was probably meant."""
+    name = operator.lower() if isinstance(operator, str) else ""
+    hint = _NO_OPERATOR.get(name) or sentence(did_you_mean(_OTHER_NAMES.get(name, name), kind.operators))
+    said = f"a {kind} filter has no operator {brief(operator)}; it has {', '.join(kind.operators)}"
+    return f"{said}. {hint}".removesuffix(". ")
+
+
+def no_such_type(name: str) -> str:
+    """Says which types of columns `Col` has instead of this name, and how to write a column of this name."""
+    hint = f"Write Col({brief(name)}) for that column. {sentence(did_you_mean(name, FilterType))}"
+    return f"Col has no {name[:80]}; it has {', '.join(FilterType)}. {hint}".removesuffix(". ")
+
+
+def instead_of_word(column: str, word: str, values: list[str]) -> str:
+    """What to write for a column with a word of SQL behind it, such as BETWEEN or LIKE, or an empty string."""
+    method = _OTHER_NAMES.get(word, word)
+    if method in LIST_OPERATORS:
+        return f"Write {column}.{method}([...])"
+    if method in METHODS:
+        most = 2 if method == "between" else 1
+        return f"Write {column}.{method}({', '.join(values[:most]) or '...'})"
+    return _NO_OPERATOR.get(word.removeprefix("not "), "")
 
 
 def _for_each(column: str, method: str, values: str = "values") -> str:
@@ -137,6 +168,8 @@ def expected_filter(value: Any, symbol: str = "") -> FilterTypeError:
     hint = f'. {symbol} binds tighter than == and <. Write (Col("a") == 1) {symbol} (Col("b") == 2)' if symbol else ""
     if value is None:
         hint = ". For no condition write ALWAYS"
+    elif isinstance(value, bool):
+        hint = ". For all sessions write ALWAYS" if value else ". For no sessions write NEVER"
     elif isinstance(value, str):
         hint = hint or ". Write parse_filter(...) to read a filter from text"
     elif hasattr(value, "keys"):
@@ -144,9 +177,23 @@ def expected_filter(value: Any, symbol: str = "") -> FilterTypeError:
     elif type(value) in (list, tuple):
         hint = ". Write all_of([...]) to join filters, or any_of([...]) if one of them is enough"
     elif hasattr(value, "column_id"):
-        hint = hint or '. Compare it, as in Col("score").gt(3) or Col("tags").contains("x")'
+        hint = hint or f". Compare it, as in {brief(value)}.eq(...)"
         return FilterTypeError(f"{brief(value)} is a column, not yet a filter{hint}")
     return FilterTypeError(f"{brief(value)} is not a filter{hint}")
+
+
+def instead_of_in(column: Column, value: object) -> FilterTypeError:
+    """The error for `value in column`, of which Python would make True or False."""
+    kind = column.filter_type or filter_type_of(value)
+    method = "contains" if kind is not None and "contains" in kind.operators else "eq"
+    hint = f"Write {brief(column)}.{method}({brief(value)})"
+    return FilterTypeError(f"{brief(column)} is a column, not yet a filter. {hint}")
+
+
+def expected_partition(value: object) -> FilterTypeError:
+    """The error for a value next to `*` that isn't a partition."""
+    hint = 'Columns make partitions, as in days * Col.boolean("is_complete").values(); so does Partition({...})'
+    return FilterTypeError(f"{brief(value)} is not a partition. {hint}")
 
 
 def naive_in_record(column_id: str, value: datetime) -> FilterError:
@@ -242,11 +289,13 @@ def _as_time(column_id: str, method: str, arguments: tuple[object, ...]) -> str:
     if len(spans) < len(arguments) or method not in FilterType.DATE.methods:
         return ""
     (begin, _), (last, after) = spans[0], spans[-1]
-    column, until = f"Col.date({column_id})", f"lt({after})" if after else f"lte({last})"
-    period = f"({column}.gte({begin}) & {column}.{until})"
-    written = {"between": period}
+    column = f"Col.date({column_id})"
+    written = {"between": f"{column}.between({begin}, {last})"}
     if after:
-        written |= {"eq": period, "ne": f"~{period}", "gt": f"{column}.gte({after})", "lte": f"{column}.{until}"}
+        day, period = _plain(arguments[0]), f"{column}.during({begin}, {after})"
+        written = {"eq": period, "ne": f"~{period}", "between": period}
+        written["gt"] = f"{column}.gte({after}) to begin after {day}, or {column}.gte({begin}) to begin with it"
+        written["lte"] = f"{column}.lt({after}) to end with {day}, or {column}.lt({begin}) to end before it"
     return written.get(method, f"{column}.{method}({begin})")
 
 
@@ -280,6 +329,12 @@ def date_as_text(column: Column, operator: str, value: str) -> str:
 
 
 # ---- plain data that isn't a filter ----------------------------------------------------------------------------------
+
+
+def instead_of_time(value: object) -> str:
+    """What to write for a day, or for a time without an offset, or an empty string."""
+    span = _span(value)
+    return "" if span is None else f". Write {span[0]}"
 
 
 def instead_of_node(data: object) -> str:

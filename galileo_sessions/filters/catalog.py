@@ -298,7 +298,7 @@ def _problem(
     """A code and a text if the leaf doesn't fit; None if it fits."""
     info = infos.get(leaf.column_id)
     if info is None:
-        return "unknown_column", _unknown_column(infos, leaf.column_id, hint=hint)
+        return "unknown_column" if infos else "no_columns", _unknown_column(infos, leaf.column_id, hint=hint)
     if not info.filterable:
         return "not_filterable", f"{brief(info.id)} can't be filtered"
     if info.filter_type is None:

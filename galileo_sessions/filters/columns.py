@@ -7,7 +7,7 @@ Columns, whose comparisons make filters.
 
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, SupportsFloat, TypeAlias, TypeVar, cast, final
 from uuid import UUID
@@ -21,7 +21,7 @@ from galileo_sessions.filters import advice, partitions
 from galileo_sessions.filters.kinds import LIST_OPERATORS, RANGE_OPERATORS, FilterType, filter_type_of
 from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter
 from galileo_sessions.filters.partitions import Partition, period
-from galileo_sessions.filters.times import Unit, as_day, first_instant, last_period, zone_of
+from galileo_sessions.filters.times import Unit, as_day, bounds, first_instant, last_period, zone_of
 from galileo_sessions.filters.values import (
     Several,
     as_text,
@@ -46,10 +46,12 @@ __all__ = [
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], because a lone str is one
-Ids: TypeAlias = Several[UUID | str] | AbstractSet[UUID | str]
+Id: TypeAlias = UUID | str
+Ids: TypeAlias = Several[Id] | AbstractSet[Id]
 Instant: TypeAlias = datetime | str
 Value: TypeAlias = Number | datetime | UUID | str
 Day: TypeAlias = date | str
+Ordered: TypeAlias = Number | datetime
 
 V = TypeVar("V")  # what `eq` takes; Vc is what `contains` takes, Vs what `one_of` takes, Vo what `gt` takes
 Vc = TypeVar("Vc")
@@ -120,8 +122,8 @@ class _Column(Generic[V]):
         def __invert__(self):
             raise advice.expected_filter(self)
 
-        def __contains__(self, _):
-            raise advice.expected_filter(self)
+        def __contains__(self, value):
+            raise advice.instead_of_in(self, value)
 
         def __getattr__(self, name):
             if name.startswith("__"):
@@ -175,7 +177,7 @@ class _Ordering(_Column[V], Generic[V, Vo]):
 
 
 class _Time(_Column[V]):
-    """on and last."""
+    """on, during and last."""
 
     __slots__ = ()
 
@@ -193,14 +195,31 @@ class _Time(_Column[V]):
             begin, end = [first_instant(each, zone).astimezone(zone) for each in (first, first + timedelta(days=1))]
             return period(self.column_id, begin, end)
 
-    def last(self, length: str, *, tz: tzinfo | str | None = None) -> Filter:
+    def during(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Filter:
+        """
+        The session's instant is from `start` to before `end`. This makes two leaves.
+
+        Args:
+            start: The first instant: an aware `datetime`, ISO 8601 text, or a `date` or text such as "2026-05-01",
+                which mean the beginning of that day. A time without an offset is local to `tz`.
+            end: The first instant after the period, in the same forms: "2026-05-08" for a period that ends with the
+                seventh.
+            tz: The time zone of the days, as for `on`. You can omit it if both are instants: aware datetimes, or text
+                with an offset.
+        """
+        with advice.calling(self, "during", start, end):
+            begin, after, zone = bounds(start, end, tz)
+            return period(self.column_id, begin.astimezone(zone or UTC), after.astimezone(zone or UTC))
+
+    def last(self, length: str | timedelta, *, tz: tzinfo | str | None = None) -> Filter:
         """
         The session's instant is in a period that ends when the filter is made. This makes two leaves.
 
         Args:
-            length: Minutes, hours, days or weeks: "30m", "12h", "7d", "4w". A day is 24 hours.
-            tz: A time zone makes days and weeks calendar days: "7d" begins with the first instant of the day six days
-                ago, and ends now.
+            length: Minutes, hours, days or weeks: "30m", "12h", "7d", "4w"; or a `timedelta` of at most 9,999 days.
+                A day is 24 hours.
+            tz: A time zone makes whole days and weeks calendar days: "7d" begins with the first instant of the day six
+                days ago, and ends now.
         """
         with advice.calling(self, "last", length):
             return period(self.column_id, *last_period(length, tz))
@@ -296,7 +315,7 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
 
 @final
 class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
-    """A date column, `Col.date("created_at")`: eq, ne, gt, gte, lt, lte, between, on, last."""
+    """A date column, `Col.date("created_at")`: eq, ne, gt, gte, lt, lte, between, on, during, last."""
 
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.DATE
@@ -314,7 +333,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         start: Day | None = None,
         end: Day | None = None,
         *,
-        last: str | None = None,
+        last: str | timedelta | None = None,
         tz: tzinfo | str | None = None,
     ) -> Partition:
         """
@@ -329,21 +348,17 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
             end: The first instant after the last part, in the same forms: "2026-06-01" for the end of May.
             tz: The time zone of the days, or its name such as "Europe/Berlin", "UTC" or "+02:00".
                 You can omit it if `start` and `end` are datetimes in the same time zone.
-            last: Instead of `start` and `end`: how many calendar days, such as "30d" or "4w". The last day is today,
-                up to now.
+            last: Instead of `start` and `end`: how many calendar days, such as "30d", "4w" or `timedelta(days=30)`.
+                The last day is today, up to now.
 
         Raises:
             FilterError: if `end` isn't after `start`, or there would be more than 10,000 parts.
         """
         with advice.calling(self, "days", *((start, end) if last is None else (last,))):
-            given = start is not None, end is not None, last is not None
-            if given not in ((True, True, False), (False, False, True)):
-                raise FilterError('write days(start, end, tz=...), or days(last="30d", tz=...)')
-            if last is not None:
-                if not str(last).endswith(("d", "w")):
-                    raise FilterError("write days or weeks, such as 30d or 4w")
-                if tz is not None:
-                    start, end = last_period(last, tz)
+            if last is not None and tz is not None and start is None and end is None:
+                start, end = last_period(last, tz)
+            elif last is not None or start is None or end is None:
+                raise FilterError('write days(start, end, tz=...), or days(last="30d", tz="UTC")')
             return partitions.by_time(self.column_id, "days", start, end, tz)
 
     def weeks(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
@@ -382,13 +397,13 @@ class BooleanCol(_Equality[bool], _Truth[bool]):
 
 
 @final
-class IdCol(_Equality[UUID | str]):
+class IdCol(_Equality[Id]):
     """An id column, `Col.id("id")`: eq, ne, contains, one_of, not_in."""
 
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.ID
 
-    def contains(self, value: UUID | str) -> Filter:
+    def contains(self, value: Id) -> Filter:
         """The session's id contains `value`."""
         return self._leaf("contains", value)
 
@@ -405,8 +420,19 @@ class IdCol(_Equality[UUID | str]):
         return _parts_of(self, values)
 
 
+class _Types(type):
+    """The class of `Col`: `Col.score` is an error that says how to write the column."""
+
+    if not TYPE_CHECKING:  # pragma: no branch  # type checkers reject Col.score themselves
+
+        def __getattr__(cls, name):
+            raise AttributeError(advice.no_such_type(name), name=name)
+
+
 @final
-class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | datetime], _Time[Value], _Truth[Value]):
+class Col(
+    _UnequalText[Value, str | UUID, Ids], _Ordering[Value, Ordered], _Time[Value], _Truth[Value], metaclass=_Types
+):
     """
     A column whose filter type is inferred from each value.
 
@@ -426,7 +452,7 @@ class Col(_UnequalText[Value, str | UUID, Ids], _Ordering[Value, Number | dateti
     collection: ClassVar[type[CollectionCol]] = CollectionCol
     id: ClassVar[type[IdCol]] = IdCol
 
-    def between(self, low: Number | datetime, high: Number | datetime) -> Filter:
+    def between(self, low: Ordered, high: Ordered) -> Filter:
         """The session's number or instant is between two, including both."""
         is_date = FilterType.DATE in (filter_type_of(low), filter_type_of(high))
         return _between_instants(self, low, high) if is_date else self._leaf("between", (low, high))

@@ -23,7 +23,7 @@ from galileo_sessions.errors import FilterDecodeError, FilterError
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, Filter, LeafFilter
 from galileo_sessions.filters.tree import Path, key_of
-from galileo_sessions.filters.values import as_json
+from galileo_sessions.filters.values import as_instant, as_json
 
 _EQ_BY_DEFAULT = ("id", "boolean")  # the schema requires the operator of the other types
 
@@ -198,7 +198,11 @@ def _converter() -> Converter:
 
 
 def _convert(converter: Callable[[object], object], value: object, _: object) -> object:
-    return converter(value)
+    try:
+        return converter(value)
+    except FilterError as error:
+        hint = advice.instead_of_time(value) if converter is as_instant else ""
+        raise FilterDecodeError(f"{error}{hint}") from None
 
 
 def _structure_leaf(data: object, _: object) -> LeafFilter:

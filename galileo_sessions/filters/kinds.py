@@ -30,7 +30,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 """The functions of these operators."""
 
-_UNITS = ("hours", "days", "weeks", "months")
+_UNITS = ("days", "hours", "weeks", "months")
 _NUMBERS = (int, float, Decimal)
 _TRUTH = ("is_true", "is_false")
 
@@ -47,10 +47,10 @@ class FilterType(StrEnum):
     data_type: str
     """The usual data type of such a column, by its name in the API."""
     partitions: tuple[str, ...]
-    """The column's methods that make partitions."""
+    """The column's methods that make partitions, the usual one first."""
 
     ID = "id", get_args(IdOperator), (), (UUID,), "uuid", ("values",)
-    DATE = "date", get_args(DateOperator), ("between", "on", "last"), (datetime,), "timestamp", _UNITS
+    DATE = "date", get_args(DateOperator), ("between", "on", "during", "last"), (datetime,), "timestamp", _UNITS
     NUMBER = "number", get_args(NumberOperator), (), _NUMBERS, "floating_point", ("bins", "values")
     BOOLEAN = "boolean", get_args(BooleanOperator), _TRUTH, (bool,), "boolean", ("values",)
     COLLECTION = "collection", get_args(CollectionOperator), (), (), "string_list", ("values",)

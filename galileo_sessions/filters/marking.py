@@ -64,16 +64,25 @@ def mark(tree: Tree, complaints: Iterable[tuple[Path, str]]) -> tuple[list[str],
     return list(marks.values()), draw(tree, dict(islice(marks.items(), SHOWN)))
 
 
-def draw(tree: Tree, marks: Mapping[Path, str]) -> str:
-    """The drawing, with a complaint below each marked node. Marked nodes are drawn even if all others are cut."""
-    needed = {path[:length] for path in marks for length in range(len(path) + 1)}
-    rows: list[tuple[str, str]] = []  # a line, and the filter type to its right
+def draw(tree: Tree, marks: Mapping[Path, str], *, notes: Mapping[Path, str] | None = None, head: str = "") -> str:
+    """
+    The drawing with a complaint under each marked node.
+
+    Args:
+        tree: The tree.
+        marks: The complaints. Their nodes are drawn even if all else is cut.
+        notes: What stands to the right of a node, in place of its filter type. These nodes are drawn, too.
+        head: The line above the notes.
+    """
+    needed = {path[:length] for path in [*marks, *(notes or ())] for length in range(len(path) + 1)}
+    rows: list[tuple[str, str]] = [("", head)] if head else []  # a line, and what stands to its right
     cut, edge = 0, ""  # the number of leaves left out, and the prefix of the line that shows it
 
     def add(node: Tree, path: Path, before: str, below: str) -> None:
         nonlocal cut, edge
         branches = children(node)
         words, kind = _label(node)
+        kind = kind if notes is None else notes.get(path, "")
         rows.append((before + shortened(words, max(30, _WIDTH - 3 - len(before) - len(kind))), kind))
         if path in marks:
             rows.extend([(line, "") for line in _complaint(marks[path], below + ("│  " if branches else ""))])

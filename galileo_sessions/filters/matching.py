@@ -15,7 +15,7 @@ from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.kinds import COMPARISONS, FilterType, filter_type_of, is_missing, numpy_kind
-from galileo_sessions.filters.values import as_instant, as_text
+from galileo_sessions.filters.values import as_instant, as_text, comparable_id
 
 _Textual: TypeAlias = nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter
 
@@ -28,6 +28,7 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
     filter.
     Where the API documents no list, a leaf with a list is satisfied by any of its items; `ne` with a list, by any
     value that isn't in it.
+    Each spelling of a UUID is the same id: with or without dashes, in capitals, in braces, or as a URN.
     A collection contains a text if one of its members is equal to the text.
     `FullyAnnotatedFilter` needs an annotation queue, so neither the filter nor its negation is satisfied.
 
@@ -120,8 +121,12 @@ def _instant_or_none(column_id: str, have: Any) -> object:
 
 
 def _folded(leaf: _Textual) -> tuple[Callable[[str], str], list[str]]:
-    """The function that makes text comparable, and the leaf's values after it. Ids ignore case."""
-    fold = str.lower if isinstance(leaf, nodes.IdFilter) else as_text if leaf.case_sensitive else str.casefold
+    """The function that makes text comparable, and the leaf's values after it."""
+    fold: Callable[[str], str]
+    if isinstance(leaf, nodes.IdFilter):
+        fold = str.lower if leaf.operator == "contains" else comparable_id
+    else:
+        fold = as_text if leaf.case_sensitive else str.casefold
     return fold, [fold(value) for value in ((leaf.value,) if isinstance(leaf.value, str) else leaf.value)]
 
 

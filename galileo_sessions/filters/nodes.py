@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Literal, Never, NoReturn, TypeAlias, final, ge
 from attrs import Attribute, field, frozen
 
 from galileo_sessions import display
-from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError
 from galileo_sessions.filters import advice, kinds, values
 from galileo_sessions.filters.kinds import FILTER_TYPES
@@ -100,13 +99,12 @@ class Filter:
 
 def _with_operators(leaf: type[Any], attributes: "list[Attribute[Any]]") -> "list[Attribute[Any]]":
     """Makes a leaf check its operator. To type checkers, the operator is the annotation's Literal."""
-    operators = FILTER_TYPES[leaf.type].operators
+    kind = FILTER_TYPES[leaf.type]
 
     def as_operator(operator: object) -> str:
-        if isinstance(operator, str) and operator in operators:
+        if isinstance(operator, str) and operator in kind.operators:
             return values.as_text(operator)
-        has = ", ".join(operators)
-        raise FilterError(f"a {leaf.type} filter has no operator {brief(operator)}; it has {has}")
+        raise FilterError(advice.no_such_operator(kind, operator))
 
     return [each.evolve(converter=as_operator) if each.name == "operator" else each for each in attributes]
 

@@ -7,27 +7,28 @@ they begin with their first instant there, which isn't always midnight, and can 
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, tzinfo
-from itertools import islice, pairwise
-from typing import Any, final
+from itertools import islice, pairwise, product
+from typing import Any, Never, final
 
 from attrs import evolve, field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
+from galileo_sessions.filters import advice
 from galileo_sessions.filters.kinds import FilterType
 from galileo_sessions.filters.nodes import ALWAYS, LEAVES, DateFilter, Filter, NumberFilter
-from galileo_sessions.filters.times import Unit, instant_in, next_begin, zone_of
-from galileo_sessions.filters.values import as_number, as_sequence, check_comparison
+from galileo_sessions.filters.times import NO_ZONE, Unit, bounds, next_begin
+from galileo_sessions.filters.values import as_number, as_sequence, check_comparison, comparable_id
 
 MAX_PARTS = 10_000
 
 
-def _copied(filters: Mapping[str, Filter]) -> dict[str, Filter]:
+def _copied(filters: Mapping[Any, Filter]) -> dict[Any, Filter]:
     return dict(filters)
 
 
-def _parts(filters: dict[str, Filter]) -> frozenset[tuple[str, Filter]]:
+def _parts(filters: dict[Any, Filter]) -> frozenset[tuple[Any, Filter]]:
     return frozenset(filters.items())
 
 
@@ -36,6 +37,9 @@ def _check_rest(partition: "Partition", _: object, label: str | None) -> None:
         return
     if not isinstance(label, str):
         raise FilterTypeError(f"with_rest({brief(label)}): a label must be text")
+    if partition.dimensions:
+        problem = 'two dimensions have no rest of their own. Write days * complete.with_rest("other")'
+        raise FilterError(f"with_rest({brief(label)}): {problem}")
     if label in partition:
         raise FilterError(f"with_rest({brief(label)}): a part has this label. Write another one")
     if not partition.disjoint:
@@ -45,23 +49,26 @@ def _check_rest(partition: "Partition", _: object, label: str | None) -> None:
 
 @final
 @frozen(repr=False)
-class Partition(Mapping[str, Filter]):
+class Partition(Mapping[Any, Filter]):
     """
-    A mapping from labels to filters, in the order of the values. Columns make partitions.
+    A mapping from labels to filters, in the order of the values. Columns make partitions, with text as labels.
 
     It is immutable, hashable and picklable. It equals a partition with the same parts, in any order, and the same
-    `rest` and `disjoint`. It doesn't equal a plain dict, which has neither.
+    `rest`, `disjoint` and `dimensions`. It doesn't equal a plain dict, which has none of them.
     `await galileo.count_by(project_id, partition)` counts each part; `partition["2026-05-01"]` is an ordinary filter.
     A session without a value in the column isn't in any part, unless `with_rest` adds one for it.
+    `days * complete` divides each part of the one by the parts of the other. Its labels are pairs.
     """
 
-    _filters: dict[str, Filter] = field(converter=_copied, eq=_parts)
+    _filters: dict[Any, Filter] = field(converter=_copied, eq=_parts)
     disjoint: bool = field(default=False, kw_only=True)
     """Whether no session is in two parts. True for all partitions that columns make, except those of a collection."""
     rest: str | None = field(default=None, kw_only=True, validator=_check_rest)
     """The label for the sessions that are in no part; None if `count_by` doesn't count them."""
     whole: Filter = field(default=ALWAYS, kw_only=True)
     """The filter that all parts share: the period, for parts of a date without a rest. `count_by` counts it, too."""
+    dimensions: "tuple[Partition, ...]" = field(default=(), kw_only=True)
+    """The two partitions that `*` has joined, each with its own rest; empty for other partitions."""
 
     def with_rest(self, label: str) -> "Partition":
         """
@@ -72,27 +79,51 @@ class Partition(Mapping[str, Filter]):
 
         Raises:
             FilterError: if a part has the label, or if parts can overlap: those of a collection, and those of a
-                partition that no column made.
+                partition that no column made; or if the partition has two dimensions.
         """
         return evolve(self, rest=label, whole=ALWAYS)
 
-    def __getitem__(self, label: str) -> Filter:
+    def __mul__(self, other: "Partition") -> "Partition":
+        """
+        The parts in two dimensions: one for each pair of a part of this partition and a part of the other.
+
+        Raises:
+            FilterError: if one of them has two dimensions already, or there would be more than 10,000 parts.
+            FilterTypeError: for anything but a partition.
+        """
+        if not isinstance(other, Partition):
+            raise advice.expected_partition(other)
+        if self.dimensions or other.dimensions:
+            raise FilterError("a partition has at most two dimensions. Count with a filter for each part of the third")
+        pairs = (((a, b), self[a] & other[b]) for a, b in product(self, other))
+        made = _partition(pairs, disjoint=self.disjoint and other.disjoint)
+        return evolve(made, whole=self.whole & other.whole, dimensions=(self, other))
+
+    def __rmul__(self, other: Never) -> Never:
+        raise advice.expected_partition(other)
+
+    def __getitem__(self, label: Any) -> Filter:
         return self._filters[label]
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self._filters)
 
     def __len__(self) -> int:
         return len(self._filters)
 
     def __str__(self) -> str:
-        return display.text_table([("label", "filter"), *self._rows()])
+        return display.text_table([self._head(), *self._rows()])
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_table(("label", "filter"), self._rows(), len(self), repr(self)[1:-1])
+        return display.html_table(self._head(), self._rows(), len(self), repr(self)[1:-1])
 
-    def _rows(self) -> list[tuple[str, str]]:
-        return [(display.shortened(label), display.shortened(repr(part), 200)) for label, part in self.items()]
+    def _head(self) -> list[str]:
+        return ["label"] * (len(self.dimensions) or 1) + ["filter"]
+
+    def _rows(self) -> Iterator[list[str]]:
+        for label, part in self.items():
+            labels = label if self.dimensions else (label,)
+            yield [*[display.shortened(str(each)) for each in labels], display.shortened(repr(part), 200)]
 
     def __repr__(self) -> str:
         labels = [*self._filters]
@@ -101,7 +132,7 @@ class Partition(Mapping[str, Filter]):
         return f"<Partition: {len(labels)} parts{ends}{rest}>"
 
 
-def _partition(parts: Iterable[tuple[str, Filter]], *, disjoint: bool = True) -> Partition:
+def _partition(parts: Iterable[tuple[Any, Filter]], *, disjoint: bool = True) -> Partition:
     made = dict(islice(parts, MAX_PARTS + 1))
     if len(made) > MAX_PARTS:
         raise FilterError(f"a partition has at most {MAX_PARTS:,} parts, since each one is a request")
@@ -141,11 +172,11 @@ def by_value(column_id: str, filter_type: FilterType, values: Iterable[object]) 
         raise FilterError("write a list with at least one value")
     make: Any = LEAVES[filter_type]
     operator = "contains" if filter_type is FilterType.COLLECTION else "eq"
-    leaves: dict[object, Any] = {}  # by the compared value: 1 equals 1.0, and ids ignore case
+    leaves: dict[object, Any] = {}  # by the compared value: 1 equals 1.0, and a UUID has several spellings
     for each in values:
         leaf = make(column_id, operator, each)
         check_comparison(operator, leaf.value)
-        leaves.setdefault(leaf.value.lower() if filter_type is FilterType.ID else leaf.value, leaf)
+        leaves.setdefault(comparable_id(leaf.value) if filter_type is FilterType.ID else leaf.value, leaf)
     labels = [str(leaf.value) for leaf in leaves.values()]
     if filter_type is FilterType.BOOLEAN:
         labels = [label.lower() for label in labels]
@@ -169,14 +200,9 @@ def by_time(column_id: str, unit: Unit, start: object, end: object, tz: object) 
         FilterError: if `end` isn't after `start`, if one of them isn't a day or an instant, if the time zone is unknown
             or missing, or if there are more than 10,000 parts.
     """
-    if tz is None and isinstance(start, datetime) and isinstance(end, datetime) and start.tzinfo == end.tzinfo:
-        tz = start.tzinfo
-    if tz is None:
-        raise FilterError(f'{unit} depend on the time zone. Write tz="UTC", or tz="Europe/Berlin"')
-    zone = zone_of(tz)
-    first, last = instant_in(start, zone), instant_in(end, zone)
-    if first >= last:
-        raise FilterError("end must be after start. For one day, end is the next day")
+    first, last, zone = bounds(start, end, tz)
+    if zone is None:
+        raise FilterError(f"where {unit} begin {NO_ZONE}")
     return evolve(_partition(_units(column_id, unit, first, last, zone)), whole=period(column_id, first, last))
 
 

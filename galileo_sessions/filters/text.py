@@ -8,12 +8,13 @@ Only brackets nest. Between a pair of them, operands and operators form a flat l
 import operator
 import re
 from contextlib import suppress
+from itertools import islice
 from typing import Any, TypeAlias, get_args
 from unicodedata import east_asian_width
 
 from attrs import frozen
 
-from galileo_sessions.display import brief
+from galileo_sessions.display import brief, shortened
 from galileo_sessions.errors import FilterError, FilterParseError
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.columns import Col, TypedCol, column_class
@@ -33,10 +34,10 @@ _TOKEN = re.compile(
       (?P<space>    (?: \s++ | \#[^\r\n]*+ )++ )
     | (?P<string>   [rR]?+ (?: '(?: [^'\\\r\n]++ | \\. )*+' | "(?: [^"\\\r\n]++ | \\. )*+" ) )
     | (?P<number>   [-+]?+ \.?+ [0-9] (?: [eE][-+] | [\w.] )*+ )
-    | (?P<reserved> (?: and | or | not | in | is ) \b )
+    | (?P<reserved> (?: and | or | not | in | is | AND | OR | NOT | IN | IS ) \b )
     | (?P<keyword>  [^\W\d]\w*+ (?= \s*+ = (?!=) ) )
     | (?P<name>     [^\W\d]\w*+ )
-    | (?P<symbol>   [=!<>]= | . )
+    | (?P<symbol>   [=!<>]= | <> | . )
     | (?P<end>      \Z )
     """,
     re.VERBOSE | re.DOTALL,
@@ -46,7 +47,8 @@ _ESCAPE = re.compile(
     re.ASCII | re.VERBOSE,
 )
 
-_CONSTANTS: dict[str, Any] = {"ALWAYS": nodes.ALWAYS, "NEVER": nodes.NEVER, "True": True, "False": False, "None": None}
+_NO_VALUE = dict.fromkeys(("None", "null", "NULL"))  # columns refuse it, and say why
+_CONSTANTS: dict[str, Any] = {"ALWAYS": nodes.ALWAYS, "NEVER": nodes.NEVER, "True": True, "False": False, **_NO_VALUE}
 _FUNCTIONS: dict[str, Any] = {
     "Col": Col,
     "all_of": all_of,
@@ -67,7 +69,8 @@ _INSTEAD = {
     **dict.fromkeys(("'", '"'), "Close the quotes on the same line"),
     **dict.fromkeys((")", "]"), "Check the brackets before it"),
     "in": 'Write Col("a").one_of([...]) or Col.collection("tags").contains("x")',
-    "is": "Write == to compare",
+    "is": "Write == to compare. The API has no test for a missing value",
+    "<>": "Write != to compare",
     "/": 'Write Col("metrics/toxicity") for a column whose id isn\'t a name',
     "=": "Write == to compare. A single = names an argument, as in case_sensitive=False",
 }
@@ -80,7 +83,8 @@ def parse_filter(text: str) -> Filter:
 
     The text can contain columns and their comparisons, `&`, `|`, `~`, `all_of`, `any_of`, `ALWAYS`, `NEVER`,
     `fully_annotated`, the constructors of filters, and literal values. Times, ids and time zones are text.
-    Any other name is a column: `score > 3` is `Col("score") > 3`. Nothing is evaluated or imported.
+    Any other name is a column: `score > 3` is `Col("score") > 3`. For a column with the name of a function, a constant
+    or a keyword, such as `not`, write `Col("not")`. Nothing is evaluated or imported.
 
     Args:
         text: At most 65,536 characters, with brackets nested at most 200 deep. It can have several lines.
@@ -160,7 +164,7 @@ class _Parser:
                 self._take()
                 has_comma = True
             elif self._next[0] != closing:
-                raise self._unexpected(self._next)
+                raise self._unexpected(self._next, operands[-1])
         self._take()
         self._open.pop()
         return items, named, has_comma
@@ -224,8 +228,7 @@ class _Parser:
             if owner.call is not Col:
                 raise self._uncalled(owner)
             if name not in FILTER_TYPES:
-                hint = advice.sentence(advice.did_you_mean(name, FILTER_TYPES))
-                raise self._error(start, f"Col has no {name[:80]}; it has {', '.join(FILTER_TYPES)}. {hint}".strip())
+                raise self._error(start, advice.no_such_type(name))
             return _Function(f"Col.{name}", owner.start, column_class(FILTER_TYPES[name]))
         if not isinstance(owner, _COLUMNS):
             raise self._error(start, f"only columns have methods. {advice.JOIN}")
@@ -297,16 +300,28 @@ class _Parser:
             problem = f"{call.__name__}() {str(error).rpartition('() ')[2][:200]}"
         raise self._error(start, problem)
 
-    def _unexpected(self, token: Token) -> FilterParseError:
-        """The error for a misplaced token."""
+    def _unexpected(self, token: Token, operand: Operand | None = None) -> FilterParseError:
+        """The error for a misplaced token, after an operand if there is one."""
         opening, start = self._open[-1]
         if token.lastgroup == "end" and opening:
             return self._error(start, f"{opening!r} was never closed")
         if token.lastgroup == "end":
             return self._error(token.start(), f"the text ends too early. {advice.EXAMPLE}")
-        written = "=" if token.lastgroup == "keyword" else token[0]
-        hint = _INSTEAD.get(written, advice.EXAMPLE)
-        return self._error(token.start(), f"{brief(written)} can't stand here. {hint}")
+        written, place = token[0], token.start()
+        if token.lastgroup == "keyword":
+            written, place = "=", self._text.index("=", place)
+        hint = _INSTEAD.get(written.lower(), advice.EXAMPLE)
+        if token.lastgroup in ("name", "reserved") and operand is not None and isinstance(operand[0], _COLUMNS):
+            hint = self._instead_of_word(token, operand[1]) or hint
+        return self._error(place, f"{brief(written)} can't stand here. {hint}")
+
+    def _instead_of_word(self, token: Token, start: int) -> str:
+        """What to write for a word of SQL after the column that begins at a place, or an empty string."""
+        word, following = token[0].lower(), [*islice(self._tokens, 3)]
+        if word == "not":
+            word = f"not {following[0][0].lower()}"
+        values = [shortened(each[0], 40) for each in following if each.lastgroup in ("string", "number")]
+        return advice.instead_of_word(shortened(self._text[start : token.start()].strip()), word, values)
 
     def _uncalled(self, function: _Function) -> FilterParseError:
         return self._error(function.start, f"{function.name} must be called. Write {function.name}(...)")

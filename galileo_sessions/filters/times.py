@@ -1,7 +1,7 @@
 """Time zones: which instants text stands for in them, and when their hours, days, weeks and months begin."""
 
 import re
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Literal, TypeAlias, cast
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,8 @@ from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters.values import as_instant, parse_instant
 
 Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]
+
+NO_ZONE = 'depends on the time zone. Write tz="UTC", or tz="Europe/Berlin"'
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?")  # Python would read 2026-05-01+02:00 as two o'clock
 _AGO = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
@@ -48,14 +50,33 @@ def zone_of(tz: object) -> tzinfo:
         raise FilterError(problem) from None
 
 
-def instant_in(value: object, zone: tzinfo) -> datetime:
+def bounds(start: object, end: object, tz: object) -> tuple[datetime, datetime, tzinfo | None]:
+    """
+    The first instant of a period and the first one after it, in UTC, and the period's time zone.
+
+    The zone is the one that is given, else the one that two datetimes share; see `instant_in`.
+
+    Raises:
+        FilterError: if `end` isn't after `start`, if one of them isn't a day or an instant, or if the time zone is
+            unknown.
+    """
+    if tz is None and isinstance(start, datetime) and isinstance(end, datetime) and start.tzinfo == end.tzinfo:
+        tz = start.tzinfo
+    zone = None if tz is None else zone_of(tz)
+    first, last = instant_in(start, zone), instant_in(end, zone)
+    if first >= last:
+        raise FilterError("end must be after start. For one day, end is the next day")
+    return first, last, zone
+
+
+def instant_in(value: object, zone: tzinfo | None) -> datetime:
     """
     The instant, in UTC, that a day or a time stands for in a time zone.
 
     Args:
         value: A `date`, which means the beginning of that day; an aware `datetime`; or text for one of them,
             such as "2026-05-01" or "2026-05-01T09:00". Text without an offset is local time in the zone.
-        zone: The time zone.
+        zone: The time zone. With None, only instants are accepted: an aware `datetime`, or text with an offset.
 
     Raises:
         FilterError: if it is none of these.
@@ -64,10 +85,17 @@ def instant_in(value: object, zone: tzinfo) -> datetime:
         if _TIME.fullmatch(value) is None:
             raise FilterError(f"{brief(value)} must be a day such as 2026-05-01, or a time such as 2026-05-01T09:00")
         moment = parse_instant(value)
-        value = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return first_instant(value, zone)
+        value = moment if moment.tzinfo else _local(value, moment, zone)
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        value = _local(value, datetime.combine(value, time()), zone)
     return as_instant(cast("datetime", value)).astimezone(UTC)  # as_instant refuses anything else
+
+
+def _local(given: object, clock: datetime, zone: tzinfo | None) -> datetime:
+    """The instant at which clocks in a time zone show what is given."""
+    if zone is None:
+        raise FilterError(f"{brief(given)} {NO_ZONE}")
+    return clock.replace(tzinfo=zone)
 
 
 def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
@@ -102,25 +130,34 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
     )
 
 
-def last_period(written: object, tz: object) -> tuple[datetime, datetime]:
+def last_period(length: object, tz: object) -> tuple[datetime, datetime]:
     """
     The first instant of a period that ends now, and now.
 
     Args:
-        written: How long it is, such as "30m", "12h", "7d" or "4w".
+        length: How long it is: text such as "30m", "12h", "7d" or "4w", or a `timedelta`.
         tz: The time zone of the period's calendar days, of which today is the last. None means days of 24 hours.
     """
-    ago = _AGO.fullmatch(written) if isinstance(written, str) else None
-    if ago is None or not int(ago[1]):
-        raise FilterError(f"{brief(written)} must be minutes, hours, days or weeks. Write 30m, 12h, 7d or 4w as text")
-    now, length = _now(), int(ago[1]) * _LENGTHS[ago[2]]
+    now, (exact, is_in_days) = _now(), _length(length)
     if tz is None:
-        return now - length, now
-    if ago[2] in "mh":
-        raise FilterError("a time zone matters to days and weeks only. Leave out tz")
+        return now - exact, now
+    if not is_in_days:
+        raise FilterError("with tz, the length must be whole days or weeks, such as 30d or 4w")
     zone = zone_of(tz)
     local = now.astimezone(zone)
-    return first_instant(local.date() - length + _DAY, zone).astimezone(zone), local
+    return first_instant(local.date() - exact + _DAY, zone).astimezone(zone), local
+
+
+def _length(given: object) -> tuple[timedelta, bool]:
+    """The length of a period, and whether it is in whole days, which can be those of a calendar."""
+    if isinstance(given, timedelta):
+        if not timedelta() < given <= timedelta(days=9_999):
+            raise FilterError("a timedelta must be more than 0, and at most 9,999 days")
+        return given, given % _DAY == timedelta()
+    ago = _AGO.fullmatch(given) if isinstance(given, str) else None
+    if ago is None or not int(ago[1]):
+        raise FilterError(f"{brief(given)} must be a timedelta, or text such as 30m, 12h, 7d or 4w")
+    return int(ago[1]) * _LENGTHS[ago[2]], ago[2] in "dw"
 
 
 def _now() -> datetime:

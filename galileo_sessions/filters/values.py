@@ -7,6 +7,7 @@ which `repr` uses, too. Subclasses of `str`, `int` and `float`, such as the memb
 """
 
 import re
+from calendar import month_name, monthrange
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -18,12 +19,13 @@ from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters.advice import NO_OFFSET, NOT_SENDABLE, REPLACE_ZONE
 from galileo_sessions.filters.kinds import LIST_OPERATORS, RANGE_OPERATORS, is_missing, numpy_kind
 
+_DAY = re.compile(r"(\d{4})-(0[1-9]|1[0-2])-([0-3]\d)", re.ASCII)
 _LIST = (list, tuple)
 _OF_NONE = {"one_of": "NEVER", "not_in": "ALWAYS"}
 _MAX_DIGITS = 4_300  # Python neither reads nor writes an int with more digits as text
 _TOO_LARGE, _TOO_SMALL = 10**_MAX_DIGITS, -(10**_MAX_DIGITS)
 _HEX = "[0-9a-fA-F]"
-UUID_TEXT = re.compile(f"(?:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
+UUID_TEXT = re.compile(f"(?i:urn:uuid:)?{{?({_HEX}{{8}}(?:-?{_HEX}{{4}}){{3}}-?{_HEX}{{12}})}}?")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 T = TypeVar("T")
@@ -85,6 +87,12 @@ def as_id(value: UUID | str) -> str:
     if isinstance(value, str):
         return as_text(value)
     raise expected("a UUID or text", value)
+
+
+def comparable_id(written: str) -> str:
+    """Text that is the same for each spelling of a UUID, and for any other id in each case."""
+    match = UUID_TEXT.fullmatch(written)
+    return match[1].replace("-", "").lower() if match else written.lower()
 
 
 def as_boolean(value: bool) -> bool:
@@ -163,7 +171,14 @@ def parse_instant(written: str) -> datetime:
     try:
         moment = datetime.fromisoformat(written.upper())
     except ValueError:
-        raise FilterError(f"{brief(written)} is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00") from None
+        problem = "is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00"
+        match = _DAY.match(written)
+        if match is not None:
+            year, month, day = map(int, match.groups())
+            days = monthrange(year, month)[1]
+            if day > days:
+                problem = f"doesn't exist: {month_name[month]} {year} has {days} days"
+        raise FilterError(f"{brief(written)} {problem}") from None
     if re.search(r"[.,]\d{6}0*[1-9]", written):
         raise FilterError(f"{brief(written)} is finer than a microsecond, which would be lost")
     return moment

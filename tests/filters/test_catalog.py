@@ -303,8 +303,9 @@ def test_print_obeys_nothing_that_a_service_sends() -> None:
 
 def test_without_columns_the_project_is_in_question() -> None:
     """A project without columns has no sessions, or isn't the one that was meant; no other column is suggested."""
-    with pytest.raises(FilterCheckError, match="because the project has no columns: it has no"):
+    with pytest.raises(FilterCheckError, match="because the project has no columns: it has no") as caught:
         ColumnCatalog([]).check(Col("score") > 3)
+    assert [issue.type for issue in caught.value.issues] == ["no_columns"]
 
 
 def test_ipython_completes_ids() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import operator
+import re
+from datetime import date
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from galileo_sessions import (
     dump_filter,
     load_filter,
 )
+from galileo_sessions.filters.json import strict_json
 
 TEXT = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
 NUMBER = {"column_id": "a", "operator": "gt", "value": 1, "type": "number"}
@@ -140,11 +143,34 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "no operator": (without(TEXT, "operator"), [], ["operator is missing"]),
     "no value": (without(TEXT, "value"), [], ["value is missing"]),
     "unknown operator": (TEXT | {"operator": "gt"}, ["operator"], ["no operator 'gt'", "eq, ne, contains"]),
+    "symbol as operator": (
+        DATE | {"operator": ">", "value": "2026-05-01"},
+        ["operator"],
+        ["a date filter has no operator '>'; it has eq, ne, gt, gte, lt, lte. Did you mean gt?"],
+    ),
     "number as column": (TEXT | {"column_id": 1}, ["column_id"], ["text", "1"]),
     "number as text": (TEXT | {"value": 1}, ["value"], ["text", "1"]),
     "number as case": (TEXT | {"case_sensitive": 1}, ["case_sensitive"], ["True or False", "1"]),
     "huge number": (NUMBER | {"value": 10**5000}, ["value"], ["not a number that JSON can carry"]),
     "no offset": (DATE | {"value": "2026-01-31T09:00:00"}, ["value"], ["UTC offset", "+00:00"]),
+    "day": (
+        DATE | {"value": "2026-05-01"},
+        ["value"],
+        ["'2026-05-01' has no UTC offset", "time zone. Write '2026-05-01T00:00:00+00:00'"],
+    ),
+    "date": (DATE | {"value": date(2026, 5, 1)}, ["value"], ["Write '2026-05-01T00:00:00+00:00'"]),
+    "month": (DATE | {"value": "2026-05"}, ["value"], ["Write '2026-05-01T00:00:00+00:00'"]),
+    "time without an offset": (
+        DATE | {"value": "2026-05-01T09:30"},
+        ["value"],
+        ["Write '2026-05-01T09:30:00+00:00'"],
+    ),
+    "seconds since 1970": (DATE | {"value": 1780000000}, ["value"], ["Write datetime.fromtimestamp(1780000000, UTC)"]),
+    "too fine a time": (
+        DATE | {"value": "2026-05-01T09:00:00.0000001Z"},
+        ["value"],
+        ["finer than a microsecond, which would be lost. Write '2026-05-01T09:00:00+00:00'"],
+    ),
     "case on a number": (
         NUMBER | {"case_sensitive": True},
         [],
@@ -183,6 +209,22 @@ def test_a_broken_leaf_is_refused_with_its_path(leaf: object, path: list[str | i
     assert ("and", 1, "not", "filter", *path) == error.path
     assert str(error).startswith("at .and[1].not.filter")
     assert [] == [word for word in words if word not in str(error)]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[NaN]", "NaN is not JSON"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "an object has the same key twice, in ['c', 'c']"),
+        ("[" * 100_000, "too deep"),
+    ],
+    ids=["NaN", "a key twice", "deep"],
+)
+def test_text_that_only_python_reads_as_json_is_refused(text: str, problem: str) -> None:
+    """So is an object in which a key hides another."""
+    assert strict_json('{"a": [1, null]}') == {"a": [1, None]}
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        strict_json(text)
 
 
 # ---- size ------------------------------------------------------------------------------------------------------------

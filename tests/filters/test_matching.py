@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from support.strategies import PAIRS, PROJECT, USER, Mood, run, truth
 
+from galileo_sessions import dump_filter
+
 Truth = bool | None
 NAN = float("nan")
 NINE = datetime(2026, 1, 31, 9, tzinfo=UTC)
@@ -175,6 +177,32 @@ def test_a_leaf_is_true_false_or_unknown(
 def test_records_hold_values_in_many_forms(program: str, record: dict[str, Any], expected: Truth) -> None:
     """Enumerations and UUIDs count as their text; members of a collection that aren't text are ignored."""
     assert expected is truth(run(program), record)
+
+
+SPELLINGS = [PROJECT, PROJECT.upper(), PROJECT.replace("-", ""), f"{{{PROJECT}}}", f"urn:uuid:{PROJECT}"]
+SPELLINGS += [f"URN:UUID:{PROJECT}".upper(), PROJECT.replace("-", "", 2).upper()]
+
+
+@pytest.mark.parametrize("written", SPELLINGS)
+@pytest.mark.parametrize("held", [*SPELLINGS, UUID(PROJECT)], ids=str)
+def test_each_spelling_of_a_uuid_is_the_same_id(written: str, held: str | UUID) -> None:
+    """Ids are compared as UUIDs; contains looks at the text, and so does a text column."""
+    ids, record = run("Col.id('c')"), {"c": held}
+    found = [ids.eq(written), ids.one_of([USER, written]), ids.ne(written), ids.not_in([USER, written])]
+    assert [truth(where, record) for where in found] == [True, True, False, False]
+    assert [dump_filter(where)["filter"]["value"] for where in found[::2]] == [written] * 2
+    assert truth(ids.contains(written), record) is (written.lower() in str(held).lower())
+    assert truth(run("Col.text('c').eq(written)", written=written), record) is (written == str(held))
+
+
+def test_an_id_that_is_no_uuid_matches_in_any_case() -> None:
+    """Nothing but the case is ignored."""
+    record = {"c": "Run-7"}
+    assert [truth(run(f"Col.id('c').eq({text!r})"), record) for text in ("rUN-7", "run7", "{run-7}")] == [
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("user_ids", [None, [USER]], ids=["all", "one"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.strategies import COLUMNS, Refusals, Silent, check_message, nested_list, refusal_ids, refused, run
+from support.strategies import COLUMNS, PROJECT, Refusals, Silent, check_message, nested_list, refusal_ids, refused, run
 
 from galileo_sessions import Col, FilterError, FilterTypeError
 
@@ -39,7 +39,8 @@ METHODS_MISSING: Refusals = [
     ("Col('a').contain('x')", AttributeError, ["Col('a') has no contain", "Did you mean contains?"]),
     ("Col.text('a') < 'x'", TypeError, ["'<' not supported"]),
     ("Col.id('a') >= 'x'", TypeError, ["'>=' not supported"]),
-    ("Col.score", AttributeError, ["score"]),
+    ("Col.score", AttributeError, ["Col has no score; it has id, date, number", "Write Col('score') for that column"]),
+    ("Col.txt('a')", AttributeError, ["Write Col('txt') for that column. Did you mean text?"]),
 ]
 
 ELSEWHERE: Refusals = [
@@ -57,7 +58,7 @@ ELSEWHERE: Refusals = [
     ("Col('a').is_null()", AttributeError, ["the API has no test for a missing value"]),
 ]
 
-COLUMN = ["is a column, not yet a filter. Compare it, as in Col("]
+COLUMN = ["is a column, not yet a filter. Compare it, as in Col('a')."]
 PARENTHESES = ['& binds tighter than == and <. Write (Col("a") == 1) & (Col("b") == 2)']
 OR_PARENTHESES = ['| binds tighter than == and <. Write (Col("a") == 1) | (Col("b") == 2)']
 TRUTH = [
@@ -86,14 +87,61 @@ GUARDS: Refusals = [
     ("not Col('a').eq(1)", FilterTypeError, TRUTH),
     ("1 < Col('x') < 3", FilterTypeError, TRUTH),
     ("Col('x') == Col('y') == 1", FilterTypeError, ["Col('x').eq(Col('y'))"]),
-    ("'x' in Col('tags')", FilterTypeError, ["Col('tags')", *COLUMN, 'Col("tags").contains("x")']),
+    ("'x' in Col('tags')", FilterTypeError, ["Col('tags') is a column", "Write Col('tags').contains('x')"]),
+    ("'x' in Col.collection('a')", FilterTypeError, ["Write Col.collection('a').contains('x')"]),
+    ("PROJECT in Col.id('a')", FilterTypeError, [f"Write Col.id('a').contains('{PROJECT}')"]),
+    ("3 in Col.number('a')", FilterTypeError, ["Col.number('a') is a column", "Write Col.number('a').eq(3)"]),
+    ("3 in Col('a')", FilterTypeError, ["Write Col('a').eq(3)"]),
+    ("'x' in Col.date('a')", FilterTypeError, ["Write Col.date('a').eq('x')"]),
+    ("Col('a').eq(1) & True", FilterTypeError, ["True is not a filter. For all sessions write ALWAYS"]),
+    ("any_of([False])", FilterTypeError, ["False is not a filter. For no sessions write NEVER"]),
+    ("CountQuery(PROJECT, True)", FilterTypeError, ["True is not a filter. For all sessions write ALWAYS"]),
+    ("CountQuery(PROJECT, where=False)", FilterTypeError, ["False is not a filter. For no sessions write NEVER"]),
+    ("matches(True, {})", FilterTypeError, ["True is not a filter. For all sessions write ALWAYS"]),
     ("Col('x') in ['a', 'b']", FilterTypeError, TRUTH),
     ("Col('x') in {'a', 'b'}", TypeError, ["unhashable type: 'Col'"]),
     ("Filter()", FilterTypeError, ['Col("input")']),
 ]
 
 
-ALL = [*COLUMN_IDS, *METHODS_MISSING, *ELSEWHERE, *GUARDS]
+DAY = "has no UTC offset such as +00:00, so it is a different instant in each time zone. Write Col.date('a')"
+BEFORE, BEGIN, AFTER = ["'2026-04-30T00:00:00+00:00'", "'2026-05-01T00:00:00+00:00'", "'2026-05-02T00:00:00+00:00'"]
+DAYS: Refusals = [
+    (
+        "Col.date('a') > '2026-05-01'",
+        FilterError,
+        [f"{DAY}.gte({AFTER}) to begin after 2026-05-01, or Col.date('a').gte({BEGIN}) to begin with it"],
+    ),
+    (
+        "Col.date('a') <= date(2026, 5, 1)",
+        FilterTypeError,
+        [f"Write Col.date('a').lt({AFTER}) to end with 2026-05-01, or Col.date('a').lt({BEGIN}) to end before it"],
+    ),
+    ("Col('a').gt('2026-04')", FilterTypeError, [f"Col.date('a').gte({BEGIN}) to begin after 2026-04, or"]),
+    ("Col('a') > '2026-05-01'", FilterTypeError, [f"Col.date('a').gte({AFTER}) to begin after 2026-05-01, or"]),
+    ("Col.date('a') >= '2026-05-01'", FilterError, [f"{DAY}.gte({BEGIN})"]),
+    ("Col.date('a') < '2026-05-01'", FilterError, [f"{DAY}.lt({BEGIN})"]),
+    ("Col.date('a') == '2026-05-01'", FilterError, [f"{DAY}.during({BEGIN}, {AFTER})"]),
+    ("Col.date('a') != '2026-05-01'", FilterError, [f"Write ~Col.date('a').during({BEGIN}, {AFTER})"]),
+    ("Col.date('a').between('2026-04-30', '2026-05-01')", FilterError, [f"{DAY}.during({BEFORE}, {AFTER})"]),
+    ("Col.date('a').between('2026-04-30', '2026-05-01T00:00')", FilterError, [f"{DAY}.between({BEFORE}, {BEGIN})"]),
+]
+
+OPERATORS: Refusals = [
+    ("NumberFilter('a', '>', 1)", FilterError, ["it has eq, ne, gt, gte, lt, lte, between. Did you mean gt?"]),
+    ("DateFilter('a', '>=', '2026-01-31T09:00Z')", FilterError, ["Did you mean gte?"]),
+    ("TextFilter('a', '=', 'x')", FilterError, ["Did you mean eq?"]),
+    ("TextFilter('a', '<>', 'x')", FilterError, ["Did you mean ne?"]),
+    ("TextFilter('a', 'in', ['x'])", FilterError, ["Did you mean one_of?"]),
+    ("TextFilter('a', 'equals', 'x')", FilterError, ["it has eq, ne, contains, one_of, not_in. Did you mean eq?"]),
+    ("TextFilter('a', 'like', 'x')", FilterError, ["no test for patterns"]),
+    ("TextFilter('a', 'is_null', 'x')", FilterError, ["no test for a missing value"]),
+    ("CollectionFilter('a', '!=', 'x')", FilterError, ["it has eq, contains, one_of, not_in"]),
+    ("TextFilter('a', '>', 'x')", FilterError, ["it has eq, ne, contains, one_of, not_in"]),
+    ("TextFilter('a', ['eq'], 'x')", FilterError, ["no operator ['eq']; it has eq"]),
+]  # fmt: skip
+
+ALL = [*COLUMN_IDS, *METHODS_MISSING, *ELSEWHERE, *GUARDS, *DAYS, *OPERATORS]
 
 
 @pytest.mark.parametrize(("program", "error", "words"), ALL, ids=refusal_ids(ALL))

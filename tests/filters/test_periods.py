@@ -1,0 +1,181 @@
+"""Periods: between two days or instants, and those that end now."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from support.strategies import Berlin, check_message
+
+from galileo_sessions import Col, FilterError, matches, parse_filter
+from galileo_sessions.filters import times
+
+NOW = datetime(2026, 5, 8, 22, 30, tzinfo=UTC)  # in Berlin, the ninth has begun
+CREATED = Col.date("created_at")
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(times, "_now", lambda: NOW)
+
+
+# ---- between two days or instants ------------------------------------------------------------------------------------
+
+MAY = CREATED.gte("2026-05-01T00:00:00+02:00") & CREATED.lt("2026-05-08T00:00:00+02:00")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "tz"),
+    [
+        ("2026-05-01", "2026-05-08", "+02:00"),
+        (date(2026, 5, 1), "2026-05-08T00:00", Berlin()),
+        (date(2026, 5, 1), datetime(2026, 5, 7, 22, tzinfo=UTC), Berlin()),
+        ("2026-05-01T00:00+02:00", "2026-05-07T22:00Z", None),
+        (datetime(2026, 4, 30, 22, tzinfo=UTC), "2026-05-08T00:00:00+02:00", None),
+        (datetime(2026, 5, 1, tzinfo=Berlin()), datetime(2026, 5, 8, tzinfo=Berlin()), None),
+    ],
+    ids=str,
+)
+def test_a_period_goes_from_its_start_to_before_its_end(start: Any, end: Any, tz: Any) -> None:
+    """Days need a time zone, instants don't. The period is two leaves."""
+    assert MAY == CREATED.during(start, end, tz=tz) == Col("created_at").during(start, end, tz=tz)
+
+
+def test_a_period_prints_in_its_time_zone() -> None:
+    """The one that is given, the one that two datetimes share, or else UTC."""
+    zone = Berlin()
+    given = CREATED.during("2026-05-01", "2026-05-08", tz=zone)
+    shared = CREATED.during(datetime(2026, 5, 1, tzinfo=zone), datetime(2026, 5, 8, tzinfo=zone))
+    assert [repr(MAY)] * 2 == [repr(given), repr(shared)]
+    assert "2026-04-30T22:00:00+00:00" in repr(CREATED.during("2026-05-01T00:00+02:00", "2026-05-08T00:00+02:00"))
+
+
+def test_a_period_is_written_as_text() -> None:
+    """`parse_filter` reads it as Python does."""
+    assert MAY == parse_filter("created_at.during('2026-05-01', '2026-05-08', tz='+02:00')")
+    assert MAY == parse_filter("Col.date('created_at').during('2026-04-30T22:00Z', '2026-05-07T22:00Z')")
+
+
+def test_days_of_a_partition_are_its_period() -> None:
+    """Each day from start to before end is in it."""
+    days = CREATED.days("2026-05-01", "2026-05-08", tz="+02:00")
+    assert MAY == days.whole
+    assert {CREATED.during(day, date.fromisoformat(day) + timedelta(1), tz="+02:00") for day in days} == {
+        *days.values()
+    }
+
+
+# ---- until now -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "length"),
+    [
+        ("30m", timedelta(minutes=30)),
+        ("12h", timedelta(hours=12)),
+        ("7d", timedelta(days=7)),
+        ("4w", timedelta(weeks=4)),
+    ],
+)
+def test_a_period_ends_now(written: str, length: timedelta) -> None:
+    """Its first instant belongs to it; now doesn't. Its length is text or a timedelta."""
+    where = CREATED.last(written)
+    assert CREATED.gte(NOW - length) & CREATED.lt(NOW) == where
+    assert where == Col("created_at").last(written) == parse_filter(f"created_at.last('{written}')")
+    assert where == CREATED.last(length)
+
+
+def test_a_timedelta_can_have_any_length() -> None:
+    """Text has whole minutes; a timedelta can be longer or shorter."""
+    for length in (timedelta(microseconds=1), timedelta(days=1, seconds=3), timedelta(days=9999)):
+        assert CREATED.gte(NOW - length) & CREATED.lt(NOW) == CREATED.last(length)
+
+
+def test_days_in_a_time_zone_are_calendar_days() -> None:
+    """Today is the last of them, and the days of a partition are the same period."""
+    first = datetime(2026, 5, 2, 22, tzinfo=UTC)  # midnight in Berlin, six days ago
+    where = CREATED.last("7d", tz="Europe/Berlin")
+    assert CREATED.gte(first) & CREATED.lt(NOW) == parse_filter(repr(where))
+    days = CREATED.days(last="1w", tz="Europe/Berlin")
+    assert [f"2026-05-0{day}" for day in range(3, 10)] == [*days]
+    assert where == CREATED.last(timedelta(days=7), tz="Europe/Berlin")
+    assert days == CREATED.days(last=timedelta(weeks=1), tz="Europe/Berlin")
+    for moment in (first - timedelta(microseconds=1), first, NOW - timedelta(microseconds=1), NOW):
+        parts = sum(matches(part, {"created_at": moment}) for part in days.values())
+        assert parts == matches(where, {"created_at": moment})
+
+
+# ---- relative to now -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "unit", "instant"),
+    [
+        ("today", None, "2026-05-08T22:00Z"),
+        ("yesterday", "days", "2026-05-07T22:00Z"),
+        ("2026-05-01T09:00", None, "2026-05-01T07:00Z"),
+        ("12h", None, "2026-05-08T10:30Z"),
+        ("7d", None, "2026-05-01T22:30Z"),
+        ("12h", "hours", "2026-05-08T10:00Z"),
+        ("7d", "days", "2026-05-01T22:00Z"),
+        ("7d", "weeks", "2026-04-26T22:00Z"),
+        ("7d", "months", "2026-04-30T22:00Z"),
+    ],
+)
+def test_a_time_ago_begins_with_the_unit_of_the_parts(written: str, unit: Any, instant: str) -> None:
+    """Without a unit, it is exactly that long ago."""
+    assert times.read_time(written, unit, NOW.astimezone(Berlin())) == datetime.fromisoformat(instant)
+
+
+def test_what_is_no_time_is_refused() -> None:
+    """The error lists the forms that a time can have."""
+    with pytest.raises(FilterError, match="'soon' must be a day such as 2026-05-01, .*, today, yesterday, or minutes"):
+        times.read_time("soon", None, NOW)
+
+
+# ---- mistakes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("CREATED.last('7 days')", "'7 days' must be a timedelta, or text such as 30m, 12h, 7d or 4w"),
+        ("CREATED.last('0d')", "'0d' must be"),
+        ("CREATED.last(7)", "7 must be"),
+        ("CREATED.last(timedelta())", "last(datetime.timedelta(0)): a timedelta must be more than 0"),
+        ("CREATED.last(-timedelta(days=7))", "must be more than 0"),
+        ("CREATED.last(timedelta(days=9999, microseconds=1))", "at most 9,999 days"),
+        ("CREATED.days(last=timedelta(), tz='UTC')", "days(datetime.timedelta(0)): a timedelta must be more than 0"),
+        ("CREATED.last('12h', tz='UTC')", "with tz, the length must be whole days or weeks, such as 30d or 4w"),
+        ("CREATED.last('24h', tz='UTC')", "with tz, the length must be whole days"),
+        ("CREATED.last(timedelta(hours=36), tz='UTC')", "with tz, the length must be whole days"),
+        ("CREATED.last('7d', tz='Mars')", "unknown time zone 'Mars'"),
+        ("CREATED.days(last='12h', tz='UTC')", "days('12h'): with tz, the length must be whole days"),
+        ("CREATED.days(last='30d')", 'write days(start, end, tz=...), or days(last="30d", tz="UTC")'),
+        ("CREATED.days('2026-05-01', '2026-06-01', last='30d', tz='UTC')", "write days(start, end, tz=...), or"),
+        ("CREATED.days('2026-05-01', last='30d', tz='UTC')", "write days(start, end, tz=...), or"),
+        ("CREATED.days(tz='UTC')", 'days(last="30d", tz="UTC")'),
+        ("CREATED.days(last='30d', start='2026-05-01', tz='UTC')", "write days(start, end, tz=...), or"),
+        ("CREATED.days('2026-05-01', tz='UTC')", "write days(start, end, tz=...), or"),
+        ("CREATED.days('9999-12-31', '9999-12-31T12:00', tz='UTC')", "years go from 1 to 9999"),
+        ("CREATED.hours('0001-01-01', '0001-01-02', tz='+02:00')", "years go from 1 to 9999"),
+        ("CREATED.during('2026-05-08', '2026-05-01', tz='UTC')",
+         "Col.date('created_at').during('2026-05-08', '2026-05-01'): end must be after start"),
+        ("CREATED.during('2026-05-01', '2026-05-01', tz='UTC')", "For one day, end is the next day"),
+        ("CREATED.during('2026-05-01', '2026-05-08')", "'2026-05-01' depends on the time zone. Write tz=\"UTC\", or"),
+        ("CREATED.during('2026-05-01T00:00Z', date(2026, 5, 8))", "datetime.date(2026, 5, 8) depends on the time zone"),
+        ("CREATED.during(datetime(2026, 5, 1), '2026-05-08', tz='UTC')", "has no UTC offset"),
+        ("CREATED.during(datetime(2026, 5, 1), datetime(2026, 5, 8))", "has no UTC offset"),
+        ("CREATED.during('1 May', '2026-05-08', tz='UTC')", "'1 May' must be a day such as 2026-05-01"),
+        ("CREATED.during('2026-05-01', 8, tz='UTC')", "expected a datetime or ISO 8601 text, got 8"),
+        ("CREATED.during('2026-05-01', '2026-05-08', tz='Mars')", "unknown time zone 'Mars'"),
+        ("CREATED.during('0001-01-01', '2026-05-08', tz='+02:00')", "years go from 1 to 9999"),
+    ],
+)  # fmt: skip
+def test_what_is_no_period_is_refused(call: str, words: str) -> None:
+    """The error says what to write instead."""
+    with pytest.raises(FilterError) as caught:
+        eval(call, globals())  # each call stands in this file
+    assert words in str(caught.value)
+    check_message(str(caught.value))
