@@ -30,7 +30,7 @@ exclude_patterns = ["examples/*"]
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:class", r"galileo_sessions\.filters\.(columns\.(V[cos]?|C)|values\.Several)"),
-    (r"py:class", r"galileo_sessions\.client\.(secret\.T_co|client\.Count(By|All)Options)"),
+    (r"py:class", r"galileo_sessions\.client\.(secret\.T_co|client\.Count(By|All)Options|breakdown\.Breakdown)"),
 ]  # no public names
 
 myst_heading_anchors = 3  # as GitHub makes them

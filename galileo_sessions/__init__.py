@@ -9,6 +9,8 @@ Count Galileo sessions from asyncio.
 from galileo_sessions import errors as _errors
 from galileo_sessions.client.auth import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
 from galileo_sessions.client.client import GalileoSessions
+from galileo_sessions.client.explanation import Explanation, NodeCount
+from galileo_sessions.client.projects import Project
 from galileo_sessions.client.query import CountQuery, dump_query, load_query
 from galileo_sessions.client.results import CountReport, CountResult, CountsBy, CountsTable, Progress
 from galileo_sessions.client.secret import Secret
@@ -40,11 +42,14 @@ __all__ = [
     "CountStream",
     "CountsBy",
     "CountsTable",
+    "Explanation",
     "GalileoSessions",
     "Limits",
+    "NodeCount",
     "Partition",
     "PasswordAuth",
     "Progress",
+    "Project",
     "Retry",
     "Secret",
     "Timeouts",

@@ -1,12 +1,14 @@
 """How values, counts, columns and filters are shown: in messages, as bars on a terminal, and as HTML in a notebook."""
 
 import reprlib
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import singledispatch
 from html import escape
-from itertools import islice
+from itertools import accumulate, islice
+from typing import Any, cast
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_NARROW = 20  # characters of the labels of a grid that is too wide
 _MAX_LABEL = 80  # characters of a label in a chart
 _MAX_ROWS, _MAX_CELL = 100, 200  # in a notebook's table: rows, and characters of a cell
 _MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
@@ -84,6 +86,62 @@ def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: i
     return "\n".join(lines)
 
 
+def label_text(label: object) -> str:
+    """A label as text; the labels of two dimensions are joined."""
+    return ", ".join(map(str, cast("tuple[object, ...]", label))) if isinstance(label, tuple) else str(label)
+
+
+def _is_grid(counts: Mapping[Any, int | None]) -> bool:
+    """Whether the labels are pairs."""
+    lengths = {len(cast("tuple[object, ...]", label)) if isinstance(label, tuple) else 1 for label in counts}
+    return lengths == {2}
+
+
+def counts_text(counts: Mapping[Any, int | None], total: int | None, width: int = 80) -> str:
+    """Counts by label as a chart, or those of two dimensions as a grid."""
+    if _is_grid(counts):
+        return grid(counts, width)
+    return chart([(label_text(label), count) for label, count in counts.items()], width, total=total)
+
+
+def grid(cells: Mapping[Any, int | None], width: int = 80) -> str:
+    """
+    Counts as a table, with a line for each first label. Columns of zeros are left out, unless all are.
+
+    Args:
+        cells: The count of each pair of labels; None means that the count failed.
+        width: The columns of the longest line. The head says how many columns don't fit. 0 sets no limit.
+    """
+    head, *lines = _table_of(cells)
+    sizes = [max(map(len, column)) + 2 for column in zip(head, *lines, strict=True)]
+    ends = [*accumulate(sizes)]
+    if width and ends[-1] > width:
+        sizes[0] = min(sizes[0], _NARROW + 2)
+        ends = [end for end in accumulate(sizes) if end <= width - len("  … 999 more")]
+    shown = max(2, len(ends))
+    more = f"  … {len(head) - shown} more" if shown < len(head) else ""
+    first, *others = sizes[:shown]
+    aligned: list[str] = []
+    for label, *counts in (head, *lines):
+        cut = "".join([count.rjust(size) for count, size in zip(counts, others, strict=False)])
+        aligned.append(shortened(label, first - 2).ljust(first - 2) + cut)
+    return "\n".join([aligned[0] + more, *aligned[1:]])
+
+
+def _table_of(cells: Mapping[Any, int | None]) -> list[list[str]]:
+    """The head of a grid and its lines."""
+    rows = dict.fromkeys([row for row, _ in cells])
+    columns = [*dict.fromkeys([column for _, column in cells])]
+    filled = {column for (_, column), count in cells.items() if count != 0} or columns
+    columns = [column for column in columns if column in filled]
+    head = ["", *[shortened(str(column), 20) for column in columns]]
+    return [head, *[[shortened(str(row), 36), *[_cell(cells.get((row, each), 0)) for each in columns]] for row in rows]]
+
+
+def _cell(count: int | None) -> str:
+    return "failed" if count is None else f"{count:,}"
+
+
 def _number(count: int, total: int | None) -> str:
     return f"{count:,}" if total is None else f"{count:,}  {count / (total or 1):>6.1%}"
 
@@ -132,6 +190,22 @@ def html_table(
     below = f"<p>… {total - _MAX_ROWS:,} more</p>" if total > _MAX_ROWS else ""
     body = "".join([_html_row("td", row, numbers) for row in islice(rows, _MAX_ROWS)])
     return f"{above}<table>{_html_row('th', head, numbers)}{body}</table>{below}"
+
+
+def counts_html(counts: Mapping[Any, int | None], total: int) -> str:
+    """Counts by label for a notebook, those of two dimensions as a grid."""
+    caption = f"total {total:,}"
+    if _is_grid(counts):
+        return html_grid(counts, caption)
+    return html_chart(
+        ("label", "sessions"), [(label_text(label), count) for label, count in counts.items()], caption, total
+    )
+
+
+def html_grid(cells: Mapping[Any, int | None], caption: str) -> str:
+    """A grid for a notebook; see `grid`."""
+    head, *lines = _table_of(cells)
+    return html_table(head, lines, len(lines), caption, numbers=range(1, len(head)))
 
 
 def html_chart(head: Sequence[str], counts: Sequence[tuple[str, int | None]], caption: str, total: int | None) -> str:

@@ -5,6 +5,7 @@ Everything this package raises, in one tree.
 
     GalileoError                      raised by a request: .query .attempts .elapsed; by count_all: .report
     ├─ ConfigurationError             also a ValueError
+    ├─ ProjectLookupError             also a LookupError; .projects
     ├─ FilterError                    also a ValueError
     │  ├─ FilterTypeError             also a TypeError
     │  ├─ FilterTooLargeError
@@ -31,7 +32,7 @@ Everything this package raises, in one tree.
 Every error pickles and comes back equal; none holds a credential.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
@@ -58,6 +59,7 @@ __all__ = [
     "LoginError",
     "NotFoundError",
     "PermissionDeniedError",
+    "ProjectLookupError",
     "ProtocolError",
     "QueueScopedFilterWarning",
     "RateLimitedError",
@@ -77,6 +79,8 @@ class Counted(Protocol):
 
     @property
     def project_id(self) -> str: ...
+    @property
+    def project_name(self) -> str | None: ...
     @property
     def tag(self) -> Any: ...
 
@@ -109,7 +113,10 @@ class GalileoError(Exception):
         return str(self.args[0]) if self.args else ""
 
     def __str__(self) -> str:
-        notes = [] if self.query is None else [f"project {self.query.project_id}"]
+        notes: list[str] = []
+        if self.query is not None:
+            name = "" if self.query.project_name is None else f" {self.query.project_name!r}"
+            notes.append(f"project {self.query.project_id}{name}")
         if len(self.attempts) > 1:
             waited = sum(attempt.waited for attempt in self.attempts)
             notes += [f"{len(self.attempts)} attempts", f"{waited:.1f} s waited"]
@@ -162,6 +169,19 @@ class Attempt:
 
 class ConfigurationError(GalileoError, ValueError):
     """A setting or an argument can't be used; the text says what to write instead."""
+
+
+class ProjectLookupError(GalileoError, LookupError):
+    """
+    No project has this name, or several have it.
+
+    Attributes:
+        projects: The projects that have the name.
+    """
+
+    def __init__(self, message: str, projects: Iterable[object] = ()) -> None:
+        super().__init__(message)
+        self.projects: tuple[Any, ...] = tuple(projects)
 
 
 class FilterError(GalileoError, ValueError):

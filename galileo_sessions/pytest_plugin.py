@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # pytest always loads this file, even without pydantic, or if
     from galileo_sessions.local import LocalGalileo
 
 _STRICT = "galileo_sessions_strict"
+_HAS_SAMPLE = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,11 +25,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def local_galileo_sessions() -> Iterable[Mapping[str, object]]:
+def local_galileo_sessions(request: pytest.FixtureRequest) -> Iterable[Mapping[str, object]]:
     """The sessions in `local_galileo`: a fixed sample. Override this fixture to use your own."""
     from galileo_sessions.local import sample_sessions  # noqa: PLC0415
 
+    request.node.stash[_HAS_SAMPLE] = True
     return sample_sessions()
+
+
+@pytest.fixture
+def local_galileo_names(
+    request: pytest.FixtureRequest,
+    local_galileo_sessions: Iterable[Mapping[str, object]],  # it says whether they are the sample
+) -> Mapping[str, str]:
+    """
+    The names of projects in `local_galileo`, by id: those of the sample, or none with sessions of your own.
+
+    Override this fixture to use your own.
+    """
+    from galileo_sessions.local import sample_names  # noqa: PLC0415
+
+    return sample_names() if request.node.stash.get(_HAS_SAMPLE, False) else {}
 
 
 @pytest.fixture
@@ -44,6 +61,7 @@ def local_galileo_strict(pytestconfig: pytest.Config) -> bool:
 @pytest.fixture
 def local_galileo(
     local_galileo_sessions: Iterable[Mapping[str, object]],
+    local_galileo_names: Mapping[str, str],
     local_galileo_strict: bool,  # fixtures are passed by name
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[LocalGalileo]:
@@ -54,7 +72,8 @@ def local_galileo(
     """
     from galileo_sessions.local import LocalGalileo  # noqa: PLC0415
 
-    with LocalGalileo(local_galileo_sessions, strict=local_galileo_strict) as server:
+    sessions, names, strict = local_galileo_sessions, local_galileo_names, local_galileo_strict
+    with LocalGalileo(sessions, names=names, strict=strict) as server:
         for name in ("GALILEO_CONSOLE_URL", "GALILEO_USERNAME", "GALILEO_PASSWORD"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("GALILEO_API_URL", server.url)

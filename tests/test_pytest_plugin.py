@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from galileo_sessions import Col, CountQuery, GalileoSessions
-from galileo_sessions.local import LocalGalileo, sample_sessions
+from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 PROJECT = str(sample_sessions()[0]["project_id"])
 WHERE = Col("score") > 3
@@ -129,6 +129,43 @@ def test_without_pytest_asyncio_the_rest_works(tmp_path: Path) -> None:
     (tmp_path / "test_sync.py").write_text("def test_url(local_galileo): assert local_galileo.url\n")
     ran = run(tmp_path, "-p", "no:asyncio", "test_sync.py", before=hidden)
     assert (0, True) == (ran.returncode, "1 passed" in ran.stdout), ran.stdout
+
+
+NAMES = """
+import json
+import os
+from urllib.request import Request, urlopen
+import pytest
+
+OTHER = "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e"
+
+def names(server):
+    request = Request(server.url + "/projects/all", headers={"Galileo-API-Key": server.api_key})
+    return [project["name"] for project in json.load(urlopen(request))]
+
+def test_sessions_of_my_own(local_galileo):
+    assert names(local_galileo) == [None]
+
+class TestNames:
+    @pytest.fixture
+    def local_galileo_names(self):
+        return {OTHER: "Mine"}
+
+    def test_names_of_my_own(self, local_galileo):
+        assert names(local_galileo) == ["Mine", None]
+"""
+
+
+def test_projects_have_your_own_names(tmp_path: Path) -> None:
+    """Sessions of one's own don't get the sample's names; the fixture `local_galileo_names` gives them others."""
+    (tmp_path / "test_names.py").write_text(NAMES)
+    ran = run(tmp_path, "test_names.py", "-o", "asyncio_default_fixture_loop_scope=function")
+    assert (0, True) == (ran.returncode, "2 passed" in ran.stdout), ran.stdout
+
+
+def test_the_sample_has_its_names(local_galileo_names: dict[str, str]) -> None:
+    """By default, the server has the sample's sessions and the names of their projects."""
+    assert sample_names() == local_galileo_names
 
 
 TYPO = """

@@ -16,7 +16,7 @@ from galileo_sessions import Col, Filter, GalileoError, GalileoSessions, draw_fi
 
 async def count(project_id: str, where: Filter) -> int:
     async with GalileoSessions() as galileo:
-        return await galileo.count(project_id, where, timeout=60)  # retries included
+        return await galileo.count(project_id, where, timeout=60, check=True)  # a typo must not count 0
 
 
 def main() -> int:

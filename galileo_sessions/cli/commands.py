@@ -10,70 +10,80 @@ import sys
 import time
 import warnings
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any, BinaryIO, TextIO
+from functools import partial
+from typing import Any, BinaryIO, TextIO, TypeVar
 
 import click
 from click.exceptions import Exit
 
-from galileo_sessions.cli.options import (
-    PROJECT_ENV,
-    Limit,
-    Refused,
-    named,
-    project_ids,
-    read_breakdown,
-    read_limit,
-    read_query,
-)
-from galileo_sessions.cli.report import Rows, Tally, columns_code, failure
-from galileo_sessions.cli.screen import Screen
+from galileo_sessions.cli.options import Limit, Refused, named, needs_columns, read_breakdown, read_limit, read_query
+from galileo_sessions.cli.report import PROJECT_FIELDS, Rows, Tally, columns_code, failure, project_line, reword
+from galileo_sessions.cli.screen import Screen, in_thread
+from galileo_sessions.cli.targets import Finder, read_projects, read_source
+from galileo_sessions.client.breakdown import WHOLE
 from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.columns import first_columns
+from galileo_sessions.client.projects import PAGE, Project
 from galileo_sessions.client.query import SCOPE
-from galileo_sessions.client.results import Collector, CountReport
+from galileo_sessions.client.results import CountReport
 from galileo_sessions.client.settings import Limits
-from galileo_sessions.client.stream import CountStream
 from galileo_sessions.display import chart, printable
-from galileo_sessions.errors import ConfigurationError, FilterError, GalileoError
-from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
+from galileo_sessions.errors import GalileoError, ZeroCountWarning
+from galileo_sessions.filters.catalog import dump_catalog
 from galileo_sessions.filters.columns import Col, DateCol
 from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.marking import draw_filter
+from galileo_sessions.filters.nodes import ALWAYS
 from galileo_sessions.filters.values import as_instant
 from galileo_sessions.version import __version__
+
+T = TypeVar("T")
 
 _LISTED = 12  # projects that `serve` names
 _DEMO_WIDTH = 58  # characters of a line that fits on a phone
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 _STATUS = """\
-Exit status: 0 for success; 1 if a count failed; 2 for bad usage, or an invalid filter, id or setting, or if --check
-finds that the filter fits none of the projects; 3 if --fail-above or --fail-below applies; 130 after Ctrl-C; 141 if the
-reader of stdout closed it, as in `| head -1`.
+Exit status: 0 for success; 1 if a count failed, or if a limit can't be judged; 2 for bad usage, or an invalid filter,
+project or setting, or if a filter that is checked fits none of the projects; 3 if --fail-above or --fail-below applies;
+130 after Ctrl-C; 141 if the reader of stdout closed it, as in `| head -1`.
 """
+_OVERLAP = "The parts overlap, so their sum can exceed the total, which counts each session once"
+
+
+@contextmanager
+def _errors() -> Generator[None]:
+    """Turns the library's errors into click's own, and ends quietly when the reader of stdout closes it."""
+    try:
+        yield
+        sys.stdout.flush()
+    except GalileoError as error:
+        reword(error)
+        if isinstance(error, ValueError | LookupError):  # a filter, a setting or a name
+            raise Refused(printable(error.message)) from None
+        raise click.ClickException(failure(error)) from None
+    except KeyboardInterrupt:
+        raise Exit(130) from None
+    except OSError as error:  # such as a full disk
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())  # otherwise Python would try to write the rest at exit
+        os.close(devnull)
+        if isinstance(error, BrokenPipeError):
+            raise Exit(141) from None  # as shells report a tool that SIGPIPE ended
+        raise click.ClickException(error.strerror or str(error)) from None
 
 
 class _Program(click.Group):
-    """Reports the library's errors as click's own, and ends quietly when the reader of stdout closes it."""
+    """Reports errors in one way, those of --help included."""
+
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        with _errors():
+            return super().make_context(*args, **more)
 
     def invoke(self, ctx: click.Context) -> None:
-        try:
+        with _errors():
             super().invoke(ctx)
-            sys.stdout.flush()
-        except (ConfigurationError, FilterError) as error:
-            raise Refused(printable(error.message)) from None
-        except GalileoError as error:
-            raise click.ClickException(failure(error)) from None
-        except KeyboardInterrupt:
-            raise Exit(130) from None
-        except OSError as error:  # such as a full disk
-            devnull = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(devnull, sys.stdout.fileno())  # otherwise Python would try to write the rest at exit
-            os.close(devnull)
-            if isinstance(error, BrokenPipeError):
-                raise Exit(141) from None  # as shells report a tool that SIGPIPE ended
-            raise click.ClickException(error.strerror or str(error)) from None
 
 
 _where = click.option(
@@ -82,11 +92,15 @@ _where = click.option(
 _where_json = click.option(
     "--where-json", type=click.File("rb"), metavar="FILE", help="A filter or query as JSON; - is stdin."
 )
-_log_stream = click.option("--log-stream", "log_stream_id", metavar="ID", help="In this log stream only.")
-_experiment = click.option("--experiment", "experiment_id", metavar="ID", help="In this experiment only.")
-_metrics_testing = click.option(
-    "--metrics-testing", "metrics_testing_id", metavar="ID", help="In this metrics testing run only."
-)
+
+
+def _scope(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options for a part of a project."""
+    parts = {"metrics-testing": "metrics testing run", "experiment": "experiment", "log-stream": "log stream"}
+    for name, words in parts.items():
+        argument = f"{name.replace('-', '_')}_id"
+        command = click.option(f"--{name}", argument, metavar="ID", help=f"In this {words} only.")(command)
+    return command
 
 
 @click.group(cls=_Program, invoke_without_command=True, epilog=_STATUS, context_settings=_SETTINGS)
@@ -105,10 +119,11 @@ def program(ctx: click.Context) -> None:
 
 @program.command(epilog=_STATUS)
 @click.argument("projects", metavar="[PROJECT]...", nargs=-1)
-@click.option("--projects-from", type=click.File("rb"), metavar="FILE", help="One id per line, # comments; - is stdin.")
+@click.option("--all", "every", is_flag=True, help="Count every project that the credentials can see.")
+@click.option("--projects-from", type=click.File("rb"), metavar="FILE", help="One project per line; - is stdin.")
 @_where
 @_where_json
-@click.option("--by", metavar="COLUMN:PARTS", help="Parts: created_at:day, score:0,1,2, tags:vip,beta or is_complete.")
+@click.option("--by", multiple=True, metavar="COLUMN:PARTS", help="Such as created_at:day or score:1,3. Twice: a grid.")
 @click.option("--since", metavar="TIME", help="The start: a date, an ISO 8601 time, today, 30m, 12h, 7d, 4w.")
 @click.option("--until", metavar="TIME", help="The end, not included. Default: now.")
 @click.option("--tz", default="UTC", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin.")
@@ -116,23 +131,23 @@ def program(ctx: click.Context) -> None:
 @click.option("--compare", type=click.Choice(["previous"]), help="Show the period before --since and the change, too.")
 @click.option("--fail-above", callback=read_limit, metavar="N", help="Exit status 3 for more; 10% is of all sessions.")
 @click.option("--fail-below", callback=read_limit, metavar="N", help="Exit status 3 for fewer.")
-@_log_stream
-@_experiment
-@_metrics_testing
+@_scope
 @click.option("-f", "--format", "output", type=click.Choice(["table", "json", "csv"]), default="table")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For all counts together.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For the whole command.")
 @click.option("--ordered", is_flag=True, help="Write results in the order of the projects.")
 @click.option("--errors", type=click.File("w", "utf-8", lazy=False), metavar="FILE", help="Write all failures here.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first count that fails.")
 @click.option("--check", is_flag=True, help="Check the filter against each project's columns first.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress bar, and only failures on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Only failures on stderr; with a limit, one line.")
 def count(
     *,
     projects: tuple[str, ...],
+    every: bool,
     projects_from: BinaryIO | None,
     where: str | None,
     where_json: BinaryIO | None,
+    by: tuple[str, ...],
     fail_above: Limit | None,
     fail_below: Limit | None,
     output: str,
@@ -148,58 +163,82 @@ def count(
     """
     Counts the sessions of each PROJECT that satisfy a filter.
 
-    PROJECT can be - to read ids from stdin. Without PROJECT and --projects-from, it counts GALILEO_PROJECT_ID.
+    PROJECT is an id or a name; - reads them from stdin. Without PROJECT, --all and --projects-from, it counts
+    GALILEO_PROJECT_ID.
     Results are written as they arrive, in no particular order. At the end, stderr shows the failures and the total.
     A project given twice is counted once.
-    With --by, each part of a project is counted, too: days from --since on, bins of a number, or values.
-    A filter on a column that doesn't exist may count 0; stderr then names the column. --check refuses the filter.
+    With --by, each part of a project is counted, too: created_at:day (hour, week, month) from --since on, score:0,1,2,
+    tags:vip,beta or is_complete. Two of them make a grid.
+    A filter on a column that doesn't exist may count 0; stderr then names the column. --check, --fail-above and
+    --fail-below refuse the filter.
 
     \b
-    table  for people; with --by, a chart below each project
+    table  for people; with --by, a chart or a grid below each project
     json   for programs: one object per line, {"project_id": ..., "total_count": ...}
            or {"project_id": ..., "error": {"type": ..., "message": ...}}
     csv    for spreadsheets: project_id,total_count,error
-    With --by, json and csv have a label, too.
+    If names are known, json and csv have a project_name. With --by, they have a label; with two, json has labels, and
+    csv has label and label2.
     """
     scope = {name: options.pop(name) for name in SCOPE}
     query = read_query(where, where_json, **scope)
-    ids = project_ids(projects, projects_from, query)
-
-    def columns() -> ColumnCatalog | None:
-        return asyncio.run(_fetch_columns(ids, **scope)) if isinstance(ids, list) else None
-
+    source = read_source(projects, projects_from, query, every=every)
     limits = [limit for limit in (fail_above, fail_below) if limit is not None]
-    unfiltered = any(limit.is_share for limit in limits)
-    breakdown = read_breakdown(query, datetime.now(UTC), columns, unfiltered=unfiltered, **options)
-    tally = Tally(Collector(breakdown), len(ids) if isinstance(ids, list) else None, errors)
-    galileo = GalileoSessions(limits=Limits(concurrency), check=check or (False if quiet else None))
+    is_silent = quiet and bool(limits)
+    checks = True if check or limits else False if quiet else None
+    tally = Tally(query.where, errors)
 
     async def write_counts() -> None:
-        stream = galileo.count_many(breakdown.targets(ids), ordered=ordered, timeout=timeout, fail_fast=fail_fast)
-        async with Screen(stream, quiet=quiet) as screen, galileo:
-            await _write_results(stream, Rows(output, breakdown), tally, screen)
+        async with GalileoSessions(limits=Limits(concurrency), check=checks) as galileo:
+            deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+            known = Finder(galileo, deadline, fail_fast)
+            targets = await known.targets(source, at_once=needs_columns(by))
+            tally.projects = len(targets) if isinstance(targets, list) else None
+            catalog = await known.columns(targets, **scope) if needs_columns(by) else None
+            unfiltered = any(limit.is_share for limit in limits)
+            breakdown = read_breakdown(query, datetime.now(UTC), catalog, by=by, unfiltered=unfiltered, **options)
+            stream = galileo.count_many(
+                targets, by=breakdown, ordered=ordered, timeout=known.left(), fail_fast=fail_fast
+            )
+            rows = None if is_silent and output == "table" else Rows(output, breakdown)
+            async with Screen(stream, quiet=quiet) as screen, stream:
+                async for result in stream:
+                    counts = known.counts_of(result, breakdown)
+                    tally.add(counts)
+                    if rows is not None:
+                        await screen.put(rows.lines(counts, named=known.named))
+            is_filtered = breakdown.queries[WHOLE].where != ALWAYS
+            if limits and is_filtered and not tally.failed and not tally.sessions:
+                tally.is_unchecked = await known.are_empty(tally.zeros)
 
     try:
         with warnings.catch_warnings(record=True) as explanations:
             warnings.simplefilter("always")
             asyncio.run(write_counts())
-    except (KeyboardInterrupt, Refused, GalileoError) as error:
-        ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "stopped"
-        _tell([*tally.failures(), f"{ended}; {tally}"])
+    except KeyboardInterrupt:
+        _tell([*tally.failures(), f"interrupted; {tally}"])
         raise
-    _tell(tally.failures())
+    except GalileoError as error:
+        tally.write(error)
+        if tally.requests and not is_silent:
+            _tell([*tally.failures(), f"stopped; {tally}"])
+        raise
+    finally:
+        tally.save()
+    _tell([] if is_silent else tally.failures())
     if not quiet:
-        overlap = "The parts overlap, so their sum can exceed the total, which counts each session once"
-        _tell([str(tally), *([] if breakdown.disjoint else [overlap])])
-        _tell([f"Warning: {explanation.message}" for explanation in explanations])
+        _tell([str(tally), *([_OVERLAP] if tally.overlaps else []), *_zeros(explanations)])
     if not tally.counted + tally.failed:
-        raise Refused("the list of projects has no project id")
-    if tally.failed:
-        raise Exit(2 if tally.fits_none else 1)
-    broken = [limit.broken_by(tally.sessions, tally.unfiltered) for limit in limits]
-    _tell([reason for reason in broken if reason is not None])
-    if any(broken):
-        raise Exit(3)
+        raise Refused("the list of projects is empty")
+    _judge(limits, tally)
+
+
+def _zeros(explanations: list[warnings.WarningMessage]) -> list[str]:
+    """Warnings about counts of 0, and the command that shows more than the Python that they name."""
+    lines = [f"Warning: {str(each.message).splitlines()[0]}" for each in explanations]
+    if any(issubclass(each.category, ZeroCountWarning) for each in explanations):
+        lines.append("galileo-sessions explain PROJECT --where ... shows what each condition counts")
+    return lines
 
 
 def _tell(lines: list[str]) -> None:
@@ -207,25 +246,55 @@ def _tell(lines: list[str]) -> None:
         click.echo(line, err=True)
 
 
-async def _write_results(stream: CountStream, rows: Rows, tally: Tally, screen: Screen) -> None:
-    async with stream:
-        if rows.header:
-            await screen.put(rows.header)
-        async for result in stream:
-            counts = tally.add(result)
-            if counts is not None:
-                await screen.put(rows.lines(counts))
+def _judge(limits: list[Limit], tally: Tally) -> None:
+    """Ends with the exit status for a failure or a broken limit, and says why a limit is broken or can't be judged."""
+    judged = [limit for limit in limits if tally.decides(limit)]
+    reasons = [limit.reason(tally.place, tally.sessions, tally.unfiltered) for limit in judged]
+    broken = [reason for reason in reasons if reason]
+    if broken:
+        _tell(broken)
+        raise Exit(3)
+    words = " or ".join([limit.words for limit in limits if limit not in judged])
+    if words:
+        _tell([f"can't tell whether the total is {words}: {tally.doubt}"])
+    if words or tally.failed:
+        raise Exit(2 if tally.fits_none else 1)
 
 
 @program.command()
-@click.argument("project", envvar=PROJECT_ENV)
-@_log_stream
-@_experiment
-@_metrics_testing
+@click.option("-f", "--format", "output", type=click.Choice(["table", "json", "csv"]), default="table")
+def projects(output: str) -> None:
+    """Lists the projects that the credentials can see: their ids and names."""
+    asyncio.run(_write_projects(output))
+
+
+async def _write_projects(output: str) -> None:
+    heads = {"table": f"{'project id':36}  name\n", "csv": ",".join(PROJECT_FIELDS) + "\n"}
+    lines = [heads.get(output, "")]
+
+    async def write() -> None:
+        text = "".join(lines)
+        lines.clear()
+        shown = printable(text) if sys.stdout.isatty() else text
+        await in_thread(partial(click.echo, shown, nl=False, color=True))  # otherwise click would cut names in CSV
+
+    async with GalileoSessions() as galileo:
+        try:
+            async for project in galileo.projects():
+                lines.append(f"{project_line(project, output)}\n")
+                if len(lines) >= PAGE:
+                    await write()
+        finally:  # also if a page fails
+            await write()
+
+
+@program.command()
+@click.argument("project", required=False)
+@_scope
 @click.option("-f", "--format", "output", type=click.Choice(["table", "json", "python"]), default="table")
-def columns(project: str, output: str, **scope: Any) -> None:
+def columns(project: str | None, output: str, **scope: Any) -> None:
     """Lists the columns that a filter can use in a PROJECT, or in GALILEO_PROJECT_ID."""
-    catalog = asyncio.run(_fetch_columns([project], **scope))
+    catalog = asyncio.run(_ask(project, lambda galileo, found: galileo.columns(found, **scope)))
     if output == "python":
         click.echo(f"from galileo_sessions import Col\n\n{columns_code(catalog)}")
     elif output == "json":
@@ -234,26 +303,43 @@ def columns(project: str, output: str, **scope: Any) -> None:
         click.echo(str(catalog))
 
 
-async def _fetch_columns(projects: list[str], **scope: Any) -> ColumnCatalog:
-    """The columns of the first project that has any."""
+async def _ask(project: str | None, ask: Callable[[GalileoSessions, Project], Awaitable[T]]) -> T:
+    """Asks about a project, or the one in the environment."""
+    given = read_projects([] if project is None else [project], "PROJECT,")
     async with GalileoSessions() as galileo:
-        _, catalog = await first_columns(lambda project, _: galileo.columns(project, **scope), projects)
-        return catalog
+        found = await Finder(galileo).find(*next(iter(given.items())))
+        return await ask(galileo, found)
 
 
 @program.command()
+@click.argument("project", required=False)
 @_where
 @_where_json
-@click.option("--project", metavar="ID", help="Check the filter against this project's columns.")
-def explain(where: str | None, where_json: BinaryIO | None, project: str | None) -> None:
-    """Shows a filter as a drawing and as JSON, with its size and depth."""
+@_scope
+def explain(project: str | None, where: str | None, where_json: BinaryIO | None, **scope: Any) -> None:
+    """
+    Shows a filter as a drawing and as JSON, or what each part of it counts in a PROJECT.
+
+    With PROJECT, each line has the sessions that satisfy this part of the filter. For conditions that are joined by &,
+    it also has the sessions that satisfy the filter without this condition.
+    """
     if where is None and where_json is None:
         raise click.UsageError("no filter. Give --where or --where-json.")
-    found = read_query(where, where_json).where
-    if project is not None:
-        asyncio.run(_fetch_columns([project])).check(found)
-    click.echo(f"{draw_filter(found)}\n\n{json.dumps(dump_filter(found), indent=2)}\n")
-    click.echo(f"size {found.size:,}, depth {found.depth}" + ("" if project is None else f"; fits project {project}"))
+    query = read_query(where, where_json, **scope)
+    if project is None:
+        if any(scope.values()):
+            raise click.UsageError("--log-stream, --experiment and --metrics-testing need PROJECT.")
+        found = query.where
+        click.echo(f"{draw_filter(found)}\n\n{json.dumps(dump_filter(found), indent=2)}\n")
+        click.echo(f"size {found.size:,}, depth {found.depth}")
+        return
+    explanation = asyncio.run(_ask(project, lambda galileo, found: galileo.explain(query.for_project(found))))
+    failed = [node.error for node in explanation.nodes if node.error is not None]
+    for error in failed:
+        reword(error)
+    click.echo(str(explanation))
+    if failed:
+        raise Exit(1)
 
 
 @program.command()
@@ -269,19 +355,23 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
     It counts the sessions of a file of JSON lines, --data, or of a sample of 90 days up to --last-day.
     A shell can source its output.
     """
-    from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions  # noqa: PLC0415  # loads pydantic
+    from galileo_sessions import local  # noqa: PLC0415  # loads pydantic
     from galileo_sessions.local.records import columns_of  # noqa: PLC0415
 
+    names: dict[str, str] = {}
     if data is None:
+        names = local.sample_names()
         yesterday = datetime.now(UTC) - timedelta(days=1)  # so that no session is in the future
-        sessions = sample_sessions((last_day or yesterday).date())
+        sessions = local.sample_sessions((last_day or yesterday).date())
     else:
-        sessions = named("--data", load_sessions, data)
+        sessions = named("--data", local.load_sessions, data)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), LocalGalileo(sessions, api_key=api_key, port=port, strict=strict) as server:
+    server = local.LocalGalileo(sessions, names=names, api_key=api_key, port=port, strict=strict)
+    with suppress(KeyboardInterrupt), server:
         click.echo(f"# sessions: {len(sessions):,}")
         for project, number in Counter(str(session["project_id"]) for session in sessions).most_common(_LISTED):
-            click.echo(f"# {project}: {number:,}")
+            name = f" ({names[project]})" if project in names else ""
+            click.echo(f"# {project}: {number:,}{name}")
         found = columns_of(sessions)
         click.echo(printable(f"# columns: {', '.join(found)}"))
         if isinstance(found.get("created_at"), DateCol):
@@ -296,22 +386,22 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
 @program.command()
 def demo() -> None:
     """Counts a sample in a local server, to show what the library does."""
-    from galileo_sessions.local import LocalGalileo, sample_sessions  # noqa: PLC0415  # loads pydantic
+    from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions  # noqa: PLC0415  # loads pydantic
 
     where = Col("input").contains("refund") & ~(Col("score") > 3)
     print(f"The filter    {where!r}".replace(" & ", f"\n{'':14}& "))
     print(f"as JSON       {json.dumps(dump_filter(where))}")
-    sessions = sample_sessions()
-    projects = sorted({str(session["project_id"]) for session in sessions})
+    names = sample_names()
+    projects = [*names]
 
     async def count_sample() -> tuple[CountReport, CountReport]:
         async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
             return await galileo.count_all(projects, where), await galileo.count_all(projects)
 
-    with LocalGalileo(sessions) as server:
+    with LocalGalileo(sample_sessions(), names=names) as server:
         found, everything = asyncio.run(count_sample())
         print(f"The server    {server.url}")
     print(f"One project   {found.counts[0]} of {everything.counts[0]} sessions")
     print(f"All {len(projects)}        {found.total} of {everything.total:,} sessions")
-    print(chart([*zip(projects, found.counts, strict=True)], _DEMO_WIDTH))
+    print(chart([*zip(names.values(), found.counts, strict=True)], _DEMO_WIDTH))
     print("With your own data: export GALILEO_API_KEY=...")

@@ -1,36 +1,34 @@
-"""Reads the options: the filter, the period, its parts, the limits of an alert, and the projects."""
+"""Reads the options: the filter, the period, its parts, and the limits of an alert."""
 
 from __future__ import annotations
 
-import os
 import re
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
-from functools import partial
+from functools import reduce
+from operator import mul
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import click
 from attrs import evolve, frozen
 
-from galileo_sessions.cli.screen import in_thread
-from galileo_sessions.client.query import ANY_PROJECT, Breakdown, CountQuery, load_query, narrowed
-from galileo_sessions.display import printable
+from galileo_sessions.client.breakdown import PREVIOUS, UNFILTERED, WHOLE, Breakdown
+from galileo_sessions.client.query import ANY_PROJECT, CountQuery, load_query, narrowed
+from galileo_sessions.display import printable, some
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col, DateCol
 from galileo_sessions.filters.json import json_object, load_filter, strict_json
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, all_of
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, all_of
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.text import parse_filter
 from galileo_sessions.filters.times import Unit, read_time, zone_of
 
 T = TypeVar("T")
 
-PROJECT_ENV = "GALILEO_PROJECT_ID"
-
-_CHUNK = 65_536  # bytes of a pipe
+_CALL = re.compile(r"Col\.\w+\(.*?\)\.(bins|values|hours|days|weeks|months)\(.*\): ")  # it means nothing in a shell
+_DIMENSIONS = 2
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
 
 
@@ -50,7 +48,7 @@ def named(option: str, read: Callable[..., T], *values: object, **more: object) 
     try:
         return read(*values, **more)
     except ValueError as error:  # such as every FilterError
-        raise Refused(printable(f"{option}: {error}")) from None
+        raise Refused(printable(f"{option}: {_CALL.sub('', str(error))}")) from None
 
 
 def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQuery:
@@ -76,12 +74,21 @@ def _load_saved(file: BinaryIO) -> CountQuery:
     return CountQuery(ANY_PROJECT, where)
 
 
+def needs_columns(by: tuple[str, ...]) -> bool:
+    """Whether the columns of a project say what `--by` means. A unit of time needs none."""
+    return len(_by_time(by)) < len(by)
+
+
+def _by_time(by: tuple[str, ...]) -> list[str]:
+    return [each for each in by if each.rpartition(":")[2] in _UNITS]
+
+
 def read_breakdown(
     query: CountQuery,
     now: datetime,
-    columns: Callable[[], ColumnCatalog | None],
+    catalog: ColumnCatalog | None,
     *,
-    by: str | None,
+    by: tuple[str, ...],
     since: str | None,
     until: str | None,
     tz: str,
@@ -95,9 +102,10 @@ def read_breakdown(
     Args:
         query: The filter and the scope.
         now: An aware time.
-        columns: Returns the columns, or None if they can't be known; called if `by` has no unit.
-        by: A date column and a unit such as `created_at:day`; a number column and edges such as `score:0,1,2`;
-            a column and values such as `tags:vip,beta`; or a boolean column, or one whose values the service lists.
+        catalog: The columns; None if they aren't known.
+        by: For each dimension a date column and a unit such as `created_at:day`; a number column and edges such as
+            `score:0,1,2`; a column and values such as `tags:vip,beta`; or a boolean column, or one whose values the
+            service lists.
         since: The first instant, as a day, an ISO 8601 time, or how long ago such as `30d`.
         until: The first instant after the period, in the same forms. Default: `now`.
         tz: The name of the time zone.
@@ -109,40 +117,48 @@ def read_breakdown(
         click.UsageError: if the options can't be combined.
         Refused: if one of them can't be read.
     """
-    column_id, _, written = ("" if by is None else by).rpartition(":")
-    unit = _UNITS.get(written)
-    if unit is not None and (since is None or not column_id):
-        raise click.UsageError("--by COLUMN:UNIT needs a column and --since, as in --by created_at:day --since 30d.")
-    if unit is not None and time_column is not None:
-        raise click.UsageError(f"--by {by} names the column of the time. Leave out --time-column.")
-    if compare is not None and (by is not None or since is None):
+    timed = _by_time(by)
+    for each in timed:
+        if ":" not in each.lstrip(":"):
+            raise click.UsageError(f"--by {each} needs a column, as in --by created_at:{each} --since 30d.")
+        if since is None:
+            raise click.UsageError(f"--by {each} needs --since, as in --by {each} --since 30d.")
+        if time_column is not None:
+            raise click.UsageError(f"--by {each} names the column of the time. Leave out --time-column.")
+    if len(by) > _DIMENSIONS:
+        raise click.UsageError("--by can be given twice, not more often.")
+    if compare is not None and (by or since is None):
         raise click.UsageError("--compare needs --since, and can't be used with --by.")
     zone = named("--tz", zone_of, tz)
     local = now.astimezone(zone)
+    unit = _UNITS[timed[0].rpartition(":")[2]] if timed else None
     start = None if since is None else named("--since", read_time, since, unit, local)
     end = None if until is None else named("--until", read_time, until, unit, local)
     if start is not None:
         end = local if end is None else end
         if start >= end:
             raise Refused(f"--since must be before --until, got {start} and {end}")
-    if unit is None:
-        column = named("--time-column", Col.date, "created_at" if time_column is None else time_column)
-        whole = _within(query, column, start, end)
-        made = Breakdown(whole) if by is None else Breakdown.by(whole, named("--by", _partition, by, columns))
-    else:
-        column = named("--by", Col.date, column_id)
-        made = Breakdown.by(query, named("--by", getattr(column, unit), start, end, tz=zone))
+    column = named("--time-column", Col.date, "created_at" if time_column is None else time_column)
+    period = ALWAYS if timed else _period(column, start, end)
+    whole = evolve(query, where=all_of([query.where, period]))
+    made = Breakdown({WHOLE: whole})
+    if by:
+        dimensions = [named("--by", _dimension, each, catalog, start, end, zone) for each in by]
+        partition = named("--by", reduce, mul, dimensions)
+        made = Breakdown.by(whole, partition)
+        period = all_of([period, partition.whole])
     if compare is not None and start is not None and end is not None:
-        made = evolve(made, previous=_within(query, column, _before(start, end), start))
+        earlier = _period(column, _before(start, end), start)
+        made = made.along_with(PREVIOUS, evolve(query, where=all_of([query.where, earlier])))
     if unfiltered:
-        made = evolve(made, unfiltered=_within(evolve(query, where=None), column, start, end))
+        made = made.along_with(UNFILTERED, evolve(query, where=period))
     return made
 
 
-def _within(query: CountQuery, column: DateCol, start: datetime | None, end: datetime | None) -> CountQuery:
+def _period(column: DateCol, start: datetime | None, end: datetime | None) -> Filter:
     since = ALWAYS if start is None else column.gte(start)
     until = ALWAYS if end is None else column.lt(end)
-    return evolve(query, where=all_of([query.where, since, until]))
+    return all_of([since, until])
 
 
 def _before(start: datetime, end: datetime) -> datetime:
@@ -153,15 +169,17 @@ def _before(start: datetime, end: datetime) -> datetime:
         raise Refused("--compare: the previous period is out of range: years go from 1 to 9999") from None
 
 
-def _partition(by: str, columns: Callable[[], ColumnCatalog | None]) -> Partition:
+def _dimension(by: str, catalog: ColumnCatalog | None, start: datetime, end: datetime, zone: tzinfo) -> Partition:
     """The parts, with a rest unless they overlap."""
     column_id, _, written = by.rpartition(":")
-    catalog = columns()
+    if written in _UNITS:
+        parts: Partition = getattr(Col.date(column_id), _UNITS[written])(start, end, tz=zone)
+        return parts
+    bins = None if catalog else _bins(column_id, written)
+    if bins is not None:
+        return bins
     if catalog is None:
-        bins = _bins(column_id, written)
-        if bins is not None:
-            return bins
-        raise click.UsageError(f"--by {by!r} needs PROJECT, or a file of ids that isn't a pipe.")
+        raise click.UsageError(f"--by {by!r} needs PROJECT, or a file of ids or names that isn't a pipe.")
     is_column = by in catalog or not column_id
     info = catalog.info(by if is_column else column_id)
     if info.filter_type == "number":
@@ -204,13 +222,20 @@ class Limit:
     """Whether it is a percentage of all sessions of the same scope and period."""
     is_upper: bool
 
-    def broken_by(self, sessions: int, unfiltered: int) -> str | None:
-        """How a number of sessions breaks the limit; None if it doesn't."""
+    @property
+    def words(self) -> str:
+        """The limit as in `37 is above 10%`."""
+        return f"{'above' if self.is_upper else 'below'} {self.text}"
+
+    def reason(self, place: str, sessions: int, unfiltered: int) -> str:
+        """How a number of sessions breaks the limit, as a line for a pager; empty if it doesn't."""
         limit = self.number * unfiltered / 100 if self.is_share else self.number
         if sessions <= limit if self.is_upper else sessions >= limit:
-            return None
-        counted = f"{sessions:,} of {unfiltered:,}" if self.is_share else f"{sessions:,}"
-        return f"{counted} is {'above' if self.is_upper else 'below'} {self.text}"
+            return ""
+        counted = some(sessions, "session")
+        if self.is_share:
+            counted = f"{sessions / unfiltered:.1%} ({sessions:,} of {some(unfiltered, 'session')})"
+        return f"{place}: {counted}, {self.words}"
 
 
 def read_limit(_: click.Context, option: click.Parameter, text: str | None) -> Limit | None:
@@ -220,57 +245,3 @@ def read_limit(_: click.Context, option: click.Parameter, text: str | None) -> L
     if re.fullmatch(r"\d+(\.\d+)?%?", text, re.ASCII) is None:
         raise click.BadParameter(f"{text!r} must be a number such as 100, or a share such as 10%.", param=option)
     return Limit(text, Decimal(text.rstrip("%")), text.endswith("%"), option.name == "fail_above")
-
-
-def project_ids(projects: tuple[str, ...], file: BinaryIO | None, query: CountQuery) -> list[str] | AsyncIterator[str]:
-    """The projects in the arguments, a file, a saved query or the environment, without duplicates."""
-    if file is not None and projects:
-        raise click.UsageError("PROJECT and --projects-from can't be used together.")
-    if projects == ("-",):
-        file = sys.stdin.buffer
-    if file is not None:
-        return read_ids(file)
-    saved = () if query.project_id == ANY_PROJECT else (query.project_id,)
-    given = projects or saved or os.environ.get(PROJECT_ENV, "").split()
-    if not given:
-        raise click.UsageError(f"no project. Give PROJECT, or --projects-from FILE (- is stdin), or set {PROJECT_ENV}.")
-    return list(dict.fromkeys([query.for_project(project).project_id for project in given]))
-
-
-def read_ids(file: BinaryIO) -> list[str] | AsyncIterator[str]:
-    """
-    The project ids, one per line, without duplicates; a # begins a comment.
-
-    Returns:
-        A list for a file; for a pipe, an iterator that reads it as the ids are needed.
-
-    Raises:
-        Refused: if a line isn't a project id.
-    """
-    seen: set[str] = set()
-
-    def new(number: int, line: bytes) -> Iterator[str]:
-        try:
-            written = line.decode("utf-8-sig").partition("#")[0].strip()
-            project = written and CountQuery(written).project_id
-        except ValueError as error:
-            raise Refused(f"{file.name}, line {number}: {error}") from None
-        if project and project not in seen:
-            seen.add(project)
-            yield project
-
-    if file.seekable():
-        return [project for number, line in enumerate(file, 1) for project in new(number, line)]
-    return _read_pipe(file, new)
-
-
-async def _read_pipe(pipe: BinaryIO, ids: Callable[[int, bytes], Iterator[str]]) -> AsyncIterator[str]:
-    number, rest = 0, b""
-    while chunk := await in_thread(partial(os.read, pipe.fileno(), _CHUNK)):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            number += 1
-            for project in ids(number, line):
-                yield project
-    for project in ids(number + 1, rest):
-        yield project

@@ -1,4 +1,4 @@
-"""Formats the output: counts as a table, JSON or CSV; the failures; and the total."""
+"""Formats the output: counts as a table, JSON or CSV; failures in words of the command line; and the total."""
 
 from __future__ import annotations
 
@@ -6,111 +6,213 @@ import csv
 import json
 import re
 from collections import Counter
+from datetime import datetime
 from io import StringIO
 from keyword import iskeyword
-from typing import Any, TextIO, TypeAlias
+from typing import Any, TextIO, TypeAlias, cast
 
-from attrs import Factory, define, field, frozen
+from attrs import Factory, asdict, define, field
 from rich.console import Console
 
-from galileo_sessions.client.query import Breakdown
-from galileo_sessions.client.results import Collector, CountResult, ProjectCounts
-from galileo_sessions.display import chart, printable, some
-from galileo_sessions.errors import FilterCheckError, GalileoError
+from galileo_sessions.cli.options import Limit
+from galileo_sessions.client.breakdown import PREVIOUS, Breakdown
+from galileo_sessions.client.projects import Project
+from galileo_sessions.client.results import ProjectCounts
+from galileo_sessions.display import counts_text, label_text, printable, shortened, some
+from galileo_sessions.errors import Counted, FilterCheckError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
+from galileo_sessions.filters.marking import mark
+from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.tree import walk
 
 _Record: TypeAlias = dict[str, Any]
 _Kind: TypeAlias = tuple[type[GalileoError], int | None]  # the type of an error, and its HTTP status
 
+PROJECT_FIELDS = ["id", "name", "type", "created_at", "updated_at"]
+
 _ROW = "{:36}  {:>14}"
 _ROW_OF_TWO = "{:36}  {:>11}  {:>10}  {:>17}"  # 80 columns
+_LEAST_NAME = 20  # characters of a name, even if the line is then longer than the terminal
 _EXAMPLES = 3
+WORDING = {  # what to write in Python: what to write on the command line
+    r"(, or)? pass (api_key|auth|ssl)=.*": "",
+    r", or PasswordAuth\(...\)": "",
+    r"base_url \(GALILEO_API_URL\)": "GALILEO_API_URL",
+    r"Check base_url and proxy": "Check GALILEO_API_URL",
+    r"Limits\(maximum=...\)": "--concurrency",
+    r", or raise timeout= or Retry\(patience=...\)": "",
+    r"\. (The client waits no longer than|That is more than timeout= leaves|A single count waits for)\b.*": (
+        ". Try again later"
+    ),
+    r", or await galileo.project\(.*\) for a name": "",
+    r"but the CountQuery has": "but --where-json has",
+    r"timeout=(?=\d)": "--timeout ",
+    r"timeout=": "--timeout",
+}
 
 
-def _chart_width() -> int:
+def reword(error: GalileoError, own: Filter | None = None) -> None:
+    """
+    Makes the text of an error name options of the command line instead of Python's.
+
+    Args:
+        error: Its text is replaced.
+        own: The user's own filter. A drawing of what doesn't fit then leaves out the conditions of other options.
+    """
+    text = error.message
+    if isinstance(error, FilterCheckError) and own is not None:
+        complaints = {issue.node: issue.msg for issue in error.issues}
+        marked = {path: leaf for path, leaf in walk(own) if leaf in complaints}
+        lines = [text.partition("\n")[0]]
+        if marked:
+            lines.append(mark(own, [(path, complaints[leaf]) for path, leaf in marked.items()])[1])
+        lines += dict.fromkeys([msg for leaf, msg in complaints.items() if leaf not in marked.values()])
+        text = "\n".join(lines)
+    for python, option in WORDING.items():
+        text = re.sub(python, option, text)
+    error.args = (text,)
+
+
+def _terminal_width() -> int:
+    """The columns of the terminal on stdout; 0 if there is none, or if it can't show bars."""
     console = Console()
     return console.width if console.is_terminal and not console.options.ascii_only else 0
 
 
-@frozen
+@define
 class Rows:
     """Formats the counts of projects."""
 
     output: str
     """table, json or csv."""
     breakdown: Breakdown
-    _width: int = field(init=False, factory=_chart_width)
+    _columns: list[str] = Factory(list[str])
+    _width: int = field(init=False, factory=_terminal_width)
 
-    @property
-    def header(self) -> str:
-        """The line above all others; empty if there is none."""
-        if self.output == "csv":
-            return ",".join(self._columns)
-        if self.output == "json" or self.breakdown.parts:
-            return ""
-        if self.breakdown.previous is None:
-            return _ROW.format("project id", "sessions")
-        return _ROW_OF_TWO.format("project id", "sessions", "previous", "change")
+    def lines(self, counts: ProjectCounts, *, named: bool) -> str:
+        """
+        The lines for a project; the first one has a head above.
 
-    @property
-    def _columns(self) -> list[str]:
-        label = ["label"] if self.breakdown.parts else []
-        change = [] if self.breakdown.previous is None else ["previous_count", "change", "change_percent"]
-        return ["project_id", *label, "total_count", *change, "error"]
-
-    def lines(self, counts: ProjectCounts) -> str:
-        """The lines for a project."""
+        Args:
+            counts: The counts of the project.
+            named: Whether the names of projects are known.
+        """
+        lines = [] if self._columns else self._head(named)
         if self.output == "json":
-            return "\n".join([_json(record) for record in counts.rows()])
+            lines += [_json(record) for record in counts.rows()]
+        elif self.output == "csv":
+            lines += [_csv(record, self._columns) for record in counts.rows()]
+        else:
+            lines.append(self._table_line(counts))
+            is_empty_grid = len(self.breakdown.dimensions) > 1 and not counts.total
+            if self.breakdown.dimensions and counts.error is None and not is_empty_grid:
+                lines.append(counts_text(counts.counts, counts.total, self._width))
+        return "\n".join(lines)
+
+    def _head(self, named: bool) -> list[str]:
+        name = ["project_name"] if named else []
+        labels = ["label", "label2"][: len(self.breakdown.dimensions)]
+        is_compared = PREVIOUS in self.breakdown.queries
+        change = ["previous_count", "change", "change_percent"] if is_compared else []
+        self._columns = ["project_id", *name, *labels, "total_count", *change, "error"]
         if self.output == "csv":
-            return "\n".join([_csv(record, self._columns) for record in counts.rows()])
-        line = _table_line(counts)
-        if not self.breakdown.parts:
-            return line
-        return f"{line}\n{chart([*counts.counts.items()], self._width, total=counts.total)}"
+            return [",".join(self._columns)]
+        if self.output == "json" or labels:
+            return []
+        head = (_ROW_OF_TWO if is_compared else _ROW).format("project id", "sessions", "previous", "change")
+        return [f"{head}  name" if named else head]
+
+    def _table_line(self, counts: ProjectCounts) -> str:
+        project, change = counts.rows()[-1], counts.change
+        project_id = shortened(project["project_id"])  # or a line of a pipe
+        if counts.error is not None:
+            line = f"{_ROW.format(project_id, 'failed')}  {type(counts.error).__name__}"
+        elif change is None:
+            line = _ROW.format(project_id, f"{counts.total:,}")
+        else:
+            percent = "" if change.percent is None else f" ({change.percent:+}%)"
+            difference = f"{change.difference:+,}{percent}"
+            line = _ROW_OF_TWO.format(project_id, f"{counts.total:,}", f"{change.earlier:,}", difference)
+        space = max(_LEAST_NAME, (self._width or 1_000) - len(line) - 2)
+        return f"{line}  {shortened(project['project_name'] or '', space)}".rstrip()
+
+
+def _labels(record: _Record) -> list[str]:
+    """The labels of a record, one for each dimension."""
+    label = record["label"]
+    if label is None:
+        return []
+    return [str(each) for each in cast("tuple[object, ...]", label)] if isinstance(label, tuple) else [str(label)]
 
 
 def _json(record: _Record) -> str:
-    error = record["error"]
+    error, labels = record["error"], _labels(record)
     shown = error and {"type": type(error).__name__, "message": printable(error.message)}
-    return json.dumps({name: value for name, value in (record | {"error": shown}).items() if value is not None})
+    label = {"label": labels[0]} if len(labels) == 1 else {"label": None, "labels": labels or None}
+    return _json_line(record | label | {"error": shown})
+
+
+def _json_line(record: _Record) -> str:
+    return json.dumps({name: value for name, value in record.items() if value is not None})
 
 
 def _csv(record: _Record, columns: list[str]) -> str:
     error = record["error"]
     shown = error and " ".join(f"{type(error).__name__}: {printable(error.message)}".split())
+    return _csv_line(record | dict(zip(["label", "label2"], _labels(record), strict=False)) | {"error": shown}, columns)
+
+
+def _csv_line(record: _Record, columns: list[str]) -> str:
     line = StringIO()
-    rows = csv.DictWriter(line, columns, extrasaction="ignore", lineterminator="")
-    rows.writerow(record | {"error": shown})
+    csv.DictWriter(line, columns, extrasaction="ignore", lineterminator="").writerow(record)
     return line.getvalue()
 
 
-def _table_line(counts: ProjectCounts) -> str:
-    if counts.error is not None:
-        return f"{_ROW.format(counts.project_id, 'failed')}  {type(counts.error).__name__}"
-    number, change = f"{counts.total:,}", counts.change
-    if change is None:
-        return _ROW.format(counts.project_id, number)
-    percent = "" if change.percent is None else f" ({change.percent:+}%)"
-    return _ROW_OF_TWO.format(counts.project_id, number, f"{change.earlier:,}", f"{change.difference:+,}{percent}")
+def _as_text(_: object, __: object, value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def project_line(project: Project, output: str) -> str:
+    """A project in one of the formats."""
+    record = asdict(project, value_serializer=_as_text)
+    if output == "table":
+        return f"{project.id}  {shortened(project.name or '')}".rstrip()
+    return _json_line(record) if output == "json" else _csv_line(record, PROJECT_FIELDS)
+
+
+def _place(error: GalileoError) -> str:
+    """The project and the label that an error is about."""
+    query = error.query
+    if query is None:
+        return ""
+    label = "" if query.tag is None else f" {label_text(query.tag)}"
+    return f"{_project_of(query)}{label}: "
+
+
+def _project_of(query: Counted) -> str:
+    return query.project_id if query.project_name is None else f"{query.project_id} {shortened(query.project_name)}"
 
 
 def failure(error: GalileoError) -> str:
-    """The project and the label that an error is about, and its text; further lines are indented."""
-    query = error.query
-    place = "" if query is None else f"{query.project_id} {query.tag or ''}".rstrip() + ": "
-    return printable(f"{place}{error.message}").replace("\n", "\n  ")
+    """What an error is about, and its text; further lines are indented."""
+    return printable(f"{_place(error)}{error.message}").replace("\n", "\n  ")
+
+
+def _one_line(error: GalileoError) -> str:
+    text = error.issues[0].msg if isinstance(error, FilterCheckError) else error.message.partition("\n")[0]
+    return printable(f"{_place(error)}{text}")
 
 
 @define
 class Tally:
     """Counts projects and sessions, and groups failures by error type and HTTP status."""
 
-    collector: Collector
-    projects: int | None
-    """How many projects there are; None if that isn't known."""
+    own: Filter
+    """The user's own filter."""
     file: TextIO | None
     """Where all failures are written, as JSON lines."""
+    projects: int | None = None
+    """How many projects there are; None if that isn't known."""
     requests: int = 0
     counted: int = 0
     """The projects whose counts all succeeded."""
@@ -120,45 +222,96 @@ class Tally:
     """The sessions, each counted once."""
     unfiltered: int = 0
     """The sessions without the filter."""
+    zeros: list[str] = Factory(list[str])
+    """The ids of the projects, as long as all of them count 0."""
+    is_unchecked: bool = False
+    """Whether no project has columns to check the filter against."""
+    overlaps: bool = False
+    """Whether a session can be in two parts."""
+    first: str = ""
+    """The first failure, as one line."""
+    _misfits: int = 0
+    _last: str = ""
     _lines: list[str] = Factory(list[str])
     _kinds: Counter[_Kind] = Factory(Counter[_Kind])
     _examples: list[str] = Factory(list[str])
+    _drawings: set[str] = Factory(set[str])
 
-    def add(self, result: CountResult) -> ProjectCounts | None:
-        """Adds the result of one request; returns the counts of its project once they are complete."""
-        self.requests += 1
-        if result.error is not None:
-            self._add_error(result, result.error)
-        counts = self.collector.add(result)
-        if counts is not None:
-            if counts.errors:
-                self.failed += 1
-            else:
-                self.counted += 1
-            self.sessions += counts.total or 0
-            if counts.unfiltered is not None:
-                self.unfiltered += counts.unfiltered.total_count or 0
-        return counts
+    def add(self, counts: ProjectCounts) -> None:
+        """Adds the counts of a project."""
+        self.requests += len([result for result in counts.results.values() if result.attempts])
+        for error in counts.errors:
+            self._add_error(error)
+        if counts.errors:
+            self.failed += 1
+        else:
+            self.counted += 1
+        self.sessions += counts.total or 0
+        self.unfiltered += counts.unfiltered or 0
+        self.overlaps = not counts.breakdown.disjoint
+        query = counts.whole.query
+        self._last = shortened(str(counts.whole.target)) if query is None else _project_of(query)
+        if query is not None and not self.sessions:
+            self.zeros.append(query.project_id)
 
-    def _add_error(self, result: CountResult, error: GalileoError) -> None:
-        if self.file is not None:
-            record = {"project_id": result.query.project_id, "label": result.query.tag, "error": error}
-            self._lines.append(f"{_json(record)}\n")
+    def _add_error(self, error: GalileoError) -> None:
+        self.write(error)
+        self.first = self.first or _one_line(error)
+        if isinstance(error, FilterCheckError) and any(issue.type != "no_columns" for issue in error.issues):
+            self._misfits += 1
         kind = type(error), getattr(error, "status", None)
         self._kinds[kind] += 1
         if self._kinds[kind] <= _EXAMPLES:
-            self._examples.append(failure(error))
+            text, _, drawing = failure(error).partition("\n")
+            if drawing in self._drawings:
+                text = f"{text.removesuffix(':')}, as above"
+            elif drawing:
+                self._drawings.add(drawing)
+                text = f"{text}\n{drawing}"
+            self._examples.append(text)
+
+    def write(self, error: GalileoError) -> None:
+        """Rewords an error, and keeps it for the file."""
+        reword(error, self.own)
+        if self.file is not None:
+            query = error.query
+            about = {"project_id": query and query.project_id, "label": query and query.tag}
+            self._lines.append(f"{_json(about | {'error': error})}\n")
+
+    def save(self) -> None:
+        """Writes the file, if there is one."""
+        if self.file is not None:
+            self.file.writelines(self._lines)
+            self.file.flush()  # click would close it without a word if the disk is full
 
     @property
     def fits_none(self) -> bool:
-        """Whether the filter fits no project's columns."""
-        return not self.counted and {kind for kind, _ in self._kinds} == {FilterCheckError}
+        """Whether the filter fits no project's columns. A project without columns doesn't say."""
+        return not self.counted and 0 < self._misfits == self._kinds.total()
+
+    def decides(self, limit: Limit) -> bool:
+        """Whether a limit can be judged. What failed can only make the total larger."""
+        if self.failed:
+            return limit.is_upper and not limit.is_share and self.sessions > limit.number
+        return not self.is_unchecked and (not limit.is_share or self.unfiltered > 0)
+
+    @property
+    def doubt(self) -> str:
+        """Why a limit can't be judged."""
+        if self.failed:
+            return self.first
+        if self.is_unchecked:
+            return f"{self.place}: no sessions, so no columns to check the filter with; or an id is wrong"
+        return f"{self.place}: no sessions in this period, so there is no share"
+
+    @property
+    def place(self) -> str:
+        """The project, or how many there are."""
+        counted = self.counted + self.failed
+        return self._last if counted == 1 else some(counted, "project")
 
     def failures(self) -> list[str]:
-        """Writes the failures to the file; returns three of each kind, and how many more there are."""
-        if self.file is not None:
-            self.file.writelines(self._lines)
-            self.file.flush()
+        """Three failures of each kind, and how many more there are."""
         lines = list(self._examples)
         for (kind, _), number in self._kinds.items():
             if number > _EXAMPLES:

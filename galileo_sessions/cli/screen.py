@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from galileo_sessions.client.stream import CountStream
+from galileo_sessions.display import printable
 
 T = TypeVar("T")
 
@@ -100,7 +101,7 @@ class Screen:
 
     def _write(self, text: str) -> None:
         if self._on_terminal:
-            self._bar.console.print(Text(text), end="", soft_wrap=True)
+            self._bar.console.print(Text(printable(text)), end="", soft_wrap=True)
             return
         # not through sys.stdout: Python would wait for its lock at exit, even after a second Ctrl-C
         with open(

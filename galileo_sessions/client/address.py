@@ -8,7 +8,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from yarl import URL
 
-from galileo_sessions.client.secret import Secret, from_environment
+from galileo_sessions.client.secret import Secret, flat, from_environment, kind_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError
 
@@ -16,7 +16,7 @@ PUBLIC = "https://api.galileo.ai"
 _HARMLESS = re.compile(r"(\w+://)?[^:@?#%]*")  # anything beyond a host and a path can hold a password
 
 
-def base_url(argument: Secret[str] | None) -> str:
+def base_url(argument: Secret[str | Secret[str] | None]) -> str:
     """
     The API's URL without a slash at its end: the argument, else GALILEO_API_URL,
     else GALILEO_CONSOLE_URL turned into its API host, else the public service.
@@ -26,10 +26,11 @@ def base_url(argument: Secret[str] | None) -> str:
             or would send the key unencrypted to another machine.
     """
     console = "GALILEO_CONSOLE_URL"
-    candidates = {"base_url": argument} | {name: from_environment(name) for name in ("GALILEO_API_URL", console)}
+    can_quote = not isinstance(argument.reveal(), Secret)
+    candidates = {"base_url": flat(argument)} | {name: from_environment(name) for name in ("GALILEO_API_URL", console)}
     for name, given in candidates.items():
         if given is not None:
-            problem = _problem(given)
+            problem = _problem(given, can_quote=can_quote)
             if problem is not None:
                 raise ConfigurationError(f"{name} {problem}")
             url = URL(given.reveal())
@@ -37,11 +38,13 @@ def base_url(argument: Secret[str] | None) -> str:
     return PUBLIC
 
 
-def _problem(secret: Secret[str]) -> str | None:
+def _problem(secret: Secret[str], *, can_quote: bool) -> str | None:
     """What is wrong with a base URL, in a text that shows no password and no query."""
     url = _http_url(secret)
     if url is None:
-        shown = f", got {brief(secret.reveal())}" if _HARMLESS.fullmatch(secret.reveal()) else ""
+        shown = kind_of(secret)
+        if not shown and can_quote and _HARMLESS.fullmatch(secret.reveal()):
+            shown = f", got {brief(secret.reveal())}"
         return f"must be an http(s) URL such as {PUBLIC}{shown}"
     if url.user is not None or url.password is not None:
         return "holds credentials. Set GALILEO_USERNAME and GALILEO_PASSWORD, or pass auth=BasicAuth(...)"
@@ -55,7 +58,7 @@ def _problem(secret: Secret[str]) -> str | None:
 def _http_url(secret: Secret[str]) -> URL | None:
     try:
         url = URL(secret.reveal())
-    except ValueError:
+    except (TypeError, ValueError):
         return None
     return url if url.scheme in ("http", "https") and url.host else None
 
@@ -68,7 +71,7 @@ def _api_of_console(url: URL) -> URL:
     return url.with_host(f"api{host.removeprefix('console')}") if host.startswith(("console.", "console-")) else url
 
 
-def proxy_of(target: str, argument: Secret[str] | None, *, trust_env: bool) -> Secret[str] | None:
+def proxy_of(target: str, argument: Secret[str | Secret[str] | None], *, trust_env: bool) -> Secret[str] | None:
     """
     The proxy on the way to a base URL: the argument, else, with `trust_env`, the one that the environment names.
 
@@ -78,14 +81,14 @@ def proxy_of(target: str, argument: Secret[str] | None, *, trust_env: bool) -> S
     Raises:
         ConfigurationError: if it isn't an http(s) URL. The text doesn't show the proxy, which can hold credentials.
     """
-    if _is_loopback(URL(target)):
-        return None
-    name, proxy = "proxy", argument
-    if proxy is None and trust_env and not proxy_bypass(URL(target).host or ""):
+    url = URL(target)
+    name, proxy, is_local = "proxy", flat(argument), _is_loopback(url)
+    if proxy is None and trust_env and not is_local and not proxy_bypass(url.host or ""):
         name, proxy = "HTTPS_PROXY", _environment_proxy()
     if proxy is not None and _http_url(proxy) is None:
-        raise ConfigurationError(f"{name} must be an http(s) URL such as http://proxy.example.com:8080")
-    return proxy
+        example = "http://proxy.example.com:8080"
+        raise ConfigurationError(f"{name} must be an http(s) URL such as {example}{kind_of(proxy)}")
+    return None if is_local else proxy
 
 
 def _environment_proxy() -> Secret[str] | None:

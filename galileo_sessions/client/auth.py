@@ -21,15 +21,15 @@ from time import time
 from typing import Any, TypeAlias, TypeVar, assert_never
 from urllib.parse import urlencode
 
-from attrs import Attribute, define, evolve, field, frozen
+from attrs import Attribute, astuple, define, evolve, field, frozen
 from multidict import CIMultiDict
 
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.responses import Endpoint, Reply, Response, error_of, reply_of
-from galileo_sessions.client.secret import Secret, forms_of, from_environment, redact
+from galileo_sessions.client.responses import Endpoint, Reply, Response, error_of, final, reply_of
+from galileo_sessions.client.secret import Secret, forms_of, from_environment, hidden, kind_of, redact
 from galileo_sessions.client.transport import Transport
 from galileo_sessions.display import brief
-from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, GalileoError, LoginError
+from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, DecodeError, GalileoError, LoginError
 from galileo_sessions.version import __version__
 
 T = TypeVar("T")
@@ -55,26 +55,28 @@ _TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong passwo
 # These functions return a problem as text, because a frame that raises must not hold a plain secret.
 
 
-def name_problem(name: Secret[str]) -> str | None:
+def name_problem(secret: Secret[str]) -> str | None:
     """Why a header can't have this name, by RFC 9110; None if it can."""
-    return None if _HEADER_NAME.fullmatch(name.reveal()) else f"must have a valid name, got {brief(name.reveal())}"
+    name = secret.reveal()
+    is_valid = isinstance(name, str) and _HEADER_NAME.fullmatch(name)
+    return None if is_valid else f"must have a valid name, got {brief(name)}"
 
 
 def header_problem(secret: Secret[str]) -> str | None:
     """Why a header can't carry a secret; None if it can."""
-    value = secret.reveal()
-    if not isinstance(value, str) or not value:
-        return "must be non-empty text"
-    if value != value.strip():
+    value, problem = secret.reveal(), _text_problem(secret)
+    if problem is None and value != value.strip():
         return "begins or ends with white space, perhaps a line break from a file. Strip it"
-    return None if value.isascii() and value.isprintable() else "has a character that isn't printable ASCII"
+    if problem is None and not (value.isascii() and value.isprintable()):
+        return "has a character that isn't printable ASCII"
+    return problem
 
 
 def _text_problem(secret: Secret[str]) -> str | None:
     """Why a user name or a password can't be sent; None if it can."""
     value = secret.reveal()
     if not isinstance(value, str) or not value:
-        return "must be non-empty text"
+        return f"must be non-empty text{kind_of(secret)}"
     if any("\ud800" <= character <= "\udfff" for character in value):  # bytes that Python couldn't decode
         return "isn't valid UTF-8. Check how the environment or the file was encoded"
     return None
@@ -84,13 +86,9 @@ def _basic_user_problem(secret: Secret[str]) -> str | None:
     return _text_problem(secret) or ("must not have a colon" if ":" in secret.reveal() else None)
 
 
-def _hidden(value: str | Secret[str]) -> Secret[str]:
-    return value if isinstance(value, Secret) else Secret(value)
-
-
 def _checked(what: str, problem_of: Callable[[Secret[str]], str | None]) -> Callable[[object, Any, Any], None]:
     def check(_credentials: object, _field: Attribute[Any], value: str | Secret[str]) -> None:
-        problem = problem_of(_hidden(value))
+        problem = problem_of(hidden(value))
         if problem is not None:
             raise ConfigurationError(f"{what} {problem}")
 
@@ -101,7 +99,7 @@ def _checked(what: str, problem_of: Callable[[Secret[str]], str | None]) -> Call
 class ApiKeyAuth:
     """An API key from the console; it needs no login."""
 
-    key: Secret[str] = field(converter=_hidden, validator=_checked("the API key", header_problem))
+    key: Secret[str] = field(converter=hidden, validator=_checked("the API key", header_problem))
     header: str = field(default="Galileo-API-Key", validator=_checked("the header", name_problem))
     """The name of the header; newer deployments call it Splunk-AO-API-Key."""
 
@@ -110,41 +108,43 @@ class ApiKeyAuth:
 class BearerAuth:
     """A token obtained elsewhere; it isn't renewed."""
 
-    token: Secret[str] = field(converter=_hidden, validator=_checked("the token", header_problem))
+    token: Secret[str] = field(converter=hidden, validator=_checked("the token", header_problem))
 
 
 @frozen
 class BasicAuth:
     """A user name and a password, sent with each request as HTTP Basic authentication."""
 
-    username: str = field(validator=_checked("the user name of a BasicAuth", _basic_user_problem))
-    password: Secret[str] = field(converter=_hidden, validator=_checked("the password", _text_problem))
+    username: str | Secret[str] = field(validator=_checked("the user name of a BasicAuth", _basic_user_problem))
+    password: Secret[str] = field(converter=hidden, validator=_checked("the password", _text_problem))
 
 
 @frozen
 class PasswordAuth:
     """A user name and a password, exchanged for a token at POST /login when first needed."""
 
-    username: str = field(validator=_checked("the user name", _text_problem))
-    password: Secret[str] = field(converter=_hidden, validator=_checked("the password", _text_problem))
+    username: str | Secret[str] = field(validator=_checked("the user name", _text_problem))
+    password: Secret[str] = field(converter=hidden, validator=_checked("the password", _text_problem))
 
 
 Credentials: TypeAlias = ApiKeyAuth | BearerAuth | BasicAuth | PasswordAuth
+Headers: TypeAlias = Mapping[str, str | Secret[str]]
 
 
-def find_credentials(api_key: ApiKeyAuth | None, auth: Credentials | None) -> Credentials:
+def find_credentials(api_key: ApiKeyAuth | None, auth: Secret[Credentials | None]) -> Credentials:
     """
     The credentials: `api_key`, `auth`, else GALILEO_API_KEY, else GALILEO_USERNAME with GALILEO_PASSWORD.
 
     Raises:
         ConfigurationError: if there are none, if both arguments are given, or if one can't be sent in a header.
     """
-    if api_key is not None and auth is not None:
+    if not isinstance(auth.reveal(), Credentials | None):  # perhaps a key in the wrong place: don't show it
+        kinds = "an ApiKeyAuth, a BearerAuth, a PasswordAuth or a BasicAuth"
+        raise ConfigurationError(f"auth must be {kinds}. For an API key write api_key=...")
+    if api_key is not None and auth.reveal() is not None:
         raise ConfigurationError("api_key and auth can't both be given. Give one of them")
-    given = api_key or auth
+    given = api_key or auth.reveal()
     if given is not None:
-        if not isinstance(given, Credentials):  # perhaps a key in the wrong place, so the text doesn't show it
-            raise ConfigurationError("auth must be an ApiKeyAuth, a BearerAuth, a PasswordAuth or a BasicAuth")
         return given
     key, username, password = (from_environment(f"GALILEO_{name}") for name in ("API_KEY", "USERNAME", "PASSWORD"))
     if key is not None:
@@ -158,16 +158,17 @@ def find_credentials(api_key: ApiKeyAuth | None, auth: Credentials | None) -> Cr
 
 def header_and_secrets(credentials: Credentials) -> tuple[Secret[dict[str, str]], list[Secret[str]]]:
     """The header that authenticates a request (none for a `PasswordAuth`, which logs in), and the secrets to hide."""
+    secrets: list[Secret[str]] = [value for value in astuple(credentials, recurse=False) if isinstance(value, Secret)]
     match credentials:
         case ApiKeyAuth(key, header):
-            return Secret({header: key.reveal()}), [key]
+            return Secret({header: key.reveal()}), secrets
         case BearerAuth(token):
-            return bearer(token), [token]
-        case BasicAuth(username, password):
-            basic = _basic(username, password)
-            return Secret({"Authorization": f"Basic {basic.reveal()}"}), [password, basic]
-        case PasswordAuth(username, password):
-            return Secret({}), [password, _basic(username, password)]
+            return bearer(token), secrets
+        case BasicAuth():
+            basic = _basic(credentials)
+            return Secret({"Authorization": f"Basic {basic.reveal()}"}), [*secrets, basic]
+        case PasswordAuth():
+            return Secret({}), [*secrets, _basic(credentials)]
         case _:
             assert_never(credentials)
 
@@ -177,8 +178,8 @@ def bearer(token: Secret[str]) -> Secret[dict[str, str]]:
     return Secret({"Authorization": f"Bearer {token.reveal()}"})
 
 
-def _basic(username: str, password: Secret[str]) -> Secret[str]:
-    return Secret(b64encode(f"{username}:{password.reveal()}".encode()).decode("ascii"))
+def _basic(login: BasicAuth | PasswordAuth) -> Secret[str]:
+    return Secret(b64encode(f"{hidden(login.username).reveal()}:{login.password.reveal()}".encode()).decode("ascii"))
 
 
 # ---- the token of a login --------------------------------------------------------------------------------------------
@@ -297,7 +298,7 @@ def lifetime(token: Secret[str], now: float) -> float:
 
 def login_form(credentials: PasswordAuth) -> Secret[bytes]:
     """The body of POST /login."""
-    fields = {"username": credentials.username, "password": credentials.password.reveal()}
+    fields = {"username": hidden(credentials.username).reveal(), "password": credentials.password.reveal()}
     return Secret(urlencode(fields).encode("ascii"))
 
 
@@ -348,12 +349,12 @@ class Authentication:
     """
 
     def __init__(
-        self, credentials: Credentials, headers: Secret[Mapping[str, str]], transport: Transport, login_timeout: float
+        self, credentials: Credentials, headers: Secret[Headers], transport: Transport, login_timeout: float
     ) -> None:
         header, secrets = header_and_secrets(credentials)
-        _check(headers, {*_RESERVED, *(name.lower() for name in header.reveal())})
-        self._headers = _with(_with(Secret(_OURS), headers), header)
-        own = [Secret(value) for value in headers.reveal().values() if len(value) >= _LONG]
+        given = _checked_headers(headers, {*_RESERVED, *(name.lower() for name in header.reveal())})
+        self._headers = _with(_with(Secret(_OURS), given), header)
+        own = [hidden(value) for value in headers.reveal().values() if isinstance(value, Secret) or len(value) >= _LONG]
         self._secrets = [*secrets, *own]
         self._forms = forms_of(self._secrets)
         self._transport = transport
@@ -364,13 +365,13 @@ class Authentication:
         self.logs_in: bool = self._tokens is not None
         """Whether requests carry the token of a login, so that the first one after a 401 carries a new token."""
 
-    async def post(self, endpoint: Endpoint[T], query: CountQuery, body: bytes, *, until: float) -> Reply[T]:
+    async def post(self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, *, until: float) -> Reply[T]:
         """
         The result of a POST with credentials: an answer, or the error of a response, which holds no secret.
 
         Args:
             endpoint: Where to send the request.
-            query: The query of the request; the text of a 422 has a drawing of its filter.
+            query: The query of the request, if it has one; the text of a 422 has a drawing of its filter.
             body: The request body.
             until: When the attempt ends, on the loop's clock.
 
@@ -379,7 +380,7 @@ class Authentication:
         """
         token = None if self._tokens is None else self._tokens.current() or await self._token(self._tokens, until)
         response = await self._transport.post(
-            endpoint.path.format(project_id=query.project_id),
+            endpoint.path if query is None else endpoint.path.format(project_id=query.project_id),
             body,
             self._headers if token is None else _with(self._headers, bearer(token)),
             until=until,
@@ -391,7 +392,10 @@ class Authentication:
                 return reply
         if response.status == 401 and self._tokens is not None and token is not None:
             self._tokens.invalidate(token)
-        return reply_of(self._clean(response), endpoint, query)
+        reply = reply_of(self._clean(response), endpoint, query)
+        if response.status == 200 and reply.error is None:  # a body without secrets can look like an answer
+            raise final(DecodeError("the service answered 200 with an unexpected body"))
+        return reply
 
     async def close(self) -> None:
         """Cancels a login that is in progress."""
@@ -425,13 +429,18 @@ class Authentication:
         return evolve(response, headers=headers, body=redact(response.body, self._forms))
 
 
-def _check(headers: Secret[Mapping[str, str]], reserved: set[str]) -> None:
-    for name in headers.reveal():
-        problem = name_problem(Secret(name)) or header_problem(Secret(headers.reveal()[name]))
-        if name.lower() in reserved:
+def _checked_headers(headers: Secret[Headers], reserved: set[str]) -> Secret[Mapping[str, str]]:
+    if not isinstance(headers.reveal(), Mapping):
+        kind = type(headers.reveal()).__name__
+        raise ConfigurationError(f'headers must be a mapping, got {kind}. Write headers={{"X-Team": "billing"}}')
+    given = [(name, hidden(value)) for name, value in headers.reveal().items()]
+    for name, value in given:
+        problem = name_problem(Secret(name)) or header_problem(value)
+        if problem is None and name.lower() in reserved:
             problem = "is set by the client itself. For credentials pass auth="
         if problem is not None:
             raise ConfigurationError(f"the header {brief(name)} in headers= {problem}")
+    return Secret(CIMultiDict([(name, value.reveal()) for name, value in given]))
 
 
 def _with(headers: Secret[Mapping[str, str]], more: Secret[Mapping[str, str]]) -> Secret[Mapping[str, str]]:

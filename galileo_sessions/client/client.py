@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import partial
-from typing import NoReturn, Self, TypeAlias, TypedDict, Unpack, overload
+from typing import Any, NoReturn, Self, TypeAlias, TypedDict, Unpack, cast, overload
 from uuid import UUID
 
 import aiohttp
@@ -16,26 +16,37 @@ from attrs import evolve
 
 from galileo_sessions.client.address import base_url as resolve_base_url
 from galileo_sessions.client.address import proxy_of
-from galileo_sessions.client.auth import ApiKeyAuth, Authentication, Credentials, find_credentials
+from galileo_sessions.client.auth import ApiKeyAuth, Authentication, Credentials, Headers, find_credentials
+from galileo_sessions.client.breakdown import WHOLE, Breakdown
 from galileo_sessions.client.columns import ColumnChecks, Zeros
+from galileo_sessions.client.explanation import Explanation, Plan
 from galileo_sessions.client.flow.queue import Queue
-from galileo_sessions.client.query import ANY_PROJECT, Breakdown, CountQuery, build_query, columns_body, narrowed
-from galileo_sessions.client.request import Count, Requester, logger, refuse_coroutine_function
-from galileo_sessions.client.responses import COLUMNS
-from galileo_sessions.client.results import Collector, CountReport, CountsBy, CountsTable, OnProgress
-from galileo_sessions.client.secret import Secret
-from galileo_sessions.client.settings import Limits, Retry, Timeouts, check_call, check_settings
+from galileo_sessions.client.projects import Project, ProjectId, as_uuid, find_project
+from galileo_sessions.client.query import ANY_PROJECT, CountQuery, build_query, columns_body, query_for
+from galileo_sessions.client.request import Count, Requester, logger
+from galileo_sessions.client.responses import COLUMNS, projects_page
+from galileo_sessions.client.results import CountReport, CountsBy, CountsTable, OnProgress
+from galileo_sessions.client.secret import Secret, flat
+from galileo_sessions.client.settings import (
+    Limits,
+    Retry,
+    Seconds,
+    Timeouts,
+    as_seconds,
+    check_arguments,
+    check_concurrency,
+)
 from galileo_sessions.client.stream import CountStream, Targets, report_of
 from galileo_sessions.client.transport import SSL, Transport
 from galileo_sessions.display import brief
-from galileo_sessions.errors import Attempt, ConfigurationError
+from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.filters.values import Several
 
-Projects: TypeAlias = Several[UUID | str] | AbstractSet[UUID | str]
+Projects: TypeAlias = Several[ProjectId] | AbstractSet[ProjectId] | AsyncIterable[ProjectId]
 """Several projects. The type can't be Iterable, because a single `str` is iterable, too."""
-Parts: TypeAlias = Mapping[str, Filter]
+Parts: TypeAlias = Mapping[Any, Filter]
 
 _NO_SCOPE = (None, None, None)
 
@@ -47,7 +58,7 @@ class CountByOptions(TypedDict, total=False):
     experiment_id: UUID | str | None
     metrics_testing_id: UUID | str | None
     concurrency: int | None
-    timeout: float | None
+    timeout: Seconds | None
     on_progress: OnProgress | None
     check: bool | None
 
@@ -57,6 +68,7 @@ class CountAllOptions(CountByOptions, total=False):
 
     filters: Iterable[Filter]
     fail_fast: bool
+    by: Parts | None
 
 
 class GalileoSessions:
@@ -65,6 +77,8 @@ class GalileoSessions:
 
     Creating a client does no I/O and needs no event loop. Leaving its `async with`, or `await close()`, closes its
     connections. Any number of tasks of one event loop can use it.
+
+    `api_key`, `base_url`, `proxy` and `headers` can be a `Secret`, and so can each value of `headers`.
 
     Args:
         api_key: The API key. Default, without `auth`: GALILEO_API_KEY from the environment, or GALILEO_USERNAME with
@@ -96,31 +110,32 @@ class GalileoSessions:
         api_key: str | Secret[str] | None = None,
         *,
         auth: Credentials | None = None,
-        base_url: str | None = None,
+        base_url: str | Secret[str] | None = None,
         session: aiohttp.ClientSession | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # frozen
         retry: Retry = Retry(),  # noqa: B008  # frozen
         limits: Limits = Limits(),  # noqa: B008  # frozen
-        proxy: str | None = None,
+        proxy: str | Secret[str] | None = None,
         trust_env: bool = False,
         ssl: SSL | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Headers | Secret[Headers] | None = None,
         on_attempt: Callable[[Attempt], object] | None = None,
         check: bool | None = None,
     ) -> None:
-        check_settings(timeouts, retry, limits)
-        refuse_coroutine_function("on_attempt", on_attempt)
-        credentials = find_credentials(None if api_key is None else ApiKeyAuth(api_key), auth)
-        self._base_url = resolve_base_url(None if base_url is None else Secret(base_url))
-        way = proxy_of(self._base_url, None if proxy is None else Secret(proxy), trust_env=trust_env)
+        check_arguments(timeouts=timeouts, retry=retry, limits=limits)
+        check_arguments(trust_env=trust_env, on_attempt=on_attempt, check=check)
+        credentials = find_credentials(None if api_key is None else ApiKeyAuth(api_key), Secret(auth))
+        self._base_url = resolve_base_url(Secret(base_url))
+        way = proxy_of(self._base_url, Secret(proxy), trust_env=trust_env)
         self._transport = Transport(self._base_url, session, timeouts, True if ssl is None else ssl, way)
+        more = flat(Secret(headers)) or Secret[Headers]({})
         most = self._transport.connections
         if limits.maximum > most:  # otherwise requests also queue in the connector, and that wait is attempt time
             limits = evolve(limits, maximum=int(most), initial=min(limits.initial, int(most)))
         self._concurrency = limits.maximum
         self._requester = Requester(
             self._transport,
-            Authentication(credentials, Secret(headers or {}), self._transport, timeouts.attempt),
+            Authentication(credentials, more, self._transport, timeouts.attempt),
             attempt_timeout=timeouts.attempt,
             retry=retry,
             queue=Queue(limits, retry, partial(logger.debug, "limits: %s")),
@@ -133,27 +148,29 @@ class GalileoSessions:
 
     async def count(
         self,
-        project_id: UUID | str | CountQuery,
+        project_id: ProjectId | CountQuery,
         where: Filter | None = None,
         *,
         filters: Iterable[Filter] = (),
         log_stream_id: UUID | str | None = None,
         experiment_id: UUID | str | None = None,
         metrics_testing_id: UUID | str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # a promised part of the interface
+        timeout: Seconds | None = None,  # noqa: ASYNC109  # a promised part of the interface
         check: bool | None = None,
     ) -> int:
         """
         The number of sessions in a project that satisfy a filter.
 
         Args:
-            project_id: The project, a UUID; or a `CountQuery`, whose own filter and scope apply as well.
+            project_id: The project: a UUID, or a `Project`; or a `CountQuery`, whose own filter and scope apply as
+                well.
             where: The filter. None counts all sessions; `NEVER` is 0 without a request.
             filters: The API's flat list of leaves, instead of `where`.
             log_stream_id: Count only in this log stream.
             experiment_id: Count only in this experiment.
             metrics_testing_id: Count only in this metrics testing run.
-            timeout: Seconds for the whole call. None sets no limit except that of each attempt.
+            timeout: Seconds for the whole call. With None, what the service refuses is retried for 10 seconds, and each
+                attempt has its own limit.
             check: With True, the filter is checked against the project's columns first, because a column that the
                 project doesn't have counts 0. None means the client's `check`: by default, only a count of 0 is
                 checked, and a filter that doesn't fit causes a `ZeroCountWarning`. With False, nothing is checked.
@@ -171,8 +188,8 @@ class GalileoSessions:
         count, deadline = self._counter(check), _deadline(timeout)
         scope = (log_stream_id, experiment_id, metrics_testing_id)
         if isinstance(project_id, CountQuery):
-            query = narrowed(project_id, build_query(ANY_PROJECT, where, filters, *scope))
-        elif where is self._last_where and scope == _NO_SCOPE and not filters:  # its JSON is the same
+            query = query_for(project_id, where, filters, *scope)
+        elif where is self._last_where and scope == _NO_SCOPE and filters == ():  # its JSON is the same
             query = self._last_query.for_project(project_id)
         else:
             query = build_query(project_id, where, filters, *scope)
@@ -187,20 +204,20 @@ class GalileoSessions:
 
     async def columns(
         self,
-        project_id: UUID | str,
+        project_id: ProjectId,
         *,
         log_stream_id: UUID | str | None = None,
         experiment_id: UUID | str | None = None,
         metrics_testing_id: UUID | str | None = None,
         start_time: datetime | str | None = None,
         end_time: datetime | str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109  # as in count
+        timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
     ) -> ColumnCatalog:
         """
         The columns of a project's sessions: what can be filtered, and how.
 
         Args:
-            project_id: The project, a UUID.
+            project_id: The project: a UUID, or a `Project`.
             log_stream_id: Only the columns of this log stream.
             experiment_id: Only the columns of this experiment.
             metrics_testing_id: Only the columns of this metrics testing run.
@@ -218,11 +235,48 @@ class GalileoSessions:
         catalog, _ = await self._requester.send(COLUMNS, query, body, _deadline(timeout))
         return catalog
 
+    async def explain(
+        self,
+        project_id: ProjectId | CountQuery,
+        where: Filter | None = None,
+        *,
+        filters: Iterable[Filter] = (),
+        log_stream_id: UUID | str | None = None,
+        experiment_id: UUID | str | None = None,
+        metrics_testing_id: UUID | str | None = None,
+        timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
+    ) -> Explanation:
+        """
+        What each part of a filter counts: `print(await galileo.explain(project_id, where))`.
+
+        There is a count for each node of the filter, up to 200, and for each condition that the root joins by `&` the
+        count without it. All are counted at once. What doesn't fit the project's columns is shown at its node.
+
+        Args:
+            project_id: As in `count`.
+            where: The filter.
+            filters: The API's flat list of leaves, instead of `where`.
+            log_stream_id: Count only in this log stream.
+            experiment_id: Count only in this experiment.
+            metrics_testing_id: Count only in this metrics testing run.
+            timeout: Seconds for the whole call.
+
+        Raises:
+            GalileoError: as `count` does, except that a count that fails is shown at its node.
+        """
+        query = query_for(project_id, where, filters, log_stream_id, experiment_id, metrics_testing_id)
+        plan, deadline = Plan.of(query), _deadline(timeout)
+        issues = await self._checks.issues(query, deadline)
+        left = None if deadline is None else max(0.001, deadline - asyncio.get_running_loop().time())
+        report = await self.count_all(plan.targets(), timeout=left, check=False)
+        return plan.explanation(report.results, issues)
+
     def count_many(
         self,
         targets: Targets,
         where: Filter | None = None,
         *,
+        by: Parts | Breakdown | None = None,
         filters: Iterable[Filter] = (),
         log_stream_id: UUID | str | None = None,
         experiment_id: UUID | str | None = None,
@@ -230,7 +284,7 @@ class GalileoSessions:
         concurrency: int | None = None,
         ordered: bool = False,
         fail_fast: bool = False,
-        timeout: float | None = None,
+        timeout: Seconds | None = None,
         on_progress: OnProgress | None = None,
         check: bool | None = None,
     ) -> CountStream:
@@ -238,23 +292,24 @@ class GalileoSessions:
         Counts many projects or queries at once: `async with galileo.count_many(ids, where) as stream:`.
 
         Args:
-            targets: Project ids, or `CountQuery` objects: an iterable or asynchronous iterable of any length.
-                Each has its own result, even if it is given twice.
+            targets: Ids, `Project` or `CountQuery` objects: an iterable or asynchronous iterable of any length.
+                Each has its own result, even if it is given twice, or if it isn't the id of a project.
                 Up to twice `concurrency` targets are pulled before their results are taken.
             where: The filter for each target; a `CountQuery` keeps its own as well.
                 The same is true of `filters` and the ids of the scope.
+            by: A partition, as in `count_by`: each result then has the counts of its parts as `counts_by`.
             filters: The API's flat list of leaves, instead of `where`.
             log_stream_id: Count only in this log stream.
             experiment_id: Count only in this experiment.
             metrics_testing_id: Count only in this metrics testing run.
-            concurrency: How many targets are counted at once; `Limits.maximum` by default.
+            concurrency: How many counts are made at once; `Limits.maximum` by default.
             ordered: Whether results come in the order of the targets. A slow target then holds back those after it,
                 up to twice `concurrency` of them.
             fail_fast: Whether the first error ends the stream.
             timeout: Seconds for the whole stream. Targets that aren't counted by then have a `DeadlineExceededError`
                 as their result. Targets without a length, such as those of a generator, aren't pulled after that,
                 and the loop raises the error, too.
-            on_progress: Called with a `Progress` after each result. What it raises is logged, never raised.
+            on_progress: Called with a `Progress` after each count. What it raises is logged, never raised.
             check: As in `count`, for each target and its project. If the filter doesn't fit, the error is that
                 target's result. With None, once all results have been taken, filters whose counts are all 0 are
                 checked as in `count`, each against a project that has columns.
@@ -263,20 +318,24 @@ class GalileoSessions:
             ConfigurationError: if an argument is invalid.
             FilterError: if the filter can't be sent.
         """
-        if targets is None or isinstance(targets, str | UUID | CountQuery | Filter):
+        if isinstance(targets, str | bytes) or not isinstance(targets, Iterable | AsyncIterable):
             hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
-            raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(targets)}. {hint}")
-        check_call(timeout, concurrency)
-        refuse_coroutine_function("on_progress", on_progress)
+            raise ConfigurationError(
+                f"targets must be a list of ids or queries, got {brief(cast('object', targets))}. {hint}"
+            )
+        check_concurrency(concurrency)
+        check_arguments(on_progress=on_progress, ordered=ordered, fail_fast=fail_fast)
+        template = build_query(ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id)
+        breakdown = Breakdown({WHOLE: template}) if by is None else by
         return CountStream(
             targets,
-            build_query(ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id),
+            breakdown if isinstance(breakdown, Breakdown) else Breakdown.by(template, breakdown),
             count=self._counter(check),
             queue=self._requester.queue,
             concurrency=concurrency or self._concurrency,
             ordered=ordered,
             fail_fast=fail_fast,
-            timeout=timeout,
+            timeout=None if timeout is None else as_seconds(timeout),
             on_progress=on_progress,
             checks=self._checks if check is self._check is None else None,
         )
@@ -288,10 +347,10 @@ class GalileoSessions:
         Counts like `count_many`, and returns all results in the order of the targets.
 
         Args:
-            targets: Project ids, or `CountQuery` objects.
+            targets: Ids, `Project` or `CountQuery` objects.
             where: The filter for each target.
-            options: `filters`, `log_stream_id`, `experiment_id`, `metrics_testing_id`, `concurrency`, `fail_fast`,
-                `timeout`, `on_progress` and `check`, as in `count_many`.
+            options: `by`, `filters`, `log_stream_id`, `experiment_id`, `metrics_testing_id`, `concurrency`,
+                `fail_fast`, `timeout`, `on_progress` and `check`, as in `count_many`.
 
         Raises:
             GalileoError: as a stream does; errors of single targets are in the report. The exception's `report` has
@@ -301,7 +360,11 @@ class GalileoSessions:
 
     @overload
     async def count_by(
-        self, project_id: UUID | str, partition: Parts, where: Filter | None = None, **options: Unpack[CountByOptions]
+        self,
+        project_id: ProjectId | CountQuery,
+        partition: Parts,
+        where: Filter | None = None,
+        **options: Unpack[CountByOptions],
     ) -> CountsBy: ...
     @overload
     async def count_by(
@@ -309,7 +372,7 @@ class GalileoSessions:
     ) -> CountsTable: ...
     async def count_by(
         self,
-        project_id: UUID | str | Projects,
+        project_id: ProjectId | CountQuery | Projects,
         partition: Parts,
         where: Filter | None = None,
         **options: Unpack[CountByOptions],
@@ -318,12 +381,15 @@ class GalileoSessions:
         Counts by day, bin or value: one count for each label of a partition, and one for the whole, many at once.
 
         The whole is all sessions that satisfy `where`, or, for parts of a date without a rest, those in the period.
-        A project given twice is counted once.
+        For several projects, the whole is counted first: one without sessions costs one request. So do the cells of
+        a part in two dimensions. A project given twice is counted once.
 
         Args:
-            project_id: The project; or several, in a list, a tuple or a set.
+            project_id: The project, or a `CountQuery`, whose own filter and scope apply as well; or several projects,
+                in a list, a tuple, a set or an asynchronous iterable.
             partition: A mapping of label to filter. Columns make them, such as
-                `Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")`.
+                `Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")`. `days * complete` has two
+                dimensions; its labels are pairs.
             where: A filter that applies to all labels.
             options: `log_stream_id`, `experiment_id`, `metrics_testing_id`, `concurrency`, `timeout`, `on_progress`
                 and `check`, as in `count_all`.
@@ -337,17 +403,72 @@ class GalileoSessions:
                 projects, what `count_all` raises.
             FilterError: before a request, if the partition isn't a mapping of label to filter.
         """
-        is_single = isinstance(project_id, str | UUID | Filter)
-        given = [project_id] if isinstance(project_id, str | UUID | Filter) else project_id
-        scope = options.pop("log_stream_id", None), options.pop("experiment_id", None)
-        template = build_query(ANY_PROJECT, where, (), *scope, options.pop("metrics_testing_id", None))
-        breakdown = Breakdown.by(template, partition)
-        projects = dict.fromkeys([template.for_project(each).project_id for each in given])
-        report = await report_of(self.count_many(breakdown.targets(projects), fail_fast=is_single, **options))
-        collector = Collector(breakdown)
-        counted = [counts for result in report.results if (counts := collector.add(result)) is not None]
-        tables = {counts.project_id: counts.counts_by for counts in counted if not counts.errors}
-        return next(iter(tables.values())) if is_single else CountsTable(tables, report.errors)
+        is_single = isinstance(project_id, str) or not isinstance(project_id, Iterable | AsyncIterable)
+        ids = (
+            options.pop("log_stream_id", None),
+            options.pop("experiment_id", None),
+            options.pop("metrics_testing_id", None),
+        )
+        breakdown = Breakdown.by(build_query(ANY_PROJECT, where, (), *ids), partition, at_once=is_single)
+        targets = [project_id] if is_single else _each_once(cast("Projects", project_id))
+        stream = self.count_many(cast("Targets", targets), by=breakdown, fail_fast=is_single, **options)
+        report = await report_of(stream)
+        counted = [result.counts_by for result in report.results if result.ok]
+        if is_single:
+            return counted[0]
+        errors = [error for result in report.results for error in result.errors]
+        return CountsTable({counts.project_id: counts for counts in counted}, tuple(errors))
+
+    async def projects(
+        self,
+        *,
+        timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
+    ) -> AsyncIterator[Project]:
+        """
+        All projects that the credentials can see, each once: `async for project in galileo.projects():`.
+
+        They can be the targets of a fan-out: `await galileo.count_all(galileo.projects(), where)`.
+        They are requested in pages of 100, as they are needed.
+
+        Args:
+            timeout: Seconds for the whole list.
+
+        Raises:
+            GalileoError: as `count` does.
+        """
+        deadline = _deadline(timeout)
+        seen: set[str] = set()  # a project that is created meanwhile shifts the pages
+        token: int | None = 0
+        while token is not None:
+            page, _ = await self._requester.send(projects_page(token), None, b"{}", deadline)
+            for project in page.projects:
+                if project.id not in seen:
+                    seen.add(project.id)
+                    yield project
+            if page.next_token is not None and page.next_token <= token:
+                raise DecodeError("the service repeats a page of the list of projects, which would never end")
+            token = page.next_token
+
+    async def project(
+        self,
+        name: UUID | str,
+        *,
+        timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
+    ) -> Project:
+        """
+        The project with a name, or with an id if the text is a UUID. All projects are listed to find it.
+
+        Args:
+            name: The name as the console shows it.
+            timeout: Seconds for the whole call.
+
+        Raises:
+            ProjectLookupError: if there is no such project, or if several have the name.
+            GalileoError: as `count` does.
+        """
+        if not isinstance(name, str | UUID):
+            raise ConfigurationError(f"name must be a project's name or id, got {brief(name)}")
+        return find_project([project async for project in self.projects(timeout=timeout)], str(name))
 
     async def close(self) -> None:
         """Closes the connections, except those of a session given as `session=`. Calling it twice is safe."""
@@ -374,11 +495,31 @@ class GalileoSessions:
             _warn(f"unclosed {self!r}; write `async with`, or await its close()", ResourceWarning, source=self)
 
     def _counter(self, check: bool | None) -> Count:
+        if check is not None:
+            check_arguments(check=check)
         return self._checks.count if (self._check if check is None else check) else self._requester.count
 
 
-def _deadline(timeout: float | None) -> float | None:
-    if timeout is None:
-        return None
-    check_call(timeout)
-    return asyncio.get_running_loop().time() + timeout
+def _each_once(projects: Projects) -> Targets:
+    """The projects, without those that are given again."""
+    seen: set[object] = set()
+
+    def is_new(project: object) -> bool:
+        if isinstance(project, CountQuery):
+            problem = "count_by takes several projects, or one CountQuery"
+            raise ConfigurationError(f"{problem}. For several queries write count_all(queries, by=partition)")
+        try:
+            key: object = as_uuid("project_id", project.id if isinstance(project, Project) else project)
+        except ConfigurationError:  # its result will say so
+            return True
+        is_known = key in seen
+        seen.add(key)
+        return not is_known
+
+    if isinstance(projects, AsyncIterable):
+        return (project async for project in projects if is_new(project))
+    return [project for project in projects if is_new(project)]
+
+
+def _deadline(timeout: Seconds | None) -> float | None:
+    return None if timeout is None else asyncio.get_running_loop().time() + as_seconds(timeout)

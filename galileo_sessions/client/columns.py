@@ -9,7 +9,7 @@ from copy import copy
 from functools import partial
 from itertools import islice
 from math import inf
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias, cast
 from warnings import warn
 
 from attrs import Factory, define
@@ -17,7 +17,7 @@ from attrs import Factory, define
 from galileo_sessions.client.query import CountQuery, columns_body
 from galileo_sessions.client.request import Attempts, Requester, logger
 from galileo_sessions.client.responses import COLUMNS
-from galileo_sessions.errors import DeadlineExceededError, FilterCheckError, GalileoError, ZeroCountWarning
+from galileo_sessions.errors import DeadlineExceededError, FilterCheckError, GalileoError, Issue, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import ALWAYS, Comparison, Filter, all_of, any_of
 from galileo_sessions.filters.tree import leaves_of
@@ -27,6 +27,7 @@ RECHECK_AFTER = 10.0  # seconds; with older columns, a filter that doesn't fit i
 MAX_PROJECTS = 1_000  # projects whose columns are cached; each catalog can take 100 kB
 MAX_ZERO = 5.0  # seconds that a count of 0 waits for columns
 MAX_ASKED = 20  # projects whose columns are requested to find one that has columns
+_EXPLAIN = "await galileo.explain(project_id, where) shows what each condition counts"
 _MAX_WARNED = 1_000  # columns that a client warns about
 _MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
 
@@ -139,7 +140,7 @@ class ColumnChecks:
         Like `Requester.count`, after checking that the query's filter fits its project's columns.
 
         Raises:
-            FilterCheckError: if the filter doesn't fit. No count is requested.
+            FilterCheckError: if the filter doesn't fit. No count is requested. A project without columns is counted.
             GalileoError: with `query`, `attempts` and `elapsed`, even if the columns couldn't be requested.
         """
         where = all_of([query.where, *query.filters])
@@ -148,9 +149,22 @@ class ColumnChecks:
                 columns = partial(self._catalog, deadline=deadline, interactive=interactive)
                 await check_columns(columns, query.project_id, where)
             except GalileoError as error:
-                error.query = cast("Any", query)  # pyright takes the converter's type for the field's
-                raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
+                issues = error.issues if isinstance(error, FilterCheckError) else ()
+                if {issue.type for issue in issues} != {"no_columns"}:  # a project without sessions counts 0
+                    error.query = query
+                    raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
         return await self._requester.count(query, deadline, interactive)
+
+    async def issues(self, query: CountQuery, deadline: float | None) -> tuple[Issue, ...]:
+        """What doesn't fit the columns of a query's project; nothing if the columns can't be requested."""
+        columns = partial(self._catalog, deadline=deadline, interactive=True)
+        try:
+            await check_columns(columns, query.project_id, all_of([query.where, *query.filters]))
+        except FilterCheckError as error:
+            return error.issues
+        except GalileoError as error:
+            logger.debug("an explanation has no columns: %s", error)
+        return ()
 
     async def warn_of(self, zeros: Zeros, deadline: float | None) -> None:
         """
@@ -171,7 +185,7 @@ class ColumnChecks:
         for column_id, sentence in sentences.items():
             if column_id not in self._warned and len(self._warned) < _MAX_WARNED:
                 self._warned.add(column_id)
-                warn(sentence, ZeroCountWarning, stacklevel=_level_of_caller())
+                warn(f"{sentence}\n{_EXPLAIN}", ZeroCountWarning, stacklevel=_level_of_caller())
 
     async def _catalog(self, project_id: str, age: float, deadline: float | None, interactive: bool) -> ColumnCatalog:
         """The columns of a project, at most `age` seconds old when the call began."""

@@ -1,64 +1,27 @@
 """One count: the sessions of a project that satisfy a filter, as the bytes that are sent and as plain data."""
 
 import json
-import re
-from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Self, TypeGuard, cast
+from typing import Any, Self, cast
 from uuid import UUID
 
-from attrs import Attribute, Factory, evolve, field, fields, frozen
-from attrs.validators import optional
+from attrs import evolve, field, fields, frozen
 
+from galileo_sessions.client.projects import CANONICAL, Project, ProjectId, as_uuid
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
 from galileo_sessions.filters.advice import EMPTY_AND, expected_filter
 from galileo_sessions.filters.json import checked_list, dump_filter, fault_at, json_object, load, load_node
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or, all_of
-from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.values import UUID_TEXT, as_instant, as_sequence
 
 ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 
-_CANONICAL = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ORDER = "The project comes before the filter"
 _JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _NO_FILTER = b"{}"  # the body of a query for all sessions of a project
-
-
-def _is_canonical(value: object) -> TypeGuard[str]:
-    """Whether the value is a UUID in the text form that the API documents, as most ids are."""
-    return type(value) is str and _CANONICAL.fullmatch(value) is not None
-
-
-def _uuid(value: UUID | str | None) -> str | None:
-    """A UUID in the text form that the API documents. Anything else stays as it is, for `_check_id` to refuse."""
-    if _is_canonical(value):
-        return value
-    if isinstance(value, UUID):
-        return str(value)
-    match = UUID_TEXT.fullmatch(value) if isinstance(value, str) else None
-    return str(UUID(match[1])) if match else value
-
-
-def _project_id(value: UUID | str) -> str:
-    if isinstance(value, Filter):  # swapped arguments; `_where` would say less about them
-        raise ConfigurationError(f"project_id must be a UUID, got {brief(value)}. {_ORDER}")
-    return cast("str", _uuid(value))
-
-
-def _check_id(_: object, attribute: "Attribute[Any]", value: Any) -> None:
-    if not isinstance(value, str) or not _CANONICAL.fullmatch(value):
-        hint = "Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
-        if isinstance(value, str):
-            hint += ", not a name; find it in the project's console URL"
-        elif as_sequence(value) is not None:
-            hint = "For several projects write count_all([...])"
-        raise ConfigurationError(f"{attribute.name} must be a UUID, got {brief(value)}. {hint}")
-
-
-_check_scope = optional(_check_id)
 
 
 def _where(value: Filter | None) -> Filter:
@@ -88,17 +51,17 @@ def _check_nodes(where: Filter) -> None:
 
 
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
+    expected, hint = "filters must be a list of leaves", "Write where=... for one filter, or for &, | and ~"
+    if isinstance(filters, str) or not isinstance(filters, Iterable):
+        raise FilterTypeError(f"{expected}, got {brief(filters)}. {hint}")
     leaves = tuple(filters)
     for leaf in leaves:
         if not isinstance(leaf, LeafFilter):
-            raise FilterTypeError(
-                f"filters must be a list of leaves, but has {brief(leaf)}. "
-                "Write where=... for filters combined with &, | and ~"
-            )
+            raise FilterTypeError(f"{expected}, but has {brief(leaf)}. {hint}")
     return cast("tuple[LeafFilter, ...]", leaves)
 
 
-@frozen
+@frozen(init=False)
 class CountQuery:
     """
     One count: the sessions of a project, or of a scope in it, that satisfy a filter.
@@ -111,19 +74,46 @@ class CountQuery:
             given.
     """
 
-    project_id: str = field(converter=_project_id, validator=_check_id)
+    project_id: str
     """A UUID, as text or as `uuid.UUID`."""
-    where: Filter = field(default=None, converter=_where)
+    where: Filter
     """The filter; None and `ALWAYS` mean all sessions."""
-    filters: tuple[LeafFilter, ...] = field(default=(), kw_only=True, converter=_leaves)
+    filters: tuple[LeafFilter, ...] = field(kw_only=True)
     """The API's flat list of leaves, instead of `where`: the API doesn't document how it combines the two."""
-    log_stream_id: str | None = field(default=None, kw_only=True, converter=_uuid, validator=_check_scope)
-    experiment_id: str | None = field(default=None, kw_only=True, converter=_uuid, validator=_check_scope)
-    metrics_testing_id: str | None = field(default=None, kw_only=True, converter=_uuid, validator=_check_scope)
-    tag: Any = field(default=None, kw_only=True, eq=False)
+    log_stream_id: str | None = field(kw_only=True)
+    experiment_id: str | None = field(kw_only=True)
+    metrics_testing_id: str | None = field(kw_only=True)
+    tag: Any = field(kw_only=True, eq=False)
     """Anything that helps to recognise the result. It isn't sent, and queries compare without it."""
+    project_name: str | None = field(kw_only=True, eq=False)
+    """The project's name, if a `Project` was given. It isn't sent, and queries compare without it."""
     body: bytes = field(init=False, eq=False, repr=False)
     """The JSON that is sent; empty if the count is known to be 0."""
+
+    def __init__(
+        self,
+        project_id: ProjectId,
+        where: Filter | None = None,
+        *,
+        filters: Iterable[Filter] = (),
+        log_stream_id: UUID | str | None = None,
+        experiment_id: UUID | str | None = None,
+        metrics_testing_id: UUID | str | None = None,
+        tag: Any = None,
+        project_name: str | None = None,
+    ) -> None:
+        if isinstance(project_id, Project):
+            project_name = project_id.name if project_name is None else project_name
+            project_id = project_id.id
+        scope = zip(SCOPE, (log_stream_id, experiment_id, metrics_testing_id), strict=True)
+        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]  # attrs makes it
+            as_uuid("project_id", project_id),
+            _where(where),
+            filters=_leaves(filters),
+            tag=tag,
+            project_name=project_name,
+            **{name: None if value is None else as_uuid(name, value) for name, value in scope},
+        )
 
     def __attrs_post_init__(self) -> None:
         if self.filters and self.where != ALWAYS:
@@ -133,32 +123,36 @@ class CountQuery:
         _check_nodes(self.where)
         object.__setattr__(self, "body", b"" if self.where == NEVER else _encoded(self))
 
-    def for_project(self, project_id: UUID | str) -> Self:
+    def for_project(self, project_id: ProjectId) -> Self:
         """The same query for another project; the filter isn't checked or encoded again."""
         query = type(self).__new__(type(self))
         for get, set_ in _SHARED:  # by slot, because copy.copy would add 3 % to the time of a count
             set_(query, get(self))
-        if not _is_canonical(project_id):
-            project_id = _project_id(project_id)
-            _check_id(query, _PROJECT_ID, project_id)
+        name = None
+        if isinstance(project_id, Project):
+            name = project_id.name
+            project_id = project_id.id
+        if type(project_id) is not str or CANONICAL.fullmatch(project_id) is None:
+            project_id = as_uuid("project_id", project_id)
         _SET_PROJECT_ID(query, project_id)
+        _SET_PROJECT_NAME(query, name)
         return query
 
 
-_PROJECT_ID: "Attribute[str]" = fields(CountQuery).project_id
 _SLOTS = {attribute.name: CountQuery.__dict__[attribute.name] for attribute in fields(CountQuery)}
-_SET_PROJECT_ID = _SLOTS.pop("project_id").__set__
+_SET_PROJECT_ID, _SET_PROJECT_NAME = [_SLOTS.pop(name).__set__ for name in ("project_id", "project_name")]
 _SHARED = [(slot.__get__, slot.__set__) for slot in _SLOTS.values()]
 
 
 def build_query(
-    project_id: UUID | str, where: Filter | None, filters: Iterable[Filter], *scope: UUID | str | None
+    project_id: ProjectId, where: Filter | None, filters: Iterable[Filter], *scope: UUID | str | None
 ) -> CountQuery:
     """The query for a client's arguments; `scope` has the ids in the order of `SCOPE`."""
-    return CountQuery(project_id, where, filters=filters, **dict(zip(SCOPE, scope, strict=True)))
+    ids: dict[str, Any] = dict(zip(SCOPE, scope, strict=True))
+    return CountQuery(project_id, where, filters=filters, **ids)
 
 
-def narrowed(query: CountQuery, template: CountQuery) -> CountQuery:
+def narrowed(query: CountQuery, template: CountQuery, tag: Any = None) -> CountQuery:
     """
     The query, narrowed to the template's filter and scope.
 
@@ -166,9 +160,9 @@ def narrowed(query: CountQuery, template: CountQuery) -> CountQuery:
         ConfigurationError: if both have an id for the same part of the scope, and the ids differ.
         FilterError: if the combined filter can't be sent.
     """
-    if template.body == _NO_FILTER:
+    if template.body == _NO_FILTER and tag is None:
         return query
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {} if tag is None else {"tag": tag}
     for name in SCOPE:
         own, given = getattr(query, name), getattr(template, name)
         if own and given and own != given:
@@ -180,71 +174,13 @@ def narrowed(query: CountQuery, template: CountQuery) -> CountQuery:
     return evolve(query, **changes)
 
 
-@frozen
-class Breakdown:
-    """What is counted in each project."""
-
-    whole: CountQuery
-    """The query for all sessions that are divided."""
-    parts: dict[str, CountQuery] = Factory(dict[str, CountQuery])
-    """The query for each label of a partition; the label is its tag."""
-    rest: str | None = None
-    """The label for the sessions that are in no part: the whole minus the parts."""
-    disjoint: bool = True
-    """Whether no session is in two parts."""
-    previous: CountQuery | None = None
-    """The whole in the previous period."""
-    unfiltered: CountQuery | None = None
-    """The whole without the filter."""
-
-    @classmethod
-    def by(cls, template: CountQuery, partition: Mapping[str, Filter]) -> Self:
-        """
-        The breakdown by a partition: its parts, and the whole that they divide.
-
-        Raises:
-            FilterTypeError: if `partition` isn't a mapping of label to filter.
-        """
-        if not isinstance(partition, Mapping):
-            raise FilterTypeError(
-                f"partition must be a mapping of label to filter, got {brief(partition)}. "
-                'Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
-            )
-        wheres = {label: all_of([template.where, part]) for label, part in partition.items()}
-        parts = {label: evolve(template, where=where, tag=label) for label, where in wheres.items()}
-        if not isinstance(partition, Partition):
-            return cls(template, parts, disjoint=False)
-        whole = evolve(template, where=template.where & partition.whole)
-        return cls(whole, parts, partition.rest, partition.disjoint)
-
-    @property
-    def queries(self) -> list[CountQuery]:
-        """All queries for a project: the parts, the whole, and what the whole is compared with."""
-        more = [query for query in (self.previous, self.unfiltered) if query is not None]
-        return [*self.parts.values(), self.whole, *more]
-
-    def targets(
-        self, projects: Collection[str] | AsyncIterable[str]
-    ) -> Iterable[CountQuery] | AsyncIterator[CountQuery]:
-        """The queries for each project, made as they are needed."""
-        queries = self.queries
-        if isinstance(projects, AsyncIterable):
-            return (query.for_project(project) async for project in projects for query in queries)
-        return _Targets(projects, queries)
-
-
-@frozen
-class _Targets:
-    """The queries for each project, and their number."""
-
-    projects: Collection[str]
-    queries: Sequence[CountQuery]
-
-    def __len__(self) -> int:
-        return len(self.projects) * len(self.queries)
-
-    def __iter__(self) -> Iterator[CountQuery]:
-        return (query.for_project(project) for project in self.projects for query in self.queries)
+def query_for(
+    target: CountQuery | ProjectId, where: Filter | None, filters: Iterable[Filter], *scope: UUID | str | None
+) -> CountQuery:
+    """The query for a client's arguments, of which the first can be a query of its own."""
+    if isinstance(target, CountQuery):
+        return narrowed(target, build_query(ANY_PROJECT, where, filters, *scope))
+    return build_query(target, where, filters, *scope)
 
 
 def columns_body(query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None) -> bytes:

@@ -8,7 +8,6 @@ An attempt begins with the permit to send, and ends with the last byte or an err
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -48,7 +47,7 @@ class Request:
     """A request that is under way."""
 
     endpoint: Endpoint[Any]
-    query: CountQuery
+    query: CountQuery | None
     body: bytes
     deadline: float
     """On the loop's clock; infinite if there is none."""
@@ -83,7 +82,7 @@ class Request:
         final = copy(error)
         if advice:
             final.args = (f"{error.message}. {advice}",)
-        final.query = cast("errors.Counted", self.query)  # pyright takes the converter's type for the field's
+        final.query = self.query
         final.attempts, final.elapsed = self.attempts, now - self.started
         return final
 
@@ -108,22 +107,11 @@ class Request:
     def too_late(self, now: float, waited_for: str = "") -> errors.GalileoError:
         """The error to raise if the deadline has passed, or will pass before the next attempt."""
         last = self.attempts[-1].error if self.attempts else None
-        after = f" after a {type(last).__name__}" if last else ""
+        name = type(last).__name__
+        after = f" after {'an' if name[0] in 'AEIOU' else 'a'} {name}" if last else ""
         waiting = f" while waiting for {waited_for}" if waited_for else " before the next attempt" if last else ""
         text = f"timeout= ran out{after}{waiting or ' before a request could be sent'}; give more time"
         return self.failure(errors.DeadlineExceededError(text, last=last), now)
-
-
-def refuse_coroutine_function(name: str, callback: Callable[[T], object] | None) -> None:
-    """
-    Refuses a callback that nothing would await.
-
-    Raises:
-        ConfigurationError: if it is a coroutine function.
-    """
-    if inspect.iscoroutinefunction(callback):
-        shown = getattr(callback, "__qualname__", type(callback).__name__)  # the repr of a partial has its arguments
-        raise errors.ConfigurationError(f"{name} must be a plain function, got the coroutine function {shown}")
 
 
 @define(eq=False)
@@ -155,14 +143,20 @@ class Requester:
         return await self.send(COUNT, query, query.body, deadline, interactive=interactive)
 
     async def send(
-        self, endpoint: Endpoint[T], query: CountQuery, body: bytes, deadline: float | None, *, interactive: bool = True
+        self,
+        endpoint: Endpoint[T],
+        query: CountQuery | None,
+        body: bytes,
+        deadline: float | None,
+        *,
+        interactive: bool = True,
     ) -> tuple[T, Attempts]:
         """
         The answer to a request, and the attempts that it took.
 
         Args:
             endpoint: Where to send the request.
-            query: The query, for its project and for errors.
+            query: The query, for its project and for errors; None if the request is about no project.
             body: The request body.
             deadline: When to give up, on the loop's clock.
             interactive: Whether it is a single request, which is sent before the targets of fan-outs, but has less

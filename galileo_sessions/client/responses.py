@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar, cast
 from attrs import define, field, frozen
 
 from galileo_sessions import errors
+from galileo_sessions.client.projects import PAGE, Page, read_page
 from galileo_sessions.client.query import CountQuery
 from galileo_sessions.display import brief, shortened
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
@@ -62,10 +63,10 @@ class Response:
 
 @frozen
 class Endpoint(Generic[T]):
-    """An endpoint for a project's sessions; its method is POST."""
+    """An endpoint of the API; its method is POST."""
 
     path: str
-    """The path below the base URL, with `{project_id}`."""
+    """The path below the base URL; it can contain `{project_id}`, and a query."""
     decode: Callable[[bytes], T]
     """Reads the body of a 200, or raises a ValueError."""
     max_body: int
@@ -82,7 +83,7 @@ class Reply(Generic[T]):
     """How many more requests the service will take, and for how many seconds."""
 
 
-def reply_of(response: Response, endpoint: Endpoint[T], query: CountQuery) -> Reply[T]:
+def reply_of(response: Response, endpoint: Endpoint[T], query: CountQuery | None) -> Reply[T]:
     """The answer in a 200, or the error that the response stands for."""
     told = allowance(response.headers)
     if response.status != 200:
@@ -140,6 +141,11 @@ COUNT: Endpoint[int] = Endpoint("/v2/projects/{project_id}/sessions/count", tota
 COLUMNS: Endpoint[ColumnCatalog] = Endpoint(
     "/v2/projects/{project_id}/sessions/available_columns", column_catalog, 8 << 20
 )
+
+
+def projects_page(token: int) -> Endpoint[Page]:
+    """The page of the list of projects that begins with a token."""
+    return Endpoint(f"/projects/paginated?starting_token={token}&limit={PAGE}", read_page, 8 << 20)
 
 
 def _beginning(body: bytes) -> str:

@@ -1,15 +1,18 @@
 """What counts return: the result of each target, the progress of a fan-out, and counts by day, bin or value."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import copy
 from typing import Any, TypeAlias, TypeVar, cast, final
 
 from attrs import Factory, field, frozen
 
 from galileo_sessions import display
-from galileo_sessions.client.query import Breakdown, CountQuery
+from galileo_sessions.client.breakdown import ALL, PREVIOUS, UNFILTERED, WHOLE, Breakdown, Key
+from galileo_sessions.client.projects import ProjectId
+from galileo_sessions.client.query import CountQuery
 from galileo_sessions.display import brief, some
 from galileo_sessions.errors import Attempt, ConfigurationError, GalileoError
+from galileo_sessions.filters.partitions import Partition
 
 V = TypeVar("V")
 
@@ -20,13 +23,41 @@ class CountResult:
 
     index: int
     """The target's position, from 0."""
-    query: CountQuery
+    target: CountQuery | ProjectId = field(hash=False)
+    """The target, as it was given."""
+    query: CountQuery | None
+    """What was counted; None if the target isn't a project."""
     total_count: int | None
-    """The count; None if there is an error."""
+    """The count; None if there is an error. With `by=`, each session of the whole counts once."""
     error: GalileoError | None
+    """The error, or with `by=` the first one; None if there is a count."""
     attempts: tuple[Attempt, ...]
+    """The attempts of all its requests."""
     elapsed: float
     """Seconds this target took."""
+    parts: Any = field(default=None, repr=False, eq=False)
+    """With `by=`, a `ProjectCounts`, which isn't public; `counts_by` has what is."""
+
+    @property
+    def errors(self) -> tuple[GalileoError, ...]:
+        """The errors of all its counts: with `by=`, each part can have one."""
+        if self.parts is not None:
+            return cast("ProjectCounts", self.parts).errors
+        return () if self.error is None else (self.error,)
+
+    @property
+    def counts_by(self) -> "CountsBy":
+        """
+        With `by=`, the counts of the parts.
+
+        Raises:
+            GalileoError: the first error, if a count failed.
+            ConfigurationError: without `by=`.
+        """
+        if self.parts is not None:
+            return cast("ProjectCounts", self.parts).counts_by
+        _ = self.unwrap()
+        raise ConfigurationError("there are no parts. Write count_many(..., by=partition)")
 
     @property
     def ok(self) -> bool:
@@ -46,8 +77,8 @@ class CountResult:
 
     def __repr__(self) -> str:
         what = some(self.total_count or 0, "session") if self.error is None else type(self.error).__name__
-        tag = "" if self.query.tag is None else f", {brief(self.query.tag)}"
-        return f"<CountResult: {what}, project {self.query.project_id}{tag}>"
+        tag = "" if self.query is None or self.query.tag is None else f", {brief(self.query.tag)}"
+        return f"<CountResult: {what}, project {_project_of(self)}{tag}>"
 
 
 @frozen
@@ -55,11 +86,11 @@ class Progress:
     """The progress of a fan-out."""
 
     done: int
-    """How many targets have a result."""
+    """How many counts have a result. A target is one count, or with `by=` several."""
     failed: int
     """How many of them have an error."""
     total: int | None
-    """How many targets there are; None if they have no length."""
+    """How many counts there are; with `by=`, it grows as parts follow. None if the targets have no length."""
     in_flight: int
     """Requests in flight in the whole client."""
     width: int
@@ -80,6 +111,23 @@ class Progress:
 
 
 OnProgress: TypeAlias = Callable[[Progress], object]
+
+
+def _named(result: CountResult) -> dict[str, str | None]:
+    """The project of a result, for a row."""
+    query = result.query
+    if query is None:
+        return {"project_id": str(result.target), "project_name": None}
+    return {"project_id": query.project_id, "project_name": query.project_name}
+
+
+def _project_of(result: CountResult, *, with_tag: bool = False) -> str:
+    """The project's id or target and its name, and the tag if it is wanted."""
+    query = result.query
+    if query is None:
+        return brief(result.target)
+    tag = str(query.tag) if with_tag and query.tag is not None else ""
+    return " ".join(filter(None, [query.project_id, display.shortened(query.project_name or ""), tag]))
 
 
 @frozen(repr=False)
@@ -106,24 +154,32 @@ class CountReport:
         return sum([result.total_count or 0 for result in self.results])
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each result, for pandas and csv: `project_id`, `tag`, `total_count` and `error`."""
-        return [
-            {
-                "project_id": result.query.project_id,
-                "tag": result.query.tag,
-                "total_count": result.total_count,
-                "error": None if result.error is None else f"{type(result.error).__name__}: {result.error}",
-            }
-            for result in self.results
-        ]
+        """
+        A dict for each result, for pandas and csv: `project_id`, `project_name`, `tag`, `total_count` and `error`.
+
+        With `by=`, a dict for each label, which has `label` in place of `tag`, and for two dimensions `labels`.
+        """
+        rows: list[dict[str, Any]] = []
+        for result in self.results:
+            if result.parts is not None:
+                rows += cast("ProjectCounts", result.parts).rows()
+            else:
+                tag = None if result.query is None else result.query.tag
+                rows.append({**_named(result), "tag": tag, "total_count": result.total_count, "error": result.error})
+        for row in rows:
+            error, label = row["error"], row.get("label")
+            if isinstance(label, tuple):
+                row |= {"label": display.label_text(cast("object", label)), "labels": label}
+            row["error"] = None if error is None else f"{type(error).__name__}: {error}"
+        return rows
 
     def __repr__(self) -> str:
         failed = f", {len(self.errors):,} failed" if self.errors else ""
         return f"<CountReport: {some(len(self.results), 'result')}, total {self.total:,}{failed}>"
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        named = [(f"{result.query.project_id} {result.query.tag or ''}", result.total_count) for result in self.results]
-        return display.html_chart(("project id", "sessions"), named, repr(self)[1:-1], self.total)
+        named = [(_project_of(result, with_tag=True), result.total_count) for result in self.results]
+        return display.html_chart(("project", "sessions"), named, repr(self)[1:-1], self.total)
 
     def raise_for_errors(self) -> None:
         """
@@ -164,71 +220,81 @@ class Change:
 
 @frozen
 class ProjectCounts:
-    """The counts of one project: all its sessions, their parts, and what they are compared with."""
+    """The counts of one project: the whole, its parts, and what it is compared with."""
 
     breakdown: Breakdown
-    """What was counted. The other fields are the results of its queries."""
-    whole: CountResult
-    parts: dict[str, CountResult]
-    previous: CountResult | None
-    unfiltered: CountResult | None
-    errors: tuple[GalileoError, ...]
-    """The errors of the counts that failed."""
+    results: "dict[Key, CountResult]"
+    """The results of its queries. Parts of a whole that is 0 have none."""
+    counts: dict[Any, int | None] = field(init=False, default=Factory(lambda self: self._counts(), takes_self=True))
+    """The count of each label, a rest included; None if it isn't known. With two dimensions, labels are pairs."""
 
     @property
-    def project_id(self) -> str:
-        """The project."""
-        return self.whole.query.project_id
+    def whole(self) -> "CountResult":
+        """The result of the whole."""
+        return self.results[WHOLE]
+
+    @property
+    def errors(self) -> tuple[GalileoError, ...]:
+        """The errors of the counts that failed."""
+        return _errors_of(self.results.values())
 
     @property
     def error(self) -> GalileoError | None:
         """The error of the whole, or of the previous period."""
-        return self.whole.error if self.previous is None else self.whole.error or self.previous.error
-
-    @property
-    def sum_of_parts(self) -> int | None:
-        """The sum of the parts; None if one of them failed."""
-        counts = [part.total_count for part in self.parts.values()]
-        return None if None in counts else sum(cast("list[int]", counts))
-
-    @property
-    def rest_count(self) -> int | None:
-        """The whole minus the parts, at least 0; None without a rest, or if one of these counts failed."""
-        if self.breakdown.rest is None or self.whole.total_count is None or self.sum_of_parts is None:
-            return None
-        return max(0, self.whole.total_count - self.sum_of_parts)  # sessions can arrive between the requests
-
-    @property
-    def counts(self) -> dict[str, int | None]:
-        """The count of each part, None if it failed; then that of the rest, if it is known."""
-        counts = {label: part.total_count for label, part in self.parts.items()}
-        if self.breakdown.rest is not None and self.rest_count is not None:
-            counts[self.breakdown.rest] = self.rest_count
-        return counts
+        compared = [self.results[key] for key in (WHOLE, PREVIOUS) if key in self.results]
+        return next(iter(_errors_of(compared)), None)
 
     @property
     def total(self) -> int | None:
         """The sessions, each counted once, as in `CountsBy.total`; None if that count failed."""
-        if self.whole.total_count is None or not self.breakdown.disjoint:
-            return self.whole.total_count
-        return max(self.whole.total_count, self.sum_of_parts or 0)
+        whole = self.whole.total_count
+        if whole is None or not self.breakdown.disjoint:
+            return whole
+        return max(whole, sum([count or 0 for count in self.counts.values()]))
 
     @property
     def change(self) -> Change | None:
         """The whole compared with the previous period; None unless both are known."""
-        if self.previous is None or self.previous.total_count is None or self.whole.total_count is None:
-            return None
-        return Change(self.previous.total_count, self.whole.total_count)
+        earlier, now = self._count(PREVIOUS), self.whole.total_count
+        return None if earlier is None or now is None else Change(earlier, now)
+
+    @property
+    def unfiltered(self) -> int | None:
+        """The count of the whole without the filter; None if it isn't known."""
+        return self._count(UNFILTERED)
+
+    @property
+    def counts_by(self) -> "CountsBy":
+        """
+        The counts as `count_by` returns them.
+
+        Raises:
+            GalileoError: the first error, if a count failed.
+        """
+        if self.errors:
+            raise copy(self.errors[0])
+        counts = cast("dict[Any, int]", self.counts)
+        query = cast("CountQuery", self.whole.query)
+        return CountsBy(
+            query.project_id,
+            counts,
+            self.breakdown.disjoint,
+            whole=self.whole.unwrap(),
+            project_name=query.project_name,
+        )
 
     def rows(self) -> list[dict[str, Any]]:
-        """A dict for each part and the rest, and one for the whole if there are no parts or it failed."""
+        """A dict for each label whose count is known or failed; and one for the whole if it has none or failed."""
 
-        def row(label: str | None, count: int | None, error: GalileoError | None) -> dict[str, Any]:
-            return {"project_id": self.project_id, "label": label, "total_count": count, "error": error}
+        def row(label: Any, count: int | None, error: GalileoError | None) -> dict[str, Any]:
+            return {**_named(self.whole), "label": label, "total_count": count, "error": error}
 
-        rows = [row(label, part.total_count, part.error) for label, part in self.parts.items()]
-        if self.rest_count is not None:
-            rows.append(row(self.breakdown.rest, self.rest_count, None))
+        failed = {label: self._failure(label) for label, count in self.counts.items() if count is None}
+        rows = [
+            row(label, count, failed.get(label))
+            for label, count in self.counts.items()
+            if count is not None or failed[label] is not None
+        ]
         if rows and self.error is None:
             return rows
         whole, change = row(None, self.whole.total_count, self.error), self.change
@@ -236,55 +302,61 @@ class ProjectCounts:
             whole |= {"previous_count": change.earlier, "change": change.difference, "change_percent": change.percent}
         return [*rows, whole]
 
-    @property
-    def counts_by(self) -> "CountsBy":
-        """The counts as `count_by` returns them, if none of them failed."""
-        counts = cast("dict[str, int]", self.counts)
-        return CountsBy(self.project_id, counts, self.breakdown.disjoint, whole=self.whole.unwrap())
+    def _counts(self) -> dict[Any, int | None]:
+        if not self.breakdown.dimensions:
+            return {}
+        rows, *columns = self.breakdown.dimensions
+        if not columns:
+            return self._divided(WHOLE, rows)
+        cells = {(row, label): count for row in rows for label, count in self._divided((row,), columns[0]).items()}
+        if rows.rest is not None:
+            for label, count in self._divided((ALL,), columns[0]).items():
+                cells[rows.rest, label] = _left(count, [cells[row, label] for row in rows])
+        return cells
+
+    def _divided(self, key: Key, dimension: Partition) -> dict[Any, int | None]:
+        """The counts of the parts of a key, and their rest."""
+        counts = {label: self._count((*key, label)) for label in dimension}
+        if dimension.rest is not None:
+            counts[dimension.rest] = _left(self._count(key), counts.values())
+        return counts
+
+    def _count(self, key: Key) -> int | None:
+        """The count of a key; None if it isn't known."""
+        result = self.results.get(key)
+        if result is not None or key in (WHOLE, PREVIOUS, UNFILTERED):
+            return None if result is None else result.total_count
+        count = self._count(key[:-1])  # 0 has no parts; the key (ALL,) is the whole
+        return count if key == (ALL,) or not count else None
+
+    def _failure(self, label: Any) -> GalileoError | None:
+        """The error of a label's count, or of the part that it divides; None if the whole failed, or for a rest."""
+        key: Key = label if len(self.breakdown.dimensions) == 2 else (label,)
+        keys = [key, key[:1], (ALL, *key[1:])]  # for the rest of the first dimension, the total of its column
+        results = [self.results[each] for each in keys if each in self.results]
+        return next(iter(_errors_of(results)), None)
 
 
-class Collector:
-    """
-    Collects the results of `breakdown.targets(projects)`, in any order.
-
-    It holds only the results of projects that aren't complete.
-    """
-
-    def __init__(self, breakdown: Breakdown) -> None:
-        self._breakdown = breakdown
-        self._size = len(breakdown.queries)
-        self._pending: dict[int, list[CountResult]] = {}
-
-    def add(self, result: CountResult) -> ProjectCounts | None:
-        """Adds a result; returns the counts of its project once they are complete."""
-        project = result.index // self._size
-        results = self._pending.setdefault(project, [])
-        results.append(result)
-        if len(results) < self._size:
-            return None
-        del self._pending[project]
-        results.sort(key=lambda result: result.index)
-        plan, ordered = self._breakdown, iter(results)
-        parts = {label: next(ordered) for label in plan.parts}
-        whole = next(ordered)
-        previous = None if plan.previous is None else next(ordered)
-        unfiltered = None if plan.unfiltered is None else next(ordered)
-        return ProjectCounts(plan, whole, parts, previous, unfiltered, _errors_of(results))
+def _left(whole: int | None, parts: Collection[int | None]) -> int | None:
+    """The rest: the whole minus the parts, at least 0, because sessions can arrive between the requests."""
+    if whole is None or None in parts:
+        return None
+    return max(0, whole - sum(cast("Collection[int]", parts)))
 
 
-def _copy(counts: Mapping[str, Any]) -> dict[str, Any]:
+def _copy(counts: Mapping[Any, Any]) -> dict[Any, Any]:
     return dict(counts)
 
 
-class _Held(Mapping[str, V]):
+class _Held(Mapping[Any, V]):
     """A mapping of results. It equals every mapping with the same items."""
 
-    _held: Mapping[str, V]
+    _held: Mapping[Any, V]
 
-    def __getitem__(self, key: str) -> V:
+    def __getitem__(self, key: Any) -> V:
         return self._held[key]
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(self._held)
 
     def __len__(self) -> int:
@@ -298,18 +370,21 @@ class _Held(Mapping[str, V]):
 @frozen(repr=False, eq=False)
 class CountsBy(_Held[int]):
     """
-    A mapping from each label of a partition to its count; `print` draws it as bars.
+    A mapping from each label of a partition to its count; `print` draws it as bars, or pairs of labels as a grid.
 
     `dict(counts)` is plain data. The object equals every mapping with the same items, except the counts of another
     project.
     """
 
     project_id: str
-    _held: dict[str, int] = field(converter=_copy)
+    """The project's id."""
+    _held: dict[Any, int] = field(converter=_copy)
     disjoint: bool = True
     """Whether no session is in two parts, as far as the partition knows."""
     whole: int = field(default=Factory(lambda self: sum(self.values()), takes_self=True), kw_only=True)
     """The sessions that were divided, each counted once. Default: the sum of the counts."""
+    project_name: str | None = field(default=None, kw_only=True)
+    """The project's name, if a `Project` was given."""
 
     @property
     def total(self) -> int:
@@ -322,20 +397,18 @@ class CountsBy(_Held[int]):
 
     def rows(self) -> list[dict[str, Any]]:
         """
-        A dict for each label, for pandas and csv: `project_id`, `label`, `total_count`, and `share`.
+        A dict for each label, for pandas and csv: `project_id`, `project_name`, `label`, `total_count`, and `share`.
 
-        A share is from 0 to 1 of the total.
+        A share is from 0 to 1 of the total. With two dimensions, each dict also has the pair of `labels`.
         """
         total = self.total or 1
-        return [
-            {
-                "project_id": self.project_id,
-                "label": label,
-                "total_count": count,
-                "share": count / total,
-            }
-            for label, count in self.items()
-        ]
+        rows: list[dict[str, Any]] = []
+        for label, count in self.items():
+            row = {"project_id": self.project_id, "project_name": self.project_name, "label": label}
+            if isinstance(label, tuple):
+                row |= {"label": display.label_text(cast("object", label)), "labels": label}
+            rows.append({**row, "total_count": count, "share": count / total})
+        return rows
 
     def change_from(self, earlier: "CountsBy") -> list[dict[str, Any]]:
         """
@@ -376,10 +449,10 @@ class CountsBy(_Held[int]):
         return f"<CountsBy: {some(len(self), 'label')}, total {self.total:,}>"
 
     def __str__(self) -> str:
-        return display.chart([*self.items()], total=self.total)
+        return display.counts_text(self, self.total)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_chart(("label", "sessions"), [*self.items()], f"total {self.total:,}", self.total)
+        return display.counts_html(self, self.total)
 
 
 @final
@@ -420,13 +493,24 @@ class CountsTable(_Held[CountsBy]):
         return f"<CountsTable: {some(len(self), 'project')}, total {self.total:,}{failed}>"
 
     def __str__(self) -> str:
-        return display.chart(self._totals(), total=self.total)
+        return display.grid(self._cells())
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_chart(("project id", "sessions"), self._totals(), repr(self)[1:-1], self.total)
+        return display.html_grid(self._cells(), repr(self)[1:-1])
 
-    def _totals(self) -> list[tuple[str, int | None]]:
-        return [(project_id, counts.total) for project_id, counts in self.items()]
+    def _cells(self) -> dict[tuple[str, str], int]:
+        """The count of each label by project, and the project's total."""
+        cells: dict[tuple[str, str], int] = {}
+        total = "total"
+        while any(total in map(display.label_text, counts) for counts in self.values()):
+            total = f"({total})"
+        for project_id, counts in self.items():
+            project = counts.project_name or project_id
+            while (project, total) in cells:  # two projects can have the same name
+                project = f"{project} {project_id}"
+            cells[project, total] = counts.total
+            cells |= {(project, display.label_text(label)): count for label, count in counts.items()}
+        return cells
 
 
 def _errors_of(results: Iterable[CountResult]) -> tuple[GalileoError, ...]:

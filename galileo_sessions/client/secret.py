@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Generic, TypeVar, cast, final
 from urllib.parse import quote, quote_plus
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
@@ -49,6 +50,24 @@ class Secret(Generic[T_co]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Secret, (self._value,)
+
+
+def hidden(value: str | Secret[str]) -> Secret[str]:
+    """The text as a Secret, unless it is one already."""
+    return value if isinstance(value, Secret) else Secret(value)
+
+
+def flat(argument: Secret[T | Secret[T] | None]) -> Secret[T] | None:
+    """A hidden argument, which can be a Secret itself, as one Secret; None if nothing was given."""
+    value = argument.reveal()
+    if value is None or isinstance(value, Secret):
+        return cast("Secret[T] | None", value)
+    return Secret(value)
+
+
+def kind_of(secret: Secret[object]) -> str:
+    """What was given in place of text, for a message: its type, because the value can hold a secret."""
+    return "" if isinstance(secret.reveal(), str) else f", got {type(secret.reveal()).__name__}"
 
 
 def from_environment(name: str) -> Secret[str] | None:

@@ -2,6 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from inspect import iscoroutinefunction
+from math import inf
+from types import NoneType
 from typing import Any, TypeAlias
 
 from attrs import Attribute, Factory, field, frozen
@@ -17,7 +21,10 @@ That is about how long people stay attentive while they wait (Miller 1968, Niels
 a failover of a few seconds, and is less than the 30 s after which most gateways in front of the caller give up.
 """
 DAY = 86_400  # seconds; no setting is longer
+_LONGEST = 10**9  # seconds of a timeout; the event loop's clock can't be compared with a number of 400 digits
 
+Seconds: TypeAlias = float | timedelta
+"""A length of time: seconds, or a `timedelta`."""
 _Validator: TypeAlias = Callable[[object, "Attribute[Any]", Any], None]
 
 
@@ -33,9 +40,14 @@ def _whole(most: int) -> _Validator:
     return _range(f"a whole number from 1 to {most:,}", lambda value: type(value) is int and 1 <= value <= most)
 
 
-def _is_seconds(value: object) -> bool:
-    """Whether it is a number from 0 to a day; NaN isn't."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= DAY
+def _is_seconds(value: object, most: float = DAY) -> bool:
+    """Whether it is a number from 0 to `most`; NaN isn't."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
+
+
+def _in_seconds(value: Seconds) -> float:
+    """The seconds of a timedelta; the value itself if it is none."""
+    return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 _requests = _whole(10_000)
@@ -79,6 +91,8 @@ class Retry:
     """
     How often and how patiently to try again. Counting changes nothing, so repeating a request is safe.
 
+    Seconds can be given as a `timedelta`.
+
     Raises:
         ConfigurationError: if a number is out of its range.
     """
@@ -86,14 +100,14 @@ class Retry:
     attempts: int = field(default=4, validator=_whole(20))
     """Attempts for one count if only that count fails, 1 to 20. A failure that other counts share costs less, or
     nothing. 1 means that nothing is sent twice."""
-    backoff: float = field(default=0.25, validator=_seconds)
+    backoff: float = field(default=0.25, converter=_in_seconds, validator=_seconds)
     """The most seconds that the second retry waits; the first doesn't wait. The bound grows with each attempt spent,
     and each wait is random, from 0 up to the bound."""
-    max_backoff: float = field(default=8.0, validator=_seconds)
+    max_backoff: float = field(default=8.0, converter=_in_seconds, validator=_seconds)
     """The most seconds that any retry waits, unless a Retry-After is longer."""
-    max_retry_after: float = field(default=60.0, validator=_seconds)
+    max_retry_after: float = field(default=60.0, converter=_in_seconds, validator=_seconds)
     """The longest Retry-After to wait for, in seconds. With a longer one, the count fails; its error has the time."""
-    patience: float = field(default=90.0, validator=_seconds)
+    patience: float = field(default=90.0, converter=_in_seconds, validator=_seconds)
     """Seconds for which a fan-out waits for a service that refuses everything. A single `count` has 10 s, or the time
     that its `timeout=` gives."""
 
@@ -101,42 +115,67 @@ class Retry:
 @frozen
 class Timeouts:
     """
-    How long one attempt may take; a whole call has `timeout=`.
+    How long one attempt may take, in seconds or as a `timedelta`; a whole call has `timeout=`.
 
     Raises:
         ConfigurationError: unless each is more than 0 and at most a day.
     """
 
-    connect: float = field(default=10.0, validator=_timeout)
+    connect: float = field(default=10.0, converter=_in_seconds, validator=_timeout)
     """
     Seconds until a connection is ready, including all addresses of the host, the proxy and TLS; with a session of your
     own, also the wait for a place in its pool.
     """
-    attempt: float = field(default=30.0, validator=_timeout)
+    attempt: float = field(default=30.0, converter=_in_seconds, validator=_timeout)
     """Seconds from the permit until the last byte."""
 
 
-def check_settings(timeouts: object, retry: object, limits: object) -> None:
+_ARGUMENTS: dict[str, tuple[Any, str]] = {
+    "timeouts": (Timeouts, "Timeouts(...)"),
+    "retry": (Retry, "Retry(...)"),
+    "limits": (Limits, "Limits(...)"),
+    "check": (bool | None, "True, False or None"),
+    **dict.fromkeys(("trust_env", "ordered", "fail_fast"), (bool, "True or False")),
+    **dict.fromkeys(("on_attempt", "on_progress"), ((Callable, NoneType), "a function")),
+}
+
+
+def check_arguments(**arguments: object) -> None:
     """
-    Checks the settings of a client.
+    Checks the types of arguments by their names.
 
     Raises:
-        ConfigurationError: if one has the wrong type.
+        ConfigurationError: if one has another type, or is a coroutine function, whose coroutines nothing would await.
     """
-    for name, value, kind in (("timeouts", timeouts, Timeouts), ("retry", retry, Retry), ("limits", limits, Limits)):
+    for name, value in arguments.items():
+        kind, words = _ARGUMENTS[name]
         if not isinstance(value, kind):
-            expected = kind.__name__
-            raise ConfigurationError(f"{name} must be a {expected}, got {brief(value)}. Write {expected}(...)")
+            raise ConfigurationError(f"{name} must be {words}, got {brief(value)}")
+        if iscoroutinefunction(value):
+            shown = getattr(value, "__qualname__", type(value).__name__)  # the repr of a partial has its arguments
+            raise ConfigurationError(f"{name} must be a plain function, got the coroutine function {shown}")
 
 
-def check_call(timeout: object, concurrency: object = None) -> None:
+def as_seconds(timeout: Seconds) -> float:
     """
-    Checks the numbers of a call; None stands for no limit.
+    The seconds of a call's `timeout`.
 
     Raises:
-        ConfigurationError: if one is 0 or less, or isn't a number.
+        ConfigurationError: if it is 0 or less, too long for a clock, or neither a number nor a `timedelta`.
     """
-    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):  # or NaN
-        raise ConfigurationError(f"timeout must be more than 0 seconds, got {brief(timeout)}")
-    if concurrency is not None and not (isinstance(concurrency, int) and concurrency > 0):
+    seconds = _in_seconds(timeout)
+    if _is_seconds(seconds, inf) and seconds > 0 and not _LONGEST < seconds < inf:
+        return min(float(_LONGEST), seconds)
+    words = f"seconds or a timedelta, more than 0 and at most {_LONGEST:,} s"
+    raise ConfigurationError(f"timeout must be {words}, got {brief(timeout)}. Write timeout=30, or None for no limit")
+
+
+def check_concurrency(concurrency: object) -> None:
+    """
+    Checks how many targets are counted at once; None stands for the client's limit.
+
+    Raises:
+        ConfigurationError: if it isn't a whole number, 1 or more.
+    """
+    if concurrency is not None and not (type(concurrency) is int and concurrency > 0):
         raise ConfigurationError(f"concurrency must be a whole number, 1 or more, got {brief(concurrency)}")

@@ -23,7 +23,11 @@ Pulling. If the source is a generator, the task that pulls it also closes it, be
 variables inside a generator belong to one task. Plain iterators are pulled in the same way.
 
 Workers. The feeder starts one with each target while fewer than `concurrency` are at work, so three targets don't start
-256 tasks. A worker ends when no query is left.
+256 tasks. A worker ends when nothing is left to count.
+
+Parts. With a breakdown, a target is a job of several counts. The counts that follow from its whole, or from a part, are
+made before those of later targets, so that few jobs are incomplete at a time. The result is delivered with the last of
+them.
 
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
 for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
@@ -39,22 +43,23 @@ block. After a cancellation no request starts, even if the source swallows the c
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext
 from inspect import isgenerator
 from typing import Any, Self, TypeAlias, cast
-from uuid import UUID
 
-from attrs import define, field
+from attrs import Factory, define, evolve, field
 
+from galileo_sessions.client.breakdown import WHOLE, Breakdown, Key
 from galileo_sessions.client.columns import ColumnChecks, Zeros
 from galileo_sessions.client.flow.queue import Queue
-from galileo_sessions.client.query import CountQuery, narrowed
-from galileo_sessions.client.request import Count, call_back
-from galileo_sessions.client.results import CountReport, CountResult, OnProgress, Progress
+from galileo_sessions.client.projects import ProjectId
+from galileo_sessions.client.query import CountQuery
+from galileo_sessions.client.request import Attempts, Count, call_back
+from galileo_sessions.client.results import CountReport, CountResult, OnProgress, Progress, ProjectCounts
 from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
 
-Target: TypeAlias = CountQuery | UUID | str
+Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 
 
@@ -72,6 +77,33 @@ class _Join(asyncio.Future[None]):
         return False
 
 
+@define(eq=False)
+class _Job:
+    """The counts of one target."""
+
+    index: int
+    target: Target
+    started: float = 0.0
+    pending: int = 1
+    """How many counts are still to come."""
+    results: dict[Key, CountResult] = Factory(dict[Key, CountResult])
+    """By the keys of the breakdown."""
+
+    def result(self, breakdown: Breakdown, now: float) -> CountResult:
+        """The result of the target, once all its counts are there."""
+        whole = self.results[WHOLE]
+        parts = ProjectCounts(breakdown, self.results)
+        error = next(iter(parts.errors), None)
+        return evolve(
+            whole,
+            total_count=parts.total if error is None else None,
+            error=error,
+            attempts=tuple([attempt for result in self.results.values() for attempt in result.attempts]),
+            elapsed=now - self.started,
+            parts=parts,
+        )
+
+
 @define(eq=False, repr=False, slots=False)
 class CountStream:
     """
@@ -84,7 +116,7 @@ class CountStream:
     """
 
     _targets: Targets = field(alias="targets")
-    _template: CountQuery = field(alias="template")
+    _breakdown: Breakdown = field(alias="breakdown")
     _count: Count = field(alias="count")
     _queue: Queue = field(alias="queue")
     _concurrency: int = field(alias="concurrency")
@@ -97,10 +129,12 @@ class CountStream:
 
     def __attrs_post_init__(self) -> None:
         self._total = _length(self._targets)
+        self._is_plain = self._breakdown.is_plain
         self._started: float | None = None
         self._ended: float | None = None
         self._deadline: float | None = None
-        self._queries: deque[tuple[int, CountQuery]] = deque()
+        self._queries: deque[_Job] = deque()  # the targets that were pulled
+        self._following: deque[tuple[_Job, Iterator[Key]]] = deque()  # parts of the targets under way
         self._results: deque[CountResult] = deque()
         self._wanted = asyncio.Event()  # more queries; the feeder waits for it
         self._waiting: deque[asyncio.Future[None]] = deque()  # a consumer waits for each
@@ -110,6 +144,7 @@ class CountStream:
         self._failure: BaseException | None = None
         self._aborted = False
         self._pulled = self._delivered = self._done = self._failed = self._taken = self._working = 0
+        self._extra = 0  # counts beyond the first of each target
 
     @property
     def progress(self) -> Progress:
@@ -117,10 +152,8 @@ class CountStream:
         elapsed = 0.0
         if self._started is not None:
             elapsed = (self._ended or asyncio.get_running_loop().time()) - self._started
-        flow = self._queue.flow
-        return Progress(
-            self._done, self._failed, self._total, in_flight=flow.in_flight, elapsed=elapsed, **flow.state()
-        )
+        flow, total = self._queue.flow, None if self._total is None else self._total + self._extra
+        return Progress(self._done, self._failed, total, in_flight=flow.in_flight, elapsed=elapsed, **flow.state())
 
     async def __aenter__(self) -> Self:
         if self._started is not None:
@@ -224,11 +257,10 @@ class CountStream:
                 while (target := await anext(source, _END)) is not _END:
                     if self._aborted:  # pragma: no cover  # swallowed the cancellation, after which 3.11 can't trace
                         break
-                    self._queries.append((self._pulled, self._query(target)))
+                    job = _Job(self._pulled, target)
                     self._pulled += 1
-                    if self._working < self._concurrency:
-                        self._working += 1
-                        self._spawn(self._work())
+                    self._queries.append(job)
+                    self._start_workers(1)
                     if not self._has_room():
                         self._wanted.clear()  # it may have been set while there was room
                         _ = await self._wanted.wait()
@@ -243,11 +275,6 @@ class CountStream:
         if 2 * len(self._queries) <= self._concurrency and self._has_room():
             self._wanted.set()
 
-    def _query(self, target: Target) -> CountQuery:
-        if isinstance(target, CountQuery):
-            return narrowed(target, self._template)
-        return self._template.for_project(target)
-
     def _too_late(self) -> DeadlineExceededError:
         return DeadlineExceededError(
             f"timeout= ran out before the targets ended. The {self._pulled:,} that were pulled by then have a result; "
@@ -258,26 +285,78 @@ class CountStream:
 
     async def _work(self) -> None:
         clock = asyncio.get_running_loop().time
-        while self._queries and not self._aborted:
-            index, query = self._queries.popleft()
-            self._wake_feeder()
+        while not self._aborted and (following := self._next()) is not None:
+            job, key = following
             started = clock()
+            query: CountQuery | None = None
             total: int | None = None
             error: GalileoError | None = None
+            attempts: Attempts = ()
             try:
+                query = self._breakdown.query(key, job.target)
                 total, attempts = await self._count(query, self._deadline, False)
             except GalileoError as problem:
                 if self._fail_fast or isinstance(problem, AuthenticationError):
                     self._abort(problem)
                     return
                 error, attempts = problem.with_traceback(None), problem.attempts  # a traceback keeps its frames alive
-            self._deliver(CountResult(index, query, total, error, attempts, clock() - started))
+            result = CountResult(job.index, job.target, query, total, error, attempts, clock() - started)
+            self._add(job, key, result)
         self._working -= 1
 
-    def _deliver(self, result: CountResult) -> None:
+    def _next(self) -> tuple["_Job", Key] | None:
+        """What to count next: a part of a target that is under way, or else the next target."""
+        while self._following:
+            job, keys = self._following[0]
+            key = next(keys, None)
+            if key is not None:
+                return job, key
+            self._following.popleft()
+        if not self._queries:
+            return None
+        job = self._queries.popleft()
+        job.started = asyncio.get_running_loop().time()
+        self._wake_feeder()
+        first, *others = self._breakdown.first
+        if others and self._breakdown.takes(job.target):
+            self._follow(job, others)
+        return job, first
+
+    def _follow(self, job: "_Job", keys: Sequence[Key]) -> None:
+        """Has these counts of a target made, before those of later targets."""
+        job.pending += len(keys)
+        self._extra += len(keys)
+        self._following.append((job, iter(keys)))
+        self._start_workers(len(keys))
+
+    def _start_workers(self, most: int) -> None:
+        for _ in range(min(most, self._concurrency - self._working)):
+            self._working += 1
+            self._spawn(self._work())
+
+    def _add(self, job: "_Job", key: Key, result: CountResult) -> None:
+        """Adds a count of a target; delivers the target's result if it was the last one."""
         self._done += 1
         self._failed += result.error is not None
-        self._zeros.add(result.query, result.total_count)
+        if result.query is not None:
+            self._zeros.add(result.query, result.total_count)
+        if self._is_plain:
+            self._deliver(result)
+        else:
+            self._add_part(job, key, result)
+        if self._on_progress is not None:
+            call_back("on_progress", self._on_progress, self.progress)
+
+    def _add_part(self, job: "_Job", key: Key, result: CountResult) -> None:
+        job.results[key] = result
+        job.pending -= 1
+        following = self._breakdown.following.get(key)
+        if following and result.total_count:
+            self._follow(job, following)
+        if not job.pending:
+            self._deliver(job.result(self._breakdown, asyncio.get_running_loop().time()))
+
+    def _deliver(self, result: CountResult) -> None:
         if self._early is None:
             self._offer(result)
         else:
@@ -285,8 +364,6 @@ class CountStream:
             while (following := self._early.pop(self._delivered, None)) is not None:
                 self._offer(following)
                 self._delivered += 1
-        if self._on_progress is not None:
-            call_back("on_progress", self._on_progress, self.progress)
 
     def _offer(self, result: CountResult) -> None:
         self._results.append(result)

@@ -122,7 +122,7 @@ class Transport:
         The response to a POST.
 
         Args:
-            path: The path below the base URL, encoded, beginning with a slash.
+            path: The path below the base URL, encoded, beginning with a slash; it can have a query.
             body: The request body.
             headers: All headers of the request, including the credentials.
             until: When the attempt ends, on the loop's clock.
@@ -135,7 +135,10 @@ class Transport:
         session = self._open_session()
         seconds = until - asyncio.get_running_loop().time()
         timeout = self._timeout if self._timeouts.attempt - seconds < _SOON else self._timeout_of(seconds)
+        path, _, query = path.partition("?")
         url = self._url.with_path(self._path + path, encoded=True)
+        if query:
+            url = url.with_query(query)
 
         def send(content: Body) -> Awaitable[aiohttp.ClientResponse]:  # unlike a partial's, its repr has no headers
             return session.post(
@@ -311,6 +314,8 @@ def _reason(error: Exception) -> str:
 
 
 def _check_injected(session: aiohttp.ClientSession) -> None:
+    if not isinstance(session, aiohttp.ClientSession):
+        raise errors.ConfigurationError(f"session must be an aiohttp.ClientSession, got {brief(session)}")
     if session.auth is not None or "Authorization" in session.headers:
         raise errors.ConfigurationError(
             "the session given as session= has its own credentials. Remove them there, and pass auth= here"

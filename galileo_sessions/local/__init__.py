@@ -7,7 +7,7 @@ A local Galileo: a server on loopback that counts sessions in memory, for develo
 """
 
 from galileo_sessions.local.records import load_sessions
-from galileo_sessions.local.sample import sample_sessions
+from galileo_sessions.local.sample import sample_names, sample_sessions
 from galileo_sessions.local.server import LocalGalileo
 
-__all__ = ["LocalGalileo", "load_sessions", "sample_sessions"]
+__all__ = ["LocalGalileo", "load_sessions", "sample_names", "sample_sessions"]

@@ -1,4 +1,4 @@
-"""The endpoints that Galileo's SDKs call before they count: the user, and the sessions' projects and log streams."""
+"""The endpoints that clients call before they count: the user, the projects, and the sessions' log streams."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 from aiohttp import web
 from attrs import frozen
 
-from galileo_sessions.local.schema import Path, RequestError, validated
+from galileo_sessions.local.schema import PageQuery, Path, ProjectsBody, RequestError, decoded, validated
 
-_KIND = "gen_ai"  # the type of all projects
+PREFIXES = ("", "/v2", "/public/v2")  # of the endpoints that this package calls
+_KIND = "gen_ai"  # of all projects
 _PROJECT = "/projects/{project_id}"
 _HEALTH = {"api_version": "local", "message": "healthy", "version": "local"}
 _TIMES = {"created_at": "2026-04-02T00:00:00+00:00", "updated_at": "2026-04-02T00:00:00+00:00"}
@@ -26,10 +27,12 @@ _USER = {
 
 @frozen
 class Pages:
-    """The handlers of GET requests."""
+    """The handlers of requests for anything but counts, columns and tokens."""
 
     sessions: Mapping[str, Sequence[Mapping[str, object]]]
-    """The sessions by project."""
+    """The sessions of each project."""
+    names: Mapping[str, str]
+    """The projects' names; some have none."""
     email: str
     """The user's email address."""
     check: Callable[[web.Request], None]
@@ -45,6 +48,7 @@ class Pages:
             self._route(_PROJECT, lambda request: self._described(self._project_id(request))),
             self._route(f"{_PROJECT}/log_streams", self._streams),
             self._route(f"{_PROJECT}/log_streams/paginated", self._streams_page),
+            *[web.post(f"{prefix}/projects/paginated", self._projects_page) for prefix in PREFIXES],
         ]
 
     def _route(self, path: str, page: Callable[[web.Request], object]) -> web.RouteDef:
@@ -55,12 +59,23 @@ class Pages:
         return web.get(path, answer, allow_head=False)
 
     def _projects(self, request: web.Request) -> list[dict[str, Any]]:
-        """All projects, or those with a name and a type."""
+        """All projects, or those of a name and a type; one without a name is found by its id."""
         name = request.query.get("project_name")
         kind = request.query.get("type", request.query.get("project_type", _KIND))
         if kind != _KIND:
             return []
-        return [self._described(project_id) for project_id in self.sessions if name in (None, project_id)]
+        return [self._described(each) for each in self.sessions if name in (None, self.names.get(each, each))]
+
+    async def _projects_page(self, request: web.Request) -> web.Response:
+        """Some of the projects, always in the same order."""
+        self.check(request)
+        body = decoded(await request.read(), request.content_type)
+        page = validated(query=(PageQuery, {**request.query}), body=(ProjectsBody, body))["query"]
+        end = page["starting_token"] + page["limit"]
+        projects = [self._described(project_id) for project_id in [*self.sessions][page["starting_token"] : end]]
+        more = end < len(self.sessions)
+        following = {"paginated": more, "next_starting_token": end if more else None}
+        return web.json_response({"projects": projects, **page, **following})
 
     def _streams(self, request: web.Request) -> list[dict[str, Any]]:
         """Log streams, named after their ids; the first is `default`, because SDKs expect each project to have one."""
@@ -85,9 +100,9 @@ class Pages:
         return project_id
 
     def _described(self, project_id: str) -> dict[str, Any]:
-        """A project. Sessions don't hold its name, so the id stands for it."""
+        """A project. Its name is null unless the server was given one, since sessions don't have it."""
         creator = {"created_by": _USER_ID, "created_by_user": {"id": _USER_ID, "email": self.email}}
-        return {"id": project_id, "name": project_id, "type": _KIND, "runs": [], **creator, **_TIMES}
+        return {"id": project_id, "name": self.names.get(project_id), "type": _KIND, "runs": [], **creator, **_TIMES}
 
 
 async def _healthcheck(_: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Sessions to count: a fixed sample."""
+"""Sessions to count, and the names of their projects: a fixed sample."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ _SUBJECTS = {
     "shopping": "a good camera, express delivery, a gift box, a refund for shoes, an extended warranty",
     "energy": "a heat pump, solar panels, a fixed tariff, a tariff refund, the fuse box",
 }
+_NAMES = (
+    *("Support chatbot", "Travel planner", "Code assistant", "Pharmacy helpdesk", "Legal guide", "Recipe finder"),
+    *("Banking assistant", "Homework tutor", "Fitness coach", "Garden adviser", "Shopping guide", "Energy adviser"),
+)
+_PROJECT_IDS = [f"{0x74AEC44E + i * 0x0A1B2C3D:x}-ec21-4c9f-a3e2-b2ab2b81b4db" for i in range(len(_NAMES))]
 _QUESTIONS = (
     "Can you explain {}?",
     "What do I need to know about {}?",
@@ -63,14 +68,18 @@ def sample_sessions(last_day: date = _LAST_DAY) -> list[dict[str, object]]:
     start = datetime(last_day.year, last_day.month, last_day.day, tzinfo=UTC) - timedelta(days=89)
     rng = Random(20260630)  # noqa: S311  # a sample has to be the same each time
     sessions: list[dict[str, object]] = []
-    for i, (subject, topics) in enumerate(_SUBJECTS.items()):
-        project_id = f"{0x74AEC44E + i * 0x0A1B2C3D:x}-ec21-4c9f-a3e2-b2ab2b81b4db"  # the first is the one in the docs
+    for project_id, (subject, topics) in zip(_PROJECT_IDS, _SUBJECTS.items(), strict=True):
         scopes = [(name, _uuid(rng)) for name in ("log_stream_id", "log_stream_id", *SCOPE)]
         for _ in range(120 + _below(rng, 250)):
             scope, scope_id = _pick(rng, scopes)
             session = _session(rng, start, subject, _pick(rng, topics.split(", ")))
             sessions.append({"project_id": project_id, scope: scope_id, **session})
     return sessions
+
+
+def sample_names() -> dict[str, str]:
+    """The names of the sample's projects by id, such as "Support chatbot"; for `LocalGalileo(names=...)`."""
+    return dict(zip(_PROJECT_IDS, _NAMES, strict=True))
 
 
 def _session(rng: Random, start: datetime, subject: str, topic: str) -> dict[str, object]:

@@ -161,6 +161,17 @@ class ColumnsBody(Scope):
     end_time: Time | None = None
 
 
+class PageQuery(BaseModel):
+    starting_token: Annotated[int, Field(ge=0)] = 0
+    limit: Annotated[int, Field(ge=1, le=1_000)] = 100
+
+
+class ProjectsBody(BaseModel):
+    """Filters would be ignored, so they are refused."""
+
+    filters: Annotated[list[Any], Field(max_length=0)] = []
+
+
 class Login(BaseModel):
     username: str
     password: str
@@ -172,7 +183,7 @@ class KeyLogin(BaseModel):
 
 def validated(**parts: tuple[type[BaseModel], object]) -> dict[str, Any]:
     """
-    The parts of a request, `path` and `body`, as plain data.
+    The parts of a request, such as `path` and `body`, as plain data.
 
     Raises:
         RequestError: with pydantic's errors, which repeat the input, as the service's do.

@@ -12,6 +12,7 @@ from support.terminal import check
 
 from galileo_sessions import Col, ColumnCatalog, CountQuery, matches
 from galileo_sessions.cli.options import Refused, read_breakdown
+from galileo_sessions.client.breakdown import PREVIOUS, UNFILTERED, WHOLE
 
 MONTHS = ("--by", "created_at:month", "--since", "2026-04-01", "--until", "2026-07-01")
 BINS = "score:1,3"
@@ -20,15 +21,22 @@ NOW = datetime(2026, 5, 20, 10, 30, tzinfo=UTC)
 CREATED = Col.date("created_at")
 
 
-def read(by=None, since=None, until=None, tz="UTC", *, now=NOW, columns=ColumnCatalog.of, **more):
+def read(by=None, since=None, until=None, tz="UTC", *, now=NOW, columns=None, **more):
     """What the options of a count without a filter divide it into."""
-    options = {"by": by, "since": since, "until": until, "tz": tz, "time_column": None, "compare": None, **more}
+    given = () if by is None else (by,) if isinstance(by, str) else by
+    options = {"by": given, "since": since, "until": until, "tz": tz, "time_column": None, "compare": None, **more}
     return read_breakdown(CountQuery(IDS[0]), now, columns, **{"unfiltered": False, **options})
+
+
+def where(made, key=WHOLE):
+    """The filter of the whole, or of another query."""
+    return made.queries[key].where
 
 
 def parts(*options, **more):
     """The filters of the parts by their labels."""
-    return {label: part.where for label, part in read(*options, **more).parts.items()}
+    made = read(*options, **more)
+    return {label: where(made, (label,)) for dimension in made.dimensions for label in dimension}
 
 
 def expected(project: str) -> dict[str, int]:
@@ -64,8 +72,8 @@ async def test_parts_as_a_table_in_a_pipe(server, run):
     assert [row.split() for row in rows] == [
         [label, str(n), f"{n / COUNTS[IDS[0]]:.1%}"] for label, n in expected(IDS[0]).items()
     ]
-    await run("count", IDS[0], "--by", BINS, "--where", WHERE)
-    assert server.requests[-2].where == (Col("score") > 3) & Col.number("score").gte(3)
+    await run("count", IDS[0], "--by", BINS, "--where", WHERE, "--concurrency", "1")
+    assert server.requests[-1].where == (Col("score") > 3) & Col.number("score").gte(3)
 
 
 @pytest.mark.parametrize("show", ["process", "inside"], indirect=True)
@@ -78,6 +86,7 @@ async def test_one_project_is_a_chart_on_a_terminal(show, server):
 
 async def test_several_projects_have_a_chart_each(show, server):
     """Each project has its total and a chart; failures are named."""
+    server.fail_next(200, body={"total_count": 312})
     server.fail_next(400)
     status, written = await show("count", *IDS[:2], *MONTHS, "--concurrency", "1")
     assert status == 1
@@ -87,6 +96,7 @@ async def test_several_projects_have_a_chart_each(show, server):
 async def test_a_part_that_fails_is_told_with_its_label(server, run):
     """A part that fails is named in each format and on stderr; the other parts are counted."""
     for output in ("table", "csv", "json"):
+        server.fail_next(200, body={"total_count": 312})  # the whole
         server.fail_next(404)
         status, out, err = await run("count", IDS[0], *MONTHS, "--concurrency", "1", "--format", output)
         assert status == 1
@@ -143,7 +153,7 @@ async def test_a_whole_that_fails_has_no_rest(server, run):
         server.fail_next(404)
         options = ("--by", "score:1,3", "--format", "json", "--concurrency", "1")
         done = await run("count", "-", *options, stdin=IDS[0])  # a pipe asks no columns first
-        assert (done.status, "no value" in done.out, '"error"' in done.out) == (1, False, True)
+        assert (done.status, "no value" in done.out, done.out.count('"error"')) == (1, False, 1)
 
 
 async def test_a_project_without_sessions_does_not_decide_the_parts(server, run):
@@ -153,12 +163,17 @@ async def test_a_project_without_sessions_does_not_decide_the_parts(server, run)
         assert (status, [row["project_id"] for row in objects(out)]) == (0, [p for p in projects for _ in range(3)])
     done = await run("count", EMPTY, "--by", "is_complete")
     assert (done.status, "because the project has no columns" in done.err) == (2, True)
+    many = [str(UUID(int=number, version=4)) for number in range(1, 31)]
+    done = await run("count", *many, IDS[0], "--by", "is_complete", "-f", "json")
+    assert (done.status, len(objects(done.out))) == (0, 31 * 3)
+    done = await run("count", EMPTY, "--by", BINS, "-f", "json")
+    assert (done.status, [row["total_count"] for row in objects(done.out)]) == (0, [0] * 4)
 
 
 async def test_columns_of_a_pipe_are_unknown(server, run):
     """A boolean column in --by needs a project before the first count."""
     done = await run("count", "-", "--by", "is_complete", stdin=IDS[0])
-    assert (done.status, "--by 'is_complete' needs PROJECT" in done.err) == (2, True)
+    assert (done.status, "--by 'is_complete' needs PROJECT, or a file of ids or names" in done.err) == (2, True)
 
 
 # ---- periods ---------------------------------------------------------------------------------------------------------
@@ -178,16 +193,15 @@ def test_a_period_needs_no_parts(since, until, start, end):
     """Without --by, --since and --until filter the time column; how long ago is exact."""
     made = Col.date("made")
     counted = read(None, since, until, time_column="made", compare="previous", unfiltered=True)
-    assert counted.whole.where == counted.unfiltered.where == made.gte(start) & made.lt(end)
-    assert counted.previous.where == made.gte(start - (end - start)) & made.lt(start)
+    assert where(counted) == where(counted, UNFILTERED) == made.gte(start) & made.lt(end)
+    assert where(counted, PREVIOUS) == made.gte(start - (end - start)) & made.lt(start)
 
 
 def test_the_last_hours_are_hours_where_clocks_change():
     """Twelve hours are twelve hours in a night in which clocks go back."""
     moment = datetime(2026, 10, 25, 6, tzinfo=ZoneInfo("Europe/Berlin"))
-    assert read(None, "12h", None, "Europe/Berlin", now=moment).whole.where == CREATED.gte(
-        datetime(2026, 10, 24, 17, tzinfo=UTC)
-    ) & CREATED.lt(moment)
+    made = read(None, "12h", None, "Europe/Berlin", now=moment)
+    assert where(made) == CREATED.gte(datetime(2026, 10, 24, 17, tzinfo=UTC)) & CREATED.lt(moment)
 
 
 async def test_a_period_is_counted(server, run):
@@ -196,9 +210,10 @@ async def test_a_period_is_counted(server, run):
     options = ("--since", "2026-06-01", "--until", "2026-07-01")
     _, out, _ = await run("count", IDS[0], *options, "--format", "json")
     assert objects(out)[0]["total_count"] == expected(IDS[0])["2026-06"]
-    await run("count", IDS[0], *options, "--by", "score:3")
-    assert server.requests[0].where == server.requests[-1].where == june
-    assert server.requests[1].where == june & (Col("score") < 3)
+    await run("count", IDS[0], *options, "--by", "score:3", "--concurrency", "1")
+    first, whole, below, _ = server.requests
+    assert first.where == whole.where == june
+    assert below.where == june & (Col("score") < 3)
     await run("count", IDS[0], "--until", "2026-06-01", "--time-column", "made")
     assert server.requests[-1].where == Col.date("made").lt("2026-06-01T00:00:00Z")
 
@@ -256,7 +271,7 @@ def test_times_can_be_relative(options, start, end):
     by, _, _, tz = options
     make = getattr(CREATED, f"{by.partition(':')[2]}s")
     partition = make(start, end, tz=ZoneInfo(tz))
-    assert (parts(*options), read(*options).whole.where) == (dict(partition), partition.whole)
+    assert (parts(*options), where(read(*options))) == (dict(partition), partition.whole)
 
 
 @pytest.mark.parametrize(("now", "hours"), [("03:30+01:00", "2"), ("02:30+01:00", "1"), ("02:30+02:00", "0")])
@@ -283,19 +298,19 @@ def test_edges_make_bins():
         ("done", Col.boolean("done").values()),
     ):
         since = "1d" if "day" in by else None
-        assert dict(parts(by, since, columns=lambda: COLUMNS)) == dict(partition)
+        assert dict(parts(by, since, columns=COLUMNS)) == dict(partition)
 
 
 def test_a_rest_has_a_label_of_its_own():
     """A value can be `other`; then the rest is in brackets. A boolean column ends with the sessions without a value."""
     for by, rest in (("a:x", "other"), ("a:other", "(other)"), ("a:other,(other)", "((other))"), ("done", "no value")):
-        assert read(by, columns=lambda: ColumnCatalog.of(a="text", done="boolean")).rest == rest
+        assert read(by, columns=ColumnCatalog.of(a="text", done="boolean")).dimensions[0].rest == rest
 
 
 def test_a_period_may_end_far_away():
     """Only --compare needs the period before, which can begin before the year 1."""
     period = CREATED.gte("1000-01-01T00:00Z") & CREATED.lt("9999-12-31T00:00Z")
-    assert read(None, "1000-01-01", "9999-12-31").whole.where == period
+    assert where(read(None, "1000-01-01", "9999-12-31")) == period
     with pytest.raises(Refused, match="the previous period is out of range"):
         read(None, "1000-01-01", "9999-12-31", compare="previous")
 
@@ -317,12 +332,14 @@ async def test_zeros_with_a_rest_explain_themselves(server, run):
     ("by", "since", "tz", "error", "message"),
     [
         (BINS, "2027-01-01", "UTC", Refused, "--since must be before --until, got 2027-01-01"),
-        ("created_at:day", None, "UTC", click.UsageError, "as in --by created_at:day --since 30d."),
-        ("day", "1d", "UTC", click.UsageError, "--by COLUMN:UNIT needs a column"),
+        ("a:week", None, "UTC", click.UsageError, "--by a:week needs --since, as in --by a:week --since 30d."),
+        ("day", "1d", "UTC", click.UsageError, "--by day needs a column, as in --by created_at:day --since 30d."),
+        (("done", "score:1", "tags:x"), None, "UTC", click.UsageError, "--by can be given twice, not more often."),
         ("done:maybe", None, "UTC", click.UsageError, "or a boolean column such as is_complete."),
         ("made", None, "UTC", click.UsageError, "--by 'made' must be COLUMN:UNIT with hour, day, week, month"),
         ("scroe", None, "UTC", Refused, "--by: there is no column 'scroe'; did you mean score?"),
-        ("score:3,1", None, "UTC", Refused, "--by: Col.number('score').bins(Decimal('3'), Decimal('1')): the edges"),
+        ("score:3,1", None, "UTC", Refused, "--by: the edges must ascend, but 1 comes after 3"),
+        (None, "2026-06-31", "UTC", Refused, "--since: '2026-06-31' doesn't exist: June 2026 has 30 days"),
         ("created_at:day", "30s", "UTC", Refused, "--since: '30s' must be a day such as 2026-05-01, a time such as"),
         ("created_at:day", "999999w", "UTC", Refused, "or minutes, hours, days or weeks ago such as 30m"),
         ("created_at:day", "1d", "Mars", Refused, "--tz: unknown time zone 'Mars'. Use, for example,"),
@@ -331,7 +348,7 @@ async def test_zeros_with_a_rest_explain_themselves(server, run):
 def test_a_mistake_in_the_parts_is_explained(by, since, tz, error, message):
     """An error about the parts names the option."""
     with pytest.raises(error) as raised:
-        read(by, since, None, tz, columns=lambda: COLUMNS)
+        read(by, since, None, tz, columns=COLUMNS)
     assert message in str(raised.value)
 
 
@@ -354,3 +371,63 @@ async def test_a_mistake_in_the_parts_ends_with_status_2(server, run):
         status, out, err = await run("count", IDS[0], *options)
         assert (status, out, server.requests) == (2, "", [])
         assert message in err
+
+
+# ---- two dimensions --------------------------------------------------------------------------------------------------
+
+GRID = ("--by", "created_at:month", "--by", "is_complete", "--since", "2026-05-01", "--until", "2026-07-01")
+
+
+async def test_two_dimensions_are_a_grid(show, server):
+    """On a terminal, a line for each first label, and a column for each second label that has sessions."""
+    status, written = await show("count", "Support chatbot", IDS[1], *GRID, "--ordered")
+    assert status == 0
+    check("grid.txt", written)
+
+
+async def test_an_empty_grid_is_not_shown(server, run):
+    """A project without sessions is a line only."""
+    _, out, _ = await run("count", EMPTY, IDS[0], *GRID, "--ordered")
+    first, second, *_ = out.splitlines()
+    assert (first.split(), second.split()) == ([EMPTY, "0"], [IDS[0], "208"])
+
+
+async def test_two_dimensions_for_programs(server, run):
+    """JSON has `labels`, and CSV has `label` and `label2`; together they are the whole."""
+    _, out, err = await run("count", IDS[0], *GRID, "-f", "json")
+    rows = objects(out)
+    assert [row["labels"] for row in rows[:3]] == [["2026-05", "true"], ["2026-05", "false"], ["2026-05", "no value"]]
+    assert "label" not in rows[0]
+    total = sum(expected(IDS[0])[month] for month in ("2026-05", "2026-06"))
+    assert sum(row["total_count"] for row in rows) == total
+    assert err == f"1 project counted (7 requests), {total} sessions\n"
+    _, out, _ = await run("count", IDS[0], *GRID, "-f", "csv")
+    header, first, *_ = csv.reader(out.splitlines())
+    assert header == ["project_id", "label", "label2", "total_count", "error"]
+    assert first == [IDS[0], "2026-05", "true", str(rows[0]["total_count"]), ""]
+
+
+async def test_a_cell_that_fails_is_told_with_its_labels(server, run, tmp_path):
+    """In JSON, and in the file of all failures."""
+    for count in (9, 5):
+        server.fail_next(200, body={"total_count": count})
+    server.fail_next(404)
+    options = ("--by", "score:3", "--by", "num_traces:4", "-f", "json", "--concurrency", "1")
+    status, out, err = await run("count", "-", *options, "--errors", str(tmp_path / "errors"), stdin=IDS[0])
+    assert status == 1
+    failed = [row["labels"] for row in objects(out) if "error" in row]
+    assert failed == [["3 and above", label] for label in ("below 4", "4 and above", "no value")]
+    assert err.startswith(f"{IDS[0]} 3 and above: 404")
+    assert [row["label"] for row in objects((tmp_path / "errors").read_text())] == ["3 and above"]
+
+
+def test_two_dimensions_multiply():
+    """Each dimension keeps its rest. Those of time share the period, which also bounds the unfiltered count."""
+    made = read(("made:month", "done"), "2026-01-01", "2026-03-01", columns=COLUMNS, unfiltered=True)
+    months = Col.date("made").months("2026-01-01", "2026-03-01", tz="UTC")
+    assert made.dimensions == (months, Col.boolean("done").values().with_rest("no value"))
+    assert where(made) == where(made, UNFILTERED) == months.whole
+    made = read(("score:3", "done"), "2026-01-01", columns=COLUMNS, unfiltered=True)
+    assert where(made) == where(made, UNFILTERED) == CREATED.gte("2026-01-01T00:00Z") & CREATED.lt(NOW)
+    with pytest.raises(Refused, match="--by: a partition has at most 10,000 parts"):
+        read(("a:hour", "b:hour"), "30d")

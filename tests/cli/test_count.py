@@ -1,7 +1,9 @@
 """`count` counts projects that arguments, a file or a pipe name, and reports results, failures and totals."""
 
+import asyncio
 import csv
 import json
+import time
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -9,8 +11,8 @@ import pytest
 from support.processes import COUNTS, IDS, MANY, WHERE, Outcome, objects, outcome, process, slow_after
 from support.servers import answers, http, raw_server
 
-from galileo_sessions import Col, CountQuery, dump_filter, dump_query
-from galileo_sessions.cli.options import read_ids
+from galileo_sessions import Col, ColumnCatalog, CountQuery, dump_catalog, dump_filter, dump_query
+from galileo_sessions.cli.targets import Finder
 
 
 async def test_a_table_for_people(server, run):
@@ -80,12 +82,12 @@ async def test_a_saved_query_is_a_filter(server, run, tmp_path):
     await run("count", "--where-json", str(files[0]))
     await run("count", IDS[0], "--where-json", str(files[1]), "-w", 'Col("score") < 4')
     await run("count", IDS[0], "--where-json", str(files[1]), "--by", "score:3")
-    first, second, *_, last = server.requests
+    first, second, whole, *_ = server.requests
     assert first == CountQuery(IDS[1], where, experiment_id=scope)
     assert second == CountQuery(IDS[0], (Col("score") < 4) & leaves[0])
-    assert last == CountQuery(IDS[0], leaves[0])
+    assert whole == CountQuery(IDS[0], leaves[0])
     done = await run("count", "--where-json", str(files[0]), "--experiment", IDS[0])
-    assert (done.status, "but the CountQuery has" in done.err) == (2, True)
+    assert (done.status, "but --where-json has" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -117,22 +119,6 @@ async def test_a_project_given_twice_counts_once(server, run, tmp_path):
         assert done.err.endswith(f"2 projects counted, {total} sessions\n")
 
 
-@pytest.mark.parametrize(
-    ("options", "status", "reason"),
-    [
-        (["--fail-above", "180", "--fail-below", "180"], 0, ""),
-        (["--fail-above", "179"], 3, "180 is above 179\n"),
-        (["--fail-below", "181"], 3, "180 is below 181\n"),
-        (["--fail-above", "57.6%"], 3, "180 of 312 is above 57.6%\n"),
-        (["--fail-above", "57.7%", "--fail-below", "50%"], 0, ""),
-    ],
-)
-async def test_alerts(server, run, options, status, reason):
-    """Beyond a limit, the status is 3, the number still on stdout, and the reason on stderr."""
-    done = await run("count", IDS[0], "-w", WHERE, "-q", "-f", "json", *options)
-    assert done == Outcome(status, f'{{"project_id": "{IDS[0]}", "total_count": 180}}\n', reason)
-
-
 @pytest.mark.parametrize("given", ["arguments", "pipe"])
 async def test_a_filter_is_checked_before_it_is_counted(server, run, given):
     """With --check, a column that isn't there is a failure of each project and not a 0; nothing is counted."""
@@ -146,13 +132,31 @@ async def test_a_filter_is_checked_before_it_is_counted(server, run, given):
     assert server.requests != []
 
 
-async def test_the_first_project_does_not_decide_the_status(server, run):
-    """With --check, a filter that fits one of several projects is a failed count of the others, in any order."""
+async def test_a_project_without_sessions_fits_each_filter(server, run):
+    """With --check, a project that has no columns counts 0, in any order."""
     empty = str(UUID(int=1, version=4))
     for projects in ([IDS[0], empty], [empty, IDS[0]]):
         status, out, err = await run("count", *projects, "--check", "--where", WHERE, "-f", "json")
+        assert (status, err) == (0, "2 projects counted, 180 sessions\n")
+        assert {row["project_id"]: row["total_count"] for row in objects(out)} == {IDS[0]: 180, empty: 0}
+
+
+async def test_the_first_project_does_not_decide_the_status(run, monkeypatch):
+    """With --check, a filter that fits one of several projects is a failed count of the others, in any order."""
+    catalogs = {IDS[0]: ColumnCatalog.of(score="number"), IDS[1]: ColumnCatalog.of(input="text")}
+
+    async def behave(index, writer):
+        head = service.requests[index - 1].split(b"\r\n")[0].decode()
+        found = [dump_catalog(catalog) for project, catalog in catalogs.items() if project in head]
+        writer.write(http(body=json.dumps(found[0])) if "available_columns" in head else http())
+
+    monkeypatch.setenv("GALILEO_API_KEY", "k")
+    for projects in (IDS[:2], IDS[1::-1]):
+        async with raw_server(behave) as service:
+            monkeypatch.setenv("GALILEO_API_URL", service.url)
+            status, out, err = await run("count", *projects, "--check", "--where", WHERE, "-f", "json")
         assert (status, sorted("error" in row for row in objects(out))) == (1, [False, True])
-        assert f"{empty}: " in err
+        assert f"{IDS[1]}: " in err
 
 
 async def test_0_in_all_explains_itself(server, run):
@@ -160,6 +164,7 @@ async def test_0_in_all_explains_itself(server, run):
     server.strict = False
     typo, empty = ("--where", 'Col("scroe") > 3'), str(UUID(int=1, version=4))
     warning = "Warning: the count is 0, and there is no column 'scroe'; did you mean score?\n"
+    warning += "galileo-sessions explain PROJECT --where ... shows what each condition counts\n"
     for projects in (IDS[:2], [empty, IDS[0]], [IDS[0], empty]):  # one without sessions has no columns
         assert (await run("count", *projects, *typo)).err == f"2 projects counted, 0 sessions\n{warning}"
     assert (await run("count", empty, *typo)).err == "1 project counted, 0 sessions\n"
@@ -214,6 +219,42 @@ async def test_timeout_is_for_all_of_it(run, monkeypatch):
     assert err.endswith("1 of 3 projects counted, 2 failed, 100 sessions\n")
 
 
+@pytest.mark.usefixtures("_key")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["bot"],  # the names
+        ["--all"],
+        ["--all", "--by", "is_complete"],
+        [IDS[0], "--by", "is_complete"],  # the columns
+        [IDS[0], "-w", WHERE, "--fail-above", "1"],
+    ],
+)
+async def test_timeout_is_also_for_what_comes_before(run, monkeypatch, options):
+    """For the list of projects and for columns, too."""
+    async with raw_server(slow_after(0)) as server:
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        began = time.monotonic()
+        done = await run("count", *options, "--timeout", "0.3")
+    assert (done.status, "--timeout" in done.err) == (1, True)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.usefixtures("_key")
+async def test_timeout_is_one_for_all_steps(run, monkeypatch):
+    """What finding a name took is missing for the count."""
+    listed = json.dumps({"projects": [{"id": IDS[0], "name": "bot"}], "next_starting_token": None})
+
+    async def behave(index, writer):
+        await asyncio.sleep(0.4)
+        writer.write(http(body=listed if index == 1 else '{"total_count":1}'))
+
+    async with raw_server(behave) as server:
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        done = await run("count", "bot", "--timeout", "0.6")
+    assert (done.status, "DeadlineExceededError" in done.out) == (1, True)
+
+
 async def test_what_an_encoding_lacks_is_escaped(server, monkeypatch):
     """Characters that the output's encoding lacks are escaped."""
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
@@ -238,36 +279,23 @@ async def test_projects_come_from_a_file_or_a_pipe(server, run, tmp_path):
         assert (status, err) == (0, f"3 projects counted, {total} sessions\n")
 
 
-async def test_a_bad_id_is_named_by_its_line(server, run, tmp_path):
-    """In a file before anything is counted; in a pipe, what came before it is counted and printed."""
-    lines = "\n".join([*IDS, *["# none"] * 108, "nope\x1b[31m", "nor this"])
-    (tmp_path / "ids").write_text(lines)
-    status, out, err = await run("count", "--projects-from", str(tmp_path / "ids"), "--format", "json")
-    assert (status, out) == (2, "")
-    assert err.startswith(f"Error: {tmp_path / 'ids'}, line 121: project_id ")
-    status, out, err = await run("count", "--projects-from", "-", "--format", "json", stdin=lines)
-    assert (status, len(objects(out))) == (2, 12)
-    assert err.startswith("stopped; 12 projects counted, ")
-    assert r", line 121: project_id must be a UUID, got 'nope\x1b[31m'" in err
-
-
-async def test_without_an_id_nothing_is_counted(server, run, tmp_path):
+async def test_without_a_project_nothing_is_counted(server, run, tmp_path):
     """An empty file or pipe is an error; so is a file in UTF-16."""
     ids = tmp_path / "ids.txt"
-    for content, problem in ((b"# none\n", "has no project id"), (IDS[0].encode("utf-16"), "can't decode")):
+    for content, problem in ((b"# none\n", "the list of projects is empty"), (IDS[0].encode("utf-16"), "can't decode")):
         ids.write_bytes(content)
         status, _, err = await run("count", "--projects-from", str(ids))
         assert (status, problem in err) == (2, True)
     status, _, err = await run("count", "--projects-from", "-")
-    assert (status, "has no project id" in err) == (2, True)
+    assert (status, "the list of projects is empty" in err) == (2, True)
     assert server.requests == []
 
 
 async def test_a_pipe_that_cannot_be_read_ends_it():
     """A pipe that can't be read raises the operating system's error."""
-    pipe = SimpleNamespace(seekable=lambda: False, fileno=lambda: -1)
+    pipe = SimpleNamespace(fileno=lambda: -1)
     with pytest.raises(OSError, match="Bad file descriptor"):
-        await anext(read_ids(pipe))
+        await anext(await Finder(None).targets(pipe, at_once=False))
 
 
 async def test_a_slow_pipe_stops_nothing(server):

@@ -1,10 +1,12 @@
 """Without arguments, it shows the whole path."""
 
+import re
 import resource
 import subprocess
 import sys
 
 from galileo_sessions import Col, parse_filter
+from galileo_sessions.local import sample_names
 
 README = Col("input").contains("refund") & ~(Col("score") > 3)
 
@@ -20,9 +22,11 @@ async def test_the_demonstration_counts_and_ends(run):
     assert '"filter": {"column_id": "input"' in tree
     assert one.startswith("One project")
     assert everything.startswith("All 12")
-    counts = [int(line.split()[1]) for line in chart]
+    rows = [re.fullmatch(r"(\S.*?) +(\d+)  (█*).?", line).groups() for line in chart]
+    assert [name for name, *_ in rows] == [*sample_names().values()]
+    counts = [int(count) for _, count, _ in rows]
     assert f" {sum(counts)} of " in everything
-    assert all(abs(line.count("█") - count * 16 / max(counts)) < 1 for line, count in zip(chart, counts, strict=True))
+    assert all(abs(len(bar) - int(count) * 35 / max(counts)) < 1 for _, count, bar in rows)
     assert all(len(line) <= 60 for line in (*where, url, one, everything, *chart, last))
     assert "GALILEO_API_KEY" in last
 

@@ -1,23 +1,68 @@
-"""`explain` shows a filter as a drawing and as JSON."""
+"""`explain` shows a filter as a drawing and as JSON, or what each part of it counts in a project."""
 
 import json
 
-from support.processes import IDS
+import pytest
+from support.processes import COUNTS, IDS
+from support.servers import PROJECT, answers, http, raw_server
+from support.terminal import check
 
-from galileo_sessions import Col, dump_filter
+from galileo_sessions import Col, CountQuery, dump_filter, dump_query
+
+BOTH = '(Col("score") > 3) & Col("inputt").contains("x")'
 
 
-async def test_explain_draws_and_measures(server, run):
-    """The drawing, the JSON, size and depth; with --project, whether it fits its columns."""
-    where = 'Col("input").contains("x") & ~Col("score").gt(3)'
-    status, out, err = await run("explain", "--where", where, "--project", IDS[0])
+async def test_explain_draws_and_measures(run):
+    """Without a project, it shows the drawing, the JSON, size and depth, and needs no credentials."""
+    status, out, err = await run("explain", "--where", 'Col("input").contains("x") & ~Col("score").gt(3)')
     drawing, tree, measures = out.split("\n\n")
     assert drawing.splitlines()[1] == "├─ input contains 'x'   text"
     assert json.loads(tree) == dump_filter(Col("input").contains("x") & ~Col("score").gt(3))
-    assert measures == f"size 2, depth 3; fits project {IDS[0]}\n"
-    assert (status, err) == (0, "")
+    assert (status, measures, err) == (0, "size 2, depth 3\n", "")
     status, out, err = await run("explain", "--where-json", "-", stdin=json.dumps(dump_filter(Col("score") > 3)))
     assert out.endswith("size 1, depth 1\n")
-    status, out, err = await run("explain", "--where", 'Col("scor") > 3', "--project", IDS[0])
-    assert (status, out) == (2, "")
-    assert "did you mean score?" in err
+
+
+async def test_the_environment_names_no_project_for_explain(run, monkeypatch):
+    """Nor does a saved query. Without PROJECT, nothing is requested."""
+    monkeypatch.setenv("GALILEO_PROJECT_ID", IDS[0])
+    query = json.dumps(dump_query(CountQuery(IDS[1], Col("score") > 3, experiment_id=PROJECT)))
+    for options in (["-w", "score > 3"], ["--where-json", "-"]):
+        status, out, _ = await run("explain", *options, stdin=query)
+        assert (status, out.splitlines()[0]) == (0, "score > 3   number")
+
+
+async def test_white_space_around_a_project_is_ignored(server, run, monkeypatch):
+    """As an argument and in the environment, for each command."""
+    assert (await run("explain", " Support chatbot ", "-w", "score > 3")).status == 0
+    monkeypatch.setenv("GALILEO_PROJECT_ID", " Support chatbot\n")
+    assert (await run("columns")).out == (await run("columns", f" {IDS[0]}")).out != ""
+
+
+async def test_explain_counts_in_a_project(show, server):
+    """With a project, by id or by name, each part has its count, the count without it, and what doesn't fit."""
+    server.strict = False
+    status, written = await show("explain", "Support chatbot", "-w", BOTH)
+    assert status == 0
+    check("explain.txt", written)
+
+
+async def test_explain_counts_in_a_scope(server, run):
+    """The options of a scope apply to all counts."""
+    status, out, _ = await run("explain", IDS[0], "-w", "score > 3", "--experiment", PROJECT)
+    assert (status, out.split()[-1]) == (0, "0")
+    assert {query.experiment_id for query in server.requests} == {PROJECT}
+    assert COUNTS[IDS[0]] > 0
+
+
+@pytest.mark.usefixtures("_key")
+async def test_explain_shows_counts_that_fail(run, monkeypatch):
+    """A count that fails is a part of the drawing, without advice for Python; the status is 1."""
+    async with raw_server(answers(http(404, ""), http(401, ""))) as server:
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        status, _, err = await run("explain", PROJECT, "-w", "score > 3")
+    assert (status, err.startswith("Error: ")) == (1, True)
+    async with raw_server(answers(http(404, ""), http(404, "\x1b[31m"))) as server:
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        status, out, _ = await run("explain", PROJECT, "-w", "score > 3")
+    assert (status, "NotFoundError: 404" in out, "\x1b" in out) == (1, True, False)

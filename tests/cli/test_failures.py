@@ -44,5 +44,15 @@ async def test_all_failures_are_in_a_file(server, run, tmp_path):
     server.fail_next(404)
     server.fail_next(401)
     status, _, _ = await run("count", *IDS, "--concurrency", "1", "--errors", str(file))
-    assert (status, len(objects(file.read_text()))) == (1, 1)
+    assert (status, [row["error"]["type"] for row in objects(file.read_text())]) == (
+        1,
+        ["NotFoundError", "AuthenticationError"],
+    )
+    server.fail_next(404)
+    await run("count", *IDS, "--concurrency", "1", "--fail-fast", "--errors", str(file))
+    assert [row["project_id"] for row in objects(file.read_text())] == IDS[:1]
+    status, _, _ = await run("count", *IDS, "-w", "scor < 2", "--check", "--fail-fast", "--errors", str(file))
+    assert (status, [row["error"]["type"] for row in objects(file.read_text())]) == (2, ["FilterCheckError"])
+    status, _, _ = await run("count", "Nobody's", "--errors", str(file))
+    assert (status, file.read_text()) == (2, "")  # nothing came from the service that failed
     assert (await run("count", IDS[0], "--errors", str(tmp_path / "no" / "file"))).status == 2

@@ -1,6 +1,7 @@
 """`serve` runs the local server until a signal ends it."""
 
 import json
+import re
 import signal
 import sys
 from datetime import UTC, datetime, timedelta
@@ -8,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from support.processes import IDS, SESSIONS, inside, interrupt_when, objects, outcome, process
 
-from galileo_sessions.local import LocalGalileo
+from galileo_sessions.local import LocalGalileo, sample_names
 
 
 async def test_serve_prints_what_a_shell_can_source(tmp_path):
@@ -59,6 +60,8 @@ def test_serve_inside(serve, options):
     """By default, `serve` has the sample, up to yesterday or to the last day that is given."""
     printed = serve(*options)
     assert printed.startswith(f"# sessions: {len(SESSIONS):,}\n# ")
+    for project_id, name in sample_names().items():
+        assert re.search(rf"^# {project_id}: \d+ \({name}\)$", printed, re.MULTILINE)
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     days = {*options[1:]} or {yesterday, yesterday - timedelta(days=1)}  # midnight can pass while the test runs
     assert any(f" to {day}\n# Ctrl-C ends it. Each start" in printed for day in days)

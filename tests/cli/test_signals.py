@@ -103,3 +103,41 @@ async def test_a_full_disk_is_a_message(server, show, arguments):
         status, written = await show(*arguments, stdout=full)
     assert (status, "Error: No space left on device" in written) == (1, True)
     assert "Traceback" not in written
+
+
+@pytest.mark.parametrize(
+    ("closed", "command", "status"),
+    [
+        ("2>&-", "count $ID", 0),
+        (">&-", "count $ID", 0),
+        ("<&-", "count $ID", 0),
+        ("<&-", "count -", 2),
+        ("<&- >&- 2>&-", "count $ID", 0),
+        (">/dev/full", "--help", 1),
+        (">/dev/full", "count --help", 1),
+        (">/dev/full", "--version", 1),
+    ],
+)
+async def test_a_closed_stream_is_no_traceback(server, closed, command, status):
+    """Without stdin, stdout or stderr, it counts all the same, or says in one line what it can't do."""
+    shell = f'ID={IDS[0]}; "{sys.executable}" -m galileo_sessions {command} {closed}'
+    async with process("-c", shell, command=("sh",)) as running:
+        out, err = await running.communicate()
+        assert running.returncode == status
+    assert b"Traceback" not in err
+    assert b"Exception ignored" not in err
+    assert (b"312" in out) == (status == 0 and ">&-" not in closed.split())
+    assert err.count(b"\n") <= 2
+
+
+def test_closed_streams_inside(server, monkeypatch, capfd):
+    """A stream that is closed is replaced by one that leads nowhere, and not by a socket."""
+    for name in ("stdin", "stdout", "stderr"):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, name, None)
+            assert inside("explain", "--where", WHERE) == 0
+            getattr(sys, name).close()
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert inside("--help") == 1
+    assert capfd.readouterr().err == "Error: No space left on device\n"

@@ -10,15 +10,23 @@ from support.servers import PROJECT
 
 from galileo_sessions.__main__ import main
 
-NOBODY = "no credentials. Set GALILEO_API_KEY in the environment"
+NOBODY = "no credentials. Set GALILEO_API_KEY in the environment\n"
 NO_JSON = "test_usage.py can't be read as JSON: Extra data: line 1 column 3 (char 2). Text goes into --where"
 NO_FILTER = "--where-json: expected a JSON object with exactly one of filter, and, or, not; got {}"
-NO_PROJECT = "no project. Give PROJECT, or --projects-from FILE (- is stdin), or set GALILEO_PROJECT_ID."
+NO_PROJECT = "no project. Give PROJECT, --projects-from FILE (- is stdin) or --all, or set GALILEO_PROJECT_ID."
 USAGE = [
     (["bogus"], "Error: No such command 'bogus'."),
     (["serve", "--port", "65536"], "65536 is not in the range 0<=x<=65535."),
     (["count"], f"Error: {NO_PROJECT}"),
     (["count", PROJECT, "--projects-from", "-"], "Error: PROJECT and --projects-from can't be used together."),
+    (["count", PROJECT, "--all"], "Error: PROJECT and --all can't be used together."),
+    (["count", "--all", "--projects-from", "-"], "Error: --projects-from and --all can't be used together."),
+    (["count", ""], "Error: PROJECT must not be empty."),
+    (["count", "foo", "-"], "Error: - reads the projects from stdin. It must stand alone."),
+    (["columns"], "Error: no project. Give PROJECT, or set GALILEO_PROJECT_ID."),
+    (["columns", " "], "Error: PROJECT must not be empty."),
+    (["explain", " ", "-w", WHERE], "Error: PROJECT must not be empty."),
+    (["explain", "-w", WHERE, "--experiment", PROJECT], "Error: --log-stream, --experiment and --metrics-testing need"),
     (["count", "--projects-from", "/nowhere"], "'/nowhere': No such file or directory"),
     (["count", PROJECT, "--timeout", "-1"], "-1.0 is not in the range x>0."),
     (["count", PROJECT, "--concurrency", "0"], "0 is not in the range 1<=x<=10000."),
@@ -26,7 +34,6 @@ USAGE = [
     (["demo", "bogus"], "Got unexpected extra argument (bogus)"),
 ]
 REFUSED = [
-    (["count", "nope"], "project_id must be a UUID, got 'nope'"),
     (["count", PROJECT, "--experiment", "x"], "experiment_id must be a UUID, got 'x'"),
     (["count", PROJECT, "--where", "Col("], "--where: '(' was never closed\n  Col(\n     ^\n"),
     (["count", PROJECT, "--where-json", "-"], NO_FILTER),
@@ -120,7 +127,7 @@ def test_without_the_extra_inside(monkeypatch, capsys):
         main()
 
 
-@pytest.mark.parametrize("command", ["", "count", "columns", "explain", "serve", "demo"])
+@pytest.mark.parametrize("command", ["", "count", "projects", "columns", "explain", "serve", "demo"])
 async def test_each_command_has_its_short_help(run, command):
     """Each command has -h for --help."""
     arguments = [command] if command else []

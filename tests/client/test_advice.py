@@ -19,7 +19,7 @@ from galileo_sessions import Col
         ((Col("score") > 3, "billing"), "The project comes before the filter"),
         ((Col("score") > 3,), "The project comes before the filter"),
         ((Col("score") > 3, UUID(IDS[0])), "The project comes before the filter"),
-        (("my project",), "not a name; find it in the project's console URL"),
+        (("my project",), "or await galileo.project('my project') for a name"),
         (([IDS[0]],), "For several projects write count_all([...])"),
         ((3,), "Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"),
     ],
@@ -35,7 +35,7 @@ async def test_what_was_given_in_place_of_a_project_is_explained(arguments, advi
     ("call", "advice"),
     [
         (lambda galileo: galileo.count_all(Col("score") > 3, [IDS[0]]), "The targets come before the filter"),
-        (lambda galileo: galileo.count_all([Col("score") > 3]), "The project comes before the filter"),
+        (lambda galileo: galileo.count_all([Col("score") > 3], fail_fast=True), "The project comes before the filter"),
         (lambda galileo: galileo.count_all(None), "targets must be a list of ids or queries, got None"),
         (lambda galileo: galileo.count(IDS[0], [IDS[0]]), "The project comes before the filter"),
         (lambda galileo: galileo.count_by(Col("score") > 3, {"a": Col("score") > 3}), "The project comes before"),

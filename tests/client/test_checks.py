@@ -332,6 +332,7 @@ async def test_a_zero_explains_itself_once(count, message):
         with pytest.warns(ZeroCountWarning, match=message) as caught:
             await count(galileo)
         assert [warning.filename for warning in caught] == [__file__]
+        assert "\nawait galileo.explain(" in str(caught[0].message)
         await count(galileo)  # a second warning would be an error
     assert service.columns.total() == 1
 
@@ -360,6 +361,13 @@ async def test_a_zero_is_not_checked_if(how):
     assert service.columns.total() == (how in FITTING)
 
 
+async def test_a_project_without_columns_is_counted():
+    """It has no sessions, so that any filter counts 0 there, and others of the same call are checked."""
+    async with zeros(ColumnCatalog([]), check=True) as (service, galileo):
+        assert (await galileo.count_all([PROJECT, *ids(1)], TYPO)).counts == (0, 0)
+    assert service.columns.total() == 2
+
+
 class Empty(Zeros):
     """The first projects have no sessions, and so no columns."""
 
@@ -380,7 +388,7 @@ async def test_a_project_without_columns_blames_no_filter(empty, warns):
     async with raw_server(service.behave) as service.server:
         async with GalileoSessions("k", base_url=service.server.url) as galileo:
             with warns:
-                await galileo.count_by(ids(30), Col.text("imput").values(["a", "b", "c"]))
+                await galileo.count_all(ids(30), Col.text("imput").eq("b"))
             await galileo.count_all(ids(30), Col("input").eq("a"))
     assert service.columns.total() <= (20 if empty == 30 else empty + 1)
 

@@ -6,6 +6,7 @@ A constructor that is called with a plain secret is excepted: its own frame hold
 import asyncio
 import pickle
 import traceback
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ import attrs
 import pytest
 from rich.pretty import traverse
 from support.clients import client
-from support.servers import PROJECT, http, raw_server, until
+from support.servers import PROJECT, answers, http, raw_server, until
 from support.troubles import silence
 
 from galileo_sessions import (
@@ -108,6 +109,8 @@ CONSTRUCTORS: dict[str, Callable[[], object]] = {
     "key as bytes": lambda: GalileoSessions(SECRET.encode()),  # type: ignore[arg-type]
     "key as list": lambda: GalileoSessions([SECRET]),  # type: ignore[arg-type]
     "key and auth": lambda: GalileoSessions(SECRET, auth=BearerAuth(SECRET)),
+    "key as auth": lambda: GalileoSessions(auth=SECRET),  # type: ignore[arg-type]
+    "key and key as auth": lambda: GalileoSessions(SECRET, auth=SECRET),  # type: ignore[arg-type]
     "key and a bad timeout": lambda: GalileoSessions(SECRET, timeouts="5"),  # type: ignore[arg-type]
     "key auth": lambda: ApiKeyAuth(SECRET + " "),
     "key auth, header": lambda: ApiKeyAuth(SECRET, header="a b"),
@@ -125,6 +128,14 @@ CONSTRUCTORS: dict[str, Callable[[], object]] = {
     "key in base_url's fragment": lambda: GalileoSessions("k", base_url=f"ftp://api.x.io/#{SECRET}"),
     "proxy of another scheme": lambda: GalileoSessions("k", proxy=f"socks5://ann:{SECRET}@proxy.x.io"),
     "proxy with a bad port": lambda: GalileoSessions("k", proxy=f"http://ann:{SECRET}@proxy.x.io:port"),
+    "base_url as bytes": lambda: GalileoSessions("k", base_url=f"https://ann:{SECRET}@x.io".encode()),  # type: ignore[arg-type]
+    "base_url as Secret": lambda: GalileoSessions("k", base_url=Secret(SECRET)),
+    "proxy as list": lambda: GalileoSessions("k", proxy=[SECRET]),  # type: ignore[arg-type]
+    "proxy as Secret": lambda: GalileoSessions("k", proxy=Secret(SECRET)),
+    "headers as list": lambda: GalileoSessions("k", headers=[SECRET]),  # type: ignore[arg-type]
+    "headers as Secret": lambda: GalileoSessions("k", headers=Secret({"X-Key": SECRET + "\n"})),
+    "header as Secret": lambda: GalileoSessions("k", headers={"X-Key": Secret(SECRET + "\n")}),
+    "user as Secret": lambda: BasicAuth(Secret(SECRET + ":"), "p"),
     "header name": lambda: GalileoSessions("k", headers={"X-Key": SECRET, "a b": SECRET}),
     "header value": lambda: GalileoSessions("k", headers={"X-Key": SECRET + "\n"}),
     "header reserved": lambda: GalileoSessions("k", headers={"X-Key": SECRET, "authorization": SECRET}),
@@ -296,9 +307,22 @@ def test_a_secret_compares_and_pickles():
     assert ApiKeyAuth(Secret(SECRET)) == ApiKeyAuth(SECRET)
 
 
-async def test_a_secret_can_be_given_as_the_key():
-    """`api_key=` takes a Secret, so that the caller's frames hold no plain key either."""
-    async with raw_server(http()) as server:
-        async with GalileoSessions(Secret("k3y-5f0c"), base_url=server.url) as galileo:
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ({"api_key": Secret("k3y-5f0c")}, "Galileo-API-Key: k3y-5f0c"),
+        ({"api_key": "k", "headers": {"X-Team": Secret("bill")}}, "X-Team: bill"),
+        ({"api_key": "k", "headers": Secret({"X-Team": "bill"})}, "X-Team: bill"),
+        ({"api_key": "k", "headers": Secret({"X-Team": Secret("bill")})}, "X-Team: bill"),
+        ({"auth": BasicAuth(Secret("ann"), Secret("pw"))}, f"Authorization: Basic {b64encode(b'ann:pw').decode()}"),
+        ({"auth": PasswordAuth(Secret("ann"), Secret("pw"))}, "Authorization: Bearer t0ken"),
+    ],
+    ids=["key", "header", "headers", "both", "basic", "password"],
+)
+async def test_a_secret_can_be_given(arguments, line):
+    """A Secret can be given wherever a secret can be, so that the caller's frames hold no plain secret either."""
+    async with raw_server(answers(http(body='{"access_token": "t0ken", "total_count": 7}'))) as server:
+        async with GalileoSessions(base_url=Secret(server.url), **arguments) as galileo:
             assert await galileo.count(PROJECT) == 7
-    assert b"\r\nGalileo-API-Key: k3y-5f0c\r\n" in server.requests[0]
+    assert f"\r\n{line}\r\n".encode() in server.requests[-1]
+    assert len(server.requests) == 1 or server.requests[0].endswith(b"\r\n\r\nusername=ann&password=pw")

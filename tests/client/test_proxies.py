@@ -12,10 +12,10 @@ from support.troubles import listening
 from support.visible import visible_text
 
 import galileo_sessions as gs
-from galileo_sessions import ConfigurationError, GalileoSessions, Retry, Timeouts
+from galileo_sessions import ConfigurationError, GalileoSessions, Retry, Secret, Timeouts
 
 
-@pytest.mark.parametrize("how", ["argument", "environment", "environment, bare", "ignored", "bypassed"])
+@pytest.mark.parametrize("how", ["argument", "Secret", "environment", "environment, bare", "ignored", "bypassed"])
 async def test_proxies(monkeypatch, how, tmp_path):
     """A proxy is used if given, or if the environment names one and `trust_env` is set; netrc is never used."""
     (tmp_path / "netrc").write_text(f"machine {HOST} login ann password netrc-password")
@@ -23,8 +23,9 @@ async def test_proxies(monkeypatch, how, tmp_path):
     serving, trusting = tls()
     async with raw_server(http(), ssl=serving) as server, tunnelling(int(server.url.rpartition(":")[2])) as proxy:
         url = f"http://ann:pr0xy-pw@{proxy.address}"
-        arguments = {"proxy": url} if how == "argument" else {"trust_env": how != "ignored"}
-        if how != "argument":
+        given = {"argument": {"proxy": url}, "Secret": {"proxy": Secret(url)}}
+        arguments = given.get(how, {"trust_env": how != "ignored"})
+        if how not in given:
             monkeypatch.setenv("HTTPS_PROXY", proxy.address if how == "environment, bare" else url)
         if how == "bypassed":
             monkeypatch.setenv("NO_PROXY", HOST)

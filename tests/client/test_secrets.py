@@ -24,6 +24,7 @@ from galileo_sessions import (
     GalileoSessions,
     PasswordAuth,
     Retry,
+    Secret,
     Timeouts,
     ValidationError,
 )
@@ -166,11 +167,36 @@ async def test_no_token_of_yesterday():
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [("s3cr3t-team-token", False), ("blue-team", False), ("blue", True)], ids=str
+    ("value", "wrap", "shown"),
+    [
+        ("s3cr3t-team-token", str, False),
+        ("blue-team", str, False),
+        ("blue", str, True),
+        ("blue", Secret, False),
+    ],
 )
-async def test_no_secret_of_headers_of_ones_own(value, shown):
-    """The value of a header of one's own is a secret, from 8 characters on."""
+async def test_no_secret_of_headers_of_ones_own(value, wrap, shown):
+    """The value of a header of one's own is a secret from 8 characters on, or if it is given as one."""
     async with raw_server(http(403, f"who is {value}?", X_Echo=value)) as server:
-        async with GalileoSessions("the-key", base_url=server.url, headers={"X-Team": value}) as galileo:
+        async with GalileoSessions("the-key", base_url=server.url, headers={"X-Team": wrap(value)}) as galileo:
             told = visible_text(await failure(galileo))
     assert (value in told) == shown
+
+
+@pytest.mark.parametrize("auth", [BasicAuth, PasswordAuth])
+@pytest.mark.parametrize("wrap", [str, Secret])
+async def test_a_user_name_can_be_a_secret(auth, wrap):
+    """A user name that is given as a Secret isn't shown; plain text isn't treated as one."""
+    async with raw_server(http(503, "who is us3r-0815?")) as server:
+        login = auth(wrap("us3r-0815"), "pw")
+        async with client(server.url, auth=login, retry=Retry(attempts=1)) as galileo:
+            told = visible_text(await failure(galileo)) + repr(login)
+    assert ("us3r-0815" in told) == (wrap is str)
+
+
+def test_a_base_url_that_is_a_secret_is_not_quoted():
+    """What is wrong with a base URL is quoted, unless it is given as a Secret."""
+    for url, words in (("s3cr3t", ", got 's3cr3t'"), (Secret("s3cr3t"), "")):
+        with pytest.raises(gs.ConfigurationError) as caught:
+            GalileoSessions("k", base_url=url)
+        assert str(caught.value) == f"base_url must be an http(s) URL such as https://api.galileo.ai{words}"

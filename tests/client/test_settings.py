@@ -3,9 +3,8 @@
 import math
 
 import pytest
-from support.servers import PROJECT
 
-from galileo_sessions import ConfigurationError, GalileoSessions, Retry, Timeouts
+from galileo_sessions import ConfigurationError, Retry, Timeouts
 
 
 def test_the_defaults():
@@ -50,32 +49,3 @@ def test_the_bounds_are_taken():
     for attempts, seconds in ((1, 0), (20, 86_400)):
         assert Retry(attempts, seconds, seconds, seconds, seconds).patience == seconds
     assert Timeouts(86_400, 0.001).attempt == 0.001
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"timeouts": 5}, r"timeouts must be a Timeouts, got 5. Write Timeouts\(...\)"),
-        ({"retry": None}, r"retry must be a Retry, got None. Write Retry\(...\)"),
-        ({"limits": 10**5000}, r"limits must be a Limits, got <int too long to show>. Write Limits\(...\)"),
-        ({"ssl": "x"}, "ssl must be an ssl.SSLContext, an aiohttp.Fingerprint or a bool, got 'x'"),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)
-def test_a_setting_of_another_type(arguments, message):
-    """`retry=`, `limits=`, `timeouts=` and `ssl=` name the type that they take."""
-    with pytest.raises(ConfigurationError, match=message):
-        GalileoSessions("k", **arguments)
-
-
-@pytest.mark.parametrize("timeout", [0, -1, math.nan, "5"])
-async def test_the_timeout_of_a_call_is_more_than_0_seconds(timeout):
-    """The error quotes it, for each method."""
-    galileo, words = GalileoSessions("k"), f"timeout must be more than 0 seconds, got {timeout!r}"
-    for call in (galileo.count, galileo.columns):
-        with pytest.raises(ConfigurationError, match=words):
-            await call(PROJECT, timeout=timeout)
-    with pytest.raises(ConfigurationError, match=words):
-        galileo.count_many([PROJECT], timeout=timeout)
-    with pytest.raises(ConfigurationError, match=words):
-        await galileo.count_all([PROJECT], timeout=timeout)

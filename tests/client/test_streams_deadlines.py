@@ -98,18 +98,18 @@ async def test_elapsed_ends_with_the_stream():
 
 
 @pytest.mark.parametrize(
-    ("source", "error", "counted"),
+    ("source", "error", "counted", "fail_fast"),
     [
-        ([*ids(50), str(UUID(int=999)), *ids(3)], AuthenticationError, 50),
-        ([*ids(40), "no-id", *ids(3)], ConfigurationError, 40),
+        ([*ids(50), str(UUID(int=999)), *ids(3)], AuthenticationError, 50, False),
+        ([*ids(40), "no-id", *ids(3)], ConfigurationError, 40, True),
     ],
     ids=["401", "bad id"],
 )
-async def test_an_early_end_leaves_what_was_counted(source, error, counted):
-    """A 401 and an invalid id end the fan-out; the exception's `report` has the counts so far."""
+async def test_an_early_end_leaves_what_was_counted(source, error, counted, fail_fast):
+    """A 401 and, with `fail_fast`, an invalid id end the fan-out; the exception's `report` has the counts so far."""
     async with numbered({999: http(401, "who?")}) as server, GalileoSessions("k", base_url=server.url) as galileo:
         with pytest.raises(error) as caught:
-            await galileo.count_all(source, concurrency=1)
+            await galileo.count_all(source, concurrency=1, fail_fast=fail_fast)
         assert idle(galileo)
     report = caught.value.report
     assert report.counts == tuple(range(counted))

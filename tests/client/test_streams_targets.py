@@ -12,7 +12,7 @@ from support.projects import Source, ids, number_of, numbered, one_by_one, slowl
 from support.servers import PROJECT, http, raw_server, until
 
 import galileo_sessions as gs
-from galileo_sessions import Col, ConfigurationError, CountQuery, GalileoSessions, Limits
+from galileo_sessions import Col, CountQuery, GalileoSessions, Limits
 
 WHERE = Col("input").contains("x")
 
@@ -303,17 +303,19 @@ async def test_an_exhausted_source_is_not_asked_again():
 
 
 @pytest.mark.parametrize("target", ["not-a-uuid", "../../evil", 3, None, b"x"], ids=repr)
-async def test_a_target_that_is_no_uuid_ends_the_stream(target):
-    """A target that isn't a UUID raises an error that names it, after the results before it."""
+async def test_a_target_that_is_no_uuid_has_an_error_as_its_result(target):
+    """A target that isn't a UUID has an error that names it, and isn't sent; the other targets are counted."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        got: list[gs.CountResult] = []
-        async with galileo.count_many([*ids(3), target, *ids(3)], concurrency=2) as stream:
-            with pytest.raises(ConfigurationError, match="project_id") as caught:
-                await take_all(stream, got)
+        report = await galileo.count_all([*ids(3), target, *ids(3)], concurrency=2)
         assert idle(galileo)
-    assert sorted(result.index for result in got) == [0, 1, 2]
-    assert repr(target) in str(caught.value)
-    assert len(server.requests) == 3
+    assert report.counts == (0, 1, 2, None, 0, 1, 2)
+    result = report.results[3]
+    assert (result.target, result.query, result.attempts) == (target, None, ())
+    assert repr(target) in str(result.error)
+    assert "project_id" in str(result.error)
+    assert report.rows()[3]["project_id"] == str(target)
+    assert repr(result) == f"<CountResult: ConfigurationError, project {target!r}>"
+    assert len(server.requests) == 6
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, OSError, TimeoutError])

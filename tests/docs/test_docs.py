@@ -17,7 +17,7 @@ from support.prompt import paste
 import galileo_sessions
 import galileo_sessions.local
 from galileo_sessions import GalileoError, TransportError, errors
-from galileo_sessions.local import LocalGalileo, sample_sessions
+from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -93,7 +93,7 @@ async def execute(block: str, page: Path, folder: Path) -> str | None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_pages_are_true(page, monkeypatch, tmp_path):
     """Every Python block of a page runs by itself, and prints what is shown below it."""
-    async with LocalGalileo(sample_sessions()) as server:
+    async with LocalGalileo(sample_sessions(), names=sample_names()) as server:
         for name in ("GALILEO_API_URL", "GALILEO_CONSOLE_URL"):  # Galileo's SDK wants both
             monkeypatch.setenv(name, server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
@@ -196,13 +196,12 @@ def test_readme_is_short():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_commands_print_what_is_shown(page, monkeypatch, tmp_path):
     """Each line of a console block that begins with $ runs in a shell, and prints what stands below it."""
-    sessions = sample_sessions()
     projects = ["74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db", "7ec9f08b-ec21-4c9f-a3e2-b2ab2b81b4db"]
     projects.append("d9be7eb0-ec21-4c9f-a3e2-b2ab2b81b4db")
     (tmp_path / "ids.txt").write_text("\n".join(["# the largest", *projects]))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
-    async with LocalGalileo(sessions) as server:
+    async with LocalGalileo(sample_sessions(), names=sample_names()) as server:
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
         for block in re.findall(r"^```console\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE):

@@ -81,16 +81,16 @@ async def test_nightly_csv_has_failures_as_rows(server: LocalGalileo) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "typed", "key"),
-    [("score >", PROJECT, ""), ("Col('score') > 3", "no-uuid", ""), ("Col('score') > 3", PROJECT, "a-wrong-key")],
-    ids=["filter", "project", "key"],
+    ("where", "key"),
+    [("score >", ""), ("Col('score') > 3", "a-wrong-key")],
+    ids=["filter", "key"],
 )
 async def test_nightly_csv_gives_up(
-    server: LocalGalileo, monkeypatch: pytest.MonkeyPatch, where: str, typed: str, key: str
+    server: LocalGalileo, monkeypatch: pytest.MonkeyPatch, where: str, key: str
 ) -> None:
     """If no row could be right, the program explains why and ends with status 2."""
     monkeypatch.setenv("GALILEO_API_KEY", key or server.api_key)
-    status, _, said = await run("nightly_csv.py", where, typed=typed)
+    status, _, said = await run("nightly_csv.py", where, typed=PROJECT)
     assert 2 == status
     assert "Traceback" not in said
     assert server.api_key not in said
@@ -124,6 +124,13 @@ async def test_alert_says_that_it_cannot_tell(server: LocalGalileo, trouble: str
     status, printed, said = await run("alert.py", PROJECT, "score > 3" if trouble == "filter" else "Col('score') > 3")
     assert (2, "") == (status, printed)
     assert said.startswith("can't tell: ")
+
+
+async def test_alert_refuses_a_misspelled_column(server: LocalGalileo) -> None:
+    """A typo doesn't count 0, which would be below each threshold."""
+    status, printed, said = await run("alert.py", PROJECT, "Col('scroe') > 3")
+    assert (2, "") == (status, printed)
+    assert "did you mean score?" in said
 
 
 # ---- funnel.py -------------------------------------------------------------------------------------------------------

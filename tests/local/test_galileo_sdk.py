@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from galileo_sessions import Col, Filter, FullyAnnotatedFilter, GalileoSessions, IdFilter, NumberFilter, dump_filter
-from galileo_sessions.local import LocalGalileo, sample_sessions
+from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("galileo") is None, reason="Galileo's SDK isn't installed: pip install galileo"
@@ -62,6 +62,22 @@ found = [
     LogStream.get(name="none", project_id=project_id),
 ]
 print(json.dumps([stream and [stream.name, stream.id, stream.project_id] for stream in found]))
+"""
+
+
+PROJECTS = """
+from galileo.project import Project
+from galileo.resources.api.projects import get_projects_paginated_projects_paginated_post as pages
+
+paged, token = [], 0
+while token is not None:
+    page = pages.sync(client=client, body=ProjectCollectionParams(), starting_token=token, limit=5)
+    paged += page.projects
+    token = page.next_starting_token if page.paginated else None
+listed = [[each.id, each.name, each.type] for each in Project.list()]
+paged = [[each.id, each.name, each.type_] for each in paged]
+found = [Project.get(name=name) for name in ("Support chatbot", given["nameless"], "none")]
+print(json.dumps([listed, paged, [project and project.id for project in found]]))
 """
 
 
@@ -126,3 +142,14 @@ async def test_the_sdk_finds_log_streams(tmp_path: Path) -> None:
     async with LocalGalileo(SESSIONS) as server:
         found = await sdk(server, tmp_path, LOG_STREAMS, stream=streams[-1])
     assert [["default", streams[0], PROJECT], [streams[-1], streams[-1], PROJECT], None] == found
+
+
+async def test_the_sdk_lists_the_same_projects(tmp_path: Path) -> None:
+    """All at once and in pages, with their names; one without a name is found by its id."""
+    names = sample_names()
+    nameless = names.popitem()[0]
+    async with LocalGalileo(SESSIONS, names=names) as server:
+        listed, paged, found = await sdk(server, tmp_path, PROJECTS, nameless=nameless)
+    assert [*([project_id, name, "gen_ai"] for project_id, name in names.items()), [nameless, None, "gen_ai"]] == listed
+    assert listed == paged
+    assert [PROJECT, nameless, None] == found

@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from galileo_sessions import Col, matches
-from galileo_sessions.local import LocalGalileo, load_sessions, sample_sessions
+from galileo_sessions.local import LocalGalileo, load_sessions, sample_names, sample_sessions
 
 PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 WHERE = Col("input").contains("x") & ~Col("score").gt(3)
@@ -23,6 +23,14 @@ def test_the_sample_is_always_the_same() -> None:
     assert 2_500 < len(sessions) < 3_500
     assert (PROJECT, "support-43521") == (sessions[0]["project_id"], sessions[0]["name"])
     assert (4.7, "2026-06-10T08:59:39+00:00") == (sessions[0]["score"], sessions[0]["created_at"])
+
+
+def test_the_sample_has_names() -> None:
+    """One for each project, in the order of their sessions, all different."""
+    names = sample_names()
+    assert [*names] == [*dict.fromkeys(session["project_id"] for session in sample_sessions())]
+    assert ("Support chatbot", "Travel planner") == tuple(names.values())[:2]
+    assert 12 == len({*names.values()})
 
 
 def test_the_sample_can_be_recent() -> None:

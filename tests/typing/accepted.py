@@ -2,7 +2,7 @@
 # pyright: strict
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -54,6 +54,7 @@ assert_type(Col.id("a").one_of(WORDS), Filter)
 assert_type(Col("a").one_of({"x": 1}.keys()), Filter)
 assert_type(Col("a").between(1, 2.5), Filter)
 assert_type(Col("a").on("2026-01-31", tz=UTC), Filter)
+assert_type(Col("a").during("2026-01-31", date(2026, 2, 3), tz="UTC"), Filter)
 assert_type(Col("a").is_true(), Filter)
 
 assert_type(Col.text("a") == "x", Filter)
@@ -64,6 +65,8 @@ assert_type(Col.number("a").between(1, Decimal(2)), Filter)
 assert_type(Col.date("a") >= NOW, Filter)
 assert_type(Col.date("a").between("2026-01-31T09:00:00Z", NOW), Filter)
 assert_type(Col.date("a").on(date(2026, 1, 31), tz=UTC), Filter)
+assert_type(Col.date("a").during(NOW, NOW), Filter)
+assert_type(Col.date("a").last(timedelta(days=7), tz=UTC), Filter)
 assert_type(Col.boolean("a") == True, Filter)  # noqa: E712  # a comparison makes a filter
 assert_type(Col.boolean("a").ne(False), Filter)
 assert_type(Col.boolean("a").is_false(), Filter)
@@ -149,14 +152,28 @@ async def check_columns(galileo: GalileoSessions) -> None:
         assert_type(column_id, str)
 
 
+# Secrets and times.
+async def with_secrets(key: gs.Secret[str], url: gs.Secret[str], headers: dict[str, str]) -> None:
+    GalileoSessions(key, base_url=url, proxy=url, headers={"X-Team": key, "X-App": "x"})
+    GalileoSessions(headers=gs.Secret(headers), auth=gs.BasicAuth(key, key))
+    timeouts = gs.Timeouts(attempt=timedelta(seconds=5))
+    assert_type(timeouts.attempt, float)
+    galileo = GalileoSessions(auth=gs.PasswordAuth("ann", key), timeouts=timeouts, retry=gs.Retry(backoff=timedelta(1)))
+    assert_type(await galileo.count(ID, timeout=timedelta(minutes=1)), int)
+
+
 # Counts by something.
 async def count_by_parts(galileo: GalileoSessions, catalog: gs.ColumnCatalog) -> None:
     days = Col.date("created_at").days("2026-05-01", NOW, tz="UTC")
     assert_type(days, gs.Partition)
+    assert_type(Col.date("a").days(last=timedelta(days=7), tz="UTC"), gs.Partition)
     assert_type(days["2026-05-01"] & f, Filter)
     assert_type(Col.number("a").bins(0, 1.5), gs.Partition)
     assert_type(Col.text("a").values(["x"]), gs.Partition)
     assert_type(Col.boolean("a").values(), gs.Partition)
+    assert_type(days * Col.boolean("a").values(), gs.Partition)
+    assert_type(days.dimensions, tuple[gs.Partition, ...])
+    assert_type(gs.Partition({date(2026, 5, 1): f, ("a", 1): g}), gs.Partition)
     assert_type(Col.collection("a").values({"x"}), gs.Partition)
     counts = await galileo.count_by(ID, days, f, log_stream_id=ID)
     assert_type(counts, gs.CountsBy)

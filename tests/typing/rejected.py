@@ -50,6 +50,8 @@ _ = Col.number("a").between()  # E
 _ = Col.number("a").between([1, 2])  # E
 _ = Col("a").between(1)  # E
 _ = Col.date("a").on("2026-01-31")  # E
+_ = Col.date("a").during("2026-01-31")  # E
+_ = Col.date("a").last(7)  # E
 _ = Col("a").one_of("abc")  # E
 _ = Col("a").one_of([1, 2])  # E
 _ = Col("a").one_of(None)  # E
@@ -69,6 +71,9 @@ _ = Col.text("a").bins(1, 2)  # E
 _ = Col.number("a").bins("1")  # E
 _ = Col.date("a").days(1, 2)  # E
 _ = Col.text("a").values("abc")  # E
+_ = Col.number("a").bins(1) * Col.boolean("b")  # E
+_ = Col.number("a").bins(1) * 2  # E
+_ = {"a": f} * Col.number("a").bins(1)  # E
 
 # What stands next to & and |.
 _ = Col("a") == 1 & Col("b") == 2  # E
@@ -162,6 +167,8 @@ async def called_as_elsewhere(galileo: GalileoSessions) -> None:
     GalileoSessions("k", retry=3)  # E
     GalileoSessions("k", timeouts=5)  # E
     GalileoSessions("k", limits=10)  # E
+    GalileoSessions("k", headers={"X-Team": 5})  # E
+    GalileoSessions("k", base_url=gs.Secret(b"https://x.io"))  # E
     await galileo.count(PROJECT, filter=f)  # E
     await galileo.count_many([PROJECT])  # E
     for _ in galileo.count_many([PROJECT]):  # E

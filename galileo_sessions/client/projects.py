@@ -1,0 +1,138 @@
+"""Projects: their ids and names, and the pages in which the API lists them."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from attrs import field, frozen
+from attrs.converters import optional
+
+from galileo_sessions.display import brief
+from galileo_sessions.errors import ConfigurationError, ProjectLookupError
+from galileo_sessions.filters.advice import did_you_mean, sentence
+from galileo_sessions.filters.json import checked_list, json_object, load, strict_json
+from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.values import UUID_TEXT, as_sequence, as_text
+
+CANONICAL: re.Pattern[str] = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+"""A UUID as the text that the API documents, as most ids are."""
+_LISTED = 3  # ids of projects with the same name that an error shows
+PAGE = 100
+"""Projects on a page."""
+
+
+def as_uuid(name: str, value: object) -> str:
+    """
+    A UUID as the text that the API documents.
+
+    Args:
+        name: What the id is called, such as `project_id`.
+        value: The UUID, or its text.
+
+    Raises:
+        ConfigurationError: for anything else.
+    """
+    if isinstance(value, UUID):
+        return str(value)
+    match = UUID_TEXT.fullmatch(value) if isinstance(value, str) else None
+    if match is not None:
+        return str(UUID(match[1]))
+    raise ConfigurationError(f"{name} must be a UUID, got {brief(value)}. {_instead(name, value)}")
+
+
+def _instead(name: str, value: object) -> str:
+    """What to write instead of something that isn't a UUID."""
+    if isinstance(value, Filter):
+        return "The project comes before the filter"
+    if isinstance(value, str) and UUID_TEXT.fullmatch(value.strip()):
+        return "It begins or ends with white space, perhaps a line break from a file. Strip it"
+    if as_sequence(value) is not None:
+        return "For several projects write count_all([...])"
+    by_name = f", or await galileo.project({brief(value)}) for a name" if isinstance(value, str) and value else ""
+    return f"Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db{by_name if name == 'project_id' else ''}"
+
+
+def _as_project_id(value: UUID | str) -> str:
+    return as_uuid("project_id", value)
+
+
+def _as_time(value: datetime | str | None) -> datetime | None:
+    """An aware time; without an offset, in UTC. Nothing depends on it, so None stands for text that isn't a time."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    return value and value.replace(tzinfo=value.tzinfo or UTC)
+
+
+@frozen
+class Project:
+    """
+    A project, which can be given wherever a project's id can.
+
+    Raises:
+        ConfigurationError: if the id isn't a UUID.
+    """
+
+    id: str = field(converter=_as_project_id)
+    """A UUID, as text or as `uuid.UUID`."""
+    name: str | None = field(default=None, converter=optional(as_text))
+    """Its name in the console. Several projects can have the same name."""
+    type: str | None = field(default=None, converter=optional(as_text))
+    """Such as gen_ai or llm_monitor; the API may add types."""
+    created_at: datetime | None = field(default=None, converter=_as_time)
+    """An aware time; None if it isn't known."""
+    updated_at: datetime | None = field(default=None, converter=_as_time)
+
+
+ProjectId: TypeAlias = Project | UUID | str
+"""What names a project to the client."""
+
+
+@frozen
+class Page:
+    """A page of the list of projects."""
+
+    projects: list[Project]
+    next_token: int | None
+    """Where the next page begins; None after the last one."""
+
+
+def read_page(body: bytes) -> Page:
+    """
+    The projects in the body of a 200.
+
+    Raises:
+        ValueError: if it isn't a page of projects.
+    """
+    data = json_object(strict_json(body.decode("utf-8")))
+    entries = checked_list(data.get("projects"), "projects", ("projects",))
+    token = data.get("next_starting_token")
+    if token is not None and type(token) is not int:
+        raise ValueError(f"next_starting_token must be an integer or null, got {brief(token)}")
+    return Page(load(entries, list[Project], ("projects",)), token)
+
+
+def find_project(projects: Iterable[Project], name: str) -> Project:
+    """
+    The project with a name, or with an id if the text is a UUID.
+
+    Raises:
+        ProjectLookupError: if there is none, or if there are several.
+    """
+    known = list(projects)
+    match = UUID_TEXT.fullmatch(name)
+    if match is not None:
+        found = [project for project in known if project.id == str(UUID(match[1]))]
+    else:
+        found = [project for project in known if project.name is not None and project.name.strip() == name.strip()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join([project.id for project in found[:_LISTED]]) + (", ..." if len(found) > _LISTED else "")
+        raise ProjectLookupError(f"{len(found)} projects are named {brief(name)}. Write the id of one: {ids}", found)
+    hint = sentence(did_you_mean(name, [project.name for project in known if project.name]))
+    raise ProjectLookupError(f"there is no project {brief(name)} among {len(known):,}. {hint}".removesuffix(". "))

@@ -1,0 +1,120 @@
+"""`galileo.explain`: what each part of a filter counts."""
+
+import json
+
+import pytest
+from support.clients import client
+from support.processes import COUNTS, IDS
+from support.projects import ids, numbered
+from support.servers import PROJECT, http, raw_server
+
+import galileo_sessions as gs
+from galileo_sessions import ALWAYS, NEVER, Col, CountQuery, all_of, any_of
+
+REFUND, HIGH, LATER = Col("input").contains("refund"), Col("score") > 3, Col.date("created_at").gte("2027-01-01T00:00Z")
+
+
+@pytest.fixture
+async def galileo(local_galileo):
+    """A client of a server that holds the sample."""
+    async with client(local_galileo.url, api_key=local_galileo.api_key) as made:
+        yield made
+
+
+@pytest.fixture
+def local_galileo_strict():
+    """Columns that don't exist count 0, as in the service."""
+    return False
+
+
+async def test_each_part_of_a_filter_is_counted(galileo, local_galileo):
+    """Each node has its own count, and each condition of the root the count without it, in one fan-out."""
+    where = REFUND & HIGH & LATER & ~(REFUND | HIGH)
+    explanation = await galileo.explain(IDS[0], where)
+    counted = {each.path: each for each in explanation.nodes}
+    assert len(local_galileo.requests) == len(explanation.nodes) + 4 == 8 + 4
+    for each in explanation.nodes:
+        assert each.total_count == await galileo.count(IDS[0], each.node, check=False)
+    conditions = [REFUND, HIGH, LATER, ~(REFUND | HIGH)]
+    for i in range(4):
+        rest = all_of([*conditions[:i], *conditions[i + 1 :]])
+        assert counted["and", i].without == await galileo.count(IDS[0], rest, check=False)
+    assert counted["and", 3, "not", "or", 0].without is None
+    assert [each.path for each in explanation.nodes][:2] == [(), ("and", 0)]
+
+
+async def test_an_explanation_draws_what_counts_nothing(galileo):
+    """The drawing has both numbers at each condition; those without sessions and wrong columns are marked."""
+    typo = Col("scor") < 2
+    where = REFUND & LATER & ~(typo | HIGH)
+    shown = str(await galileo.explain(IDS[0], where))
+    number = await galileo.count(IDS[0], REFUND)
+    lines = shown.splitlines()
+    assert lines[0].split() == ["sessions", "without", "it"]
+    assert lines[1].split() == ["and", "0"]
+    assert lines[2].split() == ["├─", "input", "contains", "'refund'", str(number), "0"]
+    assert lines[4].strip() == "│  ↑ no session satisfies this condition"
+    assert shown.count("no session satisfies") == 2  # the date and the not
+    assert "↑ there is no column 'scor'; did you mean score?" in shown
+    assert max(map(len, lines)) <= 80
+
+
+async def test_an_explanation_is_data(galileo):
+    """Rows are plain dicts; the repr is one line, and a notebook shows the drawing."""
+    explanation = await galileo.explain(IDS[0], filters=[REFUND, HIGH])
+    both, refund, high = [await galileo.count(IDS[0], where) for where in (REFUND & HIGH, REFUND, HIGH)]
+    assert explanation.rows()[:2] == [
+        {"path": "", "filter": repr(REFUND & HIGH), "total_count": both, "without": None, "complaint": ""},
+        {"path": "and.0", "filter": repr(REFUND), "total_count": refund, "without": high, "complaint": ""},
+    ]
+    assert repr(explanation) == f"<Explanation: 3 nodes, total {both}>"
+    assert "input contains &#x27;refund&#x27;" in explanation._repr_html_()
+
+
+@pytest.mark.parametrize(("where", "total"), [(None, COUNTS[IDS[0]]), (ALWAYS, COUNTS[IDS[0]]), (NEVER, 0)])
+async def test_a_filter_without_conditions_is_one_line(galileo, where, total):
+    """A count of all sessions, or of none, has one node."""
+    explanation = await galileo.explain(IDS[0], where)
+    assert [each.total_count for each in explanation.nodes] == [total]
+    assert explanation.nodes[0].without is None
+
+
+async def test_a_query_is_explained_in_its_scope(galileo, local_galileo):
+    """A query keeps its scope; each request has it, and the columns aren't those of the scope."""
+    await galileo.explain(CountQuery(IDS[0], REFUND, log_stream_id=PROJECT), HIGH)
+    assert {request.log_stream_id for request in local_galileo.requests} == {PROJECT}
+    assert REFUND & HIGH in [request.where for request in local_galileo.requests]
+
+
+async def test_a_large_filter_is_explained_in_part(galileo, local_galileo):
+    """The first 200 nodes are counted, one level after another; the drawing says how many are left out."""
+    where = any_of([Col("score").eq(n) & REFUND for n in range(100)]) & HIGH
+    explanation = await galileo.explain(IDS[0], where)
+    assert (len(explanation.nodes), explanation.left_out) == (200, 103)
+    assert len(local_galileo.requests) == 200 + 2
+    assert max(map(len, [each.path for each in explanation.nodes])) == 6
+    assert str(explanation).endswith("\n103 more nodes aren't counted")
+
+
+async def test_two_hundred_conditions_have_no_second_column(galileo, local_galileo):
+    """Beyond 199 conditions, the filter isn't counted without each of them: the cost would grow with their square."""
+    explanation = await galileo.explain(IDS[0], all_of([Col("score") < n for n in range(1, 201)]))
+    assert (len(explanation.nodes), len(local_galileo.requests)) == (200, 200)
+    assert {each.without for each in explanation.nodes} == {None}
+
+
+async def test_a_count_that_fails_is_a_cell():
+    """A count that fails is shown at its node with its error; the other counts are shown."""
+    async with numbered({0: http(404)}) as server, client(server.url) as galileo:
+        explanation = await galileo.explain(ids(1)[0], REFUND & HIGH)
+    assert {type(each.error) for each in explanation.nodes} == {gs.NotFoundError}
+    assert "failed" in str(explanation)
+    assert "↑ NotFoundError: 404" in str(explanation)
+    assert repr(explanation) == "<Explanation: 3 nodes, total failed>"
+
+
+async def test_an_explanation_needs_no_columns():
+    """If the columns can't be requested, the counts are explained without them."""
+    async with raw_server(http(200, json.dumps({"total_count": 3}))) as server, client(server.url) as galileo:
+        explanation = await galileo.explain(PROJECT, REFUND)
+    assert [(each.total_count, each.complaint) for each in explanation.nodes] == [(3, "")]

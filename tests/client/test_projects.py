@@ -1,0 +1,250 @@
+"""Projects by name: the list, its pages, and a `Project` wherever an id is taken."""
+
+import asyncio
+import json
+import pickle
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import pytest
+from support.clients import client
+from support.inside import idle
+from support.projects import ids, number_of
+from support.servers import PROJECT, RawServer, http, raw_server
+
+import galileo_sessions as gs
+from galileo_sessions import Col, CountQuery, Project, ProjectLookupError, dump_query, load_query
+
+NAMES = ["Support chatbot", "Travel planner", None, "Twin", "Twin", PROJECT]
+TIME = "2026-04-02T00:00:00+00:00"
+
+
+class Listed:
+    """A service with projects, which lists them in pages and counts n sessions in project n."""
+
+    def __init__(self, names: list[str | None], size: int = 100, **more: object) -> None:
+        self.entries: list[dict[str, Any]] = [
+            {"id": str(UUID(int=number)), "name": name, "type": "gen_ai", "created_at": TIME, "runs": [], **more}
+            for number, name in enumerate(names)
+        ]
+        self.size = size
+        self.pages: list[int] = []
+        self.server: RawServer
+
+    async def behave(self, nth: int, writer: asyncio.StreamWriter) -> None:
+        """Answers one request."""
+        request = self.server.requests[nth - 1]
+        url = urlsplit(request.split(b" ")[1].decode())
+        if url.path != "/projects/paginated":
+            writer.write(http(200, json.dumps({"total_count": number_of(request)})))
+            return
+        assert request.endswith(b"\r\n\r\n{}")
+        token = int(parse_qs(url.query)["starting_token"][0])
+        assert parse_qs(url.query)["limit"] == ["100"]
+        self.pages.append(token)
+        end = token + self.size
+        following = end if end < len(self.entries) else None
+        page = {
+            "projects": self.entries[token:end],
+            "paginated": following is not None,
+            "next_starting_token": following,
+        }
+        writer.write(http(200, json.dumps(page)))
+
+
+async def use(service: Listed, then) -> None:
+    """Runs `then(galileo)` with a client of the service."""
+    async with raw_server(service.behave) as service.server, client(service.server.url) as galileo:
+        await then(galileo)
+        assert idle(galileo)
+
+
+async def test_projects_are_listed_page_by_page_as_they_are_needed():
+    """The next page is requested once the last one is used up; unknown fields are ignored."""
+    service = Listed([f"p{number}" for number in range(250)], size=100, bookmark=False)
+
+    async def then(galileo: gs.GalileoSessions) -> None:
+        found: list[Project] = []
+        async for project in galileo.projects():
+            found.append(project)
+            if len(found) == 100:
+                assert service.pages == [0]
+        assert [project.name for project in found] == [f"p{number}" for number in range(250)]
+        assert found[0] == Project(UUID(int=0), "p0", "gen_ai", TIME)
+        assert found[0].updated_at is None
+
+    await use(service, then)
+    assert service.pages == [0, 100, 200]
+
+
+async def test_a_project_that_shifts_to_the_next_page_is_listed_once():
+    """A project that is created meanwhile shifts the pages; no project is listed twice."""
+    service = Listed(["a", "b", "c", "d"], size=2)
+
+    async def then(galileo: gs.GalileoSessions) -> None:
+        names: list[str | None] = []
+        async for project in galileo.projects():
+            names.append(project.name)
+            if len(names) == 1:
+                service.entries.insert(0, {"id": str(UUID(int=9)), "name": "new"})
+        assert names == ["a", "b", "c", "d"]
+
+    await use(service, then)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[]",
+        "{}",
+        '{"projects": [{"name": "a"}]}',
+        '{"projects": [{"id": "x"}]}',
+        '{"projects":[],"next_starting_token":"1"}',
+    ],
+)
+async def test_a_page_that_is_none_is_an_error(body):
+    """A 200 that isn't a page is a `DecodeError` without a project, even if the key (k) is a part of its words."""
+    async with raw_server(http(200, body)) as server, client(server.url) as galileo:
+        with pytest.raises(gs.DecodeError, match="the service answered 200 with an unexpected body") as caught:
+            await galileo.project("a")
+    assert caught.value.query is None
+    assert "project 0" not in str(caught.value)
+
+
+async def test_a_list_that_repeats_a_page_is_an_error():
+    """A service that answers the same page again would be asked forever."""
+    body = json.dumps({"projects": [], "next_starting_token": 100})
+    async with raw_server(http(200, body)) as server, client(server.url) as galileo:
+        with pytest.raises(gs.DecodeError, match="repeats a page"):
+            await galileo.project("a")
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("time", "read"),
+    [("2026-04-02T00:00:00", TIME), ("2026-04-02T02:00:00+02:00", TIME), ("soon", None), (None, None)],
+)
+async def test_an_odd_time_spoils_no_list(time, read):
+    """A time without an offset is UTC, and what isn't a time is None: nothing depends on it."""
+    body = json.dumps({"projects": [{"id": PROJECT, "name": "a", "created_at": time}]})
+    async with raw_server(http(200, body)) as server, client(server.url) as galileo:
+        created = (await galileo.project(" a")).created_at
+    assert created == (None if read is None else datetime.fromisoformat(read))
+
+
+@pytest.mark.parametrize("name", [None, 5, b"a"])
+async def test_what_is_no_name_is_refused_before_a_request(name):
+    """Anything but text and a UUID is refused, and nothing is sent."""
+    async with raw_server(http()) as server, client(server.url) as galileo:
+        with pytest.raises(gs.ConfigurationError, match="name must be a project's name or id, got"):
+            await galileo.project(name)
+    assert server.connections == 0
+
+
+async def test_a_project_is_found_by_its_name_or_id():
+    """A name finds the project that has it; text that is a UUID is an id, even if it is another project's name."""
+
+    async def then(galileo: gs.GalileoSessions) -> None:
+        assert await galileo.project("Travel planner") == Project(UUID(int=1), "Travel planner", "gen_ai", TIME)
+        assert (await galileo.project(str(UUID(int=2)).upper())).id == str(UUID(int=2))
+        assert (await galileo.project(UUID(int=2))).id == str(UUID(int=2))
+        with pytest.raises(ProjectLookupError, match=f"no project '{PROJECT}' among 6"):
+            await galileo.project(PROJECT)
+
+    await use(Listed(NAMES, size=2), then)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "number"),
+    [
+        ("support chatbot", "there is no project 'support chatbot' among 6. Did you mean Support chatbot?", 0),
+        ("zzz", "there is no project 'zzz' among 6", 0),
+        ("Twin", f"2 projects are named 'Twin'. Write the id of one: {UUID(int=3)}, {UUID(int=4)}", 2),
+    ],
+)
+async def test_a_name_that_finds_no_single_project_says_why(name, said, number):
+    """An unknown name gets the most similar one, an ambiguous name the ids. The error is a LookupError and pickles."""
+
+    async def then(galileo: gs.GalileoSessions) -> None:
+        with pytest.raises(LookupError) as caught:
+            await galileo.project(name)
+        error = caught.value
+        assert isinstance(error, ProjectLookupError)
+        assert (str(error), len(error.projects)) == (said, number)
+        assert pickle.loads(pickle.dumps(error)) == error
+
+    await use(Listed(NAMES), then)
+
+
+async def test_a_project_is_taken_wherever_an_id_is():
+    """A `Project` can be counted, checked, and given to a query. Results, rows and errors have its name."""
+    chatbot = Project(ids(6)[5], "Support chatbot")
+    where = Col("input").contains("x")
+
+    async def then(galileo: gs.GalileoSessions) -> None:
+        assert await galileo.count(chatbot, where) == await galileo.count(chatbot) == 5
+        report = await galileo.count_all([chatbot, ids(8)[7]], where)
+        assert [row["project_name"] for row in report.rows()] == ["Support chatbot", None]
+        assert repr(report.results[0]) == f"<CountResult: 5 sessions, project {chatbot.id} Support chatbot>"
+        assert "Support chatbot" in report._repr_html_()
+        assert report.results[0].target is chatbot
+        counts = await galileo.count_by(chatbot, {"a": where})
+        assert (counts.project_id, counts.project_name) == (chatbot.id, "Support chatbot")
+        assert counts.rows()[0]["project_name"] == "Support chatbot"
+        table = await galileo.count_by([chatbot, Project(ids(8)[7], "Support chatbot")], {"a": where})
+        assert [line.split("  ")[0] for line in str(table).splitlines()[1:]] == [
+            "Support chatbot",
+            f"Support chatbot {ids(8)[7]}"[:35] + "…",
+        ]
+        assert (await galileo.explain(chatbot, where)).nodes[0].total_count == 5
+        query = CountQuery(chatbot, where)
+        assert query.project_name == query.for_project(chatbot).project_name == "Support chatbot"
+        assert query.for_project(PROJECT).project_name is None
+        assert query == CountQuery(chatbot.id, where) == load_query(dump_query(query))
+        assert b"chatbot" not in query.body
+
+    await use(Listed(["x"]), then)
+
+
+async def test_all_projects_are_counted_as_they_are_listed():
+    """The list is a source of targets. A project that may not be read is a result with a 403."""
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        is_third = b"0002/sessions" in service.server.requests[nth - 1]
+        await (service.behave(nth, writer) if not is_third else refuse(writer))
+
+    async def refuse(writer: asyncio.StreamWriter) -> None:
+        writer.write(http(403))
+
+    service = Listed(NAMES, size=4)
+    async with raw_server(behave) as service.server, client(service.server.url) as galileo:
+        report = await galileo.count_all(galileo.projects(), Col("a").eq("b"), check=False)
+        assert idle(galileo)
+    assert report.counts == (0, 1, None, 3, 4, 5)
+    assert [row["project_name"] for row in report.rows()] == NAMES
+    assert str(report.errors[0]).endswith(f"(project {UUID(int=2)})")
+
+
+async def test_an_error_names_the_project():
+    """The text of an error has the id and the name."""
+    async with raw_server(http(404)) as server, client(server.url) as galileo:
+        with pytest.raises(gs.NotFoundError, match=f"project {PROJECT} 'Support\\\\nchatbot'"):
+            await galileo.count(Project(PROJECT, "Support\nchatbot"))
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [
+        ("Support chatbot", r"or await galileo.project\('Support chatbot'\) for a name"),
+        (f"{PROJECT}\n", "It begins or ends with white space, perhaps a line break from a file. Strip it"),
+        ("", "Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db$"),
+    ],
+)
+def test_what_is_no_id_says_what_to_write(written, hint):
+    """A name in place of an id, and white space around an id, say what to write."""
+    with pytest.raises(gs.ConfigurationError, match=hint):
+        CountQuery(written)
+    with pytest.raises(gs.ConfigurationError, match="project_id must be a UUID"):
+        Project(written)

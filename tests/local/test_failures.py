@@ -1,0 +1,200 @@
+"""Failures that the local server simulates, met over HTTP and by a client; long ones in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+import pytest
+from support.clock import virtual_time
+
+from galileo_sessions import AttemptTimeoutError, DisconnectedError, GalileoSessions, Retry, Timeouts
+from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
+
+PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
+SESSIONS = [{"project_id": PROJECT, "score": 1}]
+DOWN = {"detail": "Simulated by fail"}
+
+
+def client(server: LocalGalileo, **settings: Any) -> GalileoSessions:
+    return GalileoSessions(server.api_key, base_url=server.url, **settings)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+# ---- through a client ------------------------------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_a_fan_out_outlasts_an_outage() -> None:
+    """An outage of five seconds costs a fan-out some seconds and no count; it ends by the loop's clock."""
+    sample = sample_sessions()
+    async with LocalGalileo(sample) as server, client(server) as galileo:
+        start = now()
+        server.fail(seconds=5)
+        report = await galileo.count_all(sample_names())
+        assert 5 <= now() - start < 12
+    assert (len(sample), ()) == (report.total, report.errors)
+
+
+@virtual_time
+async def test_a_slow_server_exceeds_the_timeout() -> None:
+    """Each attempt ends with its timeout, or takes as long as the server."""
+    async with LocalGalileo(SESSIONS) as server:
+        server.slow(2)
+        async with client(server, timeouts=Timeouts(attempt=1)) as hasty:
+            with pytest.raises(AttemptTimeoutError) as caught:
+                await hasty.count(PROJECT)
+            assert all(1 <= attempt.elapsed < 1.5 for attempt in caught.value.attempts)
+        async with client(server) as patient:
+            start = now()
+            assert 1 == await patient.count(PROJECT)
+            assert 2 <= now() - start < 2.5
+            assert "score" in await patient.columns(PROJECT)
+            assert 4 <= now() - start < 5
+
+
+@virtual_time
+async def test_disconnects_are_retried() -> None:
+    """A client gets through three lost connections, and fails after as many as it has attempts."""
+    async with LocalGalileo(SESSIONS) as server:
+        server.disconnect()
+        async with client(server) as galileo:
+            assert 1 == await galileo.count(PROJECT)
+        assert 4 == len(server.requests)
+        server.disconnect(times=2)
+        async with client(server, retry=Retry(attempts=2)) as galileo:
+            with pytest.raises(DisconnectedError):
+                await galileo.count(PROJECT)
+            assert 1 == await galileo.count(PROJECT)
+
+
+@virtual_time
+async def test_recover_ends_everything() -> None:
+    """After `recover`, a count takes one request and no time, whatever was simulated before."""
+    async with LocalGalileo(SESSIONS) as server:
+        server.slow(3_600)
+        server.fail(seconds=float("inf"))
+        server.disconnect(times=9)
+        server.fail_next(500, times=9)
+        server.recover()
+        async with client(server) as galileo:
+            start = now()
+            assert 1 == await galileo.count(PROJECT)
+            assert now() - start < 0.5
+    assert 1 == len(server.requests)
+
+
+@virtual_time
+async def test_an_outage_can_end_early() -> None:
+    """`recover` in the middle of a fan-out lets it succeed."""
+    async with LocalGalileo(SESSIONS) as server, client(server) as galileo:
+        server.fail(503, seconds=3_600)
+        asyncio.get_running_loop().call_later(1, server.recover)
+        report = await galileo.count_all(sample_names())
+        assert (1, ()) == (report.total, report.errors)
+
+
+# ---- from threads ----------------------------------------------------------------------------------------------------
+
+
+def test_a_server_in_a_thread_fails_for_some_time() -> None:
+    """With `with`, the calls come from another thread than the server's."""
+    with LocalGalileo(SESSIONS) as server:
+
+        async def count() -> int:
+            async with client(server) as galileo:
+                return await galileo.count(PROJECT)
+
+        server.fail(503, seconds=0.2)
+        start = time.monotonic()
+        assert 1 == asyncio.run(count())
+        assert 0.2 <= time.monotonic() - start < 5
+        server.slow(3_600)
+        server.disconnect(times=9)
+        server.recover()
+        assert 1 == asyncio.run(count())
+
+
+async def test_another_thread_can_make_it_fail(web: Any) -> None:
+    """The calls need no event loop, also if the server runs in that of the test."""
+    async with LocalGalileo(SESSIONS) as server:
+        for simulate, status in ((server.fail, 503), (server.recover, 200)):
+            thread = threading.Thread(target=simulate)
+            thread.start()
+            await asyncio.to_thread(thread.join)
+            assert status == (await web.post_count(server))[0]
+
+
+async def test_it_can_fail_from_its_start(web: Any) -> None:
+    """An outage can begin before the server does."""
+    server = LocalGalileo(SESSIONS)
+    server.fail(HTTPStatus.BAD_GATEWAY, seconds=60)
+    async with server:
+        assert (502, DOWN) == await web.post_count(server)
+
+
+# ---- over HTTP -------------------------------------------------------------------------------------------------------
+
+
+async def test_failures_have_an_order(web: Any) -> None:
+    """What is queued comes first, in the order of the calls, then the outage, then the count; each is delayed."""
+    async with LocalGalileo(SESSIONS) as server:
+        server.fail(502, seconds=60, headers={"Retry-After": "7"})
+        server.fail_next(500)
+        server.disconnect(times=1)
+        server.fail_next(429)
+        server.slow(0.05)
+        seen: list[object] = []
+        start = time.monotonic()
+        for _ in range(4):
+            try:
+                seen.append((await web.post_count(server))[0])
+            except aiohttp.ServerDisconnectedError:
+                seen.append("closed")
+        assert time.monotonic() - start >= 0.2
+        assert [500, "closed", 429, 502] == seen
+        headers = {"Galileo-API-Key": server.api_key}
+        async with web.session.post(f"{server.url}/projects/{PROJECT}/sessions/count", headers=headers, json={}) as r:
+            assert (502, "7", DOWN) == (r.status, r.headers["Retry-After"], await r.json())
+        server.fail(seconds=0)  # replaces the other
+        assert (200, {"total_count": 1}) == await web.post_count(server)
+
+
+async def test_only_counts_and_columns_fail(web: Any) -> None:
+    """Logins and lists of projects are answered as always."""
+    async with LocalGalileo(SESSIONS) as server:
+        server.fail(seconds=60)
+        server.disconnect(times=9)
+        server.slow(3_600)
+        assert 200 == (await web.ask(server, "/login/api_key", headers={}, json={"api_key": server.api_key}))[0]
+        assert 200 == (await web.ask(server, "/projects/paginated"))[0]
+        assert 200 == (await web.ask(server, "/current_user", "GET"))[0]
+
+
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        (lambda server: server.fail(100), "status must be an HTTP status from 200 to 599, got 100"),
+        (lambda server: server.fail("503"), "status must be an HTTP status from 200 to 599, got '503'"),
+        (lambda server: server.fail_next(600), "status must be an HTTP status from 200 to 599, got 600"),
+        (lambda server: server.fail(seconds=-1), "seconds must be a number of seconds, 0 or more, got -1"),
+        (lambda server: server.fail(seconds=float("nan")), "seconds must be a number of seconds, 0 or more, got nan"),
+        (lambda server: server.slow("2"), "delay must be a number of seconds, 0 or more, got '2'"),
+        (lambda server: server.disconnect(0), "times must be a whole number, 1 or more, got 0"),
+        (lambda server: server.disconnect(1.5), "times must be a whole number, 1 or more, got 1.5"),
+        (lambda server: server.fail_next(times=-1), "times must be a whole number, 1 or more, got -1"),
+    ],
+    ids=["1xx", "text", "script", "past", "nan", "delay", "times", "half", "script times"],
+)
+def test_wrong_numbers_are_refused(call: Any, problem: str) -> None:
+    """The error says what to give."""
+    with pytest.raises(ValueError, match="must be") as caught:
+        call(LocalGalileo())
+    assert problem == str(caught.value)
