@@ -208,8 +208,8 @@ def count(
                     if rows is not None:
                         await screen.put(rows.lines(counts, named=known.named))
             is_filtered = breakdown.queries[WHOLE].where != ALWAYS
-            if limits and is_filtered and not tally.failed and not tally.sessions:
-                tally.is_unchecked = await known.are_empty(tally.zeros)
+            is_doubtful = bool(limits) and is_filtered and not tally.failed and not tally.sessions
+            tally.is_unchecked = is_doubtful and await known.are_empty(tally.zeros)
 
     try:
         with warnings.catch_warnings(record=True) as explanations:

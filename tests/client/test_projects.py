@@ -225,6 +225,7 @@ async def test_all_projects_are_counted_as_they_are_listed():
     assert report.counts == (0, 1, None, 3, 4, 5)
     assert [row["project_name"] for row in report.rows()] == NAMES
     assert str(report.errors[0]).endswith(f"(project {UUID(int=2)})")
+    assert [result.errors for result in report.results[1:3]] == [(), report.errors]
 
 
 async def test_an_error_names_the_project():
