@@ -35,7 +35,7 @@ MAY = CREATED.gte("2026-05-01T00:00:00+02:00") & CREATED.lt("2026-05-08T00:00:00
         (datetime(2026, 4, 30, 22, tzinfo=UTC), "2026-05-08T00:00:00+02:00", None),
         (datetime(2026, 5, 1, tzinfo=Berlin()), datetime(2026, 5, 8, tzinfo=Berlin()), None),
     ],
-    ids=str,
+    ids=["text", "date and text", "date and instant", "instants as text", "instant and text", "instants"],
 )
 def test_a_period_goes_from_its_start_to_before_its_end(start: Any, end: Any, tz: Any) -> None:
     """Days need a time zone, instants don't. The period is two leaves."""
