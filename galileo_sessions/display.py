@@ -135,10 +135,11 @@ def _table_of(cells: Mapping[Any, int | None]) -> list[list[str]]:
     filled = {column for (_, column), count in cells.items() if count != 0} or columns
     columns = [column for column in columns if column in filled]
     head = ["", *[shortened(str(column), 20) for column in columns]]
-    return [head, *[[shortened(str(row), 36), *[_cell(cells.get((row, each), 0)) for each in columns]] for row in rows]]
+    return [head, *[[shortened(str(row), 36), *[cell(cells.get((row, each), 0)) for each in columns]] for row in rows]]
 
 
-def _cell(count: int | None) -> str:
+def cell(count: int | None) -> str:
+    """A count as a cell of a table; None means that it failed."""
     return "failed" if count is None else f"{count:,}"
 
 

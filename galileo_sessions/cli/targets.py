@@ -18,6 +18,7 @@ from galileo_sessions.cli.options import Refused, named
 from galileo_sessions.cli.screen import in_thread
 from galileo_sessions.client.breakdown import WHOLE, Breakdown
 from galileo_sessions.client.client import GalileoSessions
+from galileo_sessions.client.columns import first_columns
 from galileo_sessions.client.projects import Project, find_project
 from galileo_sessions.client.query import ANY_PROJECT, CountQuery
 from galileo_sessions.client.results import CountResult, ProjectCounts
@@ -199,11 +200,11 @@ class Finder:
         """The columns of the first project that has sessions; None if the projects come from a pipe."""
         if not isinstance(targets, list):
             return None
-        catalog = ColumnCatalog([])
-        for project in targets:
-            catalog = await self.galileo.columns(project, timeout=self.left(), **scope)
-            if catalog:
-                break
+
+        async def columns(project_id: str, _: float) -> ColumnCatalog:
+            return await self.galileo.columns(project_id, timeout=self.left(), **scope)
+
+        _, catalog = await first_columns(columns, [project.id for project in targets])
         return catalog
 
     async def are_empty(self, project_ids: list[str]) -> bool:

@@ -7,7 +7,6 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from copy import copy
 from functools import partial
-from itertools import islice
 from math import inf
 from typing import TypeAlias, cast
 from warnings import warn
@@ -38,13 +37,13 @@ Columns: TypeAlias = Callable[[str, float], Awaitable[ColumnCatalog]]
 
 async def first_columns(columns: Columns, project_ids: Iterable[str]) -> tuple[str, ColumnCatalog]:
     """
-    The first project that has columns, and its columns. Projects without sessions have none; at most 20 are tried.
+    The first project that has columns, and its columns. Projects without sessions have none.
 
     Raises:
         GalileoError: what `columns` raises.
     """
     project_id, catalog = "", ColumnCatalog([])
-    for project_id in islice(project_ids, MAX_ASKED):
+    for project_id in project_ids:
         catalog = await columns(project_id, CACHE_SECONDS)
         if catalog:
             break

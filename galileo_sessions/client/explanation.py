@@ -58,11 +58,13 @@ class Explanation:
         ]
 
     def __repr__(self) -> str:
-        return f"<Explanation: {display.some(len(self.nodes), 'node')}, total {_cell(self.nodes[0].total_count)}>"
+        return (
+            f"<Explanation: {display.some(len(self.nodes), 'node')}, total {display.cell(self.nodes[0].total_count)}>"
+        )
 
     def __str__(self) -> str:
         has_without = any(each.without is not None for each in self.nodes)
-        notes = {each.path: f"{_cell(each.total_count):>12}{_without(each):>14}" for each in self.nodes}
+        notes = {each.path: f"{display.cell(each.total_count):>12}{_without(each):>14}" for each in self.nodes}
         marks = {each.path: mark for each in self.nodes if (mark := _mark(each))}
         head = f"{'sessions':>12}{'without it' if has_without else '':>14}"
         more = f"\n{self.left_out:,} more nodes aren't counted" if self.left_out else ""
@@ -73,10 +75,6 @@ class Explanation:
 
 
 display.drawing.register(Explanation, str)
-
-
-def _cell(count: int | None) -> str:
-    return "failed" if count is None else f"{count:,}"
 
 
 def _without(each: NodeCount) -> str:

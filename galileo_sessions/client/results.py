@@ -121,6 +121,13 @@ def _named(result: CountResult) -> dict[str, str | None]:
     return {"project_id": query.project_id, "project_name": query.project_name}
 
 
+def _labelled(label: Any) -> dict[str, Any]:
+    """A label for a row; the labels of two dimensions are joined, and listed as well."""
+    if isinstance(label, tuple):
+        return {"label": display.label_text(cast("object", label)), "labels": label}
+    return {"label": label}
+
+
 def _project_of(result: CountResult, *, with_tag: bool = False) -> str:
     """The project's id or target and its name, and the tag if it is wanted."""
     query = result.query
@@ -167,9 +174,9 @@ class CountReport:
                 tag = None if result.query is None else result.query.tag
                 rows.append({**_named(result), "tag": tag, "total_count": result.total_count, "error": result.error})
         for row in rows:
-            error, label = row["error"], row.get("label")
-            if isinstance(label, tuple):
-                row |= {"label": display.label_text(cast("object", label)), "labels": label}
+            error = row["error"]
+            if "label" in row:
+                row.update(_labelled(row["label"]))
             row["error"] = None if error is None else f"{type(error).__name__}: {error}"
         return rows
 
@@ -404,10 +411,8 @@ class CountsBy(_Held[int]):
         total = self.total or 1
         rows: list[dict[str, Any]] = []
         for label, count in self.items():
-            row = {"project_id": self.project_id, "project_name": self.project_name, "label": label}
-            if isinstance(label, tuple):
-                row |= {"label": display.label_text(cast("object", label)), "labels": label}
-            rows.append({**row, "total_count": count, "share": count / total})
+            project = {"project_id": self.project_id, "project_name": self.project_name}
+            rows.append({**project, **_labelled(label), "total_count": count, "share": count / total})
         return rows
 
     def change_from(self, earlier: "CountsBy") -> list[dict[str, Any]]:

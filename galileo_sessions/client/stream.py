@@ -338,7 +338,7 @@ class CountStream:
         """Adds a count of a target; delivers the target's result if it was the last one."""
         self._done += 1
         self._failed += result.error is not None
-        if result.query is not None:
+        if self._checks is not None and result.query is not None:
             self._zeros.add(result.query, result.total_count)
         if self._is_plain:
             self._deliver(result)
