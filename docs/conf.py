@@ -7,14 +7,18 @@ It is nitpicky about names of this package; those of other packages stay text, f
 import re
 import sys
 import tomllib
-from inspect import cleandoc, getdoc, getmembers, isfunction
+from collections.abc import Iterator
+from inspect import Parameter, cleandoc, getdoc
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Generic, TypeVar, Unpack, get_args, get_origin, get_type_hints
 
 import attrs
 import click
+from docutils import nodes
+from sphinx.pycode import ModuleAnalyzer
 from sphinx.util import inspect, logging
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import restify
 
 import galileo_sessions
 import galileo_sessions.local
@@ -28,10 +32,6 @@ release = galileo_sessions.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["examples/*"]
 nitpicky = True
-nitpick_ignore_regex = [
-    (r"py:class", r"galileo_sessions\.filters\.(columns\.(V[cos]?|C)|values\.Several)"),
-    (r"py:class", r"galileo_sessions\.client\.(secret\.T_co|client\.Count(By|All)Options|breakdown\.Breakdown)"),
-]  # no public names
 
 myst_heading_anchors = 3  # as GitHub makes them
 
@@ -79,11 +79,36 @@ for name, module in list(sys.modules.items()):
 PUBLIC = {name: f"galileo_sessions.{name}" for name in galileo_sessions.__all__}
 PUBLIC |= {name: f"galileo_sessions.local.{name}" for name in galileo_sessions.local.__all__}
 _MADE = "Partition CountStream CountResult CountReport CountsBy CountsTable Progress Attempt Issue And Or Not"
-_MADE += " TextCol NumberCol DateCol BooleanCol CollectionCol IdCol"
+_MADE += " Explanation NodeCount TextCol NumberCol DateCol BooleanCol CollectionCol IdCol"
 NEVER_CALLED = {
     PUBLIC[name] for name in PUBLIC if name in _MADE.split() or name.endswith(("Filter", "ColumnInfo", "ColumnCatalog"))
 }
 """Classes that the client, columns and operators make: their readers pass no parameters."""
+
+KNOWN_AS = {"Breakdown": "Partition", "Counted": "CountQuery", "FilterType": "str", "Several": "Sequence"}
+"""Private classes in annotations, and what readers pass or get."""
+
+
+def is_private(cls: type) -> bool:
+    """Whether it is a class of this package that readers can't import."""
+    return cls.__module__.startswith("galileo_sessions") and cls.__name__ not in PUBLIC
+
+
+CLASSES = [found for name in PUBLIC if isinstance(found := getattr(galileo_sessions, name, None), type)]
+# A class has what it inherits from private classes as if it were its own, in the order of the source; what it inherits
+# from others stands there. A function has one signature: its docstring says what it returns when.
+autodoc_default_options = {
+    "members": True,
+    "inherited-members": ",".join({base.__name__ for cls in CLASSES for base in cls.__mro__ if not is_private(base)}),
+}
+for cls in CLASSES:
+    analyzer = ModuleAnalyzer.for_module(cls.__module__)
+    analyzer.analyze()
+    analyzer.overloads.clear()
+    for base in filter(is_private, cls.__mro__):
+        for name in (*vars(base), *vars(base).get("__annotations__", ())):
+            place = analyzer.tagorder.get(f"{base.__name__}.{name}", 0)
+            analyzer.tagorder.setdefault(f"{cls.__name__}.{name}", place)
 
 
 def keep_colons(_: Any, what: str, *given: Any) -> None:
@@ -105,39 +130,83 @@ def _code(found: re.Match[str]) -> str:
 
 
 def sign(_: Any, what: str, name: str, thing: Any, *given: Any) -> tuple[str, None] | None:
-    """No signature for what its readers never call, and the fields' types where converters take any object."""
+    """A signature without type variables and with all keywords; none for what its readers never call."""
     signature = given[1]
     if signature and (what == "exception" or name in NEVER_CALLED):
         return "", None
-    if what != "class" or not attrs.has(thing):
+    if not signature or what not in ("class", "method", "function"):
         return None
-    written = inspect.signature(thing.__init__, bound_method=True)
-    types = {field.alias: field.type for field in attrs.fields(thing)}
-    parameters = [
-        parameter.replace(annotation=types[parameter.name])
-        if object in (parameter.annotation, *get_args(parameter.annotation))
-        else parameter
-        for parameter in written.parameters.values()
-    ]
-    return inspect.stringify_signature(written.replace(parameters=parameters), show_return_annotation=False), None
+    bound = given_to(getattr(galileo_sessions, name.split(".")[1], object))
+    written = inspect.signature(thing.__init__ if what == "class" else thing, bound_method=what != "function")
+    signature = written.replace(
+        parameters=[each for parameter in written.parameters.values() for each in _spelled(parameter, bound)],
+        return_annotation=filled(written.return_annotation, bound),
+    )
+    return inspect.stringify_signature(signature, show_return_annotation=what != "class"), None
+
+
+class _LeftOut:
+    """A default that the docstring describes."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+def _spelled(parameter: Parameter, bound: dict[Any, Any]) -> Iterator[Parameter]:
+    """The parameter, or each of the keywords that it collects."""
+    if get_origin(parameter.annotation) is Unpack:
+        for name, annotation in get_type_hints(*get_args(parameter.annotation)).items():
+            yield Parameter(name, Parameter.KEYWORD_ONLY, default=_LeftOut(), annotation=annotation)
+    else:
+        default = _LeftOut() if parameter.default is attrs.NOTHING else parameter.default
+        yield parameter.replace(annotation=filled(parameter.annotation, bound), default=default)
+
+
+def given_to(cls: type) -> dict[Any, Any]:
+    """What the bases of a class are given for their type variables."""
+    return {
+        variable: argument
+        for base in vars(cls).get("__orig_bases__", ())
+        for variable, argument in zip(getattr(get_origin(base), "__parameters__", ()), get_args(base), strict=False)
+    }
+
+
+def filled(annotation: Any, given: dict[Any, Any]) -> Any:
+    """An annotation, in which each type variable is what the class is given for it, or anything."""
+    if isinstance(annotation, TypeVar):
+        return given.get(annotation, Any)
+    variables = () if isinstance(annotation, type) else getattr(annotation, "__parameters__", ())
+    return annotation[tuple([given.get(each, Any) for each in variables])] if variables else annotation
+
+
+def bases_of(cls: type, given: dict[Any, Any]) -> Iterator[Any]:
+    """The bases that readers know: public classes and Python's own; in place of a private one, its bases."""
+    for written in vars(cls).get("__orig_bases__", cls.__bases__):
+        base = get_origin(written) or written
+        if is_private(base):
+            yield from bases_of(base, given_to(cls))
+        elif base not in (object, Generic):
+            yield filled(written, given)
+
+
+def show_bases(_: Any, what: str, name: str, thing: Any, *given: Any) -> None:
+    """A class begins with its bases, where what it inherits is described."""
+    bases = ", ".join([restify(base, "smart") for base in bases_of(thing, {})]) if isinstance(thing, type) else ""
+    if bases and what in ("class", "exception"):
+        given[-1][:0] = [f"Bases: {bases}", ""]
 
 
 def find(app: Any, env: Any, node: Any, shown: Any) -> Any:
     """A public name where annotations have its module's, `galileo_sessions.filters.Filter`; others' names as text."""
     target = node.get("reftarget", "")
     name = target.rpartition(".")[2]
+    if name in KNOWN_AS:
+        name = KNOWN_AS[name]
+        target, shown = f"Python's {name}", nodes.Text(name)
+        node.clear()  # of the private name
     if name in PUBLIC and target != PUBLIC[name]:
         return env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, "obj", PUBLIC[name], node, shown)
     return None if target.startswith("galileo_sessions") else shown
-
-
-def inherit(_: Any, what: str, name: str, thing: Any, *given: Any) -> None:
-    """A typed column lists what it has from `Col`, where these methods are described."""
-    if what == "class" and name in NEVER_CALLED and name.endswith("Col"):
-        names = [method for method, _ in getmembers(thing, isfunction) if method[0] != "_"]
-        shared = [method for method in names if method not in vars(thing)]
-        links = ", ".join(f":py:meth:`{method} <galileo_sessions.Col.{method}>`" for method in shared)
-        given[-1].extend(["", f"As in :py:obj:`Col <galileo_sessions.Col>`: {links}."])
 
 
 def draw(_: Any) -> None:
@@ -207,7 +276,7 @@ def setup(app: Any) -> None:
     app.connect("builder-inited", draw)
     app.add_directive("commands", Commands)
     app.add_directive("names", Names)
-    app.connect("autodoc-process-docstring", inherit, priority=600)  # its links are marked up
+    app.connect("autodoc-process-docstring", show_bases, priority=600)  # its links are marked up
     app.connect("autodoc-process-docstring", keep_colons, priority=400)  # before napoleon's 500
     app.connect("autodoc-process-docstring", mark_up)
     app.connect("autodoc-process-signature", sign)

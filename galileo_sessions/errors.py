@@ -90,18 +90,16 @@ class GalileoError(Exception):
     The root of the tree: `except GalileoError` catches all that this package raises.
 
     Its text ends with the project and, after several attempts, with their number and the seconds waited.
-
-    Attributes:
-        query (CountQuery | None): The query, if a request raised this.
-        attempts: The attempts of that request, oldest first.
-        elapsed: Seconds from the call to this error.
-        report (CountReport | None): The results until then, if `count_all` raised this.
     """
 
     query: Counted | None = None
+    """The query, if a request for it raised this; else None."""
     attempts: tuple["Attempt", ...] = ()
+    """The attempts of that request, oldest first; empty if none was sent."""
     elapsed: float | None = None
+    """Seconds from the call to this error; None if no request raised it."""
     report: Any = None
+    """A `CountReport` of the results until then, if `count_all` or `count_by` raised this; else None."""
     _is_final = False  # whether a retry would bring the same error; set where the class alone can't tell
 
     def __init__(self, message: str) -> None:
@@ -150,11 +148,11 @@ class Attempt:
     """One try to send a request and get its response."""
 
     number: int
-    """1 for the first."""
+    """1 for the request's first attempt, 2 for its first retry."""
     status: int | None
     """The HTTP status, or None if no response arrived."""
     error: GalileoError | None
-    """The attempt's error, or None."""
+    """Why the attempt failed; None if it brought an answer."""
     waited: float
     """Seconds waited before this attempt: for a permit, a pause or a backoff."""
     elapsed: float
@@ -172,16 +170,12 @@ class ConfigurationError(GalileoError, ValueError):
 
 
 class ProjectLookupError(GalileoError, LookupError):
-    """
-    No project has this name, or several have it.
-
-    Attributes:
-        projects: The projects that have the name.
-    """
+    """No project has this name, or several have it."""
 
     def __init__(self, message: str, projects: Iterable[object] = ()) -> None:
         super().__init__(message)
         self.projects: tuple[Any, ...] = tuple(projects)
+        """Each `Project` that has the name; empty if there is none."""
 
 
 class FilterError(GalileoError, ValueError):
@@ -197,44 +191,32 @@ class FilterTooLargeError(FilterError):
 
 
 class FilterDecodeError(FilterError):
-    """
-    Plain data that isn't a filter.
-
-    Attributes:
-        path: The keys and positions that lead to the error, outermost first.
-    """
+    """Plain data that isn't a filter, a query or a catalog."""
 
     def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
         super().__init__(message)
-        self.path = path
+        self.path: tuple[str | int, ...] = path
+        """The keys and positions that lead to the error, outermost first, such as `("and", 0, "filter")`."""
 
 
 class FilterParseError(FilterError):
-    """
-    Text that isn't a filter.
-
-    Attributes:
-        text: The text.
-        offset: Where the error begins, in characters from 0.
-    """
+    """Text that isn't a filter."""
 
     def __init__(self, message: str, *, text: str, offset: int) -> None:
         super().__init__(message)
-        self.text = text
-        self.offset = offset
+        self.text: str = text
+        """The whole text, as it was given."""
+        self.offset: int = offset
+        """Where the error begins, in characters from 0."""
 
 
 class FilterCheckError(FilterError):
-    """
-    A filter that doesn't fit a project's columns; the text marks the leaves that don't fit.
-
-    Attributes:
-        issues: One for each of these leaves; `loc` is its path in `dump_filter(where)`, and `node` is the leaf.
-    """
+    """A filter that doesn't fit a project's columns; the text marks the leaves that don't fit."""
 
     def __init__(self, message: str, *, issues: tuple["Issue", ...] = ()) -> None:
         super().__init__(message)
-        self.issues = issues
+        self.issues: tuple[Issue, ...] = issues
+        """One for each of these leaves, from left to right."""
 
 
 class UnknownColumnError(FilterError, KeyError):
@@ -270,16 +252,12 @@ class DisconnectedError(TransportError):
 
 
 class AttemptTimeoutError(TransportError, TimeoutError):
-    """
-    One attempt took longer than `Timeouts` allow.
-
-    Attributes:
-        phase: What the attempt was waiting for: "connect", "response" (its status and headers) or "body".
-    """
+    """One attempt took longer than `Timeouts` allow."""
 
     def __init__(self, message: str, *, phase: Literal["connect", "response", "body"]) -> None:
         super().__init__(message)
-        self.phase = phase
+        self.phase: Literal["connect", "response", "body"] = phase
+        """What the attempt was waiting for; "response" is the status and the headers."""
 
 
 class ProtocolError(TransportError):
@@ -287,28 +265,16 @@ class ProtocolError(TransportError):
 
 
 class DeadlineExceededError(GalileoError, TimeoutError):
-    """
-    The time given by `timeout=` ran out.
-
-    Attributes:
-        last: The error of the last attempt, or None if there was none.
-    """
+    """The time given by `timeout=` ran out."""
 
     def __init__(self, message: str, *, last: GalileoError | None = None) -> None:
         super().__init__(message)
-        self.last = last
+        self.last: GalileoError | None = last
+        """The error of the last attempt; None if there was no attempt."""
 
 
 class ResponseError(GalileoError):
-    """
-    The service answered with a status other than 200. The most common statuses have subclasses.
-
-    Attributes:
-        status: The HTTP status.
-        headers: The response's headers by lower-case name, without cookies.
-        body: The beginning of the body as text, at most 2 KiB.
-        retry_after: Seconds to wait, from the Retry-After header, or None.
-    """
+    """The service answered with a status other than 200. The most common statuses have subclasses."""
 
     def __init__(
         self,
@@ -320,10 +286,14 @@ class ResponseError(GalileoError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.status = status
+        self.status: int = status
+        """The HTTP status, such as 503."""
         self.headers: Mapping[str, str] = dict(headers)
-        self.body = body
-        self.retry_after = retry_after
+        """The response's headers by lower-case name, without cookies."""
+        self.body: str = body
+        """The beginning of the body, at most 2 KiB."""
+        self.retry_after: float | None = retry_after
+        """Seconds to wait, from the Retry-After header; None without one."""
 
 
 class RedirectError(ResponseError):
@@ -351,24 +321,23 @@ class Issue:
     """One entry of a 422 in FastAPI's form, or one leaf that fails a catalog's check."""
 
     loc: tuple[str | int, ...]
-    """The path in the request, ("body", "filter_tree", …), or for a check, in the filter."""
+    """The path in the request, ("body", "filter_tree", …), or for a check, in `dump_filter(where)`."""
     msg: str
+    """What is wrong, in a sentence for people: the service's, or the check's."""
     type: str
+    """What is wrong, as a word for programs: the service's, such as "missing", or the check's, such as
+    "unknown_column"."""
     node: object = None
     """The part of the filter at `loc`, a `Filter`; None if it can't be found."""
 
 
 class ValidationError(ResponseError):
-    """
-    422: the request isn't valid.
-
-    Attributes:
-        issues: The entries of the response's `detail`; empty if that isn't a list.
-    """
+    """422: the request isn't valid. The text marks the parts of the filter that the service names."""
 
     def __init__(self, message: str, *, issues: tuple[Issue, ...] = (), **response: Any) -> None:
         super().__init__(message, **response)
-        self.issues = issues
+        self.issues: tuple[Issue, ...] = issues
+        """The entries of the response's `detail`; empty if that isn't a list."""
 
 
 class RateLimitedError(ResponseError):
@@ -380,13 +349,9 @@ class ServerError(ResponseError):
 
 
 class DecodeError(GalileoError):
-    """
-    A 200 without the expected body: columns, or `{"total_count": n}` with an integer n of 0 or more.
-
-    Attributes:
-        body: The beginning of the body as text, at most 2 KiB.
-    """
+    """A 200 without the expected body; for a count, `{"total_count": n}` with an integer n of 0 or more."""
 
     def __init__(self, message: str, *, body: str = "") -> None:
         super().__init__(message)
-        self.body = body
+        self.body: str = body
+        """The beginning of the body, at most 2 KiB."""

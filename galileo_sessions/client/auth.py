@@ -100,6 +100,7 @@ class ApiKeyAuth:
     """An API key from the console; it needs no login."""
 
     key: Secret[str] = field(converter=hidden, validator=_checked("the API key", header_problem))
+    """The key, in printable ASCII."""
     header: str = field(default="Galileo-API-Key", validator=_checked("the header", name_problem))
     """The name of the header; newer deployments call it Splunk-AO-API-Key."""
 
@@ -109,6 +110,7 @@ class BearerAuth:
     """A token obtained elsewhere; it isn't renewed."""
 
     token: Secret[str] = field(converter=hidden, validator=_checked("the token", header_problem))
+    """The token, in printable ASCII and without the word "Bearer"."""
 
 
 @frozen
@@ -116,7 +118,9 @@ class BasicAuth:
     """A user name and a password, sent with each request as HTTP Basic authentication."""
 
     username: str | Secret[str] = field(validator=_checked("the user name of a BasicAuth", _basic_user_problem))
+    """The user name, without a colon. Unlike the password, it is shown unless it is a `Secret`."""
     password: Secret[str] = field(converter=hidden, validator=_checked("the password", _text_problem))
+    """The password, as text that isn't empty."""
 
 
 @frozen
@@ -124,7 +128,9 @@ class PasswordAuth:
     """A user name and a password, exchanged for a token at POST /login when first needed."""
 
     username: str | Secret[str] = field(validator=_checked("the user name", _text_problem))
+    """The user name. Unlike the password, it is shown unless it is a `Secret`."""
     password: Secret[str] = field(converter=hidden, validator=_checked("the password", _text_problem))
+    """The password, as text that isn't empty."""
 
 
 Credentials: TypeAlias = ApiKeyAuth | BearerAuth | BasicAuth | PasswordAuth

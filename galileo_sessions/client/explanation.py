@@ -24,14 +24,16 @@ class NodeCount:
     path: Path
     """Where it is, as keys and positions in `dump_filter(where)`."""
     node: Filter
+    """The condition that is counted: the whole filter, or a part of it."""
     total_count: int | None
     """The sessions that satisfy it; None if the count failed."""
     without: int | None = None
-    """The sessions that satisfy the filter without it, if it is one of at most 199 that the root joins by `&`."""
+    """The sessions that satisfy the filter without it, if it is one of at most 199 that the root joins by `&`.
+    None for other nodes, or if that count failed."""
     error: GalileoError | None = None
-    """The error, if a count failed."""
+    """The error, if one of the two counts failed; else None."""
     complaint: str = ""
-    """What doesn't fit the project's columns."""
+    """Why it doesn't fit the project's columns; empty if it fits."""
 
 
 @frozen(repr=False)
@@ -39,6 +41,7 @@ class Explanation:
     """What each part of a filter counts in a project; `print` draws it."""
 
     where: Filter
+    """The filter that is explained; flat filters are joined by `&`."""
     nodes: tuple[NodeCount, ...]
     """The root first, and then one level after another; at most 200."""
     left_out: int = field(default=0, kw_only=True)

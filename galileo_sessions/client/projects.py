@@ -78,14 +78,15 @@ class Project:
     """
 
     id: str = field(converter=_as_project_id)
-    """A UUID, as text or as `uuid.UUID`."""
+    """A UUID as text, in lower case and with dashes, however it was given."""
     name: str | None = field(default=None, converter=optional(as_text))
-    """Its name in the console. Several projects can have the same name."""
+    """Its name in the console; None if it isn't known. Several projects can have the same name."""
     type: str | None = field(default=None, converter=optional(as_text))
-    """Such as gen_ai or llm_monitor; the API may add types."""
+    """Such as "gen_ai" or "llm_monitor"; the API may add types. None if it isn't known."""
     created_at: datetime | None = field(default=None, converter=_as_time)
-    """An aware time; None if it isn't known."""
+    """When it was created, with a time zone; None if the service doesn't say."""
     updated_at: datetime | None = field(default=None, converter=_as_time)
+    """When it was last updated, with a time zone; None if the service doesn't say."""
 
 
 ProjectId: TypeAlias = Project | UUID | str

@@ -75,14 +75,17 @@ class CountQuery:
     """
 
     project_id: str
-    """A UUID, as text or as `uuid.UUID`."""
+    """A UUID as text, in lower case and with dashes, however it was given."""
     where: Filter
-    """The filter; None and `ALWAYS` mean all sessions."""
+    """The filter; `ALWAYS` if all sessions are counted."""
     filters: tuple[LeafFilter, ...] = field(kw_only=True)
     """The API's flat list of leaves, instead of `where`: the API doesn't document how it combines the two."""
     log_stream_id: str | None = field(kw_only=True)
+    """Counts only this log stream's sessions; None for all."""
     experiment_id: str | None = field(kw_only=True)
+    """Counts only this experiment's sessions; None for all."""
     metrics_testing_id: str | None = field(kw_only=True)
+    """Counts only the sessions of this metrics testing run; None for all."""
     tag: Any = field(kw_only=True, eq=False)
     """Anything that helps to recognise the result. It isn't sent, and queries compare without it."""
     project_name: str | None = field(kw_only=True, eq=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import copy
-from typing import Any, TypeAlias, TypeVar, cast, final
+from typing import Any, Generic, TypeAlias, TypeVar, cast, final
 
 from attrs import Factory, field, frozen
 
@@ -26,17 +26,17 @@ class CountResult:
     target: CountQuery | ProjectId = field(hash=False)
     """The target, as it was given."""
     query: CountQuery | None
-    """What was counted; None if the target isn't a project."""
+    """The query that was counted; None if the target isn't the id of a project."""
     total_count: int | None
     """The count; None if there is an error. With `by=`, each session of the whole counts once."""
     error: GalileoError | None
     """The error, or with `by=` the first one; None if there is a count."""
     attempts: tuple[Attempt, ...]
-    """The attempts of all its requests."""
+    """The attempts of all its requests, in the order of the counts; empty for `NEVER`, which needs no request."""
     elapsed: float
-    """Seconds this target took."""
+    """Seconds from the start of its first count to the end of its last one, with waits and retries."""
     parts: Any = field(default=None, repr=False, eq=False)
-    """With `by=`, a `ProjectCounts`, which isn't public; `counts_by` has what is."""
+    """Not for programs: read `counts_by` instead, which has the parts that `by=` adds."""
 
     @property
     def errors(self) -> tuple[GalileoError, ...]:
@@ -142,6 +142,7 @@ class CountReport:
     """All results of a fan-out, in the order of the targets. Its repr is one line."""
 
     results: tuple[CountResult, ...]
+    """A result for each target, in their order, whether it has a count or an error."""
     progress: Progress
     """The progress at the end."""
 
@@ -355,7 +356,7 @@ def _copy(counts: Mapping[Any, Any]) -> dict[Any, Any]:
     return dict(counts)
 
 
-class _Held(Mapping[Any, V]):
+class _Held(Mapping[Any, V], Generic[V]):
     """A mapping of results. It equals every mapping with the same items."""
 
     _held: Mapping[Any, V]

@@ -64,29 +64,36 @@ class ColumnInfo:
     """
 
     id: str = field(converter=_column_id)
+    """What filters call the column, such as "input" or "metrics/toxicity"."""
     category: str = field(default="standard", converter=as_text)
-    """Such as standard, metric, user_metadata, feedback."""
+    """Where the column comes from: "standard", "metric", "user_metadata", "feedback" and others."""
     filter_type: str | None = field(default=None, converter=optional(as_text))
-    """id, date, number, boolean, collection, text or fully_annotated; None if the service doesn't say."""
+    """How it is filtered: "id", "date", "number", "boolean", "collection", "text" or "fully_annotated"; None if the
+    service doesn't say."""
     data_type: str | None = field(default=None, converter=optional(as_text))
-    """Such as text, integer, floating_point, timestamp, string_list."""
+    """What its values are, such as "text", "integer", "timestamp" or "string_list"; None if the service doesn't say."""
     data_unit: str | None = field(default=None, converter=optional(as_text))
-    """Such as percentage, nano_seconds, dollars."""
+    """The unit of its values, such as "percentage", "nano_seconds" or "dollars"; None without one."""
     label: str | None = field(default=None, converter=optional(as_text))
-    """The column's name in Galileo's console."""
+    """The column's name in Galileo's console; None without one."""
     group_label: str | None = field(default=None, converter=optional(as_text))
+    """The heading under which the console lists the column; None without one."""
     description: str | None = field(default=None, converter=optional(as_text))
+    """A sentence about the column; None if the service has none."""
     allowed_values: tuple[Any, ...] = field(default=(), converter=_items, hash=False)
     """The only values that the column can have, without null; empty if the service doesn't list them."""
     applicable_types: tuple[str, ...] = field(default=(), converter=_texts)
-    """The types of records that have the column, such as session, trace, llm."""
+    """The types of records that have the column, such as "session", "trace" or "llm"."""
     filterable: bool = field(default=True, converter=as_boolean)
+    """False if the service refuses filters on it; `ColumnCatalog.check` refuses them, too."""
     multi_valued: bool = field(default=False, converter=as_boolean)
+    """True if a record can have several values, as a collection."""
     is_empty: bool = field(default=False, converter=as_boolean)
     """True if no record has a value."""
     is_optional: bool = field(default=False, converter=as_boolean)
+    """The API calls the column optional, and doesn't say what that means."""
     metric_key_alias: str | None = field(default=None, converter=optional(as_text))
-    """The older name of a metric whose id is its scorer's UUID."""
+    """The older name of a metric whose id is its scorer's UUID; None for other columns."""
 
 
 def _columns(columns: Iterable[ColumnInfo]) -> tuple[ColumnInfo, ...]:

@@ -75,7 +75,9 @@ class _Column(Generic[V]):
     """The base of all columns: an id, and methods that raise, because a column alone isn't a condition."""
 
     filter_type: ClassVar[FilterType | None] = None
+    """The API's name of the type that its filters have; None for `Col`, which infers it from each value."""
     column_id: str = field(validator=_check_column_id)
+    """The column's id in the API, such as "input" or "metrics/toxicity"; any text but the empty one."""
 
     def __repr__(self) -> str:
         name = "Col" if self.filter_type is None else f"Col.{self.filter_type}"
@@ -149,25 +151,60 @@ class _Equality(_Column[V]):
         return self._leaf("ne", other)
 
 
+class _Text(_Column[V], Generic[V, Vc, Vs]):
+    """eq, contains, one_of and not_in, each with `case_sensitive`."""
+
+    __slots__ = ()
+
+    def eq(self, value: V, *, case_sensitive: bool = True) -> Filter:
+        """The session's value is `value`."""
+        return self._leaf("eq", value, case_sensitive)
+
+    def contains(self, value: Vc, *, case_sensitive: bool = True) -> Filter:
+        """The session's text contains `value`, or its collection has it as a member."""
+        return self._leaf("contains", value, case_sensitive)
+
+    def one_of(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
+        """The session's value is one of `values`, which can't be empty."""
+        return self._leaf("one_of", values, case_sensitive)
+
+    def not_in(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
+        """The session's value is none of `values`, which can't be empty."""
+        return self._leaf("not_in", values, case_sensitive)
+
+
+class _UnequalText(_Text[V, Vc, Vs]):
+    """The operators of `_Text` and ne, each with `case_sensitive`."""
+
+    __slots__ = ()
+
+    def ne(self, value: V, *, case_sensitive: bool = True) -> Filter:
+        """The session's value isn't `value`."""
+        return self._leaf("ne", value, case_sensitive)
+
+    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
+        return self._leaf("ne", other)
+
+
 class _Ordering(_Column[V], Generic[V, Vo]):
     """gt, gte, lt and lte, as methods and as > >= < <=."""
 
     __slots__ = ()
 
     def gt(self, value: Vo) -> Filter:
-        """The session's value is greater than `value`, or later."""
+        """The session's value is greater than `value`, as with `column > value`. A later instant is greater."""
         return self._leaf("gt", value)
 
     def gte(self, value: Vo) -> Filter:
-        """The session's value is `value`, or greater, or later."""
+        """The session's value is `value` or greater, as with `column >= value`."""
         return self._leaf("gte", value)
 
     def lt(self, value: Vo) -> Filter:
-        """The session's value is less than `value`, or earlier."""
+        """The session's value is less than `value`, as with `column < value`. An earlier instant is less."""
         return self._leaf("lt", value)
 
     def lte(self, value: Vo) -> Filter:
-        """The session's value is `value`, or less, or earlier."""
+        """The session's value is `value` or less, as with `column <= value`."""
         return self._leaf("lte", value)
 
     __gt__ = gt
@@ -223,41 +260,6 @@ class _Time(_Column[V]):
         """
         with advice.calling(self, "last", length):
             return period(self.column_id, *last_period(length, tz))
-
-
-class _Text(_Column[V], Generic[V, Vc, Vs]):
-    """eq, contains, one_of and not_in, each with `case_sensitive`."""
-
-    __slots__ = ()
-
-    def eq(self, value: V, *, case_sensitive: bool = True) -> Filter:
-        """The session's value is `value`."""
-        return self._leaf("eq", value, case_sensitive)
-
-    def contains(self, value: Vc, *, case_sensitive: bool = True) -> Filter:
-        """The session's text contains `value`, or its collection has it as a member."""
-        return self._leaf("contains", value, case_sensitive)
-
-    def one_of(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
-        """The session's value is one of `values`, which can't be empty."""
-        return self._leaf("one_of", values, case_sensitive)
-
-    def not_in(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
-        """The session's value is none of `values`, which can't be empty."""
-        return self._leaf("not_in", values, case_sensitive)
-
-
-class _UnequalText(_Text[V, Vc, Vs]):
-    """The operators of `_Text` and ne, each with `case_sensitive`."""
-
-    __slots__ = ()
-
-    def ne(self, value: V, *, case_sensitive: bool = True) -> Filter:
-        """The session's value isn't `value`."""
-        return self._leaf("ne", value, case_sensitive)
-
-    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
-        return self._leaf("ne", other)
 
 
 @final

@@ -114,9 +114,13 @@ class Comparison(Filter):
     """The base of the leaves that compare a column with a value. They print as the call that makes them."""
 
     type: ClassVar[str]
+    """The filter type, by its name in the API."""
     column_id: str = field(converter=values.as_text)
+    """The column that is compared. Whether a project has it, `ColumnCatalog.check` says."""
     operator: str
+    """The comparison, by its name in the API."""
     value: str | float | datetime | tuple[str | float, ...]
+    """What the column is compared with."""
 
     def __repr__(self) -> str:
         written = repr(values.as_json(self.value))
@@ -144,7 +148,9 @@ class TextFilter(Comparison):
     type: ClassVar[Literal["text"]] = "text"
     operator: kinds.TextOperator
     value: str | tuple[str, ...] = field(converter=values.as_texts)
+    """The text; a tuple for `one_of` and `not_in`."""
     case_sensitive: bool = field(default=True, converter=values.as_boolean)
+    """False if "A" and "a" are the same."""
 
 
 @final
@@ -155,16 +161,18 @@ class NumberFilter(Comparison):
     type: ClassVar[Literal["number"]] = "number"
     operator: kinds.NumberOperator
     value: int | float | tuple[int | float, ...] = field(converter=values.as_numbers)
+    """The number; for `between` a tuple of the lower and the upper bound."""
 
 
 @final
 @frozen(repr=False, field_transformer=_with_operators)
 class DateFilter(Comparison):
-    """A date column compared with an instant; `value` is an aware `datetime`."""
+    """A date column compared with an instant."""
 
     type: ClassVar[Literal["date"]] = "date"
     operator: kinds.DateOperator
     value: datetime = field(converter=values.as_instant)
+    """The instant: a `datetime` with a fixed UTC offset of whole minutes."""
 
 
 @final
@@ -175,6 +183,7 @@ class BooleanFilter(Comparison):
     type: ClassVar[Literal["boolean"]] = "boolean"
     operator: kinds.BooleanOperator
     value: bool = field(converter=values.as_boolean)
+    """True or False."""
 
 
 @final
@@ -185,7 +194,9 @@ class CollectionFilter(Comparison):
     type: ClassVar[Literal["collection"]] = "collection"
     operator: kinds.CollectionOperator
     value: str | tuple[str, ...] = field(converter=values.as_texts)
+    """A member of the collection; a tuple for `one_of` and `not_in`."""
     case_sensitive: bool = field(default=True, converter=values.as_boolean)
+    """False if "A" and "a" are the same."""
 
 
 @final
@@ -196,16 +207,20 @@ class IdFilter(Comparison):
     type: ClassVar[Literal["id"]] = "id"
     operator: kinds.IdOperator
     value: str | tuple[str, ...] = field(converter=values.as_ids)
+    """The id as it was written, or the text of a `UUID`; a tuple for `one_of` and `not_in`."""
 
 
 @final
 @frozen(repr=False)
 class FullyAnnotatedFilter(Filter):
-    """Sessions that members of an annotation queue have rated: those in `user_ids`, or all members if it is None."""
+    """Sessions that members of an annotation queue have rated; see `fully_annotated`."""
 
     type: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
+    """The filter type, by its name in the API."""
     column_id: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
+    """The API's placeholder for a column: this filter has none."""
     user_ids: tuple[str, ...] | None = field(default=None, converter=values.as_user_ids)
+    """The UUIDs of the members who must have rated a session; None for all members."""
 
     def __repr__(self) -> str:
         return f"FullyAnnotatedFilter({'' if self.user_ids is None else f'user_ids={list(self.user_ids)}'})"
@@ -235,7 +250,9 @@ class _Connective(Filter):
     """The base of `And`, `Or` and `Not`, which store their depth and size."""
 
     depth: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]  # it stays read-only
+    """Levels of the tree, 1 to 100: those of the deepest child, and one more."""
     size: int = field(init=False, eq=False)  # pyright: ignore[reportIncompatibleMethodOverride]
+    """Leaves of the tree, 1 to 10,000; without children 1."""
 
 
 def _measure(node: _Connective, depth: int, size: int) -> None:
@@ -255,9 +272,11 @@ class _Junction(_Connective):
     """The base of `And` and `Or`, which have any number of children."""
 
     symbol: ClassVar[str]
-    function: ClassVar[str]
+    """The operator that joins the children: `&` or `|`."""
+    _function: ClassVar[str]
     _empty: ClassVar[str]
     children: tuple[Filter, ...] = field(converter=_filters)
+    """The filters that are joined, in the order in which they were written."""
 
     def __attrs_post_init__(self) -> None:
         depth = 1 + max([child.depth for child in self.children], default=0)
@@ -266,19 +285,10 @@ class _Junction(_Connective):
     def __repr__(self) -> str:
         if not self.children:
             return self._empty
-        if self.is_infix():
+        if _is_infix(self):
             return f" {self.symbol} ".join([_operand_repr(child) for child in self.children])
-        name = self.function if self._is_normal() else type(self).__name__
+        name = self._function if _is_normal(self) else type(self).__name__
         return f"{name}({list(self.children)!r})"
-
-    def is_infix(self) -> bool:
-        """Whether the repr has the symbol between the children."""
-        return self._is_normal() and len(self.children) <= _MAX_INFIX
-
-    def _is_normal(self) -> bool:
-        """Whether `&` and `|`, which flatten and fold, would leave the children as they are."""
-        children = self.children
-        return len(children) > 1 and not any(type(child) is type(self) or _is_empty(child) for child in children)
 
 
 @final
@@ -287,7 +297,7 @@ class And(_Junction):
     """All of the children hold. The constructor keeps them as they are: it neither flattens nor folds."""
 
     symbol: ClassVar[str] = "&"
-    function: ClassVar[str] = "all_of"
+    _function: ClassVar[str] = "all_of"
     _empty: ClassVar[str] = "ALWAYS"
 
 
@@ -297,7 +307,7 @@ class Or(_Junction):
     """At least one of the children holds. The constructor keeps them as they are: it neither flattens nor folds."""
 
     symbol: ClassVar[str] = "|"
-    function: ClassVar[str] = "any_of"
+    _function: ClassVar[str] = "any_of"
     _empty: ClassVar[str] = "NEVER"
 
 
@@ -307,6 +317,7 @@ class Not(_Connective):
     """The child doesn't hold. The constructor keeps a double negation; `~` removes it."""
 
     child: Filter = field(converter=_filter)
+    """The filter that doesn't hold."""
 
     def __attrs_post_init__(self) -> None:
         _measure(self, 1 + self.child.depth, self.child.size)
@@ -332,9 +343,20 @@ def _is_empty(node: Filter) -> bool:
     return isinstance(node, _Junction) and not node.children
 
 
+def _is_normal(node: _Junction) -> bool:
+    """Whether `&` and `|`, which flatten and fold, would leave the children as they are."""
+    children = node.children
+    return len(children) > 1 and not any(type(child) is type(node) or _is_empty(child) for child in children)
+
+
+def _is_infix(node: _Junction) -> bool:
+    """Whether the repr has the symbol between the children."""
+    return _is_normal(node) and len(node.children) <= _MAX_INFIX
+
+
 def _operand_repr(operand: Filter) -> str:
     """The repr of an operand of `&`, `|` or `~`, in parentheses if it has a symbol between its own operands."""
-    return f"({operand!r})" if isinstance(operand, And | Or) and operand.is_infix() else repr(operand)
+    return f"({operand!r})" if isinstance(operand, And | Or) and _is_infix(operand) else repr(operand)
 
 
 # ---- joining ---------------------------------------------------------------------------------------------------------

@@ -69,10 +69,15 @@ class LocalGalileo:
         strict: bool = False,
     ) -> None:
         self.api_key: str = secrets.token_urlsafe() if api_key is None else api_key
-        self.username = "developer@example.com"
+        """The key to send as Galileo-API-Key."""
+        self.username: str = "developer@example.com"
+        """The user name for Basic authentication and /login."""
         self.password: str = secrets.token_urlsafe()
-        self.token_lifetime = token_lifetime
-        self.strict = strict
+        """The password of this user: random, and new for each server."""
+        self.token_lifetime: float = token_lifetime
+        """Seconds until a token from /login expires. A change applies to the next login."""
+        self.strict: bool = strict
+        """Whether a filter that doesn't fit the columns gets a 422. A change applies to the next request."""
         self._port = port
         self._names = read_names(names or {})
         self._sessions: dict[str, list[dict[str, object]]] = {project_id: [] for project_id in self._names}

@@ -1,7 +1,9 @@
 """The site: it builds, its pictures show what they were drawn from, and it can be read and searched."""
 
 import fcntl
+import html
 import importlib.util
+import inspect
 import os
 import re
 import subprocess
@@ -10,14 +12,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 from urllib.parse import quote
 from xml.etree import ElementTree
 
+import attrs
 import click
 import pytest
 from aiohttp import web
 from support.browser import CHROMIUM, Tab, browser
 
+import galileo_sessions
+import galileo_sessions.local
 from galileo_sessions import __version__
 from galileo_sessions.cli.commands import program
 
@@ -75,6 +81,76 @@ def test_each_option_of_the_command_line_is_in_the_manual(site: Path) -> None:
     for command in program.commands.values():
         options = [name for option in command.params if isinstance(option, click.Option) for name in option.opts]
         assert [] == [name for name in options if f">{name}<" not in commands]
+
+
+# ---- reference -------------------------------------------------------------------------------------------------------
+
+ENTRY = re.compile(r'<dt class="sig[^>]* id="([\w.]+)">(.*?)</dt>\s*<dd>(.*?)(?=<dt |</dd>)', re.DOTALL)
+PUBLIC = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in (galileo_sessions, galileo_sessions.local)
+    for name in module.__all__
+}
+
+
+@pytest.fixture(scope="session")
+def entries(site: Path) -> dict[str, tuple[str, str]]:
+    """The signature and the description of each name on the reference's pages."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in site.glob("api-*.html"))
+    return {name: (plain(signature), plain(said)) for name, signature, said in ENTRY.findall(pages)}
+
+
+def plain(markup: str) -> str:
+    return html.unescape(re.sub(r"<[^>]+>", "", markup)).strip()
+
+
+def attributes(cls: type) -> set[str]:
+    """The public attributes, properties and methods that a class has from this package."""
+    names: set[str] = set()
+    for base in cls.__mro__:
+        if base.__module__.startswith("galileo_sessions"):
+            source = inspect.getsource(base.__init__) if "__init__" in vars(base) and not attrs.has(base) else ""
+            names |= {*vars(base), *inspect.get_annotations(base), *re.findall(r"self\.(\w+)(?:: .*)? = ", source)}
+    return {name for name in names if not name.startswith("_")}
+
+
+def is_described(entries: dict[str, tuple[str, str]], name: str, attribute: str) -> bool:
+    """Whether an attribute has a description, in its class or in a base that the class names."""
+    if f"{name}.{attribute}" in entries:
+        return entries[f"{name}.{attribute}"][1] != ""
+    bases = re.match(r"Bases: (.*)", entries[name][1])
+    return any(
+        is_described(entries, f"galileo_sessions.{base}", attribute)
+        for base in re.findall(r"\w+", bases[1] if bases else "")
+        if f"galileo_sessions.{base}" in entries
+    )
+
+
+def test_the_reference_describes_every_public_name(entries: dict[str, tuple[str, str]]) -> None:
+    """And each attribute, property and method of the classes."""
+    assert [name for name in PUBLIC if entries.get(name, ("", ""))[1] == ""] == []
+    classes = {name: thing for name, thing in PUBLIC.items() if isinstance(thing, type)}
+    lacking = [
+        f"{name}.{attribute}"
+        for name, cls in classes.items()
+        for attribute in sorted(attributes(cls))
+        if not is_described(entries, name, attribute)
+    ]
+    assert lacking == []
+
+
+def test_signatures_name_only_what_readers_know(entries: dict[str, tuple[str, str]]) -> None:
+    """No type variable, no class that can't be imported, and each keyword by its name."""
+    modules = [module for name, module in sys.modules.items() if name.startswith("galileo_sessions")]
+    unknown = {
+        name
+        for module in modules
+        for name, thing in vars(module).items()
+        if isinstance(thing, type | TypeVar) and thing.__module__.startswith("galileo_sessions")
+    }
+    unknown = unknown - {name.rpartition(".")[2] for name in PUBLIC} | {"Unpack", "NOTHING"}
+    signatures = {name: {*re.findall(r"\w+", signature)} & unknown for name, (signature, _) in entries.items()}
+    assert {name: words for name, words in signatures.items() if words} == {}
 
 
 # ---- pictures --------------------------------------------------------------------------------------------------------
