@@ -37,6 +37,7 @@ myst_heading_anchors = 3  # as GitHub makes them
 
 toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True}
 maximum_signature_line_length = 120
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
@@ -94,21 +95,18 @@ def is_private(cls: type) -> bool:
     return cls.__module__.startswith("galileo_sessions") and cls.__name__ not in PUBLIC
 
 
-CLASSES = [found for name in PUBLIC if isinstance(found := getattr(galileo_sessions, name, None), type)]
-# A class has what it inherits from private classes as if it were its own, in the order of the source; what it inherits
-# from others stands there. A function has one signature: its docstring says what it returns when.
-autodoc_default_options = {
-    "members": True,
-    "inherited-members": ",".join({base.__name__ for cls in CLASSES for base in cls.__mro__ if not is_private(base)}),
-}
-for cls in CLASSES:
-    analyzer = ModuleAnalyzer.for_module(cls.__module__)
-    analyzer.analyze()
-    analyzer.overloads.clear()
-    for base in filter(is_private, cls.__mro__):
-        for name in (*vars(base), *vars(base).get("__annotations__", ())):
-            place = analyzer.tagorder.get(f"{base.__name__}.{name}", 0)
-            analyzer.tagorder.setdefault(f"{cls.__name__}.{name}", place)
+# A class shows what it inherits from private classes as its own. A function has one signature, without its overloads:
+# its docstring says what it returns when.
+for name in galileo_sessions.__all__:
+    cls = getattr(galileo_sessions, name)
+    if isinstance(cls, type):
+        analyzer = ModuleAnalyzer.for_module(cls.__module__)
+        analyzer.analyze()
+        analyzer.overloads.clear()
+        for base in filter(is_private, cls.__mro__):
+            for member in [member for member in vars(base) if member[0] != "_" and member not in vars(cls)]:
+                setattr(cls, member, vars(base)[member])
+                analyzer.tagorder[f"{name}.{member}"] = analyzer.tagorder[f"{base.__name__}.{member}"]
 
 
 def keep_colons(_: Any, what: str, *given: Any) -> None:
