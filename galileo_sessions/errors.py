@@ -154,9 +154,9 @@ class Attempt:
     error: GalileoError | None
     """Why the attempt failed; None if it brought an answer."""
     waited: float
-    """Seconds waited before this attempt: for a permit, a pause or a backoff."""
+    """Seconds waited before this attempt: for the client's limits, a pause or a backoff."""
     elapsed: float
-    """Seconds from the permit until the last byte, or until the error."""
+    """Seconds from its start, after that wait, until the last byte or the error."""
     width: int = 0
     """How many requests at once the client allowed after this attempt."""
     rate: float = 0.0

@@ -22,7 +22,7 @@ class NodeCount:
     """What one node of a filter counts by itself."""
 
     path: Path
-    """Where it is, as keys and positions in `dump_filter(where)`."""
+    """Where it is in `dump_filter(where)`, as keys and positions: `("and", 1, "not")`. The root's is empty."""
     node: Filter
     """The condition that is counted: the whole filter, or a part of it."""
     total_count: int | None

@@ -84,9 +84,9 @@ class Project:
     type: str | None = field(default=None, converter=optional(as_text))
     """Such as "gen_ai" or "llm_monitor"; the API may add types. None if it isn't known."""
     created_at: datetime | None = field(default=None, converter=_as_time)
-    """When it was created, with a time zone; None if the service doesn't say."""
+    """When it was created, as an aware `datetime`; None if the service doesn't say."""
     updated_at: datetime | None = field(default=None, converter=_as_time)
-    """When it was last updated, with a time zone; None if the service doesn't say."""
+    """When it was last updated, as an aware `datetime`; None if the service doesn't say."""
 
 
 ProjectId: TypeAlias = Project | UUID | str

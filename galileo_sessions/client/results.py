@@ -153,12 +153,12 @@ class CountReport:
 
     @property
     def errors(self) -> tuple[GalileoError, ...]:
-        """The errors of the targets that failed; `error.query` is the target."""
+        """The errors of the targets that failed; `error.query` has the project, unless the target isn't one."""
         return _errors_of(self.results)
 
     @property
     def total(self) -> int:
-        """The sum of the counts."""
+        """The sum of the counts, without the targets that failed."""
         return sum([result.total_count or 0 for result in self.results])
 
     def rows(self) -> list[dict[str, Any]]:
@@ -385,7 +385,7 @@ class CountsBy(_Held[int]):
     """
 
     project_id: str
-    """The project's id."""
+    """The project's UUID, as text."""
     _held: dict[Any, int] = field(converter=_copy)
     disjoint: bool = True
     """Whether no session is in two parts, as far as the partition knows."""

@@ -91,7 +91,7 @@ class Retry:
     """
     How often and how patiently to try again. Counting changes nothing, so repeating a request is safe.
 
-    Seconds can be given as a `timedelta`.
+    Seconds are 0 to 86,400, or a `timedelta` of at most a day.
 
     Raises:
         ConfigurationError: if a number is out of its range.
@@ -127,7 +127,7 @@ class Timeouts:
     own, also the wait for a place in its pool.
     """
     attempt: float = field(default=30.0, converter=_in_seconds, validator=_timeout)
-    """Seconds from the permit until the last byte."""
+    """Seconds from when the limits let the attempt begin until the last byte of its response."""
 
 
 _ARGUMENTS: dict[str, tuple[Any, str]] = {

@@ -165,11 +165,11 @@ class _Text(_Column[V], Generic[V, Vc, Vs]):
         return self._leaf("contains", value, case_sensitive)
 
     def one_of(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
-        """The session's value is one of `values`, which can't be empty."""
+        """The session's value is one of `values`: a list, a tuple or a set, which can't be empty."""
         return self._leaf("one_of", values, case_sensitive)
 
     def not_in(self, values: Vs, *, case_sensitive: bool = True) -> Filter:
-        """The session's value is none of `values`, which can't be empty."""
+        """The session's value is none of `values`: a list, a tuple or a set, which can't be empty."""
         return self._leaf("not_in", values, case_sensitive)
 
 
@@ -264,7 +264,7 @@ class _Time(_Column[V]):
 
 @final
 class TextCol(_UnequalText[str, str, Texts]):
-    """A text column, `Col.text("input")`: eq, ne, contains, one_of, not_in."""
+    """A text column, such as `Col.text("input")`."""
 
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.TEXT
@@ -276,7 +276,7 @@ class TextCol(_UnequalText[str, str, Texts]):
 
 @final
 class CollectionCol(_Text[str, str, Texts]):
-    """A collection column, `Col.collection("tags")`: eq, contains, one_of, not_in; the API has no ne for it."""
+    """A collection column, such as `Col.collection("tags")`, whose members are text. The API has no ne for it."""
 
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.COLLECTION
@@ -291,7 +291,11 @@ class CollectionCol(_Text[str, str, Texts]):
 
 @final
 class NumberCol(_Equality[Number], _Ordering[Number, Number]):
-    """A number column, `Col.number("score")`: eq, ne, gt, gte, lt, lte, between."""
+    """
+    A number column, such as `Col.number("score")`.
+
+    Numbers are finite: an `int`, a `float`, a scalar of numpy, or a `Decimal` that a JSON number represents exactly.
+    """
 
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.NUMBER
@@ -317,7 +321,11 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
 
 @final
 class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
-    """A date column, `Col.date("created_at")`: eq, ne, gt, gte, lt, lte, between, on, during, last."""
+    """
+    A date column, such as `Col.date("created_at")`.
+
+    An instant is an aware `datetime`, or ISO 8601 text with an offset, such as "2026-05-01T09:00:00+02:00".
+    """
 
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.DATE
@@ -388,7 +396,7 @@ class _Truth(_Column[V]):
 
 @final
 class BooleanCol(_Equality[bool], _Truth[bool]):
-    """A boolean column, `Col.boolean("is_complete")`: eq, ne, is_true, is_false."""
+    """A boolean column, such as `Col.boolean("is_complete")`."""
 
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.BOOLEAN
@@ -400,7 +408,7 @@ class BooleanCol(_Equality[bool], _Truth[bool]):
 
 @final
 class IdCol(_Equality[Id]):
-    """An id column, `Col.id("id")`: eq, ne, contains, one_of, not_in."""
+    """An id column, such as `Col.id("id")`."""
 
     __slots__ = ()
     filter_type: ClassVar[FilterType | None] = FilterType.ID
@@ -410,11 +418,11 @@ class IdCol(_Equality[Id]):
         return self._leaf("contains", value)
 
     def one_of(self, values: Ids) -> Filter:
-        """The session's id is one of `values`, which can't be empty."""
+        """The session's id is one of `values`: a list, a tuple or a set, which can't be empty."""
         return self._leaf("one_of", values)
 
     def not_in(self, values: Ids) -> Filter:
-        """The session's id is none of `values`, which can't be empty."""
+        """The session's id is none of `values`: a list, a tuple or a set, which can't be empty."""
         return self._leaf("not_in", values)
 
     def values(self, values: Ids) -> Partition:

@@ -148,7 +148,7 @@ class TextFilter(Comparison):
     type: ClassVar[Literal["text"]] = "text"
     operator: kinds.TextOperator
     value: str | tuple[str, ...] = field(converter=values.as_texts)
-    """The text; a tuple for `one_of` and `not_in`."""
+    """The text, or a tuple of several."""
     case_sensitive: bool = field(default=True, converter=values.as_boolean)
     """False if "A" and "a" are the same."""
 
@@ -161,7 +161,7 @@ class NumberFilter(Comparison):
     type: ClassVar[Literal["number"]] = "number"
     operator: kinds.NumberOperator
     value: int | float | tuple[int | float, ...] = field(converter=values.as_numbers)
-    """The number; for `between` a tuple of the lower and the upper bound."""
+    """The number, or a tuple of several; for `between`, the lower and the upper bound."""
 
 
 @final
@@ -194,7 +194,7 @@ class CollectionFilter(Comparison):
     type: ClassVar[Literal["collection"]] = "collection"
     operator: kinds.CollectionOperator
     value: str | tuple[str, ...] = field(converter=values.as_texts)
-    """A member of the collection; a tuple for `one_of` and `not_in`."""
+    """A member of the collection, or a tuple of several."""
     case_sensitive: bool = field(default=True, converter=values.as_boolean)
     """False if "A" and "a" are the same."""
 
@@ -207,7 +207,7 @@ class IdFilter(Comparison):
     type: ClassVar[Literal["id"]] = "id"
     operator: kinds.IdOperator
     value: str | tuple[str, ...] = field(converter=values.as_ids)
-    """The id as it was written, or the text of a `UUID`; a tuple for `one_of` and `not_in`."""
+    """The id as it was written, or a tuple of several. A `UUID` is held as its text."""
 
 
 @final
@@ -220,7 +220,7 @@ class FullyAnnotatedFilter(Filter):
     column_id: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
     """The API's placeholder for a column: this filter has none."""
     user_ids: tuple[str, ...] | None = field(default=None, converter=values.as_user_ids)
-    """The UUIDs of the members who must have rated a session; None for all members."""
+    """The UUIDs of the members who must have rated a session; None for all that the key can see."""
 
     def __repr__(self) -> str:
         return f"FullyAnnotatedFilter({'' if self.user_ids is None else f'user_ids={list(self.user_ids)}'})"

@@ -55,6 +55,7 @@ class Partition(Mapping[Any, Filter]):
 
     It is immutable, hashable and picklable. It equals a partition with the same parts, in any order, and the same
     `rest`, `disjoint` and `dimensions`. It doesn't equal a plain dict, which has none of them.
+
     `await galileo.count_by(project_id, partition)` counts each part; `partition["2026-05-01"]` is an ordinary filter.
     A session without a value in the column isn't in any part, unless `with_rest` adds one for it.
     `days * complete` divides each part of the one by the parts of the other. Its labels are pairs.

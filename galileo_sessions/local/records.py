@@ -25,7 +25,8 @@ def load_sessions(lines: Iterable[str]) -> list[dict[str, object]]:
     Sessions from JSON lines, such as an open file. Empty lines are skipped.
 
     Raises:
-        ValueError: with the number of the line that isn't a session; see `read_session`.
+        ValueError: with the number of the line that isn't a session: a JSON object with a `project_id`, whose ids are
+            version 4 UUIDs.
     """
     sessions: list[dict[str, object]] = []
     for number, line in enumerate(lines, 1):

@@ -125,7 +125,12 @@ class LocalGalileo:
 
     @property
     def url(self) -> str:
-        """The base URL, such as http://127.0.0.1:8080. Raises a RuntimeError if the port isn't known yet."""
+        """
+        The base URL, such as http://127.0.0.1:8080.
+
+        Raises:
+            RuntimeError: before the block is entered, because the port isn't known yet.
+        """
         if not self._port:
             raise RuntimeError("the port is known inside the block: async with LocalGalileo(...) as server")
         return f"http://127.0.0.1:{self._port}"
