@@ -1,15 +1,15 @@
 """The site: it builds, its pictures show what they were drawn from, and it can be read and searched."""
 
 import fcntl
-import html
 import importlib.util
-import inspect
 import os
 import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from html import unescape
+from inspect import get_annotations, getsource
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -101,7 +101,7 @@ def entries(site: Path) -> dict[str, tuple[str, str]]:
 
 
 def plain(markup: str) -> str:
-    return html.unescape(re.sub(r"<[^>]+>", "", markup)).strip()
+    return unescape(re.sub(r"<[^>]+>", "", markup)).strip()
 
 
 def attributes(cls: type) -> set[str]:
@@ -109,8 +109,8 @@ def attributes(cls: type) -> set[str]:
     names: set[str] = set()
     for base in cls.__mro__:
         if base.__module__.startswith("galileo_sessions"):
-            source = inspect.getsource(base.__init__) if "__init__" in vars(base) and not attrs.has(base) else ""
-            names |= {*vars(base), *inspect.get_annotations(base), *re.findall(r"self\.(\w+)(?:: .*)? = ", source)}
+            source = getsource(base.__init__) if "__init__" in vars(base) and not attrs.has(base) else ""
+            names |= {*vars(base), *get_annotations(base), *re.findall(r"self\.(\w+)(?:: .*)? = ", source)}
     return {name for name in names if not name.startswith("_")}
 
 
