@@ -134,7 +134,7 @@ def sign(_: Any, what: str, name: str, thing: Any, *given: Any) -> tuple[str, No
         return "", None
     if not signature or what not in ("class", "method", "function"):
         return None
-    bound = given_to(getattr(galileo_sessions, name.split(".")[1], object))
+    bound = given_to(getattr(galileo_sessions, name.split(".")[1]))  # of the class, if it is a method's name
     written = inspect.signature(thing.__init__ if what == "class" else thing, bound_method=what != "function")
     signature = written.replace(
         parameters=[each for parameter in written.parameters.values() for each in _spelled(parameter, bound)],
@@ -199,9 +199,9 @@ def find(app: Any, env: Any, node: Any, shown: Any) -> Any:
     target = node.get("reftarget", "")
     name = target.rpartition(".")[2]
     if name in KNOWN_AS:
-        name = KNOWN_AS[name]
-        target, shown = f"Python's {name}", nodes.Text(name)
-        node.clear()  # of the private name
+        node.clear()  # it holds the private name
+        name = target = KNOWN_AS[name]
+        shown = nodes.Text(name)
     if name in PUBLIC and target != PUBLIC[name]:
         return env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, "obj", PUBLIC[name], node, shown)
     return None if target.startswith("galileo_sessions") else shown
