@@ -350,7 +350,8 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         A part for each calendar day from `start` to `end`, labelled "2026-05-01".
 
         Each part includes its beginning but not its end, so an instant is in exactly one part. A day has 23 or 25
-        hours when the clocks change. If `start` or `end` is inside a day, that day's part is cut there.
+        hours when the clocks change. If `start` or `end` is inside a day, that day's part is cut there, and keeps its
+        label.
 
         Args:
             start: The first instant: an aware `datetime`, ISO 8601 text, or a `date` or text such as "2026-05-01",
@@ -372,7 +373,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
             return partitions.by_time(self.column_id, "days", start, end, tz)
 
     def weeks(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
-        """A part for each week from Monday, labelled with the first day of the part; see `days`."""
+        """A part for each week, labelled with its Monday, even if `start` is later in that week; see `days`."""
         return _by_unit(self, "weeks", start, end, tz)
 
     def months(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:

@@ -18,7 +18,7 @@ from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters import advice
 from galileo_sessions.filters.kinds import FilterType
 from galileo_sessions.filters.nodes import ALWAYS, LEAVES, DateFilter, Filter, NumberFilter
-from galileo_sessions.filters.times import NO_ZONE, Unit, bounds, next_begin
+from galileo_sessions.filters.times import NO_ZONE, Unit, begin_of, bounds, next_begin
 from galileo_sessions.filters.values import as_number, as_sequence, check_comparison, comparable_id
 
 MAX_PARTS = 10_000
@@ -208,11 +208,12 @@ def by_time(column_id: str, unit: Unit, start: object, end: object, tz: object) 
 
 
 def _units(column_id: str, unit: Unit, first: datetime, last: datetime, zone: tzinfo) -> Iterator[tuple[str, Filter]]:
+    begin = begin_of(unit, first.astimezone(zone))  # of the whole unit, which labels it wherever `start` cuts it
     while first < last:
         following = min(next_begin(unit, first, zone), last)
-        begin = first.astimezone(zone)
-        yield _time_label(unit, begin), period(column_id, begin, following.astimezone(zone))
-        first = following
+        part = period(column_id, first.astimezone(zone), following.astimezone(zone))
+        yield _time_label(unit, begin.astimezone(zone)), part
+        first = begin = following
 
 
 def _time_label(unit: Unit, begin: datetime) -> str:

@@ -121,7 +121,7 @@ def read_time(written: str, unit: Unit | None, now: datetime) -> datetime:
         if unit is None:
             return exact
         # hours are subtracted in UTC; days and weeks, in local time
-        return _begin(unit, exact.astimezone(zone) if length < _DAY else now - number * length)
+        return begin_of(unit, exact.astimezone(zone) if length < _DAY else now - number * length)
     if _TIME.fullmatch(written):
         return instant_in(written, zone)
     raise FilterError(
@@ -193,7 +193,7 @@ def next_begin(unit: Unit, moment: datetime, zone: tzinfo) -> datetime:
     return begin
 
 
-def _begin(unit: Unit, local: datetime) -> datetime:
+def begin_of(unit: Unit, local: datetime) -> datetime:
     """The instant, in UTC, at which the hour, day, week or month of a local time begins."""
     if unit == "hours":
         return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)

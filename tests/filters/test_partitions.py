@@ -109,14 +109,14 @@ def test_days_have_23_or_25_hours_where_clocks_change() -> None:
     assert [*autumn][1:5] == ["2026-10-25 01:00", "2026-10-25 02:00", "2026-10-25 02:00+01:00", "2026-10-25 03:00"]
     assert {*lengths(autumn).values()} == {hour}
     ragged = CREATED.hours("2026-05-01T09:30", "2026-05-01T11:15", tz="Asia/Kolkata")
-    assert [*ragged] == ["2026-05-01 09:30", "2026-05-01 10:00", "2026-05-01 11:00"]
+    assert [*ragged] == ["2026-05-01 09:00", "2026-05-01 10:00", "2026-05-01 11:00"]
 
 
 def test_weeks_begin_on_monday_and_months_by_the_calendar() -> None:
-    """Weeks begin on Monday; the first and the last part can be shorter, and the label is the first day."""
+    """Weeks begin on Monday. The first and the last part can be shorter; their labels are those of the whole ones."""
     weeks = CREATED.weeks("2026-05-01", "2026-05-13", tz="UTC")
     assert {label: length.days for label, length in lengths(weeks).items()} == {
-        "2026-05-01": 3,
+        "2026-04-27": 3,
         "2026-05-04": 7,
         "2026-05-11": 2,
     }
