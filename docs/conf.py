@@ -48,6 +48,7 @@ smartquotes_action = "D"  # dashes; quotes here are mostly Python's
 copybutton_selector = "div:not(.highlight-text) > div.highlight > pre"  # output isn't to be pasted
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+copybutton_line_continuation_character = "\\"
 
 html_theme = "furo"
 html_title = "galileo_sessions"

@@ -5,7 +5,6 @@ The pictures of the documentation, each drawn from what it shows, so that none c
 """
 
 import contextlib
-import io
 import math
 import os
 import re
@@ -19,9 +18,6 @@ from html import escape
 from pathlib import Path
 from textwrap import wrap
 from typing import TextIO
-
-from rich.console import Console
-from rich.text import Text
 
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
@@ -75,27 +71,11 @@ def _box(x: float, y: float, width: float, height: float, kind: str) -> str:
 
 # ---- the terminal ----------------------------------------------------------------------------------------------------
 
-_TERMINAL = """\
-<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
-<title>What the commands print in a terminal</title>
-<style>
-.{unique_id}-matrix{{font-family:MONO;font-size:{char_height}px;line-height:{line_height}px}}
-{styles}
-.screen{{fill:#f6f8fa;stroke:#d0d7de}}
-@media (prefers-color-scheme: dark){{{styles}
-.screen{{fill:#1b1f24;stroke:none}}}}
-</style>
-<defs>{lines}</defs>
-<rect x="0.5" y="0.5" width="{width}" height="{height}" rx="8" class="screen"/>
-<g fill="#8b949e"><circle cx="26" cy="22" r="7"/><circle cx="48" cy="22" r="7"/><circle cx="70" cy="22" r="7"/></g>
-<g transform="translate({terminal_x},{terminal_y})">{backgrounds}<g class="{unique_id}-matrix">
-{matrix}
-</g></g>
-</svg>
-"""
-
-
-_LIGHT = {"#c5c8c6": "#1f2933", "#4ade80": "#15803d"}  # on a light screen
+_CELL, _LINE, _TOP = 8, 17, 32  # pixels: the width of a character at 13 pixels, the height of a line, the title bar
+_BLOCKS = "▏▎▍▌▋▊▉█"  # each an eighth longer than the one before
+_SCREEN = """\
+<style>.screen{fill:#f6f8fa;stroke:#d0d7de}.code{font:13px %s}.command{font-weight:bold;fill:#15803d}
+@media (prefers-color-scheme: dark){.screen{fill:#1b1f24;stroke:#3d444d}.command{fill:#4ade80}}</style>"""
 
 
 def terminal() -> str:
@@ -129,16 +109,23 @@ def _lines(screen: TextIO) -> Iterator[str]:
 
 
 def _terminal(command: str, printed: str, width: int = 80) -> str:
-    """A command with what it prints, exported by rich; longer lines are cut."""
-    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    console.print(Text(f"$ {command}", "bold #4ade80"))
-    console.print(Text.from_ansi(printed.rstrip("\n")), no_wrap=True, overflow="ellipsis")
-    svg = console.export_svg(code_format=_TERMINAL.replace("MONO", _MONO), unique_id="terminal")
-    light, brace, dark = svg.partition("@media")
-    for bright, deep in _LIGHT.items():
-        light = light.replace(bright, deep)
-    svg = (light + brace + dark).replace(" textLength=", ' lengthAdjust="spacingAndGlyphs" textLength=')  # bars' seams
-    return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
+    """A command with what it prints; longer lines are cut. A bar is a box, since a font leaves seams between blocks."""
+    commands, wide = f"$ {command}".splitlines(), _CELL * width + 32
+    lines = [line if len(line) <= width else f"{line[: width - 1]}…" for line in [*commands, *printed.splitlines()]]
+    high = _TOP + _LINE * len(lines) + 10
+    parts = [_SCREEN % _MONO, f'<rect x=".5" y=".5" width="{wide - 1}" height="{high - 1}" rx="8" class="screen"/>']
+    parts += [f'<circle cx="{x}" cy="17" r="5" class="bar"/>' for x in (21, 37, 53)]
+    for i, line in enumerate(lines):
+        text = line.rstrip(_BLOCKS)
+        y, length = _TOP + _LINE * i, _CELL * len(text)
+        kind = "code command" if i < len(commands) else "code"
+        words = escape(text).replace(" ", "\xa0")
+        size = f'textLength="{length}" lengthAdjust="spacingAndGlyphs"'
+        parts.append(f'<text x="16" y="{y + 13}" class="{kind}" {size}>{words}</text>')
+        bar = _CELL * sum([_BLOCKS.index(block) + 1 for block in line[len(text) :]]) // len(_BLOCKS)
+        if bar:
+            parts.append(f'<rect x="{16 + length}" y="{y + 2}" width="{bar}" height="{_LINE - 4}" class="ours"/>')
+    return _svg(high, "What a command prints in a terminal", parts, wide)
 
 
 # ---- architecture ----------------------------------------------------------------------------------------------------

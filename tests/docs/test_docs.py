@@ -182,7 +182,7 @@ def test_readme_is_short():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_commands_print_what_is_shown(page, monkeypatch, tmp_path):
-    """Each line of a console block that begins with $ runs in a shell, and prints what stands below it."""
+    """Each line of a console block that begins with $ runs in a shell, with the lines that a backslash adds."""
     projects = ["74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db", "7ec9f08b-ec21-4c9f-a3e2-b2ab2b81b4db"]
     projects.append("d9be7eb0-ec21-4c9f-a3e2-b2ab2b81b4db")
     (tmp_path / "ids.txt").write_text("\n".join(["# the largest", *projects]))
@@ -192,7 +192,7 @@ async def test_commands_print_what_is_shown(page, monkeypatch, tmp_path):
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
         for block in re.findall(r"^```console\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE):
-            for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
+            for command, shown in re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
                 process = await asyncio.create_subprocess_shell(command, stdout=-1, stderr=asyncio.subprocess.STDOUT)
                 printed, _ = await process.communicate()
                 assert printed.decode() == shown

@@ -2,6 +2,7 @@
 
 import fcntl
 import importlib.util
+import math
 import os
 import re
 import subprocess
@@ -31,6 +32,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 TEXT = "{http://www.w3.org/2000/svg}text"
 WIDTHS = (1280, 390)
+WIDEST = 105  # columns of code on a page of 1280 pixels
 QUESTIONS = {
     "install": "install",
     "429": "questions",
@@ -165,7 +167,7 @@ def drawer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def words(svg: str) -> list[str]:
     """The texts of a picture, in their order."""
     texts = ["".join(element.itertext()) for element in ElementTree.fromstring(svg).iter(TEXT)]
-    return [text.replace("\xa0", " ") for text in texts if text.strip()]
+    return [text.replace("\xa0", " ").rstrip() for text in texts if text.strip()]
 
 
 def test_each_picture_is_drawn_by_the_build_and_stands_on_a_page(drawer: ModuleType) -> None:
@@ -175,13 +177,15 @@ def test_each_picture_is_drawn_by_the_build_and_stands_on_a_page(drawer: ModuleT
     assert [name for name in drawer.PICTURES if f"pictures/{name})" not in pages] == []
 
 
-def test_the_terminal_holds_what_the_command_prints() -> None:
-    """Line by line, as far as a telephone can show them; the same on each draw, whatever the server's port."""
-    printed = subprocess.run([sys.executable, "-m", "galileo_sessions", "demo"], capture_output=True, check=True)
-    expected = re.sub(r":\d+$", ":8080", printed.stdout.decode(), flags=re.MULTILINE).splitlines()
-    shown = words((DOCS / "pictures" / "terminal.svg").read_text(encoding="utf-8"))
-    assert shown[0] == "$ galileo-sessions demo"
-    assert shown[1:] == [line if len(line) <= 60 else f"{line[:59]}…" for line in expected]
+def test_the_terminal_holds_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """Line by line, with a box for each bar; the same on each draw, whatever the server's port."""
+    program(["demo"], standalone_mode=False)
+    printed = re.sub(r":\d+$", ":8080", capsys.readouterr().out, flags=re.MULTILINE).splitlines()
+    svg = (DOCS / "pictures" / "terminal.svg").read_text(encoding="utf-8")
+    assert words(svg) == ["$ galileo-sessions demo", *[re.split(" *[█-▏]", line)[0] for line in printed]]
+    bars = [float(width) for width in re.findall(r'width="(\S+)" height="\S+" class="ours"', svg)]
+    lengths = [len(bar) for line in printed for bar in re.findall("[█-▏]+$", line)]
+    assert [math.ceil(bar / 8) for bar in bars] == lengths
 
 
 def test_charts_follow_their_tables(drawer: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,13 +197,30 @@ def test_charts_follow_their_tables(drawer: ModuleType, monkeypatch: pytest.Monk
     assert before != chart()
 
 
+# ---- code ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_code_fits_the_page(page: Path) -> None:
+    """Programs and commands fit. What they print can be longer: it goes on in the next line, indented."""
+    text, long = page.read_text(encoding="utf-8"), []
+    for block in re.findall(r"^```(?:python|console|sh)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        typed = re.findall(r"^(?:>>> |\.\.\. |\$ )(?:.*\\\n)*.*", block, re.MULTILINE)
+        code = "\n".join(typed) or block
+        long += [line for line in code.splitlines() if len(line) > WIDEST]
+    assert long == []
+
+
 # ---- screens ---------------------------------------------------------------------------------------------------------
 
-WRAPPED = """[...document.querySelectorAll(".highlight-text pre, .highlight-console pre")].filter(pre => {
-    const style = getComputedStyle(pre), lines = pre.innerText.replace(/\\n$/, "").split("\\n").length
+WRAPPED = """[...document.querySelectorAll(".highlight pre")].filter(pre => {
+    const style = getComputedStyle(pre), lines = pre.innerText.replace(/\\n$/, "").split("\\n")
     const text = pre.clientHeight - parseFloat(style.paddingTop) - parseFloat(style.paddingBottom)
-    return pre.clientHeight && text > (lines + 0.5) * parseFloat(style.lineHeight)
-}).map(pre => pre.innerText)"""
+    const wraps = pre.clientHeight && text > (lines.length + 0.5) * parseFloat(style.lineHeight)
+    return wraps && !lines.some(line => line.length > WIDEST)
+}).map(pre => pre.innerText)""".replace("WIDEST", str(WIDEST))
+CLIPPED = """innerWidth < 1000 ? [] : [...document.querySelectorAll(".highlight pre")]
+    .filter(pre => pre.scrollWidth > pre.clientWidth).map(pre => pre.innerText)"""  # a telephone lets lines scroll
 TOO_WIDE = """Math.max(...[document.documentElement, ...document.querySelectorAll(".content")]
     .map(box => box.scrollWidth - box.clientWidth))"""  # on a telephone, it is the content that furo lets scroll
 BROKEN = "[...document.images].filter(image => !image.naturalWidth).map(image => image.src)"
@@ -226,6 +247,7 @@ async def troubles(tab: Tab, name: str, width: int) -> list[str]:
     found = {
         "scrolls sideways by": await tab.ask(TOO_WIDE),
         "wraps": await tab.ask(WRAPPED),
+        "clips": await tab.ask(CLIPPED),
         "has broken pictures": await tab.ask(BROKEN),
         "lacks the captions of its sidebar": await tab.ask(UNSTYLED),
     }
@@ -234,7 +256,7 @@ async def troubles(tab: Tab, name: str, width: int) -> list[str]:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
 async def test_screens_are_whole(site: Path, tmp_path: Path) -> None:
-    """On a desk and on a telephone no page scrolls sideways, no drawing is wrapped, and no picture is missing."""
+    """On a desk and on a telephone no page scrolls sideways, no code or drawing wraps, and no picture is missing."""
     found = []
     async with served(site) as place, browser(tmp_path) as tab:
         for width in WIDTHS:
