@@ -59,12 +59,20 @@ def printable(text: str) -> str:
 
 def text_table(rows: Iterable[Sequence[str]]) -> str:
     """Rows of printable cells as aligned lines. Columns that are empty below the head are left out."""
-    filled = [column for column in zip(*rows, strict=True) if any(column[1:])]
-    widths = [max(map(len, column)) for column in filled]
-    return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*filled, strict=True)])
+    rows = _without_empty_columns(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows])
 
 
-def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: int | None = None) -> str:
+def _without_empty_columns(rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+    """The rows without the columns that are empty below the head. A head by itself stays whole."""
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:]) or len(column) == 1]
+    return [*zip(*columns, strict=True)]
+
+
+def chart(
+    counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: int | None = None, top: int | None = None
+) -> str:
     """
     A line for each label: its count, or `failed`, and a bar.
 
@@ -72,18 +80,24 @@ def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: i
         counts: Labels and counts; None means that the count failed.
         width: The length of the longest line, unless labels are long; 0 draws no bars.
         total: If given, each line also shows the count's share of it.
+        top: The count of the longest bar, for charts with one scale. Default: the largest count.
     """
     labels = [shortened(label) for label, _ in counts]
     numbers = ["failed" if count is None else _number(count, total) for _, count in counts]
+    top = largest([count for _, count in counts]) if top is None else top
     left = max(map(len, labels), default=0)
-    middle = max(map(len, numbers), default=0)
-    top = max([count or 0 for _, count in counts], default=0)
+    middle = max(map(len, [*numbers, _number(top, total)]))
     space = max(8, width - left - middle - 4) if width else 0
     lines = [
         f"{label:{left}}  {number:>{middle}}  {bar(count, top, space)}".rstrip()
         for label, number, (_, count) in zip(labels, numbers, counts, strict=True)
     ]
     return "\n".join(lines)
+
+
+def largest(counts: Iterable[int | None]) -> int:
+    """The largest count; 0 if there is none."""
+    return max([count or 0 for count in counts], default=0)
 
 
 def label_text(label: object) -> str:
@@ -97,11 +111,11 @@ def _is_grid(counts: Mapping[Any, int | None]) -> bool:
     return lengths == {2}
 
 
-def counts_text(counts: Mapping[Any, int | None], total: int | None, width: int = 80) -> str:
+def counts_text(counts: Mapping[Any, int | None], total: int | None, width: int = 80, *, top: int | None = None) -> str:
     """Counts by label as a chart, or those of two dimensions as a grid."""
     if _is_grid(counts):
         return grid(counts, width)
-    return chart([(label_text(label), count) for label, count in counts.items()], width, total=total)
+    return chart([(label_text(label), count) for label, count in counts.items()], width, total=total, top=top)
 
 
 def grid(cells: Mapping[Any, int | None], width: int = 80) -> str:
@@ -178,7 +192,7 @@ def html_table(
     head: Sequence[str], rows: Iterable[Sequence[str]], total: int, caption: str = "", numbers: Container[int] = ()
 ) -> str:
     """
-    A table for a notebook. It shows the first 100 rows, and says how many more there are.
+    A table for a notebook: the first 100 rows, without the columns that are empty in them, and how many more there are.
 
     Args:
         head: The name of each column.
@@ -189,8 +203,9 @@ def html_table(
     """
     above = f"<p>{_cell_text(caption)}</p>" if caption else ""
     below = f"<p>… {total - _MAX_ROWS:,} more</p>" if total > _MAX_ROWS else ""
-    body = "".join([_html_row("td", row, numbers) for row in islice(rows, _MAX_ROWS)])
-    return f"{above}<table>{_html_row('th', head, numbers)}{body}</table>{below}"
+    first, *others = _without_empty_columns([head, *islice(rows, _MAX_ROWS)])
+    body = "".join([_html_row("td", row, numbers) for row in others])
+    return f"{above}<table>{_html_row('th', first, numbers)}{body}</table>{below}"
 
 
 def counts_html(counts: Mapping[Any, int | None], total: int) -> str:
@@ -209,20 +224,19 @@ def html_grid(cells: Mapping[Any, int | None], caption: str) -> str:
     return html_table(head, lines, len(lines), caption, numbers=range(1, len(head)))
 
 
-def html_chart(head: Sequence[str], counts: Sequence[tuple[str, int | None]], caption: str, total: int | None) -> str:
-    """A table for a notebook, with a bar for each count and, if there is a total, the count's share."""
-    top = max([count or 0 for _, count in counts[:_MAX_ROWS]], default=0) or 1
-    share = "" if total is None else "share"
+def html_chart(head: Sequence[str], counts: Sequence[tuple[str, int | None]], caption: str, total: int) -> str:
+    """A table for a notebook, with a bar for each count and the count's share of the total."""
+    top = largest([count for _, count in counts[:_MAX_ROWS]]) or 1
     rows = ((label, *_html_count(count, top, total)) for label, count in counts)
-    return html_table((*head, share, ""), rows, len(counts), caption, numbers=(1, 2))
+    return html_table((*head, "share", ""), rows, len(counts), caption, numbers=(1, 2))
 
 
-def _html_count(count: int | None, top: int, total: int | None) -> tuple[str, str, str]:
+def _html_count(count: int | None, top: int, total: int) -> tuple[str, str, str]:
     if count is None:
-        return "", "", ""
-    share = "" if total is None else f"{count / (total or 1):.1%}"
+        return cell(count), "", ""
     length = f"{12 * count / top:.2f}em"  # of a bar; block characters would leave lines between the bars
-    return f"{count:,}", share, Html(f'<div style="width: {length}; height: 0.8em; background: currentColor"></div>')
+    drawn = Html(f'<div style="width: {length}; height: 0.8em; background: currentColor"></div>')
+    return cell(count), f"{count / (total or 1):.1%}", drawn
 
 
 def _html_row(tag: str, cells: Sequence[str], numbers: Container[int]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from textwrap import fill
 from typing import Any, BinaryIO, TextIO, TypeVar
 
 import click
@@ -29,6 +30,7 @@ from galileo_sessions.client.projects import PAGE, Project
 from galileo_sessions.client.query import SCOPE
 from galileo_sessions.client.results import CountReport
 from galileo_sessions.client.settings import Limits
+from galileo_sessions.client.stream import CountStream
 from galileo_sessions.display import chart, printable
 from galileo_sessions.errors import GalileoError, ZeroCountWarning
 from galileo_sessions.filters.catalog import dump_catalog
@@ -200,13 +202,10 @@ def count(
             stream = galileo.count_many(
                 targets, by=breakdown, ordered=ordered, timeout=known.left(), fail_fast=fail_fast
             )
-            rows = None if is_silent and output == "table" else Rows(output, breakdown)
+            shown = None if is_silent and output == "table" else output
+            rows = Rows(shown, breakdown, waits=source is None or isinstance(source, dict))  # a pipe needn't end
             async with Screen(stream, quiet=quiet) as screen, stream:
-                async for result in stream:
-                    counts = known.counts_of(result, breakdown)
-                    tally.add(counts)
-                    if rows is not None:
-                        await screen.put(rows.lines(counts, named=known.named))
+                await _write_rows(stream, screen, rows, known, tally)
             is_filtered = breakdown.queries[WHOLE].where != ALWAYS
             is_doubtful = bool(limits) and is_filtered and not tally.failed and not tally.sessions
             tally.is_unchecked = is_doubtful and await known.are_empty(tally.zeros)
@@ -231,6 +230,17 @@ def count(
     if not tally.counted + tally.failed:
         raise Refused("the list of projects is empty")
     _judge(limits, tally)
+
+
+async def _write_rows(stream: CountStream, screen: Screen, rows: Rows, known: Finder, tally: Tally) -> None:
+    """Writes each project when it is counted, or at the end, which Ctrl-C can be."""
+    try:
+        async for result in stream:
+            counts = known.counts_of(result, rows.breakdown)
+            tally.add(counts)
+            await screen.put(rows.lines(counts, named=known.named))
+    finally:
+        await screen.put(rows.rest(named=known.named))
 
 
 def _zeros(explanations: list[warnings.WarningMessage]) -> list[str]:
@@ -390,7 +400,8 @@ def demo() -> None:
 
     where = Col("input").contains("refund") & ~(Col("score") > 3)
     print(f"The filter    {where!r}".replace(" & ", f"\n{'':14}& "))
-    print(f"as JSON       {json.dumps(dump_filter(where))}")
+    tree = json.dumps(dump_filter(where), separators=(", ", ":"))
+    print(fill(tree, _DEMO_WIDTH, initial_indent="as JSON       ", subsequent_indent=" " * 14))
     names = sample_names()
     projects = [*names]
 

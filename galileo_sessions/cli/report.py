@@ -18,7 +18,7 @@ from galileo_sessions.cli.options import Limit
 from galileo_sessions.client.breakdown import PREVIOUS, Breakdown
 from galileo_sessions.client.projects import Project
 from galileo_sessions.client.results import ProjectCounts
-from galileo_sessions.display import counts_text, label_text, printable, shortened, some
+from galileo_sessions.display import counts_text, label_text, largest, printable, shortened, some
 from galileo_sessions.errors import Counted, FilterCheckError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.marking import mark
@@ -83,20 +83,37 @@ def _terminal_width() -> int:
 class Rows:
     """Formats the counts of projects."""
 
-    output: str
-    """table, json or csv."""
+    output: str | None
+    """table, json or csv; None shows nothing."""
     breakdown: Breakdown
+    waits: bool
+    """Whether projects with bars wait for the last one, so that all bars have the same scale."""
     _columns: list[str] = Factory(list[str])
+    _waiting: list[ProjectCounts] = Factory(list[ProjectCounts])
     _width: int = field(init=False, factory=_terminal_width)
 
-    def lines(self, counts: ProjectCounts, *, named: bool) -> str:
+    def lines(self, counts: ProjectCounts, *, named: bool) -> list[str]:
         """
-        The lines for a project; the first one has a head above.
+        The lines for a project; the first one has a head above. None if the project waits.
 
         Args:
             counts: The counts of the project.
             named: Whether the names of projects are known.
         """
+        if self.output is None:
+            return []
+        has_bars = self.output == "table" and len(self.breakdown.dimensions) == 1 and self._width > 0
+        if has_bars and self.waits:
+            self._waiting.append(counts)
+            return []
+        return self._lines(counts, named=named)
+
+    def rest(self, *, named: bool) -> list[str]:
+        """The lines for the projects that have waited."""
+        top = largest([count for counts in self._waiting for count in counts.counts.values()])
+        return [line for counts in self._waiting for line in self._lines(counts, named=named, top=top)]
+
+    def _lines(self, counts: ProjectCounts, *, named: bool, top: int | None = None) -> list[str]:
         lines = [] if self._columns else self._head(named)
         if self.output == "json":
             lines += [_json(record) for record in counts.rows()]
@@ -106,8 +123,8 @@ class Rows:
             lines.append(self._table_line(counts))
             is_empty_grid = len(self.breakdown.dimensions) > 1 and not counts.total
             if self.breakdown.dimensions and counts.error is None and not is_empty_grid:
-                lines.append(counts_text(counts.counts, counts.total, self._width))
-        return "\n".join(lines)
+                lines.append(counts_text(counts.counts, counts.total, self._width, top=top))
+        return lines
 
     def _head(self, named: bool) -> list[str]:
         name = ["project_name"] if named else []

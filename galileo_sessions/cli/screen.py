@@ -61,14 +61,14 @@ class Screen:
             self.show_progress()
             self._bar.stop()
 
-    async def put(self, line: str) -> None:
+    async def put(self, lines: list[str]) -> None:
         """
-        Queues a line for stdout; waits only if a thousand lines are queued.
+        Queues lines for stdout; waits only if a thousand are queued.
 
         Raises:
             OSError: if an earlier line couldn't be written, such as a `BrokenPipeError`.
         """
-        self._lines.append(f"{line}\n")
+        self._lines += [f"{line}\n" for line in lines]
         while len(self._lines) > _MAX_WAITING and not self._writing.done():  # noqa: ASYNC110  # a thread takes them
             await asyncio.sleep(_INTERVAL)
         if self._writing.done():

@@ -1,6 +1,7 @@
 """`count --by` counts by days, bins or values: a chart on a terminal, rows for programs."""
 
 import csv
+import re
 from datetime import UTC, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -8,7 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 import pytest
 from support.processes import COUNTS, IDS, SESSIONS, WHERE, objects
-from support.terminal import check
+from support.terminal import check, screen
 
 from galileo_sessions import Col, ColumnCatalog, CountQuery, matches
 from galileo_sessions.cli.options import Refused, read_breakdown
@@ -85,12 +86,22 @@ async def test_one_project_is_a_chart_on_a_terminal(show, server):
 
 
 async def test_several_projects_have_a_chart_each(show, server):
-    """Each project has its total and a chart; failures are named."""
+    """Each project has its total and a chart, all with the same scale; failures are named."""
     server.fail_next(200, body={"total_count": 312})
     server.fail_next(400)
     status, written = await show("count", *IDS[:2], *MONTHS, "--concurrency", "1")
     assert status == 1
     check("by_several.txt", written)
+
+
+async def test_charts_are_shown_if_the_command_stops(show, server):
+    """Charts wait for the largest count, but not in vain: those of the projects that are counted are shown."""
+    for _ in range(4):
+        server.fail_next(200, body={"total_count": 9})
+    server.fail_next(404)
+    status, written = await show("count", *IDS[:2], *MONTHS, "--fail-fast", "--ordered", "--concurrency", "1")
+    assert status == 1
+    assert re.search("2026-06  9   33.3%  █{58,}", screen(written))
 
 
 async def test_a_part_that_fails_is_told_with_its_label(server, run):

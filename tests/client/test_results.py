@@ -226,6 +226,12 @@ def test_a_chart_keeps_to_its_width():
     assert all(len(line) <= 40 for line in chart([("2026-05-01", 10**9), ("b", 3)], 40).splitlines())
 
 
+def test_charts_with_one_top_have_one_scale():
+    """Equal counts have equal bars, also next to shorter numbers."""
+    both = chart([("a", 500), ("b", 10_000)], 40)
+    assert chart([("a", 500)], 40, top=10_000) == both.splitlines()[0]
+
+
 def test_bars_end_at_an_eighth_of_a_column():
     """What isn't 0 has an eighth at least, and the longest has the width that is asked for."""
     drawn = [(0, ""), (None, ""), (1, "▏"), (4, "▌"), (8, "█"), (13, "█▋"), (256, "█" * 32)]

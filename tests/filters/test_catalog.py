@@ -282,6 +282,12 @@ def test_a_notebook_shows_a_table() -> None:
     assert ["a", "text", "A", "x, <int too long to show>", "what it is", "b", "not filterable"] == read.texts[5:]
 
 
+def test_a_notebook_shows_no_empty_column() -> None:
+    """What no column has isn't a part of the table. Without columns, the head says what a catalog can have."""
+    assert ["id", "filter type", "a", "text"] == Markup(ColumnCatalog.of(a="text")._repr_html_()).texts
+    assert 5 == len(Markup(ColumnCatalog([])._repr_html_()).texts)
+
+
 def test_print_shows_a_table() -> None:
     """`print` shows each column with its filter type; a catalog without columns has only the names of its own."""
     assert str(ColumnCatalog.of(score="number")).splitlines() == ["id     filter type", "score  number"]
