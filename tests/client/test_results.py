@@ -197,6 +197,7 @@ def test_a_report_prints_short_and_has_rows():
     assert report._repr_html_().count("<tr>") == 101
     assert "<p>… 1,900 more</p>" in report._repr_html_()
     assert "more" not in one._repr_html_()
+    assert ">failed<" in report._repr_html_()
     first, second, *_ = report.rows()
     assert first == {
         "project_id": str(UUID(int=0)),
