@@ -94,7 +94,7 @@ class Rows:
 
     def lines(self, counts: ProjectCounts, *, named: bool) -> list[str]:
         """
-        The lines for a project; the first one has a head above. None if the project waits.
+        The lines for a project; the first one has a head above. No lines if the project waits, or nothing is shown.
 
         Args:
             counts: The counts of the project.
