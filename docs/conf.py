@@ -34,6 +34,7 @@ exclude_patterns = ["examples/*"]
 nitpicky = True
 
 myst_heading_anchors = 3  # as GitHub makes them
+myst_enable_extensions = ["html_image"]  # `<img>`, which can say how wide it is
 
 toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"

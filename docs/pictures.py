@@ -239,13 +239,13 @@ def _table(heading: str) -> list[list[str]]:
     return rows[2:]
 
 
-def _bars(heading: str, column: int, title: str, ours: str, goal: float | None = None) -> Callable[[], str]:
+def _bars(heading: str, column: int, title: str, ours: str) -> Callable[[], str]:
     """A chart of one column: a row's label, and below it a bar and the cell; `ours` marks the bars of this package."""
 
     def draw() -> str:
         rows = [(row[0].replace("`", ""), row[column]) for row in _table(heading) if re.search(r"\d", row[column])]
         values = [float(re.findall(r"[\d.]+", cell.replace(",", ""))[-1]) for _, cell in rows]
-        longest = max([*values, goal or 0])
+        longest = max(values)
         parts, height = [_text(16, 28, title, "name")], 50 + 50 * len(rows)
         for y, (label, cell), value in zip(range(60, 10_000, 50), rows, values, strict=False):
             parts.append(_text(16, y, label, "small"))
@@ -253,10 +253,6 @@ def _bars(heading: str, column: int, title: str, ours: str, goal: float | None =
                 _box(16, y + 7, max(2, 360 * value / longest), 16, "ours" if re.search(ours, label) else "bar")
             )
             parts.append(_text(_WIDTH - 16, y + 20, cell, "mono end"))
-            if goal is not None:
-                parts.append(
-                    f'<path d="M{16 + 360 * goal / longest:g} {y + 3}v24" class="line" stroke-dasharray="4 3"/>'
-                )
         return _svg(height, title, parts)
 
     return draw
@@ -399,13 +395,8 @@ PICTURES: dict[str, Callable[[], str]] = {
     ),
     "performance_trouble.svg": troubles,
     "performance_filters.svg": _bars(
-        "A filter compared with plain dicts",
-        2,
-        "Time to build a filter by its leaves; plain dicts take 1",
-        ".",
-        3,
+        "A filter compared with plain dicts", 2, "Time to build a filter by its leaves; plain dicts take 1", "."
     ),
-    "performance_cli.svg": _bars("The command line", 1, "Seconds for 10,000 projects", "command"),
 }
 
 

@@ -17,6 +17,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from attrs import asdict, astuple, frozen
 
@@ -106,6 +107,9 @@ def run_all(names: Iterable[str], control: str | None, seeds: Sequence[int], num
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
+Table: TypeAlias = tuple[list[str], list[list[str]]]
+"""The head and the rows."""
+
 
 @frozen
 class Figures:
@@ -127,7 +131,7 @@ def figures(runs: Sequence[Run]) -> Figures:
     values = [statistics.median(times), percentile(times, 0.9), p97(times), times[-1], mean(times)]
     values += [statistics.median(requests), percentile(requests, 0.9)]
     unfinished = sum(run.requests == math.inf for run in runs)
-    lossy = f"{sum(run.lost > 0 for run in runs)} of {len(runs)}" + f", {unfinished} not over" * bool(unfinished)
+    lossy = f"{sum(run.lost > 0 for run in runs)} of {len(runs):,}" + f", {unfinished} not over" * bool(unfinished)
     return Figures(*map(number_text, values), lossy=lossy)
 
 
@@ -146,7 +150,7 @@ def number_text(value: float) -> str:
     return f"{value:,.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
-def overall(runs: Sequence[Run], names: Sequence[str], seeds: Sequence[int]) -> tuple[list[str], list[list[str]]]:
+def overall(runs: Sequence[Run], names: Sequence[str], seeds: Sequence[int]) -> Table:
     """A row for each contender, and one for each seed of the first."""
     parts = {name: [run for run in runs if run.contender == name] for name in names}
     if len(seeds) > 1:
@@ -156,7 +160,7 @@ def overall(runs: Sequence[Run], names: Sequence[str], seeds: Sequence[int]) -> 
     return head, [[name, *astuple(figures(part))] for name, part in parts.items()]
 
 
-def by_kind(runs: Sequence[Run], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+def by_kind(runs: Sequence[Run], names: Sequence[str]) -> Table:
     """A row for each kind: the times of this client, the requests and the losses; and what the others came to."""
     others = [name for name in names if name != OURS]
     head = ["kind", "median", "p90", "worst", "requests p90", "with a loss"]
@@ -171,11 +175,20 @@ def by_kind(runs: Sequence[Run], names: Sequence[str]) -> tuple[list[str], list[
     return head, rows
 
 
-def page(seeds: Sequence[int], overall: str, kinds: str) -> str:
-    """The tables as the page on performance has them."""
+def page(seeds: Sequence[int], overall: Table, kinds: Table) -> str:
+    """The tables as the page on performance has them: what a user needs, and folded all of them."""
     command = f"`python tests/bench/bench_random.py {' '.join(map(str, seeds))}`"
-    details = f"<details>\n<summary>By kind of service</summary>\n\n{kinds}\n\n</details>"
-    return f"{command} printed these tables:\n\n{overall}\n\n{details}"
+    head = ["", "half of the jobs take at most", "nine in ten", "services with a loss"]
+    short = [[name, brief(median), brief(p90), lossy] for name, median, p90, *_, lossy in overall[1] if name[0] != "…"]
+    words = "`mean` is the geometric mean, and 97 % of all but the worst take at most `p97`."
+    whole = "\n\n".join([words, tables.markdown(*overall), tables.markdown(*kinds)])
+    details = f"<details>\n<summary>All figures</summary>\n\n{whole}\n\n</details>"
+    return f"{command} printed these figures:\n\n{tables.markdown(head, short)}\n\n{details}"
+
+
+def brief(figure: str) -> str:
+    """A figure with one digit after the point."""
+    return f"{float(figure.replace(',', '')):,.1f}"
 
 
 def arguments() -> argparse.Namespace:
@@ -206,7 +219,7 @@ def main() -> None:
             )
     found = overall(runs, names, given.seeds), by_kind(runs, names)
     if given.write:
-        tables.write(given.write, "random services", page(given.seeds, *(tables.markdown(*table) for table in found)))
+        tables.write(given.write, "random services", page(given.seeds, *found))
     print("\n\n".join(tables.markdown(*table) for table in found))
 
 

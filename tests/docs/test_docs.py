@@ -20,6 +20,7 @@ from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 MODULES = [
     found.name
@@ -145,9 +146,9 @@ def test_every_error_has_its_advice():
 
 
 def test_every_file_has_its_line():
-    """The page on architecture has each file of the package once, under the heading of its folder."""
+    """CONTRIBUTING has each file of the package once, under the heading of its folder."""
     package, listed = ROOT / "galileo_sessions", list[str]()
-    for section in text_of(DOCS / "architecture.md").split("\n## ")[1:]:
+    for section in text_of(CONTRIBUTING).split("\n### ")[1:]:
         heading, _, rest = section.partition("\n")
         if folder := re.fullmatch(r"`galileo_sessions/(.*)`", heading):
             listed += [f"{folder[1]}{name}" for name in re.findall(r"^\| `([\w/]+)` \|", rest, re.MULTILINE)]
@@ -158,7 +159,7 @@ def test_every_file_has_its_line():
 def test_links_lead_somewhere():
     """Relative links of the pages name files that exist, and headings that their pages have."""
     broken = []
-    for page in PAGES:
+    for page in [*PAGES, CONTRIBUTING]:
         for file, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]+))?\)", text_of(page)):
             target = page.parent / file if file else page
             if not target.exists() or (anchor and anchor not in anchors(target)):
