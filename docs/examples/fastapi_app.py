@@ -1,6 +1,6 @@
 """
 A web service that counts: `uvicorn fastapi_app:app`, then
-GET /projects/{project_id}/sessions?where=Col("score") > 3
+GET /projects/{project_id}/sessions?where=score > 3
 """
 
 from collections.abc import AsyncIterator
@@ -25,7 +25,8 @@ from galileo_sessions import (
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with GalileoSessions() as galileo:  # one for the app: all requests share its connections and its queue
+    # one client for the app: all requests share its connections and its queue. A typo in a filter must not count 0
+    async with GalileoSessions(check=True) as galileo:
         app.state.galileo = galileo
         yield
 

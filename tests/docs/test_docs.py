@@ -1,12 +1,15 @@
 """README, docs/ and docstrings are true: what they show is executed."""
 
 import asyncio
+import contextlib
 import doctest
 import importlib
 import importlib.util
+import io
 import os
 import pkgutil
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -29,8 +32,10 @@ MODULES = [
 ]
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
 PROMPT = "# python -m asyncio\n"
+LOOP, ATEXIT = "asyncio.run(", "@atexit.register"  # whole programs: one ends its event loop, the other its process
 SDK = importlib.util.find_spec("galileo") is not None
-MISSING = [name for name in ("celery", "flask") if importlib.util.find_spec(name) is None]  # of the extra `examples`
+EXAMPLES = ("celery", "flask", "matplotlib", "quart")  # of the extra `examples`
+MISSING = [name for name in EXAMPLES if importlib.util.find_spec(name) is None]
 PYTEST = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
 PYTEST += ["-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function"]
 PLUGINS = ["-p", "pytest_asyncio.plugin", "-p", "galileo_sessions.pytest_plugin"]  # by name, installed or not
@@ -56,6 +61,13 @@ async def printed_by(*arguments: str, **environment: str) -> str:
     return output.decode()
 
 
+def run_program(block: str, page: Path) -> str:
+    """What a program prints, which has an event loop of its own."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(block, str(page), "exec"), {"__name__": "__main__"})
+    return printed.getvalue()
+
+
 async def run_examples(block: str, page: Path) -> None:
     """Executes a session of the interactive interpreter, which holds its own outputs."""
     test = doctest.DocTestParser().get_doctest(block, {"__name__": "__main__"}, page.name, str(page), 0)
@@ -77,11 +89,13 @@ async def execute(block: str, page: Path, folder: Path) -> str | None:
     """What a block prints, run as its page says; None if the block shows its own outputs, or can't run here."""
     if "def test_" in block:
         return await run_tests(block, folder)
-    if any(f"from {name} " in block for name in MISSING):
+    if any(re.search(rf"^(from|import) {name}\b", block, re.MULTILINE) for name in MISSING):
         compile(block, str(page), "exec")
         return None
-    if "asyncio.run(" in block:  # a whole program, with an event loop of its own
+    if ATEXIT in block:
         return await printed_by("-W", "error", "-c", block)
+    if LOOP in block:
+        return await asyncio.to_thread(run_program, block, page)
     if "from galileo." in block:  # Galileo's SDK keeps threads and connections until its process ends
         compile(block, str(page), "exec")
         return await printed_by("-c", block, GALILEO_HOME_DIR=str(folder)) if SDK else None
@@ -97,6 +111,8 @@ async def test_pages_are_true(page, monkeypatch, tmp_path):
         for name in ("GALILEO_API_URL", "GALILEO_CONSOLE_URL"):  # Galileo's SDK wants both
             monkeypatch.setenv(name, server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
+        monkeypatch.setenv("MPLBACKEND", "Agg")
+        monkeypatch.chdir(tmp_path)
         for block, shown in blocks(page):
             printed = await execute(block, page, tmp_path)
             assert printed is None or printed == shown
@@ -107,7 +123,7 @@ def test_blocks_are_whole(page):
     """Each is a program, a test, an interpreter's session, or says how to paste it; output is shown, not asserted."""
     for block, shown in blocks(page):
         if "def test_" not in block and ">>> " not in block:
-            assert any(mark in block for mark in ("asyncio.run(", "from galileo.")) or block.lstrip().startswith(PROMPT)
+            assert any(mark in block for mark in (LOOP, ATEXIT, "from galileo.")) or block.lstrip().startswith(PROMPT)
             assert shown is not None
             assert "assert " not in block
 
@@ -187,6 +203,9 @@ async def test_commands_print_what_is_shown(page, monkeypatch, tmp_path):
     projects = ["74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db", "7ec9f08b-ec21-4c9f-a3e2-b2ab2b81b4db"]
     projects.append("d9be7eb0-ec21-4c9f-a3e2-b2ab2b81b4db")
     (tmp_path / "ids.txt").write_text("\n".join(["# the largest", *projects]))
+    ids = ["project_id", *projects[:2], "my bot", projects[0]]
+    (tmp_path / "projects.csv").write_text("".join(f"{line}\n" for line in ids))
+    shutil.copy(DOCS / "examples" / "count_csv.py", tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
     async with LocalGalileo(sample_sessions(), names=sample_names()) as server:

@@ -5,6 +5,7 @@ import base64
 import csv
 import importlib.util
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -59,38 +60,70 @@ def test_examples_are_short_and_listed() -> None:
     assert [] == [path.name for path in programs if len(path.read_text(encoding="utf-8").splitlines()) > 60]
 
 
-# ---- nightly_csv.py --------------------------------------------------------------------------------------------------
+# ---- count_csv.py ----------------------------------------------------------------------------------------------------
 
 
-async def test_nightly_csv_counts_every_project(server: LocalGalileo) -> None:
-    """Every project is counted, in order, with status 0."""
-    status, printed, said = await run("nightly_csv.py", "Col('score') > 3", typed="\n".join(PROJECTS))
-    rows = [[project, str(counted(LIKED, project)), ""] for project in PROJECTS]
-    assert (0, "12 counted, 0 failed\n") == (status, said)
-    assert [["project_id", "total_count", "error"], *rows] == list(csv.reader(printed.splitlines()))
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """A file as Excel writes it, of all projects, one of them twice, and a bad id; and the file to write."""
+    rows = [f"{name},{i}" for i, name in enumerate(["project_id", *PROJECTS, "no-id", PROJECTS[0]])]
+    (tmp_path / "ids.csv").write_text("\n".join(rows), encoding="utf-8-sig")
+    return tmp_path / "ids.csv", tmp_path / "counts.csv"
 
 
-async def test_nightly_csv_has_failures_as_rows(server: LocalGalileo) -> None:
-    """A project that can't be read is one row with an error, and the status is 1."""
+def rows_of(file: Path) -> list[list[str]]:
+    return sorted(csv.reader(file.read_text().splitlines()))
+
+
+def liked() -> list[list[str]]:
+    return sorted([["project_id", "total_count"], *[[project, str(counted(LIKED, project))] for project in PROJECTS]])
+
+
+async def count_csv(files: tuple[Path, Path], where: str = "score > 3") -> tuple[int | None, str, str]:
+    return await run("count_csv.py", where, *map(str, files))
+
+
+async def test_count_csv_counts_each_project_once(server: LocalGalileo, files: tuple[Path, Path]) -> None:
+    """What fails is named. Run again, the program counts only what is missing."""
     server.fail_next(403)
-    status, printed, said = await run("nightly_csv.py", "Col('score') > 3", typed="\n".join(PROJECTS))
-    failed = [row for row in csv.DictReader(printed.splitlines()) if row["error"]]
-    assert (1, "11 counted, 1 failed\n") == (status, said)
-    assert [""] == [row["total_count"] for row in failed]
-    assert failed[0]["error"].startswith("PermissionDeniedError: 403 Forbidden")
+    status, printed, said = await count_csv(files)
+    assert (1, "") == (status, said)
+    assert "\nno-id: project_id must be a UUID" in f"\n{printed}"
+    assert ": 403 Forbidden" in printed
+    assert printed.endswith("\n11 counted, 2 failed\n")
+    status, printed, said = await count_csv(files)
+    assert (1, "") == (status, said)
+    assert printed.endswith("\n1 counted, 1 failed\n")
+    assert liked() == rows_of(files[1])
 
 
-@pytest.mark.parametrize(
-    ("where", "key"),
-    [("score >", ""), ("Col('score') > 3", "a-wrong-key")],
-    ids=["filter", "key"],
-)
-async def test_nightly_csv_gives_up(
-    server: LocalGalileo, monkeypatch: pytest.MonkeyPatch, where: str, key: str
+async def test_count_csv_continues_after_ctrl_c(server: LocalGalileo, files: tuple[Path, Path]) -> None:
+    """It ends with status 130. The counts so far stay, and aren't made again."""
+    server.slow(0.3)  # the client begins with ten requests, so two of the twelve have no answer after the first
+    command = [sys.executable, str(EXAMPLES / "count_csv.py"), "score > 3", *map(str, files)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=-1)
+    while not files[1].exists() or len(rows_of(files[1])) < 2:
+        await asyncio.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    printed, _ = await process.communicate()
+    assert (130, True) == (process.returncode, printed.endswith(b"\nstopped; the same command continues\n"))
+    missing = 13 - len(rows_of(files[1]))
+    server.recover()
+    _, said, _ = await count_csv(files)
+    assert said.endswith(f"\n{missing} counted, 1 failed\n")
+    assert liked() == rows_of(files[1])
+
+
+@pytest.mark.parametrize("wrong", ["filter", "column", "key"])
+async def test_count_csv_says_why_it_cannot_begin(
+    server: LocalGalileo, monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], wrong: str
 ) -> None:
-    """If no row could be right, the program explains why and ends with status 2."""
-    monkeypatch.setenv("GALILEO_API_KEY", key or server.api_key)
-    status, _, said = await run("nightly_csv.py", where, typed=PROJECT)
+    """The reason takes at most three lines, and the status is 2."""
+    if wrong == "key":
+        monkeypatch.setenv("GALILEO_API_KEY", "a-wrong-key")
+    if wrong == "column":
+        files[0].write_text(f"project\n{PROJECT}\n")
+    status, _, said = await count_csv(files, "score >" if wrong == "filter" else "score > 3")
     assert 2 == status
     assert "Traceback" not in said
     assert server.api_key not in said
@@ -188,6 +221,8 @@ async def test_fastapi_app_counts_and_explains(server: LocalGalileo) -> None:
         assert [CountQuery(PROJECT), CountQuery(PROJECT, LIKED)] == sorted(server.requests, key=lambda q: len(q.body))
         answer = await client.get(path, params={"where": "Col('score') > 3 and Col('x') > 1"})
         assert (400, True) == (answer.status_code, "Write & for and" in answer.json()["detail"])
+        answer = await client.get(path, params={"where": "scroe > 3"})
+        assert (400, True) == (answer.status_code, "did you mean score?" in answer.json()["detail"])
         assert 422 == (await client.get("/projects/no-uuid/sessions", params={"where": "ALWAYS"})).status_code
 
 

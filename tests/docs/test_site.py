@@ -37,7 +37,7 @@ QUESTIONS = {
     "install": "install",
     "429": "questions",
     "API reference": "api",
-    "Jupyter": "recipes",
+    "Jupyter": "applications",
     "is_null": "questions",
     "progress bar": "questions",
     "rate limit": "questions",
@@ -294,11 +294,14 @@ async def test_no_line_goes_through_a_label(site: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
-async def test_an_old_link_leads_to_the_page_of_its_name(site: Path, tmp_path: Path) -> None:
-    """All names were on one page."""
+async def test_an_old_link_leads_to_where_its_text_is_now(site: Path, tmp_path: Path) -> None:
+    """All names were on one page; a page of its own has what was about applications in the recipes."""
+    total = "#galileo_sessions.CountReport.total"
+    moved = {f"api.html{total}": f"api-results.html{total}", "recipes.html#in-flask": "applications.html#flask"}
     async with served(site) as place, browser(tmp_path) as tab:
-        await tab.do("Page.navigate", url=f"{place}/api.html#galileo_sessions.CountReport.total")
-        await tab.wait_for("location.href.endsWith('/api-results.html#galileo_sessions.CountReport.total')")
+        for old, new in moved.items():
+            await tab.do("Page.navigate", url=f"{place}/{old}")
+            await tab.wait_for(f"location.href.endsWith('/{new}')")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
