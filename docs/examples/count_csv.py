@@ -4,7 +4,7 @@ Counts thousands of projects, and continues where it stopped:
     python count_csv.py "score < 2" projects.csv counts.csv
 
 The ids are in the column `project_id`. Each count is written as soon as it arrives; each failure is printed.
-Exits with 0 if every project is counted, 1 if some failed, 2 if it can't begin, 130 after Ctrl-C.
+Exits with 0 if every project is counted, 1 if some aren't, 2 if it can't begin.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from galileo_sessions import Filter, GalileoError, GalileoSessions, parse_filter
+from galileo_sessions import CountResult, Filter, GalileoError, GalileoSessions, parse_filter
 
 
 def ids_in(path: Path) -> list[str]:
@@ -22,17 +22,21 @@ def ids_in(path: Path) -> list[str]:
     return list(dict.fromkeys(ids))  # each id once
 
 
+def save(result: CountResult, out: TextIO) -> bool:
+    if result.ok:
+        out.write(f"{result.target},{result.total_count}\n")
+        out.flush()
+    else:
+        reason = str(result.error).partition(". ")[0]
+        print(f"{result.target}: {reason}")
+    return result.ok
+
+
 async def count(ids: list[str], where: Filter, out: TextIO) -> int:
-    rows, failed = csv.writer(out, lineterminator="\n"), 0
-    async with GalileoSessions() as galileo, galileo.count_many(ids, where) as stream:
-        async for result in stream:
-            if result.ok:
-                rows.writerow([result.target, result.total_count])
-                out.flush()
-            else:
-                failed += 1
-                print(f"{result.target}: {result.error}")
-    return failed
+    async with GalileoSessions() as galileo:
+        stream = galileo.count_many(ids, where)
+        async with stream:
+            return sum([save(result, out) async for result in stream])
 
 
 def main(where: Filter, source: Path, output: Path) -> int:
@@ -41,17 +45,16 @@ def main(where: Filter, source: Path, output: Path) -> int:
     done = set(ids_in(output))
     ids = [each for each in ids_in(source) if each not in done]
     with output.open("a", newline="") as out:
-        failed = asyncio.run(count(ids, where, out))
-    print(f"{len(ids) - failed} counted, {failed} failed")
-    return 1 if failed else 0
+        counted = asyncio.run(count(ids, where, out))
+    print(f"{counted} counted, {len(ids) - counted} failed")
+    return 0 if counted == len(ids) else 1
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main(parse_filter(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])))
     except KeyboardInterrupt:
-        print("stopped; the same command continues")
-        sys.exit(130)
+        sys.exit("stopped; the same command continues")
     except (GalileoError, OSError, KeyError) as error:  # a wrong key or filter, no such file, no such column
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2)
