@@ -36,7 +36,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 __all__ = [
     "Attempt",
@@ -163,6 +163,8 @@ class Attempt:
     """How many requests a second the client allowed after this attempt; infinite until the service refuses one."""
     breaker_open: bool = False
     """Whether the client sent only single probes after this attempt, because the service refused everything."""
+    query: Counted | None = field(default=None, repr=False)
+    """The `CountQuery`. For columns, it has the project, but no filter; for the list of projects, it is None."""
 
 
 class ConfigurationError(GalileoError, ValueError):

@@ -38,7 +38,7 @@ def built(cls: type[GalileoError]) -> GalileoError:
     error.query = CountQuery(PROJECT, Col("a").gt(1), tag="t")
     error.attempts = (
         Attempt(1, 503, errors.ServerError("busy", **RESPONSE), waited=0.5, elapsed=1.0),
-        Attempt(2, None, errors.DisconnectedError("gone"), waited=0.0, elapsed=30.0),
+        Attempt(2, None, errors.DisconnectedError("gone"), waited=0.0, elapsed=30.0, query=error.query),
     )
     error.elapsed = 31.5
     error.add_note("a note")
@@ -72,6 +72,7 @@ def test_each_error_survives_a_pickle_and_a_copy(cls: type[GalileoError], copied
     assert state(error) == state(again)
     assert error == again
     assert hash(error) == hash(again)
+    assert again.query is again.attempts[1].query  # so a pickle has it once
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)

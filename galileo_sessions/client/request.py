@@ -34,7 +34,6 @@ T = TypeVar("T")
 logger: logging.Logger = logging.getLogger("galileo_sessions")
 
 _TIMER = 0.001  # seconds by which a timer can be early
-_LINE = "POST %s: attempt %d, status %s, %.0f ms"
 
 Attempts = tuple[errors.Attempt, ...]
 OnAttempt = Callable[[errors.Attempt], object]
@@ -275,11 +274,12 @@ class Requester:
         if error is None or isinstance(error, errors.DecodeError):
             status = 200
         number, waited, elapsed = len(request.attempts) + 1, begun - request.waiting_since, ended - begun
-        attempt = errors.Attempt(number, status, error, waited, elapsed, **self.queue.flow.state())
+        attempt = errors.Attempt(number, status, error, waited, elapsed, **self.queue.flow.state(), query=request.query)
         request.attempts += (attempt,)
         request.waiting_since = ended
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug(_LINE, request.endpoint.path, number, status, elapsed * 1000)
+            path = request.endpoint.path
+            logger.debug("POST %s: attempt %d, status %s, %.0f ms", path, number, status, elapsed * 1000)
         if self.on_attempt is not None:
             call_back("on_attempt", self.on_attempt, attempt)
 

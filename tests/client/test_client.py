@@ -15,6 +15,7 @@ from yarl import URL
 
 import galileo_sessions as gs
 from galileo_sessions import Attempt, Col, ConfigurationError, CountQuery, GalileoSessions
+from galileo_sessions.local import LocalGalileo, sample_sessions
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 
@@ -99,6 +100,21 @@ async def test_on_attempt_hears_of_each_attempt_and_may_fail(caplog):
     records = [record for record in caplog.records if record.name == "galileo_sessions"]
     assert [record.getMessage() for record in records] == ["on_attempt raised; the counts go on"] * 2
     assert all(record.levelno == logging.ERROR and record.exc_info for record in records)
+
+
+async def test_an_attempt_has_its_query():
+    """`on_attempt` learns the project and the tag; a request for columns has no filter, one for projects no query."""
+    heard: list[Attempt] = []
+    async with LocalGalileo(sample_sessions()) as server:
+        async with GalileoSessions(server.api_key, base_url=server.url, on_attempt=heard.append) as galileo:
+            server.fail_next(503)
+            report = await galileo.count_all([CountQuery(PROJECT, HEADLINE, tag="billing")], check=False)
+            _ = await galileo.columns(PROJECT)
+            _ = [project async for project in galileo.projects()]
+    query = report.results[0].query
+    assert [attempt.query for attempt in heard] == [query, query, CountQuery(PROJECT), None]
+    assert all(attempt.query is query for attempt in heard[:2])
+    assert "billing" not in repr(heard)
 
 
 async def test_one_debug_line_an_attempt(caplog):

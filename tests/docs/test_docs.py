@@ -1,5 +1,6 @@
 """README, docs/ and docstrings are true: what they show is executed."""
 
+import ast
 import asyncio
 import contextlib
 import doctest
@@ -33,9 +34,20 @@ MODULES = [
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
 PROMPT = "# python -m asyncio\n"
 LOOP, ATEXIT = "asyncio.run(", "@atexit.register"  # whole programs: one ends its event loop, the other its process
+
+
+def is_installed(name: str) -> bool:
+    """Whether a module can be imported."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # of a package that it is in
+        return False
+
+
 SDK = importlib.util.find_spec("galileo") is not None
-EXAMPLES = ("celery", "flask", "matplotlib", "quart")  # of the extra `examples`
-MISSING = [name for name in EXAMPLES if importlib.util.find_spec(name) is None]
+EXAMPLES = ["celery", "flask", "matplotlib", "opentelemetry.sdk", "opentelemetry.instrumentation.aiohttp_client"]
+EXAMPLES += ["prometheus_client", "quart"]
+MISSING = [name for name in EXAMPLES if not is_installed(name)]  # of the extra `examples`
 PYTEST = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
 PYTEST += ["-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function"]
 PLUGINS = ["-p", "pytest_asyncio.plugin", "-p", "galileo_sessions.pytest_plugin"]  # by name, installed or not
@@ -90,7 +102,7 @@ async def execute(block: str, page: Path, folder: Path) -> str | None:
     if "def test_" in block:
         return await run_tests(block, folder)
     if any(re.search(rf"^(from|import) {name}\b", block, re.MULTILINE) for name in MISSING):
-        compile(block, str(page), "exec")
+        compile(block, str(page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         return None
     if ATEXIT in block:
         return await printed_by("-W", "error", "-c", block)
@@ -170,6 +182,21 @@ def test_every_file_has_its_line():
             listed += [f"{folder[1]}{name}" for name in re.findall(r"^\| `([\w/]+)` \|", rest, re.MULTILINE)]
     files = [file.relative_to(package).with_suffix("").as_posix() for file in package.rglob("*.py")]
     assert sorted(listed) == sorted(file for file in files if not file.endswith("__init__"))
+
+
+LEVELS = {"self._say": "DEBUG limits: ", "logger.debug": "DEBUG ", "logger.exception": "ERROR "}
+
+
+def test_the_log_is_as_shown():
+    """The page on logging has an example of each line that the package can log, and of no other."""
+    sources = "".join([text_of(file) for file in (ROOT / "galileo_sessions").rglob("*.py")])
+    calls = re.findall(r'(self\._say|logger\.(?!isEnabledFor)\w+)\((?:f?"(.*?)")?', sources)
+    shown = re.findall(r"^(?:DEBUG|ERROR) .*$", text_of(DOCS / "metrics.md"), re.MULTILINE)
+    for call, text in calls:
+        parts = re.split(r"\{.*?\}|%[\d.]*[sdf]", LEVELS[call] + text)
+        line = re.compile(".+".join(map(re.escape, parts)))
+        assert len([*filter(line.fullmatch, shown)]) == 1
+    assert len(shown) == len(calls)
 
 
 def test_links_lead_somewhere():
