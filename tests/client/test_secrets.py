@@ -6,11 +6,12 @@ import logging
 from base64 import b64encode
 from uuid import UUID
 
+import aiohttp
 import pytest
 from support.clients import ANN, client, failure
 from support.inside import state
 from support.projects import number_of
-from support.servers import PROJECT, http, raw_server, until
+from support.servers import PROJECT, answers, http, raw_server, until
 from support.troubles import cut, hang_up, silence
 from support.visible import visible_text
 
@@ -112,6 +113,32 @@ def test_no_repr_holds_a_secret(auth):
     """The repr of credentials, of a client and of all that it holds shows no secret."""
     told = repr(auth) + str(auth) + repr(GalileoSessions(auth=auth)) + state(GalileoSessions(auth=auth))
     assert [secret for secret in SECRETS if secret in told] == []
+
+
+async def test_no_span_holds_a_secret():
+    """OpenTelemetry's spans of the client's session, or of a later one, have the URL and the status, but no key."""
+    for name in ("opentelemetry.sdk", "opentelemetry.instrumentation.aiohttp_client"):
+        pytest.importorskip(name, reason=f"{name} isn't installed; it is in the extra `examples`")
+    from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    async with raw_server(answers(http(429), http(), http(), http())) as server, aiohttp.ClientSession() as earlier:
+        AioHttpClientInstrumentor().instrument(tracer_provider=provider)
+        try:
+            async with aiohttp.ClientSession() as later:
+                for session in (None, later, earlier):
+                    async with client(server.url, auth=AUTHS["key"], session=session) as galileo:
+                        await galileo.count(PROJECT, Col("input").contains("x"))
+        finally:
+            AioHttpClientInstrumentor().uninstrument()
+    spans = exporter.get_finished_spans()
+    assert [span.attributes["http.status_code"] for span in spans] == [429, 200, 200]
+    assert [span.status.is_ok for span in spans] == [False, True, True]
+    assert all(PROJECT in span.attributes["http.url"] and KEY not in span.to_json() for span in spans)
 
 
 # ---- after retries and logins ----------------------------------------------------------------------------------------
