@@ -79,7 +79,6 @@ for name, module in list(sys.modules.items()):
         for found in re.findall(r"^class (\w+)", Path(str(module.__file__)).read_text(encoding="utf-8"), re.MULTILINE):
             getattr(module, found).__module__ = name
 
-
 PUBLIC = {name: f"galileo_sessions.{name}" for name in galileo_sessions.__all__}
 PUBLIC |= {name: f"galileo_sessions.local.{name}" for name in galileo_sessions.local.__all__}
 _MADE = "Partition CountStream CountResult CountReport CountsBy CountsTable Progress Attempt Issue And Or Not"

@@ -55,7 +55,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jumping.now += seconds
 
 
-def run(main: Coroutine[Any, Any, Any], *, debug: bool = True, grace: float = _GRACE) -> Any:
+def run(main: Coroutine[Any, Any, Any], *, debug: bool | None = None, grace: float = _GRACE) -> Any:
     """Runs `main` in virtual time on an event loop of its own, and asserts that it leaves no task."""
 
     async def checked() -> Any:
