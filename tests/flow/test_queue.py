@@ -416,4 +416,4 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
             await asyncio.sleep(10)
         assert (queue.flow.in_flight, outside) == (0, [])
 
-    run(play(), debug=False, grace=0.0)
+    run(play(), debug=False)

@@ -11,18 +11,25 @@ _LATE = 1e-6  # seconds that a timer is late, as a real one is: what is waited f
 
 
 class _JumpingSelector:
-    """A selector that doesn't wait for timers: if no socket is ready, the clock jumps to the next timer."""
+    """
+    A selector that doesn't wait for timers: if no socket is ready, the clock jumps to the next timer.
 
-    def __init__(self, grace: float) -> None:
+    Args:
+        has_threads: Whether threads may wake the loop.
+    """
+
+    def __init__(self, has_threads: Callable[[], bool]) -> None:
         self._selector = selectors.DefaultSelector()
-        self._grace = grace
+        self._has_threads = has_threads
         self.now = 1_000.0  # the same in each run, as rounding is
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """The sockets that are ready; without a timer it really waits."""
         if timeout is None or timeout <= 0:
             return self._selector.select(timeout)
-        ready = self._selector.select(min(timeout / 10, self._grace))
+        has_sockets = len(self._selector.get_map()) > 1  # one is the loop's own, through which threads wake it
+        grace = min(timeout / 10, _GRACE) if has_sockets or self._has_threads() else 0
+        ready = self._selector.select(grace)
         if not ready:
             self.now += timeout + _LATE
         return ready
@@ -36,13 +43,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     An event loop with real sockets and virtual time.
 
     Time stands still while callbacks run, however busy the machine is, and while data arrives.
-
-    Args:
-        grace: Seconds of the wall's for which sockets are waited for before the clock jumps; 0 where there are none.
     """
 
-    def __init__(self, grace: float = _GRACE) -> None:
-        self._jumping = _JumpingSelector(grace)
+    _default_executor: object  # asyncio's own: None until something runs in a thread
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector(lambda: self._default_executor is not None)
         super().__init__(self._jumping)
         self.slow_callback_duration = float("inf")  # it would be measured on the virtual clock
 
@@ -55,7 +61,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jumping.now += seconds
 
 
-def run(main: Coroutine[Any, Any, Any], *, debug: bool | None = None, grace: float = _GRACE) -> Any:
+def run(main: Coroutine[Any, Any, Any], *, debug: bool | None = None) -> Any:
     """Runs `main` in virtual time on an event loop of its own, and asserts that it leaves no task."""
 
     async def checked() -> Any:
@@ -66,7 +72,7 @@ def run(main: Coroutine[Any, Any, Any], *, debug: bool | None = None, grace: flo
         assert not asyncio.all_tasks() - before
         return result
 
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(grace), debug=debug) as runner:
+    with asyncio.Runner(loop_factory=VirtualLoop, debug=debug) as runner:
         return runner.run(checked())
 
 
