@@ -128,6 +128,20 @@ def test_a_time_ago_begins_with_the_unit_of_the_parts(written: str, unit: Any, i
     assert times.read_time(written, unit, NOW.astimezone(Berlin())) == datetime.fromisoformat(instant)
 
 
+@pytest.mark.parametrize(
+    ("written", "unit", "instant"),
+    [
+        ("1d", "days", "2026-03-28T23:00Z"),  # 24 hours ago it was still the 28th
+        ("24h", "hours", "2026-03-28T22:00Z"),
+        ("1d", None, "2026-03-28T22:30Z"),
+    ],
+)
+def test_days_ago_are_those_of_the_calendar_where_clocks_change(written: str, unit: Any, instant: str) -> None:
+    """Half an hour after the midnight that ended a day of 23 hours. Hours, and days without a unit, are exact."""
+    now = datetime(2026, 3, 29, 22, 30, tzinfo=UTC).astimezone(Berlin())
+    assert times.read_time(written, unit, now) == datetime.fromisoformat(instant)
+
+
 def test_what_is_no_time_is_refused() -> None:
     """The error lists the forms that a time can have."""
     with pytest.raises(FilterError, match="'soon' must be a day such as 2026-05-01, .*, today, yesterday, or minutes"):

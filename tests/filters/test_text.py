@@ -93,6 +93,7 @@ def test_the_largest_filter_is_read() -> None:
         ("1 < Col('a')", A),
         ("Col('a') <= +1", Col("a").lte(1)),
         ("Col('a') == .5", Col("a").eq(0.5)),
+        ("Col('a').one_of(('x',))", Col("a").one_of(["x"])),
         ("Col('a') != 1_0.5e-1", Col("a").ne(1.05)),
         ("(" * MAX_BRACKETS + "ALWAYS" + ")" * MAX_BRACKETS, ALWAYS),
         ("ALWAYS & (Col('a') > 1) | Col('b').lt(2) & Col('c').eq('x')", A | B & C),

@@ -58,3 +58,11 @@ def test_a_refusal_confirms_a_header_that_was_ignored() -> None:
     allowance = wrong()
     allowance.ended(20.0, 3, (0, 60.0), passed=False)
     assert [60.0, 30.0] == [allowance.wait(20.0, 0, patience) for patience in (inf, 30.0)]
+
+
+def test_a_refusal_without_a_header_makes_the_next_header_a_hint() -> None:
+    """A header that was ignored isn't confirmed by it, so it delays a single count for 10 s at most."""
+    allowance = wrong()
+    allowance.ended(20.0, 3, None, passed=False)
+    allowance.ended(80.0, 4, (0, 60.0), passed=True)
+    assert [60.0, 10.0] == [allowance.wait(80.0, 0, patience) for patience in (inf, 90.0)]

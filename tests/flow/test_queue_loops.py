@@ -11,7 +11,7 @@ from galileo_sessions.client.flow.control import Permit
 from galileo_sessions.client.flow.queue import Queue
 
 
-@pytest.mark.parametrize("busy", [False, pytest.param(True, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("busy", [False, True])
 @virtual_time
 async def test_a_busy_event_loop_blames_nobody_for_what_takes_longer(busy):
     """Answers that take longer the more there are narrow the width, unless callbacks take most of the time between."""

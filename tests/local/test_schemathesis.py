@@ -17,13 +17,10 @@ import pytest
 
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
-pytestmark = [
-    pytest.mark.heavy,
-    pytest.mark.skipif(
-        importlib.util.find_spec("schemathesis") is None,
-        reason="Schemathesis isn't installed: tox -e schemathesis installs and runs it",
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("schemathesis") is None,
+    reason="Schemathesis isn't installed: tox -e schemathesis installs and runs it",
+)
 
 DOCUMENT = Path(__file__).parents[1] / "support" / "openapi.json"
 UNFIT = {
