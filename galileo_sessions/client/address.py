@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.request import getproxies, proxy_bypass
 
+from attrs import frozen
 from yarl import URL
 
 from galileo_sessions.client.secret import Secret, flat, from_environment, kind_of
@@ -71,7 +74,19 @@ def _api_of_console(url: URL) -> URL:
     return url.with_host(f"api{host.removeprefix('console')}") if host.startswith(("console.", "console-")) else url
 
 
-def proxy_of(target: str, argument: Secret[str | Secret[str] | None], *, trust_env: bool) -> Secret[str] | None:
+@frozen
+class Proxy:
+    """
+    A proxy, or none, as aiohttp gets it.
+
+    The URL has no user and no password, because aiohttp's exceptions show it, and OpenTelemetry's spans show those.
+    """
+
+    url: URL | None = None
+    headers: Secret[Mapping[str, str]] = Secret({})  # noqa: RUF009  # never changed
+
+
+def proxy_of(target: str, argument: Secret[str | Secret[str] | None], *, trust_env: bool) -> Proxy:
     """
     The proxy on the way to a base URL: the argument, else, with `trust_env`, the one that the environment names.
 
@@ -79,16 +94,34 @@ def proxy_of(target: str, argument: Secret[str | Secret[str] | None], *, trust_e
     The environment is read once: aiohttp would read it for each request, in a thread.
 
     Raises:
-        ConfigurationError: if it isn't an http(s) URL. The text doesn't show the proxy, which can hold credentials.
+        ConfigurationError: if it isn't an http(s) URL, or if its credentials can't be sent. The text doesn't show it.
     """
     url = URL(target)
     name, proxy, is_local = "proxy", flat(argument), _is_loopback(url)
     if proxy is None and trust_env and not is_local and not proxy_bypass(url.host or ""):
         name, proxy = "HTTPS_PROXY", _environment_proxy()
-    if proxy is not None and _http_url(proxy) is None:
+    if proxy is None:
+        return Proxy()
+    if _http_url(proxy) is None:
         example = "http://proxy.example.com:8080"
         raise ConfigurationError(f"{name} must be an http(s) URL such as {example}{kind_of(proxy)}")
-    return None if is_local else proxy
+    headers = _proxy_headers(proxy)
+    if headers is None:
+        raise ConfigurationError(f"{name} must have no colon in its user name, and only Latin-1 in its credentials")
+    return Proxy() if is_local else Proxy(URL(proxy.reveal()).origin(), headers)
+
+
+def _proxy_headers(proxy: Secret[str]) -> Secret[Mapping[str, str]] | None:
+    """The credentials of a proxy's URL as a header, encoded as aiohttp would; None if HTTP can't carry them."""
+    url = URL(proxy.reveal())
+    user, password = url.user or "", url.password or ""
+    if not user and not password:
+        return Secret({})
+    try:
+        login = b64encode(f"{user}:{password}".encode("latin-1")).decode("ascii")
+    except UnicodeEncodeError:
+        return None
+    return None if ":" in user else Secret({"Proxy-Authorization": f"Basic {login}"})
 
 
 def _environment_proxy() -> Secret[str] | None:

@@ -42,6 +42,7 @@ from attrs import define
 from yarl import URL
 
 from galileo_sessions import errors
+from galileo_sessions.client.address import Proxy
 from galileo_sessions.client.responses import Response, final
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.settings import Timeouts
@@ -80,14 +81,14 @@ class Transport:
         session: A session to use and to leave open; None makes one on first use.
         timeouts: How long an attempt can take.
         ssl: As in aiohttp.
-        proxy: The proxy's URL, if there is a proxy.
+        proxy: The proxy, if there is one.
     """
 
     _base: str
     _session: aiohttp.ClientSession | None
     _timeouts: Timeouts
     _ssl: SSL
-    _proxy: Secret[str] | None
+    _proxy: Proxy
     is_closed: bool = False
     """Once set, nothing more is sent."""
 
@@ -149,7 +150,8 @@ class Transport:
                 raise_for_status=False,
                 timeout=timeout,
                 ssl=self._ssl,
-                proxy=self._proxy and self._proxy.reveal(),
+                proxy=self._proxy.url,
+                proxy_headers=self._proxy.headers.reveal(),
                 auto_decompress=False,
             )
 
@@ -306,7 +308,7 @@ def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportErr
 
 
 def _reason(error: Exception) -> str:
-    """The operating system's text for the error; aiohttp's would show a proxy's password."""
+    """The operating system's text for the error, or the status with which a proxy refused the connection."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered {error.status}"
     cause: object = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)

@@ -128,6 +128,10 @@ CONSTRUCTORS: dict[str, Callable[[], object]] = {
     "key in base_url's fragment": lambda: GalileoSessions("k", base_url=f"ftp://api.x.io/#{SECRET}"),
     "proxy of another scheme": lambda: GalileoSessions("k", proxy=f"socks5://ann:{SECRET}@proxy.x.io"),
     "proxy with a bad port": lambda: GalileoSessions("k", proxy=f"http://ann:{SECRET}@proxy.x.io:port"),
+    "proxy with a user that can't be sent": lambda: GalileoSessions("k", proxy=f"http://ann%3A:{SECRET}@proxy.x.io"),
+    "proxy with a password that can't be": lambda: GalileoSessions(
+        "k", proxy=f"http://ann:{SECRET}%E2%82%AC@proxy.x.io"
+    ),
     "base_url as bytes": lambda: GalileoSessions("k", base_url=f"https://ann:{SECRET}@x.io".encode()),  # type: ignore[arg-type]
     "base_url as Secret": lambda: GalileoSessions("k", base_url=Secret(SECRET)),
     "proxy as list": lambda: GalileoSessions("k", proxy=[SECRET]),  # type: ignore[arg-type]

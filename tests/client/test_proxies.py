@@ -1,18 +1,22 @@
 """Proxies given as an argument, named by the environment, and refusing."""
 
-import asyncio
 import contextlib
+import traceback
+from base64 import b64encode
 
+import aiohttp
 import pytest
-from support.clients import client
+from support.clients import client, failure
 from support.projects import ids
-from support.proxies import HOST, tls, tunnelling
+from support.proxies import HOST, refuse, tls, tunnelling
 from support.servers import PROJECT, http, raw_server
 from support.troubles import listening
-from support.visible import visible_text
 
 import galileo_sessions as gs
 from galileo_sessions import ConfigurationError, GalileoSessions, Retry, Secret, Timeouts
+
+LOGIN = "a%6En:pr0xy%3A%40+%C3%A4"
+AS_HEADER = b"Proxy-Authorization: Basic " + b64encode("ann:pr0xy:@+ä".encode("latin-1"))
 
 
 @pytest.mark.parametrize("how", ["argument", "Secret", "environment", "environment, bare", "ignored", "bypassed"])
@@ -22,7 +26,7 @@ async def test_proxies(monkeypatch, how, tmp_path):
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     serving, trusting = tls()
     async with raw_server(http(), ssl=serving) as server, tunnelling(int(server.url.rpartition(":")[2])) as proxy:
-        url = f"http://ann:pr0xy-pw@{proxy.address}"
+        url = f"http://{LOGIN}@{proxy.address}"
         given = {"argument": {"proxy": url}, "Secret": {"proxy": Secret(url)}}
         arguments = given.get(how, {"trust_env": how != "ignored"})
         if how not in given:
@@ -37,6 +41,8 @@ async def test_proxies(monkeypatch, how, tmp_path):
     )  # there is no such host
     assert len(server.requests) == (3 if proxied else 0)
     assert [head.split(b"\r\n")[0] for head in proxy.heads] == [f"CONNECT {HOST}:443 HTTP/1.1".encode()] * proxied
+    logins = [line for head in proxy.heads for line in head.split(b"\r\n") if b"authorization" in line.lower()]
+    assert logins == [AS_HEADER] * (proxied and how != "environment, bare")
     assert b"authorization" not in b"".join(server.requests).lower()
 
 
@@ -75,23 +81,48 @@ def test_a_proxy_that_cannot_be(monkeypatch, how, url):
 
 async def test_a_proxy_that_refuses_the_tunnel():
     """If a proxy refuses CONNECT, the ConnectError has its status."""
-
-    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
     async with listening(refuse) as proxy, client("https://api.x.io", proxy=proxy) as galileo:
-        with pytest.raises(gs.ConnectError, match=r"proxy.*403"):
+        with pytest.raises(gs.ConnectError, match=r"proxy.*407"):
             await galileo.count(PROJECT)
 
 
+@pytest.mark.parametrize("trouble", ["refused", "not trusted"])
+async def test_what_aiohttp_raises_has_no_password_of_a_proxy(trouble):
+    """Tracers get aiohttp's own exception: its text, traceback, repr and URLs show neither user nor password."""
+    seen: list[aiohttp.TraceRequestExceptionParams] = []
+
+    async def see(session: object, context: object, params: aiohttp.TraceRequestExceptionParams) -> None:
+        seen.append(params)
+
+    tracer = aiohttp.TraceConfig()
+    tracer.on_request_exception.append(see)
+    async with contextlib.AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession(trace_configs=[tracer]))
+        if trouble == "refused":
+            address = (await stack.enter_async_context(listening(refuse))).removeprefix("http://")
+        else:
+            server = await stack.enter_async_context(raw_server(http(), ssl=tls()[0]))
+            address = (await stack.enter_async_context(tunnelling(int(server.url.rpartition(":")[2])))).address
+        arguments = {"session": session, "proxy": f"http://us3r:pr0xy-pw@{address}/?p4th", "retry": Retry(attempts=1)}
+        async with client(f"https://{HOST}", **arguments) as galileo:
+            await failure(galileo)
+    (error,) = [params.exception for params in seen]
+    told = [str(error), repr(error), repr(error.args), repr(vars(error)), *traceback.format_exception(error)]
+    assert [secret for secret in ("us3r", "pr0xy-pw", "p4th") if secret in "".join(told)] == []
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        assert str(error.request_info.real_url) == f"http://{address}"
+        login = b64encode(b"us3r:pr0xy-pw").decode()  # only the request's headers have it
+        assert error.request_info.headers["Proxy-Authorization"] == f"Basic {login}"
+        assert login not in "".join([str(error), *traceback.format_exception(error)])
+
+
+@pytest.mark.parametrize("how", ["argument", "environment"])
 @pytest.mark.parametrize("user", ["corp%3Auser:pr0xy-pw", "ann:%E2%82%ACpr0xy-pw"])
-async def test_a_proxy_that_cannot_be_logged_in_at(user):
+def test_a_proxy_that_cannot_be_logged_in_at(monkeypatch, how, user):
     """A user or a password that HTTP can't carry raises a ConfigurationError, which doesn't show it."""
-    async with client("https://api.x.io", proxy=f"http://{user}@127.0.0.1:9") as galileo:
-        with pytest.raises(ConfigurationError, match="proxy") as caught:
-            await galileo.count(PROJECT)
-    assert "pr0xy-pw" not in visible_text(caught.value)
-    assert len(caught.value.attempts) == 1
+    monkeypatch.setenv("HTTPS_PROXY", f"http://{user}@127.0.0.1:9")
+    way = {"trust_env": True} if how == "environment" else {"proxy": f"http://{user}@127.0.0.1:9"}
+    name = "HTTPS_PROXY" if how == "environment" else "proxy"
+    with pytest.raises(ConfigurationError) as caught:
+        GalileoSessions("k", base_url="https://api.x.io", **way)
+    assert str(caught.value) == f"{name} must have no colon in its user name, and only Latin-1 in its credentials"

@@ -11,8 +11,9 @@ import pytest
 from support.clients import ANN, client, failure
 from support.inside import state
 from support.projects import number_of
+from support.proxies import refuse
 from support.servers import PROJECT, answers, http, raw_server, until
-from support.troubles import cut, hang_up, silence
+from support.troubles import cut, hang_up, listening, silence
 from support.visible import visible_text
 
 import galileo_sessions as gs
@@ -116,7 +117,7 @@ def test_no_repr_holds_a_secret(auth):
 
 
 async def test_no_span_holds_a_secret():
-    """OpenTelemetry's spans of the client's session, or of a later one, have the URL and the status, but no key."""
+    """OpenTelemetry's spans, of any session, have the URL and the status, but no key and no proxy's password."""
     for name in ("opentelemetry.sdk", "opentelemetry.instrumentation.aiohttp_client"):
         pytest.importorskip(name, reason=f"{name} isn't installed; it is in the extra `examples`")
     from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
@@ -133,12 +134,20 @@ async def test_no_span_holds_a_secret():
                 for session in (None, later, earlier):
                     async with client(server.url, auth=AUTHS["key"], session=session) as galileo:
                         await galileo.count(PROJECT, Col("input").contains("x"))
+                async with listening(refuse) as url:
+                    way = {"proxy": url.replace("//", "//us3r:pr0xy-pw@"), "retry": Retry(attempts=1)}
+                    for session in (None, later):
+                        async with client("https://api.x.io", session=session, **way) as galileo:
+                            await failure(galileo)
         finally:
             AioHttpClientInstrumentor().uninstrument()
-    spans = exporter.get_finished_spans()
+    *spans, own, injected = exporter.get_finished_spans()
     assert [span.attributes["http.status_code"] for span in spans] == [429, 200, 200]
     assert [span.status.is_ok for span in spans] == [False, True, True]
     assert all(PROJECT in span.attributes["http.url"] and KEY not in span.to_json() for span in spans)
+    told = own.to_json() + injected.to_json()
+    assert told.count("ClientHttpProxyError: 407") == 2
+    assert [form for form in ("us3r", "pr0xy-pw", b64encode(b"us3r:pr0xy-pw").decode()) if form in told] == []
 
 
 # ---- after retries and logins ----------------------------------------------------------------------------------------

@@ -29,6 +29,14 @@ def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return serving, trusting
 
 
+async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Refuses each CONNECT."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
 @asynccontextmanager
 async def tunnelling(port: int) -> AsyncIterator[Proxy]:
     """A proxy that forwards each CONNECT to this port, whatever host it names."""
