@@ -37,7 +37,7 @@ def test_a_hint_delays_a_single_count_for_10_s_or_its_patience(patience: float, 
     assert longest == allowance.wait(0.0, 0, patience)
     allowance.ended(4.0, 2, (0, 60.0), passed=True)
     assert [longest - 4.0, 0.0] == [allowance.wait(now, 0, patience) for now in (4.0, longest)]
-    assert 60.0 == allowance.seconds(4.0, 0)
+    assert [60.0, 0.0] == [allowance.seconds(now, 0) for now in (4.0, 64.5)]
 
 
 def test_once_a_refusal_has_come_with_a_header_it_delays_a_count_for_its_patience() -> None:

@@ -41,6 +41,13 @@ def test_an_answer_ends_the_row_of_what_was_sent_before_it() -> None:
     assert not any(breaker.failed(0.0, number, None) for number in range(9, 16))
 
 
+def test_an_answer_to_what_was_sent_before_the_failures_closes_nothing() -> None:
+    """It left the service before they did, or was only slow."""
+    breaker = opened(first=2)
+    assert not breaker.passed(1.0, 1)
+    assert breaker.is_open
+
+
 def test_a_cancelled_request_does_not_end_a_row() -> None:
     """It says nothing about the service."""
     breaker = Breaker()

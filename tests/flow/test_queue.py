@@ -12,7 +12,7 @@ from support.decisions import status
 from support.inside import awaited_timers
 from support.queues import REFUSED, narrow, now, open_the_breaker, refuse, succeed, turn, waiting
 
-from galileo_sessions import ConfigurationError, DisconnectedError, GalileoError, Limits, Retry, ServerError
+from galileo_sessions import ConfigurationError, DisconnectedError, GalileoError, Limits, Retry, ServerError, TLSError
 from galileo_sessions.client.flow.control import Permit
 from galileo_sessions.client.flow.queue import Queue
 
@@ -324,6 +324,15 @@ async def test_an_interactive_count_has_less_patience():
     for task in many:
         task.cancel()
     await asyncio.wait(many)
+
+
+@virtual_time
+async def test_what_says_nothing_about_the_service_is_no_reason_to_give_up():
+    """Those who give up get the last error of the service, not a later one of somebody else's own."""
+    queue = narrow(20)
+    await open_the_breaker(queue, DisconnectedError("gone"))
+    refuse(queue, await queue.acquire(interactive=False, patience=90.0), TLSError("an untrusted certificate"))
+    assert type(queue.give_up_error()) is DisconnectedError
 
 
 @virtual_time
