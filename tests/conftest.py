@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 
@@ -47,6 +48,16 @@ def _no_blocking_call() -> Iterator[BlockBuster | None]:
         for name in ("os.stat", "io.BufferedReader.read"):  # a zone's file, once for each name
             _ = blockbuster.functions[name].can_block_in("filters/times.py", "zone_of")
         yield blockbuster
+
+
+@pytest.fixture(autouse=True)
+def _no_error_in_a_callback(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """What a callback of the client raises reaches nobody but the event loop, which logs it."""
+    yield
+    for record in caplog.get_records("call"):
+        if record.name == "asyncio" and record.exc_info:
+            last = traceback.extract_tb(record.exc_info[2])[-1]
+            assert "galileo_sessions/client/" not in last.filename, record.getMessage()
 
 
 @pytest.fixture(autouse=True)

@@ -77,16 +77,16 @@ def _api_of_console(url: URL) -> URL:
 @frozen
 class Proxy:
     """
-    A proxy, or none, as aiohttp gets it.
+    A proxy, as aiohttp gets it.
 
     The URL has no user and no password, because aiohttp's exceptions show it, and OpenTelemetry's spans show those.
     """
 
-    url: URL | None = None
-    headers: Secret[Mapping[str, str]] = Secret({})  # noqa: RUF009  # never changed
+    url: URL
+    headers: Secret[Mapping[str, str]]
 
 
-def proxy_of(target: str, argument: Secret[str | Secret[str] | None], *, trust_env: bool) -> Proxy:
+def proxy_of(target: str, argument: Secret[str | Secret[str] | None], *, trust_env: bool) -> Proxy | None:
     """
     The proxy on the way to a base URL: the argument, else, with `trust_env`, the one that the environment names.
 
@@ -101,14 +101,14 @@ def proxy_of(target: str, argument: Secret[str | Secret[str] | None], *, trust_e
     if proxy is None and trust_env and not is_local and not proxy_bypass(url.host or ""):
         name, proxy = "HTTPS_PROXY", _environment_proxy()
     if proxy is None:
-        return Proxy()
+        return None
     if _http_url(proxy) is None:
         example = "http://proxy.example.com:8080"
         raise ConfigurationError(f"{name} must be an http(s) URL such as {example}{kind_of(proxy)}")
     headers = _proxy_headers(proxy)
     if headers is None:
         raise ConfigurationError(f"{name} must have no colon in its user name, and only Latin-1 in its credentials")
-    return Proxy() if is_local else Proxy(URL(proxy.reveal()).origin(), headers)
+    return None if is_local else Proxy(URL(proxy.reveal()).origin(), headers)
 
 
 def _proxy_headers(proxy: Secret[str]) -> Secret[Mapping[str, str]] | None:

@@ -88,7 +88,7 @@ class Transport:
     _session: aiohttp.ClientSession | None
     _timeouts: Timeouts
     _ssl: SSL
-    _proxy: Proxy
+    _proxy: Proxy | None
     is_closed: bool = False
     """Once set, nothing more is sent."""
 
@@ -150,8 +150,8 @@ class Transport:
                 raise_for_status=False,
                 timeout=timeout,
                 ssl=self._ssl,
-                proxy=self._proxy.url,
-                proxy_headers=self._proxy.headers.reveal(),
+                proxy=None if self._proxy is None else self._proxy.url,
+                proxy_headers=None if self._proxy is None else self._proxy.headers.reveal(),
                 auto_decompress=False,
             )
 

@@ -26,7 +26,6 @@ from galileo_sessions import (
     TLSError,
     ValidationError,
 )
-from galileo_sessions.client.address import Proxy
 from galileo_sessions.client.transport import Transport
 
 # What is done, the error that it becomes, and how many attempts are made.
@@ -168,7 +167,7 @@ def test_errors_that_no_server_here_can_cause(error, expected):
 
 async def test_an_attempt_that_begins_as_the_client_closes_sends_nothing() -> None:
     """It fails with the advice to make a new client."""
-    transport = Transport("http://127.0.0.1:9", None, Timeouts(), True, Proxy())
+    transport = Transport("http://127.0.0.1:9", None, Timeouts(), True, None)
     await transport.close()
     until = asyncio.get_running_loop().time() + 1
     with pytest.raises(ConfigurationError, match="Make a new one"):
