@@ -1,9 +1,5 @@
 """
-Counts thousands of projects, and continues where it stopped:
-
-    python count_csv.py "score < 2" projects.csv counts.csv
-
-The ids are in the column `project_id`. Each count is written as soon as it arrives; each failure is printed.
+Counts thousands of projects: `python count_csv.py "score < 2" projects.csv counts.csv`. Continues where it stopped.
 Exits with 0 if every project is counted, 1 if some aren't, 2 if it can't begin.
 """
 
@@ -13,41 +9,45 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from galileo_sessions import CountResult, Filter, GalileoError, GalileoSessions, parse_filter
+from galileo_sessions import Filter, GalileoError, GalileoSessions, Project, parse_filter
+
+COLUMN = "project_id"  # the column of the ids in your file
 
 
-def ids_in(path: Path) -> list[str]:
+def as_id(text: str) -> str:
+    try:
+        return Project(text).id  # in lower case, with dashes
+    except GalileoError:  # not an id: its result says so
+        return text
+
+
+def ids_in(path: Path, column: str) -> set[str]:
     with path.open(newline="", encoding="utf-8-sig") as lines:
-        ids = [row["project_id"] for row in csv.DictReader(lines)]
-    return list(dict.fromkeys(ids))  # each id once
+        rows = csv.DictReader(lines)
+        if column not in (rows.fieldnames or []):
+            raise ValueError(f"{path} has no column {column!r}. Its columns: {rows.fieldnames}")
+        return {as_id(row[column]) for row in rows}  # each id once
 
 
-def save(result: CountResult, out: TextIO) -> bool:
-    if result.ok:
-        out.write(f"{result.target},{result.total_count}\n")
-        out.flush()
-    else:
-        reason = str(result.error).partition(". ")[0]
-        print(f"{result.target}: {reason}")
-    return result.ok
-
-
-async def count(ids: list[str], where: Filter, out: TextIO) -> int:
-    async with GalileoSessions() as galileo:
-        stream = galileo.count_many(ids, where)
-        async with stream:
-            return sum([save(result, out) async for result in stream])
+async def count(ids: set[str], where: Filter, out: TextIO) -> int:
+    async with GalileoSessions() as galileo, galileo.count_many(ids, where) as stream:
+        async for result in stream:
+            if result.ok:
+                print(f"{result.target},{result.total_count}", file=out, flush=True)
+            else:
+                print(f"{result.target!r}: {str(result.error).partition('. ')[0]}")
+    return stream.progress.failed
 
 
 def main(where: Filter, source: Path, output: Path) -> int:
+    ids = ids_in(source, COLUMN)
     if not output.exists():
         output.write_text("project_id,total_count\n")
-    done = set(ids_in(output))
-    ids = [each for each in ids_in(source) if each not in done]
+    ids -= ids_in(output, "project_id")  # those that are counted
     with output.open("a", newline="") as out:
-        counted = asyncio.run(count(ids, where, out))
-    print(f"{counted} counted, {len(ids) - counted} failed")
-    return 0 if counted == len(ids) else 1
+        failed = asyncio.run(count(ids, where, out))
+    print(f"{len(ids) - failed} counted, {failed} failed")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
@@ -55,6 +55,6 @@ if __name__ == "__main__":
         sys.exit(main(parse_filter(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])))
     except KeyboardInterrupt:
         sys.exit("stopped; the same command continues")
-    except (GalileoError, OSError, KeyError) as error:  # a wrong key or filter, no such file, no such column
+    except (GalileoError, OSError, ValueError) as error:  # a wrong key or filter, no such file, no such column
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2)

@@ -230,7 +230,7 @@ async def test_commands_print_what_is_shown(page, monkeypatch, tmp_path):
     projects = ["74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db", "7ec9f08b-ec21-4c9f-a3e2-b2ab2b81b4db"]
     projects.append("d9be7eb0-ec21-4c9f-a3e2-b2ab2b81b4db")
     (tmp_path / "ids.txt").write_text("\n".join(["# the largest", *projects]))
-    ids = ["project_id", *projects[:2], "my bot", projects[0]]
+    ids = ["project_id", *projects[:2], "my bot", projects[0].upper()]
     (tmp_path / "projects.csv").write_text("".join(f"{line}\n" for line in ids))
     shutil.copy(DOCS / "examples" / "count_csv.py", tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")

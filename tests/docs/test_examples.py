@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 from support.notebooks import run_cells
 
-from galileo_sessions import ALWAYS, Col, CountQuery, Filter, matches
+from galileo_sessions import ALWAYS, Col, CountQuery, Filter, GalileoSessions, matches
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 SESSIONS = sample_sessions()
 PROJECTS = list(dict.fromkeys(str(session["project_id"]) for session in SESSIONS))
-PROJECT = PROJECTS[0]
+PROJECT, EMPTY = PROJECTS[0], "00000000-ec21-4c9f-a3e2-b2ab2b81b4db"
 COMPLETE, REFUND, LIKED = Col("is_complete").eq(True), Col("input").contains("refund"), Col("score") > 3
 
 
@@ -88,8 +88,8 @@ async def test_count_csv_counts_each_project_once(server: LocalGalileo, files: t
     server.fail_next(403)
     status, printed, said = await count_csv(files)
     assert (1, "") == (status, said)
-    assert "\nno-id: project_id must be a UUID" in f"\n{printed}"
-    assert ": 403 Forbidden" in printed
+    assert "'no-id': project_id must be a UUID" in printed
+    assert "': 403 Forbidden" in printed
     assert printed.endswith("\n11 counted, 2 failed\n")
     status, printed, said = await count_csv(files)
     assert (1, "") == (status, said)
@@ -114,15 +114,39 @@ async def test_count_csv_continues_after_ctrl_c(server: LocalGalileo, files: tup
     assert liked() == rows_of(files[1])
 
 
-@pytest.mark.parametrize("wrong", ["filter", "column", "key"])
+async def test_count_csv_counts_an_id_once_however_it_is_written(
+    server: LocalGalileo, files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In capitals or without dashes, in either file. An empty entry is visible."""
+    done, new = PROJECTS[:2]
+    rows = [done, new, new.upper(), new.replace("-", ""), ""]
+    files[0].write_text("".join([f"{text},x\n" for text in ["project_id", *rows]]))
+    files[1].write_text(f"project_id,total_count\n{done.upper()},5\n")
+    assert 1 == await asyncio.to_thread(load("count_csv.py").main, LIKED, *files)
+    assert "'': project_id must be a UUID, got ''\n1 counted, 1 failed\n" == capsys.readouterr().out
+    assert [done.upper(), "5"] in rows_of(files[1])
+    assert [new, str(counted(LIKED, new))] in rows_of(files[1])
+    assert 1 == len(server.requests)
+
+
+async def test_count_csv_names_the_columns_of_a_file_without_its_own(
+    server: LocalGalileo, files: tuple[Path, Path]
+) -> None:
+    """In one line, before a file for the counts is made."""
+    files[0].write_text(f"name,project\nx,{PROJECT}\n")
+    status, _, said = await count_csv(files)
+    assert 2 == status
+    assert f"ValueError: {files[0]} has no column 'project_id'. Its columns: ['name', 'project']\n" == said
+    assert not files[1].exists()
+
+
+@pytest.mark.parametrize("wrong", ["filter", "key"])
 async def test_count_csv_says_why_it_cannot_begin(
     server: LocalGalileo, monkeypatch: pytest.MonkeyPatch, files: tuple[Path, Path], wrong: str
 ) -> None:
     """The reason takes at most three lines, and the status is 2."""
     if wrong == "key":
         monkeypatch.setenv("GALILEO_API_KEY", "a-wrong-key")
-    if wrong == "column":
-        files[0].write_text(f"project\n{PROJECT}\n")
     status, _, said = await count_csv(files, "score >" if wrong == "filter" else "score > 3")
     assert 2 == status
     assert "Traceback" not in said
@@ -224,6 +248,27 @@ async def test_fastapi_app_counts_and_explains(server: LocalGalileo) -> None:
         answer = await client.get(path, params={"where": "scroe > 3"})
         assert (400, True) == (answer.status_code, "did you mean score?" in answer.json()["detail"])
         assert 422 == (await client.get("/projects/no-uuid/sessions", params={"where": "ALWAYS"})).status_code
+        answer = await client.get(f"/projects/{EMPTY}/sessions", params={"where": "scroe > 3"})
+        assert (200, {"all": 0, "matching": 0}) == (answer.status_code, answer.json())
+    async with GalileoSessions() as galileo:
+        assert not await galileo.columns(EMPTY)
+
+
+@needs("fastapi", "httpx")
+@pytest.mark.filterwarnings("ignore:Using `httpx`")  # newer versions of TestClient prefer httpx2
+async def test_fastapi_app_has_no_client_outside_with(server: LocalGalileo) -> None:
+    """A test in the same process uses the app inside `with TestClient(app)`."""
+    from fastapi.testclient import TestClient
+
+    app, path, where = load("fastapi_app.py").app, f"/projects/{PROJECT}/sessions", {"where": "score > 3"}
+
+    def visit() -> int:
+        with pytest.raises(AttributeError, match="galileo"):
+            TestClient(app).get(path, params=where)
+        with TestClient(app) as visitor:
+            return visitor.get(path, params=where).status_code
+
+    assert 200 == await asyncio.to_thread(visit)
 
 
 @needs("fastapi", "httpx")
