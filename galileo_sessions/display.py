@@ -59,12 +59,12 @@ def printable(text: str) -> str:
 
 def text_table(rows: Iterable[Sequence[str]]) -> str:
     """Rows of printable cells as aligned lines. Columns that are empty below the head are left out."""
-    rows = _without_empty_columns(rows)
+    rows = without_empty_columns(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows])
 
 
-def _without_empty_columns(rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
+def without_empty_columns(rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
     """The rows without the columns that are empty below the head. A head by itself stays whole."""
     columns = [column for column in zip(*rows, strict=True) if any(column[1:]) or len(column) == 1]
     return [*zip(*columns, strict=True)]
@@ -86,7 +86,7 @@ def chart(
     numbers = ["failed" if count is None else _number(count, total) for _, count in counts]
     top = largest([count for _, count in counts]) if top is None else top
     left = max(map(len, labels), default=0)
-    middle = max(map(len, [*numbers, _number(top, total)]))
+    middle = max(map(len, [*numbers, _number(top, None if total is None else max(top, total))]))
     space = max(8, width - left - middle - 4) if width else 0
     lines = [
         f"{label:{left}}  {number:>{middle}}  {bar(count, top, space)}".rstrip()
@@ -192,7 +192,7 @@ def html_table(
     head: Sequence[str], rows: Iterable[Sequence[str]], total: int, caption: str = "", numbers: Container[int] = ()
 ) -> str:
     """
-    A table for a notebook: the first 100 rows, without the columns that are empty in them, and how many more there are.
+    A table for a notebook: the first 100 rows, and how many more there are.
 
     Args:
         head: The name of each column.
@@ -203,9 +203,8 @@ def html_table(
     """
     above = f"<p>{_cell_text(caption)}</p>" if caption else ""
     below = f"<p>… {total - _MAX_ROWS:,} more</p>" if total > _MAX_ROWS else ""
-    first, *others = _without_empty_columns([head, *islice(rows, _MAX_ROWS)])
-    body = "".join([_html_row("td", row, numbers) for row in others])
-    return f"{above}<table>{_html_row('th', first, numbers)}{body}</table>{below}"
+    body = "".join([_html_row("td", row, numbers) for row in islice(rows, _MAX_ROWS)])
+    return f"{above}<table>{_html_row('th', head, numbers)}{body}</table>{below}"
 
 
 def counts_html(counts: Mapping[Any, int | None], total: int) -> str:

@@ -170,7 +170,8 @@ def count(
     Results are written as they arrive, in no particular order. At the end, stderr shows the failures and the total.
     A project given twice is counted once.
     With --by, each part of a project is counted, too: created_at:day (hour, week, month) from --since on, score:0,1,2,
-    tags:vip,beta or is_complete. Two of them make a grid. A terminal shows charts at the end, all with the same scale.
+    tags:vip,beta or is_complete. Two of them make a grid. A terminal shows charts at the end, all with the same
+    scale; those of a pipe come one by one.
     A filter on a column that doesn't exist may count 0; stderr then names the column. --check, --fail-above and
     --fail-below refuse the filter.
 

@@ -240,7 +240,8 @@ class ColumnCatalog(Mapping[str, Any]):
         return list(self)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_table(_HEAD, map(_cells, self.columns), len(self))
+        head, *rows = display.without_empty_columns([_HEAD, *map(_cells, self.columns)])
+        return display.html_table(head, rows, len(self))
 
 
 def _cells(info: ColumnInfo) -> tuple[str, ...]:

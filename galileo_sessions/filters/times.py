@@ -185,7 +185,7 @@ def next_begin(unit: Unit, moment: datetime, zone: tzinfo) -> datetime:
     """The instant, in UTC, at which the next hour, day, week or month begins in a time zone."""
     local = moment.astimezone(zone)
     if unit == "hours":
-        return moment + _HOUR - timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+        return moment + _HOUR - _into_the_hour(local)
     day, begin = local.date(), moment
     while begin <= moment:  # if the clocks go back over midnight, the next date has already begun once
         day = _first_day(unit, _first_day(unit, day) + _STEPS[unit])
@@ -196,8 +196,13 @@ def next_begin(unit: Unit, moment: datetime, zone: tzinfo) -> datetime:
 def begin_of(unit: Unit, local: datetime) -> datetime:
     """The instant, in UTC, at which the hour, day, week or month of a local time begins."""
     if unit == "hours":
-        return local.replace(minute=0, second=0, microsecond=0).astimezone(UTC)
+        return local.astimezone(UTC) - _into_the_hour(local)
     return first_instant(_first_day(unit, local.date()), cast("tzinfo", local.tzinfo))
+
+
+def _into_the_hour(local: datetime) -> timedelta:
+    """The time since the clocks showed a whole hour, which can be one that they skipped."""
+    return timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
 
 
 def _first_day(unit: Unit, day: date) -> date:

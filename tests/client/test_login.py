@@ -157,7 +157,6 @@ async def test_a_login_that_hangs_is_a_timeout_and_ends_with_the_client():
 @virtual_time
 async def test_a_fan_out_does_not_storm_a_login_service_that_is_down(status, most):
     """While logins fail, the counts of a fan-out share them, and few are sent."""
-    asyncio.get_running_loop().set_debug(False)
     service = Guarded()
     service.status = status
     async with serving(service), client(service.url, auth=ANN, limits=WIDE) as galileo:

@@ -32,7 +32,6 @@ class Brief(Service):
 
 async def test_a_server_that_dies_and_starts_again():
     """A fan-out during which a server resets all connections, and another begins a second later, loses nothing."""
-    asyncio.get_running_loop().set_debug(False)
     port, attempts = free_port(), []
     url = f"http://127.0.0.1:{port}"
     async with GalileoSessions("k", base_url=url, on_attempt=attempts.append) as galileo:
@@ -52,7 +51,6 @@ async def test_a_server_that_dies_and_starts_again():
 @virtual_time
 async def test_nobody_listens():
     """Of 2,000 counts at a port where nobody listens all fail after few attempts, together."""
-    asyncio.get_running_loop().set_debug(False)
     attempts = []
     url = f"http://127.0.0.1:{free_port()}"
     async with GalileoSessions("k", base_url=url, on_attempt=attempts.append) as galileo:
@@ -67,7 +65,6 @@ async def test_nobody_listens():
 @pytest.mark.parametrize("how_many", [20, 300])
 async def test_a_fan_out_that_is_left_while_the_breaker_is_open(how_many):
     """A stream that is left while its targets wait for a dead service ends at once, and leaves nothing."""
-    asyncio.get_running_loop().set_debug(False)
     async with raw_server(http(503, "")) as server, GalileoSessions("k", base_url=server.url) as galileo:
         async with galileo.count_many(ids(how_many)) as stream:
             while not stream.progress.breaker_open:

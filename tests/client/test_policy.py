@@ -299,4 +299,4 @@ def test_a_count_makes_four_attempts_at_most_unless_the_service_answers(outcomes
             assert 1 <= width(galileo) <= 256
             assert in_flight(galileo) == 0
 
-    run(play(), debug=False)
+    run(play())

@@ -79,7 +79,6 @@ class Slow(Service):
 
 async def test_64_file_descriptors_with_concurrency_200():
     """With too few file descriptors the width follows what is open: nothing is lost, and few attempts are in vain."""
-    asyncio.get_running_loop().set_debug(False)
     async with serving(Slow()) as service:
         told = await run_program(FEW_SOCKETS, service.url, PROJECT)
     assert told["kinds"] == []
@@ -132,12 +131,11 @@ class Tallying(Service):
 
 
 async def test_a_stream_holds_none_of_what_it_has_given():
-    """20,000 more counts add at most 4 MB; the first result comes within 0.2 s, and each index exactly once."""
-    asyncio.get_running_loop().set_debug(False)
+    """20,000 more counts add at most 4 MB. Each index comes exactly once, the first in a tenth of the time."""
     how_many = 20_000
     async with serving(Tallying(how_many)) as service:
         told = await run_program(FLOOD, service.url, str(how_many))
     assert told["once"]
     assert set(service.seen[2_000:]) == {1}
     assert told["memory"] <= 4_000_000
-    assert told["first"] <= 0.2
+    assert told["first"] <= told["took"] / 10

@@ -1,6 +1,5 @@
 """What an HTTP answer means: a count, or the error of its status."""
 
-import asyncio
 import gc
 import re
 import tracemalloc
@@ -155,7 +154,6 @@ async def test_counts_in_any_valid_json(body, count):
 
 async def test_what_a_failure_keeps_is_bounded():
     """A failed result keeps 2 KiB of the answer, and no traceback that holds the rest."""
-    asyncio.get_running_loop().set_debug(False)
     async with raw_server(http(404, "x" * 100_000)) as server, client(server.url) as galileo:
         await galileo.count_all(ids(20))
         tracemalloc.start()

@@ -231,6 +231,9 @@ def test_charts_with_one_top_have_one_scale():
     """Equal counts have equal bars, also next to shorter numbers."""
     both = chart([("a", 500), ("b", 10_000)], 40)
     assert chart([("a", 500)], 40, top=10_000) == both.splitlines()[0]
+    many, few = chart([("a", 9_000)], top=10_000, total=90_000), chart([("a", 4)], top=10_000, total=4)
+    assert len(few) < len(many) <= 80
+    assert many.index("10.0%") + len("10.0%") == few.index("100.0%") + len("100.0%")
 
 
 def test_bars_end_at_an_eighth_of_a_column():

@@ -288,6 +288,12 @@ def test_a_notebook_shows_no_empty_column() -> None:
     assert 5 == len(Markup(ColumnCatalog([])._repr_html_()).texts)
 
 
+def test_a_column_has_values_and_is_required_unless_the_api_says_otherwise() -> None:
+    """The API leaves out what is false."""
+    info = ColumnInfo("score", filter_type="number")
+    assert (False, False) == (info.is_empty, info.is_optional)
+
+
 def test_print_shows_a_table() -> None:
     """`print` shows each column with its filter type; a catalog without columns has only the names of its own."""
     assert str(ColumnCatalog.of(score="number")).splitlines() == ["id     filter type", "score  number"]

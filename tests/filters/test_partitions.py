@@ -108,6 +108,8 @@ def test_days_have_23_or_25_hours_where_clocks_change() -> None:
     autumn = CREATED.hours("2026-10-25", "2026-10-26", tz=BERLIN)
     assert [*autumn][1:5] == ["2026-10-25 01:00", "2026-10-25 02:00", "2026-10-25 02:00+01:00", "2026-10-25 03:00"]
     assert {*lengths(autumn).values()} == {hour}
+    skipped = CREATED.hours("2011-03-13T04:01:00Z", "2011-03-13T06:00:00Z", tz="America/St_Johns")
+    assert sum(lengths(skipped).values(), timedelta()) == timedelta(minutes=119)
     ragged = CREATED.hours("2026-05-01T09:30", "2026-05-01T11:15", tz="Asia/Kolkata")
     assert [*ragged] == ["2026-05-01 09:00", "2026-05-01 10:00", "2026-05-01 11:00"]
 
@@ -183,6 +185,7 @@ FRACTIONS = st.lists(st.floats(-0.5, 1.5), max_size=5)
 @pytest.mark.thorough
 @given(st.sampled_from(ZONES), UNITS, INSTANTS, LENGTHS, FRACTIONS)
 @example("Europe/Berlin", "hours", datetime(2026, 10, 24, 22, tzinfo=UTC), timedelta(hours=25), [0.1])
+@example("America/St_Johns", "hours", datetime(2011, 3, 13, 4, 1, tzinfo=UTC), timedelta(hours=2), [0])
 @example("America/St_Johns", "days", datetime(2006, 10, 29, 2, 45, tzinfo=UTC), timedelta(days=2), [0])
 def test_each_instant_is_in_exactly_one_part(
     zone: str, unit: str, start: datetime, length: timedelta, fractions: list[float]

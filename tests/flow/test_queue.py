@@ -185,7 +185,6 @@ async def test_a_cancelled_wait_leaves_no_timer():
 @virtual_time
 async def test_many_waiters_may_all_be_cancelled_quickly():
     """Cancelling 20,000 waiters, the last one first, takes linear time."""
-    asyncio.get_running_loop().set_debug(False)
     queue = narrow()
     permit = queue.try_acquire(interactive=False)
     waiters = [waiting(queue) for _ in range(20_000)]
@@ -425,4 +424,4 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
             await asyncio.sleep(10)
         assert (queue.flow.in_flight, outside) == (0, [])
 
-    run(play(), debug=False)
+    run(play())

@@ -61,7 +61,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jumping.now += seconds
 
 
-def run(main: Coroutine[Any, Any, Any], *, debug: bool | None = None) -> Any:
+def run(main: Coroutine[Any, Any, Any]) -> Any:
     """Runs `main` in virtual time on an event loop of its own, and asserts that it leaves no task."""
 
     async def checked() -> Any:
@@ -72,7 +72,7 @@ def run(main: Coroutine[Any, Any, Any], *, debug: bool | None = None) -> Any:
         assert not asyncio.all_tasks() - before
         return result
 
-    with asyncio.Runner(loop_factory=VirtualLoop, debug=debug) as runner:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(checked())
 
 

@@ -67,7 +67,7 @@ def under(sky: Sky, main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         sky.began = asyncio.get_running_loop().time()
         return await main()
 
-    return run(begin(), debug=False)
+    return run(begin())
 
 
 @define
