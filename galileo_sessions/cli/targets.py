@@ -201,10 +201,10 @@ class Finder:
         if not isinstance(targets, list):
             return None
 
-        async def columns(project_id: str, _: float) -> ColumnCatalog:
-            return await self.galileo.columns(project_id, timeout=self.left(), **scope)
+        async def columns(query: CountQuery, _: float) -> ColumnCatalog:
+            return await self.galileo.columns(query.project_id, timeout=self.left(), **scope)
 
-        _, catalog = await first_columns(columns, [project.id for project in targets])
+        _, catalog = await first_columns(columns, map(CountQuery, targets))
         return catalog
 
     async def are_empty(self, project_ids: list[str]) -> bool:

@@ -13,7 +13,7 @@ from warnings import warn
 
 from attrs import Factory, define
 
-from galileo_sessions.client.query import CountQuery, columns_body
+from galileo_sessions.client.query import ANY_PROJECT, CountQuery, columns_body
 from galileo_sessions.client.request import Attempts, Requester, logger
 from galileo_sessions.client.responses import COLUMNS
 from galileo_sessions.errors import DeadlineExceededError, FilterCheckError, GalileoError, Issue, ZeroCountWarning
@@ -31,23 +31,23 @@ _MAX_WARNED = 1_000  # columns that a client warns about
 _MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
 
 
-Columns: TypeAlias = Callable[[str, float], Awaitable[ColumnCatalog]]
-"""Returns the columns of a project, at most the given seconds old."""
+Columns: TypeAlias = Callable[[CountQuery, float], Awaitable[ColumnCatalog]]
+"""Returns the columns of a query's project, at most the given seconds old."""
 
 
-async def first_columns(columns: Columns, project_ids: Iterable[str]) -> tuple[str, ColumnCatalog]:
+async def first_columns(columns: Columns, queries: Iterable[CountQuery]) -> tuple[CountQuery, ColumnCatalog]:
     """
-    The first project that has columns, and its columns. Projects without sessions have none.
+    The first query whose project has columns, and these columns. Projects without sessions have none.
 
     Raises:
         GalileoError: what `columns` raises.
     """
-    project_id, catalog = "", ColumnCatalog([])
-    for project_id in project_ids:
-        catalog = await columns(project_id, CACHE_SECONDS)
+    query, catalog = CountQuery(ANY_PROJECT), ColumnCatalog([])
+    for query in queries:
+        catalog = await columns(query, CACHE_SECONDS)
         if catalog:
             break
-    return project_id, catalog
+    return query, catalog
 
 
 class Zeros:
@@ -82,10 +82,10 @@ class Zeros:
             if kinds in explained:
                 continue
             explained.add(kinds)
-            project_id, catalog = await first_columns(columns, [query.project_id for query in queries])
+            query, catalog = await first_columns(columns, queries)
             try:
                 if catalog:
-                    await check_columns(columns, project_id, any_of(leaves))
+                    await check_columns(columns, query, any_of(leaves))
             except FilterCheckError as error:
                 for issue in error.issues:
                     if issue.type != "not_allowed":  # before a value first occurs, a count of 0 is right
@@ -93,18 +93,18 @@ class Zeros:
         return sentences
 
 
-async def check_columns(columns: Columns, project_id: str, where: Filter) -> None:
+async def check_columns(columns: Columns, query: CountQuery, where: Filter) -> None:
     """
-    Checks a filter against a project's columns, and again against newer ones, because a column can be new.
+    Checks a filter against the columns of a query's project, and again against newer ones: a column can be new.
 
     Raises:
         FilterCheckError: if the filter doesn't fit.
         GalileoError: what `columns` raises.
     """
     try:
-        (await columns(project_id, CACHE_SECONDS)).check(where)
+        (await columns(query, CACHE_SECONDS)).check(where)
     except FilterCheckError:
-        (await columns(project_id, RECHECK_AFTER)).check(where)
+        (await columns(query, RECHECK_AFTER)).check(where)
 
 
 @define
@@ -146,7 +146,7 @@ class ColumnChecks:
         if query.body and where != ALWAYS:
             try:
                 columns = partial(self._catalog, deadline=deadline, interactive=interactive)
-                await check_columns(columns, query.project_id, where)
+                await check_columns(columns, query, where)
             except GalileoError as error:
                 issues = error.issues if isinstance(error, FilterCheckError) else ()
                 if {issue.type for issue in issues} != {"no_columns"}:  # a project without sessions counts 0
@@ -158,7 +158,7 @@ class ColumnChecks:
         """What doesn't fit the columns of a query's project; nothing if the columns can't be requested."""
         columns = partial(self._catalog, deadline=deadline, interactive=True)
         try:
-            await check_columns(columns, query.project_id, all_of([query.where, *query.filters]))
+            await check_columns(columns, query, all_of([query.where, *query.filters]))
         except FilterCheckError as error:
             return error.issues
         except GalileoError as error:
@@ -186,11 +186,11 @@ class ColumnChecks:
                 self._warned.add(column_id)
                 warn(f"{sentence}\n{_EXPLAIN}", ZeroCountWarning, stacklevel=_level_of_caller())
 
-    async def _catalog(self, project_id: str, age: float, deadline: float | None, interactive: bool) -> ColumnCatalog:
-        """The columns of a project, at most `age` seconds old when the call began."""
+    async def _catalog(self, query: CountQuery, age: float, deadline: float | None, interactive: bool) -> ColumnCatalog:
+        """The columns of a query's project, at most `age` seconds old when the call began."""
         began = asyncio.get_running_loop().time()
-        columns = self._projects.pop(project_id, _Answer())
-        self._projects[project_id] = columns
+        columns = self._projects.pop(query.project_id, _Answer())
+        self._projects[query.project_id] = columns
         if len(self._projects) > MAX_PROJECTS:
             del self._projects[next(iter(self._projects))]
         try:
@@ -201,7 +201,7 @@ class ColumnChecks:
         try:
             oldest = began - age if isinstance(columns.answer, ColumnCatalog) else began  # errors aren't cached
             if columns.answered_at <= oldest:
-                query = CountQuery(project_id)
+                query = CountQuery(query.project_id, tag=query.tag, project_name=query.project_name)
                 body = columns_body(query, None, None)
                 try:
                     catalog, _ = await self._requester.send(COLUMNS, query, body, deadline, interactive=interactive)

@@ -12,7 +12,9 @@ from support.projects import ids, number_of
 from support.servers import PROJECT, RawServer, http, raw_server
 
 from galileo_sessions import (
+    ALWAYS,
     NEVER,
+    Attempt,
     Col,
     ColumnCatalog,
     ColumnInfo,
@@ -165,6 +167,20 @@ async def test_failures_are_shared_by_those_who_wait_and_not_kept():
         assert await galileo.count(ids(1)[0], GOOD) == 7
 
     await use(service, then)
+
+
+@pytest.mark.parametrize("check", [True, None], ids=["checked", "zero"])
+async def test_a_request_for_columns_has_the_tag_of_its_count(check):
+    """Metrics by tag or name miss no request. Targets of one project share its columns, requested for the first."""
+    heard: list[Attempt] = []
+    service = Zeros(FEW)
+    queries = [CountQuery(PROJECT, GOOD, tag=n, project_name=f"name {n}") for n in (1, 2)]
+    async with raw_server(service.behave) as service.server:
+        url = service.server.url
+        async with GalileoSessions("k", base_url=url, on_attempt=heard.append, check=check) as galileo:
+            assert (await galileo.count_all(queries, concurrency=1)).total == 0
+    asked = [attempt.query for attempt in heard if attempt.query.where == ALWAYS]
+    assert [(query.tag, query.project_name) for query in asked] == [(1, "name 1")]
 
 
 @virtual_time
