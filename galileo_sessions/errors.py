@@ -164,8 +164,8 @@ class Attempt:
     breaker_open: bool = False
     """Whether the client sent only single probes after this attempt, because the service refused everything."""
     query: Counted | None = field(default=None, repr=False)
-    """The `CountQuery`. A request for columns has the project's id and name, and the `tag` of the first count that needs
-    the columns, but no filter. For the list of projects, it is None."""
+    """The `CountQuery`. For columns, it has the project and the `tag` of the first count that needs them, but no
+    filter. For the list of projects, it is None."""
 
 
 class ConfigurationError(GalileoError, ValueError):
