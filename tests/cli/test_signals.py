@@ -114,7 +114,6 @@ async def test_a_full_disk_is_a_message(server, show, arguments):
         ("<&-", "count -", 2),
         ("<&- >&- 2>&-", "count $ID", 0),
         (">/dev/full", "--help", 1),
-        (">/dev/full", "count --help", 1),
         (">/dev/full", "--version", 1),
     ],
 )

@@ -15,7 +15,7 @@ from support.strategies import STAR_IMPORT, combined, constructed, deepest, filt
 
 from galileo_sessions import ALWAYS, NEVER, And, Filter, Not, Or, all_of, any_of, dump_filter, load_filter, parse_filter
 
-laws = settings(max_examples=200)
+laws = settings(max_examples=100)
 Record = dict[str, Any]
 Truth = bool | None
 
