@@ -99,7 +99,7 @@ class GalileoError(Exception):
     elapsed: float | None = None
     """Seconds from the call to this error; None if no request raised it."""
     report: Any = None
-    """A `CountReport` of the results until then, if `count_all` or `count_by` raised this; else None."""
+    """A `CountReport` of the results until then, if `count_all`, `count_by` or `explain` raised this; else None."""
     _is_final = False  # whether a retry would bring the same error; set where the class alone can't tell
 
     def __init__(self, message: str) -> None:
@@ -152,7 +152,7 @@ class Attempt:
     status: int | None
     """The HTTP status, or None if no response arrived."""
     error: GalileoError | None
-    """Why the attempt failed; None if it brought an answer."""
+    """Why the attempt failed; None if it succeeded."""
     waited: float
     """Seconds waited before this attempt: for the client's limits, a pause or a backoff."""
     elapsed: float
@@ -160,7 +160,7 @@ class Attempt:
     width: int = 0
     """How many requests at once the client allowed after this attempt."""
     rate: float = 0.0
-    """How many requests a second the client allowed after this attempt; infinite until the service refuses one."""
+    """How many requests a second the client allowed after this attempt; infinite while there is no limit."""
     breaker_open: bool = False
     """Whether the client sent only single probes after this attempt, because the service refused everything."""
     query: Counted | None = field(default=None, repr=False)

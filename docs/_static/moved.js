@@ -6,6 +6,7 @@ const MOVED = {
   "recipes.html#in-flask": "applications.html#flask",
   "recipes.html#in-a-celery-task": "applications.html#celery",
   "recipes.html#jupyter-notebooks": "applications.html#jupyter-notebooks",
+  "scale.html#celery-and-ray": "applications.html#celery",
 }
 const page = location.pathname.split("/").pop()
 if (MOVED[page + location.hash]) location.replace(MOVED[page + location.hash])

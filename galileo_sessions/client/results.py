@@ -98,7 +98,7 @@ class Progress:
     elapsed: float
     """Seconds since the stream was entered, up to its end."""
     rate: float
-    """How many requests can be sent per second now; infinite until the service has refused one."""
+    """How many requests can be sent per second now; infinite while there is no limit."""
     breaker_open: bool
     """True while the service accepts nothing, and only single probes are sent."""
 

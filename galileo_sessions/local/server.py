@@ -129,7 +129,7 @@ class LocalGalileo:
         The base URL, such as http://127.0.0.1:8080.
 
         Raises:
-            RuntimeError: before the block is entered, because the port isn't known yet.
+            RuntimeError: before the block is entered, unless `port` was given.
         """
         if not self._port:
             raise RuntimeError("the port is known inside the block: async with LocalGalileo(...) as server")

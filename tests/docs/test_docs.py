@@ -77,6 +77,8 @@ def run_program(block: str, page: Path) -> str:
     """What a program prints, which has an event loop of its own."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(compile(block, str(page), "exec"), {"__name__": "__main__"})
+    if "matplotlib.pyplot" in sys.modules:  # a program ends with its figures
+        sys.modules["matplotlib.pyplot"].close("all")
     return printed.getvalue()
 
 
