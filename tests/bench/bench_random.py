@@ -180,7 +180,7 @@ def page(seeds: Sequence[int], overall: Table, kinds: Table) -> str:
     command = f"`python tests/bench/bench_random.py {' '.join(map(str, seeds))}`"
     head = ["", "half of the jobs take at most", "nine in ten", "services with a loss"]
     short = [[name, brief(median), brief(p90), lossy] for name, median, p90, *_, lossy in overall[1] if name[0] != "…"]
-    words = "`mean` is the geometric mean, and 97 % of all but the worst take at most `p97`."
+    words = "`mean` is the geometric mean. `p97` leaves out the worst job: 97 % of the others take at most this."
     whole = "\n\n".join([words, tables.markdown(*overall), tables.markdown(*kinds)])
     details = f"<details>\n<summary>All figures</summary>\n\n{whole}\n\n</details>"
     return f"{command} printed these figures:\n\n{tables.markdown(head, short)}\n\n{details}"
