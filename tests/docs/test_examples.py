@@ -99,7 +99,7 @@ async def test_count_csv_counts_each_project_once(server: LocalGalileo, files: t
 
 async def test_count_csv_continues_after_ctrl_c(server: LocalGalileo, files: tuple[Path, Path]) -> None:
     """The counts so far stay, and aren't made again."""
-    server.slow(0.3)  # the client begins with ten requests, so two of the twelve have no answer after the first
+    server.slow(1.0)  # the client begins with ten requests, so two of the twelve have no answer after the first
     command = [sys.executable, str(EXAMPLES / "count_csv.py"), "score > 3", *map(str, files)]
     process = await asyncio.create_subprocess_exec(*command, stdout=-1, stderr=-1)
     while not files[1].exists() or len(rows_of(files[1])) < 2:
@@ -112,6 +112,7 @@ async def test_count_csv_continues_after_ctrl_c(server: LocalGalileo, files: tup
     _, printed, _ = await count_csv(files)
     assert printed.endswith(f"\n{missing} counted, 1 failed\n")
     assert liked() == rows_of(files[1])
+    await asyncio.sleep(1.0)  # the server ends the slow answers, which nobody waits for
 
 
 async def test_count_csv_counts_an_id_once_however_it_is_written(
