@@ -183,7 +183,7 @@ FRACTIONS = st.lists(st.floats(-0.5, 1.5), max_size=5)
 
 
 @pytest.mark.thorough
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.sampled_from(ZONES), UNITS, INSTANTS, LENGTHS, FRACTIONS)
 @example("Europe/Berlin", "hours", datetime(2026, 10, 24, 22, tzinfo=UTC), timedelta(hours=25), [0.1])
 @example("America/St_Johns", "hours", datetime(2011, 3, 13, 4, 1, tzinfo=UTC), timedelta(hours=2), [0])
