@@ -26,7 +26,7 @@ skies = st.one_of(st.tuples(steady, st.integers(1, 3)), st.tuples(outages, st.ju
 
 
 @pytest.mark.thorough
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(skies, st.integers(1, 1_000))
 def test_nothing_is_lost_while_the_service_makes_progress(sky: tuple[Service, int], seed: int) -> None:
     """Up to three clients, each with its part of 600 counts."""
