@@ -295,7 +295,7 @@ def test_a_count_makes_four_attempts_at_most_unless_the_service_answers(outcomes
                 listed = error.attempts
             assert listed in (None, tuple(heard))
             is_answered = any(attempt.status == 401 for attempt in heard)
-            assert 1 <= len(sent) <= (80 if logs_in and is_answered else 4)  # a 401 is followed by another at once
+            assert 1 <= len(sent) <= (80 if logs_in and is_answered else 4)  # after a 401, the next one is sent at once
             assert asyncio.get_running_loop().time() - began < 10.1
             assert [attempt.number for attempt in heard] == list(range(1, len(sent) + 1))
             assert 1 <= width(galileo) <= 256
