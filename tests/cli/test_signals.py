@@ -13,17 +13,18 @@ from support.processes import IDS, MANY, WHERE, beside, inside, interrupt_when, 
 from support.servers import PROJECT, http, raw_server, until
 
 
-def test_ctrl_c_tells_what_was_counted(monkeypatch, capfd):
+def test_ctrl_c_tells_what_was_counted(monkeypatch, tmp_path, capfd):
     """SIGINT ends it with 130 and the total so far; no traceback, no warning."""
     monkeypatch.setenv("GALILEO_API_KEY", "k")
-    with beside(raw_server(slow_after(12))) as server:
+    rows = tmp_path / "rows"
+    with beside(raw_server(slow_after(12))) as server, rows.open("w") as out:
         monkeypatch.setenv("GALILEO_API_URL", server.url)
-        presser = interrupt_when(lambda: len(server.requests) > 12)
+        monkeypatch.setattr(sys, "stdout", out)
+        presser = interrupt_when(lambda: rows.read_text().count("\n") == 12)
         assert inside("count", *MANY[:40], "--format", "json", "--concurrency", "1") == 130
         presser.join()
-    out, err = capfd.readouterr()
-    assert [row["total_count"] for row in objects(out)] == [100] * 12
-    assert err == "interrupted; 12 of 40 projects counted, 1,200 sessions\n"
+    assert [row["total_count"] for row in objects(rows.read_text())] == [100] * 12
+    assert capfd.readouterr().err == "interrupted; 12 of 40 projects counted, 1,200 sessions\n"
 
 
 @pytest.mark.usefixtures("_key")

@@ -99,10 +99,9 @@ def beside(context) -> Iterator:
 
 
 def wait(condition: Callable[[], object]) -> None:
-    """Waits for a condition in a thread, at most five seconds."""
-    for _ in range(500):
-        if condition():
-            return
+    """Waits for a condition in a thread, for at most thirty seconds."""
+    end = time.monotonic() + 30
+    while not condition() and time.monotonic() < end:
         time.sleep(0.01)
 
 
