@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import json
-import time
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -234,10 +233,8 @@ async def test_timeout_is_also_for_what_comes_before(run, monkeypatch, options):
     """For the list of projects and for columns, too."""
     async with raw_server(slow_after(0)) as server:
         monkeypatch.setenv("GALILEO_API_URL", server.url)
-        began = time.monotonic()
         done = await run("count", *options, "--timeout", "0.3")
     assert (done.status, "--timeout" in done.err) == (1, True)
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.usefixtures("_key")

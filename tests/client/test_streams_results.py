@@ -82,7 +82,7 @@ async def test_a_failure_is_data():
     for good in (report.results[0], report.results[4]):  # a count of 0 is a success as well
         assert (good.ok, good.error, good.unwrap()) == (True, None, good.index)
     assert [attempt.status for attempt in good.attempts] == [200]
-    assert 0 < good.elapsed < 5
+    assert 0 < good.elapsed <= report.progress.elapsed
     with pytest.raises(ExceptionGroup, match="CountReport: 6 results, total .*, 1 failed") as group:
         report.raise_for_errors()
     assert group.value.exceptions == (error,)

@@ -115,7 +115,7 @@ def test_a_server_in_a_thread_fails_for_some_time() -> None:
         server.fail(503, seconds=0.2)
         start = time.monotonic()
         assert 1 == asyncio.run(count())
-        assert 0.2 <= time.monotonic() - start < 5
+        assert time.monotonic() - start >= 0.2
         server.slow(3_600)
         server.disconnect(times=9)
         server.recover()

@@ -296,7 +296,7 @@ async def test_it_closes_quickly_on_a_client_that_stays(server: LocalGalileo) ->
         await writer.drain()
         await asyncio.sleep(0.05)
         start = time.perf_counter()
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 30  # by default, aiohttp waits for 60 s
     assert b"" == await reader.read()
     writer.close()
     await writer.wait_closed()
