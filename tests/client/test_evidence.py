@@ -20,6 +20,8 @@ from galileo_sessions import (
 )
 from galileo_sessions.client.responses import Response
 
+pytestmark = pytest.mark.thorough
+
 STATUSES = pytest.mark.parametrize("status", [429, 503])
 
 # ---- after a quiet time ----------------------------------------------------------------------------------------------
@@ -59,9 +61,6 @@ def test_after_ten_minutes_of_outage_and_a_quiet_time_a_client_is_like_a_new_one
         assert used.seconds <= 1.1 * new.seconds
 
     under(sky, main)
-
-
-# ---- one outage after another ----------------------------------------------------------------------------------------
 
 
 # ---- a caller that asks rarely ---------------------------------------------------------------------------------------

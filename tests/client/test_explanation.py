@@ -10,6 +10,7 @@ from support.servers import PROJECT, http, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import ALWAYS, NEVER, Col, CountQuery, all_of, any_of
+from galileo_sessions.local import LocalGalileo
 
 REFUND, HIGH, LATER = Col("input").contains("refund"), Col("score") > 3, Col.date("created_at").gte("2027-01-01T00:00Z")
 
@@ -86,20 +87,22 @@ async def test_a_query_is_explained_in_its_scope(galileo, local_galileo):
     assert REFUND & HIGH in [request.where for request in local_galileo.requests]
 
 
-async def test_a_large_filter_is_explained_in_part(galileo, local_galileo):
+async def test_a_large_filter_is_explained_in_part():
     """The first 200 nodes are counted, one level after another; the drawing says how many are left out."""
     where = any_of([Col("score").eq(n) & REFUND for n in range(100)]) & HIGH
-    explanation = await galileo.explain(IDS[0], where)
+    async with LocalGalileo() as server, client(server.url, api_key=server.api_key) as galileo:
+        explanation = await galileo.explain(PROJECT, where)
     assert (len(explanation.nodes), explanation.left_out) == (200, 103)
-    assert len(local_galileo.requests) == 200 + 2
+    assert len(server.requests) == 200 + 2
     assert max(map(len, [each.path for each in explanation.nodes])) == 6
     assert str(explanation).endswith("\n103 more nodes aren't counted")
 
 
-async def test_two_hundred_conditions_have_no_second_column(galileo, local_galileo):
+async def test_two_hundred_conditions_have_no_second_column():
     """Beyond 199 conditions, the filter isn't counted without each of them: the cost would grow with their square."""
-    explanation = await galileo.explain(IDS[0], all_of([Col("score") < n for n in range(1, 201)]))
-    assert (len(explanation.nodes), len(local_galileo.requests)) == (200, 200)
+    async with LocalGalileo() as server, client(server.url, api_key=server.api_key) as galileo:
+        explanation = await galileo.explain(PROJECT, all_of([Col("score") < n for n in range(1, 201)]))
+    assert (len(explanation.nodes), len(server.requests)) == (200, 200)
     assert {each.without for each in explanation.nodes} == {None}
 
 

@@ -103,7 +103,7 @@ class Tallying(Service):
 @virtual_time
 async def test_a_stream_holds_none_of_what_it_has_given():
     """While counts go by, no memory piles up: not a block for ten of them. Each index and request comes once."""
-    how_many = 4_000
+    how_many = 3_000
     seen, blocks = bytearray(how_many), []
     source = Source(str(UUID(int=number)) for number in range(how_many))
     async with serving(Tallying(how_many)) as service, client(service.url) as galileo:

@@ -178,6 +178,21 @@ async def test_a_bad_request_is_a_422(server: LocalGalileo, web: Any) -> None:
     assert [] == server.requests
 
 
+async def test_a_body_that_is_no_request_is_answered_as_fastapi_does(server: LocalGalileo, web: Any) -> None:
+    """No body, too many levels, an operator of another type; and a number that Python doesn't read is a 400."""
+    leaf = {"type": "number", "column_id": "score", "operator": "contains", "value": 3}
+    headers = {"Galileo-API-Key": server.api_key, "Content-Type": "application/json"}
+    for body, expected in (
+        (b"", ["missing", "body"]),
+        (b"[" * 100_000, ["value_error", "body"]),
+        (json.dumps({"filters": [leaf]}).encode(), ["enum", "body", "filters", 0, "number", "operator"]),
+    ):
+        status, answer = await web.post_count(server, data=body, headers=headers)
+        assert (422, expected) == (status, [answer["detail"][0]["type"], *answer["detail"][0]["loc"]])
+    answer = await web.post_count(server, data=b"1" * 5_000, headers=headers)
+    assert (400, {"detail": "There was an error parsing the body"}) == answer
+
+
 async def test_a_broken_form_is_a_400(server: LocalGalileo, web: Any) -> None:
     """A broken form is a 400, as in FastAPI: its charset, its bytes, or its parts."""
     form, expected = "application/x-www-form-urlencoded", (400, {"detail": "There was an error parsing the body"})
