@@ -17,12 +17,18 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "project",
-    max_examples=50,
+    max_examples=100,
     derandomize=True,  # no run depends on chance
     deadline=None,  # a busy machine fails no test, nor one on which data is made slowly
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+settings.register_profile("few", settings.get_profile("project"), max_examples=10)  # for coverage, which is slow
 settings.load_profile("project")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: one more than there are processors, because many tests wait."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import filters, leaves, leaves_drawn
 
@@ -49,7 +49,6 @@ def places(where: Filter, loc: tuple[Step, ...] = ("body", "filter_tree")) -> li
 
 
 @given(filters)
-@settings(max_examples=100)
 def test_each_loc_leads_to_its_node(where: Filter) -> None:
     """The `loc` of each node leads to it."""
     expected = places(where)[:1000]
@@ -57,7 +56,6 @@ def test_each_loc_leads_to_its_node(where: Filter) -> None:
 
 
 @given(st.lists(leaves, min_size=1, max_size=3))
-@settings(max_examples=50)
 def test_each_loc_leads_to_its_flat_filter(flat: list[Filter]) -> None:
     """A `loc` in `filters` leads to its leaf."""
     assert flat == nodes_at(
@@ -119,7 +117,6 @@ JSON = st.recursive(
 
 
 @given(filters, st.lists(leaves, max_size=2), st.lists(STEPS | JSON, max_size=8), st.lists(st.text()), JSON)
-@settings(max_examples=300)
 def test_whatever_a_server_sends_is_explained(
     where: Filter, flat: list[Filter], loc: list[Any], messages: list[str], other: Any
 ) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.clock import run
 from support.decisions import TRANSPORT, failing, most, status, waits_of
@@ -221,7 +221,6 @@ ERRORS = st.one_of(
 )
 
 
-@settings(max_examples=300)
 @given(
     outcomes=st.lists(st.one_of(st.none(), ERRORS), max_size=60),
     policy=st.builds(Retry, attempts=st.integers(1, 20), backoff=st.floats(0, 10), patience=st.floats(0, 100)),
@@ -263,7 +262,6 @@ OUTCOMES = st.one_of(
 )
 
 
-@settings(max_examples=200)
 @example([Response(401, {}, b""), Response(503, {}, b"")], True)
 @example([Response(503, {}, b""), Response(401, {}, b""), COUNT], True)
 @example([Response(401, {}, b""), ConnectError("x")] * 2, True)

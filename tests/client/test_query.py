@@ -10,7 +10,7 @@ from uuid import UUID
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import PROJECT, USER, check_message, filters, has_empty, leaves, refused, run, uuids
 
@@ -253,7 +253,6 @@ queries = st.builds(
 
 
 @given(queries)
-@settings(max_examples=100)
 def test_a_query_survives_as_plain_data(query: CountQuery) -> None:
     """load_query(dump_query(q)) == q, also through JSON, with the same tag and body."""
     data = dump_query(query)

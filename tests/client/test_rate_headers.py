@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 from support.clients import client
@@ -58,7 +58,6 @@ def test_a_list_may_be_split_over_several_fields():
 TEXT = st.one_of(st.text(max_size=30), st.from_regex(r'("[^"]*")?(;?[rt]=[0-9]*){0,3}(, ?limit=1)?'))
 
 
-@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(["RateLimit", "X-RateLimit-Remaining", "X-RateLimit-Reset", "Date"]), TEXT))
 def test_any_text_is_an_allowance_or_none(headers):
     """Any headers are read as a number and seconds of 0 or more, or ignored."""

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import PROJECT, USER, anything, check_message, json_leaves
 
@@ -274,7 +274,6 @@ broken_trees = st.fixed_dictionaries({"and": st.lists(st.fixed_dictionaries({"fi
 
 
 @given(anything | broken_trees)
-@settings(max_examples=300)
 def test_any_data_is_a_filter_or_a_decode_error(data: Any) -> None:
     """Any data makes a filter or raises FilterDecodeError, and what loads can be dumped."""
     try:

@@ -9,7 +9,7 @@ from functools import reduce
 from operator import and_, or_
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import STAR_IMPORT, combined, constructed, deepest, filters, records, small, truth
 
@@ -99,7 +99,6 @@ def test_all_of_and_any_of_are_the_operators_repeated(several: list[Filter]) -> 
 
 
 @given(filters | deepest)
-@settings(max_examples=60)
 def test_depth_and_size_are_those_of_the_tree(where: Filter) -> None:
     """Levels and leaves are known on every node; an empty connective counts as a leaf."""
 
@@ -130,7 +129,6 @@ def kleene(where: Filter, record: Record) -> Truth:
 
 
 @given(small | filters, records | st.dictionaries(st.text(max_size=2), st.integers() | st.text(max_size=3) | st.none()))
-@settings(max_examples=200)
 def test_matches_is_three_valued_logic(where: Filter, record: Record) -> None:
     """The truth of any tree is Kleene's: a missing value makes neither true nor false. Each record has an answer."""
     assert kleene(where, record) == truth(where, record)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from support.markup import Markup
 from support.strategies import USER, deepest, filters, leaves_drawn
 
@@ -94,7 +94,6 @@ def test_only_filters_are_drawn(value: Any) -> None:
 
 
 @given(filters | deepest)
-@settings(max_examples=150)
 def test_any_filter_has_a_short_printable_drawing(where: Filter) -> None:
     """Any drawing has at most 62 lines, all of them printable."""
     lines = draw_filter(where).splitlines()
@@ -211,7 +210,6 @@ EVIL = ["<script>alert(1)</script>", "</pre><img src=x onerror=alert(1)>", "\"'>
 
 @given(filters)
 @example(any_of(Col(text).eq(text) & Col.collection(text).one_of([text, text]) for text in EVIL))
-@settings(max_examples=50)
 def test_html_of_any_filter_is_its_drawing(where: Filter) -> None:
     """The HTML of a filter is its drawing in one `pre` element; hostile column ids and values are text in it."""
     html = Markup(where._repr_html_())

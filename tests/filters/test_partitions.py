@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.strategies import PROJECT, check_message
 
@@ -183,7 +183,6 @@ FRACTIONS = st.lists(st.floats(-0.5, 1.5), max_size=5)
 
 
 @pytest.mark.thorough
-@settings(max_examples=200)
 @given(st.sampled_from(ZONES), UNITS, INSTANTS, LENGTHS, FRACTIONS)
 @example("Europe/Berlin", "hours", datetime(2026, 10, 24, 22, tzinfo=UTC), timedelta(hours=25), [0.1])
 @example("America/St_Johns", "hours", datetime(2011, 3, 13, 4, 1, tzinfo=UTC), timedelta(hours=2), [0])

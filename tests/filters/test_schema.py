@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from jsonschema import Draft202012Validator, FormatChecker
 from support.strategies import PAIRS, PROJECT, SCHEMA, USER, filters, has_empty, json_leaves, json_trees
 from support.strategies import with_defaults as understood
@@ -115,7 +115,6 @@ def test_each_operator_of_each_type_is_sent_as_the_schema_says(kind: str, name: 
 
 
 @given(filters)
-@settings(max_examples=100)
 def test_what_constructors_hold_is_dumped_as_the_schema_says(where: Filter) -> None:
     """Any tree is valid when dumped; as a body too, unless it holds an empty and/or."""
     JUDGE.validate({"filter_tree": dump_filter(where)})
@@ -146,7 +145,6 @@ def as_instants(tree: Any) -> Any:
 
 
 @given(json_trees)
-@settings(max_examples=200)
 def test_any_valid_tree_loads_and_dumps_back_unchanged(tree: Any) -> None:
     """Whatever the schema allows is held as it is: odd combinations, empty lists, absent keys by their defaults."""
     JUDGE.validate({"filter_tree": tree})
@@ -154,7 +152,6 @@ def test_any_valid_tree_loads_and_dumps_back_unchanged(tree: Any) -> None:
 
 
 @given(json_leaves)
-@settings(max_examples=100)
 def test_any_valid_flat_list_loads_and_dumps_back_unchanged(leaf: Any) -> None:
     """A valid flat list is dumped as it was loaded."""
     request = {"project_id": PROJECT, "filters": [leaf], "log_stream_id": None, "experiment_id": USER}

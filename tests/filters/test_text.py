@@ -13,7 +13,7 @@ import warnings
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.strategies import PROJECT, USER
 
@@ -136,7 +136,6 @@ def test_a_literal_is_read_as_python_reads_it(value: str | float) -> None:
 
 
 @given(st.sampled_from("'\""), st.text(st.sampled_from(list("ab\\'\"\nxuU07 é")), max_size=12))
-@settings(max_examples=400)
 def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> None:
     """Text in quotes means what it means in Python, or is refused."""
     text = f"TextFilter('a', 'eq', {quote}{body}{quote})"

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from support.strategies import combined, constructed, deepest
 
 from galileo_sessions import (
@@ -44,7 +44,6 @@ def test_leaves_come_in_their_order() -> None:
 
 
 @given(constructed | deepest)
-@settings(max_examples=60)
 def test_a_path_leads_to_its_node_in_the_json(where: Filter) -> None:
     """The walk has each node once, and its path leads to it in `dump_filter(where)`."""
     dumped = dump_filter(where)
@@ -60,7 +59,6 @@ def test_a_path_leads_to_its_node_in_the_json(where: Filter) -> None:
 
 
 @given(constructed | deepest)
-@settings(max_examples=60)
 def test_leaves_are_mapped_in_the_order_of_leaves_of(where: Filter) -> None:
     """`map_leaves` calls the function once for each leaf, in the order of `leaves_of`."""
     seen: list[Filter] = []
@@ -74,7 +72,6 @@ def test_leaves_are_mapped_in_the_order_of_leaves_of(where: Filter) -> None:
 
 
 @given(combined)
-@settings(max_examples=60)
 def test_the_tree_stays(where: Filter) -> None:
     """`map_leaves` changes the leaves, and nothing else."""
     made = map_leaves(where, renamed)

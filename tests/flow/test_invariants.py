@@ -127,11 +127,10 @@ class FlowMachine(RuleBasedStateMachine):
         assert 0 <= self.flow.wait(self.now) <= (math.inf if self.out else LONGEST)
 
 
-FlowMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=40, derandomize=True)
+FlowMachine.TestCase.settings = settings(stateful_step_count=40)
 test_invariants = FlowMachine.TestCase
 
 
-@settings(max_examples=60, derandomize=True)
 @given(limit=st.integers(1, 128), latency=st.floats(0.001, 2.0), initial=st.integers(1, 30), gap=GAPS)
 def test_successes_at_the_same_latency_widen(limit, latency, initial, gap):
     """While requests wait and all succeed as fast as ever, the width exceeds any limit below the maximum, soon."""
@@ -150,7 +149,6 @@ def test_successes_at_the_same_latency_widen(limit, latency, initial, gap):
         assert successes <= 200 + 20 * limit
 
 
-@settings(max_examples=100, derandomize=True)
 @given(outcomes=st.lists(st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS), min_size=1, max_size=200), gap=GAPS)
 def test_a_service_that_refuses_everything_is_probed_for_ever(outcomes, gap):
     """The next probe comes within 3 s, or when the service asks for it, and none earlier."""

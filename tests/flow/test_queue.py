@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from time import process_time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import run, virtual_time
 from support.decisions import status
@@ -365,7 +365,6 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=200)
 @given(maximum=st.integers(1, 20), steps=STEPS)
 def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
     """For any events, permits are exact, the width keeps its bounds, and all who wait get a permit or an error."""

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from support.strategies import PROJECT, SCHEMA, anything, json_leaves, json_trees
 
@@ -112,7 +112,6 @@ _bodies = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=400)
 @given(_bodies | anything.filter(lambda body: body is not None))  # FastAPI's releases differ in what null is
 def test_any_body_is_answered_as_fastapi_answers_it(body: Any) -> None:
     """What pydantic takes is counted; what it refuses gets the same entries."""
@@ -121,7 +120,6 @@ def test_any_body_is_answered_as_fastapi_answers_it(body: Any) -> None:
     check(text.encode())
 
 
-@settings(max_examples=100)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(("start_time", "end_time", "experiment_id"), _values)))
 def test_any_question_for_columns_is_answered_as_fastapi_answers_it(body: Any) -> None:
     """Its two times are pydantic's: also dates, and seconds as a number or as text."""
