@@ -25,13 +25,13 @@ def refused(make: Any) -> str:
 @pytest.fixture
 def pandas() -> Any:
     """pandas, where it is installed."""
-    return pytest.importorskip("pandas", reason="pandas isn't installed; it is in the extra `test`")
+    return pytest.importorskip("pandas", reason="pandas isn't installed; it is in the extra `check`")
 
 
 @pytest.fixture
 def pytz() -> Any:
     """pytz, where it is installed."""
-    return pytest.importorskip("pytz", reason="pytz isn't installed; it is in the extra `test`")
+    return pytest.importorskip("pytz", reason="pytz isn't installed; it is in the extra `check`")
 
 
 # ---- time zones ------------------------------------------------------------------------------------------------------

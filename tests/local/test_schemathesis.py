@@ -52,7 +52,7 @@ def explained(rule: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("strict", "phase", "seconds"),
-    [(False, "coverage", 20), (False, "fuzzing", 10), (True, "fuzzing", 5)],
+    [(False, "coverage", 12), (False, "fuzzing", 6), (True, "fuzzing", 4)],
     ids=["coverage", "fuzzing", "strict"],
 )
 def test_schemathesis_finds_nothing(tmp_path: Path, strict: bool, phase: str, seconds: int) -> None:
