@@ -26,6 +26,7 @@ settings.register_profile("few", settings.get_profile("project"), max_examples=1
 settings.load_profile("project")
 
 
+@pytest.hookimpl(optionalhook=True)  # also without pytest-xdist
 def pytest_xdist_auto_num_workers() -> int:
     """For `-n auto`: one more than there are processors, because many tests wait."""
     return (os.cpu_count() or 1) + 1
