@@ -243,12 +243,12 @@ async def test_timeout_is_one_for_all_steps(run, monkeypatch):
     listed = json.dumps({"projects": [{"id": IDS[0], "name": "bot"}], "next_starting_token": None})
 
     async def behave(index, writer):
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(1 if index == 1 else 1.5)
         writer.write(http(body=listed if index == 1 else '{"total_count":1}'))
 
     async with raw_server(behave) as server:
         monkeypatch.setenv("GALILEO_API_URL", server.url)
-        done = await run("count", "bot", "--timeout", "0.6")
+        done = await run("count", "bot", "--timeout", "2")
     assert (done.status, "DeadlineExceededError" in done.out) == (1, True)
 
 

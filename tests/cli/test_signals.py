@@ -58,9 +58,9 @@ async def test_a_reader_who_waits_stops_no_request(monkeypatch, tmp_path, interr
                 await asyncio.sleep(0.3)
             assert seen < len(MANY)
             if interrupted:
-                for _ in range(2):
-                    running.send_signal(signal.SIGINT)
-                    await asyncio.sleep(0.3)
+                running.send_signal(signal.SIGINT)
+                await asyncio.sleep(1)
+                running.send_signal(signal.SIGINT)
                 assert await running.wait() == 130
                 assert (await running.stderr.read()).startswith(b"interrupted; ")
             with open(read, encoding="utf-8") as file:

@@ -111,7 +111,7 @@ async def test_trouble_is_met_as_by_counts() -> None:
             assert 4 == len(server_error.value.attempts)
             server.fail_next(429, headers={"Retry-After": "30"})
             with pytest.raises(RateLimitedError, match="It asks for a wait of 30 s"):
-                await galileo.columns(project, timeout=0.5)
+                await galileo.columns(project, timeout=5)
 
 
 @pytest.mark.parametrize(

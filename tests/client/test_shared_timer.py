@@ -134,7 +134,7 @@ def test_deadlines_end_counts_in_uvloop():
 
     async def count() -> None:
         async with raw_server(behave) as server:
-            async with GalileoSessions("k", base_url=server.url, timeouts=Timeouts(attempt=0.1)) as galileo:
+            async with GalileoSessions("k", base_url=server.url, timeouts=Timeouts(attempt=1)) as galileo:
                 assert await galileo.count(PROJECT) == 7
                 assert idle(galileo)
             assert len(server.requests) == 2

@@ -64,7 +64,7 @@ async def test_results_of_one_moment_reach_all_who_wait(ordered, factory):
             tasks = taking(stream, 3)
             await some_turns()
             answers.give(3)
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(30):
                 results = await asyncio.gather(*tasks)
     assert [result.index for result in results] == [0, 1, 2]
 
@@ -133,7 +133,7 @@ async def test_the_end_reaches_all_who_wait(end, factory):
             tasks = [asyncio.create_task(take_all()) for _ in range(3)]
             await some_turns()
             answers.give(status=404 if end is NotFoundError else 200)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 outcomes = await asyncio.gather(*tasks, return_exceptions=True)
             outcomes += await asyncio.gather(take_all(), return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [end] * 4

@@ -112,8 +112,8 @@ def test_a_server_in_a_thread_fails_for_some_time() -> None:
             async with client(server) as galileo:
                 return await galileo.count(PROJECT)
 
-        server.fail(503, seconds=0.2)
         start = time.monotonic()
+        server.fail(503, seconds=0.2)
         assert 1 == asyncio.run(count())
         assert time.monotonic() - start >= 0.2
         server.slow(3_600)

@@ -42,7 +42,7 @@ async def process(*arguments: str, command=COMMAND, **options) -> AsyncIterator[
     pipes = {"stdin": asyncio.subprocess.DEVNULL, "stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
     running = await asyncio.create_subprocess_exec(*command, *arguments, env=environment, **pipes | options)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield running
     finally:
         if running.returncode is None:
@@ -90,24 +90,25 @@ def beside(context) -> Iterator:
     thread = Thread(target=loop.run_forever)
     thread.start()
     try:
-        yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(5)
+        yield asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(30)
     finally:
-        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(5)
+        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
-def wait(condition: Callable[[], object]) -> None:
-    """Waits for a condition in a thread, for at most thirty seconds."""
+def wait(condition: Callable[[], object]) -> bool:
+    """Waits for a condition in a thread, for at most thirty seconds; returns whether it came true."""
     end = time.monotonic() + 30
-    while not condition() and time.monotonic() < end:
+    while not (is_true := bool(condition())) and time.monotonic() < end:
         time.sleep(0.01)
+    return is_true
 
 
 def interrupt_when(condition: Callable[[], object]) -> Thread:
-    """A thread that presses Ctrl-C."""
-    thread = Thread(target=lambda: (wait(condition), os.kill(os.getpid(), signal.SIGINT)))
+    """A thread that presses Ctrl-C once the condition is true."""
+    thread = Thread(target=lambda: wait(condition) and os.kill(os.getpid(), signal.SIGINT))
     thread.start()
     return thread
 
