@@ -150,6 +150,7 @@ VALUES: Refusals = [
         FilterError,
         ["lose digits", "float(...), which rounds to 0.1"],
     ),
+    ("Col('a').gt(Decimal('0.0999999999999999999999'))", FilterError, ["lose digits", "which rounds to 0.1"]),
     ("Col('a') == None", FilterTypeError, ["Col('a').eq(None): expected UUID, datetime, int, float", *MISSING]),
     ("Col.number('a') > None", FilterTypeError, ["Col.number('a').gt(None): expected a number", *MISSING]),
     ("Col.date('a').eq(None)", FilterTypeError, ["Col.date('a').eq(None): expected a datetime or ISO 8601", *MISSING]),
