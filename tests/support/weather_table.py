@@ -155,11 +155,12 @@ def troubles() -> dict[str, Weather]:
         table[f"{share} % 503"] = Weather(
             lambda passed=passed: Mixed(1 - passed, "refused"), counts, ideal / passed + 0.5, requests, wall
         )
-    for seconds in (0.5, 3, 20):
+    for seconds, size in ((0.5, 1), (3, 1), (20, 2)):
         for how in ("refused", "reset"):
-            table[f"away for {seconds} s, {how}"] = Weather(
-                lambda args=(2.0, seconds, how): Away(Service(), *args), 2 * counts, 2 * ideal, 1.05, 1.3, away=seconds
+            away = Weather(
+                lambda args=(2.0, seconds, how): Away(Service(), *args), size * counts, size * ideal, 1.05, 1.3, seconds
             )
+            table[f"away for {seconds} s, {how}"] = away
     return table
 
 
