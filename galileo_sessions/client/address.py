@@ -102,26 +102,28 @@ def proxy_of(target: str, argument: Secret[str | Secret[str] | None], *, trust_e
         name, proxy = "HTTPS_PROXY", _environment_proxy()
     if proxy is None:
         return None
-    if _http_url(proxy) is None:
-        example = "http://proxy.example.com:8080"
-        raise ConfigurationError(f"{name} must be an http(s) URL such as {example}{kind_of(proxy)}")
-    headers = _proxy_headers(proxy)
-    if headers is None:
-        raise ConfigurationError(f"{name} must have no colon in its user name, and only Latin-1 in its credentials")
-    return None if is_local else Proxy(URL(proxy.reveal()).origin(), headers)
+    found = _read_proxy(proxy)
+    if isinstance(found, str):
+        raise ConfigurationError(f"{name} {found}")
+    return None if is_local else found
 
 
-def _proxy_headers(proxy: Secret[str]) -> Secret[Mapping[str, str]] | None:
-    """The credentials of a proxy's URL as a header, encoded as aiohttp would; None if HTTP can't carry them."""
-    url = URL(proxy.reveal())
+def _read_proxy(secret: Secret[str]) -> Proxy | str:
+    """The proxy that a URL means, its credentials encoded as aiohttp would; or what is wrong, without a password."""
+    url = _http_url(secret)
+    if url is None:
+        return f"must be an http(s) URL such as http://proxy.example.com:8080{kind_of(secret)}"
     user, password = url.user or "", url.password or ""
     if not user and not password:
-        return Secret({})
+        return Proxy(url.origin(), Secret({}))
+    problem = "must have no colon in its user name, and only Latin-1 in its credentials"
+    if ":" in user:
+        return problem
     try:
         login = b64encode(f"{user}:{password}".encode("latin-1")).decode("ascii")
     except UnicodeEncodeError:
-        return None
-    return None if ":" in user else Secret({"Proxy-Authorization": f"Basic {login}"})
+        return problem
+    return Proxy(url.origin(), Secret({"Proxy-Authorization": f"Basic {login}"}))
 
 
 def _environment_proxy() -> Secret[str] | None:
