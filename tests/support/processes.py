@@ -101,9 +101,11 @@ def beside(context) -> Iterator:
 def wait(condition: Callable[[], object]) -> bool:
     """Waits for a condition in a thread, for at most thirty seconds; returns whether it came true."""
     end = time.monotonic() + 30
-    while not (is_true := bool(condition())) and time.monotonic() < end:
+    while not condition():
+        if time.monotonic() > end:
+            return False
         time.sleep(0.01)
-    return is_true
+    return True
 
 
 def interrupt_when(condition: Callable[[], object]) -> Thread:

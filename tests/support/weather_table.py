@@ -157,10 +157,14 @@ def troubles() -> dict[str, Weather]:
         )
     for seconds, size in ((0.5, 1), (3, 1), (20, 2)):
         for how in ("refused", "reset"):
-            away = Weather(
-                lambda args=(2.0, seconds, how): Away(Service(), *args), size * counts, size * ideal, 1.05, 1.3, seconds
+            table[f"away for {seconds} s, {how}"] = Weather(
+                lambda args=(2.0, seconds, how): Away(Service(), *args),
+                size * counts,
+                size * ideal,
+                1.05,
+                1.3,
+                away=seconds,
             )
-            table[f"away for {seconds} s, {how}"] = away
     return table
 
 
