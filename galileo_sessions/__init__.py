@@ -12,7 +12,7 @@ from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.explanation import Explanation, NodeCount
 from galileo_sessions.client.projects import Project
 from galileo_sessions.client.query import CountQuery, dump_query, load_query
-from galileo_sessions.client.results import CountReport, CountResult, CountsBy, CountsTable, Progress
+from galileo_sessions.client.results import CountReport, CountResult, CountsBy, Progress
 from galileo_sessions.client.secret import Secret
 from galileo_sessions.client.settings import Limits, Retry, Timeouts
 from galileo_sessions.client.stream import CountStream
@@ -41,7 +41,6 @@ __all__ = [
     "CountResult",
     "CountStream",
     "CountsBy",
-    "CountsTable",
     "Explanation",
     "GalileoSessions",
     "Limits",

@@ -14,21 +14,22 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from math import inf
 from textwrap import fill
 from typing import Any, BinaryIO, TextIO, TypeVar
 
 import click
 from click.exceptions import Exit
 
-from galileo_sessions.cli.options import Limit, Refused, named, needs_columns, read_breakdown, read_limit, read_query
+from galileo_sessions.cli.options import Limit, Refused, named, needs_columns, read_limit, read_query, read_selection
 from galileo_sessions.cli.report import PROJECT_FIELDS, Rows, Tally, columns_code, failure, project_line, reword
 from galileo_sessions.cli.screen import Screen, in_thread
 from galileo_sessions.cli.targets import Finder, read_projects, read_source
-from galileo_sessions.client.breakdown import WHOLE
+from galileo_sessions.client.budget import Budget
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.projects import PAGE, Project
 from galileo_sessions.client.query import SCOPE
-from galileo_sessions.client.results import CountReport
+from galileo_sessions.client.results import CountReport, Progress
 from galileo_sessions.client.settings import Limits
 from galileo_sessions.client.stream import CountStream
 from galileo_sessions.display import chart, printable
@@ -37,7 +38,7 @@ from galileo_sessions.filters.catalog import dump_catalog
 from galileo_sessions.filters.columns import Col, DateCol
 from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.marking import draw_filter
-from galileo_sessions.filters.nodes import ALWAYS
+from galileo_sessions.filters.nodes import ALWAYS, Filter
 from galileo_sessions.filters.values import as_instant
 from galileo_sessions.version import __version__
 
@@ -125,20 +126,17 @@ def program(ctx: click.Context) -> None:
 @click.option("--projects-from", type=click.File("rb"), metavar="FILE", help="One project per line; - is stdin.")
 @_where
 @_where_json
-@click.option("--by", multiple=True, metavar="COLUMN:PARTS", help="Such as created_at:day or score:1,3. Twice: a grid.")
+@click.option("--by", metavar="COLUMN:PARTS", help="Such as created_at:day or score:1,3.")
 @click.option("--since", metavar="TIME", help="The start: a date, an ISO 8601 time, today, 30m, 12h, 7d, 4w.")
 @click.option("--until", metavar="TIME", help="The end, not included. Default: now.")
 @click.option("--tz", default="UTC", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin.")
 @click.option("--time-column", metavar="COLUMN", help="The column of --since and --until. Default: created_at.")
-@click.option("--compare", type=click.Choice(["previous"]), help="Show the period before --since and the change, too.")
 @click.option("--fail-above", callback=read_limit, metavar="N", help="Exit status 3 for more; 10% is of all sessions.")
 @click.option("--fail-below", callback=read_limit, metavar="N", help="Exit status 3 for fewer.")
 @_scope
 @click.option("-f", "--format", "output", type=click.Choice(["table", "json", "csv"]), default="table")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For the whole command.")
-@click.option("--ordered", is_flag=True, help="Write results in the order of the projects.")
-@click.option("--errors", type=click.File("w", "utf-8", lazy=False), metavar="FILE", help="Write all failures here.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first count that fails.")
 @click.option("--check", is_flag=True, help="Check the filter against each project's columns first.")
 @click.option("-q", "--quiet", is_flag=True, help="Only failures on stderr; with a limit, one line.")
@@ -149,14 +147,12 @@ def count(
     projects_from: BinaryIO | None,
     where: str | None,
     where_json: BinaryIO | None,
-    by: tuple[str, ...],
+    by: str | None,
     fail_above: Limit | None,
     fail_below: Limit | None,
     output: str,
     concurrency: int,
     timeout: float | None,
-    ordered: bool,
-    errors: TextIO | None,
     fail_fast: bool,
     check: bool,
     quiet: bool,
@@ -170,46 +166,48 @@ def count(
     Results are written as they arrive, in no particular order. At the end, stderr shows the failures and the total.
     A project given twice is counted once.
     With --by, each part of a project is counted, too: created_at:day (hour, week, month) from --since on, score:0,1,2,
-    tags:vip,beta or is_complete. Two of them make a grid. A terminal shows charts at the end, all with the same
-    scale; those of a pipe come one by one.
+    tags:vip,beta or is_complete. Results are then written at the end, in the order of the projects.
     A filter on a column that doesn't exist may count 0; stderr then names the column. --check, --fail-above and
     --fail-below refuse the filter.
 
     \b
-    table  for people; with --by, a chart or a grid below each project
+    table  for people; with --by, a chart below each project
     json   for programs: one object per line, {"project_id": ..., "total_count": ...}
            or {"project_id": ..., "error": {"type": ..., "message": ...}}
     csv    for spreadsheets: project_id,total_count,error
-    If names are known, json and csv have a project_name. With --by, they have a label; with two, json has labels, and
-    csv has label and label2.
+    If names are known, json and csv have a project_name. With --by, they have a label.
     """
-    scope = {name: options.pop(name) for name in SCOPE}
-    query = read_query(where, where_json, **scope)
+    query = read_query(where, where_json, **{name: options.pop(name) for name in SCOPE})
+    scope = {name: getattr(query, name) for name in SCOPE}
     source = read_source(projects, projects_from, query, every=every)
-    limits = [limit for limit in (fail_above, fail_below) if limit is not None]
+    limits, tally = [limit for limit in (fail_above, fail_below) if limit is not None], Tally(query.where)
     is_silent = quiet and bool(limits)
     checks = True if check or limits else False if quiet else None
-    tally = Tally(query.where, errors)
 
     async def write_counts() -> None:
         async with GalileoSessions(limits=Limits(concurrency), check=checks) as galileo:
-            deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
-            known = Finder(galileo, deadline, fail_fast)
-            targets = await known.targets(source, at_once=needs_columns(by))
+            known = Finder(galileo, budget := Budget.fan_out(timeout, inf))
+            targets = await known.projects(source)
+            catalog = None
+            if needs_columns(by):
+                targets = targets if isinstance(targets, list) else [project async for project in targets]
+                catalog = await known.columns(targets, **scope)
             tally.projects = len(targets) if isinstance(targets, list) else None
-            catalog = await known.columns(targets, **scope) if needs_columns(by) else None
-            unfiltered = any(limit.is_share for limit in limits)
-            breakdown = read_breakdown(query, datetime.now(UTC), catalog, by=by, unfiltered=unfiltered, **options)
-            stream = galileo.count_many(
-                targets, by=breakdown, ordered=ordered, timeout=known.left(), fail_fast=fail_fast
-            )
-            shown = None if is_silent and output == "table" else output
-            rows = Rows(shown, breakdown, waits=source is None or isinstance(source, dict))  # a pipe needn't end
-            async with Screen(stream, quiet=quiet) as screen, stream:
-                await _write_rows(stream, screen, rows, known, tally)
-            is_filtered = breakdown.queries[WHOLE].where != ALWAYS
-            is_doubtful = bool(limits) and is_filtered and not tally.failed and not tally.sessions
-            tally.is_unchecked = is_doubtful and await known.are_empty(tally.zeros)
+            selection = read_selection(query.where, datetime.now(UTC), catalog, by=by, **options)
+            partition = selection.partition
+            tally.overlaps = partition is not None and not partition.disjoint
+            rows = Rows(None if is_silent and output == "table" else output, known.named, partition is not None)
+            screen, counting = Screen(quiet=quiet), {"fail_fast": fail_fast, "timeout": budget.left(), **scope}
+            if partition is None:
+                stream = galileo.count_many(targets, selection.where, **counting)
+                await _write_rows(stream, screen, rows, tally)
+            else:
+                divided = partial(galileo.count_all, targets, selection.where, by=partition, **counting)
+                await _write_parts(divided, screen, rows, tally)
+            if any(limit.is_share for limit in limits) and not tally.failed:
+                await _count_unfiltered(galileo, selection.unfiltered, tally, **counting | {"timeout": budget.left()})
+            is_doubtful = bool(limits) and selection.where != ALWAYS and not tally.failed and not tally.sessions
+            tally.is_unchecked = is_doubtful and await known.are_empty(tally.ids)
 
     try:
         with warnings.catch_warnings(record=True) as explanations:
@@ -219,12 +217,10 @@ def count(
         _tell([*tally.failures(), f"interrupted; {tally}"])
         raise
     except GalileoError as error:
-        tally.write(error)
-        if tally.requests and not is_silent:
+        reword(error, query.where)
+        if tally.counted + tally.failed and not is_silent:
             _tell([*tally.failures(), f"stopped; {tally}"])
         raise
-    finally:
-        tally.save()
     _tell([] if is_silent else tally.failures())
     if not quiet:
         _tell([str(tally), *([_OVERLAP] if tally.overlaps else []), *_zeros(explanations)])
@@ -233,15 +229,43 @@ def count(
     _judge(limits, tally)
 
 
-async def _write_rows(stream: CountStream, screen: Screen, rows: Rows, known: Finder, tally: Tally) -> None:
-    """Writes each project when it is counted, or at the end, which Ctrl-C can be."""
-    try:
+async def _write_rows(stream: CountStream, screen: Screen, rows: Rows, tally: Tally) -> None:
+    """Writes each project when it is counted."""
+    screen.progress = lambda: stream.progress
+    async with screen, stream:
         async for result in stream:
-            counts = known.counts_of(result, rows.breakdown)
-            tally.add(counts)
-            await screen.put(rows.lines(counts, named=known.named))
-    finally:
-        await screen.put(rows.rest(named=known.named))
+            tally.add(result)
+            await screen.put(rows.lines([result]))
+    tally.counts += stream.progress.done
+
+
+async def _write_parts(
+    count_all: Callable[..., Awaitable[CountReport]], screen: Screen, rows: Rows, tally: Tally
+) -> None:
+    """Writes all projects with their parts at the end; if an error ends it, those that were counted until then."""
+    told: list[Progress] = []
+    screen.progress = lambda: told[-1] if told else None
+
+    def tell(progress: Progress) -> None:
+        told[:] = [progress]
+
+    report: CountReport | None = None
+    async with screen:
+        try:
+            report = await count_all(on_progress=tell)
+        except GalileoError as error:
+            report = error.report
+            raise
+        finally:
+            if report is not None:
+                for result in report.results:
+                    tally.add(result)
+                tally.counts += report.progress.done
+                await screen.put(rows.lines(report.results))
+
+
+async def _count_unfiltered(galileo: GalileoSessions, where: Filter, tally: Tally, **options: Any) -> None:
+    tally.add_unfiltered(await galileo.count_all(tally.ids, where, **options, check=False))
 
 
 def _zeros(explanations: list[warnings.WarningMessage]) -> list[str]:

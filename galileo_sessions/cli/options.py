@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from decimal import Decimal, InvalidOperation
-from functools import reduce
-from operator import mul
 from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import click
 from attrs import evolve, frozen
 
-from galileo_sessions.client.breakdown import PREVIOUS, UNFILTERED, WHOLE, Breakdown
 from galileo_sessions.client.query import ANY_PROJECT, CountQuery, load_query, narrowed
 from galileo_sessions.display import printable, some
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.columns import Col, DateCol
+from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.json import json_object, load_filter, strict_json
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, all_of
 from galileo_sessions.filters.partitions import Partition
@@ -28,7 +25,6 @@ from galileo_sessions.filters.times import Unit, read_time, zone_of
 T = TypeVar("T")
 
 _CALL = re.compile(r"Col\.\w+\(.*?\)\.(bins|values|hours|days|weeks|months)\(.*\): ")  # it means nothing in a shell
-_DIMENSIONS = 2
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
 
 
@@ -74,112 +70,91 @@ def _load_saved(file: BinaryIO) -> CountQuery:
     return CountQuery(ANY_PROJECT, where)
 
 
-def needs_columns(by: tuple[str, ...]) -> bool:
+def _is_by_time(by: str) -> bool:
+    return by.rpartition(":")[2] in _UNITS
+
+
+def needs_columns(by: str | None) -> bool:
     """Whether the columns of a project say what `--by` means. A unit of time needs none."""
-    return len(_by_time(by)) < len(by)
+    return by is not None and not _is_by_time(by)
 
 
-def _by_time(by: tuple[str, ...]) -> list[str]:
-    return [each for each in by if each.rpartition(":")[2] in _UNITS]
+@frozen
+class Selection:
+    """What is counted in each project."""
+
+    where: Filter
+    """The filter, in the period."""
+    unfiltered: Filter
+    """The period alone."""
+    partition: Partition | None
 
 
-def read_breakdown(
-    query: CountQuery,
+def read_selection(
+    where: Filter,
     now: datetime,
     catalog: ColumnCatalog | None,
     *,
-    by: tuple[str, ...],
+    by: str | None,
     since: str | None,
     until: str | None,
     tz: str,
     time_column: str | None,
-    compare: str | None,
-    unfiltered: bool,
-) -> Breakdown:
+) -> Selection:
     """
     What is counted in each project.
 
     Args:
-        query: The filter and the scope.
+        where: The filter.
         now: An aware time.
-        catalog: The columns; None if they aren't known.
-        by: For each dimension a date column and a unit such as `created_at:day`; a number column and edges such as
-            `score:0,1,2`; a column and values such as `tags:vip,beta`; or a boolean column, or one whose values the
-            service lists.
+        catalog: The columns; None if they aren't needed.
+        by: A date column and a unit such as `created_at:day`; a number column and edges such as `score:0,1,2`; a column
+            and values such as `tags:vip,beta`; or a boolean column, or one whose values the service lists.
         since: The first instant, as a day, an ISO 8601 time, or how long ago such as `30d`.
         until: The first instant after the period, in the same forms. Default: `now`.
         tz: The name of the time zone.
         time_column: The column of the period. Default: `created_at`; a `by` with a unit names its own.
-        compare: If given, the period of the same length before this one is counted, too.
-        unfiltered: Whether all sessions of the period are counted, too.
 
     Raises:
         click.UsageError: if the options can't be combined.
         Refused: if one of them can't be read.
     """
-    timed = _by_time(by)
-    for each in timed:
-        if ":" not in each.lstrip(":"):
-            raise click.UsageError(f"--by {each} needs a column, as in --by created_at:{each} --since 30d.")
+    unit: Unit | None = None
+    if by is not None and _is_by_time(by):
+        unit = _UNITS[by.rpartition(":")[2]]
+        if ":" not in by.lstrip(":"):
+            raise click.UsageError(f"--by {by} needs a column, as in --by created_at:{by} --since 30d.")
         if since is None:
-            raise click.UsageError(f"--by {each} needs --since, as in --by {each} --since 30d.")
+            raise click.UsageError(f"--by {by} needs --since, as in --by {by} --since 30d.")
         if time_column is not None:
-            raise click.UsageError(f"--by {each} names the column of the time. Leave out --time-column.")
-    if len(by) > _DIMENSIONS:
-        raise click.UsageError("--by can be given twice, not more often.")
-    if compare is not None and (by or since is None):
-        raise click.UsageError("--compare needs --since, and can't be used with --by.")
+            raise click.UsageError(f"--by {by} names the column of the time. Leave out --time-column.")
     zone = named("--tz", zone_of, tz)
     local = now.astimezone(zone)
-    unit = _UNITS[timed[0].rpartition(":")[2]] if timed else None
     start = None if since is None else named("--since", read_time, since, unit, local)
     end = None if until is None else named("--until", read_time, until, unit, local)
     if start is not None:
         end = local if end is None else end
         if start >= end:
             raise Refused(f"--since must be before --until, got {start} and {end}")
+    partition = None if by is None else named("--by", _partition, by, catalog, start, end, zone)
     column = named("--time-column", Col.date, "created_at" if time_column is None else time_column)
-    period = ALWAYS if timed else _period(column, start, end)
-    whole = evolve(query, where=all_of([query.where, period]))
-    made = Breakdown({WHOLE: whole})
-    if by:
-        dimensions = [named("--by", _dimension, each, catalog, start, end, zone) for each in by]
-        partition = named("--by", reduce, mul, dimensions)
-        made = Breakdown.by(whole, partition)
-        period = all_of([period, partition.whole])
-    if compare is not None and start is not None and end is not None:
-        earlier = _period(column, _before(start, end), start)
-        made = made.along_with(PREVIOUS, evolve(query, where=all_of([query.where, earlier])))
-    if unfiltered:
-        made = made.along_with(UNFILTERED, evolve(query, where=period))
-    return made
+    if unit is not None and partition is not None:
+        return Selection(where, partition.whole, partition)
+    since_start = ALWAYS if start is None else column.gte(start)
+    period = since_start & (ALWAYS if end is None else column.lt(end))
+    return Selection(all_of([where, period]), period, partition)
 
 
-def _period(column: DateCol, start: datetime | None, end: datetime | None) -> Filter:
-    since = ALWAYS if start is None else column.gte(start)
-    until = ALWAYS if end is None else column.lt(end)
-    return all_of([since, until])
-
-
-def _before(start: datetime, end: datetime) -> datetime:
-    """The start of the previous period, which has the same length."""
-    try:
-        return start.astimezone(UTC) - (end - start)
-    except OverflowError:
-        raise Refused("--compare: the previous period is out of range: years go from 1 to 9999") from None
-
-
-def _dimension(by: str, catalog: ColumnCatalog | None, start: datetime, end: datetime, zone: tzinfo) -> Partition:
+def _partition(by: str, catalog: ColumnCatalog | None, start: datetime, end: datetime, zone: tzinfo) -> Partition:
     """The parts, with a rest unless they overlap."""
     column_id, _, written = by.rpartition(":")
     if written in _UNITS:
         parts: Partition = getattr(Col.date(column_id), _UNITS[written])(start, end, tz=zone)
         return parts
-    bins = None if catalog else _bins(column_id, written)
+    catalog = catalog or ColumnCatalog([])
+    bins = None if catalog else _bins(column_id, written)  # no project has sessions
     if bins is not None:
         return bins
-    if catalog is None:
-        raise click.UsageError(f"--by {by!r} needs PROJECT, or a file of ids or names that isn't a pipe.")
     is_column = by in catalog or not column_id
     info = catalog.info(by if is_column else column_id)
     if info.filter_type == "number":

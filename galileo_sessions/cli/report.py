@@ -6,20 +6,21 @@ import csv
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from io import StringIO
 from keyword import iskeyword
-from typing import Any, TextIO, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from attrs import Factory, asdict, define, field
 from rich.console import Console
 
 from galileo_sessions.cli.options import Limit
-from galileo_sessions.client.breakdown import PREVIOUS, Breakdown
 from galileo_sessions.client.projects import Project
-from galileo_sessions.client.results import ProjectCounts
-from galileo_sessions.display import counts_text, label_text, largest, printable, shortened, some
-from galileo_sessions.errors import Counted, FilterCheckError, GalileoError
+from galileo_sessions.client.results import CountReport, CountResult
+from galileo_sessions.display import chart, largest, printable, shortened, some
+from galileo_sessions.errors import FilterCheckError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.marking import mark
 from galileo_sessions.filters.nodes import Filter
@@ -31,7 +32,6 @@ _Kind: TypeAlias = tuple[type[GalileoError], int | None]  # the type of an error
 PROJECT_FIELDS = ["id", "name", "type", "created_at", "updated_at"]
 
 _ROW = "{:36}  {:>14}"
-_ROW_OF_TWO = "{:36}  {:>11}  {:>10}  {:>17}"  # 80 columns
 _LEAST_NAME = 20  # characters of a name, even if the line is then longer than the terminal
 _EXAMPLES = 3
 WORDING = {  # what to write in Python: what to write on the command line
@@ -81,92 +81,69 @@ def _terminal_width() -> int:
 
 @define
 class Rows:
-    """Formats the counts of projects."""
+    """Formats the results of projects."""
 
     output: str | None
     """table, json or csv; None shows nothing."""
-    breakdown: Breakdown
-    waits: bool
-    """Whether projects with bars wait for the last one, so that all bars have the same scale."""
+    named: bool
+    """Whether the names of projects are known."""
+    has_parts: bool
+    """Whether `--by` divides each project."""
     _columns: list[str] = Factory(list[str])
-    _waiting: list[ProjectCounts] = Factory(list[ProjectCounts])
     _width: int = field(init=False, factory=_terminal_width)
 
-    def lines(self, counts: ProjectCounts, *, named: bool) -> list[str]:
-        """
-        The lines for a project; the first one has a head above. No lines if the project waits, or nothing is shown.
-
-        Args:
-            counts: The counts of the project.
-            named: Whether the names of projects are known.
-        """
-        if self.output is None:
+    def lines(self, results: Iterable[CountResult]) -> list[str]:
+        """The lines for some results, whose bars have the same scale; the first lines have a head above."""
+        results = tuple(results)
+        if self.output is None or not results:
             return []
-        has_bars = self.output == "table" and len(self.breakdown.dimensions) == 1 and self._width > 0
-        if has_bars and self.waits:
-            self._waiting.append(counts)
-            return []
-        return self._lines(counts, named=named)
+        lines = [] if self._columns else self._head()
+        if self.output == "table":
+            top = largest([count for result in results for count in _counts(result).values()])
+            return [*lines, *[line for result in results for line in self._table_lines(result, top)]]
+        write = _json if self.output == "json" else partial(_csv, columns=self._columns)
+        return [*lines, *[write(record) for result in results for record in _records(result)]]
 
-    def rest(self, *, named: bool) -> list[str]:
-        """The lines for the projects that have waited."""
-        top = largest([count for counts in self._waiting for count in counts.counts.values()])
-        return [line for counts in self._waiting for line in self._lines(counts, named=named, top=top)]
-
-    def _lines(self, counts: ProjectCounts, *, named: bool, top: int | None = None) -> list[str]:
-        lines = [] if self._columns else self._head(named)
-        if self.output == "json":
-            lines += [_json(record) for record in counts.rows()]
-        elif self.output == "csv":
-            lines += [_csv(record, self._columns) for record in counts.rows()]
-        else:
-            lines.append(self._table_line(counts))
-            is_empty_grid = len(self.breakdown.dimensions) > 1 and not counts.total
-            if self.breakdown.dimensions and counts.error is None and not is_empty_grid:
-                lines.append(counts_text(counts.counts, counts.total, self._width, top=top))
-        return lines
-
-    def _head(self, named: bool) -> list[str]:
-        name = ["project_name"] if named else []
-        labels = ["label", "label2"][: len(self.breakdown.dimensions)]
-        is_compared = PREVIOUS in self.breakdown.queries
-        change = ["previous_count", "change", "change_percent"] if is_compared else []
-        self._columns = ["project_id", *name, *labels, "total_count", *change, "error"]
+    def _head(self) -> list[str]:
+        name, label = ["project_name"] * self.named, ["label"] * self.has_parts
+        self._columns = ["project_id", *name, *label, "total_count", "error"]
         if self.output == "csv":
             return [",".join(self._columns)]
-        if self.output == "json" or labels:
+        if self.output == "json" or self.has_parts:
             return []
-        head = (_ROW_OF_TWO if is_compared else _ROW).format("project id", "sessions", "previous", "change")
-        return [f"{head}  name" if named else head]
+        head = _ROW.format("project id", "sessions")
+        return [f"{head}  name" if self.named else head]
 
-    def _table_line(self, counts: ProjectCounts) -> str:
-        project, change = counts.rows()[-1], counts.change
-        project_id = shortened(project["project_id"])  # or a line of a pipe
-        if counts.error is not None:
-            line = f"{_ROW.format(project_id, 'failed')}  {type(counts.error).__name__}"
-        elif change is None:
-            line = _ROW.format(project_id, f"{counts.total:,}")
-        else:
-            percent = "" if change.percent is None else f" ({change.percent:+}%)"
-            difference = f"{change.difference:+,}{percent}"
-            line = _ROW_OF_TWO.format(project_id, f"{counts.total:,}", f"{change.earlier:,}", difference)
+    def _table_lines(self, result: CountResult, top: int) -> Iterator[str]:
+        project, total = cast("Project", result.target), result.total_count
+        shown = "failed" if total is None else f"{total:,}"
+        line = _ROW.format(project.id, shown) + ("" if result.error is None else f"  {type(result.error).__name__}")
         space = max(_LEAST_NAME, (self._width or 1_000) - len(line) - 2)
-        return f"{line}  {shortened(project['project_name'] or '', space)}".rstrip()
+        yield f"{line}  {shortened(project.name or '', space)}".rstrip()
+        if result.parts:
+            counts = [(str(label), count) for label, count in _counts(result).items()]
+            yield chart(counts, self._width, total=total, top=top)
 
 
-def _labels(record: _Record) -> list[str]:
-    """The labels of a record, one for each dimension."""
-    label = record["label"]
-    if label is None:
-        return []
-    return [str(each) for each in cast("tuple[object, ...]", label)] if isinstance(label, tuple) else [str(label)]
+def _counts(result: CountResult) -> dict[Any, int | None]:
+    """The count of each label; None if it failed."""
+    return {label: count if isinstance(count, int) else None for label, count in (result.parts or {}).items()}
+
+
+def _records(result: CountResult) -> Iterator[_Record]:
+    """A record for each label, or one for the whole."""
+    project = cast("Project", result.target)
+    named = {"project_id": project.id, "project_name": project.name}
+    own = {None: result.total_count if result.error is None else result.error}
+    for label, count in (result.parts or own).items():
+        record = named if label is None else {**named, "label": str(label)}
+        yield {**record, "error" if isinstance(count, GalileoError) else "total_count": count}
 
 
 def _json(record: _Record) -> str:
-    error, labels = record["error"], _labels(record)
+    error = record.get("error")
     shown = error and {"type": type(error).__name__, "message": printable(error.message)}
-    label = {"label": labels[0]} if len(labels) == 1 else {"label": None, "labels": labels or None}
-    return _json_line(record | label | {"error": shown})
+    return _json_line(record | {"error": shown})
 
 
 def _json_line(record: _Record) -> str:
@@ -174,9 +151,9 @@ def _json_line(record: _Record) -> str:
 
 
 def _csv(record: _Record, columns: list[str]) -> str:
-    error = record["error"]
+    error = record.get("error")
     shown = error and " ".join(f"{type(error).__name__}: {printable(error.message)}".split())
-    return _csv_line(record | dict(zip(["label", "label2"], _labels(record), strict=False)) | {"error": shown}, columns)
+    return _csv_line(record | {"error": shown}, columns)
 
 
 def _csv_line(record: _Record, columns: list[str]) -> str:
@@ -202,12 +179,12 @@ def _place(error: GalileoError) -> str:
     query = error.query
     if query is None:
         return ""
-    label = "" if query.tag is None else f" {label_text(query.tag)}"
-    return f"{_project_of(query)}{label}: "
+    label = "" if query.tag is None else f" {query.tag}"
+    return f"{_named(query.project_id, query.project_name)}{label}: "
 
 
-def _project_of(query: Counted) -> str:
-    return query.project_id if query.project_name is None else f"{query.project_id} {shortened(query.project_name)}"
+def _named(project_id: str, name: str | None) -> str:
+    return project_id if name is None else f"{project_id} {shortened(name)}"
 
 
 def failure(error: GalileoError) -> str:
@@ -226,21 +203,20 @@ class Tally:
 
     own: Filter
     """The user's own filter."""
-    file: TextIO | None
-    """Where all failures are written, as JSON lines."""
     projects: int | None = None
     """How many projects there are; None if that isn't known."""
-    requests: int = 0
+    counts: int = 0
+    """How many counts were made: the wholes, the parts, and those without the filter."""
     counted: int = 0
     """The projects whose counts all succeeded."""
     failed: int = 0
     """The other projects."""
     sessions: int = 0
-    """The sessions, each counted once."""
+    """The sessions of the projects that were counted, each once."""
     unfiltered: int = 0
     """The sessions without the filter."""
-    zeros: list[str] = Factory(list[str])
-    """The ids of the projects, as long as all of them count 0."""
+    ids: list[str] = Factory(list[str])
+    """The ids of the projects."""
     is_unchecked: bool = False
     """Whether no project has columns to check the filter against."""
     overlaps: bool = False
@@ -249,30 +225,34 @@ class Tally:
     """The first failure, as one line."""
     _misfits: int = 0
     _last: str = ""
-    _lines: list[str] = Factory(list[str])
     _kinds: Counter[_Kind] = Factory(Counter[_Kind])
     _examples: list[str] = Factory(list[str])
     _drawings: set[str] = Factory(set[str])
 
-    def add(self, counts: ProjectCounts) -> None:
-        """Adds the counts of a project."""
-        self.requests += len([result for result in counts.results.values() if result.attempts])
-        for error in counts.errors:
+    def add(self, result: CountResult) -> None:
+        """Adds the result of a project."""
+        project = cast("Project", result.target)
+        for error in result.errors:
             self._add_error(error)
-        if counts.errors:
+        if result.errors:
             self.failed += 1
         else:
             self.counted += 1
-        self.sessions += counts.total or 0
-        self.unfiltered += counts.unfiltered or 0
-        self.overlaps = not counts.breakdown.disjoint
-        query = counts.whole.query
-        self._last = shortened(str(counts.whole.target)) if query is None else _project_of(query)
-        if query is not None and not self.sessions:
-            self.zeros.append(query.project_id)
+        self.sessions += result.total_count or 0
+        self._last = _named(project.id, project.name)
+        self.ids.append(project.id)
+
+    def add_unfiltered(self, report: CountReport) -> None:
+        """Adds the counts of the same projects without the filter. A share of what failed can't be judged."""
+        self.counts += report.progress.done
+        self.unfiltered = report.total
+        for error in report.errors:
+            self._add_error(error)
+        self.counted -= len(report.errors)
+        self.failed += len(report.errors)
 
     def _add_error(self, error: GalileoError) -> None:
-        self.write(error)
+        reword(error, self.own)
         self.first = self.first or _one_line(error)
         if isinstance(error, FilterCheckError) and any(issue.type != "no_columns" for issue in error.issues):
             self._misfits += 1
@@ -286,20 +266,6 @@ class Tally:
                 self._drawings.add(drawing)
                 text = f"{text}\n{drawing}"
             self._examples.append(text)
-
-    def write(self, error: GalileoError) -> None:
-        """Rewords an error, and keeps it for the file."""
-        reword(error, self.own)
-        if self.file is not None:
-            query = error.query
-            about = {"project_id": query and query.project_id, "label": query and query.tag}
-            self._lines.append(f"{_json(about | {'error': error})}\n")
-
-    def save(self) -> None:
-        """Writes the file, if there is one."""
-        if self.file is not None:
-            self.file.writelines(self._lines)
-            self.file.flush()  # click would close it without a word if the disk is full
 
     @property
     def fits_none(self) -> bool:
@@ -332,16 +298,15 @@ class Tally:
         lines = list(self._examples)
         for (kind, _), number in self._kinds.items():
             if number > _EXAMPLES:
-                more = f"{number - _EXAMPLES:,} more counts failed with {kind.__name__}"
-                lines.append(f"{more}; --errors FILE writes all of them")
+                lines.append(f"{number - _EXAMPLES:,} more counts failed with {kind.__name__}")
         return lines
 
     def __str__(self) -> str:
         projects = some(self.counted, "project")
         if self.projects is not None and self.projects != self.counted:
             projects = f"{self.counted:,} of {some(self.projects, 'project')}"
-        has_several = self.requests > self.counted + self.failed
-        requests = f" ({some(self.requests, 'request')})" if has_several else ""
+        has_several = self.counts > self.counted + self.failed
+        requests = f" ({some(self.counts, 'request')})" if has_several else ""
         failed = f", {self.failed:,} failed" if self.failed else ""
         return f"{projects} counted{requests}{failed}, {some(self.sessions, 'session')}"
 

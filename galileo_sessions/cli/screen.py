@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from galileo_sessions.client.stream import CountStream
+from galileo_sessions.client import results
 from galileo_sessions.display import printable
 
 T = TypeVar("T")
@@ -27,13 +27,14 @@ _INTERVAL = 0.02  # seconds; writing each line by itself would cost as much as t
 
 class Screen:
     """
-    Writes lines to stdout without blocking the event loop, and shows the progress of a stream.
+    Writes lines to stdout without blocking the event loop, and shows the progress of a fan-out.
 
     If stderr is a terminal, a bar at its bottom shows the progress, unless `quiet` is set.
     """
 
-    def __init__(self, stream: CountStream, *, quiet: bool = False) -> None:
-        self._stream = stream
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.progress: Callable[[], results.Progress | None] = lambda: None
+        """Returns the progress to show."""
         self._lines: list[str] = []
         self._ended = False
         self._on_terminal = sys.stdout.isatty()  # then one console draws the lines and the bar
@@ -75,8 +76,10 @@ class Screen:
             self._writing.result()
 
     def show_progress(self) -> None:
-        """Updates the bar to the stream's progress."""
-        progress = self._stream.progress
+        """Updates the bar."""
+        progress = self.progress()
+        if progress is None:
+            return
         done = f"{progress.done:,}" + ("" if progress.total is None else f" of {progress.total:,}")
         left = f"{timedelta(seconds=ceil(progress.remaining))} left, " if progress.remaining else ""
         rate = f"{progress.done / (progress.elapsed or 1):,.0f} a second, {left}"

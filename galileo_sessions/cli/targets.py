@@ -1,41 +1,33 @@
-"""Which projects are counted: ids and names, as arguments, in a file or in a pipe."""
+"""Which projects are counted: ids and names, as arguments or in a file."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
-from functools import partial
 from itertools import islice
 from typing import BinaryIO, TypeAlias
 
 import click
-from attrs import Factory, define, evolve
+from attrs import Factory, define
 
 from galileo_sessions.cli.options import Refused, named
-from galileo_sessions.cli.screen import in_thread
-from galileo_sessions.client.breakdown import WHOLE, Breakdown
+from galileo_sessions.client.budget import Budget
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.columns import first_columns
 from galileo_sessions.client.projects import Project, find_project
 from galileo_sessions.client.query import ANY_PROJECT, CountQuery
-from galileo_sessions.client.results import CountResult, ProjectCounts
 from galileo_sessions.display import brief, printable
 from galileo_sessions.errors import GalileoError, ProjectLookupError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.values import UUID_TEXT
 
-Source: TypeAlias = dict[str, str] | BinaryIO | None
-"""Ids and names, each with its place, such as `ids.txt, line 3: `; or a pipe of them; or None for all projects."""
-
-Targets: TypeAlias = list[Project] | AsyncIterator[Project | str]
-"""The projects, if they are known at once; or those of a pipe, where a line that isn't a project stays text."""
+Source: TypeAlias = dict[str, str] | None
+"""Ids and names, each with its place, such as `ids.txt, line 3: `; or None for all projects."""
 
 PROJECT_ENV = "GALILEO_PROJECT_ID"
 
-_CHUNK = 65_536  # bytes of a pipe
 _EXAMPLES = 3  # of names that aren't found
 
 
@@ -58,7 +50,7 @@ def read_source(projects: tuple[str, ...], file: BinaryIO | None, query: CountQu
     elif "-" in projects:
         raise click.UsageError("- reads the projects from stdin. It must stand alone.")
     if file is not None:
-        return _read_file(file) if file.seekable() else file
+        return _read_file(file)
     if query.project_id != ANY_PROJECT:
         projects = projects or (query.project_id,)
     return read_projects(projects, "PROJECT, --projects-from FILE (- is stdin) or --all,")
@@ -90,20 +82,6 @@ def _read_file(file: BinaryIO) -> dict[str, str]:
     return {text: f"{file.name}, line {number}: " for number, text in texts.items() if text}
 
 
-async def _read_pipe(pipe: BinaryIO) -> AsyncIterator[tuple[str, str]]:
-    number, rest = 0, b""
-    while True:
-        chunk = await in_thread(partial(os.read, pipe.fileno(), _CHUNK))
-        *lines, rest = (rest + (chunk or b"\n")).split(b"\n")
-        for line in lines:
-            number += 1
-            text = _uncommented(line.decode("utf-8-sig", "backslashreplace"))
-            if text:
-                yield text, f"line {number}: "
-        if not chunk:
-            return
-
-
 def _uncommented(line: str) -> str:
     """The line without a comment, which only follows nothing or an id, because a name can contain a #."""
     text = line.strip()
@@ -116,20 +94,12 @@ class Finder:
     """Finds projects by id or name. All projects are listed once, as soon as something isn't an id."""
 
     galileo: GalileoSessions
-    deadline: float | None = None
-    """When the command ends, as the event loop's time."""
-    fail_fast: bool = False
-    """Whether a line of a pipe that isn't a project ends it."""
+    budget: Budget = Factory(Budget)
     named: bool = False
-    """Whether the names of projects are known, from the first one on."""
+    """Whether the names of projects are known."""
     _is_listed: bool = False
     _by_id: dict[str, Project] = Factory(dict[str, Project])
     _by_name: dict[str, list[Project]] = Factory(lambda: defaultdict[str, list[Project]](list))
-    _problems: dict[str, ProjectLookupError] = Factory(dict[str, ProjectLookupError])
-
-    def left(self) -> float | None:
-        """The seconds that are left until the deadline."""
-        return None if self.deadline is None else max(0.001, self.deadline - asyncio.get_running_loop().time())
 
     async def find(self, text: str, place: str = "") -> Project:
         """
@@ -151,7 +121,7 @@ class Finder:
 
     async def _list(self, text: str) -> None:
         try:
-            async for project in self.galileo.projects(timeout=self.left()):
+            async for project in self.galileo.projects(timeout=self.budget.left()):
                 self._by_id[project.id] = project
                 self._by_name[(project.name or "").strip()].append(project)
         except GalileoError as error:
@@ -160,24 +130,17 @@ class Finder:
             raise
         self._is_listed = True
 
-    async def targets(self, source: Source, *, at_once: bool) -> Targets:
+    async def projects(self, source: Source) -> list[Project] | AsyncIterator[Project]:
         """
-        The projects of a source, without duplicates.
-
-        Args:
-            source: Where they come from.
-            at_once: Whether all projects are listed before the first is counted.
+        The projects of a source, without duplicates; all projects of the service as they are listed.
 
         Raises:
-            Refused: if some that were given as arguments or in a file can't be found. It names three of them.
+            Refused: if some can't be found. It names three of them.
             GalileoError: if the projects can't be listed.
         """
         if source is None:
             self.named = True
-            projects = self.galileo.projects(timeout=self.left())
-            return [project async for project in projects] if at_once else projects
-        if not isinstance(source, dict):
-            return self._pulled(source)
+            return self.galileo.projects(timeout=self.budget.left())
         name = next((text for text in source if UUID_TEXT.fullmatch(text) is None), None)
         if name is not None:
             await self._list(name)
@@ -196,42 +159,16 @@ class Finder:
         found = [await self.find(text) for text in source]
         return [*{project.id: project for project in found}.values()]
 
-    async def columns(self, targets: Targets, **scope: str | None) -> ColumnCatalog | None:
-        """The columns of the first project that has sessions; None if the projects come from a pipe."""
-        if not isinstance(targets, list):
-            return None
+    async def columns(self, projects: list[Project], **scope: str | None) -> ColumnCatalog:
+        """The columns of the first project that has sessions."""
 
         async def columns(query: CountQuery, _: float) -> ColumnCatalog:
-            return await self.galileo.columns(query.project_id, timeout=self.left(), **scope)
+            return await self.galileo.columns(query.project_id, timeout=self.budget.left(), **scope)
 
-        _, catalog = await first_columns(columns, map(CountQuery, targets))
+        _, catalog = await first_columns(columns, map(CountQuery, projects))
         return catalog
 
     async def are_empty(self, project_ids: list[str]) -> bool:
         """Whether no project has a session. Then it has no columns either, and its filter can't be checked."""
-        everything = await self.galileo.count_all(project_ids, check=False, fail_fast=True, timeout=self.left())
+        everything = await self.galileo.count_all(project_ids, check=False, fail_fast=True, timeout=self.budget.left())
         return not everything.total
-
-    async def _pulled(self, pipe: BinaryIO) -> AsyncIterator[Project | str]:
-        """The projects of a pipe; a line that isn't one stays text, which fails."""
-        seen: set[str] = set()
-        async for text, place in _read_pipe(pipe):
-            target: Project | str = text
-            try:
-                target = await self.find(text, place)
-            except ProjectLookupError as error:
-                if self.fail_fast:
-                    raise
-                self._problems.setdefault(text, error)
-            if not seen:
-                self.named = self._is_listed
-            key = target.id if isinstance(target, Project) else target
-            if key not in seen:
-                seen.add(key)
-                yield target
-
-    def counts_of(self, result: CountResult, breakdown: Breakdown) -> ProjectCounts:
-        """The counts of a target; for a line of a pipe that isn't a project, they have the reason."""
-        if result.query is None:
-            result = evolve(result, error=self._problems[str(result.target)], parts=None)
-        return result.parts or ProjectCounts(breakdown, {WHOLE: result})

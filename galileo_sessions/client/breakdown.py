@@ -1,61 +1,36 @@
 """
-What is counted in each project: the whole, and its parts in one or two dimensions.
+Counts by day, bin or value: the query of the whole and those of its parts, and their results put together.
 
-The whole comes first. Its parts follow if it isn't 0, and so do the cells of a part, so a project without a session
-costs one request. A rest costs none: it is the whole minus the parts.
+A project without a session has no parts to count. A rest costs no request: it is the whole minus the parts.
 """
 
-from collections.abc import Mapping
-from typing import Any, Self, TypeAlias, cast
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self, cast
 
-from attrs import Factory, evolve, frozen
+from attrs import evolve, frozen
 
-from galileo_sessions.client.projects import ProjectId
-from galileo_sessions.client.query import CountQuery, narrowed
+from galileo_sessions.client.query import CountQuery, query_of
+from galileo_sessions.client.results import CountReport, CountResult
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterTypeError, GalileoError
 from galileo_sessions.filters.nodes import Filter, all_of
 from galileo_sessions.filters.partitions import Partition
 
-Key: TypeAlias = tuple[Any, ...]
-"""The labels of a part, one for each dimension; `WHOLE`, `PREVIOUS` or `UNFILTERED`."""
-WHOLE: Key = ()
-PREVIOUS: Key = ("the whole in the period before", WHOLE)
-UNFILTERED: Key = ("the whole without the filter", WHOLE)
-ALL = ...
-"""In a key, it stands for all labels of the first dimension."""
-
 
 @frozen
 class Breakdown:
-    """The queries for a project, and the order in which they are sent."""
+    """The queries of a partition: templates, which lack the project."""
 
-    queries: dict[Key, CountQuery]
-    first: tuple[Key, ...] = (WHOLE,)
-    """The queries that are sent at once."""
-    following: dict[Key, tuple[Key, ...]] = Factory(dict[Key, tuple[Key, ...]])
-    """The queries that are sent if the count of a key isn't 0."""
-    dimensions: tuple[Partition, ...] = ()
-
-    @property
-    def disjoint(self) -> bool:
-        """Whether no session is in two parts."""
-        return all(dimension.disjoint for dimension in self.dimensions)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether only the whole is counted."""
-        return len(self.queries) == 1 and not self.dimensions
+    partition: Partition
+    whole: CountQuery
+    parts: tuple[CountQuery, ...]
+    """One for each label, which is its tag."""
 
     @classmethod
-    def by(cls, template: CountQuery, partition: Mapping[Any, Filter], *, at_once: bool = False) -> Self:
+    def of(cls, template: CountQuery, partition: Mapping[Any, Filter]) -> Self:
         """
-        The whole and the parts of a partition.
-
-        Args:
-            template: The query for the whole, apart from what all parts have in common.
-            partition: The parts.
-            at_once: Whether the parts are sent with the whole, and don't wait for its count.
+        The breakdown of what a template counts.
 
         Raises:
             FilterTypeError: if `partition` isn't a mapping of label to filter.
@@ -66,47 +41,71 @@ class Breakdown:
                 'Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
             )
         made = partition if isinstance(partition, Partition) else Partition({**partition})
-        dimensions = made.dimensions or (made,)
-        rows, columns = dimensions[0], dimensions[1:]
-        following: dict[Key, tuple[Key, ...]] = {WHOLE: tuple([(label,) for label in rows])}
-        wheres: dict[Key, Filter] = {WHOLE: made.whole, **{(label,): part for label, part in rows.items()}}
-        for column in columns:
-            following |= {row: tuple([(*row, label) for label in column]) for row in following[WHOLE]}
-            wheres |= cast("dict[Key, Filter]", dict(made))
-            if rows.rest is not None:
-                totals: dict[Key, Filter] = {(ALL, label): part for label, part in column.items()}
-                following[WHOLE] += tuple(totals)
-                wheres |= totals
-        queries: dict[Key, CountQuery] = {}
-        for key, part in wheres.items():
-            labels = tuple(["total" if label is ALL else label for label in key])
-            tag = labels[0] if len(labels) == 1 else labels or None
+
+        def narrowed_to(part: Filter, tag: Any = None) -> CountQuery:
             where = all_of([template.where, *template.filters, part])
-            queries[key] = evolve(template, where=where, filters=(), tag=tag)
-        first = (WHOLE, *following.pop(WHOLE)) if at_once else (WHOLE,)
-        return cls(queries, first, following, dimensions)
+            return evolve(template, where=where, filters=(), tag=tag)
 
-    def along_with(self, key: Key, query: CountQuery) -> Self:
-        """The same breakdown with one more query, which is sent with the whole."""
-        return evolve(self, queries={**self.queries, key: query}, first=(*self.first, key))
+        parts = tuple([narrowed_to(part, label) for label, part in made.items()])
+        return cls(made, narrowed_to(made.whole), parts)
 
-    def query(self, key: Key, target: CountQuery | ProjectId) -> CountQuery:
-        """
-        The query of a key for a target.
+    def result(self, whole: CountResult, parts: Sequence[CountResult]) -> CountResult:
+        """The result of a target. It has an error if one of its counts has."""
+        labels = dict.fromkeys(self.partition, 0) if whole.error is None else {}
+        counts: dict[Any, int | GalileoError] = dict(labels)
+        for label, part in zip(self.partition, parts, strict=False):
+            counts[label] = part.unwrap() if part.error is None else part.error
+        error = next((each.error for each in (whole, *parts) if each.error is not None), None)
+        total = whole.total_count
+        if error is None and total is not None:
+            known = sum(cast("dict[Any, int]", counts).values())
+            if self.partition.rest is not None:
+                counts[self.partition.rest] = max(0, total - known)  # sessions can arrive between the requests
+            if self.partition.disjoint:
+                total = max(total, known)
+        return evolve(
+            whole,
+            total_count=total if error is None else None,
+            error=error,
+            attempts=tuple([attempt for each in (whole, *parts) for attempt in each.attempts]),
+            elapsed=sum([each.elapsed for each in (whole, *parts)]),
+            parts=counts,
+        )
 
-        Raises:
-            ConfigurationError: if the target isn't a project, or if its scope is another one.
-            FilterError: if the combined filter can't be sent.
-        """
-        template = self.queries[key]
-        if not isinstance(target, CountQuery):
-            return template.for_project(target)
-        return narrowed(target, template, template.tag)
+    def report(self, wholes: CountReport, parts: CountReport | None) -> CountReport:
+        """The report of both passes, or of the first one. A target lacks a result if not all its parts have one."""
+        groups: dict[int, list[CountResult]] = defaultdict(list)
+        for part in parts.results if parts is not None else ():
+            groups[part.index // len(self.parts)].append(part)
+        place = 0
+        results: list[CountResult] = []
+        for whole in wholes.results:
+            group: list[CountResult] = []
+            if whole.total_count:
+                group = groups[place]
+                place += 1
+                if len(group) < len(self.parts):
+                    continue
+            results.append(self.result(whole, group))
+        return CountReport(tuple(results), wholes.progress if parts is None else parts.progress.after(wholes.progress))
 
-    def takes(self, target: CountQuery | ProjectId) -> bool:
-        """Whether a target can be counted."""
-        try:
-            _ = self.query(WHOLE, target)
-        except GalileoError:
-            return False
-        return True
+
+@frozen
+class PartQueries:
+    """The queries of the parts of all wholes that aren't 0, made one by one as they are sent."""
+
+    wholes: tuple[CountResult, ...]
+    parts: tuple[CountQuery, ...]
+
+    @classmethod
+    def of(cls, report: CountReport, breakdown: Breakdown) -> Self:
+        """The queries of the second pass."""
+        return cls(tuple([whole for whole in report.results if whole.total_count]), breakdown.parts)
+
+    def __len__(self) -> int:
+        return len(self.wholes) * len(self.parts)
+
+    def __iter__(self) -> Iterator[CountQuery]:
+        for whole in self.wholes:
+            for part in self.parts:
+                yield query_of(part, whole.target)

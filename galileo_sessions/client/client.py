@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import partial
-from typing import Any, NoReturn, Self, TypeAlias, TypedDict, Unpack, cast, overload
+from typing import Any, NoReturn, Self, TypeAlias, TypedDict, Unpack, cast
 from uuid import UUID
 
 import aiohttp
@@ -17,15 +15,16 @@ from attrs import evolve
 from galileo_sessions.client.address import base_url as resolve_base_url
 from galileo_sessions.client.address import proxy_of
 from galileo_sessions.client.auth import ApiKeyAuth, Authentication, Credentials, Headers, find_credentials
-from galileo_sessions.client.breakdown import WHOLE, Breakdown
+from galileo_sessions.client.breakdown import Breakdown, PartQueries
+from galileo_sessions.client.budget import Budget
 from galileo_sessions.client.columns import ColumnChecks, Zeros
 from galileo_sessions.client.explanation import Explanation, Plan
 from galileo_sessions.client.flow.queue import Queue
-from galileo_sessions.client.projects import Project, ProjectId, as_uuid, find_project
-from galileo_sessions.client.query import ANY_PROJECT, CountQuery, build_query, columns_body, query_for
-from galileo_sessions.client.request import Count, Requester, logger
-from galileo_sessions.client.responses import COLUMNS, projects_page
-from galileo_sessions.client.results import CountReport, CountsBy, CountsTable, OnProgress
+from galileo_sessions.client.projects import Project, ProjectId, find_project
+from galileo_sessions.client.query import ANY_PROJECT, SCOPE, CountQuery, build_query, columns_body, query_for, query_of
+from galileo_sessions.client.request import Requester, logger
+from galileo_sessions.client.responses import COLUMNS, COUNT, projects_page
+from galileo_sessions.client.results import CountReport, CountsBy, OnProgress, Progress
 from galileo_sessions.client.secret import Secret, flat
 from galileo_sessions.client.settings import (
     Limits,
@@ -39,13 +38,10 @@ from galileo_sessions.client.settings import (
 from galileo_sessions.client.stream import CountStream, Targets, report_of
 from galileo_sessions.client.transport import SSL, Transport
 from galileo_sessions.display import brief
-from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError
+from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
-from galileo_sessions.filters.values import Several
 
-Projects: TypeAlias = Several[ProjectId] | AbstractSet[ProjectId] | AsyncIterable[ProjectId]
-"""Several projects. The type can't be Iterable, because a single `str` is iterable, too."""
 Parts: TypeAlias = Mapping[Any, Filter]
 
 _NO_SCOPE = (None, None, None)
@@ -68,7 +64,6 @@ class CountAllOptions(CountByOptions, total=False):
 
     filters: Iterable[Filter]
     fail_fast: bool
-    by: Parts | None
 
 
 class GalileoSessions:
@@ -143,6 +138,7 @@ class GalileoSessions:
         )
         self._checks = ColumnChecks(self._requester)
         self._check = check
+        self._budget_without_timeout = Budget.single(None, retry.patience)
         self._last_where: Filter | None = None
         self._last_query = CountQuery(ANY_PROJECT)
 
@@ -185,7 +181,7 @@ class GalileoSessions:
             DeadlineExceededError: if `timeout` ran out.
             DecodeError: if the answer isn't a count.
         """
-        count, deadline = self._counter(check), _deadline(timeout)
+        checked, budget = self._is_checked(check), self._budget(timeout)
         scope = (log_stream_id, experiment_id, metrics_testing_id)
         if isinstance(project_id, CountQuery):
             query = query_for(project_id, where, filters, *scope)
@@ -195,11 +191,13 @@ class GalileoSessions:
             query = build_query(project_id, where, filters, *scope)
             if scope == _NO_SCOPE and not query.filters:
                 self._last_where, self._last_query = where, query
-        total, _ = await count(query, deadline, True)
+        if checked:
+            await self._checks.check(query, budget)
+        total, _ = await self._requester.send(COUNT, query, query.body, budget)
         if not total and check is self._check is None:
             zeros = Zeros()
             zeros.add(query, total)
-            await self._checks.warn_of(zeros, deadline)
+            await self._checks.warn_of(zeros, budget)
         return total
 
     async def columns(
@@ -232,7 +230,7 @@ class GalileoSessions:
         """
         query = build_query(project_id, None, (), log_stream_id, experiment_id, metrics_testing_id)
         body = columns_body(query, start_time, end_time)
-        catalog, _ = await self._requester.send(COLUMNS, query, body, _deadline(timeout))
+        catalog, _ = await self._requester.send(COLUMNS, query, body, self._budget(timeout))
         return catalog
 
     async def explain(
@@ -265,10 +263,9 @@ class GalileoSessions:
             GalileoError: as `count` does, except that a count that fails is shown at its node.
         """
         query = query_for(project_id, where, filters, log_stream_id, experiment_id, metrics_testing_id)
-        plan, deadline = Plan.of(query), _deadline(timeout)
-        issues = await self._checks.issues(query, deadline)
-        left = None if deadline is None else max(0.001, deadline - asyncio.get_running_loop().time())
-        report = await self.count_all(plan.targets(), timeout=left, check=False)
+        plan, budget = Plan.of(query), self._budget(timeout)
+        issues = await self._checks.issues(query, budget)
+        report = await self.count_all(plan.targets(), timeout=budget.left(), check=False)
         return plan.explanation(report.results, issues)
 
     def count_many(
@@ -276,7 +273,6 @@ class GalileoSessions:
         targets: Targets,
         where: Filter | None = None,
         *,
-        by: Parts | Breakdown | None = None,
         filters: Iterable[Filter] = (),
         log_stream_id: UUID | str | None = None,
         experiment_id: UUID | str | None = None,
@@ -297,7 +293,6 @@ class GalileoSessions:
                 Up to twice `concurrency` targets are pulled before their results are taken.
             where: The filter for each target; a `CountQuery` keeps its own as well.
                 The same is true of `filters` and the ids of the scope.
-            by: A partition, as in `count_by`: each result then has the counts of its parts as `counts_by`.
             filters: The API's flat list of leaves, instead of `where`.
             log_stream_id: Count only in this log stream.
             experiment_id: Count only in this experiment.
@@ -318,30 +313,24 @@ class GalileoSessions:
             ConfigurationError: if an argument is invalid.
             FilterError: if the filter can't be sent.
         """
-        if isinstance(targets, str | bytes) or not isinstance(targets, Iterable | AsyncIterable):
-            hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
-            raise ConfigurationError(
-                f"targets must be a list of ids or queries, got {brief(cast('object', targets))}. {hint}"
-            )
-        check_concurrency(concurrency)
-        check_arguments(on_progress=on_progress, ordered=ordered, fail_fast=fail_fast)
-        template = build_query(ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id)
-        breakdown = Breakdown({WHOLE: template}) if by is None else by
-        return CountStream(
-            targets,
-            breakdown if isinstance(breakdown, Breakdown) else Breakdown.by(template, breakdown),
-            count=self._counter(check),
-            queue=self._requester.queue,
-            concurrency=concurrency or self._concurrency,
+        return self._stream(
+            _checked(targets),
+            build_query(ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id),
+            concurrency=concurrency,
             ordered=ordered,
             fail_fast=fail_fast,
-            timeout=None if timeout is None else as_seconds(timeout),
+            timeout=timeout,
             on_progress=on_progress,
-            checks=self._checks if check is self._check is None else None,
+            check=check,
         )
 
     async def count_all(
-        self, targets: Targets, where: Filter | None = None, **options: Unpack[CountAllOptions]
+        self,
+        targets: Targets,
+        where: Filter | None = None,
+        *,
+        by: Parts | None = None,
+        **options: Unpack[CountAllOptions],
     ) -> CountReport:
         """
         Counts like `count_many`, and returns all results in the order of the targets.
@@ -349,75 +338,72 @@ class GalileoSessions:
         Args:
             targets: Ids, `Project` or `CountQuery` objects.
             where: The filter for each target.
-            options: `by`, `filters`, `log_stream_id`, `experiment_id`, `metrics_testing_id`, `concurrency`,
-                `fail_fast`, `timeout`, `on_progress` and `check`, as in `count_many`.
+            by: A partition, as in `count_by`. All wholes are counted first, and then the parts of those that aren't 0:
+                a project without sessions costs one request. Each result has the counts of its parts as `counts_by`.
+            options: `filters`, `log_stream_id`, `experiment_id`, `metrics_testing_id`, `concurrency`, `fail_fast`,
+                `timeout`, `on_progress` and `check`, as in `count_many`.
 
         Raises:
             GalileoError: as a stream does; errors of single targets are in the report. The exception's `report` has
                 the results until then.
+            FilterError: before a request, if the partition isn't a mapping of label to filter.
         """
-        return await report_of(self.count_many(targets, where, **options))
+        if by is None:
+            return await report_of(self.count_many(targets, where, **options))
+        targets, rest = _checked(targets), cast("dict[str, Any]", options)
+        breakdown = Breakdown.of(_template(where, rest), by)
+        on_progress: OnProgress | None = rest.get("on_progress")
+        wholes: CountReport | None = None
+        try:
+            stream = self._stream(targets, breakdown.whole, **rest)
+            wholes = await report_of(stream)
+            so_far = wholes.progress
 
-    @overload
+            def tell(progress: Progress) -> None:
+                if on_progress is not None:
+                    _ = on_progress(progress.after(so_far))
+
+            rest |= {"budget": stream.budget, "on_progress": on_progress and tell}
+            parts = await report_of(self._stream(PartQueries.of(wholes, breakdown), **rest))
+        except GalileoError as error:
+            if isinstance(error.report, CountReport):
+                error.report = breakdown.report(wholes or error.report, error.report if wholes else None)
+            raise
+        return breakdown.report(wholes, parts)
+
     async def count_by(
         self,
         project_id: ProjectId | CountQuery,
         partition: Parts,
         where: Filter | None = None,
         **options: Unpack[CountByOptions],
-    ) -> CountsBy: ...
-    @overload
-    async def count_by(
-        self, project_id: Projects, partition: Parts, where: Filter | None = None, **options: Unpack[CountByOptions]
-    ) -> CountsTable: ...
-    async def count_by(
-        self,
-        project_id: ProjectId | CountQuery | Projects,
-        partition: Parts,
-        where: Filter | None = None,
-        **options: Unpack[CountByOptions],
-    ) -> CountsBy | CountsTable:
+    ) -> CountsBy:
         """
-        Counts by day, bin or value: one count for each label of a partition, and one for the whole, many at once.
+        Counts by day, bin or value: one count for each label of a partition, and one for the whole, all at once.
 
         The whole is all sessions that satisfy `where`, or, for parts of a date without a rest, those in the period.
-        For several projects, the whole is counted first: one without sessions costs one request. So do the cells of
-        a part in two dimensions. A project given twice is counted once.
 
         Args:
-            project_id: The project, or a `CountQuery`, whose own filter and scope apply as well; or several projects,
-                in a list, a tuple, a set or an asynchronous iterable.
+            project_id: The project, or a `CountQuery`, whose own filter and scope apply as well. For several projects,
+                write `count_all(projects, where, by=partition)`.
             partition: A mapping of label to filter. Columns make them, such as
-                `Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")`. `days * complete` has two
-                dimensions; its labels are pairs.
+                `Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")`.
             where: A filter that applies to all labels.
             options: `log_stream_id`, `experiment_id`, `metrics_testing_id`, `concurrency`, `timeout`, `on_progress`
                 and `check`, as in `count_all`.
 
-        Returns:
-            `CountsBy`, a mapping of label to count. For several projects, `CountsTable`, a mapping of project to
-            `CountsBy`; it lacks the projects that failed, but has their errors.
-
         Raises:
-            GalileoError: for one project, the first error of a count; the other counts are cancelled. For several
-                projects, what `count_all` raises.
+            GalileoError: the first error of a count; the other counts are cancelled.
             FilterError: before a request, if the partition isn't a mapping of label to filter.
         """
-        is_single = isinstance(project_id, str) or not isinstance(project_id, Iterable | AsyncIterable)
-        ids = (
-            options.pop("log_stream_id", None),
-            options.pop("experiment_id", None),
-            options.pop("metrics_testing_id", None),
-        )
-        breakdown = Breakdown.by(build_query(ANY_PROJECT, where, (), *ids), partition, at_once=is_single)
-        targets = [project_id] if is_single else _each_once(cast("Projects", project_id))
-        stream = self.count_many(cast("Targets", targets), by=breakdown, fail_fast=is_single, **options)
-        report = await report_of(stream)
-        counted = [result.counts_by for result in report.results if result.ok]
-        if is_single:
-            return counted[0]
-        errors = [error for result in report.results for error in result.errors]
-        return CountsTable({counts.project_id: counts for counts in counted}, tuple(errors))
+        if isinstance(project_id, Iterable | AsyncIterable) and not isinstance(project_id, str):
+            hint = "For several projects write count_all(projects, where, by=partition)"
+            raise ConfigurationError(f"count_by counts one project, got {brief(project_id)}. {hint}")
+        rest = cast("dict[str, Any]", options)
+        breakdown = Breakdown.of(_template(where, rest), partition)
+        queries = [query_of(each, project_id) for each in (breakdown.whole, *breakdown.parts)]
+        report = await report_of(self._stream(queries, fail_fast=True, **rest))
+        return breakdown.result(report.results[0], report.results[1:]).counts_by
 
     async def projects(
         self,
@@ -436,11 +422,11 @@ class GalileoSessions:
         Raises:
             GalileoError: as `count` does.
         """
-        deadline = _deadline(timeout)
+        budget = self._budget(timeout)
         seen: set[str] = set()  # a project that is created meanwhile shifts the pages
         token: int | None = 0
         while token is not None:
-            page, _ = await self._requester.send(projects_page(token), None, b"{}", deadline)
+            page, _ = await self._requester.send(projects_page(token), None, b"{}", budget)
             for project in page.projects:
                 if project.id not in seen:
                     seen.add(project.id)
@@ -494,32 +480,55 @@ class GalileoSessions:
         if transport is not None and transport.abandon():
             _warn(f"unclosed {self!r}; write `async with`, or await its close()", ResourceWarning, source=self)
 
-    def _counter(self, check: bool | None) -> Count:
+    def _stream(
+        self,
+        targets: Targets,
+        template: CountQuery = CountQuery(ANY_PROJECT),  # noqa: B008  # frozen
+        *,
+        concurrency: int | None = None,
+        ordered: bool = False,
+        fail_fast: bool = False,
+        timeout: Seconds | None = None,
+        on_progress: OnProgress | None = None,
+        check: bool | None = None,
+        budget: Budget | None = None,
+    ) -> CountStream:
+        check_concurrency(concurrency)
+        check_arguments(on_progress=on_progress, ordered=ordered, fail_fast=fail_fast)
+        return CountStream(
+            targets,
+            template,
+            requester=self._requester,
+            checks=self._checks if self._is_checked(check) else None,
+            explains=self._checks if check is self._check is None else None,
+            concurrency=concurrency or self._concurrency,
+            ordered=ordered,
+            fail_fast=fail_fast,
+            timeout=None if timeout is None else as_seconds(timeout),
+            budget=budget,
+            on_progress=on_progress,
+        )
+
+    def _is_checked(self, check: bool | None) -> bool:
         if check is not None:
             check_arguments(check=check)
-        return self._checks.count if (self._check if check is None else check) else self._requester.count
+        return bool(self._check if check is None else check)
+
+    def _budget(self, timeout: Seconds | None) -> Budget:
+        if timeout is None:
+            return self._budget_without_timeout
+        return Budget.single(as_seconds(timeout), self._requester.retry.patience)
 
 
-def _each_once(projects: Projects) -> Targets:
-    """The projects, without those that are given again."""
-    seen: set[object] = set()
-
-    def is_new(project: object) -> bool:
-        if isinstance(project, CountQuery):
-            problem = "count_by takes several projects, or one CountQuery"
-            raise ConfigurationError(f"{problem}. For several queries write count_all(queries, by=partition)")
-        try:
-            key: object = as_uuid("project_id", project.id if isinstance(project, Project) else project)
-        except ConfigurationError:  # its result will say so
-            return True
-        is_known = key in seen
-        seen.add(key)
-        return not is_known
-
-    if isinstance(projects, AsyncIterable):
-        return (project async for project in projects if is_new(project))
-    return [project for project in projects if is_new(project)]
+def _checked(targets: Targets) -> Targets:
+    if isinstance(targets, str | bytes) or not isinstance(targets, Iterable | AsyncIterable):
+        hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
+        given = brief(cast("object", targets))
+        raise ConfigurationError(f"targets must be a list of ids or queries, got {given}. {hint}")
+    return targets
 
 
-def _deadline(timeout: Seconds | None) -> float | None:
-    return None if timeout is None else asyncio.get_running_loop().time() + as_seconds(timeout)
+def _template(where: Filter | None, options: dict[str, Any]) -> CountQuery:
+    """The query for a call's arguments, apart from the project; they are removed from its options."""
+    scope = [options.pop(name, None) for name in SCOPE]
+    return build_query(ANY_PROJECT, where, options.pop("filters", ()), *scope)

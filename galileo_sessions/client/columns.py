@@ -13,8 +13,9 @@ from warnings import warn
 
 from attrs import Factory, define
 
+from galileo_sessions.client.budget import Budget
 from galileo_sessions.client.query import ANY_PROJECT, CountQuery, columns_body
-from galileo_sessions.client.request import Attempts, Requester, logger
+from galileo_sessions.client.request import Requester, logger
 from galileo_sessions.client.responses import COLUMNS
 from galileo_sessions.errors import DeadlineExceededError, FilterCheckError, GalileoError, Issue, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog
@@ -119,13 +120,13 @@ class _Answer:
 
 class ColumnChecks:
     """
-    Checks filters against their project's columns before counting.
+    Checks filters against their project's columns.
 
     The columns are requested once, however many counts wait for them, and cached. If the request fails, all counts
     that waited for it fail with its error, which isn't cached.
 
     Args:
-        requester: Sends the requests for columns and counts.
+        requester: Sends the requests for columns.
     """
 
     def __init__(self, requester: Requester) -> None:
@@ -134,29 +135,28 @@ class ColumnChecks:
         self._warned: set[str] = set()
         self._silent_until = -inf
 
-    async def count(self, query: CountQuery, deadline: float | None, interactive: bool) -> tuple[int, Attempts]:
+    async def check(self, query: CountQuery, budget: Budget) -> None:
         """
-        Like `Requester.count`, after checking that the query's filter fits its project's columns.
+        Checks that a query's filter fits its project's columns. A project without columns fits.
 
         Raises:
-            FilterCheckError: if the filter doesn't fit. No count is requested. A project without columns is counted.
-            GalileoError: with `query`, `attempts` and `elapsed`, even if the columns couldn't be requested.
+            FilterCheckError: if the filter doesn't fit.
+            GalileoError: with `query`, `attempts` and `elapsed`, if the columns can't be requested.
         """
         where = all_of([query.where, *query.filters])
-        if query.body and where != ALWAYS:
-            try:
-                columns = partial(self._catalog, deadline=deadline, interactive=interactive)
-                await check_columns(columns, query, where)
-            except GalileoError as error:
-                issues = error.issues if isinstance(error, FilterCheckError) else ()
-                if {issue.type for issue in issues} != {"no_columns"}:  # a project without sessions counts 0
-                    error.query = query
-                    raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
-        return await self._requester.count(query, deadline, interactive)
+        if not query.body or where == ALWAYS:
+            return
+        try:
+            await check_columns(partial(self._catalog, budget=budget), query, where)
+        except GalileoError as error:
+            issues = error.issues if isinstance(error, FilterCheckError) else ()
+            if {issue.type for issue in issues} != {"no_columns"}:  # a project without sessions counts 0
+                error.query = query
+                raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
 
-    async def issues(self, query: CountQuery, deadline: float | None) -> tuple[Issue, ...]:
+    async def issues(self, query: CountQuery, budget: Budget) -> tuple[Issue, ...]:
         """What doesn't fit the columns of a query's project; nothing if the columns can't be requested."""
-        columns = partial(self._catalog, deadline=deadline, interactive=True)
+        columns = partial(self._catalog, budget=budget)
         try:
             await check_columns(columns, query, all_of([query.where, *query.filters]))
         except FilterCheckError as error:
@@ -165,7 +165,7 @@ class ColumnChecks:
             logger.debug("an explanation has no columns: %s", error)
         return ()
 
-    async def warn_of(self, zeros: Zeros, deadline: float | None) -> None:
+    async def warn_of(self, zeros: Zeros, budget: Budget) -> None:
         """
         Warns once about each column that explains why counts are 0.
 
@@ -174,9 +174,8 @@ class ColumnChecks:
         now = asyncio.get_running_loop().time()
         if now < self._silent_until:
             return
-        until = now + MAX_ZERO if deadline is None else min(deadline, now + MAX_ZERO)
         try:
-            sentences = await zeros.explain(partial(self._catalog, deadline=until, interactive=True))
+            sentences = await zeros.explain(partial(self._catalog, budget=budget.at_most(MAX_ZERO)))
         except GalileoError as error:
             self._silent_until = now + CACHE_SECONDS
             logger.debug("a count of 0 isn't checked against the columns: %s", error)
@@ -186,7 +185,7 @@ class ColumnChecks:
                 self._warned.add(column_id)
                 warn(f"{sentence}\n{_EXPLAIN}", ZeroCountWarning, stacklevel=_level_of_caller())
 
-    async def _catalog(self, query: CountQuery, age: float, deadline: float | None, interactive: bool) -> ColumnCatalog:
+    async def _catalog(self, query: CountQuery, age: float, budget: Budget) -> ColumnCatalog:
         """The columns of a query's project, at most `age` seconds old when the call began."""
         began = asyncio.get_running_loop().time()
         columns = self._projects.pop(query.project_id, _Answer())
@@ -194,7 +193,7 @@ class ColumnChecks:
         if len(self._projects) > MAX_PROJECTS:
             del self._projects[next(iter(self._projects))]
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(None if budget.deadline == inf else budget.deadline):
                 await columns.lock.acquire()
         except TimeoutError:
             raise DeadlineExceededError("timeout= ran out while waiting for the project's columns") from None
@@ -204,7 +203,7 @@ class ColumnChecks:
                 query = CountQuery(query.project_id, tag=query.tag, project_name=query.project_name)
                 body = columns_body(query, None, None)
                 try:
-                    catalog, _ = await self._requester.send(COLUMNS, query, body, deadline, interactive=interactive)
+                    catalog, _ = await self._requester.send(COLUMNS, query, body, budget)
                     columns.answer = catalog
                 except DeadlineExceededError:  # of this count only
                     raise

@@ -77,9 +77,6 @@ class Explanation:
         return display.html_drawing(self)
 
 
-display.drawing.register(Explanation, str)
-
-
 def _without(each: NodeCount) -> str:
     return "" if each.without is None else f"{each.without:,}"
 

@@ -75,7 +75,7 @@ class Retries:
 
     Args:
         policy: How often and how patiently to try again.
-        interactive: Whether this is a single count, not a target of a fan-out.
+        single: Whether this is a single count, not a target of a fan-out.
         jitter: Returns a random number from 0 to its argument.
         number: The number of the count's first attempt in `FirstAttempts`.
         since: When the first attempt failed.
@@ -83,7 +83,7 @@ class Retries:
     """
 
     policy: Retry
-    interactive: bool
+    single: bool
     jitter: Callable[[float], float]
     number: int
     since: float
@@ -113,11 +113,11 @@ class Retries:
         self.spent += outcome.cost * log(others.failing_share(self.number)) / log(_RARE)
         left, is_spent = self.until - now, self.spent >= policy.attempts
         may_pass = has_answered and outcome.meaning != "failed"
-        if left <= 0 if may_pass and self.interactive else is_spent and not (may_pass and left > 0):
+        if left <= 0 if may_pass and self.single else is_spent and not (may_pass and left > 0):
             return None
         if asked:  # 0 sets no time to wait
             wait = asked + self.jitter(min(_SPREAD, asked))
-            return wait if wait < left or not self.interactive else None
+            return wait if wait < left or not self.single else None
         most = min(policy.max_backoff, policy.backoff * (2 ** min(before, 2 * policy.attempts) - 1))
         if may_pass and left > 0:  # to notice soon that the service is back, and to try once more before giving up
             most = min(most, left, max(policy.backoff, (now - self.since) / 2))

@@ -177,6 +177,17 @@ def narrowed(query: CountQuery, template: CountQuery, tag: Any = None) -> CountQ
     return evolve(query, **changes)
 
 
+def query_of(template: CountQuery, target: CountQuery | ProjectId) -> CountQuery:
+    """
+    The template's query for a target: a project, or a query, which is narrowed to the template.
+
+    Raises:
+        ConfigurationError: if the target isn't a project, or if its scope is another one.
+        FilterError: if the combined filter can't be sent.
+    """
+    return narrowed(target, template, template.tag) if isinstance(target, CountQuery) else template.for_project(target)
+
+
 def query_for(
     target: CountQuery | ProjectId, where: Filter | None, filters: Iterable[Filter], *scope: UUID | str | None
 ) -> CountQuery:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from copy import copy
 from math import ceil, inf
 from typing import Any, TypeVar, cast
@@ -19,13 +19,14 @@ from attrs import define, evolve, field
 
 from galileo_sessions import errors
 from galileo_sessions.client.auth import Authentication
+from galileo_sessions.client.budget import Budget
 from galileo_sessions.client.flow.control import Permit
 from galileo_sessions.client.flow.outcome import IGNORED, Outcome
 from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.policy import FirstAttempts, Retries
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.responses import COUNT, Endpoint, Reply
-from galileo_sessions.client.settings import DAY, PATIENCE, Retry
+from galileo_sessions.client.responses import Endpoint, Reply
+from galileo_sessions.client.settings import DAY, Retry
 from galileo_sessions.client.transport import Transport, closed_error
 from galileo_sessions.client.verdict import verdict_on
 
@@ -37,8 +38,6 @@ _TIMER = 0.001  # seconds by which a timer can be early
 
 Attempts = tuple[errors.Attempt, ...]
 OnAttempt = Callable[[errors.Attempt], object]
-Count = Callable[[CountQuery, float | None, bool], Awaitable[tuple[int, Attempts]]]
-"""Counts a query until a deadline on the loop's clock; the last argument is `interactive`, as in `Requester.send`."""
 
 
 @define
@@ -47,13 +46,7 @@ class Request:
 
     endpoint: Endpoint[Any]
     query: CountQuery | None
-    body: bytes
-    deadline: float
-    """On the loop's clock; infinite if there is none."""
-    interactive: bool
-    """Whether it is a single request, not a part of a fan-out."""
-    patience: float
-    """Seconds that it waits for a service that refuses everything."""
+    budget: Budget
     started: float
     waiting_since: float
     """When the wait for the next attempt began."""
@@ -67,7 +60,7 @@ class Request:
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
         """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
-        return isinstance(error, errors.AttemptTimeoutError) and self.deadline - now <= _TIMER
+        return isinstance(error, errors.AttemptTimeoutError) and self.budget.deadline - now <= _TIMER
 
     def failure(self, error: errors.GalileoError, now: float, advice: str = "") -> errors.GalileoError:
         """
@@ -88,8 +81,8 @@ class Request:
     def given_up(self, error: errors.GalileoError, retry: Retry, now: float) -> errors.GalileoError:
         """The error to raise when the count is given up. If the wait would be too long, it says what to do."""
         asked = self.outcome.retry_after or 0.0
-        is_short = asked > self.started + self.patience - now
-        if not self.interactive or retry.attempts == 1 or asked > DAY:
+        is_short = asked > self.started + self.budget.patience - now
+        if not self.budget.is_single or retry.attempts == 1 or asked > DAY:
             return self.failure(error, now)
         timeout = f"timeout={ceil(now - self.started + asked) + 1} or more"
         if asked > retry.max_retry_after:
@@ -98,9 +91,9 @@ class Request:
             return self.failure(error, now, f"The client waits no longer than {longest}: give it {needed}")
         if not is_short:
             return self.failure(error, now)
-        if self.deadline < inf:
+        if self.budget.deadline < inf:
             return self.failure(error, now, f"That is more than timeout= leaves: give it {timeout}")
-        most = f"A single count waits at most {self.patience:,.0f} s for a service that refuses it"
+        most = f"A single count waits at most {self.budget.patience:,.0f} s for a service that refuses it"
         return self.failure(error, now, f"{most}: give it {timeout}, or use count_all, which waits longer")
 
     def too_late(self, now: float, waited_for: str = "") -> errors.GalileoError:
@@ -135,20 +128,8 @@ class Requester:
     _under_way: int = 0
     _first_attempts: FirstAttempts = field(factory=FirstAttempts)
 
-    async def count(self, query: CountQuery, deadline: float | None, interactive: bool) -> tuple[int, Attempts]:
-        """The count of a query, and the attempts that it took; see `send`."""
-        if not query.body:  # the filter selects no session
-            return 0, ()
-        return await self.send(COUNT, query, query.body, deadline, interactive=interactive)
-
     async def send(
-        self,
-        endpoint: Endpoint[T],
-        query: CountQuery | None,
-        body: bytes,
-        deadline: float | None,
-        *,
-        interactive: bool = True,
+        self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, budget: Budget
     ) -> tuple[T, Attempts]:
         """
         The answer to a request, and the attempts that it took.
@@ -156,36 +137,41 @@ class Requester:
         Args:
             endpoint: Where to send the request.
             query: The query, for its project and for errors; None if the request is about no project.
-            body: The request body.
-            deadline: When to give up, on the loop's clock.
-            interactive: Whether it is a single request, which is sent before the targets of fan-outs, but has less
-                patience.
+            body: The request body. If it is empty, nothing is sent.
+            budget: The deadline, the patience and the line of the call.
 
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
         """
+        if not body:
+            return cast("T", endpoint.nothing), ()
         loop = asyncio.get_running_loop()
         now = loop.time()
-        patience = self.retry.patience
-        if interactive:
-            patience = min(patience, PATIENCE) if deadline is None else deadline - now
-        until = inf if deadline is None else deadline
-        request = Request(endpoint, query, body, until, interactive, patience, now, now)
+        request = Request(endpoint, query, budget, now, now)
         if self._loop is not loop or self.transport.is_closed:
             self._check_use(request, loop)
-        if now >= until:
+        if now >= budget.deadline:
             raise request.too_late(now)
         if not self._under_way:  # earlier failures say nothing about this request
             self._first_attempts = FirstAttempts()
         self._under_way += 1
         try:
-            permit = self.queue.try_acquire(interactive=interactive, patience=patience)
+            permit = self.queue.try_acquire(budget) or await self._acquire(request)
             while True:
-                reply = await self._attempt(request, permit or await self._acquire(request))
+                begun = loop.time()
+                until = min(begun + self.attempt_timeout, budget.deadline)
+                try:
+                    reply = await self.authentication.post(endpoint, query, body, until=until)
+                except errors.GalileoError as problem:
+                    reply = Reply[T](None, problem.with_traceback(None))  # its frames would keep the response alive
+                except BaseException:
+                    self.queue.released(permit)
+                    raise
+                self._learn(request, permit, reply, begun, loop.time())
                 if reply.error is None:
                     return cast("T", reply.answer), request.attempts
                 self._prepare_retry(request, reply.error)
-                permit = None
+                permit = await self._acquire(request)
         finally:
             self._under_way -= 1
 
@@ -217,13 +203,9 @@ class Requester:
 
     async def _acquire(self, request: Request) -> Permit:
         permit: Permit | errors.GalileoError | None = None
-        turn = self.queue.acquire(
-            interactive=request.interactive,
-            patience=request.patience,
-            has_failed=bool(request.attempts),
-            not_before=request.not_before,
-        )
-        timeout = asyncio.timeout_at(None if request.deadline == inf else request.deadline)
+        turn = self.queue.acquire(request.budget, has_failed=bool(request.attempts), not_before=request.not_before)
+        deadline = request.budget.deadline
+        timeout = asyncio.timeout_at(None if deadline == inf else deadline)
         try:
             async with timeout:
                 permit = await turn
@@ -235,19 +217,9 @@ class Requester:
         now = asyncio.get_running_loop().time()
         raise request.too_late(now, self.queue.flow.reason(now)) if permit is None else request.failure(permit, now)
 
-    async def _attempt(self, request: Request, permit: Permit) -> Reply[Any]:
-        """Makes one attempt, and reports it to the flow control, the first attempts and the request."""
-        clock = asyncio.get_running_loop().time
-        begun = clock()
-        until = min(begun + self.attempt_timeout, request.deadline)
-        try:
-            reply = await self.authentication.post(request.endpoint, request.query, request.body, until=until)
-        except errors.GalileoError as problem:
-            reply = Reply[Any](None, problem.with_traceback(None))  # a traceback would keep the whole response alive
-        except BaseException:
-            self.queue.released(permit)
-            raise
-        ended, error = clock(), reply.error
+    def _learn(self, request: Request, permit: Permit, reply: Reply[Any], begun: float, ended: float) -> None:
+        """Reports an attempt to the flow control, the first attempts and the request."""
+        error = reply.error
         request.outcome = Outcome("success", ended - begun) if error is None else verdict_on(error)
         if not request.attempts:
             self._first_attempts.add(failed=error is not None and not request.outcome.is_final)
@@ -257,7 +229,6 @@ class Requester:
             outcome = evolve(outcome, allowance=(remaining, min(seconds, self.retry.max_retry_after)))
         self.queue.ended(permit, ended, outcome, error)
         self._record(request, error, begun, ended)
-        return reply
 
     def _lesson_of(self, request: Request, error: errors.GalileoError, now: float) -> Outcome:
         """What the flow control learns from a failed attempt."""
@@ -290,19 +261,19 @@ class Requester:
         Raises:
             GalileoError: if the request is given up.
         """
-        now, others = request.waiting_since, self._first_attempts
+        now, others, budget = request.waiting_since, self._first_attempts, request.budget
         if request.is_cut_short(error, now):
             raise request.too_late(now)
         if request.retries is None:
-            until = min((request.started if request.interactive else now) + request.patience, request.deadline)
-            request.retries = Retries(self.retry, request.interactive, self.jitter, others.number, now, until)
+            until = min((request.started if budget.is_single else now) + budget.patience, budget.deadline)
+            request.retries = Retries(self.retry, budget.is_single, self.jitter, others.number, now, until)
         if self._has_new_token(request) and self.retry.attempts > 1:
             return
         has_answered = self.queue.flow.breaker.has_answered
         wait = request.retries.next_wait(request.outcome, now, others, has_answered=has_answered)
         if wait is None:
             raise request.given_up(error, self.retry, now)
-        if now + wait >= request.deadline:
+        if now + wait >= budget.deadline:
             raise request.too_late(now)
         request.not_before = now + wait
 

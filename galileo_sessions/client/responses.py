@@ -71,6 +71,8 @@ class Endpoint(Generic[T]):
     """Reads the body of a 200, or raises a ValueError."""
     max_body: int
     """The most bytes that this body can have."""
+    nothing: T | None = None
+    """The answer to an empty request, which isn't sent: that to a filter which selects no session."""
 
 
 @define
@@ -137,7 +139,7 @@ def column_catalog(body: bytes) -> ColumnCatalog:
     return load_catalog(strict_json(body.decode("utf-8")))
 
 
-COUNT: Endpoint[int] = Endpoint("/v2/projects/{project_id}/sessions/count", total_count, 256 * 1024)
+COUNT: Endpoint[int] = Endpoint("/v2/projects/{project_id}/sessions/count", total_count, 256 * 1024, nothing=0)
 COLUMNS: Endpoint[ColumnCatalog] = Endpoint(
     "/v2/projects/{project_id}/sessions/available_columns", column_catalog, 8 << 20
 )

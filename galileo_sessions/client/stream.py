@@ -7,9 +7,9 @@ Theory of operation
 A stream has a source of targets, one task that pulls them (the feeder), up to `concurrency` workers, and a queue of
 results that the consumer takes from::
 
-    source ──> feeder ──> queries ──> worker ── Requester.count ──> results ──> consumer
-                 ^                                                                 │
-                 └────────────────────────────── room <────────────────────────────┘
+    source ──> feeder ──> targets ──> worker ── Requester.send ──> results ──> consumer
+                 ^                                                                │
+                 └────────────────────────────── room <───────────────────────────┘
 
 Room. For each worker, at most two targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
 down the pulling, and memory is bounded.
@@ -25,10 +25,6 @@ variables inside a generator belong to one task. Plain iterators are pulled in t
 Workers. The feeder starts one with each target while fewer than `concurrency` are at work, so three targets don't start
 256 tasks. A worker ends when nothing is left to count.
 
-Parts. With a breakdown, a target is a job of several counts. The counts that follow from its whole, or from a part, are
-made before those of later targets, so that few jobs are incomplete at a time. The result is delivered with the last of
-them.
-
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
 for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
 left, when `fail_fast` or a 401 ends the stream, or when a task fails, all tasks are cancelled. In each case, the stream
@@ -43,20 +39,21 @@ block. After a cancellation no request starts, even if the source swallows the c
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext
 from inspect import isgenerator
+from math import inf
 from typing import Any, Self, TypeAlias, cast
 
-from attrs import Factory, define, evolve, field
+from attrs import define, field
 
-from galileo_sessions.client.breakdown import WHOLE, Breakdown, Key
+from galileo_sessions.client.budget import Budget
 from galileo_sessions.client.columns import ColumnChecks, Zeros
-from galileo_sessions.client.flow.queue import Queue
 from galileo_sessions.client.projects import ProjectId
-from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.request import Attempts, Count, call_back
-from galileo_sessions.client.results import CountReport, CountResult, OnProgress, Progress, ProjectCounts
+from galileo_sessions.client.query import CountQuery, query_of
+from galileo_sessions.client.request import Attempts, Requester, call_back
+from galileo_sessions.client.responses import COUNT
+from galileo_sessions.client.results import CountReport, CountResult, OnProgress, Progress
 from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
 
 Target: TypeAlias = CountQuery | ProjectId
@@ -77,33 +74,6 @@ class _Join(asyncio.Future[None]):
         return False
 
 
-@define(eq=False)
-class _Job:
-    """The counts of one target."""
-
-    index: int
-    target: Target
-    started: float = 0.0
-    pending: int = 1
-    """How many counts are still to come."""
-    results: dict[Key, CountResult] = Factory(dict[Key, CountResult])
-    """By the keys of the breakdown."""
-
-    def result(self, breakdown: Breakdown, now: float) -> CountResult:
-        """The result of the target, once all its counts are there."""
-        whole = self.results[WHOLE]
-        parts = ProjectCounts(breakdown, self.results)
-        error = next(iter(parts.errors), None)
-        return evolve(
-            whole,
-            total_count=parts.total if error is None else None,
-            error=error,
-            attempts=tuple([attempt for result in self.results.values() for attempt in result.attempts]),
-            elapsed=now - self.started,
-            parts=parts,
-        )
-
-
 @define(eq=False, repr=False, slots=False)
 class CountStream:
     """
@@ -116,25 +86,28 @@ class CountStream:
     """
 
     _targets: Targets = field(alias="targets")
-    _breakdown: Breakdown = field(alias="breakdown")
-    _count: Count = field(alias="count")
-    _queue: Queue = field(alias="queue")
+    _template: CountQuery = field(alias="template")
+    """The query, apart from the project."""
+    _requester: Requester = field(alias="requester")
+    _checks: ColumnChecks | None = field(alias="checks")
+    """Checks each query before it is counted; None if they aren't checked."""
+    _explains: ColumnChecks | None = field(alias="explains")
+    """Explains counts of 0; None if they aren't explained."""
     _concurrency: int = field(alias="concurrency")
     _ordered: bool = field(alias="ordered")
     _fail_fast: bool = field(alias="fail_fast")
     _timeout: float | None = field(alias="timeout")
+    _budget: Budget | None = field(alias="budget")
+    """The budget of the call, if the stream is a part of a longer one; None makes one from `timeout`."""
     _on_progress: OnProgress | None = field(alias="on_progress")
-    _checks: ColumnChecks | None = field(alias="checks")
-    """Explains counts of 0; None if they aren't explained."""
 
     def __attrs_post_init__(self) -> None:
         self._total = _length(self._targets)
-        self._is_plain = self._breakdown.is_plain
         self._started: float | None = None
         self._ended: float | None = None
-        self._deadline: float | None = None
-        self._queries: deque[_Job] = deque()  # the targets that were pulled
-        self._following: deque[tuple[_Job, Iterator[Key]]] = deque()  # parts of the targets under way
+        self.budget: Budget = Budget()
+        """What the stream may spend, from when it is entered."""
+        self._queries: deque[tuple[int, Target]] = deque()  # the targets that were pulled
         self._results: deque[CountResult] = deque()
         self._wanted = asyncio.Event()  # more queries; the feeder waits for it
         self._waiting: deque[asyncio.Future[None]] = deque()  # a consumer waits for each
@@ -144,7 +117,6 @@ class CountStream:
         self._failure: BaseException | None = None
         self._aborted = False
         self._pulled = self._delivered = self._done = self._failed = self._taken = self._working = 0
-        self._extra = 0  # counts beyond the first of each target
 
     @property
     def progress(self) -> Progress:
@@ -152,8 +124,10 @@ class CountStream:
         elapsed = 0.0
         if self._started is not None:
             elapsed = (self._ended or asyncio.get_running_loop().time()) - self._started
-        flow, total = self._queue.flow, None if self._total is None else self._total + self._extra
-        return Progress(self._done, self._failed, total, in_flight=flow.in_flight, elapsed=elapsed, **flow.state())
+        flow = self._requester.queue.flow
+        return Progress(
+            self._done, self._failed, self._total, in_flight=flow.in_flight, elapsed=elapsed, **flow.state()
+        )
 
     async def __aenter__(self) -> Self:
         if self._started is not None:
@@ -161,7 +135,7 @@ class CountStream:
         source = _source(self._targets)
         self._joined = _Join()
         self._started = asyncio.get_running_loop().time()
-        self._deadline = None if self._timeout is None else self._started + self._timeout
+        self.budget = self._budget or Budget.fan_out(self._timeout, self._requester.retry.patience)
         self._spawn(self._feed(source))
         return self
 
@@ -187,9 +161,9 @@ class CountStream:
 
     async def _explain_zeros(self) -> None:
         """Warns once, when all results have been taken, about columns that explain why a filter counts 0."""
-        checks, self._checks = self._checks, None
+        checks, self._explains = self._explains, None
         if checks is not None and self._failure is None:
-            await checks.warn_of(self._zeros, self._deadline)
+            await checks.warn_of(self._zeros, self.budget)
 
     async def _wait(self) -> None:
         """Waits for a result, or for the end."""
@@ -248,7 +222,7 @@ class CountStream:
     async def _feed(self, source: AsyncIterator[Target]) -> None:
         """Pulls targets while there is room for their results, and closes the source if it is a generator."""
         is_endless = self._total is None or isinstance(self._targets, AsyncIterable)
-        timeout = asyncio.timeout_at(self._deadline if is_endless else None)
+        timeout = asyncio.timeout_at(self.budget.deadline if is_endless and self.budget.deadline < inf else None)
         closed: AbstractAsyncContextManager[object] = nullcontext()
         if isinstance(cast("object", source), AsyncGenerator):
             closed = aclosing(cast("AsyncGenerator[Target]", source))
@@ -257,10 +231,11 @@ class CountStream:
                 while (target := await anext(source, _END)) is not _END:
                     if self._aborted:  # pragma: no cover  # swallowed the cancellation, after which 3.11 can't trace
                         break
-                    job = _Job(self._pulled, target)
+                    self._queries.append((self._pulled, target))
                     self._pulled += 1
-                    self._queries.append(job)
-                    self._start_workers(1)
+                    if self._working < self._concurrency:
+                        self._working += 1
+                        self._spawn(self._work())
                     if not self._has_room():
                         self._wanted.clear()  # it may have been set while there was room
                         _ = await self._wanted.wait()
@@ -285,76 +260,36 @@ class CountStream:
 
     async def _work(self) -> None:
         clock = asyncio.get_running_loop().time
-        while not self._aborted and (following := self._next()) is not None:
-            job, key = following
+        while self._queries and not self._aborted:
+            index, target = self._queries.popleft()
+            self._wake_feeder()
             started = clock()
             query: CountQuery | None = None
             total: int | None = None
             error: GalileoError | None = None
             attempts: Attempts = ()
             try:
-                query = self._breakdown.query(key, job.target)
-                total, attempts = await self._count(query, self._deadline, False)
+                query = query_of(self._template, target)
+                if self._checks is not None:
+                    await self._checks.check(query, self.budget)
+                counted = await self._requester.send(COUNT, query, query.body, self.budget)
+                total, attempts = counted
             except GalileoError as problem:
                 if self._fail_fast or isinstance(problem, AuthenticationError):
                     self._abort(problem)
                     return
                 error, attempts = problem.with_traceback(None), problem.attempts  # a traceback keeps its frames alive
-            result = CountResult(job.index, job.target, query, total, error, attempts, clock() - started)
-            self._add(job, key, result)
+            self._add(CountResult(index, target, query, total, error, attempts, clock() - started))
         self._working -= 1
 
-    def _next(self) -> tuple["_Job", Key] | None:
-        """What to count next: a part of a target that is under way, or else the next target."""
-        while self._following:
-            job, keys = self._following[0]
-            key = next(keys, None)
-            if key is not None:
-                return job, key
-            self._following.popleft()
-        if not self._queries:
-            return None
-        job = self._queries.popleft()
-        job.started = asyncio.get_running_loop().time()
-        self._wake_feeder()
-        first, *others = self._breakdown.first
-        if others and self._breakdown.takes(job.target):
-            self._follow(job, others)
-        return job, first
-
-    def _follow(self, job: "_Job", keys: Sequence[Key]) -> None:
-        """Has these counts of a target made, before those of later targets."""
-        job.pending += len(keys)
-        self._extra += len(keys)
-        self._following.append((job, iter(keys)))
-        self._start_workers(len(keys))
-
-    def _start_workers(self, most: int) -> None:
-        for _ in range(min(most, self._concurrency - self._working)):
-            self._working += 1
-            self._spawn(self._work())
-
-    def _add(self, job: "_Job", key: Key, result: CountResult) -> None:
-        """Adds a count of a target; delivers the target's result if it was the last one."""
+    def _add(self, result: CountResult) -> None:
         self._done += 1
         self._failed += result.error is not None
-        if self._checks is not None and result.query is not None:
+        if self._explains is not None and result.query is not None:
             self._zeros.add(result.query, result.total_count)
-        if self._is_plain:
-            self._deliver(result)
-        else:
-            self._add_part(job, key, result)
+        self._deliver(result)
         if self._on_progress is not None:
             call_back("on_progress", self._on_progress, self.progress)
-
-    def _add_part(self, job: "_Job", key: Key, result: CountResult) -> None:
-        job.results[key] = result
-        job.pending -= 1
-        following = self._breakdown.following.get(key)
-        if following and result.total_count:
-            self._follow(job, following)
-        if not job.pending:
-            self._deliver(job.result(self._breakdown, asyncio.get_running_loop().time()))
 
     def _deliver(self, result: CountResult) -> None:
         if self._early is None:

@@ -190,12 +190,6 @@ def instead_of_in(column: Column, value: object) -> FilterTypeError:
     return FilterTypeError(f"{brief(column)} is a column, not yet a filter. {hint}")
 
 
-def expected_partition(value: object) -> FilterTypeError:
-    """The error for a value next to `*` that isn't a partition."""
-    hint = 'Columns make partitions, as in days * Col.boolean("is_complete").values(); so does Partition({...})'
-    return FilterTypeError(f"{brief(value)} is not a partition. {hint}")
-
-
 def naive_in_record(column_id: str, value: datetime) -> FilterError:
     """The error for a session's `datetime` without a UTC offset, which would match no filter."""
     return FilterError(f"the session's {column_id}, {brief(value)}, {NO_OFFSET}. {REPLACE_ZONE}")

@@ -240,8 +240,7 @@ class ColumnCatalog(Mapping[str, Any]):
         return list(self)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        head, *rows = display.without_empty_columns([_HEAD, *map(_cells, self.columns)])
-        return display.html_table(head, rows, len(self))
+        return display.html_drawing(self)
 
 
 def _cells(info: ColumnInfo) -> tuple[str, ...]:

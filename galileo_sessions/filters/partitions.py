@@ -7,15 +7,14 @@ they begin with their first instant there, which isn't always midnight, and can 
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, tzinfo
-from itertools import islice, pairwise, product
-from typing import Any, Never, final
+from itertools import islice, pairwise
+from typing import Any, final
 
 from attrs import evolve, field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters import advice
 from galileo_sessions.filters.kinds import FilterType
 from galileo_sessions.filters.nodes import ALWAYS, LEAVES, DateFilter, Filter, NumberFilter
 from galileo_sessions.filters.times import NO_ZONE, Unit, begin_of, bounds, next_begin
@@ -37,9 +36,6 @@ def _check_rest(partition: "Partition", _: object, label: str | None) -> None:
         return
     if not isinstance(label, str):
         raise FilterTypeError(f"with_rest({brief(label)}): a label must be text")
-    if partition.dimensions:
-        problem = 'two dimensions have no rest of their own. Write days * complete.with_rest("other")'
-        raise FilterError(f"with_rest({brief(label)}): {problem}")
     if label in partition:
         raise FilterError(f"with_rest({brief(label)}): a part has this label. Write another one")
     if not partition.disjoint:
@@ -54,11 +50,10 @@ class Partition(Mapping[Any, Filter]):
     A mapping from labels to filters, in the order of the values. Columns make partitions, with text as labels.
 
     It is immutable, hashable and picklable. It equals a partition with the same parts, in any order, and the same
-    `rest`, `disjoint` and `dimensions`. It doesn't equal a plain dict, which has none of them.
+    `rest` and `disjoint`. It doesn't equal a plain dict, which has none of them.
 
     `await galileo.count_by(project_id, partition)` counts each part; `partition["2026-05-01"]` is an ordinary filter.
     A session without a value in the column isn't in any part, unless `with_rest` adds one for it.
-    `days * complete` divides each part of the one by the parts of the other. Its labels are pairs.
     """
 
     _filters: dict[Any, Filter] = field(converter=_copied, eq=_parts)
@@ -68,8 +63,6 @@ class Partition(Mapping[Any, Filter]):
     """The label for the sessions that are in no part; None if `count_by` doesn't count them."""
     whole: Filter = field(default=ALWAYS, kw_only=True)
     """The filter that all parts share: the period, for parts of a date without a rest. `count_by` counts it, too."""
-    dimensions: "tuple[Partition, ...]" = field(default=(), kw_only=True)
-    """The two partitions that `*` has joined, each with its own rest; empty for other partitions."""
 
     def with_rest(self, label: str) -> "Partition":
         """
@@ -80,28 +73,9 @@ class Partition(Mapping[Any, Filter]):
 
         Raises:
             FilterError: if a part has the label, or if parts can overlap: those of a collection, and those of a
-                partition that no column made; or if the partition has two dimensions.
+                partition that no column made.
         """
         return evolve(self, rest=label, whole=ALWAYS)
-
-    def __mul__(self, other: "Partition") -> "Partition":
-        """
-        The parts in two dimensions: one for each pair of a part of this partition and a part of the other.
-
-        Raises:
-            FilterError: if one of them has two dimensions already, or there would be more than 10,000 parts.
-            FilterTypeError: for anything but a partition.
-        """
-        if not isinstance(other, Partition):
-            raise advice.expected_partition(other)
-        if self.dimensions or other.dimensions:
-            raise FilterError("a partition has at most two dimensions. Count with a filter for each part of the third")
-        pairs = (((a, b), self[a] & other[b]) for a, b in product(self, other))
-        made = _partition(pairs, disjoint=self.disjoint and other.disjoint)
-        return evolve(made, whole=self.whole & other.whole, dimensions=(self, other))
-
-    def __rmul__(self, other: Never) -> Never:
-        raise advice.expected_partition(other)
 
     def __getitem__(self, label: Any) -> Filter:
         return self._filters[label]
@@ -113,18 +87,11 @@ class Partition(Mapping[Any, Filter]):
         return len(self._filters)
 
     def __str__(self) -> str:
-        return display.text_table([self._head(), *self._rows()])
+        rows = [(display.shortened(str(label)), display.shortened(repr(part), 200)) for label, part in self.items()]
+        return display.text_table([("label", "filter"), *rows])
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_table(self._head(), self._rows(), len(self), repr(self)[1:-1])
-
-    def _head(self) -> list[str]:
-        return ["label"] * (len(self.dimensions) or 1) + ["filter"]
-
-    def _rows(self) -> Iterator[list[str]]:
-        for label, part in self.items():
-            labels = label if self.dimensions else (label,)
-            yield [*[display.shortened(str(each)) for each in labels], display.shortened(repr(part), 200)]
+        return display.html_drawing(self)
 
     def __repr__(self) -> str:
         labels = [*self._filters]

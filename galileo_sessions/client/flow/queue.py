@@ -7,10 +7,10 @@ Theory of operation
 The flow control says whether one more request can be sent now. If it can and no count waits, a count takes its permit
 with a plain call. Otherwise it waits in one of two lines::
 
-    interactive    single counts, each awaited on its own
-    fan_out        the targets of fan-outs
+    single     single counts, each awaited on its own
+    fan-out    the targets of fan-outs
 
-Permits go to the interactive line first, so a single count doesn't wait behind 40,000 targets. Each line is first come,
+Permits go to the single line first, so a single count doesn't wait behind 40,000 targets. Each line is first come,
 first served. A count that failed goes to the end of its line, so that counts that keep failing don't hold up the
 others. A count that has to wait for a known time, a backoff or a Retry-After, sleeps on its own before it joins its
 line. One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
@@ -33,6 +33,7 @@ from typing import TypeAlias
 from attrs import evolve
 
 from galileo_sessions import errors
+from galileo_sessions.client.budget import Budget
 from galileo_sessions.client.flow.control import FlowControl, Permit
 from galileo_sessions.client.flow.outcome import IGNORED, Outcome
 from galileo_sessions.client.settings import Limits, Retry
@@ -61,7 +62,7 @@ class Queue:
         )
         """The flow control."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._interactive: _Line = OrderedDict()
+        self._single: _Line = OrderedDict()
         self._fan_out: _Line = OrderedDict()
         self._asleep: _Line = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
@@ -73,28 +74,27 @@ class Queue:
 
     # ---- permits -----------------------------------------------------------------------------------------------------
 
-    def try_acquire(self, *, interactive: bool, patience: float = inf) -> Permit | None:
+    def try_acquire(self, budget: Budget) -> Permit | None:
         """A permit, if one is available now; see `acquire`."""
-        if self._interactive or (self._fan_out and not interactive) or self._rate is not None:
+        if self._single or (self._fan_out and not budget.is_single) or self._rate is not None:
             return None
         now = self._begin()
-        return self.flow.sent(now) if self.flow.wait(now, patience if interactive else inf) <= 0 else None
+        return self.flow.sent(now) if self.flow.wait(now, budget.patience if budget.is_single else inf) <= 0 else None
 
     async def acquire(
-        self, *, interactive: bool, patience: float, has_failed: bool = False, not_before: float = -inf
+        self, budget: Budget, *, has_failed: bool = False, not_before: float = -inf
     ) -> Permit | errors.GalileoError:
         """
-        Waits for a permit, or returns the error to raise.
+        Waits for a permit, or returns the error to raise. The caller ends the wait at the deadline.
 
         Args:
-            interactive: Whether this is a single count, not a target of a fan-out.
-            patience: The most seconds that the count waits while the circuit breaker is open.
+            budget: The line of the count, and the most seconds that it waits while the circuit breaker is open.
             has_failed: Whether an attempt of this count has failed. If not, a single count waits for one more probe.
             not_before: The earliest time at which the count can be sent, on the loop's clock.
         """
         now = self._begin()
         if not_before > now and self._closed is None:
-            error = await self._sleep(not_before - now, patience)
+            error = await self._sleep(not_before - now, budget.patience)
             if error is not None:
                 return error
         if self._rate is not None:
@@ -103,11 +103,11 @@ class Queue:
         now = self._time()
         if self._closed is not None:
             return self._closed
-        if (has_failed or not interactive) and self.flow.is_hopeless(now, patience):
+        if (has_failed or not budget.is_single) and self.flow.is_hopeless(now, budget.patience):
             return self.give_up_error()
-        line = self._interactive if interactive else self._fan_out
+        line = self._single if budget.is_single else self._fan_out
         waiter: asyncio.Future[_Permission] = asyncio.get_running_loop().create_future()
-        line[waiter] = patience
+        line[waiter] = budget.patience
         self._pump(now)
         try:
             return await waiter
@@ -148,7 +148,7 @@ class Queue:
             if now >= self._measured_from and not self._measures:
                 self._measures = True
                 _ = asyncio.get_running_loop().call_soon(self._measure_load, now)
-            if self._interactive or self._fan_out:
+            if self._single or self._fan_out:
                 self._pump(now)
             return
         self.flow.ended(now, permit, outcome)
@@ -186,8 +186,8 @@ class Queue:
         if loop is None or loop.is_closed():  # no waiter can be woken any more
             return
         wait = inf
-        while line := self._interactive or self._fan_out:
-            wait = self.flow.wait(now, next(iter(line.values())) if line is self._interactive else inf)
+        while line := self._single or self._fan_out:
+            wait = self.flow.wait(now, next(iter(line.values())) if line is self._single else inf)
             if wait > 0:
                 break
             waiter, _ = line.popitem(last=False)
@@ -208,7 +208,7 @@ class Queue:
     # ---- giving up ---------------------------------------------------------------------------------------------------
 
     def _end_waits(self, is_over: Callable[[float], bool], error: errors.GalileoError | None = None) -> None:
-        for line in (self._interactive, self._fan_out, self._asleep):
+        for line in (self._single, self._fan_out, self._asleep):
             for waiter in [waiter for waiter, patience in line.items() if is_over(patience)]:
                 del line[waiter]
                 if not waiter.done():
