@@ -100,14 +100,20 @@ class GalileoError(Exception):
     """Seconds from the call to this error; None if no request raised it."""
     report: Any = None
     """A `CountReport` of the results until then, if `count_all`, `count_by` or `explain` raised this; else None."""
+    hint: str = ""
+    """What to do or to write instead; empty if nothing is known. It is in Python's words, unlike `message`."""
+    call: str = ""
+    """The call of a column's method that refused its arguments; else empty."""
     _is_final = False  # whether a retry would bring the same error; set where the class alone can't tell
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
+        if hint:
+            self.hint = hint
 
     @property
     def message(self) -> str:
-        """The text without the project and the attempts, which `str` adds."""
+        """What is wrong. `str` adds the call before it, and after it the project, the attempts and the hint."""
         return str(self.args[0]) if self.args else ""
 
     def __str__(self) -> str:
@@ -118,11 +124,12 @@ class GalileoError(Exception):
         if len(self.attempts) > 1:
             waited = sum(attempt.waited for attempt in self.attempts)
             notes += [f"{len(self.attempts)} attempts", f"{waited:.1f} s waited"]
-        if not notes:
-            return self.message
-        first, line_break, drawing = self.message.partition("\n")
-        colon = ":" if first.endswith(":") else ""
-        return f"{first.removesuffix(':')} ({', '.join(notes)}){colon}{line_break}{drawing}"
+        text = f"{self.call}: {self.message}" if self.call else self.message
+        if notes:
+            first, line_break, drawing = text.partition("\n")
+            colon = ":" if first.endswith(":") else ""
+            text = f"{first.removesuffix(':')} ({', '.join(notes)}){colon}{line_break}{drawing}"
+        return with_hint(text, self.hint)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
@@ -135,6 +142,11 @@ class GalileoError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # BaseException would call __init__ with args only, without the keywords.
         return _rebuild, (type(self), self.args), self.__dict__
+
+
+def with_hint(text: str, hint: str) -> str:
+    """A text with a hint on the last line, after any drawing."""
+    return f"{text}\nhint: {hint}" if hint else text
 
 
 def _rebuild(cls: type[GalileoError], args: tuple[Any, ...]) -> GalileoError:
@@ -169,14 +181,14 @@ class Attempt:
 
 
 class ConfigurationError(GalileoError, ValueError):
-    """A setting or an argument can't be used; the text says what to write instead."""
+    """A setting or an argument can't be used; the hint says what to write instead."""
 
 
 class ProjectLookupError(GalileoError, LookupError):
     """No project has this name, or several have it."""
 
-    def __init__(self, message: str, projects: Iterable[object] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, projects: Iterable[object] = (), *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.projects: tuple[Any, ...] = tuple(projects)
         """Each `Project` that has the name; empty if there is none."""
 
@@ -196,8 +208,8 @@ class FilterTooLargeError(FilterError):
 class FilterDecodeError(FilterError):
     """Plain data that isn't a filter, a query or a catalog."""
 
-    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, path: tuple[str | int, ...] = (), *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.path: tuple[str | int, ...] = path
         """The keys and positions that lead to the error, outermost first, such as `("and", 0, "filter")`."""
 
@@ -205,8 +217,8 @@ class FilterDecodeError(FilterError):
 class FilterParseError(FilterError):
     """Text that isn't a filter."""
 
-    def __init__(self, message: str, *, text: str, offset: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, text: str, offset: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.text: str = text
         """The whole text, as it was given."""
         self.offset: int = offset
@@ -257,8 +269,8 @@ class DisconnectedError(TransportError):
 class AttemptTimeoutError(TransportError, TimeoutError):
     """One attempt took longer than `Timeouts` allow."""
 
-    def __init__(self, message: str, *, phase: Literal["connect", "response", "body"]) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, phase: Literal["connect", "response", "body"], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.phase: Literal["connect", "response", "body"] = phase
         """What the attempt was waiting for; "response" is the status and the headers."""
 
@@ -270,8 +282,8 @@ class ProtocolError(TransportError):
 class DeadlineExceededError(GalileoError, TimeoutError):
     """The time given by `timeout=` ran out."""
 
-    def __init__(self, message: str, *, last: GalileoError | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, last: GalileoError | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.last: GalileoError | None = last
         """The error of the last attempt; None if there was no attempt."""
 
@@ -287,8 +299,9 @@ class ResponseError(GalileoError):
         headers: Mapping[str, str] = MappingProxyType({}),
         body: str = "",
         retry_after: float | None = None,
+        hint: str = "",
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, hint=hint)
         self.status: int = status
         """The HTTP status, such as 503."""
         self.headers: Mapping[str, str] = dict(headers)
@@ -354,7 +367,7 @@ class ServerError(ResponseError):
 class DecodeError(GalileoError):
     """A 200 without the expected body; for a count, `{"total_count": n}` with an integer n of 0 or more."""
 
-    def __init__(self, message: str, *, body: str = "") -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, body: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.body: str = body
         """The beginning of the body, at most 2 KiB."""

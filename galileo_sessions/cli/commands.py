@@ -21,7 +21,16 @@ from typing import Any, BinaryIO, TextIO, TypeVar
 import click
 from click.exceptions import Exit
 
-from galileo_sessions.cli.options import Limit, Refused, named, needs_columns, read_limit, read_query, read_selection
+from galileo_sessions.cli.options import (
+    Limit,
+    Refused,
+    named,
+    needs_columns,
+    read_limit,
+    read_query,
+    read_selection,
+    told,
+)
 from galileo_sessions.cli.report import PROJECT_FIELDS, Rows, Tally, columns_code, failure, project_line, reword
 from galileo_sessions.cli.screen import Screen, in_thread
 from galileo_sessions.cli.targets import Finder, read_projects, read_source
@@ -64,7 +73,7 @@ def _errors() -> Generator[None]:
     except GalileoError as error:
         reword(error)
         if isinstance(error, ValueError | LookupError):  # a filter, a setting or a name
-            raise Refused(printable(error.message)) from None
+            raise Refused(printable(told(error))) from None
         raise click.ClickException(failure(error)) from None
     except KeyboardInterrupt:
         raise Exit(130) from None

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from galileo_sessions.client.query import ANY_PROJECT, CountQuery, load_query, narrowed
 from galileo_sessions.display import printable, some
-from galileo_sessions.errors import FilterError
+from galileo_sessions.errors import FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.json import json_object, load_filter, strict_json
@@ -24,7 +24,6 @@ from galileo_sessions.filters.times import Unit, read_time, zone_of
 
 T = TypeVar("T")
 
-_CALL = re.compile(r"Col\.\w+\(.*?\)\.(bins|values|hours|days|weeks|months)\(.*\): ")  # it means nothing in a shell
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
 
 
@@ -32,6 +31,12 @@ class Refused(click.ClickException):
     """An invalid filter, id, time or setting. The message is enough, so click doesn't show the usage."""
 
     exit_code = 2
+
+
+def told(error: GalileoError) -> str:
+    """The text of an error, its hint on the first line, without the call, which means nothing in a shell."""
+    first, line_break, drawing = error.message.partition("\n")
+    return f"{first}. {error.hint}{line_break}{drawing}" if error.hint else error.message
 
 
 def named(option: str, read: Callable[..., T], *values: object, **more: object) -> T:
@@ -43,8 +48,10 @@ def named(option: str, read: Callable[..., T], *values: object, **more: object) 
     """
     try:
         return read(*values, **more)
-    except ValueError as error:  # such as every FilterError
-        raise Refused(printable(f"{option}: {_CALL.sub('', str(error))}")) from None
+    except GalileoError as error:  # without the call, which means nothing in a shell
+        raise Refused(printable(f"{option}: {told(error)}")) from None
+    except ValueError as error:
+        raise Refused(printable(f"{option}: {error}")) from None
 
 
 def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQuery:

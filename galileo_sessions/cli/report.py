@@ -16,11 +16,12 @@ from typing import Any, TypeAlias, cast
 from attrs import Factory, asdict, define, field
 from rich.console import Console
 
-from galileo_sessions.cli.options import Limit
+from galileo_sessions import errors
+from galileo_sessions.cli.options import Limit, told
 from galileo_sessions.client.projects import Project
 from galileo_sessions.client.results import CountReport, CountResult
 from galileo_sessions.display import chart, largest, printable, shortened, some
-from galileo_sessions.errors import FilterCheckError, GalileoError
+from galileo_sessions.errors import FilterCheckError, FilterError, GalileoError, ProjectLookupError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.marking import mark
 from galileo_sessions.filters.nodes import Filter
@@ -34,26 +35,32 @@ PROJECT_FIELDS = ["id", "name", "type", "created_at", "updated_at"]
 _ROW = "{:36}  {:>14}"
 _LEAST_NAME = 20  # characters of a name, even if the line is then longer than the terminal
 _EXAMPLES = 3
-WORDING = {  # what to write in Python: what to write on the command line
-    r"(, or)? pass (api_key|auth|ssl)=.*": "",
-    r", or PasswordAuth\(...\)": "",
-    r"base_url \(GALILEO_API_URL\)": "GALILEO_API_URL",
-    r"Check base_url and proxy": "Check GALILEO_API_URL",
-    r"Limits\(maximum=...\)": "--concurrency",
-    r", or raise timeout= or Retry\(patience=...\)": "",
-    r"\. (The client waits no longer than|That is more than timeout= leaves|A single count waits for)\b.*": (
-        ". Try again later"
-    ),
-    r", or await galileo.project\(.*\) for a name": "",
-    r"but the CountQuery has": "but --where-json has",
-    r"timeout=(?=\d)": "--timeout ",
-    r"timeout=": "--timeout",
+_LATER = "Try again later"
+_HINTS: dict[type[GalileoError], str] = {  # the library's hints name arguments of Python; other errors have none here
+    errors.AuthenticationError: "Check GALILEO_API_KEY, and that it belongs to the deployment at GALILEO_API_URL",
+    errors.LoginError: "Check GALILEO_USERNAME and GALILEO_PASSWORD, and that GALILEO_API_URL isn't the console's",
+    errors.PermissionDeniedError: "The credentials are valid, but can't read this project",
+    errors.NotFoundError: "Check the project's id, and that GALILEO_API_URL isn't the console's",
+    errors.RedirectError: "Set GALILEO_API_URL",
+    errors.DecodeError: "Check that GALILEO_API_URL isn't the console's",
+    errors.TLSError: "Check that this port has TLS. For your own CA, set SSL_CERT_FILE",
+    errors.ConnectError: "Check GALILEO_API_URL, the proxy and the network",
+    errors.DeadlineExceededError: "Give more --timeout",
+    errors.RateLimitedError: _LATER,
+    errors.ServerError: _LATER,
 }
+
+
+def hint_of(error: GalileoError) -> str:
+    """What to do on the command line; an empty string if nothing is known."""
+    if isinstance(error, FilterError | ProjectLookupError):  # it is written as in Python, or has only names
+        return error.hint
+    return next((_HINTS[kind] for kind in type(error).__mro__ if kind in _HINTS), "") if error.hint else ""
 
 
 def reword(error: GalileoError, own: Filter | None = None) -> None:
     """
-    Makes the text of an error name options of the command line instead of Python's.
+    Gives an error a hint for the command line, in place of its hint for Python.
 
     Args:
         error: Its text is replaced.
@@ -68,9 +75,7 @@ def reword(error: GalileoError, own: Filter | None = None) -> None:
             lines.append(mark(own, [(path, complaints[leaf]) for path, leaf in marked.items()])[1])
         lines += dict.fromkeys([msg for leaf, msg in complaints.items() if leaf not in marked.values()])
         text = "\n".join(lines)
-    for python, option in WORDING.items():
-        text = re.sub(python, option, text)
-    error.args = (text,)
+    error.args, error.hint = (text,), hint_of(error)
 
 
 def _terminal_width() -> int:
@@ -142,7 +147,7 @@ def _records(result: CountResult) -> Iterator[_Record]:
 
 def _json(record: _Record) -> str:
     error = record.get("error")
-    shown = error and {"type": type(error).__name__, "message": printable(error.message)}
+    shown = error and {"type": type(error).__name__, "message": printable(told(error))}
     return _json_line(record | {"error": shown})
 
 
@@ -152,7 +157,7 @@ def _json_line(record: _Record) -> str:
 
 def _csv(record: _Record, columns: list[str]) -> str:
     error = record.get("error")
-    shown = error and " ".join(f"{type(error).__name__}: {printable(error.message)}".split())
+    shown = error and " ".join(f"{type(error).__name__}: {printable(told(error))}".split())
     return _csv_line(record | {"error": shown}, columns)
 
 
@@ -188,8 +193,8 @@ def _named(project_id: str, name: str | None) -> str:
 
 
 def failure(error: GalileoError) -> str:
-    """What an error is about, and its text; further lines are indented."""
-    return printable(f"{_place(error)}{error.message}").replace("\n", "\n  ")
+    """What an error is about, its text and its hint; further lines are indented."""
+    return printable(f"{_place(error)}{told(error)}").replace("\n", "\n  ")
 
 
 def _one_line(error: GalileoError) -> str:

@@ -12,7 +12,7 @@ from typing import BinaryIO, TypeAlias
 import click
 from attrs import Factory, define
 
-from galileo_sessions.cli.options import Refused, named
+from galileo_sessions.cli.options import Refused, named, told
 from galileo_sessions.client.budget import Budget
 from galileo_sessions.client.client import GalileoSessions
 from galileo_sessions.client.columns import first_columns
@@ -117,7 +117,7 @@ class Finder:
         try:
             return find_project(self._by_name.get(text) or self._by_id.values(), text)
         except ProjectLookupError as error:
-            raise ProjectLookupError(f"{place}{error.message}", error.projects) from None
+            raise ProjectLookupError(f"{place}{error.message}", error.projects, hint=error.hint) from None
 
     async def _list(self, text: str) -> None:
         try:
@@ -151,7 +151,7 @@ class Finder:
             try:
                 _ = await self.find(text, source[text])
             except ProjectLookupError as error:
-                problems.append(error.message)
+                problems.append(told(error))
         if len(unknown) > _EXAMPLES:
             problems.append(f"{len(unknown) - _EXAMPLES:,} more")
         if problems:

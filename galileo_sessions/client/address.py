@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -12,11 +11,9 @@ from attrs import frozen
 from yarl import URL
 
 from galileo_sessions.client.secret import Secret, flat, from_environment, kind_of
-from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError
 
 PUBLIC = "https://api.galileo.ai"
-_HARMLESS = re.compile(r"(\w+://)?[^:@?#%]*")  # anything beyond a host and a path can hold a password
 
 
 def base_url(argument: Secret[str | Secret[str] | None]) -> str:
@@ -29,32 +26,35 @@ def base_url(argument: Secret[str | Secret[str] | None]) -> str:
             or would send the key unencrypted to another machine.
     """
     console = "GALILEO_CONSOLE_URL"
-    can_quote = not isinstance(argument.reveal(), Secret)
     candidates = {"base_url": flat(argument)} | {name: from_environment(name) for name in ("GALILEO_API_URL", console)}
     for name, given in candidates.items():
         if given is not None:
-            problem = _problem(given, can_quote=can_quote)
+            problem = _problem(given)
             if problem is not None:
-                raise ConfigurationError(f"{name} {problem}")
+                raise ConfigurationError(f"{name} {problem[0]}", hint=problem[1])
             url = URL(given.reveal())
+            if name != console and url.host == "app.galileo.ai":
+                said = f"{name} is the address of the console, not of the API"
+                raise ConfigurationError(said, hint=f"Write {PUBLIC}, or nothing: that is the default")
             return str(_api_of_console(url) if name == console else url).rstrip("/")
     return PUBLIC
 
 
-def _problem(secret: Secret[str], *, can_quote: bool) -> str | None:
-    """What is wrong with a base URL, in a text that shows no password and no query."""
+def _problem(secret: Secret[str]) -> tuple[str, str] | None:
+    """What is wrong with a base URL, and what to do, in texts that show no part of it that may be a secret."""
     url = _http_url(secret)
-    if url is None:
-        shown = kind_of(secret)
-        if not shown and can_quote and _HARMLESS.fullmatch(secret.reveal()):
-            shown = f", got {brief(secret.reveal())}"
-        return f"must be an http(s) URL such as {PUBLIC}{shown}"
+    if url is None:  # not quoted: a key can be here by mistake
+        text = secret.reveal()
+        hint = ""
+        if isinstance(text, str) and "://" not in text:
+            hint = "Write https:// before a host. If this is a key, it belongs into GALILEO_API_KEY, or api_key="
+        return f"must be an http(s) URL such as {PUBLIC}{kind_of(secret)}", hint
     if url.user is not None or url.password is not None:
-        return "holds credentials. Set GALILEO_USERNAME and GALILEO_PASSWORD, or pass auth=BasicAuth(...)"
+        return "holds credentials", "Set GALILEO_USERNAME and GALILEO_PASSWORD, or pass auth=BasicAuth(...)"
     if url.raw_query_string or url.raw_fragment:
-        return "has a query or a fragment. Leave out what follows the path"
+        return "has a query or a fragment", "Leave out what follows the path"
     if url.scheme == "http" and not _is_loopback(url):
-        return f"{url.origin()} would send the key unencrypted. Write https://; http is for loopback only"
+        return f"{url.origin()} would send the key unencrypted", "Write https://; http is for loopback only"
     return None
 
 

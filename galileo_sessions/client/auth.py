@@ -25,7 +25,7 @@ from attrs import Attribute, astuple, define, evolve, field, frozen
 from multidict import CIMultiDict
 
 from galileo_sessions.client.query import CountQuery
-from galileo_sessions.client.responses import Endpoint, Reply, Response, error_of, final, reply_of
+from galileo_sessions.client.responses import CONSOLE, Endpoint, Reply, Response, error_of, final, reply_of
 from galileo_sessions.client.secret import Secret, forms_of, from_environment, hidden, kind_of, redact
 from galileo_sessions.client.transport import Transport
 from galileo_sessions.display import brief
@@ -52,45 +52,46 @@ _TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong passwo
 
 # ---- credentials -----------------------------------------------------------------------------------------------------
 
-# These functions return a problem as text, because a frame that raises must not hold a plain secret.
+Problem: TypeAlias = tuple[str, str]
+"""What is wrong, and a hint. Functions return it, because a frame that raises must not hold a plain secret."""
 
 
-def name_problem(secret: Secret[str]) -> str | None:
+def name_problem(secret: Secret[str]) -> Problem | None:
     """Why a header can't have this name, by RFC 9110; None if it can."""
     name = secret.reveal()
     is_valid = isinstance(name, str) and _HEADER_NAME.fullmatch(name)
-    return None if is_valid else f"must have a valid name, got {brief(name)}"
+    return None if is_valid else (f"must have a valid name, got {brief(name)}", "")
 
 
-def header_problem(secret: Secret[str]) -> str | None:
+def header_problem(secret: Secret[str]) -> Problem | None:
     """Why a header can't carry a secret; None if it can."""
     value, problem = secret.reveal(), _text_problem(secret)
     if problem is None and value != value.strip():
-        return "begins or ends with white space, perhaps a line break from a file. Strip it"
+        return "begins or ends with white space, perhaps a line break from a file", "Strip it"
     if problem is None and not (value.isascii() and value.isprintable()):
-        return "has a character that isn't printable ASCII"
+        return "has a character that isn't printable ASCII", ""
     return problem
 
 
-def _text_problem(secret: Secret[str]) -> str | None:
+def _text_problem(secret: Secret[str]) -> Problem | None:
     """Why a user name or a password can't be sent; None if it can."""
     value = secret.reveal()
     if not isinstance(value, str) or not value:
-        return f"must be non-empty text{kind_of(secret)}"
+        return f"must be non-empty text{kind_of(secret)}", ""
     if any("\ud800" <= character <= "\udfff" for character in value):  # bytes that Python couldn't decode
-        return "isn't valid UTF-8. Check how the environment or the file was encoded"
+        return "isn't valid UTF-8", "Check how the environment or the file was encoded"
     return None
 
 
-def _basic_user_problem(secret: Secret[str]) -> str | None:
-    return _text_problem(secret) or ("must not have a colon" if ":" in secret.reveal() else None)
+def _basic_user_problem(secret: Secret[str]) -> Problem | None:
+    return _text_problem(secret) or (("must not have a colon", "") if ":" in secret.reveal() else None)
 
 
-def _checked(what: str, problem_of: Callable[[Secret[str]], str | None]) -> Callable[[object, Any, Any], None]:
+def _checked(what: str, problem_of: Callable[[Secret[str]], Problem | None]) -> Callable[[object, Any, Any], None]:
     def check(_credentials: object, _field: Attribute[Any], value: str | Secret[str]) -> None:
         problem = problem_of(hidden(value))
         if problem is not None:
-            raise ConfigurationError(f"{what} {problem}")
+            raise ConfigurationError(f"{what} {problem[0]}", hint=problem[1])
 
     return check
 
@@ -146,9 +147,9 @@ def find_credentials(api_key: ApiKeyAuth | None, auth: Secret[Credentials | None
     """
     if not isinstance(auth.reveal(), Credentials | None):  # perhaps a key in the wrong place: don't show it
         kinds = "an ApiKeyAuth, a BearerAuth, a PasswordAuth or a BasicAuth"
-        raise ConfigurationError(f"auth must be {kinds}. For an API key write api_key=...")
+        raise ConfigurationError(f"auth must be {kinds}", hint="For an API key write api_key=...")
     if api_key is not None and auth.reveal() is not None:
-        raise ConfigurationError("api_key and auth can't both be given. Give one of them")
+        raise ConfigurationError("api_key and auth can't both be given", hint="Give one of them")
     given = api_key or auth.reveal()
     if given is not None:
         return given
@@ -158,8 +159,8 @@ def find_credentials(api_key: ApiKeyAuth | None, auth: Secret[Credentials | None
     if username is not None and password is not None:
         return PasswordAuth(username.reveal(), password)
     if username is not None or password is not None:
-        raise ConfigurationError("GALILEO_USERNAME and GALILEO_PASSWORD go together. Set both")
-    raise ConfigurationError("no credentials. Set GALILEO_API_KEY in the environment, or pass api_key=...")
+        raise ConfigurationError("GALILEO_USERNAME and GALILEO_PASSWORD go together", hint="Set both")
+    raise ConfigurationError("no credentials: GALILEO_API_KEY isn't set", hint="Set it, or pass api_key=...")
 
 
 def header_and_secrets(credentials: Credentials) -> tuple[Secret[dict[str, str]], list[Secret[str]]]:
@@ -321,11 +322,10 @@ def token_of(response: Response) -> Secret[str]:
         token = _token_in(response.body)
         if token is not None and header_problem(token) is None:
             return token
-        hint = "Check that base_url (GALILEO_API_URL) isn't the console's"
-        raise LoginError(f"{origin} answered 200 without an access_token. {hint}", status=status)
+        raise LoginError(f"{origin} answered 200 without an access_token", status=status, hint=CONSOLE)
     if 400 <= status < 500 and status not in _TRY_LATER:
         hint = "Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)"
-        raise LoginError(f"{origin} answered {status}. {hint}", status=status)
+        raise LoginError(f"{origin} answered {status}", status=status, hint=hint)
     raise error_of(evolve(response, body=b"", origin=origin))
 
 
@@ -438,14 +438,14 @@ class Authentication:
 def _checked_headers(headers: Secret[Headers], reserved: set[str]) -> Secret[Mapping[str, str]]:
     if not isinstance(headers.reveal(), Mapping):
         kind = type(headers.reveal()).__name__
-        raise ConfigurationError(f'headers must be a mapping, got {kind}. Write headers={{"X-Team": "billing"}}')
+        raise ConfigurationError(f"headers must be a mapping, got {kind}", hint='Write headers={"X-Team": "billing"}')
     given = [(name, hidden(value)) for name, value in headers.reveal().items()]
     for name, value in given:
         problem = name_problem(Secret(name)) or header_problem(value)
         if problem is None and name.lower() in reserved:
-            problem = "is set by the client itself. For credentials pass auth="
+            problem = "is set by the client itself", "For credentials pass auth="
         if problem is not None:
-            raise ConfigurationError(f"the header {brief(name)} in headers= {problem}")
+            raise ConfigurationError(f"the header {brief(name)} in headers= {problem[0]}", hint=problem[1])
     return Secret(CIMultiDict([(name, value.reveal()) for name, value in given]))
 
 

@@ -37,8 +37,8 @@ class Breakdown:
         """
         if not isinstance(partition, Mapping):
             raise FilterTypeError(
-                f"partition must be a mapping of label to filter, got {brief(partition)}. "
-                'Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")'
+                f"partition must be a mapping of label to filter, got {brief(partition)}",
+                hint='Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")',
             )
         made = partition if isinstance(partition, Partition) else Partition({**partition})
 

@@ -469,7 +469,8 @@ class GalileoSessions:
     def __reduce__(self) -> NoReturn:
         raise ConfigurationError(
             "a GalileoSessions can't be copied or pickled, because its connections belong to one event loop, and its "
-            "credentials to one process. Make one in each worker, and send CountQuery objects to it"
+            "credentials to one process",
+            hint="Make one in each worker, and send CountQuery objects to it",
         )
 
     def __repr__(self) -> str:
@@ -524,7 +525,7 @@ def _checked(targets: Targets) -> Targets:
     if isinstance(targets, str | bytes) or not isinstance(targets, Iterable | AsyncIterable):
         hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
         given = brief(cast("object", targets))
-        raise ConfigurationError(f"targets must be a list of ids or queries, got {given}. {hint}")
+        raise ConfigurationError(f"targets must be a list of ids or queries, got {given}", hint=hint)
     return targets
 
 

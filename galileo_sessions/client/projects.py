@@ -39,7 +39,7 @@ def as_uuid(name: str, value: object) -> str:
     match = UUID_TEXT.fullmatch(value) if isinstance(value, str) else None
     if match is not None:
         return str(UUID(match[1]))
-    raise ConfigurationError(f"{name} must be a UUID, got {brief(value)}. {_instead(name, value)}")
+    raise ConfigurationError(f"{name} must be a UUID, got {brief(value)}", hint=_instead(name, value))
 
 
 def _instead(name: str, value: object) -> str:
@@ -134,6 +134,7 @@ def find_project(projects: Iterable[Project], name: str) -> Project:
         return found[0]
     if found:
         ids = ", ".join([project.id for project in found[:_LISTED]]) + (", ..." if len(found) > _LISTED else "")
-        raise ProjectLookupError(f"{len(found)} projects are named {brief(name)}. Write the id of one: {ids}", found)
+        problem = f"{len(found)} projects are named {brief(name)}"
+        raise ProjectLookupError(problem, found, hint=f"Write the id of one: {ids}")
     hint = sentence(did_you_mean(name, [project.name for project in known if project.name]))
-    raise ProjectLookupError(f"there is no project {brief(name)} among {len(known):,}. {hint}".removesuffix(". "))
+    raise ProjectLookupError(f"there is no project {brief(name)} among {len(known):,}", hint=hint)

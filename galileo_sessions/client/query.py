@@ -11,7 +11,7 @@ from attrs import evolve, field, fields, frozen
 from galileo_sessions.client.projects import CANONICAL, Project, ProjectId, as_uuid
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
-from galileo_sessions.filters.advice import EMPTY_AND, expected_filter
+from galileo_sessions.filters.advice import EMPTY_AND, NO_TREE, expected_filter
 from galileo_sessions.filters.json import checked_list, dump_filter, fault_at, json_object, load, load_node
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or, all_of
 from galileo_sessions.filters.values import UUID_TEXT, as_instant, as_sequence
@@ -44,8 +44,8 @@ def _check_nodes(where: Filter) -> None:
         elif type(node) is And or type(node) is Or:
             if not node.children and node is not where:
                 raise FilterError(
-                    f"this filter contains {node!r}, and the API doesn't define an empty {type(node).__name__}. "
-                    "Write the filter with &, | and ~, which simplify it"
+                    f"this filter contains {node!r}, and the API doesn't define an empty {type(node).__name__}",
+                    hint="Write the filter with &, | and ~, which simplify it",
                 )
             nodes += node.children
 
@@ -53,11 +53,11 @@ def _check_nodes(where: Filter) -> None:
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
     expected, hint = "filters must be a list of leaves", "Write where=... for one filter, or for &, | and ~"
     if isinstance(filters, str) or not isinstance(filters, Iterable):
-        raise FilterTypeError(f"{expected}, got {brief(filters)}. {hint}")
+        raise FilterTypeError(f"{expected}, got {brief(filters)}", hint=hint)
     leaves = tuple(filters)
     for leaf in leaves:
         if not isinstance(leaf, LeafFilter):
-            raise FilterTypeError(f"{expected}, but has {brief(leaf)}. {hint}")
+            raise FilterTypeError(f"{expected}, but has {brief(leaf)}", hint=hint)
     return cast("tuple[LeafFilter, ...]", leaves)
 
 
@@ -121,7 +121,7 @@ class CountQuery:
     def __attrs_post_init__(self) -> None:
         if self.filters and self.where != ALWAYS:
             raise FilterError(
-                "the API doesn't document how it combines where and filters. Write where=where & all_of(filters)"
+                "the API doesn't document how it combines where and filters", hint="Write where=where & all_of(filters)"
             )
         _check_nodes(self.where)
         object.__setattr__(self, "body", b"" if self.where == NEVER else _encoded(self))
@@ -169,7 +169,7 @@ def narrowed(query: CountQuery, template: CountQuery, tag: Any = None) -> CountQ
     for name in SCOPE:
         own, given = getattr(query, name), getattr(template, name)
         if own and given and own != given:
-            raise ConfigurationError(f"{name} is {given}, but the CountQuery has {own}. Leave one of them out")
+            raise ConfigurationError(f"{name} is {given}, but the query has {own}", hint="Leave one of them out")
         changes[name] = own or given
     if template.filters or template.where != ALWAYS:
         where = all_of([query.where, *query.filters, template.where, *template.filters])
@@ -253,5 +253,5 @@ def load_query(data: object) -> CountQuery:
     leaves = load(flat, list[LeafFilter], ("filters",))
     where = None if tree is None else load_node(tree, ("filter_tree",))
     if where == ALWAYS:
-        raise fault_at(("filter_tree",), EMPTY_AND)
+        raise fault_at(("filter_tree",), EMPTY_AND, NO_TREE)
     return CountQuery(where=where, filters=leaves, **entries)

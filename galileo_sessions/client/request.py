@@ -62,7 +62,7 @@ class Request:
         """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
         return isinstance(error, errors.AttemptTimeoutError) and self.budget.deadline - now <= _TIMER
 
-    def failure(self, error: errors.GalileoError, now: float, advice: str = "") -> errors.GalileoError:
+    def failure(self, error: errors.GalileoError, now: float, hint: str = "") -> errors.GalileoError:
         """
         The error to raise. If the network failed after a response, this is the error of that response.
 
@@ -72,8 +72,8 @@ class Request:
             responses = [attempt.error for attempt in self.attempts if isinstance(attempt.error, errors.ResponseError)]
             error = responses[-1] if responses else error
         final = copy(error)
-        if advice:
-            final.args = (f"{error.message}. {advice}",)
+        if hint:
+            final.hint = hint
         final.query = self.query
         final.attempts, final.elapsed = self.attempts, now - self.started
         return final
@@ -82,7 +82,8 @@ class Request:
         """The error to raise when the count is given up. If the wait would be too long, it says what to do."""
         asked = self.outcome.retry_after or 0.0
         is_short = asked > self.started + self.budget.patience - now
-        if not self.budget.is_single or retry.attempts == 1 or asked > DAY:
+        is_refusal = self.outcome.meaning in ("refused", "throttled")  # after a timeout, more patience doesn't help
+        if not self.budget.is_single or retry.attempts == 1 or asked > DAY or not is_refusal:
             return self.failure(error, now)
         timeout = f"timeout={ceil(now - self.started + asked) + 1} or more"
         if asked > retry.max_retry_after:
@@ -102,8 +103,10 @@ class Request:
         name = type(last).__name__
         after = f" after {'an' if name[0] in 'AEIOU' else 'a'} {name}" if last else ""
         waiting = f" while waiting for {waited_for}" if waited_for else " before the next attempt" if last else ""
-        text = f"timeout= ran out{after}{waiting or ' before a request could be sent'}; give more time"
-        return self.failure(errors.DeadlineExceededError(text, last=last), now)
+        text = f"the timeout ran out{after}{waiting or ' before a request could be sent'}"
+        if last is not None:
+            text += f"; the last attempt: {last.message.partition(chr(10))[0]}"
+        return self.failure(errors.DeadlineExceededError(text, last=last, hint="Give more time"), now)
 
 
 @define(eq=False)
@@ -197,7 +200,7 @@ class Requester:
         if self._loop is not loop:
             other = "this GalileoSessions belongs to another event loop, perhaps of an earlier asyncio.run()"
             hint = "Make one in each, with `async with GalileoSessions() as galileo:`"
-            raise request.failure(errors.ConfigurationError(f"{other}. {hint}"), request.started)
+            raise request.failure(errors.ConfigurationError(other, hint=hint), request.started)
         if self.transport.is_closed:
             raise request.failure(closed_error(), request.started)
 
@@ -215,7 +218,7 @@ class Requester:
         if isinstance(permit, Permit):
             return permit
         now = asyncio.get_running_loop().time()
-        raise request.too_late(now, self.queue.flow.reason(now)) if permit is None else request.failure(permit, now)
+        raise request.too_late(now, self.queue.reason(now)) if permit is None else request.failure(permit, now)
 
     def _learn(self, request: Request, permit: Permit, reply: Reply[Any], begun: float, ended: float) -> None:
         """Reports an attempt to the flow control, the first attempts and the request."""

@@ -41,10 +41,13 @@ _OTHER_UNIT = re.compile(r'("[^"]*")[^,]*;\s*qu="(?!requests")')
 _PAIR = re.compile(r"^(\d{1,15})(?![\d.])[^/]*/(\d{1,15}(?:\.\d{1,9})?)(?!\d)")
 _EPOCH = 10**9  # a reset this large is in seconds since 1970
 
+CONSOLE = "Check that base_url (GALILEO_API_URL) is the address of the API, not of the console"
+_HEADER = 'Some deployments expect auth=ApiKeyAuth(key, header="Splunk-AO-API-Key")'
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
-    401: (errors.AuthenticationError, ". Check the credentials, and that they belong to this deployment"),
-    403: (errors.PermissionDeniedError, ". The credentials are valid, but can't read this project"),
-    404: (errors.NotFoundError, ". Check the project's id, and that base_url (GALILEO_API_URL) isn't the console's"),
+    401: (errors.AuthenticationError, f"Check the credentials, and that they belong to this deployment. {_HEADER}"),
+    403: (errors.PermissionDeniedError, "The credentials are valid, but can't read this project"),
+    404: (errors.NotFoundError, "Check the project's id, and that base_url (GALILEO_API_URL) isn't the console's"),
+    405: (errors.ResponseError, CONSOLE),
     429: (errors.RateLimitedError, ""),
 }
 
@@ -95,8 +98,8 @@ def reply_of(response: Response, endpoint: Endpoint[T], query: CountQuery | None
     except ValueError as error:
         text = _beginning(response.body)
         said = f"the service answered 200 with an unexpected body: {error}; got {_excerpt(text)}"
-        undecodable = errors.DecodeError(said, body=text)
-        is_page = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)  # from a gateway or a proxy
+        is_page = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)  # from a gateway, a proxy or a console
+        undecodable = errors.DecodeError(said, body=text, hint=CONSOLE if "<html" in text[:500].lower() else "")
         return Reply(None, undecodable if is_page else final(undecodable), told)
 
 
@@ -179,14 +182,14 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
     if 300 <= status < 400:
         location = brief(headers.get("Location", "nowhere"))
         hint = "The client follows no redirect, as it could send the key elsewhere. Set base_url (GALILEO_API_URL)"
-        return errors.RedirectError(f"{title}: to {location}. {hint}", **kept)
+        return errors.RedirectError(f"{title}: to {location}", hint=hint, **kept)
     if status == 422:
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())
         issues, drawn = explain(response.body, where, filters)
         return errors.ValidationError(f"{title}: {drawn or _said(response.body)}", issues=issues, **kept)
     kind, hint = _ERRORS.get(status, (errors.ServerError if status >= 500 else errors.ResponseError, ""))
-    said = _said(response.body) + (f". It asks for a wait of {wait:,.0f} s" if wait else "")
-    return kind(f"{title}: {said}{hint}", **kept)
+    said = _said(response.body) + (f"; it asks for a wait of {wait:,.0f} s" if wait else "")
+    return kind(f"{title}: {said}", hint=hint, **kept)
 
 
 def _said(body: bytes) -> str:

@@ -52,7 +52,7 @@ class CountResult:
         """
         total = self.unwrap()
         if self.parts is None:
-            raise ConfigurationError("there are no parts. Write count_all(..., by=partition)")
+            raise ConfigurationError("there are no parts", hint="Write count_all(..., by=partition)")
         query, counts = cast("CountQuery", self.query), cast("dict[Any, int]", self.parts)
         return CountsBy(query.project_id, counts, total=total, project_name=query.project_name)
 

@@ -167,7 +167,8 @@ def as_seconds(timeout: Seconds) -> float:
     if _is_seconds(seconds, inf) and seconds > 0 and not _LONGEST < seconds < inf:
         return min(float(_LONGEST), seconds)
     words = f"seconds or a timedelta, more than 0 and at most {_LONGEST:,} s"
-    raise ConfigurationError(f"timeout must be {words}, got {brief(timeout)}. Write timeout=30, or None for no limit")
+    problem = f"timeout must be {words}, got {brief(timeout)}"
+    raise ConfigurationError(problem, hint="Write timeout=30, or None for no limit")
 
 
 def check_concurrency(concurrency: object) -> None:

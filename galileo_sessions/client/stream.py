@@ -131,7 +131,9 @@ class CountStream:
 
     async def __aenter__(self) -> Self:
         if self._started is not None:
-            raise ConfigurationError("this stream has been entered before. Call count_many again for another pass")
+            raise ConfigurationError(
+                "this stream has been entered before", hint="Call count_many again for another pass"
+            )
         source = _source(self._targets)
         self._joined = _Join()
         self._started = asyncio.get_running_loop().time()
@@ -252,8 +254,8 @@ class CountStream:
 
     def _too_late(self) -> DeadlineExceededError:
         return DeadlineExceededError(
-            f"timeout= ran out before the targets ended. The {self._pulled:,} that were pulled by then have a result; "
-            "give more time, or fewer targets"
+            f"the timeout ran out before the targets ended; the {self._pulled:,} pulled by then have a result",
+            hint="Give more time, or fewer targets",
         )
 
     # ---- counts ------------------------------------------------------------------------------------------------------

@@ -244,7 +244,9 @@ class Transport:
 
 def closed_error() -> errors.ConfigurationError:
     """The error that a closed client raises."""
-    return errors.ConfigurationError("this GalileoSessions is closed. Make a new one, or count inside its `async with`")
+    return errors.ConfigurationError(
+        "this GalileoSessions is closed", hint="Make a new one, or count inside its `async with`"
+    )
 
 
 def _can_be_followed(status: int) -> bool:
@@ -281,24 +283,28 @@ def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportErr
     kind = type(error).__name__
     match error:
         case aiohttp.ConnectionTimeoutError():
-            return errors.AttemptTimeoutError(f"no connection to {base} in time", phase="connect")
+            hint = "Check the network, or raise Timeouts(connect=...)"
+            return errors.AttemptTimeoutError(f"no connection to {base} in time", phase="connect", hint=hint)
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
             return errors.TLSError(
-                f"no trusted TLS connection to {base}: {_reason(error)}. Check that this port has TLS. "
-                "For your own CA, set SSL_CERT_FILE, or pass ssl=ssl.create_default_context(cafile=...)"
+                f"no trusted TLS connection to {base}: {_reason(error)}",
+                hint="Check that this port has TLS. For your own CA, set SSL_CERT_FILE, or pass "
+                "ssl=ssl.create_default_context(cafile=...)",
             )
         case aiohttp.ClientConnectorError(os_error=OSError(errno=errno.EMFILE | errno.ENFILE)):
             hint = "Raise the limit (ulimit -n), or lower Limits(maximum=...)"
-            return errors.ConnectError(f"no file descriptor left to connect to {base}. {hint}")
+            return errors.ConnectError(f"no file descriptor left to connect to {base}", hint=hint)
         case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-            return errors.ConnectError(f"no connection to {base}: {_reason(error)}. Check the proxy")
+            return errors.ConnectError(f"no connection to {base}: {_reason(error)}", hint="Check the proxy")
         case aiohttp.ClientConnectorError():
             hint = "Check base_url (GALILEO_API_URL) and the network"
-            return errors.ConnectError(f"no connection to {base}: {_reason(error)}. {hint}")
+            return errors.ConnectError(f"no connection to {base}: {_reason(error)}", hint=hint)
         case TimeoutError():
-            return errors.AttemptTimeoutError(f"no complete response from {base} in time (phase {phase})", phase=phase)
+            problem = f"no complete response from {base} in time (phase {phase})"
+            return errors.AttemptTimeoutError(problem, phase=phase, hint="Raise Timeouts(attempt=...)")
         case aiohttp.NonHttpUrlClientError() | ValueError():
-            return errors.ConfigurationError(f"no request to {base} can be made ({kind}). Check base_url and proxy")
+            problem = f"no request to {base} can be made ({kind})"
+            return errors.ConfigurationError(problem, hint="Check base_url (GALILEO_API_URL) and proxy")
         case aiohttp.ClientConnectionError() | OSError():
             return errors.DisconnectedError(f"{base} closed the connection before its response was complete")
         case aiohttp.ClientPayloadError() if str(error).startswith("Response payload is not completed"):
@@ -320,11 +326,13 @@ def _check_injected(session: aiohttp.ClientSession) -> None:
         raise errors.ConfigurationError(f"session must be an aiohttp.ClientSession, got {brief(session)}")
     if session.auth is not None or "Authorization" in session.headers:
         raise errors.ConfigurationError(
-            "the session given as session= has its own credentials. Remove them there, and pass auth= here"
+            "the session given as session= has its own credentials",
+            hint="Remove them there, and pass auth= here",
         )
     if session.trust_env:  # for each request, it would look for a proxy, and send a netrc file's password
         raise errors.ConfigurationError(
-            "the session given as session= has trust_env=True. Remove it there, and pass trust_env=True here"
+            "the session given as session= has trust_env=True",
+            hint="Remove it there, and pass trust_env=True here",
         )
 
 

@@ -20,11 +20,13 @@ from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, SYMBOLS, Fil
 
 EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
-TOO_DEEP = "nested too deeply: a filter has at most 100 levels. Write all_of([...]) or any_of([...]) for a long chain"
+TOO_DEEP = "nested too deeply: a filter has at most 100 levels"
+LONG = "Write all_of([...]) or any_of([...]) for a long chain"
 NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
 NO_OFFSET = "has no UTC offset such as +00:00, so it is a different instant in each time zone"
 REPLACE_ZONE = "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time"
-EMPTY_AND = 'an empty "and" would count all sessions. Leave out "filter_tree" if that is meant'
+EMPTY_AND = 'an empty "and" would count all sessions'
+NO_TREE = 'Leave out "filter_tree" if that is meant'
 
 MAX_NAMES = 1_000  # names that a misspelt one is compared with
 _LIKELY = 20  # of these, only the names with the most similar letters are compared closely, which is slow
@@ -57,9 +59,9 @@ _FOR_EACH = {
 _PERIODS = (*FilterType.DATE.partitions, "on", "during", "last")
 """Methods whose arguments aren't compared with the column."""
 _BY_KEY = {
-    "filter_tree": '. Write load_filter(data["filter_tree"]), or load_query(data) for a whole query',
-    **dict.fromkeys(("filters", "project_id"), ". load_query(data) reads a whole query"),
-    **dict.fromkeys(("type", "column_id"), '. Write {"filter": {...}} around a leaf'),
+    "filter_tree": 'Write load_filter(data["filter_tree"]), or load_query(data) for a whole query',
+    **dict.fromkeys(("filters", "project_id"), "load_query(data) reads a whole query"),
+    **dict.fromkeys(("type", "column_id"), 'Write {"filter": {...}} around a leaf'),
 }
 """What to write for a JSON object that isn't a node, by one of its keys."""
 _MILLISECONDS = 10**11  # as seconds, this would be in the year 5138
@@ -106,13 +108,13 @@ def sentence(hint: str) -> str:
     return hint[:1].upper() + hint[1:]
 
 
-def no_such_method(column: Column, name: str) -> str:
+def no_such_method(column: Column, name: str) -> tuple[str, str]:
     """The text for an unknown method: which methods the column has, and what was probably meant."""
     kind = column.filter_type
     has, partitions = (METHODS, ()) if kind is None else (kind.methods, kind.partitions)
     known = (*has, *partitions)
     hint = _other_method(column, known, name) or sentence(did_you_mean(name, known))
-    return f"{brief(column)} has no {name[:80]}; it has {', '.join(has)}. {hint}".removesuffix(". ")
+    return f"{brief(column)} has no {name[:80]}; it has {', '.join(has)}", hint
 
 
 def _other_method(column: Column, known: tuple[str, ...], name: str) -> str:
@@ -130,18 +132,18 @@ def _other_method(column: Column, known: tuple[str, ...], name: str) -> str:
     return _NO_OPERATOR.get(name, "")
 
 
-def no_such_operator(kind: FilterType, operator: object) -> str:
-    """Says which operators a filter type has instead of this one, and which one was probably meant."""
+def no_such_operator(kind: FilterType, operator: object) -> FilterError:
+    """The error that says which operators a filter type has instead of this one, and which one was probably meant."""
     name = operator.lower() if isinstance(operator, str) else ""
     hint = _NO_OPERATOR.get(name) or sentence(did_you_mean(_OTHER_NAMES.get(name, name), kind.operators))
     said = f"a {kind} filter has no operator {brief(operator)}; it has {', '.join(kind.operators)}"
-    return f"{said}. {hint}".removesuffix(". ")
+    return FilterError(said, hint=hint)
 
 
-def no_such_type(name: str) -> str:
+def no_such_type(name: str) -> tuple[str, str]:
     """Says which types of columns `Col` has instead of this name, and how to write a column of this name."""
     hint = f"Write Col({brief(name)}) for that column. {sentence(did_you_mean(name, FilterType))}"
-    return f"Col has no {name[:80]}; it has {', '.join(FilterType)}. {hint}".removesuffix(". ")
+    return f"Col has no {name[:80]}; it has {', '.join(FilterType)}", hint.rstrip()
 
 
 def instead_of_word(column: str, word: str, values: list[str]) -> str:
@@ -165,21 +167,21 @@ def _for_each(column: str, method: str, values: str = "values") -> str:
 
 def expected_filter(value: Any, symbol: str = "") -> FilterTypeError:
     """The error for a value that isn't a filter; `symbol` is the `&` or `|` next to it, if there is one."""
-    hint = f'. {symbol} binds tighter than == and <. Write (Col("a") == 1) {symbol} (Col("b") == 2)' if symbol else ""
+    hint = f'{symbol} binds tighter than == and <. Write (Col("a") == 1) {symbol} (Col("b") == 2)' if symbol else ""
     if value is None:
-        hint = ". For no condition write ALWAYS"
+        hint = "For no condition write ALWAYS"
     elif isinstance(value, bool):
-        hint = ". For all sessions write ALWAYS" if value else ". For no sessions write NEVER"
+        hint = "For all sessions write ALWAYS" if value else "For no sessions write NEVER"
     elif isinstance(value, str):
-        hint = hint or ". Write parse_filter(...) to read a filter from text"
+        hint = hint or "Write parse_filter(...) to read a filter from text"
     elif hasattr(value, "keys"):
-        hint = ". Write load_filter(...) to read a filter from the API's JSON"
+        hint = "Write load_filter(...) to read a filter from the API's JSON"
     elif type(value) in (list, tuple):
-        hint = ". Write all_of([...]) to join filters, or any_of([...]) if one of them is enough"
+        hint = "Write all_of([...]) to join filters, or any_of([...]) if one of them is enough"
     elif hasattr(value, "column_id"):
-        hint = hint or f". Compare it, as in {brief(value)}.eq(...)"
-        return FilterTypeError(f"{brief(value)} is a column, not yet a filter{hint}")
-    return FilterTypeError(f"{brief(value)} is not a filter{hint}")
+        hint = hint or f"Compare it, as in {brief(value)}.eq(...)"
+        return FilterTypeError(f"{brief(value)} is a column, not yet a filter", hint=hint)
+    return FilterTypeError(f"{brief(value)} is not a filter", hint=hint)
 
 
 def instead_of_in(column: Column, value: object) -> FilterTypeError:
@@ -187,12 +189,12 @@ def instead_of_in(column: Column, value: object) -> FilterTypeError:
     kind = column.filter_type or filter_type_of(value)
     method = "contains" if kind is not None and "contains" in kind.operators else "eq"
     hint = f"Write {brief(column)}.{method}({brief(value)})"
-    return FilterTypeError(f"{brief(column)} is a column, not yet a filter. {hint}")
+    return FilterTypeError(f"{brief(column)} is a column, not yet a filter", hint=hint)
 
 
 def naive_in_record(column_id: str, value: datetime) -> FilterError:
     """The error for a session's `datetime` without a UTC offset, which would match no filter."""
-    return FilterError(f"the session's {column_id}, {brief(value)}, {NO_OFFSET}. {REPLACE_ZONE}")
+    return FilterError(f"the session's {column_id}, {brief(value)}, {NO_OFFSET}", hint=REPLACE_ZONE)
 
 
 # ---- values that a column is compared with ---------------------------------------------------------------------------
@@ -212,15 +214,16 @@ def calling(column: Column, method: str, *arguments: object) -> Generator[None, 
 
 def refused(error: FilterError, column: Column, method: str, *arguments: Any) -> FilterError:
     """The error of a column's method: the call as it was written, what is wrong, and what to write instead."""
-    problem = str(error)
-    if method not in _PERIODS and (isinstance(error, FilterTypeError) or problem.endswith(NO_OFFSET)):
+    hints, no_offset = [error.hint], error.message.endswith(NO_OFFSET) and not error.hint
+    if method not in _PERIODS and (isinstance(error, FilterTypeError) or no_offset):
         values = arguments
         if method in (*LIST_OPERATORS, "values") and isinstance(arguments[0], list):
             values = tuple(cast("list[object]", arguments[0]))
-        instead = filter(None, [_instead(column, method, arguments, value) for value in values])
-        problem = ". ".join([problem, *islice(instead, 1)])
+        hints += islice(filter(None, [_instead(column, method, arguments, value) for value in values]), 1)
     kind = FilterTypeError if isinstance(error, FilterTypeError) else FilterError
-    return kind(f"{brief(column)}.{method}({', '.join(map(brief, arguments))}): {problem}")
+    raised = kind(error.message, hint=". ".join(filter(None, hints)))
+    raised.call = f"{brief(column)}.{method}({', '.join(map(brief, arguments))})"
+    return raised
 
 
 def _instead(column: Column, method: str, arguments: tuple[object, ...], value: Any) -> str:
@@ -328,18 +331,18 @@ def date_as_text(column: Column, operator: str, value: str) -> str:
 def instead_of_time(value: object) -> str:
     """What to write for a day, or for a time without an offset, or an empty string."""
     span = _span(value)
-    return "" if span is None else f". Write {span[0]}"
+    return "" if span is None else f"Write {span[0]}"
 
 
 def instead_of_node(data: object) -> str:
     """What to write where plain data isn't a node of a filter_tree, or an empty string."""
     if isinstance(data, str | bytes | bytearray):
         is_json = data[:1] in ("{", "[", b"{", b"[")
-        return ". Write load_filter(json.loads(text))" if is_json else ". parse_filter reads filters as text"
+        return "Write load_filter(json.loads(text))" if is_json else "parse_filter reads filters as text"
     if isinstance(data, list | tuple):
-        return '. Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
+        return 'Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
     if hasattr(data, "depth"):
-        return ". This is a filter already"
+        return "This is a filter already"
     if not isinstance(data, Mapping):
         return ""
     return next((hint for key, hint in _BY_KEY.items() if key in data), "")

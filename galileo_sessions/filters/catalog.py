@@ -217,7 +217,7 @@ class ColumnCatalog(Mapping[str, Any]):
             return made(column_id)
         said = f"{brief(column_id)} is filtered as"
         if filter_type in FILTER_TYPES:
-            raise FilterTypeError(f"{said} {filter_type}. Write catalog.{filter_type}({brief(column_id)})")
+            raise FilterTypeError(f"{said} {filter_type}", hint=f"Write catalog.{filter_type}({brief(column_id)})")
         raise FilterTypeError(f"{said} {brief(filter_type)}, which this version doesn't know")
 
     def __iter__(self) -> Iterator[str]:
@@ -341,5 +341,7 @@ def _type_problem(info: ColumnInfo, leaf: Comparison) -> tuple[str, str]:
         return "wrong_type", f"{said}not as {leaf.type}"
     if leaf.operator in filter_type.operators:
         column = column_class(filter_type)(info.id)
-        return "wrong_type", f"{said}not as {leaf.type}. Write {brief(column)}.{leaf.operator}(...)"
+        is_member = filter_type is FilterType.COLLECTION and leaf.operator == "eq"  # which compares all of its members
+        method = "contains" if is_member else leaf.operator
+        return "wrong_type", f"{said}not as {leaf.type}. Write {brief(column)}.{method}(...)"
     return "no_operator", f"{said}which has no {leaf.operator}; it has {', '.join(filter_type.operators)}"

@@ -16,7 +16,7 @@ from warnings import warn
 from attrs import field, frozen
 
 from galileo_sessions.display import brief
-from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning
+from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning, with_hint
 from galileo_sessions.filters import advice, partitions
 from galileo_sessions.filters.kinds import LIST_OPERATORS, RANGE_OPERATORS, FilterType, filter_type_of
 from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter
@@ -65,7 +65,7 @@ def _check_column_id(_: object, __: object, value: str) -> None:
     if not isinstance(value, str):
         raise FilterTypeError(f"a column id must be text, got {brief(value)}")
     if not value:
-        raise FilterError('a column id can\'t be empty. Write the id of a column, such as Col("input")')
+        raise FilterError("a column id can't be empty", hint='Write the id of a column, such as Col("input")')
     if not sendable(value):
         raise FilterError(f"the column id {brief(value)}: {advice.NOT_SENDABLE}")
 
@@ -130,8 +130,9 @@ class _Column(Generic[V]):
         def __getattr__(self, name):
             if name.startswith("__"):
                 raise AttributeError(name)
-            problem = advice.no_such_method(self, name)
-            raise AttributeError(problem, name=name)  # with obj=, Python would add a suggestion of its own
+            raise AttributeError(
+                with_hint(*advice.no_such_method(self, name)), name=name
+            )  # with obj=, Python would add a suggestion of its own
 
 
 class _Equality(_Column[V]):
@@ -286,7 +287,8 @@ class CollectionCol(_Text[str, str, Texts]):
         return _parts_of(self, values)
 
     def __ne__(self, other: Never) -> Never:  # type: ignore[override]  # type checkers reject it
-        raise FilterTypeError(advice.no_such_method(self, "ne"))
+        problem, hint = advice.no_such_method(self, "ne")
+        raise FilterTypeError(problem, hint=hint)
 
 
 @final
@@ -369,7 +371,10 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
             if last is not None and tz is not None and start is None and end is None:
                 start, end = last_period(last, tz)
             elif last is not None or start is None or end is None:
-                raise FilterError('write days(start, end, tz=...), or days(last="30d", tz="UTC")')
+                raise FilterError(
+                    "days takes either two bounds or last=",
+                    hint='Write days(start, end, tz=...), or days(last="30d", tz="UTC")',
+                )
             return partitions.by_time(self.column_id, "days", start, end, tz)
 
     def weeks(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
@@ -437,7 +442,7 @@ class _Types(type):
     if not TYPE_CHECKING:  # pragma: no branch  # type checkers reject Col.score themselves
 
         def __getattr__(cls, name):
-            raise AttributeError(advice.no_such_type(name), name=name)
+            raise AttributeError(with_hint(*advice.no_such_type(name)), name=name)
 
 
 @final

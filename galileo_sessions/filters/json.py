@@ -85,7 +85,7 @@ def load_node(data: Any, path: Path, depth: int = 1) -> Filter:
             return nodes.Not(load_node(node, (*path, "not"), depth + 1))
         case _:
             problem = f"expected a JSON object with exactly one of filter, and, or, not; got {brief(data)}"
-            raise fault_at(path, problem + advice.instead_of_node(data))
+            raise fault_at(path, problem, advice.instead_of_node(data))
 
 
 def _load_nodes(data: object, path: Path, depth: int) -> list[Filter]:
@@ -154,11 +154,11 @@ def load(data: object, shape: Any, path: Path) -> Any:
     raise fault
 
 
-def fault_at(path: Path, message: str) -> FilterDecodeError:
+def fault_at(path: Path, message: str, hint: str = "") -> FilterDecodeError:
     """The error for plain data with a fault at a path."""
     written = "".join([f"[{step}]" if isinstance(step, int) else f".{step}" for step in path[-12:]])
     place = f"at {'…' if len(path) > 12 else ''}{written}: " if path else ""
-    return FilterDecodeError(place + message, path)
+    return FilterDecodeError(place + message, path, hint=hint)
 
 
 def _first_fault(error: Any, path: Path) -> FilterDecodeError:
@@ -175,7 +175,8 @@ def _first_fault(error: Any, path: Path) -> FilterDecodeError:
         names = [attribute.name for attribute in fields(error.cl)]
         hint = advice.did_you_mean(key, names, f"they have {', '.join(names)} and type")
         return fault_at(path, f"{error.cl.type} filters have no key {brief(key)}; {hint}")
-    return fault_at((*path, *getattr(error, "path", ())), str(error))
+    said = error.message if isinstance(error, FilterError) else str(error)
+    return fault_at((*path, *getattr(error, "path", ())), said, getattr(error, "hint", ""))
 
 
 # ---- the converter ---------------------------------------------------------------------------------------------------
@@ -202,7 +203,7 @@ def _convert(converter: Callable[[object], object], value: object, _: object) ->
         return converter(value)
     except FilterError as error:
         hint = advice.instead_of_time(value) if converter is as_instant else ""
-        raise FilterDecodeError(f"{error}{hint}") from None
+        raise FilterDecodeError(error.message, hint=error.hint or hint) from None
 
 
 def _structure_leaf(data: object, _: object) -> LeafFilter:

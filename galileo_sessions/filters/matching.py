@@ -44,8 +44,9 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
     if not isinstance(where, nodes.Filter):
         raise advice.expected_filter(where)
     if not isinstance(record, Mapping):
-        hint = ". Write row.to_dict() for a row of a table" if hasattr(record, "to_dict") else ""
-        raise FilterTypeError(f"a session must be a mapping from column ids to values, got {brief(record)}{hint}")
+        hint = "Write row.to_dict() for a row of a table" if hasattr(record, "to_dict") else ""
+        problem = f"a session must be a mapping from column ids to values, got {brief(record)}"
+        raise FilterTypeError(problem, hint=hint)
     return _truth(where, record) is True
 
 

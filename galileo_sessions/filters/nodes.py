@@ -52,7 +52,7 @@ class Filter:
     __slots__ = ()
 
     def __init__(self) -> None:
-        raise FilterTypeError('Filter is the base class of all filters. Begin with a column: Col("input")')
+        raise FilterTypeError("Filter is the base class of all filters", hint='Begin with a column: Col("input")')
 
     @property
     def depth(self) -> int:
@@ -85,9 +85,9 @@ class Filter:
 
     def __bool__(self) -> Never:  # it can't know whether `and`, `not`, a chain or `in` called it
         raise FilterTypeError(
-            "a filter has no truth value, so this would silently drop a condition. "
-            'Write (Col("a") > 1) & (Col("a") < 3) for `and` and for a chain, | for `or`, ~ for `not`, '
-            'and Col("a").one_of([...]) for `in`'
+            "a filter has no truth value, so this would silently drop a condition",
+            hint='Write (Col("a") > 1) & (Col("a") < 3) for `and` and for a chain, | for `or`, ~ for `not`, '
+            'and Col("a").one_of([...]) for `in`',
         )
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
@@ -104,7 +104,7 @@ def _with_operators(leaf: type[Any], attributes: "list[Attribute[Any]]") -> "lis
     def as_operator(operator: object) -> str:
         if isinstance(operator, str) and operator in kind.operators:
             return values.as_text(operator)
-        raise FilterError(advice.no_such_operator(kind, operator))
+        raise advice.no_such_operator(kind, operator)
 
     return [each.evolve(converter=as_operator) if each.name == "operator" else each for each in attributes]
 
@@ -257,11 +257,11 @@ class _Connective(Filter):
 
 def _measure(node: _Connective, depth: int, size: int) -> None:
     if depth > MAX_DEPTH:
-        raise FilterTooLargeError(advice.TOO_DEEP)
+        raise FilterTooLargeError(advice.TOO_DEEP, hint=advice.LONG)
     if size > MAX_LEAVES:
         raise FilterTooLargeError(
-            f"this filter would have {size:,} leaves; {MAX_LEAVES:,} is the most. "
-            "Many values of one column fit into one leaf: one_of([...])"
+            f"this filter would have {size:,} leaves; {MAX_LEAVES:,} is the most",
+            hint="Many values of one column fit into one leaf: one_of([...])",
         )
     object.__setattr__(node, "depth", depth)
     object.__setattr__(node, "size", size)

@@ -17,7 +17,7 @@ from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters.kinds import FilterType
 from galileo_sessions.filters.nodes import ALWAYS, LEAVES, DateFilter, Filter, NumberFilter
-from galileo_sessions.filters.times import NO_ZONE, Unit, begin_of, bounds, next_begin
+from galileo_sessions.filters.times import NO_ZONE, ZONE, Unit, begin_of, bounds, next_begin
 from galileo_sessions.filters.values import as_number, as_sequence, check_comparison, comparable_id
 
 MAX_PARTS = 10_000
@@ -37,10 +37,10 @@ def _check_rest(partition: "Partition", _: object, label: str | None) -> None:
     if not isinstance(label, str):
         raise FilterTypeError(f"with_rest({brief(label)}): a label must be text")
     if label in partition:
-        raise FilterError(f"with_rest({brief(label)}): a part has this label. Write another one")
+        raise FilterError(f"with_rest({brief(label)}): a part has this label", hint="Write another one")
     if not partition.disjoint:
         problem = "a session can be in several of these parts, so the rest isn't the total minus their sum"
-        raise FilterError(f"with_rest({brief(label)}): {problem}. Count ~any_of(partition.values()) instead")
+        raise FilterError(f"with_rest({brief(label)}): {problem}", hint="Count ~any_of(partition.values()) instead")
 
 
 @final
@@ -118,7 +118,7 @@ def by_edges(column_id: str, edges: tuple[Any, ...]) -> Partition:
         FilterError: if the edges don't ascend, or if one of them isn't a number that can be sent.
     """
     if not edges or as_sequence(edges[0]) is not None:
-        raise FilterError("write the edges as arguments: bins(0, 1, 2), or bins(*edges) for a list")
+        raise FilterError("the edges must be arguments", hint="Write bins(0, 1, 2), or bins(*edges) for a list")
     numbers = [as_number(edge) for edge in edges]
     parts: dict[str, Filter] = {f"below {numbers[0]}": NumberFilter(column_id, "lt", numbers[0])}
     for low, high in pairwise(numbers):
@@ -137,7 +137,7 @@ def by_value(column_id: str, filter_type: FilterType, values: Iterable[object]) 
         FilterError: if there are no values, or if the column can't be compared with one of them.
     """
     if not values:
-        raise FilterError("write a list with at least one value")
+        raise FilterError("values takes a list with at least one value")
     make: Any = LEAVES[filter_type]
     operator = "contains" if filter_type is FilterType.COLLECTION else "eq"
     leaves: dict[object, Any] = {}  # by the compared value: 1 equals 1.0, and a UUID has several spellings
@@ -170,7 +170,7 @@ def by_time(column_id: str, unit: Unit, start: object, end: object, tz: object) 
     """
     first, last, zone = bounds(start, end, tz)
     if zone is None:
-        raise FilterError(f"where {unit} begin {NO_ZONE}")
+        raise FilterError(f"where {unit} begin {NO_ZONE}", hint=ZONE)
     return evolve(_partition(_units(column_id, unit, first, last, zone)), whole=period(column_id, first, last))
 
 

@@ -118,14 +118,14 @@ class _Parser:
         """The filter that the whole text describes."""
         if len(self._text) > MAX_TEXT:
             raise self._error(
-                MAX_TEXT, f"the text has more than {MAX_TEXT:,} characters. load_filter reads larger filters"
+                MAX_TEXT, f"the text has more than {MAX_TEXT:,} characters", "load_filter reads larger filters"
             )
         if self._next.lastgroup == "end":
-            raise self._error(0, f"the text is empty. {advice.EXAMPLE}")
+            raise self._error(0, "the text is empty", advice.EXAMPLE)
         start = self._next.start()
         [value], _, _ = self._items("", start)
         if not isinstance(value, Filter):
-            raise self._error(start, str(advice.expected_filter(value)))
+            raise self._of(start, advice.expected_filter(value))
         return value
 
     def _take(self) -> Token:
@@ -138,7 +138,7 @@ class _Parser:
     def _items(self, opening: str, start: int, *, is_call: bool = False) -> tuple[list[Any], dict[str, Any], bool]:
         """Reads up to the closing bracket. Returns the values, the named values, and whether there was a comma."""
         if len(self._open) > MAX_BRACKETS:
-            raise self._error(start, advice.TOO_DEEP)
+            raise self._error(start, advice.TOO_DEEP, advice.LONG)
         self._open.append((opening, start))
         closing = _CLOSING[opening]
         items: list[Any] = []
@@ -198,7 +198,8 @@ class _Parser:
         if isinstance(value, _Function):
             raise self._uncalled(value)
         if inversions and not isinstance(value, Filter):
-            raise self._error(start, '~ must come before a filter, and binds tighter than ==. Write ~(Col("a") == 1)')
+            problem = "~ must come before a filter, and binds tighter than =="
+            raise self._error(start, problem, 'Write ~(Col("a") == 1)')
         for _ in range(inversions):
             value = self._apply(start, operator.invert, value)
         return value, start
@@ -217,7 +218,7 @@ class _Parser:
             return Col(name)
         hint = advice.did_you_mean(name, _NAMES, "times, ids and time zones are text")
         hint = f"write Col.{name}(...)" if name in FILTER_TYPES else hint
-        raise self._error(token.start(), f"unknown name {brief(name)}; {hint}")
+        raise self._error(token.start(), f"unknown name {brief(name)}", advice.sentence(hint))
 
     def _attribute(self, owner: Any, token: Token) -> _Function:
         """A column's method, or a class of columns such as `Col.text`."""
@@ -228,14 +229,14 @@ class _Parser:
             if owner.call is not Col:
                 raise self._uncalled(owner)
             if name not in FILTER_TYPES:
-                raise self._error(start, advice.no_such_type(name))
+                raise self._error(start, *advice.no_such_type(name))
             return _Function(f"Col.{name}", owner.start, column_class(FILTER_TYPES[name]))
         if not isinstance(owner, _COLUMNS):
-            raise self._error(start, f"only columns have methods. {advice.JOIN}")
+            raise self._error(start, "only columns have methods", advice.JOIN)
         if name in PARTITIONS:
-            raise self._error(start, f"{name} makes a partition, not a filter. Partitions can't be written as text")
+            raise self._error(start, f"{name} makes a partition, not a filter", "Partitions can't be written as text")
         if name not in METHODS or not hasattr(owner, name):
-            raise self._error(start, advice.no_such_method(owner, name))
+            raise self._error(start, *advice.no_such_method(owner, name))
         return _Function(name, start, getattr(owner, name))
 
     def _number(self, token: Token) -> int | float:
@@ -243,7 +244,7 @@ class _Parser:
         with suppress(ValueError):
             return float(written) if set(written) & set(".eE") else int(written)
         raise self._error(
-            token.start(), f"{brief(written)} can't be read as a number. Write times, ids and text in quotes"
+            token.start(), f"{brief(written)} can't be read as a number", "Write times, ids and text in quotes"
         )
 
     def _string(self, token: Token) -> str:
@@ -253,7 +254,7 @@ class _Parser:
         for escape in _ESCAPE.finditer(written):
             if escape["unknown"] is not None:
                 place = token.start() + escape.start()
-                raise self._error(place, r"unknown escape. Write \\ for a backslash in text")
+                raise self._error(place, "unknown escape", r"Write \\ for a backslash in text")
         return written[1:-1].encode("ascii", "backslashreplace").decode("unicode_escape")
 
     # ---- operators ---------------------------------------------------------------------------------------------------
@@ -270,7 +271,9 @@ class _Parser:
                     others.append(token)
             operands, symbols = [self._group(symbol, group) for group in groups], others
         if len(symbols) > 1:
-            raise self._error(operands[0][1], 'write two comparisons for a chain: (Col("a") > 1) & (Col("a") < 3)')
+            raise self._error(
+                operands[0][1], "a chain of comparisons", 'Write two comparisons: (Col("a") > 1) & (Col("a") < 3)'
+            )
         if not symbols:
             return operands[0][0]
         (left, start), (right, _) = operands
@@ -284,7 +287,7 @@ class _Parser:
             return operands[0]
         for value, place in operands:
             if not isinstance(value, Filter):
-                raise self._error(place, str(advice.expected_filter(value, symbol)))
+                raise self._of(place, advice.expected_filter(value, symbol))
         start = operands[0][1]
         return self._apply(start, _JOIN[symbol], [value for value, _ in operands]), start
 
@@ -295,10 +298,10 @@ class _Parser:
         try:
             return call(*given, **named)
         except FilterError as error:
-            problem = str(error)
+            raised = self._of(start, error)
         except TypeError as error:  # wrong arguments: Python's text, without the class's name
-            problem = f"{call.__name__}() {str(error).rpartition('() ')[2][:200]}"
-        raise self._error(start, problem)
+            raised = self._error(start, f"{call.__name__}() {str(error).rpartition('() ')[2][:200]}")
+        raise raised
 
     def _unexpected(self, token: Token, operand: Operand | None = None) -> FilterParseError:
         """The error for a misplaced token, after an operand if there is one."""
@@ -306,14 +309,14 @@ class _Parser:
         if token.lastgroup == "end" and opening:
             return self._error(start, f"{opening!r} was never closed")
         if token.lastgroup == "end":
-            return self._error(token.start(), f"the text ends too early. {advice.EXAMPLE}")
+            return self._error(token.start(), "the text ends too early", advice.EXAMPLE)
         written, place = token[0], token.start()
         if token.lastgroup == "keyword":
             written, place = "=", self._text.index("=", place)
         hint = _INSTEAD.get(written.lower(), advice.EXAMPLE)
         if token.lastgroup in ("name", "reserved") and operand is not None and isinstance(operand[0], _COLUMNS):
             hint = self._instead_of_word(token, operand[1]) or hint
-        return self._error(place, f"{brief(written)} can't stand here. {hint}")
+        return self._error(place, f"{brief(written)} can't stand here", hint)
 
     def _instead_of_word(self, token: Token, start: int) -> str:
         """What to write for a word of SQL after the column that begins at a place, or an empty string."""
@@ -324,12 +327,16 @@ class _Parser:
         return advice.instead_of_word(shortened(self._text[start : token.start()].strip()), word, values)
 
     def _uncalled(self, function: _Function) -> FilterParseError:
-        return self._error(function.start, f"{function.name} must be called. Write {function.name}(...)")
+        return self._error(function.start, f"{function.name} must be called", f"Write {function.name}(...)")
 
-    def _error(self, offset: int, problem: str) -> FilterParseError:
+    def _of(self, offset: int, error: FilterError) -> FilterParseError:
+        call = f"{error.call}: " if error.call else ""
+        return self._error(offset, f"{call}{error.message}", error.hint)
+
+    def _error(self, offset: int, problem: str, hint: str = "") -> FilterParseError:
         """The error with the problem, at most 80 characters of the line below it, and a caret at the offset."""
         before = re.split("[\r\n]", self._text[max(0, offset - 40) : offset])[-1]
         after = re.split("[\r\n]", self._text[offset : offset + 40])[0]
         line = "".join(char if char.isprintable() else " " for char in before + after)
         indent = "".join("\u3000" if east_asian_width(char) in "WF" else " " for char in before)
-        return FilterParseError(f"{problem}\n  {line}\n  {indent}^", text=self._text, offset=offset)
+        return FilterParseError(f"{problem}\n  {line}\n  {indent}^", text=self._text, offset=offset, hint=hint)

@@ -11,8 +11,13 @@ from galileo_sessions.filters.values import as_instant, parse_instant
 
 Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]
 
-NO_ZONE = 'depends on the time zone. Write tz="UTC", or tz="Europe/Berlin"'
+NO_ZONE = "depends on the time zone"
+ZONE = 'Write tz="UTC", or tz="Europe/Berlin"'
 
+_ZONES = (
+    'Use, for example, "Europe/Berlin", "+01:00", timezone.utc or ZoneInfo("Europe/Berlin"). '
+    "Systems without time zone names need the package tzdata"
+)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?")  # Python would read 2026-05-01+02:00 as two o'clock
 _AGO = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -34,12 +39,9 @@ def zone_of(tz: object) -> tzinfo:
         tz = str(tz)
     if isinstance(tz, tzinfo):
         return tz
-    problem = (
-        f'unknown time zone {brief(tz)}. Use, for example, "Europe/Berlin", "+01:00", timezone.utc or '
-        'ZoneInfo("Europe/Berlin"). Systems without time zone names need the package tzdata'
-    )
+    problem, hint = f"unknown time zone {brief(tz)}", _ZONES
     if not isinstance(tz, str):
-        raise FilterTypeError(problem)
+        raise FilterTypeError(problem, hint=hint)
     if tz.upper() == "UTC":
         return UTC
     try:
@@ -47,7 +49,7 @@ def zone_of(tz: object) -> tzinfo:
             return cast("tzinfo", datetime.fromisoformat(f"2000-01-01T00:00{tz}").tzinfo)
         return ZoneInfo(tz)
     except (KeyError, ValueError, OSError):  # an unknown name, a path, a folder of names
-        raise FilterError(problem) from None
+        raise FilterError(problem, hint=hint) from None
 
 
 def bounds(start: object, end: object, tz: object) -> tuple[datetime, datetime, tzinfo | None]:
@@ -65,7 +67,7 @@ def bounds(start: object, end: object, tz: object) -> tuple[datetime, datetime, 
     zone = None if tz is None else zone_of(tz)
     first, last = instant_in(start, zone), instant_in(end, zone)
     if first >= last:
-        raise FilterError("end must be after start. For one day, end is the next day")
+        raise FilterError("end must be after start", hint="For one day, end is the next day")
     return first, last, zone
 
 
@@ -94,7 +96,7 @@ def instant_in(value: object, zone: tzinfo | None) -> datetime:
 def _local(given: object, clock: datetime, zone: tzinfo | None) -> datetime:
     """The instant at which clocks in a time zone show what is given."""
     if zone is None:
-        raise FilterError(f"{brief(given)} {NO_ZONE}")
+        raise FilterError(f"{brief(given)} {NO_ZONE}", hint=ZONE)
     return clock.replace(tzinfo=zone)
 
 

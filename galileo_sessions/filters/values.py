@@ -131,7 +131,7 @@ def _exact_decimal(value: Decimal) -> int | float:
         return int(value)
     rounded = float(value)
     if Decimal(repr(rounded)) != value:
-        raise FilterError(f"a JSON number would lose digits. Write float(...), which rounds to {rounded}")
+        raise FilterError("a JSON number would lose digits", hint=f"Write float(...), which rounds to {rounded}")
     return rounded
 
 
@@ -146,11 +146,12 @@ def as_instant(value: datetime | str) -> datetime:
     if getattr(moment, "nanosecond", 0):  # as pandas' Timestamp has
         raise FilterError(f"{brief(str(value))} is finer than a microsecond, which would be lost")
     if hasattr(moment.tzinfo, "localize") and moment.tzname() == "LMT":  # a pytz zone, used without localize
-        raise FilterError(f"{brief(str(value))} is in local mean time. Write zone.localize(...), or use zoneinfo")
+        problem = f"{brief(str(value))} is in local mean time"
+        raise FilterError(problem, hint="Write zone.localize(...), or use zoneinfo")
     offset = moment.utcoffset()
     if offset is None:
-        hint = "" if isinstance(value, str) else f". {REPLACE_ZONE}"
-        raise FilterError(f"{brief(str(value))} {NO_OFFSET}{hint}")
+        hint = "" if isinstance(value, str) else REPLACE_ZONE
+        raise FilterError(f"{brief(str(value))} {NO_OFFSET}", hint=hint)
     try:
         if offset % timedelta(minutes=1):  # RFC 3339 has no seconds in an offset; some zones had them before 1900
             return moment.astimezone(UTC)
@@ -250,9 +251,9 @@ def checked_items(operator: str, values: object) -> tuple[Any, ...]:
     """The values for `one_of` or `not_in`, at least one."""
     items = items_of(values)
     if items is None:
-        raise FilterTypeError(f"{operator} takes a list of text. For one value write {operator}([value])")
+        raise FilterTypeError(f"{operator} takes a list of text", hint=f"For one value write {operator}([value])")
     if not items:
-        raise FilterError(f"the API doesn't define an empty list. Write {_OF_NONE[operator]} instead")
+        raise FilterError("the API doesn't define an empty list", hint=f"Write {_OF_NONE[operator]} instead")
     return items
 
 
@@ -264,13 +265,13 @@ def _check_bounds(value: object) -> None:
     check_order(low, high)
     if type(low) is not type(high) and any(type(bound) is int and abs(bound) > 2**53 for bound in bounds):
         problem = "the API reads both as floats, in which an integer above 2**53 can lose digits"
-        raise FilterError(f"{problem}. Write column.gte({brief(low)}) & column.lte({brief(high)})")
+        raise FilterError(problem, hint=f"Write column.gte({brief(low)}) & column.lte({brief(high)})")
 
 
 def check_order(first: Any, last: Any) -> None:
     """Refuses two numbers or instants that aren't in order."""
     if first > last:
-        raise FilterError("the lower or earlier one comes first. Swap the two")
+        raise FilterError("the lower or earlier one comes first", hint="Swap the two")
 
 
 def sendable(value: object) -> bool:

@@ -142,16 +142,19 @@ class FlowControl:
         self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
         return wait
 
-    def reason(self, now: float) -> str:
-        """The limit that requests are waiting for now, with its value, as a part of a sentence."""
+    def reason(self, now: float) -> tuple[str, bool]:
+        """The limit that requests are waiting for, as a part of a sentence, and whether refusals are the reason."""
         if self.breaker.is_open:
-            return f"the circuit breaker: the service has refused everything for {self.breaker.seconds_open(now):.1f} s"
+            seconds = self.breaker.seconds_open(now)
+            return f"the circuit breaker: the service has refused everything for {seconds:.1f} s", True
         seconds = self._allowance.seconds(now, self.in_flight)
         if seconds:
-            return f"the service's RateLimit header: nothing remains for {seconds:,.0f} s"
+            return f"the service's RateLimit header: nothing remains for {seconds:,.0f} s", False
         if self.rate < inf and self.in_flight < self.width:
-            return f"the service's rate limit (about {self.rate:.3g} requests a second)"
-        return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now"
+            return f"the service's rate limit (about {self.rate:.3g} requests a second)", False
+        if not self.in_flight:
+            return "the service, which refuses requests", True
+        return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now", False
 
     def sent(self, now: float) -> Permit:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""

@@ -68,6 +68,7 @@ class Queue:
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
         self._last_failure: errors.GalileoError = errors.TransportError("the service refuses everything")
+        self._has_failed = False
         self._closed: errors.GalileoError | None = None
         self._load = self._measured_from = 0.0  # `_measured_from`: when this window began, or the next one begins
         self._measures = self._is_busy = False
@@ -216,6 +217,7 @@ class Queue:
 
     def _remember(self, failure: errors.GalileoError) -> None:
         """Keeps the failure to report: the last one, but a response rather than a network failure."""
+        self._has_failed = True
         if isinstance(failure, errors.ResponseError) or not isinstance(self._last_failure, errors.ResponseError):
             self._last_failure = failure
 
@@ -224,8 +226,17 @@ class Queue:
         seconds = self.flow.breaker.seconds_open(self._time())
         error = copy(self._last_failure)
         waited = f"the circuit breaker is open: the service has refused everything for {seconds:,.0f} s"
-        error.args = (f"{error.message}; {waited}. Try again later, or raise timeout= or Retry(patience=...)",)
+        error.args = (f"{error.message}; {waited}",)
+        error.hint = "Try again later, or raise timeout= or Retry(patience=...)"
         return error
+
+    def reason(self, now: float) -> str:
+        """What requests are waiting for, and the last refusal if that is the reason, as a part of a sentence."""
+        reason, is_refused = self.flow.reason(now)
+        said = self._last_failure.message.partition("\n")[0]
+        if self._rate is not None and not self.flow.in_flight and not self.flow.breaker.is_open:
+            return "Limits(rate=...)"
+        return f"{reason}: {said}" if is_refused and self._has_failed else reason
 
     # ---- the event loop ----------------------------------------------------------------------------------------------
 
