@@ -7,15 +7,12 @@ Count Galileo sessions from asyncio.
 """
 
 from galileo_sessions import errors as _errors
-from galileo_sessions.client.auth import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
-from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.explanation import Explanation, NodeCount
-from galileo_sessions.client.projects import Project
-from galileo_sessions.client.query import CountQuery, dump_query, load_query
-from galileo_sessions.client.results import CountReport, CountResult, CountsBy, Progress
-from galileo_sessions.client.secret import Secret
-from galileo_sessions.client.settings import Limits, Retry, Timeouts
-from galileo_sessions.client.stream import CountStream
+from galileo_sessions.api.projects import Project
+from galileo_sessions.api.query import CountQuery, dump_query, load_query
+from galileo_sessions.counting.client import GalileoSessions
+from galileo_sessions.counting.explanation import Explanation, NodeCount
+from galileo_sessions.counting.results import CountReport, CountResult, CountsBy, Progress
+from galileo_sessions.counting.stream import CountStream
 from galileo_sessions.errors import *  # noqa: F403  # its __all__ is added below
 from galileo_sessions.filters import columns as _columns
 from galileo_sessions.filters import nodes as _nodes
@@ -28,6 +25,9 @@ from galileo_sessions.filters.nodes import *  # noqa: F403  # its __all__ is add
 from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.text import parse_filter
 from galileo_sessions.filters.tree import leaves_of, map_leaves
+from galileo_sessions.flow.settings import Limits, Retry, Timeouts
+from galileo_sessions.http.auth import ApiKeyAuth, BasicAuth, BearerAuth, PasswordAuth
+from galileo_sessions.http.secret import Secret
 from galileo_sessions.version import __version__ as __version__
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from galileo_sessions.client.client import GalileoSessions
+from galileo_sessions.counting.client import GalileoSessions
 
 if TYPE_CHECKING:  # pytest always loads this file, even without pydantic, or if no test needs a server
     from galileo_sessions.local import LocalGalileo

@@ -21,6 +21,8 @@ from typing import Any, BinaryIO, TextIO, TypeVar
 import click
 from click.exceptions import Exit
 
+from galileo_sessions.api.projects import PAGE, Project
+from galileo_sessions.api.query import SCOPE
 from galileo_sessions.cli.options import (
     Limit,
     Refused,
@@ -34,13 +36,9 @@ from galileo_sessions.cli.options import (
 from galileo_sessions.cli.report import PROJECT_FIELDS, Rows, Tally, columns_code, failure, project_line, reword
 from galileo_sessions.cli.screen import Screen, in_thread
 from galileo_sessions.cli.targets import Finder, read_projects, read_source
-from galileo_sessions.client.budget import Budget
-from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.projects import PAGE, Project
-from galileo_sessions.client.query import SCOPE
-from galileo_sessions.client.results import CountReport, Progress
-from galileo_sessions.client.settings import Limits
-from galileo_sessions.client.stream import CountStream
+from galileo_sessions.counting.client import GalileoSessions
+from galileo_sessions.counting.results import CountReport, Progress
+from galileo_sessions.counting.stream import CountStream
 from galileo_sessions.display import chart, printable
 from galileo_sessions.errors import GalileoError, ZeroCountWarning
 from galileo_sessions.filters.catalog import dump_catalog
@@ -49,6 +47,8 @@ from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.marking import draw_filter
 from galileo_sessions.filters.nodes import ALWAYS, Filter
 from galileo_sessions.filters.values import as_instant
+from galileo_sessions.flow.budget import Budget
+from galileo_sessions.flow.settings import Limits
 from galileo_sessions.version import __version__
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 import click
 from attrs import evolve, frozen
 
-from galileo_sessions.client.query import ANY_PROJECT, CountQuery, load_query, narrowed
+from galileo_sessions.api.query import ANY_PROJECT, CountQuery, load_query, narrowed
 from galileo_sessions.display import printable, some
 from galileo_sessions.errors import FilterError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog

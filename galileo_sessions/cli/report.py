@@ -17,9 +17,9 @@ from attrs import Factory, asdict, define, field
 from rich.console import Console
 
 from galileo_sessions import errors
+from galileo_sessions.api.projects import Project
 from galileo_sessions.cli.options import Limit, told
-from galileo_sessions.client.projects import Project
-from galileo_sessions.client.results import CountReport, CountResult
+from galileo_sessions.counting.results import CountReport, CountResult
 from galileo_sessions.display import chart, largest, printable, shortened, some
 from galileo_sessions.errors import FilterCheckError, FilterError, GalileoError, ProjectLookupError
 from galileo_sessions.filters.catalog import ColumnCatalog

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
-from galileo_sessions.client import results
+from galileo_sessions.counting import results
 from galileo_sessions.display import printable
 
 T = TypeVar("T")

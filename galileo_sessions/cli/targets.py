@@ -12,16 +12,16 @@ from typing import BinaryIO, TypeAlias
 import click
 from attrs import Factory, define
 
+from galileo_sessions.api.projects import Project, find_project
+from galileo_sessions.api.query import ANY_PROJECT, CountQuery
 from galileo_sessions.cli.options import Refused, named, told
-from galileo_sessions.client.budget import Budget
-from galileo_sessions.client.client import GalileoSessions
-from galileo_sessions.client.columns import first_columns
-from galileo_sessions.client.projects import Project, find_project
-from galileo_sessions.client.query import ANY_PROJECT, CountQuery
+from galileo_sessions.counting.checks import first_columns
+from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.display import brief, printable
 from galileo_sessions.errors import GalileoError, ProjectLookupError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.values import UUID_TEXT
+from galileo_sessions.flow.budget import Budget
 
 Source: TypeAlias = dict[str, str] | None
 """Ids and names, each with its place, such as `ids.txt, line 3: `; or None for all projects."""

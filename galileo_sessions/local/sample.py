@@ -8,7 +8,7 @@ from random import Random
 from typing import TypeVar
 from uuid import UUID
 
-from galileo_sessions.client.query import SCOPE
+from galileo_sessions.api.query import SCOPE
 
 T = TypeVar("T")
 

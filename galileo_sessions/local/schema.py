@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from attrs import frozen
 
-from galileo_sessions.client.query import SCOPE, CountQuery
+from galileo_sessions.api.query import SCOPE, CountQuery
 from galileo_sessions.errors import FilterCheckError, FilterError
 from galileo_sessions.filters import kinds
 from galileo_sessions.filters.catalog import ColumnCatalog

@@ -19,7 +19,7 @@ from uuid import UUID
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from galileo_sessions.client.query import CountQuery
+from galileo_sessions.api.query import CountQuery
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog

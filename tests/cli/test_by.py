@@ -13,7 +13,7 @@ from support.terminal import check, screen
 
 from galileo_sessions import Col, ColumnCatalog, CountQuery, matches
 from galileo_sessions.cli.options import Refused, read_breakdown
-from galileo_sessions.client.breakdown import PREVIOUS, UNFILTERED, WHOLE
+from galileo_sessions.counting.breakdown import PREVIOUS, UNFILTERED, WHOLE
 
 MONTHS = ("--by", "created_at:month", "--since", "2026-04-01", "--until", "2026-07-01")
 BINS = "score:1,3"

@@ -152,7 +152,7 @@ async def test_white_space_around_a_name_is_ignored(server, run):
 async def test_many_unknown_names_are_summed_up(server, run, monkeypatch):
     """Three are shown. What was perhaps meant is searched only for them, because it takes a while."""
     asked = []
-    monkeypatch.setattr("galileo_sessions.client.projects.did_you_mean", lambda name, _: asked.append(name) or "")
+    monkeypatch.setattr("galileo_sessions.api.projects.did_you_mean", lambda name, _: asked.append(name) or "")
     unknown = [f"x{number}" for number in range(1_003)]
     status, _, err = await run("count", *unknown, "Support chatbot", IDS[1])
     *shown, more = err.splitlines()

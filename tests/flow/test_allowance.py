@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from galileo_sessions.client.flow.allowance import Allowance
+from galileo_sessions.flow.allowance import Allowance
 
 
 def told(remaining: int, seconds: float = 60.0) -> Allowance:

@@ -7,7 +7,7 @@ from support.skies import outcome
 from support.weather_table import Weather
 from support.weathers import Capacity, Melt
 
-from galileo_sessions.client.flow.control import FlowControl
+from galileo_sessions.flow.control import FlowControl
 
 SERVICE = Weather(lambda: Melt(16, 0.05), 2_000, 0.0, 1.0, 1.0)
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from galileo_sessions.client.flow.breaker import Breaker
+from galileo_sessions.flow.breaker import Breaker
 
 
 def opened(first: int = 1) -> Breaker:

@@ -6,8 +6,8 @@ import pytest
 from support.simulation import simulate
 from support.weathers import Mixed
 
-from galileo_sessions.client.flow.control import FlowControl, Permit
-from galileo_sessions.client.flow.outcome import IGNORED, Meaning, Outcome
+from galileo_sessions.flow.control import FlowControl, Permit
+from galileo_sessions.flow.outcome import IGNORED, Meaning, Outcome
 
 SUCCESS, REFUSED = Outcome("success", 0.1), Outcome("refused")
 FAILURES: list[Meaning] = ["refused", "throttled", "failed"]

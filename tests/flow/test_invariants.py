@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from galileo_sessions.client.flow.control import FlowControl, Permit
-from galileo_sessions.client.flow.outcome import IGNORED, Outcome
+from galileo_sessions.flow.control import FlowControl, Permit
+from galileo_sessions.flow.outcome import IGNORED, Outcome
 
 DAY = 86_400.0
 LONGEST = 60.0  # seconds, `max_retry_after`: with nothing under way, no wait is longer

@@ -2,7 +2,7 @@
 
 import pytest
 
-from galileo_sessions.client.flow.noise import Noise
+from galileo_sessions.flow.noise import Noise
 
 
 def free(noise: Noise, most: int = 100) -> int:

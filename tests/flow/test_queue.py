@@ -13,8 +13,8 @@ from support.inside import awaited_timers
 from support.queues import REFUSED, narrow, now, open_the_breaker, refuse, succeed, turn, waiting
 
 from galileo_sessions import ConfigurationError, DisconnectedError, GalileoError, Limits, Retry, ServerError, TLSError
-from galileo_sessions.client.flow.control import Permit
-from galileo_sessions.client.flow.queue import Queue
+from galileo_sessions.flow.control import Permit
+from galileo_sessions.flow.queue import Queue
 
 # ---- order -----------------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ from support.clock import VirtualLoop, virtual_time
 from support.queues import succeed
 
 from galileo_sessions import Limits, Retry
-from galileo_sessions.client.flow.control import Permit
-from galileo_sessions.client.flow.queue import Queue
+from galileo_sessions.flow.control import Permit
+from galileo_sessions.flow.queue import Queue
 
 
 @pytest.mark.parametrize("busy", [False, True])

@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from galileo_sessions.client.flow.rate import Rate
+from galileo_sessions.flow.rate import Rate
 
 
 def cut(load: float = 40.0, now: float = 1.0) -> Rate:

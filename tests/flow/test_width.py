@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from galileo_sessions.client.flow.width import Width
+from galileo_sessions.flow.width import Width
 
 Latency = Callable[[int], float | None]
 """Seconds that an answer takes, by the number of requests under way when it was sent."""

@@ -5,9 +5,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from unittest import mock
 
-from galileo_sessions.client.flow import queue
-from galileo_sessions.client.flow.control import FlowControl
-from galileo_sessions.client.flow.width import Width
+from galileo_sessions.flow import queue
+from galileo_sessions.flow.control import FlowControl
+from galileo_sessions.flow.width import Width
 
 
 class Aimd(Width):

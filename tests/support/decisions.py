@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 from galileo_sessions import AttemptTimeoutError, ConnectError, DisconnectedError, ProtocolError, ResponseError, Retry
-from galileo_sessions.client.policy import FirstAttempts, Retries
-from galileo_sessions.client.responses import Response, error_of
-from galileo_sessions.client.verdict import verdict_on
+from galileo_sessions.api.responses import Response, error_of
 from galileo_sessions.errors import GalileoError
+from galileo_sessions.flow.policy import FirstAttempts, Retries
+from galileo_sessions.flow.verdict import verdict_on
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 

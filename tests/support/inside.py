@@ -15,10 +15,11 @@ import attrs
 import pytest
 
 from galileo_sessions import GalileoSessions
-from galileo_sessions.client import responses, transport
-from galileo_sessions.client.flow.queue import Queue
-from galileo_sessions.client.responses import Response
-from galileo_sessions.client.transport import Deadlines
+from galileo_sessions.api import responses
+from galileo_sessions.api.responses import Response
+from galileo_sessions.flow.queue import Queue
+from galileo_sessions.http import transport
+from galileo_sessions.http.transport import Deadlines
 
 MAX_BODY = responses.COUNT.max_body
 """The longest answer to a count that is read, in bytes."""
@@ -104,7 +105,7 @@ def state(galileo: GalileoSessions) -> str:
         found += [
             value
             for value in values
-            if type(value).__module__.startswith("galileo_sessions.client")
+            if type(value).__module__.startswith("galileo_sessions.")
             and not isinstance(value, str)
             and not any(value is one for one in found)
         ]

@@ -3,10 +3,10 @@
 import asyncio
 
 from galileo_sessions import GalileoError, Limits, Retry
-from galileo_sessions.client.flow.control import Permit
-from galileo_sessions.client.flow.outcome import Outcome
-from galileo_sessions.client.flow.queue import Queue
-from galileo_sessions.client.verdict import verdict_on
+from galileo_sessions.flow.control import Permit
+from galileo_sessions.flow.outcome import Outcome
+from galileo_sessions.flow.queue import Queue
+from galileo_sessions.flow.verdict import verdict_on
 from support.decisions import status
 
 REFUSED = status(503)

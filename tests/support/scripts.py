@@ -8,7 +8,7 @@ from typing import Any
 from attrs import frozen
 
 from galileo_sessions import CountReport, GalileoError, GalileoSessions
-from galileo_sessions.client.responses import Response
+from galileo_sessions.api.responses import Response
 from support.projects import ids
 from support.servers import PROJECT
 from support.skies import Sky

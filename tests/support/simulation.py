@@ -9,8 +9,8 @@ from typing import Any
 
 from attrs import Factory, define, frozen
 
-from galileo_sessions.client.flow.control import FlowControl
-from galileo_sessions.client.flow.outcome import Outcome as Answer
+from galileo_sessions.flow.control import FlowControl
+from galileo_sessions.flow.outcome import Outcome as Answer
 from support.weathers import Reply, Service, parts
 
 NETWORK = 0.004  # seconds, there and back

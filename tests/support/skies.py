@@ -8,7 +8,7 @@ from typing import Any
 from attrs import define, field
 
 from galileo_sessions import AttemptTimeoutError, GalileoError, GalileoSessions
-from galileo_sessions.client.responses import Response
+from galileo_sessions.api.responses import Response
 from support.clock import run
 from support.inside import replace_post, set_jitter
 from support.projects import ids

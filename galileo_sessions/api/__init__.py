@@ -1,0 +1,1 @@
+"""What is asked and answered, without I/O: queries, projects, and responses."""

@@ -1,0 +1,338 @@
+"""What a response means: a count, a project's columns, or an error that says what to do. Pure functions."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.client import responses as phrases
+from typing import Any, Generic, TypeVar, cast
+
+from attrs import define, field, frozen
+
+from galileo_sessions import errors
+from galileo_sessions.api.projects import PAGE, Page, read_page
+from galileo_sessions.api.query import CountQuery
+from galileo_sessions.display import brief, shortened
+from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
+from galileo_sessions.filters.json import strict_json
+from galileo_sessions.filters.marking import SHOWN, mark
+from galileo_sessions.filters.nodes import ALWAYS, Filter, LeafFilter
+from galileo_sessions.filters.tree import Path, nodes_at
+
+T = TypeVar("T")
+E = TypeVar("E", bound=errors.GalileoError)
+
+_COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*')
+_MAX_COUNT = 2**63 - 1
+_KEPT = 2048  # characters of a body that an error keeps
+
+_MAX_ENTRIES = 1_000
+_MAX_MESSAGE = 2_048  # characters of an entry's message that are kept
+_LOC_KEYS = ("filters", "filter_tree", "and", "or", "not", "filter")
+_LEAF_FIELDS = ("column_id", "operator", "value", "case_sensitive", "user_ids")
+
+_FIELDS = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining")
+_ITEM = re.compile(r'("[^"]*")((?:\s*;\s*\w+=(?:"[^"]*"|[\d.]+))*)')  # of a list: a policy's name and its parameters
+_NUMBER = re.compile(r";\s*([rt])=(\d{1,15}(?:\.\d{1,9})?)")
+_OTHER_UNIT = re.compile(r'("[^"]*")[^,]*;\s*qu="(?!requests")')
+_PAIR = re.compile(r"^(\d{1,15})(?![\d.])[^/]*/(\d{1,15}(?:\.\d{1,9})?)(?!\d)")
+_EPOCH = 10**9  # a reset this large is in seconds since 1970
+
+CONSOLE = "Check that base_url (GALILEO_API_URL) is the address of the API, not of the console"
+_HEADER = 'Some deployments expect auth=ApiKeyAuth(key, header="Splunk-AO-API-Key")'
+_ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
+    401: (errors.AuthenticationError, f"Check the credentials, and that they belong to this deployment. {_HEADER}"),
+    403: (errors.PermissionDeniedError, "The credentials are valid, but can't read this project"),
+    404: (errors.NotFoundError, "Check the project's id, and that base_url (GALILEO_API_URL) isn't the console's"),
+    405: (errors.ResponseError, CONSOLE),
+    429: (errors.RateLimitedError, ""),
+}
+
+
+@define  # frozen would take three times as long to make
+class Response:
+    """An HTTP response whose body was read. Its repr shows neither headers nor body, which can repeat credentials."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    """The body, or its beginning if the transport read only that."""
+    origin: str = ""
+    """The base URL that the request was sent to."""
+
+
+@frozen
+class Endpoint(Generic[T]):
+    """An endpoint of the API; its method is POST."""
+
+    path: str
+    """The path below the base URL; it can contain `{project_id}`, and a query."""
+    decode: Callable[[bytes], T]
+    """Reads the body of a 200, or raises a ValueError."""
+    max_body: int
+    """The most bytes that this body can have."""
+    nothing: T | None = None
+    """The answer to an empty request, which isn't sent: that to a filter which selects no session."""
+
+
+@define
+class Reply(Generic[T]):
+    """The result of one attempt: an answer, or an error."""
+
+    answer: T | None
+    error: errors.GalileoError | None = None
+    allowance: tuple[int, float] | None = None
+    """How many more requests the service will take, and for how many seconds."""
+
+
+def reply_of(response: Response, endpoint: Endpoint[T], query: CountQuery | None) -> Reply[T]:
+    """The answer in a 200, or the error that the response stands for."""
+    told = allowance(response.headers)
+    if response.status != 200:
+        return Reply(None, error_of(response, query), told)
+    try:
+        return Reply(endpoint.decode(response.body), None, told)
+    except ValueError as error:
+        text = _beginning(response.body)
+        said = f"the service answered 200 with an unexpected body: {error}; got {_excerpt(text)}"
+        is_page = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)  # from a gateway, a proxy or a console
+        undecodable = errors.DecodeError(said, body=text, hint=CONSOLE if "<html" in text[:500].lower() else "")
+        return Reply(None, undecodable if is_page else final(undecodable), told)
+
+
+def final(error: E) -> E:
+    """Marks an error that a retry would only repeat, although other errors of its class may be temporary."""
+    error._is_final = True  # pyright: ignore[reportPrivateUsage]  # for the client, not for users
+    return error
+
+
+def is_final(error: errors.GalileoError) -> bool:
+    """Whether the error is marked by `final`."""
+    return error._is_final  # pyright: ignore[reportPrivateUsage]  # as above
+
+
+def total_count(body: bytes) -> int:
+    """
+    The count in the body of a 200.
+
+    Raises:
+        ValueError: unless it is a JSON object whose one `total_count` is an integer from 0 to 2**63 - 1.
+            Other keys are ignored, because the API can grow.
+    """
+    match = _COUNT.fullmatch(body)
+    if match is not None:
+        return int(match[1])
+    data = strict_json(body.decode("utf-8"))
+    count = cast("dict[str, object]", data).get("total_count") if isinstance(data, dict) else None
+    if type(count) is not int or not 0 <= count <= _MAX_COUNT:
+        raise ValueError('expected {"total_count": n} with an integer n of 0 or more')
+    return count
+
+
+def column_catalog(body: bytes) -> ColumnCatalog:
+    """
+    The columns in the body of a 200.
+
+    Raises:
+        ValueError: unless it is a JSON object that `load_catalog` reads.
+    """
+    return load_catalog(strict_json(body.decode("utf-8")))
+
+
+COUNT: Endpoint[int] = Endpoint("/v2/projects/{project_id}/sessions/count", total_count, 256 * 1024, nothing=0)
+COLUMNS: Endpoint[ColumnCatalog] = Endpoint(
+    "/v2/projects/{project_id}/sessions/available_columns", column_catalog, 8 << 20
+)
+
+
+def projects_page(token: int) -> Endpoint[Page]:
+    """The page of the list of projects that begins with a token."""
+    return Endpoint(f"/projects/paginated?starting_token={token}&limit={PAGE}", read_page, 8 << 20)
+
+
+def _beginning(body: bytes) -> str:
+    return body[: 4 * _KEPT].decode("utf-8", "replace")[:_KEPT]
+
+
+def _excerpt(text: str) -> str:
+    return brief(text) if text else "an empty body"
+
+
+def error_of(response: Response, query: CountQuery | None = None) -> errors.ResponseError:
+    """
+    The error that a response other than 200 stands for.
+
+    Args:
+        response: A response without secrets.
+        query: The query of the request; the text of a 422 has a drawing of its filter.
+    """
+    status, headers = response.status, response.headers
+    asked = headers.get("Retry-After")
+    wait = None if asked is None else retry_after(asked, answered_at(headers))
+    kept: dict[str, Any] = {
+        "status": status,
+        "headers": {name.lower(): value for name, value in headers.items() if name.lower() != "set-cookie"},
+        "body": _beginning(response.body),
+        "retry_after": wait,
+    }
+    title = f"{status} {phrases.get(status, '')}".rstrip() + (f" from {response.origin}" if response.origin else "")
+    if 300 <= status < 400:
+        location = brief(headers.get("Location", "nowhere"))
+        hint = "The client follows no redirect, as it could send the key elsewhere. Set base_url (GALILEO_API_URL)"
+        return errors.RedirectError(f"{title}: to {location}", hint=hint, **kept)
+    if status == 422:
+        where, filters = (query.where, query.filters) if query else (ALWAYS, ())
+        issues, drawn = explain(response.body, where, filters)
+        return errors.ValidationError(f"{title}: {drawn or _said(response.body)}", issues=issues, **kept)
+    kind, hint = _ERRORS.get(status, (errors.ServerError if status >= 500 else errors.ResponseError, ""))
+    said = _said(response.body) + (f"; it asks for a wait of {wait:,.0f} s" if wait else "")
+    return kind(f"{title}: {said}", hint=hint, **kept)
+
+
+def _said(body: bytes) -> str:
+    """FastAPI's `detail`, or the message of Galileo's `standard_error`, else the beginning of the body."""
+    try:
+        data: Any = json.loads(body)
+        text = data["detail"] if "detail" in data else data["standard_error"]["message"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        text = None
+    return _excerpt(text if isinstance(text, str) else _beginning(body))
+
+
+# ---- what a 422 says -------------------------------------------------------------------------------------------------
+# A pydantic server turns one wrong leaf into about ten entries: it reports each kind of node that it tried.
+# The useful entry is the one whose `loc` leads to a node of the filter, through positions and the keys and, or, not and
+# filter. The other words of a `loc` are names of the server's classes, which may change, so they are skipped.
+
+
+def explain(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tuple[tuple[errors.Issue, ...], str]:
+    """
+    What the body of a 422 says about a query.
+
+    Args:
+        body: The body, without secrets.
+        where: The query's filter, sent as `filter_tree`.
+        filters: The query's flat list of leaves, sent as `filters`.
+
+    Returns:
+        The entries, at most 1,000; and a text of about 100 lines: what is wrong, and the drawing with each wrong
+        node marked. Without entries in FastAPI's form, both are empty.
+    """
+    root, tree = ("filters", filters) if filters else ("filter_tree", where)
+    entries = _entries(body)
+    places = nodes_at(tree, [_path(loc, root) for loc, _, _ in entries])
+    issues = [errors.Issue(*entry, node) for entry, (_, node) in zip(entries, places, strict=True)]
+    wrong = [
+        (path, _complaint(issue)) for issue, (path, _) in zip(issues, places, strict=True) if issue.node is not None
+    ]
+    other = [issue for issue in issues if root not in issue.loc]
+    lost = [issue for issue in issues if root in issue.loc and issue.node is None]
+    if lost and not wrong:
+        other.append(max(lost, key=lambda issue: len(issue.loc)))
+    complaints, drawing = mark(tree, wrong) if wrong else ([], "")
+    plain = [f"{'.'.join(map(str, issue.loc)).removeprefix('body.')[:300]}: {issue.msg}" for issue in other]
+    lines = list(dict.fromkeys([*plain, *complaints]))
+    text = "; ".join([shortened(line, 400) for line in lines[:SHOWN]])
+    if len(lines) > SHOWN:
+        text += f"; and {len(lines) - SHOWN:,} more"
+    return tuple(issues), f"{text}\n{drawing}" if drawing else text
+
+
+def _entries(body: bytes) -> list[tuple[Path, str, str]]:
+    """The `loc`, `msg` and `type` of each entry in FastAPI's form. Others are skipped: a server can send anything."""
+    try:
+        entries: Any = json.loads(body)["detail"][:_MAX_ENTRIES]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return []
+    found: list[tuple[Path, str, str]] = []
+    for entry in entries:
+        match entry:
+            case {"loc": [*loc], "msg": str(msg), "type": str(kind)} if set(map(type, loc)) <= {str, int}:
+                found.append((tuple(loc), msg[:_MAX_MESSAGE], kind[:_MAX_MESSAGE]))
+            case _:
+                pass
+    return found
+
+
+def _path(loc: Path, root: str) -> Path | None:
+    """The steps of a `loc` that lead down the filter, or None if it leads elsewhere."""
+    steps = [step for step in loc if step in _LOC_KEYS or isinstance(step, int)]
+    if steps[:1] != [root]:
+        return None
+    if "filter" in steps:
+        return tuple(steps[1 : steps.index("filter") + 1])
+    return tuple(steps[1:2] if root == "filters" else steps[1:])
+
+
+def _complaint(issue: errors.Issue) -> str:
+    fields = [step for step in issue.loc if step in _LEAF_FIELDS]
+    return f"{fields[0]}: {issue.msg}" if fields else issue.msg
+
+
+# ---- what headers say -----------------------------------------------------------------------------------------------
+
+
+def retry_after(value: str, now: datetime) -> float | None:
+    """
+    The seconds to wait by a Retry-After header, which is a number or a date (RFC 9110).
+
+    Returns:
+        0 for a date in the past; None for what is neither a number nor a date.
+    """
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", value.strip(" \t")):
+        return float(value)
+    date = _date(value)
+    return None if date is None else max(0.0, (date - now).total_seconds())
+
+
+def answered_at(headers: Mapping[str, str]) -> datetime:
+    """When the service sent a response: its Date header, else now by this machine's clock."""
+    return _date(headers.get("Date", "")) or datetime.now(UTC)
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return date.replace(tzinfo=date.tzinfo or UTC)
+
+
+def allowance(headers: Mapping[str, str]) -> tuple[int, float] | None:
+    """
+    How many requests a service will take, and the seconds until it takes more. Of several limits, the lowest counts.
+
+    The `RateLimit` field of the IETF's draft (https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/)
+    is read, and so are the widespread pairs `RateLimit-Remaining` with `-Reset` and `X-RateLimit-Remaining` with
+    `-Reset`. Quotas that don't count requests are left out. A reset in whole seconds is rounded up, so one second is
+    subtracted: a few refusals cost less than waiting a second too long.
+
+    Args:
+        headers: A response's headers, by names of any case; a multidict, if a field can occur more than once.
+    """
+    if _FIELDS[0] not in headers and _FIELDS[1] not in headers and _FIELDS[2] not in headers:
+        return None
+    text: dict[str, str] = {}
+    for name, value in headers.items():  # a list may be split over several fields
+        text[name.lower()] = f"{text[name.lower()]}, {value}" if name.lower() in text else value
+    others = _OTHER_UNIT.findall(text.get("ratelimit-policy", ""))
+    found: list[tuple[str, str]] = []
+    for name, more in _ITEM.findall(text.get("ratelimit", "")):
+        item = dict(_NUMBER.findall(more))
+        if name not in others and len(item) == 2:  # both r and t
+            found.append((item["r"], item["t"]))
+    for prefix in ("", "x-"):
+        pair = [text.get(f"{prefix}ratelimit-{name}", "").strip() for name in ("remaining", "reset")]
+        found += _PAIR.findall("/".join(pair))
+    told = [(int(float(remaining)), _until_reset(reset, headers)) for remaining, reset in found]
+    return min(told, default=None)
+
+
+def _until_reset(reset: str, headers: Mapping[str, str]) -> float:
+    seconds = float(reset)
+    if seconds >= _EPOCH:
+        seconds -= answered_at(headers).timestamp()
+    return max(0.0, seconds if "." in reset else seconds - 1)

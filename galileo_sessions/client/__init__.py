@@ -1,1 +1,0 @@
-"""The session layer: queries, credentials, retries, and the client that sends them."""

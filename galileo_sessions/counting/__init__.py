@@ -1,0 +1,1 @@
+"""Counting: the client, its streams, and what they return."""

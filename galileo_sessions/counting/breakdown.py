@@ -1,0 +1,111 @@
+"""
+Counts by day, bin or value: the query of the whole and those of its parts, and their results put together.
+
+A project without a session has no parts to count. A rest costs no request: it is the whole minus the parts.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self, cast
+
+from attrs import evolve, frozen
+
+from galileo_sessions.api.query import CountQuery, query_of
+from galileo_sessions.counting.results import CountReport, CountResult
+from galileo_sessions.display import brief
+from galileo_sessions.errors import FilterTypeError, GalileoError
+from galileo_sessions.filters.nodes import Filter, all_of
+from galileo_sessions.filters.partitions import Partition
+
+
+@frozen
+class Breakdown:
+    """The queries of a partition: templates, which lack the project."""
+
+    partition: Partition
+    whole: CountQuery
+    parts: tuple[CountQuery, ...]
+    """One for each label, which is its tag."""
+
+    @classmethod
+    def of(cls, template: CountQuery, partition: Mapping[Any, Filter]) -> Self:
+        """
+        The breakdown of what a template counts.
+
+        Raises:
+            FilterTypeError: if `partition` isn't a mapping of label to filter.
+        """
+        if not isinstance(partition, Mapping):
+            raise FilterTypeError(
+                f"partition must be a mapping of label to filter, got {brief(partition)}",
+                hint='Write, for example, Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")',
+            )
+        made = partition if isinstance(partition, Partition) else Partition({**partition})
+
+        def narrowed_to(part: Filter, tag: Any = None) -> CountQuery:
+            where = all_of([template.where, *template.filters, part])
+            return evolve(template, where=where, filters=(), tag=tag)
+
+        parts = tuple([narrowed_to(part, label) for label, part in made.items()])
+        return cls(made, narrowed_to(made.whole), parts)
+
+    def result(self, whole: CountResult, parts: Sequence[CountResult]) -> CountResult:
+        """The result of a target. It has an error if one of its counts has."""
+        labels = dict.fromkeys(self.partition, 0) if whole.error is None else {}
+        counts: dict[Any, int | GalileoError] = dict(labels)
+        for label, part in zip(self.partition, parts, strict=False):
+            counts[label] = part.unwrap() if part.error is None else part.error
+        error = next((each.error for each in (whole, *parts) if each.error is not None), None)
+        total = whole.total_count
+        if error is None and total is not None:
+            known = sum(cast("dict[Any, int]", counts).values())
+            if self.partition.rest is not None:
+                counts[self.partition.rest] = max(0, total - known)  # sessions can arrive between the requests
+            if self.partition.disjoint:
+                total = max(total, known)
+        return evolve(
+            whole,
+            total_count=total if error is None else None,
+            error=error,
+            attempts=tuple([attempt for each in (whole, *parts) for attempt in each.attempts]),
+            elapsed=sum([each.elapsed for each in (whole, *parts)]),
+            parts=counts,
+        )
+
+    def report(self, wholes: CountReport, parts: CountReport | None) -> CountReport:
+        """The report of both passes, or of the first one. A target lacks a result if not all its parts have one."""
+        groups: dict[int, list[CountResult]] = defaultdict(list)
+        for part in parts.results if parts is not None else ():
+            groups[part.index // len(self.parts)].append(part)
+        place = 0
+        results: list[CountResult] = []
+        for whole in wholes.results:
+            group: list[CountResult] = []
+            if whole.total_count:
+                group = groups[place]
+                place += 1
+                if len(group) < len(self.parts):
+                    continue
+            results.append(self.result(whole, group))
+        return CountReport(tuple(results), wholes.progress if parts is None else parts.progress.after(wholes.progress))
+
+
+@frozen
+class PartQueries:
+    """The queries of the parts of all wholes that aren't 0, made one by one as they are sent."""
+
+    wholes: tuple[CountResult, ...]
+    parts: tuple[CountQuery, ...]
+
+    @classmethod
+    def of(cls, report: CountReport, breakdown: Breakdown) -> Self:
+        """The queries of the second pass."""
+        return cls(tuple([whole for whole in report.results if whole.total_count]), breakdown.parts)
+
+    def __len__(self) -> int:
+        return len(self.wholes) * len(self.parts)
+
+    def __iter__(self) -> Iterator[CountQuery]:
+        for whole in self.wholes:
+            for part in self.parts:
+                yield query_of(part, whole.target)

@@ -1,0 +1,139 @@
+"""What each part of a filter counts, to see which condition makes a count what it is."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from galileo_sessions import display
+from galileo_sessions.api.query import CountQuery
+from galileo_sessions.counting.results import CountResult
+from galileo_sessions.errors import GalileoError, Issue
+from galileo_sessions.filters.marking import draw
+from galileo_sessions.filters.nodes import And, Filter, all_of
+from galileo_sessions.filters.tree import Path, children
+
+MAX_NODES = 200
+_NONE = "no session satisfies this condition"
+
+
+@frozen
+class NodeCount:
+    """What one node of a filter counts by itself."""
+
+    path: Path
+    """Where it is in `dump_filter(where)`, as keys and positions: `("and", 1, "not")`. The root's is empty."""
+    node: Filter
+    """The condition that is counted: the whole filter, or a part of it."""
+    total_count: int | None
+    """The sessions that satisfy it; None if the count failed."""
+    without: int | None = None
+    """The sessions that satisfy the filter without it, if it is one of at most 199 that the root joins by `&`.
+    None for other nodes, or if that count failed."""
+    error: GalileoError | None = None
+    """The error, if one of the two counts failed; else None."""
+    complaint: str = ""
+    """Why it doesn't fit the project's columns; empty if it fits."""
+
+
+@frozen(repr=False)
+class Explanation:
+    """What each part of a filter counts in a project; `print` draws it."""
+
+    where: Filter
+    """The filter that is explained; flat filters are joined by `&`."""
+    nodes: tuple[NodeCount, ...]
+    """The root first, and then one level after another; at most 200."""
+    left_out: int = field(default=0, kw_only=True)
+    """How many more nodes there are."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A dict for each node, for pandas and csv: `path`, `filter`, `total_count`, `without` and `complaint`."""
+        return [
+            {
+                "path": ".".join(map(str, each.path)),
+                "filter": repr(each.node),
+                "total_count": each.total_count,
+                "without": each.without,
+                "complaint": each.complaint,
+            }
+            for each in self.nodes
+        ]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Explanation: {display.some(len(self.nodes), 'node')}, total {display.cell(self.nodes[0].total_count)}>"
+        )
+
+    def __str__(self) -> str:
+        has_without = any(each.without is not None for each in self.nodes)
+        notes = {each.path: f"{display.cell(each.total_count):>12}{_without(each):>14}" for each in self.nodes}
+        marks = {each.path: mark for each in self.nodes if (mark := _mark(each))}
+        head = f"{'sessions':>12}{'without it' if has_without else '':>14}"
+        more = f"\n{self.left_out:,} more nodes aren't counted" if self.left_out else ""
+        return draw(self.where, marks, notes=notes, head=head) + more
+
+    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
+        return display.html_drawing(self)
+
+
+def _without(each: NodeCount) -> str:
+    return "" if each.without is None else f"{each.without:,}"
+
+
+def _mark(each: NodeCount) -> str:
+    """What is remarkable about a node."""
+    if each.error is not None:
+        return f"{type(each.error).__name__}: {each.error.message}"
+    return each.complaint or (_NONE if each.total_count == 0 and each.without is not None else "")
+
+
+@frozen
+class Plan:
+    """The counts that explain a query."""
+
+    query: CountQuery
+    where: Filter
+    nodes: dict[Path, Filter]
+    rests: dict[Path, Filter]
+    """The filter without each condition that the root joins by `&`."""
+    left_out: int
+
+    @classmethod
+    def of(cls, query: CountQuery) -> "Plan":
+        """The plan for a query; its flat list of leaves is joined by `&`."""
+        where = all_of([query.where, *query.filters])
+        nodes: list[tuple[Path, Filter]] = [((), where)]
+        for path, node in nodes:  # the list grows during the loop
+            nodes += [((*path, *step), child) for step, child in children(node)]
+        rests: dict[Path, Filter] = {}
+        if isinstance(where, And) and len(where.children) < MAX_NODES:  # the cost grows with the square of the number
+            each = range(len(where.children))
+            rests = {("and", i): all_of([*where.children[:i], *where.children[i + 1 :]]) for i in each}
+        return cls(query, where, dict(nodes[:MAX_NODES]), rests, max(0, len(nodes) - MAX_NODES))
+
+    def targets(self) -> list[CountQuery]:
+        """The queries to count: one for each node, and one without each condition that the root joins by `&`."""
+        return [
+            *[evolve(self.query, where=node, filters=(), tag=path) for path, node in self.nodes.items()],
+            *[evolve(self.query, where=rest, filters=(), tag=path) for path, rest in self.rests.items()],
+        ]
+
+    def explanation(self, results: Iterable[CountResult], issues: Iterable[Issue]) -> Explanation:
+        """
+        The explanation.
+
+        Args:
+            results: The results of `targets`, in their order.
+            issues: What doesn't fit the project's columns.
+        """
+        complaints: Mapping[tuple[Any, ...], str] = {issue.loc[:-1]: issue.msg for issue in issues}
+        counted = list(results)
+        own, without = counted[: len(self.nodes)], dict(zip(self.rests, counted[len(self.nodes) :], strict=True))
+        made: list[NodeCount] = []
+        for (path, node), result in zip(self.nodes.items(), own, strict=True):
+            rest = without.get(path)
+            error = result.error if rest is None else result.error or rest.error
+            count = None if rest is None else rest.total_count
+            made.append(NodeCount(path, node, result.total_count, count, error, complaints.get(path, "")))
+        return Explanation(self.where, tuple(made), left_out=self.left_out)

@@ -1,0 +1,295 @@
+"""
+One request to the service, from the query to the answer: the wait for a permit, the attempts, the deadline.
+
+A request makes attempts until one brings the answer, the retry policy gives up, or the deadline passes.
+An attempt begins with the permit to send, and ends with the last byte or an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from copy import copy
+from math import ceil, inf
+from typing import Any, TypeVar, cast
+
+from attrs import define, evolve, field
+
+from galileo_sessions import errors
+from galileo_sessions.api.query import CountQuery
+from galileo_sessions.api.responses import Endpoint, Reply
+from galileo_sessions.flow.budget import Budget
+from galileo_sessions.flow.control import Permit
+from galileo_sessions.flow.outcome import IGNORED, Outcome
+from galileo_sessions.flow.policy import FirstAttempts, Retries
+from galileo_sessions.flow.queue import Queue
+from galileo_sessions.flow.settings import DAY, Retry
+from galileo_sessions.flow.verdict import verdict_on
+from galileo_sessions.http.auth import Authentication
+from galileo_sessions.http.transport import Transport, closed_error
+
+T = TypeVar("T")
+
+logger: logging.Logger = logging.getLogger("galileo_sessions")
+
+_TIMER = 0.001  # seconds by which a timer can be early
+
+Attempts = tuple[errors.Attempt, ...]
+OnAttempt = Callable[[errors.Attempt], object]
+
+
+@define
+class Request:
+    """A request that is under way."""
+
+    endpoint: Endpoint[Any]
+    query: CountQuery | None
+    budget: Budget
+    started: float
+    waiting_since: float
+    """When the wait for the next attempt began."""
+    attempts: Attempts = ()
+    retries: Retries | None = None
+    """None until the first attempt has failed."""
+    not_before: float = -inf
+    """When the next attempt can begin, on the loop's clock."""
+    outcome: Outcome = IGNORED
+    """The outcome of the last attempt."""
+
+    def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
+        """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
+        return isinstance(error, errors.AttemptTimeoutError) and self.budget.deadline - now <= _TIMER
+
+    def failure(self, error: errors.GalileoError, now: float, hint: str = "") -> errors.GalileoError:
+        """
+        The error to raise. If the network failed after a response, this is the error of that response.
+
+        It is a copy, because an attempt lists the original.
+        """
+        if isinstance(error, errors.TransportError):
+            responses = [attempt.error for attempt in self.attempts if isinstance(attempt.error, errors.ResponseError)]
+            error = responses[-1] if responses else error
+        final = copy(error)
+        if hint:
+            final.hint = hint
+        final.query = self.query
+        final.attempts, final.elapsed = self.attempts, now - self.started
+        return final
+
+    def given_up(self, error: errors.GalileoError, retry: Retry, now: float) -> errors.GalileoError:
+        """The error to raise when the count is given up. If the wait would be too long, it says what to do."""
+        asked = self.outcome.retry_after or 0.0
+        is_short = asked > self.started + self.budget.patience - now
+        is_refusal = self.outcome.meaning in ("refused", "throttled")  # after a timeout, more patience doesn't help
+        if not self.budget.is_single or retry.attempts == 1 or asked > DAY or not is_refusal:
+            return self.failure(error, now)
+        timeout = f"timeout={ceil(now - self.started + asked) + 1} or more"
+        if asked > retry.max_retry_after:
+            needed = f"Retry(max_retry_after={ceil(asked)})" + (f" and {timeout}" if is_short else "")
+            longest = f"Retry(max_retry_after={retry.max_retry_after:g})"
+            return self.failure(error, now, f"The client waits no longer than {longest}: give it {needed}")
+        if not is_short:
+            return self.failure(error, now)
+        if self.budget.deadline < inf:
+            return self.failure(error, now, f"That is more than timeout= leaves: give it {timeout}")
+        most = f"A single count waits at most {self.budget.patience:,.0f} s for a service that refuses it"
+        return self.failure(error, now, f"{most}: give it {timeout}, or use count_all, which waits longer")
+
+    def too_late(self, now: float, waited_for: str = "") -> errors.GalileoError:
+        """The error to raise if the deadline has passed, or will pass before the next attempt."""
+        last = self.attempts[-1].error if self.attempts else None
+        name = type(last).__name__
+        after = f" after {'an' if name[0] in 'AEIOU' else 'a'} {name}" if last else ""
+        waiting = f" while waiting for {waited_for}" if waited_for else " before the next attempt" if last else ""
+        text = f"the timeout ran out{after}{waiting or ' before a request could be sent'}"
+        if last is not None:
+            text += f"; the last attempt: {last.message.partition(chr(10))[0]}"
+        return self.failure(errors.DeadlineExceededError(text, last=last, hint="Give more time"), now)
+
+
+@define(eq=False)
+class Requester:
+    """Sends queries and reads the responses."""
+
+    transport: Transport
+    """Sends one HTTP request; `close` closes it."""
+    authentication: Authentication
+    """Sends one request with credentials."""
+    attempt_timeout: float
+    """Seconds that one attempt may take."""
+    retry: Retry
+    """How often and how patiently to try again."""
+    queue: Queue
+    """Gives permits to send."""
+    on_attempt: OnAttempt | None
+    """Called after each attempt. What it raises is logged."""
+    jitter: Callable[[float], float] = lambda most: random.uniform(0, most)  # noqa: S311  # no secret
+    """Returns a random number of seconds, from 0 to its argument."""
+    _loop: asyncio.AbstractEventLoop | None = None
+    _under_way: int = 0
+    _first_attempts: FirstAttempts = field(factory=FirstAttempts)
+
+    async def send(
+        self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, budget: Budget
+    ) -> tuple[T, Attempts]:
+        """
+        The answer to a request, and the attempts that it took.
+
+        Args:
+            endpoint: Where to send the request.
+            query: The query, for its project and for errors; None if the request is about no project.
+            body: The request body. If it is empty, nothing is sent.
+            budget: The deadline, the patience and the line of the call.
+
+        Raises:
+            GalileoError: with `query`, `attempts` and `elapsed`.
+        """
+        if not body:
+            return cast("T", endpoint.nothing), ()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        request = Request(endpoint, query, budget, now, now)
+        if self._loop is not loop or self.transport.is_closed:
+            self._check_use(request, loop)
+        if now >= budget.deadline:
+            raise request.too_late(now)
+        if not self._under_way:  # earlier failures say nothing about this request
+            self._first_attempts = FirstAttempts()
+        self._under_way += 1
+        try:
+            permit = self.queue.try_acquire(budget) or await self._acquire(request)
+            while True:
+                begun = loop.time()
+                until = min(begun + self.attempt_timeout, budget.deadline)
+                try:
+                    reply = await self.authentication.post(endpoint, query, body, until=until)
+                except errors.GalileoError as problem:
+                    reply = Reply[T](None, problem.with_traceback(None))  # its frames would keep the response alive
+                except BaseException:
+                    self.queue.released(permit)
+                    raise
+                self._learn(request, permit, reply, begun, loop.time())
+                if reply.error is None:
+                    return cast("T", reply.answer), request.attempts
+                self._prepare_retry(request, reply.error)
+                permit = await self._acquire(request)
+        finally:
+            self._under_way -= 1
+
+    async def close(self) -> None:
+        """Ends all waits, cancels a login in progress, and closes the transport. From now on, nothing is sent."""
+        self.transport.is_closed = True
+        self.queue.close(closed_error())
+        try:
+            await self.authentication.close()
+            await self.transport.close()
+        finally:
+            _ = self.transport.abandon()  # after use in another event loop, or a cancellation during the closing
+
+    def _check_use(self, request: Request, loop: asyncio.AbstractEventLoop) -> None:
+        """
+        Binds the client to the first event loop in which it sends something.
+
+        Raises:
+            ConfigurationError: if the client is closed, or belongs to another event loop.
+        """
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            other = "this GalileoSessions belongs to another event loop, perhaps of an earlier asyncio.run()"
+            hint = "Make one in each, with `async with GalileoSessions() as galileo:`"
+            raise request.failure(errors.ConfigurationError(other, hint=hint), request.started)
+        if self.transport.is_closed:
+            raise request.failure(closed_error(), request.started)
+
+    async def _acquire(self, request: Request) -> Permit:
+        permit: Permit | errors.GalileoError | None = None
+        turn = self.queue.acquire(request.budget, has_failed=bool(request.attempts), not_before=request.not_before)
+        deadline = request.budget.deadline
+        timeout = asyncio.timeout_at(None if deadline == inf else deadline)
+        try:
+            async with timeout:
+                permit = await turn
+        except TimeoutError:
+            if not timeout.expired():  # Limits(rate=...) raised it
+                raise
+        if isinstance(permit, Permit):
+            return permit
+        now = asyncio.get_running_loop().time()
+        raise request.too_late(now, self.queue.reason(now)) if permit is None else request.failure(permit, now)
+
+    def _learn(self, request: Request, permit: Permit, reply: Reply[Any], begun: float, ended: float) -> None:
+        """Reports an attempt to the flow control, the first attempts and the request."""
+        error = reply.error
+        request.outcome = Outcome("success", ended - begun) if error is None else verdict_on(error)
+        if not request.attempts:
+            self._first_attempts.add(failed=error is not None and not request.outcome.is_final)
+        outcome = request.outcome if error is None else self._lesson_of(request, error, ended)
+        if reply.allowance is not None and outcome.meaning != "ignored":
+            remaining, seconds = reply.allowance
+            outcome = evolve(outcome, allowance=(remaining, min(seconds, self.retry.max_retry_after)))
+        self.queue.ended(permit, ended, outcome, error)
+        self._record(request, error, begun, ended)
+
+    def _lesson_of(self, request: Request, error: errors.GalileoError, now: float) -> Outcome:
+        """What the flow control learns from a failed attempt."""
+        outcome, retries = request.outcome, request.retries
+        fails_alone = retries is not None and retries.fails_alone(self._first_attempts)
+        if request.is_cut_short(error, now) or (fails_alone and not self.queue.flow.breaker.is_open):
+            return outcome if outcome.meaning == "success" else IGNORED
+        if (outcome.retry_after or 0.0) > self.retry.max_retry_after:
+            return evolve(outcome, retry_after=None)  # this count fails, but the next one may probe
+        return outcome
+
+    def _record(self, request: Request, error: errors.GalileoError | None, begun: float, ended: float) -> None:
+        status = error.status if isinstance(error, errors.ResponseError) else None
+        if error is None or isinstance(error, errors.DecodeError):
+            status = 200
+        number, waited, elapsed = len(request.attempts) + 1, begun - request.waiting_since, ended - begun
+        attempt = errors.Attempt(number, status, error, waited, elapsed, **self.queue.flow.state(), query=request.query)
+        request.attempts += (attempt,)
+        request.waiting_since = ended
+        if logger.isEnabledFor(logging.DEBUG):
+            path = request.endpoint.path
+            logger.debug("POST %s: attempt %d, status %s, %.0f ms", path, number, status, elapsed * 1000)
+        if self.on_attempt is not None:
+            call_back("on_attempt", self.on_attempt, attempt)
+
+    def _prepare_retry(self, request: Request, error: errors.GalileoError) -> None:
+        """
+        Decides when the next attempt can begin.
+
+        Raises:
+            GalileoError: if the request is given up.
+        """
+        now, others, budget = request.waiting_since, self._first_attempts, request.budget
+        if request.is_cut_short(error, now):
+            raise request.too_late(now)
+        if request.retries is None:
+            until = min((request.started if budget.is_single else now) + budget.patience, budget.deadline)
+            request.retries = Retries(self.retry, budget.is_single, self.jitter, others.number, now, until)
+        if self._has_new_token(request) and self.retry.attempts > 1:
+            return
+        has_answered = self.queue.flow.breaker.has_answered
+        wait = request.retries.next_wait(request.outcome, now, others, has_answered=has_answered)
+        if wait is None:
+            raise request.given_up(error, self.retry, now)
+        if now + wait >= budget.deadline:
+            raise request.too_late(now)
+        request.not_before = now + wait
+
+    def _has_new_token(self, request: Request) -> bool:
+        """Whether the last attempt's token was refused, but not the previous one: the next attempt has a new token."""
+        *before, last = [type(attempt.error) for attempt in request.attempts[-2:]]
+        refused = errors.AuthenticationError  # a LoginError is another class
+        return self.authentication.logs_in and last is refused and refused not in before
+
+
+def call_back(name: str, callback: Callable[[T], object], value: T) -> None:
+    """Calls a user's function. What it raises is logged, so that the count isn't lost."""
+    try:
+        _ = callback(value)
+    except Exception:
+        logger.exception("%s raised; the counts go on", name)

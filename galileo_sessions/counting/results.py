@@ -1,0 +1,272 @@
+"""What counts return: the result of each target, the progress of a fan-out, and counts by day, bin or value."""
+
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
+from typing import Any, TypeAlias, cast, final
+
+from attrs import Factory, evolve, field, frozen
+
+from galileo_sessions import display
+from galileo_sessions.api.projects import ProjectId
+from galileo_sessions.api.query import CountQuery
+from galileo_sessions.display import brief, some
+from galileo_sessions.errors import Attempt, ConfigurationError, GalileoError
+
+
+@frozen(repr=False)
+class CountResult:
+    """The result of one target: a count, or an error. Its repr is one line."""
+
+    index: int
+    """The target's position, from 0."""
+    target: CountQuery | ProjectId = field(hash=False)
+    """The target, as it was given."""
+    query: CountQuery | None
+    """The query that was counted; None if the target isn't the id of a project."""
+    total_count: int | None
+    """The count; None if there is an error. With `by=`, each session of the whole counts once."""
+    error: GalileoError | None
+    """The error, or with `by=` the first one; None if there is a count."""
+    attempts: tuple[Attempt, ...]
+    """The attempts of all its requests, in the order of the counts; empty for `NEVER`, which needs no request."""
+    elapsed: float
+    """Seconds from the start to the end of the count, with waits and retries; with `by=`, the sum of its counts."""
+    parts: dict[Any, int | GalileoError] | None = field(default=None, repr=False, eq=False)
+    """With `by=`, the count of each label or its error, and that of a rest if it is known; empty if the whole failed.
+    If all counts succeeded, `counts_by` has them."""
+
+    @property
+    def errors(self) -> tuple[GalileoError, ...]:
+        """The errors of all its counts: with `by=`, each part can have one."""
+        failed = [each for each in (self.parts or {}).values() if isinstance(each, GalileoError)]
+        return tuple(failed) or (() if self.error is None else (self.error,))
+
+    @property
+    def counts_by(self) -> "CountsBy":
+        """
+        With `by=`, the counts of the parts.
+
+        Raises:
+            GalileoError: the first error, if a count failed.
+            ConfigurationError: without `by=`.
+        """
+        total = self.unwrap()
+        if self.parts is None:
+            raise ConfigurationError("there are no parts", hint="Write count_all(..., by=partition)")
+        query, counts = cast("CountQuery", self.query), cast("dict[Any, int]", self.parts)
+        return CountsBy(query.project_id, counts, total=total, project_name=query.project_name)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """
+        A dict with `project_id`, `project_name`, `tag`, `total_count` and `error`.
+
+        With `by=`, one for each label, with `label` in place of `tag`; or one for the whole if it failed.
+        """
+        query = self.query
+        named = {"project_id": str(self.target), "project_name": None}
+        if query is not None:
+            named = {"project_id": query.project_id, "project_name": query.project_name}
+        own: Any = self.total_count if self.error is None else self.error
+        if self.parts is None:
+            return [{**named, "tag": query and query.tag, **_counted(own)}]
+        return [{**named, "label": label, **_counted(count)} for label, count in (self.parts or {None: own}).items()]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a count."""
+        return self.error is None
+
+    def unwrap(self) -> int:
+        """
+        The count.
+
+        Raises:
+            GalileoError: the error, if there is one.
+        """
+        if self.error is not None:
+            raise copy(self.error)  # because each raise adds frames to the traceback
+        return cast("int", self.total_count)
+
+    def __repr__(self) -> str:
+        what = some(self.total_count or 0, "session") if self.error is None else type(self.error).__name__
+        tag = "" if self.query is None or self.query.tag is None else f", {brief(self.query.tag)}"
+        return f"<CountResult: {what}, project {_project_of(self)}{tag}>"
+
+
+@frozen
+class Progress:
+    """The progress of a fan-out."""
+
+    done: int
+    """How many counts have a result. With `by=`, those of the wholes come first, and then those of the parts."""
+    failed: int
+    """How many of them have an error."""
+    total: int | None
+    """How many counts there are; with `by=`, those of the parts are added after the wholes. None if the targets have no
+    length."""
+    in_flight: int
+    """Requests in flight in the whole client."""
+    width: int
+    """How many requests can be in flight at once now."""
+    elapsed: float
+    """Seconds since the stream was entered, up to its end."""
+    rate: float
+    """How many requests can be sent per second now; infinite while there is no limit."""
+    breaker_open: bool
+    """True while the service accepts nothing, and only single probes are sent."""
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the end, at the pace so far; None while they are unknown."""
+        if self.total is None or not self.done:
+            return None
+        return max(0, self.total - self.done) * self.elapsed / self.done  # a list can grow
+
+    def after(self, earlier: "Progress") -> "Progress":
+        """The progress of two fan-outs, of which this is the second."""
+        total = None if self.total is None else earlier.done + self.total
+        return evolve(
+            self,
+            done=earlier.done + self.done,
+            failed=earlier.failed + self.failed,
+            total=total,
+            elapsed=earlier.elapsed + self.elapsed,
+        )
+
+
+OnProgress: TypeAlias = Callable[[Progress], object]
+
+
+def _counted(count: int | GalileoError | None) -> dict[str, Any]:
+    """The end of a row."""
+    if isinstance(count, GalileoError):
+        return {"total_count": None, "error": f"{type(count).__name__}: {count}"}
+    return {"total_count": count, "error": None}
+
+
+def _project_of(result: CountResult, *, with_tag: bool = False) -> str:
+    """The project's id or target and its name, and the tag if it is wanted."""
+    query = result.query
+    if query is None:
+        return brief(result.target)
+    tag = str(query.tag) if with_tag and query.tag is not None else ""
+    return " ".join(filter(None, [query.project_id, display.shortened(query.project_name or ""), tag]))
+
+
+@frozen(repr=False)
+class CountReport:
+    """All results of a fan-out, in the order of the targets. Its repr is one line."""
+
+    results: tuple[CountResult, ...]
+    """A result for each target, in their order, whether it has a count or an error."""
+    progress: Progress
+    """The progress at the end."""
+
+    @property
+    def counts(self) -> tuple[int | None, ...]:
+        """The count of each target; None if it failed."""
+        return tuple([result.total_count for result in self.results])
+
+    @property
+    def errors(self) -> tuple[GalileoError, ...]:
+        """The errors of the targets that failed; `error.query` has the project, unless the target isn't one."""
+        return tuple([result.error for result in self.results if result.error is not None])
+
+    @property
+    def total(self) -> int:
+        """The sum of the counts, without the targets that failed."""
+        return sum([result.total_count or 0 for result in self.results])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """
+        A dict for each result, for pandas and csv: `project_id`, `project_name`, `tag`, `total_count` and `error`.
+
+        With `by=`, a dict for each label, which has `label` in place of `tag`.
+        """
+        return [row for result in self.results for row in result.rows()]
+
+    def __repr__(self) -> str:
+        failed = f", {len(self.errors):,} failed" if self.errors else ""
+        return f"<CountReport: {some(len(self.results), 'result')}, total {self.total:,}{failed}>"
+
+    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
+        counts = [(_project_of(result, with_tag=True), result.total_count) for result in self.results]
+        return display.html_drawing(f"{repr(self)[1:-1]}\n{display.chart(counts, total=self.total)}")
+
+    def raise_for_errors(self) -> None:
+        """
+        Raises the errors, if there are any.
+
+        Raises:
+            ExceptionGroup: with all of them.
+        """
+        if self.errors:
+            raise ExceptionGroup(repr(self)[1:-1], self.errors)
+
+
+# ---- counts by day, bin or value -------------------------------------------------------------------------------------
+
+
+def _copy(counts: Mapping[Any, int]) -> dict[Any, int]:
+    return dict(counts)
+
+
+@final
+@frozen(repr=False, eq=False)
+class CountsBy(Mapping[Any, int]):
+    """
+    A mapping from each label of a partition to its count; `print` draws it as bars.
+
+    `dict(counts)` is plain data. The object equals every mapping with the same items, except the counts of another
+    project.
+    """
+
+    project_id: str
+    """The project's UUID, as text."""
+    _counts: dict[Any, int] = field(converter=_copy)
+    total: int = field(default=Factory(lambda self: sum(self.values()), takes_self=True), kw_only=True)
+    """
+    The sessions that were divided, each counted once, whether or not they are in a part.
+
+    If sessions arrive between the requests, parts that can't overlap can exceed it. Then it is their sum.
+    """
+    project_name: str | None = field(default=None, kw_only=True)
+    """The project's name, if a `Project` was given."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """
+        A dict for each label, for pandas and csv: `project_id`, `project_name`, `label`, `total_count`, and `share`.
+
+        A share is from 0 to 1 of the total.
+        """
+        project = {"project_id": self.project_id, "project_name": self.project_name}
+        total = self.total or 1
+        return [
+            {**project, "label": label, "total_count": count, "share": count / total} for label, count in self.items()
+        ]
+
+    def __getitem__(self, label: Any) -> int:
+        return self._counts[label]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._counts)
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, CountsBy) and self.project_id != other.project_id:
+            return False
+        return super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._counts.items()))
+
+    def __repr__(self) -> str:
+        return f"<CountsBy: {some(len(self), 'label')}, total {self.total:,}>"
+
+    def __str__(self) -> str:
+        return display.chart([(str(label), count) for label, count in self.items()], total=self.total)
+
+    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
+        return display.html_drawing(self)

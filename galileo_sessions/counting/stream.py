@@ -1,0 +1,351 @@
+"""
+Many counts at once: targets are pulled as they are needed, results are delivered as they come.
+
+Theory of operation
+===================
+
+A stream has a source of targets, one task that pulls them (the feeder), up to `concurrency` workers, and a queue of
+results that the consumer takes from::
+
+    source ──> feeder ──> targets ──> worker ── Requester.send ──> results ──> consumer
+                 ^                                                                │
+                 └────────────────────────────── room <───────────────────────────┘
+
+Room. For each worker, at most two targets are pulled whose results the consumer hasn't taken. So a slow consumer slows
+down the pulling, and memory is bounded.
+
+Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it wakes. While it waits
+for room, it is woken when there is room and at most one query for two workers is left, so that the workers don't
+run out of queries. Several tasks can consume one stream, so each result wakes one waiting consumer. A result stays in
+its queue until a consumer takes it; a consumer that was woken and then cancelled wakes another one for that result.
+
+Pulling. If the source is a generator, the task that pulls it also closes it, because timeouts, task groups and context
+variables inside a generator belong to one task. Plain iterators are pulled in the same way.
+
+Workers. The feeder starts one with each target while fewer than `concurrency` are at work, so three targets don't start
+256 tasks. A worker ends when nothing is left to count.
+
+Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
+for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
+left, when `fail_fast` or a 401 ends the stream, or when a task fails, all tasks are cancelled. In each case, the stream
+ends once the last task is done and no result is left::
+
+    pulled      1 2 3 4 (source fails)
+    results     2 1 4 3                consumer: 2 1 4 3, then the failure is raised
+
+Invariants. Every target that was pulled has exactly one result, unless the tasks were cancelled. No task outlives the
+block. After a cancellation no request starts, even if the source swallows the cancellation.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext
+from inspect import isgenerator
+from math import inf
+from typing import Any, Self, TypeAlias, cast
+
+from attrs import define, field
+
+from galileo_sessions.api.projects import ProjectId
+from galileo_sessions.api.query import CountQuery, query_of
+from galileo_sessions.api.responses import COUNT
+from galileo_sessions.counting.checks import ColumnChecks, Zeros
+from galileo_sessions.counting.request import Attempts, Requester, call_back
+from galileo_sessions.counting.results import CountReport, CountResult, OnProgress, Progress
+from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
+from galileo_sessions.flow.budget import Budget
+
+Target: TypeAlias = CountQuery | ProjectId
+Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
+
+
+_END = cast("Target", object())  # what `anext` returns at the end of a source
+
+
+class _Join(asyncio.Future[None]):
+    """
+    A future that refuses to be cancelled: a task that awaits it is cancelled only once the future is done.
+
+    A loop that waits again after each cancellation would run all the time, because anyio cancels again and again.
+    """
+
+    def cancel(self, msg: object = None) -> bool:  # the task keeps the message itself
+        return False
+
+
+@define(eq=False, repr=False, slots=False)
+class CountStream:
+    """
+    Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in stream:`.
+
+    Up to twice `concurrency` targets are pulled before their results are taken, so a slow consumer slows the pulling.
+    A count that fails is a result with an `error`. The loop itself raises what the source of the targets raises, an
+    `AuthenticationError`, because no other count can succeed either, and, with `fail_fast`, the first error.
+    Leaving the block in any way cancels all requests, and waits until every task has ended.
+    """
+
+    _targets: Targets = field(alias="targets")
+    _template: CountQuery = field(alias="template")
+    """The query, apart from the project."""
+    _requester: Requester = field(alias="requester")
+    _checks: ColumnChecks | None = field(alias="checks")
+    """Checks each query before it is counted; None if they aren't checked."""
+    _explains: ColumnChecks | None = field(alias="explains")
+    """Explains counts of 0; None if they aren't explained."""
+    _concurrency: int = field(alias="concurrency")
+    _ordered: bool = field(alias="ordered")
+    _fail_fast: bool = field(alias="fail_fast")
+    _timeout: float | None = field(alias="timeout")
+    _budget: Budget | None = field(alias="budget")
+    """The budget of the call, if the stream is a part of a longer one; None makes one from `timeout`."""
+    _on_progress: OnProgress | None = field(alias="on_progress")
+
+    def __attrs_post_init__(self) -> None:
+        self._total = _length(self._targets)
+        self._started: float | None = None
+        self._ended: float | None = None
+        self.budget: Budget = Budget()
+        """What the stream may spend, from when it is entered."""
+        self._queries: deque[tuple[int, Target]] = deque()  # the targets that were pulled
+        self._results: deque[CountResult] = deque()
+        self._wanted = asyncio.Event()  # more queries; the feeder waits for it
+        self._waiting: deque[asyncio.Future[None]] = deque()  # a consumer waits for each
+        self._early: dict[int, CountResult] | None = {} if self._ordered else None
+        self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
+        self._zeros = Zeros()
+        self._failure: BaseException | None = None
+        self._aborted = False
+        self._pulled = self._delivered = self._done = self._failed = self._taken = self._working = 0
+
+    @property
+    def progress(self) -> Progress:
+        """The progress of the stream so far."""
+        elapsed = 0.0
+        if self._started is not None:
+            elapsed = (self._ended or asyncio.get_running_loop().time()) - self._started
+        flow = self._requester.queue.flow
+        return Progress(
+            self._done, self._failed, self._total, in_flight=flow.in_flight, elapsed=elapsed, **flow.state()
+        )
+
+    async def __aenter__(self) -> Self:
+        if self._started is not None:
+            raise ConfigurationError(
+                "this stream has been entered before", hint="Call count_many again for another pass"
+            )
+        source = _source(self._targets)
+        self._joined = _Join()
+        self._started = asyncio.get_running_loop().time()
+        self.budget = self._budget or Budget.fan_out(self._timeout, self._requester.retry.patience)
+        self._spawn(self._feed(source))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._tasks:
+            self._abort(ConfigurationError("this stream was left before all its results were taken"))
+        await self._joined
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> CountResult:
+        if self._started is None:
+            raise ConfigurationError("enter the stream first: async with galileo.count_many(...) as stream")
+        while not self._results:
+            if self._ended is not None:
+                await self._explain_zeros()
+                raise StopAsyncIteration if self._failure is None else self._failure
+            await self._wait()
+        self._taken += 1
+        self._wake_feeder()
+        return self._results.popleft()
+
+    async def _explain_zeros(self) -> None:
+        """Warns once, when all results have been taken, about columns that explain why a filter counts 0."""
+        checks, self._explains = self._explains, None
+        if checks is not None and self._failure is None:
+            await checks.warn_of(self._zeros, self.budget)
+
+    async def _wait(self) -> None:
+        """Waits for a result, or for the end."""
+        woken = asyncio.get_running_loop().create_future()
+        self._waiting.append(woken)
+        try:
+            await woken
+        except asyncio.CancelledError:
+            self._wake_consumer()  # another consumer, for the result that may have woken this one
+            raise
+        finally:
+            self._waiting.remove(woken)
+
+    def _wake_consumer(self) -> None:
+        for woken in self._waiting:
+            if not woken.done():
+                woken.set_result(None)
+                break
+
+    # ---- tasks -------------------------------------------------------------------------------------------------------
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_done)
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = asyncio.CancelledError("a task of this stream was cancelled") if task.cancelled() else task.exception()
+        if isinstance(error, StopAsyncIteration):  # `async for` would take it for the end
+            stopped = RuntimeError("a count raised StopAsyncIteration")
+            stopped.__cause__ = error
+            error = stopped
+        if error is not None:
+            self._abort(error)
+        if not self._tasks:
+            self._ended = asyncio.get_running_loop().time()
+            for _ in self._waiting:
+                self._wake_consumer()
+            self._joined.set_result(None)
+
+    def _abort(self, error: BaseException) -> None:
+        """Ends the stream with an error, and cancels its tasks only once, so that their cleanup can finish."""
+        if not self._aborted:
+            self._aborted = True
+            self._fail(error)
+            for task in self._tasks:
+                task.cancel()
+
+    def _fail(self, error: BaseException) -> None:
+        """Keeps the first error, to be raised after the results."""
+        self._failure = error if self._failure is None else self._failure
+
+    # ---- targets -----------------------------------------------------------------------------------------------------
+
+    async def _feed(self, source: AsyncIterator[Target]) -> None:
+        """Pulls targets while there is room for their results, and closes the source if it is a generator."""
+        is_endless = self._total is None or isinstance(self._targets, AsyncIterable)
+        timeout = asyncio.timeout_at(self.budget.deadline if is_endless and self.budget.deadline < inf else None)
+        closed: AbstractAsyncContextManager[object] = nullcontext()
+        if isinstance(cast("object", source), AsyncGenerator):
+            closed = aclosing(cast("AsyncGenerator[Target]", source))
+        try:
+            async with closed, timeout:
+                while (target := await anext(source, _END)) is not _END:
+                    if self._aborted:  # pragma: no cover  # swallowed the cancellation, after which 3.11 can't trace
+                        break
+                    self._queries.append((self._pulled, target))
+                    self._pulled += 1
+                    if self._working < self._concurrency:
+                        self._working += 1
+                        self._spawn(self._work())
+                    if not self._has_room():
+                        self._wanted.clear()  # it may have been set while there was room
+                        _ = await self._wanted.wait()
+        except Exception as error:  # noqa: BLE001  # the source is the user's, and can raise anything
+            self._fail(self._too_late() if timeout.expired() else error)
+
+    def _has_room(self) -> bool:
+        return self._pulled - self._taken < 2 * self._concurrency
+
+    def _wake_feeder(self) -> None:
+        """Wakes the feeder if there is room, and at most one query for two workers is left."""
+        if 2 * len(self._queries) <= self._concurrency and self._has_room():
+            self._wanted.set()
+
+    def _too_late(self) -> DeadlineExceededError:
+        return DeadlineExceededError(
+            f"the timeout ran out before the targets ended; the {self._pulled:,} pulled by then have a result",
+            hint="Give more time, or fewer targets",
+        )
+
+    # ---- counts ------------------------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        clock = asyncio.get_running_loop().time
+        while self._queries and not self._aborted:
+            index, target = self._queries.popleft()
+            self._wake_feeder()
+            started = clock()
+            query: CountQuery | None = None
+            total: int | None = None
+            error: GalileoError | None = None
+            attempts: Attempts = ()
+            try:
+                query = query_of(self._template, target)
+                if self._checks is not None:
+                    await self._checks.check(query, self.budget)
+                counted = await self._requester.send(COUNT, query, query.body, self.budget)
+                total, attempts = counted
+            except GalileoError as problem:
+                if self._fail_fast or isinstance(problem, AuthenticationError):
+                    self._abort(problem)
+                    return
+                error, attempts = problem.with_traceback(None), problem.attempts  # a traceback keeps its frames alive
+            self._add(CountResult(index, target, query, total, error, attempts, clock() - started))
+        self._working -= 1
+
+    def _add(self, result: CountResult) -> None:
+        self._done += 1
+        self._failed += result.error is not None
+        if self._explains is not None and result.query is not None:
+            self._zeros.add(result.query, result.total_count)
+        self._deliver(result)
+        if self._on_progress is not None:
+            call_back("on_progress", self._on_progress, self.progress)
+
+    def _deliver(self, result: CountResult) -> None:
+        if self._early is None:
+            self._offer(result)
+        else:
+            self._early[result.index] = result
+            while (following := self._early.pop(self._delivered, None)) is not None:
+                self._offer(following)
+                self._delivered += 1
+
+    def _offer(self, result: CountResult) -> None:
+        self._results.append(result)
+        self._wake_consumer()
+
+
+def _length(targets: Targets) -> int | None:
+    try:
+        return len(targets)  # type: ignore[arg-type]  # tried, because some classes have a __len__ that raises
+    except Exception:  # noqa: BLE001  # wrappers such as tqdm and DataLoader raise any error of the object inside
+        return None
+
+
+def _source(targets: Targets) -> AsyncIterator[Target]:
+    if isinstance(targets, AsyncIterable):
+        return aiter(targets)
+    return _one_by_one(iter(targets))
+
+
+async def _one_by_one(targets: Iterator[Target]) -> AsyncIterator[Target]:
+    closed: AbstractContextManager[object] = nullcontext()
+    if isgenerator(targets):
+        closed = closing(targets)
+    with closed:
+        for target in targets:
+            yield target
+
+
+async def report_of(stream: CountStream) -> CountReport:
+    """
+    All results of a stream.
+
+    Raises:
+        Exception: what the stream raises. The `report` of a GalileoError has the results until then.
+    """
+    results: list[CountResult] = []
+
+    def report() -> CountReport:
+        return CountReport(tuple(sorted(results, key=lambda result: result.index)), stream.progress)
+
+    try:
+        async with stream:
+            async for result in stream:
+                results.append(result)  # noqa: PERF401  # a comprehension would lose them to an exception
+    except GalileoError as error:
+        error.report = report()
+        raise
+    return report()

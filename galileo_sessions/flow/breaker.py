@@ -1,0 +1,117 @@
+"""
+The circuit breaker: while a service refuses everything, single probes replace all other requests.
+
+Theory of operation
+===================
+
+Eight failures in a row open the breaker, whatever their status. A row is a series of requests that were sent one after
+another and all failed; an answer to an earlier request doesn't end it. While the breaker is open, one probe is sent at
+a time. The pause between two probes is a quarter of the time since the breaker opened, from 0.1 to 3 s, or the
+Retry-After of a refusal while it is open. The first success closes it::
+
+    closed  xxxxxxxx  open  .x .x ..x ...x ....x .....x ......o  closed, then  oo  oooo  oooooooo
+    8 failures in a row     pauses grow, each probe fails; one succeeds        as many again as have succeeded
+
+*Answers set the pace.* After the breaker has closed, at most twice as many requests are under way as have succeeded
+since then.
+
+*Patience.* Requests that wait give up if everything has failed for longer than their patience, or if the next probe
+comes too late for them. With a service that has never answered, no request waits longer than 10 s. If nothing waited
+when a pause ended, that outage doesn't count for later requests: their patience begins with the next probe.
+"""
+
+from math import inf
+
+from attrs import define
+
+from galileo_sessions.flow.settings import PATIENCE
+
+_FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
+_SHORTEST, _LONGEST = 0.1, 3.0  # seconds of a pause
+_SHARE = 0.25  # of the time since the breaker opened
+
+
+@define
+class Breaker:
+    """Counts failures in a row, and says when the next probe may be sent."""
+
+    is_open: bool = False
+    """True while only single probes are sent."""
+    has_answered: bool = False
+    """Whether the service has ever answered, even if with a 429 or a Retry-After."""
+    _waited: float = 0.0  # seconds for which the breaker was open, if a probe closed it
+    _passed: float = inf  # requests that succeeded since it last closed
+    _pause_until: float = -inf
+    _began: float = 0.0  # when the row of failures began, or the patience of those who wait
+    _opened: float = 0.0
+    _row: int = 0
+    _last_failed: int = -1
+    _probe: int | None = None
+
+    def seconds_open(self, now: float) -> float:
+        """Seconds for which everything has failed; 0 while the breaker is closed."""
+        return now - self._began if self.is_open else 0.0
+
+    @property
+    def seconds_per_request(self) -> float | None:
+        """Seconds until a probe closed the breaker, if no other request has succeeded since; see quotas in `rate`."""
+        return self._waited if self._passed == 1 and self._waited else None
+
+    def is_hopeless(self, now: float, patience: float) -> bool:
+        """Whether requests with this patience, in seconds, should give up."""
+        if not self.is_open or now >= self._pause_until:
+            return False
+        patience = patience if self.has_answered else min(patience, PATIENCE)
+        return self._pause_until - self._began > patience
+
+    def wait(self, now: float, in_flight: int) -> float:
+        """Seconds until the next request; infinite if it must wait for an answer."""
+        if not self.is_open:
+            return inf if in_flight >= 2 * self._passed else 0.0
+        return max(0.0, self._pause_until - now) if self._probe is None else inf
+
+    def sent(self, now: float, number: int) -> None:
+        """A request was sent; while the breaker is open, it is the probe."""
+        if self.is_open:
+            self._probe = number
+            if now > self._pause_until + 1:  # no request was waiting
+                self._began = self._opened = now
+
+    def failed(self, now: float, number: int, retry_after: float | None) -> bool:
+        """Counts a failure; returns whether it opened the breaker."""
+        if number > self._last_failed:  # a late failure of an earlier request changes nothing
+            if number != self._last_failed + 1:
+                self._row = 0
+            if not self._row and not self.is_open:
+                self._began = now
+            self._row, self._last_failed = self._row + 1, number
+        if not self.is_open:
+            if self._row >= _FAILURES:
+                self.is_open, self._opened, self._pause_until = True, now, now + _SHORTEST
+            return self.is_open
+        pause = retry_after if retry_after is not None and retry_after != 1 else 0.0  # 1 is often a rounded-up 0.01
+        if number == self._probe:
+            self._probe = None
+            pause = pause or min(_LONGEST, max(_SHORTEST, _SHARE * (now - self._opened)))
+        self._pause_until = max(self._pause_until, now + pause)
+        return False
+
+    def passed(self, now: float, number: int) -> bool:
+        """Ends the row of failures, unless they were sent later; returns whether this closed the breaker."""
+        self.has_answered = True
+        self._passed += 1
+        if number <= self._last_failed:
+            return False
+        self._row = 0
+        if not self.is_open:
+            return False
+        self._waited, self._passed = (now - self._opened if number == self._probe else 0.0), 1
+        self.is_open, self._probe = False, None
+        return True
+
+    def released(self, number: int) -> None:
+        """Takes back a request that says nothing about the service, so it doesn't end a row of failures."""
+        if number == self._last_failed + 1:
+            self._last_failed = number
+        if number == self._probe:
+            self._probe = None

@@ -1,0 +1,229 @@
+"""
+The flow control of one client: when the next request may be sent, and what each answer teaches.
+
+It does no I/O and has no clock: a caller calls `wait(now)`, then `sent(now)`, and gives the permit back with
+`ended(now, permit, outcome)`. Five controllers, each with its theory in its own file, don't know each other; only this
+file passes values between them. The breaker, the allowance and the rate each return a wait, and the longest one
+counts. The width bounds the requests under way. Noise judges refusals. The first matching line decides::
+
+    an answer                        what changes
+    ignored, such as a cancellation  nothing
+    success, 404                     the breaker closes; noise saves; width and rate may grow
+    refusal                          while others are under way, nothing is sent until an answer comes, or for two
+                                     latencies; eight in a row open the breaker
+      while the breaker is open      its pause, and no limit
+      of a probe of the width        the width goes back, unless noise pays (only without a rate, and not on trial)
+      sent before the last cut       nothing
+      at the rate's ceiling          noise judges
+      any other                      nothing if noise pays, else noise judges:
+                                     the rate is cut, or all limits are forgotten on trial
+    any, with a RateLimit header     the allowance
+
+Old evidence is forgotten. After 30 s in which no request waits or is under way, the client starts as if it were new.
+Its width is the initial one, or the highest level that was answered if that is less. Waiting counts as activity: a
+client that waits a minute for a quota forgets nothing.
+"""
+
+from collections.abc import Callable
+from math import inf
+from typing import Any, TypedDict
+
+from attrs import define
+
+from galileo_sessions.flow.allowance import Allowance
+from galileo_sessions.flow.breaker import Breaker
+from galileo_sessions.flow.noise import Noise
+from galileo_sessions.flow.outcome import Outcome
+from galileo_sessions.flow.rate import Rate
+from galileo_sessions.flow.settings import Limits, Retry
+from galileo_sessions.flow.width import FLOOR, Width
+
+_QUIET = 30.0  # seconds without a waiting request, after which the client forgets what it learned
+
+
+@define
+class Permit:
+    """
+    The permission to send one request; `FlowControl.ended` takes it back with the outcome.
+
+    Args:
+        at: When the request was sent.
+        number: How many requests had been sent, including this one.
+        level: How many requests were under way, including this one.
+        epoch: The epoch of the rate; a cut begins a new one.
+        round: The round of the width.
+    """
+
+    at: float
+    number: int
+    level: int
+    epoch: int
+    round: int
+
+
+class FlowState(TypedDict):
+    """What a client allows now, as attempts and progress show it."""
+
+    width: int
+    rate: float
+    breaker_open: bool
+
+
+class FlowControl:
+    """
+    The limits of one client.
+
+    Args:
+        maximum: The most requests that may ever be under way at once.
+        now: The current time, in seconds of any clock that never goes back.
+        initial: How many requests may be under way at once in the beginning.
+        patience: The most seconds that requests wait at an open breaker.
+        on_change: Called with one sentence for each change of the limits.
+        width: Makes the width, from the initial and the largest one.
+    """
+
+    def __init__(
+        self,
+        maximum: int = Limits().maximum,
+        *,
+        now: float = 0.0,
+        initial: int = Limits().initial,
+        patience: float = Retry().patience,
+        on_change: Callable[[str], None] | None = None,
+        width: Callable[[int, int], Any] = Width,
+    ) -> None:
+        self._patience = patience
+        self._say: Callable[[str], object] = on_change or str
+        self._width = width(min(initial, maximum), maximum)
+        self._rate, self._noise, self._allowance = Rate(), Noise(), Allowance()
+        self.breaker: Breaker = Breaker()
+        """The circuit breaker."""
+        self.in_flight: int = 0
+        """Requests that are under way, now."""
+        self._number = 0
+        self._held_until = -inf
+        self._has_waited = False  # whether a request has waited since the last one was sent
+        self._busy_until = now  # when the last wait ended, or will end
+
+    @property
+    def rate(self) -> float:
+        """Requests a second, now; infinite while no refusal has cut it."""
+        return self._rate.limit
+
+    @property
+    def width(self) -> int:
+        """Requests that may be under way at once, now."""
+        return int(self._width.limit)
+
+    def state(self) -> FlowState:
+        """The width, the rate, and whether only single probes are sent."""
+        return {"width": self.width, "rate": self._rate.limit, "breaker_open": self.breaker.is_open}
+
+    def is_hopeless(self, now: float, patience: float = inf) -> bool:
+        """Whether requests with this patience should give up, because everything has failed for too long."""
+        return self.breaker.is_hopeless(now, min(patience, self._patience))
+
+    def wait(self, now: float, patience: float = inf) -> float:
+        """
+        Seconds until a request may be sent: 0 means now; infinite means to call again after the next answer.
+
+        Call it only for a request that is ready to be sent, because the call itself is evidence of demand.
+        """
+        if now - self._busy_until > _QUIET and not self.in_flight:
+            self._forget(now)
+        self._width.check(now)
+        wait = self.breaker.wait(now, self.in_flight)
+        if not self.breaker.is_open:
+            wait = max(wait, self._allowance.wait(now, self.in_flight, patience))
+            if self.in_flight:
+                wait = inf if self.in_flight >= self.width else max(wait, self._held_until - now)
+            wait = max(wait, self._rate.wait(now, wait))
+        self._has_waited |= wait > 0
+        self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
+        return wait
+
+    def reason(self, now: float) -> tuple[str, bool]:
+        """The limit that requests are waiting for, as a part of a sentence, and whether refusals are the reason."""
+        if self.breaker.is_open:
+            seconds = self.breaker.seconds_open(now)
+            return f"the circuit breaker: the service has refused everything for {seconds:.1f} s", True
+        seconds = self._allowance.seconds(now, self.in_flight)
+        if seconds:
+            return f"the service's RateLimit header: nothing remains for {seconds:,.0f} s", False
+        if self.rate < inf and self.in_flight < self.width:
+            return f"the service's rate limit (about {self.rate:.3g} requests a second)", False
+        if not self.in_flight:
+            return "the service, which refuses requests", True
+        return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now", False
+
+    def sent(self, now: float) -> Permit:
+        """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""
+        if not self.in_flight and not self._has_waited:
+            self._rate.gather(now)  # what got through so far shows the demand, not the supply
+        self._has_waited, self._number, self._busy_until = False, self._number + 1, max(self._busy_until, now)
+        self._allowance.sent(now, self.in_flight, self._number)
+        self.in_flight += 1
+        self.breaker.sent(now, self._number)
+        if not self.breaker.is_open:
+            self._rate.sent(now)
+        self._width.sent(now, self.in_flight)
+        return Permit(now, self._number, self.in_flight, self._rate.epoch, self._width.round)
+
+    def ended(self, now: float, permit: Permit, outcome: Outcome) -> None:
+        """Takes a permit back, and learns from the outcome."""
+        self.in_flight -= 1
+        self._busy_until = max(self._busy_until, now)
+        if outcome.meaning == "ignored":
+            self.breaker.released(permit.number)
+        elif outcome.meaning == "success":
+            self._passed(now, permit, outcome.latency)
+        else:
+            self._refused(now, permit, outcome)
+        if self._allowance.ended(
+            now, permit.number, outcome.allowance, passed=outcome.meaning in ("success", "ignored")
+        ):
+            self._say("the RateLimit headers are ignored until a refusal confirms them: a probe was answered")
+
+    def _passed(self, now: float, permit: Permit, latency: float | None) -> None:
+        self._held_until = -inf
+        if self.breaker.passed(now, permit.number):
+            self._say("all requests are sent again: a probe succeeded")
+        self._noise.count(refused=False)
+        self._width.passed(permit.level, permit.round, latency)
+        self._rate.passed(now, permit.epoch)
+
+    def _refused(self, now: float, permit: Permit, outcome: Outcome) -> None:
+        width, rate, noise, breaker = self._width, self._rate, self._noise, self.breaker
+        was_open = breaker.is_open
+        breaker.has_answered |= outcome.meaning == "throttled"
+        rate.refused(now)
+        self._held_until = now + (2 * width.latency or inf)
+        if breaker.failed(now, permit.number, outcome.retry_after):
+            self._say("only single probes are sent: eight requests in a row failed")
+        if was_open:
+            return
+        noise.count(refused=True)
+        if permit.level > width.answered and rate.limit == inf and not noise.is_on_trial:
+            if permit.round == width.round and not noise.pays():
+                width.refused(permit.round)
+        elif permit.epoch == rate.epoch and (rate.explains_refusal() or not noise.pays()):
+            self._cut(now, permit)
+
+    def _cut(self, now: float, permit: Permit) -> None:
+        rate, noise, latency = self._rate, self._noise, self._width.latency or FLOOR
+        refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
+        load = noise.judge(refused, rate.through, is_lowest=rate.is_lowest)
+        if load is not None:
+            rate.cut(now, load, latency, self.breaker.seconds_per_request)
+            self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
+        elif noise.is_on_trial:
+            rate.forget(now)
+            self._width.begin(max(self._width.initial, int(refused * latency)))
+            self._say(f"more is tried: {noise.share:.0%} are refused, however little is sent")
+        else:
+            rate.mark(now)
+
+    def _forget(self, now: float) -> None:
+        self._width.forget()
+        self._rate.forget(now)
+        self._noise, self.breaker = Noise(), Breaker(has_answered=self.breaker.has_answered)

@@ -1,0 +1,124 @@
+"""
+Whether a failed attempt is repeated, and when.
+
+Theory of operation
+===================
+
+Who fails? If every count fails, the service is at fault, and a failure costs a count next to nothing. If one count
+fails while others succeed, the fault is its own: the failure costs one attempt, or two after a timeout. In between, the
+more surprising a failure is, the more it costs: log(f) / log(0.01) of an attempt, where f is the share of the other
+counts whose first attempts failed lately::
+
+    others failed     1 %    10 %    50 %    90 %     98 %
+    a failure costs   1      0.5     0.15    0.023    0.004
+
+A count with 4 attempts is thus given up when the odds that it was only unlucky fall to 1 in 100 million, however many
+attempts that takes. If every response in one second is a 500, no count is lost; yet a filter that the service can't
+process fails after four attempts. So does a count on its own: when no count is under way, earlier failures are
+forgotten.
+
+A refusal, such as a 503 or a 429, means that the service would take the request at another time. If the service has
+answered before, a refused count isn't given up within its patience. After that, a fan-out's target is given up once
+its failures have cost all its attempts. A single count, for which a caller waits, is given up as soon as its next
+attempt would come too late for its patience.
+
+A count that has failed twice while fewer than a quarter of the others fail has a problem of its own. Its further
+failures say nothing about the service: they neither slow the client down nor open the circuit breaker.
+
+The first retry comes as soon as the queue has a permit for it. Later ones wait for a random time, so that clients that
+failed together don't return together. The bound of that time doubles with each attempt spent. A Retry-After is never
+cut short.
+"""
+
+from collections.abc import Callable
+from math import log
+
+from attrs import define, field
+
+from galileo_sessions.flow.outcome import Outcome
+from galileo_sessions.flow.settings import Retry
+
+_LATELY = 1 - 1 / 64  # the weight that an attempt keeps with each later one; 64 are enough to distinguish 2 % from 10 %
+_RARE = 0.01  # the share that is assumed before anything is known: a failure then costs a whole attempt
+_SPREAD = 0.1  # seconds over which retries with the same Retry-After are spread
+
+
+@define
+class FirstAttempts:
+    """
+    How many first attempts failed lately; each weighs less as others follow.
+
+    Later attempts are left out, because they belong to counts that have failed before.
+    """
+
+    made: float = 0.0
+    failed: float = 0.0
+    number: int = 0
+    """The number of first attempts so far, not weighted."""
+
+    def add(self, *, failed: bool) -> None:
+        """Adds a first attempt."""
+        self.number += 1
+        self.made = self.made * _LATELY + 1
+        self.failed = self.failed * _LATELY + failed
+
+    def failing_share(self, number: int) -> float:
+        """The share that failed lately, without the failed attempt of this number; a guess if it is the only one."""
+        own = min(self.failed, _LATELY ** (self.number - number))
+        return max(_RARE, (self.failed - own + _RARE) / (self.made - own + 1))
+
+
+@define
+class Retries:
+    """
+    The retries of one count.
+
+    Args:
+        policy: How often and how patiently to try again.
+        single: Whether this is a single count, not a target of a fan-out.
+        jitter: Returns a random number from 0 to its argument.
+        number: The number of the count's first attempt in `FirstAttempts`.
+        since: When the first attempt failed.
+        until: When the count's patience ends.
+    """
+
+    policy: Retry
+    single: bool
+    jitter: Callable[[float], float]
+    number: int
+    since: float
+    until: float
+    spent: float = field(default=0.0, init=False)
+    """Attempts that the failures have cost."""
+    _failures: int = field(default=0, init=False)
+
+    def fails_alone(self, others: FirstAttempts) -> bool:
+        """Whether the count has failed twice while most others succeed, which says nothing about the service."""
+        return self._failures >= 2 and 4 * others.failing_share(self.number) < 1
+
+    def next_wait(self, outcome: Outcome, now: float, others: FirstAttempts, *, has_answered: bool) -> float | None:
+        """
+        Seconds until the next attempt can begin, or None if the count is given up.
+
+        Args:
+            outcome: The outcome of the last attempt.
+            now: When that attempt failed.
+            others: The first attempts of all counts.
+            has_answered: Whether the service has ever answered this client.
+        """
+        policy, asked, before = self.policy, outcome.retry_after or 0.0, self.spent
+        if policy.attempts == 1 or outcome.is_final or asked > policy.max_retry_after:
+            return None
+        self._failures += 1
+        self.spent += outcome.cost * log(others.failing_share(self.number)) / log(_RARE)
+        left, is_spent = self.until - now, self.spent >= policy.attempts
+        may_pass = has_answered and outcome.meaning != "failed"
+        if left <= 0 if may_pass and self.single else is_spent and not (may_pass and left > 0):
+            return None
+        if asked:  # 0 sets no time to wait
+            wait = asked + self.jitter(min(_SPREAD, asked))
+            return wait if wait < left or not self.single else None
+        most = min(policy.max_backoff, policy.backoff * (2 ** min(before, 2 * policy.attempts) - 1))
+        if may_pass and left > 0:  # to notice soon that the service is back, and to try once more before giving up
+            most = min(most, left, max(policy.backoff, (now - self.since) / 2))
+        return self.jitter(most)

@@ -1,0 +1,255 @@
+"""
+The queue of a client: which count gets the next permit to send, and when to give up.
+
+Theory of operation
+===================
+
+The flow control says whether one more request can be sent now. If it can and no count waits, a count takes its permit
+with a plain call. Otherwise it waits in one of two lines::
+
+    single     single counts, each awaited on its own
+    fan-out    the targets of fan-outs
+
+Permits go to the single line first, so a single count doesn't wait behind 40,000 targets. Each line is first come,
+first served. A count that failed goes to the end of its line, so that counts that keep failing don't hold up the
+others. A count that has to wait for a known time, a backoff or a Retry-After, sleeps on its own before it joins its
+line. One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
+
+While the circuit breaker is open, only single probes are sent. When it stays open for longer than a count's patience,
+all counts that wait fail together, with the service's last answer. So a dead service sees a few dozen requests, however
+many counts wait.
+
+Invariants: each permit comes back exactly once, even if its count is cancelled, or its coroutine closed, just as it
+gets the permit. While a count waits for a known time, a timer is set. Nothing waits in a closed queue.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from copy import copy
+from math import inf
+from typing import TypeAlias
+
+from attrs import evolve
+
+from galileo_sessions import errors
+from galileo_sessions.flow.budget import Budget
+from galileo_sessions.flow.control import FlowControl, Permit
+from galileo_sessions.flow.outcome import IGNORED, Outcome
+from galileo_sessions.flow.settings import Limits, Retry
+
+_WINDOW, _EVERY = 0.01, 0.1  # seconds: how long the load of the event loop is measured, and how often
+
+_Permission: TypeAlias = Permit | errors.GalileoError
+_Line: TypeAlias = OrderedDict["asyncio.Future[_Permission]", float]
+"""The counts that wait, each with its patience in seconds."""
+
+
+class Queue:
+    """
+    Gives permits to send.
+
+    Args:
+        limits: What the user allows.
+        retry: How long to wait for a service that refuses everything.
+        on_change: Called with the reason for each change of the limits.
+    """
+
+    def __init__(self, limits: Limits, retry: Retry, on_change: Callable[[str], None] | None = None) -> None:
+        self._rate = limits.rate
+        self.flow: FlowControl = FlowControl(
+            limits.maximum, initial=limits.initial, patience=retry.patience, on_change=on_change
+        )
+        """The flow control."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._single: _Line = OrderedDict()
+        self._fan_out: _Line = OrderedDict()
+        self._asleep: _Line = OrderedDict()
+        self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
+        self._last_failure: errors.GalileoError = errors.TransportError("the service refuses everything")
+        self._has_failed = False
+        self._closed: errors.GalileoError | None = None
+        self._load = self._measured_from = 0.0  # `_measured_from`: when this window began, or the next one begins
+        self._measures = self._is_busy = False
+
+    # ---- permits -----------------------------------------------------------------------------------------------------
+
+    def try_acquire(self, budget: Budget) -> Permit | None:
+        """A permit, if one is available now; see `acquire`."""
+        if self._single or (self._fan_out and not budget.is_single) or self._rate is not None:
+            return None
+        now = self._begin()
+        return self.flow.sent(now) if self.flow.wait(now, budget.patience if budget.is_single else inf) <= 0 else None
+
+    async def acquire(
+        self, budget: Budget, *, has_failed: bool = False, not_before: float = -inf
+    ) -> Permit | errors.GalileoError:
+        """
+        Waits for a permit, or returns the error to raise. The caller ends the wait at the deadline.
+
+        Args:
+            budget: The line of the count, and the most seconds that it waits while the circuit breaker is open.
+            has_failed: Whether an attempt of this count has failed. If not, a single count waits for one more probe.
+            not_before: The earliest time at which the count can be sent, on the loop's clock.
+        """
+        now = self._begin()
+        if not_before > now and self._closed is None:
+            error = await self._sleep(not_before - now, budget.patience)
+            if error is not None:
+                return error
+        if self._rate is not None:
+            async with self._rate:
+                pass
+        now = self._time()
+        if self._closed is not None:
+            return self._closed
+        if (has_failed or not budget.is_single) and self.flow.is_hopeless(now, budget.patience):
+            return self.give_up_error()
+        line = self._single if budget.is_single else self._fan_out
+        waiter: asyncio.Future[_Permission] = asyncio.get_running_loop().create_future()
+        line[waiter] = budget.patience
+        self._pump(now)
+        try:
+            return await waiter
+        except BaseException:  # a cancellation, or the GeneratorExit of a coroutine that is closed
+            _ = line.pop(waiter, None)
+            permit = waiter.result() if waiter.done() and not waiter.cancelled() else None
+            if isinstance(permit, Permit):
+                self.released(permit)  # it came together with the cancellation
+            else:
+                self._pump(self._time())
+            raise
+
+    async def _sleep(self, seconds: float, patience: float) -> errors.GalileoError | None:
+        """Waits for some seconds; returns an error if all waiting counts fail meanwhile."""
+        waiter: asyncio.Future[_Permission] = asyncio.get_running_loop().create_future()
+        self._asleep[waiter] = patience
+        try:
+            _ = await asyncio.wait([waiter], timeout=seconds)
+        finally:
+            _ = self._asleep.pop(waiter, None)
+        outcome = waiter.result() if waiter.done() else None
+        return outcome if isinstance(outcome, errors.GalileoError) else None
+
+    # ---- what comes back ---------------------------------------------------------------------------------------------
+
+    def ended(self, permit: Permit, now: float, outcome: Outcome, error: errors.GalileoError | None = None) -> None:
+        """
+        Takes back the permit of an attempt.
+
+        Args:
+            permit: The attempt's permit.
+            now: When the attempt ended.
+            outcome: What the attempt says about the service.
+            error: The attempt's error, if it failed.
+        """
+        if outcome.meaning == "success":
+            self.flow.ended(now, permit, evolve(outcome, latency=None) if self._is_busy else outcome)
+            if now >= self._measured_from and not self._measures:
+                self._measures = True
+                _ = asyncio.get_running_loop().call_soon(self._measure_load, now)
+            if self._single or self._fan_out:
+                self._pump(now)
+            return
+        self.flow.ended(now, permit, outcome)
+        if outcome.meaning != "ignored" and error is not None:
+            self._remember(error)
+        if self.flow.breaker.is_open:
+            self._end_waits(lambda patience: self.flow.is_hopeless(now, patience))
+        self._pump(now)
+
+    def released(self, permit: Permit) -> None:
+        """Takes back a permit without learning from it, as after a cancellation."""
+        self.ended(permit, self._time(), IGNORED)
+
+    def close(self, error: errors.GalileoError) -> None:
+        """Ends all waits, now and later, with an error, except those in another event loop."""
+        self._closed = error
+        if self._loop is asyncio.get_running_loop():
+            self._end_waits(lambda _: True, error)
+
+    # ---- the lines ---------------------------------------------------------------------------------------------------
+
+    def _begin(self) -> float:
+        """The time by the running event loop's clock; that loop becomes the queue's."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._measured_from = loop, loop.time()
+        return loop.time()
+
+    def _time(self) -> float:
+        return 0.0 if self._loop is None else self._loop.time()  # a coroutine can be closed outside of the loop
+
+    def _pump(self, now: float) -> None:
+        """Gives permits to the counts whose turn it is, and sets the timer for the next one."""
+        loop = self._loop
+        if loop is None or loop.is_closed():  # no waiter can be woken any more
+            return
+        wait = inf
+        while line := self._single or self._fan_out:
+            wait = self.flow.wait(now, next(iter(line.values())) if line is self._single else inf)
+            if wait > 0:
+                break
+            waiter, _ = line.popitem(last=False)
+            if not waiter.done():
+                waiter.set_result(self.flow.sent(now))
+        when = now + wait if line else inf
+        if self._timer is not None:
+            if now < self._wakes_at <= when < inf:
+                return  # the timer is due first, and runs this again
+            self._timer.cancel()
+        self._wakes_at = when
+        self._timer = None if when == inf else loop.call_at(when, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._pump(self._time())
+
+    # ---- giving up ---------------------------------------------------------------------------------------------------
+
+    def _end_waits(self, is_over: Callable[[float], bool], error: errors.GalileoError | None = None) -> None:
+        for line in (self._single, self._fan_out, self._asleep):
+            for waiter in [waiter for waiter, patience in line.items() if is_over(patience)]:
+                del line[waiter]
+                if not waiter.done():
+                    waiter.set_result(error or self.give_up_error())
+
+    def _remember(self, failure: errors.GalileoError) -> None:
+        """Keeps the failure to report: the last one, but a response rather than a network failure."""
+        self._has_failed = True
+        if isinstance(failure, errors.ResponseError) or not isinstance(self._last_failure, errors.ResponseError):
+            self._last_failure = failure
+
+    def give_up_error(self) -> errors.GalileoError:
+        """The error of counts that are given up: the last failure, and how long everything has been refused."""
+        seconds = self.flow.breaker.seconds_open(self._time())
+        error = copy(self._last_failure)
+        waited = f"the circuit breaker is open: the service has refused everything for {seconds:,.0f} s"
+        error.args = (f"{error.message}; {waited}",)
+        error.hint = "Try again later, or raise timeout= or Retry(patience=...)"
+        return error
+
+    def reason(self, now: float) -> str:
+        """What requests are waiting for, and the last refusal if that is the reason, as a part of a sentence."""
+        reason, is_refused = self.flow.reason(now)
+        said = self._last_failure.message.partition("\n")[0]
+        if self._rate is not None and not self.flow.in_flight and not self.flow.breaker.is_open:
+            return "Limits(rate=...)"
+        return f"{reason}: {said}" if is_refused and self._has_failed else reason
+
+    # ---- the event loop ----------------------------------------------------------------------------------------------
+
+    def _measure_load(self, begun: float) -> None:
+        """
+        Measures how busy the event loop is. If callbacks take most of the time, answers look slower than they are.
+
+        Only about one window in ten is measured, because each measurement costs a turn of the loop.
+        """
+        now = self._time()
+        self._measures = False
+        self._load += now - begun
+        window = now - self._measured_from
+        if window >= _WINDOW:
+            self._is_busy = 2 * self._load > window
+            self._load, self._measured_from = 0.0, now + _EVERY

@@ -1,0 +1,1 @@
+"""One HTTP exchange: the address, the credentials, and the request."""

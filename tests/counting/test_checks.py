@@ -1,0 +1,429 @@
+"""`check=True`: filters are checked against their project's columns, which are requested once and cached."""
+
+import asyncio
+import json
+from collections import Counter
+from contextlib import asynccontextmanager, nullcontext
+
+import pytest
+from support.clock import virtual_time
+from support.inside import idle
+from support.projects import ids, number_of
+from support.servers import PROJECT, RawServer, http, raw_server
+
+from galileo_sessions import (
+    ALWAYS,
+    NEVER,
+    Attempt,
+    Col,
+    ColumnCatalog,
+    ColumnInfo,
+    CountQuery,
+    CountStream,
+    DeadlineExceededError,
+    FilterCheckError,
+    GalileoSessions,
+    NotFoundError,
+    ServerError,
+    ZeroCountWarning,
+    dump_catalog,
+)
+
+GOOD, TYPO, WRONG_TYPE = Col("input").contains("x"), Col("imput").contains("x"), Col.text("score").eq("3")
+FEW = ColumnCatalog.of(input="text", score="number")
+MORE = ColumnCatalog.of(input="text", score="number", imput="text")
+
+
+class Service:
+    """Answers for columns and for counts, and keeps the time of each question."""
+
+    def __init__(self, *catalogs: ColumnCatalog, wait: float = 0.0, status: int = 200) -> None:
+        self.catalogs = [json.dumps(dump_catalog(catalog)) for catalog in catalogs]
+        self.wait = wait
+        self.status = status
+        self.columns: Counter[int] = Counter()
+        self.counts: Counter[int] = Counter()
+        self.server: RawServer
+
+    async def behave(self, nth: int, writer: asyncio.StreamWriter) -> None:
+        """Answers one request."""
+        request = self.server.requests[nth - 1]
+        number = number_of(request)
+        if b"/available_columns" not in request.split(b"\r\n")[0]:
+            self.counts[number] += 1
+            writer.write(http())
+            return
+        self.columns[number] += 1
+        await asyncio.sleep(self.wait)
+        body = self.catalogs[min(self.columns[number], len(self.catalogs)) - 1]
+        writer.write(http(self.status, body if self.status == 200 else "gone"))
+
+
+async def use(service: Service, then) -> None:
+    """Runs `then(galileo)` with a client that checks."""
+    async with raw_server(service.behave) as service.server:
+        async with GalileoSessions("k", base_url=service.server.url, check=True) as galileo:
+            await then(galileo)
+            assert idle(galileo)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (CountQuery(ids(1)[0], TYPO), "imput.*input"),
+        (CountQuery(ids(1)[0], WRONG_TYPE), "score"),
+        (CountQuery(ids(1)[0], filters=[TYPO]), "imput.*input"),
+    ],
+    ids=["typo", "wrong type", "flat list"],
+)
+async def test_a_filter_that_does_not_fit_is_refused_before_the_count(query, message):
+    """A column that isn't there, or that has another type, is named; nothing is counted."""
+    service = Service(FEW)
+
+    async def then(galileo: GalileoSessions) -> None:
+        with pytest.raises(FilterCheckError, match=message) as caught:
+            await galileo.count(query)
+        assert caught.value.query == query
+
+    await use(service, then)
+    assert (service.columns, service.counts) == ({0: 1}, {})
+
+
+async def test_a_call_may_check_or_not():
+    """`check=` of a call overrides the client's; a count of all sessions needs no columns."""
+    service = Service(FEW)
+
+    async def then(galileo: GalileoSessions) -> None:
+        assert await galileo.count(ids(1)[0], TYPO, check=False) == 7
+        assert await galileo.count(ids(1)[0]) == 7
+        assert service.columns == {}
+        assert await galileo.count(ids(1)[0], GOOD) == 7
+        async with GalileoSessions("k", base_url=service.server.url) as other:
+            assert await other.count(ids(1)[0], TYPO) == 7
+            with pytest.raises(FilterCheckError):
+                await other.count(ids(1)[0], TYPO, check=True)
+            (result,) = (await other.count_all(ids(1), TYPO, check=True)).results
+            assert type(result.error) is FilterCheckError
+
+    await use(service, then)
+
+
+async def test_columns_are_asked_for_once_by_a_project():
+    """The columns of a project are requested once, however many counts need them."""
+    service = Service(FEW, wait=0.02)
+    queries = [CountQuery(project, GOOD) for project in ids(3) for _ in range(50)]
+
+    async def then(galileo: GalileoSessions) -> None:
+        report = await galileo.count_all(queries)
+        assert report.counts == (7,) * 150
+
+    await use(service, then)
+    assert service.columns == {0: 1, 1: 1, 2: 1}
+
+
+@virtual_time
+async def test_columns_are_cached_for_five_minutes():
+    """Columns are requested again after five minutes."""
+    service = Service(FEW)
+
+    async def then(galileo: GalileoSessions) -> None:
+        for seconds, asked in ((0, 1), (299, 1), (2, 2)):
+            await asyncio.sleep(seconds)
+            assert await galileo.count(ids(1)[0], GOOD) == 7
+            assert service.columns == {0: asked}
+
+    await use(service, then)
+
+
+@virtual_time
+async def test_a_new_column_is_found_before_a_filter_is_refused():
+    """A filter that doesn't fit columns of more than ten seconds ago is checked against new ones."""
+    service = Service(FEW, MORE)
+
+    async def then(galileo: GalileoSessions) -> None:
+        with pytest.raises(FilterCheckError):
+            await galileo.count(ids(1)[0], TYPO)
+        with pytest.raises(FilterCheckError):
+            await galileo.count(ids(1)[0], TYPO)
+        assert service.columns == {0: 1}
+        await asyncio.sleep(11)
+        assert await galileo.count(ids(1)[0], TYPO) == 7
+
+    await use(service, then)
+    assert service.columns == {0: 2}
+
+
+@virtual_time
+async def test_failures_are_shared_by_those_who_wait_and_not_kept():
+    """If the columns can't be loaded, all counts that wait get the error; the next count asks again."""
+    service = Service(FEW, wait=0.5, status=404)
+
+    async def then(galileo: GalileoSessions) -> None:
+        report = await galileo.count_all([CountQuery(ids(1)[0], GOOD, tag=n) for n in range(5)])
+        assert {type(error) for error in report.errors} == {NotFoundError}
+        assert [error.query.tag for error in report.errors] == [0, 1, 2, 3, 4]
+        assert service.columns == {0: 1}
+        service.status = 200
+        assert await galileo.count(ids(1)[0], GOOD) == 7
+
+    await use(service, then)
+
+
+@pytest.mark.parametrize("check", [True, None], ids=["checked", "zero"])
+async def test_a_request_for_columns_has_the_tag_of_its_count(check):
+    """Metrics by tag or name miss no request. Targets of one project share its columns, requested for the first."""
+    heard: list[Attempt] = []
+    service = Zeros(FEW)
+    queries = [CountQuery(PROJECT, GOOD, tag=n, project_name=f"name {n}") for n in (1, 2)]
+    async with raw_server(service.behave) as service.server:
+        url = service.server.url
+        async with GalileoSessions("k", base_url=url, on_attempt=heard.append, check=check) as galileo:
+            assert (await galileo.count_all(queries, concurrency=1)).total == 0
+    asked = [attempt.query for attempt in heard if attempt.query.where == ALWAYS]
+    assert [(query.tag, query.project_name) for query in asked] == [(1, "name 1")]
+
+
+@virtual_time
+async def test_a_deadline_holds_while_columns_are_waited_for():
+    """A count that reaches its deadline fails alone; the next one asks for the columns."""
+    service = Service(FEW, wait=3)
+
+    async def then(galileo: GalileoSessions) -> None:
+        hasty = [galileo.count(ids(1)[0], GOOD, timeout=seconds) for seconds in (1, 0.5)]
+        patient = galileo.count(ids(1)[0], GOOD)
+        outcomes = await asyncio.gather(*hasty, patient, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [DeadlineExceededError, DeadlineExceededError, int]
+
+    await use(service, then)
+    assert service.columns == {0: 2}
+
+
+@virtual_time
+async def test_a_cancelled_count_leaves_the_question_to_the_next():
+    """Cancelling the count that asks for columns neither cancels nor fails those that wait with it."""
+    service = Service(FEW, wait=3)
+
+    async def then(galileo: GalileoSessions) -> None:
+        first, second = [asyncio.create_task(galileo.count(ids(1)[0], GOOD)) for _ in range(2)]
+        await asyncio.sleep(1)
+        first.cancel()
+        assert await second == 7
+        assert first.cancelled()
+
+    await use(service, then)
+
+
+async def test_the_columns_of_many_projects_are_bounded(monkeypatch):
+    """Only the columns of the projects that were counted last are kept."""
+    monkeypatch.setattr("galileo_sessions.counting.checks.MAX_PROJECTS", 2)
+    service = Service(FEW)
+
+    async def then(galileo: GalileoSessions) -> None:
+        for number in (0, 1, 0, 2, 0, 1):
+            assert await galileo.count(ids(3)[number], GOOD) == 7
+
+    await use(service, then)
+    assert service.columns == {0: 1, 1: 2, 2: 1}
+
+
+@virtual_time
+async def test_columns_of_a_fan_out_wait_out_an_outage():
+    """A fan-out asks for columns as patiently as for counts: a service away for 4 s loses nothing."""
+    service = Service(FEW)
+    began = asyncio.get_running_loop().time()
+    behave = service.behave
+
+    async def away(nth: int, writer: asyncio.StreamWriter) -> None:
+        if 0.5 < asyncio.get_running_loop().time() - began < 4.5:
+            writer.write(http(503, ""))
+        else:
+            await behave(nth, writer)
+
+    service.behave = away
+
+    async def then(galileo: GalileoSessions) -> None:
+        assert await galileo.count(ids(40)[39], GOOD) == 7
+        await asyncio.sleep(0.6)
+        assert (await galileo.count_all(ids(20), GOOD)).counts == (7,) * 20
+
+    await use(service, then)
+
+
+@virtual_time
+async def test_a_checked_count_has_the_patience_of_one_that_is_asked_alone():
+    """A single checked count gives up after 10 s of refusals, and not after the 90 s of a fan-out."""
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        asks_for_columns = b"/available_columns" in server.requests[nth - 1].split(b"\r\n")[0]
+        writer.write(http(body=json.dumps(dump_catalog(FEW))) if asks_for_columns else http(503, ""))
+
+    async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url, check=True) as galileo:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        with pytest.raises(ServerError):
+            await galileo.count(PROJECT, where=GOOD)
+        assert 10 <= clock() - began < 15
+
+
+# ---- a count of 0 ----------------------------------------------------------------------------------------------------
+
+ZERO = b'{"total_count":0}'
+FULL = ids(2)[1]  # counts 7, unless the filter has a typo
+FITTING = ["fits", "not allowed", "no columns"]
+
+
+class Zeros(Service):
+    """Counts 0."""
+
+    async def behave(self, nth: int, writer: asyncio.StreamWriter) -> None:
+        """Answers one request."""
+        if b"/available_columns" in self.server.requests[nth - 1].split(b"\r\n")[0]:
+            await super().behave(nth, writer)
+        elif number_of(self.server.requests[nth - 1]) == 1 and b"imput" not in self.server.requests[nth - 1]:
+            writer.write(http())
+        else:
+            writer.write(http(body=ZERO))
+
+
+@asynccontextmanager
+async def zeros(*catalogs: ColumnCatalog, wait: float = 0.0, status: int = 200, check: bool | None = None):
+    """A service that counts 0, and a client."""
+    service = Zeros(*(catalogs or (FEW,)), wait=wait, status=status)
+    async with raw_server(service.behave) as service.server:
+        async with GalileoSessions("k", base_url=service.server.url, check=check) as galileo:
+            yield service, galileo
+            assert idle(galileo)
+
+
+WITH_REST = Col.number("imput").bins(1).with_rest("other")
+BY_TYPO = {"a": TYPO, "b": Col("imput").contains("y")}
+
+
+async def taken(stream: CountStream) -> None:
+    """Takes all results of a stream, as two consumers."""
+
+    async def take() -> None:
+        async for result in stream:
+            assert result.ok
+
+    async with stream:
+        await asyncio.gather(take(), take())
+
+
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        (
+            lambda galileo: galileo.count(PROJECT, TYPO),
+            "the count is 0, and there is no column .*input",
+        ),
+        (lambda galileo: galileo.count(PROJECT, filters=[TYPO]), "did you mean input"),
+        (lambda galileo: galileo.count(CountQuery(PROJECT, GOOD & ~TYPO)), "did you mean input"),
+        (lambda galileo: galileo.count(PROJECT, WRONG_TYPE), "'score' is filtered as number, not as text"),
+        (lambda galileo: galileo.count_by(PROJECT, BY_TYPO), "did you mean input"),
+        (lambda galileo: galileo.count_by([PROJECT, *ids(2)], {"a": GOOD}, TYPO), "did you mean input"),
+        (lambda galileo: galileo.count_all([PROJECT, *ids(2)], TYPO), "did you mean input"),
+        (lambda galileo: taken(galileo.count_many([PROJECT, *ids(2)], TYPO)), "did you mean input"),
+        (lambda galileo: galileo.count_by(PROJECT, WITH_REST), "did you mean input"),
+        (lambda galileo: galileo.count_all([CountQuery(FULL, TYPO), CountQuery(FULL)]), "did you mean input"),
+        (lambda galileo: galileo.count_by(FULL, {"a": TYPO, "b": GOOD}), "did you mean input"),
+    ],
+    ids=[
+        "typo",
+        "flat list",
+        "query",
+        "wrong type",
+        "by",
+        "by, several projects",
+        "all",
+        "stream",
+        "rest",
+        "one",
+        "one part",
+    ],
+)
+async def test_a_zero_explains_itself_once(count, message):
+    """If all counts of a filter are 0, a column that doesn't fit is named, once for each client."""
+    async with zeros() as (service, galileo):
+        with pytest.warns(ZeroCountWarning, match=message) as caught:
+            await count(galileo)
+        assert [warning.filename for warning in caught] == [__file__]
+        assert "\nawait galileo.explain(" in str(caught[0].message)
+        await count(galileo)  # a second warning would be an error
+    assert service.columns.total() == 1
+
+
+@pytest.mark.parametrize(
+    "how", ["call", "client", "None", "NEVER", "left early", "fits", "not allowed", "no columns", "no project"]
+)
+async def test_a_zero_is_not_checked_if(how):
+    """With `check=False`, without a filter, and if a stream is left, nothing is asked. A filter that fits is silent."""
+    allowed = ColumnCatalog([ColumnInfo("input", filter_type="text", allowed_values=("a",))])
+    catalog = {"not allowed": allowed, "no columns": ColumnCatalog([])}.get(how, FEW)
+    async with zeros(catalog, check=False if how == "client" else None) as made:
+        service, galileo = made
+        if how == "call":
+            assert await galileo.count(PROJECT, TYPO, check=False) == 0
+            assert (await galileo.count_by(PROJECT, BY_TYPO, check=False)).total == 0
+        elif how in FITTING:
+            assert await galileo.count(PROJECT, Col.text("input").eq("x")) == 0
+        elif how == "left early":
+            async with galileo.count_many(ids(2), TYPO) as stream:
+                assert (await anext(stream)).total_count == 0
+        elif how == "no project":
+            assert (await galileo.count_by([], BY_TYPO)).total == 0
+        else:
+            assert await galileo.count(PROJECT, {"client": TYPO, "None": None, "NEVER": NEVER}[how]) == 0
+    assert service.columns.total() == (how in FITTING)
+
+
+async def test_a_project_without_columns_is_counted():
+    """It has no sessions, so that any filter counts 0 there, and others of the same call are checked."""
+    async with zeros(ColumnCatalog([]), check=True) as (service, galileo):
+        assert (await galileo.count_all([PROJECT, *ids(1)], TYPO)).counts == (0, 0)
+    assert service.columns.total() == 2
+
+
+class Empty(Zeros):
+    """The first projects have no sessions, and so no columns."""
+
+    empty = 0
+
+    async def behave(self, nth: int, writer: asyncio.StreamWriter) -> None:
+        """Answers one request."""
+        is_empty = number_of(self.server.requests[nth - 1]) < self.empty
+        self.catalogs = [json.dumps(dump_catalog(ColumnCatalog([]) if is_empty else FEW))]
+        await super().behave(nth, writer)
+
+
+@pytest.mark.parametrize(("empty", "warns"), [(2, pytest.warns(ZeroCountWarning)), (30, nullcontext())])
+async def test_a_project_without_columns_blames_no_filter(empty, warns):
+    """A filter is compared with a project that has columns; if twenty have none, with no other."""
+    service = Empty(FEW)
+    service.empty = empty
+    async with raw_server(service.behave) as service.server:
+        async with GalileoSessions("k", base_url=service.server.url) as galileo:
+            with warns:
+                await galileo.count_all(ids(30), Col.text("imput").eq("b"))
+            await galileo.count_all(ids(30), Col("input").eq("a"))
+    assert service.columns.total() <= (20 if empty == 30 else empty + 1)
+
+
+async def test_columns_that_fail_are_silent_after_a_zero(caplog):
+    """A failure of the columns never turns a count into an error. It is logged, and not repeated."""
+    caplog.set_level("DEBUG", "galileo_sessions")
+    async with zeros(status=404) as (service, galileo):
+        assert await galileo.count(PROJECT, TYPO) == 0
+        assert await galileo.count(PROJECT, TYPO) == 0
+    assert service.columns.total() == 1
+    assert "a count of 0 isn't checked against the columns: " in caplog.text
+
+
+@pytest.mark.parametrize(("timeout", "most"), [(1, 1.1), (None, 5.1)])
+@virtual_time
+async def test_a_zero_waits_for_columns_within_its_deadline(timeout, most):
+    """A count of 0 is returned by its deadline, or after five seconds, if the columns don't come."""
+    async with zeros(wait=60) as (_, galileo):
+        began = asyncio.get_running_loop().time()
+        assert await galileo.count(PROJECT, TYPO, timeout=timeout) == 0
+        assert asyncio.get_running_loop().time() - began < most

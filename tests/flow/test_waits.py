@@ -1,0 +1,202 @@
+"""No wait is longer than its caller's patience, and each error says what was waited for, and what to do."""
+
+import asyncio
+import logging
+import re
+
+import pytest
+from support.projects import ids
+from support.scripts import COUNTED, Scripted, ask, cost_of, cost_of_new, during, outcome_of, refusal
+from support.servers import PROJECT
+from support.skies import Sky, under
+from support.weathers import Bucket
+
+from galileo_sessions import DeadlineExceededError, GalileoError
+from galileo_sessions.api.responses import Response
+
+PATIENCE = 10.0  # seconds, of a single count without timeout=
+SLACK = 0.3  # seconds: of an attempt, and between counts with the same Retry-After
+
+REFUSALS = [(503, None), (429, None), (429, 1), (503, 9), (503, 30), (429, 60), (503, 3600)]
+
+# ---- a single count --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeout", [None, 1, 30])
+@pytest.mark.parametrize(("status", "retry_after"), REFUSALS)
+@pytest.mark.parametrize("first", [True, False], ids=["first request", "after successes"])
+def test_a_single_count_waits_no_longer_than_its_patience(first, retry_after, status, timeout):
+    """Whatever a service refuses it with, a count ends within 10 s, or within its timeout."""
+    sky = Scripted(lambda _, number: refusal(status, retry_after) if first or number > 3 else None)
+
+    async def main() -> None:
+        async with sky.client() as galileo:
+            if not first:
+                assert await ask(galileo, 0.1, 3) == [7] * 3
+            for gap in (0, 0.1, 5, 61):  # the later ones meet an open circuit breaker
+                await asyncio.sleep(gap)
+                outcomes = await asyncio.gather(*(outcome_of(galileo, timeout=timeout) for _ in range(3)))
+                assert max(seconds for _, seconds in outcomes) <= (timeout or PATIENCE) + SLACK
+                assert {isinstance(error, GalileoError) for error, _ in outcomes} == {True}
+
+    under(sky, main)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(("retry_after", "timeout"), [(1, None), (9, None), (30, 40), (60, 90)])
+def test_a_shorter_retry_after_is_waited_for(retry_after, timeout, status):
+    """A Retry-After within the patience is kept: with `timeout=`, within that."""
+    sky = Scripted(during([(0, retry_after)], refusal(status, retry_after)))
+
+    async def main() -> None:
+        async with sky.client() as galileo:
+            total, seconds = await outcome_of(galileo, timeout=timeout)
+        assert total == 7
+        assert retry_after <= seconds < retry_after + SLACK
+        assert sky.requests == 2
+
+    under(sky, main)
+
+
+# ---- a fan-out -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "retry_after"), [(429, 5), (503, 30), (429, 60)])
+def test_a_fan_out_waits_as_long_as_the_service_asks(retry_after, status):
+    """Up to `max_retry_after`, nothing is lost, and nothing is sent before."""
+    sky = Scripted(during([(0, retry_after - 0.5)], refusal(status, retry_after)))
+
+    async def main() -> None:
+        cost = await cost_of_new(sky, 100)
+        assert cost.lost == 0
+        assert sky.longest_silence(0, cost.seconds) >= retry_after - 0.1
+        assert cost.seconds < retry_after + 3
+
+    under(sky, main)
+
+
+# ---- the circuit breaker's pause -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "retry_after"), [*REFUSALS, (429, 61), (429, 86_400)])
+@pytest.mark.parametrize("how", ["fan-out", "counts", "counts in a hurry", "first requests"])
+def test_a_minute_after_an_outage_all_is_well(how, retry_after, status):
+    """After ten seconds of refusals, whatever time they asked for, a count takes seconds, and a fan-out loses none."""
+    sky = Scripted(during([(0 if how == "first requests" else 5, 15)], refusal(status, retry_after)))
+
+    async def main() -> None:
+        async with sky.client() as galileo:
+            if how != "first requests":
+                assert (await cost_of(sky, galileo, 20)).lost == 0
+            await sky.until(5)
+            if how == "fan-out":
+                await galileo.count_all(ids(200), timeout=10)
+            else:
+                await ask(galileo, 0.5, 20, timeout=1 if how == "counts in a hurry" else None)
+            await sky.until(15 + 61)
+            total, seconds = await outcome_of(galileo)
+            assert (total, seconds < 3.5) == (7, True)
+            cost = await cost_of(sky, galileo, 100)
+        assert (cost.lost, cost.seconds < 3.5) == (0, True)
+
+    under(sky, main)
+
+
+@pytest.mark.parametrize("retry_after", [None, 3600])
+@pytest.mark.parametrize("seconds", [20, 600])
+def test_a_probe_goes_out_every_few_seconds(seconds, retry_after):
+    """While a service refuses everything and callers wait, probes are at most 3 s apart, or a minute if it asks."""
+    sky = Scripted(during([(1, 1 + seconds)], refusal(503, retry_after)))
+
+    async def main() -> None:
+        async with sky.client() as galileo:
+            outcomes = await ask(galileo, 0.2, 5 * (seconds + 75), timeout=3.5)
+        assert sky.longest_silence(0, seconds) < (3.6 if retry_after is None else 61)
+        assert set(outcomes[-40:]) == {7}
+
+    under(sky, main)
+
+
+# ---- a header on a 200 -----------------------------------------------------------------------------------------------
+
+
+def hinting(seconds: int) -> Scripted:
+    """A service that counts all, and says each time that it will take nothing more."""
+    return Scripted(lambda *_: Response(200, {"RateLimit": f'"default";r=0;t={seconds}'}, COUNTED.body))
+
+
+@pytest.mark.parametrize("seconds", [12, 60, 3600])
+def test_a_header_that_is_wrong_delays_one_single_count(seconds, caplog):
+    """The second count is sent after its patience at the latest; the later ones at once, and the log says so once."""
+    caplog.set_level(logging.DEBUG, "galileo_sessions")
+    sky = hinting(seconds)
+
+    async def main() -> None:
+        async with sky.client() as galileo:
+            outcomes = [await outcome_of(galileo) for _ in range(5)]
+        assert [total for total, _ in outcomes] == [7] * 5
+        assert outcomes[1][1] <= PATIENCE + SLACK
+        assert max(took for _, took in outcomes[2:]) < 0.1
+
+    under(sky, main)
+    assert len([line for line in caplog.messages if re.match("limits: .*ignored", line)]) == 1
+
+
+@pytest.mark.parametrize("timeout", [1, 5])
+def test_a_timeout_that_a_header_uses_up_names_the_header(timeout):
+    """count(timeout=5) behind `RateLimit: r=0;t=60` fails within 5 s; its text has the header and its seconds."""
+    sky = hinting(60)
+
+    async def main() -> None:
+        async with sky.client() as galileo:
+            assert await galileo.count(PROJECT) == 7
+            error, seconds = await outcome_of(galileo, timeout=timeout)
+        assert type(error) is DeadlineExceededError
+        assert seconds <= timeout + 0.1
+        assert re.search(r"RateLimit.*\b(5\d|60) s", str(error))
+
+    under(sky, main)
+
+
+# ---- what was waited for ---------------------------------------------------------------------------------------------
+
+
+def test_a_timeout_that_the_rate_limit_uses_up_names_the_rate():
+    """A count that wasn't sent in time names the rate limit, its requests a second, and what to do."""
+    sky = Sky(Bucket(20, 1, latency=0.005), 429)
+
+    async def main() -> None:
+        async with sky.client(seed=1) as galileo:
+            assert (await galileo.count_all(ids(200))).errors == ()
+            outcomes = await asyncio.gather(*(outcome_of(galileo, timeout=0.5) for _ in range(60)))
+        unsent = [error for error, _ in outcomes if isinstance(error, GalileoError) and not error.attempts]
+        assert len(unsent) >= 30
+        for error in unsent:
+            assert type(error) is DeadlineExceededError
+            (rate,) = re.findall(r"rate limit.* ([\d.]+) requests a second", str(error))
+            assert 5 < float(rate) < 40
+            assert "timeout" in str(error)
+
+    under(sky, main)
+
+
+@pytest.mark.parametrize("timeout", [None, 0.5], ids=["patience", "timeout"])
+def test_a_count_that_the_circuit_breaker_holds_names_it(timeout):
+    """A count that wasn't sent while the service refused everything names the circuit breaker, and how long."""
+    sky = Scripted(during([(1, 600)], refusal()))
+
+    async def main() -> None:
+        async with sky.client() as galileo:
+            assert await galileo.count(PROJECT) == 7
+            await sky.until(1)
+            fan_out = asyncio.create_task(galileo.count_all(ids(100)))
+            await sky.until(61)
+            outcomes = await asyncio.gather(*(outcome_of(galileo, timeout=timeout) for _ in range(20)))
+            await fan_out
+        unsent = [error for error, _ in outcomes if not error.attempts]
+        assert len(unsent) >= 10
+        for error in unsent:
+            assert "circuit breaker" in str(error)
+            assert re.search(r"\d s\b", str(error))
+
+    under(sky, main)
