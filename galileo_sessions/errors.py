@@ -89,7 +89,8 @@ class GalileoError(Exception):
     """
     The root of the tree: `except GalileoError` catches all that this package raises.
 
-    Its text ends with the project and, after several attempts, with their number and the seconds waited.
+    Its text is the message with the project and, after several attempts, their number and the seconds waited; then a
+    drawing, if there is one; and on the last line, the hint.
     """
 
     query: Counted | None = None
@@ -100,20 +101,18 @@ class GalileoError(Exception):
     """Seconds from the call to this error; None if no request raised it."""
     report: Any = None
     """A `CountReport` of the results until then, if `count_all`, `count_by` or `explain` raised this; else None."""
-    hint: str = ""
-    """What to do or to write instead; empty if nothing is known. It is in Python's words, unlike `message`."""
     call: str = ""
     """The call of a column's method that refused its arguments; else empty."""
     _is_final = False  # whether a retry would bring the same error; set where the class alone can't tell
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
-        if hint:
-            self.hint = hint
+        self.hint: str = hint
+        """What to write instead, or to check; empty if the message is enough."""
 
     @property
     def message(self) -> str:
-        """What is wrong. `str` adds the call before it, and after it the project, the attempts and the hint."""
+        """What is wrong, without the project, the attempts and the hint."""
         return str(self.args[0]) if self.args else ""
 
     def __str__(self) -> str:

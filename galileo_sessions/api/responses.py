@@ -34,22 +34,21 @@ _MAX_MESSAGE = 2_048  # characters of an entry's message that are kept
 _LOC_KEYS = ("filters", "filter_tree", "and", "or", "not", "filter")
 _LEAF_FIELDS = ("column_id", "operator", "value", "case_sensitive", "user_ids")
 
-_FIELDS = ("RateLimit", "RateLimit-Remaining", "X-RateLimit-Remaining")
-_ITEM = re.compile(r'("[^"]*")((?:\s*;\s*\w+=(?:"[^"]*"|[\d.]+))*)')  # of a list: a policy's name and its parameters
-_NUMBER = re.compile(r";\s*([rt])=(\d{1,15}(?:\.\d{1,9})?)")
-_OTHER_UNIT = re.compile(r'("[^"]*")[^,]*;\s*qu="(?!requests")')
-_PAIR = re.compile(r"^(\d{1,15})(?![\d.])[^/]*/(\d{1,15}(?:\.\d{1,9})?)(?!\d)")
-_EPOCH = 10**9  # a reset this large is in seconds since 1970
-
-CONSOLE = "Check that base_url (GALILEO_API_URL) is the address of the API, not of the console"
-_HEADER = 'Some deployments expect auth=ApiKeyAuth(key, header="Splunk-AO-API-Key")'
+_HTML = re.compile("<(!doctype )?html", re.IGNORECASE)
+BASE_URL = "Set base_url (GALILEO_API_URL) to the address of the API, not of the console"
+"""What to do if something else answers: a console, a gateway or a proxy."""
+_HEADER = 'name its header: auth=ApiKeyAuth(key, header="Splunk-AO-API-Key")'
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
-    401: (errors.AuthenticationError, f"Check the credentials, and that they belong to this deployment. {_HEADER}"),
-    403: (errors.PermissionDeniedError, "The credentials are valid, but can't read this project"),
-    404: (errors.NotFoundError, "Check the project's id, and that base_url (GALILEO_API_URL) isn't the console's"),
-    405: (errors.ResponseError, CONSOLE),
+    3: (errors.RedirectError, "Set base_url (GALILEO_API_URL): a redirect isn't followed, to protect the key"),
+    5: (errors.ServerError, ""),
+    401: (errors.AuthenticationError, f"Check that the credentials belong to this deployment, or {_HEADER}"),
+    403: (errors.PermissionDeniedError, "Ask for access to the project: the credentials are valid, but can't read it"),
+    404: (errors.NotFoundError, "Check the project's id, and base_url (GALILEO_API_URL)"),
+    405: (errors.ResponseError, BASE_URL),
+    422: (errors.ValidationError, ""),
     429: (errors.RateLimitedError, ""),
 }
+"""The error and the hint for a status, or for its hundreds."""
 
 
 @define  # frozen would take three times as long to make
@@ -76,31 +75,6 @@ class Endpoint(Generic[T]):
     """The most bytes that this body can have."""
     nothing: T | None = None
     """The answer to an empty request, which isn't sent: that to a filter which selects no session."""
-
-
-@define
-class Reply(Generic[T]):
-    """The result of one attempt: an answer, or an error."""
-
-    answer: T | None
-    error: errors.GalileoError | None = None
-    allowance: tuple[int, float] | None = None
-    """How many more requests the service will take, and for how many seconds."""
-
-
-def reply_of(response: Response, endpoint: Endpoint[T], query: CountQuery | None) -> Reply[T]:
-    """The answer in a 200, or the error that the response stands for."""
-    told = allowance(response.headers)
-    if response.status != 200:
-        return Reply(None, error_of(response, query), told)
-    try:
-        return Reply(endpoint.decode(response.body), None, told)
-    except ValueError as error:
-        text = _beginning(response.body)
-        said = f"the service answered 200 with an unexpected body: {error}; got {_excerpt(text)}"
-        is_page = isinstance(error, json.JSONDecodeError | UnicodeDecodeError)  # from a gateway, a proxy or a console
-        undecodable = errors.DecodeError(said, body=text, hint=CONSOLE if "<html" in text[:500].lower() else "")
-        return Reply(None, undecodable if is_page else final(undecodable), told)
 
 
 def final(error: E) -> E:
@@ -153,14 +127,6 @@ def projects_page(token: int) -> Endpoint[Page]:
     return Endpoint(f"/projects/paginated?starting_token={token}&limit={PAGE}", read_page, 8 << 20)
 
 
-def _beginning(body: bytes) -> str:
-    return body[: 4 * _KEPT].decode("utf-8", "replace")[:_KEPT]
-
-
-def _excerpt(text: str) -> str:
-    return brief(text) if text else "an empty body"
-
-
 def error_of(response: Response, query: CountQuery | None = None) -> errors.ResponseError:
     """
     The error that a response other than 200 stands for.
@@ -169,27 +135,61 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         response: A response without secrets.
         query: The query of the request; the text of a 422 has a drawing of its filter.
     """
-    status, headers = response.status, response.headers
-    asked = headers.get("Retry-After")
-    wait = None if asked is None else retry_after(asked, answered_at(headers))
-    kept: dict[str, Any] = {
-        "status": status,
-        "headers": {name.lower(): value for name, value in headers.items() if name.lower() != "set-cookie"},
-        "body": _beginning(response.body),
-        "retry_after": wait,
-    }
-    title = f"{status} {phrases.get(status, '')}".rstrip() + (f" from {response.origin}" if response.origin else "")
-    if 300 <= status < 400:
-        location = brief(headers.get("Location", "nowhere"))
-        hint = "The client follows no redirect, as it could send the key elsewhere. Set base_url (GALILEO_API_URL)"
-        return errors.RedirectError(f"{title}: to {location}", hint=hint, **kept)
-    if status == 422:
-        where, filters = (query.where, query.filters) if query else (ALWAYS, ())
-        issues, drawn = explain(response.body, where, filters)
-        return errors.ValidationError(f"{title}: {drawn or _said(response.body)}", issues=issues, **kept)
-    kind, hint = _ERRORS.get(status, (errors.ServerError if status >= 500 else errors.ResponseError, ""))
+    status, headers, text = response.status, response.headers, _beginning(response.body)
+    kind, hint = _ERRORS.get(status) or _ERRORS.get(status // 100) or (errors.ResponseError, "")
+    wait = retry_after(headers.get("Retry-After", ""), _date(headers.get("Date", "")) or datetime.now(UTC))
+    more: dict[str, Any] = {}
     said = _said(response.body) + (f"; it asks for a wait of {wait:,.0f} s" if wait else "")
-    return kind(f"{title}: {said}", hint=hint, **kept)
+    if kind is errors.RedirectError:
+        said = f"to {brief(headers.get('Location', 'nowhere'))}"
+    elif kind is errors.NotFoundError and _HTML.search(text):
+        hint = BASE_URL
+    elif kind is errors.ValidationError:
+        where, filters = (query.where, query.filters) if query else (ALWAYS, ())
+        more["issues"], drawn = issues_of(response.body, where, filters)
+        said = drawn or said
+    return kind(
+        f"{_title(response)}: {said}",
+        status=status,
+        headers={name.lower(): value for name, value in headers.items() if name.lower() != "set-cookie"},
+        body=text,
+        retry_after=wait,
+        hint=hint,
+        **more,
+    )
+
+
+def decode_error(response: Response, endpoint: Endpoint[Any]) -> errors.DecodeError:
+    """
+    The error of a 200 whose body isn't the endpoint's. Unless it is JSON, a retry may bring another body.
+
+    Args:
+        response: A response without secrets.
+        endpoint: What was asked for.
+    """
+    text, problem, is_json = _beginning(response.body), "an unexpected body", True
+    try:
+        _ = endpoint.decode(response.body)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        problem, is_json = "the body isn't JSON", False
+    except ValueError as error:
+        problem = str(error.args[0])
+    said = f"{_title(response)}: {problem}; got {_excerpt(text)}"
+    undecodable = errors.DecodeError(said, body=text, hint=BASE_URL)
+    return final(undecodable) if is_json else undecodable
+
+
+def _title(response: Response) -> str:
+    phrase = phrases.get(response.status, "")
+    return f"{response.status} {phrase}".rstrip() + (f" from {response.origin}" if response.origin else "")
+
+
+def _beginning(body: bytes) -> str:
+    return body[: 4 * _KEPT].decode("utf-8", "replace")[:_KEPT]
+
+
+def _excerpt(text: str) -> str:
+    return brief(text) if text else "an empty body"
 
 
 def _said(body: bytes) -> str:
@@ -208,7 +208,7 @@ def _said(body: bytes) -> str:
 # filter. The other words of a `loc` are names of the server's classes, which may change, so they are skipped.
 
 
-def explain(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tuple[tuple[errors.Issue, ...], str]:
+def issues_of(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tuple[tuple[errors.Issue, ...], str]:
     """
     What the body of a 422 says about a query.
 
@@ -288,51 +288,9 @@ def retry_after(value: str, now: datetime) -> float | None:
     return None if date is None else max(0.0, (date - now).total_seconds())
 
 
-def answered_at(headers: Mapping[str, str]) -> datetime:
-    """When the service sent a response: its Date header, else now by this machine's clock."""
-    return _date(headers.get("Date", "")) or datetime.now(UTC)
-
-
 def _date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
     except (TypeError, ValueError, OverflowError):
         return None
     return date.replace(tzinfo=date.tzinfo or UTC)
-
-
-def allowance(headers: Mapping[str, str]) -> tuple[int, float] | None:
-    """
-    How many requests a service will take, and the seconds until it takes more. Of several limits, the lowest counts.
-
-    The `RateLimit` field of the IETF's draft (https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/)
-    is read, and so are the widespread pairs `RateLimit-Remaining` with `-Reset` and `X-RateLimit-Remaining` with
-    `-Reset`. Quotas that don't count requests are left out. A reset in whole seconds is rounded up, so one second is
-    subtracted: a few refusals cost less than waiting a second too long.
-
-    Args:
-        headers: A response's headers, by names of any case; a multidict, if a field can occur more than once.
-    """
-    if _FIELDS[0] not in headers and _FIELDS[1] not in headers and _FIELDS[2] not in headers:
-        return None
-    text: dict[str, str] = {}
-    for name, value in headers.items():  # a list may be split over several fields
-        text[name.lower()] = f"{text[name.lower()]}, {value}" if name.lower() in text else value
-    others = _OTHER_UNIT.findall(text.get("ratelimit-policy", ""))
-    found: list[tuple[str, str]] = []
-    for name, more in _ITEM.findall(text.get("ratelimit", "")):
-        item = dict(_NUMBER.findall(more))
-        if name not in others and len(item) == 2:  # both r and t
-            found.append((item["r"], item["t"]))
-    for prefix in ("", "x-"):
-        pair = [text.get(f"{prefix}ratelimit-{name}", "").strip() for name in ("remaining", "reset")]
-        found += _PAIR.findall("/".join(pair))
-    told = [(int(float(remaining)), _until_reset(reset, headers)) for remaining, reset in found]
-    return min(told, default=None)
-
-
-def _until_reset(reset: str, headers: Mapping[str, str]) -> float:
-    seconds = float(reset)
-    if seconds >= _EPOCH:
-        seconds -= answered_at(headers).timestamp()
-    return max(0.0, seconds if "." in reset else seconds - 1)

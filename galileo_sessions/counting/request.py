@@ -19,7 +19,7 @@ from attrs import define, evolve, field
 
 from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
-from galileo_sessions.api.responses import Endpoint, Reply
+from galileo_sessions.api.responses import Endpoint
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
@@ -164,16 +164,16 @@ class Requester:
                 begun = loop.time()
                 until = min(begun + self.attempt_timeout, budget.deadline)
                 try:
-                    reply = await self.authentication.post(endpoint, query, body, until=until)
+                    answer, error = await self.authentication.post(endpoint, query, body, until=until), None
                 except errors.GalileoError as problem:
-                    reply = Reply[T](None, problem.with_traceback(None))  # its frames would keep the response alive
+                    answer, error = None, problem.with_traceback(None)  # its frames would keep the response alive
                 except BaseException:
                     self.queue.released(permit)
                     raise
-                self._learn(request, permit, reply, begun, loop.time())
-                if reply.error is None:
-                    return cast("T", reply.answer), request.attempts
-                self._prepare_retry(request, reply.error)
+                self._learn(request, permit, error, begun, loop.time())
+                if error is None:
+                    return cast("T", answer), request.attempts
+                self._prepare_retry(request, error)
                 permit = await self._acquire(request)
         finally:
             self._under_way -= 1
@@ -220,16 +220,14 @@ class Requester:
         now = asyncio.get_running_loop().time()
         raise request.too_late(now, self.queue.reason(now)) if permit is None else request.failure(permit, now)
 
-    def _learn(self, request: Request, permit: Permit, reply: Reply[Any], begun: float, ended: float) -> None:
+    def _learn(
+        self, request: Request, permit: Permit, error: errors.GalileoError | None, begun: float, ended: float
+    ) -> None:
         """Reports an attempt to the flow control, the first attempts and the request."""
-        error = reply.error
         request.outcome = Outcome("success", ended - begun) if error is None else verdict_on(error)
         if not request.attempts:
             self._first_attempts.add(failed=error is not None and not request.outcome.is_final)
         outcome = request.outcome if error is None else self._lesson_of(request, error, ended)
-        if reply.allowance is not None and outcome.meaning != "ignored":
-            remaining, seconds = reply.allowance
-            outcome = evolve(outcome, allowance=(remaining, min(seconds, self.retry.max_retry_after)))
         self.queue.ended(permit, ended, outcome, error)
         self._record(request, error, begun, ended)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from ipaddress import ip_address
@@ -11,9 +12,11 @@ from attrs import frozen
 from yarl import URL
 
 from galileo_sessions.errors import ConfigurationError
-from galileo_sessions.http.secret import Secret, flat, from_environment, kind_of
+from galileo_sessions.http.secret import Secret, flat, from_environment
 
 PUBLIC = "https://api.galileo.ai"
+_CONSOLE = "GALILEO_CONSOLE_URL"
+_CONSOLE_HOST = re.compile(r"^(app(?=\.galileo\.ai$)|console(?=[.-]))")
 
 
 def base_url(argument: Secret[str | Secret[str] | None]) -> str:
@@ -25,36 +28,33 @@ def base_url(argument: Secret[str | Secret[str] | None]) -> str:
         ConfigurationError: if it isn't an http(s) URL, holds credentials, a query or a fragment,
             or would send the key unencrypted to another machine.
     """
-    console = "GALILEO_CONSOLE_URL"
-    candidates = {"base_url": flat(argument)} | {name: from_environment(name) for name in ("GALILEO_API_URL", console)}
+    candidates = {"base_url": flat(argument)} | {name: from_environment(name) for name in ("GALILEO_API_URL", _CONSOLE)}
     for name, given in candidates.items():
         if given is not None:
-            problem = _problem(given)
+            problem = _problem(name, given)
             if problem is not None:
                 raise ConfigurationError(f"{name} {problem[0]}", hint=problem[1])
             url = URL(given.reveal())
-            if name != console and url.host == "app.galileo.ai":
-                said = f"{name} is the address of the console, not of the API"
-                raise ConfigurationError(said, hint=f"Write {PUBLIC}, or nothing: that is the default")
-            return str(_api_of_console(url) if name == console else url).rstrip("/")
+            if name == _CONSOLE:  # by Galileo's convention
+                url = url.with_host(_CONSOLE_HOST.sub("api", url.host or ""))
+            return str(url).rstrip("/")
     return PUBLIC
 
 
-def _problem(secret: Secret[str]) -> tuple[str, str] | None:
-    """What is wrong with a base URL, and what to do, in texts that show no part of it that may be a secret."""
+def _problem(name: str, secret: Secret[str]) -> tuple[str, str] | None:
+    """What is wrong with a base URL, and a hint. They show no part of it, because a key can be there by mistake."""
     url = _http_url(secret)
-    if url is None:  # not quoted: a key can be here by mistake
-        text = secret.reveal()
-        hint = ""
-        if isinstance(text, str) and "://" not in text:
-            hint = "Write https:// before a host. If this is a key, it belongs into GALILEO_API_KEY, or api_key="
-        return f"must be an http(s) URL such as {PUBLIC}{kind_of(secret)}", hint
+    if url is None:
+        hint = "Write https:// before a host; a key belongs in GALILEO_API_KEY, or api_key="
+        return f"must be an http(s) URL such as {PUBLIC}", hint
     if url.user is not None or url.password is not None:
         return "holds credentials", "Set GALILEO_USERNAME and GALILEO_PASSWORD, or pass auth=BasicAuth(...)"
     if url.raw_query_string or url.raw_fragment:
         return "has a query or a fragment", "Leave out what follows the path"
     if url.scheme == "http" and not _is_loopback(url):
-        return f"{url.origin()} would send the key unencrypted", "Write https://; http is for loopback only"
+        return "would send the key unencrypted", "Write https://; http is for loopback only"
+    if url.host == "app.galileo.ai" and name != _CONSOLE:
+        return "is the address of the console, not of the API", f"Write {PUBLIC}, or nothing: that is the default"
     return None
 
 
@@ -64,14 +64,6 @@ def _http_url(secret: Secret[str]) -> URL | None:
     except (TypeError, ValueError):
         return None
     return url if url.scheme in ("http", "https") and url.host else None
-
-
-def _api_of_console(url: URL) -> URL:
-    """By Galileo's convention, app.galileo.ai becomes api.galileo.ai; console. and console- become api. and api-."""
-    host = url.host or ""
-    if host == "app.galileo.ai":
-        return url.with_host("api.galileo.ai")
-    return url.with_host(f"api{host.removeprefix('console')}") if host.startswith(("console.", "console-")) else url
 
 
 @frozen
@@ -112,18 +104,15 @@ def _read_proxy(secret: Secret[str]) -> Proxy | str:
     """The proxy that a URL means, its credentials encoded as aiohttp would; or what is wrong, without a password."""
     url = _http_url(secret)
     if url is None:
-        return f"must be an http(s) URL such as http://proxy.example.com:8080{kind_of(secret)}"
+        return "must be an http(s) URL such as http://proxy.example.com:8080"
     user, password = url.user or "", url.password or ""
-    if not user and not password:
-        return Proxy(url.origin(), Secret({}))
-    problem = "must have no colon in its user name, and only Latin-1 in its credentials"
-    if ":" in user:
-        return problem
     try:
         login = b64encode(f"{user}:{password}".encode("latin-1")).decode("ascii")
     except UnicodeEncodeError:
-        return problem
-    return Proxy(url.origin(), Secret({"Proxy-Authorization": f"Basic {login}"}))
+        login = ""
+    if ":" in user or not login:
+        return "must have no colon in its user name, and only Latin-1 in its credentials"
+    return Proxy(url.origin(), Secret({"Proxy-Authorization": f"Basic {login}"} if user or password else {}))
 
 
 def _environment_proxy() -> Secret[str] | None:

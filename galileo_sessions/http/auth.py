@@ -1,9 +1,9 @@
 """
 Credentials: what users give, how a token is obtained, what requests carry, and how secrets are removed from responses.
 
-One login obtains the token for all waiting counts; the token is renewed before it expires. A refused login isn't
-repeated for 30 s. If the login fails otherwise, the waiting counts fail with its error, and the retry policy decides
-whether they try again. Times come from the event loop's clock, which doesn't jump when the machine's clock is set.
+One login at a time obtains the token for all waiting counts, and a token that the service refuses is replaced. A
+refused login isn't repeated for 30 s. If the login fails otherwise, the waiting counts fail with its error, and the
+retry policy decides whether they try again.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import asyncio
 import json
 import platform
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from functools import partial
 from math import inf
-from time import time
 from typing import Any, TypeAlias, TypeVar, assert_never
 from urllib.parse import urlencode
 
@@ -25,16 +25,15 @@ from attrs import Attribute, astuple, define, evolve, field, frozen
 from multidict import CIMultiDict
 
 from galileo_sessions.api.query import CountQuery
-from galileo_sessions.api.responses import CONSOLE, Endpoint, Reply, Response, error_of, final, reply_of
+from galileo_sessions.api.responses import BASE_URL, Endpoint, Response, decode_error, error_of
 from galileo_sessions.display import brief
-from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, DecodeError, GalileoError, LoginError
-from galileo_sessions.http.secret import Secret, forms_of, from_environment, hidden, kind_of, redact
-from galileo_sessions.http.transport import Transport
+from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, GalileoError, LoginError
+from galileo_sessions.http.secret import Secret, forms_of, from_environment, hidden, redact
+from galileo_sessions.http.transport import Transport, closed_error
 from galileo_sessions.version import __version__
 
 T = TypeVar("T")
 
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OURS = {
     "User-Agent": f"galileo-sessions/{__version__} Python/{platform.python_version()}",
     "Accept": "application/json",
@@ -45,64 +44,49 @@ _RESERVED = ("content-type", "content-length", "transfer-encoding", "accept-enco
 _LONG = 8  # characters from which a user's header is treated as a secret; shorter ones are common words
 _KEPT_TOKENS = 8  # a server can still repeat a token that has been replaced
 _MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have
-_PAUSE = 30.0  # seconds without another login: after a refusal, and after a renewal that failed
-_RENEW_BEFORE = 300.0  # seconds before a token's end; half its life if that is less
-_SHORTEST = 10.0  # the fewest seconds that a token is used, whatever its claims say: the clocks may disagree
+_PAUSE = 30.0  # seconds without another login after a refusal
 _TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong password
 
 # ---- credentials -----------------------------------------------------------------------------------------------------
 
-Problem: TypeAlias = tuple[str, str]
-"""What is wrong, and a hint. Functions return it, because a frame that raises must not hold a plain secret."""
+Rules: TypeAlias = tuple[tuple[str, str, str], ...]
+"""What text can't have, as a pattern; what is wrong with text that has it; and a hint."""
+_TEXT: Rules = (
+    (r"\A\Z", "must be text that isn't empty", ""),
+    ("[\ud800-\udfff]", "isn't valid UTF-8", "Check how the environment or the file was encoded"),
+)
+_USER: Rules = (*_TEXT, (":", "must not have a colon", "Write auth=PasswordAuth(...) if the service has a login"))
+_HEADER: Rules = (
+    *_TEXT,
+    (r"\A\s|\s\Z", "begins or ends with white space, perhaps a line break from a file", "Strip it"),
+    (r"[^ -~]", "has a character that isn't printable ASCII", ""),
+)
+_NAME: Rules = ((r"\A\Z|[^A-Za-z0-9!#$%&'*+.^_`|~-]", "can't be the name of a header", ""),)  # by RFC 9110
 
 
-def name_problem(secret: Secret[str]) -> Problem | None:
-    """Why a header can't have this name, by RFC 9110; None if it can."""
-    name = secret.reveal()
-    is_valid = isinstance(name, str) and _HEADER_NAME.fullmatch(name)
-    return None if is_valid else (f"must have a valid name, got {brief(name)}", "")
+def check_text(what: str, rules: Rules, secret: Secret[str]) -> None:
+    """
+    Checks text by rules. No local variable holds it, because a traceback can show those.
+
+    Raises:
+        ConfigurationError: if it isn't text, or breaks a rule.
+    """
+    for pattern, problem, hint in rules:
+        if not isinstance(secret.reveal(), str) or re.search(pattern, secret.reveal()):
+            raise ConfigurationError(f"{what} {problem}", hint=hint)
 
 
-def header_problem(secret: Secret[str]) -> Problem | None:
-    """Why a header can't carry a secret; None if it can."""
-    value, problem = secret.reveal(), _text_problem(secret)
-    if problem is None and value != value.strip():
-        return "begins or ends with white space, perhaps a line break from a file", "Strip it"
-    if problem is None and not (value.isascii() and value.isprintable()):
-        return "has a character that isn't printable ASCII", ""
-    return problem
-
-
-def _text_problem(secret: Secret[str]) -> Problem | None:
-    """Why a user name or a password can't be sent; None if it can."""
-    value = secret.reveal()
-    if not isinstance(value, str) or not value:
-        return f"must be non-empty text{kind_of(secret)}", ""
-    if any("\ud800" <= character <= "\udfff" for character in value):  # bytes that Python couldn't decode
-        return "isn't valid UTF-8", "Check how the environment or the file was encoded"
-    return None
-
-
-def _basic_user_problem(secret: Secret[str]) -> Problem | None:
-    return _text_problem(secret) or (("must not have a colon", "") if ":" in secret.reveal() else None)
-
-
-def _checked(what: str, problem_of: Callable[[Secret[str]], Problem | None]) -> Callable[[object, Any, Any], None]:
-    def check(_credentials: object, _field: Attribute[Any], value: str | Secret[str]) -> None:
-        problem = problem_of(hidden(value))
-        if problem is not None:
-            raise ConfigurationError(f"{what} {problem[0]}", hint=problem[1])
-
-    return check
+def _checked(what: str, rules: Rules) -> Callable[[object, Attribute[Any], str | Secret[str]], None]:
+    return lambda _credentials, _field, value: check_text(what, rules, hidden(value))
 
 
 @frozen
 class ApiKeyAuth:
     """An API key from the console; it needs no login."""
 
-    key: Secret[str] = field(converter=hidden, validator=_checked("the API key", header_problem))
+    key: Secret[str] = field(converter=hidden, validator=_checked("the API key", _HEADER))
     """The key, in printable ASCII."""
-    header: str = field(default="Galileo-API-Key", validator=_checked("the header", name_problem))
+    header: str = field(default="Galileo-API-Key", validator=_checked("the text given as header=", _NAME))
     """The name of the header; newer deployments call it Splunk-AO-API-Key."""
 
 
@@ -110,7 +94,7 @@ class ApiKeyAuth:
 class BearerAuth:
     """A token obtained elsewhere; it isn't renewed."""
 
-    token: Secret[str] = field(converter=hidden, validator=_checked("the token", header_problem))
+    token: Secret[str] = field(converter=hidden, validator=_checked("the token", _HEADER))
     """The token, in printable ASCII and without the word "Bearer"."""
 
 
@@ -118,9 +102,9 @@ class BearerAuth:
 class BasicAuth:
     """A user name and a password, sent with each request as HTTP Basic authentication."""
 
-    username: str | Secret[str] = field(validator=_checked("the user name of a BasicAuth", _basic_user_problem))
+    username: str | Secret[str] = field(validator=_checked("the user name of a BasicAuth", _USER))
     """The user name, without a colon. Unlike the password, it is shown unless it is a `Secret`."""
-    password: Secret[str] = field(converter=hidden, validator=_checked("the password", _text_problem))
+    password: Secret[str] = field(converter=hidden, validator=_checked("the password", _TEXT))
     """The password, as text that isn't empty."""
 
 
@@ -128,9 +112,9 @@ class BasicAuth:
 class PasswordAuth:
     """A user name and a password, exchanged for a token at POST /login when first needed."""
 
-    username: str | Secret[str] = field(validator=_checked("the user name", _text_problem))
+    username: str | Secret[str] = field(validator=_checked("the user name", _TEXT))
     """The user name. Unlike the password, it is shown unless it is a `Secret`."""
-    password: Secret[str] = field(converter=hidden, validator=_checked("the password", _text_problem))
+    password: Secret[str] = field(converter=hidden, validator=_checked("the password", _TEXT))
     """The password, as text that isn't empty."""
 
 
@@ -171,11 +155,10 @@ def header_and_secrets(credentials: Credentials) -> tuple[Secret[dict[str, str]]
             return Secret({header: key.reveal()}), secrets
         case BearerAuth(token):
             return bearer(token), secrets
-        case BasicAuth():
-            basic = _basic(credentials)
-            return Secret({"Authorization": f"Basic {basic.reveal()}"}), [*secrets, basic]
-        case PasswordAuth():
-            return Secret({}), [*secrets, _basic(credentials)]
+        case BasicAuth(user, password) | PasswordAuth(user, password):
+            login = Secret(b64encode(f"{hidden(user).reveal()}:{password.reveal()}".encode()).decode("ascii"))
+            is_sent = isinstance(credentials, BasicAuth)
+            return Secret({"Authorization": f"Basic {login.reveal()}"} if is_sent else {}), [*secrets, login]
         case _:
             assert_never(credentials)
 
@@ -185,59 +168,47 @@ def bearer(token: Secret[str]) -> Secret[dict[str, str]]:
     return Secret({"Authorization": f"Bearer {token.reveal()}"})
 
 
-def _basic(login: BasicAuth | PasswordAuth) -> Secret[str]:
-    return Secret(b64encode(f"{hidden(login.username).reveal()}:{login.password.reveal()}".encode()).decode("ascii"))
-
-
 # ---- the token of a login --------------------------------------------------------------------------------------------
-
-_Outcome: TypeAlias = Secret[str] | GalileoError
 
 
 @define(eq=False)
-class TokenCache:
+class LoginToken:
     """
     The token of a `PasswordAuth`.
 
     Args:
-        login: Sends the login and returns the token.
-        clock: A monotonic clock, in seconds.
-        wall: Seconds since the epoch, as in a token's claims.
+        log_in: Sends a login and returns the token.
     """
 
-    _login: Callable[[], Coroutine[Any, Any, Secret[str]]]
-    _clock: Callable[[], float] = lambda: asyncio.get_running_loop().time()
-    _wall: Callable[[], float] = time
+    _log_in: Callable[[], Coroutine[Any, Any, Secret[str]]]
     _token: Secret[str] | None = None
-    _renew_at: float = -inf
-    _ends_at: float = -inf
-    _refusal: LoginError | None = None
-    _task: asyncio.Task[_Outcome] | None = None
-    _waiting: int = 0
+    _login: asyncio.Task[Secret[str] | GalileoError] | None = None
+    _refused_until: float = -inf
 
-    def current(self) -> Secret[str] | None:
-        """The token, unless it is known to be invalid. Before it expires, it is renewed in the background."""
-        now = self._clock()
-        if self._token is None or now >= self._ends_at:
-            return None
-        if now >= self._renew_at:
-            _ = self._start()
-        return self._token
-
-    async def get(self) -> Secret[str]:
+    async def get(self, until: float) -> Secret[str]:
         """
-        The current token, or the token of a new login.
+        The token, or that of a login, in progress or new.
+
+        Args:
+            until: How long to wait for it, on the loop's clock.
 
         Raises:
             LoginError: if the login is refused, and for 30 s after that without another request.
-            GalileoError: if the login fails otherwise.
+            GalileoError: if the login fails otherwise, or takes too long.
         """
-        token = self.current()
-        if token is not None:
-            return token
-        if self._refusal is not None and self._clock() < self._renew_at:
-            raise self._refusal
-        return await self._wait_for(self._start())
+        if self._token is not None:
+            return self._token
+        now = asyncio.get_running_loop().time()
+        if self._login is None or (self._login.done() and now >= self._refused_until):
+            self._login = asyncio.create_task(self._outcome())
+        login = self._login
+        await asyncio.wait([login], timeout=until - now)  # cancelling one count doesn't cancel the login for others
+        if not login.done():
+            raise AttemptTimeoutError("the login took longer than one attempt may take", phase="response")
+        outcome = closed_error() if login.cancelled() else login.result()
+        if isinstance(outcome, GalileoError):
+            raise outcome
+        return outcome
 
     def invalidate(self, token: Secret[str]) -> None:
         """Drops this token if it is still in use, so that the next `get` logs in."""
@@ -246,61 +217,19 @@ class TokenCache:
 
     async def close(self) -> None:
         """Cancels a login that is in progress."""
-        if self._task is not None and self._task.get_loop() is asyncio.get_running_loop():
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        if self._login is not None and self._login.get_loop() is asyncio.get_running_loop():
+            self._login.cancel()
+            await asyncio.wait([self._login])
 
-    def _start(self) -> asyncio.Task[_Outcome]:
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._renew())
-        return self._task
-
-    async def _wait_for(self, login: asyncio.Task[_Outcome]) -> Secret[str]:
-        self._waiting += 1
-        try:
-            outcome = await asyncio.shield(login)  # cancelling one count doesn't cancel the login for others
-        except asyncio.CancelledError:
-            me = asyncio.current_task()
-            if not login.cancelled() or (me is not None and me.cancelling()):
-                raise
-            outcome = ConfigurationError("this GalileoSessions was closed while it was logging in")
-        finally:
-            self._waiting -= 1
-            if not self._waiting:  # the last waiting count was cancelled, or the login is over
-                login.cancel()
-                self._task = None
-        if isinstance(outcome, GalileoError):
-            raise outcome
-        return outcome
-
-    async def _renew(self) -> _Outcome:
+    async def _outcome(self) -> Secret[str] | GalileoError:
         """The new token, or the error, which isn't raised: asyncio logs an exception that nobody retrieves."""
         try:
-            token = await self._login()
+            self._token = await self._log_in()
         except GalileoError as error:
-            self._refusal = error if isinstance(error, LoginError) else None
-            self._renew_at = self._clock() + _PAUSE
+            if isinstance(error, LoginError):
+                self._refused_until = asyncio.get_running_loop().time() + _PAUSE
             return error
-        now, life = self._clock(), max(lifetime(token, self._wall()), _SHORTEST)
-        self._renew_at, self._ends_at = now + life - min(_RENEW_BEFORE, life / 2), now + life
-        self._token, self._refusal = token, None
-        return token
-
-
-def lifetime(token: Secret[str], now: float) -> float:
-    """
-    Seconds until a JWT expires by its `exp`, read without verification; infinite without an `exp` in the future.
-
-    A token with an `iat` lives at most from `iat` to `exp`, in case this machine's clock is wrong.
-    """
-    try:
-        payload = token.reveal().split(".")[1]
-        claims: Any = json.loads(b64decode(payload + "=" * (-len(payload) % 4), altchars=b"-_"))
-        end = float(claims["exp"])
-        lives = end - now, end - float(claims.get("iat", now))
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
-        return inf
-    return min((life for life in lives if life > 0), default=inf)
+        return self._token
 
 
 def login_form(credentials: PasswordAuth) -> Secret[bytes]:
@@ -319,22 +248,14 @@ def token_of(response: Response) -> Secret[str]:
     """
     status, origin = response.status, f"the login at {response.origin}"
     if status == 200:
-        token = _token_in(response.body)
-        if token is not None and header_problem(token) is None:
-            return token
-        raise LoginError(f"{origin} answered 200 without an access_token", status=status, hint=CONSOLE)
+        with suppress(ValueError, RecursionError, TypeError, KeyError):  # a ConfigurationError is a ValueError
+            return BearerAuth(json.loads(response.body)["access_token"]).token
+        raise LoginError(f"{origin} answered 200 without an access_token", status=status, hint=BASE_URL)
     if 400 <= status < 500 and status not in _TRY_LATER:
-        hint = "Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)"
+        exists = status not in (404, 405)
+        hint = "Check GALILEO_USERNAME and GALILEO_PASSWORD, or PasswordAuth(...)" if exists else BASE_URL
         raise LoginError(f"{origin} answered {status}", status=status, hint=hint)
     raise error_of(evolve(response, body=b"", origin=origin))
-
-
-def _token_in(body: bytes) -> Secret[str] | None:
-    try:
-        data: Any = json.loads(body)
-        return Secret(data["access_token"])
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return None
 
 
 # ---- requests with credentials ---------------------------------------------------------------------------------------
@@ -364,16 +285,16 @@ class Authentication:
         self._secrets = [*secrets, *own]
         self._forms = forms_of(self._secrets)
         self._transport = transport
-        self._tokens: TokenCache | None = None
+        self._token: LoginToken | None = None
         self._recent_tokens: deque[Secret[str]] = deque(maxlen=_KEPT_TOKENS)
         if isinstance(credentials, PasswordAuth):
-            self._tokens = TokenCache(partial(self._login, login_form(credentials), login_timeout))
-        self.logs_in: bool = self._tokens is not None
+            self._token = LoginToken(partial(self._log_in, login_form(credentials), login_timeout))
+        self.logs_in: bool = self._token is not None
         """Whether requests carry the token of a login, so that the first one after a 401 carries a new token."""
 
-    async def post(self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, *, until: float) -> Reply[T]:
+    async def post(self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, *, until: float) -> T:
         """
-        The result of a POST with credentials: an answer, or the error of a response, which holds no secret.
+        The answer to a POST with credentials.
 
         Args:
             endpoint: Where to send the request.
@@ -382,9 +303,9 @@ class Authentication:
             until: When the attempt ends, on the loop's clock.
 
         Raises:
-            GalileoError: if no complete response came, or if a login failed.
+            GalileoError: if no answer came, or if a login failed. It holds no secret.
         """
-        token = None if self._tokens is None else self._tokens.current() or await self._token(self._tokens, until)
+        token = None if self._token is None else await self._token.get(until)
         response = await self._transport.post(
             endpoint.path if query is None else endpoint.path.format(project_id=query.project_id),
             body,
@@ -393,32 +314,19 @@ class Authentication:
             max_body=endpoint.max_body,
         )
         if response.status == 200:
-            reply = reply_of(response, endpoint, query)
-            if reply.error is None:  # secrets aren't removed: a password can be a common word that the answer needs
-                return reply
-        if response.status == 401 and self._tokens is not None and token is not None:
-            self._tokens.invalidate(token)
-        reply = reply_of(self._clean(response), endpoint, query)
-        if response.status == 200 and reply.error is None:  # a body without secrets can look like an answer
-            raise final(DecodeError("the service answered 200 with an unexpected body"))
-        return reply
+            with suppress(ValueError):  # secrets aren't removed: a password can be a common word that the answer needs
+                return endpoint.decode(response.body)
+        if response.status == 401 and self._token is not None and token is not None:
+            self._token.invalidate(token)
+        response = self._clean(response)
+        raise decode_error(response, endpoint) if response.status == 200 else error_of(response, query)
 
     async def close(self) -> None:
         """Cancels a login that is in progress."""
-        if self._tokens is not None:
-            await self._tokens.close()
+        if self._token is not None:
+            await self._token.close()
 
-    async def _token(self, tokens: TokenCache, until: float) -> Secret[str]:
-        timeout = asyncio.timeout_at(until)
-        try:
-            async with timeout:
-                return await tokens.get()
-        except TimeoutError:
-            if not timeout.expired():  # the login raised it
-                raise
-        raise AttemptTimeoutError("the login took longer than one attempt may take", phase="response")
-
-    async def _login(self, form: Secret[bytes], seconds: float) -> Secret[str]:
+    async def _log_in(self, form: Secret[bytes], seconds: float) -> Secret[str]:
         until = asyncio.get_running_loop().time() + seconds
         headers = _with(self._headers, Secret({"Content-Type": "application/x-www-form-urlencoded"}))
         response = await self._transport.post("/login", form, headers, until=until, max_body=_MAX_LOGIN)
@@ -436,16 +344,13 @@ class Authentication:
 
 
 def _checked_headers(headers: Secret[Headers], reserved: set[str]) -> Secret[Mapping[str, str]]:
-    if not isinstance(headers.reveal(), Mapping):
-        kind = type(headers.reveal()).__name__
-        raise ConfigurationError(f"headers must be a mapping, got {kind}", hint='Write headers={"X-Team": "billing"}')
     given = [(name, hidden(value)) for name, value in headers.reveal().items()]
     for name, value in given:
-        problem = name_problem(Secret(name)) or header_problem(value)
-        if problem is None and name.lower() in reserved:
-            problem = "is set by the client itself", "For credentials pass auth="
-        if problem is not None:
-            raise ConfigurationError(f"the header {brief(name)} in headers= {problem[0]}", hint=problem[1])
+        what = f"the header {brief(name)} in headers="
+        check_text(what, _NAME, Secret(name))
+        check_text(what, _HEADER, value)
+        if name.lower() in reserved:
+            raise ConfigurationError(f"{what} is set by the client itself", hint="For credentials pass auth=")
     return Secret(CIMultiDict([(name, value.reveal()) for name, value in given]))
 
 

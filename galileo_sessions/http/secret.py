@@ -65,11 +65,6 @@ def flat(argument: Secret[T | Secret[T] | None]) -> Secret[T] | None:
     return Secret(value)
 
 
-def kind_of(secret: Secret[object]) -> str:
-    """What was given in place of text, for a message: its type, because the value can hold a secret."""
-    return "" if isinstance(secret.reveal(), str) else f", got {type(secret.reveal()).__name__}"
-
-
 def from_environment(name: str) -> Secret[str] | None:
     """A variable of the environment, or None if it is unset or empty."""
     return Secret(os.environ[name]) if os.environ.get(name) else None

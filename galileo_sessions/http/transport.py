@@ -43,7 +43,6 @@ from yarl import URL
 
 from galileo_sessions import errors
 from galileo_sessions.api.responses import Response, final
-from galileo_sessions.display import brief
 from galileo_sessions.flow.settings import Timeouts
 from galileo_sessions.http.address import Proxy
 from galileo_sessions.http.secret import Secret
@@ -93,9 +92,6 @@ class Transport:
     """Once set, nothing more is sent."""
 
     def __attrs_post_init__(self) -> None:
-        if not isinstance(self._ssl, tls.SSLContext | aiohttp.Fingerprint | bool):
-            kinds = "an ssl.SSLContext, an aiohttp.Fingerprint or a bool"
-            raise errors.ConfigurationError(f"ssl must be {kinds}, got {brief(self._ssl)}")
         if self._session is not None:
             _check_injected(self._session)
         self._url = URL(self._base)
@@ -322,17 +318,11 @@ def _reason(error: Exception) -> str:
 
 
 def _check_injected(session: aiohttp.ClientSession) -> None:
-    if not isinstance(session, aiohttp.ClientSession):
-        raise errors.ConfigurationError(f"session must be an aiohttp.ClientSession, got {brief(session)}")
-    if session.auth is not None or "Authorization" in session.headers:
+    # With trust_env, it would look for a proxy for each request, and send a netrc file's password.
+    if session.auth is not None or "Authorization" in session.headers or session.trust_env:
         raise errors.ConfigurationError(
-            "the session given as session= has its own credentials",
-            hint="Remove them there, and pass auth= here",
-        )
-    if session.trust_env:  # for each request, it would look for a proxy, and send a netrc file's password
-        raise errors.ConfigurationError(
-            "the session given as session= has trust_env=True",
-            hint="Remove it there, and pass trust_env=True here",
+            "the session given as session= has its own credentials, or trust_env=True",
+            hint="Leave out its auth, Authorization and trust_env; pass auth= and trust_env= to GalileoSessions",
         )
 
 
