@@ -39,10 +39,10 @@ def as_uuid(name: str, value: object) -> str:
     match = UUID_TEXT.fullmatch(value) if isinstance(value, str) else None
     if match is not None:
         return str(UUID(match[1]))
-    raise ConfigurationError(f"{name} must be a UUID, got {brief(value)}", hint=_instead(name, value))
+    raise ConfigurationError(f"{name} must be a UUID, got {brief(value)}", hint=_instead_of_id(name, value))
 
 
-def _instead(name: str, value: object) -> str:
+def _instead_of_id(name: str, value: object) -> str:
     """What to write instead of something that isn't a UUID."""
     if isinstance(value, Filter):
         return "The project comes before the filter"
@@ -58,7 +58,7 @@ def _as_project_id(value: UUID | str) -> str:
     return as_uuid("project_id", value)
 
 
-def _as_time(value: datetime | str | None) -> datetime | None:
+def _as_project_time(value: datetime | str | None) -> datetime | None:
     """An aware time; without an offset, in UTC. Nothing depends on it, so None stands for text that isn't a time."""
     if isinstance(value, str):
         try:
@@ -83,9 +83,9 @@ class Project:
     """Its name in the console; None if it isn't known. Several projects can have the same name."""
     type: str | None = field(default=None, converter=optional(as_text))
     """Such as "gen_ai" or "llm_monitor"; the API may add types. None if it isn't known."""
-    created_at: datetime | None = field(default=None, converter=_as_time)
+    created_at: datetime | None = field(default=None, converter=_as_project_time)
     """When it was created, as an aware `datetime`; None if the service doesn't say."""
-    updated_at: datetime | None = field(default=None, converter=_as_time)
+    updated_at: datetime | None = field(default=None, converter=_as_project_time)
     """When it was last updated, as an aware `datetime`; None if the service doesn't say."""
 
 

@@ -226,7 +226,7 @@ def issues_of(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tu
     places = nodes_at(tree, [_path(loc, root) for loc, _, _ in entries])
     issues = [errors.Issue(*entry, node) for entry, (_, node) in zip(entries, places, strict=True)]
     wrong = [
-        (path, _complaint(issue)) for issue, (path, _) in zip(issues, places, strict=True) if issue.node is not None
+        (path, _with_field(issue)) for issue, (path, _) in zip(issues, places, strict=True) if issue.node is not None
     ]
     other = [issue for issue in issues if root not in issue.loc]
     lost = [issue for issue in issues if root in issue.loc and issue.node is None]
@@ -267,7 +267,7 @@ def _path(loc: Path, root: str) -> Path | None:
     return tuple(steps[1:2] if root == "filters" else steps[1:])
 
 
-def _complaint(issue: errors.Issue) -> str:
+def _with_field(issue: errors.Issue) -> str:
     fields = [step for step in issue.loc if step in _LEAF_FIELDS]
     return f"{fields[0]}: {issue.msg}" if fields else issue.msg
 

@@ -31,7 +31,7 @@ def base_url(argument: Secret[str | Secret[str] | None]) -> str:
     candidates = {"base_url": flat(argument)} | {name: from_environment(name) for name in ("GALILEO_API_URL", _CONSOLE)}
     for name, given in candidates.items():
         if given is not None:
-            problem = _problem(name, given)
+            problem = _address_problem(name, given)
             if problem is not None:
                 raise ConfigurationError(f"{name} {problem[0]}", hint=problem[1])
             url = URL(given.reveal())
@@ -41,7 +41,7 @@ def base_url(argument: Secret[str | Secret[str] | None]) -> str:
     return PUBLIC
 
 
-def _problem(name: str, secret: Secret[str]) -> tuple[str, str] | None:
+def _address_problem(name: str, secret: Secret[str]) -> tuple[str, str] | None:
     """What is wrong with a base URL, and a hint. They show no part of it, because a key can be there by mistake."""
     url = _http_url(secret)
     if url is None:

@@ -61,7 +61,7 @@ _HEADER: Rules = (
     (r"\A\s|\s\Z", "begins or ends with white space, perhaps a line break from a file", "Strip it"),
     (r"[^ -~]", "has a character that isn't printable ASCII", ""),
 )
-_NAME: Rules = ((r"\A\Z|[^A-Za-z0-9!#$%&'*+.^_`|~-]", "can't be the name of a header", ""),)  # by RFC 9110
+_NAME: Rules = ((r"\A\Z|[^A-Za-z0-9!#$%&'*+.^_`|~-]", "has a name that HTTP doesn't allow", ""),)  # by RFC 9110
 
 
 def check_text(what: str, rules: Rules, secret: Secret[str]) -> None:
@@ -76,7 +76,7 @@ def check_text(what: str, rules: Rules, secret: Secret[str]) -> None:
             raise ConfigurationError(f"{what} {problem}", hint=hint)
 
 
-def _checked(what: str, rules: Rules) -> Callable[[object, Attribute[Any], str | Secret[str]], None]:
+def _by_rules(what: str, rules: Rules) -> Callable[[object, Attribute[Any], str | Secret[str]], None]:
     return lambda _credentials, _field, value: check_text(what, rules, hidden(value))
 
 
@@ -84,9 +84,9 @@ def _checked(what: str, rules: Rules) -> Callable[[object, Attribute[Any], str |
 class ApiKeyAuth:
     """An API key from the console; it needs no login."""
 
-    key: Secret[str] = field(converter=hidden, validator=_checked("the API key", _HEADER))
+    key: Secret[str] = field(converter=hidden, validator=_by_rules("the API key", _HEADER))
     """The key, in printable ASCII."""
-    header: str = field(default="Galileo-API-Key", validator=_checked("the text given as header=", _NAME))
+    header: str = field(default="Galileo-API-Key", validator=_by_rules("the header", _NAME))
     """The name of the header; newer deployments call it Splunk-AO-API-Key."""
 
 
@@ -94,7 +94,7 @@ class ApiKeyAuth:
 class BearerAuth:
     """A token obtained elsewhere; it isn't renewed."""
 
-    token: Secret[str] = field(converter=hidden, validator=_checked("the token", _HEADER))
+    token: Secret[str] = field(converter=hidden, validator=_by_rules("the token", _HEADER))
     """The token, in printable ASCII and without the word "Bearer"."""
 
 
@@ -102,9 +102,9 @@ class BearerAuth:
 class BasicAuth:
     """A user name and a password, sent with each request as HTTP Basic authentication."""
 
-    username: str | Secret[str] = field(validator=_checked("the user name of a BasicAuth", _USER))
+    username: str | Secret[str] = field(validator=_by_rules("the user name of a BasicAuth", _USER))
     """The user name, without a colon. Unlike the password, it is shown unless it is a `Secret`."""
-    password: Secret[str] = field(converter=hidden, validator=_checked("the password", _TEXT))
+    password: Secret[str] = field(converter=hidden, validator=_by_rules("the password", _TEXT))
     """The password, as text that isn't empty."""
 
 
@@ -112,9 +112,9 @@ class BasicAuth:
 class PasswordAuth:
     """A user name and a password, exchanged for a token at POST /login when first needed."""
 
-    username: str | Secret[str] = field(validator=_checked("the user name", _TEXT))
+    username: str | Secret[str] = field(validator=_by_rules("the user name", _TEXT))
     """The user name. Unlike the password, it is shown unless it is a `Secret`."""
-    password: Secret[str] = field(converter=hidden, validator=_checked("the password", _TEXT))
+    password: Secret[str] = field(converter=hidden, validator=_by_rules("the password", _TEXT))
     """The password, as text that isn't empty."""
 
 
@@ -346,7 +346,7 @@ class Authentication:
 def _checked_headers(headers: Secret[Headers], reserved: set[str]) -> Secret[Mapping[str, str]]:
     given = [(name, hidden(value)) for name, value in headers.reveal().items()]
     for name, value in given:
-        what = f"the header {brief(name)} in headers="
+        what = f"the header {brief(name)}"
         check_text(what, _NAME, Secret(name))
         check_text(what, _HEADER, value)
         if name.lower() in reserved:

@@ -92,8 +92,12 @@ class Transport:
     """Once set, nothing more is sent."""
 
     def __attrs_post_init__(self) -> None:
-        if self._session is not None:
-            _check_injected(self._session)
+        session = self._session
+        if session is not None and (session.auth or "Authorization" in session.headers or session.trust_env):
+            raise errors.ConfigurationError(  # with trust_env, it would send a netrc file's password
+                "the given aiohttp.ClientSession can send credentials of its own",
+                hint="Leave out its auth, Authorization and trust_env, and pass them to GalileoSessions",
+            )
         self._url = URL(self._base)
         self._path = self._url.raw_path.rstrip("/")
         self._owns = self._session is None
@@ -158,13 +162,7 @@ class Transport:
                     content = Body(body, self._used)
                 return response
         except Exception as error:  # noqa: BLE001  # a session's middleware can raise anything
-            if isinstance(error, errors.GalileoError):
-                problem: errors.GalileoError = error.with_traceback(None)
-            elif self._owns or isinstance(error, aiohttp.ClientError | OSError):  # TimeoutError is an OSError
-                problem = _translate(error, "body" if content.is_answered else "response", self._base)
-            else:
-                text = f"a middleware or TraceConfig of the session given as session= raised {type(error).__name__}"
-                problem = final(errors.ProtocolError(text))
+            problem = _translate(error, "body" if content.is_answered else "response", self._base)
         except BaseException as error:  # noqa: BLE001  # a cancellation
             raise error.with_traceback(None)  # noqa: B904  # without aiohttp's frames, which hold headers
         raise problem  # outside the except block, so that no header stays reachable through __context__
@@ -192,7 +190,7 @@ class Transport:
                 return None
             if content.came_early and status == 200:  # others can mean that the server refuses connections
                 raise errors.ProtocolError(f"{self._base} answered before the request was sent")
-            return Response(status, response.headers, await _read(response, max_body), self._base)
+            return Response(status, response.headers, await _body_of(response, max_body), self._base)
         finally:
             closes = content.came_early or _can_be_followed(status)
             if closes or not response.closed:  # or the response's end wasn't read
@@ -216,7 +214,7 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),  # /login sets a cookie
             )
         if self._session.closed:
-            raise errors.ConfigurationError("the aiohttp.ClientSession given as session= is closed")
+            raise errors.ConfigurationError("the given aiohttp.ClientSession is closed")
         return self._session
 
     async def close(self) -> None:
@@ -256,7 +254,7 @@ def _can_be_followed(status: int) -> bool:
     return status == 408 or (status >= 500 and status not in (503, 529))
 
 
-async def _read(response: aiohttp.ClientResponse, max_body: int) -> bytes:
+async def _body_of(response: aiohttp.ClientResponse, max_body: int) -> bytes:
     """The body of a 200, or the beginning of another response's body."""
     is_ok, content = response.status == 200, response.content
     if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
@@ -274,17 +272,19 @@ async def _read(response: aiohttp.ClientResponse, max_body: int) -> bytes:
     return bytes(body[:length])
 
 
-def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportError | errors.ConfigurationError:
+def _translate(error: Exception, phase: Phase, base: str) -> errors.GalileoError:
     """This package's error. Its text names the origin, and shows nothing of the request or the response."""
     kind = type(error).__name__
     match error:
+        case errors.GalileoError():
+            return error.with_traceback(None)
         case aiohttp.ConnectionTimeoutError():
             hint = "Check the network, or raise Timeouts(connect=...)"
             return errors.AttemptTimeoutError(f"no connection to {base} in time", phase="connect", hint=hint)
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
             return errors.TLSError(
                 f"no trusted TLS connection to {base}: {_reason(error)}",
-                hint="Check that this port has TLS. For your own CA, set SSL_CERT_FILE, or pass "
+                hint="Check that the port has TLS; for your own CA, set SSL_CERT_FILE, or pass "
                 "ssl=ssl.create_default_context(cafile=...)",
             )
         case aiohttp.ClientConnectorError(os_error=OSError(errno=errno.EMFILE | errno.ENFILE)):
@@ -298,15 +298,15 @@ def _translate(error: Exception, phase: Phase, base: str) -> errors.TransportErr
         case TimeoutError():
             problem = f"no complete response from {base} in time (phase {phase})"
             return errors.AttemptTimeoutError(problem, phase=phase, hint="Raise Timeouts(attempt=...)")
-        case aiohttp.NonHttpUrlClientError() | ValueError():
-            problem = f"no request to {base} can be made ({kind})"
-            return errors.ConfigurationError(problem, hint="Check base_url (GALILEO_API_URL) and proxy")
         case aiohttp.ClientConnectionError() | OSError():
             return errors.DisconnectedError(f"{base} closed the connection before its response was complete")
         case aiohttp.ClientPayloadError() if str(error).startswith("Response payload is not completed"):
             return errors.DisconnectedError(f"{base} closed the connection in the middle of its response")
-        case _:
+        case aiohttp.ClientError() if not isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
             return errors.ProtocolError(f"the answer from {base} can't be read as HTTP ({kind})")
+        case _:  # also what a middleware or a TraceConfig of session= raises
+            problem = f"no request to {base} can be made ({kind})"
+            return errors.ConfigurationError(problem, hint="Check base_url (GALILEO_API_URL), proxy, ssl and session")
 
 
 def _reason(error: Exception) -> str:
@@ -315,15 +315,6 @@ def _reason(error: Exception) -> str:
         return f"the proxy answered {error.status}"
     cause: object = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
     return str(getattr(cause, "strerror", None) or type(error).__name__)
-
-
-def _check_injected(session: aiohttp.ClientSession) -> None:
-    # With trust_env, it would look for a proxy for each request, and send a netrc file's password.
-    if session.auth is not None or "Authorization" in session.headers or session.trust_env:
-        raise errors.ConfigurationError(
-            "the session given as session= has its own credentials, or trust_env=True",
-            hint="Leave out its auth, Authorization and trust_env; pass auth= and trust_env= to GalileoSessions",
-        )
 
 
 Used: TypeAlias = "MutableMapping[ResponseHandler, Callable[[], object]]"

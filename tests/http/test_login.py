@@ -1,11 +1,10 @@
-"""The token of a login: shared by all counts, renewed in time, replaced if the service refuses it."""
+"""The token of a login: shared by all counts, and replaced if the service refuses it."""
 
 import asyncio
 import contextlib
+import gc
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from time import time
 
 import pytest
 from support.clients import ANN, client, failure
@@ -27,17 +26,14 @@ from galileo_sessions import (
     PasswordAuth,
     RedirectError,
     Retry,
+    Secret,
+    ServerError,
 )
+from galileo_sessions.http.auth import LoginToken
 
 COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
 
 WIDE = Limits(initial=100, maximum=100)
-
-
-def token(number: int, **claims: object) -> str:
-    """A JWT."""
-    part = urlsafe_b64encode(json.dumps({"n": number, **claims}).encode()).rstrip(b"=").decode()
-    return f"e30.{part}.sig"
 
 
 class Guarded(Service):
@@ -62,7 +58,7 @@ class Guarded(Service):
         if self.status != 200:
             answer(http(self.status, "pa55-word is wrong"))
             return
-        self.good = token(self.logins, exp=time() + 86_400)
+        self.good = f"t0ken-{self.logins}"
         answer(http(200, json.dumps({"access_token": self.good})))
 
 
@@ -105,15 +101,25 @@ async def test_wrong_password_with_100_in_flight(limits):
 
 
 @pytest.mark.parametrize(
-    "answer",
-    [http(200, "<html>log in</html>"), http(200, "{}"), http(200, '{"access_token": null}'), http(404, "")],
-    ids=["HTML", "no token", "null", "404"],
+    ("answer", "hint"),
+    [
+        (http(200, "<html>log in</html>"), "base_url"),
+        (http(200, "{}"), "base_url"),
+        (http(200, '{"access_token": null}'), "base_url"),
+        (http(200, '{"access_token": "a b\\n"}'), "base_url"),
+        (http(404, ""), "base_url"),
+        (http(405, ""), "base_url"),
+        (http(401, ""), "GALILEO_PASSWORD"),
+    ],
+    ids=["HTML", "no token", "null", "no header", "404", "405", "401"],
 )
-async def test_login_answers_html_or_no_token(answer):
-    """An answer without a token raises LoginError after one login."""
+async def test_a_login_without_a_token_is_refused(answer, hint):
+    """An answer without a token raises LoginError after one login; it names the address, and what to check."""
     async with raw_server(answer) as server, client(server.url, auth=ANN) as galileo:
         error = await failure(galileo)
     assert (type(error), len(server.requests)) == (LoginError, 1)
+    assert f"the login at {server.url}" in error.message
+    assert hint in error.hint
 
 
 async def test_login_answers_a_redirect():
@@ -184,3 +190,117 @@ async def test_a_login_that_fails_twice_loses_no_count(status):
         report = await galileo.count_all(ids(50))
     assert report.errors == ()
     assert service.logins == 3
+
+
+# ---- the token alone -------------------------------------------------------------------------------------------------
+
+
+class Login:
+    """Counts logins, each of which takes a second."""
+
+    def __init__(self, *outcomes: object) -> None:
+        self.outcomes = list(outcomes)
+        self.logins = 0
+        self.token = LoginToken(self.log_in)
+
+    async def get(self) -> str:
+        """The token, in plain text."""
+        return (await self.token.get(asyncio.get_running_loop().time() + 30)).reveal()
+
+    async def log_in(self) -> Secret[str]:
+        """Gives the outcomes in order, the last one repeatedly."""
+        self.logins += 1
+        await asyncio.sleep(1)
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return Secret(str(outcome))
+
+    async def get_100(self) -> list[object]:
+        """What 100 counts get that want a token at once."""
+        return await asyncio.gather(*(self.get() for _ in range(100)), return_exceptions=True)
+
+
+@virtual_time
+async def test_one_login_however_many_wait():
+    """All counts that wait for a login get its token or its error; after an error the next count logs in."""
+    login = Login(ServerError("503", status=503), "token")
+    assert await login.get_100() == [ServerError("503", status=503)] * 100
+    assert await login.get_100() == ["token"] * 100
+    assert login.logins == 2
+
+
+@virtual_time
+async def test_a_refused_token_is_replaced_once():
+    """Counts that got a 401 with the same token share one new login, and a newer token is kept."""
+    login = Login("old", "new")
+    old = Secret(await login.get())
+    login.token.invalidate(old)
+    assert await login.get_100() == ["new"] * 100
+    login.token.invalidate(old)
+    assert await login.get() == "new"
+    assert login.logins == 2
+
+
+@virtual_time
+async def test_a_refused_password_is_remembered_for_30_seconds():
+    """All counts get the refusal, and no other login is sent for 30 s."""
+    login = Login(LoginError("no", status=401), "token")
+    assert await login.get_100() == [LoginError("no", status=401)] * 100
+    await asyncio.sleep(29.9)
+    with pytest.raises(LoginError):
+        await login.get()
+    assert login.logins == 1
+    await asyncio.sleep(0.1)
+    assert await login.get() == "token"
+
+
+@virtual_time
+async def test_a_login_outlasts_the_counts_that_wait_for_it():
+    """Cancelling a count, even the one that began the login, ends no login: the next count gets its token."""
+    login = Login("token")
+    first, second = (asyncio.create_task(login.get()) for _ in range(2))
+    await asyncio.sleep(0.5)
+    first.cancel()
+    assert await second == "token"
+    login.token.invalidate(Secret("token"))
+    only = asyncio.create_task(login.get())
+    await asyncio.sleep(0.5)
+    only.cancel()
+    await asyncio.sleep(0.4)
+    assert await login.get() == "token"
+    assert (first.cancelled(), only.cancelled(), login.logins) == (True, True, 2)
+
+
+@virtual_time
+async def test_a_login_that_nobody_waits_for_fails_in_silence():
+    """Its error is retrieved: the event loop complains of nothing, and the next count logs in."""
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    login = Login(ServerError("503", status=503), "token")
+    only = asyncio.create_task(login.get())
+    await asyncio.sleep(0.5)
+    only.cancel()
+    await asyncio.sleep(1)
+    assert await login.get() == "token"
+    gc.collect()
+    assert (login.logins, complaints) == (2, [])
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5], ids=["that hasn't begun", "in progress"])
+@virtual_time
+async def test_closing_ends_a_login(seconds):
+    """Closing ends a login; counts that wait get an error, or their own cancellation."""
+    before = asyncio.all_tasks()
+    login = Login("token")
+    waiter, cancelled = (asyncio.create_task(login.get()) for _ in range(2))
+    await asyncio.sleep(seconds)
+    closing = asyncio.create_task(login.token.close())
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await closing
+    assert asyncio.all_tasks() - before <= {waiter, cancelled}
+    with pytest.raises(gs.ConfigurationError, match="closed"):
+        await waiter
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled

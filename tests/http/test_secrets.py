@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from base64 import b64encode
+from functools import partial
 from uuid import UUID
 
 import aiohttp
@@ -14,7 +15,7 @@ from support.projects import number_of
 from support.proxies import refuse
 from support.servers import PROJECT, answers, http, raw_server, until
 from support.troubles import cut, hang_up, listening, silence
-from support.visible import visible_text
+from support.visible import our_frames, visible_text
 
 import galileo_sessions as gs
 from galileo_sessions import (
@@ -22,85 +23,149 @@ from galileo_sessions import (
     BasicAuth,
     BearerAuth,
     Col,
+    ConfigurationError,
     GalileoError,
     GalileoSessions,
     PasswordAuth,
     Retry,
     Secret,
     Timeouts,
+    TransportError,
     ValidationError,
 )
 
 KEY, TOKEN, PASSWORD = "k3y-5f0c", "t0ken-77aa", "pa55 word&"
-
 SECRETS = [KEY, TOKEN, PASSWORD, "pa55+word%26", b64encode(f"ann:{PASSWORD}".encode()).decode()]
-
+ALL = " ".join(SECRETS)
 AUTHS = {
     "key": ApiKeyAuth(KEY),
     "bearer": BearerAuth(TOKEN),
     "basic": BasicAuth("ann", PASSWORD),
     "password": PasswordAuth("ann", PASSWORD),
 }
-
-
-async def echo_after_login(number: int, writer: asyncio.StreamWriter) -> None:
-    """Repeats all that could be secret, in the body and in a header, after a successful login."""
-    if number == 1:
-        writer.write(http(200, f'{{"access_token": "{TOKEN}"}}'))
-        return
-    said = " ".join(SECRETS)
-    writer.write(http(422, f'{{"detail": [{{"loc": ["body"], "msg": "{said}", "type": "x"}}]}}', X_Echo=said))
-
-
-async def echo_at_once(number: int, writer: asyncio.StreamWriter) -> None:
-    """Repeats all secrets in the first answer."""
-    await echo_after_login(2, writer)
-
+ISSUE = f'{{"detail": [{{"loc": ["body", "password"], "msg": "{ALL}", "type": "x"}}]}}'
+TOKEN_ANSWER = http(200, f'{{"access_token": "{TOKEN}"}}')
 
 BEHAVIOURS = {
-    "echo": echo_at_once,
-    "echo after login": echo_after_login,
-    "redirect": http(302, "", Location=f"https://x.io/?key={KEY}&token={TOKEN}"),
-    "not a count": http(200, f'{{"your": "{KEY} {TOKEN} {PASSWORD}"}}'),
+    "echo": http(422, ISSUE, X_Echo=ALL),
+    "echo after login": answers(TOKEN_ANSWER, http(422, ISSUE, X_Echo=ALL)),
+    "redirect": http(302, ALL, Location=f"https://x.io/?key={KEY}&token={TOKEN}&password=pa55+word%26"),
+    "redirect unquoted": http(302, "", Location=f"https://x.io/?password={PASSWORD}"),
+    "not a count": http(200, f'{{"your": "{KEY} {TOKEN} {PASSWORD}"}}', X_Echo=ALL),
+    "no token": http(200, f'{{"access_token": "{PASSWORD} \\u00e9"}}'),
+    "not JSON": http(200, ALL),
     "silence": silence,
     "hang up": hang_up,
-    "not HTTP": f"{KEY} {TOKEN} {PASSWORD}\r\n\r\n".encode(),
-    "401": http(401, " ".join(SECRETS)),
-    "503": http(503, " ".join(SECRETS), X_Echo=" ".join(SECRETS)),
-    "429": http(429, json.dumps({"detail": " ".join(SECRETS)}), Retry_After="0"),
-    "429 above the cap": http(429, " ".join(SECRETS), Retry_After="100"),
-    "too long": http(200, " ".join(SECRETS) * 10_000),
+    "not HTTP": cut(f"{KEY} {TOKEN} {PASSWORD}\r\n\r\n".encode()),
+    "401": http(401, ALL, X_Echo=ALL),
+    "503": http(503, ALL, X_Echo=ALL),
+    "429": http(429, json.dumps({"detail": ALL}), Retry_After="0", X_Echo=ALL),
+    "429 above the cap": http(429, ALL, Retry_After="100"),
+    "too long": http(200, ALL * 10_000),
+    "no connection": None,
 }
 
 
 @pytest.mark.parametrize("behave", BEHAVIOURS.values(), ids=BEHAVIOURS)
-@pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
+@pytest.mark.parametrize("auth", AUTHS)
 async def test_no_error_holds_a_secret(auth, behave, caplog):
-    """Neither the error, its attempts nor the log has a credential, even if the server repeats it."""
+    """Neither the error, its frames, its attempts nor the log has a credential, even if the server repeats it."""
     caplog.set_level(logging.DEBUG, "galileo_sessions")
     heard: list[gs.Attempt] = []
-    arguments = {"auth": auth, "timeouts": Timeouts(attempt=0.05), "retry": Retry(attempts=2, patience=0.3)}
-    async with raw_server(behave) as server, client(server.url, on_attempt=heard.append, **arguments) as galileo:
-        error = await failure(galileo, where=Col("input").contains("x"))
+    arguments = {
+        "timeouts": Timeouts(attempt=0.05),
+        "retry": Retry(attempts=2, patience=0.3),
+        "on_attempt": heard.append,
+    }
+    headers = {"X-Gateway": "g4teway-key"}
+    async with raw_server(behave or b"") as server:
+        url = server.url if behave else "http://127.0.0.1:9"
+        async with client(url, auth=AUTHS[auth], headers=headers, **arguments) as galileo:
+            error = await failure(galileo, where=Col("input").contains("x"))
     told = visible_text(error) + repr(heard) + caplog.text
-    known = SECRETS[1:] if behave is echo_after_login else SECRETS[2:]  # the token, once a login has brought it
-    ours = {"key": [KEY], "bearer": [TOKEN], "basic": SECRETS[2:], "password": known}
-    mine = next(secrets for name, secrets in ours.items() if AUTHS[name] is auth)
-    assert [secret for secret in mine if secret in told] == []
+    has_token = behave is BEHAVIOURS["echo after login"]
+    ours = {"key": [KEY], "bearer": [TOKEN], "basic": SECRETS[2:], "password": SECRETS[1 if has_token else 2 :]}
+    assert [secret for secret in [*ours[auth], "g4teway-key"] if secret in told] == []
+
+
+@pytest.mark.parametrize("auth", AUTHS.values(), ids=AUTHS)
+@pytest.mark.parametrize("how", ["cancelled", "timeout", "proxy"])
+async def test_no_frame_of_a_request_that_is_ended_holds_a_secret(auth, how):
+    """A cancellation, or a timeout of the caller's, has no frame with headers, a login or a proxy's password."""
+    has_begun = asyncio.Event()
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        has_begun.set()
+        await reader.read()
+        writer.close()
+
+    async with listening(hold) as url:
+        way = {"proxy": url.replace("//", f"//ann:{PASSWORD}@")} if how == "proxy" else {}
+        async with client("https://api.x.io" if way else url, auth=auth, **way) as galileo:
+            counting = asyncio.create_task(asyncio.wait_for(galileo.count(PROJECT), 0.05 if how == "timeout" else 30))
+            await has_begun.wait()
+            if how != "timeout":
+                counting.cancel()
+            with pytest.raises((asyncio.CancelledError, TimeoutError)) as caught:
+                await counting
+    assert our_frames(caught.value)
+    told = visible_text(caught.value)
+    assert [secret for secret in SECRETS if secret in told] == []
+
+
+class OwnError(GalileoError):
+    """An error of ours that a middleware raises."""
+
+
+@pytest.mark.parametrize("where", ["trace_configs", "middlewares"])
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (LookupError, ConfigurationError),
+        (ValueError, ConfigurationError),
+        (OSError, TransportError),
+        (partial(ExceptionGroup, "several", [KeyError(KEY)]), ConfigurationError),
+        (OwnError, OwnError),
+        (asyncio.CancelledError, asyncio.CancelledError),
+    ],
+    ids=["LookupError", "ValueError", "OSError", "ExceptionGroup", "GalileoError", "CancelledError"],
+)
+async def test_what_a_session_raises_is_an_error_without_secrets(where, error, expected):
+    """Whatever a TraceConfig or a middleware raises becomes an error of ours, and no frame has the key."""
+
+    async def fail(*_: object) -> None:
+        raise error(KEY) if isinstance(error, type) else error()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(fail)
+    async with aiohttp.ClientSession(**{where: [trace if where == "trace_configs" else fail]}) as session:
+        async with client("http://127.0.0.1:9", auth=AUTHS["key"], session=session, retry=Retry(attempts=1)) as galileo:
+            with pytest.raises(expected) as caught:
+                await galileo.count(PROJECT)
+    assert our_frames(caught.value)
+    if expected in (ConfigurationError, TransportError):
+        assert KEY not in visible_text(caught.value)
 
 
 LONG = "kD9" + "".join(f"{number:x}" for number in range(1_000, 1_020))
 
 
-@pytest.mark.parametrize("before", range(0, 120, 10))
+@pytest.mark.parametrize("before", [*range(0, 120, 20), 2_000, 65_400])
 @pytest.mark.parametrize(
-    "form",
-    ['{"columns": "%s"}', '{"columns": [{"category": "x", "id": ["%s"]}]}', '"%s"', "%s"],
-    ids=["object", "column", "text", "bare"],
+    ("status", "form"),
+    [
+        (200, '{"columns": "%s"}'),
+        (200, '{"columns": [{"category": "x", "id": ["%s"]}]}'),
+        (200, '"%s"'),
+        (200, "%s"),
+        (400, "%s"),
+    ],
+    ids=["object", "column", "text", "bare", "400"],
 )
-async def test_what_is_cut_leaves_no_part_of_a_secret(form, before):
-    """No error quotes a part of a long key, wherever the answer contains it."""
-    async with raw_server(http(body=form % ("." * before + LONG + "." * 20))) as server:
+async def test_what_is_cut_leaves_no_part_of_a_secret(status, form, before):
+    """No error has a part of a long key, wherever the answer contains it."""
+    body = form % ("." * before + f"{LONG}." * (2_000 if before == 65_400 else 1) + "." * 20)
+    async with raw_server(http(status, body)) as server:
         async with GalileoSessions(LONG, base_url=server.url, retry=Retry(attempts=1)) as galileo:
             for asked in (galileo.columns, galileo.count):
                 with pytest.raises(GalileoError) as caught:
@@ -148,30 +213,6 @@ async def test_no_span_holds_a_secret():
     told = own.to_json() + injected.to_json()
     assert told.count("ClientHttpProxyError: 407") == 2
     assert [form for form in ("us3r", "pr0xy-pw", b64encode(b"us3r:pr0xy-pw").decode()) if form in told] == []
-
-
-# ---- after retries and logins ----------------------------------------------------------------------------------------
-
-
-LOGIN_TROUBLE = {
-    "redirect": http(302, "", Location="https://x.io/login?user=ann&password=pa55+word%26"),
-    "redirect unquoted": http(302, "", Location=f"https://x.io/login?password={PASSWORD}"),
-    "503": http(503, PASSWORD, X_Echo=PASSWORD),
-    "429": http(429, PASSWORD, X_Echo=PASSWORD, Retry_After="0"),
-    "422": http(422, f'{{"detail": [{{"loc": ["body", "password"], "msg": "{PASSWORD}", "type": "x"}}]}}'),
-    "no token": http(200, PASSWORD, X_Echo=PASSWORD),
-    "garbage": cut(f"{PASSWORD}\r\n\r\n".encode()),
-}
-
-
-@pytest.mark.parametrize("trouble", LOGIN_TROUBLE.values(), ids=LOGIN_TROUBLE)
-async def test_no_password_in_what_a_login_meets(trouble, caplog):
-    """Whatever /login answers, the error and the log don't show the password."""
-    caplog.set_level(logging.DEBUG, "galileo_sessions")
-    arguments = {"auth": PasswordAuth("ann", PASSWORD), "retry": Retry(patience=0.3)}
-    async with raw_server(trouble) as server, client(server.url, **arguments) as galileo:
-        told = visible_text(await failure(galileo)) + caplog.text
-    assert [form for form in (PASSWORD, "pa55+word%26") if form in told] == []
 
 
 async def test_no_token_of_yesterday():
@@ -228,11 +269,3 @@ async def test_a_user_name_can_be_a_secret(auth, wrap):
         async with client(server.url, auth=login, retry=Retry(attempts=1)) as galileo:
             told = visible_text(await failure(galileo)) + repr(login)
     assert ("us3r-0815" in told) == (wrap is str)
-
-
-def test_a_base_url_that_is_a_secret_is_not_quoted():
-    """What is wrong with a base URL is quoted, unless it is given as a Secret."""
-    for url, words in (("s3cr3t", ", got 's3cr3t'"), (Secret("s3cr3t"), "")):
-        with pytest.raises(gs.ConfigurationError) as caught:
-            GalileoSessions("k", base_url=url)
-        assert str(caught.value) == f"base_url must be an http(s) URL such as https://api.galileo.ai{words}"

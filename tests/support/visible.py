@@ -2,27 +2,57 @@
 
 import pickle
 import traceback
+from collections.abc import Iterator
+from types import FrameType
 
 import attrs
 import cattrs
+from rich.pretty import traverse
+
+from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, GalileoSessions, PasswordAuth
+
+GIVEN_SECRETS = (GalileoSessions, ApiKeyAuth, BearerAuth, BasicAuth, PasswordAuth)
+
+
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all errors that can be reached from it."""
+    if error is not None:
+        yield error
+        attempts = [attempt.error for attempt in getattr(error, "attempts", ())]
+        for linked in (error.__cause__, error.__context__, getattr(error, "last", None), *attempts):
+            yield from chain_of(linked)
+
+
+def our_frames(error: BaseException) -> list[FrameType]:
+    """The frames of the package and of aiohttp; that of a constructor is excepted: it has what its caller wrote."""
+    return [
+        frame
+        for one in chain_of(error)
+        for frame, _ in traceback.walk_tb(one.__traceback__)
+        if frame.f_globals.get("__name__", "").startswith(("galileo_sessions", "aiohttp"))
+        and not (frame.f_code.co_name == "__init__" and isinstance(frame.f_locals["self"], GIVEN_SECRETS))
+    ]
+
+
+def serialized(value: object, depth: int = 6) -> str:
+    """What an error reporter sends: containers and records entry by entry, all else as its repr."""
+    if depth and isinstance(value, dict):
+        return " ".join(f"{key!r} {serialized(one, depth - 1)}" for key, one in value.items())
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return " ".join(serialized(one, depth - 1) for one in value)
+    if depth and attrs.has(type(value)):
+        return serialized(attrs.asdict(value, recurse=False), depth - 1)  # type: ignore[arg-type]
+    return repr(value)
 
 
 def visible_text(error: BaseException) -> str:
-    """
-    All text that tools make of an error: with local variables, with what it came from, pickled, as plain data.
-
-    Only what a server sent is passed over in local variables, for it may have sent anything.
-    """
-    texts = [repr(error), str(error), repr(pickle.dumps(error)), repr(vars(error)), repr(cattrs.unstructure(error))]
-    texts += traceback.format_exception(error)
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_globals["__name__"].startswith(("galileo_sessions", "aiohttp")):
-            texts += [repr(value) for name, value in frame.f_locals.items() if name not in ("answer", "body", "data")]
-    texts += [repr(attrs.asdict(attempt)) for attempt in getattr(error, "attempts", ())]
-    for linked in (error.__cause__, error.__context__, getattr(error, "last", None)):
-        if linked is not None:
-            texts.append(visible_text(linked))
-    for attempt in getattr(error, "attempts", ()):
-        if attempt.error is not None:
-            texts.append(visible_text(attempt.error))
+    """All text that tools make of an error and of what it came from: text, plain data, pickles, local variables."""
+    frames = our_frames(error)
+    texts = [str(traceback.StackSummary.extract(((frame, frame.f_lineno) for frame in frames), capture_locals=True))]
+    for frame in frames:
+        texts += [serialized(dict(frame.f_locals)), repr(dict(frame.f_locals))]
+        texts += [str(traverse(value, max_length=10, max_string=80)) for value in frame.f_locals.values()]
+    for one in chain_of(error):
+        texts += [repr(one), str(one), repr(one.args), repr(pickle.dumps(one)), repr(cattrs.unstructure(one))]
+        texts += [serialized(vars(one)), *traceback.format_exception(one)]
     return "\n".join(texts)

@@ -1,0 +1,172 @@
+"""What credentials and `GalileoSessions` refuse, from arguments and from the environment, without showing a secret."""
+
+import warnings
+from collections.abc import Callable
+
+import aiohttp
+import pytest
+from support.visible import our_frames, visible_text
+
+from galileo_sessions import (
+    ApiKeyAuth,
+    BasicAuth,
+    BearerAuth,
+    ConfigurationError,
+    GalileoSessions,
+    Limits,
+    PasswordAuth,
+    Secret,
+)
+
+SECRET = "s3cr3t-" + "".join(f"{number:x}" for number in range(1_000, 1_040))
+PARTS = [SECRET[:10], SECRET[40:50], SECRET[-10:]]
+LOGIN = f"ann:{SECRET}"
+EMPTY = "must be text that isn't empty"
+NO_UTF_8 = "isn't valid UTF-8\nhint: Check how the environment or the file was encoded"
+SPACE = "begins or ends with white space, perhaps a line break from a file\nhint: Strip it"
+NOT_ASCII = "has a character that isn't printable ASCII"
+NO_NAME = "has a name that HTTP doesn't allow"
+OURS = "is set by the client itself\nhint: For credentials pass auth="
+NO_URL = "must be an http(s) URL such as https://api.galileo.ai\nhint: Write https:// before a host; a key belongs in "
+CREDENTIALS = "holds credentials\nhint: Set GALILEO_USERNAME and GALILEO_PASSWORD, or pass auth=BasicAuth(...)"
+NO_QUERY = "has a query or a fragment\nhint: Leave out what follows the path"
+CONSOLE = "is the address of the console, not of the API\nhint: Write https://api.galileo.ai"
+NO_PROXY = "must be an http(s) URL such as http://proxy.example.com:8080"
+NO_LOGIN = "must have no colon in its user name, and only Latin-1 in its credentials"
+NO_AUTH = "auth must be an ApiKeyAuth, a BearerAuth, a PasswordAuth or a BasicAuth\nhint: For an API key write api_key="
+
+CREDENTIAL_ROWS: dict[str, tuple[Callable[[], object], str]] = {
+    "no key": (lambda: ApiKeyAuth(""), f"the API key {EMPTY}"),
+    "key of no variable": (lambda: ApiKeyAuth(None), f"the API key {EMPTY}"),  # type: ignore[arg-type]
+    "key as bytes": (lambda: GalileoSessions(SECRET.encode()), f"the API key {EMPTY}"),  # type: ignore[arg-type]
+    "key as list": (lambda: GalileoSessions([SECRET]), f"the API key {EMPTY}"),  # type: ignore[arg-type]
+    "key, line break": (lambda: GalileoSessions(SECRET + "\n"), f"the API key {SPACE}"),
+    "key, space": (lambda: ApiKeyAuth(" " + SECRET), f"the API key {SPACE}"),
+    "key, NUL": (lambda: ApiKeyAuth(SECRET + "\0"), f"the API key {NOT_ASCII}"),
+    "key, not ASCII": (lambda: GalileoSessions(api_key=SECRET + "é"), f"the API key {NOT_ASCII}"),
+    "name of its header": (lambda: ApiKeyAuth(SECRET, header="a b"), f"the header {NO_NAME}"),
+    "no name of its header": (lambda: ApiKeyAuth(SECRET, header=""), f"the header {NO_NAME}"),
+    "token": (lambda: BearerAuth(SECRET + "€"), f"the token {NOT_ASCII}"),
+    "no password": (lambda: PasswordAuth("ann", ""), f"the password {EMPTY}"),
+    "password as bytes": (lambda: PasswordAuth("ann", SECRET.encode()), f"the password {EMPTY}"),  # type: ignore[arg-type]
+    "password, no UTF-8": (lambda: PasswordAuth("ann", SECRET + "\udcff"), f"the password {NO_UTF_8}"),
+    "basic, no UTF-8": (lambda: BasicAuth("ann", SECRET + "\udcff"), f"the password {NO_UTF_8}"),
+    "user with a colon": (lambda: BasicAuth(Secret(SECRET + ":"), "p"), "the user name of a BasicAuth must not have a"),
+    "key and auth": (lambda: GalileoSessions(SECRET, auth=BearerAuth(SECRET)), "api_key and auth can't both be given"),
+    "key as auth": (lambda: GalileoSessions(auth=SECRET), NO_AUTH),  # type: ignore[arg-type]
+    "key and key as auth": (lambda: GalileoSessions(SECRET, auth=SECRET), NO_AUTH),  # type: ignore[arg-type]
+}
+
+ARGUMENT_ROWS: dict[str, tuple[dict[str, object], str]] = {
+    "base_url, a key": ({"base_url": SECRET}, f"base_url {NO_URL}GALILEO_API_KEY, or api_key="),
+    "base_url, a key as Secret": ({"base_url": Secret(SECRET)}, f"base_url {NO_URL}"),
+    "base_url as bytes": ({"base_url": f"https://{LOGIN}@x.io".encode()}, f"base_url {NO_URL}"),
+    "base_url, no scheme": ({"base_url": f"{LOGIN}@api.x.io"}, f"base_url {NO_URL}"),
+    "base_url, another scheme": ({"base_url": f"ftp://api.x.io/#{SECRET}"}, f"base_url {NO_URL}"),
+    "base_url, no host": ({"base_url": f"https://{LOGIN}%40gw"}, f"base_url {NO_URL}"),
+    "base_url, odd host": ({"base_url": f"https://{LOGIN}@[::1]x"}, f"base_url {NO_URL}"),
+    "base_url, host before IPv6": ({"base_url": f"http://{SECRET}[::1]"}, f"base_url {NO_URL}"),
+    "base_url, backslash": ({"base_url": f"https://{SECRET}\\b"}, f"base_url {NO_URL}"),
+    "base_url, long label": ({"base_url": "https://" + "ä" * 70}, f"base_url {NO_URL}"),
+    "base_url, lone surrogate": ({"base_url": "https://h\ud800/"}, f"base_url {NO_URL}"),
+    "base_url, soft hyphen": ({"base_url": "https://\xad"}, f"base_url {NO_URL}"),
+    "base_url, query for host": ({"base_url": f"https://h?key={SECRET}@x"}, "base_url "),
+    "base_url, bad port": ({"base_url": f"https://{LOGIN}@api.x.io:port"}, f"base_url {NO_URL}"),
+    "base_url, large port": ({"base_url": "https://x:99999"}, f"base_url {NO_URL}"),
+    "base_url, password": ({"base_url": f"https://{LOGIN}@api.x.io"}, f"base_url {CREDENTIALS}"),
+    "base_url, user": ({"base_url": f"https://{SECRET}@api.x.io"}, f"base_url {CREDENTIALS}"),
+    "base_url, query": ({"base_url": f"https://api.x.io/?key={SECRET}"}, f"base_url {NO_QUERY}"),
+    "base_url, http": (
+        {"base_url": f"http://{SECRET}.io"},
+        "base_url would send the key unencrypted\nhint: Write https",
+    ),
+    "base_url, console": ({"base_url": f"https://app.galileo.ai/{SECRET}"}, f"base_url {CONSOLE}"),
+    "proxy, a key": ({"proxy": SECRET}, f"proxy {NO_PROXY}"),
+    "proxy, a key as Secret": ({"proxy": Secret(SECRET)}, f"proxy {NO_PROXY}"),
+    "proxy as list": ({"proxy": [SECRET]}, f"proxy {NO_PROXY}"),
+    "proxy, another scheme": ({"proxy": f"socks5://{LOGIN}@proxy.x.io"}, f"proxy {NO_PROXY}"),
+    "proxy, no host": ({"proxy": "http://"}, f"proxy {NO_PROXY}"),
+    "proxy, bad port": ({"proxy": f"http://{LOGIN}@proxy.x.io:port"}, f"proxy {NO_PROXY}"),
+    "proxy, user with a colon": ({"proxy": f"http://ann%3A:{SECRET}@proxy.x.io"}, f"proxy {NO_LOGIN}"),
+    "proxy, password": ({"proxy": f"http://{LOGIN}%E2%82%AC@proxy.x.io"}, f"proxy {NO_LOGIN}"),
+    "header, name": ({"headers": {"X-Key": SECRET, "a b": SECRET}}, f"the header 'a b' {NO_NAME}"),
+    "header, value": ({"headers": {"X-Key": SECRET + "\n"}}, f"the header 'X-Key' {SPACE}"),
+    "header, line": ({"headers": {"X-Key": f"a\n{SECRET}"}}, f"the header 'X-Key' {NOT_ASCII}"),
+    "header, Secret": ({"headers": {"X-Key": Secret(SECRET + "\n")}}, f"the header 'X-Key' {SPACE}"),
+    "headers, Secret": ({"headers": Secret({"X-Key": SECRET + "\n"})}, f"the header 'X-Key' {SPACE}"),
+    "header, number": ({"headers": {"X-Key": Secret(3)}}, f"the header 'X-Key' {EMPTY}"),
+    "header, reserved": ({"headers": {"X-Key": SECRET, "authorization": SECRET}}, f"the header 'authorization' {OURS}"),
+    "header, of the key": ({"headers": {"galileo-api-key": SECRET}}, f"the header 'galileo-api-key' {OURS}"),
+}
+
+ENVIRONMENT_ROWS: dict[str, tuple[dict[str, str], str]] = {
+    "nothing": ({}, "no credentials: GALILEO_API_KEY isn't set\nhint: Set it, or pass api_key=..."),
+    "key": ({"API_KEY": SECRET + "\n"}, f"the API key {SPACE}"),
+    "no user name": ({"PASSWORD": SECRET}, "GALILEO_USERNAME and GALILEO_PASSWORD go together\nhint: Set both"),
+    "no password": ({"USERNAME": SECRET}, "GALILEO_USERNAME and GALILEO_PASSWORD go together\nhint: Set both"),
+    "password, no UTF-8": ({"USERNAME": "ann", "PASSWORD": SECRET + "\udcff"}, f"the password {NO_UTF_8}"),
+    "key and URL swapped": ({"API_KEY": "https://api.x.io", "API_URL": SECRET}, f"GALILEO_API_URL {NO_URL}"),
+    "key and console swapped": (
+        {"API_KEY": "https://x.io", "CONSOLE_URL": SECRET},
+        f"GALILEO_CONSOLE_URL {NO_URL}GALILEO_API_KEY, or api_key=",
+    ),
+    "URL, password": ({"API_KEY": SECRET, "API_URL": f"https://{LOGIN}@api.x.io"}, f"GALILEO_API_URL {CREDENTIALS}"),
+    "URL, console": ({"API_KEY": SECRET, "API_URL": "https://app.galileo.ai/"}, f"GALILEO_API_URL {CONSOLE}"),
+    "console, password": (
+        {"API_KEY": SECRET, "CONSOLE_URL": f"https://{LOGIN}@x.io"},
+        f"GALILEO_CONSOLE_URL {CREDENTIALS}",
+    ),
+    "proxy": ({"API_KEY": SECRET, "HTTPS_PROXY": f"socks5://{LOGIN}@proxy.x.io"}, f"HTTPS_PROXY {NO_PROXY}"),
+    "proxy, user": ({"API_KEY": "k", "HTTPS_PROXY": f"http://a%3A:{SECRET}@127.0.0.1"}, f"HTTPS_PROXY {NO_LOGIN}"),
+}
+
+
+def check_refusal(make: Callable[[], object], text: str) -> None:
+    """The error begins with the text, and nothing that it leads to has a part of the secret."""
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert str(caught.value).startswith(text)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert [part for part in PARTS if part in visible_text(caught.value)] == []
+
+
+@pytest.mark.parametrize(("make", "text"), CREDENTIAL_ROWS.values(), ids=CREDENTIAL_ROWS)
+def test_credentials_that_are_refused(make, text):
+    """Credentials that no request can carry are refused when they are made, with what to do."""
+    check_refusal(make, text)
+
+
+@pytest.mark.parametrize(("arguments", "text"), ARGUMENT_ROWS.values(), ids=ARGUMENT_ROWS)
+def test_arguments_that_are_refused(arguments, text):
+    """An address, a proxy or a header that can't be used is refused when the client is made. No address is shown."""
+    check_refusal(lambda: GalileoSessions("k", **arguments), text)
+
+
+@pytest.mark.parametrize(("variables", "text"), ENVIRONMENT_ROWS.values(), ids=ENVIRONMENT_ROWS)
+def test_variables_that_are_refused(monkeypatch, variables, text):
+    """The error names the variable. No frame has its value, or another variable's."""
+    monkeypatch.setenv("OTHER", SECRET)
+    for name, value in variables.items():
+        monkeypatch.setenv(name if "PROXY" in name else f"GALILEO_{name}", value)
+    check_refusal(lambda: GalileoSessions(trust_env=True), text)
+
+
+def test_a_plain_mistake_beside_a_secret_shows_none():
+    """No frame below the constructor's has the key if another argument is refused."""
+    check_refusal(lambda: GalileoSessions(SECRET, limits=Limits(0)), "Limits(maximum=0)")
+    with pytest.raises(AttributeError) as caught:
+        GalileoSessions(SECRET, headers=[SECRET])
+    assert our_frames(caught.value)
+    assert [part for part in PARTS if part in visible_text(caught.value)] == []
+
+
+@pytest.mark.parametrize("setting", ["auth", "trust_env", "headers"])
+async def test_a_session_that_sends_credentials_of_its_own_is_refused(setting):
+    """A session that would send a password, netrc's login or an Authorization header is refused."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # aiohttp deprecates what is tested
+        basic = aiohttp.BasicAuth("u", "p")
+        settings = {"auth": basic, "trust_env": True, "headers": {"authorization": basic.encode()}}
+        async with aiohttp.ClientSession(**{setting: settings[setting]}) as session:
+            with pytest.raises(ConfigurationError, match="Leave out its auth, Authorization and trust_env"):
+                GalileoSessions("k", session=session)
