@@ -173,7 +173,7 @@ def decode_error(response: Response, endpoint: Endpoint[Any]) -> errors.DecodeEr
     except (json.JSONDecodeError, UnicodeDecodeError):
         problem, is_json = "the body isn't JSON", False
     except ValueError as error:
-        problem = str(error.args[0])
+        problem = str(error).partition("\n")[0]  # without a hint, which is about a program's data
     said = f"{_title(response)}: {problem}; got {_excerpt(text)}"
     undecodable = errors.DecodeError(said, body=text, hint=BASE_URL)
     return final(undecodable) if is_json else undecodable

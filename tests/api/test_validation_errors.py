@@ -1,16 +1,302 @@
-"""A 422 as an error: its issues, in all forms that a service sends, and the marked filter."""
+"""A 422: its issues in all forms that a service sends, their nodes, and the filter drawn with what is wrong."""
+
+from __future__ import annotations
 
 import json
 import pickle
+import random
+import re
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.clients import client, failure, statuses
-from support.servers import PROJECT, http, raw_server
+from support.servers import http, raw_server
+from support.strategies import filters, leaves, leaves_drawn
 
-import galileo_sessions as gs
-from galileo_sessions import Col, GalileoSessions, ValidationError
+from galileo_sessions import ALWAYS, And, Col, Filter, Issue, Not, Or, ValidationError, all_of
+from galileo_sessions.api.responses import issues_of
 
-HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
+X, SCORE = Col("input").contains("x"), Col("score").gt(3)
+
+
+def explained(entries: list[Any], where: Filter, flat: Any = ()) -> tuple[tuple[Issue, ...], str]:
+    """The explanation of a 422 with these entries."""
+    return issues_of(json.dumps({"detail": entries}).encode(), where, tuple(flat))
+
+
+def nodes_at(locs: list[Any], where: Filter, flat: Any = ()) -> list[Filter | None]:
+    """The node that each `loc` leads to."""
+    issues, _ = explained([{"loc": loc, "msg": "wrong", "type": "x"} for loc in locs], where, flat)
+    assert locs == [list(issue.loc) for issue in issues]
+    return [issue.node for issue in issues]
+
+
+# ---- where a loc leads -----------------------------------------------------------------------------------------------
+
+Step = str | int
+
+
+def places(where: Filter, loc: tuple[Step, ...] = ("body", "filter_tree")) -> list[tuple[Filter, list[Step]]]:
+    """Each node with the locs that FastAPI gives it, which have class names in them."""
+    match where:
+        case And(children) | Or(children):
+            below = (*loc, "AndNode", "and") if isinstance(where, And) else (*loc, "OrNode", "or")
+        case Not(child):
+            return [(where, [*loc]), *places(child, (*loc, "NotNode", "not"))]
+        case _:
+            return [(where, [*loc]), (where, [*loc, "FilterLeaf", "filter", where.type, "value", "list", 0])]
+    here: list[tuple[Filter, list[Step]]] = [(where, [*loc]), (where, [*below])]
+    return here + [place for i, child in enumerate(children) for place in places(child, (*below, i))]
+
+
+@given(filters)
+def test_each_loc_leads_to_its_node(where: Filter) -> None:
+    """The `loc` of each node leads to it."""
+    expected = places(where)[:1000]
+    assert [node for node, _ in expected] == nodes_at([loc for _, loc in expected], where)
+
+
+@given(st.lists(leaves, min_size=1, max_size=3))
+def test_each_loc_leads_to_its_flat_filter(flat: list[Filter]) -> None:
+    """A `loc` in `filters` leads to its leaf."""
+    assert flat == nodes_at(
+        [["body", "filters", i, leaf.type, "value", 3] for i, leaf in enumerate(flat)], ALWAYS, flat
+    )
+
+
+TREE = X & ~(SCORE | ~Not(Not(X)))
+
+
+@pytest.mark.parametrize(
+    "loc",
+    [
+        [],
+        ["body"],
+        ["body", "log_stream_id"],
+        ["body", "filters", 0],
+        ["filter_tree", "filter"],
+        ["filter_tree", "or"],
+        ["filter_tree", "not"],
+        ["filter_tree", "and", 2],
+        ["filter_tree", "and", -1],
+        ["filter_tree", "and", 0, 0],
+        ["filter_tree", "and", 0, "NotNode", "not"],
+        ["filter_tree", "and", 1, "filter"],
+        ["filter_tree", "and", 1, 0],
+        ["filter_tree", "and", 10**30],
+        ["filter_tree", 1],
+    ],
+    ids=str,
+)
+def test_a_loc_that_leads_nowhere_gives_none(loc: Any) -> None:
+    """A `loc` that leads to no node gives None, as for kinds of node that the server tried."""
+    assert nodes_at([loc], TREE) == [None]
+
+
+@pytest.mark.parametrize(
+    "loc", [["body", "filters"], ["body", "filters", 2], ["body", "filter_tree"], ["filters", "x"]]
+)
+def test_a_loc_next_to_the_flat_filters_gives_none(loc: Any) -> None:
+    """A `loc` that leads to the list itself, or beyond it, gives None."""
+    assert nodes_at([loc], ALWAYS, [X, SCORE]) == [None]
+
+
+def test_names_of_classes_are_skipped() -> None:
+    """Only positions and the API's own keys count."""
+    loc = ["query", "filter_tree", "and_", "and", 1, "Negation", "not", "or", 0, "filter", "filter", "or"]
+    assert [SCORE] == nodes_at([loc], TREE)
+
+
+STEPS = st.sampled_from(["body", "filter_tree", "filters", "and", "or", "not", "filter", "AndNode", 0, 1, 2, -1])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["loc", "msg", "type", "detail"]) | st.text(), inner)
+    ),
+    max_leaves=10,
+)
+
+
+@given(filters, st.lists(leaves, max_size=2), st.lists(STEPS | JSON, max_size=8), st.lists(st.text()), JSON)
+def test_whatever_a_server_sends_is_explained(
+    where: Filter, flat: list[Filter], loc: list[Any], messages: list[str], other: Any
+) -> None:
+    """Each entry has a node or None, and the text is printable; without entries of FastAPI's form, there is none."""
+    issues, text = explained([*({"loc": loc, "msg": msg, "type": ""} for msg in messages), other], where, flat)
+    assert all(issue.node is None or isinstance(issue.node, Filter) for issue in issues)
+    assert bool(text) is bool(issues)
+    assert all(line.isprintable() for line in text.split("\n"))
+    for body in (json.dumps(other), json.dumps({"detail": other})):
+        _ = issues_of(body.encode(), where, tuple(flat))  # type: ignore[arg-type]
+
+
+# ---- a 422 -----------------------------------------------------------------------------------------------------------
+
+
+def entries_of(detail: str) -> list[dict[str, Any]]:
+    """A 422's entries, written as `type at loc: msg`, the loc in short."""
+    words = {"A": "AndNode.and", "O": "OrNode.or", "N": "NotNode.not", "F": "FilterLeaf.filter", "T": "filter_tree"}
+    made = []
+    for line in detail.strip().splitlines():
+        kind, loc, msg = re.fullmatch(r"\s*(\w+) at (\S+): (.*)", line).groups()  # type: ignore[union-attr]
+        steps = ".".join(words.get(step, step) for step in loc.split("."))
+        loc = ["body", *(int(step) if step.isdigit() else step for step in steps.split("."))]
+        made.append({"loc": loc, "msg": msg, "type": kind})
+    return made
+
+
+# Real answers of FastAPI, as in the shared fixtures; each filter is broken in the place that the first word names.
+MISSING = "Field required"
+BAD_OPERATOR = f"""
+    missing at T.F: {MISSING}
+    missing at T.A.1.F: {MISSING}
+    missing at T.A.1.A: {MISSING}
+    missing at T.A.1.O: {MISSING}
+    enum at T.A.1.N.F.number.operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'
+    missing at T.A.1.N.A: {MISSING}
+    missing at T.A.1.N.O: {MISSING}
+    missing at T.A.1.N.N: {MISSING}
+    missing at T.O: {MISSING}
+    missing at T.N: {MISSING}"""
+BAD_VALUE = f"""
+    missing at T.F: {MISSING}
+    missing at T.A.1.F: {MISSING}
+    missing at T.A.1.A: {MISSING}
+    int_parsing at T.A.1.O.1.F.number.value.int: Input should be a valid integer, unable to parse string as an integer
+    float_parsing at T.A.1.O.1.F.number.value.float: Input should be a valid number, unable to parse string as a number
+    list_type at T.A.1.O.1.F.number.value.list[int]: Input should be a valid list
+    list_type at T.A.1.O.1.F.number.value.list[float]: Input should be a valid list
+    missing at T.A.1.O.1.A: {MISSING}
+    missing at T.A.1.O.1.O: {MISSING}
+    missing at T.A.1.O.1.N: {MISSING}
+    missing at T.A.1.N: {MISSING}
+    missing at T.O: {MISSING}
+    missing at T.N: {MISSING}"""
+TAG = "Input tag 'numeric' found using 'type' does not match any of the expected tags: 'id', 'date', 'number'"
+UNKNOWN_TYPE = f"""
+    missing at T.F: {MISSING}
+    union_tag_invalid at T.A.1.F: {TAG}
+    missing at T.A.1.A: {MISSING}
+    missing at T.A.1.O: {MISSING}
+    missing at T.A.1.N: {MISSING}
+    missing at T.O: {MISSING}
+    missing at T.N: {MISSING}"""
+MISSING_COLUMN = UNKNOWN_TYPE.replace(
+    f"union_tag_invalid at T.A.1.F: {TAG}", f"missing at T.A.1.F.text.column_id: {MISSING}"
+)
+BAD_SCOPE = "uuid_parsing at log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0"
+BAD_FLAT = "enum at filters.1.number.operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'"
+
+BAD_VALUE_TOLD = (
+    "value: Input should be a valid integer, unable to parse string as an integer; "
+    "value: Input should be a valid number, unable to parse string as a number; value: Input should be a valid list"
+)
+
+FIXTURES = {
+    "bad operator under not": (BAD_OPERATOR, X & ~SCORE, (), """\
+operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'
+and
+├─ input contains 'x'   text
+└─ not
+   └─ score > 3         number
+      ↑ operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or
+        'between'"""),
+    "bad value in nested or": (BAD_VALUE, X & (Col("score").gt(3) | Col("score").gt(4)), (), f"""\
+{BAD_VALUE_TOLD}
+and
+├─ input contains 'x'   text
+└─ or
+   ├─ score > 3         number
+   └─ score > 4         number
+      ↑ value: Input should be a valid integer, unable to parse string as an
+        integer; value: Input should be a valid number, unable to parse string
+        as a number; value: Input should be a valid list"""),
+    "unknown type": (UNKNOWN_TYPE, X & SCORE, (), f"""\
+{TAG}
+and
+├─ input contains 'x'   text
+└─ score > 3            number
+   ↑ Input tag 'numeric' found using 'type' does not match any of the expected
+     tags: 'id', 'date', 'number'"""),
+    "missing column_id": (MISSING_COLUMN, X & Col("input").eq("x"), (), """\
+column_id: Field required
+and
+├─ input contains 'x'   text
+└─ input == 'x'         text
+   ↑ column_id: Field required"""),
+    "bad log_stream_id": (
+        BAD_SCOPE, X, (), "log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0"
+    ),
+    "bad flat filter": (BAD_FLAT, ALWAYS, (X, Col("score").eq(3)), """\
+operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'
+filters
+├─ input contains 'x'   text
+└─ score == 3           number
+   ↑ operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'"""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("detail", "where", "flat", "expected"), FIXTURES.values(), ids=FIXTURES)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_422_names_the_guilty_leaf(detail: str, where: Filter, flat: Any, expected: str, seed: int) -> None:
+    """The useful entry is shown, in whatever order the entries come; ids of the scope are named."""
+    entries = entries_of(detail)
+    if seed and detail != BAD_VALUE:  # whose messages are told in the server's order
+        random.Random(seed).shuffle(entries)
+    assert expected == explained(entries, where, flat)[1]
+
+
+def test_several_guilty_leaves_have_each_their_complaint() -> None:
+    """Entries that aren't about the filter come first; a node isn't marked if a node below it is."""
+    detail = f"""
+        missing at T.A.0.F.text.value: {MISSING}
+        missing at T.A.1.N.F.number.value: {MISSING}
+        enum at T.A.1.N.F.number.operator: no such operator
+        too_long at T.A: shadowed by what is below
+        {BAD_SCOPE}
+        {BAD_SCOPE}
+        json_invalid at x: what
+        model_type at T.O.1.F: no or is here"""
+    expected = """\
+log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0; x: what; \
+value: Field required; value: Field required; operator: no such operator
+and
+├─ input contains 'x'   text
+│  ↑ value: Field required
+└─ not
+   └─ score > 3         number
+      ↑ value: Field required; operator: no such operator"""
+    assert expected == explained(entries_of(detail), X & ~SCORE)[1]
+
+
+def test_without_a_readable_loc_the_deepest_entry_is_told() -> None:
+    """If no `loc` leads to a node, the deepest entry is shown as it came."""
+    detail = f"missing at T.O: {MISSING}\n missing at T.O.1.F.text.value: no text\n missing at T.N: {MISSING}"
+    expected = "filter_tree.OrNode.or.1.FilterLeaf.filter.text.value: no text"
+    assert expected == explained(entries_of(detail), X & ~SCORE)[1]
+    assert "filters: too many" == explained(entries_of("too_long at filters: too many"), ALWAYS, (X,))[1]
+
+
+def test_an_explanation_is_bounded() -> None:
+    """An explanation is short, even if the server complains of every leaf at length."""
+    where = all_of(Col("n").gt(n) for n in range(1_000))
+    many = [{"loc": ["body", "filter_tree", "and", n], "msg": f"{n} long " * 500, "type": ""} for n in range(1_001)]
+    fields = [{"loc": ["body", f"field{n}" * 500], "msg": "long " * 500, "type": ""} for n in range(500)]
+    issues, text = explained([*fields, *many], where)
+    assert 1_000 == len(issues)
+    assert 2_048 == max(len(issue.msg) for issue in issues)
+    head, *lines = text.split("\n")
+    assert len(head) <= 5_000
+    assert head.endswith("; and 990 more")
+    assert len(lines) <= 150
+    assert 10 == text.count("↑")
+    assert "more" not in explained(fields[:10], where)[1].split("\n")[0]
+    assert leaves_drawn(text) == 1_000
+
+
+# ---- as an error -----------------------------------------------------------------------------------------------------
 
 ISSUE = {"loc": ["body", "filters", 0, "number", "value"], "msg": "not a number", "type": "float_type", "input": "x"}
 
@@ -31,6 +317,10 @@ ISSUE = {"loc": ["body", "filters", 0, "number", "value"], "msg": "not a number"
         pytest.param('{"standard_error": {"message": "what it means"}}', 0, ["what it means"], id="standard-error"),
         pytest.param('{"standard_error": 3}', 0, ["standard_error"], id="odd"),
         pytest.param("[1]", 0, ["[1]"], id="array"),
+        pytest.param("null", 0, ["null"], id="null"),
+        pytest.param("{", 0, ["'{'"], id="cut"),
+        pytest.param('{"detail": [1, {"loc": 3}]}', 0, ["loc"], id="no-entries"),
+        pytest.param("[" * 99_999, 0, ["[["], id="deep"),
         pytest.param("", 0, ["an empty body"], id="empty"),
         pytest.param("<html>sorry</html>", 0, ["<html>sorry</html>"], id="html"),
         pytest.param("x" * 10_000_000, 0, ["xxx"], id="10MB"),
@@ -49,25 +339,12 @@ async def test_422_in_all_its_forms(body, issues, words):
 
 
 async def test_a_422_is_drawn_on_the_filter():
-    """The useful issue of a 422 marks the leaf at fault; `.issues` has all of them."""
-    loc = ["body", "filter_tree", "AndNode", "and", 1, "NotNode", "not", "FilterLeaf", "filter", "number", "value"]
-    detail = [
-        {"loc": ["body", "filter_tree", "FilterLeaf", "filter"], "msg": "Field required", "type": "missing"},
-        {"loc": loc, "msg": "too large for this column", "type": "value_error"},
-        {"loc": ["body", "filter_tree", "OrNode", "or"], "msg": "Field required", "type": "missing"},
-    ]
-    async with raw_server(http(422, json.dumps({"detail": detail}))) as server:
-        async with GalileoSessions("k", base_url=server.url) as galileo:
-            with pytest.raises(gs.ValidationError) as caught:
-                await galileo.count(PROJECT, HEADLINE)
-    title, _, drawing = caught.value.message.partition(": ")
+    """The text has the title, what is wrong, and the drawing; `.issues` has all entries."""
+    async with raw_server(http(422, json.dumps({"detail": entries_of(BAD_OPERATOR)}))) as server:
+        async with client(server.url) as galileo:
+            error = await failure(galileo, where=X & ~SCORE)
+    title, _, drawing = error.message.partition(": ")
     assert title.startswith("422 Unprocessable ")  # Entity, or Content since Python 3.13
-    assert drawing == (
-        "value: too large for this column\n"
-        "and\n"
-        "├─ input contains 'x'   text\n"
-        "└─ not\n"
-        "   └─ score > 3         number\n"
-        "      ↑ value: too large for this column"
-    )
-    assert [issue.node for issue in caught.value.issues][1] == Col("score").gt(3)
+    assert title.endswith(f" from {server.url}")
+    assert drawing == FIXTURES["bad operator under not"][-1]
+    assert (len(error.issues), error.issues[4].node) == (10, SCORE)

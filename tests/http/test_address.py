@@ -1,10 +1,10 @@
-"""Where the API is: `base_url=`, the URLs in the environment, and what is refused."""
+"""Where the API is: `base_url=` and the URLs in the environment."""
 
 import pytest
 from support.servers import PROJECT, http, raw_server
 
 import galileo_sessions as gs
-from galileo_sessions import ConfigurationError, GalileoSessions
+from galileo_sessions import GalileoSessions
 
 
 @pytest.mark.parametrize(
@@ -38,26 +38,6 @@ async def test_a_base_path_is_kept():
     assert server.requests[0].startswith(f"POST /gate/way/v2/projects/{PROJECT}/sessions/count HTTP/1.1".encode())
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        pytest.param({"api_key": "k", "base_url": "http://api.x.io"}, ["base_url", "unencrypted", "https"], id="http"),
-        pytest.param({"api_key": "k", "base_url": "api.x.io"}, ["base_url", "'api.x.io'", "https://"], id="no-scheme"),
-        pytest.param(
-            {"api_key": "k", "base_url": "https://x:99999"}, ["base_url", "https://api.galileo.ai"], id="port"
-        ),
-        pytest.param({"api_key": "k", "base_url": "https://x.io/?a=1"}, ["base_url", "query"], id="query"),
-        pytest.param({"api_key": "k", "base_url": "https://u:hush@x.io"}, ["base_url", "credentials"], id="user"),
-    ],
-)
-def test_a_base_url_that_cannot_be_is_refused(arguments, words):
-    """The error names the mistake in the URL, says what to write instead, and shows no password."""
-    with pytest.raises(ConfigurationError) as caught:
-        GalileoSessions(**arguments)
-    assert [word for word in words if word not in str(caught.value)] == []
-    assert "hush" not in str(caught.value)
-
-
 @pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.9", "http://[::1]:8", "HTTPS://X.io\n"])
 def test_loopback_may_go_without_tls(url):
     """http is accepted if the host is loopback."""
@@ -69,22 +49,3 @@ async def test_a_url_that_aiohttp_refuses():
     async with GalileoSessions("k", base_url="https://x..y") as galileo:
         with pytest.raises(gs.ConfigurationError, match="base_url"):
             await galileo.count(PROJECT)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://h?key=abc@x",
-        "https://a\\b",
-        "https://[::1]x",
-        "http://evil.com[::1]",
-        "https://" + "ä" * 70,
-        "https://h\ud800/",
-        "https://\xad",
-    ],
-    ids=ascii,
-)
-def test_a_host_that_cannot_be_is_refused_at_once(url):
-    """An invalid host is refused when the client is made."""
-    with pytest.raises(ConfigurationError, match="base_url"):
-        GalileoSessions("k", base_url=url)
