@@ -113,7 +113,7 @@ class GalileoError(Exception):
     @property
     def message(self) -> str:
         """What is wrong, without the project, the attempts and the hint."""
-        return str(self.args[0]) if self.args else ""
+        return str(self.args[0])
 
     def __str__(self) -> str:
         notes: list[str] = []
@@ -227,8 +227,8 @@ class FilterParseError(FilterError):
 class FilterCheckError(FilterError):
     """A filter that doesn't fit a project's columns; the text marks the leaves that don't fit."""
 
-    def __init__(self, message: str, *, issues: tuple["Issue", ...] = ()) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, issues: tuple["Issue", ...] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.issues: tuple[Issue, ...] = issues
         """One for each of these leaves, from left to right."""
 

@@ -1,11 +1,13 @@
-"""The tree of errors: its shape, and that each survives a pickle."""
+"""The tree of errors: its shape, what a text has, and that each survives a pickle."""
 
 from __future__ import annotations
 
 import copy
 import inspect
+import logging
 import pickle
 import re
+import traceback
 from types import MappingProxyType
 from typing import Any
 
@@ -34,7 +36,7 @@ ARGUMENTS: dict[type[GalileoError], dict[str, Any]] = {
 def built(cls: type[GalileoError]) -> GalileoError:
     """The error with a value in each attribute."""
     response = RESPONSE if issubclass(cls, errors.ResponseError) else {}
-    error = cls("what went wrong", **response, **ARGUMENTS.get(cls, {}))
+    error = cls("what went wrong:\nand\n└─ x", hint="Write y", **response, **ARGUMENTS.get(cls, {}))
     error.query = CountQuery(PROJECT, Col("a").gt(1), tag="t")
     error.attempts = (
         Attempt(1, 503, errors.ServerError("busy", **RESPONSE), waited=0.5, elapsed=1.0),
@@ -77,29 +79,44 @@ def test_each_error_survives_a_pickle_and_a_copy(cls: type[GalileoError], copied
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_an_error_says_what_it_was_told(cls: type[GalileoError]) -> None:
-    """The text has the message, the project and the number of attempts; the attributes have what was given."""
+    """The text has the message, the project and the attempts, the drawing and the hint."""
     error = built(cls)
-    assert "what went wrong" == error.message
-    assert f"what went wrong (project {error.query.project_id}, 2 attempts, 0.5 s waited)" == str(error)
-    assert ("what went wrong",) == error.args
+    assert ("what went wrong:\nand\n└─ x", "Write y") == (error.message, error.hint)
+    notes = f"(project {PROJECT}, 2 attempts, 0.5 s waited)"
+    assert f"what went wrong {notes}:\nand\n└─ x\nhint: Write y" == str(error)
+    assert (error.message,) == error.args
     for name, value in ARGUMENTS.get(cls, {}).items():
         assert value == getattr(error, name)
     if isinstance(error, errors.ResponseError):
         assert (418, {"x-trace": "t1"}, "no") == (error.status, error.headers, error.body)
 
 
-def test_a_text_tells_the_attempts_once_there_were_several() -> None:
-    """After several attempts, the first line ends with their number and the time waited."""
-    error = errors.ServerError("503: busy\nand\n└─ x", status=503)
-    attempts = [errors.Attempt(number, 503, None, waited, 9.0) for number, waited in ((1, 0.25), (2, 0.5), (3, 1.0))]
-    assert str(error) == "503: busy\nand\n└─ x"
-    error.attempts = tuple(attempts[:1])
-    assert str(error) == "503: busy\nand\n└─ x"
-    error.attempts = tuple(attempts)
-    assert str(error) == "503: busy (3 attempts, 1.8 s waited)\nand\n└─ x"
-    assert str(pickle.loads(pickle.dumps(error))) == str(error)
-    assert repr(error) == "ServerError('503: busy\\nand\\n└─ x')"
-    assert error.args == ("503: busy\nand\n└─ x",)
+def test_the_text_of_an_error() -> None:
+    """Only what is known is in the text. A call begins it; the hint has a line of its own at the end."""
+    attempts = tuple(Attempt(number, 503, None, waited, 9.0) for number, waited in ((1, 0.25), (2, 0.5), (3, 1.0)))
+    error = errors.ServerError("503: busy", status=503)
+    assert "503: busy" == str(error)
+    error.attempts = attempts[:1]
+    assert "503: busy" == str(error)
+    error.attempts = attempts
+    assert "503: busy (3 attempts, 1.8 s waited)" == str(error)
+    error.hint = "Wait"
+    assert "503: busy (3 attempts, 1.8 s waited)\nhint: Wait" == str(error)
+    assert "ServerError('503: busy')" == repr(error)
+    refused = errors.FilterTypeError("got None", hint="Leave it out")
+    refused.call = "Col('a').eq(None)"
+    assert "Col('a').eq(None): got None\nhint: Leave it out" == str(refused)
+
+
+def test_a_hint_is_shown_wherever_an_error_is(caplog: pytest.LogCaptureFixture) -> None:
+    """A traceback, a group of errors and a log line show it."""
+    error = errors.NotFoundError("404 Not Found", status=404, hint="Check the id")
+    shown = "404 Not Found\nhint: Check the id"
+    logging.getLogger("test").error("it failed: %s", error)
+    assert f"it failed: {shown}" == caplog.messages[0]
+    assert f"galileo_sessions.NotFoundError: {shown}\n" == "".join(traceback.format_exception_only(error))
+    group = "".join(traceback.format_exception(ExceptionGroup("2 counts failed", [error, copy.copy(error)])))
+    assert 2 == group.replace("    | ", "").count(shown)
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
@@ -107,11 +124,12 @@ def test_errors_are_equal_by_what_they_say(cls: type[GalileoError]) -> None:
     """Errors are equal if their classes, texts and attributes are."""
     error, other = built(cls), built(cls)
     assert error == other
-    other.elapsed = 0.0
-    assert error != other
-    other.elapsed, other.args = error.elapsed, ("another",)
-    assert error != other
-    assert error != "what went wrong"
+    for name, value in (("elapsed", 0.0), ("hint", ""), ("args", ("another",))):
+        setattr(other, name, value)
+        assert error != other
+        setattr(other, name, getattr(error, name))
+    assert error == other
+    assert error != error.message
     assert errors.FilterError("m") != errors.FilterTypeError("m")
 
 
@@ -125,7 +143,7 @@ def test_errors_are_equal_by_what_they_say(cls: type[GalileoError]) -> None:
         (errors.ValidationError("m", status=422), {"issues": (), "body": ""}),
         (errors.RateLimitedError("m", status=429), {"retry_after": None}),
         (errors.DecodeError("m"), {"body": ""}),
-        (GalileoError("m"), {"query": None, "attempts": (), "elapsed": None, "report": None}),
+        (GalileoError("m"), {"query": None, "attempts": (), "elapsed": None, "report": None, "hint": "", "call": ""}),
     ],
     ids=lambda value: type(value).__name__,
 )
