@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from support.clients import ANN, client
+from support.clients import client
 from support.clock import virtual_time
 from support.inside import idle, in_flight, our_tasks, width
 from support.servers import PROJECT, http, raw_server, until
@@ -25,9 +25,8 @@ async def stuck(phase: str) -> AsyncIterator[tuple[GalileoSessions, Callable[[],
             return
         behave = {"body": half_a_body, "backoff": http(503, "")}.get(phase, silence)
         server = await stack.enter_async_context(raw_server(behave))
-        auth = {"auth": ANN} if phase == "login" else {}
         limits = Limits(initial=1, maximum=1) if phase == "queue" else Limits()
-        galileo = await stack.enter_async_context(client(server.url, jitter=1, limits=limits, **auth))
+        galileo = await stack.enter_async_context(client(server.url, jitter=1, limits=limits))
         if phase == "queue":
             first = asyncio.create_task(galileo.count(PROJECT))
             await until(lambda: server.requests)
@@ -42,7 +41,7 @@ async def stuck(phase: str) -> AsyncIterator[tuple[GalileoSessions, Callable[[],
             yield galileo, lambda: server.requests
 
 
-@pytest.mark.parametrize("phase", ["queue", "connecting", "head", "body", "backoff", "login"])
+@pytest.mark.parametrize("phase", ["queue", "connecting", "head", "body", "backoff"])
 @virtual_time
 async def test_cancelled_in(phase):
     """A cancelled count raises CancelledError and leaves no request, no connection and no task."""

@@ -54,22 +54,6 @@ async def test_scope_and_flat_filters_travel(shapes):
     }
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        pytest.param({"api_key": "k", "headers": {"galileo-api-key": "x"}}, ["galileo-api-key", "auth="], id="header"),
-        pytest.param({"api_key": "k", "headers": {"X-A": "a\nb"}}, ["headers=", "X-A"], id="header-line"),
-        pytest.param({"api_key": "k", "headers": {"X-A": 3}}, ["headers=", "X-A", "text"], id="header-number"),
-        pytest.param({"api_key": "k", "headers": {"a b": "x"}}, ["headers=", "a valid name, got 'a b'"], id="name"),
-    ],
-)
-def test_arguments_that_cannot_work_are_refused(arguments, words):
-    """The error names the header that can't be set."""
-    with pytest.raises(ConfigurationError) as caught:
-        GalileoSessions(**arguments)
-    assert [word for word in words if word not in str(caught.value)] == []
-
-
 @pytest.mark.parametrize("name", ["user-agent", "USER-AGENT", "accept", "Accept"])
 async def test_a_header_in_another_case_replaces_ours(name):
     """`headers=` adds headers to each request; one of ours is replaced, whatever its case, and sent once."""
