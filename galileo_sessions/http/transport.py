@@ -290,10 +290,8 @@ def _translate(error: Exception, phase: Phase, base: str) -> errors.GalileoError
         case aiohttp.ClientConnectorError(os_error=OSError(errno=errno.EMFILE | errno.ENFILE)):
             hint = "Raise the limit (ulimit -n), or lower Limits(maximum=...)"
             return errors.ConnectError(f"no file descriptor left to connect to {base}", hint=hint)
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-            return errors.ConnectError(f"no connection to {base}: {_reason(error)}", hint="Check the proxy")
-        case aiohttp.ClientConnectorError():
-            hint = "Check base_url (GALILEO_API_URL) and the network"
+        case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
+            hint = "Check base_url (GALILEO_API_URL), the network, and any proxy"
             return errors.ConnectError(f"no connection to {base}: {_reason(error)}", hint=hint)
         case TimeoutError():
             problem = f"no complete response from {base} in time (phase {phase})"

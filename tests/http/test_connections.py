@@ -2,13 +2,12 @@
 
 import asyncio
 import socket
-import ssl
 
 import pytest
-import trustme
 from support.clients import client, failure, statuses
 from support.clock import virtual_time
 from support.inside import idle
+from support.proxies import HOST, tls
 from support.servers import PROJECT, http, raw_server
 from support.troubles import full_backlog, listening
 
@@ -99,11 +98,8 @@ async def test_a_proxy_that_does_not_answer_connect():
 @pytest.mark.parametrize("trouble", ["unknown CA", "wrong name", "no TLS"])
 async def test_tls_that_is_not_trusted(trouble):
     """An unknown CA, a wrong host name or a server without TLS raises TLSError after one attempt."""
-    authority, context = trustme.CA(), ssl.create_default_context()
-    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("elsewhere.example" if trouble == "wrong name" else "127.0.0.1").configure_cert(serving)
-    if trouble == "wrong name":
-        authority.configure_trust(context)
+    serving, trusting = tls("127.0.0.1" if trouble == "unknown CA" else HOST)
+    context = trusting if trouble == "wrong name" else True
 
     def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(http(400))

@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from types import NoneType
 
 import aiohttp
 import pytest
-import trustme
 from support.clients import ANN, client, failure
 from support.clock import virtual_time
 from support.inside import idle
@@ -99,7 +97,7 @@ async def test_an_answer_that_comes_after_an_error_is_no_other_counts(injected, 
     assert (server.connections, len(server.requests)) == (2, 9)
 
 
-@pytest.mark.parametrize("status", [408, 500, 502, 504, 524])
+@pytest.mark.parametrize("status", [408, 504])
 @pytest.mark.parametrize("last", [0, 9], ids=["at once", "in two parts"])
 @OWN_AND_INJECTED
 @virtual_time
@@ -201,41 +199,21 @@ async def test_logins_and_columns_are_no_other_requests_answers(read):
     assert [b"/login " in request for request in server.requests] == [True, False, False, False]
 
 
-async def test_tls_connections_are_looked_at():
-    """With TLS as well, a connection is kept, unless something has arrived on it."""
-    authority, trusting = trustme.CA(), ssl.create_default_context()
-    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(serving)
-    authority.configure_trust(trusting)
-    keeping = Keeping()
-    async with answering(keeping, ssl=serving) as server, client(server.url, ssl=trusting) as galileo:
+@pytest.mark.parametrize("how", ["TLS", "tunnel", "no poll"])
+async def test_a_connection_of_any_kind_is_looked_at(monkeypatch, how):
+    """Whatever has arrived with TLS, in a proxy's tunnel, or on a system without `poll`, such as Windows, is no answer."""
+    keeping, (serving, trusting) = Keeping(), tls("127.0.0.1" if how == "TLS" else HOST)
+    if how == "no poll":
+        monkeypatch.delattr("select.poll")
+    async with answering(keeping, ssl=None if how == "no poll" else serving) as server, AsyncExitStack() as stack:
+        url, arguments = server.url, {} if how == "no poll" else {"ssl": trusting}
+        if how == "tunnel":
+            proxy = await stack.enter_async_context(tunnelling(int(url.rpartition(":")[2])))
+            url, arguments = f"https://{HOST}", {"proxy": f"http://{proxy.address}", **arguments}
+        galileo = await stack.enter_async_context(client(url, **arguments))
         assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
         assert server.connections == 1
-        await keeping.send(http(200, '{"total_count":99}'), read=False)
-        assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
-    assert server.connections == 2
-
-
-async def test_tunnelled_connections_are_looked_at():
-    """The same is true of a proxy's tunnels."""
-    serving, trusting = tls()
-    keeping = Keeping()
-    async with answering(keeping, ssl=serving) as server, tunnelling(int(server.url.rpartition(":")[2])) as proxy:
-        async with client(f"https://{HOST}", ssl=trusting, proxy=f"http://{proxy.address}") as galileo:
-            assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
-            assert server.connections == 1
-            await keeping.send(http(200, '{"total_count":99}'), read=True)
-            assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
-    assert server.connections == 2
-
-
-async def test_idle_connections_are_looked_at_without_poll(monkeypatch):
-    """The same is true where the system has no `poll`, as on Windows."""
-    monkeypatch.delattr("select.poll")
-    keeping = Keeping()
-    async with answering(keeping) as server, client(server.url) as galileo:
-        assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
-        await keeping.send(http(200, '{"total_count":99}'), read=False)
+        await keeping.send(http(200, '{"total_count":99}'), read=how == "tunnel")
         assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
     assert server.connections == 2
 

@@ -20,11 +20,11 @@ class Proxy:
     heads: list[bytes] = field(default_factory=list)
 
 
-def tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """The TLS contexts of a server with the name `HOST`, and of a client that trusts it."""
+def tls(host: str = HOST) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The TLS contexts of a server with this name, and of a client that trusts it."""
     authority = trustme.CA()
     serving, trusting = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
-    authority.issue_cert(HOST).configure_cert(serving)
+    authority.issue_cert(host).configure_cert(serving)
     authority.configure_trust(trusting)
     return serving, trusting
 
