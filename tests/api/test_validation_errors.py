@@ -93,20 +93,7 @@ TREE = X & ~(SCORE | ~Not(Not(X)))
 def test_a_loc_that_leads_nowhere_gives_none(loc: Any) -> None:
     """A `loc` that leads to no node gives None, as for kinds of node that the server tried."""
     assert nodes_at([loc], TREE) == [None]
-
-
-@pytest.mark.parametrize(
-    "loc", [["body", "filters"], ["body", "filters", 2], ["body", "filter_tree"], ["filters", "x"]]
-)
-def test_a_loc_next_to_the_flat_filters_gives_none(loc: Any) -> None:
-    """A `loc` that leads to the list itself, or beyond it, gives None."""
-    assert nodes_at([loc], ALWAYS, [X, SCORE]) == [None]
-
-
-def test_names_of_classes_are_skipped() -> None:
-    """Only positions and the API's own keys count."""
-    loc = ["query", "filter_tree", "and_", "and", 1, "Negation", "not", "or", 0, "filter", "filter", "or"]
-    assert [SCORE] == nodes_at([loc], TREE)
+    assert nodes_at([["body", "filters", 2], ["body", "filters"], loc], ALWAYS, [X, SCORE])[:2] == [None, None]
 
 
 STEPS = st.sampled_from(["body", "filter_tree", "filters", "and", "or", "not", "filter", "AndNode", 0, 1, 2, -1])
@@ -160,20 +147,6 @@ BAD_OPERATOR = f"""
     missing at T.A.1.N.N: {MISSING}
     missing at T.O: {MISSING}
     missing at T.N: {MISSING}"""
-BAD_VALUE = f"""
-    missing at T.F: {MISSING}
-    missing at T.A.1.F: {MISSING}
-    missing at T.A.1.A: {MISSING}
-    int_parsing at T.A.1.O.1.F.number.value.int: Input should be a valid integer, unable to parse string as an integer
-    float_parsing at T.A.1.O.1.F.number.value.float: Input should be a valid number, unable to parse string as a number
-    list_type at T.A.1.O.1.F.number.value.list[int]: Input should be a valid list
-    list_type at T.A.1.O.1.F.number.value.list[float]: Input should be a valid list
-    missing at T.A.1.O.1.A: {MISSING}
-    missing at T.A.1.O.1.O: {MISSING}
-    missing at T.A.1.O.1.N: {MISSING}
-    missing at T.A.1.N: {MISSING}
-    missing at T.O: {MISSING}
-    missing at T.N: {MISSING}"""
 TAG = "Input tag 'numeric' found using 'type' does not match any of the expected tags: 'id', 'date', 'number'"
 UNKNOWN_TYPE = f"""
     missing at T.F: {MISSING}
@@ -183,16 +156,8 @@ UNKNOWN_TYPE = f"""
     missing at T.A.1.N: {MISSING}
     missing at T.O: {MISSING}
     missing at T.N: {MISSING}"""
-MISSING_COLUMN = UNKNOWN_TYPE.replace(
-    f"union_tag_invalid at T.A.1.F: {TAG}", f"missing at T.A.1.F.text.column_id: {MISSING}"
-)
 BAD_SCOPE = "uuid_parsing at log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0"
 BAD_FLAT = "enum at filters.1.number.operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'"
-
-BAD_VALUE_TOLD = (
-    "value: Input should be a valid integer, unable to parse string as an integer; "
-    "value: Input should be a valid number, unable to parse string as a number; value: Input should be a valid list"
-)
 
 FIXTURES = {
     "bad operator under not": (BAD_OPERATOR, X & ~SCORE, (), """\
@@ -203,16 +168,6 @@ and
    └─ score > 3         number
       ↑ operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or
         'between'"""),
-    "bad value in nested or": (BAD_VALUE, X & (Col("score").gt(3) | Col("score").gt(4)), (), f"""\
-{BAD_VALUE_TOLD}
-and
-├─ input contains 'x'   text
-└─ or
-   ├─ score > 3         number
-   └─ score > 4         number
-      ↑ value: Input should be a valid integer, unable to parse string as an
-        integer; value: Input should be a valid number, unable to parse string
-        as a number; value: Input should be a valid list"""),
     "unknown type": (UNKNOWN_TYPE, X & SCORE, (), f"""\
 {TAG}
 and
@@ -220,12 +175,6 @@ and
 └─ score > 3            number
    ↑ Input tag 'numeric' found using 'type' does not match any of the expected
      tags: 'id', 'date', 'number'"""),
-    "missing column_id": (MISSING_COLUMN, X & Col("input").eq("x"), (), """\
-column_id: Field required
-and
-├─ input contains 'x'   text
-└─ input == 'x'         text
-   ↑ column_id: Field required"""),
     "bad log_stream_id": (
         BAD_SCOPE, X, (), "log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0"
     ),
@@ -243,8 +192,7 @@ filters
 def test_a_422_names_the_guilty_leaf(detail: str, where: Filter, flat: Any, expected: str, seed: int) -> None:
     """The useful entry is shown, in whatever order the entries come; ids of the scope are named."""
     entries = entries_of(detail)
-    if seed and detail != BAD_VALUE:  # whose messages are told in the server's order
-        random.Random(seed).shuffle(entries)
+    random.Random(seed).shuffle(entries)
     assert expected == explained(entries, where, flat)[1]
 
 
@@ -304,15 +252,7 @@ ISSUE = {"loc": ["body", "filters", 0, "number", "value"], "msg": "not a number"
 @pytest.mark.parametrize(
     ("body", "issues", "words"),
     [
-        pytest.param(json.dumps({"detail": [ISSUE]}), 1, ["filters.0.number.value: not a number"], id="list"),
-        pytest.param(
-            json.dumps(
-                {"detail": [{"loc": ["body"], "msg": "noise", "type": "missing"}, ISSUE, 3, {"loc": 3, "msg": ""}]}
-            ),
-            2,
-            ["not a number"],
-            id="noise",
-        ),
+        pytest.param(json.dumps({"detail": [3, ISSUE, {"loc": 3}]}), 1, ["filters.0.number.value: not"], id="list"),
         pytest.param('{"detail": "what it says"}', 0, ["what it says"], id="string"),
         pytest.param('{"standard_error": {"message": "what it means"}}', 0, ["what it means"], id="standard-error"),
         pytest.param('{"standard_error": 3}', 0, ["standard_error"], id="odd"),

@@ -201,7 +201,7 @@ async def test_logins_and_columns_are_no_other_requests_answers(read):
 
 @pytest.mark.parametrize("how", ["TLS", "tunnel", "no poll"])
 async def test_a_connection_of_any_kind_is_looked_at(monkeypatch, how):
-    """Whatever has arrived with TLS, in a proxy's tunnel, or on a system without `poll`, such as Windows, is no answer."""
+    """What has arrived with TLS, in a proxy's tunnel, or without a `poll`, as on Windows, is no answer."""
     keeping, (serving, trusting) = Keeping(), tls("127.0.0.1" if how == "TLS" else HOST)
     if how == "no poll":
         monkeypatch.delattr("select.poll")
