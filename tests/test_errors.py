@@ -133,23 +133,21 @@ def test_errors_are_equal_by_what_they_say(cls: type[GalileoError]) -> None:
     assert errors.FilterError("m") != errors.FilterTypeError("m")
 
 
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (errors.FilterDecodeError("m"), {"path": ()}),
-        (errors.FilterCheckError("m"), {"issues": ()}),
-        (errors.DeadlineExceededError("m"), {"last": None}),
-        (errors.NotFoundError("m", status=404), {"status": 404, "headers": {}, "body": ""}),
-        (errors.ValidationError("m", status=422), {"issues": (), "body": ""}),
-        (errors.RateLimitedError("m", status=429), {"retry_after": None}),
-        (errors.DecodeError("m"), {"body": ""}),
-        (GalileoError("m"), {"query": None, "attempts": (), "elapsed": None, "report": None, "hint": "", "call": ""}),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_what_is_not_known_is_empty(error: GalileoError, expected: dict[str, Any]) -> None:
+EMPTY: dict[str, Any] = {"query": None, "attempts": (), "elapsed": None, "report": None, "hint": "", "call": ""}
+NOT_KNOWN: dict[type[GalileoError], dict[str, Any]] = {
+    errors.FilterDecodeError: {"path": ()},
+    errors.FilterCheckError: {"issues": ()},
+    errors.DeadlineExceededError: {"last": None},
+    errors.ValidationError: {"issues": (), "body": "", "headers": {}, "retry_after": None},
+    errors.DecodeError: {"body": ""},
+}
+
+
+@pytest.mark.parametrize(("cls", "expected"), NOT_KNOWN.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_what_is_not_known_is_empty(cls: type[GalileoError], expected: dict[str, Any]) -> None:
     """Attributes that aren't known are empty, but always exist."""
-    assert expected == {name: getattr(error, name) for name in expected}
+    error = cls("m", **({"status": 422} if issubclass(cls, errors.ResponseError) else {}))
+    assert EMPTY | expected == {name: getattr(error, name) for name in EMPTY | expected}
 
 
 def test_headers_are_a_copy() -> None:
