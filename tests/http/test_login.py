@@ -89,6 +89,15 @@ async def test_401_without_a_retry_is_not_for_ever():
     assert service.logins == 2
 
 
+async def test_a_token_that_expires_loses_no_count():
+    """All counts that meet a 401 share one new login, and none fails."""
+    async with serving(Guarded()) as service, client(service.url, auth=ANN, limits=WIDE) as galileo:
+        assert await galileo.count(PROJECT) == 7
+        service.good = ""
+        report = await galileo.count_all(ids(300))
+    assert (report.errors, service.logins) == ((), 2)
+
+
 @pytest.mark.parametrize("limits", [Limits(), WIDE], ids=["10 at once", "100 at once"])
 async def test_wrong_password_with_100_in_flight(limits):
     """A wrong password costs 1 login, raises 100 LoginErrors, and appears in none of them."""
