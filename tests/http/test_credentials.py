@@ -1,60 +1,39 @@
-"""Credentials, from arguments and from the environment, and the headers that they become."""
+"""Credentials and headers, from arguments and from the environment, plain or as a `Secret`, and what is sent."""
 
 from base64 import b64encode
 
 import pytest
-from support.servers import PROJECT
+from support.servers import PROJECT, http, raw_server
 
-from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, GalileoSessions
+from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, GalileoSessions, PasswordAuth, Secret
 
-COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
-
-
-@pytest.mark.parametrize(
-    ("auth", "header", "value"),
-    [
-        pytest.param(ApiKeyAuth("k-1"), "Galileo-API-Key", "k-1", id="api-key"),
-        pytest.param(ApiKeyAuth("k-1", header="Splunk-AO-API-Key"), "Splunk-AO-API-Key", "k-1", id="renamed-header"),
-        pytest.param(BearerAuth("t-1"), "Authorization", "Bearer t-1", id="bearer"),
-        pytest.param(BasicAuth("ann", "p:w"), "Authorization", f"Basic {b64encode(b'ann:p:w').decode()}", id="basic"),
-    ],
-)
-async def test_ways_to_authenticate(shapes, auth, header, value):
-    """Each kind of credentials is sent in its own header."""
-    shapes.post(COUNT_URL, body='{"total_count": 1}')
-    async with GalileoSessions(auth=auth) as galileo:
-        await galileo.count(PROJECT)
-    ((call,),) = shapes.requests.values()
-    assert call.kwargs["headers"][header] == value
+BASIC = f"Authorization: Basic {b64encode(b'ann:p:w').decode()}"
+LOGIN = {"GALILEO_USERNAME": "ann", "GALILEO_PASSWORD": "p:w"}
+ROWS: dict[str, tuple[dict[str, str], dict[str, object], str]] = {
+    "key": ({}, {"api_key": "k-1"}, "Galileo-API-Key: k-1"),
+    "key, Secret": ({}, {"api_key": Secret("k-1")}, "Galileo-API-Key: k-1"),
+    "another header": ({}, {"auth": ApiKeyAuth("k-1", header="Splunk-AO-API-Key")}, "Splunk-AO-API-Key: k-1"),
+    "bearer": ({}, {"auth": BearerAuth("t-1")}, "Authorization: Bearer t-1"),
+    "basic": ({}, {"auth": BasicAuth("ann", "p:w")}, BASIC),
+    "basic, Secret": ({}, {"auth": BasicAuth(Secret("ann"), Secret("p:w"))}, BASIC),
+    "password, Secret": ({}, {"auth": PasswordAuth(Secret("ann"), Secret("p:w"))}, "Authorization: Bearer t0ken"),
+    "environment, key": (LOGIN | {"GALILEO_API_KEY": "k-1"}, {}, "Galileo-API-Key: k-1"),
+    "environment, login": (LOGIN, {}, "Authorization: Bearer t0ken"),
+    "argument first": ({"GALILEO_API_KEY": "k-1"}, {"api_key": "k-2"}, "Galileo-API-Key: k-2"),
+    "header": ({}, {"api_key": "k", "headers": {"X-Team": Secret("bill")}}, "X-Team: bill"),
+    "headers": ({}, {"api_key": "k", "headers": Secret({"X-Team": "bill"})}, "X-Team: bill"),
+    "both": ({}, {"api_key": "k", "headers": Secret({"X-Team": Secret("bill")})}, "X-Team: bill"),
+}
 
 
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        pytest.param({"GALILEO_API_KEY": "k"}, {"Galileo-API-Key": "k"}, id="key"),
-        pytest.param(
-            {"GALILEO_API_KEY": "k", "GALILEO_USERNAME": "u", "GALILEO_PASSWORD": "p"},
-            {"Galileo-API-Key": "k"},
-            id="key-before-password",
-        ),
-    ],
-)
-async def test_credentials_from_the_environment(shapes, monkeypatch, environment, expected):
-    """The key in the environment takes precedence over a user name and a password."""
+@pytest.mark.parametrize(("environment", "arguments", "line"), ROWS.values(), ids=ROWS)
+async def test_what_is_sent(monkeypatch, environment, arguments, line):
+    """Each kind of credentials has its own header; arguments come before the environment, and there a key first."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    shapes.post(COUNT_URL, body='{"total_count": 1}')
-    async with GalileoSessions() as galileo:
-        await galileo.count(PROJECT)
-    ((call,),) = shapes.requests.values()
-    assert expected.items() <= call.kwargs["headers"].items()
-
-
-async def test_user_name_and_password_from_the_environment(shapes, monkeypatch):
-    """GALILEO_USERNAME with GALILEO_PASSWORD logs in."""
-    monkeypatch.setenv("GALILEO_USERNAME", "ann")
-    monkeypatch.setenv("GALILEO_PASSWORD", "pw")
-    shapes.post("https://api.galileo.ai/login", body='{"access_token": "t"}')
-    shapes.post(COUNT_URL, body='{"total_count": 1}')
-    async with GalileoSessions() as galileo:
-        assert await galileo.count(PROJECT) == 1
+    async with raw_server(http(body='{"access_token": "t0ken", "total_count": 7}')) as server:
+        async with GalileoSessions(base_url=Secret(server.url), **arguments) as galileo:
+            assert await galileo.count(PROJECT) == 7
+    assert f"\r\n{line}\r\n".encode() in server.requests[-1]
+    logins = [request.rpartition(b"\r\n")[2] for request in server.requests[:-1]]
+    assert logins == [b"username=ann&password=p%3Aw"] * ("t0ken" in line)
