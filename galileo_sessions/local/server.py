@@ -234,7 +234,8 @@ class LocalGalileo:
             start, limit = [int(request.query.get(*each)) for each in (("starting_token", 0), ("limit", 100))]
         projects = [self._project(project_id) for project_id in [*self._sessions][start : start + limit]]
         following = start + limit if start + limit < len(self._sessions) else None
-        return web.json_response({"projects": projects, "next_starting_token": following})
+        more = {"paginated": following is not None, "next_starting_token": following}
+        return web.json_response({"projects": projects, **more})
 
     def _project(self, project_id: str) -> dict[str, Any]:
         """A project. Its name is null unless the server was given one, since sessions don't have it."""
