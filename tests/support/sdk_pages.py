@@ -44,8 +44,8 @@ class SDKGalileo(LocalGalileo):
         pages: dict[str, Any] = {
             "/healthcheck": lambda _: {"api_version": "local", "message": "healthy", "version": "local"},
             "/current_user": lambda _: USER,
+            "/projects": self._projects,
             "/projects/all": self._projects,
-            "/projects/{project_id}": lambda request: self._project(request.match_info["project_id"]),
             "/projects/{project_id}/log_streams/paginated": self._streams,
         }
         gets = [web.get(path, _answering(page)) for path, page in pages.items()]
