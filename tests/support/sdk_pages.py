@@ -46,6 +46,7 @@ class SDKGalileo(LocalGalileo):
             "/current_user": lambda _: USER,
             "/projects": self._projects,
             "/projects/all": self._projects,
+            "/projects/{project_id}": lambda request: self._project(request.match_info["project_id"]),
             "/projects/{project_id}/log_streams/paginated": self._streams,
         }
         gets = [web.get(path, _answering(page)) for path, page in pages.items()]
