@@ -71,7 +71,7 @@ class SDKGalileo(LocalGalileo):
         return [self._project(each) for each in self._sessions if name in (None, self._names.get(each, each))]
 
     def _streams(self, request: web.Request) -> dict[str, Any]:
-        """Log streams, named after their ids; the first is `default`, because the SDK expects each project to have one."""
+        """Log streams, named after their ids; the first is `default`, which the SDK expects of each project."""
         project_id = request.match_info["project_id"]
         found = [session.get("log_stream_id") for session in self._sessions[project_id]]
         about = {"project_id": project_id, "created_by": USER_ID, **TIMES}
