@@ -51,7 +51,7 @@ class LocalGalileo:
             Without sessions, every filter is accepted.
 
     Raises:
-        ValueError: if an id isn't a version 4 UUID, or a name isn't text.
+        ValueError: if an id isn't a version 4 UUID.
     """
 
     def __init__(

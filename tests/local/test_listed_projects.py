@@ -52,16 +52,8 @@ async def test_names_alone_make_no_filter_wrong(web: Any) -> None:
         assert 0 == await web.count(server, Col("scroe") < 3)
 
 
-@pytest.mark.parametrize(
-    ("names", "problem"),
-    [
-        ({"mine": "x"}, "a project id in names must be a version 4 UUID, got 'mine'"),
-        ({PROJECT.replace("-4", "-1"): "x"}, "a project id in names must be a version 4 UUID"),
-        ({PROJECT: None}, "a project's name must be text, got None"),
-    ],
-    ids=["id", "version", "name"],
-)
-def test_wrong_names_are_refused_at_once(names: Any, problem: str) -> None:
+@pytest.mark.parametrize("project_id", ["mine", PROJECT.replace("-4", "-1")], ids=["id", "version"])
+def test_wrong_names_are_refused_at_once(project_id: str) -> None:
     """Their ids are checked as those of sessions."""
-    with pytest.raises(ValueError, match=problem):
-        LocalGalileo(names=names)
+    with pytest.raises(ValueError, match="a project id in names must be a version 4 UUID, got"):
+        LocalGalileo(names={project_id: "x"})

@@ -184,7 +184,11 @@ async def test_it_can_start_again(web: Any) -> None:
 
 
 def test_there_is_no_url_before_the_port() -> None:
-    """The error says where it is known; a chosen port is known at once."""
+    """The error says where it is known; a chosen port is known at once, and the repr shows it."""
     with pytest.raises(RuntimeError, match="async with LocalGalileo"):
         _ = LocalGalileo().url
-    assert "http://127.0.0.1:8088" == LocalGalileo(port=8088).url
+    server = LocalGalileo(SESSIONS, port=8088)
+    assert ("http://127.0.0.1:8088", "<LocalGalileo with 5 sessions at http://127.0.0.1:8088>") == (
+        server.url,
+        repr(server),
+    )
