@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,7 +52,7 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes) -> CountQ
 
 
 @contextmanager
-def refusing(*loc: str) -> Iterator[None]:
+def refusing(*loc: str) -> Generator[None, None, None]:
     """Turns a ValueError into a 422 of one entry. `loc` leads to what is being read."""
     try:
         yield
