@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
 import pytest
 
 from galileo_sessions.counting.client import GalileoSessions
-
-if TYPE_CHECKING:  # pytest always loads this file, even without pydantic, or if no test needs a server
-    from galileo_sessions.local import LocalGalileo
+from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 _STRICT = "galileo_sessions_strict"
 _HAS_SAMPLE = pytest.StashKey[bool]()
@@ -27,8 +24,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def local_galileo_sessions(request: pytest.FixtureRequest) -> Iterable[Mapping[str, object]]:
     """The sessions in `local_galileo`: a fixed sample. Override this fixture to use your own."""
-    from galileo_sessions.local import sample_sessions  # noqa: PLC0415
-
     request.node.stash[_HAS_SAMPLE] = True
     return sample_sessions()
 
@@ -43,8 +38,6 @@ def local_galileo_names(
 
     Override this fixture to use your own.
     """
-    from galileo_sessions.local import sample_names  # noqa: PLC0415
-
     return sample_names() if request.node.stash.get(_HAS_SAMPLE, False) else {}
 
 
@@ -70,8 +63,6 @@ def local_galileo(
 
     The server runs in its own thread, so the app can run in the test's event loop, another loop, or another process.
     """
-    from galileo_sessions.local import LocalGalileo  # noqa: PLC0415
-
     sessions, names, strict = local_galileo_sessions, local_galileo_names, local_galileo_strict
     with LocalGalileo(sessions, names=names, strict=strict) as server:
         for name in ("GALILEO_CONSOLE_URL", "GALILEO_USERNAME", "GALILEO_PASSWORD"):

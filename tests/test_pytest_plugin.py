@@ -140,8 +140,8 @@ import pytest
 OTHER = "0f6c3b1e-7d52-4a7c-9a51-5f0c9b1c2d3e"
 
 def names(server):
-    request = Request(server.url + "/projects/all", headers={"Galileo-API-Key": server.api_key})
-    return [project["name"] for project in json.load(urlopen(request))]
+    request = Request(f"{server.url}/projects/paginated", b"{}", {"Galileo-API-Key": server.api_key})
+    return [project["name"] for project in json.load(urlopen(request))["projects"]]
 
 def test_sessions_of_my_own(local_galileo):
     assert names(local_galileo) == [None]

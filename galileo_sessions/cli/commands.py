@@ -399,7 +399,7 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
     It counts the sessions of a file of JSON lines, --data, or of a sample of 90 days up to --last-day.
     A shell can source its output.
     """
-    from galileo_sessions import local  # noqa: PLC0415  # loads pydantic
+    from galileo_sessions import local  # noqa: PLC0415
     from galileo_sessions.local.records import columns_of  # noqa: PLC0415
 
     names: dict[str, str] = {}
@@ -430,7 +430,7 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
 @program.command()
 def demo() -> None:
     """Counts a sample in a local server, to show what the library does."""
-    from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions  # noqa: PLC0415  # loads pydantic
+    from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions  # noqa: PLC0415
 
     where = Col("input").contains("refund") & ~(Col("score") > 3)
     print(f"The filter    {where!r}".replace(" & ", f"\n{'':14}& "))

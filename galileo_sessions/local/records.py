@@ -58,7 +58,7 @@ def read_session(record: object) -> dict[str, object]:
         if isinstance(value, datetime) and value.utcoffset() is None:
             raise naive_in_record(column_id, value)
     given = [name for name in ("project_id", *SCOPE) if session.get(name) is not None]
-    return session | {name: _uuid4(f"a session's {name}", session[name]) for name in given}
+    return session | {name: uuid4(f"a session's {name}", session[name]) for name in given}
 
 
 def read_names(names: Mapping[str, str] | Mapping[UUID, str]) -> dict[str, str]:
@@ -66,19 +66,22 @@ def read_names(names: Mapping[str, str] | Mapping[UUID, str]) -> dict[str, str]:
     Names by project id, the ids as lower-case text.
 
     Raises:
-        ValueError: if an id isn't a version 4 UUID, or a name isn't text.
+        ValueError: if an id isn't a version 4 UUID.
     """
-    for name in names.values():
-        if not isinstance(cast("object", name), str):
-            raise ValueError(f"a project's name must be text, got {brief(name)}")  # noqa: TRY004  # as for a session
-    return {_uuid4("a project id in names", project_id): name for project_id, name in names.items()}
+    return {uuid4("a project id in names", project_id): name for project_id, name in names.items()}
 
 
 def _is_missing(value: Any) -> bool:
     return is_missing(value) or (filter_type_of(value) == "number" and value != value)  # noqa: PLR0124  # NaN alone
 
 
-def _uuid4(what: str, value: object) -> str:
+def uuid4(what: str, value: object) -> str:
+    """
+    A version 4 UUID as lower-case text; `what` names it in the error.
+
+    Raises:
+        ValueError: for anything else.
+    """
     with suppress(ValueError):
         parsed = UUID(str(value))
         if parsed.version == 4:

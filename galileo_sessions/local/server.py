@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
+import math
 import secrets
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack, suppress
-from functools import cached_property, partial
+from contextlib import ExitStack
+from functools import cached_property
 from itertools import chain
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
-from galileo_sessions.api.query import CountQuery
+from galileo_sessions.api.query import SCOPE, CountQuery
 from galileo_sessions.display import brief
-from galileo_sessions.errors import FilterError
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
-from galileo_sessions.local import schema
-from galileo_sessions.local.pages import PREFIXES, Pages
+from galileo_sessions.filters.matching import matches
 from galileo_sessions.local.records import columns_of, filterable_columns, read_names, read_session
-from galileo_sessions.local.schema import RequestError, SessionsRequest
+from galileo_sessions.local.validation import check_strictly, read_sessions_request, refusing
 
+_PREFIXES = ("", "/v2", "/public/v2")
 _SESSIONS = "/projects/{project_id}/sessions/{endpoint:count|available_columns}"
+_CREATED = "2026-04-02T00:00:00+00:00"  # and updated, of all projects
 
 
 class LocalGalileo:
@@ -37,7 +35,6 @@ class LocalGalileo:
 
     `async with LocalGalileo(sessions) as server` starts it; leaving the block closes its sockets.
     `with` runs it in its own thread, for code that isn't asynchronous or runs its event loop elsewhere.
-    It accepts the API key, the username with the password (as Basic, or at /login), and the tokens from /login.
     A project without sessions counts 0; the API doesn't document what the service answers to an unknown project.
     With `strict`, a filter must fit the columns of all sessions, so that a test with a typo can't pass.
 
@@ -50,12 +47,11 @@ class LocalGalileo:
         names: The names of projects by id. A project that is named here exists, even without sessions.
         api_key: The key that requests must send as Galileo-API-Key or Splunk-AO-API-Key. Default: a random key.
         port: The port to listen on. Default: any free port.
-        token_lifetime: Seconds until a token from /login expires.
         strict: Whether a filter on a column that no session has, or of another type than its values, gets a 422.
             Without sessions, every filter is accepted.
 
     Raises:
-        ValueError: if an id isn't a version 4 UUID, or a name isn't text.
+        ValueError: if an id isn't a version 4 UUID.
     """
 
     def __init__(
@@ -65,17 +61,10 @@ class LocalGalileo:
         names: Mapping[str, str] | Mapping[UUID, str] | None = None,
         api_key: str | None = None,
         port: int = 0,
-        token_lifetime: float = 3600.0,
         strict: bool = False,
     ) -> None:
         self.api_key: str = secrets.token_urlsafe() if api_key is None else api_key
         """The key to send as Galileo-API-Key."""
-        self.username: str = "developer@example.com"
-        """The user name for Basic authentication and /login."""
-        self.password: str = secrets.token_urlsafe()
-        """The password of this user: random, and new for each server."""
-        self.token_lifetime: float = token_lifetime
-        """Seconds until a token from /login expires. A change applies to the next login."""
         self.strict: bool = strict
         """Whether a filter that doesn't fit the columns gets a 422. A change applies to the next request."""
         self._port = port
@@ -83,17 +72,14 @@ class LocalGalileo:
         self._sessions: dict[str, list[dict[str, object]]] = {project_id: [] for project_id in self._names}
         for session in map(read_session, sessions):
             self._sessions.setdefault(str(session["project_id"]), []).append(session)
-        self._tokens: dict[str, float] = {}
         self._clock: Callable[[], float] = time.monotonic
         self.recover()
         self._counts: deque[CountQuery] = deque(maxlen=10_000)
 
     async def __aenter__(self) -> Self:
         self._clock = asyncio.get_running_loop().time
-        app = web.Application(client_max_size=2**26, middlewares=[_errors_as_json])  # 10,000 leaves exceed 1 MiB
-        app.add_routes([web.post(prefix + _SESSIONS, self._count_or_columns) for prefix in PREFIXES])
-        app.add_routes([web.post("/login", self._login), web.post("/login/api_key", self._login_with_key)])
-        app.add_routes(Pages(self._sessions, self._names, self.username, self._check_credentials).routes())
+        app = web.Application(client_max_size=2**26)  # 10,000 leaves exceed 1 MiB
+        app.add_routes(self._routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
@@ -140,8 +126,7 @@ class LocalGalileo:
         """
         The last 10,000 requests for a count, oldest first, whatever the response was.
 
-        Requests that the schema refuses aren't listed, nor are filters that `CountQuery` refuses: an empty and/or.
-        If a request has both flat filters and a tree, both are in `where`.
+        Requests that get a 422 because they can't be read aren't listed.
         """
         return list(self._counts)
 
@@ -160,8 +145,8 @@ class LocalGalileo:
         Raises:
             ValueError: if a number is out of its range.
         """
-        _check_status(status)
-        _check_times(times)
+        _check_range("status", status, 200, 599)
+        _check_range("times", times, 1)
         content = {"detail": "Scripted by fail_next"} if body is None else body
         self._scripted.extend([_failure(status, headers, content) for _ in range(times)])
 
@@ -179,8 +164,8 @@ class LocalGalileo:
         Raises:
             ValueError: if a number is out of its range.
         """
-        _check_status(status)
-        _check_seconds("seconds", seconds)
+        _check_range("status", status, 200, 599)
+        _check_range("seconds", seconds, 0)
         self._outage = (self._clock() + seconds, status, dict(headers or {}))
 
     def slow(self, delay: float = 2.0) -> None:
@@ -188,9 +173,9 @@ class LocalGalileo:
         Delays each answer to a request for a count or columns by so many seconds, until `recover()`.
 
         Raises:
-            ValueError: if the delay is negative or not a number.
+            ValueError: if the delay is negative.
         """
-        _check_seconds("delay", delay)
+        _check_range("delay", delay, 0)
         self._delay = delay
 
     def disconnect(self, times: int = 3) -> None:
@@ -198,9 +183,9 @@ class LocalGalileo:
         Closes the connections of the next `times` requests for a count or columns without an answer.
 
         Raises:
-            ValueError: unless `times` is a whole number, 1 or more.
+            ValueError: if `times` is less than 1.
         """
-        _check_times(times)
+        _check_range("times", times, 1)
         self._scripted.extend([None] * times)
 
     def recover(self) -> None:
@@ -209,23 +194,25 @@ class LocalGalileo:
         self._outage = (0.0, 0, dict[str, str]())
         self._delay = 0.0
 
-    # ---- sessions ----------------------------------------------------------------------------------------------------
+    # ---- answers -----------------------------------------------------------------------------------------------------
+
+    def _routes(self) -> list[web.RouteDef]:
+        sessions = [web.post(prefix + _SESSIONS, self._count_or_columns) for prefix in _PREFIXES]
+        return sessions + [web.post(f"{prefix}/projects/paginated", self._projects_page) for prefix in _PREFIXES]
 
     async def _count_or_columns(self, request: web.Request) -> web.Response:
-        is_count = request.match_info["endpoint"] == "count"
-        asked = await _read(request)
-        if is_count and isinstance(asked, SessionsRequest):
-            with suppress(FilterError):
-                self._counts.append(asked.query())
+        endpoint, project_id = request.match_info["endpoint"], request.match_info["project_id"]
+        query = read_sessions_request(endpoint, project_id, await request.read())
+        is_count = endpoint == "count"
+        if is_count:
+            self._counts.append(query)
         failure = await self._simulated(request)
         if failure is not None:
             return failure
         self._check_credentials(request)
-        if isinstance(asked, RequestError):
-            raise asked
         if is_count and self.strict and self._columns:
-            schema.check_columns(asked, self._columns)
-        found = [session for session in self._sessions.get(asked.project_id, ()) if asked.holds_for(session)]
+            check_strictly(query, self._columns)
+        found = _selected(query, self._sessions.get(query.project_id, ()))
         return web.json_response({"total_count": len(found)} if is_count else dump_catalog(columns_of(found)))
 
     async def _simulated(self, request: web.Request) -> web.Response | None:
@@ -240,56 +227,37 @@ class LocalGalileo:
             return answer
         return _failure(status, headers, {"detail": "Simulated by fail"}) if self._clock() < until else None
 
+    async def _projects_page(self, request: web.Request) -> web.Response:
+        """Some of the projects, always in the same order."""
+        self._check_credentials(request)
+        with refusing("query"):
+            start, limit = [int(request.query.get(*each)) for each in (("starting_token", 0), ("limit", 100))]
+        projects = [self._project(project_id) for project_id in [*self._sessions][start : start + limit]]
+        following = start + limit if start + limit < len(self._sessions) else None
+        more = {"paginated": following is not None, "next_starting_token": following}
+        return web.json_response({"projects": projects, **more})
+
+    def _project(self, project_id: str) -> dict[str, Any]:
+        """A project. Its name is null unless the server was given one, since sessions don't have it."""
+        times = {"created_at": _CREATED, "updated_at": _CREATED}
+        return {"id": project_id, "name": self._names.get(project_id), "type": "gen_ai", **times}
+
     @cached_property
     def _columns(self) -> ColumnCatalog:
         """The columns of all sessions."""
         return filterable_columns([*chain.from_iterable(self._sessions.values())])
 
-    # ---- credentials -------------------------------------------------------------------------------------------------
-
     def _check_credentials(self, request: web.Request) -> None:
-        key = request.headers.get("Galileo-API-Key", request.headers.get("Splunk-AO-API-Key"))
-        scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
-        if key is not None:
-            _check(key == self.api_key)
-        elif scheme.lower() == "bearer":
-            _check(time.time() < self._tokens.get(credentials, 0))
-        else:
-            password = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
-            _check(scheme.lower() == "basic" and credentials == password)
-
-    async def _login(self, request: web.Request) -> web.Response:
-        try:
-            form = await request.post()
-        except (LookupError, ValueError):  # such as an unknown charset
-            raise schema.unreadable_body() from None
-        fields = {name: value for name, value in form.items() if value}
-        login = schema.validated(body=(schema.Login, fields))["body"]
-        _check(login == {"username": self.username, "password": self.password})
-        return self._token_response()
-
-    async def _login_with_key(self, request: web.Request) -> web.Response:
-        body = schema.decoded(await request.read(), request.content_type)
-        login = schema.validated(body=(schema.KeyLogin, body))["body"]
-        _check(login["api_key"] == self.api_key)
-        return self._token_response()
-
-    def _token_response(self) -> web.Response:
-        """A token that looks like a JWT, because clients read its `exp`; the server itself keeps a list."""
-        expiry = time.time() + self.token_lifetime
-        claims = _base64url({"sub": self.username, "exp": expiry})
-        token = f"{_base64url({'alg': 'none'})}.{claims}.{secrets.token_urlsafe()}"
-        self._tokens[token] = expiry
-        return web.json_response({"access_token": token, "token_type": "bearer"})
+        """Refuses a request without the key. Newer deployments call it Splunk-AO-API-Key."""
+        if self.api_key not in (request.headers.get("Galileo-API-Key"), request.headers.get("Splunk-AO-API-Key")):
+            raise web.HTTPUnauthorized(text='{"detail": "Invalid credentials"}', content_type="application/json")
 
 
-async def _read(request: web.Request) -> SessionsRequest | RequestError:
-    """The request, or the error that it gets if nothing else is wrong."""
-    endpoint, project_id = request.match_info["endpoint"], request.match_info["project_id"]
-    try:
-        return schema.read_sessions_request(endpoint, project_id, await request.read(), request.content_type)
-    except RequestError as error:
-        return error
+def _selected(query: CountQuery, sessions: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """The sessions in the query's scope that satisfy all its filters."""
+    scope = {name: value for name in SCOPE if (value := getattr(query, name)) is not None}
+    found = [session for session in sessions if scope.items() <= session.items()]
+    return [session for session in found if all(matches(where, session) for where in (query.where, *query.filters))]
 
 
 def _failure(status: int, headers: Mapping[str, str] | None, body: object) -> web.Response:
@@ -301,38 +269,7 @@ def _failure(status: int, headers: Mapping[str, str] | None, body: object) -> we
     return response
 
 
-def _check_status(status: object) -> None:
-    if not isinstance(status, int) or not 200 <= status <= 599:
-        raise ValueError(f"status must be an HTTP status from 200 to 599, got {brief(status)}")
-
-
-def _check_times(times: object) -> None:
-    if not isinstance(times, int) or times < 1:
-        raise ValueError(f"times must be a whole number, 1 or more, got {brief(times)}")
-
-
-def _check_seconds(name: str, seconds: object) -> None:
-    if not isinstance(seconds, int | float) or not seconds >= 0:  # NaN isn't
-        raise ValueError(f"{name} must be a number of seconds, 0 or more, got {brief(seconds)}")
-
-
-def _check(known: bool) -> None:
-    if not known:
-        raise RequestError("Invalid credentials", 401)
-
-
-def _base64url(claims: Mapping[str, object]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-
-
-@web.middleware
-async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Sends errors in FastAPI's form, including aiohttp's own, such as for an unknown path."""
-    try:
-        return await handler(request)
-    except RequestError as error:
-        dumps = partial(json.dumps, default=str)  # an input can be a file
-        return web.json_response({"detail": error.detail}, status=error.status, dumps=dumps)
-    except web.HTTPException as error:
-        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return web.json_response({"detail": error.reason}, status=error.status, headers=headers)
+def _check_range(name: str, number: float, least: int, most: float = math.inf) -> None:
+    if not least <= number <= most:  # NaN isn't
+        allowed = f"{least} or more" if most == math.inf else f"from {least:,} to {most:,}"
+        raise ValueError(f"{name} must be {allowed}, got {brief(number)}")

@@ -89,7 +89,6 @@ async def without(missing: str, *commands: list[str]) -> Outcome:
     [
         ("click", [[], ["demo"], ["count", PROJECT], ["--help"], ["demo", "bogus"]]),
         ("rich", [[], ["count", PROJECT], ["--help"]]),
-        ("pydantic", [[], ["demo"], ["serve"]]),
     ],
 )
 async def test_without_the_extra_it_says_what_to_install(missing, commands):
@@ -97,14 +96,6 @@ async def test_without_the_extra_it_says_what_to_install(missing, commands):
     done = await without(missing, *commands)
     message = f"This needs {missing}, which isn't installed: pip install 'galileo-sessions[cli]'\n"
     assert done == Outcome(0, "exit status 2\n" * len(commands), message * len(commands))
-
-
-async def test_without_the_local_server_the_other_commands_work():
-    """Only the demo and `serve` need pydantic."""
-    done = await without("pydantic", ["--version"], ["explain", "--where", WHERE], ["count", PROJECT])
-    statuses = [line for line in done.out.splitlines() if line.startswith("exit status")]
-    assert statuses == ["exit status 0", "exit status 0", "exit status 2"]
-    assert NOBODY in done.err
 
 
 def test_a_stream_may_be_anything():

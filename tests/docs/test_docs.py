@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 from support.prompt import paste
+from support.sdk_pages import SDKGalileo
 
 import galileo_sessions
 import galileo_sessions.local
 from galileo_sessions import GalileoError, TransportError, errors
-from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
+from galileo_sessions.local import sample_names, sample_sessions
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -121,7 +122,7 @@ async def execute(block: str, page: Path, folder: Path) -> str | None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_pages_are_true(page, monkeypatch, tmp_path):
     """Every Python block of a page runs by itself, and prints what is shown below it."""
-    async with LocalGalileo(sample_sessions(), names=sample_names()) as server:
+    async with SDKGalileo(sample_sessions(), names=sample_names()) as server:
         for name in ("GALILEO_API_URL", "GALILEO_CONSOLE_URL"):  # Galileo's SDK wants both
             monkeypatch.setenv(name, server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
@@ -237,7 +238,7 @@ async def test_commands_print_what_is_shown(page, monkeypatch, tmp_path):
     shutil.copy(DOCS / "examples" / "count_csv.py", tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
-    async with LocalGalileo(sample_sessions(), names=sample_names()) as server:
+    async with SDKGalileo(sample_sessions(), names=sample_names()) as server:
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
         for block in re.findall(r"^```console\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE):

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sdk_pages import SDKGalileo
 
 from galileo_sessions import Col, Filter, FullyAnnotatedFilter, GalileoSessions, IdFilter, NumberFilter, dump_filter
-from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
+from galileo_sessions.local import sample_names, sample_sessions
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("galileo") is None, reason="Galileo's SDK isn't installed: pip install galileo"
@@ -81,7 +82,7 @@ print(json.dumps([listed, paged, [project and project.id for project in found]])
 """
 
 
-async def sdk(server: LocalGalileo, home: Path, program: str, **given: Any) -> Any:
+async def sdk(server: SDKGalileo, home: Path, program: str, **given: Any) -> Any:
     """What a program for the SDK prints, with the server as its Galileo."""
     settings = {
         "GALILEO_API_URL": server.url,
@@ -116,7 +117,7 @@ async def test_the_sdk_reads_what_is_written_here(tmp_path: Path) -> None:
     filters += [~(~(some | toxic) & ~complete), (vip | (may & complete)) & ~(toxic | sorry)]
     bodies = [{"filter_tree": dump_filter(where)} for where in filters]
     bodies += [{"filters": [dump_filter(where)["filter"] for where in filters[:3]], "log_stream_id": STREAM}]
-    async with LocalGalileo(SESSIONS) as server, GalileoSessions(server.api_key, base_url=server.url) as galileo:
+    async with SDKGalileo(SESSIONS) as server, GalileoSessions(server.api_key, base_url=server.url) as galileo:
         theirs = await sdk(server, tmp_path, AS_WRITTEN_HERE, bodies=bodies)
         counts = [await galileo.count(PROJECT, where) for where in filters]
         counts += [await galileo.count(PROJECT, filters=filters[:3], log_stream_id=STREAM)]
@@ -128,7 +129,7 @@ async def test_the_sdk_reads_what_is_written_here(tmp_path: Path) -> None:
 
 async def test_columns_are_alike(tmp_path: Path) -> None:
     """The SDK, whose enums are closed, reads the local server's columns, and knows the same types."""
-    async with LocalGalileo(SESSIONS) as server, GalileoSessions(server.api_key, base_url=server.url) as galileo:
+    async with SDKGalileo(SESSIONS) as server, GalileoSessions(server.api_key, base_url=server.url) as galileo:
         theirs = await sdk(server, tmp_path, COLUMNS, stream=STREAM)
         catalog = await galileo.columns(PROJECT, log_stream_id=STREAM)
     assert {info.id: info.filter_type for info in catalog.columns} == theirs
@@ -139,7 +140,7 @@ async def test_the_sdk_finds_log_streams(tmp_path: Path) -> None:
     """By name, from a project by id or name; those that the sessions of the project have."""
     found = [session.get("log_stream_id") for session in SESSIONS if session["project_id"] == PROJECT]
     streams = list(dict.fromkeys(filter(None, found)))
-    async with LocalGalileo(SESSIONS) as server:
+    async with SDKGalileo(SESSIONS) as server:
         found = await sdk(server, tmp_path, LOG_STREAMS, stream=streams[-1])
     assert [["default", streams[0], PROJECT], [streams[-1], streams[-1], PROJECT], None] == found
 
@@ -148,7 +149,7 @@ async def test_the_sdk_lists_the_same_projects(tmp_path: Path) -> None:
     """All at once and in pages, with their names; one without a name is found by its id."""
     names = sample_names()
     nameless = names.popitem()[0]
-    async with LocalGalileo(SESSIONS, names=names) as server:
+    async with SDKGalileo(SESSIONS, names=names) as server:
         listed, paged, found = await sdk(server, tmp_path, PROJECTS, nameless=nameless)
     assert [*([project_id, name, "gen_ai"] for project_id, name in names.items()), [nameless, None, "gen_ai"]] == listed
     assert listed == paged

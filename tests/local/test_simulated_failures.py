@@ -77,7 +77,7 @@ async def test_disconnects_are_retried() -> None:
 
 @virtual_time
 async def test_recover_ends_everything() -> None:
-    """After `recover`, a count takes one request and no time, whatever was simulated before."""
+    """After `recover`, a count takes one request and no time, whatever was simulated; an outage can end early."""
     async with LocalGalileo(SESSIONS) as server:
         server.slow(3_600)
         server.fail(seconds=float("inf"))
@@ -88,17 +88,10 @@ async def test_recover_ends_everything() -> None:
             start = now()
             assert 1 == await galileo.count(PROJECT)
             assert now() - start < 0.5
-    assert 1 == len(server.requests)
-
-
-@virtual_time
-async def test_an_outage_can_end_early() -> None:
-    """`recover` in the middle of a fan-out lets it succeed."""
-    async with LocalGalileo(SESSIONS) as server, client(server) as galileo:
-        server.fail(503, seconds=3_600)
-        asyncio.get_running_loop().call_later(1, server.recover)
-        report = await galileo.count_all(sample_names())
-        assert (1, ()) == (report.total, report.errors)
+            assert 1 == len(server.requests)
+            server.fail(503, seconds=3_600)
+            asyncio.get_running_loop().call_later(1, server.recover)
+            assert 1 == await galileo.count(PROJECT)
 
 
 # ---- from threads ----------------------------------------------------------------------------------------------------
@@ -168,30 +161,25 @@ async def test_failures_have_an_order(web: Any) -> None:
 
 
 async def test_only_counts_and_columns_fail(web: Any) -> None:
-    """Logins and lists of projects are answered as always."""
+    """The list of projects is answered as always."""
     async with LocalGalileo(SESSIONS) as server:
         server.fail(seconds=60)
         server.disconnect(times=9)
         server.slow(3_600)
-        assert 200 == (await web.ask(server, "/login/api_key", headers={}, json={"api_key": server.api_key}))[0]
         assert 200 == (await web.ask(server, "/projects/paginated"))[0]
-        assert 200 == (await web.ask(server, "/current_user", "GET"))[0]
 
 
 @pytest.mark.parametrize(
     ("call", "problem"),
     [
-        (lambda server: server.fail(100), "status must be an HTTP status from 200 to 599, got 100"),
-        (lambda server: server.fail("503"), "status must be an HTTP status from 200 to 599, got '503'"),
-        (lambda server: server.fail_next(600), "status must be an HTTP status from 200 to 599, got 600"),
-        (lambda server: server.fail(seconds=-1), "seconds must be a number of seconds, 0 or more, got -1"),
-        (lambda server: server.fail(seconds=float("nan")), "seconds must be a number of seconds, 0 or more, got nan"),
-        (lambda server: server.slow("2"), "delay must be a number of seconds, 0 or more, got '2'"),
-        (lambda server: server.disconnect(0), "times must be a whole number, 1 or more, got 0"),
-        (lambda server: server.disconnect(1.5), "times must be a whole number, 1 or more, got 1.5"),
-        (lambda server: server.fail_next(times=-1), "times must be a whole number, 1 or more, got -1"),
+        (lambda server: server.fail(100), "status must be from 200 to 599, got 100"),
+        (lambda server: server.fail_next(600), "status must be from 200 to 599, got 600"),
+        (lambda server: server.fail_next(times=0), "times must be 1 or more, got 0"),
+        (lambda server: server.disconnect(-1), "times must be 1 or more, got -1"),
+        (lambda server: server.fail(seconds=float("nan")), "seconds must be 0 or more, got nan"),
+        (lambda server: server.slow(-2), "delay must be 0 or more, got -2"),
     ],
-    ids=["1xx", "text", "script", "past", "nan", "delay", "times", "half", "script times"],
+    ids=["1xx", "script", "script times", "times", "nan", "delay"],
 )
 def test_wrong_numbers_are_refused(call: Any, problem: str) -> None:
     """The error says what to give."""

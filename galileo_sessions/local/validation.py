@@ -1,0 +1,85 @@
+"""The requests that the local server takes, and the 422 that others get."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from aiohttp import web
+from attrs import evolve
+
+from galileo_sessions.api.query import SCOPE, CountQuery, load_query
+from galileo_sessions.errors import FilterCheckError
+from galileo_sessions.filters.catalog import ColumnCatalog
+from galileo_sessions.filters.json import json_object, strict_json
+from galileo_sessions.filters.kinds import DateOperator
+from galileo_sessions.filters.nodes import DateFilter, Filter, all_of
+from galileo_sessions.filters.tree import Path
+from galileo_sessions.local.records import uuid4
+
+_TIMES: dict[str, DateOperator] = {"start_time": "gte", "end_time": "lte"}
+
+
+def read_sessions_request(endpoint: str, project_id: str, body: bytes) -> CountQuery:
+    """
+    The query of a request for a count, or for the columns of the sessions that the query selects.
+
+    `load_query` reads the body. The times of a request for columns become a filter on `created_at`.
+
+    Raises:
+        HTTPUnprocessableEntity: if `load_query` refuses the body, or an id isn't a version 4 UUID, as the service
+            requires.
+    """
+    with refusing("path", "project_id"):
+        _ = uuid4("project_id", project_id)
+    with refusing("body"):
+        data = json_object(strict_json(body))
+    for name in SCOPE:
+        if data.get(name) is not None:
+            with refusing("body", name):
+                _ = uuid4(name, data[name])
+    times: list[Filter] = []
+    for name, operator in _TIMES.items() if endpoint == "available_columns" else ():
+        time = data.pop(name, None)
+        if time is not None:
+            with refusing("body", name):
+                times.append(DateFilter("created_at", operator, time))
+    with refusing("body"):
+        query = load_query({**data, "project_id": project_id})
+        return evolve(query, where=all_of(times)) if times else query
+
+
+@contextmanager
+def refusing(*loc: str) -> Generator[None, None, None]:
+    """Turns a ValueError into a 422 of one entry. `loc` leads to what is being read."""
+    try:
+        yield
+    except ValueError as error:
+        place = [*loc, *getattr(error, "path", ())]
+        raise _unprocessable({"loc": place, "msg": str(error), "type": "value_error"}) from None
+
+
+def check_strictly(query: CountQuery, columns: ColumnCatalog) -> None:
+    """
+    Checks that a query's filters fit the columns.
+
+    Raises:
+        HTTPUnprocessableEntity: with an entry for each leaf that doesn't fit.
+    """
+    entries: list[dict[str, Any]] = []
+    filters: list[tuple[Path, Filter]] = [(("filters", i), leaf) for i, leaf in enumerate(query.filters)]
+    for place, where in [(("filter_tree",), query.where), *filters]:
+        try:
+            _ = columns.check(where)
+        except FilterCheckError as error:
+            found = [(["body", *place, *issue.loc], issue) for issue in error.issues]
+            entries += [{"loc": loc, "msg": issue.msg, "type": issue.type} for loc, issue in found]
+    if entries:
+        raise _unprocessable(*entries)
+
+
+def _unprocessable(*entries: dict[str, Any]) -> web.HTTPUnprocessableEntity:
+    """A 422 in FastAPI's shape."""
+    return web.HTTPUnprocessableEntity(text=json.dumps({"detail": entries}), content_type="application/json")

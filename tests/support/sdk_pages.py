@@ -1,0 +1,79 @@
+"""A `LocalGalileo` with the pages that Galileo's own SDK asks for before it counts."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from typing import Any
+
+from aiohttp import web
+
+from galileo_sessions.local import LocalGalileo
+
+EMAIL = "developer@example.com"
+USER_ID = "5e7c1f0a-2b8d-4c63-9a4e-d1f0b6a3c852"
+TIMES = {"created_at": "2026-04-02T00:00:00+00:00", "updated_at": "2026-04-02T00:00:00+00:00"}
+USER = {
+    "id": USER_ID,
+    "email": EMAIL,
+    "role": "user",
+    "organization_id": "c2a9e4d6-7b1f-4e05-8d3c-6f9a0b5e1d74",
+    "organization_name": "Local Galileo",
+    **TIMES,
+}
+
+
+def _json(text: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(text).encode()).decode().rstrip("=")
+
+
+def _answering(page: Any) -> Any:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(page(request))
+
+    return answer
+
+
+class SDKGalileo(LocalGalileo):
+    """It also takes the token that it gives for the key, finds projects by name, and lists log streams."""
+
+    _token = ""
+
+    def _routes(self) -> list[web.RouteDef]:
+        pages: dict[str, Any] = {
+            "/healthcheck": lambda _: {"api_version": "local", "message": "healthy", "version": "local"},
+            "/current_user": lambda _: USER,
+            "/projects": self._projects,
+            "/projects/all": self._projects,
+            "/projects/{project_id}": lambda request: self._project(request.match_info["project_id"]),
+            "/projects/{project_id}/log_streams/paginated": self._streams,
+        }
+        gets = [web.get(path, _answering(page)) for path, page in pages.items()]
+        return [*super()._routes(), *gets, web.post("/login/api_key", self._login)]
+
+    async def _login(self, request: web.Request) -> web.Response:
+        assert self.api_key == (await request.json())["api_key"]
+        self._token = f"{_json({'alg': 'none'})}.{_json({'sub': EMAIL, 'exp': time.time() + 3_600})}.c2ln"
+        return web.json_response({"access_token": self._token, "token_type": "bearer"})
+
+    def _check_credentials(self, request: web.Request) -> None:
+        if request.headers.get("Authorization") != f"Bearer {self._token}":
+            super()._check_credentials(request)
+
+    def _project(self, project_id: str) -> dict[str, Any]:
+        creator = {"created_by": USER_ID, "created_by_user": {"id": USER_ID, "email": EMAIL}}
+        return {**super()._project(project_id), "runs": [], **creator}
+
+    def _projects(self, request: web.Request) -> list[dict[str, Any]]:
+        """All projects, or those of a name; one without a name is found by its id."""
+        name = request.query.get("project_name")
+        return [self._project(each) for each in self._sessions if name in (None, self._names.get(each, each))]
+
+    def _streams(self, request: web.Request) -> dict[str, Any]:
+        """Log streams, named after their ids; the first is `default`, which the SDK expects of each project."""
+        project_id = request.match_info["project_id"]
+        found = [session.get("log_stream_id") for session in self._sessions[project_id]]
+        about = {"project_id": project_id, "created_by": USER_ID, **TIMES}
+        streams = enumerate(dict.fromkeys(filter(None, found)))
+        return {"log_streams": [{"id": each, "name": each if i else "default", **about} for i, each in streams]}
