@@ -22,11 +22,10 @@ from galileo_sessions.api.query import CountQuery
 from galileo_sessions.api.responses import Endpoint, Reply
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
-from galileo_sessions.flow.outcome import IGNORED, Outcome
+from galileo_sessions.flow.outcome import IGNORED, Outcome, outcome_of
 from galileo_sessions.flow.policy import FirstAttempts, Retries
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import DAY, Retry
-from galileo_sessions.flow.verdict import verdict_on
 from galileo_sessions.http.auth import Authentication
 from galileo_sessions.http.transport import Transport, closed_error
 
@@ -223,13 +222,10 @@ class Requester:
     def _learn(self, request: Request, permit: Permit, reply: Reply[Any], begun: float, ended: float) -> None:
         """Reports an attempt to the flow control, the first attempts and the request."""
         error = reply.error
-        request.outcome = Outcome("success", ended - begun) if error is None else verdict_on(error)
+        request.outcome = Outcome("success", ended - begun) if error is None else outcome_of(error)
         if not request.attempts:
             self._first_attempts.add(failed=error is not None and not request.outcome.is_final)
         outcome = request.outcome if error is None else self._lesson_of(request, error, ended)
-        if reply.allowance is not None and outcome.meaning != "ignored":
-            remaining, seconds = reply.allowance
-            outcome = evolve(outcome, allowance=(remaining, min(seconds, self.retry.max_retry_after)))
         self.queue.ended(permit, ended, outcome, error)
         self._record(request, error, begun, ended)
 
@@ -268,8 +264,7 @@ class Requester:
         if request.is_cut_short(error, now):
             raise request.too_late(now)
         if request.retries is None:
-            until = min((request.started if budget.is_single else now) + budget.patience, budget.deadline)
-            request.retries = Retries(self.retry, budget.is_single, self.jitter, others.number, now, until)
+            request.retries = Retries(self.retry, budget, self.jitter, others.number, request.started, now)
         if self._has_new_token(request) and self.retry.attempts > 1:
             return
         has_answered = self.queue.flow.breaker.has_answered

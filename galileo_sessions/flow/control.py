@@ -2,9 +2,9 @@
 The flow control of one client: when the next request may be sent, and what each answer teaches.
 
 It does no I/O and has no clock: a caller calls `wait(now)`, then `sent(now)`, and gives the permit back with
-`ended(now, permit, outcome)`. Five controllers, each with its theory in its own file, don't know each other; only this
-file passes values between them. The breaker, the allowance and the rate each return a wait, and the longest one
-counts. The width bounds the requests under way. Noise judges refusals. The first matching line decides::
+`ended(now, permit, outcome)`. Four controllers, each with its theory in its own file, don't know each other; only this
+file passes values between them. The breaker and the rate each return a wait, and the longer one counts. The width
+bounds the requests under way. Noise judges refusals. The first matching line decides::
 
     an answer                        what changes
     ignored, such as a cancellation  nothing
@@ -17,7 +17,6 @@ counts. The width bounds the requests under way. Noise judges refusals. The firs
       at the rate's ceiling          noise judges
       any other                      nothing if noise pays, else noise judges:
                                      the rate is cut, or all limits are forgotten on trial
-    any, with a RateLimit header     the allowance
 
 Old evidence is forgotten. After 30 s in which no request waits or is under way, the client starts as if it were new.
 Its width is the initial one, or the highest level that was answered if that is less. Waiting counts as activity: a
@@ -26,11 +25,10 @@ client that waits a minute for a quota forgets nothing.
 
 from collections.abc import Callable
 from math import inf
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from attrs import define
 
-from galileo_sessions.flow.allowance import Allowance
 from galileo_sessions.flow.breaker import Breaker
 from galileo_sessions.flow.noise import Noise
 from galileo_sessions.flow.outcome import Outcome
@@ -79,7 +77,6 @@ class FlowControl:
         initial: How many requests may be under way at once in the beginning.
         patience: The most seconds that requests wait at an open breaker.
         on_change: Called with one sentence for each change of the limits.
-        width: Makes the width, from the initial and the largest one.
     """
 
     def __init__(
@@ -90,12 +87,11 @@ class FlowControl:
         initial: int = Limits().initial,
         patience: float = Retry().patience,
         on_change: Callable[[str], None] | None = None,
-        width: Callable[[int, int], Any] = Width,
     ) -> None:
         self._patience = patience
         self._say: Callable[[str], object] = on_change or str
-        self._width = width(min(initial, maximum), maximum)
-        self._rate, self._noise, self._allowance = Rate(), Noise(), Allowance()
+        self._width = Width(min(initial, maximum), maximum)
+        self._rate, self._noise = Rate(), Noise()
         self.breaker: Breaker = Breaker()
         """The circuit breaker."""
         self.in_flight: int = 0
@@ -123,7 +119,7 @@ class FlowControl:
         """Whether requests with this patience should give up, because everything has failed for too long."""
         return self.breaker.is_hopeless(now, min(patience, self._patience))
 
-    def wait(self, now: float, patience: float = inf) -> float:
+    def wait(self, now: float) -> float:
         """
         Seconds until a request may be sent: 0 means now; infinite means to call again after the next answer.
 
@@ -134,7 +130,6 @@ class FlowControl:
         self._width.check(now)
         wait = self.breaker.wait(now, self.in_flight)
         if not self.breaker.is_open:
-            wait = max(wait, self._allowance.wait(now, self.in_flight, patience))
             if self.in_flight:
                 wait = inf if self.in_flight >= self.width else max(wait, self._held_until - now)
             wait = max(wait, self._rate.wait(now, wait))
@@ -142,26 +137,24 @@ class FlowControl:
         self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
         return wait
 
-    def reason(self, now: float) -> tuple[str, bool]:
-        """The limit that requests are waiting for, as a part of a sentence, and whether refusals are the reason."""
+    def reason(self, now: float, refusal: str) -> str:
+        """What requests are waiting for, as a part of a sentence that quotes the last refusal if that is why."""
         if self.breaker.is_open:
             seconds = self.breaker.seconds_open(now)
-            return f"the circuit breaker: the service has refused everything for {seconds:.1f} s", True
-        seconds = self._allowance.seconds(now, self.in_flight)
-        if seconds:
-            return f"the service's RateLimit header: nothing remains for {seconds:,.0f} s", False
-        if self.rate < inf and self.in_flight < self.width:
-            return f"the service's rate limit (about {self.rate:.3g} requests a second)", False
-        if not self.in_flight:
-            return "the service, which refuses requests", True
-        return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now", False
+            limit = f"the circuit breaker: the service has refused everything for {seconds:,.0f} s"
+        elif self.in_flight >= self.width:
+            return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now"
+        elif self.rate < inf:
+            limit = f"the service's rate limit (about {self.rate:.3g} requests a second)"
+        else:
+            limit = "the service, which refuses requests"
+        return f"{limit}: {refusal}" if refusal else limit
 
     def sent(self, now: float) -> Permit:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""
         if not self.in_flight and not self._has_waited:
             self._rate.gather(now)  # what got through so far shows the demand, not the supply
         self._has_waited, self._number, self._busy_until = False, self._number + 1, max(self._busy_until, now)
-        self._allowance.sent(now, self.in_flight, self._number)
         self.in_flight += 1
         self.breaker.sent(now, self._number)
         if not self.breaker.is_open:
@@ -179,10 +172,6 @@ class FlowControl:
             self._passed(now, permit, outcome.latency)
         else:
             self._refused(now, permit, outcome)
-        if self._allowance.ended(
-            now, permit.number, outcome.allowance, passed=outcome.meaning in ("success", "ignored")
-        ):
-            self._say("the RateLimit headers are ignored until a refusal confirms them: a probe was answered")
 
     def _passed(self, now: float, permit: Permit, latency: float | None) -> None:
         self._held_until = -inf
