@@ -76,15 +76,6 @@ def test_the_first_burst_is_sent_at_once_and_the_next_waits_for_an_answer() -> N
     assert 5 == FlowControl(5, initial=10).width
 
 
-def test_the_longest_wait_counts() -> None:
-    """A header that says that nothing remains for a second holds what the rate would send sooner."""
-    flow = paced()
-    flow.ended(1.1, flow.sent(1.1), SUCCESS)
-    assert 0.0 < flow.wait(1.1) < 0.1
-    flow.ended(1.1, flow.sent(1.1), Outcome("success", 0.1, allowance=(0, 1.0)))
-    assert 1.0 == flow.wait(1.1)
-
-
 # ---- what an answer changes ------------------------------------------------------------------------------------------
 
 
@@ -134,13 +125,6 @@ def test_a_refusal_of_a_probe_of_the_width_takes_the_width_back() -> None:
     assert (12, inf) == limits(flow)
 
 
-def test_a_refusal_that_no_success_pays_for_cuts_the_rate() -> None:
-    """To 0.85 of what was under way, by Little's law; it is said."""
-    said: list[str] = []
-    paced(said)
-    assert ["rate 34.0 a second: refused with 4 at once"] == said
-
-
 def every_fifth_refused(flow: FlowControl, now: float, seconds: float) -> float:
     """Sends what may be sent for so long, of which each fifth request is refused, however many there are."""
     until = now + seconds
@@ -180,15 +164,6 @@ def test_what_was_tried_in_vain_is_taken_back() -> None:
         flow.ended(now, flow.sent(now), SUCCESS)
         now += 0.1
     assert flow.rate <= before
-
-
-def test_a_header_that_is_ignored_is_said_once() -> None:
-    """A probe was answered although nothing remained."""
-    said: list[str] = []
-    flow = FlowControl(on_change=said.append)
-    for now in (0.0, 10.0, 20.0):
-        flow.ended(now, flow.sent(now), Outcome("success", 0.1, allowance=(0, 60.0)))
-    assert ["the RateLimit headers are ignored until a refusal confirms them: a probe was answered"] == said
 
 
 def test_a_service_that_asks_to_come_later_has_answered() -> None:
@@ -245,25 +220,34 @@ def test_what_is_under_way_or_waits_is_not_quiet() -> None:
     permit = flow.sent(1.1)
     flow.wait(61.0)
     assert 34.0 == pytest.approx(flow.rate)
-    flow.ended(61.0, permit, Outcome("ignored", allowance=(0, 60.0)))
+    flow.ended(61.0, permit, IGNORED)
+    end(flow, 61.0, send(flow, 61.0, 8), Outcome("throttled", retry_after=60.0))
+    flow.ended(61.0, flow.sent(61.0), Outcome("throttled", retry_after=60.0))
+    rate = flow.rate
     assert 60.0 == flow.wait(61.0)
     flow.ended(121.0, flow.sent(121.0), IGNORED)
-    assert 34.0 == pytest.approx(flow.rate)
+    assert rate == flow.rate < 34.0
 
 
 # ---- reasons ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_reason_says_what_a_request_waits_for_with_its_number() -> None:
-    """The breaker, a header, the rate, or what is under way, in this order."""
-    flow = paced()
-    assert "the service's rate limit (about 34 requests a second)" == flow.reason(1.0)
-    flow.ended(1.0, flow.sent(1.0), Outcome("ignored", allowance=(0, 60.0)))
-    assert "the service's RateLimit header: nothing remains for 59 s" == flow.reason(2.0)
-    assert "the circuit breaker: the service has refused everything for 5.0 s" == opened().reason(5.0)
-    narrow = paced()
-    send(narrow, 1.0, narrow.width)
-    assert f"one of the {narrow.width} requests under way" in narrow.reason(1.0)
-    full = FlowControl(3)
+    """The breaker, what is under way, the rate, or an answer after a refusal; and why, if it is a refusal."""
+    said, full, held = "503 Service Unavailable", FlowControl(3), at_work()
     send(full, 0.0, 3)
-    assert "one of the 3 requests under way to end: 3 at once is the limit now" == full.reason(0.0)
+    held.ended(1.0, send(held, 1.0, 4)[0], REFUSED)
+    reasons = [
+        opened().reason(5.0, said),
+        full.reason(0.0, said),
+        paced().reason(1.0, said),
+        held.reason(1.0, said),
+        held.reason(1.0, ""),
+    ]
+    assert reasons == [
+        "the circuit breaker: the service has refused everything for 5 s: 503 Service Unavailable",
+        "one of the 3 requests under way to end: 3 at once is the limit now",
+        "the service's rate limit (about 34 requests a second): 503 Service Unavailable",
+        "the service, which refuses requests: 503 Service Unavailable",
+        "the service, which refuses requests",
+    ]

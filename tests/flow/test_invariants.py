@@ -17,11 +17,8 @@ GAPS = st.one_of(
     st.sampled_from([0.0, 1e-6, 0.001, 1.0, 60.0, 3_600.0, DAY]), st.floats(0, 0.05), st.floats(0, 5), st.floats(0, DAY)
 )
 RETRY_AFTERS = st.one_of(st.none(), st.sampled_from([0.0, 0.3, 1.0, 30.0, LONGEST]), st.floats(0, LONGEST))
-ALLOWANCES = st.one_of(
-    st.none(), st.tuples(st.integers(0, 50), st.one_of(st.sampled_from([0.0, 59.0, LONGEST]), st.floats(0, 10)))
-)
 MEANINGS = st.sampled_from(["refused", "throttled", "failed"])
-FAILURES = st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS, ALLOWANCES)
+FAILURES = st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS)
 PICKS = st.integers(0, 1_000)
 
 
@@ -51,32 +48,26 @@ class FlowMachine(RuleBasedStateMachine):
             self.out.append(self.flow.sent(self.now))
             assert self.flow.in_flight <= self.flow.width or is_probe or len(self.out) == 1
 
-    @rule(count=st.integers(1, 5), patience=st.sampled_from([0.0, 10.0, 90.0, math.inf]))
-    def wait_and_send(self, count: int, patience: float) -> None:
+    @rule(count=st.integers(1, 5))
+    def wait_and_send(self, count: int) -> None:
         """Requests are sent as soon as they may be, however long that is."""
         for _ in range(count):
-            wait = self.flow.wait(self.now, patience)
+            wait = self.flow.wait(self.now)
             if wait == math.inf:
                 return
             self.now += wait + 1e-6  # as late as a timer is
-            is_due = self.flow.wait(self.now, patience) == 0
+            is_due = self.flow.wait(self.now) == 0
             assert self.out or is_due
             if is_due:
                 self.out.append(self.flow.sent(self.now))
 
-    @rule()
-    def probe(self) -> None:
-        """A single count whose patience is over is sent, although a fan-out would wait for what a header says."""
-        if self.flow.wait(self.now, 0.0) == 0:
-            self.out.append(self.flow.sent(self.now))
-
     @precondition(lambda self: self.out)
-    @rule(pick=PICKS, count=st.integers(1, 80), is_measured=st.booleans(), allowance=ALLOWANCES)
-    def answer(self, pick: int, count: int, is_measured: bool, allowance: tuple[int, float] | None) -> None:
+    @rule(pick=PICKS, count=st.integers(1, 80), is_measured=st.booleans())
+    def answer(self, pick: int, count: int, is_measured: bool) -> None:
         for _ in range(min(count, len(self.out))):
             permit = self.out.pop(pick % len(self.out))
             latency = self.now - permit.at if is_measured else None
-            self.flow.ended(self.now, permit, Outcome("success", latency, allowance=allowance))
+            self.flow.ended(self.now, permit, Outcome("success", latency))
         assert self.flow.breaker.has_answered
 
     @precondition(lambda self: self.out)

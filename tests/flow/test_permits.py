@@ -60,7 +60,6 @@ LATE = {
     "429, Retry-After": refusal(429, 30),
     "503, Retry-After": refusal(503, 1),
     "503": refusal(503),
-    "header": Response(429, {"RateLimit": '"default";r=0;t=60'}, b""),
     "count": COUNTED,
 }
 
