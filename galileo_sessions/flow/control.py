@@ -33,7 +33,7 @@ from galileo_sessions.flow.breaker import Breaker
 from galileo_sessions.flow.noise import Noise
 from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.rate import Rate
-from galileo_sessions.flow.settings import Limits, Retry
+from galileo_sessions.flow.settings import Limits
 from galileo_sessions.flow.width import FLOOR, Width
 
 _QUIET = 30.0  # seconds without a waiting request, after which the client forgets what it learned
@@ -45,14 +45,12 @@ class Permit:
     The permission to send one request; `FlowControl.ended` takes it back with the outcome.
 
     Args:
-        at: When the request was sent.
         number: How many requests had been sent, including this one.
         level: How many requests were under way, including this one.
         epoch: The epoch of the rate; a cut begins a new one.
         round: The round of the width.
     """
 
-    at: float
     number: int
     level: int
     epoch: int
@@ -72,25 +70,13 @@ class FlowControl:
     The limits of one client.
 
     Args:
-        maximum: The most requests that may ever be under way at once.
-        now: The current time, in seconds of any clock that never goes back.
-        initial: How many requests may be under way at once in the beginning.
-        patience: The most seconds that requests wait at an open breaker.
+        limits: How many requests may be under way at once, in the beginning and ever.
         on_change: Called with one sentence for each change of the limits.
     """
 
-    def __init__(
-        self,
-        maximum: int = Limits().maximum,
-        *,
-        now: float = 0.0,
-        initial: int = Limits().initial,
-        patience: float = Retry().patience,
-        on_change: Callable[[str], None] | None = None,
-    ) -> None:
-        self._patience = patience
+    def __init__(self, limits: Limits, on_change: Callable[[str], None] | None = None) -> None:
         self._say: Callable[[str], object] = on_change or str
-        self._width = Width(min(initial, maximum), maximum)
+        self._width = Width(limits.initial, limits.maximum)
         self._rate, self._noise = Rate(), Noise()
         self.breaker: Breaker = Breaker()
         """The circuit breaker."""
@@ -99,7 +85,7 @@ class FlowControl:
         self._number = 0
         self._held_until = -inf
         self._has_waited = False  # whether a request has waited since the last one was sent
-        self._busy_until = now  # when the last wait ended, or will end
+        self._busy_until = -inf  # when the last wait ended, or will end
 
     @property
     def rate(self) -> float:
@@ -114,10 +100,6 @@ class FlowControl:
     def state(self) -> FlowState:
         """The width, the rate, and whether only single probes are sent."""
         return {"width": self.width, "rate": self._rate.limit, "breaker_open": self.breaker.is_open}
-
-    def is_hopeless(self, now: float, patience: float = inf) -> bool:
-        """Whether requests with this patience should give up, because everything has failed for too long."""
-        return self.breaker.is_hopeless(now, min(patience, self._patience))
 
     def wait(self, now: float) -> float:
         """
@@ -160,7 +142,7 @@ class FlowControl:
         if not self.breaker.is_open:
             self._rate.sent(now)
         self._width.sent(now, self.in_flight)
-        return Permit(now, self._number, self.in_flight, self._rate.epoch, self._width.round)
+        return Permit(self._number, self.in_flight, self._rate.epoch, self._width.round)
 
     def ended(self, now: float, permit: Permit, outcome: Outcome) -> None:
         """Takes a permit back, and learns from the outcome."""

@@ -112,15 +112,15 @@ class Retries:
             return None
         self._failures += 1
         self.spent += outcome.cost * log(others.failing_share(self.number)) / log(_RARE)
-        until = min((self.started if single else self.since) + self.budget.patience, self.budget.deadline)
-        left, is_spent = until - now, self.spent >= policy.attempts
-        may_pass = has_answered and outcome.meaning != "failed"
-        if left <= 0 if may_pass and single else is_spent and not (may_pass and left > 0):
+        left = min((self.started if single else self.since) + self.budget.patience, self.budget.deadline) - now
+        is_refused = has_answered and outcome.meaning != "failed"
+        is_patient = is_refused and left > 0
+        if not is_patient and (self.spent >= policy.attempts or (is_refused and single)):
             return None
         if asked:  # 0 sets no time to wait
             wait = asked + self.jitter(min(_SPREAD, asked))
             return wait if wait < left or not single else None
         most = min(policy.max_backoff, policy.backoff * (2 ** min(before, 2 * policy.attempts) - 1))
-        if may_pass and left > 0:  # to notice soon that the service is back, and to try once more before giving up
+        if is_patient:  # to notice soon that the service is back, and to try once more before giving up
             most = min(most, left, max(policy.backoff, (now - self.since) / 2))
         return self.jitter(most)

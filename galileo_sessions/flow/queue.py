@@ -52,10 +52,8 @@ class Queue:
     """
 
     def __init__(self, limits: Limits, retry: Retry, on_change: Callable[[str], None] | None = None) -> None:
-        self._rate = limits.rate
-        self.flow: FlowControl = FlowControl(
-            limits.maximum, initial=limits.initial, patience=retry.patience, on_change=on_change
-        )
+        self._rate, self._patience = limits.rate, retry.patience
+        self.flow: FlowControl = FlowControl(limits, on_change)
         """The flow control."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._single: _Line = OrderedDict()
@@ -75,9 +73,7 @@ class Queue:
         now = self._begin()
         return self.flow.sent(now) if self.flow.wait(now) <= 0 else None
 
-    async def acquire(
-        self, budget: Budget, *, has_failed: bool = False, not_before: float = -inf
-    ) -> Permit | errors.GalileoError:
+    async def acquire(self, budget: Budget, *, has_failed: bool = False, not_before: float = -inf) -> _Permission:
         """
         Waits for a permit, or returns the error to raise. The caller ends the wait at the deadline.
 
@@ -86,9 +82,9 @@ class Queue:
             has_failed: Whether an attempt of this count has failed. If not, a single count waits for one more probe.
             not_before: The earliest time at which the count can be sent, on the loop's clock.
         """
-        now = self._begin()
+        now, patience = self._begin(), min(budget.patience, self._patience)
         if not_before > now and self._closed is None:
-            error = await self._sleep(not_before - now, budget.patience)
+            error = await self._sleep(not_before - now, patience)
             if error is not None:
                 return error
         if self._rate is not None:
@@ -97,11 +93,11 @@ class Queue:
         now = self._time()
         if self._closed is not None:
             return self._closed
-        if (has_failed or not budget.is_single) and self.flow.is_hopeless(now, budget.patience):
+        if (has_failed or not budget.is_single) and self.flow.breaker.is_hopeless(now, patience):
             return self.give_up_error()
         line = self._single if budget.is_single else self._fan_out
         waiter: asyncio.Future[_Permission] = asyncio.get_running_loop().create_future()
-        line[waiter] = budget.patience
+        line[waiter] = patience
         self._pump(now)
         try:
             return await waiter
@@ -142,7 +138,7 @@ class Queue:
             if isinstance(error, errors.ResponseError) or not isinstance(self._last_failure, errors.ResponseError):
                 self._last_failure = error  # the last one, but a response rather than a network failure
             if self.flow.breaker.is_open:
-                self._end_waits(lambda patience: self.flow.is_hopeless(now, patience))
+                self._end_waits(lambda patience: self.flow.breaker.is_hopeless(now, patience))
         self._pump(now)
 
     def released(self, permit: Permit) -> None:

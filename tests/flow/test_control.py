@@ -6,6 +6,7 @@ import pytest
 from support.simulation import simulate
 from support.weathers import Mixed
 
+from galileo_sessions import Limits
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Meaning, Outcome
 
@@ -26,7 +27,7 @@ def end(flow: FlowControl, now: float, permits: list[Permit], outcome: Outcome) 
 
 def at_work(said: list[str] | None = None, width: int = 8) -> FlowControl:
     """A client with as many requests at once as it may have, which has had answers after 0.1 s."""
-    flow = FlowControl(width, initial=width, on_change=None if said is None else said.append)
+    flow = FlowControl(Limits(width, initial=width), None if said is None else said.append)
     for now in (0.0, 0.2, 0.4):
         end(flow, now + 0.1, send(flow, now, width), SUCCESS)
     return flow
@@ -52,7 +53,7 @@ def paced(said: list[str] | None = None) -> FlowControl:
 
 def opened(said: list[str] | None = None, meaning: Meaning = "refused") -> FlowControl:
     """A client whose circuit breaker eight failures have opened, at 0.0."""
-    flow = FlowControl(on_change=None if said is None else said.append)
+    flow = FlowControl(Limits(), None if said is None else said.append)
     end(flow, 0.0, send(flow, 0.0, 8), Outcome(meaning))
     assert flow.breaker.is_open
     return flow
@@ -68,12 +69,11 @@ def limits(flow: FlowControl) -> tuple[int, float]:
 
 def test_the_first_burst_is_sent_at_once_and_the_next_waits_for_an_answer() -> None:
     """There is no rate, and the width is what was asked for, or the maximum."""
-    flow = FlowControl(256, initial=3)
+    flow = FlowControl(Limits(256, initial=3))
     assert 0.0 == flow.wait(0.0)
     send(flow, 0.0, 3)
     assert inf == flow.wait(0.0)
     assert (3, 3, inf) == (flow.in_flight, flow.width, flow.rate)
-    assert 5 == FlowControl(5, initial=10).width
 
 
 # ---- what an answer changes ------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_eight_failures_in_a_row_leave_single_probes_and_a_success_ends_that(mea
 
 def test_a_refusal_of_a_probe_of_the_width_takes_the_width_back() -> None:
     """It was sent with more under way than have been answered; there is still no rate."""
-    flow = FlowControl(256, initial=8)
+    flow = FlowControl(Limits(256, initial=8))
     for now in (0.0, 0.2):
         end(flow, now + 0.1, send(flow, now, 8), SUCCESS)
     assert 16 == flow.width
@@ -143,7 +143,7 @@ def test_refusals_that_do_not_depend_on_the_load_stop_cutting_the_rate() -> None
     made: list[FlowControl] = []
 
     def control() -> FlowControl:
-        made.append(FlowControl())
+        made.append(FlowControl(Limits()))
         return made[-1]
 
     found = simulate(Mixed(0.25, "refused"), control, 3_000, seed=1)
@@ -154,7 +154,7 @@ def test_refusals_that_do_not_depend_on_the_load_stop_cutting_the_rate() -> None
 def test_what_was_tried_in_vain_is_taken_back() -> None:
     """If more brings more refusals, the rate is what it was when the trial began, or less."""
     said: list[str] = []
-    flow, now, before = FlowControl(on_change=said.append), 0.0, inf
+    flow, now, before = FlowControl(Limits(), said.append), 0.0, inf
     while not any("more is tried" in text for text in said):
         before = flow.rate
         now = every_fifth_refused(flow, now, 0.1)
@@ -170,7 +170,7 @@ def test_a_service_that_asks_to_come_later_has_answered() -> None:
     """A 429 is an answer of the service itself, and so is a Retry-After; a refusal can be a gateway's."""
     found = {}
     for meaning in (*FAILURES, "ignored", "success"):
-        flow = FlowControl()
+        flow = FlowControl(Limits())
         flow.ended(0.1, flow.sent(0.0), Outcome(meaning))
         found[meaning] = flow.breaker.has_answered
     assert {"refused": False, "throttled": True, "failed": False, "ignored": False, "success": True} == found
@@ -192,7 +192,7 @@ def test_a_service_that_takes_one_request_per_wait_gets_that_rate() -> None:
 
 def test_an_answer_that_was_on_its_way_closes_the_breaker_in_the_same_moment() -> None:
     """Then nobody has waited for it, and the next refusal cuts the rate as any other does."""
-    flow = FlowControl(9, initial=9)
+    flow = FlowControl(Limits(9, initial=9))
     *refused, last = send(flow, 0.0, 9)
     end(flow, 0.0, refused, REFUSED)
     flow.ended(0.0, last, SUCCESS)
@@ -209,7 +209,7 @@ def test_after_half_a_minute_without_anybody_waiting_all_is_forgotten(quiet: flo
     """The rate, the row of failures and the budget are those of a new client, and the width is as wide."""
     for flow, now in ((paced(), 1.1), (opened(), 0.1)):
         assert flow.wait(now + quiet) == 0
-        new = FlowControl(8 if flow.width == 8 else 256)
+        new = FlowControl(Limits(8 if flow.width == 8 else 256))
         assert limits(new) == limits(flow)
         assert not flow.breaker.is_open
 
@@ -234,7 +234,7 @@ def test_what_is_under_way_or_waits_is_not_quiet() -> None:
 
 def test_a_reason_says_what_a_request_waits_for_with_its_number() -> None:
     """The breaker, what is under way, the rate, or an answer after a refusal; and why, if it is a refusal."""
-    said, full, held = "503 Service Unavailable", FlowControl(3), at_work()
+    said, full, held = "503 Service Unavailable", FlowControl(Limits(3)), at_work()
     send(full, 0.0, 3)
     held.ended(1.0, send(held, 1.0, 4)[0], REFUSED)
     reasons = [

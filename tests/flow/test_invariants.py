@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from galileo_sessions import Limits
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
 
@@ -29,7 +30,7 @@ class FlowMachine(RuleBasedStateMachine):
     def begin(self, maximum: int, initial: int, begin: float) -> None:
         """A client begins."""
         self.now, self.maximum, self.initial = begin, maximum, min(initial, maximum)
-        self.flow = FlowControl(maximum=maximum, now=self.now, initial=self.initial)
+        self.flow = FlowControl(Limits(maximum, initial=self.initial))
         self.out: list[Permit] = []
 
     @rule(gap=GAPS)
@@ -62,12 +63,10 @@ class FlowMachine(RuleBasedStateMachine):
                 self.out.append(self.flow.sent(self.now))
 
     @precondition(lambda self: self.out)
-    @rule(pick=PICKS, count=st.integers(1, 80), is_measured=st.booleans())
-    def answer(self, pick: int, count: int, is_measured: bool) -> None:
+    @rule(pick=PICKS, count=st.integers(1, 80), latency=st.one_of(st.none(), GAPS))
+    def answer(self, pick: int, count: int, latency: float | None) -> None:
         for _ in range(min(count, len(self.out))):
-            permit = self.out.pop(pick % len(self.out))
-            latency = self.now - permit.at if is_measured else None
-            self.flow.ended(self.now, permit, Outcome("success", latency))
+            self.flow.ended(self.now, self.out.pop(pick % len(self.out)), Outcome("success", latency))
         assert self.flow.breaker.has_answered
 
     @precondition(lambda self: self.out)
@@ -125,7 +124,7 @@ test_invariants = FlowMachine.TestCase
 @given(limit=st.integers(1, 128), latency=st.floats(0.001, 2.0), initial=st.integers(1, 30), gap=GAPS)
 def test_successes_at_the_same_latency_widen(limit, latency, initial, gap):
     """While requests wait and all succeed as fast as ever, the width exceeds any limit below the maximum, soon."""
-    flow = FlowControl(maximum=256, now=0.0, initial=initial)
+    flow = FlowControl(Limits(initial=initial))
     now = gap
     successes = 0
     while flow.width <= limit:
@@ -143,7 +142,7 @@ def test_successes_at_the_same_latency_widen(limit, latency, initial, gap):
 @given(outcomes=st.lists(st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS), min_size=1, max_size=200), gap=GAPS)
 def test_a_service_that_refuses_everything_is_probed_for_ever(outcomes, gap):
     """The next probe comes within 3 s, or when the service asks for it, and none earlier."""
-    flow, now = FlowControl(maximum=256, now=0.0, initial=10), 0.0
+    flow, now = FlowControl(Limits()), 0.0
     for outcome in outcomes:
         now += max(flow.wait(now), gap)
         assert flow.wait(now) < 1e-6

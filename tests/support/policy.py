@@ -111,7 +111,7 @@ async def turn() -> None:
 
 def succeed(queue: Queue, permit: Permit) -> None:
     """Ends a request with an answer."""
-    queue.ended(permit, now(), Outcome("success", now() - permit.at))
+    queue.ended(permit, now(), Outcome("success", 0.1))
 
 
 def refuse(queue: Queue, permit: Permit, error: GalileoError = REFUSED) -> None:
