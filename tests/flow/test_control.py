@@ -3,8 +3,10 @@
 from math import inf
 
 import pytest
-from support.simulation import simulate
-from support.weathers import Mixed
+from support.inside import rate
+from support.models import Mixed
+from support.network import Sky, under
+from support.projects import ids
 
 from galileo_sessions import Limits
 from galileo_sessions.flow.control import FlowControl, Permit
@@ -140,15 +142,14 @@ def every_fifth_refused(flow: FlowControl, now: float, seconds: float) -> float:
 
 def test_refusals_that_do_not_depend_on_the_load_stop_cutting_the_rate() -> None:
     """At a service that refuses a quarter of all requests, whatever is sent, the rate doesn't sink."""
-    made: list[FlowControl] = []
+    sky = Sky(Mixed(0.25, "refused"))
 
-    def control() -> FlowControl:
-        made.append(FlowControl(Limits()))
-        return made[-1]
+    async def main() -> float:
+        async with sky.client(seed=1) as galileo:
+            assert () == (await galileo.count_all(ids(3_000))).errors
+            return rate(galileo)
 
-    found = simulate(Mixed(0.25, "refused"), control, 3_000, seed=1)
-    assert 0 == found.lost
-    assert 1_000 < made[0].rate
+    assert 1_000 < under(sky, main)
 
 
 def test_what_was_tried_in_vain_is_taken_back() -> None:

@@ -3,9 +3,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.skies import outcome
-from support.weather_table import Weather
-from support.weathers import Away, Bucket, Capacity, Melt, Mixed, Queue, Service, Window
+from support.models import Away, Bucket, Capacity, Melt, Mixed, Queue, Service, Window
+from support.network import Weather, outcome
 
 latencies = st.floats(0.002, 0.3)
 retry_after = st.sampled_from([None, 1.0, 2.0, "exact"])

@@ -4,11 +4,10 @@ import asyncio
 import re
 
 import pytest
+from support.models import Bucket
+from support.network import Scripted, Sky, ask, cost_of, cost_of_new, during, outcome_of, refusal, under
 from support.projects import ids
-from support.scripts import Scripted, ask, cost_of, cost_of_new, during, outcome_of, refusal
 from support.servers import PROJECT
-from support.skies import Sky, under
-from support.weathers import Bucket
 
 from galileo_sessions import DeadlineExceededError, GalileoError
 

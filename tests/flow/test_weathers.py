@@ -3,9 +3,9 @@
 import math
 
 import pytest
-from support.skies import outcome
-from support.weather_table import Weather, weathers
-from support.weathers import Away, Service
+from flow.table import weathers
+from support.models import Away, Service
+from support.network import Weather, outcome
 
 pytestmark = pytest.mark.thorough
 

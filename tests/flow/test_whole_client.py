@@ -5,12 +5,12 @@ import logging
 import math
 
 import pytest
+from flow.table import unlimited, weathers
 from support.inside import idle
+from support.models import Away, Bucket, Capacity, Service, Window
+from support.network import Sky, under
 from support.projects import ids
 from support.servers import PROJECT
-from support.skies import Sky, under
-from support.weather_table import unlimited, weathers
-from support.weathers import Away, Bucket, Capacity, Service, Window
 
 from galileo_sessions import AttemptTimeoutError, CountReport, Limits, RateLimitedError, ServerError
 from galileo_sessions.api.responses import Response
