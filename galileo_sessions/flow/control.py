@@ -18,7 +18,7 @@ bounds the requests under way. Noise judges refusals. The first matching line de
       any other                      nothing if noise pays, else noise judges:
                                      the rate is cut, or all limits are forgotten on trial
 
-Old evidence is forgotten. After 30 s in which no request waits or is under way, the client starts as if it were new.
+Old evidence is forgotten. Once no request has waited or been under way for 30 s, the client starts as if it were new.
 Its width is the initial one, or the highest level that was answered if that is less. Waiting counts as activity: a
 client that waits a minute for a quota forgets nothing.
 """

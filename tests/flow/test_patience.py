@@ -4,7 +4,7 @@ import asyncio
 import re
 
 import pytest
-from support.models import Bucket
+from support.models import Away, Bucket, Service
 from support.network import Scripted, Sky, ask, cost_of, cost_of_new, during, outcome_of, refusal, under
 from support.projects import ids
 from support.servers import PROJECT
@@ -53,6 +53,31 @@ def test_a_shorter_retry_after_is_waited_for(retry_after, timeout, status):
         assert sky.requests == 2
 
     under(sky, main)
+
+
+@pytest.mark.parametrize(
+    ("away", "timeout", "succeeds", "least"),
+    [(3, None, True, 3), (9, None, True, 9), (60, None, False, 10), (60, 20, False, 20), (60, 80, True, 60)],
+    ids=["3 s", "9 s", "a minute", "a minute, timeout=20", "a minute, timeout=80"],
+)
+def test_the_patience_of_a_single_count(away, timeout, succeeds, least):
+    """A single count waits 10 s for a service that answered before; one with `timeout=` as long as that says."""
+    sky = Sky(Away(Service(0.05), 1.0, away))
+
+    async def main() -> tuple[bool, float]:
+        clock = asyncio.get_running_loop().time
+        async with sky.client() as galileo:
+            assert await galileo.count(PROJECT) == 7
+            await asyncio.sleep(1.01 - clock() + sky.began)
+            began = clock()
+            outcome = (await asyncio.gather(galileo.count(PROJECT, timeout=timeout), return_exceptions=True))[0]
+            assert outcome == 7 or "503" in str(getattr(outcome, "last", outcome))
+            return outcome == 7, clock() - began
+
+    succeeded, took = under(sky, main)
+    assert succeeded is succeeds
+    assert least <= took < least + 3.1
+    assert sky.requests <= 30 + took
 
 
 # ---- a fan-out -------------------------------------------------------------------------------------------------------
