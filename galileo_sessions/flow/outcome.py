@@ -62,4 +62,5 @@ def outcome_of(error: errors.GalileoError) -> Outcome:
             return IGNORED
         case errors.TransportError() | errors.DecodeError():
             return Outcome("refused")
-    return IGNORED
+        case _:
+            return IGNORED

@@ -355,6 +355,18 @@ async def test_what_says_nothing_about_the_service_is_no_reason_to_give_up():
 
 
 @virtual_time
+async def test_a_reason_names_the_rate_that_the_user_gave_or_the_last_answer():
+    """Behind the circuit breaker it quotes the last response of the service, rather than a disconnect after it."""
+    assert narrow(rate=Rate()).reason(now()) == "Limits(rate=...)"
+    queue = narrow(20)
+    await open_the_breaker(queue)
+    refuse(queue, await queue.acquire(MANY), DisconnectedError("gone"))
+    breaker = "the circuit breaker: the service has refused everything for 0 s"
+    assert queue.reason(now()) == f"{breaker}: {REFUSED.message}"
+    assert queue.give_up_error().message == f"{REFUSED.message}; while waiting for {breaker}"
+
+
+@virtual_time
 async def test_a_target_that_comes_when_there_is_no_hope_fails_at_once():
     """After all have failed, a fan-out's target fails at once, until the next probe is due: it can be that."""
     queue = narrow(20)
