@@ -32,6 +32,12 @@ class FlowMachine(RuleBasedStateMachine):
         self.now, self.maximum, self.initial = begin, maximum, min(initial, maximum)
         self.flow = FlowControl(Limits(maximum, initial=self.initial))
         self.out: list[Permit] = []
+        self.sent_at: dict[int, float] = {}  # by the numbers of the permits
+
+    def take(self) -> None:
+        """A request is sent."""
+        self.out.append(self.flow.sent(self.now))
+        self.sent_at[self.out[-1].number] = self.now
 
     @rule(gap=GAPS)
     def time_passes(self, gap: float) -> None:
@@ -46,7 +52,7 @@ class FlowMachine(RuleBasedStateMachine):
             if wait > 0:
                 return
             is_probe = self.flow.breaker.is_open
-            self.out.append(self.flow.sent(self.now))
+            self.take()
             assert self.flow.in_flight <= self.flow.width or is_probe or len(self.out) == 1
 
     @rule(count=st.integers(1, 5))
@@ -60,13 +66,15 @@ class FlowMachine(RuleBasedStateMachine):
             is_due = self.flow.wait(self.now) == 0
             assert self.out or is_due
             if is_due:
-                self.out.append(self.flow.sent(self.now))
+                self.take()
 
     @precondition(lambda self: self.out)
-    @rule(pick=PICKS, count=st.integers(1, 80), latency=st.one_of(st.none(), GAPS))
-    def answer(self, pick: int, count: int, latency: float | None) -> None:
+    @rule(pick=PICKS, count=st.integers(1, 80), is_measured=st.booleans())
+    def answer(self, pick: int, count: int, is_measured: bool) -> None:
         for _ in range(min(count, len(self.out))):
-            self.flow.ended(self.now, self.out.pop(pick % len(self.out)), Outcome("success", latency))
+            permit = self.out.pop(pick % len(self.out))
+            latency = self.now - self.sent_at[permit.number] if is_measured else None
+            self.flow.ended(self.now, permit, Outcome("success", latency))
         assert self.flow.breaker.has_answered
 
     @precondition(lambda self: self.out)
@@ -96,7 +104,7 @@ class FlowMachine(RuleBasedStateMachine):
         proven = self.flow.width
         self.now += gap
         assert self.flow.wait(self.now) == 0
-        self.out.append(self.flow.sent(self.now))
+        self.take()
         assert self.flow.rate == math.inf
         assert self.flow.width >= min(self.initial, proven)
         if self.flow.breaker.is_open:  # at most once, for a single probe
