@@ -22,11 +22,10 @@ from typing import TextIO
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from support.simulation import Fixed, simulate
-from support.skies import outcome
-from support.traces import trace, trace_by_hand
-from support.weather_table import Weather
-from support.weathers import Away, Bucket, Capacity, Melt, Mixed, Reply, Service, Window
+from support.by_hand import by_hand
+from support.models import Away, Bucket, Capacity, Melt, Mixed, Reply, Service, Window
+from support.network import Weather, outcome
+from traces import trace, trace_by_hand
 
 DOCS = Path(__file__).parent
 FOLDER = DOCS / "pictures"
@@ -291,7 +290,7 @@ def troubles() -> str:
     for label, (service, counts) in _TROUBLES.items():
         parts.append(_text(16, top, label, "value"))
         ours = outcome(Weather(service, counts, ideal=1.0, requests=1.0, wall=1.0), seed=1)
-        runs = [ours, *(simulate(service(), partial(Fixed, width), counts) for width in _WIDTHS)]
+        runs = [ours, *(by_hand(service(), width, counts) for width in _WIDTHS)]
         is_slow = [not run.lost and run.seconds > 1.5 * ours.seconds for run in runs]
         for x, run, slow in zip(columns.values(), runs, is_slow, strict=True):
             kind = "value name" if run is ours else "value"

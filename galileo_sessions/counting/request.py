@@ -22,11 +22,10 @@ from galileo_sessions.api.query import CountQuery
 from galileo_sessions.api.responses import Endpoint
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
-from galileo_sessions.flow.outcome import IGNORED, Outcome
+from galileo_sessions.flow.outcome import IGNORED, Outcome, outcome_of
 from galileo_sessions.flow.policy import FirstAttempts, Retries
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import DAY, Retry
-from galileo_sessions.flow.verdict import verdict_on
 from galileo_sessions.http.auth import Authentication
 from galileo_sessions.http.transport import Transport, closed_error
 
@@ -224,7 +223,7 @@ class Requester:
         self, request: Request, permit: Permit, error: errors.GalileoError | None, begun: float, ended: float
     ) -> None:
         """Reports an attempt to the flow control, the first attempts and the request."""
-        request.outcome = Outcome("success", ended - begun) if error is None else verdict_on(error)
+        request.outcome = Outcome("success", ended - begun) if error is None else outcome_of(error)
         if not request.attempts:
             self._first_attempts.add(failed=error is not None and not request.outcome.is_final)
         outcome = request.outcome if error is None else self._lesson_of(request, error, ended)
@@ -266,8 +265,7 @@ class Requester:
         if request.is_cut_short(error, now):
             raise request.too_late(now)
         if request.retries is None:
-            until = min((request.started if budget.is_single else now) + budget.patience, budget.deadline)
-            request.retries = Retries(self.retry, budget.is_single, self.jitter, others.number, now, until)
+            request.retries = Retries(self.retry, budget, self.jitter, others.number, request.started, now)
         if self._has_new_token(request) and self.retry.attempts > 1:
             return
         has_answered = self.queue.flow.breaker.has_answered

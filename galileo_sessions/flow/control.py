@@ -2,9 +2,9 @@
 The flow control of one client: when the next request may be sent, and what each answer teaches.
 
 It does no I/O and has no clock: a caller calls `wait(now)`, then `sent(now)`, and gives the permit back with
-`ended(now, permit, outcome)`. Five controllers, each with its theory in its own file, don't know each other; only this
-file passes values between them. The breaker, the allowance and the rate each return a wait, and the longest one
-counts. The width bounds the requests under way. Noise judges refusals. The first matching line decides::
+`ended(now, permit, outcome)`. Four controllers, each with its theory in its own file, don't know each other; only this
+file passes values between them. The breaker and the rate each return a wait, and the longer one counts. The width
+bounds the requests under way. Noise judges refusals. The first matching line decides::
 
     an answer                        what changes
     ignored, such as a cancellation  nothing
@@ -17,25 +17,23 @@ counts. The width bounds the requests under way. Noise judges refusals. The firs
       at the rate's ceiling          noise judges
       any other                      nothing if noise pays, else noise judges:
                                      the rate is cut, or all limits are forgotten on trial
-    any, with a RateLimit header     the allowance
 
-Old evidence is forgotten. After 30 s in which no request waits or is under way, the client starts as if it were new.
+Old evidence is forgotten. Once no request has waited or been under way for 30 s, the client starts as if it were new.
 Its width is the initial one, or the highest level that was answered if that is less. Waiting counts as activity: a
 client that waits a minute for a quota forgets nothing.
 """
 
 from collections.abc import Callable
 from math import inf
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from attrs import define
 
-from galileo_sessions.flow.allowance import Allowance
 from galileo_sessions.flow.breaker import Breaker
 from galileo_sessions.flow.noise import Noise
 from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.rate import Rate
-from galileo_sessions.flow.settings import Limits, Retry
+from galileo_sessions.flow.settings import Limits
 from galileo_sessions.flow.width import FLOOR, Width
 
 _QUIET = 30.0  # seconds without a waiting request, after which the client forgets what it learned
@@ -47,14 +45,12 @@ class Permit:
     The permission to send one request; `FlowControl.ended` takes it back with the outcome.
 
     Args:
-        at: When the request was sent.
         number: How many requests had been sent, including this one.
         level: How many requests were under way, including this one.
         epoch: The epoch of the rate; a cut begins a new one.
         round: The round of the width.
     """
 
-    at: float
     number: int
     level: int
     epoch: int
@@ -74,28 +70,14 @@ class FlowControl:
     The limits of one client.
 
     Args:
-        maximum: The most requests that may ever be under way at once.
-        now: The current time, in seconds of any clock that never goes back.
-        initial: How many requests may be under way at once in the beginning.
-        patience: The most seconds that requests wait at an open breaker.
+        limits: How many requests may be under way at once, in the beginning and ever.
         on_change: Called with one sentence for each change of the limits.
-        width: Makes the width, from the initial and the largest one.
     """
 
-    def __init__(
-        self,
-        maximum: int = Limits().maximum,
-        *,
-        now: float = 0.0,
-        initial: int = Limits().initial,
-        patience: float = Retry().patience,
-        on_change: Callable[[str], None] | None = None,
-        width: Callable[[int, int], Any] = Width,
-    ) -> None:
-        self._patience = patience
+    def __init__(self, limits: Limits, on_change: Callable[[str], None] | None = None) -> None:
         self._say: Callable[[str], object] = on_change or str
-        self._width = width(min(initial, maximum), maximum)
-        self._rate, self._noise, self._allowance = Rate(), Noise(), Allowance()
+        self._width = Width(limits.initial, limits.maximum)
+        self._rate, self._noise = Rate(), Noise()
         self.breaker: Breaker = Breaker()
         """The circuit breaker."""
         self.in_flight: int = 0
@@ -103,7 +85,7 @@ class FlowControl:
         self._number = 0
         self._held_until = -inf
         self._has_waited = False  # whether a request has waited since the last one was sent
-        self._busy_until = now  # when the last wait ended, or will end
+        self._busy_until = -inf  # when the last wait ended, or will end
 
     @property
     def rate(self) -> float:
@@ -119,11 +101,7 @@ class FlowControl:
         """The width, the rate, and whether only single probes are sent."""
         return {"width": self.width, "rate": self._rate.limit, "breaker_open": self.breaker.is_open}
 
-    def is_hopeless(self, now: float, patience: float = inf) -> bool:
-        """Whether requests with this patience should give up, because everything has failed for too long."""
-        return self.breaker.is_hopeless(now, min(patience, self._patience))
-
-    def wait(self, now: float, patience: float = inf) -> float:
+    def wait(self, now: float) -> float:
         """
         Seconds until a request may be sent: 0 means now; infinite means to call again after the next answer.
 
@@ -134,7 +112,6 @@ class FlowControl:
         self._width.check(now)
         wait = self.breaker.wait(now, self.in_flight)
         if not self.breaker.is_open:
-            wait = max(wait, self._allowance.wait(now, self.in_flight, patience))
             if self.in_flight:
                 wait = inf if self.in_flight >= self.width else max(wait, self._held_until - now)
             wait = max(wait, self._rate.wait(now, wait))
@@ -142,32 +119,30 @@ class FlowControl:
         self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
         return wait
 
-    def reason(self, now: float) -> tuple[str, bool]:
-        """The limit that requests are waiting for, as a part of a sentence, and whether refusals are the reason."""
+    def reason(self, now: float, refusal: str) -> str:
+        """What requests are waiting for, as a part of a sentence that quotes the last refusal if that is why."""
         if self.breaker.is_open:
             seconds = self.breaker.seconds_open(now)
-            return f"the circuit breaker: the service has refused everything for {seconds:.1f} s", True
-        seconds = self._allowance.seconds(now, self.in_flight)
-        if seconds:
-            return f"the service's RateLimit header: nothing remains for {seconds:,.0f} s", False
-        if self.rate < inf and self.in_flight < self.width:
-            return f"the service's rate limit (about {self.rate:.3g} requests a second)", False
-        if not self.in_flight:
-            return "the service, which refuses requests", True
-        return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now", False
+            limit = f"the circuit breaker: the service has refused everything for {seconds:,.0f} s"
+        elif self.in_flight >= self.width:
+            return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now"
+        elif self.rate < inf:
+            limit = f"the service's rate limit (about {self.rate:.3g} requests a second)"
+        else:
+            limit = "the service, which refuses requests"
+        return f"{limit}: {refusal}" if refusal else limit
 
     def sent(self, now: float) -> Permit:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""
         if not self.in_flight and not self._has_waited:
             self._rate.gather(now)  # what got through so far shows the demand, not the supply
         self._has_waited, self._number, self._busy_until = False, self._number + 1, max(self._busy_until, now)
-        self._allowance.sent(now, self.in_flight, self._number)
         self.in_flight += 1
         self.breaker.sent(now, self._number)
         if not self.breaker.is_open:
             self._rate.sent(now)
         self._width.sent(now, self.in_flight)
-        return Permit(now, self._number, self.in_flight, self._rate.epoch, self._width.round)
+        return Permit(self._number, self.in_flight, self._rate.epoch, self._width.round)
 
     def ended(self, now: float, permit: Permit, outcome: Outcome) -> None:
         """Takes a permit back, and learns from the outcome."""
@@ -179,10 +154,6 @@ class FlowControl:
             self._passed(now, permit, outcome.latency)
         else:
             self._refused(now, permit, outcome)
-        if self._allowance.ended(
-            now, permit.number, outcome.allowance, passed=outcome.meaning in ("success", "ignored")
-        ):
-            self._say("the RateLimit headers are ignored until a refusal confirms them: a probe was answered")
 
     def _passed(self, now: float, permit: Permit, latency: float | None) -> None:
         self._held_until = -inf

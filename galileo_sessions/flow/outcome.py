@@ -4,7 +4,13 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
+from galileo_sessions import errors
+from galileo_sessions.api.responses import is_final
+
 Meaning: TypeAlias = Literal["success", "refused", "throttled", "failed", "ignored"]
+
+_FAILED = frozenset({408, 425, 500, 504})
+_REFUSED = frozenset({502, 503, 520, 521, 522, 523, 524, 529})  # 520 and above: a proxy got no answer from the service
 
 
 @frozen
@@ -20,14 +26,12 @@ class Outcome:
             ignored: the attempt says nothing about the service, as with an untrusted certificate.
         latency: Seconds from sending to the last byte, or None where they say nothing about the service's load.
         retry_after: Seconds to wait, by the response's Retry-After.
-        allowance: How many more requests the service takes, and for how many seconds.
         cost: Attempts used up if only this count fails: 2 after a timeout, which took the service's time as well.
     """
 
     meaning: Meaning
     latency: float | None = None
     retry_after: float | None = None
-    allowance: tuple[int, float] | None = None
     cost: int = 1
 
     @property
@@ -37,3 +41,26 @@ class Outcome:
 
 
 IGNORED = Outcome("ignored")
+
+
+def outcome_of(error: errors.GalileoError) -> Outcome:
+    """The outcome of an attempt that ended with this error."""
+    if is_final(error):
+        return Outcome("success")
+    match error:
+        case errors.ResponseError(status=status, retry_after=asked):
+            if status == 429 or (status in _FAILED | _REFUSED and asked is not None):
+                return Outcome("throttled", retry_after=asked)
+            if status in _REFUSED:
+                return Outcome("refused")
+            return Outcome("failed", cost=2 if status == 504 else 1) if status in _FAILED else Outcome("success")
+        case errors.AttemptTimeoutError():
+            return Outcome("failed", cost=2)
+        case errors.ProtocolError():
+            return Outcome("failed")
+        case errors.TLSError():
+            return IGNORED
+        case errors.TransportError() | errors.DecodeError():
+            return Outcome("refused")
+        case _:
+            return IGNORED

@@ -35,6 +35,7 @@ from math import log
 
 from attrs import define, field
 
+from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.settings import Retry
 
@@ -75,19 +76,19 @@ class Retries:
 
     Args:
         policy: How often and how patiently to try again.
-        single: Whether this is a single count, not a target of a fan-out.
+        budget: The patience and the deadline of the call, and whether the count is a single one.
         jitter: Returns a random number from 0 to its argument.
         number: The number of the count's first attempt in `FirstAttempts`.
+        started: When the count began.
         since: When the first attempt failed.
-        until: When the count's patience ends.
     """
 
     policy: Retry
-    single: bool
+    budget: Budget
     jitter: Callable[[float], float]
     number: int
+    started: float
     since: float
-    until: float
     spent: float = field(default=0.0, init=False)
     """Attempts that the failures have cost."""
     _failures: int = field(default=0, init=False)
@@ -106,19 +107,20 @@ class Retries:
             others: The first attempts of all counts.
             has_answered: Whether the service has ever answered this client.
         """
-        policy, asked, before = self.policy, outcome.retry_after or 0.0, self.spent
+        policy, single, asked, before = self.policy, self.budget.is_single, outcome.retry_after or 0.0, self.spent
         if policy.attempts == 1 or outcome.is_final or asked > policy.max_retry_after:
             return None
         self._failures += 1
         self.spent += outcome.cost * log(others.failing_share(self.number)) / log(_RARE)
-        left, is_spent = self.until - now, self.spent >= policy.attempts
-        may_pass = has_answered and outcome.meaning != "failed"
-        if left <= 0 if may_pass and self.single else is_spent and not (may_pass and left > 0):
+        left = min((self.started if single else self.since) + self.budget.patience, self.budget.deadline) - now
+        is_refused = has_answered and outcome.meaning != "failed"
+        is_patient = is_refused and left > 0
+        if not is_patient and (self.spent >= policy.attempts or (is_refused and single)):
             return None
         if asked:  # 0 sets no time to wait
             wait = asked + self.jitter(min(_SPREAD, asked))
-            return wait if wait < left or not self.single else None
+            return wait if wait < left or not single else None
         most = min(policy.max_backoff, policy.backoff * (2 ** min(before, 2 * policy.attempts) - 1))
-        if may_pass and left > 0:  # to notice soon that the service is back, and to try once more before giving up
+        if is_patient:  # to notice soon that the service is back, and to try once more before giving up
             most = min(most, left, max(policy.backoff, (now - self.since) / 2))
         return self.jitter(most)

@@ -30,15 +30,11 @@ from copy import copy
 from math import inf
 from typing import TypeAlias
 
-from attrs import evolve
-
 from galileo_sessions import errors
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
 from galileo_sessions.flow.settings import Limits, Retry
-
-_WINDOW, _EVERY = 0.01, 0.1  # seconds: how long the load of the event loop is measured, and how often
 
 _Permission: TypeAlias = Permit | errors.GalileoError
 _Line: TypeAlias = OrderedDict["asyncio.Future[_Permission]", float]
@@ -56,10 +52,8 @@ class Queue:
     """
 
     def __init__(self, limits: Limits, retry: Retry, on_change: Callable[[str], None] | None = None) -> None:
-        self._rate = limits.rate
-        self.flow: FlowControl = FlowControl(
-            limits.maximum, initial=limits.initial, patience=retry.patience, on_change=on_change
-        )
+        self._rate, self._patience = limits.rate, retry.patience
+        self.flow: FlowControl = FlowControl(limits, on_change)
         """The flow control."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._single: _Line = OrderedDict()
@@ -67,11 +61,8 @@ class Queue:
         self._asleep: _Line = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
-        self._last_failure: errors.GalileoError = errors.TransportError("the service refuses everything")
-        self._has_failed = False
+        self._last_failure: errors.GalileoError = errors.TransportError("")  # no message: nothing has failed yet
         self._closed: errors.GalileoError | None = None
-        self._load = self._measured_from = 0.0  # `_measured_from`: when this window began, or the next one begins
-        self._measures = self._is_busy = False
 
     # ---- permits -----------------------------------------------------------------------------------------------------
 
@@ -80,11 +71,9 @@ class Queue:
         if self._single or (self._fan_out and not budget.is_single) or self._rate is not None:
             return None
         now = self._begin()
-        return self.flow.sent(now) if self.flow.wait(now, budget.patience if budget.is_single else inf) <= 0 else None
+        return self.flow.sent(now) if self.flow.wait(now) <= 0 else None
 
-    async def acquire(
-        self, budget: Budget, *, has_failed: bool = False, not_before: float = -inf
-    ) -> Permit | errors.GalileoError:
+    async def acquire(self, budget: Budget, *, has_failed: bool = False, not_before: float = -inf) -> _Permission:
         """
         Waits for a permit, or returns the error to raise. The caller ends the wait at the deadline.
 
@@ -93,9 +82,9 @@ class Queue:
             has_failed: Whether an attempt of this count has failed. If not, a single count waits for one more probe.
             not_before: The earliest time at which the count can be sent, on the loop's clock.
         """
-        now = self._begin()
+        now, patience = self._begin(), min(budget.patience, self._patience)
         if not_before > now and self._closed is None:
-            error = await self._sleep(not_before - now, budget.patience)
+            error = await self._sleep(not_before - now, patience)
             if error is not None:
                 return error
         if self._rate is not None:
@@ -104,11 +93,11 @@ class Queue:
         now = self._time()
         if self._closed is not None:
             return self._closed
-        if (has_failed or not budget.is_single) and self.flow.is_hopeless(now, budget.patience):
+        if (has_failed or not budget.is_single) and self.flow.breaker.is_hopeless(now, patience):
             return self.give_up_error()
         line = self._single if budget.is_single else self._fan_out
         waiter: asyncio.Future[_Permission] = asyncio.get_running_loop().create_future()
-        line[waiter] = budget.patience
+        line[waiter] = patience
         self._pump(now)
         try:
             return await waiter
@@ -144,19 +133,12 @@ class Queue:
             outcome: What the attempt says about the service.
             error: The attempt's error, if it failed.
         """
-        if outcome.meaning == "success":
-            self.flow.ended(now, permit, evolve(outcome, latency=None) if self._is_busy else outcome)
-            if now >= self._measured_from and not self._measures:
-                self._measures = True
-                _ = asyncio.get_running_loop().call_soon(self._measure_load, now)
-            if self._single or self._fan_out:
-                self._pump(now)
-            return
         self.flow.ended(now, permit, outcome)
-        if outcome.meaning != "ignored" and error is not None:
-            self._remember(error)
-        if self.flow.breaker.is_open:
-            self._end_waits(lambda patience: self.flow.is_hopeless(now, patience))
+        if error is not None and not outcome.is_final:
+            if isinstance(error, errors.ResponseError) or not isinstance(self._last_failure, errors.ResponseError):
+                self._last_failure = error  # the last one, but a response rather than a network failure
+            if self.flow.breaker.is_open:
+                self._end_waits(lambda patience: self.flow.breaker.is_hopeless(now, patience))
         self._pump(now)
 
     def released(self, permit: Permit) -> None:
@@ -173,9 +155,7 @@ class Queue:
 
     def _begin(self) -> float:
         """The time by the running event loop's clock; that loop becomes the queue's."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._loop, self._measured_from = loop, loop.time()
+        self._loop = loop = asyncio.get_running_loop()
         return loop.time()
 
     def _time(self) -> float:
@@ -188,7 +168,7 @@ class Queue:
             return
         wait = inf
         while line := self._single or self._fan_out:
-            wait = self.flow.wait(now, next(iter(line.values())) if line is self._single else inf)
+            wait = self.flow.wait(now)
             if wait > 0:
                 break
             waiter, _ = line.popitem(last=False)
@@ -215,41 +195,15 @@ class Queue:
                 if not waiter.done():
                     waiter.set_result(error or self.give_up_error())
 
-    def _remember(self, failure: errors.GalileoError) -> None:
-        """Keeps the failure to report: the last one, but a response rather than a network failure."""
-        self._has_failed = True
-        if isinstance(failure, errors.ResponseError) or not isinstance(self._last_failure, errors.ResponseError):
-            self._last_failure = failure
-
     def give_up_error(self) -> errors.GalileoError:
         """The error of counts that are given up: the last failure, and how long everything has been refused."""
-        seconds = self.flow.breaker.seconds_open(self._time())
         error = copy(self._last_failure)
-        waited = f"the circuit breaker is open: the service has refused everything for {seconds:,.0f} s"
-        error.args = (f"{error.message}; {waited}",)
+        error.args = (f"{error.message}; while waiting for {self.flow.reason(self._time(), '')}",)
         error.hint = "Try again later, or raise timeout= or Retry(patience=...)"
         return error
 
     def reason(self, now: float) -> str:
-        """What requests are waiting for, and the last refusal if that is the reason, as a part of a sentence."""
-        reason, is_refused = self.flow.reason(now)
-        said = self._last_failure.message.partition("\n")[0]
+        """What requests are waiting for, as a part of a sentence."""
         if self._rate is not None and not self.flow.in_flight and not self.flow.breaker.is_open:
             return "Limits(rate=...)"
-        return f"{reason}: {said}" if is_refused and self._has_failed else reason
-
-    # ---- the event loop ----------------------------------------------------------------------------------------------
-
-    def _measure_load(self, begun: float) -> None:
-        """
-        Measures how busy the event loop is. If callbacks take most of the time, answers look slower than they are.
-
-        Only about one window in ten is measured, because each measurement costs a turn of the loop.
-        """
-        now = self._time()
-        self._measures = False
-        self._load += now - begun
-        window = now - self._measured_from
-        if window >= _WINDOW:
-            self._is_busy = 2 * self._load > window
-            self._load, self._measured_from = 0.0, now + _EVERY
+        return self.flow.reason(now, self._last_failure.message.partition("\n")[0])

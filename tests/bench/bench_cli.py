@@ -16,7 +16,7 @@ from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.bench_servers import server
+from support.servers import in_process
 
 PROJECTS = [str(UUID(int=0x74AEC44EEC214C9FA3E2B2AB2B81B4DB + number)) for number in range(10_000)]
 COMMAND = [sys.executable, "-m", "galileo_sessions", "count", "--format", "json", "--projects-from"]
@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory() as folder, server() as url:
+    with tempfile.TemporaryDirectory() as folder, in_process() as url:
         os.environ.pop("PYTHONUNBUFFERED", None)  # as users have it
         os.environ |= {"GALILEO_API_URL": url, "GALILEO_API_KEY": "k"}
         peaks = {}

@@ -27,7 +27,7 @@ import aiohttp
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.bench_servers import server
+from support.servers import in_process
 
 from galileo_sessions import Col, CountQuery, GalileoSessions
 
@@ -172,7 +172,7 @@ def main() -> None:
     measured = {name: (HERE, name) for name in CONTENDERS if name in ("bare", *arguments.only)}
     if arguments.before:
         measured |= {f"{name}, before": (arguments.before, name) for name in OURS if name in measured}
-    with server() as url:
+    with in_process() as url:
         for width, number in ((1, 1_000), *((64, number) for number in arguments.numbers)):
             print(f"\n{f'{number:,}, {width} in flight':<18}   CPU µs   of bare   wall µs")
             contenders = {

@@ -1,7 +1,7 @@
 """
 Random services: the time compared with an ideal client's, the requests per count, and the losses; in virtual time.
 
-`python tests/bench/bench_random.py 1 2 3` draws 204 services from each seed, as `support.random_services` says, and
+`python tests/bench/bench_random.py 1 2 3` draws 204 services from each seed, as `bench.random_services` says, and
 counts there with the whole client, with the whole client under AIMD, and with a fixed number of requests at once, four
 tries and a random backoff. A seed takes about a minute of CPU time, half of it for this client.
 """
@@ -23,11 +23,11 @@ from attrs import asdict, astuple, frozen
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support import tables
-from support.baselines import controlled_by
-from support.random_services import KINDS, RandomService, draw
-from support.simulation import Fixed, Outcome, percentile, simulate
-from support.skies import outcome
+from bench import tables
+from bench.baselines import controlled_by
+from bench.random_services import KINDS, RandomService, draw
+from support.by_hand import by_hand
+from support.network import Outcome, outcome, percentile
 
 SEED = 1  # of the services' and clients' own chance, once they are drawn
 OURS = "this client"
@@ -47,12 +47,11 @@ class Run:
     lost: int
 
 
-def by_hand(width: int, drawn: RandomService) -> Outcome:
+def fixed(width: int, drawn: RandomService) -> Outcome:
     """A fixed number of requests at once."""
-    weather, control = drawn.weather, functools.partial(Fixed, width)
-    return simulate(
-        weather.service(), control, weather.counts, clients=weather.clients, stagger=weather.stagger, seed=SEED
-    )
+    weather = drawn.weather
+    crowd = {"clients": weather.clients, "stagger": weather.stagger}
+    return by_hand(weather.service(), width, weather.counts, **crowd, seed=SEED)
 
 
 def whole_client(control: str | None, drawn: RandomService) -> Outcome:
@@ -68,9 +67,9 @@ def contenders(control: str | None) -> dict[str, Callable[[RandomService], Outco
     """What is compared, by name; this client comes first."""
     return {
         OURS: functools.partial(whole_client, control),
-        "AIMD": functools.partial(whole_client, "support.baselines:aimd"),
-        "16 at once": functools.partial(by_hand, 16),
-        "64 at once": functools.partial(by_hand, 64),
+        "AIMD": functools.partial(whole_client, "bench.baselines:aimd"),
+        "16 at once": functools.partial(fixed, 16),
+        "64 at once": functools.partial(fixed, 64),
     }
 
 

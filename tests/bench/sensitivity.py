@@ -25,10 +25,10 @@ from attrs import frozen
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bench import tables
+from bench.constants import Constant, constants_of
 from bench_random import Run, mean, p97
-from support import tables
-from support.constants import Constant, constants_of
-from support.simulation import percentile
+from support.network import percentile
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "galileo_sessions"

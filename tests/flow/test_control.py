@@ -3,9 +3,12 @@
 from math import inf
 
 import pytest
-from support.simulation import simulate
-from support.weathers import Mixed
+from support.inside import rate
+from support.models import Mixed
+from support.network import Sky, under
+from support.projects import ids
 
+from galileo_sessions import Limits
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Meaning, Outcome
 
@@ -26,7 +29,7 @@ def end(flow: FlowControl, now: float, permits: list[Permit], outcome: Outcome) 
 
 def at_work(said: list[str] | None = None, width: int = 8) -> FlowControl:
     """A client with as many requests at once as it may have, which has had answers after 0.1 s."""
-    flow = FlowControl(width, initial=width, on_change=None if said is None else said.append)
+    flow = FlowControl(Limits(width, initial=width), None if said is None else said.append)
     for now in (0.0, 0.2, 0.4):
         end(flow, now + 0.1, send(flow, now, width), SUCCESS)
     return flow
@@ -52,7 +55,7 @@ def paced(said: list[str] | None = None) -> FlowControl:
 
 def opened(said: list[str] | None = None, meaning: Meaning = "refused") -> FlowControl:
     """A client whose circuit breaker eight failures have opened, at 0.0."""
-    flow = FlowControl(on_change=None if said is None else said.append)
+    flow = FlowControl(Limits(), None if said is None else said.append)
     end(flow, 0.0, send(flow, 0.0, 8), Outcome(meaning))
     assert flow.breaker.is_open
     return flow
@@ -68,21 +71,11 @@ def limits(flow: FlowControl) -> tuple[int, float]:
 
 def test_the_first_burst_is_sent_at_once_and_the_next_waits_for_an_answer() -> None:
     """There is no rate, and the width is what was asked for, or the maximum."""
-    flow = FlowControl(256, initial=3)
+    flow = FlowControl(Limits(256, initial=3))
     assert 0.0 == flow.wait(0.0)
     send(flow, 0.0, 3)
     assert inf == flow.wait(0.0)
     assert (3, 3, inf) == (flow.in_flight, flow.width, flow.rate)
-    assert 5 == FlowControl(5, initial=10).width
-
-
-def test_the_longest_wait_counts() -> None:
-    """A header that says that nothing remains for a second holds what the rate would send sooner."""
-    flow = paced()
-    flow.ended(1.1, flow.sent(1.1), SUCCESS)
-    assert 0.0 < flow.wait(1.1) < 0.1
-    flow.ended(1.1, flow.sent(1.1), Outcome("success", 0.1, allowance=(0, 1.0)))
-    assert 1.0 == flow.wait(1.1)
 
 
 # ---- what an answer changes ------------------------------------------------------------------------------------------
@@ -123,7 +116,7 @@ def test_eight_failures_in_a_row_leave_single_probes_and_a_success_ends_that(mea
 
 def test_a_refusal_of_a_probe_of_the_width_takes_the_width_back() -> None:
     """It was sent with more under way than have been answered; there is still no rate."""
-    flow = FlowControl(256, initial=8)
+    flow = FlowControl(Limits(256, initial=8))
     for now in (0.0, 0.2):
         end(flow, now + 0.1, send(flow, now, 8), SUCCESS)
     assert 16 == flow.width
@@ -132,13 +125,6 @@ def test_a_refusal_of_a_probe_of_the_width_takes_the_width_back() -> None:
     end(flow, 1.1, below[8:], SUCCESS)
     end(flow, 1.1, above, REFUSED)
     assert (12, inf) == limits(flow)
-
-
-def test_a_refusal_that_no_success_pays_for_cuts_the_rate() -> None:
-    """To 0.85 of what was under way, by Little's law; it is said."""
-    said: list[str] = []
-    paced(said)
-    assert ["rate 34.0 a second: refused with 4 at once"] == said
 
 
 def every_fifth_refused(flow: FlowControl, now: float, seconds: float) -> float:
@@ -156,21 +142,20 @@ def every_fifth_refused(flow: FlowControl, now: float, seconds: float) -> float:
 
 def test_refusals_that_do_not_depend_on_the_load_stop_cutting_the_rate() -> None:
     """At a service that refuses a quarter of all requests, whatever is sent, the rate doesn't sink."""
-    made: list[FlowControl] = []
+    sky = Sky(Mixed(0.25, "refused"))
 
-    def control() -> FlowControl:
-        made.append(FlowControl())
-        return made[-1]
+    async def main() -> float:
+        async with sky.client(seed=1) as galileo:
+            assert () == (await galileo.count_all(ids(3_000))).errors
+            return rate(galileo)
 
-    found = simulate(Mixed(0.25, "refused"), control, 3_000, seed=1)
-    assert 0 == found.lost
-    assert 1_000 < made[0].rate
+    assert 1_000 < under(sky, main)
 
 
 def test_what_was_tried_in_vain_is_taken_back() -> None:
     """If more brings more refusals, the rate is what it was when the trial began, or less."""
     said: list[str] = []
-    flow, now, before = FlowControl(on_change=said.append), 0.0, inf
+    flow, now, before = FlowControl(Limits(), said.append), 0.0, inf
     while not any("more is tried" in text for text in said):
         before = flow.rate
         now = every_fifth_refused(flow, now, 0.1)
@@ -182,20 +167,11 @@ def test_what_was_tried_in_vain_is_taken_back() -> None:
     assert flow.rate <= before
 
 
-def test_a_header_that_is_ignored_is_said_once() -> None:
-    """A probe was answered although nothing remained."""
-    said: list[str] = []
-    flow = FlowControl(on_change=said.append)
-    for now in (0.0, 10.0, 20.0):
-        flow.ended(now, flow.sent(now), Outcome("success", 0.1, allowance=(0, 60.0)))
-    assert ["the RateLimit headers are ignored until a refusal confirms them: a probe was answered"] == said
-
-
 def test_a_service_that_asks_to_come_later_has_answered() -> None:
     """A 429 is an answer of the service itself, and so is a Retry-After; a refusal can be a gateway's."""
     found = {}
     for meaning in (*FAILURES, "ignored", "success"):
-        flow = FlowControl()
+        flow = FlowControl(Limits())
         flow.ended(0.1, flow.sent(0.0), Outcome(meaning))
         found[meaning] = flow.breaker.has_answered
     assert {"refused": False, "throttled": True, "failed": False, "ignored": False, "success": True} == found
@@ -217,7 +193,7 @@ def test_a_service_that_takes_one_request_per_wait_gets_that_rate() -> None:
 
 def test_an_answer_that_was_on_its_way_closes_the_breaker_in_the_same_moment() -> None:
     """Then nobody has waited for it, and the next refusal cuts the rate as any other does."""
-    flow = FlowControl(9, initial=9)
+    flow = FlowControl(Limits(9, initial=9))
     *refused, last = send(flow, 0.0, 9)
     end(flow, 0.0, refused, REFUSED)
     flow.ended(0.0, last, SUCCESS)
@@ -234,7 +210,7 @@ def test_after_half_a_minute_without_anybody_waiting_all_is_forgotten(quiet: flo
     """The rate, the row of failures and the budget are those of a new client, and the width is as wide."""
     for flow, now in ((paced(), 1.1), (opened(), 0.1)):
         assert flow.wait(now + quiet) == 0
-        new = FlowControl(8 if flow.width == 8 else 256)
+        new = FlowControl(Limits(8 if flow.width == 8 else 256))
         assert limits(new) == limits(flow)
         assert not flow.breaker.is_open
 
@@ -245,25 +221,34 @@ def test_what_is_under_way_or_waits_is_not_quiet() -> None:
     permit = flow.sent(1.1)
     flow.wait(61.0)
     assert 34.0 == pytest.approx(flow.rate)
-    flow.ended(61.0, permit, Outcome("ignored", allowance=(0, 60.0)))
+    flow.ended(61.0, permit, IGNORED)
+    end(flow, 61.0, send(flow, 61.0, 8), Outcome("throttled", retry_after=60.0))
+    flow.ended(61.0, flow.sent(61.0), Outcome("throttled", retry_after=60.0))
+    rate = flow.rate
     assert 60.0 == flow.wait(61.0)
     flow.ended(121.0, flow.sent(121.0), IGNORED)
-    assert 34.0 == pytest.approx(flow.rate)
+    assert rate == flow.rate < 34.0
 
 
 # ---- reasons ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_reason_says_what_a_request_waits_for_with_its_number() -> None:
-    """The breaker, a header, the rate, or what is under way, in this order."""
-    flow = paced()
-    assert "the service's rate limit (about 34 requests a second)" == flow.reason(1.0)
-    flow.ended(1.0, flow.sent(1.0), Outcome("ignored", allowance=(0, 60.0)))
-    assert "the service's RateLimit header: nothing remains for 59 s" == flow.reason(2.0)
-    assert "the circuit breaker: the service has refused everything for 5.0 s" == opened().reason(5.0)
-    narrow = paced()
-    send(narrow, 1.0, narrow.width)
-    assert f"one of the {narrow.width} requests under way" in narrow.reason(1.0)
-    full = FlowControl(3)
+    """The breaker, what is under way, the rate, or an answer after a refusal; and why, if it is a refusal."""
+    said, full, held = "503 Service Unavailable", FlowControl(Limits(3)), at_work()
     send(full, 0.0, 3)
-    assert "one of the 3 requests under way to end: 3 at once is the limit now" == full.reason(0.0)
+    held.ended(1.0, send(held, 1.0, 4)[0], REFUSED)
+    reasons = [
+        opened().reason(5.0, said),
+        full.reason(0.0, said),
+        paced().reason(1.0, said),
+        held.reason(1.0, said),
+        held.reason(1.0, ""),
+    ]
+    assert reasons == [
+        "the circuit breaker: the service has refused everything for 5 s: 503 Service Unavailable",
+        "one of the 3 requests under way to end: 3 at once is the limit now",
+        "the service's rate limit (about 34 requests a second): 503 Service Unavailable",
+        "the service, which refuses requests: 503 Service Unavailable",
+        "the service, which refuses requests",
+    ]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from galileo_sessions import Limits
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
 
@@ -17,11 +18,8 @@ GAPS = st.one_of(
     st.sampled_from([0.0, 1e-6, 0.001, 1.0, 60.0, 3_600.0, DAY]), st.floats(0, 0.05), st.floats(0, 5), st.floats(0, DAY)
 )
 RETRY_AFTERS = st.one_of(st.none(), st.sampled_from([0.0, 0.3, 1.0, 30.0, LONGEST]), st.floats(0, LONGEST))
-ALLOWANCES = st.one_of(
-    st.none(), st.tuples(st.integers(0, 50), st.one_of(st.sampled_from([0.0, 59.0, LONGEST]), st.floats(0, 10)))
-)
 MEANINGS = st.sampled_from(["refused", "throttled", "failed"])
-FAILURES = st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS, ALLOWANCES)
+FAILURES = st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS)
 PICKS = st.integers(0, 1_000)
 
 
@@ -32,8 +30,14 @@ class FlowMachine(RuleBasedStateMachine):
     def begin(self, maximum: int, initial: int, begin: float) -> None:
         """A client begins."""
         self.now, self.maximum, self.initial = begin, maximum, min(initial, maximum)
-        self.flow = FlowControl(maximum=maximum, now=self.now, initial=self.initial)
+        self.flow = FlowControl(Limits(maximum, initial=self.initial))
         self.out: list[Permit] = []
+        self.sent_at: dict[int, float] = {}  # by the numbers of the permits
+
+    def take(self) -> None:
+        """A request is sent."""
+        self.out.append(self.flow.sent(self.now))
+        self.sent_at[self.out[-1].number] = self.now
 
     @rule(gap=GAPS)
     def time_passes(self, gap: float) -> None:
@@ -48,35 +52,29 @@ class FlowMachine(RuleBasedStateMachine):
             if wait > 0:
                 return
             is_probe = self.flow.breaker.is_open
-            self.out.append(self.flow.sent(self.now))
+            self.take()
             assert self.flow.in_flight <= self.flow.width or is_probe or len(self.out) == 1
 
-    @rule(count=st.integers(1, 5), patience=st.sampled_from([0.0, 10.0, 90.0, math.inf]))
-    def wait_and_send(self, count: int, patience: float) -> None:
+    @rule(count=st.integers(1, 5))
+    def wait_and_send(self, count: int) -> None:
         """Requests are sent as soon as they may be, however long that is."""
         for _ in range(count):
-            wait = self.flow.wait(self.now, patience)
+            wait = self.flow.wait(self.now)
             if wait == math.inf:
                 return
             self.now += wait + 1e-6  # as late as a timer is
-            is_due = self.flow.wait(self.now, patience) == 0
+            is_due = self.flow.wait(self.now) == 0
             assert self.out or is_due
             if is_due:
-                self.out.append(self.flow.sent(self.now))
-
-    @rule()
-    def probe(self) -> None:
-        """A single count whose patience is over is sent, although a fan-out would wait for what a header says."""
-        if self.flow.wait(self.now, 0.0) == 0:
-            self.out.append(self.flow.sent(self.now))
+                self.take()
 
     @precondition(lambda self: self.out)
-    @rule(pick=PICKS, count=st.integers(1, 80), is_measured=st.booleans(), allowance=ALLOWANCES)
-    def answer(self, pick: int, count: int, is_measured: bool, allowance: tuple[int, float] | None) -> None:
+    @rule(pick=PICKS, count=st.integers(1, 80), is_measured=st.booleans())
+    def answer(self, pick: int, count: int, is_measured: bool) -> None:
         for _ in range(min(count, len(self.out))):
             permit = self.out.pop(pick % len(self.out))
-            latency = self.now - permit.at if is_measured else None
-            self.flow.ended(self.now, permit, Outcome("success", latency, allowance=allowance))
+            latency = self.now - self.sent_at[permit.number] if is_measured else None
+            self.flow.ended(self.now, permit, Outcome("success", latency))
         assert self.flow.breaker.has_answered
 
     @precondition(lambda self: self.out)
@@ -106,7 +104,7 @@ class FlowMachine(RuleBasedStateMachine):
         proven = self.flow.width
         self.now += gap
         assert self.flow.wait(self.now) == 0
-        self.out.append(self.flow.sent(self.now))
+        self.take()
         assert self.flow.rate == math.inf
         assert self.flow.width >= min(self.initial, proven)
         if self.flow.breaker.is_open:  # at most once, for a single probe
@@ -134,7 +132,7 @@ test_invariants = FlowMachine.TestCase
 @given(limit=st.integers(1, 128), latency=st.floats(0.001, 2.0), initial=st.integers(1, 30), gap=GAPS)
 def test_successes_at_the_same_latency_widen(limit, latency, initial, gap):
     """While requests wait and all succeed as fast as ever, the width exceeds any limit below the maximum, soon."""
-    flow = FlowControl(maximum=256, now=0.0, initial=initial)
+    flow = FlowControl(Limits(initial=initial))
     now = gap
     successes = 0
     while flow.width <= limit:
@@ -152,7 +150,7 @@ def test_successes_at_the_same_latency_widen(limit, latency, initial, gap):
 @given(outcomes=st.lists(st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS), min_size=1, max_size=200), gap=GAPS)
 def test_a_service_that_refuses_everything_is_probed_for_ever(outcomes, gap):
     """The next probe comes within 3 s, or when the service asks for it, and none earlier."""
-    flow, now = FlowControl(maximum=256, now=0.0, initial=10), 0.0
+    flow, now = FlowControl(Limits()), 0.0
     for outcome in outcomes:
         now += max(flow.wait(now), gap)
         assert flow.wait(now) < 1e-6

@@ -2,14 +2,12 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
 
 import pytest
 from support.clock import virtual_time
 from support.inside import idle
 from support.projects import ids
 from support.servers import http, raw_server
-from support.services import Service, serving
 
 from galileo_sessions import ConnectError, GalileoSessions
 
@@ -21,12 +19,10 @@ def free_port() -> int:
         return unused.getsockname()[1]
 
 
-class Brief(Service):
+async def brief(_: int, writer: asyncio.StreamWriter) -> None:
     """Takes 10 ms for each request."""
-
-    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
-        """Counts 7, a little later."""
-        asyncio.get_running_loop().call_later(0.01, answer, http())
+    await asyncio.sleep(0.01)
+    writer.write(http())
 
 
 async def test_a_server_that_dies_and_starts_again():
@@ -35,10 +31,10 @@ async def test_a_server_that_dies_and_starts_again():
     url = f"http://127.0.0.1:{port}"
     async with GalileoSessions("k", base_url=url, on_attempt=attempts.append) as galileo:
         async with galileo.count_many(ids(1_000)) as stream:
-            async with serving(Brief(), port):
+            async with raw_server(brief, port=port):
                 counted = [await anext(stream) for _ in range(300)]
             await asyncio.sleep(1)
-            async with serving(Brief(), port):
+            async with raw_server(brief, port=port):
                 counted += [result async for result in stream]
         assert idle(galileo)
     assert [result.error for result in counted if not result.ok] == []

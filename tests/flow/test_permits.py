@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from support.inside import in_flight, our_tasks, replace_post
+from support.network import COUNTED, Scripted, cost_of, outcome_of, refusal, under
 from support.projects import ids
-from support.scripts import COUNTED, Scripted, cost_of, outcome_of, refusal
 from support.servers import PROJECT
-from support.skies import under
 
 from galileo_sessions import ConfigurationError, GalileoError, GalileoSessions, Limits
 from galileo_sessions.api.responses import Response
@@ -60,7 +59,6 @@ LATE = {
     "429, Retry-After": refusal(429, 30),
     "503, Retry-After": refusal(503, 1),
     "503": refusal(503),
-    "header": Response(429, {"RateLimit": '"default";r=0;t=60'}, b""),
     "count": COUNTED,
 }
 

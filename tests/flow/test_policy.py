@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.clock import run
-from support.decisions import TRANSPORT, failing, most, status, waits_of
 from support.inside import in_flight, replace_post, set_jitter, width
+from support.policy import MANY, TRANSPORT, failing, most, status, waits_of
 from support.servers import PROJECT
 
 from galileo_sessions import (
@@ -28,8 +28,9 @@ from galileo_sessions import (
     TLSError,
 )
 from galileo_sessions.api.responses import Response, final
+from galileo_sessions.flow.budget import Budget
+from galileo_sessions.flow.outcome import outcome_of
 from galileo_sessions.flow.policy import FirstAttempts, Retries
-from galileo_sessions.flow.verdict import verdict_on
 
 # ---- what is tried again ---------------------------------------------------------------------------------------------
 
@@ -81,8 +82,8 @@ def test_with_one_attempt_nothing_is_sent_twice(error):
 )
 def test_a_failure_costs_the_more_the_more_surprising_it_is(share, cost):
     """It costs log(f) / log(0.01) of an attempt, where f is the share of the others that failed."""
-    retries = Retries(Retry(), interactive=False, jitter=most, number=1, since=0.0, until=90.0)
-    retries.next_wait(verdict_on(status(500)), 0.0, failing(share), has_answered=True)
+    retries = Retries(Retry(), MANY, most, number=1, started=0.0, since=0.0)
+    retries.next_wait(outcome_of(status(500)), 0.0, failing(share), has_answered=True)
     assert retries.spent == pytest.approx(cost, abs=0.006 if cost > 0.1 else 0.0005)
 
 
@@ -125,26 +126,26 @@ def test_only_the_first_attempts_of_others_say_what_is_usual():
 @pytest.mark.parametrize(("share", "alone"), [(0.01, True), (0.2, True), (0.3, False), (0.9, False)])
 def test_a_count_fails_alone_once_it_has_failed_twice_while_few_others_fail(share, alone):
     """One failure is no evidence, and trouble that a quarter of the others have is the service's."""
-    retries = Retries(Retry(), interactive=False, jitter=most, number=1, since=0.0, until=90.0)
+    retries = Retries(Retry(), MANY, most, number=1, started=0.0, since=0.0)
     found = []
     for _ in range(3):
         found.append(retries.fails_alone(failing(share)))
-        retries.next_wait(verdict_on(status(503)), 0.0, failing(share), has_answered=True)
+        retries.next_wait(outcome_of(status(503)), 0.0, failing(share), has_answered=True)
     assert found == [False, False, alone]
 
 
 # ---- patience --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("interactive", [False, True])
+@pytest.mark.parametrize("is_single", [False, True])
 @pytest.mark.parametrize(
     "error", [status(503), status(429), status(429, Retry_After="2"), TRANSPORT["connect"]], ids=str
 )
-def test_a_refused_count_is_not_given_up_within_its_patience(error, interactive):
+def test_a_refused_count_is_not_given_up_within_its_patience(error, is_single):
     """Although its attempts are spent, if the service has answered before; otherwise it is."""
-    arguments = {"took": 0.1, "interactive": interactive}
+    arguments = {"took": 0.1, "is_single": is_single}
     waits = waits_of(error, has_answered=True, **arguments)
-    next_one = verdict_on(error).retry_after if interactive else None  # which a single count doesn't wait for
+    next_one = outcome_of(error).retry_after if is_single else None  # which a single count doesn't wait for
     assert 90 <= sum(waits) + 0.1 * len(waits) + 1.1 * (next_one or 0) < 92.5
     assert len(waits_of(error, **arguments)) == 3
 
@@ -155,11 +156,11 @@ def test_a_failure_has_no_patience():
 
 
 @pytest.mark.parametrize(
-    ("share", "interactive", "gives_up"), [(0.99, False, False), (0.99, True, True), (0.01, False, True)]
+    ("share", "is_single", "gives_up"), [(0.99, False, False), (0.99, True, True), (0.01, False, True)]
 )
-def test_a_target_is_not_given_up_after_its_patience_while_its_refusals_are_no_surprise(share, interactive, gives_up):
+def test_a_target_is_not_given_up_after_its_patience_while_its_refusals_are_no_surprise(share, is_single, gives_up):
     """A single count is, and so is a target that is refused while others are counted."""
-    waits = waits_of(status(429, Retry_After="1"), share=share, has_answered=True, interactive=interactive, at_most=200)
+    waits = waits_of(status(429, Retry_After="1"), share=share, has_answered=True, is_single=is_single, at_most=200)
     assert (len(waits) < 100) is gives_up
 
 
@@ -225,27 +226,28 @@ ERRORS = st.one_of(
     outcomes=st.lists(st.one_of(st.none(), ERRORS), max_size=60),
     policy=st.builds(Retry, attempts=st.integers(1, 20), backoff=st.floats(0, 10), patience=st.floats(0, 100)),
     jitter=st.floats(0, 1),
-    interactive=st.booleans(),
+    is_single=st.booleans(),
     has_answered=st.booleans(),
 )
-def test_for_any_sequence_of_answers(outcomes, policy, jitter, interactive, has_answered):
+def test_for_any_sequence_of_answers(outcomes, policy, jitter, is_single, has_answered):
     """Waits keep their bounds, and a count is given up only for a reason."""
     others, now, spent = FirstAttempts(), 0.0, 0.0
     others.add(failed=True)
-    retries = Retries(policy, interactive, lambda bound: bound * jitter, others.number, now, now + policy.patience)
+    budget = Budget(patience=policy.patience, is_single=is_single)
+    retries = Retries(policy, budget, lambda bound: bound * jitter, others.number, started=now, since=now)
     for error in outcomes:
         if error is None:  # another count succeeds
             others.add(failed=False)
             continue
-        wait = retries.next_wait(verdict_on(error), now, others, has_answered=has_answered)
+        wait = retries.next_wait(outcome_of(error), now, others, has_answered=has_answered)
         assert retries.spent >= spent
-        spent, asked = retries.spent, verdict_on(error).retry_after
+        spent, asked = retries.spent, outcome_of(error).retry_after
         if wait is None:
-            is_over = interactive and now + 1.1 * (asked or 0) >= policy.patience
+            is_over = is_single and now + 1.1 * (asked or 0) >= policy.patience
             assert error in FOR_GOOD or policy.attempts == 1 or spent >= policy.attempts or is_over or (asked or 0) > 60
             break
         assert (asked or 0.0) <= wait <= (asked + 0.1 if asked else policy.max_backoff)  # 0 names no time
-        assert spent < policy.attempts or (has_answered and verdict_on(error).meaning != "failed")
+        assert spent < policy.attempts or (has_answered and outcome_of(error).meaning != "failed")
         now += wait
 
 

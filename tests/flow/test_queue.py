@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import run, virtual_time
-from support.decisions import status
 from support.inside import awaited_timers
-from support.queues import REFUSED, narrow, now, open_the_breaker, refuse, succeed, turn, waiting
+from support.policy import MANY, REFUSED, SINGLE, narrow, now, open_the_breaker, refuse, status, succeed, turn, waiting
 
 from galileo_sessions import ConfigurationError, DisconnectedError, GalileoError, Limits, Retry, ServerError, TLSError
+from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.queue import Queue
 
@@ -26,7 +26,7 @@ async def test_first_come_first_served():
     order: list[int] = []
 
     async def visit(number: int) -> None:
-        permit = await queue.acquire(interactive=False, patience=90.0)
+        permit = await queue.acquire(MANY)
         order.append(number)
         await asyncio.sleep(0)
         queue.released(permit)
@@ -37,14 +37,14 @@ async def test_first_come_first_served():
 
 
 @virtual_time
-async def test_an_interactive_count_is_served_before_fan_outs():
+async def test_a_single_count_is_served_before_fan_outs():
     """A single count gets the next permit, however many targets wait."""
     queue = narrow()
-    held = queue.try_acquire(interactive=False)
+    held = queue.try_acquire(MANY)
     assert held is not None
     targets = [waiting(queue) for _ in range(5)]
     await turn()
-    lone = waiting(queue, interactive=True)
+    lone = waiting(queue, SINGLE)
     await turn()
     queue.released(held)
     await turn()
@@ -55,15 +55,15 @@ async def test_an_interactive_count_is_served_before_fan_outs():
         queue.released(await target)
 
 
-@pytest.mark.parametrize("interactive", [False, True])
+@pytest.mark.parametrize("budget", [MANY, SINGLE], ids=["many", "single"])
 @virtual_time
-async def test_a_count_that_failed_waits_behind_those_that_came_before_it(interactive):
+async def test_a_count_that_failed_waits_behind_those_that_came_before_it(budget):
     """So a few counts with trouble of their own don't take the place of all others."""
     queue = narrow()
-    held = queue.try_acquire(interactive=False)
-    new = waiting(queue, interactive=interactive)
+    held = queue.try_acquire(MANY)
+    new = waiting(queue, budget)
     await turn()
-    failed = waiting(queue, interactive=interactive, has_failed=True)
+    failed = waiting(queue, budget, has_failed=True)
     await turn()
     queue.released(held)
     await turn()
@@ -76,7 +76,7 @@ async def test_a_count_that_failed_waits_behind_those_that_came_before_it(intera
 async def test_a_count_that_sleeps_lets_others_pass():
     """A count with a Retry-After waits for its time on its own; only then does it join its line."""
     queue = narrow()
-    held = queue.try_acquire(interactive=False)
+    held = queue.try_acquire(MANY)
     assert held is not None
     late = waiting(queue, not_before=now() + 2)
     queued = waiting(queue)
@@ -85,7 +85,7 @@ async def test_a_count_that_sleeps_lets_others_pass():
     await turn()
     assert (late.done(), queued.done()) == (False, True)
     held = queued.result()
-    behind = waiting(queue, interactive=True, not_before=now() + 1.5)
+    behind = waiting(queue, SINGLE, not_before=now() + 1.5)
     await asyncio.sleep(2)
     assert not late.done()
     queue.released(held)
@@ -93,22 +93,22 @@ async def test_a_count_that_sleeps_lets_others_pass():
     assert (late.done(), behind.done()) == (False, True)
     queue.released(behind.result())
     queue.released(await late)
-    assert queue.try_acquire(interactive=False) is not None
+    assert queue.try_acquire(MANY) is not None
 
 
 @virtual_time
 async def test_a_permit_without_waiting_passes_nobody_by():
     """There is none without waiting while somebody waits, the width is used up, or there is a rate to enter."""
     queue = narrow()
-    first = queue.try_acquire(interactive=False)
+    first = queue.try_acquire(MANY)
     assert first is not None
-    assert queue.try_acquire(interactive=True) is None
+    assert queue.try_acquire(SINGLE) is None
     waiter = waiting(queue)
     await turn()
     queue.released(first)
-    assert queue.try_acquire(interactive=False) is None
+    assert queue.try_acquire(MANY) is None
     queue.released(await waiter)
-    assert Queue(Limits(rate=asynccontextmanager(lambda: None)()), Retry()).try_acquire(interactive=True) is None
+    assert Queue(Limits(rate=asynccontextmanager(lambda: None)()), Retry()).try_acquire(SINGLE) is None
 
 
 @virtual_time
@@ -119,8 +119,8 @@ async def test_a_target_passes_nobody_by_whose_timer_is_late():
     waiter = waiting(queue)
     await asyncio.sleep(0)
     asyncio.get_running_loop().work(1.0)
-    assert queue.try_acquire(interactive=False) is None
-    probe = queue.try_acquire(interactive=True)
+    assert queue.try_acquire(MANY) is None
+    probe = queue.try_acquire(SINGLE)
     assert probe is not None
     queue.released(probe)
     queue.released(await waiter)
@@ -133,10 +133,10 @@ async def test_a_target_passes_nobody_by_whose_timer_is_late():
 async def test_there_is_one_timer_if_a_count_waits_for_a_time():
     """However many wait, one timer wakes the queue; there is none if nobody waits, or if all wait for an answer."""
     queue = narrow(20)
-    succeed(queue, queue.try_acquire(interactive=False))
+    succeed(queue, queue.try_acquire(MANY))
     await open_the_breaker(queue)
     assert awaited_timers(queue) == 0
-    tasks = [waiting(queue, interactive=number % 2 == 0) for number in range(30)]
+    tasks = [waiting(queue, SINGLE if number % 2 else MANY) for number in range(30)]
     await asyncio.sleep(0)
     assert (awaited_timers(queue), queue.flow.in_flight) == (1, 0)
     while tasks:
@@ -153,7 +153,7 @@ async def test_there_is_one_timer_if_a_count_waits_for_a_time():
 async def test_a_timer_is_set_anew_for_an_earlier_time():
     """A success that ends a long pause lets the next count go as soon as the rate allows."""
     queue = narrow(10)
-    *refused, late = [queue.try_acquire(interactive=False) for _ in range(10)]
+    *refused, late = [queue.try_acquire(MANY) for _ in range(10)]
     for permit in refused:
         refuse(queue, permit, status(429, Retry_After="60"))
     waiter = waiting(queue)
@@ -186,7 +186,7 @@ async def test_a_cancelled_wait_leaves_no_timer():
 async def test_many_waiters_may_all_be_cancelled_quickly():
     """Cancelling 20,000 waiters, the last one first, takes linear time."""
     queue = narrow()
-    permit = queue.try_acquire(interactive=False)
+    permit = queue.try_acquire(MANY)
     waiters = [waiting(queue) for _ in range(20_000)]
     await turn()
     began = process_time()
@@ -197,7 +197,7 @@ async def test_many_waiters_may_all_be_cancelled_quickly():
     queue.released(permit)
     assert queue.flow.in_flight == 0
     await turn()
-    assert queue.try_acquire(interactive=False) is not None
+    assert queue.try_acquire(MANY) is not None
 
 
 @virtual_time
@@ -206,8 +206,8 @@ async def test_closing_ends_all_waits():
     closed = ConfigurationError("closed")
     narrow().close(closed)
     queue = narrow()
-    held = queue.try_acquire(interactive=False)
-    cancelled, *tasks = [waiting(queue), waiting(queue), waiting(queue, interactive=True)]
+    held = queue.try_acquire(MANY)
+    cancelled, *tasks = [waiting(queue), waiting(queue), waiting(queue, SINGLE)]
     tasks.append(waiting(queue, not_before=now() + 60))
     await turn()
     cancelled.cancel()  # in the same moment
@@ -216,6 +216,25 @@ async def test_closing_ends_all_waits():
     await asyncio.wait([cancelled])
     assert cancelled.cancelled()
     queue.released(held)
+    assert queue.flow.in_flight == 0
+
+
+def test_counts_that_are_closed_after_their_loop_wake_nobody():
+    """Coroutines that waited in a loop that is closed by then can be closed, whether or not they have a permit."""
+    loop, queue = asyncio.new_event_loop(), Queue(Limits(1), Retry())
+    waiters = [queue.acquire(MANY) for _ in range(3)]
+
+    async def wait() -> Permit:
+        permit = queue.try_acquire(MANY)
+        for waiter in waiters:
+            asyncio.create_task(waiter)._log_destroy_pending = False
+        await asyncio.sleep(0)
+        return permit
+
+    queue.released(loop.run_until_complete(wait()))
+    loop.close()
+    for waiter in waiters:
+        waiter.close()
     assert queue.flow.in_flight == 0
 
 
@@ -277,10 +296,10 @@ async def test_a_count_that_is_cancelled_at_the_rate_holds_nothing(stops):
 async def test_all_who_wait_fail_together():
     """When patience ends, all counts get the service's last answer in the same moment, wherever they wait."""
     queue = narrow(20)
-    succeed(queue, queue.try_acquire(interactive=False))
+    succeed(queue, queue.try_acquire(MANY))
     clock = asyncio.get_running_loop().time
     await open_the_breaker(queue)
-    everybody = {*[waiting(queue) for _ in range(200)], waiting(queue, interactive=True)}
+    everybody = {*[waiting(queue) for _ in range(200)], waiting(queue, SINGLE)}
     everybody.add(waiting(queue, not_before=clock() + 10_000))
     ended: dict[asyncio.Task, float] = {}
     for task in everybody:
@@ -303,13 +322,14 @@ async def test_all_who_wait_fail_together():
 
 
 @virtual_time
-async def test_an_interactive_count_has_less_patience():
+async def test_a_single_count_has_less_patience():
     """A count with a patience of 10 s fails before the others; a new one that comes then waits for the next probe."""
     queue = narrow(20)
-    succeed(queue, queue.try_acquire(interactive=False))
+    succeed(queue, queue.try_acquire(MANY))
     await open_the_breaker(queue)
     began = now()
-    lone = waiting(queue, interactive=True, patience=10.0, not_before=began + 10_000)
+    single = Budget(patience=10.0, is_single=True)
+    lone = waiting(queue, single, not_before=began + 10_000)
     many = [waiting(queue) for _ in range(40)]
     for task in many:
         refuse(queue, await task)
@@ -318,8 +338,8 @@ async def test_an_interactive_count_has_less_patience():
             break
     assert 7 < now() - began <= 10
     assert type(lone.result()) is ServerError
-    assert type(await queue.acquire(interactive=True, patience=10.0, has_failed=True)) is ServerError
-    queue.released(await queue.acquire(interactive=True, patience=10.0))
+    assert type(await queue.acquire(single, has_failed=True)) is ServerError
+    queue.released(await queue.acquire(single))
     for task in many:
         task.cancel()
     await asyncio.wait(many)
@@ -330,20 +350,32 @@ async def test_what_says_nothing_about_the_service_is_no_reason_to_give_up():
     """Those who give up get the last error of the service, not a later one of somebody else's own."""
     queue = narrow(20)
     await open_the_breaker(queue, DisconnectedError("gone"))
-    refuse(queue, await queue.acquire(interactive=False, patience=90.0), TLSError("an untrusted certificate"))
+    refuse(queue, await queue.acquire(MANY), TLSError("an untrusted certificate"))
     assert type(queue.give_up_error()) is DisconnectedError
+
+
+@virtual_time
+async def test_a_reason_names_the_rate_that_the_user_gave_or_the_last_answer():
+    """Behind the circuit breaker it quotes the last response of the service, rather than a disconnect after it."""
+    assert narrow(rate=Rate()).reason(now()) == "Limits(rate=...)"
+    queue = narrow(20)
+    await open_the_breaker(queue)
+    refuse(queue, await queue.acquire(MANY), DisconnectedError("gone"))
+    breaker = "the circuit breaker: the service has refused everything for 0 s"
+    assert queue.reason(now()) == f"{breaker}: {REFUSED.message}"
+    assert queue.give_up_error().message == f"{REFUSED.message}; while waiting for {breaker}"
 
 
 @virtual_time
 async def test_a_target_that_comes_when_there_is_no_hope_fails_at_once():
     """After all have failed, a fan-out's target fails at once, until the next probe is due: it can be that."""
     queue = narrow(20)
-    while not isinstance(permit := await queue.acquire(interactive=False, patience=90.0), GalileoError):
+    while not isinstance(permit := await queue.acquire(MANY), GalileoError):
         refuse(queue, permit)
     pause, began = queue.flow.wait(now()), now()
-    while (probe := queue.try_acquire(interactive=False)) is None:
+    while (probe := queue.try_acquire(MANY)) is None:
         before = now()
-        assert type(await queue.acquire(interactive=False, patience=90.0)) is ServerError
+        assert type(await queue.acquire(MANY)) is ServerError
         assert now() == before
         await turn()
     assert pause <= now() - began < pause + 0.2
@@ -384,11 +416,11 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
         async def step(what: str, which: int) -> None:
             match what:
                 case "wait" | "alone":
-                    arguments = {"interactive": what == "alone", "has_failed": which % 2 == 0}
-                    outside.append(waiting(queue, patience=10.0, **arguments))
+                    budget = Budget(patience=10.0, is_single=what == "alone")
+                    outside.append(waiting(queue, budget, has_failed=which % 2 == 0))
                 case "later":
                     outside.append(waiting(queue, not_before=clock() + which / 4))
-                case "at once" if (permit := queue.try_acquire(interactive=which % 2 == 0)) is not None:
+                case "at once" if (permit := queue.try_acquire(SINGLE if which % 2 else MANY)) is not None:
                     inside.append(permit)
                 case "ok" if inside:
                     succeed(queue, inside.pop(which % len(inside)))

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.clients import client, failure
 from support.clock import virtual_time
-from support.decisions import NOW, status
 from support.inside import stop_wall_clock
+from support.policy import NOW, status
 from support.projects import ids
 from support.servers import http, raw_server
 
@@ -92,26 +92,23 @@ def test_a_retry_after_of_any_text_is_seconds_or_nothing(value):
 
 
 @pytest.mark.parametrize(
-    ("asked", "arguments", "retry", "advice"),
+    ("asked", "arguments", "retry", "setting"),
     [
-        ("3600", {}, Retry(), "than Retry(max_retry_after=60): give it Retry(max_retry_after=3600) and timeout=3601"),
-        ("3600", {"timeout": 4_000}, Retry(), "than Retry(max_retry_after=60): give it Retry(max_retry_after=3600)"),
-        ("30", {}, Retry(), "give it timeout=31 or more, or use count_all, which waits longer"),
-        ("30", {"timeout": 5}, Retry(), "That is more than timeout= leaves: give it timeout=31"),
-        ("30", {}, Retry(attempts=1), "It asks for a wait of 30 s"),
-        ("3600", {}, Retry(attempts=1), "It asks for a wait of 3,600 s"),
-        ("999999", {}, Retry(), "It asks for a wait of 999,999 s"),
+        ("3600", {"timeout": 4_000}, Retry(), "max_retry_after"),
+        ("30", {}, Retry(), "timeout="),
+        ("30", {"timeout": 5}, Retry(), "timeout="),
+        ("30", {}, Retry(attempts=1), ""),
     ],
-    ids=["cap and timeout", "the cap alone", "a single count", "its timeout", "no retry", "neither", "days"],
+    ids=["the cap", "a single count", "its timeout", "no retry"],
 )
 @virtual_time
-async def test_the_advice_would_help(asked, arguments, retry, advice):
-    """A Retry-After that isn't waited for is the error at once; its text names just the settings that would help."""
+async def test_what_is_not_waited_for_is_the_error_at_once(asked, arguments, retry, setting):
+    """The error has the seconds, and its hint names the setting that is in the way."""
     async with raw_server(http(429, "no", Retry_After=asked)) as server, client(server.url, retry=retry) as galileo:
         error = await failure(galileo, **arguments)
     assert (type(error), error.retry_after) == (RateLimitedError, float(asked))
     assert (len(error.attempts), len(server.requests)) == (1, 1)
-    assert error.message.endswith(advice) or error.message.endswith(f"{advice} or more")
+    assert setting in error.hint
 
 
 # ---- by whose clock --------------------------------------------------------------------------------------------------
@@ -124,14 +121,9 @@ def test_a_date_is_measured_against_the_answers_own(monkeypatch):
     assert status(503, Retry_After=later, Date=format_datetime(NOW, usegmt=True)).retry_after == 5
     assert status(503, Retry_After=later, Date="Tue, 24 Nov 2026 14:00:00 +0200").retry_after == 5
     assert status(503, Retry_After=later).retry_after == 0
-
-
-@pytest.mark.parametrize("date", ["", "now", "Tue, 24 Nov 2026 25:00:00 GMT", "Tue, 24 Nov 2026 12:00:00 +9999999999"])
-def test_a_date_header_that_is_none_is_ignored(monkeypatch, date):
-    """With a Date header that can't be read, this machine's clock is used."""
     stop_wall_clock(monkeypatch, NOW)
-    later = format_datetime(NOW + timedelta(seconds=5), usegmt=True)
-    assert status(503, Retry_After=later, Date=date).retry_after == 5
+    for unreadable in ("", "now", "Tue, 24 Nov 2026 25:00:00 GMT", "Tue, 24 Nov 2026 12:00:00 +9999999999"):
+        assert status(503, Retry_After=later, Date=unreadable).retry_after == 5
 
 
 # ---- for whom --------------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """Small servers on 127.0.0.1 that control each byte."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import multiprocessing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -32,7 +33,7 @@ Behaviour = Callable[[int, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def raw_server(behave: Behaviour | bytes, *, ssl=None) -> AsyncIterator[RawServer]:
+async def raw_server(behave: Behaviour | bytes, *, ssl=None, port: int = 0) -> AsyncIterator[RawServer]:
     """A server that reads requests and calls `behave(number, writer)`; bytes are the answer to every request."""
 
     async def one_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -57,7 +58,7 @@ async def raw_server(behave: Behaviour | bytes, *, ssl=None) -> AsyncIterator[Ra
             tasks.discard(asyncio.current_task())
 
     tasks: set[asyncio.Task] = set()
-    server = await asyncio.start_server(one_connection, "127.0.0.1", 0, ssl=ssl, backlog=2048)
+    server = await asyncio.start_server(one_connection, "127.0.0.1", port, ssl=ssl, backlog=2048)
     scheme = "http" if ssl is None else "https"
     state = RawServer(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     try:
@@ -80,6 +81,68 @@ def answers(*sequence: bytes) -> Behaviour:
         await writer.drain()
 
     return behave
+
+
+class Service:
+    """A server with a state: `serve(request, answer)` gets each request, and calls `answer` with the bytes to send."""
+
+    def __init__(self) -> None:
+        self.server = RawServer("")
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self.server.url
+
+    @property
+    def requests(self) -> int:
+        """The number of its requests; they aren't kept."""
+        return len(self.server.requests)
+
+    @property
+    def connections(self) -> int:
+        """The number of its open connections."""
+        return self.server.open
+
+    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
+        """Counts 7 for everybody."""
+        answer(http())
+
+
+@asynccontextmanager
+async def serving(service: Service) -> AsyncIterator[Service]:
+    """Listens for as long as the block lasts."""
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        request, service.server.requests[-1] = service.server.requests[-1], b""
+        service.serve(request, lambda data: None if writer.is_closing() else writer.write(data))
+
+    async with raw_server(behave) as service.server:
+        yield service
+
+
+@contextmanager
+def in_process(answer: bytes = http()) -> Iterator[str]:
+    """The URL of a server in a process of its own, which ends with the block."""
+    urls: multiprocessing.Queue[str] = multiprocessing.Queue()
+    process = multiprocessing.Process(target=_serve, args=(answer, urls), daemon=True)
+    process.start()
+    try:
+        yield urls.get(timeout=10)
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _serve(answer: bytes, urls: "multiprocessing.Queue[str]") -> None:
+    async def serve() -> None:
+        async with raw_server(answer) as server:
+            urls.put(server.url)
+            while True:
+                await asyncio.sleep(1)
+                server.requests.clear()
+
+    asyncio.run(serve())
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -1,12 +1,10 @@
-"""The weathers that the flow control must stand, each with what it may cost."""
+"""The services that the flow control must stand, each with what it may cost."""
 
 import math
-from collections.abc import Callable
 
-from attrs import frozen
-
-from support.simulation import NETWORK, TIMEOUT, TURN
-from support.weathers import (
+from support.models import (
+    NETWORK,
+    TURN,
     Away,
     Bucket,
     Capacity,
@@ -21,27 +19,10 @@ from support.weathers import (
     Window,
     exponential,
 )
+from support.network import Weather
 
 WIDEST = 256
 ROUND_TRIP = NETWORK + 2 * TURN  # seconds in which a place at the service is empty, whatever the client knows
-
-
-@frozen
-class Weather:
-    """A service, a fan-out, and what it may cost."""
-
-    service: Callable[[], Service]  # makes it anew
-    counts: int  # of the fan-out, or of several together
-    ideal: float  # seconds, if everything were known from the beginning
-    requests: float  # per count, at most
-    wall: float  # of the ideal, at most
-    away: float = 0.0  # seconds during which the service is away, which come on top
-    clients: int = 1  # that share the service
-    stagger: float = 0.0  # seconds between their beginnings
-    lone: float | None = None  # the 99th percentile of a lone count's seconds meanwhile, at most
-    fairness: float = 0.9  # Jain's index of the clients, at least
-    every: float = 0.0  # seconds between the counts, where they come one after another
-    timeout: float = TIMEOUT  # seconds after which a request is given up
 
 
 def unlimited(counts: int, latency: float) -> float:

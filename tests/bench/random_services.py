@@ -17,10 +17,9 @@ from statistics import NormalDist
 from typing import TypeVar
 
 from attrs import define, frozen
-
-from support.simulation import NETWORK, TURN
-from support.weather_table import ROUND_TRIP, WIDEST, Weather
-from support.weathers import Bucket, Reply, Service, Slowing, Window
+from flow.table import ROUND_TRIP, WIDEST
+from support.models import NETWORK, TURN, Bucket, Reply, Service, Slowing, Window
+from support.network import Weather
 
 T = TypeVar("T")
 

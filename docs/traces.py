@@ -2,15 +2,14 @@
 
 import asyncio
 import math
-from functools import partial
 
 from attrs import field, frozen
+from support.by_hand import by_hand
+from support.models import Reply, Service
+from support.network import Sky, under
+from support.projects import ids
 
 from galileo_sessions import CountStream
-from support.projects import ids
-from support.simulation import Fixed, simulate
-from support.skies import Sky, under
-from support.weathers import Reply, Service
 
 _EVERY = 0.05  # seconds between two samples
 
@@ -92,5 +91,5 @@ def trace(service: Service, counts: int) -> Trace:
 def trace_by_hand(service: Service, counts: int, width: int) -> Trace:
     """A fixed number of requests at once, with four tries."""
     watched = Watched(service)
-    found = simulate(watched, partial(Fixed, width), counts)
+    found = by_hand(watched, width, counts)
     return Trace(found.seconds, found.lost, watched.times(ok=True), watched.times(ok=False))

@@ -1,18 +1,15 @@
 """No wait is longer than its caller's patience, and each error says what was waited for, and what to do."""
 
 import asyncio
-import logging
 import re
 
 import pytest
+from support.models import Away, Bucket, Service
+from support.network import Scripted, Sky, ask, cost_of, cost_of_new, during, outcome_of, refusal, under
 from support.projects import ids
-from support.scripts import COUNTED, Scripted, ask, cost_of, cost_of_new, during, outcome_of, refusal
 from support.servers import PROJECT
-from support.skies import Sky, under
-from support.weathers import Bucket
 
 from galileo_sessions import DeadlineExceededError, GalileoError
-from galileo_sessions.api.responses import Response
 
 PATIENCE = 10.0  # seconds, of a single count without timeout=
 SLACK = 0.3  # seconds: of an attempt, and between counts with the same Retry-After
@@ -56,6 +53,31 @@ def test_a_shorter_retry_after_is_waited_for(retry_after, timeout, status):
         assert sky.requests == 2
 
     under(sky, main)
+
+
+@pytest.mark.parametrize(
+    ("away", "timeout", "succeeds", "least"),
+    [(3, None, True, 3), (9, None, True, 9), (60, None, False, 10), (60, 20, False, 20), (60, 80, True, 60)],
+    ids=["3 s", "9 s", "a minute", "a minute, timeout=20", "a minute, timeout=80"],
+)
+def test_the_patience_of_a_single_count(away, timeout, succeeds, least):
+    """A single count waits 10 s for a service that answered before; one with `timeout=` as long as that says."""
+    sky = Sky(Away(Service(0.05), 1.0, away))
+
+    async def main() -> tuple[bool, float]:
+        clock = asyncio.get_running_loop().time
+        async with sky.client() as galileo:
+            assert await galileo.count(PROJECT) == 7
+            await asyncio.sleep(1.01 - clock() + sky.began)
+            began = clock()
+            outcome = (await asyncio.gather(galileo.count(PROJECT, timeout=timeout), return_exceptions=True))[0]
+            assert outcome == 7 or "503" in str(getattr(outcome, "last", outcome))
+            return outcome == 7, clock() - began
+
+    succeeded, took = under(sky, main)
+    assert succeeded is succeeds
+    assert least <= took < least + 3.1
+    assert sky.requests <= 30 + took
 
 
 # ---- a fan-out -------------------------------------------------------------------------------------------------------
@@ -113,47 +135,6 @@ def test_a_probe_goes_out_every_few_seconds(seconds, retry_after):
             outcomes = await ask(galileo, 0.2, 5 * (seconds + 75), timeout=3.5)
         assert sky.longest_silence(0, seconds) < (3.6 if retry_after is None else 61)
         assert set(outcomes[-40:]) == {7}
-
-    under(sky, main)
-
-
-# ---- a header on a 200 -----------------------------------------------------------------------------------------------
-
-
-def hinting(seconds: int) -> Scripted:
-    """A service that counts all, and says each time that it will take nothing more."""
-    return Scripted(lambda *_: Response(200, {"RateLimit": f'"default";r=0;t={seconds}'}, COUNTED.body))
-
-
-@pytest.mark.parametrize("seconds", [12, 60, 3600])
-def test_a_header_that_is_wrong_delays_one_single_count(seconds, caplog):
-    """The second count is sent after its patience at the latest; the later ones at once, and the log says so once."""
-    caplog.set_level(logging.DEBUG, "galileo_sessions")
-    sky = hinting(seconds)
-
-    async def main() -> None:
-        async with sky.client() as galileo:
-            outcomes = [await outcome_of(galileo) for _ in range(5)]
-        assert [total for total, _ in outcomes] == [7] * 5
-        assert outcomes[1][1] <= PATIENCE + SLACK
-        assert max(took for _, took in outcomes[2:]) < 0.1
-
-    under(sky, main)
-    assert len([line for line in caplog.messages if re.match("limits: .*ignored", line)]) == 1
-
-
-@pytest.mark.parametrize("timeout", [1, 5])
-def test_a_timeout_that_a_header_uses_up_names_the_header(timeout):
-    """count(timeout=5) behind `RateLimit: r=0;t=60` fails within 5 s; its text has the header and its seconds."""
-    sky = hinting(60)
-
-    async def main() -> None:
-        async with sky.client() as galileo:
-            assert await galileo.count(PROJECT) == 7
-            error, seconds = await outcome_of(galileo, timeout=timeout)
-        assert type(error) is DeadlineExceededError
-        assert seconds <= timeout + 0.1
-        assert re.search(r"RateLimit.*\b(5\d|60) s", str(error))
 
     under(sky, main)
 

@@ -1,18 +1,19 @@
-"""The whole client under the weathers of services, in virtual time: nothing is lost, and little is wasted."""
+"""Whole clients at simulated services, in virtual time: nothing is lost, and little is wasted."""
 
 import asyncio
 import logging
 import math
 
 import pytest
+from flow.table import unlimited, weathers
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.inside import idle
+from support.models import Away, Bucket, Capacity, Melt, Mixed, Queue, Service, Window
+from support.network import Sky, Weather, outcome, under
 from support.projects import ids
-from support.servers import PROJECT
-from support.skies import Sky, under
-from support.weather_table import unlimited, weathers
-from support.weathers import Away, Bucket, Capacity, Service, Window
 
-from galileo_sessions import AttemptTimeoutError, CountReport, Limits, RateLimitedError, ServerError
+from galileo_sessions import AttemptTimeoutError, CountReport, RateLimitedError, ServerError
 from galileo_sessions.api.responses import Response
 
 pytestmark = pytest.mark.thorough
@@ -114,119 +115,6 @@ def test_connecting_is_not_the_services_latency(latency, connect):
     assert seconds <= 2 * (unlimited(4_000, latency) + connect)
 
 
-# ---- single counts ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("away", "timeout", "succeeds", "least"),
-    [(3, None, True, 3), (9, None, True, 9), (60, None, False, 10), (60, 20, False, 20), (60, 80, True, 60)],
-    ids=["3 s", "9 s", "a minute", "a minute, timeout=20", "a minute, timeout=80"],
-)
-def test_the_patience_of_a_single_count(away, timeout, succeeds, least):
-    """A single count waits 10 s for a service that answered before; one with `timeout=` as long as that says."""
-    sky = Sky(Away(Service(0.05), 1.0, away))
-
-    async def main() -> tuple[bool, float]:
-        clock = asyncio.get_running_loop().time
-        async with sky.client() as galileo:
-            assert await galileo.count(PROJECT) == 7
-            await asyncio.sleep(1.01 - clock() + sky.began)
-            began = clock()
-            outcome = (await asyncio.gather(galileo.count(PROJECT, timeout=timeout), return_exceptions=True))[0]
-            assert outcome == 7 or "503" in str(getattr(outcome, "last", outcome))
-            return outcome == 7, clock() - began
-
-    succeeded, took = under(sky, main)
-    assert succeeded is succeeds
-    assert least <= took < least + 3.1
-    assert sky.requests <= 30 + took
-
-
-class Partial(Sky):
-    """Answers in 100 ms, and refuses some projects always."""
-
-    def __init__(self, projects: set[str], status: int = 503, retry_after: str | None = None) -> None:
-        super().__init__(Service(0.1))
-        self.projects = projects
-        self.refusal = Response(status, {"Retry-After": retry_after} if retry_after else {}, b"")
-
-    async def post(self, path: str) -> Response:
-        response = await super().post(path)
-        return self.refusal if path.split("/")[3] in self.projects else response
-
-
-@pytest.mark.parametrize(
-    ("every", "client", "arguments"),
-    [
-        (2_000, {}, {"ordered": True}),
-        (200, {}, {"ordered": True}),
-        (100, {"limits": Limits(10)}, {}),
-        (100, {}, {"concurrency": 16}),
-        (20, {}, {}),
-    ],
-    ids=["one, ordered", "ordered", "limits", "concurrency", "more than at once"],
-)
-def test_projects_that_are_refused_and_alone_under_way_keep_nobody_out(every, client, arguments):
-    """Although only they are under way for longer than patience, the targets behind them are counted."""
-    projects = ids(2_000 if every > 20 else 6_000)
-    sky = Partial({str(project) for project in projects[5::every]})
-
-    async def main() -> set[str]:
-        async with sky.client(**client) as galileo, galileo.count_many(projects, **arguments) as stream:
-            return {str(result.query.project_id) async for result in stream if not result.ok}
-
-    assert under(sky, main) == sky.projects
-
-
-def test_a_project_that_is_always_refused_fails_no_later_fan_out():
-    """The breaker that it opened is closed by the first target of the next one."""
-    sky = Partial({str(ids(1)[0])})
-
-    async def main() -> list[int]:
-        async with sky.client() as galileo:
-            return [len((await galileo.count_all(ids(900)[first : first + 300])).errors) for first in (0, 300, 600)]
-
-    assert under(sky, main) == [1, 0, 0]
-
-
-def test_projects_that_are_not_there_cost_no_more_time():
-    """A 404 is an answer, so the rate grows with it."""
-    report, took = counted(Partial({str(project) for project in ids(5_000)}, 404), 5_000)
-    assert len(report.errors) == 5_000
-    assert took < 4
-
-
-@pytest.mark.parametrize(
-    ("every", "status", "retry_after"),
-    [
-        (50, 503, None),
-        (20, 429, "1"),
-        (20, 503, "60"),
-        (5, 503, None),
-    ],
-)
-def test_projects_that_are_always_refused_fail_alone(every, status, retry_after):
-    """Where some projects get nothing but refusals, only they fail, and the others have been counted long before."""
-    refused = {str(project) for project in ids(1_000)[every // 2 :: every]}
-    sky = Partial(refused, status, retry_after)
-
-    async def main() -> tuple[set[str], float]:
-        clock = asyncio.get_running_loop().time
-        failed: set[str] = set()
-        counted_until = 0.0
-        async with sky.client() as galileo, galileo.count_many(ids(1_000)) as stream:
-            async for result in stream:
-                if result.ok:
-                    counted_until = clock() - sky.began
-                else:
-                    failed.add(str(result.query.project_id))
-        return failed, counted_until
-
-    failed, counted_until = under(sky, main)
-    assert failed == refused
-    assert counted_until < (60 if every == 5 else 4)  # where every fifth is refused, it looks like a limit
-
-
 @pytest.mark.parametrize(("every", "counts"), [(1, 200), (30, 20)])
 def test_a_slow_service_that_asks_for_time_loses_nothing(every, counts):
     """At one count every 1 or 30 s, while all others are to come in half a minute, they wait longer than patience."""
@@ -272,3 +160,85 @@ def test_progress_attempts_and_log_show_the_limits(caplog):
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("limits: ")]
     assert any("refused" in line for line in lines)
     assert any("only single probes are sent" in line for line in lines)
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+
+WEATHERS = weathers()
+SEED = 1
+_REFUSED = "more requests are refused: one in sixteen is free, and a small job has few answers to learn from"
+_UNFAIR = "clients that began later need more than a minute to get their share"
+_SLOW = "the width or the rate is found more slowly"
+MISSED = {
+    "queue 8 x 20 ms, spread": _SLOW,
+    "at most 20 at once": _REFUSED,
+    "at most 200 at once": _SLOW,
+    "200 a second, burst 1, 4000 counts": _SLOW,
+    "200 a second, burst 1, 4000 counts, Retry-After exact": _SLOW,
+    "200 a second, burst 20, 1000 counts": _REFUSED,
+    "200 a second, burst 20, 1000 counts, Retry-After 1.0": _REFUSED,
+    "200 a second, burst 20, 1000 counts, Retry-After exact": _REFUSED,
+    "100 in 1 s": _REFUSED,
+    "100 in 1 s, Retry-After whole": _REFUSED,
+    "100 in 1 s, Retry-After exact": _REFUSED,
+    "3 share 40 at once": _UNFAIR,
+    "3 share what melts beyond 16": _UNFAIR,
+    "120 a minute, burst 10": _REFUSED,
+    "20 in 60 s": _REFUSED,
+}
+"""Rows that miss a bound, and why. Unknown services count more than this table."""
+
+
+def row(name: str) -> object:
+    """A case of the table; known misses are deterministic, so a lucky change shows."""
+    marks = pytest.mark.xfail(reason=MISSED[name], strict=True) if name in MISSED else ()
+    return pytest.param(name, id=name, marks=marks)
+
+
+@pytest.mark.parametrize("name", [row(name) for name in WEATHERS])
+def test_known_services_cost_what_they_must_and_lose_nothing(name: str) -> None:
+    """Bounds on loss, requests per count, time compared with the ideal, fairness, and the time of a lone count."""
+    weather = WEATHERS[name]
+    found = outcome(weather, SEED)
+    assert 0 == found.lost
+    assert weather.requests >= found.requests
+    assert weather.wall * weather.ideal + weather.away >= found.seconds
+    assert weather.fairness < found.fairness
+    assert (weather.lone or math.inf) > found.lone
+
+
+def test_a_service_that_dies_sees_tens_of_requests_until_patience_is_over() -> None:
+    """In addition to those that were under way. The last pause, of up to 3 s, isn't begun."""
+    found = outcome(Weather(lambda: Away(Service(), since=1.0), 40_000, 0.0, 1.0, 1.0), SEED)
+    answered = 40_000 - found.lost
+    assert 256 + 90 > found.requests * 40_000 - answered
+    assert 1.0 + 90.0 - 3.0 < found.seconds < 95.0
+
+
+# ---- random services -------------------------------------------------------------------------------------------------
+
+latencies = st.floats(0.002, 0.3)
+retry_after = st.sampled_from([None, 1.0, 2.0, "exact"])
+steady = st.one_of(
+    st.builds(Service, latencies, st.floats(0.0, 1.0)),
+    st.builds(Queue, st.integers(1, 64), latencies, st.floats(0.0, 1.0)),
+    st.builds(Capacity, st.integers(1, 200), latencies, st.floats(0.0, 1.0)),
+    st.builds(Bucket, st.floats(5.0, 1_000.0), st.integers(1, 100), retry_after, latencies),
+    st.builds(
+        Window, st.integers(20, 500), st.sampled_from([1, 5]), st.sampled_from([None, "exact", "whole"]), latencies
+    ),
+    st.builds(Melt, st.integers(8, 64), st.floats(0.002, 0.1)),
+    st.builds(Mixed, st.floats(0.0, 0.03), st.sampled_from(["refused", "ok"]), st.floats(1.0, 20.0), latencies),
+)
+outages = st.builds(Away, steady, st.floats(0.5, 5.0), st.floats(0.1, 30.0), st.sampled_from(["refused", "reset"]))
+# Alone with an outage: a client that has never had an answer may give up after seconds.
+crowds = st.one_of(st.tuples(steady, st.integers(1, 3)), st.tuples(outages, st.just(1)))
+
+
+@settings(max_examples=60)
+@given(crowds, st.integers(1, 1_000))
+def test_nothing_is_lost_while_the_service_makes_progress(crowd: tuple[Service, int], seed: int) -> None:
+    """Up to three clients, each with its part of 600 counts."""
+    service, clients = crowd
+    found = outcome(Weather(lambda: service, 600, 0.0, 1.0, 1.0, clients=clients, stagger=0.5), seed)
+    assert 0 == found.lost

@@ -1,11 +1,11 @@
 """Simpler flow controls to compare ours with, and how to run a client with another one."""
 
-import functools
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Any
 from unittest import mock
 
-from galileo_sessions.flow import queue
+from galileo_sessions.flow import control, queue
 from galileo_sessions.flow.control import FlowControl
 from galileo_sessions.flow.width import Width
 
@@ -32,12 +32,14 @@ class Aimd(Width):
         self.limit, self.round = max(1.0, 0.85 * self.limit), self.round + 1
 
 
-aimd: Callable[..., FlowControl] = functools.partial(FlowControl, width=Aimd)
-"""A flow control with that in place of our width and rate; the breaker, the budget and the allowance are ours."""
+def aimd(*arguments: Any, **named: Any) -> FlowControl:
+    """A flow control with that in place of our width and rate; the breaker and the noise are ours."""
+    with mock.patch.object(control, "Width", Aimd):
+        return FlowControl(*arguments, **named)
 
 
 @contextmanager
-def controlled_by(control: Callable[..., FlowControl]) -> Generator[None, None, None]:
+def controlled_by(other: Callable[..., FlowControl]) -> Generator[None, None, None]:
     """New clients use another flow control."""
-    with mock.patch.object(queue, "FlowControl", control):
+    with mock.patch.object(queue, "FlowControl", other):
         yield

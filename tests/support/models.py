@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator
 
 from attrs import frozen
 
+NETWORK = 0.004  # seconds, there and back
+TURN = 0.0001  # seconds of a client's event loop for each request that goes out and each answer: 5,000 counts a second
+TIMEOUT = 30.0
+
 
 @frozen
 class Reply:

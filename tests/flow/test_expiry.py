@@ -3,11 +3,23 @@
 import asyncio
 
 import pytest
+from support.models import Bucket
+from support.network import (
+    DAY,
+    HOUR,
+    Cost,
+    Scripted,
+    Sky,
+    ask,
+    cost_of,
+    cost_of_new,
+    during,
+    outcome_of,
+    refusal,
+    under,
+)
 from support.projects import ids
-from support.scripts import DAY, HOUR, Cost, Scripted, ask, cost_of, cost_of_new, during, outcome_of, refusal
 from support.servers import PROJECT
-from support.skies import Sky, under
-from support.weathers import Bucket
 
 from galileo_sessions import (
     ConnectError,

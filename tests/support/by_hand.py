@@ -1,0 +1,104 @@
+"""Fan-outs as people write them by hand: so many requests at once, always, and four tries with a random backoff."""
+
+import heapq
+import random
+from collections import deque
+from collections.abc import Callable
+
+from attrs import Factory, define
+
+from support.models import NETWORK, TIMEOUT, TURN, Reply, Service, parts
+from support.network import Outcome
+
+_TRIES = 4
+
+
+class _Events:
+    """What happens, in the order of its time; there is no event loop."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._heap: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
+        self._number = 0
+
+    def at(self, when: float, happen: Callable[..., None], *arguments: object) -> None:
+        """Lets something happen then."""
+        self._number += 1
+        heapq.heappush(self._heap, (when, self._number, happen, arguments))
+
+    def run(self, until: float) -> None:
+        """Lets all of it happen."""
+        while self._heap and self._heap[0][0] <= until:
+            self.now, _, happen, arguments = heapq.heappop(self._heap)
+            happen(*arguments)
+
+
+@define(eq=False)
+class _Client:
+    """Counts so many, with `width` requests at once; a count is the number of its tries so far."""
+
+    events: _Events
+    service: Service
+    width: int
+    counts: int
+    start: float
+    random: random.Random
+    requests: int = 0
+    done: int = 0
+    ended: float = 0.0
+    _in_flight: int = 0
+    _ready: deque[int] = Factory(lambda self: deque([0] * self.counts), takes_self=True)
+    _busy_until: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        self.events.at(self.start, self._send)
+
+    def _send(self, again: int | None = None) -> None:
+        """Sends all that can be sent now; a count that is tried again comes first."""
+        if again is not None:
+            self._ready.appendleft(again)
+        while self._ready and self._in_flight < self.width:
+            self._in_flight += 1
+            self.requests += 1
+            self._turn(NETWORK / 2, self._arrive, self._ready.popleft(), self.events.now)
+
+    def _turn(self, seconds: float, then: Callable[..., None], *arguments: object) -> None:
+        """Calls `then` some seconds after the next free turn of the client's own event loop."""
+        self._busy_until = max(self._busy_until, self.events.now) + TURN
+        self.events.at(self._busy_until + seconds, then, *arguments)
+
+    def _arrive(self, tries: int, sent_at: float) -> None:
+        reply = self.service.arrive(self.events.now)
+        back = self.events.now + reply.seconds + NETWORK / 2
+        if back - sent_at > TIMEOUT:
+            back, reply = sent_at + TIMEOUT, Reply("timeout")
+        self.events.at(back, self._turn, 0.0, self._settle, tries + 1, reply)
+
+    def _settle(self, tries: int, reply: Reply) -> None:
+        self._in_flight -= 1
+        self.ended = self.events.now
+        if reply.kind == "ok":
+            self.done += 1
+        elif tries < _TRIES:
+            backoff = self.random.uniform(0, min(8.0, 0.25 * 2 ** (tries - 1)))
+            self.events.at(self.events.now + (reply.retry_after or 0.0) + backoff, self._send, tries)
+        self._send()
+
+
+def by_hand(
+    service: Service, width: int, counts: int, *, clients: int = 1, stagger: float = 0.0, seed: int = 1
+) -> Outcome:
+    """What comes of fan-outs that begin `stagger` seconds apart, each over its part of the counts, in an hour."""
+    events = _Events()
+    for number, part in enumerate(parts(service)):
+        part.random.seed(100 * seed + number)
+    crowd = [
+        _Client(events, service, width, counts // clients, stagger * i, random.Random(100 * seed + i))
+        for i in range(clients)
+    ]
+    events.run(3_600.0)
+    return Outcome(
+        lost=sum(client.counts - client.done for client in crowd),
+        requests=sum(client.requests for client in crowd) / counts,
+        seconds=max(client.ended for client in crowd),
+    )

@@ -1,0 +1,311 @@
+"""Whole clients in virtual time: only the network is replaced, by a model of a service or by a script."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from attrs import define, field, frozen
+
+from galileo_sessions import AttemptTimeoutError, CountReport, GalileoError, GalileoSessions
+from galileo_sessions.api.responses import Response
+from support.clock import run
+from support.inside import replace_post, set_jitter
+from support.models import NETWORK, TIMEOUT, Reply, Service, parts
+from support.projects import ids
+from support.servers import PROJECT
+
+
+@define
+class Sky:
+    """A service of the weather table, as the network of clients; it counts its requests."""
+
+    service: Service
+    status: int = 503
+    """What a request is refused with, where no Retry-After comes along."""
+    timeout: float = TIMEOUT
+    """Seconds after which an attempt is given up."""
+    requests: int = 0
+    began: float = 0.0
+    arrivals: list[float] = field(factory=list)
+
+    async def post(self, _: str) -> Response:
+        """What becomes of one request."""
+        now = asyncio.get_running_loop().time() - self.began
+        self.requests += 1
+        self.arrivals.append(now)
+        reply = self.service.arrive(now + NETWORK / 2)
+        in_order = self.requests % 1_000 * 1e-6  # requests that are sent in the same moment don't end so
+        await asyncio.sleep(min(reply.seconds + NETWORK, self.timeout) + in_order)
+        return self._response(reply)
+
+    def _response(self, reply: Reply) -> Response:
+        if reply.seconds + NETWORK > self.timeout:
+            raise AttemptTimeoutError("too long", phase="response")
+        if reply.kind == "ok":
+            return Response(200, {}, b'{"total_count":7}')
+        if reply.retry_after is not None:
+            return Response(429, {"Retry-After": f"{reply.retry_after:.6f}"}, b"")
+        return Response(500 if reply.kind == "error" else self.status, {}, b"")
+
+    def client(self, seed: int | None = None, **arguments: object) -> GalileoSessions:
+        """A client of the service; with a seed, its random waits are always the same."""
+        galileo = GalileoSessions("k", base_url="http://127.0.0.1:9", **arguments)
+        replace_post(galileo, self.post)
+        if seed is not None:
+            chance = random.Random(seed)
+            set_jitter(galileo, lambda most: chance.uniform(0, most))
+        return galileo
+
+
+def under(sky: Sky, main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Runs `main` in virtual time, without sockets; the service's clock begins with it."""
+
+    async def begin() -> Any:
+        sky.began = asyncio.get_running_loop().time()
+        return await main()
+
+    return run(begin())
+
+
+# ---- what a fan-out costs at a model ---------------------------------------------------------------------------------
+
+
+@frozen
+class Weather:
+    """A service, a fan-out, and what it may cost."""
+
+    service: Callable[[], Service]  # makes it anew
+    counts: int  # of the fan-out, or of several together
+    ideal: float  # seconds, if everything were known from the beginning
+    requests: float  # per count, at most
+    wall: float  # of the ideal, at most
+    away: float = 0.0  # seconds during which the service is away, which come on top
+    clients: int = 1  # that share the service
+    stagger: float = 0.0  # seconds between their beginnings
+    lone: float | None = None  # the 99th percentile of a lone count's seconds meanwhile, at most
+    fairness: float = 0.9  # Jain's index of the clients, at least
+    every: float = 0.0  # seconds between the counts, where they come one after another
+    timeout: float = TIMEOUT  # seconds after which a request is given up
+
+
+@frozen
+class Outcome:
+    """What came of a run."""
+
+    lost: int  # counts without a result
+    requests: float  # per count
+    seconds: float  # from the beginning to the last result
+    fairness: float = 1.0  # Jain's index of the clients' speeds, from when all had begun until the first was over
+    lone: float = 0.0  # the 99th percentile of lone counts' seconds; 0 without any
+
+
+def jain(speeds: list[int]) -> float:
+    """Jain's index of fairness: 1 if all are equal, 1/n if one has it all."""
+    squares = sum(speed * speed for speed in speeds)
+    return sum(speeds) ** 2 / (len(speeds) * squares) if squares else 0.0
+
+
+def percentile(ordered: list[float], share: float) -> float:
+    """The value that this share of them doesn't exceed; 0 without any."""
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+@define
+class FanOut:
+    """One client's part of the counts, and what has become of it."""
+
+    sky: Sky
+    counts: int
+    seed: int
+    on_first_end: Callable[[], None]
+    done: int = 0
+    lost: int = 0
+    ended: float = 0.0
+    done_before: int = 0
+    latencies: list[float] = field(factory=list)
+    """Seconds of the lone counts."""
+
+    async def run(self, weather: Weather, start: float) -> None:
+        """Counts, and asks for lone counts meanwhile if the weather has them."""
+        await asyncio.sleep(start)
+        async with self.sky.client(self.seed) as galileo, asyncio.timeout(3_600):
+            if weather.every:
+                await self._one_by_one(galileo, weather.every)
+                return
+            lone = asyncio.create_task(self._ask_alone(galileo)) if weather.lone else None
+            async with galileo.count_many(ids(self.counts)) as stream:
+                async for result in stream:
+                    self._end(ok=result.ok)
+            self.on_first_end()
+            if lone is not None:
+                lone.cancel()
+                await asyncio.wait([lone])
+
+    async def _one_by_one(self, galileo: GalileoSessions, every: float) -> None:
+        async def count() -> None:
+            try:
+                await galileo.count(PROJECT)
+            except GalileoError:
+                self._end(ok=False)
+            else:
+                self._end(ok=True)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(self.counts):
+                tasks.create_task(count())
+                await asyncio.sleep(every)
+
+    async def _ask_alone(self, galileo: GalileoSessions) -> None:
+        await asyncio.sleep(2.05)
+        while True:
+            began = asyncio.get_running_loop().time()
+            await galileo.count(PROJECT)
+            self.latencies.append(asyncio.get_running_loop().time() - began)
+            await asyncio.sleep(0.25)
+
+    def _end(self, *, ok: bool) -> None:
+        self.done, self.lost = self.done + ok, self.lost + (not ok)
+        self.ended = asyncio.get_running_loop().time() - self.sky.began
+
+
+def outcome(weather: Weather, seed: int) -> Outcome:
+    """What comes of fan-outs of whole clients under a weather."""
+    sky = Sky(weather.service(), timeout=weather.timeout)
+    for number, part in enumerate(parts(sky.service)):
+        part.random.seed(100 * seed + number)
+    speeds: list[int] = []
+
+    def on_first_end() -> None:
+        if not speeds:
+            speeds.extend(crowd.done - crowd.done_before for crowd in crowds)
+
+    crowds = [
+        FanOut(sky, weather.counts // weather.clients, 100 * seed + number, on_first_end)
+        for number in range(weather.clients)
+    ]
+
+    def begin_to_compare() -> None:
+        for crowd in crowds:
+            crowd.done_before = crowd.done
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_later(weather.stagger * (weather.clients - 1), begin_to_compare)
+        starts = [weather.stagger * number for number in range(weather.clients)]
+        await asyncio.gather(*(crowd.run(weather, start) for crowd, start in zip(crowds, starts, strict=True)))
+
+    under(sky, main)
+    latencies = sorted(crowds[0].latencies)
+    return Outcome(
+        lost=sum(crowd.lost for crowd in crowds),
+        requests=(sky.requests - len(latencies)) / weather.counts,
+        seconds=max(crowd.ended for crowd in crowds),
+        fairness=jain(speeds) if weather.clients > 1 else 1.0,
+        lone=percentile(latencies, 0.99),
+    )
+
+
+# ---- scripts ---------------------------------------------------------------------------------------------------------
+
+HOUR, DAY = 3_600.0, 86_400.0
+COUNTED = Response(200, {}, b'{"total_count":7}')
+Answer = Response | Exception | None
+"""None is a count."""
+
+
+class Scripted(Sky):
+    """
+    Answers by a script.
+
+    Args:
+        script: What a request gets, from the seconds since the beginning and its number, 1 for the first.
+        latency: Seconds that each answer takes.
+    """
+
+    def __init__(self, script: Callable[[float, int], Answer] = lambda *_: None, latency: float = 0.02) -> None:
+        super().__init__(Service(latency, 0.0))
+        self.script, self.latency = script, latency
+
+    @property
+    def now(self) -> float:
+        """Seconds since the beginning."""
+        return asyncio.get_running_loop().time() - self.began
+
+    async def post(self, path: str) -> Response:
+        """What becomes of one request."""
+        self.requests += 1
+        self.arrivals.append(self.now)
+        answer = self.script(self.now, self.requests)
+        await asyncio.sleep(self.latency)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer or COUNTED
+
+    async def until(self, when: float) -> None:
+        """Waits for a time since the beginning."""
+        await asyncio.sleep(when - self.now)
+
+    def longest_silence(self, begin: float, end: float) -> float:
+        """The longest time between `begin` and `end` without a request."""
+        times = [begin, *(at for at in self.arrivals if begin <= at <= end), end]
+        return max(later - before for before, later in itertools.pairwise(times))
+
+
+def refusal(status: int = 503, retry_after: float | None = None) -> Response:
+    """A refusal, with a Retry-After or without."""
+    return Response(status, {} if retry_after is None else {"Retry-After": f"{retry_after:.0f}"}, b"")
+
+
+def during(spans: Iterable[tuple[float, float]], answer: Answer) -> Callable[[float, int], Answer]:
+    """A script with the same answer to all that arrives in some spans of time, and counts otherwise."""
+    known = tuple(spans)
+    return lambda now, _: answer if any(begin <= now < end for begin, end in known) else None
+
+
+@frozen
+class Cost:
+    """What a fan-out cost."""
+
+    report: CountReport
+    requests: int
+    seconds: float
+
+    @property
+    def lost(self) -> int:
+        """Counts without a result."""
+        return len(self.report.errors)
+
+
+async def cost_of(sky: Sky, galileo: GalileoSessions, counts: int, **arguments: Any) -> Cost:
+    """What a fan-out costs a client now."""
+    clock = asyncio.get_running_loop().time
+    began, before = clock(), sky.requests
+    report = await galileo.count_all(ids(counts), **arguments)
+    return Cost(report, sky.requests - before, clock() - began)
+
+
+async def cost_of_new(sky: Sky, counts: int, **arguments: Any) -> Cost:
+    """What a fan-out costs a new client now."""
+    async with sky.client() as galileo:
+        return await cost_of(sky, galileo, counts, **arguments)
+
+
+async def outcome_of(galileo: GalileoSessions, **arguments: Any) -> tuple[int | GalileoError, float]:
+    """The result of a single count, or its error; and how many seconds it took."""
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    try:
+        result: int | GalileoError = await galileo.count(PROJECT, **arguments)
+    except GalileoError as error:
+        result = error
+    return result, clock() - began
+
+
+async def ask(galileo: GalileoSessions, every: float, times: int, **arguments: Any) -> list[int | GalileoError]:
+    """The outcomes of single counts that begin so many seconds apart, whether or not those before have ended."""
+    tasks: list[asyncio.Task[tuple[int | GalileoError, float]]] = []
+    for _ in range(times):
+        tasks.append(asyncio.create_task(outcome_of(galileo, **arguments)))
+        await asyncio.sleep(every)
+    return [(await task)[0] for task in tasks]
