@@ -176,7 +176,7 @@ async def test_alert_looks_back_only_so_far(server: LocalGalileo) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "status", "reason"),
+    ("where", "answer", "reason"),
     [
         ("score >", None, "the text ends too early"),
         ("scroe > 3", None, "did you mean score?"),  # otherwise it would count 0, which is below each threshold
@@ -184,13 +184,13 @@ async def test_alert_looks_back_only_so_far(server: LocalGalileo) -> None:
     ],
 )
 async def test_alert_says_that_it_cannot_tell(
-    server: LocalGalileo, where: str, status: int | None, reason: str
+    server: LocalGalileo, where: str, answer: int | None, reason: str
 ) -> None:
     """If it can't count, because of the filter or the service, the status is 2."""
-    if status is not None:
-        server.fail_next(status)
-    ended, printed, said = await run("alert.py", PROJECT, where)
-    assert (2, "") == (ended, printed)
+    if answer is not None:
+        server.fail_next(answer)
+    status, printed, said = await run("alert.py", PROJECT, where)
+    assert (2, "") == (status, printed)
     assert said.startswith("can't tell: ")
     assert reason in said
 
