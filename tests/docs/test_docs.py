@@ -12,11 +12,9 @@ import pkgutil
 import re
 import shutil
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
-from bench.size import sizes
 from support.prompt import paste
 
 import galileo_sessions
@@ -27,7 +25,6 @@ from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
-ARCHITECTURE = DOCS / "architecture.md"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 MODULES = [
     found.name
@@ -187,37 +184,6 @@ def test_every_file_has_its_line():
             listed += [f"{folder[1]}{name}" for name in re.findall(r"^\| `([\w/]+)` \|", rest, re.MULTILINE)]
     files = [file.relative_to(package).with_suffix("").as_posix() for file in package.rglob("*.py")]
     assert sorted(listed) == sorted(file for file in files if not file.endswith("__init__"))
-
-
-def test_the_rooms_have_the_size_that_is_told():
-    """The page on the architecture has a row for each folder; its lines of code are right to within a tenth."""
-    told = re.findall(r"^\| `(\w+)` \| ([\d,]+) \|", text_of(ARCHITECTURE), re.MULTILINE)
-    lines, _ = sizes(None)
-    folders = {name: count for name, count in lines.items() if name not in ("all", "(top)")}
-    assert {name: int(count.replace(",", "")) for name, count in told} == pytest.approx(folders, rel=0.1)
-
-
-def test_the_layers_are_those_that_are_checked():
-    """The page on the architecture has the layers of each contract, in their order."""
-    contracts = tomllib.loads(text_of(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
-    for contract in [contract for contract in contracts if contract["type"] == "layers"]:
-        layers = " > ".join([layer.replace(" | ", ", ") for layer in contract["layers"]])
-        room = contract["containers"][0].removeprefix("galileo_sessions.")
-        assert re.search(rf"^{room} +{re.escape(layers)}$", text_of(ARCHITECTURE), re.MULTILINE)
-
-
-def test_what_the_page_on_the_architecture_finds_is_there():
-    """Each row names files of the package, and behind a colon what is defined in the first one."""
-    rows = text_of(ARCHITECTURE).partition("| what | where |\n")[2].partition("\n\n")[0].splitlines()[1:]
-    assert len(rows) > 30
-    for row in rows:
-        where, _, names = row.split("|")[2].partition(": ")
-        files = [ROOT / "galileo_sessions" / f"{name}.py" for name in re.findall(r"`(\w+(?:/\w+)?)`", where)]
-        lacking = [str(file) for file in files if not file.exists()]
-        for name in re.findall(r"`(\w+)`", names):
-            if not lacking and not re.search(rf"(def|class) {name}\b", text_of(files[0])):
-                lacking.append(name)
-        assert (row, lacking) == (row, [])
 
 
 LEVELS = {"self._say": "DEBUG limits: ", "logger.debug": "DEBUG ", "logger.exception": "ERROR "}
