@@ -81,14 +81,14 @@ for name, module in list(sys.modules.items()):
 
 PUBLIC = {name: f"galileo_sessions.{name}" for name in galileo_sessions.__all__}
 PUBLIC |= {name: f"galileo_sessions.local.{name}" for name in galileo_sessions.local.__all__}
-_MADE = "Partition CountStream CountResult CountReport CountsBy CountsTable Progress Attempt Issue And Or Not"
+_MADE = "Partition CountStream CountResult CountReport CountsBy Progress Attempt Issue And Or Not"
 _MADE += " Explanation NodeCount TextCol NumberCol DateCol BooleanCol CollectionCol IdCol"
 NEVER_CALLED = {
     PUBLIC[name] for name in PUBLIC if name in _MADE.split() or name.endswith(("Filter", "ColumnInfo", "ColumnCatalog"))
 }
 """Classes that the client, columns and operators make: their readers pass no parameters."""
 
-KNOWN_AS = {"Breakdown": "Partition", "Counted": "CountQuery", "FilterType": "str", "Several": "Sequence"}
+KNOWN_AS = {"Counted": "CountQuery", "FilterType": "str", "Several": "Sequence"}
 """Private classes in annotations, and what readers pass or get."""
 
 
@@ -97,14 +97,12 @@ def is_private(cls: type) -> bool:
     return cls.__module__.startswith("galileo_sessions") and cls.__name__ not in PUBLIC
 
 
-# A class shows what it inherits from private classes as its own. A function has one signature, without its overloads:
-# its docstring says what it returns when.
+# A class shows what it inherits from private classes as its own.
 for name in galileo_sessions.__all__:
     cls = getattr(galileo_sessions, name)
     if isinstance(cls, type):
         analyzer = ModuleAnalyzer.for_module(cls.__module__)
         analyzer.analyze()
-        analyzer.overloads.clear()
         for base in filter(is_private, cls.__mro__):
             for member in [member for member in vars(base) if member[0] != "_" and member not in vars(cls)]:
                 setattr(cls, member, vars(base)[member])

@@ -179,29 +179,24 @@ def one_count() -> str:
 _ROOMS = {  # at column and row, with what each does
     "your code": (0, 0, ""),
     "cli": (1, 0, "the commands"),
-    "client": (0, 1, "GalileoSessions"),
-    "filters": (1, 1, "Col, and no I/O"),
-    "stream": (1, 2, "many counts"),
-    "request": (0, 3, "retries, deadline"),
-    "flow": (1, 3, "width and rate"),
-    "auth": (0, 4, "credentials"),
-    "transport": (0, 5, "aiohttp"),
-    "Galileo": (0, 6, ""),
-    "local": (1, 6, "for tests"),
+    "counting": (0, 1, "clients, streams"),
+    "flow": (1, 1, "when to send"),
+    "http": (0, 2, "one exchange"),
+    "api": (1, 2, "query, response"),
+    "filters": (2, 2, "the language"),
+    "Galileo": (0, 3, ""),
+    "local": (1, 3, "for tests"),
 }
 _CALLS = """\
-your code > client
-cli > client
-cli > filters
-client > filters
-client > stream
-client > request
-stream > request
-request > flow
-request > auth
-auth > transport
-transport > Galileo
-transport > local
+your code > counting
+cli > counting
+counting > flow
+counting > http
+counting > api
+http > api
+api > filters
+http > Galileo
+http > local
 """
 
 
@@ -224,7 +219,7 @@ def architecture() -> str:
         does = _ROOMS[name][2]
         parts += [_box(x, y, wide, high, "room"), _text(x + wide / 2, y + (19 if does else 27), name, "name mid")]
         parts += [_text(x + wide / 2, y + 36, does, "small mid")] * bool(does)
-    return _svg(8 + down * 6 + high + 8, "What calls what", parts)
+    return _svg(8 + down * 3 + high + 8, "What calls what", parts)
 
 
 # ---- performance -----------------------------------------------------------------------------------------------------

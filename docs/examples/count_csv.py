@@ -35,7 +35,7 @@ async def count(ids: set[str], where: Filter, out: TextIO) -> int:
             if result.ok:
                 print(f"{result.target},{result.total_count}", file=out, flush=True)
             else:
-                print(f"{result.target!r}: {str(result.error).partition('. ')[0]}")
+                print(f"{result.target!r}: {str(result.error).splitlines()[0]}")
     return stream.progress.failed
 
 

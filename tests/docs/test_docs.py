@@ -47,7 +47,7 @@ def is_installed(name: str) -> bool:
 
 SDK = importlib.util.find_spec("galileo") is not None
 EXAMPLES = ["celery", "flask", "matplotlib", "opentelemetry.sdk", "opentelemetry.instrumentation.aiohttp_client"]
-EXAMPLES += ["prometheus_client", "quart"]
+EXAMPLES += ["pandas", "prometheus_client", "quart"]
 MISSING = [name for name in EXAMPLES if not is_installed(name)]  # of the extra `examples`
 PYTEST = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
 PYTEST += ["-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function"]

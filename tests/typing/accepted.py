@@ -143,8 +143,6 @@ async def check_columns(galileo: GalileoSessions) -> None:
     assert_type(catalog, gs.ColumnCatalog)
     assert_type(catalog.check(f), Filter)
     assert_type(catalog.info("a"), gs.ColumnInfo)
-    assert_type(catalog.text("a"), gs.TextCol)
-    assert_type(catalog.number("a"), gs.NumberCol)
     assert_type(await galileo.count(ID, catalog.check(catalog["a"] > 1)), int)
     assert_type(gs.load_catalog(gs.dump_catalog(catalog)), gs.ColumnCatalog)
     assert_type(gs.ColumnCatalog.of({"metrics/a": "number"}, b="text"), gs.ColumnCatalog)
@@ -171,18 +169,18 @@ async def count_by_parts(galileo: GalileoSessions, catalog: gs.ColumnCatalog) ->
     assert_type(Col.number("a").bins(0, 1.5), gs.Partition)
     assert_type(Col.text("a").values(["x"]), gs.Partition)
     assert_type(Col.boolean("a").values(), gs.Partition)
-    assert_type(days * Col.boolean("a").values(), gs.Partition)
-    assert_type(days.dimensions, tuple[gs.Partition, ...])
     assert_type(gs.Partition({date(2026, 5, 1): f, ("a", 1): g}), gs.Partition)
     assert_type(Col.collection("a").values({"x"}), gs.Partition)
     counts = await galileo.count_by(ID, days, f, log_stream_id=ID)
     assert_type(counts, gs.CountsBy)
     assert_type(counts["2026-05-01"] + counts.total, int)
-    assert_type(await galileo.count_by((ID, str(ID)), {"a": f}), gs.CountsTable)
-    assert_type(await galileo.count_by([str(ID)], days), gs.CountsTable)
+    report = await galileo.count_all([ID], f, by=days)
+    assert_type(report, gs.CountReport)
+    assert_type(report.results[0].counts_by, gs.CountsBy)
 
 
 def whose(error: gs.GalileoError) -> str:
     """The project of an error."""
+    assert_type(error.message + error.hint, str)
     assert error.query is not None
     return assert_type(error.query.project_id, str)

@@ -71,9 +71,6 @@ _ = Col.text("a").bins(1, 2)  # E
 _ = Col.number("a").bins("1")  # E
 _ = Col.date("a").days(1, 2)  # E
 _ = Col.text("a").values("abc")  # E
-_ = Col.number("a").bins(1) * Col.boolean("b")  # E
-_ = Col.number("a").bins(1) * 2  # E
-_ = {"a": f} * Col.number("a").bins(1)  # E
 
 # What stands next to & and |.
 _ = Col("a") == 1 & Col("b") == 2  # E
@@ -170,6 +167,8 @@ async def called_as_elsewhere(galileo: GalileoSessions) -> None:
     GalileoSessions("k", headers={"X-Team": 5})  # E
     GalileoSessions("k", base_url=gs.Secret(b"https://x.io"))  # E
     await galileo.count(PROJECT, filter=f)  # E
+    await galileo.count_by([PROJECT], {"a": f})  # E
+    galileo.count_many([PROJECT], by={"a": f})  # E
     await galileo.count_many([PROJECT])  # E
     for _ in galileo.count_many([PROJECT]):  # E
         pass
