@@ -29,9 +29,8 @@ from galileo_sessions.filters.columns import (
 )
 from galileo_sessions.filters.json import checked_list, dump, json_object, load
 from galileo_sessions.filters.kinds import FILTER_TYPES, FilterType, filter_type_of
-from galileo_sessions.filters.marking import SHOWN, mark
 from galileo_sessions.filters.nodes import Comparison, Filter
-from galileo_sessions.filters.tree import Path, walk
+from galileo_sessions.filters.tree import SHOWN, Path, mark, walk
 from galileo_sessions.filters.values import as_boolean, as_sequence, as_text
 
 T = TypeVar("T", bound=TypedCol)

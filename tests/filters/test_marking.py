@@ -26,8 +26,7 @@ from galileo_sessions import (
     any_of,
 )
 from galileo_sessions.display import html_drawing
-from galileo_sessions.filters.marking import draw, draw_filter, mark
-from galileo_sessions.filters.tree import nodes_at
+from galileo_sessions.filters.tree import draw, draw_filter, mark, nodes_at
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 
