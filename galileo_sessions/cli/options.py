@@ -166,7 +166,7 @@ def _partition(by: str, catalog: ColumnCatalog | None, start: datetime, end: dat
     if info.filter_type == "number":
         return _bins(column_id, written) or _refuse(by)
     if info.filter_type == "boolean" and is_column:
-        return catalog.boolean(by).values().with_rest("no value")
+        return Col.boolean(by).values().with_rest("no value")
     listed: tuple[Any, ...] = info.allowed_values if is_column else tuple(written.split(","))
     if not listed or info.filter_type not in ("text", "id", "collection"):
         _refuse(by)

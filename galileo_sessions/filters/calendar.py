@@ -308,8 +308,7 @@ class Partition(Mapping[Any, Filter]):
         rows = [(display.shortened(str(label)), display.shortened(repr(part), 200)) for label, part in self.items()]
         return display.text_table([("label", "filter"), *rows])
 
-    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_drawing(self)
+    _repr_html_ = display.html_drawing
 
     def __repr__(self) -> str:
         labels = [*self._filters]

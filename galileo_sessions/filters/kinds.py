@@ -77,28 +77,25 @@ PARTITIONS = tuple(dict.fromkeys(name for kind in FilterType for name in kind.pa
 """The methods of typed columns that make partitions."""
 
 _BY_PYTHON_TYPE = {python_type: kind for kind in FilterType for python_type in kind.python_types}
-_BY_NUMPY_KIND = {"b": FilterType.BOOLEAN, **dict.fromkeys("iuf", FilterType.NUMBER)}
 
 
 def filter_type_of(value: object) -> FilterType | None:
     """The filter type that `Col` infers from a single value, or None."""
+    value = python_value(value)
     exact = _BY_PYTHON_TYPE.get(type(value))  # a bool stops here, so it never counts as an int
-    if exact is not None:
-        return exact
-    for python_type, kind in _BY_PYTHON_TYPE.items():
-        if isinstance(value, python_type):
-            return kind
-    return _BY_NUMPY_KIND.get(numpy_kind(value))
+    return exact or next(
+        (kind for python_type, kind in _BY_PYTHON_TYPE.items() if isinstance(value, python_type)), None
+    )
 
 
 def is_missing(value: object) -> bool:
-    """Whether the value is None, or missing in pandas: `NaT`, which is a datetime, or `NA`."""
+    """Whether the value is None, NaN, or missing in pandas: `NaT`, which is a datetime, or `NA`."""
+    value = python_value(value)
+    if isinstance(value, float | Decimal):
+        return Decimal(value).is_nan()
     return value is None or type(value).__name__ in ("NaTType", "NAType")
 
 
-def numpy_kind(value: object) -> str:
-    """The kind letter of a numpy scalar's dtype, else an empty string. It never imports numpy."""
-    if type(value).__module__ != "numpy":
-        return ""
-    dtype = getattr(value, "dtype", None) if getattr(value, "shape", None) == () else None
-    return str(getattr(dtype, "kind", ""))
+def python_value(value: Any) -> Any:
+    """The Python value of a scalar of numpy; any other value itself. It never imports numpy."""
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value

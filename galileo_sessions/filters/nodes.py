@@ -90,8 +90,7 @@ class Filter:
             'and Col("a").one_of([...]) for `in`',
         )
 
-    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_drawing(self)
+    _repr_html_ = display.html_drawing
 
 
 # ---- leaves: type checkers take a constructor's parameter types from the fields' converters --------------------------

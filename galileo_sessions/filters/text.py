@@ -8,7 +8,6 @@ Only brackets nest. Between a pair of them, operands and operators form a flat l
 import operator
 import re
 from contextlib import suppress
-from itertools import islice
 from typing import Any, TypeAlias, get_args
 from unicodedata import east_asian_width
 
@@ -216,9 +215,9 @@ class _Parser:
             return _Function(name, token.start(), function)
         if self._next[0] != "(" and name.lower() not in _KNOWN:
             return Col(name)
-        hint = advice.did_you_mean(name, _NAMES, "times, ids and time zones are text")
-        hint = f"write Col.{name}(...)" if name in FILTER_TYPES else hint
-        raise self._error(token.start(), f"unknown name {brief(name)}", advice.sentence(hint))
+        hint = advice.did_you_mean(name, _NAMES) or "Times, ids and time zones are text"
+        hint = f"Write Col.{name}(...)" if name in FILTER_TYPES else hint
+        raise self._error(token.start(), f"unknown name {brief(name)}", hint)
 
     def _attribute(self, owner: Any, token: Token) -> _Function:
         """A column's method, or a class of columns such as `Col.text`."""
@@ -320,11 +319,10 @@ class _Parser:
 
     def _instead_of_word(self, token: Token, start: int) -> str:
         """What to write for a word of SQL after the column that begins at a place, or an empty string."""
-        word, following = token[0].lower(), [*islice(self._tokens, 3)]
+        word = token[0].lower()
         if word == "not":
-            word = f"not {following[0][0].lower()}"
-        values = [shortened(each[0], 40) for each in following if each.lastgroup in ("string", "number")]
-        return advice.instead_of_word(shortened(self._text[start : token.start()].strip()), word, values)
+            word = f"not {next(self._tokens)[0].lower()}"
+        return advice.instead_of_word(shortened(self._text[start : token.start()].strip()), word)
 
     def _uncalled(self, function: _Function) -> FilterParseError:
         return self._error(function.start, f"{function.name} must be called", f"Write {function.name}(...)")

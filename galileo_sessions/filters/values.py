@@ -17,7 +17,7 @@ from uuid import UUID
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters.advice import NO_OFFSET, NOT_SENDABLE, REPLACE_ZONE
-from galileo_sessions.filters.kinds import LIST_OPERATORS, RANGE_OPERATORS, is_missing, numpy_kind
+from galileo_sessions.filters.kinds import LIST_OPERATORS, RANGE_OPERATORS, is_missing, python_value
 
 _DAY = re.compile(r"(\d{4})-(0[1-9]|1[0-2])-([0-3]\d)", re.ASCII)
 _LIST = (list, tuple)
@@ -97,42 +97,25 @@ def comparable_id(written: str) -> str:
 
 def as_boolean(value: bool) -> bool:
     """Exactly True or False."""
+    value = python_value(value)
     if value is True or value is False:
         return value
-    if numpy_kind(value) == "b":
-        return bool(value)
     raise expected("True or False", value)
 
 
 def as_number(value: Any) -> int | float:
     """A plain `int` or `float` that JSON can carry, from an `int`, a `float`, a `Decimal` or a numpy scalar."""
-    exact: int | float = value if type(value) is int or type(value) is float else _python_number(value)
-    if _TOO_SMALL < exact < _TOO_LARGE:  # False for NaN
-        return exact
-    raise _not_json(exact)
-
-
-def _python_number(value: Any) -> int | float:
-    if isinstance(value, Decimal):
-        return _exact_decimal(value)
-    if numpy_kind(value) in ("i", "u", "f"):
-        value = value.item()
-    if isinstance(value, float):
-        return float(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return int(value)
-    raise expected("a number", value)
-
-
-def _exact_decimal(value: Decimal) -> int | float:
-    if not value.is_finite() or value.adjusted() >= _MAX_DIGITS:
-        raise _not_json(value)
-    if value == value.to_integral_value():
-        return int(value)
-    rounded = float(value)
-    if Decimal(repr(rounded)) != value:
-        raise FilterError("a JSON number would lose digits", hint=f"Write float(...), which rounds to {rounded}")
-    return rounded
+    number = python_value(value)
+    if isinstance(number, bool) or not isinstance(number, int | float | Decimal):
+        raise expected("a number", value)
+    if is_missing(number) or not _TOO_SMALL < number < _TOO_LARGE:
+        raise FilterError(f"{brief(value)} is not a number that JSON can carry")
+    if isinstance(number, float):
+        return float(number)
+    exact = int(number) if number == int(number) else float(number)
+    if isinstance(number, Decimal) and Decimal(repr(exact)) != number:
+        raise FilterError("a JSON number would lose digits", hint=f"Write float(...), which rounds to {exact}")
+    return exact
 
 
 def as_instant(value: datetime | str) -> datetime:
@@ -199,10 +182,6 @@ def as_user_ids(value: Several[UUID | str] | None) -> tuple[str, ...] | None:
 def expected(what: str, value: object) -> FilterTypeError:
     """The error for a value of the wrong type."""
     return FilterTypeError(f"expected {what}, got {brief(value)}")
-
-
-def _not_json(value: object) -> FilterError:
-    return FilterError(f"{brief(value)} is not a number that JSON can carry")
 
 
 # ---- lists -----------------------------------------------------------------------------------------------------------

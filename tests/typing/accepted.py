@@ -143,8 +143,6 @@ async def check_columns(galileo: GalileoSessions) -> None:
     assert_type(catalog, gs.ColumnCatalog)
     assert_type(catalog.check(f), Filter)
     assert_type(catalog.info("a"), gs.ColumnInfo)
-    assert_type(catalog.text("a"), gs.TextCol)
-    assert_type(catalog.number("a"), gs.NumberCol)
     assert_type(await galileo.count(ID, catalog.check(catalog["a"] > 1)), int)
     assert_type(gs.load_catalog(gs.dump_catalog(catalog)), gs.ColumnCatalog)
     assert_type(gs.ColumnCatalog.of({"metrics/a": "number"}, b="text"), gs.ColumnCatalog)
