@@ -55,16 +55,10 @@ def printable(text: str) -> str:
 
 
 def text_table(rows: Iterable[Sequence[str]]) -> str:
-    """Rows of printable cells as aligned lines. Columns that are empty below the head are left out."""
-    rows = without_empty_columns(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows])
-
-
-def without_empty_columns(rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
-    """The rows without the columns that are empty below the head. A head by itself stays whole."""
+    """Rows of printable cells as aligned lines. A column is left out if all its cells below the head are empty."""
     columns = [column for column in zip(*rows, strict=True) if any(column[1:]) or len(column) == 1]
-    return [*zip(*columns, strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*columns, strict=True)])
 
 
 def chart(

@@ -13,8 +13,8 @@ from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, ProjectLookupError
 from galileo_sessions.filters.advice import did_you_mean
 from galileo_sessions.filters.json import checked_list, json_object, load, strict_json
+from galileo_sessions.filters.kinds import UUID_TEXT, as_sequence, as_text
 from galileo_sessions.filters.nodes import Filter
-from galileo_sessions.filters.values import UUID_TEXT, as_sequence, as_text
 
 CANONICAL: re.Pattern[str] = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 """A UUID as the text that the API documents, as most ids are."""

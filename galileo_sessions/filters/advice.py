@@ -14,15 +14,22 @@ from typing import Any, ClassVar, Protocol, cast
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, SYMBOLS, FilterType, filter_type_of, is_missing
+from galileo_sessions.filters.kinds import (
+    LIST_OPERATORS,
+    METHODS,
+    NO_OFFSET,
+    REPLACE_ZONE,
+    SYMBOLS,
+    FilterType,
+    filter_type_of,
+    is_missing,
+    items_of,
+)
 
 EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
 TOO_DEEP = "nested too deeply: a filter has at most 100 levels"
 LONG = "Write all_of([...]) or any_of([...]) for a long chain"
-NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
-NO_OFFSET = "has no UTC offset such as +00:00, so it is a different instant in each time zone"
-REPLACE_ZONE = "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time"
 EMPTY_AND = 'an empty "and" would count all sessions'
 NO_TREE = 'Leave out "filter_tree" if that is meant'
 
@@ -55,12 +62,6 @@ _NO_FILTER: dict[type, str] = {
     tuple: _JOINED,
 }
 """What to write instead of a value of a type that is no filter."""
-_BY_KEY = {
-    "filter_tree": 'Write load_filter(data["filter_tree"]), or load_query(data) for a whole query',
-    **dict.fromkeys(("filters", "project_id"), "load_query(data) reads a whole query"),
-    **dict.fromkeys(("type", "column_id"), 'Write {"filter": {...}} around a leaf'),
-}
-"""What to write for a JSON object that isn't a node, by one of its keys."""
 _TIME = re.compile(r"(?!9999)\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?", re.ASCII)
 
 
@@ -138,14 +139,6 @@ def no_such_type(name: str) -> tuple[str, str]:
     return f"Col has no {name[:80]}; it has {', '.join(FilterType)}", hint.rstrip()
 
 
-def instead_of_word(column: str, word: str) -> str:
-    """What to write for a column with a word of SQL behind it, such as BETWEEN or LIKE, or an empty string."""
-    method = _OTHER_NAMES.get(word, word)
-    if method in METHODS:
-        return f"Write {column}.{method}({'[...]' if method in LIST_OPERATORS else '...'})"
-    return _NO_OPERATOR.get(word.removeprefix("not "), "")
-
-
 # ---- filters ---------------------------------------------------------------------------------------------------------
 
 
@@ -180,25 +173,19 @@ def naive_in_record(column_id: str, value: datetime) -> FilterError:
 
 
 @contextmanager
-def calling(column: Column, method: str, *arguments: object) -> Generator[None, None, None]:
+def calling(column: Column, method: str, *arguments: Any) -> Generator[None, None, None]:
     """Wraps a call of a column's method. Errors begin with the call, and say what to write instead of a value."""
     try:
         yield
-    except FilterError as error:
-        raise refused(error, column, method, *arguments) from None
-    except OverflowError:
-        problem = FilterError("the day before or after is out of range: years go from 1 to 9999")
-        raise refused(problem, column, method, *arguments) from None
-
-
-def refused(error: FilterError, column: Column, method: str, *arguments: Any) -> FilterError:
-    """The error with the call of the column's method, as it was written, and with what to write instead."""
-    if method not in _PERIODS and not error.hint:
-        is_list = method in (*LIST_OPERATORS, "values") and isinstance(arguments[0], list)
-        values: Iterable[object] = arguments[0] if is_list else arguments
-        error.hint = next(filter(None, (_instead(column, method, value) for value in values)), "")
-    error.call = f"{brief(column)}.{method}({', '.join(map(brief, arguments))})"
-    return error.with_traceback(None)
+    except (FilterError, OverflowError) as raised:
+        error = raised
+        if isinstance(error, OverflowError):
+            error = FilterError("the day before or after is out of range: years go from 1 to 9999")
+        if method not in _PERIODS and not error.hint:
+            items = items_of(arguments[0]) if method in (*LIST_OPERATORS, "values") else None
+            error.hint = next(filter(None, (_instead(column, method, value) for value in items or arguments)), "")
+        error.call = f"{brief(column)}.{method}({', '.join(map(brief, arguments))})"
+        raise error.with_traceback(None) from None
 
 
 def _instead(column: Column, method: str, value: Any) -> str:
@@ -280,6 +267,6 @@ def instead_of_node(data: object) -> str:
         return "Write load_filter(json.loads(text)) for JSON, or parse_filter(text) for a filter in Python's words"
     if isinstance(data, list | tuple):
         return 'Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
-    if hasattr(data, "depth"):
-        return "This is a filter already"
-    return next((hint for key, hint in _BY_KEY.items() if isinstance(data, Mapping) and key in data), "")
+    if isinstance(data, Mapping):
+        return 'Write {"filter": {...}} around a leaf, or load_query(data) to read a whole query'
+    return "This is a filter already" if hasattr(data, "depth") else ""

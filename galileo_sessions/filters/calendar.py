@@ -17,9 +17,8 @@ from attrs import evolve, field, frozen
 from galileo_sessions import display
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters.kinds import FilterType
-from galileo_sessions.filters.nodes import ALWAYS, LEAVES, DateFilter, Filter, NumberFilter
-from galileo_sessions.filters.values import (
+from galileo_sessions.filters.kinds import (
+    FilterType,
     as_instant,
     as_number,
     as_sequence,
@@ -27,6 +26,7 @@ from galileo_sessions.filters.values import (
     comparable_id,
     parse_instant,
 )
+from galileo_sessions.filters.nodes import ALWAYS, LEAVES, DateFilter, Filter, NumberFilter
 
 Unit: TypeAlias = Literal["hours", "days", "weeks", "months"]
 

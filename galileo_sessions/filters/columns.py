@@ -28,18 +28,22 @@ from galileo_sessions.filters.calendar import (
     period,
     zone_of,
 )
-from galileo_sessions.filters.kinds import LIST_OPERATORS, RANGE_OPERATORS, FilterType, filter_type_of
-from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter
-from galileo_sessions.filters.values import (
+from galileo_sessions.filters.kinds import (
+    LIST_OPERATORS,
+    NOT_SENDABLE,
+    RANGE_OPERATORS,
+    FilterType,
     Several,
     as_text,
     check_comparison,
     check_order,
     checked_items,
     expected,
+    filter_type_of,
     items_of,
     sendable,
 )
+from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter
 
 __all__ = [
     "BooleanCol",
@@ -75,7 +79,7 @@ def _check_column_id(_: object, __: object, value: str) -> None:
     if not value:
         raise FilterError("a column id can't be empty", hint='Write the id of a column, such as Col("input")')
     if not sendable(value):
-        raise FilterError(f"the column id {brief(value)}: {advice.NOT_SENDABLE}")
+        raise FilterError(f"the column id {brief(value)}: {NOT_SENDABLE}")
 
 
 @frozen(eq=False, repr=False)
@@ -92,18 +96,14 @@ class _Column(Generic[V]):
         return f"{name}({as_text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
-        filter_type = self.filter_type
-        try:
+        is_range = operator in RANGE_OPERATORS
+        with advice.calling(self, operator, *(cast("tuple[object, ...]", value) if is_range else (value,))):
             if operator in LIST_OPERATORS:
-                value = list(checked_items(operator, value))
-            if filter_type is None:
-                filter_type = _inferred_type(operator, value)
+                value = checked_items(operator, value)
+            filter_type = self.filter_type or _inferred_type(operator, value)
             case = {} if case_sensitive is True else {"case_sensitive": case_sensitive}  # only leaves for text have it
             leaf = _LEAVES[filter_type](self.column_id, operator, value, **case)
             check_comparison(operator, leaf.value)
-        except FilterError as error:
-            arguments = cast("tuple[object, ...]", value) if operator in RANGE_OPERATORS else (value,)
-            raise advice.refused(error, self, operator, *arguments) from None
         if self.filter_type is None and isinstance(value, str) and operator != "contains":
             said = advice.date_as_text(self, operator, value)
             if said:
@@ -112,6 +112,9 @@ class _Column(Generic[V]):
 
     def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
         return self._leaf("eq", other)
+
+    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
+        return self._leaf("ne", other)
 
     def __and__(self, other: Never) -> Never:
         raise advice.expected_filter(self, "&")
@@ -156,9 +159,6 @@ class _Equality(_Column[V]):
         """The session's value isn't `value`."""
         return self._leaf("ne", value)
 
-    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
-        return self._leaf("ne", other)
-
 
 class _Text(_Column[V], Generic[V, Vc, Vs]):
     """eq, contains, one_of and not_in, each with `case_sensitive`."""
@@ -190,9 +190,6 @@ class _UnequalText(_Text[V, Vc, Vs]):
     def ne(self, value: V, *, case_sensitive: bool = True) -> Filter:
         """The session's value isn't `value`."""
         return self._leaf("ne", value, case_sensitive)
-
-    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
-        return self._leaf("ne", other)
 
 
 class _Ordering(_Column[V], Generic[V, Vo]):
@@ -491,9 +488,8 @@ def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
 
 def _parts_of(column: _Column[Any], values: object) -> Partition:
     """A part for each value: the sessions that have it, or for a collection those with that member."""
-    items = items_of(values)
-    with advice.calling(column, "values", list(items) if items else values):
-        return calendar.by_value(column.column_id, cast("FilterType", column.filter_type), items or ())
+    with advice.calling(column, "values", values):
+        return calendar.by_value(column.column_id, cast("FilterType", column.filter_type), items_of(values) or ())
 
 
 def _by_unit(column: _Column[Any], unit: Unit, start: object, end: object, tz: object) -> Partition:

@@ -21,9 +21,9 @@ from cattrs.gen import make_dict_structure_fn, override
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterDecodeError, FilterError
 from galileo_sessions.filters import advice, nodes
+from galileo_sessions.filters.kinds import as_instant, as_json
 from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, Filter, LeafFilter
 from galileo_sessions.filters.tree import Path, key_of
-from galileo_sessions.filters.values import as_instant, as_json
 
 _EQ_BY_DEFAULT = ("id", "boolean")  # the schema requires the operator of the other types
 

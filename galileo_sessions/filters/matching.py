@@ -14,8 +14,16 @@ from uuid import UUID
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters import advice, nodes
-from galileo_sessions.filters.kinds import COMPARISONS, FilterType, filter_type_of, is_missing, python_value
-from galileo_sessions.filters.values import as_instant, as_text, comparable_id
+from galileo_sessions.filters.kinds import (
+    COMPARISONS,
+    FilterType,
+    as_instant,
+    as_text,
+    comparable_id,
+    filter_type_of,
+    is_missing,
+    python_value,
+)
 
 _Textual: TypeAlias = nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter
 
