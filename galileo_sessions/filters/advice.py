@@ -101,14 +101,15 @@ def no_such_method(column: Column, name: str) -> tuple[str, str]:
     kind = column.filter_type
     has = METHODS if kind is None else (*kind.methods, *kind.partitions)
     method = _OTHER_NAMES.get(name, name)
+    call = f"{method}({'[...]' if method in LIST_OPERATORS else '...'})"
     makers = [kind for kind in FilterType if method in (*kind.methods, *kind.partitions)]
     if method in has:
-        hint = f"Write {brief(column)}.{method}(...)"
+        hint = f"Write {brief(column)}.{call}"
     elif makers:
-        calls = [f"Col.{kind}({brief(column.column_id)}).{method}(...)" for kind in makers]
+        calls = [f"Col.{kind}({brief(column.column_id)}).{call}" for kind in makers]
         hint = other_way(column, method) or f"Write {' or '.join(calls)}"
     else:
-        hint = _NO_OPERATOR.get(name) or did_you_mean(name, has)
+        hint = _NO_OPERATOR.get(name.removeprefix("not ")) or did_you_mean(name, has)
     return f"{brief(column)} has no {name[:80]}; it has {', '.join(has)}", hint
 
 

@@ -195,16 +195,6 @@ def test_each_spelling_of_a_uuid_is_the_same_id(written: str, held: str | UUID) 
     assert truth(run("Col.text('c').eq(written)", written=written), record) is (written == str(held))
 
 
-def test_an_id_that_is_no_uuid_matches_in_any_case() -> None:
-    """Nothing but the case is ignored."""
-    record = {"c": "Run-7"}
-    assert [truth(run(f"Col.id('c').eq({text!r})"), record) for text in ("rUN-7", "run7", "{run-7}")] == [
-        True,
-        False,
-        False,
-    ]
-
-
 @pytest.mark.parametrize("user_ids", [None, [USER]], ids=["all", "one"])
 def test_fully_annotated_is_unknown(user_ids: list[str] | None) -> None:
     """`fully_annotated` is unknown for every session, because sessions don't contain annotation queues."""
