@@ -41,6 +41,10 @@ TYPED: dict[str, Filter] = {
     "Col.date('a').between('2026-01-31T09:00:00Z', datetime(2026, 1, 31, 10, tzinfo=UTC))": (
         DateFilter("a", "gte", NINE) & DateFilter("a", "lte", TEN)
     ),
+    "Col.number('a').between(high=2, low=1)": NumberFilter("a", "between", [1, 2]),
+    "Col.date('a').between(low='2026-01-31T09:00Z', high='2026-01-31T10:00Z')": (
+        DateFilter("a", "gte", NINE) & DateFilter("a", "lte", TEN)
+    ),
     "Col.boolean('a').is_true()": BooleanFilter("a", "eq", value=True),
     "Col.boolean('a').is_false()": BooleanFilter("a", "eq", value=False),
     "Col.id('a').eq(UUID(PROJECT))": IdFilter("a", "eq", PROJECT),
@@ -57,6 +61,8 @@ INFERRED: dict[str, Filter] = {
     "Col('a').lte(Decimal('3.00'))": NumberFilter("a", "lte", 3),
     "Col('a').eq(Decimal('1e400'))": NumberFilter("a", "eq", 10**400),
     "Col('a').eq(Level.HIGH)": NumberFilter("a", "eq", 3),
+    "Col('a').eq(np.uint64(2**64 - 1))": NumberFilter("a", "eq", 2**64 - 1),
+    "Col('a').eq(Decimal(2**53 + 1))": NumberFilter("a", "eq", 2**53 + 1),
     "Col('a').eq(np.int64(3))": NumberFilter("a", "eq", 3),
     "Col('a').eq(np.array(3))": NumberFilter("a", "eq", 3),
     "Col('a').eq(np.float32(0.5))": NumberFilter("a", "eq", 0.5),

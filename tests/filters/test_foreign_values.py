@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -57,12 +57,21 @@ def test_text_that_is_no_time_zone_is_refused(tz: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "tz", ["Asia/Beirut", "+02:00", "utc", Berlin()], ids=["no midnight", "offset", "UTC", "object"]
+    ("tz", "start"),
+    [
+        ("Asia/Beirut", "2026-03-29T01:00:00+03:00"),  # without a midnight
+        ("+05:30", "2026-03-29T00:00:00+05:30"),
+        ("utc", "2026-03-29T00:00:00+00:00"),
+        ("America/New_York", "2026-03-29T00:00:00-04:00"),
+        (Berlin(), "2026-03-29T00:00:00+01:00"),
+    ],
+    ids=["no midnight", "offset", "UTC", "name", "object"],
 )
-def test_days_and_on_agree(tz: Any) -> None:
-    """`days` and `on` begin a day with the same instant, even if it has no midnight."""
+def test_days_and_on_agree(tz: Any, start: str) -> None:
+    """`days` and `on` begin a day with the same instant, for a zone, its name or a UTC offset."""
     day = Col.date("d").days("2026-03-29", "2026-03-30", tz=tz)["2026-03-29"]
-    assert Col.date("d").on("2026-03-29", tz=tz) == day
+    assert Col.date("d").on("2026-03-29", tz=tz) == day == Col("d").on(date(2026, 3, 29), tz=tz)
+    assert start == days(day)[0]
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------

@@ -100,6 +100,12 @@ def test_a_column_may_be_called_name(leaf: dict[str, Any]) -> None:
     assert load_filter({"filter": leaf}) == load_filter({"filter": without(leaf, "column_id") | {"name": "a"}})
 
 
+def test_keys_with_a_default_may_be_left_out() -> None:
+    """Only the type of fully_annotated is required, and null means all users."""
+    for leaf in ({"type": "fully_annotated"}, ANNOTATED | {"user_ids": None}):
+        assert FullyAnnotatedFilter() == load_filter({"filter": leaf})
+
+
 # ---- refused ---------------------------------------------------------------------------------------------------------
 
 NODES: dict[str, tuple[object, list[str | int], list[str]]] = {

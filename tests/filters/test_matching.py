@@ -121,6 +121,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, list[Any], list[Any]]]] = {
         ("Col.id('c').eq(PROJECT)", [PROJECT, PROJECT.upper(), UUID(PROJECT)], [USER, PROJECT[:-1], UUID(USER)]),
         ("Col.id('c').eq(PROJECT.upper())", [PROJECT, UUID(PROJECT)], [USER]),
         ("IdFilter('c', 'eq', [PROJECT, USER])", [PROJECT, USER], [""]),
+        ("Col.id('c').eq('rUN-7')", ["Run-7"], ["run7", "{run-7}"]),
     ],
     ("id", "ne"): [("Col.id('c').ne(PROJECT)", [USER], [PROJECT.upper(), UUID(PROJECT)])],
     ("id", "contains"): [("Col.id('c').contains('74AEC')", [PROJECT, UUID(PROJECT)], [USER])],

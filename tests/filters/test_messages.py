@@ -132,7 +132,38 @@ OPERATORS: Refusals = [
     ("TextFilter('a', ['eq'], 'x')", FilterError, ["no operator ['eq']; it has eq"]),
 ]  # fmt: skip
 
-ALL = [*COLUMN_IDS, *METHODS_MISSING, *ELSEWHERE, *GUARDS, *OPERATORS]
+CONSTRUCTORS: Refusals = [
+    ("TextFilter('a', 'gt', 'x')", FilterError, ["text filter has no operator 'gt'", "eq, ne, contains"]),
+    ("TextFilter('a', 'eq', ['x', 1])", FilterTypeError, ["expected text, got 1"]),
+    ("TextFilter('a', 'eq', {'x'})", FilterTypeError, ["expected text, got {'x'}"]),
+    ("TextFilter('a', 'eq', 'x', 1)", FilterTypeError, ["expected True or False, got 1"]),
+    ("NumberFilter('a', 'eq', [1, False])", FilterTypeError, ["expected a number, got False"]),
+    ("NumberFilter('a', 'eq', float('nan'))", FilterError, ["nan is not a number that JSON can carry"]),
+    ("NumberFilter('a', 'eq', 10**4_300)", FilterError, ["is not a number that JSON can carry"]),
+    ("NumberFilter('a', 'eq', -(10**4_300))", FilterError, ["is not a number that JSON can carry"]),
+    ("DateFilter('a', 'eq', '2026-01-31')", FilterError, ["'2026-01-31' has no UTC offset"]),
+    (
+        "DateFilter('a', 'eq', datetime(2026, 1, 31))",
+        FilterError,
+        ["hint: Write value.replace("],
+    ),
+    ("DateFilter('a', 'eq', '2026-01-31T09:00:00,0000001Z')", FilterError, ["finer than a microsecond"]),
+    ("DateFilter('a', 'eq', date(2026, 1, 31))", FilterTypeError, ["expected a datetime or ISO 8601 text"]),
+    (
+        "DateFilter('a', 'eq', datetime(1, 1, 1, tzinfo=timezone(timedelta(minutes=53, seconds=28))))",
+        FilterError,
+        ["years go from 1 to 9999"],
+    ),
+    ("BooleanFilter('a', 'eq', 1)", FilterTypeError, ["expected True or False, got 1"]),
+    ("IdFilter('a', 'eq', 1)", FilterTypeError, ["expected a UUID or text, got 1"]),
+    ("FullyAnnotatedFilter([])", FilterTypeError, ["a list of at least one UUID as user_ids, got []"]),
+    ("And([1])", FilterTypeError, ["1 is not a filter"]),
+    ("Not(Col('a'))", FilterTypeError, ["Col('a') is a column, not yet a filter\nhint: Compare it"]),
+    ("any_of(ALWAYS, NEVER)", TypeError, ["any_of() takes 1 positional argument but 2 were given"]),
+    ("Col.date('a').on('2026-01-31')", TypeError, ["tz"]),
+]
+
+ALL = [*COLUMN_IDS, *METHODS_MISSING, *ELSEWHERE, *GUARDS, *OPERATORS, *CONSTRUCTORS]
 
 
 @pytest.mark.parametrize(("program", "error", "words"), ALL, ids=refusal_ids(ALL))

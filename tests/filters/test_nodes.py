@@ -57,8 +57,8 @@ def test_nodes_are_made_as_written() -> None:
 # ---- immutability ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("where", [*LEAVES, *NODES], ids=repr)
-def test_a_filter_cannot_be_changed(where: Filter) -> None:
+@pytest.mark.parametrize("where", [*LEAVES, *NODES, Col("a"), Col.number("a")], ids=repr)
+def test_filters_and_columns_cannot_be_changed(where: Any) -> None:
     """No attribute can be set, deleted or added."""
     names = [attribute.name for attribute in attrs.fields(type(where))]
     assert names
