@@ -86,8 +86,7 @@ class Filter:
     def __bool__(self) -> Never:  # it can't know whether `and`, `not`, a chain or `in` called it
         raise FilterTypeError(
             "a filter has no truth value, so this would silently drop a condition",
-            hint='Write (Col("a") > 1) & (Col("a") < 3) for `and` and for a chain, | for `or`, ~ for `not`, '
-            'and Col("a").one_of([...]) for `in`',
+            hint=f'{advice.JOIN}. For `in` write Col("a").one_of([...])',
         )
 
     _repr_html_ = display.html_drawing

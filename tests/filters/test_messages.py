@@ -63,9 +63,8 @@ PARENTHESES = ['& binds tighter than == and <. Write (Col("a") == 1) & (Col("b")
 OR_PARENTHESES = ['| binds tighter than == and <. Write (Col("a") == 1) | (Col("b") == 2)']
 TRUTH = [
     "a filter has no truth value",
-    '(Col("a") > 1) & (Col("a") < 3) for `and`',
-    "| for `or`, ~ for `not`",
-    'Col("a").one_of([...]) for `in`',
+    "hint: Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)",
+    'For `in` write Col("a").one_of([...])',
 ]
 
 GUARDS: Refusals = [
