@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, cast
 
 from galileo_sessions.display import brief
@@ -77,15 +78,15 @@ class Column(Protocol):
 # ---- names -----------------------------------------------------------------------------------------------------------
 
 
-def did_you_mean(name: object, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[str], meanings: Mapping[str, str] = MappingProxyType({})) -> str:
     """
     A question that suggests the most similar known name, whatever its case; empty if none is similar.
 
     Args:
         name: The value that was written. Only text can resemble a name.
-        known: The names; the first 1,000 are compared. A mapping also has what to write for each.
+        known: The names; the first 1,000 are compared.
+        meanings: What to write for a name, if that isn't the name itself.
     """
-    meanings = cast("Mapping[str, str]", known) if isinstance(known, Mapping) else {}
     by_key: dict[str, str] = {}
     for each in islice(known, _MAX_NAMES):
         by_key.setdefault(each[:_MAX_NAME].casefold(), meanings.get(each, each))
@@ -143,7 +144,7 @@ def no_such_type(name: str) -> tuple[str, str]:
 # ---- filters ---------------------------------------------------------------------------------------------------------
 
 
-def expected_filter(value: Any, symbol: str = "") -> FilterTypeError:
+def expected_filter(value: object, symbol: str = "") -> FilterTypeError:
     """The error for a value that isn't a filter; `symbol` is the `&` or `|` next to it, if there is one."""
     is_column, hint = hasattr(value, "column_id"), _NO_FILTER.get(type(value), "")
     if symbol and not hint:

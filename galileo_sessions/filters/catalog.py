@@ -221,7 +221,7 @@ def _unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, is_dr
         for name in (info.id.split("/")[-1], info.label, info.metric_key_alias):
             if name:
                 names.setdefault(name, info.id)
-    return said, did_you_mean(column_id, names) if is_drawn else ""
+    return said, did_you_mean(column_id, names, names) if is_drawn else ""
 
 
 def _problem(infos: Mapping[str, ColumnInfo], leaf: Comparison, *, is_drawn: bool) -> tuple[str, str] | None:
