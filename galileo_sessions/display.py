@@ -7,7 +7,6 @@ from html import escape
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MAX_LABEL = 80  # characters of a label in a chart
-_MAX_LINES, _MAX_LINE = 1_000, 400  # of a drawing in a notebook: lines, and characters of a line
 _MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 80
@@ -108,17 +107,10 @@ def shortened(text: str, most: int = _MAX_LABEL) -> str:
 
 @singledispatch
 def drawing(value: object) -> str:
-    """The drawing of a value. Modules register drawings for their classes here; the default is what `print` shows."""
+    """The drawing of a value; by default, what `print` shows. A module above a class registers its drawing here."""
     return str(value)
 
 
-def html_drawing(value: object) -> str:
-    """
-    The drawing of a value for a notebook, monospaced so that its lines meet; of a long or wide one the beginning.
-
-    It is escaped, so that text from a filter or the service can't become markup.
-    """
-    lines = [line if len(line) <= _MAX_LINE else f"{line[: _MAX_LINE - 1]}…" for line in drawing(value).split("\n")]
-    more = [f"… {len(lines) - _MAX_LINES:,} more"] if len(lines) > _MAX_LINES else []
-    shown = "\n".join([*lines[:_MAX_LINES], *more]).encode(errors="replace").decode()
-    return f"<pre style='{_MONOSPACED}'>{escape(shown)}</pre>"
+def preformatted(text: str) -> str:
+    """The text for a notebook, monospaced so that its lines meet. It is escaped, so that it can't become markup."""
+    return f"<pre style='{_MONOSPACED}'>{escape(text)}</pre>"

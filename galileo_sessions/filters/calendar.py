@@ -308,7 +308,8 @@ class Partition(Mapping[Any, Filter]):
         rows = [(display.shortened(str(label)), display.shortened(repr(part), 200)) for label, part in self.items()]
         return display.text_table([("label", "filter"), *rows])
 
-    _repr_html_ = display.html_drawing
+    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
+        return display.preformatted(str(self))
 
     def __repr__(self) -> str:
         labels = [*self._filters]

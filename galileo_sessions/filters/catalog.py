@@ -180,7 +180,8 @@ class ColumnCatalog(Mapping[str, Any]):
     def _ipython_key_completions_(self) -> list[str]:  # pyright: ignore[reportUnusedFunction]  # IPython calls it
         return list(self)
 
-    _repr_html_ = display.html_drawing
+    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
+        return display.preformatted(str(self))
 
 
 def _cells(info: ColumnInfo) -> tuple[str, ...]:

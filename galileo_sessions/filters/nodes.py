@@ -89,7 +89,8 @@ class Filter:
             hint=f'{advice.JOIN}. For `in` write Col("a").one_of([...])',
         )
 
-    _repr_html_ = display.html_drawing
+    def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
+        return display.preformatted(display.drawing(self))
 
 
 # ---- leaves: type checkers take a constructor's parameter types from the fields' converters --------------------------

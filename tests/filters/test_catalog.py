@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.catalogs import CATALOG, EXAMPLE
+from support.markup import Markup
 from support.strategies import anything
 
 from galileo_sessions.display import brief
@@ -255,7 +256,22 @@ def test_its_repr_is_short() -> None:
     assert len(repr(ColumnCatalog([ColumnInfo("x" * 1000 + str(i)) for i in range(1000)]))) < 200
 
 
-# ---- notebooks -------------------------------------------------------------------------------------------------------
+# ---- printed ---------------------------------------------------------------------------------------------------------
+
+
+def test_print_and_notebooks_show_a_table() -> None:
+    """It has the ids, filter types, labels, allowed values and descriptions, without columns that are all empty."""
+    info = ColumnInfo("a", filter_type="text", label="A", allowed_values=("x", 10**5_000), description="<b> & what")
+    catalog = ColumnCatalog([info, ColumnInfo("b", filter_type="text", filterable=False)])
+    assert str(catalog).splitlines() == [
+        "id  filter type     label  allowed values             description",
+        "a   text            A      x, <int too long to show>  <b> & what",
+        "b   not filterable",
+    ]
+    assert ["pre"] == (html := Markup(catalog._repr_html_())).tags
+    assert str(catalog) == "".join(html.texts)
+    assert str(ColumnCatalog.of(score="number")).splitlines() == ["id     filter type", "score  number"]
+    assert str(ColumnCatalog([])) == "id  filter type  label  allowed values  description"
 
 
 def test_many_rows_are_printed_in_linear_time() -> None:
@@ -268,8 +284,8 @@ def test_many_rows_are_printed_in_linear_time() -> None:
 
 def test_print_obeys_nothing_that_a_service_sends() -> None:
     """Each column has one line, whatever its description; what a terminal would obey is escaped."""
-    info = ColumnInfo("a\x1b[2J", filter_type="text", description="first\n  second \x07")
-    assert str(ColumnCatalog([info])).splitlines()[1:] == [r"a\x1b[2J  text         first second \x07"]
+    info = ColumnInfo("a\x1b[2J", filter_type="text", description="first\n  second \x07\ud800")
+    assert str(ColumnCatalog([info])).splitlines()[1:] == [r"a\x1b[2J  text         first second \x07\ud800"]
 
 
 def test_without_columns_the_project_is_in_question() -> None:
@@ -284,6 +300,3 @@ def test_ipython_completes_ids() -> None:
     assert ["score", "metrics/toxicity"] == ColumnCatalog.of(
         {"score": "number", "metrics/toxicity": "number"}
     )._ipython_key_completions_()
-
-
-# ---- columns with a type that type checkers know ---------------------------------------------------------------------

@@ -204,6 +204,7 @@ def test_html_of_any_filter_is_its_drawing(where: Filter) -> None:
     """The HTML of a filter is its drawing in one `pre` element; hostile column ids and values are text in it."""
     html = Markup(where._repr_html_())
     assert (["pre"], draw_filter(where)) == (html.tags, "".join(html.texts))
+    assert where._repr_html_().encode()
 
 
 def test_notebooks_show_it_monospaced() -> None:
