@@ -111,6 +111,10 @@ def drawing(value: object) -> str:
     return str(value)
 
 
-def preformatted(text: str) -> str:
-    """The text for a notebook, monospaced so that its lines meet. It is escaped, so that it can't become markup."""
-    return f"<pre style='{_MONOSPACED}'>{escape(text)}</pre>"
+def preformatted(value: object) -> str:
+    """
+    The drawing of a value, or a text, for a notebook: monospaced, so that its lines meet.
+
+    It is escaped, so that text from a filter or the service can't become markup.
+    """
+    return f"<pre style='{_MONOSPACED}'>{escape(drawing(value))}</pre>"

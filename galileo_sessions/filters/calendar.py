@@ -309,7 +309,7 @@ class Partition(Mapping[Any, Filter]):
         return display.text_table([("label", "filter"), *rows])
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.preformatted(str(self))
+        return display.preformatted(self)
 
     def __repr__(self) -> str:
         labels = [*self._filters]

@@ -181,7 +181,7 @@ class ColumnCatalog(Mapping[str, Any]):
         return list(self)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.preformatted(str(self))
+        return display.preformatted(self)
 
 
 def _cells(info: ColumnInfo) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ class Filter:
         )
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.preformatted(display.drawing(self))
+        return display.preformatted(self)
 
 
 # ---- leaves: type checkers take a constructor's parameter types from the fields' converters --------------------------

@@ -24,18 +24,9 @@ from galileo_sessions.errors import (
     UnknownColumnError,
 )
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
-from galileo_sessions.filters.columns import BooleanCol, Col, CollectionCol, DateCol, IdCol, NumberCol, TextCol
+from galileo_sessions.filters.columns import Col
 
 # ---- the API document's own example, without its prose ---------------------------------------------------------------
-
-TYPED = {
-    "text": (TextCol, "input"),
-    "number": (NumberCol, "step_number"),
-    "date": (DateCol, "created_at"),
-    "boolean": (BooleanCol, "is_complete"),
-    "collection": (CollectionCol, "tags"),
-    "id": (IdCol, "id"),
-}
 
 
 def test_the_documents_example_loads() -> None:
