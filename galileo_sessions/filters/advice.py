@@ -222,9 +222,9 @@ def _instead_of_list(column: Column, method: str, values: Collection[object]) ->
     texts = all(isinstance(value, str) for value in values)
     wanted = column.filter_type
     kinds = [wanted] if wanted else [FilterType.COLLECTION, FilterType.TEXT] if texts else []
-    if several in LIST_OPERATORS and all(several in kind.operators for kind in kinds) and kinds:
-        calls = [f"Col.{kind}({brief(column.column_id)}).{several}([...])" for kind in kinds]
-        return f"Write {' or '.join(calls)}"
+    takes = [kind for kind in kinds if several in LIST_OPERATORS and several in kind.operators]
+    if takes:
+        return "Write " + " or ".join([f"Col.{kind}({brief(column.column_id)}).{several}([...])" for kind in takes])
     return f"Write {_for_each(brief(column), several)}" if several in (*LIST_OPERATORS, "contains") else ""
 
 
