@@ -179,15 +179,20 @@ def calling(column: Column, method: str, *arguments: Any) -> Generator[None, Non
     """Wraps a call of a column's method. Errors begin with the call, and say what to write instead of a value."""
     try:
         yield
-    except (FilterError, OverflowError) as raised:
-        error = raised
-        if isinstance(error, OverflowError):
-            error = FilterError("the day before or after is out of range: years go from 1 to 9999")
-        if method not in _PERIODS and not error.hint:
-            items = items_of(arguments[0]) if method in (*LIST_OPERATORS, "values") else None
-            error.hint = next(filter(None, (_instead(column, method, value) for value in items or arguments)), "")
-        error.call = f"{brief(column)}.{method}({', '.join(map(brief, arguments))})"
-        raise error.with_traceback(None) from None
+    except FilterError as error:
+        raise refused(error, column, method, *arguments) from None
+    except OverflowError:
+        problem = FilterError("the day before or after is out of range: years go from 1 to 9999")
+        raise refused(problem, column, method, *arguments) from None
+
+
+def refused(error: FilterError, column: Column, method: str, *arguments: Any) -> FilterError:
+    """The error with the call of the column's method, as it was written, and with what to write instead."""
+    if method not in _PERIODS and not error.hint:
+        items = items_of(arguments[0]) if method in (*LIST_OPERATORS, "values") else None
+        error.hint = next(filter(None, (_instead(column, method, value) for value in items or arguments)), "")
+    error.call = f"{brief(column)}.{method}({', '.join(map(brief, arguments))})"
+    return error.with_traceback(None)
 
 
 def _instead(column: Column, method: str, value: Any) -> str:

@@ -96,14 +96,16 @@ class _Column(Generic[V]):
         return f"{name}({as_text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
-        is_range = operator in RANGE_OPERATORS
-        with advice.calling(self, operator, *(cast("tuple[object, ...]", value) if is_range else (value,))):
+        arguments = cast("tuple[object, ...]", value) if operator in RANGE_OPERATORS else (value,)
+        try:
             if operator in LIST_OPERATORS:
                 value = checked_items(operator, value)
             filter_type = self.filter_type or _inferred_type(operator, value)
             case = {} if case_sensitive is True else {"case_sensitive": case_sensitive}  # only leaves for text have it
             leaf = _LEAVES[filter_type](self.column_id, operator, value, **case)
             check_comparison(operator, leaf.value)
+        except FilterError as error:  # not a `with`, which would double the time
+            raise advice.refused(error, self, operator, *arguments) from None
         if self.filter_type is None and isinstance(value, str) and operator != "contains":
             said = advice.date_as_text(self, operator, value)
             if said:
