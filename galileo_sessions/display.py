@@ -7,7 +7,6 @@ from html import escape
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MAX_LABEL = 80  # characters of a label in a chart
-_MAX_LINES, _MAX_LINE = 1_000, 400  # of a drawing in a notebook: lines, and characters of a line
 _MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 80
@@ -55,16 +54,10 @@ def printable(text: str) -> str:
 
 
 def text_table(rows: Iterable[Sequence[str]]) -> str:
-    """Rows of printable cells as aligned lines. Columns that are empty below the head are left out."""
-    rows = without_empty_columns(rows)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows])
-
-
-def without_empty_columns(rows: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
-    """The rows without the columns that are empty below the head. A head by itself stays whole."""
+    """Rows of printable cells as aligned lines. A column is left out if all its cells below the head are empty."""
     columns = [column for column in zip(*rows, strict=True) if any(column[1:]) or len(column) == 1]
-    return [*zip(*columns, strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*columns, strict=True)])
 
 
 def chart(
@@ -114,17 +107,14 @@ def shortened(text: str, most: int = _MAX_LABEL) -> str:
 
 @singledispatch
 def drawing(value: object) -> str:
-    """The drawing of a value. Modules register drawings for their classes here; the default is what `print` shows."""
+    """The drawing of a value; by default, what `print` shows. A module above a class registers its drawing here."""
     return str(value)
 
 
-def html_drawing(value: object) -> str:
+def preformatted(value: object) -> str:
     """
-    The drawing of a value for a notebook, monospaced so that its lines meet; of a long or wide one the beginning.
+    The drawing of a value, or a text, for a notebook: monospaced, so that its lines meet.
 
     It is escaped, so that text from a filter or the service can't become markup.
     """
-    lines = [line if len(line) <= _MAX_LINE else f"{line[: _MAX_LINE - 1]}…" for line in drawing(value).split("\n")]
-    more = [f"… {len(lines) - _MAX_LINES:,} more"] if len(lines) > _MAX_LINES else []
-    shown = "\n".join([*lines[:_MAX_LINES], *more]).encode(errors="replace").decode()
-    return f"<pre style='{_MONOSPACED}'>{escape(shown)}</pre>"
+    return f"<pre style='{_MONOSPACED}'>{escape(drawing(value))}</pre>"

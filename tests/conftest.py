@@ -55,7 +55,7 @@ def _no_blocking_call() -> Iterator[BlockBuster | None]:
         if "coverage" in sys.modules:  # its tracer takes a lock in any frame, and a server's thread may hold it
             blockbuster.functions["threading.Lock.acquire"].deactivate()
         for name in ("os.stat", "io.BufferedReader.read"):  # a zone's file, once for each name
-            _ = blockbuster.functions[name].can_block_in("filters/times.py", "zone_of")
+            _ = blockbuster.functions[name].can_block_in("filters/calendar.py", "zone_of")
         yield blockbuster
 
 

@@ -11,10 +11,10 @@ from attrs.converters import optional
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, ProjectLookupError
-from galileo_sessions.filters.advice import did_you_mean, sentence
+from galileo_sessions.filters.advice import did_you_mean
 from galileo_sessions.filters.json import checked_list, json_object, load, strict_json
+from galileo_sessions.filters.kinds import UUID_TEXT, as_sequence, as_text
 from galileo_sessions.filters.nodes import Filter
-from galileo_sessions.filters.values import UUID_TEXT, as_sequence, as_text
 
 CANONICAL: re.Pattern[str] = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 """A UUID as the text that the API documents, as most ids are."""
@@ -136,5 +136,5 @@ def find_project(projects: Iterable[Project], name: str) -> Project:
         ids = ", ".join([project.id for project in found[:_LISTED]]) + (", ..." if len(found) > _LISTED else "")
         problem = f"{len(found)} projects are named {brief(name)}"
         raise ProjectLookupError(problem, found, hint=f"Write the id of one: {ids}")
-    hint = sentence(did_you_mean(name, [project.name for project in known if project.name]))
+    hint = did_you_mean(name, [project.name for project in known if project.name])
     raise ProjectLookupError(f"there is no project {brief(name)} among {len(known):,}", hint=hint)

@@ -13,8 +13,8 @@ from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
 from galileo_sessions.filters.advice import EMPTY_AND, NO_TREE, expected_filter
 from galileo_sessions.filters.json import checked_list, dump_filter, fault_at, json_object, load, load_node
+from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, as_sequence
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or, all_of
-from galileo_sessions.filters.values import UUID_TEXT, as_instant, as_sequence
 
 ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")

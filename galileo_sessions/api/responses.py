@@ -18,9 +18,8 @@ from galileo_sessions.api.query import CountQuery
 from galileo_sessions.display import brief, shortened
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
 from galileo_sessions.filters.json import strict_json
-from galileo_sessions.filters.marking import SHOWN, mark
 from galileo_sessions.filters.nodes import ALWAYS, Filter, LeafFilter
-from galileo_sessions.filters.tree import Path, nodes_at
+from galileo_sessions.filters.tree import SHOWN, Path, mark, nodes_at
 
 T = TypeVar("T")
 E = TypeVar("E", bound=errors.GalileoError)

@@ -44,9 +44,9 @@ from galileo_sessions.errors import GalileoError, ZeroCountWarning
 from galileo_sessions.filters.catalog import dump_catalog
 from galileo_sessions.filters.columns import Col, DateCol
 from galileo_sessions.filters.json import dump_filter
-from galileo_sessions.filters.marking import draw_filter
+from galileo_sessions.filters.kinds import as_instant
 from galileo_sessions.filters.nodes import ALWAYS, Filter
-from galileo_sessions.filters.values import as_instant
+from galileo_sessions.filters.tree import draw_filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.settings import Limits
 from galileo_sessions.version import __version__

@@ -14,13 +14,12 @@ from attrs import evolve, frozen
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, load_query, narrowed
 from galileo_sessions.display import printable, some
 from galileo_sessions.errors import FilterError, GalileoError
+from galileo_sessions.filters.calendar import Partition, Unit, read_time, zone_of
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.json import json_object, load_filter, strict_json
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, all_of
-from galileo_sessions.filters.partitions import Partition
 from galileo_sessions.filters.text import parse_filter
-from galileo_sessions.filters.times import Unit, read_time, zone_of
 
 T = TypeVar("T")
 
@@ -167,7 +166,7 @@ def _partition(by: str, catalog: ColumnCatalog | None, start: datetime, end: dat
     if info.filter_type == "number":
         return _bins(column_id, written) or _refuse(by)
     if info.filter_type == "boolean" and is_column:
-        return catalog.boolean(by).values().with_rest("no value")
+        return Col.boolean(by).values().with_rest("no value")
     listed: tuple[Any, ...] = info.allowed_values if is_column else tuple(written.split(","))
     if not listed or info.filter_type not in ("text", "id", "collection"):
         _refuse(by)

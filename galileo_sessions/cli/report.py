@@ -23,9 +23,8 @@ from galileo_sessions.counting.results import CountReport, CountResult
 from galileo_sessions.display import chart, largest, printable, shortened, some
 from galileo_sessions.errors import FilterCheckError, FilterError, GalileoError, ProjectLookupError
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.marking import mark
 from galileo_sessions.filters.nodes import Filter
-from galileo_sessions.filters.tree import walk
+from galileo_sessions.filters.tree import mark, walk
 
 _Record: TypeAlias = dict[str, Any]
 _Kind: TypeAlias = tuple[type[GalileoError], int | None]  # the type of an error, and its HTTP status

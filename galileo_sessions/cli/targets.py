@@ -20,7 +20,7 @@ from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.display import brief, printable
 from galileo_sessions.errors import GalileoError, ProjectLookupError
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.values import UUID_TEXT
+from galileo_sessions.filters.kinds import UUID_TEXT
 from galileo_sessions.flow.budget import Budget
 
 Source: TypeAlias = dict[str, str] | None

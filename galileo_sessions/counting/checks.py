@@ -89,8 +89,7 @@ class Zeros:
                     await check_columns(columns, query, any_of(leaves))
             except FilterCheckError as error:
                 for issue in error.issues:
-                    if issue.type != "not_allowed":  # before a value first occurs, a count of 0 is right
-                        sentences[cast("Comparison", issue.node).column_id] = f"the count is 0, and {issue.msg}"
+                    sentences[cast("Comparison", issue.node).column_id] = f"the count is 0, and {issue.msg}"
         return sentences
 
 

@@ -9,9 +9,8 @@ from galileo_sessions import display
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.errors import GalileoError, Issue
-from galileo_sessions.filters.marking import draw
 from galileo_sessions.filters.nodes import And, Filter, all_of
-from galileo_sessions.filters.tree import Path, children
+from galileo_sessions.filters.tree import Path, children, draw
 
 MAX_NODES = 200
 _NONE = "no session satisfies this condition"
@@ -74,7 +73,7 @@ class Explanation:
         return draw(self.where, marks, notes=notes, head=head) + more
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_drawing(self)
+        return display.preformatted(str(self))
 
 
 def _without(each: NodeCount) -> str:

@@ -191,7 +191,7 @@ class CountReport:
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         counts = [(_project_of(result, with_tag=True), result.total_count) for result in self.results]
-        return display.html_drawing(f"{repr(self)[1:-1]}\n{display.chart(counts, total=self.total)}")
+        return display.preformatted(f"{repr(self)[1:-1]}\n{display.chart(counts, total=self.total)}")
 
     def raise_for_errors(self) -> None:
         """
@@ -269,4 +269,4 @@ class CountsBy(Mapping[Any, int]):
         return display.chart([(str(label), count) for label, count in self.items()], total=self.total)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_drawing(self)
+        return display.preformatted(str(self))

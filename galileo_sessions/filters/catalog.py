@@ -1,13 +1,7 @@
-"""
-A project's columns, typed and as plain data, and the check of a filter against them.
+"""A project's columns, typed and as plain data, and the check of a filter against them."""
 
-A check looks at a column's allowed values only where a filter selects sessions with certain values, as `==` and `~(!=)`
-do, and only if all allowed values are of the type that the column's filters take.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
-from typing import Any, Self, TypeAlias, TypeVar, final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self, final
 
 from attrs import Factory, field, frozen
 from attrs.converters import optional
@@ -15,26 +9,12 @@ from attrs.converters import optional
 from galileo_sessions import display
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterCheckError, FilterError, FilterTypeError, Issue, UnknownColumnError
-from galileo_sessions.filters.advice import did_you_mean
-from galileo_sessions.filters.columns import (
-    BooleanCol,
-    Col,
-    CollectionCol,
-    DateCol,
-    IdCol,
-    NumberCol,
-    TextCol,
-    TypedCol,
-    column_class,
-)
+from galileo_sessions.filters.advice import did_you_mean, other_way
+from galileo_sessions.filters.columns import Col, column_class
 from galileo_sessions.filters.json import checked_list, dump, json_object, load
-from galileo_sessions.filters.kinds import FILTER_TYPES, FilterType, filter_type_of
-from galileo_sessions.filters.marking import SHOWN, mark
+from galileo_sessions.filters.kinds import FILTER_TYPES, FilterType, as_boolean, as_sequence, as_text
 from galileo_sessions.filters.nodes import Comparison, Filter
-from galileo_sessions.filters.tree import Path, walk
-from galileo_sessions.filters.values import as_boolean, as_sequence, as_text
-
-T = TypeVar("T", bound=TypedCol)
+from galileo_sessions.filters.tree import SHOWN, mark, walk
 
 _HEAD = ("id", "filter type", "label", "allowed values", "description")
 
@@ -144,12 +124,13 @@ class ColumnCatalog(Mapping[str, Any]):
         What the API says about a column.
 
         Raises:
-            UnknownColumnError: if the column doesn't exist. The text names the most similar column; the error is also
-                a `KeyError`.
+            UnknownColumnError: if the column doesn't exist. The hint is the most similar column; the error is also a
+                `KeyError`.
         """
         info = self._infos.get(column_id)
         if info is None:
-            raise UnknownColumnError(_unknown_column(self._infos, column_id))
+            said, hint = _unknown_column(self._infos, column_id)
+            raise UnknownColumnError(said, hint=hint)
         return info
 
     def check(self, where: Filter) -> Filter:
@@ -160,14 +141,13 @@ class ColumnCatalog(Mapping[str, Any]):
 
         Raises:
             FilterCheckError: with all leaves that don't fit: the column is unknown, can't be filtered, has
-                another type, lacks the operator, or never has the value.
+                another type, or lacks the operator.
             FilterTypeError: for anything but a filter.
         """
-        allowed_values = cache(_allowed_values)
         issues: list[Issue] = []
         for path, leaf in walk(where):
             if isinstance(leaf, Comparison):
-                problem = _problem(self._infos, leaf, path, allowed_values, hint=len(issues) < SHOWN)
+                problem = _problem(self._infos, leaf, is_drawn=len(issues) < SHOWN)
                 if problem is not None:
                     issues.append(Issue((*path, "filter"), problem[1], problem[0], leaf))
         if not issues:
@@ -180,45 +160,6 @@ class ColumnCatalog(Mapping[str, Any]):
     def __getitem__(self, column_id: str) -> Any:
         filter_type = FILTER_TYPES.get(self.info(column_id).filter_type or "")
         return Col(column_id) if filter_type is None else column_class(filter_type)(column_id)
-
-    def text(self, column_id: str) -> TextCol:
-        """
-        The column as a `TextCol`, also to type checkers. `number`, `date`, `boolean`, `collection`, `id` work alike.
-
-        Raises:
-            FilterTypeError: if the column has another type. A column without a type can have any of these types.
-            UnknownColumnError: if the column doesn't exist.
-        """
-        return self._typed(column_id, TextCol)
-
-    def number(self, column_id: str) -> NumberCol:
-        """The column as a `NumberCol`; see `text`."""
-        return self._typed(column_id, NumberCol)
-
-    def date(self, column_id: str) -> DateCol:
-        """The column as a `DateCol`; see `text`."""
-        return self._typed(column_id, DateCol)
-
-    def boolean(self, column_id: str) -> BooleanCol:
-        """The column as a `BooleanCol`; see `text`."""
-        return self._typed(column_id, BooleanCol)
-
-    def collection(self, column_id: str) -> CollectionCol:
-        """The column as a `CollectionCol`; see `text`."""
-        return self._typed(column_id, CollectionCol)
-
-    def id(self, column_id: str) -> IdCol:
-        """The column as an `IdCol`; see `text`."""
-        return self._typed(column_id, IdCol)
-
-    def _typed(self, column_id: str, made: type[T]) -> T:
-        filter_type = self.info(column_id).filter_type
-        if filter_type in (None, made.filter_type):
-            return made(column_id)
-        said = f"{brief(column_id)} is filtered as"
-        if filter_type in FILTER_TYPES:
-            raise FilterTypeError(f"{said} {filter_type}", hint=f"Write catalog.{filter_type}({brief(column_id)})")
-        raise FilterTypeError(f"{said} {brief(filter_type)}, which this version doesn't know")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._infos)
@@ -240,7 +181,7 @@ class ColumnCatalog(Mapping[str, Any]):
         return list(self)
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_drawing(self)
+        return display.preformatted(self)
 
 
 def _cells(info: ColumnInfo) -> tuple[str, ...]:
@@ -271,77 +212,37 @@ def load_catalog(data: object) -> ColumnCatalog:
 # ---- the check of a filter -------------------------------------------------------------------------------------------
 
 
-def _unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, hint: bool = True) -> str:
-    """The text for a column that doesn't exist, with the column that has a similar id, label or older name."""
+def _unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, is_drawn: bool = True) -> tuple[str, str]:
+    """The text for a column that doesn't exist, and a hint: the column that has a similar id, label or older name."""
     said = f"there is no column {brief(column_id)}"
     if not infos:
-        return f"{said}, because the project has no columns: it has no sessions, or the id is wrong"
-    if not hint:
-        return said
+        return f"{said}, because the project has no columns: it has no sessions, or the id is wrong", ""
     names = {name: name for name in infos}
     for info in infos.values():
         for name in (info.id.split("/")[-1], info.label, info.metric_key_alias):
             if name:
                 names.setdefault(name, info.id)
-    meant = did_you_mean(column_id, names, meanings=names)
-    return f"{said}; {meant}" if meant else said
+    return said, did_you_mean(column_id, names, names) if is_drawn else ""
 
 
-_Allowed: TypeAlias = Callable[[ColumnInfo, bool], frozenset[Any]]
-
-
-def _allowed_values(info: ColumnInfo, fold: bool) -> frozenset[Any]:  # `check` caches it
-    """A column's allowed values, to compare with those in filters; empty if one has another type."""
-    wanted = FilterType.TEXT if info.filter_type == FilterType.COLLECTION else info.filter_type
-    one_of_each_type: dict[type[object], object] = {type(value): value for value in info.allowed_values}
-    if any(filter_type_of(value) != wanted for value in one_of_each_type.values()):
-        return frozenset()
-    return frozenset(map(str.casefold, info.allowed_values) if fold else info.allowed_values)
-
-
-def _problem(
-    infos: Mapping[str, ColumnInfo], leaf: Comparison, path: Path, allowed_values: _Allowed, *, hint: bool
-) -> tuple[str, str] | None:
-    """A code and a text if the leaf doesn't fit; None if it fits."""
+def _problem(infos: Mapping[str, ColumnInfo], leaf: Comparison, *, is_drawn: bool) -> tuple[str, str] | None:
+    """A code and a text if the leaf doesn't fit; None if it fits. Only a text that is drawn has a similar name."""
     info = infos.get(leaf.column_id)
     if info is None:
-        return "unknown_column" if infos else "no_columns", _unknown_column(infos, leaf.column_id, hint=hint)
+        said, hint = _unknown_column(infos, leaf.column_id, is_drawn=is_drawn)
+        return "unknown_column" if infos else "no_columns", f"{said}; {hint[0].lower()}{hint[1:]}" if hint else said
     if not info.filterable:
         return "not_filterable", f"{brief(info.id)} can't be filtered"
-    if info.filter_type is None:
+    if info.filter_type in (None, leaf.type):
         return None
-    if info.filter_type != leaf.type:
-        return _type_problem(info, leaf)
-    fold = getattr(leaf, "case_sensitive", True) is False
-    allowed = allowed_values(info, fold) if _asks_for_its_values(leaf, path) else None
-    if not allowed:
-        return None
-    for value in leaf.value if isinstance(leaf.value, tuple) else (leaf.value,):
-        if (str(value).casefold() if fold else value) not in allowed:
-            names = info.allowed_values if hint and isinstance(value, str) else ()
-            meant = did_you_mean(value, names, f"it has {brief(list(info.allowed_values[:5]))}")
-            return "not_allowed", f"{brief(info.id)} has no value {brief(value)}; {meant}"
-    return None
-
-
-def _asks_for_its_values(leaf: Comparison, path: Path) -> bool:
-    """Whether the leaf selects sessions that have its values, rather than sessions without them."""
-    if leaf.type == FilterType.ID:  # an id can be written in several ways
-        return False
-    if path.count("not") % 2:
-        return leaf.operator in ("ne", "not_in")
-    return leaf.operator in ("eq", "one_of") or (leaf.operator == "contains" and leaf.type == "collection")
-
-
-def _type_problem(info: ColumnInfo, leaf: Comparison) -> tuple[str, str]:
-    """What is wrong with a leaf of another type than its column."""
-    filter_type = FILTER_TYPES.get(info.filter_type or "")
+    filter_type = FILTER_TYPES.get(info.filter_type)
     said = f"{brief(info.id)} is filtered as {filter_type or brief(info.filter_type)}, "
     if filter_type is None:
         return "wrong_type", f"{said}not as {leaf.type}"
+    column = column_class(filter_type)(info.id)
     if leaf.operator in filter_type.operators:
-        column = column_class(filter_type)(info.id)
         is_member = filter_type is FilterType.COLLECTION and leaf.operator == "eq"  # which compares all of its members
         method = "contains" if is_member else leaf.operator
         return "wrong_type", f"{said}not as {leaf.type}. Write {brief(column)}.{method}(...)"
-    return "no_operator", f"{said}which has no {leaf.operator}; it has {', '.join(filter_type.operators)}"
+    said = f"{said}which has no {leaf.operator}; it has {', '.join(filter_type.operators)}"
+    return "no_operator", ". ".join(filter(None, [said, other_way(column, leaf.operator)]))

@@ -17,21 +17,33 @@ from attrs import field, frozen
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning, with_hint
-from galileo_sessions.filters import advice, partitions
-from galileo_sessions.filters.kinds import LIST_OPERATORS, RANGE_OPERATORS, FilterType, filter_type_of
-from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter
-from galileo_sessions.filters.partitions import Partition, period
-from galileo_sessions.filters.times import Unit, as_day, bounds, first_instant, last_period, zone_of
-from galileo_sessions.filters.values import (
+from galileo_sessions.filters import advice, calendar
+from galileo_sessions.filters.calendar import (
+    Partition,
+    Unit,
+    as_day,
+    bounds,
+    first_instant,
+    last_period,
+    period,
+    zone_of,
+)
+from galileo_sessions.filters.kinds import (
+    LIST_OPERATORS,
+    NOT_SENDABLE,
+    RANGE_OPERATORS,
+    FilterType,
     Several,
     as_text,
     check_comparison,
     check_order,
     checked_items,
     expected,
+    filter_type_of,
     items_of,
     sendable,
 )
+from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter
 
 __all__ = [
     "BooleanCol",
@@ -67,7 +79,7 @@ def _check_column_id(_: object, __: object, value: str) -> None:
     if not value:
         raise FilterError("a column id can't be empty", hint='Write the id of a column, such as Col("input")')
     if not sendable(value):
-        raise FilterError(f"the column id {brief(value)}: {advice.NOT_SENDABLE}")
+        raise FilterError(f"the column id {brief(value)}: {NOT_SENDABLE}")
 
 
 @frozen(eq=False, repr=False)
@@ -84,17 +96,15 @@ class _Column(Generic[V]):
         return f"{name}({as_text(self.column_id)!r})"
 
     def _leaf(self, operator: str, value: object, case_sensitive: object = True) -> Filter:
-        filter_type = self.filter_type
+        arguments = cast("tuple[object, ...]", value) if operator in RANGE_OPERATORS else (value,)
         try:
             if operator in LIST_OPERATORS:
-                value = list(checked_items(operator, value))
-            if filter_type is None:
-                filter_type = _inferred_type(operator, value)
+                value = checked_items(operator, value)
+            filter_type = self.filter_type or _inferred_type(operator, value)
             case = {} if case_sensitive is True else {"case_sensitive": case_sensitive}  # only leaves for text have it
             leaf = _LEAVES[filter_type](self.column_id, operator, value, **case)
             check_comparison(operator, leaf.value)
-        except FilterError as error:
-            arguments = cast("tuple[object, ...]", value) if operator in RANGE_OPERATORS else (value,)
+        except FilterError as error:  # not a `with`, which would double the time
             raise advice.refused(error, self, operator, *arguments) from None
         if self.filter_type is None and isinstance(value, str) and operator != "contains":
             said = advice.date_as_text(self, operator, value)
@@ -104,6 +114,9 @@ class _Column(Generic[V]):
 
     def __eq__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
         return self._leaf("eq", other)
+
+    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
+        return self._leaf("ne", other)
 
     def __and__(self, other: Never) -> Never:
         raise advice.expected_filter(self, "&")
@@ -148,9 +161,6 @@ class _Equality(_Column[V]):
         """The session's value isn't `value`."""
         return self._leaf("ne", value)
 
-    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
-        return self._leaf("ne", other)
-
 
 class _Text(_Column[V], Generic[V, Vc, Vs]):
     """eq, contains, one_of and not_in, each with `case_sensitive`."""
@@ -182,9 +192,6 @@ class _UnequalText(_Text[V, Vc, Vs]):
     def ne(self, value: V, *, case_sensitive: bool = True) -> Filter:
         """The session's value isn't `value`."""
         return self._leaf("ne", value, case_sensitive)
-
-    def __ne__(self, other: V) -> Filter:  # type: ignore[override]  # a comparison makes a filter
-        return self._leaf("ne", other)
 
 
 class _Ordering(_Column[V], Generic[V, Vo]):
@@ -314,7 +321,7 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
             edges: At least one edge, each greater than the one before it.
         """
         with advice.calling(self, "bins", *edges):
-            return partitions.by_edges(self.column_id, edges)
+            return calendar.by_edges(self.column_id, edges)
 
     def values(self, values: Iterable[Number]) -> Partition:
         """A part for each of `values`: the sessions that have it."""
@@ -375,7 +382,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
                     "days takes either two bounds or last=",
                     hint='Write days(start, end, tz=...), or days(last="30d", tz="UTC")',
                 )
-            return partitions.by_time(self.column_id, "days", start, end, tz)
+            return calendar.by_time(self.column_id, "days", start, end, tz)
 
     def weeks(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """A part for each week, labelled with its Monday, even if `start` is later in that week; see `days`."""
@@ -483,15 +490,14 @@ def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
 
 def _parts_of(column: _Column[Any], values: object) -> Partition:
     """A part for each value: the sessions that have it, or for a collection those with that member."""
-    items = items_of(values)
-    with advice.calling(column, "values", list(items) if items else values):
-        return partitions.by_value(column.column_id, cast("FilterType", column.filter_type), items or ())
+    with advice.calling(column, "values", values):
+        return calendar.by_value(column.column_id, cast("FilterType", column.filter_type), items_of(values) or ())
 
 
 def _by_unit(column: _Column[Any], unit: Unit, start: object, end: object, tz: object) -> Partition:
     """A part for each unit of time."""
     with advice.calling(column, unit, start, end):
-        return partitions.by_time(column.column_id, unit, start, end, tz)
+        return calendar.by_time(column.column_id, unit, start, end, tz)
 
 
 def _inferred_type(operator: str, value: Any) -> FilterType:

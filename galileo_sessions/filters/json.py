@@ -21,9 +21,9 @@ from cattrs.gen import make_dict_structure_fn, override
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterDecodeError, FilterError
 from galileo_sessions.filters import advice, nodes
+from galileo_sessions.filters.kinds import as_instant, as_json
 from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, Filter, LeafFilter
 from galileo_sessions.filters.tree import Path, key_of
-from galileo_sessions.filters.values import as_instant, as_json
 
 _EQ_BY_DEFAULT = ("id", "boolean")  # the schema requires the operator of the other types
 
@@ -173,8 +173,8 @@ def _first_fault(error: Any, path: Path) -> FilterDecodeError:
     if hasattr(error, "extra_fields"):
         key = min(map(str, error.extra_fields))
         names = [attribute.name for attribute in fields(error.cl)]
-        hint = advice.did_you_mean(key, names, f"they have {', '.join(names)} and type")
-        return fault_at(path, f"{error.cl.type} filters have no key {brief(key)}; {hint}")
+        problem = f"{error.cl.type} filters have no key {brief(key)}; they have {', '.join(names)} and type"
+        return fault_at(path, problem, advice.did_you_mean(key, names))
     said = error.message if isinstance(error, FilterError) else str(error)
     return fault_at((*path, *getattr(error, "path", ())), said, getattr(error, "hint", ""))
 
@@ -202,8 +202,8 @@ def _convert(converter: Callable[[object], object], value: object, _: object) ->
     try:
         return converter(value)
     except FilterError as error:
-        hint = advice.instead_of_time(value) if converter is as_instant else ""
-        raise FilterDecodeError(error.message, hint=error.hint or hint) from None
+        time = advice.instead_of_time(value) if converter is as_instant else ""
+        raise FilterDecodeError(error.message, hint=error.hint or (time and f"Write {time}")) from None
 
 
 def _structure_leaf(data: object, _: object) -> LeafFilter:

@@ -14,8 +14,16 @@ from uuid import UUID
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters import advice, nodes
-from galileo_sessions.filters.kinds import COMPARISONS, FilterType, filter_type_of, is_missing, numpy_kind
-from galileo_sessions.filters.values import as_instant, as_text, comparable_id
+from galileo_sessions.filters.kinds import (
+    COMPARISONS,
+    FilterType,
+    as_instant,
+    as_text,
+    comparable_id,
+    filter_type_of,
+    is_missing,
+    python_value,
+)
 
 _Textual: TypeAlias = nodes.TextFilter | nodes.CollectionFilter | nodes.IdFilter
 
@@ -73,8 +81,8 @@ def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
             have = _instant_or_none(column_id, record.get(column_id))
             return None if have is None else bool(COMPARISONS[operator](have, moment))
         case nodes.BooleanFilter(column_id, operator, value):
-            have = _boolean_or_none(record.get(column_id))
-            return None if have is None else bool(COMPARISONS[operator](have, value))
+            have = python_value(record.get(column_id))
+            return bool(COMPARISONS[operator](have, value)) if isinstance(have, bool) else None
         case nodes.FullyAnnotatedFilter():
             return None
         case _:
@@ -82,8 +90,8 @@ def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
 
 
 def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
-    have = _number_or_none(value)
-    if have is None:
+    have = python_value(value)
+    if filter_type_of(have) is not FilterType.NUMBER or is_missing(have):
         return None
     wanted: tuple[Any, ...] = leaf.value if isinstance(leaf.value, tuple) else (leaf.value,)
     if isinstance(have, Decimal):  # 0.1 means a tenth, not the nearest binary fraction
@@ -92,21 +100,6 @@ def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
         return len(wanted) == 2 and wanted[0] <= have <= wanted[1]
     truths = [COMPARISONS[leaf.operator](have, value) for value in wanted]
     return all(truths) if leaf.operator == "ne" else any(truths)
-
-
-def _boolean_or_none(value: object) -> bool | None:
-    return bool(value) if isinstance(value, bool) or numpy_kind(value) == "b" else None
-
-
-def _number_or_none(value: Any) -> Any:
-    """The value as a number that Python compares, or None for NaN and for anything that isn't a number."""
-    if filter_type_of(value) is not FilterType.NUMBER:
-        return None
-    if isinstance(value, Decimal):  # comparing a signalling NaN would raise
-        return None if value.is_nan() else value
-    kind = numpy_kind(value)
-    number = float(value) if kind == "f" else int(value) if kind in ("i", "u") else value
-    return number if number == number else None  # noqa: PLR0124  # only NaN differs from itself
 
 
 def _instant_or_none(column_id: str, have: Any) -> object:

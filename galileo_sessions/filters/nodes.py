@@ -13,7 +13,7 @@ from attrs import Attribute, field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.errors import FilterError, FilterTooLargeError, FilterTypeError
-from galileo_sessions.filters import advice, kinds, values
+from galileo_sessions.filters import advice, kinds
 from galileo_sessions.filters.kinds import FILTER_TYPES
 
 __all__ = [
@@ -86,12 +86,11 @@ class Filter:
     def __bool__(self) -> Never:  # it can't know whether `and`, `not`, a chain or `in` called it
         raise FilterTypeError(
             "a filter has no truth value, so this would silently drop a condition",
-            hint='Write (Col("a") > 1) & (Col("a") < 3) for `and` and for a chain, | for `or`, ~ for `not`, '
-            'and Col("a").one_of([...]) for `in`',
+            hint=f'{advice.JOIN}. For `in` write Col("a").one_of([...])',
         )
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_drawing(self)
+        return display.preformatted(self)
 
 
 # ---- leaves: type checkers take a constructor's parameter types from the fields' converters --------------------------
@@ -103,7 +102,7 @@ def _with_operators(leaf: type[Any], attributes: "list[Attribute[Any]]") -> "lis
 
     def as_operator(operator: object) -> str:
         if isinstance(operator, str) and operator in kind.operators:
-            return values.as_text(operator)
+            return kinds.as_text(operator)
         raise advice.no_such_operator(kind, operator)
 
     return [each.evolve(converter=as_operator) if each.name == "operator" else each for each in attributes]
@@ -115,7 +114,7 @@ class Comparison(Filter):
 
     type: ClassVar[str]
     """The filter type, by its name in the API."""
-    column_id: str = field(converter=values.as_text)
+    column_id: str = field(converter=kinds.as_text)
     """The column that is compared. Whether a project has it, `ColumnCatalog.check` says."""
     operator: str
     """The comparison, by its name in the API."""
@@ -123,7 +122,7 @@ class Comparison(Filter):
     """What the column is compared with."""
 
     def __repr__(self) -> str:
-        written = repr(values.as_json(self.value))
+        written = repr(kinds.as_json(self.value))
         case = "" if getattr(self, "case_sensitive", True) else ", case_sensitive=False"
         if not self._is_made_by_a_column():
             return f"{type(self).__name__}({self.column_id!r}, {self.operator!r}, {written}{case})"
@@ -134,10 +133,10 @@ class Comparison(Filter):
     def _is_made_by_a_column(self) -> bool:
         """Whether a column's method, which is stricter than the schema, would make this leaf."""
         try:
-            values.check_comparison(self.operator, self.value)
+            kinds.check_comparison(self.operator, self.value)
         except FilterError:
             return False
-        return self.column_id != "" and values.sendable(self.column_id)
+        return self.column_id != "" and kinds.sendable(self.column_id)
 
 
 @final
@@ -147,9 +146,9 @@ class TextFilter(Comparison):
 
     type: ClassVar[Literal["text"]] = "text"
     operator: kinds.TextOperator
-    value: str | tuple[str, ...] = field(converter=values.as_texts)
+    value: str | tuple[str, ...] = field(converter=kinds.as_texts)
     """The text, or a tuple of several."""
-    case_sensitive: bool = field(default=True, converter=values.as_boolean)
+    case_sensitive: bool = field(default=True, converter=kinds.as_boolean)
     """False if "A" and "a" are the same."""
 
 
@@ -160,7 +159,7 @@ class NumberFilter(Comparison):
 
     type: ClassVar[Literal["number"]] = "number"
     operator: kinds.NumberOperator
-    value: int | float | tuple[int | float, ...] = field(converter=values.as_numbers)
+    value: int | float | tuple[int | float, ...] = field(converter=kinds.as_numbers)
     """The number, or a tuple of several; for `between`, the lower and the upper bound."""
 
 
@@ -171,7 +170,7 @@ class DateFilter(Comparison):
 
     type: ClassVar[Literal["date"]] = "date"
     operator: kinds.DateOperator
-    value: datetime = field(converter=values.as_instant)
+    value: datetime = field(converter=kinds.as_instant)
     """The instant: a `datetime` with a fixed UTC offset of whole minutes."""
 
 
@@ -182,7 +181,7 @@ class BooleanFilter(Comparison):
 
     type: ClassVar[Literal["boolean"]] = "boolean"
     operator: kinds.BooleanOperator
-    value: bool = field(converter=values.as_boolean)
+    value: bool = field(converter=kinds.as_boolean)
     """True or False."""
 
 
@@ -193,9 +192,9 @@ class CollectionFilter(Comparison):
 
     type: ClassVar[Literal["collection"]] = "collection"
     operator: kinds.CollectionOperator
-    value: str | tuple[str, ...] = field(converter=values.as_texts)
+    value: str | tuple[str, ...] = field(converter=kinds.as_texts)
     """A member of the collection, or a tuple of several."""
-    case_sensitive: bool = field(default=True, converter=values.as_boolean)
+    case_sensitive: bool = field(default=True, converter=kinds.as_boolean)
     """False if "A" and "a" are the same."""
 
 
@@ -206,7 +205,7 @@ class IdFilter(Comparison):
 
     type: ClassVar[Literal["id"]] = "id"
     operator: kinds.IdOperator
-    value: str | tuple[str, ...] = field(converter=values.as_ids)
+    value: str | tuple[str, ...] = field(converter=kinds.as_ids)
     """The id as it was written, or a tuple of several. A `UUID` is held as its text."""
 
 
@@ -219,7 +218,7 @@ class FullyAnnotatedFilter(Filter):
     """The filter type, by its name in the API."""
     column_id: ClassVar[Literal["fully_annotated"]] = "fully_annotated"
     """The API's placeholder for a column: this filter has none."""
-    user_ids: tuple[str, ...] | None = field(default=None, converter=values.as_user_ids)
+    user_ids: tuple[str, ...] | None = field(default=None, converter=kinds.as_user_ids)
     """The UUIDs of the members who must have rated a session; None for all that the key can see."""
 
     def __repr__(self) -> str:

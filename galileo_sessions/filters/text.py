@@ -8,19 +8,17 @@ Only brackets nest. Between a pair of them, operands and operators form a flat l
 import operator
 import re
 from contextlib import suppress
-from itertools import islice
 from typing import Any, TypeAlias, get_args
 from unicodedata import east_asian_width
 
 from attrs import frozen
 
-from galileo_sessions.display import brief, shortened
+from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterParseError
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.columns import Col, TypedCol, column_class
-from galileo_sessions.filters.kinds import COMPARISONS, FILTER_TYPES, METHODS, PARTITIONS, SYMBOLS
+from galileo_sessions.filters.kinds import COMPARISONS, FILTER_TYPES, METHODS, PARTITIONS, SYMBOLS, as_text
 from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
-from galileo_sessions.filters.values import as_text
 
 Token: TypeAlias = re.Match[str]
 Operand: TypeAlias = tuple[Any, int]
@@ -164,7 +162,7 @@ class _Parser:
                 self._take()
                 has_comma = True
             elif self._next[0] != closing:
-                raise self._unexpected(self._next, operands[-1])
+                raise self._unexpected(self._next, operands[-1][0])
         self._take()
         self._open.pop()
         return items, named, has_comma
@@ -216,9 +214,9 @@ class _Parser:
             return _Function(name, token.start(), function)
         if self._next[0] != "(" and name.lower() not in _KNOWN:
             return Col(name)
-        hint = advice.did_you_mean(name, _NAMES, "times, ids and time zones are text")
-        hint = f"write Col.{name}(...)" if name in FILTER_TYPES else hint
-        raise self._error(token.start(), f"unknown name {brief(name)}", advice.sentence(hint))
+        hint = advice.did_you_mean(name, _NAMES) or "Times, ids and time zones are text"
+        hint = f"Write Col.{name}(...)" if name in FILTER_TYPES else hint
+        raise self._error(token.start(), f"unknown name {brief(name)}", hint)
 
     def _attribute(self, owner: Any, token: Token) -> _Function:
         """A column's method, or a class of columns such as `Col.text`."""
@@ -303,7 +301,7 @@ class _Parser:
             raised = self._error(start, f"{call.__name__}() {str(error).rpartition('() ')[2][:200]}")
         raise raised
 
-    def _unexpected(self, token: Token, operand: Operand | None = None) -> FilterParseError:
+    def _unexpected(self, token: Token, operand: Any = None) -> FilterParseError:
         """The error for a misplaced token, after an operand if there is one."""
         opening, start = self._open[-1]
         if token.lastgroup == "end" and opening:
@@ -313,18 +311,12 @@ class _Parser:
         written, place = token[0], token.start()
         if token.lastgroup == "keyword":
             written, place = "=", self._text.index("=", place)
-        hint = _INSTEAD.get(written.lower(), advice.EXAMPLE)
-        if token.lastgroup in ("name", "reserved") and operand is not None and isinstance(operand[0], _COLUMNS):
-            hint = self._instead_of_word(token, operand[1]) or hint
+        word = written.lower()
+        hint = _INSTEAD.get(word, advice.EXAMPLE)
+        if token.lastgroup in ("name", "reserved") and isinstance(operand, _COLUMNS):
+            word = f"not {next(self._tokens)[0].lower()}" if word == "not" else word  # as in SQL
+            hint = advice.no_such_method(operand, word)[1] or hint
         return self._error(place, f"{brief(written)} can't stand here", hint)
-
-    def _instead_of_word(self, token: Token, start: int) -> str:
-        """What to write for a word of SQL after the column that begins at a place, or an empty string."""
-        word, following = token[0].lower(), [*islice(self._tokens, 3)]
-        if word == "not":
-            word = f"not {following[0][0].lower()}"
-        values = [shortened(each[0], 40) for each in following if each.lastgroup in ("string", "number")]
-        return advice.instead_of_word(shortened(self._text[start : token.start()].strip()), word, values)
 
     def _uncalled(self, function: _Function) -> FilterParseError:
         return self._error(function.start, f"{function.name} must be called", f"Write {function.name}(...)")

@@ -21,22 +21,12 @@ from galileo_sessions.errors import (
     FilterCheckError,
     FilterDecodeError,
     FilterError,
-    FilterTypeError,
     UnknownColumnError,
 )
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
-from galileo_sessions.filters.columns import BooleanCol, Col, CollectionCol, DateCol, IdCol, NumberCol, TextCol
+from galileo_sessions.filters.columns import Col
 
 # ---- the API document's own example, without its prose ---------------------------------------------------------------
-
-TYPED = {
-    "text": (TextCol, "input"),
-    "number": (NumberCol, "step_number"),
-    "date": (DateCol, "created_at"),
-    "boolean": (BooleanCol, "is_complete"),
-    "collection": (CollectionCol, "tags"),
-    "id": (IdCol, "id"),
-}
 
 
 def test_the_documents_example_loads() -> None:
@@ -49,16 +39,6 @@ def test_the_documents_example_loads() -> None:
         assert {k: tuple(v) if isinstance(v, list) else v for k, v in column.items() if k in told} == told
     metric = CATALOG.info("metrics/toxicity")
     assert ("metric", "percentage") == (metric.category, metric.data_unit)
-
-
-def test_each_column_has_its_type() -> None:
-    """Each column has the class of its filter type, and so only the methods that the API supports."""
-    for column in EXAMPLE["columns"]:
-        made = CATALOG[column["id"]]
-        assert (TYPED[column["filter_type"]][0], column["id"]) == (type(made), made.column_id)
-    assert Col.number("metrics/toxicity").gt(0.5) == CATALOG["metrics/toxicity"].gt(0.5)
-    with pytest.raises(AttributeError, match="Col.collection"):
-        CATALOG["tags"].ne("vip")
 
 
 def test_a_catalog_is_plain_data_and_back() -> None:
@@ -236,7 +216,7 @@ def test_a_typo_gets_a_hint(asked: str, hint: str) -> None:
     catalog = ColumnCatalog([*by_hand.columns, scorer, created])
     with pytest.raises(UnknownColumnError) as caught:
         catalog[asked]
-    assert f"there is no column {asked!r}; did you mean {hint}?" == str(caught.value)
+    assert f"there is no column {asked!r}\nhint: Did you mean {hint}?" == str(caught.value)
 
 
 @pytest.mark.parametrize("asked", ["zzz", "", 5, None, 10**5_000, "x" * 100_000, "\ud800\n"], ids=brief)
@@ -248,7 +228,6 @@ def test_an_unknown_column_is_a_key_error(asked: Any) -> None:
     assert isinstance(error, UnknownColumnError)
     assert str(error).startswith("there is no column ")
     assert len(str(error)) < 300
-    assert "\n" not in str(error)
     assert (error, str(error)) == (pickle.loads(pickle.dumps(error)), str(pickle.loads(pickle.dumps(error))))
     with pytest.raises(UnknownColumnError):
         CATALOG.info(asked)
@@ -268,35 +247,22 @@ def test_its_repr_is_short() -> None:
     assert len(repr(ColumnCatalog([ColumnInfo("x" * 1000 + str(i)) for i in range(1000)]))) < 200
 
 
-# ---- notebooks -------------------------------------------------------------------------------------------------------
+# ---- printed ---------------------------------------------------------------------------------------------------------
 
 
-HOSTILE = "</td><script>alert(1)</script><img src=x onerror='a'>&amp;\"\ud800\0"
-
-
-def test_a_notebook_shows_a_table() -> None:
-    """The table shows id, filter type, label, allowed values and description of each column."""
-    info = ColumnInfo("a", filter_type="text", label="A", allowed_values=("x", 10**5_000), description="what it is")
-    read = Markup(ColumnCatalog([info, ColumnInfo("b", filter_type="text", filterable=False)])._repr_html_())
-    assert ["id", "filter type", "label", "allowed values", "description"] == read.texts[:5]
-    assert ["a", "text", "A", "x, <int too long to show>", "what it is", "b", "not filterable"] == read.texts[5:]
-
-
-def test_a_notebook_shows_no_empty_column() -> None:
-    """What no column has isn't a part of the table. Without columns, the head says what a catalog can have."""
-    assert ["id", "filter type", "a", "text"] == Markup(ColumnCatalog.of(a="text")._repr_html_()).texts
-    assert 5 == len(Markup(ColumnCatalog([])._repr_html_()).texts)
-
-
-def test_a_column_has_values_and_is_required_unless_the_api_says_otherwise() -> None:
-    """The API leaves out what is false."""
-    info = ColumnInfo("score", filter_type="number")
-    assert (False, False) == (info.is_empty, info.is_optional)
-
-
-def test_print_shows_a_table() -> None:
-    """`print` shows each column with its filter type; a catalog without columns has only the names of its own."""
+def test_print_and_notebooks_show_a_table() -> None:
+    """It has the ids, filter types, labels, allowed values and descriptions, without columns that are all empty."""
+    info = ColumnInfo("a", filter_type="text", label="A", allowed_values=("x", 10**5_000), description="<b> & what")
+    catalog = ColumnCatalog([info, ColumnInfo("b", filter_type="text", filterable=False)])
+    assert str(catalog).splitlines() == [
+        "id  filter type     label  allowed values             description",
+        "a   text            A      x, <int too long to show>  <b> & what",
+        "b   not filterable",
+    ]
+    assert ["pre"] == (html := Markup(catalog._repr_html_())).tags
+    assert str(catalog) == "".join(html.texts)
     assert str(ColumnCatalog.of(score="number")).splitlines() == ["id     filter type", "score  number"]
+    assert str(ColumnCatalog([])) == "id  filter type  label  allowed values  description"
 
 
 def test_many_rows_are_printed_in_linear_time() -> None:
@@ -309,8 +275,8 @@ def test_many_rows_are_printed_in_linear_time() -> None:
 
 def test_print_obeys_nothing_that_a_service_sends() -> None:
     """Each column has one line, whatever its description; what a terminal would obey is escaped."""
-    info = ColumnInfo("a\x1b[2J", filter_type="text", description="first\n  second \x07")
-    assert str(ColumnCatalog([info])).splitlines()[1:] == [r"a\x1b[2J  text         first second \x07"]
+    info = ColumnInfo("a\x1b[2J", filter_type="text", description="first\n  second \x07\ud800")
+    assert str(ColumnCatalog([info])).splitlines()[1:] == [r"a\x1b[2J  text         first second \x07\ud800"]
 
 
 def test_without_columns_the_project_is_in_question() -> None:
@@ -325,56 +291,3 @@ def test_ipython_completes_ids() -> None:
     assert ["score", "metrics/toxicity"] == ColumnCatalog.of(
         {"score": "number", "metrics/toxicity": "number"}
     )._ipython_key_completions_()
-
-
-def test_html_is_inert() -> None:
-    """Ids, labels, values and descriptions are escaped, and the table can be encoded as UTF-8."""
-    safe = HOSTILE.replace("\ud800", "")
-    info = ColumnInfo(safe, filter_type=HOSTILE, label=HOSTILE, allowed_values=[HOSTILE], description=HOSTILE)
-    shown = ColumnCatalog([info])._repr_html_()
-    assert {"table", "tr", "th", "td"} == set(Markup(shown).tags)
-    assert {("style", "text-align: left")} >= set(Markup(shown).attributes)
-    assert shown.encode()
-
-
-def test_html_is_bounded() -> None:
-    """The table has at most 100 rows and 200 characters in a cell, and shows how many rows are left out."""
-    catalog = ColumnCatalog([ColumnInfo(f"{i:05}", description="x" * 10_000) for i in range(1_234)])
-    read = Markup(catalog._repr_html_())
-    assert (101, 1) == (read.tags.count("tr"), read.tags.count("p"))
-    assert "… 1,134 more" == read.texts[-1]
-    assert 200 == max(map(len, read.texts))
-
-
-def test_html_of_a_table_at_its_bounds_is_whole() -> None:
-    """100 rows with 200 characters in a cell are shown as they are."""
-    catalog = ColumnCatalog([ColumnInfo(f"{i:05}", description="x" * 200) for i in range(100)])
-    read = Markup(catalog._repr_html_())
-    assert (101, 0) == (read.tags.count("tr"), read.tags.count("p"))
-    assert "x" * 200 == read.texts[-1]
-
-
-# ---- columns with a type that type checkers know ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", TYPED)
-def test_a_column_is_asked_by_its_type(name: str) -> None:
-    """Another type is refused with the right call; a typo as everywhere."""
-    made, column_id = TYPED[name]
-    column = getattr(CATALOG, name)(column_id)
-    assert (made, column_id) == (type(column), column.column_id)
-    for other in TYPED.keys() - {name}:
-        with pytest.raises(FilterTypeError) as caught:
-            getattr(CATALOG, other)(column_id)
-        assert f"{column_id!r} is filtered as {name}. Write catalog.{name}({column_id!r})" == str(caught.value)
-    with pytest.raises(UnknownColumnError, match="did you mean input"):
-        getattr(CATALOG, name)("inptu")
-
-
-def test_a_column_of_no_type_is_as_it_is_asked_for() -> None:
-    """The service doesn't say; one of a type that this version doesn't know can't be asked."""
-    catalog = ColumnCatalog([ColumnInfo("opaque"), ColumnInfo("sign", filter_type="zodiac")])
-    assert isinstance(catalog.number("opaque"), NumberCol)
-    assert isinstance(catalog.text("opaque"), TextCol)
-    with pytest.raises(FilterTypeError, match="'sign' is filtered as 'zodiac', which this version doesn't know"):
-        catalog.text("sign")

@@ -48,22 +48,6 @@ def made(where: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("tz", "start"),
-    [
-        ("UTC", "2026-01-31T00:00:00+00:00"),
-        ("utc", "2026-01-31T00:00:00+00:00"),
-        ("+05:30", "2026-01-31T00:00:00+05:30"),
-        ("-23:59", "2026-01-31T00:00:00-23:59"),
-        ("America/New_York", "2026-01-31T00:00:00-05:00"),
-    ],
-)
-def test_a_time_zone_may_be_text(tz: str, start: str) -> None:
-    """A zone's name or a UTC offset, so that text can hold it too."""
-    assert start == days(Col("d").on("2026-01-31", tz=tz))[0]
-    assert days(Col.date("d").on(date(2026, 1, 31), tz=tz)) == days(Col("d").on("2026-01-31", tz=tz))
-
-
-@pytest.mark.parametrize(
     "tz", ["Berlin", "", "+25:00", "+1:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500, 3, None]
 )
 def test_text_that_is_no_time_zone_is_refused(tz: Any) -> None:
@@ -73,23 +57,24 @@ def test_text_that_is_no_time_zone_is_refused(tz: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "tz", ["Asia/Beirut", "+02:00", "utc", Berlin()], ids=["no midnight", "offset", "UTC", "object"]
+    ("tz", "start"),
+    [
+        ("Asia/Beirut", "2026-03-29T01:00:00+03:00"),  # without a midnight
+        ("+05:30", "2026-03-29T00:00:00+05:30"),
+        ("utc", "2026-03-29T00:00:00+00:00"),
+        ("America/New_York", "2026-03-29T00:00:00-04:00"),
+        (Berlin(), "2026-03-29T00:00:00+01:00"),
+    ],
+    ids=["no midnight", "offset", "UTC", "name", "object"],
 )
-def test_days_and_on_agree(tz: Any) -> None:
-    """`days` and `on` begin a day with the same instant, even if it has no midnight."""
+def test_days_and_on_agree(tz: Any, start: str) -> None:
+    """`days` and `on` begin a day with the same instant, for a zone, its name or a UTC offset."""
     day = Col.date("d").days("2026-03-29", "2026-03-30", tz=tz)["2026-03-29"]
-    assert Col.date("d").on("2026-03-29", tz=tz) == day
+    assert Col.date("d").on("2026-03-29", tz=tz) == day == Col("d").on(date(2026, 3, 29), tz=tz)
+    assert start == days(day)[0]
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("value", [2**53 + 1, 2**63 - 1, -(2**63)])
-def test_large_ints_stay_whole(value: int) -> None:
-    """Large ints keep all their digits."""
-    assert value == made(Col("a").eq(np.int64(value)))
-    assert value == made(Col("a").eq(Decimal(value)))
-    assert 2**64 - 1 == made(Col("a").eq(np.uint64(2**64 - 1)))
 
 
 # ---- pandas ----------------------------------------------------------------------------------------------------------
@@ -176,31 +161,11 @@ def test_a_time_of_a_record_without_a_zone_is_refused() -> None:
     """A datetime without a time zone in a record is refused, because it would match nothing."""
     where = Col.date("created_at") > "2026-01-31T09:00:00Z"
     naive = datetime(2026, 5, 1, tzinfo=UTC).replace(tzinfo=None)
-    words = r"the session's created_at, datetime.datetime\(2026, 5, 1.*Write value.replace\(tzinfo=timezone.utc\)"
+    words = r"the session's created_at, datetime.datetime\(2026, 5, 1.*\n.*Write value.replace\(tzinfo=timezone.utc\)"
     with pytest.raises(FilterError, match=words):
         matches(~where, {"created_at": naive})
     assert not matches(Col("created_at") == "x", {"created_at": naive})
     assert not matches(where, {"created_at": "2026-05-01T00:00:00"})
-
-
-@pytest.mark.parametrize(
-    ("where", "record", "words"),
-    [
-        ({"a": 1}, Col("a").eq(1), "{'a': 1} is not a filter"),
-        (None, {"a": 1}, "None is not a filter"),
-        (np.array([1]), {"a": 1}, "array([1]) is not a filter"),
-        (Col("a"), {"a": 1}, "Col('a') is a column, not yet a filter"),
-        (Col("a").eq(1), [1], "a session must be a mapping from column ids to values, got [1]"),
-        (Col("a").eq(1), Col("a").eq(1), "a session must be a mapping from column ids to values, got Col.number"),
-    ],
-    ids=str,
-)
-def test_arguments_that_are_swapped_are_refused_in_words(where: Any, record: Any, words: str) -> None:
-    """Swapped arguments raise an error, rather than match nothing."""
-    with pytest.raises(FilterTypeError) as caught:
-        matches(where, record)
-    assert words in str(caught.value)
-    check_message(str(caught.value))
 
 
 def test_a_row_of_a_table_is_explained(pandas: Any) -> None:
@@ -213,7 +178,7 @@ def test_a_datetime_of_pytz_must_be_localized(pytz: Any) -> None:
     """Given as `tzinfo=`, a zone of pytz means local mean time, which nobody means: the error says what to write."""
     berlin = pytz.timezone("Europe/Berlin")
     moment = datetime(2026, 1, 31, 9)  # noqa: DTZ001  # pytz takes naive ones
-    with pytest.raises(FilterError, match=r"is in local mean time. Write zone.localize\(...\), or use zoneinfo"):
+    with pytest.raises(FilterError, match=r"is in local mean time\nhint: Write zone.localize\(...\), or use zoneinfo"):
         _ = Col("d") > moment.replace(tzinfo=berlin)
     assert (Col("d") > berlin.localize(moment)) == (Col.date("d") > "2026-01-31T09:00:00+01:00")
 

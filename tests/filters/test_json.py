@@ -18,7 +18,6 @@ from galileo_sessions import (
     Filter,
     FilterDecodeError,
     FilterTooLargeError,
-    FilterTypeError,
     FullyAnnotatedFilter,
     dump_filter,
     load_filter,
@@ -101,18 +100,10 @@ def test_a_column_may_be_called_name(leaf: dict[str, Any]) -> None:
     assert load_filter({"filter": leaf}) == load_filter({"filter": without(leaf, "column_id") | {"name": "a"}})
 
 
-@pytest.mark.parametrize("leaf", [{"type": "fully_annotated"}, ANNOTATED | {"user_ids": None}], ids=["least", "null"])
-def test_fully_annotated_needs_its_type_only(leaf: dict[str, Any]) -> None:
-    """The schema has defaults for everything else, and null means all users."""
-    assert FullyAnnotatedFilter() == load_filter({"filter": leaf})
-
-
-@pytest.mark.parametrize("where", [None, 1, "Col('a').eq(1)", Col("a"), {"filter": TEXT}, [Col("a").eq(1)]], ids=str)
-def test_only_filters_are_dumped(where: Any) -> None:
-    """Anything but a filter is refused with its repr."""
-    with pytest.raises(FilterTypeError, match="is not a filter|not yet a filter|expected a filter") as caught:
-        dump_filter(where)
-    check_message(str(caught.value))
+def test_keys_with_a_default_may_be_left_out() -> None:
+    """Only the type of fully_annotated is required, and null means all users."""
+    for leaf in ({"type": "fully_annotated"}, ANNOTATED | {"user_ids": None}):
+        assert FullyAnnotatedFilter() == load_filter({"filter": leaf})
 
 
 # ---- refused ---------------------------------------------------------------------------------------------------------
@@ -146,7 +137,7 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "symbol as operator": (
         DATE | {"operator": ">", "value": "2026-05-01"},
         ["operator"],
-        ["a date filter has no operator '>'; it has eq, ne, gt, gte, lt, lte. Did you mean gt?"],
+        ["a date filter has no operator '>'; it has eq, ne, gt, gte, lt, lte\nhint: Did you mean gt?"],
     ),
     "number as column": (TEXT | {"column_id": 1}, ["column_id"], ["text", "1"]),
     "number as text": (TEXT | {"value": 1}, ["value"], ["text", "1"]),
@@ -156,20 +147,18 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "day": (
         DATE | {"value": "2026-05-01"},
         ["value"],
-        ["'2026-05-01' has no UTC offset", "time zone. Write '2026-05-01T00:00:00+00:00'"],
+        ["'2026-05-01' has no UTC offset", "time zone\nhint: Write '2026-05-01T00:00:00+00:00'"],
     ),
     "date": (DATE | {"value": date(2026, 5, 1)}, ["value"], ["Write '2026-05-01T00:00:00+00:00'"]),
-    "month": (DATE | {"value": "2026-05"}, ["value"], ["Write '2026-05-01T00:00:00+00:00'"]),
     "time without an offset": (
         DATE | {"value": "2026-05-01T09:30"},
         ["value"],
         ["Write '2026-05-01T09:30:00+00:00'"],
     ),
-    "seconds since 1970": (DATE | {"value": 1780000000}, ["value"], ["Write datetime.fromtimestamp(1780000000, UTC)"]),
     "too fine a time": (
         DATE | {"value": "2026-05-01T09:00:00.0000001Z"},
         ["value"],
-        ["finer than a microsecond, which would be lost. Write '2026-05-01T09:00:00+00:00'"],
+        ["finer than a microsecond, which would be lost\nhint: Write '2026-05-01T09:00:00+00:00'"],
     ),
     "case on a number": (
         NUMBER | {"case_sensitive": True},
@@ -180,9 +169,9 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "misspelt case": (
         without(TEXT, "case_sensitive") | {"case_sensitve": False},
         [],
-        ["text filters have no key 'case_sensitve'", "did you mean case_sensitive?"],
+        ["text filters have no key 'case_sensitve'", "Did you mean case_sensitive?"],
     ),
-    "misspelt users": (ANNOTATED | {"user_id": [USER]}, [], ["no key 'user_id'", "did you mean user_ids?"]),
+    "misspelt users": (ANNOTATED | {"user_id": [USER]}, [], ["no key 'user_id'", "Did you mean user_ids?"]),
     "two unrelated keys": (NUMBER | {"zzz": 1, "yyy": 2}, [], ["no key 'yyy'"]),
     "empty key": (NUMBER | {"": 1}, [], ["no key ''"]),
     "a key that is no text": (NUMBER | {1: 1}, [], ["keys that are text", "1]"]),
@@ -289,13 +278,12 @@ def test_any_data_is_a_filter_or_a_decode_error(data: Any) -> None:
     [
         ('{"filter": {}}', "Write load_filter(json.loads(text))"),
         (b'[{"filter": {}}]', "Write load_filter(json.loads(text))"),
-        ("Col('a').gt(1)", "parse_filter reads filters as text"),
+        ("Col('a').gt(1)", "or parse_filter(text) for a filter in Python's words"),
         ([{"filter": NUMBER}], 'Write {"and": [...]} around a list of nodes; a flat list of leaves is the'),
         (NUMBER, 'Write {"filter": {...}} around a leaf'),
         ({"and": [NUMBER]}, "at .and[0]: expected a JSON object with exactly one of filter, and, or, not"),
         ({"type": "fully_annotated"}, 'Write {"filter": {...}} around a leaf'),
-        ({"filter_tree": {"filter": NUMBER}}, 'Write load_filter(data["filter_tree"]), or load_query(data)'),
-        ({"filters": [NUMBER]}, "load_query(data) reads a whole query"),
+        ({"filter_tree": {"filter": NUMBER}}, "or load_query(data) to read a whole query"),
         (Col("a").gt(1), "This is a filter already"),
         (Col("a"), "got Col('a')"),
     ],

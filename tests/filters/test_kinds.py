@@ -11,7 +11,7 @@ from support.strategies import OPERATORS, PAIRS
 import galileo_sessions
 from galileo_sessions import Col, ColumnCatalog
 from galileo_sessions.filters.columns import column_class
-from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, FilterType
+from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, PARTITIONS, FilterType
 from galileo_sessions.filters.nodes import LEAVES
 
 TYPES = pytest.mark.parametrize("filter_type", FilterType, ids=str)
@@ -35,14 +35,16 @@ def test_each_filter_type_has_its_leaf_and_its_column(filter_type: FilterType) -
     assert filter_type is column.filter_type
     assert list(filter_type.methods) == [name for name in filter_type.methods if callable(getattr(column, name, None))]
     assert [] == [name for name in METHODS if name not in filter_type.methods and hasattr(column("a"), name)]
+    assert {*filter_type.partitions} == {name for name in PARTITIONS if hasattr(column("a"), name)}
 
 
 @TYPES
-def test_each_filter_type_is_exported_and_has_a_method_of_the_catalog(filter_type: FilterType) -> None:
-    """Leaf and column are public, and `catalog.number("a")` and the like give the typed column."""
+def test_each_filter_type_is_exported_and_in_a_catalog(filter_type: FilterType) -> None:
+    """Leaf and column are public, and a catalog has a column of this class."""
     column = column_class(filter_type)
     assert {column.__name__, LEAVES[filter_type].__name__} <= set(galileo_sessions.__all__)
-    assert getattr(ColumnCatalog.of(a=filter_type.value), filter_type)("a").column_id == column("a").column_id
+    asked = ColumnCatalog.of(a=filter_type.value)["a"]
+    assert (column, "a") == (type(asked), asked.column_id)
 
 
 def test_col_has_all_methods() -> None:

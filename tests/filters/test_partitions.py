@@ -5,18 +5,16 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
-from itertools import pairwise, product
+from html import unescape
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.strategies import PROJECT, check_message
+from support.strategies import PROJECT
 
 from galileo_sessions import Col, FilterError, Partition, matches
-from galileo_sessions.filters.columns import column_class
-from galileo_sessions.filters.kinds import PARTITIONS, FilterType
 
 CREATED = Col.date("created_at")
 SCORE = Col.number("score")
@@ -82,17 +80,6 @@ def test_a_partition_cannot_be_changed() -> None:
     copied = Partition(filters)
     filters.clear()
     assert dict(copied) == dict(MAY)
-
-
-def test_each_partition_method_is_in_the_table() -> None:
-    """A typed column has the methods of its row and no other's; Col has none, and says which column has it."""
-    for kind in FilterType:
-        column = column_class(kind)("a")
-        assert [name for name in PARTITIONS if hasattr(column, name)] == [n for n in PARTITIONS if n in kind.partitions]
-    with pytest.raises(AttributeError, match=r"Write Col.date\('a'\).days\(...\)$"):
-        Col("a").days("2026-05-01", "2026-06-01")
-    with pytest.raises(AttributeError, match=r"Did you mean values\?$"):
-        Col.text("a").vlaues(["x"])
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------
@@ -257,10 +244,10 @@ def test_equal_values_make_one_part() -> None:
     [
         (
             "CREATED.days('2026-05-31', '2026-05-01', tz='UTC')",
-            "days('2026-05-31', '2026-05-01'): end must be after start. For one day",
+            "days('2026-05-31', '2026-05-01'): end must be after start\nhint: For one day",
         ),
         ("CREATED.days('2026-05-01', '2026-05-01', tz='UTC')", "For one day, end is the next day"),
-        ("CREATED.hours('2026-05-01', '2026-06-01')", "'2026-05-01' depends on the time zone. Write tz="),
+        ("CREATED.hours('2026-05-01', '2026-06-01')", "'2026-05-01' depends on the time zone\nhint: Write tz="),
         ("CREATED.days(datetime(2026, 5, 1, tzinfo=UTC), '2026-06-01')", "depends on the time zone"),
         ("CREATED.days(datetime(2026, 5, 1), datetime(2026, 6, 1))", "has no UTC offset"),
         (
@@ -272,7 +259,7 @@ def test_equal_values_make_one_part() -> None:
         ("CREATED.days('2026-W18', '2026-06-01', tz='UTC')", "'2026-W18' must be a day"),
         ("CREATED.days('2026-05-01+02:00', '2026-06-01', tz='UTC')", "'2026-05-01+02:00' must be a day"),
         ("CREATED.days('2026-02-28T25:00', '2026-06-01', tz='UTC')", "'2026-02-28T25:00' is not an ISO 8601 time"),
-        ("CREATED.days('2026-02-30', '2026-06-01', tz='UTC')", "'2026-02-30' doesn't exist: February 2026 has 28 days"),
+        ("CREATED.days('2026-02-30', '2026-06-01', tz='UTC')", "'2026-02-30' is not an ISO 8601 time"),
         ("CREATED.days(datetime(2026, 5, 1), '2026-06-01', tz='UTC')", "has no UTC offset"),
         ("CREATED.days('2026-05-01', 3, tz='UTC')", "expected a datetime or ISO 8601 text, got 3"),
         ("CREATED.hours('2015-01-01', '2026-05-29', tz='UTC')", "at most 10,000 parts, since each one is a request"),
@@ -280,11 +267,11 @@ def test_equal_values_make_one_part() -> None:
         ("SCORE.bins(0, 0)", "the edges must ascend, but 0 comes after 0"),
         ("SCORE.bins(0, float('nan'))", "nan is not a number that JSON can carry"),
         ("SCORE.bins('a')", "Col.number('score').bins('a'): expected a number, got 'a'"),
-        ("SCORE.bins()", "write the edges as arguments"),
-        ("SCORE.bins([0, 1])", "write the edges as arguments: bins(0, 1, 2), or bins(*edges) for a list"),
+        ("SCORE.bins()", "the edges must be arguments"),
+        ("SCORE.bins([0, 1])", "the edges must be arguments\nhint: Write bins(0, 1, 2), or bins(*edges) for a list"),
         ("SCORE.bins(*range(10_000))", "at most 10,000 parts"),
-        ("Col.text('a').values('abc')", "values('abc'): write a list with at least one value"),
-        ("Col.text('a').values([])", "values([]): write a list with at least one value"),
+        ("Col.text('a').values('abc')", "values('abc'): values takes a list with at least one value"),
+        ("Col.text('a').values([])", "values([]): values takes a list with at least one value"),
         ("Col.id('a').values(map(str, range(10_001)))", "at most 10,000 parts"),
     ],
 )
@@ -302,7 +289,7 @@ def test_with_rest_keeps_the_parts():
     assert (dict(made), made.rest, bins.rest) == (dict(bins), "other", None)
     below, above = made.values()
     assert str(made).splitlines() == ["label        filter", f"below 1      {below!r}", f"1 and above  {above!r}"]
-    assert made._repr_html_().count("<tr>") == 3
+    assert str(made).splitlines()[1] in unescape(made._repr_html_())
     assert repr(made) == "<Partition: 2 parts, 'below 1' to '1 and above', and 'other' for the rest>"
 
 
@@ -319,90 +306,9 @@ def test_with_rest_refuses_what_has_no_rest():
         Col.number("score").bins(1).with_rest(5)
 
 
-# ---- two dimensions --------------------------------------------------------------------------------------------------
-
-DONE = Col.boolean("is_complete").values()
-TAGS = Col.collection("tags").values(["a", "b"])
-TWO_DAYS = CREATED.days("2026-05-01", "2026-05-03", tz="UTC")
-
-
-def test_two_partitions_make_one_whose_labels_are_pairs() -> None:
-    """Each part of the one is divided by the parts of the other."""
-    both = TWO_DAYS * DONE
-    assert list(both) == [(day, done) for day in ("2026-05-01", "2026-05-02") for done in ("true", "false")]
-    assert both["2026-05-02", "true"] == TWO_DAYS["2026-05-02"] & DONE["true"]
-    assert (both.dimensions, TWO_DAYS.dimensions) == ((TWO_DAYS, DONE), ())
-    assert (both.whole, both.rest, both.disjoint) == (TWO_DAYS.whole, None, True)
-    assert pickle.loads(pickle.dumps(both)) == both != DONE * TWO_DAYS
-    assert hash(both) == hash(TWO_DAYS * Col.boolean("is_complete").values([False, True]))
-
-
-def test_the_factors_of_two_dimensions_keep_their_rest_and_their_period() -> None:
-    """Parts are disjoint only if those of both factors are; the whole is what the wholes have in common."""
-    hours, rest = Col.date("ended_at").hours("2026-05-01", "2026-05-02", tz="UTC"), DONE.with_rest("unknown")
-    assert (TWO_DAYS * hours).whole == TWO_DAYS.whole & hours.whole
-    both = TWO_DAYS * rest
-    assert (both.rest, both.dimensions[1].rest, both.whole) == (None, "unknown", TWO_DAYS.whole)
-    assert both != TWO_DAYS * DONE
-    assert [(TAGS * DONE).disjoint, (DONE * TAGS).disjoint] == [False, False]
-
-
-@given(st.integers(1, 4), st.booleans() | st.none(), st.sets(st.sampled_from("abc")))
-def test_a_session_is_in_the_pairs_of_its_parts(day: int, done: bool | None, tags: set[str]) -> None:
-    """It is in none, if it is in no part of a factor; if the parts of a factor overlap, it can be in several."""
-    session = {"created_at": datetime(2026, 5, day, 9, tzinfo=UTC), "is_complete": done, "tags": tags}
-
-    def found(partition: Partition) -> list[object]:
-        return [label for label, part in partition.items() if matches(part, session)]
-
-    for first, second in pairwise([TWO_DAYS, DONE, TAGS, TWO_DAYS]):
-        assert found(first * second) == [*product(found(first), found(second))]
-
-
-def test_two_dimensions_print_with_a_column_for_each() -> None:
-    """So does the table of a notebook."""
-    both = DONE * Partition({1: Col("a") > 1, None: Col("a") > 2})
-    assert repr(both) == "<Partition: 4 parts, ('true', 1) to ('false', None)>"
-    first = "Col.boolean('is_complete').eq(True) & Col.number('a').gt(1)"
-    assert str(both).splitlines()[:2] == [f"label  label  filter{'':<52}".rstrip(), f"true   1      {first}"]
-    assert both._repr_html_().count("<td") == 3 * 4
-
-
 def test_a_label_is_anything_hashable() -> None:
     """Your own labels print with str."""
     partition = Partition({date(2026, 5, 1): Col("a") > 1, ("x", 2): Col("a") > 2, "\n": Col("a") > 3})
     labels = [line[:12].rstrip() for line in str(partition).splitlines()]
     assert labels == ["label", "2026-05-01", "('x', 2)", "\\n"]
     assert partition["x", 2] == Col("a").gt(2)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        ("TWO_DAYS * DONE * TAGS", "a partition has at most two dimensions. Count with a filter for each"),
-        ("TAGS * (TWO_DAYS * DONE)", "a partition has at most two dimensions"),
-        ("CREATED.days('2026-01-01', '2026-04-11', tz='UTC') * SCORE.bins(*range(100))", "at most 10,000 parts"),
-        ("(TWO_DAYS * DONE).with_rest('other')",
-         'with_rest(\'other\'): two dimensions have no rest of their own. Write days * complete.with_rest("other")'),
-        ("TWO_DAYS * 2", 'Columns make partitions, as in days * Col.boolean("is_complete").values()'),
-        ("2 * TWO_DAYS", "2 is not a partition. Columns make partitions"),
-        ("TWO_DAYS * Col.boolean('done')", "Col.boolean('done') is not a partition. Columns make"),
-        ("SCORE * TWO_DAYS", "Col.number('score') is not a partition. Columns make"),
-        ("TWO_DAYS * (SCORE > 3)", "Col.number('score').gt(3) is not a partition. Columns make"),
-        ("TWO_DAYS * {'a': SCORE > 3}", "is not a partition. Columns make"),
-        ("{'a': SCORE > 3} * TWO_DAYS", "so does Partition({...})"),
-        ("[1] * TWO_DAYS", "[1] is not a partition"),
-    ],
-)  # fmt: skip
-def test_a_mistake_in_two_dimensions_is_explained(call: str, message: str) -> None:
-    """The error says what to write instead."""
-    with pytest.raises(FilterError) as raised:
-        eval(call, globals())
-    assert message in str(raised.value)
-    check_message(str(raised.value))
-
-
-def test_the_largest_product_has_10_000_parts() -> None:
-    """Each part is a request."""
-    days, bins = CREATED.days("2026-01-01", "2026-04-11", tz="UTC"), SCORE.bins(*range(99))
-    assert len(days * bins) == 100 * 100

@@ -9,15 +9,16 @@ import pytest
 from support.strategies import Berlin, check_message
 
 from galileo_sessions import Col, FilterError, matches, parse_filter
-from galileo_sessions.filters import times
+from galileo_sessions.filters import calendar
 
 NOW = datetime(2026, 5, 8, 22, 30, tzinfo=UTC)  # in Berlin, the ninth has begun
+AFTER_SHORT_DAY = datetime(2026, 3, 29, 22, 30, tzinfo=UTC)  # half an hour after a day of 23 hours in Berlin
 CREATED = Col.date("created_at")
 
 
 @pytest.fixture(autouse=True)
 def _now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(times, "_now", lambda: NOW)
+    monkeypatch.setattr(calendar, "_now", lambda: NOW)
 
 
 # ---- between two days or instants ------------------------------------------------------------------------------------
@@ -76,20 +77,16 @@ def test_days_of_a_partition_are_its_period() -> None:
         ("12h", timedelta(hours=12)),
         ("7d", timedelta(days=7)),
         ("4w", timedelta(weeks=4)),
+        (timedelta(microseconds=1), timedelta(microseconds=1)),
+        (timedelta(days=9999), timedelta(days=9999)),
     ],
 )
-def test_a_period_ends_now(written: str, length: timedelta) -> None:
+def test_a_period_ends_now(written: str | timedelta, length: timedelta) -> None:
     """Its first instant belongs to it; now doesn't. Its length is text or a timedelta."""
     where = CREATED.last(written)
     assert CREATED.gte(NOW - length) & CREATED.lt(NOW) == where
-    assert where == Col("created_at").last(written) == parse_filter(f"created_at.last('{written}')")
-    assert where == CREATED.last(length)
-
-
-def test_a_timedelta_can_have_any_length() -> None:
-    """Text has whole minutes; a timedelta can be longer or shorter."""
-    for length in (timedelta(microseconds=1), timedelta(days=1, seconds=3), timedelta(days=9999)):
-        assert CREATED.gte(NOW - length) & CREATED.lt(NOW) == CREATED.last(length)
+    assert where == Col("created_at").last(written) == CREATED.last(length)
+    assert isinstance(written, timedelta) or where == parse_filter(f"created_at.last('{written}')")
 
 
 def test_days_in_a_time_zone_are_calendar_days() -> None:
@@ -110,42 +107,25 @@ def test_days_in_a_time_zone_are_calendar_days() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "unit", "instant"),
+    ("now", "written", "unit", "instant"),
     [
-        ("today", None, "2026-05-08T22:00Z"),
-        ("yesterday", "days", "2026-05-07T22:00Z"),
-        ("2026-05-01T09:00", None, "2026-05-01T07:00Z"),
-        ("12h", None, "2026-05-08T10:30Z"),
-        ("7d", None, "2026-05-01T22:30Z"),
-        ("12h", "hours", "2026-05-08T10:00Z"),
-        ("7d", "days", "2026-05-01T22:00Z"),
-        ("7d", "weeks", "2026-04-26T22:00Z"),
-        ("7d", "months", "2026-04-30T22:00Z"),
+        (NOW, "today", None, "2026-05-08T22:00Z"),
+        (NOW, "yesterday", "days", "2026-05-07T22:00Z"),
+        (NOW, "2026-05-01T09:00", None, "2026-05-01T07:00Z"),
+        (NOW, "12h", None, "2026-05-08T10:30Z"),
+        (NOW, "7d", None, "2026-05-01T22:30Z"),
+        (NOW, "12h", "hours", "2026-05-08T10:00Z"),
+        (NOW, "7d", "days", "2026-05-01T22:00Z"),
+        (NOW, "7d", "weeks", "2026-04-26T22:00Z"),
+        (NOW, "7d", "months", "2026-04-30T22:00Z"),
+        (AFTER_SHORT_DAY, "1d", "days", "2026-03-28T23:00Z"),  # 24 hours ago it was still the 28th
+        (AFTER_SHORT_DAY, "24h", "hours", "2026-03-28T22:00Z"),
+        (AFTER_SHORT_DAY, "1d", None, "2026-03-28T22:30Z"),
     ],
 )
-def test_a_time_ago_begins_with_the_unit_of_the_parts(written: str, unit: Any, instant: str) -> None:
-    """Without a unit, it is exactly that long ago."""
-    assert times.read_time(written, unit, NOW.astimezone(Berlin())) == datetime.fromisoformat(instant)
-
-
-@pytest.mark.parametrize(
-    ("written", "unit", "instant"),
-    [
-        ("1d", "days", "2026-03-28T23:00Z"),  # 24 hours ago it was still the 28th
-        ("24h", "hours", "2026-03-28T22:00Z"),
-        ("1d", None, "2026-03-28T22:30Z"),
-    ],
-)
-def test_days_ago_are_those_of_the_calendar_where_clocks_change(written: str, unit: Any, instant: str) -> None:
-    """Half an hour after the midnight that ended a day of 23 hours. Hours, and days without a unit, are exact."""
-    now = datetime(2026, 3, 29, 22, 30, tzinfo=UTC).astimezone(Berlin())
-    assert times.read_time(written, unit, now) == datetime.fromisoformat(instant)
-
-
-def test_what_is_no_time_is_refused() -> None:
-    """The error lists the forms that a time can have."""
-    with pytest.raises(FilterError, match="'soon' must be a day such as 2026-05-01, .*, today, yesterday, or minutes"):
-        times.read_time("soon", None, NOW)
+def test_a_time_ago_begins_with_the_unit_of_the_parts(now: datetime, written: str, unit: Any, instant: str) -> None:
+    """Without a unit, it is exactly that long ago; days are those of the calendar, also where clocks change."""
+    assert calendar.read_time(written, unit, now.astimezone(Berlin())) == datetime.fromisoformat(instant)
 
 
 # ---- mistakes --------------------------------------------------------------------------------------------------------
@@ -154,36 +134,28 @@ def test_what_is_no_time_is_refused() -> None:
 @pytest.mark.parametrize(
     ("call", "words"),
     [
+        ("calendar.read_time('soon', None, NOW)", "'soon' must be a day such as 2026-05-01"),
         ("CREATED.last('7 days')", "'7 days' must be a timedelta, or text such as 30m, 12h, 7d or 4w"),
         ("CREATED.last('0d')", "'0d' must be"),
         ("CREATED.last(7)", "7 must be"),
         ("CREATED.last(timedelta())", "last(datetime.timedelta(0)): a timedelta must be more than 0"),
         ("CREATED.last(-timedelta(days=7))", "must be more than 0"),
         ("CREATED.last(timedelta(days=9999, microseconds=1))", "at most 9,999 days"),
-        ("CREATED.days(last=timedelta(), tz='UTC')", "days(datetime.timedelta(0)): a timedelta must be more than 0"),
         ("CREATED.last('12h', tz='UTC')", "with tz, the length must be whole days or weeks, such as 30d or 4w"),
-        ("CREATED.last('24h', tz='UTC')", "with tz, the length must be whole days"),
         ("CREATED.last(timedelta(hours=36), tz='UTC')", "with tz, the length must be whole days"),
         ("CREATED.last('7d', tz='Mars')", "unknown time zone 'Mars'"),
         ("CREATED.days(last='12h', tz='UTC')", "days('12h'): with tz, the length must be whole days"),
-        ("CREATED.days(last='30d')", 'write days(start, end, tz=...), or days(last="30d", tz="UTC")'),
-        ("CREATED.days('2026-05-01', '2026-06-01', last='30d', tz='UTC')", "write days(start, end, tz=...), or"),
-        ("CREATED.days('2026-05-01', last='30d', tz='UTC')", "write days(start, end, tz=...), or"),
+        ("CREATED.days(last='30d')", 'Write days(start, end, tz=...), or days(last="30d", tz="UTC")'),
+        ("CREATED.days('2026-05-01', '2026-06-01', last='30d', tz='UTC')", "Write days(start, end, tz=...), or"),
         ("CREATED.days(tz='UTC')", 'days(last="30d", tz="UTC")'),
-        ("CREATED.days(last='30d', start='2026-05-01', tz='UTC')", "write days(start, end, tz=...), or"),
-        ("CREATED.days('2026-05-01', tz='UTC')", "write days(start, end, tz=...), or"),
+        ("CREATED.days('2026-05-01', tz='UTC')", "Write days(start, end, tz=...), or"),
         ("CREATED.days('9999-12-31', '9999-12-31T12:00', tz='UTC')", "years go from 1 to 9999"),
         ("CREATED.hours('0001-01-01', '0001-01-02', tz='+02:00')", "years go from 1 to 9999"),
         ("CREATED.during('2026-05-08', '2026-05-01', tz='UTC')",
          "Col.date('created_at').during('2026-05-08', '2026-05-01'): end must be after start"),
-        ("CREATED.during('2026-05-01', '2026-05-01', tz='UTC')", "For one day, end is the next day"),
-        ("CREATED.during('2026-05-01', '2026-05-08')", "'2026-05-01' depends on the time zone. Write tz=\"UTC\", or"),
+        ("CREATED.during('2026-05-01', '2026-05-08')", "depends on the time zone\nhint: Write tz=\"UTC\", or"),
         ("CREATED.during('2026-05-01T00:00Z', date(2026, 5, 8))", "datetime.date(2026, 5, 8) depends on the time zone"),
-        ("CREATED.during(datetime(2026, 5, 1), '2026-05-08', tz='UTC')", "has no UTC offset"),
         ("CREATED.during(datetime(2026, 5, 1), datetime(2026, 5, 8))", "has no UTC offset"),
-        ("CREATED.during('1 May', '2026-05-08', tz='UTC')", "'1 May' must be a day such as 2026-05-01"),
-        ("CREATED.during('2026-05-01', 8, tz='UTC')", "expected a datetime or ISO 8601 text, got 8"),
-        ("CREATED.during('2026-05-01', '2026-05-08', tz='Mars')", "unknown time zone 'Mars'"),
         ("CREATED.during('0001-01-01', '2026-05-08', tz='+02:00')", "years go from 1 to 9999"),
     ],
 )  # fmt: skip

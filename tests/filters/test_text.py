@@ -25,7 +25,6 @@ from galileo_sessions import (
     Filter,
     FilterError,
     FilterParseError,
-    FilterTypeError,
     FullyAnnotatedFilter,
     Not,
     NumberFilter,
@@ -49,7 +48,7 @@ def refused(text: str) -> FilterParseError:
 
 def check(error: FilterParseError, text: str) -> None:
     """Every FilterParseError fits a screen and reveals no internals of the package."""
-    problem, line, caret = str(error).split("\n")
+    problem, line, caret = error.message.split("\n")
     assert text == error.text
     assert 0 <= error.offset <= len(text)
     assert problem
@@ -127,14 +126,6 @@ def test_people_type_filters_in_more_ways_than_repr_prints(text: str, expected: 
 LITERALS = st.text(max_size=12) | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 
 
-@given(LITERALS)
-def test_a_literal_is_read_as_python_reads_it(value: str | float) -> None:
-    """A text or number means what it means in Python, whatever characters it has."""
-    kind = "TextFilter" if isinstance(value, str) else "NumberFilter"
-    where: Any = parse_filter(f"{kind}('a', 'eq', {value!r})")
-    assert (value, type(value)) == (where.value, type(where.value))
-
-
 @given(st.sampled_from("'\""), st.text(st.sampled_from(list("ab\\'\"\nxuU07 é")), max_size=12))
 def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> None:
     """Text in quotes means what it means in Python, or is refused."""
@@ -161,8 +152,8 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         ("NOT (a > 1)", "NOT", "Write & for and, | for or, ~ for not"),
         ("'x' in Col('tags')", "in", 'Col.collection("tags").contains("x")'),
         ("Col('a') not in ['x']", "not", "Write Col('a').not_in([...])"),
-        ("a NOT IN ('x', 'y')", "NOT", "'NOT' can't stand here. Write a.not_in([...])"),
-        ("a IN ('x', 'y')", "IN", "'IN' can't stand here. Write a.one_of([...])"),
+        ("a NOT IN ('x', 'y')", "NOT", "'NOT' can't stand here. Write Col('a').not_in([...])"),
+        ("a IN ('x', 'y')", "IN", "'IN' can't stand here. Write Col('a').one_of([...])"),
         ("Col('a') is None", "is", "Write == to compare. The API has no test for a missing value"),
         ("a IS NOT NULL", "IS", "The API has no test for a missing value"),
         ("a == NULL", "a", "Col('a').eq(None): "),
@@ -171,27 +162,27 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         ("score = 3", "=", "'=' can't stand here. Write == to compare"),
         ("(a  = 1)", "=", "Write == to compare"),
         ("a <> 1", "<>", "'<>' can't stand here. Write != to compare"),
-        ("score between 1 and 2", "between", "'between' can't stand here. Write score.between(1, 2)"),
-        ("b > 3 & (score BETWEEN -1 AND 2.5 AND a > 1)", "BETWEEN", "Write score.between(-1, 2.5)"),
-        ("a contains 'x' and b > 1", "contains", "'contains' can't stand here. Write a.contains('x')"),
+        ("score between 1 and 2", "between", "'between' can't stand here. Write Col('score').between(...)"),
+        ("b > 3 & (score BETWEEN -1 AND 2.5 AND a > 1)", "BETWEEN", "Write Col('score').between(...)"),
+        ("a contains 'x' and b > 1", "contains", "'contains' can't stand here. Write Col('a').contains(...)"),
         ("Col.date('a') gte ", "gte", "Write Col.date('a').gte(...)"),
         ("a LIKE 'x%'", "LIKE", "The API has contains, but no test for patterns"),
         ("a not like 'x%'", "not", "no test for patterns"),
-        (f"a contains '{'x' * 5000}'", "contains", "Write a.contains('xxx"),
+        (f"a contains '{'x' * 5000}'", "contains", "Write Col('a').contains(...)"),
         ("a banana 'x'", "banana", "'banana' can't stand here. A filter looks like Col("),
-        ("a not", "not", "Write & for and"),
+        ("a not", "not", "Did you mean not_in?"),
         ("Col.score > 3", "score", "Write Col('score') for that column"),
         # names
-        ("col('a').eq(1)", "col", "unknown name 'col'; did you mean Col?"),
-        ("Col('a').eq(true)", "true", "did you mean True?"),
-        ("Col('d').gt(datetime(2026, 1, 31))", "datetime", "times, ids and time zones are text"),
+        ("col('a').eq(1)", "col", "unknown name 'col'. Did you mean Col?"),
+        ("Col('a').eq(true)", "true", "Did you mean True?"),
+        ("Col('d').gt(datetime(2026, 1, 31))", "datetime", "Times, ids and time zones are text"),
         ("Col.txt('a').eq(1)", "txt", "Did you mean text?"),
         ("Col.eq('a')", "eq(", "Col has no eq; it has id, date, number, boolean, collection, text"),
         ("Col('a').contain('x')", "contain", "Did you mean contains?"),
-        ("Col('a').isin(['x'])", "isin", "Write Col('a').one_of(...)"),
+        ("Col('a').isin(['x'])", "isin", "Write Col('a').one_of([...])"),
         ("Col.text('a').gt(3)", "gt", "Col.text('a') has no gt; it has eq"),
         ("Col.number('a').bins(1)", "bins", "bins makes a partition, not a filter"),
-        ("number('a') > 1", "number", "unknown name 'number'; write Col.number(...)"),
+        ("number('a') > 1", "number", "unknown name 'number'. Write Col.number(...)"),
         ("'x'.contains('y')", "contains", "only columns have methods"),
         ("Col('a').(1)", "(1)", "'(' can't stand here"),
         ("Col('a').eq(1).eq(2)", "eq(2)", "only columns have methods. Write & for and"),
@@ -206,7 +197,7 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         ("Col('a').eq(1) & 3 > Col('b')", "3", "3 is not a filter"),
         ("Col('a') | Col('b').eq(1)", "Col('a')", "Col('a') is a column, not yet a filter"),
         ("~Col('a') == 1", "Col", 'Write ~(Col("a") == 1)'),
-        ("1 < Col('a') < 3", "1", 'write two comparisons for a chain: (Col("a") > 1) & (Col("a") < 3)'),
+        ("1 < Col('a') < 3", "1", 'a chain of comparisons. Write two comparisons: (Col("a") > 1) & (Col("a") < 3)'),
         ("(Col('a') > 1) == True", "(", "one side of a comparison must be a column"),
         ("[Col('a').eq(1)]", "[", "is not a filter. Write all_of([...])"),
         ("Col('a').eq(1), Col('b').eq(2)", ",", "',' can't stand here"),
@@ -247,9 +238,9 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
 def test_a_refusal_says_what_is_wrong_and_where(text: str, place: str, words: str) -> None:
     """The error has the offset of the fault, and a caret under it."""
     error = refused(text)
-    assert words in str(error)
+    problem, line, caret = error.message.split("\n")
+    assert words in f"{problem}. {error.hint}"
     assert error.offset in (text.rindex(place), text.index(place), MAX_TEXT)
-    _, line, caret = str(error).split("\n")
     if text.isprintable() and len(text) < 80 and error.offset < 40:
         assert f"  {text}"[: len(line)] == line
         assert 2 + error.offset == caret.index("^")
@@ -258,14 +249,7 @@ def test_a_refusal_says_what_is_wrong_and_where(text: str, place: str, words: st
 @pytest.mark.parametrize("text", ["", " ", "\n\t\n", "# nothing"])
 def test_an_empty_text_is_explained(text: str) -> None:
     """The error for an empty text shows an example of a filter."""
-    assert "the text is empty. A filter looks like" in str(refused(text))
-
-
-@pytest.mark.parametrize("text", [None, 3, b"ALWAYS", ALWAYS])
-def test_only_text_is_parsed(text: Any) -> None:
-    """Anything but text raises FilterTypeError."""
-    with pytest.raises(FilterTypeError, match="expected text"):
-        parse_filter(text)
+    assert "hint: A filter looks like" in str(refused(text))
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -274,7 +258,7 @@ def test_the_line_of_the_fault_is_shown(end: str) -> None:
     text = end.join(["  (", "Col('a').eq(1)", "  & Col('漢😀').eq('\t') & é_é", ")"])
     error = refused(text)
     assert text.index("é_é") == error.offset
-    assert str(error).endswith(f"\n    & Col('漢😀').eq(' ') & é_é\n  {' ' * 9}\u3000\u3000{' ' * 13}^")
+    assert error.message.endswith(f"\n    & Col('漢😀').eq(' ') & é_é\n  {' ' * 9}\u3000\u3000{' ' * 13}^")
 
 
 def test_a_long_line_is_shown_around_the_fault() -> None:
@@ -282,7 +266,7 @@ def test_a_long_line_is_shown_around_the_fault() -> None:
     text = f"{'ALWAYS & ' * 1000}foo{' & ALWAYS' * 1000}"
     error = refused(text)
     assert 9000 == error.offset
-    assert ("  " + text[8960:9040], 42 * " " + "^") == tuple(str(error).split("\n")[1:])
+    assert ("  " + text[8960:9040], 42 * " " + "^") == tuple(error.message.split("\n")[1:])
 
 
 HOSTILE = [

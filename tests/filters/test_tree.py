@@ -7,13 +7,15 @@ from typing import Any
 import attrs
 import pytest
 from hypothesis import given
-from support.strategies import combined, constructed, deepest
+from support.strategies import PROJECT, combined, constructed, deepest
 
 from galileo_sessions import (
     ALWAYS,
     NEVER,
     And,
     Col,
+    ColumnCatalog,
+    CountQuery,
     Filter,
     FilterTooLargeError,
     FilterTypeError,
@@ -21,9 +23,11 @@ from galileo_sessions import (
     LeafFilter,
     Not,
     Or,
+    draw_filter,
     dump_filter,
     leaves_of,
     map_leaves,
+    matches,
 )
 from galileo_sessions.filters.tree import key_of, walk
 
@@ -41,6 +45,18 @@ def test_leaves_come_in_their_order() -> None:
     assert (A,) == leaves_of(A)
     assert () == leaves_of(ALWAYS)
     assert () == leaves_of(And([Or([]), Not(NEVER)]))
+
+
+FUNCTIONS: list[Any] = [dump_filter, draw_filter, leaves_of, ColumnCatalog(()).check, CountQuery, matches]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
+@pytest.mark.parametrize("value", [{"a": 1}, [A], Col("a"), "a > 1", 3], ids=repr)
+def test_only_filters_are_taken(function: Any, value: Any) -> None:
+    """Each function that takes a filter refuses what is none, and says so; so do swapped arguments."""
+    arguments = {CountQuery: (PROJECT, value), matches: (value, A)}.get(function, (value,))
+    with pytest.raises(FilterTypeError, match="is not a filter|not yet a filter"):
+        function(*arguments)
 
 
 @given(constructed | deepest)

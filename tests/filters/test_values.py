@@ -13,8 +13,6 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from support.strategies import (
     COLUMNS,
     PROJECT,
@@ -22,7 +20,6 @@ from support.strategies import (
     Mood,
     Refusals,
     Silent,
-    anything,
     check_message,
     nested_list,
     refusal_ids,
@@ -83,47 +80,6 @@ def test_an_offset_with_seconds_becomes_utc() -> None:
     assert "1889-12-31T23:06:32+00:00" == made.value.isoformat()
 
 
-@pytest.mark.parametrize(
-    ("program", "error", "words"),
-    [
-        ("TextFilter('a', 'gt', 'x')", FilterError, ["text filter has no operator 'gt'", "eq, ne, contains"]),
-        ("TextFilter('a', ['eq'], 'x')", FilterError, ["no operator ['eq']"]),
-        ("TextFilter('a', 'eq', 1)", FilterTypeError, ["expected text, got 1"]),
-        ("TextFilter('a', 'eq', ['x', 1])", FilterTypeError, ["text", "1"]),
-        ("TextFilter('a', 'eq', {'x'})", FilterTypeError, ["expected text, got {'x'}"]),
-        ("TextFilter('a', 'eq', 'x', 1)", FilterTypeError, ["True or False", "1"]),
-        ("NumberFilter('a', 'eq', True)", FilterTypeError, ["a number", "True"]),
-        ("NumberFilter('a', 'eq', [1, False])", FilterTypeError, ["a number", "False"]),
-        ("NumberFilter('a', 'eq', float('nan'))", FilterError, ["nan is not a number that JSON can carry"]),
-        ("NumberFilter('a', 'eq', 10**4_300)", FilterError, ["is not a number that JSON can carry"]),
-        ("NumberFilter('a', 'eq', -(10**4_300))", FilterError, ["is not a number that JSON can carry"]),
-        ("DateFilter('a', 'eq', '2026-01-31')", FilterError, ["'2026-01-31'", "UTC offset"]),
-        ("DateFilter('a', 'eq', datetime(2026, 1, 31))", FilterError, ["2026-01-31 00:00:00", "UTC offset"]),
-        ("DateFilter('a', 'eq', '2026-01-31T09:00:00,0000001Z')", FilterError, ["microsecond"]),
-        ("DateFilter('a', 'eq', 1)", FilterTypeError, ["datetime or ISO 8601", "1"]),
-        ("DateFilter('a', 'eq', date(2026, 1, 31))", FilterTypeError, ["datetime or ISO 8601"]),
-        (
-            "DateFilter('a', 'eq', datetime(1, 1, 1, tzinfo=timezone(timedelta(minutes=53, seconds=28))))",
-            FilterError,
-            ["1 to 9999"],
-        ),
-        ("BooleanFilter('a', 'eq', 1)", FilterTypeError, ["True or False", "1"]),
-        ("IdFilter('a', 'eq', 1)", FilterTypeError, ["text", "1"]),
-        ("FullyAnnotatedFilter([])", FilterTypeError, ["a list of at least one UUID as user_ids, got []"]),
-        ("And([1])", FilterTypeError, ["1 is not a filter"]),
-        ("Not(Col('a'))", FilterTypeError, ["Col('a') is a column, not yet a filter. Compare it"]),
-        ("Not([Col('a').eq(1)])", FilterTypeError, ["is not a filter. Write all_of([...]) to join filters"]),
-        ("And(Col('a').eq(1))", TypeError, ["'NumberFilter' object is not iterable"]),
-        ("And(ALWAYS, NEVER)", TypeError, ["And.__init__() takes 2 positional arguments but 3 were given"]),
-        ("any_of(ALWAYS, NEVER)", TypeError, ["any_of() takes 1 positional argument but 2 were given"]),
-    ],
-)
-def test_a_constructor_refuses_what_the_schema_forbids(program: str, error: type[Exception], words: list[str]) -> None:
-    """Constructors refuse operators and values of other types, and numbers that JSON can't carry."""
-    message = refused(program, error)
-    assert [] == [word for word in words if word not in message]
-
-
 # ---- next to a column ------------------------------------------------------------------------------------------------
 
 NO_OFFSET = ["has no UTC offset", "value.replace(tzinfo=timezone.utc)", "value.astimezone()"]
@@ -139,7 +95,7 @@ VALUES: Refusals = [
     (
         "Col('a').eq(date(2026, 1, 31))",
         FilterTypeError,
-        [".during('2026-01-31T00:00:00+00:00', '2026-02-01T00"],
+        ["hint: Write Col.date('a').on('2026-01-31', tz="],
     ),
     ("Col('a').eq(float('nan'))", FilterError, [f"Col('a').eq(nan): nan {NOT_JSON}"]),
     ("Col('a').gt(Decimal('NaN'))", FilterError, [f"Col('a').gt(Decimal('NaN')): Decimal('NaN') {NOT_JSON}"]),
@@ -157,35 +113,39 @@ VALUES: Refusals = [
     ("Col('a').one_of(['x', None])", FilterTypeError, ["Col('a').one_of(['x', None]): expected text", *MISSING]),
     ("Col('a').eq(b'x')", FilterTypeError, ["Col('a').eq(b'x'): expected UUID, datetime", "got b'x'"]),
     ("Col.text('a').contains(bytearray(b'x'))", FilterTypeError, ["expected text, got bytearray(b'x')"]),
-    ("Col('a').one_of([])", FilterError, ["Col('a').one_of([])", "an empty list. Write NEVER"]),
+    ("Col('a').one_of([])", FilterError, ["Col('a').one_of([])", "an empty list\nhint: Write NEVER"]),
     ("Col.collection('a').not_in(set())", FilterError, ["Col.collection('a').not_in(set())", "Write ALWAYS"]),
     ("Col('a').one_of(['x', 1])", FilterTypeError, ["expected text, got 1", "any_of([Col('a').eq(value) for value in"]),
     ("Col('a').not_in([1.5])", FilterTypeError, ["Col('a').not_in([1.5])", "~any_of([Col('a').eq(value) for"]),
     ("Col('a').one_of({10**5_000})", FilterTypeError, ["any_of([Col('a').eq(value) for"]),
     ("Col.id('a').one_of([UUID(PROJECT), 1])", FilterTypeError, ["expected a UUID or text, got 1"]),
-    ("Col('a').one_of(['x', UUID(PROJECT)])", FilterTypeError, ["expected text, got UUID(", "Col.id('a').one_of(...)"]),
+    ("Col('a').one_of(['x', UUID(PROJECT)])", FilterTypeError, ["expected text, got UUID("]),
     (
         "Col.collection('a').one_of([UUID(PROJECT)])",
         FilterTypeError,
-        ["Col.collection('a').one_of(", "Col.id('a').one_of"],
+        ["Col.collection('a').one_of(", "hint: Write Col.id('a') if"],
     ),
     ("Col('a').one_of('abc')", FilterTypeError, ["Col('a').one_of('abc'): one_of takes a list", "one_of([value])"]),
     ("Col.id('a').not_in(UUID(PROJECT))", FilterTypeError, ["not_in takes a list", "not_in([value])"]),
     ("Col('a').one_of({'x': 1})", FilterTypeError, ["Col('a').one_of({'x': 1}): one_of takes a list"]),
-    ("Col('a') == {'x'}", FilterTypeError, ["Col('a').eq({'x'})", "or Col.text('a').one_of({'x'})"]),
+    ("Col('a') == {'x'}", FilterTypeError, ["Col('a').eq({'x'})", "or Col.text('a').one_of([...])"]),
     (
         "Col.text('a').contains(['x'])",
         FilterTypeError,
-        ["expected a single value, got ['x']. Write any_of([Col.text('a').contains(value) for value in ['x']])"],
+        ["expected a single value, got ['x']\nhint: Write any_of([Col.text('a').contains(value) for value in values])"],
     ),
     ("Col('a').between()", TypeError, ["between()", "'low' and 'high'"]),
     ("Col.number('a').between(1, 2, 3)", TypeError, ["between()", "but 4 were given"]),
-    ("Col('a').between(2, 1)", FilterError, ["Col('a').between(2, 1): the lower or earlier one comes first. Swap"]),
+    (
+        "Col('a').between(2, 1)",
+        FilterError,
+        ["Col('a').between(2, 1): the lower or earlier one comes first\nhint: Swap"],
+    ),
     ("Col('a').between(1, float('nan'))", FilterError, [f"Col('a').between(1, nan): nan {NOT_JSON}"]),
     (
         "Col.number('a').between(0.5, 10**4000)",
         FilterError,
-        ["2**53 can lose digits. Write column.gte(0.5) & column.lte("],
+        ["2**53 can lose digits\nhint: Write column.gte(0.5) & column.lte("],
     ),
     ("Col('a').between('a', 'b')", FilterTypeError, ["Col('a').between('a', 'b')", "Text has no order"]),
     ("Col('a').between(False, True)", FilterTypeError, ["Col('a').between(False, True): expected a number, got False"]),
@@ -216,16 +176,20 @@ VALUES: Refusals = [
         FilterTypeError,
         ["Col('a').lt(Col('b'))", "expected datetime, int, float or Decimal, got Col('b')"],
     ),
-    ("Col.text('a').eq(1)", FilterTypeError, ["Col.text('a').eq(1): expected text", "Col.number('a').eq(...)"]),
-    ("Col.text('a').eq(UUID(PROJECT))", FilterTypeError, ["Col.text('a').eq(UUID(", "Col.id('a').eq(...)"]),
-    ("Col.number('a').eq('1')", FilterTypeError, ["Col.number('a').eq('1')", "Write Col.number('a').eq(1)"]),
-    ("Col.number('a').eq(True)", FilterTypeError, ["Col.number('a').eq(True)", "Col.boolean('a').eq(...)"]),
+    (
+        "Col.text('a').eq(1)",
+        FilterTypeError,
+        ["Col.text('a').eq(1): expected text", "Col.number('a') if the column is"],
+    ),
+    ("Col.text('a').eq(UUID(PROJECT))", FilterTypeError, ["Col.text('a').eq(UUID(", "Col.id('a') if the column is"]),
+    ("Col.number('a').eq('1')", FilterTypeError, ["Col.number('a').eq('1')", "Write a number without quotes"]),
+    ("Col.number('a').eq(True)", FilterTypeError, ["Col.number('a').eq(True)", "Col.boolean('a') if the column is"]),
     (
         "Col.boolean('a').ne(1)",
         FilterTypeError,
-        ["Write Col.boolean('a').is_true() or Col.boolean('a').is_false()"],
+        ["hint: Write True or False"],
     ),
-    ("Col.date('a').gt(1)", FilterTypeError, ["Col.date('a').gt(1)", "Col.number('a').gt(...)"]),
+    ("Col.date('a').gt(1)", FilterTypeError, ["Col.date('a').gt(1)", "Col.number('a') if the column is"]),
     ("Col('a').eq('\\ud800')", FilterError, ["Col('a').eq('\\ud800')", "surrogate"]),
     ("Col('a').one_of(['x', '\\ud800'])", FilterError, ["Col('a').one_of(['x', '\\ud800'])", "surrogate"]),
     ("Col('a').eq(1, case_sensitive=False)", TypeError, ["case_sensitive"]),
@@ -240,12 +204,11 @@ VALUES: Refusals = [
         "Col('a') != '2026-05-03 09:00+02:00'",
         "Col('a').eq('2026-05-03t09:00')",
         "Col('a') == '2026-05-03'",
-        "Col('a') != '2026-05'",
     ],
 )
 def test_a_time_as_text_next_to_a_column_without_a_type_warns(program: str) -> None:
     """It would be compared as text; the warning names the line that wrote it."""
-    with pytest.warns(DateAsTextWarning, match=r"Write ~?\(?Col.date\('a'\)\..*, or Col.text\('a'\)") as caught:
+    with pytest.warns(DateAsTextWarning, match=r"Write ~?Col.date\('a'\)\..*, or Col.text\('a'\)") as caught:
         _ = run(program)
     assert ["<string>"] == [warning.filename for warning in caught]
 
@@ -256,8 +219,7 @@ def test_a_time_as_text_next_to_a_column_without_a_type_warns(program: str) -> N
         "Col.text('a') == '2026-05-03T00:00:00Z'",
         "Col.date('a') == '2026-05-03T00:00:00Z'",
         "Col('a') == '2026-05-03-report'",
-        "Col('a') == '2026-13'",
-        "Col('a') == '9999-12'",
+        "Col('a') == '2026-05'",
         "Col.number('a').between(0.5, 2**53) & Col.number('a').between(1, 10**400)",
         "Col('a') == '2026-05-03T25:00'",
         "Col('a').contains('2026-05-03T00:00:00Z')",
@@ -338,11 +300,3 @@ def test_an_odd_value_makes_a_filter_or_a_filter_error(name: str, method: str) -
     for value in ODD if hasattr(column, method) else []:
         for arguments in [(value, 1), (NINE, value)] if method == "between" else [(value,)]:
             check_outcome(column, method, *arguments)
-
-
-@given(st.sampled_from(COLUMNS), st.sampled_from(COMPARISONS), anything, anything)
-def test_any_value_makes_a_filter_or_a_filter_error(name: str, method: str, value: Any, other: Any) -> None:
-    """Any JSON value makes a filter or raises FilterError."""
-    column = run(f"{name}('a')")
-    if hasattr(column, method):
-        check_outcome(column, method, *((value, other) if method == "between" else (value,)))

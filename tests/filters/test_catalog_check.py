@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.catalogs import CATALOG
 
-from galileo_sessions.errors import FilterCheckError, FilterTypeError
+from galileo_sessions.errors import FilterCheckError
 from galileo_sessions.filters import catalog
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo
 from galileo_sessions.filters.columns import Col
@@ -22,7 +22,7 @@ FITTING = [
     Col("input").contains("x") & ~Col("metrics/toxicity").gt(0.3),
     Col.collection("tags").one_of(["vip"]) | Col.date("created_at").between("2026-01-01T00:00Z", "2026-02-01T00:00Z"),
     Col.id("id").eq("x") & Col("is_complete").eq(True) & Col("step_number").between(1, 3),
-    Col("type").one_of(["session", "trace"]) & Col("type").ne("LLM", case_sensitive=False),
+    Col("type").one_of(["session", "of no allowed value"]) & Col("type").ne("LLM", case_sensitive=False),
     FULLY,
     ALWAYS,
     NEVER,
@@ -51,15 +51,6 @@ ODD = ColumnCatalog(
         ColumnInfo("opaque"),
         ColumnInfo("sign", filter_type="zodiac"),
         ColumnInfo("done", filter_type="fully_annotated"),
-        ColumnInfo("stars", filter_type="number", allowed_values=(1, 2, 3)),
-        ColumnInfo("flag", filter_type="boolean", allowed_values=(True,)),
-        ColumnInfo("labels", filter_type="collection", allowed_values=("Good", "Bad")),
-        ColumnInfo("mixed", filter_type="text", allowed_values=("a", 1)),
-        ColumnInfo("free", filter_type="text", allowed_values=()),
-        ColumnInfo("null", filter_type="text", allowed_values=("a", "b", None)),
-        ColumnInfo("nothing", filter_type="text", allowed_values=(None,)),
-        ColumnInfo("day", filter_type="date", allowed_values=("2026-01-01",)),
-        ColumnInfo("key", filter_type="id", allowed_values=("a",)),
     ]
 )
 
@@ -81,27 +72,8 @@ MISFITS: dict[str, tuple[Filter, str, str]] = {
     "no ne": (
         Col("tags").ne("vip"),
         "no_operator",
-        "'tags' is filtered as collection, which has no ne; it has eq, contains, one_of, not_in",
+        "'tags' is filtered as collection, which has no ne; it has eq, contains, one_of, not_in. Write Col.coll",
     ),
-    "not allowed": (
-        Col("check_stage").eq("posst"),
-        "not_allowed",
-        "'check_stage' has no value 'posst'; did you mean post?",
-    ),
-    "one of them not allowed": (
-        Col("check_stage").one_of(["pre", "never"]),
-        "not_allowed",
-        "'check_stage' has no value 'never'; it has ['post', 'pre']",
-    ),
-    "case": (Col("type").eq("LLM"), "not_allowed", "'type' has no value 'LLM'; did you mean llm?"),
-    "one of them null": (Col("null").eq("c"), "not_allowed", "'null' has no value 'c'; it has ['a', 'b']"),
-    "collection": (
-        Col.collection("labels").contains("ugly"),
-        "not_allowed",
-        "'labels' has no value 'ugly'; it has ['Good', 'Bad']",
-    ),
-    "number": (Col("stars").eq(4), "not_allowed", "'stars' has no value 4; it has [1, 2, 3]"),
-    "boolean": (Col("flag").eq(False), "not_allowed", "'flag' has no value False; it has [True]"),
 }
 
 
@@ -115,45 +87,6 @@ def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str, 
     assert issue.msg.startswith(message)
     assert [(where, {(): issue.msg})] == marks
     assert "1 condition doesn't match the project's columns:\nthe drawing" == str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        Col("stars").between(0, 9),
-        Col.collection("labels").eq("bAD", case_sensitive=False),
-        Col("mixed").eq("b"),
-        Col("type").contains("x"),
-        Col("free").eq("x"),
-        Col("nothing").eq("x"),
-        Col("opaque").eq("x"),
-        Col.date("day").eq("2026-01-02T00:00Z"),
-        Col.id("key").eq("b"),
-    ],
-    ids=repr,
-)
-def test_values_are_judged_only_where_that_is_safe(where: Filter) -> None:
-    """Values are checked only for eq and one_of, and only against allowed values of the same type."""
-    assert where is ODD.check(where)
-
-
-@pytest.mark.parametrize("leaf", [Col("type").eq("x"), Col("type").one_of(["llm", "x"])], ids=repr)
-def test_values_are_judged_where_they_are_asked_for(leaf: Filter) -> None:
-    """Values are checked, except under an odd number of nots, which ask for sessions without them."""
-    for asking in (leaf, Not(Not(leaf)), Not(FULLY & Not(leaf)), FULLY | leaf):
-        with pytest.raises(FilterCheckError, match="'type' has no value"):
-            CATALOG.check(asking)
-    for where in (~leaf, ~(FULLY & leaf), Not(Not(Not(leaf)))):
-        assert where is CATALOG.check(where)
-
-
-@pytest.mark.parametrize("leaf", [Col("type").ne("x"), Col("type").not_in(["llm", "x"])], ids=repr)
-def test_values_to_be_left_out_need_not_exist(leaf: Filter) -> None:
-    """`Col("env") != "test"` makes sense where nothing is a test; its negation asks for tests."""
-    for where in (leaf, FULLY & leaf, Not(Not(leaf))):
-        assert where is CATALOG.check(where)
-    with pytest.raises(FilterCheckError, match="'type' has no value 'x'"):
-        CATALOG.check(~leaf)
 
 
 def test_all_leaves_are_judged_at_once(marks: list[Any]) -> None:
@@ -171,13 +104,6 @@ def test_all_leaves_are_judged_at_once(marks: list[Any]) -> None:
     assert [(*path, "filter") for path in marks[0][1]] == [issue.loc for issue in caught.value.issues]
     assert str(caught.value).startswith("3 conditions don't match the project's columns:\n")
     assert caught.value == pickle.loads(pickle.dumps(caught.value))
-
-
-def test_only_filters_are_checked() -> None:
-    """A column, a dict and None raise FilterTypeError."""
-    for other in (Col("input"), {}, None):
-        with pytest.raises(FilterTypeError, match="filter"):
-            CATALOG.check(other)  # type: ignore[arg-type]
 
 
 def test_the_largest_filter_is_checked() -> None:
@@ -206,29 +132,13 @@ def test_the_largest_filter_is_checked() -> None:
 def test_messages_are_short() -> None:
     """Messages are short, even if ids and values are long."""
     long = "x" * 100_000
-    many = ColumnInfo("b", filter_type="text", allowed_values=(long,) * 1000)
-    catalog = ColumnCatalog([ColumnInfo(long, filter_type="collection"), many])
-    where = all_of([Col(long).ne(long), Col(long).eq(long), Col(long + "y").eq(long), Col("b").eq(long + "y")])
+    catalog = ColumnCatalog([ColumnInfo(long, filter_type="collection")])
+    where = all_of([Col(long).ne(long), Col(long).eq(long), Col(long + "y").eq(long)])
     with pytest.raises(FilterCheckError) as caught:
         catalog.check(where)
-    assert 4 == len(caught.value.issues)
+    assert 3 == len(caught.value.issues)
     assert [] == [issue.msg for issue in caught.value.issues if len(issue.msg) > 600]
     assert len(str(caught.value)) < 10_000
-
-
-def test_many_values_are_quick() -> None:
-    """10,000 leaves are checked quickly against 100,000 allowed values; ten leaves get a hint."""
-    values = tuple(f"value {i}" for i in range(100_000))
-    catalog = ColumnCatalog([ColumnInfo("a", filter_type="text", allowed_values=values)])
-    where = all_of([Col("a").eq(value) for value in values[:9_999]])
-    began = time.process_time()
-    assert where is catalog.check(where)
-    with pytest.raises(FilterCheckError, match="'a' has no value 'valve 9'; did you mean value 9?"):
-        catalog.check(where & Col("a").one_of([*values, "valve 9"]))
-    with pytest.raises(FilterCheckError) as caught:
-        catalog.check(all_of([Col("a").eq(f"valve {i}") for i in range(10_000)]))
-    assert time.process_time() - began < 9
-    assert 10 == sum("did you mean" in issue.msg for issue in caught.value.issues)
 
 
 def test_a_leaf_that_no_column_makes_is_checked_too() -> None:
@@ -237,10 +147,3 @@ def test_a_leaf_that_no_column_makes_is_checked_too() -> None:
     assert fits is CATALOG.check(fits)
     with pytest.raises(FilterCheckError, match="Write"):
         CATALOG.check(TextFilter("tags", "eq", ["a", "b"]))
-
-
-def test_a_large_number_is_compared() -> None:
-    """A number that is too long for Python to print is compared as well."""
-    catalog = ColumnCatalog([ColumnInfo("x", filter_type="number", allowed_values=[10**4_300])])
-    with pytest.raises(FilterCheckError, match="has no value 7"):
-        catalog.check(Col("x") == 7)

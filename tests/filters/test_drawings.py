@@ -16,7 +16,6 @@ from galileo_sessions import (
     And,
     Col,
     Filter,
-    FilterTypeError,
     FullyAnnotatedFilter,
     Not,
     NumberFilter,
@@ -25,9 +24,7 @@ from galileo_sessions import (
     all_of,
     any_of,
 )
-from galileo_sessions.display import html_drawing
-from galileo_sessions.filters.marking import draw, draw_filter, mark
-from galileo_sessions.filters.tree import nodes_at
+from galileo_sessions.filters.tree import draw, draw_filter, mark, nodes_at
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
 
@@ -84,13 +81,6 @@ def test_long_values_are_shortened_to_80_columns() -> None:
     drawing = draw_filter(where)
     assert all(len(line) <= 80 for line in drawing.splitlines())
     assert drawing.splitlines()[2].startswith("│  └─ input contains 'a long text a long text")
-
-
-@pytest.mark.parametrize("value", [None, 3, "ALWAYS", Col("a"), [X]])
-def test_only_filters_are_drawn(value: Any) -> None:
-    """Anything but a filter raises FilterTypeError."""
-    with pytest.raises(FilterTypeError, match="is not a filter|not yet a filter"):
-        draw_filter(value)
 
 
 @given(filters | deepest)
@@ -214,12 +204,7 @@ def test_html_of_any_filter_is_its_drawing(where: Filter) -> None:
     """The HTML of a filter is its drawing in one `pre` element; hostile column ids and values are text in it."""
     html = Markup(where._repr_html_())
     assert (["pre"], draw_filter(where)) == (html.tags, "".join(html.texts))
-
-
-def test_other_values_are_drawn_as_their_repr() -> None:
-    """Only a filter has a drawing."""
-    assert "<pre " in html_drawing("x < 1")
-    assert "&#x27;x &lt; 1&#x27;" in html_drawing("x < 1")
+    assert where._repr_html_().encode()
 
 
 def test_notebooks_show_it_monospaced() -> None:
