@@ -128,3 +128,8 @@ def html_drawing(value: object) -> str:
     more = [f"… {len(lines) - _MAX_LINES:,} more"] if len(lines) > _MAX_LINES else []
     shown = "\n".join([*lines[:_MAX_LINES], *more]).encode(errors="replace").decode()
     return f"<pre style='{_MONOSPACED}'>{escape(shown)}</pre>"
+
+
+def preformatted(text: str) -> str:
+    """The text for a notebook, monospaced so that its lines meet. It is escaped, so that it can't become markup."""
+    return f"<pre>{escape(text)}</pre>"

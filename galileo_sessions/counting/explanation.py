@@ -74,7 +74,7 @@ class Explanation:
         return draw(self.where, marks, notes=notes, head=head) + more
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        return display.html_drawing(self)
+        return display.preformatted(str(self))
 
 
 def _without(each: NodeCount) -> str:

@@ -45,12 +45,12 @@ from inspect import isgenerator
 from math import inf
 from typing import Any, Self, TypeAlias, cast
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from galileo_sessions.api.projects import ProjectId
 from galileo_sessions.api.query import CountQuery, query_of
 from galileo_sessions.api.responses import COUNT
-from galileo_sessions.counting.checks import ColumnChecks, Zeros
+from galileo_sessions.counting.checks import ColumnChecks
 from galileo_sessions.counting.request import Attempts, Requester, call_back
 from galileo_sessions.counting.results import CountReport, CountResult, OnProgress, Progress
 from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
@@ -59,7 +59,7 @@ from galileo_sessions.flow.budget import Budget
 Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 
-
+_MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
 _END = cast("Target", object())  # what `anext` returns at the end of a source
 
 
@@ -89,41 +89,44 @@ class CountStream:
     _template: CountQuery = field(alias="template")
     """The query, apart from the project."""
     _requester: Requester = field(alias="requester")
-    _checks: ColumnChecks | None = field(alias="checks")
-    """Checks each query before it is counted; None if they aren't checked."""
-    _explains: ColumnChecks | None = field(alias="explains")
-    """Explains counts of 0; None if they aren't explained."""
+    _checks: ColumnChecks = field(alias="checks")
+    _check: bool | None = field(alias="check")
+    """Whether each query is checked before it is counted; with None, counts of 0 are explained at the end."""
     _concurrency: int = field(alias="concurrency")
     _ordered: bool = field(alias="ordered")
     _fail_fast: bool = field(alias="fail_fast")
     _timeout: float | None = field(alias="timeout")
-    _budget: Budget | None = field(alias="budget")
-    """The budget of the call, if the stream is a part of a longer one; None makes one from `timeout`."""
+    _budget: Budget = field(alias="budget")
+    """The budget of the call, whose deadline `timeout` sets when the stream is entered."""
+    _before: Progress | None = field(alias="before")
+    """The progress of an earlier stream of the same call, to which this one adds."""
     _on_progress: OnProgress | None = field(alias="on_progress")
 
     def __attrs_post_init__(self) -> None:
-        self._total = _length(self._targets)
+        before = self._before
+        self._done, self._failed = (before.done, before.failed) if before is not None else (0, 0)
+        self._elapsed = before.elapsed if before is not None else 0.0
+        length = _length(self._targets)
+        self._total = None if length is None else self._done + length
         self._started: float | None = None
         self._ended: float | None = None
-        self.budget: Budget = Budget()
-        """What the stream may spend, from when it is entered."""
         self._queries: deque[tuple[int, Target]] = deque()  # the targets that were pulled
         self._results: deque[CountResult] = deque()
         self._wanted = asyncio.Event()  # more queries; the feeder waits for it
         self._waiting: deque[asyncio.Future[None]] = deque()  # a consumer waits for each
         self._early: dict[int, CountResult] | None = {} if self._ordered else None
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
-        self._zeros = Zeros()
+        self._zeros: dict[bytes, CountQuery | None] = {}  # the first count of each body; None if some count isn't 0
         self._failure: BaseException | None = None
         self._aborted = False
-        self._pulled = self._delivered = self._done = self._failed = self._taken = self._working = 0
+        self._pulled = self._delivered = self._taken = self._working = 0
 
     @property
     def progress(self) -> Progress:
         """The progress of the stream so far."""
-        elapsed = 0.0
+        elapsed = self._elapsed
         if self._started is not None:
-            elapsed = (self._ended or asyncio.get_running_loop().time()) - self._started
+            elapsed += (self._ended or asyncio.get_running_loop().time()) - self._started
         flow = self._requester.queue.flow
         return Progress(
             self._done, self._failed, self._total, in_flight=flow.in_flight, elapsed=elapsed, **flow.state()
@@ -137,7 +140,8 @@ class CountStream:
         source = _source(self._targets)
         self._joined = _Join()
         self._started = asyncio.get_running_loop().time()
-        self.budget = self._budget or Budget.fan_out(self._timeout, self._requester.retry.patience)
+        if self._timeout is not None:
+            self._budget = evolve(self._budget, deadline=self._started + self._timeout)
         self._spawn(self._feed(source))
         return self
 
@@ -163,9 +167,9 @@ class CountStream:
 
     async def _explain_zeros(self) -> None:
         """Warns once, when all results have been taken, about columns that explain why a filter counts 0."""
-        checks, self._explains = self._explains, None
-        if checks is not None and self._failure is None:
-            await checks.warn_of(self._zeros, self.budget)
+        zeros, self._zeros = [*filter(None, self._zeros.values())], {}
+        if self._failure is None:
+            await self._checks.warn_of(zeros, self._budget)
 
     async def _wait(self) -> None:
         """Waits for a result, or for the end."""
@@ -224,7 +228,7 @@ class CountStream:
     async def _feed(self, source: AsyncIterator[Target]) -> None:
         """Pulls targets while there is room for their results, and closes the source if it is a generator."""
         is_endless = self._total is None or isinstance(self._targets, AsyncIterable)
-        timeout = asyncio.timeout_at(self.budget.deadline if is_endless and self.budget.deadline < inf else None)
+        timeout = asyncio.timeout_at(self._budget.deadline if is_endless and self._budget.deadline < inf else None)
         closed: AbstractAsyncContextManager[object] = nullcontext()
         if isinstance(cast("object", source), AsyncGenerator):
             closed = aclosing(cast("AsyncGenerator[Target]", source))
@@ -253,10 +257,8 @@ class CountStream:
             self._wanted.set()
 
     def _too_late(self) -> DeadlineExceededError:
-        return DeadlineExceededError(
-            f"the timeout ran out before the targets ended; the {self._pulled:,} pulled by then have a result",
-            hint="Give more time, or fewer targets",
-        )
+        text = f"the timeout ran out before the targets ended; the {self._pulled:,} pulled by then have a result"
+        return DeadlineExceededError(text, hint="Raise timeout=, or give fewer targets")
 
     # ---- counts ------------------------------------------------------------------------------------------------------
 
@@ -272,9 +274,9 @@ class CountStream:
             attempts: Attempts = ()
             try:
                 query = query_of(self._template, target)
-                if self._checks is not None:
-                    await self._checks.check(query, self.budget)
-                counted = await self._requester.send(COUNT, query, query.body, self.budget)
+                if self._check:
+                    await self._checks.check(query, self._budget)
+                counted = await self._requester.send(COUNT, query, query.body, self._budget)
                 total, attempts = counted
             except GalileoError as problem:
                 if self._fail_fast or isinstance(problem, AuthenticationError):
@@ -287,8 +289,10 @@ class CountStream:
     def _add(self, result: CountResult) -> None:
         self._done += 1
         self._failed += result.error is not None
-        if self._explains is not None and result.query is not None:
-            self._zeros.add(result.query, result.total_count)
+        if self._check is None and result.query is not None and result.ok:
+            body = result.query.body
+            if body in self._zeros or len(self._zeros) < _MAX_FILTERS:
+                self._zeros[body] = None if result.total_count else self._zeros.get(body, result.query)
         self._deliver(result)
         if self._on_progress is not None:
             call_back("on_progress", self._on_progress, self.progress)

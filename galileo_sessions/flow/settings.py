@@ -3,9 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from inspect import iscoroutinefunction
 from math import inf
-from types import NoneType
 from typing import Any, TypeAlias
 
 from attrs import Attribute, Factory, field, frozen
@@ -130,53 +128,19 @@ class Timeouts:
     """Seconds from when the limits let the attempt begin until the last byte of its response."""
 
 
-_ARGUMENTS: dict[str, tuple[Any, str]] = {
-    "timeouts": (Timeouts, "Timeouts(...)"),
-    "retry": (Retry, "Retry(...)"),
-    "limits": (Limits, "Limits(...)"),
-    "check": (bool | None, "True, False or None"),
-    **dict.fromkeys(("trust_env", "ordered", "fail_fast"), (bool, "True or False")),
-    **dict.fromkeys(("on_attempt", "on_progress"), ((Callable, NoneType), "a function")),
-}
-
-
-def check_arguments(**arguments: object) -> None:
+def as_seconds(timeout: Seconds | None) -> float | None:
     """
-    Checks the types of arguments by their names.
-
-    Raises:
-        ConfigurationError: if one has another type, or is a coroutine function, whose coroutines nothing would await.
-    """
-    for name, value in arguments.items():
-        kind, words = _ARGUMENTS[name]
-        if not isinstance(value, kind):
-            raise ConfigurationError(f"{name} must be {words}, got {brief(value)}")
-        if iscoroutinefunction(value):
-            shown = getattr(value, "__qualname__", type(value).__name__)  # the repr of a partial has its arguments
-            raise ConfigurationError(f"{name} must be a plain function, got the coroutine function {shown}")
-
-
-def as_seconds(timeout: Seconds) -> float:
-    """
-    The seconds of a call's `timeout`.
+    The seconds of a call's `timeout`; None for no limit.
 
     Raises:
         ConfigurationError: if it is 0 or less, too long for a clock, or neither a number nor a `timedelta`.
     """
+    if timeout is None:
+        return None
     seconds = _in_seconds(timeout)
     if _is_seconds(seconds, inf) and seconds > 0 and not _LONGEST < seconds < inf:
         return min(float(_LONGEST), seconds)
     words = f"seconds or a timedelta, more than 0 and at most {_LONGEST:,} s"
-    problem = f"timeout must be {words}, got {brief(timeout)}"
-    raise ConfigurationError(problem, hint="Write timeout=30, or None for no limit")
-
-
-def check_concurrency(concurrency: object) -> None:
-    """
-    Checks how many targets are counted at once; None stands for the client's limit.
-
-    Raises:
-        ConfigurationError: if it isn't a whole number, 1 or more.
-    """
-    if concurrency is not None and not (type(concurrency) is int and concurrency > 0):
-        raise ConfigurationError(f"concurrency must be a whole number, 1 or more, got {brief(concurrency)}")
+    raise ConfigurationError(
+        f"timeout must be {words}, got {brief(timeout)}", hint="Write timeout=30, or None for no limit"
+    )
