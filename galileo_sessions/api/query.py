@@ -14,13 +14,13 @@ from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
 from galileo_sessions.filters.advice import EMPTY_AND, NO_TREE, expected_filter
 from galileo_sessions.filters.json import checked_list, dump_filter, fault_at, json_object, load, load_node
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Not, Or, all_of
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Or, all_of
+from galileo_sessions.filters.tree import children
 from galileo_sessions.filters.values import UUID_TEXT, as_instant, as_sequence
 
 ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 
-_ORDER = "The project comes before the filter"
 _JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _NO_FILTER = b"{}"  # the body of a query for all sessions of a project
 
@@ -32,7 +32,7 @@ def _where(value: Filter | None) -> Filter:
         return value
     items = as_sequence(value) or [value]
     if all(isinstance(item, UUID) or (isinstance(item, str) and UUID_TEXT.fullmatch(item)) for item in items):
-        raise FilterTypeError(f"where must be a filter, got {brief(value)}. {_ORDER}")
+        raise FilterTypeError(f"where must be a filter, got {brief(value)}", hint="The project comes before the filter")
     raise expected_filter(value)
 
 
@@ -40,25 +40,20 @@ def _check_nodes(where: Filter) -> None:
     """Refuses a filter with an empty node below its root."""
     nodes = [where]
     for node in nodes:  # the list grows during the loop
-        if type(node) is Not:
-            nodes.append(node.child)
-        elif type(node) is And or type(node) is Or:
-            if not node.children and node is not where:
-                raise FilterError(
-                    f"this filter contains {node!r}, and the API doesn't define an empty {type(node).__name__}",
-                    hint="Write the filter with &, | and ~, which simplify it",
-                )
-            nodes += node.children
+        below = [child for _, child in children(node)]
+        nodes += below
+        if isinstance(node, And | Or) and not below and node is not where:
+            raise FilterError(
+                f"this filter contains {node!r}, and the API doesn't define an empty {type(node).__name__}",
+                hint="Write the filter with &, | and ~, which simplify it",
+            )
 
 
 def _leaves(filters: Iterable[Filter]) -> tuple[LeafFilter, ...]:
-    expected, hint = "filters must be a list of leaves", "Write where=... for one filter, or for &, | and ~"
-    if isinstance(filters, str) or not isinstance(filters, Iterable):
-        raise FilterTypeError(f"{expected}, got {brief(filters)}", hint=hint)
-    leaves = tuple(filters)
-    for leaf in leaves:
-        if not isinstance(leaf, LeafFilter):
-            raise FilterTypeError(f"{expected}, but has {brief(leaf)}", hint=hint)
+    leaves = tuple(filters) if isinstance(cast("object", filters), Iterable) else None
+    if leaves is None or not all(isinstance(leaf, LeafFilter) for leaf in leaves):
+        hint = "Write where=... for one filter, or for &, | and ~"
+        raise FilterTypeError(f"filters must be a list of leaves, got {brief(filters)}", hint=hint)
     return cast("tuple[LeafFilter, ...]", leaves)
 
 
@@ -139,14 +134,6 @@ class CountQuery:
         object.__setattr__(query, "project_id", project_id)
         object.__setattr__(query, "project_name", name)
         return query
-
-
-def build_query(
-    project_id: ProjectId, where: Filter | None, filters: Iterable[Filter], *scope: UUID | str | None
-) -> CountQuery:
-    """The query for a client's arguments; `scope` has the ids in the order of `SCOPE`."""
-    ids: dict[str, Any] = dict(zip(SCOPE, scope, strict=True))
-    return CountQuery(project_id, where, filters=filters, **ids)
 
 
 def query_of(template: CountQuery, target: CountQuery | ProjectId) -> CountQuery:

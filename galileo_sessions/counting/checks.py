@@ -25,7 +25,6 @@ RECHECK_AFTER = 10.0  # seconds; with older columns, a filter that doesn't fit i
 MAX_PROJECTS = 1_000  # projects whose columns are cached; each catalog can take 100 kB
 MAX_WAIT = 1.0  # seconds that counts of 0 wait for columns
 _EXPLAIN = "await galileo.explain(project_id, where) shows what each condition counts"
-_MAX_WARNED = 1_000  # columns that a client warns about
 
 
 @define
@@ -100,7 +99,7 @@ class ColumnChecks:
             except FilterCheckError as error:
                 for issue in error.issues:
                     column_id = cast("Comparison", issue.node).column_id
-                    if column_id not in self._warned and len(self._warned) < _MAX_WARNED:
+                    if column_id not in self._warned:
                         self._warned.add(column_id)
                         text = f"the count is 0, and {issue.msg}\n{_EXPLAIN}"
                         warn(text, ZeroCountWarning, stacklevel=_level_of_caller())

@@ -14,13 +14,13 @@ import aiohttp
 from attrs import evolve
 
 from galileo_sessions.api.projects import Project, ProjectId, find_project
-from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, build_query, columns_body, query_of
+from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, columns_body, query_of
 from galileo_sessions.api.responses import COLUMNS, COUNT, projects_page
 from galileo_sessions.counting.breakdown import Breakdown
 from galileo_sessions.counting.checks import ColumnChecks
 from galileo_sessions.counting.explanation import Explanation, Plan
 from galileo_sessions.counting.request import Requester, logger
-from galileo_sessions.counting.results import CountReport, CountsBy, OnProgress, Progress
+from galileo_sessions.counting.results import CountReport, CountsBy, OnProgress
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, GalileoError
@@ -37,15 +37,18 @@ from galileo_sessions.http.transport import SSL, Transport
 
 Parts: TypeAlias = Mapping[Any, Filter]
 
-_NO_SCOPE = (None, None, None)
 
-
-class CountByOptions(TypedDict, total=False):
-    """The keywords of `count_by`."""
+class Scope(TypedDict, total=False):
+    """Where in a project sessions are counted."""
 
     log_stream_id: UUID | str | None
     experiment_id: UUID | str | None
     metrics_testing_id: UUID | str | None
+
+
+class CountByOptions(Scope, total=False):
+    """The keywords of `count_by`."""
+
     concurrency: int | None
     timeout: Seconds | None
     on_progress: OnProgress | None
@@ -57,6 +60,12 @@ class CountAllOptions(CountByOptions, total=False):
 
     filters: Iterable[Filter]
     fail_fast: bool
+
+
+class CountManyOptions(CountAllOptions, total=False):
+    """The keywords of `count_many`."""
+
+    ordered: bool
 
 
 class GalileoSessions:
@@ -143,11 +152,9 @@ class GalileoSessions:
         where: Filter | None = None,
         *,
         filters: Iterable[Filter] = (),
-        log_stream_id: UUID | str | None = None,
-        experiment_id: UUID | str | None = None,
-        metrics_testing_id: UUID | str | None = None,
         timeout: Seconds | None = None,  # noqa: ASYNC109  # a promised part of the interface
         check: bool | None = None,
+        **scope: Unpack[Scope],
     ) -> int:
         """
         The number of sessions in a project that satisfy a filter.
@@ -157,14 +164,12 @@ class GalileoSessions:
                 well.
             where: The filter. None counts all sessions; `NEVER` is 0 without a request.
             filters: The API's flat list of leaves, instead of `where`.
-            log_stream_id: Count only in this log stream.
-            experiment_id: Count only in this experiment.
-            metrics_testing_id: Count only in this metrics testing run.
             timeout: Seconds for the whole call. With None, what the service refuses is retried for 10 seconds, and each
                 attempt has its own limit.
             check: With True, the filter is checked against the project's columns first, because a column that the
                 project doesn't have counts 0. None means the client's `check`: by default, only a count of 0 is
                 checked, and a filter that doesn't fit causes a `ZeroCountWarning`. With False, nothing is checked.
+            scope: `log_stream_id`, `experiment_id` or `metrics_testing_id`, to count only there.
 
         Raises:
             ConfigurationError: before a request, if an id isn't a UUID, or if the client is closed or belongs to
@@ -177,9 +182,9 @@ class GalileoSessions:
             DecodeError: if the answer isn't a count.
         """
         check = self._check if check is None else check
-        budget, scope = self._single(timeout), (log_stream_id, experiment_id, metrics_testing_id)
-        if filters != () or scope != _NO_SCOPE:
-            template = build_query(ANY_PROJECT, where, filters, *scope)
+        budget = self._single(timeout)
+        if filters != () or scope:
+            template = CountQuery(ANY_PROJECT, where, filters=filters, **scope)
         else:
             if where is not self._where:
                 self._where, self._template = where, CountQuery(ANY_PROJECT, where)
@@ -196,31 +201,27 @@ class GalileoSessions:
         self,
         project_id: ProjectId,
         *,
-        log_stream_id: UUID | str | None = None,
-        experiment_id: UUID | str | None = None,
-        metrics_testing_id: UUID | str | None = None,
         start_time: datetime | str | None = None,
         end_time: datetime | str | None = None,
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
+        **scope: Unpack[Scope],
     ) -> ColumnCatalog:
         """
         The columns of a project's sessions: what can be filtered, and how.
 
         Args:
             project_id: The project: a UUID, or a `Project`.
-            log_stream_id: Only the columns of this log stream.
-            experiment_id: Only the columns of this experiment.
-            metrics_testing_id: Only the columns of this metrics testing run.
             start_time: Only the columns of this time and later: an aware `datetime`, or ISO 8601 text with an offset.
             end_time: Only the columns of this time and earlier.
             timeout: Seconds for the whole call. None sets no limit except that of each attempt.
+            scope: `log_stream_id`, `experiment_id` or `metrics_testing_id`, for the columns of that part only.
 
         Raises:
             ConfigurationError: before a request, as in `count`.
             FilterError: before a request, if a time can't be read, or has no UTC offset.
             GalileoError: as `count` does.
         """
-        query = build_query(project_id, None, (), log_stream_id, experiment_id, metrics_testing_id)
+        query = CountQuery(project_id, **scope)
         body = columns_body(query, start_time, end_time)
         catalog, _ = await self._requester.send(COLUMNS, query, body, self._single(timeout))
         return catalog
@@ -231,10 +232,8 @@ class GalileoSessions:
         where: Filter | None = None,
         *,
         filters: Iterable[Filter] = (),
-        log_stream_id: UUID | str | None = None,
-        experiment_id: UUID | str | None = None,
-        metrics_testing_id: UUID | str | None = None,
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
+        **scope: Unpack[Scope],
     ) -> Explanation:
         """
         What each part of a filter counts: `print(await galileo.explain(project_id, where))`.
@@ -246,35 +245,20 @@ class GalileoSessions:
             project_id: As in `count`.
             where: The filter.
             filters: The API's flat list of leaves, instead of `where`.
-            log_stream_id: Count only in this log stream.
-            experiment_id: Count only in this experiment.
-            metrics_testing_id: Count only in this metrics testing run.
             timeout: Seconds for the whole call.
+            scope: As in `count`.
 
         Raises:
             GalileoError: as `count` does, except that a count that fails is shown at its node.
         """
-        template = build_query(ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id)
+        template = CountQuery(ANY_PROJECT, where, filters=filters, **scope)
         query, budget = query_of(template, project_id), self._fan_out(timeout)
         plan, issues = Plan.of(query), await self._checks.issues(query, budget)
         report = await report_of(self._stream(plan.targets(), budget=budget, check=False))
         return plan.explanation(report.results, issues)
 
     def count_many(
-        self,
-        targets: Targets,
-        where: Filter | None = None,
-        *,
-        filters: Iterable[Filter] = (),
-        log_stream_id: UUID | str | None = None,
-        experiment_id: UUID | str | None = None,
-        metrics_testing_id: UUID | str | None = None,
-        concurrency: int | None = None,
-        ordered: bool = False,
-        fail_fast: bool = False,
-        timeout: Seconds | None = None,
-        on_progress: OnProgress | None = None,
-        check: bool | None = None,
+        self, targets: Targets, where: Filter | None = None, **options: Unpack[CountManyOptions]
     ) -> CountStream:
         """
         Counts many projects or queries at once: `async with galileo.count_many(ids, where) as stream:`.
@@ -284,11 +268,7 @@ class GalileoSessions:
                 Each has its own result, even if it is given twice, or if it isn't the id of a project.
                 Up to twice `concurrency` targets are pulled before their results are taken.
             where: The filter for each target; a `CountQuery` keeps its own as well.
-                The same is true of `filters` and the ids of the scope.
             filters: The API's flat list of leaves, instead of `where`.
-            log_stream_id: Count only in this log stream.
-            experiment_id: Count only in this experiment.
-            metrics_testing_id: Count only in this metrics testing run.
             concurrency: How many counts are made at once; `Limits.maximum` by default.
             ordered: Whether results come in the order of the targets. A slow target then holds back those after it,
                 up to twice `concurrency` of them.
@@ -298,23 +278,16 @@ class GalileoSessions:
                 and the loop raises the error, too.
             on_progress: Called with a `Progress` after each count. What it raises is logged, never raised.
             check: As in `count`, for each target and its project. If the filter doesn't fit, the error is that
-                target's result. With None, once all results have been taken, filters whose counts are all 0 are
-                checked as in `count`, each against a project that has columns.
+                target's result. With None, filters whose counts are all 0 are checked once all results have been
+                taken, each against the project of its first count.
+            options: These keywords, and `log_stream_id`, `experiment_id` and `metrics_testing_id`, as in `count`.
 
         Raises:
             ConfigurationError: if an argument is invalid.
             FilterError: if the filter can't be sent.
         """
-        return self._stream(
-            targets,
-            build_query(ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id),
-            concurrency=concurrency,
-            ordered=ordered,
-            fail_fast=fail_fast,
-            timeout=timeout,
-            on_progress=on_progress,
-            check=check,
-        )
+        rest = cast("dict[str, Any]", options)
+        return self._stream(targets, _query(where, rest), **rest)
 
     async def count_all(
         self,
@@ -434,8 +407,6 @@ class GalileoSessions:
             ProjectLookupError: if there is no such project, or if several have the name.
             GalileoError: as `count` does.
         """
-        if not isinstance(name, str | UUID):
-            raise ConfigurationError(f"name must be a project's name or id, got {brief(name)}")
         return find_project([project async for project in self.projects(timeout=timeout)], str(name))
 
     async def close(self) -> None:
@@ -469,33 +440,26 @@ class GalileoSessions:
         template: CountQuery = CountQuery(ANY_PROJECT),  # noqa: B008  # frozen
         *,
         concurrency: int | None = None,
-        ordered: bool = False,
-        fail_fast: bool = False,
         timeout: Seconds | None = None,
-        on_progress: OnProgress | None = None,
         check: bool | None = None,
         budget: Budget | None = None,
-        before: Progress | None = None,
+        **options: Any,
     ) -> CountStream:
         if isinstance(targets, str | bytes) or not isinstance(targets, Iterable | AsyncIterable):
             hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
-            given = brief(cast("object", targets))
-            raise ConfigurationError(f"targets must be a list of ids or queries, got {given}", hint=hint)
+            raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(targets)}", hint=hint)
         if concurrency is not None and concurrency < 1:
-            raise ConfigurationError(f"concurrency must be 1 or more, got {concurrency}")
+            raise ConfigurationError(f"concurrency must be 1 or more, got {brief(concurrency)}")
         return CountStream(
             targets,
             template,
-            requester=self._requester,
-            checks=self._checks,
+            self._requester,
+            self._checks,
             check=self._check if check is None else check,
             concurrency=concurrency or self._concurrency,
-            ordered=ordered,
-            fail_fast=fail_fast,
             timeout=as_seconds(timeout),
             budget=budget or Budget(patience=self._requester.retry.patience),
-            before=before,
-            on_progress=on_progress,
+            **options,
         )
 
     def _single(self, timeout: Seconds | None) -> Budget:
@@ -509,5 +473,5 @@ class GalileoSessions:
 
 def _query(where: Filter | None, options: dict[str, Any]) -> CountQuery:
     """The query for a call's arguments, apart from the project; they are removed from its options."""
-    scope = [options.pop(name, None) for name in SCOPE]
-    return build_query(ANY_PROJECT, where, options.pop("filters", ()), *scope)
+    scope = {name: options.pop(name) for name in SCOPE if name in options}
+    return CountQuery(ANY_PROJECT, where, filters=options.pop("filters", ()), **scope)

@@ -218,9 +218,7 @@ class Requester:
         return outcome
 
     def _record(self, request: Request, error: errors.GalileoError | None, begun: float, ended: float) -> None:
-        status = error.status if isinstance(error, errors.ResponseError) else None
-        if error is None or isinstance(error, errors.DecodeError):
-            status = 200
+        status = getattr(error, "status", 200 if error is None or isinstance(error, errors.DecodeError) else None)
         number, waited, elapsed = len(request.attempts) + 1, begun - request.waiting_since, ended - begun
         attempt = errors.Attempt(number, status, error, waited, elapsed, **self.queue.flow.state(), query=request.query)
         request.attempts += (attempt,)

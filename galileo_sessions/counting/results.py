@@ -195,6 +195,10 @@ class CountReport:
 # ---- counts by day, bin or value -------------------------------------------------------------------------------------
 
 
+def _copied(counts: Mapping[Any, int]) -> dict[Any, int]:
+    return dict(counts)
+
+
 @final
 @frozen(repr=False, eq=False)
 class CountsBy(Mapping[Any, int]):
@@ -207,7 +211,7 @@ class CountsBy(Mapping[Any, int]):
 
     project_id: str
     """The project's UUID, as text."""
-    _counts: dict[Any, int] = field(converter=lambda counts: dict(counts))
+    _counts: dict[Any, int] = field(converter=_copied)
     total: int = field(default=Factory(lambda self: sum(self.values()), takes_self=True), kw_only=True)
     """
     The sessions that were divided, each counted once, whether or not they are in a part.

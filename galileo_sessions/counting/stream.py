@@ -90,17 +90,17 @@ class CountStream:
     """The query, apart from the project."""
     _requester: Requester = field(alias="requester")
     _checks: ColumnChecks = field(alias="checks")
-    _check: bool | None = field(alias="check")
+    _check: bool | None = field(alias="check", kw_only=True)
     """Whether each query is checked before it is counted; with None, counts of 0 are explained at the end."""
-    _concurrency: int = field(alias="concurrency")
-    _ordered: bool = field(alias="ordered")
-    _fail_fast: bool = field(alias="fail_fast")
-    _timeout: float | None = field(alias="timeout")
-    _budget: Budget = field(alias="budget")
+    _concurrency: int = field(alias="concurrency", kw_only=True)
+    _ordered: bool = field(default=False, alias="ordered", kw_only=True)
+    _fail_fast: bool = field(default=False, alias="fail_fast", kw_only=True)
+    _timeout: float | None = field(alias="timeout", kw_only=True)
+    _budget: Budget = field(alias="budget", kw_only=True)
     """The budget of the call, whose deadline `timeout` sets when the stream is entered."""
-    _before: Progress | None = field(alias="before")
+    _before: Progress | None = field(default=None, alias="before", kw_only=True)
     """The progress of an earlier stream of the same call, to which this one adds."""
-    _on_progress: OnProgress | None = field(alias="on_progress")
+    _on_progress: OnProgress | None = field(default=None, alias="on_progress", kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         before = self._before
@@ -159,6 +159,8 @@ class CountStream:
         while not self._results:
             if self._ended is not None:
                 await self._explain_zeros()
+                if isinstance(self._failure, StopAsyncIteration):  # `async for` would take it for the end
+                    raise RuntimeError("a count raised StopAsyncIteration") from self._failure
                 raise StopAsyncIteration if self._failure is None else self._failure
             await self._wait()
         self._taken += 1
@@ -199,10 +201,6 @@ class CountStream:
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = asyncio.CancelledError("a task of this stream was cancelled") if task.cancelled() else task.exception()
-        if isinstance(error, StopAsyncIteration):  # `async for` would take it for the end
-            stopped = RuntimeError("a count raised StopAsyncIteration")
-            stopped.__cause__ = error
-            error = stopped
         if error is not None:
             self._abort(error)
         if not self._tasks:
