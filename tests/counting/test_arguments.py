@@ -57,7 +57,10 @@ CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
         TARGETS.format(brief(CountQuery(PROJECT))),
     ),
     "no targets": (lambda galileo: galileo.count_all(None, by=PARTS), TARGETS.format("None")),
-    "concurrency": (lambda galileo: galileo.count_all([PROJECT], concurrency=0), "concurrency must be 1 or more, got 0"),
+    "concurrency": (
+        lambda galileo: galileo.count_all([PROJECT], concurrency=0),
+        "concurrency must be 1 or more, got 0",
+    ),
     "filter as project": (lambda galileo: galileo.count(LEAF), ID.format(brief(LEAF), ORDER)),
     "filter as one project": (lambda galileo: galileo.count_by(LEAF, PARTS), ID.format(brief(LEAF), ORDER)),
     "filters as targets": (
@@ -68,7 +71,10 @@ CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
         lambda galileo: galileo.count_all(LEAF),
         f"targets must be a list of ids or queries, got {brief(LEAF)}\nhint: The targets come before the filter",
     ),
-    "swapped": (lambda galileo: galileo.count(LEAF, PROJECT), f"where must be a filter, got '{PROJECT}'\nhint: {ORDER}"),
+    "swapped": (
+        lambda galileo: galileo.count(LEAF, PROJECT),
+        f"where must be a filter, got '{PROJECT}'\nhint: {ORDER}",
+    ),
     "swapped, UUID": (
         lambda galileo: galileo.count(LEAF, UUID(PROJECT)),
         f"where must be a filter, got {UUID(PROJECT)!r}\nhint: {ORDER}",
