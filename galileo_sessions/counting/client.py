@@ -324,8 +324,9 @@ class GalileoSessions:
             wholes = await report_of(stream)
             queries = breakdown.part_queries(wholes)
             parts = await report_of(self._stream(queries, before=wholes.progress, **rest))
-        except GalileoError as error:
-            error.report = breakdown.report(wholes or error.report, error.report if wholes else None)
+        except (GalileoError, asyncio.CancelledError) as error:
+            so_far = vars(error)["report"]
+            vars(error)["report"] = breakdown.report(wholes or so_far, so_far if wholes else None)
             raise
         return breakdown.report(wholes, parts)
 
