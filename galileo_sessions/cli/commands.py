@@ -195,7 +195,7 @@ def count(
 
     async def write_counts() -> None:
         async with GalileoSessions(limits=Limits(concurrency), check=checks) as galileo:
-            known = Finder(galileo, budget := Budget.fan_out(timeout, inf))
+            known = Finder(galileo, budget := Budget.fan_out(timeout, inf, asyncio.get_running_loop().time()))
             targets = await known.projects(source)
             catalog = None
             if needs_columns(by):
@@ -206,7 +206,10 @@ def count(
             partition = selection.partition
             tally.overlaps = partition is not None and not partition.disjoint
             rows = Rows(None if is_silent and output == "table" else output, known.named, partition is not None)
-            screen, counting = Screen(quiet=quiet), {"fail_fast": fail_fast, "timeout": budget.left(), **scope}
+            screen, counting = (
+                Screen(quiet=quiet),
+                {"fail_fast": fail_fast, "timeout": budget.left(asyncio.get_running_loop().time()), **scope},
+            )
             if partition is None:
                 stream = galileo.count_many(targets, selection.where, **counting)
                 await _write_rows(stream, screen, rows, tally)
@@ -214,7 +217,12 @@ def count(
                 divided = partial(galileo.count_all, targets, selection.where, by=partition, **counting)
                 await _write_parts(divided, screen, rows, tally)
             if any(limit.is_share for limit in limits) and not tally.failed:
-                await _count_unfiltered(galileo, selection.unfiltered, tally, **counting | {"timeout": budget.left()})
+                await _count_unfiltered(
+                    galileo,
+                    selection.unfiltered,
+                    tally,
+                    **counting | {"timeout": budget.left(asyncio.get_running_loop().time())},
+                )
             is_doubtful = bool(limits) and selection.where != ALWAYS and not tally.failed and not tally.sessions
             tally.is_unchecked = is_doubtful and await known.are_empty(tally.ids)
 

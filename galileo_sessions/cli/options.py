@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 import click
 from attrs import evolve, frozen
 
-from galileo_sessions.api.query import ANY_PROJECT, CountQuery, load_query, narrowed
+from galileo_sessions.api.query import ANY_PROJECT, CountQuery, load_query, query_of
 from galileo_sessions.display import printable, some
 from galileo_sessions.errors import FilterError, GalileoError
 from galileo_sessions.filters.calendar import Partition, Unit, read_time, zone_of
@@ -58,7 +58,7 @@ def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQu
     where = ALWAYS if text is None else named("--where", parse_filter, text)
     saved = CountQuery(ANY_PROJECT) if file is None else named("--where-json", _load_saved, file)
     where = all_of([where, saved.where, *saved.filters])
-    return narrowed(evolve(saved, where=where, filters=(), tag=None), CountQuery(ANY_PROJECT, **scope))
+    return query_of(CountQuery(ANY_PROJECT, **scope), evolve(saved, where=where, filters=(), tag=None))
 
 
 def _load_saved(file: BinaryIO) -> CountQuery:

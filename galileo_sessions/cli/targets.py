@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections import defaultdict
@@ -15,7 +16,6 @@ from attrs import Factory, define
 from galileo_sessions.api.projects import Project, find_project
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery
 from galileo_sessions.cli.options import Refused, named, told
-from galileo_sessions.counting.checks import first_columns
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.display import brief, printable
 from galileo_sessions.errors import GalileoError, ProjectLookupError
@@ -121,7 +121,7 @@ class Finder:
 
     async def _list(self, text: str) -> None:
         try:
-            async for project in self.galileo.projects(timeout=self.budget.left()):
+            async for project in self.galileo.projects(timeout=self.budget.left(asyncio.get_running_loop().time())):
                 self._by_id[project.id] = project
                 self._by_name[(project.name or "").strip()].append(project)
         except GalileoError as error:
@@ -140,7 +140,7 @@ class Finder:
         """
         if source is None:
             self.named = True
-            return self.galileo.projects(timeout=self.budget.left())
+            return self.galileo.projects(timeout=self.budget.left(asyncio.get_running_loop().time()))
         name = next((text for text in source if UUID_TEXT.fullmatch(text) is None), None)
         if name is not None:
             await self._list(name)
@@ -162,13 +162,17 @@ class Finder:
     async def columns(self, projects: list[Project], **scope: str | None) -> ColumnCatalog:
         """The columns of the first project that has sessions."""
 
-        async def columns(query: CountQuery, _: float) -> ColumnCatalog:
-            return await self.galileo.columns(query.project_id, timeout=self.budget.left(), **scope)
-
-        _, catalog = await first_columns(columns, map(CountQuery, projects))
+        catalog = ColumnCatalog([])
+        for project in projects:
+            left = self.budget.left(asyncio.get_running_loop().time())
+            catalog = await self.galileo.columns(project, timeout=left, **scope)
+            if catalog:
+                break
         return catalog
 
     async def are_empty(self, project_ids: list[str]) -> bool:
         """Whether no project has a session. Then it has no columns either, and its filter can't be checked."""
-        everything = await self.galileo.count_all(project_ids, check=False, fail_fast=True, timeout=self.budget.left())
+        everything = await self.galileo.count_all(
+            project_ids, check=False, fail_fast=True, timeout=self.budget.left(asyncio.get_running_loop().time())
+        )
         return not everything.total

@@ -6,14 +6,14 @@ A project without a session has no parts to count. A rest costs no request: it i
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from attrs import evolve, frozen
 
 from galileo_sessions.api.query import CountQuery, query_of
 from galileo_sessions.counting.results import CountReport, CountResult
 from galileo_sessions.display import brief
-from galileo_sessions.errors import FilterTypeError, GalileoError
+from galileo_sessions.errors import FilterTypeError
 from galileo_sessions.filters.calendar import Partition
 from galileo_sessions.filters.nodes import Filter, all_of
 
@@ -51,26 +51,24 @@ class Breakdown:
 
     def result(self, whole: CountResult, parts: Sequence[CountResult]) -> CountResult:
         """The result of a target. It has an error if one of its counts has."""
-        labels = dict.fromkeys(self.partition, 0) if whole.error is None else {}
-        counts: dict[Any, int | GalileoError] = dict(labels)
-        for label, part in zip(self.partition, parts, strict=False):
-            counts[label] = part.unwrap() if part.error is None else part.error
-        error = next((each.error for each in (whole, *parts) if each.error is not None), None)
-        total = whole.total_count
-        if error is None and total is not None:
-            known = sum(cast("dict[Any, int]", counts).values())
-            if self.partition.rest is not None:
-                counts[self.partition.rest] = max(0, total - known)  # sessions can arrive between the requests
-            if self.partition.disjoint:
+        made, counted = self.partition, (whole, *parts)
+        error = next((each.error for each in counted if each.error is not None), None)
+        counts: dict[Any, Any] = dict.fromkeys(made, 0) if whole.error is None else {}
+        counts |= {label: each.error or each.total_count for label, each in zip(made, parts, strict=False)}
+        total = whole.total_count if error is None else None
+        if total is not None:
+            known = sum(counts.values())
+            if made.rest is not None:
+                counts[made.rest] = max(0, total - known)  # sessions can arrive between the requests
+            if made.disjoint:
                 total = max(total, known)
-        return evolve(
-            whole,
-            total_count=total if error is None else None,
-            error=error,
-            attempts=tuple([attempt for each in (whole, *parts) for attempt in each.attempts]),
-            elapsed=sum([each.elapsed for each in (whole, *parts)]),
-            parts=counts,
-        )
+        attempts = tuple([attempt for each in counted for attempt in each.attempts])
+        elapsed = sum([each.elapsed for each in counted])
+        return evolve(whole, total_count=total, error=error, attempts=attempts, elapsed=elapsed, parts=counts)
+
+    def part_queries(self, wholes: CountReport) -> "PartQueries":
+        """The queries of the second pass."""
+        return PartQueries(tuple([whole for whole in wholes.results if whole.total_count]), self.parts)
 
     def report(self, wholes: CountReport, parts: CountReport | None) -> CountReport:
         """The report of both passes, or of the first one. A target lacks a result if not all its parts have one."""
@@ -87,7 +85,7 @@ class Breakdown:
                 if len(group) < len(self.parts):
                     continue
             results.append(self.result(whole, group))
-        return CountReport(tuple(results), wholes.progress if parts is None else parts.progress.after(wholes.progress))
+        return CountReport(tuple(results), (parts or wholes).progress)
 
 
 @frozen
@@ -96,11 +94,6 @@ class PartQueries:
 
     wholes: tuple[CountResult, ...]
     parts: tuple[CountQuery, ...]
-
-    @classmethod
-    def of(cls, report: CountReport, breakdown: Breakdown) -> Self:
-        """The queries of the second pass."""
-        return cls(tuple([whole for whole in report.results if whole.total_count]), breakdown.parts)
 
     def __len__(self) -> int:
         return len(self.wholes) * len(self.parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime
@@ -13,13 +14,13 @@ import aiohttp
 from attrs import evolve
 
 from galileo_sessions.api.projects import Project, ProjectId, find_project
-from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, build_query, columns_body, query_for, query_of
+from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, columns_body, query_of
 from galileo_sessions.api.responses import COLUMNS, COUNT, projects_page
-from galileo_sessions.counting.breakdown import Breakdown, PartQueries
-from galileo_sessions.counting.checks import ColumnChecks, Zeros
+from galileo_sessions.counting.breakdown import Breakdown
+from galileo_sessions.counting.checks import ColumnChecks
 from galileo_sessions.counting.explanation import Explanation, Plan
 from galileo_sessions.counting.request import Requester, logger
-from galileo_sessions.counting.results import CountReport, CountsBy, OnProgress, Progress
+from galileo_sessions.counting.results import CountReport, CountsBy, OnProgress
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, GalileoError
@@ -27,15 +28,7 @@ from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queue import Queue
-from galileo_sessions.flow.settings import (
-    Limits,
-    Retry,
-    Seconds,
-    Timeouts,
-    as_seconds,
-    check_arguments,
-    check_concurrency,
-)
+from galileo_sessions.flow.settings import Limits, Retry, Seconds, Timeouts, as_seconds
 from galileo_sessions.http.address import base_url as resolve_base_url
 from galileo_sessions.http.address import proxy_of
 from galileo_sessions.http.auth import ApiKeyAuth, Authentication, Credentials, Headers, find_credentials
@@ -44,15 +37,18 @@ from galileo_sessions.http.transport import SSL, Transport
 
 Parts: TypeAlias = Mapping[Any, Filter]
 
-_NO_SCOPE = (None, None, None)
 
-
-class CountByOptions(TypedDict, total=False):
-    """The keywords of `count_by`."""
+class Scope(TypedDict, total=False):
+    """Where in a project sessions are counted."""
 
     log_stream_id: UUID | str | None
     experiment_id: UUID | str | None
     metrics_testing_id: UUID | str | None
+
+
+class CountByOptions(Scope, total=False):
+    """The keywords of `count_by`."""
+
     concurrency: int | None
     timeout: Seconds | None
     on_progress: OnProgress | None
@@ -64,6 +60,12 @@ class CountAllOptions(CountByOptions, total=False):
 
     filters: Iterable[Filter]
     fail_fast: bool
+
+
+class CountManyOptions(CountAllOptions, total=False):
+    """The keywords of `count_many`."""
+
+    ordered: bool
 
 
 class GalileoSessions:
@@ -117,8 +119,10 @@ class GalileoSessions:
         on_attempt: Callable[[Attempt], object] | None = None,
         check: bool | None = None,
     ) -> None:
-        check_arguments(timeouts=timeouts, retry=retry, limits=limits)
-        check_arguments(trust_env=trust_env, on_attempt=on_attempt, check=check)
+        for value, kind in ((timeouts, Timeouts), (retry, Retry), (limits, Limits)):
+            if not isinstance(cast("object", value), kind):
+                name = kind.__name__
+                raise ConfigurationError(f"{name.lower()} must be {name}(...), got {brief(value)}")
         credentials = find_credentials(None if api_key is None else ApiKeyAuth(api_key), Secret(auth))
         self._base_url = resolve_base_url(Secret(base_url))
         way = proxy_of(self._base_url, Secret(proxy), trust_env=trust_env)
@@ -138,9 +142,9 @@ class GalileoSessions:
         )
         self._checks = ColumnChecks(self._requester)
         self._check = check
-        self._budget_without_timeout = Budget.single(None, retry.patience)
-        self._last_where: Filter | None = None
-        self._last_query = CountQuery(ANY_PROJECT)
+        self._without_timeout = Budget.single(None, retry.patience, 0.0)
+        self._where: Filter | None = None  # the last filter; to encode it again would add 6 % to the time of a count
+        self._template = CountQuery(ANY_PROJECT)
 
     async def count(
         self,
@@ -148,11 +152,9 @@ class GalileoSessions:
         where: Filter | None = None,
         *,
         filters: Iterable[Filter] = (),
-        log_stream_id: UUID | str | None = None,
-        experiment_id: UUID | str | None = None,
-        metrics_testing_id: UUID | str | None = None,
         timeout: Seconds | None = None,  # noqa: ASYNC109  # a promised part of the interface
         check: bool | None = None,
+        **scope: Unpack[Scope],
     ) -> int:
         """
         The number of sessions in a project that satisfy a filter.
@@ -162,14 +164,12 @@ class GalileoSessions:
                 well.
             where: The filter. None counts all sessions; `NEVER` is 0 without a request.
             filters: The API's flat list of leaves, instead of `where`.
-            log_stream_id: Count only in this log stream.
-            experiment_id: Count only in this experiment.
-            metrics_testing_id: Count only in this metrics testing run.
             timeout: Seconds for the whole call. With None, what the service refuses is retried for 10 seconds, and each
                 attempt has its own limit.
             check: With True, the filter is checked against the project's columns first, because a column that the
                 project doesn't have counts 0. None means the client's `check`: by default, only a count of 0 is
                 checked, and a filter that doesn't fit causes a `ZeroCountWarning`. With False, nothing is checked.
+            scope: `log_stream_id`, `experiment_id` or `metrics_testing_id`, to count only there.
 
         Raises:
             ConfigurationError: before a request, if an id isn't a UUID, or if the client is closed or belongs to
@@ -181,56 +181,49 @@ class GalileoSessions:
             DeadlineExceededError: if `timeout` ran out.
             DecodeError: if the answer isn't a count.
         """
-        checked, budget = self._is_checked(check), self._budget(timeout)
-        scope = (log_stream_id, experiment_id, metrics_testing_id)
-        if isinstance(project_id, CountQuery):
-            query = query_for(project_id, where, filters, *scope)
-        elif where is self._last_where and scope == _NO_SCOPE and filters == ():  # its JSON is the same
-            query = self._last_query.for_project(project_id)
+        check = self._check if check is None else check
+        budget = self._single(timeout)
+        if filters != () or scope:
+            template = CountQuery(ANY_PROJECT, where, filters=filters, **scope)
         else:
-            query = build_query(project_id, where, filters, *scope)
-            if scope == _NO_SCOPE and not query.filters:
-                self._last_where, self._last_query = where, query
-        if checked:
+            if where is not self._where:
+                self._where, self._template = where, CountQuery(ANY_PROJECT, where)
+            template = self._template
+        query = query_of(template, project_id)
+        if check:
             await self._checks.check(query, budget)
         total, _ = await self._requester.send(COUNT, query, query.body, budget)
-        if not total and check is self._check is None:
-            zeros = Zeros()
-            zeros.add(query, total)
-            await self._checks.warn_of(zeros, budget)
+        if not total and check is None:
+            await self._checks.warn_of([query], budget)
         return total
 
     async def columns(
         self,
         project_id: ProjectId,
         *,
-        log_stream_id: UUID | str | None = None,
-        experiment_id: UUID | str | None = None,
-        metrics_testing_id: UUID | str | None = None,
         start_time: datetime | str | None = None,
         end_time: datetime | str | None = None,
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
+        **scope: Unpack[Scope],
     ) -> ColumnCatalog:
         """
         The columns of a project's sessions: what can be filtered, and how.
 
         Args:
             project_id: The project: a UUID, or a `Project`.
-            log_stream_id: Only the columns of this log stream.
-            experiment_id: Only the columns of this experiment.
-            metrics_testing_id: Only the columns of this metrics testing run.
             start_time: Only the columns of this time and later: an aware `datetime`, or ISO 8601 text with an offset.
             end_time: Only the columns of this time and earlier.
             timeout: Seconds for the whole call. None sets no limit except that of each attempt.
+            scope: `log_stream_id`, `experiment_id` or `metrics_testing_id`, for the columns of that part only.
 
         Raises:
             ConfigurationError: before a request, as in `count`.
             FilterError: before a request, if a time can't be read, or has no UTC offset.
             GalileoError: as `count` does.
         """
-        query = build_query(project_id, None, (), log_stream_id, experiment_id, metrics_testing_id)
+        query = CountQuery(project_id, **scope)
         body = columns_body(query, start_time, end_time)
-        catalog, _ = await self._requester.send(COLUMNS, query, body, self._budget(timeout))
+        catalog, _ = await self._requester.send(COLUMNS, query, body, self._single(timeout))
         return catalog
 
     async def explain(
@@ -239,10 +232,8 @@ class GalileoSessions:
         where: Filter | None = None,
         *,
         filters: Iterable[Filter] = (),
-        log_stream_id: UUID | str | None = None,
-        experiment_id: UUID | str | None = None,
-        metrics_testing_id: UUID | str | None = None,
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
+        **scope: Unpack[Scope],
     ) -> Explanation:
         """
         What each part of a filter counts: `print(await galileo.explain(project_id, where))`.
@@ -254,35 +245,20 @@ class GalileoSessions:
             project_id: As in `count`.
             where: The filter.
             filters: The API's flat list of leaves, instead of `where`.
-            log_stream_id: Count only in this log stream.
-            experiment_id: Count only in this experiment.
-            metrics_testing_id: Count only in this metrics testing run.
             timeout: Seconds for the whole call.
+            scope: As in `count`.
 
         Raises:
             GalileoError: as `count` does, except that a count that fails is shown at its node.
         """
-        query = query_for(project_id, where, filters, log_stream_id, experiment_id, metrics_testing_id)
-        plan, budget = Plan.of(query), self._budget(timeout)
-        issues = await self._checks.issues(query, budget)
-        report = await self.count_all(plan.targets(), timeout=budget.left(), check=False)
+        template = CountQuery(ANY_PROJECT, where, filters=filters, **scope)
+        query, budget = query_of(template, project_id), self._fan_out(timeout)
+        plan, issues = Plan.of(query), await self._checks.issues(query, budget)
+        report = await report_of(self._stream(plan.targets(), budget=budget, check=False))
         return plan.explanation(report.results, issues)
 
     def count_many(
-        self,
-        targets: Targets,
-        where: Filter | None = None,
-        *,
-        filters: Iterable[Filter] = (),
-        log_stream_id: UUID | str | None = None,
-        experiment_id: UUID | str | None = None,
-        metrics_testing_id: UUID | str | None = None,
-        concurrency: int | None = None,
-        ordered: bool = False,
-        fail_fast: bool = False,
-        timeout: Seconds | None = None,
-        on_progress: OnProgress | None = None,
-        check: bool | None = None,
+        self, targets: Targets, where: Filter | None = None, **options: Unpack[CountManyOptions]
     ) -> CountStream:
         """
         Counts many projects or queries at once: `async with galileo.count_many(ids, where) as stream:`.
@@ -292,11 +268,7 @@ class GalileoSessions:
                 Each has its own result, even if it is given twice, or if it isn't the id of a project.
                 Up to twice `concurrency` targets are pulled before their results are taken.
             where: The filter for each target; a `CountQuery` keeps its own as well.
-                The same is true of `filters` and the ids of the scope.
             filters: The API's flat list of leaves, instead of `where`.
-            log_stream_id: Count only in this log stream.
-            experiment_id: Count only in this experiment.
-            metrics_testing_id: Count only in this metrics testing run.
             concurrency: How many counts are made at once; `Limits.maximum` by default.
             ordered: Whether results come in the order of the targets. A slow target then holds back those after it,
                 up to twice `concurrency` of them.
@@ -306,23 +278,16 @@ class GalileoSessions:
                 and the loop raises the error, too.
             on_progress: Called with a `Progress` after each count. What it raises is logged, never raised.
             check: As in `count`, for each target and its project. If the filter doesn't fit, the error is that
-                target's result. With None, once all results have been taken, filters whose counts are all 0 are
-                checked as in `count`, each against a project that has columns.
+                target's result. With None, filters whose counts are all 0 are checked once all results have been
+                taken, each against the project of its first count.
+            options: These keywords, and `log_stream_id`, `experiment_id` and `metrics_testing_id`, as in `count`.
 
         Raises:
             ConfigurationError: if an argument is invalid.
             FilterError: if the filter can't be sent.
         """
-        return self._stream(
-            _checked(targets),
-            build_query(ANY_PROJECT, where, filters, log_stream_id, experiment_id, metrics_testing_id),
-            concurrency=concurrency,
-            ordered=ordered,
-            fail_fast=fail_fast,
-            timeout=timeout,
-            on_progress=on_progress,
-            check=check,
-        )
+        rest = cast("dict[str, Any]", options)
+        return self._stream(targets, _query(where, rest), **rest)
 
     async def count_all(
         self,
@@ -350,24 +315,18 @@ class GalileoSessions:
         """
         if by is None:
             return await report_of(self.count_many(targets, where, **options))
-        targets, rest = _checked(targets), cast("dict[str, Any]", options)
-        breakdown = Breakdown.of(_template(where, rest), by)
-        on_progress: OnProgress | None = rest.get("on_progress")
+        rest = cast("dict[str, Any]", options)
+        breakdown = Breakdown.of(_query(where, rest), by)
+        rest["budget"] = self._fan_out(rest.pop("timeout", None))
+        stream = self._stream(targets, breakdown.whole, **rest)
         wholes: CountReport | None = None
         try:
-            stream = self._stream(targets, breakdown.whole, **rest)
             wholes = await report_of(stream)
-            so_far = wholes.progress
-
-            def tell(progress: Progress) -> None:
-                if on_progress is not None:
-                    _ = on_progress(progress.after(so_far))
-
-            rest |= {"budget": stream.budget, "on_progress": on_progress and tell}
-            parts = await report_of(self._stream(PartQueries.of(wholes, breakdown), **rest))
-        except GalileoError as error:
-            if isinstance(error.report, CountReport):
-                error.report = breakdown.report(wholes or error.report, error.report if wholes else None)
+            queries = breakdown.part_queries(wholes)
+            parts = await report_of(self._stream(queries, before=wholes.progress, **rest))
+        except (GalileoError, asyncio.CancelledError) as error:
+            so_far = vars(error)["report"]
+            vars(error)["report"] = breakdown.report(wholes or so_far, so_far if wholes else None)
             raise
         return breakdown.report(wholes, parts)
 
@@ -396,11 +355,8 @@ class GalileoSessions:
             GalileoError: the first error of a count; the other counts are cancelled.
             FilterError: before a request, if the partition isn't a mapping of label to filter.
         """
-        if isinstance(project_id, Iterable | AsyncIterable) and not isinstance(project_id, str):
-            hint = "For several projects write count_all(projects, where, by=partition)"
-            raise ConfigurationError(f"count_by counts one project, got {brief(project_id)}. {hint}")
         rest = cast("dict[str, Any]", options)
-        breakdown = Breakdown.of(_template(where, rest), partition)
+        breakdown = Breakdown.of(_query(where, rest), partition)
         queries = [query_of(each, project_id) for each in (breakdown.whole, *breakdown.parts)]
         report = await report_of(self._stream(queries, fail_fast=True, **rest))
         return breakdown.result(report.results[0], report.results[1:]).counts_by
@@ -422,7 +378,7 @@ class GalileoSessions:
         Raises:
             GalileoError: as `count` does.
         """
-        budget = self._budget(timeout)
+        budget = self._single(timeout)
         seen: set[str] = set()  # a project that is created meanwhile shifts the pages
         token: int | None = 0
         while token is not None:
@@ -452,8 +408,6 @@ class GalileoSessions:
             ProjectLookupError: if there is no such project, or if several have the name.
             GalileoError: as `count` does.
         """
-        if not isinstance(name, str | UUID):
-            raise ConfigurationError(f"name must be a project's name or id, got {brief(name)}")
         return find_project([project async for project in self.projects(timeout=timeout)], str(name))
 
     async def close(self) -> None:
@@ -487,49 +441,38 @@ class GalileoSessions:
         template: CountQuery = CountQuery(ANY_PROJECT),  # noqa: B008  # frozen
         *,
         concurrency: int | None = None,
-        ordered: bool = False,
-        fail_fast: bool = False,
         timeout: Seconds | None = None,
-        on_progress: OnProgress | None = None,
         check: bool | None = None,
         budget: Budget | None = None,
+        **options: Any,
     ) -> CountStream:
-        check_concurrency(concurrency)
-        check_arguments(on_progress=on_progress, ordered=ordered, fail_fast=fail_fast)
+        if isinstance(targets, str | bytes) or not isinstance(targets, Iterable | AsyncIterable):
+            hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
+            raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(targets)}", hint=hint)
+        if concurrency is not None and concurrency < 1:
+            raise ConfigurationError(f"concurrency must be 1 or more, got {brief(concurrency)}")
         return CountStream(
             targets,
             template,
-            requester=self._requester,
-            checks=self._checks if self._is_checked(check) else None,
-            explains=self._checks if check is self._check is None else None,
+            self._requester,
+            self._checks,
+            check=self._check if check is None else check,
             concurrency=concurrency or self._concurrency,
-            ordered=ordered,
-            fail_fast=fail_fast,
-            timeout=None if timeout is None else as_seconds(timeout),
-            budget=budget,
-            on_progress=on_progress,
+            timeout=as_seconds(timeout),
+            budget=budget or Budget(patience=self._requester.retry.patience),
+            **options,
         )
 
-    def _is_checked(self, check: bool | None) -> bool:
-        if check is not None:
-            check_arguments(check=check)
-        return bool(self._check if check is None else check)
-
-    def _budget(self, timeout: Seconds | None) -> Budget:
+    def _single(self, timeout: Seconds | None) -> Budget:
         if timeout is None:
-            return self._budget_without_timeout
-        return Budget.single(as_seconds(timeout), self._requester.retry.patience)
+            return self._without_timeout
+        return Budget.single(as_seconds(timeout), self._requester.retry.patience, asyncio.get_running_loop().time())
+
+    def _fan_out(self, timeout: Seconds | None) -> Budget:
+        return Budget.fan_out(as_seconds(timeout), self._requester.retry.patience, asyncio.get_running_loop().time())
 
 
-def _checked(targets: Targets) -> Targets:
-    if isinstance(targets, str | bytes) or not isinstance(targets, Iterable | AsyncIterable):
-        hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
-        given = brief(cast("object", targets))
-        raise ConfigurationError(f"targets must be a list of ids or queries, got {given}", hint=hint)
-    return targets
-
-
-def _template(where: Filter | None, options: dict[str, Any]) -> CountQuery:
+def _query(where: Filter | None, options: dict[str, Any]) -> CountQuery:
     """The query for a call's arguments, apart from the project; they are removed from its options."""
-    scope = [options.pop(name, None) for name in SCOPE]
-    return build_query(ANY_PROJECT, where, options.pop("filters", ()), *scope)
+    scope = {name: options.pop(name) for name in SCOPE if name in options}
+    return CountQuery(ANY_PROJECT, where, filters=options.pop("filters", ()), **scope)

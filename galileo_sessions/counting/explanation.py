@@ -1,6 +1,6 @@
 """What each part of a filter counts, to see which condition makes a count what it is."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -60,9 +60,8 @@ class Explanation:
         ]
 
     def __repr__(self) -> str:
-        return (
-            f"<Explanation: {display.some(len(self.nodes), 'node')}, total {display.cell(self.nodes[0].total_count)}>"
-        )
+        total = display.cell(self.nodes[0].total_count)
+        return f"<Explanation: {display.some(len(self.nodes), 'node')}, total {total}>"
 
     def __str__(self) -> str:
         has_without = any(each.without is not None for each in self.nodes)
@@ -126,13 +125,13 @@ class Plan:
             results: The results of `targets`, in their order.
             issues: What doesn't fit the project's columns.
         """
-        complaints: Mapping[tuple[Any, ...], str] = {issue.loc[:-1]: issue.msg for issue in issues}
+        complaints: dict[Any, str] = {issue.loc[:-1]: issue.msg for issue in issues}
         counted = list(results)
         own, without = counted[: len(self.nodes)], dict(zip(self.rests, counted[len(self.nodes) :], strict=True))
         made: list[NodeCount] = []
         for (path, node), result in zip(self.nodes.items(), own, strict=True):
             rest = without.get(path)
-            error = result.error if rest is None else result.error or rest.error
-            count = None if rest is None else rest.total_count
+            count, error = (None, None) if rest is None else (rest.total_count, rest.error)
+            error = result.error or error
             made.append(NodeCount(path, node, result.total_count, count, error, complaints.get(path, "")))
         return Explanation(self.where, tuple(made), left_out=self.left_out)

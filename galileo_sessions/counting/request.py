@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Callable
 from copy import copy
-from math import ceil, inf
+from math import inf
 from typing import Any, TypeVar, cast
 
 from attrs import define, evolve, field
@@ -25,7 +25,7 @@ from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome, outcome_of
 from galileo_sessions.flow.policy import FirstAttempts, Retries
 from galileo_sessions.flow.queue import Queue
-from galileo_sessions.flow.settings import DAY, Retry
+from galileo_sessions.flow.settings import Retry
 from galileo_sessions.http.auth import Authentication
 from galileo_sessions.http.transport import Transport, closed_error
 
@@ -71,41 +71,18 @@ class Request:
             responses = [attempt.error for attempt in self.attempts if isinstance(attempt.error, errors.ResponseError)]
             error = responses[-1] if responses else error
         final = copy(error)
-        if hint:
-            final.hint = hint
+        final.hint = hint or final.hint
         final.query = self.query
         final.attempts, final.elapsed = self.attempts, now - self.started
         return final
 
-    def given_up(self, error: errors.GalileoError, retry: Retry, now: float) -> errors.GalileoError:
-        """The error to raise when the count is given up. If the wait would be too long, it says what to do."""
-        asked = self.outcome.retry_after or 0.0
-        is_short = asked > self.started + self.budget.patience - now
-        is_refusal = self.outcome.meaning in ("refused", "throttled")  # after a timeout, more patience doesn't help
-        if not self.budget.is_single or retry.attempts == 1 or asked > DAY or not is_refusal:
-            return self.failure(error, now)
-        timeout = f"timeout={ceil(now - self.started + asked) + 1} or more"
-        if asked > retry.max_retry_after:
-            needed = f"Retry(max_retry_after={ceil(asked)})" + (f" and {timeout}" if is_short else "")
-            longest = f"Retry(max_retry_after={retry.max_retry_after:g})"
-            return self.failure(error, now, f"The client waits no longer than {longest}: give it {needed}")
-        if not is_short:
-            return self.failure(error, now)
-        if self.budget.deadline < inf:
-            return self.failure(error, now, f"That is more than timeout= leaves: give it {timeout}")
-        most = f"A single count waits at most {self.budget.patience:,.0f} s for a service that refuses it"
-        return self.failure(error, now, f"{most}: give it {timeout}, or use count_all, which waits longer")
-
     def too_late(self, now: float, waited_for: str = "") -> errors.GalileoError:
         """The error to raise if the deadline has passed, or will pass before the next attempt."""
         last = self.attempts[-1].error if self.attempts else None
-        name = type(last).__name__
-        after = f" after {'an' if name[0] in 'AEIOU' else 'a'} {name}" if last else ""
-        waiting = f" while waiting for {waited_for}" if waited_for else " before the next attempt" if last else ""
-        text = f"the timeout ran out{after}{waiting or ' before a request could be sent'}"
+        text = f"the timeout ran out while waiting for {waited_for}" if waited_for else "the timeout ran out"
         if last is not None:
             text += f"; the last attempt: {last.message.partition(chr(10))[0]}"
-        return self.failure(errors.DeadlineExceededError(text, last=last, hint="Give more time"), now)
+        return self.failure(errors.DeadlineExceededError(text, last=last, hint="Raise timeout="), now)
 
 
 @define(eq=False)
@@ -241,9 +218,7 @@ class Requester:
         return outcome
 
     def _record(self, request: Request, error: errors.GalileoError | None, begun: float, ended: float) -> None:
-        status = error.status if isinstance(error, errors.ResponseError) else None
-        if error is None or isinstance(error, errors.DecodeError):
-            status = 200
+        status = getattr(error, "status", 200 if error is None or isinstance(error, errors.DecodeError) else None)
         number, waited, elapsed = len(request.attempts) + 1, begun - request.waiting_since, ended - begun
         attempt = errors.Attempt(number, status, error, waited, elapsed, **self.queue.flow.state(), query=request.query)
         request.attempts += (attempt,)
@@ -271,10 +246,20 @@ class Requester:
         has_answered = self.queue.flow.breaker.has_answered
         wait = request.retries.next_wait(request.outcome, now, others, has_answered=has_answered)
         if wait is None:
-            raise request.given_up(error, self.retry, now)
+            raise request.failure(error, now, self._hint(request))
         if now + wait >= budget.deadline:
             raise request.too_late(now)
         request.not_before = now + wait
+
+    def _hint(self, request: Request) -> str:
+        """Which settings end the wait for a service that refuses a request. After other failures, none helps."""
+        if self.retry.attempts == 1 or request.outcome.meaning not in ("refused", "throttled"):
+            return ""
+        asked, budget = request.outcome.retry_after or 0.0, request.budget
+        is_short = budget.is_single and asked > request.started + budget.patience - request.waiting_since
+        settings = ["Retry(max_retry_after=...)"] if asked > self.retry.max_retry_after else []
+        settings += ["timeout="] if is_short else []
+        return f"Try again later, or raise {' and '.join(settings)}" if settings else ""
 
     def _has_new_token(self, request: Request) -> bool:
         """Whether the last attempt's token was refused, but not the previous one: the next attempt has a new token."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from typing import Any, TypeAlias, cast, final
 
-from attrs import Factory, evolve, field, frozen
+from attrs import Factory, field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.api.projects import ProjectId
@@ -31,7 +31,7 @@ class CountResult:
     """The attempts of all its requests, in the order of the counts; empty for `NEVER`, which needs no request."""
     elapsed: float
     """Seconds from the start to the end of the count, with waits and retries; with `by=`, the sum of its counts."""
-    parts: dict[Any, int | GalileoError] | None = field(default=None, repr=False, eq=False)
+    parts: dict[Any, int | GalileoError] | None = field(default=None, hash=False)
     """With `by=`, the count of each label or its error, and that of a rest if it is known; empty if the whole failed.
     If all counts succeeded, `counts_by` has them."""
 
@@ -89,8 +89,7 @@ class CountResult:
 
     def __repr__(self) -> str:
         what = some(self.total_count or 0, "session") if self.error is None else type(self.error).__name__
-        tag = "" if self.query is None or self.query.tag is None else f", {brief(self.query.tag)}"
-        return f"<CountResult: {what}, project {_project_of(self)}{tag}>"
+        return f"<CountResult: {what}, project {_named(self)}>"
 
 
 @frozen
@@ -122,17 +121,6 @@ class Progress:
             return None
         return max(0, self.total - self.done) * self.elapsed / self.done  # a list can grow
 
-    def after(self, earlier: "Progress") -> "Progress":
-        """The progress of two fan-outs, of which this is the second."""
-        total = None if self.total is None else earlier.done + self.total
-        return evolve(
-            self,
-            done=earlier.done + self.done,
-            failed=earlier.failed + self.failed,
-            total=total,
-            elapsed=earlier.elapsed + self.elapsed,
-        )
-
 
 OnProgress: TypeAlias = Callable[[Progress], object]
 
@@ -144,13 +132,13 @@ def _counted(count: int | GalileoError | None) -> dict[str, Any]:
     return {"total_count": count, "error": None}
 
 
-def _project_of(result: CountResult, *, with_tag: bool = False) -> str:
-    """The project's id or target and its name, and the tag if it is wanted."""
+def _named(result: CountResult) -> str:
+    """The project's id and name, and the tag; or the target, if it isn't a project."""
     query = result.query
     if query is None:
         return brief(result.target)
-    tag = str(query.tag) if with_tag and query.tag is not None else ""
-    return " ".join(filter(None, [query.project_id, display.shortened(query.project_name or ""), tag]))
+    tag = None if query.tag is None else brief(query.tag)
+    return " ".join(filter(None, (query.project_id, display.shortened(query.project_name or ""), tag)))
 
 
 @frozen(repr=False)
@@ -190,7 +178,7 @@ class CountReport:
         return f"<CountReport: {some(len(self.results), 'result')}, total {self.total:,}{failed}>"
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        counts = [(_project_of(result, with_tag=True), result.total_count) for result in self.results]
+        counts = [(_named(result), result.total_count) for result in self.results]
         return display.preformatted(f"{repr(self)[1:-1]}\n{display.chart(counts, total=self.total)}")
 
     def raise_for_errors(self) -> None:
@@ -207,7 +195,7 @@ class CountReport:
 # ---- counts by day, bin or value -------------------------------------------------------------------------------------
 
 
-def _copy(counts: Mapping[Any, int]) -> dict[Any, int]:
+def _copied(counts: Mapping[Any, int]) -> dict[Any, int]:
     return dict(counts)
 
 
@@ -223,7 +211,7 @@ class CountsBy(Mapping[Any, int]):
 
     project_id: str
     """The project's UUID, as text."""
-    _counts: dict[Any, int] = field(converter=_copy)
+    _counts: dict[Any, int] = field(converter=_copied)
     total: int = field(default=Factory(lambda self: sum(self.values()), takes_self=True), kw_only=True)
     """
     The sessions that were divided, each counted once, whether or not they are in a part.

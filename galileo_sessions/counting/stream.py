@@ -45,12 +45,12 @@ from inspect import isgenerator
 from math import inf
 from typing import Any, Self, TypeAlias, cast
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from galileo_sessions.api.projects import ProjectId
 from galileo_sessions.api.query import CountQuery, query_of
 from galileo_sessions.api.responses import COUNT
-from galileo_sessions.counting.checks import ColumnChecks, Zeros
+from galileo_sessions.counting.checks import ColumnChecks
 from galileo_sessions.counting.request import Attempts, Requester, call_back
 from galileo_sessions.counting.results import CountReport, CountResult, OnProgress, Progress
 from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
@@ -59,7 +59,7 @@ from galileo_sessions.flow.budget import Budget
 Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 
-
+_MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
 _END = cast("Target", object())  # what `anext` returns at the end of a source
 
 
@@ -89,41 +89,44 @@ class CountStream:
     _template: CountQuery = field(alias="template")
     """The query, apart from the project."""
     _requester: Requester = field(alias="requester")
-    _checks: ColumnChecks | None = field(alias="checks")
-    """Checks each query before it is counted; None if they aren't checked."""
-    _explains: ColumnChecks | None = field(alias="explains")
-    """Explains counts of 0; None if they aren't explained."""
-    _concurrency: int = field(alias="concurrency")
-    _ordered: bool = field(alias="ordered")
-    _fail_fast: bool = field(alias="fail_fast")
-    _timeout: float | None = field(alias="timeout")
-    _budget: Budget | None = field(alias="budget")
-    """The budget of the call, if the stream is a part of a longer one; None makes one from `timeout`."""
-    _on_progress: OnProgress | None = field(alias="on_progress")
+    _checks: ColumnChecks = field(alias="checks")
+    _check: bool | None = field(alias="check", kw_only=True)
+    """Whether each query is checked before it is counted; with None, counts of 0 are explained at the end."""
+    _concurrency: int = field(alias="concurrency", kw_only=True)
+    _ordered: bool = field(default=False, alias="ordered", kw_only=True)
+    _fail_fast: bool = field(default=False, alias="fail_fast", kw_only=True)
+    _timeout: float | None = field(alias="timeout", kw_only=True)
+    _budget: Budget = field(alias="budget", kw_only=True)
+    """The budget of the call, whose deadline `timeout` sets when the stream is entered."""
+    _before: Progress | None = field(default=None, alias="before", kw_only=True)
+    """The progress of an earlier stream of the same call, to which this one adds."""
+    _on_progress: OnProgress | None = field(default=None, alias="on_progress", kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        self._total = _length(self._targets)
+        before = self._before
+        self._done, self._failed = (before.done, before.failed) if before is not None else (0, 0)
+        self._elapsed = before.elapsed if before is not None else 0.0
+        length = _length(self._targets)
+        self._total = None if length is None else self._done + length
         self._started: float | None = None
         self._ended: float | None = None
-        self.budget: Budget = Budget()
-        """What the stream may spend, from when it is entered."""
         self._queries: deque[tuple[int, Target]] = deque()  # the targets that were pulled
         self._results: deque[CountResult] = deque()
         self._wanted = asyncio.Event()  # more queries; the feeder waits for it
         self._waiting: deque[asyncio.Future[None]] = deque()  # a consumer waits for each
         self._early: dict[int, CountResult] | None = {} if self._ordered else None
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
-        self._zeros = Zeros()
+        self._zeros: dict[bytes, CountQuery | None] = {}  # the first count of each body; None if some count isn't 0
         self._failure: BaseException | None = None
         self._aborted = False
-        self._pulled = self._delivered = self._done = self._failed = self._taken = self._working = 0
+        self._pulled = self._delivered = self._taken = self._working = 0
 
     @property
     def progress(self) -> Progress:
         """The progress of the stream so far."""
-        elapsed = 0.0
+        elapsed = self._elapsed
         if self._started is not None:
-            elapsed = (self._ended or asyncio.get_running_loop().time()) - self._started
+            elapsed += (self._ended or asyncio.get_running_loop().time()) - self._started
         flow = self._requester.queue.flow
         return Progress(
             self._done, self._failed, self._total, in_flight=flow.in_flight, elapsed=elapsed, **flow.state()
@@ -137,7 +140,8 @@ class CountStream:
         source = _source(self._targets)
         self._joined = _Join()
         self._started = asyncio.get_running_loop().time()
-        self.budget = self._budget or Budget.fan_out(self._timeout, self._requester.retry.patience)
+        if self._timeout is not None:
+            self._budget = evolve(self._budget, deadline=self._started + self._timeout)
         self._spawn(self._feed(source))
         return self
 
@@ -155,6 +159,8 @@ class CountStream:
         while not self._results:
             if self._ended is not None:
                 await self._explain_zeros()
+                if isinstance(self._failure, StopAsyncIteration):  # `async for` would take it for the end
+                    raise RuntimeError("a count raised StopAsyncIteration") from self._failure
                 raise StopAsyncIteration if self._failure is None else self._failure
             await self._wait()
         self._taken += 1
@@ -163,9 +169,9 @@ class CountStream:
 
     async def _explain_zeros(self) -> None:
         """Warns once, when all results have been taken, about columns that explain why a filter counts 0."""
-        checks, self._explains = self._explains, None
-        if checks is not None and self._failure is None:
-            await checks.warn_of(self._zeros, self.budget)
+        zeros, self._zeros = [*filter(None, self._zeros.values())], {}
+        if self._failure is None:
+            await self._checks.warn_of(zeros, self._budget)
 
     async def _wait(self) -> None:
         """Waits for a result, or for the end."""
@@ -195,10 +201,6 @@ class CountStream:
     def _on_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = asyncio.CancelledError("a task of this stream was cancelled") if task.cancelled() else task.exception()
-        if isinstance(error, StopAsyncIteration):  # `async for` would take it for the end
-            stopped = RuntimeError("a count raised StopAsyncIteration")
-            stopped.__cause__ = error
-            error = stopped
         if error is not None:
             self._abort(error)
         if not self._tasks:
@@ -224,7 +226,7 @@ class CountStream:
     async def _feed(self, source: AsyncIterator[Target]) -> None:
         """Pulls targets while there is room for their results, and closes the source if it is a generator."""
         is_endless = self._total is None or isinstance(self._targets, AsyncIterable)
-        timeout = asyncio.timeout_at(self.budget.deadline if is_endless and self.budget.deadline < inf else None)
+        timeout = asyncio.timeout_at(self._budget.deadline if is_endless and self._budget.deadline < inf else None)
         closed: AbstractAsyncContextManager[object] = nullcontext()
         if isinstance(cast("object", source), AsyncGenerator):
             closed = aclosing(cast("AsyncGenerator[Target]", source))
@@ -253,10 +255,8 @@ class CountStream:
             self._wanted.set()
 
     def _too_late(self) -> DeadlineExceededError:
-        return DeadlineExceededError(
-            f"the timeout ran out before the targets ended; the {self._pulled:,} pulled by then have a result",
-            hint="Give more time, or fewer targets",
-        )
+        text = f"the timeout ran out before the targets ended; the {self._pulled:,} pulled by then have a result"
+        return DeadlineExceededError(text, hint="Raise timeout=, or give fewer targets")
 
     # ---- counts ------------------------------------------------------------------------------------------------------
 
@@ -272,9 +272,9 @@ class CountStream:
             attempts: Attempts = ()
             try:
                 query = query_of(self._template, target)
-                if self._checks is not None:
-                    await self._checks.check(query, self.budget)
-                counted = await self._requester.send(COUNT, query, query.body, self.budget)
+                if self._check:
+                    await self._checks.check(query, self._budget)
+                counted = await self._requester.send(COUNT, query, query.body, self._budget)
                 total, attempts = counted
             except GalileoError as problem:
                 if self._fail_fast or isinstance(problem, AuthenticationError):
@@ -287,8 +287,10 @@ class CountStream:
     def _add(self, result: CountResult) -> None:
         self._done += 1
         self._failed += result.error is not None
-        if self._explains is not None and result.query is not None:
-            self._zeros.add(result.query, result.total_count)
+        if self._check is None and result.query is not None and result.ok:
+            body = result.query.body
+            if body in self._zeros or len(self._zeros) < _MAX_FILTERS:
+                self._zeros[body] = None if result.total_count else self._zeros.get(body, result.query)
         self._deliver(result)
         if self._on_progress is not None:
             call_back("on_progress", self._on_progress, self.progress)
@@ -334,7 +336,7 @@ async def report_of(stream: CountStream) -> CountReport:
     All results of a stream.
 
     Raises:
-        Exception: what the stream raises. The `report` of a GalileoError has the results until then.
+        Exception: what the stream raises. The `report` of a GalileoError or a cancellation has the results until then.
     """
     results: list[CountResult] = []
 
@@ -345,7 +347,7 @@ async def report_of(stream: CountStream) -> CountReport:
         async with stream:
             async for result in stream:
                 results.append(result)  # noqa: PERF401  # a comprehension would lose them to an exception
-    except GalileoError as error:
-        error.report = report()
+    except (GalileoError, asyncio.CancelledError) as error:
+        vars(error)["report"] = report()
         raise
     return report()

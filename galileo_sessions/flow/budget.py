@@ -1,42 +1,40 @@
 """What one call may spend: its deadline, its patience, and the line in which its requests wait."""
 
-import asyncio
 from math import inf
 from typing import Self
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from galileo_sessions.flow.settings import PATIENCE
 
 
 @frozen
 class Budget:
-    """Made once for each call of a client, and shared by all requests of that call."""
+    """Made once for each call of a client, and shared by all requests of that call. Times are of the loop's clock."""
 
     deadline: float = inf
-    """When the call ends, on the loop's clock; infinite without `timeout=`."""
+    """When the call ends; infinite without `timeout=`."""
     patience: float = inf
     """Seconds that a request waits for a service that refuses everything."""
     is_single: bool = False
-    """The line in which its requests wait: each single one, which is awaited on its own, is sent before fan-outs."""
+    """Whether the call awaits one request after another. Its requests are sent before those of fan-outs."""
 
     @classmethod
-    def single(cls, seconds: float | None, patience: float) -> Self:
+    def single(cls, seconds: float | None, patience: float, now: float) -> Self:
         """For a call that awaits one request after another; its `timeout=` is its patience, too."""
         if seconds is None:
             return cls(patience=min(patience, PATIENCE), is_single=True)
-        return cls(asyncio.get_running_loop().time() + seconds, seconds, is_single=True)
+        return cls(now + seconds, seconds, is_single=True)
 
     @classmethod
-    def fan_out(cls, seconds: float | None, patience: float) -> Self:
+    def fan_out(cls, seconds: float | None, patience: float, now: float) -> Self:
         """For a call that counts many targets at once."""
-        return cls(inf if seconds is None else asyncio.get_running_loop().time() + seconds, patience)
+        return cls(inf if seconds is None else now + seconds, patience)
 
-    def left(self) -> float | None:
+    def at_most(self, seconds: float, now: float) -> "Budget":
+        """The budget of single requests inside this call, which may take so many seconds."""
+        return Budget(min(self.deadline, now + seconds), seconds, is_single=True)
+
+    def left(self, now: float) -> float | None:
         """The seconds until the deadline, for a call inside this one; None if there is no deadline."""
-        return None if self.deadline == inf else max(0.001, self.deadline - asyncio.get_running_loop().time())
-
-    def at_most(self, seconds: float) -> "Budget":
-        """The budget of a single request inside this call, which may take so many seconds."""
-        end = min(self.deadline, asyncio.get_running_loop().time() + seconds)
-        return evolve(self, deadline=end, patience=seconds, is_single=True)
+        return None if self.deadline == inf else max(0.001, self.deadline - now)

@@ -3,10 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from inspect import iscoroutinefunction
-from math import inf
-from types import NoneType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from attrs import Attribute, Factory, field, frozen
 
@@ -20,7 +17,7 @@ The most seconds that a single request without a deadline waits for a service th
 That is about how long people stay attentive while they wait (Miller 1968, Nielsen 1993). It outlasts a restart or
 a failover of a few seconds, and is less than the 30 s after which most gateways in front of the caller give up.
 """
-DAY = 86_400  # seconds; no setting is longer
+_DAY = 86_400  # seconds; no setting is longer
 _LONGEST = 10**9  # seconds of a timeout; the event loop's clock can't be compared with a number of 400 digits
 
 Seconds: TypeAlias = float | timedelta
@@ -28,21 +25,13 @@ Seconds: TypeAlias = float | timedelta
 _Validator: TypeAlias = Callable[[object, "Attribute[Any]", Any], None]
 
 
-def _range(words: str, is_valid: Callable[[Any], bool]) -> _Validator:
+def _between(least: float, most: float, kind: Any = int | float) -> _Validator:
     def check(settings: object, attribute: "Attribute[Any]", value: Any) -> None:
-        if not is_valid(value):
+        if not (isinstance(value, kind) and least <= value <= most):  # NaN isn't between them
+            words = f"{'a whole number' if kind is int else 'seconds'} from {least} to {most:,}"
             raise ConfigurationError(f"{type(settings).__name__}({attribute.name}={brief(value)}): {words}")
 
     return check
-
-
-def _whole(most: int) -> _Validator:
-    return _range(f"a whole number from 1 to {most:,}", lambda value: type(value) is int and 1 <= value <= most)
-
-
-def _is_seconds(value: object, most: float = DAY) -> bool:
-    """Whether it is a number from 0 to `most`; NaN isn't."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most
 
 
 def _in_seconds(value: Seconds) -> float:
@@ -50,13 +39,7 @@ def _in_seconds(value: Seconds) -> float:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-_requests = _whole(10_000)
-_seconds = _range(f"seconds from 0 to {DAY}", _is_seconds)
-_timeout = _range(f"seconds, more than 0 and at most {DAY}", lambda value: _is_seconds(value) and value > 0)
-
-
-def _initial(limits: "Limits") -> int:
-    return min(10, limits.maximum) if type(limits.maximum) is int else 10
+_REQUESTS = _between(1, 10_000, int)
 
 
 @frozen
@@ -71,9 +54,13 @@ class Limits:
         ConfigurationError: unless 1 <= initial <= maximum <= 10,000.
     """
 
-    maximum: int = field(default=256, validator=_requests)
+    maximum: int = field(default=256, validator=_REQUESTS)
     """The most requests under way at once."""
-    initial: int = field(default=Factory(_initial, takes_self=True), kw_only=True, validator=_requests)
+    initial: int = field(
+        default=Factory(lambda self: min(10, self.maximum), takes_self=True),
+        kw_only=True,
+        validator=_REQUESTS,
+    )
     """Requests that may be sent at once before the service has answered any. Default: 10, or `maximum` if that is
     less."""
     rate: AbstractAsyncContextManager[Any] | None = field(default=None, kw_only=True)
@@ -97,17 +84,17 @@ class Retry:
         ConfigurationError: if a number is out of its range.
     """
 
-    attempts: int = field(default=4, validator=_whole(20))
+    attempts: int = field(default=4, validator=_between(1, 20, int))
     """Attempts for one count if only that count fails, 1 to 20. A failure that other counts share costs less, or
     nothing. 1 means that nothing is sent twice."""
-    backoff: float = field(default=0.25, converter=_in_seconds, validator=_seconds)
+    backoff: float = field(default=0.25, converter=_in_seconds, validator=_between(0, _DAY))
     """The most seconds that the second retry waits; the first doesn't wait. The bound grows with each attempt spent,
     and each wait is random, from 0 up to the bound."""
-    max_backoff: float = field(default=8.0, converter=_in_seconds, validator=_seconds)
+    max_backoff: float = field(default=8.0, converter=_in_seconds, validator=_between(0, _DAY))
     """The most seconds that any retry waits, unless a Retry-After is longer."""
-    max_retry_after: float = field(default=60.0, converter=_in_seconds, validator=_seconds)
+    max_retry_after: float = field(default=60.0, converter=_in_seconds, validator=_between(0, _DAY))
     """The longest Retry-After to wait for, in seconds. With a longer one, the count fails; its error has the time."""
-    patience: float = field(default=90.0, converter=_in_seconds, validator=_seconds)
+    patience: float = field(default=90.0, converter=_in_seconds, validator=_between(0, _DAY))
     """Seconds for which a fan-out waits for a service that refuses everything. A single `count` has 10 s, or the time
     that its `timeout=` gives."""
 
@@ -118,65 +105,29 @@ class Timeouts:
     How long one attempt may take, in seconds or as a `timedelta`; a whole call has `timeout=`.
 
     Raises:
-        ConfigurationError: unless each is more than 0 and at most a day.
+        ConfigurationError: unless each is from a millisecond to a day.
     """
 
-    connect: float = field(default=10.0, converter=_in_seconds, validator=_timeout)
+    connect: float = field(default=10.0, converter=_in_seconds, validator=_between(0.001, _DAY))
     """
     Seconds until a connection is ready, including all addresses of the host, the proxy and TLS; with a session of your
     own, also the wait for a place in its pool.
     """
-    attempt: float = field(default=30.0, converter=_in_seconds, validator=_timeout)
+    attempt: float = field(default=30.0, converter=_in_seconds, validator=_between(0.001, _DAY))
     """Seconds from when the limits let the attempt begin until the last byte of its response."""
 
 
-_ARGUMENTS: dict[str, tuple[Any, str]] = {
-    "timeouts": (Timeouts, "Timeouts(...)"),
-    "retry": (Retry, "Retry(...)"),
-    "limits": (Limits, "Limits(...)"),
-    "check": (bool | None, "True, False or None"),
-    **dict.fromkeys(("trust_env", "ordered", "fail_fast"), (bool, "True or False")),
-    **dict.fromkeys(("on_attempt", "on_progress"), ((Callable, NoneType), "a function")),
-}
-
-
-def check_arguments(**arguments: object) -> None:
+def as_seconds(timeout: Seconds | None) -> float | None:
     """
-    Checks the types of arguments by their names.
+    The seconds of a call's `timeout`; None for no limit.
 
     Raises:
-        ConfigurationError: if one has another type, or is a coroutine function, whose coroutines nothing would await.
+        ConfigurationError: unless it is more than 0.
     """
-    for name, value in arguments.items():
-        kind, words = _ARGUMENTS[name]
-        if not isinstance(value, kind):
-            raise ConfigurationError(f"{name} must be {words}, got {brief(value)}")
-        if iscoroutinefunction(value):
-            shown = getattr(value, "__qualname__", type(value).__name__)  # the repr of a partial has its arguments
-            raise ConfigurationError(f"{name} must be a plain function, got the coroutine function {shown}")
-
-
-def as_seconds(timeout: Seconds) -> float:
-    """
-    The seconds of a call's `timeout`.
-
-    Raises:
-        ConfigurationError: if it is 0 or less, too long for a clock, or neither a number nor a `timedelta`.
-    """
+    if timeout is None:
+        return None
     seconds = _in_seconds(timeout)
-    if _is_seconds(seconds, inf) and seconds > 0 and not _LONGEST < seconds < inf:
-        return min(float(_LONGEST), seconds)
-    words = f"seconds or a timedelta, more than 0 and at most {_LONGEST:,} s"
-    problem = f"timeout must be {words}, got {brief(timeout)}"
+    if isinstance(cast("object", seconds), int | float) and seconds > 0:
+        return float(min(_LONGEST, seconds))
+    problem = f"timeout must be seconds or a timedelta, more than 0, got {brief(timeout)}"
     raise ConfigurationError(problem, hint="Write timeout=30, or None for no limit")
-
-
-def check_concurrency(concurrency: object) -> None:
-    """
-    Checks how many targets are counted at once; None stands for the client's limit.
-
-    Raises:
-        ConfigurationError: if it isn't a whole number, 1 or more.
-    """
-    if concurrency is not None and not (type(concurrency) is int and concurrency > 0):
-        raise ConfigurationError(f"concurrency must be a whole number, 1 or more, got {brief(concurrency)}")

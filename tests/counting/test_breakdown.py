@@ -1,23 +1,24 @@
-"""Breakdowns: the whole first, two dimensions, and the parts of each target of a fan-out."""
+"""Counts by day, bin or value: of one project at once, and of many projects in two passes."""
 
 import asyncio
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from support.clients import client
+from support.clock import virtual_time
 from support.inside import idle
 from support.processes import COUNTS, IDS, SESSIONS
-from support.projects import ids, numbered
-from support.servers import http
+from support.projects import ids, number_of, numbered, one_by_one, slowly
+from support.servers import PROJECT, RawServer, http, raw_server
 
 import galileo_sessions as gs
-from galileo_sessions import NEVER, Col, CountQuery
-from galileo_sessions.counting.breakdown import Breakdown
-from galileo_sessions.local import LocalGalileo
+from galileo_sessions import NEVER, Col, CountQuery, CountsBy
 
 CREATED, SCORE = Col.date("created_at"), Col.number("score")
 DAYS = CREATED.days("2026-06-01", "2026-06-05", tz="UTC")
+YEAR = CREATED.days("2025-07-15", "2026-07-15", tz="Europe/Berlin")
 COMPLETE = Col.boolean("is_complete").values()
 BINS = SCORE.bins(2, 4)
 
@@ -29,243 +30,264 @@ async def galileo(local_galileo):
         yield made
 
 
-def bin_of(session) -> str:
-    """The part of BINS that a session is in."""
-    score = session.get("score")
-    if score is None:
-        return "none"
-    return "below 2" if score < 2 else "2 to 4" if score < 4 else "4 and above"
+def asked(server: RawServer) -> list[int]:
+    """The project of each request, in the order in which they arrived."""
+    return [number_of(request) for request in server.requests]
 
 
-def day_of(session) -> str:
-    """The part of DAYS that a session is in."""
-    return session["created_at"][:10]
+# ---- one project -----------------------------------------------------------------------------------------------------
 
 
-def complete_of(session) -> str:
-    """The part of COMPLETE that a session is in."""
-    return str(session["is_complete"]).lower()
+@pytest.mark.thorough
+async def test_each_session_is_in_one_of_365_days(galileo, local_galileo):
+    """The days of a year have what their dates say, and add up to the project."""
+    counts = await galileo.count_by(IDS[0], YEAR)
+    assert isinstance(counts, CountsBy)
+    assert (len(counts), counts.total, [*counts]) == (365, COUNTS[IDS[0]], [*YEAR])
+    assert len(local_galileo.requests) == 366  # and the year
+    times = [session["created_at"] for session in SESSIONS if session["project_id"] == IDS[0]]
+    days = Counter(str(datetime.fromisoformat(time).astimezone(ZoneInfo("Europe/Berlin")).date()) for time in times)
+    assert {day: count for day, count in counts.items() if count} == days
+
+
+async def test_filter_and_scope_hold_for_all_parts(galileo, local_galileo):
+    """The filter, the scope and the filter of a query apply to the whole and to each part."""
+    where, bins = Col("input").contains("x"), SCORE.bins(3)
+    counts = await galileo.count_by(IDS[0], bins, where)
+    assert [*counts.values()] == [await galileo.count(IDS[0], where & part) for part in bins.values()]
+    assert counts.total == await galileo.count(IDS[0], where)
+    assert await galileo.count_by(CountQuery(IDS[0], where, tag="mine"), bins) == counts
+    report = await galileo.count_all(IDS[:1], by=bins, filters=[where])
+    assert report.results[0].counts_by == counts
+    await galileo.count_by(IDS[0], bins, log_stream_id=PROJECT)
+    assert [request.log_stream_id for request in local_galileo.requests[-4:]] == [None, *[PROJECT] * 3]
+
+
+async def test_any_mapping_of_filters_is_counted_by(galileo):
+    """A part is any filter with any label; parts can overlap, and the total counts each session once."""
+    high, day = Col("score") > 3, date(2026, 6, 30)
+    counts = await galileo.count_by(IDS[0], {"high": high, 3: gs.ALWAYS, day: CREATED.on(day, tz="UTC"), None: NEVER})
+    assert [*counts] == ["high", 3, day, None]
+    assert (counts["high"], counts[3], counts[None]) == (await galileo.count(IDS[0], high), COUNTS[IDS[0]], 0)
+    assert (counts.total, counts.rows()[1]["share"]) == (COUNTS[IDS[0]], 1.0)
+    assert [line.split()[0] for line in str(counts).splitlines()] == ["high", "3", "2026-06-30", "None"]
+    assert await galileo.count_by(IDS[0], {}) == {}
+
+
+async def test_one_project_is_counted_whole_or_not_at_all(galileo, local_galileo):
+    """The first error is raised, and its query has the label as its tag."""
+    local_galileo.fail_next(200, body={"total_count": 9})
+    local_galileo.fail_next(404)
+    with pytest.raises(gs.NotFoundError) as raised:
+        await galileo.count_by(IDS[0], YEAR, concurrency=1)
+    assert raised.value.query.tag == "2025-07-15"
+    assert len(local_galileo.requests) < 10
 
 
 @pytest.mark.parametrize(
-    ("partition", "row", "column"),
+    ("partition", "error"),
     [
-        (DAYS * COMPLETE, day_of, complete_of),
-        (COMPLETE * DAYS, complete_of, day_of),
-        (BINS.with_rest("none") * COMPLETE, bin_of, complete_of),
-        (DAYS * BINS.with_rest("none"), day_of, bin_of),
-        (BINS.with_rest("none") * COMPLETE.with_rest("no value"), bin_of, complete_of),
+        (
+            CREATED,
+            r"partition must be a mapping of label to filter, got Col.date.*\nhint: Write, for example, Col.date",
+        ),
+        (SCORE > 3, "partition must be a mapping of label to filter, got Col.number"),
+        ({"a": None}, "None is not a filter"),
     ],
-    ids=["days by values", "values by days", "rest of rows", "rest of columns", "both rests"],
+    ids=["column", "filter", "None"],
 )
-async def test_two_dimensions_count_each_pair(galileo, partition, row, column):
-    """Each pair of labels has the sessions that are in both parts; a rest of either has the others."""
-    counts = await galileo.count_by(IDS[0], partition)
-    table = await galileo.count_by(IDS[:2], partition)
-    assert table[IDS[0]] == counts
-    sessions = [session for session in SESSIONS if session["project_id"] == IDS[0]]
-    expected = Counter((row(session), column(session)) for session in sessions)
-    assert {labels: count for labels, count in counts.items() if count} == {
-        labels: expected[labels] for labels in counts if expected[labels]
-    }
-    assert counts.total == sum(counts.values())
+async def test_what_is_no_partition_is_told_before_a_request(galileo, local_galileo, partition, error):
+    """What isn't a mapping of label to filter is refused in the words of the call."""
+    for call in (galileo.count_by(IDS[0], partition), galileo.count_all(IDS, by=partition)):
+        with pytest.raises(gs.FilterError, match=error):
+            await call
+    assert local_galileo.requests == []
+
+
+@pytest.mark.parametrize("where", [None, Col("input").contains("refund")], ids=["all", "filtered"])
+async def test_the_rest_is_what_is_in_no_part(galileo, local_galileo, where):
+    """`with_rest` counts the sessions in no part, also those without a value: the whole minus the parts."""
+    bins = SCORE.bins(1, 2)
+    counts = await galileo.count_by(IDS[0], bins.with_rest("no score"), where)
+    assert len(local_galileo.requests) == 4
+    assert [*counts] == [*bins, "no score"]
+    assert counts.total == await galileo.count(IDS[0], where)
+    assert counts["no score"] > 0
+    without = await galileo.count_by(IDS[0], bins, where)
+    assert {label: counts[label] for label in bins} == without
+    assert without.total == counts.total
+
+
+async def test_sessions_can_arrive_between_the_requests():
+    """Then a rest isn't negative, and the total of parts that can't overlap is at least their sum."""
+    async with numbered() as server, client(server.url) as galileo:
+        counts = await galileo.count_by(ids(2)[1], SCORE.bins(1, 2).with_rest("rest"))
+        tags = await galileo.count_by(ids(2)[1], Col.collection("tags").values(["a", "b"]))
+    assert counts == {"below 1": 1, "1 to 2": 1, "2 and above": 1, "rest": 0}
+    assert (counts.total, tags.total) == (3, 1)
+
+
+async def test_parts_of_a_date_are_of_their_period(galileo):
+    """The total of days is that of the period, also if sessions are out of it; a rest has all others."""
+    days = CREATED.days("2026-05-01", "2026-05-08", tz="Europe/Berlin")
+    counts = await galileo.count_by(IDS[0], days)
+    assert counts.total == sum(counts.values()) < COUNTS[IDS[0]]
+    counts = await galileo.count_by(IDS[0], days.with_rest("other days"))
+    assert counts.total == sum(counts.values()) == COUNTS[IDS[0]]
+
+
+# ---- many projects ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("partition", [COMPLETE, BINS.with_rest("none"), DAYS], ids=["values", "rest", "days"])
+async def test_each_project_has_the_counts_of_its_parts(galileo, partition):
+    """With `by=`, each result has what `count_by` returns, whether the targets are a list, projects or queries."""
+    where = Col("input").contains("refund")
+    projects = [gs.Project(project, f"p{number}") for number, project in enumerate(IDS[:3])]
+    report = await galileo.count_all(one_by_one([*projects, CountQuery(IDS[0], where)]), by=partition)
+    expected = [await galileo.count_by(project, partition) for project in IDS[:3]]
+    expected.append(await galileo.count_by(IDS[0], partition, where))
+    assert [result.counts_by for result in report.results] == expected
+    assert report.counts == tuple(counts.total for counts in expected)
+    assert [result.index for result in report.results] == [0, 1, 2, 3]
+    assert report.results[2].counts_by.project_name == "p2"
+    rows = [(row["project_id"], row["label"], row["total_count"]) for row in report.rows()]
+    assert rows == [(counts.project_id, label, count) for counts in expected for label, count in counts.items()]
+
+
+async def test_a_result_without_parts_has_no_counts_by(galileo):
+    """Without `by=`, the error says what to write."""
+    result = (await galileo.count_all(IDS[:1])).results[0]
+    with pytest.raises(gs.ConfigurationError, match=r"there are no parts\nhint: Write count_all\(..., by=partition\)"):
+        _ = result.counts_by
 
 
 async def test_an_empty_project_costs_one_request():
-    """The parts follow once the whole isn't 0, so nine empty projects in ten save most of the requests."""
+    """Parts follow only if the whole isn't 0, so nine empty projects in ten save most of the requests."""
     async with numbered({number: http(200, '{"total_count":0}') for number in range(90)}) as server:
         async with client(server.url) as galileo:
-            table = await galileo.count_by(ids(100), DAYS, check=False)
+            report = await galileo.count_all(ids(100), by=DAYS, check=False)
             assert idle(galileo)
     assert len(server.requests) == 90 + 10 * 5
-    assert [counts.total for counts in table.values()][:90] == [0] * 90
-    assert {len(counts) for counts in table.values()} == {4}
+    assert [len(result.attempts) for result in report.results] == [1] * 90 + [5] * 10
+    assert [*report.results[0].counts_by.items()] == [(day, 0) for day in DAYS]
 
 
-async def test_an_empty_part_is_not_divided(local_galileo, galileo):
-    """A part without sessions is not divided further; for one project, the first dimension is sent with the whole."""
-    days = CREATED.days("2026-06-29", "2026-07-09", tz="UTC")
-    counts = await galileo.count_by(IDS[0], days * COMPLETE)
-    with_sessions = {day for (day, _), count in counts.items() if count}
-    assert len(local_galileo.requests) == 1 + len(days) + 2 * len(with_sessions)
-    assert len(counts) == 20
-
-
-async def test_a_stream_yields_each_project_with_its_parts(galileo):
-    """With `by=`, each result has the counts of its parts and of the whole."""
-    results: list[gs.CountResult] = []
-    async with galileo.count_many(IDS[:3], by=COMPLETE, ordered=True) as stream:
-        async for result in stream:
-            results.append(result)  # noqa: PERF401  # one by one
-    assert [result.unwrap() for result in results] == [COUNTS[project] for project in IDS[:3]]
-    for result in results:
-        assert result.counts_by == await galileo.count_by(result.query.project_id, COMPLETE)
-        assert len(result.attempts) == 3
-    assert results[2].index == 2
-    rows = (await galileo.count_all(IDS[:2], by=COMPLETE)).rows()
-    assert [(row["label"], row["error"]) for row in rows] == [("true", None), ("false", None)] * 2
-    plain = (await galileo.count_all(IDS[:1])).results[0]
-    with pytest.raises(gs.ConfigurationError, match=r"count_many\(..., by=partition\)"):
-        _ = plain.counts_by
+async def test_never_needs_no_request(galileo, local_galileo):
+    """A target or a part that can't have a session counts 0 without a request."""
+    parts = {"all": gs.ALWAYS, "none": NEVER}
+    report = await galileo.count_all([CountQuery(IDS[0], NEVER), IDS[1]], by=parts)
+    assert [dict(result.counts_by) for result in report.results] == [
+        {"all": 0, "none": 0},
+        {"all": COUNTS[IDS[1]], "none": 0},
+    ]
+    assert len(local_galileo.requests) == 2
+    assert (await galileo.count_all(IDS, NEVER, by=parts)).total == 0
+    assert len(local_galileo.requests) == 2
 
 
 async def test_the_total_of_progress_grows_with_the_parts():
-    """Progress counts requests: the parts are added once it is known that they follow."""
+    """Progress counts requests: the parts are added after the wholes, once it is known that they follow."""
     told: list[gs.Progress] = []
-    async with numbered() as server, client(server.url) as galileo:
-        await galileo.count_all(ids(3), by=COMPLETE, on_progress=told.append, concurrency=1, check=False)
-    assert [(progress.done, progress.total) for progress in told] == [
-        (1, 3),
-        (2, 5),
-        (3, 5),
-        (4, 5),
-        (5, 7),
-        (6, 7),
-        (7, 7),
-    ]
+    async with numbered({2: http(404)}) as server, client(server.url) as galileo:
+        report = await galileo.count_all(ids(4), by=COMPLETE, on_progress=told.append, concurrency=1, check=False)
+    assert [(each.done, each.total) for each in told] == [(n, 4) for n in range(1, 5)] + [(n, 8) for n in range(5, 9)]
+    assert [each.failed for each in told] == [0, 0, 1, 1, 1, 1, 1, 1]
+    assert sorted(each.elapsed for each in told) == [each.elapsed for each in told]
+    assert (report.progress.done, report.progress.total, report.progress.failed) == (8, 8, 1)
+
+
+@virtual_time
+async def test_parts_follow_when_all_wholes_are_counted():
+    """No part is sent before the slowest whole has its count."""
+    async with numbered({1: slowly(5, 1)}) as server, client(server.url) as galileo:
+        counting = asyncio.create_task(galileo.count_all(ids(4), by=COMPLETE, check=False))
+        await asyncio.sleep(4)
+        assert sorted(asked(server)) == [0, 1, 2, 3]
+        assert (await counting).counts == (0, 2, 4, 6)  # parts that can't overlap are at least the total
+    assert sorted(asked(server)[4:]) == [1, 1, 2, 2, 3, 3]
+
+
+# ---- failures and early ends -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fail_fast", [False, True])
 async def test_a_part_that_fails_is_the_error_of_its_target(local_galileo, galileo, fail_fast):
-    """The first error of a target's parts is its error, and its counts can't be used; others are counted."""
-    local_galileo.fail_next(200, body={"total_count": 9})
+    """The first error of a target's parts is its error, its rest isn't known, and other targets are counted."""
+    for _ in range(2):
+        local_galileo.fail_next(200, body={"total_count": 9})
     local_galileo.fail_next(404)
-    call = galileo.count_all(IDS[:2], by=COMPLETE, concurrency=1, fail_fast=fail_fast, check=False)
+    partition = COMPLETE.with_rest("none")
+    call = galileo.count_all(IDS[:2], by=partition, concurrency=1, fail_fast=fail_fast, check=False)
     if fail_fast:
         with pytest.raises(gs.NotFoundError) as caught:
             await call
         assert caught.value.query.tag == "true"
         return
     report = await call
-    assert report.counts == (None, COUNTS[IDS[1]])
+    assert report.counts[0] is None
+    assert report.results[1].ok
     failed = report.results[0]
     assert (type(failed.error), [error.query.tag for error in failed.errors]) == (gs.NotFoundError, ["true"])
+    assert [(row["label"], row["error"] is None) for row in failed.rows()] == [("true", False), ("false", True)]
     with pytest.raises(gs.NotFoundError):
         _ = failed.counts_by
 
 
 async def test_a_target_that_is_no_project_has_one_error(galileo):
-    """A target that isn't a project is one error, however many counts it would have had."""
-    breakdown = Breakdown.by(CountQuery(IDS[0]), COMPLETE, at_once=True)
-    report = await galileo.count_all(["nope", IDS[0]], by=breakdown)
+    """It is one error and one row, however many parts it would have had."""
+    report = await galileo.count_all(["nope", IDS[0]], by=COMPLETE)
     failed, counted = report.results
-    assert (failed.query, len(failed.errors), counted.total_count) == (None, 1, COUNTS[IDS[0]])
-    assert [row["project_id"] for row in report.rows()] == ["nope"] + [IDS[0]] * 2
+    assert (failed.query, failed.parts, len(failed.errors), counted.total_count) == (None, {}, 1, COUNTS[IDS[0]])
+    assert [(row["project_id"], row["label"]) for row in report.rows()] == [
+        ("nope", None),
+        (IDS[0], "true"),
+        (IDS[0], "false"),
+    ]
     with pytest.raises(gs.ConfigurationError, match="nope"):
         _ = failed.counts_by
 
 
-async def test_a_rest_of_parts_that_failed_is_not_known(local_galileo, galileo):
-    """A rest is known if the whole and all parts are."""
-    local_galileo.fail_next(200, body={"total_count": 9})
-    local_galileo.fail_next(404)
-    report = await galileo.count_all(IDS[:1], by=BINS.with_rest("none"), concurrency=1, check=False)
-    parts = report.results[0].parts
-    assert parts.counts["none"] is None
-    assert [row["label"] for row in parts.rows()] == ["below 2", "2 to 4", "4 and above"]
-    local_galileo.fail_next(404)
-    report = await galileo.count_all(IDS[:1], by=BINS * COMPLETE, check=False)
-    assert set(report.results[0].parts.counts.values()) == {None}
+@pytest.mark.parametrize("seconds", [0.2, 2], ids=["wholes", "parts"])
+@virtual_time
+async def test_nothing_is_sent_after_the_deadline(seconds):
+    """Both passes have one deadline: what isn't counted by then is an error, and no part follows late wholes."""
+    clock = asyncio.get_running_loop().time
+    sent: list[float] = []
 
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        sent.append(clock() - began)
+        await asyncio.sleep(seconds if len(sent) > 3 else 0.2)
+        writer.write(http())
 
-async def test_a_query_is_divided_in_its_scope(galileo):
-    """`count_by` takes a `CountQuery`, whose own filter applies to the whole and to each part."""
-    where = Col("input").contains("refund")
-    counts = await galileo.count_by(CountQuery(IDS[0], where, tag="mine"), COMPLETE, SCORE.gt(3))
-    assert counts == await galileo.count_by(IDS[0], COMPLETE, where & SCORE.gt(3))
-    assert counts.whole == await galileo.count(IDS[0], where & SCORE.gt(3))
-    with pytest.raises(gs.ConfigurationError, match="For several queries write count_all"):
-        await galileo.count_by([CountQuery(IDS[0])], COMPLETE)
-    report = await galileo.count_all([CountQuery(IDS[0], where), CountQuery(IDS[0], NEVER)], by=COMPLETE)
-    assert [result.counts_by.total for result in report.results] == [await galileo.count(IDS[0], where), 0]
-
-
-async def listed(*targets):
-    """Targets as an asynchronous iterable."""
-    for target in targets:
-        yield target
-
-
-async def test_projects_are_divided_as_they_are_listed(galileo, local_galileo):
-    """An asynchronous iterable of projects gives a table, too. Each project is counted once, and no query is lost."""
-    projects = [gs.Project(project, f"p{number}") for number, project in enumerate(IDS[:3])]
-    table = await galileo.count_by(listed(*projects, IDS[0].upper(), IDS[1].replace("-", "")), COMPLETE)
-    assert [counts.project_name for counts in table.values()] == ["p0", "p1", "p2"]
-    assert str(table).splitlines()[0].split() == ["total", "true", "false"]
-    assert len(local_galileo.requests) == 9
-    table = await galileo.count_by([*IDS[:1], "nope"], COMPLETE)
-    assert ([*table], [type(error) for error in table.errors]) == (IDS[:1], [gs.ConfigurationError])
-    with pytest.raises(gs.ConfigurationError, match="For several queries write count_all"):
-        await galileo.count_by(listed(CountQuery(IDS[0])), COMPLETE)
-
-
-async def test_the_flat_list_of_leaves_is_divided(galileo):
-    """With `by=`, `filters=` apply to the whole and to each part."""
-    leaf = SCORE.gt(3)
-    report = await galileo.count_all(IDS[:1], by=COMPLETE, filters=[leaf])
-    assert report.results[0].counts_by == await galileo.count_by(IDS[0], COMPLETE, leaf)
-
-
-async def test_a_rest_whose_column_failed_says_so(local_galileo, galileo):
-    """If the total of a column fails, the row of its rest has the error."""
-    local_galileo.fail_next(200, body={"total_count": 9})
-    for _ in range(2):
-        local_galileo.fail_next(200, body={"total_count": 0})
-    local_galileo.fail_next(404)
-    days = CREATED.days("2026-06-01", "2026-06-03", tz="UTC").with_rest("other")
-    report = await galileo.count_all(IDS[:1], by=days * COMPLETE, concurrency=1, check=False)
-    failed = [row["label"] for row in report.rows() if row["error"]]
-    assert failed == ["other, true"]
-
-
-async def test_a_label_does_not_hide_the_total_of_a_table(galileo):
-    """A part may be called total: the project's total then has another head."""
-    table = await galileo.count_by(IDS[:1], {"total": SCORE.gt(3), "x": SCORE.gt(4)})
-    assert str(table).splitlines()[0].split() == ["(total)", "total", "x"]
-    assert str(table).splitlines()[1].split()[1] == str(COUNTS[IDS[0]])
-
-
-def test_labels_of_three_are_a_chart():
-    """Tuples that aren't pairs are drawn as a chart; a result with parts can be hashed."""
-    counts = gs.CountsBy(IDS[0], {("a", "b", "c"): 1})
-    assert str(counts).startswith("a, b, c  1")
-    assert "a, b, c" in counts._repr_html_()
-    assert str(gs.CountsBy(IDS[0], {})) == ""
-    query = CountQuery(IDS[0])
-    assert isinstance(hash(gs.CountResult(0, [], query, 1, None, (), 0.0, parts={})), int)
-
-
-async def test_labels_can_be_any_hashable_value(galileo):
-    """Labels that aren't text are counted, printed and written into rows."""
-    day = date(2026, 6, 30)
-    counts = await galileo.count_by(IDS[0], {day: CREATED.on(day, tz="UTC"), 3: SCORE.gt(3), None: SCORE.lt(1)})
-    assert [line.split()[0] for line in str(counts).splitlines()] == ["2026-06-30", "3", "None"]
-    assert [row["label"] for row in counts.rows()] == [day, 3, None]
-    assert "2026-06-30" in counts._repr_html_()
-
-
-async def test_a_grid_prints_pairs_and_projects(galileo):
-    """Pairs print as a grid, in which columns without sessions are left out, also in a notebook."""
-    counts = await galileo.count_by(IDS[0], COMPLETE * SCORE.bins(2, 99))
-    head, *lines = str(counts).splitlines()
-    assert [cell.strip() for cell in head.split("  ") if cell] == ["below 2", "2 to 99"]
-    assert [line.split()[0] for line in lines] == ["true", "false"]
-    assert counts._repr_html_().count("<tr>") == 3
-    assert counts.rows()[0]["labels"] == ("true", "below 2")
-    assert counts.rows()[0]["label"] == "true, below 2"
-    rows = (await galileo.count_all(IDS[:1], by=COMPLETE * SCORE.bins(2, 99))).rows()
-    assert (rows[0]["label"], rows[0]["labels"]) == ("true, below 2", ("true", "below 2"))
-    table = await galileo.count_by(IDS[:2], DAYS)
-    assert max(map(len, str(table).splitlines())) <= 80
-    assert " more" in str(table).splitlines()[0]
-
-
-async def test_a_deadline_ends_a_breakdown(local_galileo):
-    """Parts that aren't counted by the deadline are errors of their project, and no task is left."""
-    now = datetime.now(UTC)
-    sessions = [{"project_id": IDS[0], "created_at": now}]
-    async with LocalGalileo(sessions) as server, client(server.url, api_key=server.api_key) as galileo:
-        async with asyncio.timeout(30):
-            report = await galileo.count_all(IDS[:1], by=COMPLETE, timeout=0.000001)
-        assert type(report.errors[0]) is gs.DeadlineExceededError
+    async with raw_server(behave) as server, client(server.url) as galileo:
+        began = clock()
+        deadline = 0.1 if seconds < 1 else 1
+        report = await galileo.count_all(ids(3), by=COMPLETE, timeout=deadline)
+        assert clock() - began < deadline + 0.2
+        await asyncio.sleep(5)
         assert idle(galileo)
+    assert {type(error) for error in report.errors} == {gs.DeadlineExceededError}
+    assert len(report.errors) == 3
+    assert (len(sent), max(sent) < deadline) == ((3, True) if seconds < 1 else (9, True))
+
+
+@pytest.mark.parametrize(
+    ("answered", "complete"), [(2, ["empty"]), (7, ["empty", "full", "failed"])], ids=["wholes", "parts"]
+)
+async def test_a_call_that_ends_early_reports_complete_targets(answered, complete):
+    """If a 401 ends the call in either pass, `error.report` has the targets of which all counts are known."""
+    names = dict(zip(ids(4), ["empty", "full", "failed", "half"], strict=True))
+    wholes = [http(body=b'{"total_count":0}'), http(), http(404), http()]
+    answers = [*wholes, http(), http(), http()][:answered]
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(answers[nth - 1] if nth <= answered else http(401))
+
+    async with raw_server(behave) as server, client(server.url) as galileo:
+        with pytest.raises(gs.AuthenticationError) as caught:
+            await galileo.count_all(list(names), by=COMPLETE, concurrency=1, check=False)
+        assert idle(galileo)
+    report = caught.value.report
+    assert [names[result.target] for result in report.results] == complete
+    assert report.progress.done == answered

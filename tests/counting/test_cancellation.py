@@ -9,10 +9,11 @@ import pytest
 from support.clients import client
 from support.clock import virtual_time
 from support.inside import idle, in_flight, our_tasks, width
+from support.projects import ids, numbered, slowly
 from support.servers import PROJECT, http, raw_server, until
 from support.troubles import full_backlog, half_a_body, silence
 
-from galileo_sessions import GalileoSessions, Limits
+from galileo_sessions import ALWAYS, GalileoSessions, Limits
 
 
 @asynccontextmanager
@@ -86,3 +87,17 @@ async def test_cancelled_counts_are_not_successes():
             await asyncio.wait(tasks)
         assert width(galileo) == at_once
         assert idle(galileo)
+
+
+@pytest.mark.parametrize("by", [None, {"all": ALWAYS}], ids=["plain", "by"])
+@virtual_time
+async def test_a_cancelled_fan_out_keeps_what_was_counted(by):
+    """The `report` of the cancellation has the results until then, so that Ctrl-C loses no counts."""
+    async with numbered({3: slowly(60, 3)}) as server, client(server.url) as galileo:
+        counting = asyncio.create_task(galileo.count_all(ids(4), by=by))
+        await asyncio.sleep(1)
+        counting.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await counting
+        assert idle(galileo)
+    assert caught.value.report.counts == ((0, 1, 2) if by is None else (0,))

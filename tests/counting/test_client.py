@@ -1,7 +1,6 @@
 """What GalileoSessions promises of one count and of its own arguments."""
 
 import copy
-import functools
 import json
 import logging
 import os
@@ -129,18 +128,3 @@ def test_a_client_is_neither_copied_nor_pickled(call):
     """A copy would share connections, and a pickle would carry the key: both are refused with what to do."""
     with pytest.raises(ConfigurationError, match="Make one in each worker, and send CountQuery objects"):
         call(GalileoSessions("k"))
-
-
-def test_coroutine_functions_as_callbacks_are_refused():
-    """A coroutine function as a callback is refused, because nothing would await it."""
-
-    async def later(_: object) -> None:
-        """Never called."""
-
-    with pytest.raises(ConfigurationError, match="on_attempt must be a plain function, got the coroutine function"):
-        GalileoSessions("k", on_attempt=later)
-    with pytest.raises(ConfigurationError) as caught:
-        GalileoSessions("k", on_attempt=functools.partial(later, "s3cret-of-a-callback"))
-    assert "s3cret" not in str(caught.value)
-    with pytest.raises(ConfigurationError, match="on_progress must be a plain function, got the coroutine function"):
-        GalileoSessions("k").count_many([PROJECT], on_progress=later)

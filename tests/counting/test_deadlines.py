@@ -7,7 +7,7 @@ import pytest
 from support.clients import client, failure
 from support.clock import virtual_time
 from support.inside import idle, replace_post, width
-from support.servers import PROJECT, http, raw_server, until
+from support.servers import PROJECT, answers, http, raw_server, until
 from support.services import Service, serving
 from support.troubles import silence
 
@@ -66,7 +66,10 @@ async def test_a_deadline_in_the_middle_of_an_attempt():
         assert width(galileo) == 10
     assert type(error) is DeadlineExceededError
     assert isinstance(error, TimeoutError)
-    assert "timeout=" in str(error)
+    assert (error.message, error.hint) == (
+        f"the timeout ran out; the last attempt: {error.last.message}",
+        "Raise timeout=",
+    )
     assert 1.0 <= error.elapsed < 1.2
     assert type(error.last) is AttemptTimeoutError
 
@@ -83,6 +86,7 @@ async def test_a_timeout_behind_a_full_queue():
     assert type(error) is DeadlineExceededError
     assert 1.0 <= error.elapsed < 1.2
     assert (error.attempts, error.last) == ((), None)
+    assert error.message.startswith("the timeout ran out while waiting for one of the 1 requests under way to end")
     assert len(server.requests) == 1
 
 
@@ -95,6 +99,20 @@ async def test_a_backoff_that_would_pass_the_deadline():
     assert error.elapsed < 0.1
     assert type(error.last) is gs.ServerError
     assert (len(error.attempts), len(server.requests)) == (2, 2)  # the first retry has no backoff
+    assert error.message == f"the timeout ran out; the last attempt: {error.last.message}"
+
+
+@virtual_time
+async def test_a_deadline_while_the_service_refuses_everything():
+    """The text says what the count waited for, and what the service answered last, in its own words."""
+    refusal = http(503, '{"detail": "down for maintenance"}')
+    async with raw_server(answers(http(), refusal)) as server, client(server.url, jitter=1) as galileo:
+        assert await galileo.count(PROJECT) == 7
+        error = await failure(galileo, timeout=5)
+    assert type(error) is DeadlineExceededError
+    assert (error.last.status, "down for maintenance" in error.last.message) == (503, True)
+    assert error.message.startswith("the timeout ran out")
+    assert error.message.endswith(f"; the last attempt: {error.last.message}")
 
 
 @virtual_time

@@ -1,69 +1,40 @@
-"""How short the path of one count through the files of the package is."""
+"""How short the way of one count through the package is."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
-from support.clients import client
-from support.servers import PROJECT, http, raw_server
+from support.inside import replace_post
+from support.servers import PROJECT
 
 import galileo_sessions
-from galileo_sessions import Col
+from galileo_sessions import Col, GalileoSessions
+from galileo_sessions.api.responses import Response
 
 PACKAGE = Path(galileo_sessions.__file__).parent
 
 
-class Steps:
-    """The files that are entered, and how often one file calls into another. The controllers of `flow` are one."""
-
-    def __init__(self) -> None:
-        self.files: set[str] = set()
-        self.calls = 0
-        self._entered: set[FrameType] = set()
-
-    def note(self, frame: FrameType, event: str, _: Any) -> None:
-        """Notes a call, unless it resumes a coroutine; a profile function."""
-        place = place_of(frame)
-        if event != "call" or place is None or frame in self._entered:
-            return
-        self._entered.add(frame)
-        self.files.add(place)
-        caller = frame.f_back
-        while caller is not None and place_of(caller) is None:
-            caller = caller.f_back
-        self.calls += caller is not None and place_of(caller) != place
+def path() -> list[str]:
+    """The functions of the package that called the current one, the outermost first."""
+    names: list[str] = []
+    frame = sys._getframe(1)
+    while frame is not None:
+        if Path(frame.f_code.co_filename).is_relative_to(PACKAGE):
+            names.append(frame.f_code.co_qualname)
+        frame = frame.f_back
+    return names[::-1]
 
 
-def place_of(frame: FrameType) -> str | None:
-    """The file of a frame in the package, `flow` for its controllers, and None for other code."""
-    file = Path(frame.f_code.co_filename)
-    if not file.is_relative_to(PACKAGE):
-        return None
-    return "flow" if file.parent.name == "flow" else file.stem
+async def test_three_hops_lead_to_the_network() -> None:
+    """A count or a worker calls `send`, that calls `post` of the credentials, and that `post` of the transport."""
+    paths: list[list[str]] = []
 
+    async def post(_: str) -> Response:
+        paths.append(path())
+        return Response(200, {}, b'{"total_count":7}')
 
-@contextmanager
-def noted() -> Iterator[Steps]:
-    """Notes the steps of what runs in the block."""
-    steps, before = Steps(), sys.getprofile()
-    sys.setprofile(steps.note)
-    try:
-        yield steps
-    finally:
-        sys.setprofile(before)
-
-
-async def test_a_warm_count_takes_a_short_path() -> None:
-    """It enters nine files, and each call into another file leads closer to the network or back with the answer."""
-    where = Col("input").contains("x")
-    async with raw_server(http()) as server, client(server.url) as galileo:
-        for _ in range(3):
-            await galileo.count(PROJECT, where)
-        with noted() as steps:
-            assert await galileo.count(PROJECT, where) == 7
-    path = {"client", "query", "request", "flow", "auth", "transport", "secret", "responses"}
-    assert steps.files == path | {"policy"}
-    assert steps.calls <= 10, "a call and its return are two passages from one file to another"
+    async with GalileoSessions("k") as galileo:
+        replace_post(galileo, post)
+        assert await galileo.count(PROJECT, Col("input").contains("x")) == 7
+        assert (await galileo.count_all([PROJECT])).total == 7
+    below = ["Requester.send", "Authentication.post"]
+    assert paths == [["GalileoSessions.count", *below], ["CountStream._work", *below]]

@@ -110,7 +110,7 @@ async def test_trouble_is_met_as_by_counts() -> None:
                 await galileo.columns(project)
             assert 4 == len(server_error.value.attempts)
             server.fail_next(429, headers={"Retry-After": "30"})
-            with pytest.raises(RateLimitedError, match="It asks for a wait of 30 s"):
+            with pytest.raises(RateLimitedError, match="it asks for a wait of 30 s"):
                 await galileo.columns(project, timeout=5)
 
 

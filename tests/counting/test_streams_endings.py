@@ -234,7 +234,7 @@ async def test_a_source_that_fails_as_it_is_closed_loses_no_target():
 
     async with GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
         replace_post(galileo, post)
-        with pytest.raises(gs.DeadlineExceededError, match="The 6 that were pulled by then have a result") as caught:
+        with pytest.raises(gs.DeadlineExceededError, match="the 6 pulled by then have a result") as caught:
             await galileo.count_all(source(), concurrency=3, timeout=5)
     assert [type(error) for error in caught.value.report.errors] == [gs.DeadlineExceededError] * 6
 

@@ -71,7 +71,7 @@ async def test_a_scope_that_contradicts_a_querys_is_refused():
     """Another log stream than the query's own is refused, before its request."""
     query = CountQuery(PROJECT, A, log_stream_id=STREAM)
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        said = f"log_stream_id is {OTHER}, but the CountQuery has {STREAM}"
+        said = f"log_stream_id is {OTHER}, but the query has {STREAM}"
         with pytest.raises(ConfigurationError, match=said):
             await galileo.count(query, log_stream_id=OTHER)
         report = await galileo.count_all([query], log_stream_id=OTHER)

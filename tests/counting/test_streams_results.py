@@ -54,15 +54,6 @@ async def test_ordered_results_come_in_the_order_of_the_targets():
     assert [result.total_count for result in results] == list(range(1, 40))
 
 
-@virtual_time
-async def test_a_report_is_in_the_order_of_the_targets():
-    """`count_all` returns results in the order of the targets."""
-    async with numbered({0: slowly(0.1, 5)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        report = await galileo.count_all(ids(4))
-    assert [result.index for result in report.results] == [0, 1, 2, 3]
-    assert report.counts == (5, 1, 2, 3)
-
-
 async def test_a_failure_is_data():
     """The error of one target is its result, and the other targets are counted."""
     async with numbered({3: http(404, "gone")}) as server, GalileoSessions("k", base_url=server.url) as galileo:

@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import cycle
 from uuid import UUID
 
 import pytest
@@ -39,18 +40,54 @@ class GivesOnlyAnext:
         return OnlyAnext(self.targets)
 
 
-@pytest.mark.parametrize(
-    "make",
-    [list, tuple, iter, dict.fromkeys, set, lambda targets: (target for target in targets), one_by_one, GivesOnlyAnext],
-    ids=["list", "tuple", "iterator", "dict", "set", "generator", "async generator", "no __aiter__"],
-)
-async def test_targets_of_every_kind(make):
+class EndsOnce(OnlyAnext):
+    """Never ends if it is asked again after its end, as a queue."""
+
+    def __aiter__(self) -> "EndsOnce":
+        return self
+
+    async def __anext__(self) -> object:
+        try:
+            return await super().__anext__()
+        except StopAsyncIteration:
+            self.targets = cycle([PROJECT])
+            raise
+
+
+def without_length(error: type[Exception]) -> Callable[[list], object]:
+    """A wrapper such as tqdm or DataLoader, whose `__len__` raises what it likes."""
+
+    class Wrapper(list):
+        def __len__(self) -> int:
+            raise error("no length")
+
+    return Wrapper
+
+
+SOURCES = {
+    "list": list,
+    "tuple": tuple,
+    "iterator": iter,
+    "dict": dict.fromkeys,
+    "set": set,
+    "generator": lambda targets: (target for target in targets),
+    "async generator": one_by_one,
+    "no __aiter__": GivesOnlyAnext,
+    "ends once": EndsOnce,
+    **{each.__name__: without_length(each) for each in (TypeError, NotImplementedError, AttributeError, RuntimeError)},
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+async def test_targets_of_every_kind(kind):
     """Targets come from any iterable or async iterable, and each is counted once."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        report = await galileo.count_all(make(ids(30)), WHERE)
+        async with asyncio.timeout(30):
+            report = await galileo.count_all(SOURCES[kind](ids(30)), WHERE)
     assert sorted(report.counts) == list(range(30))
     assert sorted(number_of(request) for request in server.requests) == list(range(30))
     assert [result.index for result in report.results] == list(range(30))
+    assert report.progress.total == (30 if kind in ("list", "tuple", "dict", "set") else None)
 
 
 async def test_ids_and_queries_may_be_mixed():
@@ -75,14 +112,6 @@ async def test_ids_and_queries_may_be_mixed():
     ]
 
 
-async def test_flat_filters_fan_out_too():
-    """`filters` can replace `where`."""
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        report = await galileo.count_all(ids(2), filters=[Col("score").gt(3)])
-    assert report.counts == (0, 1)
-    assert [list(json.loads(request.split(b"\r\n\r\n")[1])) for request in server.requests] == [["filters"]] * 2
-
-
 async def test_the_body_is_encoded_once():
     """All queries of one fan-out share the same bytes."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
@@ -93,25 +122,12 @@ async def test_the_body_is_encoded_once():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({"targets": PROJECT}, "targets must be a list"),
-        ({"targets": UUID(PROJECT)}, "targets must be a list"),
-        ({"targets": CountQuery(PROJECT)}, "targets must be a list"),
-        ({"concurrency": 0}, "concurrency must be a whole number, 1 or more, got 0"),
-        ({"concurrency": 1.5}, "concurrency must be a whole number, 1 or more, got 1.5"),
-        ({"log_stream_id": "x"}, "log_stream_id"),
-        ({"where": {"filter": {}}}, "is not a filter"),
-        ({"where": WHERE, "filters": [WHERE]}, "combines where and filters"),
-    ],
-    ids=lambda value: repr(value)[1:-1] if isinstance(value, dict) else "",
+    "arguments", [{"targets": PROJECT}, {"concurrency": -1}, {"where": {}}, {"log_stream_id": "x"}]
 )
-def test_what_cannot_work_is_refused_before_anything_is_sent(arguments, words):
-    """A single target instead of a list, or an argument out of range, raises in the call itself."""
-    galileo = GalileoSessions("k")
-    with pytest.raises(gs.GalileoError) as caught:
-        galileo.count_many(**{"targets": [PROJECT], **arguments})
-    assert words in str(caught.value)
+def test_what_cannot_work_is_refused_before_a_stream_is_entered(arguments):
+    """An argument that can't be raises in the call itself."""
+    with pytest.raises((gs.GalileoError, TypeError)):
+        GalileoSessions("k").count_many(**{"targets": [PROJECT], **arguments})
 
 
 @pytest.mark.parametrize("make", [list, one_by_one], ids=["list", "async generator"])
@@ -232,15 +248,24 @@ def failing(how: str, at: int, error: BaseException) -> object:
     return kinds[how]()
 
 
+class EmptyError(LookupError):
+    """An error that is false, as an empty collection is."""
+
+    def __len__(self) -> int:
+        return 0
+
+
 @pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize("how", ["sync", "async", "sync, goes on", "async, goes on"])
-async def test_a_failing_source_raises_its_own_error_after_the_results(how, ordered):
+@pytest.mark.parametrize(
+    "error", [LookupError("gone"), TimeoutError("theirs"), RuntimeError("theirs"), EmptyError("theirs")], ids=repr
+)
+async def test_a_failing_source_raises_its_own_error_after_the_results(how, ordered, error):
     """If the source raises, the stream gives the results before that, and then the same exception."""
-    error = LookupError("the database is gone")
     async with numbered({2: slowly(0.05, 2)}) as server, GalileoSessions("k", base_url=server.url) as galileo:
         got: list[gs.CountResult] = []
-        async with galileo.count_many(failing(how, 5, error), concurrency=3, ordered=ordered) as stream:
-            with pytest.raises(LookupError) as caught:
+        async with galileo.count_many(failing(how, 5, error), concurrency=3, ordered=ordered, timeout=5) as stream:
+            with pytest.raises(type(error)) as caught:
                 await take_all(stream, got)
         assert caught.value is error
         assert idle(galileo)
@@ -249,24 +274,13 @@ async def test_a_failing_source_raises_its_own_error_after_the_results(how, orde
     assert not ordered or counts == sorted(counts)
 
 
-class EmptyError(LookupError):
-    """An error that is false, as an empty collection is."""
-
-    def __len__(self) -> int:
-        return 0
-
-
-@pytest.mark.parametrize("how", ["sync", "async"])
-@pytest.mark.parametrize(
-    "error", [TimeoutError("theirs"), RuntimeError("theirs"), ConnectionError("theirs"), EmptyError("theirs")], ids=repr
-)
-async def test_a_source_may_fail_with_anything(how, error):
-    """The exception of a source is raised unchanged, even one that the package handles itself."""
+@pytest.mark.parametrize("how", ["sync", "sync, goes on"])
+async def test_a_plain_source_that_raises_stop_async_iteration_has_failed(how):
+    """A StopAsyncIteration of a plain source is no end: the user gets the error."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        with pytest.raises(type(error), match="theirs") as caught:
-            await galileo.count_all(failing(how, 3, error), timeout=5)
-        assert caught.value is error
-        assert idle(galileo)
+        with pytest.raises(RuntimeError) as caught:
+            await galileo.count_all(failing(how, 3, StopAsyncIteration("too early")))
+    assert "too early" in str(caught.value.__cause__)
 
 
 async def test_a_source_that_was_cancelled_is_no_end():
@@ -276,30 +290,6 @@ async def test_a_source_that_was_cancelled_is_no_end():
             await asyncio.wait_for(galileo.count_all(failing("async", 3, asyncio.CancelledError())), 30)
         assert not isinstance(caught.value, TimeoutError)
         assert idle(galileo)
-
-
-async def test_an_exhausted_source_is_not_asked_again():
-    """A source isn't asked again after its end."""
-
-    class FromQueue:
-        def __init__(self) -> None:
-            self.queue: asyncio.Queue[str | None] = asyncio.Queue()
-
-        def __aiter__(self) -> "FromQueue":
-            return self
-
-        async def __anext__(self) -> str:
-            target = await self.queue.get()
-            if target is None:
-                raise StopAsyncIteration
-            return target
-
-    source = FromQueue()
-    for target in [*ids(5), None]:
-        source.queue.put_nowait(target)
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        async with asyncio.timeout(30):
-            assert (await galileo.count_all(source)).counts == (0, 1, 2, 3, 4)
 
 
 @pytest.mark.parametrize("target", ["not-a-uuid", "../../evil", 3, None, b"x"], ids=repr)
@@ -318,9 +308,9 @@ async def test_a_target_that_is_no_uuid_has_an_error_as_its_result(target):
     assert len(server.requests) == 6
 
 
-@pytest.mark.parametrize("kind", [RuntimeError, OSError, TimeoutError])
+@pytest.mark.parametrize("kind", [RuntimeError, TimeoutError, StopAsyncIteration])
 async def test_a_rate_that_fails_loses_no_target_in_silence(kind):
-    """An error of the rate's context manager is raised, so that no target goes missing unnoticed."""
+    """An error of the rate's context manager is raised, and a StopAsyncIteration doesn't look like a stream's end."""
     error = kind("the rate broke")
 
     class Broken:
@@ -333,68 +323,7 @@ async def test_a_rate_that_fails_loses_no_target_in_silence(kind):
     async with raw_server(http()) as server:
         async with GalileoSessions("k", base_url=server.url, limits=Limits(rate=Broken())) as galileo:
             async with asyncio.timeout(30):
-                with pytest.raises(type(error), match="the rate broke"):
+                with pytest.raises((RuntimeError, TimeoutError)) as caught:
                     await galileo.count_all(ids(5), timeout=60)
             assert idle(galileo)
-
-
-async def test_a_rate_that_raises_stop_async_iteration_is_no_end():
-    """A StopAsyncIteration from the rate, as of ticks that have ended, doesn't look like a stream's end."""
-
-    class Ticks:
-        def __init__(self) -> None:
-            self.left = one_by_one([1, 2])
-
-        async def __aenter__(self) -> None:
-            await anext(self.left)
-
-        async def __aexit__(self, *_: object) -> None:
-            pass
-
-    async with raw_server(http()) as server:
-        async with GalileoSessions("k", base_url=server.url, limits=Limits(rate=Ticks())) as galileo:
-            with pytest.raises(RuntimeError, match="a count raised StopAsyncIteration") as caught:
-                await galileo.count_all(ids(5), concurrency=1)
-            assert idle(galileo)
-    assert isinstance(caught.value.__cause__, StopAsyncIteration)
-
-
-# ---- sources as people have them -------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("error", [TypeError, NotImplementedError, AttributeError, RuntimeError])
-async def test_a_wrapper_whose_length_raises_has_no_length(error):
-    """A wrapper such as tqdm or DataLoader, whose `__len__` raises what it likes, is a source without a length."""
-
-    class Wrapper:
-        def __len__(self) -> int:
-            raise error("no length")
-
-        def __iter__(self) -> Iterator[str]:
-            return iter(ids(3))
-
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        report = await galileo.count_all(Wrapper())
-    assert (report.counts, report.progress.total) == ((0, 1, 2), None)
-
-
-@pytest.mark.parametrize("kind", ["generator", "iterator"])
-async def test_a_plain_source_that_raises_stop_async_iteration_has_failed(kind):
-    """A StopAsyncIteration of a plain source is no end: the user gets the error."""
-
-    class Failing:
-        def __init__(self) -> None:
-            self.targets = iter(ids(2))
-
-        def __iter__(self) -> "Failing":
-            return self
-
-        def __next__(self) -> str:
-            for target in self.targets:
-                return target
-            raise StopAsyncIteration("too early")
-
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        with pytest.raises(RuntimeError) as caught:
-            await galileo.count_all(Failing() if kind == "iterator" else (target for target in Failing()))
-    assert "too early" in str(caught.value.__cause__)
+    assert error in (caught.value, caught.value.__cause__)

@@ -1,29 +1,48 @@
-"""What a user can set, and what is refused; test_limits.py has the limits."""
+"""What a user can set, and what is refused."""
 
 import math
+from datetime import timedelta
 
 import pytest
 
-from galileo_sessions import ConfigurationError, Retry, Timeouts
+from galileo_sessions import ConfigurationError, Limits, Retry, Timeouts
+
+SECOND = timedelta(seconds=1)
 
 
-def test_the_defaults():
-    """Four attempts, waits from 0.25 s to 8 s, at most 60 s of Retry-After, and 90 s of patience; 10 s and 30 s."""
-    assert Retry() == Retry(attempts=4, backoff=0.25, max_backoff=8.0, max_retry_after=60.0, patience=90.0)
-    assert Timeouts() == Timeouts(connect=10.0, attempt=30.0)
+@pytest.mark.parametrize(
+    ("made", "equal"),
+    [
+        (Limits(), Limits(maximum=256, initial=10, rate=None)),
+        (Limits(5), Limits(maximum=5, initial=5)),
+        (Limits(10_000, initial=1), Limits(maximum=10_000, initial=1)),
+        (Retry(), Retry(attempts=4, backoff=0.25, max_backoff=8.0, max_retry_after=60.0, patience=90.0)),
+        (Retry(1, 0, 0, 0, 0), Retry(1, timedelta(), timedelta(), timedelta(), timedelta())),
+        (Retry(20, *[86_400] * 4), Retry(20, *[timedelta(days=1)] * 4)),
+        (Timeouts(), Timeouts(connect=10.0, attempt=30.0)),
+        (Timeouts(86_400, 0.001), Timeouts(timedelta(days=1), timedelta(milliseconds=1))),
+    ],
+    ids=repr,
+)
+def test_settings_have_defaults_and_bounds(made, equal):
+    """The bounds themselves are allowed, seconds can be a timedelta, and one number is the most at once."""
+    assert made == equal
 
 
 REFUSED = {
+    Limits: {
+        "a whole number from 1 to 10,000": {"initial": (0,), "maximum": (0, 10_001, 2.5)},
+    },
     Retry: {
-        "a whole number from 1 to 20": {"attempts": (0, 21, 3.0, True, None)},
-        "seconds from 0 to 86400": {
+        "a whole number from 1 to 20": {"attempts": (0, 21, 3.0, None)},
+        "seconds from 0 to 86,400": {
             "backoff": (-0.1, math.nan, "1"),
-            "max_backoff": (math.inf, True),
+            "max_backoff": (math.inf,),
             "max_retry_after": (86_401, None),
             "patience": (-1, math.nan),
         },
     },
-    Timeouts: {"seconds, more than 0 and at most 86400": {"connect": (0, 86_401, True), "attempt": (math.nan, "5")}},
+    Timeouts: {"seconds from 0.001 to 86,400": {"connect": (0, 86_401), "attempt": (math.nan, "5")}},
 }
 
 
@@ -44,8 +63,17 @@ def test_a_setting_out_of_its_range_is_refused(kind, words, name, value):
     assert str(caught.value) == f"{kind.__name__}({name}={value!r}): {words}"
 
 
-def test_the_bounds_are_taken():
-    """The bounds themselves are allowed."""
-    for attempts, seconds in ((1, 0), (20, 86_400)):
-        assert Retry(attempts, seconds, seconds, seconds, seconds).patience == seconds
-    assert Timeouts(86_400, 0.001).attempt == 0.001
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"initial": 257}, "Limits(initial=257) is more than maximum=256"),
+        ({"maximum": 9, "initial": 10}, "Limits(initial=10) is more than maximum=9"),
+        ({"rate": 200}, "Limits(rate=...) takes an async context manager, got int"),
+    ],
+    ids=["default", "both", "rate"],
+)
+def test_limits_that_cannot_be_are_refused(arguments, words):
+    """No more can be sent at the beginning than ever, and a rate is a limiter."""
+    with pytest.raises(ConfigurationError) as caught:
+        Limits(**arguments)
+    assert str(caught.value) == words
