@@ -24,7 +24,7 @@ def main() -> None:
 
         program()
     except ModuleNotFoundError as error:
-        if error.name not in ("click", "rich", "pydantic"):
+        if error.name not in ("click", "rich"):
             raise
         print(f"This needs {error.name}, which isn't installed: pip install 'galileo-sessions[cli]'", file=sys.stderr)
         sys.exit(2)

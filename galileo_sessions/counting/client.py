@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime
@@ -357,17 +358,18 @@ class GalileoSessions:
         try:
             stream = self._stream(targets, breakdown.whole, **rest)
             wholes = await report_of(stream)
-            so_far = wholes.progress
+            counted = wholes.progress
 
             def tell(progress: Progress) -> None:
                 if on_progress is not None:
-                    _ = on_progress(progress.after(so_far))
+                    _ = on_progress(progress.after(counted))
 
             rest |= {"budget": stream.budget, "on_progress": on_progress and tell}
             parts = await report_of(self._stream(PartQueries.of(wholes, breakdown), **rest))
-        except GalileoError as error:
-            if isinstance(error.report, CountReport):
-                error.report = breakdown.report(wholes or error.report, error.report if wholes else None)
+        except (GalileoError, asyncio.CancelledError) as error:
+            so_far = getattr(error, "report", None)
+            if isinstance(so_far, CountReport):
+                vars(error)["report"] = breakdown.report(wholes or so_far, so_far if wholes else None)
             raise
         return breakdown.report(wholes, parts)
 

@@ -334,7 +334,8 @@ async def report_of(stream: CountStream) -> CountReport:
     All results of a stream.
 
     Raises:
-        Exception: what the stream raises. The `report` of a GalileoError has the results until then.
+        Exception: what the stream raises. The `report` of a GalileoError has the results until then, and so has that of
+            a cancellation, such as Ctrl-C.
     """
     results: list[CountResult] = []
 
@@ -345,7 +346,7 @@ async def report_of(stream: CountStream) -> CountReport:
         async with stream:
             async for result in stream:
                 results.append(result)  # noqa: PERF401  # a comprehension would lose them to an exception
-    except GalileoError as error:
-        error.report = report()
+    except (GalileoError, asyncio.CancelledError) as error:
+        vars(error)["report"] = report()
         raise
     return report()
