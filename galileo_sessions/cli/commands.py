@@ -28,7 +28,7 @@ from galileo_sessions.cli.targets import Source, find_projects, read_source
 from galileo_sessions.cli.wording import Refused, failure, named, told
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.counting.results import CountReport, OnProgress
-from galileo_sessions.display import chart
+from galileo_sessions.display import chart, some
 from galileo_sessions.errors import GalileoError, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.columns import Col
@@ -360,9 +360,8 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = LocalGalileo(sessions, names=names, api_key=api_key, port=port, strict=strict)
     with suppress(KeyboardInterrupt), server:
-        write(f"# {len(sessions):,} sessions. Ctrl-C ends it." + ("" if api_key else " Each start makes a new key."))
+        write(f"# {some(len(sessions), 'session')}. Ctrl-C ends it." + ("" if api_key else " Each start makes a new key."))
         write(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={server.api_key}")
-        sys.stdout.flush()
         while True:
             time.sleep(60)
 

@@ -83,7 +83,8 @@ def _count_table(results: Sequence[CountResult]) -> str:
             number = count if isinstance(count, int) else 0
             share = f"{number / total:.1%}" if total else ""
             rows.append([f"{label}", _number(count), share, Bar(max(counts), 0, number) if shown and number else ""])
-    return draw_table(["project id", "sessions", "share", "name"], rows)
+    name = "name" if any(cast("Project", result.target).name for result in results) else ""  # else the bars alone
+    return draw_table(["project id", "sessions", "share", name], rows)
 
 
 def _number(count: int | GalileoError) -> str:

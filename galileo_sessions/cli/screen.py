@@ -25,7 +25,7 @@ _LEAST, _ENDLESS = 80, 100_000  # columns of a narrow terminal, and of a pipe or
 
 def write(text: str) -> None:
     """Writes lines to stdout. On a terminal, nothing in them can control it."""
-    print(printable(text) if sys.stdout.isatty() else text)
+    print(printable(text) if sys.stdout.isatty() else text, flush=True)
 
 
 def has_bars() -> bool:

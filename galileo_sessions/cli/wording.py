@@ -46,10 +46,9 @@ def hint_of(error: GalileoError) -> str:
 def told(error: GalileoError) -> str:
     """The message and the hint on one line; text that doesn't parse follows, with the place marked."""
     first, line_break, drawing = error.message.partition("\n")
-    if isinstance(error, FilterCheckError | ValidationError) and error.issues:
-        marked = [issue for issue in error.issues if issue.node is not None] or error.issues
-        said = "; ".join([*dict.fromkeys([issue.msg for issue in marked])][:_MOST_ISSUES])
-        first = said if isinstance(error, FilterCheckError) else f"{first.removesuffix(':')}: {said}"
+    if isinstance(error, FilterCheckError):
+        first = "; ".join([*dict.fromkeys([issue.msg for issue in error.issues])][:_MOST_ISSUES])
+    if isinstance(error, FilterCheckError | ValidationError):
         line_break = drawing = ""  # `explain` draws the filter
     hint = hint_of(error)
     return printable(f"{first}. {hint}{line_break}{drawing}" if hint else f"{first}{line_break}{drawing}")
