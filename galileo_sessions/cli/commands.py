@@ -22,7 +22,7 @@ from click.exceptions import Exit
 from galileo_sessions.api.projects import Project
 from galileo_sessions.api.query import SCOPE, CountQuery
 from galileo_sessions.cli.options import Limit, read_limit, read_period, read_query, unit_of
-from galileo_sessions.cli.report import Tally, show_columns, show_counts, show_projects
+from galileo_sessions.cli.report import Tally, show_counts, show_projects
 from galileo_sessions.cli.screen import counting_bar, write
 from galileo_sessions.cli.targets import Source, find_projects, read_source
 from galileo_sessions.cli.wording import Refused, failure, named, told
@@ -194,13 +194,13 @@ def count(
     """
     query = read_query(where, where_json, **{name: options.pop(name) for name in SCOPE})
     source = read_source(projects, query, projects_from, every=every)
-    limits, tally = [limit for limit in (fail_above, fail_below) if limit is not None], Tally()
-    is_silent, ended = quiet and bool(limits), ""
+    tally = Tally([limit for limit in (fail_above, fail_below) if limit is not None])
+    is_silent, ended = quiet and bool(tally.limits), ""
     try:
         with counting_bar(quiet=quiet) as show:
-            checked = True if check or limits else False if quiet else None
+            checked = True if check or tally.limits else False if quiet else None
             galileo = GalileoSessions(limits=Limits(concurrency), check=checked, on_attempt=show)
-            asyncio.run(_count(galileo, tally, source, query, limits, on_progress=show, **options))
+            asyncio.run(_count(galileo, tally, source, query, show=show, **options))
     except (KeyboardInterrupt, GalileoError) as error:
         ended = "interrupted; " if isinstance(error, KeyboardInterrupt) else "stopped; "
         raise
@@ -210,24 +210,16 @@ def count(
         _tell([] if is_silent else tally.failures())
         if tally.results and not quiet:
             _tell([f"{ended}{tally}"])
-    _judge(limits, tally)
+    _judge(tally)
 
 
 async def _count(
-    galileo: GalileoSessions,
-    tally: Tally,
-    source: Source,
-    query: CountQuery,
-    limits: list[Limit],
-    *,
-    on_progress: OnProgress,
-    timeout: float | None,  # noqa: ASYNC109  # of several calls
-    **options: Any,
+    galileo: GalileoSessions, tally: Tally, source: Source, query: CountQuery, *, show: OnProgress, **options: Any
 ) -> None:
     """Counts into the tally, which keeps what was counted if an error or Ctrl-C ends it."""
     scope = {name: getattr(query, name) for name in SCOPE}
     async with galileo:
-        budget = Budget.fan_out(timeout, inf)
+        budget = Budget.fan_out(options.pop("timeout"), inf)
         tally.projects = await find_projects(galileo, source, budget)
         catalog = ColumnCatalog([])
         for project in tally.projects if options["by"] and not unit_of(options["by"]) else ():
@@ -244,27 +236,25 @@ async def _count(
             return report.total
 
         try:
-            total = await count_all(where, by=parts, on_progress=on_progress, **scope)
+            total = await count_all(where, by=parts, on_progress=show, **scope)
         except (GalileoError, asyncio.CancelledError) as error:
             report: CountReport | None = getattr(error, "report", None)
             tally.results = () if report is None else report.results
             raise
-        if limits and not tally.errors:
-            if any(limit.is_share for limit in limits):
-                tally.unfiltered = await count_all(
-                    period & parts.whole if parts else period, check=False, fail_fast=True, **scope
-                )
+        if tally.limits and not tally.errors:
+            if any(limit.is_share for limit in tally.limits):
+                everything = period & parts.whole if parts else period
+                tally.unfiltered = await count_all(everything, check=False, fail_fast=True, **scope)
             if not total and where != ALWAYS:
                 tally.is_unchecked = not await count_all(ALWAYS, check=False, fail_fast=True)
 
 
-def _judge(limits: list[Limit], tally: Tally) -> None:
+def _judge(tally: Tally) -> None:
     """Ends with the exit status for a failure or a broken limit, and says why a limit is broken or can't be judged."""
-    doubts = {limit: tally.doubt(limit) for limit in limits}
+    doubts = {limit: tally.doubt(limit) for limit in tally.limits}
     reasons = [limit.reason(tally.sessions, tally.unfiltered) for limit, doubt in doubts.items() if not doubt]
-    broken = [f"{tally.place}: {reason}" for reason in reasons if reason]
-    if broken:
-        _tell(broken)
+    if any(reasons):
+        _tell([f"{tally.place}: {reason}" for reason in reasons if reason])
         raise Exit(3)
     doubtful = [limit for limit, doubt in doubts.items() if doubt]
     if doubtful:
@@ -296,7 +286,7 @@ def projects(output: str) -> None:
 def columns(project: str | None, output: str, **scope: Any) -> None:
     """Lists the columns that a filter can use in a PROJECT, or in GALILEO_PROJECT_ID."""
     catalog = asyncio.run(_ask(project, lambda galileo, found: galileo.columns(found, **scope)))
-    write(show_columns(catalog) if output == "table" else json.dumps(dump_catalog(catalog), indent=2))
+    write(str(catalog) if output == "table" else json.dumps(dump_catalog(catalog), indent=2))
 
 
 async def _ask(project: str | None, ask: Callable[[GalileoSessions, Project], Awaitable[T]]) -> T:
@@ -325,9 +315,7 @@ def explain(project: str | None, where: str | None, where_json: BinaryIO | None,
     if project is None:
         if any(scope.values()):
             raise click.UsageError("--log-stream, --experiment and --metrics-testing need PROJECT.")
-        found = query.where
-        write(f"{draw_filter(found)}\n\n{json.dumps(dump_filter(found), indent=2)}\n")
-        write(f"size {found.size:,}, depth {found.depth}")
+        write(f"{draw_filter(query.where)}\n\n{json.dumps(dump_filter(query.where), indent=2)}")
         return
     explanation = asyncio.run(_ask(project, lambda galileo, found: galileo.explain(query.for_project(found))))
     write(str(explanation))
@@ -352,15 +340,12 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
     A shell can source its output.
     """
     names = sample_names() if data is None else {}
-    if data is None:
-        yesterday = datetime.now(UTC) - timedelta(days=1)  # so that no session is in the future
-        sessions = sample_sessions((last_day or yesterday).date())
-    else:
-        sessions = named("--data", load_sessions, data)
+    day = (last_day or datetime.now(UTC) - timedelta(days=1)).date()  # so that no session is in the future
+    sessions = sample_sessions(day) if data is None else named("--data", load_sessions, data)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = LocalGalileo(sessions, names=names, api_key=api_key, port=port, strict=strict)
     with suppress(KeyboardInterrupt), server:
-        write(f"# {some(len(sessions), 'session')}. Ctrl-C ends it." + ("" if api_key else " Each start makes a new key."))
+        write(f"# {some(len(sessions), 'session')}. Ctrl-C ends it.")
         write(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={server.api_key}")
         while True:
             time.sleep(60)

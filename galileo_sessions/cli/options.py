@@ -29,17 +29,16 @@ _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "mon
 def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQuery:
     """The query for all sessions that satisfy both filters, in a saved query's project and scope."""
     where = ALWAYS if text is None else named("--where", parse_filter, text)
-    saved = CountQuery(ANY_PROJECT) if file is None else named("--where-json", _load_saved, file)
+    saved = CountQuery(ANY_PROJECT)
+    if file is not None:
+        tree = named("--where-json isn't JSON", lambda: strict_json(file.read()))
+        saved = named("--where-json", _load_saved, tree)
     where = all_of([where, saved.where, *saved.filters])
     return narrowed(evolve(saved, where=where, filters=(), tag=None), CountQuery(ANY_PROJECT, **scope))
 
 
-def _load_saved(file: BinaryIO) -> CountQuery:
+def _load_saved(tree: object) -> CountQuery:
     """Reads what `dump_filter` or `dump_query` returned."""
-    try:
-        tree = strict_json(file.read())
-    except ValueError as error:
-        raise ValueError(f"{file.name} can't be read as JSON: {error}. Text goes into --where") from None
     entries = json_object(tree)
     if {"project_id", "filter_tree", "filters"}.isdisjoint(entries):
         entries = {"filter_tree": entries}

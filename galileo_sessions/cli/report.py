@@ -16,13 +16,10 @@ from rich.bar import Bar
 from galileo_sessions.api.projects import Project
 from galileo_sessions.cli.options import Limit
 from galileo_sessions.cli.screen import draw_table, has_bars
-from galileo_sessions.cli.wording import failure, one_line, told
+from galileo_sessions.cli.wording import MOST, failure, one_line, told
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.display import some
 from galileo_sessions.errors import FilterCheckError, GalileoError
-from galileo_sessions.filters.catalog import ColumnCatalog
-
-_EXAMPLES = 3  # failures of a kind that stderr shows
 
 
 def _lines(output: str, fields: Sequence[str], records: Iterable[dict[str, Any]]) -> str:
@@ -45,8 +42,7 @@ def show_counts(results: Sequence[CountResult], output: str) -> str:
     if output == "table":
         return _count_table(results)
     records = [record for result in results for record in _records(result)]
-    known = {name for record in records for name, value in record.items() if value is not None}
-    names = [name for name in ("project_name", "label") if name in known]
+    names = [name for name in ("project_name", "label") if any(record[name] for record in records)]
     if output == "csv":
         records = [{**record, "error": _error_text(record["error"])} for record in records]
     return _lines(output, ["project_id", *names, "total_count", "error"], records)
@@ -91,7 +87,7 @@ def _number(count: int | GalileoError) -> str:
     return f"{count:,}" if isinstance(count, int) else type(count).__name__
 
 
-# ---- projects and columns --------------------------------------------------------------------------------------------
+# ---- projects --------------------------------------------------------------------------------------------------------
 
 
 def show_projects(projects: Sequence[Project], output: str) -> str:
@@ -102,13 +98,6 @@ def show_projects(projects: Sequence[Project], output: str) -> str:
     return _lines(output, fields, [asdict(project) for project in projects])
 
 
-def show_columns(catalog: ColumnCatalog) -> str:
-    """A table of columns."""
-    fields = ("id", "filter_type", "label", "allowed_values", "description")
-    rows = [[str(getattr(info, name) or "") for name in fields] for info in catalog.columns]
-    return draw_table([name.replace("_", " ") for name in fields], rows)
-
-
 # ---- all counts together ---------------------------------------------------------------------------------------------
 
 
@@ -116,6 +105,7 @@ def show_columns(catalog: ColumnCatalog) -> str:
 class Tally:
     """What a command has counted so far, and what that means."""
 
+    limits: list[Limit]
     projects: list[Project] = Factory(list[Project])
     results: tuple[CountResult, ...] = ()
     """A result for each project that was counted, or failed."""
@@ -162,8 +152,8 @@ class Tally:
         kinds = defaultdict[tuple[str, int | None], list[GalileoError]](list)
         for error in self.errors:
             kinds[type(error).__name__, getattr(error, "status", None)].append(error)
-        lines = [failure(error) for errors in kinds.values() for error in errors[:_EXAMPLES]]
-        more = [(name, len(errors) - _EXAMPLES) for (name, _), errors in kinds.items()]
+        lines = [failure(error) for errors in kinds.values() for error in errors[:MOST]]
+        more = [(name, len(errors) - MOST) for (name, _), errors in kinds.items()]
         return [*lines, *[f"{number:,} more counts failed with {name}" for name, number in more if number > 0]]
 
     def __str__(self) -> str:

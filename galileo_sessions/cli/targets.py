@@ -10,7 +10,7 @@ import click
 
 from galileo_sessions.api.projects import Project, find_project
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery
-from galileo_sessions.cli.wording import Refused, named, told
+from galileo_sessions.cli.wording import MOST, Refused, named, told
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.display import brief
 from galileo_sessions.errors import GalileoError, ProjectLookupError
@@ -21,7 +21,6 @@ Source: TypeAlias = dict[str, str] | None
 """Ids and names, each with its place, such as `ids.txt, line 3: `; or None for all projects."""
 
 _VARIABLE = "GALILEO_PROJECT_ID"
-_MOST_PROBLEMS = 3  # names that can't be found; guessing what was meant takes a while
 
 
 def read_source(
@@ -56,8 +55,8 @@ def read_source(
 def _read_file(file: BinaryIO) -> dict[str, str]:
     """The projects in a file, one on each line. Lines that begin with # are comments, because a name can contain it."""
     lines = enumerate(named(file.name, str, file.read(), "utf-8-sig").split("\n"), 1)
-    texts = {text: f"{file.name}, line {number}: " for number, line in lines if (text := line.strip())}
-    found = {text: place for text, place in texts.items() if not text.startswith("#")}
+    texts = {line.strip(): f"{file.name}, line {number}: " for number, line in lines}
+    found = {text: place for text, place in texts.items() if text and not text.startswith("#")}
     if not found:
         raise Refused(f"{file.name} has no project")
     return found
@@ -98,7 +97,7 @@ def _chosen(listed: list[Project], source: dict[str, str]) -> list[Project]:
             found[project.id] = by_id.get(project.id, project)
         except ProjectLookupError as error:
             problems.append(f"{place}{told(error)}")
-        if len(problems) == _MOST_PROBLEMS:
+        if len(problems) == MOST:  # guessing what was meant takes a while
             break
     if problems:
         raise Refused("\n".join(problems))

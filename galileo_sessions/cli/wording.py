@@ -13,7 +13,9 @@ from galileo_sessions.errors import FilterCheckError, FilterError, GalileoError,
 
 T = TypeVar("T")
 
-_MOST_ISSUES = 3
+MOST = 3
+"""How many mistakes of a kind are shown."""
+
 _LATER = "Try again later"
 _HINTS: dict[type[GalileoError], str] = {
     errors.AuthenticationError: "Check GALILEO_API_KEY, and that it belongs to the deployment at GALILEO_API_URL",
@@ -36,21 +38,16 @@ class Refused(click.ClickException):
     exit_code = 2
 
 
-def hint_of(error: GalileoError) -> str:
-    """What to do on the command line; an empty string if nothing is known."""
-    if isinstance(error, FilterError | ProjectLookupError):  # filters are written as in Python, here too
-        return error.hint
-    return next((_HINTS[kind] for kind in type(error).__mro__ if kind in _HINTS), "")
-
-
 def told(error: GalileoError) -> str:
     """The message and the hint on one line; text that doesn't parse follows, with the place marked."""
     first, line_break, drawing = error.message.partition("\n")
     if isinstance(error, FilterCheckError):
-        first = "; ".join([*dict.fromkeys([issue.msg for issue in error.issues])][:_MOST_ISSUES])
+        first = "; ".join([*dict.fromkeys([issue.msg for issue in error.issues])][:MOST])
     if isinstance(error, FilterCheckError | ValidationError):
         line_break = drawing = ""  # `explain` draws the filter
-    hint = hint_of(error)
+    hint = next((_HINTS[kind] for kind in type(error).__mro__ if kind in _HINTS), "")
+    if isinstance(error, FilterError | ProjectLookupError):  # filters are written as in Python, here too
+        hint = error.hint
     return printable(f"{first}. {hint}{line_break}{drawing}" if hint else f"{first}{line_break}{drawing}")
 
 
@@ -77,7 +74,6 @@ def named(option: str, read: Callable[..., T], *values: object) -> T:
     """
     try:
         return read(*values)
-    except GalileoError as error:
-        raise Refused(f"{option}: {told(error)}") from None
-    except ValueError as error:
-        raise Refused(f"{option}: {printable(str(error))}") from None
+    except ValueError as error:  # as all errors of filters and settings are
+        said = told(error) if isinstance(error, GalileoError) else printable(str(error))
+        raise Refused(f"{option}: {said}") from None

@@ -56,7 +56,7 @@ def test_serve_inside(serve, monkeypatch, options):
     days = []
     monkeypatch.setattr("galileo_sessions.cli.commands.sample_sessions", lambda day: days.append(day) or SESSIONS)
     printed = serve(*options)
-    assert printed.startswith(f"# {len(SESSIONS):,} sessions. Ctrl-C ends it. Each start makes a new key.\nexport ")
+    assert printed.startswith(f"# {len(SESSIONS):,} sessions. Ctrl-C ends it.\nexport ")
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     expected = {date(2026, 6, 30)} if options else {yesterday, yesterday - timedelta(days=1)}  # midnight can pass
     assert {*days} <= expected

@@ -10,13 +10,12 @@ import pytest
 from support.processes import IDS, MANY, WHERE, beside, inside, interrupt_when, objects, process, slow_after
 from support.servers import raw_server, until
 
-
 BY_DAY = ("--by", "created_at:day", "--since", "2026-06-01", "--until", "2026-06-02")
 
 
 @pytest.mark.parametrize(("by", "answered"), [((), 7), (BY_DAY, 12 + 7)], ids=["whole", "by day"])
 def test_ctrl_c_writes_what_was_counted(monkeypatch, tmp_path, capfd, by, answered):
-    """SIGINT ends it with 130, the rows so far and the total; no traceback, no warning. With --by, a row is complete."""
+    """SIGINT ends it with 130, the rows so far and the total; no traceback. With --by, projects are complete."""
     monkeypatch.setenv("GALILEO_API_KEY", "k")
     rows = tmp_path / "rows"
     with beside(raw_server(slow_after(answered))) as server, rows.open("w") as out:

@@ -11,7 +11,7 @@ from support.servers import PROJECT
 from galileo_sessions.__main__ import main
 
 NOBODY = "no credentials: GALILEO_API_KEY isn't set\n"
-NO_JSON = "test_usage.py can't be read as JSON: Extra data: line 1 column 3 (char 2). Text goes into --where"
+NO_JSON = "--where-json isn't JSON: Extra data: line 1 column 3 (char 2)"
 NO_FILTER = "--where-json: at .filter_tree: expected a JSON object with exactly one of filter, and, or, not; got {}"
 NO_PROJECT = "no project. Give PROJECT, or set GALILEO_PROJECT_ID."
 USAGE = [
