@@ -297,12 +297,12 @@ async def _ask(project: str | None, ask: Callable[[GalileoSessions, Project], Aw
         return await ask(galileo, found)
 
 
-@program.command()
+@program.command("explain")
 @click.argument("project", required=False)
 @_where
 @_where_json
 @_scope
-def explain(project: str | None, where: str | None, where_json: BinaryIO | None, **scope: Any) -> None:
+def explain_filter(project: str | None, where: str | None, where_json: BinaryIO | None, **scope: Any) -> None:
     """
     Shows a filter as a drawing and as JSON, or what each part of it counts in a PROJECT.
 

@@ -74,16 +74,16 @@ def _count_table(results: Sequence[CountResult]) -> str:
     rows: list[list[str | Bar]] = []
     for result in results:
         project, total = cast("Project", result.target), result.total_count
-        rows.append([project.id, _number(result.error or total or 0), "", project.name or ""])
+        rows.append([project.id, _sessions(result.error or total or 0), "", project.name or ""])
         for label, count in (result.parts or {}).items():
             number = count if isinstance(count, int) else 0
             share = f"{number / total:.1%}" if total else ""
-            rows.append([f"{label}", _number(count), share, Bar(max(counts), 0, number) if shown and number else ""])
+            rows.append([f"{label}", _sessions(count), share, Bar(max(counts), 0, number) if shown and number else ""])
     name = "name" if any(cast("Project", result.target).name for result in results) else ""  # else the bars alone
     return draw_table(["project id", "sessions", "share", name], rows)
 
 
-def _number(count: int | GalileoError) -> str:
+def _sessions(count: int | GalileoError) -> str:
     return f"{count:,}" if isinstance(count, int) else type(count).__name__
 
 
