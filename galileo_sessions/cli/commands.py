@@ -238,8 +238,7 @@ async def _count(
         try:
             total = await count_all(where, by=parts, on_progress=show, **scope)
         except (GalileoError, asyncio.CancelledError) as error:
-            report: CountReport | None = getattr(error, "report", None)
-            tally.results = () if report is None else report.results
+            tally.results = getattr(getattr(error, "report", None), "results", ())
             raise
         if tally.limits and not tally.errors:
             if any(limit.is_share for limit in tally.limits):

@@ -26,7 +26,7 @@ def _lines(output: str, fields: Sequence[str], records: Iterable[dict[str, Any]]
     """Records as JSON lines without what is missing, or as CSV with a head."""
     if output == "json":
         known = [{name: value for name, value in record.items() if value is not None} for record in records]
-        return "\n".join([json.dumps(record, default=datetime.isoformat) for record in known])
+        return "\n".join([json.dumps(record) for record in known])
     lines = StringIO()
     writer = csv.DictWriter(lines, fields, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -44,7 +44,8 @@ def show_counts(results: Sequence[CountResult], output: str) -> str:
     records = [record for result in results for record in _records(result)]
     names = [name for name in ("project_name", "label") if any(record[name] for record in records)]
     if output == "csv":
-        records = [{**record, "error": _error_text(record["error"])} for record in records]
+        text = "{type}: {message}"
+        records = [{**each, "error": each["error"] and one_line(text.format_map(each["error"]))} for each in records]
     return _lines(output, ["project_id", *names, "total_count", "error"], records)
 
 
@@ -61,10 +62,6 @@ def _records(result: CountResult) -> Iterator[dict[str, Any]]:
             "total_count": None if error else count,
             "error": error and {"type": type(error).__name__, "message": told(error)},
         }
-
-
-def _error_text(error: dict[str, str] | None) -> str:
-    return one_line(f"{error['type']}: {error['message']}") if error else ""
 
 
 def _count_table(results: Sequence[CountResult]) -> str:
@@ -95,7 +92,11 @@ def show_projects(projects: Sequence[Project], output: str) -> str:
     if output == "table":
         return draw_table(["project id", "name"], [[project.id, project.name or ""] for project in projects])
     fields = ["id", "name", "type", "created_at", "updated_at"]
-    return _lines(output, fields, [asdict(project) for project in projects])
+    return _lines(output, fields, [asdict(project, value_serializer=_plain) for project in projects])
+
+
+def _plain(_: object, __: object, value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 # ---- all counts together ---------------------------------------------------------------------------------------------

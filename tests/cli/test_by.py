@@ -69,7 +69,6 @@ async def test_parts_as_a_table_in_a_pipe(server, run):
     assert server.requests[-1].where == (Col("score") > 3) & Col.number("score").gte(3)
 
 
-@pytest.mark.parametrize("show", ["process", "inside"], indirect=True)
 async def test_one_project_is_a_chart_on_a_terminal(show, server):
     """On a terminal, each part has a share and a bar."""
     status, written = await show("count", IDS[0], *MONTHS)

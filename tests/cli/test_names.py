@@ -2,6 +2,7 @@
 
 import csv
 import json
+from datetime import datetime
 from uuid import UUID
 
 import pytest
@@ -27,10 +28,10 @@ async def test_projects_are_listed(server, run):
     header, *rows = out.splitlines()
     assert (status, err, header.split()) == (0, "", ["project", "id", "name"])
     assert [row.split("  ") for row in rows] == [[*each] for each in NAMES.items()]
-    _, out, _ = await run("projects", "-f", "csv")
-    assert {row["id"]: row["name"] for row in csv.DictReader(out.splitlines())} == NAMES
     _, out, _ = await run("projects", "-f", "json")
     assert {row["id"]: row["name"] for row in objects(out)} == NAMES
+    assert [*csv.DictReader((await run("projects", "-f", "csv")).out.splitlines())] == objects(out)
+    assert all(datetime.fromisoformat(row["created_at"]).utcoffset() is not None for row in objects(out))
     assert [*objects(out)[0]] == ["id", "name", "type", "created_at", "updated_at"]
 
 

@@ -42,12 +42,11 @@ async def test_ctrl_c_ends_a_process(monkeypatch):
     assert err == b"interrupted; 1 of 2 projects counted, 100 sessions\n"
 
 
-@pytest.mark.parametrize("arguments", [["explain", "--where", WHERE], ["count", IDS[0]]], ids=lambda a: a[0])
-async def test_a_reader_may_have_left_before(server, arguments):
-    """No command reports an error if its pipe is closed."""
+async def test_a_reader_may_have_left_before(server):
+    """A command reports no error if its pipe is closed."""
     read, write = os.pipe()
     os.close(read)
-    async with process(*arguments, stdout=write) as running:
+    async with process("count", IDS[0], stdout=write) as running:
         os.close(write)
         assert (await running.stderr.read(), await running.wait()) == (b"", 141)
 
@@ -74,13 +73,9 @@ async def test_a_full_disk_is_a_message(server, show, arguments):
 @pytest.mark.parametrize(
     ("closed", "command", "status"),
     [
-        ("2>&-", "count $ID", 0),
-        (">&-", "count $ID", 0),
-        ("<&-", "count $ID", 0),
         ("<&-", "count --projects-from -", 2),
         ("<&- >&- 2>&-", "count $ID", 0),
         (">/dev/full", "--help", 1),
-        (">/dev/full", "--version", 1),
     ],
 )
 async def test_a_closed_stream_is_no_traceback(server, closed, command, status):
