@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import click
 from attrs import evolve, frozen
 
-from galileo_sessions.api.query import ANY_PROJECT, CountQuery, load_query, narrowed
+from galileo_sessions.api.query import ANY_PROJECT, CountQuery, load_query, query_of
 from galileo_sessions.cli.wording import Refused, named
 from galileo_sessions.display import some
 from galileo_sessions.filters.catalog import ColumnCatalog
@@ -34,7 +34,7 @@ def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQu
         tree = named("--where-json isn't JSON", lambda: strict_json(file.read()))
         saved = named("--where-json", _load_saved, tree)
     where = all_of([where, saved.where, *saved.filters])
-    return narrowed(evolve(saved, where=where, filters=(), tag=None), CountQuery(ANY_PROJECT, **scope))
+    return query_of(CountQuery(ANY_PROJECT, **scope), evolve(saved, where=where, filters=(), tag=None))
 
 
 def _load_saved(tree: object) -> CountQuery:
