@@ -1,7 +1,6 @@
 """`count --by` counts by days, bins or values: a chart on a terminal, rows for programs."""
 
 import csv
-import re
 from datetime import UTC, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -9,11 +8,12 @@ from zoneinfo import ZoneInfo
 import click
 import pytest
 from support.processes import COUNTS, IDS, SESSIONS, WHERE, objects
-from support.terminal import check, screen
+from support.terminal import check
 
-from galileo_sessions import Col, ColumnCatalog, CountQuery, matches
-from galileo_sessions.cli.options import Refused, read_breakdown
-from galileo_sessions.counting.breakdown import PREVIOUS, UNFILTERED, WHOLE
+from galileo_sessions import Col, ColumnCatalog, matches
+from galileo_sessions.cli.options import read_period
+from galileo_sessions.cli.wording import Refused
+from galileo_sessions.filters.partitions import Partition
 
 MONTHS = ("--by", "created_at:month", "--since", "2026-04-01", "--until", "2026-07-01")
 BINS = "score:1,3"
@@ -22,22 +22,14 @@ NOW = datetime(2026, 5, 20, 10, 30, tzinfo=UTC)
 CREATED = Col.date("created_at")
 
 
-def read(by=None, since=None, until=None, tz="UTC", *, now=NOW, columns=None, **more):
-    """What the options of a count without a filter divide it into."""
-    given = () if by is None else (by,) if isinstance(by, str) else by
-    options = {"by": given, "since": since, "until": until, "tz": tz, "time_column": None, "compare": None, **more}
-    return read_breakdown(CountQuery(IDS[0]), now, columns, **{"unfiltered": False, **options})
+def read(by=None, since=None, until=None, tz="UTC", *, now=NOW, columns=None):
+    """The period and the parts that the options name."""
+    return read_period(now, columns or ColumnCatalog([]), by=by, since=since, until=until, tz=tz)
 
 
-def where(made, key=WHOLE):
-    """The filter of the whole, or of another query."""
-    return made.queries[key].where
-
-
-def parts(*options, **more):
-    """The filters of the parts by their labels."""
-    made = read(*options, **more)
-    return {label: where(made, (label,)) for dimension in made.dimensions for label in dimension}
+def parts(*options, **more) -> Partition:
+    """The parts alone."""
+    return read(*options, **more)[1]
 
 
 def expected(project: str) -> dict[str, int]:
@@ -55,8 +47,8 @@ async def test_parts_as_rows_for_programs(server, run):
     header, *rows = csv.reader(out.splitlines())
     assert header == ["project_id", "label", "total_count", "error"]
     assert rows == [[IDS[0], label, str(count), ""] for label, count in counts.items()]
-    server.fail_next(503)  # the first count comes last
-    _, out, _ = await run("count", *IDS[:2], *MONTHS, "--format", "json", "--ordered")
+    server.fail_next(503)  # the first count comes last, and still stands first
+    _, out, _ = await run("count", *IDS[:2], *MONTHS, "--format", "json")
     assert objects(out) == [
         {"project_id": project, "label": label, "total_count": count}
         for project in IDS[:2]
@@ -67,8 +59,8 @@ async def test_parts_as_rows_for_programs(server, run):
 async def test_parts_as_a_table_in_a_pipe(server, run):
     """A pipe gets labels, counts and shares without bars; the filter applies to all parts."""
     status, out, _ = await run("count", IDS[0], *MONTHS)
-    project, *rows = out.splitlines()
-    assert status == 0
+    head, project, *rows = out.splitlines()
+    assert (status, head.split()) == (0, ["project", "id", "sessions", "share"])
     assert project.split() == [IDS[0], str(COUNTS[IDS[0]])]
     assert [row.split() for row in rows] == [
         [label, str(n), f"{n / COUNTS[IDS[0]]:.1%}"] for label, n in expected(IDS[0]).items()
@@ -77,7 +69,6 @@ async def test_parts_as_a_table_in_a_pipe(server, run):
     assert server.requests[-1].where == (Col("score") > 3) & Col.number("score").gte(3)
 
 
-@pytest.mark.parametrize("show", ["process", "inside"], indirect=True)
 async def test_one_project_is_a_chart_on_a_terminal(show, server):
     """On a terminal, each part has a share and a bar."""
     status, written = await show("count", IDS[0], *MONTHS)
@@ -94,16 +85,6 @@ async def test_several_projects_have_a_chart_each(show, server):
     check("by_several.txt", written)
 
 
-async def test_charts_are_shown_if_the_command_stops(show, server):
-    """Charts wait for the largest count, but not in vain: those of the projects that are counted are shown."""
-    for _ in range(4):
-        server.fail_next(200, body={"total_count": 9})
-    server.fail_next(404)
-    status, written = await show("count", *IDS[:2], *MONTHS, "--fail-fast", "--ordered", "--concurrency", "1")
-    assert status == 1
-    assert re.search("2026-06  9   33.3%  █{58,}", screen(written))
-
-
 async def test_a_part_that_fails_is_told_with_its_label(server, run):
     """A part that fails is named in each format and on stderr; the other parts are counted."""
     for output in ("table", "csv", "json"):
@@ -114,7 +95,7 @@ async def test_a_part_that_fails_is_told_with_its_label(server, run):
         assert err.startswith(f"{IDS[0]} 2026-04: 404 Not Found")
         first = out.splitlines()[output != "json"]
         assert {
-            "table": first.split() == ["2026-04", "failed"],
+            "table": out.splitlines()[2].split() == ["2026-04", "NotFoundError"],
             "csv": first.startswith(f'{IDS[0]},2026-04,,"NotFoundError: 404 '),
             "json": '"label": "2026-04", "error": {"type": "NotFoundError"' in first,
         }[output]
@@ -143,34 +124,32 @@ async def test_the_rest_of_a_project_has_a_label(server, run):
     assert f"no value,{missing},\n" in (await run("count", IDS[0], "--by", BINS, "-f", "csv")).out
 
 
-async def test_parts_that_overlap_are_told(server, run):
+async def test_a_session_can_be_in_several_parts(server, run):
     """A session can have several tags. The total is the number of sessions, not the sum of the parts."""
     status, out, err = await run("count", IDS[0], "--by", "tags:support,vip,beta")
-    project, *parts = [line.split() for line in out.splitlines()]
+    _, project, *parts = [line.split() for line in out.splitlines()]
     assert (status, project) == (0, [IDS[0], str(COUNTS[IDS[0]])])
     assert [label for label, *_ in parts] == ["support", "vip", "beta"]
     assert sum(int(number) for _, number, _ in parts) > COUNTS[IDS[0]]
     assert [share for *_, share in parts] == [f"{int(number) / COUNTS[IDS[0]]:.1%}" for _, number, _ in parts]
-    total, note = err.splitlines()
-    assert total == f"1 project counted (4 requests), {COUNTS[IDS[0]]} sessions"
-    assert note.startswith("The parts overlap")
+    assert err == f"1 project counted (4 requests), {COUNTS[IDS[0]]} sessions\n"
 
 
-async def test_a_whole_that_fails_has_no_rest(server, run):
-    """If the count of the project's sessions fails, the rest is unknown; if a part fails, too."""
-    for before in (1, 0):
+async def test_a_whole_or_a_part_that_fails_leaves_no_rest(server, run):
+    """If the count of the project's sessions fails, or that of a part, the rest is unknown."""
+    for before in (0, 1, 3):
+        server.fail_next(200, body={"columns": [{"id": "score", "filter_type": "number"}]})
         for _ in range(before):
-            server.fail_next(200, body={"total_count": 1}, times=4 - 1)
+            server.fail_next(200, body={"total_count": 1})
         server.fail_next(404)
-        options = ("--by", "score:1,3", "--format", "json", "--concurrency", "1")
-        done = await run("count", "-", *options, stdin=IDS[0])  # a pipe asks no columns first
+        done = await run("count", IDS[0], "--by", BINS, "--format", "json", "--concurrency", "1")
         assert (done.status, "no value" in done.out, done.out.count('"error"')) == (1, False, 1)
 
 
 async def test_a_project_without_sessions_does_not_decide_the_parts(server, run):
     """--by uses the columns of the first project that has some."""
     for projects in ([EMPTY, IDS[0]], [IDS[0], EMPTY]):
-        status, out, _ = await run("count", *projects, "--by", "is_complete", "-f", "json", "--ordered")
+        status, out, _ = await run("count", *projects, "--by", "is_complete", "-f", "json")
         assert (status, [row["project_id"] for row in objects(out)]) == (0, [p for p in projects for _ in range(3)])
     done = await run("count", EMPTY, "--by", "is_complete")
     assert (done.status, "because the project has no columns" in done.err) == (2, True)
@@ -179,12 +158,6 @@ async def test_a_project_without_sessions_does_not_decide_the_parts(server, run)
     assert (done.status, len(objects(done.out))) == (0, 31 * 3)
     done = await run("count", EMPTY, "--by", BINS, "-f", "json")
     assert (done.status, [row["total_count"] for row in objects(done.out)]) == (0, [0] * 4)
-
-
-async def test_columns_of_a_pipe_are_unknown(server, run):
-    """A boolean column in --by needs a project before the first count."""
-    done = await run("count", "-", "--by", "is_complete", stdin=IDS[0])
-    assert (done.status, "--by 'is_complete' needs PROJECT, or a file of ids or names" in done.err) == (2, True)
 
 
 # ---- periods ---------------------------------------------------------------------------------------------------------
@@ -201,18 +174,15 @@ async def test_columns_of_a_pipe_are_unknown(server, run):
     ],
 )
 def test_a_period_needs_no_parts(since, until, start, end):
-    """Without --by, --since and --until filter the time column; how long ago is exact."""
-    made = Col.date("made")
-    counted = read(None, since, until, time_column="made", compare="previous", unfiltered=True)
-    assert where(counted) == where(counted, UNFILTERED) == made.gte(start) & made.lt(end)
-    assert where(counted, PREVIOUS) == made.gte(start - (end - start)) & made.lt(start)
+    """Without --by, --since and --until filter created_at; how long ago is exact."""
+    assert read(None, since, until) == (CREATED.gte(start) & CREATED.lt(end), None)
 
 
 def test_the_last_hours_are_hours_where_clocks_change():
     """Twelve hours are twelve hours in a night in which clocks go back."""
     moment = datetime(2026, 10, 25, 6, tzinfo=ZoneInfo("Europe/Berlin"))
-    made = read(None, "12h", None, "Europe/Berlin", now=moment)
-    assert where(made) == CREATED.gte(datetime(2026, 10, 24, 17, tzinfo=UTC)) & CREATED.lt(moment)
+    period, _ = read(None, "12h", None, "Europe/Berlin", now=moment)
+    assert period == CREATED.gte(datetime(2026, 10, 24, 17, tzinfo=UTC)) & CREATED.lt(moment)
 
 
 async def test_a_period_is_counted(server, run):
@@ -225,41 +195,8 @@ async def test_a_period_is_counted(server, run):
     first, whole, below, _ = server.requests
     assert first.where == whole.where == june
     assert below.where == june & (Col("score") < 3)
-    await run("count", IDS[0], "--until", "2026-06-01", "--time-column", "made")
-    assert server.requests[-1].where == Col.date("made").lt("2026-06-01T00:00:00Z")
-
-
-async def test_the_previous_period_and_the_change(server, run):
-    """--compare previous counts the period of the same length before --since."""
-    options = (IDS[0], "--since", "2026-06-01", "--until", "2026-06-08", "--compare", "previous")
-    own = [session for session in SESSIONS if session["project_id"] == IDS[0]]
-    weeks = [CREATED.gte(f"2026-{a}T00:00:00Z") & CREATED.lt(f"2026-{b}T00:00:00Z") for a, b in WEEKS]
-    before, now = (sum(matches(week, session) for session in own) for week in weeks)
-    percent = round(100 * (now - before) / before, 1)
-    status, out, err = await run("count", *options)
-    header, row = out.splitlines()
-    assert (status, err) == (0, f"1 project counted (2 requests), {now} sessions\n")
-    assert header.split() == ["project", "id", "sessions", "previous", "change"]
-    assert row.split() == [IDS[0], str(now), str(before), f"{now - before:+}", f"({percent:+}%)"]
-    assert max(map(len, out.splitlines())) <= 80
-    numbers = {"total_count": now, "previous_count": before, "change": now - before, "change_percent": percent}
-    assert objects((await run("count", *options, "-f", "json")).out) == [{"project_id": IDS[0], **numbers}]
-    _, out, _ = await run("count", *options, "-f", "csv")
-    assert [*csv.DictReader(out.splitlines())] == [
-        {"project_id": IDS[0], **{name: str(number) for name, number in numbers.items()}, "error": ""}
-    ]
-
-
-WEEKS = [("05-25", "06-01"), ("06-01", "06-08")]
-
-
-async def test_a_change_from_nothing_has_no_percentage(server, run):
-    """A change from 0 has no percentage, and one from a count that failed is an error."""
-    options = (IDS[0], "--since", "2026-04-01", "--until", "2026-07-01", "--compare", "previous")
-    assert (await run("count", *options)).out.endswith(f"{0:>10}  {f'+{COUNTS[IDS[0]]}':>17}\n")
-    server.fail_next(404)
-    done = await run("count", *options)
-    assert (done.status, done.out.split()[-2:]) == (1, ["failed", "NotFoundError"])
+    await run("count", IDS[0], "--until", "2026-06-01")
+    assert server.requests[-1].where == CREATED.lt("2026-06-01T00:00:00Z")
 
 
 # ---- the options -----------------------------------------------------------------------------------------------------
@@ -282,7 +219,7 @@ def test_times_can_be_relative(options, start, end):
     by, _, _, tz = options
     make = getattr(CREATED, f"{by.partition(':')[2]}s")
     partition = make(start, end, tz=ZoneInfo(tz))
-    assert (parts(*options), where(read(*options))) == (dict(partition), partition.whole)
+    assert parts(*options) == partition
 
 
 @pytest.mark.parametrize(("now", "hours"), [("03:30+01:00", "2"), ("02:30+01:00", "1"), ("02:30+02:00", "0")])
@@ -302,7 +239,7 @@ def test_edges_make_bins():
     """Numbers separated by commas make bins of a number column; a column id can contain colons."""
     for by, partition in (
         ("score:1,3", Col.number("score").bins(1, 3)),
-        ("a:b:-0.5, 1e3", Col.number("a:b").bins(-0.5, 1000)),
+        ("a:b:-0.5, 1000", Col.number("a:b").bins(-0.5, 1000)),
         ("a:b:day", Col.date("a:b").days("2026-05-19", NOW, tz="UTC")),
         ("tags:2024,2025", Col.collection("tags").values(["2024", "2025"])),
         ("year:2024", Col.text("year").values(["2024"])),
@@ -315,26 +252,14 @@ def test_edges_make_bins():
 def test_a_rest_has_a_label_of_its_own():
     """A value can be `other`; then the rest is in brackets. A boolean column ends with the sessions without a value."""
     for by, rest in (("a:x", "other"), ("a:other", "(other)"), ("a:other,(other)", "((other))"), ("done", "no value")):
-        assert read(by, columns=ColumnCatalog.of(a="text", done="boolean")).dimensions[0].rest == rest
-
-
-def test_a_period_may_end_far_away():
-    """Only --compare needs the period before, which can begin before the year 1."""
-    period = CREATED.gte("1000-01-01T00:00Z") & CREATED.lt("9999-12-31T00:00Z")
-    assert where(read(None, "1000-01-01", "9999-12-31")) == period
-    with pytest.raises(Refused, match="the previous period is out of range"):
-        read(None, "1000-01-01", "9999-12-31", compare="previous")
+        assert read(by, columns=ColumnCatalog.of(a="text", done="boolean"))[1].rest == rest
 
 
 async def test_zeros_with_a_rest_explain_themselves(server, run):
     """If no session is in a part, the columns of the parts are checked, although the rest has all sessions."""
     server.strict = False
-    done = await run("count", "-", "--by", "scroe:1,2", stdin=IDS[0])
-    assert (done.status, "Warning: the count is 0, and " in done.err, "did you mean score?" in done.err) == (
-        0,
-        True,
-        True,
-    )
+    done = await run("count", IDS[0], "--by", "scroe:day", "--since", "2d")
+    assert (done.status, "Warning: the count is 0, and " in done.err, "did you mean score?" in done.err) == (0, 1, 1)
     done = await run("count", IDS[0], "--by", "score:4.5,5", "-w", "score == 4.4")
     assert (done.status, "Warning" in done.err) == (0, False)
 
@@ -344,10 +269,10 @@ async def test_zeros_with_a_rest_explain_themselves(server, run):
     [
         (BINS, "2027-01-01", "UTC", Refused, "--since must be before --until, got 2027-01-01"),
         ("a:week", None, "UTC", click.UsageError, "--by a:week needs --since, as in --by a:week --since 30d."),
-        ("day", "1d", "UTC", click.UsageError, "--by day needs a column, as in --by created_at:day --since 30d."),
-        (("done", "score:1", "tags:x"), None, "UTC", click.UsageError, "--by can be given twice, not more often."),
-        ("done:maybe", None, "UTC", click.UsageError, "or a boolean column such as is_complete."),
-        ("made", None, "UTC", click.UsageError, "--by 'made' must be COLUMN:UNIT with hour, day, week, month"),
+        ("day", "1d", "UTC", Refused, "--by: "),
+        ("done:maybe", None, "UTC", click.UsageError, "such as created_at:day (or hour, week, month), score:1,3,"),
+        ("made", None, "UTC", click.UsageError, "--by 'made' must be a column and its parts, such as created_at:day"),
+        ("score:1,x", None, "UTC", click.UsageError, "--by 'score:1,x' must be a column and its parts"),
         ("scroe", None, "UTC", Refused, "--by: there is no column 'scroe'; did you mean score?"),
         ("score:3,1", None, "UTC", Refused, "--by: the edges must ascend, but 1 comes after 3"),
         (None, "2026-06-31", "UTC", Refused, "--since: '2026-06-31' doesn't exist: June 2026 has 30 days"),
@@ -367,13 +292,9 @@ async def test_a_mistake_in_the_parts_ends_with_status_2(server, run):
     """A mistake in the parts ends the command with status 2, before a request."""
     for options, message in (
         (("--by", "created_at:day", "--since", "3d", "--until", "30 days"), "Error: --until: '30 days' must be a day"),
-        (("--compare", "previous"), "--compare needs --since, and can't be used with --by."),
-        (("--compare", "previous", "--since", "1d", "--by", BINS), "--compare needs --since"),
-        (("--time-column", "made", "--by", "x:day", "--since", "1d"), "--by x:day names the column of the time."),
         (("--since", ""), "Error: --since: '' must be a day"),
         (("--until", ""), "Error: --until: '' must be a day"),
         (("--since", "1d", "--tz", ""), "Error: --tz: unknown time zone ''"),
-        (("--since", "1d", "--time-column", ""), "Error: --time-column: "),
         (("--by", ""), "Error: --by: there is no column ''"),
         (("--where", ""), "Error: --where: "),
         (("--fail-above", ""), "'' must be a number"),
@@ -382,63 +303,3 @@ async def test_a_mistake_in_the_parts_ends_with_status_2(server, run):
         status, out, err = await run("count", IDS[0], *options)
         assert (status, out, server.requests) == (2, "", [])
         assert message in err
-
-
-# ---- two dimensions --------------------------------------------------------------------------------------------------
-
-GRID = ("--by", "created_at:month", "--by", "is_complete", "--since", "2026-05-01", "--until", "2026-07-01")
-
-
-async def test_two_dimensions_are_a_grid(show, server):
-    """On a terminal, a line for each first label, and a column for each second label that has sessions."""
-    status, written = await show("count", "Support chatbot", IDS[1], *GRID, "--ordered")
-    assert status == 0
-    check("grid.txt", written)
-
-
-async def test_an_empty_grid_is_not_shown(server, run):
-    """A project without sessions is a line only."""
-    _, out, _ = await run("count", EMPTY, IDS[0], *GRID, "--ordered")
-    first, second, *_ = out.splitlines()
-    assert (first.split(), second.split()) == ([EMPTY, "0"], [IDS[0], "208"])
-
-
-async def test_two_dimensions_for_programs(server, run):
-    """JSON has `labels`, and CSV has `label` and `label2`; together they are the whole."""
-    _, out, err = await run("count", IDS[0], *GRID, "-f", "json")
-    rows = objects(out)
-    assert [row["labels"] for row in rows[:3]] == [["2026-05", "true"], ["2026-05", "false"], ["2026-05", "no value"]]
-    assert "label" not in rows[0]
-    total = sum(expected(IDS[0])[month] for month in ("2026-05", "2026-06"))
-    assert sum(row["total_count"] for row in rows) == total
-    assert err == f"1 project counted (7 requests), {total} sessions\n"
-    _, out, _ = await run("count", IDS[0], *GRID, "-f", "csv")
-    header, first, *_ = csv.reader(out.splitlines())
-    assert header == ["project_id", "label", "label2", "total_count", "error"]
-    assert first == [IDS[0], "2026-05", "true", str(rows[0]["total_count"]), ""]
-
-
-async def test_a_cell_that_fails_is_told_with_its_labels(server, run, tmp_path):
-    """In JSON, and in the file of all failures."""
-    for count in (9, 5):
-        server.fail_next(200, body={"total_count": count})
-    server.fail_next(404)
-    options = ("--by", "score:3", "--by", "num_traces:4", "-f", "json", "--concurrency", "1")
-    status, out, err = await run("count", "-", *options, "--errors", str(tmp_path / "errors"), stdin=IDS[0])
-    assert status == 1
-    failed = [row["labels"] for row in objects(out) if "error" in row]
-    assert failed == [["3 and above", label] for label in ("below 4", "4 and above", "no value")]
-    assert err.startswith(f"{IDS[0]} 3 and above: 404")
-    assert [row["label"] for row in objects((tmp_path / "errors").read_text())] == ["3 and above"]
-
-
-def test_two_dimensions_multiply():
-    """Each dimension keeps its rest. Those of time share the period, which also bounds the unfiltered count."""
-    made = read(("made:month", "done"), "2026-01-01", "2026-03-01", columns=COLUMNS, unfiltered=True)
-    months = Col.date("made").months("2026-01-01", "2026-03-01", tz="UTC")
-    assert made.dimensions == (months, Col.boolean("done").values().with_rest("no value"))
-    assert where(made) == where(made, UNFILTERED) == months.whole
-    made = read(("score:3", "done"), "2026-01-01", columns=COLUMNS, unfiltered=True)
-    assert where(made) == where(made, UNFILTERED) == CREATED.gte("2026-01-01T00:00Z") & CREATED.lt(NOW)
-    with pytest.raises(Refused, match="--by: a partition has at most 10,000 parts"):
-        read(("a:hour", "b:hour"), "30d")

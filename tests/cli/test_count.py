@@ -1,37 +1,35 @@
-"""`count` counts projects that arguments, a file or a pipe name, and reports results, failures and totals."""
+"""`count` counts projects, and reports results, failures and totals."""
 
 import asyncio
 import csv
 import json
-from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
-from support.processes import COUNTS, IDS, MANY, WHERE, Outcome, objects, outcome, process, slow_after
+from support.processes import COUNTS, IDS, MANY, WHERE, Outcome, objects, outcome, slow_after
 from support.servers import answers, http, raw_server
 
 from galileo_sessions import Col, ColumnCatalog, CountQuery, dump_catalog, dump_filter, dump_query
-from galileo_sessions.cli.targets import Finder
 
 
 async def test_a_table_for_people(server, run):
     """A line for each project, with its count at the right; the total is on stderr, also in a process of its own."""
-    arguments = ("count", *IDS[:2], "--concurrency", "1")
+    arguments = ("count", *IDS[:2])
     done = Outcome(
         0,
-        "project id                                  sessions\n"
-        f"{IDS[0]}             {COUNTS[IDS[0]]}\n"
-        f"{IDS[1]}             {COUNTS[IDS[1]]}\n",
+        "project id                            sessions\n"
+        f"{IDS[0]}       {COUNTS[IDS[0]]}\n"
+        f"{IDS[1]}       {COUNTS[IDS[1]]}\n",
         f"2 projects counted, {COUNTS[IDS[0]] + COUNTS[IDS[1]]} sessions\n",
     )
     assert await outcome(*arguments) == await run(*arguments) == done
 
 
 async def test_json_for_programs(server, run):
-    """With --format json, stdout has one object per line, and nothing else."""
-    status, out, err = await run("count", *IDS, "--format", "json")
+    """With --format json, stdout has one object per line in the order of the projects, and nothing else."""
+    status, out, err = await run("count", *IDS[::-1], "--format", "json")
     assert (status, err) == (0, f"12 projects counted, {sum(COUNTS.values()):,} sessions\n")
-    assert {row["project_id"]: row["total_count"] for row in objects(out)} == COUNTS
+    assert objects(out) == [{"project_id": project, "total_count": COUNTS[project]} for project in IDS[::-1]]
 
 
 async def test_csv_for_spreadsheets(server, run):
@@ -86,16 +84,15 @@ async def test_a_saved_query_is_a_filter(server, run, tmp_path):
     assert second == CountQuery(IDS[0], (Col("score") < 4) & leaves[0])
     assert whole == CountQuery(IDS[0], leaves[0])
     done = await run("count", "--where-json", str(files[0]), "--experiment", IDS[0])
-    assert (done.status, "but --where-json has" in done.err) == (2, True)
+    assert (done.status, "but the query has" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         ('{"and": [], "and": [{"not": {}}]}', "an object has the same key twice, in ['and', 'and']"),
-        ("[" * 50_000, "can't be read as JSON: too deep"),
-        ('{"and": []}', "the list of a top-level 'and' must not be empty"),
-        ('{"or": []}', "the list of a top-level 'or' must not be empty"),
+        ("[" * 50_000, "--where-json isn't JSON: too deep"),
+        ('{"and": []}', ".filter_tree"),
         ('{"filter_tree": {"and": []}}', ".filter_tree"),
     ],
 )
@@ -103,31 +100,18 @@ async def test_a_file_loses_no_condition(server, run, text, problem):
     """Duplicate keys and empty lists are refused; they would count too many sessions."""
     done = await run("count", IDS[0], "--where-json", "-", stdin=text)
     assert (done.status, done.out, server.requests) == (2, "", [])
-    assert done.err.startswith("Error: --where-json: ")
+    assert done.err.startswith("Error: --where-json")
     assert problem in done.err
 
 
-async def test_a_project_given_twice_counts_once(server, run, tmp_path):
-    """As an argument, in a file or in a pipe, in any spelling; ids in a pipe are also read with - as PROJECT."""
-    twice = [IDS[0], IDS[1], IDS[0].upper()]
-    (tmp_path / "ids").write_text("\n".join(twice), encoding="utf-8-sig")
-    total = COUNTS[IDS[0]] + COUNTS[IDS[1]]
-    for arguments in (twice, ["-"], ["--projects-from", str(tmp_path / "ids")]):
-        done = await run("count", *arguments, "-f", "json", stdin="\n".join(twice))
-        assert len(objects(done.out)) == 2
-        assert done.err.endswith(f"2 projects counted, {total} sessions\n")
-
-
-@pytest.mark.parametrize("given", ["arguments", "pipe"])
-async def test_a_filter_is_checked_before_it_is_counted(server, run, given):
+async def test_a_filter_is_checked_before_it_is_counted(server, run):
     """With --check, a column that isn't there is a failure of each project and not a 0; nothing is counted."""
-    projects = IDS[:2] if given == "arguments" else ["-"]
-    check = ("count", *projects, "--check", "--where")
-    status, out, err = await run(*check, 'Col("tags").contains("vip")', stdin="\n".join(IDS[:2]))
+    check = ("count", *IDS[:2], "--check", "--where")
+    status, out, err = await run(*check, 'Col("tags").contains("vip")')
     assert (status, out.count("FilterCheckError")) == (2, 2)
     assert "Col.collection('tags').contains(...)" in err
     assert server.requests == []
-    assert (await run(*check, WHERE, stdin=IDS[0])).status == 0
+    assert (await run(*check, WHERE)).status == 0
     assert server.requests != []
 
 
@@ -185,25 +169,12 @@ async def test_0_in_all_stays_if_the_columns_are_not_to_be_had(run, monkeypatch)
     assert (status, out.split()[-2:], err) == (0, [IDS[0], "0"], "1 project counted, 0 sessions\n")
 
 
-async def test_fail_fast_ends_with_the_first_failure(server, run):
-    """--fail-fast prints what was counted, names the failure and ends with 1."""
-    server.fail_next(200, body={"total_count": 7})
-    server.fail_next(404)
-    status, out, err = await run("count", *IDS, "--fail-fast", "--concurrency", "1", "--format", "json")
-    assert (status, objects(out)) == (1, [{"project_id": IDS[0], "total_count": 7}])
-    stopped, error = err.splitlines()
-    assert stopped == "stopped; 1 of 12 projects counted, 7 sessions"
-    assert error.startswith(f"Error: {IDS[1]}: 404")
-
-
 async def test_refused_credentials_end_it(server, run, monkeypatch):
     """Refused credentials end the command with a message and status 1."""
     monkeypatch.setenv("GALILEO_API_KEY", "wrong")
     status, out, err = await run("count", *IDS, "--format", "json")
-    assert (status, out) == (1, "")
-    assert "Error: " in err
-    assert "401" in err
-    assert "Traceback" not in err
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"Error: {IDS[0]}: 401 Unauthorized")
 
 
 @pytest.mark.usefixtures("_key")
@@ -257,54 +228,34 @@ async def test_what_an_encoding_lacks_is_escaped(server, monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     server.fail_next(400, body="caf\u00e9")
     assert r"caf\xe9" in (await outcome("count", IDS[0], "--format", "csv")).out
-    demo = await outcome("demo")
-    assert (demo.status, demo.err) == (0, "")
-    assert r"\u2588\u2588" in demo.out
 
 
-# ---- projects from a file or a pipe ----------------------------------------------------------------------------------
+# ---- failures --------------------------------------------------------------------------------------------------------
 
 
-async def test_projects_come_from_a_file_or_a_pipe(server, run, tmp_path):
-    """One id a line, comments aside; the last line needs no end. The number of a file's ids is known at once."""
-    text = f"\ufeff{IDS[0]}\r\n\n# all\n  {IDS[1]}  # the second\n#{IDS[2]}\n{IDS[3]}"
-    (tmp_path / "ids").write_text(text, encoding="utf-8")
-    total = f"{COUNTS[IDS[0]] + COUNTS[IDS[1]] + COUNTS[IDS[3]]:,}"
-    for path in (str(tmp_path / "ids"), "-"):
-        status, out, err = await run("count", "--projects-from", path, "--format", "json", stdin=text)
-        assert {row["project_id"] for row in objects(out)} == {IDS[0], IDS[1], IDS[3]}
-        assert (status, err) == (0, f"3 projects counted, {total} sessions\n")
+async def test_a_failure_is_reported_with_its_reason(server, run):
+    """On one line of stderr, with what the service says; the other counts go on, and the exit status is 1."""
+    server.fail_next(422, body={"detail": [{"loc": ["body", "filter_tree"], "msg": "not yours", "type": "x"}]})
+    status, out, err = await run("count", *IDS[:2], "--concurrency", "1", "--where", WHERE)
+    _, failed, counted = out.splitlines()
+    assert (status, failed) == (1, f"{IDS[0]}  ValidationError")
+    assert counted.split()[0] == IDS[1]
+    reason, last = err.splitlines()
+    assert reason.startswith(f"{IDS[0]}: 422 Unprocessable ")
+    assert reason.endswith(f" from {server.url}: not yours")
+    assert last == f"1 of 2 projects counted, 1 failed, {counted.split()[1]} sessions"
 
 
-async def test_without_a_project_nothing_is_counted(server, run, tmp_path):
-    """An empty file or pipe is an error; so is a file in UTF-16."""
-    ids = tmp_path / "ids.txt"
-    for content, problem in ((b"# none\n", "the list of projects is empty"), (IDS[0].encode("utf-16"), "can't decode")):
-        ids.write_bytes(content)
-        status, _, err = await run("count", "--projects-from", str(ids))
-        assert (status, problem in err) == (2, True)
-    status, _, err = await run("count", "--projects-from", "-")
-    assert (status, "the list of projects is empty" in err) == (2, True)
-    assert server.requests == []
-
-
-async def test_a_pipe_that_cannot_be_read_ends_it():
-    """A pipe that can't be read raises the operating system's error."""
-    pipe = SimpleNamespace(fileno=lambda: -1)
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        await anext(await Finder(None).targets(pipe, at_once=False))
-
-
-async def test_a_slow_pipe_stops_nothing(server):
-    """Results of the first lines come while the pipe is open and silent."""
-    async with process("count", "--projects-from", "-", "--format", "json", stdin=-1) as running:
-        for project in IDS[:3]:
-            running.stdin.write(f"{project}\n".encode())
-            row = json.loads(await running.stdout.readline())
-            assert row == {"project_id": project, "total_count": COUNTS[project]}
-        running.stdin.close()
-        assert (
-            await running.stderr.read()
-            == f"3 projects counted, {sum(COUNTS[p] for p in IDS[:3]):,} sessions\n".encode()
-        )
-        assert await running.wait() == 0
+async def test_failures_that_are_alike_are_summed_up(server, run):
+    """Three of each type and status are shown, all are counted, and none is left out of the rows."""
+    server.fail_next(404, times=5)
+    server.fail_next(400, body="no", times=1)
+    status, out, err = await run("count", *IDS, "--concurrency", "1", "--format", "json")
+    errors = [row for row in objects(out) if "error" in row]
+    assert (status, [row["project_id"] for row in errors]) == (1, IDS[:6])
+    assert errors[5]["error"]["type"] == "ResponseError"
+    assert errors[5]["error"]["message"].startswith("400")
+    *first, other, more, total = err.splitlines()
+    assert [line.partition(":")[0] for line in (*first, other)] == [*IDS[:3], IDS[5]]
+    assert more == "2 more counts failed with NotFoundError"
+    assert total.startswith("6 of 12 projects counted, 6 failed, ")

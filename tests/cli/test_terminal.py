@@ -5,15 +5,10 @@ What people see on a terminal 80 columns wide, compared with the recordings in t
 """
 
 import re
-from math import inf
-from types import SimpleNamespace
 
 import pytest
 from support.processes import IDS, objects
 from support.terminal import check, screen
-
-from galileo_sessions import Progress
-from galileo_sessions.cli.screen import Screen
 
 
 async def test_the_demo_on_a_terminal(show):
@@ -30,22 +25,8 @@ async def test_counts_on_a_terminal(show, server):
     server.fail_next(400, body={"detail": "There is no such project, or it has been deleted with all that was in it"})
     status, written = await show("count", *IDS[:4], "--concurrency", "1")
     assert status == 1
-    assert re.search(r"4 of 4, [\d,]+ a second, 1 failed, limit 1\b", written)
+    assert re.search(r"4/4\S* \S*\d:\d\d:\d\d\S* 1 failed, limit 1\b", written)
     check("count.txt", written)
-
-
-def test_the_bar_estimates_the_time_left():
-    """The pace so far gives the time that is left, in whole seconds; at the end there is none."""
-    shown = []
-    for done in (1_000, 4_000):
-        progress = Progress(done, 2, 4_000, in_flight=8, width=64, elapsed=30.1, rate=inf, breaker_open=False)
-        screen = Screen(SimpleNamespace(progress=progress))
-        screen.show_progress()
-        shown.append(screen._bar.tasks[0].description)
-    assert shown == [
-        "1,000 of 4,000, 33 a second, 0:01:31 left, 2 failed, limit 64",
-        "4,000 of 4,000, 133 a second, 2 failed, limit 64",
-    ]
 
 
 async def test_columns_on_a_terminal(show, server):
@@ -63,7 +44,7 @@ async def test_a_bar_and_results_in_a_file(show, server, tmp_path):
         status, written = await show("count", "--projects-from", str(tmp_path / "ids"), "--format", "json", stdout=out)
     assert status == 1
     assert len(objects((tmp_path / "out").read_text())) == 12
-    assert re.search(r"\b12 of 12, [\d,]+ a second, 1 failed, limit", written)
+    assert re.search(r"12/12\S* \S*\d:\d\d:\d\d\S* 1 failed, limit", written)
     first, *_, last = screen(written).splitlines()
     assert ": 404 " in first
     assert last.startswith("11 of 12 projects counted, 1 failed, ")
@@ -74,7 +55,7 @@ async def test_a_bar_while_the_service_accepts_nothing(show, server):
     server.fail_next(503, times=20)
     status, written = await show("count", *IDS)
     assert status == 0
-    assert ", 0 failed, waiting for the service" in written
+    assert "0 failed, waiting for the service" in written
     assert screen(written).splitlines()[-1].startswith("12 projects counted, ")
 
 
@@ -83,5 +64,5 @@ async def test_a_terminal_that_knows_no_bars_has_none(show, server):
     months = ("--by", "created_at:month", "--since", "2026-04-01", "--until", "2026-07-01")
     status, written = await show("count", IDS[0], *months, encoding="latin-1")
     assert status == 0
-    assert "2026-04  104   33.3%\r\n" in written
+    assert re.search(r"2026-04 +104  33.3%\r\n", written)
     assert "u2588" not in written

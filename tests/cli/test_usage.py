@@ -10,10 +10,10 @@ from support.servers import PROJECT
 
 from galileo_sessions.__main__ import main
 
-NOBODY = "no credentials. Set GALILEO_API_KEY in the environment\n"
-NO_JSON = "test_usage.py can't be read as JSON: Extra data: line 1 column 3 (char 2). Text goes into --where"
-NO_FILTER = "--where-json: expected a JSON object with exactly one of filter, and, or, not; got {}"
-NO_PROJECT = "no project. Give PROJECT, --projects-from FILE (- is stdin) or --all, or set GALILEO_PROJECT_ID."
+NOBODY = "no credentials: GALILEO_API_KEY isn't set\n"
+NO_JSON = "--where-json isn't JSON: Extra data: line 1 column 3 (char 2)"
+NO_FILTER = "--where-json: at .filter_tree: expected a JSON object with exactly one of filter, and, or, not; got {}"
+NO_PROJECT = "no project. Give PROJECT, or set GALILEO_PROJECT_ID."
 USAGE = [
     (["bogus"], "Error: No such command 'bogus'."),
     (["serve", "--port", "65536"], "65536 is not in the range 0<=x<=65535."),
@@ -22,8 +22,7 @@ USAGE = [
     (["count", PROJECT, "--all"], "Error: PROJECT and --all can't be used together."),
     (["count", "--all", "--projects-from", "-"], "Error: --projects-from and --all can't be used together."),
     (["count", ""], "Error: PROJECT must not be empty."),
-    (["count", "foo", "-"], "Error: - reads the projects from stdin. It must stand alone."),
-    (["columns"], "Error: no project. Give PROJECT, or set GALILEO_PROJECT_ID."),
+    (["columns"], f"Error: {NO_PROJECT}"),
     (["columns", " "], "Error: PROJECT must not be empty."),
     (["explain", " ", "-w", WHERE], "Error: PROJECT must not be empty."),
     (["explain", "-w", WHERE, "--experiment", PROJECT], "Error: --log-stream, --experiment and --metrics-testing need"),
@@ -84,17 +83,11 @@ async def without(missing: str, *commands: list[str]) -> Outcome:
     return await outcome(command=(sys.executable, "-W", "error", "-c", WITHOUT.format(missing, commands)))
 
 
-@pytest.mark.parametrize(
-    ("missing", "commands"),
-    [
-        ("click", [[], ["demo"], ["count", PROJECT], ["--help"], ["demo", "bogus"]]),
-        ("rich", [[], ["count", PROJECT], ["--help"]]),
-    ],
-)
-async def test_without_the_extra_it_says_what_to_install(missing, commands):
+async def test_without_the_extra_it_says_what_to_install():
     """Without the extra, every command says what to install, with status 2."""
-    done = await without(missing, *commands)
-    message = f"This needs {missing}, which isn't installed: pip install 'galileo-sessions[cli]'\n"
+    commands = [[], ["count", PROJECT], ["--help"]]
+    done = await without("click", *commands)
+    message = "This needs click, which isn't installed: pip install 'galileo-sessions[cli]'\n"
     assert done == Outcome(0, "exit status 2\n" * len(commands), message * len(commands))
 
 

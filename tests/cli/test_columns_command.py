@@ -5,8 +5,6 @@ import json
 from support.processes import IDS
 from support.servers import PROJECT
 
-from galileo_sessions import NumberCol, TextCol
-
 HOSTILE = "\x1b]0;owned\x07[red]\x1b[2J[link=http://x]y\u202e"
 
 
@@ -22,30 +20,6 @@ async def test_columns_as_a_table_and_as_json(server, run, monkeypatch):
     assert (status, json.loads(out)) == (0, {"columns": []})
     monkeypatch.setenv("GALILEO_PROJECT_ID", IDS[0])
     assert (await run("columns")).out == table
-
-
-async def test_columns_as_code(server, run):
-    """--format python writes valid assignments, each with a name of its own, whatever the ids are."""
-    ids = {
-        "score": "number",
-        "metrics/a b": "text",
-        "metrics/a-b": "text",
-        "class": "boolean",
-        "9": "id",
-        "Col": "date",
-    }
-    ids |= {"\U0001f600\x1b": "collection", 'say "x"\\': "text", "human": "fully_annotated"}
-    columns = [{"id": name, "filter_type": filter_type} for name, filter_type in ids.items()]
-    server.fail_next(200, body={"columns": [*columns, {"id": "untyped"}]})
-    status, code, _ = await run("columns", IDS[0], "-f", "python")
-    assert status == 0
-    assert code.isascii() or code.replace("\U0001f600", "").isascii()
-    assert "score = Col.number('score')\n" in code
-    exec(code, names := {})
-    made = [value for name, value in names.items() if name not in ("Col", "__builtins__")]
-    assert [column.column_id for column in made] == [*ids, "untyped"]
-    assert [type(column) for column in made[:3]] == [NumberCol, TextCol, TextCol]
-    assert [*names][2:9] == ["score", "metrics_a_b", "metrics_a_b_2", "class_2", "_9", "Col_2", "__"]
 
 
 async def test_hostile_text_is_inert(server, run):
