@@ -5,9 +5,9 @@ import math
 
 from attrs import field, frozen
 from support.by_hand import by_hand
+from support.clients import ids
 from support.models import Reply, Service
 from support.network import Sky, under
-from support.projects import ids
 
 from galileo_sessions import CountStream
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.strategies import Silent, nested_list
+from support.programs import Silent, nested_list
 
 from galileo_sessions import Col, ConfigurationError
 from galileo_sessions.display import brief

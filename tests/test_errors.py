@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from support.strategies import PROJECT
+from support.sockets import PROJECT
 
 from galileo_sessions import Col, CountQuery, errors
 from galileo_sessions.errors import Attempt, GalileoError, Issue

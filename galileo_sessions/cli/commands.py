@@ -293,7 +293,7 @@ async def _ask(project: str | None, ask: Callable[[GalileoSessions, Project], Aw
     """Asks about a project, or the one in the environment."""
     source = read_source([] if project is None else [project])
     async with GalileoSessions() as galileo:
-        (found,) = await find_projects(galileo, source, Budget())
+        (found,) = await find_projects(galileo, source, None)
         return await ask(galileo, found)
 
 

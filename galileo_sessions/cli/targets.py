@@ -61,7 +61,7 @@ def _read_file(file: BinaryIO) -> dict[str, str]:
     return found
 
 
-async def find_projects(galileo: GalileoSessions, source: Source, timeout: float | None) -> list[Project]:
+async def find_projects(galileo: GalileoSessions, source: Source, seconds: float | None) -> list[Project]:
     """
     The projects of a source, without duplicates. All projects are listed if something isn't an id.
 
@@ -73,7 +73,7 @@ async def find_projects(galileo: GalileoSessions, source: Source, timeout: float
     listed: list[Project] = []
     if source is None or names:
         try:
-            listed = [project async for project in galileo.projects(timeout=timeout)]
+            listed = [project async for project in galileo.projects(timeout=seconds)]
         except GalileoError as error:
             if names:
                 problem = f"{brief(names[0])} isn't an id, and the projects can't be listed to find this name"

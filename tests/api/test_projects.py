@@ -11,10 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import pytest
-from support.clients import client
+from support.clients import client, ids
 from support.inside import idle
-from support.projects import ids, number_of
-from support.servers import PROJECT, RawServer, http, raw_server
+from support.sockets import PROJECT, RawServer, http, number_of, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, Project, ProjectLookupError, dump_query, load_query

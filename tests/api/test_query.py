@@ -12,7 +12,9 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.strategies import PROJECT, USER, check_message, filters, has_empty, leaves, refused, run, uuids
+from support.programs import USER, check_message, refused, run
+from support.sockets import PROJECT
+from support.strategies import filters, has_empty, leaves, uuids
 
 from galileo_sessions import (
     ALWAYS,

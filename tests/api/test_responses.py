@@ -5,9 +5,8 @@ import re
 import tracemalloc
 
 import pytest
-from support.clients import client, failure, statuses
-from support.projects import ids
-from support.servers import PROJECT, http, raw_server
+from support.clients import client, failure, ids, statuses
+from support.sockets import PROJECT, http, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, GalileoSessions, Retry

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clients import client, failure, statuses
-from support.servers import http, raw_server
+from support.sockets import http, raw_server
 from support.strategies import filters, leaves, leaves_drawn
 
 from galileo_sessions import ALWAYS, And, Col, Filter, Issue, Not, Or, ValidationError, all_of

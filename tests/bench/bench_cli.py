@@ -16,7 +16,7 @@ from uuid import UUID
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.servers import in_process
+from support.sockets import in_process
 
 PROJECTS = [str(UUID(int=0x74AEC44EEC214C9FA3E2B2AB2B81B4DB + number)) for number in range(10_000)]
 COMMAND = [sys.executable, "-m", "galileo_sessions", "count", "--format", "json", "--projects-from"]

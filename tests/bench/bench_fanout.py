@@ -27,7 +27,7 @@ import aiohttp
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.servers import in_process
+from support.sockets import in_process
 
 from galileo_sessions import Col, CountQuery, GalileoSessions
 

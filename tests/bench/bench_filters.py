@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.catalogs import CATALOG
+from filters.catalogs import CATALOG
 
 from galileo_sessions import ALWAYS, Col, Filter, FilterCheckError, all_of, any_of, dump_filter
 

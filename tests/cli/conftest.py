@@ -5,8 +5,8 @@ import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
-from support.processes import Outcome, inside, piped, process
-from support.terminal import Terminal
+from cli.processes import Outcome, inside, piped, process
+from support.shown import Terminal
 
 from galileo_sessions.local import LocalGalileo
 

@@ -3,8 +3,9 @@
 from uuid import UUID
 
 import pytest
-from support.processes import COUNTS, IDS, WHERE, Outcome, objects
-from support.servers import answers, http, raw_server
+from cli.processes import WHERE, Outcome, objects
+from support.clients import COUNTS, IDS
+from support.sockets import answers, http, raw_server
 
 EMPTY, ALSO_EMPTY = [str(UUID(int=number, version=4)) for number in (1, 2)]
 CANT_TELL = "can't tell whether the total is above 10%: "

@@ -7,13 +7,14 @@ from zoneinfo import ZoneInfo
 
 import click
 import pytest
-from support.processes import COUNTS, IDS, SESSIONS, WHERE, objects
-from support.terminal import check
+from cli.processes import WHERE, objects
+from galileo_sessions.filters.partitions import Partition
+from support.clients import COUNTS, IDS, SESSIONS
+from support.shown import check
 
 from galileo_sessions import Col, ColumnCatalog, matches
 from galileo_sessions.cli.options import read_period
 from galileo_sessions.cli.wording import Refused
-from galileo_sessions.filters.partitions import Partition
 
 MONTHS = ("--by", "created_at:month", "--since", "2026-04-01", "--until", "2026-07-01")
 BINS = "score:1,3"

@@ -2,8 +2,8 @@
 
 import json
 
-from support.processes import IDS
-from support.servers import PROJECT
+from support.clients import IDS
+from support.sockets import PROJECT
 
 HOSTILE = "\x1b]0;owned\x07[red]\x1b[2J[link=http://x]y\u202e"
 

@@ -6,8 +6,9 @@ import json
 from uuid import UUID
 
 import pytest
-from support.processes import COUNTS, IDS, MANY, WHERE, Outcome, objects, outcome, slow_after
-from support.servers import answers, http, raw_server
+from cli.processes import MANY, WHERE, Outcome, objects, outcome, slow_after
+from support.clients import COUNTS, IDS
+from support.sockets import answers, http, raw_server
 
 from galileo_sessions import Col, ColumnCatalog, CountQuery, dump_catalog, dump_filter, dump_query
 

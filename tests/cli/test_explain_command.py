@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from support.processes import COUNTS, IDS
-from support.servers import PROJECT, answers, http, raw_server
-from support.terminal import check
+from support.clients import COUNTS, IDS
+from support.shown import check
+from support.sockets import PROJECT, answers, http, raw_server
 
 from galileo_sessions import Col, CountQuery, dump_filter, dump_query
 

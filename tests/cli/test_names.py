@@ -6,9 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 import pytest
-from support.processes import COUNTS, IDS, WHERE, Outcome, objects
-from support.servers import PROJECT, answers, http, raw_server
-from support.terminal import check, screen
+from cli.processes import WHERE, Outcome, objects
+from support.clients import COUNTS, IDS
+from support.shown import check, screen
+from support.sockets import PROJECT, answers, http, raw_server
 
 from galileo_sessions.local import sample_names
 

@@ -6,7 +6,8 @@ import sys
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from support.processes import IDS, SESSIONS, inside, interrupt_when, outcome, process
+from cli.processes import inside, interrupt_when, outcome, process
+from support.clients import IDS, SESSIONS
 
 from galileo_sessions.local import LocalGalileo
 

@@ -7,8 +7,9 @@ import sys
 from time import sleep
 
 import pytest
-from support.processes import IDS, MANY, WHERE, beside, inside, interrupt_when, objects, process, slow_after
-from support.servers import raw_server, until
+from cli.processes import MANY, WHERE, beside, inside, interrupt_when, objects, process, slow_after
+from support.clients import IDS
+from support.sockets import raw_server, until
 
 BY_DAY = ("--by", "created_at:day", "--since", "2026-06-01", "--until", "2026-06-02")
 

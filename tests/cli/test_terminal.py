@@ -7,8 +7,9 @@ What people see on a terminal 80 columns wide, compared with the recordings in t
 import re
 
 import pytest
-from support.processes import IDS, objects
-from support.terminal import check, screen
+from cli.processes import objects
+from support.clients import IDS
+from support.shown import check, screen
 
 
 async def test_the_demo_on_a_terminal(show):

@@ -5,8 +5,8 @@ from contextlib import redirect_stdout
 from io import StringIO
 
 import pytest
-from support.processes import WHERE, Outcome, inside, outcome
-from support.servers import PROJECT
+from cli.processes import WHERE, Outcome, inside, outcome
+from support.sockets import PROJECT
 
 from galileo_sessions.__main__ import main
 

@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from support.processes import IDS, Outcome
-from support.servers import PROJECT, answers, http, raw_server
+from cli.processes import Outcome
+from support.clients import IDS
+from support.sockets import PROJECT, answers, http, raw_server
 
 from galileo_sessions import errors
 from galileo_sessions.cli.wording import told

@@ -6,9 +6,9 @@ import warnings
 
 import anyio
 import pytest
+from support.clients import ids
 from support.inside import idle
-from support.projects import ids, numbered, slowly
-from support.servers import PROJECT, http, raw_server, until
+from support.sockets import PROJECT, http, numbered, raw_server, slowly, until
 
 from galileo_sessions import GalileoSessions, PasswordAuth
 

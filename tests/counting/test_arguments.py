@@ -12,8 +12,7 @@ from uuid import UUID
 
 import pytest
 from support.clients import client
-from support.servers import PROJECT, RawServer, http, raw_server
-from support.troubles import silence
+from support.sockets import PROJECT, RawServer, http, raw_server, silence
 
 from galileo_sessions import (
     Col,

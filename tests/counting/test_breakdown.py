@@ -6,12 +6,10 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
-from support.clients import client
+from support.clients import COUNTS, IDS, SESSIONS, client, ids, one_by_one
 from support.clock import virtual_time
 from support.inside import idle
-from support.processes import COUNTS, IDS, SESSIONS
-from support.projects import ids, number_of, numbered, one_by_one, slowly
-from support.servers import PROJECT, RawServer, http, raw_server
+from support.sockets import PROJECT, RawServer, http, number_of, numbered, raw_server, slowly
 
 import galileo_sessions as gs
 from galileo_sessions import NEVER, Col, CountQuery, CountsBy

@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from support.clients import client
+from support.clients import client, ids
 from support.clock import virtual_time
 from support.inside import idle, in_flight, our_tasks, width
-from support.projects import ids, numbered, slowly
-from support.servers import PROJECT, http, raw_server, until
-from support.troubles import full_backlog, half_a_body, silence
+from support.sockets import PROJECT, full_backlog, half_a_body, http, numbered, raw_server, silence, slowly, until
 
 from galileo_sessions import ALWAYS, GalileoSessions, Limits
 

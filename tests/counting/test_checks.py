@@ -6,10 +6,10 @@ from collections import Counter
 from contextlib import asynccontextmanager
 
 import pytest
+from support.clients import ids
 from support.clock import virtual_time
 from support.inside import idle
-from support.projects import ids, number_of
-from support.servers import PROJECT, RawServer, http, raw_server
+from support.sockets import PROJECT, RawServer, http, number_of, raw_server
 
 from galileo_sessions import (
     ALWAYS,

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from support.servers import PROJECT, answers, http, raw_server
+from support.sockets import PROJECT, answers, http, raw_server
 from yarl import URL
 
 import galileo_sessions as gs

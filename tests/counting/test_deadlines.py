@@ -7,9 +7,7 @@ import pytest
 from support.clients import client, failure
 from support.clock import virtual_time
 from support.inside import idle, replace_post, width
-from support.servers import PROJECT, answers, http, raw_server, until
-from support.services import Service, serving
-from support.troubles import silence
+from support.sockets import PROJECT, Service, answers, http, raw_server, serving, silence, until
 
 import galileo_sessions as gs
 from galileo_sessions import AttemptTimeoutError, DeadlineExceededError, Limits, Timeouts

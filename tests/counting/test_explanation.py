@@ -3,10 +3,8 @@
 import json
 
 import pytest
-from support.clients import client
-from support.processes import COUNTS, IDS
-from support.projects import ids, numbered
-from support.servers import PROJECT, http, raw_server
+from support.clients import COUNTS, IDS, client, ids
+from support.sockets import PROJECT, http, numbered, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import ALWAYS, NEVER, Col, CountQuery, all_of, any_of

@@ -6,9 +6,9 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from support.clients import ids, one_by_one
 from support.inside import idle
-from support.projects import ids, numbered, one_by_one
-from support.servers import PROJECT, http, raw_server, until
+from support.sockets import PROJECT, http, numbered, raw_server, until
 
 from galileo_sessions import Attempt, ConfigurationError, GalileoSessions, Limits, PasswordAuth
 

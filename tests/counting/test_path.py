@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from support.inside import replace_post
-from support.servers import PROJECT
+from support.sockets import PROJECT
 
 import galileo_sessions
 from galileo_sessions import Col, GalileoSessions

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.clients import client
-from support.servers import PROJECT, answers, http, raw_server
+from support.sockets import PROJECT, answers, http, raw_server
 from yarl import URL
 
 from galileo_sessions import (

@@ -7,8 +7,8 @@ import re
 from uuid import UUID
 
 import pytest
-from support.projects import ids
-from support.servers import PROJECT
+from support.clients import ids
+from support.sockets import PROJECT
 
 import galileo_sessions as gs
 from galileo_sessions import CountsBy

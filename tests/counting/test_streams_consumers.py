@@ -7,9 +7,10 @@ from uuid import UUID
 
 import anyio
 import pytest
+from support.clients import Source, ids
 from support.clock import virtual_time
 from support.inside import idle, our_tasks, replace_post
-from support.projects import Source, ids, numbered, slowly
+from support.sockets import numbered, slowly
 
 import galileo_sessions as gs
 from galileo_sessions import GalileoSessions, NotFoundError

@@ -6,10 +6,10 @@ from itertools import cycle
 from uuid import UUID
 
 import pytest
+from support.clients import ids, take_all
 from support.clock import virtual_time
 from support.inside import idle
-from support.projects import ids, numbered, slowly, take_all
-from support.servers import PROJECT, http, raw_server
+from support.sockets import PROJECT, http, numbered, raw_server, slowly
 
 import galileo_sessions as gs
 from galileo_sessions import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoSessions

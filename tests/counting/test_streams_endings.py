@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import attrs
 import pytest
+from support.clients import ids, one_by_one, take_all
 from support.clock import virtual_time
 from support.inside import idle, replace_post
-from support.projects import ids, numbered, one_by_one, slowly, take_all
-from support.servers import PROJECT, http, raw_server, until
+from support.sockets import PROJECT, http, numbered, raw_server, slowly, until
 
 import galileo_sessions as gs
 from galileo_sessions import AuthenticationError, ConfigurationError, GalileoSessions, NotFoundError, PasswordAuth

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from support.projects import ids, numbered
-from support.servers import PROJECT, RawServer, http, raw_server
+from support.clients import ids
+from support.sockets import PROJECT, RawServer, http, numbered, raw_server
 
 from galileo_sessions import (
     ALWAYS,

@@ -6,10 +6,10 @@ import pickle
 from uuid import UUID
 
 import pytest
+from support.clients import Source, ids
 from support.clock import virtual_time
 from support.inside import idle
-from support.projects import Source, ids, numbered, slowly, when
-from support.servers import http, raw_server, until
+from support.sockets import http, numbered, raw_server, slowly, until, when
 
 import galileo_sessions as gs
 from galileo_sessions import (

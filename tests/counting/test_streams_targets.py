@@ -7,10 +7,10 @@ from itertools import cycle
 from uuid import UUID
 
 import pytest
+from support.clients import Source, ids, one_by_one, take_all
 from support.clock import virtual_time
 from support.inside import idle
-from support.projects import Source, ids, number_of, numbered, one_by_one, slowly, take_all
-from support.servers import PROJECT, http, raw_server, until
+from support.sockets import PROJECT, http, number_of, numbered, raw_server, slowly, until
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, GalileoSessions, Limits

@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.prompt import paste
-from support.sdk_pages import SDKGalileo
+from local.sdk_pages import SDKGalileo
+from support.shown import paste
 
 import galileo_sessions
 import galileo_sessions.local

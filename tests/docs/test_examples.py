@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from support.notebooks import run_cells
+from docs.notebooks import run_cells
 
 from galileo_sessions import ALWAYS, Col, CountQuery, Filter, GalileoSessions, matches
 from galileo_sessions.local import LocalGalileo, sample_sessions

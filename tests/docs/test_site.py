@@ -21,7 +21,7 @@ import attrs
 import click
 import pytest
 from aiohttp import web
-from support.browser import CHROMIUM, Tab, browser
+from docs.browser import CHROMIUM, Tab, browser
 
 import galileo_sessions
 import galileo_sessions.local

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from support.strategies import NAMES
+from support.programs import NAMES
 
 from galileo_sessions import ColumnCatalog, DateAsTextWarning, GalileoError, matches, parse_filter
 from galileo_sessions.display import brief

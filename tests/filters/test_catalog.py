@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from filters.catalogs import CATALOG, EXAMPLE
 from hypothesis import given
 from hypothesis import strategies as st
-from support.catalogs import CATALOG, EXAMPLE
-from support.markup import Markup
+from support.shown import Markup
 from support.strategies import anything
 
 from galileo_sessions.display import brief

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from support.catalogs import CATALOG
+from filters.catalogs import CATALOG
 
 from galileo_sessions.errors import FilterCheckError
 from galileo_sessions.filters import catalog

@@ -11,7 +11,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from support.strategies import COLUMNS, OPERATORS, PROJECT, USER, Berlin, refused, run
+from support.programs import COLUMNS, USER, Berlin, refused, run
+from support.sockets import PROJECT
+from support.strategies import OPERATORS
 
 from galileo_sessions import (
     BooleanFilter,

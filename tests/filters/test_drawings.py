@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from hypothesis import example, given
-from support.markup import Markup
-from support.strategies import USER, deepest, filters, leaves_drawn
+from support.programs import USER
+from support.shown import Markup
+from support.strategies import deepest, filters, leaves_drawn
 
 from galileo_sessions import (
     ALWAYS,

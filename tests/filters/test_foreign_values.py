@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from support.strategies import Berlin, check_message
+from support.programs import Berlin, check_message
 
 from galileo_sessions import Col, Filter, FilterError, FilterTypeError, matches
 

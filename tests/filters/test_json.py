@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.strategies import PROJECT, USER, anything, check_message, json_leaves
+from support.programs import USER, check_message
+from support.sockets import PROJECT
+from support.strategies import anything, json_leaves
 
 from galileo_sessions import (
     Col,

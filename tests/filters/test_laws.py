@@ -11,7 +11,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.strategies import STAR_IMPORT, combined, constructed, deepest, filters, records, small, truth
+from support.programs import STAR_IMPORT
+from support.strategies import combined, constructed, deepest, filters, records, small, truth
 
 from galileo_sessions import ALWAYS, NEVER, And, Filter, Not, Or, all_of, any_of, dump_filter, load_filter, parse_filter
 

@@ -11,7 +11,9 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from support.strategies import PAIRS, PROJECT, USER, Mood, run, truth
+from support.programs import USER, Mood, run
+from support.sockets import PROJECT
+from support.strategies import PAIRS, truth
 
 from galileo_sessions import dump_filter
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.strategies import COLUMNS, PROJECT, Refusals, Silent, check_message, nested_list, refusal_ids, refused, run
+from support.programs import COLUMNS, Refusals, Silent, check_message, nested_list, refusal_ids, refused, run
+from support.sockets import PROJECT
 
 from galileo_sessions import Col, FilterError, FilterTypeError
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import attrs
 import pytest
-from support.strategies import PROJECT, USER, refused, run
+from support.programs import USER, refused, run
+from support.sockets import PROJECT
 
 from galileo_sessions import (
     ALWAYS,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.strategies import PROJECT
+from support.sockets import PROJECT
 
 from galileo_sessions import Col, FilterError, Partition, matches
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from support.strategies import Berlin, check_message
+from support.programs import Berlin, check_message
 
 from galileo_sessions import Col, FilterError, matches, parse_filter
 from galileo_sessions.filters import calendar

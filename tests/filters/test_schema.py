@@ -10,7 +10,9 @@ from uuid import UUID
 
 from hypothesis import given
 from jsonschema import Draft202012Validator, FormatChecker
-from support.strategies import PROJECT, SCHEMA, USER, filters, has_empty, json_leaves, json_trees
+from support.programs import USER
+from support.sockets import PROJECT
+from support.strategies import SCHEMA, filters, has_empty, json_leaves, json_trees
 from support.strategies import with_defaults as understood
 
 from galileo_sessions import (

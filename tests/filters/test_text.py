@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.strategies import PROJECT, USER
+from support.programs import USER
+from support.sockets import PROJECT
 
 from galileo_sessions import (
     ALWAYS,

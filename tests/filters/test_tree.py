@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 import pytest
 from hypothesis import given
-from support.strategies import PROJECT, combined, constructed, deepest
+from support.sockets import PROJECT
+from support.strategies import combined, constructed, deepest
 
 from galileo_sessions import (
     ALWAYS,

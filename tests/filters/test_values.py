@@ -13,9 +13,8 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from support.strategies import (
+from support.programs import (
     COLUMNS,
-    PROJECT,
     Level,
     Mood,
     Refusals,
@@ -26,6 +25,7 @@ from support.strategies import (
     refused,
     run,
 )
+from support.sockets import PROJECT
 
 from galileo_sessions import (
     ALWAYS,

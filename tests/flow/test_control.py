@@ -3,10 +3,10 @@
 from math import inf
 
 import pytest
+from support.clients import ids
 from support.inside import rate
 from support.models import Mixed
 from support.network import Sky, under
-from support.projects import ids
 
 from galileo_sessions import Limits
 from galileo_sessions.flow.control import FlowControl, Permit

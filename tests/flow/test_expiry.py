@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from support.clients import ids
 from support.models import Bucket
 from support.network import (
     DAY,
@@ -18,8 +19,7 @@ from support.network import (
     refusal,
     under,
 )
-from support.projects import ids
-from support.servers import PROJECT
+from support.sockets import PROJECT
 
 from galileo_sessions import (
     ConnectError,

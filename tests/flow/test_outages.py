@@ -4,10 +4,10 @@ import asyncio
 import socket
 
 import pytest
+from support.clients import ids
 from support.clock import virtual_time
 from support.inside import idle
-from support.projects import ids
-from support.servers import http, raw_server
+from support.sockets import http, raw_server
 
 from galileo_sessions import ConnectError, GalileoSessions
 

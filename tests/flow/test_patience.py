@@ -4,10 +4,10 @@ import asyncio
 import re
 
 import pytest
+from support.clients import ids
 from support.models import Away, Bucket, Service
 from support.network import Scripted, Sky, ask, cost_of, cost_of_new, during, outcome_of, refusal, under
-from support.projects import ids
-from support.servers import PROJECT
+from support.sockets import PROJECT
 
 from galileo_sessions import DeadlineExceededError, GalileoError
 

@@ -5,10 +5,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from support.clients import ids
 from support.inside import in_flight, our_tasks, replace_post
 from support.network import COUNTED, Scripted, cost_of, outcome_of, refusal, under
-from support.projects import ids
-from support.servers import PROJECT
+from support.sockets import PROJECT
 
 from galileo_sessions import ConfigurationError, GalileoError, GalileoSessions, Limits
 from galileo_sessions.api.responses import Response

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.clock import run
 from support.inside import in_flight, replace_post, set_jitter, width
 from support.policy import MANY, TRANSPORT, failing, most, status, waits_of
-from support.servers import PROJECT
+from support.sockets import PROJECT
 
 from galileo_sessions import (
     ApiKeyAuth,

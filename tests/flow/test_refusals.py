@@ -3,12 +3,10 @@
 import asyncio
 
 import pytest
-from support.clients import client, failure, statuses
+from support.clients import client, failure, ids, statuses
 from support.clock import virtual_time
 from support.policy import TRANSPORT, status
-from support.projects import ids, numbered
-from support.servers import PROJECT, answers, http, raw_server
-from support.troubles import reset
+from support.sockets import PROJECT, answers, http, numbered, raw_server, reset
 
 from galileo_sessions import (
     ConfigurationError,

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+from support.clients import ids
 from support.models import Service
 from support.network import Cost, Sky, cost_of_new, under
-from support.projects import ids
 
 from galileo_sessions import Limits
 from galileo_sessions.api.responses import Response

@@ -8,12 +8,11 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support.clients import client, failure
+from support.clients import client, failure, ids
 from support.clock import virtual_time
 from support.inside import stop_wall_clock
 from support.policy import NOW, status
-from support.projects import ids
-from support.servers import http, raw_server
+from support.sockets import http, raw_server
 
 from galileo_sessions import RateLimitedError, Retry
 from galileo_sessions.api.responses import retry_after

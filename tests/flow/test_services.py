@@ -8,10 +8,10 @@ import pytest
 from flow.table import unlimited, weathers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.clients import ids
 from support.inside import idle
 from support.models import Away, Bucket, Capacity, Melt, Mixed, Queue, Service, Window
 from support.network import Sky, Weather, outcome, under
-from support.projects import ids
 
 from galileo_sessions import AttemptTimeoutError, CountReport, RateLimitedError, ServerError
 from galileo_sessions.api.responses import Response

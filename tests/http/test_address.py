@@ -1,7 +1,7 @@
 """Where the API is: `base_url=` and the URLs in the environment."""
 
 import pytest
-from support.servers import PROJECT, http, raw_server
+from support.sockets import PROJECT, http, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import GalileoSessions

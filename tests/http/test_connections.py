@@ -8,8 +8,7 @@ from support.clients import client, failure, statuses
 from support.clock import virtual_time
 from support.inside import idle
 from support.proxies import HOST, tls
-from support.servers import PROJECT, http, raw_server
-from support.troubles import full_backlog, listening
+from support.sockets import PROJECT, full_backlog, http, listening, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import (

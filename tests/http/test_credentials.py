@@ -3,7 +3,7 @@
 from base64 import b64encode
 
 import pytest
-from support.servers import PROJECT, http, raw_server
+from support.sockets import PROJECT, http, raw_server
 
 from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, GalileoSessions, PasswordAuth, Secret
 

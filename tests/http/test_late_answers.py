@@ -9,13 +9,11 @@ from types import NoneType
 
 import aiohttp
 import pytest
-from support.clients import ANN, client, failure
+from support.clients import ANN, client, failure, ids
 from support.clock import virtual_time
 from support.inside import idle
-from support.projects import ids, number_of
 from support.proxies import HOST, tls, tunnelling
-from support.servers import PROJECT, RawServer, http, raw_server, until
-from support.troubles import listening
+from support.sockets import PROJECT, RawServer, http, listening, number_of, raw_server, until
 
 from galileo_sessions import ColumnCatalog, GalileoSessions, ProtocolError, Retry, ServerError, dump_catalog
 

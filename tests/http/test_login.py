@@ -7,14 +7,11 @@ import json
 from collections.abc import Callable
 
 import pytest
-from support.clients import ANN, client, failure
+from support.clients import ANN, client, failure, ids
 from support.clock import virtual_time
 from support.inside import idle
-from support.projects import ids
-from support.servers import PROJECT, answers, http, raw_server
-from support.services import Service, serving
-from support.troubles import full_backlog, silence
-from support.visible import visible_text
+from support.secrets import visible_text
+from support.sockets import PROJECT, Service, answers, full_backlog, http, raw_server, serving, silence
 from yarl import URL
 
 import galileo_sessions as gs

@@ -6,11 +6,9 @@ from base64 import b64encode
 
 import aiohttp
 import pytest
-from support.clients import client, failure
-from support.projects import ids
+from support.clients import client, failure, ids
 from support.proxies import HOST, refuse, tls, tunnelling
-from support.servers import PROJECT, http, raw_server
-from support.troubles import listening
+from support.sockets import PROJECT, http, listening, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import Retry, Secret, Timeouts

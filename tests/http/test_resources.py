@@ -11,11 +11,9 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from support.clients import client
+from support.clients import Source, client
 from support.clock import virtual_time
-from support.projects import Source
-from support.servers import PROJECT, http, raw_server
-from support.services import Service, serving
+from support.sockets import PROJECT, Service, http, raw_server, serving
 
 import galileo_sessions as gs
 from galileo_sessions import Retry

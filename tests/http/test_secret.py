@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clients import client, failure
-from support.servers import PROJECT, http, raw_server
-from support.visible import visible_text
+from support.secrets import visible_text
+from support.sockets import PROJECT, http, raw_server
 
 from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, ColumnCatalog, PasswordAuth, Secret, dump_catalog
 from galileo_sessions.http.secret import forms_of, redact

@@ -11,11 +11,9 @@ import aiohttp
 import pytest
 from support.clients import ANN, client, failure
 from support.inside import state
-from support.projects import number_of
 from support.proxies import refuse
-from support.servers import PROJECT, answers, http, raw_server, until
-from support.troubles import cut, hang_up, listening, silence
-from support.visible import our_frames, visible_text
+from support.secrets import our_frames, visible_text
+from support.sockets import PROJECT, answers, cut, hang_up, http, listening, number_of, raw_server, silence, until
 
 import galileo_sessions as gs
 from galileo_sessions import (

@@ -7,11 +7,10 @@ import warnings
 
 import aiohttp
 import pytest
-from support.clients import client, failure
+from support.clients import client, failure, ids
 from support.clock import virtual_time
 from support.inside import connector
-from support.projects import ids, numbered, slowly
-from support.servers import PROJECT, http, raw_server, until
+from support.sockets import PROJECT, http, numbered, raw_server, slowly, until
 
 from galileo_sessions import Col, ConfigurationError, GalileoSessions, NotFoundError, Timeouts
 from galileo_sessions.local import LocalGalileo

@@ -5,12 +5,10 @@ import sys
 
 import aiohttp
 import pytest
-from support.clients import client, failure
+from support.clients import client, failure, ids
 from support.clock import virtual_time
 from support.inside import deadline_timers, idle
-from support.projects import ids
-from support.servers import PROJECT, http, raw_server, until
-from support.troubles import silence
+from support.sockets import PROJECT, http, raw_server, silence, until
 
 from galileo_sessions import AttemptTimeoutError, DeadlineExceededError, GalileoSessions, Timeouts
 from galileo_sessions.http.transport import Deadlines

@@ -11,9 +11,8 @@ import pytest
 from support.clients import client, failure
 from support.clock import virtual_time
 from support.inside import MAX_BODY, idle, translated
-from support.servers import PROJECT, answers, http, raw_server
-from support.troubles import CHUNKED, cut, hang_up, reset
-from support.visible import visible_text
+from support.secrets import visible_text
+from support.sockets import CHUNKED, PROJECT, answers, cut, hang_up, http, raw_server, reset
 
 from galileo_sessions import (
     AttemptTimeoutError,

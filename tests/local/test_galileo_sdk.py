@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sdk_pages import SDKGalileo
+from local.sdk_pages import SDKGalileo
 
 from galileo_sessions import Col, Filter, FullyAnnotatedFilter, GalileoSessions, IdFilter, NumberFilter, dump_filter
 from galileo_sessions.local import sample_names, sample_sessions

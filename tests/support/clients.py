@@ -1,14 +1,20 @@
-"""Clients for tests, and the error that a count raises."""
+"""Clients for tests, what they count, and the error that a count raises."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from uuid import UUID
 
 import pytest
 
+import galileo_sessions as gs
 from galileo_sessions import (
     GalileoError,
     GalileoSessions,
     PasswordAuth,
 )
+from galileo_sessions.local import sample_sessions
 from support.inside import set_jitter
-from support.servers import PROJECT
+from support.sockets import PROJECT
 
 ANN = PasswordAuth("ann", "pa55-word")
 
@@ -32,3 +38,44 @@ async def failure(galileo: GalileoSessions, **arguments: object) -> GalileoError
 def statuses(error: GalileoError) -> list[int | None]:
     """The status of each attempt of an error."""
     return [attempt.status for attempt in error.attempts]
+
+
+SESSIONS = sample_sessions()
+IDS = sorted({str(session["project_id"]) for session in SESSIONS})
+COUNTS = {project: sum(session["project_id"] == project for session in SESSIONS) for project in IDS}
+
+
+def ids(how_many: int) -> list[str]:
+    """Project ids that are numbered from 0."""
+    return [str(UUID(int=number)) for number in range(how_many)]
+
+
+async def one_by_one(targets: list) -> AsyncIterator:
+    """An async generator over the targets."""
+    for target in targets:
+        yield target
+
+
+class Source:
+    """Targets that know how many of them were pulled."""
+
+    def __init__(self, targets: list) -> None:
+        self.targets = targets
+        self.pulled = 0
+
+    def __iter__(self) -> Iterator:
+        for target in self.targets:
+            self.pulled += 1
+            yield target
+
+    async def later(self) -> AsyncIterator:
+        """The same as an async iterator."""
+        for target in self:
+            await asyncio.sleep(0)
+            yield target
+
+
+async def take_all(stream: gs.CountStream, into: list[gs.CountResult]) -> None:
+    """Appends all results to a list, which keeps those before an error."""
+    async for result in stream:
+        into.append(result)  # noqa: PERF401  # a comprehension would lose them

@@ -10,11 +10,11 @@ from attrs import define, field, frozen
 
 from galileo_sessions import AttemptTimeoutError, CountReport, GalileoError, GalileoSessions
 from galileo_sessions.api.responses import Response
+from support.clients import ids
 from support.clock import run
 from support.inside import replace_post, set_jitter
 from support.models import NETWORK, TIMEOUT, Reply, Service, parts
-from support.projects import ids
-from support.servers import PROJECT
+from support.sockets import PROJECT
 
 
 @define

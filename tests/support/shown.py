@@ -1,7 +1,13 @@
-"""A terminal 80 columns wide, and recordings of what it shows."""
+"""What a terminal, a prompt and a browser show."""
 
+import ast
+import codeop
+import contextlib
+import inspect
+import io
 import os
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 from threading import Thread
 
@@ -67,3 +73,44 @@ def check(name: str, written: str) -> None:
         (SNAPSHOTS / name).write_text(shown, encoding="utf-8")
     assert shown == (SNAPSHOTS / name).read_text(encoding="utf-8")
     assert max(map(len, shown.splitlines())) <= 80
+
+
+async def paste(text: str, namespace: dict[str, object]) -> str:
+    """
+    Runs the text line by line, as the prompt does; gives what it prints.
+
+    Unlike in a file, a blank line ends an indented block, and a block must end before the next statement begins.
+    """
+    compiler, printed, waiting = codeop.CommandCompiler(), io.StringIO(), []
+    compiler.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    with contextlib.redirect_stdout(printed):
+        for line in [*text.strip("\n").splitlines(), ""]:
+            waiting.append(line)
+            if (code := compiler("\n".join(waiting))) is not None:
+                waiting.clear()
+                outcome = eval(code, namespace)
+                if inspect.isawaitable(outcome):
+                    await outcome
+    assert waiting == [], f"the prompt waits for more after {waiting}"
+    return printed.getvalue()
+
+
+class Markup(HTMLParser):
+    """The tags, their attributes and the texts between them, each in order."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.texts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Adds a tag."""
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        """Adds a text."""
+        self.texts.append(data)

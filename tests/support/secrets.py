@@ -1,4 +1,4 @@
-"""All text that tools show of an error, which must not contain a credential."""
+"""All that tools show of an error, in which no secret may be."""
 
 import pickle
 import traceback

@@ -1,7 +1,7 @@
 """
 Runs a notebook as Jupyter does, and stores what its cells show.
 
-`python tests/support/notebooks.py docs/examples/notebook.ipynb` renews it, with the sample in a local server.
+`python tests/docs/notebooks.py docs/examples/notebook.ipynb` renews it, with the sample in a local server.
 """
 
 import ast

@@ -1,11 +1,14 @@
-"""Small servers on 127.0.0.1 that control each byte."""
+"""Small servers on 127.0.0.1 that control each byte, and what goes wrong with them."""
 
 import asyncio
+import contextlib
 import multiprocessing
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
+from uuid import UUID
 
 PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 
@@ -151,3 +154,104 @@ async def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert monotonic() < end, "it did not come about within thirty seconds"
         await asyncio.sleep(0.01)
+
+
+Doing = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+def number_of(request: bytes) -> int:
+    """The number of the project that a request asks for."""
+    return UUID(request.split(b"/projects/")[1][:36].decode()).int
+
+
+@asynccontextmanager
+async def numbered(special: dict[int, Doing] | None = None) -> AsyncIterator[RawServer]:
+    """A server that counts n sessions in project n, with other behaviour for some projects."""
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        number = number_of(server.requests[nth - 1])
+        doing = (special or {}).get(number, http(200, f'{{"total_count":{number}}}'))
+        if isinstance(doing, bytes):
+            writer.write(doing)
+        else:
+            await doing(writer)
+
+    async with raw_server(behave) as server:
+        yield server
+
+
+def slowly(seconds: float, count: int = 0) -> Doing:
+    """Answers after a while."""
+
+    async def behave(writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(seconds)
+        writer.write(http(200, f'{{"total_count":{count}}}'))
+
+    return behave
+
+
+def when(event: asyncio.Event, count: int = 0) -> Doing:
+    """Answers once the event is set."""
+
+    async def behave(writer: asyncio.StreamWriter) -> None:
+        await event.wait()
+        writer.write(http(200, f'{{"total_count":{count}}}'))
+
+    return behave
+
+
+async def silence(number: int, writer: asyncio.StreamWriter) -> None:
+    """Never answers."""
+    await asyncio.sleep(100_000)
+
+
+async def half_a_body(number: int, writer: asyncio.StreamWriter) -> None:
+    """Sends a part of the answer, and nothing more."""
+    writer.write(http()[:-5])
+    await asyncio.sleep(100_000)
+
+
+async def hang_up(number: int, writer: asyncio.StreamWriter) -> None:
+    """Closes the connection when a request arrives."""
+    writer.close()
+
+
+async def reset(number: int, writer: asyncio.StreamWriter) -> None:
+    """Resets the connection when a request arrives."""
+    writer.transport.abort()
+
+
+def cut(data: bytes):
+    """Sends these bytes, and closes the connection."""
+
+    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+        await writer.drain()
+        writer.close()
+
+    return behave
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@asynccontextmanager
+async def listening(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]) -> AsyncIterator[str]:
+    """A server that calls `talk` for each connection; gives its URL."""
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@contextmanager
+def full_backlog() -> Iterator[str]:
+    """A port that accepts no more connections."""
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):
+            blocker = stack.enter_context(socket.socket())
+            blocker.setblocking(False)
+            blocker.connect_ex(full.getsockname())
+        yield f"http://127.0.0.1:{full.getsockname()[1]}"

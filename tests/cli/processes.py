@@ -14,15 +14,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 import pytest
+from support.sockets import PROJECT, http
 
 from galileo_sessions import __main__ as program
-from galileo_sessions.local import sample_sessions
-from support.servers import PROJECT, http
 
 COMMAND = (sys.executable, "-W", "error", "-m", "galileo_sessions")
-SESSIONS = sample_sessions()
-IDS = sorted({str(session["project_id"]) for session in SESSIONS})
-COUNTS = {project: sum(session["project_id"] == project for session in SESSIONS) for project in IDS}
 MANY = [str(UUID(int=UUID(PROJECT).int + number)) for number in range(3_000)]
 WHERE = 'Col("score") > 3'
 
