@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.projects import ids, numbered
+from support.projects import ids
 from support.servers import PROJECT, RawServer, http, raw_server
 
 from galileo_sessions import (
@@ -92,15 +92,6 @@ async def test_never_is_zero_without_a_request(where: Filter):
     assert {(result.attempts, result.ok) for result in report.results} == {((), True)}
     assert (report.progress.done, report.progress.failed) == (5, 0)
     assert server.connections == 0
-
-
-async def test_never_among_other_targets():
-    """A query that counts nothing is 0 without a request; the other queries are counted."""
-    words = {0: ["x"], 1: [], 2: ["y", "z"]}
-    queries = [CountQuery(ids(3)[n], any_of([Col("a").contains(word) for word in words[n]])) for n in words]
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        assert (await galileo.count_all(queries, check=False)).counts == (0, 0, 2)
-    assert len(server.requests) == 2
 
 
 def test_never_travels_as_plain_data():
