@@ -38,7 +38,7 @@ from galileo_sessions.http.transport import SSL, Transport
 Parts: TypeAlias = Mapping[Any, Filter]
 
 
-class Scope(TypedDict, total=False):
+class ScopeIds(TypedDict, total=False):
     """Where in a project sessions are counted."""
 
     log_stream_id: UUID | str | None
@@ -46,7 +46,7 @@ class Scope(TypedDict, total=False):
     metrics_testing_id: UUID | str | None
 
 
-class CountByOptions(Scope, total=False):
+class CountByOptions(ScopeIds, total=False):
     """The keywords of `count_by`."""
 
     concurrency: int | None
@@ -154,7 +154,7 @@ class GalileoSessions:
         filters: Iterable[Filter] = (),
         timeout: Seconds | None = None,  # noqa: ASYNC109  # a promised part of the interface
         check: bool | None = None,
-        **scope: Unpack[Scope],
+        **scope: Unpack[ScopeIds],
     ) -> int:
         """
         The number of sessions in a project that satisfy a filter.
@@ -204,7 +204,7 @@ class GalileoSessions:
         start_time: datetime | str | None = None,
         end_time: datetime | str | None = None,
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
-        **scope: Unpack[Scope],
+        **scope: Unpack[ScopeIds],
     ) -> ColumnCatalog:
         """
         The columns of a project's sessions: what can be filtered, and how.
@@ -233,7 +233,7 @@ class GalileoSessions:
         *,
         filters: Iterable[Filter] = (),
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
-        **scope: Unpack[Scope],
+        **scope: Unpack[ScopeIds],
     ) -> Explanation:
         """
         What each part of a filter counts: `print(await galileo.explain(project_id, where))`.

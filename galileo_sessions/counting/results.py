@@ -89,7 +89,7 @@ class CountResult:
 
     def __repr__(self) -> str:
         what = some(self.total_count or 0, "session") if self.error is None else type(self.error).__name__
-        return f"<CountResult: {what}, project {_named(self)}>"
+        return f"<CountResult: {what}, project {_identified(self)}>"
 
 
 @frozen
@@ -132,7 +132,7 @@ def _counted(count: int | GalileoError | None) -> dict[str, Any]:
     return {"total_count": count, "error": None}
 
 
-def _named(result: CountResult) -> str:
+def _identified(result: CountResult) -> str:
     """The project's id and name, and the tag; or the target, if it isn't a project."""
     query = result.query
     if query is None:
@@ -178,7 +178,7 @@ class CountReport:
         return f"<CountReport: {some(len(self.results), 'result')}, total {self.total:,}{failed}>"
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
-        counts = [(_named(result), result.total_count) for result in self.results]
+        counts = [(_identified(result), result.total_count) for result in self.results]
         return display.preformatted(f"{repr(self)[1:-1]}\n{display.chart(counts, total=self.total)}")
 
     def raise_for_errors(self) -> None:
@@ -195,7 +195,7 @@ class CountReport:
 # ---- counts by day, bin or value -------------------------------------------------------------------------------------
 
 
-def _copied(counts: Mapping[Any, int]) -> dict[Any, int]:
+def _as_dict(counts: Mapping[Any, int]) -> dict[Any, int]:
     return dict(counts)
 
 
@@ -211,7 +211,7 @@ class CountsBy(Mapping[Any, int]):
 
     project_id: str
     """The project's UUID, as text."""
-    _counts: dict[Any, int] = field(converter=_copied)
+    _counts: dict[Any, int] = field(converter=_as_dict)
     total: int = field(default=Factory(lambda self: sum(self.values()), takes_self=True), kw_only=True)
     """
     The sessions that were divided, each counted once, whether or not they are in a part.

@@ -106,7 +106,7 @@ class CountStream:
         before = self._before
         self._done, self._failed = (before.done, before.failed) if before is not None else (0, 0)
         self._elapsed = before.elapsed if before is not None else 0.0
-        length = _length(self._targets)
+        length = _length_of(self._targets)
         self._total = None if length is None else self._done + length
         self._started: float | None = None
         self._ended: float | None = None
@@ -309,7 +309,7 @@ class CountStream:
         self._wake_consumer()
 
 
-def _length(targets: Targets) -> int | None:
+def _length_of(targets: Targets) -> int | None:
     try:
         return len(targets)  # type: ignore[arg-type]  # tried, because some classes have a __len__ that raises
     except Exception:  # noqa: BLE001  # wrappers such as tqdm and DataLoader raise any error of the object inside

@@ -1,7 +1,6 @@
 """The targets of a stream: any source, pulled no further than needed, that can fail."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import cycle
 from uuid import UUID
@@ -88,28 +87,6 @@ async def test_targets_of_every_kind(kind):
     assert sorted(number_of(request) for request in server.requests) == list(range(30))
     assert [result.index for result in report.results] == list(range(30))
     assert report.progress.total == (30 if kind in ("list", "tuple", "dict", "set") else None)
-
-
-async def test_ids_and_queries_may_be_mixed():
-    """An id gets the filter and scope of the call; a query gets them in addition to its own, and keeps its tag."""
-    own = CountQuery(UUID(int=1), Col("score").gt(3), experiment_id=PROJECT, tag={"row": 7})
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        report = await galileo.count_all([ids(1)[0], own, UUID(int=2)], WHERE, log_stream_id=PROJECT)
-        alone = await galileo.count_all([own])
-    assert report.counts == (0, 1, 2)
-    assert report.results[0].query == CountQuery(UUID(int=0), WHERE, log_stream_id=PROJECT)
-    assert report.results[1].query == CountQuery(
-        UUID(int=1), Col("score").gt(3) & WHERE, log_stream_id=PROJECT, experiment_id=PROJECT
-    )
-    assert alone.results[0].query is own
-    assert report.results[1].query.tag == {"row": 7}
-    sent = [json.loads(request.split(b"\r\n\r\n")[1]) for request in server.requests]
-    assert sorted(map(sorted, sent)) == [
-        ["experiment_id", "filter_tree"],
-        ["experiment_id", "filter_tree", "log_stream_id"],
-        ["filter_tree", "log_stream_id"],
-        ["filter_tree", "log_stream_id"],
-    ]
 
 
 async def test_the_body_is_encoded_once():
