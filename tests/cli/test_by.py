@@ -8,13 +8,13 @@ from zoneinfo import ZoneInfo
 import click
 import pytest
 from cli.processes import WHERE, objects
-from galileo_sessions.filters.partitions import Partition
 from support.clients import COUNTS, IDS, SESSIONS
 from support.shown import check
 
 from galileo_sessions import Col, ColumnCatalog, matches
 from galileo_sessions.cli.options import read_period
 from galileo_sessions.cli.wording import Refused
+from galileo_sessions.filters.calendar import Partition
 
 MONTHS = ("--by", "created_at:month", "--since", "2026-04-01", "--until", "2026-07-01")
 BINS = "score:1,3"
@@ -106,7 +106,7 @@ async def test_parts_are_checked_before_they_are_counted(server, run):
     """--check compares the column of --by with the project's."""
     status, out, err = await run("count", IDS[0], "--check", "--by", "scroe:1")
     assert (status, out, server.requests) == (2, "", [])
-    assert "did you mean score?" in err
+    assert "Did you mean score?" in err
 
 
 async def test_the_rest_of_a_project_has_a_label(server, run):
@@ -274,9 +274,15 @@ async def test_zeros_with_a_rest_explain_themselves(server, run):
         ("done:maybe", None, "UTC", click.UsageError, "such as created_at:day (or hour, week, month), score:1,3,"),
         ("made", None, "UTC", click.UsageError, "--by 'made' must be a column and its parts, such as created_at:day"),
         ("score:1,x", None, "UTC", click.UsageError, "--by 'score:1,x' must be a column and its parts"),
-        ("scroe", None, "UTC", Refused, "--by: there is no column 'scroe'; did you mean score?"),
+        ("scroe", None, "UTC", Refused, "--by: there is no column 'scroe'. Did you mean score?"),
         ("score:3,1", None, "UTC", Refused, "--by: the edges must ascend, but 1 comes after 3"),
-        (None, "2026-06-31", "UTC", Refused, "--since: '2026-06-31' doesn't exist: June 2026 has 30 days"),
+        (
+            None,
+            "2026-06-31",
+            "UTC",
+            Refused,
+            "--since: '2026-06-31' is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00",
+        ),
         ("created_at:day", "30s", "UTC", Refused, "--since: '30s' must be a day such as 2026-05-01, a time such as"),
         ("created_at:day", "999999w", "UTC", Refused, "or minutes, hours, days or weeks ago such as 30m"),
         ("created_at:day", "1d", "Mars", Refused, "--tz: unknown time zone 'Mars'. Use, for example,"),

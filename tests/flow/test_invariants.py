@@ -12,6 +12,7 @@ from galileo_sessions.flow.outcome import IGNORED, Outcome
 
 DAY = 86_400.0
 LONGEST = 60.0  # seconds, `max_retry_after`: with nothing under way, no wait is longer
+ATTEMPT = 30.0  # seconds: what takes longer is a timeout, not an answer
 QUIET = 120.0  # seconds after which a client is like a new one
 
 GAPS = st.one_of(
@@ -73,8 +74,9 @@ class FlowMachine(RuleBasedStateMachine):
     def answer(self, pick: int, count: int, is_measured: bool) -> None:
         for _ in range(min(count, len(self.out))):
             permit = self.out.pop(pick % len(self.out))
-            latency = self.now - self.sent_at[permit.number] if is_measured else None
-            self.flow.ended(self.now, permit, Outcome("success", latency))
+            latency = self.now - self.sent_at[permit.number]
+            known = latency if is_measured and latency <= ATTEMPT else None
+            self.flow.ended(self.now, permit, Outcome("success", known))
         assert self.flow.breaker.has_answered
 
     @precondition(lambda self: self.out)
@@ -101,12 +103,12 @@ class FlowMachine(RuleBasedStateMachine):
     @rule(gap=st.sampled_from([QUIET, 3_600.0, DAY]))
     def after_a_quiet_time(self, gap: float) -> None:
         """What was learned is forgotten, but for how much at once has proved to be too much."""
-        proven = self.flow.width
+        width = self.flow.width  # at most twice as much as was answered: the last step up may be unproven
         self.now += gap
         assert self.flow.wait(self.now) == 0
         self.take()
         assert self.flow.rate == math.inf
-        assert self.flow.width >= min(self.initial, proven)
+        assert 2 * self.flow.width >= min(self.initial, width)
         if self.flow.breaker.is_open:  # at most once, for a single probe
             self.flow.ended(self.now + 0.05, self.out.pop(), Outcome("success", 0.05))
             self.now += 0.05
