@@ -137,7 +137,7 @@ class GalileoSessions:
             Authentication(credentials, more, self._transport, timeouts.attempt),
             attempt_timeout=timeouts.attempt,
             retry=retry,
-            queue=Queue(limits, retry, partial(logger.debug, "limits: %s")),
+            queue=Queue(limits, partial(logger.debug, "limits: %s")),
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from copy import copy
 from math import inf
 from typing import Any, TypeVar, cast
@@ -20,10 +20,12 @@ from attrs import define, evolve, field
 from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.api.responses import Endpoint
+from galileo_sessions.flow.breaker import UNREACHABLE
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
+from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.outcome import IGNORED, Outcome, outcome_of
-from galileo_sessions.flow.policy import FirstAttempts, Retries
+from galileo_sessions.flow.policy import Retries
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import Retry
 from galileo_sessions.http.auth import Authentication
@@ -45,6 +47,7 @@ class Request:
 
     endpoint: Endpoint[Any]
     query: CountQuery | None
+    body: bytes
     budget: Budget
     started: float
     waiting_since: float
@@ -56,6 +59,11 @@ class Request:
     """When the next attempt can begin, on the loop's clock."""
     outcome: Outcome = IGNORED
     """The outcome of the last attempt."""
+
+    @property
+    def key(self) -> Hashable:
+        """What its query is known by."""
+        return self.query and self.query.project_id, self.body
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
         """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
@@ -104,8 +112,8 @@ class Requester:
     jitter: Callable[[float], float] = lambda most: random.uniform(0, most)  # noqa: S311  # no secret
     """Returns a random number of seconds, from 0 to its argument."""
     _loop: asyncio.AbstractEventLoop | None = None
-    _under_way: int = 0
-    _first_attempts: FirstAttempts = field(factory=FirstAttempts)
+    _evidence: Evidence = field(factory=Evidence)
+    _has_answered: bool = False
 
     async def send(
         self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, budget: Budget
@@ -126,33 +134,27 @@ class Requester:
             return cast("T", endpoint.nothing), ()
         loop = asyncio.get_running_loop()
         now = loop.time()
-        request = Request(endpoint, query, budget, now, now)
+        request = Request(endpoint, query, body, budget, now, now)
         if self._loop is not loop or self.transport.is_closed:
             self._check_use(request, loop)
         if now >= budget.deadline:
             raise request.too_late(now)
-        if not self._under_way:  # earlier failures say nothing about this request
-            self._first_attempts = FirstAttempts()
-        self._under_way += 1
-        try:
-            permit = self.queue.try_acquire(budget) or await self._acquire(request)
-            while True:
-                begun = loop.time()
-                until = min(begun + self.attempt_timeout, budget.deadline)
-                try:
-                    answer, error = await self.authentication.post(endpoint, query, body, until=until), None
-                except errors.GalileoError as problem:
-                    answer, error = None, problem.with_traceback(None)  # its frames would keep the response alive
-                except BaseException:
-                    self.queue.released(permit)
-                    raise
-                self._learn(request, permit, error, begun, loop.time())
-                if error is None:
-                    return cast("T", answer), request.attempts
-                self._prepare_retry(request, error)
-                permit = await self._acquire(request)
-        finally:
-            self._under_way -= 1
+        permit = self.queue.try_acquire(budget) or await self._acquire(request)
+        while True:
+            begun = loop.time()
+            until = min(begun + self.attempt_timeout, budget.deadline)
+            try:
+                answer, error = await self.authentication.post(endpoint, query, body, until=until), None
+            except errors.GalileoError as problem:
+                answer, error = None, problem.with_traceback(None)  # its frames would keep the response alive
+            except BaseException:
+                self.queue.released(permit)
+                raise
+            self._learn(request, permit, error, begun, loop.time())
+            if error is None:
+                return cast("T", answer), request.attempts
+            self._prepare_retry(request, error)
+            permit = await self._acquire(request)
 
     async def close(self) -> None:
         """Ends all waits, cancels a login in progress, and closes the transport. From now on, nothing is sent."""
@@ -182,7 +184,10 @@ class Requester:
 
     async def _acquire(self, request: Request) -> Permit:
         permit: Permit | errors.GalileoError | None = None
-        turn = self.queue.acquire(request.budget, has_failed=bool(request.attempts), not_before=request.not_before)
+        since = request.started if request.budget.is_single else -inf
+        turn = self.queue.acquire(
+            request.budget, since, has_failed=bool(request.attempts), not_before=request.not_before
+        )
         deadline = request.budget.deadline
         timeout = asyncio.timeout_at(None if deadline == inf else deadline)
         try:
@@ -201,18 +206,25 @@ class Requester:
     ) -> None:
         """Reports an attempt to the flow control, the first attempts and the request."""
         request.outcome = Outcome("success", ended - begun) if error is None else outcome_of(error)
-        if not request.attempts:
-            self._first_attempts.add(failed=error is not None and not request.outcome.is_final)
+        self._has_answered |= error is None or isinstance(error, errors.ResponseError)
         outcome = request.outcome if error is None else self._lesson_of(request, error, ended)
+        if outcome.meaning == "success":
+            self._evidence.add(request.key, ended, failed=False)
         self.queue.ended(permit, ended, outcome, error)
         self._record(request, error, begun, ended)
 
     def _lesson_of(self, request: Request, error: errors.GalileoError, now: float) -> Outcome:
         """What the flow control learns from a failed attempt."""
-        outcome, retries = request.outcome, request.retries
-        fails_alone = retries is not None and retries.fails_alone(self._first_attempts)
-        if request.is_cut_short(error, now) or (fails_alone and not self.queue.flow.breaker.is_open):
-            return outcome if outcome.meaning == "success" else IGNORED
+        outcome, breaker = request.outcome, self.queue.flow.breaker
+        breaker.is_unreachable = isinstance(error, errors.ConnectError) and not self._has_answered
+        if outcome.is_final:
+            return outcome
+        if request.is_cut_short(error, now):
+            return IGNORED
+        is_of_query = self._evidence.is_of_query(request.key, now, outcome, len(request.attempts))
+        self._evidence.add(request.key, now, failed=True)
+        if is_of_query and not breaker.is_open:
+            return IGNORED
         if (outcome.retry_after or 0.0) > self.retry.max_retry_after:
             return evolve(outcome, retry_after=None)  # this count fails, but the next one may probe
         return outcome
@@ -236,15 +248,16 @@ class Requester:
         Raises:
             GalileoError: if the request is given up.
         """
-        now, others, budget = request.waiting_since, self._first_attempts, request.budget
+        now, budget = request.waiting_since, request.budget
         if request.is_cut_short(error, now):
             raise request.too_late(now)
         if request.retries is None:
-            request.retries = Retries(self.retry, budget, self.jitter, others.number, request.started, now)
+            if self.queue.flow.breaker.is_unreachable:
+                budget = evolve(budget, patience=min(budget.patience, UNREACHABLE))
+            request.retries = Retries(self.retry, budget, self.jitter, request.key, request.started, now)
         if self._has_new_token(request) and self.retry.attempts > 1:
             return
-        has_answered = self.queue.flow.breaker.has_answered
-        wait = request.retries.next_wait(request.outcome, now, others, has_answered=has_answered)
+        wait = request.retries.next_wait(request.outcome, now, self._evidence)
         if wait is None:
             raise request.failure(error, now, self._hint(request))
         if now + wait >= budget.deadline:

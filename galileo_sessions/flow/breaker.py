@@ -24,11 +24,12 @@ from math import inf
 
 from attrs import define
 
-from galileo_sessions.flow.settings import PATIENCE
-
+UNREACHABLE = 4.0
+"""Seconds of patience with an address where nothing has ever answered."""
 _FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
 _SHORTEST, _LONGEST = 0.1, 3.0  # seconds of a pause
 _SHARE = 0.25  # of the time since the breaker opened
+_AGE = 60.0  # seconds after which a row of failures begins anew
 
 
 @define
@@ -37,9 +38,9 @@ class Breaker:
 
     is_open: bool = False
     """True while only single probes are sent."""
-    has_answered: bool = False
-    """Whether the service has ever answered, even if with a 429 or a Retry-After."""
-    _waited: float = 0.0  # seconds for which the breaker was open, if a probe closed it
+    is_unreachable: bool = False
+    """Whether connections are refused at an address where nothing has ever answered."""
+    _waited: float = 0.0  # seconds for which the breaker was open, if a probe closed it while others waited
     _passed: float = inf  # requests that succeeded since it last closed
     _pause_until: float = -inf
     _began: float = 0.0  # when the row of failures began, or the patience of those who wait
@@ -55,20 +56,24 @@ class Breaker:
     @property
     def seconds_per_request(self) -> float | None:
         """Seconds until a probe closed the breaker, if no other request has succeeded since; see quotas in `rate`."""
-        return self._waited if self._passed == 1 and self._waited else None
+        return self._waited if self._passed == 1 and self._waited > 3 * _SHORTEST else None
 
-    def is_hopeless(self, now: float, patience: float) -> bool:
-        """Whether requests with this patience, in seconds, should give up."""
-        if not self.is_open or now >= self._pause_until:
+    def is_hopeless(self, now: float, patience: float, since: float = -inf) -> bool:
+        """Whether requests with this patience, in seconds, and at the earliest since then, should give up."""
+        if not self.is_open or self._probe is not None or now >= self._pause_until:
             return False
-        patience = patience if self.has_answered else min(patience, PATIENCE)
-        return self._pause_until - self._began > patience
+        patience = min(patience, UNREACHABLE) if self.is_unreachable else patience
+        return self._pause_until - max(self._began, since) > patience
+
+    def forget_wait(self) -> None:
+        """Nobody waits for the service, so the time for which the breaker was open is no quota."""
+        self._waited = 0.0
 
     def wait(self, now: float, in_flight: int) -> float:
         """Seconds until the next request; infinite if it must wait for an answer."""
         if not self.is_open:
             return inf if in_flight >= 2 * self._passed else 0.0
-        return max(0.0, self._pause_until - now) if self._probe is None else inf
+        return max(0.0, self._pause_until - now)
 
     def sent(self, now: float, number: int) -> None:
         """A request was sent; while the breaker is open, it is the probe."""
@@ -76,11 +81,12 @@ class Breaker:
             self._probe = number
             if now > self._pause_until + 1:  # no request was waiting
                 self._began = self._opened = now
+            self._pause_until = now + max(_LONGEST, now - self._opened)  # for the answer of this probe
 
     def failed(self, now: float, number: int, retry_after: float | None) -> bool:
         """Counts a failure; returns whether it opened the breaker."""
         if number > self._last_failed:  # a late failure of an earlier request changes nothing
-            if number != self._last_failed + 1:
+            if number != self._last_failed + 1 or now - self._began > _AGE:
                 self._row = 0
             if not self._row and not self.is_open:
                 self._began = now
@@ -91,14 +97,13 @@ class Breaker:
             return self.is_open
         pause = retry_after if retry_after is not None and retry_after != 1 else 0.0  # 1 is often a rounded-up 0.01
         if number == self._probe:
-            self._probe = None
-            pause = pause or min(_LONGEST, max(_SHORTEST, _SHARE * (now - self._opened)))
+            self._probe, self._pause_until = None, now
+            pause = max(pause, min(_LONGEST, max(_SHORTEST, _SHARE * (now - self._opened))))
         self._pause_until = max(self._pause_until, now + pause)
         return False
 
     def passed(self, now: float, number: int) -> bool:
         """Ends the row of failures, unless they were sent later; returns whether this closed the breaker."""
-        self.has_answered = True
         self._passed += 1
         if number <= self._last_failed:
             return False
@@ -114,4 +119,4 @@ class Breaker:
         if number == self._last_failed + 1:
             self._last_failed = number
         if number == self._probe:
-            self._probe = None
+            self._probe, self._pause_until = None, -inf

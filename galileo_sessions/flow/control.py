@@ -18,7 +18,7 @@ bounds the requests under way. Noise judges refusals. The first matching line de
       any other                      nothing if noise pays, else noise judges:
                                      the rate is cut, or all limits are forgotten on trial
 
-Old evidence is forgotten. Once no request has waited or been under way for 30 s, the client starts as if it were new.
+Old evidence is forgotten. After 30 s in which no request waits or is under way, the client starts as if it were new.
 Its width is the initial one, or the highest level that was answered if that is less. Waiting counts as activity: a
 client that waits a minute for a quota forgets nothing.
 """
@@ -36,6 +36,7 @@ from galileo_sessions.flow.rate import Rate
 from galileo_sessions.flow.settings import Limits
 from galileo_sessions.flow.width import FLOOR, Width
 
+_LONG = 1.0  # seconds, or four latencies: as long as a single count waits for a slot
 _QUIET = 30.0  # seconds without a waiting request, after which the client forgets what it learned
 
 
@@ -101,9 +102,12 @@ class FlowControl:
         """The width, the rate, and whether only single probes are sent."""
         return {"width": self.width, "rate": self._rate.limit, "breaker_open": self.breaker.is_open}
 
-    def wait(self, now: float) -> float:
+    def wait(self, now: float, since: float = inf) -> float:
         """
         Seconds until a request may be sent: 0 means now; infinite means to call again after the next answer.
+
+        A single count that has waited since then for a slot goes out after four latencies, at least after a second,
+        because the requests that hold the slots may hang.
 
         Call it only for a request that is ready to be sent, because the call itself is evidence of demand.
         """
@@ -112,8 +116,10 @@ class FlowControl:
         self._width.check(now)
         wait = self.breaker.wait(now, self.in_flight)
         if not self.breaker.is_open:
-            if self.in_flight:
-                wait = inf if self.in_flight >= self.width else max(wait, self._held_until - now)
+            if self.in_flight >= self.width:
+                wait = since + max(_LONG, 4 * self._width.latency) - now if self.in_flight < self._width.maximum else inf
+            elif self.in_flight:
+                wait = max(wait, self._held_until - now)
             wait = max(wait, self._rate.wait(now, wait))
         self._has_waited |= wait > 0
         self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
@@ -136,6 +142,7 @@ class FlowControl:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""
         if not self.in_flight and not self._has_waited:
             self._rate.gather(now)  # what got through so far shows the demand, not the supply
+            self.breaker.forget_wait()
         self._has_waited, self._number, self._busy_until = False, self._number + 1, max(self._busy_until, now)
         self.in_flight += 1
         self.breaker.sent(now, self._number)
@@ -166,9 +173,8 @@ class FlowControl:
     def _refused(self, now: float, permit: Permit, outcome: Outcome) -> None:
         width, rate, noise, breaker = self._width, self._rate, self._noise, self.breaker
         was_open = breaker.is_open
-        breaker.has_answered |= outcome.meaning == "throttled"
         rate.refused(now)
-        self._held_until = now + (2 * width.latency or inf)
+        self._held_until = now + 2 * (width.latency or 1.0)
         if breaker.failed(now, permit.number, outcome.retry_after):
             self._say("only single probes are sent: eight requests in a row failed")
         if was_open:
@@ -197,4 +203,4 @@ class FlowControl:
     def _forget(self, now: float) -> None:
         self._width.forget()
         self._rate.forget(now)
-        self._noise, self.breaker = Noise(), Breaker(has_answered=self.breaker.has_answered)
+        self._noise, self.breaker = Noise(), Breaker()

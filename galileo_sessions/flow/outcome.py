@@ -62,5 +62,4 @@ def outcome_of(error: errors.GalileoError) -> Outcome:
             return IGNORED
         case errors.TransportError() | errors.DecodeError():
             return Outcome("refused")
-        case _:
-            return IGNORED
+    return IGNORED

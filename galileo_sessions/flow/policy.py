@@ -30,43 +30,18 @@ failed together don't return together. The bound of that time doubles with each 
 cut short.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from math import log
 
 from attrs import define, field
 
 from galileo_sessions.flow.budget import Budget
+from galileo_sessions.flow.evidence import RARE, Evidence
 from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.settings import Retry
 
-_LATELY = 1 - 1 / 64  # the weight that an attempt keeps with each later one; 64 are enough to distinguish 2 % from 10 %
-_RARE = 0.01  # the share that is assumed before anything is known: a failure then costs a whole attempt
 _SPREAD = 0.1  # seconds over which retries with the same Retry-After are spread
-
-
-@define
-class FirstAttempts:
-    """
-    How many first attempts failed lately; each weighs less as others follow.
-
-    Later attempts are left out, because they belong to counts that have failed before.
-    """
-
-    made: float = 0.0
-    failed: float = 0.0
-    number: int = 0
-    """The number of first attempts so far, not weighted."""
-
-    def add(self, *, failed: bool) -> None:
-        """Adds a first attempt."""
-        self.number += 1
-        self.made = self.made * _LATELY + 1
-        self.failed = self.failed * _LATELY + failed
-
-    def failing_share(self, number: int) -> float:
-        """The share that failed lately, without the failed attempt of this number; a guess if it is the only one."""
-        own = min(self.failed, _LATELY ** (self.number - number))
-        return max(_RARE, (self.failed - own + _RARE) / (self.made - own + 1))
+_FLOOR = 0.15  # seconds, or a quarter of the time since the first failure: the shortest wait, whatever `Retry` says
 
 
 @define
@@ -78,7 +53,7 @@ class Retries:
         policy: How often and how patiently to try again.
         budget: The patience and the deadline of the call, and whether the count is a single one.
         jitter: Returns a random number from 0 to its argument.
-        number: The number of the count's first attempt in `FirstAttempts`.
+        query: The query, for the evidence.
         started: When the count began.
         since: When the first attempt failed.
     """
@@ -86,41 +61,35 @@ class Retries:
     policy: Retry
     budget: Budget
     jitter: Callable[[float], float]
-    number: int
+    query: Hashable
     started: float
     since: float
     spent: float = field(default=0.0, init=False)
     """Attempts that the failures have cost."""
-    _failures: int = field(default=0, init=False)
 
-    def fails_alone(self, others: FirstAttempts) -> bool:
-        """Whether the count has failed twice while most others succeed, which says nothing about the service."""
-        return self._failures >= 2 and 4 * others.failing_share(self.number) < 1
-
-    def next_wait(self, outcome: Outcome, now: float, others: FirstAttempts, *, has_answered: bool) -> float | None:
+    def next_wait(self, outcome: Outcome, now: float, evidence: Evidence) -> float | None:
         """
         Seconds until the next attempt can begin, or None if the count is given up.
 
         Args:
             outcome: The outcome of the last attempt.
             now: When that attempt failed.
-            others: The first attempts of all counts.
-            has_answered: Whether the service has ever answered this client.
+            evidence: How the other queries fared.
         """
         policy, single, asked, before = self.policy, self.budget.is_single, outcome.retry_after or 0.0, self.spent
         if policy.attempts == 1 or outcome.is_final or asked > policy.max_retry_after:
             return None
-        self._failures += 1
-        self.spent += outcome.cost * log(others.failing_share(self.number)) / log(_RARE)
+        self.spent += outcome.cost * log(evidence.failing_share(self.query, now)) / log(RARE)
         left = min((self.started if single else self.since) + self.budget.patience, self.budget.deadline) - now
-        is_refused = has_answered and outcome.meaning != "failed"
+        is_refused = outcome.meaning != "failed"
         is_patient = is_refused and left > 0
         if not is_patient and (self.spent >= policy.attempts or (is_refused and single)):
             return None
         if asked:  # 0 sets no time to wait
             wait = asked + self.jitter(min(_SPREAD, asked))
             return wait if wait < left or not single else None
+        passed = now - self.since
         most = min(policy.max_backoff, policy.backoff * (2 ** min(before, 2 * policy.attempts) - 1))
         if is_patient:  # to notice soon that the service is back, and to try once more before giving up
-            most = min(most, left, max(policy.backoff, (now - self.since) / 2))
-        return self.jitter(most)
+            most = min(most, left, max(policy.backoff, passed / 2))
+        return max(self.jitter(most), min(_FLOOR, passed / 4))

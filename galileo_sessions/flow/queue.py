@@ -34,11 +34,13 @@ from galileo_sessions import errors
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
-from galileo_sessions.flow.settings import Limits, Retry
+from galileo_sessions.flow.settings import Limits
 
 _Permission: TypeAlias = Permit | errors.GalileoError
-_Line: TypeAlias = OrderedDict["asyncio.Future[_Permission]", float]
-"""The counts that wait, each with its patience in seconds."""
+_Patience: TypeAlias = tuple[float, float]
+"""Seconds that a count waits for a service that refuses everything, and the earliest time at which they begin."""
+_Line: TypeAlias = OrderedDict["asyncio.Future[_Permission]", tuple[_Patience, float]]
+"""The counts that wait, each with its patience, and since when it waits."""
 
 
 class Queue:
@@ -47,17 +49,16 @@ class Queue:
 
     Args:
         limits: What the user allows.
-        retry: How long to wait for a service that refuses everything.
         on_change: Called with the reason for each change of the limits.
     """
 
-    def __init__(self, limits: Limits, retry: Retry, on_change: Callable[[str], None] | None = None) -> None:
-        self._rate, self._patience = limits.rate, retry.patience
+    def __init__(self, limits: Limits, on_change: Callable[[str], None] | None = None) -> None:
+        self._rate = limits.rate
         self.flow: FlowControl = FlowControl(limits, on_change)
         """The flow control."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._single: _Line = OrderedDict()
-        self._fan_out: _Line = OrderedDict()
+        self._fan_out: OrderedDict[Budget, _Line] = OrderedDict()  # a line for each call; none is empty
         self._asleep: _Line = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
@@ -73,16 +74,19 @@ class Queue:
         now = self._begin()
         return self.flow.sent(now) if self.flow.wait(now) <= 0 else None
 
-    async def acquire(self, budget: Budget, *, has_failed: bool = False, not_before: float = -inf) -> _Permission:
+    async def acquire(
+        self, budget: Budget, since: float = -inf, *, has_failed: bool = False, not_before: float = -inf
+    ) -> _Permission:
         """
         Waits for a permit, or returns the error to raise. The caller ends the wait at the deadline.
 
         Args:
-            budget: The line of the count, and the most seconds that it waits while the circuit breaker is open.
+            budget: The line of the count, and its patience while the circuit breaker is open.
+            since: When the patience of a single count begins.
             has_failed: Whether an attempt of this count has failed. If not, a single count waits for one more probe.
             not_before: The earliest time at which the count can be sent, on the loop's clock.
         """
-        now, patience = self._begin(), min(budget.patience, self._patience)
+        now, patience = self._begin(), (budget.patience, since)
         if not_before > now and self._closed is None:
             error = await self._sleep(not_before - now, patience)
             if error is not None:
@@ -93,16 +97,17 @@ class Queue:
         now = self._time()
         if self._closed is not None:
             return self._closed
-        if (has_failed or not budget.is_single) and self.flow.breaker.is_hopeless(now, patience):
+        if (has_failed or not budget.is_single) and self.flow.breaker.is_hopeless(now, *patience):
             return self.give_up_error()
-        line = self._single if budget.is_single else self._fan_out
+        line = self._single if budget.is_single else self._fan_out.setdefault(budget, OrderedDict())
         waiter: asyncio.Future[_Permission] = asyncio.get_running_loop().create_future()
-        line[waiter] = patience
+        line[waiter] = patience, now
         self._pump(now)
         try:
             return await waiter
         except BaseException:  # a cancellation, or the GeneratorExit of a coroutine that is closed
             _ = line.pop(waiter, None)
+            self._drop_empty(budget)
             permit = waiter.result() if waiter.done() and not waiter.cancelled() else None
             if isinstance(permit, Permit):
                 self.released(permit)  # it came together with the cancellation
@@ -110,10 +115,10 @@ class Queue:
                 self._pump(self._time())
             raise
 
-    async def _sleep(self, seconds: float, patience: float) -> errors.GalileoError | None:
+    async def _sleep(self, seconds: float, patience: _Patience) -> errors.GalileoError | None:
         """Waits for some seconds; returns an error if all waiting counts fail meanwhile."""
         waiter: asyncio.Future[_Permission] = asyncio.get_running_loop().create_future()
-        self._asleep[waiter] = patience
+        self._asleep[waiter] = patience, inf
         try:
             _ = await asyncio.wait([waiter], timeout=seconds)
         finally:
@@ -135,10 +140,9 @@ class Queue:
         """
         self.flow.ended(now, permit, outcome)
         if error is not None and not outcome.is_final:
-            if isinstance(error, errors.ResponseError) or not isinstance(self._last_failure, errors.ResponseError):
-                self._last_failure = error  # the last one, but a response rather than a network failure
+            self._last_failure = error
             if self.flow.breaker.is_open:
-                self._end_waits(lambda patience: self.flow.breaker.is_hopeless(now, patience))
+                self._end_waits(lambda patience: self.flow.breaker.is_hopeless(now, *patience))
         self._pump(now)
 
     def released(self, permit: Permit) -> None:
@@ -166,15 +170,15 @@ class Queue:
         loop = self._loop
         if loop is None or loop.is_closed():  # no waiter can be woken any more
             return
-        wait = inf
-        while line := self._single or self._fan_out:
-            wait = self.flow.wait(now)
+        when = inf
+        while self._single or self._fan_out:
+            wait = self.flow.wait(now, next(iter(self._single.values()))[1] if self._single else inf)
             if wait > 0:
+                when = now + wait
                 break
-            waiter, _ = line.popitem(last=False)
+            waiter = self._next()
             if not waiter.done():
                 waiter.set_result(self.flow.sent(now))
-        when = now + wait if line else inf
         if self._timer is not None:
             if now < self._wakes_at <= when < inf:
                 return  # the timer is due first, and runs this again
@@ -182,18 +186,34 @@ class Queue:
         self._wakes_at = when
         self._timer = None if when == inf else loop.call_at(when, self._wake)
 
+    def _next(self) -> "asyncio.Future[_Permission]":
+        """The count whose turn it is."""
+        if self._single:
+            return self._single.popitem(last=False)[0]
+        budget, line = next(iter(self._fan_out.items()))
+        waiter, _ = line.popitem(last=False)
+        self._fan_out.move_to_end(budget)
+        self._drop_empty(budget)
+        return waiter
+
+    def _drop_empty(self, budget: Budget) -> None:
+        if not self._fan_out.get(budget, True):
+            del self._fan_out[budget]
+
     def _wake(self) -> None:
         self._timer = None
         self._pump(self._time())
 
     # ---- giving up ---------------------------------------------------------------------------------------------------
 
-    def _end_waits(self, is_over: Callable[[float], bool], error: errors.GalileoError | None = None) -> None:
-        for line in (self._single, self._fan_out, self._asleep):
-            for waiter in [waiter for waiter, patience in line.items() if is_over(patience)]:
+    def _end_waits(self, is_over: Callable[[_Patience], bool], error: errors.GalileoError | None = None) -> None:
+        for line in (self._single, *self._fan_out.values(), self._asleep):
+            for waiter in [waiter for waiter, (patience, _) in line.items() if is_over(patience)]:
                 del line[waiter]
                 if not waiter.done():
                     waiter.set_result(error or self.give_up_error())
+        for budget in [budget for budget, line in self._fan_out.items() if not line]:
+            del self._fan_out[budget]
 
     def give_up_error(self) -> errors.GalileoError:
         """The error of counts that are given up: the last failure, and how long everything has been refused."""

@@ -35,6 +35,7 @@ from attrs import define
 _CUT = 0.85  # the share of the refused load that a cut leaves
 _CEILING = 0.95  # the share of the refused load at which growth stops for a second
 _PER_SUCCESS = 0.02  # the most growth with one success
+_FADES = 30.0  # seconds in which the rate made no request wait, after which it is forgotten
 _LOWEST = 0.1  # requests a second; a service that takes fewer gets the circuit breaker's probes
 
 
@@ -53,6 +54,7 @@ class Rate:
     _since: float = -inf
     _grown_at: float = -inf
     _last_sent: float = -inf
+    _needed_at: float = -inf  # when it last made a request wait
     _was_bottleneck: bool = False
     _doubles: bool = False
 
@@ -74,7 +76,11 @@ class Rate:
     def wait(self, now: float, others: float) -> float:
         """Seconds until the next request; `others` is how long the other limits make it wait."""
         pace = self._last_sent + 1 / self.limit - now
-        self._was_bottleneck |= pace > others
+        if pace > others:
+            self._was_bottleneck, self._needed_at = True, now
+        elif self.limit < inf and now - max(self._cut_at, self._needed_at) > _FADES:
+            self.forget(now)
+            return 0.0
         return pace
 
     def sent(self, now: float) -> None:
