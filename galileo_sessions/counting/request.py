@@ -113,7 +113,6 @@ class Requester:
     """Returns a random number of seconds, from 0 to its argument."""
     _loop: asyncio.AbstractEventLoop | None = None
     _evidence: Evidence = field(factory=Evidence)
-    _has_answered: bool = False
 
     async def send(
         self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, budget: Budget
@@ -183,13 +182,12 @@ class Requester:
             raise request.failure(closed_error(), request.started)
 
     async def _acquire(self, request: Request) -> Permit:
+        budget, last = request.budget, request.attempts[-1].error if request.attempts else None
+        since = request.started if budget.is_single else -inf
+        until = min(since + budget.patience if last else inf, budget.deadline)  # nobody waits beyond their patience
         permit: Permit | errors.GalileoError | None = None
-        since = request.started if request.budget.is_single else -inf
-        turn = self.queue.acquire(
-            request.budget, since, has_failed=bool(request.attempts), not_before=request.not_before
-        )
-        deadline = request.budget.deadline
-        timeout = asyncio.timeout_at(None if deadline == inf else deadline)
+        turn = self.queue.acquire(budget, since, has_failed=last is not None, not_before=request.not_before)
+        timeout = asyncio.timeout_at(until if -inf < until < inf else None)
         try:
             async with timeout:
                 permit = await turn
@@ -199,14 +197,17 @@ class Requester:
         if isinstance(permit, Permit):
             return permit
         now = asyncio.get_running_loop().time()
-        raise request.too_late(now, self.queue.reason(now)) if permit is None else request.failure(permit, now)
+        if permit is None and until == budget.deadline:
+            raise request.too_late(now, self.queue.reason(now))
+        if permit is None or not self.transport.is_closed:
+            permit = self.queue.give_up_error(last)
+        raise request.failure(permit, now)
 
     def _learn(
         self, request: Request, permit: Permit, error: errors.GalileoError | None, begun: float, ended: float
     ) -> None:
         """Reports an attempt to the flow control, the first attempts and the request."""
         request.outcome = Outcome("success", ended - begun) if error is None else outcome_of(error)
-        self._has_answered |= error is None or isinstance(error, errors.ResponseError)
         outcome = request.outcome if error is None else self._lesson_of(request, error, ended)
         if outcome.meaning == "success":
             self._evidence.add(request.key, ended, failed=False)
@@ -216,7 +217,7 @@ class Requester:
     def _lesson_of(self, request: Request, error: errors.GalileoError, now: float) -> Outcome:
         """What the flow control learns from a failed attempt."""
         outcome, breaker = request.outcome, self.queue.flow.breaker
-        breaker.is_unreachable = isinstance(error, errors.ConnectError) and not self._has_answered
+        breaker.is_unreachable = isinstance(error, errors.ConnectError) and not self.transport.has_answered
         if outcome.is_final:
             return outcome
         if request.is_cut_short(error, now):

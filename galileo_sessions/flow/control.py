@@ -117,7 +117,9 @@ class FlowControl:
         wait = self.breaker.wait(now, self.in_flight)
         if not self.breaker.is_open:
             if self.in_flight >= self.width:
-                wait = since + max(_LONG, 4 * self._width.latency) - now if self.in_flight < self._width.maximum else inf
+                wait = (
+                    since + max(_LONG, 4 * self._width.latency) - now if self.in_flight < self._width.maximum else inf
+                )
             elif self.in_flight:
                 wait = max(wait, self._held_until - now)
             wait = max(wait, self._rate.wait(now, wait))

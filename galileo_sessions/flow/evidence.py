@@ -24,12 +24,14 @@ The share of the other queries that fail also says what a failure costs its coun
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from math import inf
 
 from attrs import define, field
 
 from galileo_sessions.flow.outcome import Outcome
 
 _KEPT, _AGE = 64, 60.0  # queries and seconds; 64 are enough to distinguish 2 % from 10 %
+_LATELY = 5.0  # seconds for which a failure counts although a later attempt succeeded
 _ALONE = 8  # failures in a row of the only query that is asked; then it stands for the service
 _SEVERAL = 0.25  # the share of the other queries that must fail
 RARE = 0.01
@@ -37,18 +39,35 @@ RARE = 0.01
 
 
 @define
+class _Record:
+    """How one query fared."""
+
+    ended_at: float
+    row: int = 0
+    """How many of its attempts have failed since the last one that succeeded."""
+    failed_at: float = -inf
+
+
+@define
 class Evidence:
     """How the latest queries fared."""
 
-    _last: OrderedDict[Hashable, tuple[float, int]] = field(factory=OrderedDict[Hashable, tuple[float, int]])
-    # for each query, when its last attempt ended, and how many have failed in a row
+    _records: OrderedDict[Hashable, _Record] = field(factory=OrderedDict[Hashable, _Record])
 
     def add(self, query: Hashable, now: float, *, failed: bool) -> None:
-        """Adds the outcome of an attempt, in place of the query's earlier one."""
-        self._last[query] = now, self._row(query) + 1 if failed else 0
-        self._last.move_to_end(query)
-        if len(self._last) > _KEPT:
-            _ = self._last.popitem(last=False)
+        """Adds the outcome of an attempt."""
+        record = self._records.get(query)
+        if record is None:
+            record = self._records[query] = _Record(now)
+            if len(self._records) > _KEPT:
+                _ = self._records.popitem(last=False)
+        else:
+            self._records.move_to_end(query)
+            record.ended_at = now
+        if failed:
+            record.row, record.failed_at = record.row + 1, now
+        else:
+            record.row = 0
 
     def is_of_query(self, query: Hashable, now: float, outcome: Outcome, attempts: int) -> bool:
         """
@@ -61,23 +80,19 @@ class Evidence:
             attempts: How many attempts its count had made before.
         """
         others, failing = self._others(query, now)
-        is_again = attempts > 1 or (others > 0 and self._row(query) > 1)
-        if outcome.meaning == "failed":
-            return self._row(query) < _ALONE if not others else failing < 2 or failing < _SEVERAL * others
-        return is_again and failing < _SEVERAL * max(1, others)
+        row = self._records[query].row if query in self._records else 0
+        if outcome.meaning != "failed":
+            return (attempts > 1 or (others > 0 and row > 1)) and failing < _SEVERAL * max(1, others)
+        return (failing < 2 or failing < _SEVERAL * others) if others else row < _ALONE
 
     def failing_share(self, query: Hashable, now: float) -> float:
         """The share of the other queries that fail; a guess while there are none."""
         others, failing = self._others(query, now)
         return max(RARE, (failing + RARE) / (others + 1))
 
-    def _row(self, query: Hashable) -> int:
-        """How many attempts of a query have failed in a row."""
-        return self._last[query][1] if query in self._last else 0
-
     def _others(self, query: Hashable, now: float) -> tuple[int, int]:
-        """How many other queries are known, and how many of them fail."""
-        while self._last and next(iter(self._last.values()))[0] < now - _AGE:
-            _ = self._last.popitem(last=False)
-        rows = [row for other, (_, row) in self._last.items() if other != query]
-        return len(rows), len(rows) - rows.count(0)
+        """How many other queries are known, and how many of them fail, or failed within the last seconds."""
+        while self._records and next(iter(self._records.values())).ended_at < now - _AGE:
+            _ = self._records.popitem(last=False)
+        records = [record for other, record in self._records.items() if other != query]
+        return len(records), sum([record.row > 0 or now - record.failed_at < _LATELY for record in records])

@@ -46,7 +46,7 @@ IGNORED = Outcome("ignored")
 def outcome_of(error: errors.GalileoError) -> Outcome:
     """The outcome of an attempt that ended with this error."""
     if is_final(error):
-        return Outcome("success")
+        return IGNORED if isinstance(error, errors.ConnectError) else Outcome("success")
     match error:
         case errors.ResponseError(status=status, retry_after=asked):
             if status == 429 or (status in _FAILED | _REFUSED and asked is not None):

@@ -215,9 +215,9 @@ class Queue:
         for budget in [budget for budget, line in self._fan_out.items() if not line]:
             del self._fan_out[budget]
 
-    def give_up_error(self) -> errors.GalileoError:
-        """The error of counts that are given up: the last failure, and how long everything has been refused."""
-        error = copy(self._last_failure)
+    def give_up_error(self, last: errors.GalileoError | None = None) -> errors.GalileoError:
+        """The error of a count that is given up: what it met last, or else what others met, and what it waited for."""
+        error = copy(last or self._last_failure)
         error.args = (f"{error.message}; while waiting for {self.flow.reason(self._time(), '')}",)
         error.hint = "Try again later, or raise timeout= or Retry(patience=...)"
         return error

@@ -27,6 +27,7 @@ import asyncio
 import errno
 import os
 import select
+import socket
 import ssl as tls
 import warnings
 from collections.abc import Awaitable, Callable, Generator, Mapping, MutableMapping
@@ -90,6 +91,8 @@ class Transport:
     _proxy: Proxy | None
     is_closed: bool = False
     """Once set, nothing more is sent."""
+    has_answered: bool = False
+    """Whether a response has ever come from the address."""
 
     def __attrs_post_init__(self) -> None:
         session = self._session
@@ -163,6 +166,8 @@ class Transport:
                 return response
         except Exception as error:  # noqa: BLE001  # a session's middleware can raise anything
             problem = _translate(error, "body" if content.is_answered else "response", self._base)
+            if not self.has_answered and _is_unknown_name(error):
+                problem = final(problem)
         except BaseException as error:  # noqa: BLE001  # a cancellation
             raise error.with_traceback(None)  # noqa: B904  # without aiohttp's frames, which hold headers
         raise problem  # outside the except block, so that no header stays reachable through __context__
@@ -184,7 +189,7 @@ class Transport:
             return None
 
     async def _receive(self, response: aiohttp.ClientResponse, content: Body, max_body: int) -> Response | None:
-        status = response.status
+        status, self.has_answered = response.status, True
         try:
             if content.is_refused:
                 return None
@@ -290,6 +295,9 @@ def _translate(error: Exception, phase: Phase, base: str) -> errors.GalileoError
         case aiohttp.ClientConnectorError(os_error=OSError(errno=errno.EMFILE | errno.ENFILE)):
             hint = "Raise the limit (ulimit -n), or lower Limits(maximum=...)"
             return errors.ConnectError(f"no file descriptor left to connect to {base}", hint=hint)
+        case aiohttp.ClientHttpProxyError(status=407):
+            hint = "Check the user name and the password of the proxy"
+            return final(errors.ConnectError(f"no connection to {base}: {_reason(error)}", hint=hint))
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
             hint = "Check base_url (GALILEO_API_URL), the network, and any proxy"
             return errors.ConnectError(f"no connection to {base}: {_reason(error)}", hint=hint)
@@ -305,6 +313,11 @@ def _translate(error: Exception, phase: Phase, base: str) -> errors.GalileoError
         case _:  # also what a middleware or a TraceConfig of session= raises
             problem = f"no request to {base} can be made ({kind})"
             return errors.ConfigurationError(problem, hint="Check base_url (GALILEO_API_URL), proxy, ssl and session")
+
+
+def _is_unknown_name(error: Exception) -> bool:
+    """Whether no such host exists, unlike a name server that doesn't answer."""
+    return isinstance(error, aiohttp.ClientConnectorDNSError) and error.os_error.errno == socket.EAI_NONAME
 
 
 def _reason(error: Exception) -> str:
