@@ -84,12 +84,27 @@ class Request:
         final.attempts, final.elapsed = self.attempts, now - self.started
         return final
 
-    def too_late(self, now: float, waited_for: str = "") -> errors.GalileoError:
-        """The error to raise if the deadline has passed, or will pass before the next attempt."""
-        last = self.attempts[-1].error if self.attempts else None
-        text = f"the timeout ran out while waiting for {waited_for}" if waited_for else "the timeout ran out"
-        if last is not None:
-            text += f"; the last attempt: {last.message.partition(chr(10))[0]}"
+    def too_late(
+        self, now: float, waited_for: str = "", others: errors.GalileoError | None = None
+    ) -> errors.GalileoError:
+        """
+        The error to raise if the deadline has passed, or will pass before the next attempt.
+
+        Args:
+            now: The time.
+            waited_for: The limit that the request waited for, as a part of a sentence.
+            others: What other requests met last.
+        """
+        met = [attempt.error for attempt in self.attempts if attempt.error is not None]
+        last = met[-1] if met else None
+        is_cut_short = last is not None and self.is_cut_short(last, now)
+        before = met[-2:-1] if is_cut_short else met[-1:]
+        text = "the timeout ran out"
+        text += f" while waiting for {waited_for}" if waited_for else " during an attempt" if is_cut_short else ""
+        for who, error in (("before that", before[0] if before else None), ("other requests", others)):
+            if error is not None:
+                text += f"; {who}: {error.message.partition(chr(10))[0]}"
+                break
         return self.failure(errors.DeadlineExceededError(text, last=last, hint="Raise timeout="), now)
 
 
@@ -198,7 +213,7 @@ class Requester:
             return permit
         now = asyncio.get_running_loop().time()
         if permit is None and until == budget.deadline:
-            raise request.too_late(now, self.queue.reason(now))
+            raise request.too_late(now, self.queue.reason(now), self.queue.last_refusal)
         if permit is None or not self.transport.is_closed:
             permit = self.queue.give_up_error(last)
         raise request.failure(permit, now)

@@ -127,18 +127,16 @@ class FlowControl:
         self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
         return wait
 
-    def reason(self, now: float, refusal: str) -> str:
-        """What requests are waiting for, as a part of a sentence that quotes the last refusal if that is why."""
+    def reason(self, now: float) -> str:
+        """The limit that requests are waiting for, as a part of a sentence."""
         if self.breaker.is_open:
             seconds = self.breaker.seconds_open(now)
-            limit = f"the circuit breaker: the service has refused everything for {seconds:,.0f} s"
-        elif self.in_flight >= self.width:
+            return f"the circuit breaker: the service has refused everything for {seconds:,.0f} s"
+        if self.in_flight >= self.width:
             return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now"
-        elif self.rate < inf:
-            limit = f"the service's rate limit (about {self.rate:.3g} requests a second)"
-        else:
-            limit = "the service, which refuses requests"
-        return f"{limit}: {refusal}" if refusal else limit
+        if self.rate < inf:
+            return f"the service's rate limit (about {self.rate:.3g} requests a second)"
+        return f"one of the {self.in_flight} requests under way to end: the service refuses more"
 
     def sent(self, now: float) -> Permit:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""

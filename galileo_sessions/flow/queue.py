@@ -62,7 +62,8 @@ class Queue:
         self._asleep: _Line = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
-        self._last_failure: errors.GalileoError = errors.TransportError("")  # no message: nothing has failed yet
+        self.last_refusal: errors.GalileoError | None = None
+        """What was refused last; None since requests are answered again."""
         self._closed: errors.GalileoError | None = None
 
     # ---- permits -----------------------------------------------------------------------------------------------------
@@ -139,8 +140,8 @@ class Queue:
             error: The attempt's error, if it failed.
         """
         self.flow.ended(now, permit, outcome)
-        if error is not None and not outcome.is_final:
-            self._last_failure = error
+        if error is None or not outcome.is_final:
+            self.last_refusal = error
             if self.flow.breaker.is_open:
                 self._end_waits(lambda patience: self.flow.breaker.is_hopeless(now, *patience))
         self._pump(now)
@@ -217,13 +218,13 @@ class Queue:
 
     def give_up_error(self, last: errors.GalileoError | None = None) -> errors.GalileoError:
         """The error of a count that is given up: what it met last, or else what others met, and what it waited for."""
-        error = copy(last or self._last_failure)
-        error.args = (f"{error.message}; while waiting for {self.flow.reason(self._time(), '')}",)
+        met = last or self.last_refusal or errors.TransportError("the service refuses everything")
+        error = copy(met)
+        error.args = (f"{met.message}; while waiting for {self.reason(self._time())}",)
         error.hint = "Try again later, or raise timeout= or Retry(patience=...)"
         return error
 
     def reason(self, now: float) -> str:
         """What requests are waiting for, as a part of a sentence."""
-        if self._rate is not None and not self.flow.in_flight and not self.flow.breaker.is_open:
-            return "Limits(rate=...)"
-        return self.flow.reason(now, self._last_failure.message.partition("\n")[0])
+        is_paced = self._rate is not None and not self.flow.in_flight and not self.flow.breaker.is_open
+        return "Limits(rate=...)" if is_paced else self.flow.reason(now)

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import pytest
 
-from galileo_sessions import GalileoSessions
+from galileo_sessions import AttemptTimeoutError, GalileoSessions
 from galileo_sessions.api import responses
 from galileo_sessions.api.responses import Response
 from galileo_sessions.flow.queue import Queue
@@ -53,6 +53,11 @@ def deadline_timers() -> int:
     return sum(isinstance(owner, Deadlines) for owner in owners)
 
 
+def timers() -> int:
+    """The number of timers that the running event loop waits for."""
+    return sum(not timer.cancelled() for timer in asyncio.get_running_loop()._scheduled)
+
+
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:
     """Replaces the random choice of each retry's wait: `jitter` gets the longest wait, and returns the one to use."""
     galileo._requester.jitter = jitter
@@ -72,8 +77,12 @@ def connector(galileo: GalileoSessions) -> object:
 def replace_post(galileo: GalileoSessions, post: Callable[[str], Awaitable[Response]]) -> None:
     """Replaces the network: `post(path)` returns the answer to each attempt of a client, logins included."""
 
-    async def answer(path: str, *_: object, **__: object) -> Response:
-        return await post(path)
+    async def answer(path: str, *_: object, until: float, **__: object) -> Response:
+        try:
+            with galileo._transport._deadlines.at(until):
+                return await post(path)
+        except TimeoutError:
+            raise AttemptTimeoutError("no answer in time", phase="response") from None
 
     galileo._transport.post = answer
 

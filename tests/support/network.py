@@ -3,12 +3,13 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from math import inf
 from typing import Any
 
 from attrs import define, field, frozen
 
-from galileo_sessions import AttemptTimeoutError, CountReport, GalileoError, GalileoSessions
+from galileo_sessions import AttemptTimeoutError, ConnectError, CountReport, GalileoError, GalileoSessions
 from galileo_sessions.api.responses import Response
 from support.clients import ids
 from support.clock import run
@@ -210,8 +211,21 @@ def outcome(weather: Weather, seed: int) -> Outcome:
 
 HOUR, DAY = 3_600.0, 86_400.0
 COUNTED = Response(200, {}, b'{"total_count":7}')
-Answer = Response | Exception | None
+
+
+@frozen
+class Late:
+    """An answer that takes so many seconds; by default, none ever comes."""
+
+    seconds: float = inf
+    answer: Response | None = None
+
+
+Answer = Response | Exception | Late | None
 """None is a count."""
+Script = Callable[[float, int], Answer]
+Timed = list[tuple[int | GalileoError, float]]
+"""The outcomes of counts, and how many seconds each took."""
 
 
 class Scripted(Sky):
@@ -221,11 +235,19 @@ class Scripted(Sky):
     Args:
         script: What a request gets, from the seconds since the beginning and its number, 1 for the first.
         latency: Seconds that each answer takes.
+        others: The scripts of some projects; a request's number is among those of its project.
     """
 
-    def __init__(self, script: Callable[[float, int], Answer] = lambda *_: None, latency: float = 0.02) -> None:
+    def __init__(
+        self,
+        script: Script = lambda *_: None,
+        latency: float = 0.02,
+        others: Mapping[str, Script] | None = None,
+    ) -> None:
         super().__init__(Service(latency, 0.0))
-        self.script, self.latency = script, latency
+        self.script, self.latency, self.others = script, latency, others or {}
+        self.by_project: dict[str, int] = {}
+        """How many requests each project got."""
 
     @property
     def now(self) -> float:
@@ -236,7 +258,13 @@ class Scripted(Sky):
         """What becomes of one request."""
         self.requests += 1
         self.arrivals.append(self.now)
-        answer = self.script(self.now, self.requests)
+        project = path.partition("/projects/")[2][:36]
+        number = self.by_project[project] = self.by_project.get(project, 0) + 1
+        other = self.others.get(project)
+        answer = self.script(self.now, self.requests) if other is None else other(self.now, number)
+        if isinstance(answer, Late):
+            await asyncio.sleep(answer.seconds)
+            return answer.answer or COUNTED
         await asyncio.sleep(self.latency)
         if isinstance(answer, Exception):
             raise answer
@@ -255,6 +283,11 @@ class Scripted(Sky):
 def refusal(status: int = 503, retry_after: float | None = None) -> Response:
     """A refusal, with a Retry-After or without."""
     return Response(status, {} if retry_after is None else {"Retry-After": f"{retry_after:.0f}"}, b"")
+
+
+def unreachable() -> ConnectError:
+    """What a refused connection raises."""
+    return ConnectError("no connection to http://127.0.0.1:9: Connection refused")
 
 
 def during(spans: Iterable[tuple[float, float]], answer: Answer) -> Callable[[float, int], Answer]:
@@ -291,21 +324,28 @@ async def cost_of_new(sky: Sky, counts: int, **arguments: Any) -> Cost:
         return await cost_of(sky, galileo, counts, **arguments)
 
 
-async def outcome_of(galileo: GalileoSessions, **arguments: Any) -> tuple[int | GalileoError, float]:
+async def outcome_of(
+    galileo: GalileoSessions, project: str = PROJECT, **arguments: Any
+) -> tuple[int | GalileoError, float]:
     """The result of a single count, or its error; and how many seconds it took."""
     clock = asyncio.get_running_loop().time
     began = clock()
     try:
-        result: int | GalileoError = await galileo.count(PROJECT, **arguments)
+        result: int | GalileoError = await galileo.count(project, **arguments)
     except GalileoError as error:
         result = error
     return result, clock() - began
 
 
-async def ask(galileo: GalileoSessions, every: float, times: int, **arguments: Any) -> list[int | GalileoError]:
-    """The outcomes of single counts that begin so many seconds apart, whether or not those before have ended."""
+async def ask_and_time(galileo: GalileoSessions, every: float, times: int, **arguments: Any) -> Timed:
+    """What `outcome_of` returns for counts that begin so many seconds apart, whether or not those before have ended."""
     tasks: list[asyncio.Task[tuple[int | GalileoError, float]]] = []
     for _ in range(times):
         tasks.append(asyncio.create_task(outcome_of(galileo, **arguments)))
         await asyncio.sleep(every)
-    return [(await task)[0] for task in tasks]
+    return [await task for task in tasks]
+
+
+async def ask(galileo: GalileoSessions, every: float, times: int, **arguments: Any) -> list[int | GalileoError]:
+    """The outcomes of such counts."""
+    return [outcome for outcome, _ in await ask_and_time(galileo, every, times, **arguments)]

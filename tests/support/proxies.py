@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from math import inf
 
 import trustme
 
@@ -38,8 +39,8 @@ async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 @asynccontextmanager
-async def tunnelling(port: int) -> AsyncIterator[Proxy]:
-    """A proxy that forwards each CONNECT to this port, whatever host it names."""
+async def tunnelling(port: int, most: float = inf) -> AsyncIterator[Proxy]:
+    """A proxy that forwards each CONNECT to this port, whatever host it names, and refuses those after so many."""
     tasks: set[asyncio.Task[None] | None] = set()
 
     async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -49,6 +50,10 @@ async def tunnelling(port: int) -> AsyncIterator[Proxy]:
         writer.close()
 
     async def one_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(proxy.heads) >= most:
+            proxy.heads.append(b"")
+            await refuse(reader, writer)
+            return
         tasks.add(asyncio.current_task())
         proxy.heads.append(await reader.readuntil(b"\r\n\r\n"))
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
