@@ -198,11 +198,12 @@ class Requester:
 
     async def _acquire(self, request: Request) -> Permit:
         budget, last = request.budget, request.attempts[-1].error if request.attempts else None
-        since = request.started if budget.is_single else -inf
-        until = min(since + budget.patience if last else inf, budget.deadline)  # nobody waits beyond their patience
+        since, until = (request.started if budget.is_single else -inf), budget.deadline
+        if budget.is_single and last is not None:
+            until = min(until, since + budget.patience)
         permit: Permit | errors.GalileoError | None = None
         turn = self.queue.acquire(budget, since, has_failed=last is not None, not_before=request.not_before)
-        timeout = asyncio.timeout_at(until if -inf < until < inf else None)
+        timeout = asyncio.timeout_at(until if until < inf else None)
         try:
             async with timeout:
                 permit = await turn
@@ -266,7 +267,7 @@ class Requester:
         """
         now, budget = request.waiting_since, request.budget
         if request.is_cut_short(error, now):
-            raise request.too_late(now)
+            raise request.too_late(now, others=self.queue.last_refusal)
         if request.retries is None:
             if self.queue.flow.breaker.is_unreachable:
                 budget = evolve(budget, patience=min(budget.patience, UNREACHABLE))
@@ -277,7 +278,7 @@ class Requester:
         if wait is None:
             raise request.failure(error, now, self._hint(request))
         if now + wait >= budget.deadline:
-            raise request.too_late(now)
+            raise request.too_late(now, others=self.queue.last_refusal)
         request.not_before = now + wait
 
     def _hint(self, request: Request) -> str:

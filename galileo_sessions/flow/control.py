@@ -136,7 +136,9 @@ class FlowControl:
             return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now"
         if self.rate < inf:
             return f"the service's rate limit (about {self.rate:.3g} requests a second)"
-        return f"one of the {self.in_flight} requests under way to end: the service refuses more"
+        if self.in_flight:
+            return f"one of the {self.in_flight} requests under way to end: the service refuses more"
+        return "the requests before it to end"
 
     def sent(self, now: float) -> Permit:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""

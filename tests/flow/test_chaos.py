@@ -11,7 +11,7 @@ from support.clients import ids
 from support.inside import idle, timers
 from support.models import Service
 from support.network import Sky, refusal, under, unreachable
-from support.sockets import http, raw_server
+from support.sockets import http, number_of, raw_server
 
 from galileo_sessions import (
     Col,

@@ -41,7 +41,7 @@ def test_overload_slows_a_fan_out_down_whatever_its_status(overloaded, status):
 
     cost = under(sky, main)
     assert 0 == cost.lost
-    assert cost.requests <= 1.5 * counts
+    assert cost.requests <= (1.5 if status == 503 else 1.7) * counts  # a failure isn't believed at once
     assert cost.seconds <= 1.25 * ideal
 
 

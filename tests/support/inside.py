@@ -80,9 +80,11 @@ def replace_post(galileo: GalileoSessions, post: Callable[[str], Awaitable[Respo
     async def answer(path: str, *_: object, until: float, **__: object) -> Response:
         try:
             with galileo._transport._deadlines.at(until):
-                return await post(path)
+                response = await post(path)
         except TimeoutError:
             raise AttemptTimeoutError("no answer in time", phase="response") from None
+        galileo._transport.has_answered = True
+        return response
 
     galileo._transport.post = answer
 
