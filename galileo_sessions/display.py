@@ -60,9 +60,7 @@ def text_table(rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*columns, strict=True)])
 
 
-def chart(
-    counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: int | None = None, top: int | None = None
-) -> str:
+def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: int | None = None) -> str:
     """
     A line for each label: its count, or `failed`, and a bar.
 
@@ -70,24 +68,18 @@ def chart(
         counts: Labels and counts; None means that the count failed.
         width: The length of the longest line, unless labels are long; 0 draws no bars.
         total: If given, each line also shows the count's share of it.
-        top: The count of the longest bar, for charts with one scale. Default: the largest count.
     """
     labels = [shortened(label) for label, _ in counts]
     numbers = ["failed" if count is None else _number(count, total) for _, count in counts]
-    top = largest([count for _, count in counts]) if top is None else top
+    top = max([count or 0 for _, count in counts], default=0)
     left = max(map(len, labels), default=0)
-    middle = max(map(len, [*numbers, _number(top, None if total is None else max(top, total))]))
+    middle = max(map(len, numbers), default=0)
     space = max(8, width - left - middle - 4) if width else 0
     lines = [
         f"{label:{left}}  {number:>{middle}}  {bar(count, top, space)}".rstrip()
         for label, number, (_, count) in zip(labels, numbers, counts, strict=True)
     ]
     return "\n".join(lines)
-
-
-def largest(counts: Iterable[int | None]) -> int:
-    """The largest count; 0 if there is none."""
-    return max([count or 0 for count in counts], default=0)
 
 
 def cell(count: int | None) -> str:
