@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from galileo_sessions.api.projects import CANONICAL, Project, ProjectId, as_uuid
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
-from galileo_sessions.filters.advice import EMPTY_AND, NO_TREE, expected_filter
+from galileo_sessions.filters.advice import expected_filter
 from galileo_sessions.filters.json import checked_list, dump_filter, fault_at, json_object, load, load_node
 from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, as_sequence
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Or, all_of
@@ -217,5 +217,6 @@ def load_query(data: object) -> CountQuery:
     leaves = load(flat, list[LeafFilter], ("filters",))
     where = None if tree is None else load_node(tree, ("filter_tree",))
     if where == ALWAYS:
-        raise fault_at(("filter_tree",), EMPTY_AND, NO_TREE)
+        hint = 'Leave out "filter_tree" if that is meant'
+        raise fault_at(("filter_tree",), 'an empty "and" would count all sessions', hint)
     return CountQuery(where=where, filters=leaves, **entries)

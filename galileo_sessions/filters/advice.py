@@ -31,8 +31,6 @@ EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
 TOO_DEEP = "nested too deeply: a filter has at most 100 levels"
 LONG = "Write all_of([...]) or any_of([...]) for a long chain"
-EMPTY_AND = 'an empty "and" would count all sessions'
-NO_TREE = 'Leave out "filter_tree" if that is meant'
 
 _MAX_NAMES, _MAX_NAME = 1_000, 60  # names that are compared, and characters of each; the time grows with their square
 
