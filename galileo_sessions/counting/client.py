@@ -184,7 +184,7 @@ class GalileoSessions:
         check = self._check if check is None else check
         budget = self._single(timeout)
         if filters != () or scope:
-            template = CountQuery(ANY_PROJECT, where, filters=filters, **scope)
+            template = _template(where, filters, **scope)
         else:
             if where is not self._where:
                 self._where, self._template = where, CountQuery(ANY_PROJECT, where)
@@ -221,7 +221,7 @@ class GalileoSessions:
             FilterError: before a request, if a time can't be read, or has no UTC offset.
             GalileoError: as `count` does.
         """
-        query = CountQuery(project_id, **scope)
+        query = _template(None, (), **scope).for_project(project_id)
         body = columns_body(query, start_time, end_time)
         catalog, _ = await self._requester.send(COLUMNS, query, body, self._single(timeout))
         return catalog
@@ -251,8 +251,7 @@ class GalileoSessions:
         Raises:
             GalileoError: as `count` does, except that a count that fails is shown at its node.
         """
-        template = CountQuery(ANY_PROJECT, where, filters=filters, **scope)
-        query, budget = query_of(template, project_id), self._fan_out(timeout)
+        query, budget = query_of(_template(where, filters, **scope), project_id), self._fan_out(timeout)
         plan, issues = Plan.of(query), await self._checks.issues(query, budget)
         report = await report_of(self._stream(plan.targets(), budget=budget, check=False))
         return plan.explanation(report.results, issues)
@@ -470,6 +469,13 @@ class GalileoSessions:
 
     def _fan_out(self, timeout: Seconds | None) -> Budget:
         return Budget.fan_out(as_seconds(timeout), self._requester.retry.patience, asyncio.get_running_loop().time())
+
+
+def _template(where: Filter | None, filters: Iterable[Filter], /, **scope: Unpack[ScopeIds]) -> CountQuery:
+    """The query for a call's arguments, apart from the project."""
+    for name in scope.keys() - set(SCOPE):  # a CountQuery would take some of these, such as a tag
+        raise TypeError(f"unexpected keyword argument {name!r}")
+    return CountQuery(ANY_PROJECT, where, filters=filters, **scope)
 
 
 def _query(where: Filter | None, options: dict[str, Any]) -> CountQuery:

@@ -131,6 +131,17 @@ async def test_an_argument_of_the_wrong_kind(call, sentence):
     assert str(caught.value) == sentence
 
 
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [("count", "tag"), ("count", "log_stream"), ("explain", "project_name"), ("columns", "tag"), ("columns", "where")],
+)
+async def test_an_argument_that_a_method_lacks(method, name):
+    """A keyword that nothing has, or that only a `CountQuery` has, is refused before a request."""
+    async with nothing_sent() as server, client(server.url) as galileo:
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+            await getattr(galileo, method)(PROJECT, **{name: "x"})
+
+
 async def test_an_id_with_a_space_among_others():
     """An id with a space at its end is that target's error; the others are counted."""
     async with raw_server(http()) as server, client(server.url) as galileo:
