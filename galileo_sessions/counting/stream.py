@@ -341,7 +341,8 @@ async def report_of(stream: CountStream) -> CountReport:
     results: list[CountResult] = []
 
     def report() -> CountReport:
-        return CountReport(tuple(sorted(results, key=lambda result: result.index)), stream.progress)
+        every = [*results, *stream._results]  # some can come in the moment of a cancellation
+        return CountReport(tuple(sorted(every, key=lambda result: result.index)), stream.progress)
 
     try:
         async with stream:
