@@ -205,10 +205,10 @@ async def test_a_timeout_can_be_a_timedelta(method):
     assert isinstance(error, DeadlineExceededError)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, math.nan, timedelta(0), -timedelta(days=1)], ids=str)
+@pytest.mark.parametrize("timeout", [0, -1, True, math.nan, timedelta(0), -timedelta(days=1)], ids=str)
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 async def test_a_timeout_is_more_than_0_seconds(method, timeout):
-    """Every method refuses 0, and a negative number or timedelta."""
+    """Every method refuses 0, a negative number or timedelta, and True."""
     async with nothing_sent() as server, client(server.url) as galileo:
         with pytest.raises(ConfigurationError) as caught:
             await method(galileo, timeout=timeout)
