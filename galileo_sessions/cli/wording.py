@@ -26,7 +26,7 @@ _HINTS: dict[type[GalileoError], str] = {
     errors.DecodeError: "Check that GALILEO_API_URL isn't the console's",
     errors.TLSError: "Check that this port has TLS. For your own CA, set SSL_CERT_FILE",
     errors.ConnectError: "Check GALILEO_API_URL, the proxy and the network",
-    errors.DeadlineExceededError: "Give more --timeout",
+    errors.DeadlineExceededError: "Raise --timeout",
     errors.RateLimitedError: _LATER,
     errors.ServerError: _LATER,
 }
