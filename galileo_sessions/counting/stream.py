@@ -155,7 +155,8 @@ class CountStream:
 
     async def __anext__(self) -> CountResult:
         if self._started is None:
-            raise ConfigurationError("enter the stream first: async with galileo.count_many(...) as stream")
+            hint = "Write async with galileo.count_many(...) as stream:"
+            raise ConfigurationError("this stream hasn't been entered", hint=hint)
         while not self._results:
             if self._ended is not None:
                 await self._explain_zeros()
@@ -341,8 +342,8 @@ async def report_of(stream: CountStream) -> CountReport:
     results: list[CountResult] = []
 
     def report() -> CountReport:
-        every = [*results, *stream._results]  # some can come in the moment of a cancellation
-        return CountReport(tuple(sorted(every, key=lambda result: result.index)), stream.progress)
+        late = stream._results  # pyright: ignore[reportPrivateUsage]  # those that came with a cancellation
+        return CountReport(tuple(sorted([*results, *late], key=lambda result: result.index)), stream.progress)
 
     try:
         async with stream:
