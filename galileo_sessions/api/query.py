@@ -16,7 +16,7 @@ from galileo_sessions.filters.advice import expected_filter
 from galileo_sessions.filters.json import checked_list, dump_filter, fault_at, json_object, load, load_node
 from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, as_sequence
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Or, all_of
-from galileo_sessions.filters.tree import children
+from galileo_sessions.filters.tree import walk
 
 ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
@@ -38,11 +38,8 @@ def _where(value: Filter | None) -> Filter:
 
 def _check_nodes(where: Filter) -> None:
     """Refuses a filter with an empty node below its root."""
-    nodes = [where]
-    for node in nodes:  # the list grows during the loop
-        below = [child for _, child in children(node)]
-        nodes += below
-        if isinstance(node, And | Or) and not below and node is not where:
+    for path, node in walk(where):
+        if path and isinstance(node, And | Or) and not node.children:
             raise FilterError(
                 f"this filter contains {node!r}, and the API doesn't define an empty {type(node).__name__}",
                 hint="Write the filter with &, | and ~, which simplify it",
