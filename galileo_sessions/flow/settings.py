@@ -28,7 +28,7 @@ _Validator: TypeAlias = Callable[[object, "Attribute[Any]", Any], None]
 def _between(least: float, most: float, kind: Any = int | float) -> _Validator:
     def check(settings: object, attribute: "Attribute[Any]", value: Any) -> None:
         if isinstance(value, bool) or not (isinstance(value, kind) and least <= value <= most):  # NaN isn't
-            words = f"{'a whole number' if kind is int else 'seconds'} from {least} to {most:,}"
+            words = f"expected {'a whole number' if kind is int else 'seconds'} from {least} to {most:,}"
             raise ConfigurationError(f"{type(settings).__name__}({attribute.name}={brief(value)}): {words}")
 
     return check

@@ -60,7 +60,7 @@ def test_a_setting_out_of_its_range_is_refused(kind, words, name, value):
     """The error quotes the setting, and names its range."""
     with pytest.raises(ConfigurationError) as caught:
         kind(**{name: value})
-    assert str(caught.value) == f"{kind.__name__}({name}={value!r}): {words}"
+    assert str(caught.value) == f"{kind.__name__}({name}={value!r}): expected {words}"
 
 
 @pytest.mark.parametrize(
