@@ -70,7 +70,7 @@ def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: i
         total: If given, each line also shows the count's share of it.
     """
     labels = [shortened(label) for label, _ in counts]
-    numbers = ["failed" if count is None else _number(count, total) for _, count in counts]
+    numbers = [cell(count) + _share(count, total) for _, count in counts]
     top = max([count or 0 for _, count in counts], default=0)
     left = max(map(len, labels), default=0)
     middle = max(map(len, numbers), default=0)
@@ -87,8 +87,8 @@ def cell(count: int | None) -> str:
     return "failed" if count is None else f"{count:,}"
 
 
-def _number(count: int, total: int | None) -> str:
-    return f"{count:,}" if total is None else f"{count:,}  {count / (total or 1):>6.1%}"
+def _share(count: int | None, total: int | None) -> str:
+    return "" if count is None or total is None else f"  {count / (total or 1):>6.1%}"
 
 
 def shortened(text: str, most: int = _MAX_LABEL) -> str:
