@@ -48,7 +48,7 @@ def told(error: GalileoError) -> str:
     hint = next((_HINTS[kind] for kind in type(error).__mro__ if kind in _HINTS), "")
     if isinstance(error, FilterError | ProjectLookupError):  # filters are written as in Python, here too
         hint = error.hint
-    return printable(f"{first}. {hint}{line_break}{drawing}" if hint else f"{first}{line_break}{drawing}")
+    return printable(first + (hint and f". {hint}") + line_break + drawing)
 
 
 def failure(error: GalileoError) -> str:
