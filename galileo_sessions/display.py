@@ -6,7 +6,6 @@ from functools import singledispatch
 from html import escape
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_MAX_LABEL = 80  # characters of a label in a chart
 _MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 80
@@ -37,7 +36,7 @@ def bar(count: int | None, top: int, width: int) -> str:
         top: The count of the longest bar.
         width: The length of the longest bar, in columns.
     """
-    if not count or not width:
+    if not count:
         return ""
     full, rest = divmod(max(1, round(count / top * width * len(_EIGHTHS))), len(_EIGHTHS))
     return ("█" * full + _EIGHTHS[rest]).rstrip()
@@ -66,7 +65,7 @@ def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: i
 
     Args:
         counts: Labels and counts; None means that the count failed.
-        width: The length of the longest line, unless labels are long; 0 draws no bars.
+        width: The length of the longest line, unless labels are long.
         total: If given, each line also shows the count's share of it.
     """
     labels = [shortened(label) for label, _ in counts]
@@ -74,7 +73,7 @@ def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: i
     top = max([count or 0 for _, count in counts], default=0)
     left = max(map(len, labels), default=0)
     middle = max(map(len, numbers), default=0)
-    space = max(8, width - left - middle - 4) if width else 0
+    space = max(8, width - left - middle - 4)
     lines = [
         f"{label:{left}}  {number:>{middle}}  {bar(count, top, space)}".rstrip()
         for label, number, (_, count) in zip(labels, numbers, counts, strict=True)
@@ -91,7 +90,7 @@ def _share(count: int | None, total: int | None) -> str:
     return "" if count is None or total is None else f"  {count / (total or 1):>6.1%}"
 
 
-def shortened(text: str, most: int = _MAX_LABEL) -> str:
+def shortened(text: str, most: int = 80) -> str:
     """The text, with unprintable characters escaped, cut to `most` characters."""
     shown = text if text.isprintable() else repr(text)[1:-1]
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"

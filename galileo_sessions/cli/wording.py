@@ -56,8 +56,8 @@ def failure(error: GalileoError) -> str:
     query = error.query
     if query is None:
         return told(error)
-    words = [query.project_id, query.project_name or "", "" if query.tag is None else str(query.tag)]
-    return f"{one_line(' '.join(filter(None, words)))}: {told(error)}"
+    words = [query.project_id, query.project_name, query.tag]
+    return f"{one_line(' '.join([str(word) for word in words if word]))}: {told(error)}"
 
 
 def one_line(text: str) -> str:

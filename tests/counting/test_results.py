@@ -107,7 +107,7 @@ def test_bars_end_at_an_eighth_of_a_column():
     """What isn't 0 has an eighth at least, and the longest has the width that is asked for."""
     drawn = [(0, ""), (None, ""), (1, "▏"), (4, "▌"), (8, "█"), (13, "█▋"), (256, "█" * 32)]
     assert [(count, bar(count, 256, 32)) for count, _ in drawn] == drawn
-    assert (bar(1, 10**6, 3), bar(2, 4, 3), bar(4, 4, 0)) == ("▏", "█▌", "")
+    assert (bar(1, 10**6, 3), bar(2, 4, 3)) == ("▏", "█▌")
 
 
 def test_shares_are_of_the_total():
