@@ -80,8 +80,8 @@ class CountStream:
     Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in stream:`.
 
     Up to twice `concurrency` targets are pulled before their results are taken, so a slow consumer slows the pulling.
-    A count that fails is a result with an `error`. The loop itself raises what the source of the targets raises, an
-    `AuthenticationError`, because no other count can succeed either, and, with `fail_fast`, the first error.
+    A count that fails is a result with an `error`. The loop itself raises what the source of the targets raises; an
+    `AuthenticationError`, because no other count can succeed either; and with `fail_fast`, the first error.
     Leaving the block in any way cancels all requests, and waits until every task has ended.
     """
 

@@ -269,7 +269,7 @@ def instead_of_time(value: object) -> str:
 def instead_of_node(data: object) -> str:
     """What to write where plain data isn't a node of a filter_tree, or an empty string."""
     if isinstance(data, str | bytes | bytearray):
-        return "Write load_filter(json.loads(text)) for JSON, or parse_filter(text) for a filter in Python's words"
+        return "Write load_filter(json.loads(text)) for JSON, or parse_filter(text) for a filter written in Python"
     if isinstance(data, list | tuple):
         return 'Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
     if isinstance(data, Mapping):
