@@ -80,8 +80,9 @@ class Request:
         """The error to raise if the deadline has passed, or will pass before the next attempt."""
         last = self.attempts[-1].error if self.attempts else None
         text = f"the timeout ran out while waiting for {waited_for}" if waited_for else "the timeout ran out"
-        if last is not None:
-            text += f"; the last attempt: {last.message.partition(chr(10))[0]}"
+        said = "" if last is None else last.message.partition("\n")[0]
+        if said not in text:  # the reason for a wait quotes the refusal
+            text += f"; the last attempt: {said}"
         return self.failure(errors.DeadlineExceededError(text, last=last, hint="Raise timeout="), now)
 
 
@@ -174,7 +175,7 @@ class Requester:
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:
-            other = "this GalileoSessions belongs to another event loop, perhaps of an earlier asyncio.run()"
+            other = "this GalileoSessions belongs to another event loop, perhaps that of an earlier asyncio.run()"
             hint = "Make one in each, with `async with GalileoSessions() as galileo:`"
             raise request.failure(errors.ConfigurationError(other, hint=hint), request.started)
         if self.transport.is_closed:

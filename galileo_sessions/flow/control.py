@@ -125,7 +125,7 @@ class FlowControl:
             seconds = self.breaker.seconds_open(now)
             limit = f"the circuit breaker: the service has refused everything for {seconds:,.0f} s"
         elif self.in_flight >= self.width:
-            return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now"
+            return f"its turn: {self.in_flight} under way, and the limit is {self.width} at once now"
         elif self.rate < inf:
             limit = f"the service's rate limit (about {self.rate:.3g} requests a second)"
         else:

@@ -280,7 +280,7 @@ def test_any_data_is_a_filter_or_a_decode_error(data: Any) -> None:
     [
         ('{"filter": {}}', "Write load_filter(json.loads(text))"),
         (b'[{"filter": {}}]', "Write load_filter(json.loads(text))"),
-        ("Col('a').gt(1)", "or parse_filter(text) for a filter in Python's words"),
+        ("Col('a').gt(1)", "or parse_filter(text) for a filter written in Python"),
         ([{"filter": NUMBER}], 'Write {"and": [...]} around a list of nodes; a flat list of leaves is the'),
         (NUMBER, 'Write {"filter": {...}} around a leaf'),
         ({"and": [NUMBER]}, "at .and[0]: expected a JSON object with exactly one of filter, and, or, not"),

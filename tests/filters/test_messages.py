@@ -84,7 +84,7 @@ GUARDS: Refusals = [
     ("Col('a').eq(1) & None", FilterTypeError, ["None is not a filter\nhint: For no condition write ALWAYS"]),
     ("Col('a').eq(1) & [Col('b').eq(1)]", FilterTypeError, ["Write all_of([...]) to join filters, or any_of([...])"]),
     ("all_of([Col('a').eq(1), None])", FilterTypeError, ["None is not a filter\nhint: For no condition write ALWAYS"]),
-    ("all_of([Col('a')])", FilterTypeError, ["Col('a')", *PARENTHESES]),
+    ("all_of([Col('a')])", FilterTypeError, COLUMN),
     ("Col('a') & Col('b')", FilterTypeError, ["Col('a')", *PARENTHESES]),
     ("None & Col('a')", FilterTypeError, ["Col('a')", *PARENTHESES]),
     ("~Col('a')", FilterTypeError, ["Col('a')", *COLUMN]),

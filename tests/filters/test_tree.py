@@ -117,7 +117,7 @@ def test_what_does_not_fit_is_refused() -> None:
     """Other values, a function that returns None and a tree that gets too deep are refused."""
     nothing: Any = lambda _: None  # noqa: E731
     with pytest.raises(
-        FilterTypeError, match=r"the function returned None for Col.number\('a'\).gt\(1\). Return a filter"
+        FilterTypeError, match=r"the function returned None for Col.number\('a'\).gt\(1\)\nhint: Return a filter"
     ):
         map_leaves(A & B, nothing)
     column: Any = Col("a")
