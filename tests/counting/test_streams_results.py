@@ -12,15 +12,7 @@ from support.inside import idle
 from support.sockets import http, numbered, raw_server, slowly, until, when
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    Col,
-    CountQuery,
-    GalileoSessions,
-    Limits,
-    NotFoundError,
-    Retry,
-    ServerError,
-)
+from galileo_sessions import Col, CountQuery, GalileoSessions, Limits, NotFoundError, Retry, ServerError
 
 WHERE = Col("input").contains("x")
 

@@ -17,12 +17,7 @@ from support.shown import Markup
 from support.strategies import anything
 
 from galileo_sessions.display import brief
-from galileo_sessions.errors import (
-    FilterCheckError,
-    FilterDecodeError,
-    FilterError,
-    UnknownColumnError,
-)
+from galileo_sessions.errors import FilterCheckError, FilterDecodeError, FilterError, UnknownColumnError
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
 from galileo_sessions.filters.columns import Col
 

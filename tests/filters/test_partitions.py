@@ -250,10 +250,7 @@ def test_equal_values_make_one_part() -> None:
         ("CREATED.hours('2026-05-01', '2026-06-01')", "'2026-05-01' depends on the time zone\nhint: Write tz="),
         ("CREATED.days(datetime(2026, 5, 1, tzinfo=UTC), '2026-06-01')", "depends on the time zone"),
         ("CREATED.days(datetime(2026, 5, 1), datetime(2026, 6, 1))", "has no UTC offset"),
-        (
-            "CREATED.days('2026-05-01T00:00Z', '2026-06-01T00:00Z')",
-            "where days begin depends on the time zone",
-        ),
+        ("CREATED.days('2026-05-01T00:00Z', '2026-06-01T00:00Z')", "where days begin depends on the time zone"),
         ("CREATED.days('2026-05-01', '2026-06-01', tz='Europe/Berln')", 'Use, for example, "Europe/Berlin"'),
         ("CREATED.days('1 May', '2026-06-01', tz='UTC')", "'1 May' must be a day such as 2026-05-01"),
         ("CREATED.days('2026-W18', '2026-06-01', tz='UTC')", "'2026-W18' must be a day"),

@@ -15,14 +15,7 @@ from support.sockets import PROJECT
 from support.strategies import SCHEMA, filters, has_empty, json_leaves, json_trees
 from support.strategies import with_defaults as understood
 
-from galileo_sessions import (
-    CountQuery,
-    Filter,
-    dump_filter,
-    dump_query,
-    load_filter,
-    load_query,
-)
+from galileo_sessions import CountQuery, Filter, dump_filter, dump_query, load_filter, load_query
 
 FORMATS = FormatChecker(formats=())
 

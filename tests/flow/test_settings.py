@@ -30,9 +30,7 @@ def test_settings_have_defaults_and_bounds(made, equal):
 
 
 REFUSED = {
-    Limits: {
-        "a whole number from 1 to 10,000": {"initial": (0,), "maximum": (0, 10_001, 2.5)},
-    },
+    Limits: {"a whole number from 1 to 10,000": {"initial": (0,), "maximum": (0, 10_001, 2.5)}},
     Retry: {
         "a whole number from 1 to 20": {"attempts": (0, 21, 3.0, None)},
         "seconds from 0 to 86,400": {

@@ -11,14 +11,7 @@ from support.proxies import HOST, tls
 from support.sockets import PROJECT, full_backlog, http, listening, raw_server
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    AttemptTimeoutError,
-    ConnectError,
-    GalileoSessions,
-    Retry,
-    Timeouts,
-    TLSError,
-)
+from galileo_sessions import AttemptTimeoutError, ConnectError, GalileoSessions, Retry, Timeouts, TLSError
 
 
 async def test_connections_are_kept():

@@ -89,10 +89,7 @@ async def a_gibibyte(number: int, writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
-TOO_MUCH = {
-    "a 1 GiB body": a_gibibyte,
-    "a gzip bomb": http(200, BOMB, Content_Encoding="gzip"),
-}
+TOO_MUCH = {"a 1 GiB body": a_gibibyte, "a gzip bomb": http(200, BOMB, Content_Encoding="gzip")}
 
 
 @pytest.mark.parametrize("trouble", TOO_MUCH.values(), ids=TOO_MUCH)
