@@ -20,7 +20,7 @@ from support.shown import paste
 
 import galileo_sessions
 import galileo_sessions.local
-from galileo_sessions import GalileoError, TransportError, errors
+from galileo_sessions import GalileoError, errors
 from galileo_sessions.local import sample_names, sample_sessions
 
 ROOT = Path(__file__).parents[2]

@@ -178,15 +178,10 @@ def test_it_is_a_mapping() -> None:
 
 
 def test_it_is_a_value() -> None:
-    """A catalog is frozen, hashable, picklable, and equal if its columns are."""
+    """Catalogs are hashable, and equal if its columns are."""
     again = load_catalog(copy.deepcopy(EXAMPLE))
     assert (CATALOG, hash(CATALOG)) == (again, hash(again))
-    assert CATALOG == pickle.loads(pickle.dumps(CATALOG)) == copy.deepcopy(CATALOG)
     assert ColumnCatalog.of(input="text") != ColumnCatalog.of(input="id")
-    with pytest.raises(AttributeError):
-        CATALOG.columns = ()  # type: ignore[misc]
-    with pytest.raises(AttributeError):
-        CATALOG.info("input").id = "output"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
