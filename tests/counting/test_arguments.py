@@ -128,14 +128,6 @@ async def test_an_argument_of_the_wrong_kind(call, sentence):
     assert str(caught.value) == sentence
 
 
-async def test_an_id_with_a_space_among_others():
-    """An id with a space at its end is that target's error; the others are counted."""
-    async with raw_server(http()) as server, client(server.url) as galileo:
-        report = await galileo.count_all([f"{PROJECT} ", PROJECT])
-    assert [result.total_count for result in report.results] == [None, 7]
-    assert str(report.errors[0]) == f"project_id must be a UUID, got '{PROJECT} '{SPACE}"
-
-
 @pytest.mark.parametrize("filters", [[], (), iter(()), {LEAF}, [LEAF]], ids=lambda value: type(value).__name__)
 async def test_filters_can_be_any_iterable(filters):
     """`filters=` takes a list, a tuple, a set or an iterator of leaves, also if it is empty."""

@@ -268,7 +268,7 @@ async def test_an_odd_error_of_a_source_is_no_end(how, error):
         assert idle(galileo)
 
 
-@pytest.mark.parametrize("target", ["not-a-uuid", "../../evil", 3, None, b"x"], ids=repr)
+@pytest.mark.parametrize("target", ["not-a-uuid", f"{PROJECT} ", "../../evil", 3, None, b"x"], ids=repr)
 async def test_a_target_that_is_no_uuid_has_an_error_as_its_result(target):
     """A target that isn't a UUID has an error that names it, and isn't sent; the other targets are counted."""
     async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
