@@ -9,7 +9,7 @@ import pytest
 from support.clients import Source, ids, one_by_one, take_all
 from support.clock import virtual_time
 from support.inside import idle
-from support.sockets import PROJECT, http, number_of, numbered, raw_server, slowly, until
+from support.sockets import PROJECT, AtOnce, http, number_of, numbered, raw_server, slowly, until
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, GalileoSessions, Limits
@@ -160,22 +160,12 @@ async def test_nothing_is_pulled_before_the_block_is_entered():
 @virtual_time
 async def test_concurrency_is_kept(concurrency):
     """At most `concurrency` targets are under way at once, and no more than the client allows."""
-    at_once: list[int] = []
-    running = 0
-
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        nonlocal running
-        running += 1
-        at_once.append(running)
-        await asyncio.sleep(0.01)
-        running -= 1
-        writer.write(http())
-
-    async with raw_server(behave) as server:
+    at_once = AtOnce()
+    async with raw_server(at_once) as server:
         async with GalileoSessions("k", base_url=server.url, limits=Limits(initial=5, maximum=5)) as galileo:
             report = await galileo.count_all(ids(40), concurrency=concurrency)
     assert report.counts == (7,) * 40
-    assert max(at_once) == min(concurrency, 5)
+    assert at_once.most == min(concurrency, 5)
 
 
 # ---- sources that fail -----------------------------------------------------------------------------------------------
