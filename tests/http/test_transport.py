@@ -11,7 +11,7 @@ import pytest
 from support.clients import client, failure
 from support.clock import virtual_time
 from support.inside import MAX_BODY, idle, translated
-from support.secrets import visible_text
+from support.leaks import visible_text
 from support.sockets import CHUNKED, PROJECT, answers, cut, hang_up, http, raw_server, reset
 
 from galileo_sessions import (
