@@ -62,10 +62,7 @@ CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
     ),
     "filter as project": (lambda galileo: galileo.count(LEAF), ID.format(brief(LEAF), ORDER)),
     "filter as one project": (lambda galileo: galileo.count_by(LEAF, PARTS), ID.format(brief(LEAF), ORDER)),
-    "filters as targets": (
-        lambda galileo: galileo.count_all([LEAF], fail_fast=True),
-        ID.format(brief(LEAF), ORDER),
-    ),
+    "filters as targets": (lambda galileo: galileo.count_all([LEAF], fail_fast=True), ID.format(brief(LEAF), ORDER)),
     "filter as targets": (
         lambda galileo: galileo.count_all(LEAF),
         f"targets must be a list of ids or queries, got {brief(LEAF)}\nhint: The targets come before the filter",

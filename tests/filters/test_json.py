@@ -152,11 +152,7 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
         ["'2026-05-01' has no UTC offset", "time zone\nhint: Write '2026-05-01T00:00:00+00:00'"],
     ),
     "date": (DATE | {"value": date(2026, 5, 1)}, ["value"], ["Write '2026-05-01T00:00:00+00:00'"]),
-    "time without an offset": (
-        DATE | {"value": "2026-05-01T09:30"},
-        ["value"],
-        ["Write '2026-05-01T09:30:00+00:00'"],
-    ),
+    "time without an offset": (DATE | {"value": "2026-05-01T09:30"}, ["value"], ["Write '2026-05-01T09:30:00+00:00'"]),
     "too fine a time": (
         DATE | {"value": "2026-05-01T09:00:00.0000001Z"},
         ["value"],

@@ -7,8 +7,6 @@ import pytest
 
 from galileo_sessions import ConfigurationError, Limits, Retry, Timeouts
 
-SECOND = timedelta(seconds=1)
-
 
 @pytest.mark.parametrize(
     ("made", "equal"),

@@ -77,11 +77,7 @@ async def test_a_name_stands_where_an_id_can(server, run, tmp_path, monkeypatch)
     """As an argument, in the environment, in a file and in a pipe; with an id of the same project, it counts once."""
     text = f"\ufeff# comment\r\n Support chatbot \r\n\r\n{IDS[1]}\r\n  # {IDS[2]}\n{IDS[0].upper()}"
     (file := tmp_path / "projects").write_text(text, encoding="utf-8")
-    for arguments in (
-        (" Support chatbot ", IDS[0], IDS[1]),
-        ("--projects-from", str(file)),
-        ("--projects-from", "-"),
-    ):
+    for arguments in ((" Support chatbot ", IDS[0], IDS[1]), ("--projects-from", str(file)), ("--projects-from", "-")):
         status, out, err = await run("count", *arguments, "-f", "csv", stdin=text)
         assert (status, out.splitlines()) == (
             0,
