@@ -6,7 +6,6 @@ from functools import singledispatch
 from html import escape
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
-_MAX_LABEL = 80  # characters of a label in a chart
 _MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
 _BRIEF = reprlib.Repr()
 _BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 80
@@ -37,7 +36,7 @@ def bar(count: int | None, top: int, width: int) -> str:
         top: The count of the longest bar.
         width: The length of the longest bar, in columns.
     """
-    if not count or not width:
+    if not count:
         return ""
     full, rest = divmod(max(1, round(count / top * width * len(_EIGHTHS))), len(_EIGHTHS))
     return ("█" * full + _EIGHTHS[rest]).rstrip()
@@ -60,24 +59,21 @@ def text_table(rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in zip(*columns, strict=True)])
 
 
-def chart(
-    counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: int | None = None, top: int | None = None
-) -> str:
+def chart(counts: Sequence[tuple[str, int | None]], width: int = 80, *, total: int | None = None) -> str:
     """
     A line for each label: its count, or `failed`, and a bar.
 
     Args:
         counts: Labels and counts; None means that the count failed.
-        width: The length of the longest line, unless labels are long; 0 draws no bars.
+        width: The length of the longest line, unless labels are long.
         total: If given, each line also shows the count's share of it.
-        top: The count of the longest bar, for charts with one scale. Default: the largest count.
     """
     labels = [shortened(label) for label, _ in counts]
-    numbers = ["failed" if count is None else _number(count, total) for _, count in counts]
-    top = largest([count for _, count in counts]) if top is None else top
+    numbers = [cell(count) + _share(count, total) for _, count in counts]
+    top = max([count or 0 for _, count in counts], default=0)
     left = max(map(len, labels), default=0)
-    middle = max(map(len, [*numbers, _number(top, None if total is None else max(top, total))]))
-    space = max(8, width - left - middle - 4) if width else 0
+    middle = max(map(len, numbers), default=0)
+    space = max(8, width - left - middle - 4)
     lines = [
         f"{label:{left}}  {number:>{middle}}  {bar(count, top, space)}".rstrip()
         for label, number, (_, count) in zip(labels, numbers, counts, strict=True)
@@ -85,21 +81,16 @@ def chart(
     return "\n".join(lines)
 
 
-def largest(counts: Iterable[int | None]) -> int:
-    """The largest count; 0 if there is none."""
-    return max([count or 0 for count in counts], default=0)
-
-
 def cell(count: int | None) -> str:
     """A count as a cell of a table; None means that it failed."""
     return "failed" if count is None else f"{count:,}"
 
 
-def _number(count: int, total: int | None) -> str:
-    return f"{count:,}" if total is None else f"{count:,}  {count / (total or 1):>6.1%}"
+def _share(count: int | None, total: int | None) -> str:
+    return "" if count is None or total is None else f"  {count / (total or 1):>6.1%}"
 
 
-def shortened(text: str, most: int = _MAX_LABEL) -> str:
+def shortened(text: str, most: int = 80) -> str:
     """The text, with unprintable characters escaped, cut to `most` characters."""
     shown = text if text.isprintable() else repr(text)[1:-1]
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"

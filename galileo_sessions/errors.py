@@ -266,7 +266,7 @@ class DisconnectedError(TransportError):
 
 
 class AttemptTimeoutError(TransportError, TimeoutError):
-    """One attempt took longer than `Timeouts` allow."""
+    """One attempt took longer than `Timeouts` allows."""
 
     def __init__(self, message: str, *, phase: Literal["connect", "response", "body"], hint: str = "") -> None:
         super().__init__(message, hint=hint)

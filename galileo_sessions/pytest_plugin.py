@@ -63,8 +63,7 @@ def local_galileo(
 
     The server runs in its own thread, so the app can run in the test's event loop, another loop, or another process.
     """
-    sessions, names, strict = local_galileo_sessions, local_galileo_names, local_galileo_strict
-    with LocalGalileo(sessions, names=names, strict=strict) as server:
+    with LocalGalileo(local_galileo_sessions, names=local_galileo_names, strict=local_galileo_strict) as server:
         for name in ("GALILEO_CONSOLE_URL", "GALILEO_USERNAME", "GALILEO_PASSWORD"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("GALILEO_API_URL", server.url)

@@ -137,4 +137,4 @@ def find_project(projects: Iterable[Project], name: str) -> Project:
         problem = f"{len(found)} projects are named {brief(name)}"
         raise ProjectLookupError(problem, found, hint=f"Write the id of one: {ids}")
     hint = did_you_mean(name, [project.name for project in known if project.name])
-    raise ProjectLookupError(f"there is no project {brief(name)} among {len(known):,}", hint=hint)
+    raise ProjectLookupError(f"there is no project {brief(name)} among the {len(known):,} listed", hint=hint)

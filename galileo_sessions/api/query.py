@@ -12,11 +12,11 @@ from attrs import evolve, field, frozen
 from galileo_sessions.api.projects import CANONICAL, Project, ProjectId, as_uuid
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
-from galileo_sessions.filters.advice import EMPTY_AND, NO_TREE, expected_filter
+from galileo_sessions.filters.advice import expected_filter
 from galileo_sessions.filters.json import checked_list, dump_filter, fault_at, json_object, load, load_node
 from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, as_sequence
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Or, all_of
-from galileo_sessions.filters.tree import children
+from galileo_sessions.filters.tree import walk
 
 ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
@@ -38,11 +38,8 @@ def _where(value: Filter | None) -> Filter:
 
 def _check_nodes(where: Filter) -> None:
     """Refuses a filter with an empty node below its root."""
-    nodes = [where]
-    for node in nodes:  # the list grows during the loop
-        below = [child for _, child in children(node)]
-        nodes += below
-        if isinstance(node, And | Or) and not below and node is not where:
+    for path, node in walk(where):
+        if path and isinstance(node, And | Or) and not node.children:
             raise FilterError(
                 f"this filter contains {node!r}, and the API doesn't define an empty {type(node).__name__}",
                 hint="Write the filter with &, | and ~, which simplify it",
@@ -217,5 +214,6 @@ def load_query(data: object) -> CountQuery:
     leaves = load(flat, list[LeafFilter], ("filters",))
     where = None if tree is None else load_node(tree, ("filter_tree",))
     if where == ALWAYS:
-        raise fault_at(("filter_tree",), EMPTY_AND, NO_TREE)
+        hint = 'Leave out "filter_tree" if that is meant'
+        raise fault_at(("filter_tree",), 'an empty "and" would count all sessions', hint)
     return CountQuery(where=where, filters=leaves, **entries)

@@ -241,12 +241,13 @@ async def _count(
         except (GalileoError, asyncio.CancelledError) as error:
             tally.results = getattr(getattr(error, "report", None), "results", ())
             raise
-        if tally.limits and not tally.errors:
-            if any(limit.is_share for limit in tally.limits):
-                everything = period & parts.whole if parts else period
-                tally.unfiltered = await count_all(everything, check=False, fail_fast=True, **scope)
-            if not total and where != ALWAYS:
-                tally.is_unchecked = not await count_all(ALWAYS, check=False, fail_fast=True)
+        if not tally.limits or tally.errors:
+            return
+        if any(limit.is_share for limit in tally.limits):
+            everything = period & parts.whole if parts else period
+            tally.unfiltered = await count_all(everything, check=False, fail_fast=True, **scope)
+        is_zero = not total and where != ALWAYS
+        tally.is_unchecked = is_zero and not await count_all(ALWAYS, check=False, fail_fast=True)
 
 
 def _judge(tally: Tally) -> None:

@@ -159,8 +159,8 @@ class Tally:
 
     def __str__(self) -> str:
         failed = len(self.errors)
-        projects = some(len(self.results) - failed, "project")
-        if len(self.results) - failed != len(self.projects):
-            projects = f"{len(self.results) - failed:,} of {some(len(self.projects), 'project')}"
+        counted = len(self.results) - failed
+        of_all = f"{counted:,} of " if counted != len(self.projects) else ""
+        projects = f"{of_all}{some(len(self.projects), 'project')}"
         several = f" ({some(self.requests, 'request')})" if self.requests > len(self.results) else ""
         return f"{projects} counted{several}{f', {failed:,} failed' * bool(failed)}, {some(self.sessions, 'session')}"

@@ -26,7 +26,7 @@ _HINTS: dict[type[GalileoError], str] = {
     errors.DecodeError: "Check that GALILEO_API_URL isn't the console's",
     errors.TLSError: "Check that this port has TLS. For your own CA, set SSL_CERT_FILE",
     errors.ConnectError: "Check GALILEO_API_URL, the proxy and the network",
-    errors.DeadlineExceededError: "Give more --timeout",
+    errors.DeadlineExceededError: "Raise --timeout",
     errors.RateLimitedError: _LATER,
     errors.ServerError: _LATER,
 }
@@ -48,7 +48,7 @@ def told(error: GalileoError) -> str:
     hint = next((_HINTS[kind] for kind in type(error).__mro__ if kind in _HINTS), "")
     if isinstance(error, FilterError | ProjectLookupError):  # filters are written as in Python, here too
         hint = error.hint
-    return printable(f"{first}. {hint}{line_break}{drawing}" if hint else f"{first}{line_break}{drawing}")
+    return printable(first + (hint and f". {hint}") + line_break + drawing)
 
 
 def failure(error: GalileoError) -> str:
@@ -56,8 +56,8 @@ def failure(error: GalileoError) -> str:
     query = error.query
     if query is None:
         return told(error)
-    words = [query.project_id, query.project_name or "", "" if query.tag is None else str(query.tag)]
-    return f"{one_line(' '.join(filter(None, words)))}: {told(error)}"
+    words = [query.project_id, query.project_name, query.tag]
+    return f"{one_line(' '.join([str(word) for word in words if word]))}: {told(error)}"
 
 
 def one_line(text: str) -> str:

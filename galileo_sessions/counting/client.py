@@ -142,7 +142,6 @@ class GalileoSessions:
         )
         self._checks = ColumnChecks(self._requester)
         self._check = check
-        self._without_timeout = Budget.single(None, retry.patience, 0.0)
         self._where: Filter | None = None  # the last filter; to encode it again would add 6 % to the time of a count
         self._template = CountQuery(ANY_PROJECT)
 
@@ -182,9 +181,9 @@ class GalileoSessions:
             DecodeError: if the answer isn't a count.
         """
         check = self._check if check is None else check
-        budget = self._single(timeout)
+        budget = self._budget(Budget.single, timeout)
         if filters != () or scope:
-            template = CountQuery(ANY_PROJECT, where, filters=filters, **scope)
+            template = _template(where, filters, **scope)
         else:
             if where is not self._where:
                 self._where, self._template = where, CountQuery(ANY_PROJECT, where)
@@ -221,9 +220,9 @@ class GalileoSessions:
             FilterError: before a request, if a time can't be read, or has no UTC offset.
             GalileoError: as `count` does.
         """
-        query = CountQuery(project_id, **scope)
+        query = _template(None, (), **scope).for_project(project_id)
         body = columns_body(query, start_time, end_time)
-        catalog, _ = await self._requester.send(COLUMNS, query, body, self._single(timeout))
+        catalog, _ = await self._requester.send(COLUMNS, query, body, self._budget(Budget.single, timeout))
         return catalog
 
     async def explain(
@@ -251,8 +250,7 @@ class GalileoSessions:
         Raises:
             GalileoError: as `count` does, except that a count that fails is shown at its node.
         """
-        template = CountQuery(ANY_PROJECT, where, filters=filters, **scope)
-        query, budget = query_of(template, project_id), self._fan_out(timeout)
+        query, budget = query_of(_template(where, filters, **scope), project_id), self._budget(Budget.fan_out, timeout)
         plan, issues = Plan.of(query), await self._checks.issues(query, budget)
         report = await report_of(self._stream(plan.targets(), budget=budget, check=False))
         return plan.explanation(report.results, issues)
@@ -317,7 +315,7 @@ class GalileoSessions:
             return await report_of(self.count_many(targets, where, **options))
         rest = cast("dict[str, Any]", options)
         breakdown = Breakdown.of(_query(where, rest), by)
-        rest["budget"] = self._fan_out(rest.pop("timeout", None))
+        rest["budget"] = self._budget(Budget.fan_out, rest.pop("timeout", None))
         stream = self._stream(targets, breakdown.whole, **rest)
         wholes: CountReport | None = None
         try:
@@ -378,7 +376,7 @@ class GalileoSessions:
         Raises:
             GalileoError: as `count` does.
         """
-        budget = self._single(timeout)
+        budget = self._budget(Budget.single, timeout)
         seen: set[str] = set()  # a project that is created meanwhile shifts the pages
         token: int | None = 0
         while token is not None:
@@ -463,13 +461,15 @@ class GalileoSessions:
             **options,
         )
 
-    def _single(self, timeout: Seconds | None) -> Budget:
-        if timeout is None:
-            return self._without_timeout
-        return Budget.single(as_seconds(timeout), self._requester.retry.patience, asyncio.get_running_loop().time())
+    def _budget(self, make: Callable[[float | None, float, float], Budget], timeout: Seconds | None) -> Budget:
+        return make(as_seconds(timeout), self._requester.retry.patience, asyncio.get_running_loop().time())
 
-    def _fan_out(self, timeout: Seconds | None) -> Budget:
-        return Budget.fan_out(as_seconds(timeout), self._requester.retry.patience, asyncio.get_running_loop().time())
+
+def _template(where: Filter | None, filters: Iterable[Filter], /, **scope: Unpack[ScopeIds]) -> CountQuery:
+    """The query for a call's arguments, apart from the project."""
+    for name in scope.keys() - set(SCOPE):  # a CountQuery would take some of these, such as a tag
+        raise TypeError(f"unexpected keyword argument {name!r}")
+    return CountQuery(ANY_PROJECT, where, filters=filters, **scope)
 
 
 def _query(where: Filter | None, options: dict[str, Any]) -> CountQuery:

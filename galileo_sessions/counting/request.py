@@ -190,7 +190,7 @@ class Requester:
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:
-            other = "this GalileoSessions belongs to another event loop, perhaps of an earlier asyncio.run()"
+            other = "this GalileoSessions belongs to another event loop, perhaps that of an earlier asyncio.run()"
             hint = "Make one in each, with `async with GalileoSessions() as galileo:`"
             raise request.failure(errors.ConfigurationError(other, hint=hint), request.started)
         if self.transport.is_closed:

@@ -80,8 +80,8 @@ class CountStream:
     Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in stream:`.
 
     Up to twice `concurrency` targets are pulled before their results are taken, so a slow consumer slows the pulling.
-    A count that fails is a result with an `error`. The loop itself raises what the source of the targets raises, an
-    `AuthenticationError`, because no other count can succeed either, and, with `fail_fast`, the first error.
+    A count that fails is a result with an `error`. The loop itself raises what the source of the targets raises; an
+    `AuthenticationError`, because no other count can succeed either; and with `fail_fast`, the first error.
     Leaving the block in any way cancels all requests, and waits until every task has ended.
     """
 
@@ -155,7 +155,8 @@ class CountStream:
 
     async def __anext__(self) -> CountResult:
         if self._started is None:
-            raise ConfigurationError("enter the stream first: async with galileo.count_many(...) as stream")
+            hint = "Write async with galileo.count_many(...) as stream:"
+            raise ConfigurationError("this stream hasn't been entered", hint=hint)
         while not self._results:
             if self._ended is not None:
                 await self._explain_zeros()
@@ -341,7 +342,8 @@ async def report_of(stream: CountStream) -> CountReport:
     results: list[CountResult] = []
 
     def report() -> CountReport:
-        return CountReport(tuple(sorted(results, key=lambda result: result.index)), stream.progress)
+        late = stream._results  # pyright: ignore[reportPrivateUsage]  # those that came with a cancellation
+        return CountReport(tuple(sorted([*results, *late], key=lambda result: result.index)), stream.progress)
 
     try:
         async with stream:

@@ -31,8 +31,6 @@ EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
 TOO_DEEP = "nested too deeply: a filter has at most 100 levels"
 LONG = "Write all_of([...]) or any_of([...]) for a long chain"
-EMPTY_AND = 'an empty "and" would count all sessions'
-NO_TREE = 'Leave out "filter_tree" if that is meant'
 
 _MAX_NAMES, _MAX_NAME = 1_000, 60  # names that are compared, and characters of each; the time grows with their square
 
@@ -271,7 +269,7 @@ def instead_of_time(value: object) -> str:
 def instead_of_node(data: object) -> str:
     """What to write where plain data isn't a node of a filter_tree, or an empty string."""
     if isinstance(data, str | bytes | bytearray):
-        return "Write load_filter(json.loads(text)) for JSON, or parse_filter(text) for a filter in Python's words"
+        return "Write load_filter(json.loads(text)) for JSON, or parse_filter(text) for a filter written in Python"
     if isinstance(data, list | tuple):
         return 'Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
     if isinstance(data, Mapping):

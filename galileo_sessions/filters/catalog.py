@@ -217,12 +217,14 @@ def _unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, is_dr
     said = f"there is no column {brief(column_id)}"
     if not infos:
         return f"{said}, because the project has no columns: it has no sessions, or the id is wrong", ""
+    if not is_drawn:
+        return said, ""
     names = {name: name for name in infos}
     for info in infos.values():
         for name in (info.id.split("/")[-1], info.label, info.metric_key_alias):
             if name:
                 names.setdefault(name, info.id)
-    return said, did_you_mean(column_id, names, names) if is_drawn else ""
+    return said, did_you_mean(column_id, names, names)
 
 
 def _problem(infos: Mapping[str, ColumnInfo], leaf: Comparison, *, is_drawn: bool) -> tuple[str, str] | None:

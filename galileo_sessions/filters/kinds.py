@@ -65,7 +65,7 @@ class FilterType(StrEnum):
     data_type: str
     """The usual data type of such a column, by its name in the API."""
     partitions: tuple[str, ...]
-    """The column's methods that make partitions, the usual one first."""
+    """The column's methods that make partitions."""
 
     ID = "id", get_args(IdOperator), (), (UUID,), "uuid", ("values",)
     DATE = "date", get_args(DateOperator), ("between", "on", "during", "last"), (datetime,), "timestamp", _UNITS

@@ -65,10 +65,10 @@ class Filter:
         return 1
 
     def __and__(self, other: "Filter") -> "Filter":
-        return _join(And, (self, other))
+        return _join(And, (self, other), "&")
 
     def __or__(self, other: "Filter") -> "Filter":
-        return _join(Or, (self, other))
+        return _join(Or, (self, other), "|")
 
     def __invert__(self) -> "Filter":
         if isinstance(self, Not):
@@ -361,13 +361,13 @@ def _operand_repr(operand: Filter) -> str:
 # ---- joining ---------------------------------------------------------------------------------------------------------
 
 
-def _join(kind: type[And | Or], parts: Iterable[Filter]) -> Filter:
+def _join(kind: type[And | Or], parts: Iterable[Filter], symbol: str = "") -> Filter:
     """Joins the parts by one connective: flattens parts of the same kind, and folds ALWAYS and NEVER away."""
     kept: list[Filter] = []
     absorbing: Filter | None = None
     for part in parts:
         if not isinstance(part, Filter):
-            raise advice.expected_filter(part, kind.symbol)
+            raise advice.expected_filter(part, symbol)
         if not isinstance(part, _Junction) or part.children:
             kept.append(part)
         elif not isinstance(part, kind):

@@ -276,7 +276,7 @@ class _Parser:
             return operands[0][0]
         (left, start), (right, _) = operands
         if not isinstance(left, _COLUMNS) and not isinstance(right, _COLUMNS):
-            raise self._error(start, 'one side of a comparison must be a column, as in Col("score") > 3')
+            raise self._error(start, "one side of a comparison must be a column", advice.EXAMPLE)
         return self._apply(start, _COMPARE[symbols[0][0]], left, right)
 
     def _group(self, symbol: str, operands: list[Operand]) -> Operand:

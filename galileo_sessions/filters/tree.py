@@ -109,7 +109,7 @@ def map_leaves(where: Filter, function: Callable[[LeafFilter], Filter]) -> Filte
         made = function(where)
         if not isinstance(made, Filter):
             hint = "Return a filter, or the leaf itself to keep it"
-            raise FilterTypeError(f"the function returned {brief(made)} for {brief(where)}. {hint}")
+            raise FilterTypeError(f"the function returned {brief(made)} for {brief(where)}", hint=hint)
         return made
     before = [child for _, child in children(where)]
     after = [map_leaves(child, function) for child in before]

@@ -133,12 +133,10 @@ class FlowControl:
             seconds = self.breaker.seconds_open(now)
             return f"the circuit breaker: the service has refused everything for {seconds:,.0f} s"
         if self.in_flight >= self.width:
-            return f"one of the {self.in_flight} requests under way to end: {self.width} at once is the limit now"
+            return f"its turn: {self.in_flight} under way, and the limit is {self.width} at once now"
         if self.rate < inf:
             return f"the service's rate limit (about {self.rate:.3g} requests a second)"
-        if self.in_flight:
-            return f"one of the {self.in_flight} requests under way to end: the service refuses more"
-        return "the requests before it to end"
+        return f"its turn: {self.in_flight} under way, and the service refuses more" if self.in_flight else "its turn"
 
     def sent(self, now: float) -> Permit:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""

@@ -27,8 +27,8 @@ _Validator: TypeAlias = Callable[[object, "Attribute[Any]", Any], None]
 
 def _between(least: float, most: float, kind: Any = int | float) -> _Validator:
     def check(settings: object, attribute: "Attribute[Any]", value: Any) -> None:
-        if not (isinstance(value, kind) and least <= value <= most):  # NaN isn't between them
-            words = f"{'a whole number' if kind is int else 'seconds'} from {least} to {most:,}"
+        if isinstance(value, bool) or not (isinstance(value, kind) and least <= value <= most):  # NaN isn't
+            words = f"expected {'a whole number' if kind is int else 'seconds'} from {least} to {most:,}"
             raise ConfigurationError(f"{type(settings).__name__}({attribute.name}={brief(value)}): {words}")
 
     return check
@@ -127,7 +127,7 @@ def as_seconds(timeout: Seconds | None) -> float | None:
     if timeout is None:
         return None
     seconds = _in_seconds(timeout)
-    if isinstance(cast("object", seconds), int | float) and seconds > 0:
+    if isinstance(cast("object", seconds), int | float) and seconds > 0 and seconds is not True:
         return float(min(_LONGEST, seconds))
     problem = f"timeout must be seconds or a timedelta, more than 0, got {brief(timeout)}"
     raise ConfigurationError(problem, hint="Write timeout=30, or None for no limit")

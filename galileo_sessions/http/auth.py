@@ -351,7 +351,7 @@ def _checked_headers(headers: Secret[Headers], reserved: set[str]) -> Secret[Map
         check_text(what, _HEADER, value)
         if name.lower() in reserved:
             raise ConfigurationError(f"{what} is set by the client itself", hint="For credentials pass auth=")
-    return Secret(CIMultiDict([(name, value.reveal()) for name, value in given]))
+    return Secret({name: value.reveal() for name, value in given})
 
 
 def _with(headers: Secret[Mapping[str, str]], more: Secret[Mapping[str, str]]) -> Secret[Mapping[str, str]]:

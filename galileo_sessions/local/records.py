@@ -50,7 +50,7 @@ def read_session(record: object) -> dict[str, object]:
     if not isinstance(record, Mapping):
         raise ValueError(f"a session maps column ids to values, got {brief(record)}")  # noqa: TRY004  # one error a line
     items = cast("Mapping[str, Any]", record).items()
-    session: dict[str, object] = {column_id: None if _is_missing(value) else value for column_id, value in items}
+    session: dict[str, object] = {column_id: None if is_missing(value) else value for column_id, value in items}
     if session.get("project_id") is None:
         raise ValueError("a session needs its project_id")
     for column_id, value in session.items():
@@ -68,10 +68,6 @@ def read_names(names: Mapping[str, str] | Mapping[UUID, str]) -> dict[str, str]:
         ValueError: if an id isn't a version 4 UUID.
     """
     return {uuid4("a project id in names", project_id): name for project_id, name in names.items()}
-
-
-def _is_missing(value: Any) -> bool:
-    return is_missing(value) or (filter_type_of(value) == "number" and value != value)  # noqa: PLR0124  # NaN alone
 
 
 def uuid4(what: str, value: object) -> str:

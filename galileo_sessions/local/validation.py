@@ -74,8 +74,8 @@ def check_strictly(query: CountQuery, columns: ColumnCatalog) -> None:
         try:
             _ = columns.check(where)
         except FilterCheckError as error:
-            found = [(["body", *place, *issue.loc], issue) for issue in error.issues]
-            entries += [{"loc": loc, "msg": issue.msg, "type": issue.type} for loc, issue in found]
+            path = ("body", *place)
+            entries += [{"loc": [*path, *each.loc], "msg": each.msg, "type": each.type} for each in error.issues]
     if entries:
         raise _unprocessable(*entries)
 

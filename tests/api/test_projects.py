@@ -132,15 +132,19 @@ async def test_a_project_is_found_by_its_name_or_id():
         assert await galileo.project("Travel planner") == Project(UUID(int=1), "Travel planner", "gen_ai", TIME)
         assert (await galileo.project(str(UUID(int=2)).upper())).id == str(UUID(int=2))
         assert (await galileo.project(UUID(int=2))).id == str(UUID(int=2))
-        with pytest.raises(ProjectLookupError, match=f"no project '{PROJECT}' among 6"):
+        with pytest.raises(ProjectLookupError, match=f"no project '{PROJECT}' among the 6 listed"):
             await galileo.project(PROJECT)
 
 
 @pytest.mark.parametrize(
     ("name", "said", "number"),
     [
-        ("support chatbot", "there is no project 'support chatbot' among 6\nhint: Did you mean Support chatbot?", 0),
-        ("zzz", "there is no project 'zzz' among 6", 0),
+        (
+            "support chatbot",
+            "there is no project 'support chatbot' among the 6 listed\nhint: Did you mean Support chatbot?",
+            0,
+        ),
+        ("zzz", "there is no project 'zzz' among the 6 listed", 0),
         ("Twin", f"2 projects are named 'Twin'\nhint: Write the id of one: {UUID(int=3)}, {UUID(int=4)}", 2),
     ],
 )

@@ -1,24 +1,22 @@
 """The numbers in the code that decides what is sent and when: which there are, and the code with another one."""
 
 import ast
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from attrs import frozen
 
 PLACES = ("flow/[!os]*.py", "counting/request.py")  # neither the statuses in outcome, nor settings
-_SHOWN = 60  # characters of the line in which a number stands
 
 
 @frozen
 class Constant:
-    """A number in the code: its file, its line from 1, where it begins and ends there in bytes, its name, its value."""
+    """A number in the code: its file, its line from 1, where it begins and ends there in bytes, the line, its value."""
 
     file: str
     line: int
     begin: int
     end: int
-    name: str
+    code: str
     value: float
 
     def halved_and_doubled(self) -> tuple[float, float]:
@@ -40,36 +38,11 @@ class Constant:
 
 def constants_of(package: Path) -> list[Constant]:
     """All numbers but 0, 1 and 2 in the code at `PLACES`, in the order of the files."""
-    files = [file for place in PLACES for file in sorted(package.glob(place))]
-    return [one for file in files for one in constants_in(file.read_text(), str(file.relative_to(package)))]
-
-
-def constants_in(source: str, file: str) -> list[Constant]:
-    """The same of one file."""
-    tree, lines = ast.parse(source), source.splitlines()
-    names = dict(_names(tree))
-    found = [
-        Constant(
-            file,
-            node.lineno,
-            node.col_offset,
-            node.end_col_offset or node.col_offset,
-            names.get(id(node)) or lines[node.lineno - 1].strip()[:_SHOWN],
-            node.value,
-        )
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and node.value not in (0, 1, 2)
-    ]
-    return sorted(found, key=lambda one: (one.line, one.begin))
-
-
-def _names(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """The numbers in assignments at the top of a module, with the names that these give."""
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign):
-            target, value = statement.targets[0], statement.value
-            pairs: Iterable[tuple[ast.expr, ast.expr]] = [(target, value)]
-            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-                pairs = zip(target.elts, value.elts, strict=True)
-            for name, number in pairs:
-                yield from ((id(node), ast.unparse(name)) for node in ast.walk(number))
+    found: list[Constant] = []
+    for file in [file for place in PLACES for file in sorted(package.glob(place))]:
+        source, name = file.read_text(), str(file.relative_to(package))
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and node.value not in (0, 1, 2):
+                end, code = node.end_col_offset or 0, source.splitlines()[node.lineno - 1].strip()
+                found.append(Constant(name, node.lineno, node.col_offset, end, code, node.value))
+    return sorted(found, key=lambda one: (one.file, one.line, one.begin))

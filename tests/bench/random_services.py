@@ -17,7 +17,7 @@ from statistics import NormalDist
 from typing import TypeVar
 
 from attrs import define, frozen
-from flow.table import ROUND_TRIP, WIDEST
+from flow.weathers import ROUND_TRIP, WIDEST
 from support.models import NETWORK, TURN, Bucket, Reply, Service, Slowing, Window
 from support.network import Weather
 

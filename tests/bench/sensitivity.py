@@ -36,14 +36,6 @@ PATIENCE = 5  # times as long as the unchanged code may a variant run, in second
 
 
 @frozen
-class Variant:
-    """A constant with another value."""
-
-    constant: Constant
-    value: float
-
-
-@frozen
 class Bench:
     """What each variant runs."""
 
@@ -63,14 +55,14 @@ class Bench:
             return next(line for line in reversed(done.stderr.splitlines()) if "Error" in line)
         return cattrs.structure(json.loads(done.stdout), list[Run])
 
-    def run_variant(self, variant: Variant, seconds: float) -> list[Run] | str:
-        """The same with a patched copy of the package."""
+    def run_variant(self, constant: Constant, value: float, seconds: float) -> list[Run] | str:
+        """The same with a copy of the package in which a constant has another value."""
         with tempfile.TemporaryDirectory() as folder:
             package = Path(folder) / PACKAGE
             _ = shutil.copytree(ROOT / PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-            file = package / variant.constant.file
+            file = package / constant.file
             source = file.read_text(encoding="utf-8")
-            _ = file.write_text(variant.constant.replaced(source, variant.value), encoding="utf-8")
+            _ = file.write_text(constant.replaced(source, value), encoding="utf-8")
             return self.run(package, seconds)
 
 
@@ -84,10 +76,9 @@ def figures(runs: Sequence[Run]) -> list[float]:
     return [mean(times), percentile(times, 0.9), p97(times), percentile(requests, 0.9), lossy]
 
 
-def row(variant: Variant, found: list[Run] | str, unchanged: Sequence[Run]) -> list[str]:
-    """What is different with a variant."""
-    constant = variant.constant
-    first = [f"{constant.name} ({constant.file}:{constant.line})", f"{constant.value:g}", f"{variant.value:g}"]
+def row(constant: Constant, value: float, found: list[Run] | str, unchanged: Sequence[Run]) -> list[str]:
+    """What is different with another value."""
+    first = [f"{constant.code} ({constant.file}:{constant.line})", f"{constant.value:g}", f"{value:g}"]
     if isinstance(found, str):
         return [*first, found, *[""] * (len(HEAD) - 4)]
     *shares, lossy = zip(figures(unchanged), figures(found), strict=True)
@@ -105,7 +96,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("seeds", nargs="*", type=int, metavar="SEED", help="without one, the constants are only listed")
     parser.add_argument("--number", type=int, default=204, help="services of each seed")
-    parser.add_argument("--only", default="", metavar="TEXT", help="constants with this in their name or file")
+    parser.add_argument("--only", default="", metavar="TEXT", help="constants with this in their line or file")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="as many as there are cores")
     return parser.parse_args()
 
@@ -116,19 +107,19 @@ def main() -> None:
     constants = constants_of(ROOT / PACKAGE)
     print(f"{len(constants)} constants")
     for one in constants:
-        print(f"  {one.file}:{one.line}  {one.value:g}  {one.name}")
+        print(f"  {one.file}:{one.line}  {one.value:g}  {one.code}")
     if not given.seeds:
         return
-    tried = [one for one in constants if given.only in f"{one.file} {one.name}"]
-    variants = [Variant(one, value) for one in tried for value in one.halved_and_doubled()]
+    tried = [one for one in constants if given.only in f"{one.file} {one.code}"]
+    variants = [(one, value) for one in tried for value in one.halved_and_doubled()]
     bench, began = Bench(given.seeds, given.number), time.monotonic()
     unchanged = bench.run(ROOT / PACKAGE)
     if isinstance(unchanged, str):
         raise SystemExit(f"The unchanged code: {unchanged}")
     patience = PATIENCE * (time.monotonic() - began)
     with ThreadPoolExecutor(given.processes) as pool:
-        found = list(pool.map(bench.run_variant, variants, [patience] * len(variants)))
-    rows = [row(variant, runs, unchanged) for variant, runs in zip(variants, found, strict=True)]
+        found = list(pool.map(lambda variant: bench.run_variant(*variant, patience), variants))
+    rows = [row(*variant, runs, unchanged) for variant, runs in zip(variants, found, strict=True)]
     before = ["unchanged", "", "", *(f"{value:.3g}" for value in figures(unchanged)), f"of {len(unchanged)}"]
     print()
     print(tables.markdown(HEAD, [before, *rows]))

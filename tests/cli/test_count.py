@@ -71,10 +71,7 @@ async def test_a_saved_query_is_a_filter(server, run, tmp_path):
     scope = str(UUID(int=1, version=4))
     where, leaves = Col("input").contains("x"), [Col("score") > 3]
     files = []
-    for query in (
-        CountQuery(IDS[1], where, experiment_id=scope, tag="mine"),
-        CountQuery(IDS[1], filters=leaves),
-    ):
+    for query in (CountQuery(IDS[1], where, experiment_id=scope, tag="mine"), CountQuery(IDS[1], filters=leaves)):
         files.append(tmp_path / f"{len(files)}.json")
         files[-1].write_text(json.dumps(dump_query(query)), encoding="utf-16")  # as PowerShell writes it
     await run("count", "--where-json", str(files[0]))

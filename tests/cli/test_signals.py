@@ -73,11 +73,7 @@ async def test_a_full_disk_is_a_message(server, show, arguments):
 
 @pytest.mark.parametrize(
     ("closed", "command", "status"),
-    [
-        ("<&-", "count --projects-from -", 2),
-        ("<&- >&- 2>&-", "count $ID", 0),
-        (">/dev/full", "--help", 1),
-    ],
+    [("<&-", "count --projects-from -", 2), ("<&- >&- 2>&-", "count $ID", 0), (">/dev/full", "--help", 1)],
 )
 async def test_a_closed_stream_is_no_traceback(server, closed, command, status):
     """Without stdin, stdout or stderr, it counts all the same, or says in one line what it can't do."""

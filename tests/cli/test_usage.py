@@ -5,7 +5,7 @@ from contextlib import redirect_stdout
 from io import StringIO
 
 import pytest
-from cli.processes import WHERE, Outcome, inside, outcome
+from cli.processes import WHERE, inside
 from support.sockets import PROJECT
 
 from galileo_sessions.__main__ import main
@@ -60,37 +60,6 @@ async def test_bad_usage_is_told_with_status_2(run, monkeypatch, arguments, mess
     assert "Traceback" not in err
 
 
-WITHOUT = """
-import runpy, sys
-
-class Finder:
-    def find_spec(name, path, target=None):
-        if name == {!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-
-sys.meta_path.insert(0, Finder)
-for arguments in {!r}:
-    sys.argv[1:] = arguments
-    try:
-        runpy.run_module("galileo_sessions", run_name="__main__", alter_sys=True)
-    except SystemExit as ended:
-        print("exit status", ended.code, flush=True)
-"""
-
-
-async def without(missing: str, *commands: list[str]) -> Outcome:
-    """What commands leave, one after the other in one process, where a module can't be imported."""
-    return await outcome(command=(sys.executable, "-W", "error", "-c", WITHOUT.format(missing, commands)))
-
-
-async def test_without_the_extra_it_says_what_to_install():
-    """Without the extra, every command says what to install, with status 2."""
-    commands = [[], ["count", PROJECT], ["--help"]]
-    done = await without("click", *commands)
-    message = "This needs click, which isn't installed: pip install 'galileo-sessions[cli]'\n"
-    assert done == Outcome(0, "exit status 2\n" * len(commands), message * len(commands))
-
-
 def test_a_stream_may_be_anything():
     """Stdout can be a stream without an encoding."""
     with redirect_stdout(StringIO()) as out:
@@ -98,14 +67,16 @@ def test_a_stream_may_be_anything():
     assert "version" in out.getvalue()
 
 
-def test_without_the_extra_inside(monkeypatch, capsys):
-    """The message names the extra, and other missing modules are raised."""
+@pytest.mark.parametrize("arguments", [[], ["count", PROJECT], ["--help"]], ids=" ".join)
+def test_without_the_extra_it_says_what_to_install(monkeypatch, capfd, arguments):
+    """Every command says so, with status 2; another module that is missing is an error as in any program."""
     for name in ("commands", "screen"):
         monkeypatch.delitem(sys.modules, f"galileo_sessions.cli.{name}")
-    monkeypatch.setitem(sys.modules, "click", None)
-    assert inside("count", PROJECT) == 2
-    assert capsys.readouterr().err.endswith("pip install 'galileo-sessions[cli]'\n")
-    monkeypatch.delitem(sys.modules, "click")
+    with monkeypatch.context() as missing:
+        missing.setitem(sys.modules, "click", None)
+        assert inside(*arguments) == 2
+    message = "This needs click, which isn't installed: pip install 'galileo-sessions[cli]'\n"
+    assert capfd.readouterr() == ("", message)
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     with pytest.raises(ModuleNotFoundError, match="rich.progress"):
         main()

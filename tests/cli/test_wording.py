@@ -21,7 +21,7 @@ PYTHON = re.compile(r"\b(api_key|auth|base_url|timeout|ssl|proxy)=|await|Retry\(
         (errors.ProjectLookupError("no project 'a'", hint="Did you mean b?"), "no project 'a'. Did you mean b?"),
         (errors.TLSError("the certificate isn't trusted", hint="Pass ssl="), "trusted. Check that this port has TLS."),
         (errors.ConnectError("refused"), "refused. Check GALILEO_API_URL, the proxy and the network"),
-        (errors.DeadlineExceededError("the timeout ran out", hint="timeout=9"), "ran out. Give more --timeout"),
+        (errors.DeadlineExceededError("the timeout ran out", hint="timeout=9"), "ran out. Raise --timeout"),
         (errors.LoginError("401", status=401, hint="PasswordAuth(...)"), "401. Check GALILEO_USERNAME and"),
         (errors.AuthenticationError("401", status=401), "401. Check GALILEO_API_KEY, and that it belongs"),
         (errors.RateLimitedError("429", status=429, hint="Raise Retry(patience=...)"), "429. Try again later"),

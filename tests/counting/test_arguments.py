@@ -62,10 +62,7 @@ CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
     ),
     "filter as project": (lambda galileo: galileo.count(LEAF), ID.format(brief(LEAF), ORDER)),
     "filter as one project": (lambda galileo: galileo.count_by(LEAF, PARTS), ID.format(brief(LEAF), ORDER)),
-    "filters as targets": (
-        lambda galileo: galileo.count_all([LEAF], fail_fast=True),
-        ID.format(brief(LEAF), ORDER),
-    ),
+    "filters as targets": (lambda galileo: galileo.count_all([LEAF], fail_fast=True), ID.format(brief(LEAF), ORDER)),
     "filter as targets": (
         lambda galileo: galileo.count_all(LEAF),
         f"targets must be a list of ids or queries, got {brief(LEAF)}\nhint: The targets come before the filter",
@@ -131,6 +128,17 @@ async def test_an_argument_of_the_wrong_kind(call, sentence):
     assert str(caught.value) == sentence
 
 
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [("count", "tag"), ("count", "log_stream"), ("explain", "project_name"), ("columns", "tag"), ("columns", "where")],
+)
+async def test_an_argument_that_a_method_lacks(method, name):
+    """A keyword that nothing has, or that only a `CountQuery` has, is refused before a request."""
+    async with nothing_sent() as server, client(server.url) as galileo:
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+            await getattr(galileo, method)(PROJECT, **{name: "x"})
+
+
 async def test_an_id_with_a_space_among_others():
     """An id with a space at its end is that target's error; the others are counted."""
     async with raw_server(http()) as server, client(server.url) as galileo:
@@ -194,10 +202,10 @@ async def test_a_timeout_can_be_a_timedelta(method):
     assert isinstance(error, DeadlineExceededError)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, math.nan, timedelta(0), -timedelta(days=1)], ids=str)
+@pytest.mark.parametrize("timeout", [0, -1, True, math.nan, timedelta(0), -timedelta(days=1)], ids=str)
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 async def test_a_timeout_is_more_than_0_seconds(method, timeout):
-    """Every method refuses 0, and a negative number or timedelta."""
+    """Every method refuses 0, a negative number or timedelta, and True."""
     async with nothing_sent() as server, client(server.url) as galileo:
         with pytest.raises(ConfigurationError) as caught:
             await method(galileo, timeout=timeout)

@@ -99,3 +99,12 @@ async def test_a_cancelled_fan_out_keeps_what_was_counted(by):
             await counting
         assert idle(galileo)
     assert caught.value.report.counts == ((0, 1, 2) if by is None else (0,))
+
+
+async def test_a_result_that_comes_with_the_cancellation_is_kept():
+    """A result that nobody has taken when a fan-out is cancelled is in the report, too."""
+    async with numbered({}) as server, client(server.url) as galileo:
+        counting = asyncio.create_task(galileo.count_all(ids(1), on_progress=lambda _: counting.cancel()))
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await counting
+    assert caught.value.report.counts == (0,)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from support.clients import client, failure
+from support.clients import client, failure, ids
 from support.clock import virtual_time
 from support.inside import idle, replace_post, width
 from support.sockets import PROJECT, Service, answers, http, raw_server, serving, silence, until
@@ -84,7 +84,7 @@ async def test_a_timeout_behind_a_full_queue():
     assert type(error) is DeadlineExceededError
     assert 1.0 <= error.elapsed < 1.2
     assert (error.attempts, error.last) == ((), None)
-    assert error.message.startswith("the timeout ran out while waiting for one of the 1 requests under way to end")
+    assert error.message.endswith("ran out while waiting for its turn: 1 under way, and the limit is 1 at once now")
     assert len(server.requests) == 1
 
 
@@ -109,8 +109,21 @@ async def test_a_deadline_while_the_service_refuses_everything():
         error = await failure(galileo, timeout=5)
     assert type(error) is DeadlineExceededError
     assert (error.last.status, "down for maintenance" in error.last.message) == (503, True)
-    assert error.message.startswith("the timeout ran out")
-    assert error.message.endswith(f"; the last attempt: {error.last.message}")
+    assert error.message == f"the timeout ran out; the last attempt: {error.last.message}"
+
+
+@virtual_time
+async def test_a_deadline_behind_a_circuit_breaker():
+    """The text quotes a refusal once: as the reason for the wait, which was that of the last attempt, too."""
+    async with raw_server(http(503, '{"detail": "down"}')) as server, client(server.url, jitter=1) as galileo:
+        report = await galileo.count_all(ids(20), timeout=5)
+    waited = [error for error in report.errors if "while waiting" in error.message]
+    assert waited
+    for error in waited:
+        assert error.message == (
+            "the timeout ran out while waiting for the circuit breaker: the service has refused everything for 5 s: "
+            f"{error.last.message}"
+        )
 
 
 @virtual_time

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from support.clients import ids, one_by_one
 from support.inside import idle
-from support.sockets import PROJECT, http, numbered, raw_server, until
+from support.sockets import PROJECT, AtOnce, http, numbered, raw_server, until
 
 from galileo_sessions import Attempt, ConfigurationError, GalileoSessions, Limits, PasswordAuth
 
@@ -21,22 +21,13 @@ eagerly = pytest.mark.skipif(EAGER is None, reason="asyncio has eager tasks sinc
 @pytest.mark.parametrize("concurrency", [1, 3, 256])
 async def test_eager_tasks_keep_every_promise(concurrency, kind):
     """With eager tasks all targets are counted, `concurrency` is kept, and wide streams don't recurse."""
-    running, most = 0, 0
-
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0.001)
-        running -= 1
-        writer.write(http())
-
+    at_once = AtOnce()
     asyncio.get_running_loop().set_task_factory(EAGER)
-    async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url) as galileo:
+    async with raw_server(at_once) as server, GalileoSessions("k", base_url=server.url) as galileo:
         async with asyncio.timeout(20):
             report = await galileo.count_all(kind(ids(300)), concurrency=concurrency)
             assert report.counts == (7,) * 300
-            assert most <= concurrency
+            assert at_once.most <= concurrency
             assert idle(galileo)
             async with galileo.count_many(kind(ids(300)), concurrency=concurrency) as stream:
                 async for _ in stream:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import pickle
 import re
 from uuid import UUID
 
@@ -55,14 +54,13 @@ def test_rows_are_what_csv_takes():
 
 
 def test_counts_compare_and_hash_by_value():
-    """Counts are values: equal to each other and to plain dicts, hashable, picklable, and independent of their dict."""
+    """Counts are values: equal to each other and to plain dicts, hashable, and independent of their dict."""
     given_counts = {"a": 1}
     counts = CountsBy(PROJECT, given_counts)
     given_counts["a"] = 2
     assert counts == CountsBy(PROJECT, {"a": 1}, total=3) != CountsBy(PROJECT, {"a": 2})
     assert counts == {"a": 1} == counts != CountsBy(ids(1)[0], {"a": 1})
     assert hash(counts) == hash(CountsBy(PROJECT, {"a": 1}))
-    assert pickle.loads(pickle.dumps(counts)) == counts
 
 
 def test_a_report_prints_short_and_has_rows():
@@ -82,13 +80,7 @@ def test_a_report_prints_short_and_has_rows():
     assert re.search(f"{UUID(int=1)} &#x27;t&#x27; +failed", report._repr_html_())
     assert isinstance(hash(gs.CountResult(0, [], queries[0], 1, None, (), 0.0, parts={})), int)
     first, second, *_ = report.rows()
-    assert first == {
-        "project_id": str(UUID(int=0)),
-        "project_name": None,
-        "tag": "t",
-        "total_count": 0,
-        "error": None,
-    }
+    assert first == {"project_id": str(UUID(int=0)), "project_name": None, "tag": "t", "total_count": 0, "error": None}
     assert (second["total_count"], second["error"]) == (None, "NotFoundError: 404 Not Found")
 
 
@@ -99,23 +91,15 @@ def test_a_chart_keeps_to_its_width():
     assert max(map(len, drawn.splitlines())) <= 120
     assert drawn.splitlines()[0].split() == ["a", "failed"]
     assert r"b\n" in drawn
-    assert all(len(line) <= 40 for line in chart([("2026-05-01", 10**9), ("b", 3)], 40).splitlines())
-
-
-def test_charts_with_one_top_have_one_scale():
-    """Equal counts have equal bars, also next to shorter numbers."""
-    both = chart([("a", 500), ("b", 10_000)], 40)
-    assert chart([("a", 500)], 40, top=10_000) == both.splitlines()[0]
-    many, few = chart([("a", 9_000)], top=10_000, total=90_000), chart([("a", 4)], top=10_000, total=4)
-    assert len(few) < len(many) <= 80
-    assert many.index("10.0%") + len("10.0%") == few.index("100.0%") + len("100.0%")
+    for total in (None, 10**9):
+        assert max(map(len, chart([("2026-05-01", 10**9), ("b", 3)], 50, total=total).splitlines())) == 50
 
 
 def test_bars_end_at_an_eighth_of_a_column():
     """What isn't 0 has an eighth at least, and the longest has the width that is asked for."""
     drawn = [(0, ""), (None, ""), (1, "▏"), (4, "▌"), (8, "█"), (13, "█▋"), (256, "█" * 32)]
     assert [(count, bar(count, 256, 32)) for count, _ in drawn] == drawn
-    assert (bar(1, 10**6, 3), bar(2, 4, 3), bar(4, 4, 0)) == ("▏", "█▌", "")
+    assert (bar(1, 10**6, 3), bar(2, 4, 3)) == ("▏", "█▌")
 
 
 def test_shares_are_of_the_total():

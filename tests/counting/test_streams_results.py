@@ -9,18 +9,10 @@ import pytest
 from support.clients import Source, ids
 from support.clock import virtual_time
 from support.inside import idle
-from support.sockets import http, numbered, raw_server, slowly, until, when
+from support.sockets import AtOnce, http, numbered, raw_server, slowly, until, when
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    Col,
-    CountQuery,
-    GalileoSessions,
-    Limits,
-    NotFoundError,
-    Retry,
-    ServerError,
-)
+from galileo_sessions import Col, CountQuery, GalileoSessions, Limits, NotFoundError, Retry, ServerError
 
 WHERE = Col("input").contains("x")
 
@@ -144,19 +136,10 @@ async def test_progress_can_be_asked_for():
 @virtual_time
 async def test_several_streams_share_one_queue():
     """Concurrent streams of one client share its limit."""
-    running = most = 0
-
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0.005)
-        running -= 1
-        writer.write(http())
-
-    async with raw_server(behave) as server:
+    at_once = AtOnce()
+    async with raw_server(at_once) as server:
         async with GalileoSessions("k", base_url=server.url, limits=Limits(initial=4, maximum=4)) as galileo:
             reports = await asyncio.gather(*(galileo.count_all(ids(20)) for _ in range(3)))
             assert idle(galileo)
     assert [report.total for report in reports] == [140] * 3
-    assert most == 4
+    assert at_once.most == 4

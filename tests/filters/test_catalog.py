@@ -17,12 +17,7 @@ from support.shown import Markup
 from support.strategies import anything
 
 from galileo_sessions.display import brief
-from galileo_sessions.errors import (
-    FilterCheckError,
-    FilterDecodeError,
-    FilterError,
-    UnknownColumnError,
-)
+from galileo_sessions.errors import FilterCheckError, FilterDecodeError, FilterError, UnknownColumnError
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
 from galileo_sessions.filters.columns import Col
 
@@ -183,15 +178,10 @@ def test_it_is_a_mapping() -> None:
 
 
 def test_it_is_a_value() -> None:
-    """A catalog is frozen, hashable, picklable, and equal if its columns are."""
+    """Catalogs are hashable, and equal if its columns are."""
     again = load_catalog(copy.deepcopy(EXAMPLE))
     assert (CATALOG, hash(CATALOG)) == (again, hash(again))
-    assert CATALOG == pickle.loads(pickle.dumps(CATALOG)) == copy.deepcopy(CATALOG)
     assert ColumnCatalog.of(input="text") != ColumnCatalog.of(input="id")
-    with pytest.raises(AttributeError):
-        CATALOG.columns = ()  # type: ignore[misc]
-    with pytest.raises(AttributeError):
-        CATALOG.info("input").id = "output"  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_the_largest_filter_is_checked() -> None:
     began = time.process_time()
     with pytest.raises(FilterCheckError) as caught:
         many.check(all_of([Col(f"kolumn {i}").eq("x") for i in range(10_000)]))
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 3
     assert 10_000 == len(caught.value.issues)
     assert str(caught.value).startswith(
         "10,000 conditions don't match the project's columns (the first 10 are marked):\n"

@@ -164,13 +164,15 @@ def test_an_hour_that_comes_twice_is_told_by_fold(fold: int) -> None:
 @pytest.mark.parametrize("name", COLUMNS)
 @pytest.mark.parametrize("column_id", ["a", "metrics/0b7a2f0e", 'it\'s "x"\n\\', "é😀"], ids=ascii)
 def test_a_column_shows_its_id_and_how_to_make_it(name: str, column_id: str) -> None:
-    """`column_id` is the id as it was given; the repr is the program; a pickle and a copy are the same column."""
+    """`column_id` is the id as it was given; the repr is the program; copies are the same; it is frozen."""
     column = run(f"{name}({column_id!r})")
     assert column_id == column.column_id
     assert f"{name}({column_id!r})" == repr(column)
     for again in (pickle.loads(pickle.dumps(column)), copy.copy(column), copy.deepcopy(column)):
         assert type(column) is type(again)
         assert column_id == again.column_id
+    with pytest.raises(AttributeError):
+        column.column_id = "b"
 
 
 # ---- fully_annotated -------------------------------------------------------------------------------------------------

@@ -152,11 +152,7 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
         ["'2026-05-01' has no UTC offset", "time zone\nhint: Write '2026-05-01T00:00:00+00:00'"],
     ),
     "date": (DATE | {"value": date(2026, 5, 1)}, ["value"], ["Write '2026-05-01T00:00:00+00:00'"]),
-    "time without an offset": (
-        DATE | {"value": "2026-05-01T09:30"},
-        ["value"],
-        ["Write '2026-05-01T09:30:00+00:00'"],
-    ),
+    "time without an offset": (DATE | {"value": "2026-05-01T09:30"}, ["value"], ["Write '2026-05-01T09:30:00+00:00'"]),
     "too fine a time": (
         DATE | {"value": "2026-05-01T09:00:00.0000001Z"},
         ["value"],
@@ -280,7 +276,7 @@ def test_any_data_is_a_filter_or_a_decode_error(data: Any) -> None:
     [
         ('{"filter": {}}', "Write load_filter(json.loads(text))"),
         (b'[{"filter": {}}]', "Write load_filter(json.loads(text))"),
-        ("Col('a').gt(1)", "or parse_filter(text) for a filter in Python's words"),
+        ("Col('a').gt(1)", "or parse_filter(text) for a filter written in Python"),
         ([{"filter": NUMBER}], 'Write {"and": [...]} around a list of nodes; a flat list of leaves is the'),
         (NUMBER, 'Write {"filter": {...}} around a leaf'),
         ({"and": [NUMBER]}, "at .and[0]: expected a JSON object with exactly one of filter, and, or, not"),

@@ -55,21 +55,6 @@ def test_nodes_are_made_as_written() -> None:
     assert Not(A) == Not(Not(A)).child
 
 
-# ---- immutability ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("where", [*LEAVES, *NODES, Col("a"), Col.number("a")], ids=repr)
-def test_filters_and_columns_cannot_be_changed(where: Any) -> None:
-    """No attribute can be set, deleted or added."""
-    names = [attribute.name for attribute in attrs.fields(type(where))]
-    assert names
-    for name in [*names, "type", "depth", "other"]:
-        with pytest.raises(AttributeError):
-            setattr(where, name, None)
-        with pytest.raises(AttributeError):
-            delattr(where, name)
-
-
 def test_lists_are_copied() -> None:
     """Changing a list later doesn't change the filter that was made of it."""
     texts, users, children = ["x"], [USER], [A]

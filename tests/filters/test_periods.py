@@ -89,6 +89,13 @@ def test_a_period_ends_now(written: str | timedelta, length: timedelta) -> None:
     assert isinstance(written, timedelta) or where == parse_filter(f"created_at.last('{written}')")
 
 
+def test_now_is_what_the_clock_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In UTC."""
+    monkeypatch.undo()
+    before, where = datetime.now(UTC), CREATED.last("1h")
+    assert before <= where.children[1].value <= datetime.now(UTC)
+
+
 def test_days_in_a_time_zone_are_calendar_days() -> None:
     """Today is the last of them, and the days of a partition are the same period."""
     first = datetime(2026, 5, 2, 22, tzinfo=UTC)  # midnight in Berlin, six days ago

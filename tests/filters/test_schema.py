@@ -6,7 +6,6 @@ import json
 import re
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from hypothesis import given
 from jsonschema import Draft202012Validator, FormatChecker
@@ -15,14 +14,7 @@ from support.sockets import PROJECT
 from support.strategies import SCHEMA, filters, has_empty, json_leaves, json_trees
 from support.strategies import with_defaults as understood
 
-from galileo_sessions import (
-    CountQuery,
-    Filter,
-    dump_filter,
-    dump_query,
-    load_filter,
-    load_query,
-)
+from galileo_sessions import CountQuery, Filter, dump_filter, dump_query, load_filter, load_query
 
 FORMATS = FormatChecker(formats=())
 
@@ -97,14 +89,6 @@ def test_what_constructors_hold_is_dumped_as_the_schema_says(where: Filter) -> N
     JUDGE.validate({"filter_tree": dump_filter(where)})
     if not has_empty(where):
         JUDGE.validate(body_of(where))
-
-
-def test_scope_ids_are_sent_as_the_schema_says() -> None:
-    """The ids of the scope are sent under the schema's names."""
-    query = CountQuery(PROJECT, log_stream_id=UUID(USER), experiment_id=USER.upper(), metrics_testing_id=PROJECT)
-    body = json.loads(query.body)
-    JUDGE.validate(body)
-    assert {"log_stream_id": USER, "experiment_id": USER, "metrics_testing_id": PROJECT} == body
 
 
 # ---- what is read ----------------------------------------------------------------------------------------------------

@@ -92,11 +92,7 @@ VALUES: Refusals = [
     ("Col.date('a').gt('2026-01-31T09:00:00')", FilterError, ["'2026-01-31T09:00:00' has no UTC offset", "+00:00"]),
     ("Col.date('a').gt('yesterday')", FilterError, ["Col.date('a').gt('yesterday')", "ISO 8601 time such as 2026-"]),
     ("Col.date('a').gt('2026-01-31T09:00:00.1234567Z')", FilterError, ["Col.date('a').gt('2026", "microsecond"]),
-    (
-        "Col('a').eq(date(2026, 1, 31))",
-        FilterTypeError,
-        ["hint: Write Col.date('a').on('2026-01-31', tz="],
-    ),
+    ("Col('a').eq(date(2026, 1, 31))", FilterTypeError, ["hint: Write Col.date('a').on('2026-01-31', tz="]),
     ("Col('a').eq(float('nan'))", FilterError, [f"Col('a').eq(nan): nan {NOT_JSON}"]),
     ("Col('a').gt(Decimal('NaN'))", FilterError, [f"Col('a').gt(Decimal('NaN')): Decimal('NaN') {NOT_JSON}"]),
     ("Col('a').gt(Decimal('sNaN'))", FilterError, [NOT_JSON]),
@@ -184,11 +180,7 @@ VALUES: Refusals = [
     ("Col.text('a').eq(UUID(PROJECT))", FilterTypeError, ["Col.text('a').eq(UUID(", "Col.id('a') if the column is"]),
     ("Col.number('a').eq('1')", FilterTypeError, ["Col.number('a').eq('1')", "Write a number without quotes"]),
     ("Col.number('a').eq(True)", FilterTypeError, ["Col.number('a').eq(True)", "Col.boolean('a') if the column is"]),
-    (
-        "Col.boolean('a').ne(1)",
-        FilterTypeError,
-        ["hint: Write True or False"],
-    ),
+    ("Col.boolean('a').ne(1)", FilterTypeError, ["hint: Write True or False"]),
     ("Col.date('a').gt(1)", FilterTypeError, ["Col.date('a').gt(1)", "Col.number('a') if the column is"]),
     ("Col('a').eq('\\ud800')", FilterError, ["Col('a').eq('\\ud800')", "surrogate"]),
     ("Col('a').one_of(['x', '\\ud800'])", FilterError, ["Col('a').one_of(['x', '\\ud800'])", "surrogate"]),
@@ -241,40 +233,14 @@ def test_a_value_that_makes_no_sense_is_refused_with_a_rewrite(
     assert [] == [word for word in words if word not in message]
 
 
-ODD: list[Any] = [
-    *[
-        b"x",
-        bytearray(b"x"),
-        3 + 4j,
-        object(),
-        object,
-        range(3),
-        NINE,
-        UUID(PROJECT),
-        Fraction(1, 3),
-        Silent(),
-        nested_list(9),
-    ],
-    *[datetime(2026, 1, 31), date(2026, 1, 31), timedelta(1), UTC],  # noqa: DTZ001
-    *[
-        Decimal(text)
-        for text in ("1", "0.1", "1e400", "1e5000", "-1e-5000", "NaN", "sNaN", "-Infinity", "0.1" + "0" * 99)
-    ],
-    *[np.float32(0.1), np.float64("nan"), np.int8(1), np.bool_(False), np.str_("\ud800"), np.datetime64("2026-01-01")],
-    *[np.array(1), np.array([1, 2]), np.array(["x"]), np.array([]), np.complex128(1), np.longdouble("1e4000")],
-    *[
-        {"b", "a"},
-        {1, "a"},
-        frozenset(),
-        {UUID(PROJECT)},
-        {"a": 1}.keys(),
-        deque(["a"]),
-        [[]],
-        [NINE],
-        [UUID(PROJECT), "a"],
-    ],
-    *[Level.LOW, Mood.GOOD, list(Mood), [Level.LOW], Col("a"), Col("a").eq(1), [Col("a")], ALWAYS],
-]
+ODD: list[Any] = [b"x", bytearray(b"x"), 3 + 4j, object(), object, range(3), NINE, UUID(PROJECT), Fraction(1, 3)]
+ODD += [Silent(), nested_list(9), datetime(2026, 1, 31), date(2026, 1, 31), timedelta(1), UTC]  # noqa: DTZ001
+ODD += map(Decimal, ("1", "0.1", "1e400", "1e5000", "-1e-5000", "NaN", "sNaN", "-Infinity", "0.1" + "0" * 99))
+ODD += [np.float32(0.1), np.float64("nan"), np.int8(1), np.bool_(False), np.str_("\ud800"), np.datetime64("2026-01-01")]
+ODD += [np.array(1), np.array([1, 2]), np.array(["x"]), np.array([]), np.complex128(1), np.longdouble("1e4000")]
+ODD += [{"b", "a"}, {1, "a"}, frozenset(), {UUID(PROJECT)}, {"a": 1}.keys(), deque(["a"]), [[]], [NINE]]
+ODD += [[UUID(PROJECT), "a"], Level.LOW, Mood.GOOD, list(Mood), [Level.LOW]]
+ODD += [Col("a"), Col("a").eq(1), [Col("a")], ALWAYS]
 COMPARISONS = ["eq", "ne", "gt", "gte", "lt", "lte", "between", "contains", "one_of", "not_in"]
 
 

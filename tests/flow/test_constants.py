@@ -10,4 +10,4 @@ import galileo_sessions
 def test_the_flow_control_has_at_most_30_constants() -> None:
     """Numbers in flow and request, so that a reader can learn what each is for."""
     constants = constants_of(Path(galileo_sessions.__file__).parent)
-    assert 0 < len(constants) <= 30, "\n".join(f"{one.file}:{one.line} {one.name}" for one in constants)
+    assert 0 < len(constants) <= 30, "\n".join(f"{one.file}:{one.line} {one.code}" for one in constants)

@@ -247,7 +247,7 @@ def test_a_reason_says_what_a_request_waits_for_with_its_number() -> None:
     ]
     assert reasons == [
         "the circuit breaker: the service has refused everything for 5 s: 503 Service Unavailable",
-        "one of the 3 requests under way to end: 3 at once is the limit now",
+        "its turn: 3 under way, and the limit is 3 at once now",
         "the service's rate limit (about 34 requests a second): 503 Service Unavailable",
         "the service, which refuses requests: 503 Service Unavailable",
         "the service, which refuses requests",

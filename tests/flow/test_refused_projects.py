@@ -73,13 +73,7 @@ def test_projects_that_are_not_there_cost_no_more_time():
 
 
 @pytest.mark.parametrize(
-    ("every", "status", "retry_after"),
-    [
-        (50, 503, None),
-        (20, 429, "1"),
-        (20, 503, "60"),
-        (5, 503, None),
-    ],
+    ("every", "status", "retry_after"), [(50, 503, None), (20, 429, "1"), (20, 503, "60"), (5, 503, None)]
 )
 def test_projects_that_are_always_refused_fail_alone(every, status, retry_after):
     """Where some projects get nothing but refusals, only they fail, and the others have been counted long before."""

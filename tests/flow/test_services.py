@@ -5,7 +5,7 @@ import logging
 import math
 
 import pytest
-from flow.table import unlimited, weathers
+from flow.weathers import unlimited, weathers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.clients import ids

@@ -9,7 +9,7 @@ from support.clients import failure, ids
 from support.network import Answer, Late, Scripted, ask, outcome_of, refusal, under, unreachable
 from support.sockets import PROJECT
 
-LIMIT = re.compile(r"circuit breaker|rate limit|requests under way|requests before it")
+LIMIT = re.compile(r"circuit breaker|rate limit|its turn")
 
 
 @pytest.mark.parametrize("how", ["count", "count_all", "count_all, timeout=30"])
@@ -76,7 +76,7 @@ def test_a_hang_is_not_called_a_refusal():
     """While nothing is answered, the counts that are never sent say that they waited for those that were."""
     hung = texts(Scripted(lambda now, _: Late() if now >= 1 else None), timeout=0.9)
     waited = [text for text in hung if "waiting for" in text]
-    assert [14, 0] == [sum(word in text for text in waited) for word in ("the requests before it to end", "refuses")]
+    assert [14, 0] == [sum(word in text for text in waited) for word in ("its turn", "refuses")]
 
 
 @pytest.mark.parametrize("then", TROUBLES)
@@ -86,6 +86,6 @@ def test_nobody_waits_for_requests_that_are_not_there(first, then):
 
     def wrong(seconds: float, latency: float) -> list[str]:
         sky = Scripted(lambda now, _: None if now < 1 else TROUBLES[first if now < 1 + seconds else then](), latency)
-        return [text for text in texts(sky) if re.search(r"\b0 requests|\b0 at once", text)]
+        return [text for text in texts(sky) if re.search(r"\b0 under way|\b0 at once", text)]
 
     assert [] == [text for seconds in (0.05, 0.2, 1) for latency in (0.02, 0.7, 3) for text in wrong(seconds, latency)]

@@ -11,22 +11,7 @@ from support.proxies import HOST, tls
 from support.sockets import PROJECT, full_backlog, http, listening, raw_server
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    AttemptTimeoutError,
-    ConnectError,
-    GalileoSessions,
-    Retry,
-    Timeouts,
-    TLSError,
-)
-
-
-async def test_connections_are_kept():
-    """Consecutive counts use the same connection."""
-    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        for _ in range(5):
-            await galileo.count(PROJECT)
-        assert (server.connections, len(server.requests)) == (1, 5)
+from galileo_sessions import AttemptTimeoutError, ConnectError, Retry, Timeouts, TLSError
 
 
 async def test_idle_keep_alive_closed_then_reused():

@@ -10,7 +10,7 @@ import pytest
 from support.clients import ANN, client, failure, ids
 from support.clock import virtual_time
 from support.inside import idle
-from support.secrets import visible_text
+from support.leaks import visible_text
 from support.sockets import PROJECT, Service, answers, full_backlog, http, raw_server, serving, silence
 from yarl import URL
 

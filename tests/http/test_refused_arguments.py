@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import aiohttp
 import pytest
-from support.secrets import our_frames, visible_text
+from support.leaks import our_frames, visible_text
 
 from galileo_sessions import (
     ApiKeyAuth,

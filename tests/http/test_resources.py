@@ -110,7 +110,7 @@ async def test_a_stream_holds_none_of_what_it_has_given():
                 assert source.pulled - stream.progress.done <= 600
                 assert (result.unwrap(), UUID(result.query.project_id).int) == (7, result.index)
                 seen[result.index] += 1
-                if result.index in (1_749, 2_499):  # with the same number of requests under way
+                if result.index % 20 == 0:
                     blocks.append(sys.getallocatedblocks())
     assert seen == service.seen == b"\1" * how_many
-    assert blocks[1] - blocks[0] < 375
+    assert min(blocks[95:125]) - min(blocks[60:90]) < 350  # 700 counts later, when the fewest are under way

@@ -11,7 +11,7 @@ import pytest
 from support.clients import client, failure
 from support.clock import virtual_time
 from support.inside import MAX_BODY, idle, translated
-from support.secrets import visible_text
+from support.leaks import visible_text
 from support.sockets import CHUNKED, PROJECT, answers, cut, hang_up, http, raw_server, reset
 
 from galileo_sessions import (
@@ -89,10 +89,7 @@ async def a_gibibyte(number: int, writer: asyncio.StreamWriter) -> None:
         await writer.drain()
 
 
-TOO_MUCH = {
-    "a 1 GiB body": a_gibibyte,
-    "a gzip bomb": http(200, BOMB, Content_Encoding="gzip"),
-}
+TOO_MUCH = {"a 1 GiB body": a_gibibyte, "a gzip bomb": http(200, BOMB, Content_Encoding="gzip")}
 
 
 @pytest.mark.parametrize("trouble", TOO_MUCH.values(), ids=TOO_MUCH)

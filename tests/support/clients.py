@@ -7,11 +7,7 @@ from uuid import UUID
 import pytest
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    GalileoError,
-    GalileoSessions,
-    PasswordAuth,
-)
+from galileo_sessions import GalileoError, GalileoSessions, PasswordAuth
 from galileo_sessions.local import sample_sessions
 from support.inside import set_jitter
 from support.sockets import PROJECT

@@ -86,6 +86,20 @@ def answers(*sequence: bytes) -> Behaviour:
     return behave
 
 
+class AtOnce:
+    """As a behaviour, counts 7 a little later, and notes how many requests were under way at the most."""
+
+    def __init__(self) -> None:
+        self.running = self.most = 0
+
+    async def __call__(self, _: int, writer: asyncio.StreamWriter) -> None:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(0.005)
+        self.running -= 1
+        writer.write(http())
+
+
 class Service:
     """A server with a state: `serve(request, answer)` gets each request, and calls `answer` with the bytes to send."""
 

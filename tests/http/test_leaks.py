@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from support.clients import ANN, client, failure
 from support.inside import state
+from support.leaks import our_frames, visible_text
 from support.proxies import refuse
-from support.secrets import our_frames, visible_text
 from support.sockets import PROJECT, answers, cut, hang_up, http, listening, number_of, raw_server, silence, until
 
 import galileo_sessions as gs

@@ -14,7 +14,7 @@ from support.sockets import PROJECT, answers, http, raw_server
 from galileo_sessions.local import sample_names
 
 NAMES = sample_names()
-UNKNOWN = "there is no project 'Suport chatbot' among 12. Did you mean Support chatbot?"
+UNKNOWN = "there is no project 'Suport chatbot' among the 12 listed. Did you mean Support chatbot?"
 
 
 def page(*projects: tuple[str, str | None], then: int | None = None) -> bytes:
@@ -77,11 +77,7 @@ async def test_a_name_stands_where_an_id_can(server, run, tmp_path, monkeypatch)
     """As an argument, in the environment, in a file and in a pipe; with an id of the same project, it counts once."""
     text = f"\ufeff# comment\r\n Support chatbot \r\n\r\n{IDS[1]}\r\n  # {IDS[2]}\n{IDS[0].upper()}"
     (file := tmp_path / "projects").write_text(text, encoding="utf-8")
-    for arguments in (
-        (" Support chatbot ", IDS[0], IDS[1]),
-        ("--projects-from", str(file)),
-        ("--projects-from", "-"),
-    ):
+    for arguments in ((" Support chatbot ", IDS[0], IDS[1]), ("--projects-from", str(file)), ("--projects-from", "-")):
         status, out, err = await run("count", *arguments, "-f", "csv", stdin=text)
         assert (status, out.splitlines()) == (
             0,
@@ -156,22 +152,22 @@ async def test_all_unknown_names_are_named_at_once(server, run, tmp_path, monkey
     assert (status, out, server.requests) == (2, "", [])
     assert err.splitlines() == [
         f"Error: {UNKNOWN}",
-        "there is no project 'zzz' among 12",
-        f"there is no project '{IDS[0][:-1]}' among 12",
+        "there is no project 'zzz' among the 12 listed",
+        f"there is no project '{IDS[0][:-1]}' among the 12 listed",
     ]
     (tmp_path / "ids").write_text(f"{IDS[0]}\n\nSuport chatbot\nnope\x1b[31m\n")
     status, out, err = await run("count", "--projects-from", str(tmp_path / "ids"))
     assert (status, out, server.requests) == (2, "", [])
     assert err.splitlines() == [
         f"Error: {tmp_path / 'ids'}, line 3: {UNKNOWN}",
-        f"{tmp_path / 'ids'}, line 4: there is no project 'nope\\x1b[31m' among 12",
+        f"{tmp_path / 'ids'}, line 4: there is no project 'nope\\x1b[31m' among the 12 listed",
     ]
     monkeypatch.setenv("GALILEO_PROJECT_ID", f"{IDS[0]} {IDS[1]}")
     done = await run("count")
     assert (done.status, done.err.startswith("Error: GALILEO_PROJECT_ID: there is no project ")) == (2, True)
     for command in (("columns", "zzz"), ("explain", "zzz", "-w", WHERE)):
         done = await run(*command)
-        assert (done.status, done.err) == (2, "Error: there is no project 'zzz' among 12\n")
+        assert (done.status, done.err) == (2, "Error: there is no project 'zzz' among the 12 listed\n")
 
 
 @pytest.mark.usefixtures("_key")
