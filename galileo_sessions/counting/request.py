@@ -103,7 +103,8 @@ class Request:
         text += f" while waiting for {waited_for}" if waited_for else " during an attempt" if is_cut_short else ""
         for who, error in (("before that", before[0] if before else None), ("other requests", others)):
             if error is not None:
-                text += f"; {who}: {error.message.partition(chr(10))[0]}"
+                said, _, _ = error.message.partition("\n")
+                text += f"; {who}: {said}"
                 break
         return self.failure(errors.DeadlineExceededError(text, last=last, hint="Raise timeout="), now)
 

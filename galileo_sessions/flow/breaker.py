@@ -29,7 +29,6 @@ UNREACHABLE = 4.0
 _FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
 _SHORTEST, _LONGEST = 0.1, 3.0  # seconds of a pause
 _SHARE = 0.25  # of the time since the breaker opened
-_AGE = 60.0  # seconds after which a row of failures begins anew
 
 
 @define
@@ -56,7 +55,7 @@ class Breaker:
     @property
     def seconds_per_request(self) -> float | None:
         """Seconds until a probe closed the breaker, if no other request has succeeded since; see quotas in `rate`."""
-        return self._waited if self._passed == 1 and self._waited > 3 * _SHORTEST else None
+        return self._waited if self._passed == 1 and self._waited > 2 * _SHORTEST else None
 
     def is_hopeless(self, now: float, patience: float, since: float = -inf) -> bool:
         """Whether requests with this patience, in seconds, and at the earliest since then, should give up."""
@@ -86,7 +85,7 @@ class Breaker:
     def failed(self, now: float, number: int, retry_after: float | None) -> bool:
         """Counts a failure; returns whether it opened the breaker."""
         if number > self._last_failed:  # a late failure of an earlier request changes nothing
-            if number != self._last_failed + 1 or now - self._began > _AGE:
+            if number != self._last_failed + 1:
                 self._row = 0
             if not self._row and not self.is_open:
                 self._began = now

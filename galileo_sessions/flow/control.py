@@ -36,7 +36,6 @@ from galileo_sessions.flow.rate import Rate
 from galileo_sessions.flow.settings import Limits
 from galileo_sessions.flow.width import FLOOR, Width
 
-_LONG = 1.0  # seconds, or four latencies: as long as a single count waits for a slot
 _QUIET = 30.0  # seconds without a waiting request, after which the client forgets what it learned
 
 
@@ -106,20 +105,20 @@ class FlowControl:
         """
         Seconds until a request may be sent: 0 means now; infinite means to call again after the next answer.
 
-        A single count that has waited since then for a slot goes out after four latencies, at least after a second,
+        A single count that has waited since then for a slot goes out after two latencies, at least after a second,
         because the requests that hold the slots may hang.
 
         Call it only for a request that is ready to be sent, because the call itself is evidence of demand.
         """
         if now - self._busy_until > _QUIET and not self.in_flight:
             self._forget(now)
+        if now - self._rate.needed_at > _QUIET:
+            self._rate.forget(now)
         self._width.check(now)
         wait = self.breaker.wait(now, self.in_flight)
         if not self.breaker.is_open:
             if self.in_flight >= self.width:
-                wait = (
-                    since + max(_LONG, 4 * self._width.latency) - now if self.in_flight < self._width.maximum else inf
-                )
+                wait = since + max(1.0, 2 * self._width.latency) - now if self.in_flight < self._width.maximum else inf
             elif self.in_flight:
                 wait = max(wait, self._held_until - now)
             wait = max(wait, self._rate.wait(now, wait))

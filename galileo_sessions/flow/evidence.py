@@ -32,7 +32,6 @@ from galileo_sessions.flow.outcome import Outcome
 
 _KEPT, _AGE = 64, 60.0  # queries and seconds; 64 are enough to distinguish 2 % from 10 %
 _LATELY = 5.0  # seconds for which a failure counts although a later attempt succeeded
-_ALONE = 8  # failures in a row of the only query that is asked; then it stands for the service
 _SEVERAL = 0.25  # the share of the other queries that must fail
 RARE = 0.01
 """The share that is assumed to fail while nothing is known: a failure then costs a whole attempt."""
@@ -83,7 +82,7 @@ class Evidence:
         row = self._records[query].row if query in self._records else 0
         if outcome.meaning != "failed":
             return (attempts > 1 or (others > 0 and row > 1)) and failing < _SEVERAL * max(1, others)
-        return (failing < 2 or failing < _SEVERAL * others) if others else row < _ALONE
+        return (failing < 2 or failing < _SEVERAL * others) if others else row < _KEPT
 
     def failing_share(self, query: Hashable, now: float) -> float:
         """The share of the other queries that fail; a guess while there are none."""

@@ -40,8 +40,7 @@ from galileo_sessions.flow.evidence import RARE, Evidence
 from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.settings import Retry
 
-_SPREAD = 0.1  # seconds over which retries with the same Retry-After are spread
-_FLOOR = 0.15  # seconds, or a quarter of the time since the first failure: the shortest wait, whatever `Retry` says
+_SHORT = 0.15  # seconds: the shortest wait for a second retry; retries with the same Retry-After are spread over it
 
 
 @define
@@ -86,11 +85,11 @@ class Retries:
         if not is_patient and (self.spent >= policy.attempts or (is_refused and single)):
             return None
         if asked:  # 0 sets no time to wait
-            wait = asked + self.jitter(min(_SPREAD, asked))
+            wait = asked + self.jitter(min(_SHORT, asked))
             return wait if wait < left or not single else None
         passed = now - self.since
         most = min(policy.max_backoff, policy.backoff * (2 ** min(before, 2 * policy.attempts) - 1))
         if is_patient:  # to notice soon that the service is back
             most = min(most, max(policy.backoff, passed / 2))
-        wait = max(self.jitter(most), min(_FLOOR, passed / 4))
+        wait = max(self.jitter(most), min(_SHORT, passed / 2))
         return min(wait, left) if is_patient else wait  # to try once more before giving up

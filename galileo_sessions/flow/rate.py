@@ -35,7 +35,6 @@ from attrs import define
 _CUT = 0.85  # the share of the refused load that a cut leaves
 _CEILING = 0.95  # the share of the refused load at which growth stops for a second
 _PER_SUCCESS = 0.02  # the most growth with one success
-_FADES = 30.0  # seconds in which the rate made no request wait, after which it is forgotten
 _LOWEST = 0.1  # requests a second; a service that takes fewer gets the circuit breaker's probes
 
 
@@ -49,18 +48,19 @@ class Rate:
     """A number that grows with each cut. It shows which requests were sent before the last cut."""
     through: int = 0
     """Requests that got through since the last cut, or since requests began to wait."""
+    needed_at: float = inf
+    """When it was cut, or last made a request wait; infinite while there is no limit."""
     _ceiling: float = inf
     _cut_at: float = -inf
     _since: float = -inf
     _grown_at: float = -inf
     _last_sent: float = -inf
-    _needed_at: float = -inf  # when it last made a request wait
     _was_bottleneck: bool = False
     _doubles: bool = False
 
     def forget(self, now: float) -> None:
         """Removes the limit."""
-        self.limit = self._ceiling = inf
+        self.limit = self._ceiling = self.needed_at = inf
         self._was_bottleneck = self._doubles = False
         self.mark(now)
 
@@ -77,10 +77,7 @@ class Rate:
         """Seconds until the next request; `others` is how long the other limits make it wait."""
         pace = self._last_sent + 1 / self.limit - now
         if pace > others:
-            self._was_bottleneck, self._needed_at = True, now
-        elif self.limit < inf and now - max(self._cut_at, self._needed_at) > _FADES:
-            self.forget(now)
-            return 0.0
+            self._was_bottleneck, self.needed_at = True, now
         return pace
 
     def sent(self, now: float) -> None:
@@ -127,4 +124,5 @@ class Rate:
         self.limit, self._ceiling = min(_CUT * load, max(2 * through, load / 2)), _CEILING * load
         self._doubles = wait is not None and not self._doubles
         self.limit = max(_LOWEST, self.limit if wait is None else min(self.limit, 1 / wait))
+        self.needed_at = now
         self.mark(now)
