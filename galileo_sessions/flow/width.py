@@ -52,7 +52,7 @@ _RIDGE = 0.01  # added to the levels' variance: without it, a width that doesn't
 
 @define
 class Points:
-    """A line through points of level and latency, on logarithmic scales, as sums that can be added."""
+    """A line through points of level and latency, on logarithmic scales, as running means and sums of squares."""
 
     n: float = 0.0
     x: float = 0.0
@@ -61,19 +61,14 @@ class Points:
     xy: float = 0.0
     yy: float = 0.0
 
-    def add(self, n: float, x: float, y: float, *, xx: float = 0.0, xy: float = 0.0, yy: float = 0.0) -> None:
-        """Adds `n` points with these means, and these sums of squares around the means."""
-        total = self.n + n
-        weight, dx, dy = self.n * n / total, x - self.x, y - self.y
-        self.xx += xx + weight * dx * dx
-        self.xy += xy + weight * dx * dy
-        self.yy += yy + weight * dy * dy
-        self.x, self.y, self.n = self.x + dx * n / total, self.y + dy * n / total, total
-
-    def add_half(self, other: Points) -> None:
-        """Adds other points at half of their weight."""
-        if other.n:
-            self.add(other.n / 2, other.x, other.y, xx=other.xx / 2, xy=other.xy / 2, yy=other.yy / 2)
+    def add(self, x: float, y: float) -> None:
+        """Adds a point."""
+        self.n += 1
+        dx, dy = x - self.x, y - self.y
+        self.x, self.y = self.x + dx / self.n, self.y + dy / self.n
+        self.xx += dx * (x - self.x)
+        self.xy += dx * (y - self.y)
+        self.yy += dy * (y - self.y)
 
     def slope(self) -> float:
         """The slope of the line, one standard error lower; 0 while there are too few points."""
@@ -109,7 +104,7 @@ class Width:
         self.latency: float = 0.0
         """Seconds that an answer took in the last round; 0 before the first."""
         self._back, self._step = 0.0, _FIRST  # the width before the last step up, or 0; the factor of the next one
-        self._known, self._points = Points(), Points()
+        self._points = Points()
         self._best = self._fallen_to = -inf  # logarithms of worth: of the best round; of the last, if it fell short
         self._begin_round()
 
@@ -145,7 +140,7 @@ class Width:
         self._ended += 1
         self.answered = max(self.answered, level)
         if latency is not None:
-            self._points.add(1, log(level), log(max(FLOOR, latency)))
+            self._points.add(log(level), log(max(FLOOR, latency)))
             self.latency = self.latency or max(FLOOR, latency)
         if self._ended >= self._needed():
             self._judge()
@@ -165,8 +160,6 @@ class Width:
         points, self._points = self._points, Points()
         has_fallen = bool(points.n) and self._has_fallen(points)
         self.latency = exp(points.y) if points.n else self.latency
-        points.add_half(self._known)
-        self._known = points
         gain = -2.0 if has_fallen else min(1.0, 1 - 2 * points.slope())
         if gain < 0:
             self._narrow(self._back or self.limit / (1 + _SHRINK * min(2.0, -gain)))
