@@ -39,12 +39,13 @@ class Breaker:
     """True while only single probes are sent."""
     is_unreachable: bool = False
     """Whether connections are refused at an address where nothing has ever answered."""
+    row: int = 0
+    """Requests in a row that failed, by the order in which they were sent."""
     _waited: float = 0.0  # seconds for which the breaker was open, if a probe closed it while others waited
     _passed: float = inf  # requests that succeeded since it last closed
     _pause_until: float = -inf
     _began: float = 0.0  # when the row of failures began, or the patience of those who wait
     _opened: float = 0.0
-    _row: int = 0
     _last_failed: int = -1
     _probe: int | None = None
 
@@ -86,12 +87,12 @@ class Breaker:
         """Counts a failure; returns whether it opened the breaker."""
         if number > self._last_failed:  # a late failure of an earlier request changes nothing
             if number != self._last_failed + 1:
-                self._row = 0
-            if not self._row and not self.is_open:
+                self.row = 0
+            if not self.row and not self.is_open:
                 self._began = now
-            self._row, self._last_failed = self._row + 1, number
+            self.row, self._last_failed = self.row + 1, number
         if not self.is_open:
-            if self._row >= _FAILURES:
+            if self.row >= _FAILURES:
                 self.is_open, self._opened, self._pause_until = True, now, now + _SHORTEST
             return self.is_open
         pause = retry_after if retry_after is not None and retry_after != 1 else 0.0  # 1 is often a rounded-up 0.01
@@ -106,7 +107,7 @@ class Breaker:
         self._passed += 1
         if number <= self._last_failed:
             return False
-        self._row = 0
+        self.row = 0
         if not self.is_open:
             return False
         self._waited, self._passed = (now - self._opened if number == self._probe else 0.0), 1

@@ -188,7 +188,7 @@ class FlowControl:
     def _cut(self, now: float, permit: Permit) -> None:
         rate, noise, latency = self._rate, self._noise, self._width.latency or FLOOR
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
-        load = noise.judge(refused, rate.through, is_lowest=rate.is_lowest)
+        load = noise.judge(refused, rate.through, self.breaker.row, is_lowest=rate.is_lowest)
         if load is not None:
             rate.cut(now, load, latency, self.breaker.seconds_per_request)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")

@@ -51,13 +51,14 @@ class Noise:
         self._saved -= 1
         return True
 
-    def judge(self, load: float, answered: int, *, is_lowest: bool = False) -> float | None:
+    def judge(self, load: float, answered: int, row: int, *, is_lowest: bool = False) -> float | None:
         """
         Judges a refusal beyond the budget.
 
         Args:
             load: Requests a second that were refused.
             answered: Requests that were answered since the last such refusal.
+            row: Requests in a row that were refused.
             is_lowest: Whether the rate can't be cut any further.
 
         Returns:
@@ -71,7 +72,7 @@ class Noise:
             return min(load, self._tried_at)
         if 2 * self.share < 1:
             self._highest = max(self._highest, load)
-        if self.share > _FEW or (2 * load > self._highest and not is_lowest):
+        if self.share > _FEW or row > 2 or (2 * load > self._highest and not is_lowest):
             return load
         self.is_on_trial, self._tried_at, self._saved = True, load, 2 * _SAVED
         self._most, self._per_answer = 2 * _SAVED, max(1 / _FREE, 2 * self.share)
