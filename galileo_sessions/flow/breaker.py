@@ -4,20 +4,25 @@ The circuit breaker: while a service refuses everything, single probes replace a
 Theory of operation
 ===================
 
-Eight failures in a row open the breaker, whatever their status. A row is a series of requests that were sent one after
-another and all failed; an answer to an earlier request doesn't end it. While the breaker is open, one probe is sent at
-a time. The pause between two probes is a quarter of the time since the breaker opened, from 0.1 to 3 s, or the
-Retry-After of a refusal while it is open. The first success closes it::
+Eight refusals in a row open the breaker. A row is a series of requests that were sent one after another, and were all
+refused; an answer to an earlier request doesn't end it. What is about a query (see `evidence`) is in no row. While the
+breaker is open, one probe is sent at a time. The pause between two probes is a quarter of the time since the breaker
+opened, from 0.1 to 3 s, or the Retry-After of a refusal while it is open, if that is longer. A probe without an answer
+is followed by the next one after as long as the breaker was open, at least 3 s. The first success closes it::
 
     closed  xxxxxxxx  open  .x .x ..x ...x ....x .....x ......o  closed, then  oo  oooo  oooooooo
-    8 failures in a row     pauses grow, each probe fails; one succeeds        as many again as have succeeded
+    8 refusals in a row     pauses grow, each probe fails; one succeeds        as many again as have succeeded
 
 *Answers set the pace.* After the breaker has closed, at most twice as many requests are under way as have succeeded
 since then.
 
 *Patience.* Requests that wait give up if everything has failed for longer than their patience, or if the next probe
-comes too late for them. With a service that has never answered, no request waits longer than 10 s. If nothing waited
-when a pause ended, that outage doesn't count for later requests: their patience begins with the next probe.
+comes too late for them. A single count has its patience from when it began. At an address where nothing has ever
+listened, it is 4 s. If nothing waited when a pause ended, that outage doesn't count for later requests: their patience
+begins with the next probe.
+
+*What it earns.* A dead service sees a few dozen requests, however many counts wait. Without a row by the order of
+sending, the slowest tenth of random services takes 2.92 times the ideal instead of 2.60.
 """
 
 from math import inf
@@ -41,7 +46,8 @@ class Breaker:
     """Whether connections are refused at an address where nothing has ever answered."""
     row: int = 0
     """Requests in a row that failed, by the order in which they were sent."""
-    _waited: float = 0.0  # seconds for which the breaker was open, if a probe closed it while others waited
+    waited: float = 0.0
+    """Seconds for which the breaker was open, if a probe closed it while others waited."""
     _passed: float = inf  # requests that succeeded since it last closed
     _pause_until: float = -inf
     _began: float = 0.0  # when the row of failures began, or the patience of those who wait
@@ -56,7 +62,7 @@ class Breaker:
     @property
     def seconds_per_request(self) -> float | None:
         """Seconds until a probe closed the breaker, if no other request has succeeded since; see quotas in `rate`."""
-        return self._waited if self._passed == 1 and self._waited > 2 * _SHORTEST else None
+        return self.waited if self._passed == 1 and self.waited > 2 * _SHORTEST else None
 
     def is_hopeless(self, now: float, patience: float, since: float = -inf) -> bool:
         """Whether requests with this patience, in seconds, and at the earliest since then, should give up."""
@@ -64,10 +70,6 @@ class Breaker:
             return False
         patience = min(patience, UNREACHABLE) if self.is_unreachable else patience
         return self._pause_until - max(self._began, since) > patience
-
-    def forget_wait(self) -> None:
-        """Nobody waits for the service, so the time for which the breaker was open is no quota."""
-        self._waited = 0.0
 
     def wait(self, now: float, in_flight: int) -> float:
         """Seconds until the next request; infinite if it must wait for an answer."""
@@ -110,7 +112,7 @@ class Breaker:
         self.row = 0
         if not self.is_open:
             return False
-        self._waited, self._passed = (now - self._opened if number == self._probe else 0.0), 1
+        self.waited, self._passed = (now - self._opened if number == self._probe else 0.0), 1
         self.is_open, self._probe = False, None
         return True
 

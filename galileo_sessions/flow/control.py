@@ -7,10 +7,10 @@ file passes values between them. The breaker and the rate each return a wait, an
 bounds the requests under way. Noise judges refusals. The first matching line decides::
 
     an answer                        what changes
-    ignored, such as a cancellation  nothing
+    ignored, such as a cancellation  nothing; the same for what is about a query, see `evidence`
     success, 404                     the breaker closes; noise saves; width and rate may grow
     refusal                          while others are under way, nothing is sent until an answer comes, or for two
-                                     latencies; eight in a row open the breaker
+                                     latencies (2 s until one is known); eight in a row open the breaker
       while the breaker is open      its pause, and no limit
       of a probe of the width        the width goes back, unless noise pays (only without a rate, and not on trial)
       sent before the last cut       nothing
@@ -18,9 +18,9 @@ bounds the requests under way. Noise judges refusals. The first matching line de
       any other                      nothing if noise pays, else noise judges:
                                      the rate is cut, or all limits are forgotten on trial
 
-Old evidence is forgotten. After 30 s in which no request waits or is under way, the client starts as if it were new.
-Its width is the initial one, or the highest level that was answered if that is less. Waiting counts as activity: a
-client that waits a minute for a quota forgets nothing.
+What is old is forgotten. A rate that made no request wait for 30 s goes. Once no request has waited or been under way
+for 30 s, the client starts as if it were new. Its width is the initial one, or the highest level that was answered if
+that is less. Waiting counts as activity: a client that waits a minute for a quota forgets nothing.
 """
 
 from collections.abc import Callable
@@ -141,7 +141,7 @@ class FlowControl:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""
         if not self.in_flight and not self._has_waited:
             self._rate.gather(now)  # what got through so far shows the demand, not the supply
-            self.breaker.forget_wait()
+            self.breaker.waited = 0.0  # and it is no quota
         self._has_waited, self._number, self._busy_until = False, self._number + 1, max(self._busy_until, now)
         self.in_flight += 1
         self.breaker.sent(now, self._number)

@@ -4,22 +4,26 @@ Evidence: whether a failed attempt is about its query or about the service.
 Theory of operation
 ===================
 
-A refusal, such as a 503, a 429 or a refused connection, says that the service takes no request now. A failure, such as a
-500, a 504 or a timeout, says that it took this one and couldn't finish it. The reason can be the service, but also the
-query: a filter that takes too long, or a project that is broken. Only other queries can tell. So the last outcome of each
-query is kept, for the latest 64 queries, and for a minute::
+A refusal, such as a 503, a 429 or a refused connection, says that the service takes no request now. A failure, such as
+a 500, a 504 or a timeout, says that it took this one and couldn't finish it. The reason can be the service, but also
+the query: a filter that takes too long, or a project that is broken. Only other queries can tell. So it is kept how the
+latest 64 queries fared within the last minute. A query fails if its last attempt failed, or one within five seconds::
 
-    an attempt of a query is     and of the other queries        then it is about
-    refused                      any                             the service
-    refused again                fewer than a quarter fail       the query
-    failed                       fewer than two fail, or fewer   the query
-                                 than a quarter
-    failed                       others                          the service
+    an attempt is     and of the other queries                then it is about
+    refused           any                                     the service
+    refused again     fewer than a quarter fail               the query
+    failed            fewer than two or than a quarter fail   the query
+    failed            more fail                               the service
+    failed            none is known, for 64 attempts          the service
 
-What is about a query neither slows the client down nor opens the circuit breaker, so no other count waits because of it.
-The counts of one query share its fate: a filter that hangs is one failing query, however many tasks ask for it.
+What is about a query neither slows the client down nor opens the circuit breaker, so no other count waits because of
+it. All counts of one query are one piece of evidence: a filter that hangs is one failing query, however many ask it.
 
 The share of the other queries that fail also says what a failure costs its count; see `policy`.
+
+*What it earns.* Beside a query that hangs or answers 504, a good count takes as long as alone. Without evidence of its
+own, up to a quarter of the good counts waited, for as long as 30 s. Without either, refused projects lose 16 to 21 of
+816 fan-outs of random services instead of 8.
 """
 
 from collections import OrderedDict
@@ -41,7 +45,7 @@ RARE = 0.01
 class _Record:
     """How one query fared."""
 
-    ended_at: float
+    ended_at: float = -inf
     row: int = 0
     """How many of its attempts have failed since the last one that succeeded."""
     failed_at: float = -inf
@@ -55,18 +59,12 @@ class Evidence:
 
     def add(self, query: Hashable, now: float, *, failed: bool) -> None:
         """Adds the outcome of an attempt."""
-        record = self._records.get(query)
-        if record is None:
-            record = self._records[query] = _Record(now)
-            if len(self._records) > _KEPT:
-                _ = self._records.popitem(last=False)
-        else:
-            self._records.move_to_end(query)
-            record.ended_at = now
-        if failed:
-            record.row, record.failed_at = record.row + 1, now
-        else:
-            record.row = 0
+        record = self._records.setdefault(query, _Record())
+        self._records.move_to_end(query)
+        record.ended_at, record.row = now, record.row + 1 if failed else 0
+        record.failed_at = now if failed else record.failed_at
+        if len(self._records) > _KEPT:
+            _ = self._records.popitem(last=False)
 
     def is_of_query(self, query: Hashable, now: float, outcome: Outcome, attempts: int) -> bool:
         """

@@ -4,30 +4,27 @@ Whether a failed attempt is repeated, and when.
 Theory of operation
 ===================
 
-Who fails? If every count fails, the service is at fault, and a failure costs a count next to nothing. If one count
-fails while others succeed, the fault is its own: the failure costs one attempt, or two after a timeout. In between, the
-more surprising a failure is, the more it costs: log(f) / log(0.01) of an attempt, where f is the share of the other
-counts whose first attempts failed lately::
+If every query fails, the service is at fault, and a failure costs a count next to nothing. If one query fails while
+others succeed, the fault is its own: the failure costs one attempt, or two after a timeout. In between, the more
+surprising a failure is, the more it costs: log(f) / log(0.01) of an attempt, where f is the share of the other queries
+that fail; see `evidence`::
 
-    others failed     1 %    10 %    50 %    90 %     98 %
-    a failure costs   1      0.5     0.15    0.023    0.004
+    others fail        1 %    10 %    50 %    90 %     98 %
+    a failure costs    1      0.5     0.15    0.023    0.004
 
 A count with 4 attempts is thus given up when the odds that it was only unlucky fall to 1 in 100 million, however many
 attempts that takes. If every response in one second is a 500, no count is lost; yet a filter that the service can't
-process fails after four attempts. So does a count on its own: when no count is under way, earlier failures are
-forgotten.
+process fails after four attempts. So does a query that nobody can compare with others.
 
-A refusal, such as a 503 or a 429, means that the service would take the request at another time. If the service has
-answered before, a refused count isn't given up within its patience. After that, a fan-out's target is given up once
-its failures have cost all its attempts. A single count, for which a caller waits, is given up as soon as its next
-attempt would come too late for its patience.
-
-A count that has failed twice while fewer than a quarter of the others fail has a problem of its own. Its further
-failures say nothing about the service: they neither slow the client down nor open the circuit breaker.
+A refusal, such as a 503 or a 429, means that the service would take the request at another time. So a refused count
+isn't given up within its patience, whether or not the service has ever answered. After that, a fan-out's target is
+given up once its failures have cost all its attempts. A single count, for which a caller waits, is given up as soon as
+its next attempt would come too late for its patience.
 
 The first retry comes as soon as the queue has a permit for it. Later ones wait for a random time, so that clients that
-failed together don't return together. The bound of that time doubles with each attempt spent. A Retry-After is never
-cut short.
+failed together don't return together. The bound of that time doubles with each attempt spent. However short that is, a
+wait lasts half as long as the count has been failing, up to 0.15 s. So one count sends at most 100 requests in ten
+seconds, whatever the settings. A Retry-After is never cut short.
 """
 
 from collections.abc import Callable, Hashable
@@ -40,7 +37,7 @@ from galileo_sessions.flow.evidence import RARE, Evidence
 from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.settings import Retry
 
-_SHORT = 0.15  # seconds: the shortest wait for a second retry; retries with the same Retry-After are spread over it
+_SHORT = 0.15  # seconds: waits are this long at least; retries with the same Retry-After are spread over it
 
 
 @define

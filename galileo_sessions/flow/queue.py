@@ -5,19 +5,22 @@ Theory of operation
 ===================
 
 The flow control says whether one more request can be sent now. If it can and no count waits, a count takes its permit
-with a plain call. Otherwise it waits in one of two lines::
+with a plain call. Otherwise it waits in a line::
 
     single     single counts, each awaited on its own
-    fan-out    the targets of fan-outs
+    fan-out    a line for each fan-out, with its targets
 
-Permits go to the single line first, so a single count doesn't wait behind 40,000 targets. Each line is first come,
-first served. A count that failed goes to the end of its line, so that counts that keep failing don't hold up the
-others. A count that has to wait for a known time, a backoff or a Retry-After, sleeps on its own before it joins its
-line. One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
+Permits go to the single line first, so a single count doesn't wait behind 40,000 targets. Fan-outs take turns, so a
+small one doesn't wait behind a big one. Each line is first come, first served. A count that failed goes to the end of
+its line, so that counts that keep failing don't hold up the others. A count that has to wait for a known time, a
+backoff or a Retry-After, sleeps on its own before it joins its line. One timer wakes the queue when the flow control
+allows the next request. Each answer wakes it, too.
 
 While the circuit breaker is open, only single probes are sent. When it stays open for longer than a count's patience,
-all counts that wait fail together, with the service's last answer. So a dead service sees a few dozen requests, however
-many counts wait.
+the count fails with what it met last; or if it was never sent, with what others met.
+
+Nobody waits for another request's answer without a bound. Requests that hang can hold all slots until they time out, so
+a single count that has waited for a slot for two latencies, at least for a second, goes out all the same.
 
 Invariants: each permit comes back exactly once, even if its count is cancelled, or its coroutine closed, just as it
 gets the permit. While a count waits for a known time, a timer is set. Nothing waits in a closed queue.
@@ -57,8 +60,7 @@ class Queue:
         self.flow: FlowControl = FlowControl(limits, on_change)
         """The flow control."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._single: _Line = OrderedDict()
-        self._fan_out: OrderedDict[Budget, _Line] = OrderedDict()  # a line for each call; none is empty
+        self._lines: OrderedDict[Budget | None, _Line] = OrderedDict()  # by fan-out, None for single; none is empty
         self._asleep: _Line = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
@@ -70,7 +72,7 @@ class Queue:
 
     def try_acquire(self, budget: Budget) -> Permit | None:
         """A permit, if one is available now; see `acquire`."""
-        if self._single or (self._fan_out and not budget.is_single) or self._rate is not None:
+        if None in self._lines or (self._lines and not budget.is_single) or self._rate is not None:
             return None
         now = self._begin()
         return self.flow.sent(now) if self.flow.wait(now) <= 0 else None
@@ -100,7 +102,8 @@ class Queue:
             return self._closed
         if (has_failed or not budget.is_single) and self.flow.breaker.is_hopeless(now, *patience):
             return self.give_up_error()
-        line = self._single if budget.is_single else self._fan_out.setdefault(budget, OrderedDict())
+        key = None if budget.is_single else budget
+        line = self._lines.setdefault(key, OrderedDict())
         waiter: asyncio.Future[_Permission] = asyncio.get_running_loop().create_future()
         line[waiter] = patience, now
         self._pump(now)
@@ -108,7 +111,7 @@ class Queue:
             return await waiter
         except BaseException:  # a cancellation, or the GeneratorExit of a coroutine that is closed
             _ = line.pop(waiter, None)
-            self._drop_empty(budget)
+            self._drop_empty(key)
             permit = waiter.result() if waiter.done() and not waiter.cancelled() else None
             if isinstance(permit, Permit):
                 self.released(permit)  # it came together with the cancellation
@@ -140,8 +143,8 @@ class Queue:
             error: The attempt's error, if it failed.
         """
         self.flow.ended(now, permit, outcome)
-        if error is None or not outcome.is_final:
-            self.last_refusal = error
+        if outcome.meaning != "ignored":
+            self.last_refusal = None if outcome.is_final else error
             if self.flow.breaker.is_open:
                 self._end_waits(lambda patience: self.flow.breaker.is_hopeless(now, *patience))
         self._pump(now)
@@ -172,8 +175,9 @@ class Queue:
         if loop is None or loop.is_closed():  # no waiter can be woken any more
             return
         when = inf
-        while self._single or self._fan_out:
-            wait = self.flow.wait(now, next(iter(self._single.values()))[1] if self._single else inf)
+        while self._lines:
+            single = self._lines.get(None)
+            wait = self.flow.wait(now, next(iter(single.values()))[1] if single else inf)
             if wait > 0:
                 when = now + wait
                 break
@@ -189,17 +193,15 @@ class Queue:
 
     def _next(self) -> "asyncio.Future[_Permission]":
         """The count whose turn it is."""
-        if self._single:
-            return self._single.popitem(last=False)[0]
-        budget, line = next(iter(self._fan_out.items()))
-        waiter, _ = line.popitem(last=False)
-        self._fan_out.move_to_end(budget)
-        self._drop_empty(budget)
+        key = None if None in self._lines else next(iter(self._lines))
+        waiter, _ = self._lines[key].popitem(last=False)
+        self._lines.move_to_end(key)
+        self._drop_empty(key)
         return waiter
 
-    def _drop_empty(self, budget: Budget) -> None:
-        if not self._fan_out.get(budget, True):
-            del self._fan_out[budget]
+    def _drop_empty(self, key: Budget | None) -> None:
+        if not self._lines.get(key, True):
+            del self._lines[key]
 
     def _wake(self) -> None:
         self._timer = None
@@ -208,13 +210,13 @@ class Queue:
     # ---- giving up ---------------------------------------------------------------------------------------------------
 
     def _end_waits(self, is_over: Callable[[_Patience], bool], error: errors.GalileoError | None = None) -> None:
-        for line in (self._single, *self._fan_out.values(), self._asleep):
+        for line in (*self._lines.values(), self._asleep):
             for waiter in [waiter for waiter, (patience, _) in line.items() if is_over(patience)]:
                 del line[waiter]
                 if not waiter.done():
                     waiter.set_result(error or self.give_up_error())
-        for budget in [budget for budget, line in self._fan_out.items() if not line]:
-            del self._fan_out[budget]
+        for key in [*self._lines]:
+            self._drop_empty(key)
 
     def give_up_error(self, last: errors.GalileoError | None = None) -> errors.GalileoError:
         """The error of a count that is given up: what it met last, or else what others met, and what it waited for."""
