@@ -11,7 +11,7 @@ from support.clock import run, virtual_time
 from support.inside import awaited_timers
 from support.policy import MANY, REFUSED, SINGLE, narrow, now, open_the_breaker, refuse, status, succeed, turn, waiting
 
-from galileo_sessions import ConfigurationError, DisconnectedError, GalileoError, Limits, Retry, ServerError, TLSError
+from galileo_sessions import ConfigurationError, DisconnectedError, GalileoError, Limits, ServerError, TLSError
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.queue import Queue
@@ -108,7 +108,7 @@ async def test_a_permit_without_waiting_passes_nobody_by():
     queue.released(first)
     assert queue.try_acquire(MANY) is None
     queue.released(await waiter)
-    assert Queue(Limits(rate=asynccontextmanager(lambda: None)()), Retry()).try_acquire(SINGLE) is None
+    assert Queue(Limits(rate=asynccontextmanager(lambda: None)())).try_acquire(SINGLE) is None
 
 
 @virtual_time
@@ -221,7 +221,7 @@ async def test_closing_ends_all_waits():
 
 def test_counts_that_are_closed_after_their_loop_wake_nobody():
     """Coroutines that waited in a loop that is closed by then can be closed, whether or not they have a permit."""
-    loop, queue = asyncio.new_event_loop(), Queue(Limits(1), Retry())
+    loop, queue = asyncio.new_event_loop(), Queue(Limits(1))
     waiters = [queue.acquire(MANY) for _ in range(3)]
 
     async def wait() -> Permit:
@@ -403,7 +403,7 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
 
     async def play() -> None:
         clock = asyncio.get_running_loop().time
-        queue = Queue(Limits(maximum), Retry())
+        queue = Queue(Limits(maximum))
         inside: list[Permit] = []
         outside: list[asyncio.Task] = []
 
