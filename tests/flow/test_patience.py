@@ -76,7 +76,7 @@ def test_the_patience_of_a_single_count(away, timeout, succeeds, least):
 
     succeeded, took = under(sky, main)
     assert succeeded is succeeds
-    assert least <= took < least + 3.1
+    assert least - 0.15 <= took < least + 3.1  # the shortest wait of a retry
     assert sky.requests <= 30 + took
 
 

@@ -58,7 +58,7 @@ def waits_of(
     error: GalileoError,
     policy: Retry = Retry(),  # noqa: B008  # frozen
     *,
-    share: float = 0.01,
+    share: float = 0.0,
     is_single: bool = False,
     draw=most,
     took: float = 0.0,
@@ -70,7 +70,7 @@ def waits_of(
     Args:
         error: What each attempt ends with.
         policy: Decides.
-        share: Of the other queries, those that fail.
+        share: Of 63 other queries, those that fail.
         is_single: Whether the count is a single one.
         draw: Chooses each wait, up to its argument.
         took: Seconds of each attempt.
