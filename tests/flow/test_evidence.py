@@ -22,7 +22,7 @@ def known(others: int, failing: int, *, own: int = 0, recovered: bool = False) -
     ("meaning", "own", "attempts", "others", "failing", "is_of_query"),
     [
         ("failed", 0, 0, 40, 0, True),
-        ("failed", 9, 9, 40, 9, True),
+        ("failed", 9, 9, 37, 9, True),
         ("failed", 0, 0, 40, 10, False),  # a quarter
         ("failed", 0, 0, 1, 1, True),  # one other isn't several
         ("failed", 0, 0, 2, 2, False),
@@ -62,12 +62,12 @@ def test_a_failure_counts_for_five_seconds_after_a_success(now: float, share: fl
     assert pytest.approx(share) == known(40, 40, recovered=True).failing_share("own", now)
 
 
-@pytest.mark.parametrize(("now", "others"), [(160.0, 40), (160.1, 0)])
+@pytest.mark.parametrize(("now", "others"), [(160.0, 40), (160.1, 1)])
 def test_an_outcome_is_known_for_a_minute(now: float, others: int) -> None:
     """Failures and successes that are older are as if they had never been; later ones stay."""
     evidence = known(40, 40)
-    evidence.add("fresh", 101.0, failed=True)
-    assert pytest.approx((others + 1.01) / (others + 2)) == evidence.failing_share("own", now)
+    evidence.add(0, 101.0, failed=True)
+    assert pytest.approx((others + 0.01) / (others + 1)) == evidence.failing_share("own", now)
 
 
 def test_the_latest_64_queries_are_known() -> None:

@@ -355,15 +355,18 @@ async def test_what_says_nothing_about_the_service_is_no_reason_to_give_up():
 
 
 @virtual_time
-async def test_a_reason_names_the_rate_that_the_user_gave_or_the_last_answer():
-    """Behind the circuit breaker it quotes the last response of the service, rather than a disconnect after it."""
+async def test_a_count_that_is_given_up_names_what_it_met_last_or_else_what_others_met():
+    """And the circuit breaker behind which it waited; a wait has a reason, also `Limits(rate=...)`."""
     assert narrow(rate=Rate()).reason(now()) == "Limits(rate=...)"
     queue = narrow(20)
     await open_the_breaker(queue)
     refuse(queue, await queue.acquire(MANY), DisconnectedError("gone"))
     breaker = "the circuit breaker: the service has refused everything for 0 s"
-    assert queue.reason(now()) == f"{breaker}: {REFUSED.message}"
-    assert queue.give_up_error().message == f"{REFUSED.message}; while waiting for {breaker}"
+    assert queue.reason(now()) == breaker
+    assert queue.give_up_error().message == f"gone; while waiting for {breaker}"
+    assert queue.give_up_error(REFUSED).message == f"{REFUSED.message}; while waiting for {breaker}"
+    succeed(queue, await queue.acquire(MANY))
+    assert queue.last_refusal is None
 
 
 @virtual_time
