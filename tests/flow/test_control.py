@@ -174,7 +174,9 @@ def test_a_service_that_takes_one_request_per_wait_gets_that_rate() -> None:
     now = 0.6
     while now < 10.6:
         now += flow.wait(now)
-        flow.ended(now, flow.sent(now), SUCCESS if now >= 10.6 else REFUSED)
+        probe = flow.sent(now)
+        assert flow.wait(now) > 0  # the next one waits, so the time is a quota
+        flow.ended(now, probe, SUCCESS if now >= 10.6 else REFUSED)
     while flow.rate > 1:
         now += 0.01
         flow.ended(now, flow.sent(now), REFUSED)
