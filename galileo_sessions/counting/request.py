@@ -153,7 +153,7 @@ class Requester:
         if self._loop is not loop or self.transport.is_closed:
             self._check_use(request, loop)
         if now >= budget.deadline:
-            raise request.too_late(now)
+            raise request.too_late(now, others=self.queue.last_refusal)
         permit = self.queue.try_acquire(budget) or await self._acquire(request)
         while True:
             begun = loop.time()

@@ -135,7 +135,9 @@ def test_a_probe_that_hangs_is_waited_for_for_as_long_as_the_breaker_has_been_op
     assert pytest.approx(max(3.0, at)) == breaker.wait(at, 1)
 
 
-@pytest.mark.parametrize(("closed_at", "forgets", "expected"), [(0.2, False, None), (0.3, False, 0.3), (9.0, True, None)])
+@pytest.mark.parametrize(
+    ("closed_at", "forgets", "expected"), [(0.2, False, None), (0.3, False, 0.3), (9.0, True, None)]
+)
 def test_the_seconds_per_request_are_those_of_waiting_for_a_probe(
     closed_at: float, forgets: bool, expected: float | None
 ) -> None:

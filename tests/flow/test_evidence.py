@@ -41,7 +41,7 @@ def known(others: int, failing: int, *, own: int = 0, recovered: bool = False) -
         ("refused", 0, 2, 0, 0, True),
     ],
 )
-def test_whose_trouble_a_failed_attempt_is(
+def test_whose_trouble_a_failed_attempt_is(  # noqa: PLR0917
     meaning: Meaning, own: int, attempts: int, others: int, failing: int, is_of_query: bool
 ) -> None:
     """A refusal is the service's at first, and a failure only if several other queries fail, a quarter of them."""

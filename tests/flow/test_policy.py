@@ -120,9 +120,7 @@ def test_a_refused_count_is_not_given_up_within_its_patience(error, is_single):
     assert 90 <= sum(waits) + 0.1 * len(waits) + 1.1 * (next_one or 0) < 92.5
 
 
-@pytest.mark.parametrize(
-    ("share", "is_single", "gives_up"), [(1, False, False), (1, True, True), (0, False, True)]
-)
+@pytest.mark.parametrize(("share", "is_single", "gives_up"), [(1, False, False), (1, True, True), (0, False, True)])
 def test_a_target_is_not_given_up_after_its_patience_while_its_refusals_are_no_surprise(share, is_single, gives_up):
     """A single count is, and so is a target that is refused while others are counted."""
     waits = waits_of(status(429, Retry_After="1"), share=share, is_single=is_single, at_most=200)

@@ -15,7 +15,6 @@ from galileo_sessions import (
     DisconnectedError,
     FilterError,
     GalileoError,
-    Limits,
     LoginError,
     PasswordAuth,
     ProtocolError,
@@ -129,22 +128,6 @@ async def test_a_project_in_trouble_of_its_own_fails_alone(number):
         assert statuses(error) == statuses(alone) == [number] * (2 if number == 504 else 4)
 
 
-@virtual_time
-async def test_trouble_that_everybody_has_costs_nothing():
-    """A second in which all get a 500 loses no count, although each was tried again and again."""
-    began = asyncio.get_running_loop().time()
-
-    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.02)
-        well = number <= 20 or asyncio.get_running_loop().time() - began > 1.1
-        writer.write(http() if well else http(500, ""))
-
-    async with raw_server(behave) as server, client(server.url, jitter=1) as galileo:
-        report = await galileo.count_all(ids(200))
-    assert report.errors == ()
-    assert any(len(result.attempts) > 1 for result in report.results)
-
-
 # ---- a new token -----------------------------------------------------------------------------------------------------
 
 
@@ -183,42 +166,3 @@ async def test_a_refused_token_costs_no_attempt(outcomes, attempts, expected):
                 assert (await failure(galileo)).status == expected[-1]
     assert heard == expected
     assert logins == 1 + expected[:-1].count(401)
-
-
-# ---- after an outage -------------------------------------------------------------------------------------------------
-
-
-class FreeRate:
-    """A rate that never waits."""
-
-    async def __aenter__(self) -> None:
-        """Doesn't wait."""
-
-    async def __aexit__(self, *_: object) -> None:
-        """Does nothing."""
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize(
-    ("ask", "limits"),
-    [(ask, limits) for ask in ("fan-out", "counts") for limits in (Limits(), Limits(rate=FreeRate()))],
-    ids=["fan-out", "fan-out, a rate", "counts", "counts, a rate"],
-)
-@virtual_time
-async def test_an_outage_that_nobody_saw_the_end_of_costs_nothing_later(ask, limits):
-    """Counts long after the last refusal succeed: only time with refused probes counts as an outage."""
-    down = False
-
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        writer.write(http(503, "") if down else http())
-
-    async with raw_server(behave) as server, client(server.url, limits=limits) as galileo:
-        assert await galileo.count(PROJECT) == 7
-        down = True
-        await galileo.count_all(ids(300), timeout=3)
-        down = False
-        await asyncio.sleep(200)
-        if ask == "fan-out":
-            assert (await galileo.count_all(ids(300))).counts == (7,) * 300
-        else:
-            assert await asyncio.gather(*[galileo.count(PROJECT) for _ in range(50)]) == [7] * 50

@@ -15,13 +15,13 @@ from support.leaks import visible_text
 from support.sockets import CHUNKED, PROJECT, answers, cut, hang_up, http, raw_server, reset
 
 from galileo_sessions import (
-    Retry,
     AttemptTimeoutError,
     Col,
     ConfigurationError,
     DisconnectedError,
     GalileoSessions,
     ProtocolError,
+    Retry,
     Secret,
     Timeouts,
     TLSError,
