@@ -153,7 +153,7 @@ class Requester:
         if self._loop is not loop or self.transport.is_closed:
             self._check_use(request, loop)
         if now >= budget.deadline:
-            raise request.too_late(now)
+            raise request.too_late(now, others=self.queue.last_refusal)
         permit = self.queue.try_acquire(budget) or await self._acquire(request)
         while True:
             begun = loop.time()
@@ -216,7 +216,9 @@ class Requester:
         now = asyncio.get_running_loop().time()
         if permit is None and until == budget.deadline:
             raise request.too_late(now, self.queue.reason(now), self.queue.last_refusal)
-        if permit is None or not self.transport.is_closed:
+        if permit is None and last is not None and request.not_before >= until:
+            permit = last  # it waited for no limit, but between two attempts
+        elif permit is None or not self.transport.is_closed:
             permit = self.queue.give_up_error(last)
         raise request.failure(permit, now)
 

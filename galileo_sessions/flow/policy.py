@@ -86,7 +86,6 @@ class Retries:
             return wait if wait < left or not single else None
         passed = now - self.since
         most = min(policy.max_backoff, policy.backoff * (2 ** min(before, 2 * policy.attempts) - 1))
-        if is_patient:  # to notice soon that the service is back
-            most = min(most, max(policy.backoff, passed / 2))
-        wait = max(self.jitter(most), min(_SHORT, passed / 2))
-        return min(wait, left) if is_patient else wait  # to try once more before giving up
+        if is_patient:  # to notice soon that the service is back, and to try once more before giving up
+            most = min(most, left, max(policy.backoff, passed / 2))
+        return max(self.jitter(most), min(_SHORT, passed / 2))

@@ -223,7 +223,7 @@ class Queue:
         met = last or self.last_refusal or errors.TransportError("the service refuses everything")
         error = copy(met)
         error.args = (f"{met.message}; while waiting for {self.reason(self._time())}",)
-        error.hint = "Try again later, or raise timeout= or Retry(patience=...)"
+        error.hint = met.hint or "Try again later, or raise timeout= or Retry(patience=...)"
         return error
 
     def reason(self, now: float) -> str:

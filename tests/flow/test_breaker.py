@@ -63,7 +63,6 @@ def test_one_probe_at_a_time_is_sent_after_pauses_of_a_quarter_of_the_time_so_fa
     for number in range(9, 40):
         pauses.append(breaker.wait(now, 0))
         now = probe(breaker, now, number)
-        assert math.inf == breaker.wait(now + 60, 1)
         breaker.failed(now, number, None)
     assert (0.1, 3.0) == (pytest.approx(pauses[1]), pytest.approx(pauses[-1]))
     assert pauses[12] == pytest.approx(0.25 * sum(pauses[:12]))
@@ -108,21 +107,49 @@ def test_an_outage_does_not_lengthen_the_next_one() -> None:
 def test_waiting_is_hopeless_once_all_has_failed_for_longer_than_patience() -> None:
     """Until the next probe is due: it may succeed."""
     breaker = opened()
-    breaker.has_answered = True
     now = probe_in_vain(breaker, 20.0)
     assert breaker.is_hopeless(now, 20.0)
     assert not breaker.is_hopeless(now, 30.0)
-    assert not breaker.is_hopeless(now + breaker.wait(now, 0), 20.0)
+    assert not breaker.is_hopeless(now, 20.0, since=5.0)  # when the patience began
+    at = now + breaker.wait(now, 0)
+    assert not breaker.is_hopeless(at, 20.0)
+    breaker.sent(at, 1_000)
+    assert not breaker.is_hopeless(at, 20.0)
 
 
-def test_a_service_that_has_never_answered_is_given_up_after_10_s() -> None:
+@pytest.mark.parametrize("patience", [90.0, 1.0])
+def test_an_address_where_nothing_has_ever_answered_is_given_up_after_4_s(patience: float) -> None:
     """Whatever the patience, unless that is less."""
     breaker = opened()
-    now = probe_in_vain(breaker, 10.0)
-    assert breaker.is_hopeless(now, 90.0)
-    breaker.has_answered = True
+    now = probe_in_vain(breaker, min(4.0, patience))
     assert not breaker.is_hopeless(now, 90.0)
-    assert breaker.is_hopeless(now, 5.0)
+    breaker.is_unreachable = True
+    assert breaker.is_hopeless(now, patience)
+
+
+@pytest.mark.parametrize("until", [1.0, 20.0])
+def test_a_probe_that_hangs_is_waited_for_for_as_long_as_the_breaker_has_been_open(until: float) -> None:
+    """At least 3 s; then the next one is sent."""
+    breaker = opened()
+    at = probe(breaker, probe_in_vain(breaker, until), 1_000)
+    assert pytest.approx(max(3.0, at)) == breaker.wait(at, 1)
+
+
+@pytest.mark.parametrize(
+    ("closed_at", "forgets", "expected"), [(0.2, False, None), (0.3, False, 0.3), (9.0, True, None)]
+)
+def test_the_seconds_per_request_are_those_of_waiting_for_a_probe(
+    closed_at: float, forgets: bool, expected: float | None
+) -> None:
+    """A fifth of a second is no quota, nor is a time after which nobody waited any more; see quotas in `rate`."""
+    breaker = opened()
+    breaker.sent(closed_at, 9)
+    breaker.passed(closed_at, 9)
+    if forgets:
+        breaker.forget_wait()
+    assert expected == breaker.seconds_per_request
+    breaker.passed(closed_at, 10)
+    assert breaker.seconds_per_request is None
 
 
 def test_time_in_which_nobody_waits_does_not_count() -> None:

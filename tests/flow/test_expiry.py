@@ -5,31 +5,10 @@ import asyncio
 import pytest
 from support.clients import ids
 from support.models import Bucket
-from support.network import (
-    DAY,
-    HOUR,
-    Cost,
-    Scripted,
-    Sky,
-    ask,
-    cost_of,
-    cost_of_new,
-    during,
-    outcome_of,
-    refusal,
-    under,
-)
+from support.network import DAY, Cost, Scripted, Sky, ask, cost_of, cost_of_new, during, outcome_of, refusal, under
 from support.sockets import PROJECT
 
-from galileo_sessions import (
-    ConnectError,
-    DisconnectedError,
-    GalileoSessions,
-    NotFoundError,
-    PermissionDeniedError,
-    ServerError,
-    ValidationError,
-)
+from galileo_sessions import GalileoSessions
 from galileo_sessions.api.responses import Response
 
 pytestmark = pytest.mark.thorough
@@ -149,76 +128,3 @@ def test_a_blink_is_one_piece_of_evidence(seconds):
         return cost.seconds
 
     assert took(seconds) <= 1.05 * took(0.0) + seconds + 0.2
-
-
-# ---- a service that has never succeeded ------------------------------------------------------------------------------
-
-FAILURES = {
-    "503": refusal(),
-    "502": refusal(502),
-    "500": refusal(500),
-    "connect": ConnectError("refused"),
-    "disconnect": DisconnectedError("lost"),
-}
-
-
-@pytest.mark.parametrize("gap", [0, 1, 60, HOUR])
-@pytest.mark.parametrize("failure", FAILURES)
-def test_a_lone_count_at_a_service_that_has_never_succeeded_makes_at_most_four_attempts(failure, gap):
-    """Its own earlier failures don't count as those of others: no count makes more than four attempts."""
-    sky = Scripted(lambda *_: FAILURES[failure])
-
-    async def main() -> None:
-        async with sky.client() as galileo:
-            for _ in range(30):
-                error, seconds = await outcome_of(galileo)
-                assert isinstance(error, type(FAILURES[failure]) if failure.endswith("connect") else ServerError)
-                assert len(error.attempts) <= 4
-                assert seconds < 10
-                await asyncio.sleep(gap)
-
-    under(sky, main)
-
-
-@STATUSES
-@pytest.mark.parametrize("retry_after", [None, 30])
-@pytest.mark.parametrize("counts", [1, 40])
-def test_a_service_that_has_never_succeeded_raises_its_refusals(counts, retry_after, status):
-    """However often it is asked, and however rarely, each count's error is a refusal of the service."""
-    sky = Scripted(lambda *_: refusal(status, retry_after))
-
-    async def main() -> None:
-        async with sky.client() as galileo:
-            for gap in (0.1, 1, 60, HOUR) * 2:
-                report = await galileo.count_all(ids(counts))
-                assert {getattr(error, "status", error) for error in report.errors} == {status}
-                await asyncio.sleep(gap)
-
-    under(sky, main)
-
-
-# ---- a 404 is an answer ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("status", "kind"), [(404, NotFoundError), (403, PermissionDeniedError), (422, ValidationError)]
-)
-@pytest.mark.parametrize("seconds", [3, 15, 60])
-def test_a_service_that_has_answered_with_a_404_is_waited_for(seconds, status, kind):
-    """Twenty 404s, then an outage: a fan-out of 500 loses nothing but those twenty."""
-    away_until: list[float] = []
-
-    def script(now: float, number: int) -> object:
-        if number <= 20:
-            return refusal(status)
-        away_until[:] = away_until or [now + seconds]
-        return refusal() if now < away_until[0] else None
-
-    sky = Scripted(script)
-
-    async def main() -> None:
-        cost = await cost_of_new(sky, 500)
-        assert [type(error) for error in cost.report.errors] == [kind] * 20
-        assert cost.seconds < seconds + 5
-
-    under(sky, main)

@@ -77,7 +77,6 @@ class FlowMachine(RuleBasedStateMachine):
             latency = self.now - self.sent_at[permit.number]
             known = latency if is_measured and latency <= ATTEMPT else None
             self.flow.ended(self.now, permit, Outcome("success", known))
-        assert self.flow.breaker.has_answered
 
     @precondition(lambda self: self.out)
     @rule(pick=PICKS, count=st.integers(1, 30), outcome=FAILURES)
@@ -90,9 +89,9 @@ class FlowMachine(RuleBasedStateMachine):
     @rule(pick=PICKS, count=st.integers(1, 10))
     def ignore(self, pick: int, count: int) -> None:
         """Cancelled requests say nothing."""
-        before = self.flow.breaker.has_answered, self.flow.breaker.is_open, self.flow.width, self.flow.rate
+        before = self.flow.breaker.is_open, self.flow.width, self.flow.rate
         self.end(pick, count, IGNORED)
-        assert before == (self.flow.breaker.has_answered, self.flow.breaker.is_open, self.flow.width, self.flow.rate)
+        assert before == (self.flow.breaker.is_open, self.flow.width, self.flow.rate)
 
     def end(self, pick: int, count: int, outcome: Outcome) -> None:
         """Some of the requests that are under way end, in any order."""

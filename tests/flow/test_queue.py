@@ -11,7 +11,7 @@ from support.clock import run, virtual_time
 from support.inside import awaited_timers
 from support.policy import MANY, REFUSED, SINGLE, narrow, now, open_the_breaker, refuse, status, succeed, turn, waiting
 
-from galileo_sessions import ConfigurationError, DisconnectedError, GalileoError, Limits, Retry, ServerError, TLSError
+from galileo_sessions import ConfigurationError, DisconnectedError, GalileoError, Limits, ServerError, TLSError
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.queue import Queue
@@ -108,7 +108,7 @@ async def test_a_permit_without_waiting_passes_nobody_by():
     queue.released(first)
     assert queue.try_acquire(MANY) is None
     queue.released(await waiter)
-    assert Queue(Limits(rate=asynccontextmanager(lambda: None)()), Retry()).try_acquire(SINGLE) is None
+    assert Queue(Limits(rate=asynccontextmanager(lambda: None)())).try_acquire(SINGLE) is None
 
 
 @virtual_time
@@ -221,7 +221,7 @@ async def test_closing_ends_all_waits():
 
 def test_counts_that_are_closed_after_their_loop_wake_nobody():
     """Coroutines that waited in a loop that is closed by then can be closed, whether or not they have a permit."""
-    loop, queue = asyncio.new_event_loop(), Queue(Limits(1), Retry())
+    loop, queue = asyncio.new_event_loop(), Queue(Limits(1))
     waiters = [queue.acquire(MANY) for _ in range(3)]
 
     async def wait() -> Permit:
@@ -355,15 +355,18 @@ async def test_what_says_nothing_about_the_service_is_no_reason_to_give_up():
 
 
 @virtual_time
-async def test_a_reason_names_the_rate_that_the_user_gave_or_the_last_answer():
-    """Behind the circuit breaker it quotes the last response of the service, rather than a disconnect after it."""
+async def test_a_count_that_is_given_up_names_what_it_met_last_or_else_what_others_met():
+    """And the circuit breaker behind which it waited; a wait has a reason, also `Limits(rate=...)`."""
     assert narrow(rate=Rate()).reason(now()) == "Limits(rate=...)"
     queue = narrow(20)
     await open_the_breaker(queue)
     refuse(queue, await queue.acquire(MANY), DisconnectedError("gone"))
     breaker = "the circuit breaker: the service has refused everything for 0 s"
-    assert queue.reason(now()) == f"{breaker}: {REFUSED.message}"
-    assert queue.give_up_error().message == f"{REFUSED.message}; while waiting for {breaker}"
+    assert queue.reason(now()) == breaker
+    assert queue.give_up_error().message == f"gone; while waiting for {breaker}"
+    assert queue.give_up_error(REFUSED).message == f"{REFUSED.message}; while waiting for {breaker}"
+    succeed(queue, await queue.acquire(MANY))
+    assert queue.last_refusal is None
 
 
 @virtual_time
@@ -403,7 +406,7 @@ def test_no_permit_is_lost_and_nobody_is_forgotten(maximum, steps):
 
     async def play() -> None:
         clock = asyncio.get_running_loop().time
-        queue = Queue(Limits(maximum), Retry())
+        queue = Queue(Limits(maximum))
         inside: list[Permit] = []
         outside: list[asyncio.Task] = []
 

@@ -15,7 +15,6 @@ from galileo_sessions import (
     DisconnectedError,
     FilterError,
     GalileoError,
-    Limits,
     LoginError,
     PasswordAuth,
     ProtocolError,
@@ -93,20 +92,21 @@ async def test_503_then_rst_for_ever():
         else:
             await reset(number, writer)
 
-    async with raw_server(behave) as server, client(server.url) as galileo:
+    async with raw_server(behave) as server, client(server.url, retry=Retry(patience=0.3)) as galileo:
         error = await failure(galileo)
     assert (type(error), error.status) == (ServerError, 503)
-    assert statuses(error) == [503, None, None, None]
-    assert [type(attempt.error) for attempt in error.attempts] == [ServerError] + [DisconnectedError] * 3
+    first, *others = [type(attempt.error) for attempt in error.attempts]
+    assert (first, set(others)) == (ServerError, {DisconnectedError})
 
 
-@pytest.mark.parametrize("status", [429, 500, 503, 504])
-async def test_eight_failures_open_the_breaker_whatever_their_status(status):
-    """Also where the counts have a `timeout=`."""
+@pytest.mark.parametrize(("status", "own"), [(429, 0), (503, 0), (500, 2), (504, 2)])
+async def test_eight_failures_open_the_breaker_whatever_their_status(status, own):
+    """Also where the counts have a `timeout=`; the first two failures are their queries' own."""
     async with raw_server(http(status, "")) as server, client(server.url, retry=Retry(attempts=1)) as galileo:
-        for number in range(8):
-            assert galileo.count_many(()).progress.breaker_open is False, number
-            await failure(galileo, timeout=5)
+        for project in ids(own + 8):
+            assert galileo.count_many(()).progress.breaker_open is False, project
+            with pytest.raises(GalileoError):
+                await galileo.count(project, timeout=5)
         assert galileo.count_many(()).progress.breaker_open
 
 
@@ -116,33 +116,16 @@ async def test_eight_failures_open_the_breaker_whatever_their_status(status):
 @pytest.mark.parametrize("number", [500, 503, 504])
 @virtual_time
 async def test_a_project_in_trouble_of_its_own_fails_alone(number):
-    """It fails after its attempts while the others are counted; a lone count fails as soon."""
+    """It fails after its attempts while the others are counted; a lone count that isn't refused fails as soon."""
     async with numbered({40: http(number, "")}) as server, client(server.url, jitter=1) as galileo:
         report = await galileo.count_all(ids(120))
     (error,) = report.errors
     assert type(error) is ServerError
     assert sum(len(result.attempts) == 1 for result in report.results) == 119
-    async with raw_server(http(number, "")) as server, client(server.url) as galileo:
-        alone = await failure(galileo)
-    assert statuses(alone) == [number] * (2 if number == 504 else 4)
     if number != 503:  # which asks to come at another time, and is tried for as long as patience lasts
-        assert statuses(error) == statuses(alone)
-
-
-@virtual_time
-async def test_trouble_that_everybody_has_costs_nothing():
-    """A second in which all get a 500 loses no count, although each was tried again and again."""
-    began = asyncio.get_running_loop().time()
-
-    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.02)
-        well = number <= 20 or asyncio.get_running_loop().time() - began > 1.1
-        writer.write(http() if well else http(500, ""))
-
-    async with raw_server(behave) as server, client(server.url, jitter=1) as galileo:
-        report = await galileo.count_all(ids(200))
-    assert report.errors == ()
-    assert any(len(result.attempts) > 1 for result in report.results)
+        async with raw_server(http(number, "")) as server, client(server.url) as galileo:
+            alone = await failure(galileo)
+        assert statuses(error) == statuses(alone) == [number] * (2 if number == 504 else 4)
 
 
 # ---- a new token -----------------------------------------------------------------------------------------------------
@@ -183,42 +166,3 @@ async def test_a_refused_token_costs_no_attempt(outcomes, attempts, expected):
                 assert (await failure(galileo)).status == expected[-1]
     assert heard == expected
     assert logins == 1 + expected[:-1].count(401)
-
-
-# ---- after an outage -------------------------------------------------------------------------------------------------
-
-
-class FreeRate:
-    """A rate that never waits."""
-
-    async def __aenter__(self) -> None:
-        """Doesn't wait."""
-
-    async def __aexit__(self, *_: object) -> None:
-        """Does nothing."""
-
-
-@pytest.mark.thorough
-@pytest.mark.parametrize(
-    ("ask", "limits"),
-    [(ask, limits) for ask in ("fan-out", "counts") for limits in (Limits(), Limits(rate=FreeRate()))],
-    ids=["fan-out", "fan-out, a rate", "counts", "counts, a rate"],
-)
-@virtual_time
-async def test_an_outage_that_nobody_saw_the_end_of_costs_nothing_later(ask, limits):
-    """Counts long after the last refusal succeed: only time with refused probes counts as an outage."""
-    down = False
-
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        writer.write(http(503, "") if down else http())
-
-    async with raw_server(behave) as server, client(server.url, limits=limits) as galileo:
-        assert await galileo.count(PROJECT) == 7
-        down = True
-        await galileo.count_all(ids(300), timeout=3)
-        down = False
-        await asyncio.sleep(200)
-        if ask == "fan-out":
-            assert (await galileo.count_all(ids(300))).counts == (7,) * 300
-        else:
-            assert await asyncio.gather(*[galileo.count(PROJECT) for _ in range(50)]) == [7] * 50

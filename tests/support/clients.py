@@ -16,11 +16,11 @@ ANN = PasswordAuth("ann", "pa55-word")
 
 
 def client(url: str, *, jitter: float = 0.0, **arguments: object) -> GalileoSessions:
-    """A client whose waits are `jitter` times the longest possible wait; by default it doesn't wait."""
+    """A client whose waits are `jitter` times the longest possible wait, but a millisecond where that is less."""
     if "auth" not in arguments:
         arguments.setdefault("api_key", "k")
     galileo = GalileoSessions(base_url=url, **arguments)
-    set_jitter(galileo, lambda longest: longest * jitter)
+    set_jitter(galileo, lambda longest: max(longest * jitter, min(longest, 0.001)))  # virtual time has to pass
     return galileo
 
 

@@ -16,8 +16,9 @@ from galileo_sessions import (
 from galileo_sessions.api.responses import Response, error_of
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
+from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.outcome import Outcome, outcome_of
-from galileo_sessions.flow.policy import FirstAttempts, Retries
+from galileo_sessions.flow.policy import Retries
 from galileo_sessions.flow.queue import Queue
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -45,17 +46,19 @@ def most(seconds: float) -> float:
     return seconds
 
 
-def failing(share: float) -> FirstAttempts:
-    """What is known after very many first attempts of others, of which this share failed, and a failed one."""
-    return FirstAttempts(1e6 + 1, share * 1e6 + 1, number=1)
+def failing(share: float, now: float = 0.0, others: int = 63) -> Evidence:
+    """What is known if this share of so many other queries fails."""
+    evidence = Evidence()
+    for number in range(others):
+        evidence.add(number, now, failed=number < round(share * others))
+    return evidence
 
 
 def waits_of(
     error: GalileoError,
     policy: Retry = Retry(),  # noqa: B008  # frozen
     *,
-    share: float = 0.01,
-    has_answered: bool = False,
+    share: float = 0.0,
     is_single: bool = False,
     draw=most,
     took: float = 0.0,
@@ -67,18 +70,17 @@ def waits_of(
     Args:
         error: What each attempt ends with.
         policy: Decides.
-        share: Of the other counts whose first attempts failed.
-        has_answered: Whether the service has answered before.
+        share: Of 63 other queries, those that fail.
         is_single: Whether the count is a single one.
         draw: Chooses each wait, up to its argument.
         took: Seconds of each attempt.
         at_most: Waits after which to stop.
     """
-    others, waits, now = failing(share), list[float](), 100.0
+    waits, now = list[float](), 100.0
     budget = Budget(patience=policy.patience, is_single=is_single)
-    retries = Retries(policy, budget, draw, number=1, started=now, since=now)
+    retries = Retries(policy, budget, draw, "own", started=now, since=now)
     while len(waits) < at_most:
-        wait = retries.next_wait(outcome_of(error), now, others, has_answered=has_answered)
+        wait = retries.next_wait(outcome_of(error), now, failing(share, now))
         if wait is None:
             break
         waits.append(wait)
@@ -91,7 +93,7 @@ def waits_of(
 
 def narrow(width: int = 1, **arguments: object) -> Queue:
     """A queue with so many places."""
-    return Queue(Limits(width, **arguments), Retry())
+    return Queue(Limits(width, **arguments))
 
 
 def waiting(queue: Queue, budget: Budget = MANY, **arguments: object) -> asyncio.Task[Permit | GalileoError]:
