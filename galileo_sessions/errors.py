@@ -103,7 +103,7 @@ class GalileoError(Exception):
     """A `CountReport` of the results until then, if `count_all`, `count_by` or `explain` raised this; else None."""
     call: str = ""
     """The call of a column's method that refused its arguments; else empty."""
-    _is_final = False  # whether a retry would bring the same error; set where the class alone can't tell
+    _is_final: bool | None = None  # whether a retry would bring the same error, where the class and status can't tell
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -247,6 +247,10 @@ class DateAsTextWarning(UserWarning):
 
 class ZeroCountWarning(UserWarning):
     """A count is 0, and its filter uses a column that the project doesn't have, or that has another type."""
+
+    report: Any = None
+    """A `CountReport` of all results, if `count_all` or `count_by` raised this, because warnings are errors; else
+    None."""
 
 
 class TransportError(GalileoError):

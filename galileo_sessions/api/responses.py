@@ -28,8 +28,10 @@ _COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*'
 _MAX_COUNT = 2**63 - 1
 _KEPT = 2048  # characters of a body that an error keeps
 
+_MAX_SENTENCE = 400  # characters of a text of standard_error that are shown
 _MAX_ENTRIES = 1_000
-_MAX_MESSAGE = 2_048  # characters of an entry's message that are kept
+_MAX_MESSAGE = 500  # characters of an entry's message that are kept
+_MAX_ISSUES = 256 * 1024  # characters of all entries that are kept, because a fan-out can have many such errors
 _LOC_KEYS = ("filters", "filter_tree", "and", "or", "not", "filter")
 _LEAF_FIELDS = ("column_id", "operator", "value", "case_sensitive", "user_ids")
 
@@ -84,7 +86,12 @@ def final(error: E) -> E:
 
 def is_final(error: errors.GalileoError) -> bool:
     """Whether the error is marked by `final`."""
-    return error._is_final  # pyright: ignore[reportPrivateUsage]  # as above
+    return error._is_final is True  # pyright: ignore[reportPrivateUsage]  # as above
+
+
+def is_retriable(error: errors.GalileoError) -> bool:
+    """Whether the service says that a retry of a 429 or a 5xx may succeed, whatever the status means elsewhere."""
+    return error._is_final is False  # pyright: ignore[reportPrivateUsage]  # as above
 
 
 def total_count(body: bytes) -> int:
@@ -138,7 +145,8 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
     kind, hint = _ERRORS.get(status) or _ERRORS.get(status // 100) or (errors.ResponseError, "")
     wait = retry_after(headers.get("Retry-After", ""), _date(headers.get("Date", "")) or datetime.now(UTC))
     more: dict[str, Any] = {}
-    said = _said(response.body) + (f"; it asks for a wait of {wait:,.0f} s" if wait else "")
+    said, action, retriable = _said(response.body)
+    said += f"; it asks for a wait of {wait:,.0f} s" if wait else ""
     if kind is errors.RedirectError:
         said = f"to {brief(headers.get('Location', 'nowhere'))}"
     elif kind is errors.NotFoundError and _HTML.search(text):
@@ -147,15 +155,18 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())
         more["issues"], drawn = issues_of(response.body, where, filters)
         said = drawn or said
-    return kind(
+    error = kind(
         f"{_title(response)}: {said}",
         status=status,
         headers={name.lower(): value for name, value in headers.items() if name.lower() != "set-cookie"},
         body=text,
         retry_after=wait,
-        hint=hint,
+        hint=action or hint,
         **more,
     )
+    if retriable and (status == 429 or status >= 500):
+        error._is_final = False  # pyright: ignore[reportPrivateUsage]  # as in `final`
+    return error
 
 
 def decode_error(response: Response, endpoint: Endpoint[Any]) -> errors.DecodeError:
@@ -191,14 +202,29 @@ def _excerpt(text: str) -> str:
     return brief(text) if text else "an empty body"
 
 
-def _said(body: bytes) -> str:
-    """FastAPI's `detail`, or the message of Galileo's `standard_error`, else the beginning of the body."""
+def _said(body: bytes) -> tuple[str, str, bool]:
+    """
+    What is wrong, what to do, and whether a retry may succeed, by Galileo's `standard_error`.
+
+    Without it, what is wrong is FastAPI's `detail` if that is text, else the beginning of the body.
+    """
+    data = _json_object(body)
+    detail, standard = data.get("detail"), data.get("standard_error")
+    given: dict[str, Any] = standard if isinstance(standard, dict) else {}
+    texts = [given.get(name) for name in ("message", "user_action", "documentation_link")]
+    message, action, link = [shortened(text, _MAX_SENTENCE) if isinstance(text, str) else "" for text in texts]
+    hint = ". ".join(filter(None, [action.rstrip(" ."), link and f"See {link}"]))
+    said = message or _excerpt(detail if isinstance(detail, str) else _beginning(body))
+    return said, hint, given.get("retriable") is True
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body; empty if the body is anything else."""
     try:
         data: Any = json.loads(body)
-        text = data["detail"] if "detail" in data else data["standard_error"]["message"]
-    except (ValueError, RecursionError, KeyError, TypeError):
-        text = None
-    return _excerpt(text if isinstance(text, str) else _beginning(body))
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 # ---- what a 422 says -------------------------------------------------------------------------------------------------
@@ -217,8 +243,8 @@ def issues_of(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tu
         filters: The query's flat list of leaves, sent as `filters`.
 
     Returns:
-        The entries, at most 1,000; and a text of about 100 lines: what is wrong, and the drawing with each wrong
-        node marked. Without entries in FastAPI's form, both are empty.
+        The entries, at most 1,000 and 256 KiB; and a text of about 100 lines: what is wrong, and the drawing with each
+        wrong node marked. Without entries in FastAPI's form, both are empty.
     """
     root, tree = ("filters", filters) if filters else ("filter_tree", where)
     entries = _entries(body)
@@ -242,15 +268,16 @@ def issues_of(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tu
 
 def _entries(body: bytes) -> list[tuple[Path, str, str]]:
     """The `loc`, `msg` and `type` of each entry in FastAPI's form. Others are skipped: a server can send anything."""
-    try:
-        entries: Any = json.loads(body)["detail"][:_MAX_ENTRIES]
-    except (ValueError, RecursionError, LookupError, TypeError):
-        return []
+    entries = _json_object(body).get("detail")
     found: list[tuple[Path, str, str]] = []
-    for entry in entries:
+    room = _MAX_ISSUES
+    for entry in entries[:_MAX_ENTRIES] if isinstance(entries, list) else ():
         match entry:
             case {"loc": [*loc], "msg": str(msg), "type": str(kind)} if set(map(type, loc)) <= {str, int}:
-                found.append((tuple(loc), msg[:_MAX_MESSAGE], kind[:_MAX_MESSAGE]))
+                made = (tuple(loc), msg[:_MAX_MESSAGE], kind)
+                room -= len(repr(made))
+                if room > 0:
+                    found.append(made)
             case _:
                 pass
     return found

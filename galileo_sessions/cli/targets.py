@@ -63,17 +63,25 @@ def _read_file(file: BinaryIO) -> dict[str, str]:
 
 async def find_projects(galileo: GalileoSessions, source: Source, seconds: float | None) -> list[Project]:
     """
-    The projects of a source, without duplicates. All projects are listed if something isn't an id.
+    The projects of a source, without duplicates. A single name is asked for; for several, all projects are listed.
 
     Raises:
         Refused: if there is none, or if some can't be found. It names the first three.
         GalileoError: if the projects can't be listed.
     """
-    names = [text for text in source or () if UUID_TEXT.fullmatch(text) is None]
+    places = source or {}
+    names = [text for text in places if UUID_TEXT.fullmatch(text) is None]
     listed: list[Project] = []
     if source is None or names:
         try:
-            listed = [project async for project in galileo.projects(timeout=seconds)]
+            if len(places) == 1:
+                listed = [await galileo.project(names[0], timeout=seconds)]
+            else:
+                listed = [
+                    project async for project in galileo.projects(type=None if names else "gen_ai", timeout=seconds)
+                ]
+        except ProjectLookupError as error:
+            raise Refused(places[names[0]] + told(error)) from None
         except GalileoError as error:
             if names:
                 problem = f"{brief(names[0])} isn't an id, and the projects can't be listed to find this name"

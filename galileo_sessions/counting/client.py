@@ -13,8 +13,8 @@ from uuid import UUID
 import aiohttp
 from attrs import evolve
 
-from galileo_sessions.api.projects import Project, ProjectId, find_project
-from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, columns_body, query_of
+from galileo_sessions.api.projects import Project, ProjectId, field_of, find_project, matching_projects, projects_body
+from galileo_sessions.api.query import ANY_PROJECT, NO_FILTER, SCOPE, CountQuery, columns_body, query_of
 from galileo_sessions.api.responses import COLUMNS, COUNT, projects_page
 from galileo_sessions.counting.breakdown import Breakdown
 from galileo_sessions.counting.checks import ColumnChecks
@@ -23,7 +23,7 @@ from galileo_sessions.counting.request import Requester, logger
 from galileo_sessions.counting.results import CountReport, CountsBy, OnProgress
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
 from galileo_sessions.display import brief
-from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, GalileoError
+from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, GalileoError, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.flow.budget import Budget
@@ -208,6 +208,8 @@ class GalileoSessions:
         """
         The columns of a project's sessions: what can be filtered, and how.
 
+        They are requested each time; checks then use those of a whole project for five minutes.
+
         Args:
             project_id: The project: a UUID, or a `Project`.
             start_time: Only the columns of this time and later: an aware `datetime`, or ISO 8601 text with an offset.
@@ -223,6 +225,8 @@ class GalileoSessions:
         query = _template(None, (), **scope).for_project(project_id)
         body = columns_body(query, start_time, end_time)
         catalog, _ = await self._requester.send(COLUMNS, query, body, self._budget(Budget.single, timeout))
+        if body == NO_FILTER:  # all columns of the project
+            self._checks.remember(query.project_id, catalog)
         return catalog
 
     async def explain(
@@ -322,7 +326,7 @@ class GalileoSessions:
             wholes = await report_of(stream)
             queries = breakdown.part_queries(wholes)
             parts = await report_of(self._stream(queries, before=wholes.progress, **rest))
-        except (GalileoError, asyncio.CancelledError) as error:
+        except (GalileoError, ZeroCountWarning, asyncio.CancelledError) as error:
             so_far = vars(error)["report"]
             vars(error)["report"] = breakdown.report(wholes or so_far, so_far if wholes else None)
             raise
@@ -362,25 +366,33 @@ class GalileoSessions:
     async def projects(
         self,
         *,
+        type: str | None = "gen_ai",  # noqa: A002  # the API's name
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
     ) -> AsyncIterator[Project]:
         """
-        All projects that the credentials can see, each once: `async for project in galileo.projects():`.
+        The projects that the credentials can see, each once: `async for project in galileo.projects():`.
 
         They can be the targets of a fan-out: `await galileo.count_all(galileo.projects(), where)`.
         They are requested in pages of 100, as they are needed.
 
         Args:
+            type: The type of the projects, such as "llm_monitor". By default, these are the projects that Galileo's
+                SDK lists. None lists those of older types as well.
             timeout: Seconds for the whole list.
 
         Raises:
             GalileoError: as `count` does.
         """
-        budget = self._budget(Budget.single, timeout)
+        async for project in self._list(self._budget(Budget.single, timeout), type=type):
+            yield project
+
+    async def _list(self, budget: Budget, **wanted: str | None) -> AsyncIterator[Project]:
+        """The projects with certain fields, page by page."""
+        body = projects_body(**wanted)
         seen: set[str] = set()  # a project that is created meanwhile shifts the pages
         token: int | None = 0
         while token is not None:
-            page, _ = await self._requester.send(projects_page(token), None, b"{}", budget)
+            page, _ = await self._requester.send(projects_page(token), None, body, budget)
             for project in page.projects:
                 if project.id not in seen:
                     seen.add(project.id)
@@ -396,7 +408,9 @@ class GalileoSessions:
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
     ) -> Project:
         """
-        The project with a name, or with an id if the text is a UUID. All projects are listed to find it.
+        The project of any type with a name, or with an id if the text is a UUID.
+
+        This is one request. Only if there is no such project, all are listed, to suggest the one with a similar name.
 
         Args:
             name: The name as the console shows it.
@@ -406,7 +420,11 @@ class GalileoSessions:
             ProjectLookupError: if there is no such project, or if several have the name.
             GalileoError: as `count` does.
         """
-        return find_project([project async for project in self.projects(timeout=timeout)], str(name))
+        text, budget = str(name), self._budget(Budget.single, timeout)
+        listed = [project async for project in self._list(budget, **field_of(text))]
+        if not matching_projects(listed, text):
+            listed = [project async for project in self._list(budget)]
+        return find_project(listed, text)
 
     async def close(self) -> None:
         """Closes the connections, except those of a session given as `session=`. Calling it twice is safe."""

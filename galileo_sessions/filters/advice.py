@@ -7,7 +7,7 @@ This code runs only after something was refused, so it doesn't have to be fast.
 import re
 from collections.abc import Collection, Generator, Iterable, Mapping, Set
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from itertools import islice
 from types import MappingProxyType
@@ -61,6 +61,8 @@ _NO_FILTER: dict[type, str] = {
     tuple: _JOINED,
 }
 """What to write instead of a value of a type that is no filter."""
+_AFTER_DAY = {"lte": "lt", "gt": "gte"}
+"""Methods that compare with the end of a day, each with the method that compares with the beginning of the next."""
 _TIME = re.compile(r"(?!9999)\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?", re.ASCII)
 
 
@@ -154,6 +156,12 @@ def expected_filter(value: object, symbol: str = "") -> FilterTypeError:
     return FilterTypeError(f"{brief(value)} is {'a column, not yet' if is_column else 'not'} a filter", hint=hint)
 
 
+def expected_filters(value: object) -> FilterTypeError:
+    """The error for a value that isn't a list of filters."""
+    hint = _NO_FILTER.get(type(value), "Write [...] around the filters")
+    return FilterTypeError(f"expected a list of filters, got {brief(value)}", hint=hint)
+
+
 def instead_of_in(column: Column, value: object) -> FilterTypeError:
     """The error for `value in column`, of which Python would make True or False."""
     kind = column.filter_type or filter_type_of(value)
@@ -239,9 +247,16 @@ def _as_time(column: Column, method: str, value: object) -> str:
     written = f"Col.date({brief(column.column_id)})"
     if method == "between":
         return f'{written}.during(start, end, tz="UTC"), which leaves out the end'
-    if len(str(value)) == len("2026-01-31") and method in ("eq", "ne"):
+    is_day = len(str(value)) == len("2026-01-31")
+    if is_day and method in ("eq", "ne"):
         return f'{"~" if method == "ne" else ""}{written}.on({str(value)!r}, tz="UTC")'
+    if is_day and method in _AFTER_DAY:
+        method, instant = _AFTER_DAY[method], _next_day(value)
     return f"{written}.{method}({instant})"
+
+
+def _next_day(day: object) -> str:
+    return instead_of_time(date.fromisoformat(str(day)) + timedelta(days=1))
 
 
 def date_as_text(column: Column, operator: str, value: str) -> str:

@@ -108,8 +108,11 @@ class ColumnCatalog(Mapping[str, Any]):
             FilterError: for a filter type that the API doesn't have, or an empty id.
         """
         infos: list[ColumnInfo] = []
-        for column_id, name in {**(columns or {}), **more}.items():
-            filter_type = FILTER_TYPES.get(name)
+        for column_id, name in {**json_object(columns or {}), **more}.items():
+            if not isinstance(column_id, str):
+                problem = f"a column id must be text, got {brief(column_id)}"
+                raise FilterTypeError(problem, hint='Write the filter types by column id: {"score": "number"}')
+            filter_type = FILTER_TYPES.get(str(name))
             if filter_type is None:
                 raise FilterError(
                     f"{brief(column_id)} can't be {brief(name)}; a filter type is one of {', '.join(FILTER_TYPES)}"
