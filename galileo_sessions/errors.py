@@ -103,7 +103,7 @@ class GalileoError(Exception):
     """A `CountReport` of the results until then, if `count_all`, `count_by` or `explain` raised this; else None."""
     call: str = ""
     """The call of a column's method that refused its arguments; else empty."""
-    _is_final: bool | None = None  # whether a retry would bring the same error, where the class and status can't tell
+    _is_final = False  # whether a retry would bring the same error; set where the class alone can't tell
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -302,6 +302,7 @@ class ResponseError(GalileoError):
         headers: Mapping[str, str] = MappingProxyType({}),
         body: str = "",
         retry_after: float | None = None,
+        retriable: bool = False,
         hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
@@ -313,6 +314,8 @@ class ResponseError(GalileoError):
         """The beginning of the body, at most 2 KiB."""
         self.retry_after: float | None = retry_after
         """Seconds to wait, from the Retry-After header; None without one."""
+        self.retriable: bool = retriable
+        """Whether the service's `standard_error` says that a retry may succeed."""
 
 
 class RedirectError(ResponseError):

@@ -28,10 +28,9 @@ _COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*'
 _MAX_COUNT = 2**63 - 1
 _KEPT = 2048  # characters of a body that an error keeps
 
-_MAX_SENTENCE = 400  # characters of a text of standard_error that are shown
 _MAX_ENTRIES = 1_000
 _MAX_MESSAGE = 500  # characters of an entry's message that are kept
-_MAX_ISSUES = 256 * 1024  # characters of all entries that are kept, because a fan-out can have many such errors
+_MAX_ISSUES = 256 * 1024  # characters of all entries that are kept; a fan-out can have many such errors
 _LOC_KEYS = ("filters", "filter_tree", "and", "or", "not", "filter")
 _LEAF_FIELDS = ("column_id", "operator", "value", "case_sensitive", "user_ids")
 
@@ -86,12 +85,7 @@ def final(error: E) -> E:
 
 def is_final(error: errors.GalileoError) -> bool:
     """Whether the error is marked by `final`."""
-    return error._is_final is True  # pyright: ignore[reportPrivateUsage]  # as above
-
-
-def is_retriable(error: errors.GalileoError) -> bool:
-    """Whether the service says that a retry of a 429 or a 5xx may succeed, whatever the status means elsewhere."""
-    return error._is_final is False  # pyright: ignore[reportPrivateUsage]  # as above
+    return error._is_final  # pyright: ignore[reportPrivateUsage]  # as above
 
 
 def total_count(body: bytes) -> int:
@@ -155,18 +149,16 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())
         more["issues"], drawn = issues_of(response.body, where, filters)
         said = drawn or said
-    error = kind(
+    return kind(
         f"{_title(response)}: {said}",
         status=status,
         headers={name.lower(): value for name, value in headers.items() if name.lower() != "set-cookie"},
         body=text,
         retry_after=wait,
+        retriable=retriable,
         hint=action or hint,
         **more,
     )
-    if retriable and (status == 429 or status >= 500):
-        error._is_final = False  # pyright: ignore[reportPrivateUsage]  # as in `final`
-    return error
 
 
 def decode_error(response: Response, endpoint: Endpoint[Any]) -> errors.DecodeError:
@@ -212,7 +204,7 @@ def _said(body: bytes) -> tuple[str, str, bool]:
     detail, standard = data.get("detail"), data.get("standard_error")
     given: dict[str, Any] = standard if isinstance(standard, dict) else {}
     texts = [given.get(name) for name in ("message", "user_action", "documentation_link")]
-    message, action, link = [shortened(text, _MAX_SENTENCE) if isinstance(text, str) else "" for text in texts]
+    message, action, link = [shortened(text, 400) if isinstance(text, str) else "" for text in texts]
     hint = ". ".join(filter(None, [action.rstrip(" ."), link and f"See {link}"]))
     said = message or _excerpt(detail if isinstance(detail, str) else _beginning(body))
     return said, hint, given.get("retriable") is True

@@ -77,9 +77,8 @@ async def find_projects(galileo: GalileoSessions, source: Source, seconds: float
             if len(places) == 1:
                 listed = [await galileo.project(names[0], timeout=seconds)]
             else:
-                listed = [
-                    project async for project in galileo.projects(type=None if names else "gen_ai", timeout=seconds)
-                ]
+                every = galileo.projects(type=None if names else "gen_ai", timeout=seconds)
+                listed = [project async for project in every]
         except ProjectLookupError as error:
             raise Refused(places[names[0]] + told(error)) from None
         except GalileoError as error:

@@ -23,7 +23,7 @@ from galileo_sessions.counting.request import Requester, logger
 from galileo_sessions.counting.results import CountReport, CountsBy, OnProgress
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
 from galileo_sessions.display import brief
-from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, GalileoError, ZeroCountWarning
+from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.flow.budget import Budget
@@ -326,7 +326,7 @@ class GalileoSessions:
             wholes = await report_of(stream)
             queries = breakdown.part_queries(wholes)
             parts = await report_of(self._stream(queries, before=wholes.progress, **rest))
-        except (GalileoError, ZeroCountWarning, asyncio.CancelledError) as error:
+        except (GalileoError, Warning, asyncio.CancelledError) as error:
             so_far = vars(error)["report"]
             vars(error)["report"] = breakdown.report(wholes or so_far, so_far if wholes else None)
             raise

@@ -53,13 +53,7 @@ from galileo_sessions.api.responses import COUNT
 from galileo_sessions.counting.checks import ColumnChecks
 from galileo_sessions.counting.request import Attempts, Requester, call_back
 from galileo_sessions.counting.results import CountReport, CountResult, OnProgress, Progress
-from galileo_sessions.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    DeadlineExceededError,
-    GalileoError,
-    ZeroCountWarning,
-)
+from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
 from galileo_sessions.flow.budget import Budget
 
 Target: TypeAlias = CountQuery | ProjectId
@@ -343,8 +337,8 @@ async def report_of(stream: CountStream) -> CountReport:
     All results of a stream.
 
     Raises:
-        Exception: what the stream raises. The `report` of a GalileoError, a ZeroCountWarning or a cancellation has the
-            results until then.
+        Exception: what the stream raises. The `report` of a GalileoError, a warning or a cancellation has the results
+            until then.
     """
     results: list[CountResult] = []
 
@@ -356,7 +350,7 @@ async def report_of(stream: CountStream) -> CountReport:
         async with stream:
             async for result in stream:
                 results.append(result)  # noqa: PERF401  # a comprehension would lose them to an exception
-    except (GalileoError, ZeroCountWarning, asyncio.CancelledError) as error:
+    except (GalileoError, Warning, asyncio.CancelledError) as error:
         vars(error)["report"] = report()
         raise
     return report()

@@ -156,12 +156,6 @@ def expected_filter(value: object, symbol: str = "") -> FilterTypeError:
     return FilterTypeError(f"{brief(value)} is {'a column, not yet' if is_column else 'not'} a filter", hint=hint)
 
 
-def expected_filters(value: object) -> FilterTypeError:
-    """The error for a value that isn't a list of filters."""
-    hint = _NO_FILTER.get(type(value), "Write [...] around the filters")
-    return FilterTypeError(f"expected a list of filters, got {brief(value)}", hint=hint)
-
-
 def instead_of_in(column: Column, value: object) -> FilterTypeError:
     """The error for `value in column`, of which Python would make True or False."""
     kind = column.filter_type or filter_type_of(value)
@@ -247,16 +241,12 @@ def _as_time(column: Column, method: str, value: object) -> str:
     written = f"Col.date({brief(column.column_id)})"
     if method == "between":
         return f'{written}.during(start, end, tz="UTC"), which leaves out the end'
-    is_day = len(str(value)) == len("2026-01-31")
-    if is_day and method in ("eq", "ne"):
+    end = end_of_day(value)
+    if end and method in ("eq", "ne"):
         return f'{"~" if method == "ne" else ""}{written}.on({str(value)!r}, tz="UTC")'
-    if is_day and method in _AFTER_DAY:
-        method, instant = _AFTER_DAY[method], _next_day(value)
+    if end and method in _AFTER_DAY:
+        method, instant = _AFTER_DAY[method], end
     return f"{written}.{method}({instant})"
-
-
-def _next_day(day: object) -> str:
-    return instead_of_time(date.fromisoformat(str(day)) + timedelta(days=1))
 
 
 def date_as_text(column: Column, operator: str, value: str) -> str:
@@ -279,6 +269,13 @@ def instead_of_time(value: object) -> str:
     except ValueError:
         return ""
     return repr((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat())
+
+
+def end_of_day(value: object) -> str:
+    """The text of the instant, at UTC, at which the day after a day begins; empty for a time of day."""
+    written = str(value)
+    is_day = len(written) == len("2026-01-31")
+    return instead_of_time(date.fromisoformat(written) + timedelta(days=1)) if is_day else ""
 
 
 def instead_of_node(data: object) -> str:

@@ -243,7 +243,7 @@ def _filter(value: Filter) -> Filter:
 def _each_of(value: Iterable[Filter]) -> Iterable[Filter]:
     if isinstance(value, Iterable):
         return value
-    raise advice.expected_filters(value)
+    raise FilterTypeError(f"expected a list of filters, got {display.brief(value)}", hint="Write [...] around filters")
 
 
 def _filters(value: Iterable[Filter]) -> tuple[Filter, ...]:

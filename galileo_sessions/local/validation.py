@@ -13,9 +13,9 @@ from attrs import evolve
 from galileo_sessions.api.query import SCOPE, CountQuery, load_query
 from galileo_sessions.errors import FilterCheckError
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.json import checked_list, json_object, load_filter, strict_json
+from galileo_sessions.filters.json import checked_list, json_object, load, strict_json
 from galileo_sessions.filters.kinds import DateOperator
-from galileo_sessions.filters.nodes import DateFilter, Filter, all_of
+from galileo_sessions.filters.nodes import DateFilter, Filter, LeafFilter, all_of
 from galileo_sessions.filters.tree import Path
 from galileo_sessions.local.records import uuid4
 
@@ -60,8 +60,7 @@ def read_projects_request(body: bytes) -> Filter:
     """
     with refusing("body"):
         entries = checked_list(json_object(strict_json(body)).get("filters", ()), "filters", ("filters",))
-    with refusing("body", "filters"):
-        return all_of([load_filter({"filter": {**json_object(entry), "type": "text"}}) for entry in entries])
+        return all_of(load([{**json_object(each), "type": "text"} for each in entries], list[LeafFilter], ("filters",)))
 
 
 @contextmanager
