@@ -130,12 +130,6 @@ def field_of(name: str) -> dict[str, str]:
     return {"name": name.strip()} if match is None else {"id": str(UUID(match[1]))}
 
 
-def matching_projects(projects: Iterable[Project], name: str) -> list[Project]:
-    """The projects with a name, or with an id if the text is a UUID."""
-    ((field_name, value),) = field_of(name).items()
-    return [project for project in projects if str(getattr(project, field_name) or "").strip() == value != ""]
-
-
 def find_project(projects: Iterable[Project], name: str) -> Project:
     """
     The project with a name, or with an id if the text is a UUID.
@@ -144,7 +138,8 @@ def find_project(projects: Iterable[Project], name: str) -> Project:
         ProjectLookupError: if there is none, or if there are several.
     """
     known = list(projects)
-    found = matching_projects(known, name)
+    ((key, value),) = field_of(name).items()
+    found = [project for project in known if str(getattr(project, key) or "").strip() == value != ""]
     if len(found) == 1:
         return found[0]
     if found:

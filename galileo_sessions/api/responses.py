@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import responses as phrases
@@ -17,7 +18,7 @@ from galileo_sessions.api.projects import PAGE, Page, read_page
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.display import brief, shortened
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
-from galileo_sessions.filters.json import strict_json
+from galileo_sessions.filters.json import json_object, strict_json
 from galileo_sessions.filters.nodes import ALWAYS, Filter, LeafFilter
 from galileo_sessions.filters.tree import SHOWN, Path, mark, nodes_at
 
@@ -200,23 +201,16 @@ def _said(body: bytes) -> tuple[str, str, bool]:
 
     Without it, what is wrong is FastAPI's `detail` if that is text, else the beginning of the body.
     """
-    data = _json_object(body)
-    detail, standard = data.get("detail"), data.get("standard_error")
-    given: dict[str, Any] = standard if isinstance(standard, dict) else {}
+    detail, given = None, dict[Any, Any]()
+    with suppress(ValueError, RecursionError):
+        data = json_object(json.loads(body))
+        detail = data.get("detail")
+        given = json_object(data.get("standard_error") or {})
     texts = [given.get(name) for name in ("message", "user_action", "documentation_link")]
     message, action, link = [shortened(text, 400) if isinstance(text, str) else "" for text in texts]
     hint = ". ".join(filter(None, [action.rstrip(" ."), link and f"See {link}"]))
     said = message or _excerpt(detail if isinstance(detail, str) else _beginning(body))
     return said, hint, given.get("retriable") is True
-
-
-def _json_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in a body; empty if the body is anything else."""
-    try:
-        data: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 # ---- what a 422 says -------------------------------------------------------------------------------------------------
@@ -260,10 +254,13 @@ def issues_of(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tu
 
 def _entries(body: bytes) -> list[tuple[Path, str, str]]:
     """The `loc`, `msg` and `type` of each entry in FastAPI's form. Others are skipped: a server can send anything."""
-    entries = _json_object(body).get("detail")
+    try:
+        entries: Any = json.loads(body)["detail"][:_MAX_ENTRIES]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return []
     found: list[tuple[Path, str, str]] = []
     room = _MAX_ISSUES
-    for entry in entries[:_MAX_ENTRIES] if isinstance(entries, list) else ():
+    for entry in entries:
         match entry:
             case {"loc": [*loc], "msg": str(msg), "type": str(kind)} if set(map(type, loc)) <= {str, int}:
                 made = (tuple(loc), msg[:_MAX_MESSAGE], kind)

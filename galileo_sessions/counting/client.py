@@ -13,7 +13,7 @@ from uuid import UUID
 import aiohttp
 from attrs import evolve
 
-from galileo_sessions.api.projects import Project, ProjectId, field_of, find_project, matching_projects, projects_body
+from galileo_sessions.api.projects import Project, ProjectId, field_of, find_project, projects_body
 from galileo_sessions.api.query import ANY_PROJECT, NO_FILTER, SCOPE, CountQuery, columns_body, query_of
 from galileo_sessions.api.responses import COLUMNS, COUNT, projects_page
 from galileo_sessions.counting.breakdown import Breakdown
@@ -422,9 +422,7 @@ class GalileoSessions:
         """
         text, budget = str(name), self._budget(Budget.single, timeout)
         listed = [project async for project in self._list(budget, **field_of(text))]
-        if not matching_projects(listed, text):
-            listed = [project async for project in self._list(budget)]
-        return find_project(listed, text)
+        return find_project(listed or [project async for project in self._list(budget)], text)
 
     async def close(self) -> None:
         """Closes the connections, except those of a session given as `session=`. Calling it twice is safe."""

@@ -273,9 +273,8 @@ def instead_of_time(value: object) -> str:
 
 def end_of_day(value: object) -> str:
     """The text of the instant, at UTC, at which the day after a day begins; empty for a time of day."""
-    written = str(value)
-    is_day = len(written) == len("2026-01-31")
-    return instead_of_time(date.fromisoformat(written) + timedelta(days=1)) if is_day else ""
+    is_day = len(str(value)) == len("2026-01-31")
+    return instead_of_time(date.fromisoformat(str(value)) + timedelta(days=1)) if is_day else ""
 
 
 def instead_of_node(data: object) -> str:

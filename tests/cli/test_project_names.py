@@ -178,6 +178,7 @@ async def test_a_name_can_be_ambiguous_or_the_list_refused(run, monkeypatch):
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         status, _, err = await run("count", "bot")
         assert (status, all(twin in err for twin in twins)) == (2, True)
+        assert [b'"value": "bot"}' in request for request in server.requests] == [True]
     async with raw_server(answers(http(403, ""))) as server:
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         status, _, err = await run("count", "bot")
