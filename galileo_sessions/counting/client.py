@@ -78,11 +78,12 @@ class GalileoSessions:
     `api_key`, `base_url`, `proxy` and `headers` can be a `Secret`, and so can each value of `headers`.
 
     Args:
-        api_key: The API key. Default, without `auth`: GALILEO_API_KEY from the environment, or GALILEO_USERNAME with
-            GALILEO_PASSWORD.
+        api_key: The API key. Default, without `auth`: what the environment says, such as GALILEO_API_KEY. The page
+            [Counting](counting.md#credentials-and-addresses) lists all variables.
         auth: Other credentials: `ApiKeyAuth`, `BearerAuth`, `PasswordAuth` or `BasicAuth`.
         base_url: The API's URL. It must be https, unless its host is loopback; a path in it is kept, for gateways.
-            Default: GALILEO_API_URL, or GALILEO_CONSOLE_URL turned into its API host, or https://api.galileo.ai.
+            A console's URL is turned into its API's. Default: what the environment says, such as GALILEO_API_URL, or
+            https://api.galileo.ai.
         session: An `aiohttp.ClientSession` to use. The client never closes it. Its own timeouts, redirects and
             `raise_for_status` don't apply; the limits of its connector do.
         timeouts: How long one attempt can take.
