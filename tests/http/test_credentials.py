@@ -12,6 +12,7 @@ LOGIN = {"GALILEO_USERNAME": "ann", "GALILEO_PASSWORD": "p:w"}
 ROWS: dict[str, tuple[dict[str, str], dict[str, object], str]] = {
     "key": ({}, {"api_key": "k-1"}, "Galileo-API-Key: k-1"),
     "key, Secret": ({}, {"api_key": Secret("k-1")}, "Galileo-API-Key: k-1"),
+    "key, both headers": ({}, {"api_key": "k-1"}, "Splunk-AO-API-Key: k-1"),
     "another header": ({}, {"auth": ApiKeyAuth("k-1", header="Splunk-AO-API-Key")}, "Splunk-AO-API-Key: k-1"),
     "bearer": ({}, {"auth": BearerAuth("t-1")}, "Authorization: Bearer t-1"),
     "basic": ({}, {"auth": BasicAuth("ann", "p:w")}, BASIC),
