@@ -26,7 +26,7 @@ STATUSES = {
         WHY,
         gs.AuthenticationError,
         "'why'",
-        "Check that the credentials belong to the deployment at base_url",
+        "Check that the credentials belong to the",
     ),
     "403": (403, WHY, gs.PermissionDeniedError, "'why'", "Ask for access to the project"),
     "404": (404, WHY, gs.NotFoundError, "'why'", "Check the project's id, and base_url (GALILEO_API_URL)"),

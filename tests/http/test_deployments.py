@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,6 +13,7 @@ from support.proxies import tls
 from support.sockets import PROJECT, http, raw_server
 
 from galileo_sessions import GalileoError, GalileoSessions, Retry, Secret
+from galileo_sessions.http.address import VARIABLES
 
 GALILEO = {"GALILEO_API_KEY": "k-1"}
 STANDALONE = {"SPLUNK_AO_API_KEY": "k-2", "SPLUNK_AO_CONSOLE_URL": "https://console.ao.acme.com"}
@@ -149,3 +151,14 @@ async def test_nothing_from_the_environment_is_shown(monkeypatch, caplog, enviro
                 await galileo.count(PROJECT)
     told = visible_text(caught.value) + repr(galileo) + caplog.text
     assert [word for word in {*environment.values(), "g8", "k3y-5f0c"} if word in told] == []
+
+
+def test_the_page_has_each_variable_in_the_order_in_which_they_win():
+    """The page lists the variables that the client reads, and each list in the order of the table in the code."""
+    page = (Path(__file__).parents[2] / "docs" / "counting.md").read_text("utf-8")
+    lists = page.partition("For **credentials**")[2].partition("For the **address**")
+    rows = [("O11Y_TOKEN", "JWT_TOKEN", "API_KEY", "USERNAME", "PASSWORD"), ("REALM", "API_URL", "CONSOLE_URL")]
+    for text, settings in zip((lists[0], lists[2].partition("\n\nThree")[0]), rows, strict=True):
+        places = [text.index(VARIABLES[setting][0]) for setting in settings]
+        assert places == sorted(places)
+    assert [name for names in VARIABLES.values() for name in names[:1] if name not in page] == []

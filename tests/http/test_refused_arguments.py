@@ -100,6 +100,12 @@ ARGUMENT_ROWS: dict[str, tuple[dict[str, object], str]] = {
     "header, of the key": ({"headers": {"galileo-api-key": SECRET}}, f"the header 'galileo-api-key' {OURS}"),
 }
 
+
+def extra(headers: str) -> dict[str, str]:
+    """The variables of a client with more headers."""
+    return {"API_KEY": "k", "EXTRA_HEADERS": headers}
+
+
 CLOUD = {"SPLUNK_AO_REALM": "us1", "SPLUNK_AO_O11Y_API_TOKEN": SECRET}
 ENVIRONMENT_ROWS: dict[str, tuple[dict[str, str], str]] = {
     "nothing": ({}, "no credentials: GALILEO_API_KEY isn't set\nhint: Set it, or pass api_key=..."),
@@ -142,16 +148,16 @@ ENVIRONMENT_ROWS: dict[str, tuple[dict[str, str], str]] = {
     "realm, a host": (CLOUD | {"SPLUNK_AO_REALM": "x.io/"}, "SPLUNK_AO_REALM must be a realm such as us1"),
     "token of the realm": (CLOUD | {"SPLUNK_AO_O11Y_API_TOKEN": SECRET + "\n"}, f"the API key {SPACE}"),
     "extra headers, a key": ({"API_KEY": "k", "EXTRA_HEADERS": SECRET}, NO_OBJECT),
-    "extra headers, a list": ({"API_KEY": "k", "EXTRA_HEADERS": f'["{SECRET}"]'}, NO_OBJECT),
-    "extra headers, cut": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"X-Key": "{SECRET}'}, NO_OBJECT),
-    "extra headers, deep": ({"API_KEY": "k", "EXTRA_HEADERS": f'["{SECRET}", {"[" * 60_000}'}, NO_OBJECT),
+    "extra headers, a list": (extra(f'["{SECRET}"]'), NO_OBJECT),
+    "extra headers, cut": (extra(f'{{"X-Key": "{SECRET}'), NO_OBJECT),
+    "extra headers, deep": (extra(f'["{SECRET}", {"[" * 60_000}'), NO_OBJECT),
     "extra headers, null": (
         {"API_KEY": "k", "EXTRA_HEADERS": f'{{"X": "{SECRET}", "Y": null}}'},
         f"{A_HEADER} {EMPTY}",
     ),
-    "extra headers, name": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"{SECRET} ": "v"}}'}, f"{A_HEADER} {NO_NAME}"),
-    "extra headers, line": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"X": "{SECRET}\\n"}}'}, f"{A_HEADER} {SPACE}"),
-    "extra headers, UTF-8": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"X": "{SECRET}\udcff"}}'}, f"{A_HEADER} {NO_UTF_8}"),
+    "extra headers, name": (extra(f'{{"{SECRET} ": "v"}}'), f"{A_HEADER} {NO_NAME}"),
+    "extra headers, line": (extra(f'{{"X": "{SECRET}\\n"}}'), f"{A_HEADER} {SPACE}"),
+    "extra headers, UTF-8": (extra(f'{{"X": "{SECRET}\udcff"}}'), f"{A_HEADER} {NO_UTF_8}"),
     "console, password": (
         {"API_KEY": SECRET, "CONSOLE_URL": f"https://{LOGIN}@x.io"},
         f"GALILEO_CONSOLE_URL {CREDENTIALS}",
