@@ -14,7 +14,7 @@ SPELLINGS: dict[str, tuple[str | None, str | None]] = {
     "https://APP.galileo.ai/project/1/log-streams?tab=2#x": ("https://api.galileo.ai", "https://api.galileo.ai"),
     "http://app.galileo.ai:80": ("https://api.galileo.ai", "https://api.galileo.ai"),
     "app.galileo.ai": ("https://api.galileo.ai", ""),
-    "app.galileo.ai/project/1\n": ("https://api.galileo.ai", ""),
+    " app.galileo.ai\n": ("https://api.galileo.ai", ""),
     "https://eu.app.galileo.ai": ("https://api.galileo.ai", AS_IT_IS),
     "https://api.galileo.ai/": ("https://api.galileo.ai", "https://api.galileo.ai"),
     "https://console.acme.com": ("https://api.acme.com", "https://api.acme.com"),
