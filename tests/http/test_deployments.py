@@ -12,7 +12,7 @@ from support.leaks import visible_text
 from support.proxies import tls
 from support.sockets import PROJECT, http, raw_server
 
-from galileo_sessions import GalileoError, GalileoSessions, Retry, Secret
+from galileo_sessions import ApiKeyAuth, GalileoError, GalileoSessions, Retry, Secret
 from galileo_sessions.http.address import VARIABLES
 
 GALILEO = {"GALILEO_API_KEY": "k-1"}
@@ -56,7 +56,7 @@ ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
     "JWT first": (GALILEO | LOGIN | {"GALILEO_JWT_TOKEN": "t-3"}, {}, "api.galileo.ai", bearer("t-3")),
     "JWT, SPLUNK_AO_": (STANDALONE | {"SPLUNK_AO_JWT_TOKEN": "t-4"}, {}, "api.ao.acme.com", bearer("t-4")),
     "key before login": (LOGIN | GALILEO, {}, "api.galileo.ai", keys("k-1")),
-    "login": (LOGIN, {}, "api.galileo.ai", bearer("t0ken")),
+    "login": (LOGIN | EXTRA, {}, "api.galileo.ai", {"x-gate": "g", "galileo-api-key": "k-9"} | bearer("t0ken")),
     "login, mixed": (
         {"GALILEO_USERNAME": "ann", "SPLUNK_AO_USERNAME": "bob", "SPLUNK_AO_PASSWORD": "pw"},
         {},
@@ -82,6 +82,7 @@ ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
         "x.io",
         keys("k-3"),
     ),
+    "one header": (STANDALONE, {"auth": ApiKeyAuth("k-4", "X-Key")}, "api.ao.acme.com", {"x-key": "k-4"}),
     "an address for the token": (CLOUD, {"base_url": "https://x.io/a"}, "x.io/a", {"x-sf-token": "t-1"}),
 }
 
@@ -119,6 +120,7 @@ async def test_from_the_environment_to_the_request(monkeypatch, environment, arg
     assert (sent["host"], sent["accept"]) == (host, "application/json")
     ours = ("host", "accept", "accept-encoding", "content-type", "content-length", "user-agent")
     assert {name: value for name, value in sent.items() if name not in (*ours, "connection")} == expected
+    assert {b"\r\nx-gate: " in request.lower() for request in server.requests} == {"x-gate" in expected}
     logins = [request.rpartition(b"\r\n")[2] for request in server.requests[:-1]]
     assert logins == [b"username=ann&password=pw"] * ("t0ken" in str(expected))
 
