@@ -38,11 +38,10 @@ _LEAF_FIELDS = ("column_id", "operator", "value", "case_sensitive", "user_ids")
 _HTML = re.compile("<(!doctype )?html", re.IGNORECASE)
 BASE_URL = "Set base_url (GALILEO_API_URL) to the address of the API, not of the console"
 """What to do if something else answers: a console, a gateway or a proxy."""
-_HEADER = 'name its header: auth=ApiKeyAuth(key, header="Splunk-AO-API-Key")'
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     3: (errors.RedirectError, "Set base_url (GALILEO_API_URL): a redirect isn't followed, to protect the key"),
     5: (errors.ServerError, ""),
-    401: (errors.AuthenticationError, f"Check that the credentials belong to this deployment, or {_HEADER}"),
+    401: (errors.AuthenticationError, "Check that the credentials belong to the deployment at base_url"),
     403: (errors.PermissionDeniedError, "Ask for access to the project: the credentials are valid, but can't read it"),
     404: (errors.NotFoundError, "Check the project's id, and base_url (GALILEO_API_URL)"),
     405: (errors.ResponseError, BASE_URL),

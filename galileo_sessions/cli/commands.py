@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from math import inf
+from shlex import quote
 from textwrap import fill
 from typing import Any, BinaryIO, TextIO, TypeVar
 
@@ -133,6 +134,7 @@ def program(ctx: click.Context) -> None:
 
     Credentials and the URL come only from the environment, because other users of the machine can't see it:
     GALILEO_API_KEY, or GALILEO_USERNAME with GALILEO_PASSWORD; GALILEO_API_URL, else GALILEO_CONSOLE_URL.
+    SPLUNK_AO_API_KEY and so on work, too, as does SPLUNK_AO_REALM with SPLUNK_AO_O11Y_TOKEN.
     """
     if ctx.invoked_subcommand is None:
         ctx.invoke(demo)
@@ -347,7 +349,7 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
     server = LocalGalileo(sessions, names=names, api_key=api_key, port=port, strict=strict)
     with suppress(KeyboardInterrupt), server:
         write(f"# {some(len(sessions), 'session')}. Ctrl-C ends it.")
-        write(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={server.api_key}")
+        write(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={quote(server.api_key)}")
         while True:
             time.sleep(60)
 

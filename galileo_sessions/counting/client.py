@@ -78,11 +78,13 @@ class GalileoSessions:
     `api_key`, `base_url`, `proxy` and `headers` can be a `Secret`, and so can each value of `headers`.
 
     Args:
-        api_key: The API key. Default, without `auth`: GALILEO_API_KEY from the environment, or GALILEO_USERNAME with
-            GALILEO_PASSWORD.
+        api_key: The API key. Default, without `auth`: SPLUNK_AO_O11Y_API_TOKEN or SPLUNK_AO_O11Y_TOKEN for a realm, or
+            GALILEO_JWT_TOKEN, or GALILEO_API_KEY, or GALILEO_USERNAME with GALILEO_PASSWORD. These, and those for the
+            URL, can also begin with SPLUNK_AO.
         auth: Other credentials: `ApiKeyAuth`, `BearerAuth`, `PasswordAuth` or `BasicAuth`.
         base_url: The API's URL. It must be https, unless its host is loopback; a path in it is kept, for gateways.
-            Default: GALILEO_API_URL, or GALILEO_CONSOLE_URL turned into its API host, or https://api.galileo.ai.
+            A console's URL is turned into its API's. Default: the URL of SPLUNK_AO_REALM, or GALILEO_API_URL, or
+            GALILEO_CONSOLE_URL, or https://api.galileo.ai.
         session: An `aiohttp.ClientSession` to use. The client never closes it. Its own timeouts, redirects and
             `raise_for_status` don't apply; the limits of its connector do.
         timeouts: How long one attempt can take.
@@ -91,7 +93,7 @@ class GalileoSessions:
         proxy: The URL of a proxy.
         trust_env: Whether to use the proxies that the environment names. A netrc file is never read.
         ssl: What aiohttp takes: an `ssl.SSLContext`, a fingerprint, or False for no verification.
-        headers: More headers for each request.
+        headers: More headers for each request. They win over those in GALILEO_EXTRA_HEADERS.
         on_attempt: Called with each `Attempt` when it is over. What it raises is logged, never raised.
         check: With True, each filter is checked against its project's columns before it is counted, unless a call says
             otherwise. With None, a filter is checked only if all its counts in a call are 0; a column that doesn't

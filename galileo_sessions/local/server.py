@@ -64,7 +64,7 @@ class LocalGalileo:
         strict: bool = False,
     ) -> None:
         self.api_key: str = secrets.token_urlsafe() if api_key is None else api_key
-        """The key to send as Galileo-API-Key."""
+        """The key to send as Galileo-API-Key or Splunk-AO-API-Key."""
         self.strict: bool = strict
         """Whether a filter that doesn't fit the columns gets a 422. A change applies to the next request."""
         self._port = port
