@@ -74,6 +74,6 @@ def named(option: str, read: Callable[..., T], *values: object) -> T:
     """
     try:
         return read(*values)
-    except ValueError as error:  # as all errors of filters and settings are
+    except (ValueError, OverflowError) as error:  # as all errors of filters, settings and times are
         said = told(error) if isinstance(error, GalileoError) else printable(str(error))
         raise Refused(f"{option}: {said}") from None

@@ -35,10 +35,7 @@ ZONE = 'Write tz="UTC", or tz="Europe/Berlin"'
 
 MAX_PARTS = 10_000
 
-_ZONES = (
-    'Use, for example, "Europe/Berlin", "+01:00", timezone.utc or ZoneInfo("Europe/Berlin"). '
-    "Systems without time zone names need the package tzdata"
-)
+_ZONES = 'Use, for example, "Europe/Berlin" or "+01:00". Systems without time zone names need the package tzdata'
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?")  # Python would read 2026-05-01+02:00 as two o'clock
 _AGO = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
