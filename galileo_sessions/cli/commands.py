@@ -97,7 +97,7 @@ class _Command(click.Command):
         _, _, given = self.make_parser(ctx).parse_args([*args])
         for option in given if not ctx.resilient_parsing else ():
             if isinstance(option, click.Option) and given.count(option) > 1:
-                raise click.UsageError(f"{max(option.opts)} is given twice.", ctx)
+                raise click.UsageError(f"{option.opts[-1]} is given twice.", ctx)
         return super().parse_args(ctx, args)
 
 

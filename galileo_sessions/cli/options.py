@@ -147,5 +147,5 @@ def read_limit(_: click.Context, option: click.Parameter, text: str | None) -> L
         raise click.BadParameter(f"{text!r} must be a number such as 100, or a share such as 10%.", param=option)
     number, is_share, is_upper = Decimal(text.rstrip("%")), text.endswith("%"), option.name == "fail_above"
     if (is_share and (number > 100 or (is_upper and number == 100))) or not (is_upper or number):
-        raise click.BadParameter(f"no total is {'above' if is_upper else 'below'} {text}.", param=option)
+        raise click.BadParameter(f"{text!r} can't be a limit: it would apply never, or always.", param=option)
     return Limit(text, number, is_share, is_upper)

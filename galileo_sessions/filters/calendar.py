@@ -111,7 +111,10 @@ def instant_in(value: object, zone: tzinfo | None) -> datetime:
         value = moment if moment.tzinfo else _local(value, moment, zone)
     elif isinstance(value, date) and not isinstance(value, datetime):
         value = _local(value, datetime.combine(value, time()), zone)
-    return as_instant(cast("datetime", value)).astimezone(UTC)  # as_instant refuses anything else
+    try:
+        return as_instant(cast("datetime", value)).astimezone(UTC)  # as_instant refuses anything else
+    except OverflowError:
+        raise FilterError(f"{brief(str(value))} is out of range in UTC") from None
 
 
 def _local(given: object, clock: datetime, zone: tzinfo | None) -> datetime:

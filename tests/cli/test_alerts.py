@@ -1,6 +1,5 @@
 """An alert can't pass on a mistake, and a pager can show its lines."""
 
-import json
 from uuid import UUID
 
 import pytest
@@ -99,14 +98,14 @@ MISTAKES = [
     (
         (CHATBOT, "--until", "9999-12-31T23:59", "--tz", "America/New_York", *ABOVE),
         2,
-        "Error: --until: date value out of range\n",
+        "Error: --until: '9999-12-31 23:59:00-05:00' is out of range in UTC\n",
     ),
     ((CHATBOT, *QUIET, "--fail-above", "10%"), 1, f"no sessions in this period in {CHATBOT}, so {CANT}\n"),
     # a limit
-    ((CHATBOT, "--fail-above", "150%"), 2, "no total is above 150%.\n"),
-    ((CHATBOT, "--fail-above", "100%"), 2, "no total is above 100%.\n"),
-    ((CHATBOT, "--fail-below", "101%"), 2, "no share is"),
-    ((CHATBOT, "--fail-below", "0"), 2, "no total is below 0.\n"),
+    ((CHATBOT, "--fail-above", "150%"), 2, "'150%' can't be a limit: it would apply never, or always.\n"),
+    ((CHATBOT, "--fail-above", "100%"), 2, "'100%' can't be a limit: it would apply never, or always.\n"),
+    ((CHATBOT, "--fail-below", "101%"), 2, "'101%' can't be a limit: it would apply never, or always.\n"),
+    ((CHATBOT, "--fail-below", "0"), 2, "'0' can't be a limit: it would apply never, or always.\n"),
     ((CHATBOT, "--fail-above", "-1"), 2, "'-1' must be a number such as 100, or a share such as 10%.\n"),
     ((CHATBOT, "--fail-above", ""), 2, "'' must be a number such as 100, or a share such as 10%.\n"),
     ((CHATBOT, "--each"), 2, "Error: --each needs --fail-above or --fail-below.\n"),
@@ -168,9 +167,8 @@ async def test_only_zeros_are_counted_again(server, run):
     assert (await run("count", CHATBOT, EMPTY, "-q", *ABOVE, "--experiment", PLANNER)).status == 1
     assert [query.project_id for query in server.requests] == [CHATBOT, EMPTY] * 2
     assert {query.experiment_id for query in server.requests} == {PLANNER}
-    server.requests.clear()
     assert (await run("count", CHATBOT, PLANNER, "-q", "--fail-above", "999")).status == 0
-    assert [query.project_id for query in server.requests] == [CHATBOT, PLANNER]
+    assert sorted(query.project_id for query in server.requests[4:]) == [CHATBOT, PLANNER]
 
 
 async def test_an_empty_list_of_columns_hides_no_typo(server, run):
@@ -192,16 +190,9 @@ async def test_each_project_can_be_judged_by_itself(server, run):
     assert await run("count", CHATBOT, EMPTY, *each, *limits) == Outcome(1, "", none_in(EMPTY))
     server.fail_next(404)
     done = await run("count", IDS[2], EMPTY, CHATBOT, PLANNER, *each, *limits)
-    failed, empty, last = (
-        sorted(done.err.splitlines(keepends=True), key=[CANT, "no ", PLANNER].index)
-        if 0
-        else (sorted(done.err.splitlines(keepends=True)))
-    )
-    assert (done.status, {empty, last, failed} >= {above, none_in(EMPTY)}, f"{CANT}: {IDS[2]}: 404" in done.err) == (
-        3,
-        True,
-        True,
-    )
+    failed, empty, broken = done.err.splitlines(keepends=True)
+    assert (done.status, empty, broken) == (3, none_in(EMPTY), above)
+    assert failed.startswith(f"{CANT}: {IDS[2]}: 404")
     shares = ("count", "Support chatbot", "Travel planner", "-w", WHERE, *each, "--fail-above")
     assert await run(*shares, "57.6%") == Outcome(
         3, "", f"{CHATBOT} Support chatbot: 57.7% (180 of 312 sessions), above 57.6%\n"
