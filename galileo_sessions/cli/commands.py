@@ -116,9 +116,7 @@ class _Program(click.Group):
 
 
 _where = click.option("-w", "--where", metavar="TEXT", help="""A filter: 'input.contains("x") & (score > 3)'.""")
-_where_json = click.option(
-    "--where-json", type=click.File("rb"), metavar="FILE", help="A filter or query as JSON; - is stdin."
-)
+_where_json = click.option("--where-json", type=click.File("rb"), metavar="FILE", help="A filter as JSON; - is stdin.")
 
 
 def _format(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -264,13 +262,19 @@ async def _count(
         if any(limit.is_share for limit in tally.limits):
             counted = [project for project, total in totals.items() if total is not None]
             tally.unfiltered = await count_all(counted, period & whole, check=False, fail_fast=True)
-        zeros = [project for project, total in totals.items() if total == 0]
         asked = query.where & whole
         within = "".join([f", {name[:-3].replace('_', ' ')} {value}" for name, value in scope.items() if value])
-        for project, total in (await count_all(zeros, ALWAYS, check=False, fail_fast=True)).items():
-            if not (total and (asked == ALWAYS or await galileo.columns(project, timeout=budget.left(clock())))):
-                lacking = "columns to check the filter with" if total else "sessions"
-                tally.doubts[project] = f"no {lacking} in {place_of(project)}{within}, so {UNKNOWN}"
+
+        async def doubt(project: Project, total: int | None) -> str:
+            """Why a project that counts 0 can't be judged; empty if it can."""
+            if total and (asked == ALWAYS or await galileo.columns(project, timeout=budget.left(clock()))):
+                return ""
+            lacking = "columns to check the filter with" if total else "sessions"
+            return f"no {lacking} in {place_of(project)}{within}, so {UNKNOWN}"
+
+        zeros = [project for project, total in totals.items() if total == 0]
+        known = await count_all(zeros, ALWAYS, check=False, fail_fast=True)
+        tally.doubts = dict(zip(zeros, await asyncio.gather(*[doubt(*each) for each in known.items()]), strict=True))
 
 
 def _judge(tally: Tally) -> None:

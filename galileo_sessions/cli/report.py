@@ -131,7 +131,7 @@ class Tally:
     unfiltered: dict[Project, int | None] = Factory(dict[Project, "int | None"])
     """The sessions of each project in the period, without the filter, for a share."""
     doubts: dict[Project, str] = Factory(dict[Project, str])
-    """Why a project that counts 0 can't be judged."""
+    """Why a project that counts 0 can't be judged; empty if it can."""
 
     @property
     def sessions(self) -> int:
@@ -156,7 +156,7 @@ class Tally:
         """
         place = place_of(self.projects[0]) if len(self.projects) == 1 else some(len(self.projects), "project")
         doubts = [f"{UNKNOWN}: {failure(error)}" for error in self.errors[:1]]
-        doubts += [self.doubts[project] for project in self.projects if project in self.doubts]
+        doubts += [self.doubts[project] for project in self.projects if self.doubts.get(project)]
         everything = sum([self.unfiltered.get(project) or 0 for project in self.projects])
         sure = [limit for limit in self.limits if not doubts or (limit.is_upper and not limit.is_share)]
         reasons = [limit.reason(self.sessions, everything) for limit in sure]
