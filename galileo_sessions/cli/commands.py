@@ -210,21 +210,18 @@ def count(
     tally = Tally([limit for limit in (fail_above, fail_below) if limit is not None], is_each=each)
     if each and not tally.limits:
         raise click.UsageError("--each needs --fail-above or --fail-below.")
-    is_silent, ended = quiet and bool(tally.limits), ""
+    is_silent = quiet and bool(tally.limits)
     try:
         with counting_bar(quiet=quiet) as show:
             checked = True if check or tally.limits else False if quiet else None
             galileo = GalileoSessions(limits=Limits(concurrency), check=checked, on_attempt=show)
             asyncio.run(_count(galileo, tally, source, query, show=show, **options))
-    except (KeyboardInterrupt, GalileoError) as error:
-        ended = "interrupted; " if isinstance(error, KeyboardInterrupt) else "stopped; "
-        raise
     finally:
         if tally.results and not (is_silent and output == "table"):
             write(show_counts(tally, output))
         _tell([] if is_silent else tally.failures())
         if tally.results and not quiet:
-            _tell([f"{ended}{tally}"])
+            _tell([f"{'interrupted; ' if sys.exception() else ''}{tally}"])
     _judge(tally)
 
 
