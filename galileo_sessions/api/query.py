@@ -214,6 +214,6 @@ def load_query(data: object) -> CountQuery:
     leaves = load(flat, list[LeafFilter], ("filters",))
     where = None if tree is None else load_node(tree, ("filter_tree",))
     if where == ALWAYS:
-        hint = 'Leave out "filter_tree" if that is meant'
+        hint = "Leave out the filter if that is meant"
         raise fault_at(("filter_tree",), 'an empty "and" would count all sessions', hint)
     return CountQuery(where=where, filters=leaves, **entries)

@@ -159,7 +159,7 @@ VALUES: Refusals = [
         FilterError,
         ["Col.date('a').on('2026-W18')", "expected a date, or its text such as 2026-01-31"],
     ),
-    ("Col.date('a').on('2026-01-31', tz=5)", FilterTypeError, ["unknown time zone 5", "timezone.utc", "ZoneInfo("]),
+    ("Col.date('a').on('2026-01-31', tz=5)", FilterTypeError, ["unknown time zone 5", '"+01:00"']),
     ("Col.date('a').on('9999-12-31', tz=UTC)", FilterError, ["Col.date('a').on('9999-12-31')", "1 to 9999"]),
     (
         "Col('a') > 'x'",
