@@ -265,7 +265,7 @@ def _verbatim(text: str) -> list[str]:
 
 def _marked(text: str) -> str:
     """The text, in which code, options and variables of the environment are literal."""
-    code = r"`[^`]+`|'Col\([^']*'|'Col\.[^']*'|--[a-z][a-z-]*|GALILEO_[A-Z_]+"
+    code = r"`[^`]+`|'Col\([^']*'|'Col\.[^']*'|--[a-z][a-z-]*|(?:GALILEO|SPLUNK_AO)_[A-Z0-9_]+"
     return re.sub(code, lambda found: f"``{found[0].strip('`')}``", text.replace("*", r"\*"))
 
 

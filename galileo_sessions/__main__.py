@@ -28,6 +28,8 @@ def main() -> None:
             raise
         print(f"This needs {error.name}, which isn't installed: pip install 'galileo-sessions[cli]'", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:  # while it imports; a command handles its own
+        sys.exit(130)
 
 
 if __name__ == "__main__":

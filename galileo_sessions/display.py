@@ -87,7 +87,7 @@ def cell(count: int | None) -> str:
 
 
 def _share(count: int | None, total: int | None) -> str:
-    return "" if count is None or total is None else f"  {count / (total or 1):>6.1%}"
+    return f"  {count / total:>6.1%}" if total and count is not None else ""  # nothing has no share of nothing
 
 
 def shortened(text: str, most: int = 80) -> str:

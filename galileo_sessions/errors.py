@@ -248,6 +248,10 @@ class DateAsTextWarning(UserWarning):
 class ZeroCountWarning(UserWarning):
     """A count is 0, and its filter uses a column that the project doesn't have, or that has another type."""
 
+    report: Any = None
+    """A `CountReport` of all results, if `count_all` or `count_by` raised this, because warnings are errors; else
+    None."""
+
 
 class TransportError(GalileoError):
     """No complete response arrived. The request can be sent again, because counting changes nothing."""
@@ -298,6 +302,7 @@ class ResponseError(GalileoError):
         headers: Mapping[str, str] = MappingProxyType({}),
         body: str = "",
         retry_after: float | None = None,
+        retriable: bool = False,
         hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
@@ -309,6 +314,8 @@ class ResponseError(GalileoError):
         """The beginning of the body, at most 2 KiB."""
         self.retry_after: float | None = retry_after
         """Seconds to wait, from the Retry-After header; None without one."""
+        self.retriable: bool = retriable
+        """Whether the service's `standard_error` says that a retry may succeed."""
 
 
 class RedirectError(ResponseError):

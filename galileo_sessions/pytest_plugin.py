@@ -9,6 +9,7 @@ from importlib.util import find_spec
 import pytest
 
 from galileo_sessions.counting.client import GalileoSessions
+from galileo_sessions.http.address import VARIABLES
 from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 _STRICT = "galileo_sessions_strict"
@@ -64,7 +65,7 @@ def local_galileo(
     The server runs in its own thread, so the app can run in the test's event loop, another loop, or another process.
     """
     with LocalGalileo(local_galileo_sessions, names=local_galileo_names, strict=local_galileo_strict) as server:
-        for name in ("GALILEO_CONSOLE_URL", "GALILEO_USERNAME", "GALILEO_PASSWORD"):
+        for name in [name for names in VARIABLES.values() for name in names]:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)

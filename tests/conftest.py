@@ -44,7 +44,7 @@ def _ctrl_c() -> Iterator[None]:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests don't see the settings of this machine."""
     for name in [*os.environ]:
-        if name.startswith(("GALILEO_", "OTEL_")) or name.lower().endswith("_proxy"):
+        if name.startswith(("GALILEO_", "OTEL_", "SPLUNK_AO_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from galileo_sessions import Col, CountQuery, GalileoSessions
+from galileo_sessions.http.address import VARIABLES
 from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 PROJECT = str(sample_sessions()[0]["project_id"])
@@ -51,7 +52,7 @@ async def test_the_client_counts_there_too(
 
 def test_no_other_setting_stays(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """What the developer's own environment holds can't carry a test to the real service."""
-    for name in ("GALILEO_CONSOLE_URL", "GALILEO_USERNAME", "GALILEO_PASSWORD", "GALILEO_API_KEY"):
+    for name in [name for names in VARIABLES.values() for name in names]:
         monkeypatch.setenv(name, "https://console.example.com")
     request.getfixturevalue("local_galileo")
     assert 0 < asyncio.run(app())

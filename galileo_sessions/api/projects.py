@@ -1,5 +1,6 @@
 """Projects: their ids and names, and the pages in which the API lists them."""
 
+import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -117,6 +118,18 @@ def read_page(body: bytes) -> Page:
     return Page(load(entries, list[Project], ("projects",)), token)
 
 
+def projects_body(**wanted: str | None) -> bytes:
+    """The request body for the list of projects, or of those with a field that has a value: `type`, `name` or `id`."""
+    found = [{"name": name, "operator": "eq", "value": value} for name, value in wanted.items() if value is not None]
+    return json.dumps({"filters": found} if found else {}).encode("ascii")
+
+
+def field_of(name: str) -> dict[str, str]:
+    """The field of a project that a text names, and its value: the id if the text is a UUID, else the name."""
+    match = UUID_TEXT.fullmatch(name)
+    return {"name": name.strip()} if match is None else {"id": str(UUID(match[1]))}
+
+
 def find_project(projects: Iterable[Project], name: str) -> Project:
     """
     The project with a name, or with an id if the text is a UUID.
@@ -125,11 +138,8 @@ def find_project(projects: Iterable[Project], name: str) -> Project:
         ProjectLookupError: if there is none, or if there are several.
     """
     known = list(projects)
-    match = UUID_TEXT.fullmatch(name)
-    if match is not None:
-        found = [project for project in known if project.id == str(UUID(match[1]))]
-    else:
-        found = [project for project in known if project.name is not None and project.name.strip() == name.strip()]
+    ((key, value),) = field_of(name).items()
+    found = [project for project in known if str(getattr(project, key) or "").strip() == value != ""]
     if len(found) == 1:
         return found[0]
     if found:

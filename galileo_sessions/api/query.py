@@ -22,7 +22,7 @@ ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
 
 _JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
-_NO_FILTER = b"{}"  # the body of a query for all sessions of a project
+NO_FILTER = b"{}"  # the body of a query for all sessions of a project
 
 
 def _where(value: Filter | None) -> Filter:
@@ -144,7 +144,7 @@ def query_of(template: CountQuery, target: CountQuery | ProjectId) -> CountQuery
     """
     if not isinstance(target, CountQuery):
         return template.for_project(target)
-    if template.body == _NO_FILTER and template.tag is None:
+    if template.body == NO_FILTER and template.tag is None:
         return target
     changes: dict[str, Any] = {} if template.tag is None else {"tag": template.tag}
     for name in SCOPE:
@@ -214,6 +214,6 @@ def load_query(data: object) -> CountQuery:
     leaves = load(flat, list[LeafFilter], ("filters",))
     where = None if tree is None else load_node(tree, ("filter_tree",))
     if where == ALWAYS:
-        hint = 'Leave out "filter_tree" if that is meant'
+        hint = "Leave out the filter if that is meant"
         raise fault_at(("filter_tree",), 'an empty "and" would count all sessions', hint)
     return CountQuery(where=where, filters=leaves, **entries)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import responses as phrases
@@ -17,7 +18,7 @@ from galileo_sessions.api.projects import PAGE, Page, read_page
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.display import brief, shortened
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
-from galileo_sessions.filters.json import strict_json
+from galileo_sessions.filters.json import json_object, strict_json
 from galileo_sessions.filters.nodes import ALWAYS, Filter, LeafFilter
 from galileo_sessions.filters.tree import SHOWN, Path, mark, nodes_at
 
@@ -29,18 +30,18 @@ _MAX_COUNT = 2**63 - 1
 _KEPT = 2048  # characters of a body that an error keeps
 
 _MAX_ENTRIES = 1_000
-_MAX_MESSAGE = 2_048  # characters of an entry's message that are kept
+_MAX_MESSAGE = 500  # characters of an entry's message that are kept
+_MAX_ISSUES = 256 * 1024  # characters of all entries that are kept; a fan-out can have many such errors
 _LOC_KEYS = ("filters", "filter_tree", "and", "or", "not", "filter")
 _LEAF_FIELDS = ("column_id", "operator", "value", "case_sensitive", "user_ids")
 
 _HTML = re.compile("<(!doctype )?html", re.IGNORECASE)
 BASE_URL = "Set base_url (GALILEO_API_URL) to the address of the API, not of the console"
 """What to do if something else answers: a console, a gateway or a proxy."""
-_HEADER = 'name its header: auth=ApiKeyAuth(key, header="Splunk-AO-API-Key")'
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     3: (errors.RedirectError, "Set base_url (GALILEO_API_URL): a redirect isn't followed, to protect the key"),
     5: (errors.ServerError, ""),
-    401: (errors.AuthenticationError, f"Check that the credentials belong to this deployment, or {_HEADER}"),
+    401: (errors.AuthenticationError, "Check that the credentials belong to the deployment at base_url"),
     403: (errors.PermissionDeniedError, "Ask for access to the project: the credentials are valid, but can't read it"),
     404: (errors.NotFoundError, "Check the project's id, and base_url (GALILEO_API_URL)"),
     405: (errors.ResponseError, BASE_URL),
@@ -138,7 +139,8 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
     kind, hint = _ERRORS.get(status) or _ERRORS.get(status // 100) or (errors.ResponseError, "")
     wait = retry_after(headers.get("Retry-After", ""), _date(headers.get("Date", "")) or datetime.now(UTC))
     more: dict[str, Any] = {}
-    said = _said(response.body) + (f"; it asks for a wait of {wait:,.0f} s" if wait else "")
+    said, action, retriable = _said(response.body)
+    said += f"; it asks for a wait of {wait:,.0f} s" if wait else ""
     if kind is errors.RedirectError:
         said = f"to {brief(headers.get('Location', 'nowhere'))}"
     elif kind is errors.NotFoundError and _HTML.search(text):
@@ -153,7 +155,8 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         headers={name.lower(): value for name, value in headers.items() if name.lower() != "set-cookie"},
         body=text,
         retry_after=wait,
-        hint=hint,
+        retriable=retriable,
+        hint=action or hint,
         **more,
     )
 
@@ -191,14 +194,22 @@ def _excerpt(text: str) -> str:
     return brief(text) if text else "an empty body"
 
 
-def _said(body: bytes) -> str:
-    """FastAPI's `detail`, or the message of Galileo's `standard_error`, else the beginning of the body."""
-    try:
-        data: Any = json.loads(body)
-        text = data["detail"] if "detail" in data else data["standard_error"]["message"]
-    except (ValueError, RecursionError, KeyError, TypeError):
-        text = None
-    return _excerpt(text if isinstance(text, str) else _beginning(body))
+def _said(body: bytes) -> tuple[str, str, bool]:
+    """
+    What is wrong, what to do, and whether a retry may succeed, by Galileo's `standard_error`.
+
+    Without it, what is wrong is FastAPI's `detail` if that is text, else the beginning of the body.
+    """
+    detail, given = None, dict[Any, Any]()
+    with suppress(ValueError, RecursionError):
+        data = json_object(json.loads(body))
+        detail = data.get("detail")
+        given = json_object(data.get("standard_error") or {})
+    texts = [given.get(name) for name in ("message", "user_action", "documentation_link")]
+    message, action, link = [shortened(text, 400) if isinstance(text, str) else "" for text in texts]
+    hint = ". ".join(filter(None, [action.rstrip(" ."), link and f"See {link}"]))
+    said = message or _excerpt(detail if isinstance(detail, str) else _beginning(body))
+    return said, hint, given.get("retriable") is True
 
 
 # ---- what a 422 says -------------------------------------------------------------------------------------------------
@@ -217,8 +228,8 @@ def issues_of(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tu
         filters: The query's flat list of leaves, sent as `filters`.
 
     Returns:
-        The entries, at most 1,000; and a text of about 100 lines: what is wrong, and the drawing with each wrong
-        node marked. Without entries in FastAPI's form, both are empty.
+        The entries, at most 1,000 and 256 KiB; and a text of about 100 lines: what is wrong, and the drawing with each
+        wrong node marked. Without entries in FastAPI's form, both are empty.
     """
     root, tree = ("filters", filters) if filters else ("filter_tree", where)
     entries = _entries(body)
@@ -247,10 +258,14 @@ def _entries(body: bytes) -> list[tuple[Path, str, str]]:
     except (ValueError, RecursionError, LookupError, TypeError):
         return []
     found: list[tuple[Path, str, str]] = []
+    room = _MAX_ISSUES
     for entry in entries:
         match entry:
             case {"loc": [*loc], "msg": str(msg), "type": str(kind)} if set(map(type, loc)) <= {str, int}:
-                found.append((tuple(loc), msg[:_MAX_MESSAGE], kind[:_MAX_MESSAGE]))
+                made = (tuple(loc), msg[:_MAX_MESSAGE], kind)
+                room -= len(repr(made))
+                if room > 0:
+                    found.append(made)
             case _:
                 pass
     return found

@@ -9,10 +9,11 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from math import inf
+from shlex import quote
 from textwrap import fill
 from typing import Any, BinaryIO, TextIO, TypeVar
 
@@ -22,21 +23,21 @@ from click.exceptions import Exit
 from galileo_sessions.api.projects import Project
 from galileo_sessions.api.query import SCOPE, CountQuery
 from galileo_sessions.cli.options import Limit, read_limit, read_period, read_query, unit_of
-from galileo_sessions.cli.report import Tally, show_counts, show_projects
+from galileo_sessions.cli.report import UNKNOWN, Tally, place_of, show_counts, show_projects
 from galileo_sessions.cli.screen import counting_bar, write
 from galileo_sessions.cli.targets import Source, find_projects, read_source
 from galileo_sessions.cli.wording import Refused, failure, named, told
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.counting.results import CountReport, OnProgress
 from galileo_sessions.display import chart, some
-from galileo_sessions.errors import GalileoError, ZeroCountWarning
+from galileo_sessions.errors import FilterCheckError, GalileoError, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.nodes import ALWAYS, Filter
 from galileo_sessions.filters.tree import draw_filter
 from galileo_sessions.flow.budget import Budget
-from galileo_sessions.flow.settings import Limits
+from galileo_sessions.flow.settings import Limits, as_seconds
 from galileo_sessions.local import LocalGalileo, load_sessions, sample_names, sample_sessions
 from galileo_sessions.version import __version__
 
@@ -90,8 +91,21 @@ def _tell(lines: list[str]) -> None:
         click.echo(line, err=True)
 
 
+class _Command(click.Command):
+    """Refuses an option that is given twice: click would use the last value, and drop a filter, a file or a limit."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, given = self.make_parser(ctx).parse_args([*args])
+        for option in given if not ctx.resilient_parsing else ():
+            if isinstance(option, click.Option) and given.count(option) > 1:
+                raise click.UsageError(f"{option.opts[-1]} is given twice.", ctx)
+        return super().parse_args(ctx, args)
+
+
 class _Program(click.Group):
     """Reports errors in one way, those of --help included."""
+
+    command_class = _Command
 
     def make_context(self, *args: Any, **more: Any) -> click.Context:
         with _errors():
@@ -102,12 +116,8 @@ class _Program(click.Group):
             super().invoke(ctx)
 
 
-_where = click.option(
-    "-w", "--where", metavar="TEXT", help="""A filter: 'Col("input").contains("x") & (Col("score") > 3)'."""
-)
-_where_json = click.option(
-    "--where-json", type=click.File("rb"), metavar="FILE", help="A filter or query as JSON; - is stdin."
-)
+_where = click.option("-w", "--where", metavar="TEXT", help="""A filter: 'input.contains("x") & (score > 3)'.""")
+_where_json = click.option("--where-json", type=click.File("rb"), metavar="FILE", help="A filter as JSON; - is stdin.")
 
 
 def _format(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -133,6 +143,7 @@ def program(ctx: click.Context) -> None:
 
     Credentials and the URL come only from the environment, because other users of the machine can't see it:
     GALILEO_API_KEY, or GALILEO_USERNAME with GALILEO_PASSWORD; GALILEO_API_URL, else GALILEO_CONSOLE_URL.
+    SPLUNK_AO_API_KEY and so on work, too, as does SPLUNK_AO_REALM with SPLUNK_AO_O11Y_TOKEN.
     """
     if ctx.invoked_subcommand is None:
         ctx.invoke(demo)
@@ -153,12 +164,13 @@ def program(ctx: click.Context) -> None:
 @click.option("--tz", default="UTC", metavar="ZONE", help="The time zone of dates, such as Europe/Berlin.")
 @click.option("--fail-above", callback=read_limit, metavar="N", help="Exit status 3 for more; 10% is of all sessions.")
 @click.option("--fail-below", callback=read_limit, metavar="N", help="Exit status 3 for fewer.")
+@click.option("--each", is_flag=True, help="Judge each project by itself, not the total.")
 @_scope
 @_format("table", "json", "csv")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For the whole command.")
 @click.option("--check", is_flag=True, help="Check the filter against each project's columns first.")
-@click.option("-q", "--quiet", is_flag=True, help="Only failures on stderr; with a limit, one line.")
+@click.option("-q", "--quiet", is_flag=True, help="Only failures on stderr; with a limit, only why it fails.")
 def count(
     *,
     projects: tuple[str, ...],
@@ -168,6 +180,7 @@ def count(
     where_json: BinaryIO | None,
     fail_above: Limit | None,
     fail_below: Limit | None,
+    each: bool,
     output: str,
     concurrency: int,
     check: bool,
@@ -183,33 +196,34 @@ def count(
     With --by, each part of a project is counted, too: created_at:day (hour, week, month) from --since on, score:0,1,2,
     tags:vip,beta or is_complete.
     A filter on a column that doesn't exist may count 0; stderr then names the column. --check, --fail-above and
-    --fail-below refuse the filter.
+    --fail-below refuse the filter. The limits apply to the total; with --each, to each project. A project that has no
+    sessions at all can't be judged.
 
     \b
     table  for people; with --by, a chart below each project
     json   for programs: one object per line, {"project_id": ..., "total_count": ...}
            or {"project_id": ..., "error": {"type": ..., "message": ...}}
     csv    for spreadsheets: project_id,total_count,error
-    If names are known, json and csv have a project_name. With --by, they have a label.
+    If names are known, json and csv have a project_name. With --by, they have a label. In csv, text that begins with
+    =, +, - or @ has an apostrophe before it.
     """
     query = read_query(where, where_json, **{name: options.pop(name) for name in SCOPE})
     source = read_source(projects, query, projects_from, every=every)
-    tally = Tally([limit for limit in (fail_above, fail_below) if limit is not None])
-    is_silent, ended = quiet and bool(tally.limits), ""
+    tally = Tally([limit for limit in (fail_above, fail_below) if limit is not None], is_each=each)
+    if each and not tally.limits:
+        raise click.UsageError("--each needs --fail-above or --fail-below.")
+    is_silent = quiet and bool(tally.limits)
     try:
         with counting_bar(quiet=quiet) as show:
             checked = True if check or tally.limits else False if quiet else None
             galileo = GalileoSessions(limits=Limits(concurrency), check=checked, on_attempt=show)
             asyncio.run(_count(galileo, tally, source, query, show=show, **options))
-    except (KeyboardInterrupt, GalileoError) as error:
-        ended = "interrupted; " if isinstance(error, KeyboardInterrupt) else "stopped; "
-        raise
     finally:
         if tally.results and not (is_silent and output == "table"):
-            write(show_counts(tally.results, output))
+            write(show_counts(tally, output))
         _tell([] if is_silent else tally.failures())
         if tally.results and not quiet:
-            _tell([f"{ended}{tally}"])
+            _tell([f"{'interrupted; ' if sys.exception() else ''}{tally}"])
     _judge(tally)
 
 
@@ -220,7 +234,7 @@ async def _count(
     scope = {name: getattr(query, name) for name in SCOPE}
     async with galileo:
         clock = asyncio.get_running_loop().time
-        budget = Budget.fan_out(options.pop("timeout"), inf, clock())
+        budget = Budget.fan_out(named("--timeout", as_seconds, options.pop("timeout")), inf, clock())
         tally.projects = await find_projects(galileo, source, budget.left(clock()))
         catalog = ColumnCatalog([])
         for project in tally.projects if options["by"] and not unit_of(options["by"]) else ():
@@ -228,41 +242,48 @@ async def _count(
             if catalog:  # a project without sessions has none
                 break
         period, parts = read_period(datetime.now(UTC), catalog, **options)
-        where = query.where & period
+        whole = parts.whole if parts else ALWAYS
+        tally.is_overlapping = parts is not None and not parts.disjoint
 
-        async def count_all(where: Filter, **more: Any) -> int:
-            report = await galileo.count_all(tally.projects, where, timeout=budget.left(clock()), **more)
+        async def count_all(projects: Sequence[Project], where: Filter, **more: Any) -> dict[Project, int | None]:
+            report = await galileo.count_all(projects, where, timeout=budget.left(clock()), **more, **scope)
             tally.results = tally.results or report.results
             tally.requests += report.progress.done
-            return report.total
+            return dict(zip(projects, report.counts, strict=True))
 
         try:
-            total = await count_all(where, by=parts, on_progress=show, **scope)
+            totals = await count_all(tally.projects, query.where & period, by=parts, on_progress=show)
         except (GalileoError, asyncio.CancelledError) as error:
             tally.results = getattr(getattr(error, "report", None), "results", ())
             raise
-        if not tally.limits or tally.errors:
+        if not tally.limits or (tally.errors and not tally.is_each):
             return
         if any(limit.is_share for limit in tally.limits):
-            everything = period & parts.whole if parts else period
-            tally.unfiltered = await count_all(everything, check=False, fail_fast=True, **scope)
-        is_zero = not total and where != ALWAYS
-        tally.is_unchecked = is_zero and not await count_all(ALWAYS, check=False, fail_fast=True)
+            counted = [project for project, total in totals.items() if total is not None]
+            tally.unfiltered = await count_all(counted, period & whole, check=False, fail_fast=True)
+        asked = query.where & whole
+        within = "".join([f", {name[:-3].replace('_', ' ')} {value}" for name, value in scope.items() if value])
+
+        async def doubt(project: Project, total: int | None) -> str:
+            """Why a project that counts 0 can't be judged; empty if it can."""
+            if total and (asked == ALWAYS or await galileo.columns(project, timeout=budget.left(clock()))):
+                return ""
+            lacking = "columns to check the filter with" if total else "sessions"
+            return f"no {lacking} in {place_of(project)}{within}, so {UNKNOWN}"
+
+        zeros = [project for project, total in totals.items() if total == 0]
+        known = await count_all(zeros, ALWAYS, check=False, fail_fast=True)
+        tally.doubts = dict(zip(zeros, await asyncio.gather(*[doubt(*each) for each in known.items()]), strict=True))
 
 
 def _judge(tally: Tally) -> None:
     """Ends with the exit status for a failure or a broken limit, and says why a limit is broken or can't be judged."""
-    doubts = {limit: tally.doubt(limit) for limit in tally.limits}
-    reasons = [limit.reason(tally.sessions, tally.unfiltered) for limit, doubt in doubts.items() if not doubt]
-    if any(reasons):
-        _tell([f"{tally.place}: {reason}" for reason in reasons if reason])
+    verdicts = [verdict for part in tally.parts() if tally.limits for verdict in part.verdicts()]
+    _tell([line for line, _ in verdicts])
+    if any(is_broken for _, is_broken in verdicts):
         raise Exit(3)
-    doubtful = [limit for limit, doubt in doubts.items() if doubt]
-    if doubtful:
-        words = " or ".join([limit.words for limit in doubtful])
-        _tell([f"can't tell whether the total is {words}: {doubts[doubtful[0]]}"])
-    if doubtful or tally.errors:
-        raise Exit(tally.status)
+    if verdicts or tally.errors:
+        raise Exit(2 if {type(result.error) for result in tally.results} == {FilterCheckError} else 1)
 
 
 # ---- projects, columns, explain --------------------------------------------------------------------------------------
@@ -287,6 +308,8 @@ def projects(output: str) -> None:
 def columns(project: str | None, output: str, **scope: Any) -> None:
     """Lists the columns that a filter can use in a PROJECT, or in GALILEO_PROJECT_ID."""
     catalog = asyncio.run(_ask(project, lambda galileo, found: galileo.columns(found, **scope)))
+    if not catalog:
+        raise click.ClickException("there are no columns: no sessions are there yet, or an id is wrong")
     write(str(catalog) if output == "table" else json.dumps(dump_catalog(catalog), indent=2))
 
 
@@ -342,12 +365,12 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
     """
     names = sample_names() if data is None else {}
     day = (last_day or datetime.now(UTC) - timedelta(days=1)).date()  # so that no session is in the future
-    sessions = sample_sessions(day) if data is None else named("--data", load_sessions, data)
+    sessions = named("--last-day", sample_sessions, day) if data is None else named("--data", load_sessions, data)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = LocalGalileo(sessions, names=names, api_key=api_key, port=port, strict=strict)
     with suppress(KeyboardInterrupt), server:
         write(f"# {some(len(sessions), 'session')}. Ctrl-C ends it.")
-        write(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={server.api_key}")
+        write(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={quote(server.api_key)}")
         while True:
             time.sleep(60)
 
@@ -360,16 +383,15 @@ def demo() -> None:
     tree = json.dumps(dump_filter(where), separators=(", ", ":"))
     write(fill(tree, _DEMO_WIDTH, initial_indent="as JSON       ", subsequent_indent=" " * 14))
     names = sample_names()
-    projects = [*names]
 
     async def count_sample() -> tuple[CountReport, CountReport]:
         async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
-            return await galileo.count_all(projects, where), await galileo.count_all(projects)
+            return await galileo.count_all(names, where), await galileo.count_all(names)
 
     with LocalGalileo(sample_sessions(), names=names) as server:
         found, everything = asyncio.run(count_sample())
         write(f"The server    {server.url}")
     write(f"One project   {found.counts[0]} of {everything.counts[0]} sessions")
-    write(f"All {len(projects)}        {found.total} of {everything.total:,} sessions")
+    write(f"All {len(names)}        {found.total} of {everything.total:,} sessions")
     write(chart([*zip(names.values(), found.counts, strict=True)], _DEMO_WIDTH))
     write("With your own data: export GALILEO_API_KEY=...")

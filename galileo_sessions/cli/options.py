@@ -18,7 +18,7 @@ from galileo_sessions.filters.calendar import Partition, Unit, read_time, zone_o
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.json import json_object, strict_json
-from galileo_sessions.filters.nodes import ALWAYS, Filter, all_of
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, all_of
 from galileo_sessions.filters.text import parse_filter
 
 _EDGES = re.compile(r"-?\d+(\.\d+)?(, *-?\d+(\.\d+)?)*", re.ASCII)
@@ -33,6 +33,8 @@ def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQu
         tree = named("--where-json isn't JSON", lambda: strict_json(file.read()))
         saved = named("--where-json", _load_saved, tree)
     where = all_of([where, saved.where, *saved.filters])
+    if where == NEVER:
+        raise Refused("no session satisfies this filter, because an any_of or an or in it is empty")
     return query_of(CountQuery(ANY_PROJECT, **scope), evolve(saved, where=where, filters=(), tag=None))
 
 
@@ -80,8 +82,8 @@ def read_period(
     end = None if until is None else named("--until", read_time, until, unit, local)
     if start is not None:
         end = local if end is None else end
-        if start >= end:
-            raise Refused(f"--since must be before --until, got {start} and {end}")
+        if start >= min(end, local):
+            raise Refused(f"--since must be before --until and in the past, got {start} and {end}")
     if by is not None and unit is not None:
         column_id = by.rpartition(":")[0]
         return ALWAYS, named("--by", lambda: getattr(Col.date(column_id), unit)(start, end, tz=zone))
@@ -126,11 +128,6 @@ class Limit:
     """Whether it is a percentage of all sessions of the same scope and period."""
     is_upper: bool
 
-    @property
-    def words(self) -> str:
-        """The limit as in `37 is above 10%`."""
-        return f"{'above' if self.is_upper else 'below'} {self.text}"
-
     def reason(self, sessions: int, unfiltered: int) -> str:
         """How a number of sessions breaks the limit; empty if it doesn't."""
         limit = self.number * unfiltered / 100 if self.is_share else self.number
@@ -139,7 +136,7 @@ class Limit:
         counted = some(sessions, "session")
         if self.is_share:
             counted = f"{sessions / unfiltered:.1%} ({sessions:,} of {some(unfiltered, 'session')})"
-        return f"{counted}, {self.words}"
+        return f"{counted}, {'above' if self.is_upper else 'below'} {self.text}"
 
 
 def read_limit(_: click.Context, option: click.Parameter, text: str | None) -> Limit | None:
@@ -148,4 +145,7 @@ def read_limit(_: click.Context, option: click.Parameter, text: str | None) -> L
         return None
     if re.fullmatch(r"\d+(\.\d+)?%?", text, re.ASCII) is None:
         raise click.BadParameter(f"{text!r} must be a number such as 100, or a share such as 10%.", param=option)
-    return Limit(text, Decimal(text.rstrip("%")), text.endswith("%"), option.name == "fail_above")
+    number, is_share, is_upper = Decimal(text.rstrip("%")), text.endswith("%"), option.name == "fail_above"
+    if (is_share and (number > 100 or (is_upper and number == 100))) or not (is_upper or number):
+        raise click.BadParameter(f"{text!r} can't be a limit: it would apply never, or always.", param=option)
+    return Limit(text, number, is_share, is_upper)

@@ -10,7 +10,7 @@ from datetime import datetime
 from io import StringIO
 from typing import Any, cast
 
-from attrs import Factory, asdict, define
+from attrs import Factory, asdict, define, evolve
 from rich.bar import Bar
 
 from galileo_sessions.api.projects import Project
@@ -19,29 +19,34 @@ from galileo_sessions.cli.screen import draw_table, has_bars
 from galileo_sessions.cli.wording import MOST, failure, one_line, told
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.display import some
-from galileo_sessions.errors import FilterCheckError, GalileoError
+from galileo_sessions.errors import GalileoError
 
 
 def _lines(output: str, fields: Sequence[str], records: Iterable[dict[str, Any]]) -> str:
-    """Records as JSON lines without what is missing, or as CSV with a head."""
+    """Records as JSON lines without what is missing, or as CSV with a head. In CSV, no text is a formula."""
     if output == "json":
         known = [{name: value for name, value in record.items() if value is not None} for record in records]
         return "\n".join([json.dumps(record) for record in known])
     lines = StringIO()
     writer = csv.DictWriter(lines, fields, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows([{name: _inert(value) for name, value in record.items()} for record in records])
     return lines.getvalue().removesuffix("\n")
+
+
+def _inert(value: object) -> object:
+    """The value of a cell; text that a spreadsheet would run as a formula begins with an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 # ---- counts ----------------------------------------------------------------------------------------------------------
 
 
-def show_counts(results: Sequence[CountResult], output: str) -> str:
+def show_counts(tally: Tally, output: str) -> str:
     """The results of projects, with their parts, in one of the formats."""
     if output == "table":
-        return _count_table(results)
-    records = [record for result in results for record in _records(result)]
+        return _count_table(tally.results)
+    records = [record for result in tally.results for record in _records(result, tally)]
     names = [name for name in ("project_name", "label") if any(record[name] for record in records)]
     if output == "csv":
         text = "{type}: {message}"
@@ -49,11 +54,11 @@ def show_counts(results: Sequence[CountResult], output: str) -> str:
     return _lines(output, ["project_id", *names, "total_count", "error"], records)
 
 
-def _records(result: CountResult) -> Iterator[dict[str, Any]]:
-    """A record for each label, or one for the whole."""
+def _records(result: CountResult, tally: Tally) -> Iterator[dict[str, Any]]:
+    """A record for each label; and one for the whole if there are no labels, or if the parts don't add up to it."""
     project = cast("Project", result.target)
     whole: dict[Any, int | GalileoError] = {None: result.error or result.total_count or 0}
-    for label, count in (result.parts or whole).items():
+    for label, count in ((whole if tally.is_overlapping else {}) | (result.parts or whole)).items():
         error = count if isinstance(count, GalileoError) else None
         yield {
             "project_id": project.id,
@@ -102,19 +107,31 @@ def _plain(_: object, __: object, value: Any) -> Any:
 # ---- all counts together ---------------------------------------------------------------------------------------------
 
 
+UNKNOWN = "the limit can't be judged"
+
+
+def place_of(project: Project) -> str:
+    """The id and the name of a project."""
+    return one_line(f"{project.id} {project.name or ''}".rstrip())
+
+
 @define
 class Tally:
     """What a command has counted so far, and what that means."""
 
     limits: list[Limit]
+    is_each: bool
+    """Whether the limits are for each project, not for the total."""
+    is_overlapping: bool = False
+    """Whether a session can be in several parts."""
     projects: list[Project] = Factory(list[Project])
     results: tuple[CountResult, ...] = ()
     """A result for each project that was counted, or failed."""
     requests: int = 0
-    unfiltered: int = 0
-    """The sessions of the same projects without the filter, for a share."""
-    is_unchecked: bool = False
-    """Whether no project has columns to check the filter against."""
+    unfiltered: dict[Project, int | None] = Factory(dict[Project, "int | None"])
+    """The sessions of each project in the period, without the filter, for a share."""
+    doubts: dict[Project, str] = Factory(dict[Project, str])
+    """Why a project that counts 0 can't be judged; empty if it can."""
 
     @property
     def sessions(self) -> int:
@@ -126,27 +143,26 @@ class Tally:
         """An error for each project that failed."""
         return [result.error for result in self.results if result.error is not None]
 
-    @property
-    def status(self) -> int:
-        """1 if something failed, or 2 if that is because the filter fits no project's columns."""
-        fits = not self.results or any(not isinstance(result.error, FilterCheckError) for result in self.results)
-        return 1 if fits else 2
+    def parts(self) -> list[Tally]:
+        """What the limits judge: the tally, or one for each project."""
+        pairs = zip(self.projects, self.results, strict=True) if self.is_each else ()
+        return [evolve(self, projects=[project], results=(result,)) for project, result in pairs] or [self]
 
-    @property
-    def place(self) -> str:
-        """The project, or how many there are."""
-        if len(self.projects) != 1:
-            return some(len(self.projects), "project")
-        return one_line(f"{self.projects[0].id} {self.projects[0].name or ''}".rstrip())
+    def verdicts(self) -> list[tuple[str, bool]]:
+        """
+        Lines that say which limits are broken, or if none is, why they can't be judged; each with whether one is.
 
-    def doubt(self, limit: Limit) -> str:
-        """Why a limit can't be judged; empty if it can. What failed can only make the total larger."""
-        if self.errors:
-            is_exceeded = limit.is_upper and not limit.is_share and self.sessions > limit.number
-            return "" if is_exceeded else failure(self.errors[0])
-        if self.is_unchecked:
-            return f"{self.place}: no sessions, so no columns to check the filter with; or an id is wrong"
-        return f"{self.place}: no sessions in this period" if limit.is_share and not self.unfiltered else ""
+        What failed, and projects in doubt, can only make the total larger.
+        """
+        place = place_of(self.projects[0]) if len(self.projects) == 1 else some(len(self.projects), "project")
+        doubts = [f"{UNKNOWN}: {failure(error)}" for error in self.errors[:1]]
+        doubts += [self.doubts[project] for project in self.projects if self.doubts.get(project)]
+        everything = sum([self.unfiltered.get(project) or 0 for project in self.projects])
+        sure = [limit for limit in self.limits if not doubts or (limit.is_upper and not limit.is_share)]
+        reasons = [limit.reason(self.sessions, everything) for limit in sure]
+        if not (doubts or everything) and any(limit.is_share for limit in self.limits):
+            doubts = [f"no sessions in this period in {place}, so {UNKNOWN}"]
+        return [(f"{place}: {reason}", True) for reason in reasons if reason] or [(line, False) for line in doubts]
 
     def failures(self) -> list[str]:
         """Three failures of each class and status, and how many more there are."""

@@ -58,13 +58,20 @@ def _cell(content: str | Bar) -> Text | Bar:
     return content if isinstance(content, Bar) else Text(one_line(content), no_wrap=True, overflow="ellipsis")
 
 
+class _Terminal(Console):
+    """Leaves the cursor visible, since a signal can end the process before anything shows it again."""
+
+    def show_cursor(self, show: bool = True) -> bool:
+        return False
+
+
 @contextmanager
 def counting_bar(*, quiet: bool) -> Generator[Callable[[Progress | Attempt], None]]:
     """A progress bar on stderr, if that is a terminal and `quiet` isn't set; returns what shows news on it."""
     is_shown = sys.stderr.isatty() and not quiet
     failed = TextColumn("{task.fields[failed]:,} failed, {task.fields[state]}")
     columns = (BarColumn(10), MofNCompleteColumn(), TimeRemainingColumn(), failed)
-    console = Console(stderr=True, quiet=not is_shown)  # rich 13.0 would write a line end when a hidden bar stops
+    console = _Terminal(stderr=True, quiet=not is_shown)  # rich 13.0 would write a line end when a hidden bar stops
     with RichProgress(*columns, console=console, transient=True, disable=not is_shown) as bar:
         task = bar.add_task("", total=None, failed=0, state="starting")
 

@@ -63,20 +63,29 @@ def _read_file(file: BinaryIO) -> dict[str, str]:
 
 async def find_projects(galileo: GalileoSessions, source: Source, seconds: float | None) -> list[Project]:
     """
-    The projects of a source, without duplicates. All projects are listed if something isn't an id.
+    The projects of a source, without duplicates. A single name is asked for; for several, all projects are listed.
 
     Raises:
         Refused: if there is none, or if some can't be found. It names the first three.
         GalileoError: if the projects can't be listed.
     """
-    names = [text for text in source or () if UUID_TEXT.fullmatch(text) is None]
+    places = source or {}
+    names = [text for text in places if UUID_TEXT.fullmatch(text) is None]
     listed: list[Project] = []
     if source is None or names:
         try:
-            listed = [project async for project in galileo.projects(timeout=seconds)]
+            if len(places) == 1:
+                listed = [await galileo.project(names[0], timeout=seconds)]
+            else:
+                every = galileo.projects(type=None if names else "gen_ai", timeout=seconds)
+                listed = [project async for project in every]
+        except ProjectLookupError as error:
+            raise Refused(_problem(error, names[0], places[names[0]])) from None
         except GalileoError as error:
             if names:
-                problem = f"{brief(names[0])} isn't an id, and the projects can't be listed to find this name"
+                problem = (
+                    f"{_shown(names[0], places[names[0]])} isn't an id, and the projects can't be listed to find it"
+                )
                 error.args = (f"{problem}: {error.message}",)
             raise
     found = listed if source is None else _chosen(listed, source)
@@ -95,9 +104,18 @@ def _chosen(listed: list[Project], source: dict[str, str]) -> list[Project]:
             project = Project(text) if UUID_TEXT.fullmatch(text) else find_project(listed, text)
             found[project.id] = by_id.get(project.id, project)
         except ProjectLookupError as error:
-            problems.append(f"{place}{told(error)}")
+            problems.append(_problem(error, text, place))
         if len(problems) == MOST:  # guessing what was meant takes a while
             break
     if problems:
         raise Refused("\n".join(problems))
     return [*found.values()]
+
+
+def _problem(error: ProjectLookupError, text: str, place: str) -> str:
+    return place + told(error).replace(brief(text), _shown(text, place))
+
+
+def _shown(text: str, place: str) -> str:
+    """What stands for a name in a message. A variable's value isn't shown, because it can be a key in the wrong place."""
+    return "its value" if place.startswith(_VARIABLE) else brief(text)

@@ -16,7 +16,6 @@ T = TypeVar("T")
 MOST = 3
 """How many mistakes of a kind are shown."""
 
-_LATER = "Try again later"
 _HINTS: dict[type[GalileoError], str] = {
     errors.AuthenticationError: "Check GALILEO_API_KEY, and that it belongs to the deployment at GALILEO_API_URL",
     errors.LoginError: "Check GALILEO_USERNAME and GALILEO_PASSWORD, and that GALILEO_API_URL isn't the console's",
@@ -27,8 +26,8 @@ _HINTS: dict[type[GalileoError], str] = {
     errors.TLSError: "Check that this port has TLS. For your own CA, set SSL_CERT_FILE",
     errors.ConnectError: "Check GALILEO_API_URL, the proxy and the network",
     errors.DeadlineExceededError: "Raise --timeout",
-    errors.RateLimitedError: _LATER,
-    errors.ServerError: _LATER,
+    errors.RateLimitedError: "Try again later",
+    errors.ServerError: "Try again later",
 }
 
 
@@ -74,6 +73,6 @@ def named(option: str, read: Callable[..., T], *values: object) -> T:
     """
     try:
         return read(*values)
-    except ValueError as error:  # as all errors of filters and settings are
+    except (ValueError, OverflowError) as error:  # as all errors of filters, settings and times are
         said = told(error) if isinstance(error, GalileoError) else printable(str(error))
         raise Refused(f"{option}: {said}") from None

@@ -108,14 +108,24 @@ class ColumnChecks:
                 logger.debug("a count of 0 isn't checked against the columns: %s", error)
                 break
 
+    def remember(self, project_id: str, catalog: ColumnCatalog) -> None:
+        """Caches the columns of a project, which were requested for another reason."""
+        cached = self._cached(project_id)
+        cached.answer, cached.answered_at = catalog, asyncio.get_running_loop().time()
+
+    def _cached(self, project_id: str) -> _Answer:
+        """The cached answer for a project, now the most recently used."""
+        cached = self._projects.pop(project_id, None) or _Answer()
+        self._projects[project_id] = cached
+        if len(self._projects) > MAX_PROJECTS:
+            del self._projects[next(iter(self._projects))]
+        return cached
+
     async def _catalog(self, query: CountQuery, age: float, budget: Budget) -> ColumnCatalog:
         """The columns of a query's project, at most `age` seconds old when the call began."""
         clock = asyncio.get_running_loop().time
         began = clock()
-        cached = self._projects.pop(query.project_id, None) or _Answer()
-        self._projects[query.project_id] = cached
-        if len(self._projects) > MAX_PROJECTS:
-            del self._projects[next(iter(self._projects))]
+        cached = self._cached(query.project_id)
         try:
             async with asyncio.timeout_at(None if budget.deadline == inf else budget.deadline):
                 await cached.lock.acquire()

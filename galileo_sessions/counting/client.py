@@ -13,8 +13,8 @@ from uuid import UUID
 import aiohttp
 from attrs import evolve
 
-from galileo_sessions.api.projects import Project, ProjectId, find_project
-from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, columns_body, query_of
+from galileo_sessions.api.projects import Project, ProjectId, field_of, find_project, projects_body
+from galileo_sessions.api.query import ANY_PROJECT, NO_FILTER, SCOPE, CountQuery, columns_body, query_of
 from galileo_sessions.api.responses import COLUMNS, COUNT, projects_page
 from galileo_sessions.counting.breakdown import Breakdown
 from galileo_sessions.counting.checks import ColumnChecks
@@ -78,11 +78,13 @@ class GalileoSessions:
     `api_key`, `base_url`, `proxy` and `headers` can be a `Secret`, and so can each value of `headers`.
 
     Args:
-        api_key: The API key. Default, without `auth`: GALILEO_API_KEY from the environment, or GALILEO_USERNAME with
-            GALILEO_PASSWORD.
+        api_key: The API key. Default, without `auth`: SPLUNK_AO_O11Y_API_TOKEN or SPLUNK_AO_O11Y_TOKEN for a realm, or
+            GALILEO_JWT_TOKEN, or GALILEO_API_KEY, or GALILEO_USERNAME with GALILEO_PASSWORD. These, and those for the
+            URL, can also begin with SPLUNK_AO.
         auth: Other credentials: `ApiKeyAuth`, `BearerAuth`, `PasswordAuth` or `BasicAuth`.
         base_url: The API's URL. It must be https, unless its host is loopback; a path in it is kept, for gateways.
-            Default: GALILEO_API_URL, or GALILEO_CONSOLE_URL turned into its API host, or https://api.galileo.ai.
+            A console's URL is turned into its API's. Default: the URL of SPLUNK_AO_REALM, or GALILEO_API_URL, or
+            GALILEO_CONSOLE_URL, or https://api.galileo.ai.
         session: An `aiohttp.ClientSession` to use. The client never closes it. Its own timeouts, redirects and
             `raise_for_status` don't apply; the limits of its connector do.
         timeouts: How long one attempt can take.
@@ -91,7 +93,7 @@ class GalileoSessions:
         proxy: The URL of a proxy.
         trust_env: Whether to use the proxies that the environment names. A netrc file is never read.
         ssl: What aiohttp takes: an `ssl.SSLContext`, a fingerprint, or False for no verification.
-        headers: More headers for each request.
+        headers: More headers for each request. They win over those in GALILEO_EXTRA_HEADERS.
         on_attempt: Called with each `Attempt` when it is over. What it raises is logged, never raised.
         check: With True, each filter is checked against its project's columns before it is counted, unless a call says
             otherwise. With None, a filter is checked only if all its counts in a call are 0; a column that doesn't
@@ -208,6 +210,8 @@ class GalileoSessions:
         """
         The columns of a project's sessions: what can be filtered, and how.
 
+        They are requested each time; checks then use those of a whole project for five minutes.
+
         Args:
             project_id: The project: a UUID, or a `Project`.
             start_time: Only the columns of this time and later: an aware `datetime`, or ISO 8601 text with an offset.
@@ -223,6 +227,8 @@ class GalileoSessions:
         query = _template(None, (), **scope).for_project(project_id)
         body = columns_body(query, start_time, end_time)
         catalog, _ = await self._requester.send(COLUMNS, query, body, self._budget(Budget.single, timeout))
+        if body == NO_FILTER:  # all columns of the project
+            self._checks.remember(query.project_id, catalog)
         return catalog
 
     async def explain(
@@ -322,7 +328,7 @@ class GalileoSessions:
             wholes = await report_of(stream)
             queries = breakdown.part_queries(wholes)
             parts = await report_of(self._stream(queries, before=wholes.progress, **rest))
-        except (GalileoError, asyncio.CancelledError) as error:
+        except (GalileoError, Warning, asyncio.CancelledError) as error:
             so_far = vars(error)["report"]
             vars(error)["report"] = breakdown.report(wholes or so_far, so_far if wholes else None)
             raise
@@ -362,25 +368,33 @@ class GalileoSessions:
     async def projects(
         self,
         *,
+        type: str | None = "gen_ai",  # noqa: A002  # the API's name
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
     ) -> AsyncIterator[Project]:
         """
-        All projects that the credentials can see, each once: `async for project in galileo.projects():`.
+        The projects that the credentials can see, each once: `async for project in galileo.projects():`.
 
         They can be the targets of a fan-out: `await galileo.count_all(galileo.projects(), where)`.
         They are requested in pages of 100, as they are needed.
 
         Args:
+            type: The type of the projects, such as "llm_monitor". By default, these are the projects that Galileo's
+                SDK lists. None lists those of older types as well.
             timeout: Seconds for the whole list.
 
         Raises:
             GalileoError: as `count` does.
         """
-        budget = self._budget(Budget.single, timeout)
+        async for project in self._list(self._budget(Budget.single, timeout), type=type):
+            yield project
+
+    async def _list(self, budget: Budget, **wanted: str | None) -> AsyncIterator[Project]:
+        """The projects with certain fields, page by page."""
+        body = projects_body(**wanted)
         seen: set[str] = set()  # a project that is created meanwhile shifts the pages
         token: int | None = 0
         while token is not None:
-            page, _ = await self._requester.send(projects_page(token), None, b"{}", budget)
+            page, _ = await self._requester.send(projects_page(token), None, body, budget)
             for project in page.projects:
                 if project.id not in seen:
                     seen.add(project.id)
@@ -396,7 +410,9 @@ class GalileoSessions:
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
     ) -> Project:
         """
-        The project with a name, or with an id if the text is a UUID. All projects are listed to find it.
+        The project of any type with a name, or with an id if the text is a UUID.
+
+        This is one request. Only if there is no such project, all are listed, to suggest the one with a similar name.
 
         Args:
             name: The name as the console shows it.
@@ -406,7 +422,9 @@ class GalileoSessions:
             ProjectLookupError: if there is no such project, or if several have the name.
             GalileoError: as `count` does.
         """
-        return find_project([project async for project in self.projects(timeout=timeout)], str(name))
+        text, budget = str(name), self._budget(Budget.single, timeout)
+        listed = [project async for project in self._list(budget, **field_of(text))]
+        return find_project(listed or [project async for project in self._list(budget)], text)
 
     async def close(self) -> None:
         """Closes the connections, except those of a session given as `session=`. Calling it twice is safe."""

@@ -79,7 +79,7 @@ class Request:
             responses = [attempt.error for attempt in self.attempts if isinstance(attempt.error, errors.ResponseError)]
             error = responses[-1] if responses else error
         final = copy(error)
-        final.hint = hint or final.hint
+        final.hint = ". ".join(filter(None, [final.hint, hint]))
         final.query = self.query
         final.attempts, final.elapsed = self.attempts, now - self.started
         return final

@@ -225,12 +225,12 @@ class CountsBy(Mapping[Any, int]):
         """
         A dict for each label, for pandas and csv: `project_id`, `project_name`, `label`, `total_count`, and `share`.
 
-        A share is from 0 to 1 of the total.
+        A share is from 0 to 1 of the total; None if the total is 0.
         """
         project = {"project_id": self.project_id, "project_name": self.project_name}
-        total = self.total or 1
         return [
-            {**project, "label": label, "total_count": count, "share": count / total} for label, count in self.items()
+            {**project, "label": label, "total_count": count, "share": count / self.total if self.total else None}
+            for label, count in self.items()
         ]
 
     def __getitem__(self, label: Any) -> int:

@@ -337,7 +337,8 @@ async def report_of(stream: CountStream) -> CountReport:
     All results of a stream.
 
     Raises:
-        Exception: what the stream raises. The `report` of a GalileoError or a cancellation has the results until then.
+        Exception: what the stream raises. The `report` of a GalileoError, a warning or a cancellation has the results
+            until then.
     """
     results: list[CountResult] = []
 
@@ -349,7 +350,7 @@ async def report_of(stream: CountStream) -> CountReport:
         async with stream:
             async for result in stream:
                 results.append(result)  # noqa: PERF401  # a comprehension would lose them to an exception
-    except (GalileoError, asyncio.CancelledError) as error:
+    except (GalileoError, Warning, asyncio.CancelledError) as error:
         vars(error)["report"] = report()
         raise
     return report()

@@ -7,7 +7,7 @@ This code runs only after something was refused, so it doesn't have to be fast.
 import re
 from collections.abc import Collection, Generator, Iterable, Mapping, Set
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from itertools import islice
 from types import MappingProxyType
@@ -61,6 +61,8 @@ _NO_FILTER: dict[type, str] = {
     tuple: _JOINED,
 }
 """What to write instead of a value of a type that is no filter."""
+_AFTER_DAY = {"lte": "lt", "gt": "gte"}
+"""Methods that compare with the end of a day, each with the method that compares with the beginning of the next."""
 _TIME = re.compile(r"(?!9999)\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?", re.ASCII)
 
 
@@ -239,8 +241,11 @@ def _as_time(column: Column, method: str, value: object) -> str:
     written = f"Col.date({brief(column.column_id)})"
     if method == "between":
         return f'{written}.during(start, end, tz="UTC"), which leaves out the end'
-    if len(str(value)) == len("2026-01-31") and method in ("eq", "ne"):
+    end = end_of_day(value)
+    if end and method in ("eq", "ne"):
         return f'{"~" if method == "ne" else ""}{written}.on({str(value)!r}, tz="UTC")'
+    if end and method in _AFTER_DAY:
+        method, instant = _AFTER_DAY[method], end
     return f"{written}.{method}({instant})"
 
 
@@ -264,6 +269,12 @@ def instead_of_time(value: object) -> str:
     except ValueError:
         return ""
     return repr((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat())
+
+
+def end_of_day(value: object) -> str:
+    """The text of the instant, at UTC, at which the day after a day begins; empty for a time of day."""
+    is_day = len(str(value)) == len("2026-01-31")
+    return instead_of_time(date.fromisoformat(str(value)) + timedelta(days=1)) if is_day else ""
 
 
 def instead_of_node(data: object) -> str:

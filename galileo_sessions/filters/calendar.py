@@ -35,11 +35,9 @@ ZONE = 'Write tz="UTC", or tz="Europe/Berlin"'
 
 MAX_PARTS = 10_000
 
-_ZONES = (
-    'Use, for example, "Europe/Berlin", "+01:00", timezone.utc or ZoneInfo("Europe/Berlin"). '
-    "Systems without time zone names need the package tzdata"
-)
+_ZONES = 'Use, for example, "Europe/Berlin" or "+01:00". Systems without time zone names need the package tzdata'
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?")  # Python would read 2026-05-01+02:00 as two o'clock
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _AGO = re.compile(r"(\d{1,4})([mhdw])", re.ASCII)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _LENGTHS = {"m": timedelta(minutes=1), "h": _HOUR, "d": _DAY, "w": timedelta(weeks=1)}
@@ -114,7 +112,10 @@ def instant_in(value: object, zone: tzinfo | None) -> datetime:
         value = moment if moment.tzinfo else _local(value, moment, zone)
     elif isinstance(value, date) and not isinstance(value, datetime):
         value = _local(value, datetime.combine(value, time()), zone)
-    return as_instant(cast("datetime", value)).astimezone(UTC)  # as_instant refuses anything else
+    try:
+        return as_instant(cast("datetime", value)).astimezone(UTC)  # as_instant refuses anything else
+    except OverflowError:
+        raise FilterError(f"{brief(str(value))} is out of range in UTC") from None
 
 
 def _local(given: object, clock: datetime, zone: tzinfo | None) -> datetime:
@@ -193,13 +194,9 @@ def _now() -> datetime:
 def as_day(value: object) -> date:
     """A date, from a `date` or from text such as "2026-01-31"."""
     written: Any = str(value) if isinstance(value, date) else value
-    try:
-        day = date.fromisoformat(written)
-    except (TypeError, ValueError):
-        day = None
-    if day is None or str(day) != written:  # Python also reads weeks, such as 2026-W05
+    if not isinstance(written, str) or not _DATE.fullmatch(written):  # Python also reads weeks, such as 2026-W05
         raise FilterError("expected a date, or its text such as 2026-01-31")
-    return day
+    return parse_instant(written).date()
 
 
 def first_instant(day: date, zone: tzinfo) -> datetime:

@@ -8,7 +8,7 @@ from attrs.converters import optional
 
 from galileo_sessions import display
 from galileo_sessions.display import brief
-from galileo_sessions.errors import FilterCheckError, FilterError, FilterTypeError, Issue, UnknownColumnError
+from galileo_sessions.errors import FilterCheckError, FilterTypeError, Issue, UnknownColumnError
 from galileo_sessions.filters.advice import did_you_mean, other_way
 from galileo_sessions.filters.columns import Col, column_class
 from galileo_sessions.filters.json import checked_list, dump, json_object, load
@@ -105,15 +105,16 @@ class ColumnCatalog(Mapping[str, Any]):
         A catalog made by hand from filter types: `ColumnCatalog.of({"metrics/toxicity": "number"}, input="text")`.
 
         Raises:
-            FilterError: for a filter type that the API doesn't have, or an empty id.
+            FilterTypeError: for a filter type that the API doesn't have, or an id that isn't text.
+            FilterError: for an empty id.
         """
         infos: list[ColumnInfo] = []
-        for column_id, name in {**(columns or {}), **more}.items():
-            filter_type = FILTER_TYPES.get(name)
-            if filter_type is None:
-                raise FilterError(
-                    f"{brief(column_id)} can't be {brief(name)}; a filter type is one of {', '.join(FILTER_TYPES)}"
-                )
+        for column_id, name in {**json_object(columns or {}), **more}.items():
+            filter_type = FILTER_TYPES.get(str(name))
+            if filter_type is None or not isinstance(column_id, str):
+                problem = f"{brief(column_id)} can't be {brief(name)}"
+                hint = f'Write text, as in {{"score": "number"}}; a filter type is one of {", ".join(FILTER_TYPES)}'
+                raise FilterTypeError(problem, hint=hint)
             category = "metric" if column_id.startswith("metrics/") else "standard"
             multi_valued = filter_type == "collection"
             infos.append(ColumnInfo(column_id, category, name, filter_type.data_type, multi_valued=multi_valued))

@@ -203,7 +203,9 @@ def _convert(converter: Callable[[object], object], value: object, _: object) ->
         return converter(value)
     except FilterError as error:
         time = advice.instead_of_time(value) if converter is as_instant else ""
-        raise FilterDecodeError(error.message, hint=error.hint or (time and f"Write {time}")) from None
+        end = time and advice.end_of_day(value)
+        day = end and f" for the beginning of that day, or {end} for its end"
+        raise FilterDecodeError(error.message, hint=error.hint or (time and f"Write {time}{day}")) from None
 
 
 def _structure_leaf(data: object, _: object) -> LeafFilter:

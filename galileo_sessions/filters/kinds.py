@@ -248,8 +248,10 @@ def parse_instant(written: str) -> datetime:
     """The time in ISO 8601 text, with or without an offset."""
     try:
         moment = datetime.fromisoformat(written.upper())
-    except ValueError:
-        problem = "is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00"
+    except ValueError as error:
+        problem = f"doesn't exist: {error}"  # the form is right, and the day or the hour is not
+        if "isoformat" in str(error):
+            problem = "is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00"
         raise FilterError(f"{brief(written)} {problem}") from None
     if re.search(r"[.,]\d{6}0*[1-9]", written):
         raise FilterError(f"{brief(written)} is finer than a microsecond, which would be lost")

@@ -240,8 +240,14 @@ def _filter(value: Filter) -> Filter:
     raise advice.expected_filter(value)
 
 
+def _each_of(value: Iterable[Filter]) -> Iterable[Filter]:
+    if isinstance(value, Iterable):
+        return value
+    raise FilterTypeError(f"expected a list of filters, got {display.brief(value)}", hint="Write [...] around filters")
+
+
 def _filters(value: Iterable[Filter]) -> tuple[Filter, ...]:
-    return tuple([_filter(item) for item in value])
+    return tuple([_filter(item) for item in _each_of(value)])
 
 
 @frozen(repr=False)
@@ -401,10 +407,10 @@ def all_of(filters: Iterable[Filter]) -> Filter:
         `ALWAYS` for none, the filter itself for one, else one flat `And`.
 
     Raises:
-        FilterTypeError: if an item isn't a filter.
+        FilterTypeError: if they aren't a list, or an item isn't a filter.
         FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
-    return _join(And, filters)
+    return _join(And, _each_of(filters))
 
 
 def any_of(filters: Iterable[Filter]) -> Filter:
@@ -415,7 +421,7 @@ def any_of(filters: Iterable[Filter]) -> Filter:
         `NEVER` for none, the filter itself for one, else one flat `Or`.
 
     Raises:
-        FilterTypeError: if an item isn't a filter.
+        FilterTypeError: if they aren't a list, or an item isn't a filter.
         FilterTooLargeError: if the result would have more than 10,000 leaves or 100 levels.
     """
-    return _join(Or, filters)
+    return _join(Or, _each_of(filters))

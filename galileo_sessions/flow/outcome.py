@@ -48,10 +48,11 @@ def outcome_of(error: errors.GalileoError) -> Outcome:
     if is_final(error):
         return IGNORED if isinstance(error, errors.ConnectError) else Outcome("success")
     match error:
-        case errors.ResponseError(status=status, retry_after=asked):
-            if status == 429 or (status in _FAILED | _REFUSED and asked is not None):
+        case errors.ResponseError(status=status, retry_after=asked, retriable=retriable):
+            is_refusal = status in _REFUSED or (retriable and status >= 500)
+            if status == 429 or ((is_refusal or status in _FAILED) and asked is not None):
                 return Outcome("throttled", retry_after=asked)
-            if status in _REFUSED:
+            if is_refusal:
                 return Outcome("refused")
             return Outcome("failed", cost=2 if status == 504 else 1) if status in _FAILED else Outcome("success")
         case errors.AttemptTimeoutError():

@@ -1,61 +1,136 @@
-"""Where requests go: `base_url`, the environment, or the public service; and through which proxy."""
+"""What the environment says of a deployment; where requests go; and through which proxy."""
 
 from __future__ import annotations
 
+import os
 import re
 from base64 import b64encode
 from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import TypeAlias
 from urllib.request import getproxies, proxy_bypass
 
 from attrs import frozen
 from yarl import URL
 
 from galileo_sessions.errors import ConfigurationError
-from galileo_sessions.http.secret import Secret, flat, from_environment
+from galileo_sessions.http.secret import Secret, flat
+
+# ---- the environment -------------------------------------------------------------------------------------------------
+
+_ELSEWHERE = ("API_URL", "CONSOLE_URL", "JWT_TOKEN", "API_KEY", "USERNAME", "PASSWORD")
+VARIABLES: Mapping[str, tuple[str, ...]] = {
+    # Splunk Observability Cloud: where it is, and a token. Beside a realm, GALILEO_ variables are ignored.
+    "REALM": ("SPLUNK_AO_REALM",),
+    "O11Y_TOKEN": ("SPLUNK_AO_O11Y_API_TOKEN", "SPLUNK_AO_O11Y_TOKEN"),
+    # Other deployments. An API_URL wins over a CONSOLE_URL; a JWT_TOKEN over an API_KEY, and that over a login.
+    **{name: (f"GALILEO_{name}", f"SPLUNK_AO_{name}") for name in _ELSEWHERE},
+    # Headers for a gateway, as a JSON object. The client's own win.
+    "EXTRA_HEADERS": ("GALILEO_EXTRA_HEADERS",),
+}
+"""What the environment can set, and by which variables: the first one wins that isn't empty."""
+
+Setting: TypeAlias = tuple[str, Secret[str]]
+"""The variable or the argument that sets something, and its value."""
+
+
+def setting(name: str) -> Setting | None:
+    """What the environment sets."""
+    return next(((key, Secret(os.environ[key])) for key in VARIABLES[name] if os.environ.get(key)), None)
+
+
+def settings_together(*names: str) -> list[Setting]:
+    """
+    What the environment sets of these: all, or nothing.
+
+    Raises:
+        ConfigurationError: if it sets only some.
+    """
+    found = [given for name in names if (given := setting(name)) is not None]
+    missing = [" or ".join(VARIABLES[name]) for name in names if setting(name) is None]
+    if found and missing:
+        raise ConfigurationError(f"{found[0][0]} is set without {missing[0]}", hint="Set both")
+    return found
+
+
+def observability_cloud() -> list[Setting]:
+    """
+    The URL and the token of Splunk Observability Cloud; an empty list for another deployment.
+
+    Raises:
+        ConfigurationError: if the realm or the token is missing, or if the realm can't be one,
+            or if a SPLUNK_AO_ variable of another deployment is set, too.
+    """
+    found = settings_together("REALM", "O11Y_TOKEN")
+    if not found:
+        return []
+    (name, realm), token = found
+    if others := [key for other in _ELSEWHERE for key in VARIABLES[other][1:] if os.environ.get(key)]:
+        problem = f"{name} and {token[0]} mean another deployment than {' and '.join(others)}"
+        raise ConfigurationError(problem, hint="Unset the variables of one of them")
+    if not re.fullmatch("[A-Za-z0-9-]{1,16}", realm.reveal()):  # but, for example, a token
+        raise ConfigurationError(f"{name} must be a realm such as us1")
+    return [(name, Secret(f"https://app.{realm.reveal()}.observability.splunkcloud.com/ao/api")), token]
+
+
+# ---- the address -----------------------------------------------------------------------------------------------------
 
 PUBLIC = "https://api.galileo.ai"
-_CONSOLE = "GALILEO_CONSOLE_URL"
-_CONSOLE_HOST = re.compile(r"^(app(?=\.galileo\.ai$)|console(?=[.-]))")
+_APP = "app.galileo.ai"
+_LABEL = r"(?<![^.])console(?![^.-])|(?<=-)console(?![^.])"
+"""In the name of a host, the `console` of the labels `console`, `console-*` and `*-console`."""
+_BARE = {r"\A(?=(localhost|127[\d.]+)(?![^:/]))": "http://", r"\A(?=[\w.-]+\.\w{1,24}(?![^:/]))": "https://"}
+"""The schemes of hosts that were written without one. A key or a token isn't taken for a host."""
 
 
 def base_url(argument: Secret[str | Secret[str] | None]) -> str:
     """
-    The API's URL without a slash at its end: the argument, else GALILEO_API_URL,
-    else GALILEO_CONSOLE_URL turned into its API host, else the public service.
+    The API's URL without a slash at its end: the argument, or else what the environment says, or the public service.
 
     Raises:
         ConfigurationError: if it isn't an http(s) URL, holds credentials, a query or a fragment,
             or would send the key unencrypted to another machine.
     """
-    candidates = {"base_url": flat(argument)} | {name: from_environment(name) for name in ("GALILEO_API_URL", _CONSOLE)}
-    for name, given in candidates.items():
-        if given is not None:
-            problem = _address_problem(name, given)
-            if problem is not None:
-                raise ConfigurationError(f"{name} {problem[0]}", hint=problem[1])
-            url = URL(given.reveal())
-            if name == _CONSOLE:  # by Galileo's convention
-                url = url.with_host(_CONSOLE_HOST.sub("api", url.host or ""))
-            return str(url).rstrip("/")
-    return PUBLIC
+    given = flat(argument)
+    in_environment = [*observability_cloud()[:1], setting("API_URL"), setting("CONSOLE_URL")] if given is None else []
+    name, secret = next(filter(None, in_environment), ("base_url", given or Secret(PUBLIC)))
+    found = _read_address(secret, is_console=name in VARIABLES["CONSOLE_URL"])
+    if isinstance(found, tuple):
+        raise ConfigurationError(f"{name} {found[0]}", hint=found[1])
+    return str(found).rstrip("/")
 
 
-def _address_problem(name: str, secret: Secret[str]) -> tuple[str, str] | None:
-    """What is wrong with a base URL, and a hint. They show no part of it, because a key can be there by mistake."""
+def _read_address(secret: Secret[str], *, is_console: bool) -> URL | tuple[str, str]:
+    """The URL of an API; or what is wrong, and a hint. They show no part of it, because it can be a key by mistake."""
+    for pattern, scheme in _BARE.items() if is_console else ():
+        secret = Secret(re.sub(pattern, scheme, secret.reveal().strip()))
     url = _http_url(secret)
     if url is None:
         hint = "Write https:// before a host; a key belongs in GALILEO_API_KEY, or api_key="
         return f"must be an http(s) URL such as {PUBLIC}", hint
     if url.user is not None or url.password is not None:
         return "holds credentials", "Set GALILEO_USERNAME and GALILEO_PASSWORD, or pass auth=BasicAuth(...)"
+    url = _of_api(url, is_console=is_console)
     if url.raw_query_string or url.raw_fragment:
         return "has a query or a fragment", "Leave out what follows the path"
     if url.scheme == "http" and not _is_loopback(url):
         return "would send the key unencrypted", "Write https://; http is for loopback only"
-    if url.host == "app.galileo.ai" and name != _CONSOLE:
-        return "is the address of the console, not of the API", f"Write {PUBLIC}, or nothing: that is the default"
-    return None
+    return url
+
+
+def _of_api(url: URL, *, is_console: bool) -> URL:
+    """
+    The API's URL for the URL of a page in the console, by the rule of Galileo's SDK; another one stays as it is.
+
+    Where only a console is expected, any `console` in the host's name counts.
+    """
+    host = url.host or ""
+    if _is_loopback(url):
+        return url
+    if host == _APP or (is_console and _APP in host):
+        return URL(PUBLIC)
+    api = host.replace("console", "api") if is_console else re.sub(_LABEL, "api", host)
+    return url.with_host(api).origin() if is_console or api != host else url
 
 
 def _http_url(secret: Secret[str]) -> URL | None:
@@ -64,6 +139,9 @@ def _http_url(secret: Secret[str]) -> URL | None:
     except (TypeError, ValueError):
         return None
     return url if url.scheme in ("http", "https") and url.host else None
+
+
+# ---- the proxy -------------------------------------------------------------------------------------------------------
 
 
 @frozen

@@ -22,13 +22,15 @@ from typing import Any, TypeAlias, TypeVar, assert_never
 from urllib.parse import urlencode
 
 from attrs import Attribute, astuple, define, evolve, field, frozen
+from attrs.validators import optional
 from multidict import CIMultiDict
 
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.api.responses import BASE_URL, Endpoint, Response, decode_error, error_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, GalileoError, LoginError
-from galileo_sessions.http.secret import Secret, forms_of, from_environment, hidden, redact
+from galileo_sessions.http.address import observability_cloud, setting, settings_together
+from galileo_sessions.http.secret import Secret, forms_of, hidden, redact
 from galileo_sessions.http.transport import Transport, closed_error
 from galileo_sessions.version import __version__
 
@@ -41,6 +43,8 @@ _OURS = {
     "Content-Type": "application/json",
 }
 _RESERVED = ("content-type", "content-length", "transfer-encoding", "accept-encoding", "host", "authorization")
+_KEY_HEADERS = ("Galileo-API-Key", "Splunk-AO-API-Key")
+_EXTRA = "GALILEO_EXTRA_HEADERS"
 _LONG = 8  # characters from which a user's header is treated as a secret; shorter ones are common words
 _KEPT_TOKENS = 8  # a server can still repeat a token that has been replaced
 _MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have
@@ -86,8 +90,8 @@ class ApiKeyAuth:
 
     key: Secret[str] = field(converter=hidden, validator=_by_rules("the API key", _HEADER))
     """The key, in printable ASCII."""
-    header: str = field(default="Galileo-API-Key", validator=_by_rules("the header", _NAME))
-    """The name of the header; newer deployments call it Splunk-AO-API-Key."""
+    header: str | None = field(default=None, validator=optional(_by_rules("the header", _NAME)))
+    """The name of the header. None means both Galileo-API-Key and Splunk-AO-API-Key: deployments read either."""
 
 
 @frozen
@@ -120,11 +124,17 @@ class PasswordAuth:
 
 Credentials: TypeAlias = ApiKeyAuth | BearerAuth | BasicAuth | PasswordAuth
 Headers: TypeAlias = Mapping[str, str | Secret[str]]
+_KINDS: tuple[tuple[tuple[str, ...], Callable[..., Credentials]], ...] = (
+    (("JWT_TOKEN",), BearerAuth),
+    (("API_KEY",), ApiKeyAuth),
+    (("USERNAME", "PASSWORD"), PasswordAuth),
+)
+"""What the settings of the environment make; the first that are set win."""
 
 
 def find_credentials(api_key: ApiKeyAuth | None, auth: Secret[Credentials | None]) -> Credentials:
     """
-    The credentials: `api_key`, `auth`, else GALILEO_API_KEY, else GALILEO_USERNAME with GALILEO_PASSWORD.
+    The credentials: `api_key`, `auth`, or else what the environment says.
 
     Raises:
         ConfigurationError: if there are none, if both arguments are given, or if one can't be sent in a header.
@@ -137,13 +147,11 @@ def find_credentials(api_key: ApiKeyAuth | None, auth: Secret[Credentials | None
     given = api_key or auth.reveal()
     if given is not None:
         return given
-    key, username, password = (from_environment(f"GALILEO_{name}") for name in ("API_KEY", "USERNAME", "PASSWORD"))
-    if key is not None:
-        return ApiKeyAuth(key)
-    if username is not None and password is not None:
-        return PasswordAuth(username.reveal(), password)
-    if username is not None or password is not None:
-        raise ConfigurationError("GALILEO_USERNAME and GALILEO_PASSWORD go together", hint="Set both")
+    if cloud := observability_cloud():
+        return ApiKeyAuth(cloud[1][1], header="X-SF-Token")
+    for names, kind in _KINDS:
+        if found := settings_together(*names):
+            return kind(*(value for _, value in found))
     raise ConfigurationError("no credentials: GALILEO_API_KEY isn't set", hint="Set it, or pass api_key=...")
 
 
@@ -152,7 +160,7 @@ def header_and_secrets(credentials: Credentials) -> tuple[Secret[dict[str, str]]
     secrets: list[Secret[str]] = [value for value in astuple(credentials, recurse=False) if isinstance(value, Secret)]
     match credentials:
         case ApiKeyAuth(key, header):
-            return Secret({header: key.reveal()}), secrets
+            return Secret(dict.fromkeys([header] if header else _KEY_HEADERS, key.reveal())), secrets
         case BearerAuth(token):
             return bearer(token), secrets
         case BasicAuth(user, password) | PasswordAuth(user, password):
@@ -279,10 +287,11 @@ class Authentication:
         self, credentials: Credentials, headers: Secret[Headers], transport: Transport, login_timeout: float
     ) -> None:
         header, secrets = header_and_secrets(credentials)
-        given = _checked_headers(headers, {*_RESERVED, *(name.lower() for name in header.reveal())})
-        self._headers = _with(_with(Secret(_OURS), given), header)
+        reserved = {*_RESERVED, *(name.lower() for name in header.reveal())}
+        given, extra = _checked_headers(headers, reserved), _checked_headers(_extra_headers(), reserved, _EXTRA)
+        self._headers = _with(_with(_with(extra, Secret(_OURS)), given), header)
         own = [hidden(value) for value in headers.reveal().values() if isinstance(value, Secret) or len(value) >= _LONG]
-        self._secrets = [*secrets, *own]
+        self._secrets = [*secrets, *own, *map(Secret, extra.reveal().values())]
         self._forms = forms_of(self._secrets)
         self._transport = transport
         self._token: LoginToken | None = None
@@ -343,15 +352,28 @@ class Authentication:
         return evolve(response, headers=headers, body=redact(response.body, self._forms))
 
 
-def _checked_headers(headers: Secret[Headers], reserved: set[str]) -> Secret[Mapping[str, str]]:
-    given = [(name, hidden(value)) for name, value in headers.reveal().items()]
+def _checked_headers(headers: Secret[Headers], reserved: set[str], source: str = "") -> Secret[Mapping[str, str]]:
+    """The headers. Reserved ones are refused; those of a source are left out, and their names aren't shown."""
+    given = [(Secret(name), hidden(value)) for name, value in headers.reveal().items()]
     for name, value in given:
-        what = f"the header {brief(name)}"
-        check_text(what, _NAME, Secret(name))
+        what = f"a header in {source}" if source else f"the header {brief(name.reveal())}"
+        check_text(what, _NAME, name)
         check_text(what, _HEADER, value)
-        if name.lower() in reserved:
+        if name.reveal().lower() in reserved and not source:
             raise ConfigurationError(f"{what} is set by the client itself", hint="For credentials pass auth=")
-    return Secret({name: value.reveal() for name, value in given})
+    return Secret({name.reveal(): value.reveal() for name, value in given if name.reveal().lower() not in reserved})
+
+
+def _extra_headers() -> Secret[Headers]:
+    """The headers that the environment adds; none beside a realm."""
+    source, data = setting("EXTRA_HEADERS"), Secret[Any](None)
+    if source is None or setting("REALM") is not None:
+        return Secret({})
+    with suppress(ValueError, RecursionError):
+        data = Secret(json.loads(source[1].reveal()))
+    if not isinstance(data.reveal(), dict):
+        raise ConfigurationError(f"{source[0]} must be a JSON object", hint='Write it as {"X-Gateway-Key": "..."}')
+    return data
 
 
 def _with(headers: Secret[Mapping[str, str]], more: Secret[Mapping[str, str]]) -> Secret[Mapping[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar, cast, final
 from urllib.parse import quote, quote_plus
@@ -63,11 +62,6 @@ def flat(argument: Secret[T | Secret[T] | None]) -> Secret[T] | None:
     if value is None or isinstance(value, Secret):
         return cast("Secret[T] | None", value)
     return Secret(value)
-
-
-def from_environment(name: str) -> Secret[str] | None:
-    """A variable of the environment, or None if it is unset or empty."""
-    return Secret(os.environ[name]) if os.environ.get(name) else None
 
 
 def forms_of(secrets: Iterable[Secret[str]]) -> Secret[list[bytes]]:

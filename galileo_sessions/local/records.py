@@ -34,6 +34,8 @@ def load_sessions(lines: Iterable[str]) -> list[dict[str, object]]:
                 sessions.append(read_session(json.loads(line.removeprefix("\ufeff"))))
         except json.JSONDecodeError as error:
             raise ValueError(f"line {number} is not JSON: {error.msg} at column {error.colno}") from None
+        except RecursionError:
+            raise ValueError(f"line {number} is too deep") from None
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from None
     return sessions

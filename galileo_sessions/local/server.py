@@ -22,7 +22,7 @@ from galileo_sessions.display import brief
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.matching import matches
 from galileo_sessions.local.records import columns_of, filterable_columns, read_names, read_session
-from galileo_sessions.local.validation import check_strictly, read_sessions_request, refusing
+from galileo_sessions.local.validation import check_strictly, read_projects_request, read_sessions_request, refusing
 
 _PREFIXES = ("", "/v2", "/public/v2")
 _SESSIONS = "/projects/{project_id}/sessions/{endpoint:count|available_columns}"
@@ -64,7 +64,7 @@ class LocalGalileo:
         strict: bool = False,
     ) -> None:
         self.api_key: str = secrets.token_urlsafe() if api_key is None else api_key
-        """The key to send as Galileo-API-Key."""
+        """The key to send as Galileo-API-Key or Splunk-AO-API-Key."""
         self.strict: bool = strict
         """Whether a filter that doesn't fit the columns gets a 422. A change applies to the next request."""
         self._port = port
@@ -232,10 +232,11 @@ class LocalGalileo:
         self._check_credentials(request)
         with refusing("query"):
             start, limit = [int(request.query.get(*each)) for each in (("starting_token", 0), ("limit", 100))]
-        projects = [self._project(project_id) for project_id in [*self._sessions][start : start + limit]]
-        following = start + limit if start + limit < len(self._sessions) else None
+        where = read_projects_request(await request.read())
+        found = [project for project in map(self._project, self._sessions) if matches(where, project)]
+        following = start + limit if start + limit < len(found) else None
         more = {"paginated": following is not None, "next_starting_token": following}
-        return web.json_response({"projects": projects, **more})
+        return web.json_response({"projects": found[start : start + limit], **more})
 
     def _project(self, project_id: str) -> dict[str, Any]:
         """A project. Its name is null unless the server was given one, since sessions don't have it."""

@@ -13,9 +13,9 @@ from attrs import evolve
 from galileo_sessions.api.query import SCOPE, CountQuery, load_query
 from galileo_sessions.errors import FilterCheckError
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.json import json_object, strict_json
+from galileo_sessions.filters.json import checked_list, json_object, load, strict_json
 from galileo_sessions.filters.kinds import DateOperator
-from galileo_sessions.filters.nodes import DateFilter, Filter, all_of
+from galileo_sessions.filters.nodes import DateFilter, Filter, LeafFilter, all_of
 from galileo_sessions.filters.tree import Path
 from galileo_sessions.local.records import uuid4
 
@@ -49,6 +49,18 @@ def read_sessions_request(endpoint: str, project_id: str, body: bytes) -> CountQ
     with refusing("body"):
         query = load_query({**data, "project_id": project_id})
         return evolve(query, where=all_of(times)) if times else query
+
+
+def read_projects_request(body: bytes) -> Filter:
+    """
+    The filter of a request for projects: all its filters, of which those by name, id and type compare text.
+
+    Raises:
+        HTTPUnprocessableEntity: if they can't be read.
+    """
+    with refusing("body"):
+        entries = checked_list(json_object(strict_json(body)).get("filters", ()), "filters", ("filters",))
+        return all_of(load([{**json_object(each), "type": "text"} for each in entries], list[LeafFilter], ("filters",)))
 
 
 @contextmanager

@@ -32,6 +32,7 @@ class Listed:
         ]
         self.size = size
         self.pages: list[int] = []
+        self.wanted: list[dict[str, str]] = []
         self.server: RawServer
 
     async def behave(self, nth: int, writer: asyncio.StreamWriter) -> None:
@@ -41,14 +42,19 @@ class Listed:
         if url.path != "/projects/paginated":
             writer.write(http(200, json.dumps({"total_count": number_of(request)})))
             return
-        assert request.endswith(b"\r\n\r\n{}")
+        body = json.loads(request.partition(b"\r\n\r\n")[2])
+        assert body.keys() <= {"filters"}
+        filters = body.get("filters", [])
+        assert all(each["operator"] == "eq" for each in filters)
+        self.wanted.append({each["name"]: each["value"] for each in filters})
+        found = [entry for entry in self.entries if self.wanted[-1].items() <= entry.items()]
         token = int(parse_qs(url.query)["starting_token"][0])
         assert parse_qs(url.query)["limit"] == ["100"]
         self.pages.append(token)
         end = token + self.size
-        following = end if end < len(self.entries) else None
+        following = end if end < len(found) else None
         page = {
-            "projects": self.entries[token:end],
+            "projects": found[token:end],
             "paginated": following is not None,
             "next_starting_token": following,
         }
@@ -76,6 +82,20 @@ async def test_projects_are_listed_page_by_page_as_they_are_needed():
         assert found[0] == Project(UUID(int=0), "p0", "gen_ai", TIME)
         assert found[0].updated_at is None
     assert service.pages == [0, 100, 200]
+    assert service.wanted == [{"type": "gen_ai"}] * 3
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "found"),
+    [({}, {"type": "gen_ai"}, ["new"]), ({"type": None}, {}, ["new", "old"]), ({"type": "protect"}, None, ["old"])],
+)
+async def test_projects_are_listed_by_type(given, wanted, found):
+    """As Galileo's SDK does, only those of type gen_ai, unless another type is given, or None for all."""
+    service = Listed(["new", "old"])
+    service.entries[1]["type"] = "protect"
+    async with asking(service) as galileo:
+        assert [project.name async for project in galileo.projects(**given)] == found
+    assert service.wanted == [given if wanted is None else wanted]
 
 
 async def test_a_project_that_shifts_to_the_next_page_is_listed_once():
@@ -83,7 +103,7 @@ async def test_a_project_that_shifts_to_the_next_page_is_listed_once():
     service = Listed(["a", "b", "c", "d"], size=2)
     async with asking(service) as galileo:
         names: list[str | None] = []
-        async for project in galileo.projects():
+        async for project in galileo.projects(type=None):
             names.append(project.name)
             if len(names) == 1:
                 service.entries.insert(0, {"id": str(UUID(int=9)), "name": "new"})
@@ -127,13 +147,27 @@ def test_an_odd_time_spoils_no_list():
 
 
 async def test_a_project_is_found_by_its_name_or_id():
-    """A name finds the project that has it; text that is a UUID is an id, even if it is another project's name."""
-    async with asking(Listed(NAMES, size=2)) as galileo:
-        assert await galileo.project("Travel planner") == Project(UUID(int=1), "Travel planner", "gen_ai", TIME)
+    """In one request, whatever its type; text that is a UUID is an id, even if it is another project's name."""
+    service = Listed(NAMES, size=4)
+    service.entries[1]["type"] = "protect"
+    async with asking(service) as galileo:
+        assert await galileo.project(" Travel planner\n") == Project(UUID(int=1), "Travel planner", "protect", TIME)
         assert (await galileo.project(str(UUID(int=2)).upper())).id == str(UUID(int=2))
         assert (await galileo.project(UUID(int=2))).id == str(UUID(int=2))
+        assert service.wanted == [{"name": "Travel planner"}, *[{"id": str(UUID(int=2))}] * 2]
         with pytest.raises(ProjectLookupError, match=f"no project '{PROJECT}' among the 6 listed"):
             await galileo.project(PROJECT)
+        assert service.wanted[3:] == [{"id": PROJECT}, {}, {}]
+
+
+async def test_a_name_with_spaces_around_it_is_found_in_the_whole_list():
+    """The service compares names exactly; what it doesn't find is looked for among all projects, spaces aside."""
+    service = Listed(["a ", None, "b"])
+    async with asking(service) as galileo:
+        assert (await galileo.project("a")).name == "a "
+        with pytest.raises(ProjectLookupError, match="no project '' among the 3 listed"):
+            await galileo.project("")
+    assert service.wanted == [{"name": "a"}, {}, {"name": ""}, {}]
 
 
 @pytest.mark.parametrize(

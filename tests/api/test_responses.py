@@ -1,6 +1,8 @@
 """What an HTTP answer means: a count, or the error of its status."""
 
 import gc
+import json
+import pickle
 import re
 import tracemalloc
 
@@ -21,7 +23,13 @@ STATUSES = {
     "300": (300, WHY, gs.RedirectError, "to 'nowhere'", "Set base_url (GALILEO_API_URL): a redirect isn't followed"),
     "304": (304, "", gs.RedirectError, "to 'nowhere'", "Set base_url"),
     "400": (400, WHY, gs.ResponseError, "'why'", ""),
-    "401": (401, WHY, gs.AuthenticationError, "'why'", 'auth=ApiKeyAuth(key, header="Splunk-AO-API-Key")'),
+    "401": (
+        401,
+        WHY,
+        gs.AuthenticationError,
+        "'why'",
+        "Check that the credentials belong to the",
+    ),
     "403": (403, WHY, gs.PermissionDeniedError, "'why'", "Ask for access to the project"),
     "404": (404, WHY, gs.NotFoundError, "'why'", "Check the project's id, and base_url (GALILEO_API_URL)"),
     "404, a page": (404, PAGE, gs.NotFoundError, f"'{PAGE}'", "Set base_url (GALILEO_API_URL) to the address of the"),
@@ -33,6 +41,29 @@ STATUSES = {
     "501": (501, WHY, gs.ServerError, "'why'", ""),
     "599": (599, PAGE, gs.ServerError, f"'{PAGE}'", ""),
 }
+
+
+STANDARD = {"message": "The quota is used up", "user_action": "Ask Ann.", "documentation_link": "https://x.org/1"}
+
+
+@pytest.mark.parametrize(
+    ("status", "standard", "said", "hint", "retriable"),
+    [
+        (404, STANDARD, "The quota is used up", "Ask Ann. See https://x.org/1", False),
+        (501, {**STANDARD, "user_action": None, "retriable": True}, "The quota", "See https://x.org/1", True),
+        (401, {"message": "a\x1b[31m" * 99, "user_action": "b" * 999}, r"a\x1b[31ma", "b" * 399 + "…", False),
+        (403, {"message": 3, "retriable": "true"}, '\'{"standard_error": ', "Ask for access to the project", False),
+    ],
+)
+async def test_a_standard_error_says_what_to_do(status, standard, said, hint, retriable):
+    """Its message is in the text, its action and link are the hint, and only `true` says that a retry may succeed."""
+    async with raw_server(http(status, json.dumps({"standard_error": standard}))) as server:
+        async with client(server.url, api_key="the-key", retry=Retry(attempts=1)) as galileo:
+            error = await failure(galileo)
+    assert f" from {server.url}: {said}" in error.message
+    assert (error.hint[: len(hint)], error.retriable) == (hint, retriable)
+    assert len(str(error)) < 1_000
+    assert pickle.loads(pickle.dumps(error)) == error
 
 
 @pytest.mark.parametrize(("status", "body", "error", "said", "hint"), STATUSES.values(), ids=STATUSES)

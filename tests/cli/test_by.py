@@ -134,6 +134,11 @@ async def test_a_session_can_be_in_several_parts(server, run):
     assert sum(int(number) for _, number, _ in parts) > COUNTS[IDS[0]]
     assert [share for *_, share in parts] == [f"{int(number) / COUNTS[IDS[0]]:.1%}" for _, number, _ in parts]
     assert err == f"1 project counted (4 requests), {COUNTS[IDS[0]]} sessions\n"
+    rows = objects((await run("count", IDS[0], "--by", "tags:support,vip,beta", "-f", "json")).out)
+    assert rows[0] == {"project_id": IDS[0], "total_count": COUNTS[IDS[0]]}
+    assert [row["label"] for row in rows[1:]] == ["support", "vip", "beta"]
+    rows = (await run("count", EMPTY, IDS[0], "--by", "tags:vip", "-f", "csv")).out.splitlines()
+    assert rows[1:4] == [f"{EMPTY},,0,", f"{EMPTY},vip,0,", f"{IDS[0]},,{COUNTS[IDS[0]]},"]
 
 
 async def test_a_whole_or_a_part_that_fails_leaves_no_rest(server, run):
@@ -268,7 +273,7 @@ async def test_zeros_with_a_rest_explain_themselves(server, run):
 @pytest.mark.parametrize(
     ("by", "since", "tz", "error", "message"),
     [
-        (BINS, "2027-01-01", "UTC", Refused, "--since must be before --until, got 2027-01-01"),
+        (BINS, "2027-01-01", "UTC", Refused, "--since must be before --until and in the past, got 2027-01-01"),
         ("a:week", None, "UTC", click.UsageError, "--by a:week needs --since, as in --by a:week --since 30d."),
         ("day", "1d", "UTC", Refused, "--by: "),
         ("done:maybe", None, "UTC", click.UsageError, "such as created_at:day (or hour, week, month), score:1,3,"),
@@ -281,11 +286,17 @@ async def test_zeros_with_a_rest_explain_themselves(server, run):
             "2026-06-31",
             "UTC",
             Refused,
-            "--since: '2026-06-31' is not an ISO 8601 time such as 2026-01-31T09:00:00+00:00",
+            "--since: '2026-06-31' doesn't exist: day",
         ),
         ("created_at:day", "30s", "UTC", Refused, "--since: '30s' must be a day such as 2026-05-01, a time such as"),
         ("created_at:day", "999999w", "UTC", Refused, "or minutes, hours, days or weeks ago such as 30m"),
-        ("created_at:day", "1d", "Mars", Refused, "--tz: unknown time zone 'Mars'. Use, for example,"),
+        (
+            "created_at:day",
+            "1d",
+            "Mars",
+            Refused,
+            '--tz: unknown time zone \'Mars\'. Use, for example, "Europe/Berlin" or "+01:00".',
+        ),
     ],
 )
 def test_a_mistake_in_the_parts_is_explained(by, since, tz, error, message):
@@ -297,7 +308,15 @@ def test_a_mistake_in_the_parts_is_explained(by, since, tz, error, message):
 
 async def test_a_mistake_in_the_parts_ends_with_status_2(server, run):
     """A mistake in the parts ends the command with status 2, before a request."""
+    late, early, tokyo = "9999-12-31T23:59", "0001-01-01", ("--tz", "Asia/Tokyo")
     for options, message in (
+        (
+            ("--until", late, "--tz", "America/New_York"),
+            "Error: --until: '9999-12-31 23:59:00-05:00' is out of range in UTC",
+        ),
+        (("--since", early, *tokyo), "Error: --since: '0001-01-01 00:00:00+09:18:59' is out of range"),
+        (("--by", "made:week", "--since", early, "--until", "0001-02-01", *tokyo), "is out of range"),
+        (("--since", "2026-01-01", "--until", late, "--by", "made:day"), "Error: --by: a partition has at most"),
         (("--by", "created_at:day", "--since", "3d", "--until", "30 days"), "Error: --until: '30 days' must be a day"),
         (("--since", ""), "Error: --since: '' must be a day"),
         (("--until", ""), "Error: --until: '' must be a day"),

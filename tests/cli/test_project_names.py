@@ -146,6 +146,17 @@ async def test_a_name_controls_no_terminal(server, run, show):
         assert "\x1b[31m" not in written
 
 
+async def test_a_name_is_no_formula(server, run):
+    """In CSV, text that a spreadsheet would run begins with an apostrophe; JSON has it as it is."""
+    for name in ("=1+1", "+1", "-1", "@sum", "\t=1", "1=1"):
+        server._names[IDS[0]] = name
+        cell = name if name == "1=1" else f"'{name}"
+        for command, key in (("count", "--all"), "project_name"), (("projects",), "name"):
+            rows = [*csv.DictReader((await run(*command, "-f", "csv")).out.splitlines())]
+            assert rows[0][key] == cell
+            assert objects((await run(*command, "-f", "json")).out)[0][key] == name
+
+
 async def test_all_unknown_names_are_named_at_once(server, run, tmp_path, monkeypatch):
     """Before anything is counted, with the lines of a file and what was perhaps meant."""
     status, out, err = await run("count", "Suport chatbot", IDS[0], "zzz", IDS[0][:-1])
@@ -178,6 +189,7 @@ async def test_a_name_can_be_ambiguous_or_the_list_refused(run, monkeypatch):
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         status, _, err = await run("count", "bot")
         assert (status, all(twin in err for twin in twins)) == (2, True)
+        assert [b'"value": "bot"}' in request for request in server.requests] == [True]
     async with raw_server(answers(http(403, ""))) as server:
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         status, _, err = await run("count", "bot")

@@ -15,12 +15,14 @@ from galileo_sessions.local import LocalGalileo
 async def test_serve_prints_what_a_shell_can_source(tmp_path):
     """The lines that it prints point the tool at it; SIGTERM ends it with 0, as Ctrl-C does."""
     (tmp_path / "data.jsonl").write_text(json.dumps(SESSIONS[0]))
-    async with process("serve", "--strict", "--api-key", "mine", "--data", str(tmp_path / "data.jsonl")) as running:
+    options = ("--api-key", "it's $(id); mine", "--data", str(tmp_path / "data.jsonl"))
+    async with process("serve", "--strict", *options) as running:
         lines = [(await running.stdout.readline()).decode() for _ in range(3)]
         count = f"{sys.executable} -m galileo_sessions count {IDS[0]} --format json"
         counted = await outcome("-c", f"{''.join(lines)}{count} --where 'Col(\"scroe\") > 3'", command=["sh"])
         assert (counted.status, "422" in counted.err, "scroe" in counted.err) == (1, True, True)  # --strict refuses it
-        assert (lines[0], lines[2]) == ("# 1 session. Ctrl-C ends it.\n", "export GALILEO_API_KEY=mine\n")
+        assert lines[0] == "# 1 session. Ctrl-C ends it.\n"
+        assert lines[2] == """export GALILEO_API_KEY='it'"'"'s $(id); mine'\n"""
         running.send_signal(signal.SIGTERM)
         assert await running.communicate() == (b"", b"")
         assert running.returncode == 0

@@ -55,7 +55,7 @@ async def test_a_bar_while_the_service_accepts_nothing(show, server):
     """While the service refuses everything, the bar says that it waits; then all is counted."""
     server.fail_next(503, times=20)
     status, written = await show("count", *IDS)
-    assert status == 0
+    assert (status, "\x1b[?25l" in written) == (0, False)  # a cursor that is hidden would stay so after SIGTERM
     assert "0 failed, waiting for the service" in written
     assert screen(written).splitlines()[-1].startswith("12 projects counted, ")
 

@@ -3,6 +3,7 @@
 import sys
 from contextlib import redirect_stdout
 from io import StringIO
+from types import ModuleType
 
 import pytest
 from cli.processes import WHERE, inside
@@ -30,6 +31,8 @@ USAGE = [
     (["count", PROJECT, "--timeout", "-1"], "-1.0 is not in the range x>0."),
     (["count", PROJECT, "--concurrency", "0"], "0 is not in the range 1<=x<=10000."),
     (["explain"], "Error: no filter. Give --where or --where-json."),
+    (["explain", PROJECT, "-w", WHERE, "--where", WHERE], "Error: --where is given twice."),
+    (["count", PROJECT, "--all", "--all"], "Error: --all is given twice."),
     (["demo", "bogus"], "Got unexpected extra argument (bogus)"),
 ]
 REFUSED = [
@@ -41,6 +44,8 @@ REFUSED = [
     (["columns", PROJECT], NOBODY),
     (["explain", "--where", "Col('a') == 1 & Col('b') == 2"], "binds tighter than =="),
     (["serve", "--data", "-"], "--data: line 2: a session needs its project_id"),
+    (["serve", "--last-day", "0001-01-01"], "--last-day: date value out of range"),
+    (["count", PROJECT, "--timeout", "nan"], "--timeout: timeout must be seconds or a timedelta, more than 0, got nan"),
 ]
 
 
@@ -80,6 +85,18 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, capfd, arguments
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     with pytest.raises(ModuleNotFoundError, match="rich.progress"):
         main()
+
+
+def test_ctrl_c_while_it_imports(monkeypatch, capfd):
+    """It ends with status 130, without a traceback."""
+
+    class Interrupted(ModuleType):
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "galileo_sessions.cli.commands", Interrupted("commands"))
+    assert inside("demo") == 130
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("command", ["", "count", "projects", "columns", "explain", "serve", "demo"])

@@ -335,6 +335,36 @@ async def test_a_zero_explains_itself_once(count, message):
     assert service.columns.total() == 1
 
 
+@pytest.mark.parametrize(("how", "counts"), [("all", (0, 0)), ("whole", (0,)), ("one part", (7,)), ("by", (0, 0, 0))])
+@pytest.mark.filterwarnings("error::galileo_sessions.ZeroCountWarning")
+async def test_a_warning_that_is_an_error_has_the_report(how, counts):
+    """If warnings are errors, the counts are in `report`, as with other errors of a fan-out."""
+    async with zeros() as (_, galileo):
+        with pytest.raises(ZeroCountWarning) as caught:
+            await TYPOS[how][0](galileo)
+    assert caught.value.report.counts == counts
+
+
+async def test_columns_that_were_requested_serve_checks():
+    """`columns` is always requested; what it answers for a whole project is cached for checks."""
+    service = Service(FEW, MORE)
+
+    async def then(galileo: GalileoSessions) -> None:
+        assert list(await galileo.columns(ids(1)[0])) == ["input", "score"]
+        with pytest.raises(FilterCheckError):
+            await galileo.count(ids(1)[0], TYPO)
+        assert service.columns == {0: 1}
+        assert "imput" in await galileo.columns(ids(1)[0])
+        assert await galileo.count(ids(1)[0], TYPO) == 7
+        assert service.columns == {0: 2}
+        await galileo.columns(ids(2)[1], log_stream_id=PROJECT)
+        await galileo.columns(ids(2)[1], end_time="2026-05-01T00:00Z")
+        assert await galileo.count(ids(2)[1], GOOD) == 7
+
+    await use(service, then)
+    assert service.columns == {0: 2, 1: 3}
+
+
 @pytest.mark.parametrize("how", ["call", "client", "None", "NEVER", "left early", "fits", "no columns"])
 async def test_a_zero_is_not_checked_if(how):
     """With `check=False`, without a filter, and if a stream is left, nothing is asked. A filter that fits is silent."""

@@ -103,7 +103,8 @@ def test_bars_end_at_an_eighth_of_a_column():
 
 
 def test_shares_are_of_the_total():
-    """Rows and charts have each count's share; without a session it is 0."""
+    """Rows and charts have each count's share; nothing has no share of nothing."""
     assert [row["share"] for row in CountsBy(PROJECT, {"a": 1, "b": 3}).rows()] == [0.25, 0.75]
-    assert [row["share"] for row in CountsBy(PROJECT, {"a": 0}).rows()] == [0.0]
+    assert [row["share"] for row in CountsBy(PROJECT, {"a": 0}).rows()] == [None]
+    assert str(CountsBy(PROJECT, {"a": 0})) == "a  0"
     assert str(CountsBy(PROJECT, {"a": 1, "b": 0})).splitlines()[0].startswith("a  1  100.0%  █")

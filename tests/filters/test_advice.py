@@ -47,6 +47,7 @@ def hint_of(mistake: str) -> str:
 
 
 FIRST = "Col.date('created_at').{}('2026-05-01T00:00:00+00:00')"
+NEXT = "Col.date('created_at').{}('2026-05-02T00:00:00+00:00')"
 VALUES = "any_of([{} for value in values])"
 # A mistake, what the hint says to write, a program that follows it if the hint isn't one, and what was meant.
 HINTS: list[tuple[str, str, str, Any]] = [
@@ -78,8 +79,8 @@ HINTS: list[tuple[str, str, str, Any]] = [
      lambda s: s["is_complete"]),
     ("Col.date('score') > 3", "Col.number('score') if the", "Col.number('score') > 3", lambda s: score(s) > 3),
     # a time
-    ("Col.date('created_at') > '2026-05-01'", FIRST.format("gt"), "", lambda s: f"{created(s):%m-%d}" >= "05-01"),
-    ("Col('created_at') <= '2026-05-01'", FIRST.format("lte"), "", lambda s: f"{created(s):%m-%d}" < "05-01"),
+    ("Col.date('created_at') > '2026-05-01'", NEXT.format("gte"), "", lambda s: f"{created(s):%m-%d}" > "05-01"),
+    ("Col('created_at') <= '2026-05-01'", NEXT.format("lt"), "", lambda s: f"{created(s):%m-%d}" <= "05-01"),
     ("Col.date('created_at') < date(2026, 5, 1)", FIRST.format("lt"), "", lambda s: f"{created(s):%m-%d}" < "05-01"),
     ("Col('created_at') == date(2026, 5, 1)", "Col.date('created_at').on('2026-05-01', tz=\"UTC\")", "",
      lambda s: f"{created(s):%m-%d}" == "05-01"),

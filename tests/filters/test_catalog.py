@@ -150,7 +150,10 @@ def test_a_catalog_is_made_by_hand() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ColumnCatalog.of(score="numeric"), "'score' can't be 'numeric'; a filter type is one of id, date"),
+        (lambda: ColumnCatalog.of(score="numeric"), "; a filter type is one of id, date, number, boolean, coll"),
+        (lambda: ColumnCatalog.of({1: "text"}), "1 can't be 'text'\nhint: Write text, as in {\"score\": "),
+        (lambda: ColumnCatalog.of({"score": ["number"]}), "'score' can't be ['number']\nhint: Write text"),
+        (lambda: ColumnCatalog.of(["score"]), "expected a JSON object, got ['score']"),
         (lambda: ColumnCatalog.of({"": "text"}), "a column id can't be empty"),
         (lambda: ColumnInfo(5), "expected text, got 5"),
         (lambda: ColumnInfo("x", allowed_values="ab"), "expected a list, got 'ab'"),

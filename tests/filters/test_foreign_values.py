@@ -47,7 +47,7 @@ def made(where: Any) -> Any:
 )
 def test_text_that_is_no_time_zone_is_refused(tz: Any) -> None:
     """Other text, including paths of the time zone data, is refused."""
-    words = 'Use, for example, "Europe/Berlin", "+01:00", timezone.utc or ZoneInfo("Europe/Berlin")'
+    words = 'Use, for example, "Europe/Berlin" or "+01:00"'
     assert words in refused(lambda: Col("d").on("2026-01-31", tz=tz))
 
 

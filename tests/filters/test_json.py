@@ -149,7 +149,10 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "day": (
         DATE | {"value": "2026-05-01"},
         ["value"],
-        ["'2026-05-01' has no UTC offset", "time zone\nhint: Write '2026-05-01T00:00:00+00:00'"],
+        [
+            "'2026-05-01' has no UTC offset",
+            "Write '2026-05-01T00:00:00+00:00' for the beginning of that day, or '2026-05-02T00",
+        ],
     ),
     "date": (DATE | {"value": date(2026, 5, 1)}, ["value"], ["Write '2026-05-01T00:00:00+00:00'"]),
     "time without an offset": (DATE | {"value": "2026-05-01T09:30"}, ["value"], ["Write '2026-05-01T09:30:00+00:00'"]),

@@ -228,7 +228,7 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         # what columns and constructors refuse
         ("Col('a').eq(1e999)", "Col", "inf is not a number that JSON can carry"),
         ("And([1])", "And", "1 is not a filter"),
-        ("all_of(Col('a').eq(1))", "all_of", "all_of() 'NumberFilter' object is not iterable"),
+        ("all_of(Col('a').eq(1))", "all_of", "expected a list of filters, got Col.number('a')"),
         ("Not(" * 110 + "ALWAYS" + ")" * 110, "Not(" * 100, "at most 100 levels"),
         ("(" * 201 + "ALWAYS" + ")" * 201, "(A", "nested too deeply"),
         ("[(" * (MAX_TEXT // 4) + ")]" * (MAX_TEXT // 4), "[(" * (MAX_TEXT // 4 - 100), "nested too deeply"),

@@ -146,7 +146,7 @@ def test_the_seconds_per_request_are_those_of_waiting_for_a_probe(
     breaker.sent(closed_at, 9)
     breaker.passed(closed_at, 9)
     if forgets:
-        breaker.forget_wait()
+        breaker.waited = 0.0
     assert expected == breaker.seconds_per_request
     breaker.passed(closed_at, 10)
     assert breaker.seconds_per_request is None

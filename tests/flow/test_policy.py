@@ -25,6 +25,7 @@ from galileo_sessions import (
     LoginError,
     PasswordAuth,
     ProtocolError,
+    ResponseError,
     Retry,
     TLSError,
 )
@@ -67,6 +68,15 @@ def test_trouble_on_the_way_is_tried_again(error):
 def test_what_would_fail_again_is_not_tried_again(error):
     """An untrusted certificate, a wrong body, a caller's mistake or a refused login isn't retried."""
     assert waits_of(error, share=1) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "retriable", "meaning"),
+    [(500, True, "refused"), (501, True, "refused"), (501, False, "success"), (400, True, "success")],
+)
+def test_a_5xx_that_the_service_calls_retriable_is_a_refusal(code, retriable, meaning):
+    """`retriable: true` of a `standard_error` is believed for a 5xx."""
+    assert meaning == outcome_of(ResponseError("x", status=code, retriable=retriable)).meaning
 
 
 @pytest.mark.parametrize("error", [status(503), status(429, Retry_After="1"), status(500)], ids=str)

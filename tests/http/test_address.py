@@ -1,4 +1,4 @@
-"""Where the API is: `base_url=` and the URLs in the environment."""
+"""Where the API is: the spellings of `base_url=` and of the URLs in the environment."""
 
 import pytest
 from support.sockets import PROJECT, http, raw_server
@@ -6,26 +6,82 @@ from support.sockets import PROJECT, http, raw_server
 import galileo_sessions as gs
 from galileo_sessions import GalileoSessions
 
+AS_IT_IS = None
+SPELLINGS: dict[str, tuple[str | None, str | None]] = {
+    # written: the API's URL if it is the console's URL, and if it is the API's; "" for an error
+    "https://app.galileo.ai": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "https://app.galileo.ai/": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "https://APP.galileo.ai/project/1/log-streams?tab=2#x": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "http://app.galileo.ai:80": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "app.galileo.ai": ("https://api.galileo.ai", ""),
+    " app.galileo.ai\n": ("https://api.galileo.ai", ""),
+    "https://eu.app.galileo.ai": ("https://api.galileo.ai", AS_IT_IS),
+    "https://api.galileo.ai/": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "https://console.acme.com": ("https://api.acme.com", "https://api.acme.com"),
+    "https://console.acme.com/foo/bar": ("https://api.acme.com", "https://api.acme.com"),
+    "https://console.acme.com/foo/?a=b#c": ("https://api.acme.com", "https://api.acme.com"),
+    "console.acme.com:8443/foo": ("https://api.acme.com:8443", ""),
+    "https://Console.Acme.com": ("https://api.acme.com", "https://api.acme.com"),
+    "https://console-dev.acme.com:8443/": ("https://api-dev.acme.com:8443", "https://api-dev.acme.com:8443"),
+    "https://galileo-console.acme.com": ("https://galileo-api.acme.com", "https://galileo-api.acme.com"),
+    "galileo-console.acme.com": ("https://galileo-api.acme.com", ""),
+    "https://console.galileo.acme.com/x": ("https://api.galileo.acme.com", "https://api.galileo.acme.com"),
+    "https://eu.console.acme.com": ("https://eu.api.acme.com", "https://eu.api.acme.com"),
+    "https://console.consoleworks.com": ("https://api.apiworks.com", "https://api.consoleworks.com"),
+    "https://api.consoleworks.com": ("https://api.apiworks.com", AS_IT_IS),
+    "https://api.consoleworks.com/console/": ("https://api.apiworks.com", "https://api.consoleworks.com/console"),
+    "https://myconsole.acme.com/x": ("https://myapi.acme.com", AS_IT_IS),
+    "https://a-console-b.acme.com": ("https://a-api-b.acme.com", AS_IT_IS),
+    "https://gateway.acme.com/galileo/api/": ("https://gateway.acme.com", "https://gateway.acme.com/galileo/api"),
+    "https://galileo.acme.com/?a=b": ("https://galileo.acme.com", ""),
+    "https://10.0.0.5:8088/x": ("https://10.0.0.5:8088", AS_IT_IS),
+    "10.0.0.5:8088": ("https://10.0.0.5:8088", ""),
+    "localhost:8088": ("http://localhost:8088", ""),
+    "http://localhost:8088/console": (AS_IT_IS, AS_IT_IS),
+    "http://127.0.0.1:3000/": ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+    "127.0.0.1": ("http://127.0.0.1", ""),
+    "https://[::1]:8/x": (AS_IT_IS, AS_IT_IS),
+    "http://console.acme.com": ("", ""),
+    "https://ann@console.acme.com": ("", ""),
+    "console": ("", ""),
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dBjftJeZ4CVPmB92K27uhbUJU1p1r_wW1gFWFOEjXk": ("", ""),
+}
+NAMES = {
+    "GALILEO_CONSOLE_URL": 0,
+    "SPLUNK_AO_CONSOLE_URL": 0,
+    "GALILEO_API_URL": 1,
+    "SPLUNK_AO_API_URL": 1,
+    "base_url": 1,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("written", SPELLINGS)
+def test_where_the_api_is(monkeypatch, written, name):
+    """A console's URL is turned into its API's; elsewhere, only an unmistakable one. Else the address stays."""
+    expected = SPELLINGS[written][NAMES[name]]
+    if name != "base_url":
+        monkeypatch.setenv(name, written)
+    arguments = {"base_url": written} if name == "base_url" else {}
+    if expected == "":
+        with pytest.raises(gs.ConfigurationError, match=f"^{name} ") as caught:
+            GalileoSessions("k", **arguments)
+        assert written not in str(caught.value)
+    else:
+        assert repr(GalileoSessions("k", **arguments)) == f"GalileoSessions(base_url='{expected or written}')"
+
 
 @pytest.mark.parametrize(
     ("environment", "url"),
     [
-        pytest.param({}, "https://api.galileo.ai", id="public"),
-        pytest.param({"GALILEO_API_URL": "https://api.x.io/"}, "https://api.x.io", id="api-url"),
-        pytest.param({"GALILEO_CONSOLE_URL": "https://app.galileo.ai/"}, "https://api.galileo.ai", id="app"),
-        pytest.param({"GALILEO_CONSOLE_URL": "https://console.x.io"}, "https://api.x.io", id="console-dot"),
-        pytest.param({"GALILEO_CONSOLE_URL": "https://console-dev.x.io:8443"}, "https://api-dev.x.io:8443", id="dash"),
-        pytest.param({"GALILEO_CONSOLE_URL": "https://g.x.io/console."}, "https://g.x.io/console.", id="as-it-is"),
-        pytest.param({"GALILEO_CONSOLE_URL": "https://a.io/app.galileo.ai"}, "https://a.io/app.galileo.ai", id="path"),
-        pytest.param(
-            {"GALILEO_API_URL": "https://api.x.io", "GALILEO_CONSOLE_URL": "https://app.galileo.ai"},
-            "https://api.x.io",
-            id="api-url-first",
-        ),
+        ({}, "https://api.galileo.ai"),
+        ({"GALILEO_CONSOLE_URL": "https://a.io", "SPLUNK_AO_API_URL": "https://b.io"}, "https://b.io"),
+        ({"GALILEO_CONSOLE_URL": "https://a.io", "SPLUNK_AO_CONSOLE_URL": "https://b.io"}, "https://a.io"),
+        ({"GALILEO_API_URL": "https://a.io", "SPLUNK_AO_API_URL": "https://b.io"}, "https://a.io"),
     ],
 )
-def test_where_the_api_is(monkeypatch, environment, url):
-    """The environment names the API, or its console, whose host is turned into the API's host."""
+def test_which_variable_wins(monkeypatch, environment, url):
+    """An API's URL wins over a console's, and GALILEO_ over SPLUNK_AO_."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert repr(GalileoSessions("k")) == f"GalileoSessions(base_url='{url}')"

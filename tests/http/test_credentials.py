@@ -1,4 +1,4 @@
-"""Credentials and headers, from arguments and from the environment, plain or as a `Secret`, and what is sent."""
+"""Credentials and headers, plain or as a `Secret`, and what is sent."""
 
 from base64 import b64encode
 
@@ -8,29 +8,24 @@ from support.sockets import PROJECT, http, raw_server
 from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, GalileoSessions, PasswordAuth, Secret
 
 BASIC = f"Authorization: Basic {b64encode(b'ann:p:w').decode()}"
-LOGIN = {"GALILEO_USERNAME": "ann", "GALILEO_PASSWORD": "p:w"}
-ROWS: dict[str, tuple[dict[str, str], dict[str, object], str]] = {
-    "key": ({}, {"api_key": "k-1"}, "Galileo-API-Key: k-1"),
-    "key, Secret": ({}, {"api_key": Secret("k-1")}, "Galileo-API-Key: k-1"),
-    "another header": ({}, {"auth": ApiKeyAuth("k-1", header="Splunk-AO-API-Key")}, "Splunk-AO-API-Key: k-1"),
-    "bearer": ({}, {"auth": BearerAuth("t-1")}, "Authorization: Bearer t-1"),
-    "basic": ({}, {"auth": BasicAuth("ann", "p:w")}, BASIC),
-    "basic, Secret": ({}, {"auth": BasicAuth(Secret("ann"), Secret("p:w"))}, BASIC),
-    "password, Secret": ({}, {"auth": PasswordAuth(Secret("ann"), Secret("p:w"))}, "Authorization: Bearer t0ken"),
-    "environment, key": (LOGIN | {"GALILEO_API_KEY": "k-1"}, {}, "Galileo-API-Key: k-1"),
-    "environment, login": (LOGIN, {}, "Authorization: Bearer t0ken"),
-    "argument first": ({"GALILEO_API_KEY": "k-1"}, {"api_key": "k-2"}, "Galileo-API-Key: k-2"),
-    "header": ({}, {"api_key": "k", "headers": {"X-Team": Secret("bill")}}, "X-Team: bill"),
-    "headers": ({}, {"api_key": "k", "headers": Secret({"X-Team": "bill"})}, "X-Team: bill"),
-    "both": ({}, {"api_key": "k", "headers": Secret({"X-Team": Secret("bill")})}, "X-Team: bill"),
+ROWS: dict[str, tuple[dict[str, object], str]] = {
+    "key": ({"api_key": "k-1"}, "Galileo-API-Key: k-1"),
+    "key, Secret": ({"api_key": Secret("k-1")}, "Galileo-API-Key: k-1"),
+    "key, both headers": ({"api_key": "k-1"}, "Splunk-AO-API-Key: k-1"),
+    "another header": ({"auth": ApiKeyAuth("k-1", header="Splunk-AO-API-Key")}, "Splunk-AO-API-Key: k-1"),
+    "bearer": ({"auth": BearerAuth("t-1")}, "Authorization: Bearer t-1"),
+    "basic": ({"auth": BasicAuth("ann", "p:w")}, BASIC),
+    "basic, Secret": ({"auth": BasicAuth(Secret("ann"), Secret("p:w"))}, BASIC),
+    "password, Secret": ({"auth": PasswordAuth(Secret("ann"), Secret("p:w"))}, "Authorization: Bearer t0ken"),
+    "header": ({"api_key": "k", "headers": {"X-Team": Secret("bill")}}, "X-Team: bill"),
+    "headers": ({"api_key": "k", "headers": Secret({"X-Team": "bill"})}, "X-Team: bill"),
+    "both": ({"api_key": "k", "headers": Secret({"X-Team": Secret("bill")})}, "X-Team: bill"),
 }
 
 
-@pytest.mark.parametrize(("environment", "arguments", "line"), ROWS.values(), ids=ROWS)
-async def test_what_is_sent(monkeypatch, environment, arguments, line):
-    """Each kind of credentials has its own header; arguments come before the environment, and there a key first."""
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+@pytest.mark.parametrize(("arguments", "line"), ROWS.values(), ids=ROWS)
+async def test_what_is_sent(arguments, line):
+    """Each kind of credentials has its own header."""
     async with raw_server(http(body='{"access_token": "t0ken", "total_count": 7}')) as server:
         async with GalileoSessions(base_url=Secret(server.url), **arguments) as galileo:
             assert await galileo.count(PROJECT) == 7

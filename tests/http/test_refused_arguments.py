@@ -30,7 +30,8 @@ OURS = "is set by the client itself\nhint: For credentials pass auth="
 NO_URL = "must be an http(s) URL such as https://api.galileo.ai\nhint: Write https:// before a host; a key belongs in "
 CREDENTIALS = "holds credentials\nhint: Set GALILEO_USERNAME and GALILEO_PASSWORD, or pass auth=BasicAuth(...)"
 NO_QUERY = "has a query or a fragment\nhint: Leave out what follows the path"
-CONSOLE = "is the address of the console, not of the API\nhint: Write https://api.galileo.ai"
+NO_OBJECT = "GALILEO_EXTRA_HEADERS must be a JSON object\nhint: Write it as "
+A_HEADER = "a header in GALILEO_EXTRA_HEADERS"
 NO_PROXY = "must be an http(s) URL such as http://proxy.example.com:8080"
 NO_LOGIN = "must have no colon in its user name, and only Latin-1 in its credentials"
 NO_AUTH = "auth must be an ApiKeyAuth, a BearerAuth, a PasswordAuth or a BasicAuth\nhint: For an API key write api_key="
@@ -80,7 +81,7 @@ ARGUMENT_ROWS: dict[str, tuple[dict[str, object], str]] = {
         {"base_url": f"http://{SECRET}.io"},
         "base_url would send the key unencrypted\nhint: Write https",
     ),
-    "base_url, console": ({"base_url": f"https://app.galileo.ai/{SECRET}"}, f"base_url {CONSOLE}"),
+    "base_url, console": ({"base_url": f"https://{SECRET}:@app.galileo.ai"}, f"base_url {CREDENTIALS}"),
     "proxy, a key": ({"proxy": SECRET}, f"proxy {NO_PROXY}"),
     "proxy, a key as Secret": ({"proxy": Secret(SECRET)}, f"proxy {NO_PROXY}"),
     "proxy as list": ({"proxy": [SECRET]}, f"proxy {NO_PROXY}"),
@@ -99,19 +100,64 @@ ARGUMENT_ROWS: dict[str, tuple[dict[str, object], str]] = {
     "header, of the key": ({"headers": {"galileo-api-key": SECRET}}, f"the header 'galileo-api-key' {OURS}"),
 }
 
+
+def extra(headers: str) -> dict[str, str]:
+    """The variables of a client with more headers."""
+    return {"API_KEY": "k", "EXTRA_HEADERS": headers}
+
+
+CLOUD = {"SPLUNK_AO_REALM": "us1", "SPLUNK_AO_O11Y_API_TOKEN": SECRET}
 ENVIRONMENT_ROWS: dict[str, tuple[dict[str, str], str]] = {
     "nothing": ({}, "no credentials: GALILEO_API_KEY isn't set\nhint: Set it, or pass api_key=..."),
     "key": ({"API_KEY": SECRET + "\n"}, f"the API key {SPACE}"),
-    "no user name": ({"PASSWORD": SECRET}, "GALILEO_USERNAME and GALILEO_PASSWORD go together\nhint: Set both"),
-    "no password": ({"USERNAME": SECRET}, "GALILEO_USERNAME and GALILEO_PASSWORD go together\nhint: Set both"),
-    "password, no UTF-8": ({"USERNAME": "ann", "PASSWORD": SECRET + "\udcff"}, f"the password {NO_UTF_8}"),
+    "no user name": ({"PASSWORD": SECRET}, "GALILEO_PASSWORD is set without GALILEO_USERNAME or SPLUNK_AO_USERNAME"),
+    "no password": (
+        {"SPLUNK_AO_USERNAME": SECRET},
+        "SPLUNK_AO_USERNAME is set without GALILEO_PASSWORD or SPLUNK_AO_PASSWORD\nhint: Set both",
+    ),
+    "password, no UTF-8": ({"USERNAME": SECRET, "PASSWORD": SECRET + "\udcff"}, f"the password {NO_UTF_8}"),
+    "token": ({"JWT_TOKEN": SECRET + "\n"}, f"the token {SPACE}"),
     "key and URL swapped": ({"API_KEY": "https://api.x.io", "API_URL": SECRET}, f"GALILEO_API_URL {NO_URL}"),
     "key and console swapped": (
         {"API_KEY": "https://x.io", "CONSOLE_URL": SECRET},
         f"GALILEO_CONSOLE_URL {NO_URL}GALILEO_API_KEY, or api_key=",
     ),
     "URL, password": ({"API_KEY": SECRET, "API_URL": f"https://{LOGIN}@api.x.io"}, f"GALILEO_API_URL {CREDENTIALS}"),
-    "URL, console": ({"API_KEY": SECRET, "API_URL": "https://app.galileo.ai/"}, f"GALILEO_API_URL {CONSOLE}"),
+    "URL, token": ({"API_KEY": "k", "API_URL": f"https://api.x.io/?token={SECRET}"}, f"GALILEO_API_URL {NO_QUERY}"),
+    "URL, user": ({"API_KEY": SECRET, "API_URL": f"{LOGIN}@api.x.io"}, f"GALILEO_API_URL {NO_URL}"),
+    "console, JWT": (
+        {"API_KEY": "k", "SPLUNK_AO_CONSOLE_URL": f"eyJ0.eyJ1.{SECRET}"},
+        f"SPLUNK_AO_CONSOLE_URL {NO_URL}",
+    ),
+    "console, user": ({"API_KEY": "k", "CONSOLE_URL": f"{LOGIN}@x.io"}, f"GALILEO_CONSOLE_URL {NO_URL}"),
+    "realm alone": (
+        {"SPLUNK_AO_REALM": "us1", "API_KEY": SECRET},
+        "SPLUNK_AO_REALM is set without SPLUNK_AO_O11Y_API_TOKEN or SPLUNK_AO_O11Y_TOKEN\nhint: Set both",
+    ),
+    "token alone": (
+        {"SPLUNK_AO_O11Y_TOKEN": SECRET, "API_KEY": SECRET},
+        "SPLUNK_AO_O11Y_TOKEN is set without SPLUNK_AO_REALM\nhint: Set both",
+    ),
+    "realm and key": (
+        CLOUD | {"SPLUNK_AO_API_KEY": SECRET, "SPLUNK_AO_CONSOLE_URL": SECRET},
+        "SPLUNK_AO_REALM and SPLUNK_AO_O11Y_API_TOKEN mean another deployment than SPLUNK_AO_CONSOLE_URL and "
+        "SPLUNK_AO_API_KEY\nhint: Unset the variables of one of them",
+    ),
+    "realm and login": (CLOUD | {"SPLUNK_AO_PASSWORD": SECRET}, "SPLUNK_AO_REALM and SPLUNK_AO_O11Y_API_TOKEN mean"),
+    "realm, a token": (CLOUD | {"SPLUNK_AO_REALM": SECRET}, "SPLUNK_AO_REALM must be a realm such as us1"),
+    "realm, a host": (CLOUD | {"SPLUNK_AO_REALM": "x.io/"}, "SPLUNK_AO_REALM must be a realm such as us1"),
+    "token of the realm": (CLOUD | {"SPLUNK_AO_O11Y_API_TOKEN": SECRET + "\n"}, f"the API key {SPACE}"),
+    "extra headers, a key": ({"API_KEY": "k", "EXTRA_HEADERS": SECRET}, NO_OBJECT),
+    "extra headers, a list": (extra(f'["{SECRET}"]'), NO_OBJECT),
+    "extra headers, cut": (extra(f'{{"X-Key": "{SECRET}'), NO_OBJECT),
+    "extra headers, deep": (extra(f'["{SECRET}", {"[" * 60_000}'), NO_OBJECT),
+    "extra headers, null": (
+        {"API_KEY": "k", "EXTRA_HEADERS": f'{{"X": "{SECRET}", "Y": null}}'},
+        f"{A_HEADER} {EMPTY}",
+    ),
+    "extra headers, name": (extra(f'{{"{SECRET} ": "v"}}'), f"{A_HEADER} {NO_NAME}"),
+    "extra headers, line": (extra(f'{{"X": "{SECRET}\\n"}}'), f"{A_HEADER} {SPACE}"),
+    "extra headers, UTF-8": (extra(f'{{"X": "{SECRET}\udcff"}}'), f"{A_HEADER} {NO_UTF_8}"),
     "console, password": (
         {"API_KEY": SECRET, "CONSOLE_URL": f"https://{LOGIN}@x.io"},
         f"GALILEO_CONSOLE_URL {CREDENTIALS}",
@@ -147,7 +193,7 @@ def test_variables_that_are_refused(monkeypatch, variables, text):
     """The error names the variable. No frame has its value, or another variable's."""
     monkeypatch.setenv("OTHER", SECRET)
     for name, value in variables.items():
-        monkeypatch.setenv(name if "PROXY" in name else f"GALILEO_{name}", value)
+        monkeypatch.setenv(name if name.startswith(("HTTPS", "SPLUNK")) else f"GALILEO_{name}", value)
     check_refusal(lambda: GalileoSessions(trust_env=True), text)
 
 

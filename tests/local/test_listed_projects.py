@@ -52,6 +52,31 @@ async def test_names_alone_make_no_filter_wrong(web: Any) -> None:
         assert 0 == await web.count(server, Col("scroe") < 3)
 
 
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ([{"name": "type", "operator": "eq", "value": "gen_ai"}], [EMPTY, PROJECT, OTHER]),
+        ([{"name": "type", "operator": "eq", "value": "llm_monitor"}], []),
+        ([{"name": "name", "operator": "eq", "value": "Günther's", "case_sensitive": True}], [EMPTY]),
+        ([{"name": "name", "operator": "contains", "value": "support", "case_sensitive": False}], [PROJECT]),
+        ([{"name": "id", "operator": "one_of", "value": [OTHER, EMPTY]}], [EMPTY, OTHER]),
+        ([{"name": name, "operator": "eq", "value": value} for name, value in (("id", OTHER), ("name", "x"))], []),
+        ([{"name": "runs", "operator": "eq", "value": 3}], ["body", "filters", 0, "value"]),
+        ([{"name": "name", "value": "x"}], ["body", "filters", 0]),
+        (5, ["body", "filters"]),
+    ],
+)
+async def test_projects_are_filtered(web: Any, filters: Any, expected: list[str]) -> None:
+    """By type, name and id, with the operators of text, as the client and Galileo's SDK do; others get a 422."""
+    async with LocalGalileo(SESSIONS, names=NAMES) as server:
+        status, page = await web.ask(server, "/projects/paginated?limit=3", json={"filters": filters})
+        if status == 200:
+            assert expected == [project["id"] for project in page["projects"]]
+            assert page["next_starting_token"] is None
+        else:
+            assert (422, expected) == (status, page["detail"][0]["loc"])
+
+
 @pytest.mark.parametrize("project_id", ["mine", PROJECT.replace("-4", "-1")], ids=["id", "version"])
 def test_wrong_names_are_refused_at_once(project_id: str) -> None:
     """Their ids are checked as those of sessions."""

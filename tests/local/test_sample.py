@@ -66,13 +66,14 @@ def test_sessions_load_from_json_lines() -> None:
     ("line", "problem"),
     [
         ('{"a": }', "line 2 is not JSON: Expecting value at column 7"),
+        ("[" * 200_000, "line 2 is too deep"),
         ("[1]", "line 2: a session maps column ids to values, got [1]"),
         ('{"input": "x"}', "line 2: a session needs its project_id"),
         ('{"project_id": "mine"}', "line 2: a session's project_id must be a version 4 UUID, got 'mine'"),
         (json.dumps({"project_id": PROJECT.replace("-4", "-1")}), "line 2: a session's project_id must be"),
         (json.dumps({"project_id": PROJECT, "experiment_id": 3}), "line 2: a session's experiment_id must be"),
     ],
-    ids=["json", "object", "no project", "project", "version", "experiment"],
+    ids=["json", "deep", "object", "no project", "project", "version", "experiment"],
 )
 def test_a_bad_line_is_named(line: str, problem: str) -> None:
     """The error for a bad line has its number and what is wrong."""
