@@ -80,7 +80,7 @@ async def find_projects(galileo: GalileoSessions, source: Source, seconds: float
                 every = galileo.projects(type=None if names else "gen_ai", timeout=seconds)
                 listed = [project async for project in every]
         except ProjectLookupError as error:
-            raise Refused(_problem(error, names[0], places[names[0]])) from None
+            raise Refused(_not_found(error, names[0], places[names[0]])) from None
         except GalileoError as error:
             if names:
                 problem = (
@@ -104,7 +104,7 @@ def _chosen(listed: list[Project], source: dict[str, str]) -> list[Project]:
             project = Project(text) if UUID_TEXT.fullmatch(text) else find_project(listed, text)
             found[project.id] = by_id.get(project.id, project)
         except ProjectLookupError as error:
-            problems.append(_problem(error, text, place))
+            problems.append(_not_found(error, text, place))
         if len(problems) == MOST:  # guessing what was meant takes a while
             break
     if problems:
@@ -112,10 +112,10 @@ def _chosen(listed: list[Project], source: dict[str, str]) -> list[Project]:
     return [*found.values()]
 
 
-def _problem(error: ProjectLookupError, text: str, place: str) -> str:
+def _not_found(error: ProjectLookupError, text: str, place: str) -> str:
     return place + told(error).replace(brief(text), _shown(text, place))
 
 
 def _shown(text: str, place: str) -> str:
-    """What stands for a name in a message. A variable's value isn't shown, because it can be a key in the wrong place."""
+    """How a message names a project. A variable's value isn't shown: it can be a key in the wrong place."""
     return "its value" if place.startswith(_VARIABLE) else brief(text)

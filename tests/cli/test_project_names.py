@@ -175,7 +175,8 @@ async def test_all_unknown_names_are_named_at_once(server, run, tmp_path, monkey
     ]
     monkeypatch.setenv("GALILEO_PROJECT_ID", f"{IDS[0]} {IDS[1]}")
     done = await run("count")
-    assert (done.status, done.err.startswith("Error: GALILEO_PROJECT_ID: there is no project ")) == (2, True)
+    assert (done.status, done.err.startswith("Error: GALILEO_PROJECT_ID: there is no project its value")) == (2, True)
+    assert IDS[0] not in done.err
     for command in (("columns", "zzz"), ("explain", "zzz", "-w", WHERE)):
         done = await run(*command)
         assert (done.status, done.err) == (2, "Error: there is no project 'zzz' among the 12 listed\n")
