@@ -242,7 +242,9 @@ class Requester:
         if request.is_cut_short(error, now):
             return IGNORED
         is_of_query = self._evidence.is_of_query(request.key, now, outcome, len(request.attempts))
-        if not request.attempts or outcome.meaning != "refused":  # else a few refused queries would crowd out the others
+        if (
+            not request.attempts or outcome.meaning != "refused"
+        ):  # else a few refused queries would crowd out the others
             self._evidence.add(request.key, now, failed=True)
         if is_of_query and not breaker.is_open:
             return IGNORED

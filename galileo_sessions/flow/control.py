@@ -122,6 +122,8 @@ class FlowControl:
             elif self.in_flight:
                 wait = max(wait, self._held_until - now)
             wait = max(wait, self._rate.wait(now, wait))
+        elif self.rate < inf:
+            self._rate.needed_at = now
         self._has_waited |= wait > 0
         self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
         return wait

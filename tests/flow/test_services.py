@@ -61,21 +61,21 @@ def test_a_page_of_maintenance_is_an_outage():
 
 DEAD = {
     "429": (Sky(Capacity(0, 0.05), 429), RateLimitedError, 100),
-    "503": (Sky(Capacity(0, 0.05)), ServerError, 10),
-    "502": (Sky(Capacity(0, 0.05), 502), ServerError, 10),
+    "503": (Sky(Capacity(0, 0.05)), ServerError, 100),
+    "502": (Sky(Capacity(0, 0.05), 502), ServerError, 100),
     "Retry-After": (Sky(Bucket(1e-9, 0, 1.0)), RateLimitedError, 100),
-    "no answer": (Sky(Away(Service(), how="silent")), AttemptTimeoutError, 70),
+    "no answer": (Sky(Away(Service(), how="silent")), AttemptTimeoutError, 150),
 }
 
 
 @pytest.mark.parametrize("how", DEAD)
 def test_a_dead_service_sees_dozens_of_requests(how):
-    """Of 2,000 counts at a service that is dead from the start all fail with its last answer, after few requests."""
+    """Of 2,000 counts at a service that is dead from the start all fail after their patience, with few requests."""
     sky, error, seconds = DEAD[how]
     report, took = counted(sky, 2_000)
     assert {type(one) for one in report.errors} == {error}
     assert len(report.errors) == 2_000
-    assert sky.requests < (100 if seconds == 100 else 50)
+    assert sky.requests < 100
     assert took < seconds
     never_sent = [result for result in report.results if not result.attempts]
     assert len(never_sent) > 1_900
@@ -170,21 +170,21 @@ _REFUSED = "more requests are refused: one in sixteen is free, and a small job h
 _UNFAIR = "clients that began later need more than a minute to get their share"
 _SLOW = "the width or the rate is found more slowly"
 MISSED = {
-    "queue 8 x 20 ms, spread": _SLOW,
     "at most 20 at once": _REFUSED,
-    "at most 200 at once": _SLOW,
     "200 a second, burst 1, 4000 counts": _SLOW,
     "200 a second, burst 1, 4000 counts, Retry-After exact": _SLOW,
     "200 a second, burst 20, 1000 counts": _REFUSED,
     "200 a second, burst 20, 1000 counts, Retry-After 1.0": _REFUSED,
     "200 a second, burst 20, 1000 counts, Retry-After exact": _REFUSED,
-    "100 in 1 s": _REFUSED,
-    "100 in 1 s, Retry-After whole": _REFUSED,
-    "100 in 1 s, Retry-After exact": _REFUSED,
     "3 share 40 at once": _UNFAIR,
     "3 share what melts beyond 16": _UNFAIR,
     "120 a minute, burst 10": _REFUSED,
     "20 in 60 s": _REFUSED,
+    "at most 20 at once, spread": _REFUSED,
+    "600 a minute, burst 10": _REFUSED,
+    "120 a minute, burst 1": "a quota is learned from waits of several probes only, which takes 0.06 s longer",
+    "8 share 200 a second": _UNFAIR,
+    "lone counts, queue 8 x 20 ms": "a single count begins behind the round of a fan-out",
 }
 """Rows that miss a bound, and why. Unknown services count more than this table."""
 
