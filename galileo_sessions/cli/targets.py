@@ -83,9 +83,8 @@ async def find_projects(galileo: GalileoSessions, source: Source, seconds: float
             raise Refused(_not_found(error, names[0], places[names[0]])) from None
         except GalileoError as error:
             if names:
-                problem = (
-                    f"{_shown(names[0], places[names[0]])} isn't an id, and the projects can't be listed to find it"
-                )
+                name = _shown(names[0], places[names[0]])
+                problem = f"{name} isn't an id, and the projects can't be listed to find this name"
                 error.args = (f"{problem}: {error.message}",)
             raise
     found = listed if source is None else _chosen(listed, source)

@@ -45,7 +45,7 @@ IGNORED = Outcome("ignored")
 
 def outcome_of(error: errors.GalileoError) -> Outcome:
     """The outcome of an attempt that ended with this error."""
-    if is_final(error):
+    if is_final(error) or isinstance(error, errors.TLSError):
         return IGNORED if isinstance(error, errors.ConnectError) else Outcome("success")
     match error:
         case errors.ResponseError(status=status, retry_after=asked, retriable=retriable):
@@ -59,8 +59,7 @@ def outcome_of(error: errors.GalileoError) -> Outcome:
             return Outcome("failed", cost=2)
         case errors.ProtocolError():
             return Outcome("failed")
-        case errors.TLSError():
-            return IGNORED
         case errors.TransportError() | errors.DecodeError():
             return Outcome("refused")
-    return IGNORED
+        case _:
+            return IGNORED
