@@ -18,6 +18,8 @@ latest 64 queries fared within the last minute. A query fails if its last attemp
 
 What is about a query neither slows the client down nor opens the circuit breaker, so no other count waits because of
 it. All counts of one query are one piece of evidence: a filter that hangs is one failing query, however many ask it.
+The retries of a refused query are no new evidence, so that a few projects that are always refused don't crowd out the
+others.
 
 The share of the other queries that fail also says what a failure costs its count; see `policy`.
 
