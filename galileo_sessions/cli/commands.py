@@ -105,7 +105,7 @@ class _Command(click.Command):
 class _Program(click.Group):
     """Reports errors in one way, those of --help included."""
 
-    command_class = _Command
+    command_class: type[click.Command] | None = _Command
 
     def make_context(self, *args: Any, **more: Any) -> click.Context:
         with _errors():
