@@ -229,7 +229,7 @@ class Requester:
         request.outcome = Outcome("success", ended - begun) if error is None else outcome_of(error)
         outcome = request.outcome if error is None else self._lesson_of(request, error, ended)
         if outcome.meaning == "success":
-            self._evidence.add(request.key, ended, failed=False)
+            self._evidence.add(request.key, ended, failed=False, again=bool(request.attempts))
         self.queue.ended(permit, ended, outcome, error)
         self._record(request, error, begun, ended)
 

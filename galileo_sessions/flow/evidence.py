@@ -7,7 +7,7 @@ Theory of operation
 A refusal, such as a 503, a 429 or a refused connection, says that the service takes no request now. A failure, such as
 a 500, a 504 or a timeout, says that it took this one and couldn't finish it. The reason can be the service, but also
 the query: a filter that takes too long, or a project that is broken. Only other queries can tell. So it is kept how the
-latest 64 queries fared within the last minute. A query fails if its last attempt failed, or one within five seconds::
+latest 64 queries fared within the last minute. A query fails if its last attempt failed, or one within 15 s::
 
     an attempt is     and of the other queries                then it is about
     refused           any                                     the service
@@ -17,9 +17,9 @@ latest 64 queries fared within the last minute. A query fails if its last attemp
     failed            none is known, for 64 attempts          the service
 
 What is about a query neither slows the client down nor opens the circuit breaker, so no other count waits because of
-it. All counts of one query are one piece of evidence: a filter that hangs is one failing query, however many ask it.
-The retries of a refused query are no new evidence, so that a few projects that are always refused don't crowd out the
-others.
+it. All counts of one query are one piece of evidence: a filter that hangs is one failing query, however many ask it. A
+query takes its place with the first attempt of a count; retries only change what is known of it, so that a few projects
+that are always refused don't crowd out the others.
 
 The share of the other queries that fail also says what a failure costs its count; see `policy`.
 
@@ -37,7 +37,7 @@ from attrs import define, field
 from galileo_sessions.flow.outcome import Outcome
 
 _KEPT, _AGE = 64, 60.0  # queries and seconds; 64 are enough to distinguish 2 % from 10 %
-_LATELY = 5.0  # seconds for which a failure counts although a later attempt succeeded
+_LATELY = 15.0  # seconds for which a failure counts although a later attempt succeeded
 _SEVERAL = 0.25  # the share of the other queries that must fail
 RARE = 0.01
 """The share that is assumed to fail while nothing is known: a failure then costs a whole attempt."""
@@ -59,10 +59,13 @@ class Evidence:
 
     _records: OrderedDict[Hashable, _Record] = field(factory=OrderedDict[Hashable, _Record])
 
-    def add(self, query: Hashable, now: float, *, failed: bool) -> None:
-        """Adds the outcome of an attempt."""
+    def add(self, query: Hashable, now: float, *, failed: bool, again: bool = False) -> None:
+        """Adds the outcome of a count's first attempt, or of one that follows, which brings no other query back."""
+        if again and query not in self._records:
+            return
         record = self._records.setdefault(query, _Record())
-        self._records.move_to_end(query)
+        if not again:
+            self._records.move_to_end(query)
         record.ended_at, record.row = now, record.row + 1 if failed else 0
         record.failed_at = now if failed else record.failed_at
         if len(self._records) > _KEPT:
@@ -91,7 +94,5 @@ class Evidence:
 
     def _others(self, query: Hashable, now: float) -> tuple[int, int]:
         """How many other queries are known, and how many of them fail, or failed within the last seconds."""
-        while self._records and next(iter(self._records.values())).ended_at < now - _AGE:
-            _ = self._records.popitem(last=False)
-        records = [record for other, record in self._records.items() if other != query]
-        return len(records), sum([record.row > 0 or now - record.failed_at < _LATELY for record in records])
+        records = [each for other, each in self._records.items() if other != query and now - each.ended_at < _AGE]
+        return len(records), sum([each.row > 0 or now - each.failed_at < _LATELY for each in records])

@@ -56,13 +56,13 @@ def test_a_success_ends_the_query_s_own_row() -> None:
     assert not evidence.is_of_query("own", 100.0, Outcome("refused"), 0)
 
 
-@pytest.mark.parametrize(("now", "share"), [(104.9, 40.01 / 41), (105.0, 0.01)])
-def test_a_failure_counts_for_five_seconds_after_a_success(now: float, share: float) -> None:
+@pytest.mark.parametrize(("now", "share"), [(114.9, 40.01 / 41), (115.0, 0.01)])
+def test_a_failure_counts_for_15_seconds_after_a_success(now: float, share: float) -> None:
     """So half of all attempts that fail are enough to blame the service."""
     assert pytest.approx(share) == known(40, 40, recovered=True).failing_share("own", now)
 
 
-@pytest.mark.parametrize(("now", "others"), [(160.0, 40), (160.1, 1)])
+@pytest.mark.parametrize(("now", "others"), [(159.9, 40), (160.0, 1)])
 def test_an_outcome_is_known_for_a_minute(now: float, others: int) -> None:
     """Failures and successes that are older are as if they had never been; later ones stay."""
     evidence = known(40, 40)
@@ -80,6 +80,16 @@ def test_the_latest_64_queries_are_known() -> None:
         evidence.add(f"new {number}", 100.0, failed=False)
     assert pytest.approx(1.01 / 65) == evidence.failing_share("own", 100.0)
     assert pytest.approx(0.01) == evidence.failing_share(0, 100.0)
+
+
+def test_a_retry_brings_no_other_query_back() -> None:
+    """So a few projects that are always refused don't crowd out those that are counted."""
+    evidence = known(64, 0)
+    evidence.add("forgotten", 100.0, failed=True, again=True)
+    assert pytest.approx(0.01) == evidence.failing_share("own", 100.0)
+    evidence.add(0, 100.0, failed=True, again=True)
+    evidence.add("new", 100.0, failed=False)
+    assert pytest.approx(0.01) == evidence.failing_share("own", 100.0)  # the first one is still the oldest
 
 
 def test_at_least_one_in_a_hundred_is_assumed_to_fail() -> None:
