@@ -9,17 +9,21 @@ a 500, a 504 or a timeout, says that it took this one and couldn't finish it. Th
 the query: a filter that takes too long, or a project that is broken. Only other queries can tell. So it is kept how the
 latest 64 queries fared within the last minute. A query fails if its last attempt failed, or one within 15 s::
 
-    an attempt is     and of the other queries                then it is about
-    refused           any                                     the service
-    refused again     fewer than a quarter fail               the query
-    failed            fewer than two or than a quarter fail   the query
-    failed            more fail                               the service
-    failed            none is known, for 64 attempts          the service
+    an attempt is     and of the other queries                 then it is about
+    refused           any                                      the service
+    refused again     fewer than a quarter fail, and few       the query
+                      retries succeed
+    failed            fewer than two or than a quarter fail    the query
+    failed            more fail                                the service
+    failed            none is known, for 64 attempts           the service
 
 What is about a query neither slows the client down nor opens the circuit breaker, so no other count waits because of
 it. All counts of one query are one piece of evidence: a filter that hangs is one failing query, however many ask it. A
 query takes its place with the first attempt of a count; retries only change what is known of it, so that a few projects
 that are always refused don't crowd out the others.
+
+If a quarter of the latest 64 retries succeed, no refusal is about its query: a service that is full refuses anybody,
+and takes them later. A project that is always refused isn't helped by a retry.
 
 The share of the other queries that fail also says what a failure costs its count; see `policy`.
 
@@ -59,10 +63,16 @@ class Evidence:
 
     _records: OrderedDict[Hashable, _Record] = field(factory=OrderedDict[Hashable, _Record])
 
+    _recovered: float = 0.0  # the share of the latest retries that succeeded
+    _retried_at: float = -inf
+
     def add(self, query: Hashable, now: float, *, failed: bool, again: bool = False) -> None:
         """Adds the outcome of a count's first attempt, or of one that follows, which brings no other query back."""
-        if again and query not in self._records:
-            return
+        if again:
+            share = self._recovering(now)
+            self._recovered, self._retried_at = share + ((not failed) - share) / _KEPT, now
+            if query not in self._records:
+                return
         record = self._records.setdefault(query, _Record())
         if not again:
             self._records.move_to_end(query)
@@ -84,7 +94,8 @@ class Evidence:
         others, failing = self._others(query, now)
         row = self._records[query].row if query in self._records else 0
         if outcome.meaning != "failed":
-            return (attempts > 1 or (others > 0 and row > 1)) and failing < _SEVERAL * max(1, others)
+            is_again = (attempts > 1 or (others > 0 and row > 1)) and self._recovering(now) < _SEVERAL
+            return is_again and failing < _SEVERAL * max(1, others)
         return (failing < 2 or failing < _SEVERAL * others) if others else row < _KEPT
 
     def failing_share(self, query: Hashable, now: float) -> float:
@@ -96,3 +107,6 @@ class Evidence:
         """How many other queries are known, and how many of them fail, or failed within the last seconds."""
         records = [each for other, each in self._records.items() if other != query and now - each.ended_at < _AGE]
         return len(records), sum([each.row > 0 or now - each.failed_at < _LATELY for each in records])
+
+    def _recovering(self, now: float) -> float:
+        return self._recovered if now - self._retried_at < _AGE else 0.0

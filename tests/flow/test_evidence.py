@@ -92,6 +92,19 @@ def test_a_retry_brings_no_other_query_back() -> None:
     assert pytest.approx(0.01) == evidence.failing_share("own", 100.0)  # the first one is still the oldest
 
 
+@pytest.mark.parametrize(
+    ("recovered", "now", "is_of_query"), [(18, 100.0, True), (20, 100.0, False), (20, 160.0, True)]
+)
+def test_a_refusal_is_the_service_s_while_retries_of_others_succeed(recovered, now, is_of_query):
+    """A quarter of the latest retries is enough, for a minute: a full service takes later what it refused before."""
+    evidence = known(40, 0, own=2)
+    for _ in range(recovered):
+        evidence.add(1, 100.0, failed=False, again=True)
+    for number in range(1, 41):
+        evidence.add(number, now, failed=False)
+    assert is_of_query is evidence.is_of_query("own", now, Outcome("refused"), 2)
+
+
 def test_at_least_one_in_a_hundred_is_assumed_to_fail() -> None:
     """Also if nothing is known, so that a failure costs at most a whole attempt."""
     assert [0.01, 0.01] == [known(others, 0).failing_share("own", 100.0) for others in (0, 64)]

@@ -182,8 +182,6 @@ MISSED = {
     "20 in 60 s": _REFUSED,
     "at most 20 at once, spread": _REFUSED,
     "600 a minute, burst 10": _REFUSED,
-    "120 a minute, burst 1": "a quota is learned from waits of several probes only, which takes 0.06 s longer",
-    "8 share 200 a second": _UNFAIR,
     "lone counts, queue 8 x 20 ms": "a single count begins behind the round of a fan-out",
 }
 """Rows that miss a bound, and why. Unknown services count more than this table."""
