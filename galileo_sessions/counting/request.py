@@ -225,7 +225,7 @@ class Requester:
     def _learn(
         self, request: Request, permit: Permit, error: errors.GalileoError | None, begun: float, ended: float
     ) -> None:
-        """Reports an attempt to the flow control, the first attempts and the request."""
+        """Reports an attempt to the flow control, the evidence and the request."""
         request.outcome = Outcome("success", ended - begun) if error is None else outcome_of(error)
         outcome = request.outcome if error is None else self._lesson_of(request, error, ended)
         if outcome.meaning == "success":
@@ -242,9 +242,7 @@ class Requester:
         if request.is_cut_short(error, now):
             return IGNORED
         is_of_query = self._evidence.is_of_query(request.key, now, outcome, len(request.attempts))
-        if (
-            not request.attempts or outcome.meaning != "refused"
-        ):  # else a few refused queries would crowd out the others
+        if not request.attempts or outcome.meaning != "refused":  # a few refused queries would crowd out the others
             self._evidence.add(request.key, now, failed=True)
         if is_of_query and not breaker.is_open:
             return IGNORED

@@ -12,18 +12,17 @@ latest 64 queries fared within the last minute. A query fails if its last attemp
     an attempt is     and of the other queries                 then it is about
     refused           any                                      the service
     refused again     fewer than a quarter fail, and few       the query
-                      retries succeed
+                      retries have succeeded
     failed            fewer than two or than a quarter fail    the query
     failed            more fail                                the service
     failed            none is known, for 64 attempts           the service
 
 What is about a query neither slows the client down nor opens the circuit breaker, so no other count waits because of
 it. All counts of one query are one piece of evidence: a filter that hangs is one failing query, however many ask it. A
-query takes its place with the first attempt of a count; retries only change what is known of it, so that a few projects
-that are always refused don't crowd out the others.
+retry that is refused is no evidence, so that a few projects that are always refused don't crowd out the others.
 
-If a quarter of the latest 64 retries succeed, no refusal is about its query: a service that is full refuses anybody,
-and takes them later. A project that is always refused isn't helped by a retry.
+Once about twenty retries have succeeded, with less than a minute between two of them, no refusal is about its query: a
+service that is full refuses anybody, and takes them later. A project that is always refused isn't helped by a retry.
 
 The share of the other queries that fail also says what a failure costs its count; see `policy`.
 
@@ -62,8 +61,7 @@ class Evidence:
     """How the latest queries fared."""
 
     _records: OrderedDict[Hashable, _Record] = field(factory=OrderedDict[Hashable, _Record])
-
-    _recovered: float = 0.0  # the share of the latest retries that succeeded
+    _recovered: float = 0.0  # the share of the retries that were added and succeeded; the latest 64 weigh most
     _retried_at: float = -inf
 
     def add(self, query: Hashable, now: float, *, failed: bool, again: bool = False) -> None:
