@@ -3,7 +3,6 @@
 import reprlib
 from collections.abc import Iterable, Sequence
 from functools import singledispatch
-from html import escape
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
@@ -108,4 +107,6 @@ def preformatted(value: object) -> str:
 
     It is escaped, so that text from a filter or the service can't become markup.
     """
+    from html import escape  # noqa: PLC0415  # only notebooks need it
+
     return f"<pre style='{_MONOSPACED}'>{escape(drawing(value))}</pre>"

@@ -3,6 +3,8 @@
 import ast
 import copy
 import pickle
+import subprocess
+import sys
 import typing
 from collections import defaultdict
 from pathlib import Path
@@ -79,3 +81,15 @@ def test_each_name_leads_to_one_place(kind):
             if isinstance(node, KINDS[kind]) and is_counted:
                 files[name].add(file.relative_to(package).as_posix())
     assert {name: sorted(places) for name, places in files.items() if len(places) > 1} == {}
+
+
+IDLE = ("cattrs", "difflib", "html", "zoneinfo")
+"""What only errors, notebooks, zone names, and columns and projects from JSON need."""
+
+
+def test_importing_the_package_imports_nothing_that_few_programs_need():
+    """So `import galileo_sessions` takes little longer than `import aiohttp`."""
+    program = "import sys, aiohttp; before = {*sys.modules}; import galileo_sessions; print(*({*sys.modules} - before))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "galileo_sessions" in done.stdout.split()
+    assert [] == [name for name in IDLE if name in done.stdout.split()]

@@ -94,7 +94,7 @@ ProjectId: TypeAlias = Project | UUID | str
 """What names a project to the client."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Page:
     """A page of the list of projects."""
 

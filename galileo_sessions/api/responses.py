@@ -63,7 +63,7 @@ class Response:
     """The base URL that the request was sent to."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Endpoint(Generic[T]):
     """An endpoint of the API; its method is POST."""
 

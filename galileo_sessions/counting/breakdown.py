@@ -18,7 +18,7 @@ from galileo_sessions.filters.calendar import Partition
 from galileo_sessions.filters.nodes import Filter, all_of
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Breakdown:
     """The queries of a partition: templates, which lack the project."""
 
@@ -88,7 +88,7 @@ class Breakdown:
         return CountReport(tuple(results), (parts or wholes).progress)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class PartQueries:
     """The queries of the parts of all wholes that aren't 0, made one by one as they are sent."""
 

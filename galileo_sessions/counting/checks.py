@@ -27,7 +27,7 @@ MAX_WAIT = 1.0  # seconds that counts of 0 wait for columns
 _EXPLAIN = "await galileo.explain(project_id, where) shows what each condition counts"
 
 
-@define
+@define(eq=False, repr=False)
 class _Answer:
     """The cached answer for one project."""
 

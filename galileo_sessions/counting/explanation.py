@@ -86,7 +86,7 @@ def _mark(each: NodeCount) -> str:
     return each.complaint or (_NONE if each.total_count == 0 and each.without is not None else "")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Plan:
     """The counts that explain a query."""
 

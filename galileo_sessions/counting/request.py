@@ -41,7 +41,7 @@ Attempts = tuple[errors.Attempt, ...]
 OnAttempt = Callable[[errors.Attempt], object]
 
 
-@define
+@define(eq=False, repr=False)
 class Request:
     """A request that is under way."""
 
@@ -109,7 +109,7 @@ class Request:
         return self.failure(errors.DeadlineExceededError(text, last=last, hint="Raise timeout="), now)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Requester:
     """Sends queries and reads the responses."""
 

@@ -8,7 +8,6 @@ import re
 from collections.abc import Collection, Generator, Iterable, Mapping, Set
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from difflib import get_close_matches
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, cast
@@ -87,6 +86,8 @@ def did_you_mean(name: object, known: Iterable[str], meanings: Mapping[str, str]
         known: The names; the first 1,000 are compared.
         meanings: What to write for a name, if that isn't the name itself.
     """
+    from difflib import get_close_matches  # noqa: PLC0415  # only errors need it
+
     by_key: dict[str, str] = {}
     for each in islice(known, _MAX_NAMES):
         by_key.setdefault(each[:_MAX_NAME].casefold(), meanings.get(each, each))

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice, pairwise
 from typing import Any, Literal, TypeAlias, cast, final
-from zoneinfo import ZoneInfo
 
 from attrs import evolve, field, frozen
 
@@ -57,6 +56,8 @@ def zone_of(tz: object) -> tzinfo:
         FilterError: if no time zone has that name.
         FilterTypeError: if it is neither text nor a `tzinfo`.
     """
+    from zoneinfo import ZoneInfo  # noqa: PLC0415  # few programs name a zone
+
     if hasattr(tz, "localize"):  # pytz's zones mean local mean time when they are used as a tzinfo
         tz = str(tz)
     if isinstance(tz, tzinfo):

@@ -12,11 +12,9 @@ This module also finds a leaf's class: for a wrong `type`, cattrs' strategy for 
 import json
 from collections.abc import Callable, Mapping
 from functools import cache, partial
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from attrs import fields, has
-from cattrs import Converter
-from cattrs.gen import make_dict_structure_fn, override
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterDecodeError, FilterError
@@ -24,6 +22,9 @@ from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.kinds import as_instant, as_json
 from galileo_sessions.filters.nodes import LEAVES, MAX_DEPTH, Filter, LeafFilter
 from galileo_sessions.filters.tree import Path, key_of
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 _EQ_BY_DEFAULT = ("id", "boolean")  # the schema requires the operator of the other types
 
@@ -183,8 +184,11 @@ def _first_fault(error: Any, path: Path) -> FilterDecodeError:
 
 
 @cache
-def _converter() -> Converter:
+def _converter() -> "Converter":
     """The only converter. It converts each field as the constructor of its class does."""
+    from cattrs import Converter  # noqa: PLC0415  # most programs load nothing
+    from cattrs.gen import make_dict_structure_fn, override  # noqa: PLC0415  # as above
+
     converter = Converter(unstruct_collection_overrides={tuple: list})
 
     def structure(cls: Any) -> Any:

@@ -95,7 +95,7 @@ def parse_filter(text: str) -> Filter:
     return _Parser(as_text(text)).filter()
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class _Function:
     """A function, a constructor or a column's method. The text must call it."""
 

@@ -36,7 +36,7 @@ _SHORTEST, _LONGEST = 0.1, 3.0  # seconds of a pause
 _SHARE = 0.25  # of the time since the breaker opened
 
 
-@define
+@define(eq=False, repr=False)
 class Breaker:
     """Counts failures in a row, and says when the next probe may be sent."""
 

@@ -8,7 +8,7 @@ from attrs import frozen
 from galileo_sessions.flow.settings import PATIENCE
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class Budget:
     """Made once for each call of a client, and shared by all requests of that call. Times are of the loop's clock."""
 

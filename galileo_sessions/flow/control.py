@@ -39,7 +39,7 @@ from galileo_sessions.flow.width import FLOOR, Width
 _QUIET = 30.0  # seconds without a waiting request, after which the client forgets what it learned
 
 
-@define
+@define(eq=False, repr=False)
 class Permit:
     """
     The permission to send one request; `FlowControl.ended` takes it back with the outcome.

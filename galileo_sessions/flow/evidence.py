@@ -46,7 +46,7 @@ RARE = 0.01
 """The share that is assumed to fail while nothing is known: a failure then costs a whole attempt."""
 
 
-@define
+@define(eq=False, repr=False)
 class _Record:
     """How one query fared."""
 
@@ -56,7 +56,7 @@ class _Record:
     failed_at: float = -inf
 
 
-@define
+@define(eq=False, repr=False)
 class Evidence:
     """How the latest queries fared."""
 

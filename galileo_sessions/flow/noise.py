@@ -26,7 +26,7 @@ _ANSWERS = 64  # over which the refused share is averaged, and which prove a tri
 _FEW = 0.4  # a refused share that noise can explain
 
 
-@define
+@define(eq=False, repr=False)
 class Noise:
     """The budget for refusals."""
 

@@ -40,7 +40,7 @@ from galileo_sessions.flow.settings import Retry
 _SHORT = 0.15  # seconds: waits are this long at least; retries with the same Retry-After are spread over it
 
 
-@define
+@define(eq=False, repr=False)
 class Retries:
     """
     The retries of one count.

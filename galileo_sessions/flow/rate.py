@@ -43,7 +43,7 @@ _PER_SUCCESS = 0.02  # the most growth with one success
 _LOWEST = 0.1  # requests a second; a service that takes fewer gets the circuit breaker's probes
 
 
-@define
+@define(eq=False, repr=False)
 class Rate:
     """The learned limit on requests a second."""
 

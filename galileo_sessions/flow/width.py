@@ -54,7 +54,7 @@ _LEAST = 4  # the fewest answers for a round, and for a slope
 _RIDGE = 0.01  # added to the levels' variance: without it, a width that doesn't change would give any slope
 
 
-@define
+@define(eq=False, repr=False)
 class Points:
     """A line through points of level and latency, on logarithmic scales, as running means and sums of squares."""
 

@@ -144,7 +144,7 @@ def _http_url(secret: Secret[str]) -> URL | None:
 # ---- the proxy -------------------------------------------------------------------------------------------------------
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Proxy:
     """
     A proxy, as aiohttp gets it.

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import platform
 import re
+import sys
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
@@ -37,7 +37,7 @@ from galileo_sessions.version import __version__
 T = TypeVar("T")
 
 _OURS = {
-    "User-Agent": f"galileo-sessions/{__version__} Python/{platform.python_version()}",
+    "User-Agent": f"galileo-sessions/{__version__} Python/{sys.version.split()[0]}",
     "Accept": "application/json",
     "Accept-Encoding": "identity",
     "Content-Type": "application/json",
@@ -179,7 +179,7 @@ def bearer(token: Secret[str]) -> Secret[dict[str, str]]:
 # ---- the token of a login --------------------------------------------------------------------------------------------
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class LoginToken:
     """
     The token of a `PasswordAuth`.
