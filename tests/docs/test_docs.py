@@ -182,9 +182,9 @@ def test_the_first_pages_say_what_was_measured(page):
     """They say of how many random services counts were lost, as the table of the page on performance does."""
     row = r"^\| (64 at once|this client) \|.* \| (\d+) of ([\d,]+) \|$"
     lost = set(re.findall(row, text_of(DOCS / "performance.md"), re.MULTILINE))
-    told = re.search(r"Of ([\d,]+) .* a semaphore of 64 .* at (\d+), and this client at (\d+)", text_of(page))
+    told = re.search(r"semaphore of 64 .* at (\d+) of ([\d,]+) .* and this client at (\d+)", text_of(page))
     assert told is not None
-    services, semaphore, ours = told.groups()
+    semaphore, services, ours = told.groups()
     assert lost == {("64 at once", semaphore, services), ("this client", ours, services)}
 
 
