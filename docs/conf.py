@@ -55,7 +55,6 @@ html_theme = "furo"
 html_title = "galileo_sessions"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_js_files = [("moved.js", {"defer": "defer"})]
 templates_path = ["_templates"]
 html_sidebars = {
     "**": [

@@ -177,6 +177,17 @@ def test_the_page_of_errors_has_the_tree_of_the_module():
     assert set(rows) <= {cls.__name__ for cls in raised}
 
 
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "index.md"], ids=lambda page: page.name)
+def test_the_first_pages_say_what_was_measured(page):
+    """They say of how many random services counts were lost, as the table of the page on performance does."""
+    row = r"^\| (64 at once|this client) \|.* \| (\d+) of ([\d,]+) \|$"
+    lost = set(re.findall(row, text_of(DOCS / "performance.md"), re.MULTILINE))
+    told = re.search(r"semaphore of 64 .* at (\d+) of ([\d,]+) .* and this client at (\d+)", text_of(page))
+    assert told is not None
+    semaphore, services, ours = told.groups()
+    assert lost == {("64 at once", semaphore, services), ("this client", ours, services)}
+
+
 def test_every_file_has_its_line():
     """CONTRIBUTING has each file of the package once, under the heading of its folder."""
     package, listed = ROOT / "galileo_sessions", list[str]()

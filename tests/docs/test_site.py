@@ -34,21 +34,28 @@ TEXT = "{http://www.w3.org/2000/svg}text"
 WIDTHS = (1280, 390)
 WIDEST = 105  # columns of code on a page of 1280 pixels
 QUESTIONS = {
-    "install": "install",
-    "429": "questions",
-    "API reference": "api",
+    "install": "tutorial",
+    "API key": "tutorial",
+    "429": "errors",
+    "rate limit": "errors",
+    "it counts 0": "counting",
+    "project id": "counting",
+    "log_stream_id": "counting",
+    "experiment": "counting",
+    "percent": "recipes",
+    "is_null": "filters",
+    "is empty": "filters",
+    "case sensitive": "filters",
+    "timezone": "filters",
+    "last 7 days": "filters",
+    "relative time": "command-line",
+    "progress bar": "command-line",
+    "group by": "recipes",
+    "list sessions": "from-the-sdk",
     "Jupyter": "applications",
-    "is_null": "questions",
-    "progress bar": "questions",
-    "rate limit": "questions",
-    "percent": "questions",
-    "group by": "questions",
-    "timezone": "questions",
-    "relative time": "questions",
-    "last 7 days": "questions",
-    "project id": "questions",
-    "Flask": "questions",
-    "Celery": "questions",
+    "Flask": "applications",
+    "Celery": "applications",
+    "API reference": "api",
 }
 
 pytestmark = pytest.mark.skipif(
@@ -291,17 +298,6 @@ async def test_no_line_goes_through_a_label(site: Path, tmp_path: Path) -> None:
                 await tab.open(f"{place}/_images/{picture.name}")
                 found[picture.name] = await tab.ask(STRAY)
     assert found == {name: [] for name in found}
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
-async def test_an_old_link_leads_to_where_its_text_is_now(site: Path, tmp_path: Path) -> None:
-    """All names were on one page; a page of its own has what was about applications in the recipes."""
-    total = "#galileo_sessions.CountReport.total"
-    moved = {f"api.html{total}": f"api-results.html{total}", "recipes.html#in-flask": "applications.html#flask"}
-    async with served(site) as place, browser(tmp_path) as tab:
-        for old, new in moved.items():
-            await tab.do("Page.navigate", url=f"{place}/{old}")
-            await tab.wait_for(f"location.href.endsWith('/{new}')")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: apt-get install chromium")
