@@ -130,7 +130,7 @@ def figures(runs: Sequence[Run]) -> Figures:
     values = [statistics.median(times), percentile(times, 0.9), p97(times), times[-1], mean(times)]
     values += [statistics.median(requests), percentile(requests, 0.9)]
     unfinished = sum(run.requests == math.inf for run in runs)
-    lossy = f"{sum(run.lost > 0 for run in runs)} of {len(runs):,}" + f", {unfinished} not over" * bool(unfinished)
+    lossy = f"{sum(run.lost > 0 for run in runs)} of {len(runs):,}" + f", {unfinished} unfinished" * bool(unfinished)
     return Figures(*map(number_text, values), lossy=lossy)
 
 
