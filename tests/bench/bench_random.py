@@ -3,7 +3,8 @@ Random services: the time compared with an ideal client's, the requests per coun
 
 `python tests/bench/bench_random.py 1 2 3` draws 204 services from each seed, as `bench.random_services` says, and
 counts there with the whole client, with the whole client under AIMD, and with a fixed number of requests at once, four
-tries and a random backoff. A seed takes about a minute of CPU time, half of it for this client.
+tries and a random backoff. A seed takes about a minute of CPU time, half of it for this client. `mean` is the geometric
+mean; `p97` leaves out the worst job: 97 % of the others take at most this.
 """
 
 import argparse
@@ -177,7 +178,7 @@ def by_kind(runs: Sequence[Run], names: Sequence[str]) -> Table:
 def page(seeds: Sequence[int], overall: Table) -> str:
     """The table that the page on performance has."""
     command = f"`python tests/bench/bench_random.py {' '.join(map(str, seeds))}`"
-    head = ["", "half of the jobs", "nine in ten", "services with a loss"]
+    head = ["", "half of the jobs take at most", "nine in ten", "services with a loss"]
     rows = [[name, brief(median), brief(p90), lossy] for name, median, p90, *_, lossy in overall[1] if name[0] != "…"]
     return f"{command} prints these figures, and those of each seed and kind:\n\n{tables.markdown(head, rows)}"
 
