@@ -142,20 +142,25 @@ def sign(_: Any, what: str, name: str, thing: Any, *given: Any) -> tuple[str, No
     return inspect.stringify_signature(signature, show_return_annotation=what != "class"), None
 
 
-class _LeftOut:
-    """A default that the docstring describes."""
+@attrs.frozen(repr=False)
+class _Short:
+    """A default that is described elsewhere."""
+
+    text: str = "..."
 
     def __repr__(self) -> str:
-        return "..."
+        return self.text
 
 
 def _spelled(parameter: Parameter, bound: dict[Any, Any]) -> Iterator[Parameter]:
     """The parameter, or each of the keywords that it collects."""
     if get_origin(parameter.annotation) is Unpack:
         for name, annotation in get_type_hints(*get_args(parameter.annotation)).items():
-            yield Parameter(name, Parameter.KEYWORD_ONLY, default=_LeftOut(), annotation=annotation)
+            yield Parameter(name, Parameter.KEYWORD_ONLY, default=_Short(), annotation=annotation)
     else:
-        default = _LeftOut() if parameter.default is attrs.NOTHING else parameter.default
+        default = _Short() if parameter.default is attrs.NOTHING else parameter.default
+        if attrs.has(type(default)) and default == type(default)():
+            default = _Short(f"{type(default).__name__}()")
         yield parameter.replace(annotation=filled(parameter.annotation, bound), default=default)
 
 

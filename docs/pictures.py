@@ -222,36 +222,6 @@ def architecture() -> str:
     return _svg(8 + down * 3 + high + 8, "What calls what", parts)
 
 
-# ---- performance -----------------------------------------------------------------------------------------------------
-
-
-def _table(heading: str) -> list[list[str]]:
-    """The rows of the table below a heading of the page on performance, without its head."""
-    page = (DOCS / "performance.md").read_text(encoding="utf-8")
-    section = re.split(r"^## ", page.partition(f"\n## {heading}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
-    return rows[2:]
-
-
-def _bars(heading: str, column: int, title: str, ours: str) -> Callable[[], str]:
-    """A chart of one column: a row's label, and below it a bar and the cell; `ours` marks the bars of this package."""
-
-    def draw() -> str:
-        rows = [(row[0].replace("`", ""), row[column]) for row in _table(heading) if re.search(r"\d", row[column])]
-        values = [float(re.findall(r"[\d.]+", cell.replace(",", ""))[-1]) for _, cell in rows]
-        longest = max(values)
-        parts, height = [_text(16, 28, title, "name")], 50 + 50 * len(rows)
-        for y, (label, cell), value in zip(range(60, 10_000, 50), rows, values, strict=False):
-            parts.append(_text(16, y, label, "small"))
-            parts.append(
-                _box(16, y + 7, max(2, 360 * value / longest), 16, "ours" if re.search(ours, label) else "bar")
-            )
-            parts.append(_text(_WIDTH - 16, y + 20, cell, "mono end"))
-        return _svg(height, title, parts)
-
-    return draw
-
-
 # ---- flow control ----------------------------------------------------------------------------------------------------
 
 
@@ -324,8 +294,9 @@ def _trace(name: str) -> str:
     in_flight: _Points = [(sample.at, sample.in_flight) for sample in ours.samples]
     widths: _Points = [(sample.at, sample.width) for sample in ours.samples]
     rates: _Points = [(sample.at, sample.rate) for sample in ours.samples]
-    both = [(_per_second(by_hand.counted), "other"), (_per_second(ours.counted), "curve")]
-    refused = [(_per_second(by_hand.refused), "other"), (_per_second(ours.refused), "curve")]
+    runs = (by_hand, "other"), (ours, "curve")
+    both = [(_per_second(run.counted, run.seconds), kind) for run, kind in runs]
+    refused = [(_per_second(run.refused, run.seconds), kind) for run, kind in runs]
     parts, top = [_OTHER, _text(16, 28, title, "name")], 106
     for y, kind, label, run in ((50, "ours", "this client", ours), (70, "bar", f"{_AT_ONCE} at once", by_hand)):
         requests = (len(run.counted) + len(run.refused)) / counts
@@ -333,7 +304,7 @@ def _trace(name: str) -> str:
         parts += [_box(16, y - 8, 12, 6, kind), _text(36, y, text, "value")]
     panels = [("in flight (dashed: the width)", [(in_flight, "curve")], widths)]
     panels.append(("counted a second (dashed: the rate)", both, rates))
-    panels += [("refused a second", refused, [])] * bool(ours.refused or by_hand.refused)
+    panels.append(("refused a second", refused, []))
     for words, curves, bound in panels:
         parts += _panel(top, words, curves, bound)
         top += 104
@@ -341,10 +312,10 @@ def _trace(name: str) -> str:
     return _svg(top + 4, title, parts, _NARROW)
 
 
-def _per_second(times: Iterable[float]) -> _Points:
-    """How often something happened, until it no longer does."""
+def _per_second(times: Iterable[float], until: float) -> _Points:
+    """How often something happened."""
     numbers = Counter(int(at / _BIN) for at in times)
-    return [((i + 0.5) * _BIN, numbers[i] / _BIN) for i in range(max(numbers, default=-1) + 1)]
+    return [((i + 0.5) * _BIN, numbers[i] / _BIN) for i in range(int(until / _BIN) + 1)]
 
 
 def _at(seconds: float) -> float:
@@ -354,7 +325,7 @@ def _at(seconds: float) -> float:
 def _panel(top: float, title: str, curves: list[tuple[_Points, str]], bound: _Points) -> list[str]:
     """Curves over time with their axes, and a dashed one, of which only what fits is drawn."""
     high, bottom = 64, top + 64
-    most = max(value for points, _ in curves for at, value in points if at < _SECONDS)
+    most = max([1, *(value for points, _ in curves for at, value in points if at < _SECONDS)])
     most = max([most, *(value for _, value in bound if value < 1.5 * most)])
     step = next(step for k in range(6) for step in (10**k, 2 * 10**k, 5 * 10**k) if most <= 3 * step)
     highest = step * math.ceil(most / step)
@@ -384,13 +355,7 @@ PICTURES: dict[str, Callable[[], str]] = {
     "architecture.svg": architecture,
     "one_count.svg": one_count,
     **{f"flow_{name}.svg": partial(_trace, name) for name in _TRACES},
-    "performance_count.svg": _bars(
-        "CPU cost per count", 2, "CPU of a count at 64 in flight; bare aiohttp is 1", "^count"
-    ),
     "performance_trouble.svg": troubles,
-    "performance_filters.svg": _bars(
-        "A filter compared with plain dicts", 2, "Time to build a filter by its leaves; plain dicts take 1", "."
-    ),
 }
 
 

@@ -3,7 +3,8 @@ Random services: the time compared with an ideal client's, the requests per coun
 
 `python tests/bench/bench_random.py 1 2 3` draws 204 services from each seed, as `bench.random_services` says, and
 counts there with the whole client, with the whole client under AIMD, and with a fixed number of requests at once, four
-tries and a random backoff. A seed takes about a minute of CPU time, half of it for this client.
+tries and a random backoff. A seed takes about a minute of CPU time, half of it for this client. `mean` is the geometric
+mean; `p97` leaves out the worst job: 97 % of the others take at most this.
 """
 
 import argparse
@@ -130,7 +131,7 @@ def figures(runs: Sequence[Run]) -> Figures:
     values = [statistics.median(times), percentile(times, 0.9), p97(times), times[-1], mean(times)]
     values += [statistics.median(requests), percentile(requests, 0.9)]
     unfinished = sum(run.requests == math.inf for run in runs)
-    lossy = f"{sum(run.lost > 0 for run in runs)} of {len(runs):,}" + f", {unfinished} not over" * bool(unfinished)
+    lossy = f"{sum(run.lost > 0 for run in runs)} of {len(runs):,}" + f", {unfinished} unfinished" * bool(unfinished)
     return Figures(*map(number_text, values), lossy=lossy)
 
 
@@ -174,15 +175,12 @@ def by_kind(runs: Sequence[Run], names: Sequence[str]) -> Table:
     return head, rows
 
 
-def page(seeds: Sequence[int], overall: Table, kinds: Table) -> str:
-    """The tables as the page on performance has them: what a user needs, and folded all of them."""
+def page(seeds: Sequence[int], overall: Table) -> str:
+    """The table that the page on performance has."""
     command = f"`python tests/bench/bench_random.py {' '.join(map(str, seeds))}`"
     head = ["", "half of the jobs take at most", "nine in ten", "services with a loss"]
-    short = [[name, brief(median), brief(p90), lossy] for name, median, p90, *_, lossy in overall[1] if name[0] != "…"]
-    words = "`mean` is the geometric mean. `p97` leaves out the worst job: 97 % of the others take at most this."
-    whole = "\n\n".join([words, tables.markdown(*overall), tables.markdown(*kinds)])
-    details = f"<details>\n<summary>All figures</summary>\n\n{whole}\n\n</details>"
-    return f"{command} printed these figures:\n\n{tables.markdown(head, short)}\n\n{details}"
+    rows = [[name, brief(median), brief(p90), lossy] for name, median, p90, *_, lossy in overall[1] if name[0] != "…"]
+    return f"{command} prints these figures, and those of each seed and kind:\n\n{tables.markdown(head, rows)}"
 
 
 def brief(figure: str) -> str:
@@ -199,7 +197,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="as many as there are cores")
     parser.add_argument("-v", "--verbose", action="store_true", help="print each service, the worst first")
     parser.add_argument("--json", action="store_true", help="print each service as JSON, and no table")
-    parser.add_argument("--write", type=Path, metavar="PAGE", help="write them to a page with the comments for them")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write a short table between its comments on a page")
     return parser.parse_args()
 
 
@@ -218,7 +216,7 @@ def main() -> None:
             )
     found = overall(runs, names, given.seeds), by_kind(runs, names)
     if given.write:
-        tables.write(given.write, "random services", page(given.seeds, *found))
+        tables.write(given.write, "random services", page(given.seeds, found[0]))
     print("\n\n".join(tables.markdown(*table) for table in found))
 
 
