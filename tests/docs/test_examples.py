@@ -279,8 +279,14 @@ async def test_fastapi_app_has_no_client_outside_with(server: LocalGalileo) -> N
 @needs("fastapi", "httpx")
 @pytest.mark.parametrize(
     ("status", "wait", "expected"),
-    [(403, None, (502, None)), (404, None, (404, None)), (422, None, (400, None)), (500, None, (502, None))]
-    + [(429, "90", (503, "90")), (503, "10.5", (503, "11"))],
+    [
+        (403, None, (502, None)),
+        (404, None, (404, None)),
+        (422, None, (400, None)),
+        (429, "90", (503, "90")),
+        (500, None, (502, None)),
+        (503, "10.5", (503, "11")),
+    ],
 )
 async def test_fastapi_app_has_a_status_for_each_trouble(
     server: LocalGalileo, status: int, wait: str | None, expected: tuple[int, str | None]
