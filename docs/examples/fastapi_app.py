@@ -25,7 +25,7 @@ from galileo_sessions import (
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with GalileoSessions(check=True) as app.state.galileo:  # a typo in a filter must not count 0
+    async with GalileoSessions(check=True) as app.state.galileo:  # a typo must not count 0
         yield
 
 
@@ -44,8 +44,8 @@ async def explain(_: Request, error: GalileoError) -> JSONResponse:
             return JSONResponse({"detail": str(error)}, 400)
         case NotFoundError():
             return JSONResponse({"detail": "No such project"}, 404)
-        case ResponseError(status=429 | 503, retry_after=seconds):
-            return JSONResponse({"detail": "Galileo is busy"}, 503, {"Retry-After": str(ceil(seconds or 1))})
+        case ResponseError(status=429 | 503, retry_after=wait):
+            return JSONResponse({"detail": "Busy"}, 503, {"Retry-After": str(ceil(wait or 1))})
         case DeadlineExceededError():
             return JSONResponse({"detail": "Galileo took too long"}, 504)
-    return JSONResponse({"detail": "Galileo can't be asked"}, 502)  # such as a wrong key: nothing a visitor can mend
+    return JSONResponse({"detail": "Galileo can't be asked"}, 502)  # such as a wrong key
