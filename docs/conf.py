@@ -260,7 +260,7 @@ def _manual(name: str, command: click.Command, context: click.Context) -> list[s
 
 
 def _verbatim(text: str) -> list[str]:
-    return ["::", "", *[f"   {line}" for line in text.splitlines()], ""]
+    return [".. code-block:: text", "", *[f"   {line}" for line in text.splitlines()], ""]
 
 
 def _marked(text: str) -> str:
