@@ -244,27 +244,27 @@ class Commands(SphinxDirective):
     def run(self) -> list[Any]:
         """The sections' nodes."""
         top = galileo_program.make_context("galileo-sessions", ["demo"], resilient_parsing=True)
-        lines = _manual("galileo-sessions", galileo_program, top)
+        lines: list[str] = []
         for name, command in galileo_program.commands.items():
             lines += _manual(f"galileo-sessions {name}", command, click.Context(command, top, info_name=name))
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
 def _manual(name: str, command: click.Command, context: click.Context) -> list[str]:
-    """A command as reStructuredText: usage, text, options, exit status."""
+    """A command as reStructuredText: usage, text, options. The page has a table of the exit statuses."""
     lines = [name, "-" * len(name), "", *_verbatim(f"{name} {' '.join(command.collect_usage_pieces(context))}")]
     for paragraph in cleandoc(command.help or "").split("\n\n"):
         lines += _verbatim(paragraph[2:]) if paragraph.startswith("\b\n") else [_marked(paragraph), ""]
     lines += [f".. program:: {name}", ""]
-    for option in command.get_params(context):
+    for option in command.params:  # without --help
         record = option.get_help_record(context)
         if isinstance(option, click.Option) and record is not None:
             lines += [f".. option:: {record[0]}", "", f"   {_marked(record[1])}", ""]
-    return [*lines, _marked(command.epilog or ""), ""]
+    return lines
 
 
 def _verbatim(text: str) -> list[str]:
-    return ["::", "", *[f"   {line}" for line in text.splitlines()], ""]
+    return [".. code-block:: text", "", *[f"   {line}" for line in text.splitlines()], ""]
 
 
 def _marked(text: str) -> str:

@@ -5,19 +5,19 @@ GET /projects/{project_id}/sessions?where=score > 3
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import ceil
 from uuid import UUID
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from galileo_sessions import (
-    CountQuery,
     DeadlineExceededError,
     FilterError,
     GalileoError,
     GalileoSessions,
     NotFoundError,
-    RateLimitedError,
+    ResponseError,
     ValidationError,
     parse_filter,
 )
@@ -25,9 +25,7 @@ from galileo_sessions import (
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    # one client for the app: all requests share its connections and its queue. A typo in a filter must not count 0
-    async with GalileoSessions(check=True) as galileo:
-        app.state.galileo = galileo
+    async with GalileoSessions(check=True) as app.state.galileo:  # a typo must not count 0
         yield
 
 
@@ -35,11 +33,8 @@ app = FastAPI(lifespan=lifespan)
 
 
 @app.get("/projects/{project_id}/sessions")
-async def sessions(request: Request, project_id: UUID, where: str) -> dict[str, int | None]:
-    galileo: GalileoSessions = request.app.state.galileo
-    queries = [CountQuery(project_id), CountQuery(project_id, parse_filter(where))]
-    report = await galileo.count_all(queries, fail_fast=True, timeout=10)
-    return dict(zip(("all", "matching"), report.counts, strict=True))
+async def sessions(project_id: UUID, where: str) -> int:
+    return await app.state.galileo.count(project_id, parse_filter(where), timeout=10)
 
 
 @app.exception_handler(GalileoError)
@@ -49,8 +44,8 @@ async def explain(_: Request, error: GalileoError) -> JSONResponse:
             return JSONResponse({"detail": str(error)}, 400)
         case NotFoundError():
             return JSONResponse({"detail": "No such project"}, 404)
-        case RateLimitedError(retry_after=seconds):
-            return JSONResponse({"detail": "Galileo is busy"}, 503, {"Retry-After": f"{seconds or 1:.0f}"})
+        case ResponseError(status=429 | 503, retry_after=wait):
+            return JSONResponse({"detail": "Busy"}, 503, {"Retry-After": str(ceil(wait or 1))})
         case DeadlineExceededError():
             return JSONResponse({"detail": "Galileo took too long"}, 504)
-    return JSONResponse({"detail": "Galileo can't be asked"}, 502)  # such as a wrong key: nothing a visitor can mend
+    return JSONResponse({"detail": "Galileo can't be asked"}, 502)  # such as a wrong key

@@ -204,6 +204,7 @@ def count(
     json   for programs: one object per line, {"project_id": ..., "total_count": ...}
            or {"project_id": ..., "error": {"type": ..., "message": ...}}
     csv    for spreadsheets: project_id,total_count,error
+
     If names are known, json and csv have a project_name. With --by, they have a label. In csv, text that begins with
     =, +, - or @ has an apostrophe before it.
     """
