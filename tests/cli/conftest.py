@@ -2,10 +2,11 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from cli.processes import Outcome, inside, piped, process
+from support.inside import with_sample
 from support.shown import Terminal
 
 from galileo_sessions.local import LocalGalileo
@@ -14,9 +15,12 @@ Run = Callable[..., Awaitable[Outcome]]
 
 
 @pytest.fixture
-def server(local_galileo: LocalGalileo) -> LocalGalileo:
-    """A server that holds the sample; the environment names it."""
-    return local_galileo
+def server(monkeypatch) -> Iterator[LocalGalileo]:
+    """A strict server that holds the sample; the environment names it."""
+    with with_sample(LocalGalileo(strict=True)) as server:
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
+        yield server
 
 
 @pytest.fixture

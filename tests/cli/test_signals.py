@@ -73,7 +73,7 @@ async def test_a_full_disk_is_a_message(server, show, arguments):
 
 @pytest.mark.parametrize(
     ("closed", "command", "status"),
-    [("<&-", "count --projects-from -", 2), ("<&- >&- 2>&-", "count $ID", 0), (">/dev/full", "--help", 1)],
+    [("<&- >&- 2>&-", "count $ID", 0), (">/dev/full", "--help", 1)],
 )
 async def test_a_closed_stream_is_no_traceback(server, closed, command, status):
     """Without stdin, stdout or stderr, it counts all the same, or says in one line what it can't do."""
@@ -94,6 +94,11 @@ def test_closed_streams_inside(server, monkeypatch, capfd):
             patch.setattr(sys, name, None)
             assert inside("explain", "--where", WHERE) == 0
             getattr(sys, name).close()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", None)
+        assert inside("count", "--projects-from", "-") == 2
+        sys.stdin.close()
+    assert capfd.readouterr().err.endswith(" has no project\n")
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         assert inside("--help") == 1

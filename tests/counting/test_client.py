@@ -14,7 +14,6 @@ from yarl import URL
 
 import galileo_sessions as gs
 from galileo_sessions import Attempt, Col, ConfigurationError, CountQuery, GalileoSessions
-from galileo_sessions.local import LocalGalileo, sample_sessions
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 
@@ -85,15 +84,14 @@ async def test_on_attempt_hears_of_each_attempt_and_may_fail(caplog):
     assert all(record.levelno == logging.ERROR and record.exc_info for record in records)
 
 
-async def test_an_attempt_has_its_query():
+async def test_an_attempt_has_its_query(sample):
     """`on_attempt` learns the project and the tag; a request for columns has no filter, one for projects no query."""
     heard: list[Attempt] = []
-    async with LocalGalileo(sample_sessions()) as server:
-        async with GalileoSessions(server.api_key, base_url=server.url, on_attempt=heard.append) as galileo:
-            server.fail_next(503)
-            report = await galileo.count_all([CountQuery(PROJECT, HEADLINE, tag="billing")], check=False)
-            _ = await galileo.columns(PROJECT)
-            _ = [project async for project in galileo.projects()]
+    async with GalileoSessions(sample.api_key, base_url=sample.url, on_attempt=heard.append) as galileo:
+        sample.fail_next(503)
+        report = await galileo.count_all([CountQuery(PROJECT, HEADLINE, tag="billing")], check=False)
+        _ = await galileo.columns(PROJECT)
+        _ = [project async for project in galileo.projects()]
     query = report.results[0].query
     assert [attempt.query for attempt in heard] == [query, query, CountQuery(PROJECT), None]
     assert all(attempt.query is query for attempt in heard[:2])
