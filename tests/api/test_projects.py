@@ -53,11 +53,7 @@ class Listed:
         self.pages.append(token)
         end = token + self.size
         following = end if end < len(found) else None
-        page = {
-            "projects": found[token:end],
-            "paginated": following is not None,
-            "next_starting_token": following,
-        }
+        page = {"projects": found[token:end], "paginated": following is not None, "next_starting_token": following}
         writer.write(http(200, json.dumps(page)))
 
 

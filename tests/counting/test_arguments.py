@@ -14,14 +14,8 @@ import pytest
 from support.clients import client
 from support.sockets import PROJECT, RawServer, http, raw_server, silence
 
-from galileo_sessions import (
-    Col,
-    ConfigurationError,
-    CountQuery,
-    DeadlineExceededError,
-    FilterTypeError,
-    GalileoSessions,
-)
+import galileo_sessions as gs
+from galileo_sessions import Col, ConfigurationError, CountQuery, DeadlineExceededError, GalileoSessions
 from galileo_sessions.display import brief
 
 LEAF = Col("score").gt(3)
@@ -123,7 +117,7 @@ def test_a_setting_of_the_wrong_kind(setting, sentence):
 async def test_an_argument_of_the_wrong_kind(call, sentence):
     """The error of each argument of a call quotes what was written, and its hint says what to write."""
     async with nothing_sent() as server, client(server.url) as galileo:
-        with pytest.raises((ConfigurationError, FilterTypeError)) as caught:
+        with pytest.raises((ConfigurationError, gs.FilterTypeError)) as caught:
             await call(galileo)
     assert str(caught.value) == sentence
 

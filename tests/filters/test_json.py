@@ -15,15 +15,8 @@ from support.programs import USER, check_message
 from support.sockets import PROJECT
 from support.strategies import anything, json_leaves
 
-from galileo_sessions import (
-    Col,
-    Filter,
-    FilterDecodeError,
-    FilterTooLargeError,
-    FullyAnnotatedFilter,
-    dump_filter,
-    load_filter,
-)
+import galileo_sessions as gs
+from galileo_sessions import Col, Filter, FilterDecodeError, FullyAnnotatedFilter, dump_filter, load_filter
 from galileo_sessions.filters.json import strict_json
 
 TEXT = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
@@ -241,7 +234,7 @@ def test_more_than_10_000_leaves_are_refused() -> None:
     """10,001 leaves raise the same error as when a filter is built."""
     leaves = [{"filter": NUMBER}] * 10_001
     assert 10_000 == load_filter({"or": leaves[1:]}).size
-    with pytest.raises(FilterTooLargeError, match="10,000"):
+    with pytest.raises(gs.FilterTooLargeError, match="10,000"):
         load_filter({"not": {"or": leaves}})
 
 

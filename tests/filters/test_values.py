@@ -27,16 +27,8 @@ from support.programs import (
 )
 from support.sockets import PROJECT
 
-from galileo_sessions import (
-    ALWAYS,
-    Col,
-    CountQuery,
-    DateAsTextWarning,
-    FilterError,
-    FilterTypeError,
-    dump_query,
-    load_query,
-)
+import galileo_sessions as gs
+from galileo_sessions import ALWAYS, Col, CountQuery, DateAsTextWarning, FilterError, FilterTypeError, dump_query
 
 NINE = datetime(2026, 1, 31, 9, tzinfo=UTC)
 
@@ -254,7 +246,7 @@ def check_outcome(column: Any, method: str, *arguments: Any) -> None:
         message = str(error)
     else:
         assert made == run(repr(made))
-        assert CountQuery(PROJECT, made) == load_query(json.loads(json.dumps(dump_query(CountQuery(PROJECT, made)))))
+        assert CountQuery(PROJECT, made) == gs.load_query(json.loads(json.dumps(dump_query(CountQuery(PROJECT, made)))))
         return
     check_message(message)
     assert message.startswith(f"{column!r}.{method}(")

@@ -7,16 +7,8 @@ import aiohttp
 import pytest
 from support.leaks import our_frames, visible_text
 
-from galileo_sessions import (
-    ApiKeyAuth,
-    BasicAuth,
-    BearerAuth,
-    ConfigurationError,
-    GalileoSessions,
-    Limits,
-    PasswordAuth,
-    Secret,
-)
+import galileo_sessions as gs
+from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, GalileoSessions, Limits, PasswordAuth, Secret
 
 SECRET = "s3cr3t-" + "".join(f"{number:x}" for number in range(1_000, 1_040))
 PARTS = [SECRET[:10], SECRET[40:50], SECRET[-10:]]
@@ -169,7 +161,7 @@ ENVIRONMENT_ROWS: dict[str, tuple[dict[str, str], str]] = {
 
 def check_refusal(make: Callable[[], object], text: str) -> None:
     """The error begins with the text, and nothing that it leads to has a part of the secret."""
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(gs.ConfigurationError) as caught:
         make()
     assert str(caught.value).startswith(text)
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
@@ -214,5 +206,5 @@ async def test_a_session_that_sends_credentials_of_its_own_is_refused(setting):
         basic = aiohttp.BasicAuth("u", "p")
         settings = {"auth": basic, "trust_env": True, "headers": {"authorization": basic.encode()}}
         async with aiohttp.ClientSession(**{setting: settings[setting]}) as session:
-            with pytest.raises(ConfigurationError, match="Leave out its auth, Authorization and trust_env"):
+            with pytest.raises(gs.ConfigurationError, match="Leave out its auth, Authorization and trust_env"):
                 GalileoSessions("k", session=session)
