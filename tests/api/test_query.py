@@ -255,7 +255,9 @@ def test_nulls_of_a_request_mean_nothing_is_set() -> None:
 def test_the_documents_own_example_loads() -> None:
     """The example of the API's document loads, though it calls the column `name`."""
     example = {
-        "filters": [{"case_sensitive": True, "name": "input", "operator": "eq", "type": "text", "value": "an input"}],
+        "filters": [
+            {"case_sensitive": True, "name": "input", "operator": "eq", "type": "text", "value": "example input"}
+        ],
         "log_stream_id": "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db",
     }
     expected = CountQuery(USER, filters=[Col("input").eq("example input")], log_stream_id=PROJECT)
