@@ -184,13 +184,6 @@ def test_a_period_needs_no_parts(since, until, start, end):
     assert read(None, since, until) == (CREATED.gte(start) & CREATED.lt(end), None)
 
 
-def test_the_last_hours_are_hours_where_clocks_change():
-    """Twelve hours are twelve hours in a night in which clocks go back."""
-    moment = datetime(2026, 10, 25, 6, tzinfo=ZoneInfo("Europe/Berlin"))
-    period, _ = read(None, "12h", None, "Europe/Berlin", now=moment)
-    assert period == CREATED.gte(datetime(2026, 10, 24, 17, tzinfo=UTC)) & CREATED.lt(moment)
-
-
 async def test_a_period_is_counted(server, run):
     """--since and --until apply to a count and to bins; --until alone has no beginning."""
     june = CREATED.gte("2026-06-01T00:00:00Z") & CREATED.lt("2026-07-01T00:00:00Z")

@@ -1,19 +1,22 @@
 """What GalileoSessions promises of one count and of its own arguments."""
 
 import copy
-import json
 import logging
 import os
 import pickle
 import subprocess
 import sys
+import traceback
+from pathlib import Path
 
 import pytest
+from support.inside import replace_post
 from support.sockets import PROJECT, answers, http, raw_server
 from yarl import URL
 
 import galileo_sessions as gs
 from galileo_sessions import Attempt, Col, ConfigurationError, CountQuery, GalileoSessions
+from galileo_sessions.api.responses import Response
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 
@@ -35,21 +38,21 @@ async def test_headline_filter_travels_as_documented(shapes):
     assert call.kwargs["headers"]["Accept-Encoding"] == "identity"
 
 
-async def test_scope_and_flat_filters_travel(shapes):
-    """The body has the scope ids and the flat `filters` under the API's names."""
-    shapes.post(COUNT_URL, body='{"total_count": 7}')
-    ids = {
-        name: PROJECT.replace("7", digit) for name, digit in zip(("log_stream_id", "experiment_id"), "12", strict=True)
-    }
-    async with GalileoSessions("the-key") as galileo:
-        count = await galileo.count(PROJECT, filters=[Col("score").gt(3)], metrics_testing_id=PROJECT.upper(), **ids)
-    assert count == 7
-    ((call,),) = shapes.requests.values()
-    assert json.loads(call.kwargs["data"].decode()) == {
-        "filters": [{"column_id": "score", "operator": "gt", "value": 3, "type": "number"}],
-        "metrics_testing_id": PROJECT,
-        **ids,
-    }
+async def test_three_hops_lead_to_the_network():
+    """A count or a worker calls `send`, that calls `post` of the credentials, and that `post` of the transport."""
+    package, paths = Path(gs.__file__).parent, list[list[str]]()
+
+    async def post(_: str) -> Response:
+        codes = [frame.f_code for frame, _ in traceback.walk_stack(sys._getframe())]
+        paths.append([code.co_qualname for code in codes if Path(code.co_filename).is_relative_to(package)])
+        return Response(200, {}, b'{"total_count":7}')
+
+    async with GalileoSessions("k") as galileo:
+        replace_post(galileo, post)
+        assert await galileo.count(PROJECT, HEADLINE) == 7
+        assert (await galileo.count_all([PROJECT])).total == 7
+    above = ["Authentication.post", "Requester.send"]
+    assert paths == [[*above, "GalileoSessions.count"], [*above, "CountStream._work"]]
 
 
 @pytest.mark.parametrize("name", ["user-agent", "USER-AGENT", "accept", "Accept"])
