@@ -162,14 +162,6 @@ async def test_0_in_all_stays_if_the_columns_are_not_to_be_had(run, serving):
     assert (status, out.split()[-2:], err) == (0, [IDS[0], "0"], "1 project counted, 0 sessions\n")
 
 
-async def test_refused_credentials_end_it(server, run, monkeypatch):
-    """Refused credentials end the command with a message and status 1."""
-    monkeypatch.setenv("GALILEO_API_KEY", "wrong")
-    status, out, err = await run("count", *IDS, "--format", "json")
-    assert (status, out, err.count("\n")) == (1, "", 1)
-    assert err.startswith(f"Error: {IDS[0]}: 401 Unauthorized")
-
-
 async def test_timeout_is_for_all_of_it(run, serving):
     """Projects that aren't counted by the timeout are failures."""
     async with serving(slow_after(1)):

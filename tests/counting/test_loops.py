@@ -123,7 +123,7 @@ async def test_a_second_event_loop_is_told_before_it_waits():
 
 @pytest.mark.parametrize("auth", [None, PasswordAuth("ann", "pw")], ids=["key", "password"])
 async def test_two_close_at_once(auth):
-    """Closing twice, also at the same time and during a login, ends once and leaves nothing."""
+    """Closing twice, also at the same time and during a login, ends once and leaves nothing; then nothing counts."""
     async with raw_server(silence) as server:
         galileo = GalileoSessions("k" if auth is None else None, auth=auth, base_url=server.url)
         counting = asyncio.create_task(galileo.count(PROJECT))
@@ -136,6 +136,7 @@ async def test_two_close_at_once(auth):
         assert idle(galileo)
         with pytest.raises(ConfigurationError, match="closed"):
             await galileo.count(PROJECT)
+        assert [type(error) for error in (await galileo.count_all(ids(3))).errors] == [ConfigurationError] * 3
 
 
 async def test_a_cancellation_while_joining_after_the_body_raised_is_not_lost():
