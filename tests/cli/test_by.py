@@ -229,9 +229,8 @@ def test_hours_ago_are_hours_where_clocks_change(now, hours):
     assert next(iter(filters.values())).children[0].value == datetime(2026, 10, 25, 0, tzinfo=UTC)
 
 
-COLUMNS = ColumnCatalog.of(
-    {"a:b": "number"}, score="number", tags="collection", year="text", done="boolean", made="date"
-)
+TYPES = {"score": "number", "tags": "collection", "year": "text", "done": "boolean", "made": "date"}
+COLUMNS = ColumnCatalog.of({"a:b": "number", **TYPES})
 
 
 def test_edges_make_bins():
@@ -277,13 +276,7 @@ async def test_zeros_with_a_rest_explain_themselves(server, run):
         (None, "2026-06-31", "UTC", Refused, "--since: '2026-06-31' doesn't exist: day"),
         ("created_at:day", "30s", "UTC", Refused, "--since: '30s' must be a day such as 2026-05-01, a time such as"),
         ("created_at:day", "999999w", "UTC", Refused, "or minutes, hours, days or weeks ago such as 30m"),
-        (
-            "created_at:day",
-            "1d",
-            "Mars",
-            Refused,
-            '--tz: unknown time zone \'Mars\'. Use, for example, "Europe/Berlin" or "+01:00".',
-        ),
+        ("created_at:day", "1d", "Mars", Refused, "--tz: unknown time zone 'Mars'. Use, for example, "),
     ],
 )
 def test_a_mistake_in_the_parts_is_explained(by, since, tz, error, message):
