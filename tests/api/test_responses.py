@@ -8,6 +8,7 @@ import tracemalloc
 
 import pytest
 from support.clients import client, failure, ids, statuses
+from support.clock import virtual_time
 from support.sockets import PROJECT, http, raw_server
 
 import galileo_sessions as gs
@@ -136,6 +137,7 @@ NO_JSON = {"empty", "latin-1", "html", "bom"}
 
 
 @pytest.mark.parametrize("name", NOT_COUNTS)
+@virtual_time
 async def test_a_200_that_is_no_count_is_a_decode_error(name):
     """A body without a non-negative integer raises DecodeError; it is requested again only if it isn't JSON at all."""
     body = NOT_COUNTS[name]
