@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.clients import client
+from support.clock import virtual_time
 from support.sockets import PROJECT, answers, http, raw_server
 from yarl import URL
 
@@ -106,6 +107,7 @@ async def test_trouble_is_met_as_by_counts(sample: LocalGalileo, galileo: Galile
     ],
     ids=["list", "no id", "NaN", "a count", "empty", "an id that is no text"],
 )
+@virtual_time
 async def test_a_200_without_columns_is_a_decode_error(body: str, words: str) -> None:
     """The error names the place of the fault, and holds no credential that the service echoed."""
     async with raw_server(http(body=body)) as server:
