@@ -53,11 +53,7 @@ class Listed:
         self.pages.append(token)
         end = token + self.size
         following = end if end < len(found) else None
-        page = {
-            "projects": found[token:end],
-            "paginated": following is not None,
-            "next_starting_token": following,
-        }
+        page = {"projects": found[token:end], "paginated": following is not None, "next_starting_token": following}
         writer.write(http(200, json.dumps(page)))
 
 
@@ -232,19 +228,3 @@ async def test_all_projects_are_counted_as_they_are_listed():
     assert [row["project_name"] for row in report.rows()] == NAMES
     assert f" (project {UUID(int=2)} 'Three\\nlines')\n" in str(report.errors[0])
     assert [result.errors for result in report.results[1:3]] == [(), report.errors]
-
-
-@pytest.mark.parametrize(
-    ("written", "hint"),
-    [
-        ("Support chatbot", r"or await galileo.project\('Support chatbot'\) for a name"),
-        (f"{PROJECT}\n", "It begins or ends with white space, perhaps a line break from a file. Strip it"),
-        ("", "Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db$"),
-    ],
-)
-def test_what_is_no_id_says_what_to_write(written, hint):
-    """A name in place of an id, and white space around an id, say what to write."""
-    with pytest.raises(gs.ConfigurationError, match=hint):
-        CountQuery(written)
-    with pytest.raises(gs.ConfigurationError, match="project_id must be a UUID"):
-        Project(written)

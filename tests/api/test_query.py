@@ -13,24 +13,14 @@ from support.programs import USER, check_message, refused, run
 from support.sockets import PROJECT
 from support.strategies import filters, has_empty, leaves, uuids
 
-from galileo_sessions import (
-    ALWAYS,
-    And,
-    Col,
-    ConfigurationError,
-    CountQuery,
-    FilterDecodeError,
-    FilterError,
-    FilterTypeError,
-    FullyAnnotatedFilter,
-    Not,
-    dump_query,
-    load_query,
-)
+import galileo_sessions as gs
+from galileo_sessions import Col, CountQuery, FilterDecodeError, FilterError, FilterTypeError, dump_query, load_query
 from galileo_sessions.display import brief
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 LEAF = Col("a").eq("x")
+ABOVE_1 = {"column_id": "a", "operator": "gt", "value": 1, "type": "number"}
+ANNOTATED = {"column_id": "fully_annotated", "type": "fully_annotated"}
 IDS = ["project_id", "log_stream_id", "experiment_id", "metrics_testing_id"]
 
 
@@ -74,7 +64,7 @@ def test_an_id_may_be_written_in_any_form_of_a_uuid(name: str, written: str | UU
 )
 def test_what_is_no_uuid_is_refused_by_its_fields_name(name: str, wrong: Any) -> None:
     """Anything but a UUID raises an error that names the field, because ids become part of a URL."""
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(gs.ConfigurationError) as caught:
         CountQuery(**{"project_id": USER} | {name: wrong})
     check_message(str(caught.value))
     assert str(caught.value).startswith(f"{name} ")
@@ -83,7 +73,7 @@ def test_what_is_no_uuid_is_refused_by_its_fields_name(name: str, wrong: Any) ->
 
 def test_a_project_is_needed_and_a_scope_is_not() -> None:
     """A query needs a project; an id of the scope that is None sets no limit."""
-    message = refused("CountQuery(None)", ConfigurationError)
+    message = refused("CountQuery(None)", gs.ConfigurationError)
     assert message.startswith("project_id must be a UUID, got None")
     query = CountQuery(PROJECT)
     assert [None, None, None] == [query.log_stream_id, query.experiment_id, query.metrics_testing_id]
@@ -116,21 +106,10 @@ def test_the_headline_filter_travels_as_these_bytes() -> None:
         ("CountQuery(PROJECT, log_stream_id=USER)", {"log_stream_id": USER}),
         ("CountQuery(PROJECT, experiment_id=UUID(USER))", {"experiment_id": USER}),
         ("CountQuery(PROJECT, metrics_testing_id=USER.upper())", {"metrics_testing_id": USER}),
+        ("CountQuery(PROJECT, filters=[Col('a').gt(1), FullyAnnotatedFilter()])", {"filters": [ABOVE_1, ANNOTATED]}),
         (
-            "CountQuery(PROJECT, filters=[Col('a').gt(1), FullyAnnotatedFilter()])",
-            {
-                "filters": [
-                    {"column_id": "a", "operator": "gt", "value": 1, "type": "number"},
-                    {"column_id": "fully_annotated", "type": "fully_annotated"},
-                ]
-            },
-        ),
-        (
-            "CountQuery(PROJECT, ALWAYS, filters=iter([Col('a').is_true()]), log_stream_id=USER)",
-            {
-                "filters": [{"column_id": "a", "operator": "eq", "value": True, "type": "boolean"}],
-                "log_stream_id": USER,
-            },
+            "CountQuery(PROJECT, ALWAYS, filters=iter([Col('a').gt(1)]), log_stream_id=USER)",
+            {"filters": [ABOVE_1], "log_stream_id": USER},
         ),
     ],
 )
@@ -141,7 +120,7 @@ def test_a_body_holds_what_is_set_and_no_more(query: str, body: dict[str, Any]) 
 
 def test_any_text_travels() -> None:
     """Everything beyond ASCII is escaped, even what UTF-8 can't encode."""
-    where = And([Col("é").eq("😀\0"), Not(And([run("TextFilter('\\ud800', 'eq', '')")])), Col("n").gt(10**400)])
+    where = gs.all_of([Col("é").eq("😀\0"), ~run("TextFilter('\\ud800', 'eq', '')"), Col("n").gt(10**400)])
     body = CountQuery(PROJECT, where).body
     assert body.isascii()
     assert {"filter_tree": dump_query(CountQuery(PROJECT, where))["filter_tree"]} == json.loads(body)
@@ -163,11 +142,7 @@ def test_any_text_travels() -> None:
         ("CountQuery(PROJECT, Not(ALWAYS))", FilterError, ["contains ALWAYS", "empty And"]),
         ("CountQuery(PROJECT, Or([And([Or([])])]))", FilterError, ["contains NEVER", "empty Or"]),
         ("CountQuery(PROJECT, filters=[leaf & leaf])", FilterTypeError, ["filters must be a list", "where=..."]),
-        (
-            "CountQuery(PROJECT, filters=[~leaf])",
-            FilterTypeError,
-            ["filters must be a list", "~Col.text('a')", "where=..."],
-        ),
+        ("CountQuery(PROJECT, filters=[~leaf])", FilterTypeError, ["filters must be a list", "~Col", "where=..."]),
         ("CountQuery(PROJECT, filters=[Col('a')])", FilterTypeError, ["filters must be a list", "Col('a')"]),
         ("CountQuery(PROJECT, filters=[None])", FilterTypeError, ["filters must be a list", "None"]),
         ("CountQuery(PROJECT, filters='ab')", FilterTypeError, ["filters must be a list"]),
@@ -194,7 +169,7 @@ def test_a_query_is_a_value() -> None:
     query = CountQuery(PROJECT, HEADLINE, log_stream_id=USER, tag=["mine"])
     assert CountQuery(UUID(PROJECT), HEADLINE, log_stream_id=USER.upper(), tag="other") == query
     assert 1 == len({CountQuery(PROJECT, LEAF), CountQuery(PROJECT, LEAF, tag=1)})
-    assert CountQuery(PROJECT) == CountQuery(PROJECT, ALWAYS)
+    assert CountQuery(PROJECT) == CountQuery(PROJECT, gs.ALWAYS)
     assert CountQuery(PROJECT, LEAF) != CountQuery(PROJECT, filters=[LEAF])
     assert CountQuery(PROJECT, LEAF) != CountQuery(USER, LEAF)
     assert CountQuery(PROJECT, LEAF) != CountQuery(PROJECT, LEAF, experiment_id=USER)
@@ -216,7 +191,7 @@ def test_another_projects_query_shares_the_body() -> None:
     assert query.body is other.body
     assert query.where is other.where
     assert (PROJECT, "t") == (query.project_id, other.tag)
-    with pytest.raises(ConfigurationError, match="project_id must be a UUID, got 'x'"):
+    with pytest.raises(gs.ConfigurationError, match="project_id must be a UUID, got 'x'"):
         query.for_project("x")
 
 
@@ -228,7 +203,7 @@ tags = st.none() | st.integers() | st.text() | st.lists(st.text())
 queries = st.builds(
     lambda project, where, scope, tag: CountQuery(project, where, tag=tag, **scope),
     uuids,
-    st.just(ALWAYS) | filters.filter(lambda where: not has_empty(where)),
+    st.just(gs.ALWAYS) | filters.filter(lambda where: not has_empty(where)),
     scopes,
     tags,
 ) | st.builds(
@@ -284,20 +259,15 @@ NO_QUERIES: dict[str, tuple[object, type[Exception], list[str | int], str]] = {
     "list": ([], FilterDecodeError, [], "a JSON object.*\\[\\]"),
     "empty": ({}, FilterDecodeError, [], NO_PROJECT),
     "only a filter": ({"filter_tree": None}, FilterDecodeError, [], NO_PROJECT),
-    "no project": ({"project_id": None}, ConfigurationError, [], "project_id must be a UUID, got None"),
-    "no UUID": ({"project_id": "x"}, ConfigurationError, [], "project_id must be a UUID, got 'x'"),
+    "no project": ({"project_id": None}, gs.ConfigurationError, [], "project_id must be a UUID, got None"),
+    "no UUID": ({"project_id": "x"}, gs.ConfigurationError, [], "project_id must be a UUID, got 'x'"),
 }
 OF_PROJECT: dict[str, tuple[dict[Any, object], type[Exception], list[str | int], str]] = {
     "where": ({"where": 1}, FilterDecodeError, [], "no key 'where'.*filter_tree, filters"),
     "a key that is no text": ({1: 1}, FilterDecodeError, [], "no key 1"),
     "body": ({"body": "{}"}, FilterDecodeError, [], "no key 'body'"),
-    "log stream": ({"log_stream_id": 1}, ConfigurationError, [], "log_stream_id must be a UUID, got 1"),
-    "node": (
-        {"filter_tree": {"and": [{"xor": []}]}},
-        FilterDecodeError,
-        ["filter_tree", "and", 0],
-        r"at .filter_tree.and\[0\].*'xor'",
-    ),
+    "log stream": ({"log_stream_id": 1}, gs.ConfigurationError, [], "log_stream_id must be a UUID, got 1"),
+    "node": ({"filter_tree": {"and": [{}]}}, FilterDecodeError, ["filter_tree", "and", 0], r"at .filter_tree.and\[0\]"),
     "empty node": ({"filter_tree": {}}, FilterDecodeError, ["filter_tree"], "at .filter_tree.*exactly one of"),
     "empty and": (
         {"filter_tree": {"and": []}},
@@ -309,12 +279,7 @@ OF_PROJECT: dict[str, tuple[dict[Any, object], type[Exception], list[str | int],
     "number": ({"filters": 1}, FilterDecodeError, ["filters"], "a list of leaves.*1"),
     "empty object": ({"filters": {}}, FilterDecodeError, ["filters"], "a list of leaves"),
     "false": ({"filters": False}, FilterDecodeError, ["filters"], "a list of leaves"),
-    "leaf": (
-        {"filters": [{"type": "text"}]},
-        FilterDecodeError,
-        ["filters", 0],
-        r"at .filters\[0\]: column_id is",
-    ),
+    "leaf": ({"filters": [{"type": "text"}]}, FilterDecodeError, ["filters", 0], r"at .filters\[0\]: column_id is"),
     "node in the flat list": (
         {"filters": [{"filter": {}}]},
         FilterDecodeError,
@@ -322,7 +287,7 @@ OF_PROJECT: dict[str, tuple[dict[Any, object], type[Exception], list[str | int],
         r"at .filters\[0\].type: expected one of text, number.*got None",
     ),
     "both": (
-        dump_query(CountQuery(PROJECT, LEAF)) | dump_query(CountQuery(PROJECT, filters=[FullyAnnotatedFilter()])),
+        dump_query(CountQuery(PROJECT, LEAF)) | dump_query(CountQuery(PROJECT, filters=[gs.FullyAnnotatedFilter()])),
         FilterError,
         [],
         "combines where and filters",

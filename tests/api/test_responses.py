@@ -8,6 +8,7 @@ import tracemalloc
 
 import pytest
 from support.clients import client, failure, ids, statuses
+from support.clock import virtual_time
 from support.sockets import PROJECT, http, raw_server
 
 import galileo_sessions as gs
@@ -23,13 +24,7 @@ STATUSES = {
     "300": (300, WHY, gs.RedirectError, "to 'nowhere'", "Set base_url (GALILEO_API_URL): a redirect isn't followed"),
     "304": (304, "", gs.RedirectError, "to 'nowhere'", "Set base_url"),
     "400": (400, WHY, gs.ResponseError, "'why'", ""),
-    "401": (
-        401,
-        WHY,
-        gs.AuthenticationError,
-        "'why'",
-        "Check that the credentials belong to the",
-    ),
+    "401": (401, WHY, gs.AuthenticationError, "'why'", "Check that the credentials belong to the"),
     "403": (403, WHY, gs.PermissionDeniedError, "'why'", "Ask for access to the project"),
     "404": (404, WHY, gs.NotFoundError, "'why'", "Check the project's id, and base_url (GALILEO_API_URL)"),
     "404, a page": (404, PAGE, gs.NotFoundError, f"'{PAGE}'", "Set base_url (GALILEO_API_URL) to the address of the"),
@@ -107,9 +102,7 @@ async def test_the_key_never_follows_a_redirect(status, path):
     assert (len(server.requests), other.connections) == (1, 0)
 
 
-@pytest.mark.parametrize(
-    ("asked", "said"), [("120", "'no'; it asks for a wait of 120 s"), ("0", "'no'"), ("x", "'no'")]
-)
+@pytest.mark.parametrize(("asked", "said"), [("12", "'no'; it asks for a wait of 12 s"), ("0", "'no'"), ("x", "'no'")])
 async def test_a_refusal_says_how_long_to_wait(asked, said):
     """The message says how long the service asks to wait."""
     async with raw_server(http(429, "no", Retry_After=asked)) as server:
@@ -144,6 +137,7 @@ NO_JSON = {"empty", "latin-1", "html", "bom"}
 
 
 @pytest.mark.parametrize("name", NOT_COUNTS)
+@virtual_time
 async def test_a_200_that_is_no_count_is_a_decode_error(name):
     """A body without a non-negative integer raises DecodeError; it is requested again only if it isn't JSON at all."""
     body = NOT_COUNTS[name]

@@ -61,9 +61,7 @@ def test_each_loc_leads_to_its_node(where: Filter) -> None:
 @given(st.lists(leaves, min_size=1, max_size=3))
 def test_each_loc_leads_to_its_flat_filter(flat: list[Filter]) -> None:
     """A `loc` in `filters` leads to its leaf."""
-    assert flat == nodes_at(
-        [["body", "filters", i, leaf.type, "value", 3] for i, leaf in enumerate(flat)], ALWAYS, flat
-    )
+    assert flat == nodes_at([["body", "filters", i, leaf.type, "value"] for i, leaf in enumerate(flat)], ALWAYS, flat)
 
 
 TREE = X & ~(SCORE | ~Not(Not(X)))
@@ -243,9 +241,7 @@ ISSUE = {"loc": ["body", "filters", 0, "number", "value"], "msg": "not a number"
         pytest.param(json.dumps({"detail": [3, ISSUE, {"loc": 3}]}), 1, ["filters.0.number.value: not"], id="list"),
         pytest.param('{"detail": "what it says"}', 0, ["what it says"], id="string"),
         pytest.param('{"standard_error": {"message": "what it means"}}', 0, ["what it means"], id="standard-error"),
-        pytest.param(
-            '{"detail": null, "standard_error": {"message": "so"}}', 0, [": so ("], id="null-and-standard-error"
-        ),
+        pytest.param('{"detail": null, "standard_error": {"message": "so"}}', 0, [": so ("], id="null-and-standard"),
         pytest.param('{"standard_error": 3}', 0, ["standard_error"], id="odd"),
         pytest.param("[1]", 0, ["[1]"], id="array"),
         pytest.param("null", 0, ["null"], id="null"),

@@ -2,11 +2,14 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 from cli.processes import Outcome, inside, piped, process
+from support.inside import with_sample
 from support.shown import Terminal
+from support.sockets import Behaviour, RawServer, raw_server
 
 from galileo_sessions.local import LocalGalileo
 
@@ -14,9 +17,12 @@ Run = Callable[..., Awaitable[Outcome]]
 
 
 @pytest.fixture
-def server(local_galileo: LocalGalileo) -> LocalGalileo:
-    """A server that holds the sample; the environment names it."""
-    return local_galileo
+def server(monkeypatch) -> Iterator[LocalGalileo]:
+    """A strict server that holds the sample; the environment names it."""
+    with with_sample(LocalGalileo(strict=True)) as server:
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
+        yield server
 
 
 @pytest.fixture
@@ -32,8 +38,17 @@ def run(capfd) -> Run:
 
 
 @pytest.fixture
-def _key(monkeypatch):
-    monkeypatch.setenv("GALILEO_API_KEY", "k")
+def serving(monkeypatch):
+    """Starts a server that behaves in a way of its own; the environment names it."""
+
+    @asynccontextmanager
+    async def start(behave: Behaviour | bytes) -> AsyncIterator[RawServer]:
+        async with raw_server(behave) as server:
+            monkeypatch.setenv("GALILEO_API_URL", server.url)
+            monkeypatch.setenv("GALILEO_API_KEY", "k")
+            yield server
+
+    return start
 
 
 @pytest.fixture

@@ -184,13 +184,6 @@ def test_a_period_needs_no_parts(since, until, start, end):
     assert read(None, since, until) == (CREATED.gte(start) & CREATED.lt(end), None)
 
 
-def test_the_last_hours_are_hours_where_clocks_change():
-    """Twelve hours are twelve hours in a night in which clocks go back."""
-    moment = datetime(2026, 10, 25, 6, tzinfo=ZoneInfo("Europe/Berlin"))
-    period, _ = read(None, "12h", None, "Europe/Berlin", now=moment)
-    assert period == CREATED.gte(datetime(2026, 10, 24, 17, tzinfo=UTC)) & CREATED.lt(moment)
-
-
 async def test_a_period_is_counted(server, run):
     """--since and --until apply to a count and to bins; --until alone has no beginning."""
     june = CREATED.gte("2026-06-01T00:00:00Z") & CREATED.lt("2026-07-01T00:00:00Z")
@@ -236,9 +229,8 @@ def test_hours_ago_are_hours_where_clocks_change(now, hours):
     assert next(iter(filters.values())).children[0].value == datetime(2026, 10, 25, 0, tzinfo=UTC)
 
 
-COLUMNS = ColumnCatalog.of(
-    {"a:b": "number"}, score="number", tags="collection", year="text", done="boolean", made="date"
-)
+TYPES = {"score": "number", "tags": "collection", "year": "text", "done": "boolean", "made": "date"}
+COLUMNS = ColumnCatalog.of({"a:b": "number", **TYPES})
 
 
 def test_edges_make_bins():
@@ -281,22 +273,10 @@ async def test_zeros_with_a_rest_explain_themselves(server, run):
         ("score:1,x", None, "UTC", click.UsageError, "--by 'score:1,x' must be a column and its parts"),
         ("scroe", None, "UTC", Refused, "--by: there is no column 'scroe'. Did you mean score?"),
         ("score:3,1", None, "UTC", Refused, "--by: the edges must ascend, but 1 comes after 3"),
-        (
-            None,
-            "2026-06-31",
-            "UTC",
-            Refused,
-            "--since: '2026-06-31' doesn't exist: day",
-        ),
+        (None, "2026-06-31", "UTC", Refused, "--since: '2026-06-31' doesn't exist: day"),
         ("created_at:day", "30s", "UTC", Refused, "--since: '30s' must be a day such as 2026-05-01, a time such as"),
         ("created_at:day", "999999w", "UTC", Refused, "or minutes, hours, days or weeks ago such as 30m"),
-        (
-            "created_at:day",
-            "1d",
-            "Mars",
-            Refused,
-            '--tz: unknown time zone \'Mars\'. Use, for example, "Europe/Berlin" or "+01:00".',
-        ),
+        ("created_at:day", "1d", "Mars", Refused, "--tz: unknown time zone 'Mars'. Use, for example, "),
     ],
 )
 def test_a_mistake_in_the_parts_is_explained(by, since, tz, error, message):
@@ -304,28 +284,3 @@ def test_a_mistake_in_the_parts_is_explained(by, since, tz, error, message):
     with pytest.raises(error) as raised:
         read(by, since, None, tz, columns=COLUMNS)
     assert message in str(raised.value)
-
-
-async def test_a_mistake_in_the_parts_ends_with_status_2(server, run):
-    """A mistake in the parts ends the command with status 2, before a request."""
-    late, early, tokyo = "9999-12-31T23:59", "0001-01-01", ("--tz", "Asia/Tokyo")
-    for options, message in (
-        (
-            ("--until", late, "--tz", "America/New_York"),
-            "Error: --until: '9999-12-31 23:59:00-05:00' is out of range in UTC",
-        ),
-        (("--since", early, *tokyo), "Error: --since: '0001-01-01 00:00:00+09:18:59' is out of range"),
-        (("--by", "made:week", "--since", early, "--until", "0001-02-01", *tokyo), "is out of range"),
-        (("--since", "2026-01-01", "--until", late, "--by", "made:day"), "Error: --by: a partition has at most"),
-        (("--by", "created_at:day", "--since", "3d", "--until", "30 days"), "Error: --until: '30 days' must be a day"),
-        (("--since", ""), "Error: --since: '' must be a day"),
-        (("--until", ""), "Error: --until: '' must be a day"),
-        (("--since", "1d", "--tz", ""), "Error: --tz: unknown time zone ''"),
-        (("--by", ""), "Error: --by: there is no column ''"),
-        (("--where", ""), "Error: --where: "),
-        (("--fail-above", ""), "'' must be a number"),
-        (("--fail-above", "many"), "'many' must be a number such as 100, or a share such as 10%."),
-    ):
-        status, out, err = await run("count", IDS[0], *options)
-        assert (status, out, server.requests) == (2, "", [])
-        assert message in err

@@ -46,11 +46,3 @@ async def test_hostile_text_is_inert(server, run):
         assert r"\x1b]0;owned\x07[red]" in done.err
         table += done.out + done.err
     assert not {"\x1b", "\x07", "\u202e"} & {*table}
-
-
-async def test_columns_that_are_refused(server, run):
-    """An error of the service is one line on stderr, and status 1."""
-    server.fail_next(404)
-    status, out, err = await run("columns", IDS[0])
-    assert (status, out) == (1, "")
-    assert err.startswith(f"Error: {IDS[0]}: 404")

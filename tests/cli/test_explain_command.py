@@ -2,10 +2,9 @@
 
 import json
 
-import pytest
 from support.clients import COUNTS, IDS
 from support.shown import check
-from support.sockets import PROJECT, answers, http, raw_server
+from support.sockets import PROJECT, answers, http
 
 from galileo_sessions import Col, CountQuery, dump_filter, dump_query
 
@@ -55,14 +54,11 @@ async def test_explain_counts_in_a_scope(server, run):
     assert COUNTS[IDS[0]] > 0
 
 
-@pytest.mark.usefixtures("_key")
-async def test_explain_shows_counts_that_fail(run, monkeypatch):
+async def test_explain_shows_counts_that_fail(run, serving):
     """A count that fails is a part of the drawing, without advice for Python; the status is 1."""
-    async with raw_server(answers(http(404, ""), http(401, ""))) as server:
-        monkeypatch.setenv("GALILEO_API_URL", server.url)
+    async with serving(answers(http(404, ""), http(401, ""))):
         status, _, err = await run("explain", PROJECT, "-w", "score > 3")
     assert (status, err.startswith("Error: ")) == (1, True)
-    async with raw_server(answers(http(404, ""), http(404, "\x1b[31m"))) as server:
-        monkeypatch.setenv("GALILEO_API_URL", server.url)
+    async with serving(answers(http(404, ""), http(404, "\x1b[31m"))):
         status, out, _ = await run("explain", PROJECT, "-w", "score > 3")
     assert (status, "NotFoundError: 404" in out, "\x1b" in out) == (1, True, False)

@@ -12,17 +12,19 @@ from support.clients import IDS, SESSIONS
 from galileo_sessions.local import LocalGalileo
 
 
-async def test_serve_prints_what_a_shell_can_source(tmp_path):
+async def test_serve_prints_what_a_shell_can_source(run, monkeypatch, tmp_path):
     """The lines that it prints point the tool at it; SIGTERM ends it with 0, as Ctrl-C does."""
     (tmp_path / "data.jsonl").write_text(json.dumps(SESSIONS[0]))
     options = ("--api-key", "it's $(id); mine", "--data", str(tmp_path / "data.jsonl"))
     async with process("serve", "--strict", *options) as running:
         lines = [(await running.stdout.readline()).decode() for _ in range(3)]
-        count = f"{sys.executable} -m galileo_sessions count {IDS[0]} --format json"
-        counted = await outcome("-c", f"{''.join(lines)}{count} --where 'Col(\"scroe\") > 3'", command=["sh"])
-        assert (counted.status, "422" in counted.err, "scroe" in counted.err) == (1, True, True)  # --strict refuses it
         assert lines[0] == "# 1 session. Ctrl-C ends it.\n"
         assert lines[2] == """export GALILEO_API_KEY='it'"'"'s $(id); mine'\n"""
+        for name in ("GALILEO_API_URL", "GALILEO_API_KEY"):
+            sourced = await outcome("-c", f'{"".join(lines)}printf %s "${name}"', command=["sh"])
+            monkeypatch.setenv(name, sourced.out)
+        counted = await run("count", IDS[0], "--where", 'Col("scroe") > 3')
+        assert (counted.status, "422" in counted.err, "scroe" in counted.err) == (1, True, True)  # --strict refuses it
         running.send_signal(signal.SIGTERM)
         assert await running.communicate() == (b"", b"")
         assert running.returncode == 0

@@ -29,11 +29,9 @@ def test_ctrl_c_writes_what_was_counted(monkeypatch, tmp_path, capfd, by, answer
     assert capfd.readouterr().err == "interrupted; 7 of 12 projects counted, 700 sessions\n"
 
 
-@pytest.mark.usefixtures("_key")
-async def test_ctrl_c_ends_a_process(monkeypatch):
+async def test_ctrl_c_ends_a_process(serving):
     """As a process of its own, too."""
-    async with raw_server(slow_after(1)) as server:
-        monkeypatch.setenv("GALILEO_API_URL", server.url)
+    async with serving(slow_after(1)) as server:
         async with process("count", *MANY[:2], "--format", "csv", "--concurrency", "1") as running:
             await until(lambda: len(server.requests) == 2)
             await asyncio.sleep(0.2)  # until the first result has been taken
@@ -72,8 +70,7 @@ async def test_a_full_disk_is_a_message(server, show, arguments):
 
 
 @pytest.mark.parametrize(
-    ("closed", "command", "status"),
-    [("<&-", "count --projects-from -", 2), ("<&- >&- 2>&-", "count $ID", 0), (">/dev/full", "--help", 1)],
+    ("closed", "command", "status"), [("<&- >&- 2>&-", "count $ID", 0), (">/dev/full", "--help", 1)]
 )
 async def test_a_closed_stream_is_no_traceback(server, closed, command, status):
     """Without stdin, stdout or stderr, it counts all the same, or says in one line what it can't do."""
@@ -94,6 +91,11 @@ def test_closed_streams_inside(server, monkeypatch, capfd):
             patch.setattr(sys, name, None)
             assert inside("explain", "--where", WHERE) == 0
             getattr(sys, name).close()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", None)
+        assert inside("count", "--projects-from", "-") == 2
+        sys.stdin.close()
+    assert capfd.readouterr().err.endswith(" has no project\n")
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
         assert inside("--help") == 1

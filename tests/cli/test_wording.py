@@ -5,7 +5,7 @@ import re
 import pytest
 from cli.processes import Outcome
 from support.clients import IDS
-from support.sockets import PROJECT, answers, http, raw_server
+from support.sockets import PROJECT, answers, http
 
 from galileo_sessions import errors
 from galileo_sessions.cli.wording import told
@@ -41,7 +41,7 @@ def test_each_class_has_its_own_hint(error, shown):
     assert PYTHON.search(told(error)) is None
 
 
-async def test_errors_of_commands_have_no_python(run, monkeypatch):
+async def test_errors_of_commands_have_no_python(run, serving, monkeypatch):
     """No credentials, a URL with credentials, a login that is refused, a timeout, and an outage: one line each."""
     shown: list[Outcome] = []
     for url, environment in (
@@ -54,15 +54,13 @@ async def test_errors_of_commands_have_no_python(run, monkeypatch):
             for name, value in environment.items():
                 patch.setenv(f"GALILEO_{name}", value)
             shown.append(await run("explain", PROJECT, "-w", "a > 1"))
-    async with raw_server(answers(http(401, ""))) as server:
-        monkeypatch.setenv("GALILEO_API_URL", server.url)
+    async with serving(answers(http(401, ""))):
         with monkeypatch.context() as patch:
+            patch.delenv("GALILEO_API_KEY")
             patch.setenv("GALILEO_USERNAME", "me")
             patch.setenv("GALILEO_PASSWORD", "pw")
             shown.append(await run("columns", PROJECT))
-    monkeypatch.setenv("GALILEO_API_KEY", "k")
-    async with raw_server(answers(http(429, "", Retry_After="100"))) as server:
-        monkeypatch.setenv("GALILEO_API_URL", server.url)
+    async with serving(answers(http(429, "", Retry_After="100"))):
         shown.append(await run("columns", PROJECT))
     assert [done.status for done in shown] == [2, 2, 1, 1, 1]
     assert [done.err for done in shown if PYTHON.search(done.err) or done.err.count("\n") > 1] == []

@@ -14,14 +14,8 @@ import pytest
 from support.clients import client
 from support.sockets import PROJECT, RawServer, http, raw_server, silence
 
-from galileo_sessions import (
-    Col,
-    ConfigurationError,
-    CountQuery,
-    DeadlineExceededError,
-    FilterTypeError,
-    GalileoSessions,
-)
+import galileo_sessions as gs
+from galileo_sessions import Col, ConfigurationError, CountQuery, DeadlineExceededError, GalileoSessions
 from galileo_sessions.display import brief
 
 LEAF = Col("score").gt(3)
@@ -29,69 +23,46 @@ PARTS = {"all": LEAF}
 TIMEOUT = "timeout must be seconds or a timedelta, more than 0, got {}\nhint: Write timeout=30, or None for no limit"
 FILTERS = "filters must be a list of leaves, got {}\nhint: Write where=... for one filter, or for &, | and ~"
 TARGETS = "targets must be a list of ids or queries, got {}\nhint: Write [...]"
-SPACE = "\nhint: It begins or ends with white space, perhaps a line break from a file. Strip it"
+SPACE = "It begins or ends with white space, perhaps a line break from a file. Strip it"
 ID = "project_id must be a UUID, got {}\nhint: {}"
-ORDER = "The project comes before the filter"
+ORDER, MANY = "The project comes before the filter", "For several projects write count_all([...])"
+WHERE = f"where must be a filter, got {{}}\nhint: {ORDER}"
 
 CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
-    "timeout as text": (lambda galileo: galileo.count(PROJECT, timeout="30"), TIMEOUT.format("'30'")),
-    "one filter as filters": (lambda galileo: galileo.count(PROJECT, filters=LEAF), FILTERS.format(brief(LEAF))),
-    "text as filters": (lambda galileo: galileo.count(PROJECT, filters="x"), FILTERS.format("'x'")),
-    "None as filters": (lambda galileo: galileo.count(PROJECT, filters=None), FILTERS.format("None")),
-    "filters of many": (lambda galileo: galileo.count_all([PROJECT], filters=LEAF), FILTERS.format(brief(LEAF))),
-    "filters of explain": (lambda galileo: galileo.explain(PROJECT, filters=LEAF), FILTERS.format(brief(LEAF))),
-    "space": (lambda galileo: galileo.count(f"{PROJECT} "), f"project_id must be a UUID, got '{PROJECT} '{SPACE}"),
+    "timeout as text": (lambda g: g.count(PROJECT, timeout="30"), TIMEOUT.format("'30'")),
+    "one filter as filters": (lambda g: g.count(PROJECT, filters=LEAF), FILTERS.format(brief(LEAF))),
+    "text as filters": (lambda g: g.count(PROJECT, filters="x"), FILTERS.format("'x'")),
+    "None as filters": (lambda g: g.count(PROJECT, filters=None), FILTERS.format("None")),
+    "filters of many": (lambda g: g.count_all([PROJECT], filters=LEAF), FILTERS.format(brief(LEAF))),
+    "filters of explain": (lambda g: g.explain(PROJECT, filters=LEAF), FILTERS.format(brief(LEAF))),
+    "space": (lambda g: g.count(f"{PROJECT} "), ID.format(f"'{PROJECT} '", SPACE)),
     "space, scope": (
-        lambda galileo: galileo.count(PROJECT, log_stream_id=f"{PROJECT}\n"),
-        f"log_stream_id must be a UUID, got '{PROJECT}\\n'{SPACE}",
+        lambda g: g.count(PROJECT, log_stream_id=f"{PROJECT}\n"),
+        f"log_stream_id must be a UUID, got '{PROJECT}\\n'\nhint: {SPACE}",
     ),
-    "space, parts": (
-        lambda galileo: galileo.count_by(f"{PROJECT} ", PARTS),
-        f"project_id must be a UUID, got '{PROJECT} '{SPACE}",
-    ),
-    "targets as number": (lambda galileo: galileo.count_all(5), TARGETS.format("5")),
-    "targets as text": (lambda galileo: galileo.count_all(PROJECT), TARGETS.format(f"'{PROJECT}'")),
-    "one query as targets": (
-        lambda galileo: galileo.count_all(CountQuery(PROJECT)),
-        TARGETS.format(brief(CountQuery(PROJECT))),
-    ),
-    "no targets": (lambda galileo: galileo.count_all(None, by=PARTS), TARGETS.format("None")),
-    "concurrency": (
-        lambda galileo: galileo.count_all([PROJECT], concurrency=0),
-        "concurrency must be 1 or more, got 0",
-    ),
-    "filter as project": (lambda galileo: galileo.count(LEAF), ID.format(brief(LEAF), ORDER)),
-    "filter as one project": (lambda galileo: galileo.count_by(LEAF, PARTS), ID.format(brief(LEAF), ORDER)),
-    "filters as targets": (lambda galileo: galileo.count_all([LEAF], fail_fast=True), ID.format(brief(LEAF), ORDER)),
+    "space, parts": (lambda g: g.count_by(f"{PROJECT} ", PARTS), ID.format(f"'{PROJECT} '", SPACE)),
+    "targets as number": (lambda g: g.count_all(5), TARGETS.format("5")),
+    "targets as text": (lambda g: g.count_all(PROJECT), TARGETS.format(f"'{PROJECT}'")),
+    "one query as targets": (lambda g: g.count_all(CountQuery(PROJECT)), TARGETS.format(brief(CountQuery(PROJECT)))),
+    "no targets": (lambda g: g.count_all(None, by=PARTS), TARGETS.format("None")),
+    "concurrency": (lambda g: g.count_all([PROJECT], concurrency=0), "concurrency must be 1 or more, got 0"),
+    "filter as project": (lambda g: g.count(LEAF), ID.format(brief(LEAF), ORDER)),
+    "filter as one project": (lambda g: g.count_by(LEAF, PARTS), ID.format(brief(LEAF), ORDER)),
+    "filters as targets": (lambda g: g.count_all([LEAF], fail_fast=True), ID.format(brief(LEAF), ORDER)),
     "filter as targets": (
-        lambda galileo: galileo.count_all(LEAF),
+        lambda g: g.count_all(LEAF),
         f"targets must be a list of ids or queries, got {brief(LEAF)}\nhint: The targets come before the filter",
     ),
-    "swapped": (
-        lambda galileo: galileo.count(LEAF, PROJECT),
-        f"where must be a filter, got '{PROJECT}'\nhint: {ORDER}",
-    ),
-    "swapped, UUID": (
-        lambda galileo: galileo.count(LEAF, UUID(PROJECT)),
-        f"where must be a filter, got {UUID(PROJECT)!r}\nhint: {ORDER}",
-    ),
-    "swapped, many": (
-        lambda galileo: galileo.count_all(LEAF, [PROJECT]),
-        f"where must be a filter, got ['{PROJECT}']\nhint: {ORDER}",
-    ),
+    "swapped": (lambda g: g.count(LEAF, PROJECT), WHERE.format(f"'{PROJECT}'")),
+    "swapped, UUID": (lambda g: g.count(LEAF, UUID(PROJECT)), WHERE.format(repr(UUID(PROJECT)))),
+    "swapped, many": (lambda g: g.count_all(LEAF, [PROJECT]), WHERE.format(f"['{PROJECT}']")),
     "name": (
-        lambda galileo: galileo.count("chatbot"),
+        lambda g: g.count("chatbot"),
         ID.format("'chatbot'", f"Write an id such as {PROJECT}, or await galileo.project('chatbot') for a name"),
     ),
-    "number": (lambda galileo: galileo.count(3), ID.format("3", f"Write an id such as {PROJECT}")),
-    "list": (
-        lambda galileo: galileo.count([PROJECT]),
-        ID.format(f"['{PROJECT}']", "For several projects write count_all([...])"),
-    ),
-    "list, parts": (
-        lambda galileo: galileo.count_by([PROJECT], PARTS),
-        ID.format(f"['{PROJECT}']", "For several projects write count_all([...])"),
-    ),
+    "number": (lambda g: g.count(3), ID.format("3", f"Write an id such as {PROJECT}")),
+    "list": (lambda g: g.count([PROJECT]), ID.format(f"['{PROJECT}']", MANY)),
+    "list, parts": (lambda g: g.count_by([PROJECT], PARTS), ID.format(f"['{PROJECT}']", MANY)),
 }
 
 
@@ -123,7 +94,7 @@ def test_a_setting_of_the_wrong_kind(setting, sentence):
 async def test_an_argument_of_the_wrong_kind(call, sentence):
     """The error of each argument of a call quotes what was written, and its hint says what to write."""
     async with nothing_sent() as server, client(server.url) as galileo:
-        with pytest.raises((ConfigurationError, FilterTypeError)) as caught:
+        with pytest.raises((ConfigurationError, gs.FilterTypeError)) as caught:
             await call(galileo)
     assert str(caught.value) == sentence
 
@@ -144,7 +115,7 @@ async def test_an_id_with_a_space_among_others():
     async with raw_server(http()) as server, client(server.url) as galileo:
         report = await galileo.count_all([f"{PROJECT} ", PROJECT])
     assert [result.total_count for result in report.results] == [None, 7]
-    assert str(report.errors[0]) == f"project_id must be a UUID, got '{PROJECT} '{SPACE}"
+    assert str(report.errors[0]) == ID.format(f"'{PROJECT} '", SPACE)
 
 
 @pytest.mark.parametrize("filters", [[], (), iter(()), {LEAF}, [LEAF]], ids=lambda value: type(value).__name__)

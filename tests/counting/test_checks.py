@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,22 +12,8 @@ from support.clock import virtual_time
 from support.inside import idle
 from support.sockets import PROJECT, RawServer, http, number_of, raw_server
 
-from galileo_sessions import (
-    ALWAYS,
-    NEVER,
-    Attempt,
-    Col,
-    ColumnCatalog,
-    CountQuery,
-    CountStream,
-    DeadlineExceededError,
-    FilterCheckError,
-    GalileoSessions,
-    NotFoundError,
-    ServerError,
-    ZeroCountWarning,
-    dump_catalog,
-)
+import galileo_sessions as gs
+from galileo_sessions import Col, ColumnCatalog, CountQuery, FilterCheckError, GalileoSessions, ZeroCountWarning
 
 GOOD, TYPO, WRONG_TYPE = Col("input").contains("x"), Col("imput").contains("x"), Col.text("score").eq("3")
 FEW = ColumnCatalog.of(input="text", score="number")
@@ -37,9 +24,10 @@ class Service:
     """Answers for columns and for counts, and keeps the time of each question."""
 
     def __init__(self, *catalogs: ColumnCatalog, wait: float = 0.0, status: int = 200) -> None:
-        self.catalogs = [json.dumps(dump_catalog(catalog)) for catalog in catalogs]
+        self.catalogs = [json.dumps(gs.dump_catalog(catalog)) for catalog in catalogs]
         self.wait = wait
         self.status = status
+        self.is_away = False
         self.columns: Counter[int] = Counter()
         self.counts: Counter[int] = Counter()
         self.server: RawServer
@@ -48,6 +36,9 @@ class Service:
         """Answers one request."""
         request = self.server.requests[nth - 1]
         number = number_of(request)
+        if self.is_away:
+            writer.write(http(503, ""))
+            return
         if b"/available_columns" not in request.split(b"\r\n")[0]:
             self.counts[number] += 1
             writer.write(http())
@@ -58,11 +49,15 @@ class Service:
         writer.write(http(self.status, body if self.status == 200 else "gone"))
 
 
-async def use(service: Service, then) -> None:
-    """Runs `then(galileo)` with a client that checks."""
+@asynccontextmanager
+async def checking(
+    *catalogs: ColumnCatalog, kind: type[Service] = Service, check: bool | None = True, **settings: float
+) -> AsyncIterator[tuple[Service, GalileoSessions]]:
+    """A service, and a client that checks."""
+    service = kind(*catalogs, **settings)
     async with raw_server(service.behave) as service.server:
-        async with GalileoSessions("k", base_url=service.server.url, check=True) as galileo:
-            await then(galileo)
+        async with GalileoSessions("k", base_url=service.server.url, check=check) as galileo:
+            yield service, galileo
             assert idle(galileo)
 
 
@@ -77,22 +72,16 @@ async def use(service: Service, then) -> None:
 )
 async def test_a_filter_that_does_not_fit_is_refused_before_the_count(query, message):
     """A column that isn't there, or that has another type, is named; nothing is counted."""
-    service = Service(FEW)
-
-    async def then(galileo: GalileoSessions) -> None:
+    async with checking(FEW) as (service, galileo):
         with pytest.raises(FilterCheckError, match=message) as caught:
             await galileo.count(query)
         assert caught.value.query == query
-
-    await use(service, then)
     assert (service.columns, service.counts) == ({0: 1}, {})
 
 
 async def test_a_call_may_check_or_not():
     """`check=` of a call overrides the client's; a count of all sessions needs no columns."""
-    service = Service(FEW)
-
-    async def then(galileo: GalileoSessions) -> None:
+    async with checking(FEW) as (service, galileo):
         assert await galileo.count(ids(1)[0], TYPO, check=False) == 7
         assert await galileo.count(ids(1)[0]) == 7
         assert service.columns == {}
@@ -104,42 +93,30 @@ async def test_a_call_may_check_or_not():
             (result,) = (await other.count_all(ids(1), TYPO, check=True)).results
             assert type(result.error) is FilterCheckError
 
-    await use(service, then)
-
 
 async def test_columns_are_asked_for_once_by_a_project():
     """The columns of a project are requested once, however many counts need them."""
-    service = Service(FEW, wait=0.02)
     queries = [CountQuery(project, GOOD) for project in ids(3) for _ in range(50)]
-
-    async def then(galileo: GalileoSessions) -> None:
+    async with checking(FEW, wait=0.02) as (service, galileo):
         report = await galileo.count_all(queries)
         assert report.counts == (7,) * 150
-
-    await use(service, then)
     assert service.columns == {0: 1, 1: 1, 2: 1}
 
 
 @virtual_time
 async def test_columns_are_cached_for_five_minutes():
     """Columns are requested again after five minutes."""
-    service = Service(FEW)
-
-    async def then(galileo: GalileoSessions) -> None:
+    async with checking(FEW) as (service, galileo):
         for seconds, asked in ((0, 1), (299, 1), (2, 2)):
             await asyncio.sleep(seconds)
             assert await galileo.count(ids(1)[0], GOOD) == 7
             assert service.columns == {0: asked}
 
-    await use(service, then)
-
 
 @virtual_time
 async def test_a_new_column_is_found_before_a_filter_is_refused():
     """A filter that doesn't fit columns of more than ten seconds ago is checked against new ones."""
-    service = Service(FEW, MORE)
-
-    async def then(galileo: GalileoSessions) -> None:
+    async with checking(FEW, MORE) as (service, galileo):
         with pytest.raises(FilterCheckError):
             await galileo.count(ids(1)[0], TYPO)
         with pytest.raises(FilterCheckError):
@@ -147,105 +124,74 @@ async def test_a_new_column_is_found_before_a_filter_is_refused():
         assert service.columns == {0: 1}
         await asyncio.sleep(11)
         assert await galileo.count(ids(1)[0], TYPO) == 7
-
-    await use(service, then)
     assert service.columns == {0: 2}
 
 
 @virtual_time
 async def test_failures_are_shared_by_those_who_wait_and_not_kept():
     """If the columns can't be loaded, all counts that wait get the error; the next count asks again."""
-    service = Service(FEW, wait=0.5, status=404)
-
-    async def then(galileo: GalileoSessions) -> None:
+    async with checking(FEW, wait=0.5, status=404) as (service, galileo):
         report = await galileo.count_all([CountQuery(ids(1)[0], GOOD, tag=n) for n in range(5)])
-        assert {type(error) for error in report.errors} == {NotFoundError}
+        assert {type(error) for error in report.errors} == {gs.NotFoundError}
         assert [error.query.tag for error in report.errors] == [0, 1, 2, 3, 4]
         assert service.columns == {0: 1}
         service.status = 200
         assert await galileo.count(ids(1)[0], GOOD) == 7
 
-    await use(service, then)
-
 
 @pytest.mark.parametrize("check", [True, None], ids=["checked", "zero"])
 async def test_a_request_for_columns_has_the_tag_of_its_count(check):
     """Metrics by tag or name miss no request. Targets of one project share its columns, requested for the first."""
-    heard: list[Attempt] = []
+    heard: list[gs.Attempt] = []
     service = Zeros(FEW)
     queries = [CountQuery(PROJECT, GOOD, tag=n, project_name=f"name {n}") for n in (1, 2)]
     async with raw_server(service.behave) as service.server:
         url = service.server.url
         async with GalileoSessions("k", base_url=url, on_attempt=heard.append, check=check) as galileo:
             assert (await galileo.count_all(queries, concurrency=1)).total == 0
-    asked = [attempt.query for attempt in heard if attempt.query.where == ALWAYS]
+    asked = [attempt.query for attempt in heard if attempt.query.where == gs.ALWAYS]
     assert [(query.tag, query.project_name) for query in asked] == [(1, "name 1")]
 
 
 @virtual_time
 async def test_a_deadline_holds_while_columns_are_waited_for():
     """A count that reaches its deadline fails alone; the next one asks for the columns."""
-    service = Service(FEW, wait=3)
-
-    async def then(galileo: GalileoSessions) -> None:
+    async with checking(FEW, wait=3) as (service, galileo):
         hasty = [galileo.count(ids(1)[0], GOOD, timeout=seconds) for seconds in (1, 0.5)]
         patient = galileo.count(ids(1)[0], GOOD)
         outcomes = await asyncio.gather(*hasty, patient, return_exceptions=True)
-        assert [type(outcome) for outcome in outcomes] == [DeadlineExceededError, DeadlineExceededError, int]
-
-    await use(service, then)
+        assert [type(outcome) for outcome in outcomes] == [gs.DeadlineExceededError, gs.DeadlineExceededError, int]
     assert service.columns == {0: 2}
 
 
 @virtual_time
 async def test_a_cancelled_count_leaves_the_question_to_the_next():
     """Cancelling the count that asks for columns neither cancels nor fails those that wait with it."""
-    service = Service(FEW, wait=3)
-
-    async def then(galileo: GalileoSessions) -> None:
+    async with checking(FEW, wait=3) as (_, galileo):
         first, second = [asyncio.create_task(galileo.count(ids(1)[0], GOOD)) for _ in range(2)]
         await asyncio.sleep(1)
         first.cancel()
         assert await second == 7
         assert first.cancelled()
 
-    await use(service, then)
-
 
 async def test_the_columns_of_many_projects_are_bounded(monkeypatch):
     """Only the columns of the projects that were counted last are kept."""
     monkeypatch.setattr("galileo_sessions.counting.checks.MAX_PROJECTS", 2)
-    service = Service(FEW)
-
-    async def then(galileo: GalileoSessions) -> None:
+    async with checking(FEW) as (service, galileo):
         for number in (0, 1, 0, 2, 0, 1):
             assert await galileo.count(ids(3)[number], GOOD) == 7
-
-    await use(service, then)
     assert service.columns == {0: 1, 1: 2, 2: 1}
 
 
 @virtual_time
 async def test_columns_of_a_fan_out_wait_out_an_outage():
     """A fan-out asks for columns as patiently as for counts: a service away for 4 s loses nothing."""
-    service = Service(FEW)
-    began = asyncio.get_running_loop().time()
-    behave = service.behave
-
-    async def away(nth: int, writer: asyncio.StreamWriter) -> None:
-        if 0.5 < asyncio.get_running_loop().time() - began < 4.5:
-            writer.write(http(503, ""))
-        else:
-            await behave(nth, writer)
-
-    service.behave = away
-
-    async def then(galileo: GalileoSessions) -> None:
+    async with checking(FEW) as (service, galileo):
         assert await galileo.count(ids(40)[39], GOOD) == 7
-        await asyncio.sleep(0.6)
+        service.is_away = True
+        asyncio.get_running_loop().call_later(4, setattr, service, "is_away", False)
         assert (await galileo.count_all(ids(20), GOOD)).counts == (7,) * 20
-
-    await use(service, then)
 
 
 @virtual_time
@@ -254,12 +200,12 @@ async def test_a_checked_count_has_the_patience_of_one_that_is_asked_alone():
 
     async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
         asks_for_columns = b"/available_columns" in server.requests[nth - 1].split(b"\r\n")[0]
-        writer.write(http(body=json.dumps(dump_catalog(FEW))) if asks_for_columns else http(503, ""))
+        writer.write(http(body=json.dumps(gs.dump_catalog(FEW))) if asks_for_columns else http(503, ""))
 
     async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url, check=True) as galileo:
         clock = asyncio.get_running_loop().time
         began = clock()
-        with pytest.raises(ServerError):
+        with pytest.raises(gs.ServerError):
             await galileo.count(PROJECT, where=GOOD)
         assert 10 <= clock() - began < 15
 
@@ -283,21 +229,16 @@ class Zeros(Service):
             writer.write(http(body=ZERO))
 
 
-@asynccontextmanager
-async def zeros(*catalogs: ColumnCatalog, wait: float = 0.0, status: int = 200, check: bool | None = None):
+def zeros(*catalogs: ColumnCatalog, check: bool | None = None, **settings: float):
     """A service that counts 0, and a client."""
-    service = Zeros(*(catalogs or (FEW,)), wait=wait, status=status)
-    async with raw_server(service.behave) as service.server:
-        async with GalileoSessions("k", base_url=service.server.url, check=check) as galileo:
-            yield service, galileo
-            assert idle(galileo)
+    return checking(*catalogs or [FEW], kind=Zeros, check=check, **settings)
 
 
 WITH_REST = Col.number("imput").bins(1).with_rest("other")
 BY_TYPO = {"a": TYPO, "b": Col("imput").contains("y")}
 
 
-async def taken(stream: CountStream) -> None:
+async def taken(stream: gs.CountStream) -> None:
     """Takes all results of a stream, as two consumers."""
 
     async def take() -> None:
@@ -347,9 +288,7 @@ async def test_a_warning_that_is_an_error_has_the_report(how, counts):
 
 async def test_columns_that_were_requested_serve_checks():
     """`columns` is always requested; what it answers for a whole project is cached for checks."""
-    service = Service(FEW, MORE)
-
-    async def then(galileo: GalileoSessions) -> None:
+    async with checking(FEW, MORE) as (service, galileo):
         assert list(await galileo.columns(ids(1)[0])) == ["input", "score"]
         with pytest.raises(FilterCheckError):
             await galileo.count(ids(1)[0], TYPO)
@@ -360,8 +299,6 @@ async def test_columns_that_were_requested_serve_checks():
         await galileo.columns(ids(2)[1], log_stream_id=PROJECT)
         await galileo.columns(ids(2)[1], end_time="2026-05-01T00:00Z")
         assert await galileo.count(ids(2)[1], GOOD) == 7
-
-    await use(service, then)
     assert service.columns == {0: 2, 1: 3}
 
 
@@ -382,7 +319,7 @@ async def test_a_zero_is_not_checked_if(how):
         elif is_asked:
             assert await galileo.count(PROJECT, GOOD if how == "fits" else TYPO) == 0
         else:
-            assert await galileo.count(PROJECT, {"client": TYPO, "None": None, "NEVER": NEVER}[how]) == 0
+            assert await galileo.count(PROJECT, {"client": TYPO, "None": None, "NEVER": gs.NEVER}[how]) == 0
     assert service.columns.total() == is_asked
 
 

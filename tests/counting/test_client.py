@@ -1,20 +1,22 @@
 """What GalileoSessions promises of one count and of its own arguments."""
 
 import copy
-import json
 import logging
 import os
 import pickle
 import subprocess
 import sys
+import traceback
+from pathlib import Path
 
 import pytest
+from support.inside import replace_post
 from support.sockets import PROJECT, answers, http, raw_server
 from yarl import URL
 
 import galileo_sessions as gs
 from galileo_sessions import Attempt, Col, ConfigurationError, CountQuery, GalileoSessions
-from galileo_sessions.local import LocalGalileo, sample_sessions
+from galileo_sessions.api.responses import Response
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 
@@ -36,21 +38,21 @@ async def test_headline_filter_travels_as_documented(shapes):
     assert call.kwargs["headers"]["Accept-Encoding"] == "identity"
 
 
-async def test_scope_and_flat_filters_travel(shapes):
-    """The body has the scope ids and the flat `filters` under the API's names."""
-    shapes.post(COUNT_URL, body='{"total_count": 7}')
-    ids = {
-        name: PROJECT.replace("7", digit) for name, digit in zip(("log_stream_id", "experiment_id"), "12", strict=True)
-    }
-    async with GalileoSessions("the-key") as galileo:
-        count = await galileo.count(PROJECT, filters=[Col("score").gt(3)], metrics_testing_id=PROJECT.upper(), **ids)
-    assert count == 7
-    ((call,),) = shapes.requests.values()
-    assert json.loads(call.kwargs["data"].decode()) == {
-        "filters": [{"column_id": "score", "operator": "gt", "value": 3, "type": "number"}],
-        "metrics_testing_id": PROJECT,
-        **ids,
-    }
+async def test_three_hops_lead_to_the_network():
+    """A count or a worker calls `send`, that calls `post` of the credentials, and that `post` of the transport."""
+    package, paths = Path(gs.__file__).parent, list[list[str]]()
+
+    async def post(_: str) -> Response:
+        codes = [frame.f_code for frame, _ in traceback.walk_stack(sys._getframe())]
+        paths.append([code.co_qualname for code in codes if Path(code.co_filename).is_relative_to(package)])
+        return Response(200, {}, b'{"total_count":7}')
+
+    async with GalileoSessions("k") as galileo:
+        replace_post(galileo, post)
+        assert await galileo.count(PROJECT, HEADLINE) == 7
+        assert (await galileo.count_all([PROJECT])).total == 7
+    above = ["Authentication.post", "Requester.send"]
+    assert paths == [[*above, "GalileoSessions.count"], [*above, "CountStream._work"]]
 
 
 @pytest.mark.parametrize("name", ["user-agent", "USER-AGENT", "accept", "Accept"])
@@ -85,15 +87,14 @@ async def test_on_attempt_hears_of_each_attempt_and_may_fail(caplog):
     assert all(record.levelno == logging.ERROR and record.exc_info for record in records)
 
 
-async def test_an_attempt_has_its_query():
+async def test_an_attempt_has_its_query(sample):
     """`on_attempt` learns the project and the tag; a request for columns has no filter, one for projects no query."""
     heard: list[Attempt] = []
-    async with LocalGalileo(sample_sessions()) as server:
-        async with GalileoSessions(server.api_key, base_url=server.url, on_attempt=heard.append) as galileo:
-            server.fail_next(503)
-            report = await galileo.count_all([CountQuery(PROJECT, HEADLINE, tag="billing")], check=False)
-            _ = await galileo.columns(PROJECT)
-            _ = [project async for project in galileo.projects()]
+    async with GalileoSessions(sample.api_key, base_url=sample.url, on_attempt=heard.append) as galileo:
+        sample.fail_next(503)
+        report = await galileo.count_all([CountQuery(PROJECT, HEADLINE, tag="billing")], check=False)
+        _ = await galileo.columns(PROJECT)
+        _ = [project async for project in galileo.projects()]
     query = report.results[0].query
     assert [attempt.query for attempt in heard] == [query, query, CountQuery(PROJECT), None]
     assert all(attempt.query is query for attempt in heard[:2])

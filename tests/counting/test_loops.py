@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from support.clients import ids, one_by_one
 from support.inside import idle
-from support.sockets import PROJECT, AtOnce, http, numbered, raw_server, until
+from support.sockets import PROJECT, AtOnce, http, numbered, raw_server, silence, until
 
 from galileo_sessions import Attempt, ConfigurationError, GalileoSessions, Limits, PasswordAuth
 
@@ -102,9 +102,6 @@ async def test_a_queue_as_source_may_be_left():
 async def test_a_second_event_loop_is_told_before_it_waits():
     """A client that is used in another loop says so at once, also where the first loop left it no place."""
 
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(60)
-
     async def second(galileo: GalileoSessions) -> None:
         async with asyncio.timeout(30):
             with pytest.raises(ConfigurationError, match="another event loop"):
@@ -114,7 +111,7 @@ async def test_a_second_event_loop_is_told_before_it_waits():
         assert report.errors[0].query.project_id == ids(1)[0]
 
     limits = Limits(1)
-    async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url, limits=limits) as galileo:
+    async with raw_server(silence) as server, GalileoSessions("k", base_url=server.url, limits=limits) as galileo:
         counting = asyncio.create_task(galileo.count(PROJECT))
         try:
             await until(lambda: server.requests)
@@ -126,12 +123,8 @@ async def test_a_second_event_loop_is_told_before_it_waits():
 
 @pytest.mark.parametrize("auth", [None, PasswordAuth("ann", "pw")], ids=["key", "password"])
 async def test_two_close_at_once(auth):
-    """Closing twice, also at the same time and during a login, ends once and leaves nothing."""
-
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(60)
-
-    async with raw_server(behave) as server:
+    """Closing twice, also at the same time and during a login, ends once and leaves nothing; then nothing counts."""
+    async with raw_server(silence) as server:
         galileo = GalileoSessions("k" if auth is None else None, auth=auth, base_url=server.url)
         counting = asyncio.create_task(galileo.count(PROJECT))
         await until(lambda: server.requests)
@@ -143,6 +136,7 @@ async def test_two_close_at_once(auth):
         assert idle(galileo)
         with pytest.raises(ConfigurationError, match="closed"):
             await galileo.count(PROJECT)
+        assert [type(error) for error in (await galileo.count_all(ids(3))).errors] == [ConfigurationError] * 3
 
 
 async def test_a_cancellation_while_joining_after_the_body_raised_is_not_lost():

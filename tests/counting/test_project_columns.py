@@ -8,29 +8,16 @@ from typing import Any
 
 import pytest
 from support.clients import client
+from support.clock import virtual_time
 from support.sockets import PROJECT, answers, http, raw_server
 from yarl import URL
 
-from galileo_sessions import (
-    AuthenticationError,
-    Col,
-    ColumnCatalog,
-    ConfigurationError,
-    DecodeError,
-    FilterCheckError,
-    FilterError,
-    GalileoSessions,
-    NotFoundError,
-    NumberCol,
-    ProtocolError,
-    RateLimitedError,
-    ServerError,
-    dump_catalog,
-)
-from galileo_sessions.local import LocalGalileo, sample_sessions
+import galileo_sessions as gs
+from galileo_sessions import AuthenticationError, Col, ColumnCatalog, ConfigurationError, DecodeError, GalileoSessions
+from galileo_sessions.local import LocalGalileo
 
 BY_HAND = ColumnCatalog.of({"metrics/toxicity": "number"}, input="text", tags="collection")
-ANSWER = json.dumps(dump_catalog(BY_HAND))
+ANSWER = json.dumps(gs.dump_catalog(BY_HAND))
 COLUMNS_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/available_columns"
 
 
@@ -74,44 +61,38 @@ async def test_the_scope_and_the_times_travel(shapes: Any) -> None:
 async def test_what_cannot_be_asked_is_refused(arguments: dict[str, Any], words: str) -> None:
     """An invalid argument is quoted in the error, and nothing is sent."""
     async with raw_server(http(body=ANSWER)) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        with pytest.raises((ConfigurationError, FilterError), match=words):
+        with pytest.raises((ConfigurationError, gs.FilterError), match=words):
             await galileo.columns(**{"project_id": PROJECT, **arguments})
         assert [] == server.requests
 
 
-async def test_a_filter_is_checked_and_counted() -> None:
+async def test_a_filter_is_checked_and_counted(sample: LocalGalileo, galileo: GalileoSessions) -> None:
     """The catalog passes a valid filter on to the count, and rejects an invalid one before a request."""
-    async with LocalGalileo(sample_sessions()) as server:
-        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
-            project = str(sample_sessions()[0]["project_id"])
-            catalog = await galileo.columns(project)
-            assert isinstance(catalog["score"], NumberCol)
-            assert 0 < await galileo.count(project, catalog.check(catalog["score"] > 3))
-            with pytest.raises(FilterCheckError, match="did you mean score"):
-                await galileo.count(project, catalog.check(Col("scroe") > 3))
-        assert 1 == len(server.requests)
+    catalog = await galileo.columns(PROJECT)
+    assert isinstance(catalog["score"], gs.NumberCol)
+    assert 0 < await galileo.count(PROJECT, catalog.check(catalog["score"] > 3))
+    with pytest.raises(gs.FilterCheckError, match="did you mean score"):
+        await galileo.count(PROJECT, catalog.check(Col("scroe") > 3))
+    assert 1 == len(sample.requests)
 
 
-async def test_trouble_is_met_as_by_counts() -> None:
+async def test_trouble_is_met_as_by_counts(sample: LocalGalileo, galileo: GalileoSessions) -> None:
     """Columns are retried like counts, and their errors know the query and the attempts."""
-    async with LocalGalileo(sample_sessions()) as server:
-        async with client(server.url, api_key=server.api_key) as galileo:
-            project = str(sample_sessions()[0]["project_id"])
-            server.fail_next(503)
-            assert "input" in await galileo.columns(project)
-            for status, error in ((404, NotFoundError), (401, AuthenticationError)):
-                server.fail_next(status)
-                with pytest.raises(error) as caught:
-                    await galileo.columns(project, timeout=5)
-                assert (project, 1) == (getattr(caught.value.query, "project_id", None), len(caught.value.attempts))
-        async with client(server.url, api_key=server.api_key) as galileo:  # which has seen no other failure
-            server.fail_next(500, times=4)
-            with pytest.raises(ServerError) as server_error:
-                await galileo.columns(project)
-            assert 4 == len(server_error.value.attempts)
-            server.fail_next(429, headers={"Retry-After": "30"})
-            with pytest.raises(RateLimitedError, match="it asks for a wait of 30 s"):
-                await galileo.columns(project, timeout=5)
+    sample.fail_next(503)
+    assert "input" in await galileo.columns(PROJECT)
+    for status, error in ((404, gs.NotFoundError), (401, AuthenticationError)):
+        sample.fail_next(status)
+        with pytest.raises(error) as caught:
+            await galileo.columns(PROJECT, timeout=5)
+        assert (PROJECT, 1) == (getattr(caught.value.query, "project_id", None), len(caught.value.attempts))
+    async with client(sample.url, api_key=sample.api_key) as fresh:  # which has seen no other failure
+        sample.fail_next(500, times=4)
+        with pytest.raises(gs.ServerError) as server_error:
+            await fresh.columns(PROJECT)
+        assert 4 == len(server_error.value.attempts)
+        sample.fail_next(429, headers={"Retry-After": "30"})
+        with pytest.raises(gs.RateLimitedError, match="it asks for a wait of 30 s"):
+            await fresh.columns(PROJECT, timeout=5)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +107,7 @@ async def test_trouble_is_met_as_by_counts() -> None:
     ],
     ids=["list", "no id", "NaN", "a count", "empty", "an id that is no text"],
 )
+@virtual_time
 async def test_a_200_without_columns_is_a_decode_error(body: str, words: str) -> None:
     """The error names the place of the fault, and holds no credential that the service echoed."""
     async with raw_server(http(body=body)) as server:
@@ -144,6 +126,6 @@ async def test_many_columns_are_read() -> None:
     async with raw_server(answers(http(body=long), http(body=too_long))) as server:
         async with GalileoSessions("k", base_url=server.url) as galileo:
             assert 50_000 == len(await galileo.columns(PROJECT))
-            with pytest.raises(ProtocolError, match="8,388,608 bytes"):
+            with pytest.raises(gs.ProtocolError, match="8,388,608 bytes"):
                 await galileo.columns(PROJECT)
             assert 2 == len(server.requests)

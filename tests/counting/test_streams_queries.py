@@ -6,19 +6,8 @@ import pytest
 from support.clients import ids
 from support.sockets import PROJECT, RawServer, http, numbered, raw_server
 
-from galileo_sessions import (
-    ALWAYS,
-    NEVER,
-    Col,
-    ConfigurationError,
-    CountQuery,
-    Filter,
-    GalileoSessions,
-    any_of,
-    dump_filter,
-    dump_query,
-    load_query,
-)
+import galileo_sessions as gs
+from galileo_sessions import ALWAYS, NEVER, Col, CountQuery, Filter, GalileoSessions, any_of, dump_filter, dump_query
 
 A, B = Col.text("a").eq("x"), Col.number("b").gt(1)
 STREAM, OTHER = ids(8)[6:]
@@ -72,7 +61,7 @@ async def test_a_scope_that_contradicts_a_querys_is_refused():
     query = CountQuery(PROJECT, A, log_stream_id=STREAM)
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
         said = f"log_stream_id is {OTHER}, but the query has {STREAM}"
-        with pytest.raises(ConfigurationError, match=said):
+        with pytest.raises(gs.ConfigurationError, match=said):
             await galileo.count(query, log_stream_id=OTHER)
         report = await galileo.count_all([query], log_stream_id=OTHER)
         assert said in str(report.errors[0])
@@ -107,5 +96,5 @@ def test_never_travels_as_plain_data():
     """An `or` without conditions is NEVER, and survives as plain data."""
     query = CountQuery(PROJECT, NEVER, tag=1)
     assert dump_query(query) == {"project_id": PROJECT, "filter_tree": {"or": []}, "tag": 1}
-    assert load_query(dump_query(query)) == query
+    assert gs.load_query(dump_query(query)) == query
     assert query.for_project(STREAM).body == b""

@@ -243,11 +243,7 @@ async def test_a_failing_source_raises_its_own_error_after_the_results(how, orde
 
 @pytest.mark.parametrize(
     ("how", "error"),
-    [
-        ("sync", StopAsyncIteration("x")),
-        ("sync, goes on", StopAsyncIteration("x")),
-        ("async", asyncio.CancelledError()),
-    ],
+    [("sync", StopAsyncIteration()), ("sync, goes on", StopAsyncIteration()), ("async", asyncio.CancelledError())],
 )
 async def test_an_odd_error_of_a_source_is_no_end(how, error):
     """Neither a StopAsyncIteration of a plain source nor a CancelledError is taken for the end of the source."""

@@ -34,6 +34,7 @@ class Tab:
         """The size of the window, in CSS pixels; unlike a telephone's, it doesn't zoom out for what is too wide."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1}
         await self.do("Emulation.setDeviceMetricsOverride", mobile=False, **size)
+        await self.wait_for(f"innerWidth === {width}")
 
     async def open(self, url: str) -> None:
         """Returns once the page and its pictures are loaded."""

@@ -10,18 +10,20 @@ import io
 import os
 import pkgutil
 import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from cli.processes import inside
 from local.sdk_pages import SDKGalileo
+from support.inside import with_sample
 from support.shown import paste
 
 import galileo_sessions
 import galileo_sessions.local
 from galileo_sessions import GalileoError, errors
-from galileo_sessions.local import sample_names, sample_sessions
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -91,19 +93,30 @@ async def run_examples(block: str, page: Path) -> None:
     assert results.failed == 0, "".join(report)
 
 
-async def run_tests(block: str, folder: Path) -> None:
-    """Executes a block of tests, with the plugin as installed."""
-    file = folder / "test_block.py"
-    file.write_text(block, encoding="utf-8")
-    arguments = [*PYTEST, *PLUGINS, "--rootdir", str(folder), str(file)]
+async def run_tests(blocks: list[str], folder: Path) -> None:
+    """Executes the blocks of tests of a page, each as a module of its own, with the plugin as installed."""
+    for number, block in enumerate(blocks):
+        (folder / f"test_block_{number}.py").write_text(block, encoding="utf-8")
+    arguments = [*PYTEST, *PLUGINS, "--rootdir", str(folder), str(folder)]
     printed = await printed_by(*arguments, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-    assert f"{block.count('def test_')} passed" in printed
+    assert f"{''.join(blocks).count('def test_')} passed" in printed
+
+
+async def said_by(command: str) -> str:
+    """What a command prints: in this process, but in a shell if it needs one or is another program."""
+    lexer = shlex.shlex(command.replace("\\\n", " "), posix=True, punctuation_chars=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    name, *arguments = lexer
+    if name == "galileo-sessions" and not any(set(word) <= set("();<>|&") for word in arguments):
+        with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(printed):
+            await asyncio.to_thread(inside, *arguments)
+        return printed.getvalue()
+    process = await asyncio.create_subprocess_shell(command, stdout=-1, stderr=asyncio.subprocess.STDOUT)
+    return (await process.communicate())[0].decode()
 
 
 async def execute(block: str, page: Path, folder: Path) -> str | None:
     """What a block prints, run as its page says; None if the block shows its own outputs, or can't run here."""
-    if "def test_" in block:
-        return await run_tests(block, folder)
     if any(re.search(rf"^(from|import) {name}\b", block, re.MULTILINE) for name in MISSING):
         compile(block, str(page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         return None
@@ -122,15 +135,17 @@ async def execute(block: str, page: Path, folder: Path) -> str | None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_pages_are_true(page, monkeypatch, tmp_path):
     """Every Python block of a page runs by itself, and prints what is shown below it."""
-    async with SDKGalileo(sample_sessions(), names=sample_names()) as server:
+    async with with_sample(SDKGalileo()) as server:
         for name in ("GALILEO_API_URL", "GALILEO_CONSOLE_URL"):  # Galileo's SDK wants both
             monkeypatch.setenv(name, server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
         monkeypatch.setenv("MPLBACKEND", "Agg")
         monkeypatch.chdir(tmp_path)
         for block, shown in blocks(page):
-            printed = await execute(block, page, tmp_path)
+            printed = None if "def test_" in block else await execute(block, page, tmp_path)
             assert printed is None or printed == shown
+        if tests := [block for block, _ in blocks(page) if "def test_" in block]:
+            await run_tests(tests, tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -241,7 +256,7 @@ def test_readme_is_short():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_commands_print_what_is_shown(page, monkeypatch, tmp_path):
-    """Each line of a console block that begins with $ runs in a shell, with the lines that a backslash adds."""
+    """Each line of a console block that begins with $ prints what is shown, with the lines that a backslash adds."""
     projects = ["74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db", "7ec9f08b-ec21-4c9f-a3e2-b2ab2b81b4db"]
     projects.append("d9be7eb0-ec21-4c9f-a3e2-b2ab2b81b4db")
     (tmp_path / "ids.txt").write_text("\n".join(["# the largest", *projects]))
@@ -250,14 +265,12 @@ async def test_commands_print_what_is_shown(page, monkeypatch, tmp_path):
     shutil.copy(DOCS / "examples" / "count_csv.py", tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
-    async with SDKGalileo(sample_sessions(), names=sample_names()) as server:
+    async with with_sample(SDKGalileo()) as server:
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
         for block in re.findall(r"^```console\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE):
             for command, shown in re.findall(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
-                process = await asyncio.create_subprocess_shell(command, stdout=-1, stderr=asyncio.subprocess.STDOUT)
-                printed, _ = await process.communicate()
-                assert printed.decode() == shown
+                assert await said_by(command) == shown
 
 
 def test_what_does_not_run_is_setting_up():

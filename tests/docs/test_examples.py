@@ -5,16 +5,19 @@ import base64
 import csv
 import importlib.util
 import json
+import runpy
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from docs.notebooks import run_cells
+from support.inside import with_sample
 
 from galileo_sessions import ALWAYS, Col, CountQuery, Filter, GalileoSessions, matches
 from galileo_sessions.local import LocalGalileo, sample_sessions
@@ -37,18 +40,29 @@ def needs(*modules: str) -> pytest.MarkDecorator:
 
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalGalileo]:
-    async with LocalGalileo(SESSIONS) as server:
+    async with with_sample(LocalGalileo()) as server:
         monkeypatch.setenv("GALILEO_API_URL", server.url)
         monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
         yield server
 
 
-async def run(name: str, *arguments: str, typed: str = "") -> tuple[int | None, str, str]:
-    """The exit status of an example, what it prints, and what it complains of."""
-    command = [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments]
-    process = await asyncio.create_subprocess_exec(*command, stdin=-1, stdout=-1, stderr=-1)
-    printed, said = await process.communicate(typed.encode())
-    return process.returncode, printed.decode(), said.decode()
+async def run(name: str, *arguments: str) -> tuple[int, str, str]:
+    """The exit status of an example that runs in this process, what it prints, and what it complains of."""
+
+    def program() -> object:
+        try:
+            runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        except SystemExit as ended:
+            return ended.code or 0
+        return 0
+
+    with redirect_stdout(StringIO()) as printed, redirect_stderr(StringIO()) as said:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", [name, *arguments])
+            status = await asyncio.to_thread(program)
+    if isinstance(status, str):  # which Python would print
+        return 1, printed.getvalue(), f"{said.getvalue()}{status}\n"
+    return status, printed.getvalue(), said.getvalue()
 
 
 def test_examples_are_short_and_linked() -> None:
@@ -79,7 +93,7 @@ def liked() -> list[list[str]]:
     return sorted([["project_id", "total_count"], *[[project, str(counted(LIKED, project))] for project in PROJECTS]])
 
 
-async def count_csv(files: tuple[Path, Path], where: str = "score > 3") -> tuple[int | None, str, str]:
+async def count_csv(files: tuple[Path, Path], where: str = "score > 3") -> tuple[int, str, str]:
     return await run("count_csv.py", where, *map(str, files))
 
 
@@ -343,8 +357,10 @@ def shown(cell: Any) -> list[dict[str, object]]:
 @needs("distributed")
 async def test_dask_counts_with_a_client_per_worker(server: LocalGalileo) -> None:
     """A real cluster of processes, which starts and ends with the program."""
-    status, printed, said = await run("dask_count.py", "Col('score') > 3", "--workers", "2", typed="\n".join(PROJECTS))
-    assert (0, "") == (status, said)
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "dask_count.py"), "Col('score') > 3", "--workers", "2"]
+    process = await asyncio.create_subprocess_exec(*command, stdin=-1, stdout=-1, stderr=-1)
+    printed, said = await process.communicate("\n".join(PROJECTS).encode())
+    assert (0, b"") == (process.returncode, said)
     assert sorted([project, str(counted(LIKED, project)), ""] for project in PROJECTS) == sorted(
-        csv.reader(printed.splitlines())
+        csv.reader(printed.decode().splitlines())
     )

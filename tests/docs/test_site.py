@@ -257,10 +257,10 @@ async def test_screens_are_whole(site: Path, tmp_path: Path) -> None:
     """On a desk and on a telephone no page scrolls sideways, no code or drawing wraps, and no picture is missing."""
     found = []
     async with served(site) as place, browser(tmp_path) as tab:
-        for width in WIDTHS:
-            await tab.resize(width)
-            for page in sorted(site.glob("*.html")):
-                await tab.open(f"{place}/{page.name}")
+        for page in sorted(site.glob("*.html")):
+            await tab.open(f"{place}/{page.name}")
+            for width in WIDTHS:
+                await tab.resize(width)
                 found += await troubles(tab, page.name, width)
     assert found == []
 

@@ -15,20 +15,8 @@ from support.programs import COLUMNS, USER, Berlin, refused, run
 from support.sockets import PROJECT
 from support.strategies import OPERATORS
 
-from galileo_sessions import (
-    BooleanFilter,
-    Col,
-    CollectionFilter,
-    DateFilter,
-    Filter,
-    FilterTypeError,
-    FullyAnnotatedFilter,
-    IdFilter,
-    NumberFilter,
-    QueueScopedFilterWarning,
-    TextFilter,
-    fully_annotated,
-)
+import galileo_sessions as gs
+from galileo_sessions import BooleanFilter, Col, DateFilter, Filter, IdFilter, NumberFilter, TextFilter
 from galileo_sessions.filters.nodes import LEAVES
 
 NINE = datetime(2026, 1, 31, 9, tzinfo=UTC)
@@ -96,8 +84,8 @@ LISTS: dict[str, Filter] = {
     "Col('a').one_of(text for text in ['y', 'x'])": TextFilter("a", "one_of", ["y", "x"]),
     "Col('a').one_of(UUID(text) for text in [PROJECT, USER])": IdFilter("a", "one_of", [PROJECT, USER]),
     "Col.id('a').not_in({UUID(PROJECT), USER})": IdFilter("a", "not_in", [USER, PROJECT]),
-    "Col.collection('a').one_of({'y', 'x'})": CollectionFilter("a", "one_of", ["x", "y"]),
-    "Col.collection('a').not_in(text for text in 'yx')": CollectionFilter("a", "not_in", ["y", "x"]),
+    "Col.collection('a').one_of({'y', 'x'})": gs.CollectionFilter("a", "one_of", ["x", "y"]),
+    "Col.collection('a').not_in(text for text in 'yx')": gs.CollectionFilter("a", "not_in", ["y", "x"]),
 }
 
 
@@ -180,8 +168,8 @@ def test_a_column_shows_its_id_and_how_to_make_it(name: str, column_id: str) -> 
 
 def warned(user_ids: Any) -> Filter:
     """The filter; the test catches its warning."""
-    with pytest.warns(QueueScopedFilterWarning, match="annotation queue") as caught:
-        made = fully_annotated(user_ids)
+    with pytest.warns(gs.QueueScopedFilterWarning, match="annotation queue") as caught:
+        made = gs.fully_annotated(user_ids)
     assert [Path(__file__)] == [Path(warning.filename) for warning in caught]
     assert caught[0].lineno - warned.__code__.co_firstlineno == 3, "the line of the call above"
     return made
@@ -204,8 +192,8 @@ def warned(user_ids: Any) -> Filter:
 def test_fully_annotated_warns_where_it_is_written(user_ids: Any, expected: tuple[str, ...] | None) -> None:
     """The seventh leaf takes users in any iterable, a set in sorted order, and warns on the caller's line."""
     made = warned(user_ids)
-    assert FullyAnnotatedFilter(expected) == made
-    assert isinstance(made, FullyAnnotatedFilter)
+    assert gs.FullyAnnotatedFilter(expected) == made
+    assert isinstance(made, gs.FullyAnnotatedFilter)
     assert expected == made.user_ids
 
 
@@ -227,4 +215,4 @@ def test_fully_annotated_warns_where_it_is_written(user_ids: Any, expected: tupl
 @pytest.mark.filterwarnings("ignore::galileo_sessions.QueueScopedFilterWarning")
 def test_fully_annotated_takes_a_list_of_uuids_only(argument: str, words: str) -> None:
     """A single id, an empty list and other values are refused in the caller's terms."""
-    assert words in refused(f"fully_annotated({argument})", FilterTypeError)
+    assert words in refused(f"fully_annotated({argument})", gs.FilterTypeError)

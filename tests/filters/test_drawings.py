@@ -11,20 +11,8 @@ from support.programs import USER
 from support.shown import Markup
 from support.strategies import deepest, filters, leaves_drawn
 
-from galileo_sessions import (
-    ALWAYS,
-    NEVER,
-    And,
-    Col,
-    Filter,
-    FullyAnnotatedFilter,
-    Not,
-    NumberFilter,
-    Or,
-    TextFilter,
-    all_of,
-    any_of,
-)
+import galileo_sessions as gs
+from galileo_sessions import ALWAYS, NEVER, And, Col, Filter, FullyAnnotatedFilter, Not, NumberFilter, all_of, any_of
 from galileo_sessions.filters.tree import draw, draw_filter, mark, nodes_at
 
 X, SCORE = Col("input").contains("x"), Col("score").gt(3)
@@ -56,7 +44,7 @@ and
         (Col("a b").ne(1), "'a b' != 1   number"),
         (Col("a\n\x1b").gte(1), r"'a\n\x1b' >= 1   number"),
         (Col("été").lt(1), "été < 1   number"),
-        (TextFilter("", "eq", ""), "'' == ''   text"),
+        (gs.TextFilter("", "eq", ""), "'' == ''   text"),
         (Col("n").between(1, 2.5), "n between 1 and 2.5   number"),
         (NumberFilter("n", "between", [1]), "n between [1]   number"),
         (NumberFilter("n", "eq", [1, 2]), "n == [1, 2]   number"),
@@ -100,7 +88,7 @@ def test_what_is_cut_is_counted() -> None:
     nested = any_of(Col("n").gt(n) & ~(Col("m").lt(n) | Col("k").lt(n)) for n in range(3_000))
     left: Filter = SCORE
     for n in range(49):
-        left = And([Or([left, Col("n").gt(n)]), Col("m").gt(n)])
+        left = And([gs.Or([left, Col("n").gt(n)]), Col("m").gt(n)])
     for where in (nested, left, Not(all_of([nested, SCORE]))):
         drawing = draw_filter(where)
         assert len(drawing.splitlines()) <= 62

@@ -15,15 +15,8 @@ from support.programs import USER, check_message
 from support.sockets import PROJECT
 from support.strategies import anything, json_leaves
 
-from galileo_sessions import (
-    Col,
-    Filter,
-    FilterDecodeError,
-    FilterTooLargeError,
-    FullyAnnotatedFilter,
-    dump_filter,
-    load_filter,
-)
+import galileo_sessions as gs
+from galileo_sessions import Col, Filter, FilterDecodeError, FullyAnnotatedFilter, dump_filter, load_filter
 from galileo_sessions.filters.json import strict_json
 
 TEXT = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
@@ -136,42 +129,19 @@ LEAVES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "no operator": (without(TEXT, "operator"), [], ["operator is missing"]),
     "no value": (without(TEXT, "value"), [], ["value is missing"]),
     "unknown operator": (TEXT | {"operator": "gt"}, ["operator"], ["no operator 'gt'", "eq, ne, contains"]),
-    "symbol as operator": (
-        DATE | {"operator": ">", "value": "2026-05-01"},
-        ["operator"],
-        ["a date filter has no operator '>'; it has eq, ne, gt, gte, lt, lte\nhint: Did you mean gt?"],
-    ),
+    "a symbol": (DATE | {"operator": ">", "value": "x"}, ["operator"], ["no operator '>'", "Did you mean gt?"]),
     "number as column": (TEXT | {"column_id": 1}, ["column_id"], ["text", "1"]),
     "number as text": (TEXT | {"value": 1}, ["value"], ["text", "1"]),
     "number as case": (TEXT | {"case_sensitive": 1}, ["case_sensitive"], ["True or False", "1"]),
     "huge number": (NUMBER | {"value": 10**5000}, ["value"], ["not a number that JSON can carry"]),
     "no offset": (DATE | {"value": "2026-01-31T09:00:00"}, ["value"], ["UTC offset", "+00:00"]),
-    "day": (
-        DATE | {"value": "2026-05-01"},
-        ["value"],
-        [
-            "'2026-05-01' has no UTC offset",
-            "Write '2026-05-01T00:00:00+00:00' for the beginning of that day, or '2026-05-02T00",
-        ],
-    ),
+    "day": (DATE | {"value": "2026-05-01"}, ["value"], ["no UTC offset", "beginning of that day, or '2026-05-02T00"]),
     "date": (DATE | {"value": date(2026, 5, 1)}, ["value"], ["Write '2026-05-01T00:00:00+00:00'"]),
     "time without an offset": (DATE | {"value": "2026-05-01T09:30"}, ["value"], ["Write '2026-05-01T09:30:00+00:00'"]),
-    "too fine a time": (
-        DATE | {"value": "2026-05-01T09:00:00.0000001Z"},
-        ["value"],
-        ["finer than a microsecond, which would be lost\nhint: Write '2026-05-01T09:00:00+00:00'"],
-    ),
-    "case on a number": (
-        NUMBER | {"case_sensitive": True},
-        [],
-        ["number filters have no key 'case_sensitive'", "operator"],
-    ),
+    "too fine": (DATE | {"value": "2026-05-01T09:00:00.0000001Z"}, ["value"], ["finer than a microsecond", "Write"]),
+    "case on a number": (NUMBER | {"case_sensitive": True}, [], ["number filters have no key 'case_sensitive'"]),
     "misspelt operator": (without(TEXT, "operator") | {"operater": "eq"}, [], ["operator"]),
-    "misspelt case": (
-        without(TEXT, "case_sensitive") | {"case_sensitve": False},
-        [],
-        ["text filters have no key 'case_sensitve'", "Did you mean case_sensitive?"],
-    ),
+    "misspelt case": (TEXT | {"case_sensitve": False}, [], ["no key 'case_sensitve'", "mean case_sensitive?"]),
     "misspelt users": (ANNOTATED | {"user_id": [USER]}, [], ["no key 'user_id'", "Did you mean user_ids?"]),
     "two unrelated keys": (NUMBER | {"zzz": 1, "yyy": 2}, [], ["no key 'yyy'"]),
     "empty key": (NUMBER | {"": 1}, [], ["no key ''"]),
@@ -241,7 +211,7 @@ def test_more_than_10_000_leaves_are_refused() -> None:
     """10,001 leaves raise the same error as when a filter is built."""
     leaves = [{"filter": NUMBER}] * 10_001
     assert 10_000 == load_filter({"or": leaves[1:]}).size
-    with pytest.raises(FilterTooLargeError, match="10,000"):
+    with pytest.raises(gs.FilterTooLargeError, match="10,000"):
         load_filter({"not": {"or": leaves}})
 
 

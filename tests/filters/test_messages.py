@@ -101,11 +101,7 @@ GUARDS: Refusals = [
     ("Col('a').eq(1) & True", FilterTypeError, ["True is not a filter\nhint: For all sessions write ALWAYS"]),
     ("any_of([False])", FilterTypeError, ["False is not a filter\nhint: For all sessions write ALWAYS, for none"]),
     ("CountQuery(PROJECT, True)", FilterTypeError, ["True is not a filter\nhint: For all sessions write ALWAYS"]),
-    (
-        "CountQuery(PROJECT, where=False)",
-        FilterTypeError,
-        ["False is not a filter\nhint: For all sessions write ALWAYS, for none"],
-    ),
+    ("CountQuery(PROJECT, False)", FilterTypeError, ["False is not a filter\nhint: For all sessions write ALWAYS"]),
     ("matches(True, {})", FilterTypeError, ["True is not a filter\nhint: For all sessions write ALWAYS"]),
     ("Col('x') in ['a', 'b']", FilterTypeError, TRUTH),
     ("Col('x') in {'a', 'b'}", TypeError, ["unhashable type: 'Col'"]),

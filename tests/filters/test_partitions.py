@@ -95,18 +95,12 @@ def test_days_have_23_or_25_hours_where_clocks_change() -> None:
 
 def test_weeks_begin_on_monday_and_months_by_the_calendar() -> None:
     """Weeks begin on Monday. The first and the last part can be shorter; their labels are those of the whole ones."""
-    weeks = CREATED.weeks("2026-05-01", "2026-05-13", tz="UTC")
-    assert {label: length.days for label, length in lengths(weeks).items()} == {
-        "2026-04-27": 3,
-        "2026-05-04": 7,
-        "2026-05-11": 2,
-    }
-    months = CREATED.months("2026-01-15", "2026-04-01", tz="UTC")
-    assert {label: length.days for label, length in lengths(months).items()} == {
-        "2026-01": 17,
-        "2026-02": 28,
-        "2026-03": 31,
-    }
+    weeks = lengths(CREATED.weeks("2026-05-01", "2026-05-13", tz="UTC"))
+    assert [*weeks] == ["2026-04-27", "2026-05-04", "2026-05-11"]
+    assert [length.days for length in weeks.values()] == [3, 7, 2]
+    months = lengths(CREATED.months("2026-01-15", "2026-04-01", tz="UTC"))
+    assert [*months] == ["2026-01", "2026-02", "2026-03"]
+    assert [length.days for length in months.values()] == [17, 28, 31]
 
 
 @pytest.mark.parametrize(

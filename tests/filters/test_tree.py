@@ -10,34 +10,18 @@ from hypothesis import given
 from support.sockets import PROJECT
 from support.strategies import combined, constructed, deepest
 
-from galileo_sessions import (
-    ALWAYS,
-    NEVER,
-    And,
-    Col,
-    ColumnCatalog,
-    CountQuery,
-    Filter,
-    FilterTooLargeError,
-    FilterTypeError,
-    FullyAnnotatedFilter,
-    LeafFilter,
-    Not,
-    Or,
-    draw_filter,
-    dump_filter,
-    leaves_of,
-    map_leaves,
-    matches,
-)
+import galileo_sessions as gs
+from galileo_sessions import ALWAYS, And, Col, CountQuery, Filter, FilterTypeError, Not, Or, leaves_of, map_leaves
 from galileo_sessions.filters.tree import key_of, walk
 
 A, B, C = Col("a").gt(1), Col("b").lt(2), Col("c").eq("x")
 
 
-def renamed(leaf: LeafFilter) -> Filter:
+def renamed(leaf: gs.LeafFilter) -> Filter:
     """The leaf with another column, if it has one."""
-    return leaf if isinstance(leaf, FullyAnnotatedFilter) else attrs.evolve(leaf, column_id=f"metrics/{leaf.column_id}")
+    return (
+        leaf if isinstance(leaf, gs.FullyAnnotatedFilter) else attrs.evolve(leaf, column_id=f"metrics/{leaf.column_id}")
+    )
 
 
 def test_leaves_come_in_their_order() -> None:
@@ -45,17 +29,25 @@ def test_leaves_come_in_their_order() -> None:
     assert (A, B, A, C) == leaves_of(A & (B | ~A) & Not(Not(C)))
     assert (A,) == leaves_of(A)
     assert () == leaves_of(ALWAYS)
-    assert () == leaves_of(And([Or([]), Not(NEVER)]))
+    assert () == leaves_of(And([Or([]), Not(gs.NEVER)]))
 
 
-FUNCTIONS: list[Any] = [dump_filter, draw_filter, leaves_of, ColumnCatalog(()).check, CountQuery, matches, map_leaves]
+FUNCTIONS: list[Any] = [
+    gs.dump_filter,
+    gs.draw_filter,
+    leaves_of,
+    gs.ColumnCatalog(()).check,
+    CountQuery,
+    gs.matches,
+    map_leaves,
+]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
 @pytest.mark.parametrize("value", [{"a": 1}, [A], Col("a"), "a > 1", 3], ids=repr)
 def test_only_filters_are_taken(function: Any, value: Any) -> None:
     """Each function that takes a filter refuses what is none, and says so; so do swapped arguments."""
-    arguments = {CountQuery: (PROJECT, value), matches: (value, A), map_leaves: (value, renamed)}
+    arguments = {CountQuery: (PROJECT, value), gs.matches: (value, A), map_leaves: (value, renamed)}
     with pytest.raises(FilterTypeError, match="is not a filter|not yet a filter"):
         function(*arguments.get(function, (value,)))
 
@@ -63,7 +55,7 @@ def test_only_filters_are_taken(function: Any, value: Any) -> None:
 @given(constructed | deepest)
 def test_a_path_leads_to_its_node_in_the_json(where: Filter) -> None:
     """The walk has each node once, and its path leads to it in `dump_filter(where)`."""
-    dumped = dump_filter(where)
+    dumped = gs.dump_filter(where)
     found: list[Any] = []
     for path, node in walk(where):
         tree: Any = dumped
@@ -80,7 +72,7 @@ def test_leaves_are_mapped_in_the_order_of_leaves_of(where: Filter) -> None:
     """`map_leaves` calls the function once for each leaf, in the order of `leaves_of`."""
     seen: list[Filter] = []
 
-    def see(leaf: LeafFilter) -> Filter:
+    def see(leaf: gs.LeafFilter) -> Filter:
         seen.append(leaf)
         return leaf
 
@@ -123,5 +115,5 @@ def test_what_does_not_fit_is_refused() -> None:
     tall: Filter = A
     for _ in range(99):
         tall = Not(tall)
-    with pytest.raises(FilterTooLargeError, match="at most 100 levels"):
+    with pytest.raises(gs.FilterTooLargeError, match="at most 100 levels"):
         map_leaves(tall, Not)

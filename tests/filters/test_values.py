@@ -27,16 +27,8 @@ from support.programs import (
 )
 from support.sockets import PROJECT
 
-from galileo_sessions import (
-    ALWAYS,
-    Col,
-    CountQuery,
-    DateAsTextWarning,
-    FilterError,
-    FilterTypeError,
-    dump_query,
-    load_query,
-)
+import galileo_sessions as gs
+from galileo_sessions import ALWAYS, Col, CountQuery, DateAsTextWarning, FilterError, FilterTypeError, dump_query
 
 NINE = datetime(2026, 1, 31, 9, tzinfo=UTC)
 
@@ -57,10 +49,7 @@ NINE = datetime(2026, 1, 31, 9, tzinfo=UTC)
         pytest.param("NumberFilter('a', 'eq', 10**4_300 - 1)", 10**4_300 - 1, id="largest"),
         pytest.param("NumberFilter('a', 'eq', 1 - 10**4_300)", 1 - 10**4_300, id="smallest"),
         ("NumberFilter('a', 'between', [np.int8(1), Decimal('0.5')])", (1, 0.5)),
-        (
-            "DateFilter('a', 'eq', '2026-01-31t09:00:00.120000000z')",
-            datetime(2026, 1, 31, 9, 0, 0, 120_000, tzinfo=UTC),
-        ),
+        ("DateFilter('a', 'eq', '2026-01-31t09:00:00.12000000z')", datetime(2026, 1, 31, 9, 0, 0, 120_000, tzinfo=UTC)),
         ("DateFilter('a', 'eq', '2026-01-31T09:00:00,5+00:00')", datetime(2026, 1, 31, 9, 0, 0, 500_000, tzinfo=UTC)),
         ("IdFilter('a', 'eq', 'not a UUID')", "not a UUID"),
         ("IdFilter('a', 'eq', UUID(PROJECT))", PROJECT),
@@ -99,11 +88,7 @@ VALUES: Refusals = [
     ("Col('a').gt(Decimal('NaN'))", FilterError, [f"Col('a').gt(Decimal('NaN')): Decimal('NaN') {NOT_JSON}"]),
     ("Col('a').gt(Decimal('sNaN'))", FilterError, [NOT_JSON]),
     ("Col('a').gt(10**5000)", FilterError, ["Col('a').gt(<int too long to show>)", NOT_JSON]),
-    (
-        "Col('a').gt(Decimal('0.1000000000000000000001'))",
-        FilterError,
-        ["lose digits", "float(...), which rounds to 0.1"],
-    ),
+    ("Col('a').gt(Decimal('0.10000000000000000001'))", FilterError, ["lose digits", "float(...), which rounds to 0.1"]),
     ("Col('a').gt(Decimal('0.0999999999999999999999'))", FilterError, ["lose digits", "which rounds to 0.1"]),
     ("Col('a') == None", FilterTypeError, ["Col('a').eq(None): expected UUID, datetime, int, float", *MISSING]),
     ("Col.number('a') > None", FilterTypeError, ["Col.number('a').gt(None): expected a number", *MISSING]),
@@ -118,11 +103,7 @@ VALUES: Refusals = [
     ("Col('a').one_of({10**5_000})", FilterTypeError, ["any_of([Col('a').eq(value) for"]),
     ("Col.id('a').one_of([UUID(PROJECT), 1])", FilterTypeError, ["expected a UUID or text, got 1"]),
     ("Col('a').one_of(['x', UUID(PROJECT)])", FilterTypeError, ["expected text, got UUID("]),
-    (
-        "Col.collection('a').one_of([UUID(PROJECT)])",
-        FilterTypeError,
-        ["Col.collection('a').one_of(", "hint: Write Col.id('a') if"],
-    ),
+    ("Col.collection('a').one_of([UUID(PROJECT)])", FilterTypeError, ["hint: Write Col.id('a') if"]),
     ("Col('a').one_of('abc')", FilterTypeError, ["Col('a').one_of('abc'): one_of takes a list", "one_of([value])"]),
     ("Col.id('a').not_in(UUID(PROJECT))", FilterTypeError, ["not_in takes a list", "not_in([value])"]),
     ("Col('a').one_of({'x': 1})", FilterTypeError, ["Col('a').one_of({'x': 1}): one_of takes a list"]),
@@ -130,55 +111,27 @@ VALUES: Refusals = [
     (
         "Col.text('a').contains(['x'])",
         FilterTypeError,
-        ["expected a single value, got ['x']\nhint: Write any_of([Col.text('a').contains(value) for value in values])"],
+        ["expected a single value, got ['x']\nhint: Write any_of([Col."],
     ),
     ("Col('a').between()", TypeError, ["between()", "'low' and 'high'"]),
     ("Col.number('a').between(1, 2, 3)", TypeError, ["between()", "but 4 were given"]),
-    (
-        "Col('a').between(2, 1)",
-        FilterError,
-        ["Col('a').between(2, 1): the lower or earlier one comes first\nhint: Swap"],
-    ),
+    ("Col('a').between(2, 1)", FilterError, ["between(2, 1): the lower or earlier one comes first\nhint: Swap"]),
     ("Col('a').between(1, float('nan'))", FilterError, [f"Col('a').between(1, nan): nan {NOT_JSON}"]),
-    (
-        "Col.number('a').between(0.5, 10**4000)",
-        FilterError,
-        ["2**53 can lose digits\nhint: Write column.gte(0.5) & column.lte("],
-    ),
+    ("Col.number('a').between(0.5, 10**4000)", FilterError, ["lose digits\nhint: Write column.gte(0.5) & column.lte("]),
     ("Col('a').between('a', 'b')", FilterTypeError, ["Col('a').between('a', 'b')", "Text has no order"]),
     ("Col('a').between(False, True)", FilterTypeError, ["Col('a').between(False, True): expected a number, got False"]),
-    (
-        "Col.date('a').between('2026-01-31T09:00:00Z', '2026-01-31T09:00:00+01:00')",
-        FilterError,
-        ["Col.date('a').between(", "Swap"],
-    ),
+    ("Col.date('a').between('2026-01-31T09:00Z', '2026-01-31T09:00+01:00')", FilterError, ["a').between(", "Swap"]),
     ("Col('a').between(1, datetime(2026, 1, 31, tzinfo=UTC))", FilterTypeError, ["expected a datetime or", "got 1"]),
     ("Col.date('a').on(datetime(2026, 1, 31), tz=UTC)", FilterError, ["Col.date('a').on(", "expected a date"]),
-    (
-        "Col.date('a').on('2026-W18', tz=UTC)",
-        FilterError,
-        ["Col.date('a').on('2026-W18')", "expected a date, or its text such as 2026-01-31"],
-    ),
+    ("Col.date('a').on('2026-W18', tz=UTC)", FilterError, ["on('2026-W18')", "a date, or its text such as 2026-01-31"]),
     ("Col.date('a').on('2026-01-31', tz=5)", FilterTypeError, ["unknown time zone 5", '"+01:00"']),
     ("Col.date('a').on('9999-12-31', tz=UTC)", FilterError, ["Col.date('a').on('9999-12-31')", "1 to 9999"]),
-    (
-        "Col('a') > 'x'",
-        FilterTypeError,
-        ["Col('a').gt('x'): expected datetime, int, float or Decimal", "Text has no order"],
-    ),
+    ("Col('a') > 'x'", FilterTypeError, ["Col('a').gt('x'): expected datetime, int, float", "Text has no order"]),
     ("Col('a').gt(True)", FilterTypeError, ["Col('a').gt(True): expected datetime, int, float or Decimal, got True"]),
     ("Col('a').contains(3)", FilterTypeError, ["Col('a').contains(3): expected UUID or str, got 3"]),
     ("Col('a').eq(np.array([1, 2]))", FilterTypeError, ["Col('a').eq(array([1, 2])): expected UUID"]),
-    (
-        "Col('a') < Col('b')",
-        FilterTypeError,
-        ["Col('a').lt(Col('b'))", "expected datetime, int, float or Decimal, got Col('b')"],
-    ),
-    (
-        "Col.text('a').eq(1)",
-        FilterTypeError,
-        ["Col.text('a').eq(1): expected text", "Col.number('a') if the column is"],
-    ),
+    ("Col('a') < Col('b')", FilterTypeError, ["expected datetime, int, float or Decimal, got Col('b')"]),
+    ("Col.text('a').eq(1)", FilterTypeError, ["Col.text('a').eq(1): expected text", "Col.number('a') if the column"]),
     ("Col.text('a').eq(UUID(PROJECT))", FilterTypeError, ["Col.text('a').eq(UUID(", "Col.id('a') if the column is"]),
     ("Col.number('a').eq('1')", FilterTypeError, ["Col.number('a').eq('1')", "Write a number without quotes"]),
     ("Col.number('a').eq(True)", FilterTypeError, ["Col.number('a').eq(True)", "Col.boolean('a') if the column is"]),
@@ -254,7 +207,7 @@ def check_outcome(column: Any, method: str, *arguments: Any) -> None:
         message = str(error)
     else:
         assert made == run(repr(made))
-        assert CountQuery(PROJECT, made) == load_query(json.loads(json.dumps(dump_query(CountQuery(PROJECT, made)))))
+        assert CountQuery(PROJECT, made) == gs.load_query(json.loads(json.dumps(dump_query(CountQuery(PROJECT, made)))))
         return
     check_message(message)
     assert message.startswith(f"{column!r}.{method}(")

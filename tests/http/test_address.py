@@ -46,13 +46,8 @@ SPELLINGS: dict[str, tuple[str | None, str | None]] = {
     "console": ("", ""),
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dBjftJeZ4CVPmB92K27uhbUJU1p1r_wW1gFWFOEjXk": ("", ""),
 }
-NAMES = {
-    "GALILEO_CONSOLE_URL": 0,
-    "SPLUNK_AO_CONSOLE_URL": 0,
-    "GALILEO_API_URL": 1,
-    "SPLUNK_AO_API_URL": 1,
-    "base_url": 1,
-}
+NAMES = {"GALILEO_CONSOLE_URL": 0, "SPLUNK_AO_CONSOLE_URL": 0}
+NAMES |= dict.fromkeys(("GALILEO_API_URL", "SPLUNK_AO_API_URL", "base_url"), 1)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,6 +17,7 @@ from galileo_sessions.http.address import VARIABLES
 
 GALILEO = {"GALILEO_API_KEY": "k-1"}
 STANDALONE = {"SPLUNK_AO_API_KEY": "k-2", "SPLUNK_AO_CONSOLE_URL": "https://console.ao.acme.com"}
+IN_CLOUD = "app.us1.observability.splunkcloud.com/ao/api"
 CLOUD = {"SPLUNK_AO_REALM": "us1", "SPLUNK_AO_O11Y_TOKEN": "t-1"}
 LOGIN = {"GALILEO_USERNAME": "ann", "GALILEO_PASSWORD": "pw"}
 HEADERS = {"X-Gate": "g", "accept": "*/*", "galileo-API-key": "k-9", "Host": "x.io", "Authorization": "x"}
@@ -41,16 +42,11 @@ ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
     "standalone, API": (STANDALONE | {"SPLUNK_AO_API_URL": "https://gw.x.io/ao"}, {}, "gw.x.io/ao", keys("k-2")),
     "GALILEO_ first": (STANDALONE | GALILEO | {"GALILEO_API_URL": "https://x.io"}, {}, "x.io", keys("k-1")),
     "an empty one isn't set": (STANDALONE | {"GALILEO_API_KEY": ""}, {}, "api.ao.acme.com", keys("k-2")),
-    "Observability Cloud": (
-        CLOUD | {"SPLUNK_AO_O11Y_API_TOKEN": "t-2"},
-        {},
-        "app.us1.observability.splunkcloud.com/ao/api",
-        {"x-sf-token": "t-2"},
-    ),
+    "Observability Cloud": (CLOUD | {"SPLUNK_AO_O11Y_API_TOKEN": "t-2"}, {}, IN_CLOUD, {"x-sf-token": "t-2"}),
     "Observability Cloud, ingest, beside Galileo's": (
         GALILEO | LOGIN | EXTRA | CLOUD | {"GALILEO_API_URL": "https://x.io", "GALILEO_JWT_TOKEN": "t"},
         {},
-        "app.us1.observability.splunkcloud.com/ao/api",
+        IN_CLOUD,
         {"x-sf-token": "t-1"},
     ),
     "JWT first": (GALILEO | LOGIN | {"GALILEO_JWT_TOKEN": "t-3"}, {}, "api.galileo.ai", bearer("t-3")),
@@ -70,12 +66,7 @@ ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
         "api.galileo.ai",
         {"x-gate": "h", "galileo-api-key": "k-9"} | bearer("t-3"),
     ),
-    "arguments first": (
-        CLOUD,
-        {"api_key": "k-3", "base_url": "https://console-dev.x.io/p"},
-        "api-dev.x.io",
-        keys("k-3"),
-    ),
+    "arguments first": (CLOUD, {"api_key": "k-3", "base_url": "https://console-a.x.io/p"}, "api-a.x.io", keys("k-3")),
     "arguments, half a pair": (
         {"SPLUNK_AO_REALM": "us1"} | STANDALONE,
         {"api_key": Secret("k-3"), "base_url": "https://x.io"},

@@ -16,28 +16,14 @@ from support.proxies import refuse
 from support.sockets import PROJECT, answers, cut, hang_up, http, listening, number_of, raw_server, silence, until
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    ApiKeyAuth,
-    BasicAuth,
-    BearerAuth,
-    Col,
-    ConfigurationError,
-    GalileoError,
-    GalileoSessions,
-    PasswordAuth,
-    Retry,
-    Secret,
-    Timeouts,
-    TransportError,
-    ValidationError,
-)
+from galileo_sessions import BasicAuth, Col, ConfigurationError, GalileoSessions, PasswordAuth, Retry, Secret
 
 KEY, TOKEN, PASSWORD = "k3y-5f0c", "t0ken-77aa", "pa55 word&"
 SECRETS = [KEY, TOKEN, PASSWORD, "pa55+word%26", b64encode(f"ann:{PASSWORD}".encode()).decode()]
 ALL = " ".join(SECRETS)
 AUTHS = {
-    "key": ApiKeyAuth(KEY),
-    "bearer": BearerAuth(TOKEN),
+    "key": gs.ApiKeyAuth(KEY),
+    "bearer": gs.BearerAuth(TOKEN),
     "basic": BasicAuth("ann", PASSWORD),
     "password": PasswordAuth("ann", PASSWORD),
 }
@@ -71,7 +57,7 @@ async def test_no_error_holds_a_secret(auth, behave, caplog):
     caplog.set_level(logging.DEBUG, "galileo_sessions")
     heard: list[gs.Attempt] = []
     arguments = {
-        "timeouts": Timeouts(attempt=0.05),
+        "timeouts": gs.Timeouts(attempt=0.05),
         "retry": Retry(attempts=2, patience=0.3),
         "on_attempt": heard.append,
     }
@@ -115,7 +101,7 @@ async def test_no_frame_of_a_request_that_is_ended_holds_a_secret(auth, how):
     assert [secret for secret in SECRETS if secret in told] == []
 
 
-class OwnError(GalileoError):
+class OwnError(gs.GalileoError):
     """An error of ours that a middleware raises."""
 
 
@@ -125,7 +111,7 @@ class OwnError(GalileoError):
     [
         (LookupError, ConfigurationError),
         (ValueError, ConfigurationError),
-        (OSError, TransportError),
+        (OSError, gs.TransportError),
         (partial(ExceptionGroup, "several", [KeyError(KEY)]), ConfigurationError),
         (OwnError, OwnError),
         (asyncio.CancelledError, asyncio.CancelledError),
@@ -145,7 +131,7 @@ async def test_what_a_session_raises_is_an_error_without_secrets(where, error, e
             with pytest.raises(expected) as caught:
                 await galileo.count(PROJECT)
     assert our_frames(caught.value)
-    if expected in (ConfigurationError, TransportError):
+    if expected in (ConfigurationError, gs.TransportError):
         assert KEY not in visible_text(caught.value)
 
 
@@ -170,7 +156,7 @@ async def test_what_is_cut_leaves_no_part_of_a_secret(status, form, before):
     async with raw_server(http(status, body)) as server:
         async with GalileoSessions(LONG, base_url=server.url, retry=Retry(attempts=1)) as galileo:
             for asked in (galileo.columns, galileo.count):
-                with pytest.raises(GalileoError) as caught:
+                with pytest.raises(gs.GalileoError) as caught:
                     await asked(PROJECT)
                 told = visible_text(caught.value)
                 assert [at for at in range(len(LONG) - 8) if LONG[at : at + 8] in told] == []
@@ -240,7 +226,7 @@ async def test_no_token_of_yesterday():
         assert await galileo.count(UUID(int=2)) == 7
         assert logins == 2
         hold.set()
-        with pytest.raises(ValidationError) as caught:
+        with pytest.raises(gs.ValidationError) as caught:
             await held
     assert "t0ken-1-77aa" not in visible_text(caught.value)
 

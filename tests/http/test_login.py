@@ -15,17 +15,7 @@ from support.sockets import PROJECT, Service, answers, full_backlog, http, raw_s
 from yarl import URL
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    AttemptTimeoutError,
-    GalileoSessions,
-    Limits,
-    LoginError,
-    PasswordAuth,
-    RedirectError,
-    Retry,
-    Secret,
-    ServerError,
-)
+from galileo_sessions import AttemptTimeoutError, GalileoSessions, Limits, LoginError, Retry, Secret, ServerError
 from galileo_sessions.http.auth import LoginToken
 
 COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
@@ -65,7 +55,7 @@ async def test_password_logs_in_once(shapes):
     """PasswordAuth exchanges the password for a token at /login, and counts with the token."""
     shapes.post("https://api.galileo.ai/login", body='{"access_token": "t-2", "token_type": "bearer"}')
     shapes.post(COUNT_URL, body='{"total_count": 1}', repeat=True)
-    async with GalileoSessions(auth=PasswordAuth("ann@example.com", "p w&1")) as galileo:
+    async with GalileoSessions(auth=gs.PasswordAuth("ann@example.com", "p w&1")) as galileo:
         counts = await asyncio.gather(*(galileo.count(PROJECT) for _ in range(3)))
     assert counts == [1, 1, 1]
     (login,) = shapes.requests["POST", URL("https://api.galileo.ai/login")]
@@ -135,7 +125,7 @@ async def test_login_answers_a_redirect():
     async with raw_server(http()) as other, raw_server(http(307, "", Location=f"{other.url}/login")) as server:
         async with client(server.url, auth=ANN) as galileo:
             error = await failure(galileo)
-    assert (type(error), len(server.requests), other.connections) == (RedirectError, 1, 0)
+    assert (type(error), len(server.requests), other.connections) == (gs.RedirectError, 1, 0)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 520, 529])

@@ -7,6 +7,7 @@ from base64 import b64encode
 import aiohttp
 import pytest
 from support.clients import client, failure, ids
+from support.clock import virtual_time
 from support.proxies import HOST, refuse, tls, tunnelling
 from support.sockets import PROJECT, http, listening, raw_server
 
@@ -59,6 +60,7 @@ async def test_loopback_never_uses_a_proxy(monkeypatch, how, host):
 
 
 @pytest.mark.parametrize("value", ["http://ann:pr0xy-pw@127.0.0.1:9", "pr0xy-pw.invalid"], ids=["password", "a key"])
+@virtual_time
 async def test_a_proxy_that_cannot_be_reached(monkeypatch, value):
     """A proxy that can't be reached raises ConnectError; it shows no password, and no key in the wrong variable."""
     monkeypatch.setenv("HTTPS_PROXY", value)

@@ -98,19 +98,6 @@ async def test_its_own_session_keeps_no_cookie():
     assert b"cookie" not in b"".join(server.requests).lower()
 
 
-async def test_its_own_session_closes():
-    """Leaving the block closes the connections; closing twice is harmless, counting afterwards is an error."""
-    async with raw_server(http()) as server:
-        async with GalileoSessions("k", base_url=server.url) as galileo:
-            await galileo.count(PROJECT)
-        await galileo.close()
-        await until(lambda: not server.open)
-        with pytest.raises(ConfigurationError, match="closed"):
-            await galileo.count(PROJECT)
-        report = await galileo.count_all(ids(3))
-    assert [type(error) for error in report.errors] == [ConfigurationError] * 3
-
-
 def test_closing_in_another_event_loop_ends_the_connections():
     """A client may be closed in another event loop, and nothing warns afterwards."""
     with LocalGalileo() as server:

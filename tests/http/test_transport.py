@@ -14,19 +14,8 @@ from support.inside import MAX_BODY, idle, translated
 from support.leaks import visible_text
 from support.sockets import CHUNKED, PROJECT, answers, cut, hang_up, http, raw_server, reset
 
-from galileo_sessions import (
-    AttemptTimeoutError,
-    Col,
-    ConfigurationError,
-    DisconnectedError,
-    GalileoSessions,
-    ProtocolError,
-    Retry,
-    Secret,
-    Timeouts,
-    TLSError,
-    ValidationError,
-)
+import galileo_sessions as gs
+from galileo_sessions import Col, ConfigurationError, DisconnectedError, GalileoSessions, ProtocolError, Retry, Secret
 from galileo_sessions.http.transport import Transport
 
 # What is done, the error that it becomes, and how many attempts are made; a lost connection isn't tried again here.
@@ -134,7 +123,7 @@ async def test_a_long_422_is_read(size, issues):
     async with raw_server(http(422, json.dumps({"detail": [entry]}))) as server, client(server.url) as galileo:
         error = await failure(galileo)
         assert idle(galileo)
-    assert (type(error), len(error.issues), len(error.body)) == (ValidationError, issues, 2048)
+    assert (type(error), len(error.issues), len(error.body)) == (gs.ValidationError, issues, 2048)
     assert ("refused" in str(error)) == bool(issues)
     assert len(str(error)) < 500
 
@@ -153,8 +142,8 @@ async def test_a_large_filter_travels_without_a_warning():
         (aiohttp.ClientError("?"), ProtocolError),
         (aiohttp.NonHttpUrlClientError("ftp://x"), ConfigurationError),
         (ValueError("?"), ConfigurationError),
-        (aiohttp.SocketTimeoutError(), AttemptTimeoutError),
-        (aiohttp.ServerFingerprintMismatch(b"a", b"b", "h", 1), TLSError),
+        (aiohttp.SocketTimeoutError(), gs.AttemptTimeoutError),
+        (aiohttp.ServerFingerprintMismatch(b"a", b"b", "h", 1), gs.TLSError),
         (OSError(32, "Broken pipe"), DisconnectedError),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value.__name__,
@@ -166,7 +155,7 @@ def test_errors_that_no_server_here_can_cause(error, expected):
 
 async def test_an_attempt_that_begins_as_the_client_closes_sends_nothing() -> None:
     """It fails with the advice to make a new client."""
-    transport = Transport("http://127.0.0.1:9", None, Timeouts(), True, None)
+    transport = Transport("http://127.0.0.1:9", None, gs.Timeouts(), True, None)
     await transport.close()
     until = asyncio.get_running_loop().time() + 1
     with pytest.raises(ConfigurationError, match="Make a new one"):

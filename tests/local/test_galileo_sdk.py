@@ -6,13 +6,13 @@ The SDK runs in a process of its own: it keeps threads and connections until its
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import json
 import os
+import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,12 +27,17 @@ pytestmark = pytest.mark.skipif(
 
 SESSIONS = sample_sessions()
 PROJECT = str(SESSIONS[0]["project_id"])
-STREAM = next(str(s["log_stream_id"]) for s in SESSIONS if s["project_id"] == PROJECT and "log_stream_id" in s)
+OURS = [session for session in SESSIONS if session["project_id"] == PROJECT]
+STREAMS = list(dict.fromkeys(str(session["log_stream_id"]) for session in OURS if "log_stream_id" in session))
+STREAM = STREAMS[0]
 IDS = [str(session["id"]) for session in SESSIONS[:5]]
 
-BEGIN = """
+PROGRAM = """
 import json, sys
 from galileo.config import GalileoPythonConfig
+from galileo.log_stream import LogStream
+from galileo.project import Project
+from galileo.resources.api.projects import get_projects_paginated_projects_paginated_post as pages
 from galileo.resources.api.trace import count_sessions_projects_project_id_sessions_count_post as counting
 from galileo.resources.api.trace import (
     sessions_available_columns_projects_project_id_sessions_available_columns_post as columns,
@@ -40,117 +45,102 @@ from galileo.resources.api.trace import (
 from galileo.resources.models import *
 
 given = json.load(sys.stdin)
-project_id, client = given["project_id"], GalileoPythonConfig.get().api_client
+project_id, stream, client = given["project_id"], given["streams"][0], GalileoPythonConfig.get().api_client
 
 def count(body):
-    return counting.sync(project_id, client=client, body=body).total_count
-"""
+    return counting.sync(project_id, client=client, body=LogRecordsQueryCountRequest.from_dict(body)).total_count
 
-AS_WRITTEN_HERE = """
-print(json.dumps([count(LogRecordsQueryCountRequest.from_dict(body)) for body in given["bodies"]]))
-"""
+def paged():
+    token = 0
+    while token is not None:
+        page = pages.sync(client=client, body=ProjectCollectionParams(), starting_token=token, limit=5)
+        yield from page.projects
+        token = page.next_starting_token if page.paginated else None
 
-COLUMNS = """
-answer = columns.sync(project_id, client=client, body=LogRecordsAvailableColumnsRequest(log_stream_id=given["stream"]))
-print(json.dumps({column.id: column.filter_type.value for column in answer.columns}))
-"""
-
-LOG_STREAMS = """
-from galileo.log_stream import LogStream
-found = [
+answer = columns.sync(project_id, client=client, body=LogRecordsAvailableColumnsRequest(log_stream_id=stream))
+streams = [
     LogStream.get(name="default", project_id=project_id),
-    LogStream.get(name=given["stream"], project_name=project_id),
+    LogStream.get(name=given["streams"][-1], project_name="Support chatbot"),
     LogStream.get(name="none", project_id=project_id),
 ]
-print(json.dumps([stream and [stream.name, stream.id, stream.project_id] for stream in found]))
-"""
-
-
-PROJECTS = """
-from galileo.project import Project
-from galileo.resources.api.projects import get_projects_paginated_projects_paginated_post as pages
-
-paged, token = [], 0
-while token is not None:
-    page = pages.sync(client=client, body=ProjectCollectionParams(), starting_token=token, limit=5)
-    paged += page.projects
-    token = page.next_starting_token if page.paginated else None
-listed = [[each.id, each.name, each.type] for each in Project.list()]
-paged = [[each.id, each.name, each.type_] for each in paged]
 found = [Project.get(name=name) for name in ("Support chatbot", given["nameless"], "none")]
-print(json.dumps([listed, paged, [project and project.id for project in found]]))
+print(json.dumps({
+    "counts": [count(body) for body in given["bodies"]],
+    "columns": {column.id: column.filter_type.value for column in answer.columns},
+    "streams": [each and [each.name, each.id, each.project_id] for each in streams],
+    "listed": [[each.id, each.name, each.type] for each in Project.list()],
+    "paged": [[each.id, each.name, each.type_] for each in paged()],
+    "found": [project and project.id for project in found],
+}))
 """
+NAMES = sample_names()
+NAMELESS = NAMES.popitem()[0]
 
 
-async def sdk(server: SDKGalileo, home: Path, program: str, **given: Any) -> Any:
-    """What a program for the SDK prints, with the server as its Galileo."""
-    settings = {
-        "GALILEO_API_URL": server.url,
-        "GALILEO_CONSOLE_URL": server.url,
-        "GALILEO_API_KEY": server.api_key,
-        "GALILEO_HOME_DIR": str(home),
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", BEGIN + program, stdin=-1, stdout=-1, stderr=-1, env={**os.environ, **settings}
-    )
-    try:
-        async with asyncio.timeout(60):
-            printed, said = await process.communicate(json.dumps({"project_id": PROJECT, **given}).encode())
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert 0 == process.returncode, said.decode()
-    return json.loads(printed)
-
-
-async def test_the_sdk_reads_what_is_written_here(tmp_path: Path) -> None:
-    """A filter dumped here and loaded by the SDK is sent by it as the same filter, whatever its leaves."""
+def filters() -> list[Filter]:
+    """Each kind of leaf, and trees of them."""
     contains_x, above_3 = Col("input").contains("x"), Col("score").gt(3)
     toxic = Col("metrics/toxicity").between(0.25, 1)
     vip, complete = Col.collection("tags").one_of(["vip", "beta"]), Col("is_complete").eq(True)
     may, some = Col("created_at").gte(datetime(2026, 5, 1, tzinfo=UTC)), Col.id("id").not_in(IDS)
     sorry = Col("output").contains("SORRY", case_sensitive=False)
-    filters: list[Filter] = [contains_x, sorry, Col.text("name").not_in(["a", "b"]), above_3, toxic, vip, complete, may]
-    filters += [some, NumberFilter("score", "eq", [1, 2.5]), IdFilter("id", "eq", IDS[0]), FullyAnnotatedFilter()]
-    filters += [FullyAnnotatedFilter([IDS[0]])]
-    filters += [~(~(some | toxic) & ~complete), (vip | (may & complete)) & ~(toxic | sorry)]
-    bodies = [{"filter_tree": dump_filter(where)} for where in filters]
-    bodies += [{"filters": [dump_filter(where)["filter"] for where in filters[:3]], "log_stream_id": STREAM}]
-    async with SDKGalileo(SESSIONS) as server, GalileoSessions(server.api_key, base_url=server.url) as galileo:
-        theirs = await sdk(server, tmp_path, AS_WRITTEN_HERE, bodies=bodies)
-        counts = [await galileo.count(PROJECT, where) for where in filters]
-        counts += [await galileo.count(PROJECT, filters=filters[:3], log_stream_id=STREAM)]
-        asked = server.requests
-    assert counts == theirs
+    found: list[Filter] = [contains_x, sorry, Col.text("name").not_in(["a", "b"]), above_3, toxic, vip, complete, may]
+    found += [some, NumberFilter("score", "eq", [1, 2.5]), IdFilter("id", "eq", IDS[0]), FullyAnnotatedFilter()]
+    found += [FullyAnnotatedFilter([IDS[0]])]
+    return [*found, ~(~(some | toxic) & ~complete), (vip | (may & complete)) & ~(toxic | sorry)]
+
+
+FILTERS = filters()
+BODIES = [{"filter_tree": dump_filter(where)} for where in FILTERS]
+BODIES += [{"filters": [dump_filter(where)["filter"] for where in FILTERS[:3]], "log_stream_id": STREAM}]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SDKGalileo]:
+    """The Galileo of both."""
+    with SDKGalileo(SESSIONS, names=NAMES) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def theirs(server: SDKGalileo, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What the SDK is told."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GALILEO_")}
+    environment |= {"GALILEO_API_URL": server.url, "GALILEO_CONSOLE_URL": server.url}
+    environment |= {"GALILEO_API_KEY": server.api_key, "GALILEO_HOME_DIR": str(tmp_path_factory.mktemp("home"))}
+    given = {"project_id": PROJECT, "streams": STREAMS, "nameless": NAMELESS, "bodies": BODIES}
+    command, sent = [sys.executable, "-c", PROGRAM], json.dumps(given)
+    ran = subprocess.run(command, input=sent, env=environment, capture_output=True, text=True)
+    assert 0 == ran.returncode, ran.stderr
+    return json.loads(ran.stdout)
+
+
+async def test_the_sdk_reads_what_is_written_here(server: SDKGalileo, theirs: Any) -> None:
+    """A filter dumped here and loaded by the SDK is sent by it as the same filter, whatever its leaves."""
+    async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+        counts = [await galileo.count(PROJECT, where) for where in FILTERS]
+        counts += [await galileo.count(PROJECT, filters=FILTERS[:3], log_stream_id=STREAM)]
+    asked = server.requests
+    assert counts == theirs["counts"]
     assert 0 < counts[-2] < counts[0] < 312
-    assert asked[: len(bodies)] == asked[len(bodies) :]
+    assert asked[: len(BODIES)] == asked[len(BODIES) :]
 
 
-async def test_columns_are_alike(tmp_path: Path) -> None:
+async def test_columns_are_alike(server: SDKGalileo, theirs: Any) -> None:
     """The SDK, whose enums are closed, reads the local server's columns, and knows the same types."""
-    async with SDKGalileo(SESSIONS) as server, GalileoSessions(server.api_key, base_url=server.url) as galileo:
-        theirs = await sdk(server, tmp_path, COLUMNS, stream=STREAM)
+    async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
         catalog = await galileo.columns(PROJECT, log_stream_id=STREAM)
-    assert {info.id: info.filter_type for info in catalog.columns} == theirs
-    assert {"text", "number", "boolean", "date", "collection", "id"} == set(theirs.values())
+    assert {info.id: info.filter_type for info in catalog.columns} == theirs["columns"]
+    assert {"text", "number", "boolean", "date", "collection", "id"} == set(theirs["columns"].values())
 
 
-async def test_the_sdk_finds_log_streams(tmp_path: Path) -> None:
+def test_the_sdk_finds_log_streams(theirs: Any) -> None:
     """By name, from a project by id or name; those that the sessions of the project have."""
-    found = [session.get("log_stream_id") for session in SESSIONS if session["project_id"] == PROJECT]
-    streams = list(dict.fromkeys(filter(None, found)))
-    async with SDKGalileo(SESSIONS) as server:
-        found = await sdk(server, tmp_path, LOG_STREAMS, stream=streams[-1])
-    assert [["default", streams[0], PROJECT], [streams[-1], streams[-1], PROJECT], None] == found
+    assert [["default", STREAMS[0], PROJECT], [STREAMS[-1], STREAMS[-1], PROJECT], None] == theirs["streams"]
 
 
-async def test_the_sdk_lists_the_same_projects(tmp_path: Path) -> None:
+def test_the_sdk_lists_the_same_projects(theirs: Any) -> None:
     """All at once and in pages, with their names; one without a name is found by its id."""
-    names = sample_names()
-    nameless = names.popitem()[0]
-    async with SDKGalileo(SESSIONS, names=names) as server:
-        listed, paged, found = await sdk(server, tmp_path, PROJECTS, nameless=nameless)
-    assert [*([project_id, name, "gen_ai"] for project_id, name in names.items()), [nameless, None, "gen_ai"]] == listed
-    assert listed == paged
-    assert [PROJECT, nameless, None] == found
+    named = [[project_id, name, "gen_ai"] for project_id, name in NAMES.items()]
+    assert [*named, [NAMELESS, None, "gen_ai"]] == theirs["listed"] == theirs["paged"]
+    assert [PROJECT, NAMELESS, None] == theirs["found"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from http import HTTPStatus
 from typing import Any
@@ -113,16 +112,6 @@ def test_a_server_in_a_thread_fails_for_some_time() -> None:
         server.disconnect(times=9)
         server.recover()
         assert 1 == asyncio.run(count())
-
-
-async def test_another_thread_can_make_it_fail(web: Any) -> None:
-    """The calls need no event loop, also if the server runs in that of the test."""
-    async with LocalGalileo(SESSIONS) as server:
-        for simulate, status in ((server.fail, 503), (server.recover, 200)):
-            thread = threading.Thread(target=simulate)
-            thread.start()
-            await asyncio.to_thread(thread.join)
-            assert status == (await web.post_count(server))[0]
 
 
 async def test_it_can_fail_from_its_start(web: Any) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import types
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from galileo_sessions.api.responses import Response
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.http import transport
 from galileo_sessions.http.transport import Deadlines
+from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 MAX_BODY = responses.COUNT.max_body
 """The longest answer to a count that is read, in bytes."""
@@ -103,6 +105,18 @@ def stop_wall_clock(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
             return at
 
     monkeypatch.setattr(responses, "datetime", Stopped)
+
+
+@cache
+def _sample() -> LocalGalileo:
+    return LocalGalileo(sample_sessions(), names=sample_names())
+
+
+def with_sample(server: LocalGalileo) -> LocalGalileo:
+    """Gives a server the sample, which is read once for all tests, because that takes longer than most of them."""
+    sample = _sample()
+    server._sessions, server._names, server._columns = sample._sessions, {**sample._names}, sample._columns
+    return server
 
 
 def state(galileo: GalileoSessions) -> str:

@@ -239,10 +239,7 @@ class Scripted(Sky):
     """
 
     def __init__(
-        self,
-        script: Script = lambda *_: None,
-        latency: float = 0.02,
-        others: Mapping[str, Script] | None = None,
+        self, script: Script = lambda *_: None, latency: float = 0.02, others: Mapping[str, Script] | None = None
     ) -> None:
         super().__init__(Service(latency, 0.0))
         self.script, self.latency, self.others = script, latency, others or {}

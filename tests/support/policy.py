@@ -3,16 +3,8 @@
 import asyncio
 from datetime import UTC, datetime
 
-from galileo_sessions import (
-    AttemptTimeoutError,
-    ConnectError,
-    DisconnectedError,
-    GalileoError,
-    Limits,
-    ProtocolError,
-    ResponseError,
-    Retry,
-)
+import galileo_sessions as gs
+from galileo_sessions import AttemptTimeoutError, ConnectError, DisconnectedError, GalileoError, Limits, Retry
 from galileo_sessions.api.responses import Response, error_of
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
@@ -25,7 +17,7 @@ NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 SINGLE, MANY = Budget(patience=90.0, is_single=True), Budget(patience=90.0)
 
 
-def status(number: int, **headers: str) -> ResponseError:
+def status(number: int, **headers: str) -> gs.ResponseError:
     """The error of a response; `Retry_After="1"` sets the header Retry-After."""
     return error_of(Response(number, {name.replace("_", "-"): value for name, value in headers.items()}, b""))
 
@@ -34,7 +26,7 @@ TRANSPORT = {
     "connect": ConnectError("x"),
     "disconnect": DisconnectedError("x"),
     "timeout": AttemptTimeoutError("x", phase="response"),
-    "protocol": ProtocolError("x"),
+    "protocol": gs.ProtocolError("x"),
 }
 REFUSED = status(503)
 

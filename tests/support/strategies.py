@@ -12,23 +12,8 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from galileo_sessions import (
-    ALWAYS,
-    NEVER,
-    And,
-    BooleanFilter,
-    Col,
-    CollectionFilter,
-    DateFilter,
-    Filter,
-    FullyAnnotatedFilter,
-    IdFilter,
-    Not,
-    NumberFilter,
-    Or,
-    TextFilter,
-    matches,
-)
+import galileo_sessions as gs
+from galileo_sessions import And, BooleanFilter, Col, CollectionFilter, Filter, Not, NumberFilter, Or, TextFilter
 from support.programs import USER
 from support.sockets import PROJECT
 
@@ -74,11 +59,11 @@ def _operator(kind: str) -> st.SearchStrategy[Any]:
 leaves: st.SearchStrategy[Filter] = st.one_of(
     st.builds(TextFilter, texts, _operator("text"), _or_several(texts), st.booleans()),
     st.builds(NumberFilter, texts, _operator("number"), _or_several(numbers)),
-    st.builds(DateFilter, texts, _operator("date"), moments),
+    st.builds(gs.DateFilter, texts, _operator("date"), moments),
     st.builds(BooleanFilter, texts, _operator("boolean"), st.booleans()),
     st.builds(CollectionFilter, texts, _operator("collection"), _or_several(texts), st.booleans()),
-    st.builds(IdFilter, texts, _operator("id"), _or_several(uuids | texts)),
-    st.builds(FullyAnnotatedFilter, st.none() | st.lists(uuids, min_size=1, max_size=3)),
+    st.builds(gs.IdFilter, texts, _operator("id"), _or_several(uuids | texts)),
+    st.builds(gs.FullyAnnotatedFilter, st.none() | st.lists(uuids, min_size=1, max_size=3)),
 )
 """All leaves that the constructors hold."""
 
@@ -118,7 +103,7 @@ def _combined(children: st.SearchStrategy[Filter]) -> st.SearchStrategy[Filter]:
 
 
 combined: st.SearchStrategy[Filter] = st.recursive(
-    compared | st.sampled_from([ALWAYS, NEVER]), _combined, max_leaves=10
+    compared | st.sampled_from([gs.ALWAYS, gs.NEVER]), _combined, max_leaves=10
 )
 """Trees that columns and operators make."""
 
@@ -156,10 +141,10 @@ _SMALL: list[Filter] = [
     *[TextFilter("t", name, "a") for name in OPERATORS["text"]],
     TextFilter("t", "eq", "A", case_sensitive=False),
     *[CollectionFilter("c", name, ["a", "b"]) for name in OPERATORS["collection"]],
-    *[DateFilter("d", name, "2026-01-31T00:00:00Z") for name in OPERATORS["date"]],
+    *[gs.DateFilter("d", name, "2026-01-31T00:00:00Z") for name in OPERATORS["date"]],
     *[BooleanFilter("b", name, value=True) for name in OPERATORS["boolean"]],
-    *[IdFilter("i", name, PROJECT) for name in OPERATORS["id"]],
-    FullyAnnotatedFilter(),
+    *[gs.IdFilter("i", name, PROJECT) for name in OPERATORS["id"]],
+    gs.FullyAnnotatedFilter(),
 ]
 small: st.SearchStrategy[Filter] = st.recursive(st.sampled_from(_SMALL), _nodes, max_leaves=8)
 
@@ -282,6 +267,6 @@ def leaves_drawn(drawing: str) -> int:
 
 def truth(where: Filter, record: dict[str, Any]) -> bool | None:
     """What `matches` says of a filter and of its negation, taken together; None means unknown."""
-    yes, no = matches(where, record), matches(Not(where), record)
+    yes, no = gs.matches(where, record), gs.matches(Not(where), record)
     assert not (yes and no)
     return True if yes else False if no else None
