@@ -19,7 +19,7 @@ from galileo_sessions.local import LocalGalileo, sample_sessions
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("schemathesis") is None,
-    reason="Schemathesis isn't installed: tox -e schemathesis installs and runs it",
+    reason="Schemathesis isn't installed; it is in the group `check`",
 )
 
 DOCUMENT = Path(__file__).parents[1] / "support" / "openapi.json"
