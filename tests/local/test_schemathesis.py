@@ -57,6 +57,6 @@ def test_schemathesis_finds_nothing(tmp_path: Path, strict: bool, phase: str, se
     command = [sys.executable, "-m", "schemathesis.cli", "run", str(document), *options]
     with LocalGalileo(sample_sessions(), strict=strict) as server:
         command += ["--url", server.url, "--header", f"Galileo-API-Key: {server.api_key}"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=seconds + 40)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=seconds + 120)
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "2 selected / 2 total" in done.stdout

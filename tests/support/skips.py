@@ -1,5 +1,7 @@
 """The skips that may happen where all extras and groups are installed. Any other would hide a test from every run."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import sys
