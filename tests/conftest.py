@@ -14,6 +14,7 @@ import pytest
 from aioresponses import aioresponses
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import HealthCheck, settings
+from support.skips import KnownSkips
 
 settings.register_profile(
     "project",
@@ -23,7 +24,21 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.register_profile("few", settings.get_profile("project"), max_examples=10)  # for coverage, which is slow
+settings.register_profile(
+    "random", settings.get_profile("project"), max_examples=1_000, derandomize=False, print_blob=True
+)
 settings.load_profile("project")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--known-skips` is for where all that a test can use is installed."""
+    parser.addoption("--known-skips", action="store_true", help="fail unless just the skips happen that are listed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With pytest-xdist, only the first process knows of all skips."""
+    if config.getoption("--known-skips") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(KnownSkips())
 
 
 @pytest.hookimpl(optionalhook=True)  # also without pytest-xdist

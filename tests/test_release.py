@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from datetime import date
 from importlib.metadata import metadata, version
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import galileo_sessions
 
 ROOT = Path(__file__).parents[1]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -42,3 +44,25 @@ def test_the_description_on_pypi_has_no_relative_link() -> None:
     text = FENCE.sub("", description)
     assert [] == re.findall(r"\]\((?!https?:|#)[^)]*\)|(?:src|srcset|href)=\"(?!https?:)[^\"]*\"|unset:", text)
     assert any("GalileoSessions()" in program for program in FENCE.findall(description))
+
+
+def test_the_metadata_names_what_users_install() -> None:
+    """Its extras are those of README and of the pages; what changes the package needs beside them is in groups."""
+    assert ["cli", "examples", "pytest", "test"] == sorted(metadata("galileo-sessions").get_all("Provides-Extra"))
+
+
+def test_each_requirement_has_a_lowest_version_and_no_other_limit() -> None:
+    """So `.ci/lowest.py` can write these versions, and the environment `lowest` tests just them."""
+    project = SETTINGS["project"]
+    lines = sum(project["optional-dependencies"].values(), project["dependencies"])
+    own = "galileo-sessions[cli,pytest]"
+    assert [own] == [line for line in lines if not re.fullmatch(r"[a-z-]+(\[[a-z]+\])?>=[0-9.b]+", line)]
+
+
+def test_each_supported_python_runs_the_tests() -> None:
+    """In an environment of `.ci/run`, or on GitHub beside it."""
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    beside = re.findall(r"3\.\d+", re.findall(r"^ +python: \[(.*)\]", workflow, re.MULTILINE)[0])
+    within = [name for name in SETTINGS["tool"]["tox"]["env_list"] if name.startswith("3.")]
+    supported = [line.split()[-1] for line in SETTINGS["project"]["classifiers"] if "Python :: 3." in line]
+    assert supported == sorted([*within, *beside])

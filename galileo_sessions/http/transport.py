@@ -393,8 +393,6 @@ class Body(aiohttp.Payload):
 def _listener(connection: ResponseHandler) -> Callable[[], object]:
     """A function that says whether a socket has anything unread: bytes of HTTP, messages of TLS, or its end."""
     socket = cast("asyncio.BaseTransport", connection.transport).get_extra_info("socket")
-    if not hasattr(select, "poll"):  # on Windows
-        return lambda: select.select([socket], [], [], 0)[0]
     poll = select.poll()
     poll.register(socket, select.POLLIN)
     return partial(poll.poll, 0)

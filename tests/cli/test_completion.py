@@ -21,7 +21,7 @@ ASK = {
 def shell(name: str, program: str) -> str:
     """What a program prints in a shell."""
     if shutil.which(name) is None:
-        pytest.skip(f"{name} isn't installed here")
+        pytest.skip(f"there is no {name} here: apt-get install {name}")
     environment = {**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run([name, "-c", program], env=environment, capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr

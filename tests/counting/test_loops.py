@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import sys
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -188,9 +187,7 @@ def uv_loop() -> asyncio.AbstractEventLoop:
 LOOPS = [
     pytest.param(asyncio.new_event_loop, id="asyncio"),
     pytest.param(eager_loop, id="eager tasks", marks=eagerly),
-    pytest.param(
-        uv_loop, id="uvloop", marks=pytest.mark.skipif(sys.platform == "win32", reason="uvloop doesn't run on Windows")
-    ),
+    pytest.param(uv_loop, id="uvloop"),
 ]
 
 

@@ -17,9 +17,10 @@ from galileo_sessions import GalileoSessions, NotFoundError
 from galileo_sessions.api.responses import Response
 
 EAGER = getattr(asyncio, "eager_task_factory", None)
+eagerly = pytest.mark.skipif(EAGER is None, reason="asyncio has eager tasks since Python 3.12")
 TASKS = [
     pytest.param(None, id="tasks"),
-    pytest.param(EAGER, id="eager tasks", marks=pytest.mark.skipif(EAGER is None, reason="new in Python 3.12")),
+    pytest.param(EAGER, id="eager tasks", marks=eagerly),
 ]
 
 

@@ -1,6 +1,5 @@
 """README, docs/ and docstrings are true: what they show is executed."""
 
-import ast
 import asyncio
 import contextlib
 import doctest
@@ -13,6 +12,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,10 +47,9 @@ def is_installed(name: str) -> bool:
         return False
 
 
-SDK = importlib.util.find_spec("galileo") is not None
 EXAMPLES = ["celery", "flask", "matplotlib", "opentelemetry.sdk", "opentelemetry.instrumentation.aiohttp_client"]
 EXAMPLES += ["pandas", "prometheus_client", "quart"]
-MISSING = [name for name in EXAMPLES if not is_installed(name)]  # of the extra `examples`
+WITH = {"examples": EXAMPLES, "sdk": ["galileo"]}
 PYTEST = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
 PYTEST += ["-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function"]
 PLUGINS = ["-p", "pytest_asyncio.plugin", "-p", "galileo_sessions.pytest_plugin"]  # by name, installed or not
@@ -116,24 +115,36 @@ async def said_by(command: str) -> str:
 
 
 async def execute(block: str, page: Path, folder: Path) -> str | None:
-    """What a block prints, run as its page says; None if the block shows its own outputs, or can't run here."""
-    if any(re.search(rf"^(from|import) {name}\b", block, re.MULTILINE) for name in MISSING):
-        compile(block, str(page), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        return None
+    """What a block prints, run as its page says; None if the block shows its own outputs."""
     if ATEXIT in block:
         return await printed_by("-W", "error", "-c", block)
     if LOOP in block:
         return await asyncio.to_thread(run_program, block, page)
     if "from galileo." in block:  # Galileo's SDK keeps threads and connections until its process ends
-        compile(block, str(page), "exec")
-        return await printed_by("-c", block, GALILEO_HOME_DIR=str(folder)) if SDK else None
+        return await printed_by("-c", block, GALILEO_HOME_DIR=str(folder))
     if ">>> " in block:
         return await run_examples(block, page)
     return await paste(block, {})
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-async def test_pages_are_true(page, monkeypatch, tmp_path):
+def needed_by(block: str) -> str:
+    """What a block needs beside the extra `test`: an extra or a group."""
+    if re.search(rf"^(from|import) ({'|'.join(EXAMPLES)})\b", block, re.MULTILINE):
+        return "examples"
+    return "sdk" if "from galileo." in block else ""
+
+
+def pages_and_needs() -> Iterator[object]:
+    """Each page once for each kind of its blocks, so that a skip tells what didn't run."""
+    for page in PAGES:
+        for need in {needed_by(block): None for block, _ in blocks(page)}:
+            missing = [name for name in WITH.get(need, ()) if not is_installed(name)]
+            marks = pytest.mark.skipif(bool(missing), reason=f"`{need}` would bring {', '.join(missing)}")
+            yield pytest.param(page, need, id=f"{page.name}{need and f' with {need}'}", marks=marks)
+
+
+@pytest.mark.parametrize(("page", "need"), list(pages_and_needs()))
+async def test_pages_are_true(page, need, monkeypatch, tmp_path):
     """Every Python block of a page runs by itself, and prints what is shown below it."""
     async with with_sample(SDKGalileo()) as server:
         for name in ("GALILEO_API_URL", "GALILEO_CONSOLE_URL"):  # Galileo's SDK wants both
@@ -142,9 +153,10 @@ async def test_pages_are_true(page, monkeypatch, tmp_path):
         monkeypatch.setenv("MPLBACKEND", "Agg")
         monkeypatch.chdir(tmp_path)
         for block, shown in blocks(page):
-            printed = None if "def test_" in block else await execute(block, page, tmp_path)
-            assert printed is None or printed == shown
-        if tests := [block for block, _ in blocks(page) if "def test_" in block]:
+            if needed_by(block) == need and "def test_" not in block:
+                printed = await execute(block, page, tmp_path)
+                assert printed is None or printed == shown
+        if tests := [block for block, _ in blocks(page) if "def test_" in block and needed_by(block) == need]:
             await run_tests(tests, tmp_path)
 
 
@@ -190,17 +202,6 @@ def test_the_page_of_errors_has_the_tree_of_the_module():
     rows = re.findall(r"^\| `(\w+Error)` \|", page, re.MULTILINE)
     assert len(rows) == len(set(rows))
     assert set(rows) <= {cls.__name__ for cls in raised}
-
-
-@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "index.md"], ids=lambda page: page.name)
-def test_the_first_pages_say_what_was_measured(page):
-    """They say of how many random services counts were lost, as the table of the page on performance does."""
-    row = r"^\| (64 at once|this client) \|.* \| (\d+) of ([\d,]+) \|$"
-    lost = set(re.findall(row, text_of(DOCS / "performance.md"), re.MULTILINE))
-    told = re.search(r"semaphore of 64 .* at (\d+) of ([\d,]+) .* and this client at (\d+)", text_of(page))
-    assert told is not None
-    semaphore, services, ours = told.groups()
-    assert lost == {("64 at once", semaphore, services), ("this client", ours, services)}
 
 
 def test_every_file_has_its_line():

@@ -60,7 +60,7 @@ QUESTIONS = {
 
 pytestmark = pytest.mark.skipif(
     not all(map(importlib.util.find_spec, ("sphinx", "furo", "myst_parser", "sphinx_copybutton"))),
-    reason="what builds the site isn't installed: pip install -e '.[docs]'",
+    reason="what builds the site isn't installed; it is in the group `docs`",
 )
 
 

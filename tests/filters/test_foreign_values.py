@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
+import pytz
 from support.programs import Berlin, check_message
 
 from galileo_sessions import Col, Filter, FilterError, FilterTypeError, matches
-
-np: Any = pytest.importorskip("numpy", reason="numpy isn't installed; it is in the extra `test`")
 
 
 def refused(make: Any) -> str:
@@ -25,13 +25,7 @@ def refused(make: Any) -> str:
 @pytest.fixture
 def pandas() -> Any:
     """pandas, where it is installed."""
-    return pytest.importorskip("pandas", reason="pandas isn't installed; it is in the extra `check`")
-
-
-@pytest.fixture
-def pytz() -> Any:
-    """pytz, where it is installed."""
-    return pytest.importorskip("pytz", reason="pytz isn't installed; it is in the extra `check`")
+    return pytest.importorskip("pandas", reason="pandas isn't installed; it is in the extra `examples`")
 
 
 # ---- time zones ------------------------------------------------------------------------------------------------------
@@ -166,7 +160,7 @@ def test_a_row_of_a_table_is_explained(pandas: Any) -> None:
         matches(Col("a") > 1, pandas.Series({"a": 2}))  # type: ignore[arg-type]
 
 
-def test_a_datetime_of_pytz_must_be_localized(pytz: Any) -> None:
+def test_a_datetime_of_pytz_must_be_localized() -> None:
     """Given as `tzinfo=`, a zone of pytz means local mean time, which nobody means: the error says what to write."""
     berlin = pytz.timezone("Europe/Berlin")
     moment = datetime(2026, 1, 31, 9)  # noqa: DTZ001  # pytz takes naive ones

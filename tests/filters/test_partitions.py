@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
 import pytest
+import pytz
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support.sockets import PROJECT
@@ -141,7 +142,6 @@ def test_a_time_zone_is_a_zone_or_its_name() -> None:
 
 def test_a_zone_of_pytz_means_the_zone_of_its_name() -> None:
     """A zone of pytz means the zone of its name, and not local mean time."""
-    pytz = pytest.importorskip("pytz", reason="pytz isn't installed; it is in the extra `check`")
     expected = CREATED.days("2026-03-28", "2026-03-31", tz="Europe/Berlin")
     assert expected == CREATED.days("2026-03-28", "2026-03-31", tz=pytz.timezone("Europe/Berlin"))
     with pytest.raises(FilterError, match="unknown time zone 'pytz.FixedOffset"):

@@ -197,14 +197,12 @@ async def test_logins_and_columns_are_no_other_requests_answers(read):
     assert [b"/login " in request for request in server.requests] == [True, False, False, False]
 
 
-@pytest.mark.parametrize("how", ["TLS", "tunnel", "no poll"])
-async def test_a_connection_of_any_kind_is_looked_at(monkeypatch, how):
-    """What has arrived with TLS, in a proxy's tunnel, or without a `poll`, as on Windows, is no answer."""
+@pytest.mark.parametrize("how", ["TLS", "tunnel"])
+async def test_a_connection_of_any_kind_is_looked_at(how):
+    """What has arrived with TLS, or in a proxy's tunnel, is no answer."""
     keeping, (serving, trusting) = Keeping(), tls("127.0.0.1" if how == "TLS" else HOST)
-    if how == "no poll":
-        monkeypatch.delattr("select.poll")
-    async with answering(keeping, ssl=None if how == "no poll" else serving) as server, AsyncExitStack() as stack:
-        url, arguments = server.url, {} if how == "no poll" else {"ssl": trusting}
+    async with answering(keeping, ssl=serving) as server, AsyncExitStack() as stack:
+        url, arguments = server.url, {"ssl": trusting}
         if how == "tunnel":
             proxy = await stack.enter_async_context(tunnelling(int(url.rpartition(":")[2])))
             url, arguments = f"https://{HOST}", {"proxy": f"http://{proxy.address}", **arguments}

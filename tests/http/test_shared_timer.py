@@ -1,7 +1,6 @@
 """The deadlines of all attempts, which share one timer."""
 
 import asyncio
-import sys
 
 import aiohttp
 import pytest
@@ -120,7 +119,6 @@ async def test_an_injected_sessions_request_times_out_after_the_client_is_closed
             await count
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="uvloop doesn't run on Windows")
 def test_deadlines_end_counts_in_uvloop():
     """In uvloop an attempt times out, too, and the next one can succeed."""
     import uvloop

@@ -22,7 +22,7 @@ from galileo_sessions.api.query import SCOPE, columns_body
 from galileo_sessions.local import LocalGalileo, sample_sessions
 from galileo_sessions.local.validation import read_sessions_request
 
-generator = pytest.importorskip("datamodel_code_generator", reason="the extra `check` installs it")
+generator = pytest.importorskip("datamodel_code_generator", reason="the group `check` installs it")
 
 DOCUMENT = Path(__file__).parents[1] / "support" / "openapi.json"
 PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"

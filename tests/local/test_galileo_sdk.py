@@ -22,7 +22,7 @@ from galileo_sessions import Col, Filter, FullyAnnotatedFilter, GalileoSessions,
 from galileo_sessions.local import sample_names, sample_sessions
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("galileo") is None, reason="Galileo's SDK isn't installed: pip install galileo"
+    importlib.util.find_spec("galileo") is None, reason="Galileo's SDK isn't installed; it is in the group `sdk`"
 )
 
 SESSIONS = sample_sessions()

@@ -19,7 +19,7 @@ from galileo_sessions.local import LocalGalileo, sample_sessions
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("schemathesis") is None,
-    reason="Schemathesis isn't installed: tox -e schemathesis installs and runs it",
+    reason="Schemathesis isn't installed; it is in the group `check`",
 )
 
 DOCUMENT = Path(__file__).parents[1] / "support" / "openapi.json"
@@ -57,6 +57,6 @@ def test_schemathesis_finds_nothing(tmp_path: Path, strict: bool, phase: str, se
     command = [sys.executable, "-m", "schemathesis.cli", "run", str(document), *options]
     with LocalGalileo(sample_sessions(), strict=strict) as server:
         command += ["--url", server.url, "--header", f"Galileo-API-Key: {server.api_key}"]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=seconds + 40)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=seconds + 120)
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "2 selected / 2 total" in done.stdout

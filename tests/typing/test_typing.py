@@ -18,7 +18,7 @@ MARK = re.compile(r"# E(?:: (mypy|pyright))?$")
 def run(module: str, *arguments: str) -> str:
     """What a checker prints of both programs."""
     if importlib.util.find_spec(module) is None:
-        pytest.skip(f"{module} isn't installed; mypy and basedpyright are in the extra `check`")
+        pytest.skip(f"{module} isn't installed; mypy and basedpyright are in the group `check`")
     command = [sys.executable, "-m", module, *arguments, "accepted.py", "rejected.py"]
     finished = subprocess.run(command, cwd=PROGRAMS, capture_output=True, text=True, timeout=120, check=False)
     assert finished.returncode == 1, finished.stdout + finished.stderr
