@@ -7,11 +7,16 @@ import pytest
 from galileo_sessions.flow.rate import Rate
 
 
-def cut(load: float = 40.0, now: float = 1.0) -> Rate:
+def cut(rate: Rate, now: float, load: float, asked: float = 0.0, quota: float = inf, *, how: str = "") -> None:
+    """Cuts a rate because so many requests a second were refused, with a latency of 0.1 s."""
+    rate.cut(now, load, 0.1, asked, quota, is_window=how == "window", is_slow=how == "slow")
+
+
+def cut_once(load: float = 40.0, now: float = 1.0) -> Rate:
     """A rate that was cut because so many requests a second were refused."""
     rate = Rate()
     rate.gather(now)  # nothing waited before, so that nothing is known of what got through
-    rate.cut(now, load, 0.1, None)
+    cut(rate, now, load)
     return rate
 
 
@@ -25,7 +30,7 @@ def succeed(rate: Rate, now: float, seconds: float, every: float = 0.03) -> None
 
 def test_requests_are_sent_one_after_another() -> None:
     """A rate of 34 a second is one every 29 ms, and time in which none was sent isn't made up for."""
-    rate, sent, now = cut(), 0, 1.0
+    rate, sent, now = cut_once(), 0, 1.0
     while now < 2.0:
         now += max(0.0, rate.wait(now, 0.0)) + 1e-9
         rate.sent(now)
@@ -38,28 +43,49 @@ def test_requests_are_sent_one_after_another() -> None:
 def test_what_got_through_while_requests_waited_bounds_the_rate() -> None:
     """A cut leaves twice of it at most, and half of the load at least, since a latecomer sees only its small share."""
     for through, expected in ((35, 34.0), (16, 2 * 15.0), (3, 20.0)):
-        rate = cut(1_000.0)
+        rate = cut_once(1_000.0)
         for _ in range(through - 2):
             rate.passed(1.5, rate.epoch)
-        rate.cut(2.0, 40.0, 0.1, None)
+        cut(rate, 2.0, 40.0)
         assert pytest.approx(expected, rel=0.001) == rate.limit
 
 
 def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
     """Until the next refusal, after which it grows as ever."""
     rate = Rate()
-    rate.cut(10.0, 40.0, 0.1, 5.0)
+    cut(rate, 10.0, 40.0, quota=0.2, how="slow")
     for expected in (0.4, 0.8, 1.6):
         rate.passed(11.0, rate.epoch)
         assert pytest.approx(expected) == rate.limit
-    rate.cut(16.0, 40.0, 0.1, 5.0)
+    cut(rate, 16.0, 40.0, quota=0.2, how="slow")
     rate.passed(16.0, rate.epoch)
     assert pytest.approx(0.2) == rate.limit
 
 
+@pytest.mark.parametrize(("quota", "expected"), [(20.0, 20.0), (5.0, 40 / 3), (50.0, 34.0)])
+def test_a_window_that_is_used_up_bounds_the_rate(quota: float, expected: float) -> None:
+    """By what got through; a third of the load is left, and nothing doubles."""
+    rate = cut_once(1_000.0)
+    cut(rate, 1.001, 40.0, quota=quota, how="window")
+    assert pytest.approx(expected) == rate.limit
+    rate.passed(1.002, rate.epoch)
+    assert pytest.approx(expected) == rate.limit
+
+
+def test_after_a_retry_after_the_rate_waits_twice_as_long_before_it_passes_what_was_refused() -> None:
+    """Because the next refusal costs its count so much."""
+    rate = Rate()
+    rate.gather(1.0)
+    cut(rate, 1.0, 40.0, 1.5)
+    succeed(rate, 1.0, 2.9)
+    assert pytest.approx(38.0) == rate.limit
+    succeed(rate, 3.9, 0.5)
+    assert 38.0 < rate.limit
+
+
 def test_the_rate_grows_to_095_of_what_was_refused_and_passes_it_after_a_second() -> None:
     """By its root each second, at first."""
-    rate = cut(40.0)
+    rate = cut_once(40.0)
     succeed(rate, 1.0, 0.5)
     assert 36.0 < rate.limit < 37.5
     assert not rate.explains_refusal()
@@ -72,7 +98,7 @@ def test_the_rate_grows_to_095_of_what_was_refused_and_passes_it_after_a_second(
 
 def test_the_rate_grows_faster_the_longer_nothing_is_cut() -> None:
     """By at most 2 % with each success."""
-    rate = cut(40.0)
+    rate = cut_once(40.0)
     succeed(rate, 1.0, 2.5)
     before = rate.limit
     succeed(rate, 4.0, 0.3)
@@ -81,7 +107,7 @@ def test_the_rate_grows_faster_the_longer_nothing_is_cut() -> None:
 
 def test_the_rate_grows_by_the_time_since_the_last_answer() -> None:
     """So the answer after a refusal brings little, though it didn't cut."""
-    rates = cut(), cut()
+    rates = cut_once(), cut_once()
     for rate, refused_at in zip(rates, (1.5, 1.999), strict=True):
         rate.refused(refused_at)
         rate.sent(2.0)
@@ -92,7 +118,7 @@ def test_the_rate_grows_by_the_time_since_the_last_answer() -> None:
 
 def test_a_rate_that_is_forgotten_is_none() -> None:
     """Requests that were sent before say nothing any more."""
-    rate = cut()
+    rate = cut_once()
     number = rate.epoch
     rate.forget(2.0)
     assert (inf, True) == (rate.limit, rate.epoch > number)
