@@ -15,7 +15,8 @@ bounds the requests under way. Noise judges refusals. The first matching line de
       that opens it for a quota      the rate is cut, see `rate`
       of a probe of the width        the width goes back, unless noise pays (only without a rate, and not on trial)
       sent before the last cut       nothing
-      at the rate's ceiling          noise judges
+      at the rate's ceiling, or      noise judges
+      a 429 while there is a rate
       any other                      nothing if noise pays, else noise judges:
                                      the rate is cut, or all limits are forgotten on trial
 
@@ -184,22 +185,21 @@ class FlowControl:
             return
         noise.count(refused=True)
         if breaker.is_open and breaker.quota < inf:
-            self._cut(now, permit, outcome)
+            self._cut(now, permit)
         elif permit.level > width.answered and rate.limit == inf and not noise.is_on_trial:
-            if permit.round == width.round and not noise.pays(outcome):
+            if permit.round == width.round and not noise.pays():
                 width.refused(permit.round)
-        elif permit.epoch == rate.epoch and (rate.explains_refusal() or not noise.pays(outcome)):
-            self._cut(now, permit, outcome)
+        elif permit.epoch == rate.epoch and (rate.explains_refusal(outcome) or not noise.pays()):
+            self._cut(now, permit)
 
-    def _cut(self, now: float, permit: Permit, outcome: Outcome) -> None:
+    def _cut(self, now: float, permit: Permit) -> None:
         rate, noise, breaker, latency = self._rate, self._noise, self.breaker, self._width.latency or FLOOR
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
         quota = inf if noise.is_on_trial else breaker.quota  # on trial, too much was sent
         load = noise.judge(refused, rate.through, breaker.row)
         if load is not None:
-            asked, is_window = outcome.retry_after or 0.0, breaker.is_open
-            is_slow = breaker.waited > 1 and not is_window
-            rate.cut(now, load, latency, asked, quota, is_window=is_window, is_slow=is_slow)
+            is_window = breaker.is_open
+            rate.cut(now, load, latency, quota, is_window=is_window, is_slow=breaker.waited > 1 and not is_window)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
         elif noise.is_on_trial:
             rate.forget(now)

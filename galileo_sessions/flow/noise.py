@@ -6,8 +6,7 @@ Theory of operation
 
 A refusal that the load explains must narrow the limits, and one that it doesn't explain must not. A single refusal
 doesn't show which it is, so refusals have a budget: for every sixteen answers, one refusal is free, and up to four can
-be saved up. At worst, this costs a sixteenth more requests, and a few stray refusals don't slow the client down. A 429
-or a Retry-After is never free, because it says that the load is the reason.
+be saved up. At worst, this costs a sixteenth more requests, and a few stray refusals don't slow the client down.
 
 More noise than that would still cut the rate again and again. But if cuts don't help, the load isn't the reason. So a
 trial begins once the refused load has fallen to half of the highest one, while only a few requests are refused, no
@@ -20,8 +19,6 @@ and without the trial 2.92; 11 and 10 of 408 services lose counts instead of 4.
 """
 
 from attrs import define
-
-from galileo_sessions.flow.outcome import Outcome
 
 _FREE = 16  # answers that pay for one refusal
 _SAVED = 4.0  # refusals that can be paid for beforehand
@@ -52,9 +49,9 @@ class Noise:
         if not refused:
             self._saved = max(self._saved, min(self._most, self._saved + self._per_answer))
 
-    def pays(self, refusal: Outcome) -> bool:
+    def pays(self) -> bool:
         """Whether the budget covers one more refusal, which is then spent."""
-        if self._saved < 1 or refusal.meaning == "throttled":
+        if self._saved < 1:
             return False
         self._saved -= 1
         return True

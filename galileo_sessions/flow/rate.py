@@ -28,8 +28,8 @@ more, but the breaker opens again within two seconds, a window is used up. Unles
 than a second, a third of the load is left, because others may have had their share of the quota.
 
 *Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster after a second without
-a cut, and by at most 2 % with each success. After a Retry-After of more than half a second, it is twice that time
-without a cut, because the next refusal costs its count as much. A rate that made no request wait for 30 s is forgotten.
+a cut, and by at most 2 % with each success. At its ceiling, no refusal is taken for noise, nor is a 429 or a Retry-After
+at any rate. A rate that made no request wait for 30 s is forgotten.
 
 *What it earns.* Without the ceiling, clients that share a service get shares as different as 1 to 0.4. Without quotas,
 a service that takes 20 a minute gets 4.2 requests for each count, and one that takes 20 in each second 1.8 instead of
@@ -39,6 +39,8 @@ a service that takes 20 a minute gets 4.2 requests for each count, and one that 
 from math import inf, sqrt
 
 from attrs import define
+
+from galileo_sessions.flow.outcome import Outcome
 
 _CUT = 0.85  # the share of the refused load that a cut leaves
 _CEILING = 0.95  # the share of the refused load at which growth stops for a second
@@ -60,7 +62,6 @@ class Rate:
     """When it was cut, or last made a request wait; infinite while there is no limit."""
     _ceiling: float = inf
     _cut_at: float = -inf
-    _pause: float = 1.0  # seconds without a cut, before it grows faster and past its ceiling
     _since: float = -inf
     _grown_at: float = -inf
     _last_sent: float = -inf
@@ -93,15 +94,15 @@ class Rate:
         """A request was sent."""
         self._last_sent = max(self._last_sent + 1 / self.limit, now)
 
-    def explains_refusal(self) -> bool:
-        """Whether the rate has grown back to its ceiling, close to a load that was refused."""
-        return self._ceiling <= self.limit < inf
+    def explains_refusal(self, refusal: Outcome) -> bool:
+        """Whether the rate is limited, and close to a load that was refused; or the refusal says so."""
+        return self.limit < inf and (refusal.meaning == "throttled" or self._ceiling <= self.limit)
 
     def passed(self, now: float, epoch: int) -> None:
         """A request of this epoch was answered."""
         self.through += epoch == self.epoch
         if self._was_bottleneck and self.limit < inf:
-            rate, quiet = self.limit, now - self._cut_at - self._pause
+            rate, quiet = self.limit, now - self._cut_at - 1
             speed = min(sqrt(rate) + rate * min(2.0, max(0.0, quiet)), _PER_SUCCESS * rate * rate)
             grown = rate + min(1 / rate, now - self._grown_at) * speed
             self.limit = grown if quiet > 0 else max(rate, min(grown, self._ceiling))
@@ -113,9 +114,7 @@ class Rate:
         """A request was refused: growth starts again from here."""
         self._grown_at = now
 
-    def cut(
-        self, now: float, load: float, latency: float, asked: float, quota: float, *, is_window: bool, is_slow: bool
-    ) -> None:
+    def cut(self, now: float, load: float, latency: float, quota: float, *, is_window: bool, is_slow: bool) -> None:
         """
         Cuts the rate.
 
@@ -123,7 +122,6 @@ class Rate:
             now: When a request was refused.
             load: Requests a second that were refused.
             latency: Seconds that an answer takes.
-            asked: Seconds of the refusal's Retry-After.
             quota: Requests a second that the breaker let through; infinite if that shows nothing.
             is_window: Whether the quota is of a window that is used up.
             is_slow: Whether the quota is a single request after a wait of more than a second.
@@ -133,5 +131,5 @@ class Rate:
         self.limit, self._ceiling = min(_CUT * load, max(2 * through, load / 2)), _CEILING * load
         self._doubles = quota < inf and not is_window and not self._doubles
         self.limit = max(_LOWEST, min(self.limit, max(quota, 0.0 if is_slow else load / 3)))
-        self.needed_at, self._pause = now, max(1.0, 2 * asked)
+        self.needed_at = now
         self.mark(now)

@@ -3,14 +3,11 @@
 import pytest
 
 from galileo_sessions.flow.noise import Noise
-from galileo_sessions.flow.outcome import Outcome
-
-STRAY = Outcome("refused")
 
 
 def free(noise: Noise, most: int = 100) -> int:
     """How many refusals in a row the budget covers."""
-    return next((number for number in range(most) if not noise.pays(STRAY)), most)
+    return next((number for number in range(most) if not noise.pays()), most)
 
 
 def heard(share: float, answers: int = 640) -> Noise:
@@ -26,7 +23,7 @@ def answers_per_refusal(noise: Noise) -> int:
     free(noise)
     for number in range(1, 100):
         noise.count(refused=False)
-        if noise.pays(STRAY):
+        if noise.pays():
             return number
     raise AssertionError("none is free")
 
@@ -43,13 +40,6 @@ def on_trial() -> Noise:
 def test_answers_pay_for_refusals() -> None:
     """For one in sixteen."""
     assert 16 == answers_per_refusal(Noise())
-
-
-def test_a_429_or_a_retry_after_is_never_free() -> None:
-    """It says that the load is the reason."""
-    noise = Noise()
-    assert not noise.pays(Outcome("throttled"))
-    assert noise.pays(STRAY)
 
 
 @pytest.mark.parametrize(

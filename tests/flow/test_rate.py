@@ -4,12 +4,15 @@ from math import inf
 
 import pytest
 
+from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.rate import Rate
 
+STRAY = Outcome("refused")
 
-def cut(rate: Rate, now: float, load: float, asked: float = 0.0, quota: float = inf, *, how: str = "") -> None:
+
+def cut(rate: Rate, now: float, load: float, quota: float = inf, *, how: str = "") -> None:
     """Cuts a rate because so many requests a second were refused, with a latency of 0.1 s."""
-    rate.cut(now, load, 0.1, asked, quota, is_window=how == "window", is_slow=how == "slow")
+    rate.cut(now, load, 0.1, quota, is_window=how == "window", is_slow=how == "slow")
 
 
 def cut_once(load: float = 40.0, now: float = 1.0) -> Rate:
@@ -72,26 +75,16 @@ def test_a_window_that_is_used_up_bounds_the_rate(quota: float, expected: float)
     assert pytest.approx(expected) == rate.limit
 
 
-def test_after_a_retry_after_the_rate_waits_twice_as_long_before_it_passes_what_was_refused() -> None:
-    """Because the next refusal costs its count so much."""
-    rate = Rate()
-    rate.gather(1.0)
-    cut(rate, 1.0, 40.0, 1.5)
-    succeed(rate, 1.0, 2.9)
-    assert pytest.approx(38.0) == rate.limit
-    succeed(rate, 3.9, 0.5)
-    assert 38.0 < rate.limit
-
-
 def test_the_rate_grows_to_095_of_what_was_refused_and_passes_it_after_a_second() -> None:
     """By its root each second, at first."""
     rate = cut_once(40.0)
     succeed(rate, 1.0, 0.5)
     assert 36.0 < rate.limit < 37.5
-    assert not rate.explains_refusal()
+    assert not rate.explains_refusal(STRAY)
     succeed(rate, 1.5, 0.5)
     assert pytest.approx(38.0) == rate.limit
-    assert rate.explains_refusal()
+    assert rate.explains_refusal(STRAY)
+
     succeed(rate, 2.1, 0.3)
     assert 38.0 < rate.limit < 45.0
 
@@ -122,4 +115,11 @@ def test_a_rate_that_is_forgotten_is_none() -> None:
     number = rate.epoch
     rate.forget(2.0)
     assert (inf, True) == (rate.limit, rate.epoch > number)
-    assert not rate.explains_refusal()
+    assert not rate.explains_refusal(STRAY)
+
+
+def test_a_429_is_explained_by_the_rate_wherever_the_rate_is() -> None:
+    """While there is one: before, it may be a stray one."""
+    assert cut_once().explains_refusal(Outcome("throttled"))
+    assert not cut_once().explains_refusal(STRAY)
+    assert not Rate().explains_refusal(Outcome("throttled"))
