@@ -28,8 +28,8 @@ more, but the breaker opens again within two seconds, a window is used up. Unles
 than a second, a third of the load is left, because others may have had their share of the quota.
 
 *Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster after a second without
-a cut, and by at most 2 % with each success. At its ceiling, no refusal is taken for noise, nor is a 429 or a Retry-After
-at any rate. A rate that made no request wait for 30 s is forgotten.
+a cut, and by at most 2 % with each success. A refusal at its ceiling isn't taken for noise; at any rate, a 429 or one
+with a Retry-After isn't. A rate that made no request wait for 30 s is forgotten.
 
 *What it earns.* Without the ceiling, clients that share a service get shares as different as 1 to 0.4. Without quotas,
 a service that takes 20 a minute gets 4.2 requests for each count, and one that takes 20 in each second 1.8 instead of
