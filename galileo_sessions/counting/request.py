@@ -21,7 +21,7 @@ from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.api.responses import Endpoint
 from galileo_sessions.flow.breaker import UNREACHABLE
-from galileo_sessions.flow.budget import Budget
+from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.outcome import IGNORED, Outcome, outcome_of
@@ -34,8 +34,6 @@ from galileo_sessions.http.transport import Transport, closed_error
 T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger("galileo_sessions")
-
-_TIMER = 0.001  # seconds by which a timer can be early
 
 Attempts = tuple[errors.Attempt, ...]
 OnAttempt = Callable[[errors.Attempt], object]
@@ -67,7 +65,7 @@ class Request:
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
         """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
-        return isinstance(error, errors.AttemptTimeoutError) and self.budget.deadline - now <= _TIMER
+        return isinstance(error, errors.AttemptTimeoutError) and self.budget.deadline - now <= TIMER
 
     def failure(self, error: errors.GalileoError, now: float, hint: str = "") -> errors.GalileoError:
         """

@@ -46,8 +46,10 @@ class Breaker:
     """Whether connections are refused at an address where nothing has ever answered."""
     row: int = 0
     """Requests in a row that failed, by the order in which they were sent."""
+    quota: float = inf
+    """Requests a second that got through since it opened, if that is all that the service takes; see `rate`."""
     waited: float = 0.0
-    """Seconds for which the breaker was open, if a probe closed it while others waited."""
+    """Seconds for which it was open, if a probe closed it and others have waited since then."""
     _passed: float = inf  # requests that succeeded since it last closed
     _pause_until: float = -inf
     _began: float = 0.0  # when the row of failures began, or the patience of those who wait
@@ -58,11 +60,6 @@ class Breaker:
     def seconds_open(self, now: float) -> float:
         """Seconds for which everything has failed; 0 while the breaker is closed."""
         return now - self._began if self.is_open else 0.0
-
-    @property
-    def seconds_per_request(self) -> float | None:
-        """Seconds until a probe closed the breaker, if no other request has succeeded since; see quotas in `rate`."""
-        return self.waited if self._passed == 1 and self.waited > 2 * _SHORTEST else None
 
     def is_hopeless(self, now: float, patience: float, since: float = -inf) -> bool:
         """Whether requests with this patience, in seconds, and at the earliest since then, should give up."""
@@ -94,7 +91,10 @@ class Breaker:
                 self._began = now
             self.row, self._last_failed = self.row + 1, number
         if not self.is_open:
-            if self.row >= _FAILURES:
+            elapsed, opens = now - self._opened, self.row >= _FAILURES
+            is_quota = self.waited > 2 * _SHORTEST and (self._passed == 1 or (opens and elapsed < 2))
+            self.quota = self._passed / elapsed if is_quota else inf
+            if opens:
                 self.is_open, self._opened, self._pause_until = True, now, now + _SHORTEST
             return self.is_open
         pause = retry_after if retry_after is not None and retry_after != 1 else 0.0  # 1 is often a rounded-up 0.01

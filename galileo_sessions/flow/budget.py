@@ -7,6 +7,9 @@ from attrs import frozen
 
 from galileo_sessions.flow.settings import PATIENCE
 
+TIMER = 0.001
+"""Seconds by which a timer can be early; a call inside another one has at least as many."""
+
 
 @frozen(eq=False, repr=False)
 class Budget:
@@ -37,4 +40,4 @@ class Budget:
 
     def left(self, now: float) -> float | None:
         """The seconds until the deadline, for a call inside this one; None if there is no deadline."""
-        return None if self.deadline == inf else max(0.001, self.deadline - now)
+        return None if self.deadline == inf else max(TIMER, self.deadline - now)

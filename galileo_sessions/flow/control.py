@@ -12,9 +12,11 @@ bounds the requests under way. Noise judges refusals. The first matching line de
     refusal                          while others are under way, nothing is sent until an answer comes, or for two
                                      latencies (2 s until one is known); eight in a row open the breaker
       while the breaker is open      its pause, and no limit
+      that opens it for a quota      the rate is cut, see `rate`
       of a probe of the width        the width goes back, unless noise pays (only without a rate, and not on trial)
       sent before the last cut       nothing
-      at the rate's ceiling          noise judges
+      at the rate's ceiling, or      noise judges
+      a 429 while there is a rate
       any other                      nothing if noise pays, else noise judges:
                                      the rate is cut, or all limits are forgotten on trial
 
@@ -178,21 +180,26 @@ class FlowControl:
         self._held_until = now + 2 * (width.latency or 1.0)
         if breaker.failed(now, permit.number, outcome.retry_after):
             self._say("only single probes are sent: eight requests in a row failed")
+            noise.highest = 0.0
         if was_open:
             return
         noise.count(refused=True)
-        if permit.level > width.answered and rate.limit == inf and not noise.is_on_trial:
+        if breaker.is_open and breaker.quota < inf:
+            self._cut(now, permit)
+        elif permit.level > width.answered and rate.limit == inf and not noise.is_on_trial:
             if permit.round == width.round and not noise.pays():
                 width.refused(permit.round)
-        elif permit.epoch == rate.epoch and (rate.explains_refusal() or not noise.pays()):
+        elif permit.epoch == rate.epoch and (rate.explains_refusal(outcome) or not noise.pays()):
             self._cut(now, permit)
 
     def _cut(self, now: float, permit: Permit) -> None:
-        rate, noise, latency = self._rate, self._noise, self._width.latency or FLOOR
+        rate, noise, breaker, latency = self._rate, self._noise, self.breaker, self._width.latency or FLOOR
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
-        load = noise.judge(refused, rate.through, self.breaker.row, is_lowest=rate.is_lowest)
+        quota = inf if noise.is_on_trial else breaker.quota  # on trial, too much was sent
+        load = noise.judge(refused, rate.through, breaker.row)
         if load is not None:
-            rate.cut(now, load, latency, self.breaker.seconds_per_request)
+            is_window = breaker.is_open
+            rate.cut(now, load, latency, quota, is_window=is_window, is_slow=breaker.waited > 1 and not is_window)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
         elif noise.is_on_trial:
             rate.forget(now)

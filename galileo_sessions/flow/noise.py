@@ -9,10 +9,10 @@ doesn't show which it is, so refusals have a budget: for every sixteen answers, 
 be saved up. At worst, this costs a sixteenth more requests, and a few stray refusals don't slow the client down.
 
 More noise than that would still cut the rate again and again. But if cuts don't help, the load isn't the reason. So a
-trial begins once the refused load has fallen to half of the highest one, or to the lowest rate, while only a few
-requests are refused, no three of them in a row: a window that is used up refuses all requests, noise only some. The
-client forgets its limits, and twice the share of refusals is free. If 64 requests are answered before the next cut, the
-trial was right. Otherwise the load goes back to where the trial began.
+trial begins once the refused load has fallen to half of the highest one, while only a few requests are refused, no
+three of them in a row: a window that is used up refuses all requests, noise only some. The highest load is forgotten
+when the breaker opens. On trial, the client forgets its limits, and twice the share of refusals is free. If 64 requests
+are answered before the next cut, the trial was right. Otherwise the load goes back to where the trial began.
 
 *What it earns.* Without the budget, the slowest tenth of random services takes 3.25 times the ideal instead of 2.60,
 and without the trial 2.92; 11 and 10 of 408 services lose counts instead of 4.
@@ -34,11 +34,12 @@ class Noise:
     """The share of the last answers that were refused, from 0 to 1."""
     is_on_trial: bool = False
     """Whether the limits are forgotten, to see whether refusals depend on the load."""
+    highest: float = 0.0
+    """The highest load, in requests a second, of which less than half was refused."""
     _answers: int = 0
     _saved: float = _SAVED
     _most: float = _SAVED
     _per_answer: float = 1 / _FREE
-    _highest: float = 0.0
     _tried_at: float = 0.0
 
     def count(self, *, refused: bool) -> None:
@@ -55,7 +56,7 @@ class Noise:
         self._saved -= 1
         return True
 
-    def judge(self, load: float, answered: int, row: int, *, is_lowest: bool = False) -> float | None:
+    def judge(self, load: float, answered: int, row: int) -> float | None:
         """
         Judges a refusal beyond the budget.
 
@@ -63,7 +64,6 @@ class Noise:
             load: Requests a second that were refused.
             answered: Requests that were answered since the last such refusal.
             row: Requests in a row that were refused.
-            is_lowest: Whether the rate can't be cut any further.
 
         Returns:
             The load from which to cut; None if the load isn't the reason, or if a trial begins (`is_on_trial`).
@@ -72,11 +72,11 @@ class Noise:
             self.is_on_trial = False
             if answered >= _ANSWERS:
                 return None
-            self._most, self._per_answer, self._highest = _SAVED, 1 / _FREE, self._tried_at
+            self._most, self._per_answer, self.highest = _SAVED, 1 / _FREE, self._tried_at
             return min(load, self._tried_at)
         if 2 * self.share < 1:
-            self._highest = max(self._highest, load)
-        if self.share > _FEW or row > 2 or (2 * load > self._highest and not is_lowest):
+            self.highest = max(self.highest, load)
+        if self.share > _FEW or row > 2 or 2 * load > self.highest:
             return load
         self.is_on_trial, self._tried_at, self._saved = True, load, 2 * _SAVED
         self._most, self._per_answer = 2 * _SAVED, max(1 / _FREE, 2 * self.share)

@@ -21,21 +21,26 @@ but not below half of the load, because a client that arrives late sees only its
 
     rate = min(0.85 load, max(2 through, load / 2))
 
-*Quotas.* If one request gets through after a wait of several probes, while others wait, and the next one is refused,
-the service seems to take one request per wait. But it may also be back from an outage, so the rate doubles with each
-success until the next refusal.
+*Quotas.* The breaker shows how much a service takes that refuses everything in between: as much as got through since it
+opened. If that is one request, and the next one is refused while others wait, the service seems to take one request per
+wait. But it may also be back from an outage, so the rate doubles with each success until the next refusal. If it is
+more, but the breaker opens again within two seconds, a window is used up. Unless a single request has waited for more
+than a second, a third of the load is left, because others may have had their share of the quota.
 
 *Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster after a second without
-a cut, and by at most 2 % with each success. A rate that made no request wait for 30 s is forgotten.
+a cut, and by at most 2 % with each success. A refusal at its ceiling isn't taken for noise; at any rate, a 429 or one
+with a Retry-After isn't. A rate that made no request wait for 30 s is forgotten.
 
 *What it earns.* Without the ceiling, clients that share a service get shares as different as 1 to 0.4. Without quotas,
-a service that takes 20 a minute gets 4.2 requests for each count. Without the rule of demand, six clients at a fifth of
-503s take 48 times the ideal.
+a service that takes 20 a minute gets 4.2 requests for each count, and one that takes 20 in each second 1.8 instead of
+1.3. Without the rule of demand, six clients at a fifth of 503s take 48 times the ideal.
 """
 
 from math import inf, sqrt
 
 from attrs import define
+
+from galileo_sessions.flow.outcome import Outcome
 
 _CUT = 0.85  # the share of the refused load that a cut leaves
 _CEILING = 0.95  # the share of the refused load at which growth stops for a second
@@ -89,14 +94,9 @@ class Rate:
         """A request was sent."""
         self._last_sent = max(self._last_sent + 1 / self.limit, now)
 
-    @property
-    def is_lowest(self) -> bool:
-        """Whether the rate can't be cut any further."""
-        return self.limit <= _LOWEST
-
-    def explains_refusal(self) -> bool:
-        """Whether the rate has grown back to its ceiling, close to a load that was refused."""
-        return self._ceiling <= self.limit < inf
+    def explains_refusal(self, refusal: Outcome) -> bool:
+        """Whether the rate is limited, and close to a load that was refused; or the refusal says so."""
+        return self.limit < inf and (refusal.meaning == "throttled" or self._ceiling <= self.limit)
 
     def passed(self, now: float, epoch: int) -> None:
         """A request of this epoch was answered."""
@@ -114,7 +114,7 @@ class Rate:
         """A request was refused: growth starts again from here."""
         self._grown_at = now
 
-    def cut(self, now: float, load: float, latency: float, wait: float | None) -> None:
+    def cut(self, now: float, load: float, latency: float, quota: float, *, is_window: bool, is_slow: bool) -> None:
         """
         Cuts the rate.
 
@@ -122,12 +122,14 @@ class Rate:
             now: When a request was refused.
             load: Requests a second that were refused.
             latency: Seconds that an answer takes.
-            wait: Seconds after which a request got through, if it was the only one.
+            quota: Requests a second that the breaker let through; infinite if that shows nothing.
+            is_window: Whether the quota is of a window that is used up.
+            is_slow: Whether the quota is a single request after a wait of more than a second.
         """
         window = now - self._since
         through = (self.through + 1) / window if window > 2 * latency else inf
         self.limit, self._ceiling = min(_CUT * load, max(2 * through, load / 2)), _CEILING * load
-        self._doubles = wait is not None and not self._doubles
-        self.limit = max(_LOWEST, self.limit if wait is None else min(self.limit, 1 / wait))
+        self._doubles = quota < inf and not is_window and not self._doubles
+        self.limit = max(_LOWEST, min(self.limit, max(quota, 0.0 if is_slow else load / 3)))
         self.needed_at = now
         self.mark(now)

@@ -20,8 +20,8 @@ s < 1/2, and in proportion to 1 - 2 s. It shrinks while s > 1/2::
 judged when they are answered, so it never grows past what has been answered. If they aren't answered within two
 latencies of sending the last one, that is evidence enough: a width that has just grown goes back to the one before.
 
-*Slope.* The slope is fitted to the points of a round. One standard error is subtracted, so that scattered latencies
-aren't mistaken for a service that slows down.
+*Slope.* The slope is fitted to the points of a round, and to those of earlier rounds, each with half of the weight of
+the next. One standard error is subtracted, so that scattered latencies aren't mistaken for a service that slows down.
 
 *Memory.* Where several clients share a service, each sees only its own part of the slope, and all would grow. So a
 round is also compared with the best one, by throughput divided by the root of the level. If the best one is worth more
@@ -74,6 +74,10 @@ class Points:
         self.xy += dx * (y - self.y)
         self.yy += dy * (y - self.y)
 
+    def fade(self) -> None:
+        """Halves the weight of all points."""
+        self.n, self.xx, self.xy, self.yy = self.n / 2, self.xx / 2, self.xy / 2, self.yy / 2
+
     def slope(self) -> float:
         """The slope of the line, one standard error lower; 0 while there are too few points."""
         if self.n < _LEAST:
@@ -108,7 +112,7 @@ class Width:
         self.latency: float = 0.0
         """Seconds that an answer took in the last round; 0 before the first."""
         self._back, self._step = 0.0, _FIRST  # the width before the last step up, or 0; the factor of the next one
-        self._points = Points()
+        self._points, self._known = Points(), Points()  # of this round; of all, the older the lighter
         self._best = self._fallen_to = -inf  # logarithms of worth: of the best round; of the last, if it fell short
         self._begin_round()
 
@@ -144,7 +148,8 @@ class Width:
         self._ended += 1
         self.answered = max(self.answered, level)
         if latency is not None:
-            self._points.add(log(level), log(max(FLOOR, latency)))
+            for points in (self._points, self._known):
+                points.add(log(level), log(max(FLOOR, latency)))
             self.latency = self.latency or max(FLOOR, latency)
         if self._ended >= self._needed():
             self._judge()
@@ -164,7 +169,8 @@ class Width:
         points, self._points = self._points, Points()
         has_fallen = bool(points.n) and self._has_fallen(points)
         self.latency = exp(points.y) if points.n else self.latency
-        gain = -2.0 if has_fallen else min(1.0, 1 - 2 * points.slope())
+        gain = -2.0 if has_fallen else min(1.0, 1 - 2 * self._known.slope())
+        self._known.fade()
         if gain < 0:
             self._narrow(self._back or self.limit / (1 + _SHRINK * min(2.0, -gain)))
             return

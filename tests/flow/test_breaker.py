@@ -1,6 +1,7 @@
 """The circuit breaker: when it opens, how long its pauses are, what closes it, and when waiting is hopeless."""
 
 import math
+from math import inf
 
 import pytest
 
@@ -136,20 +137,33 @@ def test_a_probe_that_hangs_is_waited_for_for_as_long_as_the_breaker_has_been_op
 
 
 @pytest.mark.parametrize(
-    ("closed_at", "forgets", "expected"), [(0.2, False, None), (0.3, False, 0.3), (9.0, True, None)]
+    ("closed_at", "forgets", "quota"), [(0.2, False, inf), (0.3, False, 1 / 0.4), (0.9, False, 1.0), (0.9, True, inf)]
 )
-def test_the_seconds_per_request_are_those_of_waiting_for_a_probe(
-    closed_at: float, forgets: bool, expected: float | None
-) -> None:
-    """A fifth of a second is no quota, nor is a time after which nobody waited any more; see quotas in `rate`."""
+def test_one_request_after_a_wait_is_a_quota(closed_at: float, forgets: bool, quota: float) -> None:
+    """A fifth of a second is none, nor is a time after which nobody waited any more; see quotas in `rate`."""
     breaker = opened()
     breaker.sent(closed_at, 9)
     breaker.passed(closed_at, 9)
     if forgets:
         breaker.waited = 0.0
-    assert expected == breaker.seconds_per_request
-    breaker.passed(closed_at, 10)
-    assert breaker.seconds_per_request is None
+    breaker.failed(closed_at + 0.1, 10, None)
+    assert pytest.approx(quota) == breaker.quota
+    breaker.passed(closed_at + 0.1, 11)
+    breaker.failed(closed_at + 0.1, 12, None)
+    assert breaker.quota == inf
+
+
+@pytest.mark.parametrize(("reopened_at", "quota"), [(1.0, 20.0), (2.5, inf)])
+def test_what_got_through_before_it_opened_again_is_a_quota(reopened_at: float, quota: float) -> None:
+    """If that was within two seconds: then a window was used up."""
+    breaker = opened()
+    breaker.sent(0.5, 9)
+    for number in range(9, 29):
+        breaker.passed(0.5, number)
+    for number in range(29, 37):
+        assert breaker.quota == inf
+        breaker.failed(reopened_at, number, None)
+    assert pytest.approx(quota) == breaker.quota
 
 
 def test_time_in_which_nobody_waits_does_not_count() -> None:

@@ -4,14 +4,22 @@ from math import inf
 
 import pytest
 
+from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.rate import Rate
 
+STRAY = Outcome("refused")
 
-def cut(load: float = 40.0, now: float = 1.0) -> Rate:
+
+def cut(rate: Rate, now: float, load: float, quota: float = inf, *, how: str = "") -> None:
+    """Cuts a rate because so many requests a second were refused, with a latency of 0.1 s."""
+    rate.cut(now, load, 0.1, quota, is_window=how == "window", is_slow=how == "slow")
+
+
+def cut_once(load: float = 40.0, now: float = 1.0) -> Rate:
     """A rate that was cut because so many requests a second were refused."""
     rate = Rate()
     rate.gather(now)  # nothing waited before, so that nothing is known of what got through
-    rate.cut(now, load, 0.1, None)
+    cut(rate, now, load)
     return rate
 
 
@@ -25,7 +33,7 @@ def succeed(rate: Rate, now: float, seconds: float, every: float = 0.03) -> None
 
 def test_requests_are_sent_one_after_another() -> None:
     """A rate of 34 a second is one every 29 ms, and time in which none was sent isn't made up for."""
-    rate, sent, now = cut(), 0, 1.0
+    rate, sent, now = cut_once(), 0, 1.0
     while now < 2.0:
         now += max(0.0, rate.wait(now, 0.0)) + 1e-9
         rate.sent(now)
@@ -38,41 +46,52 @@ def test_requests_are_sent_one_after_another() -> None:
 def test_what_got_through_while_requests_waited_bounds_the_rate() -> None:
     """A cut leaves twice of it at most, and half of the load at least, since a latecomer sees only its small share."""
     for through, expected in ((35, 34.0), (16, 2 * 15.0), (3, 20.0)):
-        rate = cut(1_000.0)
+        rate = cut_once(1_000.0)
         for _ in range(through - 2):
             rate.passed(1.5, rate.epoch)
-        rate.cut(2.0, 40.0, 0.1, None)
+        cut(rate, 2.0, 40.0)
         assert pytest.approx(expected, rel=0.001) == rate.limit
 
 
 def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
     """Until the next refusal, after which it grows as ever."""
     rate = Rate()
-    rate.cut(10.0, 40.0, 0.1, 5.0)
+    cut(rate, 10.0, 40.0, quota=0.2, how="slow")
     for expected in (0.4, 0.8, 1.6):
         rate.passed(11.0, rate.epoch)
         assert pytest.approx(expected) == rate.limit
-    rate.cut(16.0, 40.0, 0.1, 5.0)
+    cut(rate, 16.0, 40.0, quota=0.2, how="slow")
     rate.passed(16.0, rate.epoch)
     assert pytest.approx(0.2) == rate.limit
 
 
+@pytest.mark.parametrize(("quota", "expected"), [(20.0, 20.0), (5.0, 40 / 3), (50.0, 34.0)])
+def test_a_window_that_is_used_up_bounds_the_rate(quota: float, expected: float) -> None:
+    """By what got through; a third of the load is left, and nothing doubles."""
+    rate = cut_once(1_000.0)
+    cut(rate, 1.001, 40.0, quota=quota, how="window")
+    assert pytest.approx(expected) == rate.limit
+    rate.passed(1.002, rate.epoch)
+    assert pytest.approx(expected) == rate.limit
+
+
 def test_the_rate_grows_to_095_of_what_was_refused_and_passes_it_after_a_second() -> None:
     """By its root each second, at first."""
-    rate = cut(40.0)
+    rate = cut_once(40.0)
     succeed(rate, 1.0, 0.5)
     assert 36.0 < rate.limit < 37.5
-    assert not rate.explains_refusal()
+    assert not rate.explains_refusal(STRAY)
     succeed(rate, 1.5, 0.5)
     assert pytest.approx(38.0) == rate.limit
-    assert rate.explains_refusal()
+    assert rate.explains_refusal(STRAY)
+
     succeed(rate, 2.1, 0.3)
     assert 38.0 < rate.limit < 45.0
 
 
 def test_the_rate_grows_faster_the_longer_nothing_is_cut() -> None:
     """By at most 2 % with each success."""
-    rate = cut(40.0)
+    rate = cut_once(40.0)
     succeed(rate, 1.0, 2.5)
     before = rate.limit
     succeed(rate, 4.0, 0.3)
@@ -81,7 +100,7 @@ def test_the_rate_grows_faster_the_longer_nothing_is_cut() -> None:
 
 def test_the_rate_grows_by_the_time_since_the_last_answer() -> None:
     """So the answer after a refusal brings little, though it didn't cut."""
-    rates = cut(), cut()
+    rates = cut_once(), cut_once()
     for rate, refused_at in zip(rates, (1.5, 1.999), strict=True):
         rate.refused(refused_at)
         rate.sent(2.0)
@@ -92,8 +111,15 @@ def test_the_rate_grows_by_the_time_since_the_last_answer() -> None:
 
 def test_a_rate_that_is_forgotten_is_none() -> None:
     """Requests that were sent before say nothing any more."""
-    rate = cut()
+    rate = cut_once()
     number = rate.epoch
     rate.forget(2.0)
     assert (inf, True) == (rate.limit, rate.epoch > number)
-    assert not rate.explains_refusal()
+    assert not rate.explains_refusal(STRAY)
+
+
+def test_a_429_is_explained_by_the_rate_wherever_the_rate_is() -> None:
+    """While there is one: before, it may be a stray one."""
+    assert cut_once().explains_refusal(Outcome("throttled"))
+    assert not cut_once().explains_refusal(STRAY)
+    assert not Rate().explains_refusal(Outcome("throttled"))

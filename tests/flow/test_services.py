@@ -169,6 +169,8 @@ SEED = 1
 _REFUSED = "more requests are refused: one in sixteen is free, and a small job has few answers to learn from"
 _UNFAIR = "clients that began later need more than a minute to get their share"
 _SLOW = "the width or the rate is found more slowly"
+_CHANCE = "2 to 4 % over the bound, or a share of 0.75; the seeds 2 and 3 or 3 and 4 keep it"
+_SPREAD = "requests are spread over the window, for 1.08 a count instead of 1.15; this takes 4 to 6 % longer"
 MISSED = {
     "at most 20 at once": _REFUSED,
     "200 a second, burst 1, 4000 counts": _SLOW,
@@ -180,9 +182,13 @@ MISSED = {
     "3 share what melts beyond 16": _UNFAIR,
     "120 a minute, burst 10": _REFUSED,
     "20 in 60 s": _REFUSED,
-    "at most 20 at once, spread": _REFUSED,
     "600 a minute, burst 10": _REFUSED,
-    "lone counts, queue 8 x 20 ms": "a single count begins behind the round of a fan-out",
+    "queue 8 x 20 ms, spread": _CHANCE,
+    "at most 200 at once": _CHANCE,
+    "8 share 40 at once": _CHANCE,
+    "silence above 5 at once": _CHANCE,
+    "100 in 1 s, Retry-After exact": _SPREAD,
+    "100 in 1 s, Retry-After whole": _SPREAD,
 }
 """Rows that miss a bound, and why. Unknown services count more than this table."""
 

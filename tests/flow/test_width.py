@@ -108,7 +108,7 @@ def melting(level: int) -> float:
     return float(level) ** 3
 
 
-@pytest.mark.parametrize(("service", "expected"), [(steady, 10), (melting, 2)])
+@pytest.mark.parametrize(("service", "expected"), [(steady, 10), (melting, 1)])
 def test_what_is_forgotten_is_all_but_a_level_that_was_too_much(service: Latency, expected: int) -> None:
     """It begins with a new client's width, or with the highest level that was answered if that is less."""
     width = Width(10, 256)
