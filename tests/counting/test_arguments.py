@@ -209,5 +209,5 @@ async def test_what_python_says_stands_on_the_page_of_errors():
                 pass
         said.append(str(caught.value))
     page = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
-    shown = re.findall(r"^\| `([^`]*)` \| [^|]*\|$", page.partition("## Python's own errors")[2], re.MULTILINE)
+    shown = re.findall(r"^\* `([^`]*)`: ", page.partition("## Python's own errors")[2], re.MULTILINE)
     assert said == shown
