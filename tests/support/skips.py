@@ -9,7 +9,7 @@ import sys
 import pytest
 from docs.browser import CHROMIUM
 
-LOCAL = "CI" not in os.environ  # .ci/run installs there what a machine may lack
+LOCAL = "GITHUB_ACTIONS" not in os.environ  # there, .ci/run installs what a machine may lack
 
 KNOWN = {
     "asyncio has eager tasks since Python 3.12": sys.version_info < (3, 12),
