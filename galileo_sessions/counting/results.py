@@ -60,15 +60,15 @@ class CountResult:
         """
         A dict with `project_id`, `project_name`, `tag`, `total_count` and `error`.
 
-        With `by=`, one for each label, with `label` in place of `tag`; or one for the whole if it failed.
+        With `by=`, one for each label, with `label`, too; or one for the whole if it failed.
         """
         query = self.query
-        named = {"project_id": str(self.target), "project_name": None}
+        named: dict[str, Any] = {"project_id": str(self.target), "project_name": None, "tag": None}
         if query is not None:
-            named = {"project_id": query.project_id, "project_name": query.project_name}
+            named = {"project_id": query.project_id, "project_name": query.project_name, "tag": query.tag}
         own: Any = self.total_count if self.error is None else self.error
         if self.parts is None:
-            return [{**named, "tag": query and query.tag, **_counted(own)}]
+            return [{**named, **_counted(own)}]
         return [{**named, "label": label, **_counted(count)} for label, count in (self.parts or {None: own}).items()]
 
     @property
@@ -169,7 +169,7 @@ class CountReport:
         """
         A dict for each result, for pandas and csv: `project_id`, `project_name`, `tag`, `total_count` and `error`.
 
-        With `by=`, a dict for each label, which has `label` in place of `tag`.
+        With `by=`, a dict for each label, which has `label`, too.
         """
         return [row for result in self.results for row in result.rows()]
 

@@ -97,7 +97,7 @@ class CountStream:
     _fail_fast: bool = field(default=False, alias="fail_fast", kw_only=True)
     _timeout: float | None = field(alias="timeout", kw_only=True)
     _budget: Budget = field(alias="budget", kw_only=True)
-    """The budget of the call, whose deadline `timeout` sets when the stream is entered."""
+    """The budget of the call, which `timeout` bounds when the stream is entered."""
     _before: Progress | None = field(default=None, alias="before", kw_only=True)
     """The progress of an earlier stream of the same call, to which this one adds."""
     _on_progress: OnProgress | None = field(default=None, alias="on_progress", kw_only=True)
@@ -141,7 +141,7 @@ class CountStream:
         self._joined = _Join()
         self._started = asyncio.get_running_loop().time()
         if self._timeout is not None:
-            self._budget = evolve(self._budget, deadline=self._started + self._timeout)
+            self._budget = evolve(self._budget, deadline=self._started + self._timeout, patience=inf)
         self._spawn(self._feed(source))
         return self
 

@@ -34,7 +34,7 @@ LONG = "Write all_of([...]) or any_of([...]) for a long chain"
 _MAX_NAMES, _MAX_NAME = 1_000, 60  # names that are compared, and characters of each; the time grows with their square
 
 _NO_PATTERN = "The API has contains, but no test for patterns, or for how text begins or ends"
-_NO_MISSING = "Leave this condition out: the API has no test for a missing value"
+_NO_MISSING = "The API has no test for a missing value; with_rest(...) counts the sessions without one"
 _OTHER_NAMES = {
     **{symbol: name for name, symbol in SYMBOLS.items()},
     **dict.fromkeys(("=", "equals"), "eq"),

@@ -244,8 +244,9 @@ def _problem(infos: Mapping[str, ColumnInfo], leaf: Comparison, *, is_drawn: boo
         return "wrong_type", f"{said}not as {leaf.type}"
     column = column_class(filter_type)(info.id)
     if leaf.operator in filter_type.operators:
-        is_member = filter_type is FilterType.COLLECTION and leaf.operator == "eq"  # which compares all of its members
-        method = "contains" if is_member else leaf.operator
+        method = leaf.operator
+        if method == "eq":  # of a collection, it compares all members; of a date, an instant
+            method = {FilterType.COLLECTION: "contains", FilterType.DATE: "on"}.get(filter_type, method)
         return "wrong_type", f"{said}not as {leaf.type}. Write {brief(column)}.{method}(...)"
     said = f"{said}which has no {leaf.operator}; it has {', '.join(filter_type.operators)}"
     return "no_operator", ". ".join(filter(None, [said, other_way(column, leaf.operator)]))

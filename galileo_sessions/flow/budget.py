@@ -31,8 +31,8 @@ class Budget:
 
     @classmethod
     def fan_out(cls, seconds: float | None, patience: float, now: float) -> Self:
-        """For a call that counts many targets at once; its `timeout=` is its patience, too."""
-        return cls(patience=patience) if seconds is None else cls(now + seconds, seconds)
+        """For a call that counts many targets at once; its `timeout=` takes the place of its patience."""
+        return cls(patience=patience) if seconds is None else cls(now + seconds)
 
     def at_most(self, seconds: float, now: float) -> "Budget":
         """The budget of single requests inside this call, which may take so many seconds."""

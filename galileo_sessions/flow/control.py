@@ -12,11 +12,11 @@ bounds the requests under way. Noise judges refusals. The first matching line de
     refusal                          while others are under way, nothing is sent until an answer comes, or for two
                                      latencies (2 s until one is known); eight in a row open the breaker
       while the breaker is open      its pause, and no limit
-      that opens it for a quota      the rate is cut, see `rate`
+      that opens it for a quota      as any other that noise doesn't pay; see `rate`
       of a probe of the width        the width goes back, unless noise pays (only without a rate, and not on trial)
       sent before the last cut       nothing
       at the rate's ceiling, or      noise judges
-      a 429 while there is a rate
+      throttled, while there is one
       any other                      nothing if noise pays, else noise judges:
                                      the rate is cut, or all limits are forgotten on trial
 
@@ -198,7 +198,7 @@ class FlowControl:
         quota = inf if noise.is_on_trial else breaker.quota  # on trial, too much was sent
         load = noise.judge(refused, rate.through, breaker.row)
         if load is not None:
-            is_window = breaker.is_open
+            is_window = breaker.is_open  # it has just opened
             rate.cut(now, load, latency, quota, is_window=is_window, is_slow=breaker.waited > 1 and not is_window)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
         elif noise.is_on_trial:

@@ -11,8 +11,9 @@ be saved up. At worst, this costs a sixteenth more requests, and a few stray ref
 More noise than that would still cut the rate again and again. But if cuts don't help, the load isn't the reason. So a
 trial begins once the refused load has fallen to half of the highest one, while only a few requests are refused, no
 three of them in a row: a window that is used up refuses all requests, noise only some. The highest load is forgotten
-when the breaker opens. On trial, the client forgets its limits, and twice the share of refusals is free. If 64 requests
-are answered before the next cut, the trial was right. Otherwise the load goes back to where the trial began.
+when the breaker opens, unless a trial ends there. On trial, the client forgets its limits, and twice the share of
+refusals is free. If 64 requests are answered before the next cut, the trial was right. Otherwise the load goes back to
+where the trial began.
 
 *What it earns.* Without the budget, the slowest tenth of random services takes 3.25 times the ideal instead of 2.60,
 and without the trial 2.92; 11 and 10 of 408 services lose counts instead of 4.

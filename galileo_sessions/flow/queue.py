@@ -14,7 +14,8 @@ Permits go to the single line first, so a single count doesn't wait behind 40,00
 small one doesn't wait behind a big one. Each line is first come, first served. A count that failed goes to the end of
 its line, so that counts that keep failing don't hold up the others. A count that has to wait for a known time, a
 backoff or a Retry-After, sleeps on its own before it joins its line. One timer wakes the queue when the flow control
-allows the next request. Each answer wakes it, too.
+allows the next request. Each answer wakes it, too. If the user sets a rate, a count enters it with its permit, just
+before it is sent, and one at a time: so no burst follows an outage.
 
 While the circuit breaker is open, only single probes are sent. When it stays open for longer than a count's patience,
 the count fails with what it met last; or if it was never sent, with what others met.
@@ -62,6 +63,7 @@ class Queue:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lines: OrderedDict[Budget | None, _Line] = OrderedDict()  # by fan-out, None for single; none is empty
         self._asleep: _Line = OrderedDict()
+        self._paced: asyncio.Future[_Permission] | None = None  # has a permit, and waits for Limits(rate=...)
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
         self.last_refusal: errors.GalileoError | None = None
@@ -94,9 +96,6 @@ class Queue:
             error = await self._sleep(not_before - now, patience)
             if error is not None:
                 return error
-        if self._rate is not None:
-            async with self._rate:
-                pass
         now = self._time()
         if self._closed is not None:
             return self._closed
@@ -108,7 +107,11 @@ class Queue:
         line[waiter] = patience, now
         self._pump(now)
         try:
-            return await waiter
+            permission = await waiter
+            if self._paced is waiter and self._rate is not None:
+                async with self._rate:
+                    pass
+            return permission
         except BaseException:  # a cancellation, or the GeneratorExit of a coroutine that is closed
             _ = line.pop(waiter, None)
             self._drop_empty(key)
@@ -118,6 +121,10 @@ class Queue:
             else:
                 self._pump(self._time())
             raise
+        finally:
+            if self._paced is waiter:
+                self._paced = None
+                self._pump(self._time())
 
     async def _sleep(self, seconds: float, patience: _Patience) -> errors.GalileoError | None:
         """Waits for some seconds; returns an error if all waiting counts fail meanwhile."""
@@ -175,7 +182,7 @@ class Queue:
         if loop is None or loop.is_closed():  # no waiter can be woken any more
             return
         when = inf
-        while self._lines:
+        while self._lines and self._paced is None:
             single = self._lines.get(None)
             wait = self.flow.wait(now, next(iter(single.values()))[1] if single else inf)
             if wait > 0:
@@ -184,6 +191,7 @@ class Queue:
             waiter = self._next()
             if not waiter.done():
                 waiter.set_result(self.flow.sent(now))
+                self._paced = None if self._rate is None else waiter
         if self._timer is not None:
             if now < self._wakes_at <= when < inf:
                 return  # the timer is due first, and runs this again
@@ -228,5 +236,6 @@ class Queue:
 
     def reason(self, now: float) -> str:
         """What requests are waiting for, as a part of a sentence."""
-        is_paced = self._rate is not None and not self.flow.in_flight and not self.flow.breaker.is_open
+        has_room = self._paced is not None or self.flow.in_flight < self.flow.width
+        is_paced = self._rate is not None and has_room and not self.flow.breaker.is_open
         return "Limits(rate=...)" if is_paced else self.flow.reason(now)

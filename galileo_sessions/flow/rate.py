@@ -23,13 +23,13 @@ but not below half of the load, because a client that arrives late sees only its
 
 *Quotas.* The breaker shows how much a service takes that refuses everything in between: as much as got through since it
 opened. If that is one request, and the next one is refused while others wait, the service seems to take one request per
-wait. But it may also be back from an outage, so the rate doubles with each success until the next refusal. If it is
-more, but the breaker opens again within two seconds, a window is used up. Unless a single request has waited for more
-than a second, a third of the load is left, because others may have had their share of the quota.
+wait. But it may also be back from an outage, so the rate doubles with each success until the next refusal. If the
+breaker opens again, after one request or within two seconds, a window is used up, and nothing doubles. Unless one
+request has waited for more than a second, a third of the load is left: others may have had their share of the quota.
 
 *Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster after a second without
-a cut, and by at most 2 % with each success. A refusal at its ceiling isn't taken for noise; at any rate, a 429 or one
-with a Retry-After isn't. A rate that made no request wait for 30 s is forgotten.
+a cut, and by at most 2 % with each success. A refusal at its ceiling is never free; nor is a 429, or one with a
+Retry-After, while there is a rate. A rate that made no request wait for 30 s is forgotten.
 
 *What it earns.* Without the ceiling, clients that share a service get shares as different as 1 to 0.4. Without quotas,
 a service that takes 20 a minute gets 4.2 requests for each count, and one that takes 20 in each second 1.8 instead of
@@ -123,8 +123,8 @@ class Rate:
             load: Requests a second that were refused.
             latency: Seconds that an answer takes.
             quota: Requests a second that the breaker let through; infinite if that shows nothing.
-            is_window: Whether the quota is of a window that is used up.
-            is_slow: Whether the quota is a single request after a wait of more than a second.
+            is_window: Whether the breaker has just opened, so that a quota is that of a window.
+            is_slow: Whether a quota is not of a window, and its wait was longer than a second.
         """
         window = now - self._since
         through = (self.through + 1) / window if window > 2 * latency else inf

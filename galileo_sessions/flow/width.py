@@ -112,7 +112,7 @@ class Width:
         self.latency: float = 0.0
         """Seconds that an answer took in the last round; 0 before the first."""
         self._back, self._step = 0.0, _FIRST  # the width before the last step up, or 0; the factor of the next one
-        self._points, self._known = Points(), Points()  # of this round; of all, the older the lighter
+        self._points, self._known = Points(), Points()  # since the last verdict; of all, the older the lighter
         self._best = self._fallen_to = -inf  # logarithms of worth: of the best round; of the last, if it fell short
         self._begin_round()
 

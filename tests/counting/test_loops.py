@@ -199,8 +199,8 @@ def refuses(nth: int) -> bytes:
 
 
 def is_away(nth: int) -> bytes:
-    """Is away after 20 requests, for 40."""
-    return http(503, "") if 20 < nth <= 60 else http()
+    """Is away after 20 requests, for 28."""
+    return http(503, "") if 20 < nth <= 48 else http()
 
 
 @pytest.mark.parametrize("service", [refuses, is_away])

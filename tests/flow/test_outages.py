@@ -16,7 +16,7 @@ from support.network import DAY, HOUR, Answer, Scripted, ask, during, outcome_of
 from support.proxies import HOST, tls, tunnelling
 from support.sockets import PROJECT, http, raw_server
 
-from galileo_sessions import ConnectError, GalileoError, GalileoSessions, Retry, ServerError, TLSError
+from galileo_sessions import Col, ConnectError, GalileoError, GalileoSessions, Retry, ServerError, TLSError
 
 REFUSALS: dict[str, Callable[[], Answer]] = {"503": refusal, "connection refused": unreachable}
 
@@ -105,6 +105,20 @@ def test_a_timeout_is_the_only_patience_of_a_count(counts):
             return [outcome for outcome, _ in outcomes]
 
     assert [7] * counts == under(sky, main)
+
+
+@pytest.mark.parametrize("by", [None, {"all": Col("score") > 3}], ids=["plain", "by"])
+def test_a_timeout_is_the_only_patience_of_a_fan_out(by):
+    """Through an outage of two minutes, a fan-out with `timeout=300` loses nothing."""
+    sky = answering(refusal, 1, 121)
+
+    async def main() -> int:
+        async with sky.client(1) as galileo:
+            assert 7 == await galileo.count(PROJECT)
+            await sky.until(1)
+            return len((await galileo.count_all(ids(500), by=by, timeout=300)).errors)
+
+    assert 0 == under(sky, main)
 
 
 def test_a_blip_after_an_outage_is_a_blip():

@@ -277,16 +277,39 @@ async def test_the_rate_is_entered_before_each_request():
 @pytest.mark.parametrize("stops", ["entered", "left"])
 @virtual_time
 async def test_a_count_that_is_cancelled_at_the_rate_holds_nothing(stops):
-    """A waiter that is cancelled in the rate has no permit yet."""
+    """A waiter that is cancelled in the rate gives its permit back, and the next one enters."""
     rate = Rate(stops)
     queue = narrow(rate=rate)
-    task = waiting(queue)
+    task, other = waiting(queue), waiting(queue)
     await turn()
-    assert stops in rate.told
+    assert [stops] == [what for what in rate.told if what == stops]
+    assert queue.reason(now()) == "Limits(rate=...)"
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    await turn()
+    assert [stops] * 2 == [what for what in rate.told if what == stops]
+    other.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await other
     assert queue.flow.in_flight == 0
+
+
+@virtual_time
+async def test_nobody_passes_the_rate_before_the_request_can_be_sent():
+    """After an outage, the counts that waited are sent at the rate, not all at once."""
+    rate = Rate()
+    queue = narrow(20, rate=rate)
+    first = await waiting(queue)
+    others = [waiting(queue) for _ in range(30)]
+    await turn()
+    assert 10 == rate.told.count("left") == queue.flow.in_flight
+    succeed(queue, first)
+    await turn()
+    assert 11 == rate.told.count("left")
+    for other in others:
+        other.cancel()
+    await asyncio.wait(others)
 
 
 # ---- while the circuit breaker is open -------------------------------------------------------------------------------
