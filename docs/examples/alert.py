@@ -22,7 +22,7 @@ def limit(text: str) -> tuple[str, float]:
 
 async def judge(limits: list[tuple[str, float]], where: Filter, last: str) -> int:
     alerts, doubts, period = [], [], Col.date("created_at").last(last)
-    async with GalileoSessions(check=True) as galileo:  # a typo must not count 0
+    async with GalileoSessions(check=True) as galileo:
         projects = [await galileo.project(name) for name, _ in limits]
         report = await galileo.count_all(projects, period, by={"matching": where}, timeout=60)
         for (name, highest), project, result in zip(limits, projects, report.results, strict=True):

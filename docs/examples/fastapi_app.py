@@ -25,7 +25,7 @@ from galileo_sessions import (
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with GalileoSessions(check=True) as app.state.galileo:  # a typo must not count 0
+    async with GalileoSessions(check=True) as app.state.galileo:
         yield
 
 
