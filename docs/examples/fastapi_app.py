@@ -25,27 +25,28 @@ from galileo_sessions import (
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with GalileoSessions(check=True) as app.state.galileo:  # a typo must not count 0
+    async with GalileoSessions(check=True) as app.state.galileo:
         yield
 
 
 app = FastAPI(lifespan=lifespan)
+TIMEOUT = 10
 
 
 @app.get("/projects/{project_id}/sessions")
 async def sessions(project_id: UUID, where: str) -> int:
-    return await app.state.galileo.count(project_id, parse_filter(where), timeout=10)
+    return await app.state.galileo.count(project_id, parse_filter(where), timeout=TIMEOUT)
 
 
 @app.exception_handler(GalileoError)
 async def explain(_: Request, error: GalileoError) -> JSONResponse:
-    match error:
+    match error.last if isinstance(error, DeadlineExceededError) else error:
         case FilterError() | ValidationError():
             return JSONResponse({"detail": str(error)}, 400)
         case NotFoundError():
             return JSONResponse({"detail": "No such project"}, 404)
-        case ResponseError(status=429 | 503, retry_after=wait):
-            return JSONResponse({"detail": "Busy"}, 503, {"Retry-After": str(ceil(wait or 1))})
-        case DeadlineExceededError():
-            return JSONResponse({"detail": "Galileo took too long"}, 504)
+        case ResponseError(status=429 | 502 | 503, retry_after=wait):
+            return JSONResponse({"detail": "Busy"}, 503, {"Retry-After": str(ceil(wait or 5))})
+    if isinstance(error, DeadlineExceededError):
+        return JSONResponse({"detail": "Galileo took too long"}, 504)
     return JSONResponse({"detail": "Galileo can't be asked"}, 502)  # such as a wrong key

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from types import ModuleType
@@ -171,42 +172,72 @@ async def test_count_csv_says_why_it_cannot_begin(
 
 # ---- alert.py --------------------------------------------------------------------------------------------------------
 
-
-async def test_alert_compares_with_a_threshold(server: LocalGalileo) -> None:
-    """Up to the threshold the status is 0; above it, the status is 1 and the count is printed."""
-    total = counted(LIKED)
-    arguments = (PROJECT, "Col('score') > 3", "--hours", "400000", "--above")
-    assert (0, "", "") == await run("alert.py", *arguments, str(total))
-    status, printed, said = await run("alert.py", *arguments, str(total - 1))
-    assert (1, "") == (status, said)
-    assert printed.startswith(f"{total} sessions in 400000 hours, more than {total - 1}:\nand\n├─ created_at >= ")
+FULL, FINE, STALE = PROJECTS[:3]
+LOW = "score < 2"
 
 
-async def test_alert_looks_back_only_so_far(server: LocalGalileo) -> None:
-    """The filter includes the hours."""
-    status, _, _ = await run("alert.py", PROJECT, "Col('score') >= 0", "--hours", "0.1")
-    assert 0 == status
-    assert "Col.date('created_at').gte(" in repr(server.requests[-1].where)
+@pytest.fixture
+async def recent(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalGalileo]:
+    """A tenth of the last sessions of one project have low scores, none of another; a third has only an old session."""
+    now = datetime.now(UTC)
+    rows = [(FULL, 1, 1), *[(FULL, 4, 2)] * 9, (FINE, 4, 1), (STALE, 1, 100)]
+    sessions = [
+        {"project_id": project, "score": score, "created_at": now - timedelta(hours=hours)}
+        for project, score, hours in rows
+    ]
+    names = {FULL: "full", FINE: "fine", STALE: "stale", EMPTY: "empty"}
+    async with LocalGalileo(sessions, names=names) as server:
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
+        yield server
 
 
 @pytest.mark.parametrize(
-    ("where", "answer", "reason"),
+    ("arguments", "status", "reason"),
     [
-        ("score >", None, "the text ends too early"),
-        ("scroe > 3", None, "did you mean score?"),  # otherwise it would count 0, which is below each threshold
-        ("score > 3", 403, "403 Forbidden"),
+        ((LOW, "full=10%", "fine=0"), 0, ""),
+        ((LOW, "full=9.9%", "fine=0"), 3, "full: 10.0%, above 9.9%\n"),
+        ((LOW, "empty=9", "full=9"), 3, "full: 10.0%, above 9.0%\nempty can't be judged: no sessions\n"),
+        ((LOW, f"{STALE}=40", "--last", "101h"), 3, ": 100.0%, above 40.0%\n"),
+        ((LOW, "full=60", "stale=60"), 1, "stale can't be judged: no sessions\n"),
+        ((LOW, "full=60", "empty=60"), 1, "empty can't be judged: no sessions\n"),
+        (("scroe < 2", "full=60", "empty=60"), 1, "did you mean score?\nempty can't be judged: no sessions\n"),
+        (("scroe < 2", "full=60", "fine=60"), 2, "did you mean score?\n"),
+        (("score <", "full=60"), 2, "the text ends too early"),
+        ((LOW, "ful=60"), 2, "there is no project 'ful'"),
+        ((LOW, f"{PROJECTS[3]}=60"), 2, f"there is no project '{PROJECTS[3]}'"),
+        ((LOW, "full"), 2, "invalid limit value: 'full'"),
+        ((LOW, "full=nan"), 2, "invalid limit value: 'full=nan'"),
+        ((LOW,), 2, "the following arguments are required: limits"),
     ],
 )
-async def test_alert_says_that_it_cannot_tell(
-    server: LocalGalileo, where: str, answer: int | None, reason: str
+async def test_alert_has_the_statuses_of_the_command_line(
+    recent: LocalGalileo, arguments: tuple[str, ...], status: int, reason: str
 ) -> None:
-    """If it can't count, because of the filter or the service, the status is 2."""
-    if answer is not None:
-        server.fail_next(answer)
-    status, printed, said = await run("alert.py", PROJECT, where)
-    assert (2, "") == (status, printed)
-    assert said.startswith("can't tell: ")
-    assert reason in said
+    """3 above a limit; else 1 if a project can't be judged; 2 for a mistake. If all is well, it prints nothing."""
+    ended, printed, said = await run("alert.py", *arguments)
+    assert (status, bool(reason)) == (ended, bool(printed + said))
+    assert reason in printed + said
+
+
+@pytest.mark.parametrize("trouble", ["key", "address", "counts", "columns"])
+async def test_alert_does_not_pass_if_it_cannot_count(
+    recent: LocalGalileo, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """If the service is down, refuses what is asked, or lists no columns for a count of 0, the status is 1."""
+    if trouble == "key":
+        monkeypatch.setenv("GALILEO_API_KEY", "a-wrong-key")
+    elif trouble == "address":
+        monkeypatch.setenv("GALILEO_API_URL", recent.url.replace("http", "https"))
+    elif trouble == "counts":
+        recent.fail(403)
+    else:
+        for body in ({"columns": []}, {"total_count": 1}, {"total_count": 0}, {"columns": []}):
+            recent.fail_next(200, body=body)
+    status, printed, said = await run("alert.py", LOW, "fine=60")
+    assert 1 == status
+    reasons = {"key": "401", "address": "TLS", "counts": "403", "columns": "no columns to check the filter with"}
+    assert reasons[trouble] in printed + said
 
 
 # ---- funnel.py -------------------------------------------------------------------------------------------------------
@@ -244,11 +275,12 @@ def load(name: str) -> ModuleType:
 
 
 @asynccontextmanager
-async def visitor() -> AsyncIterator[Any]:
-    """A client of the app while it runs."""
+async def visitor(seconds: float = 10) -> AsyncIterator[Any]:
+    """A client of the app while it runs, with so many seconds for a count."""
     import httpx
 
-    app = load("fastapi_app.py").app
+    module = load("fastapi_app.py")
+    app, module.TIMEOUT = module.app, seconds
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://app") as made:
         yield made
@@ -303,6 +335,31 @@ async def test_fastapi_app_has_a_status_for_each_trouble(
     async with visitor() as client:
         answer = await client.get(f"/projects/{PROJECT}/sessions", params={"where": "Col('score') > 3"})
     assert (expected, wait) == (answer.status_code, answer.headers.get("Retry-After"))
+
+
+@needs("fastapi", "httpx")
+@pytest.mark.parametrize(
+    ("status", "wait", "expected", "shown"),
+    [
+        (429, None, 503, "5"),
+        (502, None, 503, "5"),
+        (503, None, 503, "5"),
+        (503, "0.1", 503, "1"),
+        (None, None, 504, None),
+    ],
+)
+async def test_fastapi_app_is_busy_if_the_service_refuses_until_the_timeout(
+    server: LocalGalileo, status: int | None, wait: str | None, expected: int, shown: str | None
+) -> None:
+    """Then it says when to try again; a service that doesn't answer in time is another trouble."""
+    if status is None:
+        server.slow(0.4)
+    else:
+        server.fail(status, headers={} if wait is None else {"Retry-After": wait})
+    async with visitor(0.3) as client:
+        answer = await client.get(f"/projects/{PROJECT}/sessions", params={"where": "score > 3"})
+    assert (expected, shown) == (answer.status_code, answer.headers.get("Retry-After"))
+    await asyncio.sleep(0.2 if status is None else 0)  # the server ends the slow answer, which nobody waits for
 
 
 # ---- notebook.ipynb --------------------------------------------------------------------------------------------------
