@@ -56,8 +56,6 @@ def zone_of(tz: object) -> tzinfo:
         FilterError: if no time zone has that name.
         FilterTypeError: if it is neither text nor a `tzinfo`.
     """
-    from zoneinfo import ZoneInfo  # noqa: PLC0415  # few programs name a zone
-
     if hasattr(tz, "localize"):  # pytz's zones mean local mean time when they are used as a tzinfo
         tz = str(tz)
     if isinstance(tz, tzinfo):
@@ -70,6 +68,8 @@ def zone_of(tz: object) -> tzinfo:
     try:
         if tz.startswith(("+", "-")):
             return cast("tzinfo", datetime.fromisoformat(f"2000-01-01T00:00{tz}").tzinfo)
+        from zoneinfo import ZoneInfo  # noqa: PLC0415  # few programs name a zone
+
         return ZoneInfo(tz)
     except (KeyError, ValueError, OSError):  # an unknown name, a path, a folder of names
         raise FilterError(problem, hint=hint) from None

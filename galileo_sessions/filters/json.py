@@ -186,7 +186,7 @@ def _first_fault(error: Any, path: Path) -> FilterDecodeError:
 @cache
 def _converter() -> "Converter":
     """The only converter. It converts each field as the constructor of its class does."""
-    from cattrs import Converter  # noqa: PLC0415  # most programs load nothing
+    from cattrs import Converter  # noqa: PLC0415  # only JSON and lists of columns need it
     from cattrs.gen import make_dict_structure_fn, override  # noqa: PLC0415  # as above
 
     converter = Converter(unstruct_collection_overrides={tuple: list})

@@ -111,7 +111,6 @@ class Queue:
             if self._paced is waiter and self._rate is not None:
                 async with self._rate:
                     pass
-            return permission
         except BaseException:  # a cancellation, or the GeneratorExit of a coroutine that is closed
             _ = line.pop(waiter, None)
             self._drop_empty(key)
@@ -121,6 +120,8 @@ class Queue:
             else:
                 self._pump(self._time())
             raise
+        else:
+            return permission
         finally:
             if self._paced is waiter:
                 self._paced = None

@@ -139,7 +139,10 @@ def test_a_hint_counts_what_was_meant(mistake: str, hint: str, followed: str, me
     ("mistake", "hint"),
     [
         ("parse_filter('name == alice')", "A column can't be compared with a column. Write 'alice' for text"),
-        ("Col('a').eq(float('nan'))", "Leave this condition out: the API has no test for a missing value"),
+        (
+            "Col('a').eq(float('nan'))",
+            "The API has no test for a missing value; with_rest(...) counts the sessions without one",
+        ),
         ("Col('a').one_of(['x', b'x'])", ""),
         ("Col('a').gt(True)", ""),
         ("Col('a').contains(3)", ""),

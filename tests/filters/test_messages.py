@@ -52,7 +52,7 @@ ELSEWHERE: Refusals = [
     ("Col.number('a').icontains('x')", AttributeError, ["has no icontains", "case_sensitive=False) on"]),
     ("Col('a').starts_with('x')", AttributeError, ["contains, but no test for patterns, or for how text begins"]),
     ("Col('a').like('x')", AttributeError, ["Col('a') has no like", "no test for patterns"]),
-    ("Col('a').is_null()", AttributeError, ["the API has no test for a missing value"]),
+    ("Col('a').is_null()", AttributeError, ["The API has no test for a missing value"]),
 ]
 
 COLUMN = ["is a column, not yet a filter\nhint: Compare it, as in Col('a')."]

@@ -72,7 +72,7 @@ def test_an_offset_with_seconds_becomes_utc() -> None:
 # ---- next to a column ------------------------------------------------------------------------------------------------
 
 NO_OFFSET = ["has no UTC offset", "value.replace(tzinfo=timezone.utc)", "value.astimezone()"]
-MISSING = ["got None", "the API has no test for a missing value"]
+MISSING = ["got None", "The API has no test for a missing value"]
 NOT_JSON = "is not a number that JSON can carry"
 
 VALUES: Refusals = [
