@@ -48,6 +48,8 @@ class Breaker:
     """Requests in a row that failed, by the order in which they were sent."""
     quota: float = inf
     """Requests a second that got through since it opened, if that is all that the service takes; see `rate`."""
+    is_window: bool = False
+    """Whether the quota is that of a window that is used up: several got through before it opened again."""
     waited: float = 0.0
     """Seconds for which it was open, if a probe closed it and others have waited since then."""
     _passed: float = inf  # requests that succeeded since it last closed
@@ -91,9 +93,10 @@ class Breaker:
                 self._began = now
             self.row, self._last_failed = self.row + 1, number
         if not self.is_open:
-            elapsed, opens = now - self._opened, self.row >= _FAILURES
-            is_quota = self.waited > 2 * _SHORTEST and (self._passed == 1 or (opens and elapsed < 2))
-            self.quota = self._passed / elapsed if is_quota else inf
+            elapsed, opens, has_waited = now - self._opened, self.row >= _FAILURES, self.waited > 2 * _SHORTEST
+            self.is_window = opens and has_waited and self._passed > 1 and elapsed < 2
+            per_wait = 1 / self.waited if has_waited and self._passed == 1 else inf
+            self.quota = self._passed / elapsed if self.is_window else per_wait
             if opens:
                 self.is_open, self._opened, self._pause_until = True, now, now + _SHORTEST
             return self.is_open

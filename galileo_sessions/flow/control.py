@@ -12,7 +12,7 @@ bounds the requests under way. Noise judges refusals. The first matching line de
     refusal                          while others are under way, nothing is sent until an answer comes, or for two
                                      latencies (2 s until one is known); eight in a row open the breaker
       while the breaker is open      its pause, and no limit
-      that opens it for a quota      as any other that noise doesn't pay; see `rate`
+      that uses up a window          noise judges; see quotas in `rate`
       of a probe of the width        the width goes back, unless noise pays (only without a rate, and not on trial)
       sent before the last cut       nothing
       at the rate's ceiling, or      noise judges
@@ -184,7 +184,7 @@ class FlowControl:
         if was_open:
             return
         noise.count(refused=True)
-        if breaker.is_open and breaker.quota < inf:
+        if breaker.is_window:
             self._cut(now, permit)
         elif permit.level > width.answered and rate.limit == inf and not noise.is_on_trial:
             if permit.round == width.round and not noise.pays():
@@ -198,8 +198,7 @@ class FlowControl:
         quota = inf if noise.is_on_trial else breaker.quota  # on trial, too much was sent
         load = noise.judge(refused, rate.through, breaker.row)
         if load is not None:
-            is_window = breaker.is_open  # it has just opened
-            rate.cut(now, load, latency, quota, is_window=is_window, is_slow=breaker.waited > 1 and not is_window)
+            rate.cut(now, load, latency, quota, is_window=breaker.is_window)
             self._say(f"rate {rate.limit:.1f} a second: refused with {permit.level} at once")
         elif noise.is_on_trial:
             rate.forget(now)

@@ -21,11 +21,11 @@ but not below half of the load, because a client that arrives late sees only its
 
     rate = min(0.85 load, max(2 through, load / 2))
 
-*Quotas.* The breaker shows how much a service takes that refuses everything in between: as much as got through since it
-opened. If that is one request, and the next one is refused while others wait, the service seems to take one request per
-wait. But it may also be back from an outage, so the rate doubles with each success until the next refusal. If the
-breaker opens again, after one request or within two seconds, a window is used up, and nothing doubles. Unless one
-request has waited for more than a second, a third of the load is left: others may have had their share of the quota.
+*Quotas.* The breaker shows how much a service takes that refuses everything in between. If one request gets through
+after a wait of several probes, while others wait, and the next one is refused, the service seems to take one for each
+wait. But it may also be back from an outage, so the rate doubles with each success until the next refusal. If several
+get through, but the breaker opens again within two seconds, a window is used up. Then the rate is what got through
+since it opened before, but at least a third of the load, because others may have had their share.
 
 *Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster after a second without
 a cut, and by at most 2 % with each success. A refusal at its ceiling is never free; nor is a 429, or one with a
@@ -114,7 +114,7 @@ class Rate:
         """A request was refused: growth starts again from here."""
         self._grown_at = now
 
-    def cut(self, now: float, load: float, latency: float, quota: float, *, is_window: bool, is_slow: bool) -> None:
+    def cut(self, now: float, load: float, latency: float, quota: float = inf, *, is_window: bool = False) -> None:
         """
         Cuts the rate.
 
@@ -123,13 +123,12 @@ class Rate:
             load: Requests a second that were refused.
             latency: Seconds that an answer takes.
             quota: Requests a second that the breaker let through; infinite if that shows nothing.
-            is_window: Whether the breaker has just opened, so that a quota is that of a window.
-            is_slow: Whether a quota is not of a window, and its wait was longer than a second.
+            is_window: Whether the quota is that of a window that is used up.
         """
         window = now - self._since
         through = (self.through + 1) / window if window > 2 * latency else inf
         self.limit, self._ceiling = min(_CUT * load, max(2 * through, load / 2)), _CEILING * load
         self._doubles = quota < inf and not is_window and not self._doubles
-        self.limit = max(_LOWEST, min(self.limit, max(quota, 0.0 if is_slow else load / 3)))
+        self.limit = max(_LOWEST, min(self.limit, max(quota, load / 3 if is_window else 0.0)))
         self.needed_at = now
         self.mark(now)

@@ -137,7 +137,8 @@ def test_a_probe_that_hangs_is_waited_for_for_as_long_as_the_breaker_has_been_op
 
 
 @pytest.mark.parametrize(
-    ("closed_at", "forgets", "quota"), [(0.2, False, inf), (0.3, False, 1 / 0.4), (0.9, False, 1.0), (0.9, True, inf)]
+    ("closed_at", "forgets", "quota"),
+    [(0.2, False, inf), (0.3, False, 1 / 0.3), (0.9, False, 1 / 0.9), (0.9, True, inf)],
 )
 def test_one_request_after_a_wait_is_a_quota(closed_at: float, forgets: bool, quota: float) -> None:
     """A fifth of a second is none, nor is a time after which nobody waited any more; see quotas in `rate`."""

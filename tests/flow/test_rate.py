@@ -10,9 +10,9 @@ from galileo_sessions.flow.rate import Rate
 STRAY = Outcome("refused")
 
 
-def cut(rate: Rate, now: float, load: float, quota: float = inf, *, how: str = "") -> None:
+def cut(rate: Rate, now: float, load: float, quota: float = inf, *, is_window: bool = False) -> None:
     """Cuts a rate because so many requests a second were refused, with a latency of 0.1 s."""
-    rate.cut(now, load, 0.1, quota, is_window=how == "window", is_slow=how == "slow")
+    rate.cut(now, load, 0.1, quota, is_window=is_window)
 
 
 def cut_once(load: float = 40.0, now: float = 1.0) -> Rate:
@@ -56,11 +56,11 @@ def test_what_got_through_while_requests_waited_bounds_the_rate() -> None:
 def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
     """Until the next refusal, after which it grows as ever."""
     rate = Rate()
-    cut(rate, 10.0, 40.0, quota=0.2, how="slow")
+    cut(rate, 10.0, 40.0, quota=0.2)
     for expected in (0.4, 0.8, 1.6):
         rate.passed(11.0, rate.epoch)
         assert pytest.approx(expected) == rate.limit
-    cut(rate, 16.0, 40.0, quota=0.2, how="slow")
+    cut(rate, 16.0, 40.0, quota=0.2)
     rate.passed(16.0, rate.epoch)
     assert pytest.approx(0.2) == rate.limit
 
@@ -69,7 +69,7 @@ def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
 def test_a_window_that_is_used_up_bounds_the_rate(quota: float, expected: float) -> None:
     """By what got through; a third of the load is left, and nothing doubles."""
     rate = cut_once(1_000.0)
-    cut(rate, 1.001, 40.0, quota=quota, how="window")
+    cut(rate, 1.001, 40.0, quota=quota, is_window=True)
     assert pytest.approx(expected) == rate.limit
     rate.passed(1.002, rate.epoch)
     assert pytest.approx(expected) == rate.limit
