@@ -246,8 +246,11 @@ class DateAsTextWarning(UserWarning):
 
 
 class ZeroCountWarning(UserWarning):
-    """A count is 0, and its filter has a column that the project doesn't have, or of another type. A client warns once
-    about each column."""
+    """
+    A count is 0, and its filter has a column that the project doesn't have, or of another type.
+
+    A client warns once about each column.
+    """
 
     report: Any = None
     """A `CountReport` of all results, if `count_all` or `count_by` raised this, because warnings are errors; else
