@@ -183,14 +183,13 @@ def test_a_service_that_takes_one_request_per_wait_gets_that_rate() -> None:
     assert 0.1 == pytest.approx(flow.rate, rel=0.3)
 
 
-def test_a_window_that_is_used_up_gets_what_it_let_through() -> None:
-    """Or a third of the load: twenty pass in the second after the breaker opened, and then eight are refused again."""
-    flow = opened()
+def window(flow: FlowControl) -> None:
+    """Refuses until 0.5, lets twenty pass, and refuses eight at 1.0, while others wait."""
     now = 0.0
     while now < 0.5:
         now += flow.wait(now)
         probe = flow.sent(now)
-        assert flow.wait(now) > 0  # others wait
+        assert flow.wait(now) > 0
         flow.ended(now, probe, SUCCESS if now >= 0.5 else REFUSED)
     permits = send(flow, now, 19)
     assert flow.wait(now) > 0
@@ -198,7 +197,30 @@ def test_a_window_that_is_used_up_gets_what_it_let_through() -> None:
     end(flow, 1.0, send(flow, 1.0, 8), REFUSED)
     assert flow.breaker.is_open
     assert pytest.approx(20.0) == flow.breaker.quota
-    assert pytest.approx(100 / 3) == flow.rate  # ten at once, each 0.1 s, are a load of 100 a second
+
+
+def test_a_window_that_is_used_up_gets_what_it_let_through() -> None:
+    """Or a third of the load, if that is more: ten at once, each 0.1 s, are a load of 100 a second."""
+    flow = opened()
+    window(flow)
+    assert pytest.approx(100 / 3) == flow.rate
+
+
+def test_what_was_sent_on_trial_is_no_quota() -> None:
+    """The rate goes back to below the load at which the trial began."""
+    flow = opened()
+    flow._noise.is_on_trial, flow._noise._tried_at, flow._noise._saved = True, 40.0, 8.0
+    window(flow)
+    assert pytest.approx(0.85 * 40) == flow.rate
+
+
+def test_a_load_from_before_the_breaker_opened_is_forgotten() -> None:
+    """So that after a used-up window, the next refusals aren't taken for noise."""
+    flow = paced()
+    before = flow._noise.highest
+    end(flow, 2.0, send(flow, 2.0, 8), REFUSED)
+    assert flow.breaker.is_open
+    assert flow._noise.highest < before
 
 
 def test_an_answer_that_was_on_its_way_closes_the_breaker_in_the_same_moment() -> None:
