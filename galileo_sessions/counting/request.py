@@ -20,7 +20,6 @@ from attrs import define, evolve, field
 from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.api.responses import Endpoint
-from galileo_sessions.flow.breaker import UNREACHABLE
 from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.evidence import Evidence
@@ -271,8 +270,7 @@ class Requester:
         if request.is_cut_short(error, now):
             raise request.too_late(now, others=self.queue.last_refusal)
         if request.retries is None:
-            if self.queue.flow.breaker.is_unreachable:
-                budget = evolve(budget, patience=min(budget.patience, UNREACHABLE))
+            budget = evolve(budget, patience=self.queue.flow.breaker.limited(budget.patience))
             request.retries = Retries(self.retry, budget, self.jitter, request.key, request.started, now)
         if self._has_new_token(request) and self.retry.attempts > 1:
             return

@@ -45,7 +45,7 @@ from inspect import isgenerator
 from math import inf
 from typing import Any, Self, TypeAlias, cast
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from galileo_sessions.api.projects import ProjectId
 from galileo_sessions.api.query import CountQuery, query_of
@@ -141,7 +141,7 @@ class CountStream:
         self._joined = _Join()
         self._started = asyncio.get_running_loop().time()
         if self._timeout is not None:
-            self._budget = evolve(self._budget, deadline=self._started + self._timeout, patience=inf)
+            self._budget = Budget.fan_out(self._timeout, self._budget.patience, self._started)
         self._spawn(self._feed(source))
         return self
 

@@ -29,8 +29,7 @@ from math import inf
 
 from attrs import define
 
-UNREACHABLE = 4.0
-"""Seconds of patience with an address where nothing has ever answered."""
+_UNREACHABLE = 4.0  # seconds of patience with an address where nothing has ever answered
 _FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
 _SHORTEST, _LONGEST = 0.1, 3.0  # seconds of a pause
 _SHARE = 0.25  # of the time since the breaker opened
@@ -63,12 +62,15 @@ class Breaker:
         """Seconds for which everything has failed; 0 while the breaker is closed."""
         return now - self._began if self.is_open else 0.0
 
+    def limited(self, patience: float) -> float:
+        """A patience in seconds, which is short where nothing has ever answered."""
+        return min(patience, _UNREACHABLE) if self.is_unreachable else patience
+
     def is_hopeless(self, now: float, patience: float, since: float = -inf) -> bool:
         """Whether requests with this patience, in seconds, and at the earliest since then, should give up."""
         if not self.is_open or self._probe is not None or now >= self._pause_until:
             return False
-        patience = min(patience, UNREACHABLE) if self.is_unreachable else patience
-        return self._pause_until - max(self._began, since) > patience
+        return self._pause_until - max(self._began, since) > self.limited(patience)
 
     def wait(self, now: float, in_flight: int) -> float:
         """Seconds until the next request; infinite if it must wait for an answer."""

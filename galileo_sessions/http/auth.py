@@ -29,7 +29,7 @@ from galileo_sessions.api.query import CountQuery
 from galileo_sessions.api.responses import BASE_URL, Endpoint, Response, decode_error, error_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, GalileoError, LoginError
-from galileo_sessions.http.address import observability_cloud, setting, settings_together
+from galileo_sessions.http.address import VARIABLES, observability_cloud, setting, settings_together
 from galileo_sessions.http.secret import Secret, forms_of, hidden, redact
 from galileo_sessions.http.transport import Transport, closed_error
 from galileo_sessions.version import __version__
@@ -44,7 +44,7 @@ _OURS = {
 }
 _RESERVED = ("content-type", "content-length", "transfer-encoding", "accept-encoding", "host", "authorization")
 _KEY_HEADERS = ("Galileo-API-Key", "Splunk-AO-API-Key")
-_EXTRA = "GALILEO_EXTRA_HEADERS"
+_EXTRA = VARIABLES["EXTRA_HEADERS"][0]
 _LONG = 8  # characters from which a user's header is treated as a secret; shorter ones are common words
 _KEPT_TOKENS = 8  # a server can still repeat a token that has been replaced
 _MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have

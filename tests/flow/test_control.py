@@ -167,16 +167,21 @@ def test_what_was_tried_in_vain_is_taken_back() -> None:
     assert flow.rate <= before
 
 
+def probed(flow: FlowControl, now: float, until: float) -> float:
+    """Has each probe refused until then, and the next one answered, while others wait; returns when."""
+    while now < until:
+        now += flow.wait(now)
+        probe = flow.sent(now)
+        assert flow.wait(now) > 0  # the next one waits, so the time is a quota
+        flow.ended(now, probe, SUCCESS if now >= until else REFUSED)
+    return now
+
+
 def test_a_service_that_takes_one_request_per_wait_gets_that_rate() -> None:
     """Eight are refused, one passes ten seconds later, and the next ones are refused again."""
     flow = at_work()
     end(flow, 0.6, send(flow, 0.6, 8), REFUSED)
-    now = 0.6
-    while now < 10.6:
-        now += flow.wait(now)
-        probe = flow.sent(now)
-        assert flow.wait(now) > 0  # the next one waits, so the time is a quota
-        flow.ended(now, probe, SUCCESS if now >= 10.6 else REFUSED)
+    now = probed(flow, 0.6, 10.6)
     while flow.rate > 1:
         now += 0.01
         flow.ended(now, flow.sent(now), REFUSED)
@@ -185,12 +190,7 @@ def test_a_service_that_takes_one_request_per_wait_gets_that_rate() -> None:
 
 def window(flow: FlowControl) -> None:
     """Refuses until 0.5, lets twenty pass, and refuses eight at 1.0, while others wait."""
-    now = 0.0
-    while now < 0.5:
-        now += flow.wait(now)
-        probe = flow.sent(now)
-        assert flow.wait(now) > 0
-        flow.ended(now, probe, SUCCESS if now >= 0.5 else REFUSED)
+    now = probed(flow, 0.0, 0.5)
     permits = send(flow, now, 19)
     assert flow.wait(now) > 0
     end(flow, now, permits, SUCCESS)
