@@ -139,7 +139,7 @@ class GalileoSessions:
             Authentication(credentials, more, self._transport, timeouts.attempt),
             attempt_timeout=timeouts.attempt,
             retry=retry,
-            queue=Queue(limits, partial(logger.debug, "limits: %s")),
+            queue=Queue(limits, retry, partial(logger.debug, "limits: %s")),
             on_attempt=on_attempt,
         )
         self._checks = ColumnChecks(self._requester)
@@ -270,7 +270,8 @@ class GalileoSessions:
         Args:
             targets: Ids, `Project` or `CountQuery` objects: an iterable or asynchronous iterable of any length.
                 Each has its own result, even if it is given twice, or if it isn't the id of a project.
-                Up to twice `concurrency` targets are pulled before their results are taken.
+                Up to twice `concurrency` targets are pulled before their results are taken; unless `ordered`, those
+                that wait for their next attempt come on top, up to ten times `concurrency`.
             where: The filter for each target; a `CountQuery` keeps its own as well.
             filters: The API's flat list of leaves, instead of `where`.
             concurrency: How many counts are made at once; `Limits.maximum` by default.

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Hashable
 from copy import copy
+from functools import partial
+from http import HTTPStatus
 from math import inf
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
-from attrs import define, evolve, field
+from attrs import define, evolve
 
 from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.api.responses import Endpoint
 from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
-from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.outcome import IGNORED, Outcome, outcome_of
-from galileo_sessions.flow.policy import Retries
+from galileo_sessions.flow.queries import IN_TROUBLE, Trouble
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import Retry
 from galileo_sessions.http.auth import Authentication
@@ -38,6 +38,19 @@ Attempts = tuple[errors.Attempt, ...]
 OnAttempt = Callable[[errors.Attempt], object]
 
 
+class Places(Protocol):
+    """The places of a fan-out, which a count leaves while it waits for its next attempt."""
+
+    def park(self) -> bool:  # pyright: ignore[reportReturnType]  # a protocol has no code
+        """A count waits: whether its place is free meanwhile."""
+
+    async def come_back(self) -> None:
+        """Waits until a parked count has a place again."""
+
+    def leave(self, *, is_parked: bool) -> None:
+        """A count ends, or is parked again, that has come back or is parked."""
+
+
 @define(eq=False, repr=False)
 class Request:
     """A request that is under way."""
@@ -49,18 +62,17 @@ class Request:
     started: float
     waiting_since: float
     """When the wait for the next attempt began."""
+    key: Hashable
+    """Identifies the query."""
+    places: Places | None = None
     attempts: Attempts = ()
-    retries: Retries | None = None
-    """None until the first attempt has failed."""
-    not_before: float = -inf
-    """When the next attempt can begin, on the loop's clock."""
+    """The attempts of this count, and those of other counts of the same query that it waited for."""
     outcome: Outcome = IGNORED
     """The outcome of the last attempt."""
-
-    @property
-    def key(self) -> Hashable:
-        """What its query is known by."""
-        return self.query and self.query.project_id, self.body
+    leads: Trouble | None = None
+    """The trouble of the query, if this count is the one that is sent next."""
+    is_parked: bool | None = None
+    """Whether it has left its place, to wait; None if it never has."""
 
     def is_cut_short(self, error: errors.GalileoError, now: float) -> bool:
         """Whether the error is a timeout caused by the call's deadline, so that it says nothing about the service."""
@@ -122,13 +134,10 @@ class Requester:
     """Gives permits to send."""
     on_attempt: OnAttempt | None
     """Called after each attempt. What it raises is logged."""
-    jitter: Callable[[float], float] = lambda most: random.uniform(0, most)  # noqa: S311  # no secret
-    """Returns a random number of seconds, from 0 to its argument."""
     _loop: asyncio.AbstractEventLoop | None = None
-    _evidence: Evidence = field(factory=Evidence)
 
     async def send(
-        self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, budget: Budget
+        self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, budget: Budget, places: Places | None = None
     ) -> tuple[T, Attempts]:
         """
         The answer to a request, and the attempts that it took.
@@ -138,6 +147,7 @@ class Requester:
             query: The query, for its project and for errors; None if the request is about no project.
             body: The request body. If it is empty, nothing is sent.
             budget: The deadline, the patience and the line of the call.
+            places: The places of the fan-out that the count belongs to.
 
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
@@ -146,32 +156,44 @@ class Requester:
             return cast("T", endpoint.nothing), ()
         loop = asyncio.get_running_loop()
         now = loop.time()
-        request = Request(endpoint, query, body, budget, now, now)
+        key = hash((endpoint.path, query and query.project_id, body))
+        request = Request(endpoint, query, body, budget, now, now, key, places)
         if self._loop is not loop or self.transport.is_closed:
             self._check_use(request, loop)
         if now >= budget.deadline:
             raise request.too_late(now, others=self.queue.last_refusal)
-        permit = self.queue.try_acquire(budget) or await self._acquire(request)
-        while True:
-            begun = loop.time()
-            until = min(begun + self.attempt_timeout, budget.deadline)
-            try:
-                answer, error = await self.authentication.post(endpoint, query, body, until=until), None
-            except errors.GalileoError as problem:
-                answer, error = None, problem.with_traceback(None)  # its frames would keep the response alive
-            except BaseException:
-                self.queue.released(permit)
-                raise
-            self._learn(request, permit, error, begun, loop.time())
-            if error is None:
-                return cast("T", answer), request.attempts
-            self._prepare_retry(request, error)
-            permit = await self._acquire(request)
+        permit = self.queue.try_acquire(budget, key)
+        try:
+            while True:
+                permit = permit or await self._acquire(request)
+                begun = loop.time()
+                if request.leads is None and self.queue.flow.queries.standing(key, begun) == IN_TROUBLE:
+                    self.queue.released(permit)  # another count of the query has failed meanwhile
+                    permit = None
+                    continue
+                until = min(begun + self.attempt_timeout, budget.deadline)
+                try:
+                    answer, error = await self.authentication.post(endpoint, query, body, until=until), None
+                except errors.GalileoError as problem:
+                    answer, error = None, problem.with_traceback(None)  # its frames would keep the response alive
+                except BaseException:
+                    self.queue.released(permit)
+                    raise
+                trouble = self._learn(request, permit, error, begun, loop.time())
+                if error is None:
+                    return cast("T", answer), request.attempts
+                self._give_up_if_needed(request, error, trouble)
+                permit = None
+        finally:
+            if request.leads is not None:
+                self.queue.follow(request.leads)
+            if request.is_parked is not None and places is not None:
+                places.leave(is_parked=request.is_parked)
 
     async def close(self) -> None:
         """Ends all waits, cancels a login in progress, and closes the transport. From now on, nothing is sent."""
         self.transport.is_closed = True
-        self.queue.close(closed_error())
+        self.queue.close()
         try:
             await self.authentication.close()
             await self.transport.close()
@@ -195,62 +217,95 @@ class Requester:
             raise request.failure(closed_error(), request.started)
 
     async def _acquire(self, request: Request) -> Permit:
-        budget, last = request.budget, request.attempts[-1].error if request.attempts else None
-        since, until = (request.started if budget.is_single else -inf), budget.deadline
-        if budget.is_single and last is not None:
-            until = min(until, since + budget.patience)
-        permit: Permit | errors.GalileoError | None = None
-        turn = self.queue.acquire(budget, since, has_failed=last is not None, not_before=request.not_before)
+        """
+        Waits for a permit, until the deadline, and a single count that has failed only for its patience.
+
+        Raises:
+            GalileoError: if the request is given up, or the client closed.
+        """
+        budget, until, now = request.budget, request.budget.deadline, asyncio.get_running_loop().time()
+        trouble = self.queue.flow.queries.trouble(request.key, now)
+        last = request.attempts[-1].error if request.attempts else None
+        if budget.is_single and (last is not None or (trouble is not None and trouble.is_refused)):
+            until = min(until, request.started + budget.patience)
+            if last is None and trouble is not None and trouble.attempt is not None:
+                last = trouble.attempt.error
+        permit: Permit | None = None
         timeout = asyncio.timeout_at(until if until < inf else None)
         try:
             async with timeout:
-                permit = await turn
+                permit = await self._take_turn(request)
         except TimeoutError:
             if not timeout.expired():  # Limits(rate=...) raised it
                 raise
-        if isinstance(permit, Permit):
+        if permit is not None:
             return permit
         now = asyncio.get_running_loop().time()
-        if permit is None and until == budget.deadline:
+        if timeout.expired() and until == budget.deadline:
             raise request.too_late(now, self.queue.reason(now), self.queue.last_refusal)
-        if permit is None and last is not None and request.not_before >= until:
-            permit = last  # it waited for no limit, but between two attempts
-        elif permit is None or not self.transport.is_closed:
-            permit = self.queue.give_up_error(last)
-        raise request.failure(permit, now)
+        if timeout.expired() and last is not None and request.leads is not None and request.leads.not_before >= until:
+            raise request.failure(last, now)  # it waited for no limit, but between two attempts
+        raise request.failure(closed_error() if self.transport.is_closed else self.queue.give_up_error(last), now)
+
+    async def _take_turn(self, request: Request) -> Permit | None:
+        """Waits for a permit. While its query is in trouble, the count holds no place, and is sent alone."""
+        queue, places, budget = self.queue, request.places, request.budget
+        since = request.started if budget.is_single else -inf
+        trouble = queue.flow.queries.trouble(request.key, asyncio.get_running_loop().time())
+        if trouble is not None and places is not None and not request.is_parked and places.park():
+            if request.is_parked is not None:
+                places.leave(is_parked=False)
+            request.is_parked = True
+        request.leads = trouble = request.leads or await queue.lead(request.key, partial(self._meet, request))
+        if trouble is not None and not await queue.sleep(trouble.not_before, (budget.patience, since)):
+            return None
+        if request.is_parked and places is not None:
+            await places.come_back()
+            request.is_parked = False
+        return await queue.acquire(budget, request.key, since, has_failed=bool(request.attempts), trouble=trouble)
+
+    def _meet(self, request: Request, trouble: Trouble) -> None:
+        """Another count of the same query has failed."""
+        attempt = trouble.attempt
+        if attempt is not None and attempt.error is not None:
+            request.attempts += (evolve(attempt, number=len(request.attempts) + 1),)
+            request.outcome, request.waiting_since = trouble.outcome, trouble.ended_at
+            self._give_up_if_needed(request, attempt.error, trouble)
 
     def _learn(
         self, request: Request, permit: Permit, error: errors.GalileoError | None, begun: float, ended: float
-    ) -> None:
-        """Reports an attempt to the flow control, the evidence and the request."""
-        request.outcome = Outcome("success", ended - begun) if error is None else outcome_of(error)
-        outcome = request.outcome if error is None else self._lesson_of(request, error, ended)
-        if outcome.meaning == "success":
-            self._evidence.add(request.key, ended, failed=False, again=bool(request.attempts))
-        self.queue.ended(permit, ended, outcome, error)
+    ) -> Trouble | None:
+        """Reports an attempt to the flow control and the user; returns the trouble that the query is in now."""
+        request.outcome = outcome = (
+            Outcome("success", ended - begun) if error is None else outcome_of(error, self.retry.max_retry_after)
+        )
+        if error is not None:
+            unreachable = isinstance(error, errors.ConnectError) and not self.transport.has_answered
+            self.queue.flow.breaker.is_unreachable = unreachable
+            if request.is_cut_short(error, ended):
+                outcome = IGNORED
+        trouble = self.queue.ended(permit, ended, outcome, request.key, error)
         self._record(request, error, begun, ended)
-
-    def _lesson_of(self, request: Request, error: errors.GalileoError, now: float) -> Outcome:
-        """What the flow control learns from a failed attempt."""
-        outcome, breaker = request.outcome, self.queue.flow.breaker
-        breaker.is_unreachable = isinstance(error, errors.ConnectError) and not self.transport.has_answered
-        if outcome.is_final:
-            return outcome
-        if request.is_cut_short(error, now):
-            return IGNORED
-        is_of_query = self._evidence.is_of_query(request.key, now, outcome, len(request.attempts))
-        if not request.attempts or outcome.meaning != "refused":  # a few refused queries would crowd out the others
-            self._evidence.add(request.key, now, failed=True)
-        if is_of_query and not breaker.is_open:
-            return IGNORED
-        if (outcome.retry_after or 0.0) > self.retry.max_retry_after:
-            return evolve(outcome, retry_after=None)  # this count fails, but the next one may probe
-        return outcome
+        if trouble is not None:
+            trouble.attempt = request.attempts[-1]
+        return trouble
 
     def _record(self, request: Request, error: errors.GalileoError | None, begun: float, ended: float) -> None:
-        status = getattr(error, "status", 200 if error is None or isinstance(error, errors.DecodeError) else None)
+        status = getattr(
+            error, "status", HTTPStatus.OK if error is None or isinstance(error, errors.DecodeError) else None
+        )
         number, waited, elapsed = len(request.attempts) + 1, begun - request.waiting_since, ended - begun
-        attempt = errors.Attempt(number, status, error, waited, elapsed, **self.queue.flow.state(), query=request.query)
+        attempt = errors.Attempt(
+            number,
+            status,
+            error,
+            waited,
+            elapsed,
+            self.queue.flow.width,
+            self.queue.flow.rate,
+            self.queue.flow.breaker.is_open,
+            request.query,
+        )
         request.attempts += (attempt,)
         request.waiting_since = ended
         if logger.isEnabledFor(logging.DEBUG):
@@ -259,9 +314,9 @@ class Requester:
         if self.on_attempt is not None:
             call_back("on_attempt", self.on_attempt, attempt)
 
-    def _prepare_retry(self, request: Request, error: errors.GalileoError) -> None:
+    def _give_up_if_needed(self, request: Request, error: errors.GalileoError, trouble: Trouble | None) -> None:
         """
-        Decides when the next attempt can begin.
+        Decides whether a request that has failed is sent again.
 
         Raises:
             GalileoError: if the request is given up.
@@ -269,17 +324,14 @@ class Requester:
         now, budget = request.waiting_since, request.budget
         if request.is_cut_short(error, now):
             raise request.too_late(now, others=self.queue.last_refusal)
-        if request.retries is None:
-            budget = evolve(budget, patience=self.queue.flow.breaker.limited(budget.patience))
-            request.retries = Retries(self.retry, budget, self.jitter, request.key, request.started, now)
         if self._has_new_token(request) and self.retry.attempts > 1:
             return
-        wait = request.retries.next_wait(request.outcome, now, self._evidence)
-        if wait is None:
+        patient = evolve(budget, patience=self.queue.flow.breaker.limited(budget.patience))
+        queries = self.queue.flow.queries
+        if trouble is None or queries.gives_up(trouble, now, patient, request.started):
             raise request.failure(error, now, self._hint(request))
-        if now + wait >= budget.deadline:
+        if trouble.not_before >= budget.deadline:
             raise request.too_late(now, others=self.queue.last_refusal)
-        request.not_before = now + wait
 
     def _hint(self, request: Request) -> str:
         """Which settings end the wait for a service that refuses a request. After other failures, none helps."""

@@ -28,7 +28,7 @@ class CountResult:
     error: GalileoError | None
     """The error, or with `by=` the first one; None if there is a count."""
     attempts: tuple[Attempt, ...]
-    """The attempts of all its requests, in the order of the counts; empty for `NEVER`, which needs no request."""
+    """Its attempts, and those of other counts of the same query that it waited for; empty for `NEVER`."""
     elapsed: float
     """Seconds from the start to the end of the count, with waits and retries; with `by=`, the sum of its counts."""
     parts: dict[Any, int | GalileoError] | None = field(default=None, hash=False)

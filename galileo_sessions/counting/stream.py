@@ -16,14 +16,19 @@ down the pulling, and memory is bounded.
 
 Waking. It costs more to wake a task than to pull a target, so the feeder pulls many each time it wakes. While it waits
 for room, it is woken when there is room and at most one query for two workers is left, so that the workers don't
-run out of queries. Several tasks can consume one stream, so each result wakes one waiting consumer. A result stays in
-its queue until a consumer takes it; a consumer that was woken and then cancelled wakes another one for that result.
+run out of queries. Several tasks can consume one stream. A semaphore counts the results that none has taken, and wakes
+one consumer for each. The end counts as one more, which each consumer that meets it passes on to the next.
 
 Pulling. If the source is a generator, the task that pulls it also closes it, because timeouts, task groups and context
 variables inside a generator belong to one task. Plain iterators are pulled in the same way.
 
 Workers. The feeder starts one with each target while fewer than `concurrency` are at work, so three targets don't start
 256 tasks. A worker ends when nothing is left to count.
+
+Parking. A count that waits for its next attempt holds no place: it is parked, and another worker takes the next target.
+At most ten times `concurrency` counts are parked; beyond that, a count keeps its place. While targets wait that were
+never sent, one place in sixteen is for counts that come back. Parked counts take no room, except in an ordered stream,
+where the results after theirs are kept.
 
 Ends. When the source is exhausted or fails, the counts in progress are completed and delivered first. The same holds
 for the deadline, which ends the pulling of a source without a length, because it can be endless. When the block is
@@ -59,6 +64,8 @@ from galileo_sessions.flow.budget import Budget
 Target: TypeAlias = CountQuery | ProjectId
 Targets: TypeAlias = Iterable[Target] | AsyncIterable[Target]
 
+_PARKED = 10  # counts for each of `concurrency` that wait between two attempts, without a place
+_PLACES = 16  # of so many places, one is for counts that come back, while targets wait that were never sent
 _MAX_FILTERS = 1_000  # filters whose counts of 0 are remembered
 _END = cast("Target", object())  # what `anext` returns at the end of a source
 
@@ -80,6 +87,7 @@ class CountStream:
     Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in stream:`.
 
     Up to twice `concurrency` targets are pulled before their results are taken, so a slow consumer slows the pulling.
+    Unless `ordered`, counts that wait for their next attempt come on top, up to ten times `concurrency`.
     A count that fails is a result with an `error`. The loop itself raises what the source of the targets raises; an
     `AuthenticationError`, because no other count can succeed either; and with `fail_fast`, the first error.
     Leaving the block in any way cancels all requests, and waits until every task has ended.
@@ -113,13 +121,14 @@ class CountStream:
         self._queries: deque[tuple[int, Target]] = deque()  # the targets that were pulled
         self._results: deque[CountResult] = deque()
         self._wanted = asyncio.Event()  # more queries; the feeder waits for it
-        self._waiting: deque[asyncio.Future[None]] = deque()  # a consumer waits for each
+        self._available = asyncio.Semaphore(0)  # results that no consumer has taken; one more once the stream has ended
         self._early: dict[int, CountResult] | None = {} if self._ordered else None
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
         self._zeros: dict[bytes, CountQuery | None] = {}  # the first count of each body; None if some count isn't 0
         self._failure: BaseException | None = None
         self._aborted = False
-        self._pulled = self._delivered = self._taken = self._working = 0
+        self._returning: deque[asyncio.Future[None]] = deque()  # parked counts that wait for a place
+        self._pulled = self._delivered = self._taken = self._working = self._parked = self._again = 0
 
     @property
     def progress(self) -> Progress:
@@ -129,7 +138,14 @@ class CountStream:
             elapsed += (self._ended or asyncio.get_running_loop().time()) - self._started
         flow = self._requester.queue.flow
         return Progress(
-            self._done, self._failed, self._total, in_flight=flow.in_flight, elapsed=elapsed, **flow.state()
+            self._done,
+            self._failed,
+            self._total,
+            in_flight=flow.in_flight,
+            elapsed=elapsed,
+            width=flow.width,
+            rate=flow.rate,
+            breaker_open=flow.breaker.is_open,
         )
 
     async def __aenter__(self) -> Self:
@@ -157,13 +173,13 @@ class CountStream:
         if self._started is None:
             hint = "Write async with galileo.count_many(...) as stream:"
             raise ConfigurationError("this stream hasn't been entered", hint=hint)
-        while not self._results:
-            if self._ended is not None:
-                await self._explain_zeros()
-                if isinstance(self._failure, StopAsyncIteration):  # `async for` would take it for the end
-                    raise RuntimeError("a count raised StopAsyncIteration") from self._failure
-                raise StopAsyncIteration if self._failure is None else self._failure
-            await self._wait()
+        _ = await self._available.acquire()
+        if not self._results:
+            self._available.release()  # for the next consumer
+            await self._explain_zeros()
+            if isinstance(self._failure, StopAsyncIteration):  # `async for` would take it for the end
+                raise RuntimeError("a count raised StopAsyncIteration") from self._failure
+            raise StopAsyncIteration if self._failure is None else self._failure
         self._taken += 1
         self._wake_feeder()
         return self._results.popleft()
@@ -173,24 +189,6 @@ class CountStream:
         zeros, self._zeros = [*filter(None, self._zeros.values())], {}
         if self._failure is None:
             await self._checks.warn_of(zeros, self._budget)
-
-    async def _wait(self) -> None:
-        """Waits for a result, or for the end."""
-        woken = asyncio.get_running_loop().create_future()
-        self._waiting.append(woken)
-        try:
-            await woken
-        except asyncio.CancelledError:
-            self._wake_consumer()  # another consumer, for the result that may have woken this one
-            raise
-        finally:
-            self._waiting.remove(woken)
-
-    def _wake_consumer(self) -> None:
-        for woken in self._waiting:
-            if not woken.done():
-                woken.set_result(None)
-                break
 
     # ---- tasks -------------------------------------------------------------------------------------------------------
 
@@ -206,8 +204,7 @@ class CountStream:
             self._abort(error)
         if not self._tasks:
             self._ended = asyncio.get_running_loop().time()
-            for _ in self._waiting:
-                self._wake_consumer()
+            self._available.release()
             self._joined.set_result(None)
 
     def _abort(self, error: BaseException) -> None:
@@ -240,7 +237,7 @@ class CountStream:
                     self._pulled += 1
                     if self._working < self._concurrency:
                         self._working += 1
-                        self._spawn(self._work())
+                        self._free_place()
                     if not self._has_room():
                         self._wanted.clear()  # it may have been set while there was room
                         _ = await self._wanted.wait()
@@ -248,7 +245,8 @@ class CountStream:
             self._fail(self._too_late() if timeout.expired() else error)
 
     def _has_room(self) -> bool:
-        return self._pulled - self._taken < 2 * self._concurrency
+        waiting = 0 if self._ordered else self._parked  # in order, the results after theirs are kept
+        return self._pulled - self._taken - waiting < 2 * self._concurrency
 
     def _wake_feeder(self) -> None:
         """Wakes the feeder if there is room, and at most one query for two workers is left."""
@@ -263,7 +261,9 @@ class CountStream:
 
     async def _work(self) -> None:
         clock = asyncio.get_running_loop().time
-        while self._queries and not self._aborted:
+        while self._queries and not self._aborted and self._working <= self._concurrency:
+            if self._is_turn_of_returning():
+                break
             index, target = self._queries.popleft()
             self._wake_feeder()
             started = clock()
@@ -275,7 +275,7 @@ class CountStream:
                 query = query_of(self._template, target)
                 if self._check:
                     await self._checks.check(query, self._budget)
-                counted = await self._requester.send(COUNT, query, query.body, self._budget)
+                counted = await self._requester.send(COUNT, query, query.body, self._budget, self)
                 total, attempts = counted
             except GalileoError as problem:
                 if self._fail_fast or isinstance(problem, AuthenticationError):
@@ -283,6 +283,56 @@ class CountStream:
                     return
                 error, attempts = problem.with_traceback(None), problem.attempts  # a traceback keeps its frames alive
             self._add(CountResult(index, target, query, total, error, attempts, clock() - started))
+        self._free_place()
+
+    # ---- places ------------------------------------------------------------------------------------------------------
+
+    def park(self) -> bool:
+        """A count waits for its next attempt: whether its place is free meanwhile, because not too many wait."""
+        if self._parked >= _PARKED * self._concurrency:
+            return False
+        self._parked += 1
+        self._free_place()
+        self._wake_feeder()
+        return True
+
+    async def come_back(self) -> None:
+        """Waits until a parked count has a place again."""
+        if self._working < self._concurrency:
+            self._working += 1
+        else:
+            place = asyncio.get_running_loop().create_future()
+            self._returning.append(place)
+            try:
+                await place
+            except asyncio.CancelledError:
+                if not place.cancelled():
+                    self._free_place()
+                raise
+        self._parked -= 1
+        self._again += 1
+
+    def leave(self, *, is_parked: bool) -> None:
+        """A count ends, or is parked again, that has come back or is parked."""
+        self._parked -= is_parked
+        self._working += is_parked
+        self._again -= not is_parked
+
+    def _is_turn_of_returning(self) -> bool:
+        """Whether a parked count has the next place: one in sixteen, while there are targets that were never sent."""
+        while self._returning and self._returning[0].cancelled():
+            _ = self._returning.popleft()
+        return bool(self._returning) and (not self._queries or self._again < max(1, self._concurrency // _PLACES))
+
+    def _free_place(self) -> None:
+        """Gives a place to a parked count or to the next target, or leaves it empty."""
+        if not self._aborted and self._working <= self._concurrency:
+            if self._is_turn_of_returning():
+                self._returning.popleft().set_result(None)
+                return
+            if self._queries:
+                self._spawn(self._work())
+                return
         self._working -= 1
 
     def _add(self, result: CountResult) -> None:
@@ -307,7 +357,7 @@ class CountStream:
 
     def _offer(self, result: CountResult) -> None:
         self._results.append(result)
-        self._wake_consumer()
+        self._available.release()
 
 
 def _length_of(targets: Targets) -> int | None:

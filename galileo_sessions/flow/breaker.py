@@ -4,17 +4,27 @@ The circuit breaker: while a service refuses everything, single probes replace a
 Theory of operation
 ===================
 
-Eight refusals in a row open the breaker. A row is a series of requests that were sent one after another, and were all
-refused; an answer to an earlier request doesn't end it. What is about a query (see `evidence`) is in no row. While the
-breaker is open, one probe is sent at a time. The pause between two probes is a quarter of the time since the breaker
-opened, from 0.1 to 3 s, or the Retry-After of a refusal while it is open, if that is longer. A probe without an answer
-is followed by the next one after as long as the breaker was open, at least 3 s. The first success closes it::
+Eight failures in a row open the breaker. A row is a series of requests that were sent one after another, and all
+failed; an answer to an earlier request doesn't end it. It must be made of eight different queries, or of all that are
+known. While the breaker is open, one probe is sent at a time. The pause between two probes is a quarter of the time
+since the breaker opened, from 0.1 to 3 s. A probe without an answer is followed by the next one after as long as the
+breaker was open, at least 3 s. The first probe that is answered closes it::
 
     closed  xxxxxxxx  open  .x .x ..x ...x ....x .....x ......o  closed, then  oo  oooo  oooooooo
-    8 refusals in a row     pauses grow, each probe fails; one succeeds        as many again as have succeeded
+    8 failures in a row     pauses grow, each probe fails; one succeeds        as many again as have succeeded
 
 *Answers set the pace.* After the breaker has closed, at most twice as many requests are under way as have succeeded
 since then.
+
+*Standing.* A probe's failure says little about queries that fared better. So it sets the pause for queries of the same
+standing and below; the others wait for 0.1 s only. A query that was answered lately is thus sent at once, although many
+that are in trouble keep failing. A Retry-After binds its own query. It binds all others, too, once each query of the
+row that wasn't in trouble has got one.
+
+*Quotas.* If the breaker opens again less than twice as long after it opened before as it was open then, a quota is used
+up: the service takes as many requests in that time as got through; see `rate`. The next probes then wait for at least a
+quarter of the time that it was open. This isn't a quota if queries that were answered before still are, and none in
+trouble was: then the queries of the row are bad.
 
 *Patience.* Requests that wait give up if everything has failed for longer than their patience, or if the next probe
 comes too late for them. A single count has its patience from when it began. At an address where nothing has ever
@@ -25,14 +35,21 @@ begins with the next probe.
 sending, the slowest tenth of random services takes 2.92 times the ideal instead of 2.60.
 """
 
+from collections.abc import Hashable
 from math import inf
 
-from attrs import define
+from attrs import define, field
+
+from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, LONGEST
 
 _UNREACHABLE = 4.0  # seconds of patience with an address where nothing has ever answered
 _FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
-_SHORTEST, _LONGEST = 0.1, 3.0  # seconds of a pause
-_SHARE = 0.25  # of the time since the breaker opened
+_SHORTEST = 0.1  # seconds of a pause
+_SHARE = 0.25  # of the time since the breaker opened, and of the wait for a quota
+
+
+def _no_pauses() -> list[float]:
+    return [-inf, -inf, -inf]
 
 
 @define(eq=False, repr=False)
@@ -45,18 +62,29 @@ class Breaker:
     """Whether connections are refused at an address where nothing has ever answered."""
     row: int = 0
     """Requests in a row that failed, by the order in which they were sent."""
+    last_failed: int = -1
+    """The number of the last request that failed."""
     quota: float = inf
-    """Requests a second that got through since it opened, if that is all that the service takes; see `rate`."""
+    """Requests a second that got through since it opened, if that is all that the service takes."""
     is_window: bool = False
-    """Whether the quota is that of a window that is used up: several got through before it opened again."""
+    """Whether the quota is one of two seconds or less."""
     waited: float = 0.0
     """Seconds for which it was open, if a probe closed it and others have waited since then."""
+    _queries: set[Hashable] = field(factory=set[Hashable])  # of the row
     _passed: float = inf  # requests that succeeded since it last closed
-    _pause_until: float = -inf
+    _stands: set[int] = field(factory=set[int])  # the standing of queries that were answered since it opened
+    _pauses: list[float] = field(factory=_no_pauses)  # until when queries of each standing wait
+    _least: float = _SHORTEST  # seconds of the shortest pause
+    _is_asked: bool | None = None  # whether each query of the row got a Retry-After that wasn't in trouble, if any
     _began: float = 0.0  # when the row of failures began, or the patience of those who wait
     _opened: float = 0.0
-    _last_failed: int = -1
     _probe: int | None = None
+    _first_probe: float = inf
+
+    @property
+    def is_wary(self) -> bool:
+        """Whether it is open, or closed a short time ago."""
+        return self.is_open or self._passed < _FAILURES**2
 
     def seconds_open(self, now: float) -> float:
         """Seconds for which everything has failed; 0 while the breaker is closed."""
@@ -66,55 +94,73 @@ class Breaker:
         """A patience in seconds, which is short where nothing has ever answered."""
         return min(patience, _UNREACHABLE) if self.is_unreachable else patience
 
-    def is_hopeless(self, now: float, patience: float, since: float = -inf) -> bool:
+    def is_hopeless(self, now: float, standing: int, patience: float, since: float = -inf) -> bool:
         """Whether requests with this patience, in seconds, and at the earliest since then, should give up."""
-        if not self.is_open or self._probe is not None or now >= self._pause_until:
+        until = self._pauses[standing]
+        if not self.is_open or self._probe is not None or now >= until:
             return False
-        return self._pause_until - max(self._began, since) > self.limited(patience)
+        return until - max(self._began, since) > self.limited(patience)
 
-    def wait(self, now: float, in_flight: int) -> float:
+    def wait(self, now: float, in_flight: int, standing: int = FRESH) -> float:
         """Seconds until the next request; infinite if it must wait for an answer."""
         if not self.is_open:
             return inf if in_flight >= 2 * self._passed else 0.0
-        return max(0.0, self._pause_until - now)
+        return max(0.0, self._pauses[standing] - now)
 
-    def sent(self, now: float, number: int) -> None:
+    def sent(self, now: float, number: int, standing: int = FRESH) -> None:
         """A request was sent; while the breaker is open, it is the probe."""
         if self.is_open:
-            self._probe = number
-            if now > self._pause_until + 1:  # no request was waiting
+            self._probe, self._first_probe = number, min(self._first_probe, number)
+            if now > self._pauses[IN_TROUBLE] + 1:  # no request was waiting
                 self._began = self._opened = now
-            self._pause_until = now + max(_LONGEST, now - self._opened)  # for the answer of this probe
+            self._pause(now, max(LONGEST, now - self._opened), standing)  # for the answer of this probe
 
-    def failed(self, now: float, number: int, retry_after: float | None) -> bool:
-        """Counts a failure; returns whether it opened the breaker."""
-        if number > self._last_failed:  # a late failure of an earlier request changes nothing
-            if number != self._last_failed + 1:
-                self.row = 0
+    def failed(
+        self, now: float, number: int, query: Hashable, standing: int, asked: float = 0.0, *, is_alone: bool = False
+    ) -> bool:
+        """
+        Counts a failure.
+
+        Args:
+            now: When the request failed.
+            number: The number of the request.
+            query: Its query.
+            standing: How the query fared before.
+            asked: The seconds of the Retry-After, or 0.
+            is_alone: Whether no other query was answered lately.
+
+        Returns:
+            Whether this opened the breaker.
+        """
+        asked = 0.0 if asked == 1 else asked  # 1 is often a rounded-up 0.01
+        self.quota, self.is_window = inf, False
+        if number > self.last_failed:  # a late failure of an earlier request changes nothing
+            if number != self.last_failed + 1 and not self.is_open:
+                self._end_row()
             if not self.row and not self.is_open:
                 self._began = now
-            self.row, self._last_failed = self.row + 1, number
-        if not self.is_open:
-            elapsed, opens, has_waited = now - self._opened, self.row >= _FAILURES, self.waited > 2 * _SHORTEST
-            self.is_window = opens and has_waited and self._passed > 1 and elapsed < 2
-            per_wait = 1 / self.waited if has_waited and self._passed == 1 else inf
-            self.quota = self._passed / elapsed if self.is_window else per_wait
-            if opens:
-                self.is_open, self._opened, self._pause_until = True, now, now + _SHORTEST
-            return self.is_open
-        pause = retry_after if retry_after is not None and retry_after != 1 else 0.0  # 1 is often a rounded-up 0.01
-        if number == self._probe:
-            self._probe, self._pause_until = None, now
-            pause = max(pause, min(_LONGEST, max(_SHORTEST, _SHARE * (now - self._opened))))
-        self._pause_until = max(self._pause_until, now + pause)
+            if standing != IN_TROUBLE:
+                self._is_asked = asked > 0 and self._is_asked is not False
+            self.row, self.last_failed = self.row + 1, number
+            self._queries.add(query)
+        if self.is_open:
+            pause = asked if self._is_asked and standing != IN_TROUBLE else 0.0
+            if number == self._probe:
+                self._probe, self._pauses = None, [min(now, until) for until in self._pauses]
+                pause = max(pause, self._least, min(LONGEST, _SHARE * (now - self._opened)))
+            self._pause(now, pause, standing)
+        elif self.row >= _FAILURES and (is_alone or len(self._queries) >= _FAILURES):
+            self._open(now, asked if self._is_asked else 0.0)
+            return True
         return False
 
-    def passed(self, now: float, number: int) -> bool:
+    def passed(self, now: float, number: int, standing: int = FRESH) -> bool:
         """Ends the row of failures, unless they were sent later; returns whether this closed the breaker."""
         self._passed += 1
-        if number <= self._last_failed:
+        self._stands.add(standing)
+        if number <= self.last_failed and number < self._first_probe:
             return False
-        self.row = 0
+        self._end_row()
         if not self.is_open:
             return False
         self.waited, self._passed = (now - self._opened if number == self._probe else 0.0), 1
@@ -123,7 +169,27 @@ class Breaker:
 
     def released(self, number: int) -> None:
         """Takes back a request that says nothing about the service, so it doesn't end a row of failures."""
-        if number == self._last_failed + 1:
-            self._last_failed = number
+        if number == self.last_failed + 1:
+            self.last_failed = number
         if number == self._probe:
-            self._probe, self._pause_until = None, -inf
+            self._probe, self._pauses = None, _no_pauses()
+
+    def _open(self, now: float, asked: float) -> None:
+        elapsed, are_bad = now - self._opened, ANSWERED in self._stands and IN_TROUBLE not in self._stands
+        is_used_up = self.waited > 2 * _SHORTEST and elapsed < 2 * self.waited
+        self.quota = self._passed / elapsed if is_used_up and not are_bad else inf
+        self.is_window = self.quota < inf and self._passed > 1 and elapsed < 2
+        self._least = max(_SHORTEST, _SHARE * self.waited) if is_used_up else _SHORTEST
+        self.is_open, self._opened, self._probe, self._first_probe = True, now, None, inf
+        self._stands.clear()
+        self._pauses = _no_pauses()
+        self._pause(now, max(self._least, asked), FRESH)
+
+    def _pause(self, now: float, seconds: float, standing: int) -> None:
+        self._pauses = [
+            max(until, now + (seconds if each <= standing else self._least)) for each, until in enumerate(self._pauses)
+        ]
+
+    def _end_row(self) -> None:
+        self.row, self._is_asked = 0, None
+        self._queries.clear()

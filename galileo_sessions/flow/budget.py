@@ -20,7 +20,7 @@ class Budget:
     patience: float = inf
     """Seconds that a request waits for a service that refuses everything."""
     is_single: bool = False
-    """Whether the call awaits one request after another. Its requests are sent before those of fan-outs."""
+    """Whether the call awaits one request after another. All such calls share one line."""
 
     @classmethod
     def single(cls, seconds: float | None, patience: float, now: float) -> Self:

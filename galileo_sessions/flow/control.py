@@ -2,22 +2,48 @@
 The flow control of one client: when the next request may be sent, and what each answer teaches.
 
 It does no I/O and has no clock: a caller calls `wait(now)`, then `sent(now)`, and gives the permit back with
-`ended(now, permit, outcome)`. Four controllers, each with its theory in its own file, don't know each other; only this
-file passes values between them. The breaker and the rate each return a wait, and the longer one counts. The width
-bounds the requests under way. Noise judges refusals. The first matching line decides::
+`ended(now, permit, outcome, query)`, which is the only way to teach it. Six parts, each with its theory in its own
+file, don't know each other's state; only this file passes values between them. These rules decide everything:
+
+1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
+    All its counts share one back-off; one of them is sent at a time, and all meet its failures; see `queries`.
+2.  *Whose fault.* A failure is the service's if queries that failed as often succeed at least a quarter as often as
+    fresh ones when they are sent again, and if queries that were answered lately don't do much better; see `evidence`.
+3.  *Rows.* Eight different queries that fail in a row, or all that are known, open the breaker. A query in trouble
+    whose failure is its own is in no row. Then one probe is sent at a time, and the first one that is answered closes
+    it. Queries that fared better aren't held back by those that fared worse; see `breaker`.
+4.  *Limits.* Failures of queries teach the limits only if they are the service's and the breaker is closed. Answers
+    teach them always. The width bounds the requests at once, the rate those in a second; see `width` and `rate`.
+5.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
+    of the rate are undone. But if it opens again soon, what got through in between is a quota, which sets the rate.
+6.  *A count that waits holds nothing.* It has no place and no worker, and new targets go on. Those that wait for a
+    permit stand in lines, a line for each fan-out and one for single counts, each again for queries in trouble. The
+    lines take turns. While fresh queries wait, those in trouble get every other permit and at most half of the places,
+    and those that failed least often come first; see `queue`.
+7.  *Overtaken requests.* A request that was sent two latencies ago, at least a second, has no place any more once a
+    later one was answered. If nothing is answered for that long, one request loses its place. At most twice as many
+    requests as the width allows are under way.
+8.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
+    answered for the patience of a count, it is given up; see `queries`.
+
+The first matching line says what an outcome changes::
 
     an answer                        what changes
-    ignored, such as a cancellation  nothing; the same for what is about a query, see `evidence`
+    ignored, such as a cancellation  nothing
     success, 404                     the breaker closes; noise saves; width and rate may grow
-    refusal                          while others are under way, nothing is sent until an answer comes, or for two
-                                     latencies (2 s until one is known); eight in a row open the breaker
+    failure
       while the breaker is open      its pause, and no limit
-      that uses up a window          noise judges; see quotas in `rate`
-      of a probe of the width        the width goes back, unless noise pays (only without a rate, and not on trial)
-      sent before the last cut       nothing
-      at the rate's ceiling, or      noise judges
-      throttled, while there is one
-      any other                      nothing if noise pays, else noise judges:
+      by the query's own fault       the row, unless it was in trouble before; the round of the width goes on
+      otherwise                      while others are under way, nothing is sent until an answer comes, or for two
+                                     latencies (2 s until one is known)
+        that shows a quota           noise judges, and the quota bounds the rate
+        of a probe of the width      the width goes back, unless noise pays (only without a rate, and not on trial)
+        sent before the last cut, or nothing
+        after another in its row
+        without an answer in between
+        at the rate's ceiling, or    noise judges
+        throttled, while there is one
+        any other                    nothing if noise pays, else noise judges:
                                      the rate is cut, or all limits are forgotten on trial
 
 What is old is forgotten. A rate that made no request wait for 30 s goes. Once no request has waited or been under way
@@ -25,20 +51,23 @@ for 30 s, the client starts as if it were new. Its width is the initial one, or 
 that is less. Waiting counts as activity: a client that waits a minute for a quota forgets nothing.
 """
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from math import inf
-from typing import TypedDict
 
 from attrs import define
 
 from galileo_sessions.flow.breaker import Breaker
+from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.noise import Noise
 from galileo_sessions.flow.outcome import Outcome
+from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, Queries, Trouble
 from galileo_sessions.flow.rate import Rate
-from galileo_sessions.flow.settings import Limits
+from galileo_sessions.flow.settings import Limits, Retry
 from galileo_sessions.flow.width import FLOOR, Width
 
 _QUIET = 30.0  # seconds without a waiting request, after which the client forgets what it learned
+_LATE = 1.0  # seconds after which a request can lose its place
 
 
 @define(eq=False, repr=False)
@@ -48,7 +77,7 @@ class Permit:
 
     Args:
         number: How many requests had been sent, including this one.
-        level: How many requests were under way, including this one.
+        level: How many requests had a place, including this one.
         epoch: The epoch of the rate; a cut begins a new one.
         round: The round of the width.
     """
@@ -59,32 +88,30 @@ class Permit:
     round: int
 
 
-class FlowState(TypedDict):
-    """What a client allows now, as attempts and progress show it."""
-
-    width: int
-    rate: float
-    breaker_open: bool
-
-
 class FlowControl:
     """
     The limits of one client.
 
     Args:
         limits: How many requests may be under way at once, in the beginning and ever.
+        policy: How often and how patiently to try again.
         on_change: Called with one sentence for each change of the limits.
     """
 
-    def __init__(self, limits: Limits, on_change: Callable[[str], None] | None = None) -> None:
+    def __init__(self, limits: Limits, policy: Retry, on_change: Callable[[str], None] | None = None) -> None:
         self._say: Callable[[str], object] = on_change or str
         self._width = Width(limits.initial, limits.maximum)
-        self._rate, self._noise = Rate(), Noise()
+        self._rate, self._noise, self._evidence = Rate(), Noise(), Evidence()
         self.breaker: Breaker = Breaker()
         """The circuit breaker."""
+        self.queries: Queries = Queries(policy)
+        """What is known of each query."""
         self.in_flight: int = 0
         """Requests that are under way, now."""
-        self._number = 0
+        self._places: OrderedDict[int, tuple[float, int]] = OrderedDict()  # when each was sent, and its standing
+        self._in_trouble = 0  # places of queries in trouble
+        self._number = self._answered = 0  # the last request that was sent; the last of those that were answered
+        self._freed_at = -inf  # when a place was freed although no later request was answered
         self._held_until = -inf
         self._has_waited = False  # whether a request has waited since the last one was sent
         self._busy_until = -inf  # when the last wait ended, or will end
@@ -99,16 +126,13 @@ class FlowControl:
         """Requests that may be under way at once, now."""
         return int(self._width.limit)
 
-    def state(self) -> FlowState:
-        """The width, the rate, and whether only single probes are sent."""
-        return {"width": self.width, "rate": self._rate.limit, "breaker_open": self.breaker.is_open}
+    def has_place_for_trouble(self) -> bool:
+        """Whether one more query in trouble can be sent while others wait."""
+        return self._in_trouble < max(1, self.width // 2)
 
-    def wait(self, now: float, since: float = inf) -> float:
+    def wait(self, now: float, standing: int = FRESH) -> float:
         """
         Seconds until a request may be sent: 0 means now; infinite means to call again after the next answer.
-
-        A single count that has waited since then for a slot goes out after two latencies, at least after a second,
-        because the requests that hold the slots may hang.
 
         Call it only for a request that is ready to be sent, because the call itself is evidence of demand.
         """
@@ -117,15 +141,22 @@ class FlowControl:
         if now - self._rate.needed_at > _QUIET:
             self._rate.forget(now)
         self._width.check(now)
-        wait = self.breaker.wait(now, self.in_flight)
-        if not self.breaker.is_open:
-            if self.in_flight >= self.width:
-                wait = since + max(1.0, 2 * self._width.latency) - now if self.in_flight < self._width.maximum else inf
-            elif self.in_flight:
+        late = max(_LATE, 2 * self._width.latency)
+        self._free_overtaken(now - late)
+        wait = self.breaker.wait(now, len(self._places), standing)
+        if self.breaker.is_open:
+            if self.rate < inf:
+                self._rate.needed_at = now
+        else:
+            if self.in_flight >= min(2 * self.width, self._width.maximum):
+                wait = inf
+            elif len(self._places) >= self.width or wait == inf:
+                wait = self._free_late(now, late)
+            elif standing == IN_TROUBLE and self._in_trouble >= max(1, self.width - 1):
+                wait = late  # the last place is for others
+            elif self._places:
                 wait = max(wait, self._held_until - now)
-            wait = max(wait, self._rate.wait(now, wait))
-        elif self.rate < inf:
-            self._rate.needed_at = now
+            wait = self._rate.wait(now, wait)
         self._has_waited |= wait > 0
         self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
         return wait
@@ -141,55 +172,122 @@ class FlowControl:
             return f"the service's rate limit (about {self.rate:.3g} requests a second)"
         return f"its turn: {self.in_flight} under way, and the service refuses more" if self.in_flight else "its turn"
 
-    def sent(self, now: float) -> Permit:
+    def sent(self, now: float, standing: int = FRESH) -> Permit:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""
         if not self.in_flight and not self._has_waited:
             self._rate.gather(now)  # what got through so far shows the demand, not the supply
             self.breaker.waited = 0.0  # and it is no quota
-        self._has_waited, self._number, self._busy_until = False, self._number + 1, max(self._busy_until, now)
+        self._has_waited, self._number = False, self._number + 1
         self.in_flight += 1
-        self.breaker.sent(now, self._number)
+        self._places[self._number] = now, standing
+        self._in_trouble += standing == IN_TROUBLE
+        level = len(self._places)
+        self.breaker.sent(now, self._number, standing)
         if not self.breaker.is_open:
             self._rate.sent(now)
-        self._width.sent(now, self.in_flight)
-        return Permit(self._number, self.in_flight, self._rate.epoch, self._width.round)
+        self._width.sent(now, level)
+        return Permit(self._number, level, self._rate.epoch, self._width.round)
 
-    def ended(self, now: float, permit: Permit, outcome: Outcome) -> None:
-        """Takes a permit back, and learns from the outcome."""
+    def ended(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> Trouble | None:
+        """Takes a permit back, and learns from the outcome; returns the trouble that the query is in now."""
         self.in_flight -= 1
+        self._free(permit.number)
         self._busy_until = max(self._busy_until, now)
         if outcome.meaning == "ignored":
             self.breaker.released(permit.number)
-        elif outcome.meaning == "success":
-            self._passed(now, permit, outcome.latency)
-        else:
-            self._refused(now, permit, outcome)
+            return None
+        if outcome.meaning == "success":
+            self._passed(now, permit, outcome.latency, query)
+            return None
+        return self._failed(now, permit, outcome, query)
 
-    def _passed(self, now: float, permit: Permit, latency: float | None) -> None:
-        self._held_until = -inf
-        if self.breaker.passed(now, permit.number):
+    # ---- places ------------------------------------------------------------------------------------------------------
+
+    def _free_overtaken(self, before: float) -> None:
+        """Frees the places of requests that were sent before a time, if later ones were answered."""
+        while self._places:
+            number, (at, _) = next(iter(self._places.items()))
+            if number > self._answered or at > before:
+                break
+            self._free(number)
+
+    def _free_late(self, now: float, late: float) -> float:
+        """Frees one place if nothing has been answered for some time; returns the seconds until then."""
+        _, (at, _) = next(iter(self._places.items()))
+        wait = max(at, self._freed_at, self.queries.answered_at) + late - now
+        if wait > 0:
+            return wait
+        self._freed_at = now
+        self._free(next(iter(self._places)))
+        return 0.0 if len(self._places) < self.width else inf
+
+    def _free(self, number: int) -> None:
+        _, standing = self._places.pop(number, (0.0, FRESH))
+        self._in_trouble -= standing == IN_TROUBLE
+
+    # ---- what is learned ---------------------------------------------------------------------------------------------
+
+    def _passed(self, now: float, permit: Permit, latency: float | None, query: Hashable) -> None:
+        breaker, standing = self.breaker, self.queries.standing(query, now)
+        ends_row = permit.number > breaker.last_failed
+        trouble = self.queries.answered(query, now)
+        if not breaker.is_open:
+            failures = 0 if trouble is None else trouble.failures
+            self._evidence.answered(now, failures, standing, ends_row=ends_row)
+        self._answered, self._held_until = max(self._answered, permit.number), -inf
+        if breaker.passed(now, permit.number, standing):
             self._say("all requests are sent again: a probe succeeded")
         self._noise.count(refused=False)
         self._width.passed(permit.level, permit.round, latency)
         self._rate.passed(now, permit.epoch)
 
-    def _refused(self, now: float, permit: Permit, outcome: Outcome) -> None:
+    def _failed(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> Trouble:
+        breaker, evidence, standing = self.breaker, self._evidence, self.queries.standing(query, now)
+        if not breaker.row:
+            self._rate.remember()
+        trouble, was_open = self.queries.failed(query, now), breaker.is_open
+        is_free = was_open and self.queries.answered_at <= trouble.since
+        if not was_open:
+            evidence.failed(trouble, standing)
+            trouble.failures += 1
+        failures = max(1, trouble.failures)
+        trouble.is_own = not evidence.is_shared(outcome, now, failures)
+        self.queries.charge(trouble, now, outcome, 0.0 if is_free else evidence.cost(outcome, now, failures))
+        asked = outcome.retry_after or 0.0
+        if asked > self.queries.policy.max_retry_after:  # its count fails, but the next one may probe
+            asked = 0.0
+        is_alone = not self.queries.some_are_answered(now)
+        if trouble.is_own and standing == IN_TROUBLE and not was_open and not is_alone:
+            breaker.released(permit.number)  # it is in no row
+            self._width.passed(permit.level, permit.round, None)
+            return trouble
+        opens = breaker.failed(now, permit.number, query, standing, asked, is_alone=is_alone)
+        if not was_open:
+            self._learn(now, permit, outcome, opens=opens, is_own=trouble.is_own)
+        return trouble
+
+    def _learn(self, now: float, permit: Permit, outcome: Outcome, *, opens: bool, is_own: bool) -> None:
+        """Learns from a failure, unless the breaker was open."""
         width, rate, noise, breaker = self._width, self._rate, self._noise, self.breaker
-        was_open = breaker.is_open
+        if opens:
+            self._say("only single probes are sent: eight requests in a row failed")
+            self._evidence.drop_row(now)
+            noise.highest = 0.0
+            rate.undo(now)
+        if is_own:
+            width.passed(permit.level, permit.round, None)
+            return
         rate.refused(now)
         self._held_until = now + 2 * (width.latency or 1.0)
-        if breaker.failed(now, permit.number, outcome.retry_after):
-            self._say("only single probes are sent: eight requests in a row failed")
-            noise.highest = 0.0
-        if was_open:
-            return
         noise.count(refused=True)
-        if breaker.is_window:
+        if opens and breaker.quota < inf:
             self._cut(now, permit)
         elif permit.level > width.answered and rate.limit == inf and not noise.is_on_trial:
             if permit.round == width.round and not noise.pays():
                 width.refused(permit.round)
-        elif permit.epoch == rate.epoch and (rate.explains_refusal(outcome) or not noise.pays()):
+        elif permit.epoch != rate.epoch or (breaker.row > 1 and not rate.through and rate.limit < inf):
+            return  # it belongs to an overload that has cut the rate already
+        elif rate.explains_refusal(outcome) or not noise.pays():
             self._cut(now, permit)
 
     def _cut(self, now: float, permit: Permit) -> None:
@@ -210,4 +308,4 @@ class FlowControl:
     def _forget(self, now: float) -> None:
         self._width.forget()
         self._rate.forget(now)
-        self._noise, self.breaker = Noise(), Breaker()
+        self._noise, self.breaker, self._evidence = Noise(), Breaker(), Evidence()

@@ -45,10 +45,10 @@ class Noise:
 
     def count(self, *, refused: bool) -> None:
         """Counts an answer or a refusal. Each answer pays for a part of a refusal."""
-        self._answers = min(_ANSWERS, self._answers + 1)
+        self._answers += self._answers < _ANSWERS
         self.share += (refused - self.share) / self._answers
-        if not refused:
-            self._saved = max(self._saved, min(self._most, self._saved + self._per_answer))
+        if not refused and self._saved < self._most:
+            self._saved = min(self._most, self._saved + self._per_answer)
 
     def pays(self) -> bool:
         """Whether the budget covers one more refusal, which is then spent."""

@@ -1,8 +1,9 @@
 """What an answer, or its absence, says about the service."""
 
+from math import inf
 from typing import Literal, TypeAlias
 
-from attrs import frozen
+from attrs import define
 
 from galileo_sessions import errors
 from galileo_sessions.api.responses import is_final
@@ -13,7 +14,7 @@ _FAILED = frozenset({408, 425, 500, 504})
 _REFUSED = frozenset({502, 503, 520, 521, 522, 523, 524, 529})  # 520 and above: a proxy got no answer from the service
 
 
-@frozen
+@define  # frozen would take three times as long to make
 class Outcome:
     """
     The outcome of a request.
@@ -43,12 +44,20 @@ class Outcome:
 IGNORED = Outcome("ignored")
 
 
-def outcome_of(error: errors.GalileoError) -> Outcome:
-    """The outcome of an attempt that ended with this error."""
+def outcome_of(error: errors.GalileoError, most: float = inf) -> Outcome:
+    """
+    The outcome of an attempt that ended with this error.
+
+    Args:
+        error: The error.
+        most: The most seconds of a Retry-After that is a date, if the response has no Date: two clocks can differ.
+    """
     if is_final(error) or isinstance(error, errors.TLSError):
         return IGNORED if isinstance(error, errors.ConnectError) else Outcome("success")
     match error:
-        case errors.ResponseError(status=status, retry_after=asked, retriable=retriable):
+        case errors.ResponseError(status=status, retry_after=asked, retriable=retriable, headers=headers):
+            if asked is not None and "date" not in headers and ":" in headers.get("retry-after", ""):
+                asked = min(asked, most)
             is_refusal = status in _REFUSED or (retriable and status >= 500)
             if status == 429 or ((is_refusal or status in _FAILED) and asked is not None):
                 return Outcome("throttled", retry_after=asked)

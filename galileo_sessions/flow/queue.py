@@ -10,18 +10,21 @@ with a plain call. Otherwise it waits in a line::
     single     single counts, each awaited on its own
     fan-out    a line for each fan-out, with its targets
 
-Permits go to the single line first, so a single count doesn't wait behind 40,000 targets. Fan-outs take turns, so a
-small one doesn't wait behind a big one. Each line is first come, first served. A count that failed goes to the end of
-its line, so that counts that keep failing don't hold up the others. A count that has to wait for a known time, a
-backoff or a Retry-After, sleeps on its own before it joins its line. One timer wakes the queue when the flow control
-allows the next request. Each answer wakes it, too. If the user sets a rate, a count enters it with its permit, just
-before it is sent, and one at a time: so no burst follows an outage.
+Each of these is a line for each standing of queries: in trouble, fresh, or answered lately. Lines take turns, so a
+single count doesn't wait behind 40,000 targets, nor a small fan-out behind a big one. Each line is first come, first
+served, except that of queries in trouble the one that failed least often is first. While fresh queries wait, every
+other permit is for one in trouble, if it has a place.
 
-While the circuit breaker is open, only single probes are sent. When it stays open for longer than a count's patience,
-the count fails with what it met last; or if it was never sent, with what others met.
+*Single file.* Of all counts of a query in trouble, one leads: it sleeps until its back-off or Retry-After ends, joins
+its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once it is over.
 
-Nobody waits for another request's answer without a bound. Requests that hang can hold all slots until they time out, so
-a single count that has waited for a slot for two latencies, at least for a second, goes out all the same.
+*Outages.* While the circuit breaker is open, only single probes are sent, in turn by each line whose pause is over. The
+first targets of a list can be bad, so until an outage is over, each second permit of a line goes to its last count.
+When the breaker stays open for longer than a count's patience, the count fails with what it met last; or if it was
+never sent, with what others met.
+
+One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too. If the user sets a
+rate, a count enters it with its permit, just before it is sent, and one at a time: so no burst follows an outage.
 
 Invariants: each permit comes back exactly once, even if its count is cancelled, or its coroutine closed, just as it
 gets the permit. While a count waits for a known time, a timer is set. Nothing waits in a closed queue.
@@ -29,22 +32,26 @@ gets the permit. While a count waits for a known time, a timer is set. Nothing w
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from copy import copy
 from math import inf
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from galileo_sessions import errors
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
-from galileo_sessions.flow.settings import Limits
+from galileo_sessions.flow.queries import ANSWERED, IN_TROUBLE, Trouble
+from galileo_sessions.flow.settings import Limits, Retry
 
-_Permission: TypeAlias = Permit | errors.GalileoError
 _Patience: TypeAlias = tuple[float, float]
 """Seconds that a count waits for a service that refuses everything, and the earliest time at which they begin."""
-_Line: TypeAlias = OrderedDict["asyncio.Future[_Permission]", tuple[_Patience, float]]
-"""The counts that wait, each with its patience, and since when it waits."""
+_Waiter: TypeAlias = "asyncio.Future[Permit | None]"
+"""A count that waits. Without a permit, its wait ends because it is given up, or because the queue is closed."""
+_Line: TypeAlias = OrderedDict[_Waiter, tuple[_Patience, int]]
+"""The counts that wait, each with its patience, and how often its query has failed."""
+_Key: TypeAlias = "tuple[Budget | None, int]"
+"""A line: the fan-out, or None for single counts; and the standing of its queries."""
 
 
 class Queue:
@@ -53,61 +60,70 @@ class Queue:
 
     Args:
         limits: What the user allows.
+        policy: How often and how patiently to try again.
         on_change: Called with the reason for each change of the limits.
     """
 
-    def __init__(self, limits: Limits, on_change: Callable[[str], None] | None = None) -> None:
+    def __init__(self, limits: Limits, policy: Retry, on_change: Callable[[str], None] | None = None) -> None:
         self._rate = limits.rate
-        self.flow: FlowControl = FlowControl(limits, on_change)
+        self.flow: FlowControl = FlowControl(limits, policy, on_change)
         """The flow control."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._lines: OrderedDict[Budget | None, _Line] = OrderedDict()  # by fan-out, None for single; none is empty
+        self._lines: OrderedDict[_Key, _Line] = OrderedDict()  # none is empty
         self._asleep: _Line = OrderedDict()
-        self._paced: asyncio.Future[_Permission] | None = None  # has a permit, and waits for Limits(rate=...)
+        self._followers: dict[Trouble, list[asyncio.Future[None]]] = {}
+        self._is_turn_of_trouble = False  # whether the last permit wasn't for a query in trouble
+        self._takes_last = False  # whether the last permit went to the end of a line, in case its first ones are bad
+        self._paced: _Waiter | None = None  # has a permit, and waits for Limits(rate=...)
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
         self.last_refusal: errors.GalileoError | None = None
         """What was refused last; None since requests are answered again."""
-        self._closed: errors.GalileoError | None = None
+        self.is_closed: bool = False
+        """Whether all waits end."""
 
     # ---- permits -----------------------------------------------------------------------------------------------------
 
-    def try_acquire(self, budget: Budget) -> Permit | None:
-        """A permit, if one is available now; see `acquire`."""
-        if None in self._lines or (self._lines and not budget.is_single) or self._rate is not None:
-            return None
+    def try_acquire(self, budget: Budget, query: Hashable) -> Permit | None:
+        """A permit, if the query isn't in trouble and one is available now; see `acquire`."""
         now = self._begin()
-        return self.flow.sent(now) if self.flow.wait(now) <= 0 else None
+        standing = self.flow.queries.standing(query, now)
+        if standing == IN_TROUBLE or self._rate is not None or (self._lines and not self._is_first(budget, standing)):
+            return None
+        return self.flow.sent(now, standing) if self.flow.wait(now, standing) <= 0 else None
+
+    def _is_first(self, budget: Budget, standing: int) -> bool:
+        """Whether a query needn't wait behind others: as the best probe, or as the only single count."""
+        if self.flow.breaker.is_open and standing == ANSWERED:
+            return True
+        return budget.is_single and all(other is not None for other, _ in self._lines)
 
     async def acquire(
-        self, budget: Budget, since: float = -inf, *, has_failed: bool = False, not_before: float = -inf
-    ) -> _Permission:
+        self, budget: Budget, query: Hashable, since: float, *, has_failed: bool, trouble: Trouble | None
+    ) -> Permit | None:
         """
-        Waits for a permit, or returns the error to raise. The caller ends the wait at the deadline.
+        Waits for a permit; None if the count is given up, or the queue is closed. The caller has the deadline.
 
         Args:
             budget: The line of the count, and its patience while the circuit breaker is open.
+            query: Its query.
             since: When the patience of a single count begins.
             has_failed: Whether an attempt of this count has failed. If not, a single count waits for one more probe.
-            not_before: The earliest time at which the count can be sent, on the loop's clock.
+            trouble: The trouble that the query is in, which this count leads.
         """
         now, patience = self._begin(), (budget.patience, since)
-        if not_before > now and self._closed is None:
-            error = await self._sleep(not_before - now, patience)
-            if error is not None:
-                return error
-        now = self._time()
-        if self._closed is not None:
-            return self._closed
-        if (has_failed or not budget.is_single) and self.flow.breaker.is_hopeless(now, *patience):
-            return self.give_up_error()
-        key = None if budget.is_single else budget
+        standing = IN_TROUBLE if trouble is not None else self.flow.queries.standing(query, now)
+        is_hopeless = self.flow.breaker.is_hopeless(now, standing, *patience)
+        if self.is_closed or (is_hopeless and (has_failed or not budget.is_single)):
+            return None
+        key = (None if budget.is_single else budget), standing
         line = self._lines.setdefault(key, OrderedDict())
-        waiter: asyncio.Future[_Permission] = asyncio.get_running_loop().create_future()
-        line[waiter] = patience, now
-        self._pump(now)
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
+        line[waiter] = patience, 0 if trouble is None else trouble.failures
+        if len(line) == 1:  # otherwise those before it are waiting already
+            self._pump(now)
         try:
-            permission = await waiter
+            permit = await waiter
             if self._paced is waiter and self._rate is not None:
                 async with self._rate:
                     pass
@@ -115,57 +131,105 @@ class Queue:
             _ = line.pop(waiter, None)
             self._drop_empty(key)
             permit = waiter.result() if waiter.done() and not waiter.cancelled() else None
-            if isinstance(permit, Permit):
+            if permit is not None:
                 self.released(permit)  # it came together with the cancellation
             else:
                 self._pump(self._time())
             raise
         else:
-            return permission
+            return permit
         finally:
             if self._paced is waiter:
                 self._paced = None
                 self._pump(self._time())
 
-    async def _sleep(self, seconds: float, patience: _Patience) -> errors.GalileoError | None:
-        """Waits for some seconds; returns an error if all waiting counts fail meanwhile."""
-        waiter: asyncio.Future[_Permission] = asyncio.get_running_loop().create_future()
-        self._asleep[waiter] = patience, inf
+    # ---- queries in trouble ------------------------------------------------------------------------------------------
+
+    async def lead(self, query: Hashable, meet: Callable[[Trouble], None]) -> Trouble | None:
+        """
+        Waits until a query is fresh, or no other count of it is being sent; returns the trouble, which the count leads.
+
+        Args:
+            query: The query.
+            meet: Called after each failure of another count of the query. What it raises ends the wait.
+        """
+        while (trouble := self.flow.queries.trouble(query, self._begin())) is not None and trouble.is_led:
+            attempts, woken = trouble.attempts, asyncio.get_running_loop().create_future()
+            followers = self._followers.setdefault(trouble, [])
+            followers.append(woken)
+            await woken
+            if trouble.attempts > attempts:
+                meet(trouble)
+        if trouble is not None:
+            trouble.is_led = True
+        return trouble
+
+    def follow(self, trouble: Trouble) -> None:
+        """The count that led its query is over: another one leads it now."""
+        trouble.is_led = False
+        self._wake_followers(trouble)
+
+    def _wake_followers(self, trouble: Trouble) -> None:
+        for woken in self._followers.pop(trouble, ()):
+            if not woken.done():
+                woken.set_result(None)
+
+    async def sleep(self, until: float, patience: _Patience) -> bool:
+        """Waits until a time; returns False if the count is given up meanwhile, or the queue closed."""
+        seconds = until - self._begin()
+        if seconds <= 0 or self.is_closed:
+            return not self.is_closed
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
+        self._asleep[waiter] = patience, 0
         try:
             _ = await asyncio.wait([waiter], timeout=seconds)
         finally:
             _ = self._asleep.pop(waiter, None)
-        outcome = waiter.result() if waiter.done() else None
-        return outcome if isinstance(outcome, errors.GalileoError) else None
+        return not waiter.done()
 
     # ---- what comes back ---------------------------------------------------------------------------------------------
 
-    def ended(self, permit: Permit, now: float, outcome: Outcome, error: errors.GalileoError | None = None) -> None:
+    def ended(
+        self,
+        permit: Permit,
+        now: float,
+        outcome: Outcome,
+        query: Hashable,
+        error: errors.GalileoError | None = None,
+    ) -> Trouble | None:
         """
-        Takes back the permit of an attempt.
+        Takes back the permit of an attempt; returns the trouble that its query is in now.
 
         Args:
             permit: The attempt's permit.
             now: When the attempt ended.
             outcome: What the attempt says about the service.
+            query: The query.
             error: The attempt's error, if it failed.
         """
-        self.flow.ended(now, permit, outcome)
+        trouble = self.flow.ended(now, permit, outcome, query)
+        if trouble is not None:
+            self._wake_followers(trouble)
         if outcome.meaning != "ignored":
-            self.last_refusal = None if outcome.is_final else error
+            if trouble is None:
+                self.last_refusal = None
+            elif not trouble.is_own or self.flow.breaker.is_open:
+                self.last_refusal = error
             if self.flow.breaker.is_open:
-                self._end_waits(lambda patience: self.flow.breaker.is_hopeless(now, *patience))
+                is_hopeless = self.flow.breaker.is_hopeless
+                self._end_waits(lambda patience, standing: is_hopeless(now, standing, *patience))
         self._pump(now)
+        return trouble
 
     def released(self, permit: Permit) -> None:
         """Takes back a permit without learning from it, as after a cancellation."""
-        self.ended(permit, self._time(), IGNORED)
+        _ = self.ended(permit, self._time(), IGNORED, None)
 
-    def close(self, error: errors.GalileoError) -> None:
-        """Ends all waits, now and later, with an error, except those in another event loop."""
-        self._closed = error
+    def close(self) -> None:
+        """Ends all waits, now and later, except those in another event loop."""
+        self.is_closed = True
         if self._loop is asyncio.get_running_loop():
-            self._end_waits(lambda _: True, error)
+            self._end_waits(lambda _, __: True)
 
     # ---- the lines ---------------------------------------------------------------------------------------------------
 
@@ -184,14 +248,14 @@ class Queue:
             return
         when = inf
         while self._lines and self._paced is None:
-            single = self._lines.get(None)
-            wait = self.flow.wait(now, next(iter(single.values()))[1] if single else inf)
+            key = self._turn(now)
+            wait = self.flow.wait(now, key[1])
             if wait > 0:
                 when = now + wait
                 break
-            waiter = self._next()
+            waiter = self._next(key)
             if not waiter.done():
-                waiter.set_result(self.flow.sent(now))
+                waiter.set_result(self.flow.sent(now, key[1]))
                 self._paced = None if self._rate is None else waiter
         if self._timer is not None:
             if now < self._wakes_at <= when < inf:
@@ -200,15 +264,37 @@ class Queue:
         self._wakes_at = when
         self._timer = None if when == inf else loop.call_at(when, self._wake)
 
-    def _next(self) -> "asyncio.Future[_Permission]":
-        """The count whose turn it is."""
-        key = None if None in self._lines else next(iter(self._lines))
-        waiter, _ = self._lines[key].popitem(last=False)
+    def _turn(self, now: float) -> _Key:
+        """The line whose turn it is; while the breaker is open, of those that can send a probe first."""
+        flow = self.flow
+        if len(self._lines) == 1:
+            return next(iter(self._lines))
+        if flow.breaker.is_open:
+            return min(self._lines, key=lambda key: flow.breaker.wait(now, 0, key[1]))
+        fresh = next((key for key in self._lines if key[1] != IN_TROUBLE), None)
+        troubled = [key for key in self._lines if key[1] == IN_TROUBLE]
+        if troubled and (fresh is None or (self._is_turn_of_trouble and flow.has_place_for_trouble())):
+            return min(troubled, key=self._fewest_failures)
+        return cast("_Key", fresh)
+
+    def _fewest_failures(self, key: _Key) -> int:
+        return min(failures for _, failures in self._lines[key].values())
+
+    def _next(self, key: _Key) -> _Waiter:
+        """The count whose turn it is, and the next turn of its line is behind the others."""
+        breaker, line = self.flow.breaker, self._lines[key]
+        self._is_turn_of_trouble = key[1] != IN_TROUBLE
+        if key[1] == IN_TROUBLE and not breaker.is_open:
+            waiter = min(line, key=lambda each: line[each][1])
+            del line[waiter]
+        else:
+            self._takes_last = not self._takes_last and breaker.is_wary and key[1] != IN_TROUBLE
+            waiter, _ = line.popitem(last=self._takes_last)
         self._lines.move_to_end(key)
         self._drop_empty(key)
         return waiter
 
-    def _drop_empty(self, key: Budget | None) -> None:
+    def _drop_empty(self, key: _Key) -> None:
         if not self._lines.get(key, True):
             del self._lines[key]
 
@@ -218,12 +304,12 @@ class Queue:
 
     # ---- giving up ---------------------------------------------------------------------------------------------------
 
-    def _end_waits(self, is_over: Callable[[_Patience], bool], error: errors.GalileoError | None = None) -> None:
-        for line in (*self._lines.values(), self._asleep):
-            for waiter in [waiter for waiter, (patience, _) in line.items() if is_over(patience)]:
+    def _end_waits(self, is_over: Callable[[_Patience, int], bool]) -> None:
+        for (_, standing), line in (*self._lines.items(), ((None, IN_TROUBLE), self._asleep)):
+            for waiter in [waiter for waiter, (patience, _) in line.items() if is_over(patience, standing)]:
                 del line[waiter]
                 if not waiter.done():
-                    waiter.set_result(error or self.give_up_error())
+                    waiter.set_result(None)
         for key in [*self._lines]:
             self._drop_empty(key)
 

@@ -4,7 +4,8 @@ The rate: how many requests may be sent in a second.
 Theory of operation
 ===================
 
-Additive increase, multiplicative decrease, as in TCP, brings several clients to equal shares. The rate is unlimited
+Additive increase, multiplicative decrease, as in TCP, brings several clients to equal shares at more than about 14
+requests a second; below, growth is multiplicative, too, and shares stay as they are. The rate is unlimited
 until the first refusal that the width doesn't explain. A refusal cuts the rate to 0.85 of the load that was refused::
 
     rate  |      x refused          x
@@ -13,7 +14,7 @@ until the first refusal that the width doesn't explain. A refusal cuts the rate 
           |.'       `.____.--'          beyond it after a second without a cut
 
 *One cut for one overload.* Requests that were sent before a cut say nothing about the new rate: their refusals don't
-cut it again.
+cut it again. Nor does a refusal that follows another one without an answer in between: it belongs to the same overload.
 
 *Demand isn't supply.* What got through shows the service's rate only if requests were waiting. If they waited for two
 latencies or more, the service can't take much more than what got through. So the rate is cut further, to twice that,
@@ -21,15 +22,15 @@ but not below half of the load, because a client that arrives late sees only its
 
     rate = min(0.85 load, max(2 through, load / 2))
 
-*Quotas.* The breaker shows how much a service takes that refuses everything in between. If one request gets through
-after a wait of several probes, while others wait, and the next one is refused, the service seems to take one for each
-wait. But it may also be back from an outage, so the rate doubles with each success until the next refusal. If several
-get through, but the breaker opens again within two seconds, a window is used up. Then the rate is what got through
-since it opened before, but at least a third of the load, because others may have had their share.
+*Quotas.* The breaker shows how much a service takes that refuses everything in between: what got through since it
+opened before. But the service may also be back from an outage, so the rate doubles with each success until the next
+refusal, unless the quota before was like it. If the breaker opens again within two seconds, a window is used up. Then
+the rate is at least a third of the load, because others may have had their share.
 
 *Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster after a second without
-a cut, and by at most 2 % with each success. A refusal at its ceiling is never free; nor is a 429, or one with a
-Retry-After, while there is a rate. A rate that made no request wait for 30 s is forgotten.
+a cut, and by at most 2 % with each success; by up to 8 % once successes have undone the last cut, so that a rate which
+an outage or others have pushed down comes back soon. A refusal at its ceiling is never free; nor is a 429, or one with
+a Retry-After, while there is a rate. A rate that made no request wait for 30 s is forgotten.
 
 *What it earns.* Without the ceiling, clients that share a service get shares as different as 1 to 0.4. Without quotas,
 a service that takes 20 a minute gets 4.2 requests for each count, and one that takes 20 in each second 1.8 instead of
@@ -66,13 +67,25 @@ class Rate:
     _grown_at: float = -inf
     _last_sent: float = -inf
     _was_bottleneck: bool = False
+    _quota: float = 0.0  # the last one
     _doubles: bool = False
+    _before: float = inf
 
     def forget(self, now: float) -> None:
         """Removes the limit."""
         self.limit = self._ceiling = self.needed_at = inf
-        self._was_bottleneck = self._doubles = False
+        self._was_bottleneck, self._doubles, self._quota = False, False, 0.0
         self.mark(now)
+
+    def remember(self) -> None:
+        """A row of failures begins: `undo` goes back to the rate of now."""
+        self._before = self.limit
+
+    def undo(self, now: float) -> None:
+        """An outage began, which says nothing about the load: the cuts of its row are undone."""
+        self.limit = max(self.limit, self._before)
+        if self.limit == inf:
+            self.forget(now)
 
     def mark(self, now: float) -> None:
         """Begins a new epoch: requests that were sent earlier say nothing about the new rate."""
@@ -86,8 +99,9 @@ class Rate:
     def wait(self, now: float, others: float) -> float:
         """Seconds until the next request; `others` is how long the other limits make it wait."""
         pace = self._last_sent + 1 / self.limit - now
-        if pace > others:
-            self._was_bottleneck, self.needed_at = True, now
+        if pace <= others:
+            return others
+        self._was_bottleneck, self.needed_at = True, now
         return pace
 
     def sent(self, now: float) -> None:
@@ -103,7 +117,9 @@ class Rate:
         self.through += epoch == self.epoch
         if self._was_bottleneck and self.limit < inf:
             rate, quiet = self.limit, now - self._cut_at - 1
-            speed = min(sqrt(rate) + rate * min(2.0, max(0.0, quiet)), _PER_SUCCESS * rate * rate)
+            undone = max(1.0, min(2.0, self.through * _PER_SUCCESS / (1 - _CUT)))  # how often over the last cut
+            most = _PER_SUCCESS * rate * rate * undone * undone
+            speed = min(sqrt(rate) + rate * min(2.0, max(0.0, quiet)), most)
             grown = rate + min(1 / rate, now - self._grown_at) * speed
             self.limit = grown if quiet > 0 else max(rate, min(grown, self._ceiling))
         if self._doubles:
@@ -128,7 +144,8 @@ class Rate:
         window = now - self._since
         through = (self.through + 1) / window if window > 2 * latency else inf
         self.limit, self._ceiling = min(_CUT * load, max(2 * through, load / 2)), _CEILING * load
-        self._doubles = quota < inf and not is_window and not self._doubles
+        self._doubles = quota < inf and not is_window and quota > 2 * self._quota  # not if the last one was like it
+        self._quota = quota if quota < inf else self._quota
         self.limit = max(_LOWEST, min(self.limit, max(quota, load / 3 if is_window else 0.0)))
         self.needed_at = now
         self.mark(now)

@@ -124,7 +124,7 @@ class Width:
         """A request was sent, with `level` requests under way."""
         if 2 * level >= self.limit:
             self._sent += 1
-            if self._sent == self._needed() and self.latency:
+            if self._sent == self._needed and self.latency:
                 self._late_at = now + 2 * self.latency
 
     def check(self, now: float) -> None:
@@ -148,10 +148,12 @@ class Width:
         self._ended += 1
         self.answered = max(self.answered, level)
         if latency is not None:
-            for points in (self._points, self._known):
-                points.add(log(level), log(max(FLOOR, latency)))
-            self.latency = self.latency or max(FLOOR, latency)
-        if self._ended >= self._needed():
+            latency = max(FLOOR, latency)
+            x, y = log(level), log(latency)
+            self._points.add(x, y)
+            self._known.add(x, y)
+            self.latency = self.latency or latency
+        if self._ended >= self._needed:
             self._judge()
 
     def refused(self, round_: int) -> None:
@@ -159,11 +161,9 @@ class Width:
         if round_ == self.round:
             self._narrow(self.answered)
 
-    def _needed(self) -> int:
-        return max(_LEAST, int(self.limit / 2))
-
     def _begin_round(self) -> None:
         self.round, self._sent, self._ended, self._late_at = self.round + 1, 0, 0, inf
+        self._needed: int = max(_LEAST, int(self.limit / 2))
 
     def _judge(self) -> None:
         points, self._points = self._points, Points()

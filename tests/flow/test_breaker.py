@@ -1,18 +1,26 @@
 """The circuit breaker: when it opens, how long its pauses are, what closes it, and when waiting is hopeless."""
 
-import math
+from collections.abc import Iterable
 from math import inf
 
 import pytest
 
 from galileo_sessions.flow.breaker import Breaker
+from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE
+
+STANDINGS = (IN_TROUBLE, FRESH, ANSWERED)
 
 
-def opened(first: int = 1) -> Breaker:
-    """A breaker that eight failures have opened at 0.0."""
+def fail(breaker: Breaker, now: float, numbers: Iterable[int], standing: int = FRESH, asked: float = 0.0) -> bool:
+    """Lets requests fail, each of another query; returns whether the last one opened the breaker."""
+    return [breaker.failed(now, number, number, standing, asked) for number in numbers][-1]
+
+
+def opened(asked: float = 0.0) -> Breaker:
+    """A breaker that eight failures have opened at 0.0, after an answer to a query in trouble."""
     breaker = Breaker()
-    for number in range(first, first + 8):
-        breaker.failed(0.0, number, None)
+    breaker.passed(0.0, 0, IN_TROUBLE)
+    assert fail(breaker, 0.0, range(1, 9), FRESH, asked)
     return breaker
 
 
@@ -28,34 +36,72 @@ def probe_in_vain(breaker: Breaker, until: float) -> float:
     now, number = 0.0, 9
     while now <= until:
         now, number = probe(breaker, now, number), number + 1
-        breaker.failed(now, number - 1, None)
+        fail(breaker, now, [number - 1])
     return now
 
 
-def test_an_answer_ends_the_row_of_what_was_sent_before_it() -> None:
-    """Also if the failures before it come back later."""
+def waits(breaker: Breaker, now: float) -> list[float]:
+    """The waits of queries in trouble, of fresh ones, and of those that were answered lately."""
+    return [breaker.wait(now, 0, standing) for standing in STANDINGS]
+
+
+@pytest.mark.parametrize(
+    ("queries", "is_alone", "opens"),
+    [
+        ("abcdefg", True, False),
+        ("abcdefgh", False, True),
+        ("aaaaaaaa", False, False),
+        ("aaaaaaaa", True, True),
+        ("abcdefga", False, False),
+        ("abcdefgah", False, True),
+    ],
+)
+def test_eight_failures_of_different_queries_or_of_all_that_are_known_open_it(queries, is_alone, opens) -> None:
+    """One query that fails says nothing about others that are answered."""
     breaker = Breaker()
-    for number in range(7):
-        breaker.failed(0.0, number, None)
-    breaker.passed(0.0, 8)
-    assert not breaker.failed(0.0, 7, None)
-    assert not any(breaker.failed(0.0, number, None) for number in range(9, 16))
+    told = [breaker.failed(0.0, number, query, FRESH, is_alone=is_alone) for number, query in enumerate(queries)]
+    assert [False] * (len(queries) - 1) + [opens] == told
+    assert opens is breaker.is_open
 
 
-def test_an_answer_to_what_was_sent_before_the_failures_closes_nothing() -> None:
-    """It left the service before they did, or was only slow."""
-    breaker = opened(first=2)
-    assert not breaker.passed(1.0, 1)
-    assert breaker.is_open
-
-
-def test_a_cancelled_request_does_not_end_a_row() -> None:
-    """It says nothing about the service."""
+@pytest.mark.parametrize(
+    ("events", "is_open"),
+    [
+        ("x0-6 o8 x7 x9-15", False),  # although 7 was sent before the answer
+        ("x2-8 o1 x9", True),  # 1 left the service before the failures did, or was only slow
+        ("x1-8 o0", True),
+        ("x0-6 -7 x8", True),  # a cancelled request says nothing
+        ("x1-8 o9", False),
+        ("x1-8 .9 .10 x10 o9", False),  # the first probe answers when a later one has failed
+    ],
+)
+def test_answers_count_in_the_order_in_which_requests_were_sent(events, is_open) -> None:
+    """They end the row of what was sent before them, and close it if they were sent later than all that failed."""
     breaker = Breaker()
-    for number in range(7):
-        breaker.failed(0.0, number, None)
-    breaker.released(7)
-    assert breaker.failed(0.0, 8, None)
+    acts = {"x": lambda number: fail(breaker, 0.0, [number]), "o": lambda number: breaker.passed(1.0, number)}
+    acts |= {"-": breaker.released, ".": lambda number: breaker.sent(0.0, number)}
+    for event in events.split():
+        first, _, last = event[1:].partition("-")
+        for number in range(int(first), int(last or first) + 1):
+            acts[event[0]](number)
+    assert is_open is breaker.is_open
+
+
+def test_once_it_has_closed_answers_are_the_clock() -> None:
+    """No more than twice as many requests are under way as have succeeded since."""
+    breaker = opened()
+    for succeeded in (1, 2, 3):
+        breaker.passed(1.0, 8 + succeeded)
+        assert [0.0, inf] == [breaker.wait(1.0, 2 * succeeded - 1), breaker.wait(1.0, 2 * succeeded)]
+
+
+def test_it_is_wary_until_64_requests_are_answered() -> None:
+    """A new one isn't."""
+    breaker, told = opened(), [Breaker().is_wary]
+    for number in range(9, 74):
+        told.append(breaker.is_wary)
+        breaker.passed(1.0, number)
+    assert [False] + [True] * 64 + [False] == told
 
 
 def test_one_probe_at_a_time_is_sent_after_pauses_of_a_quarter_of_the_time_so_far() -> None:
@@ -64,68 +110,17 @@ def test_one_probe_at_a_time_is_sent_after_pauses_of_a_quarter_of_the_time_so_fa
     for number in range(9, 40):
         pauses.append(breaker.wait(now, 0))
         now = probe(breaker, now, number)
-        breaker.failed(now, number, None)
-    assert (0.1, 3.0) == (pytest.approx(pauses[1]), pytest.approx(pauses[-1]))
-    assert pauses[12] == pytest.approx(0.25 * sum(pauses[:12]))
+        fail(breaker, now, [number])
+    assert pytest.approx([0.1, 0.25 * sum(pauses[:12]), 3.0]) == [pauses[1], pauses[12], pauses[-1]]
 
 
-@pytest.mark.parametrize(("retry_after", "pause"), [(30.0, 30.0), (0.4, 0.4), (1.0, 0.1), (0.0, 0.1), (None, 0.1)])
-def test_the_probes_retry_after_is_the_pause(retry_after: float | None, pause: float) -> None:
-    """Unless it is 1, which is often a rounded-up 0.01."""
+@pytest.mark.parametrize("standing", STANDINGS)
+def test_a_probe_that_fails_holds_up_queries_of_its_standing_and_below(standing: int) -> None:
+    """Those that fared better are sent 0.1 s later."""
     breaker = opened()
-    at = probe(breaker, 0.0, 9)
-    breaker.failed(at, 9, retry_after)
-    assert pause == pytest.approx(breaker.wait(at, 0))
-
-
-def test_a_cancelled_probe_frees_the_next() -> None:
-    """The next one is sent at once."""
-    breaker = opened()
-    at = probe(breaker, 0.0, 9)
-    breaker.released(9)
-    assert 0.0 == breaker.wait(at, 0)
-
-
-def test_once_it_has_closed_answers_are_the_clock() -> None:
-    """No more than twice as many requests are under way as have succeeded since."""
-    breaker = opened()
-    for succeeded in (1, 2, 3):
-        breaker.passed(1.0, 8 + succeeded)
-        assert [0.0, math.inf] == [breaker.wait(1.0, 2 * succeeded - 1), breaker.wait(1.0, 2 * succeeded)]
-
-
-def test_an_outage_does_not_lengthen_the_next_one() -> None:
-    """The first pause is as short as ever, also if a Retry-After was cut short by a success."""
-    breaker = opened()
-    breaker.failed(0.0, 9, 60.0)
-    assert 60.0 == breaker.wait(0.0, 0)
-    breaker.passed(40.0, 10)
-    for number in range(11, 19):
-        breaker.failed(41.0, number, None)
-    assert 0.1 == pytest.approx(breaker.wait(41.0, 0))
-
-
-def test_waiting_is_hopeless_once_all_has_failed_for_longer_than_patience() -> None:
-    """Until the next probe is due: it may succeed."""
-    breaker = opened()
-    now = probe_in_vain(breaker, 20.0)
-    assert breaker.is_hopeless(now, 20.0)
-    assert not breaker.is_hopeless(now, 30.0)
-    assert not breaker.is_hopeless(now, 20.0, since=5.0)  # when the patience began
-    at = now + breaker.wait(now, 0)
-    assert not breaker.is_hopeless(at, 20.0)
-    breaker.sent(at, 1_000)
-    assert not breaker.is_hopeless(at, 20.0)
-
-
-@pytest.mark.parametrize("patience", [90.0, 1.0])
-def test_an_address_where_nothing_has_ever_answered_is_given_up_after_4_s(patience: float) -> None:
-    """Whatever the patience, unless that is less."""
-    breaker = opened()
-    now = probe_in_vain(breaker, min(4.0, patience))
-    assert not breaker.is_hopeless(now, 90.0)
-    breaker.is_unreachable = True
-    assert breaker.is_hopeless(now, patience)
+    at = probe(breaker, probe_in_vain(breaker, 5.0), 1_000)
+    fail(breaker, at, [1_000], standing)
+    assert pytest.approx([at / 4 if each <= standing else 0.1 for each in STANDINGS]) == waits(breaker, at)
 
 
 @pytest.mark.parametrize("until", [1.0, 20.0])
@@ -136,35 +131,106 @@ def test_a_probe_that_hangs_is_waited_for_for_as_long_as_the_breaker_has_been_op
     assert pytest.approx(max(3.0, at)) == breaker.wait(at, 1)
 
 
+@pytest.mark.parametrize(("asked", "pause"), [(30.0, 30.0), (0.4, 0.4), (1.0, 0.1), (0.0, 0.1)])
+def test_the_retry_after_of_the_row_and_of_a_probe_is_the_pause(asked: float, pause: float) -> None:
+    """Unless it is 1, which is often a rounded-up 0.01."""
+    breaker = opened(asked)
+    at = probe(breaker, 0.0, 9)
+    assert pytest.approx(pause) == at
+    fail(breaker, at, [9], FRESH, asked)
+    assert pytest.approx(pause) == breaker.wait(at, 0)
+
+
+@pytest.mark.parametrize("troubled", [(), (4,), (0,), (0, 1, 2)])
+@pytest.mark.parametrize("without", [None, 0, 4, 7])
+def test_a_retry_after_binds_all_once_each_query_of_the_row_that_was_in_no_trouble_got_one(troubled, without) -> None:
+    """Those in trouble may have one, or none."""
+    breaker = Breaker()
+    for number in range(8):
+        standing = IN_TROUBLE if number in troubled else FRESH
+        breaker.failed(0.0, number, number, standing, 0.0 if number in (without, *troubled) else 30.0)
+    pause = 30.0 if without is None or without in troubled else 0.1
+    assert pytest.approx(pause) == breaker.wait(0.0, 0)
+
+
+def test_a_retry_after_that_some_did_not_get_binds_nobody_else() -> None:
+    """Neither that of a late failure, nor that of a probe; one in trouble never does."""
+    breaker = opened()
+    fail(breaker, 0.0, [9], FRESH, 30.0)
+    at = probe(breaker, 0.0, 10)
+    fail(breaker, at, [10], FRESH, 30.0)
+    assert pytest.approx([0.1] * 3) == waits(breaker, at)
+    breaker = opened(30.0)
+    fail(breaker, probe(breaker, 0.0, 9), [9], IN_TROUBLE, 60.0)
+    assert pytest.approx([3.0, 0.1, 0.1]) == waits(breaker, 30.0)
+
+
+def test_a_cancelled_probe_frees_the_next() -> None:
+    """The next one is sent at once."""
+    breaker = opened()
+    at = probe(breaker, 0.0, 9)
+    breaker.released(9)
+    assert [0.0] * 3 == waits(breaker, at)
+
+
 @pytest.mark.parametrize(
-    ("closed_at", "forgets", "quota"),
-    [(0.2, False, inf), (0.3, False, 1 / 0.3), (0.9, False, 1 / 0.9), (0.9, True, inf)],
+    ("probe", "closed_at", "answers", "reopened_at", "quota", "is_window", "pause"),
+    [
+        (9, 0.2, [FRESH], 0.3, inf, False, 0.1),  # a fifth of a second is none
+        (9, 0.8, [FRESH], 1.5, 1 / 1.5, False, 0.2),
+        (9, 0.8, [FRESH], 1.6, inf, False, 0.1),  # twice as long
+        (9, 0.8, [FRESH] * 20, 1.5, 20 / 1.5, True, 0.2),
+        (9, 8.0, [FRESH] * 20, 15.0, 20 / 15, False, 2.0),
+        (9, 40.0, [FRESH] * 20, 90.0, inf, False, 0.1),
+        (10, 0.8, [FRESH], 1.5, inf, False, 0.1),  # an earlier request was answered
+        (9, 0.8, [ANSWERED, FRESH], 1.5, inf, False, 0.2),  # the queries of the row are bad
+        (9, 0.8, [ANSWERED, IN_TROUBLE], 1.5, 2 / 1.5, True, 0.2),
+    ],
 )
-def test_one_request_after_a_wait_is_a_quota(closed_at: float, forgets: bool, quota: float) -> None:
-    """A fifth of a second is none, nor is a time after which nobody waited any more; see quotas in `rate`."""
-    breaker = opened()
-    breaker.sent(closed_at, 9)
-    breaker.passed(closed_at, 9)
-    if forgets:
-        breaker.waited = 0.0
-    breaker.failed(closed_at + 0.1, 10, None)
-    assert pytest.approx(quota) == breaker.quota
-    breaker.passed(closed_at + 0.1, 11)
-    breaker.failed(closed_at + 0.1, 12, None)
-    assert breaker.quota == inf
+def test_what_got_through_before_it_opened_again_is_a_quota(  # noqa: PLR0917
+    probe, closed_at, answers, reopened_at, quota, is_window, pause
+) -> None:
+    """Until the next failure, and if it closed for less time than it was open; within two seconds it's a window."""
+    breaker = opened(closed_at)
+    breaker.sent(closed_at, probe)
+    for number, standing in enumerate(answers, 9):
+        breaker.passed(closed_at, number, standing)
+    assert not fail(breaker, reopened_at, range(30, 37))
+    assert (inf, False) == (breaker.quota, breaker.is_window)
+    assert fail(breaker, reopened_at, [37])
+    assert (pytest.approx(quota), is_window) == (breaker.quota, breaker.is_window)
+    assert pytest.approx([pause] * 3) == waits(breaker, reopened_at)
+    fail(breaker, reopened_at, [38])
+    assert (inf, False) == (breaker.quota, breaker.is_window)
 
 
-@pytest.mark.parametrize(("reopened_at", "quota"), [(1.0, 20.0), (2.5, inf)])
-def test_what_got_through_before_it_opened_again_is_a_quota(reopened_at: float, quota: float) -> None:
-    """If that was within two seconds: then a window was used up."""
+def test_waiting_is_hopeless_once_all_has_failed_for_longer_than_patience() -> None:
+    """Until the next probe is due: it may succeed."""
     breaker = opened()
-    breaker.sent(0.5, 9)
-    for number in range(9, 29):
-        breaker.passed(0.5, number)
-    for number in range(29, 37):
-        assert breaker.quota == inf
-        breaker.failed(reopened_at, number, None)
-    assert pytest.approx(quota) == breaker.quota
+    now = probe_in_vain(breaker, 20.0)
+    assert breaker.is_hopeless(now, FRESH, 20.0)
+    assert not breaker.is_hopeless(now, ANSWERED, 22.0)  # its next probe comes in time
+    assert not breaker.is_hopeless(now, FRESH, 30.0)
+    assert not breaker.is_hopeless(now, FRESH, 20.0, since=5.0)  # when the patience began
+    at = now + breaker.wait(now, 0)
+    assert not breaker.is_hopeless(at, FRESH, 20.0)
+    breaker.sent(at, 1_000)
+    assert not breaker.is_hopeless(at, FRESH, 20.0)
+
+
+def test_waiting_is_hopeless_if_the_next_probe_comes_too_late() -> None:
+    """So a long Retry-After ends it at once."""
+    assert [True, False] == [opened(30.0).is_hopeless(0.0, FRESH, patience) for patience in (29.9, 30.0)]
+
+
+@pytest.mark.parametrize("patience", [90.0, 1.0])
+def test_an_address_where_nothing_has_ever_answered_is_given_up_after_4_s(patience: float) -> None:
+    """Whatever the patience, unless that is less."""
+    breaker = opened()
+    now = probe_in_vain(breaker, min(4.0, patience))
+    assert not breaker.is_hopeless(now, FRESH, 90.0)
+    breaker.is_unreachable = True
+    assert breaker.is_hopeless(now, FRESH, patience)
 
 
 def test_time_in_which_nobody_waits_does_not_count() -> None:
@@ -172,17 +238,17 @@ def test_time_in_which_nobody_waits_does_not_count() -> None:
     breaker = opened()
     breaker.sent(1_000.0, 9)
     assert 0.0 == breaker.seconds_open(1_000.0)
-    breaker.failed(1_000.0, 9, None)
+    fail(breaker, 1_000.0, [9])
     assert pytest.approx(0.1) == breaker.wait(1_000.0, 0)
 
 
 def test_patience_is_counted_from_the_first_failure_of_the_row() -> None:
     """Not from when it opened, nor from an earlier row; late failures change nothing."""
     breaker = Breaker()
-    breaker.failed(1.0, 2, None)
+    fail(breaker, 1.0, [2])
     breaker.passed(4.0, 3)
     for number in range(4, 12):
         assert 0.0 == breaker.seconds_open(100.0)
-        breaker.failed(10.0 * number, number, None)
-    breaker.failed(115.0, 1, None)
+        fail(breaker, 10.0 * number, [number])
+    fail(breaker, 115.0, [1])
     assert 80.0 == breaker.seconds_open(120.0)

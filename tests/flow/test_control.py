@@ -1,5 +1,6 @@
 """What each answer changes, how old evidence gets, and what a request waits for: the decisions of the flow control."""
 
+from collections.abc import Callable, Hashable
 from math import inf
 
 import pytest
@@ -8,12 +9,18 @@ from support.inside import rate
 from support.models import Mixed
 from support.network import Sky, under
 
-from galileo_sessions import Limits
+from galileo_sessions import Limits, Retry
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Meaning, Outcome
+from galileo_sessions.flow.queries import IN_TROUBLE
 
 SUCCESS, REFUSED = Outcome("success", 0.1), Outcome("refused")
 FAILURES: list[Meaning] = ["refused", "throttled", "failed"]
+
+
+def control(maximum: int = 256, said: list[str] | None = None, **limits: int) -> FlowControl:
+    """A new client."""
+    return FlowControl(Limits(maximum, **limits), Retry(), None if said is None else said.append)
 
 
 def send(flow: FlowControl, now: float, count: int) -> list[Permit]:
@@ -21,25 +28,33 @@ def send(flow: FlowControl, now: float, count: int) -> list[Permit]:
     return [flow.sent(now) for _ in range(count)]
 
 
-def end(flow: FlowControl, now: float, permits: list[Permit], outcome: Outcome) -> None:
-    """Ends requests in the order in which they were sent."""
+def send_all(flow: FlowControl, now: float) -> list[Permit]:
+    """Sends as many as may be sent."""
+    permits: list[Permit] = []
+    while flow.wait(now) == 0:
+        permits.append(flow.sent(now))
+    return permits
+
+
+def end(flow: FlowControl, now: float, outcome: Outcome, *permits: Permit, query: Hashable = None) -> None:
+    """Ends requests in the order in which they were sent, each with a query of its own if none is given."""
     for permit in permits:
-        flow.ended(now, permit, outcome)
+        flow.ended(now, permit, outcome, query or permit.number)
 
 
 def at_work(said: list[str] | None = None, width: int = 8) -> FlowControl:
     """A client with as many requests at once as it may have, which has had answers after 0.1 s."""
-    flow = FlowControl(Limits(width, initial=width), None if said is None else said.append)
+    flow = control(width, said, initial=width)
     for now in (0.0, 0.2, 0.4):
-        end(flow, now + 0.1, send(flow, now, width), SUCCESS)
+        end(flow, now + 0.1, SUCCESS, *send(flow, now, width))
     return flow
 
 
 def spend(flow: FlowControl, now: float) -> None:
     """Has as many refusals as the budget covers, none of them in a row that opens the breaker."""
     for _ in range(4):
-        end(flow, now, send(flow, now, 1), REFUSED)
-    flow.ended(now, flow.sent(now), Outcome("success"))
+        end(flow, now, REFUSED, flow.sent(now))
+    end(flow, now, Outcome("success"), flow.sent(now))
 
 
 def paced(said: list[str] | None = None) -> FlowControl:
@@ -47,16 +62,16 @@ def paced(said: list[str] | None = None) -> FlowControl:
     flow = at_work(said)
     spend(flow, 0.9)
     *others, last = send(flow, 1.0, 4)
-    flow.ended(1.0, last, REFUSED)
-    end(flow, 1.0, others, IGNORED)
+    end(flow, 1.0, REFUSED, last)
+    end(flow, 1.0, IGNORED, *others)
     assert pytest.approx(34.0) == flow.rate
     return flow
 
 
 def opened(said: list[str] | None = None, meaning: Meaning = "refused") -> FlowControl:
     """A client whose circuit breaker eight failures have opened, at 0.0."""
-    flow = FlowControl(Limits(), None if said is None else said.append)
-    end(flow, 0.0, send(flow, 0.0, 8), Outcome(meaning))
+    flow = control(said=said)
+    end(flow, 0.0, Outcome(meaning), *send(flow, 0.0, 8))
     assert flow.breaker.is_open
     return flow
 
@@ -71,11 +86,59 @@ def limits(flow: FlowControl) -> tuple[int, float]:
 
 def test_the_first_burst_is_sent_at_once_and_the_next_waits_for_an_answer() -> None:
     """There is no rate, and the width is what was asked for, or the maximum."""
-    flow = FlowControl(Limits(256, initial=3))
-    assert 0.0 == flow.wait(0.0)
-    send(flow, 0.0, 3)
-    assert inf == flow.wait(0.0)
+    flow = control(initial=3)
+    assert 3 == len(send_all(flow, 0.0))
+    assert 1.0 == flow.wait(0.0)  # as long as an answer can take
     assert (3, 3, inf) == (flow.in_flight, flow.width, flow.rate)
+
+
+def test_a_request_that_was_overtaken_loses_its_place() -> None:
+    """After a second, another one is sent, but no more than twice the width in all."""
+    flow = control(initial=2)
+    _, last = send_all(flow, 0.0)
+    end(flow, 0.1, SUCCESS, last)
+    assert [1, 0] == [len(send_all(flow, now)) for now in (0.5, 0.9)]
+    (last,) = send_all(flow, 1.0)
+    end(flow, 1.1, SUCCESS, last)
+    assert [1, 0, 1, 0] == [len(send_all(flow, now)) for now in (1.1, 1.4, 1.5, 60.0)]
+    assert (inf, 4, 2) == (flow.wait(60.0), flow.in_flight, flow.width)
+
+
+@pytest.mark.parametrize(("latency", "late"), [(0.1, 1.0), (2.0, 4.0)])
+def test_while_nothing_is_answered_one_place_at_a_time_is_freed(latency: float, late: float) -> None:
+    """One after each second, or after two latencies, up to twice the width."""
+    flow = control(initial=4)
+    *others, last = send_all(flow, 0.0)
+    end(flow, latency, Outcome("success", latency), last)
+    end(flow, latency, IGNORED, *others)
+    assert 4 == len(send_all(flow, 10.0))
+    for number in range(1, 5):
+        assert pytest.approx(late) == flow.wait(10.0 + (number - 1) * late)
+        assert 1 == len(send_all(flow, 10.0 + number * late))
+    assert inf == flow.wait(1_000.0)
+
+
+@pytest.mark.parametrize(("width", "most"), [(1, 1), (2, 1), (3, 2), (16, 15)])
+def test_queries_in_trouble_leave_one_place_for_others(width: int, most: int) -> None:
+    """If there is more than one, even if nobody else waits; a place that becomes free is for them, too."""
+    flow, permits = control(initial=width), list[Permit]()
+    while flow.wait(0.0, IN_TROUBLE) == 0:
+        permits.append(flow.sent(0.0, IN_TROUBLE))
+    assert most == len(permits)
+    assert width - most == len(send_all(flow, 0.0))
+    end(flow, 0.1, IGNORED, permits[0])
+    assert 0.0 == flow.wait(0.1, IN_TROUBLE)
+
+
+@pytest.mark.parametrize(("width", "most"), [(1, 1), (2, 1), (3, 1), (16, 8)])
+def test_queries_in_trouble_have_half_of_the_places_while_others_wait(width: int, most: int) -> None:
+    """At least one; a place that becomes free is for them, too."""
+    flow, permits = control(initial=width), list[Permit]()
+    while flow.has_place_for_trouble():
+        permits.append(flow.sent(0.0, IN_TROUBLE))
+    assert most == len(permits)
+    end(flow, 0.1, IGNORED, permits[0])
+    assert flow.has_place_for_trouble()
 
 
 # ---- what an answer changes ------------------------------------------------------------------------------------------
@@ -85,17 +148,30 @@ def test_successes_save_for_refusals() -> None:
     """One in eight answers may be refused, for ever, and nothing is narrower or slower."""
     flow = at_work()
     for number in range(200):
-        flow.ended(1.0 + number, flow.sent(0.9 + number), REFUSED if number % 8 == 0 else SUCCESS)
+        end(flow, 1.0 + number, SUCCESS if number % 8 else REFUSED, flow.sent(0.9 + number))
     assert (8, inf) == limits(flow)
+
+
+@pytest.mark.parametrize("meaning", FAILURES)
+def test_a_query_that_is_bad_teaches_the_limits_nothing(meaning: Meaning) -> None:
+    """However often it fails while others are answered; at most the first failures hold up the next request."""
+    flow, held = at_work(), list[float]()
+    for now in range(1, 200):
+        bad, *others = send(flow, now, 3)
+        end(flow, now, Outcome(meaning), bad, query="bad")
+        held.append(flow.wait(now))
+        end(flow, now + 0.1, SUCCESS, *others)
+    assert (8, inf) == limits(flow)
+    assert not any(held[4:])
 
 
 def test_after_a_refusal_nothing_is_sent_until_something_is_answered() -> None:
     """Or for two latencies, if no answer comes."""
     flow = at_work()
     first, second, *_ = send(flow, 1.0, 4)
-    flow.ended(1.0, first, REFUSED)
+    end(flow, 1.0, REFUSED, first)
     assert pytest.approx(0.2) == flow.wait(1.0)
-    flow.ended(1.1, second, SUCCESS)
+    end(flow, 1.1, SUCCESS, second)
     assert 0.0 == flow.wait(1.1)
 
 
@@ -104,9 +180,9 @@ def test_eight_failures_in_a_row_leave_single_probes_and_a_success_ends_that(mea
     """Whatever they mean; it is said both times."""
     said: list[str] = []
     flow = opened(said, meaning)
-    flow.ended(0.3, flow.sent(0.2), SUCCESS)
-    send(flow, 0.3, 2)
-    assert inf == flow.wait(0.3)
+    end(flow, 0.3, SUCCESS, flow.sent(0.2))
+    assert 2 == len(send_all(flow, 10.0))
+    assert 1.0 == flow.wait(10.0)
     expected = [
         "only single probes are sent: eight requests in a row failed",
         "all requests are sent again: a probe succeeded",
@@ -114,29 +190,38 @@ def test_eight_failures_in_a_row_leave_single_probes_and_a_success_ends_that(mea
     assert expected == [text for text in said if not text.startswith("rate")]
 
 
+@pytest.mark.parametrize(("begin", "before"), [(at_work, inf), (paced, 34.0)])
+def test_an_outage_says_nothing_about_the_rate(begin: Callable[[], FlowControl], before: float) -> None:
+    """What its first failures have cut is undone when the breaker opens."""
+    flow, cut = begin(), list[float]()
+    end(flow, 2.0, SUCCESS, flow.sent(2.0))
+    while not flow.breaker.is_open:
+        end(flow, 2.0, REFUSED, flow.sent(2.0))
+        cut.append(flow.rate)
+    assert min(cut) < before
+    assert pytest.approx(before) == flow.rate
+
+
 def test_a_refusal_of_a_probe_of_the_width_takes_the_width_back() -> None:
     """It was sent with more under way than have been answered; there is still no rate."""
-    flow = FlowControl(Limits(256, initial=8))
+    flow = control(initial=8)
     for now in (0.0, 0.2):
-        end(flow, now + 0.1, send(flow, now, 8), SUCCESS)
+        end(flow, now + 0.1, SUCCESS, *send(flow, now, 8))
     assert 16 == flow.width
     spend(flow, 0.5)
     below, above = (permits := send(flow, 1.0, 16))[:12], permits[12:]
-    end(flow, 1.1, below[8:], SUCCESS)
-    end(flow, 1.1, above, REFUSED)
+    end(flow, 1.1, SUCCESS, *below[8:])
+    end(flow, 1.1, REFUSED, *above)
     assert (12, inf) == limits(flow)
 
 
-def every_fifth_refused(flow: FlowControl, now: float, seconds: float) -> float:
-    """Sends what may be sent for so long, of which each fifth request is refused, however many there are."""
-    until = now + seconds
-    while now < until:
-        permits: list[Permit] = []
-        while flow.wait(now) == 0:
-            permits.append(flow.sent(now))
+def every_fifth_refused(flow: FlowControl, now: float, said: list[str]) -> float:
+    """Has each fifth request refused, however many are sent, until more is tried; returns when."""
+    while not any("more is tried" in text for text in said):
+        permits = send_all(flow, now)
         now += 0.1
         for permit in permits:
-            flow.ended(now, permit, SUCCESS if permit.number % 5 else REFUSED)
+            end(flow, now, SUCCESS if permit.number % 5 else REFUSED, permit)
     return now
 
 
@@ -152,17 +237,20 @@ def test_refusals_that_do_not_depend_on_the_load_stop_cutting_the_rate() -> None
     assert 400 < under(sky, main)
 
 
+def cuts(said: list[str]) -> list[float]:
+    """The rates to which a client has cut."""
+    return [float(text.split()[1]) for text in said if text.startswith("rate")]
+
+
 def test_what_was_tried_in_vain_is_taken_back() -> None:
     """If more brings more refusals, the rate is what it was when the trial began, or less."""
     said: list[str] = []
-    flow, now, before = FlowControl(Limits(), said.append), 0.0, inf
-    while not any("more is tried" in text for text in said):
-        before = flow.rate
-        now = every_fifth_refused(flow, now, 0.1)
+    now = every_fifth_refused(flow := control(said=said), 0.0, said)
+    before = cuts(said)[-1]
     assert inf == flow.rate
     while flow.rate == inf:
-        end(flow, now, send(flow, now, 6), REFUSED)
-        flow.ended(now, flow.sent(now), SUCCESS)
+        end(flow, now, REFUSED, *send(flow, now, 6))
+        end(flow, now, SUCCESS, flow.sent(now))
         now += 0.1
     assert flow.rate <= before
 
@@ -173,64 +261,73 @@ def probed(flow: FlowControl, now: float, until: float) -> float:
         now += flow.wait(now)
         probe = flow.sent(now)
         assert flow.wait(now) > 0  # the next one waits, so the time is a quota
-        flow.ended(now, probe, SUCCESS if now >= until else REFUSED)
+        end(flow, now, SUCCESS if now >= until else REFUSED, probe)
     return now
 
 
 def test_a_service_that_takes_one_request_per_wait_gets_that_rate() -> None:
     """Eight are refused, one passes ten seconds later, and the next ones are refused again."""
     flow = at_work()
-    end(flow, 0.6, send(flow, 0.6, 8), REFUSED)
+    end(flow, 0.6, REFUSED, *send(flow, 0.6, 8))
     now = probed(flow, 0.6, 10.6)
-    while flow.rate > 1:
-        now += 0.01
-        flow.ended(now, flow.sent(now), REFUSED)
+    end(flow, now + 0.1, REFUSED, *send(flow, now + 0.1, 8))
     assert 0.1 == pytest.approx(flow.rate, rel=0.3)
 
 
-def window(flow: FlowControl) -> None:
-    """Refuses until 0.5, lets twenty pass, and refuses eight at 1.0, while others wait."""
-    now = probed(flow, 0.0, 0.5)
-    permits = send(flow, now, 19)
-    assert flow.wait(now) > 0
-    end(flow, now, permits, SUCCESS)
-    end(flow, 1.0, send(flow, 1.0, 8), REFUSED)
+def window(flow: FlowControl, now: float = 0.0) -> None:
+    """Refuses for 0.6 s, lets twenty pass, and refuses the last eight of the next twenty, while others wait."""
+    passed = probed(flow, now, now + 0.6)
+    permits = send(flow, passed, 19)
+    assert flow.wait(passed) > 0
+    end(flow, passed, SUCCESS, *permits)
+    permits = send(flow, now + 1.0, 20)
+    end(flow, now + 1.0, IGNORED, *permits[:12])
+    end(flow, now + 1.0, REFUSED, *permits[12:])
     assert flow.breaker.is_open
     assert pytest.approx(20.0) == flow.breaker.quota
 
 
 def test_a_window_that_is_used_up_gets_what_it_let_through() -> None:
-    """Or a third of the load, if that is more: ten at once, each 0.1 s, are a load of 100 a second."""
+    """Or a third of the load, if that is more: twenty at once, each 0.1 s, are a load of 200 a second."""
     flow = opened()
     window(flow)
-    assert pytest.approx(100 / 3) == flow.rate
+    assert pytest.approx(200 / 3) == flow.rate
 
 
 def test_what_was_sent_on_trial_is_no_quota() -> None:
     """The rate goes back to below the load at which the trial began."""
-    flow = opened()
-    flow._noise.is_on_trial, flow._noise._tried_at, flow._noise._saved = True, 40.0, 8.0
-    window(flow)
-    assert pytest.approx(0.85 * 40) == flow.rate
+    said: list[str] = []
+    now = every_fifth_refused(flow := control(said=said), 0.0, said)
+    before = cuts(said)[-1]
+    end(flow, now, REFUSED, *send(flow, now, 8))
+    window(flow, now)
+    assert 20 < flow.rate <= before
 
 
 def test_a_load_from_before_the_breaker_opened_is_forgotten() -> None:
-    """So that after a used-up window, the next refusals aren't taken for noise."""
+    """So that the next refusals aren't taken for noise."""
     flow = paced()
-    before = flow._noise.highest
-    end(flow, 2.0, send(flow, 2.0, 8), REFUSED)
-    assert flow.breaker.is_open
-    assert flow._noise.highest < before
+    for _ in range(5):
+        end(flow, 2.0, REFUSED, flow.sent(2.0))
+        end(flow, 2.0, SUCCESS, flow.sent(2.0))
+    before = flow.rate
+    assert before < 40 / 2  # half of the highest load
+    end(flow, 3.0, SUCCESS, *send(flow, 3.0, 16))  # which pay for the first of the next refusals
+    end(flow, 4.0, REFUSED, *send(flow, 4.0, 8))
+    end(flow, 5.0, SUCCESS, flow.sent(5.0))
+    assert before == flow.rate
+    end(flow, 6.0, REFUSED, flow.sent(6.0))
+    assert flow.rate < before
 
 
 def test_an_answer_that_was_on_its_way_closes_the_breaker_in_the_same_moment() -> None:
     """Then nobody has waited for it, and the next refusal cuts the rate as any other does."""
-    flow = FlowControl(Limits(9, initial=9))
+    flow = control(9, initial=9)
     *refused, last = send(flow, 0.0, 9)
-    end(flow, 0.0, refused, REFUSED)
-    flow.ended(0.0, last, SUCCESS)
+    end(flow, 0.0, REFUSED, *refused)
+    end(flow, 0.0, SUCCESS, last)
     assert not flow.breaker.is_open
-    flow.ended(0.0, flow.sent(0.0), REFUSED)
+    end(flow, 0.0, REFUSED, flow.sent(0.0))
     assert 1 < flow.rate < inf
 
 
@@ -242,7 +339,7 @@ def test_after_half_a_minute_without_anybody_waiting_all_is_forgotten(quiet: flo
     """The rate, the row of failures and the budget are those of a new client, and the width is as wide."""
     for flow, now in ((paced(), 1.1), (opened(), 0.1)):
         assert flow.wait(now + quiet) == 0
-        new = FlowControl(Limits(8 if flow.width == 8 else 256))
+        new = control(8 if flow.width == 8 else 256)
         assert limits(new) == limits(flow)
         assert not flow.breaker.is_open
 
@@ -263,9 +360,9 @@ def test_a_rate_that_nobody_has_waited_for_in_half_a_minute_is_forgotten() -> No
 
 def test_a_reason_says_what_a_request_waits_for_with_its_number() -> None:
     """The breaker, what is under way, the rate, or an answer after a refusal."""
-    full, held, free = FlowControl(Limits(3)), at_work(), FlowControl(Limits())
+    full, held, free = control(3), at_work(), control()
     send(full, 0.0, 3)
-    held.ended(1.0, send(held, 1.0, 4)[0], REFUSED)
+    end(held, 1.0, REFUSED, send(held, 1.0, 4)[0])
     reasons = [opened().reason(5.0), full.reason(0.0), paced().reason(1.0), held.reason(1.0), free.reason(1.0)]
     assert reasons == [
         "the circuit breaker: the service has refused everything for 5 s",

@@ -1,110 +1,168 @@
-"""Evidence: what is about one query and what is about the service, by how other queries fared lately."""
+"""Evidence: whose fault a failure is, and what it costs, by how often queries succeed when they are sent again."""
+
+from math import ceil
 
 import pytest
 
 from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.outcome import Meaning, Outcome
+from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Trouble
+
+REFUSED, FAILED = Outcome("refused"), Outcome("failed")
+BAD = ((0, FRESH, 20, 0), (1, IN_TROUBLE, 0, 8))  # a service that is well, but doesn't answer what failed before
 
 
-def known(others: int, failing: int, *, own: int = 0, recovered: bool = False) -> Evidence:
-    """How many other queries are known, how many fail, and how often "own" has failed."""
+def fail(evidence: Evidence, failures: int, standing: int) -> Trouble:
+    """Lets a query fail that has failed so often before; it costs an attempt."""
+    trouble = Trouble(0.0, failures)
+    evidence.failed(trouble, standing)
+    trouble.spent = 1.0
+    return trouble
+
+
+def known(*cases: tuple[int, int, int, int]) -> Evidence:
+    """What is known at 0.0; cases are failures before, the standing, and how many were answered and failed then."""
     evidence = Evidence()
-    for _ in range(own):
-        evidence.add("own", 100.0, failed=True)
-    for number in range(others):
-        evidence.add(number, 100.0, failed=number < failing)
-        if recovered:
-            evidence.add(number, 100.0, failed=False)
+    for failures, standing, _, failed in cases:
+        for _ in range(failed):
+            fail(evidence, failures, standing)
+    for failures, standing, answered, _ in cases:
+        for _ in range(answered):
+            evidence.answered(0.0, failures, standing, ends_row=True)
     return evidence
 
 
+def shared(evidence: Evidence, meaning: Meaning = "refused") -> list[int]:
+    """After how many failures of a query, up to 16, the last one is the service's."""
+    return [failures for failures in range(1, 17) if evidence.is_shared(Outcome(meaning), 0.0, failures)]
+
+
+@pytest.mark.parametrize("meaning", ["failed", "refused"])
 @pytest.mark.parametrize(
-    ("meaning", "own", "attempts", "others", "failing", "is_of_query"),
+    ("cases", "shared_until"),
     [
-        ("failed", 0, 0, 40, 0, True),
-        ("failed", 9, 9, 37, 9, True),
-        ("failed", 0, 0, 40, 10, False),  # a quarter
-        ("failed", 0, 0, 1, 1, True),  # one other isn't several
-        ("failed", 0, 0, 2, 2, False),
-        ("failed", 0, 0, 0, 0, True),
-        ("failed", 63, 0, 0, 0, True),
-        ("failed", 64, 0, 0, 0, False),  # of a query that everybody polls
-        ("refused", 0, 0, 40, 0, False),
-        ("refused", 1, 1, 40, 0, False),
-        ("refused", 0, 2, 40, 0, True),  # twice in one count
-        ("refused", 2, 0, 40, 0, True),  # twice in any counts
-        ("refused", 2, 2, 40, 9, True),
-        ("refused", 2, 2, 40, 10, False),
-        ("throttled", 0, 0, 40, 0, False),
-        ("throttled", 2, 2, 40, 0, True),
-        ("refused", 2, 0, 0, 0, False),  # nobody can tell
-        ("refused", 0, 2, 0, 0, True),
+        ([(0, FRESH, 36, 4), (1, IN_TROUBLE, 0, 8)], 0),
+        ([(0, FRESH, 6, 14), (1, IN_TROUBLE, 3, 7)], 16),
+        ([(0, FRESH, 6, 4), *[(before, IN_TROUBLE, 4, 4) for before in (1, 2, 4)], (8, IN_TROUBLE, 0, 8)], 7),
+        ([(0, FRESH, 0, 7)], 16),
+    ],
+    ids=["a tenth of the projects is bad", "full", "both", "down"],
+)
+def test_whose_fault_a_failure_is(cases, shared_until, meaning) -> None:
+    """It is the service's if queries that failed as often succeed a quarter as often as fresh ones."""
+    assert [*range(1, shared_until + 1)] == shared(known(*cases), meaning)
+
+
+@pytest.mark.parametrize(("failures", "first"), [(1, 1), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (100, 8)])
+def test_queries_are_compared_with_those_that_failed_as_often(failures, first) -> None:
+    """Once, 2 or 3 times, 4 to 7 times, or more; what isn't known is as with one failure less."""
+    evidence = known((0, FRESH, 20, 0), (failures, IN_TROUBLE, 0, 8))
+    assert [*range(1, first)] == shared(evidence)
+
+
+@pytest.mark.parametrize(
+    ("meaning", "answered", "failed", "is_shared"),
+    [
+        ("refused", 0, 0, True),
+        ("refused", 40, 0, True),
+        ("throttled", 40, 0, True),
+        ("failed", 0, 0, False),
+        ("failed", 0, 1, True),
+        ("failed", 30, 10, False),  # this one makes it 41
+        ("failed", 30, 11, True),
     ],
 )
-def test_whose_trouble_a_failed_attempt_is(  # noqa: PLR0917
-    meaning: Meaning, own: int, attempts: int, others: int, failing: int, is_of_query: bool
-) -> None:
-    """A refusal is the service's at first, and a failure only if several other queries fail, a quarter of them."""
-    evidence = known(others, failing, own=own)
-    assert is_of_query is evidence.is_of_query("own", 100.0, Outcome(meaning), attempts)
-
-
-def test_a_success_ends_the_query_s_own_row() -> None:
-    """Then its next refusal is the service's again."""
-    evidence = known(40, 0, own=2)
-    evidence.add("own", 100.0, failed=False)
-    assert not evidence.is_of_query("own", 100.0, Outcome("refused"), 0)
-
-
-@pytest.mark.parametrize(("now", "share"), [(114.9, 40.01 / 41), (115.0, 0.01)])
-def test_a_failure_counts_for_15_seconds_after_a_success(now: float, share: float) -> None:
-    """So half of all attempts that fail are enough to blame the service."""
-    assert pytest.approx(share) == known(40, 40, recovered=True).failing_share("own", now)
-
-
-@pytest.mark.parametrize(("now", "others"), [(159.9, 40), (160.0, 1)])
-def test_an_outcome_is_known_for_a_minute(now: float, others: int) -> None:
-    """Failures and successes that are older are as if they had never been; later ones stay."""
-    evidence = known(40, 40)
-    evidence.add(0, 101.0, failed=True)
-    assert pytest.approx((others + 0.01) / (others + 1)) == evidence.failing_share("own", now)
-
-
-def test_the_latest_64_queries_are_known() -> None:
-    """One that is counted again is among the latest, and a query's many attempts weigh as one."""
-    evidence = known(64, 64)
-    assert pytest.approx(64.01 / 65) == evidence.failing_share("own", 100.0)
-    for _ in range(100):
-        evidence.add(0, 100.0, failed=True)
-    for number in range(63):
-        evidence.add(f"new {number}", 100.0, failed=False)
-    assert pytest.approx(1.01 / 65) == evidence.failing_share("own", 100.0)
-    assert pytest.approx(0.01) == evidence.failing_share(0, 100.0)
-
-
-def test_a_retry_brings_no_other_query_back() -> None:
-    """So a few projects that are always refused don't crowd out those that are counted."""
-    evidence = known(64, 0)
-    evidence.add("forgotten", 100.0, failed=True, again=True)
-    assert pytest.approx(0.01) == evidence.failing_share("own", 100.0)
-    evidence.add(0, 100.0, failed=True, again=True)
-    evidence.add("new", 100.0, failed=False)
-    assert pytest.approx(0.01) == evidence.failing_share("own", 100.0)  # the first one is still the oldest
+def test_until_something_is_known_of_queries_that_were_sent_again(meaning, answered, failed, is_shared) -> None:
+    """A refusal is the service's fault, and a failure the query's own, unless a quarter of the others fail."""
+    evidence = known((0, FRESH, answered, failed))
+    fail(evidence, 0, FRESH)
+    assert is_shared is evidence.is_shared(Outcome(meaning), 0.0, 1)
 
 
 @pytest.mark.parametrize(
-    ("recovered", "now", "is_of_query"), [(18, 100.0, True), (20, 100.0, False), (20, 160.0, True)]
+    ("standing", "answered", "failed", "others", "is_shared"),
+    [
+        (ANSWERED, 16, 0, 16, False),
+        (FRESH, 16, 0, 16, True),
+        (ANSWERED, 8, 8, 16, True),
+        (ANSWERED, 12, 1, 14, True),
+        (ANSWERED, 12, 1, 15, False),  # one in 13 of them fails, and 16 in 28 of all
+    ],
 )
-def test_a_refusal_is_the_service_s_while_retries_of_others_succeed(recovered, now, is_of_query):
-    """A quarter of the latest retries is enough, for a minute: a full service takes later what it refused before."""
-    evidence = known(40, 0, own=2)
-    for _ in range(recovered):
-        evidence.add(1, 100.0, failed=False, again=True)
-    for number in range(1, 41):
-        evidence.add(number, now, failed=False)
-    assert is_of_query is evidence.is_of_query("own", now, Outcome("refused"), 2)
+def test_queries_that_were_answered_lately_are_a_second_witness(standing, answered, failed, others, is_shared) -> None:
+    """If they fail less than a quarter as often as all, no failure is the service's."""
+    assert is_shared is known((0, standing, answered, failed), (0, FRESH, 0, others)).is_shared(REFUSED, 0.0, 1)
 
 
-def test_at_least_one_in_a_hundred_is_assumed_to_fail() -> None:
-    """Also if nothing is known, so that a failure costs at most a whole attempt."""
-    assert [0.01, 0.01] == [known(others, 0).failing_share("own", 100.0) for others in (0, 64)]
+@pytest.mark.parametrize("is_outage", [False, True])
+def test_a_row_of_failures_is_known_once_a_later_request_is_answered(is_outage) -> None:
+    """An answer to an earlier one doesn't end it. If it begins an outage, it was the service's, and cost nothing."""
+    evidence, told = known((0, FRESH, 16, 0)), list[list[bool]]()
+    troubles = [fail(evidence, failures, FRESH) for failures in [0, 1] * 8]
+    if is_outage:
+        evidence.drop_row(0.0)
+    for ends_row in (False, True):
+        evidence.answered(0.0, 0, FRESH, ends_row=ends_row)
+        told.append([evidence.is_shared(outcome, 0.0, 1) for outcome in (REFUSED, FAILED)])
+    assert [[True] * 2, [is_outage] * 2] == told
+    assert [0.0 if is_outage else 1.0] * 16 == [trouble.spent for trouble in troubles]
+
+
+@pytest.mark.parametrize(("now", "is_known"), [(60.0, True), (60.1, False)])
+def test_a_share_is_known_for_a_minute(now, is_known) -> None:
+    """After that, all begins anew."""
+    bad, answered = known(*BAD), known((0, ANSWERED, 16, 0), (0, FRESH, 0, 16))
+    assert [not is_known] * 2 == [evidence.is_shared(REFUSED, now, 1) for evidence in (bad, answered)]
+    bad.answered(now, 1, IN_TROUBLE, ends_row=True)
+    assert is_known is not bad.is_shared(REFUSED, now, 1)
+
+
+@pytest.mark.parametrize(("now", "cost"), [(15.0, 0.16), (15.1, 1.0)])
+def test_how_often_queries_fail_lately_is_known_for_15_seconds(now, cost) -> None:
+    """After that, a failure costs a whole attempt again."""
+    assert pytest.approx(cost, abs=0.01) == known((0, FRESH, 16, 16)).cost(FAILED, now, 1)
+
+
+def test_the_latest_cases_count() -> None:
+    """Eight answers after a hundred failures are a quarter of those that a share remembers, until others follow."""
+    evidence, told = known((0, FRESH, 20, 0), (1, IN_TROUBLE, 0, 100), (0, FRESH, 1, 0)), list[bool]()
+    for failed in [0] * 8 + [8]:
+        for _ in range(failed):
+            fail(evidence, 1, IN_TROUBLE)
+        evidence.answered(0.0, 0 if failed else 1, IN_TROUBLE, ends_row=True)
+        told.append(evidence.is_shared(REFUSED, 0.0, 1))
+    assert [False] * 7 + [True, False] == told
+
+
+@pytest.mark.parametrize(
+    ("failing", "cost", "attempts"), [(0, 1, 4), (3, 0.5, 8), (16, 0.15, 27), (29, 0.021, 188), (31, 0.0068, 587)]
+)
+def test_a_failure_costs_the_more_the_more_surprising_it_is(failing, cost, attempts) -> None:
+    """With 4 attempts, a query is given up when the odds that it was only unlucky fall to 1 in 100 million."""
+    evidence = known((0, FRESH, 31 - failing, failing), (1, IN_TROUBLE, 1, 0))
+    fail(evidence, 0, FRESH)
+    found, odds = evidence.cost(FAILED, 0.0, 1), max(0.01, (failing + 0.01) / 32)
+    assert (pytest.approx(cost, rel=0.03), attempts) == (found, ceil(4 / found))
+    assert odds**attempts < 1.0001e-8 < odds ** (attempts - 1)
+    assert 2 * found == evidence.cost(Outcome("failed", cost=2), 0.0, 1)  # a timeout
+
+
+@pytest.mark.parametrize(
+    ("failing", "answered", "cost"),
+    [
+        (16, 0, 0.64),
+        (16, 1, 0.49),
+        (16, 2, 0.04),  # from here on, it is the service's
+        (16, 4, 0.07),
+        (16, 8, 0.15),
+        (16, 16, 0.16),
+        (4, 0, 1.0),
+        (4, 4, 0.7),  # too few of the fresh ones fail
+        (4, 16, 0.45),
+    ],
+)
+def test_what_a_failure_costs_if_queries_seldom_succeed_when_they_are_sent_again(failing, answered, cost) -> None:
+    """It costs more, but it costs less if a quarter of the fresh ones fail, too, and the failure is the service's."""
+    evidence = known((0, FRESH, 32 - failing, failing), (1, IN_TROUBLE, answered, 16 - answered))
+    fail(evidence, 0, FRESH)
+    assert pytest.approx(cost, abs=0.01) == evidence.cost(REFUSED, 0.0, 1)

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from galileo_sessions import Limits
+from galileo_sessions import Limits, Retry
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
+from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE
 
 DAY = 86_400.0
 LONGEST = 60.0  # seconds, `max_retry_after`: with nothing under way, no wait is longer
@@ -22,52 +23,60 @@ RETRY_AFTERS = st.one_of(st.none(), st.sampled_from([0.0, 0.3, 1.0, 30.0, LONGES
 MEANINGS = st.sampled_from(["refused", "throttled", "failed"])
 FAILURES = st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS)
 PICKS = st.integers(0, 1_000)
+STANDINGS = st.sampled_from([IN_TROUBLE, FRESH, ANSWERED])
 
 
 class FlowMachine(RuleBasedStateMachine):
     """A client that sends when it may, or not, and a service that does as it likes."""
 
-    @initialize(maximum=st.integers(1, 300), initial=st.integers(1, 30), begin=st.floats(0, 1e6))
-    def begin(self, maximum: int, initial: int, begin: float) -> None:
-        """A client begins."""
+    @initialize(
+        maximum=st.integers(1, 300), initial=st.integers(1, 30), begin=st.floats(0, 1e6), queries=st.integers(1, 1_000)
+    )
+    def begin(self, maximum: int, initial: int, begin: float, queries: int) -> None:
+        """A client begins, which counts so many queries in turn."""
+        self.queries = queries
         self.now, self.maximum, self.initial = begin, maximum, min(initial, maximum)
-        self.flow = FlowControl(Limits(maximum, initial=self.initial))
+        self.flow = FlowControl(Limits(maximum, initial=self.initial), Retry())
         self.out: list[Permit] = []
         self.sent_at: dict[int, float] = {}  # by the numbers of the permits
 
-    def take(self) -> None:
+    def query(self, permit: Permit) -> int:
+        """The query of a request."""
+        return permit.number % self.queries
+
+    def take(self, standing: int = FRESH) -> None:
         """A request is sent."""
-        self.out.append(self.flow.sent(self.now))
+        self.out.append(self.flow.sent(self.now, standing))
         self.sent_at[self.out[-1].number] = self.now
 
     @rule(gap=GAPS)
     def time_passes(self, gap: float) -> None:
         self.now += gap
 
-    @rule(count=st.integers(1, 60))
-    def send(self, count: int) -> None:
+    @rule(count=st.integers(1, 60), standing=STANDINGS)
+    def send(self, count: int, standing: int) -> None:
         """Requests wait, and as many are sent as may be."""
         for _ in range(count):
-            wait = self.flow.wait(self.now)
+            wait = self.flow.wait(self.now, standing)
             assert wait >= 0
             if wait > 0:
                 return
             is_probe = self.flow.breaker.is_open
-            self.take()
-            assert self.flow.in_flight <= self.flow.width or is_probe or len(self.out) == 1
+            self.take(standing)
+            assert self.flow.in_flight <= min(self.maximum, 2 * self.flow.width) or is_probe
 
-    @rule(count=st.integers(1, 5))
-    def wait_and_send(self, count: int) -> None:
+    @rule(count=st.integers(1, 5), standing=STANDINGS)
+    def wait_and_send(self, count: int, standing: int) -> None:
         """Requests are sent as soon as they may be, however long that is."""
         for _ in range(count):
-            wait = self.flow.wait(self.now)
+            wait = self.flow.wait(self.now, standing)
             if wait == math.inf:
                 return
             self.now += wait + 1e-6  # as late as a timer is
-            is_due = self.flow.wait(self.now) == 0
+            is_due = self.flow.wait(self.now, standing) == 0
             assert self.out or is_due
             if is_due:
-                self.take()
+                self.take(standing)
 
     @precondition(lambda self: self.out)
     @rule(pick=PICKS, count=st.integers(1, 80), is_measured=st.booleans())
@@ -76,7 +85,7 @@ class FlowMachine(RuleBasedStateMachine):
             permit = self.out.pop(pick % len(self.out))
             latency = self.now - self.sent_at[permit.number]
             known = latency if is_measured and latency <= ATTEMPT else None
-            self.flow.ended(self.now, permit, Outcome("success", known))
+            self.flow.ended(self.now, permit, Outcome("success", known), self.query(permit))
 
     @precondition(lambda self: self.out)
     @rule(pick=PICKS, count=st.integers(1, 30), outcome=FAILURES)
@@ -96,7 +105,8 @@ class FlowMachine(RuleBasedStateMachine):
     def end(self, pick: int, count: int, outcome: Outcome) -> None:
         """Some of the requests that are under way end, in any order."""
         for _ in range(min(count, len(self.out))):
-            self.flow.ended(self.now, self.out.pop(pick % len(self.out)), outcome)
+            permit = self.out.pop(pick % len(self.out))
+            self.flow.ended(self.now, permit, outcome, self.query(permit))
 
     @precondition(lambda self: not self.out)
     @rule(gap=st.sampled_from([QUIET, 3_600.0, DAY]))
@@ -109,7 +119,7 @@ class FlowMachine(RuleBasedStateMachine):
         assert self.flow.rate == math.inf
         assert 2 * self.flow.width >= min(self.initial, width)
         if self.flow.breaker.is_open:  # at most once, for a single probe
-            self.flow.ended(self.now + 0.05, self.out.pop(), Outcome("success", 0.05))
+            self.flow.ended(self.now + 0.05, permit := self.out.pop(), Outcome("success", 0.05), self.query(permit))
             self.now += 0.05
             assert not self.flow.breaker.is_open
             assert self.flow.wait(self.now) == 0
@@ -133,7 +143,7 @@ test_invariants = FlowMachine.TestCase
 @given(limit=st.integers(1, 128), latency=st.floats(0.001, 2.0), initial=st.integers(1, 30), gap=GAPS)
 def test_successes_at_the_same_latency_widen(limit, latency, initial, gap):
     """While requests wait and all succeed as fast as ever, the width exceeds any limit below the maximum, soon."""
-    flow = FlowControl(Limits(initial=initial))
+    flow = FlowControl(Limits(initial=initial), Retry())
     now = gap
     successes = 0
     while flow.width <= limit:
@@ -143,20 +153,21 @@ def test_successes_at_the_same_latency_widen(limit, latency, initial, gap):
         assert out
         now += latency
         for permit in out:
-            flow.ended(now, permit, Outcome("success", latency))
+            flow.ended(now, permit, Outcome("success", latency), permit.number)
         successes += len(out)
         assert successes <= 200 + 20 * limit
 
 
 @given(outcomes=st.lists(st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS), min_size=1, max_size=200), gap=GAPS)
 def test_a_service_that_refuses_everything_is_probed_for_ever(outcomes, gap):
-    """The next probe comes within 3 s, or when the service asks for it, and none earlier."""
-    flow, now = FlowControl(Limits()), 0.0
+    """The next probe comes within 3 s, or when the service asks for it; none is earlier if it has asked each query."""
+    flow, now, has_asked = FlowControl(Limits(), Retry()), 0.0, True
     for outcome in outcomes:
         now += max(flow.wait(now), gap)
         assert flow.wait(now) < 1e-6
         was_open = flow.breaker.is_open
-        flow.ended(now, flow.sent(now), outcome)
+        flow.ended(now, permit := flow.sent(now), outcome, permit.number)
         asked = outcome.retry_after or 0.0
         assert flow.wait(now) <= max(3.0, asked) + 1e-6
-        assert not was_open or asked == 1 or flow.wait(now) >= asked - 1e-6
+        has_asked &= asked not in (0, 1)
+        assert not (was_open and has_asked) or flow.wait(now) >= asked - 1e-6

@@ -57,11 +57,11 @@ def test_a_shorter_retry_after_is_waited_for(retry_after, timeout, status):
 
 @pytest.mark.parametrize(
     ("away", "timeout", "succeeds", "least"),
-    [(3, None, True, 3), (9, None, True, 9), (60, None, False, 10), (60, 20, False, 20), (60, 80, True, 60)],
-    ids=["3 s", "9 s", "a minute", "a minute, timeout=20", "a minute, timeout=80"],
+    [(3, None, True, 3), (7.5, None, True, 7.5), (60, None, False, 8), (60, 20, False, 17.5), (60, 80, True, 60)],
+    ids=["3 s", "7.5 s", "a minute", "a minute, timeout=20", "a minute, timeout=80"],
 )
 def test_the_patience_of_a_single_count(away, timeout, succeeds, least):
-    """A single count waits 10 s for a service that answered before; one with `timeout=` as long as that says."""
+    """A single count waits 10 s, or its `timeout=`, for a service that answered before, if a probe is due by then."""
     sky = Sky(Away(Service(0.05), 1.0, away))
 
     async def main() -> tuple[bool, float]:

@@ -89,7 +89,7 @@ def test_nothing_waits_in_a_closed_client(fan_out, timeout, turns, how):
             waiting = asyncio.create_task(galileo.count_all(ids(30), timeout=timeout))
         else:
             waiting = asyncio.create_task(outcome_of(galileo, timeout=timeout))
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
         sent = sky.requests
         answer.set_result(LATE[how])
         for _ in range(turns):

@@ -1,5 +1,6 @@
 """The rate: how many requests a second, learned from what is refused while requests wait."""
 
+from collections.abc import Callable
 from math import inf
 
 import pytest
@@ -90,12 +91,12 @@ def test_the_rate_grows_to_095_of_what_was_refused_and_passes_it_after_a_second(
 
 
 def test_the_rate_grows_faster_the_longer_nothing_is_cut() -> None:
-    """By at most 2 % with each success."""
-    rate = cut_once(40.0)
-    succeed(rate, 1.0, 2.5)
-    before = rate.limit
-    succeed(rate, 4.0, 0.3)
-    assert 1.15 < rate.limit / before < 1.02**10 + 0.001
+    """By at most 2 % with each success, and by 8 % once that has undone the last cut twice."""
+    rate, rates = cut_once(12.0), list[float]()
+    for number in range(20):
+        rates.append(rate.limit)
+        succeed(rate, 4.0 + number, 1.0, every=1.0)
+    assert [pytest.approx(1.02), pytest.approx(1.08)] == [rates[1] / rates[0], rates[-1] / rates[-2]]
 
 
 def test_the_rate_grows_by_the_time_since_the_last_answer() -> None:
@@ -123,3 +124,16 @@ def test_a_429_is_explained_by_the_rate_wherever_the_rate_is() -> None:
     assert cut_once().explains_refusal(Outcome("throttled"))
     assert not cut_once().explains_refusal(STRAY)
     assert not Rate().explains_refusal(Outcome("throttled"))
+
+
+@pytest.mark.parametrize(("before", "others"), [(cut_once, 34.0), (Rate, inf)], ids=["limited", "unlimited"])
+def test_what_a_row_of_failures_has_cut_is_undone(before: Callable[[], Rate], others: float) -> None:
+    """The rate is what it was when the row began; without one, requests that were sent before say nothing."""
+    rate = before()
+    rate.remember()
+    for now in (2.0, 3.0):
+        cut(rate, now, 30.0)
+    assert rate.limit < 30.0
+    epoch = rate.epoch
+    rate.undo(4.0)
+    assert (others, others == inf) == (pytest.approx(rate.limit), rate.epoch > epoch)

@@ -16,6 +16,7 @@ from support.sockets import http, raw_server
 
 from galileo_sessions import RateLimitedError, Retry
 from galileo_sessions.api.responses import retry_after
+from galileo_sessions.flow.outcome import outcome_of
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
 
@@ -159,3 +160,18 @@ async def test_a_service_that_asks_everybody_for_an_hour_is_probed_for_as_long_a
     assert {(type(error), error.retry_after) for error in report.errors} == {(RateLimitedError, 3600)}
     assert len({error.query.project_id for error in report.errors}) == len(report.errors) == 2_000
     assert len(server.requests) < 60
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked"),
+    [
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 60.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 06:28:00 GMT"}, 3600.0),
+        ({"retry-after": "3600"}, 3600.0),
+    ],
+    ids=["date alone", "with Date", "seconds"],
+)
+def test_a_date_is_no_longer_than_the_user_allows_if_the_response_has_no_date(headers: dict[str, str], asked: float):
+    """Without it, the client's clock is compared with the service's, and they can be an hour apart."""
+    error = RateLimitedError("no", status=429, headers=headers, body="", retry_after=3600.0)
+    assert asked == outcome_of(error, 60.0).retry_after

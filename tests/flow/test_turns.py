@@ -1,4 +1,4 @@
-"""A single count goes first, and fan-outs take turns: nothing small waits for something big."""
+"""Single counts and fan-outs take turns."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -62,7 +62,7 @@ def timers() -> int:
 
 def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> None:
     """Replaces the random choice of each retry's wait: `jitter` gets the longest wait, and returns the one to use."""
-    galileo._requester.jitter = jitter
+    galileo._requester.queue.flow.queries.jitter = jitter
 
 
 def open_connections(galileo: GalileoSessions) -> int:

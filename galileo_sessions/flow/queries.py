@@ -1,0 +1,175 @@
+"""
+How each query fares: whether it is in trouble, when it is sent again, and when its counts are given up.
+
+Theory of operation
+===================
+
+A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute. All its counts share one
+back-off, and are sent one at a time. Each of them meets each failure, so that twenty callers of a query that hangs
+don't wait twenty times as long. A query that isn't in trouble is fresh.
+
+*When.* The first retry comes as soon as the queue has a permit for it. Later ones wait for a random time, so that
+clients that failed together don't return together. The bound of that time doubles with each attempt that the failures
+have cost; see `evidence`. After a refusal that is the service's fault, it is at most 3 s, and half the time for which
+the query has been in trouble. However short it is, a wait lasts half that time, up to 0.15 s. So one query is sent at
+most 100 times in ten seconds, whatever the settings. A Retry-After is never cut short.
+
+*How often.* A failure, such as a 500 or a timeout, means that the service took the request and couldn't finish it. The
+count is given up once the failures have cost all its attempts. A refusal, such as a 503 or a 429, means that the
+service would take the request at another time. A single count, for which a caller waits, is given up once its patience
+has passed, or if its next attempt would come too late. A fan-out's target is given up once its patience has passed, its
+failures have cost all its attempts, they are its own, and sending it again has helped no query for twice the patience.
+If nothing at all is answered for as long as its patience, each count is given up.
+"""
+
+import random
+from collections.abc import Callable, Hashable
+from math import inf
+
+from attrs import define
+
+from galileo_sessions import errors
+from galileo_sessions.flow.budget import Budget
+from galileo_sessions.flow.outcome import IGNORED, Outcome
+from galileo_sessions.flow.settings import Retry
+
+IN_TROUBLE, FRESH, ANSWERED = 0, 1, 2
+"""The standing of a query: its last attempt failed; nothing is known of it; it was answered within the last minute."""
+LONGEST = 3.0
+"""The most seconds between two attempts to find out whether the service takes requests again."""
+AGE = 60.0
+"""Seconds for which a failure or an answer is known."""
+_KEPT = 1_000  # queries that are remembered
+_SHORT = 0.15  # seconds: waits are this long at least; retries with the same Retry-After are spread over it
+
+
+@define(eq=False, repr=False)
+class Trouble:
+    """A query whose last attempt failed."""
+
+    since: float
+    """When its first attempt failed."""
+    failures: int = 0
+    """How often it has failed in a row, apart from outages."""
+    is_own: bool = False
+    """Whether its last failure was its own."""
+    spent: float = 0.0
+    """Attempts that its failures have cost."""
+    not_before: float = 0.0
+    """When it can be sent again."""
+    ended_at: float = 0.0
+    """When its last attempt ended."""
+    outcome: Outcome = IGNORED
+    """The outcome of its last attempt."""
+    attempt: errors.Attempt | None = None
+    """Its last attempt."""
+    attempts: int = 0
+    """How many of its attempts have failed."""
+    is_led: bool = False
+    """Whether one of its counts is being sent, or waits for that. Its other counts wait for that one."""
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the service refused its last attempt, so that it may take the next one."""
+        return self.outcome.meaning != "failed"
+
+
+class Queries:
+    """
+    What is known of each query.
+
+    Args:
+        policy: How often and how patiently to try again.
+    """
+
+    def __init__(self, policy: Retry) -> None:
+        self.policy: Retry = policy
+        self.jitter: Callable[[float], float] = lambda most: random.uniform(0, most)  # noqa: S311  # no secret
+        """Returns a random number of seconds, from 0 to its argument."""
+        self.answered_at: float = -inf
+        """When a query was answered last."""
+        self.helped_at: float = -inf
+        """When a query in trouble was answered last."""
+        self._troubles: dict[Hashable, Trouble] = {}
+        self._answers: dict[Hashable, float] = {}  # when each query was answered; the latest ones last
+
+    def trouble(self, query: Hashable, now: float) -> Trouble | None:
+        """The trouble that a query is in; None if it is fresh."""
+        trouble = self._troubles.get(query)
+        if trouble is not None and not trouble.is_led and now - max(trouble.ended_at, trouble.not_before) > AGE:
+            del self._troubles[query]
+            return None
+        return trouble
+
+    def standing(self, query: Hashable, now: float) -> int:
+        """How a query fares."""
+        if query in self._troubles and self.trouble(query, now) is not None:
+            return IN_TROUBLE
+        return ANSWERED if now - self._answers.get(query, -inf) < AGE else FRESH
+
+    def some_are_answered(self, now: float) -> bool:
+        """Whether a query is known whose last attempt was answered, within the last minute."""
+        return bool(self._answers) and now - next(reversed(self._answers.values())) < AGE
+
+    def answered(self, query: Hashable, now: float) -> Trouble | None:
+        """A query was answered; returns the trouble that it was in."""
+        trouble = self._troubles.pop(query, None)
+        if trouble is not None:
+            self.helped_at = now
+        self.answered_at = now
+        _ = self._answers.pop(query, None)
+        self._answers[query] = now
+        if len(self._answers) > _KEPT:
+            del self._answers[next(iter(self._answers))]
+        return trouble
+
+    def failed(self, query: Hashable, now: float) -> Trouble:
+        """A query has failed; returns its trouble, which may be new."""
+        _ = self._answers.pop(query, None)
+        trouble = self.trouble(query, now)
+        if trouble is None:
+            self._troubles[query] = trouble = Trouble(now)
+            for _ in range(2 * (len(self._troubles) > _KEPT)):  # one for each new one, and those that are led stay
+                oldest = next(iter(self._troubles))
+                if (old := self._troubles.pop(oldest)).is_led:
+                    self._troubles[oldest] = old
+        return trouble
+
+    def charge(self, trouble: Trouble, now: float, outcome: Outcome, cost: float) -> None:
+        """Charges a query for a failure, and decides when it can be sent again."""
+        policy, spent, passed, asked = self.policy, trouble.spent, now - trouble.since, outcome.retry_after or 0.0
+        trouble.outcome, trouble.ended_at, trouble.spent = outcome, now, spent + cost
+        trouble.attempts += 1
+        least = min(_SHORT, passed / 2)
+        if 0 < asked <= policy.max_retry_after:  # 0 sets no time to wait
+            trouble.not_before = now + max(asked + self.jitter(min(_SHORT, asked)), least)
+            return
+        most = min(policy.max_backoff, policy.backoff * (2 ** min(spent, 2 * policy.attempts) - 1))
+        if outcome.meaning != "failed" and not trouble.is_own:  # to notice soon that it is taken again
+            most = min(most, LONGEST, max(policy.backoff, passed / 2))
+        trouble.not_before = now + max(self.jitter(most), least)
+
+    def gives_up(self, trouble: Trouble, now: float, budget: Budget, began: float) -> bool:
+        """
+        Whether a count ends after a failure of its query.
+
+        Args:
+            trouble: The trouble of the query.
+            now: When the attempt failed.
+            budget: The patience of the count.
+            began: When the count began.
+        """
+        policy, asked = self.policy, trouble.outcome.retry_after or 0.0
+        is_refused, is_spent = trouble.is_refused, trouble.spent >= policy.attempts
+        if policy.attempts == 1 or asked > policy.max_retry_after:
+            return True
+        if is_spent and not is_refused:
+            return True
+        is_waited_for = budget.is_single and is_refused
+        since = began if is_waited_for else max(began, trouble.since)
+        ends = since + budget.patience
+        if is_waited_for or self.answered_at < since:  # a caller waits for it, or nothing is answered
+            return now >= ends or (asked > 0 and trouble.not_before >= ends)
+        if now >= self.answered_at + budget.patience:
+            return True
+        return now >= max(ends, self.helped_at + 2 * budget.patience) and is_spent and trouble.is_own

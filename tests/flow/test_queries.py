@@ -1,0 +1,333 @@
+"""How each query fares, and whether and when it is sent again: decisions over values, for any sequence of answers."""
+
+import asyncio
+import itertools
+from math import inf
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from support.clock import run
+from support.inside import in_flight, replace_post, set_jitter, width
+from support.policy import TRANSPORT, status, waits_of
+from support.sockets import PROJECT
+
+import galileo_sessions as gs
+from galileo_sessions import ConnectError, DecodeError, LoginError, ProtocolError, ResponseError, Retry, TLSError
+from galileo_sessions.api.responses import Response, final
+from galileo_sessions.flow.budget import Budget
+from galileo_sessions.flow.outcome import Outcome, outcome_of
+from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Queries, Trouble
+
+# ---- what is tried again ---------------------------------------------------------------------------------------------
+
+
+RETRIED = [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529]
+FOR_GOOD = [
+    TLSError("x"),
+    final(DecodeError("x")),
+    gs.ConfigurationError("x"),
+    gs.FilterError("x"),
+    gs.DeadlineExceededError("x"),
+    LoginError("x", status=401),
+    LoginError("x", status=200),
+    final(ProtocolError("too long")),
+    status(404, Retry_After="1"),
+    *[status(number) for number in (302, 400, 401, 403, 404, 409, 422, 501, 599)],
+]
+
+
+def test_statuses_that_are_tried_again():
+    """Exactly 408, 425, 429, 500, 502 to 504, 520 to 524 and 529 are retried."""
+    assert [number for number in range(300, 600) if waits_of(status(number), at_most=1)] == RETRIED
+
+
+@pytest.mark.parametrize("error", [*TRANSPORT.values(), DecodeError("x")], ids=[*TRANSPORT, "a page"])
+def test_trouble_on_the_way_is_tried_again(error):
+    """Disconnects, connect errors, attempt timeouts, malformed HTTP and pages of a proxy are retried."""
+    assert waits_of(error, at_most=1)
+
+
+@pytest.mark.parametrize("error", FOR_GOOD, ids=lambda error: type(error).__name__)
+def test_what_would_fail_again_is_not_tried_again(error):
+    """An untrusted certificate, a wrong body, a caller's mistake or a refused login isn't retried."""
+    assert waits_of(error) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "retriable", "meaning"),
+    [(500, True, "refused"), (501, True, "refused"), (501, False, "success"), (400, True, "success")],
+)
+def test_a_5xx_that_the_service_calls_retriable_is_a_refusal(code, retriable, meaning):
+    """`retriable: true` of a `standard_error` is believed for a 5xx."""
+    assert meaning == outcome_of(ResponseError("x", status=code, retriable=retriable)).meaning
+
+
+@pytest.mark.parametrize("error", [status(503), status(429, Retry_After="1"), status(500)], ids=str)
+def test_with_one_attempt_nothing_is_sent_twice(error):
+    """`attempts=1` holds for refusals and for a Retry-After, too."""
+    assert waits_of(error, Retry(attempts=1)) == []
+
+
+# ---- how a query fares -----------------------------------------------------------------------------------------------
+
+
+def fail(queries: Queries, query: object, now: float, outcome: Outcome = Outcome("failed")) -> Trouble:  # noqa: B008
+    """Lets a query fail; returns its trouble."""
+    trouble = queries.failed(query, now)
+    queries.charge(trouble, now, outcome, 1.0)
+    return trouble
+
+
+def test_a_query_is_in_trouble_until_it_is_answered():
+    """All its counts share one trouble."""
+    queries, told = Queries(Retry()), list[tuple[int, bool]]()
+    trouble = fail(queries, "own", 1.0)
+    assert trouble is fail(queries, "own", 2.0) is queries.trouble("own", 3.0)
+    for act, query in ((queries.answered, "own"), (queries.answered, "other"), (fail, "own"), (fail, "other")):
+        told.append((queries.standing(query, 3.0), queries.some_are_answered(3.0)))
+        met = act(query, 2.0 + len(told)) if act != fail else fail(queries, query, 5.0)
+        assert (met is trouble) is (len(told) == 1)
+    assert [(IN_TROUBLE, False), (FRESH, True), (ANSWERED, True), (ANSWERED, True)] == told
+    assert not queries.some_are_answered(5.0)
+    assert (4.0, 3.0) == (queries.answered_at, queries.helped_at)
+
+
+@pytest.mark.parametrize(("asked", "until"), [(0.0, 60.0), (30.0, 90.0)])
+def test_what_is_known_of_a_query_is_forgotten_after_a_minute(asked, until):
+    """From the end of its Retry-After, and not while one of its counts is sent, or waits for that."""
+    queries = Queries(Retry())
+    queries.jitter = lambda _: 0.0
+    for query, at in (("good", -30.0), ("old", -30.0), ("good", 0.0), ("bad", 0.0)):
+        queries.answered(query, at)
+    trouble = fail(queries, "bad", 0.0, Outcome("throttled", retry_after=asked))
+    assert [ANSWERED, FRESH] == [queries.standing("good", now) for now in (59.9, 60.0)]
+    assert [True, False] == [queries.some_are_answered(now) for now in (59.9, 60.0)]
+    trouble.is_led = True
+    assert IN_TROUBLE == queries.standing("bad", 1_000.0)
+    trouble.is_led = False
+    assert [IN_TROUBLE, FRESH] == [queries.standing("bad", now) for now in (until, until + 0.1)]
+    assert trouble is not queries.failed("bad", until + 0.1)
+
+
+@pytest.mark.parametrize("is_led", [False, True])
+def test_the_latest_queries_are_known(is_led):
+    """However many there are; and one is never forgotten while it is sent, or waits for that."""
+    queries = Queries(Retry())
+    fail(queries, "first", 0.0).is_led = is_led
+    for number in range(20_000):
+        fail(queries, number, 0.0)
+        queries.answered(-2 - number, 0.0)
+    assert [ANSWERED, FRESH] == [queries.standing(query, 0.0) for query in (-20_001, -2)]
+    expected = [IN_TROUBLE if is_led else FRESH, FRESH, IN_TROUBLE]
+    assert expected == [queries.standing(query, 0.0) for query in ("first", 0, 19_999)]
+
+
+# ---- giving up -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "cost", "sent"),
+    [
+        *[(status(500), attempts, 1, attempts) for attempts in (1, 2, 20)],
+        *[(status(500), 4, cost, sent) for cost, sent in ((0.5, 8), (0.15, 27))],
+        *[(error, 4, 1, 2) for error in (status(504), TRANSPORT["timeout"])],  # they also took the service's time
+    ],
+)
+def test_a_count_that_fails_is_given_up_once_its_attempts_are_spent(error, attempts, cost, sent):
+    """However long that takes, and whoever waits for it."""
+    for is_single in (False, True):
+        assert sent == len(waits_of(error, Retry(attempts=attempts), cost=cost, is_single=is_single)) + 1
+
+
+SPENT, CHEAP = {"spent": 4.0}, {"spent": 3.9}
+ASKED, FAILED, SINGLE = {"asked": 10.0}, {"meaning": "failed"}, {"is_single": True, "spent": 9.0}
+
+
+@pytest.mark.parametrize(
+    ("case", "until"),
+    [
+        (SPENT, 190.0),
+        (SPENT | {"began": 110.0}, 200.0),
+        (SPENT | {"helped_at": 95.0}, 275.0),  # sending queries again has helped
+        (SPENT | {"is_own": False}, inf),
+        (SPENT | ASKED, 190.0),
+        (CHEAP, inf),
+        (CHEAP | FAILED, inf),
+        (SPENT | FAILED, 0.0),
+        (SINGLE, 140.0),
+        (SINGLE | ASKED, 130.0),
+        (SINGLE | {"spent": 0.0, "is_own": False}, 140.0),
+        (SINGLE | CHEAP | FAILED, inf),
+        *[({"answered_at": at} | case, end) for at, end in ((99.0, 190.0), (120.0, 210.0)) for case in (CHEAP, FAILED)],
+        (SINGLE | CHEAP | FAILED | {"answered_at": 99.0}, 190.0),
+        (ASKED | {"answered_at": 99.0}, 180.0),
+    ],
+    ids=str,
+)
+def test_when_a_count_with_a_patience_of_90_seconds_is_given_up(case, until):
+    """It began at 50, and its query has failed since 100; while others are answered, only for reasons of its own."""
+    case = {"meaning": "refused", "asked": 0.0, "spent": 0.0, "is_own": True, "is_single": False, "began": 50.0} | case
+    for now in (100.0, 1_000.0) if until in (0.0, inf) else (until - 0.01, until):
+        queries = Queries(Retry())
+        queries.jitter = lambda _: 0.0
+        queries.failed("helped", 0.0)
+        queries.answered("helped", case.get("helped_at", 0.0))
+        queries.answered("other", case.get("answered_at", now))
+        trouble = queries.failed("own", 100.0)
+        trouble.is_own = case["is_own"]
+        queries.charge(trouble, now, Outcome(case["meaning"], retry_after=case["asked"]), case["spent"])
+        budget = Budget(patience=90.0, is_single=case["is_single"])
+        assert (now >= until) is queries.gives_up(trouble, now, budget, case["began"])
+
+
+@pytest.mark.parametrize("cap", [0, 5, 60, 86_400])
+def test_a_retry_after_above_the_cap_is_not_waited_for(cap):
+    """`max_retry_after` is the longest Retry-After that is waited for; a longer one is the count's error."""
+    policy = Retry(max_retry_after=cap, attempts=2)
+    assert waits_of(status(429, Retry_After=str(cap)), policy, draw=lambda _: 0.0, at_most=1) == [cap]
+    assert waits_of(status(429, Retry_After=f"{cap}.1"), policy) == []
+
+
+# ---- how long --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [status(500), status(503)], ids=str)
+def test_the_first_retry_does_not_wait_and_later_ones_double(error):
+    """The bound doubles with each attempt spent, up to `max_backoff`."""
+    assert waits_of(error, Retry(attempts=9), at_most=8) == [0, 0.25, 0.75, 1.75, 3.75, 7.75, 8, 8]
+    expected = [0.25 * (2 ** (number / 2) - 1) for number in range(7)]
+    assert waits_of(error, cost=0.5, at_most=7) == pytest.approx(expected)
+
+
+def test_a_query_that_a_full_service_refuses_learns_soon_that_it_is_taken():
+    """It waits for at most 3 s, and half of the time so far."""
+    waits = waits_of(status(503), is_own=False, took=0.01, at_most=20)
+    since = list(itertools.accumulate([wait + 0.01 for wait in waits], initial=0.0))
+    expected = [min(3, 0.25 * (2**spent - 1), max(0.25, at / 2)) for spent, at in enumerate(since[:-1])]
+    assert waits == pytest.approx([0, *expected[1:]])
+    assert waits[-1] == 3
+
+
+@pytest.mark.parametrize("number", [500, 503])
+@pytest.mark.parametrize("arguments", [{"backoff": 0}, {"max_backoff": 0}, {}], ids=str)
+def test_later_retries_wait_for_half_of_the_time_so_far_up_to_a_seventh_of_a_second(number, arguments):
+    """Also without a backoff, or if chance chooses 0."""
+    waits = waits_of(status(number), Retry(attempts=20, **arguments), draw=lambda _: 0.0, took=0.1, at_most=19)
+    assert waits == pytest.approx([0, 0.05, 0.125, *[0.15] * 16])
+
+
+@pytest.mark.parametrize("error", [status(500), status(503), status(429, Retry_After="0.01")], ids=str)
+def test_a_query_is_sent_at_most_100_times_in_ten_seconds(error):
+    """Whatever the settings, and however soon it fails."""
+    waits = waits_of(error, Retry(backoff=0), cost=0.0, draw=lambda _: 0.0, took=1e-6, at_most=101)
+    assert sum(waits[:100]) > 10
+
+
+@pytest.mark.parametrize(("jitter", "expected"), [(0.0, 2.0), (1.0, 2.15)], ids=["earliest", "latest"])
+@pytest.mark.parametrize("number", [429, 503, 500])
+def test_a_retry_after_is_never_cut_short(number, jitter, expected):
+    """Counts with the same Retry-After come back within 0.15 s after it, however many attempts are spent."""
+    waits = waits_of(status(number, Retry_After="2"), draw=lambda bound: bound * jitter, at_most=10)
+    assert waits == [pytest.approx(expected)] * 10
+
+
+def test_a_retry_after_of_nothing_is_at_once():
+    """A past date or 0 names no time, so the backoff holds."""
+    for asked in ("0", "Sun, 06 Nov 1994 08:49:37 GMT"):
+        assert waits_of(status(503, Retry_After=asked)) == waits_of(status(503))
+
+
+# ---- laws ------------------------------------------------------------------------------------------------------------
+
+
+ERRORS = st.one_of(
+    st.sampled_from([*TRANSPORT.values()]),
+    st.builds(
+        lambda number, asked: status(number) if asked is None else status(number, Retry_After=str(asked)),
+        st.sampled_from(RETRIED),
+        st.one_of(st.none(), st.integers(0, 90)),
+    ),
+)
+
+
+@given(
+    outcomes=st.lists(st.one_of(st.none(), ERRORS), max_size=60),
+    policy=st.builds(Retry, attempts=st.integers(1, 20), backoff=st.floats(0, 10), patience=st.floats(0, 100)),
+    jitter=st.floats(0, 1),
+    cost=st.floats(0, 2),
+    is_single=st.booleans(),
+)
+def test_for_any_sequence_of_answers(outcomes, policy, jitter, cost, is_single):
+    """Waits keep their bounds, and a count is given up only for a reason."""
+    queries, now, budget = Queries(policy), 0.0, Budget(patience=policy.patience, is_single=is_single)
+    queries.jitter = lambda bound: bound * jitter
+    for error in outcomes:
+        if error is None:
+            queries.answered("other", now)
+            continue
+        outcome, trouble = outcome_of(error), queries.failed("own", now)
+        queries.charge(trouble, now, outcome, cost)
+        asked, is_spent = outcome.retry_after or 0.0, trouble.spent >= policy.attempts
+        if queries.gives_up(trouble, now, budget, 0.0):
+            assert policy.attempts == 1 or is_spent or asked > 60 or now + asked + 0.15 >= policy.patience
+            break
+        assert not is_spent or outcome.meaning != "failed"
+        assert now + asked <= trouble.not_before <= now + (asked + 0.15 if asked else policy.max_backoff)
+        now = trouble.not_before
+
+
+COUNT = Response(200, {}, b'{"total_count": 7}')
+
+OUTCOMES = st.one_of(
+    st.just(COUNT),
+    st.sampled_from([*TRANSPORT.values(), TLSError("x")]),
+    st.builds(
+        lambda number, asked: Response(number, {} if asked is None else {"Retry-After": asked}, b"{}"),
+        st.sampled_from([200, 302, 400, 401, 403, 404, 422, 500, 503, 504]),
+        st.sampled_from([None, "x"]),
+    ),
+)
+
+
+@example([Response(401, {}, b""), Response(503, {}, b"")], True)
+@example([Response(503, {}, b""), Response(401, {}, b""), COUNT], True)
+@example([Response(401, {}, b""), ConnectError("x")] * 2, True)
+@given(outcomes=st.lists(OUTCOMES, min_size=1, max_size=6), logs_in=st.booleans())
+def test_a_count_makes_four_attempts_at_most_unless_it_is_refused(outcomes, logs_in):
+    """A refused count goes on until its patience is over, and a 401 is followed by one more attempt."""
+
+    async def play() -> None:
+        sent: list[str] = []
+        heard: list[gs.Attempt] = []
+
+        async def post(path: str) -> Response:
+            if path == "/login":
+                return Response(200, {}, b'{"access_token": "t"}')
+            sent.append(path)
+            outcome = outcomes[min(len(sent), len(outcomes)) - 1]
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+        auth = gs.PasswordAuth("ann", "pw") if logs_in else gs.ApiKeyAuth("k")
+        async with gs.GalileoSessions(auth=auth, base_url="http://127.0.0.1:9", on_attempt=heard.append) as galileo:
+            replace_post(galileo, post)
+            set_jitter(galileo, lambda bound: bound / 2)
+            listed, began = None, asyncio.get_running_loop().time()
+            try:
+                assert await galileo.count(PROJECT) == 7
+            except gs.GalileoError as error:
+                listed = error.attempts
+            assert listed in (None, tuple(heard))
+            failed = [attempt for attempt in heard if attempt.error is not None]
+            is_refused = any(
+                attempt.status == 401 or outcome_of(attempt.error).meaning == "refused" for attempt in failed
+            )
+            assert 1 <= len(sent) <= (80 if is_refused else 4)
+            assert asyncio.get_running_loop().time() - began < 10.1
+            assert [attempt.number for attempt in heard] == list(range(1, len(sent) + 1))
+            assert 1 <= width(galileo) <= 256
+            assert in_flight(galileo) == 0
+
+    run(play())
