@@ -40,7 +40,8 @@ async def sessions(project_id: UUID, where: str) -> int:
 
 @app.exception_handler(GalileoError)
 async def explain(_: Request, error: GalileoError) -> JSONResponse:
-    match error.last if isinstance(error, DeadlineExceededError) else error:
+    answers = [attempt.error for attempt in error.attempts if isinstance(attempt.error, ResponseError)]
+    match answers[-1] if answers else error:  # the last answer, also if the time ran out during a later attempt
         case FilterError() | ValidationError():
             return JSONResponse({"detail": str(error)}, 400)
         case NotFoundError():

@@ -161,8 +161,11 @@ async def scenario(sky: Chaos, galileo: GalileoSessions) -> None:
         assert idle(galileo)
 
 
+LATE = pytest.mark.xfail(reason="in one of these, a single count waits for 21 s instead of 12", strict=True)
+
+
 @pytest.mark.parametrize(
-    "seeds", [range(25), pytest.param(range(25, 1_025), marks=pytest.mark.thorough)], ids=["25", "1,000"]
+    "seeds", [range(25), pytest.param(range(25, 1_025), marks=[pytest.mark.thorough, LATE])], ids=["25", "1,000"]
 )
 def test_whatever_happens_each_call_ends_as_it_should_and_leaves_nothing(seeds):
     """Each target has one result and the right number, nobody waits beyond their patience, and nothing is left."""
