@@ -266,11 +266,10 @@ class Requester:
 
     def _meet(self, request: Request, trouble: Trouble) -> None:
         """Another count of the same query has failed."""
-        attempt = trouble.attempt
-        if attempt is not None and attempt.error is not None:
-            request.attempts += (evolve(attempt, number=len(request.attempts) + 1),)
-            request.outcome, request.waiting_since = trouble.outcome, trouble.ended_at
-            self._give_up_if_needed(request, attempt.error, trouble)
+        attempt = cast("errors.Attempt", trouble.attempt)
+        request.attempts += (evolve(attempt, number=len(request.attempts) + 1),)
+        request.outcome, request.waiting_since = trouble.outcome, trouble.ended_at
+        self._give_up_if_needed(request, cast("errors.GalileoError", attempt.error), trouble)
 
     def _learn(
         self, request: Request, permit: Permit, error: errors.GalileoError | None, begun: float, ended: float
