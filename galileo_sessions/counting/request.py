@@ -234,7 +234,7 @@ class Requester:
         timeout = asyncio.timeout_at(until if until < inf else None)
         try:
             async with timeout:
-                permit = await self._take_turn(request)
+                permit = await self._take_turn(request, trouble)
         except TimeoutError:
             if not timeout.expired():  # Limits(rate=...) raised it
                 raise
@@ -247,11 +247,10 @@ class Requester:
             raise request.failure(last, now)  # it waited for no limit, but between two attempts
         raise request.failure(closed_error() if self.transport.is_closed else self.queue.give_up_error(last), now)
 
-    async def _take_turn(self, request: Request) -> Permit | None:
+    async def _take_turn(self, request: Request, trouble: Trouble | None) -> Permit | None:
         """Waits for a permit. While its query is in trouble, the count holds no place, and is sent alone."""
         queue, places, budget = self.queue, request.places, request.budget
         since = request.started if budget.is_single else -inf
-        trouble = queue.flow.queries.trouble(request.key, asyncio.get_running_loop().time())
         if trouble is not None and places is not None and not request.is_parked and places.park():
             if request.is_parked is not None:
                 places.leave(is_parked=False)
@@ -290,21 +289,11 @@ class Requester:
         return trouble
 
     def _record(self, request: Request, error: errors.GalileoError | None, begun: float, ended: float) -> None:
-        status = getattr(
-            error, "status", HTTPStatus.OK if error is None or isinstance(error, errors.DecodeError) else None
-        )
+        is_ok, flow = error is None or isinstance(error, errors.DecodeError), self.queue.flow
+        status = HTTPStatus.OK if is_ok else getattr(error, "status", None)
         number, waited, elapsed = len(request.attempts) + 1, begun - request.waiting_since, ended - begun
-        attempt = errors.Attempt(
-            number,
-            status,
-            error,
-            waited,
-            elapsed,
-            self.queue.flow.width,
-            self.queue.flow.rate,
-            self.queue.flow.breaker.is_open,
-            request.query,
-        )
+        limits = flow.width, flow.rate, flow.breaker.is_open
+        attempt = errors.Attempt(number, status, error, waited, elapsed, *limits, request.query)
         request.attempts += (attempt,)
         request.waiting_since = ended
         if logger.isEnabledFor(logging.DEBUG):

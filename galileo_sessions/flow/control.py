@@ -257,11 +257,11 @@ class FlowControl:
         if asked > self.queries.policy.max_retry_after:  # its count fails, but the next one may probe
             asked = 0.0
         is_alone = not self.queries.some_are_answered(now)
-        if trouble.is_own and standing == IN_TROUBLE and not was_open and not is_alone:
+        opens = False
+        if was_open or is_alone or standing != IN_TROUBLE or not trouble.is_own:
+            opens = breaker.failed(now, permit.number, query, standing, asked, is_alone=is_alone)
+        else:
             breaker.released(permit.number)  # it is in no row
-            self._width.passed(permit.level, permit.round, None)
-            return trouble
-        opens = breaker.failed(now, permit.number, query, standing, asked, is_alone=is_alone)
         if not was_open:
             self._learn(now, permit, outcome, opens=opens, is_own=trouble.is_own)
         return trouble

@@ -145,7 +145,7 @@ class Queries:
             trouble.not_before = now + max(asked + self.jitter(min(_SHORT, asked)), least)
             return
         most = min(policy.max_backoff, policy.backoff * (2 ** min(spent, 2 * policy.attempts) - 1))
-        if outcome.meaning != "failed" and not trouble.is_own:  # to notice soon that it is taken again
+        if trouble.is_refused and not trouble.is_own:  # to notice soon that it is taken again
             most = min(most, LONGEST, max(policy.backoff, passed / 2))
         trouble.not_before = now + max(self.jitter(most), least)
 
