@@ -41,6 +41,10 @@ OnAttempt = Callable[[errors.Attempt], object]
 class Places(Protocol):
     """The places of a fan-out, which a count leaves while it waits for its next attempt."""
 
+    @property
+    def is_crowded(self) -> bool:  # pyright: ignore[reportReturnType]  # a protocol has no code
+        """Whether no more counts can be parked."""
+
     def park(self) -> bool:  # pyright: ignore[reportReturnType]  # a protocol has no code
         """A count waits: whether its place is free meanwhile."""
 
@@ -316,7 +320,8 @@ class Requester:
             return
         patient = evolve(budget, patience=self.queue.flow.breaker.limited(budget.patience))
         queries = self.queue.flow.queries
-        if trouble is None or queries.gives_up(trouble, now, patient, request.started):
+        is_crowded = request.places is not None and request.places.is_crowded
+        if trouble is None or queries.gives_up(trouble, now, patient, request.started, is_crowded=is_crowded):
             raise request.failure(error, now, self._hint(request))
         if trouble.not_before >= budget.deadline:
             raise request.too_late(now, others=self.queue.last_refusal)

@@ -287,9 +287,14 @@ class CountStream:
 
     # ---- places ------------------------------------------------------------------------------------------------------
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether as many counts are parked as are allowed."""
+        return self._parked >= _PARKED * self._concurrency
+
     def park(self) -> bool:
         """A count waits for its next attempt: whether its place is free meanwhile, because not too many wait."""
-        if self._parked >= _PARKED * self._concurrency:
+        if self.is_crowded:
             return False
         self._parked += 1
         self._free_place()

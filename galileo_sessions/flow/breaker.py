@@ -27,7 +27,8 @@ quarter of the time that it was open. This isn't a quota if queries that were an
 trouble was: then the queries of the row are bad.
 
 *Patience.* Requests that wait give up if everything has failed for longer than their patience, or if the next probe
-comes too late for them. A single count has its patience from when it began. At an address where nothing has ever
+comes too late for them. A fan-out's counts that were never sent wait for a quarter longer, because those that were
+sent can be the only bad ones. A single count has its patience from when it began. At an address where nothing has ever
 listened, it is 4 s. If nothing waited when a pause ended, that outage doesn't count for later requests: their patience
 begins with the next probe.
 
@@ -45,11 +46,16 @@ from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, LONGEST
 _UNREACHABLE = 4.0  # seconds of patience with an address where nothing has ever answered
 _FAILURES = 8  # in a row; a dead service then gets a few dozen requests in all
 _SHORTEST = 0.1  # seconds of a pause
-_SHARE = 0.25  # of the time since the breaker opened, and of the wait for a quota
+_SHARE = 0.25  # of the time since the breaker opened, of the wait for a quota, and of a patience
 
 
 def _no_pauses() -> list[float]:
     return [-inf, -inf, -inf]
+
+
+def longer(patience: float) -> float:
+    """The patience of counts that were never sent, by that of those that were."""
+    return (1 + _SHARE) * patience
 
 
 @define(eq=False, repr=False)

@@ -8,7 +8,8 @@ file, don't know each other's state; only this file passes values between them. 
 1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
     All its counts share one back-off; one of them is sent at a time, and all meet its failures; see `queries`.
 2.  *Whose fault.* A failure is the service's if queries that failed as often succeed at least a quarter as often as
-    fresh ones when they are sent again, and if queries that were answered lately don't do much better; see `evidence`.
+    fresh ones when they are sent again, and if queries that were answered lately fail at least a quarter as often as
+    the others; see `evidence`.
 3.  *Rows.* Eight different queries that fail in a row, or all that are known, open the breaker. A query in trouble
     whose failure is its own is in no row. Then one probe is sent at a time, and the first one that is answered closes
     it. Queries that fared better aren't held back by those that fared worse; see `breaker`.
@@ -18,13 +19,15 @@ file, don't know each other's state; only this file passes values between them. 
     of the rate are undone. But if it opens again soon, what got through in between is a quota, which sets the rate.
 6.  *A count that waits holds nothing.* It has no place and no worker, and new targets go on. Those that wait for a
     permit stand in lines, a line for each fan-out and one for single counts, each again for queries in trouble. The
-    lines take turns. While fresh queries wait, those in trouble get every other permit and at most half of the places,
-    and those that failed least often come first; see `queue`.
-7.  *Overtaken requests.* A request that was sent two latencies ago, at least a second, has no place any more once a
+    lines take turns. While fresh queries wait, those in trouble get every other permit and at most half of the places;
+    those that failed least often come first. For queries that were answered lately, there is one more place. See
+    `queue`.
+7.  *Overtaken requests.* A request that was sent 16 latencies ago, at least a second, has no place any more once a
     later one was answered. If nothing is answered for that long, one request loses its place. At most twice as many
-    requests as the width allows are under way.
+    requests as the width allows are under way, or one more.
 8.  *Giving up.* A failure costs its query an attempt, or less the more of the others fail. If nothing at all is
-    answered for the patience of a count, it is given up; see `queries`.
+    answered for the patience of a count, it is given up. Queries that fail by their own fault are given up sooner while
+    no more counts can wait; see `queries`.
 
 The first matching line says what an outcome changes::
 
@@ -61,7 +64,7 @@ from galileo_sessions.flow.breaker import Breaker
 from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.noise import Noise
 from galileo_sessions.flow.outcome import Outcome
-from galileo_sessions.flow.queries import FRESH, IN_TROUBLE, Queries, Trouble
+from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Queries, Trouble
 from galileo_sessions.flow.rate import Rate
 from galileo_sessions.flow.settings import Limits, Retry
 from galileo_sessions.flow.width import FLOOR, Width
@@ -141,17 +144,19 @@ class FlowControl:
         if now - self._rate.needed_at > _QUIET:
             self._rate.forget(now)
         self._width.check(now)
-        late = max(_LATE, 2 * self._width.latency)
+        late = max(_LATE, 16 * self._width.latency)
         self._free_overtaken(now - late)
-        wait = self.breaker.wait(now, len(self._places), standing)
+        extra = standing == ANSWERED  # a place more than others have
+        taken = len(self._places) - extra
+        wait = self.breaker.wait(now, taken, standing)
         if self.breaker.is_open:
             if self.rate < inf:
                 self._rate.needed_at = now
         else:
-            if self.in_flight >= min(2 * self.width, self._width.maximum):
+            if self.in_flight >= min(2 * self.width + extra, self._width.maximum):
                 wait = inf
-            elif len(self._places) >= self.width or wait == inf:
-                wait = self._free_late(now, late)
+            elif taken >= self.width or wait == inf:
+                wait = self._free_late(now, late) or (0.0 if taken <= self.width else inf)
             elif standing == IN_TROUBLE and self._in_trouble >= max(1, self.width - 1):
                 wait = late  # the last place is for others
             elif self._places:
@@ -219,7 +224,7 @@ class FlowControl:
             return wait
         self._freed_at = now
         self._free(next(iter(self._places)))
-        return 0.0 if len(self._places) < self.width else inf
+        return 0.0
 
     def _free(self, number: int) -> None:
         _, standing = self._places.pop(number, (0.0, FRESH))

@@ -17,8 +17,9 @@ fresh ones.* Otherwise it is the query's own::
                                                    after eight      of one query is its own
     down                              0 %          0 %              the service's
 
-Queries that were answered within the last minute are a second witness. If they fail less than a quarter as often as
-all, the failures of the others aren't the service's.
+Queries that were answered within the last minute and are sent once more are a second witness, for 3 s after the last
+of them. If they fail less than a quarter as often as fresh ones, or as those that have failed as often as this one, the
+failure isn't the service's.
 
 Until something is known, what was *refused* is the service's fault, and what *failed* is the query's own, unless a
 quarter of the fresh queries fail. Failures in a row are added when a later request is answered. If the circuit breaker
@@ -43,7 +44,7 @@ from math import inf, log
 from attrs import define
 
 from galileo_sessions.flow.outcome import Outcome
-from galileo_sessions.flow.queries import AGE, ANSWERED, Trouble
+from galileo_sessions.flow.queries import AGE, ANSWERED, LONGEST, Trouble
 
 _LATELY = 15.0  # seconds after the last case for which it is known how often queries fail lately
 _CASES = 32  # that a share remembers
@@ -53,41 +54,40 @@ _RARE = 0.01  # the share that is assumed to fail while nothing is known: a fail
 
 @define(eq=False, repr=False)
 class _Share:
-    """In how many of the latest cases something happened."""
+    """How many of the latest cases failed."""
 
     age: float = AGE
     _n: int = 0
-    _sum: float = 0.0
+    _failed: float = 0.0
     _at: float = -inf
 
-    def add(self, now: float, *, happened: bool) -> None:
+    def add(self, now: float, *, failed: bool) -> None:
         """Adds one case."""
-        if now - self._at > self.age:
-            self._n, self._sum = 0, 0.0
+        self._n, self._failed = self.cases(now)
         if self._n == _CASES:
-            self._sum -= self._sum / _CASES
+            self._failed -= self._failed / _CASES
         else:
             self._n += 1
-        self._sum, self._at = self._sum + happened, now
+        self._failed, self._at = self._failed + failed, now
 
-    def relative_to(self, usual: float, now: float, guess: float) -> float:
-        """How often it happened, relative to a usual share; the guess weighs as much as one case where it happened."""
-        return (self._sum + guess) / (self._n * usual + 1) if now - self._at <= self.age else guess
+    def cases(self, now: float) -> tuple[int, float]:
+        """How many cases are known, and how many of them failed."""
+        return (self._n, self._failed) if now - self._at <= self.age else (0, 0.0)
 
     def value(self, now: float, more: int = 0) -> float:
-        """How often it happened, with so many more cases where it did, or fewer."""
-        n, total = (self._n, self._sum) if now - self._at <= self.age else (0, 0.0)
-        return max(_RARE, (total + more + _RARE) / max(1, n + more + 1))
+        """The share that failed, with so many more cases that failed, or fewer."""
+        n, failed = self.cases(now)
+        return max(_RARE, (failed + more + _RARE) / max(1, n + more + 1))
 
 
 class Evidence:
     """How often queries succeed and fail."""
 
     def __init__(self) -> None:
-        self._failing = _Share()  # of the queries that aren't in trouble
-        self._failing_lately = _Share(_LATELY)  # the same, with those that failed when an outage began
-        self._failing_answered = _Share()  # of those that were answered lately
-        self._helped = [_Share(), _Share(), _Share(), _Share()]  # had failed once, 2 or 3 times, 4 to 7 times, more
+        self._fresh = _Share()
+        self._fresh_lately = _Share(_LATELY)  # with those that failed when an outage began
+        self._answered_before = _Share(LONGEST)  # those of the fresh ones that were answered lately
+        self._again = [_Share(), _Share(), _Share(), _Share()]  # had failed once, 2 or 3 times, 4 to 7 times, more
         self._row: deque[tuple[Trouble, int, int, float]] = deque(maxlen=_CASES)
         """Failures whose fault isn't known yet; of each: the failures before, the standing, and the attempts spent."""
 
@@ -108,12 +108,14 @@ class Evidence:
         for trouble, failures, _, spent in reversed(self._row):
             trouble.spent = spent
             if not failures:
-                self._failing_lately.add(now, happened=True)
+                self._fresh_lately.add(now, failed=True)
         self._row.clear()
 
     def is_shared(self, outcome: Outcome, now: float, failures: int) -> bool:
         """Whether a failure is the service's; the query has failed so often in a row now."""
-        if self._failing_answered.relative_to(self._failing.value(now), now, 1.0) < _ENOUGH:
+        n, failed = self._answered_before.cases(now)
+        usual = max(self._fresh.value(now), self._since(failures).value(now))
+        if failed + 1 < _ENOUGH * (n * usual + 1):
             return False
         is_likely = outcome.meaning != "failed" or self._others_failing(now) >= _ENOUGH
         return self._help(now, failures, 1.0 if is_likely else _RARE) >= _ENOUGH
@@ -128,20 +130,25 @@ class Evidence:
 
     def _others_failing(self, now: float) -> float:
         """How often fresh queries fail, apart from one, and with those of the row."""
-        return self._failing_lately.value(now, sum(not failures for _, failures, _, _ in self._row) - 1)
+        return self._fresh_lately.value(now, sum(not failures for _, failures, _, _ in self._row) - 1)
 
     def _help(self, now: float, failures: int, guess: float) -> float:
         """How often a query succeeds that is sent again after so many failures, relative to a fresh one."""
-        usual = 1 - self._failing.value(now)
-        for share in self._helped[: failures.bit_length()]:
-            guess = share.relative_to(usual, now, guess)
+        usual = 1 - self._fresh.value(now)
+        for share in self._again[: failures.bit_length()]:
+            n, failed = share.cases(now)
+            guess = (n - failed + guess) / (n * usual + 1)  # it weighs as much as one case
         return guess
+
+    def _since(self, failures: int) -> _Share:
+        """The queries that had failed so often."""
+        return self._again[min(len(self._again), failures.bit_length()) - 1]
 
     def _add(self, now: float, failures: int, standing: int, *, failed: bool) -> None:
         if failures:
-            self._helped[min(len(self._helped), failures.bit_length()) - 1].add(now, happened=not failed)
+            self._since(failures).add(now, failed=failed)
             return
-        self._failing.add(now, happened=failed)
-        self._failing_lately.add(now, happened=failed)
+        self._fresh.add(now, failed=failed)
+        self._fresh_lately.add(now, failed=failed)
         if standing == ANSWERED:
-            self._failing_answered.add(now, happened=failed)
+            self._answered_before.add(now, failed=failed)

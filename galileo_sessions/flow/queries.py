@@ -19,7 +19,8 @@ count is given up once the failures have cost all its attempts. A refusal, such 
 service would take the request at another time. A single count, for which a caller waits, is given up once its patience
 has passed, or if its next attempt would come too late. A fan-out's target is given up once its patience has passed, its
 failures have cost all its attempts, they are its own, and sending it again has helped no query for twice the patience.
-If nothing at all is answered for as long as its patience, each count is given up.
+While no more counts can be parked, it is given up once its own failures have cost twice its attempts. If nothing at all
+is answered for as long as its patience, each count is given up.
 """
 
 import random
@@ -67,6 +68,11 @@ class Trouble:
     """How many of its attempts have failed."""
     is_led: bool = False
     """Whether one of its counts is being sent, or waits for that. Its other counts wait for that one."""
+
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Queries in trouble are sent in this order: first those that were refused, then those that failed."""
+        return not self.is_refused, self.attempts
 
     @property
     def is_refused(self) -> bool:
@@ -149,7 +155,7 @@ class Queries:
             most = min(most, LONGEST, max(policy.backoff, passed / 2))
         trouble.not_before = now + max(self.jitter(most), least)
 
-    def gives_up(self, trouble: Trouble, now: float, budget: Budget, began: float) -> bool:
+    def gives_up(self, trouble: Trouble, now: float, budget: Budget, began: float, *, is_crowded: bool = False) -> bool:
         """
         Whether a count ends after a failure of its query.
 
@@ -158,6 +164,7 @@ class Queries:
             now: When the attempt failed.
             budget: The patience of the count.
             began: When the count began.
+            is_crowded: Whether as many counts wait for their next attempt as are allowed.
         """
         policy, asked = self.policy, trouble.outcome.retry_after or 0.0
         is_refused, is_spent = trouble.is_refused, trouble.spent >= policy.attempts
@@ -172,4 +179,6 @@ class Queries:
             return now >= ends or (asked > 0 and trouble.not_before >= ends)
         if now >= self.answered_at + budget.patience:
             return True
-        return now >= max(ends, self.helped_at + 2 * budget.patience) and is_spent and trouble.is_own
+        if is_crowded:
+            return trouble.is_own and trouble.spent >= 2 * policy.attempts
+        return trouble.is_own and is_spent and now >= max(ends, self.helped_at + 2 * budget.patience)

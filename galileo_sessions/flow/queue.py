@@ -12,7 +12,8 @@ with a plain call. Otherwise it waits in a line::
 
 Each of these is a line for each standing of queries: in trouble, fresh, or answered lately. Lines take turns, so a
 single count doesn't wait behind 40,000 targets, nor a small fan-out behind a big one. Each line is first come, first
-served, except that of queries in trouble the one that failed least often is first. While fresh queries wait, every
+served, except that of queries in trouble the one that failed least often is first, and those that were refused come
+before those that failed. While fresh queries wait, every
 other permit is for one in trouble, if it has a place.
 
 *Single file.* Of all counts of a query in trouble, one leads: it sleeps until its back-off or Retry-After ends, joins
@@ -38,6 +39,7 @@ from math import inf
 from typing import TypeAlias, cast
 
 from galileo_sessions import errors
+from galileo_sessions.flow.breaker import longer
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
@@ -48,8 +50,8 @@ _Patience: TypeAlias = tuple[float, float]
 """Seconds that a count waits for a service that refuses everything, and the earliest time at which they begin."""
 _Waiter: TypeAlias = "asyncio.Future[Permit | None]"
 """A count that waits. Without a permit, its wait ends because it is given up, or because the queue is closed."""
-_Line: TypeAlias = OrderedDict[_Waiter, tuple[_Patience, int]]
-"""The counts that wait, each with its patience, and how often its query has failed."""
+_Line: TypeAlias = OrderedDict[_Waiter, tuple[_Patience, tuple[bool, int]]]
+"""The counts that wait, each with its patience and the rank of its query."""
 _Key: TypeAlias = "tuple[Budget | None, int]"
 """A line: the fan-out, or None for single counts; and the standing of its queries."""
 
@@ -111,7 +113,9 @@ class Queue:
             has_failed: Whether an attempt of this count has failed. If not, a single count waits for one more probe.
             trouble: The trouble that the query is in, which this count leads.
         """
-        now, patience = self._begin(), (budget.patience, since)
+        now = self._begin()
+        is_tried = has_failed or budget.is_single
+        patience = budget.patience if is_tried else longer(budget.patience), since
         standing = IN_TROUBLE if trouble is not None else self.flow.queries.standing(query, now)
         is_hopeless = self.flow.breaker.is_hopeless(now, standing, *patience)
         if self.is_closed or (is_hopeless and (has_failed or not budget.is_single)):
@@ -119,7 +123,7 @@ class Queue:
         key = (None if budget.is_single else budget), standing
         line = self._lines.setdefault(key, OrderedDict())
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        line[waiter] = patience, 0 if trouble is None else trouble.failures
+        line[waiter] = patience, (False, 0) if trouble is None else trouble.rank
         if len(line) == 1:  # otherwise those before it are waiting already
             self._pump(now)
         try:
@@ -180,7 +184,7 @@ class Queue:
         if seconds <= 0 or self.is_closed:
             return not self.is_closed
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        self._asleep[waiter] = patience, 0
+        self._asleep[waiter] = patience, (False, 0)
         try:
             _ = await asyncio.wait([waiter], timeout=seconds)
         finally:
@@ -274,21 +278,18 @@ class Queue:
         fresh = next((key for key in self._lines if key[1] != IN_TROUBLE), None)
         troubled = [key for key in self._lines if key[1] == IN_TROUBLE]
         if troubled and (fresh is None or (self._is_turn_of_trouble and flow.has_place_for_trouble())):
-            return min(troubled, key=self._fewest_failures)
+            return min(troubled, key=lambda key: min(rank for _, rank in self._lines[key].values()))
         return cast("_Key", fresh)
-
-    def _fewest_failures(self, key: _Key) -> int:
-        return min(failures for _, failures in self._lines[key].values())
 
     def _next(self, key: _Key) -> _Waiter:
         """The count whose turn it is, and the next turn of its line is behind the others."""
-        breaker, line = self.flow.breaker, self._lines[key]
+        line = self._lines[key]
         self._is_turn_of_trouble = key[1] != IN_TROUBLE
-        if key[1] == IN_TROUBLE and not breaker.is_open:
+        if key[1] == IN_TROUBLE:
             waiter = min(line, key=lambda each: line[each][1])
             del line[waiter]
         else:
-            self._takes_last = not self._takes_last and breaker.is_wary and key[1] != IN_TROUBLE
+            self._takes_last = not self._takes_last and self.flow.breaker.is_wary
             waiter, _ = line.popitem(last=self._takes_last)
         self._lines.move_to_end(key)
         self._drop_empty(key)

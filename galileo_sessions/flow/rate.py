@@ -25,7 +25,8 @@ but not below half of the load, because a client that arrives late sees only its
 *Quotas.* The breaker shows how much a service takes that refuses everything in between: what got through since it
 opened before. But the service may also be back from an outage, so the rate doubles with each success until the next
 refusal, unless the quota before was like it. If the breaker opens again within two seconds, a window is used up. Then
-the rate is at least a third of the load, because others may have had their share.
+the rate is at least half of the load, because others may have had their share. Single
+refusals don't cut it below the last quota, which the service has shown to take.
 
 *Growth.* The rate grows only while it is the bottleneck: by its square root each second, faster after a second without
 a cut, and by at most 2 % with each success; by up to 8 % once successes have undone the last cut, so that a rate which
@@ -141,11 +142,11 @@ class Rate:
             quota: Requests a second that the breaker let through; infinite if that shows nothing.
             is_window: Whether the quota is that of a window that is used up.
         """
-        window = now - self._since
+        window, least = now - self._since, min(self.limit, self._quota)
         through = (self.through + 1) / window if window > 2 * latency else inf
         self.limit, self._ceiling = min(_CUT * load, max(2 * through, load / 2)), _CEILING * load
         self._doubles = quota < inf and not is_window and quota > 2 * self._quota  # not if the last one was like it
         self._quota = quota if quota < inf else self._quota
-        self.limit = max(_LOWEST, min(self.limit, max(quota, load / 3 if is_window else 0.0)))
+        self.limit = max(_LOWEST, min(max(self.limit, least), max(quota, load / 2 if is_window else 0.0)))
         self.needed_at = now
         self.mark(now)

@@ -94,6 +94,14 @@ def test_queries_that_were_answered_lately_are_a_second_witness(standing, answer
     assert is_shared is known((0, standing, answered, failed), (0, FRESH, 0, others)).is_shared(REFUSED, 0.0, 1)
 
 
+@pytest.mark.parametrize(("now", "is_shared"), [(3.0, False), (3.1, True)])
+def test_the_second_witness_knows_those_that_failed_as_often(now, is_shared) -> None:
+    """Even if hardly any fresh ones fail; for three seconds, because it could be in trouble by then."""
+    evidence = known((0, ANSWERED, 16, 0), (1, IN_TROUBLE, 2, 3))
+    assert is_shared is evidence.is_shared(REFUSED, now, 1)
+    assert evidence.is_shared(REFUSED, now, 2)
+
+
 @pytest.mark.parametrize("is_outage", [False, True])
 def test_a_row_of_failures_is_known_once_a_later_request_is_answered(is_outage) -> None:
     """An answer to an earlier one doesn't end it. If it begins an outage, it was the service's, and cost nothing."""
@@ -111,8 +119,8 @@ def test_a_row_of_failures_is_known_once_a_later_request_is_answered(is_outage) 
 @pytest.mark.parametrize(("now", "is_known"), [(60.0, True), (60.1, False)])
 def test_a_share_is_known_for_a_minute(now, is_known) -> None:
     """After that, all begins anew."""
-    bad, answered = known(*BAD), known((0, ANSWERED, 16, 0), (0, FRESH, 0, 16))
-    assert [not is_known] * 2 == [evidence.is_shared(REFUSED, now, 1) for evidence in (bad, answered)]
+    bad = known(*BAD)
+    assert is_known is not bad.is_shared(REFUSED, now, 1)
     bad.answered(now, 1, IN_TROUBLE, ends_row=True)
     assert is_known is not bad.is_shared(REFUSED, now, 1)
 

@@ -101,7 +101,7 @@ async def callers(galileo: GalileoSessions, projects: Iterable[str], pause: floa
         (every(100, "hangs", 2_000), 2_000, None, 6.1),
         *((every(20, name, 500), 500, 5, 20) for name in ("503", "429")),
         (every(20, "hangs", 500), 500, 5, 300),
-        *((dict.fromkeys(ids(30), name), 960, None, 10) for name in ("500", "503")),
+        *((dict.fromkeys(ids(30), name), 960, None, 10.5) for name in ("500", "503")),
         (dict.fromkeys(ids(30), "hangs"), 960, None, 80),
     ],
 )
@@ -110,6 +110,17 @@ def test_a_few_projects_in_trouble_hold_up_nobody(bad, counts, concurrency, most
     fared = fan_out(mixed(bad), ids(counts), concurrency=concurrency)
     assert 0 == fared.lost
     assert fared.last < most
+
+
+@pytest.mark.parametrize("trouble", ["503", "429", "429, after 2 s", "429, after 15 s"])
+@pytest.mark.parametrize(("counts", "concurrency"), [(500, 5), (1_500, 20)])
+def test_more_projects_in_trouble_than_can_wait_lose_no_healthy_count(counts, concurrency, trouble):
+    """A quarter of all: they are given up first, and those that were never sent are sent instead."""
+    bad = every(4, trouble, counts)
+    assert len(bad) > 11 * concurrency
+    fared = fan_out(mixed(bad), ids(counts), concurrency=concurrency)
+    assert 0 == fared.lost
+    assert fared.last < 200
 
 
 def test_timeouts_of_some_projects_are_no_outage():
@@ -134,6 +145,21 @@ def test_callers_of_one_query_in_trouble_keep_no_fan_out_waiting(trouble, outage
     fared = under(sky, main)
     assert 0 == fared.lost
     assert fared.last < 2 * outage + 5
+
+
+@pytest.mark.parametrize(("trouble", "most"), [("429, after 15 s", 1.5), ("429, after 50 s", 1.0), ("503", 8.0)])
+def test_the_rest_of_a_fan_out_keeps_no_caller_waiting(trouble, most):
+    """Once only projects in trouble are left, their failures don't slow down a healthy project that is polled."""
+    sky = mixed(every(10, trouble, 500), Bucket(20, 20))
+
+    async def main() -> Timed:
+        async with sky.client(1) as galileo, callers(galileo, ids(501)[500:]) as met:
+            await fare(sky, galileo, ids(500))
+            return met[0]
+
+    timed = under(sky, main)
+    assert {7} == {outcome for outcome, _ in timed}
+    assert max(seconds for _, seconds in timed) < most
 
 
 @pytest.mark.parametrize("trouble", ["429, after 15 s", "429, after 50 s", "hangs", "503"])

@@ -162,6 +162,8 @@ ASKED, FAILED, SINGLE = {"asked": 10.0}, {"meaning": "failed"}, {"is_single": Tr
         *[({"answered_at": at} | case, end) for at, end in ((99.0, 190.0), (120.0, 210.0)) for case in (CHEAP, FAILED)],
         (SINGLE | CHEAP | FAILED | {"answered_at": 99.0}, 190.0),
         (ASKED | {"answered_at": 99.0}, 180.0),
+        *[({"spent": spent, "is_crowded": True}, end) for spent, end in ((7.9, inf), (8.0, 0.0))],
+        ({"spent": 8.0, "is_crowded": True, "is_own": False}, inf),
     ],
     ids=str,
 )
@@ -178,7 +180,8 @@ def test_when_a_count_with_a_patience_of_90_seconds_is_given_up(case, until):
         trouble.is_own = case["is_own"]
         queries.charge(trouble, now, Outcome(case["meaning"], retry_after=case["asked"]), case["spent"])
         budget = Budget(patience=90.0, is_single=case["is_single"])
-        assert (now >= until) is queries.gives_up(trouble, now, budget, case["began"])
+        is_crowded = case.get("is_crowded", False)
+        assert (now >= until) is queries.gives_up(trouble, now, budget, case["began"], is_crowded=is_crowded)
 
 
 @pytest.mark.parametrize("cap", [0, 5, 60, 86_400])

@@ -28,6 +28,7 @@ from support.policy import (
 from galileo_sessions import DisconnectedError, TLSError
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
+from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.queries import Trouble
 from galileo_sessions.flow.queue import Queue
 
@@ -152,11 +153,12 @@ async def test_a_target_passes_nobody_by_whose_timer_is_late():
 @pytest.mark.parametrize("budgets", [[MANY] * 4, [Budget() for _ in range(4)]], ids=["one line", "four lines"])
 @virtual_time
 async def test_of_those_in_trouble_the_one_that_failed_least_often_goes_first(budgets):
-    """Whoever came first."""
+    """Whichever came first. Those that were refused come before those that failed."""
     queue, order = narrow(), list[str]()
-    troubles = [(name, Trouble(now(), failures=int(name))) for name in "3142"]
+    outcomes = dict(zip("3142", map(Outcome, ["refused", "failed", "refused", "throttled"]), strict=True))
+    troubles = [(name, Trouble(now(), attempts=int(name), outcome=each)) for name, each in outcomes.items()]
     await asyncio.gather(*(visit(queue, order, *each, budget) for each, budget in zip(troubles, budgets, strict=True)))
-    assert "3124" == "".join(order)  # the first one has waited for nobody
+    assert "3241" == "".join(order)  # the first one has waited for nobody
 
 
 @virtual_time
@@ -238,7 +240,7 @@ async def test_there_is_one_timer_if_a_count_waits_for_a_time():
 
 @virtual_time
 async def test_a_timer_is_set_anew_for_an_earlier_time():
-    """A success that ends a long pause lets two counts go at once, and the next one a second later."""
+    """A success that ends a long pause lets two counts go at once, and the next one soon."""
     queue = narrow(10)
     *refused, late = [try_acquire(queue) for _ in range(10)]
     for permit in refused:
@@ -250,7 +252,7 @@ async def test_a_timer_is_set_anew_for_an_earlier_time():
     assert awaited_timers(queue) == 1
     await turn()
     assert 2 == sum(waiter.done() for waiter in waiters)
-    await asyncio.wait_for(asyncio.gather(*waiters), 1)
+    await asyncio.wait_for(asyncio.gather(*waiters), 2)
 
 
 @virtual_time
@@ -404,7 +406,7 @@ async def test_nobody_passes_the_rate_before_the_request_can_be_sent():
 
 @virtual_time
 async def test_all_who_wait_fail_together():
-    """When patience ends, all counts are given up in the same moment, wherever they wait."""
+    """When patience ends, all are given up in the same moment, wherever they wait; a quarter later, those never sent."""
     queue = narrow(20)
     succeed(queue, try_acquire(queue))
     clock = asyncio.get_running_loop().time
@@ -423,8 +425,9 @@ async def test_all_who_wait_fail_together():
             refuse(queue, probe)
     told = [task for task in everybody if task.result() is None]
     assert 100 <= len(told) == 202 - probes
-    assert len({ended[task] for task in told}) == 1
-    assert 87 < clock() - began <= 90
+    first, last = sorted({ended[task] for task in told})
+    assert 87 < first - began <= 90
+    assert 110 < last - began <= 112.5
 
 
 @virtual_time

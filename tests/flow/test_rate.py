@@ -66,9 +66,20 @@ def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
     assert pytest.approx(0.2) == rate.limit
 
 
-@pytest.mark.parametrize(("quota", "expected"), [(20.0, 20.0), (5.0, 40 / 3), (50.0, 34.0)])
+def test_single_refusals_cut_no_further_than_to_the_last_quota() -> None:
+    """The service has shown that it takes as many."""
+    rate = cut_once(40.0)
+    cut(rate, 10.0, 40.0, quota=0.5)
+    for now in range(20, 30):
+        cut(rate, now, rate.limit)
+    assert pytest.approx(0.5) == rate.limit
+    cut(rate, 40.0, rate.limit, quota=0.2)
+    assert pytest.approx(0.2) == rate.limit
+
+
+@pytest.mark.parametrize(("quota", "expected"), [(25.0, 25.0), (5.0, 20.0), (50.0, 34.0)])
 def test_a_window_that_is_used_up_bounds_the_rate(quota: float, expected: float) -> None:
-    """By what got through; a third of the load is left, and nothing doubles."""
+    """By what got through; half of the load is left, and nothing doubles."""
     rate = cut_once(1_000.0)
     cut(rate, 1.001, 40.0, quota=quota, is_window=True)
     assert pytest.approx(expected) == rate.limit

@@ -152,14 +152,14 @@ async def test_a_retry_after_above_the_cap_is_only_the_counts_own_error():
 
 @virtual_time
 async def test_a_service_that_asks_everybody_for_an_hour_is_probed_for_as_long_as_patience_lasts():
-    """After that all fail together, with its last answer."""
+    """After that, and a quarter more for those that were never sent, all fail together, with its last answer."""
     async with raw_server(http(429, "", Retry_After="3600")) as server, client(server.url) as galileo:
         began = asyncio.get_running_loop().time()
         report = await galileo.count_all(ids(2_000))
-        assert 87 < asyncio.get_running_loop().time() - began < 90.1
+        assert 87 < asyncio.get_running_loop().time() - began < 112.6
     assert {(type(error), error.retry_after) for error in report.errors} == {(RateLimitedError, 3600)}
     assert len({error.query.project_id for error in report.errors}) == len(report.errors) == 2_000
-    assert len(server.requests) < 60
+    assert len(server.requests) < 70
 
 
 @pytest.mark.parametrize(
