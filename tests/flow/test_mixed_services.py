@@ -10,7 +10,20 @@ from functools import partial
 import pytest
 from support.clients import Source, ids
 from support.models import Bucket, Capacity, Service, Window
-from support.network import COUNTED, Answer, Late, Script, Scripted, Timed, outcome_of, refusal, under
+from support.network import (
+    COUNTED,
+    Answer,
+    Late,
+    Script,
+    Scripted,
+    Timed,
+    Weather,
+    during,
+    outcome,
+    outcome_of,
+    refusal,
+    under,
+)
 
 from galileo_sessions import GalileoSessions, Retry
 from galileo_sessions.api.responses import Response
@@ -121,6 +134,35 @@ def test_more_projects_in_trouble_than_can_wait_lose_no_healthy_count(counts, co
     fared = fan_out(mixed(bad), ids(counts), concurrency=concurrency)
     assert 0 == fared.lost
     assert fared.last < 200
+
+
+def test_while_half_of_a_gateway_is_away_the_other_half_is_counted():
+    """Half of the projects answer 502 for 20 s, and are counted soon after that."""
+    healthy, away = ids(4_000)[::2], ids(4_000)[1::2]
+    sky = Scripted(latency=0.05, others=dict.fromkeys(away, during([(0, 20)], refusal(502))))
+    fared = fan_out(sky, ids(4_000))
+    assert 0 == fared.lost
+    assert fared.last < 15
+    assert fared.end < 35
+    assert {1} == {sky.by_project[project] for project in healthy}
+
+
+@pytest.mark.parametrize("clients", [2, 4, 8])
+def test_clients_that_share_a_slow_service_waste_little_time(clients):
+    """Four a second for all of them; by Jain's index, the shares of their first common seconds are alike."""
+    found = outcome(Weather(lambda: Bucket(4, 4), 240, 0.0, 1.0, 1.0, clients=clients, stagger=0.5), seed=1)
+    assert 0 == found.lost
+    assert found.seconds < 1.5 * 59
+    assert found.fairness > 0.7
+
+
+@pytest.mark.parametrize(("quota", "requests"), [(20, 1.7), (200, 1.1)])
+def test_a_window_that_is_used_up_is_one_overload(quota, requests):
+    """In each second, so many are accepted, and no more."""
+    found = outcome(Weather(lambda: Window(quota, 1.0), 20 * quota, 0.0, 1.0, 1.0), seed=1)
+    assert 0 == found.lost
+    assert found.seconds < 1.1 * 19
+    assert found.requests < requests
 
 
 def test_timeouts_of_some_projects_are_no_outage():

@@ -406,7 +406,7 @@ async def test_nobody_passes_the_rate_before_the_request_can_be_sent():
 
 @virtual_time
 async def test_all_who_wait_fail_together():
-    """When patience ends, all are given up in the same moment, wherever they wait; a quarter later, those never sent."""
+    """When patience ends, all end in the same moment, wherever they wait; a quarter later, those never sent."""
     queue = narrow(20)
     succeed(queue, try_acquire(queue))
     clock = asyncio.get_running_loop().time

@@ -1,0 +1,140 @@
+"""
+Mixed services: 2,000 projects of which some are always in trouble, while the others answer; in virtual time.
+
+`python tests/bench/bench_mixed.py` counts with the whole client, and with 16 and 64 requests at once, where each count
+is tried four times with a random backoff. The bad projects are spread at random, and the service has no limit. It
+prints when the last healthy project was counted, how many healthy ones were lost, when the fan-out ended, and how
+often a bad project was asked. The goal: none lost, and at most 1.5 times as long as alone, and 5 s.
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TypeAlias
+
+from attrs import frozen
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench import tables
+from support.clients import ids
+from support.models import TIMEOUT
+from support.network import COUNTED, Late, Script, Scripted, refusal, under
+
+PROJECTS = 2_000
+LATENCY = 0.05
+TROUBLES: dict[str, Script] = {
+    "503": lambda *_: refusal(),
+    "500": lambda *_: refusal(500),
+    "429, Retry-After 2": lambda *_: refusal(429, 2),
+    "hang": lambda *_: Late(),
+}
+SHARES = (0, 1, 10, 25, 50)  # percent
+
+
+@frozen
+class Fared:
+    """How a fan-out fared; times are in seconds since its beginning."""
+
+    last: float  # when the last healthy project was counted
+    lost: int  # healthy ones
+    end: float
+    asked: float  # requests to each bad project
+
+
+Ended: TypeAlias = Callable[[str, bool], None]
+Contender: TypeAlias = Callable[[Scripted, list[str], Ended], Coroutine[None, None, None]]
+
+
+async def ours(sky: Scripted, targets: list[str], ended: Ended) -> None:
+    """The whole client, with its defaults."""
+    async with sky.client(1) as galileo, galileo.count_many(targets) as stream:
+        async for result in stream:
+            ended(str(result.target), result.ok)
+
+
+def by_hand(width: int) -> Contender:
+    """So many requests at once, and four tries."""
+
+    async def count(sky: Scripted, target: str, places: asyncio.Semaphore, chance: random.Random) -> bool:
+        for number in range(4):
+            try:
+                async with places, asyncio.timeout(TIMEOUT):
+                    response = await sky.post(f"/v2/projects/{target}/sessions/count")
+            except TimeoutError:
+                response = refusal(504)
+            if response.status == COUNTED.status:
+                return True
+            asked = float(response.headers.get("Retry-After", 0))
+            await asyncio.sleep(asked + chance.uniform(0, 0.25 * 2**number))
+        return False
+
+    async def fan_out(sky: Scripted, targets: list[str], ended: Ended) -> None:
+        places, chance = asyncio.Semaphore(width), random.Random(1)
+
+        async def one(target: str) -> None:
+            ended(target, await count(sky, target, places, chance))
+
+        async with asyncio.TaskGroup() as tasks:
+            for target in targets:
+                tasks.create_task(one(target))
+
+    return fan_out
+
+
+CONTENDERS: dict[str, Contender] = {"this client": ours, "16 at once": by_hand(16), "64 at once": by_hand(64)}
+
+
+def fare(contender: Contender, trouble: str, share: int) -> Fared:
+    """How a fan-out fares on a service where such a share of the projects is always in trouble."""
+    targets = ids(PROJECTS)
+    bad = set(random.Random(share).sample(targets, PROJECTS * share // 100))
+    sky = Scripted(latency=LATENCY, others=dict.fromkeys(bad, TROUBLES[trouble]))
+    last, lost = 0.0, 0
+
+    async def main() -> Fared:
+        def ended(target: str, is_counted: bool) -> None:  # as a contender calls it
+            nonlocal last, lost
+            if target not in bad:
+                last, lost = sky.now, lost + (not is_counted)
+
+        await contender(sky, targets, ended)
+        asked = sum(sky.by_project[target] for target in bad) / max(1, len(bad))
+        return Fared(last, lost, sky.now, asked)
+
+    return under(sky, main)
+
+
+def text(fared: Fared) -> str:
+    """When the last healthy project was counted, and how many were lost."""
+    return f"{fared.last:,.1f} s" + f", {fared.lost:,} lost" * bool(fared.lost)
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--write", type=Path, metavar="PAGE", help="write the short table between its comments on a page"
+    )
+    given = parser.parse_args()
+    found = {
+        (trouble, name): [fare(contender, trouble, share) for share in SHARES]
+        for trouble in TROUBLES
+        for name, contender in CONTENDERS.items()
+    }
+    head = ["bad projects", "", *("none" if share == 0 else f"{share} %" for share in SHARES)]
+    short = tables.markdown(head, [[*key, *map(text, fared)] for key, fared in found.items()])
+    print(short, end="\n\n")
+    ends = [[*key, *(f"{each.end:,.0f} s, {each.asked:.1f}" for each in fared)] for key, fared in found.items()]
+    print("When the fan-out ends, and requests to each bad project:", end="\n\n")
+    print(tables.markdown(head, ends))
+    if given.write is not None:
+        intro = "`python tests/bench/bench_mixed.py` prints when the last healthy project is counted:"
+        tables.write(given.write, "mixed services", f"{intro}\n\n{short}")
+
+
+if __name__ == "__main__":
+    main()
