@@ -15,6 +15,8 @@ file, don't know each other's state; only this file passes values between them. 
     it. Queries that fared better aren't held back by those that fared worse; see `breaker`.
 4.  *Limits.* Failures of queries teach the limits only if they are the service's and the breaker is closed. Answers
     teach them always. The width bounds the requests at once, the rate those in a second; see `width` and `rate`.
+    If all queries whose failures cut the rate keep failing by their own fault, those cuts are undone. Once one of
+    them is answered, the cuts stay.
 5.  *An outage teaches nothing.* When the breaker opens, its row is no evidence, costs its queries nothing, and its cuts
     of the rate are undone. But if it opens again soon, what got through in between is a quota, which sets the rate.
 6.  *A count that waits holds nothing.* It has no place and no worker, and new targets go on. Those that wait for a
@@ -116,6 +118,8 @@ class FlowControl:
         self._number = self._answered = 0  # the last request that was sent; the last of those that were answered
         self._freed_at = -inf  # when a place was freed although no later request was answered
         self._held_until = -inf
+        self._before_row = self._before_suspects = inf  # the rates to which their cuts can be undone
+        self._suspects: set[Trouble | None] = set()  # whose failures cut the rate, while none of them has been answered
         self._has_waited = False  # whether a request has waited since the last one was sent
         self._busy_until = -inf  # when the last wait ended, or will end
 
@@ -236,6 +240,8 @@ class FlowControl:
         breaker, standing = self.breaker, self.queries.standing(query, now)
         ends_row = permit.number > breaker.last_failed
         trouble = self.queries.answered(query, now)
+        if trouble in self._suspects:
+            self._suspects.clear()
         if not breaker.is_open:
             failures = 0 if trouble is None else trouble.failures
             self._evidence.answered(now, failures, standing, ends_row=ends_row)
@@ -249,7 +255,7 @@ class FlowControl:
     def _failed(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> Trouble:
         breaker, evidence, standing = self.breaker, self._evidence, self.queries.standing(query, now)
         if not breaker.row:
-            self._rate.remember()
+            self._before_row = self.rate
         trouble, was_open = self.queries.failed(query, now), breaker.is_open
         is_free = was_open and self.queries.answered_at <= trouble.since
         if not was_open:
@@ -257,6 +263,10 @@ class FlowControl:
             trouble.failures += 1
         failures = max(1, trouble.failures)
         trouble.is_own = not evidence.is_shared(outcome, now, failures)
+        if trouble.is_own and trouble in self._suspects:
+            self._suspects.discard(trouble)
+            if not self._suspects:
+                self._rate.undo(now, self._before_suspects)
         self.queries.charge(trouble, now, outcome, 0.0 if is_free else evidence.cost(outcome, now, failures))
         asked = outcome.retry_after or 0.0
         if asked > self.queries.policy.max_retry_after:  # its count fails, but the next one may probe
@@ -268,18 +278,19 @@ class FlowControl:
         else:
             breaker.released(permit.number)  # it is in no row
         if not was_open:
-            self._learn(now, permit, outcome, opens=opens, is_own=trouble.is_own)
+            self._learn(now, permit, outcome, trouble, opens=opens)
         return trouble
 
-    def _learn(self, now: float, permit: Permit, outcome: Outcome, *, opens: bool, is_own: bool) -> None:
+    def _learn(self, now: float, permit: Permit, outcome: Outcome, trouble: Trouble, *, opens: bool) -> None:
         """Learns from a failure, unless the breaker was open."""
         width, rate, noise, breaker = self._width, self._rate, self._noise, self.breaker
         if opens:
             self._say("only single probes are sent: eight requests in a row failed")
             self._evidence.drop_row(now)
             noise.highest = 0.0
-            rate.undo(now)
-        if is_own:
+            rate.undo(now, self._before_row)
+            self._suspects.clear()
+        if trouble.is_own:
             width.passed(permit.level, permit.round, None)
             return
         rate.refused(now)
@@ -293,6 +304,9 @@ class FlowControl:
         elif permit.epoch != rate.epoch or (breaker.row > 1 and not rate.through and rate.limit < inf):
             return  # it belongs to an overload that has cut the rate already
         elif rate.explains_refusal(outcome) or not noise.pays():
+            if not self._suspects:
+                self._before_suspects = rate.limit
+            self._suspects.add(trouble)
             self._cut(now, permit)
 
     def _cut(self, now: float, permit: Permit) -> None:

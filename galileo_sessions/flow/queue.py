@@ -276,10 +276,10 @@ class Queue:
         if flow.breaker.is_open:
             return min(self._lines, key=lambda key: flow.breaker.wait(now, 0, key[1]))
         fresh = next((key for key in self._lines if key[1] != IN_TROUBLE), None)
-        troubled = [key for key in self._lines if key[1] == IN_TROUBLE]
-        if troubled and (fresh is None or (self._is_turn_of_trouble and flow.has_place_for_trouble())):
-            return min(troubled, key=lambda key: min(rank for _, rank in self._lines[key].values()))
-        return cast("_Key", fresh)
+        troubled = next((key for key in self._lines if key[1] == IN_TROUBLE), None)
+        if troubled is None or (fresh is not None and not (self._is_turn_of_trouble and flow.has_place_for_trouble())):
+            return cast("_Key", fresh)
+        return troubled
 
     def _next(self, key: _Key) -> _Waiter:
         """The count whose turn it is, and the next turn of its line is behind the others."""

@@ -70,7 +70,6 @@ class Rate:
     _was_bottleneck: bool = False
     _quota: float = 0.0  # the last one
     _doubles: bool = False
-    _before: float = inf
 
     def forget(self, now: float) -> None:
         """Removes the limit."""
@@ -78,13 +77,9 @@ class Rate:
         self._was_bottleneck, self._doubles, self._quota = False, False, 0.0
         self.mark(now)
 
-    def remember(self) -> None:
-        """A row of failures begins: `undo` goes back to the rate of now."""
-        self._before = self.limit
-
-    def undo(self, now: float) -> None:
-        """An outage began, which says nothing about the load: the cuts of its row are undone."""
-        self.limit = max(self.limit, self._before)
+    def undo(self, now: float, before: float) -> None:
+        """Goes back to an earlier rate, because the cuts since then had another reason than the load."""
+        self.limit = max(self.limit, before)
         if self.limit == inf:
             self.forget(now)
 

@@ -202,6 +202,23 @@ def test_an_outage_says_nothing_about_the_rate(begin: Callable[[], FlowControl],
     assert pytest.approx(before) == flow.rate
 
 
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_what_bad_queries_have_cut_is_undone(is_answered: bool) -> None:  # a parameter
+    """Once it is known that they keep failing by themselves; if one of them is answered, it was the load."""
+    flow, now, rates = at_work(), 2.0, [inf]
+    for number in range(4):
+        for query in ("bad", "worse"):
+            end(flow, now, SUCCESS, flow.sent(now))
+            refused = flow.sent(now)
+            flow.ended(now, refused, REFUSED, query)
+            rates.append(flow.rate)
+            now += 0.5
+        if is_answered and number == 2:
+            flow.ended(now, flow.sent(now), SUCCESS, "bad")
+    assert min(rates) < 100
+    assert (flow.rate < inf) is is_answered
+
+
 def test_a_refusal_of_a_probe_of_the_width_takes_the_width_back() -> None:
     """It was sent with more under way than have been answered; there is still no rate."""
     flow = control(initial=8)

@@ -138,13 +138,13 @@ def test_a_429_is_explained_by_the_rate_wherever_the_rate_is() -> None:
 
 
 @pytest.mark.parametrize(("before", "others"), [(cut_once, 34.0), (Rate, inf)], ids=["limited", "unlimited"])
-def test_what_a_row_of_failures_has_cut_is_undone(before: Callable[[], Rate], others: float) -> None:
-    """The rate is what it was when the row began; without one, requests that were sent before say nothing."""
+def test_cuts_can_be_undone(before: Callable[[], Rate], others: float) -> None:
+    """The rate is what it was before; without one, requests that were sent before say nothing."""
     rate = before()
-    rate.remember()
+    limit = rate.limit
     for now in (2.0, 3.0):
         cut(rate, now, 30.0)
     assert rate.limit < 30.0
     epoch = rate.epoch
-    rate.undo(4.0)
+    rate.undo(4.0, limit)
     assert (others, others == inf) == (pytest.approx(rate.limit), rate.epoch > epoch)
