@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from inspect import Parameter, cleandoc, getdoc
 from pathlib import Path
-from typing import Any, Generic, TypeVar, Unpack, get_args, get_origin, get_type_hints
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 import attrs
 import click
@@ -136,7 +136,7 @@ def sign(_: Any, what: str, name: str, thing: Any, *given: Any) -> tuple[str, No
     bound = given_to(getattr(galileo_sessions, name.split(".")[1]))  # of the class, if it is a method's name
     written = inspect.signature(thing.__init__ if what == "class" else thing, bound_method=what != "function")
     signature = written.replace(
-        parameters=[each for parameter in written.parameters.values() for each in _spelled(parameter, bound)],
+        parameters=[_spelled(parameter, bound) for parameter in written.parameters.values()],
         return_annotation=filled(written.return_annotation, bound),
     )
     return inspect.stringify_signature(signature, show_return_annotation=what != "class"), None
@@ -152,16 +152,12 @@ class _Short:
         return self.text
 
 
-def _spelled(parameter: Parameter, bound: dict[Any, Any]) -> Iterator[Parameter]:
-    """The parameter, or each of the keywords that it collects."""
-    if get_origin(parameter.annotation) is Unpack:
-        for name, annotation in get_type_hints(*get_args(parameter.annotation)).items():
-            yield Parameter(name, Parameter.KEYWORD_ONLY, default=_Short(), annotation=annotation)
-    else:
-        default = _Short() if parameter.default is attrs.NOTHING else parameter.default
-        if attrs.has(type(default)) and default == type(default)():
-            default = _Short(f"{type(default).__name__}()")
-        yield parameter.replace(annotation=filled(parameter.annotation, bound), default=default)
+def _spelled(parameter: Parameter, bound: dict[Any, Any]) -> Parameter:
+    """The parameter, with a default that readers know."""
+    default = _Short() if parameter.default is attrs.NOTHING else parameter.default
+    if attrs.has(type(default)) and default == type(default)():
+        default = _Short(f"{type(default).__name__}()")
+    return parameter.replace(annotation=filled(parameter.annotation, bound), default=default)
 
 
 def given_to(cls: type) -> dict[Any, Any]:

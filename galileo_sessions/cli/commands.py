@@ -21,7 +21,7 @@ import click
 from click.exceptions import Exit
 
 from galileo_sessions.api.projects import Project
-from galileo_sessions.api.query import SCOPE, CountQuery
+from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery
 from galileo_sessions.cli.options import Limit, read_limit, read_period, read_query, unit_of
 from galileo_sessions.cli.report import UNKNOWN, Tally, place_of, show_counts, show_projects
 from galileo_sessions.cli.screen import counting_bar, write
@@ -233,6 +233,7 @@ async def _count(
 ) -> None:
     """Counts into the tally, which keeps what was counted if an error or Ctrl-C ends it."""
     scope = {name: getattr(query, name) for name in SCOPE}
+    template = CountQuery(ANY_PROJECT, **scope)
     async with galileo:
         clock = asyncio.get_running_loop().time
         budget = Budget.fan_out(named("--timeout", as_seconds, options.pop("timeout")), inf, clock())
@@ -247,7 +248,8 @@ async def _count(
         tally.is_overlapping = parts is not None and not parts.disjoint
 
         async def count_all(projects: Sequence[Project], where: Filter, **more: Any) -> dict[Project, int | None]:
-            report = await galileo.count_all(projects, where, timeout=budget.left(clock()), **more, **scope)
+            targets = [template.for_project(project) for project in projects]
+            report = await galileo.count_all(targets, where, timeout=budget.left(clock()), **more)
             tally.results = tally.results or report.results
             tally.requests += report.progress.done
             return dict(zip(projects, report.counts, strict=True))

@@ -14,6 +14,7 @@ from attrs import Factory, asdict, define, evolve
 from rich.bar import Bar
 
 from galileo_sessions.api.projects import Project
+from galileo_sessions.api.query import CountQuery
 from galileo_sessions.cli.options import Limit
 from galileo_sessions.cli.screen import draw_table, has_bars
 from galileo_sessions.cli.wording import MOST, failure, one_line, told
@@ -56,13 +57,13 @@ def show_counts(tally: Tally, output: str) -> str:
 
 def _records(result: CountResult, tally: Tally) -> Iterator[dict[str, Any]]:
     """A record for each label; and one for the whole if there are no labels, or if the parts don't add up to it."""
-    project = cast("Project", result.target)
+    query = cast("CountQuery", result.query)
     whole: dict[Any, int | GalileoError] = {None: result.error or result.total_count or 0}
     for label, count in ((whole if tally.is_overlapping else {}) | (result.parts or whole)).items():
         error = count if isinstance(count, GalileoError) else None
         yield {
-            "project_id": project.id,
-            "project_name": project.name,
+            "project_id": query.project_id,
+            "project_name": query.project_name,
             "label": label,
             "total_count": None if error else count,
             "error": error and {"type": type(error).__name__, "message": told(error)},
@@ -75,13 +76,15 @@ def _count_table(results: Sequence[CountResult]) -> str:
     counts = [count for result in results for count in (result.parts or {}).values() if isinstance(count, int)]
     rows: list[list[str | Bar]] = []
     for result in results:
-        project, total = cast("Project", result.target), result.total_count
-        rows.append([project.id, _sessions(result.error or total or 0), "", project.name or ""])
+        query, total = cast("CountQuery", result.query), result.total_count
+        rows.append([query.project_id, _sessions(result.error or total or 0), "", query.project_name or ""])
         for label, count in (result.parts or {}).items():
             number = count if isinstance(count, int) else 0
             share = f"{number / total:.1%}" if total else ""
             rows.append([f"{label}", _sessions(count), share, Bar(max(counts), 0, number) if shown and number else ""])
-    name = "name" if any(cast("Project", result.target).name for result in results) else ""  # else the bars alone
+    name = (
+        "name" if any(cast("CountQuery", result.query).project_name for result in results) else ""
+    )  # else the bars alone
     return draw_table(["project id", "sessions", "share", name], rows)
 
 

@@ -7,14 +7,14 @@ import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, NoReturn, Self, TypeAlias, TypedDict, Unpack, cast
+from typing import Any, NoReturn, Self, TypeAlias, cast
 from uuid import UUID
 
 import aiohttp
 from attrs import evolve
 
 from galileo_sessions.api.projects import Project, ProjectId, field_of, find_project, projects_body
-from galileo_sessions.api.query import ANY_PROJECT, NO_FILTER, SCOPE, CountQuery, columns_body, query_of
+from galileo_sessions.api.query import ANY_PROJECT, NO_FILTER, CountQuery, columns_body, query_of
 from galileo_sessions.api.responses import COLUMNS, COUNT, projects_page
 from galileo_sessions.counting.breakdown import Breakdown
 from galileo_sessions.counting.checks import ColumnChecks
@@ -37,35 +37,10 @@ from galileo_sessions.http.transport import SSL, Transport
 
 Parts: TypeAlias = Mapping[Any, Filter]
 
-
-class ScopeIds(TypedDict, total=False):
-    """Where in a project sessions are counted."""
-
-    log_stream_id: UUID | str | None
-    experiment_id: UUID | str | None
-    metrics_testing_id: UUID | str | None
+_NOWHERE = None, None, None  # no scope
 
 
-class CountByOptions(ScopeIds, total=False):
-    """The keywords of `count_by`."""
-
-    concurrency: int | None
-    timeout: Seconds | None
-    on_progress: OnProgress | None
-    check: bool | None
-
-
-class CountAllOptions(CountByOptions, total=False):
-    """The keywords of `count_all`."""
-
-    filters: Iterable[Filter]
-    fail_fast: bool
-
-
-class CountManyOptions(CountAllOptions, total=False):
-    """The keywords of `count_many`."""
-
-    ordered: bool
+ScopeId: TypeAlias = UUID | str | None
 
 
 class GalileoSessions:
@@ -153,9 +128,11 @@ class GalileoSessions:
         where: Filter | None = None,
         *,
         filters: Iterable[Filter] = (),
+        log_stream_id: ScopeId = None,
+        experiment_id: ScopeId = None,
+        metrics_testing_id: ScopeId = None,
         timeout: Seconds | None = None,  # noqa: ASYNC109  # a promised part of the interface
         check: bool | None = None,
-        **scope: Unpack[ScopeIds],
     ) -> int:
         """
         The number of sessions in a project that satisfy a filter.
@@ -165,12 +142,14 @@ class GalileoSessions:
                 well.
             where: The filter. None counts all sessions; `NEVER` is 0 without a request.
             filters: The API's flat list of leaves, instead of `where`.
+            log_stream_id: The id of a log stream, to count only its sessions.
+            experiment_id: The id of an experiment, to count only its sessions.
+            metrics_testing_id: The id of a metrics testing run, to count only its sessions.
             timeout: Seconds for the whole call. With None, what the service refuses is retried for 10 seconds, and each
                 attempt has its own limit.
             check: With True, the filter is checked against the project's columns first, because a column that the
                 project doesn't have counts 0. None means the client's `check`: by default, only a count of 0 is
                 checked, and a filter that doesn't fit causes a `ZeroCountWarning`. With False, nothing is checked.
-            scope: `log_stream_id`, `experiment_id` or `metrics_testing_id`, to count only there.
 
         Raises:
             ConfigurationError: before a request, if an id isn't a UUID, or if the client is closed or belongs to
@@ -184,8 +163,9 @@ class GalileoSessions:
         """
         check = self._check if check is None else check
         budget = self._budget(Budget.single, timeout)
-        if filters != () or scope:
-            template = _template(where, filters, **scope)
+        scope = log_stream_id, experiment_id, metrics_testing_id
+        if filters != () or scope != _NOWHERE:
+            template = _template(where, filters, *scope)
         else:
             if where is not self._where:
                 self._where, self._template = where, CountQuery(ANY_PROJECT, where)
@@ -202,10 +182,12 @@ class GalileoSessions:
         self,
         project_id: ProjectId,
         *,
+        log_stream_id: ScopeId = None,
+        experiment_id: ScopeId = None,
+        metrics_testing_id: ScopeId = None,
         start_time: datetime | str | None = None,
         end_time: datetime | str | None = None,
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
-        **scope: Unpack[ScopeIds],
     ) -> ColumnCatalog:
         """
         The columns of a project's sessions: what can be filtered, and how.
@@ -214,17 +196,19 @@ class GalileoSessions:
 
         Args:
             project_id: The project: a UUID, or a `Project`.
+            log_stream_id: As in `count`: only the columns of that part.
+            experiment_id: As in `count`.
+            metrics_testing_id: As in `count`.
             start_time: Only the columns of this time and later: an aware `datetime`, or ISO 8601 text with an offset.
             end_time: Only the columns of this time and earlier.
             timeout: Seconds for the whole call. None sets no limit except that of each attempt.
-            scope: `log_stream_id`, `experiment_id` or `metrics_testing_id`, for the columns of that part only.
 
         Raises:
             ConfigurationError: before a request, as in `count`.
             FilterError: before a request, if a time can't be read, or has no UTC offset.
             GalileoError: as `count` does.
         """
-        query = _template(None, (), **scope).for_project(project_id)
+        query = _template(None, (), log_stream_id, experiment_id, metrics_testing_id).for_project(project_id)
         body = columns_body(query, start_time, end_time)
         catalog, _ = await self._requester.send(COLUMNS, query, body, self._budget(Budget.single, timeout))
         if body == NO_FILTER:  # all columns of the project
@@ -237,8 +221,10 @@ class GalileoSessions:
         where: Filter | None = None,
         *,
         filters: Iterable[Filter] = (),
+        log_stream_id: ScopeId = None,
+        experiment_id: ScopeId = None,
+        metrics_testing_id: ScopeId = None,
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
-        **scope: Unpack[ScopeIds],
     ) -> Explanation:
         """
         What each part of a filter counts: `print(await galileo.explain(project_id, where))`.
@@ -250,19 +236,32 @@ class GalileoSessions:
             project_id: As in `count`.
             where: The filter.
             filters: The API's flat list of leaves, instead of `where`.
+            log_stream_id: As in `count`.
+            experiment_id: As in `count`.
+            metrics_testing_id: As in `count`.
             timeout: Seconds for the whole call.
-            scope: As in `count`.
 
         Raises:
             GalileoError: as `count` does, except that a count that fails is shown at its node.
         """
-        query, budget = query_of(_template(where, filters, **scope), project_id), self._budget(Budget.fan_out, timeout)
+        template = _template(where, filters, log_stream_id, experiment_id, metrics_testing_id)
+        query, budget = query_of(template, project_id), self._budget(Budget.fan_out, timeout)
         plan, issues = Plan.of(query), await self._checks.issues(query, budget)
         report = await report_of(self._stream(plan.targets(), budget=budget, check=False))
         return plan.explanation(report.results, issues)
 
     def count_many(
-        self, targets: Targets, where: Filter | None = None, **options: Unpack[CountManyOptions]
+        self,
+        targets: Targets,
+        where: Filter | None = None,
+        *,
+        filters: Iterable[Filter] = (),
+        concurrency: int | None = None,
+        ordered: bool = False,
+        fail_fast: bool = False,
+        timeout: Seconds | None = None,
+        on_progress: OnProgress | None = None,
+        check: bool | None = None,
     ) -> CountStream:
         """
         Counts many projects or queries at once: `async with galileo.count_many(ids, where) as stream:`.
@@ -285,14 +284,21 @@ class GalileoSessions:
             check: As in `count`, for each target and its project. If the filter doesn't fit, the error is that
                 target's result. With None, filters whose counts are all 0 are checked once all results have been
                 taken, each against the project of its first count.
-            options: These keywords, and `log_stream_id`, `experiment_id` and `metrics_testing_id`, as in `count`.
 
         Raises:
             ConfigurationError: if an argument is invalid.
             FilterError: if the filter can't be sent.
         """
-        rest = cast("dict[str, Any]", options)
-        return self._stream(targets, _query(where, rest), **rest)
+        return self._stream(
+            targets,
+            _template(where, filters),
+            concurrency=concurrency,
+            ordered=ordered,
+            fail_fast=fail_fast,
+            timeout=timeout,
+            on_progress=on_progress,
+            check=check,
+        )
 
     async def count_all(
         self,
@@ -300,7 +306,12 @@ class GalileoSessions:
         where: Filter | None = None,
         *,
         by: Parts | None = None,
-        **options: Unpack[CountAllOptions],
+        filters: Iterable[Filter] = (),
+        concurrency: int | None = None,
+        fail_fast: bool = False,
+        timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
+        on_progress: OnProgress | None = None,
+        check: bool | None = None,
     ) -> CountReport:
         """
         Counts like `count_many`, and returns all results in the order of the targets.
@@ -310,25 +321,35 @@ class GalileoSessions:
             where: The filter for each target.
             by: A partition, as in `count_by`. All wholes are counted first, and then the parts of those that aren't 0:
                 a project without sessions costs one request. Each result has the counts of its parts as `counts_by`.
-            options: `filters`, `log_stream_id`, `experiment_id`, `metrics_testing_id`, `concurrency`, `fail_fast`,
-                `timeout`, `on_progress` and `check`, as in `count_many`.
+            filters: As in `count_many`.
+            concurrency: As in `count_many`.
+            fail_fast: As in `count_many`.
+            timeout: As in `count_many`, for both passes together.
+            on_progress: As in `count_many`.
+            check: As in `count_many`.
 
         Raises:
             GalileoError: as a stream does; errors of single targets are in the report. The exception's `report` has
                 the results until then.
             FilterError: before a request, if the partition isn't a mapping of label to filter.
         """
+        stream = partial(
+            self._stream,
+            concurrency=concurrency,
+            fail_fast=fail_fast,
+            budget=self._budget(Budget.fan_out, timeout),
+            on_progress=on_progress,
+            check=check,
+        )
         if by is None:
-            return await report_of(self.count_many(targets, where, **options))
-        rest = cast("dict[str, Any]", options)
-        breakdown = Breakdown.of(_query(where, rest), by)
-        rest["budget"] = self._budget(Budget.fan_out, rest.pop("timeout", None))
-        stream = self._stream(targets, breakdown.whole, **rest)
+            return await report_of(stream(targets, _template(where, filters)))
+        breakdown = Breakdown.of(_template(where, filters), by)
+        first = stream(targets, breakdown.whole)
         wholes: CountReport | None = None
         try:
-            wholes = await report_of(stream)
+            wholes = await report_of(first)
             queries = breakdown.part_queries(wholes)
-            parts = await report_of(self._stream(queries, before=wholes.progress, **rest))
+            parts = await report_of(stream(queries, before=wholes.progress))
         except (GalileoError, Warning, asyncio.CancelledError) as error:
             so_far = vars(error)["report"]
             vars(error)["report"] = breakdown.report(wholes or so_far, so_far if wholes else None)
@@ -340,7 +361,14 @@ class GalileoSessions:
         project_id: ProjectId | CountQuery,
         partition: Parts,
         where: Filter | None = None,
-        **options: Unpack[CountByOptions],
+        *,
+        log_stream_id: ScopeId = None,
+        experiment_id: ScopeId = None,
+        metrics_testing_id: ScopeId = None,
+        concurrency: int | None = None,
+        timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
+        on_progress: OnProgress | None = None,
+        check: bool | None = None,
     ) -> CountsBy:
         """
         Counts by day, bin or value: one count for each label of a partition, and one for the whole, all at once.
@@ -353,17 +381,31 @@ class GalileoSessions:
             partition: A mapping of label to filter. Columns make them, such as
                 `Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")`.
             where: A filter that applies to all labels.
-            options: `log_stream_id`, `experiment_id`, `metrics_testing_id`, `concurrency`, `timeout`, `on_progress`
-                and `check`, as in `count_all`.
+            log_stream_id: As in `count`.
+            experiment_id: As in `count`.
+            metrics_testing_id: As in `count`.
+            concurrency: As in `count_many`.
+            timeout: Seconds for the whole call.
+            on_progress: As in `count_many`.
+            check: As in `count_many`.
 
         Raises:
             GalileoError: the first error of a count; the other counts are cancelled.
             FilterError: before a request, if the partition isn't a mapping of label to filter.
         """
-        rest = cast("dict[str, Any]", options)
-        breakdown = Breakdown.of(_query(where, rest), partition)
+        template = _template(where, (), log_stream_id, experiment_id, metrics_testing_id)
+        breakdown = Breakdown.of(template, partition)
         queries = [query_of(each, project_id) for each in (breakdown.whole, *breakdown.parts)]
-        report = await report_of(self._stream(queries, fail_fast=True, **rest))
+        report = await report_of(
+            self._stream(
+                queries,
+                concurrency=concurrency,
+                fail_fast=True,
+                timeout=timeout,
+                on_progress=on_progress,
+                check=check,
+            )
+        )
         return breakdown.result(report.results[0], report.results[1:]).counts_by
 
     async def projects(
@@ -484,14 +526,19 @@ class GalileoSessions:
         return make(as_seconds(timeout), self._requester.retry.patience, asyncio.get_running_loop().time())
 
 
-def _template(where: Filter | None, filters: Iterable[Filter], /, **scope: Unpack[ScopeIds]) -> CountQuery:
+def _template(
+    where: Filter | None,
+    filters: Iterable[Filter],
+    log_stream_id: ScopeId = None,
+    experiment_id: ScopeId = None,
+    metrics_testing_id: ScopeId = None,
+) -> CountQuery:
     """The query for a call's arguments, apart from the project."""
-    for name in scope.keys() - set(SCOPE):  # a CountQuery would take some of these, such as a tag
-        raise TypeError(f"unexpected keyword argument {name!r}")
-    return CountQuery(ANY_PROJECT, where, filters=filters, **scope)
-
-
-def _query(where: Filter | None, options: dict[str, Any]) -> CountQuery:
-    """The query for a call's arguments, apart from the project; they are removed from its options."""
-    scope = {name: options.pop(name) for name in SCOPE if name in options}
-    return CountQuery(ANY_PROJECT, where, filters=options.pop("filters", ()), **scope)
+    return CountQuery(
+        ANY_PROJECT,
+        where,
+        filters=filters,
+        log_stream_id=log_stream_id,
+        experiment_id=experiment_id,
+        metrics_testing_id=metrics_testing_id,
+    )

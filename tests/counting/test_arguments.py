@@ -1,5 +1,7 @@
 """Arguments that can't be: one sentence with what was written, and a hint with what to write, before a request."""
 
+import inspect
+import itertools
 import math
 import re
 import sys
@@ -99,15 +101,30 @@ async def test_an_argument_of_the_wrong_kind(call, sentence):
     assert str(caught.value) == sentence
 
 
-@pytest.mark.parametrize(
-    ("method", "name"),
-    [("count", "tag"), ("count", "log_stream"), ("explain", "project_name"), ("columns", "tag"), ("columns", "where")],
-)
-async def test_an_argument_that_a_method_lacks(method, name):
-    """A keyword that nothing has, or that only a `CountQuery` has, is refused before a request."""
-    async with nothing_sent() as server, client(server.url) as galileo:
-        with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
-            await getattr(galileo, method)(PROJECT, **{name: "x"})
+_SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
+_FAN_OUT = ("concurrency", "timeout", "on_progress", "check")
+KEYWORDS = {
+    "count": {"filters", *_SCOPE, "timeout", "check"},
+    "columns": {*_SCOPE, "start_time", "end_time", "timeout"},
+    "explain": {"filters", *_SCOPE, "timeout"},
+    "count_many": {"filters", *_FAN_OUT, "fail_fast", "ordered"},
+    "count_all": {"filters", *_FAN_OUT, "fail_fast", "by"},
+    "count_by": {*_SCOPE, *_FAN_OUT},
+}
+_OTHERS = ("tag", "project_name", "budget", "before", "log_stream", "patience")  # of a query, a stream, or nothing
+
+
+@pytest.mark.parametrize(("method", "keywords"), KEYWORDS.items(), ids=KEYWORDS)
+def test_each_call_spells_its_keywords(method, keywords):
+    """`help()` and completion show each with its default. Any other is Python's own TypeError, which names the call."""
+    call = getattr(GalileoSessions, method)
+    parameters = inspect.signature(call).parameters.values()
+    assert keywords == {each.name for each in parameters if each.kind is each.KEYWORD_ONLY}
+    assert not [each for each in parameters if each.kind is each.VAR_KEYWORD]
+    assert all(each.default in (None, (), False) for each in parameters if each.kind is each.KEYWORD_ONLY)
+    for name in {*_OTHERS, *itertools.chain(*KEYWORDS.values())} - keywords:
+        with pytest.raises(TypeError, match=rf"{method}\(\) got an unexpected keyword argument '{name}'"):
+            call(GalileoSessions("k"), [PROJECT], **{name: None})
 
 
 async def test_an_id_with_a_space_among_others():

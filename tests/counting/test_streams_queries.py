@@ -42,30 +42,23 @@ async def test_a_filter_given_with_queries_applies_to_each(query, arguments, tre
     assert [result.query.tag for result in (*report.results, *streamed)] == ["t", "t"]
 
 
-async def test_a_scope_given_with_queries_applies_to_each():
-    """Ids of the scope that a query lacks are added; its own filter, flat or not, stays as it is."""
-    queries = [CountQuery(PROJECT, A), CountQuery(PROJECT, filters=[A]), CountQuery(PROJECT, log_stream_id=STREAM)]
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        (CountQuery(PROJECT, A), {"filter_tree": dump_filter(A)}),
+        (CountQuery(PROJECT, filters=[A]), {"filters": [dump_filter(A)["filter"]]}),
+        (CountQuery(PROJECT, log_stream_id=STREAM), {}),
+    ],
+    ids=["where", "filters", "scope"],
+)
+async def test_a_scope_given_with_a_query_is_added(query, body):
+    """Its own filter, flat or not, stays as it is. Another log stream than its own is refused, before a request."""
     async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        async with galileo.count_many(queries, log_stream_id=STREAM, ordered=True, concurrency=1) as stream:
-            async for _ in stream:
-                pass
-    assert sent(server) == [
-        {"filter_tree": dump_filter(A), "log_stream_id": STREAM},
-        {"filters": [dump_filter(A)["filter"]], "log_stream_id": STREAM},
-        {"log_stream_id": STREAM},
-    ]
-
-
-async def test_a_scope_that_contradicts_a_querys_is_refused():
-    """Another log stream than the query's own is refused, before its request."""
-    query = CountQuery(PROJECT, A, log_stream_id=STREAM)
-    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        said = f"log_stream_id is {OTHER}, but the query has {STREAM}"
-        with pytest.raises(gs.ConfigurationError, match=said):
-            await galileo.count(query, log_stream_id=OTHER)
-        report = await galileo.count_all([query], log_stream_id=OTHER)
-        assert said in str(report.errors[0])
-    assert server.connections == 0
+        assert await galileo.count(query, log_stream_id=STREAM) == 7
+        assert sent(server) == [{**body, "log_stream_id": STREAM}]
+        with pytest.raises(gs.ConfigurationError, match=f"log_stream_id is {OTHER}, but the query has {STREAM}"):
+            await galileo.count(CountQuery(PROJECT, A, log_stream_id=STREAM), log_stream_id=OTHER)
+    assert len(server.requests) == 1
 
 
 # ---- queries that need no request ------------------------------------------------------------------------------------

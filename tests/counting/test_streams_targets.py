@@ -98,9 +98,7 @@ async def test_the_body_is_encoded_once():
     assert report.results[3].query.body == CountQuery(UUID(int=3), WHERE).body
 
 
-@pytest.mark.parametrize(
-    "arguments", [{"targets": PROJECT}, {"concurrency": -1}, {"where": {}}, {"log_stream_id": "x"}]
-)
+@pytest.mark.parametrize("arguments", [{"targets": PROJECT}, {"concurrency": -1}, {"where": {}}])
 def test_what_cannot_work_is_refused_before_a_stream_is_entered(arguments):
     """An argument that can't be raises in the call itself."""
     with pytest.raises((gs.GalileoError, TypeError)):
