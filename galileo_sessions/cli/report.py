@@ -82,10 +82,8 @@ def _count_table(results: Sequence[CountResult]) -> str:
             number = count if isinstance(count, int) else 0
             share = f"{number / total:.1%}" if total else ""
             rows.append([f"{label}", _sessions(count), share, Bar(max(counts), 0, number) if shown and number else ""])
-    name = (
-        "name" if any(cast("CountQuery", result.query).project_name for result in results) else ""
-    )  # else the bars alone
-    return draw_table(["project id", "sessions", "share", name], rows)
+    has_names = any(cast("CountQuery", result.query).project_name for result in results)  # otherwise the bars alone
+    return draw_table(["project id", "sessions", "share", "name" if has_names else ""], rows)
 
 
 def _sessions(count: int | GalileoError) -> str:

@@ -1,10 +1,10 @@
 """What counts return: the result of each target, the progress of a fan-out, and counts by day, bin or value."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any, TypeAlias, cast, final
 
-from attrs import Factory, field, frozen
+from attrs import field, frozen
 
 from galileo_sessions import display
 from galileo_sessions.api.projects import ProjectId
@@ -195,31 +195,37 @@ class CountReport:
 # ---- counts by day, bin or value -------------------------------------------------------------------------------------
 
 
-def _as_dict(counts: Mapping[Any, int]) -> dict[Any, int]:
-    return dict(counts)
-
-
 @final
-@frozen(repr=False, eq=False)
-class CountsBy(Mapping[Any, int]):
+class CountsBy(dict[Any, int]):
     """
-    A mapping from each label of a partition to its count; `print` draws it as bars.
+    A dict from each label of a partition to its count; `print` draws it as bars.
 
-    `dict(counts)` is plain data. The object equals every mapping with the same items, except the counts of another
-    project.
+    Args:
+        project_id: The project's UUID, as text.
+        counts: The count of each label.
+        total: The sessions that were divided; by default, the sum of the counts.
+        project_name: The project's name, if it is known.
     """
 
-    project_id: str
-    """The project's UUID, as text."""
-    _counts: dict[Any, int] = field(converter=_as_dict)
-    total: int = field(default=Factory(lambda self: sum(self.values()), takes_self=True), kw_only=True)
-    """
-    The sessions that were divided, each counted once, whether or not they are in a part.
+    def __init__(
+        self,
+        project_id: str,
+        counts: Mapping[Any, int],
+        *,
+        total: int | None = None,
+        project_name: str | None = None,
+    ) -> None:
+        super().__init__(counts)
+        self.project_id: str = project_id
+        """The project's UUID, as text."""
+        self.total: int = sum(counts.values()) if total is None else total
+        """
+        The sessions that were divided, each counted once, whether or not they are in a part.
 
-    If sessions arrive between the requests, parts that can't overlap can exceed it. Then it is their sum.
-    """
-    project_name: str | None = field(default=None, kw_only=True)
-    """The project's name, if a `Project` was given."""
+        If sessions arrive between the requests, parts that can't overlap can exceed it. Then it is their sum.
+        """
+        self.project_name: str | None = project_name
+        """The project's name, if a `Project` was given."""
 
     def rows(self) -> list[dict[str, Any]]:
         """
@@ -232,23 +238,6 @@ class CountsBy(Mapping[Any, int]):
             {**project, "label": label, "total_count": count, "share": count / self.total if self.total else None}
             for label, count in self.items()
         ]
-
-    def __getitem__(self, label: Any) -> int:
-        return self._counts[label]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._counts)
-
-    def __len__(self) -> int:
-        return len(self._counts)
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, CountsBy) and self.project_id != other.project_id:
-            return False
-        return super().__eq__(other)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._counts.items()))
 
     def __repr__(self) -> str:
         return f"<CountsBy: {some(len(self), 'label')}, total {self.total:,}>"

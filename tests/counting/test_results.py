@@ -1,12 +1,14 @@
 """Results, reports and counts as values, as rows, and as they are shown."""
 
+import copy
 import csv
 import io
+import json
+import pickle
 import re
 from uuid import UUID
 
 import pytest
-from support.clients import ids
 from support.sockets import PROJECT
 
 import galileo_sessions as gs
@@ -51,14 +53,15 @@ def test_rows_are_what_csv_takes():
     assert first == f"{PROJECT},,2026-05-01,1200,{1200 / 1801}"
 
 
-def test_counts_compare_and_hash_by_value():
-    """Counts are values: equal to each other and to plain dicts, hashable, and independent of their dict."""
+def test_counts_are_a_dict():
+    """They equal a plain one, JSON and pandas take them, and they are independent of the one that was given."""
     given_counts = {"a": 1}
-    counts = CountsBy(PROJECT, given_counts)
+    counts = CountsBy(PROJECT, given_counts, total=3, project_name="Chatbot")
     given_counts["a"] = 2
-    assert counts == CountsBy(PROJECT, {"a": 1}, total=3) != CountsBy(PROJECT, {"a": 2})
-    assert counts == {"a": 1} == counts != CountsBy(ids(1)[0], {"a": 1})
-    assert hash(counts) == hash(CountsBy(PROJECT, {"a": 1}))
+    assert counts == {"a": 1} == json.loads(json.dumps(counts))
+    assert isinstance(counts, dict)
+    for again in (pickle.loads(pickle.dumps(counts)), copy.copy(counts), copy.deepcopy(counts)):
+        assert (type(again), again, vars(again)) == (CountsBy, counts, vars(counts))
 
 
 def test_a_report_prints_short_and_has_rows():
