@@ -243,8 +243,7 @@ class FlowControl:
         if trouble in self._suspects:
             self._suspects.clear()
         if not breaker.is_open:
-            failures = 0 if trouble is None else trouble.failures
-            self._evidence.answered(now, failures, standing, ends_row=ends_row)
+            self._evidence.answered(now, trouble, standing, ends_row=ends_row)
         self._answered, self._held_until = max(self._answered, permit.number), -inf
         if breaker.passed(now, permit.number, standing):
             self._say("all requests are sent again: a probe succeeded")

@@ -7,6 +7,7 @@ Theory of operation
 A project can be broken, or a filter too heavy; its query then fails however often it is sent. A service can be full; a
 query that it refused then succeeds as often as any other when it is sent again. So what counts is how often queries
 succeed when they are sent, by how often they have failed before: never, once, 2 or 3 times, 4 to 7 times, or more.
+Those that were refused and those that failed are counted apart, because a full service refuses what it could answer.
 *A failure is the service's if queries that failed as often, and were sent again, succeed at least a quarter as often as
 fresh ones.* Otherwise it is the query's own::
 
@@ -87,25 +88,30 @@ class Evidence:
         self._fresh = _Share()
         self._fresh_lately = _Share(_LATELY)  # with those that failed when an outage began
         self._answered_before = _Share(LONGEST)  # those of the fresh ones that were answered lately
-        self._again = [_Share(), _Share(), _Share(), _Share()]  # had failed once, 2 or 3 times, 4 to 7 times, more
-        self._row: deque[tuple[Trouble, int, int, float]] = deque(maxlen=_CASES)
-        """Failures whose fault isn't known yet; of each: the failures before, the standing, and the attempts spent."""
+        self._again = [[_Share(), _Share(), _Share(), _Share()] for _ in range(2)]
+        """Of those that failed and of those that were refused before, once, 2 or 3 times, 4 to 7 times, or more."""
+        self._row: deque[tuple[Trouble, int, int, bool, float]] = deque(maxlen=_CASES)
+        """
+        Failures whose fault isn't known yet; of each: the failures before, the standing, whether the query was refused
+        before, and the attempts spent.
+        """
 
     def failed(self, trouble: Trouble, standing: int) -> None:
         """Notes the failure of a query, before it is charged, with the standing that the query had."""
-        self._row.append((trouble, trouble.failures, standing, trouble.spent))
+        self._row.append((trouble, trouble.failures, standing, trouble.is_refused, trouble.spent))
 
-    def answered(self, now: float, failures: int, standing: int, *, ends_row: bool) -> None:
-        """Adds an answer, and the failures of the row that it ends."""
-        self._add(now, failures, standing, failed=False)
+    def answered(self, now: float, trouble: Trouble | None, standing: int, *, ends_row: bool) -> None:
+        """Adds an answer to a query, which was in some trouble or none, and the failures of the row that it ends."""
+        failures, is_refused = (0, False) if trouble is None else (trouble.failures, trouble.is_refused)
+        self._add(now, failures, standing, is_refused, failed=False)
         if ends_row:
-            for _, before, stood, _ in self._row:
-                self._add(now, before, stood, failed=True)
+            for _, before, stood, was_refused, _ in self._row:
+                self._add(now, before, stood, was_refused, failed=True)
             self._row.clear()
 
     def drop_row(self, now: float) -> None:
         """Takes the failures of a row for the service's, because they began an outage. So they cost nothing."""
-        for trouble, failures, _, spent in reversed(self._row):
+        for trouble, failures, _, _, spent in reversed(self._row):
             trouble.spent = spent
             if not failures:
                 self._fresh_lately.add(now, failed=True)
@@ -113,16 +119,18 @@ class Evidence:
 
     def is_shared(self, outcome: Outcome, now: float, failures: int) -> bool:
         """Whether a failure is the service's; the query has failed so often in a row now."""
+        is_refused = outcome.meaning != "failed"
         n, failed = self._answered_before.cases(now)
-        usual = max(self._fresh.value(now), self._since(failures).value(now))
+        usual = max(self._fresh.value(now), self._since(failures, is_refused).value(now))
         if failed + 1 < _ENOUGH * (n * usual + 1):
             return False
-        is_likely = outcome.meaning != "failed" or self._others_failing(now) >= _ENOUGH
-        return self._help(now, failures, 1.0 if is_likely else _RARE) >= _ENOUGH
+        is_likely = is_refused or self._others_failing(now) >= _ENOUGH
+        return self._help(now, failures, is_refused, 1.0 if is_likely else _RARE) >= _ENOUGH
 
     def cost(self, outcome: Outcome, now: float, failures: int) -> float:
         """The attempts that a failure costs its query, which has failed so often in a row now."""
-        failing, succeeding = self._others_failing(now), min(1.0, self._help(now, failures, 1.0))
+        succeeding = min(1.0, self._help(now, failures, outcome.meaning != "failed", 1.0))
+        failing = self._others_failing(now)
         share = failing * succeeding
         if min(failing, succeeding) >= _ENOUGH:
             share = max(share, 1 - (1 - failing) * succeeding)
@@ -130,23 +138,24 @@ class Evidence:
 
     def _others_failing(self, now: float) -> float:
         """How often fresh queries fail, apart from one, and with those of the row."""
-        return self._fresh_lately.value(now, sum(not failures for _, failures, _, _ in self._row) - 1)
+        return self._fresh_lately.value(now, sum(not failures for _, failures, *_ in self._row) - 1)
 
-    def _help(self, now: float, failures: int, guess: float) -> float:
+    def _help(self, now: float, failures: int, is_refused: bool, guess: float) -> float:  # of its query
         """How often a query succeeds that is sent again after so many failures, relative to a fresh one."""
         usual = 1 - self._fresh.value(now)
-        for share in self._again[: failures.bit_length()]:
+        for share in self._again[is_refused][: failures.bit_length()]:
             n, failed = share.cases(now)
             guess = (n - failed + guess) / (n * usual + 1)  # it weighs as much as one case
         return guess
 
-    def _since(self, failures: int) -> _Share:
-        """The queries that had failed so often."""
-        return self._again[min(len(self._again), failures.bit_length()) - 1]
+    def _since(self, failures: int, is_refused: bool) -> _Share:  # of its query
+        """The queries that had failed so often, and that failed or were refused last."""
+        shares = self._again[is_refused]
+        return shares[min(len(shares), failures.bit_length()) - 1]
 
-    def _add(self, now: float, failures: int, standing: int, *, failed: bool) -> None:
+    def _add(self, now: float, failures: int, standing: int, is_refused: bool, *, failed: bool) -> None:
         if failures:
-            self._since(failures).add(now, failed=failed)
+            self._since(failures, is_refused).add(now, failed=failed)
             return
         self._fresh.add(now, failed=failed)
         self._fresh_lately.add(now, failed=failed)

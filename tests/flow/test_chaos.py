@@ -126,7 +126,6 @@ class Caller:
         report = await self.galileo.count_all(
             [PROJECTS[number] for number in numbers],
             timeout=timeout,
-            ordered=self.chance.random() < 0.5,
             concurrency=self.chance.choice([None, 1, 16]),
         )
         assert [*range(len(numbers))] == [result.index for result in report.results]
@@ -136,7 +135,7 @@ class Caller:
     async def count_many(self, timeout: float | None) -> None:
         """A stream that is left early."""
         seen: list[int] = []
-        async with self.galileo.count_many(PROJECTS, timeout=timeout) as stream:
+        async with self.galileo.count_many(PROJECTS, timeout=timeout, ordered=self.chance.random() < 0.5) as stream:
             async for result in stream:
                 assert not result.ok or result.total_count == result.index + 1
                 seen.append(result.index)

@@ -12,23 +12,23 @@ REFUSED, FAILED = Outcome("refused"), Outcome("failed")
 BAD = ((0, FRESH, 20, 0), (1, IN_TROUBLE, 0, 8))  # a service that is well, but doesn't answer what failed before
 
 
-def fail(evidence: Evidence, failures: int, standing: int) -> Trouble:
-    """Lets a query fail that has failed so often before; it costs an attempt."""
-    trouble = Trouble(0.0, failures)
+def fail(evidence: Evidence, failures: int, standing: int, before: Outcome = REFUSED) -> Trouble:
+    """Lets a query fail that has failed so often before, with the same outcome; it costs an attempt."""
+    trouble = Trouble(0.0, failures, outcome=before)
     evidence.failed(trouble, standing)
     trouble.spent = 1.0
     return trouble
 
 
-def known(*cases: tuple[int, int, int, int]) -> Evidence:
+def known(*cases: tuple[int, int, int, int], before: Outcome = REFUSED) -> Evidence:
     """What is known at 0.0; cases are failures before, the standing, and how many were answered and failed then."""
     evidence = Evidence()
     for failures, standing, _, failed in cases:
         for _ in range(failed):
-            fail(evidence, failures, standing)
+            fail(evidence, failures, standing, before)
     for failures, standing, answered, _ in cases:
         for _ in range(answered):
-            evidence.answered(0.0, failures, standing, ends_row=True)
+            evidence.answered(0.0, Trouble(0.0, failures, outcome=before), standing, ends_row=True)
     return evidence
 
 
@@ -50,7 +50,7 @@ def shared(evidence: Evidence, meaning: Meaning = "refused") -> list[int]:
 )
 def test_whose_fault_a_failure_is(cases, shared_until, meaning) -> None:
     """It is the service's if queries that failed as often succeed a quarter as often as fresh ones."""
-    assert [*range(1, shared_until + 1)] == shared(known(*cases), meaning)
+    assert [*range(1, shared_until + 1)] == shared(known(*cases, before=Outcome(meaning)), meaning)
 
 
 @pytest.mark.parametrize(("failures", "first"), [(1, 1), (2, 2), (3, 2), (4, 4), (7, 4), (8, 8), (100, 8)])
@@ -58,6 +58,12 @@ def test_queries_are_compared_with_those_that_failed_as_often(failures, first) -
     """Once, 2 or 3 times, 4 to 7 times, or more; what isn't known is as with one failure less."""
     evidence = known((0, FRESH, 20, 0), (failures, IN_TROUBLE, 0, 8))
     assert [*range(1, first)] == shared(evidence)
+
+
+def test_queries_that_failed_say_nothing_of_those_that_were_refused() -> None:
+    """A full service refuses; its bad projects fail."""
+    evidence = known(*BAD, before=FAILED)
+    assert [evidence.is_shared(outcome, 0.0, 1) for outcome in (FAILED, REFUSED)] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -105,14 +111,14 @@ def test_the_second_witness_knows_those_that_failed_as_often(now, is_shared) -> 
 @pytest.mark.parametrize("is_outage", [False, True])
 def test_a_row_of_failures_is_known_once_a_later_request_is_answered(is_outage) -> None:
     """An answer to an earlier one doesn't end it. If it begins an outage, it was the service's, and cost nothing."""
-    evidence, told = known((0, FRESH, 16, 0)), list[list[bool]]()
+    evidence, told = known((0, FRESH, 16, 0)), list[bool]()
     troubles = [fail(evidence, failures, FRESH) for failures in [0, 1] * 8]
     if is_outage:
         evidence.drop_row(0.0)
     for ends_row in (False, True):
-        evidence.answered(0.0, 0, FRESH, ends_row=ends_row)
-        told.append([evidence.is_shared(outcome, 0.0, 1) for outcome in (REFUSED, FAILED)])
-    assert [[True] * 2, [is_outage] * 2] == told
+        evidence.answered(0.0, None, FRESH, ends_row=ends_row)
+        told.append(evidence.is_shared(REFUSED, 0.0, 1))
+    assert [True, is_outage] == told
     assert [0.0 if is_outage else 1.0] * 16 == [trouble.spent for trouble in troubles]
 
 
@@ -121,7 +127,7 @@ def test_a_share_is_known_for_a_minute(now, is_known) -> None:
     """After that, all begins anew."""
     bad = known(*BAD)
     assert is_known is not bad.is_shared(REFUSED, now, 1)
-    bad.answered(now, 1, IN_TROUBLE, ends_row=True)
+    bad.answered(now, Trouble(now, 1, outcome=REFUSED), IN_TROUBLE, ends_row=True)
     assert is_known is not bad.is_shared(REFUSED, now, 1)
 
 
@@ -137,7 +143,7 @@ def test_the_latest_cases_count() -> None:
     for failed in [0] * 8 + [8]:
         for _ in range(failed):
             fail(evidence, 1, IN_TROUBLE)
-        evidence.answered(0.0, 0 if failed else 1, IN_TROUBLE, ends_row=True)
+        evidence.answered(0.0, None if failed else Trouble(0.0, 1, outcome=REFUSED), IN_TROUBLE, ends_row=True)
         told.append(evidence.is_shared(REFUSED, 0.0, 1))
     assert [False] * 7 + [True, False] == told
 
