@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from http import HTTPStatus
@@ -236,17 +237,14 @@ class Requester:
                 last = trouble.attempt.error
         permit: Permit | None = None
         timeout = asyncio.timeout_at(until if until < inf else None)
-        try:
+        with suppress(TimeoutError):
             async with timeout:
                 permit = await self._take_turn(request, trouble)
-        except TimeoutError:
-            if not timeout.expired():  # Limits(rate=...) raised it
-                raise
         if permit is not None:
             return permit
         now = asyncio.get_running_loop().time()
         if timeout.expired() and until == budget.deadline:
-            raise request.too_late(now, self.queue.reason(now), self.queue.last_refusal)
+            raise request.too_late(now, self.queue.flow.reason(now), self.queue.last_refusal)
         if timeout.expired() and last is not None and request.leads is not None and request.leads.not_before >= until:
             raise request.failure(last, now)  # it waited for no limit, but between two attempts
         raise request.failure(closed_error() if self.transport.is_closed else self.queue.give_up_error(last), now)

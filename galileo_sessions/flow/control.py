@@ -118,6 +118,8 @@ class FlowControl:
         self._number = self._answered = 0  # the last request that was sent; the last of those that were answered
         self._freed_at = -inf  # when a place was freed although no later request was answered
         self._held_until = -inf
+        self._pace = 1 / limits.rate if limits.rate else 0.0
+        self._paced_until = -inf  # no request is sent earlier, by `Limits(rate=...)`
         self._before_row = self._before_suspects = inf  # the rates to which their cuts can be undone
         self._suspects: set[Trouble | None] = set()  # whose failures cut the rate, while none of them has been answered
         self._has_waited = False  # whether a request has waited since the last one was sent
@@ -165,7 +167,8 @@ class FlowControl:
                 wait = late  # the last place is for others
             elif self._places:
                 wait = max(wait, self._held_until - now)
-            wait = self._rate.wait(now, wait)
+            wait = self._rate.wait(now, max(wait, self._paced_until - now))
+        wait = max(wait, self._paced_until - now)
         self._has_waited |= wait > 0
         self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
         return wait
@@ -177,6 +180,8 @@ class FlowControl:
             return f"the circuit breaker: the service has refused everything for {seconds:,.0f} s"
         if self.in_flight >= self.width:
             return f"its turn: {self.in_flight} under way, and the limit is {self.width} at once now"
+        if self._pace and self.rate * self._pace >= 1:
+            return f"Limits(rate={1 / self._pace:g})"
         if self.rate < inf:
             return f"the service's rate limit (about {self.rate:.3g} requests a second)"
         return f"its turn: {self.in_flight} under way, and the service refuses more" if self.in_flight else "its turn"
@@ -188,6 +193,7 @@ class FlowControl:
             self.breaker.waited = 0.0  # and it is no quota
         self._has_waited, self._number = False, self._number + 1
         self.in_flight += 1
+        self._paced_until = max(self._paced_until, now) + self._pace
         self._places[self._number] = now, standing
         self._in_trouble += standing == IN_TROUBLE
         level = len(self._places)

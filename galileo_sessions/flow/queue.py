@@ -24,8 +24,7 @@ first targets of a list can be bad, so until an outage is over, each second perm
 When the breaker stays open for longer than a count's patience, the count fails with what it met last; or if it was
 never sent, with what others met.
 
-One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too. If the user sets a
-rate, a count enters it with its permit, just before it is sent, and one at a time: so no burst follows an outage.
+One timer wakes the queue when the flow control allows the next request. Each answer wakes it, too.
 
 Invariants: each permit comes back exactly once, even if its count is cancelled, or its coroutine closed, just as it
 gets the permit. While a count waits for a known time, a timer is set. Nothing waits in a closed queue.
@@ -67,7 +66,6 @@ class Queue:
     """
 
     def __init__(self, limits: Limits, policy: Retry, on_change: Callable[[str], None] | None = None) -> None:
-        self._rate = limits.rate
         self.flow: FlowControl = FlowControl(limits, policy, on_change)
         """The flow control."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -76,7 +74,6 @@ class Queue:
         self._followers: dict[Trouble, list[asyncio.Future[None]]] = {}
         self._is_turn_of_trouble = False  # whether the last permit wasn't for a query in trouble
         self._takes_last = False  # whether the last permit went to the end of a line, in case its first ones are bad
-        self._paced: _Waiter | None = None  # has a permit, and waits for Limits(rate=...)
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
         self.last_refusal: errors.GalileoError | None = None
@@ -90,7 +87,7 @@ class Queue:
         """A permit, if the query isn't in trouble and one is available now; see `acquire`."""
         now = self._begin()
         standing = self.flow.queries.standing(query, now)
-        if standing == IN_TROUBLE or self._rate is not None or (self._lines and not self._is_first(budget, standing)):
+        if standing == IN_TROUBLE or (self._lines and not self._is_first(budget, standing)):
             return None
         return self.flow.sent(now, standing) if self.flow.wait(now, standing) <= 0 else None
 
@@ -127,10 +124,7 @@ class Queue:
         if len(line) == 1:  # otherwise those before it are waiting already
             self._pump(now)
         try:
-            permit = await waiter
-            if self._paced is waiter and self._rate is not None:
-                async with self._rate:
-                    pass
+            return await waiter
         except BaseException:  # a cancellation, or the GeneratorExit of a coroutine that is closed
             _ = line.pop(waiter, None)
             self._drop_empty(key)
@@ -140,12 +134,6 @@ class Queue:
             else:
                 self._pump(self._time())
             raise
-        else:
-            return permit
-        finally:
-            if self._paced is waiter:
-                self._paced = None
-                self._pump(self._time())
 
     # ---- queries in trouble ------------------------------------------------------------------------------------------
 
@@ -251,7 +239,7 @@ class Queue:
         if loop is None or loop.is_closed():  # no waiter can be woken any more
             return
         when = inf
-        while self._lines and self._paced is None:
+        while self._lines:
             key = self._turn(now)
             wait = self.flow.wait(now, key[1])
             if wait > 0:
@@ -260,7 +248,6 @@ class Queue:
             waiter = self._next(key)
             if not waiter.done():
                 waiter.set_result(self.flow.sent(now, key[1]))
-                self._paced = None if self._rate is None else waiter
         if self._timer is not None:
             if now < self._wakes_at <= when < inf:
                 return  # the timer is due first, and runs this again
@@ -318,12 +305,6 @@ class Queue:
         """The error of a count that is given up: what it met last, or else what others met, and what it waited for."""
         met = last or self.last_refusal or errors.TransportError("the service refuses everything")
         error = copy(met)
-        error.args = (f"{met.message}; while waiting for {self.reason(self._time())}",)
+        error.args = (f"{met.message}; while waiting for {self.flow.reason(self._time())}",)
         error.hint = met.hint or "Try again later, or raise timeout= or Retry(patience=...)"
         return error
-
-    def reason(self, now: float) -> str:
-        """What requests are waiting for, as a part of a sentence."""
-        has_room = self._paced is not None or self.flow.in_flight < self.flow.width
-        is_paced = self._rate is not None and has_room and not self.flow.breaker.is_open
-        return "Limits(rate=...)" if is_paced else self.flow.reason(now)

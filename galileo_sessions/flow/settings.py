@@ -1,11 +1,11 @@
 """What a user can set: how many requests at once, how long an attempt takes, and how patiently to try again."""
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any, TypeAlias, cast
 
 from attrs import Attribute, Factory, field, frozen
+from attrs.validators import optional
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError
@@ -25,10 +25,10 @@ Seconds: TypeAlias = float | timedelta
 _Validator: TypeAlias = Callable[[object, "Attribute[Any]", Any], None]
 
 
-def _between(least: float, most: float, kind: Any = int | float) -> _Validator:
+def _between(least: float, most: float, kind: Any = int | float, what: str = "seconds") -> _Validator:
     def check(settings: object, attribute: "Attribute[Any]", value: Any) -> None:
         if isinstance(value, bool) or not (isinstance(value, kind) and least <= value <= most):  # NaN isn't
-            words = f"expected {'a whole number' if kind is int else 'seconds'} from {least} to {most:,}"
+            words = f"expected {'a whole number' if kind is int else what} from {least} to {most:,}"
             raise ConfigurationError(f"{type(settings).__name__}({attribute.name}={brief(value)}): {words}")
 
     return check
@@ -45,13 +45,13 @@ _REQUESTS = _between(1, 10_000, int)
 @frozen
 class Limits:
     """
-    How many requests may be under way at once: `Limits(5)` means at most 5.
+    How many requests may be under way at once: `Limits(5)` means at most 5; and how many may be sent in a second.
 
     Below `maximum`, a client learns from the service's answers how many requests the service takes at once, and how
     many a second. None of these numbers has to be set.
 
     Raises:
-        ConfigurationError: unless 1 <= initial <= maximum <= 10,000.
+        ConfigurationError: unless 1 <= initial <= maximum <= 10,000, or if `rate` is out of its range.
     """
 
     maximum: int = field(default=256, validator=_REQUESTS)
@@ -63,14 +63,16 @@ class Limits:
     )
     """Requests that may be sent at once before the service has answered any. Default: 10, or `maximum` if that is
     less."""
-    rate: AbstractAsyncContextManager[Any] | None = field(default=None, kw_only=True)
-    """A limiter to enter before each request, if the service's rate is known: `aiolimiter.AsyncLimiter(200, 1)`."""
+    rate: float | None = field(
+        default=None,
+        kw_only=True,
+        validator=optional(_between(0.001, 10_000, what="requests a second")),
+    )
+    """The most requests a second, from 0.001 to 10,000, evenly spaced; None sets no limit."""
 
     def __attrs_post_init__(self) -> None:
         if self.initial > self.maximum:
             raise ConfigurationError(f"Limits(initial={self.initial}) is more than maximum={self.maximum}")
-        if self.rate is not None and not hasattr(self.rate, "__aenter__"):
-            raise ConfigurationError(f"Limits(rate=...) takes an async context manager, got {type(self.rate).__name__}")
 
 
 @frozen

@@ -9,7 +9,7 @@ import pytest
 from support.clients import Source, ids, one_by_one, take_all
 from support.clock import virtual_time
 from support.inside import idle
-from support.sockets import PROJECT, AtOnce, http, number_of, numbered, raw_server, slowly, until
+from support.sockets import PROJECT, AtOnce, number_of, numbered, raw_server, slowly, until
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, GalileoSessions, Limits
@@ -266,24 +266,3 @@ async def test_a_target_that_is_no_uuid_has_an_error_as_its_result(target):
     assert report.rows()[3]["project_id"] == str(target)
     assert repr(result) == f"<CountResult: ConfigurationError, project {target!r}>"
     assert len(server.requests) == 6
-
-
-@pytest.mark.parametrize("kind", [RuntimeError, TimeoutError, StopAsyncIteration])
-async def test_a_rate_that_fails_loses_no_target_in_silence(kind):
-    """An error of the rate's context manager is raised, and a StopAsyncIteration doesn't look like a stream's end."""
-    error = kind("the rate broke")
-
-    class Broken:
-        async def __aenter__(self) -> None:
-            raise error
-
-        async def __aexit__(self, *_: object) -> None:
-            pass
-
-    async with raw_server(http()) as server:
-        async with GalileoSessions("k", base_url=server.url, limits=Limits(rate=Broken())) as galileo:
-            async with asyncio.timeout(30):
-                with pytest.raises((RuntimeError, TimeoutError)) as caught:
-                    await galileo.count_all(ids(5), timeout=60)
-            assert idle(galileo)
-    assert error in (caught.value, caught.value.__cause__)

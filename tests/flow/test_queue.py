@@ -1,11 +1,10 @@
 """The queue of a client: who gets a permit, in which order, that none is lost, and when all who wait fail together."""
 
 import asyncio
-from contextlib import asynccontextmanager
+import itertools
 from math import inf
 from time import process_time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import run, virtual_time
@@ -119,7 +118,7 @@ async def test_a_count_that_sleeps_lets_others_pass():
 
 @virtual_time
 async def test_a_permit_without_waiting_passes_nobody_by():
-    """There is none without waiting while somebody waits, the width is used up, or there is a rate to enter."""
+    """There is none without waiting while somebody waits, or the width is used up."""
     queue = narrow()
     first = try_acquire(queue)
     assert first is not None
@@ -129,7 +128,6 @@ async def test_a_permit_without_waiting_passes_nobody_by():
     queue.released(first)
     assert try_acquire(queue) is None
     queue.released(await waiter)
-    assert try_acquire(narrow(rate=asynccontextmanager(lambda: None)()), SINGLE) is None
 
 
 @virtual_time
@@ -329,75 +327,37 @@ def test_counts_that_are_closed_after_their_loop_wake_nobody():
 # ---- a rate that is known --------------------------------------------------------------------------------------------
 
 
-class Rate:
-    """Notes when it is entered and left, and may stop there."""
+@virtual_time
+async def test_a_rate_that_the_user_sets_is_never_exceeded():
+    """Requests are evenly spaced, after a quiet time and an outage, too; retries and single counts are included."""
+    queue, sent = narrow(20, rate=4.0), list[float]()
 
-    def __init__(self, stops: str = "") -> None:
-        self.told: list[str] = []
-        self.stops = stops
+    async def count(budget: Budget) -> None:
+        permit = await acquire(queue, budget)
+        sent.append(now())
+        await asyncio.sleep(0.1)
+        (refuse if len(sent) % 3 else succeed)(queue, permit)
 
-    async def __aenter__(self) -> None:
-        await self.note("entered")
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.note("left")
-
-    async def note(self, what: str) -> None:
-        """Notes it."""
-        self.told.append(what)
-        if what == self.stops:
-            await asyncio.sleep(60)
+    for _ in range(2):
+        await asyncio.gather(*(count(budget) for budget in [MANY, SINGLE] * 10))
+        await asyncio.sleep(3_600)
+    assert 40 == len(sent)
+    assert min(later - before for before, later in itertools.pairwise(sent)) > 0.249
 
 
 @virtual_time
-async def test_the_rate_is_entered_before_each_request():
-    """The context manager given as `rate` is entered and left once before each request, after its backoff."""
-    rate = Rate()
-    queue = narrow(rate=rate)
-    for _ in range(3):
-        task = after(queue, 5)
-        await asyncio.sleep(4)
-        rate.told.append("asleep")
-        succeed(queue, await task)
-    assert rate.told == ["asleep", "entered", "left"] * 3
-
-
-@pytest.mark.parametrize("stops", ["entered", "left"])
-@virtual_time
-async def test_a_count_that_is_cancelled_at_the_rate_holds_nothing(stops):
-    """A waiter that is cancelled in the rate gives its permit back, and the next one enters."""
-    rate = Rate(stops)
-    queue = narrow(rate=rate)
-    task, other = waiting(queue), waiting(queue)
+async def test_a_count_that_waits_for_the_rate_can_end():
+    """It is cancelled, or the queue is closed; the wait has a reason."""
+    queue = narrow(20, rate=0.01)
+    queue.released(await acquire(queue))
+    cancelled, closed = waiting(queue), waiting(queue)
     await turn()
-    assert [stops] == [what for what in rate.told if what == stops]
-    assert queue.reason(now()) == "Limits(rate=...)"
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    await turn()
-    assert [stops] * 2 == [what for what in rate.told if what == stops]
-    other.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await other
+    assert queue.flow.reason(now()) == "Limits(rate=0.01)"
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+    queue.close()
+    assert await closed is None
     assert queue.flow.in_flight == 0
-
-
-@virtual_time
-async def test_nobody_passes_the_rate_before_the_request_can_be_sent():
-    """After an outage, the counts that waited are sent at the rate, not all at once."""
-    rate = Rate()
-    queue = narrow(20, rate=rate)
-    first = await waiting(queue)
-    others = [waiting(queue) for _ in range(30)]
-    await turn()
-    assert 10 == rate.told.count("left") == queue.flow.in_flight
-    succeed(queue, first)
-    await turn()
-    assert 11 == rate.told.count("left")
-    for other in others:
-        other.cancel()
-    await asyncio.wait(others)
 
 
 # ---- while the circuit breaker is open -------------------------------------------------------------------------------
@@ -463,13 +423,12 @@ async def test_what_says_nothing_about_the_service_is_no_reason_to_give_up():
 
 @virtual_time
 async def test_a_count_that_is_given_up_names_what_it_met_last_or_else_what_others_met():
-    """And the circuit breaker behind which it waited; a wait has a reason, also `Limits(rate=...)`."""
-    assert narrow(rate=Rate()).reason(now()) == "Limits(rate=...)"
+    """And the circuit breaker behind which it waited."""
     queue = narrow(20)
     await open_the_breaker(queue)
     refuse(queue, await acquire(queue), DisconnectedError("gone"))
     breaker = "the circuit breaker: the service has refused everything for 0 s"
-    assert queue.reason(now()) == breaker
+    assert queue.flow.reason(now()) == breaker
     assert queue.give_up_error().message == f"gone; while waiting for {breaker}"
     assert queue.give_up_error(REFUSED).message == f"{REFUSED.message}; while waiting for {breaker}"
     assert REFUSED.args == ("503 Service Unavailable: an empty body",)

@@ -30,6 +30,7 @@ def test_settings_have_defaults_and_bounds(made, equal):
 REFUSED = {
     Limits: {
         "a whole number from 1 to 10,000": {"initial": (0, True), "maximum": (0, 10_001, 2.5, True)},
+        "requests a second from 0.001 to 10,000": {"rate": (0, -1, math.nan, 10_001, True, "50")},
     },
     Retry: {
         "a whole number from 1 to 20": {"attempts": (0, 21, 3.0, None)},
@@ -66,12 +67,11 @@ def test_a_setting_out_of_its_range_is_refused(kind, words, name, value):
     [
         ({"initial": 257}, "Limits(initial=257) is more than maximum=256"),
         ({"maximum": 9, "initial": 10}, "Limits(initial=10) is more than maximum=9"),
-        ({"rate": 200}, "Limits(rate=...) takes an async context manager, got int"),
     ],
-    ids=["default", "both", "rate"],
+    ids=["default", "both"],
 )
 def test_limits_that_cannot_be_are_refused(arguments, words):
-    """No more can be sent at the beginning than ever, and a rate is a limiter."""
+    """No more can be sent at the beginning than ever."""
     with pytest.raises(ConfigurationError) as caught:
         Limits(**arguments)
     assert str(caught.value) == words
