@@ -7,7 +7,7 @@ Count Galileo sessions from asyncio.
 """
 
 from galileo_sessions import errors as _errors
-from galileo_sessions.api.projects import Project
+from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import CountQuery, dump_query, load_query
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.counting.explanation import Explanation, NodeCount
@@ -43,6 +43,7 @@ __all__ = [
     "Explanation",
     "GalileoSessions",
     "Limits",
+    "LogStream",
     "NodeCount",
     "Partition",
     "PasswordAuth",

@@ -6,6 +6,7 @@ Everything this package raises, in one tree.
     GalileoError                      raised by a request: .query .attempts .elapsed; by count_all: .report
     ├─ ConfigurationError             also a ValueError
     ├─ ProjectLookupError             also a LookupError; .projects
+    ├─ LogStreamLookupError           also a LookupError; .log_streams
     ├─ FilterError                    also a ValueError
     │  ├─ FilterTypeError             also a TypeError
     │  ├─ FilterTooLargeError
@@ -56,6 +57,7 @@ __all__ = [
     "FilterTypeError",
     "GalileoError",
     "Issue",
+    "LogStreamLookupError",
     "LoginError",
     "NotFoundError",
     "PermissionDeniedError",
@@ -190,6 +192,15 @@ class ProjectLookupError(GalileoError, LookupError):
         super().__init__(message, hint=hint)
         self.projects: tuple[Any, ...] = tuple(projects)
         """Each `Project` that has the name; empty if there is none."""
+
+
+class LogStreamLookupError(GalileoError, LookupError):
+    """No log stream of a project has this name, or several have it."""
+
+    def __init__(self, message: str, log_streams: Iterable[object] = (), *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.log_streams: tuple[Any, ...] = tuple(log_streams)
+        """Each `LogStream` that has the name; empty if there is none."""
 
 
 class FilterError(GalileoError, ValueError):

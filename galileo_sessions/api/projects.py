@@ -1,27 +1,29 @@
-"""Projects: their ids and names, and the pages in which the API lists them."""
+"""Projects and their log streams: their ids and names, and the pages in which the API lists them."""
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 from attrs import field, frozen
 from attrs.converters import optional
 
 from galileo_sessions.display import brief
-from galileo_sessions.errors import ConfigurationError, ProjectLookupError
+from galileo_sessions.errors import ConfigurationError, LogStreamLookupError, ProjectLookupError
 from galileo_sessions.filters.advice import did_you_mean
 from galileo_sessions.filters.json import checked_list, json_object, load, strict_json
 from galileo_sessions.filters.kinds import UUID_TEXT, as_sequence, as_text
 from galileo_sessions.filters.nodes import Filter
 
+T = TypeVar("T")
+
 CANONICAL: re.Pattern[str] = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 """A UUID as the text that the API documents, as most ids are."""
-_LISTED = 3  # ids of projects with the same name that an error shows
+_LISTED = 3  # ids with the same name that an error shows
 PAGE = 100
-"""Projects on a page."""
+"""Projects or log streams on a page."""
 
 
 def as_uuid(name: str, value: object) -> str:
@@ -51,12 +53,19 @@ def _instead_of_id(name: str, value: object) -> str:
         return "It begins or ends with white space, perhaps a line break from a file. Strip it"
     if as_sequence(value) is not None:
         return "For several projects write count_all([...])"
+    if isinstance(value, str) and "://" in value:
+        ids = CANONICAL.findall(value.lower()) or ["74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"]
+        return f"Write an id instead of an address: {ids[0]}"
     by_name = f", or await galileo.project({brief(value)}) for a name" if isinstance(value, str) and value else ""
     return f"Write an id such as 74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db{by_name if name == 'project_id' else ''}"
 
 
 def _as_project_id(value: UUID | str) -> str:
     return as_uuid("project_id", value)
+
+
+def _as_log_stream_id(value: UUID | str) -> str:
+    return as_uuid("log_stream_id", value)
 
 
 def _as_project_time(value: datetime | str | None) -> datetime | None:
@@ -90,32 +99,55 @@ class Project:
     """When it was last updated, as an aware `datetime`; None if the service doesn't say."""
 
 
-ProjectId: TypeAlias = Project | UUID | str
-"""What names a project to the client."""
+@frozen
+class LogStream:
+    """
+    A log stream, which can be given wherever a project can: then only its sessions are counted.
+
+    Splunk calls it an agent stream.
+
+    Raises:
+        ConfigurationError: if an id isn't a UUID.
+    """
+
+    id: str = field(converter=_as_log_stream_id)
+    """A UUID as text, in lower case and with dashes, however it was given."""
+    name: str = field(converter=as_text)
+    """Its name in the console."""
+    project_id: str = field(converter=_as_project_id)
+    """The UUID of its project, as text."""
+    project_name: str | None = field(default=None, converter=optional(as_text))
+    """The name of its project; None if it isn't known."""
+
+
+Named = TypeVar("Named", Project, LogStream)
+
+ProjectId: TypeAlias = Project | LogStream | UUID | str
+"""What names a project, or a log stream in it, to the client."""
 
 
 @frozen(eq=False, repr=False)
-class Page:
-    """A page of the list of projects."""
+class Page(Generic[T]):
+    """A page of a list."""
 
-    projects: list[Project]
+    entries: list[T]
     next_token: int | None
     """Where the next page begins; None after the last one."""
 
 
-def read_page(body: bytes) -> Page:
+def read_page(key: str, kind: type[T], body: bytes) -> Page[T]:
     """
-    The projects in the body of a 200.
+    The projects or log streams in the body of a 200.
 
     Raises:
-        ValueError: if it isn't a page of projects.
+        ValueError: if it isn't a page of them.
     """
     data = json_object(strict_json(body.decode("utf-8")))
-    entries = checked_list(data.get("projects"), "projects", ("projects",))
+    entries = checked_list(data.get(key), key, (key,))
     token = data.get("next_starting_token")
     if token is not None and type(token) is not int:
         raise ValueError(f"next_starting_token must be an integer or null, got {brief(token)}")
-    return Page(load(entries, list[Project], ("projects",)), token)
+    return Page(load(entries, cast("type[list[T]]", list.__class_getitem__(kind)), (key,)), token)
 
 
 def projects_body(**wanted: str | None) -> bytes:
@@ -134,17 +166,46 @@ def find_project(projects: Iterable[Project], name: str) -> Project:
     """
     The project with a name, or with an id if the text is a UUID.
 
+    If several have the name, the one of type gen_ai is meant, as in Galileo's SDK.
+
     Raises:
         ProjectLookupError: if there is none, or if there are several.
     """
     known = list(projects)
-    ((key, value),) = field_of(name).items()
-    found = [project for project in known if str(getattr(project, key) or "").strip() == value != ""]
+    found = _named(known, name)
+    found = [project for project in found if project.type == "gen_ai"] or found
     if len(found) == 1:
         return found[0]
+    raise ProjectLookupError(_not_one("project", found, name, known), found, hint=_lookup_hint(found, name, known))
+
+
+def find_log_stream(streams: Iterable[LogStream], name: str) -> LogStream:
+    """
+    The log stream with a name, or with an id if the text is a UUID.
+
+    Raises:
+        LogStreamLookupError: if there is none, or if there are several.
+    """
+    known = list(streams)
+    found = _named(known, name)
+    if len(found) == 1:
+        return found[0]
+    raise LogStreamLookupError(_not_one("log stream", found, name, known), found, hint=_lookup_hint(found, name, known))
+
+
+def _named(known: Sequence[Named], name: str) -> list[Named]:
+    ((key, value),) = field_of(name).items()
+    return [each for each in known if str(getattr(each, key) or "").strip() == value != ""]
+
+
+def _not_one(what: str, found: Sequence[Named], name: str, known: Sequence[Named]) -> str:
     if found:
-        ids = ", ".join([project.id for project in found[:_LISTED]]) + (", ..." if len(found) > _LISTED else "")
-        problem = f"{len(found)} projects are named {brief(name)}"
-        raise ProjectLookupError(problem, found, hint=f"Write the id of one: {ids}")
-    hint = did_you_mean(name, [project.name for project in known if project.name])
-    raise ProjectLookupError(f"there is no project {brief(name)} among the {len(known):,} listed", hint=hint)
+        return f"{len(found)} {what}s are named {brief(name)}"
+    return f"there is no {what} {brief(name)}" + (f" among the {len(known):,} listed" if known else "")
+
+
+def _lookup_hint(found: Sequence[Named], name: str, known: Sequence[Named]) -> str:
+    if found:
+        ids = ", ".join([each.id for each in found[:_LISTED]]) + (", ..." if len(found) > _LISTED else "")
+        return f"Write the id of one: {ids}"
+    return did_you_mean(name, [each.name for each in known if each.name])

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from galileo_sessions.api.projects import CANONICAL, Project, ProjectId, as_uuid
+from galileo_sessions.api.projects import CANONICAL, LogStream, Project, ProjectId, as_uuid
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
 from galileo_sessions.filters.advice import expected_filter
@@ -83,6 +83,8 @@ class CountQuery:
     """Anything that helps to recognise the result. It isn't sent, and queries compare without it."""
     project_name: str | None = field(kw_only=True, eq=False)
     """The project's name, if a `Project` was given. It isn't sent, and queries compare without it."""
+    log_stream_name: str | None = field(kw_only=True, eq=False)
+    """The log stream's name, if a `LogStream` was given. It isn't sent, and queries compare without it."""
     body: bytes = field(init=False, eq=False, repr=False)
     """The JSON that is sent; empty if the count is known to be 0."""
 
@@ -97,7 +99,15 @@ class CountQuery:
         metrics_testing_id: UUID | str | None = None,
         tag: Any = None,
         project_name: str | None = None,
+        log_stream_name: str | None = None,
     ) -> None:
+        if isinstance(project_id, LogStream):
+            stream = project_id
+            own = stream.id if log_stream_id is None else as_uuid("log_stream_id", log_stream_id)
+            if own != stream.id:
+                raise _other_id("log_stream_id", own, f"log stream {brief(stream.name)}", stream.id)
+            log_stream_id, log_stream_name = stream.id, log_stream_name or stream.name
+            project_id, project_name = stream.project_id, project_name or stream.project_name
         if isinstance(project_id, Project):
             project_name = project_id.name if project_name is None else project_name
             project_id = project_id.id
@@ -108,6 +118,7 @@ class CountQuery:
             filters=_leaves(filters),
             tag=tag,
             project_name=project_name,
+            log_stream_name=log_stream_name,
             **{name: None if value is None else as_uuid(name, value) for name, value in scope},
         )
 
@@ -119,7 +130,7 @@ class CountQuery:
         _check_nodes(self.where)
         object.__setattr__(self, "body", b"" if self.where == NEVER else _encoded(self))
 
-    def for_project(self, project_id: ProjectId) -> Self:
+    def for_project(self, project_id: Project | UUID | str) -> Self:
         """The same query for another project; the filter isn't checked or encoded again."""
         name = None
         if isinstance(project_id, Project):
@@ -142,6 +153,8 @@ def query_of(template: CountQuery, target: CountQuery | ProjectId) -> CountQuery
             ids differ.
         FilterError: if the combined filter can't be sent.
     """
+    if isinstance(target, LogStream):
+        target = CountQuery(target)
     if not isinstance(target, CountQuery):
         return template.for_project(target)
     if template.body == NO_FILTER and template.tag is None:
@@ -150,12 +163,16 @@ def query_of(template: CountQuery, target: CountQuery | ProjectId) -> CountQuery
     for name in SCOPE:
         own, given = getattr(target, name), getattr(template, name)
         if own and given and own != given:
-            raise ConfigurationError(f"{name} is {given}, but the query has {own}", hint="Leave one of them out")
+            raise _other_id(name, given, "the query", own)
         changes[name] = own or given
     if template.filters or template.where != ALWAYS:
         where = all_of([target.where, *target.filters, template.where, *template.filters])
         changes |= {"where": where, "filters": ()}
     return evolve(target, **changes)
+
+
+def _other_id(name: str, given: str, what: str, own: str) -> ConfigurationError:
+    return ConfigurationError(f"{name} is {given}, but {what} has {own}", hint="Leave one of them out")
 
 
 def columns_body(query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None) -> bytes:

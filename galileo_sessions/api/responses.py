@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http.client import responses as phrases
 from typing import Any, Generic, TypeVar, cast
 
 from attrs import define, field, frozen
 
 from galileo_sessions import errors
-from galileo_sessions.api.projects import PAGE, Page, read_page
+from galileo_sessions.api.projects import PAGE, LogStream, Page, Project, read_page
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.display import brief, shortened
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
@@ -65,7 +66,7 @@ class Response:
 
 @frozen(eq=False, repr=False)
 class Endpoint(Generic[T]):
-    """An endpoint of the API; its method is POST."""
+    """An endpoint of the API."""
 
     path: str
     """The path below the base URL; it can contain `{project_id}`, and a query."""
@@ -74,7 +75,8 @@ class Endpoint(Generic[T]):
     max_body: int
     """The most bytes that this body can have."""
     nothing: T | None = None
-    """The answer to an empty request, which isn't sent: that to a filter which selects no session."""
+    """The answer to an empty POST, which isn't sent: that to a filter which selects no session."""
+    method: str = "POST"
 
 
 def final(error: E) -> E:
@@ -122,9 +124,18 @@ COLUMNS: Endpoint[ColumnCatalog] = Endpoint(
 )
 
 
-def projects_page(token: int) -> Endpoint[Page]:
+_PAGE = f"paginated?starting_token={{}}&limit={PAGE}"
+
+
+def projects_page(token: int) -> Endpoint[Page[Project]]:
     """The page of the list of projects that begins with a token."""
-    return Endpoint(f"/projects/paginated?starting_token={token}&limit={PAGE}", read_page, 8 << 20)
+    return Endpoint("/projects/" + _PAGE.format(token), partial(read_page, "projects", Project), 8 << 20)
+
+
+def log_streams_page(token: int) -> Endpoint[Page[LogStream]]:
+    """The page of the list of a project's log streams that begins with a token, as Galileo's SDK 2.7.0 asks for it."""
+    path = "/projects/{project_id}/log_streams/" + _PAGE.format(token)
+    return Endpoint(path, partial(read_page, "log_streams", LogStream), 8 << 20, method="GET")
 
 
 def error_of(response: Response, query: CountQuery | None = None) -> errors.ResponseError:

@@ -20,12 +20,12 @@ from typing import Any, BinaryIO, TextIO, TypeVar
 import click
 from click.exceptions import Exit
 
-from galileo_sessions.api.projects import Project
-from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery
+from galileo_sessions.api.projects import LogStream, Project
+from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, query_of
 from galileo_sessions.cli.options import Limit, read_limit, read_period, read_query, unit_of
 from galileo_sessions.cli.report import UNKNOWN, Tally, place_of, show_counts, show_projects
 from galileo_sessions.cli.screen import counting_bar, write
-from galileo_sessions.cli.targets import Source, find_projects, read_source
+from galileo_sessions.cli.targets import Source, find_projects, in_log_stream, pop_name, read_source
 from galileo_sessions.cli.wording import Refused, failure, named, told
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.counting.results import CountReport, OnProgress
@@ -129,8 +129,8 @@ def _scope(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options for a part of a project."""
     parts = {"metrics-testing": "metrics testing run", "experiment": "experiment", "log-stream": "log stream"}
     for name, words in parts.items():
-        argument = f"{name.replace('-', '_')}_id"
-        command = click.option(f"--{name}", argument, metavar="ID", help=f"In this {words} only.")(command)
+        argument, metavar = f"{name.replace('-', '_')}_id", "NAME" if name == "log-stream" else "ID"
+        command = click.option(f"--{name}", argument, metavar=metavar, help=f"In this {words} only.")(command)
     return command
 
 
@@ -208,6 +208,7 @@ def count(
     If names are known, json and csv have a project_name. With --by, they have a label. In csv, text that begins with
     =, +, - or @ has an apostrophe before it.
     """
+    stream = pop_name(options)
     query = read_query(where, where_json, **{name: options.pop(name) for name in SCOPE})
     source = read_source(projects, query, projects_from, every=every)
     tally = Tally([limit for limit in (fail_above, fail_below) if limit is not None], is_each=each)
@@ -218,7 +219,7 @@ def count(
         with counting_bar(quiet=quiet) as show:
             checked = True if check or tally.limits else False if quiet else None
             galileo = GalileoSessions(limits=Limits(concurrency), check=checked, on_attempt=show)
-            asyncio.run(_count(galileo, tally, source, query, show=show, **options))
+            asyncio.run(_count(galileo, tally, source, query, stream, show=show, **options))
     finally:
         if tally.results and not (is_silent and output == "table"):
             write(show_counts(tally, output))
@@ -229,18 +230,33 @@ def count(
 
 
 async def _count(
-    galileo: GalileoSessions, tally: Tally, source: Source, query: CountQuery, *, show: OnProgress, **options: Any
+    galileo: GalileoSessions,
+    tally: Tally,
+    source: Source,
+    query: CountQuery,
+    stream: str | None,
+    *,
+    show: OnProgress,
+    **options: Any,
 ) -> None:
     """Counts into the tally, which keeps what was counted if an error or Ctrl-C ends it."""
     scope = {name: getattr(query, name) for name in SCOPE}
     template = CountQuery(ANY_PROJECT, **scope)
+    scope["log_stream_id"] = stream or scope["log_stream_id"]
     async with galileo:
         clock = asyncio.get_running_loop().time
         budget = Budget.fan_out(named("--timeout", as_seconds, options.pop("timeout")), inf, clock())
         tally.projects = await find_projects(galileo, source, budget.left(clock()))
+        places = await in_log_stream(galileo, tally.projects, stream, budget.left(clock()))
+        targets = {each: query_of(template, place) for each, place in zip(tally.projects, places, strict=True)}
+
+        def columns(project: Project) -> Awaitable[ColumnCatalog]:
+            own = {name: getattr(targets[project], name) for name in SCOPE}
+            return galileo.columns(project, timeout=budget.left(clock()), **own)
+
         catalog = ColumnCatalog([])
         for project in tally.projects if options["by"] and not unit_of(options["by"]) else ():
-            catalog = await galileo.columns(project, timeout=budget.left(clock()), **scope)
+            catalog = await columns(project)
             if catalog:  # a project without sessions has none
                 break
         period, parts = read_period(datetime.now(UTC), catalog, **options)
@@ -248,8 +264,8 @@ async def _count(
         tally.is_overlapping = parts is not None and not parts.disjoint
 
         async def count_all(projects: Sequence[Project], where: Filter, **more: Any) -> dict[Project, int | None]:
-            targets = [template.for_project(project) for project in projects]
-            report = await galileo.count_all(targets, where, timeout=budget.left(clock()), **more)
+            queries = [targets[project] for project in projects]
+            report = await galileo.count_all(queries, where, timeout=budget.left(clock()), **more)
             tally.results = tally.results or report.results
             tally.requests += report.progress.done
             return dict(zip(projects, report.counts, strict=True))
@@ -269,7 +285,7 @@ async def _count(
 
         async def doubt(project: Project, total: int | None) -> str:
             """Why a project that counts 0 can't be judged; empty if it can."""
-            if total and (asked == ALWAYS or await galileo.columns(project, timeout=budget.left(clock()))):
+            if total and (asked == ALWAYS or await columns(project)):
                 return ""
             lacking = "columns to check the filter with" if total else "sessions"
             return f"no {lacking} in {place_of(project)}{within}, so {UNKNOWN}"
@@ -304,23 +320,38 @@ def projects(output: str) -> None:
     write(show_projects(asyncio.run(list_projects()), output))
 
 
+@program.command("log-streams")
+@click.argument("project", required=False)
+@_format("table", "json", "csv")
+def list_log_streams(project: str | None, output: str) -> None:
+    """Lists the log streams of a PROJECT, or of GALILEO_PROJECT_ID: their ids and names."""
+
+    async def listed(galileo: GalileoSessions, found: Project | LogStream) -> list[LogStream]:
+        return [stream async for stream in galileo.log_streams(found)]
+
+    write(show_projects(asyncio.run(_ask(project, None, listed)), output))
+
+
 @program.command()
 @click.argument("project", required=False)
 @_scope
 @_format("table", "json")
 def columns(project: str | None, output: str, **scope: Any) -> None:
     """Lists the columns that a filter can use in a PROJECT, or in GALILEO_PROJECT_ID."""
-    catalog = asyncio.run(_ask(project, lambda galileo, found: galileo.columns(found, **scope)))
+    stream = pop_name(scope)
+    catalog = asyncio.run(_ask(project, stream, lambda galileo, found: galileo.columns(found, **scope)))
     if not catalog:
         raise click.ClickException("there are no columns: no sessions are there yet, or an id is wrong")
     write(str(catalog) if output == "table" else json.dumps(dump_catalog(catalog), indent=2))
 
 
-async def _ask(project: str | None, ask: Callable[[GalileoSessions, Project], Awaitable[T]]) -> T:
-    """Asks about a project, or the one in the environment."""
+async def _ask(
+    project: str | None, stream: str | None, ask: Callable[[GalileoSessions, Project | LogStream], Awaitable[T]]
+) -> T:
+    """Asks about a project, or the one in the environment; or about its log stream with a name."""
     source = read_source([] if project is None else [project])
     async with GalileoSessions() as galileo:
-        (found,) = await find_projects(galileo, source, None)
+        (found,) = await in_log_stream(galileo, await find_projects(galileo, source, None), stream, None)
         return await ask(galileo, found)
 
 
@@ -338,13 +369,14 @@ def explain_filter(project: str | None, where: str | None, where_json: BinaryIO 
     """
     if where is None and where_json is None:
         raise click.UsageError("no filter. Give --where or --where-json.")
+    stream = pop_name(scope)
     query = read_query(where, where_json, **scope)
     if project is None:
-        if any(scope.values()):
+        if stream or any(scope.values()):
             raise click.UsageError("--log-stream, --experiment and --metrics-testing need PROJECT.")
         write(f"{draw_filter(query.where)}\n\n{json.dumps(dump_filter(query.where), indent=2)}")
         return
-    explanation = asyncio.run(_ask(project, lambda galileo, found: galileo.explain(query.for_project(found))))
+    explanation = asyncio.run(_ask(project, stream, lambda galileo, found: galileo.explain(query_of(query, found))))
     write(str(explanation))
     if any(node.error for node in explanation.nodes):
         raise Exit(1)

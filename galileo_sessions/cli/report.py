@@ -10,10 +10,10 @@ from datetime import datetime
 from io import StringIO
 from typing import Any, cast
 
-from attrs import Factory, asdict, define, evolve
+from attrs import Factory, asdict, define, evolve, fields
 from rich.bar import Bar
 
-from galileo_sessions.api.projects import Project
+from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.cli.options import Limit
 from galileo_sessions.cli.screen import draw_table, has_bars
@@ -93,12 +93,14 @@ def _sessions(count: int | GalileoError) -> str:
 # ---- projects --------------------------------------------------------------------------------------------------------
 
 
-def show_projects(projects: Sequence[Project], output: str) -> str:
-    """Projects in one of the formats."""
+def show_projects(found: Sequence[Project] | Sequence[LogStream], output: str) -> str:
+    """Projects or log streams in one of the formats."""
+    kind = LogStream if found and isinstance(found[0], LogStream) else Project
     if output == "table":
-        return draw_table(["project id", "name"], [[project.id, project.name or ""] for project in projects])
-    fields = ["id", "name", "type", "created_at", "updated_at"]
-    return _lines(output, fields, [asdict(project, value_serializer=_plain) for project in projects])
+        head = "log stream id" if kind is LogStream else "project id"
+        return draw_table([head, "name"], [[each.id, each.name or ""] for each in found])
+    names = [each.name for each in fields(kind)]
+    return _lines(output, names, [asdict(each, value_serializer=_plain) for each in found])
 
 
 def _plain(_: object, __: object, value: Any) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import click
 
-from galileo_sessions.api.projects import Project, find_project
+from galileo_sessions.api.projects import LogStream, Project, find_project
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery
 from galileo_sessions.cli.wording import MOST, Refused, named, told
 from galileo_sessions.counting.client import GalileoSessions
@@ -91,6 +92,30 @@ async def find_projects(galileo: GalileoSessions, source: Source, seconds: float
     if not found:
         raise Refused("the credentials can see no project")
     return found
+
+
+def pop_name(scope: dict[str, Any]) -> str | None:
+    """Takes the name of a log stream out of the options; an id stays."""
+    text: str | None = scope["log_stream_id"]
+    if not text or UUID_TEXT.fullmatch(text):
+        return None
+    scope["log_stream_id"] = None
+    return text
+
+
+async def in_log_stream(
+    galileo: GalileoSessions, projects: Sequence[Project], name: str | None, seconds: float | None
+) -> Sequence[Project | LogStream]:
+    """
+    The log stream of each project with a name; the projects themselves without one.
+
+    Raises:
+        LogStreamLookupError: if a project has none.
+        GalileoError: if the log streams can't be listed.
+    """
+    if name is None:
+        return projects
+    return await asyncio.gather(*[galileo.log_stream(project, name, timeout=seconds) for project in projects])
 
 
 def _chosen(listed: list[Project], source: dict[str, str]) -> list[Project]:

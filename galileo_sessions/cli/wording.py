@@ -9,7 +9,7 @@ import click
 
 from galileo_sessions import errors
 from galileo_sessions.display import printable
-from galileo_sessions.errors import FilterCheckError, FilterError, GalileoError, ProjectLookupError, ValidationError
+from galileo_sessions.errors import FilterCheckError, FilterError, GalileoError, ValidationError
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def told(error: GalileoError) -> str:
     if isinstance(error, FilterCheckError | ValidationError):
         line_break = drawing = ""  # `explain` draws the filter
     hint = next((_HINTS[kind] for kind in type(error).__mro__ if kind in _HINTS), "")
-    if isinstance(error, FilterError | ProjectLookupError):  # filters are written as in Python, here too
+    if isinstance(error, FilterError | LookupError):  # filters are written as in Python, here too
         hint = error.hint
     return printable(first + (hint and f". {hint}") + line_break + drawing)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, NoReturn, Self, TypeAlias, cast
@@ -13,9 +14,19 @@ from uuid import UUID
 import aiohttp
 from attrs import evolve
 
-from galileo_sessions.api.projects import Project, ProjectId, field_of, find_project, projects_body
+from galileo_sessions.api.projects import (
+    LogStream,
+    Named,
+    Page,
+    Project,
+    ProjectId,
+    field_of,
+    find_log_stream,
+    find_project,
+    projects_body,
+)
 from galileo_sessions.api.query import ANY_PROJECT, NO_FILTER, CountQuery, columns_body, query_of
-from galileo_sessions.api.responses import COLUMNS, COUNT, projects_page
+from galileo_sessions.api.responses import COLUMNS, COUNT, Endpoint, log_streams_page, projects_page
 from galileo_sessions.counting.breakdown import Breakdown
 from galileo_sessions.counting.checks import ColumnChecks
 from galileo_sessions.counting.explanation import Explanation, Plan
@@ -38,6 +49,7 @@ from galileo_sessions.http.transport import SSL, Transport
 Parts: TypeAlias = Mapping[Any, Filter]
 
 _NOWHERE = None, None, None  # no scope
+_COMPARED = 1_000  # projects among which a similar name is looked for
 
 
 ScopeId: TypeAlias = UUID | str | None
@@ -138,8 +150,8 @@ class GalileoSessions:
         The number of sessions in a project that satisfy a filter.
 
         Args:
-            project_id: The project: a UUID, or a `Project`; or a `CountQuery`, whose own filter and scope apply as
-                well.
+            project_id: The project: a UUID, or a `Project`; or a `LogStream`; or a `CountQuery`, whose own filter and
+                scope apply as well.
             where: The filter. None counts all sessions; `NEVER` is 0 without a request.
             filters: The API's flat list of leaves, instead of `where`.
             log_stream_id: The id of a log stream, to count only its sessions.
@@ -195,7 +207,7 @@ class GalileoSessions:
         They are requested each time; checks then use those of a whole project for five minutes.
 
         Args:
-            project_id: The project: a UUID, or a `Project`.
+            project_id: The project: a UUID, or a `Project`; or a `LogStream`.
             log_stream_id: As in `count`: only the columns of that part.
             experiment_id: As in `count`.
             metrics_testing_id: As in `count`.
@@ -208,7 +220,7 @@ class GalileoSessions:
             FilterError: before a request, if a time can't be read, or has no UTC offset.
             GalileoError: as `count` does.
         """
-        query = _template(None, (), log_stream_id, experiment_id, metrics_testing_id).for_project(project_id)
+        query = query_of(_template(None, (), log_stream_id, experiment_id, metrics_testing_id), project_id)
         body = columns_body(query, start_time, end_time)
         catalog, _ = await self._requester.send(COLUMNS, query, body, self._budget(Budget.single, timeout))
         if body == NO_FILTER:  # all columns of the project
@@ -267,8 +279,8 @@ class GalileoSessions:
         Counts many projects or queries at once: `async with galileo.count_many(ids, where) as stream:`.
 
         Args:
-            targets: Ids, `Project` or `CountQuery` objects: an iterable or asynchronous iterable of any length.
-                Each has its own result, even if it is given twice, or if it isn't the id of a project.
+            targets: Ids, `Project`, `LogStream` or `CountQuery` objects: an iterable or asynchronous iterable of any
+                length. Each has its own result, even if it is given twice, or if it isn't the id of a project.
                 Up to twice `concurrency` targets are pulled before their results are taken; unless `ordered`, those
                 that wait for their next attempt come on top, up to ten times `concurrency`.
             where: The filter for each target; a `CountQuery` keeps its own as well.
@@ -317,7 +329,7 @@ class GalileoSessions:
         Counts like `count_many`, and returns all results in the order of the targets.
 
         Args:
-            targets: Ids, `Project` or `CountQuery` objects.
+            targets: Ids, `Project`, `LogStream` or `CountQuery` objects.
             where: The filter for each target.
             by: A partition, as in `count_by`. All wholes are counted first, and then the parts of those that aren't 0:
                 a project without sessions costs one request. Each result has the counts of its parts as `counts_by`.
@@ -376,8 +388,8 @@ class GalileoSessions:
         The whole is all sessions that satisfy `where`, or, for parts of a date without a rest, those in the period.
 
         Args:
-            project_id: The project, or a `CountQuery`, whose own filter and scope apply as well. For several projects,
-                write `count_all(projects, where, by=partition)`.
+            project_id: The project, a `LogStream`, or a `CountQuery`, whose own filter and scope apply as well. For
+                several projects, write `count_all(projects, where, by=partition)`.
             partition: A mapping of label to filter. Columns make them, such as
                 `Col.date("created_at").days("2026-05-01", "2026-06-01", tz="UTC")`.
             where: A filter that applies to all labels.
@@ -428,22 +440,27 @@ class GalileoSessions:
         Raises:
             GalileoError: as `count` does.
         """
-        async for project in self._list(self._budget(Budget.single, timeout), type=type):
+        async for project in self._projects(self._budget(Budget.single, timeout), type=type):
             yield project
 
-    async def _list(self, budget: Budget, **wanted: str | None) -> AsyncIterator[Project]:
-        """The projects with certain fields, page by page."""
-        body = projects_body(**wanted)
-        seen: set[str] = set()  # a project that is created meanwhile shifts the pages
+    def _projects(self, budget: Budget, **wanted: str | None) -> AsyncIterator[Project]:
+        """The projects with certain fields."""
+        return self._list(projects_page, None, projects_body(**wanted), budget)
+
+    async def _list(
+        self, page_at: Callable[[int], Endpoint[Page[Named]]], query: CountQuery | None, body: bytes, budget: Budget
+    ) -> AsyncIterator[Named]:
+        """The entries of a list, page by page."""
+        seen: set[str] = set()  # what is created meanwhile shifts the pages
         token: int | None = 0
         while token is not None:
-            page, _ = await self._requester.send(projects_page(token), None, body, budget)
-            for project in page.projects:
-                if project.id not in seen:
-                    seen.add(project.id)
-                    yield project
+            page, _ = await self._requester.send(page_at(token), query, body, budget)
+            for entry in page.entries:
+                if entry.id not in seen:
+                    seen.add(entry.id)
+                    yield entry
             if page.next_token is not None and page.next_token <= token:
-                raise DecodeError("the service repeats a page of the list of projects, which would never end")
+                raise DecodeError("the service repeats a page of a list, which would never end")
             token = page.next_token
 
     async def project(
@@ -453,9 +470,9 @@ class GalileoSessions:
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
     ) -> Project:
         """
-        The project of any type with a name, or with an id if the text is a UUID.
+        The project with a name, or with an id if the text is a UUID. Of several with the name, the one of type gen_ai.
 
-        This is one request. Only if there is no such project, all are listed, to suggest the one with a similar name.
+        This is one request. Only if there is no such project, up to 1,000 are listed, to suggest a similar name.
 
         Args:
             name: The name as the console shows it.
@@ -466,8 +483,58 @@ class GalileoSessions:
             GalileoError: as `count` does.
         """
         text, budget = str(name), self._budget(Budget.single, timeout)
-        listed = [project async for project in self._list(budget, **field_of(text))]
-        return find_project(listed or [project async for project in self._list(budget)], text)
+        listed = [project async for project in self._projects(budget, **field_of(text))]
+        if not listed:
+            with suppress(GalileoError):  # without a list, there is no suggestion
+                async for project in self._projects(budget):
+                    listed.append(project)
+                    if len(listed) == _COMPARED:
+                        break
+        return find_project(listed, text)
+
+    async def log_streams(
+        self,
+        project: ProjectId,
+        *,
+        timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
+    ) -> AsyncIterator[LogStream]:
+        """
+        The log streams of a project, each once: `async for stream in galileo.log_streams(project):`.
+
+        They can be the targets of a fan-out: `await galileo.count_all(galileo.log_streams(project), where)`.
+        They are requested in pages of 100, as they are needed. Splunk calls them agent streams.
+
+        Args:
+            project: The project: a UUID, or a `Project`.
+            timeout: Seconds for the whole list.
+
+        Raises:
+            GalileoError: as `count` does.
+        """
+        query, budget = CountQuery(project), self._budget(Budget.single, timeout)
+        async for stream in self._list(log_streams_page, query, b"", budget):
+            yield evolve(stream, project_name=query.project_name)
+
+    async def log_stream(
+        self,
+        project: ProjectId,
+        name: UUID | str,
+        *,
+        timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
+    ) -> LogStream:
+        """
+        The log stream of a project with a name, or with an id if the text is a UUID.
+
+        Args:
+            project: The project: a UUID, or a `Project`.
+            name: The name as the console shows it.
+            timeout: Seconds for the whole call.
+
+        Raises:
+            LogStreamLookupError: if there is no such log stream, or if several have the name.
+            GalileoError: as `count` does.
+        """
+        return find_log_stream([stream async for stream in self.log_streams(project, timeout=timeout)], str(name))
 
     async def close(self) -> None:
         """Closes the connections, except those of a session given as `session=`. Calling it twice is safe."""

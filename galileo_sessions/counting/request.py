@@ -150,14 +150,14 @@ class Requester:
         Args:
             endpoint: Where to send the request.
             query: The query, for its project and for errors; None if the request is about no project.
-            body: The request body. If it is empty, nothing is sent.
+            body: The request body. An empty POST isn't sent.
             budget: The deadline, the patience and the line of the call.
             places: The places of the fan-out that the count belongs to.
 
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
         """
-        if not body:
+        if not body and endpoint.method == "POST":
             return cast("T", endpoint.nothing), ()
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -299,8 +299,8 @@ class Requester:
         request.attempts += (attempt,)
         request.waiting_since = ended
         if logger.isEnabledFor(logging.DEBUG):
-            path = request.endpoint.path
-            logger.debug("POST %s: attempt %d, status %s, %.0f ms", path, number, status, elapsed * 1000)
+            method, path = request.endpoint.method, request.endpoint.path
+            logger.debug("%s %s: attempt %d, status %s, %.0f ms", method, path, number, status, elapsed * 1000)
         if self.on_attempt is not None:
             call_back("on_attempt", self.on_attempt, attempt)
 

@@ -54,11 +54,12 @@ class CountResult:
         if self.parts is None:
             raise ConfigurationError("there are no parts", hint="Write count_all(..., by=partition)")
         query, counts = cast("CountQuery", self.query), cast("dict[Any, int]", self.parts)
-        return CountsBy(query.project_id, counts, total=total, project_name=query.project_name)
+        names = {"project_name": query.project_name, "log_stream": query.log_stream_name}
+        return CountsBy(query.project_id, counts, total=total, **names)
 
     def rows(self) -> list[dict[str, Any]]:
         """
-        A dict with `project_id`, `project_name`, `tag`, `total_count` and `error`.
+        A dict with `project_id`, `project_name`, `tag`, `total_count` and `error`, and for a `LogStream` `log_stream`.
 
         With `by=`, one for each label, with `label`, too; or one for the whole if it failed.
         """
@@ -66,6 +67,7 @@ class CountResult:
         named: dict[str, Any] = {"project_id": str(self.target), "project_name": None, "tag": None}
         if query is not None:
             named = {"project_id": query.project_id, "project_name": query.project_name, "tag": query.tag}
+            named |= {} if query.log_stream_name is None else {"log_stream": query.log_stream_name}
         own: Any = self.total_count if self.error is None else self.error
         if self.parts is None:
             return [{**named, **_counted(own)}]
@@ -138,7 +140,8 @@ def _identified(result: CountResult) -> str:
     if query is None:
         return brief(result.target)
     tag = None if query.tag is None else brief(query.tag)
-    return " ".join(filter(None, (query.project_id, display.shortened(query.project_name or ""), tag)))
+    names = [display.shortened(name or "") for name in (query.project_name, query.log_stream_name)]
+    return " ".join(filter(None, (query.project_id, *names, tag)))
 
 
 @frozen(repr=False)
@@ -205,6 +208,7 @@ class CountsBy(dict[Any, int]):
         counts: The count of each label.
         total: The sessions that were divided; by default, the sum of the counts.
         project_name: The project's name, if it is known.
+        log_stream: The log stream's name, if they are the counts of a `LogStream`.
     """
 
     def __init__(
@@ -214,6 +218,7 @@ class CountsBy(dict[Any, int]):
         *,
         total: int | None = None,
         project_name: str | None = None,
+        log_stream: str | None = None,
     ) -> None:
         super().__init__(counts)
         self.project_id: str = project_id
@@ -225,7 +230,9 @@ class CountsBy(dict[Any, int]):
         If sessions arrive between the requests, parts that can't overlap can exceed it. Then it is their sum.
         """
         self.project_name: str | None = project_name
-        """The project's name, if a `Project` was given."""
+        """The project's name, if it is known."""
+        self.log_stream: str | None = log_stream
+        """The log stream's name, if they are the counts of a `LogStream`."""
 
     def rows(self) -> list[dict[str, Any]]:
         """
@@ -234,6 +241,7 @@ class CountsBy(dict[Any, int]):
         A share is from 0 to 1 of the total; None if the total is 0.
         """
         project = {"project_id": self.project_id, "project_name": self.project_name}
+        project |= {} if self.log_stream is None else {"log_stream": self.log_stream}
         return [
             {**project, "label": label, "total_count": count, "share": count / self.total if self.total else None}
             for label, count in self.items()

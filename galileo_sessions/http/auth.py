@@ -303,7 +303,7 @@ class Authentication:
 
     async def post(self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, *, until: float) -> T:
         """
-        The answer to a POST with credentials.
+        The answer to a request with credentials.
 
         Args:
             endpoint: Where to send the request.
@@ -315,12 +315,13 @@ class Authentication:
             GalileoError: if no answer came, or if a login failed. It holds no secret.
         """
         token = None if self._token is None else await self._token.get(until)
-        response = await self._transport.post(
+        response = await self._transport.request(
             endpoint.path if query is None else endpoint.path.format(project_id=query.project_id),
             body,
             self._headers if token is None else _with(self._headers, bearer(token)),
             until=until,
             max_body=endpoint.max_body,
+            method=endpoint.method,
         )
         if response.status == 200:
             with suppress(ValueError):  # secrets aren't removed: a password can be a common word that the answer needs
@@ -338,7 +339,7 @@ class Authentication:
     async def _log_in(self, form: Secret[bytes], seconds: float) -> Secret[str]:
         until = asyncio.get_running_loop().time() + seconds
         headers = _with(self._headers, Secret({"Content-Type": "application/x-www-form-urlencoded"}))
-        response = await self._transport.post("/login", form, headers, until=until, max_body=_MAX_LOGIN)
+        response = await self._transport.request("/login", form, headers, until=until, max_body=_MAX_LOGIN)
         token = token_of(response if response.status == 200 else self._clean(response))
         self._recent_tokens.append(token)
         self._forms = forms_of([*self._secrets, *self._recent_tokens])

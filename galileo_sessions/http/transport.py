@@ -119,11 +119,18 @@ class Transport:
         limits = (connector.limit, connector.limit_per_host) if connector is not None else ()
         return min((limit for limit in limits if limit), default=inf)
 
-    async def post(
-        self, path: str, body: bytes | Secret[bytes], headers: Secret[Mapping[str, str]], *, until: float, max_body: int
+    async def request(
+        self,
+        path: str,
+        body: bytes | Secret[bytes],
+        headers: Secret[Mapping[str, str]],
+        *,
+        until: float,
+        max_body: int,
+        method: str = "POST",
     ) -> Response:
         """
-        The response to a POST.
+        The response to a request.
 
         Args:
             path: The path below the base URL, encoded, beginning with a slash; it can have a query.
@@ -131,6 +138,7 @@ class Transport:
             headers: All headers of the request, including the credentials.
             until: When the attempt ends, on the loop's clock.
             max_body: Bytes that the body of a 200 can have. Of other bodies, only the beginning is read.
+            method: The HTTP method.
 
         Raises:
             TransportError: if no complete response arrived.
@@ -145,7 +153,8 @@ class Transport:
             url = url.with_query(query)
 
         def send(content: Body) -> Awaitable[aiohttp.ClientResponse]:  # unlike a partial's, its repr has no headers
-            return session.post(
+            return session.request(
+                method,
                 url,
                 data=content,
                 headers=headers.reveal() if self._used is not None else {**headers.reveal(), "Connection": "close"},

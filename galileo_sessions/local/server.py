@@ -26,6 +26,8 @@ from galileo_sessions.local.validation import check_strictly, read_projects_requ
 
 _PREFIXES = ("", "/v2", "/public/v2")
 _SESSIONS = "/projects/{project_id}/sessions/{endpoint:count|available_columns}"
+_STREAMS = "/projects/{project_id}/log_streams/paginated"
+_STREAM_NAMES = ("production", "staging", "development")
 _CREATED = "2026-04-02T00:00:00+00:00"  # and updated, of all projects
 
 
@@ -44,7 +46,8 @@ class LocalGalileo:
     Args:
         sessions: Mappings of column id to text, number, boolean, aware datetime or its ISO 8601 text, or list of text.
             Each has a `project_id`, and can have a `log_stream_id`, `experiment_id` and `metrics_testing_id`.
-        names: The names of projects by id. A project that is named here exists, even without sessions.
+        names: The names of projects and log streams by id. A project that is named here exists, even without sessions.
+            Log streams without a name are called production, staging, development, or by their id.
         api_key: The key that requests must send as Galileo-API-Key or Splunk-AO-API-Key. Default: a random key.
         port: The port to listen on. Default: any free port.
         strict: Whether a filter on a column that no session has, or of another type than its values, gets a 422.
@@ -69,8 +72,10 @@ class LocalGalileo:
         """Whether a filter that doesn't fit the columns gets a 422. A change applies to the next request."""
         self._port = port
         self._names = read_names(names or {})
-        self._sessions: dict[str, list[dict[str, object]]] = {project_id: [] for project_id in self._names}
-        for session in map(read_session, sessions):
+        read = [*map(read_session, sessions)]
+        streams = {session.get("log_stream_id") for session in read}
+        self._sessions: dict[str, list[dict[str, object]]] = {each: [] for each in self._names if each not in streams}
+        for session in read:
             self._sessions.setdefault(str(session["project_id"]), []).append(session)
         self._clock: Callable[[], float] = time.monotonic
         self.recover()
@@ -198,7 +203,8 @@ class LocalGalileo:
 
     def _routes(self) -> list[web.RouteDef]:
         sessions = [web.post(prefix + _SESSIONS, self._count_or_columns) for prefix in _PREFIXES]
-        return sessions + [web.post(f"{prefix}/projects/paginated", self._projects_page) for prefix in _PREFIXES]
+        projects = [web.post(f"{prefix}/projects/paginated", self._projects_page) for prefix in _PREFIXES]
+        return sessions + projects + [web.get(prefix + _STREAMS, self._log_streams_page) for prefix in _PREFIXES]
 
     async def _count_or_columns(self, request: web.Request) -> web.Response:
         endpoint, project_id = request.match_info["endpoint"], request.match_info["project_id"]
@@ -230,13 +236,20 @@ class LocalGalileo:
     async def _projects_page(self, request: web.Request) -> web.Response:
         """Some of the projects, always in the same order."""
         self._check_credentials(request)
-        with refusing("query"):
-            start, limit = [int(request.query.get(*each)) for each in (("starting_token", 0), ("limit", 100))]
         where = read_projects_request(await request.read())
-        found = [project for project in map(self._project, self._sessions) if matches(where, project)]
-        following = start + limit if start + limit < len(found) else None
-        more = {"paginated": following is not None, "next_starting_token": following}
-        return web.json_response({"projects": found[start : start + limit], **more})
+        projects = map(self._project, self._sessions)
+        return _page(request, "projects", [project for project in projects if matches(where, project)])
+
+    async def _log_streams_page(self, request: web.Request) -> web.Response:
+        """Some of a project's log streams, in the order of their first sessions."""
+        self._check_credentials(request)
+        project_id = request.match_info["project_id"]
+        sessions = self._sessions.get(project_id, ())
+        ids = dict.fromkeys(str(session["log_stream_id"]) for session in sessions if "log_stream_id" in session)
+        names = dict(zip(ids, _STREAM_NAMES, strict=False)) | self._names
+        times = {"created_at": _CREATED, "updated_at": _CREATED}
+        streams = [{"id": each, "name": names.get(each, each), "project_id": project_id, **times} for each in ids]
+        return _page(request, "log_streams", streams)
 
     def _project(self, project_id: str) -> dict[str, Any]:
         """A project. Its name is null unless the server was given one, since sessions don't have it."""
@@ -259,6 +272,15 @@ def _selected(query: CountQuery, sessions: Iterable[Mapping[str, object]]) -> li
     scope = {name: value for name in SCOPE if (value := getattr(query, name)) is not None}
     found = [session for session in sessions if scope.items() <= session.items()]
     return [session for session in found if all(matches(where, session) for where in (query.where, *query.filters))]
+
+
+def _page(request: web.Request, key: str, found: list[dict[str, Any]]) -> web.Response:
+    """The entries that a request for a list asks for."""
+    with refusing("query"):
+        start, limit = [int(request.query.get(*each)) for each in (("starting_token", 0), ("limit", 100))]
+    following = start + limit if start + limit < len(found) else None
+    more = {"paginated": following is not None, "next_starting_token": following}
+    return web.json_response({key: found[start : start + limit], **more})
 
 
 def _failure(status: int, headers: Mapping[str, str] | None, body: object) -> web.Response:

@@ -159,4 +159,4 @@ async def test_an_attempt_that_begins_as_the_client_closes_sends_nothing() -> No
     await transport.close()
     until = asyncio.get_running_loop().time() + 1
     with pytest.raises(ConfigurationError, match="Make a new one"):
-        await transport.post("/x", b"{}", Secret({}), until=until, max_body=1)
+        await transport.request("/x", b"{}", Secret({}), until=until, max_body=1)

@@ -88,7 +88,7 @@ def replace_post(galileo: GalileoSessions, post: Callable[[str], Awaitable[Respo
         galileo._transport.has_answered = True
         return response
 
-    galileo._transport.post = answer
+    galileo._transport.request = answer
 
 
 def translated(error: Exception) -> Exception:
