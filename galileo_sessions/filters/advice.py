@@ -146,9 +146,11 @@ def no_such_type(name: str) -> tuple[str, str]:
 
 
 def expected_filter(value: object, symbol: str = "") -> FilterTypeError:
-    """The error for a value that isn't a filter; `symbol` is the `&` or `|` next to it, if there is one."""
+    """The error for a value that isn't a filter; `symbol` is the `&`, `|` or `~` next to it, if there is one."""
     is_column, hint = hasattr(value, "column_id"), _NO_FILTER.get(type(value), "")
-    if symbol and not hint:
+    if symbol == "~":
+        hint = f"Compare it first, as in ~({brief(value)} == ...)"
+    elif symbol and not hint:
         hint = f'{symbol} binds tighter than == and <. Write (Col("a") == 1) {symbol} (Col("b") == 2)'
     elif is_column:
         hint = f"Compare it, as in {brief(value)}.eq(...)"

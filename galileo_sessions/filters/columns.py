@@ -135,7 +135,7 @@ class _Column(Generic[V]):
     else:  # type checkers reject these; at run time, their errors say what to write instead
 
         def __invert__(self):
-            raise advice.expected_filter(self)
+            raise advice.expected_filter(self, "~")
 
         def __contains__(self, value):
             raise advice.instead_of_in(self, value)

@@ -104,6 +104,7 @@ HINTS: list[tuple[str, str, str, Any]] = [
      "Col.date('created_at').on('2026-05-01', tz='UTC')", lambda s: f"{created(s):%m-%d}" == "05-01"),
     ("'vip' in Col('tags')", "or Col.collection('tags').contains('vip')", "Col.collection('tags').contains('vip')",
      lambda s: "vip" in s["tags"]),
+    ("~Col('score') > 3", "~(Col('score') == ...)", "~(Col('score') > 3)", lambda s: "score" in s and score(s) <= 3),
     ("(Col('score') > 3) & [Col('score') < 4]", "all_of([...])", "all_of([Col('score') > 3, Col('score') < 4])",
      lambda s: 3 < score(s) < 4),
     ("CountQuery(PROJECT, TREE)", "load_filter(...)", "load_filter(TREE)", lambda s: score(s) > 3),

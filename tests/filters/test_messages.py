@@ -86,7 +86,7 @@ GUARDS: Refusals = [
     ("all_of([Col('a')])", FilterTypeError, COLUMN),
     ("Col('a') & Col('b')", FilterTypeError, ["Col('a')", *PARENTHESES]),
     ("None & Col('a')", FilterTypeError, ["Col('a')", *PARENTHESES]),
-    ("~Col('a')", FilterTypeError, ["Col('a')", *COLUMN]),
+    ("~Col('a')", FilterTypeError, ["column, not yet a filter\nhint: Compare it first, as in ~(Col('a') == ...)"]),
     ("not Col('a')", FilterTypeError, ["Col('a')", *COLUMN]),
     ("Col('a').eq(1) and Col('b').eq(2)", FilterTypeError, TRUTH),
     ("not Col('a').eq(1)", FilterTypeError, TRUTH),
