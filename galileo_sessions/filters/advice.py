@@ -287,5 +287,6 @@ def instead_of_node(data: object) -> str:
     if isinstance(data, list | tuple):
         return 'Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
     if isinstance(data, Mapping):
-        return 'Write {"filter": {...}} around a leaf, or load_query(data) to read a whole query'
+        write = 'load_filter(data["filter_tree"])' if "filter_tree" in data else '{"filter": {...}} around a leaf'
+        return f"Write {write}, or load_query(data) to read a whole query"
     return "This is a filter already" if hasattr(data, "depth") else ""
