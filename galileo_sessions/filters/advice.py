@@ -203,8 +203,6 @@ def _instead(column: Column, method: str, value: Any) -> str:
     wanted, given = column.filter_type, filter_type_of(value)
     if is_missing(value):
         return _NO_MISSING
-    if hasattr(value, "column_id"):
-        return f"A column can't be compared with a column. Write {brief(value.column_id)} for text"
     if isinstance(value, list | tuple | Set):
         return _instead_of_list(column, method, cast("Collection[object]", value))
     time = _as_time(column, method, value)
@@ -212,6 +210,11 @@ def _instead(column: Column, method: str, value: Any) -> str:
         return f"Write {time}"
     if wanted is FilterType.BOOLEAN:
         return "Write True or False"
+    if hasattr(value, "column_id"):
+        write, time = f"{brief(value.column_id)} for text", _as_time(column, method, "2026-05-01T00:00Z")
+        if wanted in (FilterType.DATE, FilterType.NUMBER) or method not in FilterType.TEXT.operators:
+            write = f"{time} or Col.date({brief(column.column_id)}).last('1d') for a time" if time else "a number"
+        return f"A column can't be compared with a column. Write {write}"
     if given is None or given is wanted or (wanted is None and method in given.operators):
         return ""
     if given is FilterType.TEXT and wanted is None:

@@ -62,6 +62,7 @@ _CLOSING = {"": "", "(": ")", "[": "]"}  # the text itself is like a pair of bra
 _JOIN: dict[str, Any] = {"&": all_of, "|": any_of}  # & binds tighter
 _COMPARE = {symbol: COMPARISONS[name] for name, symbol in SYMBOLS.items()}
 _OPERATORS = {*_JOIN, *_COMPARE}
+_QUOTES = "Write times, ids and text in quotes"
 _INSTEAD = {
     **dict.fromkeys(("and", "or", "not", "&", "|", "!"), advice.JOIN),
     **dict.fromkeys(("'", '"'), "Close the quotes on the same line"),
@@ -241,9 +242,7 @@ class _Parser:
         written = token[0]
         with suppress(ValueError):
             return float(written) if set(written) & set(".eE") else int(written)
-        raise self._error(
-            token.start(), f"{brief(written)} can't be read as a number", "Write times, ids and text in quotes"
-        )
+        raise self._error(token.start(), f"{brief(written)} can't be read as a number", _QUOTES)
 
     def _string(self, token: Token) -> str:
         written = token[0]
@@ -312,7 +311,7 @@ class _Parser:
         if token.lastgroup == "keyword":
             written, place = "=", self._text.index("=", place)
         word = written.lower()
-        hint = _INSTEAD.get(word, advice.EXAMPLE)
+        hint = _INSTEAD.get(word, _QUOTES if token.lastgroup == "number" else advice.EXAMPLE)
         if token.lastgroup in ("name", "reserved") and isinstance(operand, _COLUMNS):
             word = f"not {next(self._tokens)[0].lower()}" if word == "not" else word  # as in SQL
             hint = advice.no_such_method(operand, word)[1] or hint

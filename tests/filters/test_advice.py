@@ -95,6 +95,12 @@ HINTS: list[tuple[str, str, str, Any]] = [
      lambda s: "05-02" <= f"{created(s):%m-%d}" < "05-31"),
     ("Col('created_at') > MAY", "value.replace(tzinfo=timezone.utc)",
      "Col('created_at') > MAY.replace(tzinfo=timezone.utc)", lambda s: created(s) > datetime(2026, 5, 1, tzinfo=UTC)),
+    ("parse_filter('created_at >= yesterday')", FIRST.format("gte") + " or Col.date('created_at').last('1d') for a",
+     FIRST.format("gte"), lambda s: f"{created(s):%m-%d}" >= "05-01"),
+    ("Col.date('created_at') < Col('may')", FIRST.format("lt"), "", lambda s: f"{created(s):%m-%d}" < "05-01"),
+    ("Col.number('score') > Col('three')", "Write a number", "Col.number('score') > 3", lambda s: score(s) > 3),
+    ("parse_filter('created_at >= 2026-05-01')", "Write times, ids and text in quotes",
+     "parse_filter('Col.date(\"created_at\") >= \"2026-05-01T00:00Z\"')", lambda s: f"{created(s):%m-%d}" >= "05-01"),
     # a method that the column doesn't have, and what isn't a filter
     ("Col.collection('tags') != 'vip'", ".not_in([...])", "Col.collection('tags').not_in(['vip'])",
      lambda s: "vip" not in s["tags"]),

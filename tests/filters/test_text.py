@@ -204,7 +204,7 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         ("Col('a').eq(1.2.3)", "1.2.3", "'1.2.3' can't be read as a number"),
         ("Col('a').eq(2j)", "2j", "'2j' can't be read as a number"),
         (f"Col('a').eq({'1' * 5000})", "1", "can't be read as a number"),
-        ("Col('a').gt(2026-01-31)", "-01", "'-01' can't stand here"),
+        ("Col('a').gt(2026-01-31)", "-01", "'-01' can't stand here. Write times, ids and text in quotes"),
         # arguments
         ("Col('a').eq()", "Col", "eq() missing 1 required positional argument: 'value'"),
         ("Col('a').eq(self=1)", "Col", "eq() got multiple values for argument 'self'"),
