@@ -315,6 +315,10 @@ class _Parser:
         if token.lastgroup in ("name", "reserved") and isinstance(operand, _COLUMNS):
             word = f"not {next(self._tokens)[0].lower()}" if word == "not" else word  # as in SQL
             hint = advice.no_such_method(operand, word)[1] or hint
+        elif word == "in" and isinstance(operand, str):  # as in Python
+            right = next(self._tokens)
+            if right.lastgroup == "name" and right[0] not in _NAMES:
+                hint = advice.instead_of_in(Col(right[0]), operand).hint
         return self._error(place, f"{brief(written)} can't stand here", hint)
 
     def _uncalled(self, function: _Function) -> FilterParseError:

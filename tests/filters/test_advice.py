@@ -121,6 +121,10 @@ HINTS: list[tuple[str, str, str, Any]] = [
     ("CountQuery(PROJECT, 'score > 3')", "parse_filter(...)", "parse_filter('score > 3')", lambda s: score(s) > 3),
     ("parse_filter('score between 3 and 4')", "Col('score').between(...)", "Col('score').between(3, 4)",
      lambda s: 3 <= score(s) <= 4),
+    ("parse_filter('\"refund\" in input')", "Write Col('input').contains('refund'), or Col.collection(",
+     "parse_filter('input.contains(\"refund\")')", lambda s: "refund" in s["input"]),
+    ("parse_filter('\"vip\" in tags & score > 3')", "or Col.collection('tags').contains('vip')",
+     "Col.collection('tags').contains('vip') & (Col('score') > 3)", lambda s: "vip" in s["tags"] and score(s) > 3),
     ("parse_filter('score not in [4]')", "Col('score').not_in([...])", "~Col('score').eq(4)",
      lambda s: "score" in s and score(s) != 4),
     # a column of another type than the filter's
