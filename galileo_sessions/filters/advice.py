@@ -34,7 +34,8 @@ LONG = "Write all_of([...]) or any_of([...]) for a long chain"
 _MAX_NAMES, _MAX_NAME = 1_000, 60  # names that are compared, and characters of each; the time grows with their square
 
 _NO_PATTERN = "The API has contains, but no test for patterns, or for how text begins or ends"
-_NO_MISSING = "The API has no test for a missing value; with_rest(...) counts the sessions without one"
+_REST = 'Col.number("score").bins(0).with_rest("none")'
+_NO_MISSING = f"The API has no test for a missing value. To count sessions without a number, pass {_REST} to count_by"
 _OTHER_NAMES = {
     **{symbol: name for name, symbol in SYMBOLS.items()},
     **dict.fromkeys(("=", "equals"), "eq"),
@@ -47,6 +48,7 @@ _NO_OPERATOR = {
     "icontains": "Write contains(..., case_sensitive=False) on a column of text or a collection. Ids match in any case",
     **dict.fromkeys(("startswith", "starts_with", "endswith", "like"), _NO_PATTERN),
     **dict.fromkeys(("is_null", "is_not_null", "isnull", "isna"), _NO_MISSING),
+    "with_rest": f"Make a partition first, as in {_REST}",
 }
 """A hint for each operator of other libraries that the API doesn't have."""
 _PERIODS = (*FilterType.DATE.partitions, "on", "during", "last")

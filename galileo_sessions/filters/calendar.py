@@ -256,7 +256,8 @@ def _check_rest(partition: "Partition", _: object, label: str | None) -> None:
         raise FilterError(f"with_rest({brief(label)}): a part has this label", hint="Write another one")
     if not partition.disjoint:
         problem = "a session can be in several of these parts, so the rest isn't the total minus their sum"
-        raise FilterError(f"with_rest({brief(label)}): {problem}", hint="Count ~any_of(partition.values()) instead")
+        hint = "Subtract the count of any_of(partition.values()) from the total; pass disjoint=True if no parts overlap"
+        raise FilterError(f"with_rest({brief(label)}): {problem}", hint=hint)
 
 
 @final

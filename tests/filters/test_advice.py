@@ -156,7 +156,8 @@ def test_a_hint_counts_what_was_meant(mistake: str, hint: str, followed: str, me
         ("parse_filter('name == alice')", "A column can't be compared with a column. Write 'alice' for text"),
         (
             "Col('a').eq(float('nan'))",
-            "The API has no test for a missing value; with_rest(...) counts the sessions without one",
+            "The API has no test for a missing value. To count sessions without a number, pass "
+            'Col.number("score").bins(0).with_rest("none") to count_by',
         ),
         ("Col('a').one_of(['x', b'x'])", ""),
         ("Col('a').gt(True)", ""),

@@ -52,6 +52,11 @@ ELSEWHERE: Refusals = [
     ("Col.number('a').icontains('x')", AttributeError, ["has no icontains", "case_sensitive=False) on"]),
     ("Col('a').starts_with('x')", AttributeError, ["contains, but no test for patterns, or for how text begins"]),
     ("Col('a').like('x')", AttributeError, ["Col('a') has no like", "no test for patterns"]),
+    (
+        "Col('a').with_rest('x')",
+        AttributeError,
+        ["has no with_rest", 'first, as in Col.number("score").bins(0).with_rest'],
+    ),
     ("Col('a').is_null()", AttributeError, ["The API has no test for a missing value"]),
 ]
 

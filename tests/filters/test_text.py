@@ -144,7 +144,7 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         ("Col('a') is None", "is", "Write == to compare. The API has no test for a missing value"),
         ("a IS NOT NULL", "IS", "The API has no test for a missing value"),
         ("a == NULL", "a", "Col('a').eq(None): "),
-        ("a != null", "a", "The API has no test for a missing value; with_rest(...)"),
+        ("a != null", "a", "The API has no test for a missing value. To count"),
         ("Col('a') = 1", "=", "Write == to compare. A single = names an argument"),
         ("score = 3", "=", "'=' can't stand here. Write == to compare"),
         ("(a  = 1)", "=", "Write == to compare"),
