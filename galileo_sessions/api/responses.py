@@ -42,7 +42,7 @@ BASE_URL = "Set base_url (GALILEO_API_URL) to the address of the API, not of the
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     3: (errors.RedirectError, "Set base_url (GALILEO_API_URL): a redirect isn't followed, to protect the key"),
     5: (errors.ServerError, ""),
-    401: (errors.AuthenticationError, "Check that the credentials belong to the deployment at base_url"),
+    401: (errors.AuthenticationError, "Check that the key hasn't expired, and belongs to the deployment at base_url"),
     403: (errors.PermissionDeniedError, "Ask for access to the project: the credentials are valid, but can't read it"),
     404: (errors.NotFoundError, "Check the project's id, and base_url (GALILEO_API_URL)"),
     405: (errors.ResponseError, BASE_URL),
@@ -50,6 +50,8 @@ _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
     429: (errors.RateLimitedError, ""),
 }
 """The error and the hint for a status, or for its hundreds."""
+_CLOUD = ".observability.splunkcloud.com/"  # in the address of Splunk's gateway, which checks the token's role
+_ROLE = "Check that the token is an API token with the role agent_observability_admin, and hasn't expired"
 
 
 @define  # frozen would take three times as long to make
@@ -160,6 +162,8 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())
         more["issues"], drawn = issues_of(response.body, where, filters)
         said = drawn or said
+    elif status in (401, 403) and _CLOUD in response.origin:
+        hint = _ROLE
     return kind(
         f"{_title(response)}: {said}",
         status=status,

@@ -13,7 +13,7 @@ from support.sockets import PROJECT, http, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, GalileoSessions, Retry
-from galileo_sessions.api.responses import Response
+from galileo_sessions.api.responses import Response, error_of
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 
@@ -24,7 +24,7 @@ STATUSES = {
     "300": (300, WHY, gs.RedirectError, "to 'nowhere'", "Set base_url (GALILEO_API_URL): a redirect isn't followed"),
     "304": (304, "", gs.RedirectError, "to 'nowhere'", "Set base_url"),
     "400": (400, WHY, gs.ResponseError, "'why'", ""),
-    "401": (401, WHY, gs.AuthenticationError, "'why'", "Check that the credentials belong to the"),
+    "401": (401, WHY, gs.AuthenticationError, "'why'", "Check that the key hasn't expired, and belongs to the"),
     "403": (403, WHY, gs.PermissionDeniedError, "'why'", "Ask for access to the project"),
     "404": (404, WHY, gs.NotFoundError, "'why'", "Check the project's id, and base_url (GALILEO_API_URL)"),
     "404, a page": (404, PAGE, gs.NotFoundError, f"'{PAGE}'", "Set base_url (GALILEO_API_URL) to the address of the"),
@@ -84,6 +84,13 @@ async def test_statuses_are_mapped(status, body, error, said, hint):
     assert statuses(caught) == [status] * attempts
     assert len(server.requests) == attempts
     assert caught.elapsed > 0
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_of_observability_cloud_needs_a_role(status):
+    """Splunk's gateway refuses a token for ingestion, or one without the role, with either status."""
+    refused = Response(status, {}, b"", "https://app.us1.observability.splunkcloud.com/ao/api")
+    assert error_of(refused).hint.startswith("Check that the token is an API token with the role agent_observability_")
 
 
 @pytest.mark.parametrize("path", ["/x", "http://{other}/v2"], ids=["same server", "other server"])
