@@ -346,7 +346,7 @@ class LoginError(AuthenticationError):
 
 
 class PermissionDeniedError(ResponseError):
-    """403: the credentials are valid, but can't read this project."""
+    """403: the credentials are valid, but can't read this project; or a gateway refuses the request."""
 
 
 class NotFoundError(ResponseError):

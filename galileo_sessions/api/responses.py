@@ -37,6 +37,7 @@ _LOC_KEYS = ("filters", "filter_tree", "and", "or", "not", "filter")
 _LEAF_FIELDS = ("column_id", "operator", "value", "case_sensitive", "user_ids")
 
 _HTML = re.compile("<(!doctype )?html", re.IGNORECASE)
+_OWN = re.compile('"(detail|standard_error)"')  # in the JSON of the service's own refusals
 BASE_URL = "Set base_url (GALILEO_API_URL) to the address of the API, not of the console"
 """What to do if something else answers: a console, a gateway or a proxy."""
 _ERRORS: dict[int, tuple[type[errors.ResponseError], str]] = {
@@ -164,6 +165,8 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         said = drawn or said
     elif status in (401, 403) and _CLOUD in response.origin:
         hint = _ROLE
+    elif status == 403 and not _OWN.search(text):
+        hint = "A gateway or a proxy seems to refuse this: check its rules, and base_url (GALILEO_API_URL)"
     return kind(
         f"{_title(response)}: {said}",
         status=status,
