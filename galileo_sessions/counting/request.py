@@ -247,7 +247,8 @@ class Requester:
             raise request.too_late(now, self.queue.flow.reason(now), self.queue.last_refusal)
         if timeout.expired() and last is not None and request.leads is not None and request.leads.not_before >= until:
             raise request.failure(last, now)  # it waited for no limit, but between two attempts
-        raise request.failure(closed_error() if self.transport.is_closed else self.queue.give_up_error(last), now)
+        given_up = self.queue.give_up_error(last, is_single=budget.is_single)
+        raise request.failure(closed_error() if self.transport.is_closed else given_up, now)
 
     async def _take_turn(self, request: Request, trouble: Trouble | None) -> Permit | None:
         """Waits for a permit. While its query is in trouble, the count holds no place, and is sent alone."""

@@ -301,10 +301,11 @@ class Queue:
         for key in [*self._lines]:
             self._drop_empty(key)
 
-    def give_up_error(self, last: errors.GalileoError | None = None) -> errors.GalileoError:
+    def give_up_error(self, last: errors.GalileoError | None = None, *, is_single: bool = False) -> errors.GalileoError:
         """The error of a count that is given up: what it met last, or else what others met, and what it waited for."""
         met = last or self.last_refusal or errors.TransportError("the service refuses everything")
         error = copy(met)
         error.args = (f"{met.message}; while waiting for {self.flow.reason(self._time())}",)
-        error.hint = met.hint or "Try again later, or raise timeout= or Retry(patience=...)"
+        patience = "" if is_single else " or Retry(patience=...)"  # which can't exceed the 10 s of a single count
+        error.hint = met.hint or f"Try again later, or raise timeout={patience}"
         return error

@@ -432,6 +432,7 @@ async def test_a_count_that_is_given_up_names_what_it_met_last_or_else_what_othe
     assert queue.give_up_error().message == f"gone; while waiting for {breaker}"
     assert queue.give_up_error(REFUSED).message == f"{REFUSED.message}; while waiting for {breaker}"
     assert REFUSED.args == ("503 Service Unavailable: an empty body",)
+    assert queue.give_up_error(REFUSED, is_single=True).hint == "Try again later, or raise timeout="
     hints = [queue.give_up_error(met).hint for met in (REFUSED, DisconnectedError("gone", hint="Check base_url"))]
     assert hints == ["Try again later, or raise timeout= or Retry(patience=...)", "Check base_url"]
     succeed(queue, await acquire(queue))
