@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import sys
 from base64 import b64encode
@@ -45,6 +46,7 @@ _OURS = {
 _RESERVED = ("content-type", "content-length", "transfer-encoding", "accept-encoding", "host", "authorization")
 _KEY_HEADERS = ("Galileo-API-Key", "Splunk-AO-API-Key")
 _EXTRA = VARIABLES["EXTRA_HEADERS"][0]
+_SSO = ("GALILEO_SSO_ID_TOKEN", "SPLUNK_AO_SSO_ID_TOKEN")  # what Galileo's SDK exchanges for a JWT
 _LONG = 8  # characters from which a user's header is treated as a secret; shorter ones are common words
 _KEPT_TOKENS = 8  # a server can still repeat a token that has been replaced
 _MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have
@@ -152,7 +154,9 @@ def find_credentials(api_key: ApiKeyAuth | None, auth: Secret[Credentials | None
     for names, kind in _KINDS:
         if found := settings_together(*names):
             return kind(*(value for _, value in found))
-    raise ConfigurationError("no credentials: GALILEO_API_KEY isn't set", hint="Set it, or pass api_key=...")
+    jwt = "isn't read: exchange it for a JWT, and pass auth=BearerAuth(...)"
+    hints = [*[f"{name} {jwt}" for name in _SSO if os.environ.get(name)], "Set it, or pass api_key=..."]
+    raise ConfigurationError("no credentials: GALILEO_API_KEY isn't set", hint=hints[0])
 
 
 def header_and_secrets(credentials: Credentials) -> tuple[Secret[dict[str, str]], list[Secret[str]]]:

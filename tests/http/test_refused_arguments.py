@@ -13,6 +13,7 @@ from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, GalileoSessions,
 SECRET = "s3cr3t-" + "".join(f"{number:x}" for number in range(1_000, 1_040))
 PARTS = [SECRET[:10], SECRET[40:50], SECRET[-10:]]
 LOGIN = f"ann:{SECRET}"
+NOTHING = "no credentials: GALILEO_API_KEY isn't set\nhint: "
 EMPTY = "must be text that isn't empty"
 NO_UTF_8 = "isn't valid UTF-8\nhint: Check how the environment or the file was encoded"
 SPACE = "begins or ends with white space, perhaps a line break from a file\nhint: Strip it"
@@ -97,7 +98,12 @@ def extra(headers: str) -> dict[str, str]:
 
 CLOUD = {"SPLUNK_AO_REALM": "us1", "SPLUNK_AO_O11Y_API_TOKEN": SECRET}
 ENVIRONMENT_ROWS: dict[str, tuple[dict[str, str], str]] = {
-    "nothing": ({}, "no credentials: GALILEO_API_KEY isn't set\nhint: Set it, or pass api_key=..."),
+    "nothing": ({}, f"{NOTHING}Set it, or pass api_key=..."),
+    "SSO": (
+        {"SSO_ID_TOKEN": SECRET},
+        f"{NOTHING}GALILEO_SSO_ID_TOKEN isn't read: exchange it for a JWT, and pass auth=B",
+    ),
+    "SSO, Splunk": ({"SPLUNK_AO_SSO_ID_TOKEN": SECRET}, f"{NOTHING}SPLUNK_AO_SSO_ID_TOKEN isn't read"),
     "key": ({"API_KEY": SECRET + "\n"}, f"the API key {SPACE}"),
     "no user name": ({"PASSWORD": SECRET}, "GALILEO_PASSWORD is set without GALILEO_USERNAME or SPLUNK_AO_USERNAME"),
     "no password": ({"USERNAME": SECRET}, "GALILEO_USERNAME is set without GALILEO_PASSWORD or SPLUNK_AO_PASSWORD"),
