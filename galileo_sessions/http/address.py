@@ -178,6 +178,14 @@ def proxy_of(target: str, argument: Secret[str | Secret[str] | None], *, trust_e
     return None if is_local else found
 
 
+def unused_proxy(target: str, used: Proxy | None) -> str:
+    """What to do if no connection to a base URL is made, and the environment names a proxy that isn't used."""
+    host = URL(target).host or ""
+    names = [name for name in ("HTTPS_PROXY", "https_proxy") if used is None and os.environ.get(name)]
+    is_named = names and not _is_loopback(URL(target)) and not proxy_bypass(host)
+    return f"{names[0]} is set, but not used; pass trust_env=True" if is_named else ""
+
+
 def _read_proxy(secret: Secret[str]) -> Proxy | str:
     """The proxy that a URL means, its credentials encoded as aiohttp would; or what is wrong, without a password."""
     url = _http_url(secret)

@@ -45,7 +45,7 @@ from yarl import URL
 from galileo_sessions import errors
 from galileo_sessions.api.responses import Response, final
 from galileo_sessions.flow.settings import Timeouts
-from galileo_sessions.http.address import Proxy
+from galileo_sessions.http.address import Proxy, unused_proxy
 from galileo_sessions.http.secret import Secret
 
 if TYPE_CHECKING:  # undocumented, so it may be missing: see `can_look`
@@ -174,7 +174,8 @@ class Transport:
                     content = Body(body, self._used)
                 return response
         except Exception as error:  # noqa: BLE001  # a session's middleware can raise anything
-            problem = _translate(error, "body" if content.is_answered else "response", self._base)
+            phase: Phase = "body" if content.is_answered else "response"
+            problem = _translate(error, phase, self._base, self._proxy)
             if not self.has_answered and _is_unknown_name(error):
                 problem = final(problem)
         except BaseException as error:  # noqa: BLE001  # a cancellation
@@ -286,14 +287,14 @@ async def _body_of(response: aiohttp.ClientResponse, max_body: int) -> bytes:
     return bytes(body[:length])
 
 
-def _translate(error: Exception, phase: Phase, base: str) -> errors.GalileoError:
+def _translate(error: Exception, phase: Phase, base: str, proxy: Proxy | None) -> errors.GalileoError:
     """This package's error. Its text names the origin, and shows nothing of the request or the response."""
     kind = type(error).__name__
     match error:
         case errors.GalileoError():
             return error.with_traceback(None)
         case aiohttp.ConnectionTimeoutError():
-            hint = "Check the network, or raise Timeouts(connect=...)"
+            hint = unused_proxy(base, proxy) or "Check the network, or raise Timeouts(connect=...)"
             return errors.AttemptTimeoutError(f"no connection to {base} in time", phase="connect", hint=hint)
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
             return errors.TLSError(
@@ -308,7 +309,7 @@ def _translate(error: Exception, phase: Phase, base: str) -> errors.GalileoError
             hint = "Check the user name and the password of the proxy"
             return final(errors.ConnectError(f"no connection to {base}: {_reason(error)}", hint=hint))
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
-            hint = "Check base_url (GALILEO_API_URL), the network, and any proxy"
+            hint = unused_proxy(base, proxy) or "Check base_url (GALILEO_API_URL), the network, and any proxy"
             return errors.ConnectError(f"no connection to {base}: {_reason(error)}", hint=hint)
         case TimeoutError():
             problem = f"no complete response from {base} in time (phase {phase})"

@@ -32,8 +32,10 @@ async def test_idle_keep_alive_closed_then_reused():
 
 
 @pytest.mark.parametrize("where", ["refused port", "unknown host"])
-async def test_a_refused_port_and_an_unknown_host(where):
+async def test_a_refused_port_and_an_unknown_host(monkeypatch, where):
     """Both are a ConnectError which names the URL and what to check; a name that doesn't exist fails at once."""
+    if where == "refused port":
+        monkeypatch.setenv("HTTPS_PROXY", "http://proxy.x.io")  # which loopback never uses
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]

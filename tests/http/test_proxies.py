@@ -38,6 +38,8 @@ async def test_proxies(monkeypatch, how, tmp_path):
     assert [type(error) for error in report.errors] == (
         [] if proxied else [gs.ConnectError] * 3
     )  # there is no such host
+    hint = "HTTPS_PROXY is set, but not used; pass trust_env=True"
+    assert [error.hint == hint for error in report.errors] == ([] if proxied else [how == "ignored"] * 3)
     assert len(server.requests) == (3 if proxied else 0)
     assert [head.split(b"\r\n")[0] for head in proxy.heads] == [f"CONNECT {HOST}:443 HTTP/1.1".encode()] * proxied
     logins = [line for head in proxy.heads for line in head.split(b"\r\n") if b"authorization" in line.lower()]

@@ -93,7 +93,7 @@ def replace_post(galileo: GalileoSessions, post: Callable[[str], Awaitable[Respo
 
 def translated(error: Exception) -> Exception:
     """The package's error for an error of aiohttp, in phase response."""
-    return transport._translate(error, "response", "https://api.x.io")
+    return transport._translate(error, "response", "https://api.x.io", None)
 
 
 def stop_wall_clock(monkeypatch: pytest.MonkeyPatch, at: datetime) -> None:
