@@ -119,6 +119,19 @@ class Timeouts:
     """Seconds from when the limits let the attempt begin until the last byte of its response."""
 
 
+def as_concurrency(given: int | None, default: int) -> int:
+    """
+    A call's `concurrency`, or the client's by default.
+
+    Raises:
+        ConfigurationError: unless it is a whole number, 1 or more.
+    """
+    concurrency = default if given is None else given
+    if isinstance(cast("object", concurrency), int) and concurrency >= 1 and concurrency is not True:
+        return concurrency
+    raise ConfigurationError(f"concurrency must be a whole number, 1 or more, got {brief(given)}")
+
+
 def as_seconds(timeout: Seconds | None) -> float | None:
     """
     The seconds of a call's `timeout`; None for no limit.

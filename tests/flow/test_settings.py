@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from galileo_sessions import ConfigurationError, Limits, Retry, Timeouts
+from galileo_sessions.flow.settings import as_concurrency
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,11 @@ def test_limits_that_cannot_be_are_refused(arguments, words):
     with pytest.raises(ConfigurationError) as caught:
         Limits(**arguments)
     assert str(caught.value) == words
+
+
+def test_the_concurrency_of_a_call_is_a_whole_number():
+    """None is the client's. With NaN, a fan-out would never start."""
+    assert (as_concurrency(None, 256), as_concurrency(1, 256), as_concurrency(10**9, 256)) == (256, 1, 10**9)
+    for given in (0, -1, math.nan, math.inf, 2.5, 2.0, True, "5"):
+        with pytest.raises(ConfigurationError, match=f"^concurrency must be a whole number, 1 or more, got {given!r}$"):
+            as_concurrency(given, 256)
