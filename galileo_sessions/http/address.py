@@ -136,9 +136,10 @@ def _of_api(url: URL, *, is_console: bool) -> URL:
 def _http_url(secret: Secret[str]) -> URL | None:
     try:
         url = URL(secret.reveal())
-    except (TypeError, ValueError):
+        is_http = url.scheme in ("http", "https") and url.host and url.with_host(url.host)  # which checks the name
+    except (IndexError, TypeError, ValueError):
         return None
-    return url if url.scheme in ("http", "https") and url.host else None
+    return url if is_http else None
 
 
 # ---- the proxy -------------------------------------------------------------------------------------------------------
