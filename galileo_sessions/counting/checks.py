@@ -24,6 +24,7 @@ CACHE_SECONDS = 300.0
 RECHECK_AFTER = 10.0  # seconds; with older columns, a filter that doesn't fit is checked again against new ones
 MAX_PROJECTS = 1_000  # projects whose columns are cached; each catalog can take 100 kB
 MAX_WAIT = 1.0  # seconds that counts of 0 wait for columns
+_LIBRARIES = ("galileo_sessions.", "asyncio.", "anyio.", "uvloop.", "concurrent.", "threading.")  # what runs tasks
 _EXPLAIN = "await galileo.explain(project_id, where) shows what each condition counts"
 
 
@@ -152,8 +153,12 @@ class ColumnChecks:
 
 
 def _level_of_caller() -> int:
-    """The `stacklevel` with which the calling function's warning points to the code that called the package."""
+    """
+    The `stacklevel` with which the calling function's warning points to the code that called the package.
+
+    A task has no caller, so this can be the code that runs the event loop; or none, if a thread does that.
+    """
     frame, level = inspect.currentframe(), -1
-    while frame is not None and frame.f_globals["__name__"].startswith("galileo_sessions."):
+    while frame is not None and f"{frame.f_globals.get('__name__')}.".startswith(_LIBRARIES):
         frame, level = frame.f_back, level + 1
     return level + 1

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from support.clients import ids
@@ -14,6 +16,7 @@ from support.sockets import PROJECT, RawServer, http, number_of, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import Col, ColumnCatalog, CountQuery, FilterCheckError, GalileoSessions, ZeroCountWarning
+from galileo_sessions.local import LocalGalileo
 
 GOOD, TYPO, WRONG_TYPE = Col("input").contains("x"), Col("imput").contains("x"), Col.text("score").eq("3")
 FEW = ColumnCatalog.of(input="text", score="number")
@@ -274,6 +277,35 @@ async def test_a_zero_explains_itself_once(count, message):
         assert "\nawait galileo.explain(" in str(caught[0].message)
         await count(galileo)  # a second warning would be an error
     assert service.columns.total() == 1
+
+
+async def warning_of(how: str, server: LocalGalileo) -> None:
+    """Counts 0 with a typo."""
+    names: dict[str, Any] = {}  # without __name__, as in templates and sandboxes
+    exec("async def ask(galileo, *query): return await galileo.count(*query)", names)
+    async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+        asking = names["ask"](galileo, PROJECT, TYPO) if how == "no name" else galileo.count(PROJECT, TYPO)
+        assert await asyncio.create_task(asking) == 0
+
+
+def in_thread(coroutine: Any) -> None:
+    """Runs a coroutine as the only work of a thread."""
+    thread = threading.Thread(target=asyncio.run, args=[coroutine])
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("how", "run", "place"),
+    [("task", asyncio.run, __file__), ("thread", in_thread, "sys"), ("no name", asyncio.run, "<string>")],
+    ids=["task", "thread", "no name"],
+)
+def test_a_warning_points_to_a_users_code_or_to_none(how, run, place):
+    """Not into asyncio, where a task begins; nor does code fail whose module has no name."""
+    with LocalGalileo([{"project_id": PROJECT, "input": "x"}]) as server:
+        with pytest.warns(ZeroCountWarning) as caught:
+            run(warning_of(how, server))
+    assert [warning.filename for warning in caught] == [place]
 
 
 @pytest.mark.parametrize(("how", "counts"), [("all", (0, 0)), ("whole", (0,)), ("one part", (7,)), ("by", (0, 0, 0))])
