@@ -60,8 +60,7 @@ class Breakdown:
             known = sum(counts.values())
             if made.rest is not None:
                 counts[made.rest] = max(0, total - known)  # sessions can arrive between the requests
-            if made.disjoint:
-                total = max(total, known)
+            total = max(total, known if made.disjoint else max(counts.values(), default=0))  # for the same reason
         attempts = tuple([attempt for each in counted for attempt in each.attempts])
         elapsed = sum([each.elapsed for each in counted])
         return evolve(whole, total_count=total, error=error, attempts=attempts, elapsed=elapsed, parts=counts)

@@ -227,7 +227,8 @@ class CountsBy(dict[Any, int]):
         """
         The sessions that were divided, each counted once, whether or not they are in a part.
 
-        If sessions arrive between the requests, parts that can't overlap can exceed it. Then it is their sum.
+        If sessions arrive between the requests, the parts can exceed it. Then it is their sum, or if they can overlap,
+        the largest of them; so no share is above 1.
         """
         self.project_name: str | None = project_name
         """The project's name, if it is known."""

@@ -9,7 +9,7 @@ import pytest
 from support.clients import COUNTS, IDS, SESSIONS, client, ids, one_by_one
 from support.clock import virtual_time
 from support.inside import idle
-from support.sockets import PROJECT, RawServer, http, number_of, numbered, raw_server, slowly
+from support.sockets import PROJECT, RawServer, answers, http, number_of, numbered, raw_server, slowly
 
 import galileo_sessions as gs
 from galileo_sessions import NEVER, Col, CountQuery, CountsBy
@@ -131,6 +131,17 @@ async def test_sessions_can_arrive_between_the_requests():
         tags = await galileo.count_by(ids(2)[1], Col.collection("tags").values(["a", "b"]))
     assert counts == {"below 1": 1, "1 to 2": 1, "2 and above": 1, "rest": 0}
     assert (counts.total, tags.total) == (3, 1)
+
+
+@pytest.mark.parametrize("partition", [COMPLETE, Col.collection("tags").values(["a", "b"])], ids=["disjoint", "tags"])
+async def test_no_share_exceeds_the_whole(partition):
+    """Sessions that arrive after the whole was counted are in the total, too, also if parts can overlap."""
+    answers_in_turn = [http(body=f'{{"total_count":{count}}}') for count in (4, 5, 3)]
+    async with raw_server(answers(*answers_in_turn)) as server, client(server.url) as galileo:
+        report = await galileo.count_all(ids(1), by=partition, concurrency=1)
+    counts = report.results[0].counts_by
+    assert (counts.total, report.total) == ((8, 8) if partition.disjoint else (5, 5))
+    assert [row["share"] for row in counts.rows()] == [5 / counts.total, 3 / counts.total]
 
 
 async def test_parts_of_a_date_are_of_their_period(galileo):
