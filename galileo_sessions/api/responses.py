@@ -26,7 +26,7 @@ from galileo_sessions.filters.tree import SHOWN, Path, mark, nodes_at
 T = TypeVar("T")
 E = TypeVar("E", bound=errors.GalileoError)
 
-_COUNT = re.compile(rb'\s*\{\s*"total_count"\s*:\s*(0|[1-9][0-9]{0,17})\s*\}\s*')
+_COUNT = re.compile(rb' *\{ *"total_count" *: *(0|[1-9][0-9]{0,17}) *\} *')  # \s has more than JSON's white space
 _MAX_COUNT = 2**63 - 1
 _KEPT = 2048  # characters of a body that an error keeps
 

@@ -145,11 +145,13 @@ NOT_COUNTS = {
     "deep": b'{"total_count": 1, "x": ' + b"[" * 30_000 + b"]" * 30_000 + b"}",
     "digits": b'{"total_count": ' + b"9" * 5_000 + b"}",
     "html": b"<html>hello</html>",
+    "vertical tab": b'\v{"total_count":5}',
+    "form feed": b'{"total_count":\f5}',
     "bom": b'\xef\xbb\xbf{"total_count": 1}',
 }
 
 
-NO_JSON = {"empty", "latin-1", "html", "bom"}
+NO_JSON = {"empty", "latin-1", "html", "vertical tab", "form feed", "bom"}
 
 
 @pytest.mark.parametrize("name", NOT_COUNTS)
