@@ -77,6 +77,9 @@ def check_text(what: str, rules: Rules, secret: Secret[str]) -> None:
     Raises:
         ConfigurationError: if it isn't text, or breaks a rule.
     """
+    if hasattr(secret.reveal(), "get_secret_value"):  # as pydantic's SecretStr has
+        kind = type(secret.reveal()).__name__
+        raise ConfigurationError(f"{what} is a {kind}, not text", hint="Pass its .get_secret_value()")
     for pattern, problem, hint in rules:
         if not isinstance(secret.reveal(), str) or re.search(pattern, secret.reveal()):
             raise ConfigurationError(f"{what} {problem}", hint=hint)

@@ -15,6 +15,7 @@ PARTS = [SECRET[:10], SECRET[40:50], SECRET[-10:]]
 LOGIN = f"ann:{SECRET}"
 NOTHING = "no credentials: GALILEO_API_KEY isn't set\nhint: "
 EMPTY = "must be text that isn't empty"
+SECRET_STR = "is a SecretStr, not text\nhint: Pass its .get_secret_value()"
 NO_UTF_8 = "isn't valid UTF-8\nhint: Check how the environment or the file was encoded"
 SPACE = "begins or ends with white space, perhaps a line break from a file\nhint: Strip it"
 NOT_ASCII = "has a character that isn't printable ASCII"
@@ -29,11 +30,30 @@ NO_PROXY = "must be an http(s) URL such as http://proxy.example.com:8080"
 NO_LOGIN = "must have no colon in its user name, and only Latin-1 in its credentials"
 NO_AUTH = "auth must be an ApiKeyAuth, a BearerAuth, a PasswordAuth or a BasicAuth\nhint: For an API key write api_key="
 
+
+class SecretStr:
+    """As pydantic's, which isn't text."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def get_secret_value(self) -> str:
+        """The text."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "SecretStr('**********')"
+
+
 CREDENTIAL_ROWS: dict[str, tuple[Callable[[], object], str]] = {
     "no key": (lambda: ApiKeyAuth(""), f"the API key {EMPTY}"),
     "key of no variable": (lambda: ApiKeyAuth(None), f"the API key {EMPTY}"),  # type: ignore[arg-type]
     "key as bytes": (lambda: GalileoSessions(SECRET.encode()), f"the API key {EMPTY}"),  # type: ignore[arg-type]
     "key as list": (lambda: GalileoSessions([SECRET]), f"the API key {EMPTY}"),  # type: ignore[arg-type]
+    "key as SecretStr": (lambda: GalileoSessions(SecretStr(SECRET)), f"the API key {SECRET_STR}"),  # type: ignore[arg-type]
+    "key, of a Secret": (lambda: ApiKeyAuth(Secret(SecretStr(SECRET))), f"the API key {SECRET_STR}"),  # type: ignore[arg-type]
+    "token as SecretStr": (lambda: BearerAuth(SecretStr(SECRET)), f"the token {SECRET_STR}"),  # type: ignore[arg-type]
+    "password as SecretStr": (lambda: PasswordAuth("ann", SecretStr(SECRET)), f"the password {SECRET_STR}"),  # type: ignore[arg-type]
     "key, line break": (lambda: GalileoSessions(SECRET + "\n"), f"the API key {SPACE}"),
     "key, space": (lambda: ApiKeyAuth(" " + SECRET), f"the API key {SPACE}"),
     "key, NUL": (lambda: ApiKeyAuth(SECRET + "\0"), f"the API key {NOT_ASCII}"),
@@ -89,6 +109,7 @@ ARGUMENT_ROWS: dict[str, tuple[dict[str, object], str]] = {
     "header, line": ({"headers": {"X-Key": f"a\n{SECRET}"}}, f"the header 'X-Key' {NOT_ASCII}"),
     "header, Secret": ({"headers": {"X-Key": Secret(SECRET + "\n")}}, f"the header 'X-Key' {SPACE}"),
     "headers, Secret": ({"headers": Secret({"X-Key": SECRET + "\n"})}, f"the header 'X-Key' {SPACE}"),
+    "header, SecretStr": ({"headers": {"X-Key": SecretStr(SECRET)}}, f"the header 'X-Key' {SECRET_STR}"),
     "header, number": ({"headers": {"X-Key": Secret(3)}}, f"the header 'X-Key' {EMPTY}"),
     "header, reserved": ({"headers": {"X-Key": SECRET, "authorization": SECRET}}, f"the header 'authorization' {OURS}"),
     "header, of the key": ({"headers": {"galileo-api-key": SECRET}}, f"the header 'galileo-api-key' {OURS}"),
