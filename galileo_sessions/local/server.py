@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import cached_property
 from itertools import chain
@@ -95,11 +96,17 @@ class LocalGalileo:
         await self._runner.cleanup()
 
     def __enter__(self) -> Self:
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=loop.run_forever, name="LocalGalileo", daemon=True)
+        began: Future[asyncio.AbstractEventLoop] = Future()
+
+        def serve() -> None:
+            with asyncio.Runner() as runner:  # at its end, it cancels requests whose clients are gone
+                began.set_result(runner.get_loop())
+                runner.get_loop().run_forever()
+
+        thread = threading.Thread(target=serve, name="LocalGalileo", daemon=True)
         thread.start()
+        loop = began.result()
         with ExitStack() as stack:
-            stack.callback(loop.close)
             stack.callback(thread.join)
             stack.callback(loop.call_soon_threadsafe, loop.stop)
             asyncio.run_coroutine_threadsafe(self.__aenter__(), loop).result()

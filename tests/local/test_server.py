@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -169,6 +171,18 @@ async def test_it_closes_quickly_on_a_client_that_stays(server: LocalGalileo) ->
     assert b"" == await reader.read()
     writer.close()
     await writer.wait_closed()
+
+
+def test_its_thread_leaves_no_request_behind(caplog: pytest.LogCaptureFixture) -> None:
+    """A request that is delayed, and whose client has gone, ends with the block."""
+    with LocalGalileo(SESSIONS) as server:
+        server.slow(3_600)
+        with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as client:
+            client.sendall(f"POST {COUNT} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+            while not server.requests:
+                time.sleep(0.01)
+    gc.collect()
+    assert [] == caplog.messages  # asyncio would log a task that was destroyed
 
 
 async def test_it_can_start_again(web: Any) -> None:
