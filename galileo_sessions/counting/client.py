@@ -39,7 +39,7 @@ from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import Filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queue import Queue
-from galileo_sessions.flow.settings import Limits, Retry, Seconds, Timeouts, as_seconds
+from galileo_sessions.flow.settings import Limits, Retry, Seconds, Timeouts, as_concurrency, as_seconds
 from galileo_sessions.http.address import base_url as resolve_base_url
 from galileo_sessions.http.address import proxy_of
 from galileo_sessions.http.auth import ApiKeyAuth, Authentication, Credentials, Headers, find_credentials
@@ -575,15 +575,13 @@ class GalileoSessions:
         if isinstance(targets, str | bytes) or not isinstance(targets, Iterable | AsyncIterable):
             hint = "The targets come before the filter" if isinstance(targets, Filter) else "Write [...]"
             raise ConfigurationError(f"targets must be a list of ids or queries, got {brief(targets)}", hint=hint)
-        if concurrency is not None and concurrency < 1:
-            raise ConfigurationError(f"concurrency must be 1 or more, got {brief(concurrency)}")
         return CountStream(
             targets,
             template,
             self._requester,
             self._checks,
             check=self._check if check is None else check,
-            concurrency=concurrency or self._concurrency,
+            concurrency=as_concurrency(concurrency, self._concurrency),
             timeout=as_seconds(timeout),
             budget=budget or Budget(patience=self._requester.retry.patience),
             **options,

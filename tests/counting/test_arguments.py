@@ -25,6 +25,7 @@ PARTS = {"all": LEAF}
 TIMEOUT = "timeout must be seconds or a timedelta, more than 0, got {}\nhint: Write timeout=30, or None for no limit"
 FILTERS = "filters must be a list of leaves, got {}\nhint: Write where=... for one filter, or for &, | and ~"
 TARGETS = "targets must be a list of ids or queries, got {}\nhint: Write [...]"
+CONCURRENCY = "concurrency must be a whole number, 1 or more, got {}"
 SPACE = "It begins or ends with white space, perhaps a line break from a file. Strip it"
 ID = "project_id must be a UUID, got {}\nhint: {}"
 ORDER, MANY = "The project comes before the filter", "For several projects write count_all([...])"
@@ -47,7 +48,9 @@ CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
     "targets as text": (lambda g: g.count_all(PROJECT), TARGETS.format(f"'{PROJECT}'")),
     "one query as targets": (lambda g: g.count_all(CountQuery(PROJECT)), TARGETS.format(brief(CountQuery(PROJECT)))),
     "no targets": (lambda g: g.count_all(None, by=PARTS), TARGETS.format("None")),
-    "concurrency": (lambda g: g.count_all([PROJECT], concurrency=0), "concurrency must be 1 or more, got 0"),
+    "concurrency": (lambda g: g.count_all([PROJECT], concurrency=0), CONCURRENCY.format("0")),
+    "concurrency, NaN": (lambda g: g.count_by(PROJECT, PARTS, concurrency=math.nan), CONCURRENCY.format("nan")),
+    "concurrency, text": (lambda g: g.count_all([PROJECT], concurrency="5"), CONCURRENCY.format("'5'")),
     "filter as project": (lambda g: g.count(LEAF), ID.format(brief(LEAF), ORDER)),
     "filter as one project": (lambda g: g.count_by(LEAF, PARTS), ID.format(brief(LEAF), ORDER)),
     "filters as targets": (lambda g: g.count_all([LEAF], fail_fast=True), ID.format(brief(LEAF), ORDER)),
