@@ -333,3 +333,4 @@ class FlowControl:
         self._width.forget()
         self._rate.forget(now)
         self._noise, self.breaker, self._evidence = Noise(), Breaker(), Evidence()
+        self._suspects.clear()

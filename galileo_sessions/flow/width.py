@@ -101,8 +101,6 @@ class Width:
         self.maximum: int = maximum
         self.round: int = 0
         """The number of the round; answers to requests of earlier rounds say nothing about this width."""
-        self.latency: float = 0.0
-        """Seconds that an answer took in the last round; 0 before the first answer."""
         self.begin(initial)
 
     def begin(self, width: int) -> None:
@@ -111,6 +109,8 @@ class Width:
         """Requests that may be under way at once; only the integer part counts."""
         self.answered: int = width
         """The highest level that was answered lately; a request above it is a probe."""
+        self.latency: float = 0.0
+        """Seconds that an answer took in the last round; 0 before the first."""
         self._back, self._step = 0.0, _FIRST  # the width before the last step up, or 0; the factor of the next one
         self._points, self._known = Points(), Points()  # since the last verdict; of all, the older the lighter
         self._best = self._fallen_to = -inf  # logarithms of worth: of the best round; of the last, if it fell short
@@ -119,7 +119,6 @@ class Width:
     def forget(self) -> None:
         """Begins like a new client, or with the highest level that was answered, if that is less."""
         self.begin(max(1, min(self.initial, self.answered)))
-        self.latency = 0.0
 
     def sent(self, now: float, level: int) -> None:
         """A request was sent, with `level` requests under way."""
@@ -144,8 +143,6 @@ class Width:
             round_: The round in which it was sent.
             latency: Seconds that the answer took, or None if they say nothing about the load.
         """
-        if latency is not None and not self.latency:
-            self.latency = max(FLOOR, latency)
         if round_ != self.round or 2 * level < self.limit:
             return
         self._ended += 1
@@ -155,6 +152,7 @@ class Width:
             x, y = log(level), log(latency)
             self._points.add(x, y)
             self._known.add(x, y)
+            self.latency = self.latency or latency
         if self._ended >= self._needed:
             self._judge()
 

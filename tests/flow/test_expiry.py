@@ -38,7 +38,7 @@ async def fans_out_each_minute(sky: Scripted, galileo: GalileoSessions) -> None:
 @pytest.mark.parametrize(("status", "retry_after"), [(503, None), (429, 30)])
 @pytest.mark.parametrize("history", [asks_each_minute, is_busy, fans_out_each_minute])
 def test_after_ten_minutes_of_outage_and_a_quiet_time_a_client_is_like_a_new_one(history, retry_after, status):
-    """A fan-out takes no request more and at most a tenth longer than a new client's, and a single count no time."""
+    """A fan-out takes no request more and half a second longer at most than a new client's, a single count no time."""
     sky = Scripted(during([(60, 660)], refusal(status, retry_after)))
 
     async def main() -> None:
@@ -49,7 +49,7 @@ def test_after_ten_minutes_of_outage_and_a_quiet_time_a_client_is_like_a_new_one
             used = await cost_of(sky, galileo, 2_000, timeout=120)
         new = await cost_of_new(sky, 2_000)
         assert (used.lost, used.requests) == (0, new.requests)
-        assert used.seconds <= 1.1 * new.seconds
+        assert used.seconds <= 1.1 * new.seconds + 0.4
 
     under(sky, main)
 
