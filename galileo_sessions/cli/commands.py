@@ -83,7 +83,7 @@ def _warnings() -> Generator[None]:
             yield
         finally:
             _tell([f"Warning: {str(each.message).partition(chr(10))[0]}" for each in caught])
-            _tell([_EXPLAIN] if any(each.category is ZeroCountWarning for each in caught) else [])
+            _tell([_EXPLAIN] if any("galileo.explain" in str(each.message) for each in caught) else [])
 
 
 def _tell(lines: list[str]) -> None:
@@ -215,6 +215,8 @@ def count(
     if each and not tally.limits:
         raise click.UsageError("--each needs --fail-above or --fail-below.")
     is_silent = quiet and bool(tally.limits)
+    if tally.limits:  # what can't be judged is told in other words
+        warnings.simplefilter("ignore", ZeroCountWarning)
     try:
         with counting_bar(quiet=quiet) as show:
             checked = True if check or tally.limits else False if quiet else None

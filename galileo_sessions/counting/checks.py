@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from math import inf
 from typing import cast
@@ -24,7 +24,9 @@ CACHE_SECONDS = 300.0
 RECHECK_AFTER = 10.0  # seconds; with older columns, a filter that doesn't fit is checked again against new ones
 MAX_PROJECTS = 1_000  # projects whose columns are cached; each catalog can take 100 kB
 MAX_WAIT = 1.0  # seconds that counts of 0 wait for columns
+MAX_ASKED = 10  # projects whose columns are asked for to find out why all their counts are 0
 _LIBRARIES = ("galileo_sessions.", "asyncio.", "anyio.", "uvloop.", "concurrent.", "threading.")  # what runs tasks
+_NO_COLUMNS: tuple[Issue, ...] = (Issue((), "", "no_columns"),)
 _EXPLAIN = "await galileo.explain(project_id, where) shows what each condition counts"
 
 
@@ -86,28 +88,52 @@ class ColumnChecks:
             logger.debug("a filter isn't checked against the columns: %s", error)
         return ()
 
-    async def warn_of(self, zeros: Iterable[CountQuery], budget: Budget) -> None:
+    async def warn_of(self, zeros: Iterable[Sequence[CountQuery]], budget: Budget) -> None:
         """
-        Checks queries that count 0, for one second at most, and warns once about each column that doesn't fit.
+        Looks for the reason of counts of 0, for one second at most, and warns once about each.
 
         If columns can't be requested, it doesn't try again for five minutes.
+
+        Args:
+            zeros: Queries with the same filter whose counts are all 0. The columns of up to ten are asked for at once,
+                and the first project that has some judges the filter.
+            budget: The budget of the call.
         """
         now = asyncio.get_running_loop().time()
         budget = budget.at_most(MAX_WAIT, now)
-        for query in zeros if now >= self._silent_until else ():
-            try:
-                await self.check(query, budget)
-            except FilterCheckError as error:
-                for issue in error.issues:
-                    column_id = cast("Comparison", issue.node).column_id
-                    if column_id not in self._warned:
-                        self._warned.add(column_id)
-                        text = f"the count is 0, and {issue.msg}\n{_EXPLAIN}"
-                        warn(text, ZeroCountWarning, stacklevel=_level_of_caller())
-            except GalileoError as error:
+        for queries in zeros if now >= self._silent_until else ():
+            reasons = await asyncio.gather(*[self._reason(query, budget) for query in queries[:MAX_ASKED]])
+            judged = [reason for reason in reasons if reason not in (None, _NO_COLUMNS)]
+            if judged:
+                for issue in judged[0]:
+                    self._warn(cast("Comparison", issue.node).column_id, f"{issue.msg}\n{_EXPLAIN}")
+            elif None in reasons:
                 self._silent_until = now + CACHE_SECONDS
-                logger.debug("a count of 0 isn't checked against the columns: %s", error)
-                break
+                return
+            elif len(queries) == 1:
+                project = f"project {queries[0].project_id}"
+                self._warn(project, f"{project} lists no columns: it has no sessions, or its id is wrong")
+            else:
+                no_project = f"none of {len(reasons)} projects"
+                self._warn(no_project, f"{no_project} lists a column: they have no sessions, or their ids are wrong")
+
+    def _warn(self, about: str, text: str) -> None:
+        if about not in self._warned:
+            self._warned.add(about)
+            warn(f"the count is 0, and {text}", ZeroCountWarning, stacklevel=_level_of_caller())
+
+    async def _reason(self, query: CountQuery, budget: Budget) -> tuple[Issue, ...] | None:
+        """Why a query counts 0: what doesn't fit the columns, if anything; None if they can't be requested."""
+        try:
+            if not await self._catalog(query, CACHE_SECONDS, budget):
+                return _NO_COLUMNS
+            await self.check(query, budget)
+        except FilterCheckError as error:
+            return error.issues
+        except GalileoError as error:
+            logger.debug("a count of 0 isn't checked against the columns: %s", error)
+            return None
+        return ()
 
     def remember(self, project_id: str, catalog: ColumnCatalog) -> None:
         """Caches the columns of a project, which were requested for another reason."""

@@ -84,8 +84,8 @@ class GalileoSessions:
         on_attempt: Called with each `Attempt` when it is over. What it raises is logged, never raised.
         check: With True, each filter is checked against its project's columns before it is counted, unless a call says
             otherwise. With None, a filter is checked only if all its counts in a call are 0; a column that doesn't
-            exist or has another type then causes a `ZeroCountWarning`. With False, nothing is checked. A project's
-            columns are requested once, and cached for five minutes.
+            exist or has another type then causes a `ZeroCountWarning`, and so does a project without any column. With
+            False, nothing is checked. A project's columns are requested once, and cached for five minutes.
 
     Raises:
         ConfigurationError: if there are no credentials, or two kinds, or if an argument is invalid.
@@ -186,8 +186,8 @@ class GalileoSessions:
         if check:
             await self._checks.check(query, budget)
         total, _ = await self._requester.send(COUNT, query, query.body, budget)
-        if not total and check is None:
-            await self._checks.warn_of([query], budget)
+        if not total and check is not False and query.body:
+            await self._checks.warn_of([[query]], budget)
         return total
 
     async def columns(
@@ -260,7 +260,10 @@ class GalileoSessions:
         query, budget = query_of(template, project_id), self._budget(Budget.fan_out, timeout)
         plan, issues = Plan.of(query), await self._checks.issues(query, budget)
         report = await report_of(self._stream(plan.targets(), budget=budget, check=False))
-        return plan.explanation(report.results, issues)
+        explanation = plan.explanation(report.results, issues)
+        if explanation.nodes[0].total_count == 0 and query.body and not issues and self._check is not False:
+            await self._checks.warn_of([[query]], budget)
+        return explanation
 
     def count_many(
         self,

@@ -9,7 +9,7 @@ from galileo_sessions import display
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.errors import GalileoError, Issue
-from galileo_sessions.filters.nodes import And, Filter, all_of
+from galileo_sessions.filters.nodes import And, Comparison, Filter, all_of
 from galileo_sessions.filters.tree import Path, children, draw
 
 MAX_NODES = 200
@@ -83,7 +83,8 @@ def _mark(each: NodeCount) -> str:
     """What is remarkable about a node."""
     if each.error is not None:
         return f"{type(each.error).__name__}: {each.error.message}"
-    return each.complaint or (_NONE if each.total_count == 0 and each.without is not None else "")
+    is_condition = each.without is not None or isinstance(each.node, Comparison)
+    return each.complaint or (_NONE if each.total_count == 0 and is_condition else "")
 
 
 @frozen(eq=False, repr=False)

@@ -55,7 +55,7 @@ from attrs import define, field
 from galileo_sessions.api.projects import ProjectId
 from galileo_sessions.api.query import CountQuery, query_of
 from galileo_sessions.api.responses import COUNT
-from galileo_sessions.counting.checks import ColumnChecks
+from galileo_sessions.counting.checks import MAX_ASKED, ColumnChecks
 from galileo_sessions.counting.request import Attempts, Requester, call_back
 from galileo_sessions.counting.results import CountReport, CountResult, OnProgress, Progress
 from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
@@ -124,7 +124,7 @@ class CountStream:
         self._available = asyncio.Semaphore(0)  # results that no consumer has taken; one more once the stream has ended
         self._early: dict[int, CountResult] | None = {} if self._ordered else None
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
-        self._zeros: dict[bytes, CountQuery | None] = {}  # the first count of each body; None if some count isn't 0
+        self._zeros: dict[bytes, tuple[CountQuery, ...]] = {}  # the first ones of each body; none if a count isn't 0
         self._failure: BaseException | None = None
         self._aborted = False
         self._returning: deque[asyncio.Future[None]] = deque()  # parked counts that wait for a place
@@ -186,7 +186,7 @@ class CountStream:
 
     async def _explain_zeros(self) -> None:
         """Warns once, when all results have been taken, about columns that explain why a filter counts 0."""
-        zeros, self._zeros = [*filter(None, self._zeros.values())], {}
+        zeros, self._zeros = [queries for body, queries in self._zeros.items() if body and queries], {}
         if self._failure is None:
             await self._checks.warn_of(zeros, self._budget)
 
@@ -343,13 +343,22 @@ class CountStream:
     def _add(self, result: CountResult) -> None:
         self._done += 1
         self._failed += result.error is not None
-        if self._check is None and result.query is not None and result.ok:
-            body = result.query.body
-            if body in self._zeros or len(self._zeros) < _MAX_FILTERS:
-                self._zeros[body] = None if result.total_count else self._zeros.get(body, result.query)
+        if self._check is not False and result.query is not None and result.ok:
+            self._note_zero(result.query, result.total_count)
         self._deliver(result)
         if self._on_progress is not None:
             call_back("on_progress", self._on_progress, self.progress)
+
+    def _note_zero(self, query: CountQuery, total: int | None) -> None:
+        """Keeps the first queries of each filter while all its counts are 0."""
+        zeros, body = self._zeros, query.body
+        known = zeros.get(body)
+        if known is None and len(zeros) == _MAX_FILTERS:
+            return
+        if total:
+            zeros[body] = ()
+        elif known is None or 0 < len(known) < MAX_ASKED:
+            zeros[body] = (*(known or ()), query)
 
     def _deliver(self, result: CountResult) -> None:
         if self._early is None:

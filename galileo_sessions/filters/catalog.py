@@ -13,7 +13,7 @@ from galileo_sessions.filters.advice import did_you_mean, other_way
 from galileo_sessions.filters.columns import Col, column_class
 from galileo_sessions.filters.json import checked_list, dump, json_object, load
 from galileo_sessions.filters.kinds import FILTER_TYPES, FilterType, as_boolean, as_sequence, as_text
-from galileo_sessions.filters.nodes import Comparison, Filter
+from galileo_sessions.filters.nodes import Comparison, Filter, TextFilter
 from galileo_sessions.filters.tree import SHOWN, mark, walk
 
 _HEAD = ("id", "filter type", "label", "allowed values", "description")
@@ -228,6 +228,17 @@ def _unknown_column(infos: Mapping[str, ColumnInfo], column_id: object, *, is_dr
     return said, did_you_mean(column_id, names, names)
 
 
+def _impossible(info: ColumnInfo, leaf: Comparison) -> tuple[str, str] | None:
+    """A code and a text if a text is compared with values that its column never has."""
+    if not isinstance(leaf, TextFilter) or leaf.operator not in ("eq", "one_of"):
+        return None
+    fold = str if leaf.case_sensitive else str.casefold
+    wanted, allowed = as_sequence(leaf.value) or [leaf.value], info.allowed_values
+    if not allowed or {fold(f"{each}") for each in wanted} & {fold(f"{each}") for each in allowed}:
+        return None
+    return "no_such_value", f"{brief(info.id)} is never {brief(leaf.value)}; its values are {brief([*allowed])[1:-1]}"
+
+
 def _problem(infos: Mapping[str, ColumnInfo], leaf: Comparison, *, is_drawn: bool) -> tuple[str, str] | None:
     """A code and a text if the leaf doesn't fit; None if it fits. Only a text that is drawn has a similar name."""
     info = infos.get(leaf.column_id)
@@ -237,7 +248,7 @@ def _problem(infos: Mapping[str, ColumnInfo], leaf: Comparison, *, is_drawn: boo
     if not info.filterable:
         return "not_filterable", f"{brief(info.id)} can't be filtered"
     if info.filter_type in (None, leaf.type):
-        return None
+        return _impossible(info, leaf)
     filter_type = FILTER_TYPES.get(info.filter_type)
     said = f"{brief(info.id)} is filtered as {filter_type or brief(info.filter_type)}, "
     if filter_type is None:

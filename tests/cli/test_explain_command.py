@@ -49,7 +49,7 @@ async def test_explain_counts_in_a_project(show, server):
 async def test_explain_counts_in_a_scope(server, run):
     """The options of a scope apply to all counts."""
     status, out, _ = await run("explain", IDS[0], "-w", "score > 3", "--experiment", PROJECT)
-    assert (status, out.split()[-1]) == (0, "0")
+    assert (status, out.splitlines()[-1].split(maxsplit=1)[1]) == (0, "no session satisfies this condition")
     assert {query.experiment_id for query in server.requests} == {PROJECT}
     assert COUNTS[IDS[0]] > 0
 

@@ -72,6 +72,7 @@ async def test_a_query_is_explained_in_its_scope(galileo, sample):
     assert REFUND & HIGH in [request.where for request in sample.requests]
 
 
+@pytest.mark.filterwarnings("ignore::galileo_sessions.ZeroCountWarning")  # the server has no sessions
 async def test_a_large_filter_is_explained_in_part():
     """The first 200 nodes are counted, one level after another; the drawing says how many are left out."""
     where = any_of([Col("score").eq(n) & REFUND for n in range(100)]) & HIGH
@@ -83,6 +84,7 @@ async def test_a_large_filter_is_explained_in_part():
     assert str(explanation).endswith("\n103 more nodes aren't counted")
 
 
+@pytest.mark.filterwarnings("ignore::galileo_sessions.ZeroCountWarning")  # the server has no sessions
 async def test_two_hundred_conditions_have_no_second_column():
     """Beyond 199 conditions, the filter isn't counted without each of them: the cost would grow with their square."""
     async with LocalGalileo() as server, client(server.url, api_key=server.api_key) as galileo:

@@ -284,3 +284,27 @@ def test_ipython_completes_ids() -> None:
     assert ["score", "metrics/toxicity"] == ColumnCatalog.of(
         {"score": "number", "metrics/toxicity": "number"}
     )._ipython_key_completions_()
+
+
+@pytest.mark.parametrize(
+    ("where", "fits"),
+    [
+        (Col("type").eq("llm"), True),
+        (Col("type").eq("LLM"), False),
+        (Col.text("type").eq("LLM", case_sensitive=False), True),
+        (Col("type").one_of(["x", "tool"]), True),
+        (Col("type").one_of(["x", "y"]), False),
+        (Col("type").contains("x"), True),
+        (Col("type").ne("x"), True),
+    ],
+    ids=repr,
+)
+def test_a_text_that_its_column_never_has_is_named(where, fits):
+    """If the column lists its values, and the filter asks for others only."""
+    catalog = ColumnCatalog([ColumnInfo("type", filter_type="text", allowed_values=("llm", "tool", None))])
+    if fits:
+        assert catalog.check(where) == where
+    else:
+        with pytest.raises(FilterCheckError, match="'type' is never .*; its values are 'llm', 'tool'") as caught:
+            catalog.check(where)
+        assert [issue.type for issue in caught.value.issues] == ["no_such_value"]
