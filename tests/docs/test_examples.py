@@ -220,6 +220,7 @@ async def test_alert_has_the_statuses_of_the_command_line(
     assert reason in printed + said
 
 
+@pytest.mark.filterwarnings("ignore::galileo_sessions.ZeroCountWarning")
 @pytest.mark.parametrize("trouble", ["key", "address", "counts", "columns"])
 async def test_alert_does_not_pass_if_it_cannot_count(
     recent: LocalGalileo, monkeypatch: pytest.MonkeyPatch, trouble: str
@@ -287,6 +288,7 @@ async def visitor(seconds: float = 10) -> AsyncIterator[Any]:
 
 
 @needs("fastapi", "httpx")
+@pytest.mark.filterwarnings("ignore::galileo_sessions.ZeroCountWarning")  # of a project without sessions
 async def test_fastapi_app_counts_and_explains(server: LocalGalileo) -> None:
     """A mistake in a visitor's filter is a 400 that says what to write."""
     path = f"/projects/{PROJECT}/sessions"
