@@ -242,7 +242,8 @@ class GalileoSessions:
         What each part of a filter counts: `print(await galileo.explain(project_id, where))`.
 
         There is a count for each node of the filter, up to 200, and for each condition that the root joins by `&` the
-        count without it. All are counted at once. What doesn't fit the project's columns is shown at its node.
+        count without it. All are counted at once. What doesn't fit the project's columns is shown at its node, and so
+        is a text that matches only in another case, which costs one more count.
 
         Args:
             project_id: As in `count`.
@@ -260,7 +261,9 @@ class GalileoSessions:
         query, budget = query_of(template, project_id), self._budget(Budget.fan_out, timeout)
         plan, issues = Plan.of(query), await self._checks.issues(query, budget)
         report = await report_of(self._stream(plan.targets(), budget=budget, check=False))
-        explanation = plan.explanation(report.results, issues)
+        in_any_case = plan.in_any_case(report.results)
+        others = await report_of(self._stream(in_any_case, budget=budget, check=False)) if in_any_case else report
+        explanation = plan.explanation(report.results, issues, others.results if in_any_case else ())
         if explanation.nodes[0].total_count == 0 and query.body and not issues and self._check is not False:
             await self._checks.warn_of([[query]], budget)
         return explanation

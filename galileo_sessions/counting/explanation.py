@@ -8,8 +8,9 @@ from attrs import evolve, field, frozen
 from galileo_sessions import display
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.counting.results import CountResult
+from galileo_sessions.display import some
 from galileo_sessions.errors import GalileoError, Issue
-from galileo_sessions.filters.nodes import And, Comparison, Filter, all_of
+from galileo_sessions.filters.nodes import And, Comparison, Filter, TextFilter, all_of
 from galileo_sessions.filters.tree import Path, children, draw
 
 MAX_NODES = 200
@@ -118,15 +119,32 @@ class Plan:
             *[evolve(self.query, where=rest, filters=(), tag=path) for path, rest in self.rests.items()],
         ]
 
-    def explanation(self, results: Iterable[CountResult], issues: Iterable[Issue]) -> Explanation:
+    def in_any_case(self, results: Iterable[CountResult]) -> list[CountQuery]:
+        """The queries to count for texts that no session has in this case: the same ones in any case."""
+        texts = {
+            node: evolve(node, case_sensitive=False)
+            for node, result in zip(self.nodes.values(), results, strict=False)
+            if isinstance(node, TextFilter) and node.case_sensitive and result.total_count == 0
+        }
+        return [evolve(self.query, where=other, filters=(), tag=node) for node, other in texts.items()]
+
+    def explanation(
+        self, results: Iterable[CountResult], issues: Iterable[Issue], in_any_case: Iterable[CountResult]
+    ) -> Explanation:
         """
         The explanation.
 
         Args:
             results: The results of `targets`, in their order.
             issues: What doesn't fit the project's columns.
+            in_any_case: The results of the queries of that name.
         """
         complaints: dict[Any, str] = {issue.loc[:-1]: issue.msg for issue in issues}
+        cases: dict[Any, str] = {
+            result.query.tag: f"{_NONE}; {some(result.total_count, 'session')} with case_sensitive=False"
+            for result in in_any_case
+            if result.query is not None and result.total_count
+        }
         counted = list(results)
         own, without = counted[: len(self.nodes)], dict(zip(self.rests, counted[len(self.nodes) :], strict=True))
         made: list[NodeCount] = []
@@ -134,5 +152,7 @@ class Plan:
             rest = without.get(path)
             count, error = (None, None) if rest is None else (rest.total_count, rest.error)
             error = result.error or error
-            made.append(NodeCount(path, node, result.total_count, count, error, complaints.get(path, "")))
+            made.append(
+                NodeCount(path, node, result.total_count, count, error, complaints.get(path) or cases.get(node, ""))
+            )
         return Explanation(self.where, tuple(made), left_out=self.left_out)

@@ -166,6 +166,40 @@ async def test_a_name_with_spaces_around_it_is_found_in_the_whole_list():
     assert service.wanted == [{"name": "a"}, {}, {"name": ""}, {}]
 
 
+async def test_of_several_projects_with_a_name_the_one_of_type_gen_ai_is_meant():
+    """As in Galileo's SDK."""
+    service = Listed(NAMES)
+    service.entries[3]["type"], service.entries[4]["type"] = "llm_monitor", "gen_ai"
+    async with asking(service) as galileo:
+        assert (await galileo.project("Twin")).id == str(UUID(int=4))
+
+
+async def test_a_misspelled_name_is_compared_with_a_thousand_others():
+    """In ten requests; if they can't be listed, the error is the same, without a suggestion."""
+    service = Listed(["other"] * 2_000, size=100)
+    async with asking(service) as galileo:
+        with pytest.raises(
+            ProjectLookupError, match="no project 'othre' among the 1,000 listed\nhint: Did you mean other"
+        ):
+            await galileo.project("othre")
+    assert len(service.wanted) == 11
+    pages = [http(200, json.dumps({"projects": []})), http(422, "no")]
+
+    async def answer(number: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(pages[number - 1])
+
+    async with raw_server(answer) as server, client(server.url) as galileo:
+        with pytest.raises(ProjectLookupError, match="^there is no project 'a'$"):
+            await galileo.project("a")
+
+
+async def test_an_address_in_place_of_an_id():
+    """The hint has the id in it."""
+    address = f"https://console.galileo.ai/project/{PROJECT}/log-streams"
+    with pytest.raises(gs.ConfigurationError, match=f"Write an id instead of an address: {PROJECT}"):
+        CountQuery(address)
+
+
 @pytest.mark.parametrize(
     ("name", "said", "number"),
     [

@@ -65,6 +65,18 @@ async def test_a_filter_without_conditions_is_one_line(galileo, where, total):
     assert explanation.nodes[0].without is None
 
 
+@pytest.mark.parametrize("where", [Col("input").contains("REFUND"), Col("input").contains("REFUND") & HIGH], ids=repr)
+async def test_a_text_in_another_case_is_named(galileo, where):
+    """It costs one more count. A filter of one condition says, too, that no session satisfies it."""
+    explanation = await galileo.explain(IDS[0], where)
+    number = await galileo.count(IDS[0], Col("input").contains("REFUND", case_sensitive=False))
+    said = f"no session satisfies this condition; {number} sessions with case_sensitive=False"
+    assert [said] == [each.complaint for each in explanation.nodes if each.complaint]
+    never = await galileo.explain(IDS[0], Col("input").contains("xyzzy"))
+    assert "no session satisfies this condition" in str(never)
+    assert "case" not in str(never)
+
+
 async def test_a_query_is_explained_in_its_scope(galileo, sample):
     """A query keeps its scope; each request has it, and the columns aren't those of the scope."""
     await galileo.explain(CountQuery(IDS[0], REFUND, log_stream_id=PROJECT), HIGH)
@@ -79,7 +91,7 @@ async def test_a_large_filter_is_explained_in_part():
     async with LocalGalileo() as server, client(server.url, api_key=server.api_key) as galileo:
         explanation = await galileo.explain(PROJECT, where)
     assert (len(explanation.nodes), explanation.left_out) == (200, 103)
-    assert len(server.requests) == 200 + 2
+    assert len(server.requests) == 200 + 2 + 1
     assert max(map(len, [each.path for each in explanation.nodes])) == 6
     assert str(explanation).endswith("\n103 more nodes aren't counted")
 
