@@ -342,7 +342,7 @@ class AuthenticationError(ResponseError):
 
 
 class LoginError(AuthenticationError):
-    """The login was refused, or its response has no token."""
+    """The login was refused, or its response has no token; or the function of a `BearerAuth` failed: a 401, too."""
 
 
 class PermissionDeniedError(ResponseError):

@@ -339,7 +339,7 @@ class Requester:
         """Whether the last attempt's token was refused, but not the previous one: the next attempt has a new token."""
         *before, last = [type(attempt.error) for attempt in request.attempts[-2:]]
         refused = errors.AuthenticationError  # a LoginError is another class
-        return self.authentication.logs_in and last is refused and refused not in before
+        return self.authentication.has_new_tokens and last is refused and refused not in before
 
 
 def call_back(name: str, callback: Callable[[T], object], value: T) -> None:

@@ -1,12 +1,10 @@
 """
 Credentials: what users give, how a token is obtained, what requests carry, and how secrets are removed from responses.
 
-One login at a time obtains the token for all waiting counts, and a token that the service refuses is replaced. A
-refused login isn't repeated for 30 s. If the login fails otherwise, the waiting counts fail with its error, and the
-retry policy decides whether they try again.
+One login, or one call of a user's function, obtains the token for all waiting counts. A token that the service refuses
+is replaced. A refused login isn't repeated for 30 s. If the login fails otherwise, the waiting counts fail with its
+error, and the retry policy decides whether they try again.
 """
-
-from __future__ import annotations
 
 import asyncio
 import json
@@ -15,11 +13,11 @@ import re
 import sys
 from base64 import b64encode
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import Any, TypeAlias, TypeVar, assert_never
+from typing import Any, TypeAlias, TypeVar, assert_never, cast
 from urllib.parse import urlencode
 
 from attrs import Attribute, astuple, define, evolve, field, frozen
@@ -51,6 +49,9 @@ _LONG = 8  # characters from which a user's header is treated as a secret; short
 _KEPT_TOKENS = 8  # a server can still repeat a token that has been replaced
 _MAX_LOGIN = 64 * 1024  # bytes that the response to a login can have
 _PAUSE = 30.0  # seconds without another login after a refusal
+_FUNCTION = (
+    "It must be an `async def` without arguments. Log there what it raises: that isn't shown, as it can hold a secret"
+)
 _TRY_LATER = (408, 425, 429)  # of the 4xx, those that don't mean a wrong password
 
 # ---- credentials -----------------------------------------------------------------------------------------------------
@@ -70,22 +71,24 @@ _HEADER: Rules = (
 _NAME: Rules = ((r"\A\Z|[^A-Za-z0-9!#$%&'*+.^_`|~-]", "has a name that HTTP doesn't allow", ""),)  # by RFC 9110
 
 
-def check_text(what: str, rules: Rules, secret: Secret[str]) -> None:
+def check_text(
+    what: str, rules: Rules, secret: Secret[str], refuse: Callable[..., Exception] = ConfigurationError
+) -> None:
     """
     Checks text by rules. No local variable holds it, because a traceback can show those.
 
     Raises:
-        ConfigurationError: if it isn't text, or breaks a rule.
+        ConfigurationError: or another kind of error, if it isn't text, or breaks a rule.
     """
     if hasattr(secret.reveal(), "get_secret_value"):  # as pydantic's SecretStr has
         kind = type(secret.reveal()).__name__
-        raise ConfigurationError(f"{what} is a {kind}, not text", hint="Pass its .get_secret_value()")
+        raise refuse(f"{what} is a {kind}, not text", hint="Pass its .get_secret_value()")
     for pattern, problem, hint in rules:
         if not isinstance(secret.reveal(), str) or re.search(pattern, secret.reveal()):
-            raise ConfigurationError(f"{what} {problem}", hint=hint)
+            raise refuse(f"{what} {problem}", hint=hint)
 
 
-def _by_rules(what: str, rules: Rules) -> Callable[[object, Attribute[Any], str | Secret[str]], None]:
+def _by_rules(what: str, rules: Rules) -> Callable[[object, "Attribute[Any]", str | Secret[str]], None]:
     return lambda _credentials, _field, value: check_text(what, rules, hidden(value))
 
 
@@ -99,12 +102,26 @@ class ApiKeyAuth:
     """The name of the header. None means both Galileo-API-Key and Splunk-AO-API-Key: deployments read either."""
 
 
+TokenFunction: TypeAlias = Callable[[], Awaitable[str | Secret[str]]]
+"""A user's async function that returns a token."""
+
+
+def _hidden_token(token: str | Secret[str] | TokenFunction) -> Secret[Any]:
+    return hidden(cast("str", token))
+
+
+def _check_token(_credentials: object, _field: object, token: Secret[Any]) -> None:
+    if not callable(token.reveal()):
+        check_text("the token", _HEADER, token)
+
+
 @frozen
 class BearerAuth:
-    """A token obtained elsewhere; it isn't renewed."""
+    """A token obtained elsewhere, or a function that obtains one."""
 
-    token: Secret[str] = field(converter=hidden, validator=_by_rules("the token", _HEADER))
-    """The token, in printable ASCII and without the word "Bearer"."""
+    token: Secret[Any] = field(converter=_hidden_token, validator=_check_token)
+    """The token, in printable ASCII and without the word "Bearer"; or an async function without arguments that returns
+    it. It is called when a request first needs a token, and again when the service rejects the token."""
 
 
 @frozen
@@ -163,11 +180,13 @@ def find_credentials(api_key: ApiKeyAuth | None, auth: Secret[Credentials | None
 
 
 def header_and_secrets(credentials: Credentials) -> tuple[Secret[dict[str, str]], list[Secret[str]]]:
-    """The header that authenticates a request (none for a `PasswordAuth`, which logs in), and the secrets to hide."""
+    """The header that authenticates a request (none if its token is yet to be obtained), and the secrets to hide."""
     secrets: list[Secret[str]] = [value for value in astuple(credentials, recurse=False) if isinstance(value, Secret)]
     match credentials:
         case ApiKeyAuth(key, header):
             return Secret(dict.fromkeys([header] if header else _KEY_HEADERS, key.reveal())), secrets
+        case BearerAuth(token) if callable(token.reveal()):
+            return Secret({}), []
         case BearerAuth(token):
             return bearer(token), secrets
         case BasicAuth(user, password) | PasswordAuth(user, password):
@@ -183,16 +202,16 @@ def bearer(token: Secret[str]) -> Secret[dict[str, str]]:
     return Secret({"Authorization": f"Bearer {token.reveal()}"})
 
 
-# ---- the token of a login --------------------------------------------------------------------------------------------
+# ---- tokens that are replaced ----------------------------------------------------------------------------------------
 
 
 @define(eq=False, repr=False)
-class LoginToken:
+class Token:
     """
-    The token of a `PasswordAuth`.
+    The token of a `PasswordAuth`, or of a `BearerAuth` with a function.
 
     Args:
-        log_in: Sends a login and returns the token.
+        log_in: Obtains a token.
     """
 
     _log_in: Callable[[], Coroutine[Any, Any, Secret[str]]]
@@ -219,7 +238,7 @@ class LoginToken:
         login = self._login
         await asyncio.wait([login], timeout=until - now)  # cancelling one count doesn't cancel the login for others
         if not login.done():
-            raise AttemptTimeoutError("the login took longer than one attempt may take", phase="response")
+            raise AttemptTimeoutError("no token came within the time of one attempt", phase="response")
         outcome = closed_error() if login.cancelled() else login.result()
         if isinstance(outcome, GalileoError):
             raise outcome
@@ -273,6 +292,28 @@ def token_of(response: Response) -> Secret[str]:
     raise error_of(evolve(response, body=b"", origin=origin))
 
 
+async def token_from(function: Secret[TokenFunction], seconds: float) -> Secret[str]:
+    """
+    The token that a user's function returns. No error has what the function raises, because that can hold a secret.
+
+    Raises:
+        LoginError: if the function raises, isn't async, or returns anything but a token.
+        AttemptTimeoutError: if it takes longer than so many seconds.
+    """
+    what = f"{getattr(function.reveal(), '__name__', 'the function')}() of BearerAuth"
+    try:
+        async with asyncio.timeout(seconds):
+            token = hidden(await function.reveal()())
+    except TimeoutError:
+        error: GalileoError = AttemptTimeoutError(f"{what} took too long", phase="response")
+    except Exception as problem:  # noqa: BLE001  # the function is the user's, and can raise anything
+        error = LoginError(f"{what} failed with {type(problem).__name__}", status=401, hint=_FUNCTION)
+    else:
+        check_text(f"the result of {what}", _HEADER, token, partial(LoginError, status=401))
+        return token
+    raise error  # outside the except blocks, so that no secret stays reachable through __context__
+
+
 # ---- requests with credentials ---------------------------------------------------------------------------------------
 
 
@@ -284,7 +325,7 @@ class Authentication:
         credentials: The client's credentials.
         headers: The user's headers for each request. They replace the client's of the same name, ignoring case.
         transport: Sends one request.
-        login_timeout: Seconds that a login can take.
+        login_timeout: Seconds that a login, or a user's function, can take.
 
     Raises:
         ConfigurationError: if a header is reserved, has an invalid name, or a value that isn't printable ASCII.
@@ -301,12 +342,14 @@ class Authentication:
         self._secrets = [*secrets, *own, *map(Secret, extra.reveal().values())]
         self._forms = forms_of(self._secrets)
         self._transport = transport
-        self._token: LoginToken | None = None
+        self._token: Token | None = None
         self._recent_tokens: deque[Secret[str]] = deque(maxlen=_KEPT_TOKENS)
         if isinstance(credentials, PasswordAuth):
-            self._token = LoginToken(partial(self._log_in, login_form(credentials), login_timeout))
-        self.logs_in: bool = self._token is not None
-        """Whether requests carry the token of a login, so that the first one after a 401 carries a new token."""
+            self._token = Token(partial(self._log_in, login_form(credentials), login_timeout))
+        elif isinstance(credentials, BearerAuth) and callable(credentials.token.reveal()):
+            self._token = Token(partial(self._call, credentials.token, login_timeout))
+        self.has_new_tokens: bool = self._token is not None
+        """Whether the first request after a 401 carries a new token."""
 
     async def post(self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, *, until: float) -> T:
         """
@@ -339,7 +382,7 @@ class Authentication:
         raise decode_error(response, endpoint) if response.status == 200 else error_of(response, query)
 
     async def close(self) -> None:
-        """Cancels a login that is in progress."""
+        """Cancels a login or a user's function that is in progress."""
         if self._token is not None:
             await self._token.close()
 
@@ -347,7 +390,13 @@ class Authentication:
         until = asyncio.get_running_loop().time() + seconds
         headers = _with(self._headers, Secret({"Content-Type": "application/x-www-form-urlencoded"}))
         response = await self._transport.request("/login", form, headers, until=until, max_body=_MAX_LOGIN)
-        token = token_of(response if response.status == 200 else self._clean(response))
+        return self._keep(token_of(response if response.status == 200 else self._clean(response)))
+
+    async def _call(self, function: Secret[TokenFunction], seconds: float) -> Secret[str]:
+        return self._keep(await token_from(function, seconds))
+
+    def _keep(self, token: Secret[str]) -> Secret[str]:
+        """The token, which is removed from responses from now on."""
         self._recent_tokens.append(token)
         self._forms = forms_of([*self._secrets, *self._recent_tokens])
         return token

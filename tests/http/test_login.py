@@ -16,7 +16,7 @@ from yarl import URL
 
 import galileo_sessions as gs
 from galileo_sessions import AttemptTimeoutError, GalileoSessions, Limits, LoginError, Retry, Secret, ServerError
-from galileo_sessions.http.auth import LoginToken
+from galileo_sessions.http.auth import Token
 
 COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
 
@@ -190,7 +190,7 @@ class Login:
     def __init__(self, *outcomes: object) -> None:
         self.outcomes = list(outcomes)
         self.logins = 0
-        self.token = LoginToken(self.log_in)
+        self.token = Token(self.log_in)
 
     async def get(self) -> str:
         """The token, in plain text."""

@@ -160,6 +160,21 @@ async def with_secrets(key: gs.Secret[str], url: gs.Secret[str], headers: dict[s
     assert_type(await galileo.count(ID, timeout=timedelta(minutes=1)), int)
 
 
+# Functions that obtain tokens.
+async def text_token() -> str:
+    return "t"
+
+
+async def secret_token() -> gs.Secret[str]:
+    return gs.Secret("t")
+
+
+GalileoSessions(auth=gs.BearerAuth("t"))
+GalileoSessions(auth=gs.BearerAuth(gs.Secret("t")))
+GalileoSessions(auth=gs.BearerAuth(text_token))
+GalileoSessions(auth=gs.BearerAuth(secret_token))
+
+
 # Counts by something.
 async def count_by_parts(galileo: GalileoSessions, catalog: gs.ColumnCatalog) -> None:
     days = Col.date("created_at").days("2026-05-01", NOW, tz="UTC")

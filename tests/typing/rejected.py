@@ -166,6 +166,8 @@ async def called_as_elsewhere(galileo: GalileoSessions) -> None:
     GalileoSessions("k", limits=10)  # E
     GalileoSessions("k", headers={"X-Team": 5})  # E
     GalileoSessions("k", base_url=gs.Secret(b"https://x.io"))  # E
+    GalileoSessions(auth=gs.BearerAuth(lambda: "token"))  # E
+    GalileoSessions(auth=gs.BearerAuth(5))  # E
     await galileo.count(PROJECT, filter=f)  # E
     await galileo.count_by([PROJECT], {"a": f})  # E
     galileo.count_many([PROJECT], by={"a": f})  # E
