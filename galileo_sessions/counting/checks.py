@@ -5,47 +5,37 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Iterable, Sequence
-from copy import copy
-from math import inf
+from contextlib import suppress
+from functools import partial
 from typing import cast
 from warnings import warn
 
-from attrs import Factory, define
-
-from galileo_sessions.api.query import CountQuery
+from galileo_sessions.api.query import NO_FILTER, CountQuery
 from galileo_sessions.api.responses import COLUMNS
-from galileo_sessions.counting.request import Requester, logger
-from galileo_sessions.errors import DeadlineExceededError, FilterCheckError, GalileoError, Issue, ZeroCountWarning
+from galileo_sessions.counting.request import Request, Requester, logger
+from galileo_sessions.errors import FilterCheckError, GalileoError, Issue, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import ALWAYS, Comparison, all_of
 from galileo_sessions.flow.budget import Budget
+from galileo_sessions.flow.settings import PATIENCE
 
 CACHE_SECONDS = 300.0
 RECHECK_AFTER = 10.0  # seconds; with older columns, a filter that doesn't fit is checked again against new ones
 MAX_PROJECTS = 1_000  # projects whose columns are cached; each catalog can take 100 kB
-MAX_WAIT = 1.0  # seconds that counts of 0 wait for columns
+MAX_WAIT = 1.0  # seconds that counts of 0, and explanations, wait for columns
 MAX_ASKED = 10  # projects whose columns are asked for to find out why all their counts are 0
 _LIBRARIES = ("galileo_sessions.", "asyncio.", "anyio.", "uvloop.", "concurrent.", "threading.")  # what runs tasks
 _NO_COLUMNS: tuple[Issue, ...] = (Issue((), "", "no_columns"),)
 _EXPLAIN = "await galileo.explain(project_id, where) shows what each condition counts"
 
 
-@define(eq=False, repr=False)
-class _Answer:
-    """The cached answer for one project."""
-
-    lock: asyncio.Lock = Factory(asyncio.Lock)
-    """Held while the columns are requested."""
-    answer: ColumnCatalog | GalileoError | None = None
-    answered_at: float = -inf
-
-
 class ColumnChecks:
     """
     Checks filters against their project's columns.
 
-    The columns are requested once, however many counts wait for them, and cached. If the request fails, all counts
-    that waited for it fail with its error, which isn't cached.
+    The columns are requested once, however many counts wait for them, and cached. Each count waits until its own
+    deadline. If the request fails, all counts that wait for it fail with its error, which isn't cached. Calls that are
+    more patient than a single count, such as a fan-out, have a request of their own.
 
     Args:
         requester: Sends the requests for columns.
@@ -53,9 +43,11 @@ class ColumnChecks:
 
     def __init__(self, requester: Requester) -> None:
         self._requester = requester
-        self._projects: dict[str, _Answer] = {}  # the most recently used last
+        patience = requester.retry.patience
+        self._brief, self._patient = Budget.single(None, patience, 0), Budget.fan_out(None, patience, 0)
+        self._cached: dict[str, tuple[ColumnCatalog, float]] = {}  # and when they came; those checked last at the end
         self._warned: set[str] = set()
-        self._silent_until = -inf
+        self._silent_until = 0.0
 
     async def check(self, query: CountQuery, budget: Budget) -> None:
         """
@@ -69,19 +61,19 @@ class ColumnChecks:
         if not query.body or where == ALWAYS:
             return
         try:
-            try:
+            with suppress(FilterCheckError):
                 _ = (await self._catalog(query, CACHE_SECONDS, budget)).check(where)
-            except FilterCheckError:  # a column can be new
-                _ = (await self._catalog(query, RECHECK_AFTER, budget)).check(where)
+                return
+            _ = (await self._catalog(query, RECHECK_AFTER, budget)).check(where)  # a column can be new
         except GalileoError as error:
             if not isinstance(error, FilterCheckError) or error.issues[0].type != "no_columns":
                 error.query = query
                 raise error.with_traceback(None) from None  # the frames of the check mean nothing to a user
 
     async def issues(self, query: CountQuery, budget: Budget) -> tuple[Issue, ...]:
-        """What doesn't fit the columns of a query's project; nothing if the columns can't be requested."""
+        """What doesn't fit the columns of a query's project; nothing if the columns don't come within a second."""
         try:
-            await self.check(query, budget)
+            await self.check(query, budget.at_most(MAX_WAIT, asyncio.get_running_loop().time()))
         except FilterCheckError as error:
             return error.issues
         except GalileoError as error:
@@ -136,46 +128,31 @@ class ColumnChecks:
         return ()
 
     def remember(self, project_id: str, catalog: ColumnCatalog) -> None:
-        """Caches the columns of a project, which were requested for another reason."""
-        cached = self._cached(project_id)
-        cached.answer, cached.answered_at = catalog, asyncio.get_running_loop().time()
-
-    def _cached(self, project_id: str) -> _Answer:
-        """The cached answer for a project, now the most recently used."""
-        cached = self._projects.pop(project_id, None) or _Answer()
-        self._projects[project_id] = cached
-        if len(self._projects) > MAX_PROJECTS:
-            del self._projects[next(iter(self._projects))]
-        return cached
+        """Caches the columns of a project."""
+        self._cached[project_id] = catalog, asyncio.get_running_loop().time()
+        if len(self._cached) > MAX_PROJECTS:
+            del self._cached[next(iter(self._cached))]
 
     async def _catalog(self, query: CountQuery, age: float, budget: Budget) -> ColumnCatalog:
         """The columns of a query's project, at most `age` seconds old when the call began."""
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        cached = self._cached(query.project_id)
-        try:
-            async with asyncio.timeout_at(None if budget.deadline == inf else budget.deadline):
-                await cached.lock.acquire()
-        except TimeoutError:
-            problem = "the timeout ran out while waiting for the project's columns"
-            raise DeadlineExceededError(problem, hint="Raise timeout=") from None
-        try:
-            oldest = began - age if isinstance(cached.answer, ColumnCatalog) else began  # errors aren't cached
-            if cached.answered_at <= oldest:
-                everything = CountQuery(query.project_id, tag=query.tag, project_name=query.project_name)
-                try:
-                    answered = await self._requester.send(COLUMNS, everything, everything.body, budget)
-                    cached.answer, _ = answered
-                except DeadlineExceededError:  # of this count only
-                    raise
-                except GalileoError as error:
-                    cached.answer = error.with_traceback(None)
-                cached.answered_at = clock()
-        finally:
-            cached.lock.release()
-        if isinstance(cached.answer, GalileoError):
-            raise copy(cached.answer)
-        return cast("ColumnCatalog", cached.answer)
+        began = asyncio.get_running_loop().time()
+        if query.project_id in self._cached:
+            catalog, answered_at = self._cached[query.project_id] = self._cached.pop(query.project_id)
+            if answered_at > began - age:
+                return catalog
+        common = self._brief if budget.is_single and budget.patience <= PATIENCE else self._patient
+        shared = self._requester.authentication.shared
+        found = await shared.get((query.project_id, common), partial(self._request, query, common), budget.deadline)
+        if found is None:
+            request = Request(COLUMNS, query, NO_FILTER, budget, began, began)
+            raise self._requester.too_late(request, "the project's columns")
+        return found
+
+    async def _request(self, query: CountQuery, budget: Budget) -> ColumnCatalog:
+        everything = CountQuery(query.project_id, tag=query.tag, project_name=query.project_name)
+        catalog, _ = await self._requester.send(COLUMNS, everything, everything.body, budget)
+        self.remember(query.project_id, catalog)
+        return catalog
 
 
 def _level_of_caller() -> int:

@@ -242,8 +242,8 @@ class GalileoSessions:
         What each part of a filter counts: `print(await galileo.explain(project_id, where))`.
 
         There is a count for each node of the filter, up to 200, and for each condition that the root joins by `&` the
-        count without it. All are counted at once. What doesn't fit the project's columns is shown at its node, and so
-        is a text that matches only in another case, which costs one more count.
+        count without it. All are counted at once. What doesn't fit the project's columns is shown at its node, if
+        these come within a second. So is a text that matches only in another case, which costs one more count.
 
         Args:
             project_id: As in `count`.

@@ -17,7 +17,7 @@ from http import HTTPStatus
 from math import inf
 from typing import Any, Protocol, TypeVar, cast
 
-from attrs import define, evolve
+from attrs import Factory, define, evolve
 
 from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
@@ -67,9 +67,9 @@ class Request:
     started: float
     waiting_since: float
     """When the wait for the next attempt began."""
-    key: Hashable
-    """Identifies the query."""
     places: Places | None = None
+    key: Hashable = Factory(lambda it: hash((it.endpoint.path, it.query and it.query.project_id, it.body)), True)
+    """Identifies the query."""
     attempts: Attempts = ()
     """The attempts of this count, and those of other counts of the same query that it waited for."""
     outcome: Outcome = IGNORED
@@ -161,8 +161,8 @@ class Requester:
             return cast("T", endpoint.nothing), ()
         loop = asyncio.get_running_loop()
         now = loop.time()
-        key = hash((endpoint.path, query and query.project_id, body))
-        request = Request(endpoint, query, body, budget, now, now, key, places)
+        request = Request(endpoint, query, body, budget, now, now, places)
+        key = request.key
         if self._loop is not loop or self.transport.is_closed:
             self._check_use(request, loop)
         if now >= budget.deadline:
@@ -195,12 +195,20 @@ class Requester:
             if request.is_parked is not None and places is not None:
                 places.leave(is_parked=request.is_parked)
 
+    def too_late(self, request: Request, waited_for: str) -> errors.GalileoError:
+        """The error to raise if the deadline has passed while another call sends the same request."""
+        now = asyncio.get_running_loop().time()
+        trouble = self.queue.flow.queries.trouble(request.key, now)
+        if trouble is not None and trouble.attempt is not None:
+            request.attempts = (evolve(trouble.attempt, number=1),)
+        return request.too_late(now, waited_for, self.queue.last_refusal)
+
     async def close(self) -> None:
-        """Ends all waits, cancels a login in progress, and closes the transport. From now on, nothing is sent."""
+        """Ends all waits, cancels shared requests, and closes the transport. From now on, nothing is sent."""
         self.transport.is_closed = True
         self.queue.close()
         try:
-            await self.authentication.close()
+            await self.authentication.shared.close()
             await self.transport.close()
         finally:
             _ = self.transport.abandon()  # after use in another event loop, or a cancellation during the closing

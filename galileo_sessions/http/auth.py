@@ -15,12 +15,13 @@ from base64 import b64encode
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
+from copy import copy
 from functools import partial
 from math import inf
 from typing import Any, TypeAlias, TypeVar, assert_never, cast
 from urllib.parse import urlencode
 
-from attrs import Attribute, astuple, define, evolve, field, frozen
+from attrs import Attribute, astuple, evolve, field, frozen
 from attrs.validators import optional
 from multidict import CIMultiDict
 
@@ -30,7 +31,8 @@ from galileo_sessions.display import brief
 from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, GalileoError, LoginError
 from galileo_sessions.http.address import VARIABLES, observability_cloud, setting, settings_together
 from galileo_sessions.http.secret import Secret, forms_of, hidden, redact
-from galileo_sessions.http.transport import Transport, closed_error
+from galileo_sessions.http.shared import Shared
+from galileo_sessions.http.transport import Transport
 from galileo_sessions.version import __version__
 
 T = TypeVar("T")
@@ -202,68 +204,7 @@ def bearer(token: Secret[str]) -> Secret[dict[str, str]]:
     return Secret({"Authorization": f"Bearer {token.reveal()}"})
 
 
-# ---- tokens that are replaced ----------------------------------------------------------------------------------------
-
-
-@define(eq=False, repr=False)
-class Token:
-    """
-    The token of a `PasswordAuth`, or of a `BearerAuth` with a function.
-
-    Args:
-        log_in: Obtains a token.
-    """
-
-    _log_in: Callable[[], Coroutine[Any, Any, Secret[str]]]
-    _token: Secret[str] | None = None
-    _login: asyncio.Task[Secret[str] | GalileoError] | None = None
-    _refused_until: float = -inf
-
-    async def get(self, until: float) -> Secret[str]:
-        """
-        The token, or that of a login, in progress or new.
-
-        Args:
-            until: How long to wait for it, on the loop's clock.
-
-        Raises:
-            LoginError: if the login is refused, and for 30 s after that without another request.
-            GalileoError: if the login fails otherwise, or takes too long.
-        """
-        if self._token is not None:
-            return self._token
-        now = asyncio.get_running_loop().time()
-        if self._login is None or (self._login.done() and now >= self._refused_until):
-            self._login = asyncio.create_task(self._outcome())
-        login = self._login
-        await asyncio.wait([login], timeout=until - now)  # cancelling one count doesn't cancel the login for others
-        if not login.done():
-            raise AttemptTimeoutError("no token came within the time of one attempt", phase="response")
-        outcome = closed_error() if login.cancelled() else login.result()
-        if isinstance(outcome, GalileoError):
-            raise outcome
-        return outcome
-
-    def invalidate(self, token: Secret[str]) -> None:
-        """Drops this token if it is still in use, so that the next `get` logs in."""
-        if token == self._token:
-            self._token = None
-
-    async def close(self) -> None:
-        """Cancels a login that is in progress."""
-        if self._login is not None and self._login.get_loop() is asyncio.get_running_loop():
-            self._login.cancel()
-            await asyncio.wait([self._login])
-
-    async def _outcome(self) -> Secret[str] | GalileoError:
-        """The new token, or the error, which isn't raised: asyncio logs an exception that nobody retrieves."""
-        try:
-            self._token = await self._log_in()
-        except GalileoError as error:
-            if isinstance(error, LoginError):
-                self._refused_until = asyncio.get_running_loop().time() + _PAUSE
-            return error
-        return self._token
+# ---- what a login, or a user's function, brings ----------------------------------------------------------------------
 
 
 def login_form(credentials: PasswordAuth) -> Secret[bytes]:
@@ -342,13 +283,18 @@ class Authentication:
         self._secrets = [*secrets, *own, *map(Secret, extra.reveal().values())]
         self._forms = forms_of(self._secrets)
         self._transport = transport
-        self._token: Token | None = None
+        self.shared: Shared = Shared()
+        """The logins, and other requests that are made once for all who wait."""
+        self._token: Secret[str] | None = None
         self._recent_tokens: deque[Secret[str]] = deque(maxlen=_KEPT_TOKENS)
+        self._refusal: LoginError | None = None
+        self._refused_until = -inf
+        self._obtain: Callable[[], Coroutine[Any, Any, Secret[str]]] | None = None
         if isinstance(credentials, PasswordAuth):
-            self._token = Token(partial(self._log_in, login_form(credentials), login_timeout))
+            self._obtain = partial(self._log_in, login_form(credentials), login_timeout)
         elif isinstance(credentials, BearerAuth) and callable(credentials.token.reveal()):
-            self._token = Token(partial(self._call, credentials.token, login_timeout))
-        self.has_new_tokens: bool = self._token is not None
+            self._obtain = partial(token_from, credentials.token, login_timeout)
+        self.has_new_tokens: bool = self._obtain is not None
         """Whether the first request after a 401 carries a new token."""
 
     async def post(self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, *, until: float) -> T:
@@ -364,7 +310,9 @@ class Authentication:
         Raises:
             GalileoError: if no answer came, or if a login failed. It holds no secret.
         """
-        token = None if self._token is None else await self._token.get(until)
+        token = self._token
+        if token is None and self._obtain is not None:
+            token = await self._new_token(self._obtain, until)
         response = await self._transport.request(
             endpoint.path if query is None else endpoint.path.format(project_id=query.project_id),
             body,
@@ -376,30 +324,41 @@ class Authentication:
         if response.status == 200:
             with suppress(ValueError):  # secrets aren't removed: a password can be a common word that the answer needs
                 return endpoint.decode(response.body)
-        if response.status == 401 and self._token is not None and token is not None:
-            self._token.invalidate(token)
+        if response.status == 401 and token == self._token:
+            self._token = None
         response = self._clean(response)
         raise decode_error(response, endpoint) if response.status == 200 else error_of(response, query)
 
-    async def close(self) -> None:
-        """Cancels a login or a user's function that is in progress."""
-        if self._token is not None:
-            await self._token.close()
+    async def _new_token(self, obtain: Callable[[], Coroutine[Any, Any, Secret[str]]], until: float) -> Secret[str]:
+        """
+        The token of a login, in progress or new.
+
+        Raises:
+            LoginError: if the login is refused, and for 30 s after that without another request.
+            GalileoError: if the login fails otherwise, or takes too long.
+        """
+        if self._refusal is not None and asyncio.get_running_loop().time() < self._refused_until:
+            raise copy(self._refusal)
+        token = await self.shared.get("login", partial(self._renew, obtain), until)
+        if token is None:
+            raise AttemptTimeoutError("no token came within the time of one attempt", phase="response")
+        return token
+
+    async def _renew(self, obtain: Callable[[], Coroutine[Any, Any, Secret[str]]]) -> Secret[str]:
+        try:
+            self._token = token = await obtain()
+        except LoginError as error:
+            self._refusal, self._refused_until = error, asyncio.get_running_loop().time() + _PAUSE
+            raise
+        self._recent_tokens.append(token)
+        self._forms = forms_of([*self._secrets, *self._recent_tokens])
+        return token
 
     async def _log_in(self, form: Secret[bytes], seconds: float) -> Secret[str]:
         until = asyncio.get_running_loop().time() + seconds
         headers = _with(self._headers, Secret({"Content-Type": "application/x-www-form-urlencoded"}))
         response = await self._transport.request("/login", form, headers, until=until, max_body=_MAX_LOGIN)
-        return self._keep(token_of(response if response.status == 200 else self._clean(response)))
-
-    async def _call(self, function: Secret[TokenFunction], seconds: float) -> Secret[str]:
-        return self._keep(await token_from(function, seconds))
-
-    def _keep(self, token: Secret[str]) -> Secret[str]:
-        """The token, which is removed from responses from now on."""
-        self._recent_tokens.append(token)
-        self._forms = forms_of([*self._secrets, *self._recent_tokens])
-        return token
+        return token_of(response if response.status == 200 else self._clean(response))
 
     def _clean(self, response: Response) -> Response:
         headers = CIMultiDict(

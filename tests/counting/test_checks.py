@@ -6,14 +6,16 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 from support.clients import ids
 from support.clock import virtual_time
-from support.inside import idle
-from support.sockets import PROJECT, RawServer, http, number_of, raw_server
+from support.inside import idle, our_tasks
+from support.network import outcome_of
+from support.sockets import PROJECT, RawServer, http, number_of, raw_server, silence, until
 
 import galileo_sessions as gs
 from galileo_sessions import Col, ColumnCatalog, CountQuery, FilterCheckError, GalileoSessions, ZeroCountWarning
@@ -159,24 +161,106 @@ async def test_a_request_for_columns_has_the_tag_of_its_count(check):
 
 @virtual_time
 async def test_a_deadline_holds_while_columns_are_waited_for():
-    """A count that reaches its deadline fails alone; the next one asks for the columns."""
+    """A count that reaches its deadline fails alone; the others get the columns that it asked for."""
     async with checking(FEW, wait=3) as (service, galileo):
-        hasty = [galileo.count(ids(1)[0], GOOD, timeout=seconds) for seconds in (1, 0.5)]
-        patient = galileo.count(ids(1)[0], GOOD)
-        outcomes = await asyncio.gather(*hasty, patient, return_exceptions=True)
-        assert [type(outcome) for outcome in outcomes] == [gs.DeadlineExceededError, gs.DeadlineExceededError, int]
-    assert service.columns == {0: 2}
+        hasty = [outcome_of(galileo, ids(1)[0], where=GOOD, timeout=seconds) for seconds in (1, 0.5)]
+        patient = outcome_of(galileo, ids(1)[0], where=GOOD)
+        (late, after), (_, soon), (count, _) = await asyncio.gather(*hasty, patient)
+        assert type(late) is gs.DeadlineExceededError
+        assert late.message == "the timeout ran out while waiting for the project's columns"
+        assert (late.query.where, late.elapsed) == (GOOD, after)
+        assert (round(after, 1), round(soon, 1), count) == (1, 0.5, 7)
+    assert service.columns == {0: 1}
 
 
 @virtual_time
-async def test_a_cancelled_count_leaves_the_question_to_the_next():
+async def test_a_cancelled_count_leaves_the_question_to_the_others():
     """Cancelling the count that asks for columns neither cancels nor fails those that wait with it."""
-    async with checking(FEW, wait=3) as (_, galileo):
+    async with checking(FEW, wait=3) as (service, galileo):
         first, second = [asyncio.create_task(galileo.count(ids(1)[0], GOOD)) for _ in range(2)]
         await asyncio.sleep(1)
         first.cancel()
         assert await second == 7
         assert first.cancelled()
+    assert service.columns == {0: 1}
+
+
+CALLS = ["hasty", "single", "long", "fan-out"]
+
+
+@pytest.mark.parametrize("first", range(4), ids=CALLS)
+@virtual_time
+async def test_each_call_is_as_patient_as_it_would_be_alone(first):
+    """In an outage of 20 s, a single count fails after 10 s, whoever asks first, but no fan-out or patient count."""
+    async with checking(FEW) as (service, galileo):
+        service.is_away = True
+        calls = {
+            "hasty": partial(outcome_of, galileo, PROJECT, where=GOOD, timeout=1),
+            "single": partial(outcome_of, galileo, PROJECT, where=GOOD),
+            "long": partial(outcome_of, galileo, PROJECT, where=GOOD, timeout=60),
+            "fan-out": partial(galileo.count_all, [PROJECT], GOOD),
+        }
+        asyncio.get_running_loop().call_later(20, setattr, service, "is_away", False)
+        tasks = {}
+        for name in [*CALLS[first:], *CALLS[:first]]:
+            tasks[name] = asyncio.create_task(calls[name]())
+            await asyncio.sleep(0.01)
+        (late, soon), (refused, later), (count, _) = [await tasks[name] for name in CALLS[:3]]
+        assert (type(late), type(refused), count) == (gs.DeadlineExceededError, gs.ServerError, 7)
+        assert late.message.startswith("the timeout ran out while waiting for the project's columns; before that: 503")
+        assert [attempt.status for attempt in late.attempts] == [late.last.status] == [503]
+        assert round(soon, 1) == 1
+        assert 8 <= later < 14
+        assert (await tasks["fan-out"]).counts == (7,)
+
+
+@virtual_time
+async def test_a_fan_out_asks_for_no_columns_after_its_deadline():
+    """Targets that are left when the timeout runs out cause no requests."""
+    async with checking(FEW, wait=3) as (service, galileo):
+        report = await galileo.count_all(ids(50), GOOD, timeout=1, concurrency=2)
+        assert {type(error) for error in report.errors} == {gs.DeadlineExceededError}
+        assert len(report.errors) == 50
+        await asyncio.sleep(60)
+    assert service.columns == {0: 1, 1: 1}
+
+
+@pytest.mark.parametrize("check", [True, None], ids=["checked", "zero"])
+@virtual_time
+async def test_closing_a_client_ends_its_requests_for_columns(check):
+    """Counts that wait for columns get an error, and no task is left, also of those that nobody waits for any more."""
+    service = Zeros(FEW, wait=60)
+    async with raw_server(service.behave) as service.server:
+        galileo = GalileoSessions("k", base_url=service.server.url, check=check)
+        outcomes = [outcome_of(galileo, PROJECT, where=GOOD, timeout=seconds) for seconds in (0.5, None)]
+        began = asyncio.get_running_loop().time()
+        waiting = asyncio.gather(*outcomes)
+        await asyncio.sleep(5)
+        assert service.columns.total() == 1
+        await galileo.close()
+        assert (our_tasks(), asyncio.get_running_loop().time() - began < 5.1) == ([], True)
+        (first, _), (second, _) = await waiting
+        if check:
+            assert type(first) is gs.DeadlineExceededError
+            assert "closed" in second.message
+        else:
+            assert (first, second) == (0, 0)
+
+
+async def test_a_check_in_a_second_event_loop_is_refused_at_once():
+    """It doesn't wait for a request of the first loop."""
+
+    async def second() -> gs.GalileoError:
+        async with asyncio.timeout(30):
+            return (await outcome_of(galileo, PROJECT, where=GOOD))[0]
+
+    async with raw_server(silence) as server, GalileoSessions("k", base_url=server.url, check=True) as galileo:
+        counting = asyncio.create_task(galileo.count(PROJECT, GOOD))
+        await until(lambda: server.requests)
+        error = await asyncio.to_thread(asyncio.run, second())
+        counting.cancel()
+        await asyncio.wait([counting])
+    assert "another event loop" in error.message
 
 
 async def test_the_columns_of_many_projects_are_bounded(monkeypatch):
@@ -429,3 +513,15 @@ async def test_a_zero_waits_for_columns_within_its_deadline(timeout, most):
         began = asyncio.get_running_loop().time()
         assert await galileo.count(PROJECT, TYPO, timeout=timeout) == 0
         assert asyncio.get_running_loop().time() - began < most
+        await asyncio.sleep(120)  # the request ends by itself
+
+
+@virtual_time
+async def test_columns_that_come_late_are_cached():
+    """A count of 0 doesn't wait for them, but the next check has them."""
+    async with zeros(wait=3) as (service, galileo):
+        assert await galileo.count(PROJECT, TYPO) == 0
+        await asyncio.sleep(3)
+        with pytest.raises(FilterCheckError):
+            await galileo.count(PROJECT, TYPO, check=True)
+    assert service.columns.total() == 1

@@ -1,9 +1,11 @@
 """`galileo.explain`: what each part of a filter counts."""
 
+import asyncio
 import json
 
 import pytest
 from support.clients import COUNTS, IDS, client, ids
+from support.clock import virtual_time
 from support.sockets import PROJECT, http, numbered, raw_server
 
 import galileo_sessions as gs
@@ -120,3 +122,18 @@ async def test_an_explanation_needs_no_columns():
     async with raw_server(http(200, json.dumps({"total_count": 3}))) as server, client(server.url) as galileo:
         explanation = await galileo.explain(PROJECT, REFUND)
     assert [(each.total_count, each.complaint) for each in explanation.nodes] == [(3, "")]
+
+
+@virtual_time
+async def test_an_explanation_waits_a_second_for_columns():
+    """If the columns take longer, the counts are explained without them."""
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(60 if b"/available_columns" in server.requests[nth - 1] else 0)
+        writer.write(http())
+
+    async with raw_server(behave) as server, client(server.url) as galileo:
+        began = asyncio.get_running_loop().time()
+        explanation = await galileo.explain(PROJECT, REFUND)
+        assert 1 <= asyncio.get_running_loop().time() - began < 1.1
+    assert [(each.total_count, each.complaint) for each in explanation.nodes] == [(7, "")]

@@ -15,8 +15,18 @@ from support.sockets import PROJECT, Service, answers, full_backlog, http, raw_s
 from yarl import URL
 
 import galileo_sessions as gs
-from galileo_sessions import AttemptTimeoutError, GalileoSessions, Limits, LoginError, Retry, Secret, ServerError
-from galileo_sessions.http.auth import Token
+from galileo_sessions import (
+    AttemptTimeoutError,
+    AuthenticationError,
+    GalileoSessions,
+    Limits,
+    LoginError,
+    Retry,
+    Secret,
+    ServerError,
+)
+from galileo_sessions.api.responses import COUNT, Response
+from galileo_sessions.http.auth import Authentication
 
 COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
 
@@ -70,7 +80,7 @@ async def test_401_without_a_retry_is_not_for_ever():
     async with serving(Guarded()) as service, client(service.url, auth=ANN, retry=Retry(attempts=1)) as galileo:
         assert await galileo.count(PROJECT) == 7
         service.good = ""
-        with contextlib.suppress(gs.AuthenticationError):
+        with contextlib.suppress(AuthenticationError):
             await galileo.count(PROJECT)
         assert await galileo.count(PROJECT) == 7
     assert service.logins == 2
@@ -181,83 +191,96 @@ async def test_a_login_that_fails_twice_loses_no_count(status):
     assert service.logins == 3
 
 
-# ---- the token alone -------------------------------------------------------------------------------------------------
+# ---- the credentials alone -------------------------------------------------------------------------------------------
 
 
 class Login:
-    """Counts logins, each of which takes a second."""
+    """The network of some credentials: each login takes a second, and brings a number, which counts then count."""
 
-    def __init__(self, *outcomes: object) -> None:
+    def __init__(self, *outcomes: int) -> None:
         self.outcomes = list(outcomes)
         self.logins = 0
-        self.token = Token(self.log_in)
+        self.refused: set[int] = set()
+        self.seconds = 0.0
+        self.auth = Authentication(ANN, Secret({}), self, 30)
 
-    async def get(self) -> str:
-        """The token, in plain text."""
-        return (await self.token.get(asyncio.get_running_loop().time() + 30)).reveal()
+    async def count(self) -> int:
+        """The number with which a count is sent."""
+        return await self.auth.post(COUNT, None, b"{}", until=asyncio.get_running_loop().time() + 30)
 
-    async def log_in(self) -> Secret[str]:
-        """Gives the outcomes in order, the last one repeatedly."""
-        self.logins += 1
-        await asyncio.sleep(1)
-        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
-        if isinstance(outcome, Exception):
-            raise outcome
-        return Secret(str(outcome))
+    async def request(self, path: str, _body: bytes, headers: Secret[dict[str, str]], **_: object) -> Response:
+        """The outcomes of logins in order, the last one repeatedly: a number, or from 100 the status of an error."""
+        if path == "/login":
+            self.logins += 1
+            await asyncio.sleep(1)
+            outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+            return Response(outcome if outcome >= 100 else 200, {}, b'{"access_token": "%d"}' % outcome)
+        number = int(headers.reveal()["Authorization"].removeprefix("Bearer "))
+        await asyncio.sleep(self.seconds)
+        return Response(401 if number in self.refused else 200, {}, b'{"total_count": %d}' % number)
 
-    async def get_100(self) -> list[object]:
-        """What 100 counts get that want a token at once."""
-        return await asyncio.gather(*(self.get() for _ in range(100)), return_exceptions=True)
+    async def count_100(self) -> list[object]:
+        """What becomes of 100 counts at once: their numbers, or the classes of their errors."""
+        outcomes = await asyncio.gather(*(self.count() for _ in range(100)), return_exceptions=True)
+        return [type(outcome) if isinstance(outcome, Exception) else outcome for outcome in outcomes]
 
 
 @virtual_time
 async def test_one_login_however_many_wait():
     """All counts that wait for a login get its token or its error; after an error the next count logs in."""
-    login = Login(ServerError("503", status=503), "token")
-    assert await login.get_100() == [ServerError("503", status=503)] * 100
-    assert await login.get_100() == ["token"] * 100
+    login = Login(503, 1)
+    assert await login.count_100() == [ServerError] * 100
+    assert await login.count_100() == [1] * 100
     assert login.logins == 2
 
 
 @virtual_time
 async def test_a_refused_token_is_replaced_once():
     """Counts that got a 401 with the same token share one new login, and a newer token is kept."""
-    login = Login("old", "new")
-    old = Secret(await login.get())
-    login.token.invalidate(old)
-    assert await login.get_100() == ["new"] * 100
-    login.token.invalidate(old)
-    assert await login.get() == "new"
+    login = Login(1, 2)
+    assert await login.count() == 1
+    login.refused.add(1)
+    login.seconds = 10
+    late = asyncio.create_task(login.count())
+    await asyncio.sleep(1)
+    login.seconds = 0.1
+    assert await login.count_100() == [AuthenticationError] * 100
+    assert await login.count_100() == [2] * 100
+    with pytest.raises(AuthenticationError):
+        await late
+    assert await login.count() == 2
     assert login.logins == 2
 
 
 @virtual_time
 async def test_a_refused_password_is_remembered_for_30_seconds():
     """All counts get the refusal, and no other login is sent for 30 s."""
-    login = Login(LoginError("no", status=401), "token")
-    assert await login.get_100() == [LoginError("no", status=401)] * 100
+    login = Login(401, 1)
+    assert await login.count_100() == [LoginError] * 100
     await asyncio.sleep(29.9)
     with pytest.raises(LoginError):
-        await login.get()
+        await login.count()
     assert login.logins == 1
     await asyncio.sleep(0.1)
-    assert await login.get() == "token"
+    assert await login.count() == 1
 
 
 @virtual_time
 async def test_a_login_outlasts_the_counts_that_wait_for_it():
     """Cancelling a count, even the one that began the login, ends no login: the next count gets its token."""
-    login = Login("token")
-    first, second = (asyncio.create_task(login.get()) for _ in range(2))
+    login = Login(1, 2)
+    first, second = (asyncio.create_task(login.count()) for _ in range(2))
     await asyncio.sleep(0.5)
     first.cancel()
-    assert await second == "token"
-    login.token.invalidate(Secret("token"))
-    only = asyncio.create_task(login.get())
+    assert await second == 1
+    login.refused.add(1)
+    with pytest.raises(AuthenticationError):
+        await login.count()
+    only = asyncio.create_task(login.count())
     await asyncio.sleep(0.5)
     only.cancel()
     await asyncio.sleep(0.4)
-    assert await login.get() == "token"
+    assert await login.count() == 2
     assert (first.cancelled(), only.cancelled(), login.logins) == (True, True, 2)
 
 
@@ -266,12 +289,12 @@ async def test_a_login_that_nobody_waits_for_fails_in_silence():
     """Its error is retrieved: the event loop complains of nothing, and the next count logs in."""
     complaints: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
-    login = Login(ServerError("503", status=503), "token")
-    only = asyncio.create_task(login.get())
+    login = Login(503, 1)
+    only = asyncio.create_task(login.count())
     await asyncio.sleep(0.5)
     only.cancel()
     await asyncio.sleep(1)
-    assert await login.get() == "token"
+    assert await login.count() == 1
     del only  # its traceback has the login
     gc.collect()
     assert (login.logins, complaints) == (2, [])
@@ -282,11 +305,11 @@ async def test_a_login_that_nobody_waits_for_fails_in_silence():
 async def test_closing_ends_a_login(seconds):
     """Closing ends a login; counts that wait get an error, or their own cancellation."""
     before = asyncio.all_tasks()
-    await Login("token").token.close()  # which has nothing to end
-    login = Login("token")
-    waiter, cancelled = (asyncio.create_task(login.get()) for _ in range(2))
+    await Login(1).auth.shared.close()  # which has nothing to end
+    login = Login(1)
+    waiter, cancelled = (asyncio.create_task(login.count()) for _ in range(2))
     await asyncio.sleep(seconds)
-    closing = asyncio.create_task(login.token.close())
+    closing = asyncio.create_task(login.auth.shared.close())
     await asyncio.sleep(0)
     cancelled.cancel()
     await closing

@@ -1,0 +1,64 @@
+"""Requests that are made once for all who wait for the answer: logins, and those for a project's columns."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
+from copy import copy
+from math import inf
+from typing import Any, TypeVar
+
+from galileo_sessions.errors import GalileoError
+from galileo_sessions.http.transport import closed_error
+
+T = TypeVar("T")
+
+
+class Shared:
+    """
+    The requests under way, each a task of its own.
+
+    A caller that is cancelled, or waits no longer, leaves the request to the others. `close` ends it.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
+
+    async def get(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, T]], until: float) -> T | None:
+        """
+        The answer to a request; None if it doesn't come in time.
+
+        Args:
+            key: Identifies the request.
+            ask: Makes the request, unless it is under way.
+            until: How long to wait, on the loop's clock.
+
+        Raises:
+            GalileoError: a copy of the error of the request, or if the client is closed.
+        """
+        loop, task = asyncio.get_running_loop(), self._tasks.get(key)
+        if until <= loop.time():
+            return None
+        if task is None or task.get_loop() is not loop:
+            task = self._tasks[key] = loop.create_task(_outcome(ask))
+            task.add_done_callback(lambda _: self._tasks.pop(key, None))
+        _ = await asyncio.wait([task], timeout=None if until == inf else until - loop.time())
+        outcome: T | GalileoError | None = None
+        if task.done():
+            outcome = closed_error() if task.cancelled() else task.result()
+        if isinstance(outcome, GalileoError):
+            raise copy(outcome)
+        return outcome
+
+    async def close(self) -> None:
+        """Cancels the requests of the running loop."""
+        tasks = [task for task in self._tasks.values() if task.get_loop() is asyncio.get_running_loop()]
+        for task in tasks:
+            _ = task.cancel()
+        _ = await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _outcome(ask: Callable[[], Coroutine[Any, Any, T]]) -> T | GalileoError:
+    """The answer, or the error, which isn't raised: asyncio logs an exception that nobody retrieves."""
+    try:
+        return await ask()
+    except GalileoError as error:
+        return error.with_traceback(None)
