@@ -36,7 +36,7 @@ def _answering(page: Any) -> Any:
 
 
 class SDKGalileo(LocalGalileo):
-    """It also takes the token that it gives for the key, finds projects by name, and lists log streams."""
+    """It also takes the token that it gives for the key, and finds projects by name."""
 
     _token = ""
 
@@ -47,7 +47,6 @@ class SDKGalileo(LocalGalileo):
             "/projects": self._projects,
             "/projects/all": self._projects,
             "/projects/{project_id}": lambda request: self._project(request.match_info["project_id"]),
-            "/projects/{project_id}/log_streams/paginated": self._streams,
         }
         gets = [web.get(path, _answering(page)) for path, page in pages.items()]
         return [*super()._routes(), *gets, web.post("/login/api_key", self._login)]
@@ -69,11 +68,3 @@ class SDKGalileo(LocalGalileo):
         """All projects, or those of a name; one without a name is found by its id."""
         name = request.query.get("project_name")
         return [self._project(each) for each in self._sessions if name in (None, self._names.get(each, each))]
-
-    def _streams(self, request: web.Request) -> dict[str, Any]:
-        """Log streams, named after their ids; the first is `default`, which the SDK expects of each project."""
-        project_id = request.match_info["project_id"]
-        found = [session.get("log_stream_id") for session in self._sessions[project_id]]
-        about = {"project_id": project_id, "created_by": USER_ID, **TIMES}
-        streams = enumerate(dict.fromkeys(filter(None, found)))
-        return {"log_streams": [{"id": each, "name": each if i else "default", **about} for i, each in streams]}

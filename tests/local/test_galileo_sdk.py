@@ -59,8 +59,8 @@ def paged():
 
 answer = columns.sync(project_id, client=client, body=LogRecordsAvailableColumnsRequest(log_stream_id=stream))
 streams = [
-    LogStream.get(name="default", project_id=project_id),
-    LogStream.get(name=given["streams"][-1], project_name="Support chatbot"),
+    LogStream.get(name="production", project_id=project_id),
+    LogStream.get(name="development", project_name="Support chatbot"),
     LogStream.get(name="none", project_id=project_id),
 ]
 found = [Project.get(name=name) for name in ("Support chatbot", given["nameless"], "none")]
@@ -136,7 +136,7 @@ async def test_columns_are_alike(server: SDKGalileo, theirs: Any) -> None:
 
 def test_the_sdk_finds_log_streams(theirs: Any) -> None:
     """By name, from a project by id or name; those that the sessions of the project have."""
-    assert [["default", STREAMS[0], PROJECT], [STREAMS[-1], STREAMS[-1], PROJECT], None] == theirs["streams"]
+    assert [["production", STREAMS[0], PROJECT], ["development", STREAMS[2], PROJECT], None] == theirs["streams"]
 
 
 def test_the_sdk_lists_the_same_projects(theirs: Any) -> None:
