@@ -114,6 +114,16 @@ async def test_what_a_function_raises_is_a_login_error_without_it():
         assert SECRET not in visible_text(outcome)
 
 
+@pytest.mark.parametrize("error", [KeyError, TimeoutError])
+async def test_nothing_is_chained_to_the_error_of_a_function(error):
+    """Neither the error nor its frames lead to what the function raised."""
+    with pytest.raises(gs.GalileoError) as caught:
+        await token_from(Secret(Vault(error(SECRET), seconds=0).get_token), 5)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert our_frames(caught.value)
+    assert SECRET not in visible_text(caught.value)
+
+
 class SecretStr:
     """As pydantic's."""
 
