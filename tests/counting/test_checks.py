@@ -390,7 +390,7 @@ def test_a_warning_points_to_a_users_code_or_to_none(how, run, place):
     with LocalGalileo([{"project_id": PROJECT, "input": "x"}]) as server:
         with pytest.warns(ZeroCountWarning) as caught:
             run(warning_of(how, server))
-    assert [warning.filename for warning in caught] == [place]
+    assert [warning.filename.strip("<>") for warning in caught] == [place.strip("<>")]  # "<sys>" since Python 3.13
 
 
 @pytest.mark.parametrize(("how", "counts"), [("all", (0, 0)), ("whole", (0,)), ("one part", (7,)), ("by", (0, 0, 0))])
