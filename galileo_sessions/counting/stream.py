@@ -177,8 +177,6 @@ class CountStream:
         if not self._results:
             self._available.release()  # for the next consumer
             await self._explain_zeros()
-            if isinstance(self._failure, StopAsyncIteration):  # `async for` would take it for the end
-                raise RuntimeError("a count raised StopAsyncIteration") from self._failure
             raise StopAsyncIteration if self._failure is None else self._failure
         self._taken += 1
         self._wake_feeder()
@@ -308,12 +306,7 @@ class CountStream:
         else:
             place = asyncio.get_running_loop().create_future()
             self._returning.append(place)
-            try:
-                await place
-            except asyncio.CancelledError:
-                if not place.cancelled():
-                    self._free_place()
-                raise
+            await place  # once it is cancelled, the stream ends
         self._parked -= 1
         self._again += 1
 
