@@ -258,9 +258,9 @@ class DateAsTextWarning(UserWarning):
 
 class ZeroCountWarning(UserWarning):
     """
-    A count is 0, and its filter has a column that the project doesn't have, or of another type.
+    All counts of a filter are 0, and the filter doesn't fit the project's columns, or the project has no columns.
 
-    A client warns once about each column.
+    A client warns once about each column and project.
     """
 
     report: Any = None
@@ -342,7 +342,7 @@ class AuthenticationError(ResponseError):
 
 
 class LoginError(AuthenticationError):
-    """The login was refused, or its response has no token; or the function of a `BearerAuth` failed: a 401, too."""
+    """The login was refused, its response has no token, or the function of a `BearerAuth` failed, as a 401."""
 
 
 class PermissionDeniedError(ResponseError):

@@ -102,7 +102,7 @@ class Project:
 @frozen
 class LogStream:
     """
-    A log stream, which can be given wherever a project can: then only its sessions are counted.
+    A log stream. Pass it to the client's methods, or to `CountQuery`, in place of a project.
 
     Splunk calls it an agent stream.
 

@@ -23,7 +23,7 @@ from click.exceptions import Exit
 from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, query_of
 from galileo_sessions.cli.options import Limit, read_limit, read_period, read_query, unit_of
-from galileo_sessions.cli.report import UNKNOWN, Tally, place_of, show_counts, show_projects
+from galileo_sessions.cli.report import UNKNOWN, Tally, place_of, show_counts, show_list
 from galileo_sessions.cli.screen import counting_bar, write
 from galileo_sessions.cli.targets import Source, find_projects, in_log_stream, pop_name, read_source
 from galileo_sessions.cli.wording import Refused, failure, named, told
@@ -319,7 +319,7 @@ def projects(output: str) -> None:
         async with GalileoSessions() as galileo:
             return [project async for project in galileo.projects()]
 
-    write(show_projects(asyncio.run(list_projects()), output))
+    write(show_list(Project, asyncio.run(list_projects()), output))
 
 
 @program.command("log-streams")
@@ -331,7 +331,7 @@ def list_log_streams(project: str | None, output: str) -> None:
     async def listed(galileo: GalileoSessions, found: Project | LogStream) -> list[LogStream]:
         return [stream async for stream in galileo.log_streams(found)]
 
-    write(show_projects(asyncio.run(_ask(project, None, listed)), output))
+    write(show_list(LogStream, asyncio.run(_ask(project, None, listed)), output))
 
 
 @program.command()

@@ -93,9 +93,8 @@ def _sessions(count: int | GalileoError) -> str:
 # ---- projects --------------------------------------------------------------------------------------------------------
 
 
-def show_projects(found: Sequence[Project] | Sequence[LogStream], output: str) -> str:
+def show_list(kind: type[Project | LogStream], found: Sequence[Project | LogStream], output: str) -> str:
     """Projects or log streams in one of the formats."""
-    kind = LogStream if found and isinstance(found[0], LogStream) else Project
     if output == "table":
         head = "log stream id" if kind is LogStream else "project id"
         return draw_table([head, "name"], [[each.id, each.name or ""] for each in found])

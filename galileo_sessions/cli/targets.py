@@ -14,7 +14,7 @@ from galileo_sessions.api.query import ANY_PROJECT, CountQuery
 from galileo_sessions.cli.wording import MOST, Refused, named, told
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.display import brief
-from galileo_sessions.errors import GalileoError, ProjectLookupError
+from galileo_sessions.errors import GalileoError, LogStreamLookupError, ProjectLookupError
 from galileo_sessions.filters.kinds import UUID_TEXT
 
 Source: TypeAlias = dict[str, str] | None
@@ -110,12 +110,24 @@ async def in_log_stream(
     The log stream of each project with a name; the projects themselves without one.
 
     Raises:
-        LogStreamLookupError: if a project has none.
+        Refused: if a project has none. It names the first three.
         GalileoError: if the log streams can't be listed.
     """
     if name is None:
         return projects
-    return await asyncio.gather(*[galileo.log_stream(project, name, timeout=seconds) for project in projects])
+    asked = [galileo.log_stream(project, name, timeout=seconds) for project in projects]
+    found: list[LogStream] = []
+    problems: list[str] = []
+    for project, each in zip(projects, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+        if isinstance(each, LogStreamLookupError):
+            problems.append(f"{project.id}: {told(each)}")
+        elif isinstance(each, BaseException):
+            raise each
+        else:
+            found.append(each)
+    if problems:
+        raise Refused("\n".join(problems[:MOST]))
+    return found
 
 
 def _chosen(listed: list[Project], source: dict[str, str]) -> list[Project]:

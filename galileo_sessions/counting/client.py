@@ -150,8 +150,8 @@ class GalileoSessions:
         The number of sessions in a project that satisfy a filter.
 
         Args:
-            project_id: The project: a UUID, or a `Project`; or a `LogStream`; or a `CountQuery`, whose own filter and
-                scope apply as well.
+            project_id: A UUID, a `Project`, a `LogStream`, or a `CountQuery`. The filter and scope of a `CountQuery`
+                apply as well.
             where: The filter. None counts all sessions; `NEVER` is 0 without a request.
             filters: The API's flat list of leaves, instead of `where`.
             log_stream_id: The id of a log stream, to count only its sessions.
@@ -207,7 +207,7 @@ class GalileoSessions:
         They are requested each time; checks then use those of a whole project for five minutes.
 
         Args:
-            project_id: The project: a UUID, or a `Project`; or a `LogStream`.
+            project_id: A UUID, a `Project`, or a `LogStream`.
             log_stream_id: As in `count`: only the columns of that part.
             experiment_id: As in `count`.
             metrics_testing_id: As in `count`.
@@ -300,8 +300,8 @@ class GalileoSessions:
                 and the loop raises the error, too.
             on_progress: Called with a `Progress` after each count. What it raises is logged, never raised.
             check: As in `count`, for each target and its project. If the filter doesn't fit, the error is that
-                target's result. With None, filters whose counts are all 0 are checked once all results have been
-                taken, each against the project of its first count.
+                target's result. With None, a filter whose counts are all 0 is checked after all results have been
+                taken, against the columns of up to ten of its projects.
 
         Raises:
             ConfigurationError: if an argument is invalid.
@@ -476,9 +476,10 @@ class GalileoSessions:
         timeout: Seconds | None = None,  # noqa: ASYNC109  # as in count
     ) -> Project:
         """
-        The project with a name, or with an id if the text is a UUID. Of several with the name, the one of type gen_ai.
+        The project with a name, or with an id if the text is a UUID.
 
-        This is one request. Only if there is no such project, up to 1,000 are listed, to suggest a similar name.
+        If several have the name, the one of type gen_ai is returned. This is one request. Only if there is no such
+        project, up to 1,000 are listed, to suggest a similar name.
 
         Args:
             name: The name as the console shows it.

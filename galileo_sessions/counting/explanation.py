@@ -120,7 +120,7 @@ class Plan:
         ]
 
     def in_any_case(self, results: Iterable[CountResult]) -> list[CountQuery]:
-        """The queries to count for texts that no session has in this case: the same ones in any case."""
+        """For each text that no session has in this case, the query that ignores case."""
         texts = {
             node: evolve(node, case_sensitive=False)
             for node, result in zip(self.nodes.values(), results, strict=False)

@@ -44,7 +44,7 @@ block. After a cancellation no request starts, even if the source swallows the c
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Hashable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext
 from inspect import isgenerator
 from math import inf
@@ -124,7 +124,7 @@ class CountStream:
         self._available = asyncio.Semaphore(0)  # results that no consumer has taken; one more once the stream has ended
         self._early: dict[int, CountResult] | None = {} if self._ordered else None
         self._tasks: set[asyncio.Task[None]] = set()  # the feeder and the workers
-        self._zeros: dict[bytes, tuple[CountQuery, ...]] = {}  # the first ones of each body; none if a count isn't 0
+        self._zeros: dict[Hashable, tuple[CountQuery, ...]] = {}  # the first ones of each filter; none if one isn't 0
         self._failure: BaseException | None = None
         self._aborted = False
         self._returning: deque[asyncio.Future[None]] = deque()  # parked counts that wait for a place
@@ -184,7 +184,7 @@ class CountStream:
 
     async def _explain_zeros(self) -> None:
         """Warns once, when all results have been taken, about columns that explain why a filter counts 0."""
-        zeros, self._zeros = [queries for body, queries in self._zeros.items() if body and queries], {}
+        zeros, self._zeros = [*filter(None, self._zeros.values())], {}
         if self._failure is None:
             await self._checks.warn_of(zeros, self._budget)
 
@@ -344,14 +344,14 @@ class CountStream:
 
     def _note_zero(self, query: CountQuery, total: int | None) -> None:
         """Keeps the first queries of each filter while all its counts are 0."""
-        zeros, body = self._zeros, query.body
-        known = zeros.get(body)
-        if known is None and len(zeros) == _MAX_FILTERS:
+        zeros, key = self._zeros, query.body if query.log_stream_name is None else (query.where, query.filters)
+        known = zeros.get(key)
+        if not query.body or (known is None and len(zeros) == _MAX_FILTERS):
             return
         if total:
-            zeros[body] = ()
+            zeros[key] = ()
         elif known is None or 0 < len(known) < MAX_ASKED:
-            zeros[body] = (*(known or ()), query)
+            zeros[key] = (*(known or ()), query)
 
     def _deliver(self, result: CountResult) -> None:
         if self._early is None:

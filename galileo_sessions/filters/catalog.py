@@ -149,7 +149,8 @@ class ColumnCatalog(Mapping[str, Any]):
         for path, leaf in walk(where):
             if isinstance(leaf, Comparison):
                 problem = _problem(self._infos, leaf, is_drawn=len(issues) < SHOWN)
-                if problem is not None:
+                is_needed = {"or", "not"}.isdisjoint(path)  # otherwise the filter can match without it
+                if problem is not None and (is_needed or problem[0] != "no_such_value"):
                     issues.append(Issue((*path, "filter"), problem[1], problem[0], leaf))
         if not issues:
             return where

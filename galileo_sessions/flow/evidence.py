@@ -76,7 +76,7 @@ class _Share:
         return (self._n, self._failed) if now - self._at <= self.age else (0, 0.0)
 
     def value(self, now: float, more: int = 0) -> float:
-        """The share that failed, with so many more cases that failed, or fewer."""
+        """The share that failed, if so many more cases had failed, or fewer."""
         n, failed = self.cases(now)
         return max(_RARE, (failed + more + _RARE) / max(1, n + more + 1))
 

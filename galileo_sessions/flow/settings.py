@@ -45,7 +45,7 @@ _REQUESTS = _between(1, 10_000, int)
 @frozen
 class Limits:
     """
-    How many requests may be under way at once: `Limits(5)` means at most 5; and how many may be sent in a second.
+    How many requests may be under way at once, and how many may be sent in a second: `Limits(5, rate=50)`.
 
     Below `maximum`, a client learns from the service's answers how many requests the service takes at once, and how
     many a second. None of these numbers has to be set.

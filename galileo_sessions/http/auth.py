@@ -339,7 +339,7 @@ class Authentication:
         """
         if self._refusal is not None and asyncio.get_running_loop().time() < self._refused_until:
             raise copy(self._refusal)
-        token = await self.shared.get("login", partial(self._renew, obtain), until)
+        token = await self.shared.get("login", partial(self._renew, obtain), until, is_kept=True)
         if token is None:
             raise AttemptTimeoutError("no token came within the time of one attempt", phase="response")
         return token

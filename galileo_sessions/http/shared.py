@@ -1,8 +1,10 @@
 """Requests that are made once for all who wait for the answer: logins, and those for a project's columns."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Hashable
 from copy import copy
+from functools import partial
 from math import inf
 from typing import Any, TypeVar
 
@@ -16,13 +18,18 @@ class Shared:
     """
     The requests under way, each a task of its own.
 
-    A caller that is cancelled, or waits no longer, leaves the request to the others. `close` ends it.
+    A caller that is cancelled, or waits no longer, leaves the request to the others. When nobody waits any more, it is
+    cancelled, unless it is kept. `close` ends it.
     """
 
     def __init__(self) -> None:
         self._tasks: dict[Hashable, asyncio.Task[Any]] = {}
+        self._running: set[asyncio.Task[Any]] = set()  # with those that are being cancelled
+        self._waiting: Counter[asyncio.Task[Any]] = Counter()
 
-    async def get(self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, T]], until: float) -> T | None:
+    async def get(
+        self, key: Hashable, ask: Callable[[], Coroutine[Any, Any, T]], until: float, *, is_kept: bool = False
+    ) -> T | None:
         """
         The answer to a request; None if it doesn't come in time.
 
@@ -30,6 +37,7 @@ class Shared:
             key: Identifies the request.
             ask: Makes the request, unless it is under way.
             until: How long to wait, on the loop's clock.
+            is_kept: Whether the request goes on when nobody waits any more.
 
         Raises:
             GalileoError: a copy of the error of the request, or if the client is closed.
@@ -39,8 +47,19 @@ class Shared:
             return None
         if task is None or task.get_loop() is not loop:
             task = self._tasks[key] = loop.create_task(_outcome(ask))
-            task.add_done_callback(lambda _: self._tasks.pop(key, None))
-        _ = await asyncio.wait([task], timeout=None if until == inf else until - loop.time())
+            self._running.add(task)
+            task.add_done_callback(partial(self._drop, key))
+            task.add_done_callback(self._running.discard)
+        self._waiting[task] += 1
+        try:
+            _ = await asyncio.wait([task], timeout=None if until == inf else until - loop.time())
+        finally:
+            self._waiting[task] -= 1
+            if not self._waiting[task]:
+                del self._waiting[task]
+                if not is_kept:
+                    _ = task.cancel()
+                    self._drop(key, task)
         outcome: T | GalileoError | None = None
         if task.done():
             outcome = closed_error() if task.cancelled() else task.result()
@@ -48,9 +67,13 @@ class Shared:
             raise copy(outcome)
         return outcome
 
+    def _drop(self, key: Hashable, task: asyncio.Task[Any]) -> None:
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
+
     async def close(self) -> None:
         """Cancels the requests of the running loop."""
-        tasks = [task for task in self._tasks.values() if task.get_loop() is asyncio.get_running_loop()]
+        tasks = [task for task in self._running if task.get_loop() is asyncio.get_running_loop()]
         for task in tasks:
             _ = task.cancel()
         _ = await asyncio.gather(*tasks, return_exceptions=True)

@@ -48,7 +48,8 @@ class LocalGalileo:
         sessions: Mappings of column id to text, number, boolean, aware datetime or its ISO 8601 text, or list of text.
             Each has a `project_id`, and can have a `log_stream_id`, `experiment_id` and `metrics_testing_id`.
         names: The names of projects and log streams by id. A project that is named here exists, even without sessions.
-            Log streams without a name are called production, staging, development, or by their id.
+            The first three log streams without a name are called production, staging and development; others have
+            their id as their name.
         api_key: The key that requests must send as Galileo-API-Key or Splunk-AO-API-Key. Default: a random key.
         port: The port to listen on. Default: any free port.
         strict: Whether a filter on a column that no session has, or of another type than its values, gets a 422.

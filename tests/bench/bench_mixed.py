@@ -132,7 +132,9 @@ def main() -> None:
     print("When the fan-out ends, and requests to each bad project:", end="\n\n")
     print(tables.markdown(head, ends))
     if given.write is not None:
-        intro = "`python tests/bench/bench_mixed.py` prints when the last healthy project is counted:"
+        intro = (
+            "`python tests/bench/bench_mixed.py` prints how long it takes until the last healthy project is counted:"
+        )
         tables.write(given.write, "mixed services", f"{intro}\n\n{short}")
 
 

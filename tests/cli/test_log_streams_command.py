@@ -1,6 +1,7 @@
 """`log-streams`, and `--log-stream` with a name."""
 
 import json
+from uuid import UUID
 
 import pytest
 
@@ -43,3 +44,12 @@ async def test_a_name_that_no_log_stream_has(server, run, command):
     found = await run(command, CHATBOT, "--log-stream", "prodution", *options)
     assert (found.status, server.requests) == (2, [])
     assert "no log stream 'prodution' among the 3 listed. Did you mean production?" in found.err
+
+
+async def test_each_project_that_lacks_a_named_log_stream_is_named(server, run):
+    """The first three; nothing is counted. A list without log streams has their head."""
+    found = await run("count", "--all", "--log-stream", "none")
+    assert (found.status, server.requests) == (2, [])
+    assert found.err.count(": there is no log stream 'none' among the 3 listed") == 3
+    empty = await run("log-streams", str(UUID(int=1, version=4)), "-f", "csv")
+    assert (empty.status, empty.out) == (0, "id,name,project_id,project_name\n")

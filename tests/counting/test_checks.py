@@ -517,11 +517,25 @@ async def test_a_zero_waits_for_columns_within_its_deadline(timeout, most):
 
 
 @virtual_time
-async def test_columns_that_come_late_are_cached():
-    """A count of 0 doesn't wait for them, but the next check has them."""
-    async with zeros(wait=3) as (service, galileo):
+async def test_columns_that_nobody_waits_for_are_asked_for_no_more():
+    """After a count of 0 has waited for a second, the request is cancelled, and not repeated for five minutes."""
+    async with zeros(wait=2) as (service, galileo):
         assert await galileo.count(PROJECT, TYPO) == 0
-        await asyncio.sleep(3)
-        with pytest.raises(FilterCheckError):
-            await galileo.count(PROJECT, TYPO, check=True)
+        await asyncio.sleep(0)
+        assert idle(galileo)
+        assert await galileo.count(PROJECT, TYPO) == 0
     assert service.columns.total() == 1
+
+
+async def test_a_filter_of_log_streams_is_one_filter():
+    """It is checked only if it counts 0 in all of them, by the columns of up to ten."""
+    projects = [str(UUID(int=number, version=4)) for number in range(4)]
+    sessions = [
+        {"project_id": each, "log_stream_id": each, "score" if i else "input": i} for i, each in enumerate(projects)
+    ]
+    streams = [gs.LogStream(each, each, each) for each in projects]
+    async with LocalGalileo(sessions) as server:
+        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+            assert (await galileo.count_all(streams, Col("score") > 2)).counts == (0, 0, 0, 1)
+            with pytest.warns(ZeroCountWarning, match="no column 'scroe'"):
+                await galileo.count_all(streams, Col("scroe") > 2)

@@ -296,6 +296,9 @@ def test_ipython_completes_ids() -> None:
         (Col("type").one_of(["x", "y"]), False),
         (Col("type").contains("x"), True),
         (Col("type").ne("x"), True),
+        (~Col("type").eq("x"), True),
+        (Col("type").eq("x") | Col("type").eq("llm"), True),
+        (Col("type").eq("x") & Col("type").contains("l"), False),
     ],
     ids=repr,
 )
