@@ -8,9 +8,9 @@ file, don't know each other's state; only this file passes values between them. 
 1.  *Fresh or in trouble.* A query whose last attempt failed is in trouble until an attempt succeeds, or for a minute.
     All its counts share one back-off; one of them is sent at a time, and all meet its failures. A Retry-After binds
     only its query, unless each query of a row that wasn't in trouble got one; see `queries`.
-2.  *Whose fault.* A failure is the service's if queries that failed as often succeed at least a quarter as often as
-    fresh ones when they are sent again, and if queries that were answered lately fail at least a quarter as often as
-    the others; see `evidence`.
+2.  *Whose fault.* A failure is the service's if queries that failed as often, and were refused or failed like it,
+    succeed at least a quarter as often as fresh ones when they are sent again, and if queries that were answered
+    lately fail at least a quarter as often as the others; see `evidence`.
 3.  *Rows.* Eight different queries that fail in a row, or all that are known, open the breaker. A query in trouble
     whose failure is its own is in no row. Then one probe is sent at a time, with pauses from 0.1 to 3 s, and the first
     one that is answered closes it. Queries that were answered lately, or never sent, aren't held back by the pauses of
