@@ -4,6 +4,7 @@ import json
 from uuid import UUID
 
 import pytest
+from support.sockets import PROJECT, http
 
 CHATBOT = "Support chatbot"
 
@@ -53,3 +54,11 @@ async def test_each_project_that_lacks_a_named_log_stream_is_named(server, run):
     assert found.err.count(": there is no log stream 'none' among the 3 listed") == 3
     empty = await run("log-streams", str(UUID(int=1, version=4)), "-f", "csv")
     assert (empty.status, empty.out) == (0, "id,name,project_id,project_name\n")
+
+
+async def test_log_streams_that_cannot_be_listed(serving, run):
+    """The service's error is told, and nothing is counted."""
+    async with serving(http(404, "")) as server:
+        found = await run("count", PROJECT, "--log-stream", "production")
+    assert (found.status, len(server.requests)) == (1, 1)
+    assert "404" in found.err
