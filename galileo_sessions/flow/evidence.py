@@ -64,7 +64,8 @@ class _Share:
 
     def add(self, now: float, *, failed: bool) -> None:
         """Adds one case."""
-        self._n, self._failed = self.cases(now)
+        if now - self._at > self.age:
+            self._n, self._failed = 0, 0.0
         if self._n == _CASES:
             self._failed -= self._failed / _CASES
         else:
