@@ -29,7 +29,7 @@ _PREFIXES = ("", "/v2", "/public/v2")
 _SESSIONS = "/projects/{project_id}/sessions/{endpoint:count|available_columns}"
 _STREAMS = "/projects/{project_id}/log_streams/paginated"
 _STREAM_NAMES = ("production", "staging", "development")
-_CREATED = "2026-04-02T00:00:00+00:00"  # and updated, of all projects
+_DATES = dict.fromkeys(("created_at", "updated_at"), "2026-04-02T00:00:00+00:00")  # of all projects and log streams
 
 
 class LocalGalileo:
@@ -255,14 +255,12 @@ class LocalGalileo:
         sessions = self._sessions.get(project_id, ())
         ids = dict.fromkeys(str(session["log_stream_id"]) for session in sessions if "log_stream_id" in session)
         names = dict(zip(ids, _STREAM_NAMES, strict=False)) | self._names
-        times = {"created_at": _CREATED, "updated_at": _CREATED}
-        streams = [{"id": each, "name": names.get(each, each), "project_id": project_id, **times} for each in ids]
+        streams = [{"id": each, "name": names.get(each, each), "project_id": project_id, **_DATES} for each in ids]
         return _page(request, "log_streams", streams)
 
     def _project(self, project_id: str) -> dict[str, Any]:
         """A project. Its name is null unless the server was given one, since sessions don't have it."""
-        times = {"created_at": _CREATED, "updated_at": _CREATED}
-        return {"id": project_id, "name": self._names.get(project_id), "type": "gen_ai", **times}
+        return {"id": project_id, "name": self._names.get(project_id), "type": "gen_ai", **_DATES}
 
     @cached_property
     def _columns(self) -> ColumnCatalog:
