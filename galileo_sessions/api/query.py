@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable
-from copy import copy
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Self, cast
 from uuid import UUID
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 
 from galileo_sessions.api.projects import CANONICAL, LogStream, Project, ProjectId, as_uuid
 from galileo_sessions.display import brief
@@ -138,10 +138,16 @@ class CountQuery:
             project_id = project_id.id
         if type(project_id) is not str or CANONICAL.fullmatch(project_id) is None:
             project_id = as_uuid("project_id", project_id)
-        query = copy(self)
-        object.__setattr__(query, "project_id", project_id)
-        object.__setattr__(query, "project_name", name)
+        query = object.__new__(type(self))
+        for put, value in zip(_PUT, (project_id, name, *_kept(self)), strict=True):  # a copy takes three times as long
+            put(query, value)
         return query
+
+
+_OF_PROJECT = ("project_id", "project_name")
+_KEPT = [each.name for each in fields(CountQuery) if each.name not in _OF_PROJECT]
+_PUT = [getattr(CountQuery, name).__set__ for name in (*_OF_PROJECT, *_KEPT)]
+_kept = attrgetter(*_KEPT)
 
 
 def query_of(template: CountQuery, target: CountQuery | ProjectId) -> CountQuery:

@@ -26,6 +26,8 @@ from galileo_sessions.filters.tree import SHOWN, Path, mark, nodes_at
 T = TypeVar("T")
 E = TypeVar("E", bound=errors.GalileoError)
 
+PROJECT_ID = "{project_id}"
+"""What the id of a project replaces in a path."""
 _COUNT = re.compile(rb' *\{ *"total_count" *: *(0|[1-9][0-9]{0,17}) *\} *')  # \s has more than JSON's white space
 _MAX_COUNT = 2**63 - 1
 _KEPT = 2048  # characters of a body that an error keeps
@@ -72,7 +74,7 @@ class Endpoint(Generic[T]):
     """An endpoint of the API."""
 
     path: str
-    """The path below the base URL; it can contain `{project_id}`, and a query."""
+    """The path below the base URL; it can contain `PROJECT_ID`, and a query."""
     decode: Callable[[bytes], T]
     """Reads the body of a 200, or raises a ValueError."""
     max_body: int

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Hashable
-from contextlib import suppress
 from copy import copy
 from functools import partial
 from http import HTTPStatus
@@ -29,7 +28,7 @@ from galileo_sessions.flow.queries import IN_TROUBLE, Trouble
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import Retry
 from galileo_sessions.http.auth import Authentication
-from galileo_sessions.http.transport import Transport, closed_error
+from galileo_sessions.http.transport import Deadline, Transport, closed_error
 
 T = TypeVar("T")
 
@@ -167,15 +166,15 @@ class Requester:
             self._check_use(request, loop)
         if now >= budget.deadline:
             raise request.too_late(now, others=self.queue.last_refusal)
-        permit = self.queue.try_acquire(budget, key)
+        permit, begun = self.queue.try_acquire(budget, key), now
         try:
             while True:
-                permit = permit or await self._acquire(request)
-                begun = loop.time()
-                if request.leads is None and self.queue.flow.queries.standing(key, begun) == IN_TROUBLE:
-                    self.queue.released(permit)  # another count of the query has failed meanwhile
-                    permit = None
-                    continue
+                if permit is None:
+                    permit, begun = await self._acquire(request), loop.time()
+                    if request.leads is None and self.queue.flow.queries.standing(key, begun) == IN_TROUBLE:
+                        self.queue.released(permit)  # another count of the query has failed meanwhile
+                        permit = None
+                        continue
                 until = min(begun + self.attempt_timeout, budget.deadline)
                 try:
                     answer, error = await self.authentication.post(endpoint, query, body, until=until), None
@@ -243,17 +242,16 @@ class Requester:
             until = min(until, request.started + budget.patience)
             if last is None and trouble is not None and trouble.attempt is not None:
                 last = trouble.attempt.error
-        permit: Permit | None = None
-        timeout = asyncio.timeout_at(until if until < inf else None)
-        with suppress(TimeoutError):
-            async with timeout:
-                permit = await self._take_turn(request, trouble)
-        if permit is not None:
-            return permit
+        is_late = True
+        with Deadline(self.transport.deadlines, until):
+            permit = await self._take_turn(request, trouble)
+            if permit is not None:
+                return permit
+            is_late = False
         now = asyncio.get_running_loop().time()
-        if timeout.expired() and until == budget.deadline:
+        if is_late and until == budget.deadline:
             raise request.too_late(now, self.queue.flow.reason(now), self.queue.last_refusal)
-        if timeout.expired() and last is not None and request.leads is not None and request.leads.not_before >= until:
+        if is_late and last is not None and request.leads is not None and request.leads.not_before >= until:
             raise request.failure(last, now)  # it waited for no limit, but between two attempts
         given_up = self.queue.give_up_error(last, is_single=budget.is_single)
         raise request.failure(closed_error() if self.transport.is_closed else given_up, now)
@@ -293,7 +291,7 @@ class Requester:
             self.queue.flow.breaker.is_unreachable = unreachable
             if request.is_cut_short(error, ended):
                 outcome = IGNORED
-        trouble = self.queue.ended(permit, ended, outcome, request.key, error)
+        trouble = self.queue.ended(permit, ended, outcome, request.key, error, budget=request.budget)
         self._record(request, error, begun, ended)
         if trouble is not None:
             trouble.attempt = request.attempts[-1]

@@ -152,7 +152,7 @@ class FlowControl:
         if now - self._rate.needed_at > _QUIET:
             self._rate.forget(now)
         self._width.check(now)
-        late = max(_LATE, 16 * self._width.latency)
+        width, late = self.width, max(_LATE, 16 * self._width.latency)
         self._free_overtaken(now - late)
         extra = standing == ANSWERED  # a place more than others have
         taken = len(self._places) - extra
@@ -161,11 +161,11 @@ class FlowControl:
             if self.rate < inf:
                 self._rate.needed_at = now
         else:
-            if self.in_flight >= min(2 * self.width + extra, self._width.maximum):
+            if self.in_flight >= min(2 * width + extra, self._width.maximum):
                 wait = inf
-            elif taken >= self.width or wait == inf:
-                wait = self._free_late(now, late) or (0.0 if taken <= self.width else inf)
-            elif standing == IN_TROUBLE and self._in_trouble >= max(1, self.width - 1):
+            elif taken >= width or wait == inf:
+                wait = self._free_late(now, late) or (0.0 if taken <= width else inf)
+            elif standing == IN_TROUBLE and self._in_trouble >= max(1, width - 1):
                 wait = late  # the last place is for others
             elif self._places:
                 wait = max(wait, self._held_until - now)

@@ -5,7 +5,8 @@ Theory of operation
 ===================
 
 The flow control says whether one more request can be sent now. If it can and no count waits, a count takes its permit
-with a plain call. Otherwise it waits in a line::
+with a plain call. So does the next count of a fan-out whose last one was answered, while no others wait than counts of
+that fan-out, except for one permit in as many as the width allows at once. Otherwise a count waits in a line::
 
     single     single counts, each awaited on its own
     fan-out    a line for each fan-out, with its targets
@@ -13,8 +14,7 @@ with a plain call. Otherwise it waits in a line::
 Each of these is a line for each standing of queries: in trouble, fresh, or answered lately. Lines take turns, so a
 single count doesn't wait behind 40,000 targets, nor a small fan-out behind a big one. Each line is first come, first
 served, except that of queries in trouble the one that failed least often is first, and those that were refused come
-before those that failed. While fresh queries wait, every
-other permit is for one in trouble, if it has a place.
+before those that failed. While fresh queries wait, every other permit is for one in trouble, if it has a place.
 
 *Single file.* Of all counts of a query in trouble, one leads: it sleeps until its back-off or Retry-After ends, joins
 its line, and is sent. The others follow: they wait, meet each of its failures, and one of them leads once it is over.
@@ -42,7 +42,7 @@ from galileo_sessions.flow.breaker import longer
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome
-from galileo_sessions.flow.queries import ANSWERED, IN_TROUBLE, Trouble
+from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Trouble
 from galileo_sessions.flow.settings import Limits, Retry
 
 _Patience: TypeAlias = tuple[float, float]
@@ -74,6 +74,7 @@ class Queue:
         self._followers: dict[Trouble, list[asyncio.Future[None]]] = {}
         self._is_turn_of_trouble = False  # whether the last permit wasn't for a query in trouble
         self._takes_last = False  # whether the last permit went to the end of a line, in case its first ones are bad
+        self._goes_on: Budget | None = None  # the fan-out that may send its next count before those that wait
         self._timer: asyncio.TimerHandle | None = None
         self._wakes_at = inf  # when the timer is due, which uvloop's handles don't show
         self.last_refusal: errors.GalileoError | None = None
@@ -92,8 +93,8 @@ class Queue:
         return self.flow.sent(now, standing) if self.flow.wait(now, standing) <= 0 else None
 
     def _is_first(self, budget: Budget, standing: int) -> bool:
-        """Whether a query needn't wait behind others: as the best probe, or as the only single count."""
-        if self.flow.breaker.is_open and standing == ANSWERED:
+        """Whether a query needn't wait behind others: as the next of its fan-out, best probe, or only single count."""
+        if budget is self._goes_on or (self.flow.breaker.is_open and standing == ANSWERED):
             return True
         return budget.is_single and all(other is not None for other, _ in self._lines)
 
@@ -188,6 +189,8 @@ class Queue:
         outcome: Outcome,
         query: Hashable,
         error: errors.GalileoError | None = None,
+        *,
+        budget: Budget | None = None,
     ) -> Trouble | None:
         """
         Takes back the permit of an attempt; returns the trouble that its query is in now.
@@ -198,6 +201,7 @@ class Queue:
             outcome: What the attempt says about the service.
             query: The query.
             error: The attempt's error, if it failed.
+            budget: The fan-out that the query belongs to, whose next count may go on at once.
         """
         trouble = self.flow.ended(now, permit, outcome, query)
         if trouble is not None:
@@ -210,8 +214,19 @@ class Queue:
             if self.flow.breaker.is_open:
                 is_hopeless = self.flow.breaker.is_hopeless
                 self._end_waits(lambda patience, standing: is_hopeless(now, standing, *patience))
-        self._pump(now)
+        if outcome.meaning == "success" and permit.number % self.flow.width and self._is_alone(budget):
+            if self._goes_on is None:
+                _ = asyncio.get_running_loop().call_soon(self._go_on)
+            self._goes_on = budget
+        else:
+            self._pump(now)
         return trouble
+
+    def _is_alone(self, budget: Budget | None) -> bool:
+        """Whether only counts of one fan-out wait, none of them in trouble, and no refusal has cut the rate."""
+        if budget is None or not self._lines or self.flow.rate < inf:
+            return False
+        return self._lines.keys() <= {(budget, FRESH), (budget, ANSWERED)}
 
     def released(self, permit: Permit) -> None:
         """Takes back a permit without learning from it, as after a cancellation."""
@@ -288,6 +303,10 @@ class Queue:
 
     def _wake(self) -> None:
         self._timer = None
+        self._pump(self._time())
+
+    def _go_on(self) -> None:
+        self._goes_on = None
         self._pump(self._time())
 
     # ---- giving up ---------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from attrs.validators import optional
 from multidict import CIMultiDict
 
 from galileo_sessions.api.query import CountQuery
-from galileo_sessions.api.responses import BASE_URL, Endpoint, Response, decode_error, error_of
+from galileo_sessions.api.responses import BASE_URL, PROJECT_ID, Endpoint, Response, decode_error, error_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, GalileoError, LoginError
 from galileo_sessions.http.address import VARIABLES, observability_cloud, setting, settings_together
@@ -314,7 +314,7 @@ class Authentication:
         if token is None and self._obtain is not None:
             token = await self._new_token(self._obtain, until)
         response = await self._transport.request(
-            endpoint.path if query is None else endpoint.path.format(project_id=query.project_id),
+            endpoint.path if query is None else endpoint.path.replace(PROJECT_ID, query.project_id),
             body,
             self._headers if token is None else _with(self._headers, bearer(token)),
             until=until,

@@ -5,6 +5,7 @@ import itertools
 from math import inf
 from time import process_time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.clock import run, virtual_time
@@ -56,6 +57,12 @@ async def visit(
     queue.released(permit) if trouble else succeed(queue, permit)
 
 
+def answered(queue: Queue, permit: Permit | None, budget: Budget) -> None:
+    """Ends a count of a fan-out with an answer."""
+    assert permit is not None
+    queue.ended(permit, now(), Outcome("success", 0.1), permit.number, budget=budget)
+
+
 # ---- order -----------------------------------------------------------------------------------------------------------
 
 
@@ -66,6 +73,43 @@ async def test_first_come_first_served():
     await asyncio.gather(*(visit(queue, order, name) for name in "abcdefghij"))
     assert "abcdefghij" == "".join(order)
     assert queue.flow.in_flight == 0
+
+
+@virtual_time
+async def test_a_fan_out_goes_on_with_its_next_count_while_only_its_others_wait():
+    """It has the permit of an answered count at once, but for one in as many as the width allows."""
+    queue = narrow(4)
+    first, second, third, fourth = [try_acquire(queue) for _ in range(4)]
+    waiters = [waiting(queue) for _ in range(3)]
+    await turn()
+    answered(queue, first, MANY)
+    assert try_acquire(queue) is not None
+    assert try_acquire(queue) is None
+    answered(queue, second, MANY)
+    await turn()  # it has no next count
+    assert [True, False, False] == [waiter.done() for waiter in waiters]
+    answered(queue, third, Budget())
+    assert try_acquire(queue) is None
+    answered(queue, fourth, MANY)
+    assert try_acquire(queue) is None
+    await turn()
+    assert [True, True, True] == [waiter.done() for waiter in waiters]
+
+
+@pytest.mark.parametrize("others", [[SINGLE], [Budget()], [MANY, SINGLE]], ids=["single", "another", "both"])
+@virtual_time
+async def test_a_fan_out_does_not_go_on_before_others(others):
+    """While counts of others wait, each permit that comes back is for the line whose turn it is."""
+    queue = narrow(4)
+    first, *_ = [try_acquire(queue) for _ in range(4)]
+    waiters = [waiting(queue, budget) for budget in others]
+    await turn()
+    answered(queue, first, MANY)
+    assert try_acquire(queue) is None
+    await turn()
+    assert waiters[0].done()
+    queue.close()
+    await asyncio.wait(waiters)
 
 
 @virtual_time

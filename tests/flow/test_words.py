@@ -9,6 +9,8 @@ from support.clients import failure, ids
 from support.network import Answer, Late, Scripted, ask, outcome_of, refusal, under, unreachable
 from support.sockets import PROJECT
 
+from galileo_sessions import AttemptTimeoutError, Timeouts
+
 LIMIT = re.compile(r"circuit breaker|rate limit|its turn")
 
 
@@ -77,6 +79,19 @@ def test_a_hang_is_not_called_a_refusal():
     hung = texts(Scripted(lambda now, _: Late() if now >= 1 else None), timeout=0.9)
     waited = [text for text in hung if "waiting for" in text]
     assert [13, 0] == [sum(word in text for text in waited) for word in ("its turn", "refuses")]
+
+
+def test_counts_of_one_query_that_hangs_end_with_the_same_error():
+    """Those that met the last timeout of another one name that timeout, and no limit: they waited for none."""
+    sky = Scripted(lambda *_: Late())
+
+    async def main() -> list[Exception]:
+        async with sky.client(1, timeouts=Timeouts(attempt=1)) as galileo:
+            first = asyncio.create_task(failure(galileo))
+            await sky.until(1.1)
+            return await asyncio.gather(first, *(failure(galileo) for _ in range(5)))
+
+    assert [(AttemptTimeoutError, "no answer in time")] == [*{(type(each), each.message) for each in under(sky, main)}]
 
 
 @pytest.mark.parametrize("then", TROUBLES)

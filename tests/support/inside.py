@@ -20,7 +20,7 @@ from galileo_sessions.api import responses
 from galileo_sessions.api.responses import Response
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.http import transport
-from galileo_sessions.http.transport import Deadlines
+from galileo_sessions.http.transport import Deadline, Deadlines
 from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 MAX_BODY = responses.COUNT.max_body
@@ -80,13 +80,11 @@ def replace_post(galileo: GalileoSessions, post: Callable[[str], Awaitable[Respo
     """Replaces the network: `post(path)` returns the answer to each attempt of a client, logins included."""
 
     async def answer(path: str, *_: object, until: float, **__: object) -> Response:
-        try:
-            with galileo._transport._deadlines.at(until):
-                response = await post(path)
-        except TimeoutError:
-            raise AttemptTimeoutError("no answer in time", phase="response") from None
-        galileo._transport.has_answered = True
-        return response
+        with Deadline(galileo._transport.deadlines, until):
+            response = await post(path)
+            galileo._transport.has_answered = True
+            return response
+        raise AttemptTimeoutError("no answer in time", phase="response")
 
     galileo._transport.request = answer
 
