@@ -113,6 +113,11 @@ class Queries:
             return IN_TROUBLE
         return ANSWERED if now - self._answers.get(query, -inf) < AGE else FRESH
 
+    @property
+    def some_are_in_trouble(self) -> bool:
+        """Whether a query has failed and isn't known to be answered since then."""
+        return bool(self._troubles)
+
     def some_are_answered(self, now: float) -> bool:
         """Whether a query is known whose last attempt was answered, within the last minute."""
         return bool(self._answers) and now - next(reversed(self._answers.values())) < AGE

@@ -5,8 +5,8 @@ Theory of operation
 ===================
 
 The flow control says whether one more request can be sent now. If it can and no count waits, a count takes its permit
-with a plain call. So does the next count of a fan-out whose last one was answered, while no others wait than counts of
-that fan-out, except for one permit in as many as the width allows at once. Otherwise a count waits in a line::
+with a plain call. So does the next count of a fan-out whose last one was answered, while nothing fails and only counts
+of that fan-out wait, except for one permit in as many as the width allows. Otherwise a count waits in a line::
 
     single     single counts, each awaited on its own
     fan-out    a line for each fan-out, with its targets
@@ -223,8 +223,8 @@ class Queue:
         return trouble
 
     def _is_alone(self, budget: Budget | None) -> bool:
-        """Whether only counts of one fan-out wait, none of them in trouble, and no refusal has cut the rate."""
-        if budget is None or not self._lines or self.flow.rate < inf:
+        """Whether only counts of one fan-out wait, and nothing is known to fail: otherwise the order matters."""
+        if budget is None or not self._lines or self.flow.rate < inf or self.flow.queries.some_are_in_trouble:
             return False
         return self._lines.keys() <= {(budget, FRESH), (budget, ANSWERED)}
 
