@@ -6,7 +6,15 @@ from functools import singledispatch
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-height: 1.2; white-space: pre"
-_BRIEF = reprlib.Repr()
+
+
+class _Repr(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        _ = repr(x)  # raises for what Python doesn't print; newer ones show its address
+        return super().repr_int(x, level)
+
+
+_BRIEF = _Repr()
 _BRIEF.maxstring = _BRIEF.maxlong = _BRIEF.maxother = 80
 _BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxset = _BRIEF.maxfrozenset = _BRIEF.maxdict = 4
 _BRIEF.maxlevel = 3

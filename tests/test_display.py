@@ -91,6 +91,7 @@ def test_brief_shows_small_values_as_they_are(value: object) -> None:
 
 
 def test_brief_of_a_number_that_python_does_not_print() -> None:
-    """A number that is too long to print is described."""
+    """A number that is too long to print is described, without its address, which is another one in each run."""
     assert "<int too long to show>" == brief(10**10_000)
+    assert "<list too long to show>" == brief([10**10_000])
     assert sys.get_int_max_str_digits() < 10_000

@@ -87,7 +87,7 @@ async def test_a_saved_query_is_a_filter(server, run, tmp_path):
     ("text", "problem"),
     [
         ('{"and": [], "and": [{"not": {}}]}', "an object has the same key twice, in ['and', 'and']"),
-        ("[" * 50_000, "--where-json isn't JSON: too deep"),
+        ("[" * 50_000, "--where-json isn't JSON: "),
         ('{"and": []}', 'an empty "and" would count all sessions. Leave out the filter if that is meant'),
         ('{"or": []}', "no session satisfies this filter"),
         ('{"filter_tree": {"and": []}}', ".filter_tree"),
