@@ -26,7 +26,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise
-        print(f"This needs {error.name}, which isn't installed: pip install 'galileo-sessions[cli]'", file=sys.stderr)
+        print(f"This needs {error.name}, which isn't installed. In a clone, run pip install '.[cli]'", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:  # while it imports; a command handles its own
         sys.exit(130)

@@ -80,7 +80,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, capfd, arguments
     with monkeypatch.context() as missing:
         missing.setitem(sys.modules, "click", None)
         assert inside(*arguments) == 2
-    message = "This needs click, which isn't installed: pip install 'galileo-sessions[cli]'\n"
+    message = "This needs click, which isn't installed. In a clone, run pip install '.[cli]'\n"
     assert capfd.readouterr() == ("", message)
     monkeypatch.setitem(sys.modules, "rich.progress", None)
     with pytest.raises(ModuleNotFoundError, match="rich.progress"):
