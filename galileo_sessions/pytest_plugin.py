@@ -1,4 +1,8 @@
-"""Fixtures for tests of an app that counts sessions. pytest finds them if this package is installed."""
+"""
+Fixtures for tests of an app that counts sessions. A conftest.py at the root of the tests loads them:
+
+    pytest_plugins = ["galileo_sessions.pytest_plugin"]
+"""
 
 from __future__ import annotations
 

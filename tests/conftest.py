@@ -16,6 +16,8 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import HealthCheck, settings
 from support.skips import KnownSkips
 
+pytest_plugins = ["galileo_sessions.pytest_plugin"]
+
 settings.register_profile(
     "project",
     max_examples=100,

@@ -29,7 +29,7 @@ async def app() -> int:
 
 
 async def test_an_app_counts_in_the_local_server(local_galileo: LocalGalileo) -> None:
-    """Installing is all: an app finds the local server through the environment, and the test sees its queries."""
+    """An app finds the local server through the environment, and the test sees its queries."""
     assert 0 < await app() < 312
     assert [CountQuery(PROJECT, WHERE)] == local_galileo.requests
 
@@ -90,6 +90,8 @@ def test_a_server_that_cannot_start_leaves_no_thread() -> None:
 
 CONFTEST = """
 import pytest
+
+pytest_plugins = ["galileo_sessions.pytest_plugin"]
 
 @pytest.fixture
 def local_galileo_sessions():
@@ -152,7 +154,6 @@ find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *more: None if name == "pytest_asyncio" else find(name, *more)
 sys.exit(pytest.main(sys.argv[1:]))
 """
-PLUGIN = ("-p", "galileo_sessions.pytest_plugin")
 WITH_ASYNCIO = ("-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function")
 
 
@@ -160,7 +161,7 @@ def run(folder: Path, *options: str, **files: str) -> str:
     """What pytest prints in a project of its own that has these files, with no plugin but those of the options."""
     for name, text in files.items():
         (folder / f"{name}.py").write_text(text)
-    command = [sys.executable, *options, "-q", "-W", "error", "-p", "no:cacheprovider", *PLUGIN]
+    command = [sys.executable, *options, "-q", "-W", "error", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60).stdout
 
@@ -178,3 +179,12 @@ def test_without_pytest_asyncio_the_rest_works(tmp_path: Path) -> None:
     lenient = ("-o", "galileo_sessions_strict=false")
     printed = run(tmp_path, "-c", HIDDEN, *lenient, conftest=CONFTEST, test_app=APP)
     assert "5 passed" in printed, printed
+
+
+def test_a_run_that_does_not_ask_for_it_does_not_import_it(tmp_path: Path) -> None:
+    """pytest imports what an installed package's entry point names, at each run of its environment."""
+    (tmp_path / "test_other.py").write_text("import sys\n\ndef test(): assert 'galileo_sessions' not in sys.modules")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_DISABLE_PLUGIN_AUTOLOAD"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
