@@ -49,7 +49,7 @@ def test_the_description_on_pypi_has_no_relative_link() -> None:
 def test_the_metadata_names_what_users_install() -> None:
     """Its extras are those of README and of the pages; what changes the package needs beside them is in groups."""
     assert ["cli", "examples", "pytest", "test"] == sorted(metadata("galileo-sessions").get_all("Provides-Extra"))
-    assert "galileo-sessions[test]" in SETTINGS["dependency-groups"]["dev"]  # which is all that `uv run pytest` installs
+    assert "galileo-sessions[test]" in SETTINGS["dependency-groups"]["dev"]  # `uv run pytest` installs it
 
 
 def test_each_requirement_has_a_lowest_version_and_no_other_limit() -> None:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import inf
 from shlex import quote
 from textwrap import fill
@@ -403,8 +404,9 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
     names = sample_names() if data is None else {}
     day = (last_day or datetime.now(UTC) - timedelta(days=1)).date()  # so that no session is in the future
     sessions = named("--last-day", sample_sessions, day) if data is None else named("--data", load_sessions, data)
+    local = partial(LocalGalileo, names=names, api_key=api_key, port=port, strict=strict)
+    server = named("--api-key", local, sessions)  # all else has been read
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    server = LocalGalileo(sessions, names=names, api_key=api_key, port=port, strict=strict)
     with suppress(KeyboardInterrupt), server:
         write(f"# {some(len(sessions), 'session')}. Ctrl-C ends it.")
         write(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={quote(server.api_key)}")

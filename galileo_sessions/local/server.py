@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import secrets
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -56,7 +58,7 @@ class LocalGalileo:
             Without sessions, every filter is accepted.
 
     Raises:
-        ValueError: if an id isn't a version 4 UUID.
+        ValueError: if an id isn't a version 4 UUID, or if the key is empty.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class LocalGalileo:
         port: int = 0,
         strict: bool = False,
     ) -> None:
+        if api_key == "":
+            raise ValueError("api_key must be text that isn't empty")
         self.api_key: str = secrets.token_urlsafe() if api_key is None else api_key
         """The key to send as Galileo-API-Key or Splunk-AO-API-Key."""
         self.strict: bool = strict
@@ -87,7 +91,7 @@ class LocalGalileo:
         self._clock = asyncio.get_running_loop().time
         app = web.Application(client_max_size=2**26)  # 10,000 leaves exceed 1 MiB
         app.add_routes(self._routes())
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, auto_decompress=False)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self._port = self._runner.addresses[0][1]
@@ -144,14 +148,19 @@ class LocalGalileo:
         return list(self._counts)
 
     def fail_next(
-        self, status: int = 429, *, headers: Mapping[str, str] | None = None, body: object = None, times: int = 1
+        self,
+        status: int = 429,
+        *,
+        headers: Mapping[str, str | float] | None = None,
+        body: object = None,
+        times: int = 1,
     ) -> None:
         """
         Scripts a failure: the next `times` requests for a count or columns get this answer. Calls queue up.
 
         Args:
             status: The HTTP status; 200 with a `body` scripts an answer that isn't a count.
-            headers: Headers such as `{"Retry-After": "1"}`.
+            headers: Headers such as `{"Retry-After": 1}`.
             body: Text, bytes, or anything that JSON can carry. Default: a `detail` that names this method.
             times: The number of requests.
 
@@ -163,7 +172,9 @@ class LocalGalileo:
         content = {"detail": "Scripted by fail_next"} if body is None else body
         self._scripted.extend([_failure(status, headers, content) for _ in range(times)])
 
-    def fail(self, status: int = 503, *, seconds: float = 5.0, headers: Mapping[str, str] | None = None) -> None:
+    def fail(
+        self, status: int = 503, *, seconds: float = 5.0, headers: Mapping[str, str | float] | None = None
+    ) -> None:
         """
         Simulates an outage: each request for a count or columns gets this status, until the seconds have passed.
 
@@ -172,7 +183,7 @@ class LocalGalileo:
         Args:
             status: The HTTP status.
             seconds: From now; `float("inf")` until `recover()`.
-            headers: Such as `{"Retry-After": "1"}`.
+            headers: Such as `{"Retry-After": 1}`.
 
         Raises:
             ValueError: if a number is out of its range.
@@ -204,7 +215,7 @@ class LocalGalileo:
     def recover(self) -> None:
         """Ends all simulated failures, also what `fail_next` queued. A request that is already delayed stays so."""
         self._scripted: deque[web.Response | None] = deque()  # None closes the connection
-        self._outage = (0.0, 0, dict[str, str]())
+        self._outage = (0.0, 0, dict[str, str | float]())
         self._delay = 0.0
 
     # ---- answers -----------------------------------------------------------------------------------------------------
@@ -216,7 +227,7 @@ class LocalGalileo:
 
     async def _count_or_columns(self, request: web.Request) -> web.Response:
         endpoint, project_id = request.match_info["endpoint"], request.match_info["project_id"]
-        query = read_sessions_request(endpoint, project_id, await request.read())
+        query = read_sessions_request(endpoint, project_id, await _body(request))
         is_count = endpoint == "count"
         if is_count:
             self._counts.append(query)
@@ -244,7 +255,7 @@ class LocalGalileo:
     async def _projects_page(self, request: web.Request) -> web.Response:
         """Some of the projects, always in the same order."""
         self._check_credentials(request)
-        where = read_projects_request(await request.read())
+        where = read_projects_request(await _body(request))
         projects = map(self._project, self._sessions)
         return _page(request, "projects", [project for project in projects if matches(where, project)])
 
@@ -273,6 +284,18 @@ class LocalGalileo:
             raise web.HTTPUnauthorized(text='{"detail": "Invalid credentials"}', content_type="application/json")
 
 
+async def _body(request: web.Request) -> bytes:
+    """The body of a request, unpacked. aiohttp logs a traceback for what it can't unpack."""
+    body = await request.read()
+    if request.headers.get("Content-Encoding") not in ("gzip", "deflate"):
+        return body
+    try:
+        return zlib.decompress(body, wbits=47)  # either of them
+    except zlib.error as error:
+        detail = json.dumps({"detail": f"The body can't be unpacked: {error}"})
+        raise web.HTTPBadRequest(text=detail, content_type="application/json") from None
+
+
 def _selected(query: CountQuery, sessions: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
     """The sessions in the query's scope that satisfy all its filters."""
     scope = {name: value for name in SCOPE if (value := getattr(query, name)) is not None}
@@ -284,17 +307,19 @@ def _page(request: web.Request, key: str, found: list[dict[str, Any]]) -> web.Re
     """The entries that a request for a list asks for."""
     with refusing("query"):
         start, limit = [int(request.query.get(*each)) for each in (("starting_token", 0), ("limit", 100))]
+        _check_range("starting_token", start, 0)
+        _check_range("limit", limit, 1)
     following = start + limit if start + limit < len(found) else None
     more = {"paginated": following is not None, "next_starting_token": following}
     return web.json_response({key: found[start : start + limit], **more})
 
 
-def _failure(status: int, headers: Mapping[str, str] | None, body: object) -> web.Response:
+def _failure(status: int, headers: Mapping[str, str | float] | None, body: object) -> web.Response:
     if isinstance(body, str | bytes):
         response = web.Response(status=status, body=body, content_type="text/plain")
     else:
         response = web.json_response(body, status=status)
-    response.headers.update(headers or {})
+    response.headers.update({name: str(value) for name, value in (headers or {}).items()})
     return response
 
 

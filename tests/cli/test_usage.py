@@ -44,6 +44,7 @@ REFUSED = [
     (["columns", PROJECT], NOBODY),
     (["explain", "--where", "Col('a') == 1 & Col('b') == 2"], "binds tighter than =="),
     (["serve", "--data", "-"], "--data: line 2: a session needs its project_id"),
+    (["serve", "--api-key", ""], "--api-key: api_key must be text that isn't empty"),
     (["serve", "--last-day", "0001-01-01"], "--last-day: date value out of range"),
     (["count", PROJECT, "--timeout", "nan"], "--timeout: timeout must be seconds or a timedelta, more than 0, got nan"),
 ]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gzip
 import io
 import json
 import socket
 import time
+import zlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -92,17 +94,34 @@ async def test_only_its_key_is_accepted(web: Any) -> None:
                 answer = await web.ask(server, path, headers={name: key})
                 assert (401, {"detail": "Invalid credentials"}) == answer
     assert LocalGalileo().api_key != LocalGalileo().api_key
+    with pytest.raises(ValueError, match="api_key must be text that isn't empty"):
+        LocalGalileo(api_key="")
 
 
 async def test_a_wrong_request_is_a_422(server: LocalGalileo, web: Any) -> None:
-    """With one entry in FastAPI's shape; also a page that isn't a number."""
+    """With one entry in FastAPI's shape; also a page that isn't a number, or has no entries."""
     for path, body, loc, said in (
         (COUNT, {"filters": 3}, ["body", "filters"], "at .filters: expected a list of leaves, got 3"),
         ("/projects/paginated?limit=x", {}, ["query"], "invalid literal for int() with base 10: 'x'"),
+        ("/projects/paginated?limit=0", {}, ["query"], "limit must be 1 or more, got 0"),
+        ("/projects/paginated?starting_token=-1", {}, ["query"], "starting_token must be 0 or more, got -1"),
     ):
         entry = {"loc": loc, "msg": said, "type": "value_error"}
         assert (422, {"detail": [entry]}) == await web.ask(server, path, json=body)
     assert [] == server.requests
+
+
+async def test_a_body_can_be_compressed(server: LocalGalileo, web: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """One that can't be unpacked, such as one that was cut, is a 400."""
+    body = json.dumps({"log_stream_id": STREAM, "filters": []}).encode()
+    headers = {"Galileo-API-Key": server.api_key, "Content-Encoding": "gzip"}
+    for path in (COUNT, "/projects/paginated"):
+        for packed, status in ((gzip.compress(body), 200), (zlib.compress(body), 200), (body, 400), (b"", 400)):
+            assert status == (await web.ask(server, path, data=packed, headers=headers))[0]
+        status, answer = await web.ask(server, path, data=gzip.compress(body)[:-1], headers=headers)
+        assert (400, "The body can't be unpacked: Error -5") == (status, answer["detail"][:36])
+    assert [CountQuery(PROJECT, log_stream_id=STREAM)] * 2 == server.requests
+    assert [] == caplog.records
 
 
 async def test_what_it_does_not_serve_is_refused(server: LocalGalileo, web: Any) -> None:
@@ -117,7 +136,7 @@ async def test_what_it_does_not_serve_is_refused(server: LocalGalileo, web: Any)
 
 async def test_trouble_can_be_scripted(server: LocalGalileo, web: Any) -> None:
     """The next counts meet what was queued, in its order; then all is well again."""
-    server.fail_next(headers={"Retry-After": "1"}, times=2)
+    server.fail_next(headers={"Retry-After": 1}, times=2)
     server.fail_next(503, body="<html>down</html>", headers={"content-type": "text/html"})
     server.fail_next(200, body={"total_count": "many"})
     server.fail_next(500, body=b"oops")
