@@ -219,9 +219,14 @@ def next_begin(unit: Unit, moment: datetime, zone: tzinfo) -> datetime:
 
 def begin_of(unit: Unit, local: datetime) -> datetime:
     """The instant, in UTC, at which the hour, day, week or month of a local time begins."""
+    zone = cast("tzinfo", local.tzinfo)
     if unit == "hours":
-        return local.astimezone(UTC) - _into_the_hour(local)
-    return first_instant(_first_day(unit, local.date()), cast("tzinfo", local.tzinfo))
+        moment = local.astimezone(UTC)
+        begin = moment - _into_the_hour(local)
+        begin -= _into_the_hour(begin.astimezone(zone))  # 0, unless the clocks changed by less than an hour since then
+        following = next_begin(unit, begin, zone)
+        return following if following <= moment else begin
+    return first_instant(_first_day(unit, local.date()), zone)
 
 
 def _into_the_hour(local: datetime) -> timedelta:

@@ -94,6 +94,27 @@ def test_days_have_23_or_25_hours_where_clocks_change() -> None:
     assert [*ragged] == ["2026-05-01 09:00", "2026-05-01 10:00", "2026-05-01 11:00"]
 
 
+@pytest.mark.parametrize(
+    ("zone", "start", "labels"),
+    [
+        ("Australia/Lord_Howe", "2026-10-03T15:15Z", ["2026-10-04 01:00", "2026-10-04 02:30", "2026-10-04 03:00"]),
+        ("Australia/Lord_Howe", "2026-10-03T15:45Z", ["2026-10-04 02:30", "2026-10-04 03:00"]),
+        ("Australia/Lord_Howe", "2026-04-04T14:45Z", ["2026-04-05 01:00", "2026-04-05 01:30+10:30"]),
+        ("Australia/Lord_Howe", "2026-04-04T15:10Z", ["2026-04-05 01:30+10:30", "2026-04-05 02:00"]),
+        ("Asia/Kathmandu", "1985-12-31T18:35Z", ["1986-01-01 00:15", "1986-01-01 01:00"]),
+        ("Pacific/Chatham", "2026-09-26T14:05Z", ["2026-09-27 02:00", "2026-09-27 04:00"]),
+        ("Pacific/Chatham", "2026-04-04T14:00Z", ["2026-04-05 03:00", "2026-04-05 03:00+12:45"]),
+    ],
+)
+def test_an_hour_that_start_cuts_keeps_its_label(zone: str, start: str, labels: list[str]) -> None:
+    """It is the local time at which the whole hour begins, also where the clocks change by less than an hour."""
+    begin = datetime.fromisoformat(start)
+    for earlier in (timedelta(), timedelta(hours=5)):
+        partition = CREATED.hours(begin - earlier, begin + timedelta(hours=2), tz=zone)
+        found = [label for label, part in partition.items() if part.children[1].value > begin]
+        assert found[: len(labels)] == labels
+
+
 def test_weeks_begin_on_monday_and_months_by_the_calendar() -> None:
     """Weeks begin on Monday. The first and the last part can be shorter; their labels are those of the whole ones."""
     weeks = lengths(CREATED.weeks("2026-05-01", "2026-05-13", tz="UTC"))
