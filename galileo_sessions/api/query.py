@@ -14,9 +14,9 @@ from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
 from galileo_sessions.filters.advice import expected_filter
 from galileo_sessions.filters.json import checked_list, dump_filter, fault_at, json_object, load, load_node
-from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, as_sequence
-from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, LeafFilter, Or, all_of
-from galileo_sessions.filters.tree import walk
+from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, as_sequence, check_satisfiable
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Comparison, Filter, LeafFilter, Or, all_of
+from galileo_sessions.filters.tree import Tree, walk
 
 ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of queries
 SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
@@ -36,10 +36,16 @@ def _where(value: Filter | None) -> Filter:
     raise expected_filter(value)
 
 
-def _check_nodes(where: Filter) -> None:
-    """Refuses a filter with an empty node below its root."""
+def _check_nodes(where: Tree) -> None:
+    """Refuses what the API doesn't define: an empty node below the root, and values that no session can satisfy."""
     for path, node in walk(where):
-        if path and isinstance(node, And | Or) and not node.children:
+        if isinstance(node, Comparison):
+            try:
+                check_satisfiable(node.operator, node.value)
+            except FilterError as error:
+                error.args = (f"{brief(node)}: {error.message}",)
+                raise
+        elif path and isinstance(node, And | Or) and not node.children:
             raise FilterError(
                 f"this filter contains {node!r}, and the API doesn't define an empty {type(node).__name__}",
                 hint="Write the filter with &, | and ~, which simplify it",
@@ -63,8 +69,8 @@ class CountQuery:
 
     Raises:
         ConfigurationError: if an id isn't a UUID.
-        FilterError: if the filter can't be sent: it contains an empty `And` or `Or`, or both `where` and `filters` are
-            given.
+        FilterError: if the filter can't be sent: it contains an empty `And` or `Or`, an empty list, or bounds that
+            aren't in order, or both `where` and `filters` are given.
     """
 
     project_id: str
@@ -127,7 +133,7 @@ class CountQuery:
             raise FilterError(
                 "the API doesn't document how it combines where and filters", hint="Write where=where & all_of(filters)"
             )
-        _check_nodes(self.where)
+        _check_nodes(self.filters or self.where)
         object.__setattr__(self, "body", b"" if self.where == NEVER else _encoded(self))
 
     def for_project(self, project_id: Project | UUID | str) -> Self:

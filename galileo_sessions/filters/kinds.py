@@ -42,7 +42,6 @@ NOT_SENDABLE = "it has a lone surrogate, which can't be sent as UTF-8"
 NO_OFFSET = "has no UTC offset such as +00:00, so it is a different instant in each time zone"
 REPLACE_ZONE = "Write value.replace(tzinfo=timezone.utc), or value.astimezone() if it is local time"
 _LIST = (list, tuple)
-_OF_NONE = {"one_of": "NEVER", "not_in": "ALWAYS"}
 _MAX_DIGITS = 4_300  # Python neither reads nor writes an int with more digits as text
 _TOO_LARGE, _TOO_SMALL = 10**_MAX_DIGITS, -(10**_MAX_DIGITS)
 _HEX = "[0-9a-fA-F]"
@@ -306,10 +305,11 @@ def _in_order(item: object) -> str:
 
 def check_comparison(operator: str, value: object) -> None:
     """Refuses a value that a leaf can hold, but no column accepts, such as a list for `==`."""
+    check_satisfiable(operator, value)
     if operator in LIST_OPERATORS:
         checked_items(operator, value)
     elif operator in RANGE_OPERATORS:
-        _check_bounds(value)
+        _check_exact(cast("Sequence[Any]", value))
     elif isinstance(value, tuple):
         raise expected("a single value", list(cast("tuple[object, ...]", value)))
     if not sendable(value):
@@ -317,21 +317,27 @@ def check_comparison(operator: str, value: object) -> None:
 
 
 def checked_items(operator: str, values: object) -> tuple[Any, ...]:
-    """The values for `one_of` or `not_in`, at least one."""
+    """The values for `one_of` or `not_in`."""
     items = items_of(values)
     if items is None:
         raise FilterTypeError(f"{operator} takes a list of text", hint=f"For one value write {operator}([value])")
-    if not items:
-        raise FilterError("the API doesn't define an empty list", hint=f"Write {_OF_NONE[operator]} instead")
     return items
 
 
-def _check_bounds(value: object) -> None:
-    bounds = as_sequence(value)
-    if bounds is None or len(bounds) != 2:
-        raise FilterTypeError("between takes two numbers")
+def check_satisfiable(operator: str, value: object) -> None:
+    """Refuses what the API doesn't define and no session satisfies: an empty list, or bounds that aren't in order."""
+    if value == ():
+        instead = "ALWAYS" if operator in ("ne", "not_in") else "NEVER"
+        raise FilterError("the API doesn't define an empty list", hint=f"Write {instead} instead")
+    if operator in RANGE_OPERATORS:
+        bounds = as_sequence(value) or ()
+        if len(bounds) != 2:
+            raise FilterTypeError("between takes two numbers")
+        check_order(*bounds)
+
+
+def _check_exact(bounds: Sequence[Any]) -> None:
     low, high = bounds
-    check_order(low, high)
     if type(low) is not type(high) and any(type(bound) is int and abs(bound) > 2**53 for bound in bounds):
         problem = "the API reads both as floats, in which an integer above 2**53 can lose digits"
         raise FilterError(problem, hint=f"Write column.gte({brief(low)}) & column.lte({brief(high)})")

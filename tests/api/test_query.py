@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.programs import USER, check_message, refused, run
 from support.sockets import PROJECT
-from support.strategies import filters, has_empty, leaves, uuids
+from support.strategies import filters, is_undefined, leaves, uuids
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, FilterDecodeError, FilterError, FilterTypeError, dump_query, load_query
@@ -141,6 +141,14 @@ def test_any_text_travels() -> None:
         ("CountQuery(PROJECT, Or([leaf, Not(Not(NEVER))]))", FilterError, ["contains NEVER", "empty Or"]),
         ("CountQuery(PROJECT, Not(ALWAYS))", FilterError, ["contains ALWAYS", "empty And"]),
         ("CountQuery(PROJECT, Or([And([Or([])])]))", FilterError, ["contains NEVER", "empty Or"]),
+        (
+            "CountQuery(PROJECT, ~TextFilter('a', 'one_of', []))",
+            FilterError,
+            ["'one_of', []): the API doesn't", "NEVER"],
+        ),
+        ("CountQuery(PROJECT, filters=[IdFilter('a', 'ne', [])])", FilterError, ["an empty list", "Write ALWAYS"]),
+        ("CountQuery(PROJECT, leaf | NumberFilter('a', 'between', [3, 1]))", FilterError, ["[3, 1]", "Swap the two"]),
+        ("CountQuery(PROJECT, NumberFilter('a', 'between', 3))", FilterTypeError, ["'between', 3)", "two numbers"]),
         ("CountQuery(PROJECT, filters=[leaf & leaf])", FilterTypeError, ["filters must be a list", "where=..."]),
         ("CountQuery(PROJECT, filters=[~leaf])", FilterTypeError, ["filters must be a list", "~Col", "where=..."]),
         ("CountQuery(PROJECT, filters=[Col('a')])", FilterTypeError, ["filters must be a list", "Col('a')"]),
@@ -203,13 +211,13 @@ tags = st.none() | st.integers() | st.text() | st.lists(st.text())
 queries = st.builds(
     lambda project, where, scope, tag: CountQuery(project, where, tag=tag, **scope),
     uuids,
-    st.just(gs.ALWAYS) | filters.filter(lambda where: not has_empty(where)),
+    st.just(gs.ALWAYS) | filters.filter(lambda where: not is_undefined(where)),
     scopes,
     tags,
 ) | st.builds(
     lambda project, flat, scope, tag: CountQuery(project, filters=flat, tag=tag, **scope),
     uuids,
-    st.lists(leaves, max_size=3),
+    st.lists(leaves.filter(lambda leaf: not is_undefined(leaf)), max_size=3),
     scopes,
     tags,
 )

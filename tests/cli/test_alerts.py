@@ -94,6 +94,8 @@ MISTAKES = [
     ((CHATBOT, "-w", "score <", *ABOVE), 2, "Error: --where: "),
     ((CHATBOT, "-w", "", *ABOVE), 2, "Error: --where: "),
     ((CHATBOT, "-w", "any_of([])", *ABOVE), 2, "Error: "),
+    ((CHATBOT, "-w", "TextFilter('input', 'one_of', [])", *ABOVE), 2, "doesn't define an empty list. Write NEVER"),
+    ((CHATBOT, "-w", "NumberFilter('score', 'between', [3, 1])", *ABOVE), 2, "comes first. Swap the two\n"),
     ((CHATBOT, "--where-json", "-", *ABOVE), 2, "Error: --where-json isn't JSON: "),
     # a time zone, a period
     ((CHATBOT, "--since", "1d", "--tz", "Mars", *ABOVE), 2, "Error: --tz: unknown time zone 'Mars'. Use, for example"),

@@ -10,7 +10,19 @@ from cli.processes import MANY, WHERE, Outcome, objects, slow_after
 from support.clients import COUNTS, IDS
 from support.sockets import answers, http
 
-from galileo_sessions import Col, ColumnCatalog, CountQuery, dump_catalog, dump_filter, dump_query
+from galileo_sessions import (
+    Col,
+    ColumnCatalog,
+    CountQuery,
+    NumberFilter,
+    TextFilter,
+    dump_catalog,
+    dump_filter,
+    dump_query,
+)
+
+ONE_OF = dump_filter(TextFilter("input", "one_of", []))
+BETWEEN = dump_filter(NumberFilter("score", "between", [3, 1]))
 
 
 async def test_a_table_for_people(server, run):
@@ -91,10 +103,13 @@ async def test_a_saved_query_is_a_filter(server, run, tmp_path):
         ('{"and": []}', 'an empty "and" would count all sessions. Leave out the filter if that is meant'),
         ('{"or": []}', "no session satisfies this filter"),
         ('{"filter_tree": {"and": []}}', ".filter_tree"),
+        (json.dumps(ONE_OF), "TextFilter('input', 'one_of', []): the API doesn't define an empty list. Write NEVER"),
+        (json.dumps({"filters": [ONE_OF["filter"]]}), "the API doesn't define an empty list. Write NEVER"),
+        (json.dumps({"not": BETWEEN}), "NumberFilter('score', 'between', [3, 1]): the lower or earlier one comes"),
     ],
 )
 async def test_a_file_loses_no_condition(server, run, text, problem):
-    """Duplicate keys and empty lists are refused; they would count too many sessions."""
+    """Duplicate keys, empty lists and reversed bounds are refused; they would count too many sessions, or none."""
     done = await run("count", IDS[0], "--where-json", "-", stdin=text)
     assert (done.status, done.out, server.requests) == (2, "", [])
     assert done.err.startswith("Error: ")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import galileo_sessions as gs
 from galileo_sessions import And, BooleanFilter, Col, CollectionFilter, Filter, Not, NumberFilter, Or, TextFilter
+from galileo_sessions.filters.nodes import Comparison
 from support.programs import USER
 from support.sockets import PROJECT
 
@@ -248,13 +249,17 @@ def with_defaults(tree: Any) -> Any:
 # ---- about filters ---------------------------------------------------------------------------------------------------
 
 
-def has_empty(where: Filter) -> bool:
-    """Whether a tree contains an `And` or `Or` without children, which no query can send."""
+def is_undefined(where: Filter) -> bool:
+    """Whether a tree contains what no query can send: an empty `And` or `Or`, an empty list, bounds without order."""
     match where:
+        case NumberFilter(_, "between", value):
+            return not (isinstance(value, tuple) and len(value) == 2 and value[0] <= value[1])
+        case Comparison(value=value):
+            return value == ()
         case And(children) | Or(children):
-            return not children or any(map(has_empty, children))
+            return not children or any(map(is_undefined, children))
         case Not(child):
-            return has_empty(child)
+            return is_undefined(child)
         case _:
             return False
 
