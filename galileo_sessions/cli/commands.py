@@ -209,6 +209,8 @@ def count(
     If names are known, json and csv have a project_name. With --by, they have a label. In csv, text that begins with
     =, +, - or @ has an apostrophe before it.
     """
+    if quiet:
+        warnings.simplefilter("ignore", UserWarning)
     stream = pop_name(options)
     query = read_query(where, where_json, **{name: options.pop(name) for name in SCOPE})
     source = read_source(projects, query, projects_from, every=every)

@@ -14,8 +14,10 @@ from galileo_sessions.api.query import NO_FILTER, CountQuery
 from galileo_sessions.api.responses import COLUMNS
 from galileo_sessions.counting.request import Request, Requester, logger
 from galileo_sessions.errors import FilterCheckError, GalileoError, Issue, ZeroCountWarning
+from galileo_sessions.filters.advice import NO_QUEUE
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.nodes import ALWAYS, Comparison, all_of
+from galileo_sessions.filters.nodes import ALWAYS, Filter, FullyAnnotatedFilter, LeafFilter, all_of
+from galileo_sessions.filters.tree import walk
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.settings import PATIENCE
 
@@ -54,13 +56,14 @@ class ColumnChecks:
         Checks that a query's filter fits its project's columns. A project without sessions has none; all filters fit.
 
         Raises:
-            FilterCheckError: if the filter doesn't fit.
+            FilterCheckError: if the filter doesn't fit, or needs an annotation queue.
             GalileoError: with `query`, `attempts` and `elapsed`, if the columns can't be requested.
         """
         where = all_of([query.where, *query.filters])
         if not query.body or where == ALWAYS:
             return
         try:
+            _check_for_queues(where)
             with suppress(FilterCheckError):
                 _ = (await self._catalog(query, CACHE_SECONDS, budget)).check(where)
                 return
@@ -98,7 +101,7 @@ class ColumnChecks:
             judged = [reason for reason in reasons if reason not in (None, _NO_COLUMNS)]
             if judged:
                 for issue in judged[0]:
-                    self._warn(cast("Comparison", issue.node).column_id, f"{issue.msg}\n{_EXPLAIN}")
+                    self._warn(cast("LeafFilter", issue.node).column_id, f"{issue.msg}\n{_EXPLAIN}")
             elif None in reasons:
                 self._silent_until = now + CACHE_SECONDS
                 return
@@ -153,6 +156,14 @@ class ColumnChecks:
         catalog, _ = await self._requester.send(COLUMNS, everything, everything.body, budget)
         self.remember(query.project_id, catalog)
         return catalog
+
+
+def _check_for_queues(where: Filter) -> None:
+    """Refuses a filter for annotation queues, however it was made: `fully_annotated` warns, a constructor doesn't."""
+    leaves = [(path, leaf) for path, leaf in walk(where) if isinstance(leaf, FullyAnnotatedFilter)]
+    if leaves:
+        issues = [Issue((*path, "filter"), NO_QUEUE, "no_queue", leaf) for path, leaf in leaves]
+        raise FilterCheckError(NO_QUEUE, issues=tuple(issues))
 
 
 def _level_of_caller() -> int:

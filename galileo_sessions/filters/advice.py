@@ -29,6 +29,7 @@ from galileo_sessions.filters.kinds import (
 EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
 TOO_DEEP = "nested too deeply: a filter has at most 100 levels"
+NO_QUEUE = "fully_annotated works only in searches of an annotation queue; a count of sessions isn't one"
 LONG = "Write all_of([...]) or any_of([...]) for a long chain"
 
 _MAX_NAMES, _MAX_NAME = 1_000, 60  # names that are compared, and characters of each; the time grows with their square

@@ -531,9 +531,5 @@ def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
     Args:
         user_ids: The members who must have rated a session, at least one; None means all that the key can see.
     """
-    warn(
-        "fully_annotated works only in searches of an annotation queue; a count of sessions isn't one",
-        QueueScopedFilterWarning,
-        stacklevel=2,
-    )
+    warn(advice.NO_QUEUE, QueueScopedFilterWarning, stacklevel=2)
     return FullyAnnotatedFilter(user_ids)  # type: ignore[arg-type]  # it takes any iterable at run time

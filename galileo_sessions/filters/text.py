@@ -16,7 +16,7 @@ from attrs import frozen
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError, FilterParseError
 from galileo_sessions.filters import advice, nodes
-from galileo_sessions.filters.columns import Col, TypedCol, column_class
+from galileo_sessions.filters.columns import Col, TypedCol, column_class, fully_annotated
 from galileo_sessions.filters.kinds import COMPARISONS, FILTER_TYPES, METHODS, PARTITIONS, SYMBOLS, as_text
 from galileo_sessions.filters.nodes import MAX_DEPTH, Filter, all_of, any_of
 
@@ -51,7 +51,7 @@ _FUNCTIONS: dict[str, Any] = {
     "Col": Col,
     "all_of": all_of,
     "any_of": any_of,
-    "fully_annotated": nodes.FullyAnnotatedFilter,  # doesn't warn, like load_filter
+    "fully_annotated": fully_annotated,
 }
 _CONSTRUCTORS: dict[str, Any] = {node.__name__: node for node in get_args(nodes.Node)}
 _COLUMNS: tuple[type[Any], ...] = (Col, *get_args(TypedCol))

@@ -94,6 +94,8 @@ MISTAKES = [
     ((CHATBOT, "-w", "score <", *ABOVE), 2, "Error: --where: "),
     ((CHATBOT, "-w", "", *ABOVE), 2, "Error: --where: "),
     ((CHATBOT, "-w", "any_of([])", *ABOVE), 2, "Error: "),
+    ((CHATBOT, "-w", "fully_annotated()", *ABOVE), 2, f"{CANT}: {CHATBOT}: fully_annotated works only in searches"),
+    ((CHATBOT, "-w", "(score < 9) | ~FullyAnnotatedFilter()", *ABOVE), 2, "only in searches of an annotation queue"),
     ((CHATBOT, "-w", "TextFilter('input', 'one_of', [])", *ABOVE), 2, "doesn't define an empty list. Write NEVER"),
     ((CHATBOT, "-w", "NumberFilter('score', 'between', [3, 1])", *ABOVE), 2, "comes first. Swap the two\n"),
     ((CHATBOT, "--where-json", "-", *ABOVE), 2, "Error: --where-json isn't JSON: "),
@@ -169,6 +171,13 @@ async def test_an_environment_is_never_good_news(server, run, monkeypatch):
                 done = await run("count", "-q", *project, *ABOVE, "--timeout", seconds)
             assert (done.status, done.out, done.err.count("\n")) == (status, "", 1)
             assert done.err.startswith(line)
+
+
+async def test_a_limit_that_holds_is_silent(server, run):
+    """With -q, nothing is written, not even a warning: here that a text looks like a time."""
+    options = ("count", CHATBOT, "-w", "external_id == '2026-05-01'", *ABOVE)
+    assert (await run(*options)).err.startswith("1 project counted (2 requests), 0 sessions\nWarning: ")
+    assert await run(*options, "-q") == Outcome(0, "", "")
 
 
 async def test_a_quiet_period_passes(server, run):

@@ -85,6 +85,19 @@ async def test_a_filter_that_does_not_fit_is_refused_before_the_count(query, mes
     assert (service.columns, service.counts) == ({0: 1}, {})
 
 
+async def test_a_filter_for_annotation_queues_is_refused():
+    """Whoever made it, and although the project lists no columns; nothing is sent. A count of 0 names it."""
+    where = Col("input").contains("x") | ~gs.FullyAnnotatedFilter()
+    async with checking(ColumnCatalog([])) as (service, galileo):
+        with pytest.raises(FilterCheckError, match="annotation queue") as caught:
+            await galileo.count(ids(1)[0], where)
+    assert [("or", 1, "not", "filter")] == [issue.loc for issue in caught.value.issues]
+    assert (service.columns, service.counts) == ({}, {})
+    async with zeros() as (_, galileo):
+        with pytest.warns(ZeroCountWarning, match="annotation queue"):
+            assert await galileo.count(PROJECT, where) == 0
+
+
 async def test_a_call_may_check_or_not():
     """`check=` of a call overrides the client's; a count of all sessions needs no columns."""
     async with checking(FEW) as (service, galileo):

@@ -19,7 +19,7 @@ from support.programs import USER
 from support.sockets import PROJECT
 
 import galileo_sessions as gs
-from galileo_sessions import ALWAYS, And, Col, Filter, FilterParseError, FullyAnnotatedFilter, Not, TextFilter, all_of
+from galileo_sessions import ALWAYS, And, Col, Filter, FilterParseError, Not, TextFilter, all_of
 from galileo_sessions.filters.text import MAX_BRACKETS, MAX_TEXT, parse_filter
 
 A, B, C = Col("a").gt(1), Col("b").lt(2), Col("c").eq("x")
@@ -85,8 +85,6 @@ def test_the_largest_filter_is_read() -> None:
         ("ALWAYS & (Col('a') > 1) | Col('b').lt(2) & Col('c').eq('x')", A | B & C),
         ("~Col('a').gt(1) & ~Col('b').lt(2) | NEVER", ~A & ~B),
         ("Col('b').lt(2) | Col('a').gt(1) & Col('c').eq('x') | ALWAYS & Col('a').gt(1)", gs.any_of([B, A & C, A])),
-        (f"fully_annotated(['{USER}'])", FullyAnnotatedFilter([USER])),
-        ("~fully_annotated(user_ids=None)", ~FullyAnnotatedFilter()),
         ("Col.text('a') . eq (  value = 'x' , )", Col.text("a").eq("x")),
         ("Col('a').eq(r'\\d')", Col("a").eq("\\d")),
         ("Col('a').gt(1) & (Col('b').lt(2) | ~Col('c').eq('x'))", A & (B | ~C)),
@@ -108,6 +106,14 @@ def test_the_largest_filter_is_read() -> None:
 def test_people_type_filters_in_more_ways_than_repr_prints(text: str, expected: Filter) -> None:
     """Comparisons, inferred types, bare names, keywords, tuples, comments, several lines, long chains."""
     assert expected == parse_filter(text)
+
+
+def test_fully_annotated_warns_as_text_too() -> None:
+    """As in Python; the constructor, which `repr` prints, doesn't."""
+    for text in ("fully_annotated()", f"~fully_annotated(user_ids=['{USER}'])"):
+        with pytest.warns(gs.QueueScopedFilterWarning, match="annotation queue"):
+            where = parse_filter(text)
+        assert where == parse_filter(repr(where))
 
 
 LITERALS = st.text(max_size=12) | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
