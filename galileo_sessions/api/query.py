@@ -187,6 +187,12 @@ def _other_id(name: str, given: str, what: str, own: str) -> ConfigurationError:
     return ConfigurationError(f"{name} is {given}, but {what} has {own}", hint="Leave one of them out")
 
 
+def within(query: CountQuery) -> str:
+    """The scope of a query in a project, such as ", log stream 1b2c…", for a message; empty without one."""
+    ids = {name.removesuffix("_id").replace("_", " "): getattr(query, name) for name in SCOPE}
+    return "".join([f", {words} {value}" for words, value in ids.items() if value])
+
+
 def columns_body(query: CountQuery, start_time: datetime | str | None, end_time: datetime | str | None) -> bytes:
     """
     The request body for the columns of a query's scope between two times.

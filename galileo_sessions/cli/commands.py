@@ -22,7 +22,7 @@ import click
 from click.exceptions import Exit
 
 from galileo_sessions.api.projects import LogStream, Project
-from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, query_of
+from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, query_of, within
 from galileo_sessions.cli.options import Limit, read_limit, read_period, read_query, unit_of
 from galileo_sessions.cli.report import UNKNOWN, Tally, place_of, show_counts, show_list
 from galileo_sessions.cli.screen import counting_bar, write
@@ -286,14 +286,13 @@ async def _count(
             counted = [project for project, total in totals.items() if total is not None]
             tally.unfiltered = await count_all(counted, period & whole, check=False, fail_fast=True)
         asked = query.where & whole
-        within = "".join([f", {name[:-3].replace('_', ' ')} {value}" for name, value in scope.items() if value])
 
         async def doubt(project: Project, total: int | None) -> str:
             """Why a project that counts 0 can't be judged; empty if it can."""
             if total and (asked == ALWAYS or await columns(project)):
                 return ""
             lacking = "columns to check the filter with" if total else "sessions"
-            return f"no {lacking} in {place_of(project)}{within}, so {UNKNOWN}"
+            return f"no {lacking} in {place_of(project)}{within(targets[project])}, so {UNKNOWN}"
 
         zeros = [project for project, total in totals.items() if total == 0]
         known = await count_all(zeros, ALWAYS, check=False, fail_fast=True)

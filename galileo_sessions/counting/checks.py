@@ -1,4 +1,4 @@
-"""Checks filters against their project's columns, before or after a count, because an unknown column counts 0."""
+"""Checks filters against their scope's columns, before or after a count, because an unknown column counts 0."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import inspect
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import cast
+from typing import TypeAlias, cast
 from warnings import warn
 
-from galileo_sessions.api.query import NO_FILTER, CountQuery
+from attrs import evolve
+
+from galileo_sessions.api.query import NO_FILTER, CountQuery, within
 from galileo_sessions.api.responses import COLUMNS
 from galileo_sessions.counting.request import Request, Requester, logger
 from galileo_sessions.errors import FilterCheckError, GalileoError, Issue, ZeroCountWarning
@@ -23,9 +25,11 @@ from galileo_sessions.flow.settings import PATIENCE
 
 CACHE_SECONDS = 300.0
 RECHECK_AFTER = 10.0  # seconds; with older columns, a filter that doesn't fit is checked again against new ones
-MAX_PROJECTS = 1_000  # projects whose columns are cached; each catalog can take 100 kB
+MAX_PROJECTS = 1_000  # projects and parts of them whose columns are cached; each catalog can take 100 kB
 MAX_WAIT = 1.0  # seconds that counts of 0, and explanations, wait for columns
 MAX_ASKED = 10  # projects whose columns are asked for to find out why all their counts are 0
+Scope: TypeAlias = tuple[str | None, ...]
+
 _LIBRARIES = ("galileo_sessions.", "asyncio.", "anyio.", "uvloop.", "concurrent.", "threading.")  # what runs tasks
 _NO_COLUMNS: tuple[Issue, ...] = (Issue((), "", "no_columns"),)
 _EXPLAIN = "await galileo.explain(project_id, where) shows what each condition counts"
@@ -33,7 +37,7 @@ _EXPLAIN = "await galileo.explain(project_id, where) shows what each condition c
 
 class ColumnChecks:
     """
-    Checks filters against their project's columns.
+    Checks filters against the columns of their project, or of the part of it that is counted.
 
     The columns are requested once, however many counts wait for them, and cached. Each count waits until its own
     deadline. If the request fails, all counts that wait for it fail with its error, which isn't cached. Calls that are
@@ -47,7 +51,7 @@ class ColumnChecks:
         self._requester = requester
         patience = requester.retry.patience
         self._brief, self._patient = Budget.single(None, patience, 0), Budget.fan_out(None, patience, 0)
-        self._cached: dict[str, tuple[ColumnCatalog, float]] = {}  # and when they came; those checked last at the end
+        self._cached: dict[Scope, tuple[ColumnCatalog, float]] = {}  # and when they came; those checked last at the end
         self._warned: set[str] = set()
         self._silent_until = 0.0
 
@@ -106,8 +110,8 @@ class ColumnChecks:
                 self._silent_until = now + CACHE_SECONDS
                 return
             elif len(queries) == 1:
-                project = f"project {queries[0].project_id}"
-                self._warn(project, f"{project} lists no columns: it has no sessions, or its id is wrong")
+                place = f"project {queries[0].project_id}{within(queries[0])}"
+                self._warn(place, f"{place} lists no columns: it has no sessions, or its id is wrong")
             else:
                 no_project = f"none of {len(reasons)} projects"
                 self._warn(no_project, f"{no_project} lists a column: they have no sessions, or their ids are wrong")
@@ -130,32 +134,36 @@ class ColumnChecks:
             return None
         return ()
 
-    def remember(self, project_id: str, catalog: ColumnCatalog) -> None:
-        """Caches the columns of a project."""
-        self._cached[project_id] = catalog, asyncio.get_running_loop().time()
+    def remember(self, query: CountQuery, catalog: ColumnCatalog) -> None:
+        """Caches the columns of a query's scope."""
+        self._cached[_scope(query)] = catalog, asyncio.get_running_loop().time()
         if len(self._cached) > MAX_PROJECTS:
             del self._cached[next(iter(self._cached))]
 
     async def _catalog(self, query: CountQuery, age: float, budget: Budget) -> ColumnCatalog:
-        """The columns of a query's project, at most `age` seconds old when the call began."""
-        began = asyncio.get_running_loop().time()
-        if query.project_id in self._cached:
-            catalog, answered_at = self._cached[query.project_id] = self._cached.pop(query.project_id)
+        """The columns of a query's scope, at most `age` seconds old when the call began."""
+        began, scope = asyncio.get_running_loop().time(), _scope(query)
+        if scope in self._cached:
+            catalog, answered_at = self._cached[scope] = self._cached.pop(scope)
             if answered_at > began - age:
                 return catalog
         common = self._brief if budget.is_single and budget.patience <= PATIENCE else self._patient
         shared = self._requester.authentication.shared
-        found = await shared.get((query.project_id, common), partial(self._request, query, common), budget.deadline)
+        found = await shared.get((scope, common), partial(self._request, query, common), budget.deadline)
         if found is None:
             request = Request(COLUMNS, query, NO_FILTER, budget, began, began)
             raise self._requester.too_late(request, "the project's columns")
         return found
 
     async def _request(self, query: CountQuery, budget: Budget) -> ColumnCatalog:
-        everything = CountQuery(query.project_id, tag=query.tag, project_name=query.project_name)
+        everything = evolve(query, where=ALWAYS, filters=())
         catalog, _ = await self._requester.send(COLUMNS, everything, everything.body, budget)
-        self.remember(query.project_id, catalog)
+        self.remember(query, catalog)
         return catalog
+
+
+def _scope(query: CountQuery) -> Scope:
+    return query.project_id, query.log_stream_id, query.experiment_id, query.metrics_testing_id
 
 
 def _check_for_queues(where: Filter) -> None:

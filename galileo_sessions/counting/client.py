@@ -25,7 +25,7 @@ from galileo_sessions.api.projects import (
     find_project,
     projects_body,
 )
-from galileo_sessions.api.query import ANY_PROJECT, NO_FILTER, CountQuery, columns_body, query_of
+from galileo_sessions.api.query import ANY_PROJECT, CountQuery, columns_body, query_of
 from galileo_sessions.api.responses import COLUMNS, COUNT, Endpoint, log_streams_page, projects_page
 from galileo_sessions.counting.breakdown import Breakdown
 from galileo_sessions.counting.checks import ColumnChecks
@@ -85,7 +85,8 @@ class GalileoSessions:
         check: With True, each filter is checked against its project's columns before it is counted, unless a call says
             otherwise. With None, a filter is checked only if all its counts in a call are 0; a column that doesn't
             exist or has another type then causes a `ZeroCountWarning`, and so does a project without any column. With
-            False, nothing is checked. A project's columns are requested once, and cached for five minutes.
+            False, nothing is checked. The columns of a project, or of the part of it that is counted, are requested
+            once, and cached for five minutes.
 
     Raises:
         ConfigurationError: if there are no credentials, or two kinds, or if an argument is invalid.
@@ -204,7 +205,7 @@ class GalileoSessions:
         """
         The columns of a project's sessions: what can be filtered, and how.
 
-        They are requested each time; checks then use those of a whole project for five minutes.
+        They are requested each time; without a time, checks then use them for five minutes.
 
         Args:
             project_id: A UUID, a `Project`, or a `LogStream`.
@@ -223,8 +224,8 @@ class GalileoSessions:
         query = query_of(_template(None, (), log_stream_id, experiment_id, metrics_testing_id), project_id)
         body = columns_body(query, start_time, end_time)
         catalog, _ = await self._requester.send(COLUMNS, query, body, self._budget(Budget.single, timeout))
-        if body == NO_FILTER:  # all columns of the project
-            self._checks.remember(query.project_id, catalog)
+        if start_time is None and end_time is None:
+            self._checks.remember(query, catalog)
         return catalog
 
     async def explain(

@@ -7,6 +7,8 @@ from cli.processes import WHERE, Outcome, objects
 from support.clients import COUNTS, IDS
 from support.sockets import answers, http, raw_server
 
+from galileo_sessions.local import LocalGalileo
+
 CHATBOT, PLANNER = IDS[:2]
 EMPTY, ALSO_EMPTY = [str(UUID(int=number, version=4)) for number in (1, 2)]
 QUIET = ("--since", "2020-01-01", "--until", "2020-02-01")  # no session of the sample is so old
@@ -207,6 +209,18 @@ async def test_an_empty_list_of_columns_hides_no_typo(server, run, options, stat
     for body in ({"columns": []}, {"total_count": 0}, {"total_count": 312}, {"columns": []}):
         server.fail_next(200, body=body)
     assert await run("count", CHATBOT, "-q", *options, *ABOVE) == Outcome(status, "", line)
+
+
+async def test_a_scope_is_judged_by_its_own_columns(run, monkeypatch):
+    """A column that only other log streams of the project have doesn't let an alert pass."""
+    sessions = [{"project_id": CHATBOT, "log_stream_id": EMPTY, "input": "x"}, {"project_id": CHATBOT, "score": 1}]
+    async with LocalGalileo(sessions) as server:
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
+        options = ("count", CHATBOT, "-q", "-w", "score > 3", *ABOVE)
+        assert await run(*options) == Outcome(0, "", "")
+        done = await run(*options, "--log-stream", EMPTY)
+    assert done == Outcome(2, "", f"{CANT}: {CHATBOT}: there is no column 'score'\n")
 
 
 async def test_each_project_can_be_judged_by_itself(server, run):

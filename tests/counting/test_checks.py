@@ -416,8 +416,26 @@ async def test_a_warning_that_is_an_error_has_the_report(how, counts):
     assert caught.value.report.counts == counts
 
 
+async def test_a_scope_is_judged_by_its_own_columns():
+    """A column that the project has elsewhere can't match in this log stream. Each scope's columns are cached."""
+    stream, other = (str(UUID(int=number, version=4)) for number in (1, 2))
+    sessions = [{"project_id": PROJECT, "log_stream_id": stream, "input": "x"}, {"project_id": PROJECT, "score": 1}]
+    async with LocalGalileo(sessions) as server:
+        async with GalileoSessions(server.api_key, base_url=server.url, check=True) as galileo:
+            assert await galileo.count(PROJECT, Col("score") > 0) == 1
+            for target in (CountQuery(PROJECT, log_stream_id=stream), gs.LogStream(stream, "s", PROJECT)):
+                with pytest.raises(FilterCheckError, match="no column 'score'"):
+                    await galileo.count(target, Col("score") > 0)
+            with pytest.warns(ZeroCountWarning, match=f"project {PROJECT}, log stream {other} lists no columns"):
+                assert await galileo.count(PROJECT, Col("score") > 0, log_stream_id=other) == 0
+    async with checking(FEW) as (service, galileo):
+        for scope in [{}, {"log_stream_id": stream}, {"experiment_id": stream}] * 2:
+            assert await galileo.count(ids(1)[0], GOOD, **scope) == 7
+    assert service.columns == {0: 3}
+
+
 async def test_columns_that_were_requested_serve_checks():
-    """`columns` is always requested; what it answers for a whole project is cached for checks."""
+    """`columns` is always requested; what it answers is cached for checks, unless a time was given."""
     async with checking(FEW, MORE) as (service, galileo):
         assert list(await galileo.columns(ids(1)[0])) == ["input", "score"]
         with pytest.raises(FilterCheckError):
@@ -428,6 +446,8 @@ async def test_columns_that_were_requested_serve_checks():
         assert service.columns == {0: 2}
         await galileo.columns(ids(2)[1], log_stream_id=PROJECT)
         await galileo.columns(ids(2)[1], end_time="2026-05-01T00:00Z")
+        assert await galileo.count(ids(2)[1], GOOD, log_stream_id=PROJECT) == 7
+        assert service.columns == {0: 2, 1: 2}
         assert await galileo.count(ids(2)[1], GOOD) == 7
     assert service.columns == {0: 2, 1: 3}
 
