@@ -22,16 +22,17 @@ import click
 from click.exceptions import Exit
 
 from galileo_sessions.api.projects import LogStream, Project
-from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, query_of, within
-from galileo_sessions.cli.options import Limit, read_limit, read_period, read_query, unit_of
-from galileo_sessions.cli.report import UNKNOWN, Tally, place_of, show_counts, show_list
+from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, query_of
+from galileo_sessions.cli.alerts import Limit, Results, Tally, read_limit
+from galileo_sessions.cli.options import read_period, read_query, unit_of
+from galileo_sessions.cli.report import show_counts, show_list
 from galileo_sessions.cli.screen import counting_bar, write
 from galileo_sessions.cli.targets import Source, find_projects, in_log_stream, pop_name, read_source
 from galileo_sessions.cli.wording import Refused, failure, named, told
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.counting.results import CountReport, OnProgress
 from galileo_sessions.display import chart, some
-from galileo_sessions.errors import FilterCheckError, GalileoError, ZeroCountWarning
+from galileo_sessions.errors import GalileoError, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.json import dump_filter
@@ -55,24 +56,32 @@ _EXPLAIN = "galileo-sessions explain PROJECT --where ... shows what each conditi
 
 
 @contextmanager
-def _errors() -> Generator[None]:
-    """Turns the library's errors into click's own, and ends quietly when the reader of stdout closes it."""
+def _output(status: int = 0) -> Generator[None]:
+    """Ends with an error if stdout can't be written, quietly if its reader closed it; with a status if it isn't 0."""
     try:
         yield
         sys.stdout.flush()
-    except GalileoError as error:
-        if isinstance(error, ValueError | LookupError):  # a filter, a setting or a name
-            raise Refused(told(error)) from None
-        raise click.ClickException(failure(error)) from None
-    except KeyboardInterrupt:
-        raise Exit(130) from None
     except OSError as error:  # such as a full disk
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, sys.stdout.fileno())  # otherwise Python would try to write the rest at exit
         os.close(devnull)
-        if isinstance(error, BrokenPipeError):
-            raise Exit(141) from None  # as shells report a tool that SIGPIPE ended
-        raise click.ClickException(error.strerror or str(error)) from None
+        is_closed = isinstance(error, BrokenPipeError)
+        _tell([] if is_closed else [f"Error: {error.strerror or error}"])
+        raise Exit(status or (141 if is_closed else 1)) from None  # 141 as shells report a tool that SIGPIPE ended
+
+
+@contextmanager
+def _errors() -> Generator[None]:
+    """Turns the library's errors into click's own."""
+    with _output():
+        try:
+            yield
+        except GalileoError as error:
+            if isinstance(error, ValueError | LookupError):  # a filter, a setting or a name
+                raise Refused(told(error)) from None
+            raise click.ClickException(failure(error)) from None
+        except KeyboardInterrupt:
+            raise Exit(130) from None
 
 
 @contextmanager
@@ -220,18 +229,22 @@ def count(
     is_silent = quiet and bool(tally.limits)
     if tally.limits:  # what can't be judged is told in other words
         warnings.simplefilter("ignore", ZeroCountWarning)
+    status = 0
     try:
         with counting_bar(quiet=quiet) as show:
             checked = True if check or tally.limits else False if quiet else None
             galileo = GalileoSessions(limits=Limits(concurrency), check=checked, on_attempt=show)
             asyncio.run(_count(galileo, tally, source, query, stream, show=show, **options))
+        lines, status = tally.verdict()
+        _tell(lines)  # first, because stdout can be full or closed
     finally:
         if tally.results and not (is_silent and output == "table"):
-            write(show_counts(tally, output))
+            with _output(status):
+                write(show_counts(tally, output))
         _tell([] if is_silent else tally.failures())
         if tally.results and not quiet:
             _tell([f"{'interrupted; ' if sys.exception() else ''}{tally}"])
-    _judge(tally)
+    raise Exit(status)
 
 
 async def _count(
@@ -268,45 +281,20 @@ async def _count(
         whole = parts.whole if parts else ALWAYS
         tally.is_overlapping = parts is not None and not parts.disjoint
 
-        async def count_all(projects: Sequence[Project], where: Filter, **more: Any) -> dict[Project, int | None]:
+        async def count_all(projects: Sequence[Project], where: Filter, **more: Any) -> Results:
             queries = [targets[project] for project in projects]
-            report = await galileo.count_all(queries, where, timeout=budget.left(clock()), **more)
+            try:
+                report = await galileo.count_all(queries, where, timeout=budget.left(clock()), **more)
+            except (GalileoError, asyncio.CancelledError) as error:
+                tally.results = tally.results or getattr(getattr(error, "report", None), "results", ())
+                raise
             tally.results = tally.results or report.results
             tally.requests += report.progress.done
-            return dict(zip(projects, report.counts, strict=True))
+            return dict(zip(projects, report.results, strict=True))
 
-        try:
-            totals = await count_all(tally.projects, query.where & period, by=parts, on_progress=show)
-        except (GalileoError, asyncio.CancelledError) as error:
-            tally.results = getattr(getattr(error, "report", None), "results", ())
-            raise
-        if not tally.limits or (tally.errors and not tally.is_each):
-            return
-        if any(limit.is_share for limit in tally.limits):
-            counted = [project for project, total in totals.items() if total is not None]
-            tally.unfiltered = await count_all(counted, period & whole, check=False, fail_fast=True)
-        asked = query.where & whole
-
-        async def doubt(project: Project, total: int | None) -> str:
-            """Why a project that counts 0 can't be judged; empty if it can."""
-            if total and (asked == ALWAYS or await columns(project)):
-                return ""
-            lacking = "columns to check the filter with" if total else "sessions"
-            return f"no {lacking} in {place_of(project)}{within(targets[project])}, so {UNKNOWN}"
-
-        zeros = [project for project, total in totals.items() if total == 0]
-        known = await count_all(zeros, ALWAYS, check=False, fail_fast=True)
-        tally.doubts = dict(zip(zeros, await asyncio.gather(*[doubt(*each) for each in known.items()]), strict=True))
-
-
-def _judge(tally: Tally) -> None:
-    """Ends with the exit status for a failure or a broken limit, and says why a limit is broken or can't be judged."""
-    verdicts = [verdict for part in tally.parts() if tally.limits for verdict in part.verdicts()]
-    _tell([line for line, _ in verdicts])
-    if any(is_broken for _, is_broken in verdicts):
-        raise Exit(3)
-    if verdicts or tally.errors:
-        raise Exit(2 if {type(result.error) for result in tally.results} == {FilterCheckError} else 1)
+        _ = await count_all(tally.projects, query.where & period, by=parts, on_progress=show)
+        if tally.limits and (tally.is_each or not tally.errors):
+            await tally.look_into(query.where & whole, period & whole, partial(count_all, check=False), columns)
 
 
 # ---- projects, columns, explain --------------------------------------------------------------------------------------

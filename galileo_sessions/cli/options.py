@@ -1,4 +1,4 @@
-"""Reads the options: the filter, the period, its parts, and the limits of an alert."""
+"""Reads the options: the filter, the period and its parts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 
 import click
-from attrs import evolve, frozen
+from attrs import evolve
 
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, load_query, query_of
 from galileo_sessions.cli.wording import Refused, named
-from galileo_sessions.display import some
 from galileo_sessions.filters.calendar import Partition, Unit, read_time, zone_of
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
@@ -113,39 +112,3 @@ def _parts_of_values(by: str, catalog: ColumnCatalog) -> Partition:
     while rest in parts:
         rest = f"({rest})"
     return parts.with_rest(rest) if parts.disjoint else parts
-
-
-# ---- limits ----------------------------------------------------------------------------------------------------------
-
-
-@frozen
-class Limit:
-    """`--fail-above` or `--fail-below`."""
-
-    text: str
-    number: Decimal
-    is_share: bool
-    """Whether it is a percentage of all sessions of the same scope and period."""
-    is_upper: bool
-
-    def reason(self, sessions: int, unfiltered: int) -> str:
-        """How a number of sessions breaks the limit; empty if it doesn't."""
-        limit = self.number * unfiltered / 100 if self.is_share else self.number
-        if sessions <= limit if self.is_upper else sessions >= limit:
-            return ""
-        counted = some(sessions, "session")
-        if self.is_share:
-            counted = f"{sessions / unfiltered:.1%} ({sessions:,} of {some(unfiltered, 'session')})"
-        return f"{counted}, {'above' if self.is_upper else 'below'} {self.text}"
-
-
-def read_limit(_: click.Context, option: click.Parameter, text: str | None) -> Limit | None:
-    """The limit for a number such as 100, or a percentage such as 10%."""
-    if text is None:
-        return None
-    if re.fullmatch(r"\d+(\.\d+)?%?", text, re.ASCII) is None:
-        raise click.BadParameter(f"{text!r} must be a number such as 100, or a share such as 10%.", param=option)
-    number, is_share, is_upper = Decimal(text.rstrip("%")), text.endswith("%"), option.name == "fail_above"
-    if (is_share and (number > 100 or (is_upper and number == 100))) or not (is_upper or number):
-        raise click.BadParameter(f"{text!r} can't be a limit: it would apply never, or always.", param=option)
-    return Limit(text, number, is_share, is_upper)

@@ -1,25 +1,23 @@
-"""The output: counts, projects and columns as a table, JSON or CSV; and what is told of all counts together."""
+"""The output: counts, projects and columns as a table, JSON or CSV."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from io import StringIO
 from typing import Any, cast
 
-from attrs import Factory, asdict, define, evolve, fields
+from attrs import asdict, fields
 from rich.bar import Bar
 
 from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import CountQuery
-from galileo_sessions.cli.options import Limit
+from galileo_sessions.cli.alerts import Tally
 from galileo_sessions.cli.screen import draw_table, has_bars
-from galileo_sessions.cli.wording import MOST, failure, one_line, told
+from galileo_sessions.cli.wording import one_line, told
 from galileo_sessions.counting.results import CountResult
-from galileo_sessions.display import some
 from galileo_sessions.errors import GalileoError
 
 
@@ -104,81 +102,3 @@ def show_list(kind: type[Project | LogStream], found: Sequence[Project | LogStre
 
 def _plain(_: object, __: object, value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
-
-
-# ---- all counts together ---------------------------------------------------------------------------------------------
-
-
-UNKNOWN = "the limit can't be judged"
-
-
-def place_of(project: Project) -> str:
-    """The id and the name of a project."""
-    return one_line(f"{project.id} {project.name or ''}".rstrip())
-
-
-@define
-class Tally:
-    """What a command has counted so far, and what that means."""
-
-    limits: list[Limit]
-    is_each: bool
-    """Whether the limits are for each project, not for the total."""
-    is_overlapping: bool = False
-    """Whether a session can be in several parts."""
-    projects: list[Project] = Factory(list[Project])
-    results: tuple[CountResult, ...] = ()
-    """A result for each project that was counted, or failed."""
-    requests: int = 0
-    unfiltered: dict[Project, int | None] = Factory(dict[Project, "int | None"])
-    """The sessions of each project in the period, without the filter, for a share."""
-    doubts: dict[Project, str] = Factory(dict[Project, str])
-    """Why a project that counts 0 can't be judged; empty if it can."""
-
-    @property
-    def sessions(self) -> int:
-        """The sessions of the projects that were counted, each once."""
-        return sum([result.total_count or 0 for result in self.results])
-
-    @property
-    def errors(self) -> list[GalileoError]:
-        """An error for each project that failed."""
-        return [result.error for result in self.results if result.error is not None]
-
-    def parts(self) -> list[Tally]:
-        """What the limits judge: the tally, or one for each project."""
-        pairs = zip(self.projects, self.results, strict=True) if self.is_each else ()
-        return [evolve(self, projects=[project], results=(result,)) for project, result in pairs] or [self]
-
-    def verdicts(self) -> list[tuple[str, bool]]:
-        """
-        Lines that say which limits are broken, or if none is, why they can't be judged; each with whether one is.
-
-        What failed, and projects in doubt, can only make the total larger.
-        """
-        place = place_of(self.projects[0]) if len(self.projects) == 1 else some(len(self.projects), "project")
-        doubts = [f"{UNKNOWN}: {failure(error)}" for error in self.errors[:1]]
-        doubts += [self.doubts[project] for project in self.projects if self.doubts.get(project)]
-        everything = sum([self.unfiltered.get(project) or 0 for project in self.projects])
-        sure = [limit for limit in self.limits if not doubts or (limit.is_upper and not limit.is_share)]
-        reasons = [limit.reason(self.sessions, everything) for limit in sure]
-        if not (doubts or everything) and any(limit.is_share for limit in self.limits):
-            doubts = [f"no sessions in this period in {place}, so {UNKNOWN}"]
-        return [(f"{place}: {reason}", True) for reason in reasons if reason] or [(line, False) for line in doubts]
-
-    def failures(self) -> list[str]:
-        """Three failures of each class and status, and how many more there are."""
-        kinds = defaultdict[tuple[str, int | None], list[GalileoError]](list)
-        for error in self.errors:
-            kinds[type(error).__name__, getattr(error, "status", None)].append(error)
-        lines = [failure(error) for errors in kinds.values() for error in errors[:MOST]]
-        more = [(name, len(errors) - MOST) for (name, _), errors in kinds.items()]
-        return [*lines, *[f"{number:,} more counts failed with {name}" for name, number in more if number > 0]]
-
-    def __str__(self) -> str:
-        failed = len(self.errors)
-        counted = len(self.results) - failed
-        of_all = f"{counted:,} of " if counted != len(self.projects) else ""
-        projects = f"{of_all}{some(len(self.projects), 'project')}"
-        several = f" ({some(self.requests, 'request')})" if self.requests > len(self.results) else ""
-        return f"{projects} counted{several}{f', {failed:,} failed' * bool(failed)}, {some(self.sessions, 'session')}"

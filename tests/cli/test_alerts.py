@@ -1,9 +1,10 @@
 """An alert can't pass on a mistake, and a pager can show its lines."""
 
+import os
 from uuid import UUID
 
 import pytest
-from cli.processes import WHERE, Outcome, objects
+from cli.processes import WHERE, Outcome, process
 from support.clients import COUNTS, IDS
 from support.sockets import answers, http, raw_server
 
@@ -43,8 +44,8 @@ async def test_an_alert_names_its_projects(server, run):
     status, out, err = await run("count", "--all", "--fail-above", "100", "--fail-below", "50%")
     assert (status, len(out.splitlines())) == (3, 13)
     assert err.splitlines() == [
-        f"12 projects counted (24 requests), {total:,} sessions",
         f"12 projects: {total:,} sessions, above 100",
+        f"12 projects counted (24 requests), {total:,} sessions",
     ]
 
 
@@ -264,10 +265,95 @@ async def test_columns_that_cannot_be_requested_are_no_judgement(serving, run):
     assert err.startswith(f"{CANT}: {CHATBOT}: 404 Not Found")
 
 
-async def test_an_alert_that_ends_early_is_one_line(server, run):
-    """A count without the filter that fails ends an alert with one line, too."""
-    server.fail_next(200, body={"total_count": 1})
-    server.fail_next(404)
-    done = await run("count", CHATBOT, "--fail-above", "1%", "-q")
-    assert (done.status, done.out, done.err.startswith(f"Error: {CHATBOT}: 404"), done.err.count("\n")) == (1, "", 1, 1)
-    assert objects(done.out) == []
+async def test_a_whole_that_fails_is_no_judgement(server, run):
+    """A count without the filter that fails leaves a share unjudged, in one line; an upper number is judged."""
+    for limit, status, line in (
+        ("1%", 1, f"{CANT}: {CHATBOT}: 404"),
+        ("99", 3, f"{CHATBOT}: 100 sessions, above 99\n"),
+        ("100", 0, ""),
+    ):
+        server.fail_next(200, body={"columns": [{"id": "score", "filter_type": "number"}]})
+        server.fail_next(200, body={"total_count": 100})
+        server.fail_next(404)
+        done = await run("count", CHATBOT, "-w", WHERE, "--fail-above", limit, "-q")
+        assert (done.status, done.out, done.err.count("\n")) == (status, "", bool(status))
+        assert done.err.startswith(line)
+        server.recover()
+
+
+@pytest.mark.parametrize("status", [404, 200], ids=["fails", "vanishes"])
+async def test_one_project_hides_no_verdict_of_others(server, run, status):
+    """With --each, eleven projects break their limit although the second request of another fails, or counts 0."""
+    for _ in range(12):
+        server.fail_next(200, body={"total_count": 100})
+    server.fail_next(status, body={"total_count": 0})
+    done = await run("count", "--all", "--each", "--fail-above", "1%", "-q", "--concurrency", "1")
+    first, *lines = done.err.splitlines()
+    unknown = {404: f"{CANT}: {CHATBOT} Support chatbot: 404", 200: "no sessions in this period in "}[status]
+    assert (done.status, len(lines), first.startswith(unknown)) == (3, 11, True)
+    assert all(line.endswith(", above 1%") for line in lines)
+
+
+async def test_a_zero_that_cannot_be_explained_hides_no_verdict_of_others(server, run):
+    """The same for a 0 that can't be counted without its filter, or whose columns can't be requested again."""
+    columns = {"columns": [{"id": "score", "filter_type": "number"}]}
+    for last in ((404,), (200, 404)):
+        for body in (columns, {"total_count": 0}, columns, {"total_count": 500}):
+            server.fail_next(200, body=body)
+        for status in last:
+            server.fail_next(status, body={"total_count": 1})
+        done = await run("count", CHATBOT, PLANNER, "-w", WHERE, "--each", *ABOVE, "-q", "--concurrency", "1")
+        unknown, above = done.err.splitlines()
+        assert unknown.startswith(f"{CANT}: {CHATBOT}: 404")
+        assert (done.status, above) == (3, f"{PLANNER}: 500 sessions, above 10")
+
+
+@pytest.mark.parametrize(
+    ("counts", "limit", "shown"),
+    [
+        ((1001, 10_000), ("--fail-above", "10%"), "10.01% (1,001 of 10,000 sessions), above 10%"),
+        ((100_001, 1_000_000), ("--fail-above", "10.0%"), "10.0001% (100,001 of 1,000,000 sessions), above 10.0%"),
+        ((999, 10_000), ("--fail-below", "10%"), "9.99% (999 of 10,000 sessions), below 10%"),
+        ((1, 3), ("--fail-above", "33.333%"), "33.3333% (1 of 3 sessions), above 33.333%"),
+        ((180, 312), ("--fail-above", "57.6%"), "57.7% (180 of 312 sessions), above 57.6%"),
+        ((500, 10_000), ("--fail-above", "4.99%"), "5.0% (500 of 10,000 sessions), above 4.99%"),
+    ],
+)
+async def test_a_share_is_on_the_right_side_of_its_limit(server, run, counts, limit, shown):
+    """In words, it has as many digits as that takes."""
+    for total in counts:
+        server.fail_next(200, body={"total_count": total})
+    assert await run("count", CHATBOT, "-q", *limit) == Outcome(3, "", f"{CHATBOT}: {shown}\n")
+
+
+async def test_a_column_without_a_type_is_no_judgement(server, run):
+    """A count of 0 says nothing if the service doesn't say how the column is filtered: a text may never match."""
+    for total, status, err in (
+        (0, 1, f"no type of 'mood' to check the filter with in {CHATBOT}, so {CANT}\n"),
+        (5, 0, ""),
+    ):
+        for body in (
+            {"columns": [{"id": "mood"}]},
+            {"total_count": total},
+            {"total_count": 312},
+            {"columns": [{"id": "mood"}]},
+        ):
+            server.fail_next(200, body=body)
+        assert await run("count", CHATBOT, "-q", "-w", "mood == 'low'", *ABOVE) == Outcome(status, "", err)
+        server.recover()
+
+
+@pytest.mark.parametrize(("limit", "status"), [("1", 3), ("9999", None)], ids=["broken", "holds"])
+async def test_the_verdict_comes_before_the_results(server, limit, status):
+    """A full disk or a reader that is gone hides neither the line nor the status of a limit that is broken."""
+    verdict = f"{CHATBOT}: 312 sessions, above 1\n" if status else ""
+    read, write = os.pipe()
+    os.close(read)
+    for stdout, otherwise, error in (
+        (os.open("/dev/full", os.O_WRONLY), 1, "Error: No space left on device\n"),
+        (write, 141, ""),
+    ):
+        async with process("count", CHATBOT, "--fail-above", limit, stdout=stdout) as running:
+            os.close(stdout)
+            err = (await running.stderr.read()).decode()
+            assert (await running.wait(), err) == (status or otherwise, verdict + error)
