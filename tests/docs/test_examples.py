@@ -20,7 +20,7 @@ import pytest
 from docs.notebooks import run_cells
 from support.inside import with_sample
 
-from galileo_sessions import ALWAYS, Col, CountQuery, Filter, GalileoSessions, matches
+from galileo_sessions import ALWAYS, Col, CountQuery, DecodeError, Filter, GalileoSessions, matches
 from galileo_sessions.local import LocalGalileo, sample_sessions
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -174,6 +174,7 @@ async def test_count_csv_says_why_it_cannot_begin(
 
 FULL, FINE, STALE = PROJECTS[:3]
 LOW = "score < 2"
+WRONG = ["full", "full=", "full=nan", "full=-1%", "full=1/2", "full=100%", "full=150%", "=10%", " =10%"]
 
 
 @pytest.fixture
@@ -196,9 +197,9 @@ async def recent(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalGalileo]
     ("arguments", "status", "reason"),
     [
         ((LOW, "full=10%", "fine=0"), 0, ""),
-        ((LOW, "full=9.9%", "fine=0"), 3, "full: 10.0%, above 9.9%\n"),
-        ((LOW, "empty=9", "full=9"), 3, "full: 10.0%, above 9.0%\nempty can't be judged: no sessions\n"),
-        ((LOW, f"{STALE}=40", "--last", "101h"), 3, ": 100.0%, above 40.0%\n"),
+        ((LOW, "full=9.9%", "fine=0"), 3, "full: 1 of 10 sessions, above 9.9%\n"),
+        ((LOW, "empty=9", "full=9"), 3, "full: 1 of 10 sessions, above 9%\nempty can't be judged: no sessions\n"),
+        ((LOW, f"{STALE}=40", "--last", "101h"), 3, ": 1 of 1 sessions, above 40%\n"),
         ((LOW, "full=60", "stale=60"), 1, "stale can't be judged: no sessions\n"),
         ((LOW, "full=60", "empty=60"), 1, "empty can't be judged: no sessions\n"),
         (("scroe < 2", "full=60", "empty=60"), 1, "did you mean score?\nempty can't be judged: no sessions\n"),
@@ -206,8 +207,13 @@ async def recent(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalGalileo]
         (("score <", "full=60"), 2, "the text ends too early"),
         ((LOW, "ful=60"), 2, "there is no project 'ful'"),
         ((LOW, f"{PROJECTS[3]}=60"), 2, f"there is no project '{PROJECTS[3]}'"),
-        ((LOW, "full"), 2, "invalid limit value: 'full'"),
-        ((LOW, "full=nan"), 2, "invalid limit value: 'full=nan'"),
+        *[((LOW, wrong), 2, f"invalid limit value: {wrong!r}") for wrong in WRONG],
+        (("any_of([])", "full=60"), 2, "the filter has no condition"),
+        (("TextFilter('input', 'one_of', [])", "full=60"), 2, "the API doesn't define an empty list"),
+        (("NumberFilter('score', 'between', [3, 1])", "full=60"), 2, "the lower or earlier one comes first"),
+        (("~FullyAnnotatedFilter()", "full=60"), 2, "annotation queue"),
+        (("score == 'a'", "full=60"), 2, "'score' is filtered as number"),
+        ((LOW, "full=60", "--last", "0h"), 2, "Col.date('created_at').last('0h')"),
         ((LOW,), 2, "the following arguments are required: limits"),
     ],
 )
@@ -221,7 +227,7 @@ async def test_alert_has_the_statuses_of_the_command_line(
 
 
 @pytest.mark.filterwarnings("ignore::galileo_sessions.ZeroCountWarning")
-@pytest.mark.parametrize("trouble", ["key", "address", "counts", "columns"])
+@pytest.mark.parametrize("trouble", ["key", "address", "counts", "columns", "types"])
 async def test_alert_does_not_pass_if_it_cannot_count(
     recent: LocalGalileo, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
@@ -233,12 +239,25 @@ async def test_alert_does_not_pass_if_it_cannot_count(
     elif trouble == "counts":
         recent.fail(403)
     else:
-        for body in ({"columns": []}, {"total_count": 1}, {"total_count": 0}, {"columns": []}):
+        created = {"id": "created_at", "filter_type": "date"}
+        columns = {"columns": [{"id": "score"}, created] if trouble == "types" else []}
+        for body in (columns, {"total_count": 1}, {"total_count": 0}, columns):
             recent.fail_next(200, body=body)
     status, printed, said = await run("alert.py", LOW, "fine=60")
     assert 1 == status
-    reasons = {"key": "401", "address": "TLS", "counts": "403", "columns": "no columns to check the filter with"}
-    assert reasons[trouble] in printed + said
+    reasons = {"key": "401", "address": "TLS", "counts": "403"}
+    assert reasons.get(trouble, "no columns for the filter") in printed + said
+
+
+async def test_alert_tells_what_it_has_found(recent: LocalGalileo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project whose columns can't be requested hides no alert."""
+
+    async def refuse(*_: object) -> None:
+        raise DecodeError("it's away")
+
+    monkeypatch.setattr(GalileoSessions, "columns", refuse)
+    status, printed, _ = await run("alert.py", LOW, "fine=60", "full=9")
+    assert (3, "full: 1 of 10 sessions, above 9%\nfine can't be judged: it's away\n") == (status, printed)
 
 
 # ---- funnel.py -------------------------------------------------------------------------------------------------------
