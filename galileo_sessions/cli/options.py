@@ -20,7 +20,7 @@ from galileo_sessions.filters.json import json_object, strict_json
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, all_of
 from galileo_sessions.filters.text import parse_filter
 
-_EDGES = re.compile(r"-?\d+(\.\d+)?(, *-?\d+(\.\d+)?)*", re.ASCII)
+_EDGE = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
 
 
@@ -94,21 +94,24 @@ def read_period(
 def _parts_of_values(by: str, catalog: ColumnCatalog) -> Partition:
     """The parts, with a rest unless they overlap. Without columns, only edges are known to be parts."""
     column_id, _, written = by.rpartition(":")
-    listed: Sequence[Any] = written.split(",")
+    listed: Sequence[Any] = [each.strip() for each in written.split(",")]
+    such = "created_at:day (or hour, week, month), score:1,3, tags:vip,beta or is_complete"
+    wrong = click.UsageError(f"--by {by!r} must be a column and its parts, such as {such}.")
     if by in catalog or not column_id:
         column_id, written, listed = by, "", catalog.info(by).allowed_values
+    elif not all(listed):
+        raise wrong
     kind = catalog.info(column_id).filter_type if catalog else "number"
     column: Any = catalog[column_id] if catalog else Col.number(column_id)
     parts: Partition
-    if kind == "number" and _EDGES.fullmatch(written):
+    if kind == "number" and written and all(map(_EDGE.fullmatch, listed)):
         parts, rest = column.bins(*map(Decimal, listed)), "no value"
     elif kind == "boolean" and not written:
         parts, rest = column.values(), "no value"
     elif kind in ("text", "id", "collection") and listed:
         parts, rest = column.values(listed), "other"
     else:
-        such = "created_at:day (or hour, week, month), score:1,3, tags:vip,beta or is_complete"
-        raise click.UsageError(f"--by {by!r} must be a column and its parts, such as {such}.")
+        raise wrong
     while rest in parts:
         rest = f"({rest})"
     return parts.with_rest(rest) if parts.disjoint else parts

@@ -6,8 +6,8 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from io import StringIO
 from typing import Any, cast
+from unicodedata import normalize
 
 from attrs import asdict, fields
 from rich.bar import Bar
@@ -26,16 +26,21 @@ def _lines(output: str, fields: Sequence[str], records: Iterable[dict[str, Any]]
     if output == "json":
         known = [{name: value for name, value in record.items() if value is not None} for record in records]
         return "\n".join([json.dumps(record) for record in known])
-    lines = StringIO()
-    writer = csv.DictWriter(lines, fields, extrasaction="ignore", lineterminator="\n")
+    lines = _Lines()
+    writer = csv.DictWriter(lines, fields, extrasaction="ignore")  # Python 3.11 quotes a \r only if lines end with it
     writer.writeheader()
     writer.writerows([{name: _inert(value) for name, value in record.items()} for record in records])
-    return lines.getvalue().removesuffix("\n")
+    return "\n".join([line.removesuffix("\r\n") for line in lines])
+
+
+class _Lines(list[str]):
+    write = list[str].append
 
 
 def _inert(value: object) -> object:
-    """The value of a cell; text that a spreadsheet would run as a formula begins with an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    """The value of a cell; text that a spreadsheet could run as a formula, also after spaces, follows an apostrophe."""
+    is_formula = isinstance(value, str) and normalize("NFKC", value).lstrip().startswith(("=", "+", "-", "@"))
+    return f"'{value}" if is_formula else value
 
 
 # ---- counts ----------------------------------------------------------------------------------------------------------

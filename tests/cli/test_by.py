@@ -262,6 +262,15 @@ async def test_zeros_with_a_rest_explain_themselves(server, run):
     assert (done.status, "Warning" in done.err) == (0, False)
 
 
+EMPTY_LABELS = ("tags:", "tags:vip,", "tags: ,vip", "score:1,,3", "done:")
+
+
+def test_spaces_around_values_are_left_out():
+    """As people type lists."""
+    assert parts("tags:vip, beta b ", columns=COLUMNS) == parts("tags:vip,beta b", columns=COLUMNS)
+    assert parts("score: 1, 3", columns=COLUMNS) == parts("score:1,3", columns=COLUMNS)
+
+
 @pytest.mark.parametrize(
     ("by", "since", "tz", "error", "message"),
     [
@@ -271,6 +280,7 @@ async def test_zeros_with_a_rest_explain_themselves(server, run):
         ("done:maybe", None, "UTC", click.UsageError, "such as created_at:day (or hour, week, month), score:1,3,"),
         ("made", None, "UTC", click.UsageError, "--by 'made' must be a column and its parts, such as created_at:day"),
         ("score:1,x", None, "UTC", click.UsageError, "--by 'score:1,x' must be a column and its parts"),
+        *[(by, None, "UTC", click.UsageError, f"--by {by!r} must be a column and its parts") for by in EMPTY_LABELS],
         ("scroe", None, "UTC", Refused, "--by: there is no column 'scroe'. Did you mean score?"),
         ("score:3,1", None, "UTC", Refused, "--by: the edges must ascend, but 1 comes after 3"),
         (None, "2026-06-31", "UTC", Refused, "--since: '2026-06-31' doesn't exist: day"),

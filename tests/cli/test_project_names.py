@@ -3,6 +3,7 @@
 import csv
 import json
 from datetime import datetime
+from io import StringIO
 from uuid import UUID
 
 import pytest
@@ -135,11 +136,13 @@ async def test_a_name_controls_no_terminal(server, run, show):
 
 async def test_a_name_is_no_formula(server, run):
     """In CSV, text that a spreadsheet would run begins with an apostrophe; JSON has it as it is."""
-    for name in ("=1+1", "+1", "-1", "@sum", "\t=1", "1=1"):
+    for name in ("=1+1", "+1", "-1", "@sum", "\t=1", " =1", "\r\n=1", "\uff1d1", "1=1", "a\r=1", "a\r\n=1", "a\n=1"):
         server._names[IDS[0]] = name
-        cell = name if name == "1=1" else f"'{name}"
+        cell = name if name[0] in "1a" else f"'{name}"
         for command, key in (("count", "--all"), "project_name"), (("projects",), "name"):
-            rows = [*csv.DictReader((await run(*command, "-f", "csv")).out.splitlines())]
+            out = (await run(*command, "-f", "csv")).out
+            assert f'"{cell}"' in out or {*cell}.isdisjoint("\r\n")
+            rows = [*csv.DictReader(StringIO(out, newline=""))]
             assert rows[0][key] == cell
             assert objects((await run(*command, "-f", "json")).out)[0][key] == name
 
