@@ -24,7 +24,7 @@ from click.exceptions import Exit
 from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, query_of
 from galileo_sessions.cli.alerts import Limit, Results, Tally, read_limit
-from galileo_sessions.cli.options import read_period, read_query, unit_of
+from galileo_sessions.cli.options import read_period, read_query, read_seconds, unit_of
 from galileo_sessions.cli.report import show_counts, show_list
 from galileo_sessions.cli.screen import counting_bar, write
 from galileo_sessions.cli.targets import Source, find_projects, in_log_stream, pop_name, read_source
@@ -39,7 +39,7 @@ from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.nodes import ALWAYS, Filter
 from galileo_sessions.filters.tree import draw_filter
 from galileo_sessions.flow.budget import Budget
-from galileo_sessions.flow.settings import Limits, as_seconds
+from galileo_sessions.flow.settings import Limits
 from galileo_sessions.local import LocalGalileo, load_sessions, sample_names, sample_sessions
 from galileo_sessions.version import __version__
 
@@ -178,7 +178,7 @@ def program(ctx: click.Context) -> None:
 @_scope
 @_format("table", "json", "csv")
 @click.option("--concurrency", type=click.IntRange(1, 10_000), default=256, metavar="N", help="Max requests at once.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="For the whole command.")
+@click.option("--timeout", callback=read_seconds, metavar="TIME", help="For the whole command: 30, 30s, 5m, 1h.")
 @click.option("--check", is_flag=True, help="Check the filter against each project's columns first.")
 @click.option("-q", "--quiet", is_flag=True, help="Only failures on stderr; with a limit, only why it fails.")
 def count(
@@ -200,7 +200,8 @@ def count(
     """
     Counts the sessions of each PROJECT that satisfy a filter.
 
-    PROJECT is an id or a name. Without PROJECT, --all and --projects-from, it counts GALILEO_PROJECT_ID.
+    PROJECT is an id or a name. Without PROJECT, --all and --projects-from, it counts GALILEO_PROJECT_ID,
+    else GALILEO_PROJECT.
     A project given twice is counted once. Results are written at the end, in the order of the projects; after Ctrl-C,
     those that were counted. stderr shows the failures and the total.
     With --by, each part of a project is counted, too: created_at:day (hour, week, month) from --since on, score:0,1,2,
@@ -233,7 +234,7 @@ def count(
     try:
         with counting_bar(quiet=quiet) as show:
             checked = True if check or tally.limits else False if quiet else None
-            galileo = GalileoSessions(limits=Limits(concurrency), check=checked, on_attempt=show)
+            galileo = GalileoSessions(limits=Limits(concurrency), check=checked, on_attempt=show, trust_env=True)
             asyncio.run(_count(galileo, tally, source, query, stream, show=show, **options))
         lines, status = tally.verdict()
         _tell(lines)  # first, because stdout can be full or closed
@@ -263,7 +264,7 @@ async def _count(
     scope["log_stream_id"] = stream or scope["log_stream_id"]
     async with galileo:
         clock = asyncio.get_running_loop().time
-        budget = Budget.fan_out(named("--timeout", as_seconds, options.pop("timeout")), inf, clock())
+        budget = Budget.fan_out(options.pop("timeout"), inf, clock())
         tally.projects = await find_projects(galileo, source, budget.left(clock()))
         places = await in_log_stream(galileo, tally.projects, stream, budget.left(clock()))
         targets = {each: query_of(template, place) for each, place in zip(tally.projects, places, strict=True)}
@@ -303,10 +304,10 @@ async def _count(
 @program.command()
 @_format("table", "json", "csv")
 def projects(output: str) -> None:
-    """Lists the projects that the credentials can see: their ids and names."""
+    """Lists the ids and names of all projects that you can see."""
 
     async def list_projects() -> list[Project]:
-        async with GalileoSessions() as galileo:
+        async with GalileoSessions(trust_env=True) as galileo:
             return [project async for project in galileo.projects()]
 
     write(show_list(Project, asyncio.run(list_projects()), output))
@@ -316,7 +317,7 @@ def projects(output: str) -> None:
 @click.argument("project", required=False)
 @_format("table", "json", "csv")
 def list_log_streams(project: str | None, output: str) -> None:
-    """Lists the log streams of a PROJECT, or of GALILEO_PROJECT_ID: their ids and names."""
+    """Lists the ids and names of log streams. Without PROJECT, it reads GALILEO_PROJECT_ID."""
 
     async def listed(galileo: GalileoSessions, found: Project | LogStream) -> list[LogStream]:
         return [stream async for stream in galileo.log_streams(found)]
@@ -329,7 +330,7 @@ def list_log_streams(project: str | None, output: str) -> None:
 @_scope
 @_format("table", "json")
 def columns(project: str | None, output: str, **scope: Any) -> None:
-    """Lists the columns that a filter can use in a PROJECT, or in GALILEO_PROJECT_ID."""
+    """Lists the columns for filters. Without PROJECT, it reads GALILEO_PROJECT_ID."""
     stream = pop_name(scope)
     catalog = asyncio.run(_ask(project, stream, lambda galileo, found: galileo.columns(found, **scope)))
     if not catalog:
@@ -342,7 +343,7 @@ async def _ask(
 ) -> T:
     """Asks about a project, or the one in the environment; or about its log stream with a name."""
     source = read_source([] if project is None else [project])
-    async with GalileoSessions() as galileo:
+    async with GalileoSessions(trust_env=True) as galileo:
         (found,) = await in_log_stream(galileo, await find_projects(galileo, source, None), stream, None)
         return await ask(galileo, found)
 
@@ -354,10 +355,11 @@ async def _ask(
 @_scope
 def explain_filter(project: str | None, where: str | None, where_json: BinaryIO | None, **scope: Any) -> None:
     """
-    Shows a filter as a drawing and as JSON, or what each part of it counts in a PROJECT.
+    Shows a filter, or what each part of it counts in a PROJECT.
 
-    With PROJECT, each line has the sessions that satisfy this part of the filter. For conditions that are joined by &,
-    it also has the sessions that satisfy the filter without this condition.
+    Without PROJECT, it shows the filter as a drawing and as JSON. With PROJECT, each line has the sessions that satisfy
+    this part of the filter. For conditions that are joined by &, it also has the sessions that satisfy the filter
+    without this condition.
     """
     if where is None and where_json is None:
         raise click.UsageError("no filter. Give --where or --where-json.")
@@ -385,7 +387,7 @@ def explain_filter(project: str | None, where: str | None, where_json: BinaryIO 
 @click.option("--strict", is_flag=True, help="Refuse filters on columns that no session has.")
 def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key: str | None, strict: bool) -> None:
     """
-    Runs a local Galileo server on 127.0.0.1, until Ctrl-C or SIGTERM.
+    Runs a local Galileo server on 127.0.0.1 until Ctrl-C.
 
     It counts the sessions of a file of JSON lines, --data, or of a sample of 90 days up to --last-day.
     A shell can source its output.
@@ -405,7 +407,7 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
 
 @program.command()
 def demo() -> None:
-    """Counts a sample in a local server, to show what the library does."""
+    """Shows what the library does: counts in a local server."""
     where = Col("input").contains("refund") & ~(Col("score") > 3)
     write(f"The filter    {where!r}".replace(" & ", f"\n{'':14}& "))
     tree = json.dumps(dump_filter(where), separators=(", ", ":"))

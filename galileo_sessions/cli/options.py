@@ -1,4 +1,4 @@
-"""Reads the options: the filter, the period and its parts."""
+"""Reads the options: the filter, the timeout, the period and its parts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from galileo_sessions.filters.columns import Col
 from galileo_sessions.filters.json import json_object, strict_json
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, all_of
 from galileo_sessions.filters.text import parse_filter
+from galileo_sessions.flow.settings import as_seconds
 
 _EDGE = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
 
 
@@ -43,6 +45,17 @@ def _load_saved(tree: object) -> CountQuery:
     if {"project_id", "filter_tree", "filters"}.isdisjoint(entries):
         entries = {"filter_tree": entries}
     return load_query({"project_id": ANY_PROJECT, **entries})
+
+
+def read_seconds(_: click.Context, option: click.Parameter, text: str | None) -> float | None:
+    """The seconds of a length of time, such as 5, 0.5, 30s or 5m."""
+    if text is None:
+        return None
+    length = re.fullmatch(r"(\d*\.?\d+)([smhdw]?)", text, re.ASCII)
+    seconds = float(length[1]) * _SECONDS[length[2]] if length else 0
+    if not seconds:
+        raise click.BadParameter(f"{text!r} must be seconds such as 30, or a time such as 30s, 5m or 1h.", param=option)
+    return as_seconds(seconds)
 
 
 # ---- the period and its parts ----------------------------------------------------------------------------------------

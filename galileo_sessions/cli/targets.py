@@ -20,7 +20,7 @@ from galileo_sessions.filters.kinds import UUID_TEXT
 Source: TypeAlias = dict[str, str] | None
 """Ids and names, each with its place, such as `ids.txt, line 3: `; or None for all projects."""
 
-_VARIABLE = "GALILEO_PROJECT_ID"
+_VARIABLES = ("GALILEO_PROJECT_ID", "GALILEO_PROJECT")  # the first one that is set
 
 
 def read_source(
@@ -46,10 +46,10 @@ def read_source(
     given = dict.fromkeys([project.strip() for project in projects], "")
     if "" in given:
         raise click.UsageError("PROJECT must not be empty.")
-    in_environment = os.environ.get(_VARIABLE, "").strip()
+    in_environment = [{value: f"{name}: "} for name in _VARIABLES if (value := os.environ.get(name, "").strip())]
     if not given and not in_environment:
-        raise click.UsageError(f"no project. Give PROJECT, or set {_VARIABLE}.")
-    return given or {in_environment: f"{_VARIABLE}: "}
+        raise click.UsageError(f"no project. Give PROJECT, or set {_VARIABLES[0]}.")
+    return given or in_environment[0]
 
 
 def _read_file(file: BinaryIO) -> dict[str, str]:
@@ -154,4 +154,4 @@ def _not_found(error: ProjectLookupError, text: str, place: str) -> str:
 
 def _shown(text: str, place: str) -> str:
     """How a message names a project. A variable's value isn't shown: it can be a key in the wrong place."""
-    return "its value" if place.startswith(_VARIABLE) else brief(text)
+    return "its value" if place.startswith(_VARIABLES) else brief(text)

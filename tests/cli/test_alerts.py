@@ -130,7 +130,7 @@ MISTAKES = [
     ((CHATBOT, "--fail-above", "many"), 2, "'many' must be a number such as 100, or a share such as 10%.\n"),
     ((CHATBOT, "--fail-above", ""), 2, "'' must be a number such as 100, or a share such as 10%.\n"),
     ((CHATBOT, "--each"), 2, "Error: --each needs --fail-above or --fail-below.\n"),
-    ((CHATBOT, "--timeout", "nan", *ABOVE), 2, "Error: --timeout: "),
+    ((CHATBOT, "--timeout", "nan", *ABOVE), 2, "'nan' must be seconds such as 30"),
     # a file without projects
     (("--projects-from", "-", *ABOVE), 2, "has no project\n"),
     # something twice

@@ -5,6 +5,7 @@ import csv
 import json
 from uuid import UUID
 
+import click
 import pytest
 from cli.processes import MANY, WHERE, Outcome, objects, slow_after
 from support.clients import COUNTS, IDS
@@ -20,6 +21,8 @@ from galileo_sessions import (
     dump_filter,
     dump_query,
 )
+from galileo_sessions.cli.commands import count
+from galileo_sessions.cli.options import read_seconds
 
 ONE_OF = dump_filter(TextFilter("input", "one_of", []))
 BETWEEN = dump_filter(NumberFilter("score", "between", [3, 1]))
@@ -176,6 +179,15 @@ async def test_0_in_all_stays_if_the_columns_are_not_to_be_had(run, serving):
     async with serving(answers(http(body='{"total_count":0}'), http(404, ""))):
         status, out, err = await run("count", IDS[0], "--where", 'Col("scroe") > 3')
     assert (status, out.split()[-2:], err) == (0, [IDS[0], "0"], "1 project counted, 0 sessions\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("5", 5), (".5", 0.5), ("5s", 5), ("0.5m", 30), ("2m", 120), ("1h", 3600), ("1d", 86_400), ("4w", 2_419_200)],
+)
+def test_timeout_is_a_number_or_a_time(text, seconds):
+    """In the units of --since, and in seconds."""
+    assert read_seconds(click.Context(count), count.params[0], text) == seconds
 
 
 async def test_timeout_is_for_all_of_it(run, serving):

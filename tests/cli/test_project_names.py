@@ -85,6 +85,11 @@ async def test_a_name_stands_where_an_id_can(server, run, tmp_path, monkeypatch)
     assert [line.split("  ")[-1] for line in out.splitlines()] == ["name", "Support chatbot"]
     assert err == "1 project counted, 312 sessions\n"
     assert (await run("columns")).out == (await run("columns", IDS[0])).out
+    monkeypatch.setenv("GALILEO_PROJECT", "Travel planner")
+    assert (await run("count")).out == out
+    monkeypatch.delenv("GALILEO_PROJECT_ID")
+    _, out, _ = await run("count")
+    assert [line.split("  ")[-1] for line in out.splitlines()] == ["name", "Travel planner"]
 
 
 async def test_ids_need_no_list(run, serving):
@@ -167,6 +172,9 @@ async def test_all_unknown_names_are_named_at_once(server, run, tmp_path, monkey
     done = await run("count")
     assert (done.status, done.err.startswith("Error: GALILEO_PROJECT_ID: there is no project its value")) == (2, True)
     assert IDS[0] not in done.err
+    monkeypatch.delenv("GALILEO_PROJECT_ID")
+    monkeypatch.setenv("GALILEO_PROJECT", "a key in the wrong place")
+    assert (await run("count")).err == "Error: GALILEO_PROJECT: there is no project its value among the 12 listed\n"
     for command in (("columns", "zzz"), ("explain", "zzz", "-w", WHERE)):
         done = await run(*command)
         assert (done.status, done.err) == (2, "Error: there is no project 'zzz' among the 12 listed\n")

@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 from cli.processes import WHERE, inside
+from support.proxies import HOST, tunnelling
 from support.sockets import PROJECT
 
 from galileo_sessions.__main__ import main
@@ -15,6 +16,7 @@ NOBODY = "no credentials: GALILEO_API_KEY isn't set\n"
 NO_JSON = "--where-json isn't JSON: Extra data: line 1 column 3 (char 2)"
 NO_FILTER = "--where-json: at .filter_tree: expected a JSON object with exactly one of filter, and, or, not; got {}"
 NO_PROJECT = "no project. Give PROJECT, or set GALILEO_PROJECT_ID."
+WRONG_TIMES = ("-1", "0", "0s", "nan", "inf", "5 s", "5x", "s", "")
 USAGE = [
     (["bogus"], "Error: No such command 'bogus'."),
     (["serve", "--port", "65536"], "65536 is not in the range 0<=x<=65535."),
@@ -28,7 +30,7 @@ USAGE = [
     (["explain", " ", "-w", WHERE], "Error: PROJECT must not be empty."),
     (["explain", "-w", WHERE, "--experiment", PROJECT], "Error: --log-stream, --experiment and --metrics-testing need"),
     (["count", "--projects-from", "/nowhere"], "'/nowhere': No such file or directory"),
-    (["count", PROJECT, "--timeout", "-1"], "-1.0 is not in the range x>0."),
+    *[(["count", PROJECT, "--timeout", wrong], f"{wrong!r} must be seconds such as 30") for wrong in WRONG_TIMES],
     (["count", PROJECT, "--concurrency", "0"], "0 is not in the range 1<=x<=10000."),
     (["explain"], "Error: no filter. Give --where or --where-json."),
     (["explain", PROJECT, "-w", WHERE, "--where", WHERE], "Error: --where is given twice."),
@@ -46,7 +48,6 @@ REFUSED = [
     (["serve", "--data", "-"], "--data: line 2: a session needs its project_id"),
     (["serve", "--api-key", ""], "--api-key: api_key must be text that isn't empty"),
     (["serve", "--last-day", "0001-01-01"], "--last-day: date value out of range"),
-    (["count", PROJECT, "--timeout", "nan"], "--timeout: timeout must be seconds or a timedelta, more than 0, got nan"),
 ]
 
 
@@ -98,6 +99,29 @@ def test_ctrl_c_while_it_imports(monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "galileo_sessions.cli.commands", Interrupted("commands"))
     assert inside("demo") == 130
     assert capfd.readouterr() == ("", "")
+
+
+async def test_each_command_has_a_summary_that_fits(run):
+    """In the list of commands, none is cut."""
+    summaries = (await run("--help")).out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(summaries) == 7
+    assert [] == [each for each in summaries if not each.endswith(".") or each.endswith("...")]
+
+
+async def test_the_proxies_of_the_environment_are_used(run, monkeypatch):
+    """As with curl: that of HTTPS_PROXY, except for the hosts in NO_PROXY. Every command asks through it."""
+    monkeypatch.setenv("GALILEO_API_KEY", "k")
+    monkeypatch.setenv("GALILEO_API_URL", f"https://{HOST}")
+    async with tunnelling(1, most=0) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.address}")
+        for command in (["count", PROJECT], ["projects"], ["columns", PROJECT], ["log-streams", PROJECT]):
+            before = len(proxy.heads)
+            assert (await run(*command)).status == 1
+            assert len(proxy.heads) > before
+        monkeypatch.setenv("NO_PROXY", HOST)
+        before = len(proxy.heads)
+        assert (await run("count", PROJECT, "--timeout", "0.5s")).status == 1
+        assert len(proxy.heads) == before
 
 
 @pytest.mark.parametrize("command", ["", "count", "projects", "columns", "explain", "serve", "demo"])

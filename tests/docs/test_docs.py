@@ -283,5 +283,9 @@ def test_what_does_not_run_is_setting_up():
         lines += [line for kind, block in found if kind == "sh" for line in block.splitlines()]
     assert kinds == {"python", "text", "console", "sh", "{toctree}", "{eval-rst}"}
     setting_up = ("pip install ", "export GALILEO_", "python3 -m venv .venv && ", "galileo-sessions serve ")
-    setting_up += ('eval "$(_GALILEO_SESSIONS_COMPLETE=', "_GALILEO_SESSIONS_COMPLETE=")  # tests/cli/test_completion.py
+    setting_up += (
+        'eval "$(_GALILEO_SESSIONS_COMPLETE=',
+        "_GALILEO_SESSIONS_COMPLETE=",
+        "autoload -Uz compinit",
+    )  # tests/cli/test_completion.py
     assert [line for line in lines if not line.startswith(setting_up)] == []
