@@ -24,7 +24,7 @@ from click.exceptions import Exit
 from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import ANY_PROJECT, SCOPE, CountQuery, query_of
 from galileo_sessions.cli.alerts import Limit, Results, Tally, read_limit
-from galileo_sessions.cli.options import read_period, read_query, read_seconds, unit_of
+from galileo_sessions.cli.options import find_columns, read_period, read_query, read_seconds
 from galileo_sessions.cli.report import show_counts, show_list
 from galileo_sessions.cli.screen import counting_bar, write
 from galileo_sessions.cli.targets import Source, find_projects, in_log_stream, pop_name, read_source
@@ -259,9 +259,7 @@ async def _count(
     **options: Any,
 ) -> None:
     """Counts into the tally, which keeps what was counted if an error or Ctrl-C ends it."""
-    scope = {name: getattr(query, name) for name in SCOPE}
-    template = CountQuery(ANY_PROJECT, **scope)
-    scope["log_stream_id"] = stream or scope["log_stream_id"]
+    template = CountQuery(ANY_PROJECT, **{name: getattr(query, name) for name in SCOPE})
     async with galileo:
         clock = asyncio.get_running_loop().time
         budget = Budget.fan_out(options.pop("timeout"), inf, clock())
@@ -273,11 +271,7 @@ async def _count(
             own = {name: getattr(targets[project], name) for name in SCOPE}
             return galileo.columns(project, timeout=budget.left(clock()), **own)
 
-        catalog = ColumnCatalog([])
-        for project in tally.projects if options["by"] and not unit_of(options["by"]) else ():
-            catalog = await columns(project)
-            if catalog:  # a project without sessions has none
-                break
+        catalog = await find_columns(options["by"], tally.projects, columns)
         period, parts = read_period(datetime.now(UTC), catalog, **options)
         whole = parts.whole if parts else ALWAYS
         tally.is_overlapping = parts is not None and not parts.disjoint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
@@ -11,8 +11,11 @@ from typing import Any, BinaryIO
 import click
 from attrs import evolve
 
+from galileo_sessions.api.projects import Project
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, load_query, query_of
 from galileo_sessions.cli.wording import Refused, named
+from galileo_sessions.counting.checks import MAX_ASKED
+from galileo_sessions.errors import GalileoError, NotFoundError, PermissionDeniedError
 from galileo_sessions.filters.calendar import Partition, Unit, read_time, zone_of
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
@@ -61,9 +64,35 @@ def read_seconds(_: click.Context, option: click.Parameter, text: str | None) ->
 # ---- the period and its parts ----------------------------------------------------------------------------------------
 
 
-def unit_of(by: str | None) -> Unit | None:
+def _unit_of(by: str | None) -> Unit | None:
     """The unit of `--by created_at:day`; None for other parts, whose meaning depends on the project's columns."""
     return _UNITS.get((by or "").rpartition(":")[2])
+
+
+async def find_columns(
+    by: str | None, projects: Sequence[Project], columns: Callable[[Project], Awaitable[ColumnCatalog]]
+) -> ColumnCatalog:
+    """
+    The columns of the first project that has that of `--by`; else of the first that has any. Empty if none are needed.
+
+    Projects that can't be read are passed over, and those after ten that lack the column aren't asked.
+    """
+    found: list[ColumnCatalog] = []
+    failed: list[GalileoError] = []
+    for project in projects if by and not _unit_of(by) else ():
+        try:
+            catalog = await columns(project)
+        except (NotFoundError, PermissionDeniedError) as error:
+            failed.append(error)
+            continue
+        if not {by, str(by).rpartition(":")[0]}.isdisjoint(catalog):
+            return catalog
+        found += [catalog] if catalog else []
+        if len(found) == MAX_ASKED:
+            break
+    if failed and not found:
+        raise failed[0]
+    return found[0] if found else ColumnCatalog([])
 
 
 def read_period(
@@ -85,7 +114,7 @@ def read_period(
         click.UsageError: if the options can't be combined.
         Refused: if one of them can't be read.
     """
-    unit = unit_of(by)
+    unit = _unit_of(by)
     if unit is not None and since is None:
         raise click.UsageError(f"--by {by} needs --since, as in --by {by} --since 30d.")
     zone = named("--tz", zone_of, tz)

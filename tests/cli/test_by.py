@@ -166,6 +166,28 @@ async def test_a_project_without_sessions_does_not_decide_the_parts(server, run)
     assert (done.status, [row["total_count"] for row in objects(done.out)]) == (0, [0] * 4)
 
 
+async def test_the_parts_come_from_the_project_that_has_the_column(server, run):
+    """Wherever it stands: after one that can't be read, and after one that lacks the column."""
+    lacking = {"columns": [{"id": "input", "filter_type": "text"}]}
+    for first, status in ((404, 1), (403, 1), (200, 0)):
+        server.fail_next(first, body=lacking)
+        if status:
+            server.fail_next(200, body={"columns": [{"id": "is_complete", "filter_type": "boolean"}]})
+            server.fail_next(first)
+        done = await run("count", *IDS[:2], "--by", "is_complete", "-f", "json", "--concurrency", "1")
+        labels = [row.get("label") for row in objects(done.out) if row["project_id"] == IDS[1]]
+        assert (done.status, labels) == (status, ["true", "false", "no value"])
+        server.recover()
+    for _ in range(11):
+        server.fail_next(200, body=lacking)
+    done = await run("count", *IDS, "--by", "is_completed")
+    assert (done.status, "there is no column 'is_completed'" in done.err) == (2, True)
+    assert "score" not in (await run("columns", IDS[0])).out, "the eleventh answer is left"
+    server.fail_next(404)
+    done = await run("count", IDS[0], "--by", "is_complete")
+    assert (done.status, done.err.startswith(f"Error: {IDS[0]}: 404")) == (1, True)
+
+
 # ---- periods ---------------------------------------------------------------------------------------------------------
 
 
