@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import sys
@@ -30,6 +31,7 @@ from galileo_sessions.cli.screen import counting_bar, write
 from galileo_sessions.cli.targets import Source, find_projects, in_log_stream, pop_name, read_source
 from galileo_sessions.cli.wording import Refused, failure, named, told
 from galileo_sessions.counting.client import GalileoSessions
+from galileo_sessions.counting.request import logger
 from galileo_sessions.counting.results import CountReport, OnProgress
 from galileo_sessions.display import chart, some
 from galileo_sessions.errors import GalileoError, ZeroCountWarning
@@ -101,8 +103,33 @@ def _tell(lines: list[str]) -> None:
         click.echo(line, err=True)
 
 
+class _OnStderr(logging.Handler):
+    """Shows the library's log from a level on, while a command runs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _tell([record.getMessage().replace("{project_id}", str(getattr(record, "project_id", "")))])
+
+    def __enter__(self) -> None:
+        self._before = logger.level
+        logger.setLevel(self.level)
+        logger.addHandler(self)
+
+    def __exit__(self, *_: object) -> None:
+        logger.removeHandler(self)
+        logger.setLevel(self._before)
+
+
 class _Command(click.Command):
     """Refuses an option that is given twice: click would use the last value, and drop a filter, a file or a limit."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params.append(click.Option(["--debug"], is_flag=True, help="Show each attempt on stderr."))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        is_debugging, is_quiet = ctx.params.pop("debug"), ctx.params.get("quiet")
+        with _OnStderr(logging.DEBUG if is_debugging else logging.ERROR if is_quiet else logging.WARNING):
+            return super().invoke(ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         _, _, given = self.make_parser(ctx).parse_args([*args])
@@ -156,7 +183,7 @@ def program(ctx: click.Context) -> None:
     SPLUNK_AO_API_KEY and so on work, too, as does SPLUNK_AO_REALM with SPLUNK_AO_O11Y_TOKEN.
     """
     if ctx.invoked_subcommand is None:
-        ctx.invoke(demo)
+        demo.invoke(demo.make_context("demo", [], parent=ctx))
 
 
 # ---- count -----------------------------------------------------------------------------------------------------------

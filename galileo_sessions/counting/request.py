@@ -139,6 +139,7 @@ class Requester:
     on_attempt: OnAttempt | None
     """Called after each attempt. What it raises is logged."""
     _loop: asyncio.AbstractEventLoop | None = None
+    _is_waiting: bool = False
 
     async def send(
         self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, budget: Budget, places: Places | None = None
@@ -305,9 +306,14 @@ class Requester:
         attempt = errors.Attempt(number, status, error, waited, elapsed, *limits, request.query)
         request.attempts += (attempt,)
         request.waiting_since = ended
+        if flow.breaker.is_open and not self._is_waiting:
+            logger.warning("the service refuses all requests: only single probes are sent until one succeeds")
+        self._is_waiting = flow.breaker.is_open
         if logger.isEnabledFor(logging.DEBUG):
             method, path = request.endpoint.method, request.endpoint.path
-            logger.debug("%s %s: attempt %d, status %s, %.0f ms", method, path, number, status, elapsed * 1000)
+            more = {"project_id": request.query and request.query.project_id}  # the text has no id
+            line = "%s %s: attempt %d, status %s, %.0f ms"
+            logger.debug(line, method, path, number, status, elapsed * 1000, extra=more)
         if self.on_attempt is not None:
             call_back("on_attempt", self.on_attempt, attempt)
 

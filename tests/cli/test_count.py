@@ -119,6 +119,30 @@ async def test_a_file_loses_no_condition(server, run, text, problem):
     assert problem in done.err
 
 
+@pytest.mark.parametrize("command", [["count"], ["count", "-q"], ["columns"], ["explain", "-w", WHERE]], ids=" ".join)
+async def test_debug_shows_each_attempt(server, run, command):
+    """On stderr, one line for each, with the project; with -q, too."""
+    server.fail_next(503)
+    name, *options = command
+    done = await run(name, IDS[0], *options, "--debug")
+    lines = [line for line in done.err.splitlines() if line.startswith("POST ")]
+    asked = "available_columns" if name != "count" else "count"
+    expected = [
+        f"POST /v2/projects/{IDS[0]}/sessions/{asked}: attempt {n}, status {s}" for n, s in ((1, 503), (2, 200))
+    ]
+    assert [line.rpartition(", ")[0] for line in lines][:2] == expected
+    assert done.status == 0
+    assert "POST " not in (await run(name, IDS[0], *options)).err
+
+
+async def test_an_outage_is_told_once(serving, run):
+    """On stderr, unless it shows only failures."""
+    async with serving(answers(http(503, ""))):
+        for quiet in ([], ["-q"]):
+            done = await run("count", *MANY[:20], *quiet, "--timeout", "1s")
+            assert (done.status, done.err.count("the service refuses all requests: only")) == (1, not quiet)
+
+
 async def test_a_filter_is_checked_before_it_is_counted(server, run):
     """With --check, a column that isn't there is a failure of each project and not a 0; nothing is counted."""
     check = ("count", *IDS[:2], "--check", "--where")

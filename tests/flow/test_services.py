@@ -160,6 +160,8 @@ def test_progress_attempts_and_log_show_the_limits(caplog):
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("limits: ")]
     assert any("refused" in line for line in lines)
     assert any("only single probes are sent" in line for line in lines)
+    warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert warned == ["the service refuses all requests: only single probes are sent until one succeeds"]
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------
