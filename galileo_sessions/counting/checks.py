@@ -136,13 +136,13 @@ class ColumnChecks:
 
     def remember(self, query: CountQuery, catalog: ColumnCatalog) -> None:
         """Caches the columns of a query's scope."""
-        self._cached[_scope(query)] = catalog, asyncio.get_running_loop().time()
+        self._cached[_scope_of(query)] = catalog, asyncio.get_running_loop().time()
         if len(self._cached) > MAX_PROJECTS:
             del self._cached[next(iter(self._cached))]
 
     async def _catalog(self, query: CountQuery, age: float, budget: Budget) -> ColumnCatalog:
         """The columns of a query's scope, at most `age` seconds old when the call began."""
-        began, scope = asyncio.get_running_loop().time(), _scope(query)
+        began, scope = asyncio.get_running_loop().time(), _scope_of(query)
         if scope in self._cached:
             catalog, answered_at = self._cached[scope] = self._cached.pop(scope)
             if answered_at > began - age:
@@ -162,7 +162,7 @@ class ColumnChecks:
         return catalog
 
 
-def _scope(query: CountQuery) -> Scope:
+def _scope_of(query: CountQuery) -> Scope:
     return query.project_id, query.log_stream_id, query.experiment_id, query.metrics_testing_id
 
 

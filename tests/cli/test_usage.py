@@ -3,6 +3,7 @@
 import sys
 from contextlib import redirect_stdout
 from io import StringIO
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -10,6 +11,7 @@ from cli.processes import WHERE, inside
 from support.proxies import HOST, tunnelling
 from support.sockets import PROJECT
 
+import galileo_sessions
 from galileo_sessions.__main__ import main
 
 NOBODY = "no credentials: GALILEO_API_KEY isn't set\n"
@@ -78,7 +80,7 @@ def test_a_stream_may_be_anything():
 def test_without_the_extra_it_says_what_to_install(monkeypatch, capfd, arguments):
     """Every command says so, with status 2; another module that is missing is an error as in any program."""
     for name in ("commands", "screen"):
-        monkeypatch.delitem(sys.modules, f"galileo_sessions.cli.{name}")
+        monkeypatch.delitem(sys.modules, f"galileo_sessions.cli.{name}", raising=False)
     with monkeypatch.context() as missing:
         missing.setitem(sys.modules, "click", None)
         assert inside(*arguments) == 2
@@ -89,16 +91,34 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, capfd, arguments
         main()
 
 
+class Interrupted(ModuleType):
+    """A module during whose import somebody presses Ctrl-C."""
+
+    def __getattr__(self, name):
+        raise AttributeError if name.startswith("__") else KeyboardInterrupt
+
+
 def test_ctrl_c_while_it_imports(monkeypatch, capfd):
     """It ends with status 130, without a traceback."""
-
-    class Interrupted(ModuleType):
-        def __getattr__(self, name):
-            raise KeyboardInterrupt
-
     monkeypatch.setitem(sys.modules, "galileo_sessions.cli.commands", Interrupted("commands"))
     assert inside("demo") == 130
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("program", "ending"),
+    [("-m", SystemExit), ("/usr/bin/galileo-sessions", SystemExit), ("app.py", KeyboardInterrupt)],
+)
+def test_ctrl_c_while_the_package_is_imported(monkeypatch, program, ending):
+    """The command line ends with status 130, without a traceback; other programs get the KeyboardInterrupt."""
+    monkeypatch.setitem(sys.modules, "galileo_sessions.filters.text", Interrupted("text"))
+    monkeypatch.setattr(sys, "argv", [program, "count"])
+    with pytest.raises(ending) as ended:
+        exec(
+            compile(Path(galileo_sessions.__file__).read_text(), "__init__.py", "exec"),
+            {"__name__": "galileo_sessions"},
+        )
+    assert getattr(ended.value, "code", 130) == 130
 
 
 async def test_each_command_has_a_summary_that_fits(run):
