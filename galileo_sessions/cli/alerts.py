@@ -123,8 +123,9 @@ class Tally:
             self.unfiltered = await count_all([project for project, total in totals.items() if total.ok], period)
         zeros = await count_all([project for project, total in totals.items() if total.total_count == 0], ALWAYS)
         self.doubts = dict(zip(zeros, await asyncio.gather(*[doubt(*each) for each in zeros.items()]), strict=True))
-        failed = {project: result.error for project, result in self.unfiltered.items() if result.error is not None}
-        self.doubts |= {project: f"{_UNKNOWN}: {failure(error)}" for project, error in failed.items()}
+        for project, whole in self.unfiltered.items():
+            if whole.error is not None:
+                self.doubts[project] = f"{_UNKNOWN}: {failure(whole.error)}"
 
     def verdict(self) -> tuple[list[str], int]:
         """Lines that say which limits are broken, and why others can't be judged; and the exit status."""

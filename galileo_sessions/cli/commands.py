@@ -31,7 +31,7 @@ from galileo_sessions.cli.screen import counting_bar, write
 from galileo_sessions.cli.targets import Source, find_projects, in_log_stream, pop_name, read_source
 from galileo_sessions.cli.wording import Refused, failure, named, told
 from galileo_sessions.counting.client import GalileoSessions
-from galileo_sessions.counting.request import logger
+from galileo_sessions.counting.request import logger as log
 from galileo_sessions.counting.results import CountReport, OnProgress
 from galileo_sessions.display import chart, some
 from galileo_sessions.errors import GalileoError, ZeroCountWarning
@@ -110,13 +110,13 @@ class _OnStderr(logging.Handler):
         _tell([record.getMessage().replace("{project_id}", str(getattr(record, "project_id", "")))])
 
     def __enter__(self) -> None:
-        self._before = logger.level
-        logger.setLevel(self.level)
-        logger.addHandler(self)
+        self._before = log.level
+        log.setLevel(self.level)
+        log.addHandler(self)
 
     def __exit__(self, *_: object) -> None:
-        logger.removeHandler(self)
-        logger.setLevel(self._before)
+        log.removeHandler(self)
+        log.setLevel(self._before)
 
 
 class _Command(click.Command):

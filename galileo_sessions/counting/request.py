@@ -311,9 +311,11 @@ class Requester:
         self._is_waiting = flow.breaker.is_open
         if logger.isEnabledFor(logging.DEBUG):
             method, path = request.endpoint.method, request.endpoint.path
-            more = {"project_id": request.query and request.query.project_id}  # the text has no id
-            line = "%s %s: attempt %d, status %s, %.0f ms"
-            logger.debug(line, method, path, number, status, elapsed * 1000, extra=more)
+            told, more = (
+                (method, path, number, status, elapsed * 1000),
+                {"project_id": request.query and request.query.project_id},
+            )
+            logger.debug("%s %s: attempt %d, status %s, %.0f ms", *told, extra=more)
         if self.on_attempt is not None:
             call_back("on_attempt", self.on_attempt, attempt)
 

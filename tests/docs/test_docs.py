@@ -215,14 +215,19 @@ def test_every_file_has_its_line():
     assert sorted(listed) == sorted(file for file in files if not file.endswith("__init__"))
 
 
-LEVELS = {"self._say": "DEBUG limits: ", "logger.debug": "DEBUG ", "logger.exception": "ERROR "}
+LEVELS = {
+    "self._say": "DEBUG limits: ",
+    "logger.debug": "DEBUG ",
+    "logger.warning": "WARNING ",
+    "logger.exception": "ERROR ",
+}
 
 
 def test_the_log_is_as_shown():
     """The page on logging has an example of each line that the package can log, and of no other."""
     sources = "".join([text_of(file) for file in (ROOT / "galileo_sessions").rglob("*.py")])
     calls = re.findall(r'(self\._say|logger\.(?!isEnabledFor)\w+)\((?:f?"(.*?)")?', sources)
-    shown = re.findall(r"^(?:DEBUG|ERROR) .*$", text_of(DOCS / "metrics.md"), re.MULTILINE)
+    shown = re.findall(r"^(?:DEBUG|WARNING|ERROR) .*$", text_of(DOCS / "metrics.md"), re.MULTILINE)
     for call, text in calls:
         parts = re.split(r"\{.*?\}|%[\d.]*[sdf]", LEVELS[call] + text)
         line = re.compile(".+".join(map(re.escape, parts)))
