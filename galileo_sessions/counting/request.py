@@ -311,11 +311,9 @@ class Requester:
         self._is_waiting = flow.breaker.is_open
         if logger.isEnabledFor(logging.DEBUG):
             method, path = request.endpoint.method, request.endpoint.path
-            told, more = (
-                (method, path, number, status, elapsed * 1000),
-                {"project_id": request.query and request.query.project_id},
-            )
-            logger.debug("%s %s: attempt %d, status %s, %.0f ms", *told, extra=more)
+            told = method, path, number, status, elapsed * 1000
+            project_id = request.query and request.query.project_id
+            logger.debug("%s %s: attempt %d, status %s, %.0f ms", *told, extra={"project_id": project_id})
         if self.on_attempt is not None:
             call_back("on_attempt", self.on_attempt, attempt)
 
