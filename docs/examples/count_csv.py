@@ -11,8 +11,6 @@ from typing import TextIO
 
 from galileo_sessions import Filter, GalileoError, GalileoSessions, Project, parse_filter
 
-COLUMN = "project_id"  # the column of the ids in your file
-
 
 def as_id(text: str) -> str:
     try:
@@ -40,11 +38,13 @@ async def count(ids: set[str], where: Filter, out: TextIO) -> int:
 
 
 def main(where: Filter, source: Path, output: Path) -> int:
-    ids = ids_in(source, COLUMN)
-    if not output.exists():
-        output.write_text("project_id,total_count\n")
-    ids -= ids_in(output, "project_id")  # those that are counted
+    ids = ids_in(source, "project_id")  # the column of the ids in your file
+    if output.exists():
+        ids_in(output, "total_count")  # nothing is added to a file of something else
     with output.open("a", newline="") as out:
+        if not out.truncate(output.read_bytes().rfind(b"\n") + 1):  # a last line that was cut is counted again
+            print("project_id,total_count", file=out, flush=True)
+        ids -= ids_in(output, "project_id")  # those that are counted
         failed = asyncio.run(count(ids, where, out))
     print(f"{len(ids) - failed} counted, {failed} failed")
     return 1 if failed else 0
@@ -55,6 +55,6 @@ if __name__ == "__main__":
         sys.exit(main(parse_filter(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])))
     except KeyboardInterrupt:
         sys.exit("stopped; the same command continues")
-    except (GalileoError, OSError, ValueError) as error:  # a wrong key or filter, no such file, no such column
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    except (GalileoError, IndexError, OSError, ValueError) as error:  # a wrong key or filter, no such file or column
+        print(f"{type(error).__name__}: {error}" if len(sys.argv) == 4 else __doc__, file=sys.stderr)
         sys.exit(2)

@@ -1,9 +1,5 @@
 """
-Counts more projects than one machine should, on Dask: one client per worker process, and no coordinator.
-
-    python dask_count.py "Col('score') < 2" --workers 4 < project_ids.txt > counts.csv
-
-Each client learns from the answers how much it may send, and so they share the service's limit.
+Counts on Dask, with a client per worker process: `python dask_count.py "score < 2" < project_ids.txt > counts.csv`.
 """
 
 import argparse
@@ -11,47 +7,51 @@ import asyncio
 import csv
 import sys
 import threading
+from typing import Any
 
-from distributed import Client, LocalCluster, Worker, WorkerPlugin, as_completed, get_worker
+import distributed
 
-from galileo_sessions import CountQuery, CountResult, GalileoSessions, parse_filter
+from galileo_sessions import CountResult, Filter, GalileoSessions, parse_filter
+
+dask: Any = distributed  # most of it has no types
 
 
-class Galileo(WorkerPlugin):
+class Galileo(distributed.WorkerPlugin):
     """Keeps a client and its event loop for the life of a worker: tasks run in threads, which have no loop."""
 
-    def setup(self, worker: Worker) -> None:
+    def setup(self, worker: distributed.Worker) -> None:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, name="galileo", daemon=True)
         self.thread.start()
-        self.client = GalileoSessions()  # each worker's environment has the key: clients don't travel, queries do
+        self.client = GalileoSessions()  # each worker's environment has the key: a client can't travel
 
-    def teardown(self, worker: Worker) -> None:
+    def teardown(self, worker: distributed.Worker) -> None:
         asyncio.run_coroutine_threadsafe(self.client.close(), self.loop).result()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
         self.loop.close()
 
 
-def count(queries: list[CountQuery]) -> tuple[CountResult, ...]:
-    galileo = get_worker().plugins["galileo"]
-    return asyncio.run_coroutine_threadsafe(galileo.client.count_all(queries), galileo.loop).result().results
+def count(ids: list[str], where: Filter) -> tuple[CountResult, ...]:
+    galileo: Galileo = dask.get_worker().plugins["galileo"]
+    return asyncio.run_coroutine_threadsafe(galileo.client.count_all(ids, where), galileo.loop).result().results
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Counts many projects on a Dask cluster.")
-    parser.add_argument("where", type=parse_filter, help="such as \"Col('score') < 2\"")
+    parser = argparse.ArgumentParser(description="Counts the projects whose ids stand in stdin, one a line.")
+    parser.add_argument("where", type=parse_filter, help="such as 'score < 2'")
     parser.add_argument("--workers", type=int, default=4, help="worker processes (default: 4)")
     asked = parser.parse_args()
-    queries = [CountQuery(line.strip(), asked.where) for line in sys.stdin if line.strip()]
-    chunks = [queries[i : i + 250] for i in range(0, len(queries), 250)]
+    ids = [line.strip() for line in sys.stdin if line.strip()]
+    chunks = [ids[i : i + 250] for i in range(0, len(ids), 250)]
     failed, rows = 0, csv.writer(sys.stdout)
-    cluster = LocalCluster(n_workers=asked.workers, threads_per_worker=2, dashboard_address=None)
-    with cluster, Client(cluster) as dask:
-        dask.register_plugin(Galileo(), "galileo")
-        for _, results in as_completed(dask.map(count, chunks, pure=False), with_results=True):
+    cluster = dask.LocalCluster(n_workers=asked.workers, threads_per_worker=2, dashboard_address=None)
+    with cluster, dask.Client(cluster) as client:
+        client.register_plugin(Galileo(), "galileo")
+        counting = client.map(count, chunks, where=asked.where, pure=False)
+        for _, results in dask.as_completed(counting, with_results=True):
             failed += sum(not result.ok for result in results)
-            rows.writerows([result.query.project_id, result.total_count, result.error] for result in results)
+            rows.writerows([each.target, each.total_count, each.error and each.error.message] for each in results)
     return 1 if failed else 0
 
 

@@ -3,6 +3,7 @@ A web service that counts: `uvicorn fastapi_app:app`, then
 GET /projects/{project_id}/sessions?where=score > 3
 """
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import ceil
@@ -35,7 +36,8 @@ TIMEOUT = 10
 
 @app.get("/projects/{project_id}/sessions")
 async def sessions(project_id: UUID, where: str) -> int:
-    return await app.state.galileo.count(project_id, parse_filter(where), timeout=TIMEOUT)
+    galileo: GalileoSessions = app.state.galileo
+    return await galileo.count(project_id, parse_filter(where), timeout=TIMEOUT)
 
 
 @app.exception_handler(GalileoError)
@@ -51,3 +53,7 @@ async def explain(_: Request, error: GalileoError) -> JSONResponse:
     if isinstance(error, DeadlineExceededError):
         return JSONResponse({"detail": "Galileo took too long"}, 504)
     return JSONResponse({"detail": "Galileo can't be asked"}, 502)  # such as a wrong key
+
+
+if __name__ == "__main__":
+    sys.exit(__doc__)

@@ -7,7 +7,7 @@ Which condition costs the sessions? Counts each clause of a filter alone, and to
 import asyncio
 import sys
 
-from galileo_sessions import ALWAYS, And, CountQuery, Filter, GalileoError, GalileoSessions, all_of, parse_filter
+from galileo_sessions import ALWAYS, And, Filter, GalileoError, GalileoSessions, all_of, parse_filter
 
 
 def clauses_of(where: Filter) -> list[Filter]:
@@ -20,12 +20,10 @@ def clauses_of(where: Filter) -> list[Filter]:
 
 async def main(project_id: str, where: Filter) -> None:
     clauses = [ALWAYS, *clauses_of(where)]
-    queries = [CountQuery(project_id, clause, tag=("alone", i)) for i, clause in enumerate(clauses)]
-    queries += [CountQuery(project_id, all_of(clauses[: i + 1]), tag=("so far", i)) for i in range(len(clauses))]
-    counts: dict[tuple[str, int], int] = {}
-    async with GalileoSessions() as galileo, galileo.count_many(queries, fail_fast=True, timeout=60) as stream:
-        async for result in stream:
-            counts[result.query.tag] = result.unwrap()
+    parts = {("alone", i): clause for i, clause in enumerate(clauses)}
+    parts |= {("so far", i): all_of(clauses[: i + 1]) for i in range(len(clauses))}
+    async with GalileoSessions() as galileo:
+        counts = await galileo.count_by(project_id, parts, timeout=60)
     print(f"{'alone':>8}{'so far':>8}  clause")
     for i, clause in enumerate(clauses):
         name = "all sessions" if clause == ALWAYS else repr(clause)
@@ -33,6 +31,8 @@ async def main(project_id: str, where: Filter) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     try:
         asyncio.run(main(sys.argv[1], parse_filter(sys.argv[2])))
     except GalileoError as problem:

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import runpy
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
@@ -75,6 +76,24 @@ def test_examples_are_short_and_linked() -> None:
     assert [] == [path.name for path in programs if len(path.read_text(encoding="utf-8").splitlines()) > 60]
 
 
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+async def test_examples_without_arguments_say_how_they_are_called(name: str) -> None:
+    """In a few lines, and not with status 0."""
+    pytest.importorskip({"dask_count.py": "distributed", "fastapi_app.py": "fastapi"}.get(name, "asyncio"))
+    status, printed, said = await run(name)
+    assert (True, "") == (status > 0, printed)
+    assert name.removesuffix(".py") in said
+    assert "Error" not in said
+
+
+@needs("mypy", "distributed", "fastapi")
+def test_mypy_accepts_the_examples(tmp_path: Path) -> None:
+    """In strict mode."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", str(EXAMPLES)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ("Success", "") == (checked.stdout[:7], checked.stderr)
+
+
 # ---- count_csv.py ----------------------------------------------------------------------------------------------------
 
 
@@ -128,6 +147,24 @@ async def test_count_csv_continues_after_ctrl_c(server: LocalGalileo, files: tup
     assert printed.endswith(f"\n{missing} counted, 1 failed\n")
     assert liked() == rows_of(files[1])
     await asyncio.sleep(1.0)  # the server ends the slow answers, which nobody waits for
+
+
+@pytest.mark.parametrize("cut", [1, 2, 40, 60])
+async def test_count_csv_counts_again_what_was_cut(server: LocalGalileo, files: tuple[Path, Path], cut: int) -> None:
+    """A line whose end a crash or a full disk has cut, be it the count or the id."""
+    await count_csv(files)
+    files[1].write_text(files[1].read_text()[:-cut])
+    _, printed, _ = await count_csv(files)
+    assert printed.endswith(f"\n{1 + cut // 60} counted, 1 failed\n")
+    assert liked() == rows_of(files[1])
+
+
+async def test_count_csv_leaves_a_file_of_something_else(server: LocalGalileo, files: tuple[Path, Path]) -> None:
+    """Such as two that are exchanged: nothing is cut off or added."""
+    before = files[0].read_text()
+    status, _, said = await run("count_csv.py", "score > 3", str(files[0]), str(files[0]))
+    assert (2, before) == (status, files[0].read_text())
+    assert "has no column 'total_count'" in said
 
 
 async def test_count_csv_counts_an_id_once_however_it_is_written(
@@ -434,11 +471,12 @@ def shown(cell: Any) -> list[dict[str, object]]:
 
 @needs("distributed")
 async def test_dask_counts_with_a_client_per_worker(server: LocalGalileo) -> None:
-    """A real cluster of processes, which starts and ends with the program."""
+    """A real cluster of processes, which starts and ends with the program; a bad id costs only its own count."""
     command = [sys.executable, "-W", "error", str(EXAMPLES / "dask_count.py"), "Col('score') > 3", "--workers", "2"]
     process = await asyncio.create_subprocess_exec(*command, stdin=-1, stdout=-1, stderr=-1)
-    printed, said = await process.communicate("\n".join(PROJECTS).encode())
-    assert (0, b"") == (process.returncode, said)
-    assert sorted([project, str(counted(LIKED, project)), ""] for project in PROJECTS) == sorted(
+    printed, said = await process.communicate("\n".join([*PROJECTS, "no-id"]).encode())
+    assert (1, b"") == (process.returncode, said)
+    rows = [[project, str(counted(LIKED, project)), ""] for project in PROJECTS]
+    assert sorted([*rows, ["no-id", "", "project_id must be a UUID, got 'no-id'"]]) == sorted(
         csv.reader(printed.decode().splitlines())
     )
