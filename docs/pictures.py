@@ -11,6 +11,7 @@ import re
 import shlex
 import subprocess
 import sys
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -39,12 +40,10 @@ text{font:15px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-seri
 .mid{text-anchor:middle}.end{text-anchor:end}.card{fill:#fff}
 .room{fill:#eef2f7;stroke:#9aa5b1}.bar{fill:#9aa5b1}.ours{fill:#1768ac}.track{fill:#e4e9ef}.lost{fill:#d95f02}
 .line{stroke:#9aa5b1}.arrow{stroke:#1768ac;stroke-width:1.5;marker-end:url(#head)}.head{fill:#1768ac}
-.note{fill:#fff7e0;stroke:#e3c567}.axis,.bound,.curve{fill:none;stroke:#9aa5b1}
-.bound{stroke:#d95f02;stroke-dasharray:6 4}.curve{stroke:#1768ac;stroke-width:1.6}
+.note{fill:#fff7e0;stroke:#e3c567}
 @media (prefers-color-scheme: dark){text{fill:#d7dde4}.small{fill:#a9b4c0}.card{fill:#1b1f24}
 .room{fill:#2a323b;stroke:#6b7785}.bar{fill:#6b7785}.ours{fill:#4a9eda}.track{fill:#2f3740}.lost{fill:#f19a53}
-.line{stroke:#6b7785}.arrow{stroke:#5fb3e6}.head{fill:#5fb3e6}.note{fill:#3a3320;stroke:#7a6a2f}
-.bound{stroke:#f19a53}.curve{stroke:#5fb3e6}}"""
+.line{stroke:#6b7785}.arrow{stroke:#5fb3e6}.head{fill:#5fb3e6}.note{fill:#3a3320;stroke:#7a6a2f}}"""
 
 
 def _svg(height: float, title: str, parts: Iterable[str], width: int = _WIDTH) -> str:
@@ -88,7 +87,7 @@ def by_day() -> str:
     command = BY_DAY.format(project=sessions[0]["project_id"])
     with LocalGalileo(sessions) as server:
         printed = _printed(command, GALILEO_API_URL=server.url, GALILEO_API_KEY=server.api_key)
-    return _terminal(command, printed)
+    return _terminal(command, printed, 63)
 
 
 def _printed(command: str, **environment: str) -> str:
@@ -107,23 +106,31 @@ def _lines(screen: TextIO) -> Iterator[str]:
         yield from screen
 
 
-def _terminal(command: str, printed: str, width: int = 80) -> str:
-    """A command with what it prints; longer lines are cut. A bar is a box, since a font leaves seams between blocks."""
+def _terminal(command: str, printed: str, width: int) -> str:
+    """
+    A command with what it prints; longer lines are cut, and bars are shortened alike.
+
+    A bar is a box, since a font leaves seams between blocks.
+    """
     commands, wide = f"$ {command}".splitlines(), _CELL * width + 32
-    lines = [line if len(line) <= width else f"{line[: width - 1]}…" for line in [*commands, *printed.splitlines()]]
+    lines = [*commands, *printed.splitlines()]
+    starts = [len(line.rstrip(_BLOCKS)) for line in lines]
+    lengths = [len(line) - start for line, start in zip(lines, starts, strict=True)]
+    room = width - max([start for start, length in zip(starts, lengths, strict=True) if length], default=0)
+    cell = _CELL * min(1.0, room / max(1, *lengths))  # of a bar
     high = _TOP + _LINE * len(lines) + 10
     parts = [_SCREEN % _MONO, f'<rect x=".5" y=".5" width="{wide - 1}" height="{high - 1}" rx="8" class="screen"/>']
     parts += [f'<circle cx="{x}" cy="17" r="5" class="bar"/>' for x in (21, 37, 53)]
-    for i, line in enumerate(lines):
-        text = line.rstrip(_BLOCKS)
+    for i, (line, start) in enumerate(zip(lines, starts, strict=True)):
+        text = line[:start] if start <= width else f"{line[: width - 1]}…"
         y, length = _TOP + _LINE * i, _CELL * len(text)
         kind = "code command" if i < len(commands) else "code"
         words = escape(text).replace(" ", "\xa0")
         size = f'textLength="{length}" lengthAdjust="spacingAndGlyphs"'
         parts.append(f'<text x="16" y="{y + 13}" class="{kind}" {size}>{words}</text>')
-        bar = _CELL * sum([_BLOCKS.index(block) + 1 for block in line[len(text) :]]) // len(_BLOCKS)
+        bar = cell * sum([_BLOCKS.index(block) + 1 for block in line[start:]]) / len(_BLOCKS)
         if bar:
-            parts.append(f'<rect x="{16 + length}" y="{y + 2}" width="{bar}" height="{_LINE - 4}" class="ours"/>')
+            parts.append(f'<rect x="{16 + length}" y="{y + 2}" width="{bar:.0f}" height="{_LINE - 4}" class="ours"/>')
     return _svg(high, "What a command prints in a terminal", parts, wide)
 
 
@@ -281,9 +288,12 @@ _TRACES: dict[str, tuple[str, Callable[[], Service], int]] = {  # the services, 
     "outage": ("Down from second 2 to 7", lambda: Away(Service(0.2), 2.0, 5.0), 5_000),
 }
 _AT_ONCE = 64  # requests of the code by hand
-_SECONDS, _BIN = 12, 0.25  # that are drawn; of one point
+_BINS, _SAMPLES = 48, 200  # of a curve: counts or refusals of a while, and numbers at a time
 _NARROW = 400  # pixels; at a telephone's 350 the numbers are still 11 pixels high
-_OTHER = "<style>.other{fill:none;stroke:#7b8794;stroke-width:1.6}</style>"  # a grey that both modes show well
+_CURVES = """\
+<style>.axis,.bound,.curve,.other{fill:none;stroke:#9aa5b1}
+.bound{stroke:#f5a04c;stroke-width:4}.curve{stroke:#1768ac;stroke-width:1.6}.other{stroke:#7b8794;stroke-width:1.6}
+@media (prefers-color-scheme: dark){.bound{stroke:#b5651d}.curve{stroke:#5fb3e6}}</style>"""  # orange shows below blue
 _Points = list[tuple[float, float]]
 
 
@@ -291,47 +301,63 @@ def _trace(name: str) -> str:
     """A service over time: what this client has in flight, and what it gets next to a fixed number at once."""
     title, service, counts = _TRACES[name]
     ours, by_hand = trace(service(), counts), trace_by_hand(service(), counts, _AT_ONCE)
-    in_flight: _Points = [(sample.at, sample.in_flight) for sample in ours.samples]
-    widths: _Points = [(sample.at, sample.width) for sample in ours.samples]
-    rates: _Points = [(sample.at, sample.rate) for sample in ours.samples]
     runs = (by_hand, "other"), (ours, "curve")
-    both = [(_per_second(run.counted, run.seconds), kind) for run, kind in runs]
-    refused = [(_per_second(run.refused, run.seconds), kind) for run, kind in runs]
-    parts, top = [_OTHER, _text(16, 28, title, "name")], 106
-    for y, kind, label, run in ((50, "ours", "this client", ours), (70, "bar", f"{_AT_ONCE} at once", by_hand)):
+    until = max(ours.seconds, by_hand.seconds)
+    tick = _step(until, 7)
+    until = tick * math.ceil(until / tick)
+    in_flight = [(_sampled(run.in_flight, run.seconds), kind) for run, kind in runs]
+    counted, refused = (
+        [(_per_second(getattr(run, what), run.seconds, until / _BINS), kind) for run, kind in runs]
+        for what in ("counted", "refused")
+    )
+    parts, top = [_CURVES, _text(16, 28, title, "name")], 106
+    for y, kind, label, run in ((50, "curve", "this client", ours), (70, "other", f"{_AT_ONCE} at once", by_hand)):
         requests = (len(run.counted) + len(run.refused)) / counts
         text = f"{label}: {run.seconds:.1f} s, {requests:.2f} requests each, {_percent(run.lost / counts)} lost"
-        parts += [_box(16, y - 8, 12, 6, kind), _text(36, y, text, "value")]
-    panels = [("in flight (dashed: the width)", [(in_flight, "curve")], widths)]
-    panels.append(("counted a second (dashed: the rate)", both, rates))
+        parts += [f'<path d="M16 {y - 5}h12" class="{kind}"/>', _text(36, y, text, "value")]
+    rates = _sampled(ours.rates, ours.seconds)
+    has_rate = any(rate < math.inf for _, rate in rates)
+    panels = [("in flight (orange: the width)", in_flight, _sampled(ours.widths, ours.seconds))]
+    panels.append(("counted a second (orange: the rate)" if has_rate else "counted a second", counted, rates))
     panels.append(("refused a second", refused, []))
     for words, curves, bound in panels:
-        parts += _panel(top, words, curves, bound)
+        parts += _panel(top, until, words, curves, bound)
         top += 104
-    parts += [_text(_at(at), top - 14, f"{at} s", "small mid") for at in range(0, _SECONDS + 1, 2)]
+    parts += [_text(_at(at / until), top - 14, f"{at} s", "small mid") for at in range(0, until + 1, tick)]
     return _svg(top + 4, title, parts, _NARROW)
 
 
-def _per_second(times: Iterable[float], until: float) -> _Points:
-    """How often something happened."""
-    numbers = Counter(int(at / _BIN) for at in times)
-    return [((i + 0.5) * _BIN, numbers[i] / _BIN) for i in range(int(until / _BIN) + 1)]
+def _step(most: float, steps: int) -> int:
+    """The smallest of 1, 2, 5, 10, 20 and so on, of which so many reach as far."""
+    return next(step for k in range(6) for step in (10**k, 2 * 10**k, 5 * 10**k) if most <= steps * step)
 
 
-def _at(seconds: float) -> float:
-    return 56 + seconds / _SECONDS * (_NARROW - 82)
+def _sampled(points: _Points, until: float) -> _Points:
+    """A number that stays until the next one, at regular times."""
+    times = [at for at, _ in points]
+    grid = [until * i / _SAMPLES for i in range(_SAMPLES + 1)]
+    return [(at, points[bisect(times, at) - 1][1]) for at in grid]
 
 
-def _panel(top: float, title: str, curves: list[tuple[_Points, str]], bound: _Points) -> list[str]:
-    """Curves over time with their axes, and a dashed one, of which only what fits is drawn."""
-    high, bottom = 64, top + 64
-    most = max([1, *(value for points, _ in curves for at, value in points if at < _SECONDS)])
-    most = max([most, *(value for _, value in bound if value < 1.5 * most)])
-    step = next(step for k in range(6) for step in (10**k, 2 * 10**k, 5 * 10**k) if most <= 3 * step)
+def _per_second(times: Iterable[float], until: float, each: float) -> _Points:
+    """How often something happened, in each of so many seconds."""
+    numbers = Counter(int(at / each) for at in times)
+    return [((i + 0.5) * each, numbers[i] / each) for i in range(int(until / each) + 1)]
+
+
+def _at(share: float) -> float:
+    return 56 + share * (_NARROW - 82)
+
+
+def _panel(top: float, until: float, title: str, curves: list[tuple[_Points, str]], bound: _Points) -> list[str]:
+    """Curves over time with their axes, on top of a broad one, which has gaps where it is infinite."""
+    high, bottom, drawn = 64, top + 64, [(bound, "bound"), *curves]
+    most = max([1, *(value for points, _ in drawn for _, value in points if value < math.inf)])
+    step = _step(most, 3)
     highest = step * math.ceil(most / step)
     parts = [
         _text(16, top - 10, title, "small"),
-        f'<path d="M{_at(0):g} {top}V{bottom}H{_at(_SECONDS):g}" class="axis"/>',
+        f'<path d="M{_at(0):g} {top}V{bottom}H{_at(1):g}" class="axis"/>',
     ]
     for value in range(0, highest + 1, step):
         y = bottom - value / highest * high
@@ -339,11 +365,13 @@ def _panel(top: float, title: str, curves: list[tuple[_Points, str]], bound: _Po
             f'<path d="M{_at(0) - 4:g} {y:g}h4" class="axis"/>',
             _text(_at(0) - 8, y + 5, f"{value:,}", "small end"),
         ]
-    for points, kind in [*curves, (bound, "bound")]:
-        fits = [at < _SECONDS and value <= highest for at, value in points]
-        places = [f"{_at(at):.1f} {bottom - min(value, highest) / highest * high:.1f}" for at, value in points]
-        drawn = [("L" if fits[i - 1] and i else "M") + place for i, place in enumerate(places) if fits[i]]
-        parts += [f'<path d="{"".join(drawn)}" class="{kind}"/>'] * bool(drawn)
+    for points, kind in drawn:
+        path, letter = "", "M"
+        for at, value in points:
+            if value < math.inf:
+                path += f"{letter}{_at(min(1, at / until)):.1f} {bottom - value / highest * high:.1f}"
+            letter = "L" if value < math.inf else "M"
+        parts += [f'<path d="{path}" class="{kind}"/>'] * bool(path)
     return parts
 
 

@@ -9,19 +9,9 @@ from support.clients import ids
 from support.models import Reply, Service
 from support.network import Sky, under
 
-from galileo_sessions import CountStream
+from galileo_sessions import CountStream, Progress
 
 _EVERY = 0.05  # seconds between two samples
-
-
-@frozen
-class Sample:
-    """What a client says about itself at a time: requests in flight, the width, and the rate per second."""
-
-    at: float
-    in_flight: int
-    width: int
-    rate: float
 
 
 @frozen
@@ -34,14 +24,18 @@ class Trace:
         lost: Counts without a result.
         counted: When each count succeeded.
         refused: When each refusal came.
-        samples: Of the client; none if it learns nothing.
+        in_flight: How many requests were in flight, and from when on.
+        widths: The client's width at times; empty if it learns nothing.
+        rates: Its rate per second at times; infinite while it has none.
     """
 
     seconds: float
     lost: int
     counted: list[float]
     refused: list[float]
-    samples: list[Sample] = field(factory=list)
+    in_flight: list[tuple[float, float]]
+    widths: list[tuple[float, float]] = field(factory=list)
+    rates: list[tuple[float, float]] = field(factory=list)
 
 
 class Watched(Service):
@@ -65,14 +59,12 @@ class Watched(Service):
 
 def trace(service: Service, counts: int) -> Trace:
     """The whole client at a service, in virtual time."""
-    watched, samples = Watched(service), list[Sample]()
+    watched, samples = Watched(service), list[tuple[float, Progress]]()
     sky = Sky(watched)
 
     async def sample(stream: CountStream, began: float) -> None:
         while True:
-            now = stream.progress
-            at = asyncio.get_running_loop().time() - began
-            samples.append(Sample(at, now.in_flight, now.width, now.rate))
+            samples.append((asyncio.get_running_loop().time() - began, stream.progress))
             await asyncio.sleep(_EVERY)
 
     async def main() -> tuple[float, int]:
@@ -85,11 +77,13 @@ def trace(service: Service, counts: int) -> Trace:
             return asyncio.get_running_loop().time() - began, lost
 
     seconds, lost = under(sky, main)
-    return Trace(seconds, lost, watched.times(ok=True), watched.times(ok=False), samples)
+    in_flight, widths = ([(at, float(getattr(now, name))) for at, now in samples] for name in ("in_flight", "width"))
+    rates = [(at, now.rate) for at, now in samples]
+    return Trace(seconds, lost, watched.times(ok=True), watched.times(ok=False), in_flight, widths, rates)
 
 
 def trace_by_hand(service: Service, counts: int, width: int) -> Trace:
     """A fixed number of requests at once, with four tries."""
-    watched = Watched(service)
-    found = by_hand(watched, width, counts)
-    return Trace(found.seconds, found.lost, watched.times(ok=True), watched.times(ok=False))
+    watched, in_flight = Watched(service), list[tuple[float, float]]()
+    found = by_hand(watched, width, counts, watch=lambda *now: in_flight.append(now))
+    return Trace(found.seconds, found.lost, watched.times(ok=True), watched.times(ok=False), in_flight)

@@ -15,7 +15,7 @@ import os
 import sys
 from pathlib import Path
 
-from galileo_sessions.local import LocalGalileo, sample_sessions
+from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 Cell = dict[str, object]
 
@@ -76,7 +76,7 @@ def _figures(namespace: dict[str, object]) -> list[Cell]:
 def renew(path: Path) -> None:
     """Stores the outputs of today in a notebook."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    with LocalGalileo(sample_sessions()) as server:
+    with LocalGalileo(sample_sessions(), names=sample_names()) as server:
         os.environ |= {"GALILEO_API_URL": server.url, "GALILEO_API_KEY": server.api_key, "MPLBACKEND": "Agg"}
         asyncio.run(run_cells(notebook["cells"], {}))
     path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

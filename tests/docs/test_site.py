@@ -195,6 +195,20 @@ def test_the_terminal_holds_what_the_command_prints(capsys: pytest.CaptureFixtur
     assert [math.ceil(bar / 8) for bar in bars] == lengths
 
 
+def test_pictures_of_flow_show_what_their_legends_say(drawer: ModuleType) -> None:
+    """In all panels both runs, whole; orange where a panel's title names it; and the shares in their sentences."""
+    pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("*.md"))
+    for name in filter(lambda name: name.startswith("flow_"), drawer.PICTURES):
+        svg = (DOCS / "pictures" / name).read_text(encoding="utf-8")
+        seconds = [float(number) for number in re.findall(r": (\S+) s,", svg)]
+        ticks = [int(number) for number in re.findall(r">(\d+) s<", svg)]
+        assert (2, True) == (len(seconds), max(seconds) <= max(ticks) <= 1.5 * max(seconds))
+        assert [4, 4] == [svg.count(f'class="{kind}"') for kind in ("curve", "other")]  # and in the legend
+        assert 1 <= svg.count("orange: ") == svg.count('class="bound"')
+        (sentence,) = re.findall(rf"!\[(.*)\]\(pictures/{name}\)", pages)
+        assert [share for share in re.findall(r"\d+ %", sentence) if f" {share} lost" not in svg] == []
+
+
 # ---- code ------------------------------------------------------------------------------------------------------------
 
 
@@ -223,6 +237,13 @@ TOO_WIDE = """Math.max(...[document.documentElement, ...document.querySelectorAl
     .map(box => box.scrollWidth - box.clientWidth))"""  # on a telephone, it is the content that furo lets scroll
 BROKEN = "[...document.images].filter(image => !image.naturalWidth).map(image => image.src)"
 OPEN = "document.querySelectorAll('details').forEach(folded => folded.open = true)"
+CUT = """[...document.images].filter(image => image.getBoundingClientRect().right > innerWidth + 1)
+    .map(image => image.src)"""
+SPLIT = """[...document.querySelectorAll("code .pre")].filter(word => /^--/.test(word.innerText)).filter(word => {
+    const range = document.createRange()
+    range.selectNodeContents(word)
+    return new Set([...range.getClientRects()].map(box => box.top)).size > 1
+}).map(word => word.innerText)"""  # in two lines
 UNSTYLED = "document.querySelectorAll('.sidebar-tree .caption').length < 3"
 
 
@@ -247,6 +268,8 @@ async def troubles(tab: Tab, name: str, width: int) -> list[str]:
         "wraps": await tab.ask(WRAPPED),
         "clips": await tab.ask(CLIPPED),
         "has broken pictures": await tab.ask(BROKEN),
+        "cuts pictures": await tab.ask(CUT),
+        "breaks options": await tab.ask(SPLIT),
         "lacks the captions of its sidebar": await tab.ask(UNSTYLED),
     }
     return [f"{name} at {width}: {what} {value}" for what, value in found.items() if value]

@@ -43,6 +43,7 @@ class _Client:
     counts: int
     start: float
     random: random.Random
+    watch: Callable[[float, int], None]
     requests: int = 0
     done: int = 0
     ended: float = 0.0
@@ -61,6 +62,7 @@ class _Client:
             self._in_flight += 1
             self.requests += 1
             self._turn(NETWORK / 2, self._arrive, self._ready.popleft(), self.events.now)
+        self.watch(self.events.now, self._in_flight)
 
     def _turn(self, seconds: float, then: Callable[..., None], *arguments: object) -> None:
         """Calls `then` some seconds after the next free turn of the client's own event loop."""
@@ -86,14 +88,25 @@ class _Client:
 
 
 def by_hand(
-    service: Service, width: int, counts: int, *, clients: int = 1, stagger: float = 0.0, seed: int = 1
+    service: Service,
+    width: int,
+    counts: int,
+    *,
+    clients: int = 1,
+    stagger: float = 0.0,
+    seed: int = 1,
+    watch: Callable[[float, int], None] = lambda _at, _in_flight: None,
 ) -> Outcome:
-    """What comes of fan-outs that begin `stagger` seconds apart, each over its part of the counts, in an hour."""
+    """
+    What comes of fan-outs that begin `stagger` seconds apart, each over its part of the counts, in an hour.
+
+    `watch` is told how many requests a fan-out has in flight whenever that changes.
+    """
     events = _Events()
     for number, part in enumerate(parts(service)):
         part.random.seed(100 * seed + number)
     crowd = [
-        _Client(events, service, width, counts // clients, stagger * i, random.Random(100 * seed + i))
+        _Client(events, service, width, counts // clients, stagger * i, random.Random(100 * seed + i), watch)
         for i in range(clients)
     ]
     events.run(3_600.0)
