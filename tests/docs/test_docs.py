@@ -35,6 +35,7 @@ MODULES = [
     if not found.name.endswith("__main__")
 ]
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE)
+START = [DOCS / "tutorial.md", DOCS / "reports.md"]
 PROMPT = "# python -m asyncio\n"
 LOOP, ATEXIT = "asyncio.run(", "@atexit.register"  # whole programs: one ends its event loop, the other its process
 
@@ -168,6 +169,23 @@ def test_blocks_are_whole(page):
             assert any(mark in block for mark in (LOOP, ATEXIT, "from galileo.")) or block.lstrip().startswith(PROMPT)
             assert shown is not None
             assert "assert " not in block
+
+
+def test_the_prompt_is_explained_on_each_page():
+    """Above the first program for it, the page says what to paste it into."""
+    unexplained = []
+    for page in PAGES:
+        above, prompt, _ = text_of(page).partition(PROMPT)
+        if prompt and "`python -m asyncio`" not in above:
+            unexplained.append(page.name)
+    assert unexplained == []
+
+
+def test_one_sample_fits_all_pages():
+    """README and the first pages start the same server: one whose days are those of the outputs."""
+    commands = {page.name: re.findall(r"galileo-sessions serve[^`\n]*", text_of(page)) for page in PAGES[:1] + START}
+    last = max(str(session["created_at"]) for session in galileo_sessions.local.sample_sessions())[:10]
+    assert commands == {name: [f"galileo-sessions serve --last-day {last}"] for name in commands}
 
 
 @pytest.mark.parametrize("name", MODULES)
