@@ -49,7 +49,7 @@ def is_installed(name: str) -> bool:
 
 
 EXAMPLES = ["celery", "flask", "matplotlib", "opentelemetry.sdk", "opentelemetry.instrumentation.aiohttp_client"]
-EXAMPLES += ["pandas", "prometheus_client", "quart"]
+EXAMPLES += ["pandas", "polars", "prometheus_client", "quart"]
 WITH = {"examples": EXAMPLES, "sdk": ["galileo"]}
 PYTEST = ["-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
 PYTEST += ["-o", "asyncio_mode=strict", "-o", "asyncio_default_fixture_loop_scope=function"]

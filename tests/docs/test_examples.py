@@ -17,7 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 from docs.notebooks import run_cells
 from support.inside import with_sample
 
@@ -418,6 +420,48 @@ async def test_fastapi_app_is_busy_if_the_service_refuses_until_the_timeout(
         answer = await client.get(f"/projects/{PROJECT}/sessions", params={"where": "score > 3"})
     assert (expected, shown) == (answer.status_code, answer.headers.get("Retry-After"))
     await asyncio.sleep(0.2 if status is None else 0)  # the server ends the slow answer, which nobody waits for
+
+
+# ---- websocket.py ----------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def reader() -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """A connection to the program, which runs in this process."""
+    runner = web.AppRunner(load("websocket.py").create_app(), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        async with aiohttp.ClientSession() as session:
+            async with session.ws_connect(f"http://127.0.0.1:{runner.addresses[0][1]}/counts") as socket:
+                yield socket
+    finally:
+        await runner.cleanup()
+
+
+async def test_websocket_sends_each_count(server: LocalGalileo) -> None:
+    """And then closes the connection."""
+    async with reader() as socket:
+        sent = [message.json() async for message in socket]
+    assert sorted([row["count"] for row in sent]) == sorted([counted(LIKED, project) for project in PROJECTS])
+    assert socket.close_code == 1000
+
+
+@pytest.mark.parametrize("says", [False, True])
+async def test_websocket_stops_when_its_reader_leaves(monkeypatch: pytest.MonkeyPatch, says: bool) -> None:
+    """Without a warning; the client sends nothing more."""
+    names = {f"{number:08}-ec21-4c9f-a3e2-b2ab2b81b4db": "" for number in range(1_000)}
+    async with LocalGalileo([], names=names) as server:
+        monkeypatch.setenv("GALILEO_API_URL", server.url)
+        monkeypatch.setenv("GALILEO_API_KEY", server.api_key)
+        server.slow(0.05)
+        async with reader() as socket:
+            await socket.receive_json()
+            await (socket.send_str("stop") if says else socket.close())
+            await asyncio.sleep(0.1)
+            sent = len(server.requests)
+            await asyncio.sleep(0.2)
+            assert sent == len(server.requests) < 500
 
 
 # ---- notebook.ipynb --------------------------------------------------------------------------------------------------

@@ -55,6 +55,15 @@ QUESTIONS = {
     "Jupyter": "applications",
     "Flask": "applications",
     "Celery": "applications",
+    "Airflow": "applications",
+    "websocket": "applications",
+    "tqdm": "applications",
+    "polars": "counts-by",
+    "proxy": "counting",
+    "organisations": "counting",
+    "environment variable": "counting",
+    "metadata": "filters",
+    "flat list": "filters",
     "API reference": "api",
 }
 
