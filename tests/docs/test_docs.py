@@ -278,6 +278,12 @@ def test_readme_is_short():
     assert sum(line.startswith("python3 -m venv ") for line in lines) == 2
 
 
+def test_pages_have_at_most_13_000_words():
+    """README and docs/ together, without their code and output."""
+    prose = [re.sub(r"^```.*?^```$", "", text_of(page), flags=re.DOTALL | re.MULTILINE) for page in PAGES]
+    assert len(" ".join(prose).split()) <= 13_000
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_commands_print_what_is_shown(page, monkeypatch, tmp_path):
     """Each line of a console block that begins with $ prints what is shown, with the lines that a backslash adds."""
