@@ -207,6 +207,13 @@ def find(app: Any, env: Any, node: Any, shown: Any) -> Any:
     return None if target.startswith("galileo_sessions") else shown
 
 
+def keep_whole(_: Any, page: nodes.document) -> None:
+    """Marks code in a sentence if each of its words fits a telephone's line."""
+    for code in page.findall(nodes.literal):
+        if max(map(len, code.astext().split()), default=0) <= 36:
+            code["classes"].append("whole")
+
+
 def draw(_: Any) -> None:
     """Draws the pictures that README and the pages show."""
     for file in pictures.changed():
@@ -279,3 +286,4 @@ def setup(app: Any) -> None:
     app.connect("autodoc-process-docstring", mark_up)
     app.connect("autodoc-process-signature", sign)
     app.connect("missing-reference", find)
+    app.connect("doctree-read", keep_whole)
