@@ -1,6 +1,7 @@
 """What happens over time at a service: what is in flight, what is counted or refused, and what a client has learned."""
 
 import asyncio
+import logging
 import math
 
 from attrs import field, frozen
@@ -12,6 +13,8 @@ from support.network import Sky, under
 from galileo_sessions import CountStream, Progress
 
 _EVERY = 0.05  # seconds between two samples
+
+logging.getLogger("galileo_sessions").setLevel(logging.ERROR)  # outages are drawn, not logged
 
 
 @frozen
