@@ -139,7 +139,7 @@ class Requester:
     on_attempt: OnAttempt | None
     """Called after each attempt. What it raises is logged."""
     _loop: asyncio.AbstractEventLoop | None = None
-    _is_waiting: bool = False
+    _refused_at: float = -inf
 
     async def send(
         self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, budget: Budget, places: Places | None = None
@@ -306,9 +306,10 @@ class Requester:
         attempt = errors.Attempt(number, status, error, waited, elapsed, *limits, request.query)
         request.attempts += (attempt,)
         request.waiting_since = ended
-        if flow.breaker.is_open and not self._is_waiting:
-            logger.warning("the service refuses all requests: only single probes are sent until one succeeds")
-        self._is_waiting = flow.breaker.is_open
+        if flow.breaker.is_open:
+            if ended - self._refused_at > self.retry.patience:
+                logger.warning("the service refuses all requests: only single probes are sent until one succeeds")
+            self._refused_at = ended
         if logger.isEnabledFor(logging.DEBUG):
             method, path = request.endpoint.method, request.endpoint.path
             told = method, path, number, status, elapsed * 1000
