@@ -147,7 +147,7 @@ async def test_nothing_from_the_environment_is_shown(monkeypatch, caplog, enviro
 
 
 def test_the_page_has_each_variable_in_the_order_in_which_they_win():
-    """The page's table has the variables that the client reads; of the credentials and addresses, the upper row wins."""
+    """The table on the page has all variables that are read; of the credentials and addresses, the upper row wins."""
     page = (Path(__file__).parents[2] / "docs" / "counting.md").read_text("utf-8")
     table = page.partition("## Credentials and addresses")[2]
     ranked = ["O11Y_TOKEN", "JWT_TOKEN", "API_KEY", "USERNAME", "PASSWORD", "REALM", "API_URL", "CONSOLE_URL"]
