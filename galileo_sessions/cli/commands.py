@@ -338,7 +338,7 @@ def projects(output: str) -> None:
 @click.argument("project", required=False)
 @_format("table", "json", "csv")
 def list_log_streams(project: str | None, output: str) -> None:
-    """Lists the ids and names of log streams. Without PROJECT, it reads GALILEO_PROJECT_ID."""
+    """Lists the ids and names of log streams. Without PROJECT, it reads GALILEO_PROJECT_ID, or GALILEO_PROJECT."""
 
     async def listed(galileo: GalileoSessions, found: Project | LogStream) -> list[LogStream]:
         return [stream async for stream in galileo.log_streams(found)]
@@ -351,7 +351,7 @@ def list_log_streams(project: str | None, output: str) -> None:
 @_scope
 @_format("table", "json")
 def columns(project: str | None, output: str, **scope: Any) -> None:
-    """Lists the columns for filters. Without PROJECT, it reads GALILEO_PROJECT_ID."""
+    """Lists the columns for filters. Without PROJECT, it reads GALILEO_PROJECT_ID, or GALILEO_PROJECT."""
     stream = pop_name(scope)
     catalog = asyncio.run(_ask(project, stream, lambda galileo, found: galileo.columns(found, **scope)))
     if not catalog:
