@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from copy import copy
 from functools import partial
 from http import HTTPStatus
@@ -20,7 +21,7 @@ from attrs import Factory, define, evolve
 
 from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
-from galileo_sessions.api.responses import Endpoint
+from galileo_sessions.api.responses import PROJECT_ID, Endpoint, decode_error, error_of
 from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome, outcome_of
@@ -178,7 +179,7 @@ class Requester:
                         continue
                 until = min(begun + self.attempt_timeout, budget.deadline)
                 try:
-                    answer, error = await self.authentication.post(endpoint, query, body, until=until), None
+                    answer, error = await self.post(endpoint, query, body, until), None
                 except errors.GalileoError as problem:
                     answer, error = None, problem.with_traceback(None)  # its frames would keep the response alive
                 except BaseException:
@@ -194,6 +195,30 @@ class Requester:
                 self.queue.follow(request.leads)
             if request.is_parked is not None and places is not None:
                 places.leave(is_parked=request.is_parked)
+
+    async def post(self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, until: float) -> T:
+        """
+        The answer to one attempt, which ends at a time on the loop's clock.
+
+        Raises:
+            GalileoError: if no answer came, or if a login failed. It holds no secret.
+        """
+        headers = await self.authentication.headers(until)
+        response = await self.transport.request(
+            endpoint.path if query is None else endpoint.path.replace(PROJECT_ID, query.project_id),
+            body,
+            headers,
+            until=until,
+            max_body=endpoint.max_body,
+            method=endpoint.method,
+        )
+        if response.status == HTTPStatus.OK:
+            with suppress(ValueError):  # secrets aren't removed: a password can be a common word that the answer needs
+                return endpoint.decode(response.body)
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            self.authentication.refused(headers)
+        response = self.authentication.without_secrets(response)
+        raise decode_error(response, endpoint) if response.status == HTTPStatus.OK else error_of(response, query)
 
     def too_late(self, request: Request, waited_for: str) -> errors.GalileoError:
         """The error to raise if the deadline has passed while another call sends the same request."""

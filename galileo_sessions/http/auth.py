@@ -18,15 +18,14 @@ from contextlib import suppress
 from copy import copy
 from functools import partial
 from math import inf
-from typing import Any, TypeAlias, TypeVar, assert_never, cast
+from typing import Any, TypeAlias, assert_never, cast
 from urllib.parse import urlencode
 
 from attrs import Attribute, astuple, evolve, field, frozen
 from attrs.validators import optional
 from multidict import CIMultiDict
 
-from galileo_sessions.api.query import CountQuery
-from galileo_sessions.api.responses import BASE_URL, PROJECT_ID, Endpoint, Response, decode_error, error_of
+from galileo_sessions.api.responses import BASE_URL, Response, error_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, GalileoError, LoginError
 from galileo_sessions.http.address import VARIABLES, observability_cloud, setting, settings_together
@@ -34,8 +33,6 @@ from galileo_sessions.http.secret import Secret, forms_of, hidden, redact
 from galileo_sessions.http.shared import Shared
 from galileo_sessions.http.transport import Transport
 from galileo_sessions.version import __version__
-
-T = TypeVar("T")
 
 _OURS = {
     "User-Agent": f"galileo-sessions/{__version__} Python/{sys.version.split()[0]}",
@@ -260,12 +257,12 @@ async def token_from(function: Secret[TokenFunction], seconds: float) -> Secret[
 
 class Authentication:
     """
-    Sends requests with the credentials of a client, and removes all secrets from the responses.
+    Makes the headers of requests, with the credentials of a client, and removes all secrets from the responses.
 
     Args:
         credentials: The client's credentials.
         headers: The user's headers for each request. They replace the client's of the same name, ignoring case.
-        transport: Sends one request.
+        transport: Sends logins.
         login_timeout: Seconds that a login, or a user's function, can take.
 
     Raises:
@@ -285,7 +282,7 @@ class Authentication:
         self._transport = transport
         self.shared: Shared = Shared()
         """The logins, and other requests that are made once for all who wait."""
-        self._token: Secret[str] | None = None
+        self._with_token: Secret[Mapping[str, str]] | None = None
         self._recent_tokens: deque[Secret[str]] = deque(maxlen=_KEPT_TOKENS)
         self._refusal: LoginError | None = None
         self._refused_until = -inf
@@ -297,75 +294,57 @@ class Authentication:
         self.has_new_tokens: bool = self._obtain is not None
         """Whether the first request after a 401 carries a new token."""
 
-    async def post(self, endpoint: Endpoint[T], query: CountQuery | None, body: bytes, *, until: float) -> T:
+    async def headers(self, until: float) -> Secret[Mapping[str, str]]:
         """
-        The answer to a request with credentials.
+        The headers of a request, with the credentials; waits for a login that is in progress, or begins one.
 
         Args:
-            endpoint: Where to send the request.
-            query: The query of the request, if it has one; the text of a 422 has a drawing of its filter.
-            body: The request body.
             until: When the attempt ends, on the loop's clock.
-
-        Raises:
-            GalileoError: if no answer came, or if a login failed. It holds no secret.
-        """
-        token = self._token
-        if token is None and self._obtain is not None:
-            token = await self._new_token(self._obtain, until)
-        response = await self._transport.request(
-            endpoint.path if query is None else endpoint.path.replace(PROJECT_ID, query.project_id),
-            body,
-            self._headers if token is None else _with(self._headers, bearer(token)),
-            until=until,
-            max_body=endpoint.max_body,
-            method=endpoint.method,
-        )
-        if response.status == 200:
-            with suppress(ValueError):  # secrets aren't removed: a password can be a common word that the answer needs
-                return endpoint.decode(response.body)
-        if response.status == 401 and token == self._token:
-            self._token = None
-        response = self._clean(response)
-        raise decode_error(response, endpoint) if response.status == 200 else error_of(response, query)
-
-    async def _new_token(self, obtain: Callable[[], Coroutine[Any, Any, Secret[str]]], until: float) -> Secret[str]:
-        """
-        The token of a login, in progress or new.
 
         Raises:
             LoginError: if the login is refused, and for 30 s after that without another request.
             GalileoError: if the login fails otherwise, or takes too long.
         """
+        if self._obtain is None:
+            return self._headers
+        if self._with_token is not None:
+            return self._with_token
         if self._refusal is not None and asyncio.get_running_loop().time() < self._refused_until:
             raise copy(self._refusal)
-        token = await self.shared.get("login", partial(self._renew, obtain), until, is_kept=True)
-        if token is None:
+        headers = await self.shared.get("login", partial(self._renew, self._obtain), until, is_kept=True)
+        if headers is None:
             raise AttemptTimeoutError("no token came within the time of one attempt", phase="response")
-        return token
+        return headers
 
-    async def _renew(self, obtain: Callable[[], Coroutine[Any, Any, Secret[str]]]) -> Secret[str]:
-        try:
-            self._token = token = await obtain()
-        except LoginError as error:
-            self._refusal, self._refused_until = error, asyncio.get_running_loop().time() + _PAUSE
-            raise
-        self._recent_tokens.append(token)
-        self._forms = forms_of([*self._secrets, *self._recent_tokens])
-        return token
+    def refused(self, headers: Secret[Mapping[str, str]]) -> None:
+        """The response to these headers was a 401: the next request has a new token, if there can be one."""
+        if headers is self._with_token:
+            self._with_token = None
 
-    async def _log_in(self, form: Secret[bytes], seconds: float) -> Secret[str]:
-        until = asyncio.get_running_loop().time() + seconds
-        headers = _with(self._headers, Secret({"Content-Type": "application/x-www-form-urlencoded"}))
-        response = await self._transport.request("/login", form, headers, until=until, max_body=_MAX_LOGIN)
-        return token_of(response if response.status == 200 else self._clean(response))
-
-    def _clean(self, response: Response) -> Response:
+    def without_secrets(self, response: Response) -> Response:
+        """A response whose headers and body, which can repeat credentials, are redacted."""
         headers = CIMultiDict(
             (name, redact(value.encode("utf-8", "surrogateescape"), self._forms).decode("utf-8", "surrogateescape"))
             for name, value in response.headers.items()
         )
         return evolve(response, headers=headers, body=redact(response.body, self._forms))
+
+    async def _renew(self, obtain: Callable[[], Coroutine[Any, Any, Secret[str]]]) -> Secret[Mapping[str, str]]:
+        try:
+            token = await obtain()
+        except LoginError as error:
+            self._refusal, self._refused_until = error, asyncio.get_running_loop().time() + _PAUSE
+            raise
+        self._with_token = headers = _with(self._headers, bearer(token))
+        self._recent_tokens.append(token)
+        self._forms = forms_of([*self._secrets, *self._recent_tokens])
+        return headers
+
+    async def _log_in(self, form: Secret[bytes], seconds: float) -> Secret[str]:
+        until = asyncio.get_running_loop().time() + seconds
+        headers = _with(self._headers, Secret({"Content-Type": "application/x-www-form-urlencoded"}))
+        response = await self._transport.request("/login", form, headers, until=until, max_body=_MAX_LOGIN)
+        return token_of(response if response.status == 200 else self.without_secrets(response))
 
 
 def _checked_headers(headers: Secret[Headers], reserved: set[str], source: str = "") -> Secret[Mapping[str, str]]:

@@ -39,7 +39,7 @@ async def test_headline_filter_travels_as_documented(shapes):
 
 
 async def test_three_hops_lead_to_the_network():
-    """A count or a worker calls `send`, that calls `post` of the credentials, and that `post` of the transport."""
+    """A count or a worker calls `send`, that calls `post`, and that `request` of the transport."""
     package, paths = Path(gs.__file__).parent, list[list[str]]()
 
     async def post(_: str) -> Response:
@@ -51,7 +51,7 @@ async def test_three_hops_lead_to_the_network():
         replace_post(galileo, post)
         assert await galileo.count(PROJECT, HEADLINE) == 7
         assert (await galileo.count_all([PROJECT])).total == 7
-    above = ["Authentication.post", "Requester.send"]
+    above = ["Requester.post", "Requester.send"]
     assert paths == [[*above, "GalileoSessions.count"], [*above, "CountStream._work"]]
 
 

@@ -26,6 +26,8 @@ from galileo_sessions import (
     ServerError,
 )
 from galileo_sessions.api.responses import COUNT, Response
+from galileo_sessions.counting.request import Requester
+from galileo_sessions.flow.queue import Queue
 from galileo_sessions.http.auth import Authentication
 
 COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
@@ -202,11 +204,12 @@ class Login:
         self.logins = 0
         self.refused: set[int] = set()
         self.seconds = 0.0
-        self.auth = Authentication(ANN, Secret({}), self, 30)
+        auth, retry = Authentication(ANN, Secret({}), self, 30), Retry()
+        self.requester = Requester(self, auth, 30, retry, Queue(Limits(), retry), None)
 
     async def count(self) -> int:
         """The number with which a count is sent."""
-        return await self.auth.post(COUNT, None, b"{}", until=asyncio.get_running_loop().time() + 30)
+        return await self.requester.post(COUNT, None, b"{}", asyncio.get_running_loop().time() + 30)
 
     async def request(self, path: str, _body: bytes, headers: Secret[dict[str, str]], **_: object) -> Response:
         """The outcomes of logins in order, the last one repeatedly: a number, or from 100 the status of an error."""
@@ -305,11 +308,11 @@ async def test_a_login_that_nobody_waits_for_fails_in_silence():
 async def test_closing_ends_a_login(seconds):
     """Closing ends a login; counts that wait get an error, or their own cancellation."""
     before = asyncio.all_tasks()
-    await Login(1).auth.shared.close()  # which has nothing to end
+    await Login(1).requester.authentication.shared.close()  # which has nothing to end
     login = Login(1)
     waiter, cancelled = (asyncio.create_task(login.count()) for _ in range(2))
     await asyncio.sleep(seconds)
-    closing = asyncio.create_task(login.auth.shared.close())
+    closing = asyncio.create_task(login.requester.authentication.shared.close())
     await asyncio.sleep(0)
     cancelled.cancel()
     await closing
