@@ -264,7 +264,7 @@ class Requester:
         budget, until, now = request.budget, request.budget.deadline, asyncio.get_running_loop().time()
         trouble = self.queue.flow.queries.trouble(request.key, now)
         last = request.attempts[-1].error if request.attempts else None
-        if budget.is_single and (last is not None or (trouble is not None and trouble.is_refused)):
+        if budget.is_single and (last is not None or (trouble is not None and trouble.outcome.is_refusal)):
             until = min(until, request.started + budget.patience)
             if last is None and trouble is not None and trouble.attempt is not None:
                 last = trouble.attempt.error
@@ -279,8 +279,9 @@ class Requester:
             raise request.too_late(now, self.queue.flow.reason(now), self.queue.last_refusal)
         if is_late and last is not None and request.leads is not None and request.leads.not_before >= until:
             raise request.failure(last, now)  # it waited for no limit, but between two attempts
-        given_up = self.queue.give_up_error(last, is_single=budget.is_single)
-        raise request.failure(closed_error() if self.transport.is_closed else given_up, now)
+        if self.transport.is_closed:
+            raise request.failure(closed_error(), now)
+        raise request.failure(self.queue.give_up_error(last, is_single=budget.is_single), now)
 
     async def _take_turn(self, request: Request, trouble: Trouble | None) -> Permit | None:
         """Waits for a permit. While its query is in trouble, the count holds no place, and is sent alone."""
@@ -309,14 +310,13 @@ class Requester:
         self, request: Request, permit: Permit, error: errors.GalileoError | None, begun: float, ended: float
     ) -> Trouble | None:
         """Reports an attempt to the flow control and the user; returns the trouble that the query is in now."""
-        request.outcome = outcome = (
-            Outcome("success", ended - begun) if error is None else outcome_of(error, self.retry.max_retry_after)
-        )
-        if error is not None:
-            unreachable = isinstance(error, errors.ConnectError) and not self.transport.has_answered
-            self.queue.flow.breaker.is_unreachable = unreachable
-            if request.is_cut_short(error, ended):
-                outcome = IGNORED
+        if error is None:
+            outcome = Outcome("success", ended - begun)
+        else:
+            outcome = outcome_of(error, self.retry.max_retry_after, has_answered=self.transport.has_answered)
+        request.outcome = outcome
+        if error is not None and request.is_cut_short(error, ended):
+            outcome = IGNORED
         trouble = self.queue.ended(permit, ended, outcome, request.key, error, budget=request.budget)
         self._record(request, error, begun, ended)
         if trouble is not None:
@@ -365,7 +365,7 @@ class Requester:
 
     def _hint(self, request: Request) -> str:
         """Which settings end the wait for a service that refuses a request. After other failures, none helps."""
-        if self.retry.attempts == 1 or request.outcome.meaning not in ("refused", "throttled"):
+        if self.retry.attempts == 1 or not request.outcome.is_refusal:
             return ""
         asked, budget = request.outcome.retry_after or 0.0, request.budget
         is_short = budget.is_single and asked > request.started + budget.patience - request.waiting_since

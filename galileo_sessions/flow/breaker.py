@@ -141,24 +141,20 @@ class Breaker:
         asked = 0.0 if asked == 1 else asked  # 1 is often a rounded-up 0.01
         self.quota, self.is_window = inf, False
         if number > self.last_failed:  # a late failure of an earlier request changes nothing
-            if number != self.last_failed + 1 and not self.is_open:
-                self._end_row()
-            if not self.row and not self.is_open:
-                self._began = now
+            self._add_to_row(now, number, query)
             if standing != IN_TROUBLE:
                 self._is_asked = asked > 0 and self._is_asked is not False
-            self.row, self.last_failed = self.row + 1, number
-            self._queries.add(query)
         if self.is_open:
             pause = asked if self._is_asked and standing != IN_TROUBLE else 0.0
             if number == self._probe:
                 self._probe, self._pauses = None, [min(now, until) for until in self._pauses]
                 pause = max(pause, self._least, min(LONGEST, _SHARE * (now - self._opened)))
             self._pause(now, pause, standing)
-        elif self.row >= _FAILURES and (is_alone or len(self._queries) >= _FAILURES):
-            self._open(now, asked if self._is_asked else 0.0)
-            return True
-        return False
+            return False
+        if self.row < _FAILURES or (len(self._queries) < _FAILURES and not is_alone):
+            return False
+        self._open(now, asked if self._is_asked else 0.0)
+        return True
 
     def passed(self, now: float, number: int, standing: int = FRESH) -> bool:
         """Ends the row of failures, unless they were sent later; returns whether this closed the breaker."""
@@ -180,12 +176,24 @@ class Breaker:
         if number == self._probe:
             self._probe, self._pauses = None, _no_pauses()
 
-    def _open(self, now: float, asked: float) -> None:
-        elapsed, are_bad = now - self._opened, ANSWERED in self._stands and IN_TROUBLE not in self._stands
+    def _add_to_row(self, now: float, number: int, query: Hashable) -> None:
+        if number != self.last_failed + 1 and not self.is_open:
+            self._end_row()
+        if not self.row and not self.is_open:
+            self._began = now
+        self.row, self.last_failed = self.row + 1, number
+        self._queries.add(query)
+
+    def _note_quota(self, elapsed: float) -> None:
+        """Finds out whether a quota is used up, from what got through since the breaker opened before."""
+        are_bad = ANSWERED in self._stands and IN_TROUBLE not in self._stands
         is_used_up = self.waited > 2 * _SHORTEST and elapsed < 2 * self.waited
         self.quota = self._passed / elapsed if is_used_up and not are_bad else inf
         self.is_window = self.quota < inf and self._passed > 1 and elapsed < 2
         self._least = max(_SHORTEST, _SHARE * self.waited) if is_used_up else _SHORTEST
+
+    def _open(self, now: float, asked: float) -> None:
+        self._note_quota(now - self._opened)
         self.is_open, self._opened, self._probe, self._first_probe = True, now, None, inf
         self._stands.clear()
         self._pauses = _no_pauses()

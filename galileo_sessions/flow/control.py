@@ -152,25 +152,14 @@ class FlowControl:
         if now - self._rate.needed_at > _QUIET:
             self._rate.forget(now)
         self._width.check(now)
-        width, late = self.width, max(_LATE, 16 * self._width.latency)
+        late, pace = max(_LATE, 16 * self._width.latency), self._paced_until - now
         self._free_overtaken(now - late)
-        extra = standing == ANSWERED  # a place more than others have
-        taken = len(self._places) - extra
-        wait = self.breaker.wait(now, taken, standing)
         if self.breaker.is_open:
+            wait = max(pace, self.breaker.wait(now, 0, standing))
             if self.rate < inf:
                 self._rate.needed_at = now
         else:
-            if self.in_flight >= min(2 * width + extra, self._width.maximum):
-                wait = inf
-            elif taken >= width or wait == inf:
-                wait = self._free_late(now, late) or (0.0 if taken <= width else inf)
-            elif standing == IN_TROUBLE and self._in_trouble >= max(1, width - 1):
-                wait = late  # the last place is for others
-            elif self._places:
-                wait = max(wait, self._held_until - now)
-            wait = self._rate.wait(now, max(wait, self._paced_until - now))
-        wait = max(wait, self._paced_until - now)
+            wait = self._rate.wait(now, max(pace, self._wait_for_place(now, standing, late)))
         self._has_waited |= wait > 0
         self._busy_until = max(self._busy_until, now + wait if wait < inf else now)
         return wait
@@ -213,12 +202,25 @@ class FlowControl:
         if outcome.meaning == "ignored":
             self.breaker.released(permit.number)
             return None
+        self.breaker.is_unreachable = outcome.is_unreachable
         if outcome.meaning == "success":
             self._passed(now, permit, outcome.latency, query)
             return None
         return self._failed(now, permit, outcome, query)
 
     # ---- places ------------------------------------------------------------------------------------------------------
+
+    def _wait_for_place(self, now: float, standing: int, late: float) -> float:
+        """Seconds until a place is free for a query; infinite if an answer must come first."""
+        width, extra = self.width, standing == ANSWERED  # which has a place more than others
+        taken = len(self._places) - extra
+        if self.in_flight >= min(2 * width + extra, self._width.maximum):
+            return inf
+        if taken >= width or self.breaker.wait(now, taken) > 0:
+            return self._free_late(now, late) or (0.0 if taken <= width else inf)
+        if standing == IN_TROUBLE and self._in_trouble >= max(1, width - 1):
+            return late  # the last place is for others
+        return max(0.0, self._held_until - now) if self._places else 0.0
 
     def _free_overtaken(self, before: float) -> None:
         """Frees the places of requests that were sent before a time, if later ones were answered."""
@@ -303,14 +305,15 @@ class FlowControl:
         rate.refused(now)
         self._held_until = now + 2 * (width.latency or 1.0)
         noise.count(refused=True)
-        if opens and breaker.quota < inf:
+        shows_quota = opens and breaker.quota < inf
+        is_probe = permit.level > width.answered and rate.limit == inf and not noise.is_on_trial
+        has_cut = permit.epoch != rate.epoch or (breaker.row > 1 and not rate.through and rate.limit < inf)
+        if shows_quota:
             self._cut(now, permit)
-        elif permit.level > width.answered and rate.limit == inf and not noise.is_on_trial:
-            if permit.round == width.round and not noise.pays():
+        elif is_probe:
+            if permit.round == width.round and not noise.spend():
                 width.refused(permit.round)
-        elif permit.epoch != rate.epoch or (breaker.row > 1 and not rate.through and rate.limit < inf):
-            return  # it belongs to an overload that has cut the rate already
-        elif rate.explains_refusal(outcome) or not noise.pays():
+        elif not has_cut and (rate.explains_refusal(outcome) or not noise.spend()):
             if not self._suspects:
                 self._before_suspects = rate.limit
             self._suspects.add(trouble)

@@ -99,11 +99,11 @@ class Evidence:
 
     def failed(self, trouble: Trouble, standing: int) -> None:
         """Notes the failure of a query, before it is charged, with the standing that the query had."""
-        self._row.append((trouble, trouble.failures, standing, trouble.is_refused, trouble.spent))
+        self._row.append((trouble, trouble.failures, standing, trouble.outcome.is_refusal, trouble.spent))
 
     def answered(self, now: float, trouble: Trouble | None, standing: int, *, ends_row: bool) -> None:
         """Adds an answer to a query, which was in some trouble or none, and the failures of the row that it ends."""
-        failures, is_refused = (0, False) if trouble is None else (trouble.failures, trouble.is_refused)
+        failures, is_refused = (0, False) if trouble is None else (trouble.failures, trouble.outcome.is_refusal)
         self._add(now, failures, standing, is_refused, failed=False)
         if ends_row:
             for _, before, stood, was_refused, _ in self._row:
@@ -120,22 +120,27 @@ class Evidence:
 
     def is_shared(self, outcome: Outcome, now: float, failures: int) -> bool:
         """Whether a failure is the service's; the query has failed so often in a row now."""
-        is_refused = outcome.meaning != "failed"
-        n, failed = self._answered_before.cases(now)
-        usual = max(self._fresh.value(now), self._since(failures, is_refused).value(now))
-        if failed + 1 < _ENOUGH * (n * usual + 1):
+        if self._spares_answered(now, failures, outcome.is_refusal):
             return False
-        is_likely = is_refused or self._others_failing(now) >= _ENOUGH
-        return self._help(now, failures, is_refused, 1.0 if is_likely else _RARE) >= _ENOUGH
+        guess = 1.0  # until something is known, it is the service's
+        if not outcome.is_refusal and self._others_failing(now) < _ENOUGH:
+            guess = _RARE  # until something is known, it is the query's own
+        return self._help(now, failures, outcome.is_refusal, guess) >= _ENOUGH
 
     def cost(self, outcome: Outcome, now: float, failures: int) -> float:
         """The attempts that a failure costs its query, which has failed so often in a row now."""
-        succeeding = min(1.0, self._help(now, failures, outcome.meaning != "failed", 1.0))
+        succeeding = min(1.0, self._help(now, failures, outcome.is_refusal, 1.0))
         failing = self._others_failing(now)
         share = failing * succeeding
         if min(failing, succeeding) >= _ENOUGH:
             share = max(share, 1 - (1 - failing) * succeeding)
         return outcome.cost * log(max(_RARE, share)) / log(_RARE)
+
+    def _spares_answered(self, now: float, failures: int, is_refused: bool) -> bool:  # of its query
+        """Whether queries that were answered lately fail much less often than the others."""
+        n, failed = self._answered_before.cases(now)
+        usual = max(self._fresh.value(now), self._since(failures, is_refused).value(now))
+        return failed + 1 < _ENOUGH * (n * usual + 1)
 
     def _others_failing(self, now: float) -> float:
         """How often fresh queries fail, apart from one, and with those of the row."""

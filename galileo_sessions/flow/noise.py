@@ -50,8 +50,8 @@ class Noise:
         if not refused and self._saved < self._most:
             self._saved = min(self._most, self._saved + self._per_answer)
 
-    def pays(self) -> bool:
-        """Whether the budget covers one more refusal, which is then spent."""
+    def spend(self) -> bool:
+        """Spends a free refusal; returns False if none is left."""
         if self._saved < 1:
             return False
         self._saved -= 1

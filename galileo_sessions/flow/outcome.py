@@ -28,29 +28,32 @@ class Outcome:
         latency: Seconds from sending to the last byte, or None where they say nothing about the service's load.
         retry_after: Seconds to wait, by the response's Retry-After.
         cost: Attempts used up if only this count fails: 2 after a timeout, which took the service's time as well.
+        is_unreachable: Whether the connection was refused at an address where nothing has ever answered.
     """
 
     meaning: Meaning
     latency: float | None = None
     retry_after: float | None = None
     cost: int = 1
+    is_unreachable: bool = False
 
     @property
-    def is_final(self) -> bool:
-        """Whether another attempt would have the same outcome."""
-        return self.meaning in ("success", "ignored")
+    def is_refusal(self) -> bool:
+        """Whether the service refused the request, so that it may take the next one."""
+        return self.meaning in ("refused", "throttled")
 
 
 IGNORED = Outcome("ignored")
 
 
-def outcome_of(error: errors.GalileoError, most: float = inf) -> Outcome:
+def outcome_of(error: errors.GalileoError, most: float = inf, *, has_answered: bool = True) -> Outcome:
     """
     The outcome of an attempt that ended with this error.
 
     Args:
         error: The error.
         most: The most seconds of a Retry-After that is a date, if the response has no Date: two clocks can differ.
+        has_answered: Whether anything has ever answered at the address.
     """
     if is_final(error) or isinstance(error, errors.TLSError):
         return IGNORED if isinstance(error, errors.ConnectError) else Outcome("success")
@@ -69,6 +72,6 @@ def outcome_of(error: errors.GalileoError, most: float = inf) -> Outcome:
         case errors.ProtocolError():
             return Outcome("failed")
         case errors.TransportError() | errors.DecodeError():
-            return Outcome("refused")
+            return Outcome("refused", is_unreachable=isinstance(error, errors.ConnectError) and not has_answered)
         case _:
             return IGNORED

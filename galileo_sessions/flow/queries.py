@@ -72,12 +72,7 @@ class Trouble:
     @property
     def rank(self) -> tuple[bool, int]:
         """Queries in trouble are sent in this order: first those that were refused, then those that failed."""
-        return not self.is_refused, self.attempts
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether the service refused its last attempt, so that it may take the next one."""
-        return self.outcome.meaning != "failed"
+        return not self.outcome.is_refusal, self.attempts
 
 
 class Queries:
@@ -156,7 +151,7 @@ class Queries:
             trouble.not_before = now + max(asked + self.jitter(min(_SHORT, asked)), least)
             return
         most = min(policy.max_backoff, policy.backoff * (2 ** min(spent, 2 * policy.attempts) - 1))
-        if trouble.is_refused and not trouble.is_own:  # to notice soon that it is taken again
+        if outcome.is_refusal and not trouble.is_own:  # to notice soon that it is taken again
             most = min(most, LONGEST, max(policy.backoff, passed / 2))
         trouble.not_before = now + max(self.jitter(most), least)
 
@@ -172,7 +167,7 @@ class Queries:
             is_crowded: Whether as many counts wait for their next attempt as are allowed.
         """
         policy, asked = self.policy, trouble.outcome.retry_after or 0.0
-        is_refused, is_spent = trouble.is_refused, trouble.spent >= policy.attempts
+        is_refused, is_spent = trouble.outcome.is_refusal, trouble.spent >= policy.attempts
         if policy.attempts == 1 or asked > policy.max_retry_after:
             return True
         if is_spent and not is_refused:

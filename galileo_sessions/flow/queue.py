@@ -112,11 +112,11 @@ class Queue:
             trouble: The trouble that the query is in, which this count leads.
         """
         now = self._begin()
-        is_tried = has_failed or budget.is_single
-        patience = budget.patience if is_tried else longer(budget.patience), since
+        was_sent = has_failed or budget.is_single
+        patience = budget.patience if was_sent else longer(budget.patience), since
         standing = IN_TROUBLE if trouble is not None else self.flow.queries.standing(query, now)
-        is_hopeless = self.flow.breaker.is_hopeless(now, standing, *patience)
-        if self.is_closed or (is_hopeless and (has_failed or not budget.is_single)):
+        waits_for_probe = budget.is_single and not has_failed
+        if self.is_closed or (not waits_for_probe and self.flow.breaker.is_hopeless(now, standing, *patience)):
             return None
         key = (None if budget.is_single else budget), standing
         line = self._lines.setdefault(key, OrderedDict())
@@ -127,14 +127,18 @@ class Queue:
         try:
             return await waiter
         except BaseException:  # a cancellation, or the GeneratorExit of a coroutine that is closed
+            self._withdraw(key, waiter)
+            raise
+
+    def _withdraw(self, key: _Key, waiter: _Waiter) -> None:
+        """Takes a count out of its line, or gives back the permit that came together with its cancellation."""
+        if waiter.done() and not waiter.cancelled() and (permit := waiter.result()) is not None:
+            self.released(permit)
+            return
+        if (line := self._lines.get(key)) is not None:
             _ = line.pop(waiter, None)
             self._drop_empty(key)
-            permit = waiter.result() if waiter.done() and not waiter.cancelled() else None
-            if permit is not None:
-                self.released(permit)  # it came together with the cancellation
-            else:
-                self._pump(self._time())
-            raise
+        self._pump(self._time())
 
     # ---- queries in trouble ------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from galileo_sessions.flow.noise import Noise
 
 def free(noise: Noise, most: int = 100) -> int:
     """How many refusals in a row the budget covers."""
-    return next((number for number in range(most) if not noise.pays()), most)
+    return next((number for number in range(most) if not noise.spend()), most)
 
 
 def heard(share: float, answers: int = 640) -> Noise:
@@ -23,7 +23,7 @@ def answers_per_refusal(noise: Noise) -> int:
     free(noise)
     for number in range(1, 100):
         noise.count(refused=False)
-        if noise.pays():
+        if noise.spend():
             return number
     raise AssertionError("none is free")
 

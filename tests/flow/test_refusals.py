@@ -28,7 +28,7 @@ from galileo_sessions.flow.outcome import Outcome, outcome_of
 
 # ---- what an error means ---------------------------------------------------------------------------------------------
 
-FINAL = {
+MEANINGS = {
     "success": [
         *[status(number) for number in (302, 400, 401, 403, 404, 409, 418, 422, 501, 505)],
         *[status(number, Retry_After="1") for number in (404, 422)],
@@ -43,8 +43,6 @@ FINAL = {
         DeadlineExceededError("x"),
         GalileoError("x"),
     ],
-}
-MEANINGS = FINAL | {
     "refused": [
         *[status(number) for number in (502, 503, 520, 521, 522, 523, 524, 529)],
         TRANSPORT["connect"],
@@ -68,7 +66,6 @@ def test_what_an_error_means(meaning, error):
     asked = getattr(error, "retry_after", None) if meaning == "throttled" else None
     is_timeout = error is TRANSPORT["timeout"] or (getattr(error, "status", 0) == 504 and meaning == "failed")
     assert outcome_of(error) == Outcome(meaning, retry_after=asked, cost=2 if is_timeout else 1)
-    assert outcome_of(error).is_final is (meaning in FINAL)
 
 
 # ---- refusals once or for ever ---------------------------------------------------------------------------------------
