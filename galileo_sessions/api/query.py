@@ -92,7 +92,7 @@ class CountQuery:
     log_stream_name: str | None = field(kw_only=True, eq=False)
     """The log stream's name, if a `LogStream` was given. It isn't sent, and queries compare without it."""
     body: bytes = field(init=False, eq=False, repr=False)
-    """The JSON that is sent; empty if the count is known to be 0."""
+    """The JSON that is sent; empty if `where` is `NEVER`, because nothing is sent."""
 
     def __init__(
         self,

@@ -79,8 +79,6 @@ class Endpoint(Generic[T]):
     """Reads the body of a 200, or raises a ValueError."""
     max_body: int
     """The most bytes that this body can have."""
-    nothing: T | None = None
-    """The answer to an empty POST, which isn't sent: that to a filter which selects no session."""
     method: str = "POST"
 
 
@@ -123,7 +121,7 @@ def column_catalog(body: bytes) -> ColumnCatalog:
     return load_catalog(strict_json(body.decode("utf-8")))
 
 
-COUNT: Endpoint[int] = Endpoint("/v2/projects/{project_id}/sessions/count", total_count, 256 * 1024, nothing=0)
+COUNT: Endpoint[int] = Endpoint("/v2/projects/{project_id}/sessions/count", total_count, 256 * 1024)
 COLUMNS: Endpoint[ColumnCatalog] = Endpoint(
     "/v2/projects/{project_id}/sessions/available_columns", column_catalog, 8 << 20
 )

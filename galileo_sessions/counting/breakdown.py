@@ -4,14 +4,14 @@ Counts by day, bin or value: the query of the whole and those of its parts, and 
 A project without a session has no parts to count. A rest costs no request: it is the whole minus the parts.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from attrs import evolve, frozen
 
 from galileo_sessions.api.query import CountQuery, query_of
 from galileo_sessions.counting.results import CountReport, CountResult
+from galileo_sessions.counting.stream import CountStream, Targets, report_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterTypeError
 from galileo_sessions.filters.calendar import Partition
@@ -65,25 +65,33 @@ class Breakdown:
         elapsed = sum([each.elapsed for each in counted])
         return evolve(whole, total_count=total, error=error, attempts=attempts, elapsed=elapsed, parts=counts)
 
-    def part_queries(self, wholes: CountReport) -> "PartQueries":
-        """The queries of the second pass."""
-        return PartQueries(tuple([whole for whole in wholes.results if whole.total_count]), self.parts)
+    async def count(self, targets: Targets, stream: Callable[..., CountStream]) -> CountReport:
+        """
+        Counts all wholes, and then the parts of those that aren't 0.
 
-    def report(self, wholes: CountReport, parts: CountReport | None) -> CountReport:
+        Args:
+            targets: The targets of the wholes.
+            stream: Makes the stream of each pass.
+
+        Raises:
+            Exception: as `report_of` does. Its `report` has the results of the targets that are complete until then.
+        """
+        first = stream(targets, self.whole)
+        wholes = await report_of(first, lambda so_far: self._report(so_far, None))
+        queries = PartQueries(tuple([whole for whole in wholes.results if whole.total_count]), self.parts)
+        parts = await report_of(stream(queries, before=wholes.progress), lambda so_far: self._report(wholes, so_far))
+        return self._report(wholes, parts)
+
+    def _report(self, wholes: CountReport, parts: CountReport | None) -> CountReport:
         """The report of both passes, or of the first one. A target lacks a result if not all its parts have one."""
-        groups: dict[int, list[CountResult]] = defaultdict(list)
-        for part in parts.results if parts is not None else ():
-            groups[part.index // len(self.parts)].append(part)
-        place = 0
+        counted = {part.index: part for part in (parts.results if parts is not None else ())}
         results: list[CountResult] = []
+        first = 0
         for whole in wholes.results:
-            group: list[CountResult] = []
-            if whole.total_count:
-                group = groups[place]
-                place += 1
-                if len(group) < len(self.parts):
-                    continue
-            results.append(self.result(whole, group))
+            indexes = range(first, first + len(self.parts)) if whole.total_count else range(0)
+            first += len(indexes)
+            if all(index in counted for index in indexes):
+                results.append(self.result(whole, [counted[index] for index in indexes]))
         return CountReport(tuple(results), (parts or wholes).progress)
 
 

@@ -18,7 +18,7 @@ from galileo_sessions.counting.request import Request, Requester, logger
 from galileo_sessions.errors import FilterCheckError, GalileoError, Issue, ZeroCountWarning
 from galileo_sessions.filters.advice import NO_QUEUE
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.nodes import ALWAYS, Filter, FullyAnnotatedFilter, LeafFilter, all_of
+from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, FullyAnnotatedFilter, LeafFilter, all_of
 from galileo_sessions.filters.tree import walk
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.settings import PATIENCE
@@ -64,7 +64,7 @@ class ColumnChecks:
             GalileoError: with `query`, `attempts` and `elapsed`, if the columns can't be requested.
         """
         where = all_of([query.where, *query.filters])
-        if not query.body or where == ALWAYS:
+        if where in (ALWAYS, NEVER):
             return
         try:
             _check_for_queues(where)

@@ -36,7 +36,7 @@ from galileo_sessions.counting.stream import CountStream, Targets, report_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import Attempt, ConfigurationError, DecodeError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
-from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.nodes import NEVER, Filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import Limits, Retry, Seconds, Timeouts, as_concurrency, as_seconds
@@ -187,7 +187,7 @@ class GalileoSessions:
         if check:
             await self._checks.check(query, budget)
         total, _ = await self._requester.send(COUNT, query, query.body, budget)
-        if not total and check is not False and query.body:
+        if not total and check is not False and query.where != NEVER:
             await self._checks.warn_of([[query]], budget)
         return total
 
@@ -265,7 +265,8 @@ class GalileoSessions:
         in_any_case = plan.in_any_case(report.results)
         others = await report_of(self._stream(in_any_case, budget=budget, check=False)) if in_any_case else report
         explanation = plan.explanation(report.results, issues, others.results if in_any_case else ())
-        if explanation.nodes[0].total_count == 0 and query.body and not issues and self._check is not False:
+        is_odd = explanation.nodes[0].total_count == 0 and query.where != NEVER and not issues
+        if is_odd and self._check is not False:
             await self._checks.warn_of([[query]], budget)
         return explanation
 
@@ -362,18 +363,7 @@ class GalileoSessions:
         )
         if by is None:
             return await report_of(stream(targets, _template(where, filters)))
-        breakdown = Breakdown.of(_template(where, filters), by)
-        first = stream(targets, breakdown.whole)
-        wholes: CountReport | None = None
-        try:
-            wholes = await report_of(first)
-            queries = breakdown.part_queries(wholes)
-            parts = await report_of(stream(queries, before=wholes.progress))
-        except (GalileoError, Warning, asyncio.CancelledError) as error:
-            so_far = vars(error)["report"]
-            vars(error)["report"] = breakdown.report(wholes or so_far, so_far if wholes else None)
-            raise
-        return breakdown.report(wholes, parts)
+        return await Breakdown.of(_template(where, filters), by).count(targets, stream)
 
     async def count_by(
         self,

@@ -21,7 +21,8 @@ from attrs import Factory, define, evolve
 
 from galileo_sessions import errors
 from galileo_sessions.api.query import CountQuery
-from galileo_sessions.api.responses import PROJECT_ID, Endpoint, decode_error, error_of
+from galileo_sessions.api.responses import COUNT, PROJECT_ID, Endpoint, decode_error, error_of
+from galileo_sessions.filters.nodes import NEVER
 from galileo_sessions.flow.budget import TIMER, Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.outcome import IGNORED, Outcome, outcome_of
@@ -151,15 +152,15 @@ class Requester:
         Args:
             endpoint: Where to send the request.
             query: The query, for its project and for errors; None if the request is about no project.
-            body: The request body. An empty POST isn't sent.
+            body: The request body. A count of `NEVER` is 0, and isn't sent.
             budget: The deadline, the patience and the line of the call.
             places: The places of the fan-out that the count belongs to.
 
         Raises:
             GalileoError: with `query`, `attempts` and `elapsed`.
         """
-        if not body and endpoint.method == "POST":
-            return cast("T", endpoint.nothing), ()
+        if endpoint is COUNT and query is not None and query.where == NEVER:
+            return cast("T", 0), ()
         loop = asyncio.get_running_loop()
         now = loop.time()
         request = Request(endpoint, query, body, budget, now, now, places)

@@ -44,13 +44,20 @@ block. After a cancellation no request starts, even if the source swallows the c
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Coroutine, Hashable, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Iterator,
+)
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, closing, nullcontext
 from inspect import isgenerator
 from math import inf
 from typing import Any, Self, TypeAlias, cast
-
-from attrs import define, field
 
 from galileo_sessions.api.projects import ProjectId
 from galileo_sessions.api.query import CountQuery, query_of
@@ -59,6 +66,7 @@ from galileo_sessions.counting.checks import MAX_ASKED, ColumnChecks
 from galileo_sessions.counting.request import Attempts, Requester, call_back
 from galileo_sessions.counting.results import CountReport, CountResult, OnProgress, Progress
 from galileo_sessions.errors import AuthenticationError, ConfigurationError, DeadlineExceededError, GalileoError
+from galileo_sessions.filters.nodes import NEVER
 from galileo_sessions.flow.budget import Budget
 
 Target: TypeAlias = CountQuery | ProjectId
@@ -81,7 +89,6 @@ class _Join(asyncio.Future[None]):
         return False
 
 
-@define(eq=False, repr=False, slots=False)
 class CountStream:
     """
     Results as they come: `async with galileo.count_many(...) as stream:` and `async for result in stream:`.
@@ -93,28 +100,28 @@ class CountStream:
     Leaving the block in any way cancels all requests, and waits until every task has ended.
     """
 
-    _targets: Targets = field(alias="targets")
-    _template: CountQuery = field(alias="template")
-    """The query, apart from the project."""
-    _requester: Requester = field(alias="requester")
-    _checks: ColumnChecks = field(alias="checks")
-    _check: bool | None = field(alias="check", kw_only=True)
-    """Whether each query is checked before it is counted; with None, counts of 0 are explained at the end."""
-    _concurrency: int = field(alias="concurrency", kw_only=True)
-    _ordered: bool = field(default=False, alias="ordered", kw_only=True)
-    _fail_fast: bool = field(default=False, alias="fail_fast", kw_only=True)
-    _timeout: float | None = field(alias="timeout", kw_only=True)
-    _budget: Budget = field(alias="budget", kw_only=True)
-    """The budget of the call, which `timeout` bounds when the stream is entered."""
-    _before: Progress | None = field(default=None, alias="before", kw_only=True)
-    """The progress of an earlier stream of the same call, to which this one adds."""
-    _on_progress: OnProgress | None = field(default=None, alias="on_progress", kw_only=True)
-
-    def __attrs_post_init__(self) -> None:
-        before = self._before
+    def __init__(
+        self,
+        targets: Targets,
+        template: CountQuery,  # the query, apart from the project
+        requester: Requester,
+        checks: ColumnChecks,
+        *,
+        check: bool | None,  # before each count; with None, counts of 0 are explained at the end
+        concurrency: int,
+        ordered: bool = False,
+        fail_fast: bool = False,
+        timeout: float | None,
+        budget: Budget,  # of the call; `timeout` bounds it when the stream is entered
+        before: Progress | None = None,  # of an earlier stream of the same call, to which this one adds
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self._targets, self._template, self._requester, self._checks = targets, template, requester, checks
+        self._check, self._concurrency, self._ordered, self._fail_fast = check, concurrency, ordered, fail_fast
+        self._timeout, self._budget, self._on_progress = timeout, budget, on_progress
         self._done, self._failed = (before.done, before.failed) if before is not None else (0, 0)
         self._elapsed = before.elapsed if before is not None else 0.0
-        length = _length_of(self._targets)
+        length = _length_of(targets)
         self._total = None if length is None else self._done + length
         self._started: float | None = None
         self._ended: float | None = None
@@ -346,7 +353,7 @@ class CountStream:
         """Keeps the first queries of each filter while all its counts are 0."""
         zeros, key = self._zeros, query.body if query.log_stream_name is None else (query.where, query.filters)
         known = zeros.get(key)
-        if not query.body or (known is None and len(zeros) == _MAX_FILTERS):
+        if query.where == NEVER or (known is None and len(zeros) == _MAX_FILTERS):
             return
         if total:
             zeros[key] = ()
@@ -389,9 +396,15 @@ async def _one_by_one(targets: Iterator[Target]) -> AsyncIterator[Target]:
             yield target
 
 
-async def report_of(stream: CountStream) -> CountReport:
+async def report_of(
+    stream: CountStream, so_far: Callable[[CountReport], CountReport] = lambda report: report
+) -> CountReport:
     """
     All results of a stream.
+
+    Args:
+        stream: The stream.
+        so_far: Makes the `report` of an exception from the one of the results until then.
 
     Raises:
         Exception: what the stream raises. The `report` of a GalileoError, a warning or a cancellation has the results
@@ -408,6 +421,6 @@ async def report_of(stream: CountStream) -> CountReport:
             async for result in stream:
                 results.append(result)  # noqa: PERF401  # a comprehension would lose them to an exception
     except (GalileoError, Warning, asyncio.CancelledError) as error:
-        vars(error)["report"] = report()
+        vars(error)["report"] = so_far(report())
         raise
     return report()
