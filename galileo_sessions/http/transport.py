@@ -38,7 +38,6 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
-from attrs import define
 from yarl import URL
 
 from galileo_sessions import errors
@@ -70,7 +69,6 @@ class _Connector(aiohttp.TCPConnector):
             super().__del__(_warnings)
 
 
-@define(eq=False, repr=False, slots=False)
 class Transport:
     """
     Sends requests to one origin and nowhere else; it follows no redirect and retries nothing.
@@ -83,26 +81,22 @@ class Transport:
         proxy: The proxy, if there is one.
     """
 
-    _base: str
-    _session: aiohttp.ClientSession | None
-    _timeouts: Timeouts
-    _ssl: SSL
-    _proxy: Proxy | None
-    is_closed: bool = False
-    """Once set, nothing more is sent."""
-    has_answered: bool = False
-    """Whether a response has ever come from the address."""
-
-    def __attrs_post_init__(self) -> None:
-        session = self._session
+    def __init__(
+        self, base: str, session: aiohttp.ClientSession | None, timeouts: Timeouts, ssl: SSL, proxy: Proxy | None
+    ) -> None:
         if session is not None and (session.auth or "Authorization" in session.headers or session.trust_env):
             raise errors.ConfigurationError(  # with trust_env, it would send a netrc file's password
                 "the given aiohttp.ClientSession can send credentials of its own",
                 hint="Leave out its auth, Authorization and trust_env, and pass them to GalileoSessions",
             )
-        self._url = URL(self._base)
+        self._base, self._session, self._timeouts, self._ssl, self._proxy = base, session, timeouts, ssl, proxy
+        self._url = URL(base)
         self._path = self._url.raw_path.rstrip("/")
-        self._owns = self._session is None
+        self._owns = session is None
+        self.is_closed: bool = False
+        """Once set, nothing more is sent."""
+        self.has_answered: bool = False
+        """Whether a response has ever come from the address."""
         self._timeout = self._timeout_of(self._timeouts.attempt)
         self.deadlines: Deadlines = Deadlines()
         """The deadlines of the client's tasks."""
@@ -188,11 +182,8 @@ class Transport:
         try:
             response = await send(content)
             content.is_answered = self.has_answered = True
-            if content.connection is None and response.connection is not None:  # Python 3.11 sends in a task
-                if response.closed:  # the task won't begin any more: the response was there before
-                    content.note(cast("ResponseHandler", response.connection.protocol), came_early=True)
-                else:
-                    await asyncio.sleep(0)  # so that the task can begin
+            if content.connection is None and response.connection is not None:
+                await content.note_late(cast("ResponseHandler", response.connection.protocol), is_over=response.closed)
             status = response.status
             try:
                 if content.is_refused:
@@ -396,6 +387,13 @@ class Body(aiohttp.Payload):
             used[connection] = _listener(connection)
         else:
             self.came_early = self.is_refused = came_early or bool(has_unread())
+
+    async def note_late(self, connection: ResponseHandler, *, is_over: bool) -> None:
+        """Records the connection on Python 3.11, where aiohttp sends in a task that may not have begun yet."""
+        if is_over:  # the task won't begin any more: the response was there before
+            self.note(connection, came_early=True)
+        else:
+            await asyncio.sleep(0)  # so that the task can begin
 
 
 def _listener(connection: ResponseHandler) -> Callable[[], object]:
