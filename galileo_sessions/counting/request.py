@@ -30,7 +30,8 @@ from galileo_sessions.flow.queries import IN_TROUBLE, Trouble
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.flow.settings import Retry
 from galileo_sessions.http.auth import Authentication
-from galileo_sessions.http.transport import Deadline, Transport, closed_error
+from galileo_sessions.http.deadlines import Deadline
+from galileo_sessions.http.transport import Transport, closed_error
 
 T = TypeVar("T")
 

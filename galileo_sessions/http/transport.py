@@ -1,49 +1,30 @@
 """
 One HTTP exchange: sends a request, and returns its response or raises one of this package's errors, until a deadline.
 
-Only this file and `local` call aiohttp.
-
-Theory of operation
-===================
-
-HTTP/1.1 doesn't say which request an answer belongs to: whatever arrives next on a connection answers the request that
-was sent last. Suppose that a gateway gives up with a 504, and passes on the service's answer a moment later. From then
-on, each request would get the answer of the one before it::
-
-    sent        POST 1                 POST 2              POST 3
-    arrives            504, 200 (1)           200 (2)             200 (3)
-    taken              504             200 (1)             200 (2)
-
-aiohttp hands out an idle connection without checking whether bytes have arrived on it. After it has chosen a
-connection, and before it sends, it calls only one piece of our code, even in an injected session: the request's body.
-So the body checks the connection, and isn't sent if bytes have arrived on it. Bytes that arrive after that check, but
-before the server has the request, look like an answer. Therefore a connection is also closed after each status that a
-late answer can follow.
+Only this file, `connections` and `local` call aiohttp. `connections` makes sure that an answer belongs to its request.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import os
-import select
 import socket
 import ssl as tls
 import warnings
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
 from math import inf
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from weakref import WeakKeyDictionary
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from galileo_sessions import errors
 from galileo_sessions.api.responses import Response, final
 from galileo_sessions.flow.settings import Timeouts
 from galileo_sessions.http.address import Proxy, unused_proxy
+from galileo_sessions.http.connections import CAN_LOOK, Body, Connector, Used
+from galileo_sessions.http.deadlines import Deadline, Deadlines
 from galileo_sessions.http.secret import Secret
 
 if TYPE_CHECKING:  # undocumented, so it may be missing: see `can_look`
@@ -56,17 +37,6 @@ _Send: TypeAlias = "Callable[[Body], Awaitable[aiohttp.ClientResponse]]"
 _MAX_422 = 16 << 20  # bytes that are read of a 422, which repeats parts of the filter
 _MAX_PAGE = 64 * 1024  # bytes that are read of other responses that aren't a 200
 _SOON = 0.001  # seconds by which a timeout can be early or late
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Leaves its connections alone in a child process, where closing them would disturb the parent's event loop."""
-
-    pid = 0
-    """The process that made the connections."""
-
-    def __del__(self, _warnings: Any = warnings) -> None:
-        if self.pid == os.getpid():
-            super().__del__(_warnings)
 
 
 class Transport:
@@ -100,7 +70,7 @@ class Transport:
         self._timeout = self._timeout_of(self._timeouts.attempt)
         self.deadlines: Deadlines = Deadlines()
         """The deadlines of the client's tasks."""
-        self._used: Used | None = WeakKeyDictionary() if can_look() else None
+        self._used: Used | None = WeakKeyDictionary() if CAN_LOOK else None
         if self._used is None:
             version = f"aiohttp {aiohttp.__version__} doesn't show whether a connection can be used again"
             warnings.warn(f"{version}, so each request opens one of its own", RuntimeWarning, stacklevel=4)
@@ -211,10 +181,8 @@ class Transport:
             raise closed_error()
         if self._session is None:
             self._loop = asyncio.get_running_loop()
-            connector = _Connector(limit=0)  # a single queue, in flow/queue, limits the requests in flight
-            connector.pid = os.getpid()
             self._session = aiohttp.ClientSession(
-                connector=connector,
+                connector=Connector(limit=0),  # a single queue, in flow/queue, limits the requests in flight
                 cookie_jar=aiohttp.DummyCookieJar(),  # /login sets a cookie
             )
         if self._session.closed:
@@ -231,13 +199,10 @@ class Transport:
     def abandon(self) -> bool:
         """Drops its own session unless it is closed; False if there is none. Never awaits, so `__del__` can call it."""
         connector = self._session.connector if self._owns and self._session is not None else None
-        if self._session is None or not isinstance(connector, _Connector):
+        if self._session is None or not isinstance(connector, Connector):
             return False
         self._session.detach()  # otherwise it would warn as well, naming aiohttp's class
-        if connector.pid != os.getpid():
-            return False
-        connector.__exit__(None, None, None)  # the only way to close it without awaiting
-        return True
+        return connector.abandon()
 
 
 def closed_error() -> errors.ConfigurationError:
@@ -325,152 +290,3 @@ def _reason(error: Exception) -> str:
         return f"the proxy answered {error.status}"
     cause: object = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
     return str(getattr(cause, "strerror", None) or type(error).__name__)
-
-
-Used: TypeAlias = "MutableMapping[ResponseHandler, Callable[[], object]]"
-"""The connections that have carried a request, each with a function that says whether it has anything unread."""
-
-
-class Body(aiohttp.Payload):
-    """
-    The body of one request, and what is known about its connection. Its repr doesn't show the content.
-
-    Args:
-        content: The bytes to send.
-        used: The connections of the client's earlier requests; this request's is added. None turns the check off.
-    """
-
-    connection: ResponseHandler | None = None
-    """The connection that aiohttp chose; None until the request is about to be sent."""
-    came_early: bool = False
-    """Whether bytes had already arrived on the connection."""
-    is_refused: bool = False
-    """Whether the body wasn't sent, because those bytes would be taken for its answer."""
-    is_answered = False
-    """Whether the head of a response has arrived."""
-
-    def __init__(self, content: bytes | Secret[bytes], used: Used | None) -> None:
-        super().__init__(content.reveal() if isinstance(content, Secret) else content, content_type="application/json")
-        self._size = len(self._value)
-        self._used = used
-
-    @property
-    def autoclose(self) -> bool:
-        """Nothing has to be closed."""
-        return True
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """The text, for a session's middleware."""
-        return str(self._value, encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """
-        Sends the request: aiohttp holds back the headers until this call, too.
-
-        Raises:
-            ConnectionError: if the body is refused; the connection is then closed.
-        """
-        if self._used is not None:
-            connection = cast("ResponseHandler", cast("Any", writer).protocol)
-            self.note(connection, came_early=connection.should_close)
-            if self.is_refused:
-                connection.close()
-                raise ConnectionError
-        await writer.write(self._value)
-
-    def note(self, connection: ResponseHandler, *, came_early: bool) -> None:
-        """Records the connection, and whether bytes have arrived on it that haven't been read."""
-        used = cast("Used", self._used)
-        has_unread = used.get(connection)
-        self.connection, self.came_early = connection, came_early
-        if has_unread is None:
-            used[connection] = _listener(connection)
-        else:
-            self.came_early = self.is_refused = came_early or bool(has_unread())
-
-    async def note_late(self, connection: ResponseHandler, *, is_over: bool) -> None:
-        """Records the connection on Python 3.11, where aiohttp sends in a task that may not have begun yet."""
-        if is_over:  # the task won't begin any more: the response was there before
-            self.note(connection, came_early=True)
-        else:
-            await asyncio.sleep(0)  # so that the task can begin
-
-
-def _listener(connection: ResponseHandler) -> Callable[[], object]:
-    """A function that says whether a socket has anything unread: bytes of HTTP, messages of TLS, or its end."""
-    socket = cast("asyncio.BaseTransport", connection.transport).get_extra_info("socket")
-    poll = select.poll()
-    poll.register(socket, select.POLLIN)
-    return partial(poll.poll, 0)
-
-
-def can_look() -> bool:
-    """Whether the installed aiohttp has the undocumented names that a `Body` uses."""
-    try:
-        from aiohttp.client_proto import ResponseHandler  # noqa: PLC0415  # it may be missing
-        from aiohttp.http_writer import StreamWriter  # noqa: PLC0415
-    except ImportError:
-        return False
-    used = ("transport", "should_close", "close")
-    return hasattr(StreamWriter, "protocol") and all(hasattr(ResponseHandler, name) for name in used)
-
-
-class Deadlines:
-    """
-    The deadlines of one event loop's tasks, with a single timer: a timer for each would cost a tenth of a count's time.
-
-    The timer is set for the earliest deadline. When it rings, it is set for the earliest deadline that is left. Nearly
-    all blocks end long before their deadlines, so it rings about once in the time that a block may take.
-    """
-
-    def __init__(self) -> None:
-        self.pending: dict[asyncio.Task[Any], float] = {}
-        """When the block of each task ends at the latest."""
-        self._timer: asyncio.Handle | None = None
-        self._rings_at = inf
-
-    def add(self, task: asyncio.Task[Any], when: float) -> None:
-        """Cancels a task at a time, unless it isn't pending any more."""
-        self.pending[task] = when
-        if when < self._rings_at:
-            self._set_timer(when)
-
-    def drop_timer(self) -> None:
-        """Drops the timer, unless a deadline is pending."""
-        if not self.pending:
-            self._set_timer(inf)
-
-    def _set_timer(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._rings_at = when
-        self._timer = None if when == inf else asyncio.get_running_loop().call_at(when, self._ring)
-
-    def _ring(self) -> None:
-        for task in [task for task, when in self.pending.items() if when <= self._rings_at]:
-            del self.pending[task]
-            _ = task.cancel()
-        self._set_timer(min(self.pending.values(), default=inf))
-
-
-class Deadline:
-    """
-    `with Deadline(deadlines, when):` does for a task what `async with asyncio.timeout_at(when):` does.
-
-    The code after the block runs if the deadline has ended it; nothing is raised. Other cancellations take precedence.
-    It is a class, because a generator takes three times as long.
-    """
-
-    __slots__ = ("_cancelling", "_pending", "_task")
-
-    def __init__(self, deadlines: Deadlines, when: float) -> None:
-        self._task = task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._cancelling, self._pending = task.cancelling(), deadlines.pending
-        deadlines.add(task, when)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        has_passed = self._pending.pop(self._task, None) is None
-        return has_passed and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError

@@ -16,6 +16,7 @@ from support.proxies import HOST, tls, tunnelling
 from support.sockets import PROJECT, RawServer, http, listening, number_of, raw_server, until
 
 from galileo_sessions import ColumnCatalog, GalileoSessions, ProtocolError, Retry, ServerError, dump_catalog
+from galileo_sessions.http import connections, transport
 
 SOON = 0.015  # seconds after which a late answer arrives
 CATALOG = ColumnCatalog.of(input="text")
@@ -253,6 +254,7 @@ async def test_a_server_can_refuse_a_connection_with_an_error():
 async def test_an_aiohttp_that_does_not_show_its_connections(monkeypatch, injected):
     """With an aiohttp in which a connection can't be looked at, the client warns, and asks that each be closed."""
     monkeypatch.setitem(sys.modules, "aiohttp.client_proto", None)
+    monkeypatch.setattr(transport, "CAN_LOOK", connections._can_look())
 
     async def answer(nth: int, request: bytes, writer: asyncio.StreamWriter) -> None:
         closes = b"\r\nConnection: close\r\n" in request

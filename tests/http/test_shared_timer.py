@@ -10,7 +10,7 @@ from support.inside import deadline_timers, idle
 from support.sockets import PROJECT, http, raw_server, silence, until
 
 from galileo_sessions import AttemptTimeoutError, DeadlineExceededError, GalileoSessions, Timeouts
-from galileo_sessions.http.transport import Deadline, Deadlines
+from galileo_sessions.http.deadlines import Deadline, Deadlines
 
 
 async def seconds_until_timeout(deadlines: Deadlines, seconds: float) -> float:

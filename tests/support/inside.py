@@ -20,7 +20,7 @@ from galileo_sessions.api import responses
 from galileo_sessions.api.responses import Response
 from galileo_sessions.flow.queue import Queue
 from galileo_sessions.http import transport
-from galileo_sessions.http.transport import Deadline, Deadlines
+from galileo_sessions.http.deadlines import Deadline, Deadlines
 from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 MAX_BODY = responses.COUNT.max_body
