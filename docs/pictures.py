@@ -140,21 +140,18 @@ _ONE_COUNT = """\
 your code > request: count
 request: wait for a permit
 request: the 30 s begin
-request > auth: bytes
-auth > transport: + headers
+request: headers from auth
+request > transport: request
 transport > Galileo: POST
 Galileo > transport: 429
-transport > auth: response
-auth: remove secrets
-auth > request: response
+transport > request: response
+request: auth removes secrets
 request: slow down, wait for a permit
-request > auth: bytes
-auth > transport: + headers
+request > transport: request
 transport > Galileo: POST
 Galileo > transport: 200
-transport > auth: response
-auth: read the count
-auth > request: 63
+transport > request: response
+request: read the count
 request > your code: 63
 """
 

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 import pytest
 
 from galileo_sessions.counting.client import GalileoSessions
-from galileo_sessions.http.address import VARIABLES
+from galileo_sessions.http.environment import VARIABLES
 from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 _STRICT = "galileo_sessions_strict"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from galileo_sessions import Col, CountQuery, GalileoSessions
-from galileo_sessions.http.address import VARIABLES
+from galileo_sessions.http.environment import VARIABLES
 from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
 
 PROJECT = str(sample_sessions()[0]["project_id"])

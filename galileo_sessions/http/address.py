@@ -1,4 +1,4 @@
-"""What the environment says of a deployment; where requests go; and through which proxy."""
+"""Where requests go, and through which proxy."""
 
 from __future__ import annotations
 
@@ -7,73 +7,14 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import TypeAlias
 from urllib.request import getproxies, proxy_bypass
 
 from attrs import frozen
 from yarl import URL
 
 from galileo_sessions.errors import ConfigurationError
+from galileo_sessions.http.environment import VARIABLES, observability_cloud, setting
 from galileo_sessions.http.secret import Secret, flat
-
-# ---- the environment -------------------------------------------------------------------------------------------------
-
-_ELSEWHERE = ("API_URL", "CONSOLE_URL", "JWT_TOKEN", "API_KEY", "USERNAME", "PASSWORD")
-VARIABLES: Mapping[str, tuple[str, ...]] = {
-    # Splunk Observability Cloud: where it is, and a token. Beside a realm, GALILEO_ variables are ignored.
-    "REALM": ("SPLUNK_AO_REALM",),
-    "O11Y_TOKEN": ("SPLUNK_AO_O11Y_API_TOKEN", "SPLUNK_AO_O11Y_TOKEN"),
-    # Other deployments. An API_URL wins over a CONSOLE_URL; a JWT_TOKEN over an API_KEY, and that over a login.
-    **{name: (f"GALILEO_{name}", f"SPLUNK_AO_{name}") for name in _ELSEWHERE},
-    # Headers for a gateway, as a JSON object. The client's own win.
-    "EXTRA_HEADERS": ("GALILEO_EXTRA_HEADERS",),
-}
-"""What the environment can set, and by which variables: the first one wins that isn't empty."""
-
-Setting: TypeAlias = tuple[str, Secret[str]]
-"""The variable or the argument that sets something, and its value."""
-
-
-def setting(name: str) -> Setting | None:
-    """What the environment sets."""
-    return next(((key, Secret(os.environ[key])) for key in VARIABLES[name] if os.environ.get(key)), None)
-
-
-def settings_together(*names: str) -> list[Setting]:
-    """
-    What the environment sets of these: all, or nothing.
-
-    Raises:
-        ConfigurationError: if it sets only some.
-    """
-    found = [given for name in names if (given := setting(name)) is not None]
-    missing = [" or ".join(VARIABLES[name]) for name in names if setting(name) is None]
-    if found and missing:
-        raise ConfigurationError(f"{found[0][0]} is set without {missing[0]}", hint="Set both")
-    return found
-
-
-def observability_cloud() -> list[Setting]:
-    """
-    The URL and the token of Splunk Observability Cloud; an empty list for another deployment.
-
-    Raises:
-        ConfigurationError: if the realm or the token is missing, or if the realm can't be one,
-            or if a SPLUNK_AO_ variable of another deployment is set, too.
-    """
-    found = settings_together("REALM", "O11Y_TOKEN")
-    if not found:
-        return []
-    (name, realm), token = found
-    if others := [key for other in _ELSEWHERE for key in VARIABLES[other][1:] if os.environ.get(key)]:
-        problem = f"{name} and {token[0]} mean another deployment than {' and '.join(others)}"
-        raise ConfigurationError(problem, hint="Unset the variables of one of them")
-    if not re.fullmatch("[A-Za-z0-9-]{1,16}", realm.reveal()):  # but, for example, a token
-        raise ConfigurationError(f"{name} must be a realm such as us1")
-    return [(name, Secret(f"https://app.{realm.reveal()}.observability.splunkcloud.com/ao/api")), token]
-
-
-# ---- the address -----------------------------------------------------------------------------------------------------
 
 PUBLIC = "https://api.galileo.ai"
 _APP = "app.galileo.ai"

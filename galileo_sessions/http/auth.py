@@ -28,7 +28,7 @@ from multidict import CIMultiDict
 from galileo_sessions.api.responses import BASE_URL, Response, error_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import AttemptTimeoutError, ConfigurationError, GalileoError, LoginError
-from galileo_sessions.http.address import VARIABLES, observability_cloud, setting, settings_together
+from galileo_sessions.http.environment import VARIABLES, observability_cloud, setting, settings_together
 from galileo_sessions.http.secret import Secret, forms_of, hidden, redact
 from galileo_sessions.http.shared import Shared
 from galileo_sessions.http.transport import Transport

@@ -13,7 +13,7 @@ from support.proxies import tls
 from support.sockets import PROJECT, http, raw_server
 
 from galileo_sessions import ApiKeyAuth, GalileoError, GalileoSessions, Retry, Secret
-from galileo_sessions.http.address import VARIABLES
+from galileo_sessions.http.environment import VARIABLES
 
 GALILEO = {"GALILEO_API_KEY": "k-1"}
 STANDALONE = {"SPLUNK_AO_API_KEY": "k-2", "SPLUNK_AO_CONSOLE_URL": "https://console.ao.acme.com"}
