@@ -105,7 +105,7 @@ class GalileoError(Exception):
     """A `CountReport` of the results until then, if `count_all`, `count_by` or `explain` raised this; else None."""
     call: str = ""
     """The call of a column's method that refused its arguments; else empty."""
-    _is_final = False  # whether a retry would bring the same error; set where the class alone can't tell
+    _is_permanent = False  # whether a retry would bring the same error; set where the class alone can't tell
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

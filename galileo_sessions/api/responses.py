@@ -82,15 +82,15 @@ class Endpoint(Generic[T]):
     method: str = "POST"
 
 
-def final(error: E) -> E:
+def permanent(error: E) -> E:
     """Marks an error that a retry would only repeat, although other errors of its class may be temporary."""
-    error._is_final = True  # pyright: ignore[reportPrivateUsage]  # for the client, not for users
+    error._is_permanent = True  # pyright: ignore[reportPrivateUsage]  # for the client, not for users
     return error
 
 
-def is_final(error: errors.GalileoError) -> bool:
-    """Whether the error is marked by `final`."""
-    return error._is_final  # pyright: ignore[reportPrivateUsage]  # as above
+def is_permanent(error: errors.GalileoError) -> bool:
+    """Whether the error is marked by `permanent`."""
+    return error._is_permanent  # pyright: ignore[reportPrivateUsage]  # as above
 
 
 def total_count(body: bytes) -> int:
@@ -196,7 +196,7 @@ def decode_error(response: Response, endpoint: Endpoint[Any]) -> errors.DecodeEr
         problem = str(error).partition("\n")[0]  # without a hint, which is about a program's data
     said = f"{_title(response)}: {problem}; got {_excerpt(text)}"
     undecodable = errors.DecodeError(said, body=text, hint=BASE_URL)
-    return final(undecodable) if is_json else undecodable
+    return permanent(undecodable) if is_json else undecodable
 
 
 def _title(response: Response) -> str:

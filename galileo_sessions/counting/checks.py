@@ -87,7 +87,7 @@ class ColumnChecks:
             logger.debug("a filter isn't checked against the columns: %s", error)
         return ()
 
-    async def warn_of(self, zeros: Iterable[Sequence[CountQuery]], budget: Budget) -> None:
+    async def warn_of_zeros(self, zeros: Iterable[Sequence[CountQuery]], budget: Budget) -> None:
         """
         Looks for the reason of counts of 0, for one second at most, and warns once about each.
 

@@ -43,7 +43,7 @@ from galileo_sessions.flow.settings import Limits, Retry, Seconds, Timeouts, as_
 from galileo_sessions.http.address import base_url as resolve_base_url
 from galileo_sessions.http.address import proxy_of
 from galileo_sessions.http.auth import ApiKeyAuth, Authentication, Credentials, Headers, find_credentials
-from galileo_sessions.http.secret import Secret, flat
+from galileo_sessions.http.secret import Secret, unwrapped
 from galileo_sessions.http.transport import SSL, Transport
 
 Parts: TypeAlias = Mapping[Any, Filter]
@@ -115,16 +115,18 @@ class GalileoSessions:
                 raise ConfigurationError(f"{name.lower()} must be {name}(...), got {brief(value)}")
         credentials = find_credentials(None if api_key is None else ApiKeyAuth(api_key), Secret(auth))
         self._base_url = resolve_base_url(Secret(base_url))
-        way = proxy_of(self._base_url, Secret(proxy), trust_env=trust_env)
-        self._transport = Transport(self._base_url, session, timeouts, True if ssl is None else ssl, way)
-        more = flat(Secret(headers)) or Secret[Headers]({})
-        most = self._transport.connections
-        if limits.maximum > most:  # otherwise requests also queue in the connector, and that wait is attempt time
-            limits = evolve(limits, maximum=int(most), initial=min(limits.initial, int(most)))
+        by_way_of = proxy_of(self._base_url, Secret(proxy), trust_env=trust_env)
+        self._transport = Transport(self._base_url, session, timeouts, True if ssl is None else ssl, by_way_of)
+        own_headers = unwrapped(Secret(headers)) or Secret[Headers]({})
+        connections = self._transport.connections
+        if (
+            limits.maximum > connections
+        ):  # otherwise requests also queue in the connector, and that wait is attempt time
+            limits = evolve(limits, maximum=int(connections), initial=min(limits.initial, int(connections)))
         self._concurrency = limits.maximum
         self._requester = Requester(
             self._transport,
-            Authentication(credentials, more, self._transport, timeouts.attempt),
+            Authentication(credentials, own_headers, self._transport, timeouts.attempt),
             attempt_timeout=timeouts.attempt,
             retry=retry,
             queue=Queue(limits, retry, partial(logger.debug, "limits: %s")),
@@ -188,7 +190,7 @@ class GalileoSessions:
             await self._checks.check(query, budget)
         total, _ = await self._requester.send(COUNT, query, query.body, budget)
         if not total and check is not False and query.where != NEVER:
-            await self._checks.warn_of([[query]], budget)
+            await self._checks.warn_of_zeros([[query]], budget)
         return total
 
     async def columns(
@@ -267,7 +269,7 @@ class GalileoSessions:
         explanation = plan.explanation(report.results, issues, others.results if in_any_case else ())
         is_odd = explanation.nodes[0].total_count == 0 and query.where != NEVER and not issues
         if is_odd and self._check is not False:
-            await self._checks.warn_of([[query]], budget)
+            await self._checks.warn_of_zeros([[query]], budget)
         return explanation
 
     def count_many(

@@ -94,11 +94,11 @@ class Request:
         if isinstance(error, errors.TransportError):
             responses = [attempt.error for attempt in self.attempts if isinstance(attempt.error, errors.ResponseError)]
             error = responses[-1] if responses else error
-        final = copy(error)
-        final.hint = ". ".join(filter(None, [final.hint, hint]))
-        final.query = self.query
-        final.attempts, final.elapsed = self.attempts, now - self.started
-        return final
+        raised = copy(error)
+        raised.hint = ". ".join(filter(None, [raised.hint, hint]))
+        raised.query = self.query
+        raised.attempts, raised.elapsed = self.attempts, now - self.started
+        return raised
 
     def too_late(
         self, now: float, waited_for: str = "", others: errors.GalileoError | None = None

@@ -64,14 +64,14 @@ class CountResult:
         With `by=`, one for each label, with `label`, too; or one for the whole if it failed.
         """
         query = self.query
-        named: dict[str, Any] = {"project_id": str(self.target), "project_name": None, "tag": None}
+        identity: dict[str, Any] = {"project_id": str(self.target), "project_name": None, "tag": None}
         if query is not None:
-            named = {"project_id": query.project_id, "project_name": query.project_name, "tag": query.tag}
-            named |= {} if query.log_stream_name is None else {"log_stream": query.log_stream_name}
+            identity = {"project_id": query.project_id, "project_name": query.project_name, "tag": query.tag}
+            identity |= {} if query.log_stream_name is None else {"log_stream": query.log_stream_name}
         own: Any = self.total_count if self.error is None else self.error
         if self.parts is None:
-            return [{**named, **_counted(own)}]
-        return [{**named, "label": label, **_counted(count)} for label, count in (self.parts or {None: own}).items()]
+            return [{**identity, **_counted(own)}]
+        return [{**identity, "label": label, **_counted(count)} for label, count in (self.parts or {None: own}).items()]
 
     @property
     def ok(self) -> bool:

@@ -193,7 +193,7 @@ class CountStream:
         """Warns once, when all results have been taken, about columns that explain why a filter counts 0."""
         zeros, self._zeros = [*filter(None, self._zeros.values())], {}
         if self._failure is None:
-            await self._checks.warn_of(zeros, self._budget)
+            await self._checks.warn_of_zeros(zeros, self._budget)
 
     # ---- tasks -------------------------------------------------------------------------------------------------------
 

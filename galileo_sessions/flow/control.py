@@ -64,6 +64,7 @@ from math import inf
 
 from attrs import define
 
+from galileo_sessions.display import some
 from galileo_sessions.flow.breaker import Breaker
 from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.noise import Noise
@@ -170,12 +171,12 @@ class FlowControl:
             seconds = self.breaker.seconds_open(now)
             return f"the circuit breaker: the service has refused everything for {seconds:,.0f} s"
         if self.in_flight >= self.width:
-            return f"its turn: {self.in_flight} under way, and the limit is {self.width} at once now"
+            return f"a free slot ({some(self.in_flight, 'request')} in flight, limit {self.width})"
         if self._pace and self.rate * self._pace >= 1:
             return f"Limits(rate={1 / self._pace:g})"
         if self.rate < inf:
             return f"the service's rate limit (about {self.rate:.3g} requests a second)"
-        return f"its turn: {self.in_flight} under way, and the service refuses more" if self.in_flight else "its turn"
+        return f"an answer ({some(self.in_flight, 'request')} in flight)" if self.in_flight else "a free slot"
 
     def sent(self, now: float, standing: int = FRESH) -> Permit:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""
@@ -330,7 +331,7 @@ class FlowControl:
         elif noise.is_on_trial:
             rate.forget(now)
             self._width.begin(max(self._width.initial, int(refused * latency)))
-            self._say(f"more is tried: {noise.share:.0%} are refused, however little is sent")
+            self._say(f"no limits, on trial: {noise.share:.0%} of the requests are refused, however few are sent")
         else:
             rate.mark(now)
 

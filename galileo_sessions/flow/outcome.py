@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from attrs import define
 
 from galileo_sessions import errors
-from galileo_sessions.api.responses import is_final
+from galileo_sessions.api.responses import is_permanent
 
 Meaning: TypeAlias = Literal["success", "refused", "throttled", "failed", "ignored"]
 
@@ -55,7 +55,7 @@ def outcome_of(error: errors.GalileoError, most: float = inf, *, has_answered: b
         most: The most seconds of a Retry-After that is a date, if the response has no Date: two clocks can differ.
         has_answered: Whether anything has ever answered at the address.
     """
-    if is_final(error) or isinstance(error, errors.TLSError):
+    if is_permanent(error) or isinstance(error, errors.TLSError):
         return IGNORED if isinstance(error, errors.ConnectError) else Outcome("success")
     match error:
         case errors.ResponseError(status=status, retry_after=asked, retriable=retriable, headers=headers):

@@ -14,7 +14,7 @@ from yarl import URL
 
 from galileo_sessions.errors import ConfigurationError
 from galileo_sessions.http.environment import VARIABLES, observability_cloud, setting
-from galileo_sessions.http.secret import Secret, flat
+from galileo_sessions.http.secret import Secret, unwrapped
 
 PUBLIC = "https://api.galileo.ai"
 _APP = "app.galileo.ai"
@@ -32,7 +32,7 @@ def base_url(argument: Secret[str | Secret[str] | None]) -> str:
         ConfigurationError: if it isn't an http(s) URL, holds credentials, a query or a fragment,
             or would send the key unencrypted to another machine.
     """
-    given = flat(argument)
+    given = unwrapped(argument)
     in_environment = [*observability_cloud()[:1], setting("API_URL"), setting("CONSOLE_URL")] if given is None else []
     name, secret = next(filter(None, in_environment), ("base_url", given or Secret(PUBLIC)))
     found = _read_address(secret, is_console=name in VARIABLES["CONSOLE_URL"])
@@ -109,7 +109,7 @@ def proxy_of(target: str, argument: Secret[str | Secret[str] | None], *, trust_e
         ConfigurationError: if it isn't an http(s) URL, or if its credentials can't be sent. The text doesn't show it.
     """
     url = URL(target)
-    name, proxy, is_local = "proxy", flat(argument), _is_loopback(url)
+    name, proxy, is_local = "proxy", unwrapped(argument), _is_loopback(url)
     if proxy is None and trust_env and not is_local and not proxy_bypass(url.host or ""):
         name, proxy = "HTTPS_PROXY", _environment_proxy()
     if proxy is None:

@@ -371,7 +371,7 @@ def _extra_headers() -> Secret[Headers]:
     return data
 
 
-def _with(headers: Secret[Mapping[str, str]], more: Secret[Mapping[str, str]]) -> Secret[Mapping[str, str]]:
+def _with(headers: Secret[Mapping[str, str]], added: Secret[Mapping[str, str]]) -> Secret[Mapping[str, str]]:
     merged = CIMultiDict(headers.reveal())  # as aiohttp would make it for each request
-    merged.update(more.reveal())
+    merged.update(added.reveal())
     return Secret(merged)

@@ -56,7 +56,7 @@ def hidden(value: str | Secret[str]) -> Secret[str]:
     return value if isinstance(value, Secret) else Secret(value)
 
 
-def flat(argument: Secret[T | Secret[T] | None]) -> Secret[T] | None:
+def unwrapped(argument: Secret[T | Secret[T] | None]) -> Secret[T] | None:
     """A hidden argument, which can be a Secret itself, as one Secret; None if nothing was given."""
     value = argument.reveal()
     if value is None or isinstance(value, Secret):

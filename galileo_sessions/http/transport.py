@@ -20,7 +20,7 @@ import aiohttp
 from yarl import URL
 
 from galileo_sessions import errors
-from galileo_sessions.api.responses import Response, final
+from galileo_sessions.api.responses import Response, permanent
 from galileo_sessions.flow.settings import Timeouts
 from galileo_sessions.http.address import Proxy, unused_proxy
 from galileo_sessions.http.connections import CAN_LOOK, Body, Connector, Used
@@ -142,7 +142,7 @@ class Transport:
             phase: Phase = "body" if content.is_answered else "response"
             problem = _translate(error, phase, self._base, self._proxy)
             if not self.has_answered and _is_unknown_name(error):
-                problem = final(problem)
+                problem = permanent(problem)
         except BaseException as error:  # noqa: BLE001  # a cancellation
             raise error.with_traceback(None)  # noqa: B904  # without aiohttp's frames, which hold headers
         raise problem  # outside the except block, so that no header stays reachable through __context__
@@ -230,14 +230,14 @@ async def _body_of(response: aiohttp.ClientResponse, max_body: int) -> bytes:
         if not is_ok:
             return b"(compressed, so not read)"
         problem = "the service compressed its response, although the client accepts no compression"
-        raise final(errors.ProtocolError(problem))
+        raise permanent(errors.ProtocolError(problem))
     length = max_body + 1 if is_ok else _MAX_422 if response.status == 422 else _MAX_PAGE
     body = bytearray()
     while len(body) < length and not content.at_eof():
         body += await content.readany()
     if is_ok and len(body) > max_body:
         problem = f"the service's response is longer than {max_body:,} bytes; the rest was not read"
-        raise final(errors.ProtocolError(problem))
+        raise permanent(errors.ProtocolError(problem))
     return bytes(body[:length])
 
 
@@ -261,7 +261,7 @@ def _translate(error: Exception, phase: Phase, base: str, proxy: Proxy | None) -
             return errors.ConnectError(f"no file descriptor left to connect to {base}", hint=hint)
         case aiohttp.ClientHttpProxyError(status=407):
             hint = "Check the user name and the password of the proxy"
-            return final(errors.ConnectError(f"no connection to {base}: {_reason(error)}", hint=hint))
+            return permanent(errors.ConnectError(f"no connection to {base}: {_reason(error)}", hint=hint))
         case aiohttp.ClientConnectorError() | aiohttp.ClientHttpProxyError():
             hint = unused_proxy(base, proxy) or "Check base_url (GALILEO_API_URL), the network, and any proxy"
             return errors.ConnectError(f"no connection to {base}: {_reason(error)}", hint=hint)

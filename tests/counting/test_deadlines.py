@@ -81,7 +81,7 @@ async def test_a_timeout_behind_a_full_queue():
     assert type(error) is DeadlineExceededError
     assert 1.0 <= error.elapsed < 1.2
     assert (error.attempts, error.last) == ((), None)
-    assert error.message.endswith("ran out while waiting for its turn: 1 under way, and the limit is 1 at once now")
+    assert error.message.endswith("ran out while waiting for a free slot (1 request in flight, limit 1)")
     assert len(server.requests) == 1
 
 

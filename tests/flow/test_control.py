@@ -234,7 +234,7 @@ def test_a_refusal_of_a_probe_of_the_width_takes_the_width_back() -> None:
 
 def every_fifth_refused(flow: FlowControl, now: float, said: list[str]) -> float:
     """Has each fifth request refused, however many are sent, until more is tried; returns when."""
-    while not any("more is tried" in text for text in said):
+    while not any("on trial" in text for text in said):
         permits = send_all(flow, now)
         now += 0.1
         for permit in permits:
@@ -383,8 +383,8 @@ def test_a_reason_says_what_a_request_waits_for_with_its_number() -> None:
     reasons = [opened().reason(5.0), full.reason(0.0), paced().reason(1.0), held.reason(1.0), free.reason(1.0)]
     assert reasons == [
         "the circuit breaker: the service has refused everything for 5 s",
-        "its turn: 3 under way, and the limit is 3 at once now",
+        "a free slot (3 requests in flight, limit 3)",
         "the service's rate limit (about 34 requests a second)",
-        "its turn: 3 under way, and the service refuses more",
-        "its turn",
+        "an answer (3 requests in flight)",
+        "a free slot",
     ]

@@ -14,7 +14,7 @@ from support.sockets import PROJECT
 
 import galileo_sessions as gs
 from galileo_sessions import ConnectError, DecodeError, LoginError, ProtocolError, ResponseError, Retry, TLSError
-from galileo_sessions.api.responses import Response, final
+from galileo_sessions.api.responses import Response, permanent
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.outcome import Outcome, outcome_of
 from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Queries, Trouble
@@ -25,13 +25,13 @@ from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Queries, 
 RETRIED = [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529]
 FOR_GOOD = [
     TLSError("x"),
-    final(DecodeError("x")),
+    permanent(DecodeError("x")),
     gs.ConfigurationError("x"),
     gs.FilterError("x"),
     gs.DeadlineExceededError("x"),
     LoginError("x", status=401),
     LoginError("x", status=200),
-    final(ProtocolError("too long")),
+    permanent(ProtocolError("too long")),
     status(404, Retry_After="1"),
     *[status(number) for number in (302, 400, 401, 403, 404, 409, 422, 501, 599)],
 ]

@@ -23,7 +23,7 @@ from galileo_sessions import (
     TLSError,
     TransportError,
 )
-from galileo_sessions.api.responses import final
+from galileo_sessions.api.responses import permanent
 from galileo_sessions.flow.outcome import Outcome, outcome_of
 
 # ---- what an error means ---------------------------------------------------------------------------------------------
@@ -32,9 +32,9 @@ MEANINGS = {
     "success": [
         *[status(number) for number in (302, 400, 401, 403, 404, 409, 418, 422, 501, 505)],
         *[status(number, Retry_After="1") for number in (404, 422)],
-        final(DecodeError("x")),
+        permanent(DecodeError("x")),
         LoginError("x", status=401),
-        final(ProtocolError("x")),
+        permanent(ProtocolError("x")),
     ],
     "ignored": [
         TLSError("x"),
