@@ -263,12 +263,33 @@ class FlowControl:
         self._rate.passed(now, permit.epoch)
 
     def _failed(self, now: float, permit: Permit, outcome: Outcome, query: Hashable) -> Trouble:
-        breaker, evidence, standing = self.breaker, self._evidence, self.queries.standing(query, now)
+        """Learns from a failure about its query, then about an outage, and otherwise about the limits."""
+        breaker, standing, was_open = self.breaker, self.queries.standing(query, now), self.breaker.is_open
         if not breaker.row:
             self._before_row = self.rate
-        trouble, was_open = self.queries.failed(query, now), breaker.is_open
-        is_free = was_open and self.queries.answered_at <= trouble.since
-        if not was_open:
+        trouble = self._blame(now, outcome, query, standing)
+        is_alone = not self.queries.some_are_answered(now)
+        opens = False
+        if was_open or is_alone or standing != IN_TROUBLE or not trouble.is_own:
+            asked = outcome.retry_after or 0.0
+            if asked > self.queries.policy.max_retry_after:  # its count fails, but the next one may probe
+                asked = 0.0
+            opens = breaker.failed(now, permit.number, query, standing, asked, is_alone=is_alone)
+        else:
+            breaker.released(permit.number)  # it is in no row
+        if opens:
+            self._begin_outage(now)
+        if not was_open and trouble.is_own:
+            self._width.passed(permit.level, permit.round, None)
+        elif not was_open:
+            self._overloaded(now, permit, outcome, trouble, shows_quota=opens and breaker.quota < inf)
+        return trouble
+
+    def _blame(self, now: float, outcome: Outcome, query: Hashable, standing: int) -> Trouble:
+        """Decides whether a failure is its query's own, and charges the query for it. Outages cost nothing."""
+        evidence, trouble = self._evidence, self.queries.failed(query, now)
+        is_free = self.breaker.is_open and self.queries.answered_at <= trouble.since
+        if not self.breaker.is_open:
             evidence.failed(trouble, standing)
             trouble.failures += 1
         failures = max(1, trouble.failures)
@@ -278,37 +299,24 @@ class FlowControl:
             if not self._suspects:
                 self._rate.undo(now, self._before_suspects)
         self.queries.charge(trouble, now, outcome, 0.0 if is_free else evidence.cost(outcome, now, failures))
-        asked = outcome.retry_after or 0.0
-        if asked > self.queries.policy.max_retry_after:  # its count fails, but the next one may probe
-            asked = 0.0
-        is_alone = not self.queries.some_are_answered(now)
-        opens = False
-        if was_open or is_alone or standing != IN_TROUBLE or not trouble.is_own:
-            opens = breaker.failed(now, permit.number, query, standing, asked, is_alone=is_alone)
-        else:
-            breaker.released(permit.number)  # it is in no row
-        if not was_open:
-            self._learn(now, permit, outcome, trouble, opens=opens)
         return trouble
 
-    def _learn(self, now: float, permit: Permit, outcome: Outcome, trouble: Trouble, *, opens: bool) -> None:
-        """Learns from a failure, unless the breaker was open."""
-        width, rate, noise, breaker = self._width, self._rate, self._noise, self.breaker
-        if opens:
-            self._say("only single probes are sent: eight requests in a row failed")
-            self._evidence.drop_row(now)
-            noise.highest = 0.0
-            rate.undo(now, self._before_row)
-            self._suspects.clear()
-        if trouble.is_own:
-            width.passed(permit.level, permit.round, None)
-            return
+    def _begin_outage(self, now: float) -> None:
+        """The breaker has opened, so its row is no evidence, and its cuts of the rate are undone."""
+        self._say("only single probes are sent: eight requests in a row failed")
+        self._evidence.drop_row(now)
+        self._noise.highest = 0.0
+        self._rate.undo(now, self._before_row)
+        self._suspects.clear()
+
+    def _overloaded(self, now: float, permit: Permit, outcome: Outcome, trouble: Trouble, *, shows_quota: bool) -> None:
+        """A failure is the service's: goes back after a probe of the width, or cuts the rate once for an overload."""
+        width, rate, noise = self._width, self._rate, self._noise
         rate.refused(now)
         self._held_until = now + 2 * (width.latency or 1.0)
         noise.count(refused=True)
-        shows_quota = opens and breaker.quota < inf
         is_probe = permit.level > width.answered and rate.limit == inf and not noise.is_on_trial
-        has_cut = permit.epoch != rate.epoch or (breaker.row > 1 and not rate.through and rate.limit < inf)
+        has_cut = permit.epoch != rate.epoch or (self.breaker.row > 1 and not rate.through and rate.limit < inf)
         if shows_quota:
             self._cut(now, permit)
         elif is_probe:
@@ -321,6 +329,7 @@ class FlowControl:
             self._cut(now, permit)
 
     def _cut(self, now: float, permit: Permit) -> None:
+        """Lets noise judge a refusal, and cuts the rate, begins a trial, or does nothing."""
         rate, noise, breaker, latency = self._rate, self._noise, self.breaker, self._width.latency or FLOOR
         refused = permit.level / latency if rate.limit == inf else min(rate.limit, self.width / latency)
         quota = inf if noise.is_on_trial else breaker.quota  # on trial, too much was sent

@@ -74,6 +74,10 @@ class Trouble:
         """Queries in trouble are sent in this order: first those that were refused, then those that failed."""
         return not self.outcome.is_refusal, self.attempts
 
+    def is_late(self, now: float, ends: float) -> bool:
+        """Whether a time has passed, or will have passed when a Retry-After ends."""
+        return now >= ends or (bool(self.outcome.retry_after) and self.not_before >= ends)
+
 
 class Queries:
     """
@@ -166,19 +170,19 @@ class Queries:
             began: When the count began.
             is_crowded: Whether as many counts wait for their next attempt as are allowed.
         """
-        policy, asked = self.policy, trouble.outcome.retry_after or 0.0
-        is_refused, is_spent = trouble.outcome.is_refusal, trouble.spent >= policy.attempts
-        if policy.attempts == 1 or asked > policy.max_retry_after:
+        policy, patience, is_refusal = self.policy, budget.patience, trouble.outcome.is_refusal
+        is_spent = trouble.spent >= policy.attempts
+        if policy.attempts == 1 or (trouble.outcome.retry_after or 0.0) > policy.max_retry_after:
             return True
-        if is_spent and not is_refused:
+        if is_spent and not is_refusal:
             return True
-        is_waited_for = budget.is_single and is_refused
-        since = began if is_waited_for else max(began, trouble.since)
-        ends = since + budget.patience
-        if is_waited_for or self.answered_at < since:  # a caller waits for it, or nothing is answered
-            return now >= ends or (asked > 0 and trouble.not_before >= ends)
-        if now >= self.answered_at + budget.patience:
+        if budget.is_single and is_refusal:  # a caller waits for it
+            return trouble.is_late(now, began + patience)
+        since = max(began, trouble.since)
+        if self.answered_at < since:  # nothing is answered
+            return trouble.is_late(now, since + patience)
+        if now >= self.answered_at + patience:
             return True
         if is_crowded:
             return trouble.is_own and trouble.spent >= 2 * policy.attempts
-        return trouble.is_own and is_spent and now >= max(ends, self.helped_at + 2 * budget.patience)
+        return trouble.is_own and is_spent and now >= max(since, self.helped_at + patience) + patience
