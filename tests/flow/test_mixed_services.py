@@ -12,8 +12,22 @@ import pytest
 from support.clients import Source, ids
 from support.clock import run, virtual_time
 from support.models import Bucket, Capacity, Queue, Reply, Service, Window
-from support.network import COUNTED, Answer, Late, Script, Scripted, Sky, Timed, Weather, ask_and_time, cost_of
-from support.network import cost_of_new, during, outcome, outcome_of, refusal
+from support.network import (
+    COUNTED,
+    Answer,
+    Late,
+    Script,
+    Scripted,
+    Sky,
+    Timed,
+    Weather,
+    ask_and_time,
+    cost_of_new,
+    during,
+    outcome,
+    outcome_of,
+    refusal,
+)
 
 from galileo_sessions import GalileoSessions, Limits, ProtocolError, Retry
 from galileo_sessions.api.responses import Response

@@ -1,6 +1,7 @@
 """How each query fares, and whether and when it is sent again: decisions over values, for any sequence of answers."""
 
 import itertools
+from collections.abc import Callable
 from math import inf
 
 import pytest
@@ -8,9 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.clock import run
 from support.inside import in_flight
-from support.network import Scripted
+from support.network import TRANSPORT, Scripted, status
 from support.network import outcome_of as outcome_of_count
-from support.policy import TRANSPORT, status, waits_of
 from support.sockets import PROJECT
 
 import galileo_sessions as gs
@@ -19,6 +19,37 @@ from galileo_sessions.api.responses import Response
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.outcome import Outcome, outcome_of
 from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE, Queries, Trouble
+
+
+def most(seconds: float) -> float:
+    """Chooses the longest wait."""
+    return seconds
+
+
+def waits_of(
+    error: gs.GalileoError,
+    policy: Retry = Retry(),  # noqa: B008  # frozen
+    *,
+    cost: float = 1.0,  # of a failure, relative to that of a query that fails alone
+    is_own: bool = True,
+    is_single: bool = False,
+    draw: Callable[[float], float] = most,
+    took: float = 0.0,  # seconds of each attempt
+    at_most: int = 1_000,
+) -> list[float]:
+    """The waits of a count whose attempts all end with the same error, until it is given up; others are answered."""
+    queries, waits, now, outcome = Queries(policy), list[float](), 100.0, outcome_of(error)
+    queries.jitter, budget = draw, Budget(patience=policy.patience, is_single=is_single)
+    while len(waits) < at_most:
+        queries.answered("other", now)
+        trouble = queries.failed("own", now)
+        trouble.is_own = is_own
+        queries.charge(trouble, now, outcome, cost * outcome.cost)
+        if queries.gives_up(trouble, now, budget, 100.0):
+            break
+        waits.append(trouble.not_before - now)
+        now = trouble.not_before + took
+    return waits
 
 
 @pytest.mark.parametrize("error", [status(503), status(429, Retry_After="1"), status(500)], ids=str)

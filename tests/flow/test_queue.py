@@ -11,27 +11,75 @@ from hypothesis import strategies as st
 from support.clients import ids
 from support.clock import run, virtual_time
 from support.inside import awaited_timers, in_flight, our_tasks, replace_post
-from support.network import COUNTED, Scripted, cost_of, outcome_of, refusal
-from support.policy import MANY, REFUSED, SINGLE, acquire, narrow, now, open_the_breaker, refuse, status, succeed
-from support.policy import try_acquire, turn, waiting
+from support.network import COUNTED, Scripted, cost_of, outcome_of, refusal, status
 from support.sockets import PROJECT
 
-from galileo_sessions import ConfigurationError, DisconnectedError, GalileoError, Limits, TLSError
+from galileo_sessions import ConfigurationError, DisconnectedError, GalileoError, Limits, Retry, TLSError
 from galileo_sessions.api.responses import Response
+from galileo_sessions.flow import outcome
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.control import Permit
 from galileo_sessions.flow.outcome import Outcome
 from galileo_sessions.flow.queries import Trouble
 from galileo_sessions.flow.queue import Queue
 
+SINGLE, MANY = Budget(patience=90.0, is_single=True), Budget(patience=90.0)
+REFUSED = status(503)
+
+
+def narrow(width: int = 1, **limits: float) -> Queue:
+    """A queue with so many places."""
+    return Queue(Limits(width, **limits), Retry())
+
+
+def now() -> float:
+    """The loop's clock."""
+    return asyncio.get_running_loop().time()
+
+
+async def turn() -> None:
+    """Lets all tasks run as far as they can, the pace of requests included."""
+    await asyncio.sleep(0.1)
+
+
+def try_acquire(queue: Queue, budget: Budget = MANY) -> Permit | None:
+    """A permit of a fresh query, if there is one now."""
+    return queue.try_acquire(budget, None)
+
+
+async def acquire(
+    queue: Queue, budget: Budget = MANY, seconds: float = 0.0, *, has_failed: bool = False
+) -> Permit | None:
+    """Waits so long, and then for a permit; None if the count is given up."""
+    if not await queue.sleep(now() + seconds, (budget.patience, -inf)):
+        return None
+    return await queue.acquire(budget, None, -inf, has_failed=has_failed, trouble=None)
+
+
+def waiting(queue: Queue, *arguments: object, **named: bool) -> asyncio.Task[Permit | None]:
+    """A task that does so."""
+    return asyncio.create_task(acquire(queue, *arguments, **named))
+
 
 def after(queue: Queue, seconds: float, budget: Budget = MANY) -> asyncio.Task[Permit | None]:
     """A task that waits for a time, and then for a permit."""
+    return waiting(queue, budget, seconds)
 
-    async def wait() -> Permit | None:
-        return await acquire(queue, budget) if await queue.sleep(now() + seconds, (budget.patience, -inf)) else None
 
-    return asyncio.create_task(wait())
+def succeed(queue: Queue, permit: Permit, query: object = None, budget: Budget | None = None) -> None:
+    """Ends a request with an answer; each is of another query, unless that is named."""
+    queue.ended(permit, now(), Outcome("success", 0.1), query or permit.number, budget=budget)
+
+
+def refuse(queue: Queue, permit: Permit, error: GalileoError = REFUSED, query: object = None) -> Trouble | None:
+    """Ends a request with an error; each is of another query, unless that is named."""
+    return queue.ended(permit, now(), outcome.outcome_of(error), query or permit.number, error)
+
+
+async def open_the_breaker(queue: Queue, error: GalileoError = REFUSED) -> None:
+    """Lets the service refuse until only single probes are sent."""
+    while not queue.flow.breaker.is_open:
+        refuse(queue, await acquire(queue), error)
 
 
 async def visit(
@@ -65,11 +113,6 @@ async def test_first_come_first_served():
     assert ("abcdefghij", 0) == ("".join(order), queue.flow.in_flight)
 
 
-def answered(queue: Queue, permit: Permit, budget: Budget) -> None:
-    """Ends a count of a fan-out with an answer."""
-    queue.ended(permit, now(), Outcome("success", 0.1), permit.number, budget=budget)
-
-
 @virtual_time
 async def test_a_fan_out_goes_on_with_its_next_count_while_only_its_others_wait():
     """It has the permit of an answered count at once, but for one in as many as the width allows."""
@@ -77,13 +120,13 @@ async def test_a_fan_out_goes_on_with_its_next_count_while_only_its_others_wait(
     first, second, third, fourth = [try_acquire(queue) for _ in range(4)]
     waiters = [waiting(queue) for _ in range(3)]
     await turn()
-    answered(queue, first, MANY)
+    succeed(queue, first, budget=MANY)
     assert [True, False] == [try_acquire(queue) is not None for _ in range(2)]
-    answered(queue, second, MANY)
+    succeed(queue, second, budget=MANY)
     await turn()  # it has no next count
     assert [True, False, False] == done(waiters)
     for permit, budget in ((third, Budget()), (fourth, MANY)):
-        answered(queue, permit, budget)
+        succeed(queue, permit, budget=budget)
         assert try_acquire(queue) is None
     await turn()
     assert [True, True, True] == done(waiters)
@@ -97,7 +140,7 @@ async def test_a_fan_out_does_not_go_on_before_others(others):
     first, *_ = [try_acquire(queue) for _ in range(4)]
     waiters = [waiting(queue, budget) for budget in others]
     await turn()
-    answered(queue, first, MANY)
+    succeed(queue, first, budget=MANY)
     assert try_acquire(queue) is None
     await turn()
     assert waiters[0].done()

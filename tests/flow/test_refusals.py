@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from support.clients import client, failure, ids, statuses
 from support.clock import virtual_time
 from support.inside import stop_wall_clock
-from support.network import Scripted, cost_of_new, refusal
-from support.policy import NOW, TRANSPORT, status
+from support.network import TRANSPORT, Scripted, cost_of_new, refusal, status
 from support.sockets import PROJECT, answers, http, numbered, raw_server, reset
 
 import galileo_sessions as gs
@@ -146,6 +145,8 @@ async def test_a_refused_token_costs_no_attempt(outcomes, attempts):
 
 
 # ---- how a Retry-After is read ---------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,17 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from galileo_sessions import AttemptTimeoutError, ConnectError, CountReport, GalileoError, GalileoSessions
-from galileo_sessions.api.responses import Response
+from galileo_sessions import (
+    AttemptTimeoutError,
+    ConnectError,
+    CountReport,
+    DisconnectedError,
+    GalileoError,
+    GalileoSessions,
+    ProtocolError,
+    ResponseError,
+)
+from galileo_sessions.api.responses import Response, error_of
 from support.clients import ids
 from support.clock import BEGIN, run
 from support.inside import replace_post, set_jitter
@@ -252,6 +261,19 @@ class Scripted(Sky):
 def refusal(status: int = 503, retry_after: float | None = None) -> Response:
     """A refusal, with a Retry-After or without."""
     return Response(status, {} if retry_after is None else {"Retry-After": f"{retry_after:.0f}"}, b"")
+
+
+def status(number: int, **headers: str) -> ResponseError:
+    """The error of a response; `Retry_After="1"` sets the header Retry-After."""
+    return error_of(Response(number, {name.replace("_", "-"): value for name, value in headers.items()}, b""))
+
+
+TRANSPORT = {
+    "connect": ConnectError("x"),
+    "disconnect": DisconnectedError("x"),
+    "timeout": AttemptTimeoutError("x", phase="response"),
+    "protocol": ProtocolError("x"),
+}
 
 
 def unreachable() -> ConnectError:
