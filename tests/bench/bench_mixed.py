@@ -21,8 +21,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import tables
 from support.clients import ids
+from support.clock import run
 from support.models import TIMEOUT
-from support.network import COUNTED, Late, Script, Scripted, refusal, under
+from support.network import COUNTED, Late, Script, Scripted, refusal
 
 PROJECTS = 2_000
 LATENCY = 0.05
@@ -105,7 +106,7 @@ def fare(contender: Contender, trouble: str, share: int) -> Fared:
         asked = sum(sky.by_project[target] for target in bad) / max(1, len(bad))
         return Fared(last, lost, sky.now, asked)
 
-    return under(sky, main)
+    return run(main())
 
 
 def text(fared: Fared) -> str:

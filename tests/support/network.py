@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any
 
@@ -73,11 +73,6 @@ class Sky:
     async def until(self, when: float) -> None:
         """Waits for a time since the beginning."""
         await asyncio.sleep(when - self.now)
-
-
-def under(_: Sky, main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Runs `main` in virtual time, without sockets."""
-    return run(main())
 
 
 # ---- what a fan-out costs at a model ---------------------------------------------------------------------------------
