@@ -15,16 +15,12 @@ import math
 import multiprocessing
 import os
 import statistics
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+import frame
 from attrs import asdict, astuple, frozen
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from bench import tables
 from bench.baselines import controlled_by
 from bench.random_services import KINDS, RandomService, draw
 from support.by_hand import by_hand
@@ -50,9 +46,8 @@ class Run:
 
 def fixed(width: int, drawn: RandomService) -> Outcome:
     """A fixed number of requests at once."""
-    weather = drawn.weather
-    crowd = {"clients": weather.clients, "stagger": weather.stagger}
-    return by_hand(weather.service(), width, weather.counts, **crowd, seed=SEED)
+    of = drawn.weather
+    return by_hand(of.service(), width, of.counts, clients=of.clients, stagger=of.stagger, seed=SEED)
 
 
 def whole_client(control: str | None, drawn: RandomService) -> Outcome:
@@ -180,7 +175,7 @@ def page(seeds: Sequence[int], overall: Table) -> str:
     command = f"`python tests/bench/bench_random.py {' '.join(map(str, seeds))}`"
     head = ["", "half of the jobs take at most", "nine in ten", "services with a loss"]
     rows = [[name, brief(median), brief(p90), lossy] for name, median, p90, *_, lossy in overall[1] if name[0] != "…"]
-    return f"{command} prints these figures, and those of each seed and kind:\n\n{tables.markdown(head, rows)}"
+    return f"{command} prints these figures, and those of each seed and kind:\n\n{frame.markdown(head, rows)}"
 
 
 def brief(figure: str) -> str:
@@ -211,13 +206,12 @@ def main() -> None:
         return
     if given.verbose:
         for run in sorted(runs, key=lambda run: (run.contender != OURS, run.contender, -run.time)):
-            print(
-                f"{run.contender:12}{run.time:8.2f} {run.requests:6.2f} {run.lost:5} lost  seed {run.seed}, {run.name}"
-            )
+            found = f"{run.time:8.2f} {run.requests:6.2f} {run.lost:5} lost  seed {run.seed}, {run.name}"
+            print(f"{run.contender:12}{found}")
     found = overall(runs, names, given.seeds), by_kind(runs, names)
     if given.write:
-        tables.write(given.write, "random services", page(given.seeds, found[0]))
-    print("\n\n".join(tables.markdown(*table) for table in found))
+        frame.write(given.write, "random services", page(given.seeds, found[0]))
+    print("\n\n".join(frame.markdown(*table) for table in found))
 
 
 if __name__ == "__main__":
