@@ -14,8 +14,7 @@ from support.models import (
     Mixed,
     Queue,
     Service,
-    Shared,
-    Steep,
+    Slowing,
     Strict,
     Window,
     exponential,
@@ -188,16 +187,17 @@ def low_rates() -> dict[str, Weather]:
 
 def melts() -> dict[str, Weather]:
     """Services that refuse nothing and melt: each request too many makes all slower, by a factor or a little."""
-    table = {"more at once buys nothing": Weather(p(Shared, 0.1), 200, 20.0, 1.0, 1.1)}
+    table = {"more at once buys nothing": Weather(p(Slowing, float, 0.1), 200, 20.0, 1.0, 1.1)}
     for knee, base, latency, counts, wall in (
         (10, 1.1, 0.1, 1_000, 1.3),
         (10, 1.5, 0.1, 3_000, 2.5),
         (12, 1.1, 0.025, 5_000, 1.4),
         (40, 1.05, 0.05, 20_000, 1.5),
     ):
-        best = max(n / (latency * exponential(knee, base)(n)) for n in range(1, 256))
+        slower = exponential(knee, base)
+        best = max(n / (latency * slower(n)) for n in range(1, 256))
         name = f"slower by {base} for each beyond {knee}"
-        table[name] = Weather(p(Steep, knee, base, latency), counts, counts / best, 1.05, wall)
+        table[name] = Weather(p(Slowing, slower, latency), counts, counts / best, 1.05, wall)
     for knee, latency, counts in ((6, 0.05, 1_000), (100, 0.05, 20_000)):
         table[f"melts beyond {knee}"] = Weather(p(Melt, knee, latency), counts, counts * latency / knee, 1.02, 1.6)
     return table
