@@ -1,5 +1,6 @@
 """The learned limits: the requests at once, those in a second, and the refusals that are only noise."""
 
+import random
 from collections.abc import Callable
 from math import inf
 
@@ -44,9 +45,6 @@ def melting(level: int) -> float:
     return float(level) ** 3
 
 
-SPREAD = [0.02, 0.3, 0.05, 0.1, 0.2]
-
-
 @pytest.mark.parametrize(
     ("latency", "least", "most"),
     [
@@ -54,14 +52,19 @@ SPREAD = [0.02, 0.3, 0.05, 0.1, 0.2]
         (lambda level: 0.1 * (level / 10) ** 0.3, 128, 256),
         (lambda level: 0.1 * (level / 10) ** 0.7, 1, 25),
         (lambda level: 0.1 * max(1.0, level / 10), 5, 25),
-        (lambda level: SPREAD[level * 7 % 5], 256, 256),  # it only looks like a slope, less its standard error
     ],
-    ids=["steady", "less than the root", "more than the root", "a knee at 10", "it merely spreads"],
+    ids=["steady", "less than the root", "more than the root", "a knee at 10"],
 )
 def test_the_width_grows_while_that_gains_more_than_the_root_of_the_level(latency, least, most) -> None:
     """To the maximum, or to where the latency grows faster."""
     found = widths(latency, 60)[20:]
     assert least <= min(found) <= max(found) <= most
+
+
+def test_latencies_that_merely_spread_do_not_look_like_a_slope() -> None:
+    """Its standard error is taken off."""
+    chance = random.Random(1)
+    assert 128 < min(widths(lambda _: 0.1 * chance.lognormvariate(0, 1), 60)[20:])
 
 
 def test_the_first_step_doubles_the_width_and_later_ones_add_half() -> None:
