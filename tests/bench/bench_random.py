@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import frame
-from attrs import asdict, astuple, frozen
+from attrs import asdict, frozen
 from bench.baselines import controlled_by
 from bench.random_services import KINDS, RandomService, draw
 from support.by_hand import by_hand
@@ -106,28 +106,14 @@ Table: TypeAlias = tuple[list[str], list[list[str]]]
 """The head and the rows."""
 
 
-@frozen
-class Figures:
-    """What a number of runs came to, as text."""
-
-    median: str
-    p90: str
-    p97: str
-    worst: str
-    mean: str
-    requests: str
-    requests_p90: str
-    lossy: str
-
-
-def figures(runs: Sequence[Run]) -> Figures:
-    """Of times and requests; the mean is the geometric one."""
+def figures(runs: Sequence[Run]) -> list[str]:
+    """Of times: the median, p90, p97, the worst and the geometric mean; of requests: the median, p90; the losses."""
     times, requests = sorted(run.time for run in runs), sorted(run.requests for run in runs)
     values = [statistics.median(times), percentile(times, 0.9), p97(times), times[-1], mean(times)]
     values += [statistics.median(requests), percentile(requests, 0.9)]
     unfinished = sum(run.requests == math.inf for run in runs)
     lossy = f"{sum(run.lost > 0 for run in runs)} of {len(runs):,}" + f", {unfinished} unfinished" * bool(unfinished)
-    return Figures(*map(number_text, values), lossy=lossy)
+    return [*map(number_text, values), lossy]
 
 
 def p97(ordered: Sequence[float]) -> float:
@@ -152,7 +138,7 @@ def overall(runs: Sequence[Run], names: Sequence[str], seeds: Sequence[int]) -> 
         each = {f"… seed {seed}": [run for run in parts[OURS] if run.seed == seed] for seed in seeds}
         parts = {OURS: parts[OURS]} | each | parts
     head = ["time / ideal", "median", "p90", "p97", "worst", "mean", "requests", "p90", "services with a loss"]
-    return head, [[name, *astuple(figures(part))] for name, part in parts.items()]
+    return head, [[name, *figures(part)] for name, part in parts.items()]
 
 
 def by_kind(runs: Sequence[Run], names: Sequence[str]) -> Table:
@@ -164,9 +150,10 @@ def by_kind(runs: Sequence[Run], names: Sequence[str]) -> Table:
     for kind in KINDS:
         of = {name: [run for run in runs if (run.contender, run.kind) == (name, kind)] for name in names}
         if of[OURS]:
-            ours, theirs = figures(of[OURS]), [figures(of[name]) for name in others]
-            row = [kind, ours.median, ours.p90, ours.worst, ours.requests_p90, ours.lossy]
-            rows.append(row + [cell for their in theirs for cell in (their.p90, their.lossy)])
+            median, p90, _, worst, _, _, requests_p90, lossy = figures(of[OURS])
+            theirs = [figures(of[name]) for name in others]
+            row = [kind, median, p90, worst, requests_p90, lossy]
+            rows.append(row + [cell for their in theirs for cell in (their[1], their[-1])])
     return head, rows
 
 
