@@ -361,17 +361,19 @@ def test_a_rate_that_nobody_has_waited_for_in_half_a_minute_is_forgotten() -> No
 
 
 def test_a_reason_says_what_a_request_waits_for_with_its_number() -> None:
-    """The breaker, what is under way, the rate, or an answer after a refusal."""
-    full, held, free = control(3), at_work(), control()
+    """The breaker, what is under way, the rate, or an answer after a refusal; or the rate that the user sets."""
+    full, held, free, set_ = control(3), at_work(), control(), control(rate=0.01)
     send(full, 0.0, 3)
     end(held, 1.0, REFUSED, send(held, 1.0, 4)[0])
     reasons = [opened().reason(5.0), full.reason(0.0), paced().reason(1.0), held.reason(1.0), free.reason(1.0)]
+    reasons.append(set_.reason(1.0))
     assert reasons == [
         "the circuit breaker: the service has refused everything for 5 s",
         "its turn: 3 under way, and the limit is 3 at once now",
         "the service's rate limit (about 34 requests a second)",
         "its turn: 3 under way, and the service refuses more",
         "its turn",
+        "Limits(rate=0.01)",
     ]
 
 
