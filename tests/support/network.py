@@ -9,16 +9,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from galileo_sessions import (
-    AttemptTimeoutError,
-    ConnectError,
-    CountReport,
-    DisconnectedError,
-    GalileoError,
-    GalileoSessions,
-    ProtocolError,
-    ResponseError,
-)
+import galileo_sessions as gs
+from galileo_sessions import GalileoError, GalileoSessions
 from galileo_sessions.api.responses import Response, error_of
 from support.clients import ids
 from support.clock import BEGIN, run
@@ -55,7 +47,7 @@ class Sky:
 
     def _response(self, reply: Reply) -> Response:
         if reply.seconds + NETWORK > self.timeout:
-            raise AttemptTimeoutError("too long", phase="response")
+            raise gs.AttemptTimeoutError("too long", phase="response")
         if reply.kind == "ok":
             return Response(200, {}, b'{"total_count":7}')
         if reply.retry_after is not None:
@@ -258,22 +250,22 @@ def refusal(status: int = 503, retry_after: float | None = None) -> Response:
     return Response(status, {} if retry_after is None else {"Retry-After": f"{retry_after:.0f}"}, b"")
 
 
-def status(number: int, **headers: str) -> ResponseError:
+def status(number: int, **headers: str) -> gs.ResponseError:
     """The error of a response; `Retry_After="1"` sets the header Retry-After."""
     return error_of(Response(number, {name.replace("_", "-"): value for name, value in headers.items()}, b""))
 
 
 TRANSPORT = {
-    "connect": ConnectError("x"),
-    "disconnect": DisconnectedError("x"),
-    "timeout": AttemptTimeoutError("x", phase="response"),
-    "protocol": ProtocolError("x"),
+    "connect": gs.ConnectError("x"),
+    "disconnect": gs.DisconnectedError("x"),
+    "timeout": gs.AttemptTimeoutError("x", phase="response"),
+    "protocol": gs.ProtocolError("x"),
 }
 
 
-def unreachable() -> ConnectError:
+def unreachable() -> gs.ConnectError:
     """What a refused connection raises."""
-    return ConnectError("no connection to http://127.0.0.1:9: Connection refused")
+    return gs.ConnectError("no connection to http://127.0.0.1:9: Connection refused")
 
 
 def during(spans: Iterable[tuple[float, float]], answer: Answer) -> Callable[[float, int], Answer]:
@@ -286,7 +278,7 @@ def during(spans: Iterable[tuple[float, float]], answer: Answer) -> Callable[[fl
 class Cost:
     """What a fan-out cost."""
 
-    report: CountReport
+    report: gs.CountReport
     requests: int
     seconds: float
 
