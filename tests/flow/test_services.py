@@ -141,7 +141,6 @@ MISSED = {
     "200 a second, burst 20, 1000 counts": _REFUSED,
     "200 a second, burst 20, 1000 counts, Retry-After 1.0": _REFUSED,
     "200 a second, burst 20, 1000 counts, Retry-After exact": _REFUSED,
-    "3 share what melts beyond 16": _UNFAIR,
     "120 a minute, burst 10": _REFUSED,
     "20 in 60 s": _REFUSED,
     "queue 8 x 20 ms, spread": _CHANCE,
