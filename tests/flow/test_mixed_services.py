@@ -45,16 +45,14 @@ TROUBLES: dict[str, Answer] = {
     "429, after 50 s": refusal(429, 50),
     "hangs": Late(),
 }
-OWN: dict[str, Answer] = {
-    "hangs": Late(),
-    "504": refusal(504),
+KNOWN: dict[str, Answer] = TROUBLES | {
     "504 after 20 s": Late(20, refusal(504)),
-    "500": refusal(500),
-    "500 after 5 s": Late(5, refusal(500)),
     "isn't HTTP": ProtocolError("the answer can't be read as HTTP"),
     "answers after 25 s": Late(25),
+    "429, after 1 s": refusal(429, 1),
+    "503, after 60 s": refusal(503, 60),
 }
-REFUSED: dict[str, Answer] = {"429, after 1 s": refusal(429, 1), "503, after 60 s": refusal(503, 60)}
+OWN = ["hangs", "504", "504 after 20 s", "500", "500 after 5 s", "isn't HTTP", "answers after 25 s"]
 thorough = pytest.mark.thorough
 Fared = namedtuple("Fared", ["lost", "last", "end"])
 
@@ -70,8 +68,7 @@ def mixed(bad: Mapping[str, str], service: Service | None = None, outage: float 
     def after_outage(script: Script) -> Script:
         return lambda now, number: refusal() if now < outage else script(now, number)
 
-    known = TROUBLES | OWN | REFUSED
-    troubles = {project: after_outage(lambda *_, answer=known[name]: answer) for project, name in bad.items()}
+    troubles = {project: after_outage(lambda *_, answer=KNOWN[name]: answer) for project, name in bad.items()}
     return Scripted(after_outage(count), others=troubles)
 
 
@@ -386,7 +383,7 @@ def harmed(counts: list[Timed]) -> tuple[int, int]:
 @pytest.mark.parametrize("trouble", OWN)
 def test_good_counts_are_as_fast_as_ever(trouble, gap, times, pause, timeout):
     """Beside a query that hangs, fails or is slow, none takes half a second more, and none fails."""
-    sky = Scripted(others={OTHER: lambda *_: OWN[trouble]})
+    sky = Scripted(others={OTHER: lambda *_: KNOWN[trouble]})
     assert (0, 0) == harmed(good_counts(sky, gap, times, pause=pause, timeout=timeout))
 
 
@@ -426,13 +423,13 @@ def test_a_target_that_hangs_opens_no_breaker(seconds):
 def seconds_lost(seed: int) -> float:
     """The most seconds that a good count takes more than alone, at a random healthy service; infinite if one fails."""
     chance = random.Random(seed)
-    trouble, gap, pause = chance.choice([*OWN]), chance.choice([*GAPS]), chance.choice([0.1, 1, 30])
+    trouble, gap, pause = chance.choice(OWN), chance.choice([*GAPS]), chance.choice([0.1, 1, 30])
     model = Service(min(3 * gap, 0.002 * 1_000 ** chance.random()), chance.uniform(0, 0.5))
     durations = [model.duration() for _ in range(GAPS[gap])]
 
     def counts(pause: float | None) -> list[Timed]:
         number = iter(durations)
-        sky = Scripted(lambda *_: Late(next(number)), others={OTHER: lambda *_: OWN[trouble]})
+        sky = Scripted(lambda *_: Late(next(number)), others={OTHER: lambda *_: KNOWN[trouble]})
         return good_counts(sky, gap, len(durations), pause=pause, seed=seed)
 
     pairs = zip(counts(pause), counts(None), strict=True)
