@@ -7,8 +7,9 @@ import math
 from attrs import field, frozen
 from support.by_hand import by_hand
 from support.clients import ids
+from support.clock import run
 from support.models import Reply, Service
-from support.network import Sky, under
+from support.network import Sky
 
 from galileo_sessions import CountStream, Progress
 
@@ -79,7 +80,7 @@ def trace(service: Service, counts: int) -> Trace:
             await asyncio.wait([sampling])
             return asyncio.get_running_loop().time() - began, lost
 
-    seconds, lost = under(sky, main)
+    seconds, lost = run(main())
     in_flight, widths = ([(at, float(getattr(now, name))) for at, now in samples] for name in ("in_flight", "width"))
     rates = [(at, now.rate) for at, now in samples]
     return Trace(seconds, lost, watched.times(ok=True), watched.times(ok=False), in_flight, widths, rates)

@@ -1,25 +1,23 @@
 """
-What the command line costs beside the library; run by hand: `python tests/bench/bench_cli.py`.
+What the command line costs beside the library; run by hand: `python tests/bench/bench_cli.py [ROUNDS]`.
 
 Both count the projects of one file, in a process of their own, against a server in another; the best of several rounds.
 """
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
+from functools import partial
 from pathlib import Path
-from uuid import UUID
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+import frame
+from support.clients import ids
 from support.sockets import in_process
 
-PROJECTS = [str(UUID(int=0x74AEC44EEC214C9FA3E2B2AB2B81B4DB + number)) for number in range(10_000)]
-COMMAND = [sys.executable, "-m", "galileo_sessions", "count", "--format", "json", "--projects-from"]
+COMMAND = ["-m", "galileo_sessions", "count", "--format", "json", "--projects-from"]
 PROGRAM = """
 import asyncio, sys, time
 from galileo_sessions import GalileoSessions
@@ -33,13 +31,12 @@ async def main():
 
 asyncio.run(main())
 """
-LIBRARY = [sys.executable, "-c", PROGRAM]
 
 
 def run(command: list[str], path: Path) -> tuple[float, float, float, str]:
     """Seconds in all, seconds to the first line, MB of memory at the most, and the last line of stdout."""
-    started = time.perf_counter()
-    process = subprocess.Popen([*command, path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    started, program = time.perf_counter(), [sys.executable, *command, path]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     lines = deque([process.stdout.readline()], maxlen=1)
     first = time.perf_counter() - started
     lines.extend(process.stdout)
@@ -51,20 +48,18 @@ def run(command: list[str], path: Path) -> tuple[float, float, float, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    rounds = parser.parse_args().rounds
+    rounds = int((sys.argv[1:] or ["5"])[0])
     with tempfile.TemporaryDirectory() as folder, in_process() as url:
         os.environ.pop("PYTHONUNBUFFERED", None)  # as users have it
         os.environ |= {"GALILEO_API_URL": url, "GALILEO_API_KEY": "k"}
         peaks = {}
         for number in (1, 1_000, 10_000):
             path = Path(folder, str(number))
-            path.write_text("\n".join(PROJECTS[:number]))
-            pairs = [(run(COMMAND, path), run(LIBRARY, path)) for _ in range(rounds)]
-            wall, first, peaks[number] = (min(ours[i] for ours, _ in pairs) for i in range(3))
-            whole = min(theirs[0] for _, theirs in pairs)
-            inner = min(float(theirs[3].split()[1]) for _, theirs in pairs)
+            path.write_text("\n".join(ids(number)))
+            rivals = {"ours": partial(run, COMMAND, path), "theirs": partial(run, ["-c", PROGRAM], path)}
+            ours, theirs = frame.in_turns(rivals, rounds).values()
+            wall, first, peaks[number] = (min(each[i] for each in ours) for i in range(3))
+            whole, inner = min(each[0] for each in theirs), min(float(each[3].split()[1]) for each in theirs)
             print(f"{number:6,} projects: first line after {first:.2f} s, at most {peaks[number]:.1f} MB")
             print(f"    command line, with interpreter and imports  {wall:.2f} s")
             print(f"    library, with interpreter and imports       {whole:.2f} s, {wall / whole:.2f}x")

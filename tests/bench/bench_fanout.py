@@ -10,9 +10,6 @@ import argparse
 import asyncio
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -21,20 +18,17 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import TypeAlias
-from uuid import UUID
 
 import aiohttp
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+import frame
+from support.clients import ids
 from support.sockets import in_process
 
 from galileo_sessions import Col, CountQuery, GalileoSessions
 
 WHERE = Col("input").contains("x") & ~Col("score").gt(3)
-PROJECTS = [str(UUID(int=0x74AEC44EEC214C9FA3E2B2AB2B81B4DB + number)) for number in range(100_000)]
+PROJECTS = ids(100_000)
 QUERY = CountQuery(PROJECTS[0], WHERE)
-HERE = Path(__file__).parents[2]
 HEADERS = {"Galileo-API-Key": "k", "Content-Type": "application/json"}
 
 
@@ -115,21 +109,13 @@ def cost_in(checkout: Path, name: str, *arguments: str) -> Cost:
     Each time it is another process, because a process can be a tenth slower than the next one all its life, by the
     layout of its memory alone.
     """
-    command = [sys.executable, __file__, "--cost", name, *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(checkout)}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
-    cpu, wall = json.loads(done.stdout)
+    cpu, wall = json.loads(frame.printed(__file__, "--cost", name, *arguments, PYTHONPATH=str(checkout)))
     return cpu, wall
 
 
 def compare(contenders: dict[str, Callable[[], Cost]], rounds: int) -> None:
     """Prints what each contender costs, also as a multiple of `bare`."""
-    spent: dict[str, list[Cost]] = {name: [] for name in contenders}
-    turns = list(contenders.items())
-    for _ in range(rounds):
-        for name, measure in turns:
-            spent[name].append(measure())
-        turns.reverse()  # none always follows the same one
+    spent = frame.in_turns(contenders, rounds)
     for name, each in spent.items():
         ratio = median(cpu / bare_cpu for (cpu, _), (bare_cpu, _) in zip(each, spent["bare"], strict=True))
         print(f"{name:<18} {min(each)[0]:8.1f} {ratio:8.2f}x {min(wall for _, wall in each):9.1f}")
@@ -169,7 +155,7 @@ def main() -> None:
         print(json.dumps(cost(name, url, int(number), int(width), loop)))
         return
     loop = "uvloop" if arguments.uvloop else "asyncio"
-    measured = {name: (HERE, name) for name in CONTENDERS if name in ("bare", *arguments.only)}
+    measured = {name: (frame.ROOT, name) for name in CONTENDERS if name in ("bare", *arguments.only)}
     if arguments.before:
         measured |= {f"{name}, before": (arguments.before, name) for name in OURS if name in measured}
     with in_process() as url:

@@ -1,34 +1,24 @@
 """
-What filters cost, beside what they replace, and what checking one against a catalog costs, beside dumping it.
+What filters cost, beside what they replace; what checking one costs, beside dumping it; and what the import costs.
 
 `python tests/bench/bench_filters.py` measures both sides of each ratio in the same run, in turns; the best of each
 counts. The goal of the check is 5 times `dump_filter` at most, for a filter of 1,000 leaves that fits. What is refused
-takes longer, since each leaf gets its explanation.
+takes longer, since each leaf gets its explanation. Each import is the first of a new process.
 """
 
-from __future__ import annotations
-
 import json
-import subprocess
-import sys
 import timeit
 from collections.abc import Callable
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+import frame
 from filters.catalogs import CATALOG
 
 from galileo_sessions import ALWAYS, Col, Filter, FilterCheckError, all_of, any_of, dump_filter
 
-ROUNDS = 30
 LARGE = 1_000
-SIZES = (1, 10, 100, LARGE)
-
 TEXT = Col("input").contains("x")
 COLUMNS = [TEXT, Col("metrics/toxicity").gt(0.5), Col.collection("tags").contains("vip"), Col.id("id").eq("x")]
 ALLOWED = [Col("type").eq("llm"), Col("agent_type").one_of(["judge", "react"]), Col("check_stage").contains("p")]
-
 FILTERS: dict[str, Filter] = {
     "one column": all_of([TEXT] * LARGE),
     "four columns": all_of(COLUMNS * (LARGE // 4)),
@@ -37,13 +27,14 @@ FILTERS: dict[str, Filter] = {
     "all wrong": all_of([Col("tags").contains("vip")] * LARGE),
     "all unknown": all_of([Col(f"inptu {i}").contains("x") for i in range(LARGE)]),
 }
+IMPORT = "import sys, time; began = time.perf_counter(); __import__(sys.argv[1]); print(time.perf_counter() - began)"
 
 
-def fastest(rivals: dict[str, Callable[[], object]], number: int) -> dict[str, float]:
-    """The best seconds of each, measured in turns so that a busy moment hits all alike."""
+def best(rivals: dict[str, Callable[[], object]], number: int) -> dict[str, float]:
+    """The best seconds of each."""
     timers = {name: timeit.Timer(rival) for name, rival in rivals.items()}
-    rounds = [{name: timer.timeit(number) / number for name, timer in timers.items()} for _ in range(ROUNDS)]
-    return {name: min(times[name] for times in rounds) for name in rivals}
+    timed = {name: lambda timer=timer: timer.timeit(number) / number for name, timer in timers.items()}
+    return {name: min(times) for name, times in frame.in_turns(timed, 30).items()}
 
 
 def refused(where: Filter) -> bool:
@@ -54,16 +45,19 @@ def refused(where: Filter) -> bool:
         return True
 
 
-def typed(size: int) -> str:
-    """Filters by columns that state their type."""
-    text, number = Col.text("input"), Col.number("metrics/score")
+def built(text: Col, number: Col, size: int) -> str:
+    """The JSON of a filter that is built from these columns."""
     return json.dumps(dump_filter(all_of(text.contains(f"word {i}") if i % 2 else number.gt(i) for i in range(size))))
+
+
+def typed(size: int) -> str:
+    """By columns that state their type."""
+    return built(Col.text("input"), Col.number("metrics/score"), size)
 
 
 def inferred(size: int) -> str:
-    """Filters by columns that infer it."""
-    text, number = Col("input"), Col("metrics/score")
-    return json.dumps(dump_filter(all_of(text.contains(f"word {i}") if i % 2 else number.gt(i) for i in range(size))))
+    """By columns that infer it."""
+    return built(Col("input"), Col("metrics/score"), size)
 
 
 def plain(size: int) -> str:
@@ -82,35 +76,27 @@ def grow() -> None:
         where &= leaf
 
 
-def import_seconds(module: str) -> float:
-    """The time of an import in a fresh interpreter, measured inside it."""
-    program = f"import time; began = time.perf_counter(); import {module}; print(time.perf_counter() - began)"
-    return float(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
-
-
 def main() -> None:
-    """Print the table."""
-    assert typed(1_000) == inferred(1_000) == plain(1_000)
-    assert typed(1) == inferred(1) == plain(1)
+    """Prints the tables."""
+    for size in (1, LARGE):
+        assert typed(size) == inferred(size) == plain(size)
     print("building and encoding    plain dicts      typed   ratio   inferred   ratio")
-    for size in SIZES:
-        rivals = {f.__name__: lambda f=f, size=size: f(size) for f in (plain, typed, inferred)}
-        best = fastest(rivals, max(1, 500 // size))
-        print(
-            f"{size:>10,} leaves     {best['plain'] * 1e6:>10.1f} µs"
-            f" {best['typed'] * 1e6:>8.1f} µs {best['typed'] / best['plain']:>6.2f}x"
-            f" {best['inferred'] * 1e6:>8.1f} µs {best['inferred'] / best['plain']:>6.2f}x"
+    for size in (1, 10, 100, LARGE):
+        found = best(
+            {f.__name__: lambda f=f, size=size: f(size) for f in (plain, typed, inferred)}, max(1, 500 // size)
         )
+        other, *ours = found.values()
+        cells = [f" {seconds * 1e6:>8.1f} µs {seconds / other:>6.2f}x" for seconds in ours]
+        print(f"{size:>10,} leaves     {other * 1e6:>10.1f} µs{''.join(cells)}")
     print(f"10,000 times &=          {min(timeit.repeat(grow, number=1, repeat=5)):.3f} s")
     modules = ("aiohttp", "galileo_sessions")
-    rounds = [{module: import_seconds(module) for module in modules} for _ in range(10)]
-    theirs, ours = [min(times[module] for times in rounds) for module in modules]
+    imports = {name: lambda name=name: float(frame.printed("-c", IMPORT, name)) for name in modules}
+    theirs, ours = map(min, frame.in_turns(imports, 20).values())
     print(f"import galileo_sessions  {ours:.3f} s, {ours / theirs:.2f}x of import aiohttp ({theirs:.3f} s)")
     print("1,000 leaves             dump       check   ratio")
     for name, where in FILTERS.items():
-        rivals = {"dump": lambda where=where: dump_filter(where), "check": lambda where=where: refused(where)}
-        best = fastest(rivals, number=3)
-        times = f"{best['dump'] * 1e3:>8.2f} ms {best['check'] * 1e3:>8.2f} ms {best['check'] / best['dump']:>6.1f}x"
+        dump, check = best({"dump": lambda w=where: dump_filter(w), "check": lambda w=where: refused(w)}, 3).values()
+        times = f"{dump * 1e3:>8.2f} ms {check * 1e3:>8.2f} ms {check / dump:>6.1f}x"
         print(f"{name:<18}{times}{'   (refused)' if refused(where) else ''}")
 
 

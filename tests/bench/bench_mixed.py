@@ -10,19 +10,16 @@ often a bad project was asked. The goal: none lost, and at most 1.5 times as lon
 import argparse
 import asyncio
 import random
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TypeAlias
 
+import frame
 from attrs import frozen
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from bench import tables
 from support.clients import ids
+from support.clock import run
 from support.models import TIMEOUT
-from support.network import COUNTED, Late, Script, Scripted, refusal, under
+from support.network import COUNTED, Late, Script, Scripted, refusal
 
 PROJECTS = 2_000
 LATENCY = 0.05
@@ -105,7 +102,7 @@ def fare(contender: Contender, trouble: str, share: int) -> Fared:
         asked = sum(sky.by_project[target] for target in bad) / max(1, len(bad))
         return Fared(last, lost, sky.now, asked)
 
-    return under(sky, main)
+    return run(main())
 
 
 def text(fared: Fared) -> str:
@@ -116,9 +113,7 @@ def text(fared: Fared) -> str:
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--write", type=Path, metavar="PAGE", help="write the short table between its comments on a page"
-    )
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="write a short table between its comments on a page")
     given = parser.parse_args()
     found = {
         (trouble, name): [fare(contender, trouble, share) for share in SHARES]
@@ -126,16 +121,14 @@ def main() -> None:
         for name, contender in CONTENDERS.items()
     }
     head = ["bad projects", "", *("none" if share == 0 else f"{share} %" for share in SHARES)]
-    short = tables.markdown(head, [[*key, *map(text, fared)] for key, fared in found.items()])
+    short = frame.markdown(head, [[*key, *map(text, fared)] for key, fared in found.items()])
     print(short, end="\n\n")
     ends = [[*key, *(f"{each.end:,.0f} s, {each.asked:.1f}" for each in fared)] for key, fared in found.items()]
     print("When the fan-out ends, and requests to each bad project:", end="\n\n")
-    print(tables.markdown(head, ends))
+    print(frame.markdown(head, ends))
     if given.write is not None:
-        intro = (
-            "`python tests/bench/bench_mixed.py` prints how long it takes until the last healthy project is counted:"
-        )
-        tables.write(given.write, "mixed services", f"{intro}\n\n{short}")
+        intro = "prints how long it takes until the last healthy project is counted:"
+        frame.write(given.write, "mixed services", f"`python tests/bench/bench_mixed.py` {intro}\n\n{short}")
 
 
 if __name__ == "__main__":

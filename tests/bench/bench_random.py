@@ -15,16 +15,12 @@ import math
 import multiprocessing
 import os
 import statistics
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from attrs import asdict, astuple, frozen
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from bench import tables
+import frame
+from attrs import asdict, frozen
 from bench.baselines import controlled_by
 from bench.random_services import KINDS, RandomService, draw
 from support.by_hand import by_hand
@@ -50,9 +46,8 @@ class Run:
 
 def fixed(width: int, drawn: RandomService) -> Outcome:
     """A fixed number of requests at once."""
-    weather = drawn.weather
-    crowd = {"clients": weather.clients, "stagger": weather.stagger}
-    return by_hand(weather.service(), width, weather.counts, **crowd, seed=SEED)
+    of = drawn.weather
+    return by_hand(of.service(), width, of.counts, clients=of.clients, stagger=of.stagger, seed=SEED)
 
 
 def whole_client(control: str | None, drawn: RandomService) -> Outcome:
@@ -111,28 +106,14 @@ Table: TypeAlias = tuple[list[str], list[list[str]]]
 """The head and the rows."""
 
 
-@frozen
-class Figures:
-    """What a number of runs came to, as text."""
-
-    median: str
-    p90: str
-    p97: str
-    worst: str
-    mean: str
-    requests: str
-    requests_p90: str
-    lossy: str
-
-
-def figures(runs: Sequence[Run]) -> Figures:
-    """Of times and requests; the mean is the geometric one."""
+def figures(runs: Sequence[Run]) -> list[str]:
+    """Of times: the median, p90, p97, the worst and the geometric mean; of requests: the median, p90; the losses."""
     times, requests = sorted(run.time for run in runs), sorted(run.requests for run in runs)
     values = [statistics.median(times), percentile(times, 0.9), p97(times), times[-1], mean(times)]
     values += [statistics.median(requests), percentile(requests, 0.9)]
     unfinished = sum(run.requests == math.inf for run in runs)
     lossy = f"{sum(run.lost > 0 for run in runs)} of {len(runs):,}" + f", {unfinished} unfinished" * bool(unfinished)
-    return Figures(*map(number_text, values), lossy=lossy)
+    return [*map(number_text, values), lossy]
 
 
 def p97(ordered: Sequence[float]) -> float:
@@ -157,7 +138,7 @@ def overall(runs: Sequence[Run], names: Sequence[str], seeds: Sequence[int]) -> 
         each = {f"… seed {seed}": [run for run in parts[OURS] if run.seed == seed] for seed in seeds}
         parts = {OURS: parts[OURS]} | each | parts
     head = ["time / ideal", "median", "p90", "p97", "worst", "mean", "requests", "p90", "services with a loss"]
-    return head, [[name, *astuple(figures(part))] for name, part in parts.items()]
+    return head, [[name, *figures(part)] for name, part in parts.items()]
 
 
 def by_kind(runs: Sequence[Run], names: Sequence[str]) -> Table:
@@ -169,9 +150,10 @@ def by_kind(runs: Sequence[Run], names: Sequence[str]) -> Table:
     for kind in KINDS:
         of = {name: [run for run in runs if (run.contender, run.kind) == (name, kind)] for name in names}
         if of[OURS]:
-            ours, theirs = figures(of[OURS]), [figures(of[name]) for name in others]
-            row = [kind, ours.median, ours.p90, ours.worst, ours.requests_p90, ours.lossy]
-            rows.append(row + [cell for their in theirs for cell in (their.p90, their.lossy)])
+            median, p90, _, worst, _, _, requests_p90, lossy = figures(of[OURS])
+            theirs = [figures(of[name]) for name in others]
+            row = [kind, median, p90, worst, requests_p90, lossy]
+            rows.append(row + [cell for their in theirs for cell in (their[1], their[-1])])
     return head, rows
 
 
@@ -180,7 +162,7 @@ def page(seeds: Sequence[int], overall: Table) -> str:
     command = f"`python tests/bench/bench_random.py {' '.join(map(str, seeds))}`"
     head = ["", "half of the jobs take at most", "nine in ten", "services with a loss"]
     rows = [[name, brief(median), brief(p90), lossy] for name, median, p90, *_, lossy in overall[1] if name[0] != "…"]
-    return f"{command} prints these figures, and those of each seed and kind:\n\n{tables.markdown(head, rows)}"
+    return f"{command} prints these figures, and those of each seed and kind:\n\n{frame.markdown(head, rows)}"
 
 
 def brief(figure: str) -> str:
@@ -211,13 +193,12 @@ def main() -> None:
         return
     if given.verbose:
         for run in sorted(runs, key=lambda run: (run.contender != OURS, run.contender, -run.time)):
-            print(
-                f"{run.contender:12}{run.time:8.2f} {run.requests:6.2f} {run.lost:5} lost  seed {run.seed}, {run.name}"
-            )
+            found = f"{run.time:8.2f} {run.requests:6.2f} {run.lost:5} lost  seed {run.seed}, {run.name}"
+            print(f"{run.contender:12}{found}")
     found = overall(runs, names, given.seeds), by_kind(runs, names)
     if given.write:
-        tables.write(given.write, "random services", page(given.seeds, found[0]))
-    print("\n\n".join(tables.markdown(*table) for table in found))
+        frame.write(given.write, "random services", page(given.seeds, found[0]))
+    print("\n\n".join(frame.markdown(*table) for table in found))
 
 
 if __name__ == "__main__":

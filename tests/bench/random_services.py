@@ -13,6 +13,7 @@ import heapq
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from statistics import NormalDist
 from typing import TypeVar
 
@@ -178,13 +179,11 @@ def _one(chance: Chance, kind: str, number: int) -> RandomService | None:
         return None
     service, noise = limit.service, f"{100 * job.noise:.0f} % 503" if job.noise else ""
     if job.noise:
-        service = lambda: Noisy(limit.service(), job.noise, job.noise_seconds)  # noqa: E731  # as the others are
+        service = lambda: Noisy(limit.service(), job.noise, job.noise_seconds)  # noqa: E731  # made anew
     facts = f"{job.counts} counts", f"{job.clients} cl", f"{1000 * job.latency:.0f} ms s{job.spread:.1f}"
     name = f"{number} {kind}: {', '.join(filter(None, (*facts, limit.text, noise)))}"
-    bounds = {"requests": math.inf, "wall": math.inf}
-    return RandomService(
-        name, kind, Weather(service, job.counts, ideal, **bounds, clients=job.clients, stagger=job.stagger)
-    )
+    weather = Weather(service, job.counts, ideal, math.inf, math.inf, clients=job.clients, stagger=job.stagger)
+    return RandomService(name, kind, weather)
 
 
 def _job(chance: Chance, kind: str) -> Job:
@@ -205,14 +204,23 @@ def _job(chance: Chance, kind: str) -> Job:
 # ---- kinds -----------------------------------------------------------------------------------------------------------
 
 
+def _full(job: Job, workers: int, line: float, refusal: float, text: str) -> Limit:
+    """So many workers."""
+    service = partial(Workers, job.latency, job.spread, lambda _: workers, line, refusal)
+    return Limit(service, job.counts * job.mean / workers, f"{workers} workers, line {line}{text}")
+
+
 def _workers(chance: Chance, job: Job) -> Limit:
     workers, line = int(chance.log(1, 128)), chance.one_of(0, 0, 0.5, 2, 10)
     refusal = chance.one_of(0.001, 0.001, 0.001, job.latency)
-    return Limit(
-        lambda: Workers(job.latency, job.spread, lambda _: workers, line, refusal),
-        job.counts * job.mean / workers,
-        f"{workers} workers, line {line}, refusal {1000 * refusal:.0f} ms",
-    )
+    return _full(job, workers, line, refusal, f", refusal {1000 * refusal:.0f} ms")
+
+
+def _refusing(chance: Chance, job: Job) -> Limit:
+    """Noise is what the kind is about; a few have limits, too."""
+    if not chance.is_one_in(0.4):
+        return _unlimited(chance, job)
+    return _full(job, int(chance.log(4, 128)), 2, 0.001, "")
 
 
 def _bucket(chance: Chance, job: Job) -> Limit:
@@ -220,11 +228,9 @@ def _bucket(chance: Chance, job: Job) -> Limit:
     burst = max(1, int(chance.log(1, max(2, 2 * rate))))
     retry_after = chance.one_of(None, None, None, "exact", "whole")
     strict = chance.is_one_in(0.15)
-    return Limit(
-        lambda: Bucket(rate, burst, retry_after, job.latency, job.spread, kind="limited", strict=strict),
-        max(0, job.counts - burst) / rate,
-        f"{rate:.1f}/s burst {burst} after {retry_after}{' strict' * strict}",
-    )
+    service = partial(Bucket, rate, burst, retry_after, job.latency, job.spread, kind="limited", strict=strict)
+    text = f"{rate:.1f}/s burst {burst} after {retry_after}{' strict' * strict}"
+    return Limit(service, max(0, job.counts - burst) / rate, text)
 
 
 def _window(chance: Chance, job: Job) -> Limit:
@@ -232,7 +238,7 @@ def _window(chance: Chance, job: Job) -> Limit:
     over, retry_after = chance.random.random(), chance.one_of(None, None, "exact", "whole")
     windows = math.ceil(job.counts / quota)
     return Limit(
-        lambda: Window(quota, seconds, retry_after, job.latency, job.spread, over=over),
+        partial(Window, quota, seconds, retry_after, job.latency, job.spread, over=over),
         0.0 if windows == 1 else (1 - over) * seconds + (windows - 2) * seconds,
         f"{quota} in {seconds} s, phase {over:.2f}, after {retry_after}",
         is_idle=job.counts / (quota / seconds) < 0.2,
@@ -241,7 +247,7 @@ def _window(chance: Chance, job: Job) -> Limit:
 
 def _melting(job: Job, slower: Callable[[int], float], text: str) -> Limit:
     best = max(n / (job.mean * slower(n)) for n in range(1, _MANY))
-    return Limit(lambda: Slowing(slower, job.latency, job.spread), job.counts / best, text)
+    return Limit(partial(Slowing, slower, job.latency, job.spread), job.counts / best, text)
 
 
 def _knee(chance: Chance) -> int:
@@ -250,8 +256,7 @@ def _knee(chance: Chance) -> int:
 
 
 def _exponential(chance: Chance, job: Job) -> Limit:
-    knee = _knee(chance)
-    base = 1 + chance.log(0.02, 0.6)
+    knee, base = _knee(chance), 1 + chance.log(0.02, 0.6)
     return _melting(job, lambda n: _power(base, n - knee), f"x{base:.2f} beyond {knee}")
 
 
@@ -279,23 +284,11 @@ def _power(base: float, exponent: int) -> float:
 
 
 def _unlimited(_: Chance, job: Job) -> Limit:
-    return Limit(lambda: Service(job.latency, job.spread), 0.0)
+    return Limit(partial(Service, job.latency, job.spread), 0.0)
 
 
 def _bimodal(_: Chance, job: Job) -> Limit:
-    return Limit(lambda: Bimodal(job.latency, job.spread, job.slow), 0.0)
-
-
-def _refusing(chance: Chance, job: Job) -> Limit:
-    """Noise is what the kind is about; a few have limits, too."""
-    if not chance.is_one_in(0.4):
-        return _unlimited(chance, job)
-    workers = int(chance.log(4, 128))
-    return Limit(
-        lambda: Workers(job.latency, job.spread, lambda _: workers, 2, 0.001),
-        job.counts * job.mean / workers,
-        f"{workers} workers, line 2",
-    )
+    return Limit(partial(Bimodal, job.latency, job.spread, job.slow), 0.0)
 
 
 def _autoscale(chance: Chance, job: Job) -> Limit:
@@ -319,7 +312,7 @@ def _changing(job: Job, workers: Callable[[float], float], line: float, text: st
     while done < job.counts and seconds < 2_000:
         done += max(1, int(workers(seconds))) * 0.02 / job.mean
         seconds += 0.02
-    return Limit(lambda: Workers(job.latency, job.spread, workers, line, 0.001), seconds, text)
+    return Limit(partial(Workers, job.latency, job.spread, workers, line, 0.001), seconds, text)
 
 
 KINDS: dict[str, Callable[[Chance, Job], Limit]] = {

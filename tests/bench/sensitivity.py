@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,16 +20,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cattrs
+import frame
 from attrs import frozen
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from bench import tables
 from bench.constants import Constant, constants_of
 from bench_random import Run, mean, p97
 from support.network import percentile
 
-ROOT = Path(__file__).parents[2]
 PACKAGE = "galileo_sessions"
 PATIENCE = 5  # times as long as the unchanged code may a variant run, in seconds of the wall's
 
@@ -44,22 +39,21 @@ class Bench:
 
     def run(self, package: Path, seconds: float | None = None) -> list[Run] | str:
         """The runs with the package in a folder, in a process of their own; or why there are none."""
-        program = [sys.executable, str(ROOT / "tests" / "bench" / "bench_random.py"), *map(str, self.seeds)]
-        program += ["--number", str(self.number), "--alone", "--json", "--processes", "1"]
-        environment = os.environ | {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+        program = [frame.ROOT / "tests/bench/bench_random.py", *self.seeds, "--number", self.number]
+        environment = {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
         try:
-            done = subprocess.run(program, capture_output=True, text=True, timeout=seconds, env=environment)
+            found = frame.printed(*program, "--alone", "--json", "--processes", 1, seconds=seconds, **environment)
         except subprocess.TimeoutExpired:
             return f"not over in {seconds:.0f} s"
-        if done.returncode:
-            return next(line for line in reversed(done.stderr.splitlines()) if "Error" in line)
-        return cattrs.structure(json.loads(done.stdout), list[Run])
+        except subprocess.CalledProcessError as error:
+            return next(line for line in reversed(error.stderr.splitlines()) if "Error" in line)
+        return cattrs.structure(json.loads(found), list[Run])
 
     def run_variant(self, constant: Constant, value: float, seconds: float) -> list[Run] | str:
         """The same with a copy of the package in which a constant has another value."""
         with tempfile.TemporaryDirectory() as folder:
             package = Path(folder) / PACKAGE
-            _ = shutil.copytree(ROOT / PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+            _ = shutil.copytree(frame.ROOT / PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
             file = package / constant.file
             source = file.read_text(encoding="utf-8")
             _ = file.write_text(constant.replaced(source, value), encoding="utf-8")
@@ -104,7 +98,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Lists the constants, and prints the table."""
     given = arguments()
-    constants = constants_of(ROOT / PACKAGE)
+    constants = constants_of(frame.ROOT / PACKAGE)
     print(f"{len(constants)} constants")
     for one in constants:
         print(f"  {one.file}:{one.line}  {one.value:g}  {one.code}")
@@ -113,7 +107,7 @@ def main() -> None:
     tried = [one for one in constants if given.only in f"{one.file} {one.code}"]
     variants = [(one, value) for one in tried for value in one.halved_and_doubled()]
     bench, began = Bench(given.seeds, given.number), time.monotonic()
-    unchanged = bench.run(ROOT / PACKAGE)
+    unchanged = bench.run(frame.ROOT / PACKAGE)
     if isinstance(unchanged, str):
         raise SystemExit(f"The unchanged code: {unchanged}")
     patience = PATIENCE * (time.monotonic() - began)
@@ -122,7 +116,7 @@ def main() -> None:
     rows = [row(*variant, runs, unchanged) for variant, runs in zip(variants, found, strict=True)]
     before = ["unchanged", "", "", *(f"{value:.3g}" for value in figures(unchanged)), f"of {len(unchanged)}"]
     print()
-    print(tables.markdown(HEAD, [before, *rows]))
+    print(frame.markdown(HEAD, [before, *rows]))
 
 
 if __name__ == "__main__":

@@ -47,8 +47,7 @@ def sizes(revision: str | None) -> tuple[Counter[str], Counter[str]]:
         files = {name: git("show", f"{revision}:{name}") for name in names if name.endswith(".py")}
     lines, tokens = Counter[str](), Counter[str]()
     for name, source in files.items():
-        parts = Path(name).parts
-        found = size_of(source)
+        parts, found = Path(name).parts, size_of(source)
         for folder in ("all", parts[1] if len(parts) > 2 else "(top)"):
             lines[folder] += found[0]
             tokens[folder] += found[1]

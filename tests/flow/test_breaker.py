@@ -1,6 +1,5 @@
 """The circuit breaker: when it opens, how long its pauses are, what closes it, and when waiting is hopeless."""
 
-from collections.abc import Iterable
 from math import inf
 
 import pytest
@@ -11,7 +10,7 @@ from galileo_sessions.flow.queries import ANSWERED, FRESH, IN_TROUBLE
 STANDINGS = (IN_TROUBLE, FRESH, ANSWERED)
 
 
-def fail(breaker: Breaker, now: float, numbers: Iterable[int], standing: int = FRESH, asked: float = 0.0) -> bool:
+def fail(breaker: Breaker, now: float, *numbers: int, standing: int = FRESH, asked: float = 0.0) -> bool:
     """Lets requests fail, each of another query; returns whether the last one opened the breaker."""
     return [breaker.failed(now, number, number, standing, asked) for number in numbers][-1]
 
@@ -20,7 +19,7 @@ def opened(asked: float = 0.0) -> Breaker:
     """A breaker that eight failures have opened at 0.0, after an answer to a query in trouble."""
     breaker = Breaker()
     breaker.passed(0.0, 0, IN_TROUBLE)
-    assert fail(breaker, 0.0, range(1, 9), FRESH, asked)
+    assert fail(breaker, 0.0, *range(1, 9), asked=asked)
     return breaker
 
 
@@ -36,7 +35,7 @@ def probe_in_vain(breaker: Breaker, until: float) -> float:
     now, number = 0.0, 9
     while now <= until:
         now, number = probe(breaker, now, number), number + 1
-        fail(breaker, now, [number - 1])
+        fail(breaker, now, number - 1)
     return now
 
 
@@ -78,7 +77,7 @@ def test_eight_failures_of_different_queries_or_of_all_that_are_known_open_it(qu
 def test_answers_count_in_the_order_in_which_requests_were_sent(events, is_open) -> None:
     """They end the row of what was sent before them, and close it if they were sent later than all that failed."""
     breaker = Breaker()
-    acts = {"x": lambda number: fail(breaker, 0.0, [number]), "o": lambda number: breaker.passed(1.0, number)}
+    acts = {"x": lambda number: fail(breaker, 0.0, number), "o": lambda number: breaker.passed(1.0, number)}
     acts |= {"-": breaker.released, ".": lambda number: breaker.sent(0.0, number)}
     for event in events.split():
         first, _, last = event[1:].partition("-")
@@ -88,19 +87,12 @@ def test_answers_count_in_the_order_in_which_requests_were_sent(events, is_open)
 
 
 def test_once_it_has_closed_answers_are_the_clock() -> None:
-    """No more than twice as many requests are under way as have succeeded since."""
-    breaker = opened()
-    for succeeded in (1, 2, 3):
+    """No more than twice as many requests are under way as have succeeded; it is wary until 64 are answered."""
+    breaker, told = opened(), [Breaker().is_wary]
+    for succeeded in range(1, 66):
+        told.append(breaker.is_wary)
         breaker.passed(1.0, 8 + succeeded)
         assert [0.0, inf] == [breaker.wait(1.0, 2 * succeeded - 1), breaker.wait(1.0, 2 * succeeded)]
-
-
-def test_it_is_wary_until_64_requests_are_answered() -> None:
-    """A new one isn't."""
-    breaker, told = opened(), [Breaker().is_wary]
-    for number in range(9, 74):
-        told.append(breaker.is_wary)
-        breaker.passed(1.0, number)
     assert [False] + [True] * 64 + [False] == told
 
 
@@ -110,7 +102,7 @@ def test_one_probe_at_a_time_is_sent_after_pauses_of_a_quarter_of_the_time_so_fa
     for number in range(9, 40):
         pauses.append(breaker.wait(now, 0))
         now = probe(breaker, now, number)
-        fail(breaker, now, [number])
+        fail(breaker, now, number)
     assert pytest.approx([0.1, 0.25 * sum(pauses[:12]), 3.0]) == [pauses[1], pauses[12], pauses[-1]]
 
 
@@ -119,16 +111,18 @@ def test_a_probe_that_fails_holds_up_queries_of_its_standing_and_below(standing:
     """Those that fared better are sent 0.1 s later."""
     breaker = opened()
     at = probe(breaker, probe_in_vain(breaker, 5.0), 1_000)
-    fail(breaker, at, [1_000], standing)
+    fail(breaker, at, 1_000, standing=standing)
     assert pytest.approx([at / 4 if each <= standing else 0.1 for each in STANDINGS]) == waits(breaker, at)
 
 
 @pytest.mark.parametrize("until", [1.0, 20.0])
 def test_a_probe_that_hangs_is_waited_for_for_as_long_as_the_breaker_has_been_open(until: float) -> None:
-    """At least 3 s; then the next one is sent."""
+    """At least 3 s; then the next one is sent. If it is cancelled, the next one is sent at once."""
     breaker = opened()
     at = probe(breaker, probe_in_vain(breaker, until), 1_000)
     assert pytest.approx(max(3.0, at)) == breaker.wait(at, 1)
+    breaker.released(1_000)
+    assert [0.0] * 3 == waits(breaker, at)
 
 
 @pytest.mark.parametrize(("asked", "pause"), [(30.0, 30.0), (0.4, 0.4), (1.0, 0.1), (0.0, 0.1)])
@@ -136,9 +130,8 @@ def test_the_retry_after_of_the_row_and_of_a_probe_is_the_pause(asked: float, pa
     """Unless it is 1, which is often a rounded-up 0.01."""
     breaker = opened(asked)
     at = probe(breaker, 0.0, 9)
-    assert pytest.approx(pause) == at
-    fail(breaker, at, [9], FRESH, asked)
-    assert pytest.approx(pause) == breaker.wait(at, 0)
+    fail(breaker, at, 9, asked=asked)
+    assert pytest.approx([pause] * 2) == [at, breaker.wait(at, 0)]
 
 
 @pytest.mark.parametrize("troubled", [(), (4,), (0,), (0, 1, 2)])
@@ -156,21 +149,13 @@ def test_a_retry_after_binds_all_once_each_query_of_the_row_that_was_in_no_troub
 def test_a_retry_after_that_some_did_not_get_binds_nobody_else() -> None:
     """Neither that of a late failure, nor that of a probe; one in trouble never does."""
     breaker = opened()
-    fail(breaker, 0.0, [9], FRESH, 30.0)
+    fail(breaker, 0.0, 9, asked=30.0)
     at = probe(breaker, 0.0, 10)
-    fail(breaker, at, [10], FRESH, 30.0)
+    fail(breaker, at, 10, asked=30.0)
     assert pytest.approx([0.1] * 3) == waits(breaker, at)
     breaker = opened(30.0)
-    fail(breaker, probe(breaker, 0.0, 9), [9], IN_TROUBLE, 60.0)
+    fail(breaker, probe(breaker, 0.0, 9), 9, standing=IN_TROUBLE, asked=60.0)
     assert pytest.approx([3.0, 0.1, 0.1]) == waits(breaker, 30.0)
-
-
-def test_a_cancelled_probe_frees_the_next() -> None:
-    """The next one is sent at once."""
-    breaker = opened()
-    at = probe(breaker, 0.0, 9)
-    breaker.released(9)
-    assert [0.0] * 3 == waits(breaker, at)
 
 
 @pytest.mark.parametrize(
@@ -195,17 +180,17 @@ def test_what_got_through_before_it_opened_again_is_a_quota(  # noqa: PLR0917
     breaker.sent(closed_at, probe)
     for number, standing in enumerate(answers, 9):
         breaker.passed(closed_at, number, standing)
-    assert not fail(breaker, reopened_at, range(30, 37))
+    assert not fail(breaker, reopened_at, *range(30, 37))
     assert (inf, False) == (breaker.quota, breaker.is_window)
-    assert fail(breaker, reopened_at, [37])
+    assert fail(breaker, reopened_at, 37)
     assert (pytest.approx(quota), is_window) == (breaker.quota, breaker.is_window)
     assert pytest.approx([pause] * 3) == waits(breaker, reopened_at)
-    fail(breaker, reopened_at, [38])
+    fail(breaker, reopened_at, 38)
     assert (inf, False) == (breaker.quota, breaker.is_window)
 
 
 def test_waiting_is_hopeless_once_all_has_failed_for_longer_than_patience() -> None:
-    """Until the next probe is due: it may succeed."""
+    """Until the next probe is due: it may succeed. If it comes too late, as after a long Retry-After, it is at once."""
     breaker = opened()
     now = probe_in_vain(breaker, 20.0)
     assert breaker.is_hopeless(now, FRESH, 20.0)
@@ -216,10 +201,6 @@ def test_waiting_is_hopeless_once_all_has_failed_for_longer_than_patience() -> N
     assert not breaker.is_hopeless(at, FRESH, 20.0)
     breaker.sent(at, 1_000)
     assert not breaker.is_hopeless(at, FRESH, 20.0)
-
-
-def test_waiting_is_hopeless_if_the_next_probe_comes_too_late() -> None:
-    """So a long Retry-After ends it at once."""
     assert [True, False] == [opened(30.0).is_hopeless(0.0, FRESH, patience) for patience in (29.9, 30.0)]
 
 
@@ -238,17 +219,17 @@ def test_time_in_which_nobody_waits_does_not_count() -> None:
     breaker = opened()
     breaker.sent(1_000.0, 9)
     assert 0.0 == breaker.seconds_open(1_000.0)
-    fail(breaker, 1_000.0, [9])
+    fail(breaker, 1_000.0, 9)
     assert pytest.approx(0.1) == breaker.wait(1_000.0, 0)
 
 
 def test_patience_is_counted_from_the_first_failure_of_the_row() -> None:
     """Not from when it opened, nor from an earlier row; late failures change nothing."""
     breaker = Breaker()
-    fail(breaker, 1.0, [2])
+    fail(breaker, 1.0, 2)
     breaker.passed(4.0, 3)
     for number in range(4, 12):
         assert 0.0 == breaker.seconds_open(100.0)
-        fail(breaker, 10.0 * number, [number])
-    fail(breaker, 115.0, [1])
+        fail(breaker, 10.0 * number, number)
+    fail(breaker, 115.0, 1)
     assert 80.0 == breaker.seconds_open(120.0)

@@ -8,21 +8,14 @@ from collections.abc import Callable
 
 import pytest
 from support.clients import ids
+from support.clock import run
 from support.inside import idle, timers
 from support.models import Service
-from support.network import Sky, refusal, under, unreachable
+from support.network import Sky, refusal, unreachable
 from support.sockets import http, number_of, raw_server
 
-from galileo_sessions import (
-    Col,
-    DisconnectedError,
-    GalileoError,
-    GalileoSessions,
-    Limits,
-    ProtocolError,
-    Retry,
-    Timeouts,
-)
+import galileo_sessions as gs
+from galileo_sessions import Col, GalileoError, GalileoSessions
 from galileo_sessions.api.responses import Response
 
 PROJECTS = ids(60)
@@ -38,8 +31,8 @@ TROUBLES = REFUSALS | {
     "500": lambda: refusal(500),
     "504": lambda: refusal(504),
     "a page": lambda: Response(200, {}, b"<html>we will be back soon</html>"),
-    "disconnects": lambda: DisconnectedError("lost"),
-    "isn't HTTP": lambda: ProtocolError("not HTTP"),
+    "disconnects": lambda: gs.DisconnectedError("lost"),
+    "isn't HTTP": lambda: gs.ProtocolError("not HTTP"),
 }
 HANGS, SLOW = "hangs", "slow"
 
@@ -49,8 +42,7 @@ class Chaos(Sky):
 
     def __init__(self, seed: int) -> None:
         super().__init__(Service())
-        self.chance = random.Random(seed)
-        chance = self.chance
+        chance = self.chance = random.Random(seed)
         self.only_refuses = chance.random() < 0.3
         """Whether nothing hangs, fails or is slow, so that a single count without `timeout=` ends in time, too."""
         self.kinds = [*REFUSALS] if self.only_refuses else [*TROUBLES, HANGS, SLOW]
@@ -70,7 +62,7 @@ class Chaos(Sky):
     async def post(self, path: str) -> Response:
         """What becomes of one request."""
         self.requests += 1
-        now, number = asyncio.get_running_loop().time() - self.began, number_of(path.encode())
+        now, number = self.now, number_of(path.encode())
         troubles = [kind for begin, end, kind in self.spans if begin <= now < end]
         if self.chance.random() < self.noise:
             troubles.append(self.noisy)
@@ -86,9 +78,9 @@ class Chaos(Sky):
         chance, maximum = self.chance, self.chance.choice([1, 10, 256])
         backoff, patience = chance.choice([0, 0.25, 2]), chance.choice([5, 90])
         return {
-            "limits": Limits(maximum, initial=min(maximum, chance.randint(1, 20))),
-            "retry": Retry(chance.randint(1, 6), backoff, patience=patience),
-            "timeouts": Timeouts(attempt=chance.choice([1, 5, 30])),
+            "limits": gs.Limits(maximum, initial=min(maximum, chance.randint(1, 20))),
+            "retry": gs.Retry(chance.randint(1, 6), backoff, patience=patience),
+            "timeouts": gs.Timeouts(attempt=chance.choice([1, 5, 30])),
         }
 
 
@@ -100,10 +92,10 @@ class Caller:
 
     async def call(self) -> None:
         """A random call at a random time, which ends within its timeout, or is cancelled."""
-        chance, clock = self.chance, asyncio.get_running_loop().time
+        chance, sky = self.chance, self.sky
         await asyncio.sleep(chance.uniform(0, 40))
         make = chance.choice([self.count, self.count, self.count_all, self.count_many, self.count_by])
-        timeout, began = chance.choice([None, 0.5, 5, 60]), clock()
+        timeout, began = chance.choice([None, 0.5, 5, 60]), sky.now
         task = asyncio.ensure_future(make(timeout))
         if chance.random() < 0.2:
             await asyncio.wait([task], timeout=chance.expovariate(1))
@@ -111,9 +103,9 @@ class Caller:
         with contextlib.suppress(GalileoError, asyncio.CancelledError):
             await task
         if timeout is not None:
-            assert clock() - began <= timeout + 0.01
-        elif make == self.count and self.sky.only_refuses:
-            assert clock() - began <= 10 + 2 * self.sky.latency
+            assert sky.now - began <= timeout + 0.01
+        elif make == self.count and sky.only_refuses:
+            assert sky.now - began <= 10 + 2 * sky.latency
 
     async def count(self, timeout: float | None) -> None:
         """A single count."""
@@ -123,11 +115,8 @@ class Caller:
     async def count_all(self, timeout: float | None) -> None:
         """A fan-out: each target has one result, the right number or an error."""
         numbers = [self.chance.randrange(60) for _ in range(self.chance.randint(0, 60))]
-        report = await self.galileo.count_all(
-            [PROJECTS[number] for number in numbers],
-            timeout=timeout,
-            concurrency=self.chance.choice([None, 1, 16]),
-        )
+        projects, concurrency = [PROJECTS[number] for number in numbers], self.chance.choice([None, 1, 16])
+        report = await self.galileo.count_all(projects, timeout=timeout, concurrency=concurrency)
         assert [*range(len(numbers))] == [result.index for result in report.results]
         for number, result in zip(numbers, report.results, strict=True):
             assert result.total_count == number + 1 if result.ok else isinstance(result.error, GalileoError)
@@ -173,9 +162,7 @@ def test_whatever_happens_each_call_ends_as_it_should_and_leaves_nothing(seeds):
         await scenario(sky, sky.client(seed, **sky.arguments()))
         return timers()
 
-    for seed in seeds:
-        sky = Chaos(seed)
-        assert 0 == under(sky, lambda sky=sky, seed=seed: main(sky, seed))
+    assert [0] * len(seeds) == [run(main(Chaos(seed), seed)) for seed in seeds]
 
 
 @pytest.mark.parametrize("seeds", [range(2), pytest.param(range(2, 14), marks=pytest.mark.thorough)], ids=["2", "12"])
@@ -187,7 +174,7 @@ def test_no_socket_is_left(seeds):
             path = server.requests[nth - 1].split(b" ")[1].decode()
             try:
                 response = await sky.post(path)
-            except ProtocolError:
+            except gs.ProtocolError:
                 writer.write(b"nonsense\r\n\r\n")
             except GalileoError:
                 writer.transport.abort()
@@ -202,5 +189,4 @@ def test_no_socket_is_left(seeds):
         assert before == len(os.listdir("/dev/fd"))
 
     for seed in seeds:
-        sky = Chaos(seed)
-        under(sky, lambda sky=sky: main(sky))
+        run(main(Chaos(seed)))

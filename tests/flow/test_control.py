@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Hashable
 from math import inf
+from pathlib import Path
 
 import pytest
+from bench.baselines import aimd
+from bench.constants import constants_of
 from support.clients import ids
+from support.clock import virtual_time
 from support.inside import rate
 from support.models import Mixed
-from support.network import Sky, under
+from support.network import Sky
 
+import galileo_sessions
 from galileo_sessions import Limits, Retry
 from galileo_sessions.flow.control import FlowControl, Permit
 from galileo_sessions.flow.outcome import IGNORED, Meaning, Outcome
-from galileo_sessions.flow.queries import IN_TROUBLE
+from galileo_sessions.flow.queries import FRESH, IN_TROUBLE
 
 SUCCESS, REFUSED = Outcome("success", 0.1), Outcome("refused")
 FAILURES: list[Meaning] = ["refused", "throttled", "failed"]
@@ -28,11 +33,11 @@ def send(flow: FlowControl, now: float, count: int) -> list[Permit]:
     return [flow.sent(now) for _ in range(count)]
 
 
-def send_all(flow: FlowControl, now: float) -> list[Permit]:
+def send_all(flow: FlowControl, now: float, standing: int = FRESH) -> list[Permit]:
     """Sends as many as may be sent."""
     permits: list[Permit] = []
-    while flow.wait(now) == 0:
-        permits.append(flow.sent(now))
+    while flow.wait(now, standing) == 0:
+        permits.append(flow.sent(now, standing))
     return permits
 
 
@@ -118,25 +123,18 @@ def test_while_nothing_is_answered_one_place_at_a_time_is_freed(latency: float, 
     assert inf == flow.wait(1_000.0)
 
 
-@pytest.mark.parametrize(("width", "most"), [(1, 1), (2, 1), (3, 2), (16, 15)])
-def test_queries_in_trouble_leave_one_place_for_others(width: int, most: int) -> None:
-    """If there is more than one, even if nobody else waits; a place that becomes free is for them, too."""
-    flow, permits = control(initial=width), list[Permit]()
-    while flow.wait(0.0, IN_TROUBLE) == 0:
-        permits.append(flow.sent(0.0, IN_TROUBLE))
-    assert most == len(permits)
-    assert width - most == len(send_all(flow, 0.0))
+@pytest.mark.parametrize(("width", "most", "half"), [(1, 1, 1), (2, 1, 1), (3, 2, 1), (16, 15, 8)])
+def test_queries_in_trouble_leave_places_for_others(width: int, most: int, half: int) -> None:
+    """One if nobody else waits, or else half of them; a place that becomes free is for them, too."""
+    flow = control(initial=width)
+    permits = send_all(flow, 0.0, IN_TROUBLE)
+    assert (most, width - most) == (len(permits), len(send_all(flow, 0.0)))
     end(flow, 0.1, IGNORED, permits[0])
     assert 0.0 == flow.wait(0.1, IN_TROUBLE)
-
-
-@pytest.mark.parametrize(("width", "most"), [(1, 1), (2, 1), (3, 1), (16, 8)])
-def test_queries_in_trouble_have_half_of_the_places_while_others_wait(width: int, most: int) -> None:
-    """At least one; a place that becomes free is for them, too."""
     flow, permits = control(initial=width), list[Permit]()
-    while flow.has_place_for_trouble():
+    while flow.has_place_for_trouble() and len(permits) <= width:
         permits.append(flow.sent(0.0, IN_TROUBLE))
-    assert most == len(permits)
+    assert half == len(permits)
     end(flow, 0.1, IGNORED, permits[0])
     assert flow.has_place_for_trouble()
 
@@ -178,8 +176,7 @@ def test_after_a_refusal_nothing_is_sent_until_something_is_answered() -> None:
 @pytest.mark.parametrize("meaning", FAILURES)
 def test_eight_failures_in_a_row_leave_single_probes_and_a_success_ends_that(meaning: Meaning) -> None:
     """Whatever they mean; it is said both times."""
-    said: list[str] = []
-    flow = opened(said, meaning)
+    flow = opened(said := [], meaning)
     end(flow, 0.3, SUCCESS, flow.sent(0.2))
     assert 2 == len(send_all(flow, 10.0))
     assert 1.0 == flow.wait(10.0)
@@ -232,38 +229,28 @@ def test_a_refusal_of_a_probe_of_the_width_takes_the_width_back() -> None:
     assert (12, inf) == limits(flow)
 
 
-def every_fifth_refused(flow: FlowControl, now: float, said: list[str]) -> float:
-    """Has each fifth request refused, however many are sent, until more is tried; returns when."""
+@virtual_time
+async def test_refusals_that_do_not_depend_on_the_load_stop_cutting_the_rate() -> None:
+    """At a service that refuses a quarter of all requests, whatever is sent, the rate doesn't sink."""
+    async with Sky(Mixed(0.25, "refused")).client() as galileo:
+        assert () == (await galileo.count_all(ids(3_000))).errors
+        assert 400 < rate(galileo)
+
+
+def tried() -> tuple[FlowControl, float, float]:
+    """A client that tries more, because each fifth request is refused; since when; and the rate to which it had cut."""
+    flow, now = control(said=(said := [])), 0.0
     while not any("on trial" in text for text in said):
         permits = send_all(flow, now)
         now += 0.1
         for permit in permits:
             end(flow, now, SUCCESS if permit.number % 5 else REFUSED, permit)
-    return now
-
-
-def test_refusals_that_do_not_depend_on_the_load_stop_cutting_the_rate() -> None:
-    """At a service that refuses a quarter of all requests, whatever is sent, the rate doesn't sink."""
-    sky = Sky(Mixed(0.25, "refused"))
-
-    async def main() -> float:
-        async with sky.client(seed=1) as galileo:
-            assert () == (await galileo.count_all(ids(3_000))).errors
-            return rate(galileo)
-
-    assert 400 < under(sky, main)
-
-
-def cuts(said: list[str]) -> list[float]:
-    """The rates to which a client has cut."""
-    return [float(text.split()[1]) for text in said if text.startswith("rate")]
+    return flow, now, [float(text.split()[1]) for text in said if text.startswith("rate")][-1]
 
 
 def test_what_was_tried_in_vain_is_taken_back() -> None:
     """If more brings more refusals, the rate is what it was when the trial began, or less."""
-    said: list[str] = []
-    now = every_fifth_refused(flow := control(said=said), 0.0, said)
-    before = cuts(said)[-1]
+    flow, now, before = tried()
     assert inf == flow.rate
     while flow.rate == inf:
         end(flow, now, REFUSED, *send(flow, now, 6))
@@ -313,9 +300,7 @@ def test_a_window_that_is_used_up_gets_what_it_let_through() -> None:
 
 def test_what_was_sent_on_trial_is_no_quota() -> None:
     """The rate goes back to below the load at which the trial began."""
-    said: list[str] = []
-    now = every_fifth_refused(flow := control(said=said), 0.0, said)
-    before = cuts(said)[-1]
+    flow, now, before = tried()
     end(flow, now, REFUSED, *send(flow, now, 8))
     window(flow, now)
     assert 20 < flow.rate <= before
@@ -376,15 +361,33 @@ def test_a_rate_that_nobody_has_waited_for_in_half_a_minute_is_forgotten() -> No
 
 
 def test_a_reason_says_what_a_request_waits_for_with_its_number() -> None:
-    """The breaker, what is under way, the rate, or an answer after a refusal."""
-    full, held, free = control(3), at_work(), control()
+    """The breaker, what is under way, the rate, or an answer after a refusal; or the rate that the user sets."""
+    full, held, free, set_ = control(3), at_work(), control(), control(rate=0.01)
     send(full, 0.0, 3)
     end(held, 1.0, REFUSED, send(held, 1.0, 4)[0])
     reasons = [opened().reason(5.0), full.reason(0.0), paced().reason(1.0), held.reason(1.0), free.reason(1.0)]
+    reasons.append(set_.reason(1.0))
     assert reasons == [
         "the circuit breaker: the service has refused everything for 5 s",
         "a free slot (3 requests in flight, limit 3)",
         "the service's rate limit (about 34 requests a second)",
         "an answer (3 requests in flight)",
         "a free slot",
+        "Limits(rate=0.01)",
     ]
+
+
+# ---- the code --------------------------------------------------------------------------------------------------------
+
+
+def test_aimd_begins_with_as_many_requests_as_this_client() -> None:
+    """The benchmarks compare them. Also after the first wait, at which a client forgets what it has learned before."""
+    for made in (FlowControl, aimd):
+        flow = made(Limits(), Retry())
+        assert (flow.wait(0.0), flow.width) == (0.0, 10)
+
+
+def test_the_flow_control_has_at_most_30_constants() -> None:
+    """Numbers in flow and request, so that a reader can learn what each is for."""
+    constants = constants_of(Path(galileo_sessions.__file__).parent)
+    assert 0 < len(constants) <= 30, "\n".join(f"{one.file}:{one.line} {one.code}" for one in constants)

@@ -1,6 +1,7 @@
 """What holds whatever happens to a client, in milliseconds or over days."""
 
 import math
+from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,9 +17,8 @@ LONGEST = 60.0  # seconds, `max_retry_after`: with nothing under way, no wait is
 ATTEMPT = 30.0  # seconds: what takes longer is a timeout, not an answer
 QUIET = 120.0  # seconds after which a client is like a new one
 
-GAPS = st.one_of(
-    st.sampled_from([0.0, 1e-6, 0.001, 1.0, 60.0, 3_600.0, DAY]), st.floats(0, 0.05), st.floats(0, 5), st.floats(0, DAY)
-)
+FEW = [0.0, 1e-6, 0.001, 1.0, 60.0, 3_600.0, DAY]
+GAPS = st.one_of(st.sampled_from(FEW), st.floats(0, 0.05), st.floats(0, 5), st.floats(0, DAY))
 RETRY_AFTERS = st.one_of(st.none(), st.sampled_from([0.0, 0.3, 1.0, 30.0, LONGEST]), st.floats(0, LONGEST))
 MEANINGS = st.sampled_from(["refused", "throttled", "failed"])
 FAILURES = st.builds(Outcome, MEANINGS, st.none(), RETRY_AFTERS)
@@ -39,10 +39,6 @@ class FlowMachine(RuleBasedStateMachine):
         self.flow = FlowControl(Limits(maximum, initial=self.initial), Retry())
         self.out: list[Permit] = []
         self.sent_at: dict[int, float] = {}  # by the numbers of the permits
-
-    def query(self, permit: Permit) -> int:
-        """The query of a request."""
-        return permit.number % self.queries
 
     def take(self, standing: int = FRESH) -> None:
         """A request is sent."""
@@ -78,20 +74,24 @@ class FlowMachine(RuleBasedStateMachine):
             if is_due:
                 self.take(standing)
 
-    @precondition(lambda self: self.out)
-    @rule(pick=PICKS, count=st.integers(1, 80), is_measured=st.booleans())
-    def answer(self, pick: int, count: int, is_measured: bool) -> None:
+    def end(self, pick: int, count: int, outcome: Callable[[float], Outcome]) -> None:
+        """Some of the requests that are under way end, in any order, with the outcome for their latency."""
         for _ in range(min(count, len(self.out))):
             permit = self.out.pop(pick % len(self.out))
             latency = self.now - self.sent_at[permit.number]
-            known = latency if is_measured and latency <= ATTEMPT else None
-            self.flow.ended(self.now, permit, Outcome("success", known), self.query(permit))
+            self.flow.ended(self.now, permit, outcome(latency), permit.number % self.queries)
+
+    @precondition(lambda self: self.out)
+    @rule(pick=PICKS, count=st.integers(1, 80), is_measured=st.booleans())
+    def answer(self, pick: int, count: int, is_measured: bool) -> None:
+        known = lambda latency: latency if is_measured and latency <= ATTEMPT else None  # noqa: E731
+        self.end(pick, count, lambda latency: Outcome("success", known(latency)))
 
     @precondition(lambda self: self.out)
     @rule(pick=PICKS, count=st.integers(1, 30), outcome=FAILURES)
     def fail(self, pick: int, count: int, outcome: Outcome) -> None:
         before = self.flow.rate
-        self.end(pick, count, outcome)
+        self.end(pick, count, lambda _: outcome)
         assert self.flow.rate <= before or self.flow.rate == math.inf  # which is tried
 
     @precondition(lambda self: self.out)
@@ -99,14 +99,8 @@ class FlowMachine(RuleBasedStateMachine):
     def ignore(self, pick: int, count: int) -> None:
         """Cancelled requests say nothing."""
         before = self.flow.breaker.is_open, self.flow.width, self.flow.rate
-        self.end(pick, count, IGNORED)
+        self.end(pick, count, lambda _: IGNORED)
         assert before == (self.flow.breaker.is_open, self.flow.width, self.flow.rate)
-
-    def end(self, pick: int, count: int, outcome: Outcome) -> None:
-        """Some of the requests that are under way end, in any order."""
-        for _ in range(min(count, len(self.out))):
-            permit = self.out.pop(pick % len(self.out))
-            self.flow.ended(self.now, permit, outcome, self.query(permit))
 
     @precondition(lambda self: not self.out)
     @rule(gap=st.sampled_from([QUIET, 3_600.0, DAY]))
@@ -119,8 +113,8 @@ class FlowMachine(RuleBasedStateMachine):
         assert self.flow.rate == math.inf
         assert 2 * self.flow.width >= min(self.initial, width)
         if self.flow.breaker.is_open:  # at most once, for a single probe
-            self.flow.ended(self.now + 0.05, permit := self.out.pop(), Outcome("success", 0.05), self.query(permit))
             self.now += 0.05
+            self.end(0, 1, lambda latency: Outcome("success", latency))
             assert not self.flow.breaker.is_open
             assert self.flow.wait(self.now) == 0
 
@@ -144,8 +138,7 @@ test_invariants = FlowMachine.TestCase
 def test_successes_at_the_same_latency_widen(limit, latency, initial, gap):
     """While requests wait and all succeed as fast as ever, the width exceeds any limit below the maximum, soon."""
     flow = FlowControl(Limits(initial=initial), Retry())
-    now = gap
-    successes = 0
+    now, successes = gap, 0
     while flow.width <= limit:
         out = []
         while flow.wait(now) == 0:

@@ -1,4 +1,4 @@
-"""On services where some projects are in trouble, the others are counted as if they were alone."""
+"""Whose trouble it is: bad projects hold up nobody, and what fails for many is the service's."""
 
 import asyncio
 import random
@@ -6,26 +6,30 @@ from collections import namedtuple
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from math import inf
 
 import pytest
 from support.clients import Source, ids
-from support.models import Bucket, Capacity, Service, Window
+from support.clock import run, virtual_time
+from support.models import Bucket, Capacity, Queue, Reply, Service, Window
 from support.network import (
     COUNTED,
     Answer,
     Late,
     Script,
     Scripted,
+    Sky,
     Timed,
     Weather,
+    ask_and_time,
+    cost_of_new,
     during,
     outcome,
     outcome_of,
     refusal,
-    under,
 )
 
-from galileo_sessions import GalileoSessions, Retry
+from galileo_sessions import GalileoSessions, Limits, ProtocolError, Retry
 from galileo_sessions.api.responses import Response
 
 OTHER = ids(1)[0]
@@ -41,8 +45,15 @@ TROUBLES: dict[str, Answer] = {
     "429, after 50 s": refusal(429, 50),
     "hangs": Late(),
 }
-
-
+KNOWN: dict[str, Answer] = TROUBLES | {
+    "504 after 20 s": Late(20, refusal(504)),
+    "isn't HTTP": ProtocolError("the answer can't be read as HTTP"),
+    "answers after 25 s": Late(25),
+    "429, after 1 s": refusal(429, 1),
+    "503, after 60 s": refusal(503, 60),
+}
+OWN = ["hangs", "504", "504 after 20 s", "500", "500 after 5 s", "isn't HTTP", "answers after 25 s"]
+thorough = pytest.mark.thorough
 Fared = namedtuple("Fared", ["lost", "last", "end"])
 
 
@@ -57,7 +68,7 @@ def mixed(bad: Mapping[str, str], service: Service | None = None, outage: float 
     def after_outage(script: Script) -> Script:
         return lambda now, number: refusal() if now < outage else script(now, number)
 
-    troubles = {project: after_outage(lambda *_, answer=TROUBLES[name]: answer) for project, name in bad.items()}
+    troubles = {project: after_outage(lambda *_, answer=KNOWN[name]: answer) for project, name in bad.items()}
     return Scripted(after_outage(count), others=troubles)
 
 
@@ -68,61 +79,100 @@ def every(step: int, trouble: str, counts: int) -> dict[str, str]:
 
 async def fare(sky: Scripted, galileo: GalileoSessions, targets: Iterable[str], **arguments: object) -> Fared:
     """How many healthy projects fail, the seconds until the last one is counted, and until the fan-out ends."""
-    clock = asyncio.get_running_loop().time
-    began, lost, last = clock(), 0, 0.0
+    began, lost, last = sky.now, 0, 0.0
     async with asyncio.timeout(1_500), galileo.count_many(targets, **arguments) as stream:
         async for result in stream:
             if result.target not in sky.others:
-                lost, last = lost + (not result.ok), clock() - began
-    return Fared(lost, last, clock() - began)
+                lost, last = lost + (not result.ok), sky.now - began
+    return Fared(lost, last, sky.now - began)
 
 
-def fan_out(sky: Scripted, targets: Iterable[str], retry: Retry | None = None, **arguments: object) -> Fared:
+def fan_out(
+    sky: Scripted, targets: Iterable[str], retry: Retry | None = None, limits: Limits | None = None, **arguments: object
+) -> Fared:
     """How healthy projects fare in a fan-out of a new client."""
 
     async def main() -> Fared:
-        async with sky.client(1, retry=retry or Retry()) as galileo:
+        async with sky.client(retry=retry or Retry(), limits=limits or Limits()) as galileo:
             return await fare(sky, galileo, targets, **arguments)
 
-    return under(sky, main)
+    return run(main())
 
 
 @asynccontextmanager
-async def callers(galileo: GalileoSessions, projects: Iterable[str], pause: float = 1.0) -> AsyncIterator[list[Timed]]:
+async def callers(
+    galileo: GalileoSessions, projects: Iterable[str], pause: float = 1.0
+) -> AsyncIterator[list[list[Timed]]]:
     """Callers that count a project each, again and again; yields the outcomes that each has met so far."""
 
-    async def count(project: str, timed: Timed) -> None:
+    async def count(project: str, timed: list[Timed]) -> None:
         while True:
             timed.append(await outcome_of(galileo, project))
             await asyncio.sleep(pause)
 
-    pairs: list[tuple[str, Timed]] = [(project, []) for project in projects]
+    pairs: list[tuple[str, list[Timed]]] = [(project, []) for project in projects]
     tasks = [asyncio.create_task(count(*pair)) for pair in pairs]
     try:
         yield [timed for _, timed in pairs]
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+# ---- fan-outs --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("bad", "counts", "concurrency", "most"),
+    ("bad", "counts", "arguments", "most"),
     [
-        (every(10, "500", 2_000), 2_000, None, 6.1),
-        *((every(33, name, 2_000), 2_000, None, 6.1) for name in ("503", "429, after 2 s")),
-        (every(100, "hangs", 2_000), 2_000, None, 6.1),
-        *((every(20, name, 500), 500, 5, 20) for name in ("503", "429")),
-        (every(20, "hangs", 500), 500, 5, 300),
-        *((dict.fromkeys(ids(30), name), 960, None, 10.5) for name in ("500", "503")),
-        (dict.fromkeys(ids(30), "hangs"), 960, None, 80),
+        (every(10, "500", 2_000), 2_000, {}, 6.1),
+        *((every(33, name, 2_000), 2_000, {}, 6.1) for name in ("503", "429, after 2 s")),
+        (every(100, "hangs", 2_000), 2_000, {}, 6.1),
+        *((every(20, name, 500), 500, {"concurrency": 5}, 20) for name in ("503", "429")),
+        (every(20, "hangs", 500), 500, {"concurrency": 5}, 300),
+        *((dict.fromkeys(ids(30), name), 960, {}, 10.5) for name in ("500", "503")),
+        (dict.fromkeys(ids(30), "hangs"), 960, {}, 80),
+        *(
+            pytest.param(every(step, "503", counts), counts, arguments, inf, marks=thorough)
+            for step, counts, arguments in [
+                (2_000, 2_000, {"ordered": True}),
+                (200, 2_000, {"ordered": True}),
+                (100, 2_000, {"limits": Limits(10)}),
+                (100, 2_000, {"concurrency": 16}),
+                (20, 6_000, {}),
+            ]
+        ),
+        *(
+            pytest.param(every(step, name, 1_000), 1_000, {}, most, marks=thorough)
+            for step, name, most in [(50, "503", 4), (20, "429, after 1 s", 4), (20, "503, after 60 s", 4)]
+        ),
+        pytest.param(every(5, "503", 1_000), 1_000, {}, 60, marks=thorough),  # it looks like a limit
     ],
 )
-def test_a_few_projects_in_trouble_hold_up_nobody(bad, counts, concurrency, most):
+def test_a_few_projects_in_trouble_hold_up_nobody(bad, counts, arguments, most):
     """Healthy ones are counted about as fast as alone, with few at once too, and wherever the others are."""
-    fared = fan_out(mixed(bad), ids(counts), concurrency=concurrency)
+    fared = fan_out(mixed(bad), ids(counts), **arguments)
     assert 0 == fared.lost
     assert fared.last < most
+
+
+@thorough
+@virtual_time
+async def test_a_project_that_is_always_refused_fails_no_later_fan_out():
+    """The breaker that it opened is closed by the first target of the next one."""
+    async with mixed({OTHER: "503"}).client() as galileo:
+        reports = [await galileo.count_all(ids(900)[first : first + 300]) for first in (0, 300, 600)]
+    assert [1, 0, 0] == [len(report.errors) for report in reports]
+
+
+@thorough
+@virtual_time
+async def test_projects_that_are_not_there_cost_no_more_time():
+    """A 404 is an answer, so the rate grows with it."""
+    cost = await cost_of_new(Scripted(lambda *_: refusal(404), 0.1), 5_000)
+    assert 5_000 == cost.lost
+    assert cost.seconds < 4
 
 
 @pytest.mark.parametrize("trouble", ["503", "429", "429, after 2 s", "429, after 15 s"])
@@ -175,62 +225,49 @@ def test_timeouts_of_some_projects_are_no_outage():
 @pytest.mark.parametrize(
     ("trouble", "outage", "n", "start"), [("503", 2, 2, 0), ("503", 5, 2, 0), ("hangs", 0, 20, 100)]
 )
-def test_callers_of_one_query_in_trouble_keep_no_fan_out_waiting(trouble, outage, n, start):
+@virtual_time
+async def test_callers_of_one_query_in_trouble_keep_no_fan_out_waiting(trouble, outage, n, start):
     """The query's counts are sent one at a time, and probes are sent for others, too."""
     sky = mixed({OTHER: trouble}, outage=outage)
-
-    async def main() -> Fared:
-        async with sky.client(1) as galileo, callers(galileo, [OTHER] * n):
-            await asyncio.sleep(start)
-            return await fare(sky, galileo, ids(51)[1:])
-
-    fared = under(sky, main)
+    async with sky.client() as galileo, callers(galileo, [OTHER] * n):
+        await asyncio.sleep(start)
+        fared = await fare(sky, galileo, ids(51)[1:])
     assert 0 == fared.lost
     assert fared.last < 2 * outage + 5
 
 
 @pytest.mark.parametrize(("trouble", "most"), [("429, after 15 s", 3.0), ("429, after 50 s", 1.0), ("503", 8.0)])
-def test_the_rest_of_a_fan_out_keeps_no_caller_waiting(trouble, most):
+@virtual_time
+async def test_the_rest_of_a_fan_out_keeps_no_caller_waiting(trouble, most):
     """Once only projects in trouble are left, their failures don't slow down a healthy project that is polled."""
     sky = mixed(every(10, trouble, 500), Bucket(20, 20))
-
-    async def main() -> Timed:
-        async with sky.client(1) as galileo, callers(galileo, ids(501)[500:]) as met:
-            await fare(sky, galileo, ids(500))
-            return met[0]
-
-    timed = under(sky, main)
+    async with sky.client() as galileo, callers(galileo, ids(501)[500:]) as (timed,):
+        await fare(sky, galileo, ids(500))
     assert {7} == {outcome for outcome, _ in timed}
     assert max(seconds for _, seconds in timed) < most
 
 
 @pytest.mark.parametrize("trouble", ["429, after 15 s", "429, after 50 s", "hangs", "503"])
-def test_a_project_in_trouble_keeps_no_caller_of_others_waiting(trouble):
+@virtual_time
+async def test_a_project_in_trouble_keeps_no_caller_of_others_waiting(trouble):
     """What it answers, such as a Retry-After, is about itself."""
-    sky = mixed({OTHER: trouble}, outage=2)
-
-    async def main() -> list[Timed]:
-        async with sky.client(1) as galileo, callers(galileo, [OTHER] * 3 + ids(4)[1:]) as met:
+    async with mixed({OTHER: trouble}, outage=2).client() as galileo:
+        async with callers(galileo, [OTHER] * 3 + ids(4)[1:]) as met:
             await asyncio.sleep(300)
-            return met[3:]
-
-    for timed in under(sky, main):
+    for timed in met[3:]:
         assert len(timed) > 270
         assert all(outcome == 7 and seconds < 0.5 for outcome, seconds in timed[5:])
 
 
-def test_single_counts_and_a_fan_out_take_turns():
+@virtual_time
+async def test_single_counts_and_a_fan_out_take_turns():
     """Three callers in a loop leave half of 10 a second to a fan-out."""
     sky = mixed({}, Bucket(10, 1))
-
-    async def main() -> tuple[Fared, int]:
-        async with sky.client(1) as galileo, callers(galileo, ids(3), pause=0.0) as met:
-            return await fare(sky, galileo, ids(103)[3:]), sum(map(len, met))
-
-    fared, singles = under(sky, main)
+    async with sky.client() as galileo, callers(galileo, ids(3), pause=0.0) as met:
+        fared = await fare(sky, galileo, ids(103)[3:])
+        assert sum(map(len, met)) > 50
     assert 0 == fared.lost
     assert fared.last < 40
-    assert singles > 50
 
 
 @pytest.mark.parametrize(
@@ -251,33 +288,26 @@ def test_a_retry_after_that_is_longer_than_patience_ends_a_fan_out():
 
 
 @pytest.mark.parametrize(("ordered", "least", "most"), [(False, 11, 60), (True, 2, 10)])
-def test_what_a_fan_out_pulls_and_sends_is_bounded(ordered, least, most):
+@virtual_time
+async def test_what_a_fan_out_pulls_and_sends_is_bounded(ordered, least, most):
     """Ten times `concurrency` wait between attempts, or none in order, beside those that have room anyway."""
     source, sky = Source(ids(300)), mixed(every(2, "429, after 2 s", 300))
-
-    async def main() -> tuple[int, int]:
-        waiting = at_once = taken = 0
-        async with sky.client(1) as galileo, galileo.count_many(source, concurrency=5, ordered=ordered) as stream:
-            async for _ in stream:
-                waiting, taken = max(waiting, source.pulled - taken), taken + 1
-                at_once = max(at_once, stream.progress.in_flight)
-        return waiting, at_once
-
-    waiting, at_once = under(sky, main)
+    waiting = at_once = taken = 0
+    async with sky.client() as galileo, galileo.count_many(source, concurrency=5, ordered=ordered) as stream:
+        async for _ in stream:
+            waiting, taken = max(waiting, source.pulled - taken), taken + 1
+            at_once = max(at_once, stream.progress.in_flight)
     assert least <= waiting <= most
     assert at_once <= 5
 
 
 @pytest.mark.parametrize("answer", [refusal(), refusal(500), Response(429, {"Retry-After": "0.001"}, b"")])
-def test_one_query_is_sent_at_most_a_hundred_times_in_ten_seconds(answer):
+@virtual_time
+async def test_one_query_is_sent_at_most_a_hundred_times_in_ten_seconds(answer):
     """Neither its callers nor the settings make it more, while others are answered."""
     sky, retry = Scripted(latency=0.001, others={OTHER: lambda *_: answer}), Retry(backoff=0, attempts=20)
-
-    async def main() -> None:
-        async with sky.client(1, retry=retry) as galileo, callers(galileo, [OTHER] * 30 + ids(4)[1:], 0.01):
-            await asyncio.sleep(10)
-
-    under(sky, main)
+    async with sky.client(retry=retry) as galileo, callers(galileo, [OTHER] * 30 + ids(4)[1:], 0.01):
+        await asyncio.sleep(10)
     assert sky.by_project[OTHER] <= 100
 
 
@@ -316,10 +346,189 @@ SHORT: dict[int, str] = {
     68: "50 a second, a fifth answers 503, `concurrency=5`, an outage of 2 s: 722 of 1,000 are lost",
 }
 MARKS = {seed: [pytest.mark.xfail(strict=True, reason=reason)] for seed, reason in SHORT.items()}
-SEARCH = [pytest.param(seed, marks=[pytest.mark.thorough, *MARKS.get(seed, [])]) for seed in range(10, 70)]
+SEARCH = [pytest.param(seed, marks=[thorough, *MARKS.get(seed, [])]) for seed in range(10, 70)]
 
 
 @pytest.mark.parametrize("seed", [*range(10), *SEARCH])
 def test_at_random_services_healthy_projects_are_counted(seed):
     """None is lost, and none takes long, whatever the others answer."""
     assert "" == shortfall(seed)
+
+
+# ---- a query's own failures ------------------------------------------------------------------------------------------
+
+GAPS = {0.1: 1_200, 1: 120, 11: 60}
+"""Seconds between good counts, and how many there are."""
+
+
+def good_counts(
+    sky: Scripted, every: float, times: int, *, pause: float | None, seed: int = 1, **arguments: object
+) -> list[Timed]:
+    """The outcomes of good counts while another query is counted again and again, with a pause, unless it is None."""
+
+    async def main() -> list[Timed]:
+        async with sky.client(seed) as galileo, callers(galileo, [OTHER] * (pause is not None), pause):
+            return await ask_and_time(galileo, every, times, **arguments)
+
+    return run(main())
+
+
+def harmed(counts: list[Timed]) -> tuple[int, int]:
+    """How many counts failed, and how many took over half a second."""
+    return sum(found != 7 for found, _ in counts), sum(seconds > 0.5 for _, seconds in counts)
+
+
+@pytest.mark.parametrize("timeout", [None, 5])
+@pytest.mark.parametrize(("gap", "times", "pause"), [*((gap, times, 2) for gap, times in GAPS.items()), (25, 16, 7)])
+@pytest.mark.parametrize("trouble", OWN)
+def test_good_counts_are_as_fast_as_ever(trouble, gap, times, pause, timeout):
+    """Beside a query that hangs, fails or is slow, none takes half a second more, and none fails."""
+    sky = Scripted(others={OTHER: lambda *_: KNOWN[trouble]})
+    assert (0, 0) == harmed(good_counts(sky, gap, times, pause=pause, timeout=timeout))
+
+
+def blip(seconds: float) -> Scripted:
+    """A service that refuses everything for a moment; then one target hangs."""
+    script = during([(0, seconds)], refusal())
+    return Scripted(script, others={OTHER: lambda now, number: script(now, number) or Late()})
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 1, 2])
+@virtual_time
+async def test_a_target_that_hangs_after_a_blip_is_given_up_after_a_minute(seconds):
+    """How the others fared in the blip is no evidence half a minute later: two timeouts are enough."""
+    sky = blip(seconds)
+    cost = await cost_of_new(sky, 40)
+    assert 1 == cost.lost
+    assert cost.seconds < seconds + 62
+    assert sky.by_project[OTHER] <= 2 + 3
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1])
+def test_a_target_that_hangs_opens_no_breaker(seconds):
+    """Whenever a single count begins meanwhile, it takes no time, and no refusal of minutes ago is its error."""
+
+    async def count_at(begin: float) -> Timed:
+        sky = blip(seconds)
+        async with sky.client() as galileo:
+            fan_out = asyncio.create_task(galileo.count_all(ids(40)))
+            await sky.until(begin)
+            timed = await outcome_of(galileo)
+            await fan_out
+            return timed
+
+    assert (0, 0) == harmed([run(count_at(begin)) for begin in range(10, 300, 7)])
+
+
+def seconds_lost(seed: int) -> float:
+    """The most seconds that a good count takes more than alone, at a random healthy service; infinite if one fails."""
+    chance = random.Random(seed)
+    trouble, gap, pause = chance.choice(OWN), chance.choice([*GAPS]), chance.choice([0.1, 1, 30])
+    model = Service(min(3 * gap, 0.002 * 1_000 ** chance.random()), chance.uniform(0, 0.5))
+    durations = [model.duration() for _ in range(GAPS[gap])]
+
+    def counts(pause: float | None) -> list[Timed]:
+        number = iter(durations)
+        sky = Scripted(lambda *_: Late(next(number)), others={OTHER: lambda *_: KNOWN[trouble]})
+        return good_counts(sky, gap, len(durations), pause=pause, seed=seed)
+
+    pairs = zip(counts(pause), counts(None), strict=True)
+    return max(took - alone if found == 7 else inf for (found, took), (_, alone) in pairs)
+
+
+@pytest.mark.parametrize("seeds", [range(10), pytest.param(range(10, 110), marks=thorough)], ids=["ten", "a hundred"])
+def test_at_random_healthy_services_good_counts_are_as_fast_as_alone(seeds):
+    """Whatever else is counted, none takes over half a second more than without it."""
+    assert {} == {seed: lost for seed in seeds if (lost := seconds_lost(seed)) > 0.5}
+
+
+# ---- what is the service's -------------------------------------------------------------------------------------------
+
+
+class Gateway(Queue):
+    """Some workers behind a gateway that answers for them after five seconds, while their work goes on."""
+
+    def arrive(self, now: float) -> Reply:
+        reply = super().arrive(now)
+        return reply if reply.seconds < 5 else Reply("refused", 5.0)
+
+
+OVERLOADED: dict[str, tuple[Callable[[], Service], int, float]] = {
+    "20 at once": (lambda: Capacity(20, 0.1), 1_000, 5.0),
+    "50 a second": (lambda: Bucket(50, 20), 500, 9.6),
+    "10 a second": (lambda: Bucket(10, 5), 100, 9.5),
+    "4 workers behind a gateway": (lambda: Gateway(4, 1.0), 300, 75.0),
+}
+"""Services, how many counts a fan-out has, and the fewest seconds that these take."""
+STATUSES = pytest.mark.parametrize("status", [500, 503, 504])
+
+
+@STATUSES
+@pytest.mark.parametrize("overloaded", OVERLOADED)
+@virtual_time
+async def test_overload_slows_a_fan_out_down_whatever_its_status(overloaded, status):
+    """A service that answers 500 or 504 to what is too much loses no count, nor much time."""
+    service, counts, ideal = OVERLOADED[overloaded]
+    cost = await cost_of_new(Sky(service(), status), counts)
+    assert 0 == cost.lost
+    assert cost.requests <= (1.5 if status == 503 else 1.7) * counts  # a failure isn't believed at once
+    assert cost.seconds <= 1.25 * ideal
+
+
+@STATUSES
+@virtual_time
+async def test_overload_slows_single_counts_down_whatever_its_status(status):
+    """Thirty callers at a service that takes ten at once lose no count, and each waits for a few seconds at most."""
+    sky, projects, counts = Sky(Capacity(10, 0.1), status), iter(ids(1_800)), list[Timed]()
+    async with sky.client() as galileo:
+
+        async def call() -> None:
+            for _ in range(60):
+                counts.append(await outcome_of(galileo, next(projects)))
+
+        await asyncio.gather(*(call() for _ in range(30)))
+    assert {7} == {found for found, _ in counts}
+    assert max(seconds for _, seconds in counts) < 4
+    assert sky.requests <= 1.7 * 1_800
+
+
+@STATUSES
+@pytest.mark.parametrize(("callers", "pause"), [(50, 1), (10, 0.2)])
+@virtual_time
+async def test_a_query_that_everybody_polls_opens_the_breaker(callers, pause, status):
+    """Although it is one query, an outage of a minute sees few requests, and its end is noticed within seconds."""
+    sky = Scripted(during([(5, 65)], refusal(status)))
+    async with sky.client() as galileo:
+
+        async def poll() -> float:
+            counted = [0.0]
+            while sky.now < 80:
+                if (await outcome_of(galileo))[0] == 7:
+                    counted.append(sky.now)
+                await asyncio.sleep(pause)
+            return min(at for at in counted if at > 65)
+
+        noticed = await asyncio.gather(*(poll() for _ in range(callers)))
+    assert sum(5 <= at < 65 for at in sky.arrivals) <= 600
+    assert max(noticed) < 65 + 4
+
+
+@pytest.mark.parametrize("gap", [0.1, 1])
+@pytest.mark.parametrize("polled", [True, False], ids=["one query", "many queries"])
+@virtual_time
+async def test_a_hang_of_ten_seconds_holds_nobody_for_longer_than_patience(polled, gap):
+    """Requests that hang keep their permits until they time out, but the counts behind them go out before."""
+    sky, after = Scripted(during([(5, 15)], Late())), list[Timed]()
+    projects = iter(ids(1 if polled else 1_000) * 1_000)
+
+    async def count(galileo: GalileoSessions) -> None:
+        began = sky.now
+        timed = await outcome_of(galileo, next(projects))
+        after.extend([timed] * (began >= 15))
+
+    async with sky.client() as galileo, asyncio.TaskGroup() as tasks:
+        while sky.now < 90:
+            tasks.create_task(count(galileo))
+            await asyncio.sleep(gap)
+    assert {7} == {found for found, _ in after}
+    assert max(seconds for _, seconds in after) <= 10

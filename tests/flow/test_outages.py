@@ -10,13 +10,13 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from support.clients import ids
-from support.clock import virtual_time
+from support.clock import run, virtual_time
 from support.inside import idle, set_jitter
-from support.network import DAY, HOUR, Answer, Scripted, ask, during, outcome_of, refusal, under, unreachable
+from support.network import DAY, HOUR, Answer, Scripted, Timed, ask, during, outcome_of, refusal, unreachable
 from support.proxies import HOST, tls, tunnelling
 from support.sockets import PROJECT, http, raw_server
 
-from galileo_sessions import Col, ConnectError, GalileoError, GalileoSessions, Retry, ServerError, TLSError
+from galileo_sessions import Col, ConnectError, GalileoSessions, Retry, ServerError, TLSError
 
 REFUSALS: dict[str, Callable[[], Answer]] = {"503": refusal, "connection refused": unreachable}
 
@@ -44,32 +44,25 @@ def answering(refuses: Callable[[], Answer], begin: float, end: float) -> Script
 def test_a_new_client_waits_for_a_service_that_restarts(refuses, seconds, how):
     """Of 20 clients whose first count begins while the service restarts, each gets its count."""
 
-    def first_count(seed: int) -> object:
+    async def first_count(seed: int) -> object:
         sky = answering(REFUSALS[refuses], 0, seconds * (1 - seed / 20))
+        async with sky.client(seed) as galileo:
+            if how == "count_all":
+                return (await galileo.count_all([PROJECT])).total
+            return (await outcome_of(galileo, timeout=20 if how == "timeout=20" else None))[0]
 
-        async def main() -> object:
-            async with sky.client(seed) as galileo:
-                if how == "count_all":
-                    return (await galileo.count_all([PROJECT])).total
-                return (await outcome_of(galileo, timeout=20 if how == "timeout=20" else None))[0]
-
-        return under(sky, main)
-
-    assert 20 == [first_count(seed) for seed in range(20)].count(7)
+    assert 20 == [run(first_count(seed)) for seed in range(20)].count(7)
 
 
-def test_a_service_that_refuses_a_new_client_for_ever_is_given_up_after_ten_seconds():
+@virtual_time
+async def test_a_service_that_refuses_a_new_client_for_ever_is_given_up_after_ten_seconds():
     """The count fails with the refusal, after a few dozen requests."""
     sky = Scripted(lambda *_: refusal())
-
-    async def main() -> None:
-        async with sky.client(1) as galileo:
-            error, seconds = await outcome_of(galileo)
-        assert isinstance(error, ServerError)
-        assert 7 <= seconds <= 10.1
-        assert sky.requests <= 40
-
-    under(sky, main)
+    async with sky.client() as galileo:
+        error, seconds = await outcome_of(galileo)
+    assert isinstance(error, ServerError)
+    assert 7 <= seconds <= 10.1
+    assert sky.requests <= 40
 
 
 @pytest.mark.parametrize("counts", [1, 20, 2_000])
@@ -77,8 +70,7 @@ def test_a_service_that_refuses_a_new_client_for_ever_is_given_up_after_ten_seco
 async def test_an_address_where_nothing_has_ever_listened_is_given_up_after_four_seconds(counts):
     """A wrong port is noticed soon, and a few dozen connections are tried."""
     url = f"http://127.0.0.1:{free_port()}"
-    clock = asyncio.get_running_loop().time
-    attempts: list[object] = []
+    clock, attempts = asyncio.get_running_loop().time, list[object]()
     async with GalileoSessions("k", base_url=url, on_attempt=attempts.append) as galileo:
         began = clock()
         errors = (await galileo.count_all(ids(counts))).errors if counts > 1 else [(await outcome_of(galileo))[0]]
@@ -92,50 +84,39 @@ async def test_an_address_where_nothing_has_ever_listened_is_given_up_after_four
 
 
 @pytest.mark.parametrize("counts", [1, 2, 5])
-def test_a_timeout_is_the_only_patience_of_a_count(counts):
+@virtual_time
+async def test_a_timeout_is_the_only_patience_of_a_count(counts):
     """Through an outage of two minutes, each of a few counts at once with `timeout=300` gets its count."""
     sky = answering(refusal, 1, 121)
-
-    async def main() -> list[object]:
-        async with sky.client(1) as galileo:
-            assert 7 == await galileo.count(PROJECT)
-            await sky.until(1)
-            outcomes = await asyncio.gather(*(outcome_of(galileo, timeout=300) for _ in range(counts)))
-            assert sky.now < 121 + 8  # the longest backoff
-            return [outcome for outcome, _ in outcomes]
-
-    assert [7] * counts == under(sky, main)
+    async with sky.client() as galileo:
+        assert 7 == await galileo.count(PROJECT)
+        await sky.until(1)
+        assert [7] * counts == await asyncio.gather(*(galileo.count(PROJECT, timeout=300) for _ in range(counts)))
+        assert sky.now < 121 + 8  # the longest backoff
 
 
 @pytest.mark.parametrize("by", [None, {"all": Col("score") > 3}], ids=["plain", "by"])
-def test_a_timeout_is_the_only_patience_of_a_fan_out(by):
+@virtual_time
+async def test_a_timeout_is_the_only_patience_of_a_fan_out(by):
     """Through an outage of two minutes, a fan-out with `timeout=300` loses nothing."""
     sky = answering(refusal, 1, 121)
-
-    async def main() -> int:
-        async with sky.client(1) as galileo:
-            assert 7 == await galileo.count(PROJECT)
-            await sky.until(1)
-            return len((await galileo.count_all(ids(500), by=by, timeout=300)).errors)
-
-    assert 0 == under(sky, main)
+    async with sky.client() as galileo:
+        assert 7 == await galileo.count(PROJECT)
+        await sky.until(1)
+        assert () == (await galileo.count_all(ids(500), by=by, timeout=300)).errors
 
 
-def test_a_blip_after_an_outage_is_a_blip():
+@virtual_time
+async def test_a_blip_after_an_outage_is_a_blip():
     """After a minute of outage and a few successes, a count that meets 50 ms of refusals takes under a second."""
     sky = Scripted(during([(2, 62), (70, 70.05)], refusal()))
-
-    async def main() -> None:
-        async with sky.client(1) as galileo:
-            assert 7 == await galileo.count(PROJECT)
-            await sky.until(2)
-            assert 7 in await ask(galileo, 1, 61)
-            await sky.until(70)
-            outcome, seconds = await outcome_of(galileo)
-        assert 7 == outcome
-        assert seconds < 1
-
-    under(sky, main)
+    async with sky.client() as galileo:
+        assert 7 == await galileo.count(PROJECT)
+        await sky.until(2)
+        assert 7 in await ask(galileo, 1, 61)
+        await sky.until(70)
+        outcome, seconds = await outcome_of(galileo)
+    assert (7, True) == (outcome, seconds < 1)
 
 
 def rare_counts(seed: int, outages: Callable[[random.Random], float], until: float) -> list[tuple[float, float]]:
@@ -145,8 +126,7 @@ def rare_counts(seed: int, outages: Callable[[random.Random], float], until: flo
     while spans[-1][1] < until:
         begin = spans[-1][1] + 30 + chance.expovariate(1 / 300)
         spans.append((begin, begin + outages(chance)))
-    sky = Scripted(during(spans, refusal()))
-    failed: list[tuple[float, float]] = []
+    sky, failed = Scripted(during(spans, refusal())), list[tuple[float, float]]()
 
     async def count(galileo: GalileoSessions) -> None:
         began = sky.now
@@ -154,14 +134,14 @@ def rare_counts(seed: int, outages: Callable[[random.Random], float], until: flo
         if outcome != 7 and not any(begin <= began < end - 7 for begin, end in spans):
             failed.append((began, seconds))
 
-    async def main() -> None:
+    async def main() -> list[tuple[float, float]]:
         async with sky.client(seed) as galileo, asyncio.TaskGroup() as tasks:
             while sky.now < until:
                 tasks.create_task(count(galileo))
                 await asyncio.sleep(11)
+        return failed
 
-    under(sky, main)
-    return failed
+    return run(main())
 
 
 @pytest.mark.parametrize("hours", [2, pytest.param(24, marks=pytest.mark.thorough)], ids=["two hours", "a day"])
@@ -222,42 +202,30 @@ async def test_a_fan_out_that_is_left_while_the_breaker_is_open(how_many):
 @pytest.mark.parametrize("refuses", REFUSALS)
 @pytest.mark.parametrize("begin", [0, 1], ids=["new", "has counted"])
 @pytest.mark.parametrize("counts", [1, 3])
-def test_no_count_hammers_a_service_that_refuses_it(counts, begin, refuses, chance):
+@virtual_time
+async def test_no_count_hammers_a_service_that_refuses_it(counts, begin, refuses, chance):
     """In ten seconds of outage each count is sent at most a hundred times, even without a backoff."""
     sky = answering(REFUSALS[refuses], begin, begin + 10.05)
-
-    async def main() -> None:
-        async with sky.client(1, retry=Retry(backoff=0.0 if chance is None else 0.25)) as galileo:
-            if chance is not None:
-                set_jitter(galileo, lambda longest: longest * chance)
-            if begin:
-                assert 7 == await galileo.count(PROJECT)
-            await sky.until(begin)
-            before = sky.requests
-            await asyncio.gather(*(outcome_of(galileo) for _ in range(counts)))
-            requests = sky.requests - before
-        assert requests <= 100 * counts
-
-    under(sky, main)
+    async with sky.client(retry=Retry(backoff=0.0 if chance is None else 0.25)) as galileo:
+        if chance is not None:
+            set_jitter(galileo, lambda longest: longest * chance)
+        before = await ask(galileo, begin, begin)
+        await asyncio.gather(*(outcome_of(galileo) for _ in range(counts)))
+    assert [7] * begin == before
+    assert sum(begin <= at < begin + 10.05 for at in sky.arrivals) <= 100 * counts
 
 
 @pytest.mark.parametrize("refuses", REFUSALS)
 @pytest.mark.parametrize("begin", [0, 1], ids=["new", "has counted"])
-def test_one_attempt_is_one(begin, refuses):
+@virtual_time
+async def test_one_attempt_is_one(begin, refuses):
     """With `Retry(attempts=1)` a refused count is sent once, and fails at once."""
     sky = answering(REFUSALS[refuses], begin, DAY)
-
-    async def main() -> None:
-        async with sky.client(1, retry=Retry(attempts=1)) as galileo:
-            if begin:
-                assert 7 == await galileo.count(PROJECT)
-            await sky.until(begin)
-            before = sky.requests
-            error, seconds = await outcome_of(galileo)
-        assert (1, 1) == (sky.requests - before, len(error.attempts))
-        assert seconds < 0.1
-
-    under(sky, main)
+    async with sky.client(retry=Retry(attempts=1)) as galileo:
+        assert [7] * begin == await ask(galileo, begin, begin)
+        error, seconds = await outcome_of(galileo)
+    assert (begin + 1, 1) == (sky.requests, len(error.attempts))
+    assert seconds < 0.1
 
 
 # ---- what can't change in seconds ------------------------------------------------------------------------------------
@@ -266,8 +234,8 @@ def test_one_attempt_is_one(begin, refuses):
 class Names(AbstractResolver):
     """Resolves any name to this machine, but first raises these errors, where they aren't None; it counts questions."""
 
-    def __init__(self, errors: list[int | None]) -> None:
-        self.errors, self.asked = errors, 0
+    def __init__(self, *errors: int | None) -> None:
+        self.errors, self.asked = [*errors], 0
 
     async def resolve(self, host: str, port: int = 0, family: int = socket.AF_INET) -> list[ResolveResult]:
         """One address, or an error."""
@@ -281,9 +249,7 @@ class Names(AbstractResolver):
         """Nothing to close."""
 
 
-async def count_by_name(
-    names: Names, counts: int, trusting: ssl.SSLContext | None = None
-) -> tuple[int | GalileoError, float]:
+async def count_by_name(names: Names, counts: int = 1, trusting: ssl.SSLContext | None = None) -> Timed:
     """The outcome of the last of some counts, each on a new connection to a server that has a name."""
     serving, its_own = tls()
     connector = aiohttp.TCPConnector(resolver=names, use_dns_cache=False, force_close=True)
@@ -293,23 +259,17 @@ async def count_by_name(
             return [await outcome_of(galileo) for _ in range(counts)][-1]
 
 
+@pytest.mark.parametrize(
+    ("errors", "trusting", "kind"),
+    [([socket.EAI_NONAME] * 100, None, ConnectError), ([], ssl.create_default_context(), TLSError)],
+    ids=["a name that doesn't exist", "a certificate that isn't trusted"],
+)
 @virtual_time
-async def test_a_name_that_does_not_exist_fails_at_once():
-    """One attempt is enough to notice a wrong name."""
-    names = Names([socket.EAI_NONAME] * 100)
-    error, seconds = await count_by_name(names, 1)
-    assert isinstance(error, ConnectError)
-    assert (1, 1) == (len(error.attempts), names.asked)
-    assert seconds < 1
-
-
-@virtual_time
-async def test_a_certificate_that_is_not_trusted_fails_at_once():
-    """Another attempt would meet the same one."""
-    names = Names([])
-    error, seconds = await count_by_name(names, 1, ssl.create_default_context())
-    assert isinstance(error, TLSError)
-    assert (1, 1) == (len(error.attempts), names.asked)
+async def test_what_another_attempt_would_meet_again_fails_at_once(errors, trusting, kind):
+    """One attempt is enough to notice."""
+    names = Names(*errors)
+    error, seconds = await count_by_name(names, trusting=trusting)
+    assert (kind, 1, 1) == (type(error), len(error.attempts), names.asked)
     assert seconds < 1
 
 
@@ -321,7 +281,7 @@ async def test_a_certificate_that_is_not_trusted_fails_at_once():
 @virtual_time
 async def test_a_name_that_may_resolve_soon_is_waited_for(errors, counts):
     """A resolver that is away is like a service that is away."""
-    assert 7 == (await count_by_name(Names([*errors]), counts))[0]
+    assert 7 == (await count_by_name(Names(*errors), counts))[0]
 
 
 @pytest.mark.parametrize("before", [0, 1], ids=["new", "has counted"])

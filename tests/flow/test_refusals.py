@@ -1,53 +1,51 @@
-"""A service that refuses or fails: which requests it gets, and how many retries."""
+"""What an answer means, how a Retry-After is read, and whom it and a refused token bind."""
 
 import asyncio
+import math
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from support.clients import client, failure, ids, statuses
 from support.clock import virtual_time
-from support.policy import TRANSPORT, status
+from support.inside import stop_wall_clock
+from support.network import TRANSPORT, Scripted, cost_of_new, refusal, status
 from support.sockets import PROJECT, answers, http, numbered, raw_server, reset
 
-from galileo_sessions import (
-    ConfigurationError,
-    DeadlineExceededError,
-    DecodeError,
-    DisconnectedError,
-    FilterError,
-    GalileoError,
-    LoginError,
-    PasswordAuth,
-    ProtocolError,
-    Retry,
-    ServerError,
-    TLSError,
-    TransportError,
-)
-from galileo_sessions.api.responses import permanent
+import galileo_sessions as gs
+from galileo_sessions import DecodeError, DisconnectedError, LoginError, RateLimitedError, Retry, ServerError
+from galileo_sessions.api.responses import Response, permanent, retry_after
 from galileo_sessions.flow.outcome import Outcome, outcome_of
 
 # ---- what an error means ---------------------------------------------------------------------------------------------
 
-MEANINGS = {
+FINAL = {
     "success": [
-        *[status(number) for number in (302, 400, 401, 403, 404, 409, 418, 422, 501, 505)],
+        *[status(number) for number in (302, 400, 401, 403, 404, 409, 418, 422, 501, 505, 599)],
         *[status(number, Retry_After="1") for number in (404, 422)],
         permanent(DecodeError("x")),
         LoginError("x", status=401),
-        permanent(ProtocolError("x")),
+        LoginError("x", status=200),
+        permanent(gs.ProtocolError("x")),
+        *[gs.ResponseError("x", status=number, retriable=number == 400) for number in (400, 501)],
     ],
     "ignored": [
-        TLSError("x"),
-        ConfigurationError("x"),
-        FilterError("x"),
-        DeadlineExceededError("x"),
-        GalileoError("x"),
+        gs.TLSError("x"),
+        gs.ConfigurationError("x"),
+        gs.FilterError("x"),
+        gs.DeadlineExceededError("x"),
+        gs.GalileoError("x"),
     ],
+}
+RETRIED = {
     "refused": [
         *[status(number) for number in (502, 503, 520, 521, 522, 523, 524, 529)],
+        *[gs.ResponseError("x", status=number, retriable=True) for number in (500, 501)],
         TRANSPORT["connect"],
         TRANSPORT["disconnect"],
-        TransportError("x"),
+        gs.TransportError("x"),
         DecodeError("x"),
     ],
     "throttled": [
@@ -59,7 +57,7 @@ MEANINGS = {
 
 
 @pytest.mark.parametrize(
-    ("meaning", "error"), [(meaning, error) for meaning, errors in MEANINGS.items() for error in errors]
+    ("meaning", "error"), [(meaning, error) for meaning, errors in (FINAL | RETRIED).items() for error in errors]
 )
 def test_what_an_error_means(meaning, error):
     """Each error has a meaning for the service, a time for which it asks to wait, and a cost."""
@@ -68,7 +66,13 @@ def test_what_an_error_means(meaning, error):
     assert outcome_of(error) == Outcome(meaning, retry_after=asked, cost=2 if is_timeout else 1)
 
 
-# ---- refusals once or for ever ---------------------------------------------------------------------------------------
+def test_no_other_status_is_tried_again():
+    """What would fail again is the count's error at once."""
+    expected = {error.status for errors in RETRIED.values() for error in errors if hasattr(error, "status")} - {501}
+    assert expected == {number for number in range(300, 600) if outcome_of(status(number)).meaning not in FINAL}
+
+
+# ---- how often a count is sent ---------------------------------------------------------------------------------------
 
 
 async def test_500_twice_then_200():
@@ -96,70 +100,185 @@ async def test_503_then_rst_for_ever():
     assert (first, set(others)) == (ServerError, {DisconnectedError})
 
 
-@pytest.mark.parametrize("status", [429, 503, 500, 504])
-async def test_eight_failures_open_the_breaker_whatever_their_status(status):
-    """Also where the counts have a `timeout=`."""
-    async with raw_server(http(status, "")) as server, client(server.url, retry=Retry(attempts=1)) as galileo:
-        for project in ids(8):
-            assert galileo.count_many(()).progress.breaker_open is False, project
-            with pytest.raises(GalileoError):
-                await galileo.count(project, timeout=5)
-        assert galileo.count_many(()).progress.breaker_open
-
-
-# ---- whose trouble it is ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("number", [500, 503, 504])
+@pytest.mark.parametrize(("number", "attempts"), [(500, 4), (504, 2)])
 @virtual_time
-async def test_a_project_in_trouble_of_its_own_fails_alone(number):
-    """It fails after its attempts while the others are counted; a lone count that isn't refused fails as soon."""
+async def test_a_project_in_trouble_of_its_own_fails_alone(number, attempts):
+    """It fails after its attempts while the others are counted; a lone count fails as soon."""
     async with numbered({40: http(number, "")}) as server, client(server.url, jitter=1) as galileo:
         report = await galileo.count_all(ids(120))
+    async with raw_server(http(number, "")) as server, client(server.url) as galileo:
+        alone = await failure(galileo)
     (error,) = report.errors
-    assert type(error) is ServerError
+    assert [number] * attempts == statuses(error) == statuses(alone)
     assert sum(len(result.attempts) == 1 for result in report.results) == 119
-    if number != 503:  # which asks to come at another time, and is tried for as long as patience lasts
-        async with raw_server(http(number, "")) as server, client(server.url) as galileo:
-            alone = await failure(galileo)
-        assert statuses(error) == statuses(alone) == [number] * (2 if number == 504 else 4)
-
-
-# ---- a new token -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "attempts", "expected"),
+    ("outcomes", "attempts"),
     [
-        ([401, 200], 4, [401, 200]),
-        ([401, 500, 500, 500, 500], 4, [401, 500, 500, 500, 500]),
-        ([500, 401, 200], 4, [500, 401, 200]),
-        ([401, 401], 4, [401, 401]),
-        ([401, 500, 401, 500, 401, 200], 4, [401, 500, 401, 500, 401, 200]),
-        ([401, 500, 401, 401], 4, [401, 500, 401, 401]),
-        ([401, 200], 1, [401]),
+        ([401, 200], 4),
+        ([401, 500, 500, 500, 500], 4),
+        ([500, 401, 200], 4),
+        ([401, 401], 4),
+        ([401, 500, 401, 500, 401, 200], 4),
+        ([401, 500, 401, 401], 4),
+        ([401], 1),
     ],
     ids=str,
 )
 @virtual_time
-async def test_a_refused_token_costs_no_attempt(outcomes, attempts, expected):
+async def test_a_refused_token_costs_no_attempt(outcomes, attempts):
     """With a login, each 401 is followed by one more attempt, with a new token; two 401s in a row end the count."""
-    logins = 0
-
-    async def behave(number: int, writer: asyncio.StreamWriter) -> None:
-        nonlocal logins
-        login = b" /login" in server.requests[-1].splitlines()[0]
-        logins += login
-        status = 200 if login else outcomes[len(server.requests) - logins - 1]
-        writer.write(http(status, '{"access_token": "t", "total_count": 7}'))
-
+    tried = iter([*outcomes, 200])
+    token = Response(200, {}, b'{"access_token": "t", "total_count": 7}')
+    sky = Scripted(others={"": lambda *_: token, PROJECT: lambda *_: Response(next(tried), {}, token.body)})
     heard: list[int | None] = []
-    arguments = {"auth": PasswordAuth("ann", "pw"), "retry": Retry(attempts=attempts)}
-    async with raw_server(behave) as server:
-        async with client(server.url, on_attempt=lambda attempt: heard.append(attempt.status), **arguments) as galileo:
-            if expected[-1] == 200:
-                assert await galileo.count(PROJECT) == 7
-            else:
-                assert (await failure(galileo)).status == expected[-1]
-    assert heard == expected
-    assert logins == 1 + expected[:-1].count(401)
+    arguments = {"auth": gs.PasswordAuth("ann", "pw"), "retry": Retry(attempts=attempts)}
+    async with sky.client(on_attempt=lambda attempt: heard.append(attempt.status), **arguments) as galileo:
+        if outcomes[-1] == 200:
+            assert await galileo.count(PROJECT) == 7
+        else:
+            assert (await failure(galileo)).status == outcomes[-1]
+    assert heard == outcomes
+    assert sky.by_project[""] == 1 + outcomes[:-1].count(401)
+
+
+# ---- how a Retry-After is read ---------------------------------------------------------------------------------------
+
+NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0),
+        ("1", 1),
+        (" 120 ", 120),
+        ("1.5", 1.5),
+        ("999999999", 999_999_999),
+        ("Tue, 24 Nov 2026 12:00:01 GMT", 1),
+        ("Tue, 24 Nov 2026 12:01:00 +0000", 60),
+        ("Tue, 24 Nov 2026 14:00:05 +0200", 5),
+        ("Tue, 24 Nov 2026 12:00:07 -0000", 7),
+        ("Tuesday, 24-Nov-26 12:00:02 GMT", 2),
+        ("Tue Nov 24 12:00:03 2026", 3),
+        ("Tue, 24 Nov 2026 11:59:59 GMT", 0),
+        ("Sunday, 06-Nov-94 08:49:37 GMT", 0),
+        ("Sun Nov  6 08:49:37 1994", 0),
+        *[(text, None) for text in ("", " ", "-5", "+5", "abc", "inf", "nan", "1e9", "0x10", "1_000", "1,5", "1 2")],
+        *[(text, None) for text in (".5", "٣", "²", "\x1c1", "9" * 5000)],
+        ("Tue, 24 Nov 2026 25:00:00 GMT", None),
+        ("Tue, 31 Feb 2026 12:00:00 GMT", None),
+        ("Tue, 24 Nov 99999 12:00:00 GMT", None),
+        ("Tue, 24 Nov 2026 12:00:00 +99999999999999999999", None),
+    ],
+    ids=lambda value: str(value)[:32],
+)
+def test_retry_after_in_all_its_forms(value, seconds):
+    """Seconds and the three forms of a date are read; everything else is ignored."""
+    assert retry_after(value, NOW) == seconds
+
+
+ODD_DATES = st.builds(
+    "{}{} {} {} {}:{}:{} {}".format,
+    st.sampled_from(["", "Tue, ", "Tue ", "Tuesday, "]),
+    st.integers(-1, 99),
+    st.sampled_from(["Nov", "nov", "13", "November", ""]),
+    st.integers(-1, 10**12),
+    st.integers(0, 99),
+    st.integers(0, 99),
+    st.integers(0, 10**30),
+    st.one_of(st.just("GMT"), st.integers(-(10**30), 10**30).map("{:+05d}".format)),
+)
+
+
+@example("Tue, 24 Nov 2026 12:00:00 -99999999999999999999")
+@given(st.one_of(st.text(max_size=40), ODD_DATES, st.from_regex(r"[-+]?[0-9]{0,40}(\.[0-9]*)?(e[0-9]+)?")))
+def test_a_retry_after_of_any_text_is_seconds_or_nothing(value):
+    """Any text is read as finite seconds of 0 or more, or ignored."""
+    seconds = retry_after(value, NOW)
+    assert seconds is None or 0 <= seconds < math.inf
+
+
+def test_a_date_is_measured_against_the_answers_own(monkeypatch):
+    """Where the answer has a Date header, a Retry-After date is measured against it, whatever this machine's clock."""
+    stop_wall_clock(monkeypatch, NOW + timedelta(hours=3))
+    later = format_datetime(NOW + timedelta(seconds=5), usegmt=True)
+    assert status(503, Retry_After=later, Date=format_datetime(NOW, usegmt=True)).retry_after == 5
+    assert status(503, Retry_After=later, Date="Tue, 24 Nov 2026 14:00:00 +0200").retry_after == 5
+    assert status(503, Retry_After=later).retry_after == 0
+    stop_wall_clock(monkeypatch, NOW)
+    for unreadable in ("", "now", "Tue, 24 Nov 2026 25:00:00 GMT", "Tue, 24 Nov 2026 12:00:00 +9999999999"):
+        assert status(503, Retry_After=later, Date=unreadable).retry_after == 5
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked"),
+    [
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 60.0),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 06:28:00 GMT"}, 3600.0),
+        ({"retry-after": "3600"}, 3600.0),
+    ],
+    ids=["date alone", "with Date", "seconds"],
+)
+def test_a_date_is_no_longer_than_the_user_allows_if_the_response_has_no_date(headers: dict[str, str], asked: float):
+    """Without it, the client's clock is compared with the service's, and they can be an hour apart."""
+    error = RateLimitedError("no", status=429, headers=headers, body="", retry_after=3600.0)
+    assert asked == outcome_of(error, 60.0).retry_after
+
+
+# ---- whom it binds ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "arguments", "retry", "setting"),
+    [
+        (3600, {"timeout": 4_000}, Retry(), "max_retry_after"),
+        (30, {}, Retry(), "timeout="),
+        (30, {"timeout": 5}, Retry(), "timeout="),
+        (30, {}, Retry(attempts=1), ""),
+    ],
+    ids=["the cap", "a single count", "its timeout", "no retry"],
+)
+@virtual_time
+async def test_what_is_not_waited_for_is_the_error_at_once(asked, arguments, retry, setting):
+    """The error has the seconds, and its hint names the setting that is in the way."""
+    sky = Scripted(lambda *_: refusal(429, asked))
+    async with sky.client(retry=retry) as galileo:
+        error = await failure(galileo, **arguments)
+    assert (type(error), error.retry_after) == (RateLimitedError, asked)
+    assert (len(error.attempts), sky.requests) == (1, 1)
+    assert setting in error.hint
+
+
+@virtual_time
+async def test_a_retry_after_holds_for_the_refused_count_while_others_pass():
+    """The refused count waits for its Retry-After; the others are sent meanwhile."""
+    sky = Scripted(lambda _, number: refusal(429, 2) if number == 1 else None)
+    cost = await cost_of_new(sky, 50)
+    assert cost.lost == 0
+    (again,) = [result for result in cost.report.results if len(result.attempts) == 2]
+    assert 2 <= again.attempts[1].waited < 2.2
+    assert sky.arrivals[-2] < 1
+
+
+@virtual_time
+async def test_a_retry_after_above_the_cap_is_only_the_counts_own_error():
+    """Others are counted meanwhile, and nobody waits for it."""
+    sky = Scripted(lambda _, number: refusal(429, 3600) if number % 5 == 1 else None, 0.1)
+    cost = await cost_of_new(sky, 100)
+    assert cost.seconds < 10
+    errors = [(type(error), error.retry_after, len(error.attempts)) for error in cost.report.errors]
+    assert [(RateLimitedError, 3600, 1)] * 20 == errors
+    assert sky.requests == 100
+
+
+@virtual_time
+async def test_a_service_that_asks_everybody_for_an_hour_is_probed_for_as_long_as_patience_lasts():
+    """After that, and a quarter more for those that were never sent, all fail together, with its last answer."""
+    sky = Scripted(lambda *_: refusal(429, 3600))
+    cost = await cost_of_new(sky, 2_000)
+    assert 87 < cost.seconds < 112.6
+    assert {(type(error), error.retry_after) for error in cost.report.errors} == {(RateLimitedError, 3600)}
+    assert len({error.query.project_id for error in cost.report.errors}) == cost.lost == 2_000
+    assert sky.requests < 70

@@ -1,4 +1,4 @@
-"""Whole clients at simulated services, in virtual time: nothing is lost, and little is wasted."""
+"""Whole clients at simulated services, in virtual time: nothing is lost, little is wasted, and what is old expires."""
 
 import asyncio
 import logging
@@ -9,157 +9,121 @@ from flow.weathers import unlimited, weathers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.clients import ids
-from support.inside import idle
-from support.models import Away, Bucket, Capacity, Melt, Mixed, Queue, Service, Window
-from support.network import Sky, Weather, outcome, under
+from support.clock import run, virtual_time
+from support.models import Away, Bucket, Capacity, Melt, Mixed, Queue, Reply, Service, Window
+from support.network import DAY, Scripted, Sky, Weather, ask, cost_of, cost_of_new, during, outcome, outcome_of, refusal
+from support.sockets import PROJECT
 
-from galileo_sessions import AttemptTimeoutError, CountReport, RateLimitedError, ServerError
+from galileo_sessions import AttemptTimeoutError, GalileoSessions, RateLimitedError, ServerError
 from galileo_sessions.api.responses import Response
 
 pytestmark = pytest.mark.thorough
 
 
-def counted(sky: Sky, counts: int, **arguments: object) -> tuple[CountReport, float]:
-    """The report of a fan-out with the defaults, and the seconds that it took."""
-
-    async def main() -> tuple[CountReport, float]:
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        async with sky.client(**arguments) as galileo:
-            report = await galileo.count_all(ids(counts))
-            assert idle(galileo)
-        return report, clock() - began
-
-    return under(sky, main)
-
-
 @pytest.mark.parametrize("name", ["200 a second, burst 20, 1000 counts", "1 % 503"])
-def test_a_429_is_a_refusal_like_a_503(name):
+@virtual_time
+async def test_a_429_is_a_refusal_like_a_503(name):
     """It keeps the table's bounds on requests and on time, and each request is listed as an attempt."""
-    weather = weathers()[name]
-    sky = Sky(weather.service(), 429)
-    report, seconds = counted(sky, weather.counts)
-    assert report.errors == ()
-    assert sky.requests <= weather.requests * weather.counts
-    assert seconds <= weather.wall * weather.ideal + weather.away
-    assert sum(len(result.attempts) for result in report.results) == sky.requests
+    weather = WEATHERS[name]
+    cost = await cost_of_new(sky := Sky(weather.service(), 429), weather.counts)
+    assert cost.lost == 0
+    assert cost.requests <= weather.requests * weather.counts
+    assert cost.seconds <= weather.wall * weather.ideal + weather.away
+    assert sum(len(result.attempts) for result in cost.report.results) == sky.requests
 
 
-def test_a_page_of_maintenance_is_an_outage():
+@virtual_time
+async def test_a_page_of_maintenance_is_an_outage():
     """While a proxy answers 200 with a page of its own, counts wait as they do at a 503."""
-
-    class Page(Sky):
-        async def post(self, path: str) -> Response:
-            response = await super().post(path)
-            return response if response.status == 200 else Response(200, {}, b"<html>we will be back soon</html>")
-
-    sky = Page(Away(Service(0.05), 1.0, 5.0))
-    report, took = counted(sky, 8_000)
-    assert report.errors == ()
-    assert took < 5 * 1.15 + 4
+    page = Response(200, {}, b"<html>we will be back soon</html>")
+    cost = await cost_of_new(Scripted(during([(1, 6)], page), 0.05), 8_000)
+    assert cost.lost == 0
+    assert cost.seconds < 5 * 1.15 + 4
 
 
 DEAD = {
-    "429": (Sky(Capacity(0, 0.05), 429), RateLimitedError, 115),
-    "503": (Sky(Capacity(0, 0.05)), ServerError, 115),
-    "502": (Sky(Capacity(0, 0.05), 502), ServerError, 115),
-    "Retry-After": (Sky(Bucket(1e-9, 0, 1.0)), RateLimitedError, 115),
-    "no answer": (Sky(Away(Service(), how="silent")), AttemptTimeoutError, 150),
+    "429": (Capacity(0, 0.05), 429, RateLimitedError, 115),
+    "503": (Capacity(0, 0.05), 503, ServerError, 115),
+    "502": (Capacity(0, 0.05), 502, ServerError, 115),
+    "Retry-After": (Bucket(1e-9, 0, 1.0), 503, RateLimitedError, 115),
+    "no answer": (Away(Service(), how="silent"), 503, AttemptTimeoutError, 150),
 }
 
 
 @pytest.mark.parametrize("how", DEAD)
-def test_a_dead_service_sees_dozens_of_requests(how):
+@virtual_time
+async def test_a_dead_service_sees_dozens_of_requests(how):
     """Of 2,000 counts at a service that is dead from the start all fail after their patience, with few requests."""
-    sky, error, seconds = DEAD[how]
-    report, took = counted(sky, 2_000)
-    assert {type(one) for one in report.errors} == {error}
-    assert len(report.errors) == 2_000
-    assert sky.requests < 100
-    assert took < seconds
-    never_sent = [result for result in report.results if not result.attempts]
+    service, status, error, seconds = DEAD[how]
+    cost = await cost_of_new(Sky(service, status), 2_000)
+    assert [error] * 2_000 == [type(one) for one in cost.report.errors]
+    assert (True, True) == (cost.requests < 100, cost.seconds < seconds)
+    never_sent = [result for result in cost.report.results if not result.attempts]
     assert len(never_sent) > 1_900
     assert all("the service has refused everything for" in str(result.error) for result in never_sent)
 
 
-# ---- connections -----------------------------------------------------------------------------------------------------
+class Connecting(Sky):
+    """The first request of each connection takes longer."""
+
+    def __init__(self, latency: float, connect: float) -> None:
+        super().__init__(Service(latency))
+        self.connect, self.idle = connect, 0
+
+    async def post(self, path: str) -> Response:
+        if self.idle:
+            self.idle -= 1
+        else:
+            await asyncio.sleep(self.connect)
+        response = await super().post(path)
+        self.idle += 1
+        return response
 
 
-@pytest.mark.parametrize(
-    ("latency", "connect"), [(0.002, 0.01), (0.02, 0.03), (0.02, 0.1), (0.1, 0.1)], ids=lambda seconds: f"{seconds} s"
-)
-def test_connecting_is_not_the_services_latency(latency, connect):
+@pytest.mark.parametrize(("latency", "connect"), [(0.002, 0.01), (0.02, 0.03), (0.02, 0.1), (0.1, 0.1)])
+@virtual_time
+async def test_connecting_is_not_the_services_latency(latency, connect):
     """A new client at a healthy service widens, although the first request of each connection takes longer."""
-    idle = 0
-
-    class Connecting(Sky):
-        async def post(self, path: str) -> Response:
-            nonlocal idle
-            if idle:
-                idle -= 1
-            else:
-                await asyncio.sleep(connect)
-            response = await super().post(path)
-            idle += 1
-            return response
-
-    sky = Connecting(Service(latency))
-
-    async def main() -> tuple[int, float]:
-        async with sky.client(1) as galileo, galileo.count_many(ids(4_000)) as stream:
-            widths = [stream.progress.width async for _ in stream]
-            return widths[1_000], stream.progress.elapsed
-
-    width, seconds = under(sky, main)
-    assert width > 64
+    async with Connecting(latency, connect).client() as galileo, galileo.count_many(ids(4_000)) as stream:
+        widths = [stream.progress.width async for _ in stream]
+        seconds = stream.progress.elapsed
+    assert widths[1_000] > 64
     assert seconds <= 2 * (unlimited(4_000, latency) + connect)
 
 
 @pytest.mark.parametrize(("every", "counts"), [(1, 200), (30, 20)])
-def test_a_slow_service_that_asks_for_time_loses_nothing(every, counts):
+@virtual_time
+async def test_a_slow_service_that_asks_for_time_loses_nothing(every, counts):
     """At one count every 1 or 30 s, while all others are to come in half a minute, they wait longer than patience."""
-    report, seconds = counted(Sky(Bucket(1 / every, 1, 30.0)), counts)
-    assert report.errors == ()
-    assert seconds > 180
+    cost = await cost_of_new(Sky(Bucket(1 / every, 1, 30.0)), counts)
+    assert cost.lost == 0
+    assert cost.seconds > 180
 
 
-def test_a_service_that_dies_while_it_is_slow_is_given_up():
+@virtual_time
+async def test_a_service_that_dies_while_it_is_slow_is_given_up():
     """At the lowest rate, too, patience begins with the first refusal of a row, and no probe comes after its end."""
-    sky = Sky(Away(Bucket(0.4, 1), 60.0))
-    report, seconds = counted(sky, 200)
-    assert 10 < len(report.results) - len(report.errors) < 25
-    assert 144 < seconds < 175
+    cost = await cost_of_new(Sky(Away(Bucket(0.4, 1), 60.0)), 200)
+    assert 10 < 200 - cost.lost < 25
+    assert 144 < cost.seconds < 175
 
 
-# ---- seen through ----------------------------------------------------------------------------------------------------
-
-
-def test_progress_attempts_and_log_show_the_limits(caplog):
+@virtual_time
+async def test_progress_attempts_and_log_show_the_limits(caplog):
     """Progress and attempts have the width, the rate and whether only probes are sent; the log has the reasons."""
-    sky = Sky(Away(Window(100, 1), 1.0, 3))
+    sky, results = Sky(Away(Window(100, 1), 1.0, 3)), []
     caplog.set_level(logging.DEBUG, "galileo_sessions")
-
-    async def main() -> tuple[CountReport, object, object]:
-        async with sky.client() as galileo, galileo.count_many(ids(600)) as stream:
-            before = stream.progress
-            results = [anext(stream) for _ in range(600)]
-            task = asyncio.create_task(take(results))
-            await asyncio.sleep(2.5)
-            during = stream.progress
-            return await task, before, during
-
-    async def take(results: list) -> list:
-        return [await result for result in results]
-
-    results, before, during = under(sky, main)
-    assert (before.width, before.rate, before.breaker_open) == (10, math.inf, False)
-    assert during.breaker_open
-    attempts = [attempt for result in results for attempt in result.attempts]
+    async with sky.client() as galileo, galileo.count_many(ids(600)) as stream:
+        before = stream.progress
+        assert (before.width, before.rate, before.breaker_open) == (10, math.inf, False)
+        asyncio.get_running_loop().call_later(2.5, lambda: results.append(stream.progress.breaker_open))
+        attempts = [attempt async for result in stream for attempt in result.attempts]
+    assert results == [True]
     assert {attempt.breaker_open for attempt in attempts} == {False, True}
     assert all(1 <= attempt.width <= 256 and attempt.rate > 0 for attempt in attempts)
     lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("limits: ")]
-    assert any("refused" in line for line in lines)
-    assert any("only single probes are sent" in line for line in lines)
+    for reason in ("refused", "only single probes are sent"):
+        assert any(reason in line for line in lines)
     warned = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert warned == ["the service refuses all requests: only single probes are sent until one succeeds"]
 
@@ -179,7 +143,6 @@ MISSED = {
     "200 a second, burst 20, 1000 counts": _REFUSED,
     "200 a second, burst 20, 1000 counts, Retry-After 1.0": _REFUSED,
     "200 a second, burst 20, 1000 counts, Retry-After exact": _REFUSED,
-    "3 share what melts beyond 16": _UNFAIR,
     "120 a minute, burst 10": _REFUSED,
     "20 in 60 s": _REFUSED,
     "queue 8 x 20 ms, spread": _CHANCE,
@@ -195,13 +158,10 @@ MISSED = {
 """Rows that miss a bound, and why. Unknown services count more than this table."""
 
 
-def row(name: str) -> object:
-    """A case of the table; known misses are deterministic, so a lucky change shows."""
-    marks = pytest.mark.xfail(reason=MISSED[name], strict=True) if name in MISSED else ()
-    return pytest.param(name, id=name, marks=marks)
+MARKS = {name: pytest.mark.xfail(reason=reason, strict=True) for name, reason in MISSED.items()}  # deterministic
 
 
-@pytest.mark.parametrize("name", [row(name) for name in WEATHERS])
+@pytest.mark.parametrize("name", [pytest.param(name, id=name, marks=MARKS.get(name, ())) for name in WEATHERS])
 def test_known_services_cost_what_they_must_and_lose_nothing(name: str) -> None:
     """Bounds on loss, requests per count, time compared with the ideal, fairness, and the time of a lone count."""
     weather = WEATHERS[name]
@@ -248,3 +208,91 @@ def test_nothing_is_lost_while_the_service_makes_progress(crowd: tuple[Service, 
     service, clients = crowd
     found = outcome(Weather(lambda: service, 600, 0.0, 1.0, 1.0, clients=clients, stagger=0.5), seed)
     assert 0 == found.lost
+
+
+# ---- what expires ----------------------------------------------------------------------------------------------------
+
+
+async def asks_each_minute(_: Scripted, galileo: GalileoSessions) -> None:
+    """One count a minute."""
+    await ask(galileo, 60, 14)
+
+
+async def is_busy(_: Scripted, galileo: GalileoSessions) -> None:
+    """Three counts a second."""
+    await ask(galileo, 0.3, 2_300, timeout=5)
+
+
+async def fans_out_each_minute(sky: Scripted, galileo: GalileoSessions) -> None:
+    """Fan-outs that fail."""
+    for minute in range(1, 13):
+        await galileo.count_all(ids(50), timeout=50)
+        await sky.until(60 * minute)
+
+
+@pytest.mark.parametrize(("status", "retry_after"), [(503, None), (429, 30)])
+@pytest.mark.parametrize("history", [asks_each_minute, is_busy, fans_out_each_minute])
+@virtual_time
+async def test_after_ten_minutes_of_outage_and_a_quiet_time_a_client_is_like_a_new_one(history, retry_after, status):
+    """A fan-out takes no request more and half a second longer at most than a new client's, a single count no time."""
+    sky = Scripted(during([(60, 660)], refusal(status, retry_after)))
+    async with sky.client() as galileo:
+        await history(sky, galileo)
+        await asyncio.sleep(120)
+        assert (await outcome_of(galileo, timeout=1))[0] == 7
+        used = await cost_of(sky, galileo, 2_000, timeout=120)
+    new = await cost_of_new(sky, 2_000)
+    assert (used.lost, used.requests) == (0, new.requests)
+    assert used.seconds <= 1.1 * new.seconds + 0.4
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("gap", [1, 60, 600, DAY])
+@pytest.mark.parametrize("together", ["counts", "fan-out"])
+@virtual_time
+async def test_a_stray_refusal_now_and_then_slows_nothing_down(together, gap, status):
+    """Five counts now and then, one of which is refused once, lose nothing and take less than a second each time."""
+    sky = Scripted(lambda _, number: refusal(status) if number % 6 == 3 else None)
+    async with sky.client() as galileo:
+        for _ in range(40):
+            began = sky.now
+            if together == "counts":
+                assert await asyncio.gather(*(galileo.count(PROJECT, timeout=5) for _ in range(5))) == [7] * 5
+            else:
+                assert (await galileo.count_all(ids(5), timeout=5)).errors == ()
+            assert sky.now - began < 1
+            await asyncio.sleep(gap)
+    assert sky.requests == 40 * 6
+
+
+@pytest.mark.parametrize(("every", "status"), [(0.5, 429), (60, 503)])
+@virtual_time
+async def test_how_often_a_caller_asks_is_not_what_the_service_takes(every, status):
+    """One count after another, some refused once, teach no rate: a fan-out is then as fast as a new client's."""
+    sky = Scripted(lambda _, number: refusal(status) if number % 10 == 5 else None)
+    async with sky.client() as galileo:
+        assert await ask(galileo, every, 200, timeout=5) == [7] * 200
+        sky.script = lambda *_: None
+        used = await cost_of(sky, galileo, 2_000)
+    new = await cost_of_new(sky, 2_000)
+    assert (used.lost, used.requests) == (0, new.requests)
+    assert used.seconds <= 1.1 * new.seconds
+
+
+class Blinking(Service):
+    """Takes 500 a second, but refuses all that arrives in some milliseconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.bucket, self.seconds = Bucket(500, 20, latency=0.005), seconds
+
+    def arrive(self, now: float) -> Reply:
+        return Reply("refused") if 3 <= now < 3 + self.seconds else self.bucket.arrive(now)
+
+
+@pytest.mark.parametrize("seconds", [0.002, 0.1])
+def test_a_blink_is_one_piece_of_evidence(seconds):
+    """While all is refused for some milliseconds, at once, a rate isn't cut again and again."""
+    blink, alone = [run(cost_of_new(Sky(Blinking(away)), 4_000)) for away in (seconds, 0.0)]
+    assert (0, 0) == (blink.lost, alone.lost)
+    assert blink.seconds <= 1.05 * alone.seconds + seconds + 0.2

@@ -1,6 +1,7 @@
 """Fan-outs as people write them by hand: so many requests at once, always, and four tries with a random backoff."""
 
 import heapq
+import itertools
 import random
 from collections import deque
 from collections.abc import Callable
@@ -17,14 +18,12 @@ class _Events:
     """What happens, in the order of its time; there is no event loop."""
 
     def __init__(self) -> None:
-        self.now = 0.0
+        self.now, self._number = 0.0, itertools.count()
         self._heap: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
-        self._number = 0
 
     def at(self, when: float, happen: Callable[..., None], *arguments: object) -> None:
         """Lets something happen then."""
-        self._number += 1
-        heapq.heappush(self._heap, (when, self._number, happen, arguments))
+        heapq.heappush(self._heap, (when, next(self._number), happen, arguments))
 
     def run(self, until: float) -> None:
         """Lets all of it happen."""

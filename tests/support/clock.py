@@ -6,6 +6,7 @@ import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+BEGIN = 1_000.0  # the virtual time at which each run begins: the same one, as rounding is
 _GRACE = 0.01  # seconds of the wall's that loopback has to deliver before the clock jumps; less where it jumps less
 _LATE = 1e-6  # seconds that a timer is late, as a real one is: what is waited for has passed, also when rounded
 
@@ -21,7 +22,7 @@ class _JumpingSelector:
     def __init__(self, has_threads: Callable[[], bool]) -> None:
         self._selector = selectors.DefaultSelector()
         self._has_threads = has_threads
-        self.now = 1_000.0  # the same in each run, as rounding is
+        self.now = BEGIN
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """The sockets that are ready; without a timer it really waits."""

@@ -138,13 +138,8 @@ class Slowing(Service):
         return Reply("ok", self.ends.add(now, min(1e6, seconds)))
 
 
-def square(knee: int) -> Callable[[int], float]:
-    """As slow as `Melt` gets."""
-    return lambda level: 1 + (max(0, level - knee) / (knee / 2)) ** 2
-
-
 def exponential(knee: int, base: float) -> Callable[[int], float]:
-    """As slow as `Steep` gets."""
+    """Beyond so many at once, each more makes all slower by a factor."""
     return lambda level: base ** min(500, max(0, level - knee))  # beyond, floats end
 
 
@@ -152,21 +147,7 @@ class Melt(Slowing):
     """Fast up to so many at once; beyond, each takes longer by the square of the overload."""
 
     def __init__(self, knee: int = 16, latency: float = 0.02) -> None:
-        super().__init__(square(knee), latency)
-
-
-class Steep(Slowing):
-    """Fast up to so many at once; beyond, each request more makes it slower by a factor."""
-
-    def __init__(self, knee: int, base: float, latency: float) -> None:
-        super().__init__(exponential(knee, base), latency)
-
-
-class Shared(Slowing):
-    """One worker that all requests share: more at once only take longer, in proportion."""
-
-    def __init__(self, latency: float) -> None:
-        super().__init__(float, latency)
+        super().__init__(lambda level: 1 + (max(0, level - knee) / (knee / 2)) ** 2, latency)
 
 
 class Strict(Service):

@@ -3,16 +3,17 @@
 import asyncio
 import itertools
 import random
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any
 
 from attrs import define, field, frozen
 
-from galileo_sessions import AttemptTimeoutError, ConnectError, CountReport, GalileoError, GalileoSessions
-from galileo_sessions.api.responses import Response
+import galileo_sessions as gs
+from galileo_sessions import GalileoError, GalileoSessions
+from galileo_sessions.api.responses import Response, error_of
 from support.clients import ids
-from support.clock import run
+from support.clock import BEGIN, run
 from support.inside import replace_post, set_jitter
 from support.models import NETWORK, TIMEOUT, Reply, Service, parts
 from support.sockets import PROJECT
@@ -28,46 +29,42 @@ class Sky:
     timeout: float = TIMEOUT
     """Seconds after which an attempt is given up."""
     requests: int = 0
-    began: float = 0.0
     arrivals: list[float] = field(factory=list)
+
+    @property
+    def now(self) -> float:
+        """Seconds since the beginning."""
+        return asyncio.get_running_loop().time() - BEGIN
 
     async def post(self, _: str) -> Response:
         """What becomes of one request."""
-        now = asyncio.get_running_loop().time() - self.began
         self.requests += 1
-        self.arrivals.append(now)
-        reply = self.service.arrive(now + NETWORK / 2)
+        self.arrivals.append(self.now)
+        reply = self.service.arrive(self.now + NETWORK / 2)
         in_order = self.requests % 1_000 * 1e-6  # requests that are sent in the same moment don't end so
         await asyncio.sleep(min(reply.seconds + NETWORK, self.timeout) + in_order)
         return self._response(reply)
 
     def _response(self, reply: Reply) -> Response:
         if reply.seconds + NETWORK > self.timeout:
-            raise AttemptTimeoutError("too long", phase="response")
+            raise gs.AttemptTimeoutError("too long", phase="response")
         if reply.kind == "ok":
             return Response(200, {}, b'{"total_count":7}')
         if reply.retry_after is not None:
             return Response(429, {"Retry-After": f"{reply.retry_after:.6f}"}, b"")
         return Response(500 if reply.kind == "error" else self.status, {}, b"")
 
-    def client(self, seed: int | None = None, **arguments: object) -> GalileoSessions:
-        """A client of the service; with a seed, its random waits are always the same."""
-        galileo = GalileoSessions("k", base_url="http://127.0.0.1:9", **arguments)
+    def client(self, seed: int = 1, **arguments: object) -> GalileoSessions:
+        """A client of the service, whose random waits are the same for the same seed."""
+        key = {} if "auth" in arguments else {"api_key": "k"}
+        galileo, chance = GalileoSessions(base_url="http://127.0.0.1:9", **key, **arguments), random.Random(seed)
         replace_post(galileo, self.post)
-        if seed is not None:
-            chance = random.Random(seed)
-            set_jitter(galileo, lambda most: chance.uniform(0, most))
+        set_jitter(galileo, lambda most: chance.uniform(0, most))
         return galileo
 
-
-def under(sky: Sky, main: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    """Runs `main` in virtual time, without sockets; the service's clock begins with it."""
-
-    async def begin() -> Any:
-        sky.began = asyncio.get_running_loop().time()
-        return await main()
-
-    return run(begin())
+    async def until(self, when: float) -> None:
+        """Waits for a time since the beginning."""
+        await asyncio.sleep(when - self.now)
 
 
 # ---- what a fan-out costs at a model ---------------------------------------------------------------------------------
@@ -120,7 +117,7 @@ class FanOut:
     sky: Sky
     counts: int
     seed: int
-    on_first_end: Callable[[], None]
+    on_end: Callable[[], None]
     done: int = 0
     lost: int = 0
     ended: float = 0.0
@@ -133,70 +130,50 @@ class FanOut:
         await asyncio.sleep(start)
         async with self.sky.client(self.seed) as galileo, asyncio.timeout(3_600):
             if weather.every:
-                await self._one_by_one(galileo, weather.every)
+                for found, _ in await ask_and_time(galileo, weather.every, self.counts):
+                    self._end(ok=found == 7)
                 return
             lone = asyncio.create_task(self._ask_alone(galileo)) if weather.lone else None
             async with galileo.count_many(ids(self.counts)) as stream:
                 async for result in stream:
                     self._end(ok=result.ok)
-            self.on_first_end()
+            self.on_end()
             if lone is not None:
                 lone.cancel()
                 await asyncio.wait([lone])
 
-    async def _one_by_one(self, galileo: GalileoSessions, every: float) -> None:
-        async def count() -> None:
-            try:
-                await galileo.count(PROJECT)
-            except GalileoError:
-                self._end(ok=False)
-            else:
-                self._end(ok=True)
-
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(self.counts):
-                tasks.create_task(count())
-                await asyncio.sleep(every)
-
     async def _ask_alone(self, galileo: GalileoSessions) -> None:
         await asyncio.sleep(2.05)
         while True:
-            began = asyncio.get_running_loop().time()
-            await galileo.count(PROJECT)
-            self.latencies.append(asyncio.get_running_loop().time() - began)
+            self.latencies.append((await outcome_of(galileo))[1])
             await asyncio.sleep(0.25)
 
     def _end(self, *, ok: bool) -> None:
-        self.done, self.lost = self.done + ok, self.lost + (not ok)
-        self.ended = asyncio.get_running_loop().time() - self.sky.began
+        self.done, self.lost, self.ended = self.done + ok, self.lost + (not ok), self.sky.now
 
 
 def outcome(weather: Weather, seed: int) -> Outcome:
     """What comes of fan-outs of whole clients under a weather."""
-    sky = Sky(weather.service(), timeout=weather.timeout)
+    sky, speeds = Sky(weather.service(), timeout=weather.timeout), list[int]()
     for number, part in enumerate(parts(sky.service)):
         part.random.seed(100 * seed + number)
-    speeds: list[int] = []
 
-    def on_first_end() -> None:
+    def compare() -> None:
         if not speeds:
             speeds.extend(crowd.done - crowd.done_before for crowd in crowds)
-
-    crowds = [
-        FanOut(sky, weather.counts // weather.clients, 100 * seed + number, on_first_end)
-        for number in range(weather.clients)
-    ]
 
     def begin_to_compare() -> None:
         for crowd in crowds:
             crowd.done_before = crowd.done
 
+    counts = weather.counts // weather.clients
+    crowds = [FanOut(sky, counts, 100 * seed + number, compare) for number in range(weather.clients)]
+
     async def main() -> None:
         asyncio.get_running_loop().call_later(weather.stagger * (weather.clients - 1), begin_to_compare)
-        starts = [weather.stagger * number for number in range(weather.clients)]
-        await asyncio.gather(*(crowd.run(weather, start) for crowd, start in zip(crowds, starts, strict=True)))
+        await asyncio.gather(*(crowd.run(weather, weather.stagger * number) for number, crowd in enumerate(crowds)))
 
-    under(sky, main)
+    run(main())
     latencies = sorted(crowds[0].latencies)
     return Outcome(
         lost=sum(crowd.lost for crowd in crowds),
@@ -224,8 +201,8 @@ class Late:
 Answer = Response | Exception | Late | None
 """None is a count."""
 Script = Callable[[float, int], Answer]
-Timed = list[tuple[int | GalileoError, float]]
-"""The outcomes of counts, and how many seconds each took."""
+Timed = tuple[int | GalileoError, float]
+"""The outcome of a count, and how many seconds it took."""
 
 
 class Scripted(Sky):
@@ -246,11 +223,6 @@ class Scripted(Sky):
         self.by_project: dict[str, int] = {}
         """How many requests each project got."""
 
-    @property
-    def now(self) -> float:
-        """Seconds since the beginning."""
-        return asyncio.get_running_loop().time() - self.began
-
     async def post(self, path: str) -> Response:
         """What becomes of one request."""
         self.requests += 1
@@ -267,10 +239,6 @@ class Scripted(Sky):
             raise answer
         return answer or COUNTED
 
-    async def until(self, when: float) -> None:
-        """Waits for a time since the beginning."""
-        await asyncio.sleep(when - self.now)
-
     def longest_silence(self, begin: float, end: float) -> float:
         """The longest time between `begin` and `end` without a request."""
         times = [begin, *(at for at in self.arrivals if begin <= at <= end), end]
@@ -282,9 +250,22 @@ def refusal(status: int = 503, retry_after: float | None = None) -> Response:
     return Response(status, {} if retry_after is None else {"Retry-After": f"{retry_after:.0f}"}, b"")
 
 
-def unreachable() -> ConnectError:
+def status(number: int, **headers: str) -> gs.ResponseError:
+    """The error of a response; `Retry_After="1"` sets the header Retry-After."""
+    return error_of(Response(number, {name.replace("_", "-"): value for name, value in headers.items()}, b""))
+
+
+TRANSPORT = {
+    "connect": gs.ConnectError("x"),
+    "disconnect": gs.DisconnectedError("x"),
+    "timeout": gs.AttemptTimeoutError("x", phase="response"),
+    "protocol": gs.ProtocolError("x"),
+}
+
+
+def unreachable() -> gs.ConnectError:
     """What a refused connection raises."""
-    return ConnectError("no connection to http://127.0.0.1:9: Connection refused")
+    return gs.ConnectError("no connection to http://127.0.0.1:9: Connection refused")
 
 
 def during(spans: Iterable[tuple[float, float]], answer: Answer) -> Callable[[float, int], Answer]:
@@ -297,7 +278,7 @@ def during(spans: Iterable[tuple[float, float]], answer: Answer) -> Callable[[fl
 class Cost:
     """What a fan-out cost."""
 
-    report: CountReport
+    report: gs.CountReport
     requests: int
     seconds: float
 
@@ -309,10 +290,9 @@ class Cost:
 
 async def cost_of(sky: Sky, galileo: GalileoSessions, counts: int, **arguments: Any) -> Cost:
     """What a fan-out costs a client now."""
-    clock = asyncio.get_running_loop().time
-    began, before = clock(), sky.requests
+    began, before = sky.now, sky.requests
     report = await galileo.count_all(ids(counts), **arguments)
-    return Cost(report, sky.requests - before, clock() - began)
+    return Cost(report, sky.requests - before, sky.now - began)
 
 
 async def cost_of_new(sky: Sky, counts: int, **arguments: Any) -> Cost:
@@ -321,22 +301,19 @@ async def cost_of_new(sky: Sky, counts: int, **arguments: Any) -> Cost:
         return await cost_of(sky, galileo, counts, **arguments)
 
 
-async def outcome_of(
-    galileo: GalileoSessions, project: str = PROJECT, **arguments: Any
-) -> tuple[int | GalileoError, float]:
+async def outcome_of(galileo: GalileoSessions, project: str = PROJECT, **arguments: Any) -> Timed:
     """The result of a single count, or its error; and how many seconds it took."""
     clock = asyncio.get_running_loop().time
     began = clock()
     try:
-        result: int | GalileoError = await galileo.count(project, **arguments)
+        return await galileo.count(project, **arguments), clock() - began
     except GalileoError as error:
-        result = error
-    return result, clock() - began
+        return error, clock() - began
 
 
-async def ask_and_time(galileo: GalileoSessions, every: float, times: int, **arguments: Any) -> Timed:
-    """What `outcome_of` returns for counts that begin so many seconds apart, whether or not those before have ended."""
-    tasks: list[asyncio.Task[tuple[int | GalileoError, float]]] = []
+async def ask_and_time(galileo: GalileoSessions, every: float, times: int, **arguments: Any) -> list[Timed]:
+    """The outcomes of counts that begin so many seconds apart, whether or not those before have ended."""
+    tasks: list[asyncio.Task[Timed]] = []
     for _ in range(times):
         tasks.append(asyncio.create_task(outcome_of(galileo, **arguments)))
         await asyncio.sleep(every)
