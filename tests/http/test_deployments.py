@@ -1,7 +1,8 @@
-"""Each deployment, from the variables in the environment to the request that a server sees."""
+"""Each deployment, from arguments and from variables in the environment to the request that a server sees."""
 
 import asyncio
 import json
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from support.leaks import visible_text
 from support.proxies import tls
 from support.sockets import PROJECT, http, raw_server
 
-from galileo_sessions import ApiKeyAuth, GalileoError, GalileoSessions, Retry, Secret
+from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, GalileoError, GalileoSessions, PasswordAuth, Retry
+from galileo_sessions import Secret
 from galileo_sessions.http.address import VARIABLES
 
 GALILEO = {"GALILEO_API_KEY": "k-1"}
@@ -34,6 +36,8 @@ def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
+BASIC = {"authorization": f"Basic {b64encode(b'ann:p:w').decode()}"}
+SENT = keys("k") | {"x-team": "bill"}
 ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
     "Galileo's cloud": (GALILEO, {}, "api.galileo.ai", keys("k-1")),
     "its console": (GALILEO | {"GALILEO_CONSOLE_URL": "app.galileo.ai"}, {}, "api.galileo.ai", keys("k-1")),
@@ -74,6 +78,14 @@ ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
         keys("k-3"),
     ),
     "one header": (STANDALONE, {"auth": ApiKeyAuth("k-4", "X-Key")}, "api.ao.acme.com", {"x-key": "k-4"}),
+    "key": ({}, {"api_key": Secret("k-1"), "base_url": Secret("https://x.io")}, "x.io", keys("k-1")),
+    "bearer": ({}, {"auth": BearerAuth("t-1")}, "api.galileo.ai", bearer("t-1")),
+    "basic": ({}, {"auth": BasicAuth("ann", "p:w")}, "api.galileo.ai", BASIC),
+    "basic, Secret": ({}, {"auth": BasicAuth(Secret("ann"), Secret("p:w"))}, "api.galileo.ai", BASIC),
+    "password": ({}, {"auth": PasswordAuth(Secret("ann"), Secret("pw"))}, "api.galileo.ai", bearer("t0ken")),
+    "header": ({}, {"api_key": "k", "headers": {"X-Team": Secret("bill")}}, "api.galileo.ai", SENT),
+    "headers": ({}, {"api_key": "k", "headers": Secret({"X-Team": "bill"})}, "api.galileo.ai", SENT),
+    "both": ({}, {"api_key": "k", "headers": Secret({"X-Team": Secret("bill")})}, "api.galileo.ai", SENT),
     "an address for the token": (CLOUD, {"base_url": "https://x.io/a"}, "x.io/a", {"x-sf-token": "t-1"}),
 }
 
