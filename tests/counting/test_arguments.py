@@ -28,6 +28,7 @@ CONCURRENCY = "concurrency must be a whole number, 1 or more, got {}"
 SPACE = "It begins or ends with white space, perhaps a line break from a file. Strip it"
 ID = "project_id must be a UUID, got {}\nhint: {}"
 ORDER, MANY = "The project comes before the filter", "For several projects write count_all([...])"
+NO_FILTER = "{} is not a filter\nhint: Write load_filter(...) to read a filter from the API's JSON"
 WHERE = f"where must be a filter, got {{}}\nhint: {ORDER}"
 
 CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
@@ -48,7 +49,7 @@ CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
     "one query as targets": (lambda g: g.count_all(CountQuery(PROJECT)), TARGETS.format(brief(CountQuery(PROJECT)))),
     "no targets": (lambda g: g.count_all(None, by=PARTS), TARGETS.format("None")),
     "targets of a stream": (lambda g: g.count_many(PROJECT), TARGETS.format(f"'{PROJECT}'")),
-    "where of a stream": (lambda g: g.count_many([PROJECT], {}), "{} is not a filter\nhint: Write load_filter(...) to read a filter from the API's JSON"),
+    "where of a stream": (lambda g: g.count_many([PROJECT], {}), NO_FILTER),
     "concurrency of a stream": (lambda g: g.count_many([PROJECT], concurrency=-1), CONCURRENCY.format("-1")),
     "concurrency": (lambda g: g.count_all([PROJECT], concurrency=0), CONCURRENCY.format("0")),
     "concurrency, NaN": (lambda g: g.count_by(PROJECT, PARTS, concurrency=math.nan), CONCURRENCY.format("nan")),
@@ -158,16 +159,21 @@ METHODS: dict[str, Callable[..., Awaitable[Any]]] = {
 }
 
 
+def raise_error_of(outcome: object) -> None:
+    """Raises the error in a report, a result or an explanation."""
+    match outcome:
+        case gs.CountResult(error=error) | gs.CountReport(errors=(error,)):
+            raise error
+        case gs.Explanation(nodes=(node,)):
+            raise node.error
+
+
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 async def test_a_timeout_can_be_a_timedelta(method):
     """`timeout=` takes a timedelta in every method, and ends the call as the same number of seconds does."""
     async with connected(silence) as (_, galileo):
         with pytest.raises(DeadlineExceededError):
-            match await method(galileo, timeout=timedelta(milliseconds=30)):
-                case gs.CountResult(error=error) | gs.CountReport(errors=(error,)):
-                    raise error
-                case gs.Explanation(nodes=(node,)):
-                    raise node.error
+            raise_error_of(await method(galileo, timeout=timedelta(milliseconds=30)))
 
 
 @pytest.mark.parametrize("timeout", [0, -1, True, math.nan, timedelta(0), -timedelta(days=1)], ids=str)

@@ -14,8 +14,7 @@ from support.clock import virtual_time
 from support.sockets import PROJECT, AtOnce, RawServer, http, number_of, slowly, until, when
 
 import galileo_sessions as gs
-from galileo_sessions import ALWAYS, NEVER, Col, CountQuery, Filter, GalileoSessions, Limits, NotFoundError
-from galileo_sessions import any_of, dump_filter
+from galileo_sessions import ALWAYS, NEVER, Col, CountQuery, Filter, Limits, NotFoundError, any_of, dump_filter
 
 WHERE = Col("input").contains("x")
 A, B = Col.text("a").eq("x"), Col.number("b").gt(1)

@@ -13,8 +13,8 @@ from support.leaks import visible_text
 from support.proxies import tls
 from support.sockets import PROJECT, http, raw_server
 
-from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, GalileoError, GalileoSessions, PasswordAuth, Retry
-from galileo_sessions import Secret
+import galileo_sessions as gs
+from galileo_sessions import ApiKeyAuth, BasicAuth, GalileoSessions, Secret
 from galileo_sessions.http.address import VARIABLES
 
 GALILEO = {"GALILEO_API_KEY": "k-1"}
@@ -79,10 +79,10 @@ ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
     ),
     "one header": (STANDALONE, {"auth": ApiKeyAuth("k-4", "X-Key")}, "api.ao.acme.com", {"x-key": "k-4"}),
     "key": ({}, {"api_key": Secret("k-1"), "base_url": Secret("https://x.io")}, "x.io", keys("k-1")),
-    "bearer": ({}, {"auth": BearerAuth("t-1")}, "api.galileo.ai", bearer("t-1")),
+    "bearer": ({}, {"auth": gs.BearerAuth("t-1")}, "api.galileo.ai", bearer("t-1")),
     "basic": ({}, {"auth": BasicAuth("ann", "p:w")}, "api.galileo.ai", BASIC),
     "basic, Secret": ({}, {"auth": BasicAuth(Secret("ann"), Secret("p:w"))}, "api.galileo.ai", BASIC),
-    "password": ({}, {"auth": PasswordAuth(Secret("ann"), Secret("pw"))}, "api.galileo.ai", bearer("t0ken")),
+    "password": ({}, {"auth": gs.PasswordAuth(Secret("ann"), Secret("pw"))}, "api.galileo.ai", bearer("t0ken")),
     "header": ({}, {"api_key": "k", "headers": {"X-Team": Secret("bill")}}, "api.galileo.ai", SENT),
     "headers": ({}, {"api_key": "k", "headers": Secret({"X-Team": "bill"})}, "api.galileo.ai", SENT),
     "both": ({}, {"api_key": "k", "headers": Secret({"X-Team": Secret("bill")})}, "api.galileo.ai", SENT),
@@ -151,8 +151,8 @@ async def test_nothing_from_the_environment_is_shown(monkeypatch, caplog, enviro
     async with raw_server(behave) as server:
         for name, value in (environment | extra | {"GALILEO_API_URL": server.url}).items():
             monkeypatch.setenv(name, value)
-        async with GalileoSessions(retry=Retry(attempts=1)) as galileo:
-            with pytest.raises(GalileoError) as caught:
+        async with GalileoSessions(retry=gs.Retry(attempts=1)) as galileo:
+            with pytest.raises(gs.GalileoError) as caught:
                 await galileo.count(PROJECT)
     told = visible_text(caught.value) + repr(galileo) + caplog.text
     assert [word for word in {*environment.values(), "g8", "k3y-5f0c"} if word in told] == []

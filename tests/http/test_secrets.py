@@ -21,8 +21,7 @@ from support.proxies import refuse
 from support.sockets import PROJECT, answers, cut, hang_up, http, listening, raw_server, silence
 
 import galileo_sessions as gs
-from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, Col, ConfigurationError, GalileoSessions, PasswordAuth
-from galileo_sessions import Retry, Secret
+from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, Col, GalileoSessions, PasswordAuth, Retry, Secret
 from galileo_sessions.http.secret import forms_of, redact
 
 KEY, TOKEN, PASSWORD = "k3y-5f0c", "t0ken-77aa", "pa55 word&"
@@ -124,10 +123,10 @@ class OwnError(gs.GalileoError):
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (LookupError, ConfigurationError),
-        (ValueError, ConfigurationError),
+        (LookupError, gs.ConfigurationError),
+        (ValueError, gs.ConfigurationError),
         (OSError, gs.TransportError),
-        (partial(ExceptionGroup, "several", [KeyError(KEY)]), ConfigurationError),
+        (partial(ExceptionGroup, "several", [KeyError(KEY)]), gs.ConfigurationError),
         (OwnError, OwnError),
         (asyncio.CancelledError, asyncio.CancelledError),
     ],
@@ -146,7 +145,7 @@ async def test_what_a_session_raises_is_an_error_without_secrets(where, error, e
             with pytest.raises(expected) as caught:
                 await galileo.count(PROJECT)
     assert our_frames(caught.value)
-    if expected in (ConfigurationError, gs.TransportError):
+    if expected in (gs.ConfigurationError, gs.TransportError):
         assert KEY not in visible_text(caught.value)
 
 

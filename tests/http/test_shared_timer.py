@@ -4,12 +4,12 @@ import asyncio
 
 import aiohttp
 import pytest
-from support.clients import client, failure, ids
+from support.clients import client, connected, failure, ids
 from support.clock import virtual_time
-from support.inside import deadline_timers, idle
+from support.inside import deadline_timers
 from support.sockets import PROJECT, http, raw_server, silence, until
 
-from galileo_sessions import AttemptTimeoutError, DeadlineExceededError, GalileoSessions, Timeouts
+from galileo_sessions import AttemptTimeoutError, DeadlineExceededError, Timeouts
 from galileo_sessions.http.transport import Deadline, Deadlines
 
 
@@ -78,15 +78,14 @@ async def test_another_error_of_the_block_is_raised():
 @pytest.mark.parametrize("injected", [False, True], ids=["own session", "injected session"])
 async def test_counts_share_one_timer(injected):
     """While many counts are under way there is one timer for all, and none once the client is closed."""
-    async with raw_server(silence) as server, aiohttp.ClientSession() as session:
-        async with client(server.url, session=session if injected else None) as galileo:
+    async with aiohttp.ClientSession() as session:
+        async with connected(silence, session=session if injected else None) as (server, galileo):
             counts = [asyncio.create_task(galileo.count(project)) for project in ids(10)]
             await until(lambda: len(server.requests) == 10)
             assert deadline_timers() == 1
             for count in counts:
                 count.cancel()
             await asyncio.wait(counts)
-            assert idle(galileo)
         assert deadline_timers() == 0
 
 
@@ -94,12 +93,11 @@ async def test_counts_share_one_timer(injected):
 @virtual_time
 async def test_counts_with_timeouts_of_their_own_end_in_time(injected):
     """Counts at once with several `timeout=` end after just that time, and the others go on until the attempt ends."""
-    async with raw_server(silence) as server, aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession() as session:
         settings = {"session": session if injected else None, "timeouts": Timeouts(attempt=9)}
-        async with client(server.url, **settings) as galileo:
+        async with connected(silence, **settings) as (_, galileo):
             limits = [4, None, 2, 1, 3]
             errors = await asyncio.gather(*(failure(galileo, timeout=limit) for limit in limits))
-            assert idle(galileo)
     assert [round(error.attempts[0].elapsed, 2) for error in errors] == [limit or 9 for limit in limits]
     assert [type(error) for error in errors] == [
         AttemptTimeoutError if limit is None else DeadlineExceededError for limit in limits
@@ -127,10 +125,8 @@ def test_deadlines_end_counts_in_uvloop():
         writer.write(http())
 
     async def count() -> None:
-        async with raw_server(behave) as server:
-            async with GalileoSessions("k", base_url=server.url, timeouts=Timeouts(attempt=1)) as galileo:
-                assert await galileo.count(PROJECT) == 7
-                assert idle(galileo)
+        async with connected(behave, timeouts=Timeouts(attempt=1)) as (server, galileo):
+            assert await galileo.count(PROJECT) == 7
             assert len(server.requests) == 2
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

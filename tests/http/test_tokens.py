@@ -16,8 +16,7 @@ from support.sockets import PROJECT, Service, answers, full_backlog, http, raw_s
 from yarl import URL
 
 import galileo_sessions as gs
-from galileo_sessions import AttemptTimeoutError, AuthenticationError, BearerAuth, GalileoSessions, Limits, LoginError
-from galileo_sessions import Retry, Secret
+from galileo_sessions import AuthenticationError, BearerAuth, GalileoSessions, Limits, LoginError, Retry, Secret
 from galileo_sessions.http.auth import token_from
 
 COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
@@ -93,7 +92,7 @@ async def test_password_logs_in_once(shapes):
 
 
 @pytest.mark.parametrize(
-    ("kind", "token"), [("login", "new"), ("function", "new"), ("function", Secret("new"))], ids=lambda value: str(value)
+    ("kind", "token"), [("login", "new"), ("function", "new"), ("function", Secret("new"))], ids=str
 )
 @virtual_time
 async def test_one_login_serves_all_counts(kind, token):
@@ -240,6 +239,20 @@ async def test_closing_the_client_ends_a_login(seconds):
     assert ended == ["cleaned up"] * (seconds > 0)
 
 
+async def test_an_attempt_that_begins_as_the_client_closes_sends_nothing():
+    """It fails with the advice to make a new client."""
+    closing: list[asyncio.Task[None]] = []
+
+    async def get_token() -> str:
+        closing.append(asyncio.create_task(galileo.close()))
+        return "new"
+
+    async with connected(http(), auth=BearerAuth(get_token)) as (server, galileo):
+        assert "Make a new one" in (await failure(galileo)).hint
+        await closing[0]
+    assert server.connections == 0
+
+
 @KINDS
 @virtual_time
 async def test_a_login_that_hangs_is_a_timeout(kind):
@@ -250,7 +263,7 @@ async def test_a_login_that_hangs_is_a_timeout(kind):
         began = asyncio.get_running_loop().time()
         assert type(await failure(galileo, timeout=1)) is gs.DeadlineExceededError
         assert 1 <= asyncio.get_running_loop().time() - began < 1.1
-        assert type(await failure(galileo)) is AttemptTimeoutError
+        assert type(await failure(galileo)) is gs.AttemptTimeoutError
         await asyncio.sleep(5)
         assert idle(galileo)
         before, tokens.seconds = tokens.logins, 1
@@ -316,7 +329,7 @@ async def test_login_that_never_comes_about_says_where():
         async with client(url, auth=ANN, retry=Retry(attempts=1)) as galileo:
             error = await failure(galileo)
             assert idle(galileo)
-    assert (type(error), error.phase) == (AttemptTimeoutError, "connect")
+    assert (type(error), error.phase) == (gs.AttemptTimeoutError, "connect")
 
 
 @pytest.mark.parametrize(("status", "most"), [(503, 60), (500, 200)])
@@ -410,7 +423,7 @@ async def test_a_timeout_in_a_function_is_tried_again():
     tokens, heard = Tokens(TimeoutError(SECRET), "new"), list[gs.Attempt]()
     async with connected(serving(tokens), auth=tokens.auth("function"), on_attempt=heard.append) as (_, galileo):
         assert await galileo.count(PROJECT) == 7
-    assert [type(attempt.error) for attempt in heard] == [AttemptTimeoutError, type(None)]
+    assert [type(attempt.error) for attempt in heard] == [gs.AttemptTimeoutError, type(None)]
     assert "get_token() of BearerAuth took too long" in str(heard[0].error)
     assert SECRET not in visible_text(heard[0].error)
 

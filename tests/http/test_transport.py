@@ -1,22 +1,104 @@
-"""What the transport makes of broken or oversized answers, down to the bytes."""
+"""Connections that are made, trusted, kept and lost; and answers that are broken or too long, down to the bytes."""
 
 import asyncio
 import gzip
 import json
+import socket
 import tracemalloc
 from time import process_time
 
 import aiohttp
 import pytest
-from support.clients import client, failure
+from support.clients import client, connected, failure, statuses
 from support.clock import virtual_time
 from support.inside import MAX_BODY, idle, translated
 from support.leaks import visible_text
-from support.sockets import CHUNKED, PROJECT, answers, cut, hang_up, http, raw_server, reset
+from support.proxies import HOST, tls
+from support.sockets import CHUNKED, PROJECT, answers, cut, full_backlog, hang_up, http, listening, reset
 
 import galileo_sessions as gs
-from galileo_sessions import Col, ConfigurationError, DisconnectedError, GalileoSessions, ProtocolError, Retry, Secret
-from galileo_sessions.http.transport import Transport
+from galileo_sessions import Col, ConfigurationError, DisconnectedError, ProtocolError, Retry, Timeouts
+
+# ---- connections -----------------------------------------------------------------------------------------------------
+
+
+async def test_idle_keep_alive_closed_then_reused():
+    """A connection that the server closed while it was idle costs no attempt."""
+
+    async def once(number: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(http())
+        await writer.drain()
+        writer.close()
+
+    heard: list[gs.Attempt] = []
+    async with connected(once, on_attempt=heard.append) as (server, galileo):
+        for _ in range(3):
+            assert await galileo.count(PROJECT) == 7
+            await asyncio.sleep(0.02)
+    assert [(attempt.number, attempt.status) for attempt in heard] == [(1, 200)] * 3
+    assert (server.connections, len(server.requests)) == (3, 3)
+
+
+@pytest.mark.parametrize("where", ["refused port", "unknown host"])
+async def test_a_refused_port_and_an_unknown_host(monkeypatch, where):
+    """Both are a ConnectError which names the URL and what to check; a name that doesn't exist fails at once."""
+    if where == "refused port":
+        monkeypatch.setenv("HTTPS_PROXY", "http://proxy.x.io")  # which loopback never uses
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        url = f"http://127.0.0.1:{port}" if where == "refused port" else "https://nowhere.invalid"
+        async with client(url, retry=Retry(patience=0.3)) as galileo:
+            error = await failure(galileo)
+    assert type(error) is gs.ConnectError
+    assert (len(error.attempts) == 1) is (where == "unknown host")
+    assert [word for word in (url, "base_url") if word not in str(error)] == []
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A proxy that doesn't answer CONNECT."""
+    while await reader.read(1_000):
+        pass
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("timeouts", "seconds"),
+    [(Timeouts(), 10), (Timeouts(connect=0.1), 0.1), (Timeouts(attempt=0.3), 0.27), (Timeouts(connect=6.3), 6.3)],
+    ids=["by default", "connect", "attempt", "proxy"],
+)
+@virtual_time
+async def test_a_full_backlog(timeouts, seconds):
+    """A connection that isn't made times out in phase connect, also a proxy's; this costs two attempts of the four."""
+    async with listening(silent) as proxy:
+        with full_backlog() as url:
+            way = {"proxy": proxy, "url": "https://api.x.io"} if seconds == 6.3 else {"url": url}
+            async with client(timeouts=timeouts, **way) as galileo:
+                error = await failure(galileo)
+                assert idle(galileo)
+    assert type(error) is gs.AttemptTimeoutError
+    assert [seconds <= attempt.elapsed < seconds + 0.05 for attempt in error.attempts] == [True] * 2
+    assert [attempt.error.phase for attempt in error.attempts] == ["connect"] * 2
+
+
+@pytest.mark.parametrize("trouble", ["unknown CA", "wrong name", "no TLS"])
+async def test_tls_that_is_not_trusted(trouble):
+    """An unknown CA, a wrong host name or a server without TLS raises TLSError after one attempt."""
+    serving, trusting = tls("127.0.0.1" if trouble == "unknown CA" else HOST)
+    context = trusting if trouble == "wrong name" else True
+
+    def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(400))
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0, ssl=None if trouble == "no TLS" else serving) as server:
+        async with client(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", ssl=context) as galileo:
+            error = await failure(galileo)
+    assert (type(error), statuses(error)) == (gs.TLSError, [None])
+    assert "Check that the port has TLS; for your own CA, set SSL_CERT_FILE, or pass ssl=" in error.hint
+
+
+# ---- answers ---------------------------------------------------------------------------------------------------------
 
 # What is done, the error that it becomes, and how many attempts are made; a lost connection isn't tried again here.
 TROUBLES = {
@@ -39,9 +121,9 @@ TROUBLES = {
 @virtual_time
 async def test_broken_answers(behave, error, attempts, injected):
     """An incomplete or malformed answer raises its TransportError, which shows nothing of the answer."""
-    async with raw_server(behave) as server, aiohttp.ClientSession() as session:
-        retry = Retry(attempts=1 if error is DisconnectedError else 4)
-        async with client(server.url, session=session if injected else None, retry=retry) as galileo:
+    retry = Retry(attempts=1 if error is DisconnectedError else 4)
+    async with aiohttp.ClientSession() as session:
+        async with connected(behave, session=session if injected else None, retry=retry) as (server, galileo):
             async with asyncio.timeout(1):
                 caught = await failure(galileo)
     assert type(caught) is error
@@ -60,13 +142,11 @@ BOMB = gzip.compress(bytes(50_000_000))
 @pytest.mark.parametrize("status", [404, 503])
 async def test_a_status_decides_before_a_compressed_page(status, coding):
     """A page that a gateway compressed is the error of its status, without its text."""
-    async with raw_server(answers(http(status, BOMB, Content_Encoding=coding), http())) as server:
-        async with client(server.url) as galileo:
-            if status == 503:
-                assert await galileo.count(PROJECT) == 7
-                return
-            error = await failure(galileo)
-            assert idle(galileo)
+    async with connected(answers(http(status, BOMB, Content_Encoding=coding), http())) as (_, galileo):
+        if status == 503:
+            assert await galileo.count(PROJECT) == 7
+            return
+        error = await failure(galileo)
     assert error.status == status
     assert error.body == "(compressed, so not read)"
 
@@ -86,7 +166,7 @@ TOO_MUCH = {"a 1 GiB body": a_gibibyte, "a gzip bomb": http(200, BOMB, Content_E
 @pytest.mark.parametrize("trouble", TOO_MUCH.values(), ids=TOO_MUCH)
 async def test_bodies_that_are_too_much(trouble):
     """An oversized or compressed body raises ProtocolError, and needs at most 1 s of CPU and 5 MB of memory."""
-    async with raw_server(trouble) as server, client(server.url, jitter=1) as galileo:
+    async with connected(trouble, jitter=1) as (_, galileo):
         tracemalloc.start()
         try:
             began = process_time()
@@ -95,7 +175,6 @@ async def test_bodies_that_are_too_much(trouble):
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert idle(galileo)
     assert type(error) is ProtocolError
     assert peak < 5_000_000
     assert took < 1
@@ -104,15 +183,14 @@ async def test_bodies_that_are_too_much(trouble):
 async def test_a_body_of_just_the_limit_is_read():
     """A body as long as the limit is read."""
     body = b'{"total_count":7' + b" " * (MAX_BODY - 17) + b"}"
-    async with raw_server(http(200, body)) as server, GalileoSessions("k", base_url=server.url) as galileo:
+    async with connected(http(200, body)) as (_, galileo):
         assert await galileo.count(PROJECT) == 7
 
 
 async def test_a_long_page_is_the_error_of_its_status():
     """Of a page that is longer than the limit, its beginning is kept, and the connection isn't."""
-    async with raw_server(http(404, "x" * (2 * MAX_BODY))) as server, client(server.url) as galileo:
+    async with connected(http(404, "x" * (2 * MAX_BODY))) as (_, galileo):
         error = await failure(galileo)
-        assert idle(galileo)
     assert (error.status, error.body) == (404, "x" * 2048)
 
 
@@ -120,9 +198,8 @@ async def test_a_long_page_is_the_error_of_its_status():
 async def test_a_long_422_is_read(size, issues):
     """FastAPI repeats parts of the filter: up to 16 MiB of a 422 are read, and of a longer one its beginning."""
     entry = {"input": "x" * size, "loc": ["body", "filter_tree"], "msg": "refused", "type": "x"}
-    async with raw_server(http(422, json.dumps({"detail": [entry]}))) as server, client(server.url) as galileo:
+    async with connected(http(422, json.dumps({"detail": [entry]}))) as (_, galileo):
         error = await failure(galileo)
-        assert idle(galileo)
     assert (type(error), len(error.issues), len(error.body)) == (gs.ValidationError, issues, 2048)
     assert ("refused" in str(error)) == bool(issues)
     assert len(str(error)) < 500
@@ -131,7 +208,7 @@ async def test_a_long_422_is_read(size, issues):
 async def test_a_large_filter_travels_without_a_warning():
     """A body over 1 MiB is sent without aiohttp's warning."""
     where = Col("input").one_of([f"{number:0500}" for number in range(2_500)])
-    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
+    async with connected(http()) as (server, galileo):
         assert await galileo.count(PROJECT, where) == 7
     assert len(server.requests[0]) > 1_200_000
 
@@ -151,12 +228,3 @@ async def test_a_large_filter_travels_without_a_warning():
 def test_errors_that_no_server_here_can_cause(error, expected):
     """Each other error of aiohttp becomes one of the package's errors."""
     assert type(translated(error)) is expected
-
-
-async def test_an_attempt_that_begins_as_the_client_closes_sends_nothing() -> None:
-    """It fails with the advice to make a new client."""
-    transport = Transport("http://127.0.0.1:9", None, gs.Timeouts(), True, None)
-    await transport.close()
-    until = asyncio.get_running_loop().time() + 1
-    with pytest.raises(ConfigurationError, match="Make a new one"):
-        await transport.request("/x", b"{}", Secret({}), until=until, max_body=1)

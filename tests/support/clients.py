@@ -1,6 +1,5 @@
 """Clients for tests, what they count, and the error that a count raises."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
