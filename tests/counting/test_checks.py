@@ -359,12 +359,20 @@ async def left_early(galileo: GalileoSessions) -> None:
         assert (await anext(stream)).total_count == 0
 
 
+async def failed(galileo: GalileoSessions) -> None:
+    """Ends with an error, after a count of 0."""
+    with pytest.raises(gs.ConfigurationError):
+        await galileo.count_all([FIRST, "no id"], TYPO, fail_fast=True, concurrency=1)
+
+
 SILENT = {
     "call": (lambda galileo: galileo.count(PROJECT, TYPO, check=False), 0),
     "call, by": (lambda galileo: galileo.count_by(PROJECT, BY_TYPO, check=False), 0),
     "client": (lambda galileo: galileo.count(PROJECT, TYPO), 0),
     "NEVER": (lambda galileo: galileo.count(PROJECT, gs.NEVER), 0),
+    "client, explain": (lambda galileo: galileo.explain(PROJECT, GOOD), 1),
     "left early": (left_early, 0),
+    "failed": (failed, 0),
     "not all": (lambda galileo: galileo.count_all([FULL, FIRST], GOOD, concurrency=1), 0),
     "fits": (lambda galileo: galileo.count(PROJECT, GOOD), 1),
     "None": (lambda galileo: galileo.count(PROJECT), 1),
@@ -374,7 +382,8 @@ SILENT = {
 @pytest.mark.parametrize(("how", "asked"), [(how, asked) for how, (_, asked) in SILENT.items()])
 async def test_a_zero_is_not_checked_if(how, asked):
     """With `check=False`, and if a stream is left, nothing is asked. A filter that fits is silent, as is none."""
-    async with zeros(check=False if how == "client" else None) as (service, galileo):
+    is_off = how.startswith("client")
+    async with zeros(ColumnCatalog([]) if is_off else FEW, check=False if is_off else None) as (service, galileo):
         await SILENT[how][0](galileo)
     assert service.columns.total() == asked
 

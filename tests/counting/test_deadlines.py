@@ -185,14 +185,31 @@ async def endlessly() -> AsyncIterator[str]:
         yield target
 
 
+class Sized(list[str]):
+    """An asynchronous source that has a length, and nothing after its twelfth target."""
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        for target in self[:12]:
+            yield target
+        await asyncio.sleep(60)
+
+
 def list_iterator() -> Iterator[str]:
     """A generator has no length, so it can be endless."""
     yield from ids(400)
 
 
-@pytest.mark.parametrize("source", [endlessly, lambda: cycle(ids(40)), list_iterator], ids=["async", "sync", "list"])
+SOURCES = {
+    "async": endlessly,
+    "sync": lambda: cycle(ids(40)),
+    "list": list_iterator,
+    "async with a length": lambda: Sized(ids(400)),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
 @virtual_time
-async def test_a_deadline_ends_the_pulling_of_a_source_without_length(source):
+async def test_a_deadline_ends_the_pulling_of_a_source_that_can_be_endless(source):
     """At the deadline, pulling ends; each pulled target has a result in the exception's report."""
     async with connected({number: slowly(0.2, number) for number in range(400)}) as (_, galileo):
         with pytest.raises(DeadlineExceededError, match="pulled by then have a result") as caught:

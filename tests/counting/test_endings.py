@@ -12,7 +12,7 @@ import pytest
 from support.clients import ANN, client, connected, ids, one_by_one, take_all
 from support.clock import virtual_time
 from support.inside import idle, in_flight, our_tasks, replace_post, width
-from support.sockets import PROJECT, full_backlog, half_a_body, http, raw_server, silence, slowly, until
+from support.sockets import PROJECT, full_backlog, http, raw_server, silence, slowly, until
 
 import galileo_sessions as gs
 from galileo_sessions import ALWAYS, AuthenticationError, ConfigurationError, GalileoSessions, Limits, NotFoundError
@@ -236,6 +236,13 @@ async def test_a_source_that_fails_as_it_is_closed_loses_no_target():
 
 
 # ---- counts that are cancelled ---------------------------------------------------------------------------------------
+
+
+async def half_a_body(_: int, writer: asyncio.StreamWriter) -> None:
+    """Sends a part of the answer, and nothing more."""
+    writer.write(http()[:-5])
+    await asyncio.sleep(100_000)
+
 
 PHASES = {"queue": silence, "connecting": silence, "head": silence, "body": half_a_body, "backoff": http(503, "")}
 

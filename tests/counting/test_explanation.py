@@ -67,12 +67,16 @@ async def test_a_filter_without_conditions_is_one_line(galileo, where, total):
 
 
 @pytest.mark.parametrize("where", [Col("input").contains("REFUND"), Col("input").contains("REFUND") & HIGH], ids=repr)
-async def test_a_text_in_another_case_is_named(galileo, where):
+async def test_a_text_in_another_case_is_named(galileo, sample, where):
     """It costs one more count. A filter of one condition says, too, that no session satisfies it."""
     explanation = await galileo.explain(IDS[0], where)
     number = await galileo.count(IDS[0], Col("input").contains("REFUND", case_sensitive=False))
     said = f"no session satisfies this condition; {number} sessions with case_sensitive=False"
     assert [said] == [each.complaint for each in explanation.nodes if each.complaint]
+    before = len(sample.requests)
+    never = await galileo.explain(IDS[0], Col("input").contains("xyzzy", case_sensitive=False))
+    assert len(sample.requests) == before + 1
+    assert "no session satisfies this condition" in str(never)
     never = await galileo.explain(IDS[0], Col("input").contains("xyzzy"))
     assert "no session satisfies this condition" in str(never)
     assert "case" not in str(never)
@@ -113,6 +117,21 @@ async def test_a_count_that_fails_is_a_cell():
     assert "failed" in str(explanation)
     assert "↑ NotFoundError: 404" in str(explanation)
     assert repr(explanation) == "<Explanation: 3 nodes, total failed>"
+
+
+async def test_a_count_without_a_condition_that_fails_is_the_error_of_its_node():
+    """Also if its own count succeeded."""
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        conditions = server.requests[nth - 1].count(b'"operator"')
+        writer.write(http(404) if conditions == 2 else http())
+
+    async with connected(behave) as (server, galileo):
+        explanation = await galileo.explain(PROJECT, REFUND & HIGH & LATER)
+    assert [(type(each.error), each.total_count) for each in explanation.nodes] == [
+        (type(None), 7),
+        *[(gs.NotFoundError, 7)] * 3,
+    ]
 
 
 @pytest.mark.parametrize(("seconds", "took"), [(0, 0), (60, 1)], ids=["no catalog", "none in time"])

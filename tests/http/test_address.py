@@ -1,7 +1,7 @@
 """Where the API is: the spellings of `base_url=` and of the URLs in the environment."""
 
 import pytest
-from support.sockets import PROJECT, http, raw_server
+from support.sockets import PROJECT
 
 import galileo_sessions as gs
 from galileo_sessions import GalileoSessions
@@ -34,6 +34,7 @@ SPELLINGS: dict[str, tuple[str | None, str | None]] = {
     "https://a-console-b.acme.com": ("https://a-api-b.acme.com", AS_IT_IS),
     "https://gateway.acme.com/galileo/api/": ("https://gateway.acme.com", "https://gateway.acme.com/galileo/api"),
     "https://galileo.acme.com/?a=b": ("https://galileo.acme.com", ""),
+    "https://galileo.acme.com/#c": ("https://galileo.acme.com", ""),
     "https://10.0.0.5:8088/x": ("https://10.0.0.5:8088", AS_IT_IS),
     "10.0.0.5:8088": ("https://10.0.0.5:8088", ""),
     "localhost:8088": ("http://localhost:8088", ""),
@@ -41,6 +42,8 @@ SPELLINGS: dict[str, tuple[str | None, str | None]] = {
     "http://127.0.0.1:3000/": ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
     "127.0.0.1": ("http://127.0.0.1", ""),
     "https://[::1]:8/x": (AS_IT_IS, AS_IT_IS),
+    "http://[::1]:8": (AS_IT_IS, AS_IT_IS),
+    "HTTP://127.0.0.9\n": ("http://127.0.0.9", "http://127.0.0.9"),
     "http://console.acme.com": ("", ""),
     "https://ann@console.acme.com": ("", ""),
     "console": ("", ""),
@@ -64,35 +67,6 @@ def test_where_the_api_is(monkeypatch, written, name):
         assert written not in str(caught.value)
     else:
         assert repr(GalileoSessions("k", **arguments)) == f"GalileoSessions(base_url='{expected or written}')"
-
-
-@pytest.mark.parametrize(
-    ("environment", "url"),
-    [
-        ({}, "https://api.galileo.ai"),
-        ({"GALILEO_CONSOLE_URL": "https://a.io", "SPLUNK_AO_API_URL": "https://b.io"}, "https://b.io"),
-        ({"GALILEO_CONSOLE_URL": "https://a.io", "SPLUNK_AO_CONSOLE_URL": "https://b.io"}, "https://a.io"),
-        ({"GALILEO_API_URL": "https://a.io", "SPLUNK_AO_API_URL": "https://b.io"}, "https://a.io"),
-    ],
-)
-def test_which_variable_wins(monkeypatch, environment, url):
-    """An API's URL wins over a console's, and GALILEO_ over SPLUNK_AO_."""
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert repr(GalileoSessions("k")) == f"GalileoSessions(base_url='{url}')"
-
-
-async def test_a_base_path_is_kept():
-    """A path in the base URL, as gateways have it, precedes the path of the API."""
-    async with raw_server(http()) as server, GalileoSessions("k", base_url=f"{server.url}/gate/way/") as galileo:
-        assert await galileo.count(PROJECT) == 7
-    assert server.requests[0].startswith(f"POST /gate/way/v2/projects/{PROJECT}/sessions/count HTTP/1.1".encode())
-
-
-@pytest.mark.parametrize("url", ["http://localhost:1", "http://127.0.0.9", "http://[::1]:8", "HTTPS://X.io\n"])
-def test_loopback_may_go_without_tls(url):
-    """http is accepted if the host is loopback."""
-    assert GalileoSessions("k", base_url=url)
 
 
 async def test_a_url_that_aiohttp_refuses():

@@ -9,14 +9,15 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver
-from support.leaks import visible_text
 from support.proxies import tls
+from support.shown import visible_text
 from support.sockets import PROJECT, http, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import ApiKeyAuth, BasicAuth, GalileoSessions, Secret
 from galileo_sessions.http.address import VARIABLES
 
+A, B = "https://a.io", "https://b.io"
 GALILEO = {"GALILEO_API_KEY": "k-1"}
 STANDALONE = {"SPLUNK_AO_API_KEY": "k-2", "SPLUNK_AO_CONSOLE_URL": "https://console.ao.acme.com"}
 IN_CLOUD = "app.us1.observability.splunkcloud.com/ao/api"
@@ -45,6 +46,9 @@ ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
     "standalone": (STANDALONE, {}, "api.ao.acme.com", keys("k-2")),
     "standalone, API": (STANDALONE | {"SPLUNK_AO_API_URL": "https://gw.x.io/ao"}, {}, "gw.x.io/ao", keys("k-2")),
     "GALILEO_ first": (STANDALONE | GALILEO | {"GALILEO_API_URL": "https://x.io"}, {}, "x.io", keys("k-1")),
+    "API before console": (GALILEO | {"GALILEO_CONSOLE_URL": A, "SPLUNK_AO_API_URL": B}, {}, "b.io", keys("k-1")),
+    "GALILEO_ console": (GALILEO | {"GALILEO_CONSOLE_URL": A, "SPLUNK_AO_CONSOLE_URL": B}, {}, "a.io", keys("k-1")),
+    "GALILEO_ API": (GALILEO | {"GALILEO_API_URL": A, "SPLUNK_AO_API_URL": B}, {}, "a.io", keys("k-1")),
     "an empty one isn't set": (STANDALONE | {"GALILEO_API_KEY": ""}, {}, "api.ao.acme.com", keys("k-2")),
     "Observability Cloud": (CLOUD | {"SPLUNK_AO_O11Y_API_TOKEN": "t-2"}, {}, IN_CLOUD, {"x-sf-token": "t-2"}),
     "Observability Cloud, ingest, beside Galileo's": (

@@ -226,8 +226,14 @@ async def test_a_server_can_refuse_a_connection_with_an_error():
         await reader.read()
         writer.close()
 
-    async with listening(talk) as url, client(url, retry=Retry(attempts=1)) as galileo:
-        error = await failure(galileo)
+    async def wait(*_: object) -> None:
+        await asyncio.sleep(SOON)
+
+    tracer = aiohttp.TraceConfig()
+    tracer.on_connection_create_end.append(wait)  # so that the 503 is there before the request
+    async with listening(talk) as url, aiohttp.ClientSession(trace_configs=[tracer]) as session:
+        async with client(url, session=session, retry=Retry(attempts=1)) as galileo:
+            error = await failure(galileo)
     assert (type(error), error.status, error.body) == (ServerError, 503, "too many connections")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import aiohttp
 import pytest
-from support.leaks import our_frames, visible_text
+from support.shown import our_frames, visible_text
 
 import galileo_sessions as gs
 from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, GalileoSessions, Limits, PasswordAuth, Secret

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.clients import client, connected, failure
 from support.inside import state
-from support.leaks import our_frames, visible_text
 from support.proxies import refuse
+from support.shown import our_frames, visible_text
 from support.sockets import PROJECT, answers, cut, hang_up, http, listening, raw_server, silence
 
 import galileo_sessions as gs

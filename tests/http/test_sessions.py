@@ -29,7 +29,7 @@ async def test_injected_session_with(setting):
     }[setting]
     special = {number: slowly(0.05, number) for number in range(1, 20)} | {0: http(404, "gone")}
     async with aiohttp.ClientSession(**settings) as session:
-        async with connected(special, session=session, timeouts=Timeouts(attempt=0.6)) as (server, galileo):
+        async with connected(special, session=session, timeouts=Timeouts(attempt=0.3)) as (server, galileo):
             report = await galileo.count_all(ids(20))
         assert not session.closed
     assert [type(error) for error in report.errors] == [NotFoundError]

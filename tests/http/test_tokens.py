@@ -11,7 +11,7 @@ import pytest
 from support.clients import ANN, client, connected, failure, ids
 from support.clock import virtual_time
 from support.inside import idle, our_tasks
-from support.leaks import chain_of, our_frames, visible_text
+from support.shown import chain_of, our_frames, visible_text
 from support.sockets import PROJECT, Service, answers, full_backlog, http, raw_server, serving
 from yarl import URL
 

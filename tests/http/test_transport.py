@@ -12,9 +12,9 @@ import pytest
 from support.clients import client, connected, failure, statuses
 from support.clock import virtual_time
 from support.inside import MAX_BODY, idle, translated
-from support.leaks import visible_text
 from support.proxies import HOST, tls
-from support.sockets import CHUNKED, PROJECT, answers, cut, full_backlog, hang_up, http, listening, reset
+from support.shown import visible_text
+from support.sockets import PROJECT, answers, cut, full_backlog, hang_up, http, listening, reset
 
 import galileo_sessions as gs
 from galileo_sessions import Col, ConfigurationError, DisconnectedError, ProtocolError, Retry, Timeouts
@@ -99,6 +99,8 @@ async def test_tls_that_is_not_trusted(trouble):
 
 
 # ---- answers ---------------------------------------------------------------------------------------------------------
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 # What is done, the error that it becomes, and how many attempts are made; a lost connection isn't tried again here.
 TROUBLES = {
