@@ -8,7 +8,7 @@ import pytest
 from support.clients import connected, failure, ids, take_all
 from support.clock import virtual_time
 from support.inside import replace_post, width
-from support.sockets import PROJECT, Service, answers, http, serving, silence, slowly, until
+from support.sockets import PROJECT, Service, http, serving, silence, slowly, until
 
 import galileo_sessions as gs
 from galileo_sessions import AttemptTimeoutError, DeadlineExceededError, Limits, Timeouts
@@ -59,11 +59,10 @@ async def test_a_deadline_in_the_middle_of_an_attempt():
     async with connected(silence) as (_, galileo):
         error = await failure(galileo, timeout=1)
         assert width(galileo) == 10
-    assert type(error) is DeadlineExceededError
     assert isinstance(error, TimeoutError)
+    assert (type(error), type(error.last)) == (DeadlineExceededError, AttemptTimeoutError)
     assert (error.message, error.hint) == ("the timeout ran out during an attempt", "Raise timeout=")
     assert 1.0 <= error.elapsed < 1.2
-    assert type(error.last) is AttemptTimeoutError
 
 
 @virtual_time
@@ -75,9 +74,8 @@ async def test_a_timeout_behind_a_full_queue():
         error = await failure(galileo, timeout=1)
         first.cancel()
         await asyncio.wait([first])
-    assert type(error) is DeadlineExceededError
+    assert (type(error), error.attempts, error.last) == (DeadlineExceededError, (), None)
     assert 1.0 <= error.elapsed < 1.2
-    assert (error.attempts, error.last) == ((), None)
     assert error.message.endswith("ran out while waiting for its turn: 1 under way, and the limit is 1 at once now")
     assert len(server.requests) == 1
 
@@ -87,22 +85,9 @@ async def test_a_backoff_that_would_pass_the_deadline():
     """If the next backoff would exceed the deadline, the count fails at once, with the last error."""
     async with connected(http(500, ""), jitter=1) as (server, galileo):
         error = await failure(galileo, timeout=0.25)
-    assert type(error) is DeadlineExceededError
+    assert (type(error), type(error.last)) == (DeadlineExceededError, gs.ServerError)
     assert error.elapsed < 0.1
-    assert type(error.last) is gs.ServerError
     assert (len(error.attempts), len(server.requests)) == (2, 2)  # the first retry has no backoff
-    assert error.message == f"the timeout ran out; before that: {error.last.message}"
-
-
-@virtual_time
-async def test_a_deadline_while_the_service_refuses_everything():
-    """The text says what the count waited for, and what the service answered last, in its own words."""
-    refusal = http(503, '{"detail": "down for maintenance"}')
-    async with connected(answers(http(), refusal), jitter=1) as (_, galileo):
-        assert await galileo.count(PROJECT) == 7
-        error = await failure(galileo, timeout=5)
-    assert type(error) is DeadlineExceededError
-    assert (error.last.status, "down for maintenance" in error.last.message) == (503, True)
     assert error.message == f"the timeout ran out; before that: {error.last.message}"
 
 

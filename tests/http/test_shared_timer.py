@@ -75,18 +75,16 @@ async def test_another_error_of_the_block_is_raised():
         await block()
 
 
-@pytest.mark.parametrize("injected", [False, True], ids=["own session", "injected session"])
-async def test_counts_share_one_timer(injected):
+async def test_counts_share_one_timer():
     """While many counts are under way there is one timer for all, and none once the client is closed."""
-    async with aiohttp.ClientSession() as session:
-        async with connected(silence, session=session if injected else None) as (server, galileo):
-            counts = [asyncio.create_task(galileo.count(project)) for project in ids(10)]
-            await until(lambda: len(server.requests) == 10)
-            assert deadline_timers() == 1
-            for count in counts:
-                count.cancel()
-            await asyncio.wait(counts)
-        assert deadline_timers() == 0
+    async with connected(silence) as (server, galileo):
+        counts = [asyncio.create_task(galileo.count(project)) for project in ids(10)]
+        await until(lambda: len(server.requests) == 10)
+        assert deadline_timers() == 1
+        for count in counts:
+            count.cancel()
+        await asyncio.wait(counts)
+    assert deadline_timers() == 0
 
 
 @pytest.mark.parametrize("injected", [False, True], ids=["own session", "injected session"])
