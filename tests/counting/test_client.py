@@ -3,10 +3,7 @@
 import copy
 import json
 import logging
-import os
 import pickle
-import subprocess
-import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -90,16 +87,6 @@ async def test_one_debug_line_an_attempt(caplog):
     (line,) = [record.getMessage() for record in caplog.records if record.name == "galileo_sessions"]
     assert line.startswith("POST /v2/projects/{project_id}/sessions/count: attempt 1, status 200, ")
     assert line.endswith(" ms")
-
-
-def test_import_starts_nothing_and_reads_no_environment():
-    """Importing the package makes no event loop and needs no credentials."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GALILEO_")}
-    program = "import galileo_sessions, sys; print(len(galileo_sessions.__all__) > 40)"
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], env=environment, capture_output=True, text=True
-    )
-    assert (run.stdout, run.stderr) == ("True\n", "")
 
 
 @pytest.mark.parametrize("call", [copy.copy, copy.deepcopy, pickle.dumps], ids=["copy", "deepcopy", "pickle"])

@@ -5,7 +5,6 @@ import json
 import math
 import pickle
 from collections.abc import Callable
-from itertools import cycle
 from uuid import UUID
 
 import pytest
@@ -24,38 +23,25 @@ STREAM = ids(7)[6]
 
 
 class OnlyAnext:
-    """Has `__anext__` alone, which is enough for `async for` in Python."""
+    """Has `__anext__` alone, which is enough for `async for`. As a queue, it gives more after its end."""
 
     def __init__(self, targets: list) -> None:
-        self.targets = iter(targets)
+        self.targets = iter([*targets, None])
 
     async def __anext__(self) -> object:
-        for target in self.targets:
-            return target
-        raise StopAsyncIteration
+        if (target := next(self.targets, PROJECT)) is None:
+            raise StopAsyncIteration
+        return target
 
 
-class GivesOnlyAnext(list):
-    """Its `__aiter__` returns an iterator that has no `__aiter__`."""
+class Sparse:
+    """An asynchronous source that has as few methods as possible."""
 
-    __iter__ = __len__ = None
+    def __init__(self, targets: list) -> None:
+        self.targets = targets
 
     def __aiter__(self) -> OnlyAnext:
-        return OnlyAnext([self[place] for place in range(30)])
-
-
-class EndsOnce(OnlyAnext):
-    """Never ends if it is asked again after its end, as a queue."""
-
-    def __aiter__(self) -> "EndsOnce":
-        return self
-
-    async def __anext__(self) -> object:
-        try:
-            return await super().__anext__()
-        except StopAsyncIteration:
-            self.targets = cycle([PROJECT])
-            raise
+        return OnlyAnext(self.targets)
 
 
 def without_length(error: type[Exception]) -> Callable[[list], object]:
@@ -76,8 +62,7 @@ SOURCES = {
     "set": set,
     "generator": lambda targets: (target for target in targets),
     "async generator": one_by_one,
-    "no __aiter__": GivesOnlyAnext,
-    "ends once": EndsOnce,
+    "few methods": Sparse,
     **{each.__name__: without_length(each) for each in (TypeError, NotImplementedError, AttributeError, RuntimeError)},
 }
 
