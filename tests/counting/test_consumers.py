@@ -8,7 +8,7 @@ from uuid import UUID
 
 import anyio
 import pytest
-from support.clients import Source, connected, ids
+from support.clients import TASKS, Source, connected, ids
 from support.clock import virtual_time
 from support.inside import idle, our_tasks, replace_post
 from support.sockets import slowly
@@ -17,9 +17,6 @@ import galileo_sessions as gs
 from galileo_sessions import GalileoSessions, NotFoundError
 from galileo_sessions.api.responses import Response
 
-EAGER = getattr(asyncio, "eager_task_factory", None)
-eagerly = pytest.mark.skipif(EAGER is None, reason="asyncio has eager tasks since Python 3.12")
-TASKS = [pytest.param(None, id="tasks"), pytest.param(EAGER, id="eager tasks", marks=eagerly)]
 COUNTED = Response(200, {}, b'{"total_count":7}')
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import anyio
 import attrs
 import pytest
-from support.clients import ANN, client, connected, ids, one_by_one, take_all
+from support.clients import ANN, TASKS, client, connected, ids, one_by_one, take_all
 from support.clock import virtual_time
 from support.inside import idle, in_flight, our_tasks, replace_post, width
 from support.sockets import PROJECT, full_backlog, http, raw_server, silence, slowly, until
@@ -68,11 +68,13 @@ async def test_an_early_end_leaves_what_was_counted(last, error, fail_fast):
 DOORS = {"break": type(None), "exception": KeyError, "at once": type(None), "cancel": asyncio.CancelledError}
 
 
+@pytest.mark.parametrize("factory", TASKS)
 @pytest.mark.parametrize("ordered", [False, True])
 @pytest.mark.parametrize(("door", "error"), DOORS.items())
 @pytest.mark.parametrize("kind", [list, one_by_one], ids=["sync", "async"])
-async def test_leaving_by_any_door_joins_all(door, error, kind, ordered):
+async def test_leaving_by_any_door_joins_all(door, error, kind, ordered, factory):
     """However the block is left, no task, permit or connection remains, and the client still counts."""
+    asyncio.get_running_loop().set_task_factory(factory)
     async with connected({number: slowly(60) for number in range(1, 500)}) as (server, galileo):
 
         async def use() -> None:

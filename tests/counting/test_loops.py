@@ -5,30 +5,10 @@ import contextvars
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from support.clients import connected, ids, one_by_one
-from support.sockets import PROJECT, AtOnce, http, silence, until
+from support.clients import EAGER, connected, eagerly, ids
+from support.sockets import PROJECT, http, silence, until
 
 from galileo_sessions import Attempt, Col, ConfigurationError, GalileoSessions, Limits
-
-EAGER = getattr(asyncio, "eager_task_factory", None)
-eagerly = pytest.mark.skipif(EAGER is None, reason="asyncio has eager tasks since Python 3.12")
-
-
-@eagerly
-@pytest.mark.parametrize("kind", [list, one_by_one], ids=["sync", "async"])
-@pytest.mark.parametrize("concurrency", [1, 3, 256])
-async def test_eager_tasks_keep_every_promise(concurrency, kind):
-    """With eager tasks all targets are counted, `concurrency` is kept, and wide streams don't recurse."""
-    at_once = AtOnce()
-    asyncio.get_running_loop().set_task_factory(EAGER)
-    async with connected(at_once) as (_, galileo):
-        async with asyncio.timeout(20):
-            report = await galileo.count_all(kind(ids(300)), concurrency=concurrency)
-            assert report.counts == (7,) * 300
-            assert at_once.most <= concurrency
-            async with galileo.count_many(kind(ids(300)), concurrency=concurrency) as stream:
-                await anext(stream)
-
 
 CURRENT = contextvars.ContextVar("current", default="unset")
 
@@ -147,7 +127,7 @@ def test_a_fan_out_loses_nothing_in_any_loop(new_loop, service):
     async def count() -> None:
         async with connected(behave, on_attempt=attempts.append, jitter=0.5) as (_, galileo):
             async with asyncio.timeout(30):
-                assert (await galileo.count_all(ids(300))).counts == (7,) * 300
+                assert (await galileo.count_all(ids(300), concurrency=256)).counts == (7,) * 300
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(count())

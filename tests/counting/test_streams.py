@@ -8,7 +8,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from support.clients import Source, connected, ids, one_by_one, take_all
+from support.clients import TASKS, Source, connected, ids, one_by_one, take_all
 from support.clock import virtual_time
 from support.sockets import PROJECT, AtOnce, RawServer, http, number_of, slowly, until
 
@@ -125,13 +125,16 @@ async def test_nothing_is_pulled_before_the_block_is_entered():
     assert (source.pulled, server.connections) == (0, 0)
 
 
+@pytest.mark.parametrize("factory", TASKS)
+@pytest.mark.parametrize("kind", [list, one_by_one], ids=["sync", "async"])
 @pytest.mark.parametrize("concurrency", [1, 3, 200])
 @virtual_time
-async def test_concurrency_is_kept(concurrency):
+async def test_concurrency_is_kept(concurrency, kind, factory):
     """At most `concurrency` targets are under way at once, and no more than the client allows for all its streams."""
+    asyncio.get_running_loop().set_task_factory(factory)
     at_once = AtOnce()
     async with connected(at_once, limits=Limits(initial=5, maximum=5)) as (_, galileo):
-        assert (await galileo.count_all(ids(40), concurrency=concurrency)).counts == (7,) * 40
+        assert (await galileo.count_all(kind(ids(40)), concurrency=concurrency)).counts == (7,) * 40
         assert at_once.most == min(concurrency, 5)
         reports = await asyncio.gather(*(galileo.count_all(ids(20), concurrency=concurrency) for _ in range(3)))
     assert [report.total for report in reports] == [140] * 3

@@ -1,5 +1,6 @@
 """Clients for tests, what they count, and the error that a count raises."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -14,6 +15,10 @@ from support.inside import idle, set_jitter
 from support.sockets import PROJECT, Behaviour, Doing, numbered, raw_server
 
 ANN = PasswordAuth("ann", "pa55-word")
+EAGER = getattr(asyncio, "eager_task_factory", None)
+eagerly = pytest.mark.skipif(EAGER is None, reason="asyncio has eager tasks since Python 3.12")
+TASKS = [pytest.param(None, id="tasks"), pytest.param(EAGER, id="eager tasks", marks=eagerly)]
+"""The factories of tasks that a client can meet."""
 
 
 def client(url: str, *, jitter: float = 0.0, **arguments: object) -> GalileoSessions:
