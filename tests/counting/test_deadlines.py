@@ -1,38 +1,18 @@
 """How long an attempt, a count and a fan-out can take."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import cycle
 
 import pytest
 from support.clients import connected, failure, ids, take_all
 from support.clock import virtual_time
 from support.inside import replace_post, width
-from support.sockets import PROJECT, Service, http, serving, silence, slowly, until
+from support.sockets import PROJECT, http, silence, slowly, until
 
 import galileo_sessions as gs
 from galileo_sessions import AttemptTimeoutError, DeadlineExceededError, Limits, Timeouts
 from galileo_sessions.api.responses import Response
-
-
-class Dawdling(Service):
-    """Answers with nothing, with a head alone, or with one byte per second."""
-
-    def __init__(self, begins_with: bytes, then: bytes) -> None:
-        super().__init__()
-        self.begins_with = begins_with
-        self.then = then
-
-    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
-        """Begins."""
-        answer(self.begins_with)
-        if self.then:
-            self.go_on(answer)
-
-    def go_on(self, answer: Callable[[bytes], None]) -> None:
-        """Sends a little each second."""
-        answer(self.then)
-        asyncio.get_running_loop().call_later(1, self.go_on, answer)
 
 
 @pytest.mark.parametrize(
@@ -44,10 +24,17 @@ class Dawdling(Service):
 @virtual_time
 async def test_silence_ends_an_attempt(begins_with, then, phase, timeouts, seconds):
     """An attempt times out after 30 s, or after `Timeouts.attempt`, is retried, and its connection is closed."""
-    async with connected(serving(Dawdling(begins_with, then)), timeouts=timeouts) as (service, galileo):
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(begins_with)
+        while then and not writer.is_closing():
+            writer.write(then)
+            await asyncio.sleep(1)
+
+    async with connected(behave, timeouts=timeouts) as (server, galileo):
         error = await failure(galileo)
-        await until(lambda: not service.connections)
-    assert service.requests == 2
+        await until(lambda: not server.open)
+    assert len(server.requests) == 2
     assert (type(error), error.phase) == (AttemptTimeoutError, phase)
     assert [seconds <= attempt.elapsed < 1.2 * seconds for attempt in error.attempts] == [True] * 2
     assert 2 * seconds <= error.elapsed < 2.4 * seconds
