@@ -216,7 +216,7 @@ async def test_an_exception_of_a_source_is_raised_as_it_is():
 @virtual_time
 async def test_a_source_that_fails_as_it_is_closed_loses_no_target():
     """If a source fails as it is closed, each pulled target still has a result."""
-    in_flight: list[int] = []
+    begun: list[int] = []
 
     async def source() -> AsyncIterator[str]:
         try:
@@ -226,8 +226,8 @@ async def test_a_source_that_fails_as_it_is_closed_loses_no_target():
             raise ValueError("it can't be closed")
 
     async def post(_: str) -> Response:
-        in_flight.append(1)
-        await asyncio.sleep(5 + len(in_flight) / 100)
+        begun.append(1)
+        await asyncio.sleep(5 + len(begun) / 100)
         raise gs.AttemptTimeoutError("no answer", phase="response")
 
     async with GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:

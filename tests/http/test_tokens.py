@@ -8,11 +8,11 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from support.clients import ANN, client, connected, failure, ids
+from support.clients import ANN, connected, failure, ids
 from support.clock import virtual_time
 from support.inside import idle, our_tasks
 from support.shown import chain_of, our_frames, visible_text
-from support.sockets import PROJECT, Service, answers, full_backlog, http, raw_server, serving
+from support.sockets import PROJECT, Service, answers, http, raw_server, serving
 from yarl import URL
 
 import galileo_sessions as gs
@@ -308,16 +308,6 @@ async def test_a_login_that_fails_twice_loses_no_count(status):
     async with connected(serving(tokens), auth=ANN) as (_, galileo):
         report = await galileo.count_all(ids(50))
     assert (report.errors, tokens.logins) == ((), 3)
-
-
-@virtual_time
-async def test_login_that_never_comes_about_says_where():
-    """A login that can't connect raises AttemptTimeoutError in phase connect."""
-    with full_backlog() as url:
-        async with client(url, auth=ANN, retry=Retry(attempts=1)) as galileo:
-            error = await failure(galileo)
-            assert idle(galileo)
-    assert (type(error), error.phase) == (gs.AttemptTimeoutError, "connect")
 
 
 @pytest.mark.parametrize(("status", "most"), [(503, 60), (500, 200)])

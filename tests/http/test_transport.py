@@ -9,7 +9,7 @@ from time import process_time
 
 import aiohttp
 import pytest
-from support.clients import client, connected, failure, ids, statuses
+from support.clients import ANN, client, connected, failure, ids, statuses
 from support.clock import virtual_time
 from support.inside import MAX_BODY, deadline_timers, idle, translated
 from support.proxies import HOST, tls
@@ -75,18 +75,24 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     writer.close()
 
 
-@pytest.mark.parametrize(
-    ("timeouts", "seconds"),
-    [(Timeouts(), 10), (Timeouts(connect=0.1), 0.1), (Timeouts(attempt=0.3), 0.27), (Timeouts(connect=6.3), 6.3)],
-    ids=["by default", "connect", "attempt", "proxy"],
-)
+NO_CONNECTION: dict[str, tuple[dict[str, object], float]] = {
+    "by default": ({}, 10),
+    "login": ({"auth": ANN}, 10),
+    "connect": ({"timeouts": Timeouts(connect=0.1)}, 0.1),
+    "attempt": ({"timeouts": Timeouts(attempt=0.3)}, 0.27),
+    "proxy": ({"timeouts": Timeouts(connect=6.3), "url": "https://api.x.io"}, 6.3),
+}
+
+
+@pytest.mark.parametrize("how", NO_CONNECTION)
 @virtual_time
-async def test_a_full_backlog(timeouts, seconds):
+async def test_a_full_backlog(how):
     """A connection that isn't made times out in phase connect, also a proxy's; this costs two attempts of the four."""
+    arguments, seconds = NO_CONNECTION[how]
     async with listening(silent) as proxy:
         with full_backlog() as url:
-            way = {"proxy": proxy, "url": "https://api.x.io"} if seconds == 6.3 else {"url": url}
-            async with client(timeouts=timeouts, **way) as galileo:
+            way = {"url": url, "proxy": proxy if how == "proxy" else None, **arguments}
+            async with client(**way) as galileo:
                 error = await failure(galileo)
                 assert idle(galileo)
     assert type(error) is gs.AttemptTimeoutError
