@@ -1,9 +1,8 @@
 """Those who take a stream's results: one or several tasks, that may be slow, or cancelled while they wait."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 from uuid import UUID
 
 import anyio
@@ -128,32 +127,6 @@ async def test_the_end_reaches_all_who_wait(end, factory):
             outcomes += await asyncio.gather(take_all(), return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [end] * 4
         assert idle(galileo)
-
-
-async def counted(coroutine: Coroutine[Any, Any, Any], turns: list[int]) -> None:
-    """Awaits a coroutine, and notes each turn of the event loop in which it goes on."""
-
-    class Turns:
-        def __await__(self) -> Generator[Any, Any, None]:
-            for waits_for in coroutine.__await__():
-                yield waits_for
-                turns.append(1)
-
-    await Turns()
-
-
-@virtual_time
-async def test_a_result_wakes_one_of_many_who_wait():
-    """Tasks that wait cost nothing while others get results, however many they are."""
-    turns: list[int] = []
-    async with posting(answers := Answers()) as galileo:
-        async with galileo.count_many(ids(2), concurrency=1) as stream:
-            tasks = [asyncio.create_task(counted(stream.__anext__(), turns)) for _ in range(50)]
-            await answers.give()
-            assert len(turns) == 1
-            await answers.give()
-            await asyncio.gather(*tasks, return_exceptions=True)
-    assert len(turns) == 50
 
 
 @virtual_time
