@@ -133,16 +133,6 @@ async def test_what_cannot_be_asked_is_refused(arguments, words):
     assert server.requests == []
 
 
-async def test_a_filter_is_checked_and_counted(sample, galileo):
-    """The catalog passes a valid filter on to the count, and rejects an invalid one before a request."""
-    catalog = await galileo.columns(PROJECT)
-    assert isinstance(catalog["score"], gs.NumberCol)
-    assert 0 < await galileo.count(PROJECT, catalog.check(catalog["score"] > 3))
-    with pytest.raises(gs.FilterCheckError, match="did you mean score"):
-        await galileo.count(PROJECT, catalog.check(Col("scroe") > 3))
-    assert len(sample.requests) == 1
-
-
 TROUBLES = {
     "404": ([http(404)], gs.NotFoundError, 1),
     "401": ([http(401)], gs.AuthenticationError, 1),

@@ -116,11 +116,6 @@ class Service:
         """The number of its requests; they aren't kept."""
         return len(self.server.requests)
 
-    @property
-    def connections(self) -> int:
-        """The number of its open connections."""
-        return self.server.open
-
     def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
         """Counts 7 for everybody."""
         answer(http())
