@@ -88,6 +88,7 @@ async def test_password_logs_in_once(shapes):
     (login,) = shapes.requests["POST", URL("https://api.galileo.ai/login")]
     assert login.kwargs["data"].decode() == "username=ann%40example.com&password=p+w%261"
     assert login.kwargs["headers"]["Content-Type"] == "application/x-www-form-urlencoded"
+    assert "Authorization" not in login.kwargs["headers"]
     counted = shapes.requests["POST", URL(COUNT_URL)]
     assert [call.kwargs["headers"]["Authorization"] for call in counted] == ["Bearer t-2"] * 3
 
