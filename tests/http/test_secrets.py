@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 import aiohttp
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.clients import client, connected, failure
 from support.inside import state
@@ -288,6 +288,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*�
 
 
 @given(TEXTS, st.sampled_from([*SPELLINGS.values()]))
+@example(SECRET, SPELLINGS["percent, all"])
 def test_any_secret_in_any_spelling(secret, spell):
     """A secret is replaced in any encoding, and the text around it stays."""
     assert without(f"⟦{spell(secret)}⟧", secret) == "⟦***⟧"
