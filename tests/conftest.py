@@ -1,8 +1,9 @@
-"""What holds for every test: no outside credentials, no blocking call, nothing left behind."""
+"""What holds for every test: no outside credentials, no blocking call, nothing left behind, no unknown skip."""
 
 import asyncio
 import os
 import random
+import shutil
 import signal
 import sys
 import traceback
@@ -13,8 +14,8 @@ import aiohttp
 import pytest
 from aioresponses import aioresponses
 from blockbuster import BlockBuster, blockbuster_ctx
+from docs.browser import CHROMIUM
 from hypothesis import HealthCheck, settings
-from support.skips import KnownSkips
 
 pytest_plugins = ["galileo_sessions.pytest_plugin"]
 
@@ -30,6 +31,44 @@ settings.register_profile(
     "random", settings.get_profile("project"), max_examples=1_000, derandomize=False, print_blob=True
 )
 settings.load_profile("project")
+
+
+# ---- skips: any other, where all extras and groups are installed, would hide a test from every run -------------------
+
+LOCAL = "GITHUB_ACTIONS" not in os.environ  # there, .ci/run installs what a machine may lack
+
+KNOWN = {
+    "asyncio has eager tasks since Python 3.12": sys.version_info < (3, 12),
+    "Python 3.14 says more": sys.version_info >= (3, 14),
+    "there is no Chromium here: apt-get install chromium": LOCAL and CHROMIUM is None,
+    "there is no fish here: apt-get install fish": LOCAL and shutil.which("fish") is None,
+    "there is no zsh here: apt-get install zsh": LOCAL and shutil.which("zsh") is None,
+}
+"""The reason of each, and whether it holds for this run."""
+
+
+class KnownSkips:
+    """A plugin: a run fails if a test is skipped for another reason, or for none of those that hold."""
+
+    def __init__(self) -> None:
+        self.expected = {reason for reason, holds in KNOWN.items() if holds}
+        self.seen: set[str] = set()
+
+    def note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        """Remembers a skip of a test, or of a module; an xfail is none."""
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self.seen.add(report.longrepr[2].removeprefix("Skipped: "))
+
+    pytest_runtest_logreport = pytest_collectreport = note
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.seen != self.expected and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for said, reasons in ("unknown", self.seen - self.expected), ("missing", self.expected - self.seen):
+            for reason in sorted(reasons):
+                terminalreporter.write_line(f"{said} skip, see tests/conftest.py: {reason}", red=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -6,15 +6,14 @@ import math
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from support.clients import client
-from support.sockets import PROJECT, RawServer, http, raw_server, silence
+from support.clients import connected
+from support.sockets import PROJECT, http, silence
 
 import galileo_sessions as gs
 from galileo_sessions import Col, ConfigurationError, CountQuery, DeadlineExceededError, GalileoSessions
@@ -29,9 +28,16 @@ CONCURRENCY = "concurrency must be a whole number, 1 or more, got {}"
 SPACE = "It begins or ends with white space, perhaps a line break from a file. Strip it"
 ID = "project_id must be a UUID, got {}\nhint: {}"
 ORDER, MANY = "The project comes before the filter", "For several projects write count_all([...])"
+NO_FILTER = "{} is not a filter\nhint: Write load_filter(...) to read a filter from the API's JSON"
 WHERE = f"where must be a filter, got {{}}\nhint: {ORDER}"
 
 CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
+    "timeouts": (lambda _: GalileoSessions("k", timeouts=5), "timeouts must be Timeouts(...), got 5"),
+    "retry": (lambda _: GalileoSessions("k", retry=None), "retry must be Retry(...), got None"),
+    "limits": (
+        lambda _: GalileoSessions("k", limits=10**5000),
+        "limits must be Limits(...), got <int too long to show>",
+    ),
     "timeout as text": (lambda g: g.count(PROJECT, timeout="30"), TIMEOUT.format("'30'")),
     "one filter as filters": (lambda g: g.count(PROJECT, filters=LEAF), FILTERS.format(brief(LEAF))),
     "text as filters": (lambda g: g.count(PROJECT, filters="x"), FILTERS.format("'x'")),
@@ -48,6 +54,9 @@ CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
     "targets as text": (lambda g: g.count_all(PROJECT), TARGETS.format(f"'{PROJECT}'")),
     "one query as targets": (lambda g: g.count_all(CountQuery(PROJECT)), TARGETS.format(brief(CountQuery(PROJECT)))),
     "no targets": (lambda g: g.count_all(None, by=PARTS), TARGETS.format("None")),
+    "targets of a stream": (lambda g: g.count_many(PROJECT), TARGETS.format(f"'{PROJECT}'")),
+    "where of a stream": (lambda g: g.count_many([PROJECT], {}), NO_FILTER),
+    "concurrency of a stream": (lambda g: g.count_many([PROJECT], concurrency=-1), CONCURRENCY.format("-1")),
     "concurrency": (lambda g: g.count_all([PROJECT], concurrency=0), CONCURRENCY.format("0")),
     "concurrency, NaN": (lambda g: g.count_by(PROJECT, PARTS, concurrency=math.nan), CONCURRENCY.format("nan")),
     "concurrency, text": (lambda g: g.count_all([PROJECT], concurrency="5"), CONCURRENCY.format("'5'")),
@@ -71,37 +80,13 @@ CALLS: dict[str, tuple[Callable[[GalileoSessions], Awaitable[object]], str]] = {
 }
 
 
-@asynccontextmanager
-async def nothing_sent() -> AsyncIterator[RawServer]:
-    """A server to which nobody connects."""
-    async with raw_server(http()) as server:
-        yield server
-    assert server.connections == 0
-
-
-@pytest.mark.parametrize(
-    ("setting", "sentence"),
-    [
-        ({"timeouts": 5}, "timeouts must be Timeouts(...), got 5"),
-        ({"retry": None}, "retry must be Retry(...), got None"),
-        ({"limits": 10**5000}, "limits must be Limits(...), got <int too long to show>"),
-    ],
-    ids=["timeouts", "retry", "limits"],
-)
-def test_a_setting_of_the_wrong_kind(setting, sentence):
-    """A number in place of settings is refused with what to write."""
-    with pytest.raises(ConfigurationError) as caught:
-        GalileoSessions("k", **setting)
-    assert str(caught.value) == sentence
-
-
 @pytest.mark.parametrize(("call", "sentence"), CALLS.values(), ids=CALLS)
 async def test_an_argument_of_the_wrong_kind(call, sentence):
     """The error of each argument of a call quotes what was written, and its hint says what to write."""
-    async with nothing_sent() as server, client(server.url) as galileo:
+    async with connected(http()) as (server, galileo):
         with pytest.raises((ConfigurationError, gs.FilterTypeError)) as caught:
             await call(galileo)
-    assert str(caught.value) == sentence
+    assert (str(caught.value), server.connections) == (sentence, 0)
 
 
 _SCOPE = ("log_stream_id", "experiment_id", "metrics_testing_id")
@@ -130,18 +115,10 @@ def test_each_call_spells_its_keywords(method, keywords):
             call(GalileoSessions("k"), [PROJECT], **{name: None})
 
 
-async def test_an_id_with_a_space_among_others():
-    """An id with a space at its end is that target's error; the others are counted."""
-    async with raw_server(http()) as server, client(server.url) as galileo:
-        report = await galileo.count_all([f"{PROJECT} ", PROJECT])
-    assert [result.total_count for result in report.results] == [None, 7]
-    assert str(report.errors[0]) == ID.format(f"'{PROJECT} '", SPACE)
-
-
 @pytest.mark.parametrize("filters", [[], (), iter(()), {LEAF}, [LEAF]], ids=lambda value: type(value).__name__)
 async def test_filters_can_be_any_iterable(filters):
     """`filters=` takes a list, a tuple, a set or an iterator of leaves, also if it is empty."""
-    async with raw_server(http()) as server, client(server.url) as galileo:
+    async with connected(http()) as (_, galileo):
         assert await galileo.count(PROJECT, filters=filters) == 7
 
 
@@ -153,20 +130,10 @@ async def each(items: AsyncIterator[object]) -> list[object]:
     return [item async for item in items]
 
 
-async def streamed(galileo: GalileoSessions, **timeout: Any) -> list[object]:
-    """The errors of a stream."""
+async def streamed(galileo: GalileoSessions, **timeout: Any) -> gs.CountResult:
+    """The result of a stream."""
     async with galileo.count_many([PROJECT], **timeout) as stream:
-        return [result.error async for result in stream]
-
-
-async def of_report(galileo: GalileoSessions, **timeout: Any) -> tuple[object, ...]:
-    """The errors of a report."""
-    return (await galileo.count_all([PROJECT], **timeout)).errors
-
-
-async def of_explanation(galileo: GalileoSessions, **timeout: Any) -> list[object]:
-    """The errors of an explanation."""
-    return [node.error for node in (await galileo.explain(PROJECT, LEAF, **timeout)).nodes]
+        return await anext(stream)
 
 
 METHODS: dict[str, Callable[..., Awaitable[Any]]] = {
@@ -174,39 +141,45 @@ METHODS: dict[str, Callable[..., Awaitable[Any]]] = {
     "count, query": lambda galileo, **timeout: galileo.count(CountQuery(PROJECT), **timeout),
     "columns": lambda galileo, **timeout: galileo.columns(PROJECT, **timeout),
     "count_many": streamed,
-    "count_all": of_report,
+    "count_all": lambda galileo, **timeout: galileo.count_all([PROJECT], **timeout),
     "count_by": lambda galileo, **timeout: galileo.count_by(PROJECT, PARTS, **timeout),
-    "explain": of_explanation,
+    "explain": lambda galileo, **timeout: galileo.explain(PROJECT, LEAF, **timeout),
     "projects": lambda galileo, **timeout: each(galileo.projects(**timeout)),
     "project": lambda galileo, **timeout: galileo.project("chatbot", **timeout),
 }
 
 
+def raise_error_of(outcome: object) -> None:
+    """Raises the error in a report, a result or an explanation."""
+    match outcome:
+        case gs.CountResult(error=error) | gs.CountReport(errors=(error,)):
+            raise error
+        case gs.Explanation(nodes=(node,)):
+            raise node.error
+
+
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 async def test_a_timeout_can_be_a_timedelta(method):
     """`timeout=` takes a timedelta in every method, and ends the call as the same number of seconds does."""
-    async with raw_server(silence) as server, client(server.url) as galileo:
-        try:
-            (error,) = await method(galileo, timeout=timedelta(milliseconds=30))
-        except DeadlineExceededError as raised:
-            error = raised
-    assert isinstance(error, DeadlineExceededError)
+    async with connected(silence) as (_, galileo):
+        with pytest.raises(DeadlineExceededError):
+            raise_error_of(await method(galileo, timeout=timedelta(milliseconds=30)))
 
 
 @pytest.mark.parametrize("timeout", [0, -1, True, math.nan, timedelta(0), -timedelta(days=1)], ids=str)
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 async def test_a_timeout_is_more_than_0_seconds(method, timeout):
     """Every method refuses 0, a negative number or timedelta, and True."""
-    async with nothing_sent() as server, client(server.url) as galileo:
+    async with connected(http()) as (server, galileo):
         with pytest.raises(ConfigurationError) as caught:
             await method(galileo, timeout=timeout)
-    assert str(caught.value) == TIMEOUT.format(repr(timeout))
+    assert (str(caught.value), server.connections) == (TIMEOUT.format(repr(timeout)), 0)
 
 
 @pytest.mark.parametrize("timeout", [math.inf, 10**400, timedelta.max], ids=["infinite", "huge", "timedelta"])
 async def test_a_timeout_can_be_longer_than_a_clock_counts(timeout):
     """Such a timeout never runs out."""
-    async with raw_server(http()) as server, client(server.url) as galileo:
+    async with connected(http()) as (_, galileo):
         assert await galileo.count(UUID(PROJECT), timeout=timeout) == 7
 
 

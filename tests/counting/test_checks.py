@@ -11,11 +11,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from support.clients import ids
+from support.clients import connected, ids
 from support.clock import virtual_time
 from support.inside import idle, our_tasks
 from support.network import outcome_of
-from support.sockets import PROJECT, RawServer, http, number_of, raw_server, silence, until
+from support.sockets import PROJECT, RawServer, http, number_of
 
 import galileo_sessions as gs
 from galileo_sessions import Col, ColumnCatalog, CountQuery, FilterCheckError, GalileoSessions, ZeroCountWarning
@@ -24,16 +24,20 @@ from galileo_sessions.local import LocalGalileo
 GOOD, TYPO, WRONG_TYPE = Col("input").contains("x"), Col("imput").contains("x"), Col.text("score").eq("3")
 FEW = ColumnCatalog.of(input="text", score="number")
 MORE = ColumnCatalog.of(input="text", score="number", imput="text")
+FIRST, FULL = ids(2)
 
 
 class Service:
-    """Answers for columns and for counts, and keeps the time of each question."""
+    """
+    Answers for columns, the last catalog repeatedly, and for counts; and keeps the number of each project's requests.
 
-    def __init__(self, *catalogs: ColumnCatalog, wait: float = 0.0, status: int = 200) -> None:
-        self.catalogs = [json.dumps(gs.dump_catalog(catalog)) for catalog in catalogs]
-        self.wait = wait
-        self.status = status
-        self.is_away = False
+    Args:
+        is_empty: Whether each project counts 0 instead of 7; but FULL does so only with a typo in the filter.
+    """
+
+    def __init__(self, *catalogs: ColumnCatalog, wait: float = 0.0, status: int = 200, is_empty: bool = False) -> None:
+        self.catalogs = [json.dumps(gs.dump_catalog(catalog)) for catalog in catalogs or [FEW]]
+        self.wait, self.status, self.is_empty, self.is_away = wait, status, is_empty, False
         self.columns: Counter[int] = Counter()
         self.counts: Counter[int] = Counter()
         self.server: RawServer
@@ -44,44 +48,46 @@ class Service:
         number = number_of(request)
         if self.is_away:
             writer.write(http(503, ""))
-            return
-        if b"/available_columns" not in request.split(b"\r\n")[0]:
+        elif b"/available_columns" in request.split(b"\r\n")[0]:
+            self.columns[number] += 1
+            await asyncio.sleep(self.wait)
+            body = self.catalogs[min(self.columns[number], len(self.catalogs)) - 1]
+            writer.write(http(self.status, body if self.status == 200 else "gone"))
+        else:
             self.counts[number] += 1
-            writer.write(http())
-            return
-        self.columns[number] += 1
-        await asyncio.sleep(self.wait)
-        body = self.catalogs[min(self.columns[number], len(self.catalogs)) - 1]
-        writer.write(http(self.status, body if self.status == 200 else "gone"))
+            counts_0 = self.is_empty and (number != 1 or b"imput" in request)
+            writer.write(http(body='{"total_count":0}') if counts_0 else http())
 
 
 @asynccontextmanager
 async def checking(
-    *catalogs: ColumnCatalog, kind: type[Service] = Service, check: bool | None = True, **settings: float
+    *catalogs: ColumnCatalog, check: bool | None = True, on_attempt: Any = None, **settings: Any
 ) -> AsyncIterator[tuple[Service, GalileoSessions]]:
     """A service, and a client that checks."""
-    service = kind(*catalogs, **settings)
-    async with raw_server(service.behave) as service.server:
-        async with GalileoSessions("k", base_url=service.server.url, check=check) as galileo:
-            yield service, galileo
-            assert idle(galileo)
+    service = Service(*catalogs, **settings)
+    async with connected(service.behave, check=check, on_attempt=on_attempt, jitter=0.5) as (service.server, galileo):
+        yield service, galileo
+
+
+zeros = partial(checking, is_empty=True, check=None)
+"""A service that counts 0, and a client that checks only that."""
 
 
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        (CountQuery(ids(1)[0], TYPO), "imput.*input"),
-        (CountQuery(ids(1)[0], WRONG_TYPE), "score"),
-        (CountQuery(ids(1)[0], filters=[TYPO]), "imput.*input"),
+        (CountQuery(FIRST, TYPO), "imput.*input"),
+        (CountQuery(FIRST, WRONG_TYPE), "score"),
+        (CountQuery(FIRST, filters=[TYPO]), "imput.*input"),
     ],
     ids=["typo", "wrong type", "flat list"],
 )
 async def test_a_filter_that_does_not_fit_is_refused_before_the_count(query, message):
     """A column that isn't there, or that has another type, is named; nothing is counted."""
-    async with checking(FEW) as (service, galileo):
+    async with checking() as (service, galileo):
         with pytest.raises(FilterCheckError, match=message) as caught:
             await galileo.count(query)
-        assert caught.value.query == query
+    assert caught.value.query == query
     assert (service.columns, service.counts) == ({0: 1}, {})
 
 
@@ -100,35 +106,34 @@ async def test_a_filter_for_annotation_queues_is_refused():
 
 async def test_a_call_may_check_or_not():
     """`check=` of a call overrides the client's; a count of all sessions needs no columns."""
-    async with checking(FEW) as (service, galileo):
-        assert await galileo.count(ids(1)[0], TYPO, check=False) == 7
-        assert await galileo.count(ids(1)[0]) == 7
+    async with checking() as (service, galileo):
+        assert await galileo.count(FIRST, TYPO, check=False) == 7
+        assert await galileo.count(FIRST) == 7
         assert service.columns == {}
-        assert await galileo.count(ids(1)[0], GOOD) == 7
-        async with GalileoSessions("k", base_url=service.server.url) as other:
-            assert await other.count(ids(1)[0], TYPO) == 7
-            with pytest.raises(FilterCheckError):
-                await other.count(ids(1)[0], TYPO, check=True)
-            (result,) = (await other.count_all(ids(1), TYPO, check=True)).results
-            assert type(result.error) is FilterCheckError
+        assert await galileo.count(FIRST, GOOD) == 7
+    async with checking(check=None) as (service, galileo):
+        assert await galileo.count(FIRST, TYPO) == 7
+        with pytest.raises(FilterCheckError):
+            await galileo.count(FIRST, TYPO, check=True)
+        (result,) = (await galileo.count_all([FIRST], TYPO, check=True)).results
+        assert type(result.error) is FilterCheckError
 
 
 async def test_columns_are_asked_for_once_by_a_project():
     """The columns of a project are requested once, however many counts need them."""
     queries = [CountQuery(project, GOOD) for project in ids(3) for _ in range(50)]
-    async with checking(FEW, wait=0.02) as (service, galileo):
-        report = await galileo.count_all(queries)
-        assert report.counts == (7,) * 150
+    async with checking(wait=0.02) as (service, galileo):
+        assert (await galileo.count_all(queries)).counts == (7,) * 150
     assert service.columns == {0: 1, 1: 1, 2: 1}
 
 
 @virtual_time
 async def test_columns_are_cached_for_five_minutes():
     """Columns are requested again after five minutes."""
-    async with checking(FEW) as (service, galileo):
+    async with checking() as (service, galileo):
         for seconds, asked in ((0, 1), (299, 1), (2, 2)):
             await asyncio.sleep(seconds)
-            assert await galileo.count(ids(1)[0], GOOD) == 7
+            assert await galileo.count(FIRST, GOOD) == 7
             assert service.columns == {0: asked}
 
 
@@ -136,38 +141,34 @@ async def test_columns_are_cached_for_five_minutes():
 async def test_a_new_column_is_found_before_a_filter_is_refused():
     """A filter that doesn't fit columns of more than ten seconds ago is checked against new ones."""
     async with checking(FEW, MORE) as (service, galileo):
-        with pytest.raises(FilterCheckError):
-            await galileo.count(ids(1)[0], TYPO)
-        with pytest.raises(FilterCheckError):
-            await galileo.count(ids(1)[0], TYPO)
+        for _ in range(2):
+            with pytest.raises(FilterCheckError):
+                await galileo.count(FIRST, TYPO)
         assert service.columns == {0: 1}
         await asyncio.sleep(11)
-        assert await galileo.count(ids(1)[0], TYPO) == 7
+        assert await galileo.count(FIRST, TYPO) == 7
     assert service.columns == {0: 2}
 
 
 @virtual_time
 async def test_failures_are_shared_by_those_who_wait_and_not_kept():
     """If the columns can't be loaded, all counts that wait get the error; the next count asks again."""
-    async with checking(FEW, wait=0.5, status=404) as (service, galileo):
-        report = await galileo.count_all([CountQuery(ids(1)[0], GOOD, tag=n) for n in range(5)])
+    async with checking(wait=0.5, status=404) as (service, galileo):
+        report = await galileo.count_all([CountQuery(FIRST, GOOD, tag=n) for n in range(5)])
         assert {type(error) for error in report.errors} == {gs.NotFoundError}
         assert [error.query.tag for error in report.errors] == [0, 1, 2, 3, 4]
         assert service.columns == {0: 1}
         service.status = 200
-        assert await galileo.count(ids(1)[0], GOOD) == 7
+        assert await galileo.count(FIRST, GOOD) == 7
 
 
 @pytest.mark.parametrize("check", [True, None], ids=["checked", "zero"])
 async def test_a_request_for_columns_has_the_tag_of_its_count(check):
     """Metrics by tag or name miss no request. Targets of one project share its columns, requested for the first."""
     heard: list[gs.Attempt] = []
-    service = Zeros(FEW)
     queries = [CountQuery(PROJECT, GOOD, tag=n, project_name=f"name {n}") for n in (1, 2)]
-    async with raw_server(service.behave) as service.server:
-        url = service.server.url
-        async with GalileoSessions("k", base_url=url, on_attempt=heard.append, check=check) as galileo:
-            assert (await galileo.count_all(queries, concurrency=1)).total == 0
+    async with zeros(check=check, on_attempt=heard.append) as (_, galileo):
+        assert (await galileo.count_all(queries, concurrency=1)).total == 0
     asked = [attempt.query for attempt in heard if attempt.query.where == gs.ALWAYS]
     assert [(query.tag, query.project_name) for query in asked] == [(1, "name 1")]
 
@@ -175,22 +176,22 @@ async def test_a_request_for_columns_has_the_tag_of_its_count(check):
 @virtual_time
 async def test_a_deadline_holds_while_columns_are_waited_for():
     """A count that reaches its deadline fails alone; the others get the columns that it asked for."""
-    async with checking(FEW, wait=3) as (service, galileo):
-        hasty = [outcome_of(galileo, ids(1)[0], where=GOOD, timeout=seconds) for seconds in (1, 0.5)]
-        patient = outcome_of(galileo, ids(1)[0], where=GOOD)
+    async with checking(wait=3) as (service, galileo):
+        hasty = [outcome_of(galileo, FIRST, where=GOOD, timeout=seconds) for seconds in (1, 0.5)]
+        patient = outcome_of(galileo, FIRST, where=GOOD)
         (late, after), (_, soon), (count, _) = await asyncio.gather(*hasty, patient)
-        assert type(late) is gs.DeadlineExceededError
-        assert late.message == "the timeout ran out while waiting for the project's columns"
-        assert (late.query.where, late.elapsed) == (GOOD, after)
-        assert (round(after, 1), round(soon, 1), count) == (1, 0.5, 7)
+    assert type(late) is gs.DeadlineExceededError
+    assert late.message == "the timeout ran out while waiting for the project's columns"
+    assert (late.query.where, late.elapsed) == (GOOD, after)
+    assert (round(after, 1), round(soon, 1), count) == (1, 0.5, 7)
     assert service.columns == {0: 1}
 
 
 @virtual_time
 async def test_a_cancelled_count_leaves_the_question_to_the_others():
     """Cancelling the count that asks for columns neither cancels nor fails those that wait with it."""
-    async with checking(FEW, wait=3) as (service, galileo):
-        first, second = [asyncio.create_task(galileo.count(ids(1)[0], GOOD)) for _ in range(2)]
+    async with checking(wait=3) as (service, galileo):
+        first, second = [asyncio.create_task(galileo.count(FIRST, GOOD)) for _ in range(2)]
         await asyncio.sleep(1)
         first.cancel()
         assert await second == 7
@@ -205,13 +206,13 @@ CALLS = ["hasty", "single", "long", "fan-out"]
 @virtual_time
 async def test_each_call_is_as_patient_as_it_would_be_alone(first):
     """In an outage of 20 s, a single count fails after 10 s, whoever asks first, but no fan-out or patient count."""
-    async with checking(FEW) as (service, galileo):
+    async with checking() as (service, galileo):
         service.is_away = True
         calls = {
             "hasty": partial(outcome_of, galileo, PROJECT, where=GOOD, timeout=1),
             "single": partial(outcome_of, galileo, PROJECT, where=GOOD),
             "long": partial(outcome_of, galileo, PROJECT, where=GOOD, timeout=60),
-            "fan-out": partial(galileo.count_all, [PROJECT], GOOD),
+            "fan-out": partial(galileo.count_all, [PROJECT, *ids(20)], GOOD),
         }
         asyncio.get_running_loop().call_later(20, setattr, service, "is_away", False)
         tasks = {}
@@ -224,13 +225,13 @@ async def test_each_call_is_as_patient_as_it_would_be_alone(first):
         assert [attempt.status for attempt in late.attempts] == [late.last.status] == [503]
         assert round(soon, 1) == 1
         assert 8 <= later < 14
-        assert (await tasks["fan-out"]).counts == (7,)
+        assert (await tasks["fan-out"]).counts == (7,) * 21
 
 
 @virtual_time
 async def test_a_fan_out_asks_for_no_columns_after_its_deadline():
     """Targets that are left when the timeout runs out cause no requests."""
-    async with checking(FEW, wait=3) as (service, galileo):
+    async with checking(wait=3) as (service, galileo):
         report = await galileo.count_all(ids(50), GOOD, timeout=1, concurrency=2)
         assert {type(error) for error in report.errors} == {gs.DeadlineExceededError}
         assert len(report.errors) == 50
@@ -242,12 +243,9 @@ async def test_a_fan_out_asks_for_no_columns_after_its_deadline():
 @virtual_time
 async def test_closing_a_client_ends_its_requests_for_columns(check):
     """Counts that wait for columns get an error, and no task is left, also of those that nobody waits for any more."""
-    service = Zeros(FEW, wait=60)
-    async with raw_server(service.behave) as service.server:
-        galileo = GalileoSessions("k", base_url=service.server.url, check=check)
-        outcomes = [outcome_of(galileo, PROJECT, where=GOOD, timeout=seconds) for seconds in (0.5, None)]
+    async with zeros(check=check, wait=60) as (service, galileo):
         began = asyncio.get_running_loop().time()
-        waiting = asyncio.gather(*outcomes)
+        waiting = asyncio.gather(*[outcome_of(galileo, PROJECT, where=GOOD, timeout=most) for most in (0.5, None)])
         await asyncio.sleep(5)
         assert service.columns.total() == 1
         await galileo.close()
@@ -260,80 +258,34 @@ async def test_closing_a_client_ends_its_requests_for_columns(check):
             assert (first, second) == (0, 0)
 
 
-async def test_a_check_in_a_second_event_loop_is_refused_at_once():
-    """It doesn't wait for a request of the first loop."""
-
-    async def second() -> gs.GalileoError:
-        async with asyncio.timeout(30):
-            return (await outcome_of(galileo, PROJECT, where=GOOD))[0]
-
-    async with raw_server(silence) as server, GalileoSessions("k", base_url=server.url, check=True) as galileo:
-        counting = asyncio.create_task(galileo.count(PROJECT, GOOD))
-        await until(lambda: server.requests)
-        error = await asyncio.to_thread(asyncio.run, second())
-        counting.cancel()
-        await asyncio.wait([counting])
-    assert "another event loop" in error.message
-
-
 async def test_the_columns_of_many_projects_are_bounded(monkeypatch):
     """Only the columns of the projects that were counted last are kept."""
     monkeypatch.setattr("galileo_sessions.counting.checks.MAX_PROJECTS", 2)
-    async with checking(FEW) as (service, galileo):
+    async with checking() as (service, galileo):
         for number in (0, 1, 0, 2, 0, 1):
             assert await galileo.count(ids(3)[number], GOOD) == 7
     assert service.columns == {0: 1, 1: 2, 2: 1}
 
 
-@virtual_time
-async def test_columns_of_a_fan_out_wait_out_an_outage():
-    """A fan-out asks for columns as patiently as for counts: a service away for 4 s loses nothing."""
-    async with checking(FEW) as (service, galileo):
-        assert await galileo.count(ids(40)[39], GOOD) == 7
-        service.is_away = True
-        asyncio.get_running_loop().call_later(4, setattr, service, "is_away", False)
-        assert (await galileo.count_all(ids(20), GOOD)).counts == (7,) * 20
-
-
-@virtual_time
-async def test_a_checked_count_has_the_patience_of_one_that_is_asked_alone():
-    """A single checked count gives up after 10 s of refusals, and not after the 90 s of a fan-out."""
-
-    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        asks_for_columns = b"/available_columns" in server.requests[nth - 1].split(b"\r\n")[0]
-        writer.write(http(body=json.dumps(gs.dump_catalog(FEW))) if asks_for_columns else http(503, ""))
-
-    async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url, check=True) as galileo:
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        with pytest.raises(gs.ServerError):
-            await galileo.count(PROJECT, where=GOOD)
-        assert 10 <= clock() - began < 15
+async def test_columns_that_were_requested_serve_checks():
+    """`columns` is always requested; what it answers is cached for checks, unless a time was given."""
+    async with checking(FEW, MORE) as (service, galileo):
+        assert list(await galileo.columns(FIRST)) == ["input", "score"]
+        with pytest.raises(FilterCheckError):
+            await galileo.count(FIRST, TYPO)
+        assert service.columns == {0: 1}
+        assert "imput" in await galileo.columns(FIRST)
+        assert await galileo.count(FIRST, TYPO) == 7
+        assert service.columns == {0: 2}
+        await galileo.columns(FULL, log_stream_id=PROJECT)
+        await galileo.columns(FULL, end_time="2026-05-01T00:00Z")
+        assert await galileo.count(FULL, GOOD, log_stream_id=PROJECT) == 7
+        assert service.columns == {0: 2, 1: 2}
+        assert await galileo.count(FULL, GOOD) == 7
+    assert service.columns == {0: 2, 1: 3}
 
 
 # ---- a count of 0 ----------------------------------------------------------------------------------------------------
-
-ZERO = b'{"total_count":0}'
-FULL = ids(2)[1]  # counts 7, unless the filter has a typo
-
-
-class Zeros(Service):
-    """Counts 0."""
-
-    async def behave(self, nth: int, writer: asyncio.StreamWriter) -> None:
-        """Answers one request."""
-        if b"/available_columns" in self.server.requests[nth - 1].split(b"\r\n")[0]:
-            await super().behave(nth, writer)
-        elif number_of(self.server.requests[nth - 1]) == 1 and b"imput" not in self.server.requests[nth - 1]:
-            writer.write(http())
-        else:
-            writer.write(http(body=ZERO))
-
-
-def zeros(*catalogs: ColumnCatalog, check: bool | None = None, **settings: float):
-    """A service that counts 0, and a client."""
-    return checking(*catalogs or [FEW], kind=Zeros, check=check, **settings)
-
 
 WITH_REST = Col.number("imput").bins(1).with_rest("other")
 BY_TYPO = {"a": TYPO, "b": Col("imput").contains("y")}
@@ -377,15 +329,6 @@ async def test_a_zero_explains_itself_once(count, message):
     assert {1} == {*service.columns.values()}
 
 
-async def warning_of(how: str, server: LocalGalileo) -> None:
-    """Counts 0 with a typo."""
-    names: dict[str, Any] = {}  # without __name__, as in templates and sandboxes
-    exec("async def ask(galileo, *query): return await galileo.count(*query)", names)
-    async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
-        asking = names["ask"](galileo, PROJECT, TYPO) if how == "no name" else galileo.count(PROJECT, TYPO)
-        assert await asyncio.create_task(asking) == 0
-
-
 def in_thread(coroutine: Any) -> None:
     """Runs a coroutine as the only work of a thread."""
     thread = threading.Thread(target=asyncio.run, args=[coroutine])
@@ -393,16 +336,20 @@ def in_thread(coroutine: Any) -> None:
     thread.join()
 
 
-@pytest.mark.parametrize(
-    ("how", "run", "place"),
-    [("task", asyncio.run, __file__), ("thread", in_thread, "sys"), ("no name", asyncio.run, "<string>")],
-    ids=["task", "thread", "no name"],
-)
-def test_a_warning_points_to_a_users_code_or_to_none(how, run, place):
+@pytest.mark.parametrize(("how", "place"), [("task", __file__), ("thread", "sys"), ("no name", "<string>")])
+def test_a_warning_points_to_a_users_code_or_to_none(how, place):
     """Not into asyncio, where a task begins; nor does code fail whose module has no name."""
+    names: dict[str, Any] = {}  # without __name__, as in templates and sandboxes
+    exec("async def ask(galileo, *query): return await galileo.count(*query)", names)
+
+    async def count() -> None:
+        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+            asking = names["ask"](galileo, PROJECT, TYPO) if how == "no name" else galileo.count(PROJECT, TYPO)
+            assert await asyncio.create_task(asking) == 0
+
     with LocalGalileo([{"project_id": PROJECT, "input": "x"}]) as server:
         with pytest.warns(ZeroCountWarning) as caught:
-            run(warning_of(how, server))
+            (in_thread if how == "thread" else asyncio.run)(count())
     assert [warning.filename.strip("<>") for warning in caught] == [place.strip("<>")]  # "<sys>" since Python 3.13
 
 
@@ -434,40 +381,39 @@ async def test_a_scope_is_judged_by_its_own_columns():
     assert service.columns == {0: 3}
 
 
-async def test_columns_that_were_requested_serve_checks():
-    """`columns` is always requested; what it answers is cached for checks, unless a time was given."""
-    async with checking(FEW, MORE) as (service, galileo):
-        assert list(await galileo.columns(ids(1)[0])) == ["input", "score"]
-        with pytest.raises(FilterCheckError):
-            await galileo.count(ids(1)[0], TYPO)
-        assert service.columns == {0: 1}
-        assert "imput" in await galileo.columns(ids(1)[0])
-        assert await galileo.count(ids(1)[0], TYPO) == 7
-        assert service.columns == {0: 2}
-        await galileo.columns(ids(2)[1], log_stream_id=PROJECT)
-        await galileo.columns(ids(2)[1], end_time="2026-05-01T00:00Z")
-        assert await galileo.count(ids(2)[1], GOOD, log_stream_id=PROJECT) == 7
-        assert service.columns == {0: 2, 1: 2}
-        assert await galileo.count(ids(2)[1], GOOD) == 7
-    assert service.columns == {0: 2, 1: 3}
+async def left_early(galileo: GalileoSessions) -> None:
+    """Takes one result of two."""
+    async with galileo.count_many(ids(2), TYPO) as stream:
+        assert (await anext(stream)).total_count == 0
 
 
-@pytest.mark.parametrize("how", ["call", "client", "NEVER", "left early", "fits", "None"])
-async def test_a_zero_is_not_checked_if(how):
+async def failed(galileo: GalileoSessions) -> None:
+    """Ends with an error, after a count of 0."""
+    with pytest.raises(gs.ConfigurationError):
+        await galileo.count_all([FIRST, "no id"], TYPO, fail_fast=True, concurrency=1)
+
+
+SILENT = {
+    "call": (lambda galileo: galileo.count(PROJECT, TYPO, check=False), 0),
+    "call, by": (lambda galileo: galileo.count_by(PROJECT, BY_TYPO, check=False), 0),
+    "client": (lambda galileo: galileo.count(PROJECT, TYPO), 0),
+    "NEVER": (lambda galileo: galileo.count(PROJECT, gs.NEVER), 0),
+    "client, explain": (lambda galileo: galileo.explain(PROJECT, GOOD), 1),
+    "left early": (left_early, 0),
+    "failed": (failed, 0),
+    "not all": (lambda galileo: galileo.count_all([FULL, FIRST], GOOD, concurrency=1), 0),
+    "fits": (lambda galileo: galileo.count(PROJECT, GOOD), 1),
+    "None": (lambda galileo: galileo.count(PROJECT), 1),
+}
+
+
+@pytest.mark.parametrize(("how", "asked"), [(how, asked) for how, (_, asked) in SILENT.items()])
+async def test_a_zero_is_not_checked_if(how, asked):
     """With `check=False`, and if a stream is left, nothing is asked. A filter that fits is silent, as is none."""
-    is_asked = how in ("fits", "None")
-    async with zeros(check=False if how == "client" else None) as (service, galileo):
-        if how == "call":
-            assert await galileo.count(PROJECT, TYPO, check=False) == 0
-            assert (await galileo.count_by(PROJECT, BY_TYPO, check=False)).total == 0
-        elif how == "left early":
-            async with galileo.count_many(ids(2), TYPO) as stream:
-                assert (await anext(stream)).total_count == 0
-        elif is_asked:
-            assert await galileo.count(PROJECT, GOOD if how == "fits" else None) == 0
-        else:
-            assert await galileo.count(PROJECT, {"client": TYPO, "NEVER": gs.NEVER}[how]) == 0
-    assert service.columns.total() == is_asked
+    is_off = how.startswith("client")
+    async with zeros(ColumnCatalog([]) if is_off else FEW, check=False if is_off else None) as (service, galileo):
+        await SILENT[how][0](galileo)
+    assert service.columns.total() == asked
 
 
 NOTHING = {
@@ -492,39 +438,50 @@ async def test_a_project_that_lists_no_columns_is_named_once(count, check):
         await count(galileo)  # a second warning would be an error
 
 
+async def test_several_projects_without_columns_are_counted():
+    """They have no sessions, so that any filter counts 0 there, and others of the same call are checked."""
+    async with zeros(ColumnCatalog([]), check=True) as (service, galileo):
+        with pytest.warns(ZeroCountWarning, match="none of 2 projects lists a column: they have no sessions, or their"):
+            assert (await galileo.count_all([PROJECT, FIRST], TYPO)).counts == (0, 0)
+    assert service.columns.total() == 2
+
+
 @pytest.mark.parametrize("place", [0, 5, 9])
 async def test_an_empty_project_hides_no_typo(place):
     """Wherever the one with sessions is in a list, it judges the filter, if its columns are among the first ten."""
     projects = [str(UUID(int=number, version=4)) for number in range(41)]
-    async with LocalGalileo([{"project_id": projects[place], "input": "x"}]) as server:
-        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
-            with pytest.warns(ZeroCountWarning, match="did you mean input"):
-                await galileo.count_all(projects, TYPO)
+    server = LocalGalileo([{"project_id": projects[place], "input": "x"}])
+    async with connected(server, api_key=server.api_key) as (_, galileo):
+        with pytest.warns(ZeroCountWarning, match="did you mean input"):
+            await galileo.count_all(projects, TYPO)
 
 
-async def test_a_zero_is_compared_with_the_project_of_its_first_count():
-    """Each filter whose counts are all 0 is compared with one project; a scope counts as part of the filter."""
+async def test_a_scope_counts_as_part_of_the_filter():
+    """Each filter whose counts are all 0 is compared with the columns of the project of its first count."""
     async with zeros() as (service, galileo):
-        await galileo.count_all([FULL, ids(1)[0]], GOOD, concurrency=1)
-        assert service.columns == {}
         with pytest.warns(ZeroCountWarning):
-            await galileo.count_all([CountQuery(FULL, GOOD), CountQuery(ids(1)[0], TYPO, log_stream_id=PROJECT)])
+            await galileo.count_all([CountQuery(FULL, GOOD), CountQuery(FIRST, TYPO, log_stream_id=PROJECT)])
     assert service.columns == {0: 1}
 
 
-async def test_a_project_without_columns_is_counted():
-    """It has no sessions, so that any filter counts 0 there, and others of the same call are checked."""
-    async with zeros(ColumnCatalog([]), check=True) as (service, galileo):
-        with pytest.warns(ZeroCountWarning, match="none of 2 projects lists a column: they have no sessions, or their"):
-            assert (await galileo.count_all([PROJECT, *ids(1)], TYPO)).counts == (0, 0)
-    assert service.columns.total() == 2
+async def test_a_filter_of_log_streams_is_one_filter():
+    """It is checked only if it counts 0 in all of them, by the columns of up to ten."""
+    projects = [str(UUID(int=number, version=4)) for number in range(4)]
+    server = LocalGalileo(
+        {"project_id": each, "log_stream_id": each, "score" if i else "input": i} for i, each in enumerate(projects)
+    )
+    streams = [gs.LogStream(each, each, each) for each in projects]
+    async with connected(server, api_key=server.api_key) as (_, galileo):
+        assert (await galileo.count_all(streams, Col("score") > 2)).counts == (0, 0, 0, 1)
+        with pytest.warns(ZeroCountWarning, match="no column 'scroe'"):
+            await galileo.count_all(streams, Col("scroe") > 2)
 
 
 async def test_the_filters_that_are_remembered_are_bounded(monkeypatch):
     """Beyond a thousand filters in one call, counts of 0 aren't explained."""
     monkeypatch.setattr("galileo_sessions.counting.stream._MAX_FILTERS", 1)
     async with zeros() as (service, galileo):
-        await galileo.count_all([CountQuery(PROJECT, GOOD), CountQuery(ids(1)[0], TYPO)], concurrency=1)
+        await galileo.count_all([CountQuery(PROJECT, GOOD), CountQuery(FIRST, TYPO)], concurrency=1)
     assert service.columns.total() == 1
 
 
@@ -541,34 +498,12 @@ async def test_columns_that_fail_are_silent_after_a_zero(caplog):
 @pytest.mark.parametrize(("timeout", "most"), [(0.5, 0.6), (None, 1.1)])
 @virtual_time
 async def test_a_zero_waits_for_columns_within_its_deadline(timeout, most):
-    """A count of 0 is returned by its deadline, or after one second, if the columns don't come."""
-    async with zeros(wait=60) as (_, galileo):
+    """A count of 0 is returned by its deadline, or after one second. The request is cancelled, and not repeated."""
+    async with zeros(wait=60) as (service, galileo):
         began = asyncio.get_running_loop().time()
         assert await galileo.count(PROJECT, TYPO, timeout=timeout) == 0
         assert asyncio.get_running_loop().time() - began < most
-        await asyncio.sleep(120)  # the request ends by itself
-
-
-@virtual_time
-async def test_columns_that_nobody_waits_for_are_asked_for_no_more():
-    """After a count of 0 has waited for a second, the request is cancelled, and not repeated for five minutes."""
-    async with zeros(wait=2) as (service, galileo):
-        assert await galileo.count(PROJECT, TYPO) == 0
         await asyncio.sleep(0)
         assert idle(galileo)
         assert await galileo.count(PROJECT, TYPO) == 0
     assert service.columns.total() == 1
-
-
-async def test_a_filter_of_log_streams_is_one_filter():
-    """It is checked only if it counts 0 in all of them, by the columns of up to ten."""
-    projects = [str(UUID(int=number, version=4)) for number in range(4)]
-    sessions = [
-        {"project_id": each, "log_stream_id": each, "score" if i else "input": i} for i, each in enumerate(projects)
-    ]
-    streams = [gs.LogStream(each, each, each) for each in projects]
-    async with LocalGalileo(sessions) as server:
-        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
-            assert (await galileo.count_all(streams, Col("score") > 2)).counts == (0, 0, 0, 1)
-            with pytest.warns(ZeroCountWarning, match="no column 'scroe'"):
-                await galileo.count_all(streams, Col("scroe") > 2)

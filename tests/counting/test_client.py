@@ -1,36 +1,34 @@
-"""What GalileoSessions promises of one count and of its own arguments."""
+"""What GalileoSessions promises of one count, of a project's columns, of its attempts, and of itself."""
 
 import copy
+import json
 import logging
-import os
 import pickle
-import subprocess
-import sys
-import traceback
-from pathlib import Path
+from datetime import UTC, datetime
 
 import pytest
-from support.inside import replace_post
-from support.sockets import PROJECT, answers, http, raw_server
+from support.clients import connected
+from support.clock import virtual_time
+from support.sockets import PROJECT, answers, http
 from yarl import URL
 
 import galileo_sessions as gs
-from galileo_sessions import Attempt, Col, ConfigurationError, CountQuery, GalileoSessions
-from galileo_sessions.api.responses import Response
+from galileo_sessions import Attempt, Col, ColumnCatalog, ConfigurationError, CountQuery, GalileoSessions
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
+BY_HAND = ColumnCatalog.of({"metrics/toxicity": "number"}, input="text", tags="collection")
+ANSWER = json.dumps(gs.dump_catalog(BY_HAND))
 
-COUNT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions/count"
+PROJECT_URL = f"https://api.galileo.ai/v2/projects/{PROJECT}/sessions"
 
 
 async def test_headline_filter_travels_as_documented(shapes):
     """`count` POSTs the filter tree to the documented path, with the key, and returns an int."""
-    shapes.post(COUNT_URL, body='{"total_count": 12}')
+    shapes.post(f"{PROJECT_URL}/count", body='{"total_count": 12}')
     async with GalileoSessions("the-key") as galileo:
         assert await galileo.count(PROJECT, HEADLINE) == 12
-    ((method, url),) = shapes.requests
-    assert (method, url) == ("POST", URL(COUNT_URL))
-    (call,) = shapes.requests[method, url]
+    (((method, url), (call,)),) = shapes.requests.items()
+    assert (method, url) == ("POST", URL(f"{PROJECT_URL}/count"))
     assert call.kwargs["data"].decode() == CountQuery(PROJECT, HEADLINE).body.decode()
     assert call.kwargs["allow_redirects"] is False
     assert call.kwargs["headers"]["Galileo-API-Key"] == "the-key"
@@ -38,30 +36,11 @@ async def test_headline_filter_travels_as_documented(shapes):
     assert call.kwargs["headers"]["Accept-Encoding"] == "identity"
 
 
-async def test_three_hops_lead_to_the_network():
-    """A count or a worker calls `send`, that calls `post`, and that `request` of the transport."""
-    package, paths = Path(gs.__file__).parent, list[list[str]]()
-
-    async def post(_: str) -> Response:
-        codes = [frame.f_code for frame, _ in traceback.walk_stack(sys._getframe())]
-        paths.append([code.co_qualname for code in codes if Path(code.co_filename).is_relative_to(package)])
-        return Response(200, {}, b'{"total_count":7}')
-
-    async with GalileoSessions("k") as galileo:
-        replace_post(galileo, post)
-        assert await galileo.count(PROJECT, HEADLINE) == 7
-        assert (await galileo.count_all([PROJECT])).total == 7
-    above = ["Requester.post", "Requester.send"]
-    assert paths == [[*above, "GalileoSessions.count"], [*above, "CountStream._work"]]
-
-
 @pytest.mark.parametrize("name", ["user-agent", "USER-AGENT", "accept", "Accept"])
 async def test_a_header_in_another_case_replaces_ours(name):
     """`headers=` adds headers to each request; one of ours is replaced, whatever its case, and sent once."""
-    async with raw_server(http()) as server:
-        headers = {name: "text/mine", "X-Team": "blue"}
-        async with GalileoSessions("k", base_url=server.url, headers=headers) as galileo:
-            await galileo.count(PROJECT)
+    async with connected(http(), headers={name: "text/mine", "X-Team": "blue"}) as (server, galileo):
+        await galileo.count(PROJECT)
     head = server.requests[0].partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
     assert [line for line in head if line.lower().startswith(f"{name.lower()}:")] == [f"{name}: text/mine"]
     assert "X-Team: blue" in head
@@ -75,11 +54,10 @@ async def test_on_attempt_hears_of_each_attempt_and_may_fail(caplog):
         heard.append(attempt)
         raise RuntimeError("listener broke")
 
-    async with raw_server(answers(http(), http(404, "gone"))) as server:
-        async with GalileoSessions("k", base_url=server.url, on_attempt=listen) as galileo:
-            assert await galileo.count(PROJECT) == 7
-            with pytest.raises(gs.NotFoundError) as caught:
-                await galileo.count(PROJECT)
+    async with connected(answers(http(), http(404, "gone")), on_attempt=listen) as (_, galileo):
+        assert await galileo.count(PROJECT) == 7
+        with pytest.raises(gs.NotFoundError) as caught:
+            await galileo.count(PROJECT)
     assert [(a.number, a.status, type(a.error)) for a in heard] == [(1, 200, type(None)), (1, 404, gs.NotFoundError)]
     assert caught.value.attempts == (heard[1],)
     records = [record for record in caplog.records if record.name == "galileo_sessions"]
@@ -104,24 +82,11 @@ async def test_an_attempt_has_its_query(sample):
 async def test_one_debug_line_an_attempt(caplog):
     """The logger writes the path template, the status and the milliseconds, but no header, body or id."""
     caplog.set_level(logging.DEBUG, "galileo_sessions")
-    async with raw_server(http()) as server, GalileoSessions("the-key", base_url=server.url) as galileo:
+    async with connected(http()) as (_, galileo):
         await galileo.count(PROJECT, HEADLINE)
     (line,) = [record.getMessage() for record in caplog.records if record.name == "galileo_sessions"]
     assert line.startswith("POST /v2/projects/{project_id}/sessions/count: attempt 1, status 200, ")
     assert line.endswith(" ms")
-
-
-def test_import_starts_nothing_and_reads_no_environment():
-    """Importing the package makes no event loop and needs no credentials."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GALILEO_")}
-    program = "import galileo_sessions, sys; print(len(galileo_sessions.__all__) > 40)"
-    run = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], env=environment, capture_output=True, text=True
-    )
-    assert (run.stdout, run.stderr) == ("True\n", "")
-
-
-# ---- calls that can't work -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", [copy.copy, copy.deepcopy, pickle.dumps], ids=["copy", "deepcopy", "pickle"])
@@ -129,3 +94,97 @@ def test_a_client_is_neither_copied_nor_pickled(call):
     """A copy would share connections, and a pickle would carry the key: both are refused with what to do."""
     with pytest.raises(ConfigurationError, match="Make one in each worker, and send CountQuery objects"):
         call(GalileoSessions("k"))
+
+
+# ---- columns ---------------------------------------------------------------------------------------------------------
+
+
+async def test_columns_are_asked_as_documented(shapes):
+    """`columns` POSTs the scope and the times, as ISO 8601 with an offset, and returns a catalog."""
+    shapes.post(f"{PROJECT_URL}/available_columns", body=ANSWER, repeat=True)
+    scope = dict.fromkeys(("log_stream_id", "experiment_id", "metrics_testing_id"), PROJECT)
+    times = {"start_time": "2026-01-31T09:00:00+02:00", "end_time": "2026-02-01T00:00:00+00:00"}
+    async with GalileoSessions("the-key") as galileo:
+        assert await galileo.columns(PROJECT) == BY_HAND
+        await galileo.columns(PROJECT, **scope, **{**times, "end_time": datetime(2026, 2, 1, tzinfo=UTC)})
+    (((method, url), calls),) = shapes.requests.items()
+    assert (method, url) == ("POST", URL(f"{PROJECT_URL}/available_columns"))
+    assert [json.loads(call.kwargs["data"].decode()) for call in calls] == [{}, scope | times]
+    assert calls[0].kwargs["headers"]["Galileo-API-Key"] == "the-key"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"start_time": datetime(2026, 1, 31)}, "'2026-01-31 00:00:00' has no UTC offset"),  # noqa: DTZ001  # the mistake
+        ({"end_time": "2026-01-31T09:00:00"}, "'2026-01-31T09:00:00' has no UTC offset"),
+        ({"end_time": "yesterday"}, "'yesterday' is not an ISO 8601 time"),
+        ({"start_time": 5}, "expected a datetime or ISO 8601 text, got 5"),
+        ({"project_id": "mine"}, "project_id must be a UUID, got 'mine'"),
+        ({"log_stream_id": "mine"}, "log_stream_id must be a UUID, got 'mine'"),
+    ],
+    ids=["a naive time", "a time without an offset", "no time", "a number", "project", "log stream"],
+)
+async def test_what_cannot_be_asked_is_refused(arguments, words):
+    """An invalid argument is quoted in the error, and nothing is sent."""
+    async with connected(http(body=ANSWER)) as (server, galileo):
+        with pytest.raises((ConfigurationError, gs.FilterError), match=words):
+            await galileo.columns(**{"project_id": PROJECT, **arguments})
+    assert server.requests == []
+
+
+TROUBLES = {
+    "404": ([http(404)], gs.NotFoundError, 1),
+    "401": ([http(401)], gs.AuthenticationError, 1),
+    "500": ([http(500)], gs.ServerError, 4),
+    "429": ([http(429, Retry_After="30")], gs.RateLimitedError, 1),
+    "503": ([http(503), http(body=ANSWER)], None, 2),
+}
+
+
+@pytest.mark.parametrize(("given", "error", "attempts"), TROUBLES.values(), ids=TROUBLES)
+async def test_trouble_is_met_as_by_counts(given, error, attempts):
+    """Columns are retried like counts, and their errors know the query and the attempts."""
+    heard: list[Attempt] = []
+    async with connected(answers(*given), on_attempt=heard.append) as (_, galileo):
+        if error is None:
+            assert await galileo.columns(PROJECT) == BY_HAND
+        else:
+            with pytest.raises(error) as caught:
+                await galileo.columns(PROJECT, timeout=5)
+            assert (caught.value.query.project_id, list(caught.value.attempts)) == (PROJECT, heard)
+    assert len(heard) == attempts
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("[]", "expected a JSON object"),
+        ('{"columns": [{"label": "x"}]}', "at .columns[0]: id is missing"),
+        ('{"columns": NaN}', "NaN is not JSON"),
+        ('{"total_count": 3}', "at .columns: expected a list of columns"),
+        ("", "an empty body"),
+        ('{"columns": [{"category": "standard", "id": ["the-secret-key"]}]}', "at .columns[0].id: expected text"),
+    ],
+    ids=["list", "no id", "NaN", "a count", "empty", "an id that is no text"],
+)
+@virtual_time
+async def test_a_200_without_columns_is_a_decode_error(body, words):
+    """The error names the place of the fault, and holds no credential that the service echoed."""
+    async with connected(http(body=body), api_key="the-secret-key") as (_, galileo):
+        with pytest.raises(gs.DecodeError) as caught:
+            await galileo.columns(PROJECT)
+    assert words in str(caught.value)
+    assert "the-secret-key" not in f"{caught.value!r} {caught.value.body}"
+    assert caught.value.__context__ is None
+
+
+async def test_many_columns_are_read():
+    """A list of columns can have 8 MiB; a longer one is neither read nor requested again."""
+    long = json.dumps({"columns": [{"id": f"metrics/{i}", "category": "metric"} for i in range(50_000)]})
+    too_long = json.dumps({"columns": [], "more": "x" * (8 << 20)})
+    async with connected(answers(http(body=long), http(body=too_long))) as (server, galileo):
+        assert len(await galileo.columns(PROJECT)) == 50_000
+        with pytest.raises(gs.ProtocolError, match="8,388,608 bytes"):
+            await galileo.columns(PROJECT)
+    assert len(server.requests) == 2

@@ -1,37 +1,17 @@
-"""How long an attempt and a count can take."""
+"""How long an attempt, a count and a fan-out can take."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Iterator
+from itertools import cycle
 
 import pytest
-from support.clients import client, failure, ids
+from support.clients import connected, failure, ids, take_all
 from support.clock import virtual_time
-from support.inside import idle, replace_post, width
-from support.sockets import PROJECT, Service, answers, http, raw_server, serving, silence, until
+from support.inside import width
+from support.sockets import PROJECT, http, silence, slowly, until
 
 import galileo_sessions as gs
 from galileo_sessions import AttemptTimeoutError, DeadlineExceededError, Limits, Timeouts
-from galileo_sessions.api.responses import Response
-
-
-class Dawdling(Service):
-    """Answers with nothing, with a head alone, or with one byte per second."""
-
-    def __init__(self, begins_with: bytes, then: bytes) -> None:
-        super().__init__()
-        self.begins_with = begins_with
-        self.then = then
-
-    def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
-        """Begins."""
-        answer(self.begins_with)
-        if self.then:
-            self.go_on(answer)
-
-    def go_on(self, answer: Callable[[bytes], None]) -> None:
-        """Sends a little each second."""
-        answer(self.then)
-        asyncio.get_running_loop().call_later(1, self.go_on, answer)
 
 
 @pytest.mark.parametrize(
@@ -43,14 +23,18 @@ class Dawdling(Service):
 @virtual_time
 async def test_silence_ends_an_attempt(begins_with, then, phase, timeouts, seconds):
     """An attempt times out after 30 s, or after `Timeouts.attempt`, is retried, and its connection is closed."""
-    async with serving(Dawdling(begins_with, then)) as service:
-        async with client(service.url, timeouts=timeouts) as galileo:
-            error = await failure(galileo)
-            assert idle(galileo)
-            await until(lambda: not service.connections)
-    assert service.requests == 2
-    assert type(error) is AttemptTimeoutError
-    assert error.phase == phase
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(begins_with)
+        while then and not writer.is_closing():
+            writer.write(then)
+            await asyncio.sleep(1)
+
+    async with connected(behave, timeouts=timeouts) as (server, galileo):
+        error = await failure(galileo)
+        await until(lambda: not server.open)
+    assert len(server.requests) == 2
+    assert (type(error), error.phase) == (AttemptTimeoutError, phase)
     assert [seconds <= attempt.elapsed < 1.2 * seconds for attempt in error.attempts] == [True] * 2
     assert 2 * seconds <= error.elapsed < 2.4 * seconds
 
@@ -58,29 +42,26 @@ async def test_silence_ends_an_attempt(begins_with, then, phase, timeouts, secon
 @virtual_time
 async def test_a_deadline_in_the_middle_of_an_attempt():
     """count(timeout=1) ends after 1.0 s, although an attempt can take 30 s."""
-    async with raw_server(silence) as server, client(server.url) as galileo:
+    async with connected(silence) as (_, galileo):
         error = await failure(galileo, timeout=1)
-        assert idle(galileo)
         assert width(galileo) == 10
-    assert type(error) is DeadlineExceededError
     assert isinstance(error, TimeoutError)
+    assert (type(error), type(error.last)) == (DeadlineExceededError, AttemptTimeoutError)
     assert (error.message, error.hint) == ("the timeout ran out during an attempt", "Raise timeout=")
     assert 1.0 <= error.elapsed < 1.2
-    assert type(error.last) is AttemptTimeoutError
 
 
 @virtual_time
 async def test_a_timeout_behind_a_full_queue():
     """count(timeout=1) that gets no permit raises DeadlineExceededError after 1.0 s, and sends nothing."""
-    async with raw_server(silence) as server, client(server.url, limits=Limits(initial=1, maximum=1)) as galileo:
+    async with connected(silence, limits=Limits(initial=1, maximum=1)) as (server, galileo):
         first = asyncio.create_task(galileo.count(PROJECT))
         await until(lambda: server.requests)
         error = await failure(galileo, timeout=1)
         first.cancel()
         await asyncio.wait([first])
-    assert type(error) is DeadlineExceededError
+    assert (type(error), error.attempts, error.last) == (DeadlineExceededError, (), None)
     assert 1.0 <= error.elapsed < 1.2
-    assert (error.attempts, error.last) == ((), None)
     assert error.message.endswith("ran out while waiting for a free slot (1 request in flight, limit 1)")
     assert len(server.requests) == 1
 
@@ -88,54 +69,131 @@ async def test_a_timeout_behind_a_full_queue():
 @virtual_time
 async def test_a_backoff_that_would_pass_the_deadline():
     """If the next backoff would exceed the deadline, the count fails at once, with the last error."""
-    async with raw_server(http(500, "")) as server, client(server.url, jitter=1) as galileo:
+    async with connected(http(500, ""), jitter=1) as (server, galileo):
         error = await failure(galileo, timeout=0.25)
-    assert type(error) is DeadlineExceededError
+    assert (type(error), type(error.last)) == (DeadlineExceededError, gs.ServerError)
     assert error.elapsed < 0.1
-    assert type(error.last) is gs.ServerError
     assert (len(error.attempts), len(server.requests)) == (2, 2)  # the first retry has no backoff
-    assert error.message == f"the timeout ran out; before that: {error.last.message}"
-
-
-@virtual_time
-async def test_a_deadline_while_the_service_refuses_everything():
-    """The text says what the count waited for, and what the service answered last, in its own words."""
-    refusal = http(503, '{"detail": "down for maintenance"}')
-    async with raw_server(answers(http(), refusal)) as server, client(server.url, jitter=1) as galileo:
-        assert await galileo.count(PROJECT) == 7
-        error = await failure(galileo, timeout=5)
-    assert type(error) is DeadlineExceededError
-    assert (error.last.status, "down for maintenance" in error.last.message) == (503, True)
     assert error.message == f"the timeout ran out; before that: {error.last.message}"
 
 
 @virtual_time
 async def test_a_deadline_behind_a_circuit_breaker():
     """The text names the breaker, and the refusal that this call met last, or else the others."""
-    async with raw_server(http(503, '{"detail": "down"}')) as server, client(server.url, jitter=1) as galileo:
+    async with connected(http(503, '{"detail": "down"}'), jitter=1) as (server, galileo):
         report = await galileo.count_all(ids(20), timeout=5)
     waited = [error for error in report.errors if "while waiting" in error.message]
     assert waited
     for error in waited:
-        refusal = f"503 Service Unavailable from {server.url}: 'down'"
         assert error.message == (
             "the timeout ran out while waiting for the circuit breaker: the service has refused everything for 5 s; "
-            f"{'before that' if error.attempts else 'other requests'}: {refusal}"
+            f"{'before that' if error.attempts else 'other requests'}: "
+            f"503 Service Unavailable from {server.url}: 'down'"
         )
 
 
 @virtual_time
-async def test_no_connection_in_time_is_tried_again_before_the_deadline():
-    """An attempt that times out before `timeout=` has run out is tried again."""
-    clock = asyncio.get_running_loop().time
-    began = clock()
+async def test_an_attempt_that_times_out_is_tried_again_before_the_deadline():
+    """Its time has run out, but not the count's."""
 
-    async def post(_: str) -> Response:
-        await asyncio.sleep(10)
-        if clock() - began < 15:
-            raise AttemptTimeoutError("no connection", phase="connect")
-        return Response(200, {}, b'{"total_count":7}')
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        if nth > 1:
+            writer.write(http())
 
-    async with gs.GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
-        replace_post(galileo, post)
+    async with connected(behave, timeouts=Timeouts(attempt=10)) as (server, galileo):
         assert await galileo.count(PROJECT, timeout=25) == 7
+    assert len(server.requests) == 2
+
+
+# ---- fan-outs --------------------------------------------------------------------------------------------------------
+
+
+@virtual_time
+async def test_a_deadline_ends_all_that_is_not_counted_by_then():
+    """At the deadline each target without a count gets a DeadlineExceededError, and no request follows."""
+    clock = asyncio.get_running_loop().time
+    arrived: list[float] = []
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        arrived.append(clock())
+        await asyncio.sleep(0.1)
+        writer.write(http())
+
+    async with connected(behave) as (_, galileo):
+        began = clock()
+        report = await galileo.count_all(ids(600), concurrency=8, timeout=1)
+        assert clock() - began < 1.1
+    assert len(report.results) == 600
+    assert {type(error) for error in report.errors} == {DeadlineExceededError}
+    assert {result.total_count for result in report.results if result.ok} == {7}
+    assert 8 <= sum(result.ok for result in report.results) <= 80
+    assert max(arrived) <= began + 1
+
+
+async def stuck() -> AsyncIterator[str]:
+    """A source that gives nothing after its first target for a minute."""
+    yield ids(8)[7]
+    await asyncio.sleep(60)
+
+
+@virtual_time
+async def test_a_deadline_ends_the_wait_for_a_source():
+    """A source that gives nothing more in time ends the stream with DeadlineExceededError, after the results."""
+    got: list[gs.CountResult] = []
+    async with connected({}) as (_, galileo), galileo.count_many(stuck(), timeout=0.2) as stream:
+        with pytest.raises(DeadlineExceededError):
+            await take_all(stream, got)
+    assert [result.unwrap() for result in got] == [7]
+
+
+async def endlessly() -> AsyncIterator[str]:
+    """An asynchronous source that never waits and never ends."""
+    for target in cycle(ids(40)):
+        yield target
+
+
+class Sized(list[str]):
+    """An asynchronous source that has a length, and nothing after its twelfth target."""
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        for target in self[:12]:
+            yield target
+        await asyncio.sleep(60)
+
+
+def list_iterator() -> Iterator[str]:
+    """A generator has no length, so it can be endless."""
+    yield from ids(400)
+
+
+SOURCES = {
+    "async": endlessly,
+    "sync": lambda: cycle(ids(40)),
+    "list": list_iterator,
+    "async with a length": lambda: Sized(ids(400)),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+@virtual_time
+async def test_a_deadline_ends_the_pulling_of_a_source_that_can_be_endless(source):
+    """At the deadline, pulling ends; each pulled target has a result in the exception's report."""
+    async with connected({number: slowly(0.2, number) for number in range(400)}) as (_, galileo):
+        with pytest.raises(DeadlineExceededError, match="pulled by then have a result") as caught:
+            await galileo.count_all(source(), concurrency=4, timeout=0.5)
+    report = caught.value.report
+    assert [result.index for result in report.results] == list(range(len(report.results)))
+    assert report.counts[:8] == tuple(range(8))
+    assert {type(error) for error in report.errors} <= {DeadlineExceededError}
+    assert 12 <= len(report.results) <= 16
+
+
+@virtual_time
+async def test_elapsed_ends_with_the_stream():
+    """The seconds of a stream's progress stand still once its last task is done."""
+    async with connected({0: slowly(2)}) as (_, galileo):
+        async with galileo.count_many(ids(1)) as stream:
+            assert [result.ok async for result in stream] == [True]
+            await asyncio.sleep(50)
+        await asyncio.sleep(50)
+        assert 2 <= stream.progress.elapsed < 3

@@ -1,12 +1,11 @@
 """`galileo.explain`: what each part of a filter counts."""
 
 import asyncio
-import json
 
 import pytest
-from support.clients import COUNTS, IDS, client, ids
+from support.clients import COUNTS, IDS, connected, ids
 from support.clock import virtual_time
-from support.sockets import PROJECT, http, numbered, raw_server
+from support.sockets import PROJECT, http
 
 import galileo_sessions as gs
 from galileo_sessions import ALWAYS, NEVER, Col, CountQuery, all_of, any_of
@@ -68,12 +67,16 @@ async def test_a_filter_without_conditions_is_one_line(galileo, where, total):
 
 
 @pytest.mark.parametrize("where", [Col("input").contains("REFUND"), Col("input").contains("REFUND") & HIGH], ids=repr)
-async def test_a_text_in_another_case_is_named(galileo, where):
+async def test_a_text_in_another_case_is_named(galileo, sample, where):
     """It costs one more count. A filter of one condition says, too, that no session satisfies it."""
     explanation = await galileo.explain(IDS[0], where)
     number = await galileo.count(IDS[0], Col("input").contains("REFUND", case_sensitive=False))
     said = f"no session satisfies this condition; {number} sessions with case_sensitive=False"
     assert [said] == [each.complaint for each in explanation.nodes if each.complaint]
+    before = len(sample.requests)
+    never = await galileo.explain(IDS[0], Col("input").contains("xyzzy", case_sensitive=False))
+    assert len(sample.requests) == before + 1
+    assert "no session satisfies this condition" in str(never)
     never = await galileo.explain(IDS[0], Col("input").contains("xyzzy"))
     assert "no session satisfies this condition" in str(never)
     assert "case" not in str(never)
@@ -89,28 +92,27 @@ async def test_a_query_is_explained_in_its_scope(galileo, sample):
 
 @pytest.mark.filterwarnings("ignore::galileo_sessions.ZeroCountWarning")  # the server has no sessions
 async def test_a_large_filter_is_explained_in_part():
-    """The first 200 nodes are counted, one level after another; the drawing says how many are left out."""
-    where = any_of([Col("score").eq(n) & REFUND for n in range(100)]) & HIGH
-    async with LocalGalileo() as server, client(server.url, api_key=server.api_key) as galileo:
+    """
+    The first 200 nodes are counted, one level after another; the drawing says how many are left out.
+
+    Beyond 199 conditions, the filter isn't counted without each of them: the cost would grow with their square.
+    """
+    empty = LocalGalileo()
+    async with connected(empty, api_key=empty.api_key) as (_, galileo):
+        where = any_of([Col("score").eq(n) & REFUND for n in range(100)]) & HIGH
         explanation = await galileo.explain(PROJECT, where)
-    assert (len(explanation.nodes), explanation.left_out) == (200, 103)
-    assert len(server.requests) == 200 + 2 + 1
-    assert max(map(len, [each.path for each in explanation.nodes])) == 6
-    assert str(explanation).endswith("\n103 more nodes aren't counted")
-
-
-@pytest.mark.filterwarnings("ignore::galileo_sessions.ZeroCountWarning")  # the server has no sessions
-async def test_two_hundred_conditions_have_no_second_column():
-    """Beyond 199 conditions, the filter isn't counted without each of them: the cost would grow with their square."""
-    async with LocalGalileo() as server, client(server.url, api_key=server.api_key) as galileo:
+        assert (len(explanation.nodes), explanation.left_out) == (200, 103)
+        assert len(empty.requests) == 200 + 2 + 1
+        assert max(map(len, [each.path for each in explanation.nodes])) == 6
+        assert str(explanation).endswith("\n103 more nodes aren't counted")
         explanation = await galileo.explain(PROJECT, all_of([Col("score") < n for n in range(1, 201)]))
-    assert (len(explanation.nodes), len(server.requests)) == (200, 200)
+    assert (len(explanation.nodes), len(empty.requests)) == (200, 203 + 200)
     assert {each.without for each in explanation.nodes} == {None}
 
 
 async def test_a_count_that_fails_is_a_cell():
     """A count that fails is shown at its node with its error; the other counts are shown."""
-    async with numbered({0: http(404)}) as server, client(server.url) as galileo:
+    async with connected({0: http(404)}) as (_, galileo):
         explanation = await galileo.explain(ids(1)[0], REFUND & HIGH)
     assert {type(each.error) for each in explanation.nodes} == {gs.NotFoundError}
     assert "failed" in str(explanation)
@@ -118,23 +120,32 @@ async def test_a_count_that_fails_is_a_cell():
     assert repr(explanation) == "<Explanation: 3 nodes, total failed>"
 
 
-async def test_an_explanation_needs_no_columns():
-    """If the columns can't be requested, the counts are explained without them."""
-    async with raw_server(http(200, json.dumps({"total_count": 3}))) as server, client(server.url) as galileo:
-        explanation = await galileo.explain(PROJECT, REFUND)
-    assert [(each.total_count, each.complaint) for each in explanation.nodes] == [(3, "")]
-
-
-@virtual_time
-async def test_an_explanation_waits_a_second_for_columns():
-    """If the columns take longer, the counts are explained without them."""
+async def test_a_count_without_a_condition_that_fails_is_the_error_of_its_node():
+    """Also if its own count succeeded."""
 
     async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(60 if b"/available_columns" in server.requests[nth - 1] else 0)
+        conditions = server.requests[nth - 1].count(b'"operator"')
+        writer.write(http(404) if conditions == 2 else http())
+
+    async with connected(behave) as (server, galileo):
+        explanation = await galileo.explain(PROJECT, REFUND & HIGH & LATER)
+    assert [(type(each.error), each.total_count) for each in explanation.nodes] == [
+        (type(None), 7),
+        *[(gs.NotFoundError, 7)] * 3,
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "took"), [(0, 0), (60, 1)], ids=["no catalog", "none in time"])
+@virtual_time
+async def test_an_explanation_needs_no_columns(seconds, took):
+    """If the columns can't be had, or take longer than a second, the counts are explained without them."""
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(seconds if b"/available_columns" in server.requests[nth - 1] else 0)
         writer.write(http())
 
-    async with raw_server(behave) as server, client(server.url) as galileo:
+    async with connected(behave) as (server, galileo):
         began = asyncio.get_running_loop().time()
         explanation = await galileo.explain(PROJECT, REFUND)
-        assert 1 <= asyncio.get_running_loop().time() - began < 1.1
+        assert took <= asyncio.get_running_loop().time() - began < took + 0.1
     assert [(each.total_count, each.complaint) for each in explanation.nodes] == [(7, "")]

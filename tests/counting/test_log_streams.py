@@ -1,10 +1,8 @@
 """Log streams: found by name, and targets wherever a project is."""
 
-import asyncio
-
 import pytest
-from support.clients import client, ids
-from support.sockets import PROJECT, http, raw_server
+from support.clients import connected, ids
+from support.sockets import PROJECT, answers, http
 
 from galileo_sessions import Col, ConfigurationError, CountQuery, LogStream, LogStreamLookupError
 from galileo_sessions.local import LocalGalileo
@@ -19,9 +17,9 @@ HIGH = Col("score") > 1
 
 @pytest.fixture
 async def galileo():
-    async with LocalGalileo(SESSIONS, names={OWN: "Chatbot", STAGING: "Tests"}) as server:
-        async with client(server.url, api_key=server.api_key) as galileo:
-            yield galileo
+    server = LocalGalileo(SESSIONS, names={OWN: "Chatbot", STAGING: "Tests"})
+    async with connected(server, api_key=server.api_key) as (_, galileo):
+        yield galileo
 
 
 async def test_the_log_streams_of_a_project_are_listed(galileo):
@@ -60,18 +58,20 @@ async def test_a_log_stream_that_is_not_there(galileo):
 
 async def test_two_log_streams_of_one_name():
     """Their ids are in the error."""
-    async with LocalGalileo(SESSIONS, names={PRODUCTION: "a", STAGING: "a"}) as server:
-        async with client(server.url, api_key=server.api_key) as galileo:
-            with pytest.raises(LogStreamLookupError, match="2 log streams are named 'a'") as caught:
-                await galileo.log_stream(OWN, "a")
+    server = LocalGalileo(SESSIONS, names={PRODUCTION: "a", STAGING: "a"})
+    async with connected(server, api_key=server.api_key) as (_, galileo):
+        with pytest.raises(LogStreamLookupError, match="2 log streams are named 'a'") as caught:
+            await galileo.log_stream(OWN, "a")
     assert (PRODUCTION, STAGING) == tuple(stream.id for stream in caught.value.log_streams)
     assert f"Write the id of one: {PRODUCTION}, {STAGING}" == caught.value.hint
 
 
 async def test_another_log_stream_than_the_target_is_refused(galileo):
     """Before a request, with both ids. The same one is no mistake."""
-    stream = LogStream(PRODUCTION, "production", OWN)
+    stream, query = LogStream(PRODUCTION, "production", OWN), CountQuery(OWN, HIGH, log_stream_id=PRODUCTION)
     assert await galileo.count(stream, log_stream_id=PRODUCTION.upper()) == 2
+    with pytest.raises(ConfigurationError, match=f"log_stream_id is {STAGING}, but the query has {PRODUCTION}"):
+        await galileo.count(query, log_stream_id=STAGING)
     for call in (galileo.count, galileo.columns, galileo.explain):
         with pytest.raises(ConfigurationError, match=f"log_stream_id is {STAGING}, but the query has {PRODUCTION}"):
             await call(stream, log_stream_id=STAGING)
@@ -82,12 +82,8 @@ async def test_another_log_stream_than_the_target_is_refused(galileo):
 async def test_log_streams_are_asked_for_as_the_sdk_does():
     """By a GET without a body, page by page, with the credentials."""
     page = '{"log_streams": [{"id": "%s", "name": "a", "project_id": "%s"}], "next_starting_token": %s}'
-    pages = [http(body=page % (PRODUCTION, OWN, 100)), http(body=page % (STAGING, OWN, "null"))]
-
-    async def answer(number: int, writer: asyncio.StreamWriter) -> None:
-        writer.write(pages[number - 1])
-
-    async with raw_server(answer) as server, client(server.url) as galileo:
+    pages = answers(http(body=page % (PRODUCTION, OWN, 100)), http(body=page % (STAGING, OWN, "null")))
+    async with connected(pages) as (server, galileo):
         assert [PRODUCTION, STAGING] == [stream.id async for stream in galileo.log_streams(OWN)]
     first, second = [request.decode() for request in server.requests]
     assert first.startswith(f"GET /projects/{OWN}/log_streams/paginated?starting_token=0&limit=100 HTTP/1.1\r\n")

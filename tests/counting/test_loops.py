@@ -1,38 +1,14 @@
-"""Event loops of all kinds: eager tasks, a second loop, and clients that are closed meanwhile."""
+"""Event loops of all kinds: asyncio's, with eager tasks, uvloop's, and a second one."""
 
 import asyncio
 import contextvars
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from support.clients import ids, one_by_one
-from support.inside import idle
-from support.sockets import PROJECT, AtOnce, http, numbered, raw_server, silence, until
+from support.clients import EAGER, connected, eagerly, ids
+from support.sockets import PROJECT, http, silence, until
 
-from galileo_sessions import Attempt, ConfigurationError, GalileoSessions, Limits, PasswordAuth
-
-EAGER = getattr(asyncio, "eager_task_factory", None)
-eagerly = pytest.mark.skipif(EAGER is None, reason="asyncio has eager tasks since Python 3.12")
-
-
-@eagerly
-@pytest.mark.parametrize("kind", [list, one_by_one], ids=["sync", "async"])
-@pytest.mark.parametrize("concurrency", [1, 3, 256])
-async def test_eager_tasks_keep_every_promise(concurrency, kind):
-    """With eager tasks all targets are counted, `concurrency` is kept, and wide streams don't recurse."""
-    at_once = AtOnce()
-    asyncio.get_running_loop().set_task_factory(EAGER)
-    async with raw_server(at_once) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        async with asyncio.timeout(20):
-            report = await galileo.count_all(kind(ids(300)), concurrency=concurrency)
-            assert report.counts == (7,) * 300
-            assert at_once.most <= concurrency
-            assert idle(galileo)
-            async with galileo.count_many(kind(ids(300)), concurrency=concurrency) as stream:
-                async for _ in stream:
-                    break
-            assert idle(galileo)
-
+from galileo_sessions import Attempt, Col, ConfigurationError, GalileoSessions, Limits
 
 CURRENT = contextvars.ContextVar("current", default="unset")
 
@@ -69,7 +45,7 @@ async def test_a_generator_is_pulled_by_one_task(source):
     seen: list[str] = []
     early: list[str] = []
     left = source(early)
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
+    async with connected({}) as (_, galileo):
         report = await galileo.count_all(source(seen), concurrency=8)
         async with galileo.count_many(left, concurrency=2) as stream:
             await anext(stream)
@@ -79,92 +55,27 @@ async def test_a_generator_is_pulled_by_one_task(source):
     assert CURRENT.get() == "unset"
 
 
-async def test_a_queue_as_source_may_be_left():
-    """`wait_for(queue.get())` in a source, whose cancellation Python 3.11 can lose, doesn't keep the block open."""
-    queue: asyncio.Queue[str] = asyncio.Queue()
-
-    async def source() -> AsyncIterator[str]:
-        while True:
-            yield await asyncio.wait_for(queue.get(), 60)
-
-    async with numbered() as server, GalileoSessions("k", base_url=server.url) as galileo:
-        async with asyncio.timeout(30):
-            async with galileo.count_many(source(), concurrency=4) as stream:
-                for target in ids(20):
-                    queue.put_nowait(target)
-                async for _ in stream:
-                    queue.put_nowait(PROJECT)
-                    break
-            assert idle(galileo)
-
-
-async def test_a_second_event_loop_is_told_before_it_waits():
+@pytest.mark.parametrize("check", [False, True], ids=["counts", "checks"])
+async def test_a_second_event_loop_is_told_before_it_waits(check):
     """A client that is used in another loop says so at once, also where the first loop left it no place."""
 
     async def second(galileo: GalileoSessions) -> None:
         async with asyncio.timeout(30):
             with pytest.raises(ConfigurationError, match="another event loop"):
-                await galileo.count(PROJECT)
-            report = await galileo.count_all(ids(3))
+                await galileo.count(PROJECT, where)
+            report = await galileo.count_all(ids(3), where)
         assert ["another event loop" in str(error) for error in report.errors] == [True] * 3
         assert report.errors[0].query.project_id == ids(1)[0]
 
-    limits = Limits(1)
-    async with raw_server(silence) as server, GalileoSessions("k", base_url=server.url, limits=limits) as galileo:
-        counting = asyncio.create_task(galileo.count(PROJECT))
+    where = Col("input") == "x"
+    async with connected(silence, limits=Limits(1), check=check) as (server, galileo):
+        counting = asyncio.create_task(galileo.count(PROJECT, where))
         try:
             await until(lambda: server.requests)
             await asyncio.to_thread(asyncio.run, second(galileo))
         finally:
             counting.cancel()
             await asyncio.wait([counting])
-
-
-@pytest.mark.parametrize("auth", [None, PasswordAuth("ann", "pw")], ids=["key", "password"])
-async def test_two_close_at_once(auth):
-    """Closing twice, also at the same time and during a login, ends once and leaves nothing; then nothing counts."""
-    async with raw_server(silence) as server:
-        galileo = GalileoSessions("k" if auth is None else None, auth=auth, base_url=server.url)
-        counting = asyncio.create_task(galileo.count(PROJECT))
-        await until(lambda: server.requests)
-        async with asyncio.timeout(30):
-            await asyncio.gather(galileo.close(), galileo.close())
-            await galileo.close()
-            (outcome,) = await asyncio.gather(counting, return_exceptions=True)
-        assert type(outcome) is ConfigurationError
-        assert idle(galileo)
-        with pytest.raises(ConfigurationError, match="closed"):
-            await galileo.count(PROJECT)
-        assert [type(error) for error in (await galileo.count_all(ids(3))).errors] == [ConfigurationError] * 3
-
-
-async def test_a_cancellation_while_joining_after_the_body_raised_is_not_lost():
-    """A cancellation that comes while the block is left because of an error is raised in its place."""
-    ending = asyncio.Event()
-
-    async def source() -> AsyncIterator[str]:
-        try:
-            yield PROJECT
-            await asyncio.sleep(60)
-        finally:
-            ending.set()
-            await asyncio.sleep(0.2)
-
-    async with raw_server(http()) as server, GalileoSessions("k", base_url=server.url) as galileo:
-
-        async def use() -> None:
-            async with galileo.count_many(source()) as stream:
-                await anext(stream)
-                raise KeyError("in the body")
-
-        task = asyncio.create_task(use())
-        await ending.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError) as caught:
-            await task
-        assert idle(galileo)
-    assert task.cancelled()
-    assert isinstance(caught.value.__context__, KeyError | asyncio.CancelledError)
 
 
 # ---- three kinds of event loops --------------------------------------------------------------------------------------
@@ -209,17 +120,14 @@ def test_a_fan_out_loses_nothing_in_any_loop(new_loop, service):
     """Timers of pauses, backoffs and Retry-Afters wake each count, and all are counted."""
     attempts: list[Attempt] = []
 
-    async def count() -> None:
-        async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-            await asyncio.sleep(0.05)
-            writer.write(service(nth))
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.05)
+        writer.write(service(nth))
 
-        async with raw_server(behave) as server:
-            async with GalileoSessions("k", base_url=server.url, on_attempt=attempts.append) as galileo:
-                async with asyncio.timeout(30):
-                    report = await galileo.count_all(ids(300))
-                assert report.counts == (7,) * 300
-                assert idle(galileo)
+    async def count() -> None:
+        async with connected(behave, on_attempt=attempts.append, jitter=0.5) as (_, galileo):
+            async with asyncio.timeout(30):
+                assert (await galileo.count_all(ids(300), concurrency=256)).counts == (7,) * 300
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(count())
@@ -232,14 +140,13 @@ def test_a_fan_out_loses_nothing_in_any_loop(new_loop, service):
 def test_counts_that_wait_can_be_cancelled_in_any_loop(new_loop, answer):
     """Whether they wait for an answer, a place, a probe or a Retry-After, nothing is left of them."""
 
-    async def count() -> None:
-        async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-            if nth == 1 or answer is not None:
-                writer.write(http() if nth == 1 else answer)
-            else:
-                await asyncio.sleep(60)
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        if nth > 1 and answer is None:
+            await asyncio.sleep(60)
+        writer.write(http() if nth == 1 else answer)
 
-        async with raw_server(behave) as server, GalileoSessions("k", base_url=server.url) as galileo:
+    async def count() -> None:
+        async with connected(behave, jitter=0.5) as (server, galileo):
             assert await galileo.count(PROJECT) == 7
             singles = [asyncio.create_task(galileo.count(PROJECT)) for _ in range(30)]
             async with asyncio.timeout(30):
@@ -250,7 +157,6 @@ def test_counts_that_wait_can_be_cancelled_in_any_loop(new_loop, answer):
                         single.cancel()
                     await asyncio.wait(singles)
             assert all(single.cancelled() for single in singles)
-            assert idle(galileo)
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(count())

@@ -80,6 +80,9 @@ def test_a_report_prints_short_and_has_rows():
     assert "CountReport: 1 result, total 0\n" in one._repr_html_()
     assert re.search(f"{UUID(int=1)} &#x27;t&#x27; +failed", report._repr_html_())
     assert isinstance(hash(gs.CountResult(0, [], queries[0], 1, None, (), 0.0, parts={})), int)
+    other = gs.ServerError("503", status=503)
+    partly = gs.CountResult(0, queries[0], queries[0], None, error, (), 0.1, parts={"a": error, "b": 3, "c": other})
+    assert partly.errors == (error, other)
     first, second, *_ = report.rows()
     assert first == {"project_id": str(UUID(int=0)), "project_name": None, "tag": "t", "total_count": 0, "error": None}
     assert (second["total_count"], second["error"]) == (None, "NotFoundError: 404 Not Found")

@@ -1,20 +1,23 @@
-"""Each deployment, from the variables in the environment to the request that a server sees."""
+"""Each deployment, from arguments and variables to the request that a server sees; and the spellings of its URL."""
 
 import asyncio
 import json
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver
-from support.leaks import visible_text
 from support.proxies import tls
+from support.shown import visible_text
 from support.sockets import PROJECT, http, raw_server
 
-from galileo_sessions import ApiKeyAuth, GalileoError, GalileoSessions, Retry, Secret
+import galileo_sessions as gs
+from galileo_sessions import ApiKeyAuth, BasicAuth, GalileoSessions, Secret
 from galileo_sessions.http.environment import VARIABLES
 
+A, B = "https://a.io", "https://b.io"
 GALILEO = {"GALILEO_API_KEY": "k-1"}
 STANDALONE = {"SPLUNK_AO_API_KEY": "k-2", "SPLUNK_AO_CONSOLE_URL": "https://console.ao.acme.com"}
 IN_CLOUD = "app.us1.observability.splunkcloud.com/ao/api"
@@ -34,6 +37,8 @@ def bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
+BASIC = {"authorization": f"Basic {b64encode(b'ann:p:w').decode()}"}
+SENT = keys("k") | {"x-team": "bill"}
 ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
     "Galileo's cloud": (GALILEO, {}, "api.galileo.ai", keys("k-1")),
     "its console": (GALILEO | {"GALILEO_CONSOLE_URL": "app.galileo.ai"}, {}, "api.galileo.ai", keys("k-1")),
@@ -41,6 +46,9 @@ ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
     "standalone": (STANDALONE, {}, "api.ao.acme.com", keys("k-2")),
     "standalone, API": (STANDALONE | {"SPLUNK_AO_API_URL": "https://gw.x.io/ao"}, {}, "gw.x.io/ao", keys("k-2")),
     "GALILEO_ first": (STANDALONE | GALILEO | {"GALILEO_API_URL": "https://x.io"}, {}, "x.io", keys("k-1")),
+    "API before console": (GALILEO | {"GALILEO_CONSOLE_URL": A, "SPLUNK_AO_API_URL": B}, {}, "b.io", keys("k-1")),
+    "GALILEO_ console": (GALILEO | {"GALILEO_CONSOLE_URL": A, "SPLUNK_AO_CONSOLE_URL": B}, {}, "a.io", keys("k-1")),
+    "GALILEO_ API": (GALILEO | {"GALILEO_API_URL": A, "SPLUNK_AO_API_URL": B}, {}, "a.io", keys("k-1")),
     "an empty one isn't set": (STANDALONE | {"GALILEO_API_KEY": ""}, {}, "api.ao.acme.com", keys("k-2")),
     "Observability Cloud": (CLOUD | {"SPLUNK_AO_O11Y_API_TOKEN": "t-2"}, {}, IN_CLOUD, {"x-sf-token": "t-2"}),
     "Observability Cloud, ingest, beside Galileo's": (
@@ -74,6 +82,14 @@ ROWS: dict[str, tuple[dict[str, str], dict[str, Any], str, dict[str, str]]] = {
         keys("k-3"),
     ),
     "one header": (STANDALONE, {"auth": ApiKeyAuth("k-4", "X-Key")}, "api.ao.acme.com", {"x-key": "k-4"}),
+    "key": ({}, {"api_key": Secret("k-1"), "base_url": Secret("https://x.io")}, "x.io", keys("k-1")),
+    "bearer": ({}, {"auth": gs.BearerAuth("t-1")}, "api.galileo.ai", bearer("t-1")),
+    "basic": ({}, {"auth": BasicAuth("ann", "p:w")}, "api.galileo.ai", BASIC),
+    "basic, Secret": ({}, {"auth": BasicAuth(Secret("ann"), Secret("p:w"))}, "api.galileo.ai", BASIC),
+    "password": ({}, {"auth": gs.PasswordAuth(Secret("ann"), Secret("pw"))}, "api.galileo.ai", bearer("t0ken")),
+    "header": ({}, {"api_key": "k", "headers": {"X-Team": Secret("bill")}}, "api.galileo.ai", SENT),
+    "headers": ({}, {"api_key": "k", "headers": Secret({"X-Team": "bill"})}, "api.galileo.ai", SENT),
+    "both": ({}, {"api_key": "k", "headers": Secret({"X-Team": Secret("bill")})}, "api.galileo.ai", SENT),
     "an address for the token": (CLOUD, {"base_url": "https://x.io/a"}, "x.io/a", {"x-sf-token": "t-1"}),
 }
 
@@ -139,8 +155,8 @@ async def test_nothing_from_the_environment_is_shown(monkeypatch, caplog, enviro
     async with raw_server(behave) as server:
         for name, value in (environment | extra | {"GALILEO_API_URL": server.url}).items():
             monkeypatch.setenv(name, value)
-        async with GalileoSessions(retry=Retry(attempts=1)) as galileo:
-            with pytest.raises(GalileoError) as caught:
+        async with GalileoSessions(retry=gs.Retry(attempts=1)) as galileo:
+            with pytest.raises(gs.GalileoError) as caught:
                 await galileo.count(PROJECT)
     told = visible_text(caught.value) + repr(galileo) + caplog.text
     assert [word for word in {*environment.values(), "g8", "k3y-5f0c"} if word in told] == []
@@ -154,3 +170,75 @@ def test_the_page_has_each_variable_in_the_order_in_which_they_win():
     places = [table.index(f"`{VARIABLES[setting][0]}`") for setting in ranked]
     assert places == sorted(places)
     assert [name for names in VARIABLES.values() for name in names[:1] if name not in page] == []
+
+
+# ---- where the API is ------------------------------------------------------------------------------------------------
+
+AS_IT_IS = None
+SPELLINGS: dict[str, tuple[str | None, str | None]] = {
+    # written: the API's URL if it is the console's URL, and if it is the API's; "" for an error
+    "https://app.galileo.ai": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "https://app.galileo.ai/": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "https://APP.galileo.ai/project/1/log-streams?tab=2#x": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "http://app.galileo.ai:80": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "app.galileo.ai": ("https://api.galileo.ai", ""),
+    " app.galileo.ai\n": ("https://api.galileo.ai", ""),
+    "https://eu.app.galileo.ai": ("https://api.galileo.ai", AS_IT_IS),
+    "https://api.galileo.ai/": ("https://api.galileo.ai", "https://api.galileo.ai"),
+    "https://console.acme.com": ("https://api.acme.com", "https://api.acme.com"),
+    "https://console.acme.com/foo/bar": ("https://api.acme.com", "https://api.acme.com"),
+    "https://console.acme.com/foo/?a=b#c": ("https://api.acme.com", "https://api.acme.com"),
+    "console.acme.com:8443/foo": ("https://api.acme.com:8443", ""),
+    "https://Console.Acme.com": ("https://api.acme.com", "https://api.acme.com"),
+    "https://console-dev.acme.com:8443/": ("https://api-dev.acme.com:8443", "https://api-dev.acme.com:8443"),
+    "https://galileo-console.acme.com": ("https://galileo-api.acme.com", "https://galileo-api.acme.com"),
+    "galileo-console.acme.com": ("https://galileo-api.acme.com", ""),
+    "https://console.galileo.acme.com/x": ("https://api.galileo.acme.com", "https://api.galileo.acme.com"),
+    "https://eu.console.acme.com": ("https://eu.api.acme.com", "https://eu.api.acme.com"),
+    "https://console.consoleworks.com": ("https://api.apiworks.com", "https://api.consoleworks.com"),
+    "https://api.consoleworks.com": ("https://api.apiworks.com", AS_IT_IS),
+    "https://api.consoleworks.com/console/": ("https://api.apiworks.com", "https://api.consoleworks.com/console"),
+    "https://myconsole.acme.com/x": ("https://myapi.acme.com", AS_IT_IS),
+    "https://a-console-b.acme.com": ("https://a-api-b.acme.com", AS_IT_IS),
+    "https://gateway.acme.com/galileo/api/": ("https://gateway.acme.com", "https://gateway.acme.com/galileo/api"),
+    "https://galileo.acme.com/?a=b": ("https://galileo.acme.com", ""),
+    "https://galileo.acme.com/#c": ("https://galileo.acme.com", ""),
+    "https://10.0.0.5:8088/x": ("https://10.0.0.5:8088", AS_IT_IS),
+    "10.0.0.5:8088": ("https://10.0.0.5:8088", ""),
+    "localhost:8088": ("http://localhost:8088", ""),
+    "http://localhost:8088/console": (AS_IT_IS, AS_IT_IS),
+    "http://127.0.0.1:3000/": ("http://127.0.0.1:3000", "http://127.0.0.1:3000"),
+    "127.0.0.1": ("http://127.0.0.1", ""),
+    "https://[::1]:8/x": (AS_IT_IS, AS_IT_IS),
+    "http://[::1]:8": (AS_IT_IS, AS_IT_IS),
+    "HTTP://127.0.0.9\n": ("http://127.0.0.9", "http://127.0.0.9"),
+    "http://console.acme.com": ("", ""),
+    "https://ann@console.acme.com": ("", ""),
+    "console": ("", ""),
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dBjftJeZ4CVPmB92K27uhbUJU1p1r_wW1gFWFOEjXk": ("", ""),
+}
+NAMES = {"GALILEO_CONSOLE_URL": 0, "SPLUNK_AO_CONSOLE_URL": 0}
+NAMES |= dict.fromkeys(("GALILEO_API_URL", "SPLUNK_AO_API_URL", "base_url"), 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("written", SPELLINGS)
+def test_where_the_api_is(monkeypatch, written, name):
+    """A console's URL is turned into its API's; elsewhere, only an unmistakable one. Else the address stays."""
+    expected = SPELLINGS[written][NAMES[name]]
+    if name != "base_url":
+        monkeypatch.setenv(name, written)
+    arguments = {"base_url": written} if name == "base_url" else {}
+    if expected == "":
+        with pytest.raises(gs.ConfigurationError, match=f"^{name} ") as caught:
+            GalileoSessions("k", **arguments)
+        assert written not in str(caught.value)
+    else:
+        assert repr(GalileoSessions("k", **arguments)) == f"GalileoSessions(base_url='{expected or written}')"
+
+
+async def test_a_url_that_aiohttp_refuses():
+    """A base URL that only aiohttp rejects raises a ConfigurationError, too."""
+    async with GalileoSessions("k", base_url="https://x..y") as galileo:
+        with pytest.raises(gs.ConfigurationError, match="base_url"):
+            await galileo.count(PROJECT)

@@ -4,18 +4,17 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from types import NoneType
 
 import aiohttp
 import pytest
-from support.clients import ANN, client, failure, ids
+from support.clients import ANN, client, connected, failure, ids
 from support.clock import virtual_time
-from support.inside import idle
 from support.proxies import HOST, tls, tunnelling
 from support.sockets import PROJECT, RawServer, http, listening, number_of, raw_server, until
 
-from galileo_sessions import ColumnCatalog, GalileoSessions, ProtocolError, Retry, ServerError, dump_catalog
+from galileo_sessions import Attempt, ColumnCatalog, GalileoSessions, ProtocolError, Retry, ServerError, dump_catalog
 from galileo_sessions.http import connections, transport
 
 SOON = 0.015  # seconds after which a late answer arrives
@@ -39,23 +38,16 @@ def later(writer: asyncio.StreamWriter, data: bytes) -> None:
 
 @asynccontextmanager
 async def answering(
-    answer: Callable[[int, bytes, asyncio.StreamWriter], Awaitable[None]], **settings: object
-) -> AsyncIterator[RawServer]:
-    """A server that calls `answer(nth, request, writer)`."""
+    answer: Callable[[int, bytes, asyncio.StreamWriter], Awaitable[None]], *, injected: bool = False, **settings: object
+) -> AsyncIterator[tuple[RawServer, GalileoSessions]]:
+    """A server that calls `answer(nth, request, writer)`; and its client, with a session of its own or injected."""
 
     async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
         await answer(nth, server.requests[nth - 1], writer)
 
-    async with raw_server(behave, **settings) as server:
-        yield server
-
-
-@asynccontextmanager
-async def counting(server: RawServer, injected: bool, **arguments: object) -> AsyncIterator[GalileoSessions]:
-    """A client with a session of its own, or with an injected one."""
     async with aiohttp.ClientSession() if injected else nullcontext() as session:
-        async with client(server.url, session=session, check=False, **arguments) as galileo:
-            yield galileo
+        async with connected(behave, **{"session": session, "check": False, **settings}) as (server, galileo):
+            yield server, galileo
 
 
 class Keeping:
@@ -89,10 +81,9 @@ async def test_an_answer_that_comes_after_an_error_is_no_other_counts(injected, 
             await asyncio.sleep(2 * SOON)  # the late answer would be first
             writer.write(right_answer(request))
 
-    async with answering(answer) as server, counting(server, injected) as galileo:
+    async with answering(answer, injected=injected) as (server, galileo):
         assert [await galileo.count(project) for project in ids(8)] == [*range(8)]
         await until(lambda: server.open == 1)
-        assert idle(galileo)
     assert (server.connections, len(server.requests)) == (2, 9)
 
 
@@ -110,10 +101,9 @@ async def test_the_page_of_an_error_is_read_before_its_connection_is_closed(inje
         await asyncio.sleep(SOON)
         writer.write(page[begin:])
 
-    async with answering(answer) as server, counting(server, injected, retry=Retry(attempts=1)) as galileo:
+    async with answering(answer, injected=injected, retry=Retry(attempts=1)) as (server, galileo):
         error = await failure(galileo)
         await until(lambda: not server.open)
-        assert idle(galileo)
     assert (error.status, error.body) == (status, "no answer in time")
 
 
@@ -124,7 +114,7 @@ async def test_a_connection_is_kept_after_a_refusal(status):
     async def answer(nth: int, request: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(http(status, "no") if nth % 2 else right_answer(request))
 
-    async with answering(answer) as server, client(server.url, retry=Retry(attempts=1)) as galileo:
+    async with answering(answer, retry=Retry(attempts=1)) as (server, galileo):
         for project in ids(6):
             await asyncio.gather(galileo.count(project), return_exceptions=True)
     assert (server.connections, len(server.requests)) == (1, 6)
@@ -146,16 +136,13 @@ UNASKED = {
 @virtual_time
 async def test_a_connection_with_something_unasked_is_not_used_again(injected, unasked, read):
     """If something has arrived on an idle connection, the next count uses another one, in its first attempt."""
-    attempts: list[int] = []
-    keeping = Keeping()
-    async with answering(keeping) as server:
-        async with counting(server, injected, on_attempt=lambda attempt: attempts.append(attempt.number)) as galileo:
-            assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
-            await keeping.send(unasked, read=read)
-            assert [await galileo.count(project) for project in ids(8)] == [*range(8)]
-            await until(lambda: server.open == 1)
-            assert idle(galileo)
-    assert attempts == [1] * 11
+    attempts, keeping = list[Attempt](), Keeping()
+    async with answering(keeping, injected=injected, on_attempt=attempts.append) as (server, galileo):
+        assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
+        await keeping.send(unasked, read=read)
+        assert [await galileo.count(project) for project in ids(8)] == [*range(8)]
+        await until(lambda: server.open == 1)
+    assert [attempt.number for attempt in attempts] == [1] * 11
     assert (server.connections, len(server.requests)) == (2, 11)
 
 
@@ -169,7 +156,7 @@ async def test_all_idle_connections_are_looked_at():
         await asyncio.sleep(SOON)
         writer.write(right_answer(request))
 
-    async with answering(answer) as server, client(server.url) as galileo:
+    async with answering(answer) as (server, galileo):
         assert (await galileo.count_all(ids(40))).counts == tuple(range(40))
         for writer in {*writers}:
             writer.write(http(200, '{"total_count":99}'))
@@ -178,7 +165,6 @@ async def test_all_idle_connections_are_looked_at():
         report = await galileo.count_all(ids(40))
         assert report.counts == tuple(range(40))
         assert {len(result.attempts) for result in report.results} == {1}
-        assert idle(galileo)
     assert before > 5
     assert not {*writers[:40]} & {*writers[40:]}
 
@@ -188,7 +174,7 @@ async def test_all_idle_connections_are_looked_at():
 async def test_logins_and_columns_are_no_other_requests_answers(read):
     """A login and the request for a project's columns don't take what has arrived either."""
     keeping = Keeping()
-    async with answering(keeping) as server, client(server.url, auth=ANN) as galileo:
+    async with answering(keeping, auth=ANN) as (server, galileo):
         assert await galileo.count(ids(2)[1]) == 1
         await keeping.send(http(200, '{"total_count":99}'), read=read)
         assert await galileo.columns(PROJECT) == CATALOG
@@ -202,16 +188,17 @@ async def test_logins_and_columns_are_no_other_requests_answers(read):
 async def test_a_connection_of_any_kind_is_looked_at(how):
     """What has arrived with TLS, or in a proxy's tunnel, is no answer."""
     keeping, (serving, trusting) = Keeping(), tls("127.0.0.1" if how == "TLS" else HOST)
-    async with answering(keeping, ssl=serving) as server, AsyncExitStack() as stack:
-        url, arguments = server.url, {"ssl": trusting}
-        if how == "tunnel":
-            proxy = await stack.enter_async_context(tunnelling(int(url.rpartition(":")[2])))
-            url, arguments = f"https://{HOST}", {"proxy": f"http://{proxy.address}", **arguments}
-        galileo = await stack.enter_async_context(client(url, check=False, **arguments))
-        assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
-        assert server.connections == 1
-        await keeping.send(http(200, '{"total_count":99}'), read=how == "tunnel")
-        assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
+
+    async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
+        await keeping(nth, server.requests[nth - 1], writer)
+
+    async with raw_server(behave, ssl=serving) as server, tunnelling(int(server.url.rpartition(":")[2])) as proxy:
+        url, way = (server.url, None) if how == "TLS" else (f"https://{HOST}", f"http://{proxy.address}")
+        async with client(url, check=False, ssl=trusting, proxy=way) as galileo:
+            assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
+            assert server.connections == 1
+            await keeping.send(http(200, '{"total_count":99}'), read=how == "tunnel")
+            assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
     assert server.connections == 2
 
 
@@ -220,9 +207,9 @@ async def test_a_connection_of_any_kind_is_looked_at(how):
 
 async def test_a_connection_that_the_sessions_owner_used_is_looked_at():
     """What has arrived after a request of the owner's of an injected session is no count, but a failed attempt."""
-    keeping, attempts = Keeping(), []
-    async with answering(keeping) as server, aiohttp.ClientSession() as session:
-        async with client(server.url, session=session, on_attempt=attempts.append, check=False) as galileo:
+    keeping, attempts = Keeping(), list[Attempt]()
+    async with aiohttp.ClientSession() as session:
+        async with answering(keeping, session=session, on_attempt=attempts.append) as (server, galileo):
             async with session.post(f"{server.url}/login", data=b"") as response:
                 assert await response.json() == {"access_token": "t-1"}
             await keeping.send(http(200, '{"total_count":99}'), read=True)
@@ -240,11 +227,15 @@ async def test_a_server_can_refuse_a_connection_with_an_error():
         await reader.read()
         writer.close()
 
-    async with listening(talk) as url, client(url, retry=Retry(attempts=1)) as galileo:
-        error = await failure(galileo)
-        assert idle(galileo)
-    assert type(error) is ServerError
-    assert (error.status, error.body) == (503, "too many connections")
+    async def wait(*_: object) -> None:
+        await asyncio.sleep(SOON)
+
+    tracer = aiohttp.TraceConfig()
+    tracer.on_connection_create_end.append(wait)  # so that the 503 is there before the request
+    async with listening(talk) as url, aiohttp.ClientSession(trace_configs=[tracer]) as session:
+        async with client(url, session=session, retry=Retry(attempts=1)) as galileo:
+            error = await failure(galileo)
+    assert (type(error), error.status, error.body) == (ServerError, 503, "too many connections")
 
 
 # ---- another aiohttp -------------------------------------------------------------------------------------------------
@@ -262,8 +253,7 @@ async def test_an_aiohttp_that_does_not_show_its_connections(monkeypatch, inject
         if closes:
             writer.close()
 
-    async with answering(answer) as server:
-        with pytest.warns(RuntimeWarning, match=f"aiohttp {aiohttp.__version__} doesn't show"):
-            async with counting(server, injected) as galileo:
-                assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
+    with pytest.warns(RuntimeWarning, match=f"aiohttp {aiohttp.__version__} doesn't show"):
+        async with answering(answer, injected=injected) as (server, galileo):
+            assert [await galileo.count(project) for project in ids(3)] == [0, 1, 2]
     assert (server.connections, len(server.requests)) == (3, 3)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import aiohttp
 import pytest
-from support.leaks import our_frames, visible_text
+from support.shown import our_frames, visible_text
 
 import galileo_sessions as gs
 from galileo_sessions import ApiKeyAuth, BasicAuth, BearerAuth, GalileoSessions, Limits, PasswordAuth, Secret
@@ -21,7 +21,10 @@ SPACE = "begins or ends with white space, perhaps a line break from a file\nhint
 NOT_ASCII = "has a character that isn't printable ASCII"
 NO_NAME = "has a name that HTTP doesn't allow"
 OURS = "is set by the client itself\nhint: For credentials pass auth="
-NO_URL = "must be an http(s) URL such as https://api.galileo.ai\nhint: Write https:// before a host; a key belongs in "
+NO_URL = (
+    "must be an http(s) URL such as https://api.galileo.ai\n"
+    "hint: Write https:// before a host; a key belongs in GALILEO_API_KEY, or api_key="
+)
 CREDENTIALS = "holds credentials\nhint: Set GALILEO_USERNAME and GALILEO_PASSWORD, or pass auth=BasicAuth(...)"
 NO_QUERY = "has a query or a fragment\nhint: Leave out what follows the path"
 NO_OBJECT = "GALILEO_EXTRA_HEADERS must be a JSON object\nhint: Write it as "
@@ -71,36 +74,35 @@ CREDENTIAL_ROWS: dict[str, tuple[Callable[[], object], str]] = {
     "key and key as auth": (lambda: GalileoSessions(SECRET, auth=SECRET), NO_AUTH),  # type: ignore[arg-type]
 }
 
+NO_URLS = {
+    "a key": SECRET,
+    "Secret": Secret(SECRET),
+    "bytes": f"https://{LOGIN}@x.io".encode(),
+    "no scheme": f"{LOGIN}@api.x.io",
+    "another scheme": f"ftp://api.x.io/#{SECRET}",
+    "no host": f"https://{LOGIN}%40gw",
+    "odd host": f"https://{LOGIN}@[::1]x",
+    "host before IPv6": f"http://{SECRET}[::1]",
+    "nothing after @": f"https://{SECRET}[::1]@",
+    "backslash": f"https://{SECRET}\\b",
+    "long label": "https://" + "ä" * 70,
+    "surrogate": "https://h\ud800/",
+    "soft hyphen": "https://\xad",
+    "no Punycode": f"https://xn--.{SECRET}",
+    "placeholder": f"https://<{SECRET}>.x.io",
+    "bad port": f"https://{LOGIN}@api.x.io:port",
+    "large port": "https://x:99999",
+}
+NO_PROXIES = [SECRET, Secret(SECRET), [SECRET], f"socks5://{LOGIN}@proxy.x.io", f"http://<{SECRET}>", "http://"]
 ARGUMENT_ROWS: dict[str, tuple[dict[str, object], str]] = {
-    "base_url, a key": ({"base_url": SECRET}, f"base_url {NO_URL}GALILEO_API_KEY, or api_key="),
-    "base_url, a key as Secret": ({"base_url": Secret(SECRET)}, f"base_url {NO_URL}"),
-    "base_url as bytes": ({"base_url": f"https://{LOGIN}@x.io".encode()}, f"base_url {NO_URL}"),
-    "base_url, no scheme": ({"base_url": f"{LOGIN}@api.x.io"}, f"base_url {NO_URL}"),
-    "base_url, another scheme": ({"base_url": f"ftp://api.x.io/#{SECRET}"}, f"base_url {NO_URL}"),
-    "base_url, no host": ({"base_url": f"https://{LOGIN}%40gw"}, f"base_url {NO_URL}"),
-    "base_url, odd host": ({"base_url": f"https://{LOGIN}@[::1]x"}, f"base_url {NO_URL}"),
-    "base_url, host before IPv6": ({"base_url": f"http://{SECRET}[::1]"}, f"base_url {NO_URL}"),
-    "base_url, backslash": ({"base_url": f"https://{SECRET}\\b"}, f"base_url {NO_URL}"),
-    "base_url, long label": ({"base_url": "https://" + "ä" * 70}, f"base_url {NO_URL}"),
-    "base_url, lone surrogate": ({"base_url": "https://h\ud800/"}, f"base_url {NO_URL}"),
-    "base_url, soft hyphen": ({"base_url": "https://\xad"}, f"base_url {NO_URL}"),
-    "base_url, placeholder": ({"base_url": f"https://<{SECRET}>.x.io"}, f"base_url {NO_URL}"),
-    "base_url, no Punycode": ({"base_url": f"https://xn--.{SECRET}"}, f"base_url {NO_URL}"),
-    "base_url, nothing after @": ({"base_url": f"https://{SECRET}[::1]@"}, f"base_url {NO_URL}"),
-    "base_url, query for host": ({"base_url": f"https://h?key={SECRET}@x"}, "base_url "),
-    "base_url, bad port": ({"base_url": f"https://{LOGIN}@api.x.io:port"}, f"base_url {NO_URL}"),
-    "base_url, large port": ({"base_url": "https://x:99999"}, f"base_url {NO_URL}"),
+    **{f"base_url, {name}": ({"base_url": url}, f"base_url {NO_URL}") for name, url in NO_URLS.items()},
+    **{f"proxy {number}": ({"proxy": url}, f"proxy {NO_PROXY}") for number, url in enumerate(NO_PROXIES)},
+    "base_url, query for host": ({"base_url": f"https://h?key={SECRET}@x"}, f"base_url {NO_QUERY}"),
     "base_url, password": ({"base_url": f"https://{LOGIN}@api.x.io"}, f"base_url {CREDENTIALS}"),
     "base_url, user": ({"base_url": f"https://{SECRET}@api.x.io"}, f"base_url {CREDENTIALS}"),
     "base_url, query": ({"base_url": f"https://api.x.io/?key={SECRET}"}, f"base_url {NO_QUERY}"),
     "base_url, http": ({"base_url": f"http://{SECRET}.io"}, "base_url would send the key unencrypted\nhint: Write"),
     "base_url, console": ({"base_url": f"https://{SECRET}:@app.galileo.ai"}, f"base_url {CREDENTIALS}"),
-    "proxy, a key": ({"proxy": SECRET}, f"proxy {NO_PROXY}"),
-    "proxy, a key as Secret": ({"proxy": Secret(SECRET)}, f"proxy {NO_PROXY}"),
-    "proxy as list": ({"proxy": [SECRET]}, f"proxy {NO_PROXY}"),
-    "proxy, another scheme": ({"proxy": f"socks5://{LOGIN}@proxy.x.io"}, f"proxy {NO_PROXY}"),
-    "proxy, placeholder": ({"proxy": f"http://<{SECRET}>"}, f"proxy {NO_PROXY}"),
-    "proxy, no host": ({"proxy": "http://"}, f"proxy {NO_PROXY}"),
     "proxy, bad port": ({"proxy": f"http://{LOGIN}@proxy.x.io:port"}, f"proxy {NO_PROXY}"),
     "proxy, user with a colon": ({"proxy": f"http://ann%3A:{SECRET}@proxy.x.io"}, f"proxy {NO_LOGIN}"),
     "proxy, password": ({"proxy": f"http://{LOGIN}%E2%82%AC@proxy.x.io"}, f"proxy {NO_LOGIN}"),
@@ -135,7 +137,7 @@ ENVIRONMENT_ROWS: dict[str, tuple[dict[str, str], str]] = {
     "password, no UTF-8": ({"USERNAME": SECRET, "PASSWORD": SECRET + "\udcff"}, f"the password {NO_UTF_8}"),
     "token": ({"JWT_TOKEN": SECRET + "\n"}, f"the token {SPACE}"),
     "key and URL swapped": ({"API_KEY": "https://api.x.io", "API_URL": SECRET}, f"GALILEO_API_URL {NO_URL}"),
-    "key and console swapped": ({"API_KEY": "https://x.io", "CONSOLE_URL": SECRET}, f"GALILEO_CONSOLE_URL {NO_URL}G"),
+    "key and console swapped": ({"API_KEY": "https://x.io", "CONSOLE_URL": SECRET}, f"GALILEO_CONSOLE_URL {NO_URL}"),
     "URL, password": ({"API_KEY": SECRET, "API_URL": f"https://{LOGIN}@api.x.io"}, f"GALILEO_API_URL {CREDENTIALS}"),
     "URL, token": ({"API_KEY": "k", "API_URL": f"https://api.x.io/?token={SECRET}"}, f"GALILEO_API_URL {NO_QUERY}"),
     "URL, user": ({"API_KEY": SECRET, "API_URL": f"{LOGIN}@api.x.io"}, f"GALILEO_API_URL {NO_URL}"),

@@ -7,10 +7,10 @@ import warnings
 
 import aiohttp
 import pytest
-from support.clients import client, failure, ids
+from support.clients import client, connected, failure, ids
 from support.clock import virtual_time
 from support.inside import connector
-from support.sockets import PROJECT, http, numbered, raw_server, slowly, until
+from support.sockets import PROJECT, http, raw_server, slowly, until
 
 from galileo_sessions import Col, ConfigurationError, GalileoSessions, NotFoundError, Timeouts
 from galileo_sessions.local import LocalGalileo
@@ -28,8 +28,8 @@ async def test_injected_session_with(setting):
         "limit_per_host": {"connector": aiohttp.TCPConnector(limit_per_host=1)},
     }[setting]
     special = {number: slowly(0.05, number) for number in range(1, 20)} | {0: http(404, "gone")}
-    async with numbered(special) as server, aiohttp.ClientSession(**settings) as session:
-        async with client(server.url, session=session, timeouts=Timeouts(attempt=0.6)) as galileo:
+    async with aiohttp.ClientSession(**settings) as session:
+        async with connected(special, session=session, timeouts=Timeouts(attempt=0.3)) as (server, galileo):
             report = await galileo.count_all(ids(20))
         assert not session.closed
     assert [type(error) for error in report.errors] == [NotFoundError]
@@ -42,7 +42,7 @@ async def test_an_injected_session_that_is_closed():
     """A closed session raises ConfigurationError, and nothing is sent."""
     closed = aiohttp.ClientSession()
     await closed.close()
-    async with raw_server(http()) as server, client(server.url, session=closed) as galileo:
+    async with connected(http(), session=closed) as (server, galileo):
         error = await failure(galileo)
         assert (type(error), len(error.attempts)) == (ConfigurationError, 1)
         assert error.message == "the given aiohttp.ClientSession is closed"
@@ -56,9 +56,9 @@ async def test_what_an_injected_session_adds():
     mine = {"X-Team": "blue", "ACCEPT": "text/html", "accept-encoding": "gzip"}
     answer = http(200, '{"total_count": 7}', Set_Cookie="seen=yes")
     jar = aiohttp.CookieJar(unsafe=True)  # which takes the cookies of addresses too
-    async with raw_server(answer) as server, aiohttp.ClientSession(headers=mine, cookie_jar=jar) as session:
+    async with aiohttp.ClientSession(headers=mine, cookie_jar=jar) as session:
         session.cookie_jar.update_cookies({"mine": "too"})
-        async with client(server.url, session=session, headers={"x-team": "red"}) as galileo:
+        async with connected(answer, session=session, headers={"x-team": "red"}) as (server, galileo):
             await galileo.count(PROJECT)
             await galileo.count(PROJECT)
     heads = [request.partition(b"\r\n\r\n")[0].decode().lower().split("\r\n") for request in server.requests]
@@ -81,8 +81,8 @@ async def test_a_middleware_can_read_and_replace_the_body():
         request.body = seen[-1] + b" "
         return await handler(request)
 
-    async with raw_server(http()) as server, aiohttp.ClientSession(middlewares=[replacing]) as session:
-        async with client(server.url, session=session) as galileo:
+    async with aiohttp.ClientSession(middlewares=[replacing]) as session:
+        async with connected(http(), session=session) as (server, galileo):
             assert await galileo.count(PROJECT, Col("input") == "hällo") == 7
     (request,) = server.requests
     assert request.partition(b"\r\n\r\n")[2] == seen[0] + b" "

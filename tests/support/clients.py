@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -9,10 +11,14 @@ import pytest
 import galileo_sessions as gs
 from galileo_sessions import GalileoError, GalileoSessions, PasswordAuth
 from galileo_sessions.local import sample_sessions
-from support.inside import set_jitter
-from support.sockets import PROJECT
+from support.inside import idle, set_jitter
+from support.sockets import PROJECT, Behaviour, Doing, numbered, raw_server
 
 ANN = PasswordAuth("ann", "pa55-word")
+EAGER = getattr(asyncio, "eager_task_factory", None)
+eagerly = pytest.mark.skipif(EAGER is None, reason="asyncio has eager tasks since Python 3.12")
+TASKS = [pytest.param(None, id="tasks"), pytest.param(EAGER, id="eager tasks", marks=eagerly)]
+"""The factories of tasks that a client can meet."""
 
 
 def client(url: str, *, jitter: float = 0.0, **arguments: object) -> GalileoSessions:
@@ -22,6 +28,20 @@ def client(url: str, *, jitter: float = 0.0, **arguments: object) -> GalileoSess
     galileo = GalileoSessions(base_url=url, **arguments)
     set_jitter(galileo, lambda longest: max(longest * jitter, min(longest, 0.001)))  # virtual time has to pass
     return galileo
+
+
+@asynccontextmanager
+async def connected(
+    service: bytes | Behaviour | dict[int, Doing] | AbstractAsyncContextManager[Any], **arguments: object
+) -> AsyncIterator[tuple[Any, GalileoSessions]]:
+    """A server, and a client that is idle at the end. A dict is what a `numbered` server does for some projects."""
+    if isinstance(service, dict):
+        service = numbered(service)
+    elif not isinstance(service, AbstractAsyncContextManager):
+        service = raw_server(service)
+    async with service as server, client(server.url, **arguments) as galileo:
+        yield server, galileo
+        assert idle(galileo)
 
 
 async def failure(galileo: GalileoSessions, **arguments: object) -> GalileoError:
@@ -62,12 +82,6 @@ class Source:
     def __iter__(self) -> Iterator:
         for target in self.targets:
             self.pulled += 1
-            yield target
-
-    async def later(self) -> AsyncIterator:
-        """The same as an async iterator."""
-        for target in self:
-            await asyncio.sleep(0)
             yield target
 
 

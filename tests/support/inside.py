@@ -65,12 +65,6 @@ def set_jitter(galileo: GalileoSessions, jitter: Callable[[float], float]) -> No
     galileo._requester.queue.flow.queries.jitter = jitter
 
 
-def open_connections(galileo: GalileoSessions) -> int:
-    """The number of connections that a client's requests use, without those kept for later requests."""
-    session = galileo._transport._session
-    return len(session.connector._acquired) if session is not None and session.connector is not None else 0
-
-
 def connector(galileo: GalileoSessions) -> object:
     """The connector of a client that has counted."""
     return galileo._transport._session.connector
@@ -148,4 +142,6 @@ def our_tasks() -> list[asyncio.Task[Any]]:
 
 def idle(galileo: GalileoSessions) -> bool:
     """Whether the package has no task, and the client no request in flight and no connection in use."""
-    return not our_tasks() and in_flight(galileo) == 0 and open_connections(galileo) == 0
+    session = galileo._transport._session
+    is_open = session is not None and session.connector is not None
+    return not our_tasks() and in_flight(galileo) == 0 and not (is_open and session.connector._acquired)

@@ -116,11 +116,6 @@ class Service:
         """The number of its requests; they aren't kept."""
         return len(self.server.requests)
 
-    @property
-    def connections(self) -> int:
-        """The number of its open connections."""
-        return self.server.open
-
     def serve(self, request: bytes, answer: Callable[[bytes], None]) -> None:
         """Counts 7 for everybody."""
         answer(http())
@@ -204,24 +199,8 @@ def slowly(seconds: float, count: int = 0) -> Doing:
     return behave
 
 
-def when(event: asyncio.Event, count: int = 0) -> Doing:
-    """Answers once the event is set."""
-
-    async def behave(writer: asyncio.StreamWriter) -> None:
-        await event.wait()
-        writer.write(http(200, f'{{"total_count":{count}}}'))
-
-    return behave
-
-
 async def silence(number: int, writer: asyncio.StreamWriter) -> None:
     """Never answers."""
-    await asyncio.sleep(100_000)
-
-
-async def half_a_body(number: int, writer: asyncio.StreamWriter) -> None:
-    """Sends a part of the answer, and nothing more."""
-    writer.write(http()[:-5])
     await asyncio.sleep(100_000)
 
 
@@ -244,9 +223,6 @@ def cut(data: bytes):
         writer.close()
 
     return behave
-
-
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @asynccontextmanager

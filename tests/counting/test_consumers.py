@@ -1,46 +1,47 @@
 """Those who take a stream's results: one or several tasks, that may be slow, or cancelled while they wait."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Generator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from uuid import UUID
 
 import anyio
 import pytest
-from support.clients import Source, ids
+from support.clients import TASKS, Source, connected, ids
 from support.clock import virtual_time
 from support.inside import idle, our_tasks, replace_post
-from support.sockets import numbered, slowly
+from support.sockets import slowly
 
 import galileo_sessions as gs
 from galileo_sessions import GalileoSessions, NotFoundError
 from galileo_sessions.api.responses import Response
 
-EAGER = getattr(asyncio, "eager_task_factory", None)
-eagerly = pytest.mark.skipif(EAGER is None, reason="asyncio has eager tasks since Python 3.12")
-TASKS = [
-    pytest.param(None, id="tasks"),
-    pytest.param(EAGER, id="eager tasks", marks=eagerly),
-]
+COUNTED = Response(200, {}, b'{"total_count":7}')
 
 
-class Answers:
+@asynccontextmanager
+async def posting(post: Callable[[str], Awaitable[Response]]) -> AsyncIterator[GalileoSessions]:
+    """A client whose network is a function."""
+    async with GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
+        replace_post(galileo, post)
+        yield galileo
+
+
+class Answers(list[asyncio.Future[Response]]):
     """A network that answers requests in one turn of the event loop, when it is told to."""
 
-    def __init__(self, galileo: GalileoSessions) -> None:
-        self.asked: list[asyncio.Future[Response]] = []
-        replace_post(galileo, self.post)
-
-    async def post(self, path: str) -> Response:
+    async def __call__(self, path: str) -> Response:
         """Answers when it is told to."""
-        self.asked.append(asyncio.get_running_loop().create_future())
-        return await self.asked[-1]
+        self.append(asyncio.get_running_loop().create_future())
+        return await self[-1]
 
-    def give(self, how_many: int | None = None, status: int = 200) -> None:
-        """Answers the oldest requests, or all."""
-        for each in self.asked[:how_many]:
-            each.set_result(Response(status, {}, b'{"total_count":7}'))
-        del self.asked[:how_many]
+    async def give(self, how_many: int | None = None, status: int = 200) -> None:
+        """Answers the oldest requests, or all, and lets everything happen that needs no time before and after."""
+        await some_turns()
+        for each in self[:how_many]:
+            each.set_result(Response(status, {}, COUNTED.body))
+        del self[:how_many]
+        await some_turns()
 
 
 async def some_turns() -> None:
@@ -60,12 +61,10 @@ def taking(stream: gs.CountStream, how_many: int) -> list[asyncio.Task[gs.CountR
 async def test_results_of_one_moment_reach_all_who_wait(ordered, factory):
     """If several results come at the same moment, each task that waits gets one of them."""
     asyncio.get_running_loop().set_task_factory(factory)
-    async with GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
-        answers = Answers(galileo)
+    async with posting(answers := Answers()) as galileo:
         async with galileo.count_many(ids(4), ordered=ordered) as stream:
             tasks = taking(stream, 3)
-            await some_turns()
-            answers.give(3)
+            await answers.give(3)
             async with asyncio.timeout(30):
                 results = await asyncio.gather(*tasks)
     assert [result.index for result in results] == [0, 1, 2]
@@ -77,17 +76,10 @@ async def test_results_of_one_moment_reach_all_who_wait(ordered, factory):
 async def test_a_result_that_comes_as_its_task_is_cancelled_goes_to_another(others, factory):
     """If a task is cancelled at the moment its result comes, another one that waits gets it, or the next call."""
     asyncio.get_running_loop().set_task_factory(factory)
-
-    def cancel(_: gs.Progress) -> None:
-        tasks[0].cancel()
-
-    async with GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
-        answers = Answers(galileo)
-        async with galileo.count_many(ids(1), on_progress=cancel) as stream:
+    async with posting(answers := Answers()) as galileo:
+        async with galileo.count_many(ids(1), on_progress=lambda _: tasks[0].cancel()) as stream:
             tasks = taking(stream, 1 + others)
-            await some_turns()
-            answers.give()
-            await some_turns()
+            await answers.give()
             assert tasks[0].cancelled()
             results = [task.result() for task in tasks[1:] if task.done() and task.exception() is None]
             results += [result async for result in stream]
@@ -98,16 +90,13 @@ async def test_a_result_that_comes_as_its_task_is_cancelled_goes_to_another(othe
 @virtual_time
 async def test_a_result_does_not_wait_for_the_end_if_its_task_is_cancelled():
     """The result of a task that is cancelled as it comes reaches another one at once, not with the next result."""
-    async with GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
-        answers = Answers(galileo)
+    async with posting(answers := Answers()) as galileo:
         async with galileo.count_many(ids(2), concurrency=1, on_progress=lambda _: tasks[0].cancel()) as stream:
             tasks = taking(stream, 3)
-            await some_turns()
-            answers.give()
-            await some_turns()
+            await answers.give()
             assert [task.done() for task in tasks] == [True, True, False]
             assert (await tasks[1]).index == 0
-            answers.give()
+            await answers.give()
             assert (await tasks[2]).index == 1
 
 
@@ -124,8 +113,7 @@ async def test_the_end_reaches_all_who_wait(end, factory):
         if end is LookupError:
             raise LookupError("the database is gone")
 
-    async with GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
-        answers = Answers(galileo)
+    async with posting(answers := Answers()) as galileo:
         async with galileo.count_many(source(), fail_fast=True) as stream:
 
             async def take_all() -> None:
@@ -133,8 +121,7 @@ async def test_the_end_reaches_all_who_wait(end, factory):
                     await anext(stream)
 
             tasks = [asyncio.create_task(take_all()) for _ in range(3)]
-            await some_turns()
-            answers.give(status=404 if end is NotFoundError else 200)
+            await answers.give(status=404 if end is NotFoundError else 200)
             async with asyncio.timeout(30):
                 outcomes = await asyncio.gather(*tasks, return_exceptions=True)
             outcomes += await asyncio.gather(take_all(), return_exceptions=True)
@@ -142,41 +129,11 @@ async def test_the_end_reaches_all_who_wait(end, factory):
         assert idle(galileo)
 
 
-async def counted(coroutine: Coroutine[Any, Any, Any], turns: list[int]) -> None:
-    """Awaits a coroutine, and notes each turn of the event loop in which it goes on."""
-
-    class Turns:
-        def __await__(self) -> Generator[Any, Any, None]:
-            for waits_for in coroutine.__await__():
-                yield waits_for
-                turns.append(1)
-
-    await Turns()
-
-
-@virtual_time
-async def test_a_result_wakes_one_of_many_who_wait():
-    """Tasks that wait cost nothing while others get results, however many they are."""
-    turns: list[int] = []
-    async with GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
-        answers = Answers(galileo)
-        async with galileo.count_many(ids(2), concurrency=1) as stream:
-            tasks = [asyncio.create_task(counted(stream.__anext__(), turns)) for _ in range(50)]
-            await some_turns()
-            answers.give()
-            await some_turns()
-            assert len(turns) == 1
-            answers.give()
-            await asyncio.gather(*tasks, return_exceptions=True)
-    assert len(turns) == 50
-
-
 @virtual_time
 async def test_consumers_that_give_up_all_the_time_lose_nothing():
     """Tasks whose waits time out again and again, in asyncio's way or anyio's, take each result once."""
     taken: list[int] = []
-    special = {number: slowly(0.01 + number % 7 / 100, number) for number in range(100)}
-    async with numbered(special) as server, GalileoSessions("k", base_url=server.url) as galileo:
+    async with connected({number: slowly(0.01 + number % 7 / 100, number) for number in range(100)}) as (_, galileo):
         async with galileo.count_many(ids(100), concurrency=5) as stream:
 
             async def consume(patience: float, *, is_anyio: bool) -> None:
@@ -193,7 +150,6 @@ async def test_consumers_that_give_up_all_the_time_lose_nothing():
             patient = [0.003, 0.005, 0.01, 0.02]
             async with asyncio.timeout(30):
                 await asyncio.gather(*(consume(each, is_anyio=each in patient[::2]) for each in patient))
-        assert idle(galileo)
     assert sorted(taken) == list(range(100))
 
 
@@ -203,31 +159,26 @@ async def test_consumers_that_give_up_all_the_time_lose_nothing():
 @virtual_time
 async def test_a_source_that_pauses_keeps_no_task_but_its_own():
     """While a source has nothing to offer, one task waits for it; its next targets are counted as before."""
-    in_flight: list[int] = []
-    waiting: list[int] = []
+    in_flight, waiting = [0], list[int]()
 
     async def source() -> AsyncIterator[str]:
-        for target in ids(5):
-            yield target
-        await asyncio.sleep(60)
-        waiting.append(len(our_tasks()))
-        for target in ids(5):
+        for target in ids(10):
+            if target == ids(6)[5]:
+                await asyncio.sleep(60)
+                waiting.append(len(our_tasks()))
             yield target
 
     async def post(_: str) -> Response:
-        in_flight.append(in_flight[-1] + 1 if in_flight else 1)
+        in_flight.append(in_flight[-1] + 1)
         await asyncio.sleep(1)
         in_flight.append(in_flight[-1] - 1)
-        return Response(200, {}, b'{"total_count":7}')
+        return COUNTED
 
-    async with GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
-        replace_post(galileo, post)
+    async with posting(post) as galileo:
         async with galileo.count_many(source(), concurrency=3) as stream:
-            results = [result.unwrap() async for result in stream]
+            assert [result.unwrap() async for result in stream] == [7] * 10
             assert 62 <= stream.progress.elapsed < 62.1
-    assert results == [7] * 10
-    assert waiting == [1]
-    assert max(in_flight) == 3
+    assert (waiting, max(in_flight)) == ([1], 3)
 
 
 @virtual_time
@@ -242,27 +193,22 @@ async def test_targets_are_pulled_while_others_are_counted():
 
     async def post(path: str) -> Response:
         await asyncio.sleep(0.8 + UUID(path.split("/")[3]).int % 5 / 10)
-        return Response(200, {}, b'{"total_count":7}')
+        return COUNTED
 
-    async with GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
-        replace_post(galileo, post)
+    async with posting(post) as galileo:
         async with galileo.count_many(pages(), concurrency=8) as stream:
-            results = [result.unwrap() async for result in stream]
+            assert [result.unwrap() async for result in stream] == [7] * 160
             assert stream.progress.elapsed < 21.3  # 20.4 if each count began where another one ended
-    assert results == [7] * 160
 
 
 @virtual_time
 async def test_room_is_used_while_the_consumer_is_busy():
     """The room that a result leaves is used once there are few queries, also if nobody takes the next result."""
     source = Source(ids(100))
-    async with GalileoSessions("k", base_url="http://127.0.0.1:9") as galileo:
-        answers = Answers(galileo)
+    async with posting(answers := Answers()) as galileo:
         async with galileo.count_many(source, concurrency=4) as stream:
-            await some_turns()
-            answers.give(1)
+            await answers.give(1)
             await anext(stream)
             for _ in range(5):
-                await some_turns()
-                answers.give()
+                await answers.give()
             assert source.pulled == 9
