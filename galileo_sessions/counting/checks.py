@@ -118,6 +118,8 @@ class ColumnChecks:
 
     def _warn(self, about: str, text: str) -> None:
         if about not in self._warned:
+            if len(self._warned) == MAX_PROJECTS:
+                self._warned.clear()
             self._warned.add(about)
             warn(f"the count is 0, and {text}", ZeroCountWarning, stacklevel=_level_of_caller())
 
@@ -152,7 +154,7 @@ class ColumnChecks:
         found = await shared.get((scope, common), partial(self._request, query, common), budget.deadline)
         if found is None:
             request = Request(COLUMNS, query, NO_FILTER, budget, began, began)
-            raise self._requester.too_late(request, "the project's columns")
+            raise self._requester.too_late_for_shared(request, "the project's columns")
         return found
 
     async def _request(self, query: CountQuery, budget: Budget) -> ColumnCatalog:

@@ -118,11 +118,9 @@ class GalileoSessions:
         by_way_of = proxy_of(self._base_url, Secret(proxy), trust_env=trust_env)
         self._transport = Transport(self._base_url, session, timeouts, True if ssl is None else ssl, by_way_of)
         own_headers = unwrapped(Secret(headers)) or Secret[Headers]({})
-        connections = self._transport.connections
-        if (
-            limits.maximum > connections
-        ):  # otherwise requests also queue in the connector, and that wait is attempt time
-            limits = evolve(limits, maximum=int(connections), initial=min(limits.initial, int(connections)))
+        most = self._transport.connection_limit
+        if limits.maximum > most:  # requests would queue in the connector, too, and that wait is attempt time
+            limits = evolve(limits, maximum=int(most), initial=min(limits.initial, int(most)))
         self._concurrency = limits.maximum
         self._requester = Requester(
             self._transport,

@@ -55,7 +55,7 @@ class Places(Protocol):
         """Waits until a parked count has a place again."""
 
     def leave(self, *, is_parked: bool) -> None:
-        """A count ends, or is parked again, that has come back or is parked."""
+        """A count ends that is parked, and so takes its place back; or one that has come back ends, or parks again."""
 
 
 @define(eq=False, repr=False)
@@ -113,7 +113,7 @@ class Request:
         """
         met = [attempt.error for attempt in self.attempts if attempt.error is not None]
         last = met[-1] if met else None
-        is_cut_short = last is not None and self.is_cut_short(last, now)
+        is_cut_short = last is not None and self.is_cut_short(last, self.waiting_since)
         before = met[-2:-1] if is_cut_short else met[-1:]
         text = "the timeout ran out"
         text += f" while waiting for {waited_for}" if waited_for else " during an attempt" if is_cut_short else ""
@@ -222,8 +222,8 @@ class Requester:
         response = self.authentication.without_secrets(response)
         raise decode_error(response, endpoint) if response.status == HTTPStatus.OK else error_of(response, query)
 
-    def too_late(self, request: Request, waited_for: str) -> errors.GalileoError:
-        """The error to raise if the deadline has passed while another call sends the same request."""
+    def too_late_for_shared(self, request: Request, waited_for: str) -> errors.GalileoError:
+        """The error to raise if the deadline has passed while another call sends the same request: with its attempt."""
         now = asyncio.get_running_loop().time()
         trouble = self.queue.flow.queries.trouble(request.key, now)
         if trouble is not None and trouble.attempt is not None:
@@ -258,7 +258,8 @@ class Requester:
 
     async def _acquire(self, request: Request) -> Permit:
         """
-        Waits for a permit, until the deadline, and a single count that has failed only for its patience.
+        Waits for a permit, until the deadline; a single count that has failed, or whose query is refused, only for its
+        patience.
 
         Raises:
             GalileoError: if the request is given up, or the client closed.
@@ -293,6 +294,9 @@ class Requester:
             if request.is_parked is not None:
                 places.leave(is_parked=False)
             request.is_parked = True
+        if request.leads is not None and request.leads is not trouble:  # an answer to another count has ended it
+            queue.follow(request.leads)
+            request.leads = None
         request.leads = trouble = request.leads or await queue.lead(request.key, partial(self._meet, request))
         if trouble is not None and not await queue.sleep(trouble.not_before, (budget.patience, since)):
             return None
@@ -338,10 +342,9 @@ class Requester:
                 logger.warning("the service refuses all requests: only single probes are sent until one succeeds")
             self._refused_at = ended
         if logger.isEnabledFor(logging.DEBUG):
-            method, path = request.endpoint.method, request.endpoint.path
-            told = method, path, number, status, elapsed * 1000
+            told = request.endpoint.method, request.endpoint.path, number, status, elapsed
             project_id = request.query and request.query.project_id
-            logger.debug("%s %s: attempt %d, status %s, %.0f ms", *told, extra={"project_id": project_id})
+            logger.debug("%s %s: attempt %d, status %s, %.3f s", *told, extra={"project_id": project_id})
         if self.on_attempt is not None:
             call_back("on_attempt", self.on_attempt, attempt)
 

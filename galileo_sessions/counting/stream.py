@@ -313,12 +313,16 @@ class CountStream:
         else:
             place = asyncio.get_running_loop().create_future()
             self._returning.append(place)
-            await place  # once it is cancelled, the stream ends
+            try:
+                await place
+            except BaseException:
+                self._working -= not place.cancelled()  # it came together with the deadline; `leave` takes one again
+                raise
         self._parked -= 1
         self._again += 1
 
     def leave(self, *, is_parked: bool) -> None:
-        """A count ends, or is parked again, that has come back or is parked."""
+        """A count ends that is parked, and so takes its place back; or one that has come back ends, or parks again."""
         self._parked -= is_parked
         self._working += is_parked
         self._again -= not is_parked

@@ -117,7 +117,7 @@ class Breaker:
         """A request was sent; while the breaker is open, it is the probe."""
         if self.is_open:
             self._probe, self._first_probe = number, min(self._first_probe, number)
-            if now > self._pauses[IN_TROUBLE] + 1:  # no request was waiting
+            if -inf < self._pauses[IN_TROUBLE] < now - 1:  # no request was waiting
                 self._began = self._opened = now
             self._pause(now, max(LONGEST, now - self._opened), standing)  # for the answer of this probe
 
@@ -125,14 +125,14 @@ class Breaker:
         self, now: float, number: int, query: Hashable, standing: int, asked: float = 0.0, *, is_alone: bool = False
     ) -> bool:
         """
-        Counts a failure.
+        Counts a failure; while the breaker is open, sets the pauses of queries of the same standing and below.
 
         Args:
             now: When the request failed.
             number: The number of the request.
             query: Its query.
             standing: How the query fared before.
-            asked: The seconds of the Retry-After, or 0.
+            asked: The seconds of the Retry-After, or 0. A single second counts as none.
             is_alone: Whether no other query was answered lately.
 
         Returns:

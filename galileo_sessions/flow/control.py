@@ -54,8 +54,9 @@ The first matching line says what an outcome changes::
                                      the rate is cut, or all limits are forgotten on trial
 
 What is old is forgotten. A rate that made no request wait for 30 s goes. Once no request has waited or been under way
-for 30 s, the client starts as if it were new. Its width is the initial one, or the highest level that was answered if
-that is less. Waiting counts as activity: a client that waits a minute for a quota forgets nothing.
+for 30 s, the client starts as if it were new, except that it knows queries for a minute. Its width is the initial one,
+or the highest level that was answered if that is less. Waiting counts as activity: a client that waits a minute for a
+quota forgets nothing.
 """
 
 from collections import OrderedDict
@@ -124,7 +125,7 @@ class FlowControl:
         self._pace = 1 / limits.rate if limits.rate else 0.0
         self._paced_until = -inf  # no request is sent earlier, by `Limits(rate=...)`
         self._before_row = self._before_suspects = inf  # the rates to which their cuts can be undone
-        self._suspects: set[Trouble | None] = set()  # whose failures cut the rate, while none of them has been answered
+        self._suspects: set[Trouble] = set()  # whose failures cut the rate, while none of them has been answered
         self._has_waited = False  # whether a request has waited since the last one was sent
         self._busy_until = -inf  # when the last wait ended, or will end
 
@@ -146,7 +147,8 @@ class FlowControl:
         """
         Seconds until a request may be sent: 0 means now; infinite means to call again after the next answer.
 
-        Call it only for a request that is ready to be sent, because the call itself is evidence of demand.
+        Call it only for a request that is ready to be sent, because the call itself is evidence of demand. It frees the
+        places of overtaken requests, too, and that of one late request.
         """
         if now - self._busy_until > _QUIET and not self.in_flight:
             self._forget(now)
@@ -251,7 +253,7 @@ class FlowControl:
         breaker, standing = self.breaker, self.queries.standing(query, now)
         ends_row = permit.number > breaker.last_failed
         trouble = self.queries.answered(query, now)
-        if trouble in self._suspects:
+        if trouble is not None and trouble in self._suspects:
             self._suspects.clear()
         if not breaker.is_open:
             self._evidence.answered(now, trouble, standing, ends_row=ends_row)

@@ -17,7 +17,7 @@ most 100 times in ten seconds, whatever the settings. A Retry-After is never cut
 *How often.* A failure, such as a 500 or a timeout, means that the service took the request and couldn't finish it. The
 count is given up once the failures have cost all its attempts. A refusal, such as a 503 or a 429, means that the
 service would take the request at another time. A single count, for which a caller waits, is given up once its patience
-has passed, or if its next attempt would come too late. A fan-out's target is given up once its patience has passed, its
+has passed, or if a Retry-After ends too late. A fan-out's target is given up once its patience has passed, its
 failures have cost all its attempts, they are its own, and sending it again has helped no query for twice the patience.
 While no more counts can be parked, it is given up once its own failures have cost twice its attempts. If nothing at all
 is answered for as long as its patience, each count is given up.
@@ -74,7 +74,7 @@ class Trouble:
         """Queries in trouble are sent in this order: first those that were refused, then those that failed."""
         return not self.outcome.is_refusal, self.attempts
 
-    def is_late(self, now: float, ends: float) -> bool:
+    def has_no_time(self, now: float, ends: float) -> bool:
         """Whether a time has passed, or will have passed when a Retry-After ends."""
         return now >= ends or (bool(self.outcome.retry_after) and self.not_before >= ends)
 
@@ -95,6 +95,7 @@ class Queries:
         """When a query was answered last."""
         self.helped_at: float = -inf
         """When a query in trouble was answered last."""
+        self._failed_at = -inf  # when a query failed last
         self._troubles: dict[Hashable, Trouble] = {}
         self._answers: dict[Hashable, float] = {}  # when each query was answered; the latest ones last
 
@@ -112,10 +113,9 @@ class Queries:
             return IN_TROUBLE
         return ANSWERED if now - self._answers.get(query, -inf) < AGE else FRESH
 
-    @property
-    def some_are_in_trouble(self) -> bool:
-        """Whether a query has failed and isn't known to be answered since then."""
-        return bool(self._troubles)
+    def some_are_in_trouble(self, now: float) -> bool:
+        """Whether a query has failed within the last minute, and isn't known to be answered since then."""
+        return bool(self._troubles) and now - self._failed_at < AGE
 
     def some_are_answered(self, now: float) -> bool:
         """Whether a query is known whose last attempt was answered, within the last minute."""
@@ -136,6 +136,7 @@ class Queries:
     def failed(self, query: Hashable, now: float) -> Trouble:
         """A query has failed; returns its trouble, which may be new."""
         _ = self._answers.pop(query, None)
+        self._failed_at = now
         trouble = self.trouble(query, now)
         if trouble is None:
             self._troubles[query] = trouble = Trouble(now)
@@ -177,10 +178,10 @@ class Queries:
         if is_spent and not is_refusal:
             return True
         if budget.is_single and is_refusal:  # a caller waits for it
-            return trouble.is_late(now, began + patience)
+            return trouble.has_no_time(now, began + patience)
         since = max(began, trouble.since)
         if self.answered_at < since:  # nothing is answered
-            return trouble.is_late(now, since + patience)
+            return trouble.has_no_time(now, since + patience)
         if now >= self.answered_at + patience:
             return True
         if is_crowded:

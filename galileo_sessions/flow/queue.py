@@ -109,7 +109,7 @@ class Queue:
             query: Its query.
             since: When the patience of a single count begins.
             has_failed: Whether an attempt of this count has failed. If not, a single count waits for one more probe.
-            trouble: The trouble that the query is in, which this count leads.
+            trouble: The trouble that the query is in, which this count leads. It has slept until its `not_before`.
         """
         now = self._begin()
         was_sent = has_failed or budget.is_single
@@ -218,7 +218,7 @@ class Queue:
             if self.flow.breaker.is_open:
                 is_hopeless = self.flow.breaker.is_hopeless
                 self._end_waits(lambda patience, standing: is_hopeless(now, standing, *patience))
-        if outcome.meaning == "success" and permit.number % self.flow.width and self._is_alone(budget):
+        if outcome.meaning == "success" and permit.number % self.flow.width and self._is_alone(budget, now):
             if self._goes_on is None:
                 _ = asyncio.get_running_loop().call_soon(self._go_on)
             self._goes_on = budget
@@ -226,9 +226,9 @@ class Queue:
             self._pump(now)
         return trouble
 
-    def _is_alone(self, budget: Budget | None) -> bool:
+    def _is_alone(self, budget: Budget | None, now: float) -> bool:
         """Whether only counts of one fan-out wait, and nothing is known to fail: otherwise the order matters."""
-        if budget is None or not self._lines or self.flow.rate < inf or self.flow.queries.some_are_in_trouble:
+        if budget is None or not self._lines or self.flow.rate < inf or self.flow.queries.some_are_in_trouble(now):
             return False
         return self._lines.keys() <= {(budget, FRESH), (budget, ANSWERED)}
 

@@ -119,7 +119,7 @@ class Rate:
             grown = rate + min(1 / rate, now - self._grown_at) * speed
             self.limit = grown if quiet > 0 else max(rate, min(grown, self._ceiling))
         if self._doubles:
-            self.limit *= 2
+            self.limit = max(self.limit, min(2 * self.limit, 10_000.0))  # no client sends more in a second
         self._was_bottleneck, self._grown_at = False, now
 
     def refused(self, now: float) -> None:

@@ -104,14 +104,14 @@ class Body(aiohttp.Payload):
         """
         if self._used is not None:
             connection = cast("ResponseHandler", cast("Any", writer).protocol)
-            self.note(connection, came_early=connection.should_close)
+            self.look(connection, came_early=connection.should_close)
             if self.is_refused:
                 connection.close()
                 raise ConnectionError
         await writer.write(self._value)
 
-    def note(self, connection: ResponseHandler, *, came_early: bool) -> None:
-        """Records the connection, and whether bytes have arrived on it that haven't been read."""
+    def look(self, connection: ResponseHandler, *, came_early: bool) -> None:
+        """Looks whether unread bytes have arrived; if so, and if the connection was used before, refuses the body."""
         used = cast("Used", self._used)
         has_unread = used.get(connection)
         self.connection, self.came_early = connection, came_early
@@ -120,10 +120,10 @@ class Body(aiohttp.Payload):
         else:
             self.came_early = self.is_refused = came_early or bool(has_unread())
 
-    async def note_late(self, connection: ResponseHandler, *, is_over: bool) -> None:
-        """Records the connection on Python 3.11, where aiohttp sends in a task that may not have begun yet."""
+    async def look_late(self, connection: ResponseHandler, *, is_over: bool) -> None:
+        """Does so on Python 3.11, where aiohttp sends in a task that may not have begun when the response is there."""
         if is_over:  # the task won't begin any more: the response was there before
-            self.note(connection, came_early=True)
+            self.look(connection, came_early=True)
         else:
             await asyncio.sleep(0)  # so that the task can begin
 

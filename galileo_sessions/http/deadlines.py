@@ -50,6 +50,7 @@ class Deadline:
     `with Deadline(deadlines, when):` does for a task what `async with asyncio.timeout_at(when):` does.
 
     The code after the block runs if the deadline has ended it; nothing is raised. Other cancellations take precedence.
+    A task has one such block at a time.
     It is a class, because a generator takes three times as long.
     """
 

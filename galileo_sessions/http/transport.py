@@ -27,7 +27,7 @@ from galileo_sessions.http.connections import CAN_LOOK, Body, Connector, Used
 from galileo_sessions.http.deadlines import Deadline, Deadlines
 from galileo_sessions.http.secret import Secret
 
-if TYPE_CHECKING:  # undocumented, so it may be missing: see `can_look`
+if TYPE_CHECKING:  # undocumented, so it may be missing: see `CAN_LOOK`
     from aiohttp.client_proto import ResponseHandler
 
 SSL: TypeAlias = tls.SSLContext | aiohttp.Fingerprint | bool
@@ -77,7 +77,7 @@ class Transport:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
-    def connections(self) -> float:
+    def connection_limit(self) -> float:
         """How many connections the connector of an injected session allows; infinite where it sets no limit."""
         connector = None if self._owns or self._session is None else self._session.connector
         limits = (connector.limit, connector.limit_per_host) if connector is not None else ()
@@ -152,8 +152,8 @@ class Transport:
         try:
             response = await send(content)
             content.is_answered = self.has_answered = True
-            if content.connection is None and response.connection is not None:
-                await content.note_late(cast("ResponseHandler", response.connection.protocol), is_over=response.closed)
+            if self._used is not None and content.connection is None and response.connection is not None:
+                await content.look_late(cast("ResponseHandler", response.connection.protocol), is_over=response.closed)
             status = response.status
             try:
                 if content.is_refused:

@@ -401,3 +401,23 @@ async def test_progress_can_be_asked_for():
             assert (stream.progress.done, stream.progress.total) == (0, None)
             await take_all(stream, [])
             assert (stream.progress.done, stream.progress.failed, stream.progress.total) == (3, 0, None)
+
+
+# ---- places ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_place_that_comes_together_with_a_deadline_is_counted_once():
+    """A parked count that gets its place just as its deadline passes ends with that one place."""
+    async with connected(AtOnce()) as (_, galileo):
+        stream = galileo.count_many([], concurrency=1)
+        stream._working = 1
+        assert stream.park()
+        assert stream._working == 0
+        stream._working = 1  # of the next target
+        parked = asyncio.create_task(stream.come_back())
+        await asyncio.sleep(0)
+        stream._free_place()
+        parked.cancel()
+        await asyncio.wait([parked])
+        stream.leave(is_parked=True)
+        assert (stream._working, stream._parked) == (1, 0)

@@ -223,6 +223,18 @@ def test_time_in_which_nobody_waits_does_not_count() -> None:
     assert pytest.approx(0.1) == breaker.wait(1_000.0, 0)
 
 
+def test_a_probe_that_says_nothing_does_not_begin_the_outage_anew() -> None:
+    """As one of a call that is cancelled: patience and pauses go on."""
+    breaker = opened()
+    now = probe_in_vain(breaker, 80.0)
+    at = probe(breaker, now, 1_000)
+    breaker.released(1_000)
+    breaker.sent(at, 1_001)
+    fail(breaker, at, 1_001)
+    assert at == breaker.seconds_open(at)
+    assert pytest.approx(3.0) == breaker.wait(at, 0)
+
+
 def test_patience_is_counted_from_the_first_failure_of_the_row() -> None:
     """Not from when it opened, nor from an earlier row; late failures change nothing."""
     breaker = Breaker()

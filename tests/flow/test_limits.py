@@ -186,6 +186,15 @@ def test_it_may_just_have_been_away_so_each_success_doubles_the_rate() -> None:
     assert pytest.approx([0.4, 0.8, 1.6, 0.2]) == [*rates, rate.limit]
 
 
+def test_a_rate_that_doubles_stays_one_that_can_be_told() -> None:
+    """However long nothing is refused."""
+    rate = Rate()
+    cut(rate, 10.0, 40.0, quota=0.2)
+    for _ in range(100):
+        rate.passed(11.0, rate.epoch)
+    assert 10_000 == rate.limit
+
+
 def test_single_refusals_cut_no_further_than_to_the_last_quota() -> None:
     """The service has shown that it takes as many."""
     rate = cut_once()

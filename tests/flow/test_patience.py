@@ -10,7 +10,7 @@ from support.models import Away, Bucket, Capacity, Service
 from support.network import Late, Scripted, Sky, ask, cost_of, cost_of_new, during, outcome_of, refusal, unreachable
 from support.sockets import PROJECT
 
-from galileo_sessions import AttemptTimeoutError, Col, DeadlineExceededError, GalileoError, Timeouts
+from galileo_sessions import AttemptTimeoutError, Col, DeadlineExceededError, GalileoError, Limits, Timeouts
 
 PATIENCE = 10.0  # seconds, of a single count without timeout=
 SLACK = 0.3  # seconds: of an attempt, and between counts with the same Retry-After
@@ -250,6 +250,18 @@ async def test_counts_of_one_query_that_hangs_end_with_the_same_error():
         await sky.until(1.1)
         errors = await asyncio.gather(first, *(failure(galileo) for _ in range(5)))
     assert {(AttemptTimeoutError, "no answer in time")} == {(type(each), each.message) for each in errors}
+
+
+@virtual_time
+async def test_an_error_tells_an_attempt_that_took_too_long_from_one_that_the_deadline_ended():
+    """A count whose attempt has timed out, and that then waits for another one in vain, says what it met itself."""
+    sky = Scripted(lambda *_: Late())
+    async with sky.client(limits=Limits(1), timeouts=Timeouts(attempt=1)) as galileo:
+        first = asyncio.create_task(failure(galileo, timeout=1.5))
+        other = asyncio.create_task(outcome_of(galileo, ids(1)[0], timeout=3))
+        error = await first
+        await other
+    assert "waiting for a free slot (1 request in flight, limit 1); before that: no answer in time" in error.message
 
 
 @pytest.mark.parametrize("then", TROUBLES)

@@ -76,6 +76,13 @@ def test_a_query_is_in_trouble_until_it_is_answered():
     assert (4.0, 3.0) == (queries.answered_at, queries.helped_at)
 
 
+def test_it_is_known_for_a_minute_that_some_are_in_trouble():
+    """Also if nobody asks for them again."""
+    queries = Queries(Retry())
+    queries.failed("q", 10.0)
+    assert [True, False] == [queries.some_are_in_trouble(now) for now in (69.0, 71.0)]
+
+
 @pytest.mark.parametrize(("asked", "until"), [(0.0, 60.0), (30.0, 90.0)])
 def test_what_is_known_of_a_query_is_forgotten_after_a_minute(asked, until):
     """From the end of its Retry-After, and not while one of its counts is sent, or waits for that."""

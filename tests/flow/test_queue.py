@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.clients import ids
 from support.clock import run, virtual_time
 from support.inside import awaited_timers, in_flight, our_tasks, replace_post
-from support.network import COUNTED, Scripted, cost_of, outcome_of, refusal, status
+from support.network import COUNTED, Late, Scripted, cost_of, outcome_of, refusal, status
 from support.sockets import PROJECT
 
 from galileo_sessions import ConfigurationError, DisconnectedError, GalileoError, Limits, Retry, TLSError
@@ -268,6 +268,17 @@ async def test_one_count_of_a_query_leads_and_the_others_meet_its_failures():
     succeed(queue, await retried(queue, "q", trouble), "q")
     queue.follow(trouble)
     assert ([None, None], [trouble] * 3) == (await asyncio.gather(third, fourth), met)
+
+
+@virtual_time
+async def test_a_count_that_led_its_query_leads_it_anew_after_another_one_was_answered():
+    """So the Retry-After of its next failure is kept, and the others wait for it again."""
+    answers = [refusal(500), Late(0.1), Late(1, refusal(429, 5)), None]
+    sky = Scripted(lambda _, number: answers[number - 1])
+    async with sky.client() as galileo:
+        assert [7, 7] == await asyncio.gather(galileo.count(PROJECT), galileo.count(PROJECT))
+    assert 4 == sky.requests
+    assert 6 <= sky.arrivals[3] - sky.arrivals[2]
 
 
 # ---- timers ----------------------------------------------------------------------------------------------------------

@@ -241,6 +241,27 @@ async def test_a_server_can_refuse_a_connection_with_an_error():
 # ---- another aiohttp -------------------------------------------------------------------------------------------------
 
 
+async def test_such_an_aiohttp_reads_an_error_that_comes_before_the_request(monkeypatch):
+    """A server that refuses the connection with a 503 raises ServerError all the same."""
+    monkeypatch.setattr(transport, "CAN_LOOK", False)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(http(503, "too many connections"))
+        await reader.read()
+        writer.close()
+
+    async def wait(*_: object) -> None:
+        await asyncio.sleep(SOON)
+
+    tracer = aiohttp.TraceConfig()
+    tracer.on_connection_create_end.append(wait)
+    async with listening(talk) as url, aiohttp.ClientSession(trace_configs=[tracer]) as session:
+        with pytest.warns(RuntimeWarning, match="doesn't show"):
+            galileo = client(url, session=session, retry=Retry(attempts=1))
+        async with galileo:
+            assert type(await failure(galileo)) is ServerError
+
+
 @OWN_AND_INJECTED
 async def test_an_aiohttp_that_does_not_show_its_connections(monkeypatch, injected):
     """With an aiohttp in which a connection can't be looked at, the client warns, and asks that each be closed."""
