@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import pytest
@@ -65,7 +66,7 @@ class KnownSkips:
         if self.seen != self.expected and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:  # pytest 8.3 has no name for its class
         for said, reasons in ("unknown", self.seen - self.expected), ("missing", self.expected - self.seen):
             for reason in sorted(reasons):
                 terminalreporter.write_line(f"{said} skip, see tests/conftest.py: {reason}", red=True)
