@@ -377,6 +377,7 @@ def small_stack() -> Any:
 
 
 @pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore::galileo_sessions.QueueScopedFilterWarning")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_any_text_is_answered_soon_in_a_thread_with_a_small_stack(shape: str, small_stack: None) -> None:
     """

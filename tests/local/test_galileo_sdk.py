@@ -118,7 +118,7 @@ def theirs(server: SDKGalileo, tmp_path_factory: pytest.TempPathFactory) -> Any:
 async def test_the_sdk_reads_what_is_written_here(server: SDKGalileo, theirs: Any) -> None:
     """A filter dumped here and loaded by the SDK is sent by it as the same filter, whatever its leaves."""
     async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
-        counts = [await galileo.count(PROJECT, where) for where in FILTERS]
+        counts = [await galileo.count(PROJECT, where, check=False) for where in FILTERS]
         counts += [await galileo.count(PROJECT, filters=FILTERS[:3], log_stream_id=STREAM)]
     asked = server.requests
     assert counts == theirs["counts"]
