@@ -17,17 +17,8 @@ from attrs import field, frozen
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning, with_hint
-from galileo_sessions.filters import advice, calendar
-from galileo_sessions.filters.calendar import (
-    Partition,
-    Unit,
-    as_day,
-    bounds,
-    first_instant,
-    last_period,
-    period,
-    zone_of,
-)
+from galileo_sessions.filters import advice, partitions
+from galileo_sessions.filters.calendar import Unit, as_day, bounds, first_instant, last_period, period, zone_of
 from galileo_sessions.filters.kinds import (
     LIST_OPERATORS,
     NOT_SENDABLE,
@@ -44,6 +35,7 @@ from galileo_sessions.filters.kinds import (
     sendable,
 )
 from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter
+from galileo_sessions.filters.partitions import Partition
 
 __all__ = [
     "BooleanCol",
@@ -321,7 +313,7 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
             edges: At least one edge, each greater than the one before it.
         """
         with advice.calling(self, "bins", *edges):
-            return calendar.by_edges(self.column_id, edges)
+            return partitions.by_edges(self.column_id, edges)
 
     def values(self, values: Iterable[Number]) -> Partition:
         """A part for each of `values`: the sessions that have it."""
@@ -382,7 +374,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
                     "days takes either two bounds or last=",
                     hint='Write days(start, end, tz=...), or days(last="30d", tz="UTC")',
                 )
-            return calendar.by_time(self.column_id, "days", start, end, tz)
+            return partitions.by_time(self.column_id, "days", start, end, tz)
 
     def weeks(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """A part for each week, labelled with its Monday, even if `start` is later in that week; see `days`."""
@@ -491,13 +483,13 @@ def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
 def _parts_of(column: _Column[Any], values: object) -> Partition:
     """A part for each value: the sessions that have it, or for a collection those with that member."""
     with advice.calling(column, "values", values):
-        return calendar.by_value(column.column_id, cast("FilterType", column.filter_type), items_of(values) or ())
+        return partitions.by_value(column.column_id, cast("FilterType", column.filter_type), items_of(values) or ())
 
 
 def _by_unit(column: _Column[Any], unit: Unit, start: object, end: object, tz: object) -> Partition:
     """A part for each unit of time."""
     with advice.calling(column, unit, start, end):
-        return calendar.by_time(column.column_id, unit, start, end, tz)
+        return partitions.by_time(column.column_id, unit, start, end, tz)
 
 
 def _inferred_type(operator: str, value: Any) -> FilterType:
