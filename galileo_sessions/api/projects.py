@@ -13,9 +13,9 @@ from attrs.converters import optional
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, LogStreamLookupError, ProjectLookupError
 from galileo_sessions.filters.advice import did_you_mean
-from galileo_sessions.filters.json import checked_list, json_object, load, strict_json
 from galileo_sessions.filters.kinds import UUID_TEXT, as_sequence, as_text
 from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.plain_data import checked_list, json_object, load, strict_json
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ from galileo_sessions.api.projects import CANONICAL, LogStream, Project, Project
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
 from galileo_sessions.filters.advice import expected_filter
-from galileo_sessions.filters.json import checked_list, dump_filter, fault_at, json_object, load, load_node
 from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, as_sequence, check_satisfiable
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Comparison, Filter, LeafFilter, Or, all_of
+from galileo_sessions.filters.plain_data import checked_list, dump_filter, fault_at, json_object, load, load_node
 from galileo_sessions.filters.tree import Tree, walk
 
 ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of queries

@@ -19,8 +19,8 @@ from galileo_sessions.api.projects import PAGE, LogStream, Page, Project, read_p
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.display import brief, shortened
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
-from galileo_sessions.filters.json import json_object, strict_json
 from galileo_sessions.filters.nodes import ALWAYS, Filter, LeafFilter
+from galileo_sessions.filters.plain_data import json_object, strict_json
 from galileo_sessions.filters.tree import SHOWN, Path, mark, nodes_at
 
 T = TypeVar("T")

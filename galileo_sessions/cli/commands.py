@@ -37,8 +37,8 @@ from galileo_sessions.display import chart, some
 from galileo_sessions.errors import GalileoError, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.nodes import ALWAYS, Filter
+from galileo_sessions.filters.plain_data import dump_filter
 from galileo_sessions.filters.tree import draw_filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.settings import Limits

@@ -11,9 +11,9 @@ from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterCheckError, FilterTypeError, Issue, UnknownColumnError
 from galileo_sessions.filters.advice import did_you_mean, other_way
 from galileo_sessions.filters.columns import Col, column_class
-from galileo_sessions.filters.json import checked_list, dump, json_object, load
 from galileo_sessions.filters.kinds import FILTER_TYPES, FilterType, as_boolean, as_sequence, as_text
 from galileo_sessions.filters.nodes import Comparison, Filter, TextFilter
+from galileo_sessions.filters.plain_data import checked_list, dump, json_object, load
 from galileo_sessions.filters.tree import SHOWN, mark, walk
 
 _HEAD = ("id", "filter type", "label", "allowed values", "description")

@@ -13,8 +13,8 @@ from galileo_sessions.errors import FilterCheckError
 from galileo_sessions.filters import catalog
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Filter, FullyAnnotatedFilter, Not, Or, TextFilter, all_of
+from galileo_sessions.filters.plain_data import dump_filter
 from galileo_sessions.filters.tree import Path
 
 FULLY = FullyAnnotatedFilter()

@@ -17,7 +17,7 @@ from support.strategies import anything, json_leaves
 
 import galileo_sessions as gs
 from galileo_sessions import Col, Filter, FilterDecodeError, FullyAnnotatedFilter, dump_filter, load_filter
-from galileo_sessions.filters.json import strict_json
+from galileo_sessions.filters.plain_data import strict_json
 
 TEXT = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
 NUMBER = {"column_id": "a", "operator": "gt", "value": 1, "type": "number"}
