@@ -9,7 +9,7 @@ from attrs.converters import optional
 from galileo_sessions import display
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterCheckError, FilterTypeError, Issue, UnknownColumnError
-from galileo_sessions.filters.advice import did_you_mean, other_way
+from galileo_sessions.filters.advice import by_other_operators, did_you_mean
 from galileo_sessions.filters.columns import Col, column_class
 from galileo_sessions.filters.kinds import FILTER_TYPES, FilterType, as_boolean, as_sequence, as_text
 from galileo_sessions.filters.nodes import Comparison, Filter, TextFilter
@@ -261,4 +261,4 @@ def _problem(infos: Mapping[str, ColumnInfo], leaf: Comparison, *, is_drawn: boo
             method = {FilterType.COLLECTION: "contains", FilterType.DATE: "on"}.get(filter_type, method)
         return "wrong_type", f"{said}not as {leaf.type}. Write {brief(column)}.{method}(...)"
     said = f"{said}which has no {leaf.operator}; it has {', '.join(filter_type.operators)}"
-    return "no_operator", ". ".join(filter(None, [said, other_way(column, leaf.operator)]))
+    return "no_operator", ". ".join(filter(None, [said, by_other_operators(column, leaf.operator)]))

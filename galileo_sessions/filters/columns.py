@@ -5,8 +5,9 @@ Columns, whose comparisons make filters.
 `Col.number("score")` states the type, and has only the operators that the API defines for it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, SupportsFloat, TypeAlias, TypeVar, cast, final
@@ -48,6 +49,10 @@ __all__ = [
     "fully_annotated",
 ]
 
+NO_QUEUE = "fully_annotated works only in searches of an annotation queue; a count of sessions isn't one"
+_PERIODS = (*FilterType.DATE.partitions, "on", "during", "last")
+"""Methods whose arguments aren't compared with the column."""
+
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], because a lone str is one
 Id: TypeAlias = UUID | str
@@ -63,6 +68,27 @@ Vs = TypeVar("Vs")
 Vo = TypeVar("Vo")
 
 _LEAVES = cast("Mapping[str, Callable[..., Comparison]]", LEAVES)  # a column has no fully_annotated
+
+
+def _refused(error: FilterError, column: advice.Column, method: str, *arguments: Any) -> FilterError:
+    """The error with the call of the column's method, as it was written, and with what to write instead."""
+    if method not in _PERIODS and not error.hint:
+        items = items_of(arguments[0]) if method in (*LIST_OPERATORS, "values") else None
+        error.hint = next(filter(None, (advice.instead(column, method, value) for value in items or arguments)), "")
+    error.call = f"{brief(column)}.{method}({', '.join(map(brief, arguments))})"
+    return error.with_traceback(None)
+
+
+@contextmanager
+def _calling(column: advice.Column, method: str, *arguments: Any) -> Generator[None, None, None]:
+    """Wraps a call of a column's method. Errors begin with the call, and say what to write instead of a value."""
+    try:
+        yield
+    except FilterError as error:
+        raise _refused(error, column, method, *arguments) from None
+    except OverflowError:
+        problem = FilterError("the day before or after is out of range: years go from 1 to 9999")
+        raise _refused(problem, column, method, *arguments) from None
 
 
 def _check_column_id(_: object, __: object, value: str) -> None:
@@ -97,7 +123,7 @@ class _Column(Generic[V]):
             leaf = _LEAVES[filter_type](self.column_id, operator, value, **case)
             check_comparison(operator, leaf.value)
         except FilterError as error:  # not a `with`, which would double the time
-            raise advice.refused(error, self, operator, *arguments) from None
+            raise _refused(error, self, operator, *arguments) from None
         if self.filter_type is None and isinstance(value, str) and operator != "contains":
             said = advice.date_as_text(self, operator, value)
             if said:
@@ -227,7 +253,7 @@ class _Time(_Column[V]):
             tz: The day's time zone: a `tzinfo` such as `timezone.utc`, or the text of a zone's name or UTC offset,
                 such as "Europe/Berlin" or "+01:00".
         """
-        with advice.calling(self, "on", day):
+        with _calling(self, "on", day):
             first, zone = as_day(day), zone_of(tz)
             begin, end = [first_instant(each, zone).astimezone(zone) for each in (first, first + timedelta(days=1))]
             return period(self.column_id, begin, end)
@@ -244,7 +270,7 @@ class _Time(_Column[V]):
             tz: The time zone of the days, as for `on`. You can omit it if both are instants: aware datetimes, or text
                 with an offset.
         """
-        with advice.calling(self, "during", start, end):
+        with _calling(self, "during", start, end):
             begin, after, zone = bounds(start, end, tz)
             return period(self.column_id, begin.astimezone(zone or UTC), after.astimezone(zone or UTC))
 
@@ -258,7 +284,7 @@ class _Time(_Column[V]):
             tz: A time zone makes whole days and weeks calendar days: "7d" begins with the first instant of the day six
                 days ago, and ends now.
         """
-        with advice.calling(self, "last", length):
+        with _calling(self, "last", length):
             return period(self.column_id, *last_period(length, tz))
 
 
@@ -312,7 +338,7 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
         Args:
             edges: At least one edge, each greater than the one before it.
         """
-        with advice.calling(self, "bins", *edges):
+        with _calling(self, "bins", *edges):
             return partitions.by_edges(self.column_id, edges)
 
     def values(self, values: Iterable[Number]) -> Partition:
@@ -366,7 +392,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         Raises:
             FilterError: if `end` isn't after `start`, or there would be more than 10,000 parts.
         """
-        with advice.calling(self, "days", *((start, end) if last is None else (last,))):
+        with _calling(self, "days", *((start, end) if last is None else (last,))):
             if last is not None and tz is not None and start is None and end is None:
                 start, end = last_period(last, tz)
             elif last is not None or start is None or end is None:
@@ -474,7 +500,7 @@ class Col(
 
 
 def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
-    with advice.calling(column, "between", low, high):
+    with _calling(column, "between", low, high):
         first, last = DateFilter(column.column_id, "gte", low), DateFilter(column.column_id, "lte", high)
         check_order(first.value, last.value)
         return first & last
@@ -482,13 +508,13 @@ def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
 
 def _parts_of(column: _Column[Any], values: object) -> Partition:
     """A part for each value: the sessions that have it, or for a collection those with that member."""
-    with advice.calling(column, "values", values):
+    with _calling(column, "values", values):
         return partitions.by_value(column.column_id, cast("FilterType", column.filter_type), items_of(values) or ())
 
 
 def _by_unit(column: _Column[Any], unit: Unit, start: object, end: object, tz: object) -> Partition:
     """A part for each unit of time."""
-    with advice.calling(column, unit, start, end):
+    with _calling(column, unit, start, end):
         return partitions.by_time(column.column_id, unit, start, end, tz)
 
 
@@ -523,5 +549,5 @@ def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
     Args:
         user_ids: The members who must have rated a session, at least one; None means all that the key can see.
     """
-    warn(advice.NO_QUEUE, QueueScopedFilterWarning, stacklevel=2)
+    warn(NO_QUEUE, QueueScopedFilterWarning, stacklevel=2)
     return FullyAnnotatedFilter(user_ids)  # type: ignore[arg-type]  # it takes any iterable at run time

@@ -206,8 +206,7 @@ def _convert(converter: Callable[[object], object], value: object, _: object) ->
     try:
         return converter(value)
     except FilterError as error:
-        time = advice.instead_of_time(value) if converter is as_instant else ""
-        end = time and advice.end_of_day(value)
+        time, end = advice.instants_of(value) if converter is as_instant else ("", "")
         day = end and f" for the beginning of that day, or {end} for its end"
         raise FilterDecodeError(error.message, hint=error.hint or (time and f"Write {time}{day}")) from None
 

@@ -62,6 +62,7 @@ _CLOSING = {"": "", "(": ")", "[": "]"}  # the text itself is like a pair of bra
 _JOIN: dict[str, Any] = {"&": all_of, "|": any_of}  # & binds tighter
 _COMPARE = {symbol: COMPARISONS[name] for name, symbol in SYMBOLS.items()}
 _OPERATORS = {*_JOIN, *_COMPARE}
+_EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 _QUOTES = "Write times, ids and text in quotes"
 _INSTEAD = {
     **dict.fromkeys(("and", "or", "not", "&", "|", "!"), advice.JOIN),
@@ -120,7 +121,7 @@ class _Parser:
                 MAX_TEXT, f"the text has more than {MAX_TEXT:,} characters", "load_filter reads larger filters"
             )
         if self._next.lastgroup == "end":
-            raise self._error(0, "the text is empty", advice.EXAMPLE)
+            raise self._error(0, "the text is empty", _EXAMPLE)
         start = self._next.start()
         [value], _, _ = self._items("", start)
         if not isinstance(value, Filter):
@@ -275,7 +276,7 @@ class _Parser:
             return operands[0][0]
         (left, start), (right, _) = operands
         if not isinstance(left, _COLUMNS) and not isinstance(right, _COLUMNS):
-            raise self._error(start, "one side of a comparison must be a column", advice.EXAMPLE)
+            raise self._error(start, "one side of a comparison must be a column", _EXAMPLE)
         return self._apply(start, _COMPARE[symbols[0][0]], left, right)
 
     def _group(self, symbol: str, operands: list[Operand]) -> Operand:
@@ -306,12 +307,12 @@ class _Parser:
         if token.lastgroup == "end" and opening:
             return self._error(start, f"{opening!r} was never closed")
         if token.lastgroup == "end":
-            return self._error(token.start(), "the text ends too early", advice.EXAMPLE)
+            return self._error(token.start(), "the text ends too early", _EXAMPLE)
         written, place = token[0], token.start()
         if token.lastgroup == "keyword":
             written, place = "=", self._text.index("=", place)
         word = written.lower()
-        hint = _INSTEAD.get(word, _QUOTES if token.lastgroup == "number" else advice.EXAMPLE)
+        hint = _INSTEAD.get(word, _QUOTES if token.lastgroup == "number" else _EXAMPLE)
         if token.lastgroup in ("name", "reserved") and isinstance(operand, _COLUMNS):
             word = f"not {next(self._tokens)[0].lower()}" if word == "not" else word  # as in SQL
             hint = advice.no_such_method(operand, word)[1] or hint

@@ -196,7 +196,7 @@ def test_it_is_a_value() -> None:
         ("Created", "created_at"),
         ("correctness", "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42"),
         ("Ground truth", "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42"),
-        ("a b", "'a\\nb'"),
+        ("a b", r"a\nb"),
     ],
 )
 def test_a_typo_gets_a_hint(asked: str, hint: str) -> None:
