@@ -94,13 +94,13 @@ def cell(count: int | None) -> str:
 
 
 def _share(count: int | None, total: int | None) -> str:
-    return f"  {count / total:>6.1%}" if total and count is not None else ""  # nothing has no share of nothing
+    return f"  {count / total:>6.1%}" if total and count is not None else ""
 
 
-def shortened(text: str, most: int = 80) -> str:
-    """The text, with unprintable characters escaped, cut to `most` characters."""
+def shortened(text: str, width: int = 80) -> str:
+    """The text, with unprintable characters escaped, cut to `width` characters."""
     shown = text if text.isprintable() else repr(text)[1:-1]
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+    return shown if len(shown) <= width else f"{shown[: width - 1]}…"
 
 
 @singledispatch

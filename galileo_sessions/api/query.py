@@ -204,8 +204,8 @@ def columns_body(query: CountQuery, start_time: datetime | str | None, end_time:
     return _encoded(query, **{name: as_instant(time).isoformat() for name, time in times.items() if time is not None})
 
 
-def _encoded(query: CountQuery, **more: str) -> bytes:
-    data = {**dump_query(query), **more}
+def _encoded(query: CountQuery, **entries: str) -> bytes:
+    data = {**dump_query(query), **entries}
     del data["project_id"]
     data.pop("tag", None)
     return _JSON.encode(data).encode("ascii")
@@ -245,10 +245,10 @@ def load_query(data: object) -> CountQuery:
     if "project_id" not in entries:
         raise FilterDecodeError("a query needs its project_id")
     tree = entries.pop("filter_tree", None)
-    flat = checked_list(entries.pop("filters", ()), "leaves", ("filters",))
-    leaves = load(flat, list[LeafFilter], ("filters",))
+    leaves = checked_list(entries.pop("filters", ()), "leaves", ("filters",))
+    filters = load(leaves, list[LeafFilter], ("filters",))
     where = None if tree is None else load_node(tree, ("filter_tree",))
     if where == ALWAYS:
         hint = "Leave out the filter if that is meant"
         raise fault_at(("filter_tree",), 'an empty "and" would count all sessions', hint)
-    return CountQuery(where=where, filters=leaves, **entries)
+    return CountQuery(where=where, filters=filters, **entries)

@@ -154,7 +154,7 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
     status, headers, text = response.status, response.headers, _beginning(response.body)
     kind, hint = _ERRORS.get(status) or _ERRORS.get(status // 100) or (errors.ResponseError, "")
     wait = retry_after(headers.get("Retry-After", ""), _date(headers.get("Date", "")) or datetime.now(UTC))
-    more: dict[str, Any] = {}
+    details: dict[str, Any] = {}
     said, action, retriable = _said(response.body)
     said += f"; it asks for a wait of {wait:,.0f} s" if wait else ""
     if kind is errors.RedirectError:
@@ -163,7 +163,7 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         hint = BASE_URL
     elif kind is errors.ValidationError:
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())
-        more["issues"], drawn = issues_of(response.body, where, filters)
+        details["issues"], drawn = issues_of(response.body, where, filters)
         said = drawn or said
     elif status in (401, 403) and _CLOUD in response.origin:
         hint = _ROLE
@@ -177,7 +177,7 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         retry_after=wait,
         retriable=retriable,
         hint=action or hint,
-        **more,
+        **details,
     )
 
 
@@ -216,9 +216,9 @@ def _excerpt(text: str) -> str:
 
 def _said(body: bytes) -> tuple[str, str, bool]:
     """
-    What is wrong, what to do, and whether a retry may succeed, by Galileo's `standard_error`.
+    Galileo's `standard_error`: what is wrong, what to do, and whether a retry may succeed.
 
-    Without it, what is wrong is FastAPI's `detail` if that is text, else the beginning of the body.
+    Without one, FastAPI's `detail` says what is wrong if it is text, else the beginning of the body does.
     """
     detail, given = None, dict[Any, Any]()
     with suppress(ValueError, RecursionError):
@@ -282,10 +282,10 @@ def _entries(body: bytes) -> list[tuple[Path, str, str]]:
     for entry in entries:
         match entry:
             case {"loc": [*loc], "msg": str(msg), "type": str(kind)} if set(map(type, loc)) <= {str, int}:
-                made = (tuple(loc), msg[:_MAX_MESSAGE], kind)
-                room -= len(repr(made))
+                issue = (tuple(loc), msg[:_MAX_MESSAGE], kind)
+                room -= len(repr(issue))
                 if room > 0:
-                    found.append(made)
+                    found.append(issue)
             case _:
                 pass
     return found

@@ -100,7 +100,7 @@ class ColumnCatalog(Mapping[str, Any]):
     _infos: dict[str, ColumnInfo] = field(init=False, eq=False, default=Factory(_by_id, takes_self=True))
 
     @classmethod
-    def of(cls, columns: Mapping[str, str] | None = None, /, **more: str) -> Self:
+    def of(cls, columns: Mapping[str, str] | None = None, /, **others: str) -> Self:
         """
         A catalog made by hand from filter types: `ColumnCatalog.of({"metrics/toxicity": "number"}, input="text")`.
 
@@ -109,7 +109,7 @@ class ColumnCatalog(Mapping[str, Any]):
             FilterError: for an empty id.
         """
         infos: list[ColumnInfo] = []
-        for column_id, name in {**json_object(columns or {}), **more}.items():
+        for column_id, name in {**json_object(columns or {}), **others}.items():
             filter_type = FILTER_TYPES.get(str(name))
             if filter_type is None or not isinstance(column_id, str):
                 problem = f"{brief(column_id)} can't be {brief(name)}"

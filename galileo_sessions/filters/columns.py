@@ -167,7 +167,7 @@ class _Column(Generic[V]):
 
 
 class _Equality(_Column[V]):
-    """eq and ne, as methods and as == and !=."""
+    """A column that has eq and ne, as methods and as == and !=."""
 
     __slots__ = ()
 
@@ -181,7 +181,7 @@ class _Equality(_Column[V]):
 
 
 class _Text(_Column[V], Generic[V, Vc, Vs]):
-    """eq, contains, one_of and not_in, each with `case_sensitive`."""
+    """A column that has eq, contains, one_of and not_in, each with `case_sensitive`."""
 
     __slots__ = ()
 
@@ -203,7 +203,7 @@ class _Text(_Column[V], Generic[V, Vc, Vs]):
 
 
 class _UnequalText(_Text[V, Vc, Vs]):
-    """The operators of `_Text` and ne, each with `case_sensitive`."""
+    """A column that has the operators of `_Text` and ne, each with `case_sensitive`."""
 
     __slots__ = ()
 
@@ -213,7 +213,7 @@ class _UnequalText(_Text[V, Vc, Vs]):
 
 
 class _Ordering(_Column[V], Generic[V, Vo]):
-    """gt, gte, lt and lte, as methods and as > >= < <=."""
+    """A column that has gt, gte, lt and lte, as methods and as > >= < <=."""
 
     __slots__ = ()
 
@@ -240,7 +240,7 @@ class _Ordering(_Column[V], Generic[V, Vo]):
 
 
 class _Time(_Column[V]):
-    """on, during and last."""
+    """A column that has on, during and last."""
 
     __slots__ = ()
 
@@ -412,7 +412,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
 
 
 class _Truth(_Column[V]):
-    """is_true and is_false."""
+    """A column that has is_true and is_false."""
 
     __slots__ = ()
 
@@ -527,8 +527,8 @@ def _inferred_type(operator: str, value: Any) -> FilterType:
     filter_type = filter_type_of(value)
     if filter_type is not None and operator in filter_type.operators:
         return filter_type
-    *most, last = [each.__name__ for kind in FilterType if operator in kind.operators for each in kind.python_types]
-    raise expected(f"{', '.join(most)} or {last}", value)
+    *others, last = [each.__name__ for kind in FilterType if operator in kind.operators for each in kind.python_types]
+    raise expected(f"{', '.join(others)} or {last}", value)
 
 
 TypedCol: TypeAlias = TextCol | NumberCol | DateCol | BooleanCol | CollectionCol | IdCol

@@ -61,7 +61,7 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
 
 
 def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
-    """Kleene's three-valued logic, in which None is unknown."""
+    """Whether the session satisfies the filter, by Kleene's logic: True, False, or None if that is unknown."""
     node = cast("nodes.Node", where)
     match node:
         case nodes.And(children):

@@ -228,6 +228,6 @@ def _structure_leaf(data: object, _: object) -> LeafFilter:
     return _converter().structure(entries, leaf)
 
 
-def _structure_column(made: Callable[[Any, Any], Any], data: object, cls: object) -> Any:
+def _structure_column(structure: Callable[[Any, Any], Any], data: object, cls: object) -> Any:
     """A catalog's column, in which null means the same as a missing key."""
-    return made({key: value for key, value in json_object(data).items() if value is not None}, cls)
+    return structure({key: value for key, value in json_object(data).items() if value is not None}, cls)
