@@ -130,9 +130,8 @@ class CountQuery:
 
     def __attrs_post_init__(self) -> None:
         if self.filters and self.where != ALWAYS:
-            raise FilterError(
-                "the API doesn't document how it combines where and filters", hint="Write where=where & all_of(filters)"
-            )
+            problem = "the API doesn't document how it combines where and filters"
+            raise FilterError(problem, hint="Write where=where & all_of(filters)")
         _check_nodes(self.filters or self.where)
         object.__setattr__(self, "body", b"" if self.where == NEVER else _encoded(self))
 

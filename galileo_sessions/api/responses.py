@@ -255,9 +255,7 @@ def issues_of(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tu
     entries = _entries(body)
     places = nodes_at(tree, [_path(loc, root) for loc, _, _ in entries])
     issues = [errors.Issue(*entry, node) for entry, (_, node) in zip(entries, places, strict=True)]
-    wrong = [
-        (path, _with_field(issue)) for issue, (path, _) in zip(issues, places, strict=True) if issue.node is not None
-    ]
+    wrong = [(path, _with_field(issue)) for issue, (path, node) in zip(issues, places, strict=True) if node is not None]
     other = [issue for issue in issues if root not in issue.loc]
     lost = [issue for issue in issues if root in issue.loc and issue.node is None]
     if lost and not wrong:

@@ -161,9 +161,8 @@ class _Column(Generic[V]):
         def __getattr__(self, name):
             if name.startswith("__"):
                 raise AttributeError(name)
-            raise AttributeError(
-                with_hint(*advice.no_such_method(self, name)), name=name
-            )  # with obj=, Python would add a suggestion of its own
+            # With obj=, Python would add a suggestion of its own.
+            raise AttributeError(with_hint(*advice.no_such_method(self, name)), name=name)
 
 
 class _Equality(_Column[V]):

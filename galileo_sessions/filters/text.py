@@ -117,9 +117,7 @@ class _Parser:
     def filter(self) -> Filter:
         """The filter that the whole text describes."""
         if len(self._text) > MAX_TEXT:
-            raise self._error(
-                MAX_TEXT, f"the text has more than {MAX_TEXT:,} characters", "load_filter reads larger filters"
-            )
+            raise self._error(MAX_TEXT, f"the text is longer than {MAX_TEXT:,} characters", "load_filter reads more")
         if self._next.lastgroup == "end":
             raise self._error(0, "the text is empty", _EXAMPLE)
         start = self._next.start()
@@ -269,9 +267,8 @@ class _Parser:
                     others.append(token)
             operands, symbols = [self._group(symbol, group) for group in groups], others
         if len(symbols) > 1:
-            raise self._error(
-                operands[0][1], "a chain of comparisons", 'Write two comparisons: (Col("a") > 1) & (Col("a") < 3)'
-            )
+            hint = 'Write two comparisons: (Col("a") > 1) & (Col("a") < 3)'
+            raise self._error(operands[0][1], "a chain of comparisons", hint)
         if not symbols:
             return operands[0][0]
         (left, start), (right, _) = operands

@@ -224,7 +224,7 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         ("Not(" * 110 + "ALWAYS" + ")" * 110, "Not(" * 100, "at most 100 levels"),
         ("(" * 201 + "ALWAYS" + ")" * 201, "(A", "nested too deeply"),
         ("[(" * (MAX_TEXT // 4) + ")]" * (MAX_TEXT // 4), "[(" * (MAX_TEXT // 4 - 100), "nested too deeply"),
-        ("a" * (MAX_TEXT + 1), "", "more than 65,536 characters. load_filter"),
+        ("a" * (MAX_TEXT + 1), "", "longer than 65,536 characters. load_filter reads more"),
     ],
     ids=lambda value: value[:60],
 )  # fmt: skip
