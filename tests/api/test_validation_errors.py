@@ -240,16 +240,12 @@ ISSUE = {"loc": ["body", "filters", 0, "number", "value"], "msg": "not a number"
     [
         pytest.param(json.dumps({"detail": [3, ISSUE, {"loc": 3}]}), 1, ["filters.0.number.value: not"], id="list"),
         pytest.param('{"detail": "what it says"}', 0, ["what it says"], id="string"),
-        pytest.param('{"standard_error": {"message": "what it means"}}', 0, ["what it means"], id="standard-error"),
         pytest.param('{"detail": null, "standard_error": {"message": "so"}}', 0, [": so ("], id="null-and-standard"),
         pytest.param('{"standard_error": 3}', 0, ["standard_error"], id="odd"),
-        pytest.param("[1]", 0, ["[1]"], id="array"),
-        pytest.param("null", 0, ["null"], id="null"),
         pytest.param("{", 0, ["'{'"], id="cut"),
         pytest.param('{"detail": [1, {"loc": 3}]}', 0, ["loc"], id="no-entries"),
         pytest.param("[" * 99_999, 0, ["[["], id="deep"),
         pytest.param("", 0, ["an empty body"], id="empty"),
-        pytest.param("<html>sorry</html>", 0, ["<html>sorry</html>"], id="html"),
         pytest.param("x" * 10_000_000, 0, ["xxx"], id="10MB"),
     ],
 )
