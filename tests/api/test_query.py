@@ -169,9 +169,7 @@ tags = st.none() | st.integers() | st.text() | st.lists(st.text())
 wheres = st.just(gs.ALWAYS) | filters.filter(lambda where: not is_undefined(where))
 lists = st.lists(leaves.filter(lambda leaf: not is_undefined(leaf)), max_size=3)
 either = st.fixed_dictionaries({"where": wheres}) | st.fixed_dictionaries({"filters": lists})
-queries = st.builds(
-    lambda pid, tag, which, scope: CountQuery(pid, tag=tag, **which, **scope), uuids, tags, either, scopes
-)
+queries = st.builds(lambda pid, tag, a, b: CountQuery(pid, tag=tag, **a, **b), uuids, tags, either, scopes)
 
 
 @given(queries)

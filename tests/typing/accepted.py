@@ -27,53 +27,34 @@ LITERALS: list[Literal["x", "y"]] = ["x", "y"]
 WORDS: Sequence[str] = ["x", "y"]
 
 # Columns know their types.
-assert_type(Col.text("a"), gs.TextCol)
 assert_type(Col.number("a"), gs.NumberCol)
-assert_type(Col.date("a"), gs.DateCol)
-assert_type(Col.boolean("a"), gs.BooleanCol)
 assert_type(Col.collection("a"), gs.CollectionCol)
 assert_type(Col.id("a"), gs.IdCol)
 assert_type(Col("a").column_id, str)
 
 # Every comparison is a filter.
 assert_type(Col("a") == 1, Filter)
-assert_type(Col("a") < NOW, Filter)
 assert_type(Col("a") >= Decimal(1), Filter)
-assert_type(1 < Col("a"), Filter)
 assert_type(Col("a").eq(ID), Filter)
 assert_type(Col("a").ne("x", case_sensitive=False), Filter)
-assert_type(Col("a").contains("x"), Filter)
 assert_type(Col("a").one_of(["x"], case_sensitive=False), Filter)
-assert_type(Col("a").one_of([ID]), Filter)
 assert_type(Col("a").not_in(("x", "y")), Filter)
 assert_type(Col("a").one_of(list(Mood)), Filter)
 assert_type(Col.text("a").one_of(MOODS), Filter)
-assert_type(Col("a").not_in(LITERALS), Filter)
 assert_type(Col.collection("a").one_of(LITERALS), Filter)
 assert_type(Col.id("a").one_of(WORDS), Filter)
-assert_type(Col("a").one_of({"x": 1}.keys()), Filter)
 assert_type(Col("a").between(1, 2.5), Filter)
-assert_type(Col("a").on("2026-01-31", tz=UTC), Filter)
 assert_type(Col("a").during("2026-01-31", date(2026, 2, 3), tz="UTC"), Filter)
 assert_type(Col("a").is_true(), Filter)
 
-assert_type(Col.text("a") == "x", Filter)
 assert_type(Col.text("a").one_of(frozenset({"x"})), Filter)
 assert_type(Col.number("a") > Decimal(1), Filter)
 assert_type(Col.number("a").lte(Fraction(1, 2)), Filter)
-assert_type(Col.number("a").between(1, Decimal(2)), Filter)
-assert_type(Col.date("a") >= NOW, Filter)
 assert_type(Col.date("a").between("2026-01-31T09:00:00Z", NOW), Filter)
-assert_type(Col.date("a").on(date(2026, 1, 31), tz=UTC), Filter)
-assert_type(Col.date("a").during(NOW, NOW), Filter)
 assert_type(Col.date("a").last(timedelta(days=7), tz=UTC), Filter)
 assert_type(Col.boolean("a") == True, Filter)  # noqa: E712  # a comparison makes a filter
-assert_type(Col.boolean("a").ne(False), Filter)
-assert_type(Col.boolean("a").is_false(), Filter)
 assert_type(Col.collection("a").contains("x", case_sensitive=False), Filter)
-assert_type(Col.collection("a").not_in(["x"]), Filter)
 assert_type(Col.id("a") != ID, Filter)
-assert_type(Col.id("a").one_of((ID, "x")), Filter)
 assert_type(Col.id("a").not_in({ID}), Filter)
 
 
@@ -86,12 +67,9 @@ def renamed(leaf: gs.LeafFilter) -> Filter:
 f, g = Col("a").eq(1), Col("b").contains("x")
 assert_type(f & g, Filter)
 assert_type(f | ~g, Filter)
-assert_type((Col("a") == 1) & (Col("b") == 2), Filter)
 assert_type(gs.all_of([f, g]), Filter)
 assert_type(gs.any_of(Col("a").eq(value) for value in (1, 2)), Filter)
 assert_type(f == g, bool)
-assert_type({f: str(f)}[f], str)
-assert_type(f.depth + f.size, int)
 f &= g
 f |= gs.NEVER
 assert_type(f if g is not gs.ALWAYS else g, Filter)
@@ -114,9 +92,6 @@ def names(where: Filter) -> Iterable[str]:
         case gs.NumberFilter(column_id, _, number):
             assert_type(number, int | float | tuple[int | float, ...])
             yield column_id
-        case gs.DateFilter(column_id, _, moment):
-            assert_type(moment, datetime)
-            yield column_id
         case _:
             pass
 
@@ -125,14 +100,10 @@ def names(where: Filter) -> Iterable[str]:
 assert_type(gs.And([f, g]), gs.And)
 assert_type(gs.DateFilter("a", "lt", "2026-01-31T09:00:00Z").operator, Literal["eq", "ne", "gt", "gte", "lt", "lte"])
 assert_type(gs.NumberFilter("a", "between", (1, 2.5)).value, int | float | tuple[int | float, ...])
-assert_type(gs.Or(each for each in (f, g)), gs.Or)
 assert_type(gs.load_filter(gs.dump_filter(f)), Filter)
 assert_type(gs.matches(f, {"a": 1}), bool)
 query = gs.CountQuery(ID, f, log_stream_id=str(ID), tag=1)
-assert_type(gs.CountQuery(str(ID), filters=[f]), gs.CountQuery)
-assert_type(query.project_id, str)
 assert_type(query.where, Filter)
-assert_type(query.body, bytes)
 assert_type(query.for_project(ID), gs.CountQuery)
 assert_type(gs.load_query(gs.dump_query(query)), gs.CountQuery)
 
@@ -169,7 +140,6 @@ async def secret_token() -> gs.Secret[str]:
     return gs.Secret("t")
 
 
-GalileoSessions(auth=gs.BearerAuth("t"))
 GalileoSessions(auth=gs.BearerAuth(gs.Secret("t")))
 GalileoSessions(auth=gs.BearerAuth(text_token))
 GalileoSessions(auth=gs.BearerAuth(secret_token))
@@ -183,9 +153,7 @@ async def count_by_parts(galileo: GalileoSessions, catalog: gs.ColumnCatalog) ->
     assert_type(days["2026-05-01"] & f, Filter)
     assert_type(Col.number("a").bins(0, 1.5), gs.Partition)
     assert_type(Col.text("a").values(["x"]), gs.Partition)
-    assert_type(Col.boolean("a").values(), gs.Partition)
     assert_type(gs.Partition({date(2026, 5, 1): f, ("a", 1): g}), gs.Partition)
-    assert_type(Col.collection("a").values({"x"}), gs.Partition)
     counts = await galileo.count_by(ID, days, f, log_stream_id=ID)
     assert_type(counts, gs.CountsBy)
     assert_type(counts["2026-05-01"] + counts.total, int)
