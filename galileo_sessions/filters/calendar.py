@@ -205,7 +205,6 @@ def begin_of(unit: Unit, local: datetime) -> datetime:
     if unit == "hours":
         moment = local.astimezone(UTC)
         begin = moment - _into_the_hour(local)
-        begin -= _into_the_hour(begin.astimezone(zone))  # 0, unless the clocks changed by less than an hour since then
         following = next_begin(unit, begin, zone)
         return following if following <= moment else begin
     return first_instant(_first_day(unit, local.date()), zone)

@@ -190,8 +190,10 @@ async def test_a_misspelled_name_is_compared_with_a_thousand_others():
             await galileo.project("a")
 
 
-def test_an_address_in_place_of_an_id():
-    """The hint has the id in it."""
+def test_what_is_nearly_an_id_gets_a_hint():
+    """White space around it is named; the hint for an address has the id in it."""
+    with pytest.raises(gs.ConfigurationError, match="It begins or ends with white space, .*Strip it"):
+        CountQuery(f"{PROJECT}\n")
     with pytest.raises(gs.ConfigurationError, match=f"Write an id instead of an address: {PROJECT}"):
         CountQuery(f"https://console.galileo.ai/project/{PROJECT}/log-streams")
 

@@ -24,9 +24,6 @@ RATED = {"column_id": "fully_annotated", "type": "fully_annotated"}
 IDS = ["project_id", "log_stream_id", "experiment_id", "metrics_testing_id"]
 
 
-# ---- ids -------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", IDS)
 @pytest.mark.parametrize(
     "written",
@@ -60,9 +57,6 @@ def test_a_project_is_needed_and_a_scope_is_not() -> None:
     assert message.startswith("project_id must be a UUID, got None")
     query = CountQuery(PROJECT)
     assert [None, None, None] == [query.log_stream_id, query.experiment_id, query.metrics_testing_id]
-
-
-# ---- body ------------------------------------------------------------------------------------------------------------
 
 
 def test_the_headline_filter_travels_as_these_bytes() -> None:
@@ -103,9 +97,6 @@ def test_any_text_travels() -> None:
     assert {"filter_tree": dump_query(CountQuery(PROJECT, where))["filter_tree"]} == json.loads(body)
 
 
-# ---- refused ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("program", "error", "words"),
     [
@@ -134,9 +125,6 @@ def test_what_cannot_be_sent_is_refused_before_a_request(
     assert [] == [word for word in words if word not in message]
 
 
-# ---- values ----------------------------------------------------------------------------------------------------------
-
-
 def test_a_query_is_a_value() -> None:
     """Queries are equal if they count the same; the tag doesn't matter."""
     query = CountQuery(PROJECT, HEADLINE, log_stream_id=USER, tag=["mine"])
@@ -159,9 +147,6 @@ def test_another_projects_query_shares_the_body() -> None:
     assert (PROJECT, "t") == (query.project_id, other.tag)
     with pytest.raises(gs.ConfigurationError, match="project_id must be a UUID, got 'x'"):
         query.for_project("x")
-
-
-# ---- plain data ------------------------------------------------------------------------------------------------------
 
 
 scopes = st.fixed_dictionaries({name: st.none() | uuids for name in IDS[1:]})

@@ -33,8 +33,6 @@ def nodes_at(locs: list[Any], where: Filter, flat: Any = ()) -> list[Filter | No
     return [issue.node for issue in issues]
 
 
-# ---- where a loc leads -----------------------------------------------------------------------------------------------
-
 Step = str | int
 
 
@@ -100,9 +98,6 @@ def test_whatever_a_server_sends_is_explained(
     assert all(line.isprintable() for line in text.split("\n"))
     for body in (json.dumps(other), json.dumps({"detail": other})):
         _ = issues_of(body.encode(), where, tuple(flat))  # type: ignore[arg-type]
-
-
-# ---- a 422 -----------------------------------------------------------------------------------------------------------
 
 
 def entries_of(detail: str) -> list[dict[str, Any]]:
@@ -229,8 +224,6 @@ def test_an_explanation_is_bounded() -> None:
     assert "more" not in explained(fields[:10], where)[1].split("\n")[0]
     assert leaves_drawn(text) == 1_000
 
-
-# ---- as an error -----------------------------------------------------------------------------------------------------
 
 ISSUE = {"loc": ["body", "filters", 0, "number", "value"], "msg": "not a number", "type": "float_type", "input": "x"}
 

@@ -28,9 +28,6 @@ def pandas() -> Any:
     return pytest.importorskip("pandas", reason="pandas isn't installed; it is in the extra `examples`")
 
 
-# ---- time zones ------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "tz", ["Berlin", "", "+25:00", "+1:00", "../UTC", "/etc/passwd", "Europe", "a\0b", "é", "U" * 500, 3, None]
 )
@@ -56,9 +53,6 @@ def test_days_and_on_agree(tz: Any, start: str) -> None:
     day = Col.date("d").days("2026-03-29", "2026-03-30", tz=tz)["2026-03-29"]
     assert Col.date("d").on("2026-03-29", tz=tz) == day == Col("d").on(date(2026, 3, 29), tz=tz)
     assert start == day.children[0].value.isoformat()
-
-
-# ---- pandas ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_timestamp_is_an_instant_of_microseconds(pandas: Any) -> None:
@@ -88,9 +82,6 @@ def test_a_table_is_no_list(pandas: Any, operator: str) -> None:
         message = refused(lambda values=values: getattr(Col("a"), operator)(values))
         assert f"{operator} takes a list of text" in message
     assert ("x", "y") == getattr(Col("a"), operator)(table["user"]).value
-
-
-# ---- records ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

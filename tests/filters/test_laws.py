@@ -20,9 +20,6 @@ Record = dict[str, Any]
 Truth = bool | None
 
 
-# ---- forms -----------------------------------------------------------------------------------------------------------
-
-
 @given(constructed | combined | deepest)
 def test_a_filter_survives_in_each_form(where: Filter) -> None:
     """What was dumped and loaded, evaluated or parsed from the repr, pickled or copied, equals the filter."""
@@ -46,9 +43,6 @@ def test_filters_that_differ_are_unequal_and_dump_otherwise(one: Filter, other: 
         assert type(one) is type(other)
     else:
         assert json.dumps(dump_filter(one)) != json.dumps(dump_filter(other))
-
-
-# ---- connectives -----------------------------------------------------------------------------------------------------
 
 
 @given(filters, filters, filters)
@@ -102,9 +96,6 @@ def test_depth_and_size_are_those_of_the_tree(where: Filter) -> None:
         return 1 + max((depth for depth, _ in measures), default=0), sum(size for _, size in measures) or 1
 
     assert measured(where) == (where.depth, where.size)
-
-
-# ---- truth -----------------------------------------------------------------------------------------------------------
 
 
 def kleene(where: Filter, record: Record) -> Truth:

@@ -55,9 +55,6 @@ def test_filters_match_by_position(cls: Any) -> None:
     assert tuple(inspect.signature(cls).parameters) == cls.__match_args__
 
 
-# ---- measure ---------------------------------------------------------------------------------------------------------
-
-
 def grown(levels: int, wrap: Any) -> Filter:
     """A tree of so many levels."""
     where: Filter = A
@@ -103,9 +100,6 @@ def test_a_loop_builds_10_000_leaves_in_well_under_a_second(start: Filter, join:
     assert time.process_time() - began < 2  # 0.3 s on a machine that has nothing else to do
 
 
-# ---- repr ------------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("written", "where"),
     [
@@ -146,9 +140,6 @@ def test_a_filter_prints_as_the_program_that_makes_it(written: str, where: Filte
     """The repr uses columns and operators if they can make the filter, and otherwise constructors."""
     assert written == repr(where) == str(where)
     assert where == run(written)
-
-
-# ---- equality --------------------------------------------------------------------------------------------------------
 
 
 def test_equality_is_by_structure() -> None:

@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.sockets import PROJECT
 
-from galileo_sessions import Col, FilterError, Partition, matches
+from galileo_sessions import ALWAYS, Col, FilterError, Partition, matches
 
 CREATED = Col.date("created_at")
 SCORE = Col.number("score")
@@ -27,9 +27,6 @@ def lengths(partition: Partition) -> dict[str, timedelta]:
     """How long each part of a time is."""
     bounds = {label: [child.value for child in part.children] for label, part in partition.items()}
     return {label: end.astimezone(UTC) - begin.astimezone(UTC) for label, (begin, end) in bounds.items()}
-
-
-# ---- a mapping -------------------------------------------------------------------------------------------------------
 
 
 def test_a_partition_is_a_mapping_of_label_to_filter() -> None:
@@ -56,9 +53,6 @@ def test_partitions_are_equal_by_their_parts_rest_and_disjointness() -> None:
     assert others[1] == Partition(bins)
     assert [False] * 4 == [bins == other for other in others]
     assert len({bins, SCORE.bins(0, 1), bins.with_rest("none"), Partition(bins)}) == 3
-
-
-# ---- time ------------------------------------------------------------------------------------------------------------
 
 
 def test_days_have_23_or_25_hours_where_clocks_change() -> None:
@@ -162,9 +156,6 @@ def test_each_instant_is_in_exactly_one_part(
         assert len(found) == (start <= instant < start + length)
 
 
-# ---- numbers and values ----------------------------------------------------------------------------------------------
-
-
 def test_bins_are_half_open_with_below_and_above() -> None:
     """Bins include their lower edge, and their labels say what is in them."""
     partition = SCORE.bins(0, 1, 2.5)
@@ -210,9 +201,6 @@ def test_equal_values_make_one_part() -> None:
     assert ["a", "A"] == list(Col.text("t").values(["a", "A", "a"] * 10_000))
 
 
-# ---- mistakes --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -245,6 +233,7 @@ def test_with_rest_keeps_the_parts():
     bins = Col.number("score").bins(1)
     made = bins.with_rest("other")
     assert (dict(made), made.rest, bins.rest) == (dict(bins), "other", None)
+    assert MAY.with_rest("other").whole == ALWAYS != MAY.whole
     below, above = made.values()
     lines = ["label        filter", f"below 1      {below!r}", f"1 and above  {above!r}"]
     assert (lines, True) == (str(made).splitlines(), lines[1] in unescape(made._repr_html_()))

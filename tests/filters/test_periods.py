@@ -21,8 +21,6 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calendar, "_now", lambda: NOW)
 
 
-# ---- between two days or instants ------------------------------------------------------------------------------------
-
 MAY = CREATED.gte("2026-05-01T00:00:00+02:00") & CREATED.lt("2026-05-08T00:00:00+02:00")
 
 
@@ -56,9 +54,6 @@ def test_days_of_a_partition_are_its_period() -> None:
     assert MAY == days.whole == parse_filter("created_at.during('2026-05-01', '2026-05-08', tz='+02:00')")
     parts = [CREATED.during(day, date.fromisoformat(day) + timedelta(1), tz="+02:00") for day in days]
     assert parts == [*days.values()]
-
-
-# ---- until now -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -100,9 +95,6 @@ def test_days_in_a_time_zone_are_calendar_days() -> None:
         assert parts == matches(where, {"created_at": moment})
 
 
-# ---- relative to now -------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("now", "written", "unit", "instant"),
     [
@@ -123,9 +115,6 @@ def test_days_in_a_time_zone_are_calendar_days() -> None:
 def test_a_time_ago_begins_with_the_unit_of_the_parts(now: datetime, written: str, unit: Any, instant: str) -> None:
     """Without a unit, it is exactly that long ago; days are those of the calendar, also where clocks change."""
     assert calendar.read_time(written, unit, now.astimezone(Berlin())) == datetime.fromisoformat(instant)
-
-
-# ---- mistakes --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

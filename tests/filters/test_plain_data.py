@@ -39,9 +39,6 @@ def decode_error(tree: object) -> FilterDecodeError:
     return caught.value
 
 
-# ---- read and written ------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("where", "tree"),
     [
@@ -82,8 +79,6 @@ def test_keys_with_a_default_may_be_left_out() -> None:
     for leaf in ({"type": "fully_annotated"}, ANNOTATED | {"user_ids": None}):
         assert FullyAnnotatedFilter() == load_filter({"filter": leaf})
 
-
-# ---- refused ---------------------------------------------------------------------------------------------------------
 
 NODES: dict[str, tuple[object, list[str | int], list[str]]] = {
     "null": (None, [], ["expected a JSON object with exactly one of filter, and, or, not; got None"]),
@@ -148,9 +143,6 @@ def test_text_that_only_python_reads_as_json_is_refused(text: str, problem: str)
         strict_json(text)
 
 
-# ---- size ------------------------------------------------------------------------------------------------------------
-
-
 def nested(levels: int, key: str) -> Any:
     """A tree of so many levels."""
     tree: Any = {"filter": TEXT}
@@ -174,9 +166,6 @@ def test_more_than_10_000_leaves_are_refused() -> None:
     assert 10_000 == load_filter({"or": leaves[1:]}).size
     with pytest.raises(gs.FilterTooLargeError, match="10,000"):
         load_filter({"not": {"or": leaves}})
-
-
-# ---- hostile ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["column_id", "operator", "value", "type", "case_sensitive", "zzz", "name"])

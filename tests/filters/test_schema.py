@@ -54,9 +54,6 @@ def closed(schema: Any) -> Any:
 JUDGE = Draft202012Validator(closed(SCHEMA), format_checker=FORMATS)
 
 
-# ---- the judge -------------------------------------------------------------------------------------------------------
-
-
 TEXT = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
 BROKEN_LEAVES: list[dict[str, object]] = [
     {"column_id": "a", "operator": "eq", "value": "x"},
@@ -80,18 +77,12 @@ def test_the_judge_convicts_what_is_broken() -> None:
     assert [] == list(filter(JUDGE.is_valid, bodies))
 
 
-# ---- what is sent ----------------------------------------------------------------------------------------------------
-
-
 @given(filters)
 def test_what_constructors_hold_is_dumped_as_the_schema_says(where: Filter) -> None:
     """Any tree is valid when dumped; as a body too, unless it holds what the API doesn't define."""
     JUDGE.validate({"filter_tree": dump_filter(where)})
     if not is_undefined(where):
         JUDGE.validate(json.loads(CountQuery(PROJECT, where).body))
-
-
-# ---- what is read ----------------------------------------------------------------------------------------------------
 
 
 def as_instants(tree: Any) -> Any:
@@ -119,9 +110,6 @@ def test_any_valid_flat_list_loads_and_dumps_back_unchanged(leaf: Any) -> None:
     dumped = dump_query(load_query(request))
     expected = {"project_id": PROJECT, "experiment_id": USER, "filters": [understood({"filter": leaf})["filter"]]}
     assert as_instants(expected) == as_instants(dumped)
-
-
-# ---- the table of filter types ---------------------------------------------------------------------------------------
 
 
 def test_the_table_has_the_schemas_filter_types() -> None:
