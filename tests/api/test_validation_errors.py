@@ -125,15 +125,6 @@ BAD_OPERATOR = f"""
     missing at T.A.1.N.N: {MISSING}
     missing at T.O: {MISSING}
     missing at T.N: {MISSING}"""
-TAG = "Input tag 'numeric' found using 'type' does not match any of the expected tags: 'id', 'date', 'number'"
-UNKNOWN_TYPE = f"""
-    missing at T.F: {MISSING}
-    union_tag_invalid at T.A.1.F: {TAG}
-    missing at T.A.1.A: {MISSING}
-    missing at T.A.1.O: {MISSING}
-    missing at T.A.1.N: {MISSING}
-    missing at T.O: {MISSING}
-    missing at T.N: {MISSING}"""
 BAD_SCOPE = "uuid_parsing at log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0"
 BAD_FLAT = "enum at filters.1.number.operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or 'between'"
 
@@ -146,13 +137,6 @@ and
    └─ score > 3         number
       ↑ operator: Input should be 'eq', 'ne', 'gt', 'gte', 'lt', 'lte' or
         'between'"""),
-    "unknown type": (UNKNOWN_TYPE, X & SCORE, (), f"""\
-{TAG}
-and
-├─ input contains 'x'   text
-└─ score > 3            number
-   ↑ Input tag 'numeric' found using 'type' does not match any of the expected
-     tags: 'id', 'date', 'number'"""),
     "bad log_stream_id": (
         BAD_SCOPE, X, (), "log_stream_id: Input should be a valid UUID, invalid character: found `n` at 0"
     ),

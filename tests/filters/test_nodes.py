@@ -12,7 +12,6 @@ from typing import Any
 import attrs
 import pytest
 from support.programs import USER, refused, run
-from support.sockets import PROJECT
 
 import galileo_sessions as gs
 from galileo_sessions import ALWAYS, And, Col, CollectionFilter, DateFilter, Filter, Not, NumberFilter, Or, TextFilter
@@ -106,29 +105,21 @@ def test_a_loop_builds_10_000_leaves_in_well_under_a_second(start: Filter, join:
         ("Col.text('a').eq('x')", A),
         ("Col.text('a').contains('x', case_sensitive=False)", TextFilter("a", "contains", "x", case_sensitive=False)),
         ("Col.collection('a').not_in(['x'])", CollectionFilter("a", "not_in", ["x"])),
-        ("Col.number('b').gt(1.5)", NumberFilter("b", "gt", 1.5)),
         ("Col.number('b').between(1, 2.5)", NumberFilter("b", "between", [1, 2.5])),
         ("Col.date('d').gte('2026-01-31T09:00:00+05:30')", DateFilter("d", "gte", "2026-01-31T09:00:00+05:30")),
-        (f"Col.id('f').eq('{PROJECT}')", gs.IdFilter("f", "eq", PROJECT)),
         (f"FullyAnnotatedFilter(user_ids=['{USER}'])", gs.FullyAnnotatedFilter([USER])),
         ("TextFilter('a', 'eq', ['x'])", TextFilter("a", "eq", ["x"])),
         ("TextFilter('a', 'one_of', [])", TextFilter("a", "one_of", [])),
         ("TextFilter('', 'eq', 'x')", TextFilter("", "eq", "x")),
         ("TextFilter('a', 'eq', '\\ud800')", TextFilter("a", "eq", "\ud800")),
-        ("TextFilter('a', 'one_of', ['\\ud800'])", TextFilter("a", "one_of", ["\ud800"])),
         ("NumberFilter('b', 'between', [2, 1])", NumberFilter("b", "between", [2, 1])),
-        ("NumberFilter('b', 'between', 1)", NumberFilter("b", "between", 1)),
         (f"NumberFilter('b', 'between', [0.5, {2**60}])", NumberFilter("b", "between", [0.5, 2**60])),
         ("ALWAYS", And([])),
         ("NEVER", Or([])),
-        ("Col.text('a').eq('x') & Col.number('b').gt(1)", And([A, B])),
         ("Col.text('a').eq('x') & (Col.number('b').gt(1) | Col.boolean('c').eq(True))", A & (B | C)),
-        ("(Col.text('a').eq('x') & Col.number('b').gt(1)) | Col.boolean('c').eq(True)", (A & B) | C),
-        ("~Col.text('a').eq('x')", ~A),
         ("~(Col.text('a').eq('x') & Col.number('b').gt(1))", ~(A & B)),
         ("Not(~Col.text('a').eq('x'))", Not(Not(A))),
         ("And([Col.text('a').eq('x')])", And([A])),
-        ("~And([Col.text('a').eq('x')])", Not(And([A]))),
         ("Or([NEVER, Col.text('a').eq('x')])", Or([gs.NEVER, A])),
         ("And([Col.text('a').eq('x') & Col.number('b').gt(1), Col.boolean('c').eq(True)])", And([And([A, B]), C])),
         (" & ".join(["Col.boolean('c').eq(True)"] * 8), And([C] * 8)),

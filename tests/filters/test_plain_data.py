@@ -15,7 +15,7 @@ from support.programs import USER, check_message
 from support.strategies import anything, json_leaves
 
 import galileo_sessions as gs
-from galileo_sessions import Col, Filter, FilterDecodeError, FullyAnnotatedFilter, dump_filter, load_filter
+from galileo_sessions import Col, FilterDecodeError, FullyAnnotatedFilter, dump_filter, load_filter
 from galileo_sessions.filters.plain_data import strict_json
 
 TEXT = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
@@ -37,30 +37,6 @@ def decode_error(tree: object) -> FilterDecodeError:
     check_message(str(caught.value))
     assert isinstance(caught.value.path, tuple)
     return caught.value
-
-
-@pytest.mark.parametrize(
-    ("where", "tree"),
-    [
-        (Col("a").eq("x", case_sensitive=False), {"filter": TEXT | {"case_sensitive": False}}),
-        (Col("a").one_of(["x", "y"]), {"filter": TEXT | {"operator": "one_of", "value": ["x", "y"]}}),
-        (Col.collection("a").eq("x"), {"filter": TEXT | {"type": "collection"}}),
-        (Col("a").between(1, 2), {"filter": NUMBER | {"operator": "between", "value": [1, 2]}}),
-        (Col.date("a").gt("2026-01-31T09:00:00Z"), {"filter": DATE}),
-        (Col("a").is_true(), {"filter": BOOLEAN}),
-        (FullyAnnotatedFilter([USER]), {"filter": ANNOTATED | {"user_ids": [USER]}}),
-        (~Col("a").gt(1), {"not": {"filter": NUMBER}}),
-        (Col("a").gt(1) & Col("a").eq("x"), {"and": [{"filter": NUMBER}, {"filter": TEXT}]}),
-        (Col("a").gt(1) | Col("a").eq("x"), {"or": [{"filter": NUMBER}, {"filter": TEXT}]}),
-    ],
-    ids=repr,
-)
-def test_a_filter_is_the_apis_json(where: Filter, tree: dict[str, Any]) -> None:
-    """`type`, `operator` and `case_sensitive` are always written; what was dumped loads again."""
-    dumped = dump_filter(where)
-    assert tree == dumped
-    assert tree == json.loads(json.dumps(dumped))
-    assert where == load_filter(tree)
 
 
 def test_the_callers_data_is_left_alone() -> None:
