@@ -254,6 +254,7 @@ GUARDS: Refusals = [
     *[(f"{program}({column}('a'))", TypeError, []) for column in COLUMNS for program in ("hash", "list")],
     ("Col('a') == 1 & Col('b') == 2", FilterTypeError, ["Col('b')", *PARENTHESES]),
     ("Col('a') == 1 | Col('b') == 2", FilterTypeError, ["Col('b')", *OR_PARENTHESES]),
+    ("2 & Col('a').eq(1)", FilterTypeError, ["2 is not a filter", *PARENTHESES]),
     ("Col('a').eq(1) & 2", FilterTypeError, ["2 is not a filter", *PARENTHESES]),
     ("'x' | Col('a').eq(1)", FilterTypeError, ["'x' is not a filter", "| binds tighter than"]),
     ("Col('a').eq(1) & None", FilterTypeError, ["None is not a filter\nhint: For no condition write ALWAYS"]),
