@@ -21,7 +21,7 @@ LONG = "Write all_of([...]) or any_of([...]) for a long chain"
 
 _MAX_NAMES, _MAX_NAME = 1_000, 60  # names that are compared, and characters of each; the time grows with their square
 
-_NO_MISSING = 'The API has no test for a missing value. Count by Col.number("score").bins(0).with_rest("none")'
+_NO_MISSING = 'The API has no test for a missing value. Pass Col.number("score").bins(0).with_rest("none") to count_by'
 _OTHER_NAMES = {
     **{symbol: name for name, symbol in SYMBOLS.items()},
     **dict.fromkeys(("=", "equals"), "eq"),

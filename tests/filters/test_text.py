@@ -136,7 +136,7 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
         ("a NOT IN ('x', 'y')", "NOT", "unexpected 'NOT'. Write Col('a').not_in(...)"),
         ("a IN ('x', 'y')", "IN", "unexpected 'IN'. Write Col('a').one_of(...)"),
         ("Col('a') is None", "is", "Write == to compare. The API has no test for a missing value"),
-        ("a != null", "a", "The API has no test for a missing value. Count by"),
+        ("a != null", "a", "The API has no test for a missing value. Pass Col"),
         ("score = 3", "=", "unexpected '='. Write == to compare"),
         ("Col('a') = 1", "=", "Write == to compare. A single = names an argument"),
         ("a <> 1", "<>", "unexpected '<>'. Write != to compare"),
