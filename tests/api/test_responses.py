@@ -20,7 +20,6 @@ PAGE = "<!doctype html><html><title>Galileo</title></html>"
 WHY = '{"detail": "why"}'
 STATUSES = {
     "300": (300, WHY, gs.RedirectError, "to 'nowhere'", "Set base_url (GALILEO_API_URL): a redirect isn't followed"),
-    "304": (304, "", gs.RedirectError, "to 'nowhere'", "Set base_url"),
     "400": (400, WHY, gs.ResponseError, "'why'", ""),
     "401": (401, WHY, gs.AuthenticationError, "'why'", "Check that the key hasn't expired, and belongs to the"),
     "403": (403, WHY, gs.PermissionDeniedError, "'why'", "Ask for access to the project"),

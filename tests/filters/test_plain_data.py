@@ -178,7 +178,6 @@ def test_any_data_is_a_filter_or_a_decode_error(data: Any) -> None:
         ([{"filter": NUMBER}], 'Write {"and": [...]} around a list of nodes'),
         (NUMBER, 'Write {"filter": {...}} around a leaf'),
         ({"and": [NUMBER]}, "at .and[0]: expected a JSON object with exactly one of filter, and, or, not"),
-        ({"filter_tree": {"filter": NUMBER}}, 'Write load_filter(data["filter_tree"])'),
         (Col("a").gt(1), "This is a filter already"),
     ],
     ids=lambda value: ascii(value)[:40],

@@ -13,24 +13,7 @@ from support.sockets import PROJECT
 from support.strategies import combined, constructed, deepest, filters, leaves_drawn
 
 import galileo_sessions as gs
-from galileo_sessions import (
-    ALWAYS,
-    NEVER,
-    And,
-    Col,
-    CountQuery,
-    Filter,
-    FilterTypeError,
-    FullyAnnotatedFilter,
-    Not,
-    NumberFilter,
-    Or,
-    all_of,
-    any_of,
-    dump_filter,
-    leaves_of,
-    map_leaves,
-)
+from galileo_sessions import ALWAYS, NEVER, And, Col, Filter, FilterTypeError, Not, Or, all_of, any_of, map_leaves
 from galileo_sessions.filters.tree import draw, draw_filter, key_of, mark, nodes_at, walk
 
 A, B, C = Col("a").gt(1), Col("b").lt(2), Col("c").eq("x")
@@ -45,18 +28,19 @@ def renamed(leaf: gs.LeafFilter) -> Filter:
 
 def test_leaves_come_in_their_order() -> None:
     """Leaves come from left to right, repeated ones included; ALWAYS and NEVER have none."""
-    assert (A, B, A, C) == leaves_of(A & (B | ~A) & Not(Not(C)))
-    assert () == leaves_of(And([Or([]), Not(NEVER)]))
+    assert (A, B, A, C) == gs.leaves_of(A & (B | ~A) & Not(Not(C)))
+    assert () == gs.leaves_of(And([Or([]), Not(NEVER)]))
 
 
-FUNCTIONS = [dump_filter, draw_filter, leaves_of, gs.ColumnCatalog(()).check, CountQuery, gs.matches, map_leaves]
+CHECK = gs.ColumnCatalog(()).check
+FUNCTIONS = [gs.dump_filter, draw_filter, gs.leaves_of, CHECK, gs.CountQuery, gs.matches, map_leaves]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
 @pytest.mark.parametrize("value", [{"a": 1}, [A], Col("a"), "a > 1", 3], ids=repr)
 def test_only_filters_are_taken(function: Any, value: Any) -> None:
     """Each function that takes a filter refuses what is none, and says so; so do swapped arguments."""
-    arguments = {CountQuery: (PROJECT, value), gs.matches: (value, A), map_leaves: (value, renamed)}
+    arguments = {gs.CountQuery: (PROJECT, value), gs.matches: (value, A), map_leaves: (value, renamed)}
     with pytest.raises(FilterTypeError, match="is not a filter|not yet a filter"):
         function(*arguments.get(function, (value,)))
 
@@ -64,7 +48,7 @@ def test_only_filters_are_taken(function: Any, value: Any) -> None:
 @given(constructed | deepest)
 def test_a_path_leads_to_its_node_in_the_json(where: Filter) -> None:
     """The walk has each node once, and its path leads to it in `dump_filter(where)`."""
-    dumped = dump_filter(where)
+    dumped = gs.dump_filter(where)
     found: list[Any] = []
     for path, node in walk(where):
         tree: Any = dumped
@@ -81,9 +65,9 @@ def test_the_tree_stays(where: Filter) -> None:
     """`map_leaves` calls the function once for each leaf, in order, and changes nothing but the leaves."""
     seen: list[Filter] = []
     assert where is map_leaves(where, lambda leaf: seen.append(leaf) or leaf)
-    assert leaves_of(where) == tuple(seen)
+    assert gs.leaves_of(where) == tuple(seen)
     made = map_leaves(where, renamed)
-    assert tuple(map(renamed, leaves_of(where))) == leaves_of(made)
+    assert tuple(map(renamed, gs.leaves_of(where))) == gs.leaves_of(made)
     assert (where.depth, where.size) == (made.depth, made.size)
 
 
@@ -136,12 +120,12 @@ and
         (Col("a\n\x1b").gte(1), r"'a\n\x1b' >= 1   number"),
         (gs.TextFilter("", "eq", ""), "'' == ''   text"),
         (Col("n").between(1, 2.5), "n between 1 and 2.5   number"),
-        (NumberFilter("n", "between", [1]), "n between [1]   number"),
+        (gs.NumberFilter("n", "between", [1]), "n between [1]   number"),
         (Col("t").not_in(list("abcdef")), "t not in ['a', 'b', 'c', 'd', ...]   text"),
         (Col.date("d").gt("2026-01-31T09:00Z"), "d > 2026-01-31T09:00:00+00:00   date"),
         (Col.id("id").eq(USER), f"id == '{USER}'   id"),
-        (FullyAnnotatedFilter(), "annotated by all members   fully_annotated"),
-        (FullyAnnotatedFilter([USER]), f"annotated by ['{USER}']   fully_annotated"),
+        (gs.FullyAnnotatedFilter(), "annotated by all members   fully_annotated"),
+        (gs.FullyAnnotatedFilter([USER]), f"annotated by ['{USER}']   fully_annotated"),
         (Col("a").eq("\u202ex\0"), r"a == '\u202ex\x00'   text"),
         (Col("a").eq(10**1000), f"a == 1{37 * '0'}...{24 * '0'}…   number"),
     ],
