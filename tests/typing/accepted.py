@@ -27,17 +27,18 @@ LITERALS: list[Literal["x", "y"]] = ["x", "y"]
 WORDS: Sequence[str] = ["x", "y"]
 
 # Columns know their types.
-assert_type(Col.number("a"), gs.NumberCol)
-assert_type(Col.collection("a"), gs.CollectionCol)
-assert_type(Col.id("a"), gs.IdCol)
+assert_type((Col.text("a"), Col.number("a"), Col.date("a")), tuple[gs.TextCol, gs.NumberCol, gs.DateCol])
+assert_type((Col.boolean("a"), Col.collection("a"), Col.id("a")), tuple[gs.BooleanCol, gs.CollectionCol, gs.IdCol])
 assert_type(Col("a").column_id, str)
 
 # Every comparison is a filter.
 assert_type(Col("a") == 1, Filter)
+assert_type(1 < Col("a"), Filter)
 assert_type(Col("a") >= Decimal(1), Filter)
 assert_type(Col("a").eq(ID), Filter)
 assert_type(Col("a").ne("x", case_sensitive=False), Filter)
 assert_type(Col("a").one_of(["x"], case_sensitive=False), Filter)
+assert_type(Col("a").one_of([ID]), Filter)
 assert_type(Col("a").not_in(("x", "y")), Filter)
 assert_type(Col("a").one_of(list(Mood)), Filter)
 assert_type(Col.text("a").one_of(MOODS), Filter)
@@ -69,7 +70,8 @@ assert_type(f & g, Filter)
 assert_type(f | ~g, Filter)
 assert_type(gs.all_of([f, g]), Filter)
 assert_type(gs.any_of(Col("a").eq(value) for value in (1, 2)), Filter)
-assert_type(f == g, bool)
+assert_type({f: f == g}[f], bool)
+assert_type(f.depth + f.size, int)
 f &= g
 f |= gs.NEVER
 assert_type(f if g is not gs.ALWAYS else g, Filter)
@@ -92,18 +94,22 @@ def names(where: Filter) -> Iterable[str]:
         case gs.NumberFilter(column_id, _, number):
             assert_type(number, int | float | tuple[int | float, ...])
             yield column_id
+        case gs.DateFilter(column_id, _, moment):
+            assert_type(moment, datetime)
+            yield column_id
         case _:
             pass
 
 
 # Constructors and consumers.
 assert_type(gs.And([f, g]), gs.And)
+assert_type(gs.Or(each for each in (f, g)), gs.Or)
 assert_type(gs.DateFilter("a", "lt", "2026-01-31T09:00:00Z").operator, Literal["eq", "ne", "gt", "gte", "lt", "lte"])
 assert_type(gs.NumberFilter("a", "between", (1, 2.5)).value, int | float | tuple[int | float, ...])
 assert_type(gs.load_filter(gs.dump_filter(f)), Filter)
 assert_type(gs.matches(f, {"a": 1}), bool)
 query = gs.CountQuery(ID, f, log_stream_id=str(ID), tag=1)
-assert_type(query.where, Filter)
+assert_type((query.project_id, query.where, query.body), tuple[str, Filter, bytes])
 assert_type(query.for_project(ID), gs.CountQuery)
 assert_type(gs.load_query(gs.dump_query(query)), gs.CountQuery)
 
@@ -140,6 +146,7 @@ async def secret_token() -> gs.Secret[str]:
     return gs.Secret("t")
 
 
+GalileoSessions(auth=gs.BearerAuth("t"))
 GalileoSessions(auth=gs.BearerAuth(gs.Secret("t")))
 GalileoSessions(auth=gs.BearerAuth(text_token))
 GalileoSessions(auth=gs.BearerAuth(secret_token))
@@ -153,6 +160,7 @@ async def count_by_parts(galileo: GalileoSessions, catalog: gs.ColumnCatalog) ->
     assert_type(days["2026-05-01"] & f, Filter)
     assert_type(Col.number("a").bins(0, 1.5), gs.Partition)
     assert_type(Col.text("a").values(["x"]), gs.Partition)
+    assert_type(Col.boolean("a").values(), gs.Partition)
     assert_type(gs.Partition({date(2026, 5, 1): f, ("a", 1): g}), gs.Partition)
     counts = await galileo.count_by(ID, days, f, log_stream_id=ID)
     assert_type(counts, gs.CountsBy)

@@ -15,7 +15,9 @@ PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 # Operators that a type doesn't have.
 _ = Col.number("a").contains("x")  # E
 _ = Col.number("a").one_of([1])  # E
+_ = Col.number("a").is_true()  # E
 _ = Col.text("a").gt("b")  # E
+_ = Col.text("a").between(1, 2)  # E
 _ = Col.text("a") < "b"  # E
 _ = Col.boolean("a") > True  # E
 _ = Col.date("a").one_of(["x"])  # E
@@ -32,11 +34,13 @@ _ = f & (Col.collection("a") != "x")  # E
 
 # Values that a type doesn't take.
 _ = Col("a").eq(None)  # E
+_ = Col("a").eq(["x"])  # E
 _ = Col("a").eq(Col("b"))  # E
 _ = Col("a").gt("x")  # E
 _ = Col.text("a").eq(1)  # E
 _ = Col.number("a").gt("1")  # E
 _ = Col.boolean("a").eq("true")  # E
+_ = Col.date("a").lt(1)  # E
 _ = Col.collection("a").contains(["x"])  # E
 _ = Col.number("a").eq(1, case_sensitive=False)  # E
 _ = Col.number("a").between()  # E
@@ -49,6 +53,8 @@ _ = Col("a").one_of([1, 2])  # E
 _ = Col("a").one_of({"x": 1})  # E
 _ = Col("a").contains(3)  # E
 _ = gs.NumberFilter("a", "like", 3)  # E
+_ = gs.NumberFilter("a", "gt", "3")  # E
+_ = gs.BooleanFilter("a", "eq", "true")  # E
 _ = gs.TextFilter("a", "eq", 3)  # E
 _ = gs.TextFilter("a", "eq", "x", case_sensitive="no")  # E
 _ = gs.FullyAnnotatedFilter("abc")  # E
@@ -63,9 +69,11 @@ _ = Col.text("a").values("abc")  # E
 # What stands next to & and |.
 _ = Col("a") == 1 & Col("b") == 2  # E
 _ = f & None  # E
+_ = None | f  # E
 _ = f & Col("a")  # E
 _ = Col("a") | f  # E
 _ = ~Col("a")  # E
+_ = gs.all_of([f, None])  # E
 _ = gs.all_of(f)  # E
 _ = gs.all_of(f, g)  # E
 _ = gs.map_leaves(f, lambda leaf: leaf.column_id)  # E
@@ -116,6 +124,8 @@ def changed() -> None:
 # Arguments of other libraries, and what has no meaning without asyncio.
 async def called_as_elsewhere(galileo: GalileoSessions) -> None:
     GalileoSessions("k", max_retries=3)  # E
+    GalileoSessions("k", retry=3)  # E
+    GalileoSessions("k", timeouts=5)  # E
     GalileoSessions("k", limits=10)  # E
     GalileoSessions("k", headers={"X-Team": 5})  # E
     GalileoSessions("k", base_url=gs.Secret(b"https://x.io"))  # E
