@@ -15,6 +15,7 @@ from support.strategies import filters, is_undefined, leaves, uuids
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, FilterDecodeError, FilterError, FilterTypeError, dump_query, load_query
+from galileo_sessions.api.query import ANY_PROJECT, query_of
 from galileo_sessions.display import brief
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
@@ -131,6 +132,7 @@ def test_a_query_is_a_value() -> None:
     assert 1 == len({CountQuery(PROJECT, LEAF), CountQuery(PROJECT, LEAF, tag=1)})
     assert (repr(HEADLINE) in repr(query), "tag=['mine']" in repr(query), "body" in repr(query)) == (True, True, False)
     assert CountQuery(PROJECT) == CountQuery(PROJECT, gs.ALWAYS)
+    assert query_of(CountQuery(ANY_PROJECT, tag="the part's"), query).tag == "the part's"
     assert CountQuery(PROJECT, LEAF) != CountQuery(PROJECT, filters=[LEAF])
     assert CountQuery(PROJECT, LEAF) != CountQuery(USER, LEAF)
     assert CountQuery(PROJECT, LEAF) != CountQuery(PROJECT, LEAF, experiment_id=USER)
