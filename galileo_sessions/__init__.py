@@ -19,12 +19,12 @@ try:
     from galileo_sessions.errors import *  # noqa: F403  # its __all__ is added below
     from galileo_sessions.filters import columns as _columns
     from galileo_sessions.filters import nodes as _nodes
-    from galileo_sessions.filters.calendar import Partition
     from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
     from galileo_sessions.filters.columns import *  # noqa: F403  # its __all__ is added below
-    from galileo_sessions.filters.json import dump_filter, load_filter
     from galileo_sessions.filters.matching import matches
     from galileo_sessions.filters.nodes import *  # noqa: F403  # its __all__ is added below
+    from galileo_sessions.filters.partitions import Partition
+    from galileo_sessions.filters.plain_data import dump_filter, load_filter
     from galileo_sessions.filters.text import parse_filter
     from galileo_sessions.filters.tree import draw_filter, leaves_of, map_leaves
     from galileo_sessions.flow.settings import Limits, Retry, Timeouts

@@ -49,7 +49,7 @@ def bar(count: int | None, top: int, width: int) -> str:
     return ("█" * full + _EIGHTHS[rest]).rstrip()
 
 
-def some(number: int, what: str) -> str:
+def quantity(number: int, what: str) -> str:
     """A number and what it counts, such as "1 session" or "1,200 sessions"."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
@@ -94,13 +94,13 @@ def cell(count: int | None) -> str:
 
 
 def _share(count: int | None, total: int | None) -> str:
-    return f"  {count / total:>6.1%}" if total and count is not None else ""  # nothing has no share of nothing
+    return f"  {count / total:>6.1%}" if total and count is not None else ""
 
 
-def shortened(text: str, most: int = 80) -> str:
-    """The text, with unprintable characters escaped, cut to `most` characters."""
+def shortened(text: str, width: int = 80) -> str:
+    """The text, with unprintable characters escaped, cut to `width` characters."""
     shown = text if text.isprintable() else repr(text)[1:-1]
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+    return shown if len(shown) <= width else f"{shown[: width - 1]}…"
 
 
 @singledispatch

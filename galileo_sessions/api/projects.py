@@ -13,9 +13,9 @@ from attrs.converters import optional
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, LogStreamLookupError, ProjectLookupError
 from galileo_sessions.filters.advice import did_you_mean
-from galileo_sessions.filters.json import checked_list, json_object, load, strict_json
 from galileo_sessions.filters.kinds import UUID_TEXT, as_sequence, as_text
 from galileo_sessions.filters.nodes import Filter
+from galileo_sessions.filters.plain_data import checked_list, json_object, load, strict_json
 
 T = TypeVar("T")
 
@@ -172,7 +172,7 @@ def find_project(projects: Iterable[Project], name: str) -> Project:
         ProjectLookupError: if there is none, or if there are several.
     """
     known = list(projects)
-    found = _named(known, name)
+    found = _with_name(known, name)
     found = [project for project in found if project.type == "gen_ai"] or found
     if len(found) == 1:
         return found[0]
@@ -187,13 +187,13 @@ def find_log_stream(streams: Iterable[LogStream], name: str) -> LogStream:
         LogStreamLookupError: if there is none, or if there are several.
     """
     known = list(streams)
-    found = _named(known, name)
+    found = _with_name(known, name)
     if len(found) == 1:
         return found[0]
     raise LogStreamLookupError(_not_one("log stream", found, name, known), found, hint=_lookup_hint(found, name, known))
 
 
-def _named(known: Sequence[Named], name: str) -> list[Named]:
+def _with_name(known: Sequence[Named], name: str) -> list[Named]:
     ((key, value),) = field_of(name).items()
     return [each for each in known if str(getattr(each, key) or "").strip() == value != ""]
 

@@ -13,9 +13,9 @@ from galileo_sessions.api.projects import CANONICAL, LogStream, Project, Project
 from galileo_sessions.display import brief
 from galileo_sessions.errors import ConfigurationError, FilterDecodeError, FilterError, FilterTypeError
 from galileo_sessions.filters.advice import expected_filter
-from galileo_sessions.filters.json import checked_list, dump_filter, fault_at, json_object, load, load_node
 from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, as_sequence, check_satisfiable
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, And, Comparison, Filter, LeafFilter, Or, all_of
+from galileo_sessions.filters.plain_data import checked_list, dump_filter, fault_at, json_object, load, load_node
 from galileo_sessions.filters.tree import Tree, walk
 
 ANY_PROJECT = str(UUID(int=0))  # a placeholder for the project in a template of queries
@@ -130,9 +130,8 @@ class CountQuery:
 
     def __attrs_post_init__(self) -> None:
         if self.filters and self.where != ALWAYS:
-            raise FilterError(
-                "the API doesn't document how it combines where and filters", hint="Write where=where & all_of(filters)"
-            )
+            problem = "the API doesn't document how it combines where and filters"
+            raise FilterError(problem, hint="Write where=where & all_of(filters)")
         _check_nodes(self.filters or self.where)
         object.__setattr__(self, "body", b"" if self.where == NEVER else _encoded(self))
 
@@ -204,8 +203,8 @@ def columns_body(query: CountQuery, start_time: datetime | str | None, end_time:
     return _encoded(query, **{name: as_instant(time).isoformat() for name, time in times.items() if time is not None})
 
 
-def _encoded(query: CountQuery, **more: str) -> bytes:
-    data = {**dump_query(query), **more}
+def _encoded(query: CountQuery, **entries: str) -> bytes:
+    data = {**dump_query(query), **entries}
     del data["project_id"]
     data.pop("tag", None)
     return _JSON.encode(data).encode("ascii")
@@ -245,10 +244,10 @@ def load_query(data: object) -> CountQuery:
     if "project_id" not in entries:
         raise FilterDecodeError("a query needs its project_id")
     tree = entries.pop("filter_tree", None)
-    flat = checked_list(entries.pop("filters", ()), "leaves", ("filters",))
-    leaves = load(flat, list[LeafFilter], ("filters",))
+    leaves = checked_list(entries.pop("filters", ()), "leaves", ("filters",))
+    filters = load(leaves, list[LeafFilter], ("filters",))
     where = None if tree is None else load_node(tree, ("filter_tree",))
     if where == ALWAYS:
         hint = "Leave out the filter if that is meant"
         raise fault_at(("filter_tree",), 'an empty "and" would count all sessions', hint)
-    return CountQuery(where=where, filters=leaves, **entries)
+    return CountQuery(where=where, filters=filters, **entries)

@@ -19,8 +19,8 @@ from galileo_sessions.api.projects import PAGE, LogStream, Page, Project, read_p
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.display import brief, shortened
 from galileo_sessions.filters.catalog import ColumnCatalog, load_catalog
-from galileo_sessions.filters.json import json_object, strict_json
 from galileo_sessions.filters.nodes import ALWAYS, Filter, LeafFilter
+from galileo_sessions.filters.plain_data import json_object, strict_json
 from galileo_sessions.filters.tree import SHOWN, Path, mark, nodes_at
 
 T = TypeVar("T")
@@ -152,7 +152,7 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
     status, headers, text = response.status, response.headers, _beginning(response.body)
     kind, hint = _ERRORS.get(status) or _ERRORS.get(status // 100) or (errors.ResponseError, "")
     wait = retry_after(headers.get("Retry-After", ""), _date(headers.get("Date", "")) or datetime.now(UTC))
-    more: dict[str, Any] = {}
+    details: dict[str, Any] = {}
     said, action, retriable = _said(response.body)
     said += f"; it asks for a wait of {wait:,.0f} s" if wait else ""
     if kind is errors.RedirectError:
@@ -161,7 +161,7 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         hint = BASE_URL
     elif kind is errors.ValidationError:
         where, filters = (query.where, query.filters) if query else (ALWAYS, ())
-        more["issues"], drawn = issues_of(response.body, where, filters)
+        details["issues"], drawn = issues_of(response.body, where, filters)
         said = drawn or said
     elif status in (401, 403) and _CLOUD in response.origin:
         hint = _ROLE
@@ -175,7 +175,7 @@ def error_of(response: Response, query: CountQuery | None = None) -> errors.Resp
         retry_after=wait,
         retriable=retriable,
         hint=action or hint,
-        **more,
+        **details,
     )
 
 
@@ -214,9 +214,9 @@ def _excerpt(text: str) -> str:
 
 def _said(body: bytes) -> tuple[str, str, bool]:
     """
-    What is wrong, what to do, and whether a retry may succeed, by Galileo's `standard_error`.
+    Galileo's `standard_error`: what is wrong, what to do, and whether a retry may succeed.
 
-    Without it, what is wrong is FastAPI's `detail` if that is text, else the beginning of the body.
+    Without one, FastAPI's `detail` says what is wrong if it is text, else the beginning of the body does.
     """
     detail, given = None, dict[Any, Any]()
     with suppress(ValueError, RecursionError):
@@ -253,9 +253,7 @@ def issues_of(body: bytes, where: Filter, filters: tuple[LeafFilter, ...]) -> tu
     entries = _entries(body)
     places = nodes_at(tree, [_path(loc, root) for loc, _, _ in entries])
     issues = [errors.Issue(*entry, node) for entry, (_, node) in zip(entries, places, strict=True)]
-    wrong = [
-        (path, _with_field(issue)) for issue, (path, _) in zip(issues, places, strict=True) if issue.node is not None
-    ]
+    wrong = [(path, _with_field(issue)) for issue, (path, node) in zip(issues, places, strict=True) if node is not None]
     other = [issue for issue in issues if root not in issue.loc]
     lost = [issue for issue in issues if root in issue.loc and issue.node is None]
     if lost and not wrong:
@@ -280,10 +278,10 @@ def _entries(body: bytes) -> list[tuple[Path, str, str]]:
     for entry in entries:
         match entry:
             case {"loc": [*loc], "msg": str(msg), "type": str(kind)} if set(map(type, loc)) <= {str, int}:
-                made = (tuple(loc), msg[:_MAX_MESSAGE], kind)
-                room -= len(repr(made))
+                issue = (tuple(loc), msg[:_MAX_MESSAGE], kind)
+                room -= len(repr(issue))
                 if room > 0:
-                    found.append(made)
+                    found.append(issue)
             case _:
                 pass
     return found

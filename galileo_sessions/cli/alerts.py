@@ -16,7 +16,7 @@ from galileo_sessions.api.projects import Project
 from galileo_sessions.api.query import CountQuery, within
 from galileo_sessions.cli.wording import MOST, failure, one_line
 from galileo_sessions.counting.results import CountResult
-from galileo_sessions.display import brief, some
+from galileo_sessions.display import brief, quantity
 from galileo_sessions.errors import FilterCheckError, GalileoError
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.nodes import ALWAYS, Filter
@@ -41,12 +41,12 @@ class Limit:
         """How a number of sessions breaks the limit; empty if it doesn't. A share has the digits that show it."""
         if not self._is_broken_by(sessions, self.number * unfiltered / 100 if self.is_share else self.number):
             return ""
-        counted = some(sessions, "session")
+        counted = quantity(sessions, "session")
         if self.is_share:
             share = Decimal(100 * sessions) / unfiltered
             texts = [f"{share:.{digits}f}" for digits in range(1, 20)]
             shown = next((text for text in texts if self._is_broken_by(Decimal(text), self.number)), texts[-1])
-            counted = f"{shown}% ({sessions:,} of {some(unfiltered, 'session')})"
+            counted = f"{shown}% ({sessions:,} of {quantity(unfiltered, 'session')})"
         return f"{counted}, {'above' if self.is_upper else 'below'} {self.text}"
 
     def _is_broken_by(self, number: Decimal | int, limit: Decimal) -> bool:
@@ -145,7 +145,7 @@ class Tally:
 
         What failed, and projects in doubt, can only make the total larger.
         """
-        place = _place_of(self.projects[0]) if len(self.projects) == 1 else some(len(self.projects), "project")
+        place = _place_of(self.projects[0]) if len(self.projects) == 1 else quantity(len(self.projects), "project")
         doubts = [f"{_UNKNOWN}: {failure(error)}" for error in self.errors[:1]]
         doubts += [self.doubts[project] for project in self.projects if self.doubts.get(project)]
         wholes = [self.unfiltered[project] for project in self.projects if project in self.unfiltered]
@@ -169,9 +169,11 @@ class Tally:
         failed = len(self.errors)
         counted = len(self.results) - failed
         of_all = f"{counted:,} of " if counted != len(self.projects) else ""
-        projects = f"{of_all}{some(len(self.projects), 'project')}"
-        several = f" ({some(self.requests, 'request')})" if self.requests > len(self.results) else ""
-        return f"{projects} counted{several}{f', {failed:,} failed' * bool(failed)}, {some(self.sessions, 'session')}"
+        projects = f"{of_all}{quantity(len(self.projects), 'project')}"
+        several = f" ({quantity(self.requests, 'request')})" if self.requests > len(self.results) else ""
+        return (
+            f"{projects} counted{several}{f', {failed:,} failed' * bool(failed)}, {quantity(self.sessions, 'session')}"
+        )
 
 
 def _place_of(project: Project) -> str:

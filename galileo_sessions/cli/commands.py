@@ -33,12 +33,12 @@ from galileo_sessions.cli.wording import Refused, failure, named, told
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.counting.request import logger as log
 from galileo_sessions.counting.results import CountReport, OnProgress
-from galileo_sessions.display import chart, some
+from galileo_sessions.display import chart, quantity
 from galileo_sessions.errors import GalileoError, ZeroCountWarning
 from galileo_sessions.filters.catalog import ColumnCatalog, dump_catalog
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.json import dump_filter
 from galileo_sessions.filters.nodes import ALWAYS, Filter
+from galileo_sessions.filters.plain_data import dump_filter
 from galileo_sessions.filters.tree import draw_filter
 from galileo_sessions.flow.budget import Budget
 from galileo_sessions.flow.settings import Limits
@@ -420,7 +420,7 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
     server = named("--api-key", local, sessions)  # all else has been read
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), server:
-        write(f"# {some(len(sessions), 'session')}. Ctrl-C ends it.")
+        write(f"# {quantity(len(sessions), 'session')}. Ctrl-C ends it.")
         write(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={quote(server.api_key)}")
         while True:
             time.sleep(60)

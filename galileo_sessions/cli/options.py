@@ -16,11 +16,12 @@ from galileo_sessions.api.query import ANY_PROJECT, CountQuery, load_query, quer
 from galileo_sessions.cli.wording import Refused, named
 from galileo_sessions.counting.checks import MAX_ASKED
 from galileo_sessions.errors import GalileoError, NotFoundError, PermissionDeniedError
-from galileo_sessions.filters.calendar import Partition, Unit, read_time, zone_of
+from galileo_sessions.filters.calendar import Unit, read_time, zone_of
 from galileo_sessions.filters.catalog import ColumnCatalog
 from galileo_sessions.filters.columns import Col
-from galileo_sessions.filters.json import json_object, strict_json
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, all_of
+from galileo_sessions.filters.partitions import Partition
+from galileo_sessions.filters.plain_data import json_object, strict_json
 from galileo_sessions.filters.text import parse_filter
 from galileo_sessions.flow.settings import as_seconds
 

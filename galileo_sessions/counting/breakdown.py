@@ -14,8 +14,8 @@ from galileo_sessions.counting.results import CountReport, CountResult
 from galileo_sessions.counting.stream import CountStream, Targets, report_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterTypeError
-from galileo_sessions.filters.calendar import Partition
 from galileo_sessions.filters.nodes import Filter, all_of
+from galileo_sessions.filters.partitions import Partition
 
 
 @frozen(eq=False, repr=False)

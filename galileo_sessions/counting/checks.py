@@ -16,8 +16,8 @@ from galileo_sessions.api.query import NO_FILTER, CountQuery, within
 from galileo_sessions.api.responses import COLUMNS
 from galileo_sessions.counting.request import Request, Requester, logger
 from galileo_sessions.errors import FilterCheckError, GalileoError, Issue, ZeroCountWarning
-from galileo_sessions.filters.advice import NO_QUEUE
 from galileo_sessions.filters.catalog import ColumnCatalog
+from galileo_sessions.filters.columns import NO_QUEUE
 from galileo_sessions.filters.nodes import ALWAYS, NEVER, Filter, FullyAnnotatedFilter, LeafFilter, all_of
 from galileo_sessions.filters.tree import walk
 from galileo_sessions.flow.budget import Budget

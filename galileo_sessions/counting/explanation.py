@@ -8,7 +8,7 @@ from attrs import evolve, field, frozen
 from galileo_sessions import display
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.counting.results import CountResult
-from galileo_sessions.display import some
+from galileo_sessions.display import quantity
 from galileo_sessions.errors import GalileoError, Issue
 from galileo_sessions.filters.nodes import And, Comparison, Filter, TextFilter, all_of
 from galileo_sessions.filters.tree import Path, children, draw
@@ -62,7 +62,7 @@ class Explanation:
 
     def __repr__(self) -> str:
         total = display.cell(self.nodes[0].total_count)
-        return f"<Explanation: {display.some(len(self.nodes), 'node')}, total {total}>"
+        return f"<Explanation: {display.quantity(len(self.nodes), 'node')}, total {total}>"
 
     def __str__(self) -> str:
         has_without = any(each.without is not None for each in self.nodes)
@@ -141,7 +141,7 @@ class Plan:
         """
         complaints: dict[Any, str] = {issue.loc[:-1]: issue.msg for issue in issues}
         cases: dict[Any, str] = {
-            result.query.tag: f"{_NONE}; {some(result.total_count, 'session')} with case_sensitive=False"
+            result.query.tag: f"{_NONE}; {quantity(result.total_count, 'session')} with case_sensitive=False"
             for result in in_any_case
             if result.query is not None and result.total_count
         }

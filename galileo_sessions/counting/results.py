@@ -9,7 +9,7 @@ from attrs import field, frozen
 from galileo_sessions import display
 from galileo_sessions.api.projects import ProjectId
 from galileo_sessions.api.query import CountQuery
-from galileo_sessions.display import brief, some
+from galileo_sessions.display import brief, quantity
 from galileo_sessions.errors import Attempt, ConfigurationError, GalileoError
 
 
@@ -90,7 +90,7 @@ class CountResult:
         return cast("int", self.total_count)
 
     def __repr__(self) -> str:
-        what = some(self.total_count or 0, "session") if self.error is None else type(self.error).__name__
+        what = quantity(self.total_count or 0, "session") if self.error is None else type(self.error).__name__
         return f"<CountResult: {what}, project {_identified(self)}>"
 
 
@@ -178,7 +178,7 @@ class CountReport:
 
     def __repr__(self) -> str:
         failed = f", {len(self.errors):,} failed" if self.errors else ""
-        return f"<CountReport: {some(len(self.results), 'result')}, total {self.total:,}{failed}>"
+        return f"<CountReport: {quantity(len(self.results), 'result')}, total {self.total:,}{failed}>"
 
     def _repr_html_(self) -> str:  # pyright: ignore[reportUnusedFunction]  # notebooks call it
         counts = [(_identified(result), result.total_count) for result in self.results]
@@ -249,7 +249,7 @@ class CountsBy(dict[Any, int]):
         ]
 
     def __repr__(self) -> str:
-        return f"<CountsBy: {some(len(self), 'label')}, total {self.total:,}>"
+        return f"<CountsBy: {quantity(len(self), 'label')}, total {self.total:,}>"
 
     def __str__(self) -> str:
         return display.chart([(str(label), count) for label, count in self.items()], total=self.total)

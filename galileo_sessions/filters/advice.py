@@ -5,38 +5,23 @@ This code runs only after something was refused, so it doesn't have to be fast.
 """
 
 import re
-from collections.abc import Collection, Generator, Iterable, Mapping, Set
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Set
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
-from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, cast
 
-from galileo_sessions.display import brief
+from galileo_sessions.display import brief, shortened
 from galileo_sessions.errors import FilterError, FilterTypeError
-from galileo_sessions.filters.kinds import (
-    LIST_OPERATORS,
-    METHODS,
-    NO_OFFSET,
-    REPLACE_ZONE,
-    SYMBOLS,
-    FilterType,
-    filter_type_of,
-    is_missing,
-    items_of,
-)
+from galileo_sessions.filters.kinds import LIST_OPERATORS, METHODS, SYMBOLS, FilterType, filter_type_of, is_missing
 
-EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 JOIN = "Write & for and, | for or, ~ for not, with each comparison in parentheses: (a > 1) & (b < 2)"
 TOO_DEEP = "nested too deeply: a filter has at most 100 levels"
-NO_QUEUE = "fully_annotated works only in searches of an annotation queue; a count of sessions isn't one"
 LONG = "Write all_of([...]) or any_of([...]) for a long chain"
 
 _MAX_NAMES, _MAX_NAME = 1_000, 60  # names that are compared, and characters of each; the time grows with their square
 
-_NO_PATTERN = "The API has contains, but no test for patterns, or for how text begins or ends"
-_REST = 'Col.number("score").bins(0).with_rest("none")'
-_NO_MISSING = f"The API has no test for a missing value. To count sessions without a number, pass {_REST} to count_by"
+_NO_MISSING = 'The API has no test for a missing value. Pass Col.number("score").bins(0).with_rest("none") to count_by'
 _OTHER_NAMES = {
     **{symbol: name for name, symbol in SYMBOLS.items()},
     **dict.fromkeys(("=", "equals"), "eq"),
@@ -47,24 +32,17 @@ _OTHER_NAMES = {
 """Names of operators in Python, SQL and other libraries, each with the name here."""
 _NO_OPERATOR = {
     "icontains": "Write contains(..., case_sensitive=False) on a column of text or a collection. Ids match in any case",
-    **dict.fromkeys(("startswith", "starts_with", "endswith", "like"), _NO_PATTERN),
+    **dict.fromkeys(("startswith", "starts_with", "endswith", "like"), "The API has no patterns. Write contains(...)"),
     **dict.fromkeys(("is_null", "is_not_null", "isnull", "isna"), _NO_MISSING),
-    "with_rest": f"Make a partition first, as in {_REST}",
 }
 """A hint for each operator of other libraries that the API doesn't have."""
-_PERIODS = (*FilterType.DATE.partitions, "on", "during", "last")
-"""Methods whose arguments aren't compared with the column."""
-_JOINED = "Write all_of([...]) to join filters, or any_of([...]) if one of them is enough"
 _NO_FILTER: dict[type, str] = {
     type(None): "For no condition write ALWAYS",
     bool: "For all sessions write ALWAYS, for none NEVER",
     dict: "Write load_filter(...) to read a filter from the API's JSON",
-    list: _JOINED,
-    tuple: _JOINED,
+    **dict.fromkeys((list, tuple), "Write all_of([...]) to join filters, or any_of([...]) if one of them is enough"),
 }
 """What to write instead of a value of a type that is no filter."""
-_AFTER_DAY = {"lte": "lt", "gt": "gte"}
-"""Methods that compare with the end of a day, each with the method that compares with the beginning of the next."""
 _TIME = re.compile(r"(?!9999)\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d.*)?", re.ASCII)
 
 
@@ -80,7 +58,7 @@ class Column(Protocol):
 # ---- names -----------------------------------------------------------------------------------------------------------
 
 
-def did_you_mean(name: object, known: Iterable[str], meanings: Mapping[str, str] = MappingProxyType({})) -> str:
+def did_you_mean(name: object, known: Iterable[str], meanings: Mapping[str, str] | None = None) -> str:
     """
     A question that suggests the most similar known name, whatever its case; empty if none is similar.
 
@@ -93,12 +71,10 @@ def did_you_mean(name: object, known: Iterable[str], meanings: Mapping[str, str]
 
     by_key: dict[str, str] = {}
     for each in islice(known, _MAX_NAMES):
-        by_key.setdefault(each[:_MAX_NAME].casefold(), meanings.get(each, each))
+        by_key.setdefault(each[:_MAX_NAME].casefold(), (meanings or {}).get(each, each))
     key = name[:_MAX_NAME].casefold() if isinstance(name, str) else ""
-    for match in get_close_matches(key, by_key, n=1):
-        close = by_key[match]
-        return f"Did you mean {close if close.isprintable() and len(close) <= _MAX_NAME else brief(close)}?"
-    return ""
+    matches = get_close_matches(key, by_key, n=1)
+    return f"Did you mean {shortened(by_key[matches[0]])}?" if matches else ""
 
 
 def no_such_method(column: Column, name: str) -> tuple[str, str]:
@@ -106,23 +82,24 @@ def no_such_method(column: Column, name: str) -> tuple[str, str]:
     kind = column.filter_type
     has = METHODS if kind is None else (*kind.methods, *kind.partitions)
     method = _OTHER_NAMES.get(name, name)
-    call = f"{method}({'[...]' if method in LIST_OPERATORS else '...'})"
-    makers = [kind for kind in FilterType if method in (*kind.methods, *kind.partitions)]
+    typed = [_typed(column, each) for each in FilterType if method in (*each.methods, *each.partitions)]
     if method in has:
-        hint = f"Write {brief(column)}.{call}"
-    elif makers:
-        calls = [f"Col.{kind}({brief(column.column_id)}).{call}" for kind in makers]
-        hint = other_way(column, method) or f"Write {' or '.join(calls)}"
+        hint = f"Write {brief(column)}.{method}(...)"
+    elif typed:
+        hint = by_other_operators(column, method) or "Write " + " or ".join([f"{each}.{method}(...)" for each in typed])
     else:
         hint = _NO_OPERATOR.get(name.removeprefix("not ")) or did_you_mean(name, has)
     return f"{brief(column)} has no {name[:80]}; it has {', '.join(has)}", hint
 
 
-def other_way(column: Column, operator: str) -> str:
+def by_other_operators(column: Column, operator: str) -> str:
     """What to write on a column whose type lacks an operator, if its other operators can say the same."""
-    if operator in LIST_OPERATORS:
-        return f"Write {_for_each(brief(column), operator)}"
-    return f"Write {brief(column)}.not_in([...])" if operator == "ne" else ""
+    not_in = f"Write {brief(column)}.not_in([...])" if operator == "ne" else ""
+    return f"Write {_for_each(brief(column), operator)}" if operator in LIST_OPERATORS else not_in
+
+
+def _typed(column: Column, kind: FilterType | None) -> str:
+    return f"Col.{kind}({brief(column.column_id)})"
 
 
 def _for_each(column: str, operator: str) -> str:
@@ -133,16 +110,14 @@ def _for_each(column: str, operator: str) -> str:
 
 def no_such_operator(kind: FilterType, operator: object) -> FilterError:
     """The error that says which operators a filter type has instead of this one, and which one was probably meant."""
-    name = operator.lower() if isinstance(operator, str) else ""
-    hint = _NO_OPERATOR.get(name) or did_you_mean(_OTHER_NAMES.get(name, name), kind.operators)
     said = f"a {kind} filter has no operator {brief(operator)}; it has {', '.join(kind.operators)}"
-    return FilterError(said, hint=hint)
+    name = operator.lower() if isinstance(operator, str) else ""
+    return FilterError(said, hint=_NO_OPERATOR.get(name) or did_you_mean(_OTHER_NAMES.get(name, name), kind.operators))
 
 
 def no_such_type(name: str) -> tuple[str, str]:
-    """Says which types of columns `Col` has instead of this name, and how to write a column of this name."""
-    hint = f"Write Col({brief(name)}) for that column. {did_you_mean(name, FilterType)}"
-    return f"Col has no {name[:80]}; it has {', '.join(FilterType)}", hint.rstrip()
+    """The text for a name that `Col` doesn't have: the types of columns that it has, and how to write the column."""
+    return f"Col has no {name[:80]}; it has {', '.join(FilterType)}", f"Write Col({brief(name)}) for that column"
 
 
 # ---- filters ---------------------------------------------------------------------------------------------------------
@@ -150,140 +125,103 @@ def no_such_type(name: str) -> tuple[str, str]:
 
 def expected_filter(value: object, symbol: str = "") -> FilterTypeError:
     """The error for a value that isn't a filter; `symbol` is the `&`, `|` or `~` next to it, if there is one."""
-    is_column, hint = hasattr(value, "column_id"), _NO_FILTER.get(type(value), "")
-    if symbol == "~":
-        hint = f"Compare it first, as in ~({brief(value)} == ...)"
-    elif symbol and not hint:
-        hint = f'{symbol} binds tighter than == and <. Write (Col("a") == 1) {symbol} (Col("b") == 2)'
-    elif is_column:
-        hint = f"Compare it, as in {brief(value)}.eq(...)"
-    elif isinstance(value, str):
-        hint = "Write parse_filter(...) to read a filter from text"
+    is_column = hasattr(value, "column_id")
+    if is_column and symbol in ("", "~"):
+        hint = f"Compare it, as in {symbol}({brief(value)} == ...)"
+    elif symbol:
+        precedence = f'{symbol} binds tighter than == and <. Write (Col("a") == 1) {symbol} (Col("b") == 2)'
+        hint = _NO_FILTER.get(type(value), precedence)
+    else:
+        hint = "Write parse_filter(...) to read it" if isinstance(value, str) else _NO_FILTER.get(type(value), "")
     return FilterTypeError(f"{brief(value)} is {'a column, not yet' if is_column else 'not'} a filter", hint=hint)
 
 
 def instead_of_in(column: Column, value: object) -> FilterTypeError:
     """The error for `value in column`, of which Python would make True or False."""
-    kind = column.filter_type or filter_type_of(value)
-    method = "contains" if kind is not None and "contains" in kind.operators else "eq"
-    hint = f"Write {brief(column)}.{method}({brief(value)})"
+    error, kind = expected_filter(column), column.filter_type or filter_type_of(value)
+    call = f"{'contains' if kind and 'contains' in kind.operators else 'eq'}({brief(value)})"
+    error.hint = f"Write {brief(column)}.{call}"
     if column.filter_type is None and kind is FilterType.TEXT:
-        hint += f", or Col.collection({brief(column.column_id)}).contains({brief(value)})"
-    return FilterTypeError(f"{brief(column)} is a column, not yet a filter", hint=hint)
-
-
-def naive_in_record(column_id: str, value: datetime) -> FilterError:
-    """The error for a session's `datetime` without a UTC offset, which would match no filter."""
-    return FilterError(f"the session's {column_id}, {brief(value)}, {NO_OFFSET}", hint=REPLACE_ZONE)
+        error.hint += f", or {_typed(column, FilterType.COLLECTION)}.{call}"
+    return error
 
 
 # ---- values that a column is compared with ---------------------------------------------------------------------------
 
 
-@contextmanager
-def calling(column: Column, method: str, *arguments: Any) -> Generator[None, None, None]:
-    """Wraps a call of a column's method. Errors begin with the call, and say what to write instead of a value."""
-    try:
-        yield
-    except FilterError as error:
-        raise refused(error, column, method, *arguments) from None
-    except OverflowError:
-        problem = FilterError("the day before or after is out of range: years go from 1 to 9999")
-        raise refused(problem, column, method, *arguments) from None
-
-
-def refused(error: FilterError, column: Column, method: str, *arguments: Any) -> FilterError:
-    """The error with the call of the column's method, as it was written, and with what to write instead."""
-    if method not in _PERIODS and not error.hint:
-        items = items_of(arguments[0]) if method in (*LIST_OPERATORS, "values") else None
-        error.hint = next(filter(None, (_instead(column, method, value) for value in items or arguments)), "")
-    error.call = f"{brief(column)}.{method}({', '.join(map(brief, arguments))})"
-    return error.with_traceback(None)
-
-
-def _instead(column: Column, method: str, value: Any) -> str:
+def instead(column: Column, method: str, value: Any) -> str:
     """What to write instead of a value that can't be compared with the column; empty if it can be."""
     wanted, given = column.filter_type, filter_type_of(value)
     if is_missing(value):
         return _NO_MISSING
     if isinstance(value, list | tuple | Set):
         return _instead_of_list(column, method, cast("Collection[object]", value))
-    time = _as_time(column, method, value)
-    if time:
+    if time := _as_time(column, method, value):
         return f"Write {time}"
     if wanted is FilterType.BOOLEAN:
         return "Write True or False"
     if hasattr(value, "column_id"):
-        write, time = f"{brief(value.column_id)} for text", _as_time(column, method, "2026-05-01T00:00Z")
-        if wanted in (FilterType.DATE, FilterType.NUMBER) or method not in FilterType.TEXT.operators:
-            write = f"{time} or Col.date({brief(column.column_id)}).last('1d') for a time" if time else "a number"
-        return f"A column can't be compared with a column. Write {write}"
+        return "A column can't be compared with a column. Write a number, or text or a time in quotes"
     if given is None or given is wanted or (wanted is None and method in given.operators):
         return ""
-    if given is FilterType.TEXT and wanted is None:
-        return f"Text has no order. Write a number without quotes, or Col.date({brief(column.column_id)}) for a time"
     if given is FilterType.TEXT:
-        return "Write a number without quotes" if wanted is FilterType.NUMBER else ""
-    typed = f"Col.{given}({brief(column.column_id)})"
+        number = f"Write a number without quotes, or {_typed(column, FilterType.DATE)} for a time"
+        return number if wanted in (None, FilterType.NUMBER) else ""
     if method in LIST_OPERATORS and method not in given.operators:
-        return f"Write {_for_each(typed if wanted else brief(column), method)}"
-    return f"Write {typed} if the column is of that type" if method in given.operators else ""
+        return f"Write {_for_each(_typed(column, given) if wanted else brief(column), method)}"
+    return f"Write {_typed(column, given)} if the column is of that type" if method in given.operators else ""
 
 
 def _instead_of_list(column: Column, method: str, values: Collection[object]) -> str:
     """What to write for a list next to an operator that takes a single value."""
     several = {"eq": "one_of", "ne": "not_in"}.get(method, method)
     texts = all(isinstance(value, str) for value in values)
-    wanted = column.filter_type
-    kinds = [wanted] if wanted else [FilterType.COLLECTION, FilterType.TEXT] if texts else []
-    takes = [kind for kind in kinds if several in LIST_OPERATORS and several in kind.operators]
-    if takes:
-        return "Write " + " or ".join([f"Col.{kind}({brief(column.column_id)}).{several}([...])" for kind in takes])
-    return f"Write {_for_each(brief(column), several)}" if several in (*LIST_OPERATORS, "contains") else ""
+    kinds = [column.filter_type] if column.filter_type else [FilterType.COLLECTION, FilterType.TEXT] if texts else []
+    calls = [f"{_typed(column, kind)}.{several}([...])" for kind in kinds if several in kind.operators]
+    if several == "contains" or (several in LIST_OPERATORS and not calls):
+        return f"Write {_for_each(brief(column), several)}"
+    return f"Write {' or '.join(calls)}" if several in LIST_OPERATORS else ""
 
 
 def _as_time(column: Column, method: str, value: object) -> str:
     """The comparison with a day or an instant that a value stands for, at UTC; empty for any other value."""
-    instant = instead_of_time(value)
+    instant, end = instants_of(value)
     if not instant or column.filter_type not in (FilterType.DATE, None) or method not in FilterType.DATE.methods:
         return ""
-    written = f"Col.date({brief(column.column_id)})"
+    written = _typed(column, FilterType.DATE)
     if method == "between":
         return f'{written}.during(start, end, tz="UTC"), which leaves out the end'
-    end = end_of_day(value)
     if end and method in ("eq", "ne"):
         return f'{"~" if method == "ne" else ""}{written}.on({str(value)!r}, tz="UTC")'
-    if end and method in _AFTER_DAY:
-        method, instant = _AFTER_DAY[method], end
+    if end and method in ("lte", "gt"):  # compares with the end of the day, which is the beginning of the next
+        method, instant = "lt" if method == "lte" else "gte", end
     return f"{written}.{method}({instant})"
 
 
 def date_as_text(column: Column, operator: str, value: str) -> str:
     """The warning that a column without a type compares a time as text; empty if the value isn't a time."""
     time, call = _as_time(column, operator, value), f"{operator}({brief(value)})"
-    as_text = f"Col.text({brief(column.column_id)}).{call} if the column is text"
+    as_text = f"{_typed(column, FilterType.TEXT)}.{call} if the column is text"
     return time and f"{brief(column)}.{call} compares a time as text. Write {time}, or {as_text}"
 
 
 # ---- plain data that isn't a filter ----------------------------------------------------------------------------------
 
 
-def instead_of_time(value: object) -> str:
-    """The text of the instant that a day or a time stands for, at UTC unless it has an offset; else an empty string."""
+def instants_of(value: object) -> tuple[str, str]:
+    """
+    The texts of the instant that a day or a time stands for, at UTC unless it has an offset, and of the day's end.
+
+    The second is empty for a time of day; both are empty for any other value.
+    """
     written = str(value) if isinstance(value, date) else value
-    if not isinstance(written, str) or not _TIME.fullmatch(written):
-        return ""
-    try:
-        moment = datetime.fromisoformat(written.upper())
-    except ValueError:
-        return ""
-    return repr((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat())
-
-
-def end_of_day(value: object) -> str:
-    """The text of the instant, at UTC, at which the day after a day begins; empty for a time of day."""
-    is_day = len(str(value)) == len("2026-01-31")
-    return instead_of_time(date.fromisoformat(str(value)) + timedelta(days=1)) if is_day else ""
+    if isinstance(written, str) and _TIME.fullmatch(written):
+        with suppress(ValueError):
+            moment = datetime.fromisoformat(written.upper())
+            begin = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            end = begin + timedelta(days=1)
+            return repr(begin.isoformat()), repr(end.isoformat()) if len(written) == len("2026-01-31") else ""
+    return "", ""
 
 
 def instead_of_node(data: object) -> str:
@@ -291,8 +229,8 @@ def instead_of_node(data: object) -> str:
     if isinstance(data, str | bytes | bytearray):
         return "Write load_filter(json.loads(text)) for JSON, or parse_filter(text) for a filter written in Python"
     if isinstance(data, list | tuple):
-        return 'Write {"and": [...]} around a list of nodes; a flat list of leaves is the `filters` of load_query'
+        return 'Write {"and": [...]} around a list of nodes'
     if isinstance(data, Mapping):
-        write = 'load_filter(data["filter_tree"])' if "filter_tree" in data else '{"filter": {...}} around a leaf'
-        return f"Write {write}, or load_query(data) to read a whole query"
+        leaf = 'Write {"filter": {...}} around a leaf'
+        return 'Write load_filter(data["filter_tree"])' if "filter_tree" in data else leaf
     return "This is a filter already" if hasattr(data, "depth") else ""

@@ -9,11 +9,11 @@ from attrs.converters import optional
 from galileo_sessions import display
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterCheckError, FilterTypeError, Issue, UnknownColumnError
-from galileo_sessions.filters.advice import did_you_mean, other_way
+from galileo_sessions.filters.advice import by_other_operators, did_you_mean
 from galileo_sessions.filters.columns import Col, column_class
-from galileo_sessions.filters.json import checked_list, dump, json_object, load
 from galileo_sessions.filters.kinds import FILTER_TYPES, FilterType, as_boolean, as_sequence, as_text
 from galileo_sessions.filters.nodes import Comparison, Filter, TextFilter
+from galileo_sessions.filters.plain_data import checked_list, dump, json_object, load
 from galileo_sessions.filters.tree import SHOWN, mark, walk
 
 _HEAD = ("id", "filter type", "label", "allowed values", "description")
@@ -100,7 +100,7 @@ class ColumnCatalog(Mapping[str, Any]):
     _infos: dict[str, ColumnInfo] = field(init=False, eq=False, default=Factory(_by_id, takes_self=True))
 
     @classmethod
-    def of(cls, columns: Mapping[str, str] | None = None, /, **more: str) -> Self:
+    def of(cls, columns: Mapping[str, str] | None = None, /, **others: str) -> Self:
         """
         A catalog made by hand from filter types: `ColumnCatalog.of({"metrics/toxicity": "number"}, input="text")`.
 
@@ -109,7 +109,7 @@ class ColumnCatalog(Mapping[str, Any]):
             FilterError: for an empty id.
         """
         infos: list[ColumnInfo] = []
-        for column_id, name in {**json_object(columns or {}), **more}.items():
+        for column_id, name in {**json_object(columns or {}), **others}.items():
             filter_type = FILTER_TYPES.get(str(name))
             if filter_type is None or not isinstance(column_id, str):
                 problem = f"{brief(column_id)} can't be {brief(name)}"
@@ -261,4 +261,4 @@ def _problem(infos: Mapping[str, ColumnInfo], leaf: Comparison, *, is_drawn: boo
             method = {FilterType.COLLECTION: "contains", FilterType.DATE: "on"}.get(filter_type, method)
         return "wrong_type", f"{said}not as {leaf.type}. Write {brief(column)}.{method}(...)"
     said = f"{said}which has no {leaf.operator}; it has {', '.join(filter_type.operators)}"
-    return "no_operator", ". ".join(filter(None, [said, other_way(column, leaf.operator)]))
+    return "no_operator", ". ".join(filter(None, [said, by_other_operators(column, leaf.operator)]))

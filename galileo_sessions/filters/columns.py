@@ -5,8 +5,9 @@ Columns, whose comparisons make filters.
 `Col.number("score")` states the type, and has only the operators that the API defines for it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, SupportsFloat, TypeAlias, TypeVar, cast, final
@@ -17,17 +18,8 @@ from attrs import field, frozen
 
 from galileo_sessions.display import brief
 from galileo_sessions.errors import DateAsTextWarning, FilterError, FilterTypeError, QueueScopedFilterWarning, with_hint
-from galileo_sessions.filters import advice, calendar
-from galileo_sessions.filters.calendar import (
-    Partition,
-    Unit,
-    as_day,
-    bounds,
-    first_instant,
-    last_period,
-    period,
-    zone_of,
-)
+from galileo_sessions.filters import advice, partitions
+from galileo_sessions.filters.calendar import Unit, as_day, bounds, first_instant, last_period, period, zone_of
 from galileo_sessions.filters.kinds import (
     LIST_OPERATORS,
     NOT_SENDABLE,
@@ -44,6 +36,7 @@ from galileo_sessions.filters.kinds import (
     sendable,
 )
 from galileo_sessions.filters.nodes import LEAVES, Comparison, DateFilter, Filter, FullyAnnotatedFilter
+from galileo_sessions.filters.partitions import Partition
 
 __all__ = [
     "BooleanCol",
@@ -55,6 +48,10 @@ __all__ = [
     "TextCol",
     "fully_annotated",
 ]
+
+NO_QUEUE = "fully_annotated works only in searches of an annotation queue; a count of sessions isn't one"
+_PERIODS = (*FilterType.DATE.partitions, "on", "during", "last")
+"""Methods whose arguments aren't compared with the column."""
 
 Number: TypeAlias = int | float | Decimal | SupportsFloat
 Texts: TypeAlias = Several[str] | AbstractSet[str]  # not Iterable[str], because a lone str is one
@@ -71,6 +68,27 @@ Vs = TypeVar("Vs")
 Vo = TypeVar("Vo")
 
 _LEAVES = cast("Mapping[str, Callable[..., Comparison]]", LEAVES)  # a column has no fully_annotated
+
+
+def _refused(error: FilterError, column: advice.Column, method: str, *arguments: Any) -> FilterError:
+    """The error with the call of the column's method, as it was written, and with what to write instead."""
+    if method not in _PERIODS and not error.hint:
+        items = items_of(arguments[0]) if method in (*LIST_OPERATORS, "values") else None
+        error.hint = next(filter(None, (advice.instead(column, method, value) for value in items or arguments)), "")
+    error.call = f"{brief(column)}.{method}({', '.join(map(brief, arguments))})"
+    return error.with_traceback(None)
+
+
+@contextmanager
+def _calling(column: advice.Column, method: str, *arguments: Any) -> Generator[None, None, None]:
+    """Wraps a call of a column's method. Errors begin with the call, and say what to write instead of a value."""
+    try:
+        yield
+    except FilterError as error:
+        raise _refused(error, column, method, *arguments) from None
+    except OverflowError:
+        problem = FilterError("the day before or after is out of range: years go from 1 to 9999")
+        raise _refused(problem, column, method, *arguments) from None
 
 
 def _check_column_id(_: object, __: object, value: str) -> None:
@@ -105,7 +123,7 @@ class _Column(Generic[V]):
             leaf = _LEAVES[filter_type](self.column_id, operator, value, **case)
             check_comparison(operator, leaf.value)
         except FilterError as error:  # not a `with`, which would double the time
-            raise advice.refused(error, self, operator, *arguments) from None
+            raise _refused(error, self, operator, *arguments) from None
         if self.filter_type is None and isinstance(value, str) and operator != "contains":
             said = advice.date_as_text(self, operator, value)
             if said:
@@ -143,13 +161,12 @@ class _Column(Generic[V]):
         def __getattr__(self, name):
             if name.startswith("__"):
                 raise AttributeError(name)
-            raise AttributeError(
-                with_hint(*advice.no_such_method(self, name)), name=name
-            )  # with obj=, Python would add a suggestion of its own
+            # With obj=, Python would add a suggestion of its own.
+            raise AttributeError(with_hint(*advice.no_such_method(self, name)), name=name)
 
 
 class _Equality(_Column[V]):
-    """eq and ne, as methods and as == and !=."""
+    """A column that has eq and ne, as methods and as == and !=."""
 
     __slots__ = ()
 
@@ -163,7 +180,7 @@ class _Equality(_Column[V]):
 
 
 class _Text(_Column[V], Generic[V, Vc, Vs]):
-    """eq, contains, one_of and not_in, each with `case_sensitive`."""
+    """A column that has eq, contains, one_of and not_in, each with `case_sensitive`."""
 
     __slots__ = ()
 
@@ -185,7 +202,7 @@ class _Text(_Column[V], Generic[V, Vc, Vs]):
 
 
 class _UnequalText(_Text[V, Vc, Vs]):
-    """The operators of `_Text` and ne, each with `case_sensitive`."""
+    """A column that has the operators of `_Text` and ne, each with `case_sensitive`."""
 
     __slots__ = ()
 
@@ -195,7 +212,7 @@ class _UnequalText(_Text[V, Vc, Vs]):
 
 
 class _Ordering(_Column[V], Generic[V, Vo]):
-    """gt, gte, lt and lte, as methods and as > >= < <=."""
+    """A column that has gt, gte, lt and lte, as methods and as > >= < <=."""
 
     __slots__ = ()
 
@@ -222,7 +239,7 @@ class _Ordering(_Column[V], Generic[V, Vo]):
 
 
 class _Time(_Column[V]):
-    """on, during and last."""
+    """A column that has on, during and last."""
 
     __slots__ = ()
 
@@ -235,7 +252,7 @@ class _Time(_Column[V]):
             tz: The day's time zone: a `tzinfo` such as `timezone.utc`, or the text of a zone's name or UTC offset,
                 such as "Europe/Berlin" or "+01:00".
         """
-        with advice.calling(self, "on", day):
+        with _calling(self, "on", day):
             first, zone = as_day(day), zone_of(tz)
             begin, end = [first_instant(each, zone).astimezone(zone) for each in (first, first + timedelta(days=1))]
             return period(self.column_id, begin, end)
@@ -252,7 +269,7 @@ class _Time(_Column[V]):
             tz: The time zone of the days, as for `on`. You can omit it if both are instants: aware datetimes, or text
                 with an offset.
         """
-        with advice.calling(self, "during", start, end):
+        with _calling(self, "during", start, end):
             begin, after, zone = bounds(start, end, tz)
             return period(self.column_id, begin.astimezone(zone or UTC), after.astimezone(zone or UTC))
 
@@ -266,7 +283,7 @@ class _Time(_Column[V]):
             tz: A time zone makes whole days and weeks calendar days: "7d" begins with the first instant of the day six
                 days ago, and ends now.
         """
-        with advice.calling(self, "last", length):
+        with _calling(self, "last", length):
             return period(self.column_id, *last_period(length, tz))
 
 
@@ -320,8 +337,8 @@ class NumberCol(_Equality[Number], _Ordering[Number, Number]):
         Args:
             edges: At least one edge, each greater than the one before it.
         """
-        with advice.calling(self, "bins", *edges):
-            return calendar.by_edges(self.column_id, edges)
+        with _calling(self, "bins", *edges):
+            return partitions.by_edges(self.column_id, edges)
 
     def values(self, values: Iterable[Number]) -> Partition:
         """A part for each of `values`: the sessions that have it."""
@@ -374,7 +391,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
         Raises:
             FilterError: if `end` isn't after `start`, or there would be more than 10,000 parts.
         """
-        with advice.calling(self, "days", *((start, end) if last is None else (last,))):
+        with _calling(self, "days", *((start, end) if last is None else (last,))):
             if last is not None and tz is not None and start is None and end is None:
                 start, end = last_period(last, tz)
             elif last is not None or start is None or end is None:
@@ -382,7 +399,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
                     "days takes either two bounds or last=",
                     hint='Write days(start, end, tz=...), or days(last="30d", tz="UTC")',
                 )
-            return calendar.by_time(self.column_id, "days", start, end, tz)
+            return partitions.by_time(self.column_id, "days", start, end, tz)
 
     def weeks(self, start: Day, end: Day, *, tz: tzinfo | str | None = None) -> Partition:
         """A part for each week, labelled with its Monday, even if `start` is later in that week; see `days`."""
@@ -394,7 +411,7 @@ class DateCol(_Equality[Instant], _Ordering[Instant, Instant], _Time[Instant]):
 
 
 class _Truth(_Column[V]):
-    """is_true and is_false."""
+    """A column that has is_true and is_false."""
 
     __slots__ = ()
 
@@ -482,7 +499,7 @@ class Col(
 
 
 def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
-    with advice.calling(column, "between", low, high):
+    with _calling(column, "between", low, high):
         first, last = DateFilter(column.column_id, "gte", low), DateFilter(column.column_id, "lte", high)
         check_order(first.value, last.value)
         return first & last
@@ -490,14 +507,14 @@ def _between_instants(column: _Column[Any], low: Any, high: Any) -> Filter:
 
 def _parts_of(column: _Column[Any], values: object) -> Partition:
     """A part for each value: the sessions that have it, or for a collection those with that member."""
-    with advice.calling(column, "values", values):
-        return calendar.by_value(column.column_id, cast("FilterType", column.filter_type), items_of(values) or ())
+    with _calling(column, "values", values):
+        return partitions.by_value(column.column_id, cast("FilterType", column.filter_type), items_of(values) or ())
 
 
 def _by_unit(column: _Column[Any], unit: Unit, start: object, end: object, tz: object) -> Partition:
     """A part for each unit of time."""
-    with advice.calling(column, unit, start, end):
-        return calendar.by_time(column.column_id, unit, start, end, tz)
+    with _calling(column, unit, start, end):
+        return partitions.by_time(column.column_id, unit, start, end, tz)
 
 
 def _inferred_type(operator: str, value: Any) -> FilterType:
@@ -509,8 +526,8 @@ def _inferred_type(operator: str, value: Any) -> FilterType:
     filter_type = filter_type_of(value)
     if filter_type is not None and operator in filter_type.operators:
         return filter_type
-    *most, last = [each.__name__ for kind in FilterType if operator in kind.operators for each in kind.python_types]
-    raise expected(f"{', '.join(most)} or {last}", value)
+    *others, last = [each.__name__ for kind in FilterType if operator in kind.operators for each in kind.python_types]
+    raise expected(f"{', '.join(others)} or {last}", value)
 
 
 TypedCol: TypeAlias = TextCol | NumberCol | DateCol | BooleanCol | CollectionCol | IdCol
@@ -531,5 +548,5 @@ def fully_annotated(user_ids: Iterable[UUID | str] | None = None) -> Filter:
     Args:
         user_ids: The members who must have rated a session, at least one; None means all that the key can see.
     """
-    warn(advice.NO_QUEUE, QueueScopedFilterWarning, stacklevel=2)
+    warn(NO_QUEUE, QueueScopedFilterWarning, stacklevel=2)
     return FullyAnnotatedFilter(user_ids)  # type: ignore[arg-type]  # it takes any iterable at run time

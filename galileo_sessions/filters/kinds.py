@@ -103,9 +103,7 @@ def filter_type_of(value: object) -> FilterType | None:
     """The filter type that `Col` infers from a single value, or None."""
     value = python_value(value)
     exact = _BY_PYTHON_TYPE.get(type(value))  # a bool stops here, so it never counts as an int
-    return exact or next(
-        (kind for python_type, kind in _BY_PYTHON_TYPE.items() if isinstance(value, python_type)), None
-    )
+    return exact or next((kind for kind in FilterType if isinstance(value, kind.python_types)), None)
 
 
 def is_missing(value: object) -> bool:

@@ -16,6 +16,8 @@ from galileo_sessions.errors import FilterError, FilterTypeError
 from galileo_sessions.filters import advice, nodes
 from galileo_sessions.filters.kinds import (
     COMPARISONS,
+    NO_OFFSET,
+    REPLACE_ZONE,
     FilterType,
     as_instant,
     as_text,
@@ -59,7 +61,7 @@ def matches(where: nodes.Filter, record: Mapping[str, object]) -> bool:
 
 
 def _truth(where: nodes.Filter, record: Mapping[str, object]) -> bool | None:
-    """Kleene's three-valued logic, in which None is unknown."""
+    """Whether the session satisfies the filter, by Kleene's logic: True, False, or None if that is unknown."""
     node = cast("nodes.Node", where)
     match node:
         case nodes.And(children):
@@ -102,10 +104,15 @@ def _number_truth(leaf: nodes.NumberFilter, value: object) -> bool | None:
     return all(truths) if leaf.operator == "ne" else any(truths)
 
 
+def naive_in_record(column_id: str, value: datetime) -> FilterError:
+    """The error for a session's `datetime` without a UTC offset, which would match no filter."""
+    return FilterError(f"the session's {column_id}, {brief(value)}, {NO_OFFSET}", hint=REPLACE_ZONE)
+
+
 def _instant_or_none(column_id: str, have: Any) -> object:
     if isinstance(have, datetime) and not is_missing(have):
         if have.utcoffset() is None:
-            raise advice.naive_in_record(column_id, have)
+            raise naive_in_record(column_id, have)
         if getattr(have, "nanosecond", 0):  # a pandas Timestamp, which compares exactly with a datetime
             return have
     try:

@@ -62,6 +62,7 @@ _CLOSING = {"": "", "(": ")", "[": "]"}  # the text itself is like a pair of bra
 _JOIN: dict[str, Any] = {"&": all_of, "|": any_of}  # & binds tighter
 _COMPARE = {symbol: COMPARISONS[name] for name, symbol in SYMBOLS.items()}
 _OPERATORS = {*_JOIN, *_COMPARE}
+_EXAMPLE = 'A filter looks like Col("input").contains("x") & ~Col("score").gt(3)'
 _QUOTES = "Write times, ids and text in quotes"
 _INSTEAD = {
     **dict.fromkeys(("and", "or", "not", "&", "|", "!"), advice.JOIN),
@@ -73,7 +74,7 @@ _INSTEAD = {
     "/": 'Write Col("metrics/toxicity") for a column whose id isn\'t a name',
     "=": "Write == to compare. A single = names an argument, as in case_sensitive=False",
 }
-"""What to write instead of a misplaced token."""
+"""What to write instead of an unexpected token."""
 
 
 def parse_filter(text: str) -> Filter:
@@ -116,15 +117,13 @@ class _Parser:
     def filter(self) -> Filter:
         """The filter that the whole text describes."""
         if len(self._text) > MAX_TEXT:
-            raise self._error(
-                MAX_TEXT, f"the text has more than {MAX_TEXT:,} characters", "load_filter reads larger filters"
-            )
+            raise self._error(MAX_TEXT, f"the text is longer than {MAX_TEXT:,} characters", "load_filter reads more")
         if self._next.lastgroup == "end":
-            raise self._error(0, "the text is empty", advice.EXAMPLE)
+            raise self._error(0, "the text is empty", _EXAMPLE)
         start = self._next.start()
         [value], _, _ = self._items("", start)
         if not isinstance(value, Filter):
-            raise self._of(start, advice.expected_filter(value))
+            raise self._located(start, advice.expected_filter(value))
         return value
 
     def _take(self) -> Token:
@@ -135,13 +134,13 @@ class _Parser:
     # ---- brackets and operands ---------------------------------------------------------------------------------------
 
     def _items(self, opening: str, start: int, *, is_call: bool = False) -> tuple[list[Any], dict[str, Any], bool]:
-        """Reads up to the closing bracket. Returns the values, the named values, and whether there was a comma."""
+        """Reads up to the closing bracket. Returns the values, the keyword arguments, and whether there was a comma."""
         if len(self._open) > MAX_BRACKETS:
             raise self._error(start, advice.TOO_DEEP, advice.LONG)
         self._open.append((opening, start))
         closing = _CLOSING[opening]
         items: list[Any] = []
-        named: dict[str, Any] = {}
+        keywords: dict[str, Any] = {}
         has_comma = False
         while self._next[0] != closing:
             keyword = None
@@ -155,10 +154,10 @@ class _Parser:
             value = self._joined(operands, symbols) if symbols else operands[0][0]
             if keyword is None:
                 items.append(value)
-            elif keyword[0] in named:
+            elif keyword[0] in keywords:
                 raise self._error(keyword.start(), f"{brief(keyword[0])} is given twice")
             else:
-                named[keyword[0]] = value
+                keywords[keyword[0]] = value
             if self._next[0] == "," and opening:
                 self._take()
                 has_comma = True
@@ -166,7 +165,7 @@ class _Parser:
                 raise self._unexpected(self._next, operands[-1][0])
         self._take()
         self._open.pop()
-        return items, named, has_comma
+        return items, keywords, has_comma
 
     def _operand(self) -> Operand:
         """Reads a literal, a name or brackets, with any ~ before and any call after. Returns the value and offset."""
@@ -178,7 +177,7 @@ class _Parser:
         start = token.start()
         value: Any
         if token.lastgroup in ("string", "number", "name"):
-            read = {"string": self._string, "number": self._number, "name": self._named}[token.lastgroup]
+            read = {"string": self._string, "number": self._number, "name": self._meaning}[token.lastgroup]
             value = read(token)
         elif token[0] in ("(", "["):
             items, _, has_comma = self._items(token[0], start)
@@ -190,8 +189,8 @@ class _Parser:
             if symbol[0] == ".":
                 value = self._attribute(value, self._take())
             elif isinstance(value, _Function):
-                items, named, _ = self._items("(", symbol.start(), is_call=True)
-                value = self._apply(start, value.call, *items, **named)
+                items, keywords, _ = self._items("(", symbol.start(), is_call=True)
+                value = self._apply(start, value.call, *items, **keywords)
             else:
                 raise self._error(start, "this is a value, so it can't be called")
         if isinstance(value, _Function):
@@ -205,8 +204,8 @@ class _Parser:
 
     # ---- literals and names ------------------------------------------------------------------------------------------
 
-    def _named(self, token: Token) -> Any:
-        """What a name stands for. Only this method gives names a meaning."""
+    def _meaning(self, token: Token) -> Any:
+        """The value that a name stands for. Only this method gives names a meaning."""
         name = token[0]
         if name in _CONSTANTS:
             return _CONSTANTS[name]
@@ -268,14 +267,13 @@ class _Parser:
                     others.append(token)
             operands, symbols = [self._group(symbol, group) for group in groups], others
         if len(symbols) > 1:
-            raise self._error(
-                operands[0][1], "a chain of comparisons", 'Write two comparisons: (Col("a") > 1) & (Col("a") < 3)'
-            )
+            hint = 'Write two comparisons: (Col("a") > 1) & (Col("a") < 3)'
+            raise self._error(operands[0][1], "a chain of comparisons", hint)
         if not symbols:
             return operands[0][0]
         (left, start), (right, _) = operands
         if not isinstance(left, _COLUMNS) and not isinstance(right, _COLUMNS):
-            raise self._error(start, "one side of a comparison must be a column", advice.EXAMPLE)
+            raise self._error(start, "one side of a comparison must be a column", _EXAMPLE)
         return self._apply(start, _COMPARE[symbols[0][0]], left, right)
 
     def _group(self, symbol: str, operands: list[Operand]) -> Operand:
@@ -284,34 +282,34 @@ class _Parser:
             return operands[0]
         for value, place in operands:
             if not isinstance(value, Filter):
-                raise self._of(place, advice.expected_filter(value, symbol))
+                raise self._located(place, advice.expected_filter(value, symbol))
         start = operands[0][1]
         return self._apply(start, _JOIN[symbol], [value for value, _ in operands]), start
 
     # ---- errors ------------------------------------------------------------------------------------------------------
 
-    def _apply(self, start: int, call: Any, /, *given: Any, **named: Any) -> Any:
-        """Calls a function or an operator, and turns its errors into parse errors, which have the offset."""
+    def _apply(self, start: int, call: Any, /, *values: Any, **keywords: Any) -> Any:
+        """Calls a function or an operator, and turns its errors into parse errors."""
         try:
-            return call(*given, **named)
+            return call(*values, **keywords)
         except FilterError as error:
-            raised = self._of(start, error)
+            raised = self._located(start, error)
         except TypeError as error:  # wrong arguments: Python's text, without the class's name
             raised = self._error(start, f"{call.__name__}() {str(error).rpartition('() ')[2][:200]}")
         raise raised
 
     def _unexpected(self, token: Token, operand: Any = None) -> FilterParseError:
-        """The error for a misplaced token, after an operand if there is one."""
+        """The error for an unexpected token, after an operand if there is one."""
         opening, start = self._open[-1]
         if token.lastgroup == "end" and opening:
             return self._error(start, f"{opening!r} was never closed")
         if token.lastgroup == "end":
-            return self._error(token.start(), "the text ends too early", advice.EXAMPLE)
+            return self._error(token.start(), "the text ends too early", _EXAMPLE)
         written, place = token[0], token.start()
         if token.lastgroup == "keyword":
             written, place = "=", self._text.index("=", place)
         word = written.lower()
-        hint = _INSTEAD.get(word, _QUOTES if token.lastgroup == "number" else advice.EXAMPLE)
+        hint = _INSTEAD.get(word, _QUOTES if token.lastgroup == "number" else _EXAMPLE)
         if token.lastgroup in ("name", "reserved") and isinstance(operand, _COLUMNS):
             word = f"not {next(self._tokens)[0].lower()}" if word == "not" else word  # as in SQL
             hint = advice.no_such_method(operand, word)[1] or hint
@@ -319,12 +317,13 @@ class _Parser:
             right = next(self._tokens)
             if right.lastgroup == "name" and right[0] not in _NAMES:
                 hint = advice.instead_of_in(Col(right[0]), operand).hint
-        return self._error(place, f"{brief(written)} can't stand here", hint)
+        return self._error(place, f"unexpected {brief(written)}", hint)
 
     def _uncalled(self, function: _Function) -> FilterParseError:
         return self._error(function.start, f"{function.name} must be called", f"Write {function.name}(...)")
 
-    def _of(self, offset: int, error: FilterError) -> FilterParseError:
+    def _located(self, offset: int, error: FilterError) -> FilterParseError:
+        """The error as a parse error, which has the offset."""
         call = f"{error.call}: " if error.call else ""
         return self._error(offset, f"{call}{error.message}", error.hint)
 

@@ -14,8 +14,11 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import TypeAlias
+
+from attrs import frozen
 
 from galileo_sessions import display
 from galileo_sessions.display import brief, shortened
@@ -32,7 +35,7 @@ Tree: TypeAlias = Filter | tuple[LeafFilter, ...]
 SHOWN = 10
 """The most complaints that are drawn; more would be hard to read."""
 _WIDTH = 80
-_LINES = 60
+_NODES = 60
 _KEYS: dict[type[object], str] = {And: "and", Or: "or", Not: "not"}
 
 
@@ -69,15 +72,15 @@ def walk(node: Tree, path: Path = ()) -> Iterator[tuple[Path, Tree]]:
 
 def nodes_at(tree: Tree, paths: Iterable[Path | None]) -> list[tuple[Path, Filter | None]]:
     """
-    For each path, the node that it leads to, after the node's own path; None if it leads to no node.
+    For each path, the path of a node and the node; `((), None)` for a path that leads to no node.
 
-    A path can also end with the key of its node.
+    A path leads to the node that has it in `walk`, or else to the node whose own path and key it is: in `A & ~B`, both
+    ("and", 0) and ("and", 0, "filter") lead to A, ("and", 1) leads to ~B, and ("and", 1, "not") to B.
     """
-    places: dict[Path | None, tuple[Path, Filter | None]] = {}
-    for path, node in walk(tree):  # a Not comes first, so its child takes over the path that ends with "not"
-        if isinstance(node, Filter):
-            places[*path, key_of(node)] = places[path] = path, node
-    return [places.get(path, ((), None)) for path in paths]
+    nodes: dict[Path | None, Filter] = {path: node for path, node in walk(tree) if isinstance(node, Filter)}
+    own_paths: dict[Path | None, Path] = {(*path, key_of(node)): path for path, node in walk(tree)}
+    found = [path if path in nodes else own_paths.get(path) for path in paths]
+    return [((), None) if path is None else (path, nodes[path]) for path in found]
 
 
 def leaves_of(where: Filter) -> tuple[LeafFilter, ...]:
@@ -157,44 +160,64 @@ def mark(tree: Tree, complaints: Iterable[tuple[Path, str]]) -> tuple[list[str],
     return list(marks.values()), draw(tree, dict(islice(marks.items(), SHOWN)))
 
 
+@frozen
+class _Row:
+    """A node's place in a drawing."""
+
+    node: Tree
+    path: Path
+    before: str
+    """The branches before the node's text."""
+    below: str
+    """The branches before the lines below it."""
+
+
+def _rows(node: Tree, path: Path = (), before: str = "", below: str = "") -> Iterator[_Row]:
+    """A row for the node and for each one below it, in the order of `walk`."""
+    branches = children(node)
+    yield _Row(node, path, before, below + ("│  " if branches else ""))
+    for i, (step, child) in enumerate(branches, 1):
+        fork, trunk = ("├─ ", "│  ") if i < len(branches) else ("└─ ", "   ")
+        yield from _rows(child, path + step, below + fork, below + trunk)
+
+
 def draw(tree: Tree, marks: Mapping[Path, str], *, notes: Mapping[Path, str] | None = None, head: str = "") -> str:
     """
-    The drawing with a complaint under each marked node.
+    The drawing of the first 60 nodes, and of all that have a complaint or a note, with the nodes above them.
+
+    Where nodes are left out, one line counts their leaves.
 
     Args:
         tree: The tree.
-        marks: The complaints. Their nodes are drawn even if all else is cut.
-        notes: What stands to the right of a node, in place of its filter type. These nodes are drawn, too.
+        marks: The complaints, which stand under their nodes.
+        notes: What stands to the right of a node, in place of its filter type.
         head: The line above the notes.
     """
     needed = {path[:length] for path in [*marks, *(notes or ())] for length in range(len(path) + 1)}
-    rows: list[tuple[str, str]] = [("", head)] if head else []  # a line, and what stands to its right
-    cut, edge = 0, ""  # the number of leaves left out, and the prefix of the line that shows it
+    rows = [(row, number < _NODES or row.path in needed) for number, row in enumerate(_rows(tree))]
+    lines: list[tuple[str, str]] = [("", head)] if head else []  # a line, and what stands to its right
+    for is_drawn, run in groupby(rows, key=itemgetter(1)):
+        if is_drawn:
+            for row, _ in run:
+                lines += _lines_of(row, marks.get(row.path), None if notes is None else notes.get(row.path, ""))
+        else:
+            lines.append((_left_out([row for row, _ in run]), ""))
+    column = 3 + min(max([len(line) for line, right in lines if right], default=0), _WIDTH - 20)
+    return "\n".join([f"{line:{max(column, len(line) + 3)}}{right}".rstrip() for line, right in lines])
 
-    def add(node: Tree, path: Path, before: str, below: str) -> None:
-        nonlocal cut, edge
-        branches = children(node)
-        words, kind = _label(node)
-        kind = kind if notes is None else notes.get(path, "")
-        rows.append((before + shortened(words, max(30, _WIDTH - 3 - len(before) - len(kind))), kind))
-        if path in marks:
-            rows.extend([(line, "") for line in _complaint(marks[path], below + ("│  " if branches else ""))])
-        for i, (step, child) in enumerate(branches, 1):
-            if len(rows) >= _LINES and path + step not in needed:
-                edge = below if not cut or len(below) < len(edge) else edge
-                cut += child.size
-                continue
-            if cut:
-                rows.append((f"{edge}{'├' if edge == below else '└'}─ … {cut:,} more", ""))
-                cut = 0
-            fork, trunk = ("├─ ", "│  ") if i < len(branches) else ("└─ ", "   ")
-            add(child, path + step, below + fork, below + trunk)
 
-    add(tree, (), "", "")
-    if cut:
-        rows.append((f"{edge}└─ … {cut:,} more", ""))
-    column = 3 + min(max([len(line) for line, kind in rows if kind], default=0), _WIDTH - 20)
-    return "\n".join([f"{line:{max(column, len(line) + 3)}}{kind}".rstrip() for line, kind in rows])
+def _lines_of(row: _Row, complaint: str | None, note: str | None) -> list[tuple[str, str]]:
+    """The lines of a node and its complaint, and to the right of the node its note, or without one its filter type."""
+    text, kind = _label(row.node)
+    right = kind if note is None else note
+    line = row.before + shortened(text, max(30, _WIDTH - 3 - len(row.before) - len(right)))
+    return [(line, right), *[(each, "") for each in (_complaint(complaint, row.below) if complaint else ())]]
+
+
+def _left_out(rows: list[_Row]) -> str:
+    """The line for rows that aren't drawn, at the last of those that are the least deep."""
+    place = min(reversed(rows), key=lambda row: len(row.before))
+    return f"{place.before}… {sum(not children(row.node) for row in rows):,} more"
 
 
 def _complaint(complaint: str, below: str) -> list[str]:

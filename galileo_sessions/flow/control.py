@@ -65,7 +65,7 @@ from math import inf
 
 from attrs import define
 
-from galileo_sessions.display import some
+from galileo_sessions.display import quantity
 from galileo_sessions.flow.breaker import Breaker
 from galileo_sessions.flow.evidence import Evidence
 from galileo_sessions.flow.noise import Noise
@@ -173,12 +173,12 @@ class FlowControl:
             seconds = self.breaker.seconds_open(now)
             return f"the circuit breaker: the service has refused everything for {seconds:,.0f} s"
         if self.in_flight >= self.width:
-            return f"a free slot ({some(self.in_flight, 'request')} in flight, limit {self.width})"
+            return f"a free slot ({quantity(self.in_flight, 'request')} in flight, limit {self.width})"
         if self._pace and self.rate * self._pace >= 1:
             return f"Limits(rate={1 / self._pace:g})"
         if self.rate < inf:
             return f"the service's rate limit (about {self.rate:.3g} requests a second)"
-        return f"an answer ({some(self.in_flight, 'request')} in flight)" if self.in_flight else "a free slot"
+        return f"an answer ({quantity(self.in_flight, 'request')} in flight)" if self.in_flight else "a free slot"
 
     def sent(self, now: float, standing: int = FRESH) -> Permit:
         """Counts a request as sent, and returns its permit, which `ended` takes back exactly once."""

@@ -12,9 +12,9 @@ from uuid import UUID
 from galileo_sessions.api.query import SCOPE
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterError
-from galileo_sessions.filters.advice import naive_in_record
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo
 from galileo_sessions.filters.kinds import UUID_TEXT, as_instant, filter_type_of, is_missing
+from galileo_sessions.filters.matching import naive_in_record
 
 _IDS = ("id", "session_id", "project_id", "run_id", "trace_id", "parent_id", *SCOPE)
 

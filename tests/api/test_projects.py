@@ -17,6 +17,7 @@ from support.sockets import PROJECT, RawServer, http, number_of, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, Project, ProjectLookupError, dump_query, load_query
+from galileo_sessions.api.projects import find_project
 
 NAMES = ["Support chatbot", "Travel planner", "Three\nlines", "Twin", "Twin", PROJECT]
 TIME = "2026-04-02T00:00:00+00:00"
@@ -166,21 +167,17 @@ async def test_a_name_with_spaces_around_it_is_found_in_the_whole_list():
     assert service.wanted == [{"name": "a"}, {}, {"name": ""}, {}]
 
 
-async def test_of_several_projects_with_a_name_the_one_of_type_gen_ai_is_meant():
+def test_of_several_projects_with_a_name_the_one_of_type_gen_ai_is_meant():
     """As in Galileo's SDK."""
-    service = Listed(NAMES)
-    service.entries[3]["type"], service.entries[4]["type"] = "llm_monitor", "gen_ai"
-    async with asking(service) as galileo:
-        assert (await galileo.project("Twin")).id == str(UUID(int=4))
+    one, other = Project(UUID(int=3), "Twin", "llm_monitor"), Project(UUID(int=4), "Twin", "gen_ai")
+    assert find_project([one, other], "Twin") == other
 
 
 async def test_a_misspelled_name_is_compared_with_a_thousand_others():
     """In ten requests; if they can't be listed, the error is the same, without a suggestion."""
     service = Listed(["other"] * 2_000, size=100)
     async with asking(service) as galileo:
-        with pytest.raises(
-            ProjectLookupError, match="no project 'othre' among the 1,000 listed\nhint: Did you mean other"
-        ):
+        with pytest.raises(ProjectLookupError, match="'othre' among the 1,000 listed\nhint: Did you mean other"):
             await galileo.project("othre")
     assert len(service.wanted) == 11
     pages = [http(200, json.dumps({"projects": []})), http(422, "no")]
@@ -193,21 +190,18 @@ async def test_a_misspelled_name_is_compared_with_a_thousand_others():
             await galileo.project("a")
 
 
-async def test_an_address_in_place_of_an_id():
-    """The hint has the id in it."""
-    address = f"https://console.galileo.ai/project/{PROJECT}/log-streams"
+def test_what_is_nearly_an_id_gets_a_hint():
+    """White space around it is named; the hint for an address has the id in it."""
+    with pytest.raises(gs.ConfigurationError, match="It begins or ends with white space, .*Strip it"):
+        CountQuery(f"{PROJECT}\n")
     with pytest.raises(gs.ConfigurationError, match=f"Write an id instead of an address: {PROJECT}"):
-        CountQuery(address)
+        CountQuery(f"https://console.galileo.ai/project/{PROJECT}/log-streams")
 
 
 @pytest.mark.parametrize(
     ("name", "said", "number"),
     [
-        (
-            "support chatbot",
-            "there is no project 'support chatbot' among the 6 listed\nhint: Did you mean Support chatbot?",
-            0,
-        ),
+        ("TWIN", "there is no project 'TWIN' among the 6 listed\nhint: Did you mean Twin?", 0),
         ("zzz", "there is no project 'zzz' among the 6 listed", 0),
         ("Twin", f"2 projects are named 'Twin'\nhint: Write the id of one: {UUID(int=3)}, {UUID(int=4)}", 2),
     ],
@@ -248,11 +242,10 @@ async def test_all_projects_are_counted_as_they_are_listed():
     """The list is a source of targets. A project that may not be read is a result with a 403, which names it."""
 
     async def behave(nth: int, writer: asyncio.StreamWriter) -> None:
-        is_third = b"0002/sessions" in service.server.requests[nth - 1]
-        await (service.behave(nth, writer) if not is_third else refuse(writer))
-
-    async def refuse(writer: asyncio.StreamWriter) -> None:
-        writer.write(http(403))
+        if b"0002/sessions" in service.server.requests[nth - 1]:
+            writer.write(http(403))
+        else:
+            await service.behave(nth, writer)
 
     service = Listed(NAMES, size=4)
     async with raw_server(behave) as service.server, client(service.server.url) as galileo:

@@ -15,16 +15,14 @@ from support.strategies import filters, is_undefined, leaves, uuids
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, FilterDecodeError, FilterError, FilterTypeError, dump_query, load_query
+from galileo_sessions.api.query import ANY_PROJECT, query_of
 from galileo_sessions.display import brief
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
 LEAF = Col("a").eq("x")
 ABOVE_1 = {"column_id": "a", "operator": "gt", "value": 1, "type": "number"}
-ANNOTATED = {"column_id": "fully_annotated", "type": "fully_annotated"}
+RATED = {"column_id": "fully_annotated", "type": "fully_annotated"}
 IDS = ["project_id", "log_stream_id", "experiment_id", "metrics_testing_id"]
-
-
-# ---- ids -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", IDS)
@@ -39,29 +37,12 @@ def test_an_id_may_be_written_in_any_form_of_a_uuid(name: str, written: str | UU
     assert PROJECT == getattr(query, name)
 
 
+WRONG: list[Any] = ["", "../../evil", f"{PROJECT}/", f" {PROJECT}", f"{PROJECT}\n", PROJECT[:-1], "0x" + 30 * "a"]
+WRONG += ["a" + 15 * "_a" + "a", "١" * 32, "\ud800", 5, PROJECT.encode(), [PROJECT], 10**10_000, "a" * 1_000_000]
+
+
 @pytest.mark.parametrize("name", IDS)
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        "",
-        "abc",
-        "../../evil",
-        f"{PROJECT}/",
-        f" {PROJECT}",
-        f"{PROJECT}\n",
-        PROJECT[:-1],
-        "0x" + 30 * "a",
-        "a" + 15 * "_a" + "a",
-        "١" * 32,
-        "\ud800",
-        5,
-        b"74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db",
-        [PROJECT],
-        10**10_000,
-        "a" * 1_000_000,
-    ],
-    ids=lambda value: ascii(brief(value)),
-)
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda value: ascii(brief(value)))
 def test_what_is_no_uuid_is_refused_by_its_fields_name(name: str, wrong: Any) -> None:
     """Anything but a UUID raises an error that names the field, because ids become part of a URL."""
     with pytest.raises(gs.ConfigurationError) as caught:
@@ -77,9 +58,6 @@ def test_a_project_is_needed_and_a_scope_is_not() -> None:
     assert message.startswith("project_id must be a UUID, got None")
     query = CountQuery(PROJECT)
     assert [None, None, None] == [query.log_stream_id, query.experiment_id, query.metrics_testing_id]
-
-
-# ---- body ------------------------------------------------------------------------------------------------------------
 
 
 def test_the_headline_filter_travels_as_these_bytes() -> None:
@@ -98,19 +76,13 @@ def test_the_headline_filter_travels_as_these_bytes() -> None:
     [
         ("CountQuery(PROJECT)", {}),
         ("CountQuery(PROJECT, None)", {}),
-        ("CountQuery(PROJECT, ALWAYS)", {}),
-        ("CountQuery(PROJECT, And([]))", {}),
         ("CountQuery(PROJECT, ~NEVER)", {}),
         ("CountQuery(PROJECT, filters=[])", {}),
         ("CountQuery(PROJECT, tag='t')", {}),
         ("CountQuery(PROJECT, log_stream_id=USER)", {"log_stream_id": USER}),
         ("CountQuery(PROJECT, experiment_id=UUID(USER))", {"experiment_id": USER}),
         ("CountQuery(PROJECT, metrics_testing_id=USER.upper())", {"metrics_testing_id": USER}),
-        ("CountQuery(PROJECT, filters=[Col('a').gt(1), FullyAnnotatedFilter()])", {"filters": [ABOVE_1, ANNOTATED]}),
-        (
-            "CountQuery(PROJECT, ALWAYS, filters=iter([Col('a').gt(1)]), log_stream_id=USER)",
-            {"filters": [ABOVE_1], "log_stream_id": USER},
-        ),
+        ("CountQuery(PROJECT, filters=iter([Col('a').gt(1), FullyAnnotatedFilter()]))", {"filters": [ABOVE_1, RATED]}),
     ],
 )
 def test_a_body_holds_what_is_set_and_no_more(query: str, body: dict[str, Any]) -> None:
@@ -126,36 +98,20 @@ def test_any_text_travels() -> None:
     assert {"filter_tree": dump_query(CountQuery(PROJECT, where))["filter_tree"]} == json.loads(body)
 
 
-# ---- refused ---------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("program", "error", "words"),
     [
-        (
-            "CountQuery(PROJECT, leaf, filters=[leaf])",
-            FilterError,
-            ["doesn't document how it combines where and filters", "where=where & all_of(filters)"],
-        ),
+        ("CountQuery(PROJECT, leaf, filters=[leaf])", FilterError, ["combines where", "where=where & all_of(filters)"]),
         ("CountQuery(PROJECT, And([leaf, ALWAYS]))", FilterError, ["contains ALWAYS", "empty And", "&, | and ~"]),
         ("CountQuery(PROJECT, Or([leaf, Not(Not(NEVER))]))", FilterError, ["contains NEVER", "empty Or"]),
-        ("CountQuery(PROJECT, Not(ALWAYS))", FilterError, ["contains ALWAYS", "empty And"]),
         ("CountQuery(PROJECT, Or([And([Or([])])]))", FilterError, ["contains NEVER", "empty Or"]),
-        (
-            "CountQuery(PROJECT, ~TextFilter('a', 'one_of', []))",
-            FilterError,
-            ["'one_of', []): the API doesn't", "NEVER"],
-        ),
+        ("CountQuery(PROJECT, ~TextFilter('a', 'one_of', []))", FilterError, ["'one_of', []): the API", "NEVER"]),
         ("CountQuery(PROJECT, filters=[IdFilter('a', 'ne', [])])", FilterError, ["an empty list", "Write ALWAYS"]),
         ("CountQuery(PROJECT, leaf | NumberFilter('a', 'between', [3, 1]))", FilterError, ["[3, 1]", "Swap the two"]),
         ("CountQuery(PROJECT, NumberFilter('a', 'between', 3))", FilterTypeError, ["'between', 3)", "two numbers"]),
         ("CountQuery(PROJECT, filters=[leaf & leaf])", FilterTypeError, ["filters must be a list", "where=..."]),
-        ("CountQuery(PROJECT, filters=[~leaf])", FilterTypeError, ["filters must be a list", "~Col", "where=..."]),
         ("CountQuery(PROJECT, filters=[Col('a')])", FilterTypeError, ["filters must be a list", "Col('a')"]),
-        ("CountQuery(PROJECT, filters=[None])", FilterTypeError, ["filters must be a list", "None"]),
         ("CountQuery(PROJECT, filters='ab')", FilterTypeError, ["filters must be a list"]),
-        ("CountQuery(PROJECT, filters={'filter': 1})", FilterTypeError, ["filters must be a list"]),
-        ("CountQuery(PROJECT, {'and': []})", FilterTypeError, ["{'and': []} is not a filter"]),
         ("CountQuery(PROJECT, \"Col('a') == 1\")", FilterTypeError, ["is not a filter", "hint: Write parse_filter("]),
         ("CountQuery(PROJECT, Col('a'))", FilterTypeError, ["Col('a') is a column, not yet a filter"]),
         ("CountQuery(PROJECT, True)", FilterTypeError, ["True is not a filter"]),
@@ -169,26 +125,17 @@ def test_what_cannot_be_sent_is_refused_before_a_request(
     assert [] == [word for word in words if word not in message]
 
 
-# ---- values ----------------------------------------------------------------------------------------------------------
-
-
 def test_a_query_is_a_value() -> None:
     """Queries are equal if they count the same; the tag doesn't matter."""
     query = CountQuery(PROJECT, HEADLINE, log_stream_id=USER, tag=["mine"])
     assert CountQuery(UUID(PROJECT), HEADLINE, log_stream_id=USER.upper(), tag="other") == query
     assert 1 == len({CountQuery(PROJECT, LEAF), CountQuery(PROJECT, LEAF, tag=1)})
+    assert (repr(HEADLINE) in repr(query), "tag=['mine']" in repr(query), "body" in repr(query)) == (True, True, False)
     assert CountQuery(PROJECT) == CountQuery(PROJECT, gs.ALWAYS)
+    assert query_of(CountQuery(ANY_PROJECT, tag="the part's"), query).tag == "the part's"
     assert CountQuery(PROJECT, LEAF) != CountQuery(PROJECT, filters=[LEAF])
     assert CountQuery(PROJECT, LEAF) != CountQuery(USER, LEAF)
     assert CountQuery(PROJECT, LEAF) != CountQuery(PROJECT, LEAF, experiment_id=USER)
-
-
-def test_a_querys_repr_shows_what_is_counted() -> None:
-    """The repr shows project, filter and tag, but not the body."""
-    written = repr(CountQuery(PROJECT, HEADLINE, tag="t"))
-    for word in (PROJECT, "Col.text('input').contains('x') & ~Col.number('score').gt(3)", "tag='t'"):
-        assert word in written
-    assert "filter_tree" not in written
 
 
 def test_another_projects_query_shares_the_body() -> None:
@@ -203,24 +150,12 @@ def test_another_projects_query_shares_the_body() -> None:
         query.for_project("x")
 
 
-# ---- plain data ------------------------------------------------------------------------------------------------------
-
-
 scopes = st.fixed_dictionaries({name: st.none() | uuids for name in IDS[1:]})
 tags = st.none() | st.integers() | st.text() | st.lists(st.text())
-queries = st.builds(
-    lambda project, where, scope, tag: CountQuery(project, where, tag=tag, **scope),
-    uuids,
-    st.just(gs.ALWAYS) | filters.filter(lambda where: not is_undefined(where)),
-    scopes,
-    tags,
-) | st.builds(
-    lambda project, flat, scope, tag: CountQuery(project, filters=flat, tag=tag, **scope),
-    uuids,
-    st.lists(leaves.filter(lambda leaf: not is_undefined(leaf)), max_size=3),
-    scopes,
-    tags,
-)
+wheres = st.just(gs.ALWAYS) | filters.filter(lambda where: not is_undefined(where))
+lists = st.lists(leaves.filter(lambda leaf: not is_undefined(leaf)), max_size=3)
+either = st.fixed_dictionaries({"where": wheres}) | st.fixed_dictionaries({"filters": lists})
+queries = st.builds(lambda pid, tag, a, b: CountQuery(pid, tag=tag, **a, **b), uuids, tags, either, scopes)
 
 
 @given(queries)
@@ -237,69 +172,39 @@ def test_plain_data_holds_what_is_set() -> None:
     """Plain data has the keys of the request, with the project and the tag."""
     assert {"project_id": PROJECT} == dump_query(CountQuery(PROJECT))
     leaf = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
-    assert {"project_id": PROJECT, "filter_tree": {"filter": leaf}, "experiment_id": USER, "tag": 1} == dump_query(
-        CountQuery(PROJECT, LEAF, experiment_id=USER, tag=1)
-    )
+    data = {"project_id": PROJECT, "filter_tree": {"filter": leaf}, "experiment_id": USER, "tag": 1}
+    assert data == dump_query(CountQuery(PROJECT, LEAF, experiment_id=USER, tag=1))
     assert {"project_id": PROJECT, "filters": [leaf]} == dump_query(CountQuery(PROJECT, filters=[LEAF]))
 
 
-def test_nulls_of_a_request_mean_nothing_is_set() -> None:
-    """A null means that nothing is set, as in the API's schema."""
+def test_the_documents_own_example_loads() -> None:
+    """The example of the API's document loads, though it calls the column `name`; a null means that nothing is set."""
+    leaf = {"case_sensitive": True, "name": "input", "operator": "eq", "type": "text", "value": "example input"}
+    expected = CountQuery(USER, filters=[Col("input").eq("example input")], log_stream_id=PROJECT)
+    assert expected == load_query({"filters": [leaf], "log_stream_id": PROJECT, "project_id": USER})
     nulls = dict.fromkeys(["filter_tree", *IDS[1:]])
     assert CountQuery(PROJECT) == load_query({"project_id": PROJECT, "filters": []} | nulls)
-
-
-def test_the_documents_own_example_loads() -> None:
-    """The example of the API's document loads, though it calls the column `name`."""
-    example = {
-        "filters": [
-            {"case_sensitive": True, "name": "input", "operator": "eq", "type": "text", "value": "example input"}
-        ],
-        "log_stream_id": "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db",
-    }
-    expected = CountQuery(USER, filters=[Col("input").eq("example input")], log_stream_id=PROJECT)
-    assert expected == load_query(example | {"project_id": USER})
 
 
 NO_PROJECT = "needs its project_id"
 NO_QUERIES: dict[str, tuple[object, type[Exception], list[str | int], str]] = {
     "null": (None, FilterDecodeError, [], "expected a JSON object, got None"),
-    "list": ([], FilterDecodeError, [], "a JSON object.*\\[\\]"),
     "empty": ({}, FilterDecodeError, [], NO_PROJECT),
-    "only a filter": ({"filter_tree": None}, FilterDecodeError, [], NO_PROJECT),
     "no project": ({"project_id": None}, gs.ConfigurationError, [], "project_id must be a UUID, got None"),
-    "no UUID": ({"project_id": "x"}, gs.ConfigurationError, [], "project_id must be a UUID, got 'x'"),
 }
 OF_PROJECT: dict[str, tuple[dict[Any, object], type[Exception], list[str | int], str]] = {
     "where": ({"where": 1}, FilterDecodeError, [], "no key 'where'.*filter_tree, filters"),
     "a key that is no text": ({1: 1}, FilterDecodeError, [], "no key 1"),
-    "body": ({"body": "{}"}, FilterDecodeError, [], "no key 'body'"),
     "log stream": ({"log_stream_id": 1}, gs.ConfigurationError, [], "log_stream_id must be a UUID, got 1"),
     "node": ({"filter_tree": {"and": [{}]}}, FilterDecodeError, ["filter_tree", "and", 0], r"at .filter_tree.and\[0\]"),
     "empty node": ({"filter_tree": {}}, FilterDecodeError, ["filter_tree"], "at .filter_tree.*exactly one of"),
-    "empty and": (
-        {"filter_tree": {"and": []}},
-        FilterDecodeError,
-        ["filter_tree"],
-        '(?s)an empty "and" would count all sessions.*Leave out the filter',
-    ),
+    "empty and": ({"filter_tree": {"and": []}}, FilterDecodeError, ["filter_tree"], r'empty "and" would(.|\s)*Leave'),
     "empty and below": ({"filter_tree": {"not": {"and": []}}}, FilterError, [], "empty And"),
     "number": ({"filters": 1}, FilterDecodeError, ["filters"], "a list of leaves.*1"),
-    "empty object": ({"filters": {}}, FilterDecodeError, ["filters"], "a list of leaves"),
     "false": ({"filters": False}, FilterDecodeError, ["filters"], "a list of leaves"),
     "leaf": ({"filters": [{"type": "text"}]}, FilterDecodeError, ["filters", 0], r"at .filters\[0\]: column_id is"),
-    "node in the flat list": (
-        {"filters": [{"filter": {}}]},
-        FilterDecodeError,
-        ["filters", 0, "type"],
-        r"at .filters\[0\].type: expected one of text, number.*got None",
-    ),
-    "both": (
-        dump_query(CountQuery(PROJECT, LEAF)) | dump_query(CountQuery(PROJECT, filters=[gs.FullyAnnotatedFilter()])),
-        FilterError,
-        [],
-        "combines where and filters",
-    ),
+    "node in the flat list": ({"filters": [{"filter": {}}]}, FilterDecodeError, ["filters", 0, "type"], "got None"),
+    "both": ({"filter_tree": {"filter": ABOVE_1}, "filters": [ABOVE_1]}, FilterError, [], "combines where and filters"),
 }
 NO_QUERIES |= {name: ({"project_id": PROJECT} | row[0], *row[1:]) for name, row in OF_PROJECT.items()}
 

@@ -13,40 +13,27 @@ from support.sockets import PROJECT, http, raw_server
 
 import galileo_sessions as gs
 from galileo_sessions import Col, CountQuery, GalileoSessions, Retry
-from galileo_sessions.api.responses import Response, error_of
+from galileo_sessions.api.responses import Response, error_of, total_count
 
 HEADLINE = Col("input").contains("x") & ~Col("score").gt(3)
-
-
 PAGE = "<!doctype html><html><title>Galileo</title></html>"
 WHY = '{"detail": "why"}'
 STATUSES = {
     "300": (300, WHY, gs.RedirectError, "to 'nowhere'", "Set base_url (GALILEO_API_URL): a redirect isn't followed"),
-    "304": (304, "", gs.RedirectError, "to 'nowhere'", "Set base_url"),
     "400": (400, WHY, gs.ResponseError, "'why'", ""),
     "401": (401, WHY, gs.AuthenticationError, "'why'", "Check that the key hasn't expired, and belongs to the"),
     "403": (403, WHY, gs.PermissionDeniedError, "'why'", "Ask for access to the project"),
     "403, a page": (403, PAGE, gs.PermissionDeniedError, f"'{PAGE}'", "A gateway or a proxy seems to refuse this"),
-    "403, another's": (
-        403,
-        '{"message":"No"}',
-        gs.PermissionDeniedError,
-        '\'{"message":"No"}\'',
-        "A gateway or a proxy",
-    ),
+    "403, another's": (403, "No", gs.PermissionDeniedError, "'No'", "A gateway or a proxy"),
     "403, nothing": (403, "", gs.PermissionDeniedError, "an empty body", "A gateway or a proxy seems to refuse this"),
     "404": (404, WHY, gs.NotFoundError, "'why'", "Check the project's id, and base_url (GALILEO_API_URL)"),
     "404, a page": (404, PAGE, gs.NotFoundError, f"'{PAGE}'", "Set base_url (GALILEO_API_URL) to the address of the"),
     "405": (405, "", gs.ResponseError, "an empty body", "Set base_url (GALILEO_API_URL) to the address of the API"),
-    "409": (409, WHY, gs.ResponseError, "'why'", ""),
     "422": (422, WHY, gs.ValidationError, "'why'", ""),
     "429": (429, WHY, gs.RateLimitedError, "'why'", ""),
     "500": (500, WHY, gs.ServerError, "'why'", ""),
-    "501": (501, WHY, gs.ServerError, "'why'", ""),
     "599": (599, PAGE, gs.ServerError, f"'{PAGE}'", ""),
 }
-
-
 STANDARD = {"message": "The quota is used up", "user_action": "Ask Ann.", "documentation_link": "https://x.org/1"}
 
 
@@ -77,12 +64,8 @@ async def test_statuses_are_mapped(status, body, error, said, hint):
         async with client(server.url, retry=Retry(attempts=1 if status == 429 else 4)) as galileo:
             caught = await failure(galileo, where=HEADLINE, timeout=5)
     attempts = 4 if status == 500 else 1
-    assert (type(caught), caught.status, caught.body, caught.query) == (
-        error,
-        status,
-        body,
-        CountQuery(PROJECT, HEADLINE),
-    )
+    assert (type(caught), caught.status, caught.body) == (error, status, body)
+    assert caught.query == CountQuery(PROJECT, HEADLINE)
     assert caught.headers["x-trace"] == "t1"
     assert "set-cookie" not in caught.headers
     assert re.fullmatch(rf"{status}[\w -]* from {server.url}: {re.escape(said)}", caught.message)
@@ -131,16 +114,11 @@ async def test_a_refusal_says_how_long_to_wait(asked, said):
 NOT_COUNTS = {
     "true": b'{"total_count": true}',
     "float": b'{"total_count": 3.0}',
-    "text": b'{"total_count": "3"}',
     "negative": b'{"total_count": -1}',
     "too large": b'{"total_count": 9223372036854775808}',
     "nan": b'{"total_count": NaN}',
     "twice": b'{"total_count": 1, "total_count": 2}',
-    "no key": b'{"count": 1}',
     "null": b"null",
-    "null count": b'{"total_count": null}',
-    "list": b"[]",
-    "empty": b"",
     "latin-1": '{"total_count": 1, "é": 2}'.encode("latin-1"),
     "deep": b'{"total_count": ' + b"[" * 30_000 + b"]" * 30_000 + b"}",
     "digits": b'{"total_count": ' + b"9" * 5_000 + b"}",
@@ -149,9 +127,7 @@ NOT_COUNTS = {
     "form feed": b'{"total_count":\f5}',
     "bom": b'\xef\xbb\xbf{"total_count": 1}',
 }
-
-
-NO_JSON = {"empty", "latin-1", "html", "vertical tab", "form feed", "bom"}
+NO_JSON = {"latin-1", "html", "vertical tab", "form feed", "bom"}
 
 
 @pytest.mark.parametrize("name", NOT_COUNTS)
@@ -172,21 +148,13 @@ async def test_a_200_that_is_no_count_is_a_decode_error(name):
     assert (len(server.requests) > 1) is (name in NO_JSON)
 
 
-@pytest.mark.parametrize(
-    ("body", "count"),
-    [
-        (b'{"total_count":0}', 0),
-        (b' {\n"total_count" :\t12 } ', 12),
-        (b'{"total_count": 9223372036854775807}', 2**63 - 1),
-        (b'{"more": [1, {"total_count": 5}], "total_count": 0}', 0),
-    ],
-    ids=["zero", "white space", "the largest", "more keys"],
-)
-async def test_counts_in_any_valid_json(body, count):
+async def test_counts_in_any_valid_json():
     """White space, additional keys and the content type don't matter."""
-    answer = http(200, body, Content_Type="text/plain; charset=latin-1")
-    async with raw_server(answer) as server, GalileoSessions("k", base_url=server.url) as galileo:
-        assert await galileo.count(PROJECT) == count
+    assert total_count(b'{"total_count": 9223372036854775807}') == 2**63 - 1
+    assert total_count(b'{"more": [1, {"total_count": 5}], "total_count": 0}') == 0
+    answer = http(200, b' {\n"total_count" :\t12 } ', Content_Type="text/plain; charset=latin-1")
+    async with raw_server(answer) as server, client(server.url) as galileo:
+        assert await galileo.count(PROJECT) == 12
 
 
 async def test_what_a_failure_keeps_is_bounded():

@@ -14,7 +14,7 @@ from support.shown import check
 from galileo_sessions import Col, ColumnCatalog, matches
 from galileo_sessions.cli.options import read_period
 from galileo_sessions.cli.wording import Refused
-from galileo_sessions.filters.calendar import Partition
+from galileo_sessions.filters.partitions import Partition
 
 MONTHS = ("--by", "created_at:month", "--since", "2026-04-01", "--until", "2026-07-01")
 BINS = "score:1,3"

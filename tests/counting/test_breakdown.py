@@ -90,7 +90,7 @@ async def test_the_rest_is_what_is_in_no_part(galileo, sample, where):
 async def test_what_hints_say_of_a_rest_counts_it(galileo):
     """Sessions without a number, and those in none of the parts that can overlap, as the hints say."""
     sessions = [session for session in SESSIONS if session["project_id"] == IDS[0]]
-    with pytest.raises(gs.FilterError, match=r'pass Col.number\("score"\).bins\(0\).with_rest\("none"\) to count_by'):
+    with pytest.raises(gs.FilterError, match=r'Pass Col.number\("score"\).bins\(0\).with_rest\("none"\) to count_by'):
         _ = Col("score").eq(None)
     counts = await galileo.count_by(IDS[0], Col.number("score").bins(0).with_rest("none"))
     assert counts["none"] == sum("score" not in session for session in sessions) > 0

@@ -10,7 +10,6 @@ import pytest
 from support.programs import NAMES
 
 from galileo_sessions import ColumnCatalog, DateAsTextWarning, GalileoError, matches, parse_filter
-from galileo_sessions.display import brief
 from galileo_sessions.filters.advice import did_you_mean
 from galileo_sessions.local import sample_sessions
 
@@ -61,7 +60,6 @@ HINTS: list[tuple[str, str, str, Any]] = [
     ("Col('tags') != ('vip', 'beta')", "Col.collection('tags').not_in([...])",
      "Col.collection('tags').not_in(['vip', 'beta'])", lambda s: not {"vip", "beta"} & set(s["tags"])),
     ("Col.id('id') == [ID]", "Col.id('id').one_of([...])", "Col.id('id').one_of([ID])", lambda s: s["id"] == ID),
-    ("Col.number('score') == [4, 5]", VALUES.format("Col.number('score').eq(value)"), "", lambda s: score(s) in (4, 5)),
     ("Col('score') != [4, 5]", "~" + VALUES.format("Col('score').eq(value)"), "",
      lambda s: "score" in s and score(s) not in (4, 5)),
     ("Col('score').one_of([4, 5])", VALUES.format("Col('score').eq(value)"), "", lambda s: score(s) in (4, 5)),
@@ -71,7 +69,7 @@ HINTS: list[tuple[str, str, str, Any]] = [
      lambda s: score(s) in (4, 5)),
     # one value of another type
     ("Col.number('score') > '3'", "Write a number without quotes", "Col.number('score') > 3", lambda s: score(s) > 3),
-    ("Col('score').between('1', '3')", "Text has no order. Write a number without quotes, or Col.date('score') for a",
+    ("Col('score').between('1', '3')", "Write a number without quotes, or Col.date('score') for a time",
      "Col('score').between(1, 3)", lambda s: 1 <= score(s) <= 3),
     ("Col.text('score') == 3", "Col.number('score') if the column is of that type", "Col.number('score') == 3",
      lambda s: score(s) == 3),
@@ -95,9 +93,8 @@ HINTS: list[tuple[str, str, str, Any]] = [
      lambda s: "05-02" <= f"{created(s):%m-%d}" < "05-31"),
     ("Col('created_at') > MAY", "value.replace(tzinfo=timezone.utc)",
      "Col('created_at') > MAY.replace(tzinfo=timezone.utc)", lambda s: created(s) > datetime(2026, 5, 1, tzinfo=UTC)),
-    ("parse_filter('created_at >= yesterday')", FIRST.format("gte") + " or Col.date('created_at').last('1d') for a",
-     FIRST.format("gte"), lambda s: f"{created(s):%m-%d}" >= "05-01"),
-    ("Col.date('created_at') < Col('may')", FIRST.format("lt"), "", lambda s: f"{created(s):%m-%d}" < "05-01"),
+    ("parse_filter('created_at >= may')", "a column. Write a number, or text or a time in quotes",
+     "parse_filter('Col.date(\"created_at\") >= \"2026-05-01T00:00Z\"')", lambda s: f"{created(s):%m-%d}" >= "05-01"),
     ("Col.number('score') > Col('three')", "Write a number", "Col.number('score') > 3", lambda s: score(s) > 3),
     ("parse_filter('created_at >= 2026-05-01')", "Write times, ids and text in quotes",
      "parse_filter('Col.date(\"created_at\") >= \"2026-05-01T00:00Z\"')", lambda s: f"{created(s):%m-%d}" >= "05-01"),
@@ -114,10 +111,8 @@ HINTS: list[tuple[str, str, str, Any]] = [
     ("(Col('score') > 3) & [Col('score') < 4]", "all_of([...])", "all_of([Col('score') > 3, Col('score') < 4])",
      lambda s: 3 < score(s) < 4),
     ("CountQuery(PROJECT, TREE)", "load_filter(...)", "load_filter(TREE)", lambda s: score(s) > 3),
-    ("load_filter(dict(filter_tree=TREE))", 'load_filter(data["filter_tree"]), or load_query(data) to read a whole',
+    ("load_filter(dict(filter_tree=TREE))", 'load_filter(data["filter_tree"])',
      "load_filter(dict(filter_tree=TREE)['filter_tree'])", lambda s: score(s) > 3),
-    ("load_filter(dict(filter_tree=TREE, project_id=PROJECT))", "or load_query(data) to read a whole query",
-     "load_query(dict(filter_tree=TREE, project_id=PROJECT)).where", lambda s: score(s) > 3),
     ("CountQuery(PROJECT, 'score > 3')", "parse_filter(...)", "parse_filter('score > 3')", lambda s: score(s) > 3),
     ("parse_filter('score between 3 and 4')", "Col('score').between(...)", "Col('score').between(3, 4)",
      lambda s: 3 <= score(s) <= 4),
@@ -125,7 +120,7 @@ HINTS: list[tuple[str, str, str, Any]] = [
      "parse_filter('input.contains(\"refund\")')", lambda s: "refund" in s["input"]),
     ("parse_filter('\"vip\" in tags & score > 3')", "or Col.collection('tags').contains('vip')",
      "Col.collection('tags').contains('vip') & (Col('score') > 3)", lambda s: "vip" in s["tags"] and score(s) > 3),
-    ("parse_filter('score not in [4]')", "Col('score').not_in([...])", "~Col('score').eq(4)",
+    ("parse_filter('score not in [4]')", "Col('score').not_in(...)", "~Col('score').eq(4)",
      lambda s: "score" in s and score(s) != 4),
     # a column of another type than the filter's
     ("CATALOG.check(Col('tags') == 'vip')", "Col.collection('tags').contains(...)",
@@ -150,30 +145,16 @@ def test_a_hint_counts_what_was_meant(mistake: str, hint: str, followed: str, me
     assert expected == sum(matches(where, session) for session in SESSIONS) > 0
 
 
-@pytest.mark.parametrize(
-    ("mistake", "hint"),
-    [
-        ("parse_filter('name == alice')", "A column can't be compared with a column. Write 'alice' for text"),
-        (
-            "Col('a').eq(float('nan'))",
-            "The API has no test for a missing value. To count sessions without a number, pass "
-            'Col.number("score").bins(0).with_rest("none") to count_by',
-        ),
-        ("Col('a').one_of(['x', b'x'])", ""),
-        ("Col('a').gt(True)", ""),
-        ("Col('a').contains(3)", ""),
-        ("Col('a').gt(['x'])", ""),
-        ("Col.collection('a').eq(b'x')", ""),
-        ("Col.text('a').eq('x', case_sensitive=None)", ""),
-        ("Col.date('a').gt('yesterday')", ""),
-        ("Col.date('a').gt('2026-05-01T25:00')", ""),
-    ],
-)
-def test_a_hint_is_given_only_if_it_helps(mistake: str, hint: str) -> None:
+EXPLAINED = ["Col('a').one_of(['x', b'x'])", "Col('a').gt(True)", "Col('a').contains(3)", "Col('a').gt(['x'])"]
+EXPLAINED += ["Col.collection('a').eq(b'x')", "Col.date('a').gt('yesterday')", "Col.date('a').gt('2026-05-01T25:00')"]
+
+
+@pytest.mark.parametrize("mistake", EXPLAINED)
+def test_a_hint_is_given_only_if_it_helps(mistake: str) -> None:
     """Where the message says all that is known, there is no hint."""
     with pytest.raises(GalileoError) as caught:
         eval(mistake, dict(SCOPE))
-    assert hint == caught.value.hint
+    assert "" == caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -182,8 +163,8 @@ def test_a_hint_is_given_only_if_it_helps(mistake: str, hint: str) -> None:
         ("scroe", ["input", "score"], "Did you mean score?"),
         ("SCORE", ["input", "score"], "Did you mean score?"),
         ("Toxicity", ["toxicity"], "Did you mean metrics/toxicity?"),
-        ("a b", ["a\nb"], "Did you mean 'a\\nb'?"),
-        ("x" * 1_000, ["x" * 999], f"Did you mean {brief('x' * 999)}?"),
+        ("a b", ["a\nb"], "Did you mean a\\nb?"),
+        ("x" * 1_000, ["x" * 999], f"Did you mean {'x' * 79}…?"),
         ("score", (f"column {i}" for i in range(2_000)), ""),
         (5, ["5"], ""),
         ("zzz", ["score"], ""),
@@ -191,5 +172,5 @@ def test_a_hint_is_given_only_if_it_helps(mistake: str, hint: str) -> None:
     ids=lambda value: repr(value)[:30],
 )
 def test_the_most_similar_name_is_suggested(name: object, known: Any, question: str) -> None:
-    """Whatever its case; names that can't be printed, or are long, are quoted."""
+    """Whatever its case; a long name is shortened, and one that can't be printed is escaped."""
     assert question == did_you_mean(name, known, {"toxicity": "metrics/toxicity"})

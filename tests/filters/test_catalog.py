@@ -1,4 +1,4 @@
-"""A project's columns: loaded, asked for, and shown."""
+"""A project's columns: loaded, asked for, shown, and a filter checked against them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ import json
 import pickle
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
-from filters.catalogs import CATALOG, EXAMPLE
 from hypothesis import given
 from hypothesis import strategies as st
 from support.shown import Markup
 from support.strategies import anything
 
+import galileo_sessions as gs
+from galileo_sessions import ALWAYS, NEVER, Col, Filter, FullyAnnotatedFilter, all_of
 from galileo_sessions.display import brief
 from galileo_sessions.errors import FilterCheckError, FilterDecodeError, FilterError, UnknownColumnError
 from galileo_sessions.filters.catalog import ColumnCatalog, ColumnInfo, dump_catalog, load_catalog
-from galileo_sessions.filters.columns import Col
+from galileo_sessions.filters.tree import mark
+
+FILE = Path(__file__).parents[1] / "support" / "available_columns.json"
+EXAMPLE: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+CATALOG = load_catalog(EXAMPLE)
 
 # ---- the API document's own example, without its prose ---------------------------------------------------------------
 
@@ -32,8 +38,6 @@ def test_the_documents_example_loads() -> None:
         info = CATALOG.info(column["id"])
         told = {name: getattr(info, name) for name in column if hasattr(info, name)}
         assert {k: tuple(v) if isinstance(v, list) else v for k, v in column.items() if k in told} == told
-    metric = CATALOG.info("metrics/toxicity")
-    assert ("metric", "percentage") == (metric.category, metric.data_unit)
 
 
 def test_a_catalog_is_plain_data_and_back() -> None:
@@ -54,13 +58,8 @@ def one(**column: Any) -> ColumnInfo:
 def test_what_is_new_survives() -> None:
     """Unknown enum members are kept as text, and unknown keys are ignored, because the API grows."""
     info = one(category="astrology", data_type="horoscope", data_unit="moons", filter_type="zodiac", house=7)
-    assert ("astrology", "horoscope", "moons", "zodiac") == (
-        info.category,
-        info.data_type,
-        info.data_unit,
-        info.filter_type,
-    )
-    assert not hasattr(info, "house")
+    made = (info.category, info.data_type, info.data_unit, info.filter_type)
+    assert (("astrology", "horoscope", "moons", "zodiac"), False) == (made, hasattr(info, "house"))
 
 
 def test_null_means_not_said() -> None:
@@ -87,21 +86,14 @@ COLUMN = {"id": "x", "category": "standard"}
         (None, (), "expected a JSON object, got None"),
         ([COLUMN], (), "expected a JSON object, got [{"),
         ({}, ("columns",), "at .columns: expected a list of columns, got None"),
-        ({"columns": COLUMN}, ("columns",), "at .columns: expected a list of columns, got {"),
         ({"columns": [COLUMN, "x"]}, ("columns", 1), "at .columns[1]: expected a JSON object, got 'x'"),
         ({"columns": [{"category": "standard"}]}, ("columns", 0), "at .columns[0]: id is missing"),
         ({"columns": [COLUMN | {"id": 5}]}, ("columns", 0, "id"), "at .columns[0].id: expected text, got 5"),
         ({"columns": [COLUMN | {"id": ""}]}, ("columns", 0, "id"), "at .columns[0].id: a column id can't be empty"),
-        ({"columns": [COLUMN | {"id": "\ud800"}]}, ("columns", 0, "id"), "at .columns[0].id: the column id '\\ud800'"),
         (
-            {"columns": [COLUMN | {"filterable": "yes"}]},
+            {"columns": [COLUMN | {"filterable": 1}]},
             ("columns", 0, "filterable"),
-            "at .columns[0].filterable: expected True or False, got 'yes'",
-        ),
-        (
-            {"columns": [COLUMN | {"allowed_values": "abc"}]},
-            ("columns", 0, "allowed_values"),
-            "at .columns[0].allowed_values: expected a list, got 'abc'",
+            "at .columns[0].filterable: expected T",
         ),
     ],
 )
@@ -170,21 +162,16 @@ def test_what_is_no_catalog_is_refused(make: Any, message: str) -> None:
 
 
 def test_it_is_a_mapping() -> None:
-    """A catalog is a mapping from column ids to columns."""
+    """A catalog is a mapping from column ids to columns, hashable, and equal if its columns are; the repr is short."""
+    again = load_catalog(copy.deepcopy(EXAMPLE))
+    assert (CATALOG, hash(CATALOG)) == (again, hash(again))
+    assert "<ColumnCatalog of 35 columns: ['input', 'output', 'name', 'created_at', ...]>" == repr(CATALOG)
+    assert [*CATALOG] == CATALOG._ipython_key_completions_()
     assert isinstance(CATALOG, Mapping)
-    assert "input" in CATALOG
-    assert "scroe" not in CATALOG
-    assert 5 not in CATALOG
+    assert (True, False, False) == ("input" in CATALOG, "scroe" in CATALOG, 5 in CATALOG)
     assert CATALOG.get("scroe") is None
     assert Col.text("input").eq("x") == CATALOG.get("input").eq("x")
     assert list(CATALOG) == [column.column_id for column in CATALOG.values()]
-
-
-def test_it_is_a_value() -> None:
-    """Catalogs are hashable, and equal if its columns are."""
-    again = load_catalog(copy.deepcopy(EXAMPLE))
-    assert (CATALOG, hash(CATALOG)) == (again, hash(again))
-    assert ColumnCatalog.of(input="text") != ColumnCatalog.of(input="id")
 
 
 @pytest.mark.parametrize(
@@ -194,16 +181,14 @@ def test_it_is_a_value() -> None:
         ("Score", "score"),
         ("toxicity", "metrics/toxicity"),
         ("Created", "created_at"),
-        ("correctness", "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42"),
-        ("Ground truth", "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42"),
-        ("a b", "'a\\nb'"),
+        ("correctness", "metrics/5d0a2b8e"),
+        ("Ground truth", "metrics/5d0a2b8e"),
+        ("a b", r"a\nb"),
     ],
 )
 def test_a_typo_gets_a_hint(asked: str, hint: str) -> None:
     """Hints consider ids, their last parts, labels and older names of metrics, and ignore case."""
-    scorer = ColumnInfo(
-        "metrics/5d0a2b8e-93c4-4c1f-8f5e-0b7a6c9d1e42", label="Ground Truth Adherence", metric_key_alias="correctness"
-    )
+    scorer = ColumnInfo("metrics/5d0a2b8e", label="Ground Truth Adherence", metric_key_alias="correctness")
     created = ColumnInfo("created_at", label="Created")
     by_hand = ColumnCatalog.of({"metrics/toxicity": "number", "a\nb": "text"}, score="number", input="text")
     catalog = ColumnCatalog([*by_hand.columns, scorer, created])
@@ -218,12 +203,10 @@ def test_an_unknown_column_is_a_key_error(asked: Any) -> None:
     with pytest.raises(KeyError) as caught:
         CATALOG[asked]
     error = caught.value
-    assert isinstance(error, UnknownColumnError)
+    again = pickle.loads(pickle.dumps(error))
+    assert (UnknownColumnError, error, str(error)) == (type(error), again, str(again))
     assert str(error).startswith("there is no column ")
     assert len(str(error)) < 300
-    assert (error, str(error)) == (pickle.loads(pickle.dumps(error)), str(pickle.loads(pickle.dumps(error))))
-    with pytest.raises(UnknownColumnError):
-        CATALOG.info(asked)
 
 
 def test_a_column_without_a_type_infers_it() -> None:
@@ -231,13 +214,6 @@ def test_a_column_without_a_type_infers_it() -> None:
     catalog = ColumnCatalog([ColumnInfo("a"), ColumnInfo("b", filter_type="zodiac")])
     assert [Col, Col] == [type(column) for column in catalog.values()]
     assert Col("a").eq(1) == catalog["a"].eq(1)
-
-
-def test_its_repr_is_short() -> None:
-    """The repr is short, even if there are many columns."""
-    assert "<ColumnCatalog of 1 columns: ['input']>" == repr(ColumnCatalog.of(input="text"))
-    assert "<ColumnCatalog of 35 columns: ['input', 'output', 'name', 'created_at', ...]>" == repr(CATALOG)
-    assert len(repr(ColumnCatalog([ColumnInfo("x" * 1000 + str(i)) for i in range(1000)]))) < 200
 
 
 # ---- printed ---------------------------------------------------------------------------------------------------------
@@ -272,42 +248,99 @@ def test_print_obeys_nothing_that_a_service_sends() -> None:
     assert str(ColumnCatalog([info])).splitlines()[1:] == [r"a\x1b[2J  text         first second \x07\ud800"]
 
 
-def test_without_columns_the_project_is_in_question() -> None:
-    """A project without columns has no sessions, or isn't the one that was meant; no other column is suggested."""
-    with pytest.raises(FilterCheckError, match="because the project has no columns: it has no") as caught:
-        ColumnCatalog([]).check(Col("score") > 3)
-    assert [issue.type for issue in caught.value.issues] == ["no_columns"]
+# ---- a filter is checked ---------------------------------------------------------------------------------------------
+
+TYPES = ColumnInfo("llm", filter_type="text", allowed_values=("llm", "tool", None))
+SECRET = ColumnInfo("secret", filter_type="text", filterable=False)
+DONE = ColumnInfo("done", filter_type="fully_annotated")
+ODD = ColumnCatalog([*CATALOG.columns, TYPES, SECRET, DONE])
+FITTING = [
+    Col("input").contains("x") & ~Col("metrics/toxicity").gt(0.3),
+    Col.collection("tags").one_of(["vip"]) | Col.date("created_at").between("2026-01-01T00:00Z", "2026-02-01T00:00Z"),
+    Col.id("id").eq("x") & Col("is_complete").eq(True) & Col("step_number").between(1, 3),
+    FullyAnnotatedFilter(),
+    ALWAYS,
+    NEVER,
+    gs.And([gs.Or([]), gs.Not(~Col("input").eq("x"))]),
+    gs.TextFilter("input", "contains", ["a", "b"]),  # as no column makes it
+    *[Col.text("llm").eq("LLM", case_sensitive=False), Col("llm").one_of(["x", "tool"]), Col("llm").contains("x")],
+    *[Col("llm").ne("x"), ~Col("llm").eq("x"), Col("llm").eq("x") | Col("llm").eq("tool")],
+]
 
 
-def test_ipython_completes_ids() -> None:
-    """After `catalog["`, IPython offers the ids of the columns."""
-    assert ["score", "metrics/toxicity"] == ColumnCatalog.of(
-        {"score": "number", "metrics/toxicity": "number"}
-    )._ipython_key_completions_()
+@pytest.mark.parametrize("where", FITTING, ids=repr)
+def test_a_filter_that_fits_is_handed_back(where: Filter) -> None:
+    """`check` returns the filter itself; a filter without columns fits, and one that doesn't need a wrong value."""
+    assert where is ODD.check(where)
 
 
-@pytest.mark.parametrize(
-    ("where", "fits"),
-    [
-        (Col("type").eq("llm"), True),
-        (Col("type").eq("LLM"), False),
-        (Col.text("type").eq("LLM", case_sensitive=False), True),
-        (Col("type").one_of(["x", "tool"]), True),
-        (Col("type").one_of(["x", "y"]), False),
-        (Col("type").contains("x"), True),
-        (Col("type").ne("x"), True),
-        (~Col("type").eq("x"), True),
-        (Col("type").eq("x") | Col("type").eq("llm"), True),
-        (Col("type").eq("x") & Col("type").contains("l"), False),
-    ],
-    ids=repr,
-)
-def test_a_text_that_its_column_never_has_is_named(where, fits):
-    """If the column lists its values, and the filter asks for others only."""
-    catalog = ColumnCatalog([ColumnInfo("type", filter_type="text", allowed_values=("llm", "tool", None))])
-    if fits:
-        assert catalog.check(where) == where
-    else:
-        with pytest.raises(FilterCheckError, match="'type' is never .*; its values are 'llm', 'tool'") as caught:
-            catalog.check(where)
-        assert [issue.type for issue in caught.value.issues] == ["no_such_value"]
+AS_DATE, AS_TAGS = "'created_at' is filtered as date, ", "'tags' is filtered as collection, "
+MISFITS: list[tuple[Filter, str, str]] = [
+    (Col("inptu").eq("x"), "unknown_column", "there is no column 'inptu'; did you mean input?"),
+    (Col("zzzzzz").eq("x"), "unknown_column", "there is no column 'zzzzzz'"),
+    (Col("secret").eq("x"), "not_filterable", "'secret' can't be filtered"),
+    (Col("score") > 3, "no_columns", "there is no column 'score', because the project has no columns: it has no"),
+    (Col("done").eq("x"), "wrong_type", "'done' is filtered as 'fully_annotated', not as text"),
+    (Col("tags").contains("vip"), "wrong_type", AS_TAGS + "not as text. Write Col.collection('tags').contains(...)"),
+    (Col("tags").eq("vip"), "wrong_type", AS_TAGS + "not as text. Write Col.collection('tags').contains(...)"),
+    (Col("created_at").eq("x"), "wrong_type", AS_DATE + "not as text. Write Col.date('created_at').on(...)"),
+    (Col("tags").ne("vip"), "no_operator", AS_TAGS + "which has no ne; it has eq, contains, one_of, not_in. Write"),
+    (Col("llm").one_of(["x", "LLM"]), "no_such_value", "'llm' is never ('x', 'LLM'); its values are 'llm', 'tool'"),
+]
+
+
+@pytest.mark.parametrize(("where", "code", "message"), MISFITS, ids=lambda value: str(value)[:40])
+def test_what_does_not_fit_is_explained(where: Filter, code: str, message: str) -> None:
+    """The error says what to write instead, if that is known."""
+    with pytest.raises(FilterCheckError) as caught:
+        (ODD if code != "no_columns" else ColumnCatalog([])).check(where & FullyAnnotatedFilter())
+    [issue] = caught.value.issues
+    assert (code, where, ("and", 0, "filter")) == (issue.type, issue.node, issue.loc)
+    assert issue.msg.startswith(message)
+    _, drawing = mark(where & FullyAnnotatedFilter(), [(("and", 0), issue.msg)])
+    assert f"1 condition doesn't match the project's columns:\n{drawing}" == str(caught.value)
+
+
+def test_all_leaves_are_judged_at_once() -> None:
+    """The error has an issue for each leaf that doesn't fit; its `loc` leads to the leaf in `dump_filter(where)`."""
+    a, b, c, good = Col("inptu").eq("x"), Col("tags").eq("x"), Col("step_number").eq("x"), Col("input").eq("x")
+    where = good & (~a | good | (b & ~(good & c)))
+    with pytest.raises(FilterCheckError) as caught:
+        CATALOG.check(where)
+    assert [a, b, c] == [issue.node for issue in caught.value.issues]
+    for issue in caught.value.issues:
+        found: Any = gs.dump_filter(where)
+        for step in issue.loc:
+            found = found[step]
+        assert gs.dump_filter(issue.node)["filter"] == found
+    assert str(caught.value).startswith("3 conditions don't match the project's columns:\n")
+    assert caught.value == pickle.loads(pickle.dumps(caught.value))
+
+
+def test_the_largest_filter_is_checked() -> None:
+    """10,000 leaves and 100 levels are checked quickly, even if no leaf fits."""
+    deep: Filter = Col("inptu").eq("x")
+    for _ in range(99):
+        deep = gs.And([deep])
+    with pytest.raises(FilterCheckError) as caught:
+        CATALOG.check(deep)
+    assert (*("and", 0) * 99, "filter") == caught.value.issues[0].loc
+    many = ColumnCatalog([ColumnInfo(f"column {i}", label=f"Column number {i}") for i in range(500)])
+    began = time.process_time()
+    with pytest.raises(FilterCheckError) as caught:
+        many.check(all_of([Col(f"kolumn {i}").eq("x") for i in range(10_000)]))
+    assert time.process_time() - began < 3
+    assert 10_000 == len(caught.value.issues)
+    assert "10,000 conditions don't match the project's columns (the first 10 are marked):\n" in str(caught.value)
+    assert len(str(caught.value)) < 10_000
+    assert 10 == sum("did you mean" in issue.msg for issue in caught.value.issues)
+
+
+def test_messages_are_short() -> None:
+    """Messages and reprs are short, even if ids and values are long."""
+    long = "x" * 100_000
+    made = ColumnCatalog([ColumnInfo(long, filter_type="collection")])
+    with pytest.raises(FilterCheckError) as caught:
+        made.check(all_of([Col(long).ne(long), Col(long).eq(long), Col(long + "y").eq(long)]))
+    assert [True] * 3 == [len(issue.msg) <= 600 for issue in caught.value.issues]
+    assert (len(str(caught.value)) < 10_000, len(repr(made)) < 200) == (True, True)

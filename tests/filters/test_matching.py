@@ -22,10 +22,7 @@ NAN = float("nan")
 NINE = datetime(2026, 1, 31, 9, tzinfo=UTC)
 
 
-class Colour(str, Enum):  # noqa: UP042  # the older way to enumerate text, of which `str(...)` isn't the value
-    """An enumeration of text."""
-
-    RED = "red"
+Colour: Any = Enum("Colour", {"RED": "red"}, type=str)  # the older way, of which `str(...)` isn't the value
 
 
 # Each type and operator with a filter's program, values that satisfy it and values that don't.
@@ -198,9 +195,6 @@ def test_each_spelling_of_a_uuid_is_the_same_id(written: str, held: str | UUID) 
     assert truth(run("Col.text('c').eq(written)", written=written), record) is (written == str(held))
 
 
-@pytest.mark.parametrize("user_ids", [None, [USER]], ids=["all", "one"])
-def test_fully_annotated_is_unknown(user_ids: list[str] | None) -> None:
+def test_fully_annotated_is_unknown() -> None:
     """`fully_annotated` is unknown for every session, because sessions don't contain annotation queues."""
-    where = run("FullyAnnotatedFilter(user_ids)", user_ids=user_ids)
-    assert truth(where, {}) is None
-    assert truth(where, {"fully_annotated": True}) is None
+    assert truth(run("FullyAnnotatedFilter([USER])"), {"fully_annotated": True}) is None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import time
-from enum import Enum
+from enum import StrEnum
+from functools import reduce
 from typing import Any
 
 import attrs
 import pytest
 from support.programs import USER, refused, run
-from support.sockets import PROJECT
 
 import galileo_sessions as gs
 from galileo_sessions import ALWAYS, And, Col, CollectionFilter, DateFilter, Filter, Not, NumberFilter, Or, TextFilter
@@ -31,54 +32,26 @@ LEAVES: list[Filter] = [
 NODES: list[Filter] = [And([A, B]), Or([A, B]), Not(A), ALWAYS, gs.NEVER]
 
 
-def test_nodes_are_made_as_written() -> None:
-    """Constructors neither flatten nor fold; only operators do."""
-    assert (A,) == And([A]).children
-    assert (And([A, B]), C) == And([And([A, B]), C]).children
-    assert (ALWAYS, A) == Or(iter([ALWAYS, A])).children
-    assert Not(A) == Not(Not(A)).child
-
-
 def test_lists_are_copied() -> None:
     """Changing a list later doesn't change the filter that was made of it."""
     texts, users, children = ["x"], [USER], [A]
-    made: list[Filter] = [
-        TextFilter("a", "one_of", texts),
-        Col("a").one_of(texts),
-        gs.FullyAnnotatedFilter(users),
-        And(children),
-        gs.all_of(children),
-    ]
+    made = [Col("a").one_of(texts), gs.FullyAnnotatedFilter(users), And(children), gs.all_of(children)]
     before = [repr(where) for where in made]
     for changed in (texts, users, children):
         changed.clear()
     assert before == [repr(where) for where in made]
 
 
-class Operator(str, Enum):  # noqa: UP042  # the older way, whose str() is its name
-    """Operators as somebody's own code lists them."""
-
-    EQ = "eq"
-
-
 @pytest.mark.parametrize("leaf", LEAVES[:-1], ids=repr)
 def test_an_operator_is_plain_text(leaf: Any) -> None:
     """An operator from an enumeration becomes plain text."""
-    made = attrs.evolve(leaf, operator=Operator.EQ)
-    assert made == attrs.evolve(leaf, operator="eq")
-    assert str is type(made.operator)
-
-
-# ---- match -----------------------------------------------------------------------------------------------------------
+    assert str is type(attrs.evolve(leaf, operator=StrEnum("Operator", {"EQ": "eq"}).EQ).operator)
 
 
 @pytest.mark.parametrize("cls", dict.fromkeys(map(type, [*LEAVES, *NODES])))
 def test_filters_match_by_position(cls: Any) -> None:
     """`match` takes the fields in the order of the constructors."""
     assert tuple(inspect.signature(cls).parameters) == cls.__match_args__
-
-
-# ---- measure ---------------------------------------------------------------------------------------------------------
 
 
 def grown(levels: int, wrap: Any) -> Filter:
@@ -93,19 +66,12 @@ WRAPS = {"Not": Not, "And": lambda where: And([where]), "Or": lambda where: Or([
 
 
 @pytest.mark.parametrize(
-    ("program", "top"),
-    [
-        ("a & deep", "Not"),
-        ("deep & a", "Or"),
-        ("a & b & deep", "Not"),
-        ("~deep", "And"),
-        ("all_of([a, deep])", "Or"),
-        ("any_of([deep, a])", "And"),
-    ],
+    ("program", "top"), [("a & deep", "Not"), ("deep & a", "Or"), ("~deep", "And"), ("any_of([deep, a])", "And")]
 )
 def test_operators_cannot_build_the_101st_level(program: str, top: str) -> None:
     """&, |, ~, all_of and any_of can't exceed 100 levels either."""
-    refused(program, gs.FilterTooLargeError, a=A, b=B, deep=grown(100, WRAPS[top]))
+    message = refused(program, gs.FilterTooLargeError, a=A, deep=grown(100, WRAPS[top]))
+    assert "at most 100 levels\nhint: Write all_of([...])" in message
 
 
 def test_flattening_adds_no_level() -> None:
@@ -118,32 +84,19 @@ def test_flattening_adds_no_level() -> None:
 MANY = gs.all_of([A] * 10_000)
 
 
-@pytest.mark.parametrize(
-    "program",
-    ["many & a", "a & many", "all_of([many, a])", "And([a] * 10_001)", "any_of([a] * 10_001)", "Or([many, NEVER])"],
-)
+@pytest.mark.parametrize("program", ["many & a", "And([a] * 10_001)", "any_of([a] * 10_001)", "Or([many, NEVER])"])
 def test_the_10_001st_leaf_cannot_be_added(program: str) -> None:
     """A filter has at most 10,000 leaves; the error says what to do."""
     assert 10_000 == MANY.size
-    message = refused(program, gs.FilterTooLargeError, a=A, many=MANY)
-    assert "10,000 is the most" in message
-    assert "one_of([...])" in message
+    assert "10,000 is the most\nhint: Many values of one" in refused(program, gs.FilterTooLargeError, a=A, many=MANY)
 
 
-@pytest.mark.parametrize("start", [ALWAYS, gs.NEVER], ids=repr)
-def test_a_loop_builds_10_000_leaves_in_well_under_a_second(start: Filter) -> None:
-    """&= and |= in a loop take time that hardly grows with the filter."""
-    where, began = start, time.process_time()
-    for _ in range(10_000):
-        if start is ALWAYS:
-            where &= A
-        else:
-            where |= A
-    assert 10_000 == where.size
+@pytest.mark.parametrize(("start", "join"), [(ALWAYS, operator.and_), (gs.NEVER, operator.or_)], ids=["and", "or"])
+def test_a_loop_builds_10_000_leaves_in_well_under_a_second(start: Filter, join: Any) -> None:
+    """& and | in a loop take time that hardly grows with the filter."""
+    began = time.process_time()
+    assert 10_000 == reduce(join, [A] * 10_000, start).size
     assert time.process_time() - began < 2  # 0.3 s on a machine that has nothing else to do
-
-
-# ---- repr ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -152,35 +105,24 @@ def test_a_loop_builds_10_000_leaves_in_well_under_a_second(start: Filter) -> No
         ("Col.text('a').eq('x')", A),
         ("Col.text('a').contains('x', case_sensitive=False)", TextFilter("a", "contains", "x", case_sensitive=False)),
         ("Col.collection('a').not_in(['x'])", CollectionFilter("a", "not_in", ["x"])),
-        ("Col.number('b').gt(1.5)", NumberFilter("b", "gt", 1.5)),
         ("Col.number('b').between(1, 2.5)", NumberFilter("b", "between", [1, 2.5])),
         ("Col.date('d').gte('2026-01-31T09:00:00+05:30')", DateFilter("d", "gte", "2026-01-31T09:00:00+05:30")),
-        (
-            "Col.date('d').gte('2026-01-31T09:00:00.000001+00:00')",
-            DateFilter("d", "gte", "2026-01-31T09:00:00.000001Z"),
-        ),
-        (f"Col.id('f').eq('{PROJECT}')", gs.IdFilter("f", "eq", PROJECT)),
         (f"FullyAnnotatedFilter(user_ids=['{USER}'])", gs.FullyAnnotatedFilter([USER])),
         ("TextFilter('a', 'eq', ['x'])", TextFilter("a", "eq", ["x"])),
         ("TextFilter('a', 'one_of', [])", TextFilter("a", "one_of", [])),
         ("TextFilter('', 'eq', 'x')", TextFilter("", "eq", "x")),
         ("TextFilter('a', 'eq', '\\ud800')", TextFilter("a", "eq", "\ud800")),
-        ("TextFilter('a', 'one_of', ['\\ud800'])", TextFilter("a", "one_of", ["\ud800"])),
         ("NumberFilter('b', 'between', [2, 1])", NumberFilter("b", "between", [2, 1])),
-        ("NumberFilter('b', 'between', 1)", NumberFilter("b", "between", 1)),
         (f"NumberFilter('b', 'between', [0.5, {2**60}])", NumberFilter("b", "between", [0.5, 2**60])),
         ("ALWAYS", And([])),
         ("NEVER", Or([])),
-        ("Col.text('a').eq('x') & Col.number('b').gt(1)", And([A, B])),
         ("Col.text('a').eq('x') & (Col.number('b').gt(1) | Col.boolean('c').eq(True))", A & (B | C)),
-        ("(Col.text('a').eq('x') & Col.number('b').gt(1)) | Col.boolean('c').eq(True)", (A & B) | C),
-        ("~Col.text('a').eq('x')", ~A),
         ("~(Col.text('a').eq('x') & Col.number('b').gt(1))", ~(A & B)),
         ("Not(~Col.text('a').eq('x'))", Not(Not(A))),
         ("And([Col.text('a').eq('x')])", And([A])),
-        ("~And([Col.text('a').eq('x')])", Not(And([A]))),
         ("Or([NEVER, Col.text('a').eq('x')])", Or([gs.NEVER, A])),
         ("And([Col.text('a').eq('x') & Col.number('b').gt(1), Col.boolean('c').eq(True)])", And([And([A, B]), C])),
+        (" & ".join(["Col.boolean('c').eq(True)"] * 8), And([C] * 8)),
         ("all_of([" + ", ".join(["Col.boolean('c').eq(True)"] * 9) + "])", And([C] * 9)),
         ("~any_of([" + ", ".join(["Col.boolean('c').eq(True)"] * 9) + "])", ~Or([C] * 9)),
     ],
@@ -191,29 +133,13 @@ def test_a_filter_prints_as_the_program_that_makes_it(written: str, where: Filte
     assert where == run(written)
 
 
-# ---- equality --------------------------------------------------------------------------------------------------------
-
-
 def test_equality_is_by_structure() -> None:
     """Two filters made apart are one key; type, column, operator, value, case and order all count."""
-    assert A == Col("a").eq("x") == (Col.text("a") == "x")
-    assert A & B == Col.text("a").eq("x") & Col("b").gt(1)
-    assert 1 == len({A & B, Col.text("a").eq("x") & Col("b").gt(1)})
-    others = [
-        TextFilter("b", "eq", "x"),
-        TextFilter("a", "ne", "x"),
-        TextFilter("a", "eq", "y"),
-        TextFilter("a", "eq", ["x"]),
-        TextFilter("a", "eq", "x", case_sensitive=False),
-        CollectionFilter("a", "eq", "x"),
-        gs.IdFilter("a", "eq", "x"),
-        Not(A),
-        And([A]),
-        Or([A]),
-    ]
-    assert 11 == len({A, *others})
+    assert 1 == len({A & B, Col.text("a").eq("x") & Col("b").gt(1), And([A, B])})
+    texts = [TextFilter("a", "eq", value) for value in ("x", "y", ["x"])]
+    others = [TextFilter("b", "eq", "x"), TextFilter("a", "ne", "x"), TextFilter("a", "eq", "x", case_sensitive=False)]
+    others += [CollectionFilter("a", "eq", "x"), gs.IdFilter("a", "eq", "x")]
+    assert 11 == len({*texts, *others, Not(A), And([A]), Or([A])})
     assert And([A, B]) != And([B, A])
     assert A != "x"
     assert DateFilter("d", "eq", "2026-01-31T09:00:00Z") == DateFilter("d", "eq", "2026-01-31T10:00:00+01:00")
-    assert And([A, B]) == A & B
-    assert (A & B) & C == gs.all_of([A, B, C])

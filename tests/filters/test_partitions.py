@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support.sockets import PROJECT
 
-from galileo_sessions import Col, FilterError, Partition, matches
+from galileo_sessions import ALWAYS, Col, FilterError, Partition, matches
 
 CREATED = Col.date("created_at")
 SCORE = Col.number("score")
@@ -27,9 +27,6 @@ def lengths(partition: Partition) -> dict[str, timedelta]:
     """How long each part of a time is."""
     bounds = {label: [child.value for child in part.children] for label, part in partition.items()}
     return {label: end.astimezone(UTC) - begin.astimezone(UTC) for label, (begin, end) in bounds.items()}
-
-
-# ---- a mapping -------------------------------------------------------------------------------------------------------
 
 
 def test_a_partition_is_a_mapping_of_label_to_filter() -> None:
@@ -44,38 +41,18 @@ def test_a_partition_is_a_mapping_of_label_to_filter() -> None:
         MAY["2026-06-01"]
 
 
-@pytest.mark.parametrize(
-    ("partition", "shown"),
-    [
-        (MAY, "<Partition: 31 parts, '2026-05-01' to '2026-05-31'>"),
-        (SCORE.bins(0, 1), "<Partition: 3 parts, 'below 0' to '1 and above'>"),
-        (Col.collection("tags").values({"vip", "beta"}), "<Partition: 2 parts, 'beta' to 'vip'>"),
-        (Partition({}), "<Partition: 0 parts>"),
-    ],
-    ids=repr,
-)
-def test_a_partition_is_a_value(partition: Partition, shown: str) -> None:
-    """It pickles, compares and hashes by its labels and filters, and shows how many there are."""
-    again = pickle.loads(pickle.dumps(partition))
-    assert (again, hash(again), repr(again)) == (partition, hash(partition), shown)
-    assert partition != SCORE.bins(0, 2)
-
-
 def test_partitions_are_equal_by_their_parts_rest_and_disjointness() -> None:
     """The order of the parts doesn't matter, as in a dict; a plain dict has neither a rest nor disjointness."""
-    status = Col.text("status")
-    bins, values = SCORE.bins(0, 1), status.values(["a", "b"])
-    turned = status.values(["b", "a"])
-    assert (values, hash(values)) == (turned, hash(turned))
+    bins, tags = SCORE.bins(0, 1), Col.collection("tags").values({"vip", "beta"})
+    again, turned = pickle.loads(pickle.dumps(bins)), Col.collection("tags").values(["vip", "beta"])
+    assert (bins, hash(bins), tags, hash(tags)) == (again, hash(again), turned, hash(turned))
+    assert "<Partition: 2 parts, 'beta' to 'vip'> <Partition: 0 parts>" == f"{tags!r} {Partition({})!r}"
     filters = dict(bins)
-    others: list[object] = [bins.with_rest("none"), Partition(filters), dict(bins)]
+    others: list[object] = [bins.with_rest("none"), Partition(filters), dict(bins), SCORE.bins(0, 2)]
     filters.clear()
     assert others[1] == Partition(bins)
-    assert [False] * 3 == [bins == other for other in others]
+    assert [False] * 4 == [bins == other for other in others]
     assert len({bins, SCORE.bins(0, 1), bins.with_rest("none"), Partition(bins)}) == 3
-
-
-# ---- time ------------------------------------------------------------------------------------------------------------
 
 
 def test_days_have_23_or_25_hours_where_clocks_change() -> None:
@@ -98,12 +75,9 @@ def test_days_have_23_or_25_hours_where_clocks_change() -> None:
     ("zone", "start", "labels"),
     [
         ("Australia/Lord_Howe", "2026-10-03T15:15Z", ["2026-10-04 01:00", "2026-10-04 02:30", "2026-10-04 03:00"]),
-        ("Australia/Lord_Howe", "2026-10-03T15:45Z", ["2026-10-04 02:30", "2026-10-04 03:00"]),
         ("Australia/Lord_Howe", "2026-04-04T14:45Z", ["2026-04-05 01:00", "2026-04-05 01:30+10:30"]),
-        ("Australia/Lord_Howe", "2026-04-04T15:10Z", ["2026-04-05 01:30+10:30", "2026-04-05 02:00"]),
         ("Asia/Kathmandu", "1985-12-31T18:35Z", ["1986-01-01 00:15", "1986-01-01 01:00"]),
         ("Pacific/Chatham", "2026-09-26T14:05Z", ["2026-09-27 02:00", "2026-09-27 04:00"]),
-        ("Pacific/Chatham", "2026-04-04T14:00Z", ["2026-04-05 03:00", "2026-04-05 03:00+12:45"]),
     ],
 )
 def test_an_hour_that_start_cuts_keeps_its_label(zone: str, start: str, labels: list[str]) -> None:
@@ -129,12 +103,11 @@ def test_weeks_begin_on_monday_and_months_by_the_calendar() -> None:
     ("zone", "start", "end", "labels"),
     [
         ("Pacific/Apia", "2011-12-29", "2012-01-01", ["2011-12-29", "2011-12-31"]),
-        ("Asia/Beirut", "2026-03-28", "2026-03-30", ["2026-03-28", "2026-03-29"]),
         ("America/St_Johns", "2006-10-29T02:30:30Z", "2006-10-31", ["2006-10-29", "2006-10-30"]),
         ("America/St_Johns", "2006-10-29T02:45:00Z", "2006-10-31", ["2006-10-28", "2006-10-30"]),
         ("America/Havana", "2026-11-01", "2026-11-02", ["2026-11-01"]),
     ],
-    ids=["a day that was skipped", "a skipped midnight", "two midnights", "between two midnights", "midnight twice"],
+    ids=["a day that was skipped", "two midnights", "between two midnights", "midnight twice"],
 )
 def test_a_day_begins_with_the_first_instant_of_its_date(zone: str, start: str, end: str, labels: list[str]) -> None:
     """A day begins with the first instant of its date, even if clocks skip or repeat midnight."""
@@ -142,10 +115,7 @@ def test_a_day_begins_with_the_first_instant_of_its_date(zone: str, start: str, 
     assert [*partition] == labels
     for part in [*partition.values()][1:]:
         begin = part.children[0].value.astimezone(UTC)
-        before, first = [
-            (begin - timedelta(microseconds=n)).astimezone(ZoneInfo(zone)).date().isoformat() for n in (1, 0)
-        ]
-        assert before < first
+        assert (begin - timedelta(microseconds=1)).astimezone(ZoneInfo(zone)).date() < part.children[0].value.date()
 
 
 def test_a_time_zone_is_a_zone_or_its_name() -> None:
@@ -155,15 +125,6 @@ def test_a_time_zone_is_a_zone_or_its_name() -> None:
     assert expected == CREATED.days(start, end) == CREATED.days("2026-03-27T23:00Z", end.astimezone(UTC), tz=BERLIN)
     assert expected == CREATED.days("2026-03-28T00:00", date(2026, 3, 31), tz=BERLIN)
     assert MAY == CREATED.days("2026-05-01", "2026-06-01", tz="utc") == CREATED.days("2026-05-01", "2026-06-01", tz=UTC)
-    offset = timezone(timedelta(hours=2))
-    assert CREATED.weeks("2026-05-01", "2026-05-02", tz="+02:00") == CREATED.weeks(
-        "2026-05-01", "2026-05-02", tz=offset
-    )
-
-
-def test_a_zone_of_pytz_means_the_zone_of_its_name() -> None:
-    """A zone of pytz means the zone of its name, and not local mean time."""
-    expected = CREATED.days("2026-03-28", "2026-03-31", tz="Europe/Berlin")
     assert expected == CREATED.days("2026-03-28", "2026-03-31", tz=pytz.timezone("Europe/Berlin"))
     with pytest.raises(FilterError, match="unknown time zone 'pytz.FixedOffset"):
         CREATED.days("2026-03-28", "2026-03-31", tz=pytz.FixedOffset(60))
@@ -193,9 +154,6 @@ def test_each_instant_is_in_exactly_one_part(
     for instant in [*bounds[:3], *bounds[-3:], *(start + length * fraction for fraction in fractions)]:
         found = [label for label, part in partition.items() if matches(part, {"created_at": instant})]
         assert len(found) == (start <= instant < start + length)
-
-
-# ---- numbers and values ----------------------------------------------------------------------------------------------
 
 
 def test_bins_are_half_open_with_below_and_above() -> None:
@@ -243,40 +201,24 @@ def test_equal_values_make_one_part() -> None:
     assert ["a", "A"] == list(Col.text("t").values(["a", "A", "a"] * 10_000))
 
 
-# ---- mistakes --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (
-            "CREATED.days('2026-05-31', '2026-05-01', tz='UTC')",
-            "days('2026-05-31', '2026-05-01'): end must be after start\nhint: For one day",
-        ),
-        ("CREATED.days('2026-05-01', '2026-05-01', tz='UTC')", "For one day, end is the next day"),
+        ("CREATED.days('2026-05-31', '2026-05-31', tz='UTC')", "must be after start\nhint: For one day, end is the"),
         ("CREATED.hours('2026-05-01', '2026-06-01')", "'2026-05-01' depends on the time zone\nhint: Write tz="),
-        ("CREATED.days(datetime(2026, 5, 1, tzinfo=UTC), '2026-06-01')", "depends on the time zone"),
-        ("CREATED.days(datetime(2026, 5, 1), datetime(2026, 6, 1))", "has no UTC offset"),
         ("CREATED.days('2026-05-01T00:00Z', '2026-06-01T00:00Z')", "where days begin depends on the time zone"),
-        ("CREATED.days('2026-05-01', '2026-06-01', tz='Europe/Berln')", 'Use, for example, "Europe/Berlin"'),
         ("CREATED.days('1 May', '2026-06-01', tz='UTC')", "'1 May' must be a day such as 2026-05-01"),
-        ("CREATED.days('2026-W18', '2026-06-01', tz='UTC')", "'2026-W18' must be a day"),
         ("CREATED.days('2026-05-01+02:00', '2026-06-01', tz='UTC')", "'2026-05-01+02:00' must be a day"),
         ("CREATED.days('2026-02-28T25:00', '2026-06-01', tz='UTC')", "'2026-02-28T25:00' doesn't exist: hour"),
-        ("CREATED.days('2026-02-30', '2026-06-01', tz='UTC')", "'2026-02-30' doesn't exist: day"),
         ("CREATED.days(datetime(2026, 5, 1), '2026-06-01', tz='UTC')", "has no UTC offset"),
         ("CREATED.days('2026-05-01', 3, tz='UTC')", "expected a datetime or ISO 8601 text, got 3"),
         ("CREATED.hours('2015-01-01', '2026-05-29', tz='UTC')", "at most 10,000 parts, since each one is a request"),
-        ("SCORE.bins(0, 2, 1)", "Col.number('score').bins(0, 2, 1): the edges must ascend, but 1 comes after 2"),
         ("SCORE.bins(0, 0)", "the edges must ascend, but 0 comes after 0"),
         ("SCORE.bins(0, float('nan'))", "nan is not a number that JSON can carry"),
-        ("SCORE.bins('a')", "Col.number('score').bins('a'): expected a number, got 'a'"),
         ("SCORE.bins()", "the edges must be arguments"),
         ("SCORE.bins([0, 1])", "the edges must be arguments\nhint: Write bins(0, 1, 2), or bins(*edges) for a list"),
-        ("SCORE.bins(*range(10_000))", "at most 10,000 parts"),
         ("Col.text('a').values('abc')", "values('abc'): values takes a list with at least one value"),
         ("Col.text('a').values([])", "values([]): values takes a list with at least one value"),
-        ("Col.id('a').values(map(str, range(10_001)))", "at most 10,000 parts"),
     ],
 )
 def test_a_mistake_is_explained(call: str, message: str) -> None:
@@ -291,16 +233,15 @@ def test_with_rest_keeps_the_parts():
     bins = Col.number("score").bins(1)
     made = bins.with_rest("other")
     assert (dict(made), made.rest, bins.rest) == (dict(bins), "other", None)
+    assert MAY.with_rest("other").whole == ALWAYS != MAY.whole
     below, above = made.values()
-    assert str(made).splitlines() == ["label        filter", f"below 1      {below!r}", f"1 and above  {above!r}"]
-    assert str(made).splitlines()[1] in unescape(made._repr_html_())
+    lines = ["label        filter", f"below 1      {below!r}", f"1 and above  {above!r}"]
+    assert (lines, True) == (str(made).splitlines(), lines[1] in unescape(made._repr_html_()))
     assert repr(made) == "<Partition: 2 parts, 'below 1' to '1 and above', and 'other' for the rest>"
 
 
 def test_with_rest_refuses_what_has_no_rest():
     """A label that a part has, and parts that overlap, are refused."""
-    with pytest.raises(FilterError, match="a part has this label"):
-        Col.number("score").bins(1).with_rest("below 1")
     for made in (Col.collection("tags").values(["a", "b"]), Partition({"a": Col("a") > 1, "b": Col("a") > 2})):
         with pytest.raises(FilterError, match="a session can be in several of these parts"):
             made.with_rest("other")

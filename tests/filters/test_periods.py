@@ -21,8 +21,6 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calendar, "_now", lambda: NOW)
 
 
-# ---- between two days or instants ------------------------------------------------------------------------------------
-
 MAY = CREATED.gte("2026-05-01T00:00:00+02:00") & CREATED.lt("2026-05-08T00:00:00+02:00")
 
 
@@ -30,13 +28,11 @@ MAY = CREATED.gte("2026-05-01T00:00:00+02:00") & CREATED.lt("2026-05-08T00:00:00
     ("start", "end", "tz"),
     [
         ("2026-05-01", "2026-05-08", "+02:00"),
-        (date(2026, 5, 1), "2026-05-08T00:00", Berlin()),
         (date(2026, 5, 1), datetime(2026, 5, 7, 22, tzinfo=UTC), Berlin()),
         ("2026-05-01T00:00+02:00", "2026-05-07T22:00Z", None),
-        (datetime(2026, 4, 30, 22, tzinfo=UTC), "2026-05-08T00:00:00+02:00", None),
         (datetime(2026, 5, 1, tzinfo=Berlin()), datetime(2026, 5, 8, tzinfo=Berlin()), None),
     ],
-    ids=["text", "date and text", "date and instant", "instants as text", "instant and text", "instants"],
+    ids=["text", "date and instant", "instants as text", "instants"],
 )
 def test_a_period_goes_from_its_start_to_before_its_end(start: Any, end: Any, tz: Any) -> None:
     """Days need a time zone, instants don't. The period is two leaves."""
@@ -52,22 +48,12 @@ def test_a_period_prints_in_its_time_zone() -> None:
     assert "2026-04-30T22:00:00+00:00" in repr(CREATED.during("2026-05-01T00:00+02:00", "2026-05-08T00:00+02:00"))
 
 
-def test_a_period_is_written_as_text() -> None:
-    """`parse_filter` reads it as Python does."""
-    assert MAY == parse_filter("created_at.during('2026-05-01', '2026-05-08', tz='+02:00')")
-    assert MAY == parse_filter("Col.date('created_at').during('2026-04-30T22:00Z', '2026-05-07T22:00Z')")
-
-
 def test_days_of_a_partition_are_its_period() -> None:
     """Each day from start to before end is in it."""
     days = CREATED.days("2026-05-01", "2026-05-08", tz="+02:00")
-    assert MAY == days.whole
-    assert {CREATED.during(day, date.fromisoformat(day) + timedelta(1), tz="+02:00") for day in days} == {
-        *days.values()
-    }
-
-
-# ---- until now -------------------------------------------------------------------------------------------------------
+    assert MAY == days.whole == parse_filter("created_at.during('2026-05-01', '2026-05-08', tz='+02:00')")
+    parts = [CREATED.during(day, date.fromisoformat(day) + timedelta(1), tz="+02:00") for day in days]
+    assert parts == [*days.values()]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +64,6 @@ def test_days_of_a_partition_are_its_period() -> None:
         ("7d", timedelta(days=7)),
         ("4w", timedelta(weeks=4)),
         (timedelta(microseconds=1), timedelta(microseconds=1)),
-        (timedelta(days=9999), timedelta(days=9999)),
     ],
 )
 def test_a_period_ends_now(written: str | timedelta, length: timedelta) -> None:
@@ -110,9 +95,6 @@ def test_days_in_a_time_zone_are_calendar_days() -> None:
         assert parts == matches(where, {"created_at": moment})
 
 
-# ---- relative to now -------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("now", "written", "unit", "instant"),
     [
@@ -135,35 +117,24 @@ def test_a_time_ago_begins_with_the_unit_of_the_parts(now: datetime, written: st
     assert calendar.read_time(written, unit, now.astimezone(Berlin())) == datetime.fromisoformat(instant)
 
 
-# ---- mistakes --------------------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         ("calendar.read_time('soon', None, NOW)", "'soon' must be a day such as 2026-05-01"),
         ("CREATED.last('7 days')", "'7 days' must be a timedelta, or text such as 30m, 12h, 7d or 4w"),
-        ("CREATED.last('0d')", "'0d' must be"),
         ("CREATED.last(7)", "7 must be"),
         ("CREATED.last(timedelta())", "last(datetime.timedelta(0)): a timedelta must be more than 0"),
-        ("CREATED.last(-timedelta(days=7))", "must be more than 0"),
         ("CREATED.last(timedelta(days=9999, microseconds=1))", "at most 9,999 days"),
         ("CREATED.last('12h', tz='UTC')", "with tz, the length must be whole days or weeks, such as 30d or 4w"),
-        ("CREATED.last(timedelta(hours=36), tz='UTC')", "with tz, the length must be whole days"),
-        ("CREATED.last('7d', tz='Mars')", "unknown time zone 'Mars'"),
         ("CREATED.days(last='12h', tz='UTC')", "days('12h'): with tz, the length must be whole days"),
         ("CREATED.days(last='30d')", 'Write days(start, end, tz=...), or days(last="30d", tz="UTC")'),
         ("CREATED.days('2026-05-01', '2026-06-01', last='30d', tz='UTC')", "Write days(start, end, tz=...), or"),
-        ("CREATED.days(tz='UTC')", 'days(last="30d", tz="UTC")'),
-        ("CREATED.days('2026-05-01', tz='UTC')", "Write days(start, end, tz=...), or"),
         ("CREATED.days('9999-12-31', '9999-12-31T12:00', tz='UTC')", "years go from 1 to 9999"),
         ("CREATED.hours('0001-01-01', '0001-01-02', tz='+02:00')", "is out of range in UTC"),
         ("CREATED.during('2026-05-08', '2026-05-01', tz='UTC')",
          "Col.date('created_at').during('2026-05-08', '2026-05-01'): end must be after start"),
         ("CREATED.during('2026-05-01', '2026-05-08')", "depends on the time zone\nhint: Write tz=\"UTC\", or"),
         ("CREATED.during('2026-05-01T00:00Z', date(2026, 5, 8))", "datetime.date(2026, 5, 8) depends on the time zone"),
-        ("CREATED.during(datetime(2026, 5, 1), datetime(2026, 5, 8))", "has no UTC offset"),
-        ("CREATED.during('0001-01-01', '2026-05-08', tz='+02:00')", "is out of range in UTC"),
     ],
 )  # fmt: skip
 def test_what_is_no_period_is_refused(call: str, words: str) -> None:

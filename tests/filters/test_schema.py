@@ -1,4 +1,4 @@
-"""The API's own schema judges what the package sends, and what it has to read."""
+"""The API's own schema: the table of filter types follows it, and it judges what is sent and what can be read."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ import re
 from datetime import datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator, FormatChecker
 from support.programs import USER
 from support.sockets import PROJECT
-from support.strategies import SCHEMA, filters, is_undefined, json_leaves, json_trees
+from support.strategies import LEAVES as SCHEMA_LEAVES
+from support.strategies import OPERATORS, PAIRS, SCHEMA, filters, is_undefined, json_leaves, json_trees
 from support.strategies import with_defaults as understood
 
-from galileo_sessions import CountQuery, Filter, dump_filter, dump_query, load_filter, load_query
+import galileo_sessions as gs
+from galileo_sessions import Col, CountQuery, Filter, dump_filter, dump_query, load_filter, load_query
+from galileo_sessions.filters.columns import column_class
+from galileo_sessions.filters.kinds import FILTER_TYPES, METHODS, PARTITIONS, FilterType
+from galileo_sessions.filters.nodes import LEAVES
 
 FORMATS = FormatChecker(formats=())
 
@@ -48,14 +54,6 @@ def closed(schema: Any) -> Any:
 JUDGE = Draft202012Validator(closed(SCHEMA), format_checker=FORMATS)
 
 
-def body_of(where: Filter) -> Any:
-    """The body of a query with this filter."""
-    return json.loads(CountQuery(PROJECT, where).body)
-
-
-# ---- the judge -------------------------------------------------------------------------------------------------------
-
-
 TEXT = {"column_id": "a", "operator": "eq", "value": "x", "case_sensitive": True, "type": "text"}
 BROKEN_LEAVES: list[dict[str, object]] = [
     {"column_id": "a", "operator": "eq", "value": "x"},
@@ -63,7 +61,6 @@ BROKEN_LEAVES: list[dict[str, object]] = [
     TEXT | {"operator": "gt"},
     TEXT | {"value": [1]},
     TEXT | {"case_sensitve": True},
-    {"column_id": "a", "operator": "eq", "value": True, "type": "number"},
     {"column_id": "a", "operator": "eq", "value": "2026-01-31T09:00:00", "type": "date"},
     {"column_id": "fully_annotated", "user_ids": [], "type": "fully_annotated"},
     {"user_ids": [f"urn:uuid:{USER}"], "type": "fully_annotated"},
@@ -80,18 +77,12 @@ def test_the_judge_convicts_what_is_broken() -> None:
     assert [] == list(filter(JUDGE.is_valid, bodies))
 
 
-# ---- what is sent ----------------------------------------------------------------------------------------------------
-
-
 @given(filters)
 def test_what_constructors_hold_is_dumped_as_the_schema_says(where: Filter) -> None:
     """Any tree is valid when dumped; as a body too, unless it holds what the API doesn't define."""
     JUDGE.validate({"filter_tree": dump_filter(where)})
     if not is_undefined(where):
-        JUDGE.validate(body_of(where))
-
-
-# ---- what is read ----------------------------------------------------------------------------------------------------
+        JUDGE.validate(json.loads(CountQuery(PROJECT, where).body))
 
 
 def as_instants(tree: Any) -> Any:
@@ -119,3 +110,23 @@ def test_any_valid_flat_list_loads_and_dumps_back_unchanged(leaf: Any) -> None:
     dumped = dump_query(load_query(request))
     expected = {"project_id": PROJECT, "experiment_id": USER, "filters": [understood({"filter": leaf})["filter"]]}
     assert as_instants(expected) == as_instants(dumped)
+
+
+def test_the_table_has_the_schemas_filter_types() -> None:
+    """The table has the schema's types and operators, except fully_annotated, which compares nothing."""
+    assert set(SCHEMA_LEAVES) == {*FILTER_TYPES, "fully_annotated"} == set(LEAVES)
+    ours = {name: sorted(kind.operators) for name, kind in FILTER_TYPES.items()}
+    assert ours == {name: sorted(operators) for name, operators in OPERATORS.items()}
+    assert 29 == len(PAIRS)
+    assert list(METHODS) == [name for name in METHODS if callable(getattr(Col, name, None))]
+
+
+@pytest.mark.parametrize("filter_type", FilterType, ids=str)
+def test_each_filter_type_has_its_leaf_and_its_column(filter_type: FilterType) -> None:
+    """Leaf and column are public, and have the type of their row; the column has the row's methods, and no others."""
+    column: Any = getattr(Col, filter_type)
+    assert {column.__name__, LEAVES[filter_type].__name__} <= set(gs.__all__)
+    assert (filter_type, filter_type) == (LEAVES[filter_type].type, column.filter_type)
+    assert column is column_class(filter_type) is type(gs.ColumnCatalog.of(a=filter_type.value)["a"])
+    assert {*filter_type.methods} == {name for name in METHODS if hasattr(column("a"), name)}
+    assert {*filter_type.partitions} == {name for name in PARTITIONS if hasattr(column("a"), name)}

@@ -64,10 +64,8 @@ def test_the_deepest_text_is_read_far_from_the_top_of_the_stack() -> None:
 
 def test_the_largest_filter_is_read() -> None:
     """64 KiB of text are read, whether they are many leaves or one leaf with many values."""
-    for where in (
-        all_of(Col(f"metrics/{PROJECT}").gt(n) for n in range(900)),
-        Col("a").one_of([str(n) for n in range(8_000)]),
-    ):
+    many = all_of(Col(f"metrics/{PROJECT}").gt(n) for n in range(900))
+    for where in (many, Col("a").one_of([str(n) for n in range(8_000)])):
         assert 60_000 < len(repr(where)) <= MAX_TEXT
         assert where == parse_filter(repr(where))
 
@@ -77,17 +75,14 @@ def test_the_largest_filter_is_read() -> None:
     [
         ('Col("a") > 1', A),
         ("1 < Col('a')", A),
-        ("Col('a') <= +1", Col("a").lte(1)),
         ("Col('a') == .5", Col("a").eq(0.5)),
         ("Col('a').one_of(('x',))", Col("a").one_of(["x"])),
         ("Col('a') != 1_0.5e-1", Col("a").ne(1.05)),
         ("(" * MAX_BRACKETS + "ALWAYS" + ")" * MAX_BRACKETS, ALWAYS),
-        ("ALWAYS & (Col('a') > 1) | Col('b').lt(2) & Col('c').eq('x')", A | B & C),
         ("~Col('a').gt(1) & ~Col('b').lt(2) | NEVER", ~A & ~B),
         ("Col('b').lt(2) | Col('a').gt(1) & Col('c').eq('x') | ALWAYS & Col('a').gt(1)", gs.any_of([B, A & C, A])),
         ("Col.text('a') . eq (  value = 'x' , )", Col.text("a").eq("x")),
         ("Col('a').eq(r'\\d')", Col("a").eq("\\d")),
-        ("Col('a').gt(1) & (Col('b').lt(2) | ~Col('c').eq('x'))", A & (B | ~C)),
         ("~~Not(Not(ALWAYS))", ~~Not(Not(ALWAYS))),
         ("~" * 60_000 + "ALWAYS", ALWAYS),
         ("all_of([Col('a') > 1, Col('b') < 2, ALWAYS])", A & B),
@@ -110,13 +105,9 @@ def test_people_type_filters_in_more_ways_than_repr_prints(text: str, expected: 
 
 def test_fully_annotated_warns_as_text_too() -> None:
     """As in Python; the constructor, which `repr` prints, doesn't."""
-    for text in ("fully_annotated()", f"~fully_annotated(user_ids=['{USER}'])"):
-        with pytest.warns(gs.QueueScopedFilterWarning, match="annotation queue"):
-            where = parse_filter(text)
-        assert where == parse_filter(repr(where))
-
-
-LITERALS = st.text(max_size=12) | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    with pytest.warns(gs.QueueScopedFilterWarning, match="annotation queue"):
+        where = parse_filter(f"~fully_annotated(user_ids=['{USER}'])")
+    assert where == parse_filter(repr(where))
 
 
 @given(st.sampled_from("'\""), st.text(st.sampled_from(list("ab\\'\"\nxuU07 é")), max_size=12))
@@ -136,95 +127,75 @@ def test_text_in_quotes_means_what_it_means_in_python(quote: str, body: str) -> 
     ("text", "place", "words"),
     [
         # words of other languages
-        ("Col('a').gt(1) and Col('b').lt(2)", "and", "'and' can't stand here. Write & for and, | for or"),
-        ("Col('a').gt(1) || Col('b').lt(2)", "| Col", "'|' can't stand here. Write & for and"),
+        ("Col('a').gt(1) and Col('b').lt(2)", "and", "unexpected 'and'. Write & for and, | for or"),
+        ("Col('a').gt(1) || Col('b').lt(2)", "| Col", "unexpected '|'. Write & for and"),
         ("!Col('a').gt(1)", "!", "~ for not"),
-        ("Col('a').gt(1) AND Col('b').lt(2)", "AND", "'AND' can't stand here. Write & for and, | for or, ~ for not"),
-        ("a > 1 OR b < 2", "OR", "'OR' can't stand here. Write & for and, | for or, ~ for not"),
-        ("NOT a > 1", "NOT", "'NOT' can't stand here. Write & for and, | for or, ~ for not"),
-        ("NOT (a > 1)", "NOT", "Write & for and, | for or, ~ for not"),
+        ("Col('a').gt(1) AND Col('b').lt(2)", "AND", "unexpected 'AND'. Write & for and, | for or, ~ for not"),
+        ("NOT a > 1", "NOT", "unexpected 'NOT'. Write & for and, | for or, ~ for not"),
         ("'x' in Col('tags')", "in", 'Col.collection("tags").contains("x")'),
-        ("Col('a') not in ['x']", "not", "Write Col('a').not_in([...])"),
-        ("a NOT IN ('x', 'y')", "NOT", "'NOT' can't stand here. Write Col('a').not_in([...])"),
-        ("a IN ('x', 'y')", "IN", "'IN' can't stand here. Write Col('a').one_of([...])"),
+        ("a NOT IN ('x', 'y')", "NOT", "unexpected 'NOT'. Write Col('a').not_in(...)"),
+        ("a IN ('x', 'y')", "IN", "unexpected 'IN'. Write Col('a').one_of(...)"),
         ("Col('a') is None", "is", "Write == to compare. The API has no test for a missing value"),
-        ("a IS NOT NULL", "IS", "The API has no test for a missing value"),
-        ("a == NULL", "a", "Col('a').eq(None): "),
-        ("a != null", "a", "The API has no test for a missing value. To count"),
+        ("a != null", "a", "The API has no test for a missing value. Pass Col"),
+        ("score = 3", "=", "unexpected '='. Write == to compare"),
         ("Col('a') = 1", "=", "Write == to compare. A single = names an argument"),
-        ("score = 3", "=", "'=' can't stand here. Write == to compare"),
-        ("(a  = 1)", "=", "Write == to compare"),
-        ("a <> 1", "<>", "'<>' can't stand here. Write != to compare"),
-        ("score between 1 and 2", "between", "'between' can't stand here. Write Col('score').between(...)"),
-        ("b > 3 & (score BETWEEN -1 AND 2.5 AND a > 1)", "BETWEEN", "Write Col('score').between(...)"),
-        ("a contains 'x' and b > 1", "contains", "'contains' can't stand here. Write Col('a').contains(...)"),
+        ("a <> 1", "<>", "unexpected '<>'. Write != to compare"),
+        ("a contains 'x' and b > 1", "contains", "unexpected 'contains'. Write Col('a').contains(...)"),
         ("Col.date('a') gte ", "gte", "Write Col.date('a').gte(...)"),
-        ("a LIKE 'x%'", "LIKE", "The API has contains, but no test for patterns"),
-        ("a not like 'x%'", "not", "no test for patterns"),
+        ("a LIKE 'x%'", "LIKE", "The API has no patterns. Write contains(...)"),
+        ("a not like 'x%'", "not", "The API has no patterns"),
         (f"a contains '{'x' * 5000}'", "contains", "Write Col('a').contains(...)"),
-        ("a banana 'x'", "banana", "'banana' can't stand here. A filter looks like Col("),
+        ("a banana 'x'", "banana", "unexpected 'banana'. A filter looks like Col("),
         ("a not", "not", "Did you mean not_in?"),
-        ("Col.score > 3", "score", "Write Col('score') for that column"),
+        ("", "", "the text is empty. A filter looks like"),
+        ("# nothing", "", "the text is empty. A filter looks like"),
         # names
         ("col('a').eq(1)", "col", "unknown name 'col'. Did you mean Col?"),
         ("Col('a').eq(true)", "true", "Did you mean True?"),
         ("Col('d').gt(datetime(2026, 1, 31))", "datetime", "Times, ids and time zones are text"),
-        ("Col.txt('a').eq(1)", "txt", "Did you mean text?"),
+        ("Col.txt('a').eq(1)", "txt", "Write Col('txt') for that column"),
         ("Col.eq('a')", "eq(", "Col has no eq; it has id, date, number, boolean, collection, text"),
-        ("Col('a').contain('x')", "contain", "Did you mean contains?"),
-        ("Col('a').isin(['x'])", "isin", "Write Col('a').one_of([...])"),
-        ("Col.text('a').gt(3)", "gt", "Col.text('a') has no gt; it has eq"),
         ("Col.number('a').bins(1)", "bins", "bins makes a partition, not a filter"),
         ("number('a') > 1", "number", "unknown name 'number'. Write Col.number(...)"),
         ("'x'.contains('y')", "contains", "only columns have methods"),
-        ("Col('a').(1)", "(1)", "'(' can't stand here"),
+        ("Col('a').(1)", "(1)", "unexpected '('"),
         ("Col('a').eq(1).eq(2)", "eq(2)", "only columns have methods. Write & for and"),
-        ("TextFilter.foo(1)", "TextFilter", "TextFilter must be called"),
         ("Col('a').eq", "eq", "eq must be called. Write eq(...)"),
+        ("TextFilter.foo(1)", "TextFilter", "TextFilter must be called"),
         ("Col.text", "Col", "Col.text must be called"),
         ("ALWAYS()", "ALWAYS", "this is a value, so it can't be called"),
         ("metrics/toxicity > 1", "/", 'Write Col("metrics/toxicity") for a column'),
         ("score", "score", "Col('score') is a column, not yet a filter"),
         # operators
         ("Col('a') > 1 & Col('b') < 2", "1", "& binds tighter than == and <"),
-        ("Col('a').eq(1) & 3 > Col('b')", "3", "3 is not a filter"),
-        ("Col('a') | Col('b').eq(1)", "Col('a')", "Col('a') is a column, not yet a filter"),
         ("~Col('a') == 1", "Col", 'Write ~(Col("a") == 1)'),
         ("1 < Col('a') < 3", "1", 'a chain of comparisons. Write two comparisons: (Col("a") > 1) & (Col("a") < 3)'),
         ("(Col('a') > 1) == True", "(", "one side of a comparison must be a column"),
         ("[Col('a').eq(1)]", "[", "is not a filter. Write all_of([...])"),
-        ("Col('a').eq(1), Col('b').eq(2)", ",", "',' can't stand here"),
-        ("(Col('a').gt(1) Col('b').lt(2))", "Col('b')", "'Col' can't stand here"),
-        ("Col.text('a').eq({})", "{}", "'{' can't stand here"),
+        ("Col('a').eq(1), Col('b').eq(2)", ",", "unexpected ','"),
+        ("(Col('a').gt(1) Col('b').lt(2))", "Col('b')", "unexpected 'Col'"),
         # brackets, text and numbers
-        ("Col('a').eq(1, , 2)", ", 2", "',' can't stand here"),
-        ("[1)", ")", "')' can't stand here. Check the brackets before it"),
         ("Col('a').eq('x'))", ")", "Check the brackets before it"),
         ("Col('a').eq('x'", "('x'", "'(' was never closed"),
         ("Col('a').eq(1) &", "", "the text ends too early"),
         ("Col('a').eq('x)", "'x)", "Close the quotes on the same line"),
-        ("Col('a').eq(\"x\ny\")", '"x', "Close the quotes on the same line"),
-        ("Col('a').eq(‘x’)", "‘", "'‘' can't stand here"),
+        ("Col('a').eq(‘x’)", "‘", "unexpected '‘'"),
         (r"Col('a').eq('C:\Users')", r"\U", r"unknown escape. Write \\ for a backslash in text"),
-        (r"Col('a').eq('\U00110000')", r"\U", "unknown escape"),
         ("Col('a').eq(1.2.3)", "1.2.3", "'1.2.3' can't be read as a number"),
-        ("Col('a').eq(2j)", "2j", "'2j' can't be read as a number"),
         (f"Col('a').eq({'1' * 5000})", "1", "can't be read as a number"),
-        ("Col('a').gt(2026-01-31)", "-01", "'-01' can't stand here. Write times, ids and text in quotes"),
+        ("Col('a').gt(2026-01-31)", "-01", "unexpected '-01'. Write times, ids and text in quotes"),
         # arguments
-        ("Col('a').eq()", "Col", "eq() missing 1 required positional argument: 'value'"),
         ("Col('a').eq(self=1)", "Col", "eq() got multiple values for argument 'self'"),
         ("TextFilter('a')", "Text", "TextFilter() missing 2 required positional arguments"),
         ("Col.text('a').eq('x', case_sensitive=True, case_sensitive=False)", "case_sensitive=F", "is given twice"),
         (f"Col('a').eq('x', {'a' * 5000}=1)", "Col", "eq() got an unexpected keyword argument 'aaa"),
         # what columns and constructors refuse
-        ("Col('a').eq(1e999)", "Col", "inf is not a number that JSON can carry"),
         ("And([1])", "And", "1 is not a filter"),
         ("all_of(Col('a').eq(1))", "all_of", "expected a list of filters, got Col.number('a')"),
         ("Not(" * 110 + "ALWAYS" + ")" * 110, "Not(" * 100, "at most 100 levels"),
         ("(" * 201 + "ALWAYS" + ")" * 201, "(A", "nested too deeply"),
         ("[(" * (MAX_TEXT // 4) + ")]" * (MAX_TEXT // 4), "[(" * (MAX_TEXT // 4 - 100), "nested too deeply"),
-        ("a" * (MAX_TEXT + 1), "", "more than 65,536 characters. load_filter"),
+        ("a" * (MAX_TEXT + 1), "", "longer than 65,536 characters. load_filter reads more"),
     ],
     ids=lambda value: value[:60],
 )  # fmt: skip
@@ -239,54 +210,38 @@ def test_a_refusal_says_what_is_wrong_and_where(text: str, place: str, words: st
         assert 2 + error.offset == caret.index("^")
 
 
-@pytest.mark.parametrize("text", ["", " ", "\n\t\n", "# nothing"])
-def test_an_empty_text_is_explained(text: str) -> None:
-    """The error for an empty text shows an example of a filter."""
-    assert "hint: A filter looks like" in str(refused(text))
-
-
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_the_line_of_the_fault_is_shown(end: str) -> None:
     """Only the line of the fault is shown; the offset counts characters of the whole text."""
-    text = end.join(["  (", "Col('a').eq(1)", "  & Col('漢😀').eq('\t') & é_é", ")"])
+    text = end.join(["  (", "Col('a').eq(1)", "  & Col('漢\uff21').eq('\t') & é_é", ")"])
     error = refused(text)
     assert text.index("é_é") == error.offset
-    assert error.message.endswith(f"\n    & Col('漢😀').eq(' ') & é_é\n  {' ' * 9}\u3000\u3000{' ' * 13}^")
+    long = f"{'ALWAYS & ' * 1000}foo{' & ALWAYS' * 1000}"  # of which 80 characters are shown
+    assert refused(long).message.endswith(f"\n  {long[8960:9040]}\n{42 * ' '}^")
+    assert error.message.endswith(f"\n    & Col('漢\uff21').eq(' ') & é_é\n  {' ' * 9}\u3000\u3000{' ' * 13}^")
 
 
-def test_a_long_line_is_shown_around_the_fault() -> None:
-    """At most 80 characters of a long line are shown."""
-    text = f"{'ALWAYS & ' * 1000}foo{' & ALWAYS' * 1000}"
-    error = refused(text)
-    assert 9000 == error.offset
-    assert ("  " + text[8960:9040], 42 * " " + "^") == tuple(error.message.split("\n")[1:])
+HOSTILE = """
+__import__('os').system('true')
+().__class__.__bases__[0].__subclasses__()
+Col.__init__.__globals__
+Col('a').__class__('b')
+Col('a').column_id.eq('x')
+Col('a')._leaf('eq', 'x')
+[f for f in (ALWAYS,)]
+(x := ALWAYS)
+ALWAYS if 1 else NEVER
+{'a': ALWAYS}['a']
+Col('a').eq('x' * 1000000000)
+Col('a').eq(9 ** 9 ** 9)
+Col('a').eq(f'{1}')
+Col('a').eq(*['x'])
+Filter()
+ALWAYS; ALWAYS
+"""
 
 
-HOSTILE = [
-    "__import__('os').system('true')",
-    "().__class__.__bases__[0].__subclasses__()",
-    "Col.__init__.__globals__",
-    "Col('a').__class__('b')",
-    "Col('a').column_id.eq('x')",
-    "Col('a')._leaf('eq', 'x')",
-    "[f for f in (ALWAYS,)]",
-    "(x := ALWAYS)",
-    "ALWAYS if 1 else NEVER",
-    "all_of(ALWAYS for _ in [1])",
-    "{'a': ALWAYS}['a']",
-    "Col('a').eq('x' * 1000000000)",
-    "Col('a').eq(9 ** 9 ** 9)",
-    "Col('a').eq(f'{1}')",
-    "Col('a').eq(b'x')",
-    "Col('a').eq(*['x'])",
-    "Filter()",
-    "parse_filter('ALWAYS')",
-    "ALWAYS; ALWAYS",
-    "await ALWAYS",
-]
-
-
-@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE.strip().splitlines())
 def test_nothing_is_evaluated(text: str) -> None:
     """Names, attributes and operations that aren't in the closed list are refused."""
     refused(text)
@@ -413,10 +368,5 @@ def test_the_texts_of_strangers_leave_nothing_behind() -> None:
             with contextlib.suppress(FilterParseError):
                 _ = parse_filter(text)
     assert {gs.DateAsTextWarning} == {warning.category for warning in caught}
-    assert [] == [
-        key
-        for name, module in sys.modules.items()
-        if name.startswith("galileo_sessions")
-        for key in getattr(module, "__warningregistry__", None) or ()
-        if "2026-05-0" in str(key)
-    ]
+    modules = [module for name, module in sys.modules.items() if name.startswith("galileo_sessions")]
+    assert "2026-05-0" not in str([getattr(module, "__warningregistry__", None) for module in modules])

@@ -1,4 +1,4 @@
-"""The leaves of a filter, and the same tree with others."""
+"""A filter as a tree: its leaves, the same tree with others, and its drawing with complaints at marked nodes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
+from support.programs import USER
+from support.shown import Markup
 from support.sockets import PROJECT
-from support.strategies import combined, constructed, deepest
+from support.strategies import combined, constructed, deepest, filters, leaves_drawn
 
 import galileo_sessions as gs
-from galileo_sessions import ALWAYS, And, Col, CountQuery, Filter, FilterTypeError, Not, Or, leaves_of, map_leaves
-from galileo_sessions.filters.tree import key_of, walk
+from galileo_sessions import ALWAYS, NEVER, And, Col, Filter, FilterTypeError, Not, Or, all_of, any_of, map_leaves
+from galileo_sessions.filters.tree import draw, draw_filter, key_of, mark, nodes_at, walk
 
 A, B, C = Col("a").gt(1), Col("b").lt(2), Col("c").eq("x")
 
@@ -26,28 +28,19 @@ def renamed(leaf: gs.LeafFilter) -> Filter:
 
 def test_leaves_come_in_their_order() -> None:
     """Leaves come from left to right, repeated ones included; ALWAYS and NEVER have none."""
-    assert (A, B, A, C) == leaves_of(A & (B | ~A) & Not(Not(C)))
-    assert (A,) == leaves_of(A)
-    assert () == leaves_of(ALWAYS)
-    assert () == leaves_of(And([Or([]), Not(gs.NEVER)]))
+    assert (A, B, A, C) == gs.leaves_of(A & (B | ~A) & Not(Not(C)))
+    assert () == gs.leaves_of(And([Or([]), Not(NEVER)]))
 
 
-FUNCTIONS: list[Any] = [
-    gs.dump_filter,
-    gs.draw_filter,
-    leaves_of,
-    gs.ColumnCatalog(()).check,
-    CountQuery,
-    gs.matches,
-    map_leaves,
-]
+CHECK = gs.ColumnCatalog(()).check
+FUNCTIONS = [gs.dump_filter, draw_filter, gs.leaves_of, CHECK, gs.CountQuery, gs.matches, map_leaves]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
 @pytest.mark.parametrize("value", [{"a": 1}, [A], Col("a"), "a > 1", 3], ids=repr)
 def test_only_filters_are_taken(function: Any, value: Any) -> None:
     """Each function that takes a filter refuses what is none, and says so; so do swapped arguments."""
-    arguments = {CountQuery: (PROJECT, value), gs.matches: (value, A), map_leaves: (value, renamed)}
+    arguments = {gs.CountQuery: (PROJECT, value), gs.matches: (value, A), map_leaves: (value, renamed)}
     with pytest.raises(FilterTypeError, match="is not a filter|not yet a filter"):
         function(*arguments.get(function, (value,)))
 
@@ -67,53 +60,197 @@ def test_a_path_leads_to_its_node_in_the_json(where: Filter) -> None:
     assert len(found) == len(set(found))
 
 
-@given(constructed | deepest)
-def test_leaves_are_mapped_in_the_order_of_leaves_of(where: Filter) -> None:
-    """`map_leaves` calls the function once for each leaf, in the order of `leaves_of`."""
-    seen: list[Filter] = []
-
-    def see(leaf: gs.LeafFilter) -> Filter:
-        seen.append(leaf)
-        return leaf
-
-    assert where is map_leaves(where, see)
-    assert leaves_of(where) == tuple(seen)
-
-
-@given(combined)
+@given(constructed | combined | deepest)
 def test_the_tree_stays(where: Filter) -> None:
-    """`map_leaves` changes the leaves, and nothing else."""
+    """`map_leaves` calls the function once for each leaf, in order, and changes nothing but the leaves."""
+    seen: list[Filter] = []
+    assert where is map_leaves(where, lambda leaf: seen.append(leaf) or leaf)
+    assert gs.leaves_of(where) == tuple(seen)
     made = map_leaves(where, renamed)
-    assert tuple(map(renamed, leaves_of(where))) == leaves_of(made)
+    assert tuple(map(renamed, gs.leaves_of(where))) == gs.leaves_of(made)
     assert (where.depth, where.size) == (made.depth, made.size)
 
 
 def test_a_leaf_may_become_any_filter() -> None:
-    """Any filter can replace a leaf, and nothing is folded."""
+    """Any filter can replace a leaf, and nothing is folded; unchanged parts are the same objects."""
     assert And([Or([B, C]), Not(Or([B, C]))]) == map_leaves(A & ~A, lambda _: B | C)
     assert And([ALWAYS, B]) == map_leaves(A & B, lambda leaf: ALWAYS if leaf == A else leaf)
-    assert Not(C) == map_leaves(~A, lambda _: C)
-    assert C is map_leaves(A, lambda _: C)
-
-
-def test_the_unchanged_part_is_the_very_object() -> None:
-    """Unchanged parts are the same objects, so that one leaf doesn't copy a large filter."""
-    changed = map_leaves(all_three := (A | B) & (B | C), lambda leaf: leaf if leaf != A else C)
-    assert isinstance(changed, And)
-    assert isinstance(all_three, And)
-    assert changed.children[1] is all_three.children[1]
+    both: Any = (A | B) & (B | C)
+    changed: Any = map_leaves(both, lambda leaf: leaf if leaf != A else C)
+    assert changed.children[1] is both.children[1]
     assert changed.children[0] == Or([C, B])
 
 
 def test_what_does_not_fit_is_refused() -> None:
     """Other values, a function that returns None and a tree that gets too deep are refused."""
     nothing: Any = lambda _: None  # noqa: E731
-    with pytest.raises(
-        FilterTypeError, match=r"the function returned None for Col.number\('a'\).gt\(1\)\nhint: Return a filter"
-    ):
+    words = r"the function returned None for Col.number\('a'\).gt\(1\)\nhint: Return a filter"
+    with pytest.raises(FilterTypeError, match=words):
         map_leaves(A & B, nothing)
     tall: Filter = A
     for _ in range(99):
         tall = Not(tall)
     with pytest.raises(gs.FilterTooLargeError, match="at most 100 levels"):
         map_leaves(tall, Not)
+
+
+X, SCORE = Col("input").contains("x"), Col("score").gt(3)
+
+
+def test_a_filter_is_drawn_as_a_tree() -> None:
+    """Each leaf and connective has a line, and the types have their own column."""
+    where = X & ~(SCORE | Col("input").eq("Y", case_sensitive=False)) & Col("done").is_true()
+    expected = """\
+and
+├─ input contains 'x'   text
+├─ not
+│  └─ or
+│     ├─ score > 3      number
+│     └─ input == 'Y'   text, any case
+└─ done == True         boolean"""
+    assert expected == draw_filter(where)
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (ALWAYS, "always"),
+        (Not(And([ALWAYS])), "not\n└─ and\n   └─ always"),
+        (Col("metrics/a-b_c.d:e").lte(-1.5), "metrics/a-b_c.d:e <= -1.5   number"),
+        (Col("a\n\x1b").gte(1), r"'a\n\x1b' >= 1   number"),
+        (gs.TextFilter("", "eq", ""), "'' == ''   text"),
+        (Col("n").between(1, 2.5), "n between 1 and 2.5   number"),
+        (gs.NumberFilter("n", "between", [1]), "n between [1]   number"),
+        (Col("t").not_in(list("abcdef")), "t not in ['a', 'b', 'c', 'd', ...]   text"),
+        (Col.date("d").gt("2026-01-31T09:00Z"), "d > 2026-01-31T09:00:00+00:00   date"),
+        (Col.id("id").eq(USER), f"id == '{USER}'   id"),
+        (gs.FullyAnnotatedFilter(), "annotated by all members   fully_annotated"),
+        (gs.FullyAnnotatedFilter([USER]), f"annotated by ['{USER}']   fully_annotated"),
+        (Col("a").eq("\u202ex\0"), r"a == '\u202ex\x00'   text"),
+        (Col("a").eq(10**1000), f"a == 1{37 * '0'}...{24 * '0'}…   number"),
+    ],
+    ids=lambda value: value.splitlines()[0] if isinstance(value, str) else "",
+)
+def test_each_kind_of_leaf_is_drawn(where: Filter, expected: str) -> None:
+    """Leaves read as people say them; column ids are quoted only if necessary, and everything is printable."""
+    assert draw_filter(where) == expected
+
+
+def test_long_values_are_shortened_to_80_columns() -> None:
+    """Long values and long column ids are shortened, so that no line has more than 80 columns."""
+    where = ~Col("input").contains("a long text " * 50) & Col("c" * 500).one_of(["b" * 500] * 9)
+    lines = draw_filter(where).splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[2].startswith("│  └─ input contains 'a long text a long text")
+
+
+@given(filters | deepest)
+def test_any_filter_has_a_short_printable_drawing(where: Filter) -> None:
+    """Any drawing has at most 62 lines, all of them printable."""
+    lines = draw_filter(where).splitlines()
+    assert len(lines) <= 62
+    assert all(line.isprintable() and line == line.rstrip() for line in lines)
+
+
+def test_what_is_cut_is_counted() -> None:
+    """The first leaves are drawn, and the number of the others is shown."""
+    flat = draw_filter(all_of(Col("n").gt(n) for n in range(10_000)))
+    assert flat.endswith("├─ n > 58   number\n└─ … 9,941 more")
+    assert 61 == len(flat.splitlines())
+    nested = any_of(Col("n").gt(n) & ~(Col("m").lt(n) | Col("k").lt(n)) for n in range(3_000))
+    left: Filter = SCORE
+    for n in range(49):
+        left = And([gs.Or([left, Col("n").gt(n)]), Col("m").gt(n)])
+    for where in (nested, left, Not(all_of([nested, SCORE]))):
+        drawing = draw_filter(where)
+        assert len(drawing.splitlines()) <= 62
+        assert where.size == leaves_drawn(drawing)
+
+
+def test_marks_stand_under_their_nodes() -> None:
+    """A mark is wrapped and printable; the mark of a connective precedes its children."""
+    where = X & ~SCORE & (Col("a").eq("b") | Col("c").eq("d"))
+    marks = {("and", 1, "not"): "value: not\na number " + "and so on " * 9, ("and", 2): "too long", (): "too deep"}
+    expected = """\
+and
+│  ↑ too deep
+├─ input contains 'x'   text
+├─ not
+│  └─ score > 3         number
+│     ↑ value: not\\na number and so on and so on and so on and so on and so on
+│       and so on and so on and so on and so on
+└─ or
+   │  ↑ too long
+   ├─ a == 'b'          text
+   └─ c == 'd'          text"""
+    assert expected == draw(where, marks)
+    expected = """\
+filters
+├─ input contains 'x'   text
+└─ score > 3            number
+   ↑ here"""
+    assert expected == draw((X, SCORE), {(1,): "here"})
+    assert len(draw(X, {(): "x " * 1000}).splitlines()) == 9
+
+
+def test_marked_leaves_are_drawn_wherever_the_tree_is_cut() -> None:
+    """Marked leaves are always drawn; the leaves between them are counted."""
+    where = any_of(Col("n").gt(n) & ~Col("m").lt(n) for n in range(5_000))
+    marks = {("or", 4000, "and", 1, "not"): "first", ("or", 4001): "second", ("or", 4999, "and", 0): "third"}
+    drawing = draw(where, marks)
+    expected = """
+├─ … 7,971 more
+├─ and
+│  ├─ … 1 more
+│  └─ not
+│     └─ m < 4000   number
+│        ↑ first
+├─ and
+│  │  ↑ second
+├─ … 1,996 more
+└─ and
+   ├─ n > 4999      number
+   │  ↑ third
+   └─ … 1 more"""
+    assert drawing.endswith(expected)
+    assert where.size == leaves_drawn(drawing)
+
+
+def test_what_is_wrong_is_told_once_for_each_node() -> None:
+    """Texts about one node are joined; one about a node above it is left out; ten nodes are marked in the drawing."""
+    where = all_of(Col("n").gt(n) for n in range(20))
+    complaints = [((), "and"), *((("and", n), text) for n in range(12) for text in ("a", "b", "a"))]
+    told, drawing = mark(where, complaints)
+    assert (["a; b"] * 12, 10) == (told, drawing.count("↑ a; b"))
+    assert "↑ and" not in drawing
+
+
+def test_a_path_leads_to_a_node() -> None:
+    """A path can end with the key of its node; one that leads nowhere gives None."""
+    where = X & ~SCORE
+    nodes = {(): where, ("and", 0): X, ("and", 1): ~SCORE, ("and", 1, "not"): SCORE}
+    paths: list[Any] = [*nodes, ("and",), ("and", 0, "filter"), ("and", 1, "not", "filter"), ("and", "not"), None]
+    found = nodes_at(where, paths)
+    assert [*nodes.items(), ((), where), (("and", 0), X), (("and", 1, "not"), SCORE)] == found[:-2]
+    assert [((), None)] * 2 == found[-2:]
+    assert [((), None), ((1,), SCORE)] == nodes_at((X, SCORE), [(), (1,)])
+
+
+EVIL = ["<script>alert(1)</script>", "</pre><img src=x onerror=alert(1)>", "\"'><b>&lt;&amp;", "&#60;b>", "<!--", "]]>"]
+
+
+@given(filters)
+@example(any_of(Col(text).eq(text) & Col.collection(text).one_of([text, text]) for text in EVIL))
+def test_html_of_any_filter_is_its_drawing(where: Filter) -> None:
+    """The HTML of a filter is its drawing in one `pre` element; hostile column ids and values are text in it."""
+    html = Markup(where._repr_html_())
+    assert (["pre"], draw_filter(where)) == (html.tags, "".join(html.texts))
+    assert where._repr_html_().encode()
+
+
+def test_notebooks_show_it_monospaced() -> None:
+    """Notebooks show it monospaced and unwrapped, so that the branches meet."""
+    [(_, written)] = Markup((Col("a") > 1)._repr_html_()).attributes
+    style = dict(rule.split(": ") for rule in str(written).split("; "))
+    assert (style["font-family"][-9:], style["white-space"]) == ("monospace", "pre")
+    assert float(style["line-height"]) <= 1.25

@@ -1,11 +1,11 @@
 """
-Filters as the API's JSON, and back.
+Plain data, as JSON has it: read strictly, and turned into filters, columns and projects, and back.
 
 A leaf is `{"filter": {…, "type": …}}`; the rest of the tree is `{"and": […]}`, `{"or": […]}` and `{"not": …}`.
 `type`, `operator` and `case_sensitive` are always written, so that a changed default can't change a query.
 
-cattrs converts leaves and a catalog's columns. Plain recursion converts the tree: cattrs can't distinguish the members
-of a union by their only key, and its recursion has no limit, so that deep data would end in a RecursionError.
+cattrs converts all but the tree, which plain recursion converts: cattrs can't distinguish the members of a union by
+their only key, and its recursion has no limit, so that deep data would end in a RecursionError.
 This module also finds a leaf's class: for a wrong `type`, cattrs' strategy for tagged unions raises a bare KeyError.
 """
 
@@ -142,7 +142,7 @@ def load(data: object, shape: Any, path: Path) -> Any:
 
     Args:
         data: The plain data.
-        shape: Its type: `LeafFilter`, a catalog's column, or a list of one of them.
+        shape: Its type: `LeafFilter`, a catalog's column, a project, a log stream, or a list of one of them.
         path: The path to the data, for errors.
 
     Raises:
@@ -206,8 +206,7 @@ def _convert(converter: Callable[[object], object], value: object, _: object) ->
     try:
         return converter(value)
     except FilterError as error:
-        time = advice.instead_of_time(value) if converter is as_instant else ""
-        end = time and advice.end_of_day(value)
+        time, end = advice.instants_of(value) if converter is as_instant else ("", "")
         day = end and f" for the beginning of that day, or {end} for its end"
         raise FilterDecodeError(error.message, hint=error.hint or (time and f"Write {time}{day}")) from None
 
@@ -229,6 +228,6 @@ def _structure_leaf(data: object, _: object) -> LeafFilter:
     return _converter().structure(entries, leaf)
 
 
-def _structure_column(made: Callable[[Any, Any], Any], data: object, cls: object) -> Any:
+def _structure_column(structure: Callable[[Any, Any], Any], data: object, cls: object) -> Any:
     """A catalog's column, in which null means the same as a missing key."""
-    return made({key: value for key, value in json_object(data).items() if value is not None}, cls)
+    return structure({key: value for key, value in json_object(data).items() if value is not None}, cls)
