@@ -16,7 +16,7 @@ from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.cli.alerts import Tally
 from galileo_sessions.cli.screen import draw_table, has_bars
-from galileo_sessions.cli.wording import one_line, told
+from galileo_sessions.cli.wording import message_of, one_line
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.errors import GalileoError
 
@@ -69,7 +69,7 @@ def _records(result: CountResult, tally: Tally) -> Iterator[dict[str, Any]]:
             "project_name": query.project_name,
             "label": label,
             "total_count": None if error else count,
-            "error": error and {"type": type(error).__name__, "message": told(error)},
+            "error": error and {"type": type(error).__name__, "message": message_of(error)},
         }
 
 

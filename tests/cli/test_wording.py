@@ -8,7 +8,7 @@ from support.clients import IDS
 from support.sockets import PROJECT, answers, http
 
 from galileo_sessions import errors
-from galileo_sessions.cli.wording import told
+from galileo_sessions.cli.wording import message_of
 
 PYTHON = re.compile(r"\b(api_key|auth|base_url|timeout|ssl|proxy)=|await|Retry\(|Limits\(|PasswordAuth|count_all")
 
@@ -37,8 +37,8 @@ PYTHON = re.compile(r"\b(api_key|auth|base_url|timeout|ssl|proxy)=|await|Retry\(
 )
 def test_each_class_has_its_own_hint(error, shown):
     """A filter's hint is the library's, because filters are written as in Python. A drawing marks only text."""
-    assert shown in told(error)
-    assert PYTHON.search(told(error)) is None
+    assert shown in message_of(error)
+    assert PYTHON.search(message_of(error)) is None
 
 
 async def test_errors_of_commands_have_no_python(run, serving, monkeypatch):
