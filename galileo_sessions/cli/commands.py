@@ -8,7 +8,6 @@ import logging
 import os
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
@@ -59,7 +58,12 @@ _EXPLAIN = "galileo-sessions explain PROJECT --where ... shows what each conditi
 
 @contextmanager
 def _output(status: int = 0) -> Generator[None]:
-    """Ends with an error if stdout can't be written, quietly if its reader closed it; with a status if it isn't 0."""
+    """
+    Ends the command if stdout can't be written, without an error if its reader closed it.
+
+    Args:
+        status: The exit status; 0 stands for 141 if the reader closed stdout, else for 1.
+    """
     try:
         yield
         sys.stdout.flush()
@@ -103,7 +107,7 @@ def _tell(lines: list[str]) -> None:
 
 
 class _OnStderr(logging.Handler):
-    """Shows the library's log."""
+    """Shows records of the library's log as lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _tell([record.getMessage().replace("{project_id}", str(getattr(record, "project_id", "")))])
@@ -161,7 +165,7 @@ def _format(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def _scope(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options for a part of a project."""
+    """Adds the options for a part of a project: `log_stream`, a name or an id, and the ids of other parts."""
     for name, words in (("metrics-testing", "metrics testing run"), ("experiment", "experiment")):
         option = click.option(f"--{name}", f"{name.replace('-', '_')}_id", metavar="ID", help=f"In this {words} only.")
         command = option(command)
@@ -416,8 +420,7 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
     with suppress(KeyboardInterrupt), server:
         write(f"# {some(len(sessions), 'session')}. Ctrl-C ends it.")
         write(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={quote(server.api_key)}")
-        while True:
-            time.sleep(60)
+        signal.pause()
 
 
 @program.command()

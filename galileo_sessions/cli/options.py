@@ -135,7 +135,7 @@ def read_period(
 
 
 def _parts_of_values(by: str, catalog: ColumnCatalog) -> Partition:
-    """The parts, with a rest unless they overlap. Without columns, only edges are known to be parts."""
+    """The parts of `--by`, with a rest unless they overlap. Without columns, only edges are known to be parts."""
     column_id, _, written = by.rpartition(":")
     listed: Sequence[Any] = [each.strip() for each in written.split(",")]
     such = "created_at:day (or hour, week, month), score:1,3, tags:vip,beta or is_complete"

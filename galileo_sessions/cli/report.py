@@ -52,9 +52,8 @@ def show_counts(tally: Tally, output: str) -> str:
         return _count_table(tally.results)
     records = [record for result in tally.results for record in _records(result, tally)]
     names = [name for name in ("project_name", "label") if any(record[name] for record in records)]
-    if output == "csv":
-        text = "{type}: {message}"
-        records = [{**each, "error": each["error"] and one_line(text.format_map(each["error"]))} for each in records]
+    for record in records if output == "csv" else ():
+        record["error"] = record["error"] and one_line("{type}: {message}".format_map(record["error"]))
     return _lines(output, ["project_id", *names, "total_count", "error"], records)
 
 

@@ -104,13 +104,9 @@ def _chosen(listed: Sequence[Project], places: Mapping[str, str]) -> list[Projec
             problems.append(_not_found(error, text, place))
         if len(problems) == MOST:  # guessing what was meant takes a while
             break
-    _refuse(problems)
-    return [*found.values()]
-
-
-def _refuse(problems: Sequence[str]) -> None:
     if problems:
-        raise Refused("\n".join(problems[:MOST]))
+        raise Refused("\n".join(problems))
+    return [*found.values()]
 
 
 def _not_found(error: ProjectLookupError, text: str, place: str) -> str:
@@ -144,5 +140,7 @@ async def in_log_stream(
             return f"{project.id}: {message_of(error)}"
 
     found = await asyncio.gather(*map(find, projects))
-    _refuse([each for each in found if isinstance(each, str)])
+    problems = [each for each in found if isinstance(each, str)]
+    if problems:
+        raise Refused("\n".join(problems[:MOST]))
     return [each for each in found if isinstance(each, LogStream)]
