@@ -82,7 +82,7 @@ def _errors() -> Generator[None]:
         try:
             yield
         except GalileoError as error:
-            if isinstance(error, ValueError | LookupError):  # a filter, a setting or a name
+            if isinstance(error, ValueError):  # a filter or a setting
                 raise Refused(message_of(error)) from None
             raise click.ClickException(line_of(error)) from None
         except KeyboardInterrupt:
@@ -312,7 +312,7 @@ async def _count(
 
         _ = await count_all(tally.projects, query.where & period, by=parts, on_progress=on_progress)
         if tally.limits and (tally.is_each or not tally.errors):
-            await tally.look_into(query.where & whole, period & whole, partial(count_all, check=False), columns)
+            await tally.look_into(query.where & whole, period & whole, count_all, columns)
 
 
 # ---- projects, columns, explain --------------------------------------------------------------------------------------

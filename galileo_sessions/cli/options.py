@@ -42,7 +42,7 @@ def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQu
     where = all_of([where, saved.where, *saved.filters])
     if where == NEVER:
         raise Refused("no session satisfies this filter, because an any_of or an or in it is empty")
-    return query_of(CountQuery(ANY_PROJECT, **scope), evolve(saved, where=where, filters=(), tag=None))
+    return query_of(CountQuery(ANY_PROJECT, **scope), evolve(saved, where=where, filters=()))
 
 
 def _load_saved(tree: object) -> CountQuery:

@@ -50,8 +50,9 @@ async def test_all_projects_are_counted(server, run):
 
 async def test_there_may_be_no_project(run, serving):
     """If the credentials can see no project, nothing can be counted."""
-    async with serving(answers(page())):
+    async with serving(answers(page())) as server:
         assert await run("count", "--all") == Outcome(2, "", "Error: the credentials can see no project\n")
+    assert b'"value": "gen_ai"}' in server.requests[0]
 
 
 async def test_all_projects_on_a_terminal(show, server):
@@ -154,7 +155,7 @@ async def test_a_name_is_no_formula(server, run):
 
 async def test_all_unknown_names_are_named_at_once(server, run, tmp_path, monkeypatch):
     """Before anything is counted, with the lines of a file and what was perhaps meant."""
-    status, out, err = await run("count", "Suport chatbot", IDS[0], "zzz", IDS[0][:-1])
+    status, out, err = await run("count", "Suport chatbot", IDS[0], "zzz", IDS[0][:-1], "a fourth")
     assert (status, out, server.requests) == (2, "", [])
     assert err.splitlines() == [
         f"Error: {UNKNOWN}",

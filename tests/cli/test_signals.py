@@ -50,16 +50,6 @@ async def test_a_reader_may_have_left_before(server):
         assert (await running.stderr.read(), await running.wait()) == (b"", 141)
 
 
-def test_a_reader_may_have_left_inside(monkeypatch, capfd):
-    """The same in this process."""
-    read, write = os.pipe()
-    os.close(read)
-    with open(write, "w") as out:
-        monkeypatch.setattr(sys, "stdout", out)
-        assert inside("explain", "--where", WHERE) == 141
-    assert capfd.readouterr().err == ""
-
-
 @pytest.mark.parametrize("arguments", [["explain", "--where", WHERE], ["count", IDS[0]]], ids=lambda a: a[0])
 async def test_a_full_disk_is_a_message(server, show, arguments):
     """What can't be written is an error of the system, and ends with status 1."""

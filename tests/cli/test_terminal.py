@@ -12,13 +12,6 @@ from support.clients import IDS
 from support.shown import check, screen
 
 
-async def test_the_demo_on_a_terminal(show):
-    """The demonstration fits on a terminal."""
-    status, written = await show()
-    assert status == 0
-    check("demo.txt", written)
-
-
 @pytest.mark.parametrize("show", ["process", "inside"], indirect=True)
 async def test_counts_on_a_terminal(show, server):
     """Results above the bar, and then the failures with their reasons; the bar is gone in the end."""
@@ -67,3 +60,10 @@ async def test_a_terminal_that_knows_no_bars_has_none(show, server):
     assert status == 0
     assert re.search(r"2026-04 +104  33.3%\r\n", written)
     assert "u2588" not in written
+
+
+async def test_a_narrow_terminal_cuts_no_id(show, server, monkeypatch):
+    """Lines have at least 80 columns, whatever the terminal's width."""
+    monkeypatch.setenv("COLUMNS", "30")
+    _, written = await show("count", IDS[0])
+    assert re.search(rf"{IDS[0]} +312\r\n", written)

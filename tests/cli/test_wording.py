@@ -68,7 +68,9 @@ async def test_errors_of_commands_have_no_python(run, serving, monkeypatch):
 
 async def test_a_filter_that_does_not_fit_is_one_line(server, run):
     """With --check, each condition that doesn't fit is named once; a period's condition is named, too."""
-    where = '(Col("scor") > 3) & (Col("scor") < 5) & (Col("score") == "a") & (Col("inputt") == "x")'
+    where = (
+        '(Col("scor") > 3) & (Col("scor") < 5) & (Col("score") == "a") & (Col("inputt") == "x") & (Col("nam") == "x")'
+    )
     done = await run("count", IDS[0], "-w", where, "--since", "1d", "--check")
     assert done.err == (
         f"{IDS[0]}: there is no column 'scor'; did you mean score?; 'score' is filtered as number, not as text. "
