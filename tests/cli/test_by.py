@@ -70,14 +70,7 @@ async def test_parts_as_a_table_in_a_pipe(server, run):
     assert server.requests[-1].where == (Col("score") > 3) & Col.number("score").gte(3)
 
 
-async def test_one_project_is_a_chart_on_a_terminal(show, server):
-    """On a terminal, each part has a share and a bar."""
-    status, written = await show("count", IDS[0], *MONTHS)
-    assert status == 0
-    check("by.txt", written)
-
-
-async def test_several_projects_have_a_chart_each(show, server):
+async def test_charts_on_a_terminal(show, server):
     """Each project has its total and a chart, all with the same scale; failures are named."""
     server.fail_next(200, body={"total_count": 312})
     server.fail_next(400)
@@ -187,11 +180,8 @@ async def test_the_parts_come_from_the_project_that_has_the_column(server, run):
 @pytest.mark.parametrize(
     ("since", "until", "start", "end"),
     [
-        ("30m", None, datetime(2026, 5, 20, 10, 0, tzinfo=UTC), NOW),
         ("12h", "6h", datetime(2026, 5, 19, 22, 30, tzinfo=UTC), datetime(2026, 5, 20, 4, 30, tzinfo=UTC)),
-        ("7d", None, datetime(2026, 5, 13, 10, 30, tzinfo=UTC), NOW),
         ("4w", "today", datetime(2026, 4, 22, 10, 30, tzinfo=UTC), datetime(2026, 5, 20, tzinfo=UTC)),
-        ("2026-05-01", "2026-05-02", datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC)),
     ],
 )
 def test_a_period_needs_no_parts(since, until, start, end):
@@ -219,11 +209,8 @@ async def test_a_period_is_counted(server, run):
 @pytest.mark.parametrize(
     ("options", "start", "end"),
     [
-        (("created_at:day", "2d", None, "UTC"), "2026-05-18", NOW),
         (("created_at:week", "yesterday", None, "UTC"), "2026-05-19", NOW),
-        (("created_at:hour", "3h", None, "UTC"), "2026-05-20T07:00", NOW),
         (("created_at:month", "60d", "today", "UTC"), "2026-03-01", "2026-05-20"),
-        (("created_at:day", "today", None, "Pacific/Auckland"), "2026-05-20", NOW),
         (("created_at:day", "1d", "2026-05-21T06:00", "Pacific/Auckland"), "2026-05-19", "2026-05-21T06:00"),
         (("created_at:hour", "2026-05-20T00:00Z", "1h", "Asia/Kolkata"), "2026-05-20T05:30", "2026-05-20T15:00"),
     ],
@@ -232,16 +219,7 @@ def test_times_can_be_relative(options, start, end):
     """How long ago means the beginning of a unit, so the first part is whole. By default, the end is now."""
     by, _, _, tz = options
     make = getattr(CREATED, f"{by.partition(':')[2]}s")
-    partition = make(start, end, tz=ZoneInfo(tz))
-    assert parts(*options) == partition
-
-
-@pytest.mark.parametrize(("now", "hours"), [("03:30+01:00", "2"), ("02:30+01:00", "1"), ("02:30+02:00", "0")])
-def test_hours_ago_are_hours_where_clocks_change(now, hours):
-    """Clocks in Berlin show the hour from 2 to 3 twice that night; `--since 2h` means two hours all the same."""
-    moment = datetime.fromisoformat(f"2026-10-25T{now}").astimezone(ZoneInfo("Europe/Berlin"))
-    filters = parts("created_at:hour", f"{hours}h", "2026-10-26", "Europe/Berlin", now=moment)
-    assert next(iter(filters.values())).children[0].value == datetime(2026, 10, 25, 0, tzinfo=UTC)
+    assert parts(*options) == make(start, end, tz=ZoneInfo(tz))
 
 
 TYPES = {"score": "number", "tags": "collection", "year": "text", "done": "boolean", "made": "date"}
@@ -285,7 +263,6 @@ EMPTY_LABELS = ("tags:", "tags:vip,", "tags: ,vip", "score:1,,3", "done:")
     [
         (BINS, "2027-01-01", "UTC", Refused, "--since must be before --until and in the past, got 2027-01-01"),
         ("a:week", None, "UTC", click.UsageError, "--by a:week needs --since, as in --by a:week --since 30d."),
-        ("day", "1d", "UTC", Refused, "--by: "),
         ("done:maybe", None, "UTC", click.UsageError, "such as created_at:day (or hour, week, month), score:1,3,"),
         ("made", None, "UTC", click.UsageError, "--by 'made' must be a column and its parts, such as created_at:day"),
         ("score", None, "UTC", click.UsageError, "--by 'score' must be a column and its parts, such as created_at:day"),
@@ -293,9 +270,7 @@ EMPTY_LABELS = ("tags:", "tags:vip,", "tags: ,vip", "score:1,,3", "done:")
         *[(by, None, "UTC", click.UsageError, f"--by {by!r} must be a column and its parts") for by in EMPTY_LABELS],
         ("scroe", None, "UTC", Refused, "--by: there is no column 'scroe'. Did you mean score?"),
         ("score:3,1", None, "UTC", Refused, "--by: the edges must ascend, but 1 comes after 3"),
-        (None, "2026-06-31", "UTC", Refused, "--since: '2026-06-31' doesn't exist: day"),
         ("created_at:day", "30s", "UTC", Refused, "--since: '30s' must be a day such as 2026-05-01, a time such as"),
-        ("created_at:day", "999999w", "UTC", Refused, "or minutes, hours, days or weeks ago such as 30m"),
         ("created_at:day", "1d", "Mars", Refused, "--tz: unknown time zone 'Mars'. Use, for example, "),
     ],
 )

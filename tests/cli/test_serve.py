@@ -38,29 +38,18 @@ def _same_handlers():
     signal.signal(signal.SIGTERM, before)
 
 
-@pytest.fixture
-def serve(monkeypatch, tmp_path, _same_handlers):
-    """Runs `serve` in this process until Ctrl-C ends it with 0; returns what it printed."""
-    file = tmp_path / "out"
-
-    def run(*options: str) -> str:
-        with file.open("w", buffering=1) as out:
-            monkeypatch.setattr(sys, "stdout", out)
-            presser = interrupt_when(lambda: "KEY" in file.read_text())
-            assert inside("serve", *options) == 0
-            presser.join()
-        return file.read_text()
-
-    return run
-
-
 @pytest.mark.parametrize("options", [(), ("--last-day", "2026-06-30")])
-def test_serve_inside(serve, monkeypatch, options):
-    """By default, `serve` has the sample, up to yesterday or to the last day that is given."""
-    days = []
+@pytest.mark.usefixtures("_same_handlers")
+def test_serve_inside(monkeypatch, tmp_path, options):
+    """By default, `serve` has the sample, up to yesterday or to the last day that is given. Ctrl-C ends it with 0."""
+    days, file = [], tmp_path / "out"
     monkeypatch.setattr("galileo_sessions.cli.commands.sample_sessions", lambda day: days.append(day) or SESSIONS)
-    printed = serve(*options)
-    assert printed.startswith(f"# {len(SESSIONS):,} sessions. Ctrl-C ends it.\nexport ")
+    with file.open("w", buffering=1) as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        presser = interrupt_when(lambda: "KEY" in file.read_text())
+        assert inside("serve", *options) == 0
+        presser.join()
+    assert file.read_text().startswith(f"# {len(SESSIONS):,} sessions. Ctrl-C ends it.\nexport ")
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     expected = {date(2026, 6, 30)} if options else {yesterday, yesterday - timedelta(days=1)}  # midnight can pass
     assert {*days} <= expected

@@ -1,15 +1,12 @@
 """How a command ends: by Ctrl-C, because its reader left, or because nothing more can be written."""
 
-import asyncio
-import os
-import signal
 import sys
 from time import sleep
 
 import pytest
 from cli.processes import MANY, WHERE, beside, inside, interrupt_when, objects, process, slow_after
 from support.clients import IDS
-from support.sockets import raw_server, until
+from support.sockets import raw_server
 
 BY_DAY = ("--by", "created_at:day", "--since", "2026-06-01", "--until", "2026-06-02")
 
@@ -27,36 +24,6 @@ def test_ctrl_c_writes_what_was_counted(monkeypatch, tmp_path, capfd, by, answer
         presser.join()
     assert [row["total_count"] for row in objects(rows.read_text())] == [100] * 7
     assert capfd.readouterr().err == "interrupted; 7 of 12 projects counted, 700 sessions\n"
-
-
-async def test_ctrl_c_ends_a_process(serving):
-    """As a process of its own, too."""
-    async with serving(slow_after(1)) as server:
-        async with process("count", *MANY[:2], "--format", "csv", "--concurrency", "1") as running:
-            await until(lambda: len(server.requests) == 2)
-            await asyncio.sleep(0.2)  # until the first result has been taken
-            running.send_signal(signal.SIGINT)
-            out, err = await running.communicate()
-    assert (running.returncode, out.splitlines()[1:]) == (130, [f"{MANY[0]},100,".encode()])
-    assert err == b"interrupted; 1 of 2 projects counted, 100 sessions\n"
-
-
-async def test_a_reader_may_have_left_before(server):
-    """A command reports no error if its pipe is closed."""
-    read, write = os.pipe()
-    os.close(read)
-    async with process("count", IDS[0], stdout=write) as running:
-        os.close(write)
-        assert (await running.stderr.read(), await running.wait()) == (b"", 141)
-
-
-@pytest.mark.parametrize("arguments", [["explain", "--where", WHERE], ["count", IDS[0]]], ids=lambda a: a[0])
-async def test_a_full_disk_is_a_message(server, show, arguments):
-    """What can't be written is an error of the system, and ends with status 1."""
-    with open("/dev/full", "w") as full:
-        status, written = await show(*arguments, stdout=full)
-    assert (status, "Error: No space left on device" in written) == (1, True)
-    assert "Traceback" not in written
 
 
 @pytest.mark.parametrize(
