@@ -1,7 +1,7 @@
 """
 What people see on a terminal 80 columns wide, compared with the recordings in tests/cli/snapshots.
 
-`SNAPSHOTS=new python -m pytest tests/cli/test_terminal.py` records them anew.
+`SNAPSHOTS=new python -m pytest tests/cli` records them anew.
 """
 
 import re
