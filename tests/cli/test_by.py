@@ -152,6 +152,12 @@ async def test_a_project_without_sessions_does_not_decide_the_parts(server, run)
     assert (done.status, [row["total_count"] for row in objects(done.out)]) == (0, [0] * 4)
 
 
+async def test_the_parts_come_from_the_scope(server, run):
+    """A column that an experiment lacks makes no parts of it, although the project has it."""
+    done = await run("count", IDS[0], "--by", "is_complete", "--experiment", EMPTY)
+    assert (done.status, "because the project has no columns" in done.err) == (2, True)
+
+
 async def test_the_parts_come_from_the_project_that_has_the_column(server, run):
     """Wherever it stands: after one that can't be read, and after one that lacks the column."""
     lacking = {"columns": [{"id": "input", "filter_type": "text"}]}

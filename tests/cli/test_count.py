@@ -216,14 +216,7 @@ async def test_timeout_is_for_all_of_it(run, serving):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        ["bot"],  # the names
-        ["--all"],
-        ["--all", "--by", "is_complete"],
-        [IDS[0], "--by", "is_complete"],  # the columns
-        [IDS[0], "-w", WHERE, "--fail-above", "1"],
-    ],
+    "options", [["bot"], ["--all"], [IDS[0], "--by", "is_complete"], [IDS[0], "-w", WHERE, "--fail-above", "1"]]
 )
 async def test_timeout_is_also_for_what_comes_before(run, serving, options):
     """For the list of projects and for columns, too."""

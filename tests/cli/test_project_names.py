@@ -192,11 +192,3 @@ async def test_a_name_can_be_ambiguous_or_the_list_refused(run, serving):
         status, _, err = await run("count", "bot")
     said = "Error: 'bot' isn't an id, and the projects can't be listed to find this name: 403 Forbidden"
     assert (status, err.startswith(said)) == (1, True)
-
-
-async def test_failures_have_names(server, run):
-    """A row of a project that failed has its name, and so has the reason."""
-    server.fail_next(404)
-    _, out, err = await run("count", "Support chatbot")
-    assert out.splitlines()[1] == f"{IDS[0]}  NotFoundError  Support chatbot"
-    assert err.startswith(f"{IDS[0]} Support chatbot: 404")
