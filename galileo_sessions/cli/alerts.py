@@ -102,9 +102,9 @@ class Tally:
             recount: Counts projects with another filter.
             columns: Requests the columns of a project.
         """
+        totals = [*zip(self.projects, self.results, strict=True)]
         if any(limit.is_share for limit in self.limits):
-            self.unfiltered = await recount(self.projects, period)
-        totals = zip(self.projects, self.results, strict=True)
+            self.unfiltered = await recount([project for project, result in totals if result.ok], period)
         zeros = await recount([project for project, result in totals if result.total_count == 0], ALWAYS)
         column_ids = [leaf.column_id for leaf in leaves_of(asked)]
         doubts = await asyncio.gather(*[_doubt(*each, column_ids, columns) for each in zeros.items()])

@@ -191,6 +191,10 @@ async def test_each_project_can_be_judged_by_itself(server, run):
     assert await run(*shares, "57.6%") == Outcome(
         3, "", f"{CHATBOT} Support chatbot: 57.7% (180 of 312 sessions), above 57.6%\n"
     )
+    before = len(server.requests)
+    server.fail_next(404)
+    assert (await run("count", CHATBOT, PLANNER, *each, "--fail-above", "99%")).status == 3
+    assert [query.project_id for query in server.requests[before:]] == [CHATBOT, PLANNER, PLANNER]
 
 
 async def test_what_is_counted_can_exceed_a_limit_although_a_count_failed(server, run):
