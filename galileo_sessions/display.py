@@ -10,7 +10,7 @@ _MONOSPACED = "font-family: ui-monospace, Menlo, Consolas, monospace; line-heigh
 
 class _Repr(reprlib.Repr):
     def repr_int(self, x: int, level: int) -> str:
-        _ = repr(x)  # raises for what Python doesn't print; newer ones show its address
+        _ = repr(x)  # raises ValueError for too many digits; reprlib of newer Pythons would show the address
         return super().repr_int(x, level)
 
 

@@ -8,9 +8,8 @@ import logging
 import os
 import signal
 import sys
-import time
 import warnings
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -28,8 +27,8 @@ from galileo_sessions.cli.alerts import Limit, Results, Tally, read_limit
 from galileo_sessions.cli.options import find_columns, read_period, read_query, read_seconds
 from galileo_sessions.cli.report import show_counts, show_list
 from galileo_sessions.cli.screen import counting_bar, write
-from galileo_sessions.cli.targets import Source, find_projects, in_log_stream, pop_name, read_source
-from galileo_sessions.cli.wording import Refused, failure, named, told
+from galileo_sessions.cli.targets import Source, find_projects, in_log_stream, read_source
+from galileo_sessions.cli.wording import Refused, line_of, message_of, read_option
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.counting.request import logger as log
 from galileo_sessions.counting.results import CountReport, OnProgress
@@ -59,14 +58,18 @@ _EXPLAIN = "galileo-sessions explain PROJECT --where ... shows what each conditi
 
 @contextmanager
 def _output(status: int = 0) -> Generator[None]:
-    """Ends with an error if stdout can't be written, quietly if its reader closed it; with a status if it isn't 0."""
+    """
+    Ends the command if stdout can't be written, without an error if its reader closed it.
+
+    Args:
+        status: The exit status; 0 stands for 141 if the reader closed stdout, else for 1.
+    """
     try:
         yield
         sys.stdout.flush()
     except OSError as error:  # such as a full disk
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())  # otherwise Python would try to write the rest at exit
-        os.close(devnull)
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # otherwise Python would try to write the rest at exit
         is_closed = isinstance(error, BrokenPipeError)
         _tell([] if is_closed else [f"Error: {error.strerror or error}"])
         raise Exit(status or (141 if is_closed else 1)) from None  # 141 as shells report a tool that SIGPIPE ended
@@ -79,9 +82,9 @@ def _errors() -> Generator[None]:
         try:
             yield
         except GalileoError as error:
-            if isinstance(error, ValueError | LookupError):  # a filter, a setting or a name
-                raise Refused(told(error)) from None
-            raise click.ClickException(failure(error)) from None
+            if isinstance(error, ValueError):  # a filter or a setting
+                raise Refused(message_of(error)) from None
+            raise click.ClickException(line_of(error)) from None
         except KeyboardInterrupt:
             raise Exit(130) from None
 
@@ -104,32 +107,31 @@ def _tell(lines: list[str]) -> None:
 
 
 class _OnStderr(logging.Handler):
-    """Shows the library's log from a level on, while a command runs."""
+    """Shows records of the library's log as lines."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _tell([record.getMessage().replace("{project_id}", str(getattr(record, "project_id", "")))])
 
-    def __enter__(self) -> None:
-        self._before = log.level
-        log.setLevel(self.level)
-        log.addHandler(self)
-
-    def __exit__(self, *_: object) -> None:
-        log.removeHandler(self)
-        log.setLevel(self._before)
-
 
 class _Command(click.Command):
-    """Refuses an option that is given twice: click would use the last value, and drop a filter, a file or a limit."""
+    """
+    Shows the library's log, with --debug each attempt.
+
+    It refuses an option that is given twice: click would use the last value, and drop a filter, a file or a limit.
+    """
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.params.append(click.Option(["--debug"], is_flag=True, help="Show each attempt on stderr."))
 
     def invoke(self, ctx: click.Context) -> Any:
-        is_debugging, is_quiet = ctx.params.pop("debug"), ctx.params.get("quiet")
-        with _OnStderr(logging.DEBUG if is_debugging else logging.ERROR if is_quiet else logging.WARNING):
-            return super().invoke(ctx)
+        level = logging.ERROR if ctx.params.get("quiet") else logging.WARNING
+        handler = _OnStderr(logging.DEBUG if ctx.params.pop("debug") else level)
+        ctx.call_on_close(partial(log.removeHandler, handler))
+        ctx.call_on_close(partial(log.setLevel, log.level))
+        log.addHandler(handler)
+        log.setLevel(handler.level)
+        return super().invoke(ctx)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         _, _, given = self.make_parser(ctx).parse_args([*args])
@@ -163,12 +165,11 @@ def _format(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def _scope(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options for a part of a project."""
-    parts = {"metrics-testing": "metrics testing run", "experiment": "experiment", "log-stream": "log stream"}
-    for name, words in parts.items():
-        argument, metavar = f"{name.replace('-', '_')}_id", "NAME" if name == "log-stream" else "ID"
-        command = click.option(f"--{name}", argument, metavar=metavar, help=f"In this {words} only.")(command)
-    return command
+    """Adds the options for a part of a project: `log_stream`, a name or an id, and the ids of other parts."""
+    for name, words in (("metrics-testing", "metrics testing run"), ("experiment", "experiment")):
+        option = click.option(f"--{name}", f"{name.replace('-', '_')}_id", metavar="ID", help=f"In this {words} only.")
+        command = option(command)
+    return click.option("--log-stream", metavar="NAME", help="In this log stream only.")(command)
 
 
 @click.group(cls=_Program, invoke_without_command=True, epilog=_STATUS, context_settings=_SETTINGS)
@@ -183,7 +184,8 @@ def program(ctx: click.Context) -> None:
     SPLUNK_AO_API_KEY and so on work, too, as does SPLUNK_AO_REALM with SPLUNK_AO_O11Y_TOKEN.
     """
     if ctx.invoked_subcommand is None:
-        demo.invoke(demo.make_context("demo", [], parent=ctx))
+        with demo.make_context("demo", [], parent=ctx) as own:
+            demo.invoke(own)
 
 
 # ---- count -----------------------------------------------------------------------------------------------------------
@@ -248,8 +250,8 @@ def count(
     """
     if quiet:
         warnings.simplefilter("ignore", UserWarning)
-    stream = pop_name(options)
-    query = read_query(where, where_json, **{name: options.pop(name) for name in SCOPE})
+    scope = {name: options.pop(name) for name in ("experiment_id", "metrics_testing_id")}
+    query = read_query(where, where_json, **scope)
     source = read_source(projects, query, projects_from, every=every)
     tally = Tally([limit for limit in (fail_above, fail_below) if limit is not None], is_each=each)
     if each and not tally.limits:
@@ -262,7 +264,7 @@ def count(
         with counting_bar(quiet=quiet) as show:
             checked = True if check or tally.limits else False if quiet else None
             galileo = GalileoSessions(limits=Limits(concurrency), check=checked, on_attempt=show, trust_env=True)
-            asyncio.run(_count(galileo, tally, source, query, stream, show=show, **options))
+            asyncio.run(_count(galileo, tally, source, query, on_progress=show, **options))
         lines, status = tally.verdict()
         _tell(lines)  # first, because stdout can be full or closed
     finally:
@@ -276,34 +278,28 @@ def count(
 
 
 async def _count(
-    galileo: GalileoSessions,
-    tally: Tally,
-    source: Source,
-    query: CountQuery,
-    stream: str | None,
-    *,
-    show: OnProgress,
-    **options: Any,
+    galileo: GalileoSessions, tally: Tally, source: Source, query: CountQuery, on_progress: OnProgress, **options: Any
 ) -> None:
     """Counts into the tally, which keeps what was counted if an error or Ctrl-C ends it."""
-    template = CountQuery(ANY_PROJECT, **{name: getattr(query, name) for name in SCOPE})
+    scope = {name: getattr(query, name) for name in SCOPE}
+    template = CountQuery(ANY_PROJECT, **scope)
     async with galileo:
         clock = asyncio.get_running_loop().time
         budget = Budget.fan_out(options.pop("timeout"), inf, clock())
         tally.projects = await find_projects(galileo, source, budget.left(clock()))
-        places = await in_log_stream(galileo, tally.projects, stream, budget.left(clock()))
-        targets = {each: query_of(template, place) for each, place in zip(tally.projects, places, strict=True)}
+        found = await in_log_stream(galileo, tally.projects, options.pop("log_stream"), budget.left(clock()))
+        places = dict(zip(tally.projects, found, strict=True))
+        targets = {project: query_of(template, place) for project, place in places.items()}
 
         def columns(project: Project) -> Awaitable[ColumnCatalog]:
-            own = {name: getattr(targets[project], name) for name in SCOPE}
-            return galileo.columns(project, timeout=budget.left(clock()), **own)
+            return galileo.columns(places[project], timeout=budget.left(clock()), **scope)
 
         catalog = await find_columns(options["by"], tally.projects, columns)
         period, parts = read_period(datetime.now(UTC), catalog, **options)
         whole = parts.whole if parts else ALWAYS
         tally.is_overlapping = parts is not None and not parts.disjoint
 
-        async def count_all(projects: Sequence[Project], where: Filter, **more: Any) -> Results:
+        async def count_all(projects: list[Project], where: Filter, **more: Any) -> Results:
             queries = [targets[project] for project in projects]
             try:
                 report = await galileo.count_all(queries, where, timeout=budget.left(clock()), **more)
@@ -314,9 +310,9 @@ async def _count(
             tally.requests += report.progress.done
             return dict(zip(projects, report.results, strict=True))
 
-        _ = await count_all(tally.projects, query.where & period, by=parts, on_progress=show)
+        _ = await count_all(tally.projects, query.where & period, by=parts, on_progress=on_progress)
         if tally.limits and (tally.is_each or not tally.errors):
-            await tally.look_into(query.where & whole, period & whole, partial(count_all, check=False), columns)
+            await tally.look_into(query.where & whole, period & whole, count_all, columns)
 
 
 # ---- projects, columns, explain --------------------------------------------------------------------------------------
@@ -352,7 +348,7 @@ def list_log_streams(project: str | None, output: str) -> None:
 @_format("table", "json")
 def columns(project: str | None, output: str, **scope: Any) -> None:
     """Lists the columns for filters. Without PROJECT, it reads GALILEO_PROJECT_ID, or GALILEO_PROJECT."""
-    stream = pop_name(scope)
+    stream = scope.pop("log_stream")
     catalog = asyncio.run(_ask(project, stream, lambda galileo, found: galileo.columns(found, **scope)))
     if not catalog:
         raise click.ClickException("there are no columns: no sessions are there yet, or an id is wrong")
@@ -362,7 +358,7 @@ def columns(project: str | None, output: str, **scope: Any) -> None:
 async def _ask(
     project: str | None, stream: str | None, ask: Callable[[GalileoSessions, Project | LogStream], Awaitable[T]]
 ) -> T:
-    """Asks about a project, or the one in the environment; or about its log stream with a name."""
+    """Asks about a project, or about the one in the environment; or about its log stream with a name or an id."""
     source = read_source([] if project is None else [project])
     async with GalileoSessions(trust_env=True) as galileo:
         (found,) = await in_log_stream(galileo, await find_projects(galileo, source, None), stream, None)
@@ -374,7 +370,9 @@ async def _ask(
 @_where
 @_where_json
 @_scope
-def explain_filter(project: str | None, where: str | None, where_json: BinaryIO | None, **scope: Any) -> None:
+def explain_filter(
+    project: str | None, where: str | None, where_json: BinaryIO | None, log_stream: str | None, **scope: Any
+) -> None:
     """
     Shows a filter, or what each part of it counts in a PROJECT.
 
@@ -384,14 +382,13 @@ def explain_filter(project: str | None, where: str | None, where_json: BinaryIO 
     """
     if where is None and where_json is None:
         raise click.UsageError("no filter. Give --where or --where-json.")
-    stream = pop_name(scope)
     query = read_query(where, where_json, **scope)
     if project is None:
-        if stream or any(scope.values()):
+        if log_stream or any(scope.values()):
             raise click.UsageError("--log-stream, --experiment and --metrics-testing need PROJECT.")
         write(f"{draw_filter(query.where)}\n\n{json.dumps(dump_filter(query.where), indent=2)}")
         return
-    explanation = asyncio.run(_ask(project, stream, lambda galileo, found: galileo.explain(query_of(query, found))))
+    explanation = asyncio.run(_ask(project, log_stream, lambda galileo, found: galileo.explain(query_of(query, found))))
     write(str(explanation))
     if any(node.error for node in explanation.nodes):
         raise Exit(1)
@@ -413,17 +410,17 @@ def serve(*, data: TextIO | None, port: int, last_day: datetime | None, api_key:
     It counts the sessions of a file of JSON lines, --data, or of a sample of 90 days up to --last-day.
     A shell can source its output.
     """
-    names = sample_names() if data is None else {}
-    day = (last_day or datetime.now(UTC) - timedelta(days=1)).date()  # so that no session is in the future
-    sessions = named("--last-day", sample_sessions, day) if data is None else named("--data", load_sessions, data)
-    local = partial(LocalGalileo, names=names, api_key=api_key, port=port, strict=strict)
-    server = named("--api-key", local, sessions)  # all else has been read
+    if data is None:
+        day = (last_day or datetime.now(UTC) - timedelta(days=1)).date()  # so that no session is in the future
+        names, sessions = sample_names(), read_option("--last-day", sample_sessions, day)
+    else:
+        names, sessions = {}, read_option("--data", load_sessions, data)
+    server = read_option("--api-key", LocalGalileo, sessions, names=names, api_key=api_key, port=port, strict=strict)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), server:
         write(f"# {quantity(len(sessions), 'session')}. Ctrl-C ends it.")
         write(f"export GALILEO_API_URL={server.url}\nexport GALILEO_API_KEY={quote(server.api_key)}")
-        while True:
-            time.sleep(60)
+        signal.pause()
 
 
 @program.command()
@@ -436,12 +433,14 @@ def demo() -> None:
     names = sample_names()
 
     async def count_sample() -> tuple[CountReport, CountReport]:
-        async with GalileoSessions(server.api_key, base_url=server.url) as galileo:
+        async with (
+            LocalGalileo(sample_sessions(), names=names) as server,
+            GalileoSessions(server.api_key, base_url=server.url) as galileo,
+        ):
+            write(f"The server    {server.url}")
             return await galileo.count_all(names, where), await galileo.count_all(names)
 
-    with LocalGalileo(sample_sessions(), names=names) as server:
-        found, everything = asyncio.run(count_sample())
-        write(f"The server    {server.url}")
+    found, everything = asyncio.run(count_sample())
     write(f"One project   {found.counts[0]} of {everything.counts[0]} sessions")
     write(f"All {len(names)}        {found.total} of {everything.total:,} sessions")
     write(chart([*zip(names.values(), found.counts, strict=True)], _DEMO_WIDTH))

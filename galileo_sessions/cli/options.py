@@ -6,14 +6,14 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import click
 from attrs import evolve
 
 from galileo_sessions.api.projects import Project
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery, load_query, query_of
-from galileo_sessions.cli.wording import Refused, named
+from galileo_sessions.cli.wording import Refused, read_option
 from galileo_sessions.counting.checks import MAX_ASKED
 from galileo_sessions.errors import GalileoError, NotFoundError, PermissionDeniedError
 from galileo_sessions.filters.calendar import Unit, read_time, zone_of
@@ -25,6 +25,9 @@ from galileo_sessions.filters.plain_data import json_object, strict_json
 from galileo_sessions.filters.text import parse_filter
 from galileo_sessions.flow.settings import as_seconds
 
+Columns: TypeAlias = Callable[[Project], Awaitable[ColumnCatalog]]
+"""Requests the columns of a project."""
+
 _EDGE = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "month": "months"}
@@ -32,15 +35,15 @@ _UNITS: dict[str, Unit] = {"hour": "hours", "day": "days", "week": "weeks", "mon
 
 def read_query(text: str | None, file: BinaryIO | None, **scope: Any) -> CountQuery:
     """The query for all sessions that satisfy both filters, in a saved query's project and scope."""
-    where = ALWAYS if text is None else named("--where", parse_filter, text)
+    where = ALWAYS if text is None else read_option("--where", parse_filter, text)
     saved = CountQuery(ANY_PROJECT)
     if file is not None:
-        tree = named("--where-json isn't JSON", lambda: strict_json(file.read()))
-        saved = named("--where-json", _load_saved, tree)
+        tree = read_option("--where-json isn't JSON", lambda: strict_json(file.read()))
+        saved = read_option("--where-json", _load_saved, tree)
     where = all_of([where, saved.where, *saved.filters])
     if where == NEVER:
         raise Refused("no session satisfies this filter, because an any_of or an or in it is empty")
-    return query_of(CountQuery(ANY_PROJECT, **scope), evolve(saved, where=where, filters=(), tag=None))
+    return query_of(CountQuery(ANY_PROJECT, **scope), evolve(saved, where=where, filters=()))
 
 
 def _load_saved(tree: object) -> CountQuery:
@@ -70,9 +73,7 @@ def _unit_of(by: str | None) -> Unit | None:
     return _UNITS.get((by or "").rpartition(":")[2])
 
 
-async def find_columns(
-    by: str | None, projects: Sequence[Project], columns: Callable[[Project], Awaitable[ColumnCatalog]]
-) -> ColumnCatalog:
+async def find_columns(by: str | None, projects: Sequence[Project], columns: Columns) -> ColumnCatalog:
     """
     The columns of the first project that has that of `--by`; else of the first that has any. Empty if none are needed.
 
@@ -118,24 +119,24 @@ def read_period(
     unit = _unit_of(by)
     if unit is not None and since is None:
         raise click.UsageError(f"--by {by} needs --since, as in --by {by} --since 30d.")
-    zone = named("--tz", zone_of, tz)
+    zone = read_option("--tz", zone_of, tz)
     local = now.astimezone(zone)
-    start = None if since is None else named("--since", read_time, since, unit, local)
-    end = None if until is None else named("--until", read_time, until, unit, local)
+    start = None if since is None else read_option("--since", read_time, since, unit, local)
+    end = None if until is None else read_option("--until", read_time, until, unit, local)
     if start is not None:
         end = local if end is None else end
         if start >= min(end, local):
             raise Refused(f"--since must be before --until and in the past, got {start} and {end}")
     if by is not None and unit is not None:
         column_id = by.rpartition(":")[0]
-        return ALWAYS, named("--by", lambda: getattr(Col.date(column_id), unit)(start, end, tz=zone))
+        return ALWAYS, read_option("--by", lambda: getattr(Col.date(column_id), unit)(start, end, tz=zone))
     created = Col.date("created_at")
     period = (ALWAYS if start is None else created.gte(start)) & (ALWAYS if end is None else created.lt(end))
-    return period, None if by is None else named("--by", _parts_of_values, by, catalog)
+    return period, None if by is None else read_option("--by", _parts_of_values, by, catalog)
 
 
 def _parts_of_values(by: str, catalog: ColumnCatalog) -> Partition:
-    """The parts, with a rest unless they overlap. Without columns, only edges are known to be parts."""
+    """The parts of `--by`, with a rest unless they overlap. Without columns, only edges are known to be parts."""
     column_id, _, written = by.rpartition(":")
     listed: Sequence[Any] = [each.strip() for each in written.split(",")]
     such = "created_at:day (or hour, week, month), score:1,3, tags:vip,beta or is_complete"

@@ -16,7 +16,7 @@ from galileo_sessions.api.projects import LogStream, Project
 from galileo_sessions.api.query import CountQuery
 from galileo_sessions.cli.alerts import Tally
 from galileo_sessions.cli.screen import draw_table, has_bars
-from galileo_sessions.cli.wording import one_line, told
+from galileo_sessions.cli.wording import message_of, one_line
 from galileo_sessions.counting.results import CountResult
 from galileo_sessions.errors import GalileoError
 
@@ -52,9 +52,8 @@ def show_counts(tally: Tally, output: str) -> str:
         return _count_table(tally.results)
     records = [record for result in tally.results for record in _records(result, tally)]
     names = [name for name in ("project_name", "label") if any(record[name] for record in records)]
-    if output == "csv":
-        text = "{type}: {message}"
-        records = [{**each, "error": each["error"] and one_line(text.format_map(each["error"]))} for each in records]
+    for record in records if output == "csv" else ():
+        record["error"] = record["error"] and one_line("{type}: {message}".format_map(record["error"]))
     return _lines(output, ["project_id", *names, "total_count", "error"], records)
 
 
@@ -69,7 +68,7 @@ def _records(result: CountResult, tally: Tally) -> Iterator[dict[str, Any]]:
             "project_name": query.project_name,
             "label": label,
             "total_count": None if error else count,
-            "error": error and {"type": type(error).__name__, "message": told(error)},
+            "error": error and {"type": type(error).__name__, "message": message_of(error)},
         }
 
 

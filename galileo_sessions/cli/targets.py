@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
-from typing import Any, BinaryIO, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import BinaryIO, TypeAlias
 
 import click
 
 from galileo_sessions.api.projects import LogStream, Project, find_project
 from galileo_sessions.api.query import ANY_PROJECT, CountQuery
-from galileo_sessions.cli.wording import MOST, Refused, named, told
+from galileo_sessions.cli.wording import MOST, Refused, message_of, read_option
 from galileo_sessions.counting.client import GalileoSessions
 from galileo_sessions.display import brief
 from galileo_sessions.errors import GalileoError, LogStreamLookupError, ProjectLookupError
@@ -54,7 +54,7 @@ def read_source(
 
 def _read_file(file: BinaryIO) -> dict[str, str]:
     """The projects in a file, one on each line. Lines that begin with # are comments, because a name can contain it."""
-    lines = enumerate(named(file.name, str, file.read(), "utf-8-sig").split("\n"), 1)
+    lines = enumerate(read_option(file.name, str, file.read(), "utf-8-sig").split("\n"), 1)
     texts = {line.strip(): f"{file.name}, line {number}: " for number, line in lines}
     found = {text: place for text, place in texts.items() if text and not text.startswith("#")}
     if not found:
@@ -73,69 +73,30 @@ async def find_projects(galileo: GalileoSessions, source: Source, seconds: float
     places = source or {}
     names = [text for text in places if UUID_TEXT.fullmatch(text) is None]
     listed: list[Project] = []
-    if source is None or names:
-        try:
-            if len(places) == 1:
-                listed = [await galileo.project(names[0], timeout=seconds)]
-            else:
-                every = galileo.projects(type=None if names else "gen_ai", timeout=seconds)
-                listed = [project async for project in every]
-        except ProjectLookupError as error:
-            raise Refused(_not_found(error, names[0], places[names[0]])) from None
-        except GalileoError as error:
-            if names:
-                name = _shown(names[0], places[names[0]])
-                problem = f"{name} isn't an id, and the projects can't be listed to find this name"
-                error.args = (f"{problem}: {error.message}",)
-            raise
+    try:
+        if names and len(places) == 1:
+            listed = [await galileo.project(names[0], timeout=seconds)]
+        elif names or source is None:
+            listed = [each async for each in galileo.projects(type=None if names else "gen_ai", timeout=seconds)]
+    except ProjectLookupError as error:
+        raise Refused(_not_found(error, names[0], places[names[0]])) from None
+    except GalileoError as error:
+        if names:
+            name = _shown(names[0], places[names[0]])
+            error.args = (f"{name} isn't an id, and the projects can't be listed to find this name: {error.message}",)
+        raise
     found = listed if source is None else _chosen(listed, source)
     if not found:
         raise Refused("the credentials can see no project")
     return found
 
 
-def pop_name(scope: dict[str, Any]) -> str | None:
-    """Takes the name of a log stream out of the options; an id stays."""
-    text: str | None = scope["log_stream_id"]
-    if not text or UUID_TEXT.fullmatch(text):
-        return None
-    scope["log_stream_id"] = None
-    return text
-
-
-async def in_log_stream(
-    galileo: GalileoSessions, projects: Sequence[Project], name: str | None, seconds: float | None
-) -> Sequence[Project | LogStream]:
-    """
-    The log stream of each project with a name; the projects themselves without one.
-
-    Raises:
-        Refused: if a project has none. It names the first three.
-        GalileoError: if the log streams can't be listed.
-    """
-    if name is None:
-        return projects
-    asked = [galileo.log_stream(project, name, timeout=seconds) for project in projects]
-    found: list[LogStream] = []
-    problems: list[str] = []
-    for project, each in zip(projects, await asyncio.gather(*asked, return_exceptions=True), strict=True):
-        if isinstance(each, LogStreamLookupError):
-            problems.append(f"{project.id}: {told(each)}")
-        elif isinstance(each, BaseException):
-            raise each
-        else:
-            found.append(each)
-    if problems:
-        raise Refused("\n".join(problems[:MOST]))
-    return found
-
-
-def _chosen(listed: list[Project], source: dict[str, str]) -> list[Project]:
+def _chosen(listed: Sequence[Project], places: Mapping[str, str]) -> list[Project]:
     """The projects with these ids and names."""
     by_id = {project.id: project for project in listed}
     found: dict[str, Project] = {}
     problems: list[str] = []
-    for text, place in source.items():
+    for text, place in places.items():
         try:
             project = Project(text) if UUID_TEXT.fullmatch(text) else find_project(listed, text)
             found[project.id] = by_id.get(project.id, project)
@@ -149,9 +110,37 @@ def _chosen(listed: list[Project], source: dict[str, str]) -> list[Project]:
 
 
 def _not_found(error: ProjectLookupError, text: str, place: str) -> str:
-    return place + told(error).replace(brief(text), _shown(text, place))
+    return place + message_of(error).replace(brief(text), _shown(text, place))
 
 
 def _shown(text: str, place: str) -> str:
     """How a message names a project. A variable's value isn't shown: it can be a key in the wrong place."""
     return "its value" if place.startswith(_VARIABLES) else brief(text)
+
+
+async def in_log_stream(
+    galileo: GalileoSessions, projects: Sequence[Project], stream: str | None, seconds: float | None
+) -> Sequence[Project | LogStream]:
+    """
+    The log stream of each project with a name or an id; the projects themselves without one.
+
+    Raises:
+        Refused: if a project has none with the name. It names the first three.
+        GalileoError: if the log streams can't be listed.
+    """
+    if stream is None:
+        return projects
+    if not stream or UUID_TEXT.fullmatch(stream):
+        return [LogStream(stream, "", project.id, project.name) for project in projects]
+
+    async def find(project: Project) -> LogStream | str:
+        try:
+            return await galileo.log_stream(project, stream, timeout=seconds)
+        except LogStreamLookupError as error:
+            return f"{project.id}: {message_of(error)}"
+
+    found = await asyncio.gather(*map(find, projects))
+    problems = [each for each in found if isinstance(each, str)]
+    if problems:
+        raise Refused("\n".join(problems[:MOST]))
+    return [each for each in found if isinstance(each, LogStream)]

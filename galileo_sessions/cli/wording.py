@@ -37,7 +37,7 @@ class Refused(click.ClickException):
     exit_code = 2
 
 
-def told(error: GalileoError) -> str:
+def message_of(error: GalileoError) -> str:
     """The message and the hint on one line; text that doesn't parse follows, with the place marked."""
     first, line_break, drawing = error.message.partition("\n")
     if isinstance(error, FilterCheckError):
@@ -50,13 +50,13 @@ def told(error: GalileoError) -> str:
     return printable(first + (hint and f". {hint}") + line_break + drawing)
 
 
-def failure(error: GalileoError) -> str:
+def line_of(error: GalileoError) -> str:
     """The project, the part and what is wrong, on one line."""
     query = error.query
     if query is None:
-        return told(error)
+        return message_of(error)
     words = [query.project_id, query.project_name, query.tag]
-    return f"{one_line(' '.join([str(word) for word in words if word]))}: {told(error)}"
+    return f"{one_line(' '.join([str(word) for word in words if word]))}: {message_of(error)}"
 
 
 def one_line(text: str) -> str:
@@ -64,7 +64,7 @@ def one_line(text: str) -> str:
     return printable(text).replace("\n", "\\n")
 
 
-def named(option: str, read: Callable[..., T], *values: object) -> T:
+def read_option(option: str, read: Callable[..., T], *values: object, **more: object) -> T:
     """
     Calls `read` for an option's value.
 
@@ -72,7 +72,7 @@ def named(option: str, read: Callable[..., T], *values: object) -> T:
         Refused: with the name of the option, if the value can't be read.
     """
     try:
-        return read(*values)
+        return read(*values, **more)
     except (ValueError, OverflowError) as error:  # as all errors of filters, settings and times are
-        said = told(error) if isinstance(error, GalileoError) else printable(str(error))
+        said = message_of(error) if isinstance(error, GalileoError) else printable(str(error))
         raise Refused(f"{option}: {said}") from None

@@ -241,14 +241,14 @@ class LocalGalileo:
         return web.json_response({"total_count": len(found)} if is_count else dump_catalog(columns_of(found)))
 
     async def _simulated(self, request: web.Request) -> web.Response | None:
-        """The answer to a request that is to fail."""
+        """The simulated failure that answers a request; None if there is none."""
         await asyncio.sleep(self._delay)
         scripted, (until, status, headers) = self._scripted, self._outage  # recover replaces them, in any thread
         if scripted:
             answer = scripted.popleft()
             if answer is None:
                 request.protocol.force_close()
-                return web.Response()  # nobody gets it
+                return web.Response()  # it isn't sent, since the connection is closed
             return answer
         return _failure(status, headers, {"detail": "Simulated by fail"}) if self._clock() < until else None
 
@@ -290,7 +290,7 @@ async def _body(request: web.Request) -> bytes:
     if request.headers.get("Content-Encoding") not in ("gzip", "deflate"):
         return body
     try:
-        return zlib.decompress(body, wbits=47)  # either of them
+        return zlib.decompress(body, wbits=47)  # which reads gzip and zlib
     except zlib.error as error:
         detail = json.dumps({"detail": f"The body can't be unpacked: {error}"})
         raise web.HTTPBadRequest(text=detail, content_type="application/json") from None
@@ -324,6 +324,6 @@ def _failure(status: int, headers: Mapping[str, str | float] | None, body: objec
 
 
 def _check_range(name: str, number: float, least: int, most: float = math.inf) -> None:
-    if not least <= number <= most:  # NaN isn't
+    if not least <= number <= most:  # so NaN is refused, too
         allowed = f"{least} or more" if most == math.inf else f"from {least:,} to {most:,}"
         raise ValueError(f"{name} must be {allowed}, got {brief(number)}")

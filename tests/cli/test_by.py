@@ -70,14 +70,7 @@ async def test_parts_as_a_table_in_a_pipe(server, run):
     assert server.requests[-1].where == (Col("score") > 3) & Col.number("score").gte(3)
 
 
-async def test_one_project_is_a_chart_on_a_terminal(show, server):
-    """On a terminal, each part has a share and a bar."""
-    status, written = await show("count", IDS[0], *MONTHS)
-    assert status == 0
-    check("by.txt", written)
-
-
-async def test_several_projects_have_a_chart_each(show, server):
+async def test_charts_on_a_terminal(show, server):
     """Each project has its total and a chart, all with the same scale; failures are named."""
     server.fail_next(200, body={"total_count": 312})
     server.fail_next(400)
@@ -100,13 +93,6 @@ async def test_a_part_that_fails_is_told_with_its_label(server, run):
             "csv": first.startswith(f'{IDS[0]},2026-04,,"NotFoundError: 404 '),
             "json": '"label": "2026-04", "error": {"type": "NotFoundError"' in first,
         }[output]
-
-
-async def test_parts_are_checked_before_they_are_counted(server, run):
-    """--check compares the column of --by with the project's."""
-    status, out, err = await run("count", IDS[0], "--check", "--by", "scroe:1")
-    assert (status, out, server.requests) == (2, "", [])
-    assert "Did you mean score?" in err
 
 
 async def test_the_rest_of_a_project_has_a_label(server, run):
@@ -166,6 +152,12 @@ async def test_a_project_without_sessions_does_not_decide_the_parts(server, run)
     assert (done.status, [row["total_count"] for row in objects(done.out)]) == (0, [0] * 4)
 
 
+async def test_the_parts_come_from_the_scope(server, run):
+    """A column that an experiment lacks makes no parts of it, although the project has it."""
+    done = await run("count", IDS[0], "--by", "is_complete", "--experiment", EMPTY)
+    assert (done.status, "because the project has no columns" in done.err) == (2, True)
+
+
 async def test_the_parts_come_from_the_project_that_has_the_column(server, run):
     """Wherever it stands: after one that can't be read, and after one that lacks the column."""
     lacking = {"columns": [{"id": "input", "filter_type": "text"}]}
@@ -194,11 +186,8 @@ async def test_the_parts_come_from_the_project_that_has_the_column(server, run):
 @pytest.mark.parametrize(
     ("since", "until", "start", "end"),
     [
-        ("30m", None, datetime(2026, 5, 20, 10, 0, tzinfo=UTC), NOW),
         ("12h", "6h", datetime(2026, 5, 19, 22, 30, tzinfo=UTC), datetime(2026, 5, 20, 4, 30, tzinfo=UTC)),
-        ("7d", None, datetime(2026, 5, 13, 10, 30, tzinfo=UTC), NOW),
         ("4w", "today", datetime(2026, 4, 22, 10, 30, tzinfo=UTC), datetime(2026, 5, 20, tzinfo=UTC)),
-        ("2026-05-01", "2026-05-02", datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 5, 2, tzinfo=UTC)),
     ],
 )
 def test_a_period_needs_no_parts(since, until, start, end):
@@ -226,11 +215,8 @@ async def test_a_period_is_counted(server, run):
 @pytest.mark.parametrize(
     ("options", "start", "end"),
     [
-        (("created_at:day", "2d", None, "UTC"), "2026-05-18", NOW),
         (("created_at:week", "yesterday", None, "UTC"), "2026-05-19", NOW),
-        (("created_at:hour", "3h", None, "UTC"), "2026-05-20T07:00", NOW),
         (("created_at:month", "60d", "today", "UTC"), "2026-03-01", "2026-05-20"),
-        (("created_at:day", "today", None, "Pacific/Auckland"), "2026-05-20", NOW),
         (("created_at:day", "1d", "2026-05-21T06:00", "Pacific/Auckland"), "2026-05-19", "2026-05-21T06:00"),
         (("created_at:hour", "2026-05-20T00:00Z", "1h", "Asia/Kolkata"), "2026-05-20T05:30", "2026-05-20T15:00"),
     ],
@@ -239,16 +225,7 @@ def test_times_can_be_relative(options, start, end):
     """How long ago means the beginning of a unit, so the first part is whole. By default, the end is now."""
     by, _, _, tz = options
     make = getattr(CREATED, f"{by.partition(':')[2]}s")
-    partition = make(start, end, tz=ZoneInfo(tz))
-    assert parts(*options) == partition
-
-
-@pytest.mark.parametrize(("now", "hours"), [("03:30+01:00", "2"), ("02:30+01:00", "1"), ("02:30+02:00", "0")])
-def test_hours_ago_are_hours_where_clocks_change(now, hours):
-    """Clocks in Berlin show the hour from 2 to 3 twice that night; `--since 2h` means two hours all the same."""
-    moment = datetime.fromisoformat(f"2026-10-25T{now}").astimezone(ZoneInfo("Europe/Berlin"))
-    filters = parts("created_at:hour", f"{hours}h", "2026-10-26", "Europe/Berlin", now=moment)
-    assert next(iter(filters.values())).children[0].value == datetime(2026, 10, 25, 0, tzinfo=UTC)
+    assert parts(*options) == make(start, end, tz=ZoneInfo(tz))
 
 
 TYPES = {"score": "number", "tags": "collection", "year": "text", "done": "boolean", "made": "date"}
@@ -256,12 +233,12 @@ COLUMNS = ColumnCatalog.of({"a:b": "number", **TYPES})
 
 
 def test_edges_make_bins():
-    """Numbers separated by commas make bins of a number column; a column id can contain colons."""
+    """Numbers separated by commas make bins, spaces aside; values make other parts. A column id can contain colons."""
     for by, partition in (
         ("score:1,3", Col.number("score").bins(1, 3)),
         ("a:b:-0.5, 1000", Col.number("a:b").bins(-0.5, 1000)),
         ("a:b:day", Col.date("a:b").days("2026-05-19", NOW, tz="UTC")),
-        ("tags:2024,2025", Col.collection("tags").values(["2024", "2025"])),
+        ("tags:2024, 2025 ", Col.collection("tags").values(["2024", "2025"])),
         ("year:2024", Col.text("year").values(["2024"])),
         ("done", Col.boolean("done").values()),
     ):
@@ -287,27 +264,19 @@ async def test_zeros_with_a_rest_explain_themselves(server, run):
 EMPTY_LABELS = ("tags:", "tags:vip,", "tags: ,vip", "score:1,,3", "done:")
 
 
-def test_spaces_around_values_are_left_out():
-    """As people type lists."""
-    assert parts("tags:vip, beta b ", columns=COLUMNS) == parts("tags:vip,beta b", columns=COLUMNS)
-    assert parts("score: 1, 3", columns=COLUMNS) == parts("score:1,3", columns=COLUMNS)
-
-
 @pytest.mark.parametrize(
     ("by", "since", "tz", "error", "message"),
     [
         (BINS, "2027-01-01", "UTC", Refused, "--since must be before --until and in the past, got 2027-01-01"),
         ("a:week", None, "UTC", click.UsageError, "--by a:week needs --since, as in --by a:week --since 30d."),
-        ("day", "1d", "UTC", Refused, "--by: "),
         ("done:maybe", None, "UTC", click.UsageError, "such as created_at:day (or hour, week, month), score:1,3,"),
         ("made", None, "UTC", click.UsageError, "--by 'made' must be a column and its parts, such as created_at:day"),
+        ("score", None, "UTC", click.UsageError, "--by 'score' must be a column and its parts, such as created_at:day"),
         ("score:1,x", None, "UTC", click.UsageError, "--by 'score:1,x' must be a column and its parts"),
         *[(by, None, "UTC", click.UsageError, f"--by {by!r} must be a column and its parts") for by in EMPTY_LABELS],
         ("scroe", None, "UTC", Refused, "--by: there is no column 'scroe'. Did you mean score?"),
         ("score:3,1", None, "UTC", Refused, "--by: the edges must ascend, but 1 comes after 3"),
-        (None, "2026-06-31", "UTC", Refused, "--since: '2026-06-31' doesn't exist: day"),
         ("created_at:day", "30s", "UTC", Refused, "--since: '30s' must be a day such as 2026-05-01, a time such as"),
-        ("created_at:day", "999999w", "UTC", Refused, "or minutes, hours, days or weeks ago such as 30m"),
         ("created_at:day", "1d", "Mars", Refused, "--tz: unknown time zone 'Mars'. Use, for example, "),
     ],
 )

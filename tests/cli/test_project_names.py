@@ -50,8 +50,9 @@ async def test_all_projects_are_counted(server, run):
 
 async def test_there_may_be_no_project(run, serving):
     """If the credentials can see no project, nothing can be counted."""
-    async with serving(answers(page())):
+    async with serving(answers(page())) as server:
         assert await run("count", "--all") == Outcome(2, "", "Error: the credentials can see no project\n")
+    assert b'"value": "gen_ai"}' in server.requests[0]
 
 
 async def test_all_projects_on_a_terminal(show, server):
@@ -154,7 +155,7 @@ async def test_a_name_is_no_formula(server, run):
 
 async def test_all_unknown_names_are_named_at_once(server, run, tmp_path, monkeypatch):
     """Before anything is counted, with the lines of a file and what was perhaps meant."""
-    status, out, err = await run("count", "Suport chatbot", IDS[0], "zzz", IDS[0][:-1])
+    status, out, err = await run("count", "Suport chatbot", IDS[0], "zzz", IDS[0][:-1], "a fourth")
     assert (status, out, server.requests) == (2, "", [])
     assert err.splitlines() == [
         f"Error: {UNKNOWN}",
@@ -191,11 +192,3 @@ async def test_a_name_can_be_ambiguous_or_the_list_refused(run, serving):
         status, _, err = await run("count", "bot")
     said = "Error: 'bot' isn't an id, and the projects can't be listed to find this name: 403 Forbidden"
     assert (status, err.startswith(said)) == (1, True)
-
-
-async def test_failures_have_names(server, run):
-    """A row of a project that failed has its name, and so has the reason."""
-    server.fail_next(404)
-    _, out, err = await run("count", "Support chatbot")
-    assert out.splitlines()[1] == f"{IDS[0]}  NotFoundError  Support chatbot"
-    assert err.startswith(f"{IDS[0]} Support chatbot: 404")

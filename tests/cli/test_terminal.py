@@ -1,7 +1,7 @@
 """
 What people see on a terminal 80 columns wide, compared with the recordings in tests/cli/snapshots.
 
-`SNAPSHOTS=new python -m pytest tests/cli/test_terminal.py` records them anew.
+`SNAPSHOTS=new python -m pytest tests/cli` records them anew.
 """
 
 import re
@@ -10,13 +10,6 @@ import pytest
 from cli.processes import objects
 from support.clients import IDS
 from support.shown import check, screen
-
-
-async def test_the_demo_on_a_terminal(show):
-    """The demonstration fits on a terminal."""
-    status, written = await show()
-    assert status == 0
-    check("demo.txt", written)
 
 
 @pytest.mark.parametrize("show", ["process", "inside"], indirect=True)
@@ -67,3 +60,10 @@ async def test_a_terminal_that_knows_no_bars_has_none(show, server):
     assert status == 0
     assert re.search(r"2026-04 +104  33.3%\r\n", written)
     assert "u2588" not in written
+
+
+async def test_a_narrow_terminal_cuts_no_id(show, server, monkeypatch):
+    """Lines have at least 80 columns, whatever the terminal's width."""
+    monkeypatch.setenv("COLUMNS", "30")
+    _, written = await show("count", IDS[0])
+    assert re.search(rf"{IDS[0]} +312\r\n", written)

@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from support.clock import virtual_time
 
-from galileo_sessions import AttemptTimeoutError, DisconnectedError, GalileoSessions, Retry, Timeouts
-from galileo_sessions.local import LocalGalileo, sample_names, sample_sessions
+from galileo_sessions import DisconnectedError, GalileoSessions, Retry
+from galileo_sessions.local import LocalGalileo
 
 PROJECT = "74aec44e-ec21-4c9f-a3e2-b2ab2b81b4db"
 SESSIONS = [{"project_id": PROJECT, "score": 1}]
@@ -28,35 +28,6 @@ def now() -> float:
 
 
 # ---- through a client ------------------------------------------------------------------------------------------------
-
-
-@virtual_time
-async def test_a_fan_out_outlasts_an_outage() -> None:
-    """An outage of five seconds costs a fan-out some seconds and no count; it ends by the loop's clock."""
-    sample = sample_sessions()
-    async with LocalGalileo(sample) as server, client(server) as galileo:
-        start = now()
-        server.fail(seconds=5)
-        report = await galileo.count_all(sample_names())
-        assert 5 <= now() - start < 12
-    assert (len(sample), ()) == (report.total, report.errors)
-
-
-@virtual_time
-async def test_a_slow_server_exceeds_the_timeout() -> None:
-    """Each attempt ends with its timeout, or takes as long as the server."""
-    async with LocalGalileo(SESSIONS) as server:
-        server.slow(2)
-        async with client(server, timeouts=Timeouts(attempt=1)) as hasty:
-            with pytest.raises(AttemptTimeoutError) as caught:
-                await hasty.count(PROJECT)
-            assert all(1 <= attempt.elapsed < 1.5 for attempt in caught.value.attempts)
-        async with client(server) as patient:
-            start = now()
-            assert 1 == await patient.count(PROJECT)
-            assert 2 <= now() - start < 2.5
-            assert "score" in await patient.columns(PROJECT)
-            assert 4 <= now() - start < 5
 
 
 @virtual_time
